@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * password - checks a password against a stored hash, Dovecot's way of writing them: {SCHEME}data, or
+ * a bare crypt(3) hash. Used by passwd and sql. Any thread; burns CPU.
+ */
+#ifndef SDK_PASSWORD_H
+#define SDK_PASSWORD_H
+
+#include <stdint.h>
+
+#include <restante/module.h>
+
+/* Costs above these are refused before anything is computed: a hostile table must not burn hours. */
+struct sdk_password_limits {
+	uint32_t max_rounds;      /* sha256/512-crypt rounds, PBKDF2 and SCRAM iterations; 0 = 5,000,000 */
+	uint32_t max_log_cost;    /* bcrypt, yescrypt, scrypt: log2; 0 = 16 */
+	uint32_t max_memory_kib;  /* argon2; 0 = 1,048,576 */
+	uint32_t allow_plain;     /* {PLAIN}, {CLEARTEXT} */
+};
+
+/*
+ * PM_OK: it matches; PM_DENIED: it does not (also: empty password, NUL in it, locked hash "!" "*");
+ * PM_UNSUPPORTED: scheme unknown or not allowed; PM_CORRUPT: malformed or over a limit; PM_NOMEM.
+ * why (>= 128 bytes) says which scheme and what is wrong, without hash or password; untouched on
+ * PM_OK and PM_DENIED.
+ */
+int32_t sdk_password_check(struct pm_str stored, struct pm_str password,
+			   const struct sdk_password_limits *limits, char *why);
+
+/* As much work as checking a password against `like` (a stored hash; n = 0: sha512-crypt): for
+ * unknown users. */
+void sdk_password_burn(struct pm_str like, struct pm_str password,
+		       const struct sdk_password_limits *limits);
+
+/* A new hash in a scheme's name: "SHA512-CRYPT" "BLF-CRYPT" "YESCRYPT" "ARGON2ID" "PBKDF2"
+ * "SCRAM-SHA-256" "PLAIN"; for restantectl and tests. ret: >= 512 bytes. */
+int32_t sdk_password_make(const char *scheme, struct pm_str password, char *ret, size_t cap);
+
+/* A SCRAM verifier in `stored` of the kind asked for in ret->kinds (PM_SECRET_...), copied to
+ * call->alloc; PM_UNSUPPORTED: it holds none. */
+int32_t sdk_password_secret(const struct pm_call *call, struct pm_str stored, struct pm_secret *ret);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* secret - wiping and comparing what must not leak. */
+#ifndef RST_BASE_SECRET_H
+#define RST_BASE_SECRET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Overwrites n bytes; the compiler may not leave it out. p may be NULL when n is 0. */
+void secret_wipe(void *p, size_t n);
+
+/* Same bytes? Time depends on n only. */
+bool secret_equal(const void *a, const void *b, size_t n);
+
+/* n random bytes from the kernel; never fails once the process runs. */
+void secret_random(void *p, size_t n);
+
+/* Keyed hash (SipHash-2-4, key drawn once per process) for tables whose keys strangers choose. */
+uint64_t secret_hash(const void *p, size_t n);
+
+#endif

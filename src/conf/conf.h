@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conf - an immutable, reference-counted snapshot of the configuration. A session keeps the one it
+ * began with. Strings belong to the snapshot.
+ *
+ * Threads: conf_get/conf_put any; the current one is swapped by conf_publish under one mutex.
+ */
+#ifndef RST_CONF_CONF_H
+#define RST_CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct backend; /* core/backend.h */
+struct tls;     /* net/tls.h */
+
+enum conf_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
+
+struct conf_where {
+	const char *file;
+	unsigned line, column;
+};
+
+struct conf_listener {
+	const char *name;
+	const char *address; /* text; "::", "0.0.0.0", ... */
+	uint16_t port;
+	enum conf_tls tls;
+	bool plaintext_login; /* allow; default refuse */
+	int32_t sndbuf;
+	struct conf_where where;
+};
+
+/* A setting the server does not know: the module's. */
+struct conf_setting {
+	const char *key, *value;
+	struct conf_where where;
+};
+
+enum conf_kind { CONF_AUTH, CONF_STORAGE };
+
+struct conf_section {
+	enum conf_kind kind;
+	const char *name;
+	const char *module;         /* name or absolute path */
+	const char *wrap;           /* section of the same kind, or NULL */
+	const char *storage;        /* auth: where its users' mail is; NULL: the only storage section */
+	const char **domains;       /* auth: which names it is asked about; n = 0: all */
+	size_t n_domains;
+	/* gate; -1 = not given (bind.c chooses) */
+	int64_t permits, queue_max, wait_ms, call_ms, scan_ms, commit_ms, trip_after, breaker_open_ms;
+	struct conf_setting *settings;
+	size_t n_settings;
+	struct conf_where where;
+	struct backend *backend;    /* set by bind; one reference */
+	bool only_wrapped;          /* named by some wrap: not asked directly */
+};
+
+enum conf_name_case { CONF_CASE_LOWER, CONF_CASE_KEEP };
+enum conf_log_sink { CONF_LOG_STDERR, CONF_LOG_SYSLOG, CONF_LOG_FILE };
+
+struct conf {
+	_Atomic uint32_t refs;
+	uint64_t serial;            /* 1, 2, ... with each load */
+	const char *file;
+	uint32_t config_version;
+	/* process */
+	uint32_t workers, reserve;
+	const char *user;           /* NULL: not given */
+	const char *state_dir, *run_dir, *module_dir;
+	const char *hostname;       /* for APOP and the greeting; default gethostname */
+	/* limits */
+	uint32_t max_sessions, max_per_address;
+	int64_t shed_ms;
+	uint64_t tables_max;        /* octets of all message tables together */
+	/* timers */
+	int64_t login_timeout_ms, idle_timeout_ms, drain_ms, takeover_ms, reload_linger_ms;
+	/* login */
+	const char *default_domain; /* NULL: none */
+	enum conf_name_case name_case;
+	bool apop;                  /* off */
+	uint32_t max_bad_commands;  /* consecutive; then the connection ends */
+	uint32_t max_failed_logins; /* per session */
+	/* log */
+	enum conf_log_sink log_sink;
+	const char *log_file;
+	bool log_json;
+	int log_level;
+	/* tls */
+	const char *tls_certificate, *tls_key, *tls_min_version, *tls_ciphers;
+	struct tls *tls;            /* set by bind; NULL: no listener wants it */
+	struct conf_listener *listeners;
+	size_t n_listeners;
+	struct conf_section *auth;  /* in the order of the file: the chain */
+	size_t n_auth;
+	struct conf_section *storage;
+	size_t n_storage;
+	void *memory;               /* all strings and arrays */
+};
+
+/* Where errors go: file:line:column and a sentence. Called once per error. */
+struct conf_errors {
+	void (*report)(void *ctx, const struct conf_where *where, const char *text);
+	void *ctx;
+	size_t count;
+};
+void conf_error(struct conf_errors *e, const struct conf_where *w, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Reads and checks a file against the schema (not the modules: see core/bind.h). NULL: errors were
+ * reported, all of them. */
+struct conf *conf_load(const char *file, struct conf_errors *e);
+struct conf *conf_ref(struct conf *c);
+/* The last reference: conf_on_free (bind's hook) first, then the memory. NULL is fine. */
+void conf_put(struct conf *c);
+void conf_set_free_hook(void (*fn)(struct conf *c));
+
+/* The current snapshot, with a reference for the caller. */
+struct conf *conf_current(void);
+/* Takes over the caller's reference; drops the old one. */
+void conf_publish(struct conf *c);
+
+/* Writes the effective configuration, defaults included, secrets masked, as a configuration file. */
+void conf_dump(const struct conf *c, void (*line)(void *ctx, const char *text), void *ctx);
+
+#endif

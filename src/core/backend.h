@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * backend - one auth or storage section, bound: module instance and gate. Shared by the snapshots
+ * that have the same section; closed on the main thread after the last one is gone.
+ */
+#ifndef RST_CORE_BACKEND_H
+#define RST_CORE_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "host/call.h"
+#include "work/gate.h"
+
+struct backend {
+	_Atomic uint32_t refs;
+	const char *section;    /* own copy */
+	enum conf_kind kind;
+	struct host_inst *inst;
+	struct gate *gate;
+	struct gate_limits limits;
+	char *fingerprint;      /* of module path and settings: unchanged sections keep their instance */
+	struct backend *inner;  /* wrapped; one reference */
+	bool can_mark, can_hide;
+};
+
+struct backend *backend_ref(struct backend *b);
+/* Any thread: the last one puts it on a list that backend_reap (main) closes. */
+void backend_put(struct backend *b);
+/* Main: retires and closes what nobody uses any more. */
+void backend_reap(void);
+
+#endif

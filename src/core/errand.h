@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * errand - background tasks in the same slots, queue and gates as sessions: probes, module ticks,
+ * lookups for restantectl.
+ * Threads: start: any; run: a worker.
+ */
+#ifndef RST_CORE_ERRAND_H
+#define RST_CORE_ERRAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "core/backend.h"
+#include "work/task.h"
+
+struct errand {
+	struct task task;
+	struct conf *conf;          /* one reference; NULL is fine */
+	struct backend *backend;    /* where it runs: one reference */
+	const char *name;           /* static: "tick", "probe", "user" */
+	struct host_call call;
+	struct arena arena;
+	int64_t deadline_ms;        /* of the whole errand: then finish(PM_TIMEOUT) */
+	/* One module call under the permit; PM_AGAIN: once more. May change ->backend (reference moves)
+	 * and return PM_AGAIN to go on behind another gate. */
+	int32_t (*run)(struct errand *e);
+	/* Once, on a worker, with run's last code, or PM_TEMP/PM_TIMEOUT when no permit came. Frees ctx. */
+	void (*finish)(struct errand *e, int32_t rc);
+	void *ctx;
+};
+
+/* Copies the template's conf (referenced), backend (referenced), name, class, run, finish, ctx.
+ * False: no slot or memory; finish is not called. cls: enum call_class. */
+bool errand_start(const struct errand *templ, int cls, bool probe);
+
+/* Acceptor's tick: starts tick() of the current snapshot's instances when due. */
+void errand_tick(int64_t now_ms);
+/* Acceptor: a gate's breaker wants to know. */
+void errand_probe(struct gate *g);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conn - a client's socket, plain or TLS, never blocking. Owned by the session's owner.
+ */
+#ifndef RST_NET_CONN_H
+#define RST_NET_CONN_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "work/slot.h"
+
+#define CONN_EOF 0
+#define CONN_WANT_READ (-1)
+#define CONN_WANT_WRITE (-2)
+#define CONN_FAIL (-3)
+
+struct tls; /* net/tls.h */
+
+struct conn {
+	int fd;
+	SSL *ssl;             /* NULL: plain */
+	bool added;           /* to the epoll set */
+	bool wants_write;     /* EPOLLOUT armed */
+	bool short_read;      /* the last plain read took less than asked: nothing more is there */
+	uint64_t octets_in, octets_out; /* as the session sees them, inside TLS */
+};
+
+void conn_init(struct conn *c, int fd);
+
+/* > 0 bytes, CONN_EOF, CONN_WANT_..., CONN_FAIL. A read may want a write under TLS and vice versa. */
+ssize_t conn_read(struct conn *c, void *buf, size_t cap);
+ssize_t conn_write(struct conn *c, const void *buf, size_t n);
+
+/* Starts TLS as server; nothing is read yet. False: no memory. */
+bool conn_tls(struct conn *c, struct tls *t);
+/* 1 done, CONN_WANT_..., CONN_FAIL (the reason is logged at info, once). */
+int conn_handshake(struct conn *c);
+/* "TLSv1.3", "TLS_AES_..." or NULL when plain. */
+const char *conn_tls_version(const struct conn *c);
+const char *conn_tls_cipher(const struct conn *c);
+
+/*
+ * Owner in RUNNING, before step returns NEXT_PARK: makes sure that an edge for `want`
+ * (CONN_WANT_READ or CONN_WANT_WRITE) will claim the slot. epoll ADD once, MOD only when the wish to
+ * write changes. False: the kernel refused (the session must end).
+ */
+bool conn_arm(struct conn *c, const struct slot *s, int want);
+
+/* close_notify if TLS, then shutdown(SHUT_WR): the client still reads what was sent. */
+void conn_shutdown(struct conn *c);
+/* Closes the descriptor, frees TLS; removes it from the epoll set by closing. */
+void conn_close(struct conn *c);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gate - permits for module calls: at most `permits` workers are inside one section's module,
+ * and all gates together leave `reserve` workers free (gate_init_global), whatever hangs.
+ *
+ * Three lines (task.h: enum call_class), a limit on the BEGIN line, a breaker.
+ * Threads: any; each gate has one mutex, never held with another lock.
+ */
+#ifndef RST_WORK_GATE_H
+#define RST_WORK_GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "work/task.h"
+
+struct gate;
+
+struct gate_limits {
+	uint32_t permits;         /* calls at once */
+	uint32_t queue_max;       /* sessions waiting in the BEGIN line */
+	uint32_t trip_after;      /* backend failures in a row, from two keys at least; 0 = never */
+	int64_t wait_ms;          /* longest wait in the BEGIN line */
+	int64_t call_ms;          /* deadline of an ordinary call */
+	int64_t scan_ms;          /* of mbox_open and mbox_info */
+	int64_t commit_ms;        /* of mbox_commit */
+	int64_t breaker_open_ms;
+};
+
+#define GATE_NAME_MAX 64
+
+struct gate_status {
+	char name[GATE_NAME_MAX];
+	struct gate_limits limits;
+	uint32_t in_use;
+	uint32_t waiting[3];      /* by enum call_class */
+	char breaker[10];         /* "closed" "open" "half-open" */
+	int64_t open_until_ms;
+	uint64_t calls, refused, timeouts, failures, trips, overdue;
+	uint64_t busy_ms;         /* sum of durations under a permit */
+	uint64_t slowest_ms;
+};
+
+enum gate_answer { GATE_GO, GATE_WAIT, GATE_REFUSED };
+
+/* The proof: at most workers - reserve tasks are inside all gates together. */
+void gate_init_global(uint32_t workers, uint32_t reserve);
+
+/* Gates belong to a section's name and are never freed while the server runs: the same name again
+ * returns the same gate with new limits. NULL: no memory. name is cut to GATE_NAME_MAX - 1. */
+struct gate *gate_get(const char *name, const struct gate_limits *limits);
+/* Tests: forget all gates; none may be in use. */
+void gate_fini_all(void);
+
+const char *gate_name(const struct gate *g);
+void gate_get_limits(const struct gate *g, struct gate_limits *ret);
+
+/* Pool: owner of t asks for t->need. GO: t->held is set. WAIT: the gate owns t now. */
+enum gate_answer gate_enter(struct gate *g, struct task *t);
+/* Pool: the permit comes back after `ms`; the next waiter is pushed. */
+void gate_leave(struct gate *g, struct task *t, int64_t ms);
+
+/* Acceptor's tick: takes out those past their wait or kicked, closes over-aged breakers, lets in what
+ * the global count held back. Gates that want a probe are handed to `probe`. */
+void gate_tick(int64_t now_ms, void (*probe)(struct gate *g));
+/* Answer of a probe (errand): success closes the breaker. */
+void gate_probe_result(struct gate *g, bool ok);
+/* Watchdog: a call is overdue: log once, count, trip. */
+void gate_overdue(struct gate *g);
+
+/* For status: calls fn for every gate. */
+void gate_each(void (*fn)(const struct gate_status *s, void *ctx), void *ctx);
+
+#endif
