@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "admin/logger.h"
+#include "admin/mainbox.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "core/backend.h"
+#include "core/bind.h"
+#include "core/errand.h"
+#include "core/guard.h"
+#include "core/registry.h"
+#include "host/call.h"
+#include "listen.h"
+#include "net/acceptor.h"
+#include "net/tls.h"
+#include "privs.h"
+#include "work/pool.h"
+#include "work/queue.h"
+#include "work/slot.h"
+
+/* Files per session: socket, lock, message; and what the server itself needs. */
+#define FILES_PER_SESSION 3
+#define FILES_OWN 128
+/* What is left to a commit at shutdown beyond its own deadline. */
+#define STOP_GRACE_MS 5000
+#define STOP_POLL_US 20000
+
+static struct {
+	const char *conf_file;
+	struct listener *listeners;
+} service;
+
+/* ---- errors of the configuration ------------------------------------------------------------- */
+
+struct error_text {
+	char *text; /* one error a line */
+	size_t n;
+	bool to_stderr;
+	bool to_log;
+};
+
+static void
+error_add(void *ctx, const struct conf_where *w, const char *text)
+{
+	struct error_text *t = ctx;
+	char line[1024];
+	int n = w && w->file ? snprintf(line, sizeof(line), "%s:%u:%u: %s", w->file, w->line, w->column,
+					text)
+			     : snprintf(line, sizeof(line), "%s", text);
+
+	if (t->to_stderr)
+		fprintf(stderr, "restanted: %s\n", line);
+	if (t->to_log)
+		log_msg(LOG_LVL_ERROR, "conf", "%s", line);
+	size_t len = n < 0 ? 0 : strlen(line);
+	char *more = realloc(t->text, t->n + len + 2);
+
+	if (!more)
+		return; /* it was said above */
+	memcpy(more + t->n, line, len);
+	t->text = more;
+	t->n += len;
+	t->text[t->n++] = '\n';
+	t->text[t->n] = '\0';
+}
+
+/* ---- start ----------------------------------------------------------------------------------- */
+
+int
+service_check(const char *conf_file)
+{
+	struct error_text t = {.to_stderr = true};
+	struct conf_errors e = {.report = error_add, .ctx = &t};
+	struct conf *c;
+
+	tls_global_init();
+	c = conf_load(conf_file, &e);
+	if (c)
+		(void)bind_check(c, &e); /* its errors are counted in e */
+	conf_put(c);
+	free(t.text);
+	if (e.count > 0) {
+		fprintf(stderr, "restanted: %zu error%s in %s\n", e.count, e.count == 1 ? "" : "s",
+			conf_file);
+		return EXIT_CONFIG;
+	}
+	printf("%s: ok\n", conf_file);
+	return 0;
+}
+
+/* Directories as root, sockets as root, then never root again. */
+static int
+become(const struct conf *c, struct conf_errors *e)
+{
+	const struct conf_where nowhere = {.file = service.conf_file, .line = 1, .column = 1};
+	char err[512];
+
+	privs_raise_files((size_t)c->max_sessions * FILES_PER_SESSION + FILES_OWN);
+	if (!privs_make_dir(c->state_dir, c->user, err, sizeof(err)) ||
+	    !privs_make_dir(c->run_dir, c->user, err, sizeof(err))) {
+		conf_error(e, &nowhere, "%s", err);
+		return EXIT_CONFIG;
+	}
+	if (!listen_open(c, e, &service.listeners))
+		return EXIT_CONFIG;
+	if (!privs_drop(c->user, err, sizeof(err))) {
+		conf_error(e, &nowhere, "%s", err);
+		return EXIT_CONFIG;
+	}
+	return 0;
+}
+
+static void
+tick(int64_t now_ms)
+{
+	errand_tick(now_ms);
+}
+
+/* Threads, from the inside out: who is fed must be there before who feeds. */
+static int
+start_threads(const struct conf *c)
+{
+	struct acceptor_limits limits = {c->max_sessions, c->max_per_address, c->shed_ms};
+	struct admin_hooks hooks = {.reload = mainbox_reload, .drain = mainbox_drain};
+
+	pool_set_thread_exit(host_thread_exit);
+	acceptor_set_tick(tick);
+	acceptor_set_probe(errand_probe);
+	if (!pool_start(c->workers)) {
+		fprintf(stderr, "restanted: cannot start %u worker threads\n", c->workers);
+		return EXIT_OSERR;
+	}
+	if (!admin_start(c->run_dir, &hooks)) {
+		fprintf(stderr, "restanted: cannot open the control socket in %s\n", c->run_dir);
+		return EXIT_OSERR;
+	}
+	if (!acceptor_start(&limits, service.listeners, c->n_listeners)) {
+		fprintf(stderr, "restanted: cannot start the acceptor\n");
+		return EXIT_OSERR;
+	}
+	return 0;
+}
+
+static void
+say_serving(const struct conf *c)
+{
+	for (size_t i = 0; i < c->n_listeners; i++)
+		log_msg(LOG_LVL_NOTICE, "listening", "%s on %s", service.listeners[i].name,
+			service.listeners[i].address);
+	log_msg(LOG_LVL_NOTICE, "started", "restanted, pid %d, configuration %s, %u workers",
+		(int)getpid(), c->file, c->workers);
+}
+
+int
+service_start(const char *conf_file)
+{
+	struct error_text t = {.to_stderr = true};
+	struct conf_errors e = {.report = error_add, .ctx = &t};
+	struct conf *c;
+	int rc = EXIT_CONFIG;
+
+	service.conf_file = conf_file;
+	tls_global_init();
+	c = conf_load(conf_file, &e);
+	if (c && e.count > 0)
+		(void)bind_check(c, &e); /* all errors in one run */
+	if (!c || e.count > 0)
+		goto out;
+	rc = become(c, &e);
+	if (rc != 0)
+		goto out;
+	/* twice as many slots as sockets: a session that only waits to give its mailbox back has lost
+	 * its socket already */
+	if (!slot_init((size_t)c->max_sessions * 2)) {
+		fprintf(stderr, "restanted: no memory for max_sessions = %u\n", c->max_sessions);
+		rc = EXIT_OSERR;
+		goto out;
+	}
+	queue_init();
+	guard_init();
+	registry_init();
+	rc = EXIT_CONFIG;
+	if (!bind_open(c, NULL, false, &e))
+		goto out;
+	if (!logger_start(c)) {
+		rc = EXIT_OSERR;
+		goto out;
+	}
+	conf_publish(conf_ref(c));
+	rc = start_threads(c);
+	if (rc == 0)
+		say_serving(c);
+out:
+	if (e.count > 0)
+		fprintf(stderr, "restanted: not started: %zu error%s\n", e.count,
+			e.count == 1 ? "" : "s");
+	conf_put(c);
+	free(t.text);
+	return rc;
+}
+
+/* ---- reload ---------------------------------------------------------------------------------- */
+
+/* What only a restart can change; said, and kept as it was. */
+static void
+say_restart_needed(const struct conf *old, const struct conf *new)
+{
+	if (old->workers != new->workers)
+		log_msg(LOG_LVL_WARNING, "reload", "workers = %u takes effect at the next restart",
+			new->workers);
+	if (old->max_sessions != new->max_sessions)
+		log_msg(LOG_LVL_WARNING, "reload", "max_sessions = %u takes effect at the next restart",
+			new->max_sessions);
+	for (size_t i = 0; i < new->n_listeners; i++) {
+		bool known = false;
+
+		for (size_t j = 0; j < old->n_listeners && !known; j++)
+			known = strcmp(old->listeners[j].name, new->listeners[i].name) == 0 &&
+				strcmp(old->listeners[j].address, new->listeners[i].address) == 0 &&
+				old->listeners[j].port == new->listeners[i].port;
+		if (!known)
+			log_msg(LOG_LVL_WARNING, "reload",
+				"listener %s: a new address or port takes effect at the next restart",
+				new->listeners[i].name);
+	}
+}
+
+bool
+service_reload(char **ret_errors)
+{
+	struct error_text t = {.to_log = true};
+	struct conf_errors e = {.report = error_add, .ctx = &t};
+	struct conf *old = conf_current();
+	struct conf *c = conf_load(service.conf_file, &e);
+	bool ok = false;
+
+	if (c && e.count > 0)
+		(void)bind_check(c, &e); /* all errors in one run */
+	if (c && e.count == 0 && bind_open(c, old, false, &e)) {
+		struct acceptor_limits limits = {old->max_sessions, c->max_per_address, c->shed_ms};
+
+		say_restart_needed(old, c);
+		log_set_level(c->log_level);
+		acceptor_set_limits(&limits);
+		conf_publish(conf_ref(c));
+		log_msg(LOG_LVL_NOTICE, "reload", "%s is in force for new sessions", c->file);
+		ok = true;
+	} else {
+		log_msg(LOG_LVL_ERROR, "reload", "%zu error%s: the old configuration stays", e.count,
+			e.count == 1 ? "" : "s");
+	}
+	conf_put(c);
+	conf_put(old);
+	*ret_errors = t.text;
+	return ok;
+}
+
+void
+service_reopen_logs(void)
+{
+	logger_reopen();
+}
+
+void
+service_tick(void)
+{
+	backend_reap();
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void
+note_all(unsigned note)
+{
+	struct slot_record r;
+	slot_token token;
+	char where;
+
+	for (size_t i = 0; i < slot_count(); i++)
+		if (slot_read(i, &r, &token, &where))
+			(void)slot_wake(token, note);
+}
+
+static size_t
+slots_in_use(void)
+{
+	struct slot_record r;
+	slot_token token;
+	char where;
+	size_t n = 0;
+
+	for (size_t i = 0; i < slot_count(); i++)
+		n += slot_read(i, &r, &token, &where);
+	return n;
+}
+
+void
+service_drain(void)
+{
+	log_msg(LOG_LVL_NOTICE, "stopping", "no new sessions; %zu at work", slots_in_use());
+	acceptor_close_listeners();
+	note_all(NOTE_DRAIN);
+}
+
+bool
+service_drained(void)
+{
+	return slots_in_use() == 0;
+}
+
+long
+service_drain_ms(void)
+{
+	struct conf *c = conf_current();
+	long ms = (long)c->drain_ms;
+
+	conf_put(c);
+	return ms;
+}
+
+static void
+say_call(const struct pool_call_status *s, void *ctx)
+{
+	(void)ctx;
+	log_msg(LOG_LVL_ERROR, "stuck", "%s of section %s, session %llu, has not returned", s->method,
+		s->gate, (unsigned long long)s->task_id);
+}
+
+/* The longest a commit may still take. */
+static int64_t
+longest_commit_ms(const struct conf *c)
+{
+	int64_t ms = 0;
+
+	for (size_t i = 0; i < c->n_storage; i++)
+		if (c->storage[i].backend && c->storage[i].backend->limits.commit_ms > ms)
+			ms = c->storage[i].backend->limits.commit_ms;
+	return ms;
+}
+
+int
+service_stop(void)
+{
+	struct conf *c = conf_current();
+	int64_t until_ms = mono_ms() + longest_commit_ms(c) + STOP_GRACE_MS;
+
+	note_all(NOTE_KICK);
+	while (!service_drained()) {
+		if (mono_ms() > until_ms) {
+			pool_each_call(say_call, NULL);
+			log_msg(LOG_LVL_ERROR, "stopped", "sessions are stuck in modules; the stores recover "
+							  "at the next start");
+			logger_stop();
+			_exit(EXIT_TEMPFAIL);
+		}
+		usleep(STOP_POLL_US);
+		note_all(NOTE_KICK); /* also those that came to be meanwhile */
+	}
+	admin_stop();
+	acceptor_stop();
+	pool_stop();
+	conf_publish(NULL);
+	conf_put(c);
+	backend_reap();
+	log_msg(LOG_LVL_NOTICE, "stopped", "restanted");
+	logger_stop();
+	guard_fini();
+	registry_fini();
+	queue_fini();
+	slot_fini();
+	free(service.listeners);
+	return 0;
+}

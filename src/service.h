@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * service - the server as a whole: started, reloaded, drained, stopped, in the right order.
+ * Main thread only.
+ */
+#ifndef RST_SERVICE_H
+#define RST_SERVICE_H
+
+#include <stdbool.h>
+
+/* sysexits(3), as far as restanted uses them. */
+#define EXIT_USAGE 64
+#define EXIT_OSERR 71
+#define EXIT_TEMPFAIL 75
+#define EXIT_CONFIG 78
+
+/* Reads and checks the configuration and its modules; all errors to standard error. 0 or 78. */
+int service_check(const char *conf_file);
+
+/* Everything up to serving. 0, or an exit code; the reason is on standard error. */
+int service_start(const char *conf_file);
+
+/* All or nothing: any error keeps the old configuration. Errors, one a line, in *ret_errors (malloc'd;
+ * NULL when there are none); they are logged as well. */
+bool service_reload(char **ret_errors);
+
+/* Log files are opened again under their names. */
+void service_reopen_logs(void);
+
+/* Once a second: what replaced snapshots left behind is closed. */
+void service_tick(void);
+
+/* Listeners closed, sessions not logged in are ended, the others asked to. */
+void service_drain(void);
+/* True when the last session is gone. */
+bool service_drained(void);
+/* Milliseconds sessions are given to QUIT. */
+long service_drain_ms(void);
+/* Ends all sessions without commit; a running commit is awaited. Returns the exit code. */
+int service_stop(void);
+
+#endif
