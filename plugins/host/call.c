@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every function here has the same shape: introduce the thread, see that the method exists, call, and
+ * look at what came back before the server believes it. Nothing is allocated.
+ */
+#include "call.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <restante/module.h>
+
+/* ---- the call record ------------------------------------------------------------------------- */
+
+static void *
+call_alloc(const struct pm_call *pm, size_t n)
+{
+	const struct host_call *c = (const struct host_call *)(const void *)pm;
+
+	return c->alloc ? c->alloc(c->ctx, n) : NULL;
+}
+
+static void
+call_error(const struct pm_call *pm, struct pm_str text)
+{
+	/* pm is the first member of a host_call that its owner lent the module as const */
+	struct host_call *c = (struct host_call *)(uintptr_t)pm;
+	size_t n = text.n < PM_ERROR_MAX ? text.n : PM_ERROR_MAX;
+
+	if (n > 0)
+		memcpy(c->error, text.p, n);
+	c->error[n] = '\0';
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)c->error[i] < 0x20 || c->error[i] == 0x7f)
+			c->error[i] = '?';
+}
+
+static int32_t
+call_cancelled(const struct pm_call *pm)
+{
+	const struct host_call *c = (const struct host_call *)(const void *)pm;
+
+	return c->cancelled ? c->cancelled(c->ctx) : 0;
+}
+
+void
+host_call_init(struct host_call *c, int64_t deadline_ms, uint64_t session_id)
+{
+	memset(&c->pm, 0, sizeof(c->pm));
+	c->pm.size = sizeof(c->pm);
+	c->pm.deadline_ms = deadline_ms;
+	c->pm.session_id = session_id;
+	c->pm.ctx = c->ctx;
+	c->pm.alloc = call_alloc;
+	c->pm.error = call_error;
+	c->pm.cancelled = call_cancelled;
+	c->error[0] = '\0';
+}
+
+static int32_t
+complain(struct host_call *c, int32_t rc, const char *text)
+{
+	call_error(&c->pm, (struct pm_str){text, strlen(text)});
+	return rc;
+}
+
+/* ---- codes ----------------------------------------------------------------------------------- */
+
+static const struct {
+	int32_t rc;
+	const char *name;
+} codes[] = {
+	{PM_OK, "OK"},			 {PM_END, "END"},	    {PM_AGAIN, "AGAIN"},
+	{PM_DENIED, "DENIED"},		 {PM_NEXT, "NEXT"},	    {PM_NOENT, "NOENT"},
+	{PM_BUSY, "BUSY"},		 {PM_TEMP, "TEMP"},	    {PM_TIMEOUT, "TIMEOUT"},
+	{PM_DOWN, "DOWN"},		 {PM_NOMEM, "NOMEM"},	    {PM_NOSPACE, "NOSPACE"},
+	{PM_CANCELLED, "CANCELLED"},	 {PM_PERM, "PERM"},	    {PM_CORRUPT, "CORRUPT"},
+	{PM_INVALID, "INVALID"},	 {PM_UNSUPPORTED, "UNSUPPORTED"}, {PM_GONE, "GONE"},
+	{PM_MOVED, "MOVED"},		 {PM_PARTIAL, "PARTIAL"},   {PM_UNKNOWN, "UNKNOWN"},
+	{PM_QUOTA, "QUOTA"},		 {PM_TOOBIG, "TOOBIG"},	    {PM_EXISTS, "EXISTS"},
+};
+
+const char *
+host_code_name(int32_t rc)
+{
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (codes[i].rc == rc)
+			return codes[i].name;
+	return "?";
+}
+
+int
+host_backend_failed(int32_t rc)
+{
+	return rc == PM_DOWN || rc == PM_TIMEOUT;
+}
+
+/* R10: a code we do not know is PM_TEMP, and somebody should hear of it. */
+static int32_t
+known(struct host_call *c, int32_t rc)
+{
+	if (rc >= PM_EXISTS && rc <= PM_AGAIN)
+		return rc;
+	char text[80];
+
+	snprintf(text, sizeof(text), "the module answered with the unknown code %d", rc);
+	return complain(c, PM_TEMP, text);
+}
+
+/* PM_AGAIN and PM_END mean something only where the ABI says so. */
+static int32_t
+final(struct host_call *c, int32_t rc)
+{
+	rc = known(c, rc);
+	return rc == PM_AGAIN || rc == PM_END ? complain(c, PM_TEMP, "the module answered out of turn") : rc;
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+#define MODULES_MAX 64
+
+static _Thread_local struct {
+	const struct pm_module *met[MODULES_MAX];
+	size_t n;
+} mine;
+
+static void
+meet_one(const struct pm_module *m)
+{
+	for (size_t i = 0; i < mine.n; i++)
+		if (mine.met[i] == m)
+			return;
+	if (mine.n == MODULES_MAX)
+		return; /* a thread_begin too few is better than two */
+	mine.met[mine.n++] = m;
+	if (m->life->thread_begin)
+		m->life->thread_begin();
+}
+
+static void
+meet(const struct host_inst *i)
+{
+	if (mine.n > 0 && mine.met[0] == i->desc && !i->inner)
+		return; /* the common case */
+	for (; i; i = i->inner)
+		meet_one(i->desc);
+}
+
+void
+host_thread_exit(void)
+{
+	while (mine.n > 0) {
+		const struct pm_module *m = mine.met[--mine.n];
+
+		if (m->life->thread_end)
+			m->life->thread_end();
+	}
+}
+
+/* ---- what modules are handed, empty ---------------------------------------------------------- */
+
+void
+host_user_init(struct pm_user *u)
+{
+	memset(u, 0, sizeof(*u));
+	u->size = sizeof(*u);
+	u->rights = PM_RIGHTS_DEFAULT;
+	u->expire_days = u->undo_days = u->login_delay_s = u->cache_s = PM_EXPIRE_SITE;
+}
+
+void
+host_cred_init(struct pm_cred *c)
+{
+	memset(c, 0, sizeof(*c));
+	c->size = sizeof(*c);
+}
+
+/* Fields an accepted user came with must be within the ABI's limits. */
+static int32_t
+check_user(struct host_call *c, int32_t rc, const struct pm_user *u)
+{
+	if (rc != PM_OK)
+		return rc;
+	if (u->name.n > PM_NAME_MAX || u->key.n > PM_KEY_MAX || u->section.n > 64 || u->domain.n > PM_NAME_MAX)
+		return complain(c, PM_CORRUPT, "the module gave a user with a name or key over the limits");
+	if (u->n_attr > 256 || u->n_targets > 4096 || (u->n_attr && !u->attr) || (u->n_targets && !u->targets))
+		return complain(c, PM_CORRUPT, "the module gave a user with impossible lists");
+	return PM_OK;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+int32_t
+host_probe(struct host_inst *i, struct host_call *c)
+{
+	meet(i);
+	return i->desc->life->probe ? final(c, i->desc->life->probe(i->inst, &c->pm)) : PM_OK;
+}
+
+int32_t
+host_tick(struct host_inst *i, struct host_call *c)
+{
+	meet(i);
+	return i->desc->life->tick ? known(c, i->desc->life->tick(i->inst, &c->pm)) : PM_OK;
+}
+
+/* ---- auth ------------------------------------------------------------------------------------ */
+
+uint64_t
+host_caps(struct host_inst *i)
+{
+	uint64_t kinds = 0;
+
+	if (!i->desc->auth || i->desc->auth->caps(i->inst, &kinds) != PM_OK)
+		return 0;
+	return kinds;
+}
+
+int32_t
+host_verify(struct host_inst *i, struct host_call *c, const struct pm_cred *cred, struct pm_user *ret)
+{
+	if (!i->desc->auth)
+		return PM_UNSUPPORTED;
+	meet(i);
+	host_user_init(ret);
+	return check_user(c, final(c, i->desc->auth->verify(i->inst, &c->pm, cred, ret)), ret);
+}
+
+int32_t
+host_lookup(struct host_inst *i, struct host_call *c, const struct pm_cred *cred, struct pm_user *ret)
+{
+	if (!i->desc->auth)
+		return PM_UNSUPPORTED;
+	meet(i);
+	host_user_init(ret);
+	return check_user(c, final(c, i->desc->auth->lookup(i->inst, &c->pm, cred, ret)), ret);
+}
+
+int32_t
+host_secret(struct host_inst *i, struct host_call *c, const struct pm_cred *cred,
+	    struct pm_secret *ret_secret, struct pm_user *ret)
+{
+	uint32_t kinds = ret_secret->kinds;
+	int32_t rc;
+
+	if (!i->desc->auth || !i->desc->auth->secret)
+		return PM_UNSUPPORTED;
+	meet(i);
+	memset(ret_secret, 0, sizeof(*ret_secret));
+	ret_secret->size = sizeof(*ret_secret);
+	ret_secret->kinds = kinds;
+	host_user_init(ret);
+	rc = check_user(c, final(c, i->desc->auth->secret(i->inst, &c->pm, cred, ret_secret, ret)), ret);
+	if (rc == PM_OK && !(ret_secret->kinds & kinds))
+		return complain(c, PM_CORRUPT, "the module gave a secret of a kind that was not asked for");
+	return rc;
+}
+
+int32_t
+host_domain(struct host_inst *i, struct host_call *c, struct pm_str name)
+{
+	if (!i->desc->auth || !i->desc->auth->domain)
+		return PM_UNSUPPORTED;
+	meet(i);
+	return final(c, i->desc->auth->domain(i->inst, &c->pm, name));
+}
+
+int32_t
+host_event(struct host_inst *i, struct host_call *c, const struct pm_user *u, uint32_t what)
+{
+	if (!i->desc->auth || !i->desc->auth->event)
+		return PM_UNSUPPORTED;
+	meet(i);
+	return final(c, i->desc->auth->event(i->inst, &c->pm, u, what));
+}
+
+/* ---- storage --------------------------------------------------------------------------------- */
+
+int32_t
+host_mbox_open(struct host_inst *i, struct host_call *c, const struct pm_user *u, uint32_t flags,
+	       uint64_t *ret_count, void **ret_mbox)
+{
+	int32_t rc;
+
+	if (!i->desc->storage)
+		return PM_UNSUPPORTED;
+	meet(i);
+	rc = known(c, i->desc->storage->mbox_open(i->inst, &c->pm, u, flags, ret_count, ret_mbox));
+	if (rc == PM_OK && !*ret_mbox)
+		return complain(c, PM_CORRUPT, "the module opened a mailbox and gave no handle");
+	if (rc == PM_END)
+		return complain(c, PM_TEMP, "the module answered out of turn");
+	return rc;
+}
+
+/* RFC 1939 s7: 1..70 characters 0x21..0x7E. */
+static int
+uidl_ok(const char *uidl, uint32_t n)
+{
+	if (n < 1 || n > PM_UIDL_MAX)
+		return 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (uidl[i] < 0x21 || uidl[i] > 0x7e)
+			return 0;
+	return 1;
+}
+
+int32_t
+host_mbox_info(struct host_inst *i, void *mbox, struct host_call *c, uint64_t first, size_t n,
+	       uint32_t want, struct pm_msg *ret)
+{
+	int32_t rc;
+
+	meet(i);
+	memset(ret, 0, n * sizeof(*ret));
+	for (size_t k = 0; k < n; k++)
+		ret[k].size = sizeof(*ret);
+	rc = known(c, i->desc->storage->mbox_info(mbox, &c->pm, first, n, sizeof(*ret), want, ret));
+	if (rc == PM_END)
+		return complain(c, PM_TEMP, "the module answered out of turn");
+	if (rc != PM_OK || !(want & PM_WANT_UIDL))
+		return rc;
+	for (size_t k = 0; k < n; k++)
+		if (!uidl_ok(ret[k].uidl, ret[k].uidl_len))
+			return complain(c, PM_CORRUPT, "the module gave a unique-id that is none (RFC 1939 s7)");
+	return PM_OK;
+}
+
+int32_t
+host_msg_open(struct host_inst *i, void *mbox, struct host_call *c, uint64_t index, void **ret_msg)
+{
+	meet(i);
+	return final(c, i->desc->storage->msg_open(mbox, &c->pm, index, ret_msg));
+}
+
+int32_t
+host_msg_read(struct host_inst *i, void *msg, struct host_call *c, void *buf, size_t cap, size_t *ret_got)
+{
+	int32_t rc;
+
+	meet(i);
+	*ret_got = 0;
+	rc = known(c, i->desc->storage->msg_read(msg, &c->pm, buf, cap, ret_got));
+	if (rc == PM_AGAIN)
+		return complain(c, PM_TEMP, "the module answered out of turn");
+	if (rc == PM_OK && (*ret_got == 0 || *ret_got > cap))
+		return complain(c, PM_CORRUPT, "the module read an impossible number of bytes");
+	return rc;
+}
+
+int32_t
+host_msg_fd(struct host_inst *i, void *msg, struct host_call *c, int32_t *ret_fd, uint64_t *ret_off,
+	    uint64_t *ret_len)
+{
+	if (!i->desc->storage->msg_fd)
+		return PM_UNSUPPORTED;
+	meet(i);
+	return final(c, i->desc->storage->msg_fd(msg, &c->pm, ret_fd, ret_off, ret_len));
+}
+
+void
+host_msg_close(struct host_inst *i, void *msg, struct host_call *c)
+{
+	meet(i);
+	i->desc->storage->msg_close(msg, &c->pm);
+}
+
+int32_t
+host_mbox_commit(struct host_inst *i, void *mbox, struct host_call *c, const struct pm_commit *commit,
+		 uint64_t *ret_done)
+{
+	int32_t rc;
+
+	meet(i);
+	*ret_done = 0;
+	rc = known(c, i->desc->storage->mbox_commit(mbox, &c->pm, commit, ret_done));
+	if (rc == PM_END)
+		return complain(c, PM_UNKNOWN, "the module answered a commit out of turn");
+	return rc;
+}
+
+void
+host_mbox_close(struct host_inst *i, void *mbox, struct host_call *c)
+{
+	meet(i);
+	i->desc->storage->mbox_close(mbox, &c->pm);
+}
+
+int32_t
+host_box_list(struct host_inst *i, struct host_call *c, struct pm_str cursor, size_t n, struct pm_box *ret,
+	      size_t *ret_got)
+{
+	int32_t rc;
+
+	if (!i->desc->storage || !i->desc->storage->box_list)
+		return PM_UNSUPPORTED;
+	meet(i);
+	for (size_t k = 0; k < n; k++) {
+		memset(&ret[k], 0, sizeof(ret[k]));
+		ret[k].size = sizeof(ret[k]);
+	}
+	*ret_got = 0;
+	rc = final(c, i->desc->storage->box_list(i->inst, &c->pm, cursor, n, sizeof(*ret), ret, ret_got));
+	if (rc != PM_OK)
+		return rc;
+	if (*ret_got > n)
+		return complain(c, PM_CORRUPT, "the module listed more mailboxes than were asked for");
+	for (size_t k = 0; k < *ret_got; k++)
+		if (ret[k].key_len > PM_KEY_MAX || ret[k].cursor_len > PM_CURSOR_MAX)
+			return complain(c, PM_CORRUPT, "the module listed a mailbox key or cursor over the limits");
+	return PM_OK;
+}
+
+int32_t
+host_box_stat(struct host_inst *i, struct host_call *c, const struct pm_user *u, struct pm_stat *ret)
+{
+	if (!i->desc->storage || !i->desc->storage->box_stat)
+		return PM_UNSUPPORTED;
+	meet(i);
+	memset(ret, 0, sizeof(*ret));
+	ret->size = sizeof(*ret);
+	return final(c, i->desc->storage->box_stat(i->inst, &c->pm, u, ret));
+}
+
+int32_t
+host_box_delete(struct host_inst *i, struct host_call *c, const struct pm_user *u)
+{
+	if (!i->desc->storage || !i->desc->storage->box_delete)
+		return PM_UNSUPPORTED;
+	meet(i);
+	return final(c, i->desc->storage->box_delete(i->inst, &c->pm, u));
+}
+
+/* ---- delivery -------------------------------------------------------------------------------- */
+
+int32_t
+host_dlv_begin(struct host_inst *i, struct host_call *c, uint64_t size_hint, uint32_t flags, void **ret_dlv)
+{
+	if (!i->desc->delivery)
+		return PM_UNSUPPORTED;
+	meet(i);
+	return final(c, i->desc->delivery->dlv_begin(i->inst, &c->pm, size_hint, flags, ret_dlv));
+}
+
+int32_t
+host_dlv_rcpt(struct host_inst *i, void *dlv, struct host_call *c, const struct pm_rcpt *r)
+{
+	meet(i);
+	return final(c, i->desc->delivery->dlv_rcpt(dlv, &c->pm, r));
+}
+
+int32_t
+host_dlv_write(struct host_inst *i, void *dlv, struct host_call *c, const void *buf, size_t n)
+{
+	meet(i);
+	return final(c, i->desc->delivery->dlv_write(dlv, &c->pm, buf, n));
+}
+
+int32_t
+host_dlv_prepare(struct host_inst *i, void *dlv, struct host_call *c, struct pm_result *ret)
+{
+	meet(i);
+	return known(c, i->desc->delivery->dlv_prepare(dlv, &c->pm, ret, sizeof(*ret)));
+}
+
+int32_t
+host_dlv_commit(struct host_inst *i, void *dlv, struct host_call *c, struct pm_result *ret)
+{
+	meet(i);
+	return known(c, i->desc->delivery->dlv_commit(dlv, &c->pm, ret, sizeof(*ret)));
+}
+
+void
+host_dlv_abort(struct host_inst *i, void *dlv, struct host_call *c)
+{
+	meet(i);
+	i->desc->delivery->dlv_abort(dlv, &c->pm);
+}

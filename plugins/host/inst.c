@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Instances: settings as text become values as the schema types them, the module checks them, and an
+ * instance is opened. The other half of load.h.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "desc.h"
+#include "load.h"
+
+#define REPORT_MAX 1024
+
+/* The values of one section and the way back to where they stand. */
+struct values {
+	struct pm_value *v;
+	uint32_t n, cap;
+	const struct host_spec *spec;
+	const struct pm_module *m;
+	size_t errors;
+};
+
+/* ---- numbers and names ----------------------------------------------------------------------- */
+
+struct suffix {
+	const char *text;
+	int64_t factor;
+};
+
+/* In the base unit: ms, s, or bytes. */
+static const struct suffix ms_suffix[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"min", 60000}, {"h", 3600000},
+					  {"d", 86400000}, {NULL, 0}};
+static const struct suffix s_suffix[] = {{"s", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400},
+					 {"w", 604800}, {NULL, 0}};
+static const struct suffix byte_suffix[] = {{"k", 1024}, {"m", 1048576}, {"g", 1073741824}, {NULL, 0}};
+
+bool
+host_parse_number(const char *text, const char *unit, int64_t *ret)
+{
+	const struct suffix *s = strcmp(unit, "ms") == 0 ? ms_suffix : strcmp(unit, "s") == 0 ? s_suffix
+				 : strcmp(unit, "bytes") == 0				      ? byte_suffix
+											      : NULL;
+	int64_t v = 0, factor = 1;
+	const char *p = text;
+
+	for (; *p >= '0' && *p <= '9'; p++)
+		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, *p - '0', &v))
+			return false;
+	if (p == text)
+		return false;
+	while (*p == ' ')
+		p++;
+	if (*p) {
+		while (s && s->text && strcasecmp(s->text, p) != 0)
+			s++;
+		if (!s || !s->text)
+			return false;
+		factor = s->factor;
+	}
+	if (__builtin_mul_overflow(v, factor, &v))
+		return false;
+	*ret = v;
+	return true;
+}
+
+/* Levenshtein's distance, as far as it is at most 2 worth knowing. */
+static unsigned
+distance(const char *a, const char *b)
+{
+	size_t na = strlen(a), nb = strlen(b);
+	unsigned row[64];
+
+	if (na > 60 || nb > 60)
+		return 99;
+	for (size_t j = 0; j <= nb; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 1; i <= na; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= nb; j++) {
+			unsigned above = row[j];
+			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
+
+			best = above + 1 < best ? above + 1 : best;
+			row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+			diagonal = above;
+		}
+	}
+	return row[nb];
+}
+
+const char *
+host_nearest(const char *word, const char *const *words, size_t n)
+{
+	const char *best = NULL;
+	unsigned least = 3;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned d = distance(word, words[i]);
+
+		if (d < least && d < strlen(word)) {
+			least = d;
+			best = words[i];
+		}
+	}
+	return best;
+}
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+static void
+report(struct values *vs, const struct host_setting *at, const char *text)
+{
+	vs->errors++;
+	vs->spec->error(vs->spec->error_ctx, at ? at->file : NULL, at ? at->line : 0, text);
+}
+
+static const struct host_setting *
+setting_of(const struct host_spec *spec, struct pm_str key)
+{
+	for (size_t i = 0; i < spec->n_settings; i++)
+		if (strlen(spec->settings[i].key) == key.n && memcmp(spec->settings[i].key, key.p, key.n) == 0)
+			return &spec->settings[i];
+	return NULL;
+}
+
+/* pm_report's function: the module found an error itself. */
+static void
+module_report(const struct pm_report *r, struct pm_str key, struct pm_str text)
+{
+	struct values *vs = r->ctx;
+	char line[REPORT_MAX];
+
+	snprintf(line, sizeof(line), "section %s: %.*s%s%.*s", vs->spec->section, (int)key.n,
+		 key.p ? key.p : "", key.n ? ": " : "", (int)text.n, text.p);
+	report(vs, key.n ? setting_of(vs->spec, key) : NULL, line);
+}
+
+/* ---- settings against the schema ------------------------------------------------------------- */
+
+static bool
+find_option(const struct pm_module *m, const char *key, struct pm_option *ret)
+{
+	for (uint32_t i = 0; i < m->n_options; i++) {
+		struct pm_option o = host_desc_option(m, i);
+
+		if (o.key.n == strlen(key) && memcmp(o.key.p, key, o.key.n) == 0) {
+			*ret = o;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+unknown_key(struct values *vs, const struct host_setting *s)
+{
+	static char keys[64][72];
+	const char *words[64];
+	size_t n = 0;
+	char text[REPORT_MAX];
+	const char *near;
+
+	for (uint32_t i = 0; i < vs->m->n_options && n < 64; i++, n++) {
+		struct pm_option o = host_desc_option(vs->m, i);
+
+		snprintf(keys[n], sizeof(keys[n]), "%.*s", (int)o.key.n, o.key.p);
+		words[n] = keys[n];
+	}
+	near = host_nearest(s->key, words, n);
+	snprintf(text, sizeof(text), "section %s: module %.*s knows no setting '%s'%s%s%s", vs->spec->section,
+		 (int)vs->m->name.n, vs->m->name.p, s->key, near ? "; did you mean '" : "", near ? near : "",
+		 near ? "'?" : "");
+	report(vs, s, text);
+}
+
+/* Index of the word in "a|b|c", or -1. */
+static int64_t
+choice_index(struct pm_str words, const char *text)
+{
+	size_t n = strlen(text), at = 0;
+
+	for (int64_t i = 0; at <= words.n; i++) {
+		const char *bar = memchr(words.p + at, '|', words.n - at);
+		size_t len = bar ? (size_t)(bar - (words.p + at)) : words.n - at;
+
+		if (len == n && memcmp(words.p + at, text, n) == 0)
+			return i;
+		at += len + 1;
+	}
+	return -1;
+}
+
+static bool
+bool_value(const char *text, int64_t *ret)
+{
+	static const char *const yes[] = {"yes", "true", "on", "1"}, *const no[] = {"no", "false", "off", "0"};
+
+	for (size_t i = 0; i < 4; i++) {
+		if (strcasecmp(text, yes[i]) == 0 || strcasecmp(text, no[i]) == 0) {
+			*ret = strcasecmp(text, yes[i]) == 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* NULL, or what was expected. */
+static const char *
+convert(const struct pm_option *o, const char *text, int64_t *ret, char *buf, size_t cap)
+{
+	char unit[16];
+
+	switch (o->type) {
+	case PM_OPT_NUMBER:
+		snprintf(unit, sizeof(unit), "%.*s", (int)o->unit.n, o->unit.p ? o->unit.p : "");
+		if (host_parse_number(text, unit, ret))
+			return NULL;
+		snprintf(buf, cap, "a number%s%s", *unit ? " with or without a unit, counted in " : "", unit);
+		return buf;
+	case PM_OPT_BOOL:
+		return bool_value(text, ret) ? NULL : "yes or no";
+	case PM_OPT_PATH:
+		return text[0] == '/' && strlen(text) <= PM_PATH_MAX ? NULL : "an absolute file name";
+	case PM_OPT_CHOICE:
+		*ret = choice_index(o->unit, text);
+		if (*ret >= 0)
+			return NULL;
+		snprintf(buf, cap, "one of %.*s", (int)o->unit.n, o->unit.p);
+		return buf;
+	default:
+		return NULL;
+	}
+}
+
+static void
+add_value(struct values *vs, const struct pm_option *o, const char *text, const struct host_setting *at)
+{
+	char expected[200], line[REPORT_MAX];
+	int64_t num = 0;
+	const char *wrong = convert(o, text, &num, expected, sizeof(expected));
+
+	if (wrong) {
+		bool secret = o->flags & PM_OPTF_SECRET;
+
+		snprintf(line, sizeof(line), "section %s: %.*s%s%s: expected %s", vs->spec->section,
+			 (int)o->key.n, o->key.p, secret ? "" : " = ", secret ? "" : text, wrong);
+		report(vs, at, line);
+		return;
+	}
+	if (vs->n == vs->cap) {
+		uint32_t cap = vs->cap ? vs->cap * 2 : 32;
+		struct pm_value *more = realloc(vs->v, cap * sizeof(*more));
+
+		if (!more) {
+			report(vs, at, "no memory");
+			return;
+		}
+		vs->v = more;
+		vs->cap = cap;
+	}
+	vs->v[vs->n++] = (struct pm_value){.size = sizeof(struct pm_value), .num = num, .key = o->key,
+					   .str = {text, strlen(text)}};
+}
+
+/* All values of one option: as given, or its default. */
+static void
+add_option(struct values *vs, const struct pm_option *o)
+{
+	const struct host_spec *spec = vs->spec;
+	char line[REPORT_MAX];
+	size_t given = 0;
+
+	for (size_t i = 0; i < spec->n_settings; i++) {
+		const struct host_setting *s = &spec->settings[i];
+
+		if (strlen(s->key) != o->key.n || memcmp(s->key, o->key.p, o->key.n) != 0)
+			continue;
+		if (given++ > 0 && !(o->flags & PM_OPTF_LIST)) {
+			snprintf(line, sizeof(line), "section %s: %s is given twice", spec->section, s->key);
+			report(vs, s, line);
+			continue;
+		}
+		add_value(vs, o, s->value, s);
+	}
+	if (given > 0)
+		return;
+	if (o->flags & PM_OPTF_REQUIRED) {
+		snprintf(line, sizeof(line), "section %s: %.*s is missing: %.*s", spec->section, (int)o->key.n,
+			 o->key.p, (int)o->doc.n, o->doc.p);
+		report(vs, spec->n_settings ? &spec->settings[0] : NULL, line);
+	} else if (o->dflt.n > 0) {
+		add_value(vs, o, o->dflt.p, NULL); /* schema texts are literals: NUL-terminated */
+	}
+}
+
+static bool
+values_make(struct values *vs, const struct host_lib *lib, const struct host_spec *spec)
+{
+	struct pm_option o;
+
+	memset(vs, 0, sizeof(*vs));
+	vs->spec = spec;
+	vs->m = host_desc(lib);
+	for (size_t i = 0; i < spec->n_settings; i++)
+		if (!find_option(vs->m, spec->settings[i].key, &o))
+			unknown_key(vs, &spec->settings[i]);
+	for (uint32_t i = 0; i < vs->m->n_options; i++) {
+		o = host_desc_option(vs->m, i);
+		add_option(vs, &o);
+	}
+	return vs->errors == 0;
+}
+
+static void
+open_fill(struct pm_open *o, struct pm_report *r, struct values *vs)
+{
+	const struct host_spec *spec = vs->spec;
+
+	*r = (struct pm_report){.size = sizeof(*r), .ctx = vs, .error = module_report};
+	*o = (struct pm_open){
+		.size = sizeof(*o),
+		.permits = spec->permits,
+		.purpose = spec->purpose,
+		.n_options = vs->n,
+		.option_stride = sizeof(struct pm_value),
+		.host = spec->host,
+		.report = r,
+		.section = {spec->section, strlen(spec->section)},
+		.state_dir = {spec->state_dir, strlen(spec->state_dir)},
+		.run_dir = {spec->run_dir, strlen(spec->run_dir)},
+		.options = vs->v,
+		.inner = spec->inner ? spec->inner->desc : NULL,
+		.inner_inst = spec->inner ? spec->inner->inst : NULL,
+	};
+}
+
+bool
+host_check(struct host_lib *lib, const struct host_spec *spec)
+{
+	struct values vs;
+	struct pm_open o;
+	struct pm_report r;
+	bool ok = values_make(&vs, lib, spec);
+
+	if (ok && vs.m->life->check) {
+		open_fill(&o, &r, &vs);
+		int32_t rc = vs.m->life->check(&o);
+
+		if (rc != PM_OK && vs.errors == 0)
+			report(&vs, NULL, "the module refuses its settings and does not say why");
+		ok = rc == PM_OK && vs.errors == 0;
+	}
+	free(vs.v);
+	return ok;
+}
+
+struct host_inst *
+host_open(struct host_lib *lib, const struct host_spec *spec)
+{
+	struct host_inst *i = calloc(1, sizeof(*i));
+	struct values vs;
+	struct pm_open o;
+	struct pm_report r;
+	bool ok = values_make(&vs, lib, spec);
+
+	if (i)
+		i->section = strdup(spec->section);
+	if (!i || !i->section) {
+		report(&vs, NULL, "no memory");
+		ok = false;
+	}
+	if (ok) {
+		i->lib = lib;
+		i->desc = vs.m;
+		i->inner = spec->inner;
+		i->host = spec->host;
+		open_fill(&o, &r, &vs);
+		ok = vs.m->life->open(&o, &i->inst) == PM_OK;
+		if (!ok && vs.errors == 0)
+			report(&vs, NULL, "the module could not be opened and does not say why");
+	}
+	free(vs.v);
+	if (ok)
+		return i;
+	if (i)
+		free(i->section);
+	free(i);
+	return NULL;
+}
+
+void
+host_retire(struct host_inst *i)
+{
+	if (i && i->desc->life->retire)
+		i->desc->life->retire(i->inst);
+}
+
+void
+host_close(struct host_inst *i)
+{
+	if (!i)
+		return;
+	if (i->desc->life->close)
+		i->desc->life->close(i->inst);
+	free(i->section);
+	free(i);
+}

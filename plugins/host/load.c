@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Libraries stay loaded for ever: client libraries register thread destructors and atexit handlers that
+ * an unload would leave dangling.
+ */
+#include "load.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "desc.h"
+#include "trust.h"
+
+#define ERR_MAX 512
+
+struct host_lib {
+	struct host_lib *next;
+	char *path; /* real */
+	void *dl;
+	struct host_desc desc;
+	char name[72];
+};
+
+typedef const struct pm_module *entry_fn(uint32_t host_minor, uint32_t index);
+
+static struct host_lib *libs; /* main thread only */
+
+const struct pm_module *
+host_desc(const struct host_lib *lib)
+{
+	return &lib->desc.module;
+}
+
+const char *
+host_path(const struct host_lib *lib)
+{
+	return lib->path;
+}
+
+/* Asked for by file name: any module of the file; by name: that one. */
+static bool
+is_wanted(const struct pm_module *m, const char *module)
+{
+	return module[0] == '/' || (m->name.n == strlen(module) && memcmp(m->name.p, module, m->name.n) == 0);
+}
+
+static struct host_lib *
+find_loaded(const char *real, const char *module)
+{
+	for (struct host_lib *l = libs; l; l = l->next)
+		if (strcmp(l->path, real) == 0 && is_wanted(&l->desc.module, module))
+			return l;
+	return NULL;
+}
+
+/* The file behind a module's name, real, in buf (PATH_MAX). */
+static bool
+locate(const char *module, const char *dir, char *buf, char *err, size_t errlen)
+{
+	char path[PM_PATH_MAX + 1];
+	int n;
+
+	if (module[0] != '/' && strchr(module, '/')) {
+		snprintf(err, errlen, "module '%s': give a name, or an absolute file name", module);
+		return false;
+	}
+	n = module[0] == '/' ? snprintf(path, sizeof(path), "%s", module)
+			     : snprintf(path, sizeof(path), "%s/%s.so", dir, module);
+	if (n < 0 || (size_t)n >= sizeof(path)) {
+		snprintf(err, errlen, "module '%s': the file name is too long", module);
+		return false;
+	}
+	if (!realpath(path, buf)) {
+		snprintf(err, errlen, "module '%s': '%s': %s%s", module, path, strerrordesc_np(errno),
+			 module[0] == '/' ? "" : "; module_dir says where modules are");
+		return false;
+	}
+	return true;
+}
+
+/* Why there is no pm_module_v1. */
+static void
+explain_no_entry(void *dl, const char *real, char *err, size_t errlen)
+{
+	for (unsigned v = 2; v < 10; v++) {
+		char symbol[24];
+
+		snprintf(symbol, sizeof(symbol), "pm_module_v%u", v);
+		if (dlsym(dl, symbol)) {
+			snprintf(err, errlen, "'%s': its abi is %u, ours is %u.%u; install a newer restante, or a "
+					      "build of the module for this one",
+				 real, v, PM_ABI_MAJOR, PM_ABI_MINOR);
+			return;
+		}
+	}
+	snprintf(err, errlen, "'%s' is not a module of restante: it exports no pm_module_v1 (abi %u.%u)", real,
+		 PM_ABI_MAJOR, PM_ABI_MINOR);
+}
+
+static const struct pm_module *
+find_module(void *dl, const char *real, const char *module, char *err, size_t errlen)
+{
+	entry_fn *entry;
+	void *symbol = dlsym(dl, "pm_module_v1");
+	const struct pm_module *m;
+
+	if (!symbol) {
+		explain_no_entry(dl, real, err, errlen);
+		return NULL;
+	}
+	memcpy(&entry, &symbol, sizeof(entry)); /* POSIX's way from object to function pointer */
+	for (uint32_t i = 0; i < 64 && (m = entry(PM_ABI_MINOR, i)) != NULL; i++)
+		if (m->size < offsetof(struct pm_module, version) || is_wanted(m, module))
+			return m; /* a hopeless one is refused with a text later */
+	snprintf(err, errlen, "'%s' holds no module called '%s'", real, module);
+	return NULL;
+}
+
+struct host_lib *
+host_load(const char *module, const char *dir, char *err, size_t errlen)
+{
+	char real[PATH_MAX], why[ERR_MAX];
+	struct host_lib *lib;
+	const struct pm_module *found;
+	void *dl;
+
+	if (!locate(module, dir, real, err, errlen))
+		return NULL;
+	lib = find_loaded(real, module);
+	if (lib)
+		return lib;
+	if (!host_trust(real, why, sizeof(why))) {
+		snprintf(err, errlen, "module '%s' is not loaded: %s", module, why);
+		return NULL;
+	}
+	dl = dlopen(real, RTLD_NOW | RTLD_LOCAL);
+	if (!dl) {
+		snprintf(err, errlen, "module '%s': %s; `ldd %s` shows what is missing", module, dlerror(), real);
+		return NULL;
+	}
+	found = find_module(dl, real, module, err, errlen);
+	lib = found ? calloc(1, sizeof(*lib)) : NULL;
+	if (!lib) {
+		if (found)
+			snprintf(err, errlen, "no memory");
+		return NULL; /* dl stays: see above */
+	}
+	lib->dl = dl;
+	lib->path = strdup(real);
+	if (!lib->path || !host_desc_take(&lib->desc, found, why, sizeof(why))) {
+		snprintf(err, errlen, "'%s' does not fit: %s", real, lib->path ? why : "no memory");
+		goto fail;
+	}
+	if (lib->desc.life.global_init && lib->desc.life.global_init() != PM_OK) {
+		snprintf(err, errlen, "'%s': its global_init failed; its own messages say why", real);
+		goto fail;
+	}
+	lib->next = libs;
+	libs = lib;
+	return lib;
+fail:
+	free(lib->path);
+	free(lib);
+	return NULL;
+}
