@@ -24,7 +24,8 @@ struct listener {
 	 * Acceptor thread: makes a session on the accepted socket. The slot is RUNNING and the caller's;
 	 * session_new sets its task by slot_take(). It may send a greeting (never blocks). Returns the
 	 * task, or NULL: refused, out of memory or slots; then fd is still the acceptor's to close.
-	 * The acceptor then adds it to its epoll set (conn_arm by the session) and parks or queues it.
+	 * The session has called conn_arm; the acceptor then parks it, or queues it if it was woken
+	 * meanwhile (a session that wants a turn at once calls slot_wake on itself) or has `need` set.
 	 */
 	struct task *(*session_new)(const struct listener *l, int fd, const struct peer *p);
 	/* Text sent to one who is turned away, with CRLF; NULL: silent close. */
@@ -43,6 +44,8 @@ struct acceptor_limits {
  * and inherited. sndbuf 0 = 64 KiB. port 0: any; see listener_port. */
 int listener_open(const char *address, uint16_t port, int sndbuf, char *err, size_t errlen);
 uint16_t listener_port(int fd);
+/* The same options and O_NONBLOCK for a listening socket that was inherited. */
+void listener_tune(int fd, int sndbuf);
 
 bool acceptor_start(const struct acceptor_limits *limits, struct listener *listeners, size_t n);
 /* Reload: new limits and listener contexts (ctx) take effect for new sessions. */
@@ -51,7 +54,7 @@ void acceptor_set_limits(const struct acceptor_limits *limits);
 void acceptor_set_tick(void (*fn)(int64_t now_ms));
 /* Called when a gate wants a probe of its module; set before start. */
 void acceptor_set_probe(void (*fn)(struct gate *g));
-/* Stop accepting; listeners are closed. Sessions live on. */
+/* Stop accepting; listeners are closed. Sessions live on. Returns when no session can come any more. */
 void acceptor_close_listeners(void);
 /* After all sessions ended: ends the thread. */
 void acceptor_stop(void);

@@ -26,6 +26,7 @@ struct conn {
 	bool added;           /* to the epoll set */
 	bool wants_write;     /* EPOLLOUT armed */
 	bool short_read;      /* the last plain read took less than asked: nothing more is there */
+	bool drained;         /* no input was left behind: the last read said WANT, EOF or FAIL, or was short */
 	uint64_t octets_in, octets_out; /* as the session sees them, inside TLS */
 };
 
@@ -47,6 +48,13 @@ const char *conn_tls_cipher(const struct conn *c);
  * Owner in RUNNING, before step returns NEXT_PARK: makes sure that an edge for `want`
  * (CONN_WANT_READ or CONN_WANT_WRITE) will claim the slot. epoll ADD once, MOD only when the wish to
  * write changes. False: the kernel refused (the session must end).
+ *
+ * Edges say that something came, not that something is there. With CONN_WANT_READ and input that may
+ * have been left behind - the last read filled its buffer, a TLS record may be half read, or the peer
+ * has closed and the last read was only short - the task gets one more turn at once instead of being
+ * parked. If that turn does not read either (input is held back on purpose: a full output, a penalty),
+ * the session is parked; whatever wakes it later must read before it parks again. The same holds for
+ * CONN_WANT_WRITE: the turn that finds room goes on to read.
  */
 bool conn_arm(struct conn *c, const struct slot *s, int want);
 

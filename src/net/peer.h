@@ -21,5 +21,7 @@ void peer_from(struct peer *p, const struct sockaddr_storage *sa);
 /* Counts one more connection of this key; false: `max` reached (not counted). max 0 = no limit. */
 bool peer_enter(uint64_t key, uint32_t max);
 void peer_leave(uint64_t key);
+/* How many connections of this key are counted. */
+uint32_t peer_count(uint64_t key);
 
 #endif

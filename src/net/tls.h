@@ -18,12 +18,14 @@ struct tls_options {
 	const char *ciphers;     /* TLS 1.2 list; NULL = built in */
 };
 
-/* Main, once: OpenSSL, ticket keys. */
+/* Main, before tls_new. Again: nothing. */
 void tls_global_init(void);
 /* A context with one reference; NULL: why is in err (which file, what was expected). */
 struct tls *tls_new(const struct tls_options *o, char *err, size_t errlen);
 struct tls *tls_get(struct tls *t);
 void tls_put(struct tls *t); /* NULL is fine */
+/* For conn_tls; borrowed. */
+struct ssl_ctx_st *tls_ctx(const struct tls *t);
 /* not-after of the certificate, UTC ms; 0: none. */
 int64_t tls_not_after_ms(const struct tls *t);
 

@@ -66,7 +66,8 @@ void slot_release(struct slot *s);
 slot_token slot_get_token(const struct slot *s);
 struct task *slot_task(const struct slot *s);
 
-/* Owner: the bits noted since the last call, cleared. */
+/* Owner: the bits noted since the last call, cleared; but NOTE_HUP stays for good: a connection that
+ * was closed by its peer does not come back, and conn_arm must know. */
 unsigned slot_take_note(struct slot *s);
 /* Owner: look without clearing. */
 unsigned slot_peek_note(const struct slot *s);

@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One thread: sockets in, edges and deadlines out to the run queue. It never runs a session, never
+ * waits for anything but epoll, and is never without a timeout, because four times a second it looks
+ * at deadlines, gates and overdue calls.
+ *
+ * epoll data of a session is its token; generations begin with 1, so the numbers below 2^32 are free
+ * for what is not a session: 0 the wake-up descriptor, i + 1 listener i.
+ *
+ * Listeners are level-triggered and accepted from in batches, so that a flood of newcomers does not
+ * keep those who are inside waiting. When no more can be taken - no descriptors, or the run queue is
+ * behind - the listeners leave the epoll set for a while: the kernel's backlog holds who comes, and
+ * nothing spins.
+ */
+#include "net/acceptor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/pressure.h"
+#include "work/gate.h"
+#include "work/pool.h"
+#include "work/queue.h"
+#include "work/stress.h"
+
+#define EVENTS 256
+#define BATCH 64 /* accepted from one listener before others have their turn */
+#define TICK_MS 250
+#define REST_MS 250 /* listeners rest after EMFILE and the like */
+#define WAKE_DATA 0
+#define STACK_BYTES (512 * 1024)
+
+/* Newcomers push others out above this part of max_sessions, in percent. */
+#define PRESSURE_PERCENT 80
+
+struct batch {
+	struct task *head, *tail;
+};
+
+static struct {
+	pthread_t thread;
+	bool runs;
+	int epoll, wake;
+	struct listener *listeners;
+	size_t n_listeners;
+	void (*tick)(int64_t now_ms);
+	void (*probe)(struct gate *g);
+	_Atomic uint32_t max_sessions, max_per_address;
+	_Atomic int64_t shed_ms;
+	_Atomic uint32_t sessions;
+	_Atomic bool stopping;
+	struct {
+		_Atomic uint64_t accepted, refused_total, refused_address, shed, out_of_files, pressured;
+	} stats;
+	/* the acceptor thread's own */
+	bool armed;       /* listeners are in the epoll set */
+	int64_t rest_ms;  /* and not before this time again */
+	int64_t ticked_ms;
+	pthread_mutex_t mutex;
+	pthread_cond_t closed;
+	/* below: under mutex */
+	bool close_asked, close_done;
+} acc = {
+	.epoll = -1,
+	.wake = -1,
+	.mutex = PTHREAD_MUTEX_INITIALIZER,
+	.closed = PTHREAD_COND_INITIALIZER,
+};
+
+/* ---- to the run queue ------------------------------------------------------------------------ */
+
+static void
+batch_add(struct task *t, void *ctx)
+{
+	struct batch *b = ctx;
+
+	t->link = NULL;
+	if (b->tail)
+		b->tail->link = t;
+	else
+		b->head = t;
+	b->tail = t;
+}
+
+static void
+batch_push(struct batch *b)
+{
+	if (b->head)
+		queue_push_batch(b->head, b->tail);
+	*b = (struct batch){0};
+}
+
+/* ---- listeners in and out of the epoll set --------------------------------------------------- */
+
+static void
+listeners_arm(bool on)
+{
+	for (size_t i = 0; i < acc.n_listeners; i++) {
+		struct epoll_event e = {.events = on ? EPOLLIN : 0, .data.u64 = i + 1};
+		int op = on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
+
+		if (acc.listeners[i].fd == -1)
+			continue;
+		if (epoll_ctl(acc.epoll, op, acc.listeners[i].fd, &e) == -1 && errno != EEXIST &&
+		    errno != ENOENT)
+			log_msg(LOG_LVL_ERROR, "listener", "%s: epoll_ctl: %s (%d)",
+				acc.listeners[i].name, strerrordesc_np(errno), errno);
+	}
+	acc.armed = on;
+}
+
+static void
+listeners_rest(int64_t until_ms)
+{
+	listeners_arm(false);
+	acc.rest_ms = until_ms;
+}
+
+/* Is the run queue so far behind that newcomers had better wait outside? */
+static bool
+must_shed(int64_t now_ms)
+{
+	int64_t shed_ms = atomic_load(&acc.shed_ms);
+
+	return shed_ms > 0 && queue_head_age_ms(now_ms) > shed_ms;
+}
+
+static void
+listeners_review(int64_t now_ms)
+{
+	if (!acc.armed && now_ms >= acc.rest_ms && !must_shed(now_ms))
+		listeners_arm(true);
+}
+
+/* ---- newcomers ------------------------------------------------------------------------------- */
+
+static void
+turn_away(const struct listener *l, int fd)
+{
+	if (l->busy_text && !l->implicit_tls)
+		(void)send(fd, l->busy_text, strlen(l->busy_text), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)close(fd); /* whether the text arrived or not */
+}
+
+/* Counted at the door: false, and nothing is counted. */
+static bool
+let_in(const struct peer *p)
+{
+	static struct log_rate total_rate, address_rate;
+	uint32_t max = atomic_load(&acc.max_sessions);
+	uint64_t held;
+
+	if (atomic_load(&acc.sessions) >= max) {
+		atomic_fetch_add(&acc.stats.refused_total, 1);
+		if (log_rate_pass(&total_rate, &held))
+			log_msg(LOG_LVL_WARNING, "refused",
+				"%s: all max_sessions = %u are in use (%llu more turned away)", p->text,
+				max, (unsigned long long)held);
+		return false;
+	}
+	if (!peer_enter(p->key, atomic_load(&acc.max_per_address))) {
+		atomic_fetch_add(&acc.stats.refused_address, 1);
+		if (log_rate_pass(&address_rate, &held))
+			log_msg(LOG_LVL_INFO, "refused",
+				"%s: it has max_per_address = %u connections (%llu more turned away)",
+				p->text, atomic_load(&acc.max_per_address), (unsigned long long)held);
+		return false;
+	}
+	atomic_fetch_add(&acc.sessions, 1);
+	return true;
+}
+
+void
+acceptor_left(uint64_t peer_key)
+{
+	peer_leave(peer_key);
+	atomic_fetch_sub(&acc.sessions, 1);
+}
+
+static void
+newcomer(const struct listener *l, int fd, const struct sockaddr_storage *sa, int64_t now_ms)
+{
+	struct batch b = {0};
+	struct task *t;
+	struct peer p;
+
+	peer_from(&p, sa);
+	if ((uint64_t)atomic_load(&acc.sessions) * 100 >=
+		    (uint64_t)atomic_load(&acc.max_sessions) * PRESSURE_PERCENT &&
+	    pressure_relieve(now_ms))
+		atomic_fetch_add(&acc.stats.pressured, 1);
+	if (!let_in(&p)) {
+		turn_away(l, fd);
+		return;
+	}
+	t = l->session_new(l, fd, &p);
+	if (!t) {
+		turn_away(l, fd);
+		acceptor_left(p.key);
+		return;
+	}
+	atomic_fetch_add(&acc.stats.accepted, 1);
+	STRESS_POINT();
+	if (t->need || !slot_park(t->slot)) { /* a gate is asked by a worker only */
+		slot_set_queued(t->slot);
+		batch_add(t, &b);
+		batch_push(&b);
+	}
+}
+
+/* accept4 failed. True: try again at once. */
+static bool
+accept_failed(const struct listener *l, int e, int64_t now_ms)
+{
+	static struct log_rate files_rate, other_rate;
+	uint64_t held;
+
+	switch (e) {
+	case EAGAIN:
+		return false;
+	case EINTR:
+	case ECONNABORTED: /* the newcomer's own trouble, see accept(2) */
+	case EPROTO:
+	case EPERM:
+	case ENETDOWN:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case EOPNOTSUPP:
+	case ENETUNREACH:
+	case ETIMEDOUT:
+		return true;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		atomic_fetch_add(&acc.stats.out_of_files, 1);
+		if (log_rate_pass(&files_rate, &held))
+			log_msg(LOG_LVL_ERROR, "listener",
+				"%s: %s (%d); newcomers wait. Raise LimitNOFILE or lower max_sessions",
+				l->name, strerrordesc_np(e), e);
+		break;
+	default:
+		if (log_rate_pass(&other_rate, &held))
+			log_msg(LOG_LVL_ERROR, "listener", "%s: accept: %s (%d)", l->name,
+				strerrordesc_np(e), e);
+		break;
+	}
+	listeners_rest(now_ms + REST_MS);
+	return false;
+}
+
+static void
+accept_batch(const struct listener *l, int64_t now_ms)
+{
+	for (unsigned i = 0; i < BATCH && acc.armed; i++) {
+		struct sockaddr_storage sa;
+		socklen_t len = sizeof(sa);
+		int fd;
+
+		memset(&sa, 0, sizeof(sa));
+		fd = accept4(l->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd != -1)
+			newcomer(l, fd, &sa, now_ms);
+		else if (!accept_failed(l, errno, now_ms))
+			return;
+	}
+}
+
+static void
+on_listener(size_t i, int64_t now_ms)
+{
+	if (!acc.armed || acc.listeners[i].fd == -1)
+		return; /* disarmed by one before it in this round */
+	if (must_shed(now_ms)) {
+		atomic_fetch_add(&acc.stats.shed, 1);
+		listeners_rest(now_ms);
+		return;
+	}
+	accept_batch(&acc.listeners[i], now_ms);
+}
+
+/* ---- closing the door ------------------------------------------------------------------------ */
+
+static void
+close_if_asked(void)
+{
+	pthread_mutex_lock(&acc.mutex);
+	if (acc.close_asked && !acc.close_done) {
+		for (size_t i = 0; i < acc.n_listeners; i++) {
+			if (acc.listeners[i].fd != -1)
+				(void)close(acc.listeners[i].fd); /* leaves the epoll set, too */
+			acc.listeners[i].fd = -1;
+		}
+		acc.close_done = true;
+		pthread_cond_signal(&acc.closed);
+	}
+	pthread_mutex_unlock(&acc.mutex);
+}
+
+static void
+wake(void)
+{
+	const uint64_t one = 1;
+
+	while (write(acc.wake, &one, sizeof(one)) == -1 && errno == EINTR)
+		; /* EAGAIN: it is awake already */
+}
+
+static void
+on_wake(void)
+{
+	uint64_t n;
+
+	(void)!read(acc.wake, &n, sizeof(n)); /* only to empty it */
+	close_if_asked();
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+static void
+on_session(const struct epoll_event *e, struct batch *b)
+{
+	struct task *t;
+
+	if (MUTANT != 3 && (e->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+		slot_add_note(e->data.u64, NOTE_HUP);
+	STRESS_POINT();
+	if (slot_claim(e->data.u64, &t))
+		batch_add(t, b);
+}
+
+static void
+tick_if_due(int64_t now_ms)
+{
+	struct batch b = {0};
+
+	if (now_ms - acc.ticked_ms < TICK_MS)
+		return;
+	acc.ticked_ms = now_ms;
+	slot_scan_deadlines(now_ms, batch_add, &b);
+	batch_push(&b);
+	gate_tick(now_ms, acc.probe);
+	pool_watch(now_ms);
+	if (acc.tick)
+		acc.tick(now_ms);
+}
+
+static int
+wait_ms(int64_t now_ms)
+{
+	int64_t left = acc.ticked_ms + TICK_MS - now_ms;
+
+	return left < 0 ? 0 : left > TICK_MS ? TICK_MS : (int)left;
+}
+
+static void *
+acceptor_main(void *arg)
+{
+	static struct epoll_event events[EVENTS];
+	struct batch b = {0};
+
+	(void)arg;
+	while (!atomic_load(&acc.stopping)) {
+		int n = epoll_wait(acc.epoll, events, EVENTS, wait_ms(mono_ms()));
+		int64_t now_ms = mono_ms();
+
+		/* those inside first, newcomers after them */
+		for (int i = 0; i < n; i++)
+			if (events[i].data.u64 > UINT32_MAX)
+				on_session(&events[i], &b);
+		batch_push(&b);
+		for (int i = 0; i < n; i++) {
+			uint64_t data = events[i].data.u64;
+
+			if (data == WAKE_DATA)
+				on_wake();
+			else if (data <= UINT32_MAX)
+				on_listener((size_t)data - 1, now_ms);
+		}
+		tick_if_due(now_ms);
+		listeners_review(now_ms);
+	}
+	close_if_asked();
+	return NULL;
+}
+
+/* ---- start, stop ----------------------------------------------------------------------------- */
+
+void
+acceptor_set_tick(void (*fn)(int64_t now_ms))
+{
+	acc.tick = fn;
+}
+
+void
+acceptor_set_probe(void (*fn)(struct gate *g))
+{
+	acc.probe = fn;
+}
+
+void
+acceptor_set_limits(const struct acceptor_limits *limits)
+{
+	atomic_store(&acc.max_sessions, limits->max_sessions);
+	atomic_store(&acc.max_per_address, limits->max_per_address);
+	atomic_store(&acc.shed_ms, limits->shed_ms);
+}
+
+static bool
+epoll_open(void)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.u64 = WAKE_DATA};
+
+	acc.epoll = epoll_create1(EPOLL_CLOEXEC);
+	acc.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return acc.epoll != -1 && acc.wake != -1 &&
+	       epoll_ctl(acc.epoll, EPOLL_CTL_ADD, acc.wake, &e) == 0;
+}
+
+static void
+epoll_close(void)
+{
+	if (acc.epoll != -1)
+		(void)close(acc.epoll); /* kernel memory only */
+	if (acc.wake != -1)
+		(void)close(acc.wake);
+	acc.epoll = acc.wake = -1;
+}
+
+static bool
+thread_start(void)
+{
+	pthread_attr_t attr;
+	int rc;
+
+	if (pthread_attr_init(&attr) != 0)
+		return false;
+	rc = pthread_attr_setstacksize(&attr, STACK_BYTES);
+	if (rc == 0)
+		rc = pthread_create(&acc.thread, &attr, acceptor_main, NULL);
+	pthread_attr_destroy(&attr);
+	if (rc == 0)
+		(void)pthread_setname_np(acc.thread, "acceptor"); /* only for top(1) */
+	return rc == 0;
+}
+
+bool
+acceptor_start(const struct acceptor_limits *limits, struct listener *listeners, size_t n)
+{
+	acc.listeners = listeners;
+	acc.n_listeners = n;
+	acc.close_asked = acc.close_done = false;
+	acc.rest_ms = 0;
+	acc.ticked_ms = mono_ms();
+	atomic_store(&acc.stopping, false);
+	acceptor_set_limits(limits);
+	pressure_forget();
+	if (!epoll_open()) {
+		epoll_close();
+		return false;
+	}
+	listeners_arm(true);
+	acc.runs = thread_start();
+	if (!acc.runs)
+		epoll_close();
+	return acc.runs;
+}
+
+void
+acceptor_close_listeners(void)
+{
+	if (!acc.runs)
+		return;
+	pthread_mutex_lock(&acc.mutex);
+	acc.close_asked = true;
+	wake();
+	while (!acc.close_done)
+		pthread_cond_wait(&acc.closed, &acc.mutex);
+	pthread_mutex_unlock(&acc.mutex);
+}
+
+void
+acceptor_stop(void)
+{
+	if (!acc.runs)
+		return;
+	acceptor_close_listeners();
+	atomic_store(&acc.stopping, true);
+	wake();
+	pthread_join(acc.thread, NULL);
+	acc.runs = false;
+	epoll_close();
+}
+
+uint32_t
+acceptor_sessions(void)
+{
+	return atomic_load(&acc.sessions);
+}
+
+int
+acceptor_epoll(void)
+{
+	return acc.epoll;
+}
+
+void
+acceptor_get_stats(struct acceptor_stats *ret)
+{
+	ret->accepted = atomic_load(&acc.stats.accepted);
+	ret->refused_total = atomic_load(&acc.stats.refused_total);
+	ret->refused_address = atomic_load(&acc.stats.refused_address);
+	ret->shed = atomic_load(&acc.stats.shed);
+	ret->out_of_files = atomic_load(&acc.stats.out_of_files);
+	ret->pressured = atomic_load(&acc.stats.pressured);
+}

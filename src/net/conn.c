@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a turn must know about a socket before it may park: whether input can have been left behind,
+ * since the edge that announced it is spent.
+ *
+ *   plain   a read that took less than was asked emptied the socket (short_read): a further byte makes
+ *           a new edge. Except the FIN: data and FIN may come under one edge, and a short read never
+ *           sees the end. So once NOTE_HUP is there only WOULDBLOCK or end of file will do.
+ *   TLS     only what OpenSSL says: WANT_READ. It may hold a whole record, or with read-ahead several,
+ *           while the socket is empty, and no edge will ever announce those.
+ *
+ * conn_arm() looks at that itself, so a step that stops reading early loses nothing.
+ */
+#include "net/conn.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "net/acceptor.h"
+#include "net/peer.h"
+#include "net/tls.h"
+#include "work/stress.h"
+
+void
+conn_init(struct conn *c, int fd)
+{
+	*c = (struct conn){.fd = fd, .drained = true}; /* the ADD to come makes the first edge */
+}
+
+/* ---- plain ----------------------------------------------------------------------------------- */
+
+static ssize_t
+plain_read(struct conn *c, void *buf, size_t cap)
+{
+	ssize_t n;
+
+	do
+		n = recv(c->fd, buf, cap, 0);
+	while (n == -1 && errno == EINTR);
+	c->short_read = n > 0 && (size_t)n < cap;
+	c->drained = n <= 0 || c->short_read;
+	if (n >= 0)
+		return n;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? CONN_WANT_READ : CONN_FAIL;
+}
+
+static ssize_t
+plain_write(struct conn *c, const void *buf, size_t n)
+{
+	ssize_t sent;
+
+	do
+		sent = send(c->fd, buf, n, MSG_NOSIGNAL);
+	while (sent == -1 && errno == EINTR);
+	if (sent >= 0)
+		return sent;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? CONN_WANT_WRITE : CONN_FAIL;
+}
+
+/* ---- TLS ------------------------------------------------------------------------------------- */
+
+/* What a call of OpenSSL that did not succeed means. */
+static int
+ssl_outcome(struct conn *c, int rc)
+{
+	switch (SSL_get_error(c->ssl, rc)) {
+	case SSL_ERROR_WANT_READ:
+		return CONN_WANT_READ;
+	case SSL_ERROR_WANT_WRITE:
+		return CONN_WANT_WRITE;
+	case SSL_ERROR_ZERO_RETURN: /* close_notify, or a FIN without (SSL_OP_IGNORE_UNEXPECTED_EOF) */
+		return CONN_EOF;
+	default:
+		return CONN_FAIL;
+	}
+}
+
+static ssize_t
+ssl_read(struct conn *c, void *buf, size_t cap)
+{
+	size_t n = 0;
+	int rc;
+
+	ERR_clear_error();
+	rc = SSL_read_ex(c->ssl, buf, cap, &n);
+	c->short_read = false;
+	c->drained = rc != 1;
+	return rc == 1 ? (ssize_t)n : ssl_outcome(c, rc);
+}
+
+static ssize_t
+ssl_write(struct conn *c, const void *buf, size_t n)
+{
+	size_t sent = 0;
+	int rc;
+
+	ERR_clear_error();
+	rc = SSL_write_ex(c->ssl, buf, n, &sent);
+	if (rc == 1)
+		return (ssize_t)sent;
+	rc = ssl_outcome(c, rc);
+	return rc == CONN_EOF ? CONN_FAIL : rc;
+}
+
+bool
+conn_tls(struct conn *c, struct tls *t)
+{
+	ERR_clear_error();
+	c->ssl = SSL_new(tls_ctx(t));
+	if (!c->ssl)
+		return false;
+	if (SSL_set_fd(c->ssl, c->fd) != 1) {
+		SSL_free(c->ssl);
+		c->ssl = NULL;
+		return false;
+	}
+	SSL_set_accept_state(c->ssl);
+	return true;
+}
+
+/* Why a handshake failed, in a line; clients cause that, so it is not an error of ours. */
+static void
+say_failed(const struct conn *c, int saved_errno)
+{
+	struct sockaddr_storage sa = {0};
+	socklen_t len = sizeof(sa);
+	unsigned long e = ERR_peek_last_error();
+	const char *reason = e ? ERR_reason_error_string(e) : NULL;
+	struct log_line l;
+	struct peer p;
+
+	if (!log_wanted(LOG_LVL_INFO))
+		return;
+	log_begin(&l, LOG_LVL_INFO, "tls");
+	if (getpeername(c->fd, (struct sockaddr *)&sa, &len) == 0) {
+		peer_from(&p, &sa);
+		log_cstr(&l, "peer", p.text);
+	}
+	if (!reason)
+		reason = saved_errno ? strerrordesc_np(saved_errno) : "the client closed the connection";
+	log_textf(&l, "handshake failed: %s", reason ? reason : "unknown reason");
+	log_end(&l);
+}
+
+int
+conn_handshake(struct conn *c)
+{
+	int rc, saved_errno;
+
+	ERR_clear_error();
+	errno = 0;
+	rc = SSL_do_handshake(c->ssl);
+	saved_errno = errno;
+	c->short_read = false;
+	c->drained = rc != 1; /* commands may have come with the client's last flight */
+	if (rc == 1)
+		return 1;
+	rc = ssl_outcome(c, rc);
+	if (rc == CONN_WANT_READ || rc == CONN_WANT_WRITE)
+		return rc;
+	say_failed(c, saved_errno);
+	return CONN_FAIL;
+}
+
+const char *
+conn_tls_version(const struct conn *c)
+{
+	return c->ssl ? SSL_get_version(c->ssl) : NULL;
+}
+
+const char *
+conn_tls_cipher(const struct conn *c)
+{
+	return c->ssl ? SSL_get_cipher_name(c->ssl) : NULL;
+}
+
+/* ---- both ------------------------------------------------------------------------------------ */
+
+ssize_t
+conn_read(struct conn *c, void *buf, size_t cap)
+{
+	ssize_t n = c->ssl ? ssl_read(c, buf, cap) : plain_read(c, buf, cap);
+
+	if (n > 0)
+		c->octets_in += (uint64_t)n;
+	return n;
+}
+
+ssize_t
+conn_write(struct conn *c, const void *buf, size_t n)
+{
+	ssize_t sent = c->ssl ? ssl_write(c, buf, n) : plain_write(c, buf, n);
+
+	if (sent > 0)
+		c->octets_out += (uint64_t)sent;
+	return sent;
+}
+
+static bool
+epoll_change(struct conn *c, const struct slot *s, int op, bool write)
+{
+	struct epoll_event e = {
+		.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (write ? EPOLLOUT : 0),
+		.data.u64 = slot_get_token(s),
+	};
+
+	return epoll_ctl(acceptor_epoll(), op, c->fd, &e) == 0;
+}
+
+/* May input be there that no edge will announce? */
+static bool
+left_behind(const struct conn *c, const struct slot *s)
+{
+	return !c->drained || (c->short_read && (slot_peek_note(s) & NOTE_HUP));
+}
+
+bool
+conn_arm(struct conn *c, const struct slot *s, int want)
+{
+	bool write = want == CONN_WANT_WRITE;
+
+#if MUTANT == 1
+	(void)slot_park((struct slot *)s);
+	stress_point();
+#endif
+	if (!c->added) {
+		/* set before: the edge may be there before epoll_ctl returns */
+		c->added = true;
+		c->wants_write = write;
+		if (!epoll_change(c, s, EPOLL_CTL_ADD, write))
+			return false;
+	} else if (c->wants_write != write) {
+		c->wants_write = write;
+		if (!epoll_change(c, s, EPOLL_CTL_MOD, write))
+			return false;
+	}
+	if (!write && left_behind(c, s)) {
+		/* once: a turn that leaves it there on purpose may park */
+		c->drained = true;
+		c->short_read = false;
+		(void)slot_wake(slot_get_token(s), 0); /* RUNNING -> HIT: never to the queue from here */
+	}
+	return true;
+}
+
+void
+conn_shutdown(struct conn *c)
+{
+	if (c->ssl && SSL_is_init_finished(c->ssl)) {
+		ERR_clear_error();
+		(void)SSL_shutdown(c->ssl); /* close_notify, if there is room; the FIN says it too */
+	}
+	(void)shutdown(c->fd, SHUT_WR); /* the peer may be gone already */
+}
+
+void
+conn_close(struct conn *c)
+{
+	SSL_free(c->ssl);
+	c->ssl = NULL;
+	if (c->fd != -1)
+		(void)close(c->fd); /* nothing was promised */
+	c->fd = -1;
+	c->added = false;
+}
