@@ -108,8 +108,10 @@ struct conf_errors {
 void conf_error(struct conf_errors *e, const struct conf_where *w, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Reads and checks a file against the schema (not the modules: see core/bind.h). NULL: errors were
- * reported, all of them. */
+/* Reads and checks a file against the schema (not the modules: see core/bind.h). All errors are reported;
+ * e->count says whether there were any. A snapshot comes back all the same, so that bind_check can report
+ * the modules' errors in the same run; it must not be put into service then. NULL: the file could not be
+ * read, or there is no memory. */
 struct conf *conf_load(const char *file, struct conf_errors *e);
 struct conf *conf_ref(struct conf *c);
 /* The last reference: conf_on_free (bind's hook) first, then the memory. NULL is fine. */

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conf/schema.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+#include "host/load.h"
+
+#define TOP(k, t, f, lo, hi, w, d, doc) {BLOCK_TOP, k, t, offsetof(struct conf, f), lo, hi, w, d, doc}
+#define TLS(k, t, f, w, d, doc) {BLOCK_TLS, k, t, offsetof(struct conf, f), 0, 0, w, d, doc}
+#define LOG(k, t, f, w, d, doc) {BLOCK_LOG, k, t, offsetof(struct conf, f), 0, 0, w, d, doc}
+#define LIS(k, t, f, lo, hi, w, d, doc) {BLOCK_LISTENER, k, t, offsetof(struct conf_listener, f), lo, hi, w, d, doc}
+#define SEC(k, t, f, lo, hi, d, doc) {BLOCK_SECTION, k, t, offsetof(struct conf_section, f), lo, hi, NULL, d, doc}
+
+#define S 1000 /* ms in a second */
+
+const struct schema_row schema_rows[] = {
+	TOP("config_version", TYPE_U32, config_version, 1, 1, NULL, NULL, "version of this file's language: 1"),
+	TOP("user", TYPE_STRING, user, 0, 0, NULL, NULL, "service user; required when started as root"),
+	TOP("state_dir", TYPE_PATH, state_dir, 0, 0, NULL, DEFAULT_STATE_DIR, "what survives restarts"),
+	TOP("run_dir", TYPE_PATH, run_dir, 0, 0, NULL, DEFAULT_RUN_DIR, "control socket"),
+	TOP("module_dir", TYPE_PATH, module_dir, 0, 0, NULL, DEFAULT_MODULE_DIR, "where `module = NAME` is looked for"),
+	TOP("hostname", TYPE_STRING, hostname, 0, 0, NULL, NULL, "name in the greeting; default: the host's"),
+	TOP("workers", TYPE_U32, workers, 4, 1024, NULL, "32", "worker threads"),
+	TOP("reserve", TYPE_U32, reserve, 0, 512, NULL, "0", "workers no module may hold; 0: an eighth, 2 at least"),
+	TOP("max_sessions", TYPE_U32, max_sessions, 1, 1000000, NULL, "10000", "connections in all"),
+	TOP("max_per_address", TYPE_U32, max_per_address, 0, 1000000, NULL, "1000",
+	    "connections of one IPv4 address or IPv6 /64; 0: no limit"),
+	TOP("shed_ms", TYPE_MS, shed_ms, 10, 600 * S, NULL, "2000", "accept no more while work waits longer than this"),
+	TOP("tables_max", TYPE_BYTES, tables_max, 1 << 20, INT64_MAX, NULL, "1g", "memory of all message tables together"),
+	TOP("login_timeout", TYPE_SECONDS, login_timeout_ms, 1 * S, 3600 * S, NULL, "60", "from connect to login"),
+	TOP("idle_timeout", TYPE_SECONDS, idle_timeout_ms, 1 * S, 86400 * S, NULL, "600",
+	    "without a command; RFC 1939 asks for 600 at least"),
+	TOP("drain", TYPE_SECONDS, drain_ms, 0, 3600 * S, NULL, "30", "time sessions get to QUIT at shutdown"),
+	TOP("takeover", TYPE_SECONDS, takeover_ms, 0, 86400 * S, NULL, "60",
+	    "a session silent this long gives its maildrop to a newcomer from the same address"),
+	TOP("reload_linger", TYPE_SECONDS, reload_linger_ms, 0, 86400 * S, NULL, "0",
+	    "end sessions that are older than the last reload after this time; 0: never"),
+	TOP("default_domain", TYPE_STRING, default_domain, 0, 0, NULL, NULL, "added to names without one"),
+	TOP("name_case", TYPE_CHOICE, name_case, 0, 0, "lower|keep", "lower", "case of the local part of names"),
+	TOP("apop", TYPE_BOOL, apop, 0, 0, NULL, "no", "offer APOP; needs passwords kept in plain text"),
+	TOP("max_bad_commands", TYPE_U32, max_bad_commands, 1, 1000, NULL, "20", "in a row; then the connection ends"),
+	TOP("max_failed_logins", TYPE_U32, max_failed_logins, 1, 100, NULL, "3", "per connection"),
+	TLS("certificate", TYPE_PATH, tls_certificate, NULL, NULL, "PEM file: certificate and chain"),
+	TLS("key", TYPE_PATH, tls_key, NULL, NULL, "PEM file: its private key"),
+	TLS("min_version", TYPE_STRING, tls_min_version, NULL, "1.2", "1.2 or 1.3"),
+	TLS("ciphers", TYPE_STRING, tls_ciphers, NULL, NULL, "OpenSSL list for TLS 1.2"),
+	LOG("to", TYPE_CHOICE, log_sink, "stderr|syslog|file", "stderr", "where lines go"),
+	LOG("file", TYPE_PATH, log_file, NULL, NULL, "with to = file"),
+	LOG("json", TYPE_BOOL, log_json, NULL, "no", "one JSON object a line"),
+	LOG("level", TYPE_CHOICE, log_level, "error|warning|notice|info|debug", "info", "lines above it are not made"),
+	LIS("address", TYPE_STRING, address, 0, 0, NULL, NULL, "IPv4 or IPv6 address; 0.0.0.0 or :: for all"),
+	LIS("port", TYPE_PORT, port, 0, 65535, NULL, NULL, "110 for POP3, 995 for POP3 over TLS"),
+	LIS("tls", TYPE_CHOICE, tls, 0, 0, "none|starttls|implicit", "starttls", "how encryption begins"),
+	LIS("plaintext_login", TYPE_CHOICE, plaintext_login, 0, 0, "refuse|allow", "refuse", "logins without TLS"),
+	LIS("sndbuf", TYPE_BYTES, sndbuf, 4096, 8 << 20, NULL, "64k", "SO_SNDBUF: kernel memory a slow reader may hold"),
+	SEC("module", TYPE_STRING, module, 0, 0, NULL, "module: a name in module_dir, or an absolute file"),
+	SEC("wrap", TYPE_STRING, wrap, 0, 0, NULL, "section of the same kind that this one wraps"),
+	SEC("storage", TYPE_STRING, storage, 0, 0, NULL, "auth: where its users' mail is"),
+	SEC("domains", TYPE_WORDS, domains, 0, 0, NULL, "auth: only names of these domains; *.example.org too"),
+	SEC("permits", TYPE_I64, permits, 1, 1024, "-1", "calls into the module at once"),
+	SEC("queue_max", TYPE_I64, queue_max, 0, 1000000, "-1", "sessions waiting for a permit"),
+	SEC("wait_ms", TYPE_MS, wait_ms, 1, 3600 * S, "-1", "longest wait for a permit"),
+	SEC("call_ms", TYPE_MS, call_ms, 1, 3600 * S, "-1", "deadline of a call"),
+	SEC("scan_ms", TYPE_MS, scan_ms, 1, 86400 * S, "-1", "deadline of opening and scanning a mailbox"),
+	SEC("commit_ms", TYPE_MS, commit_ms, 1, 86400 * S, "-1", "deadline of a commit"),
+	SEC("trip_after", TYPE_I64, trip_after, 0, 1000000, "-1", "failures in a row that open the breaker; 0: never"),
+	SEC("breaker_open_ms", TYPE_MS, breaker_open_ms, 10, 3600 * S, "-1", "how long it stays open"),
+};
+const size_t schema_n_rows = sizeof(schema_rows) / sizeof(schema_rows[0]);
+
+/* ---- one value ------------------------------------------------------------------------------- */
+
+static int
+choice_index(const char *words, const char *text)
+{
+	size_t n = strlen(text);
+
+	for (int i = 0;; i++) {
+		size_t len = strcspn(words, "|");
+
+		if (len == n && strncasecmp(words, text, n) == 0)
+			return i;
+		if (!words[len])
+			return -1;
+		words += len + 1;
+	}
+}
+
+/* Numbers are stored with the width of their field. */
+static void
+store_number(const struct schema_row *row, char *at, int64_t v)
+{
+	if (row->type == TYPE_U32) {
+		uint32_t x = (uint32_t)v;
+
+		memcpy(at, &x, sizeof(x));
+	} else if (row->type == TYPE_PORT) {
+		uint16_t x = (uint16_t)v;
+
+		memcpy(at, &x, sizeof(x));
+	} else if (row->type == TYPE_BYTES && row->block == BLOCK_LISTENER) {
+		int32_t x = (int32_t)v;
+
+		memcpy(at, &x, sizeof(x));
+	} else {
+		memcpy(at, &v, sizeof(v));
+	}
+}
+
+static int64_t
+load_number(const struct schema_row *row, const char *at)
+{
+	uint32_t u32;
+	uint16_t u16;
+	int32_t i32;
+	int64_t i64;
+
+	if (row->type == TYPE_U32) {
+		memcpy(&u32, at, sizeof(u32));
+		return u32;
+	}
+	if (row->type == TYPE_PORT) {
+		memcpy(&u16, at, sizeof(u16));
+		return u16;
+	}
+	if (row->type == TYPE_BYTES && row->block == BLOCK_LISTENER) {
+		memcpy(&i32, at, sizeof(i32));
+		return i32;
+	}
+	memcpy(&i64, at, sizeof(i64));
+	return i64;
+}
+
+/* The log level's field holds syslog's number, a bool choice 0 or 1. */
+static void
+store_choice(const struct schema_row *row, char *at, int i)
+{
+	if (row->offset == offsetof(struct conf, log_level) && row->block == BLOCK_LOG)
+		i += LOG_LVL_ERROR;
+	if (row->block == BLOCK_LISTENER && row->offset == offsetof(struct conf_listener, plaintext_login)) {
+		bool b = i != 0;
+
+		memcpy(at, &b, sizeof(b));
+		return;
+	}
+	memcpy(at, &i, sizeof(i));
+}
+
+static bool
+parse_number(const struct schema_row *row, const char *text, int64_t *ret)
+{
+	const char *unit = row->type == TYPE_SECONDS ? "s" : row->type == TYPE_MS ? "ms"
+			   : row->type == TYPE_BYTES				    ? "bytes"
+										    : "";
+
+	if (!host_parse_number(text, unit, ret))
+		return false;
+	if (row->type == TYPE_SECONDS && __builtin_mul_overflow(*ret, S, ret))
+		return false;
+	return *ret >= row->min && *ret <= row->max;
+}
+
+static void
+bad_number(const struct schema_row *row, const struct conf_node *node, struct conf_errors *e)
+{
+	int64_t div = row->type == TYPE_SECONDS ? S : 1;
+	const char *unit = row->type == TYPE_SECONDS ? " seconds" : row->type == TYPE_MS ? " milliseconds"
+			   : row->type == TYPE_BYTES					   ? " bytes"
+											   : "";
+
+	conf_error(e, &node->where, "%s = %s: expected a number from %" PRId64 " to %" PRId64 "%s", node->key,
+		   node->value, row->min / div, row->max / div, unit);
+}
+
+static void
+set_words(char *at, struct arena *a, const char *text)
+{
+	size_t n = 0, max = strlen(text) / 2 + 1;
+	const char **words = arena_array(a, max, sizeof(*words));
+
+	while (words && *text) {
+		size_t len = strcspn(text, " \t,");
+
+		if (len > 0)
+			words[n++] = arena_dup(a, text, len);
+		text += len + (text[len] != '\0');
+	}
+	memcpy(at, &words, sizeof(words));
+	memcpy(at + sizeof(words), &n, sizeof(n)); /* domains, n_domains */
+}
+
+static bool
+bool_of(const char *text, bool *ret)
+{
+	int i = choice_index("yes|true|on|no|false|off", text);
+
+	*ret = i >= 0 && i < 3;
+	return i >= 0;
+}
+
+/* NULL node: a default, known to be right. */
+static void
+set_value(const struct schema_row *row, void *base, struct arena *a, const char *text,
+	  const struct conf_node *node, struct conf_errors *e)
+{
+	char *at = (char *)base + row->offset;
+	int64_t v;
+	bool b;
+	int i;
+
+	switch (row->type) {
+	case TYPE_STRING:
+	case TYPE_PATH:
+		if (row->type == TYPE_PATH && text[0] != '/') {
+			conf_error(e, &node->where, "%s = %s: expected an absolute file name", node->key, text);
+			return;
+		}
+		memcpy(at, &text, sizeof(text));
+		return;
+	case TYPE_BOOL:
+		if (!bool_of(text, &b))
+			conf_error(e, &node->where, "%s = %s: expected yes or no", node->key, text);
+		memcpy(at, &b, sizeof(b));
+		return;
+	case TYPE_CHOICE:
+		i = choice_index(row->words, text);
+		if (i < 0)
+			conf_error(e, &node->where, "%s = %s: expected one of %s", node->key, text, row->words);
+		else
+			store_choice(row, at, i);
+		return;
+	case TYPE_WORDS:
+		set_words(at, a, text);
+		return;
+	default:
+		if (node && !parse_number(row, text, &v)) {
+			bad_number(row, node, e);
+			return;
+		}
+		if (!node && strcmp(text, "-1") == 0)
+			v = -1;
+		else if (!node)
+			(void)parse_number(row, text, &v); /* a default of the table above */
+		store_number(row, at, v);
+	}
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+void
+schema_defaults(enum schema_block block, void *base)
+{
+	for (size_t i = 0; i < schema_n_rows; i++)
+		if (schema_rows[i].block == block && schema_rows[i].dflt)
+			set_value(&schema_rows[i], base, NULL, schema_rows[i].dflt, NULL, NULL);
+}
+
+bool
+schema_set(enum schema_block block, void *base, struct arena *a, const struct conf_node *node,
+	   struct conf_errors *e)
+{
+	for (size_t i = 0; i < schema_n_rows; i++) {
+		if (schema_rows[i].block == block && strcmp(schema_rows[i].key, node->key) == 0) {
+			set_value(&schema_rows[i], base, a, node->value, node, e);
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+schema_unknown(enum schema_block block, const struct conf_node *node, struct conf_errors *e)
+{
+	const char *words[64];
+	size_t n = 0;
+	const char *near;
+
+	for (size_t i = 0; i < schema_n_rows && n < 64; i++)
+		if (schema_rows[i].block == block)
+			words[n++] = schema_rows[i].key;
+	near = host_nearest(node->key, words, n);
+	conf_error(e, &node->where, "unknown setting '%s'%s%s%s", node->key, near ? "; did you mean '" : "",
+		   near ? near : "", near ? "'?" : "");
+}
+
+const char *
+schema_text(const struct schema_row *row, const void *base, char *buf, size_t cap)
+{
+	const char *at = (const char *)base + row->offset, *s;
+	int64_t v;
+	bool b;
+	int i = 0;
+
+	buf[0] = '\0';
+	switch (row->type) {
+	case TYPE_STRING:
+	case TYPE_PATH:
+		memcpy(&s, at, sizeof(s));
+		return s ? s : "";
+	case TYPE_BOOL:
+		memcpy(&b, at, sizeof(b));
+		return b ? "yes" : "no";
+	case TYPE_CHOICE:
+		if (row->block == BLOCK_LISTENER &&
+		    row->offset == offsetof(struct conf_listener, plaintext_login)) {
+			memcpy(&b, at, sizeof(b));
+			i = b;
+		} else {
+			memcpy(&i, at, sizeof(i));
+		}
+		if (row->block == BLOCK_LOG && row->offset == offsetof(struct conf, log_level))
+			i -= LOG_LVL_ERROR;
+		s = row->words;
+		while (i-- > 0)
+			s += strcspn(s, "|") + 1;
+		snprintf(buf, cap, "%.*s", (int)strcspn(s, "|"), s);
+		return buf;
+	case TYPE_WORDS:
+		return ""; /* conf_dump writes lists itself */
+	default:
+		v = load_number(row, at);
+		if (v >= 0)
+			snprintf(buf, cap, "%" PRId64, row->type == TYPE_SECONDS ? v / S : v);
+		return buf;
+	}
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conf/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/secret.h"
+
+#define FILE_MAX (4u << 20)
+#define DEPTH_MAX 8 /* of include */
+#define VALUE_MAX 8192
+
+struct reader {
+	struct arena *a;
+	struct conf_errors *e;
+	const char *file;
+	const char *p, *end;    /* what is left of the text */
+	const char *line_start;
+	unsigned line;
+	unsigned depth;
+	bool from_memory;
+};
+
+static struct conf_where
+here(const struct reader *r, const char *at)
+{
+	return (struct conf_where){r->file, r->line, (unsigned)(at - r->line_start) + 1};
+}
+
+static void
+wrong(const struct reader *r, const char *at, const char *text)
+{
+	struct conf_where w = here(r, at);
+
+	conf_error(r->e, &w, "%s", text);
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+/* The whole file, malloc'd; NULL: reported. */
+static char *
+read_file(const char *file, struct conf_errors *e, const struct conf_where *w, size_t *ret_n)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	char *text = NULL;
+	size_t n = 0;
+
+	if (fd == -1 || fstat(fd, &st) != 0) {
+		conf_error(e, w, "cannot read '%s': %s", file, strerrordesc_np(errno));
+		goto out;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
+		conf_error(e, w, "'%s' is not a regular file of at most 4 MiB", file);
+		goto out;
+	}
+	text = malloc((size_t)st.st_size + 1);
+	while (text && n < (size_t)st.st_size) {
+		ssize_t got = read(fd, text + n, (size_t)st.st_size - n);
+
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+	}
+	if (!text)
+		conf_error(e, w, "no memory to read '%s'", file);
+	*ret_n = n;
+out:
+	if (fd != -1)
+		(void)close(fd);
+	return text;
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+/* Copies ${NAME}'s value; moves *at behind the '}'. */
+static bool
+put_env(const struct reader *r, const char **at, const char *end, char *to, size_t *n)
+{
+	const char *name = *at + 2, *close = memchr(name, '}', (size_t)(end - name));
+	char text[128];
+	const char *value;
+
+	if (!close || close == name || (size_t)(close - name) >= sizeof(text)) {
+		wrong(r, *at, "expected ${NAME}, the name of an environment variable");
+		return false;
+	}
+	memcpy(text, name, (size_t)(close - name));
+	text[close - name] = '\0';
+	value = getenv(text);
+	if (!value) {
+		struct conf_where w = here(r, *at);
+
+		conf_error(r->e, &w, "the environment has no variable %s", text);
+		return false;
+	}
+	if (*n + strlen(value) >= VALUE_MAX) {
+		wrong(r, *at, "the value is longer than 8,191 bytes");
+		return false;
+	}
+	memcpy(to + *n, value, strlen(value));
+	*n += strlen(value);
+	*at = close + 1;
+	return true;
+}
+
+/* The value in p..end (a line's rest, trimmed); NULL: reported. */
+static const char *
+value_of(const struct reader *r, const char *p, const char *end)
+{
+	char buf[VALUE_MAX];
+	bool quoted = p < end && *p == '"', closed = false;
+	size_t n = 0;
+
+	if (quoted)
+		p++;
+	while (p < end) {
+		if (n + 1 >= sizeof(buf)) {
+			wrong(r, p, "the value is longer than 8,191 bytes");
+			return NULL;
+		}
+		if (p[0] == '$' && p + 1 < end && p[1] == '{') {
+			if (!put_env(r, &p, end, buf, &n))
+				return NULL;
+		} else if (quoted && *p == '\\' && p + 1 < end) {
+			buf[n++] = p[1];
+			p += 2;
+		} else if (quoted && *p == '"') {
+			closed = true;
+			p++;
+			break;
+		} else if (!quoted && *p == '#' && (p[-1] == ' ' || p[-1] == '\t')) {
+			break;
+		} else {
+			buf[n++] = *p++;
+		}
+	}
+	if (quoted && !closed) {
+		wrong(r, p, "the quote is not closed");
+		return NULL;
+	}
+	while (quoted && p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	if (quoted && p < end && *p != '#') {
+		wrong(r, p, "expected the end of the line behind the closing quote");
+		return NULL;
+	}
+	while (!quoted && n > 0 && (buf[n - 1] == ' ' || buf[n - 1] == '\t'))
+		n--;
+	return arena_dup(r->a, buf, n);
+}
+
+/* file:/path as a whole value: the first line of that file. */
+static const char *
+value_from_file(const struct reader *r, const char *at, const char *value)
+{
+	struct conf_where w = here(r, at);
+	size_t n = 0;
+	const char *copy = NULL;
+	char *text;
+
+	if (strncmp(value, "file:", 5) != 0 || r->from_memory)
+		return value;
+	text = read_file(value + 5, r->e, &w, &n);
+	if (text) {
+		char *lf = memchr(text, '\n', n);
+
+		copy = arena_dup(r->a, text, lf ? (size_t)(lf - text) : n);
+		secret_wipe(text, n);
+	}
+	free(text);
+	return copy;
+}
+
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+static const char *
+skip_space(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t' || *p == '\r'))
+		p++;
+	return p;
+}
+
+static const char *
+skip_word(const char *p, const char *end)
+{
+	while (p < end && ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+			   *p == '_' || *p == '-' || *p == '.'))
+		p++;
+	return p;
+}
+
+static struct conf_node *
+node_new(struct reader *r, const char *at, const char *key, size_t n)
+{
+	struct conf_node *node = arena_alloc(r->a, sizeof(*node));
+
+	if (!node)
+		return NULL;
+	node->key = arena_dup(r->a, key, n);
+	node->value = "";
+	node->where = here(r, at);
+	return node->key ? node : NULL;
+}
+
+/* Takes the next line off the text. */
+static bool
+next_line(struct reader *r, const char **ret_end)
+{
+	const char *lf;
+
+	if (r->p >= r->end)
+		return false;
+	lf = memchr(r->p, '\n', (size_t)(r->end - r->p));
+	*ret_end = lf ? lf : r->end;
+	r->line_start = r->p;
+	r->line++;
+	r->p = lf ? lf + 1 : r->end;
+	if (*ret_end > r->line_start && (*ret_end)[-1] == '\r')
+		(*ret_end)--;
+	return true;
+}
+
+static struct conf_node **read_block(struct reader *r, struct conf_node **tail, bool inner);
+
+static struct conf_node **
+read_included(struct reader *r, const char *at, const char *file, struct conf_node **tail)
+{
+	struct conf_where w = here(r, at);
+	struct reader sub = *r;
+	size_t n = 0;
+	char *text;
+
+	if (r->depth >= DEPTH_MAX) {
+		wrong(r, at, "include is nested more than 8 deep; does a file include itself?");
+		return tail;
+	}
+	text = read_file(file, r->e, &w, &n);
+	if (!text)
+		return tail;
+	sub.file = arena_dup(r->a, file, strlen(file));
+	sub.p = text;
+	sub.end = text + n;
+	sub.line = 0;
+	sub.depth++;
+	tail = read_block(&sub, tail, false);
+	secret_wipe(text, n);
+	free(text);
+	return tail;
+}
+
+/* Patterns and names are relative to the including file. */
+static struct conf_node **
+read_include(struct reader *r, const char *at, const char *what, struct conf_node **tail)
+{
+	const char *slash = strrchr(r->file, '/');
+	char path[4096];
+	glob_t g;
+
+	if (r->from_memory) {
+		wrong(r, at, "include is not possible here");
+		return tail;
+	}
+	snprintf(path, sizeof(path), "%.*s%s", what[0] == '/' || !slash ? 0 : (int)(slash - r->file + 1), r->file,
+		 what);
+	if (!strpbrk(path, "*?["))
+		return read_included(r, at, path, tail);
+	if (glob(path, 0, NULL, &g) == 0) { /* a pattern that matches nothing is nothing */
+		for (size_t i = 0; i < g.gl_pathc; i++)
+			tail = read_included(r, at, g.gl_pathv[i], tail);
+		globfree(&g);
+	}
+	return tail;
+}
+
+/* "kind name {": the head of a block; p is behind the kind. */
+static struct conf_node **
+read_block_head(struct reader *r, struct conf_node *node, const char *p, const char *end,
+		struct conf_node **tail)
+{
+	const char *word = skip_space(p, end), *stop = skip_word(word, end);
+	const char *brace = skip_space(stop, end), *rest;
+
+	if (brace >= end || *brace != '{') {
+		wrong(r, word, "expected 'key = value', 'kind name {' or 'include FILE'");
+		return tail;
+	}
+	rest = skip_space(brace + 1, end);
+	if (rest < end && *rest != '#')
+		wrong(r, rest, "expected the end of the line behind '{': one setting a line");
+	node->value = arena_dup(r->a, word, (size_t)(stop - word));
+	node->block = true;
+	(void)read_block(r, &node->children, true);
+	*tail = node;
+	return &node->next;
+}
+
+static struct conf_node **
+read_line(struct reader *r, const char *p, const char *end, struct conf_node **tail)
+{
+	const char *stop = skip_word(p, end), *q = skip_space(stop, end);
+	struct conf_node *node;
+	const char *value;
+
+	if (stop == p) {
+		wrong(r, p, "expected a setting's name");
+		return tail;
+	}
+	if (stop - p == 7 && memcmp(p, "include", 7) == 0 && q < end && *q != '=') {
+		value = value_of(r, q, end);
+		return value ? read_include(r, p, value, tail) : tail;
+	}
+	node = node_new(r, p, p, (size_t)(stop - p));
+	if (!node) {
+		wrong(r, p, "no memory");
+		return tail;
+	}
+	if (q >= end || *q != '=')
+		return read_block_head(r, node, stop, end, tail);
+	q = skip_space(q + 1, end);
+	value = value_of(r, q, end);
+	if (value)
+		value = value_from_file(r, q, value);
+	if (!value)
+		return tail;
+	node->value = value;
+	*tail = node;
+	return &node->next;
+}
+
+static struct conf_node **
+read_block(struct reader *r, struct conf_node **tail, bool inner)
+{
+	unsigned opened = r->line;
+	const char *end;
+
+	while (next_line(r, &end)) {
+		const char *p = skip_space(r->line_start, end);
+
+		if (memchr(r->line_start, '\0', (size_t)(end - r->line_start))) {
+			wrong(r, p, "the line holds a NUL byte");
+			continue;
+		}
+		if (p == end || *p == '#')
+			continue;
+		if (*p == '}') {
+			const char *rest = skip_space(p + 1, end);
+
+			if (rest < end && *rest != '#')
+				wrong(r, rest, "expected the end of the line behind '}'");
+			if (inner)
+				return tail;
+			wrong(r, p, "'}' closes nothing here");
+			continue;
+		}
+		tail = read_line(r, p, end, tail);
+	}
+	if (inner) {
+		struct conf_where w = {r->file, opened, 1};
+
+		conf_error(r->e, &w, "this block is not closed: expected '}'");
+	}
+	return tail;
+}
+
+struct conf_node *
+tree_parse(struct arena *a, const char *file, const char *text, size_t n, struct conf_errors *e)
+{
+	struct reader r = {.a = a, .e = e, .file = file, .p = text, .end = text + n, .line_start = text,
+			   .from_memory = true};
+	struct conf_node *first = NULL;
+
+	(void)read_block(&r, &first, false);
+	return first;
+}
+
+struct conf_node *
+tree_read(struct arena *a, const char *file, struct conf_errors *e)
+{
+	struct conf_where w = {file, 1, 1};
+	struct reader r = {.a = a, .e = e, .file = file};
+	struct conf_node *first = NULL;
+	size_t n = 0;
+	char *text = read_file(file, e, &w, &n);
+
+	if (!text)
+		return NULL;
+	r.p = r.line_start = text;
+	r.end = text + n;
+	(void)read_block(&r, &first, false);
+	secret_wipe(text, n);
+	free(text);
+	return first;
+}
