@@ -23,6 +23,7 @@ struct backend {
 	char *fingerprint;      /* of module path and settings: unchanged sections keep their instance */
 	struct backend *inner;  /* wrapped; one reference */
 	bool can_mark, can_hide;
+	struct backend *next_unused; /* backend_reap's list */
 };
 
 struct backend *backend_ref(struct backend *b);

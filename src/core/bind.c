@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bind_check walks the sections: load, choose permits, check settings, prove permits < workers.
+ * bind_open does it again and opens what is new. A section whose module, settings and permits did not
+ * change keeps its instance; its gate belongs to the section's name and is only resized.
+ */
+#include "core/bind.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/backend.h"
+#include "net/tls.h"
+#include "work/gate.h"
+
+#define ERR_MAX 1024
+#define FILES_PER_SESSION 3 /* socket, lock, message */
+#define FILES_OWN 64
+
+/* One section on its way to being bound. */
+struct plan {
+	struct conf_section *section;
+	struct host_lib *lib;
+	uint32_t permits;
+	bool counted; /* has a gate of its own */
+};
+
+struct binder {
+	struct conf *c;
+	struct conf_errors *e;
+	bool tool;
+	struct plan *plans; /* auth sections, then storage sections */
+	size_t n;
+};
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+struct at {
+	struct conf_errors *e;
+	const struct conf_where *section;
+};
+
+static void
+report(void *ctx, const char *file, unsigned line, const char *text)
+{
+	struct at *at = ctx;
+	struct conf_where w = *at->section;
+
+	if (file) {
+		w.file = file;
+		w.line = line;
+		w.column = 1;
+	}
+	conf_error(at->e, &w, "%s", text);
+}
+
+/* ---- permits --------------------------------------------------------------------------------- */
+
+static struct plan *
+find_plan(struct binder *b, enum conf_kind kind, const char *name)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->plans[i].section->kind == kind && strcmp(b->plans[i].section->name, name) == 0)
+			return &b->plans[i];
+	return NULL;
+}
+
+/* The most a section without a number gets, by what its module says of itself. */
+static uint32_t
+permits_cap(const struct pm_module *m, uint32_t workers)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (m->flags & PM_F_SERIAL)
+		return 1;
+	if (m->flags & PM_F_MAY_BURN)
+		return cpus > 2 ? (uint32_t)cpus - 1 : 1;
+	return workers / 4 > 1 ? workers / 4 : 1;
+}
+
+/* Explicit numbers first; the others share what is left. */
+static void
+choose_permits(struct binder *b)
+{
+	uint32_t budget = b->c->workers - b->c->reserve, given = 0, open = 0, share;
+	const struct conf_where w = {b->c->file, 1, 1};
+	uint32_t total = 0;
+
+	for (size_t i = 0; i < b->n; i++) {
+		struct plan *p = &b->plans[i];
+
+		p->counted = !p->section->only_wrapped && p->lib;
+		if (p->counted && p->section->permits >= 0)
+			given += p->permits = (uint32_t)p->section->permits;
+		else
+			open += p->counted;
+	}
+	share = open > 0 && given < budget ? (budget - given) / open : 0;
+	for (size_t i = 0; i < b->n; i++) {
+		struct plan *p = &b->plans[i];
+
+		if (!p->counted)
+			continue;
+		if (p->section->permits < 0) {
+			uint32_t cap = permits_cap(host_desc(p->lib), b->c->workers);
+
+			p->permits = share == 0 ? 1 : share < cap ? share : cap;
+		}
+		total += p->permits;
+	}
+	if (total > budget)
+		conf_error(b->e, &w,
+			   "the sections' permits add up to %u, workers (%u) less reserve (%u) leave %u: set workers = %u "
+			   "or fewer permits", total, b->c->workers, b->c->reserve, budget, total + b->c->reserve);
+	/* one permit covers wrapper and wrapped: the inner instance gets as many connections */
+	for (size_t i = b->n; i-- > 0;)
+		if (b->plans[i].section->wrap) {
+			struct plan *inner = find_plan(b, b->plans[i].section->kind, b->plans[i].section->wrap);
+
+			if (inner)
+				inner->permits = b->plans[i].permits;
+		}
+}
+
+/* ---- specs ----------------------------------------------------------------------------------- */
+
+/* settings: room for n_settings. */
+static void
+spec_fill(struct binder *b, const struct plan *p, struct host_setting *settings, struct at *at,
+	  struct host_spec *ret)
+{
+	const struct conf_section *s = p->section;
+
+	for (size_t i = 0; i < s->n_settings; i++)
+		settings[i] = (struct host_setting){s->settings[i].key, s->settings[i].value,
+						    s->settings[i].where.file, s->settings[i].where.line};
+	*at = (struct at){b->e, &s->where};
+	*ret = (struct host_spec){
+		.section = s->name,
+		.permits = p->permits,
+		.purpose = b->tool ? PM_PURPOSE_TOOL : PM_PURPOSE_SERVER,
+		.state_dir = b->c->state_dir,
+		.run_dir = b->c->run_dir,
+		.settings = settings,
+		.n_settings = s->n_settings,
+		.host = bind_host(s->name),
+		.error = report,
+		.error_ctx = at,
+	};
+}
+
+static void
+check_kind(struct binder *b, const struct plan *p)
+{
+	const struct pm_module *m = host_desc(p->lib);
+	bool auth = p->section->kind == CONF_AUTH;
+
+	if (auth ? !m->auth : !m->storage)
+		conf_error(b->e, &p->section->where, "section %s: module %.*s does not do %s", p->section->name,
+			   (int)m->name.n, m->name.p, auth ? "auth" : "storage");
+}
+
+static void
+plan_load(struct binder *b, struct plan *p)
+{
+	char err[ERR_MAX];
+
+	if (!p->section->module)
+		return; /* said by conf_load */
+	p->lib = host_load(p->section->module, b->c->module_dir, err, sizeof(err));
+	if (!p->lib)
+		conf_error(b->e, &p->section->where, "section %s: %s", p->section->name, err);
+	else
+		check_kind(b, p);
+}
+
+static bool
+binder_init(struct binder *b, struct conf *c, struct conf_errors *e, bool tool)
+{
+	*b = (struct binder){.c = c, .e = e, .tool = tool, .n = c->n_auth + c->n_storage};
+	b->plans = calloc(b->n + 1, sizeof(*b->plans));
+	if (!b->plans)
+		return false;
+	for (size_t i = 0; i < b->n; i++)
+		b->plans[i].section = i < c->n_auth ? &c->auth[i] : &c->storage[i - c->n_auth];
+	for (size_t i = 0; i < b->n; i++)
+		plan_load(b, &b->plans[i]);
+	return true;
+}
+
+/* ---- the rest of the machine ----------------------------------------------------------------- */
+
+static struct tls *
+tls_open(const struct conf *c, struct conf_errors *e)
+{
+	const struct conf_where w = {c->file, 1, 1};
+	const struct tls_options o = {c->tls_certificate, c->tls_key, c->tls_min_version, c->tls_ciphers};
+	char err[ERR_MAX];
+	struct tls *t = tls_new(&o, err, sizeof(err));
+
+	if (!t)
+		conf_error(e, &w, "tls: %s", err);
+	return t;
+}
+
+static bool
+wants_tls(const struct conf *c)
+{
+	for (size_t i = 0; i < c->n_listeners; i++)
+		if (c->listeners[i].tls != CONF_TLS_NONE)
+			return c->tls_certificate && c->tls_key; /* missing: said by conf_load */
+	return false;
+}
+
+/* The hard limit is what start could raise the soft one to. */
+static void
+check_files(const struct conf *c, struct conf_errors *e)
+{
+	const struct conf_where w = {c->file, 1, 1};
+	uint64_t need = (uint64_t)c->max_sessions * FILES_PER_SESSION + FILES_OWN;
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) != 0 || rl.rlim_max == RLIM_INFINITY || rl.rlim_max >= need || geteuid() == 0)
+		return;
+	conf_error(e, &w, "max_sessions = %u needs %llu open files, the limit is %llu: raise LimitNOFILE or set "
+			  "max_sessions = %llu", c->max_sessions, (unsigned long long)need,
+		   (unsigned long long)rl.rlim_max,
+		   (unsigned long long)(rl.rlim_max > FILES_OWN ? (rl.rlim_max - FILES_OWN) / FILES_PER_SESSION : 0));
+}
+
+static void
+check_sections(struct binder *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		struct plan *p = &b->plans[i];
+		struct host_setting *settings = calloc(p->section->n_settings + 1, sizeof(*settings));
+		struct host_spec spec;
+		struct at at;
+
+		if (p->lib && settings) {
+			spec_fill(b, p, settings, &at, &spec);
+			(void)host_check(p->lib, &spec); /* its errors are counted */
+		}
+		free(settings);
+	}
+}
+
+static bool
+check_all(struct binder *b)
+{
+	size_t before = b->e->count;
+	struct tls *t;
+
+	choose_permits(b);
+	check_sections(b);
+	if (!b->tool)
+		check_files(b->c, b->e);
+	if (!b->tool && wants_tls(b->c)) {
+		t = tls_open(b->c, b->e);
+		tls_put(t);
+	}
+	return b->e->count == before;
+}
+
+bool
+bind_check(struct conf *c, struct conf_errors *e)
+{
+	struct binder b;
+	size_t before = e->count;
+
+	if (!binder_init(&b, c, e, false))
+		return false;
+	(void)check_all(&b);
+	free(b.plans);
+	return e->count == before;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static struct gate_limits
+limits_of(const struct plan *p)
+{
+	const struct conf_section *s = p->section;
+	struct gate_limits l = {
+		.permits = p->permits ? p->permits : 1,
+		.queue_max = s->queue_max >= 0 ? (uint32_t)s->queue_max : 1000,
+		.trip_after = s->trip_after >= 0 ? (uint32_t)s->trip_after : 5,
+		.wait_ms = s->wait_ms >= 0 ? s->wait_ms : 10000,
+		.call_ms = s->call_ms >= 0 ? s->call_ms : 10000,
+		.scan_ms = s->scan_ms >= 0 ? s->scan_ms : 120000,
+		.commit_ms = s->commit_ms >= 0 ? s->commit_ms : 60000,
+		.breaker_open_ms = s->breaker_open_ms >= 0 ? s->breaker_open_ms : 10000,
+	};
+
+	return l;
+}
+
+/* Everything that makes an instance what it is, as one text. */
+static char *
+fingerprint_of(const struct plan *p, const struct gate_limits *l, const struct backend *inner)
+{
+	const struct conf_section *s = p->section;
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	if (!f)
+		return NULL;
+	fprintf(f, "%s\n%p\n%u %u %u %lld %lld %lld %lld %lld\n", host_path(p->lib), (const void *)inner, l->permits,
+		l->queue_max, l->trip_after, (long long)l->wait_ms, (long long)l->call_ms, (long long)l->scan_ms,
+		(long long)l->commit_ms, (long long)l->breaker_open_ms);
+	for (size_t i = 0; i < s->n_settings; i++)
+		fprintf(f, "%s=%s\n", s->settings[i].key, s->settings[i].value);
+	if (fclose(f) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static struct backend *
+find_old(struct conf *old, const struct plan *p, const char *fingerprint)
+{
+	struct conf_section *list = !old ? NULL : p->section->kind == CONF_AUTH ? old->auth : old->storage;
+	size_t n = !old ? 0 : p->section->kind == CONF_AUTH ? old->n_auth : old->n_storage;
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i].backend && strcmp(list[i].name, p->section->name) == 0 &&
+		    strcmp(list[i].backend->fingerprint, fingerprint) == 0)
+			return list[i].backend;
+	return NULL;
+}
+
+/* A new instance with its gate; NULL: reported. */
+static struct backend *
+backend_open(struct binder *b, const struct plan *p, struct backend *inner, char *fingerprint)
+{
+	struct host_setting *settings = calloc(p->section->n_settings + 1, sizeof(*settings));
+	struct backend *be = calloc(1, sizeof(*be));
+	char *name = strdup(p->section->name);
+	struct host_spec spec;
+	struct at at;
+
+	if (!settings || !be || !name) {
+		conf_error(b->e, &p->section->where, "no memory");
+		goto fail;
+	}
+	spec_fill(b, p, settings, &at, &spec);
+	spec.inner = inner ? inner->inst : NULL;
+	be->inst = host_open(p->lib, &spec);
+	if (!be->inst)
+		goto fail;
+	free(settings);
+	atomic_store(&be->refs, 1);
+	be->section = name;
+	be->kind = p->section->kind;
+	be->fingerprint = fingerprint;
+	be->inner = backend_ref(inner);
+	be->can_mark = host_desc(p->lib)->flags & PM_F_CAN_MARK;
+	be->can_hide = host_desc(p->lib)->flags & PM_F_CAN_HIDE;
+	return be;
+fail:
+	free(settings);
+	free(be);
+	free(name);
+	return NULL;
+}
+
+static bool
+section_open(struct binder *b, struct plan *p, struct conf *old)
+{
+	struct conf_section *s = p->section;
+	struct plan *inner_plan = s->wrap ? find_plan(b, s->kind, s->wrap) : NULL;
+	struct backend *inner = inner_plan ? inner_plan->section->backend : NULL;
+	struct gate_limits limits = limits_of(p);
+	char *fingerprint = fingerprint_of(p, &limits, inner);
+	char gate[GATE_NAME_MAX];
+
+	if (!fingerprint)
+		return false;
+	s->backend = backend_ref(find_old(old, p, fingerprint));
+	if (s->backend) {
+		free(fingerprint);
+		return true; /* shared with sessions at work: not a field of it is touched */
+	}
+	s->backend = backend_open(b, p, inner, fingerprint);
+	if (!s->backend) {
+		free(fingerprint);
+		return false;
+	}
+	s->backend->limits = limits;
+	if (b->tool || s->only_wrapped)
+		return true;
+	snprintf(gate, sizeof(gate), "%s:%s", s->kind == CONF_AUTH ? "auth" : "storage", s->name);
+	s->backend->gate = gate_get(gate, &limits);
+	return s->backend->gate != NULL;
+}
+
+/* conf_put's hook: any thread. */
+static void
+conf_release(struct conf *c)
+{
+	for (size_t i = 0; i < c->n_auth; i++)
+		backend_put(c->auth[i].backend);
+	for (size_t i = 0; i < c->n_storage; i++)
+		backend_put(c->storage[i].backend);
+	tls_put(c->tls);
+}
+
+bool
+bind_open(struct conf *c, struct conf *old, bool tool, struct conf_errors *e)
+{
+	struct binder b;
+	bool ok;
+
+	conf_set_free_hook(conf_release);
+	if (!binder_init(&b, c, e, tool))
+		return false;
+	ok = check_all(&b) && e->count == 0;
+	if (ok && !old && !tool)
+		gate_init_global(c->workers, c->reserve);
+	for (size_t i = 0; ok && i < b.n; i++)
+		ok = section_open(&b, &b.plans[i], old);
+	if (ok && !tool && wants_tls(c))
+		ok = (c->tls = tls_open(c, e)) != NULL;
+	if (!ok && e->count == 0) {
+		const struct conf_where w = {c->file, 1, 1};
+
+		conf_error(e, &w, "no memory");
+	}
+	free(b.plans);
+	return ok; /* what was opened goes with the caller's conf_put */
+}

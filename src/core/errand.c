@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An errand is a task like a session: it asks for a permit, makes one call, gives the permit back, and
+ * goes again until the call is done. It ends by itself when its deadline comes while it waits.
+ */
+#include "core/errand.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "work/pool.h"
+#include "work/queue.h"
+#include "work/slot.h"
+
+#define ARENA_MAX (256u << 10)
+#define TICKS_MAX 128 /* sections with background work */
+
+static void *
+errand_alloc(void *ctx, size_t n)
+{
+	struct errand *e = ctx;
+
+	return arena_alloc(&e->arena, n);
+}
+
+static void
+errand_close(struct task *t)
+{
+	struct errand *e = (struct errand *)t;
+
+	arena_reset(&e->arena);
+	backend_put(e->backend);
+	conf_put(e->conf);
+	free(e);
+}
+
+static enum next
+errand_end(struct errand *e, int32_t rc)
+{
+	e->finish(e, rc);
+	return NEXT_DONE;
+}
+
+static enum next
+errand_ask(struct errand *e)
+{
+	e->task.need = e->backend->gate;
+	e->task.wait_until_ms = e->deadline_ms;
+	return NEXT_AGAIN;
+}
+
+static enum next
+errand_step(struct task *t)
+{
+	struct errand *e = (struct errand *)t;
+	int64_t deadline;
+	int32_t rc;
+
+	switch ((enum verdict)t->verdict) {
+	case VERDICT_NONE:
+		return errand_ask(e);
+	case VERDICT_GO:
+		break;
+	case VERDICT_TIMEOUT:
+		return errand_end(e, PM_TIMEOUT);
+	default:
+		return errand_end(e, PM_TEMP);
+	}
+	deadline = mono_ms() + e->backend->limits.call_ms;
+	host_call_init(&e->call, deadline, 0);
+	pool_calling(e->name, deadline);
+	rc = e->run(e);
+	t->backend_failed = host_backend_failed(rc);
+	if (rc != PM_AGAIN)
+		return errand_end(e, rc);
+	return mono_ms() < e->deadline_ms ? errand_ask(e) : errand_end(e, PM_TIMEOUT);
+}
+
+bool
+errand_start(const struct errand *templ, int cls, bool probe)
+{
+	struct errand *e = calloc(1, sizeof(*e));
+	struct slot_record r = {.kind = "errand", .state = "errand"};
+
+	if (!e)
+		return false;
+	e->conf = conf_ref(templ->conf);
+	e->backend = backend_ref(templ->backend);
+	e->name = templ->name;
+	e->run = templ->run;
+	e->finish = templ->finish;
+	e->ctx = templ->ctx;
+	e->deadline_ms = templ->deadline_ms;
+	arena_init(&e->arena, ARENA_MAX);
+	e->call.alloc = errand_alloc;
+	e->call.ctx = e;
+	e->task.step = errand_step;
+	e->task.close = errand_close;
+	e->task.call_class = (uint8_t)cls;
+	e->task.probe = probe;
+	e->task.slot = slot_take(&e->task);
+	if (!e->task.slot) {
+		errand_close(&e->task);
+		return false;
+	}
+	strncpy(r.user, e->name, sizeof(r.user) - 1);
+	r.since_ms = r.last_byte_ms = mono_ms();
+	slot_publish(e->task.slot, &r);
+	slot_set_queued(e->task.slot);
+	queue_push(&e->task);
+	return true;
+}
+
+/* ---- ticks ----------------------------------------------------------------------------------- */
+
+/* When the tick of an instance is due; one at a time each. */
+static struct {
+	pthread_mutex_t mutex;
+	/* below: under mutex */
+	struct {
+		const struct backend *backend; /* identity only */
+		int64_t next_ms;
+		bool running;
+	} due[TICKS_MAX];
+	size_t n;
+} ticks = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static int32_t
+tick_run(struct errand *e)
+{
+	return host_tick(e->backend->inst, &e->call);
+}
+
+static void
+tick_finish(struct errand *e, int32_t rc)
+{
+	uint32_t every_ms = e->backend->inst->desc->life->tick_ms;
+
+	if (rc != PM_OK)
+		log_msg(LOG_LVL_WARNING, "tick", "section %s: %s %s", e->backend->section, host_code_name(rc),
+			e->call.error);
+	pthread_mutex_lock(&ticks.mutex);
+	for (size_t i = 0; i < ticks.n; i++) {
+		if (ticks.due[i].backend == e->backend) {
+			ticks.due[i].running = false;
+			ticks.due[i].next_ms = mono_ms() + every_ms;
+		}
+	}
+	pthread_mutex_unlock(&ticks.mutex);
+}
+
+/* True: it is due, and counted as running. */
+static bool
+tick_due(const struct backend *b, int64_t now_ms)
+{
+	uint32_t every_ms = b->inst->desc->life->tick_ms;
+	bool due = false;
+	size_t i = 0;
+
+	pthread_mutex_lock(&ticks.mutex);
+	while (i < ticks.n && ticks.due[i].backend != b)
+		i++;
+	if (i == ticks.n && ticks.n < TICKS_MAX) {
+		ticks.due[i].backend = b;
+		ticks.due[i].next_ms = now_ms + every_ms;
+		ticks.due[i].running = false;
+		ticks.n++;
+	} else if (i < ticks.n && !ticks.due[i].running && now_ms >= ticks.due[i].next_ms) {
+		ticks.due[i].running = due = true;
+	}
+	pthread_mutex_unlock(&ticks.mutex);
+	return due;
+}
+
+static void
+tick_section(struct conf *c, struct conf_section *s, int64_t now_ms)
+{
+	struct errand e = {.conf = c, .backend = s->backend, .name = "tick", .run = tick_run, .finish = tick_finish,
+			   .deadline_ms = now_ms + 60000};
+
+	if (!s->backend || !s->backend->gate || !s->backend->inst->desc->life->tick_ms ||
+	    !s->backend->inst->desc->life->tick || !tick_due(s->backend, now_ms))
+		return;
+	if (!errand_start(&e, CALL_GIVE_BACK, false)) {
+		pthread_mutex_lock(&ticks.mutex);
+		for (size_t i = 0; i < ticks.n; i++)
+			if (ticks.due[i].backend == s->backend)
+				ticks.due[i].running = false; /* with the next tick */
+		pthread_mutex_unlock(&ticks.mutex);
+	}
+}
+
+void
+errand_tick(int64_t now_ms)
+{
+	struct conf *c = conf_current();
+
+	for (size_t i = 0; c && i < c->n_auth; i++)
+		tick_section(c, &c->auth[i], now_ms);
+	for (size_t i = 0; c && i < c->n_storage; i++)
+		tick_section(c, &c->storage[i], now_ms);
+	conf_put(c);
+}
+
+/* ---- probes ---------------------------------------------------------------------------------- */
+
+static int32_t
+probe_run(struct errand *e)
+{
+	return host_probe(e->backend->inst, &e->call);
+}
+
+static void
+probe_finish(struct errand *e, int32_t rc)
+{
+	gate_probe_result(e->backend->gate, rc == PM_OK);
+}
+
+static struct backend *
+find_gate(struct conf_section *list, size_t n, const struct gate *g)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i].backend && list[i].backend->gate == g)
+			return list[i].backend;
+	return NULL;
+}
+
+void
+errand_probe(struct gate *g)
+{
+	struct conf *c = conf_current();
+	struct errand e = {.conf = c, .name = "probe", .run = probe_run, .finish = probe_finish,
+			   .deadline_ms = mono_ms() + 10000};
+
+	if (c)
+		e.backend = find_gate(c->auth, c->n_auth, g);
+	if (c && !e.backend)
+		e.backend = find_gate(c->storage, c->n_storage, g);
+	/* a section that was removed needs no breaker any more */
+	if (!e.backend || !errand_start(&e, CALL_BEGIN, true))
+		gate_probe_result(g, !e.backend);
+	conf_put(c);
+}
