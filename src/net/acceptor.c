@@ -25,7 +25,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "net/pressure.h"
+#include "net/door.h"
 #include "work/gate.h"
 #include "work/pool.h"
 #include "work/queue.h"
@@ -37,9 +37,6 @@
 #define REST_MS 250 /* listeners rest after EMFILE and the like */
 #define WAKE_DATA 0
 #define STACK_BYTES (512 * 1024)
-
-/* Newcomers push others out above this part of max_sessions, in percent. */
-#define PRESSURE_PERCENT 80
 
 struct batch {
 	struct task *head, *tail;
@@ -53,13 +50,7 @@ static struct {
 	size_t n_listeners;
 	void (*tick)(int64_t now_ms);
 	void (*probe)(struct gate *g);
-	_Atomic uint32_t max_sessions, max_per_address;
-	_Atomic int64_t shed_ms;
-	_Atomic uint32_t sessions;
 	_Atomic bool stopping;
-	struct {
-		_Atomic uint64_t accepted, refused_total, refused_address, shed, out_of_files, pressured;
-	} stats;
 	/* the acceptor thread's own */
 	bool armed;       /* listeners are in the epoll set */
 	int64_t rest_ms;  /* and not before this time again */
@@ -128,7 +119,7 @@ listeners_rest(int64_t until_ms)
 static bool
 must_shed(int64_t now_ms)
 {
-	int64_t shed_ms = atomic_load(&acc.shed_ms);
+	int64_t shed_ms = door_shed_ms();
 
 	return shed_ms > 0 && queue_head_age_ms(now_ms) > shed_ms;
 }
@@ -143,49 +134,6 @@ listeners_review(int64_t now_ms)
 /* ---- newcomers ------------------------------------------------------------------------------- */
 
 static void
-turn_away(const struct listener *l, int fd)
-{
-	if (l->busy_text && !l->implicit_tls)
-		(void)send(fd, l->busy_text, strlen(l->busy_text), MSG_DONTWAIT | MSG_NOSIGNAL);
-	(void)close(fd); /* whether the text arrived or not */
-}
-
-/* Counted at the door: false, and nothing is counted. */
-static bool
-let_in(const struct peer *p)
-{
-	static struct log_rate total_rate, address_rate;
-	uint32_t max = atomic_load(&acc.max_sessions);
-	uint64_t held;
-
-	if (atomic_load(&acc.sessions) >= max) {
-		atomic_fetch_add(&acc.stats.refused_total, 1);
-		if (log_rate_pass(&total_rate, &held))
-			log_msg(LOG_LVL_WARNING, "refused",
-				"%s: all max_sessions = %u are in use (%llu more turned away)", p->text,
-				max, (unsigned long long)held);
-		return false;
-	}
-	if (!peer_enter(p->key, atomic_load(&acc.max_per_address))) {
-		atomic_fetch_add(&acc.stats.refused_address, 1);
-		if (log_rate_pass(&address_rate, &held))
-			log_msg(LOG_LVL_INFO, "refused",
-				"%s: it has max_per_address = %u connections (%llu more turned away)",
-				p->text, atomic_load(&acc.max_per_address), (unsigned long long)held);
-		return false;
-	}
-	atomic_fetch_add(&acc.sessions, 1);
-	return true;
-}
-
-void
-acceptor_left(uint64_t peer_key)
-{
-	peer_leave(peer_key);
-	atomic_fetch_sub(&acc.sessions, 1);
-}
-
-static void
 newcomer(const struct listener *l, int fd, const struct sockaddr_storage *sa, int64_t now_ms)
 {
 	struct batch b = {0};
@@ -193,21 +141,17 @@ newcomer(const struct listener *l, int fd, const struct sockaddr_storage *sa, in
 	struct peer p;
 
 	peer_from(&p, sa);
-	if ((uint64_t)atomic_load(&acc.sessions) * 100 >=
-		    (uint64_t)atomic_load(&acc.max_sessions) * PRESSURE_PERCENT &&
-	    pressure_relieve(now_ms))
-		atomic_fetch_add(&acc.stats.pressured, 1);
-	if (!let_in(&p)) {
-		turn_away(l, fd);
+	if (!door_enter(&p, now_ms)) {
+		door_turn_away(l, fd);
 		return;
 	}
 	t = l->session_new(l, fd, &p);
 	if (!t) {
-		turn_away(l, fd);
+		door_turn_away(l, fd);
 		acceptor_left(p.key);
 		return;
 	}
-	atomic_fetch_add(&acc.stats.accepted, 1);
+	door_count(DOOR_ACCEPTED);
 	STRESS_POINT();
 	if (t->need || !slot_park(t->slot)) { /* a gate is asked by a worker only */
 		slot_set_queued(t->slot);
@@ -243,7 +187,7 @@ accept_failed(const struct listener *l, int e, int64_t now_ms)
 	case ENFILE:
 	case ENOBUFS:
 	case ENOMEM:
-		atomic_fetch_add(&acc.stats.out_of_files, 1);
+		door_count(DOOR_OUT_OF_FILES);
 		if (log_rate_pass(&files_rate, &held))
 			log_msg(LOG_LVL_ERROR, "listener",
 				"%s: %s (%d); newcomers wait. Raise LimitNOFILE or lower max_sessions",
@@ -282,7 +226,7 @@ on_listener(size_t i, int64_t now_ms)
 	if (!acc.armed || acc.listeners[i].fd == -1)
 		return; /* disarmed by one before it in this round */
 	if (must_shed(now_ms)) {
-		atomic_fetch_add(&acc.stats.shed, 1);
+		door_count(DOOR_SHED);
 		listeners_rest(now_ms);
 		return;
 	}
@@ -408,14 +352,6 @@ acceptor_set_probe(void (*fn)(struct gate *g))
 	acc.probe = fn;
 }
 
-void
-acceptor_set_limits(const struct acceptor_limits *limits)
-{
-	atomic_store(&acc.max_sessions, limits->max_sessions);
-	atomic_store(&acc.max_per_address, limits->max_per_address);
-	atomic_store(&acc.shed_ms, limits->shed_ms);
-}
-
 static bool
 epoll_open(void)
 {
@@ -463,8 +399,7 @@ acceptor_start(const struct acceptor_limits *limits, struct listener *listeners,
 	acc.rest_ms = 0;
 	acc.ticked_ms = mono_ms();
 	atomic_store(&acc.stopping, false);
-	acceptor_set_limits(limits);
-	pressure_forget();
+	door_open(limits);
 	if (!epoll_open()) {
 		epoll_close();
 		return false;
@@ -502,25 +437,8 @@ acceptor_stop(void)
 	epoll_close();
 }
 
-uint32_t
-acceptor_sessions(void)
-{
-	return atomic_load(&acc.sessions);
-}
-
 int
 acceptor_epoll(void)
 {
 	return acc.epoll;
-}
-
-void
-acceptor_get_stats(struct acceptor_stats *ret)
-{
-	ret->accepted = atomic_load(&acc.stats.accepted);
-	ret->refused_total = atomic_load(&acc.stats.refused_total);
-	ret->refused_address = atomic_load(&acc.stats.refused_address);
-	ret->shed = atomic_load(&acc.stats.shed);
-	ret->out_of_files = atomic_load(&acc.stats.out_of_files);
-	ret->pressured = atomic_load(&acc.stats.pressured);
 }

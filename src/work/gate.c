@@ -30,48 +30,15 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "work/gates.h"
 #include "work/queue.h"
 #include "work/slot.h"
 
-#define CLASSES 3
 /* An address may hold this part of the BEGIN places. */
 #define SHARE 4
-
-enum breaker { CLOSED, OPEN, HALF_OPEN };
-
-struct chain {
-	struct task *head, *tail;
-};
-
-struct line {
-	struct task *head, *tail;
-	uint32_t n;
-};
-
-struct gate {
-	struct gate *next; /* never changes */
-	char name[GATE_NAME_MAX];
-	pthread_mutex_t mutex;
-	/* below: under mutex */
-	struct gate_limits limits;
-	uint32_t in_use;
-	struct line lines[CLASSES];
-	enum breaker breaker;
-	uint32_t in_a_row;   /* failures */
-	uint64_t first_key;  /* of the first of them */
-	bool two_keys;       /* another key failed since */
-	int64_t until_ms;    /* OPEN, HALF_OPEN: the next probe */
-	uint64_t calls, refused, timeouts, failures, trips, overdue, busy_ms, slowest_ms;
-};
-
-static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER; /* adding and looking up */
-static _Atomic(struct gate *) gates;
 
 static struct {
 	_Atomic uint32_t inside;
@@ -85,59 +52,30 @@ gate_init_global(uint32_t workers, uint32_t reserve)
 	atomic_store(&all.max, workers > reserve ? workers - reserve : 1);
 }
 
-/* ---- chains and lines ------------------------------------------------------------------------ */
-
-static void
-chain_add(struct chain *c, struct task *t)
+void
+gate_forget_global(void)
 {
-	t->link = NULL;
-	if (c->tail)
-		c->tail->link = t;
-	else
-		c->head = t;
-	c->tail = t;
+	assert(atomic_load(&all.inside) == 0);
+	atomic_store(&all.starved, false);
 }
 
-/* Without any lock: they go to the run queue. */
-static void
-chain_push(struct chain *c)
-{
-	if (c->head)
-		queue_push_batch(c->head, c->tail);
-}
+/* ---- out of the gate ------------------------------------------------------------------------- */
 
+/* Without any lock: those who left go to the run queue. */
 static void
-line_add(struct line *l, struct task *t)
+out_push(struct line *out)
 {
-	t->link = NULL;
-	if (l->tail)
-		l->tail->link = t;
-	else
-		l->head = t;
-	l->tail = t;
-	l->n++;
-}
-
-/* before: the task in front of t, NULL when t is the head. */
-static void
-line_remove(struct line *l, struct task *before, struct task *t)
-{
-	if (before)
-		before->link = t->link;
-	else
-		l->head = t->link;
-	if (l->tail == t)
-		l->tail = before;
-	l->n--;
+	if (out->head)
+		queue_push_batch(out->head, out->tail);
 }
 
 /* Under the mutex: t leaves the gate with a verdict. */
 static void
-let_go(struct task *t, enum verdict v, struct chain *out)
+let_go(struct task *t, enum verdict v, struct line *out)
 {
 	t->verdict = (uint8_t)v;
 	slot_set_queued(t->slot);
-	chain_add(out, t);
+	line_add(out, t);
 }
 
 /* ---- permits --------------------------------------------------------------------------------- */
@@ -180,7 +118,7 @@ first_waiter(struct gate *g, struct line **ret_line, struct task **ret_before)
 		struct task *t = l->head;
 
 		/* an open breaker: only a probe may begin */
-		if (c == CALL_BEGIN && g->breaker != CLOSED)
+		if (c == CALL_BEGIN && g->breaker.state != BREAKER_CLOSED)
 			for (; t && !t->probe; t = t->link)
 				before = t;
 		if (t) {
@@ -201,7 +139,7 @@ grant(struct gate *g, struct task *t)
 
 /* Under the mutex: as many as there are permits for. */
 static void
-let_in(struct gate *g, struct chain *out)
+let_in(struct gate *g, struct line *out)
 {
 	struct task *t, *before;
 	struct line *l;
@@ -213,32 +151,35 @@ let_in(struct gate *g, struct chain *out)
 	}
 }
 
+void
+gate_resized(struct gate *g)
+{
+	struct line out = {0};
+
+	pthread_mutex_lock(&g->mutex);
+	let_in(g, &out);
+	pthread_mutex_unlock(&g->mutex);
+	out_push(&out);
+}
+
 /* All gates, one after the other: what the global count held back. */
 static void
 let_in_everywhere(void)
 {
-	for (struct gate *g = atomic_load(&gates); g; g = g->next) {
-		struct chain out = {0};
-
-		pthread_mutex_lock(&g->mutex);
-		let_in(g, &out);
-		pthread_mutex_unlock(&g->mutex);
-		chain_push(&out);
-	}
+	for (struct gate *g = gates_first(); g; g = g->next)
+		gate_resized(g);
 }
 
 /* ---- breaker --------------------------------------------------------------------------------- */
 
 /* Under the mutex. Those who wait to begin are told at once. */
 static void
-breaker_open(struct gate *g, int64_t now_ms, struct chain *out)
+trip(struct gate *g, int64_t now_ms, struct line *out)
 {
 	struct line *l = &g->lines[CALL_BEGIN];
 	struct task *before = NULL, *next;
 
-	g->breaker = OPEN;
-	g->until_ms = now_ms + g->limits.breaker_open_ms;
-	g->trips++;
+	breaker_open(&g->breaker, now_ms + g->limits.breaker_open_ms);
 	for (struct task *t = l->head; t; t = next) {
 		next = t->link;
 		if (t->probe) {
@@ -251,34 +192,15 @@ breaker_open(struct gate *g, int64_t now_ms, struct chain *out)
 	}
 }
 
-static void
-breaker_forget(struct gate *g)
-{
-	g->in_a_row = 0;
-	g->two_keys = false;
-}
-
-/* Under the mutex: one call of the backend came back. True: the breaker opened. */
+/* Under the mutex: one call came back. True: the breaker opened. */
 static bool
-breaker_count(struct gate *g, const struct task *t, int64_t now_ms, struct chain *out)
+judge(struct gate *g, const struct task *t, int64_t now_ms, struct line *out)
 {
-	if (!t->backend_failed) {
-		if (g->breaker == CLOSED)
-			breaker_forget(g);
+	g->failures += t->backend_failed;
+	if (t->probe || /* gate_probe_result says what it means */
+	    !breaker_count(&g->breaker, t->backend_failed, t->who_key, g->limits.trip_after))
 		return false;
-	}
-	g->failures++;
-	if (g->breaker != CLOSED || t->probe)
-		return false;
-	if (g->in_a_row == 0)
-		g->first_key = t->who_key;
-	else if (t->who_key != g->first_key)
-		g->two_keys = true;
-	if (g->in_a_row < UINT32_MAX)
-		g->in_a_row++;
-	if (g->limits.trip_after == 0 || g->in_a_row < g->limits.trip_after || !g->two_keys)
-		return false;
-	breaker_open(g, now_ms, out);
+	trip(g, now_ms, out);
 	return true;
 }
 
@@ -293,21 +215,19 @@ say_open(const struct gate *g, int64_t open_ms)
 void
 gate_probe_result(struct gate *g, bool ok)
 {
-	struct chain out = {0};
+	struct line out = {0};
 	bool changed;
 
 	pthread_mutex_lock(&g->mutex);
-	changed = ok && g->breaker != CLOSED;
+	changed = ok && g->breaker.state != BREAKER_CLOSED;
 	if (changed) {
-		g->breaker = CLOSED;
-		breaker_forget(g);
+		breaker_close(&g->breaker);
 		let_in(g, &out);
-	} else if (!ok && g->breaker == HALF_OPEN) {
-		g->breaker = OPEN;
-		g->until_ms = mono_ms() + g->limits.breaker_open_ms;
+	} else if (!ok && g->breaker.state == BREAKER_HALF_OPEN) {
+		breaker_open(&g->breaker, mono_ms() + g->limits.breaker_open_ms);
 	}
 	pthread_mutex_unlock(&g->mutex);
-	chain_push(&out);
+	out_push(&out);
 	if (changed)
 		log_msg(LOG_LVL_NOTICE, "breaker", "section %s: its backend answers again", g->name);
 }
@@ -315,19 +235,19 @@ gate_probe_result(struct gate *g, bool ok)
 void
 gate_overdue(struct gate *g)
 {
-	struct chain out = {0};
+	struct line out = {0};
 	bool opened = false;
 	int64_t open_ms;
 
 	pthread_mutex_lock(&g->mutex);
 	g->overdue++;
 	open_ms = g->limits.breaker_open_ms;
-	if (g->breaker == CLOSED && g->limits.trip_after > 0) {
-		breaker_open(g, mono_ms(), &out);
+	if (g->breaker.state == BREAKER_CLOSED && g->limits.trip_after > 0) {
+		trip(g, mono_ms(), &out);
 		opened = true;
 	}
 	pthread_mutex_unlock(&g->mutex);
-	chain_push(&out);
+	out_push(&out);
 	if (opened)
 		say_open(g, open_ms);
 }
@@ -366,7 +286,7 @@ answer(struct gate *g, struct task *t, int64_t now_ms)
 {
 	bool begin = t->call_class == CALL_BEGIN && !t->probe;
 
-	if (begin && g->breaker != CLOSED)
+	if (begin && g->breaker.state != BREAKER_CLOSED)
 		return GATE_REFUSED;
 	if (!somebody_waits_before(g, t) && permit_take(g)) {
 		grant(g, t);
@@ -403,7 +323,7 @@ gate_leave(struct gate *g, struct task *t, int64_t ms)
 {
 	int64_t now_ms = mono_ms(), open_ms;
 	struct task *next, *before;
-	struct chain out = {0};
+	struct line out = {0};
 	struct line *l;
 	bool opened;
 
@@ -415,7 +335,7 @@ gate_leave(struct gate *g, struct task *t, int64_t ms)
 		if ((uint64_t)ms > g->slowest_ms)
 			g->slowest_ms = (uint64_t)ms;
 	}
-	opened = breaker_count(g, t, now_ms, &out);
+	opened = judge(g, t, now_ms, &out);
 	open_ms = g->limits.breaker_open_ms;
 	next = first_waiter(g, &l, &before);
 	if (next && g->in_use <= g->limits.permits) { /* the permit itself goes on */
@@ -426,7 +346,7 @@ gate_leave(struct gate *g, struct task *t, int64_t ms)
 		permit_give(g);
 	}
 	pthread_mutex_unlock(&g->mutex);
-	chain_push(&out);
+	out_push(&out);
 	if (opened)
 		say_open(g, open_ms);
 	if (atomic_load(&all.starved) && atomic_exchange(&all.starved, false))
@@ -451,7 +371,7 @@ waiter_verdict(const struct gate *g, const struct task *t, int64_t now_ms)
 }
 
 static void
-sweep(struct gate *g, struct line *l, int64_t now_ms, struct chain *out)
+sweep(struct gate *g, struct line *l, int64_t now_ms, struct line *out)
 {
 	struct task *before = NULL, *next;
 
@@ -473,24 +393,22 @@ sweep(struct gate *g, struct line *l, int64_t now_ms, struct chain *out)
 static bool
 breaker_tick(struct gate *g, int64_t now_ms, bool can_probe)
 {
-	if (g->breaker == CLOSED || now_ms < g->until_ms)
+	if (!breaker_wants_probe(&g->breaker, now_ms))
 		return false;
-	if (!can_probe) { /* then the next call is the probe: one failure more opens it again */
-		g->breaker = CLOSED;
-		g->in_a_row = g->limits.trip_after > 0 ? g->limits.trip_after - 1 : 0;
-		return false;
-	}
-	g->breaker = HALF_OPEN;
-	g->until_ms = now_ms + g->limits.breaker_open_ms + g->limits.call_ms;
-	return true;
+	if (can_probe)
+		breaker_probing(&g->breaker,
+				now_ms + g->limits.breaker_open_ms + g->limits.call_ms);
+	else /* the next call is the probe */
+		breaker_close_warily(&g->breaker, g->limits.trip_after);
+	return can_probe;
 }
 
 void
 gate_tick(int64_t now_ms, void (*probe)(struct gate *g))
 {
 	atomic_store(&all.starved, false);
-	for (struct gate *g = atomic_load(&gates); g; g = g->next) {
-		struct chain out = {0};
+	for (struct gate *g = gates_first(); g; g = g->next) {
+		struct line out = {0};
 		bool wants_probe;
 
 		pthread_mutex_lock(&g->mutex);
@@ -499,125 +417,8 @@ gate_tick(int64_t now_ms, void (*probe)(struct gate *g))
 		wants_probe = breaker_tick(g, now_ms, probe != NULL);
 		let_in(g, &out);
 		pthread_mutex_unlock(&g->mutex);
-		chain_push(&out);
+		out_push(&out);
 		if (wants_probe)
 			probe(g);
-	}
-}
-
-/* ---- making, looking ------------------------------------------------------------------------- */
-
-/* Under list_mutex. */
-static struct gate *
-gate_find(const char *name)
-{
-	for (struct gate *g = atomic_load(&gates); g; g = g->next)
-		if (strncmp(g->name, name, GATE_NAME_MAX - 1) == 0)
-			return g;
-	return NULL;
-}
-
-/* Under list_mutex. */
-static struct gate *
-gate_add(const char *name)
-{
-	struct gate *g = calloc(1, sizeof(*g));
-
-	if (!g)
-		return NULL;
-	if (pthread_mutex_init(&g->mutex, NULL) != 0) {
-		free(g);
-		return NULL;
-	}
-	snprintf(g->name, sizeof(g->name), "%s", name);
-	g->next = atomic_load(&gates);
-	atomic_store(&gates, g);
-	return g;
-}
-
-struct gate *
-gate_get(const char *name, const struct gate_limits *limits)
-{
-	struct chain out = {0};
-	struct gate *g;
-
-	pthread_mutex_lock(&list_mutex);
-	g = gate_find(name);
-	if (!g)
-		g = gate_add(name);
-	pthread_mutex_unlock(&list_mutex);
-	if (!g)
-		return NULL;
-	pthread_mutex_lock(&g->mutex);
-	g->limits = *limits;
-	let_in(g, &out);
-	pthread_mutex_unlock(&g->mutex);
-	chain_push(&out);
-	return g;
-}
-
-void
-gate_fini_all(void)
-{
-	struct gate *g = atomic_exchange(&gates, NULL), *next;
-
-	for (; g; g = next) {
-		next = g->next;
-		assert(g->in_use == 0);
-		pthread_mutex_destroy(&g->mutex);
-		free(g);
-	}
-	atomic_store(&all.starved, false);
-}
-
-const char *
-gate_name(const struct gate *g)
-{
-	return g->name;
-}
-
-void
-gate_get_limits(const struct gate *g, struct gate_limits *ret)
-{
-	struct gate *m = (struct gate *)g; /* the mutex is not what the caller may not change */
-
-	pthread_mutex_lock(&m->mutex);
-	*ret = g->limits;
-	pthread_mutex_unlock(&m->mutex);
-}
-
-/* Under the mutex. */
-static void
-status_fill(const struct gate *g, struct gate_status *s)
-{
-	static const char *const words[] = {"closed", "open", "half-open"};
-
-	memcpy(s->name, g->name, sizeof(s->name));
-	s->limits = g->limits;
-	s->in_use = g->in_use;
-	for (unsigned c = 0; c < CLASSES; c++)
-		s->waiting[c] = g->lines[c].n;
-	snprintf(s->breaker, sizeof(s->breaker), "%s", words[g->breaker]);
-	s->open_until_ms = g->breaker == CLOSED ? 0 : g->until_ms;
-	s->calls = g->calls;
-	s->refused = g->refused;
-	s->timeouts = g->timeouts;
-	s->failures = g->failures;
-	s->trips = g->trips;
-	s->overdue = g->overdue;
-	s->busy_ms = g->busy_ms;
-	s->slowest_ms = g->slowest_ms;
-}
-
-void
-gate_each(void (*fn)(const struct gate_status *s, void *ctx), void *ctx)
-{
-	for (struct gate *g = atomic_load(&gates); g; g = g->next) {
-		struct gate_status s;
-
-		pthread_mutex_lock(&g->mutex);
-		status_fill(g, &s);
-		pthread_mutex_unlock(&g->mutex);
-		fn(&s, ctx);
 	}
 }

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/door.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "net/pressure.h"
+
+/* Newcomers push others out above this part of max_sessions, in percent. */
+#define PRESSURE_PERCENT 80
+
+static struct {
+	_Atomic uint32_t max_sessions, max_per_address;
+	_Atomic int64_t shed_ms;
+	_Atomic uint32_t sessions;
+	/* counters only: relaxed would do */
+	_Atomic uint64_t accepted, refused_total, refused_address, shed, out_of_files, pressured;
+} door;
+
+void
+door_open(const struct acceptor_limits *limits)
+{
+	acceptor_set_limits(limits);
+	pressure_forget();
+}
+
+void
+acceptor_set_limits(const struct acceptor_limits *limits)
+{
+	atomic_store(&door.max_sessions, limits->max_sessions);
+	atomic_store(&door.max_per_address, limits->max_per_address);
+	atomic_store(&door.shed_ms, limits->shed_ms);
+}
+
+/* ---- in -------------------------------------------------------------------------------------- */
+
+static void
+say_address(const struct peer *p, uint32_t max)
+{
+	static struct log_rate rate;
+	uint64_t held;
+
+	atomic_fetch_add(&door.refused_address, 1);
+	if (log_rate_pass(&rate, &held)) /* anybody can cause it: info */
+		log_msg(LOG_LVL_INFO, "refused",
+			"%s: it has max_per_address = %u connections (%llu more turned away)", p->text,
+			max, (unsigned long long)held);
+}
+
+static void
+say_total(const struct peer *p, uint32_t max)
+{
+	static struct log_rate rate;
+	uint64_t held;
+
+	atomic_fetch_add(&door.refused_total, 1);
+	if (log_rate_pass(&rate, &held))
+		log_msg(LOG_LVL_WARNING, "refused",
+			"%s: all max_sessions = %u are in use (%llu more turned away)", p->text, max,
+			(unsigned long long)held);
+}
+
+bool
+door_enter(const struct peer *p, int64_t now_ms)
+{
+	uint32_t max = atomic_load(&door.max_sessions);
+	uint32_t max_per_address = atomic_load(&door.max_per_address);
+	uint32_t sessions = atomic_load(&door.sessions);
+
+	/* first: who is over the cap of its own address pushes nobody out */
+	if (!peer_enter(p->key, max_per_address)) {
+		say_address(p, max_per_address);
+		return false;
+	}
+	if ((uint64_t)sessions * 100 >= (uint64_t)max * PRESSURE_PERCENT && pressure_relieve(now_ms))
+		atomic_fetch_add(&door.pressured, 1);
+	if (sessions >= max) {
+		peer_leave(p->key);
+		say_total(p, max);
+		return false;
+	}
+	atomic_fetch_add(&door.sessions, 1);
+	return true;
+}
+
+void
+door_turn_away(const struct listener *l, int fd)
+{
+	if (l->busy_text && !l->implicit_tls)
+		(void)send(fd, l->busy_text, strlen(l->busy_text), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)close(fd); /* whether the text arrived or not */
+}
+
+/* ---- out, and counting ----------------------------------------------------------------------- */
+
+void
+acceptor_left(uint64_t peer_key)
+{
+	peer_leave(peer_key);
+	atomic_fetch_sub(&door.sessions, 1);
+}
+
+uint32_t
+acceptor_sessions(void)
+{
+	return atomic_load(&door.sessions);
+}
+
+int64_t
+door_shed_ms(void)
+{
+	return atomic_load(&door.shed_ms);
+}
+
+void
+door_count(enum door_event e)
+{
+	switch (e) {
+	case DOOR_ACCEPTED:
+		atomic_fetch_add(&door.accepted, 1);
+		break;
+	case DOOR_SHED:
+		atomic_fetch_add(&door.shed, 1);
+		break;
+	case DOOR_OUT_OF_FILES:
+		atomic_fetch_add(&door.out_of_files, 1);
+		break;
+	}
+}
+
+void
+acceptor_get_stats(struct acceptor_stats *ret)
+{
+	ret->accepted = atomic_load(&door.accepted);
+	ret->refused_total = atomic_load(&door.refused_total);
+	ret->refused_address = atomic_load(&door.refused_address);
+	ret->shed = atomic_load(&door.shed);
+	ret->out_of_files = atomic_load(&door.out_of_files);
+	ret->pressured = atomic_load(&door.pressured);
+}
