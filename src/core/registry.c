@@ -175,15 +175,8 @@ registry_release(struct registry_entry *e)
 		free(e);
 	}
 	pthread_mutex_unlock(&s->mutex);
-	if (waiter == 0 || slot_wake(waiter, NOTE_WAKE))
-		return;
-	/* the waiter is gone: its place must not stay reserved */
-	pthread_mutex_lock(&s->mutex);
-	if (e->holder == 0 && e->waiter == waiter) {
-		HASH_DEL(s->entries, e);
-		free(e);
-	}
-	pthread_mutex_unlock(&s->mutex);
+	if (waiter != 0)
+		(void)slot_wake(waiter, NOTE_WAKE); /* gone: it cancelled, and the entry went with that */
 }
 
 void

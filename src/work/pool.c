@@ -220,6 +220,8 @@ run_task(struct worker *w, struct task *t)
 			if (slot_park(t->slot))
 				return;
 			break; /* something happened meanwhile */
+		case NEXT_MORE:
+			break;
 		case NEXT_AGAIN:
 			if (!t->need) {
 				requeue(t);

@@ -19,6 +19,7 @@ struct task;
 enum next {
 	NEXT_PARK,  /* nothing to do until an edge, the slot's deadline, or a note */
 	NEXT_AGAIN, /* with need: as soon as the gate lets it in; without: behind the others in the queue */
+	NEXT_MORE,  /* another turn at once, after the permit of this one has gone home */
 	NEXT_DONE,  /* close() it */
 };
 

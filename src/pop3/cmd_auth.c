@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands of the AUTHORIZATION state (RFC 1939 s4, s7; RFC 2595; RFC 5034), and CAPA for both. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pop3/command.h"
+
+#define NO_CLEAR "a login without encryption is refused: use STLS or the TLS port"
+
+static bool
+offers_stls(const struct session *s)
+{
+	return s->state == STATE_AUTH && !session_encrypted(s) && s->listener->tls == CONF_TLS_STARTTLS &&
+	       s->conf->tls;
+}
+
+/* RFC 2449: what is true for this connection; the same in both states but for STLS. */
+enum move
+cmd_capa(struct session *s, const struct command *c)
+{
+	char text[512];
+	bool login = session_may_login(s);
+	int n = snprintf(text, sizeof(text),
+			 "+OK capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
+			 "%s%s%s%sIMPLEMENTATION restante\r\n.\r\n",
+			 login ? "USER\r\nSASL " : "", login ? sasl_names() : "", login ? "\r\n" : "",
+			 offers_stls(s) ? "STLS\r\n" : "");
+
+	(void)c;
+	session_put(s, text, (size_t)n);
+	return MOVE_ON;
+}
+
+static enum move
+cmd_user(struct session *s, const struct command *c)
+{
+	if (!session_may_login(s))
+		return session_err(s, CODE_NONE, NO_CLEAR);
+	if (c->arg[0].n == 0)
+		return session_err(s, CODE_NONE, "USER needs a name");
+	s->user_given = arena_dup(&s->arena, c->arg[0].p, c->arg[0].n);
+	if (!s->user_given)
+		return session_result(s, PM_NOMEM, "login");
+	session_publish(s);
+	return session_ok(s, "send PASS"); /* always: RFC 1939 s7 lets us keep who exists to ourselves */
+}
+
+static enum move
+cmd_pass(struct session *s, const struct command *c)
+{
+	const char *name = s->user_given;
+	char *secret;
+
+	if (!session_may_login(s))
+		return session_err(s, CODE_NONE, NO_CLEAR);
+	if (!name)
+		return session_err(s, CODE_NONE, "USER first");
+	s->user_given = NULL; /* a failed PASS needs a new USER */
+	secret = malloc(c->arg[0].n + 1);
+	if (!secret)
+		return session_result(s, PM_NOMEM, "login");
+	memcpy(secret, c->arg[0].p, c->arg[0].n);
+	secret[c->arg[0].n] = '\0';
+	return login_start(s, name, strlen(name), "USER", PM_CRED_PASSWORD, secret, c->arg[0].n);
+}
+
+static enum move
+cmd_apop(struct session *s, const struct command *c)
+{
+	char *digest;
+
+	if (!s->apop_stamp)
+		return session_err(s, CODE_NONE, "APOP is not offered");
+	if (!session_may_login(s))
+		return session_err(s, CODE_NONE, NO_CLEAR);
+	digest = malloc(c->arg[1].n + 1);
+	if (!digest)
+		return session_result(s, PM_NOMEM, "login");
+	memcpy(digest, c->arg[1].p, c->arg[1].n);
+	digest[c->arg[1].n] = '\0';
+	return login_start(s, c->arg[0].p, c->arg[0].n, "APOP", PM_CRED_APOP, digest, c->arg[1].n);
+}
+
+static enum move
+cmd_auth(struct session *s, const struct command *c)
+{
+	char text[128];
+	int n;
+
+	if (!session_may_login(s))
+		return session_err(s, CODE_NONE, NO_CLEAR);
+	if (c->argc > 0)
+		return sasl_start(s, c);
+	/* not in RFC 5034, but clients ask: one mechanism a line */
+	n = snprintf(text, sizeof(text), "+OK mechanisms follow\r\nPLAIN\r\nLOGIN\r\n.\r\n");
+	session_put(s, text, (size_t)n);
+	return MOVE_ON;
+}
+
+static enum move
+cmd_stls(struct session *s, const struct command *c)
+{
+	(void)c;
+	if (session_encrypted(s))
+		return session_err(s, CODE_NONE, "the connection is encrypted already");
+	if (!offers_stls(s))
+		return session_err(s, CODE_NONE, "STLS is not offered here");
+	s->stls = true;
+	return session_ok(s, "begin TLS");
+}
+
+const struct command_row auth_commands[] = {
+	{VERB_CAPA, 0, 0, cmd_capa, "CAPA takes no argument"},
+	{VERB_USER, 1, 1, cmd_user, "USER needs a name"},
+	{VERB_PASS, 1, 1, cmd_pass, "PASS needs a password"},
+	{VERB_APOP, 2, 2, cmd_apop, "APOP needs a name and a digest"},
+	{VERB_AUTH, 0, 2, cmd_auth, "AUTH takes a mechanism and an initial response"},
+	{VERB_STLS, 0, 0, cmd_stls, "STLS takes no argument"},
+	{VERB_QUIT, 0, 0, cmd_quit, "QUIT takes no argument"},
+	{VERB_UNKNOWN, 0, 0, NULL, NULL},
+};

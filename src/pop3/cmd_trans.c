@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands of the TRANSACTION state (RFC 1939 s5, s7). Numbers never shift after DELE. Sizes are asked
+ * of the store when the first answer needs them: a client that only compares unique-ids never waits for a
+ * size scan.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/num.h"
+#include "core/stats.h"
+#include "pop3/command.h"
+
+#define NO_SUCH "no such message"
+
+/* Argument i as a live message's index. */
+static bool
+message_arg(struct session *s, const struct command *c, unsigned i, uint64_t *ret_idx)
+{
+	uint64_t msgno;
+
+	return num_parse(c->arg[i].p, c->arg[i].n, UINT64_MAX, &msgno) && maildrop_find(&s->drop, msgno, ret_idx);
+}
+
+/* Runs trans_sized() with the verb once all sizes are known: now, if they are. */
+static enum move
+with_sizes(struct session *s, enum verb verb, uint64_t idx)
+{
+	s->then = (uint8_t)verb;
+	s->then_idx = idx;
+	if (s->drop.sized == s->drop.count)
+		return trans_sized(s);
+	if (!maildrop_need_sizes(&s->drop))
+		return session_result(s, PM_NOMEM, "this command");
+	s->work = WORK_SIZES;
+	return MOVE_ON;
+}
+
+static enum move
+say_stat(struct session *s)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%llu %llu", (unsigned long long)s->drop.live_count,
+		 (unsigned long long)s->drop.live_octets);
+	return session_ok(s, text);
+}
+
+static enum move
+say_list_one(struct session *s)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%llu %llu", (unsigned long long)s->then_idx + 1,
+		 (unsigned long long)s->drop.octets[s->then_idx]);
+	return session_ok(s, text);
+}
+
+static enum move
+begin_list(struct session *s)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "%llu messages (%llu octets)", (unsigned long long)s->drop.live_count,
+		 (unsigned long long)s->drop.live_octets);
+	(void)session_ok(s, text);
+	s->next_idx = 0;
+	s->work = WORK_LIST;
+	return MOVE_ON;
+}
+
+static enum move
+begin_msg(struct session *s)
+{
+	s->next_idx = s->then_idx;
+	s->read_errors = 0;
+	wire_init(&s->wire, s->then == VERB_TOP ? s->top_lines : WIRE_ALL);
+	s->work = WORK_MSG;
+	return MOVE_ON;
+}
+
+enum move
+trans_sized(struct session *s)
+{
+	switch ((enum verb)s->then) {
+	case VERB_STAT:
+		return say_stat(s);
+	case VERB_LIST:
+		return s->then_idx < s->drop.count ? say_list_one(s) : begin_list(s);
+	default:
+		return begin_msg(s);
+	}
+}
+
+/* ---- commands -------------------------------------------------------------------------------- */
+
+static enum move
+cmd_stat(struct session *s, const struct command *c)
+{
+	(void)c;
+	return with_sizes(s, VERB_STAT, 0);
+}
+
+static enum move
+cmd_list(struct session *s, const struct command *c)
+{
+	uint64_t idx = s->drop.count; /* all */
+
+	if (c->argc == 1 && !message_arg(s, c, 0, &idx))
+		return session_err(s, CODE_NONE, NO_SUCH);
+	return with_sizes(s, VERB_LIST, idx);
+}
+
+static enum move
+cmd_uidl(struct session *s, const struct command *c)
+{
+	uint64_t idx = s->drop.count;
+
+	if (c->argc == 1 && !message_arg(s, c, 0, &idx))
+		return session_err(s, CODE_NONE, NO_SUCH);
+	s->then = c->argc == 1; /* one only */
+	s->then_idx = idx;
+	s->next_idx = c->argc == 1 ? idx : 0;
+	s->work = WORK_UIDL;
+	return MOVE_ON;
+}
+
+static enum move
+cmd_retr(struct session *s, const struct command *c)
+{
+	uint64_t idx;
+
+	if (!message_arg(s, c, 0, &idx))
+		return session_err(s, CODE_NONE, NO_SUCH);
+	return with_sizes(s, VERB_RETR, idx);
+}
+
+static enum move
+cmd_top(struct session *s, const struct command *c)
+{
+	uint64_t idx;
+
+	if (!message_arg(s, c, 0, &idx))
+		return session_err(s, CODE_NONE, NO_SUCH);
+	if (!num_parse(c->arg[1].p, c->arg[1].n, UINT64_MAX - 1, &s->top_lines))
+		return session_err(s, CODE_NONE, "TOP needs a message and a number of lines");
+	s->then = VERB_TOP;
+	s->then_idx = idx;
+	return begin_msg(s);
+}
+
+static enum move
+cmd_dele(struct session *s, const struct command *c)
+{
+	uint64_t idx;
+
+	if (!message_arg(s, c, 0, &idx))
+		return session_err(s, CODE_NONE, NO_SUCH);
+	if (!(s->user.rights & PM_RIGHT_DELETE))
+		return session_err(s, CODE_SYS_PERM, "this account may not delete");
+	maildrop_delete(&s->drop, idx);
+	session_publish(s);
+	return session_ok(s, "deleted at QUIT");
+}
+
+static enum move
+cmd_rset(struct session *s, const struct command *c)
+{
+	(void)c;
+	maildrop_reset(&s->drop);
+	session_publish(s);
+	return session_ok(s, "nothing is deleted");
+}
+
+static enum move
+cmd_noop(struct session *s, const struct command *c)
+{
+	(void)c;
+	return session_ok(s, "");
+}
+
+const struct command_row trans_commands[] = {
+	{VERB_STAT, 0, 0, cmd_stat, "STAT takes no argument"},
+	{VERB_LIST, 0, 1, cmd_list, "LIST takes one message number or none"},
+	{VERB_UIDL, 0, 1, cmd_uidl, "UIDL takes one message number or none"},
+	{VERB_RETR, 1, 1, cmd_retr, "RETR needs a message number"},
+	{VERB_TOP, 2, 2, cmd_top, "TOP needs a message and a number of lines"},
+	{VERB_DELE, 1, 1, cmd_dele, "DELE needs a message number"},
+	{VERB_RSET, 0, 0, cmd_rset, "RSET takes no argument"},
+	{VERB_NOOP, 0, 0, cmd_noop, "NOOP takes no argument"},
+	{VERB_CAPA, 0, 0, cmd_capa, "CAPA takes no argument"},
+	{VERB_QUIT, 0, 0, cmd_quit, "QUIT takes no argument"},
+	{VERB_UNKNOWN, 0, 0, NULL, NULL},
+};

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command - the commands of each state, in two tables. What is not in the table of a state does not
+ * exist there. The loop has checked the number of arguments before `run` is called; run may then assume
+ * it, and answers exactly once - at once, or when the work it sets is done.
+ */
+#ifndef RST_POP3_COMMAND_H
+#define RST_POP3_COMMAND_H
+
+#include "pop3/session.h"
+
+struct command_row {
+	enum verb verb;
+	unsigned min_args, max_args;
+	enum move (*run)(struct session *s, const struct command *c);
+	const char *usage; /* said when the arguments are wrong */
+};
+
+extern const struct command_row auth_commands[];  /* ends with VERB_UNKNOWN */
+extern const struct command_row trans_commands[]; /* likewise */
+
+/* In both states. */
+enum move cmd_capa(struct session *s, const struct command *c);
+enum move cmd_quit(struct session *s, const struct command *c);
+
+#endif

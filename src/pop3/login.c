@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a name and a secret to an open maildrop: penalty, auth chain, registry, mbox_open. A backend's
+ * failure is [SYS/TEMP] and ends the chain - going on could hand a name to another account; a refusal is
+ * [AUTH] and waits for the next whole second, so that its time tells nothing.
+ */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "core/chain.h"
+#include "core/guard.h"
+#include "core/stats.h"
+#include "pop3/session.h"
+
+#define CLAIM_WAIT_MS 5000 /* for a session that was asked to leave */
+#define REFUSED "user name or password is wrong"
+
+static _Atomic uint64_t tables_bytes; /* of all sessions */
+
+void
+login_drop(struct session *s)
+{
+	struct login *l = s->login;
+
+	if (!l)
+		return;
+	if (l->counted)
+		guard_end(l->name, s->peer->key, GUARD_UNDECIDED, mono_ms());
+	if (s->work == WORK_CLAIM && s->storage)
+		registry_cancel(s->storage->section, s->user.key.p, s->user.key.n,
+				slot_get_token(s->task.slot));
+	if (l->secret)
+		secret_wipe(l->secret, l->secret_n);
+	free(l->secret);
+	free(l->authzid);
+	secret_wipe(l, sizeof(*l));
+	free(l);
+	s->login = NULL;
+}
+
+static void
+guard_tell(struct session *s, enum guard_result r)
+{
+	if (s->login->counted)
+		guard_end(s->login->name, s->peer->key, r, mono_ms());
+	s->login->counted = false;
+}
+
+/* The login is decided against; the session stays in AUTHORIZATION and needs a new USER. */
+static enum move
+login_over(struct session *s)
+{
+	s->work = WORK_NONE;
+	login_drop(s);
+	backend_put(s->storage);
+	s->storage = NULL;
+	memset(&s->user, 0, sizeof(s->user));
+	session_publish(s);
+	return MOVE_ON;
+}
+
+static enum move
+login_failed_temp(struct session *s, int32_t rc, const char *reason, const char *detail)
+{
+	stat_add(STAT_LOGIN_TEMP, 1);
+	guard_tell(s, GUARD_UNDECIDED);
+	session_log_refused(s, s->login->name, s->login->mech, reason, detail);
+	(void)session_result(s, rc, "login");
+	return login_over(s);
+}
+
+/* [AUTH] comes at the next whole second. */
+static enum move
+login_denied(struct session *s, const char *reason)
+{
+	stat_add(STAT_LOGIN_DENIED, 1);
+	guard_tell(s, GUARD_DENIED);
+	session_log_refused(s, s->login->name, s->login->mech, reason, NULL);
+	s->work = WORK_DENIED;
+	s->resume_ms = guard_grid(s->login->started_ms, mono_ms());
+	return MOVE_TIMER;
+}
+
+static enum move
+denied_due(struct session *s)
+{
+	if (mono_ms() < s->resume_ms)
+		return MOVE_TIMER;
+	s->login_by_ms += s->resume_ms - s->login->started_ms;
+	s->failed_logins++;
+	(void)session_err(s, CODE_AUTH, REFUSED);
+	(void)login_over(s);
+	if (s->failed_logins >= s->conf->max_failed_logins) {
+		(void)session_end(s, "too many failed logins");
+		s->state = STATE_CLOSING;
+	}
+	return MOVE_ON;
+}
+
+/* ---- the auth chain -------------------------------------------------------------------------- */
+
+static enum move
+chain_go(struct session *s, int from)
+{
+	s->login->auth = chain_next(s->conf, s->login->name, from);
+	if (s->login->auth < 0)
+		return login_denied(s, "unknown user");
+	s->work = WORK_VERIFY;
+	return MOVE_ON;
+}
+
+static enum move
+guard_ask(struct session *s)
+{
+	struct login *l = s->login;
+
+	switch (guard_begin(l->name, s->peer->key, mono_ms(), &s->resume_ms)) {
+	case GUARD_GO:
+		l->counted = true;
+		return chain_go(s, 0);
+	case GUARD_WAIT:
+		s->work = WORK_PENALTY;
+		return MOVE_TIMER;
+	default:
+		return login_failed_temp(s, PM_TEMP, "too many logins of this name at once", NULL);
+	}
+}
+
+static enum move
+penalty_due(struct session *s)
+{
+	if (mono_ms() < s->resume_ms)
+		return MOVE_TIMER;
+	s->login_by_ms += mono_ms() - s->login->started_ms;
+	s->login->started_ms = mono_ms();
+	return guard_ask(s);
+}
+
+enum move
+login_start(struct session *s, const char *name, size_t name_n, const char *mech, uint32_t kind, char *secret,
+	    size_t secret_n)
+{
+	struct login *l = calloc(1, sizeof(*l));
+
+	if (!l) {
+		secret_wipe(secret, secret_n);
+		free(secret);
+		return session_result(s, PM_NOMEM, "login");
+	}
+	s->login = l;
+	l->mech = mech;
+	l->kind = kind;
+	l->secret = secret;
+	l->secret_n = secret_n;
+	l->started_ms = mono_ms();
+	if (!chain_name(s->conf, name, name_n, l->name)) {
+		snprintf(l->name, sizeof(l->name), "%.*s", (int)(name_n < 64 ? name_n : 64), name);
+		return login_denied(s, "not a possible name");
+	}
+	return guard_ask(s);
+}
+
+static void
+cred_fill(struct session *s, struct pm_cred *c)
+{
+	const struct login *l = s->login;
+
+	host_cred_init(c);
+	c->kind = l->kind;
+	c->flags = session_encrypted(s) ? PM_CREDF_TLS : 0;
+	c->service = (struct pm_str){"pop3", 4};
+	c->mech = (struct pm_str){l->mech, strlen(l->mech)};
+	c->authcid = (struct pm_str){l->name, strlen(l->name)};
+	if (l->authzid)
+		c->authzid = (struct pm_str){l->authzid, strlen(l->authzid)};
+	if (l->kind == PM_CRED_APOP) {
+		c->challenge = (struct pm_str){s->apop_stamp, strlen(s->apop_stamp)};
+		c->digest = (struct pm_str){l->secret, l->secret_n};
+	} else {
+		c->secret = (struct pm_str){l->secret, l->secret_n};
+	}
+	c->peer = (struct pm_str){s->peer->host, strlen(s->peer->host)};
+	c->local = (struct pm_str){s->listener->address, strlen(s->listener->address)};
+}
+
+/* ---- accepted -------------------------------------------------------------------------------- */
+
+/* What a right secret may still lack; NULL: nothing. */
+static const char *
+not_let_in(const struct pm_user *u)
+{
+	if (u->state == PM_USER_DISABLED)
+		return "account is disabled";
+	if (u->state == PM_USER_EXPIRED || (u->valid_until_ms != 0 && u->valid_until_ms < wall_ms()))
+		return "account is expired";
+	if (u->state == PM_USER_MUST_CHANGE)
+		return "password must be changed";
+	if (u->state != PM_USER_ENABLED)
+		return "account is not enabled";
+	return u->rights & PM_RIGHT_POP3 ? NULL : "account has no right to POP3";
+}
+
+/* Names a module left empty are as the client gave them. */
+static bool
+user_complete(struct session *s, const struct pm_user *u)
+{
+	s->user = *u;
+	if (u->name.n == 0) {
+		s->user.name.n = strlen(s->login->name);
+		s->user.name.p = arena_dup(&s->arena, s->login->name, s->user.name.n);
+	}
+	if (u->key.n == 0)
+		s->user.key = s->user.name;
+	return s->user.name.p != NULL;
+}
+
+static enum move
+accepted(struct session *s, const struct pm_user *u, const struct conf_section *auth)
+{
+	const struct conf_section *storage;
+	const char *lacks = not_let_in(u);
+
+	if (lacks)
+		return login_denied(s, lacks);
+	storage = chain_storage(s->conf, auth, u->section.p, u->section.n);
+	if (!storage || !user_complete(s, u))
+		return login_failed_temp(s, storage ? PM_NOMEM : PM_PERM,
+					 storage ? "out of memory" : "the account names a storage section that is not there",
+					 NULL);
+	guard_tell(s, GUARD_ACCEPTED);
+	secret_wipe(s->login->secret, s->login->secret_n);
+	s->auth_section = auth->name;
+	s->storage = backend_ref(storage->backend);
+	s->work = WORK_CLAIM;
+	s->resume_ms = mono_ms() + CLAIM_WAIT_MS;
+	return MOVE_ON;
+}
+
+static enum move
+verify(struct session *s)
+{
+	const struct conf_section *auth = &s->conf->auth[s->login->auth];
+	struct backend *b = auth->backend;
+	struct host_call call;
+	struct pm_cred cred;
+	struct pm_user user;
+	int32_t rc;
+
+	if (s->task.verdict == VERDICT_NONE) {
+		s->task.who_key = secret_hash(s->login->name, strlen(s->login->name)) | 1;
+		return session_permit(s, b, CALL_BEGIN);
+	}
+	if (!session_granted(s, &rc))
+		return login_failed_temp(s, rc, "accounts cannot be checked now", b->section);
+	cred_fill(s, &cred);
+	session_call(s, &call, "verify", b->limits.call_ms);
+	rc = host_verify(b->inst, &call, &cred, &user);
+	s->task.backend_failed = host_backend_failed(rc);
+	switch (rc) {
+	case PM_OK:
+		return accepted(s, &user, auth);
+	case PM_NEXT:
+		return chain_go(s, s->login->auth + 1);
+	case PM_DENIED:
+	case PM_NOENT:
+		return login_denied(s, call.error[0] ? call.error : "wrong name or password");
+	case PM_UNSUPPORTED:
+		return login_denied(s, "the auth module cannot check this mechanism");
+	default:
+		session_log_call(s, b, "verify", rc, call.error);
+		return login_failed_temp(s, rc, "accounts cannot be checked now", call.error);
+	}
+}
+
+/* ---- the maildrop ---------------------------------------------------------------------------- */
+
+static enum move
+in_use(struct session *s, const char *by)
+{
+	stat_add(STAT_IN_USE, 1);
+	session_log_refused(s, s->login->name, s->login->mech, "mailbox in use", by);
+	(void)session_result(s, PM_BUSY, "login");
+	return login_over(s);
+}
+
+static enum move
+claim(struct session *s)
+{
+	int64_t now_ms = mono_ms();
+	bool may_wait = !s->login->waited || now_ms < s->resume_ms;
+
+	switch (registry_claim(s->storage->section, s->user.key.p, s->user.key.n, slot_get_token(s->task.slot),
+			       s->peer->key, s->conf->takeover_ms, now_ms, may_wait, &s->claim)) {
+	case REGISTRY_MINE:
+		s->work = WORK_OPEN;
+		return MOVE_ON;
+	case REGISTRY_WAIT:
+		if (!s->login->waited)
+			s->resume_ms = now_ms + CLAIM_WAIT_MS;
+		s->login->waited = true;
+		return MOVE_TIMER;
+	case REGISTRY_HELD:
+		registry_cancel(s->storage->section, s->user.key.p, s->user.key.n, slot_get_token(s->task.slot));
+		return in_use(s, "another session of this server");
+	default:
+		return login_failed_temp(s, PM_NOMEM, "out of memory", NULL);
+	}
+}
+
+/* Room for the message table, of this session and of all together. */
+static bool
+table_new(struct session *s, uint64_t count)
+{
+	uint64_t bytes = maildrop_bytes(count);
+
+	if (atomic_fetch_add(&tables_bytes, bytes) + bytes > s->conf->tables_max ||
+	    !maildrop_init(&s->drop, count)) {
+		atomic_fetch_sub(&tables_bytes, bytes);
+		return false;
+	}
+	s->table_bytes = bytes;
+	return true;
+}
+
+void
+login_table_free(struct session *s)
+{
+	atomic_fetch_sub(&tables_bytes, s->table_bytes);
+	s->table_bytes = 0;
+}
+
+static void
+claim_drop(struct session *s)
+{
+	registry_release(s->claim);
+	s->claim = NULL;
+}
+
+static enum move
+opened(struct session *s, uint64_t count)
+{
+	char text[64];
+
+	if (!table_new(s, count)) {
+		/* the mailbox goes back like at any end: under a permit */
+		(void)session_result(s, PM_NOMEM, "login");
+		session_log_refused(s, s->login->name, s->login->mech, "no memory for the message table: tables_max", NULL);
+		(void)session_end(s, "out of memory");
+		s->work = WORK_NONE;
+		return MOVE_ON;
+	}
+	s->state = STATE_TRANS;
+	s->work = WORK_NONE;
+	s->task.who_key = s->peer->key;
+	secret_random(s->op_id, sizeof(s->op_id));
+	stat_add(STAT_LOGIN_OK, 1);
+	session_log_login(s);
+	login_drop(s);
+	snprintf(text, sizeof(text), "%llu message%s", (unsigned long long)count, count == 1 ? "" : "s");
+	(void)session_ok(s, text);
+	session_publish(s);
+	return MOVE_ON;
+}
+
+static enum move
+open_mailbox(struct session *s)
+{
+	struct backend *b = s->storage;
+	struct host_call call;
+	uint64_t count = 0;
+	int32_t rc;
+
+	if (s->task.verdict == VERDICT_NONE)
+		return session_permit(s, b, s->mbox_again ? CALL_CONTINUE : CALL_BEGIN);
+	if (session_granted(s, &rc)) {
+		session_call(s, &call, "mbox_open", b->limits.scan_ms);
+		rc = host_mbox_open(b->inst, &call, &s->user, PM_OPEN_EXCLUSIVE, &count, &s->mbox);
+		s->task.backend_failed = host_backend_failed(rc);
+		s->mbox_again = rc == PM_AGAIN;
+		if (rc == PM_OK)
+			return opened(s, count);
+		if (rc == PM_AGAIN)
+			return session_permit(s, b, CALL_CONTINUE);
+		s->mbox = NULL; /* a failure ends a handle in the making */
+	} else {
+		call.error[0] = '\0';
+	}
+	if (s->mbox) {
+		/* given up while scanning: the handle is given back at the end */
+		(void)session_result(s, rc, "login");
+		(void)session_end(s, "the mailbox could not be opened in time");
+		s->work = WORK_NONE;
+		return MOVE_ON;
+	}
+	claim_drop(s);
+	if (rc == PM_BUSY)
+		return in_use(s, "another program or host");
+	session_log_call(s, b, "mbox_open", rc, call.error);
+	return login_failed_temp(s, rc, "the mailbox cannot be opened", call.error);
+}
+
+enum move
+login_work(struct session *s)
+{
+	switch ((enum session_work)s->work) {
+	case WORK_PENALTY:
+		return penalty_due(s);
+	case WORK_VERIFY:
+		return verify(s);
+	case WORK_DENIED:
+		return denied_due(s);
+	case WORK_CLAIM:
+		return claim(s);
+	default:
+		return open_mailbox(s);
+	}
+}

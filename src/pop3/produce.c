@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Long replies, made piece by piece: each function is called while there is room in the output ring, writes
+ * what fits, and is called again. Modules are asked in slices, under a permit, and never while bytes wait
+ * for a slow client.
+ *
+ * A message that cannot be read to its end is never ended by a dot: the connection is closed, so that a
+ * broken message looks broken (popa3d's rule).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "core/stats.h"
+#include "pop3/session.h"
+
+#define SLICE 128         /* records of mbox_info at a time: 24 KiB of stack */
+#define SLICE_MS 50       /* then the permit goes back */
+#define LINE_LIST 44      /* "msgno octets" CRLF at most */
+#define LINE_UIDL 94      /* "msgno uidl" CRLF at most */
+#define READ_PIECE 8192   /* bytes of a message at a time */
+#define END_ROOM 8        /* wire_end */
+#define READ_TRIES 3
+
+/* The work is done; the next command may be taken. */
+static enum move
+done(struct session *s)
+{
+	s->work = WORK_NONE;
+	return MOVE_ON;
+}
+
+/* ---- sizes ----------------------------------------------------------------------------------- */
+
+static enum move
+sizes_failed(struct session *s, int32_t rc, const char *text)
+{
+	session_log_call(s, s->storage, "mbox_info", rc, text);
+	(void)session_result(s, rc, "this command");
+	return done(s);
+}
+
+/* One slice; false: rc says why not. */
+static bool
+sizes_slice(struct session *s, struct host_call *call, int32_t *ret_rc)
+{
+	struct pm_msg info[SLICE];
+	struct maildrop *m = &s->drop;
+	size_t n = m->count - m->sized < SLICE ? (size_t)(m->count - m->sized) : SLICE;
+
+	*ret_rc = host_mbox_info(s->storage->inst, s->mbox, call, m->sized, n, PM_WANT_OCTETS, info);
+	for (size_t i = 0; *ret_rc == PM_OK && i < n; i++)
+		maildrop_add_size(m, info[i].octets);
+	return *ret_rc == PM_OK;
+}
+
+enum move
+produce_sizes(struct session *s)
+{
+	int64_t until_ms = mono_ms() + SLICE_MS;
+	struct host_call call;
+	int32_t rc;
+
+	if (s->task.verdict == VERDICT_NONE)
+		return session_permit(s, s->storage, CALL_CONTINUE);
+	if (!session_granted(s, &rc))
+		return sizes_failed(s, rc, "");
+	session_call(s, &call, "mbox_info", s->storage->limits.scan_ms);
+	do {
+		if (!sizes_slice(s, &call, &rc)) {
+			s->task.backend_failed = host_backend_failed(rc);
+			if (rc == PM_AGAIN)
+				return session_permit(s, s->storage, CALL_CONTINUE);
+			return sizes_failed(s, rc, call.error);
+		}
+	} while (s->drop.sized < s->drop.count && mono_ms() < until_ms);
+	if (s->drop.sized < s->drop.count)
+		return session_permit(s, s->storage, CALL_CONTINUE);
+	s->work = WORK_NONE;
+	return trans_sized(s);
+}
+
+/* ---- LIST ------------------------------------------------------------------------------------ */
+
+enum move
+produce_list(struct session *s)
+{
+	char line[LINE_LIST];
+
+	while (ring_room(&s->out) >= LINE_LIST + 3) {
+		size_t n;
+
+		s->next_idx = maildrop_next_live(&s->drop, s->next_idx);
+		if (s->next_idx == s->drop.count) {
+			session_put(s, ".\r\n", 3);
+			return done(s);
+		}
+		n = num_format(line, s->next_idx + 1);
+		line[n++] = ' ';
+		n += num_format(line + n, s->drop.octets[s->next_idx]);
+		memcpy(line + n, "\r\n", 2);
+		session_put(s, line, n + 2);
+		s->next_idx++;
+	}
+	return MOVE_ON; /* the ring is full: it is flushed before the next piece */
+}
+
+/* ---- UIDL ------------------------------------------------------------------------------------ */
+
+static void
+put_uidl(struct session *s, uint64_t idx, const struct pm_msg *info)
+{
+	char line[LINE_UIDL];
+	size_t n = num_format(line, idx + 1);
+
+	line[n++] = ' ';
+	memcpy(line + n, info->uidl, info->uidl_len);
+	n += info->uidl_len;
+	memcpy(line + n, "\r\n", 2);
+	session_put(s, line, n + 2);
+}
+
+/* Before the first line is sent a failure is an -ERR; after it, only the end of the connection is honest. */
+static enum move
+uidl_failed(struct session *s, int32_t rc, const char *text)
+{
+	session_log_call(s, s->storage, "mbox_info", rc, text);
+	if (s->then || s->next_idx == 0) {
+		(void)session_result(s, rc, "UIDL");
+		return done(s);
+	}
+	s->work = WORK_NONE;
+	stat_add(STAT_READ_ERROR, 1);
+	(void)session_end(s, "read error");
+	return MOVE_ON;
+}
+
+static void
+put_uidls(struct session *s, const struct pm_msg *info, size_t n)
+{
+	char text[40];
+
+	if (s->then) {
+		snprintf(text, sizeof(text), "+OK %llu ", (unsigned long long)s->then_idx + 1);
+		session_put(s, text, strlen(text));
+		session_put(s, info[0].uidl, info[0].uidl_len);
+		session_put(s, "\r\n", 2);
+		return;
+	}
+	if (s->next_idx == 0)
+		(void)session_ok(s, "unique-ids follow");
+	for (size_t i = 0; i < n; i++)
+		if (!maildrop_deleted(&s->drop, s->next_idx + i))
+			put_uidl(s, s->next_idx + i, &info[i]);
+}
+
+enum move
+produce_uidl(struct session *s)
+{
+	struct pm_msg info[SLICE];
+	uint64_t left = s->then ? 1 : s->drop.count - s->next_idx;
+	size_t n = left < SLICE ? (size_t)left : SLICE;
+	struct host_call call;
+	int32_t rc;
+
+	if (s->drop.count == 0) {
+		(void)session_ok(s, "unique-ids follow");
+		session_put(s, ".\r\n", 3);
+		return done(s);
+	}
+	if (s->task.verdict == VERDICT_NONE)
+		return session_permit(s, s->storage, CALL_CONTINUE);
+	if (!session_granted(s, &rc))
+		return uidl_failed(s, rc, "");
+	session_call(s, &call, "mbox_info", s->storage->limits.scan_ms);
+	rc = host_mbox_info(s->storage->inst, s->mbox, &call, s->next_idx, n, PM_WANT_UIDL, info);
+	s->task.backend_failed = host_backend_failed(rc);
+	if (rc == PM_AGAIN)
+		return session_permit(s, s->storage, CALL_CONTINUE);
+	if (rc != PM_OK)
+		return uidl_failed(s, rc, call.error);
+	put_uidls(s, info, n);
+	s->next_idx += n;
+	if (s->then)
+		return done(s);
+	if (s->next_idx == s->drop.count) {
+		session_put(s, ".\r\n", 3);
+		return done(s);
+	}
+	return MOVE_ON;
+}
+
+/* ---- RETR and TOP ---------------------------------------------------------------------------- */
+
+static enum move
+msg_not_opened(struct session *s, int32_t rc, const char *text)
+{
+	if (rc != PM_GONE)
+		session_log_call(s, s->storage, "msg_open", rc, text);
+	(void)session_result(s, rc, "this message");
+	return done(s);
+}
+
+static void
+msg_close(struct session *s, struct host_call *call)
+{
+	if (s->msg)
+		host_msg_close(s->storage->inst, s->msg, call);
+	s->msg = NULL;
+}
+
+static enum move
+msg_done(struct session *s, struct host_call *call)
+{
+	uint64_t announced = s->then == VERB_RETR ? s->drop.octets[s->next_idx] : 0;
+	char tail[END_ROOM];
+
+	session_put(s, tail, wire_end(&s->wire, tail, sizeof(tail)));
+	msg_close(s, call);
+	if (s->then == VERB_RETR) {
+		maildrop_set_retrieved(&s->drop, s->next_idx);
+		s->retrieved++;
+		s->retrieved_octets += s->wire.octets;
+		stat_add(STAT_RETRIEVED, 1);
+		stat_add(STAT_OCTETS_OUT, s->wire.octets);
+		if (s->wire.octets != announced) {
+			stat_add(STAT_SIZE_MISMATCH, 1);
+			log_msg(LOG_LVL_WARNING, "size-mismatch",
+				"section %s, mailbox of '%.*s', message %llu: announced %llu octets, sent %llu",
+				s->storage->section, (int)s->user.name.n, s->user.name.p,
+				(unsigned long long)s->next_idx + 1, (unsigned long long)announced,
+				(unsigned long long)s->wire.octets);
+		}
+	}
+	return done(s);
+}
+
+/* A failure in the midst of a message. TEMP and TIMEOUT keep the position: two more tries. */
+static enum move
+msg_failed(struct session *s, int32_t rc, const char *text)
+{
+	if ((rc == PM_TEMP || rc == PM_TIMEOUT) && ++s->read_errors < READ_TRIES)
+		return MOVE_ON;
+	session_log_call(s, s->storage, "msg_read", rc, text);
+	stat_add(STAT_READ_ERROR, 1);
+	s->work = WORK_NONE;
+	(void)session_end(s, "read error in the midst of a message");
+	return MOVE_ON; /* no terminating dot */
+}
+
+/* As much as the ring takes; each byte may become two. */
+static enum move
+msg_pump(struct session *s, struct host_call *call)
+{
+	char in[READ_PIECE], out[2 * READ_PIECE + 2];
+
+	for (;;) {
+		size_t room = ring_room(&s->out), cap, got;
+		int32_t rc;
+
+		if (room < 2 * 512 + 2 + END_ROOM)
+			return MOVE_ON;
+		cap = (room - 2 - END_ROOM) / 2;
+		if (cap > sizeof(in))
+			cap = sizeof(in);
+		rc = host_msg_read(s->storage->inst, s->msg, call, in, cap, &got);
+		s->task.backend_failed = host_backend_failed(rc);
+		if (rc == PM_END)
+			return msg_done(s, call);
+		if (rc != PM_OK)
+			return msg_failed(s, rc, call->error);
+		s->read_errors = 0;
+		session_put(s, out, wire_feed(&s->wire, in, got, out, sizeof(out)));
+		if (s->wire.done)
+			return msg_done(s, call); /* TOP has its lines */
+	}
+}
+
+static void
+put_msg_head(struct session *s)
+{
+	char text[48];
+
+	if (s->then == VERB_RETR)
+		snprintf(text, sizeof(text), "%llu octets", (unsigned long long)s->drop.octets[s->next_idx]);
+	(void)session_ok(s, s->then == VERB_RETR ? text : "top of message follows");
+}
+
+enum move
+produce_msg(struct session *s)
+{
+	struct host_call call;
+	int32_t rc;
+
+	if (s->task.verdict == VERDICT_NONE)
+		return session_permit(s, s->storage, s->msg ? CALL_CONTINUE : CALL_BEGIN);
+	if (!session_granted(s, &rc))
+		return s->msg ? msg_failed(s, PM_TEMP, "no permit in time") : msg_not_opened(s, rc, "");
+	session_call(s, &call, s->msg ? "msg_read" : "msg_open", s->storage->limits.call_ms);
+	if (!s->msg) {
+		rc = host_msg_open(s->storage->inst, s->mbox, &call, s->next_idx, &s->msg);
+		s->task.backend_failed = host_backend_failed(rc);
+		if (rc != PM_OK)
+			return msg_not_opened(s, rc, call.error);
+		put_msg_head(s);
+	}
+	return msg_pump(s, &call);
+}

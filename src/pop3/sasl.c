@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pop3/sasl.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/b64.h"
+#include "base/secret.h"
+
+#define CHALLENGE_MAX 256
+
+static void
+wipe(char *p, size_t n)
+{
+	if (p)
+		secret_wipe(p, n);
+	free(p);
+}
+
+void
+sasl_drop(struct session *s)
+{
+	struct sasl *x = s->sasl;
+
+	if (!x)
+		return;
+	wipe(x->name, x->name_n);
+	wipe(x->authzid, x->authzid_n);
+	wipe(x->secret, x->secret_n);
+	free(x);
+	s->sasl = NULL;
+}
+
+const char *
+sasl_names(void)
+{
+	return "PLAIN LOGIN";
+}
+
+static enum move
+refuse(struct session *s, enum reply_code code, const char *text)
+{
+	sasl_drop(s);
+	return session_err(s, code, text);
+}
+
+/* "+ " and base64; RFC 5034 s4. */
+static enum move
+challenge(struct session *s, const char *text)
+{
+	char line[CHALLENGE_MAX] = "+ ";
+	size_t n = 2 + b64_encode(text, strlen(text), line + 2);
+
+	memcpy(line + n, "\r\n", 2);
+	session_put(s, line, n + 2);
+	return MOVE_ON;
+}
+
+/* The exchange has a name and a secret: the rest is a login like any other. */
+static enum move
+to_login(struct session *s)
+{
+	struct sasl *x = s->sasl;
+	const char *mech = x->mech->name;
+	char *secret = x->secret, *name = x->name;
+	size_t secret_n = x->secret_n, name_n = x->name_n;
+	enum move m;
+
+	/* acting for others needs a master's right, which no module grants yet */
+	if (x->authzid_n > 0 && (x->authzid_n != name_n || memcmp(x->authzid, name, name_n) != 0))
+		return refuse(s, CODE_AUTH, "logging in on behalf of others is not possible");
+	x->secret = x->name = NULL;
+	sasl_drop(s);
+	m = login_start(s, name, name_n, mech, PM_CRED_PASSWORD, secret, secret_n);
+	wipe(name, name_n);
+	return m;
+}
+
+static enum move
+step(struct session *s, const char *msg, size_t n)
+{
+	const char *text = "";
+
+	switch (s->sasl->mech->step(s->sasl, msg, n, &text)) {
+	case SASL_CHALLENGE:
+		return challenge(s, text);
+	case SASL_LOGIN:
+		return to_login(s);
+	default:
+		return refuse(s, CODE_NONE, "not a message of this mechanism");
+	}
+}
+
+/* Base64 to bytes, wiped afterwards. */
+static enum move
+step_encoded(struct session *s, const char *p, size_t n)
+{
+	unsigned char msg[B64_DECODED_MAX(SESSION_SASL_MAX) + 3];
+	size_t got;
+	enum move m;
+
+	if (!b64_decode(p, n, msg, sizeof(msg), &got))
+		return refuse(s, CODE_NONE, "not base64");
+	m = step(s, (const char *)msg, got);
+	secret_wipe(msg, got);
+	return m;
+}
+
+enum move
+sasl_line(struct session *s, const char *p, size_t n)
+{
+	if (n == 1 && p[0] == '*')
+		return refuse(s, CODE_NONE, "cancelled"); /* RFC 5034 s4 */
+	return step_encoded(s, p, n);
+}
+
+enum move
+sasl_start(struct session *s, const struct command *c)
+{
+	const struct sasl_mech *m = sasl_mechs;
+
+	while (m->name && (strlen(m->name) != c->arg[0].n || strncasecmp(m->name, c->arg[0].p, c->arg[0].n) != 0))
+		m++;
+	if (!m->name)
+		return session_err(s, CODE_NONE, "unknown mechanism");
+	s->sasl = calloc(1, sizeof(*s->sasl));
+	if (!s->sasl)
+		return session_result(s, PM_NOMEM, "login");
+	s->sasl->mech = m;
+	if (c->argc < 2)
+		return step(s, NULL, 0);
+	if (c->arg[1].n == 1 && c->arg[1].p[0] == '=')
+		return step(s, "", 0); /* an empty initial response */
+	return step_encoded(s, c->arg[1].p, c->arg[1].n);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session - one POP3 client, from accept to the end of its connection, and until its mailbox is given
+ * back. Owned by its slot's owner; no field has a lock.
+ *
+ * Who does what: session.c makes, ends and describes it; step.c is the one loop; login.c asks the auth
+ * chain and opens the maildrop; cmd_auth.c and cmd_trans.c are the commands of the two states; produce.c
+ * writes long replies; update.c is QUIT.
+ */
+#ifndef RST_POP3_SESSION_H
+#define RST_POP3_SESSION_H
+
+#include <restante/module.h>
+
+#include "base/arena.h"
+#include "base/ring.h"
+#include "conf/conf.h"
+#include "core/backend.h"
+#include "core/registry.h"
+#include "net/acceptor.h"
+#include "net/conn.h"
+#include "pop3/maildrop.h"
+#include "pop3/parse.h"
+#include "pop3/reply.h"
+#include "pop3/wire.h"
+#include "work/task.h"
+
+#define SESSION_IN 4096
+#define SESSION_OUT 32768
+#define SESSION_OUT_LOW (SESSION_OUT / 2) /* commands are taken while less than this waits to be sent */
+#define SESSION_TURN_OCTETS (256u << 10)  /* then it is the others' turn */
+#define SESSION_SASL_MAX (SESSION_IN - 1) /* a line of a SASL exchange: PLAIN and LOGIN need no more */
+
+enum session_state {
+	STATE_HANDSHAKE, /* implicit TLS or after STLS */
+	STATE_AUTH,      /* RFC 1939 s4 */
+	STATE_TRANS,     /* s5 */
+	STATE_UPDATE,    /* s6 */
+	STATE_CLOSING,   /* the last reply is on its way */
+};
+
+/* What the session is waiting to do. */
+enum session_work {
+	WORK_NONE,
+	WORK_PENALTY, /* login: a timer, then VERIFY */
+	WORK_VERIFY,  /* login: permit of chain entry `auth` */
+	WORK_CLAIM,   /* login: the maildrop's holder was asked to leave */
+	WORK_OPEN,    /* login: mbox_open */
+	WORK_DENIED,  /* login: the refusal waits for its second */
+	WORK_SIZES,   /* mbox_info OCTETS until all are known; then `then` runs */
+	WORK_LIST,    /* memory only */
+	WORK_UIDL,    /* mbox_info UIDL */
+	WORK_MSG,     /* RETR, TOP */
+	WORK_COMMIT,  /* QUIT */
+	WORK_CLOSE,   /* msg_close and mbox_close; then QUIT's reply or the end */
+};
+
+/* What the one loop does after a handler. */
+enum move {
+	MOVE_ON,     /* go on with the same session: next command, or the work that was set */
+	MOVE_PERMIT, /* task.need is set */
+	MOVE_YIELD,  /* behind the others in the queue */
+	MOVE_READ,   /* park for input */
+	MOVE_WRITE,  /* park until the client reads */
+	MOVE_TIMER,  /* park until resume_ms (input is left alone) */
+	MOVE_END,    /* over */
+};
+
+struct session;
+
+/* A login under way; gone when it is decided. */
+struct login {
+	char name[PM_NAME_MAX + 1]; /* normalised */
+	const char *mech;           /* "USER", "PLAIN", "LOGIN", "APOP" */
+	uint32_t kind;              /* PM_CRED_... */
+	char *secret;               /* wiped and freed */
+	size_t secret_n;
+	char *authzid;
+	int auth;                   /* index into conf->auth */
+	int64_t started_ms;
+	bool counted;               /* guard_begin said GO */
+	bool waited;                /* the registry's WAIT was used up */
+};
+
+struct session {
+	struct task task; /* first */
+	struct conf *conf;
+	const struct conf_listener *listener;
+	struct conn conn;
+	struct ring in, out;
+	size_t scanned;            /* bytes of `in` known to hold no LF */
+	uint8_t state, work;       /* enum session_state, session_work */
+	bool discarding;           /* an over-long line is being skipped */
+	bool eof;                  /* the client will send no more */
+	bool left;                 /* the socket is closed and uncounted */
+	bool quit;                 /* QUIT was given: its reply follows WORK_CLOSE */
+	bool stls;                 /* +OK to STLS is being flushed, then the handshake */
+	bool parked;               /* the last turn parked, or gave way: this one reads anew */
+	bool read_done;            /* this turn has read from the socket */
+	bool shut;                 /* closing: our side is shut down, the client's is awaited */
+	int32_t quit_rc;           /* what the commit came to */
+	bool committing;           /* a commit answered AGAIN: nothing may stop it now */
+	bool mbox_again;           /* mbox_open answered AGAIN: a handle in the making */
+	uint8_t bad_commands, failed_logins;
+	uint8_t read_errors;       /* of one message */
+	int64_t begun_ms;
+	int64_t login_by_ms;       /* absolute; moved by time spent in gates and penalties */
+	int64_t idle_since_ms;     /* last progress of the client */
+	int64_t asked_ms;          /* when the permit was asked for */
+	int64_t resume_ms;         /* MOVE_TIMER */
+	const char *how;           /* how it ended, for the log; NULL: it has not */
+	struct peer *peer;         /* in the arena */
+	char *user_given;          /* USER's argument, in the arena; NULL: none */
+	char *apop_stamp;          /* in the arena; NULL: APOP is off */
+	struct sasl *sasl;         /* exchange under way, in the heap */
+	struct login *login;       /* in the heap */
+	/* after login */
+	struct backend *storage;   /* one reference */
+	const char *auth_section;  /* the conf's */
+	struct registry_entry *claim;
+	struct pm_user user;       /* strings in the arena */
+	void *mbox;
+	struct maildrop drop;
+	uint64_t table_bytes;      /* counted against tables_max */
+	/* the reply being produced */
+	uint64_t next_idx;
+	uint8_t then;              /* enum verb the sizes are for */
+	uint64_t then_idx;
+	uint64_t top_lines;
+	void *msg;
+	struct wire wire;
+	uint64_t turn_octets;
+	uint64_t retrieved, retrieved_octets, deleted;
+	uint8_t op_id[16];
+	struct arena arena;
+};
+
+/* ---- session.c ---- */
+
+/* net/acceptor.h: struct listener's session_new. */
+struct task *pop3_session_new(const struct listener *l, int fd, const struct peer *p);
+/* How it ends; the first reason counts. Returns MOVE_END. */
+enum move session_end(struct session *s, const char *how);
+/* The public record is written anew. */
+void session_publish(struct session *s);
+/* Log lines: one per login, refused login, session end. */
+void session_log_login(struct session *s);
+void session_log_refused(struct session *s, const char *name, const char *mech, const char *reason,
+			 const char *detail);
+void session_log_end(struct session *s);
+/* A failed module call: level by what failed. */
+void session_log_call(struct session *s, const struct backend *b, const char *method, int32_t rc,
+		      const char *text);
+/* The socket is closed and no longer counted; the session may live on to give its mailbox back. */
+void session_leave(struct session *s);
+/* After STLS: whatever was learnt in clear is forgotten (RFC 2595 s4). */
+void session_forget(struct session *s);
+bool session_encrypted(const struct session *s);
+/* USER, PASS, AUTH are possible on this connection now. */
+bool session_may_login(const struct session *s);
+
+/* ---- replies; all take the text of one line ---- */
+enum move session_ok(struct session *s, const char *text);
+enum move session_err(struct session *s, enum reply_code code, const char *text);
+enum move session_result(struct session *s, int32_t rc, const char *what);
+void session_put(struct session *s, const char *p, size_t n); /* there is always room for a line */
+
+/* ---- module calls ---- */
+
+/* Asks for a permit of b's gate; the work that was set runs with it. */
+enum move session_permit(struct session *s, struct backend *b, enum call_class cls);
+/* Under a permit: a call record and the watchdog's notice. */
+void session_call(struct session *s, struct host_call *c, const char *method, int64_t ms);
+/* True: the permit is held. False: what became of it is in *ret (PM_TEMP or PM_CANCELLED). */
+bool session_granted(struct session *s, int32_t *ret_rc);
+
+/* ---- step.c ---- */
+enum next session_step(struct task *t);
+void session_close(struct task *t);
+
+/* ---- login.c ---- */
+/* Starts checking; secret is taken over (malloc'd). The reply comes when it is decided. */
+enum move login_start(struct session *s, const char *name, size_t name_n, const char *mech, uint32_t kind,
+		      char *secret, size_t secret_n);
+enum move login_work(struct session *s);
+void login_drop(struct session *s); /* wiped; guard and registry know */
+/* The message table is no longer counted against tables_max. */
+void login_table_free(struct session *s);
+
+/* ---- sasl.c ---- */
+enum move sasl_start(struct session *s, const struct command *c);
+enum move sasl_line(struct session *s, const char *p, size_t n);
+void sasl_drop(struct session *s);
+/* "PLAIN LOGIN" */
+const char *sasl_names(void);
+
+/* ---- produce.c ---- */
+enum move produce_sizes(struct session *s);
+enum move produce_list(struct session *s);
+enum move produce_uidl(struct session *s);
+enum move produce_msg(struct session *s);
+
+/* ---- cmd_trans.c ---- */
+enum move trans_sized(struct session *s); /* the command that waited for sizes */
+
+/* ---- update.c ---- */
+enum move update_quit(struct session *s);
+enum move update_commit(struct session *s);
+enum move update_close(struct session *s);
+
+#endif

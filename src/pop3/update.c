@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * QUIT (RFC 1939 s6). With deletions or marks: commit, give the mailbox back, then answer; so a client that
+ * comes back at once finds the lock free, and +OK means durable. Without: only give it back.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/stats.h"
+#include "pop3/command.h"
+
+enum move
+cmd_quit(struct session *s, const struct command *c)
+{
+	bool commits = s->state == STATE_TRANS &&
+		       (maildrop_pending(&s->drop) > 0 || (s->drop.n_retrieved > 0 && s->storage->can_mark));
+
+	(void)c;
+	s->quit_rc = PM_OK;
+	if (s->state != STATE_TRANS) {
+		s->state = STATE_CLOSING;
+		(void)session_end(s, "quit");
+		return session_ok(s, "bye");
+	}
+	s->quit = true;
+	s->state = STATE_UPDATE;
+	s->work = commits ? WORK_COMMIT : WORK_CLOSE;
+	return MOVE_ON;
+}
+
+/* Marks alone are a convenience: their failure is the log's, not the client's. */
+static void
+commit_over(struct session *s, int32_t rc, uint64_t done, const char *text)
+{
+	uint64_t pending = maildrop_pending(&s->drop);
+
+	s->committing = false;
+	s->work = WORK_CLOSE;
+	if (rc != PM_OK)
+		session_log_call(s, s->storage, "mbox_commit", rc, text);
+	if (pending == 0)
+		return;
+	s->quit_rc = rc;
+	s->deleted = rc == PM_OK ? pending : rc == PM_PARTIAL ? done : 0;
+	stat_add(rc == PM_OK ? STAT_COMMIT_OK : STAT_COMMIT_FAILED, 1);
+	stat_add(STAT_DELETED, s->deleted);
+}
+
+enum move
+update_commit(struct session *s)
+{
+	struct pm_commit commit = {.size = sizeof(commit), .n = s->drop.count};
+	struct host_call call;
+	uint64_t done = 0;
+	int32_t rc;
+
+	if (s->task.verdict == VERDICT_NONE)
+		return session_permit(s, s->storage, CALL_GIVE_BACK);
+	if (!session_granted(s, &rc)) {
+		/* nothing was begun: nothing is deleted; once AGAIN came there is no limit to wait for */
+		commit_over(s, rc, 0, "no permit in time");
+		return MOVE_ON;
+	}
+	commit.del = maildrop_pending(&s->drop) > 0 ? s->drop.deleted : NULL;
+	commit.retrieved = s->drop.n_retrieved > 0 && s->storage->can_mark ? s->drop.retrieved : NULL;
+	commit.now_ms = wall_ms();
+	session_call(s, &call, "mbox_commit", s->storage->limits.commit_ms);
+	memcpy(call.pm.op_id, s->op_id, sizeof(call.pm.op_id));
+	rc = host_mbox_commit(s->storage->inst, s->mbox, &call, &commit, &done);
+	s->task.backend_failed = host_backend_failed(rc);
+	if (rc == PM_AGAIN) {
+		s->committing = true;
+		return session_permit(s, s->storage, CALL_GIVE_BACK);
+	}
+	commit_over(s, rc, done, call.error);
+	return update_close(s); /* the same permit */
+}
+
+/* The answer to QUIT, when the lock is home. */
+static enum move
+answer(struct session *s)
+{
+	s->work = WORK_NONE;
+	if (s->how && s->left)
+		return MOVE_END;
+	s->state = STATE_CLOSING;
+	(void)session_end(s, "quit");
+	switch (s->quit_rc) {
+	case PM_OK:
+		return session_ok(s, "bye");
+	case PM_PARTIAL:
+	case PM_UNKNOWN:
+		return session_result(s, s->quit_rc, "deletion");
+	case PM_BUSY:
+		return session_err(s, CODE_IN_USE, "the mailbox was taken over, not changed");
+	default:
+		return session_err(s, reply_code_of(s->quit_rc), "mailbox not changed");
+	}
+}
+
+enum move
+update_close(struct session *s)
+{
+	struct host_call call;
+	int32_t rc;
+
+	if (s->task.verdict == VERDICT_NONE)
+		return session_permit(s, s->storage, CALL_GIVE_BACK);
+	if (!session_granted(s, &rc))
+		return session_permit(s, s->storage, CALL_GIVE_BACK); /* a lock must go home */
+	session_call(s, &call, "mbox_close", s->storage->limits.call_ms);
+	if (s->msg)
+		host_msg_close(s->storage->inst, s->msg, &call);
+	s->msg = NULL;
+	if (s->mbox)
+		host_mbox_close(s->storage->inst, s->mbox, &call);
+	s->mbox = NULL;
+	registry_release(s->claim);
+	s->claim = NULL;
+	login_table_free(s);
+	return s->quit ? answer(s) : MOVE_END;
+}
