@@ -32,12 +32,11 @@ int32_t sdk_password_check(struct pm_str stored, struct pm_str password,
 void sdk_password_burn(struct pm_str like, struct pm_str password,
 		       const struct sdk_password_limits *limits);
 
-/* A new hash in a scheme's name: "SHA512-CRYPT" "BLF-CRYPT" "YESCRYPT" "ARGON2ID" "PBKDF2"
- * "SCRAM-SHA-256" "PLAIN"; for restantectl and tests. ret: >= 512 bytes. */
-int32_t sdk_password_make(const char *scheme, struct pm_str password, char *ret, size_t cap);
-
 /* A SCRAM verifier in `stored` of the kind asked for in ret->kinds (PM_SECRET_...), copied to
  * call->alloc; PM_UNSUPPORTED: it holds none. */
 int32_t sdk_password_secret(const struct pm_call *call, struct pm_str stored, struct pm_secret *ret);
+
+/* PM_OK or PM_DENIED: same n bytes? In constant time. */
+int32_t sdk_password_equal(const void *a, const void *b, size_t n);
 
 #endif

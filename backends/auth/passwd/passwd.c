@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * auth/passwd - accounts in passwd-files. A file is looked at (stat) at most once a second and read again
+ * when it changed; a broken new one keeps the old and says which line. With %d in its name there is one file
+ * per domain. Parsing happens outside the lock; the table is swapped by reference.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <restante/module.h>
+
+#include "conf.h"
+#include "password.h"
+#include "table.h"
+
+#define FILE_MAX_BYTES (256u << 20)
+#define LOOK_MS 1000
+#define DOMAINS_MAX 4096
+#define WHY 128
+
+/* One file; kept for ever, per-domain files bounded by DOMAINS_MAX. */
+struct source {
+	struct source *next;
+	char *domain; /* "" without %d */
+	char *path;
+	struct table *table; /* NULL: never read */
+	struct stat seen;
+	int64_t looked_ms;
+	bool reading;        /* somebody is at it */
+};
+
+struct inst {
+	const struct pm_host *host;
+	char *file;
+	bool per_domain, strip_domain, deny_unknown;
+	struct sdk_password_limits limits;
+	pthread_mutex_t mutex;
+	struct source *sources; /* under mutex, with all their fields */
+	size_t n_sources;
+};
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static bool
+domain_ok(const char *d, size_t n)
+{
+	return n > 0 && n < 256 && d[0] != '.' && !memchr(d, '/', n) && !memchr(d, '\0', n);
+}
+
+static char *
+path_make(const char *pattern, const char *domain, size_t n)
+{
+	const char *mark = strstr(pattern, "%d");
+	char *path = NULL;
+
+	if (!mark)
+		return strdup(pattern);
+	if (asprintf(&path, "%.*s%.*s%s", (int)(mark - pattern), pattern, (int)n, domain, mark + 2) < 0)
+		return NULL;
+	return path;
+}
+
+static bool
+same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* The whole file; NULL: err says why. *ret_st is of what was read. */
+static char *
+read_whole(const char *path, struct stat *ret_st, size_t *ret_n, char *err, size_t errlen)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char *text = NULL;
+	size_t n = 0;
+
+	if (fd == -1 || fstat(fd, ret_st) != 0) {
+		snprintf(err, errlen, "%s", strerrordesc_np(errno));
+		goto out;
+	}
+	if (!S_ISREG(ret_st->st_mode) || ret_st->st_size > FILE_MAX_BYTES) {
+		snprintf(err, errlen, "not a regular file of at most 256 MiB");
+		goto out;
+	}
+	text = malloc((size_t)ret_st->st_size + 1);
+	while (text && n < (size_t)ret_st->st_size) {
+		ssize_t got = read(fd, text + n, (size_t)ret_st->st_size - n);
+
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+	}
+	if (!text)
+		snprintf(err, errlen, "no memory");
+	*ret_n = n;
+out:
+	if (fd != -1)
+		(void)close(fd);
+	return text;
+}
+
+static struct table *
+table_read(const char *path, struct stat *ret_st, char *err, size_t errlen)
+{
+	size_t n = 0;
+	char *text = read_whole(path, ret_st, &n, err, errlen);
+
+	return text ? table_parse(text, n, err) : NULL;
+}
+
+/* Under the mutex. NULL: no memory, or too many domains. */
+static struct source *
+source_get(struct inst *i, const char *domain, size_t n)
+{
+	struct source *s = i->sources;
+
+	while (s && (strlen(s->domain) != n || memcmp(s->domain, domain, n) != 0))
+		s = s->next;
+	if (s || i->n_sources >= DOMAINS_MAX)
+		return s;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->domain = strndup(domain, n);
+	s->path = path_make(i->file, domain, n);
+	if (!s->domain || !s->path) {
+		free(s->domain);
+		free(s->path);
+		free(s);
+		return NULL;
+	}
+	s->looked_ms = INT64_MIN / 2;
+	s->next = i->sources;
+	i->sources = s;
+	i->n_sources++;
+	return s;
+}
+
+/* Reads a changed file and swaps the table. Called without the mutex by the one that set `reading`. */
+static void
+source_read(struct inst *i, struct source *s, bool known)
+{
+	char err[256] = "";
+	struct stat st = {0};
+	struct table *t = table_read(s->path, &st, err, sizeof(err)), *old = NULL;
+
+	if (!t && known)
+		sdk_log(i->host, PM_LOG_ERROR, "'%s': %s; the accounts read before stay in force", s->path, err);
+	pthread_mutex_lock(&i->mutex);
+	if (t) {
+		old = s->table;
+		s->table = t;
+	}
+	if (t || st.st_ino)
+		s->seen = st; /* a broken file is not read again until it changes */
+	s->reading = false;
+	pthread_mutex_unlock(&i->mutex);
+	table_put(old);
+	if (old)
+		sdk_log(i->host, PM_LOG_NOTICE, "'%s' was read again: %zu accounts", s->path, t->n);
+}
+
+/* The table for a domain, with a reference; NULL: there is none (*ret_missing: no such file). */
+static struct table *
+table_get(struct inst *i, const char *domain, size_t n, bool *ret_missing)
+{
+	int64_t now = i->host->now_ms(i->host->ctx);
+	struct table *t = NULL;
+	bool look = false, known = false;
+	struct source *s;
+	struct stat st, seen = {0};
+
+	*ret_missing = false;
+	if (i->per_domain && !domain_ok(domain, n)) {
+		*ret_missing = true;
+		return NULL;
+	}
+	pthread_mutex_lock(&i->mutex);
+	s = source_get(i, i->per_domain ? domain : "", i->per_domain ? n : 0);
+	if (s && !s->reading && now - s->looked_ms >= LOOK_MS) {
+		look = s->reading = true;
+		s->looked_ms = now;
+		known = s->table != NULL;
+		seen = s->seen;
+	}
+	pthread_mutex_unlock(&i->mutex);
+	if (!s)
+		return NULL;
+	if (look) {
+		if (stat(s->path, &st) != 0 || !same_file(&st, &seen)) {
+			source_read(i, s, known);
+		} else {
+			pthread_mutex_lock(&i->mutex);
+			s->reading = false;
+			pthread_mutex_unlock(&i->mutex);
+		}
+	}
+	pthread_mutex_lock(&i->mutex);
+	t = table_ref(s->table);
+	pthread_mutex_unlock(&i->mutex);
+	*ret_missing = !t && i->per_domain;
+	return t;
+}
+
+/* ---- accounts -------------------------------------------------------------------------------- */
+
+static const struct entry *
+find(struct inst *i, const struct table *t, struct pm_str name)
+{
+	const struct entry *e = table_find(t, name.p, name.n);
+	const char *at = memrchr(name.p, '@', name.n);
+
+	if (!e && at && (i->strip_domain || i->per_domain))
+		e = table_find(t, name.p, (size_t)(at - name.p));
+	return e;
+}
+
+static bool
+put_attr(const struct pm_call *call, struct pm_attr *a, uint32_t *n, const char *key, struct pm_str value)
+{
+	if (value.n == 0)
+		return true;
+	a[*n].key = sdk_str(key); /* a literal */
+	a[*n].value = sdk_call_dup(call, value.p, value.n);
+	return a[(*n)++].value.p != NULL;
+}
+
+/* Decimal of an extra field; 0 when it is none. */
+static uint64_t
+number(struct pm_str s)
+{
+	uint64_t v = 0;
+
+	for (size_t k = 0; k < s.n && k < 18; k++) {
+		if (s.p[k] < '0' || s.p[k] > '9')
+			return 0;
+		v = v * 10 + (uint64_t)(s.p[k] - '0');
+	}
+	return v;
+}
+
+static bool
+put_extra(const struct pm_call *call, struct pm_user *u, struct pm_str key, struct pm_str value)
+{
+	if (sdk_str_is(key, "nopop3"))
+		u->rights &= ~PM_RIGHT_POP3;
+	else if (sdk_str_is(key, "nodelete"))
+		u->rights &= ~PM_RIGHT_DELETE;
+	else if (sdk_str_is(key, "nodelivery"))
+		u->rights &= ~PM_RIGHT_DELIVER;
+	else if (sdk_str_is(key, "disabled") || sdk_str_is(key, "nologin"))
+		u->state = PM_USER_DISABLED;
+	else if (sdk_str_is(key, "quota_octets"))
+		u->quota_octets = number(value);
+	else if (sdk_str_is(key, "quota_messages"))
+		u->quota_msgs = number(value);
+	else if (sdk_str_is(key, "storage"))
+		return (u->section = sdk_call_dup(call, value.p, value.n)).p != NULL;
+	else if (sdk_str_is(key, "key") && value.n <= PM_KEY_MAX)
+		return (u->key = sdk_call_dup(call, value.p, value.n)).p != NULL;
+	return true; /* Dovecot's other fields are not ours to judge */
+}
+
+static int32_t
+fill_user(const struct pm_call *call, const struct entry *e, struct pm_str asked, struct pm_user *u)
+{
+	struct pm_attr *attr = call->alloc(call, 3 * sizeof(*attr));
+	struct pm_str rest = e->extra, key, value;
+	struct pm_user mine = *u;
+
+	if (!attr)
+		return PM_NOMEM;
+	mine.name = sdk_call_dup(call, asked.p, asked.n);
+	mine.attr = attr;
+	if (!mine.name.p || !put_attr(call, attr, &mine.n_attr, "home", e->home) ||
+	    !put_attr(call, attr, &mine.n_attr, "uid", e->uid) || !put_attr(call, attr, &mine.n_attr, "gid", e->gid))
+		return PM_NOMEM;
+	while (table_extra(&rest, &key, &value))
+		if (!put_extra(call, &mine, key, value))
+			return PM_NOMEM;
+	*u = mine;
+	return PM_OK;
+}
+
+static struct pm_str
+domain_of(struct pm_str name)
+{
+	const char *at = name.n > 0 ? memrchr(name.p, '@', name.n) : NULL;
+
+	return at ? (struct pm_str){at + 1, (size_t)(name.p + name.n - at) - 1} : (struct pm_str){"", 0};
+}
+
+/* RFC 1939 s7: MD5 of the stamp and the shared secret, in hex. */
+static int32_t
+check_apop(const struct inst *i, const struct entry *e, const struct pm_cred *cred)
+{
+	static const char plain[] = "{PLAIN}";
+	unsigned char md[EVP_MAX_MD_SIZE];
+	char hex[33];
+	unsigned n = 0;
+	EVP_MD_CTX *ctx;
+	int32_t rc = PM_DENIED;
+
+	if (!i->limits.allow_plain || e->hash.n < sizeof(plain) || memcmp(e->hash.p, plain, sizeof(plain) - 1) != 0)
+		return PM_DENIED;
+	ctx = EVP_MD_CTX_new();
+	if (ctx && EVP_DigestInit_ex(ctx, EVP_md5(), NULL) == 1 &&
+	    EVP_DigestUpdate(ctx, cred->challenge.p, cred->challenge.n) == 1 &&
+	    EVP_DigestUpdate(ctx, e->hash.p + sizeof(plain) - 1, e->hash.n - sizeof(plain) + 1) == 1 &&
+	    EVP_DigestFinal_ex(ctx, md, &n) == 1 && n == 16) {
+		for (unsigned k = 0; k < 16; k++)
+			snprintf(hex + 2 * k, 3, "%02x", md[k]);
+		if (cred->digest.n == 32)
+			rc = sdk_password_equal(hex, cred->digest.p, 32);
+	}
+	EVP_MD_CTX_free(ctx);
+	return rc;
+}
+
+static int32_t
+check_secret(struct inst *i, const struct pm_call *call, const struct entry *e, const struct pm_cred *cred)
+{
+	char why[WHY] = "";
+	int32_t rc;
+
+	if (cred->kind == PM_CRED_APOP)
+		return check_apop(i, e, cred);
+	rc = sdk_password_check(e->hash, cred->secret, &i->limits, why);
+	if (rc != PM_UNSUPPORTED && rc != PM_CORRUPT)
+		return rc;
+	/* the account cannot be checked: not the client's fault, and an operator must hear of it */
+	sdk_error(call, "user '%.*s': %s", (int)e->name.n, e->name.p, why);
+	return PM_PERM;
+}
+
+static int32_t
+passwd_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret)
+{
+	struct inst *i = inst;
+	struct pm_str domain = domain_of(cred->authcid);
+	const struct entry *e;
+	struct table *t;
+	bool missing;
+	int32_t rc;
+
+	if (cred->kind != PM_CRED_PASSWORD && cred->kind != PM_CRED_APOP)
+		return PM_UNSUPPORTED;
+	if (cred->kind == PM_CRED_PASSWORD && cred->secret.n == 0)
+		return PM_DENIED;
+	t = table_get(i, domain.p, domain.n, &missing);
+	if (!t && !missing) {
+		sdk_error(call, "'%s' could not be read", i->file);
+		return PM_TEMP;
+	}
+	e = t ? find(i, t, cred->authcid) : NULL;
+	if (!e) {
+		if (cred->kind == PM_CRED_PASSWORD)
+			sdk_password_burn(t ? t->usual : (struct pm_str){NULL, 0}, cred->secret, &i->limits);
+		rc = i->deny_unknown ? PM_DENIED : PM_NEXT;
+	} else {
+		rc = check_secret(i, call, e, cred);
+		if (rc == PM_OK)
+			rc = fill_user(call, e, cred->authcid, ret);
+	}
+	table_put(t);
+	return rc;
+}
+
+static int32_t
+passwd_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret)
+{
+	struct inst *i = inst;
+	struct pm_str domain = domain_of(cred->authcid);
+	const struct entry *e;
+	struct table *t;
+	bool missing;
+	int32_t rc;
+
+	if (cred->authcid.n == 0)
+		return PM_NOENT;
+	t = table_get(i, domain.p, domain.n, &missing);
+	if (!t)
+		return missing ? PM_NOENT : PM_TEMP;
+	e = find(i, t, cred->authcid);
+	rc = e ? fill_user(call, e, cred->authcid, ret) : PM_NOENT;
+	table_put(t);
+	return rc;
+}
+
+static int32_t
+passwd_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_secret *ret_secret,
+	      struct pm_user *ret)
+{
+	struct inst *i = inst;
+	struct pm_str domain = domain_of(cred->authcid);
+	struct pm_secret secret = *ret_secret;
+	const struct entry *e;
+	struct table *t;
+	bool missing;
+	int32_t rc;
+
+	if (cred->authcid.n == 0)
+		return PM_NOENT;
+	t = table_get(i, domain.p, domain.n, &missing);
+	if (!t)
+		return missing ? PM_NOENT : PM_TEMP;
+	e = find(i, t, cred->authcid);
+	rc = e ? sdk_password_secret(call, e->hash, &secret) : PM_NOENT;
+	if (rc == PM_OK)
+		rc = fill_user(call, e, cred->authcid, ret);
+	if (rc == PM_OK)
+		*ret_secret = secret;
+	table_put(t);
+	return rc;
+}
+
+static int32_t
+passwd_domain(void *inst, const struct pm_call *call, struct pm_str name)
+{
+	struct inst *i = inst;
+	struct table *t;
+	bool missing;
+
+	(void)call;
+	if (!i->per_domain)
+		return PM_UNSUPPORTED; /* the routing of the configuration knows */
+	t = table_get(i, name.p, name.n, &missing);
+	table_put(t);
+	return t ? PM_OK : missing ? PM_NOENT : PM_TEMP;
+}
+
+static int32_t
+passwd_caps(void *inst, uint64_t *ret_kinds)
+{
+	const struct inst *i = inst;
+
+	*ret_kinds = 1u << PM_CRED_PASSWORD | (uint64_t)(PM_SECRET_SCRAM_SHA1 | PM_SECRET_SCRAM_SHA256) << 16;
+	if (i->limits.allow_plain)
+		*ret_kinds |= 1u << PM_CRED_APOP | (uint64_t)PM_SECRET_PLAIN << 16;
+	return PM_OK;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static int32_t
+passwd_check(const struct pm_open *open)
+{
+	struct pm_str file = sdk_opt_str(open, "file");
+	char err[256] = "", *path = sdk_strdup(file);
+	struct stat st;
+	struct table *t;
+
+	if (!path)
+		return PM_NOMEM;
+	if (strstr(path, "%d")) {
+		free(path);
+		return PM_OK; /* files of domains may come and go */
+	}
+	t = table_read(path, &st, err, sizeof(err));
+	if (!t)
+		sdk_report(open, "file", "'%s': %s", path, err);
+	else if (t->n == 0)
+		sdk_log(open->host, PM_LOG_WARNING, "'%s' holds no accounts", path);
+	free(path);
+	table_put(t);
+	return t ? PM_OK : PM_INVALID;
+}
+
+static void
+passwd_close(void *inst)
+{
+	struct inst *i = inst;
+
+	while (i->sources) {
+		struct source *s = i->sources;
+
+		i->sources = s->next;
+		table_put(s->table);
+		free(s->domain);
+		free(s->path);
+		free(s);
+	}
+	pthread_mutex_destroy(&i->mutex);
+	free(i->file);
+	free(i);
+}
+
+static int32_t
+passwd_open(const struct pm_open *open, void **ret_inst)
+{
+	struct inst *i = calloc(1, sizeof(*i));
+
+	if (!i)
+		return PM_NOMEM;
+	pthread_mutex_init(&i->mutex, NULL);
+	i->host = open->host;
+	i->file = sdk_strdup(sdk_opt_str(open, "file"));
+	if (!i->file) {
+		passwd_close(i);
+		return PM_NOMEM;
+	}
+	i->per_domain = strstr(i->file, "%d") != NULL;
+	i->strip_domain = sdk_opt_num(open, "strip_domain", 0) != 0;
+	i->deny_unknown = sdk_opt_num(open, "unknown", 0) == 0;
+	i->limits = (struct sdk_password_limits){
+		.max_rounds = (uint32_t)sdk_opt_num(open, "max_rounds", 0),
+		.max_log_cost = (uint32_t)sdk_opt_num(open, "max_log_cost", 0),
+		.max_memory_kib = (uint32_t)sdk_opt_num(open, "max_memory_kib", 0),
+		.allow_plain = (uint32_t)sdk_opt_num(open, "allow_plain", 0),
+	};
+	*ret_inst = i;
+	return PM_OK;
+}
+
+#define OPTION(k, t, f, u, d, text)                                                                                \
+	{sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), SDK_STR(text)}
+
+static const struct pm_option options[] = {
+	OPTION("file", PM_OPT_PATH, PM_OPTF_REQUIRED, "", "", "the passwd-file; with %d one per domain"),
+	OPTION("strip_domain", PM_OPT_BOOL, 0, "", "no", "look for ann when ann@example.org is not there"),
+	OPTION("unknown", PM_OPT_CHOICE, 0, "deny|next", "deny", "a user who is not in the file: refused, or the next section's"),
+	OPTION("allow_plain", PM_OPT_BOOL, 0, "", "yes", "accept {PLAIN} passwords"),
+	OPTION("max_rounds", PM_OPT_NUMBER, 0, "", "5000000", "hashes that cost more rounds are refused"),
+	OPTION("max_log_cost", PM_OPT_NUMBER, 0, "", "16", "log2 cost of bcrypt, scrypt, yescrypt"),
+	OPTION("max_memory_kib", PM_OPT_NUMBER, 0, "", "1048576", "memory of argon2 hashes"),
+};
+
+static const struct pm_life life = {
+	.size = sizeof(life), .check = passwd_check, .open = passwd_open, .close = passwd_close,
+};
+
+static const struct pm_auth auth = {
+	.size = sizeof(auth), .caps = passwd_caps, .verify = passwd_verify, .lookup = passwd_lookup,
+	.secret = passwd_secret, .domain = passwd_domain,
+};
+
+static const struct pm_module module = {
+	.size = sizeof(module),
+	.abi_major = PM_ABI_MAJOR,
+	.abi_minor = PM_ABI_MINOR,
+	.flags = PM_F_DRAFT | PM_F_MAY_BURN,
+	.name = SDK_STR("passwd"),
+	.version = SDK_STR("1.0"),
+	.licence = SDK_STR("Apache-2.0"),
+	.options = options,
+	.n_options = sizeof(options) / sizeof(options[0]),
+	.option_stride = sizeof(options[0]),
+	.life = &life,
+	.auth = &auth,
+};
+
+PM_EXPORT const struct pm_module *
+pm_module_v1(uint32_t host_minor, uint32_t index)
+{
+	(void)host_minor;
+	return index == 0 ? &module : NULL;
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "table.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ERR 256
+
+static int
+compare_names(struct pm_str a, struct pm_str b)
+{
+	size_t n = a.n < b.n ? a.n : b.n;
+	int d = memcmp(a.p, b.p, n);
+
+	return d ? d : a.n < b.n ? -1 : a.n > b.n;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	return compare_names(((const struct entry *)a)->name, ((const struct entry *)b)->name);
+}
+
+/* Up to the next ':' of p..end. */
+static struct pm_str
+field(const char **p, const char *end)
+{
+	const char *colon = *p < end ? memchr(*p, ':', (size_t)(end - *p)) : NULL;
+	struct pm_str s = {*p, (size_t)((colon ? colon : end) - *p)};
+
+	*p = colon ? colon + 1 : end;
+	return s;
+}
+
+static const char *
+parse_line(const char *p, const char *end, struct entry *e)
+{
+	if (!memchr(p, ':', (size_t)(end - p)))
+		return "expected user:{SCHEME}hash";
+	if (memchr(p, '\0', (size_t)(end - p)))
+		return "the line holds a NUL byte";
+	e->name = field(&p, end);
+	if (e->name.n == 0 || e->name.n > PM_NAME_MAX)
+		return "expected a user name of 1 to 320 bytes";
+	e->hash = field(&p, end);
+	e->uid = field(&p, end);
+	e->gid = field(&p, end);
+	(void)field(&p, end); /* gecos */
+	e->home = field(&p, end);
+	(void)field(&p, end); /* shell */
+	e->extra = (struct pm_str){p, (size_t)(end - p)};
+	return e->home.n > PM_PATH_MAX ? "the home directory is longer than 4,095 bytes" : NULL;
+}
+
+static bool
+add_entry(struct table *t, size_t *cap, const struct entry *e)
+{
+	if (t->n == *cap) {
+		size_t more = *cap ? *cap * 2 : 64;
+		struct entry *p = realloc(t->entries, more * sizeof(*p));
+
+		if (!p)
+			return false;
+		t->entries = p;
+		*cap = more;
+	}
+	t->entries[t->n++] = *e;
+	return true;
+}
+
+/* Length of "{SCHEME}", or of crypt's "$6$". */
+static size_t
+scheme_n(struct pm_str h)
+{
+	const char *end = h.n > 0 && h.p[0] == '{' ? memchr(h.p, '}', h.n) : h.n > 1 ? memchr(h.p + 1, '$', h.n - 1) : NULL;
+
+	return end ? (size_t)(end - h.p) + 1 : 0;
+}
+
+/* Boyer and Moore's majority vote: a hash of the commonest scheme, if one has more than half. */
+static void
+find_usual(struct table *t)
+{
+	size_t votes = 0;
+
+	for (size_t i = 0; i < t->n; i++) {
+		struct pm_str h = t->entries[i].hash;
+		size_t k = scheme_n(h);
+
+		if (votes == 0)
+			t->usual = h;
+		if (k == scheme_n(t->usual) && memcmp(h.p, t->usual.p, k) == 0)
+			votes++;
+		else
+			votes--;
+	}
+}
+
+struct table *
+table_parse(char *text, size_t n, char *err)
+{
+	struct table *t = calloc(1, sizeof(*t));
+	const char *end = text + n, *why = t ? NULL : "no memory";
+	size_t cap = 0;
+	unsigned line = 0;
+
+	if (!t) {
+		free(text);
+		snprintf(err, ERR, "no memory");
+		return NULL;
+	}
+	atomic_store(&t->refs, 1);
+	t->text = text;
+	t->text_n = n;
+	for (const char *p = text; p < end && !why;) {
+		const char *lf = memchr(p, '\n', (size_t)(end - p)), *stop = lf ? lf : end;
+		struct entry e = {0};
+
+		line++;
+		if (stop > p && stop[-1] == '\r')
+			stop--;
+		if (stop > p && *p != '#') {
+			why = parse_line(p, stop, &e);
+			if (!why && !add_entry(t, &cap, &e))
+				why = "no memory";
+		}
+		p = lf ? lf + 1 : end;
+	}
+	if (!why && t->n > 0)
+		qsort(t->entries, t->n, sizeof(*t->entries), compare);
+	for (size_t i = 1; i < t->n && !why; i++) {
+		if (compare_names(t->entries[i - 1].name, t->entries[i].name) == 0) {
+			snprintf(err, ERR, "user '%.*s' is there twice", (int)t->entries[i].name.n, t->entries[i].name.p);
+			table_put(t);
+			return NULL;
+		}
+	}
+	if (why) {
+		snprintf(err, ERR, "line %u: %s", line, why);
+		table_put(t);
+		return NULL;
+	}
+	find_usual(t);
+	return t;
+}
+
+struct table *
+table_ref(struct table *t)
+{
+	if (t)
+		atomic_fetch_add(&t->refs, 1);
+	return t;
+}
+
+void
+table_put(struct table *t)
+{
+	if (!t || atomic_fetch_sub(&t->refs, 1) != 1)
+		return;
+	if (t->text)
+		explicit_bzero(t->text, t->text_n);
+	free(t->text);
+	free(t->entries);
+	free(t);
+}
+
+const struct entry *
+table_find(const struct table *t, const char *name, size_t n)
+{
+	struct entry key = {.name = {name, n}};
+
+	return t->n > 0 ? bsearch(&key, t->entries, t->n, sizeof(key), compare) : NULL;
+}
+
+int
+table_extra(struct pm_str *rest, struct pm_str *ret_key, struct pm_str *ret_value)
+{
+	const char *p = rest->p, *end = p + rest->n, *stop, *eq;
+
+	while (p < end && *p == ' ')
+		p++;
+	if (p == end)
+		return 0;
+	stop = memchr(p, ' ', (size_t)(end - p));
+	stop = stop ? stop : end;
+	eq = memchr(p, '=', (size_t)(stop - p));
+	*ret_key = (struct pm_str){p, (size_t)((eq ? eq : stop) - p)};
+	*ret_value = (struct pm_str){eq ? eq + 1 : stop, eq ? (size_t)(stop - eq) - 1 : 0};
+	*rest = (struct pm_str){stop, (size_t)(end - stop)};
+	return 1;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * table - one passwd-file in memory: parsed once, then only read. Lines as Dovecot writes them:
+ *
+ *   user:{SCHEME}hash:uid:gid:gecos:home:shell:extra fields
+ *
+ * Empty lines and lines that begin with # are passed over. Everything behind the hash may be missing.
+ */
+#ifndef PASSWD_TABLE_H
+#define PASSWD_TABLE_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include <restante/module.h>
+
+/* One account; all strings point into the table's text. */
+struct entry {
+	struct pm_str name, hash, uid, gid, home, extra;
+};
+
+struct table {
+	_Atomic unsigned refs;
+	char *text;           /* the file, wiped when it goes: it holds hashes */
+	size_t text_n;
+	struct entry *entries; /* sorted by name */
+	size_t n;
+	struct pm_str usual;  /* a hash of the scheme most used, for unknown users */
+};
+
+/* Parses n bytes (taken over, malloc'd). NULL: err (>= 256 bytes) says which line and what was expected. */
+struct table *table_parse(char *text, size_t n, char *err);
+struct table *table_ref(struct table *t);
+void table_put(struct table *t);
+const struct entry *table_find(const struct table *t, const char *name, size_t n);
+
+/* The next field "key" or "key=value" of an extra list; false at the end. */
+int table_extra(struct pm_str *rest, struct pm_str *ret_key, struct pm_str *ret_value);
+
+#endif
