@@ -32,7 +32,9 @@ struct conn {
 
 void conn_init(struct conn *c, int fd);
 
-/* > 0 bytes, CONN_EOF, CONN_WANT_..., CONN_FAIL. A read may want a write under TLS and vice versa. */
+/* > 0 bytes, CONN_EOF, CONN_WANT_..., CONN_FAIL. A read may want a write under TLS and vice versa.
+ * A write that said WANT is repeated with the same bytes, perhaps elsewhere, perhaps with more behind
+ * them; never with fewer. TLS writes with write(2): SIGPIPE is ignored in the process. */
 ssize_t conn_read(struct conn *c, void *buf, size_t cap);
 ssize_t conn_write(struct conn *c, const void *buf, size_t n);
 
