@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One thread: sockets in, edges and deadlines out to the run queue. It never runs a session, never
- * waits for anything but epoll, and is never without a timeout, because four times a second it looks
- * at deadlines, gates and overdue calls.
+ * waits for anything but epoll, and is never without a timeout, because four times a second it
+ * looks at deadlines, gates and overdue calls.
  *
- * epoll data of a session is its token; generations begin with 1, so the numbers below 2^32 are free
- * for what is not a session: 0 the wake-up descriptor, i + 1 listener i.
+ * epoll data of a session is its token; generations begin with 1, so the numbers below 2^32 are
+ * free for what is not a session: 0 the wake-up descriptor, i + 1 listener i.
  *
  * Listeners are level-triggered and accepted from in batches, so that a flood of newcomers does not
- * keep those who are inside waiting. When no more can be taken - no descriptors, or the run queue is
- * behind - the listeners leave the epoll set for a while: the kernel's backlog holds who comes, and
- * nothing spins.
+ * keep those who are inside waiting. When no more can be taken - no descriptors, or the run queue
+ * is behind - the listeners leave the epoll set for a while: the kernel's backlog holds who comes,
+ * and nothing spins.
  */
 #include "net/acceptor.h"
 
@@ -52,8 +52,8 @@ static struct {
 	void (*probe)(struct gate *g);
 	_Atomic bool stopping;
 	/* the acceptor thread's own */
-	bool armed;       /* listeners are in the epoll set */
-	int64_t rest_ms;  /* and not before this time again */
+	bool armed;      /* listeners are in the epoll set */
+	int64_t rest_ms; /* and not before this time again */
 	int64_t ticked_ms;
 	pthread_mutex_t mutex;
 	pthread_cond_t closed;
@@ -190,7 +190,8 @@ accept_failed(const struct listener *l, int e, int64_t now_ms)
 		door_count(DOOR_OUT_OF_FILES);
 		if (log_rate_pass(&files_rate, &held))
 			log_msg(LOG_LVL_ERROR, "listener",
-				"%s: %s (%d); newcomers wait. Raise LimitNOFILE or lower max_sessions",
+				"%s: %s (%d); newcomers wait. Raise LimitNOFILE or lower "
+				"max_sessions",
 				l->name, strerrordesc_np(e), e);
 		break;
 	default:

@@ -3,11 +3,12 @@
  * What a turn must know about a socket before it may park: whether input can have been left behind,
  * since the edge that announced it is spent.
  *
- *   plain   a read that took less than was asked emptied the socket (short_read): a further byte makes
- *           a new edge. Except the FIN: data and FIN may come under one edge, and a short read never
- *           sees the end. So once NOTE_HUP is there only WOULDBLOCK or end of file will do.
- *   TLS     only what OpenSSL says: WANT_READ. It may hold a whole record, or with read-ahead several,
- *           while the socket is empty, and no edge will ever announce those.
+ * Plain: a read that took less than was asked emptied the socket (short_read): a further byte makes
+ * a new edge. Except the FIN: data and FIN may come under one edge, and a short read never sees the
+ * end. So once NOTE_HUP is there only WOULDBLOCK or end of file will do.
+ *
+ * TLS: only what OpenSSL says, WANT_READ. It may hold a whole record, or with read-ahead several,
+ * while the socket is empty, and no edge will ever announce those.
  *
  * conn_arm() looks at that itself, so a step that stops reading early loses nothing.
  */
@@ -73,7 +74,7 @@ ssl_outcome(struct conn *c, int rc)
 		return CONN_WANT_READ;
 	case SSL_ERROR_WANT_WRITE:
 		return CONN_WANT_WRITE;
-	case SSL_ERROR_ZERO_RETURN: /* close_notify, or a FIN without (SSL_OP_IGNORE_UNEXPECTED_EOF) */
+	case SSL_ERROR_ZERO_RETURN: /* close_notify, or a FIN without: see tls.c */
 		return CONN_EOF;
 	default:
 		return CONN_FAIL;
@@ -142,7 +143,8 @@ say_failed(const struct conn *c, int saved_errno)
 		log_cstr(&l, "peer", p.text);
 	}
 	if (!reason)
-		reason = saved_errno ? strerrordesc_np(saved_errno) : "the client closed the connection";
+		reason = saved_errno ? strerrordesc_np(saved_errno)
+				     : "the client closed the connection";
 	log_textf(&l, "handshake failed: %s", reason ? reason : "unknown reason");
 	log_end(&l);
 }
@@ -243,7 +245,8 @@ conn_arm(struct conn *c, const struct slot *s, int want)
 		/* once: a turn that leaves it there on purpose may park */
 		c->drained = true;
 		c->short_read = false;
-		(void)slot_wake(slot_get_token(s), 0); /* RUNNING -> HIT: never to the queue from here */
+		/* RUNNING -> HIT: never to the queue from here */
+		(void)slot_wake(slot_get_token(s), 0);
 	}
 	return true;
 }
@@ -253,7 +256,8 @@ conn_shutdown(struct conn *c)
 {
 	if (c->ssl && SSL_is_init_finished(c->ssl)) {
 		ERR_clear_error();
-		(void)SSL_shutdown(c->ssl); /* close_notify, if there is room; the FIN says it too */
+		/* close_notify, if there is room; the FIN says it too */
+		(void)SSL_shutdown(c->ssl);
 	}
 	(void)shutdown(c->fd, SHUT_WR); /* the peer may be gone already */
 }

@@ -46,8 +46,8 @@ say_address(const struct peer *p, uint32_t max)
 	atomic_fetch_add(&door.refused_address, 1);
 	if (log_rate_pass(&rate, &held)) /* anybody can cause it: info */
 		log_msg(LOG_LVL_INFO, "refused",
-			"%s: it has max_per_address = %u connections (%llu more turned away)", p->text,
-			max, (unsigned long long)held);
+			"%s: it has max_per_address = %u connections (%llu more turned away)",
+			p->text, max, (unsigned long long)held);
 }
 
 static void
@@ -59,8 +59,8 @@ say_total(const struct peer *p, uint32_t max)
 	atomic_fetch_add(&door.refused_total, 1);
 	if (log_rate_pass(&rate, &held))
 		log_msg(LOG_LVL_WARNING, "refused",
-			"%s: all max_sessions = %u are in use (%llu more turned away)", p->text, max,
-			(unsigned long long)held);
+			"%s: all max_sessions = %u are in use (%llu more turned away)", p->text,
+			max, (unsigned long long)held);
 }
 
 bool
@@ -75,7 +75,8 @@ door_enter(const struct peer *p, int64_t now_ms)
 		say_address(p, max_per_address);
 		return false;
 	}
-	if ((uint64_t)sessions * 100 >= (uint64_t)max * PRESSURE_PERCENT && pressure_relieve(now_ms))
+	if ((uint64_t)sessions * 100 >= (uint64_t)max * PRESSURE_PERCENT &&
+	    pressure_relieve(now_ms))
 		atomic_fetch_add(&door.pressured, 1);
 	if (sessions >= max) {
 		peer_leave(p->key);

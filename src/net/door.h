@@ -17,8 +17,8 @@ enum door_event { DOOR_ACCEPTED, DOOR_SHED, DOOR_OUT_OF_FILES };
 /* Before the first newcomer. */
 void door_open(const struct acceptor_limits *limits);
 
-/* True: counted, acceptor_left must follow. When the place is getting short, somebody who only holds
- * a place is asked to leave. */
+/* True: counted, acceptor_left must follow. When the place is getting short, somebody who only
+ * holds a place is asked to leave. */
 bool door_enter(const struct peer *p, int64_t now_ms);
 /* The listener's busy_text if it has one, then the end. fd is closed. */
 void door_turn_away(const struct listener *l, int fd);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Listening sockets. What a session's socket needs is set here once: Linux hands TCP_NODELAY,
- * SO_SNDBUF, keepalive and TCP_USER_TIMEOUT on to accepted sockets, which saves five calls a session.
+ * SO_SNDBUF, keepalive and TCP_USER_TIMEOUT on to accepted sockets, which saves five calls a
+ * session.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,8 +16,8 @@
 
 #include "net/acceptor.h"
 
-/* Measured: 64 KiB bounds what a stopped reader can make the kernel hold to twice that, and an eager
- * one loses little; 16 KiB costs a factor of ten. */
+/* Measured: 64 KiB bounds what a stopped reader can make the kernel hold to twice that, and an
+ * eager one loses little; 16 KiB costs a factor of ten. */
 #define SNDBUF_DEFAULT (64 * 1024)
 #define KEEPALIVE_IDLE_S 30
 #define KEEPALIVE_INTERVAL_S 10

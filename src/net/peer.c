@@ -25,10 +25,8 @@ struct shard {
 	struct counter *buckets[BUCKETS];
 };
 
-#define SHARD {.mutex = PTHREAD_MUTEX_INITIALIZER}
 static struct shard shards[SHARDS] = {
-	SHARD, SHARD, SHARD, SHARD, SHARD, SHARD, SHARD, SHARD,
-	SHARD, SHARD, SHARD, SHARD, SHARD, SHARD, SHARD, SHARD,
+	[0 ... SHARDS - 1] = {.mutex = PTHREAD_MUTEX_INITIALIZER},
 };
 
 /* ---- from address to key --------------------------------------------------------------------- */

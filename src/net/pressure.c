@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A walk over all public records for each newcomer would make a flood dearer for us than for whoever
- * sends it. So one walk chooses up to VICTIMS sessions, and the next newcomers are paid from those;
- * who has logged in meanwhile does not leave, since the session itself judges its note.
+ * A walk over all public records for each newcomer would make a flood dearer for us than for
+ * whoever sends it. So one walk chooses up to VICTIMS sessions, and the next newcomers are paid
+ * from those; who has logged in meanwhile does not leave, since the session itself judges its note.
  */
 #include "net/pressure.h"
 

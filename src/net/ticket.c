@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A ticket is the session's state, sealed by us and kept by the client. Sealed with the newest key,
- * which is replaced every hour; opened with any that can still have a living ticket. Who comes with a
- * ticket of an older key gets a fresh one. Keys are made when they are needed, live in memory only,
- * and are wiped when no ticket of theirs can be alive: a stolen key opens three hours of sessions at
- * most, and none from before the start of the process.
+ * which is replaced every hour; opened with any that can still have a living ticket. Who comes with
+ * a ticket of an older key gets a fresh one. Keys are made when they are needed, live in memory
+ * only, and are wiped when no ticket of theirs can be alive: a stolen key opens three hours of
+ * sessions at most, and none from before the start of the process.
  */
 #include "net/ticket.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ticket - the keys that session tickets are sealed with: one set per process, outside all contexts.
+ * ticket - the keys that session tickets are sealed with: one set per process, not per context.
  * Threads: any; one mutex, never held while OpenSSL works.
  */
 #ifndef RST_NET_TICKET_H

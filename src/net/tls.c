@@ -15,8 +15,8 @@
 
 #include "net/ticket.h"
 
-/* TLS 1.2: forward secrecy and authenticated encryption only. Clients without either are served by a
- * site's own `tls_ciphers`. TLS 1.3 has nothing to choose. */
+/* TLS 1.2: forward secrecy and authenticated encryption only. Clients without either are served by
+ * a site's own `tls_ciphers`. TLS 1.3 has nothing to choose. */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 /* A ticket is bound to this; the same in all contexts, or a reload would end resumption. */
 #define SESSION_CONTEXT "restante"
@@ -69,8 +69,10 @@ key_read(const char *path, char *err, size_t errlen)
 	/* "" as the passphrase: an encrypted key fails instead of asking the terminal */
 	key = PEM_read_PrivateKey(f, NULL, NULL, (void *)"");
 	if (!key)
-		snprintf(err, errlen, "TLS key %s: expected a private key in PEM form, without a "
-				      "passphrase: %s", path, reason());
+		snprintf(err, errlen,
+			 "TLS key %s: expected a private key in PEM form, without a "
+			 "passphrase: %s",
+			 path, reason());
 	(void)fclose(f); /* only read */
 	return key;
 }
@@ -85,8 +87,10 @@ certificate_use(SSL_CTX *ctx, const char *path, char *err, size_t errlen)
 	(void)fclose(f); /* only to have errno said; OpenSSL reads it itself */
 	if (SSL_CTX_use_certificate_chain_file(ctx, path) == 1)
 		return true;
-	snprintf(err, errlen, "TLS certificate %s: expected certificates in PEM form, the server's own "
-			      "first: %s", path, reason());
+	snprintf(err, errlen,
+		 "TLS certificate %s: expected certificates in PEM form, the server's own "
+		 "first: %s",
+		 path, reason());
 	return false;
 }
 
@@ -99,8 +103,9 @@ key_use(SSL_CTX *ctx, const struct tls_options *o, char *err, size_t errlen)
 	if (!key)
 		return false;
 	if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), key) != 1)
-		snprintf(err, errlen, "TLS key %s: it does not belong to the first certificate in %s",
-			 o->key, o->certificate);
+		snprintf(err, errlen,
+			 "TLS key %s: it does not belong to the first certificate in %s", o->key,
+			 o->certificate);
 	else if (SSL_CTX_use_PrivateKey(ctx, key) != 1)
 		snprintf(err, errlen, "TLS key %s: not accepted: %s", o->key, reason());
 	else
@@ -155,13 +160,15 @@ resumption_set(SSL_CTX *ctx, char *err, size_t errlen)
 static void
 manners_set(SSL_CTX *ctx)
 {
-	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
-					 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
-					 /* QUIT ends a session, not close_notify: many clients leave it out */
-					 SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_options(
+		ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+			     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+			     /* QUIT ends a session, not close_notify: many clients leave it out */
+			     SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				      SSL_MODE_RELEASE_BUFFERS);
-	/* header and body of a record in one recv; conn.c reads until WANT_READ, so nothing is forgotten */
+	/* header and body of a record in one recv; conn.c reads until WANT_READ, so nothing is
+	 * forgotten */
 	SSL_CTX_set_read_ahead(ctx, 1);
 }
 
@@ -193,8 +200,7 @@ tls_new(const struct tls_options *o, char *err, size_t errlen)
 	atomic_init(&t->refs, 1);
 	manners_set(t->ctx);
 	if (!versions_set(t->ctx, o->min_version, err, errlen) ||
-	    !ciphers_set(t->ctx, o->ciphers, err, errlen) ||
-	    !resumption_set(t->ctx, err, errlen) ||
+	    !ciphers_set(t->ctx, o->ciphers, err, errlen) || !resumption_set(t->ctx, err, errlen) ||
 	    !certificate_use(t->ctx, o->certificate, err, errlen) ||
 	    !key_use(t->ctx, o, err, errlen)) {
 		tls_put(t);

@@ -23,8 +23,8 @@ struct breaker {
 	uint64_t trips;
 };
 
-/* A call came back. True: it is time to open: trip_after failures in a row (0 = never) from at least
- * two keys. Nothing is counted unless CLOSED. */
+/* A call came back. True: it is time to open: trip_after failures in a row (0 = never) from at
+ * least two keys. Nothing is counted unless CLOSED. */
 bool breaker_count(struct breaker *b, bool failed, uint64_t who_key, uint32_t trip_after);
 
 void breaker_open(struct breaker *b, int64_t until_ms);

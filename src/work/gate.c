@@ -2,28 +2,29 @@
 /*
  * Gates: who may be inside a module.
  *
- * A module call may block until its deadline, and a blocked thread cannot be taken back. So a section
- * has `permits`, and a task that finds none is not waited for by its worker: it is put on one of
- * three lines and belongs to the gate until a permit comes back.
+ * A module call may block until its deadline, and a blocked thread cannot be taken back. So a
+ * section has `permits`, and a task that finds none is not waited for by its worker: it is put on
+ * one of three lines and belongs to the gate until a permit comes back.
  *
  *   GIVE_BACK  must happen (a lock goes home, a commit): never refused, never kicked
  *   CONTINUE   a download under way: never refused, waits as long as it said itself
  *   BEGIN      everything else: bounded line, bounded wait, bounded share per address, breaker
  *
- * A permit that comes back goes to the head of the first line that has one, directly: in_use and the
- * global count do not move, so nobody can slip in between.
+ * A permit that comes back goes to the head of the first line that has one, directly: in_use and
+ * the global count do not move, so nobody can slip in between.
  *
  * The global count keeps all gates together below workers - reserve. The configuration is checked
  * so that the permits alone already do that; while a reload has old and new gates at once, or a
- * smaller number of permits has not come into effect, only the count does. A task it holds back waits
- * like any other; `starved` remembers that there is one, and the next permit given back anywhere, or
- * the tick, goes round the gates. One gate's mutex at a time: leaving A unlocks A before it looks at
- * B.
+ * smaller number of permits has not come into effect, only the count does. A task it holds back
+ * waits like any other; `starved` remembers that there is one, and the next permit given back
+ * anywhere, or the tick, goes round the gates. One gate's mutex at a time: leaving A unlocks A
+ * before it looks at B.
  *
  * The breaker counts failures of the backend in a row (DOWN, TIMEOUT; a broken mailbox is neither),
- * and opens only if two different accounts saw them. While it is open BEGIN is refused at once, also
- * those who wait already. Then one probe: the prober's errand passes, all others are still refused.
- * Its success closes the breaker. A probe that never answers is sent again after the same time.
+ * and opens only if two different accounts saw them. While it is open BEGIN is refused at once,
+ * also those who wait already. Then one probe: the prober's errand passes, all others are still
+ * refused. Its success closes the breaker. A probe that never answers is sent again after the same
+ * time.
  */
 #include "work/gate.h"
 
@@ -208,7 +209,8 @@ static void
 say_open(const struct gate *g, int64_t open_ms)
 {
 	log_msg(LOG_LVL_WARNING, "breaker",
-		"section %s: its backend fails; new calls are refused for %lld ms, then it is asked again",
+		"section %s: its backend fails; new calls are refused for %lld ms, then it is "
+		"asked again",
 		g->name, (long long)open_ms);
 }
 
@@ -229,7 +231,8 @@ gate_probe_result(struct gate *g, bool ok)
 	pthread_mutex_unlock(&g->mutex);
 	out_push(&out);
 	if (changed)
-		log_msg(LOG_LVL_NOTICE, "breaker", "section %s: its backend answers again", g->name);
+		log_msg(LOG_LVL_NOTICE, "breaker", "section %s: its backend answers again",
+			g->name);
 }
 
 void

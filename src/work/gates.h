@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gates - what a gate is, for gate.c (its life) and gates.c (the list of all, and looking at them). */
+/* gates - what a gate is, for gate.c (its life) and gates.c (the list of all; looking at them). */
 #ifndef RST_WORK_GATES_H
 #define RST_WORK_GATES_H
 

@@ -3,7 +3,8 @@
  * The workers. What a step wants next is done here and nowhere else.
  *
  * A worker has a public record of the call it is in, for the watchdog and `restantectl modules`,
- * under a sequence number like the slots' (slot.c). The watchdog only looks: no thread is cancelled.
+ * under a sequence number like the slots' (slot.c). The watchdog only looks: no thread is
+ * cancelled.
  */
 #include "work/pool.h"
 
@@ -86,8 +87,7 @@ record_read(struct worker *w, struct call_record *ret, uint64_t *ret_seq)
 	r.task_id = atomic_load_explicit(&w->task_id, memory_order_acquire);
 	r.started_ms = atomic_load_explicit(&w->started_ms, memory_order_acquire);
 	r.deadline_ms = atomic_load_explicit(&w->deadline_ms, memory_order_acquire);
-	if ((seq & 1) || !r.gate ||
-	    atomic_load_explicit(&w->sequence, memory_order_relaxed) != seq)
+	if ((seq & 1) || !r.gate || atomic_load_explicit(&w->sequence, memory_order_relaxed) != seq)
 		return false;
 	*ret = r;
 	*ret_seq = seq;
@@ -126,7 +126,8 @@ pool_watch(int64_t now_ms)
 			continue;
 		w->judged = seq;
 		log_msg(LOG_LVL_ERROR, "overdue",
-			"%s of section %s, session %llu: %lld ms in the call, %lld past its deadline",
+			"%s of section %s, session %llu: %lld ms in the call, %lld past its "
+			"deadline",
 			r.method, gate_name(r.gate), (unsigned long long)r.task_id,
 			(long long)(now_ms - r.started_ms), (long long)(now_ms - r.deadline_ms));
 		gate_overdue(r.gate);

@@ -5,11 +5,11 @@
  * Idle workers form a stack: the one that slept last has the warmest caches. A condition variable
  * shared by all wakes the coldest and costs 15-20 % more CPU per session.
  *
- * At most one worker is waking at any time. A signal for each pushed session wakes workers that find
- * the queue empty again, because a worker that is up takes the next task without sleeping. So push
- * wakes nobody while somebody is on its way; and a worker that has taken a task wakes the next one
- * if work is left, *before* it may block in its own. That chain is what keeps the promise: as long
- * as there is work and an idle worker, somebody is waking.
+ * At most one worker is waking at any time. A signal for each pushed session wakes workers that
+ * find the queue empty again, because a worker that is up takes the next task without sleeping. So
+ * push wakes nobody while somebody is on its way; and a worker that has taken a task wakes the next
+ * one if work is left, *before* it may block in its own. That chain is what keeps the promise: as
+ * long as there is work and an idle worker, somebody is waking.
  */
 #include "work/queue.h"
 

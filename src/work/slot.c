@@ -5,20 +5,20 @@
  *   where   generation << 8 | state     who owns the task
  *   note    generation << 8 | bits      what happened to it, for its next turn to look at
  *
- * Both are sequentially consistent, for one pair of accesses: somebody sets a note and then looks at
- * `where`; the owner stores RUNNING and then looks at the note. One of the two must see the other,
- * or a kick that meets a QUEUED task would be lost; weaker orders allow both to miss.
+ * Both are sequentially consistent, for one pair of accesses: somebody sets a note and then looks
+ * at `where`; the owner stores RUNNING and then looks at the note. One of the two must see the
+ * other, or a kick that meets a QUEUED task would be lost; weaker orders allow both to miss.
  *
  * The generation is part of both words, so that a token of a session that ended does nothing to the
- * next one in the same slot, and one compare-and-swap settles state and generation together. 32 bits
- * of it: a token would have to be kept while one slot is used 4,294,967,295 times.
+ * next one in the same slot, and one compare-and-swap settles state and generation together. 32
+ * bits of it: a token would have to be kept while one slot is used 4,294,967,295 times.
  *
  * Every move checks the state it starts from. A wrong one means two owners; nothing sensible can
  * follow, so that is an assertion.
  *
  * The public record is written word by word under a sequence number. Fences would be the textbook
  * way; release stores and acquire loads of the words do the same (free on x86), and ThreadSanitizer
- * understands them:  a reader that sees a word of a newer record also sees the odd number before it.
+ * understands them: a reader that sees a word of a newer record also sees the odd number before it.
  */
 #include "work/slot.h"
 
@@ -44,8 +44,8 @@ _Static_assert(sizeof(struct slot_record) % sizeof(uint64_t) == 0, "copied in wh
 struct slot {
 	_Alignas(64) _Atomic uint64_t where;
 	_Atomic uint64_t note;
-	struct task *task;   /* the owner's; a claimer's once its compare-and-swap succeeded */
-	struct slot *next;   /* under table.mutex, while FREE */
+	struct task *task; /* the owner's; a claimer's once its compare-and-swap succeeded */
+	struct slot *next; /* under table.mutex, while FREE */
 	uint32_t number;
 	_Atomic uint32_t sequence; /* odd: the record is being written */
 	_Atomic uint64_t record[RECORD_WORDS];
@@ -353,7 +353,7 @@ slot_scan_deadlines(int64_t now_ms, void (*push)(struct task *t, void *ctx), voi
 
 		if (atomic_load_explicit(&table.deadlines[i], memory_order_relaxed) > now_ms)
 			continue;
-		/* Who is RUNNING will set another or be found at the next scan: no HIT from here. */
+		/* who is RUNNING sets another, or is found at the next scan: no HIT from here */
 		w = atomic_load(&s->where);
 		if (where_state(w) != PARKED)
 			continue;
@@ -404,8 +404,8 @@ bool
 slot_read(size_t i, struct slot_record *ret, slot_token *ret_token, char *ret_where)
 {
 	static const char letters[] = {
-		[FREE] = 'F', [PARKED] = 'P', [QUEUED] = 'Q',
-		[RUNNING] = 'R', [HIT] = 'R', [GATED] = 'G',
+		[FREE] = 'F',    [PARKED] = 'P', [QUEUED] = 'Q',
+		[RUNNING] = 'R', [HIT] = 'R',    [GATED] = 'G',
 	};
 	struct slot_record r = {0};
 	struct slot *s;

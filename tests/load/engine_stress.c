@@ -3,8 +3,9 @@
  * Ownership under stress: random clients against a session that echoes, with random delays at every
  * change of `where` (work/stress.h). Built with -DRST_STRESS together with the engine's sources.
  *
- * Asserted: no session has two owners; nobody waits for ever (every client is answered or ended, every
- * session ends); every handle that was opened behind a gate is given back; nothing stays counted.
+ * Asserted: no session has two owners; nobody waits for ever (every client is answered or ended,
+ * every session ends); every handle that was opened behind a gate is given back; nothing stays
+ * counted.
  *
  * Commands, one a line, N is any text:
  *   EN  echo           GN  echo, behind a gate that works, holding a "handle" from then on
@@ -28,380 +29,21 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "net/acceptor.h"
-#include "net/conn.h"
 #include "work/gate.h"
 #include "work/pool.h"
 #include "work/queue.h"
 #include "work/slot.h"
-#include "work/stress.h"
+#include "stress_echo.h"
 
 #define WORKERS 8
 #define CLIENTS 20
 #define SLOTS 64
-#define IN_MAX 128
-#define OUT_MAX 8192
-#define PRODUCE_BYTES (400 * 1024)
-#define TURN_BYTES (64 * 1024)
-#define DEADLINE_MS 100
-#define FOREVER_MS 3600000
 #define HANG_S 4 /* a client that waits longer for its answer is lost */
 #define END_TRIES 10000
 
-static struct {
-	_Atomic uint64_t sessions, commands, kicks, deadlines, hups, refused, gate_timeouts, opened,
-		given_back, turns;
-	_Atomic uint64_t double_owners, hangs, wrong_replies, early, failures;
-	_Atomic int alive;
-	_Atomic bool over;
-} count;
-
-static struct gate *good, *bad;
 static struct listener listener;
-
-/* ---- chance ---------------------------------------------------------------------------------- */
-
-static _Thread_local uint64_t seed;
-
-static uint32_t
-chance(uint32_t n)
-{
-	if (seed == 0)
-		seed = (uint64_t)(uintptr_t)&seed * 0x9e3779b97f4a7c15u ^ (uint64_t)wall_ms();
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)(seed >> 32) % n;
-}
-
-void
-stress_point(void)
-{
-	uint32_t r = chance(100);
-
-	if (r < 4)
-		usleep(chance(300));
-	else if (r < 20)
-		sched_yield();
-}
-
-/* ---- the session ----------------------------------------------------------------------------- */
-
-struct echo {
-	struct task task;
-	struct conn conn;
-	uint64_t peer_key;
-	_Atomic int owners;
-	bool handle;    /* held behind `good` */
-	bool leaving;   /* the handle is being given back */
-	bool quit, eof;
-	bool may_read;  /* this turn: the socket is not known to be empty */
-	int64_t until_ms;
-	size_t produce; /* bytes of P still to come */
-	size_t n_in, n_out;
-	char line[IN_MAX]; /* the command at work */
-	char in[IN_MAX], out[OUT_MAX];
-};
-
-static void
-out_add(struct echo *e, const char *p, size_t n)
-{
-	if (n > sizeof(e->out) - e->n_out)
-		abort(); /* the session's own arithmetic */
-	memcpy(e->out + e->n_out, p, n);
-	e->n_out += n;
-}
-
-static void
-reply(struct echo *e, char mark)
-{
-	e->line[0] = mark;
-	out_add(e, e->line, strlen(e->line));
-	out_add(e, "\n", 1);
-	atomic_fetch_add(&count.commands, 1);
-}
-
-static void
-fill(struct echo *e)
-{
-	size_t room = sizeof(e->out) / 2 - e->n_out;
-	size_t n = e->produce < room ? e->produce : room;
-
-	memset(e->out + e->n_out, '.', n);
-	e->n_out += n;
-	e->produce -= n;
-	if (e->produce == 0)
-		reply(e, 'p');
-}
-
-static int
-flush(struct echo *e, size_t *sent)
-{
-	while (e->n_out > 0) {
-		ssize_t n = conn_write(&e->conn, e->out, e->n_out);
-
-		if (n < 0)
-			return (int)n;
-		memmove(e->out, e->out + n, e->n_out - (size_t)n);
-		e->n_out -= (size_t)n;
-		*sent += (size_t)n;
-	}
-	return 1;
-}
-
-static enum next
-ask(struct echo *e, struct gate *g, enum call_class c)
-{
-	e->task.need = g;
-	e->task.call_class = (uint8_t)c;
-	e->task.wait_until_ms = 0;
-	return NEXT_AGAIN;
-}
-
-/* A handle goes home first, whatever happens. */
-static enum next
-leave(struct echo *e)
-{
-	if (!e->handle)
-		return NEXT_DONE;
-	e->leaving = true;
-	return ask(e, good, CALL_GIVE_BACK);
-}
-
-static enum next
-park(struct echo *e, int want)
-{
-	return conn_arm(&e->conn, e->task.slot, want) ? NEXT_PARK : leave(e);
-}
-
-/* The module, under a permit. */
-static void
-module_call(struct echo *e)
-{
-	pool_calling(e->line[0] == 'H' ? "hang" : "work", mono_ms() + 1000);
-	if (e->line[0] == 'H')
-		usleep(chance(4) == 0 ? 150000 : 20000);
-	else
-		usleep(chance(500));
-	e->task.backend_failed = e->line[0] == 'H' && chance(3) == 0;
-}
-
-/* The gate has answered. */
-static enum next
-on_verdict(struct echo *e)
-{
-	switch (e->task.verdict) {
-	case VERDICT_GO:
-		module_call(e);
-		if (e->leaving) {
-			e->handle = false;
-			atomic_fetch_add(&count.given_back, 1);
-			if (!e->quit)
-				return NEXT_DONE;
-			e->leaving = false;
-			reply(e, 'q');
-		} else {
-			if (e->line[0] == 'G' && !e->handle) {
-				e->handle = true;
-				atomic_fetch_add(&count.opened, 1);
-			}
-			reply(e, e->line[0] == 'G' ? 'g' : 'h');
-		}
-		return NEXT_PARK;
-	case VERDICT_CLOSED:
-		atomic_fetch_add(&count.kicks, 1);
-		return leave(e);
-	case VERDICT_TIMEOUT:
-		atomic_fetch_add(&count.gate_timeouts, 1);
-		break;
-	default:
-		atomic_fetch_add(&count.refused, 1);
-		break;
-	}
-	if (e->leaving)
-		abort(); /* giving back is never refused */
-	reply(e, '-');
-	return NEXT_PARK;
-}
-
-/* True: a command was taken from the input. */
-static bool
-next_line(struct echo *e)
-{
-	char *end = memchr(e->in, '\n', e->n_in);
-	size_t n;
-
-	if (!end)
-		return false;
-	n = (size_t)(end - e->in);
-	memcpy(e->line, e->in, n);
-	e->line[n] = '\0';
-	memmove(e->in, end + 1, e->n_in - n - 1);
-	e->n_in -= n + 1;
-	return true;
-}
-
-/* NEXT_PARK: go on with the turn. */
-static enum next
-run_line(struct echo *e)
-{
-	switch (e->line[0]) {
-	case 'G':
-		return ask(e, good, CALL_BEGIN);
-	case 'H':
-		return ask(e, bad, chance(2) ? CALL_BEGIN : CALL_CONTINUE);
-	case 'P':
-		e->produce = PRODUCE_BYTES;
-		fill(e);
-		return NEXT_PARK;
-	case 'Q':
-		e->quit = true;
-		if (e->handle)
-			return leave(e);
-		reply(e, 'q');
-		return NEXT_PARK;
-	case 'D':
-		e->until_ms = mono_ms() + DEADLINE_MS;
-		slot_set_deadline(e->task.slot, e->until_ms);
-		reply(e, 'd');
-		return NEXT_PARK;
-	default:
-		reply(e, 'e');
-		return NEXT_PARK;
-	}
-}
-
-/* False: park for *ret_want, or (0) the session ends. */
-static bool
-get_input(struct echo *e, int *ret_want)
-{
-	ssize_t n = CONN_WANT_READ;
-
-	if (e->may_read)
-		n = conn_read(&e->conn, e->in + e->n_in, sizeof(e->in) - e->n_in);
-	if (n == CONN_WANT_READ || n == CONN_WANT_WRITE) {
-		*ret_want = (int)n;
-		return false;
-	}
-	if (n == CONN_FAIL) {
-		*ret_want = 0;
-		return false;
-	}
-	e->eof = n == CONN_EOF;
-	e->n_in += (size_t)n;
-	e->may_read = !e->conn.short_read;
-	return true;
-}
-
-/* Input, output, commands, until one of them ends the turn. */
-static enum next
-work(struct echo *e)
-{
-	size_t sent = 0;
-
-	for (;;) {
-		int rc = flush(e, &sent), want;
-
-		if (rc == CONN_WANT_WRITE || rc == CONN_WANT_READ)
-			return park(e, rc);
-		if (rc != 1 || e->quit)
-			return leave(e);
-		if (sent > TURN_BYTES)
-			return NEXT_AGAIN; /* behind the others */
-		if (e->produce > 0) {
-			fill(e);
-		} else if (next_line(e)) {
-			enum next next = run_line(e);
-
-			if (next != NEXT_PARK)
-				return next;
-		} else if (e->eof) {
-			return leave(e);
-		} else if (!get_input(e, &want)) {
-			return want ? park(e, want) : leave(e);
-		}
-	}
-}
-
-static enum next
-turn(struct echo *e)
-{
-	unsigned note = slot_take_note(e->task.slot);
-	enum next next;
-
-	atomic_fetch_add(&count.turns, 1);
-	if (note & NOTE_HUP)
-		atomic_fetch_add(&count.hups, 1);
-	e->may_read = true;
-	if (e->task.verdict != VERDICT_NONE) {
-		next = on_verdict(e);
-		if (next != NEXT_PARK)
-			return next;
-	}
-	if (note & NOTE_KICK) {
-		atomic_fetch_add(&count.kicks, 1);
-		return leave(e);
-	}
-	if (mono_ms() >= e->until_ms) {
-		atomic_fetch_add(&count.deadlines, 1);
-		return leave(e);
-	}
-	return work(e);
-}
-
-static enum next
-echo_step(struct task *t)
-{
-	struct echo *e = (struct echo *)t;
-	enum next next;
-
-	if (atomic_fetch_add(&e->owners, 1) != 0)
-		atomic_fetch_add(&count.double_owners, 1);
-	next = turn(e);
-	atomic_fetch_sub(&e->owners, 1);
-	return next;
-}
-
-static void
-echo_close(struct task *t)
-{
-	struct echo *e = (struct echo *)t;
-
-	if (atomic_load(&e->owners) != 0)
-		atomic_fetch_add(&count.double_owners, 1);
-	conn_shutdown(&e->conn);
-	conn_close(&e->conn);
-	acceptor_left(e->peer_key);
-	free(e);
-	atomic_fetch_sub(&count.alive, 1);
-}
-
-static struct task *
-echo_new(const struct listener *l, int fd, const struct peer *p)
-{
-	struct echo *e = calloc(1, sizeof(*e));
-
-	(void)l;
-	if (!e)
-		return NULL;
-	e->task.step = echo_step;
-	e->task.close = echo_close;
-	e->task.who_key = e->task.id = atomic_fetch_add(&count.sessions, 1) + 1;
-	e->peer_key = p->key;
-	conn_init(&e->conn, fd);
-	if (!slot_take(&e->task)) {
-		free(e);
-		return NULL;
-	}
-	atomic_fetch_add(&count.alive, 1);
-	e->until_ms = mono_ms() + FOREVER_MS;
-	slot_set_deadline(e->task.slot, e->until_ms);
-	if (!conn_arm(&e->conn, e->task.slot, CONN_WANT_READ))
-		atomic_fetch_add(&count.failures, 1);
-	return &e->task;
-}
 
 /* ---- the client ------------------------------------------------------------------------------ */
 
@@ -489,7 +131,8 @@ client_listens(struct client *c)
 
 		if (!client_line(c, line, sizeof(line), &hang)) {
 			if (hang)
-				fprintf(stderr, "no answer to %c%u in %d s\n", kind, c->answers, HANG_S);
+				fprintf(stderr, "no answer to %c%u in %d s\n", kind, c->answers,
+					HANG_S);
 			atomic_fetch_add(hang ? &count.hangs : &count.early, 1);
 			return false;
 		}
@@ -618,11 +261,17 @@ static bool
 server_start(void)
 {
 	static const struct acceptor_limits limits = {.max_sessions = SLOTS / 2, .shed_ms = 60000};
-	static const struct gate_limits good_limits = {
-		.permits = 3, .queue_max = 64, .wait_ms = 3000, .call_ms = 1000, .breaker_open_ms = 50};
-	static const struct gate_limits bad_limits = {
-		.permits = 2, .queue_max = 6, .wait_ms = 100, .call_ms = 1000, .trip_after = 3,
-		.breaker_open_ms = 50};
+	static const struct gate_limits good_limits = {.permits = 3,
+						       .queue_max = 64,
+						       .wait_ms = 3000,
+						       .call_ms = 1000,
+						       .breaker_open_ms = 50};
+	static const struct gate_limits bad_limits = {.permits = 2,
+						      .queue_max = 6,
+						      .wait_ms = 100,
+						      .call_ms = 1000,
+						      .trip_after = 3,
+						      .breaker_open_ms = 50};
 	char err[256];
 
 	listener = (struct listener){.session_new = echo_new, .name = "echo"};
@@ -642,7 +291,8 @@ clients_run(unsigned seconds)
 	pthread_t threads[CLIENTS + 1];
 
 	for (size_t i = 0; i < CLIENTS + 1; i++)
-		if (pthread_create(&threads[i], NULL, i < CLIENTS ? client_main : kicker_main, NULL) != 0)
+		if (pthread_create(&threads[i], NULL, i < CLIENTS ? client_main : kicker_main,
+				   NULL) != 0)
 			abort();
 	for (unsigned i = 0; i < seconds * 10 && atomic_load(&count.hangs) == 0; i++)
 		usleep(100000);
@@ -679,15 +329,15 @@ static bool
 verdict(void)
 {
 #define N(x) (unsigned long long)atomic_load(&count.x)
-	printf("sessions %llu commands %llu turns %llu kicks %llu deadlines %llu hups %llu\n", N(sessions),
-	       N(commands), N(turns), N(kicks), N(deadlines), N(hups));
-	printf("opened %llu given back %llu refused %llu gate timeouts %llu early ends %llu\n", N(opened),
-	       N(given_back), N(refused), N(gate_timeouts), N(early));
+	printf("sessions %llu commands %llu turns %llu kicks %llu deadlines %llu hups %llu\n",
+	       N(sessions), N(commands), N(turns), N(kicks), N(deadlines), N(hups));
+	printf("opened %llu given back %llu refused %llu gate timeouts %llu early ends %llu\n",
+	       N(opened), N(given_back), N(refused), N(gate_timeouts), N(early));
 	printf("double owners %llu hangs %llu wrong replies %llu failures %llu\n", N(double_owners),
 	       N(hangs), N(wrong_replies), N(failures));
-	return N(double_owners) == 0 && N(hangs) == 0 && N(wrong_replies) == 0 && N(failures) == 0 &&
-	       N(opened) == N(given_back) && N(sessions) > 100 && N(kicks) > 0 && N(deadlines) > 0 &&
-	       N(early) <= N(kicks) && acceptor_sessions() == 0;
+	return N(double_owners) == 0 && N(hangs) == 0 && N(wrong_replies) == 0 &&
+	       N(failures) == 0 && N(opened) == N(given_back) && N(sessions) > 100 &&
+	       N(kicks) > 0 && N(deadlines) > 0 && N(early) <= N(kicks) && acceptor_sessions() == 0;
 #undef N
 }
 

@@ -562,8 +562,8 @@ an_address_that_is_none_is_explained(void **state)
 		assert_int_equal(listener_open(cases[i].address, 0, 0, err, sizeof(err)), -1);
 		assert_non_null(strstr(err, cases[i].says));
 	}
-	assert_int_equal(listener_open("127.0.0.1", listener_port(listener.fd), 0, err, sizeof(err)),
-			 -1);
+	assert_int_equal(
+		listener_open("127.0.0.1", listener_port(listener.fd), 0, err, sizeof(err)), -1);
 	assert_non_null(strstr(err, "another program listens there"));
 }
 

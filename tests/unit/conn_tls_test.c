@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections over a socket pair, plain and TLS; resumption across contexts; what is wrong with files. */
+/* Connections over a socket pair, plain and TLS; resumption across contexts; bad files. */
 #include "net/conn.h"
 
 #include <setjmp.h>
@@ -49,8 +49,8 @@ write_key(const char *path, EVP_PKEY *key, const char *passphrase)
 	FILE *f = fopen(path, "w");
 
 	assert_non_null(f);
-	assert_int_equal(PEM_write_PrivateKey(f, key, passphrase ? EVP_aes_128_cbc() : NULL, NULL, 0,
-					      NULL, (void *)passphrase),
+	assert_int_equal(PEM_write_PrivateKey(f, key, passphrase ? EVP_aes_128_cbc() : NULL, NULL,
+					      0, NULL, (void *)passphrase),
 			 1);
 	assert_int_equal(fclose(f), 0);
 }
@@ -154,7 +154,8 @@ ends_open(struct ends *e)
 {
 	int fds[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+			 0);
 	*e = (struct ends){.client = fds[1]};
 	conn_init(&e->server, fds[0]);
 }
@@ -291,7 +292,8 @@ bytes_travel_both_ways_in_both_versions(void **state)
 		assert_int_equal(conn_read(&e.server, buf, sizeof(buf)), CONN_EOF);
 		conn_shutdown(&e.server);
 		assert_true(SSL_read(e.ssl, buf, sizeof(buf)) <= 0);
-		assert_int_equal(SSL_get_shutdown(e.ssl), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+		assert_int_equal(SSL_get_shutdown(e.ssl),
+				 SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 		ends_close(&e);
 	}
 	tls_put(t);
@@ -415,13 +417,22 @@ errors_name_the_file_and_what_was_expected(void **state)
 		const char *file, *says;
 	} cases[] = {
 		{{.certificate = missing, .key = key_a}, missing, "No such file or directory (2)"},
-		{{.certificate = garbage, .key = key_a}, garbage, "expected certificates in PEM form"},
+		{{.certificate = garbage, .key = key_a},
+		 garbage,
+		 "expected certificates in PEM form"},
 		{{.certificate = cert_a, .key = missing}, missing, "No such file or directory (2)"},
-		{{.certificate = cert_a, .key = garbage}, garbage, "expected a private key in PEM form"},
+		{{.certificate = cert_a, .key = garbage},
+		 garbage,
+		 "expected a private key in PEM form"},
 		{{.certificate = cert_a, .key = locked}, locked, "without a passphrase"},
-		{{.certificate = cert_a, .key = key_b}, key_b, "does not belong to the first certificate"},
-		{{.certificate = cert_a, .key = key_a, .min_version = "1.1"}, "1.1", "expected 1.2 or 1.3"},
-		{{.certificate = cert_a, .key = key_a, .ciphers = "NONSENSE"}, "NONSENSE",
+		{{.certificate = cert_a, .key = key_b},
+		 key_b,
+		 "does not belong to the first certificate"},
+		{{.certificate = cert_a, .key = key_a, .min_version = "1.1"},
+		 "1.1",
+		 "expected 1.2 or 1.3"},
+		{{.certificate = cert_a, .key = key_a, .ciphers = "NONSENSE"},
+		 "NONSENSE",
 		 "expected an OpenSSL cipher list"},
 	};
 
@@ -478,7 +489,7 @@ engine_stop(void **state)
 	return 0;
 }
 
-/* Parking would lose what no edge will announce: the task gets one more turn instead, and only one. */
+/* Parking would lose what no edge will announce: the task gets one more turn instead. */
 static void
 arming_sees_what_was_left_behind(void **state)
 {

@@ -397,10 +397,14 @@ failures_in_a_row_of_two_accounts_open_it(void **state)
 		{"two only", {{0, true}, {1, true}}, 2, "closed"},
 		{"one account", {{0, true}, {0, true}, {0, true}, {0, true}}, 4, "closed"},
 		{"another at last", {{0, true}, {0, true}, {0, true}, {1, true}}, 4, "open"},
-		{"a success between", {{0, true}, {1, true}, {2, false}, {0, true}, {1, true}}, 5,
+		{"a success between",
+		 {{0, true}, {1, true}, {2, false}, {0, true}, {1, true}},
+		 5,
 		 "closed"},
-		{"keys of before do not count", {{1, true}, {2, false}, {0, true}, {0, true}, {0, true}},
-		 5, "closed"},
+		{"keys of before do not count",
+		 {{1, true}, {2, false}, {0, true}, {0, true}, {0, true}},
+		 5,
+		 "closed"},
 	};
 
 	(void)state;
@@ -432,7 +436,7 @@ an_open_breaker_refuses_only_what_begins(void **state)
 	leave(13, true);
 	comes(11, VERDICT_GO);
 	assert_int_equal(enter(g, 14), GATE_WAIT);
-	leave(11, true); /* the third */
+	leave(11, true);            /* the third */
 	comes(14, VERDICT_REFUSED); /* who waited to begin is told at once */
 	comes(12, VERDICT_GO);      /* but the probe goes in */
 	leave(12, true);

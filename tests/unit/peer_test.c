@@ -103,7 +103,7 @@ counts_up_to_the_limit_and_down_again(void **state)
 	assert_true(peer_enter(5, 2));
 	assert_false(peer_enter(5, 2));
 	assert_int_equal(peer_count(5), 2);
-	assert_true(peer_enter(5 + 16, 2)); /* same shard */
+	assert_true(peer_enter(5 + 16, 2));       /* same shard */
 	assert_true(peer_enter(5 + 16 * 256, 2)); /* same bucket */
 	peer_leave(5);
 	assert_true(peer_enter(5, 2));

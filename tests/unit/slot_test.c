@@ -115,7 +115,7 @@ an_old_token_does_nothing(void **state)
 	assert_false(slot_wake(old, NOTE_KICK));
 	slot_add_note(old, NOTE_KICK);
 	assert_int_equal(slot_peek_note(s), 0);
-	assert_true(slot_park(s)); /* not HIT */
+	assert_true(slot_park(s));                                  /* not HIT */
 	assert_false(slot_claim((slot_token)7 << 32 | 4711, &got)); /* no such slot */
 	assert_false(slot_wake(0, NOTE_KICK));
 }
