@@ -35,6 +35,7 @@ struct source {
 	struct stat seen;
 	int64_t looked_ms;
 	bool reading;        /* somebody is at it */
+	bool absent;         /* there was no such file at the last look */
 };
 
 struct inst {
@@ -43,6 +44,7 @@ struct inst {
 	bool per_domain, strip_domain, deny_unknown;
 	struct sdk_password_limits limits;
 	pthread_mutex_t mutex;
+	pthread_cond_t read;    /* a first reading is over */
 	struct source *sources; /* under mutex, with all their fields */
 	size_t n_sources;
 };
@@ -152,6 +154,7 @@ source_read(struct inst *i, struct source *s, bool known)
 	char err[256] = "";
 	struct stat st = {0};
 	struct table *t = table_read(s->path, &st, err, sizeof(err)), *old = NULL;
+	bool absent = !t && access(s->path, F_OK) != 0 && errno == ENOENT;
 
 	if (!t && known)
 		sdk_log(i->host, PM_LOG_ERROR, "'%s': %s; the accounts read before stay in force", s->path, err);
@@ -163,7 +166,9 @@ source_read(struct inst *i, struct source *s, bool known)
 	if (t || st.st_ino)
 		s->seen = st; /* a broken file is not read again until it changes */
 	s->reading = false;
+	s->absent = absent;
 	pthread_mutex_unlock(&i->mutex);
+	pthread_cond_broadcast(&i->read); /* all first logins wait for it */
 	table_put(old);
 	if (old)
 		sdk_log(i->host, PM_LOG_NOTICE, "'%s' was read again: %zu accounts", s->path, t->n);
@@ -205,9 +210,11 @@ table_get(struct inst *i, const char *domain, size_t n, bool *ret_missing)
 		}
 	}
 	pthread_mutex_lock(&i->mutex);
+	while (!s->table && s->reading)
+		pthread_cond_wait(&i->read, &i->mutex); /* for a file's first reading only */
 	t = table_ref(s->table);
+	*ret_missing = !t && i->per_domain && s->absent;
 	pthread_mutex_unlock(&i->mutex);
-	*ret_missing = !t && i->per_domain;
 	return t;
 }
 
@@ -489,6 +496,7 @@ passwd_close(void *inst)
 		free(s->path);
 		free(s);
 	}
+	pthread_cond_destroy(&i->read);
 	pthread_mutex_destroy(&i->mutex);
 	free(i->file);
 	free(i);
@@ -502,6 +510,7 @@ passwd_open(const struct pm_open *open, void **ret_inst)
 	if (!i)
 		return PM_NOMEM;
 	pthread_mutex_init(&i->mutex, NULL);
+	pthread_cond_init(&i->read, NULL);
 	i->host = open->host;
 	i->file = sdk_strdup(sdk_opt_str(open, "file"));
 	if (!i->file) {
@@ -528,7 +537,7 @@ static const struct pm_option options[] = {
 	OPTION("file", PM_OPT_PATH, PM_OPTF_REQUIRED, "", "", "the passwd-file; with %d one per domain"),
 	OPTION("strip_domain", PM_OPT_BOOL, 0, "", "no", "look for ann when ann@example.org is not there"),
 	OPTION("unknown", PM_OPT_CHOICE, 0, "deny|next", "deny", "a user who is not in the file: refused, or the next section's"),
-	OPTION("allow_plain", PM_OPT_BOOL, 0, "", "yes", "accept {PLAIN} passwords"),
+	OPTION("allow_plain", PM_OPT_BOOL, 0, "", "no", "accept {PLAIN} passwords"),
 	OPTION("max_rounds", PM_OPT_NUMBER, 0, "", "5000000", "hashes that cost more rounds are refused"),
 	OPTION("max_log_cost", PM_OPT_NUMBER, 0, "", "16", "log2 cost of bcrypt, scrypt, yescrypt"),
 	OPTION("max_memory_kib", PM_OPT_NUMBER, 0, "", "1048576", "memory of argon2 hashes"),

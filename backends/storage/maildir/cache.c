@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Snapshots of mailboxes that nobody changed since: reading the directories is most of what a poll costs.
+ * A snapshot has one owner, so taking it out is moving a pointer; the session lock sees to it that no two
+ * sessions want the same one. Bounded by messages; the least recently used goes.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "maildir.h"
+
+#include <uthash.h>
+
+struct key {
+	dev_t dev;
+	ino_t ino;
+};
+
+struct cached {
+	UT_hash_handle hh; /* oldest first */
+	struct key key;
+	struct scan *scan;
+};
+
+struct cache {
+	pthread_mutex_t mutex;
+	/* below: under mutex */
+	struct cached *all;
+	uint64_t messages, max;
+};
+
+#define PER_BOX 16 /* an empty mailbox is not free either */
+
+struct cache *
+cache_new(uint64_t max_messages)
+{
+	struct cache *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	pthread_mutex_init(&c->mutex, NULL);
+	c->max = max_messages;
+	return c;
+}
+
+/* Under the mutex. */
+static void
+drop(struct cache *c, struct cached *e)
+{
+	HASH_DEL(c->all, e);
+	c->messages -= e->scan->n + PER_BOX;
+	scan_free(e->scan);
+	free(e);
+}
+
+void
+cache_free(struct cache *c)
+{
+	struct cached *e, *next;
+
+	if (!c)
+		return;
+	HASH_ITER(hh, c->all, e, next)
+		drop(c, e);
+	pthread_mutex_destroy(&c->mutex);
+	free(c);
+}
+
+static struct key
+key_of(const struct scan *s)
+{
+	struct key k;
+
+	memset(&k, 0, sizeof(k)); /* padding is hashed too */
+	k.dev = s->dev;
+	k.ino = s->ino;
+	return k;
+}
+
+struct scan *
+cache_take(struct cache *c, const struct scan *now)
+{
+	struct key k = key_of(now);
+	struct scan *s = NULL;
+	struct cached *e;
+
+	pthread_mutex_lock(&c->mutex);
+	HASH_FIND(hh, c->all, &k, sizeof(k), e);
+	if (e) {
+		s = e->scan;
+		HASH_DEL(c->all, e);
+		c->messages -= s->n + PER_BOX;
+	}
+	pthread_mutex_unlock(&c->mutex);
+	free(e);
+	if (s && !scan_unchanged(s, now)) {
+		scan_free(s);
+		s = NULL;
+	}
+	return s;
+}
+
+void
+cache_give(struct cache *c, struct scan *s)
+{
+	struct cached *e = s->settled && s->n + PER_BOX <= c->max ? calloc(1, sizeof(*e)) : NULL, *old, *next;
+
+	if (!e) {
+		scan_free(s);
+		return;
+	}
+	e->key = key_of(s);
+	e->scan = s;
+	pthread_mutex_lock(&c->mutex);
+	HASH_FIND(hh, c->all, &e->key, sizeof(e->key), old);
+	if (old)
+		drop(c, old);
+	c->messages += s->n + PER_BOX;
+	HASH_ADD(hh, c->all, key, sizeof(e->key), e);
+	HASH_ITER(hh, c->all, old, next) {
+		if (c->messages <= c->max)
+			break;
+		drop(c, old);
+	}
+	pthread_mutex_unlock(&c->mutex);
+}

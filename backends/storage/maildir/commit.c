@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * QUIT. The commit point is a group in the ledger, written in one append and fsynced: from then on the
+ * deletions are done, whatever happens. The files go afterwards, in slices; then the record E. A process that
+ * dies in between leaves a group without E: the next exclusive opener unlinks what is left, everybody else
+ * counts its messages as deleted.
+ *
+ * A full disk must allow deleting: if the group cannot be written even after the reserve was freed, the files
+ * are unlinked without it, and the answer says so (PM_PARTIAL) when that is interrupted.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "kill.h"
+#include "maildir.h"
+
+#define COMPACT_SLACK 4000 /* records that may be dead before the ledger is rewritten */
+
+/* ---- the ledger's file ----------------------------------------------------------------------- */
+
+static int
+write_all(int fd, const char *p, size_t n, off_t at)
+{
+	while (n > 0) {
+		ssize_t w = pwrite(fd, p, n, at);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0)
+			return w < 0 ? errno : ENOSPC;
+		p += w;
+		at += w;
+		n -= (size_t)w;
+	}
+	return 0;
+}
+
+/* Locks the file behind a descriptor of its own; the file may have been replaced meanwhile. */
+static int
+open_locked(int fd, bool *ret_made)
+{
+	for (int tries = 0; tries < 8; tries++) {
+		struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+		struct stat mine, theirs;
+		int lfd = openat(fd, LEDGER_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+		*ret_made = lfd == -1 && errno == ENOENT;
+		if (*ret_made)
+			lfd = openat(fd, LEDGER_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (lfd == -1)
+			return -1;
+		/* OFD: belongs to this descriptor, not to the process; held for one append */
+		if (fcntl(lfd, F_OFD_SETLKW, &fl) != 0 && errno != EINTR) {
+			(void)close(lfd);
+			return -1;
+		}
+		if (fstat(lfd, &mine) == 0 && fstatat(fd, LEDGER_FILE, &theirs, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    mine.st_ino == theirs.st_ino && mine.st_dev == theirs.st_dev)
+			return lfd;
+		(void)close(lfd);
+	}
+	errno = EAGAIN;
+	return -1;
+}
+
+/* Where sound records end: a torn tail is cut by writing over it. */
+static off_t
+sound_end(int fd, int lfd)
+{
+	struct stat st;
+	size_t good = 0;
+	struct ledger *l;
+	char last = '\n';
+
+	if (fstat(lfd, &st) != 0 || st.st_size == 0)
+		return 0;
+	/* the usual case: the last byte is a line's end, and appends are single writes */
+	if (pread(lfd, &last, 1, st.st_size - 1) == 1 && last == '\n')
+		return st.st_size;
+	l = scan_ledger(fd, &good, &st);
+	ledger_free(l);
+	return (off_t)good;
+}
+
+int
+ledger_append(struct inst *i, int fd, const char *text, size_t n, bool sync)
+{
+	struct ledger_out head = {0};
+	bool made;
+	int lfd = open_locked(fd, &made), rc = 0;
+	off_t end;
+
+	if (lfd == -1)
+		return errno;
+	end = sound_end(fd, lfd);
+	if (end == 0) {
+		ledger_put_header(&head);
+		rc = head.failed ? ENOMEM : write_all(lfd, head.text, head.n, 0);
+		end = (off_t)head.n;
+		ledger_out_free(&head);
+	}
+	KILL_POINT("ledger: before append");
+	if (rc == 0)
+		rc = write_all(lfd, text, n, end);
+	if (rc != 0 && ftruncate(lfd, end) != 0)
+		rc = rc ? rc : errno; /* the torn tail is ignored by readers and cut by the next append */
+	KILL_POINT("ledger: after append");
+	if (rc == 0 && ftruncate(lfd, end + (off_t)n) != 0)
+		rc = errno; /* an old torn tail may have been longer */
+	if (rc == 0 && sync && i->fsync && fdatasync(lfd) != 0)
+		rc = errno;
+	if (rc == 0 && sync && made && i->fsync && fsync(fd) != 0)
+		rc = errno;
+	(void)close(lfd);
+	return rc;
+}
+
+/* ---- what was learnt ------------------------------------------------------------------------- */
+
+/* Rewrites the ledger with what is alive, by rename; only the session's lock holder may. */
+static void
+compact(struct mbox *m)
+{
+	struct ledger_out o = {0};
+	struct scan *s = m->scan;
+	int tfd, rc;
+
+	ledger_put_header(&o);
+	for (size_t k = 0; k < s->n; k++) {
+		const struct item *it = &s->items[k];
+
+		ledger_put_message(&o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n,
+				   it->octets, it->stored, it->first_ms, 0);
+	}
+	tfd = o.failed ? -1 : openat(m->fd, LEDGER_FILE ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (tfd != -1) {
+		rc = write_all(tfd, o.text, o.n, 0);
+		if (rc == 0 && m->inst->fsync && fsync(tfd) != 0)
+			rc = errno;
+		(void)close(tfd);
+		if (rc != 0 || renameat(m->fd, LEDGER_FILE ".new", m->fd, LEDGER_FILE) != 0)
+			(void)unlinkat(m->fd, LEDGER_FILE ".new", 0); /* the old one is as good */
+		else if (m->inst->fsync)
+			(void)fsync(m->fd); /* either ledger is sound after a crash */
+	}
+	ledger_out_free(&o);
+}
+
+void
+commit_learnt(struct mbox *m)
+{
+	struct scan *s = m->scan, now;
+	struct ledger_out o = {0};
+	size_t new_lines = 0;
+	int rc;
+
+	if (!s->dirty || m->committed)
+		return;
+	for (size_t k = 0; k < s->n; k++) {
+		struct item *it = &s->items[k];
+
+		if (!it->dirty)
+			continue;
+		ledger_put_message(&o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n, it->octets,
+				   it->stored, it->first_ms, 0);
+		it->dirty = false;
+		new_lines++;
+	}
+	rc = o.failed ? ENOMEM : ledger_append(m->inst, m->fd, o.text, o.n, false);
+	if (rc != 0)
+		sdk_log(m->inst->host, PM_LOG_WARNING, "sizes could not be kept in the ledger: %s; they are counted again",
+			strerrordesc_np(rc));
+	ledger_out_free(&o);
+	s->dirty = false;
+	s->ledger_lines += new_lines;
+	if (s->ledger_lines > 2 * s->n + COMPACT_SLACK) {
+		compact(m);
+		s->ledger_lines = s->n;
+	}
+	scan_stat(m->fd, &now); /* our own append is no change for the cache */
+	s->ledger_ino = now.ledger_ino;
+	s->ledger_size = now.ledger_size;
+}
+
+/* ---- deletions ------------------------------------------------------------------------------- */
+
+static bool
+bit(const uint8_t *map, uint64_t k)
+{
+	return map && (map[k / 8] >> (k % 8) & 1);
+}
+
+static void
+sync_dirs(struct inst *i, int fd)
+{
+	static const char *const dirs[] = {"new", "cur"};
+
+	for (int k = 0; k < 2 && i->fsync; k++) {
+		int dfd = openat(fd, dirs[k], O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+		if (dfd == -1)
+			continue;
+		(void)fsync(dfd); /* the group says what is deleted: a crash before this is recovered */
+		(void)close(dfd);
+	}
+}
+
+/* 0, or the errno of a file that will not go. */
+static int
+remove_item(struct mbox *m, struct item *it)
+{
+	char path[300];
+
+	for (int tries = 0; tries < 2; tries++) {
+		scan_path(m->scan, it, path, sizeof(path));
+		if (unlinkat(m->fd, path, 0) == 0)
+			return 0;
+		if (errno != ENOENT)
+			return errno;
+		if (!scan_relocate(m->fd, m->scan, it))
+			return 0; /* gone already */
+	}
+	return 0;
+}
+
+/* Retrieved and kept: from new to cur, seen. A convenience: failures change nothing. */
+static void
+mark_seen(struct mbox *m, struct item *it)
+{
+	char from[300], to[320], *flags;
+
+	if (!m->inst->mark_seen)
+		return;
+	scan_path(m->scan, it, from, sizeof(from));
+	snprintf(to, sizeof(to), "cur/%s", m->scan->names + it->name);
+	flags = strstr(to, ":2,");
+	if (flags && strchr(flags, 'S'))
+		return;
+	snprintf(to + strlen(to), sizeof(to) - strlen(to), "%s", flags ? "S" : ":2,S");
+	if (strlen(to) - 4 < 255)
+		(void)renameat(m->fd, from, m->fd, to);
+}
+
+/* The group's records; false: no memory. */
+static bool
+put_group(struct mbox *m, const struct pm_commit *c, struct ledger_out *o, uint64_t *ret_n)
+{
+	struct scan *s = m->scan;
+
+	*ret_n = 0;
+	for (uint64_t k = 0; k < s->n; k++) {
+		struct item *it = &s->items[k];
+
+		if (bit(c->del, k)) {
+			/* a message the ledger never heard of must be known before it is deleted */
+			if (it->dirty)
+				ledger_put_message(o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n,
+						   it->octets, it->stored, it->first_ms, 0);
+			ledger_put_delete(o, m->op, s->names + it->name, it->base_n);
+			++*ret_n;
+		} else if (it->dirty) {
+			ledger_put_message(o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n,
+					   it->octets, it->stored, it->first_ms, 0);
+		}
+		if (bit(c->retrieved, k) && it->first_ms == 0)
+			ledger_put_mark(o, 'F', s->names + it->name, it->base_n, c->now_ms);
+	}
+	if (*ret_n > 0)
+		ledger_put_commit(o, m->op, *ret_n, c->now_ms);
+	return !o->failed;
+}
+
+/* The first half: up to the commit point. */
+static int32_t
+commit_group(struct mbox *m, const struct pm_call *call, const struct pm_commit *c)
+{
+	struct ledger_out o = {0};
+	uint64_t n;
+	int rc;
+
+	ledger_op_hex(call->op_id, m->op);
+	if (!put_group(m, c, &o, &n)) {
+		ledger_out_free(&o);
+		return PM_NOMEM;
+	}
+	rc = o.n > 0 ? ledger_append(m->inst, m->fd, o.text, o.n, n > 0) : 0;
+	if (rc == ENOSPC || rc == EDQUOT) {
+		const struct pm_host *h = m->inst->host;
+
+		if (h->reserve_release(h->ctx, (struct pm_str){m->inst->prefix, strlen(m->inst->prefix)}) == PM_OK)
+			rc = ledger_append(m->inst, m->fd, o.text, o.n, n > 0);
+	}
+	ledger_out_free(&o);
+	KILL_POINT("commit: after the group");
+	if (rc == 0)
+		return PM_OK;
+	if ((rc == ENOSPC || rc == EDQUOT) && n > 0) {
+		sdk_log(m->inst->host, PM_LOG_WARNING, "the disk is full: deleting without a record in the ledger");
+		m->commit_partial = true;
+		return PM_OK;
+	}
+	if (n == 0) {
+		sdk_error(call, "marks could not be written: %s", strerrordesc_np(rc));
+		return PM_TEMP;
+	}
+	sdk_error(call, "the ledger could not be written: %s", strerrordesc_np(rc));
+	/* the append was taken back, or it is torn and never happened; a failed fsync is another matter */
+	return rc == EIO ? PM_UNKNOWN : PM_TEMP;
+}
+
+/* The second half, in slices: PM_OK, PM_AGAIN, PM_PARTIAL. */
+static int32_t
+commit_files(struct mbox *m, const struct pm_commit *c)
+{
+	int64_t until = maildir_now(m->inst) + SLICE_MS;
+	struct ledger_out o = {0};
+	int failed = 0;
+
+	for (; m->commit_at < m->scan->n; m->commit_at++) {
+		struct item *it = &m->scan->items[m->commit_at];
+
+		if ((m->commit_at & 63) == 63 && maildir_now(m->inst) >= until)
+			return PM_AGAIN;
+		if (bit(c->del, m->commit_at)) {
+			int e = remove_item(m, it);
+
+			KILL_POINT("commit: a file is gone");
+			failed = e ? e : failed;
+			m->commit_done += e == 0;
+		} else if (bit(c->retrieved, m->commit_at)) {
+			mark_seen(m, it);
+		}
+	}
+	sync_dirs(m->inst, m->fd);
+	KILL_POINT("commit: before done");
+	if (failed) {
+		sdk_log(m->inst->host, PM_LOG_WARNING, "a deleted message could not be removed: %s; it stays deleted",
+			strerrordesc_np(failed));
+		return PM_PARTIAL;
+	}
+	if (!m->commit_partial && c->del) {
+		ledger_put_done(&o, m->op);
+		if (!o.failed)
+			(void)ledger_append(m->inst, m->fd, o.text, o.n, false); /* without it: done again, for nothing */
+		ledger_out_free(&o);
+	}
+	return PM_OK;
+}
+
+int32_t
+maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit, uint64_t *ret_done)
+{
+	struct mbox *m = mbox;
+	int32_t rc;
+
+	if (commit->keep_until_ms != 0 || commit->restore)
+		return PM_UNSUPPORTED; /* CAN_HIDE is not claimed */
+	if (commit->n != m->scan->n || !(m->flags & PM_OPEN_EXCLUSIVE))
+		return PM_INVALID;
+	if (m->fd == -1 || m->scan->n == 0)
+		return PM_OK; /* there is nothing to delete */
+	if (!m->committed) {
+		rc = commit_group(m, call, commit);
+		if (rc != PM_OK)
+			return rc;
+		m->committed = true; /* the same op_id again goes on from here */
+	}
+	rc = commit_files(m, commit);
+	if (rc == PM_PARTIAL)
+		*ret_done = m->commit_done;
+	return rc;
+}
+
+/* ---- recovery -------------------------------------------------------------------------------- */
+
+/* What a committed group deleted and is still in this directory goes now. One pass, however many. */
+static unsigned
+recover_dir(int fd, const char *dir, struct ledger *l)
+{
+	int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = dfd != -1 ? fdopendir(dfd) : NULL;
+	unsigned gone = 0;
+	struct dirent *e;
+
+	if (!d) {
+		if (dfd != -1)
+			(void)close(dfd);
+		return 0;
+	}
+	while ((e = readdir(d)) != NULL) {
+		const struct ledger_message *lm = ledger_find(l, e->d_name, strcspn(e->d_name, ",:"));
+
+		if (lm && lm->deleted)
+			gone += unlinkat(dfd, e->d_name, 0) == 0;
+	}
+	closedir(d);
+	return gone;
+}
+
+void
+commit_recover(struct inst *i, int fd, struct ledger *l)
+{
+	unsigned gone = recover_dir(fd, "new", l) + recover_dir(fd, "cur", l);
+	struct ledger_out o = {0};
+	const char *op;
+
+	sync_dirs(i, fd);
+	for (size_t k = 0; (op = ledger_unfinished(l, k)) != NULL; k++)
+		ledger_put_done(&o, op);
+	if (!o.failed)
+		(void)ledger_append(i, fd, o.text, o.n, false); /* else the next opener looks again */
+	ledger_out_free(&o);
+	sdk_log(i->host, PM_LOG_NOTICE, "finished an interrupted commit: %u messages removed", gone);
+}

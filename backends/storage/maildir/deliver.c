@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Delivery: a file in tmp/ of the first recipient's maildir, fsynced at prepare; at commit it is linked into
+ * new/ of each recipient (copied where head lines of its own or another file system ask for it), and each
+ * new/ is fsynced. link(2) fails when the name is there: nothing is ever overwritten. An imported unique-id
+ * is in the ledger before its message is visible.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "kill.h"
+#include "maildir.h"
+#include "octets.h"
+
+#define RCPTS_MAX 1024
+#define PIECE 16384
+
+struct rcpt {
+	int fd;               /* its maildir */
+	char tmp[160];        /* name in its tmp/ */
+	char name[220];       /* name in its new/ */
+	char *head;
+	size_t head_n;
+	char uidl[PM_UIDL_MAX + 1];
+	int64_t received_ms, first_ms;
+	bool prepared, visible;
+	int32_t rc;
+};
+
+struct dlv {
+	struct inst *inst;
+	struct rcpt *rcpts;
+	size_t n;
+	int fd;               /* the first recipient's file in tmp/ */
+	bool last_cr;         /* held back: with LF line ends it may be dropped */
+	bool failed;
+	uint64_t stored, wire; /* of the message without heads */
+	uint32_t flags;
+};
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static bool
+write_all(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t w = write(fd, p, n);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0)
+			return false;
+		p += w;
+		n -= (size_t)w;
+	}
+	return true;
+}
+
+static int32_t
+disk_code(int e)
+{
+	return e == ENOSPC || e == EDQUOT ? PM_NOSPACE : e == EACCES || e == EROFS ? PM_PERM : PM_TEMP;
+}
+
+/* Wire lines to stored ones: CRLF becomes LF unless line_end = crlf. out: n + 1 bytes. */
+static size_t
+convert(struct dlv *d, const char *in, size_t n, char *out)
+{
+	size_t o = 0;
+
+	for (size_t k = 0; k < n; k++) {
+		if (d->last_cr && in[k] != '\n')
+			out[o++] = '\r';
+		d->last_cr = !d->inst->crlf && in[k] == '\r';
+		if (!d->last_cr)
+			out[o++] = in[k];
+	}
+	return o;
+}
+
+static bool
+put(struct dlv *d, int fd, const char *in, size_t n)
+{
+	char out[PIECE + 1];
+
+	while (n > 0) {
+		size_t k = n < PIECE ? n : PIECE;
+		size_t o = convert(d, in, k, out);
+
+		if (!write_all(fd, out, o))
+			return false;
+		d->stored += o;
+		d->wire += k;
+		in += k;
+		n -= k;
+	}
+	return true;
+}
+
+static void
+name_make(struct dlv *d, struct rcpt *r)
+{
+	int64_t ms = r->received_ms ? r->received_ms : d->inst->host->wall_ms(d->inst->host->ctx);
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	snprintf(r->tmp, sizeof(r->tmp), "%lld.M%06ldP%dQ%llu.%s", (long long)ms / 1000, ts.tv_nsec / 1000, (int)getpid(),
+		 (unsigned long long)atomic_fetch_add(&d->inst->sequence, 1), d->inst->hostname);
+}
+
+static int
+open_tmp(struct rcpt *r)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "tmp/%s", r->tmp);
+	return openat(r->fd, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+/* ---- methods --------------------------------------------------------------------------------- */
+
+static int32_t
+dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags, void **ret_dlv)
+{
+	struct dlv *d = calloc(1, sizeof(*d));
+
+	(void)call;
+	(void)size_hint;
+	if (!d)
+		return PM_NOMEM;
+	d->inst = inst;
+	d->fd = -1;
+	d->flags = flags;
+	*ret_dlv = d;
+	return PM_OK;
+}
+
+/* An import keeps its unique-id, once. */
+static int32_t
+check_uidl(struct rcpt *r)
+{
+	struct stat st;
+	struct ledger *l;
+	size_t good;
+	bool known;
+
+	l = scan_ledger(r->fd, &good, &st);
+	if (!l)
+		return PM_NOMEM;
+	known = ledger_has_uidl(l, r->uidl, strlen(r->uidl));
+	ledger_free(l);
+	return known ? PM_EXISTS : PM_OK;
+}
+
+static int32_t
+dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
+{
+	struct dlv *d = dlv;
+	struct rcpt *more, *r;
+	int32_t rc;
+
+	if (d->fd != -1 || d->n >= RCPTS_MAX || rcpt->uidl.n > PM_UIDL_MAX)
+		return PM_INVALID;
+	for (size_t k = 0; k < rcpt->uidl.n; k++)
+		if (rcpt->uidl.p[k] < 0x21 || rcpt->uidl.p[k] > 0x7e)
+			return PM_INVALID;
+	more = realloc(d->rcpts, (d->n + 1) * sizeof(*more));
+	if (!more)
+		return PM_NOMEM;
+	d->rcpts = more;
+	r = &more[d->n];
+	memset(r, 0, sizeof(*r));
+	rc = maildir_open_dir(d->inst, call, rcpt->user, true, &r->fd);
+	if (rc == PM_OK && r->fd == -1)
+		rc = PM_TEMP;
+	if (rc != PM_OK)
+		return rc;
+	if (rcpt->uidl.n > 0) {
+		memcpy(r->uidl, rcpt->uidl.p, rcpt->uidl.n);
+		rc = check_uidl(r);
+	}
+	if (rc == PM_OK && rcpt->head.n > 0) {
+		r->head = malloc(rcpt->head.n);
+		if (r->head)
+			memcpy(r->head, rcpt->head.p, r->head_n = rcpt->head.n);
+		else
+			rc = PM_NOMEM;
+	}
+	if (rc != PM_OK) {
+		(void)close(r->fd);
+		return rc;
+	}
+	r->received_ms = rcpt->received_ms;
+	r->first_ms = rcpt->first_retrieved_ms;
+	name_make(d, r);
+	d->n++;
+	return PM_OK;
+}
+
+static int32_t
+dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
+{
+	struct dlv *d = dlv;
+
+	if (d->n == 0 || d->failed)
+		return PM_INVALID;
+	if (d->fd == -1)
+		d->fd = open_tmp(&d->rcpts[0]);
+	if (d->fd == -1 || !put(d, d->fd, buf, n)) {
+		int e = errno;
+
+		d->failed = true;
+		sdk_error(call, "writing to tmp/: %s", strerrordesc_np(e));
+		return disk_code(e);
+	}
+	return PM_OK;
+}
+
+/* The message with this recipient's head, in a file of its own. */
+static bool
+copy_message(struct dlv *d, struct rcpt *r, int fd, uint64_t *ret_stored, uint64_t *ret_wire)
+{
+	struct dlv head = {.inst = d->inst};
+	char buf[PIECE];
+	off_t at = 0;
+	ssize_t got;
+
+	if (!put(&head, fd, r->head, r->head_n))
+		return false;
+	while ((got = pread(d->fd, buf, sizeof(buf), at)) > 0) {
+		if (!write_all(fd, buf, (size_t)got))
+			return false;
+		at += got;
+	}
+	*ret_stored = d->stored + head.stored;
+	*ret_wire = d->wire + head.wire;
+	return got == 0;
+}
+
+static void
+set_name(struct rcpt *r, uint64_t stored, uint64_t wire)
+{
+	snprintf(r->name, sizeof(r->name), "%s,S=%llu,W=%llu", r->tmp, (unsigned long long)stored,
+		 (unsigned long long)wire);
+}
+
+static bool
+sync_file(struct dlv *d, int fd)
+{
+	return !d->inst->fsync || fsync(fd) == 0;
+}
+
+/* One recipient's file in its own tmp/, durable. The first one without a head uses the file written. */
+static bool
+prepare_one(struct dlv *d, size_t k)
+{
+	struct rcpt *r = &d->rcpts[k];
+	uint64_t stored = d->stored, wire = d->wire;
+	char from[200], to[200];
+	bool ok = true;
+	int fd;
+
+	if (r->head_n == 0) {
+		snprintf(from, sizeof(from), "tmp/%s", d->rcpts[0].tmp);
+		snprintf(to, sizeof(to), "tmp/%s", r->tmp);
+		ok = k == 0 || linkat(d->rcpts[0].fd, from, r->fd, to, 0) == 0;
+		if (ok) {
+			set_name(r, stored, wire);
+			return true;
+		}
+		/* another file system, or too many links: a copy */
+	}
+	if (k == 0) {
+		/* the first has a head: its copy takes another name, the plain file serves the others */
+		snprintf(r->tmp + strlen(r->tmp), sizeof(r->tmp) - strlen(r->tmp), "-h");
+	}
+	fd = open_tmp(r);
+	ok = fd != -1 && copy_message(d, r, fd, &stored, &wire) && sync_file(d, fd);
+	if (fd != -1 && close(fd) != 0)
+		ok = false;
+	set_name(r, stored, wire);
+	return ok;
+}
+
+static void
+set_results(struct dlv *d, struct pm_result *ret, size_t stride)
+{
+	for (size_t k = 0; k < d->n; k++) {
+		char *at = (char *)ret + k * stride;
+		struct pm_result x = {0};
+
+		memcpy(&x.size, at, sizeof(x.size));
+		x.rc = d->rcpts[k].rc;
+		if (d->rcpts[k].visible) {
+			const char *uidl = d->rcpts[k].uidl[0] ? d->rcpts[k].uidl : d->rcpts[k].tmp;
+			size_t n = strlen(uidl);
+
+			if (n <= PM_UIDL_MAX) {
+				memcpy(x.uidl, uidl, n);
+				x.uidl_len = (uint32_t)n;
+			}
+		}
+		memcpy(at, &x, x.size < sizeof(x) ? x.size : sizeof(x));
+	}
+}
+
+static int32_t
+dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+{
+	struct dlv *d = dlv;
+	char first[160];
+
+	if (d->n == 0 || d->failed)
+		return PM_INVALID;
+	if (d->fd == -1 && (d->fd = open_tmp(&d->rcpts[0])) == -1) { /* an empty message */
+		sdk_error(call, "cannot write to tmp/: %s", strerrordesc_np(errno));
+		return disk_code(errno);
+	}
+	if (d->last_cr && !write_all(d->fd, "\r", 1))
+		return disk_code(errno);
+	d->stored += d->last_cr;
+	d->last_cr = false;
+	KILL_POINT("delivery: before fsync");
+	if (!sync_file(d, d->fd)) {
+		sdk_error(call, "fsync of tmp/%s: %s", d->rcpts[0].tmp, strerrordesc_np(errno));
+		return disk_code(errno);
+	}
+	snprintf(first, sizeof(first), "%s", d->rcpts[0].tmp);
+	/* the others first: a first recipient with a head renames what they link from */
+	for (size_t k = d->n; k-- > 0;) {
+		d->rcpts[k].prepared = prepare_one(d, k);
+		d->rcpts[k].rc = d->rcpts[k].prepared ? PM_OK : disk_code(errno);
+	}
+	if (strcmp(first, d->rcpts[0].tmp) != 0) {
+		char path[200];
+
+		snprintf(path, sizeof(path), "tmp/%s", first);
+		(void)unlinkat(d->rcpts[0].fd, path, 0); /* everybody has a file of his own now */
+	}
+	set_results(d, ret, stride);
+	return PM_OK;
+}
+
+static int32_t
+publish(struct dlv *d, struct rcpt *r)
+{
+	struct ledger_out o = {0};
+	char from[200], to[260];
+	int dfd, rc = 0;
+
+	if (r->uidl[0]) {
+		size_t base = strcspn(r->name, ",:");
+
+		ledger_put_message(&o, r->name, base, r->uidl, strlen(r->uidl), LEDGER_UNKNOWN, 0, r->first_ms, 0);
+		rc = o.failed ? ENOMEM : ledger_append(d->inst, r->fd, o.text, o.n, true);
+		ledger_out_free(&o);
+		if (rc != 0)
+			return disk_code(rc);
+	}
+	snprintf(from, sizeof(from), "tmp/%s", r->tmp);
+	snprintf(to, sizeof(to), "new/%s", r->name);
+	KILL_POINT("delivery: before link");
+	if (linkat(r->fd, from, r->fd, to, 0) != 0 && errno != EEXIST) /* there: this commit was repeated */
+		return disk_code(errno);
+	KILL_POINT("delivery: after link");
+	dfd = openat(r->fd, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dfd == -1 || (d->inst->fsync && fsync(dfd) != 0))
+		rc = errno;
+	if (dfd != -1)
+		(void)close(dfd);
+	(void)unlinkat(r->fd, from, 0); /* else it is swept as stale one day */
+	return rc ? PM_UNKNOWN : PM_OK;
+}
+
+static void
+dlv_free(struct dlv *d)
+{
+	for (size_t k = 0; k < d->n; k++) {
+		(void)close(d->rcpts[k].fd);
+		free(d->rcpts[k].head);
+	}
+	if (d->fd != -1)
+		(void)close(d->fd);
+	free(d->rcpts);
+	free(d);
+}
+
+static int32_t
+dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+{
+	struct dlv *d = dlv;
+
+	(void)call;
+	for (size_t k = 0; k < d->n; k++) {
+		struct rcpt *r = &d->rcpts[k];
+
+		if (!r->prepared)
+			continue;
+		r->rc = publish(d, r);
+		r->visible = r->rc == PM_OK;
+	}
+	set_results(d, ret, stride);
+	dlv_free(d);
+	return PM_OK;
+}
+
+static void
+dlv_abort(void *dlv, const struct pm_call *call)
+{
+	struct dlv *d = dlv;
+	char path[200];
+
+	(void)call;
+	for (size_t k = 0; k < d->n; k++) {
+		snprintf(path, sizeof(path), "tmp/%s", d->rcpts[k].tmp);
+		(void)unlinkat(d->rcpts[k].fd, path, 0); /* it may never have been made */
+	}
+	dlv_free(d);
+}
+
+const struct pm_delivery maildir_delivery = {
+	.size = sizeof(maildir_delivery),
+	.dlv_begin = dlv_begin,
+	.dlv_rcpt = dlv_rcpt,
+	.dlv_write = dlv_write,
+	.dlv_prepare = dlv_prepare,
+	.dlv_commit = dlv_commit,
+	.dlv_abort = dlv_abort,
+};

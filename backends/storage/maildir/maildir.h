@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * maildir - what the files of this module share.
+ *
+ * maildir.c   options, paths, the descriptor        scan.c    from directories and ledger to a snapshot
+ * cache.c     snapshots of unchanged mailboxes      box.c     open, info, read, close
+ * commit.c    deletions and marks, recovery         deliver.c delivery
+ */
+#ifndef MAILDIR_H
+#define MAILDIR_H
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include <restante/module.h>
+
+#include "ledger.h"
+
+#define LEDGER_FILE "restante-ledger"
+#define SLICE_MS 150   /* of long work; the ABI says 200 */
+#define SETTLE_MS 2000 /* a directory changed less than this ago may change again in the same tick of its clock */
+#define UNKNOWN_OCTETS UINT64_MAX
+
+struct cache;
+
+struct inst {
+	const struct pm_host *host;
+	char *section;
+	char *pattern;      /* the path option */
+	char *prefix;       /* its part before the first '%', up to a slash: exists already */
+	bool mark_seen, fsync, crlf;
+	uint64_t cache_messages;
+	struct cache *cache;
+	char hostname[64];
+	_Atomic uint64_t sequence; /* of delivered files */
+};
+
+/* One message of a snapshot: 56 bytes and its names. */
+struct item {
+	uint64_t arrival;    /* leading digits of the name */
+	uint64_t octets;     /* UNKNOWN_OCTETS */
+	uint64_t stored;     /* size of the file when octets is known */
+	int64_t first_ms;    /* first retrieved; 0: never */
+	uint32_t name;       /* offset into names: file name, NUL */
+	uint32_t uidl;       /* offset into names */
+	uint16_t base_n;     /* the identity: name up to ',' or ':' */
+	uint8_t uidl_n;
+	bool in_new : 1;
+	bool dirty : 1;      /* not in the ledger as it is here */
+};
+
+/* Everything about a mailbox at one moment. One owner: the session that holds the lock, or the cache. */
+struct scan {
+	struct item *items;
+	size_t n, cap;
+	char *names;
+	size_t names_n, names_cap;
+	/* what it was read from */
+	dev_t dev;
+	ino_t ino;
+	struct timespec new_mtime, cur_mtime;
+	ino_t ledger_ino;
+	off_t ledger_size;
+	size_t ledger_lines;
+	bool settled;        /* both directories were older than SETTLE_MS */
+	bool dirty;          /* some item is */
+};
+
+struct mbox {
+	struct inst *inst;
+	int fd;              /* the maildir; the session's lock is on it; -1: there is none yet */
+	uint32_t flags;      /* PM_OPEN_... */
+	struct scan *scan;
+	struct scanner *scanner; /* while opening */
+	uint64_t sizes_from; /* first item whose size may be unknown */
+	bool committed;      /* files are gone: the snapshot is no longer the directory */
+	char op[33];         /* of the commit under way or done */
+	uint64_t commit_at;  /* next item of the commit's second half */
+	uint64_t commit_done;
+	bool commit_partial;
+};
+
+/* ---- maildir.c ---- */
+
+/* Opens (creates) a user's maildir. *ret_fd -1 with PM_OK: there is none. PM_PERM with a text: no such path
+ * may exist, or no permission. */
+int32_t maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_user *user, bool create,
+			 int *ret_fd);
+int64_t maildir_now(const struct inst *i);
+
+/* ---- scan.c ---- */
+
+struct scanner;
+/* Reads ledger and directories in slices; an exclusive opener finishes interrupted commits first. PM_OK: *ret_scan is the caller's. PM_AGAIN: *sc goes on. */
+int32_t scan_run(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct scanner **sc,
+		 struct scan **ret_scan);
+void scanner_free(struct scanner *sc);
+void scan_free(struct scan *s);
+/* What the snapshot was read from, as it is now. */
+void scan_stat(int fd, struct scan *ret);
+bool scan_unchanged(const struct scan *s, const struct scan *now);
+/* The file of an item, found again by its base name after ENOENT. False: gone. */
+bool scan_relocate(int fd, struct scan *s, struct item *it);
+/* "new/NAME" or "cur/NAME" of an item. */
+void scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap);
+/* The whole ledger of a maildir; NULL: no memory. *ret_good: its sound bytes; size 0 without one. */
+struct ledger *scan_ledger(int fd, size_t *ret_good, struct stat *ret_st);
+
+/* ---- commit.c ---- */
+
+/* Finishes what an earlier session committed. Exclusive openers only. */
+void commit_recover(struct inst *i, int fd, struct ledger *l);
+/* Appends lines to the ledger (made when missing); durable when `sync`. 0 or an errno. */
+int ledger_append(struct inst *i, int fd, const char *text, size_t n, bool sync);
+/* What the session learnt - sizes, new identities - goes to the ledger. */
+void commit_learnt(struct mbox *m);
+int32_t maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit, uint64_t *ret_done);
+
+/* ---- cache.c ---- */
+struct cache *cache_new(uint64_t max_messages);
+void cache_free(struct cache *c);
+/* The snapshot of this directory, taken out; NULL: none that is still true. */
+struct scan *cache_take(struct cache *c, const struct scan *now);
+/* Gives it to the cache, or frees it. */
+void cache_give(struct cache *c, struct scan *s);
+
+/* ---- box.c, deliver.c ---- */
+extern const struct pm_storage maildir_storage;
+extern const struct pm_delivery maildir_delivery;
+
+#endif

@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From directories and ledger to a snapshot.
+ *
+ * `new` is read first, then `cur`: a message another reader moves meanwhile is seen in `new`, in `cur`, or in
+ * both (then `cur` counts: the newer place), never in neither - but for readdir's freedom to skip a file that
+ * is renamed within `cur`. So cur's mtime is looked at again; if it changed, or a message the ledger knows as
+ * live is missing and cur is younger than two seconds, both are read again, three times at most.
+ *
+ * Order is by arrival (the leading number of the name), then by name: the same in every session.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "maildir.h"
+
+#define TRIES 3
+#define NAMES_PER_LOOK 512 /* directory entries between two looks at the clock */
+#define LEDGER_MAX (1LL << 32)
+
+enum phase { PHASE_LEDGER, PHASE_NEW, PHASE_CUR, PHASE_JOIN };
+
+struct scanner {
+	enum phase phase;
+	struct scan *scan;
+	struct ledger *ledger;
+	DIR *dir;
+	unsigned tries;
+	unsigned odd; /* entries that are no messages */
+};
+
+/* ---- small things ---------------------------------------------------------------------------- */
+
+void
+scan_free(struct scan *s)
+{
+	if (!s)
+		return;
+	free(s->items);
+	free(s->names);
+	free(s);
+}
+
+void
+scanner_free(struct scanner *sc)
+{
+	if (!sc)
+		return;
+	if (sc->dir)
+		closedir(sc->dir);
+	ledger_free(sc->ledger);
+	scan_free(sc->scan);
+	free(sc);
+}
+
+void
+scan_stat(int fd, struct scan *ret)
+{
+	struct stat st;
+
+	memset(ret, 0, sizeof(*ret));
+	if (fstat(fd, &st) == 0) {
+		ret->dev = st.st_dev;
+		ret->ino = st.st_ino;
+	}
+	if (fstatat(fd, "new", &st, AT_SYMLINK_NOFOLLOW) == 0)
+		ret->new_mtime = st.st_mtim;
+	if (fstatat(fd, "cur", &st, AT_SYMLINK_NOFOLLOW) == 0)
+		ret->cur_mtime = st.st_mtim;
+	if (fstatat(fd, LEDGER_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		ret->ledger_ino = st.st_ino;
+		ret->ledger_size = st.st_size;
+	}
+}
+
+static bool
+same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool
+scan_unchanged(const struct scan *s, const struct scan *now)
+{
+	return s->settled && s->dev == now->dev && s->ino == now->ino && same_time(s->new_mtime, now->new_mtime) &&
+	       same_time(s->cur_mtime, now->cur_mtime) && s->ledger_ino == now->ledger_ino &&
+	       s->ledger_size == now->ledger_size;
+}
+
+void
+scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap)
+{
+	snprintf(buf, cap, "%s/%s", it->in_new ? "new" : "cur", s->names + it->name);
+}
+
+static size_t
+base_length(const char *name)
+{
+	return strcspn(name, ",:");
+}
+
+static int64_t
+ms_of(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- the ledger ------------------------------------------------------------------------------ */
+
+struct ledger *
+scan_ledger(int fd, size_t *ret_good, struct stat *ret_st)
+{
+	int lfd = openat(fd, LEDGER_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct ledger *l = ledger_new();
+	size_t n = 0;
+	char *text = NULL;
+
+	*ret_good = 0;
+	memset(ret_st, 0, sizeof(*ret_st));
+	if (!l || lfd == -1 || fstat(lfd, ret_st) != 0 || !S_ISREG(ret_st->st_mode) || ret_st->st_size > LEDGER_MAX)
+		goto out;
+	text = malloc((size_t)ret_st->st_size + 1);
+	while (text && n < (size_t)ret_st->st_size) {
+		ssize_t got = read(lfd, text + n, (size_t)ret_st->st_size - n);
+
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+	}
+	if (!text || !ledger_read(l, text, n, ret_good)) {
+		ledger_free(l);
+		l = NULL;
+	}
+out:
+	free(text);
+	if (lfd != -1)
+		(void)close(lfd);
+	return l;
+}
+
+/* ---- directories ----------------------------------------------------------------------------- */
+
+static bool
+add_name(struct scan *s, const char *text, size_t n, uint32_t *ret)
+{
+	if (s->names_n + n + 1 > s->names_cap) {
+		size_t cap = s->names_cap ? s->names_cap * 2 : 4096;
+		char *more;
+
+		while (cap < s->names_n + n + 1)
+			cap *= 2;
+		more = cap <= UINT32_MAX ? realloc(s->names, cap) : NULL;
+		if (!more)
+			return false;
+		s->names = more;
+		s->names_cap = cap;
+	}
+	memcpy(s->names + s->names_n, text, n);
+	s->names[s->names_n + n] = '\0';
+	*ret = (uint32_t)s->names_n;
+	s->names_n += n + 1;
+	return true;
+}
+
+static bool
+add_item(struct scan *s, const char *name, bool in_new)
+{
+	struct item *it;
+
+	if (s->n == s->cap) {
+		size_t cap = s->cap ? s->cap * 2 : 64;
+		struct item *more = realloc(s->items, cap * sizeof(*more));
+
+		if (!more)
+			return false;
+		s->items = more;
+		s->cap = cap;
+	}
+	it = &s->items[s->n];
+	memset(it, 0, sizeof(*it));
+	if (!add_name(s, name, strlen(name), &it->name))
+		return false;
+	it->base_n = (uint16_t)base_length(name);
+	it->in_new = in_new;
+	it->octets = UNKNOWN_OCTETS;
+	for (const char *p = name; *p >= '0' && *p <= '9'; p++)
+		it->arrival = it->arrival * 10 + (uint64_t)(*p - '0');
+	s->n++;
+	return true;
+}
+
+/* A name we can serve: no white space or control byte in it (the ledger's fields), not hidden. */
+static bool
+name_ok(const char *name)
+{
+	if (name[0] == '.' || base_length(name) == 0)
+		return false;
+	for (const char *p = name; *p; p++)
+		if ((unsigned char)*p <= 0x20 || *p == 0x7f)
+			return false;
+	return true;
+}
+
+/* Types the directory tells for free; DT_UNKNOWN costs a stat. */
+static bool
+is_file(int dirfd_, const struct dirent *d)
+{
+	struct stat st;
+
+	if (d->d_type == DT_REG)
+		return true;
+	if (d->d_type != DT_UNKNOWN)
+		return false;
+	return fstatat(dirfd_, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+static void
+say_odd(struct inst *i, struct scanner *sc, const char *dir, const char *name)
+{
+	if (name[0] == '.' || sc->odd++ > 2)
+		return; /* three names are enough to find the rest */
+	char text[160];
+	size_t n = 0;
+
+	for (const char *p = name; *p && n + 5 < sizeof(text); p++) {
+		if ((unsigned char)*p > 0x20 && *p != 0x7f)
+			text[n++] = *p;
+		else
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "\\x%02x", (unsigned char)*p);
+	}
+	text[n] = '\0';
+	sdk_log(i->host, PM_LOG_WARNING, "%s/%s is not a message (a regular file with a plain name); it is not listed",
+		dir, text);
+}
+
+/* One directory, in slices. PM_OK: read to its end. */
+static int32_t
+read_dir(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd, const char *dir)
+{
+	int64_t until = maildir_now(i) + SLICE_MS;
+	struct dirent *d;
+	unsigned n = 0;
+
+	if (!sc->dir) {
+		int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+		if (dfd == -1 && errno == ENOENT) {
+			sdk_log(i->host, PM_LOG_WARNING, "a maildir has no %s/; it is taken as empty", dir);
+			return PM_OK;
+		}
+		sc->dir = dfd != -1 ? fdopendir(dfd) : NULL;
+		if (!sc->dir) {
+			int e = errno;
+
+			if (dfd != -1)
+				(void)close(dfd);
+			sdk_error(call, "cannot read %s/: %s", dir, strerrordesc_np(e));
+			return e == EACCES || e == ENOTDIR || e == ELOOP ? PM_PERM : PM_TEMP;
+		}
+	}
+	while (errno = 0, (d = readdir(sc->dir)) != NULL) {
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+			continue;
+		if (!name_ok(d->d_name) || !is_file(dirfd(sc->dir), d))
+			say_odd(i, sc, dir, d->d_name);
+		else if (!add_item(sc->scan, d->d_name, dir[0] == 'n'))
+			return PM_NOMEM;
+		if (++n % NAMES_PER_LOOK == 0 && maildir_now(i) >= until)
+			return PM_AGAIN;
+	}
+	int e = errno;
+
+	closedir(sc->dir);
+	sc->dir = NULL;
+	if (e != 0) {
+		sdk_error(call, "reading %s/: %s", dir, strerrordesc_np(e));
+		return PM_TEMP;
+	}
+	return PM_OK;
+}
+
+/* ---- joining --------------------------------------------------------------------------------- */
+
+static __thread const char *sort_names; /* qsort has no context; one sort per thread at a time */
+
+static int
+by_arrival(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+	size_t n = x->base_n < y->base_n ? x->base_n : y->base_n;
+	int d;
+
+	if (x->arrival != y->arrival)
+		return x->arrival < y->arrival ? -1 : 1;
+	d = memcmp(sort_names + x->name, sort_names + y->name, n);
+	if (d == 0 && x->base_n != y->base_n)
+		d = x->base_n < y->base_n ? -1 : 1;
+	return d ? d : (int)x->in_new - (int)y->in_new; /* of twins, cur's comes first and stays */
+}
+
+/* 40 hex digits of SHA-256 for base names that cannot be unique-ids. */
+static bool
+seed_hash(const char *base, size_t n, char hex[41])
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	if (EVP_Digest(base, n, md, &len, EVP_sha256(), NULL) != 1)
+		return false;
+	for (int i = 0; i < 20; i++)
+		snprintf(hex + 2 * i, 3, "%02x", md[i]);
+	return true;
+}
+
+static bool
+seed_ok(const char *base, size_t n)
+{
+	if (n < 1 || n > PM_UIDL_MAX)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (base[i] < 0x21 || base[i] > 0x7e)
+			return false;
+	return true;
+}
+
+static bool
+set_uidl(struct scan *s, struct item *it, const struct ledger_message *known)
+{
+	char hex[41];
+
+	if (known) {
+		it->uidl_n = (uint8_t)known->uidl_n;
+		return add_name(s, known->uidl, known->uidl_n, &it->uidl);
+	}
+	if (seed_ok(s->names + it->name, it->base_n)) {
+		it->uidl = it->name; /* the base name itself */
+		it->uidl_n = (uint8_t)it->base_n;
+		return true;
+	}
+	if (!seed_hash(s->names + it->name, it->base_n, hex))
+		return false;
+	it->uidl_n = 40;
+	return add_name(s, hex, 40, &it->uidl);
+}
+
+/* Digits behind ",S=" or ",W=" in a file name; false: not there. */
+static bool
+name_number(const char *name, char key, uint64_t *ret)
+{
+	char mark[4] = {',', key, '=', '\0'};
+	const char *p = strstr(name, mark);
+	uint64_t v = 0;
+
+	if (!p || p[3] < '0' || p[3] > '9')
+		return false;
+	for (p += 3; *p >= '0' && *p <= '9' && v < UINT64_MAX / 16; p++)
+		v = v * 10 + (uint64_t)(*p - '0');
+	*ret = v;
+	return true;
+}
+
+/* Sizes from the ledger, which wins, or from the name, if plausible: S <= W <= 2 S. */
+static void
+set_sizes(struct scan *s, struct item *it, const struct ledger_message *known)
+{
+	uint64_t stored, wire;
+
+	if (known && known->octets != LEDGER_UNKNOWN) {
+		it->octets = known->octets;
+		it->stored = known->stored;
+		return;
+	}
+	if (name_number(s->names + it->name, 'S', &stored) && name_number(s->names + it->name, 'W', &wire) &&
+	    stored <= wire && wire <= 2 * stored) {
+		it->octets = wire;
+		it->stored = stored;
+	}
+	it->dirty = true;
+	s->dirty = true;
+}
+
+/* Sorts, drops twins and what is deleted, asks the ledger. */
+static int32_t
+join(struct scanner *sc)
+{
+	struct scan *s = sc->scan;
+	size_t out = 0;
+
+	sort_names = s->names;
+	if (s->n > 1)
+		qsort(s->items, s->n, sizeof(*s->items), by_arrival);
+	for (size_t k = 0; k < s->n; k++) {
+		struct item it = s->items[k];
+		const struct ledger_message *known;
+
+		if (out > 0 && s->items[out - 1].base_n == it.base_n &&
+		    memcmp(s->names + s->items[out - 1].name, s->names + it.name, it.base_n) == 0)
+			continue;
+		known = ledger_find(sc->ledger, s->names + it.name, it.base_n);
+		if (known && known->deleted)
+			continue;
+		if (known)
+			it.first_ms = known->first_retrieved_ms;
+		if (!set_uidl(s, &it, known))
+			return PM_NOMEM;
+		set_sizes(s, &it, known);
+		s->items[out++] = it;
+	}
+	s->n = out;
+	return PM_OK;
+}
+
+struct missing {
+	size_t live; /* known, not deleted */
+};
+
+static void
+count_live(struct ledger_message *m, void *ctx)
+{
+	struct missing *x = ctx;
+
+	x->live += !m->deleted;
+}
+
+/* Could readdir have skipped a file that was being renamed? */
+static bool
+suspicious(const struct scanner *sc, const struct scan *now, int64_t wall_ms)
+{
+	struct missing x = {0};
+	size_t known = 0;
+
+	if (!same_time(now->cur_mtime, sc->scan->cur_mtime))
+		return true;
+	if (wall_ms - ms_of(now->cur_mtime) >= SETTLE_MS)
+		return false;
+	ledger_each(sc->ledger, count_live, &x);
+	for (size_t k = 0; k < sc->scan->n; k++)
+		known += ledger_find(sc->ledger, sc->scan->names + sc->scan->items[k].name, sc->scan->items[k].base_n) != NULL;
+	return known < x.live;
+}
+
+static void
+begin_again(struct scanner *sc, int fd)
+{
+	struct scan fresh;
+
+	scan_stat(fd, &fresh);
+	sc->scan->n = sc->scan->names_n = 0;
+	sc->scan->dirty = false;
+	sc->scan->new_mtime = fresh.new_mtime;
+	sc->scan->cur_mtime = fresh.cur_mtime;
+	sc->phase = PHASE_NEW;
+}
+
+static int32_t
+finish(struct inst *i, struct scanner *sc, int fd, struct scan **ret_scan)
+{
+	int64_t wall = i->host->wall_ms(i->host->ctx);
+	struct scan now;
+	int32_t rc;
+
+	scan_stat(fd, &now);
+	rc = join(sc);
+	if (rc != PM_OK)
+		return rc;
+	if (++sc->tries < TRIES && suspicious(sc, &now, wall)) {
+		begin_again(sc, fd);
+		return PM_AGAIN;
+	}
+	sc->scan->settled = same_time(now.new_mtime, sc->scan->new_mtime) &&
+			    same_time(now.cur_mtime, sc->scan->cur_mtime) &&
+			    wall - ms_of(now.new_mtime) >= SETTLE_MS && wall - ms_of(now.cur_mtime) >= SETTLE_MS;
+	*ret_scan = sc->scan;
+	sc->scan = NULL;
+	return PM_OK;
+}
+
+static int32_t
+begin(struct inst *i, int fd, bool exclusive, struct scanner *sc)
+{
+	struct stat st;
+	size_t good;
+
+	sc->ledger = scan_ledger(fd, &good, &st);
+	if (!sc->ledger)
+		return PM_NOMEM;
+	if (exclusive && ledger_unfinished(sc->ledger, 0)) {
+		commit_recover(i, fd, sc->ledger);
+		ledger_free(sc->ledger);
+		sc->ledger = scan_ledger(fd, &good, &st);
+		if (!sc->ledger)
+			return PM_NOMEM;
+	}
+	scan_stat(fd, sc->scan);
+	sc->scan->ledger_lines = ledger_lines(sc->ledger);
+	sc->phase = PHASE_NEW;
+	return PM_OK;
+}
+
+int32_t
+scan_run(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct scanner **psc,
+	 struct scan **ret_scan)
+{
+	struct scanner *sc = *psc;
+	int32_t rc = PM_OK;
+
+	if (!sc) {
+		sc = *psc = calloc(1, sizeof(*sc));
+		if (sc)
+			sc->scan = calloc(1, sizeof(*sc->scan));
+		if (!sc || !sc->scan)
+			return PM_NOMEM;
+	}
+	/* the phases follow each other in one call while the slice lasts; most mailboxes need one */
+	if (sc->phase == PHASE_LEDGER)
+		rc = begin(i, fd, exclusive, sc);
+	if (rc == PM_OK && sc->phase == PHASE_NEW) {
+		rc = read_dir(i, call, sc, fd, "new");
+		if (rc == PM_OK)
+			sc->phase = PHASE_CUR;
+	}
+	if (rc == PM_OK && sc->phase == PHASE_CUR) {
+		rc = read_dir(i, call, sc, fd, "cur");
+		if (rc == PM_OK)
+			sc->phase = PHASE_JOIN;
+	}
+	if (rc == PM_OK && sc->phase == PHASE_JOIN)
+		rc = finish(i, sc, fd, ret_scan);
+	return rc;
+}
+
+/* ---- found again ----------------------------------------------------------------------------- */
+
+/* Looks for a base name in one directory; *ret_name gets the whole name. */
+static bool
+find_base(int fd, const char *dir, const char *base, size_t n, char *ret_name, size_t cap)
+{
+	int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = dfd != -1 ? fdopendir(dfd) : NULL;
+	struct dirent *e;
+	bool found = false;
+
+	if (!d) {
+		if (dfd != -1)
+			(void)close(dfd);
+		return false;
+	}
+	while (!found && (e = readdir(d)) != NULL) {
+		found = base_length(e->d_name) == n && memcmp(e->d_name, base, n) == 0;
+		if (found)
+			snprintf(ret_name, cap, "%s", e->d_name);
+	}
+	closedir(d);
+	return found;
+}
+
+bool
+scan_relocate(int fd, struct scan *s, struct item *it)
+{
+	char base[256], name[256];
+	uint32_t at;
+	bool in_new = false;
+
+	snprintf(base, sizeof(base), "%.*s", (int)it->base_n, s->names + it->name);
+	if (!find_base(fd, "cur", base, it->base_n, name, sizeof(name))) {
+		if (!find_base(fd, "new", base, it->base_n, name, sizeof(name)))
+			return false;
+		in_new = true;
+	}
+	if (!add_name(s, name, strlen(name), &at))
+		return false;
+	if (it->uidl == it->name)
+		it->uidl = at; /* the same base name */
+	it->name = at;
+	it->in_new = in_new;
+	return true;
+}

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ledger.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_INITIAL_NUM_BUCKETS 64U
+#define HASH_INITIAL_NUM_BUCKETS_LOG2 6U
+#include <uthash.h>
+
+#define HEADER "restante-ledger 1\n"
+#define FIELDS_MAX 8
+#define LINE_MAX_BYTES 1600
+
+struct message {
+	UT_hash_handle hh;      /* by identity */
+	struct ledger_message m;
+	char text[];            /* identity, NUL, uidl, NUL */
+};
+
+/* A group: its D lines wait here for their C. */
+struct group {
+	struct group *next;
+	char op[33];
+	uint64_t n;
+	bool committed, done;
+	size_t cap;
+	struct message **members;
+};
+
+struct ledger {
+	struct message *messages;
+	struct group *groups;
+	size_t lines;
+};
+
+/* ---- crc ------------------------------------------------------------------------------------- */
+
+/* CRC-32 of IEEE 802.3, four bits at a time: short lines, short table. */
+static uint32_t
+crc32_of(const char *p, size_t n)
+{
+	static const uint32_t table[16] = {
+		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+		0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+	};
+	uint32_t crc = 0xffffffff;
+
+	for (size_t i = 0; i < n; i++) {
+		crc ^= (unsigned char)p[i];
+		crc = crc >> 4 ^ table[crc & 15];
+		crc = crc >> 4 ^ table[crc & 15];
+	}
+	return ~crc;
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+struct ledger *
+ledger_new(void)
+{
+	return calloc(1, sizeof(struct ledger));
+}
+
+void
+ledger_free(struct ledger *l)
+{
+	struct message *m, *next;
+
+	if (!l)
+		return;
+	HASH_ITER(hh, l->messages, m, next) {
+		HASH_DEL(l->messages, m);
+		free(m);
+	}
+	while (l->groups) {
+		struct group *g = l->groups;
+
+		l->groups = g->next;
+		free(g->members);
+		free(g);
+	}
+	free(l);
+}
+
+static struct message *
+find(struct ledger *l, const char *identity, size_t n)
+{
+	struct message *m;
+
+	HASH_FIND(hh, l->messages, identity, n, m);
+	return m;
+}
+
+struct ledger_message *
+ledger_find(struct ledger *l, const char *identity, size_t n)
+{
+	struct message *m = find(l, identity, n);
+
+	return m ? &m->m : NULL;
+}
+
+size_t
+ledger_count(const struct ledger *l)
+{
+	return HASH_COUNT(l->messages);
+}
+
+size_t
+ledger_lines(const struct ledger *l)
+{
+	return l->lines;
+}
+
+bool
+ledger_has_uidl(struct ledger *l, const char *uidl, size_t n)
+{
+	struct message *m, *next;
+
+	HASH_ITER(hh, l->messages, m, next)
+		if (m->m.uidl_n == n && memcmp(m->m.uidl, uidl, n) == 0)
+			return true;
+	return false;
+}
+
+void
+ledger_each(struct ledger *l, void (*fn)(struct ledger_message *m, void *ctx), void *ctx)
+{
+	struct message *m, *next;
+
+	HASH_ITER(hh, l->messages, m, next)
+		fn(&m->m, ctx);
+}
+
+const char *
+ledger_unfinished(const struct ledger *l, size_t i)
+{
+	for (const struct group *g = l->groups; g; g = g->next)
+		if (g->committed && !g->done && i-- == 0)
+			return g->op;
+	return NULL;
+}
+
+bool
+ledger_has_group(const struct ledger *l, const char *op_hex)
+{
+	for (const struct group *g = l->groups; g; g = g->next)
+		if (g->committed && strcmp(g->op, op_hex) == 0)
+			return true;
+	return false;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+struct fields {
+	const char *p[FIELDS_MAX];
+	size_t n[FIELDS_MAX];
+	size_t count;
+};
+
+static void
+split(const char *p, const char *end, struct fields *f)
+{
+	f->count = 0;
+	while (p < end && f->count < FIELDS_MAX) {
+		const char *space = memchr(p, ' ', (size_t)(end - p));
+
+		f->p[f->count] = p;
+		f->n[f->count++] = (size_t)((space ? space : end) - p);
+		p = space ? space + 1 : end;
+	}
+}
+
+static uint64_t
+number(const struct fields *f, size_t i)
+{
+	uint64_t v = 0;
+
+	if (f->n[i] == 1 && f->p[i][0] == '-')
+		return LEDGER_UNKNOWN;
+	for (size_t k = 0; k < f->n[i]; k++)
+		v = v * 10 + (uint64_t)(f->p[i][k] - '0'); /* written by us, guarded by the crc */
+	return v;
+}
+
+static bool
+take_message(struct ledger *l, const struct fields *f)
+{
+	struct message *m = find(l, f->p[1], f->n[1]), *made;
+
+	made = malloc(sizeof(*made) + f->n[1] + f->n[2] + 2);
+	if (!made)
+		return false;
+	memset(&made->m, 0, sizeof(made->m));
+	memcpy(made->text, f->p[1], f->n[1]);
+	made->text[f->n[1]] = '\0';
+	memcpy(made->text + f->n[1] + 1, f->p[2], f->n[2]);
+	made->text[f->n[1] + 1 + f->n[2]] = '\0';
+	made->m.identity = made->text;
+	made->m.identity_n = (uint32_t)f->n[1];
+	made->m.uidl = made->text + f->n[1] + 1;
+	made->m.uidl_n = (uint32_t)f->n[2];
+	made->m.octets = number(f, 3);
+	made->m.stored = number(f, 4);
+	made->m.first_retrieved_ms = (int64_t)number(f, 5);
+	made->m.hidden_until_ms = (int64_t)number(f, 6);
+	if (m) {
+		/* groups may point to the old one: it keeps its address, only its values change */
+		if (m->m.uidl_n == made->m.uidl_n) {
+			memcpy((char *)(uintptr_t)m->m.uidl, made->m.uidl, made->m.uidl_n);
+			m->m.octets = made->m.octets;
+			m->m.stored = made->m.stored;
+			m->m.first_retrieved_ms = made->m.first_retrieved_ms;
+			m->m.hidden_until_ms = made->m.hidden_until_ms;
+		}
+		free(made);
+		return true;
+	}
+	HASH_ADD_KEYPTR(hh, l->messages, made->m.identity, made->m.identity_n, made);
+	return true;
+}
+
+static struct group *
+group_get(struct ledger *l, const char *op, size_t n)
+{
+	struct group *g;
+
+	if (n != 32)
+		return NULL;
+	for (g = l->groups; g; g = g->next)
+		if (memcmp(g->op, op, n) == 0)
+			return g;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return NULL;
+	memcpy(g->op, op, n);
+	g->next = l->groups;
+	l->groups = g;
+	return g;
+}
+
+static bool
+take_delete(struct ledger *l, const struct fields *f)
+{
+	struct group *g = group_get(l, f->p[1], f->n[1]);
+	struct message *m = find(l, f->p[2], f->n[2]);
+
+	if (!g)
+		return false;
+	if (!m)
+		return true; /* a message nobody knows any more */
+	if (g->n == g->cap) {
+		size_t cap = g->cap ? g->cap * 2 : 16;
+		struct message **more = realloc(g->members, cap * sizeof(*more));
+
+		if (!more)
+			return false;
+		g->members = more;
+		g->cap = cap;
+	}
+	g->members[g->n++] = m;
+	return true;
+}
+
+static bool
+take_commit(struct ledger *l, const struct fields *f)
+{
+	struct group *g = group_get(l, f->p[1], f->n[1]);
+
+	if (!g)
+		return false;
+	g->committed = true;
+	for (uint64_t i = 0; i < g->n; i++)
+		g->members[i]->m.deleted = true;
+	return true;
+}
+
+/* False: no memory. */
+static bool
+take_line(struct ledger *l, const char *p, const char *end)
+{
+	struct fields f;
+	struct message *m;
+	struct group *g;
+
+	split(p, end, &f);
+	l->lines++;
+	switch (f.count > 0 && f.n[0] == 1 ? f.p[0][0] : '\0') {
+	case 'M':
+		return f.count < 7 || take_message(l, &f);
+	case 'F':
+	case 'H':
+		m = f.count == 3 ? find(l, f.p[1], f.n[1]) : NULL;
+		if (m && f.p[0][0] == 'F' && m->m.first_retrieved_ms == 0)
+			m->m.first_retrieved_ms = (int64_t)number(&f, 2);
+		else if (m && f.p[0][0] == 'H')
+			m->m.hidden_until_ms = (int64_t)number(&f, 2);
+		return true;
+	case 'D':
+		return f.count != 3 || take_delete(l, &f);
+	case 'C':
+		return f.count != 4 || take_commit(l, &f);
+	case 'E':
+		g = f.count == 2 ? group_get(l, f.p[1], f.n[1]) : NULL;
+		if (g)
+			g->done = true;
+		return true;
+	default:
+		return true; /* of a newer version: left alone */
+	}
+}
+
+static bool
+line_sound(const char *p, const char *lf)
+{
+	char hex[9];
+
+	if (lf - p < 10 || p[8] != ' ')
+		return false;
+	snprintf(hex, sizeof(hex), "%08" PRIx32, crc32_of(p + 9, (size_t)(lf - p) - 9));
+	return memcmp(hex, p, 8) == 0;
+}
+
+bool
+ledger_read(struct ledger *l, const char *text, size_t n, size_t *ret_good)
+{
+	const char *p = text + sizeof(HEADER) - 1, *end = text + n;
+
+	*ret_good = 0;
+	if (n < sizeof(HEADER) - 1 || memcmp(text, HEADER, sizeof(HEADER) - 1) != 0)
+		return true;
+	while (p < end) {
+		const char *lf = memchr(p, '\n', (size_t)(end - p));
+
+		if (!lf || !line_sound(p, lf))
+			break;
+		if (!take_line(l, p + 9, lf))
+			return false;
+		p = lf + 1;
+	}
+	*ret_good = (size_t)(p - text);
+	return true;
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static bool
+room(struct ledger_out *o, size_t n)
+{
+	size_t cap = o->cap ? o->cap : 4096;
+	char *more;
+
+	if (o->failed || o->cap - o->n >= n)
+		return !o->failed;
+	while (cap - o->n < n)
+		cap *= 2;
+	more = realloc(o->text, cap);
+	if (!more) {
+		o->failed = true;
+		return false;
+	}
+	o->text = more;
+	o->cap = cap;
+	return true;
+}
+
+static void put(struct ledger_out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+put(struct ledger_out *o, const char *fmt, ...)
+{
+	char line[LINE_MAX_BYTES];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= sizeof(line)) {
+		o->failed = true; /* names are bounded by the file system: it cannot be */
+		return;
+	}
+	if (!room(o, (size_t)n + 11))
+		return;
+	snprintf(o->text + o->n, 10, "%08" PRIx32 " ", crc32_of(line, (size_t)n));
+	memcpy(o->text + o->n + 9, line, (size_t)n);
+	o->text[o->n + 9 + (size_t)n] = '\n';
+	o->n += (size_t)n + 10;
+}
+
+void
+ledger_put_header(struct ledger_out *o)
+{
+	if (!room(o, sizeof(HEADER)))
+		return;
+	memcpy(o->text + o->n, HEADER, sizeof(HEADER) - 1);
+	o->n += sizeof(HEADER) - 1;
+}
+
+void
+ledger_put_message(struct ledger_out *o, const char *identity, size_t identity_n, const char *uidl, size_t uidl_n,
+		   uint64_t octets, uint64_t stored, int64_t first_ms, int64_t hidden_ms)
+{
+	char size[24] = "-";
+
+	if (octets != LEDGER_UNKNOWN)
+		snprintf(size, sizeof(size), "%" PRIu64, octets);
+	put(o, "M %.*s %.*s %s %" PRIu64 " %" PRId64 " %" PRId64, (int)identity_n, identity, (int)uidl_n, uidl, size,
+	    octets != LEDGER_UNKNOWN ? stored : 0, first_ms, hidden_ms);
+}
+
+void
+ledger_put_mark(struct ledger_out *o, char kind, const char *identity, size_t n, int64_t ms)
+{
+	put(o, "%c %.*s %" PRId64, kind, (int)n, identity, ms);
+}
+
+void
+ledger_put_delete(struct ledger_out *o, const char *op_hex, const char *identity, size_t n)
+{
+	put(o, "D %s %.*s", op_hex, (int)n, identity);
+}
+
+void
+ledger_put_commit(struct ledger_out *o, const char *op_hex, uint64_t n, int64_t ms)
+{
+	put(o, "C %s %" PRIu64 " %" PRId64, op_hex, n, ms);
+}
+
+void
+ledger_put_done(struct ledger_out *o, const char *op_hex)
+{
+	put(o, "E %s", op_hex);
+}
+
+void
+ledger_out_free(struct ledger_out *o)
+{
+	free(o->text);
+	memset(o, 0, sizeof(*o));
+}
+
+void
+ledger_op_hex(const uint8_t op_id[16], char hex[33])
+{
+	for (int i = 0; i < 16; i++)
+		snprintf(hex + 2 * i, 3, "%02x", op_id[i]);
+}

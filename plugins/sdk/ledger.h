@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ledger - what a store of plain files knows of its messages and must never forget: unique-ids, sizes on the
+ * wire, marks, and the deletions that were committed. Data, not a cache. One append-only text file per
+ * mailbox; a line is a record:
+ *
+ *   crc32 M identity uidl octets stored first_retrieved_ms hidden_until_ms      a message
+ *   crc32 F identity ms                                                         first retrieved
+ *   crc32 H identity ms                                                         hidden until; 0: visible
+ *   crc32 D op-id identity                                                      to be deleted with a group
+ *   crc32 C op-id n ms                                                          the group of n D lines is committed
+ *   crc32 E op-id                                                               its files are gone
+ *
+ * The crc is of the rest of the line, in eight hex digits. The file begins with the line "restante-ledger 1".
+ * A later record of an identity replaces an earlier one. A line that is torn or does not match its crc ends
+ * the reading: what is behind it was never acknowledged. D lines without their C never happened; a C without
+ * its E is finished by the next exclusive opener, and counts as deleted for everybody else.
+ *
+ * Identities and unique-ids hold no white space (writers see to it).
+ *
+ * Threads: one ledger one owner; files of one mailbox are locked by the store's session lock, appends by an
+ * OFD lock on a descriptor of their own.
+ */
+#ifndef SDK_LEDGER_H
+#define SDK_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ledger_message {
+	const char *identity; /* in the ledger's memory */
+	const char *uidl;
+	uint32_t identity_n, uidl_n;
+	uint64_t octets;      /* LEDGER_UNKNOWN */
+	uint64_t stored;
+	int64_t first_retrieved_ms, hidden_until_ms;
+	bool deleted;         /* by a committed group */
+};
+
+#define LEDGER_UNKNOWN UINT64_MAX
+
+struct ledger;
+
+/* Empty, in memory. NULL: no memory. */
+struct ledger *ledger_new(void);
+void ledger_free(struct ledger *l);
+
+/* Reads n bytes of text; false: no memory. *ret_good: bytes that are sound (a torn tail is behind them).
+ * Fewer than the header line and not empty: 0, the file is none of ours. */
+bool ledger_read(struct ledger *l, const char *text, size_t n, size_t *ret_good);
+
+struct ledger_message *ledger_find(struct ledger *l, const char *identity, size_t n);
+size_t ledger_count(const struct ledger *l);  /* messages known */
+size_t ledger_lines(const struct ledger *l);  /* records read */
+/* Is this unique-id known, of whatever message? */
+bool ledger_has_uidl(struct ledger *l, const char *uidl, size_t n);
+/* Committed groups without E: their op-ids as text, one after another; NULL at the end. */
+const char *ledger_unfinished(const struct ledger *l, size_t i);
+/* Was a group with this op-id (32 hex digits) committed? */
+bool ledger_has_group(const struct ledger *l, const char *op_hex);
+/* Calls fn for every message. */
+void ledger_each(struct ledger *l, void (*fn)(struct ledger_message *m, void *ctx), void *ctx);
+
+/* ---- writing: lines are collected, then appended in one write ---- */
+
+struct ledger_out {
+	char *text;
+	size_t n, cap;
+	bool failed; /* no memory */
+};
+
+void ledger_put_header(struct ledger_out *o);
+void ledger_put_message(struct ledger_out *o, const char *identity, size_t identity_n, const char *uidl,
+			size_t uidl_n, uint64_t octets, uint64_t stored, int64_t first_ms, int64_t hidden_ms);
+void ledger_put_mark(struct ledger_out *o, char kind, const char *identity, size_t n, int64_t ms); /* F, H */
+void ledger_put_delete(struct ledger_out *o, const char *op_hex, const char *identity, size_t n);
+void ledger_put_commit(struct ledger_out *o, const char *op_hex, uint64_t n, int64_t ms);
+void ledger_put_done(struct ledger_out *o, const char *op_hex);
+void ledger_out_free(struct ledger_out *o);
+
+/* 16 bytes as 32 hex digits and a NUL. */
+void ledger_op_hex(const uint8_t op_id[16], char hex[33]);
+
+#endif
