@@ -10,7 +10,11 @@
  * TLS: only what OpenSSL says, WANT_READ. It may hold a whole record, or with read-ahead several,
  * while the socket is empty, and no edge will ever announce those.
  *
- * conn_arm() looks at that itself, so a step that stops reading early loses nothing.
+ * Both: an edge that finds the task QUEUED or GATED is spent, because a turn is to come. So a read
+ * counts only if the task has not been in the run queue since (task.pops). A session that yielded
+ * after a short read and then parked without another lost the next command, once in some thousands.
+ *
+ * conn_arm() looks at all that itself, so a step that stops reading early loses nothing.
  */
 #include "net/conn.h"
 
@@ -31,6 +35,14 @@ void
 conn_init(struct conn *c, int fd)
 {
 	*c = (struct conn){.fd = fd, .drained = true}; /* the ADD to come makes the first edge */
+}
+
+/* From now on edges that were spent do not matter. */
+static void
+note_read(struct conn *c)
+{
+	if (c->slot)
+		c->read_at = slot_task(c->slot)->pops;
 }
 
 /* ---- plain ----------------------------------------------------------------------------------- */
@@ -154,6 +166,7 @@ conn_handshake(struct conn *c)
 {
 	int rc, saved_errno;
 
+	note_read(c);
 	ERR_clear_error();
 	errno = 0;
 	rc = SSL_do_handshake(c->ssl);
@@ -186,8 +199,10 @@ conn_tls_cipher(const struct conn *c)
 ssize_t
 conn_read(struct conn *c, void *buf, size_t cap)
 {
-	ssize_t n = c->ssl ? ssl_read(c, buf, cap) : plain_read(c, buf, cap);
+	ssize_t n;
 
+	note_read(c);
+	n = c->ssl ? ssl_read(c, buf, cap) : plain_read(c, buf, cap);
 	if (n > 0)
 		c->octets_in += (uint64_t)n;
 	return n;
@@ -218,7 +233,8 @@ epoll_change(struct conn *c, const struct slot *s, int op, bool write)
 static bool
 left_behind(const struct conn *c, const struct slot *s)
 {
-	return !c->drained || (c->short_read && (slot_peek_note(s) & NOTE_HUP));
+	return !c->drained || c->read_at != slot_task(s)->pops ||
+	       (c->short_read && (slot_peek_note(s) & NOTE_HUP));
 }
 
 bool
@@ -231,6 +247,8 @@ conn_arm(struct conn *c, const struct slot *s, int want)
 	stress_point();
 #endif
 	if (!c->added) {
+		c->slot = s;
+		c->read_at = slot_task(s)->pops; /* the first edge is still to come */
 		/* set before: the edge may be there before epoll_ctl returns */
 		c->added = true;
 		c->wants_write = write;
@@ -245,6 +263,7 @@ conn_arm(struct conn *c, const struct slot *s, int want)
 		/* once: a turn that leaves it there on purpose may park */
 		c->drained = true;
 		c->short_read = false;
+		c->read_at = slot_task(s)->pops;
 		/* RUNNING -> HIT: never to the queue from here */
 		(void)slot_wake(slot_get_token(s), 0);
 	}

@@ -27,6 +27,8 @@ struct conn {
 	bool wants_write;     /* EPOLLOUT armed */
 	bool short_read;      /* the last plain read took less than asked: nothing more is there */
 	bool drained;         /* no input was left behind: the last read said WANT, EOF or FAIL, or was short */
+	const struct slot *slot; /* since it was armed */
+	uint32_t read_at;     /* the task's `pops` when it was read last */
 	uint64_t octets_in, octets_out; /* as the session sees them, inside TLS */
 };
 
@@ -52,9 +54,9 @@ const char *conn_tls_cipher(const struct conn *c);
  * write changes. False: the kernel refused (the session must end).
  *
  * Edges say that something came, not that something is there. With CONN_WANT_READ and input that may
- * have been left behind - the last read filled its buffer, a TLS record may be half read, or the peer
- * has closed and the last read was only short - the task gets one more turn at once instead of being
- * parked. If that turn does not read either (input is held back on purpose: a full output, a penalty),
+ * have been left behind - the last read filled its buffer, a TLS record may be half read, the peer has
+ * closed and the last read was only short, or the task has been in the run queue or at a gate since,
+ * where edges are spent - the task gets one more turn at once instead of being parked. If that turn does not read either (input is held back on purpose: a full output, a penalty),
  * the session is parked; whatever wakes it later must read before it parks again. The same holds for
  * CONN_WANT_WRITE: the turn that finds room goes on to read.
  */

@@ -209,6 +209,7 @@ static void
 run_task(struct worker *w, struct task *t)
 {
 	slot_set_running(t->slot);
+	t->pops++;
 	for (unsigned turns = 1;; turns++) {
 		if (t->need && !ask_gate(t))
 			return;

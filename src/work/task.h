@@ -51,6 +51,7 @@ struct task {
 	int64_t wait_until_ms;  /* set with need when the class is CONTINUE or GIVE_BACK: end of waiting; 0 = none */
 	int64_t waiting_since_ms; /* the gate's */
 	int64_t queued_ms;      /* the run queue's */
+	uint32_t pops;          /* the pool's: how often it came out of the run queue */
 	uint64_t peer_key;      /* share of a gate's line per address; 0 = none */
 	uint64_t who_key;       /* breaker: failures must come from two distinct keys */
 	uint64_t id;            /* session id, for log and watchdog */

@@ -58,7 +58,8 @@ struct echo {
 	bool handle;  /* held behind `good` */
 	bool leaving; /* the handle is being given back */
 	bool quit, eof;
-	bool may_read; /* this turn: the socket is not known to be empty */
+	bool parked;   /* since the last turn, or nearly */
+	bool may_read; /* the socket is not known to be empty */
 	int64_t until_ms;
 	size_t produce; /* bytes of P still to come */
 	size_t n_in, n_out;
@@ -134,6 +135,7 @@ leave(struct echo *e)
 static enum next
 park(struct echo *e, int want)
 {
+	e->parked = true;
 	return conn_arm(&e->conn, e->task.slot, want) ? NEXT_PARK : leave(e);
 }
 
@@ -295,7 +297,10 @@ turn(struct echo *e)
 	atomic_fetch_add(&count.turns, 1);
 	if (note & NOTE_HUP)
 		atomic_fetch_add(&count.hups, 1);
-	e->may_read = true;
+	/* not after a turn in the queue or at a gate: that edges may be spent there is conn_arm's
+	 * care */
+	e->may_read = e->may_read || e->parked;
+	e->parked = false;
 	if (e->task.verdict != VERDICT_NONE) {
 		next = on_verdict(e);
 		if (next != NEXT_PARK)
@@ -357,6 +362,7 @@ echo_new(const struct listener *l, int fd, const struct peer *p)
 		return NULL;
 	}
 	atomic_fetch_add(&count.alive, 1);
+	e->parked = true;
 	e->until_ms = mono_ms() + FOREVER_MS;
 	slot_set_deadline(e->task.slot, e->until_ms);
 	if (!conn_arm(&e->conn, e->task.slot, CONN_WANT_READ))

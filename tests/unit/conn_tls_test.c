@@ -489,6 +489,18 @@ engine_stop(void **state)
 	return 0;
 }
 
+/* A parked task is ours again: nobody else pops in this test. */
+static void
+own_again(void)
+{
+	struct queue_worker *w = queue_worker_new();
+
+	assert_true(slot_wake(slot_get_token(task.slot), 0));
+	assert_ptr_equal(queue_pop(w), &task); /* woken now, or by an edge before */
+	queue_worker_free(w);
+	slot_set_running(task.slot);
+}
+
 /* Parking would lose what no edge will announce: the task gets one more turn instead. */
 static void
 arming_sees_what_was_left_behind(void **state)
@@ -512,14 +524,7 @@ arming_sees_what_was_left_behind(void **state)
 		; /* the edge of ADD may come late */
 	ends_close(&e);
 	tls_put(t);
-	/* it is ours again: nobody pops in this test */
-	if (slot_wake(slot_get_token(task.slot), 0) && queue_depth() > 0) {
-		struct queue_worker *w = queue_worker_new();
-
-		assert_ptr_equal(queue_pop(w), &task);
-		queue_worker_free(w);
-	}
-	slot_set_running(task.slot);
+	own_again();
 }
 
 static void
@@ -534,6 +539,26 @@ with_the_peer_gone_a_short_read_is_not_the_end(void **state)
 	assert_int_equal(conn_read(&e.server, buf, sizeof(buf)), 6);
 	assert_true(e.server.short_read);
 	slot_add_note(slot_get_token(task.slot), NOTE_HUP);
+	assert_true(conn_arm(&e.server, task.slot, CONN_WANT_READ));
+	assert_false(slot_park(task.slot));
+	ends_close(&e);
+}
+
+/* What came while the task was in the run queue made an edge that nobody took. */
+static void
+an_edge_may_have_been_spent_in_the_queue(void **state)
+{
+	struct ends e;
+	char buf[16];
+
+	(void)state;
+	ends_open(&e);
+	assert_true(conn_arm(&e.server, task.slot, CONN_WANT_READ));
+	while (!slot_park(task.slot))
+		;
+	own_again();
+	assert_int_equal(conn_read(&e.server, buf, sizeof(buf)), CONN_WANT_READ);
+	task.pops++; /* it yielded */
 	assert_true(conn_arm(&e.server, task.slot, CONN_WANT_READ));
 	assert_false(slot_park(task.slot));
 	ends_close(&e);
@@ -555,6 +580,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(arming_sees_what_was_left_behind, engine_start,
 						engine_stop),
 		cmocka_unit_test_setup_teardown(with_the_peer_gone_a_short_read_is_not_the_end,
+						engine_start, engine_stop),
+		cmocka_unit_test_setup_teardown(an_edge_may_have_been_spent_in_the_queue,
 						engine_start, engine_stop),
 	};
 
