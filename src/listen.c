@@ -17,7 +17,9 @@ open_one(const struct conf_listener *cl, struct conf_errors *e, struct listener 
 	bool v6 = false;
 
 	ret->fd = sd_listen_find(cl->address, cl->port);
-	if (ret->fd == -1)
+	if (ret->fd != -1)
+		listener_tune(ret->fd, cl->sndbuf);
+	else
 		ret->fd = listener_open(cl->address, cl->port, cl->sndbuf, err, sizeof(err));
 	if (ret->fd == -1) {
 		conf_error(e, &cl->where, "listener %s: %s", cl->name, err);

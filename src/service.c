@@ -129,7 +129,6 @@ static int
 start_threads(const struct conf *c)
 {
 	struct acceptor_limits limits = {c->max_sessions, c->max_per_address, c->shed_ms};
-	struct admin_hooks hooks = {.reload = mainbox_reload, .drain = mainbox_drain};
 
 	pool_set_thread_exit(host_thread_exit);
 	acceptor_set_tick(tick);
@@ -138,10 +137,9 @@ start_threads(const struct conf *c)
 		fprintf(stderr, "restanted: cannot start %u worker threads\n", c->workers);
 		return EXIT_OSERR;
 	}
-	if (!admin_start(c->run_dir, &hooks)) {
-		fprintf(stderr, "restanted: cannot open the control socket in %s\n", c->run_dir);
+	mainbox_init(service_reload);
+	if (!admin_start(c->run_dir))
 		return EXIT_OSERR;
-	}
 	if (!acceptor_start(&limits, service.listeners, c->n_listeners)) {
 		fprintf(stderr, "restanted: cannot start the acceptor\n");
 		return EXIT_OSERR;

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "admin/mainbox.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WAIT_S 60
+
+static struct {
+	pthread_mutex_t mutex;
+	pthread_cond_t answered;
+	bool (*reload)(char **ret_errors);
+	/* below: under mutex */
+	bool want_reload, want_drain, done, ok;
+	char *errors;
+} box = {.mutex = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
+
+void
+mainbox_init(bool (*reload)(char **ret_errors))
+{
+	box.reload = reload;
+}
+
+bool
+mainbox_reload(char **ret_errors)
+{
+	struct timespec until;
+	bool ok = false;
+	int rc = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += WAIT_S;
+	pthread_mutex_lock(&box.mutex);
+	box.want_reload = true;
+	box.done = false;
+	(void)kill(getpid(), SIGUSR2); /* to ourselves: cannot fail */
+	while (!box.done && rc == 0)
+		rc = pthread_cond_clockwait(&box.answered, &box.mutex, CLOCK_MONOTONIC, &until);
+	if (box.done) {
+		ok = box.ok;
+		*ret_errors = box.errors;
+		box.errors = NULL;
+	} else {
+		*ret_errors = strdup("the reload did not end within 60 s; see the log\n");
+	}
+	pthread_mutex_unlock(&box.mutex);
+	return ok;
+}
+
+void
+mainbox_drain(void)
+{
+	pthread_mutex_lock(&box.mutex);
+	box.want_drain = true;
+	pthread_mutex_unlock(&box.mutex);
+	(void)kill(getpid(), SIGUSR2);
+}
+
+bool
+mainbox_serve(void)
+{
+	char *errors = NULL;
+	bool reload, drain, ok;
+
+	pthread_mutex_lock(&box.mutex);
+	reload = box.want_reload;
+	box.want_reload = false;
+	drain = box.want_drain;
+	pthread_mutex_unlock(&box.mutex);
+	if (!reload)
+		return drain;
+	ok = box.reload(&errors);
+	pthread_mutex_lock(&box.mutex);
+	free(box.errors); /* of one who gave up waiting */
+	box.errors = errors;
+	box.ok = ok;
+	box.done = true;
+	pthread_mutex_unlock(&box.mutex);
+	pthread_cond_signal(&box.answered);
+	return drain;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* restantectl - one verb, one answer: a table for people, JSON with --json. */
+#include "ctl/ctl.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "config.h"
+
+struct verb {
+	const char *name, *args, *doc;
+	int min_args, max_args;
+	int (*run)(const struct ctl *c, const struct verb *v);
+	void (*table)(const json_t *answer);
+};
+
+/* Asks, prints, and tells by the exit code whether the server agreed. */
+static int
+ask(const struct ctl *c, json_t *request, void (*table)(const json_t *answer))
+{
+	json_t *answer;
+	int rc = 1;
+
+	answer = ctl_ask(c, request, &rc);
+	json_decref(request);
+	if (!answer)
+		return rc;
+	rc = json_is_true(json_object_get(answer, "ok")) ? 0 : 1;
+	if (c->json) {
+		json_dumpf(answer, stdout, JSON_INDENT(1));
+		printf("\n");
+	} else if (rc != 0) {
+		const char *errors = json_string_value(json_object_get(answer, "errors"));
+
+		fprintf(stderr, "%srestantectl: %s\n", errors ? errors : "",
+			json_string_value(json_object_get(answer, "error")));
+	} else if (table) {
+		table(answer);
+	} else {
+		printf("ok\n");
+	}
+	json_decref(answer);
+	return rc;
+}
+
+static int
+run_plain(const struct ctl *c, const struct verb *v)
+{
+	json_t *request = json_pack("{s:s}", "verb", v->name);
+
+	if (c->user)
+		json_object_set_new(request, "user", json_string(c->user));
+	return ask(c, request, v->table);
+}
+
+static int
+run_kick(const struct ctl *c, const struct verb *v)
+{
+	json_t *request = json_pack("{s:s}", "verb", v->name);
+	uint64_t id;
+
+	if (c->argc > 0 && !num_parse(c->argv[0], strlen(c->argv[0]), INT64_MAX, &id)) {
+		fprintf(stderr, "restantectl: kick: '%s' is no session id; see restantectl sessions\n", c->argv[0]);
+		json_decref(request);
+		return EXIT_USAGE;
+	}
+	if (c->argc > 0)
+		json_object_set_new(request, "id", json_integer((json_int_t)id));
+	if (c->user)
+		json_object_set_new(request, "user", json_string(c->user));
+	if (c->argc == 0 && !c->user) {
+		fprintf(stderr, "restantectl: kick needs a session id or --user NAME\n");
+		json_decref(request);
+		return EXIT_USAGE;
+	}
+	return ask(c, request, NULL);
+}
+
+static int
+run_user(const struct ctl *c, const struct verb *v)
+{
+	return ask(c, json_pack("{s:s, s:s}", "verb", v->name, "name", c->argv[0]), v->table);
+}
+
+static int
+run_modules(const struct ctl *c, const struct verb *v)
+{
+	if (c->argc == 0)
+		return run_plain(c, v);
+	if (strcmp(c->argv[0], "doc") != 0 || c->argc != 2) {
+		fprintf(stderr, "restantectl: modules takes nothing, or doc MODULE\n");
+		return EXIT_USAGE;
+	}
+	return offline_module_doc(c, c->argv[1]);
+}
+
+static int
+run_check_conf(const struct ctl *c, const struct verb *v)
+{
+	(void)v;
+	return offline_check_conf(c);
+}
+
+static int run_help(const struct ctl *c, const struct verb *v);
+
+static const struct verb verbs[] = {
+	{"status", "", "how the server is", 0, 0, run_plain, table_status},
+	{"sessions", "[--user NAME]", "who is connected", 0, 0, run_plain, table_sessions},
+	{"kick", "ID | --user NAME", "end sessions; nothing of theirs is deleted", 0, 1, run_kick, NULL},
+	{"modules", "[doc MODULE]", "sections, gates, breakers, calls; or a module's settings", 0, 2, run_modules,
+	 table_modules},
+	{"user", "NAME", "what the auth sections and the mailbox say of a user", 1, 1, run_user, table_user},
+	{"reload", "", "read the configuration again: all of it or nothing", 0, 0, run_plain, NULL},
+	{"drain", "", "end the server; sessions may come to their QUIT", 0, 0, run_plain, NULL},
+	{"check-conf", "[FILE]", "check a configuration and its modules, print all errors", 0, 1, run_check_conf, NULL},
+	{"log-reopen", "", "open the log file again after a rotation", 0, 0, run_plain, NULL},
+	{"help", "", "this", 0, 1, run_help, NULL},
+};
+
+static void
+usage(FILE *to)
+{
+	fprintf(to, "usage: restantectl [-c FILE] [-s SOCKET] [--json] VERB\n"
+		    "  -c, --config FILE   configuration (default %s)\n"
+		    "  -s, --socket FILE   control socket (default: run_dir/control of the configuration)\n"
+		    "      --json          print JSON\n", DEFAULT_CONF);
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		fprintf(to, "  %-10s %-18s %s\n", verbs[i].name, verbs[i].args, verbs[i].doc);
+}
+
+static int
+run_help(const struct ctl *c, const struct verb *v)
+{
+	(void)c;
+	(void)v;
+	usage(stdout);
+	return 0;
+}
+
+static int
+run_verb(struct ctl *c, const char *name)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		const struct verb *v = &verbs[i];
+
+		if (strcmp(v->name, name) != 0)
+			continue;
+		if (c->argc < v->min_args || c->argc > v->max_args) {
+			fprintf(stderr, "usage: restantectl %s %s\n", v->name, v->args);
+			return EXIT_USAGE;
+		}
+		return v->run(c, v);
+	}
+	fprintf(stderr, "restantectl: unknown verb '%s'\n", name);
+	usage(stderr);
+	return EXIT_USAGE;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"socket", required_argument, NULL, 's'},
+		{"json", no_argument, NULL, 'j'},         {"user", required_argument, NULL, 'u'},
+		{"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	struct ctl c = {.conf_file = DEFAULT_CONF};
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "c:s:u:jVh", options, NULL)) != -1) {
+		switch (opt) {
+		case 'c':
+			c.conf_file = optarg;
+			break;
+		case 's':
+			c.socket = optarg;
+			break;
+		case 'u':
+			c.user = optarg;
+			break;
+		case 'j':
+			c.json = true;
+			break;
+		case 'V':
+			printf("restantectl %s\n", PACKAGE_VERSION);
+			return 0;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind >= argc) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	c.argc = argc - optind - 1;
+	c.argv = argv + optind + 1;
+	return run_verb(&c, argv[optind]);
+}

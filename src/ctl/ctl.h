@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ctl - what the files of restantectl share. */
+#ifndef RST_CTL_CTL_H
+#define RST_CTL_CTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#define EXIT_USAGE 64
+#define EXIT_UNAVAILABLE 69
+#define EXIT_CONFIG 78
+
+struct ctl {
+	const char *conf_file;
+	const char *socket; /* NULL: run_dir of the configuration */
+	const char *user;   /* --user */
+	bool json;
+	int argc;           /* arguments behind the verb */
+	char **argv;
+};
+
+/* talk.c: the server's answer, a new reference; NULL: said on standard error, *ret_rc set. */
+json_t *ctl_ask(const struct ctl *c, json_t *request, int *ret_rc);
+
+/* table.c: answers for people. */
+void table_status(const json_t *answer);
+void table_sessions(const json_t *answer);
+void table_modules(const json_t *answer);
+void table_user(const json_t *answer);
+
+/* offline.c: without a server. Exit codes. */
+int offline_check_conf(const struct ctl *c);
+int offline_module_doc(const struct ctl *c, const char *module);
+
+#endif

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A private restanted for one test: its own directory, its own ports, ended by pid.
+
+The tree under test is an installed one (make check-tree); as root it is copied to a place every user
+can traverse, because the server then runs as `nobody`.
+"""
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "corpus"))
+
+SERVICE_USER = "nobody"
+
+
+def free_port():
+    """A free loopback port below the ephemeral range, so that no outgoing connection takes it first."""
+    import random
+    for _ in range(300):
+        port = random.randrange(20000, 29000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port")
+
+
+def wait_until(check, seconds, what):
+    end = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > end:
+            raise RuntimeError("timeout waiting for " + what)
+        time.sleep(0.02)
+
+
+def port_open(port):
+    with socket.socket() as s:
+        s.settimeout(1)
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Tap:
+    """Test points in the Test Anything Protocol; a run without any is a failure."""
+
+    def __init__(self):
+        self.n = 0
+        self.failed = 0
+
+    def ok(self, good, name, why=""):
+        self.n += 1
+        if not good:
+            self.failed += 1
+        print("%s %d - %s" % ("ok" if good else "not ok", self.n, name), flush=True)
+        if not good and why:
+            for line in str(why).splitlines()[:30]:
+                print("# " + line, flush=True)
+        return good
+
+    def note(self, text):
+        print("# " + text, flush=True)
+
+    def done(self):
+        print("1..%d" % self.n, flush=True)
+        return 0 if self.n and not self.failed else 1
+
+
+class Server:
+    def __init__(self, tree=None, keep=False):
+        tree = tree or os.environ.get("CHECK_TREE")
+        if not tree:
+            raise SystemExit("CHECK_TREE is not set: run this by make check-live")
+        self.dir = tempfile.mkdtemp(prefix="rst.", dir="/tmp")
+        os.chmod(self.dir, 0o711)
+        self.keep = keep
+        self.proc = None
+        self.root = os.geteuid() == 0
+        if self.root:
+            shutil.copytree(tree, self.path("inst"), symlinks=True)
+            subprocess.check_call(["chmod", "-R", "a+rX,go-w", self.path("inst")])
+            self.tree = self.path("inst")
+        else:
+            self.tree = tree
+        for d in ("state", "run"):
+            os.mkdir(self.path(d), 0o700)
+            self.give(self.path(d))
+        self.port = free_port()
+        self.tls_port = free_port()
+        self.clear_port = free_port()
+        self.extra_listeners = ""
+        self.globals = {}
+        self._certificate()
+
+    def path(self, *parts):
+        return os.path.join(self.dir, *parts)
+
+    def bin(self, name):
+        for d in ("sbin", "bin"):
+            p = os.path.join(self.tree, d, name)
+            if os.path.exists(p):
+                return p
+        raise RuntimeError("%s is not installed in %s" % (name, self.tree))
+
+    def give(self, path):
+        """Hands a file or a directory with all it holds to the service user."""
+        if not self.root:
+            return
+        pw = pwd.getpwnam(SERVICE_USER)
+        subprocess.check_call(["chown", "-R", "%d:%d" % (pw.pw_uid, pw.pw_gid), path])
+
+    def _certificate(self):
+        subprocess.check_call(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+             "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+             "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.path("key.pem"), "-out",
+             self.path("cert.pem")], stderr=subprocess.DEVNULL)
+        os.chmod(self.path("cert.pem"), 0o644)
+        self.give(self.path("key.pem"))
+
+    def configure(self, sections, **settings):
+        """Writes restante.conf: `sections` is the text of auth and storage blocks."""
+        lines = ["config_version = 1", "state_dir = " + self.path("state"),
+                 "run_dir = " + self.path("run"),
+                 "module_dir = " + os.path.join(self.tree, "lib", "restante", "modules")]
+        if self.root:
+            lines.append("user = " + SERVICE_USER)
+        for k, v in settings.items():
+            lines.append("%s = %s" % (k, v))
+        lines.append("tls {\n certificate = %s\n key = %s\n}" % (self.path("cert.pem"), self.path("key.pem")))
+        for name, port, tls, plain in (("pop3", self.port, "starttls", "refuse"),
+                                       ("clear", self.clear_port, "starttls", "allow"),
+                                       ("pop3s", self.tls_port, "implicit", "refuse")):
+            lines.append("listener %s {\n address = 127.0.0.1\n port = %d\n tls = %s\n"
+                         " plaintext_login = %s\n}" % (name, port, tls, plain))
+        lines.append(self.extra_listeners)
+        lines.append(sections)
+        with open(self.path("restante.conf"), "w") as f:
+            f.write("\n".join(lines) + "\n")
+        return self.path("restante.conf")
+
+    def start(self, seconds=20):
+        log = open(self.path("log"), "ab")
+        self.proc = subprocess.Popen([self.bin("restanted"), "-c", self.path("restante.conf")],
+                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                     start_new_session=True)
+        log.close()
+
+        def up():
+            if self.proc.poll() is not None:
+                raise RuntimeError("restanted ended with %s:\n%s" % (self.proc.returncode, self.log()[-3000:]))
+            return port_open(self.tls_port)
+        wait_until(up, seconds, "restanted to listen")
+        return self
+
+    def alive(self):
+        return self.proc is not None and self.proc.poll() is None
+
+    def log(self):
+        try:
+            with open(self.path("log"), errors="replace") as f:
+                return f.read()
+        except OSError:
+            return ""
+
+    def ctl(self, *args, timeout=10):
+        return subprocess.run([self.bin("restantectl"), "-s", self.path("run", "control"), *args],
+                              capture_output=True, text=True, timeout=timeout)
+
+    def stop(self, seconds=40):
+        """TERM and wait; the exit code (0 after a clean end). KILL only what will not end."""
+        if not self.proc:
+            return None
+        if self.proc.poll() is None:
+            self.proc.send_signal(signal.SIGTERM)
+            try:
+                self.proc.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.proc.kill()
+                self.proc.wait()
+        rc = self.proc.returncode
+        self.proc = None
+        return rc
+
+    def close(self):
+        rc = self.stop()
+        if not self.keep:
+            shutil.rmtree(self.dir, ignore_errors=True)
+        return rc
+
+    def passwd(self, users, scheme="{PLAIN}"):
+        """A passwd-file of name -> password."""
+        with open(self.path("passwd"), "w") as f:
+            for name, password in users.items():
+                f.write("%s:%s%s\n" % (name, scheme, password))
+        os.chmod(self.path("passwd"), 0o600)
+        self.give(self.path("passwd"))
+        return self.path("passwd")
+
+    def maildir(self, user, messages=()):
+        """A maildir below mail/ with raw messages (bytes) in new/, in this order."""
+        base = self.path("mail", user)
+        for d in ("tmp", "new", "cur"):
+            os.makedirs(os.path.join(base, d), exist_ok=True)
+        for i, raw in enumerate(messages):
+            name = "%d.M%06dP1.test" % (1700000000 + i, i)
+            with open(os.path.join(base, "new", name), "wb") as f:
+                f.write(raw)
+        self.give(self.path("mail"))
+        return base
