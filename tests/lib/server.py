@@ -132,6 +132,7 @@ class Server:
                  "module_dir = " + os.path.join(self.tree, "lib", "restante", "modules")]
         if self.root:
             lines.append("user = " + SERVICE_USER)
+        settings.setdefault("max_sessions", 3000)  # three descriptors each: fits a limit of 10,000
         for k, v in settings.items():
             lines.append("%s = %s" % (k, v))
         lines.append("tls {\n certificate = %s\n key = %s\n}" % (self.path("cert.pem"), self.path("key.pem")))
