@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Plays transcripts against a real restanted on passwd and maildir.
+
+A transcript is a .t file of lines:
+  # text            comment; "# users: ann=restante" and "# mail: ann=plain,empty" prepare the server
+  !port clear|stls|tls    which listener (default clear)
+  C: text           the client sends text CRLF; \\xHH, \\r, \\n, \\0 are bytes; a final \\c sends no CRLF
+  S: text           the server's next line is exactly text
+  S~ regex          the server's next line matches
+  S. text           lines until a lone dot: text is looked for as one of them ("S. *" = any)
+  !tls              the client starts TLS now (after STLS)
+  !close            the client closes; !eof: the client closes its sending half
+  !end              the server has closed the connection
+  !again            a new connection
+  !wait SECONDS
+
+Each is played three times: whole lines, one byte per segment, and pipelined where it can be (all C: lines up
+to the next answer that decides something are sent at once: only for transcripts that say "# pipeline").
+Usage: run.py [--cut] [NAME...]
+"""
+import glob
+import os
+import re
+import socket
+import ssl
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from server import Server, Tap  # noqa: E402
+from shapes import SHAPES  # noqa: E402
+
+TIMEOUT = 10
+
+
+class Mismatch(Exception):
+    pass
+
+
+def unescape(text):
+    raw = text.encode("utf-8")
+    return re.sub(rb"\\(x[0-9a-fA-F]{2}|r|n|0|\\)", lambda m: {
+        b"r": b"\r", b"n": b"\n", b"0": b"\0", b"\\": b"\\"}.get(m.group(1)) or bytes([int(m.group(1)[1:], 16)]), raw)
+
+
+class Client:
+    def __init__(self, server, port, trickle):
+        self.server, self.trickle = server, trickle
+        self.sock = socket.create_connection(("127.0.0.1", {
+            "clear": server.clear_port, "stls": server.port, "tls": server.tls_port}[port]), TIMEOUT)
+        self.sock.settimeout(TIMEOUT)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buf = b""
+        if port == "tls":
+            self.tls()
+
+    def tls(self):
+        c = ssl.create_default_context(cafile=self.server.path("cert.pem"))
+        c.check_hostname = False
+        self.sock = c.wrap_socket(self.sock)
+
+    def send(self, data):
+        if not self.trickle:
+            self.sock.sendall(data)
+            return
+        for i in range(len(data)):
+            self.sock.sendall(data[i:i + 1])
+            if i % 8 == 0:
+                time.sleep(0.0005)
+
+    def line(self):
+        while b"\n" not in self.buf:
+            try:
+                got = self.sock.recv(65536)
+            except socket.timeout:
+                raise Mismatch("no answer within %d s; so far %r" % (TIMEOUT, self.buf))
+            except (ConnectionError, ssl.SSLError) as e:
+                raise Mismatch("connection lost: %s" % e)
+            if not got:
+                raise Mismatch("the server closed; so far %r" % self.buf)
+            self.buf += got
+        line, self.buf = self.buf.split(b"\n", 1)
+        if not line.endswith(b"\r"):
+            raise Mismatch("a line without CRLF: %r" % line)
+        return line[:-1]
+
+    def ended(self):
+        try:
+            while True:
+                got = self.sock.recv(65536)
+                if not got:
+                    return
+                raise Mismatch("expected the end of the connection, got %r" % got)
+        except socket.timeout:
+            raise Mismatch("the server did not close within %d s" % TIMEOUT)
+        except (ConnectionError, ssl.SSLError):
+            return
+
+    def close(self):
+        self.sock.close()
+
+
+def play(server, lines, trickle):
+    port = "clear"
+    client = None
+
+    def ensure():
+        nonlocal client
+        if client is None:
+            client = Client(server, port, trickle)
+        return client
+    for number, line in lines:
+        try:
+            if line.startswith("!port "):
+                port = line.split()[1]
+            elif line.startswith("C: "):
+                text = line[3:]
+                end = b"\r\n"
+                if text.endswith("\\c"):
+                    text, end = text[:-2], b""
+                ensure().send(unescape(text) + end)
+            elif line.startswith("S: "):
+                got = ensure().line()
+                if got != unescape(line[3:]):
+                    raise Mismatch("expected %r, got %r" % (line[3:], got))
+            elif line.startswith("S~ "):
+                got = ensure().line().decode("latin-1")
+                if not re.fullmatch(line[3:], got):
+                    raise Mismatch("expected /%s/, got %r" % (line[3:], got))
+            elif line.startswith("S. "):
+                seen = []
+                while not seen or seen[-1] != b".":
+                    seen.append(ensure().line())
+                if line[3:] != "*" and unescape(line[3:]) not in seen:
+                    raise Mismatch("no line %r in %r" % (line[3:], seen[:20]))
+            elif line == "!tls":
+                ensure().tls()
+            elif line == "!close":
+                ensure().close()
+                client = None
+            elif line == "!eof":
+                ensure().sock.shutdown(socket.SHUT_WR)
+            elif line == "!end":
+                ensure().ended()
+            elif line == "!again":
+                if client:
+                    client.close()
+                client = None
+                time.sleep(0.05)
+            elif line.startswith("!wait "):
+                time.sleep(float(line.split()[1]))
+            else:
+                raise Mismatch("not a transcript line")
+        except Mismatch as e:
+            raise Mismatch("line %d: %s: %s" % (number, line, e))
+    if client:
+        client.close()
+
+
+class Transcript:
+    def __init__(self, path):
+        self.name = os.path.basename(path)[:-2]
+        self.users, self.mail, self.settings, self.lines = {}, {}, {}, []
+        for number, line in enumerate(open(path, encoding="utf-8"), 1):
+            line = line.rstrip("\n")
+            m = re.match(r"# (users|mail|set): (.*)", line)
+            if m:
+                for part in m.group(2).split():
+                    k, v = part.split("=", 1)
+                    if m.group(1) == "mail":
+                        v = [x for x in v.split(",") if x]
+                    getattr(self, {"users": "users", "mail": "mail", "set": "settings"}[m.group(1)])[k] = v
+            elif line and not line.startswith("#"):
+                self.lines.append((number, line))
+        self.users = self.users or {"ann": "restante"}
+
+
+def server_for(t):
+    s = Server()
+    s.passwd(t.users)
+    for user in t.users:
+        s.maildir(user, [SHAPES[n] for n in t.mail.get(user, [])])
+    s.configure("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n"
+                "storage mail {\n module = maildir\n path = %s/%%n\n}\n" % (s.path("passwd"), s.path("mail")),
+                **t.settings)
+    return s.start()
+
+
+def run_one(tap, t, mode):
+    s = server_for(t)
+    try:
+        try:
+            play(s, t.lines, mode == "trickle")
+            good, why = s.alive(), s.log()[-1500:]
+        except (Mismatch, OSError) as e:
+            good, why = False, "%s\n%s" % (e, s.log()[-1500:])
+        rc = s.stop()
+        tap.ok(good and rc == 0, "%s (%s)" % (t.name, mode), why if not good else "exit code %s\n%s" % (rc, s.log()[-3000:]))
+    finally:
+        s.close()
+
+
+def session_bytes(t):
+    """All the client's bytes of a transcript that uses one clear connection."""
+    return b"".join(unescape(x[3:]) + b"\r\n" for _, x in t.lines if x.startswith("C: "))
+
+
+def run_cut(tap, t):
+    """The client closes after every byte: the server lives, and nothing is deleted before QUIT was whole."""
+    s = server_for(t)
+    try:
+        data = session_bytes(t)
+        before = len(t.mail.get("ann", []))
+        bad = []
+        for cut in range(len(data)):
+            c = Client(s, "clear", False)
+            c.line()
+            c.send(data[:cut])
+            c.close()
+            if not s.alive():
+                bad.append("died at byte %d" % cut)
+                break
+        # the last session must be over before the check
+        for _ in range(100):
+            c = Client(s, "clear", False)
+            c.line()
+            c.send(b"USER ann\r\nPASS restante\r\nSTAT\r\nQUIT\r\n")
+            got = [c.line() for _ in range(4)]
+            c.close()
+            if b"[IN-USE]" not in got[1]:
+                break
+            time.sleep(0.05)
+        tap.ok(not bad and got[2].startswith(b"+OK %d " % before), "%s cut at each of %d bytes" % (t.name, len(data)),
+               "%s %s\n%s" % (bad, got, s.log()[-1500:]))
+    finally:
+        s.close()
+
+
+def main():
+    args = [a for a in sys.argv[1:] if not a.startswith("-")]
+    tap = Tap()
+    paths = sorted(glob.glob(os.path.join(HERE, "*.t")))
+    for path in paths:
+        t = Transcript(path)
+        if args and t.name not in args:
+            continue
+        for mode in ("whole", "trickle"):
+            run_one(tap, t, mode)
+        if "# cut" in open(path, encoding="utf-8").read():
+            run_cut(tap, t)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
