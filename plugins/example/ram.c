@@ -12,18 +12,19 @@
  *
  * THE THREE IDEAS
  *
- *  1. One mutex per instance guards all mailboxes, and is never held while anything could block. A
- * store that waits for a disk or a network inside its lock stops all its users at once.
- *  2. A message never changes once it is in a mailbox, and is counted. So a snapshot is an array of
- *     references, reading needs no lock, and a session still has the message another one deleted.
+ *  1. One mutex per instance guards all mailboxes and is never held while anything could block.
+ *     A store that waits for a disk or a network inside its lock stops all its users at once.
+ *  2. A message never changes once it is in a mailbox, and is counted. So a snapshot is an array
+ *     of references, reading needs no lock, and a session still has what another one deleted.
  *  3. What can fail is done before what cannot. A commit only sets flags and moves pointers: it
- * happens wholly or not at all. A delivery gets its memory in prepare; commit has little left that
- * can fail.
+ *     happens wholly or not at all. A delivery gets its memory in prepare.
  *
- * SETTINGS   user = NAME:PASSWORD   an account; may be given several times
- *            messages = N           a new mailbox begins with N made-up messages
- *            load = DIR             each file DIR/KEY/FILE is a message of mailbox KEY, byte for
- * byte max_message = N        a longer one is refused
+ * SETTINGS
+ *
+ *   user = NAME:PASSWORD   an account; may be given several times
+ *   messages = N           a new mailbox begins with N made-up messages
+ *   load = DIR             each file DIR/KEY/FILE is a message of mailbox KEY, byte for byte
+ *   max_message = N        a longer one is refused
  */
 #include "ram.h"
 
