@@ -117,10 +117,8 @@ final(struct host_call *c, int32_t rc)
 
 /* ---- threads --------------------------------------------------------------------------------- */
 
-#define MODULES_MAX 64
-
 static _Thread_local struct {
-	const struct pm_module *met[MODULES_MAX];
+	const struct pm_module *met[HOST_LIBS_MAX];
 	size_t n;
 } mine;
 
@@ -130,8 +128,8 @@ meet_one(const struct pm_module *m)
 	for (size_t i = 0; i < mine.n; i++)
 		if (mine.met[i] == m)
 			return;
-	if (mine.n == MODULES_MAX)
-		return; /* a thread_begin too few is better than two */
+	if (mine.n == HOST_LIBS_MAX)
+		return; /* the loader loads no more than this */
 	mine.met[mine.n++] = m;
 	if (m->life->thread_begin)
 		m->life->thread_begin();
@@ -289,7 +287,9 @@ host_mbox_open(struct host_inst *i, struct host_call *c, const struct pm_user *u
 	if (rc == PM_OK && !*ret_mbox)
 		return complain(c, PM_CORRUPT, "the module opened a mailbox and gave no handle");
 	if (rc == PM_END)
-		return complain(c, PM_TEMP, "the module answered out of turn");
+		rc = complain(c, PM_TEMP, "the module answered out of turn");
+	if (rc != PM_OK && rc != PM_AGAIN)
+		*ret_mbox = NULL; /* a failure ends a handle in the making */
 	return rc;
 }
 
@@ -305,6 +305,21 @@ uidl_ok(const char *uidl, uint32_t n)
 	return 1;
 }
 
+#define OCTETS_MAX (UINT64_C(1) << 50) /* a sum of 8,192 such sizes still fits */
+
+/* One record, as far as it was asked for. */
+static int32_t
+check_info(struct host_call *c, uint32_t want, const struct pm_msg *m)
+{
+	if ((want & PM_WANT_UIDL) && !uidl_ok(m->uidl, m->uidl_len))
+		return complain(c, PM_CORRUPT, "the module gave a unique-id that is none (RFC 1939 s7)");
+	if ((want & PM_WANT_OCTETS) && m->octets > OCTETS_MAX)
+		return complain(c, PM_CORRUPT, "the module gave an impossible size of a message");
+	if ((want & PM_WANT_META) && m->meta_len > sizeof(m->meta))
+		return complain(c, PM_CORRUPT, "the module gave an impossible length of meta");
+	return PM_OK;
+}
+
 int32_t
 host_mbox_info(struct host_inst *i, void *mbox, struct host_call *c, uint64_t first, size_t n,
 	       uint32_t want, struct pm_msg *ret)
@@ -318,19 +333,22 @@ host_mbox_info(struct host_inst *i, void *mbox, struct host_call *c, uint64_t fi
 	rc = known(c, i->desc->storage->mbox_info(mbox, &c->pm, first, n, sizeof(*ret), want, ret));
 	if (rc == PM_END)
 		return complain(c, PM_TEMP, "the module answered out of turn");
-	if (rc != PM_OK || !(want & PM_WANT_UIDL))
-		return rc;
-	for (size_t k = 0; k < n; k++)
-		if (!uidl_ok(ret[k].uidl, ret[k].uidl_len))
-			return complain(c, PM_CORRUPT, "the module gave a unique-id that is none (RFC 1939 s7)");
-	return PM_OK;
+	for (size_t k = 0; k < n && rc == PM_OK; k++)
+		rc = check_info(c, want, &ret[k]);
+	return rc;
 }
 
 int32_t
 host_msg_open(struct host_inst *i, void *mbox, struct host_call *c, uint64_t index, void **ret_msg)
 {
+	int32_t rc;
+
 	meet(i);
-	return final(c, i->desc->storage->msg_open(mbox, &c->pm, index, ret_msg));
+	*ret_msg = NULL;
+	rc = final(c, i->desc->storage->msg_open(mbox, &c->pm, index, ret_msg));
+	if (rc == PM_OK && !*ret_msg)
+		return complain(c, PM_CORRUPT, "the module opened a message and gave no handle");
+	return rc;
 }
 
 int32_t
@@ -376,6 +394,8 @@ host_mbox_commit(struct host_inst *i, void *mbox, struct host_call *c, const str
 	rc = known(c, i->desc->storage->mbox_commit(mbox, &c->pm, commit, ret_done));
 	if (rc == PM_END)
 		return complain(c, PM_UNKNOWN, "the module answered a commit out of turn");
+	if (*ret_done > commit->n)
+		*ret_done = commit->n;
 	return rc;
 }
 
@@ -436,10 +456,16 @@ host_box_delete(struct host_inst *i, struct host_call *c, const struct pm_user *
 int32_t
 host_dlv_begin(struct host_inst *i, struct host_call *c, uint64_t size_hint, uint32_t flags, void **ret_dlv)
 {
+	int32_t rc;
+
 	if (!i->desc->delivery)
 		return PM_UNSUPPORTED;
 	meet(i);
-	return final(c, i->desc->delivery->dlv_begin(i->inst, &c->pm, size_hint, flags, ret_dlv));
+	*ret_dlv = NULL;
+	rc = final(c, i->desc->delivery->dlv_begin(i->inst, &c->pm, size_hint, flags, ret_dlv));
+	if (rc == PM_OK && !*ret_dlv)
+		return complain(c, PM_CORRUPT, "the module began a delivery and gave no handle");
+	return rc;
 }
 
 int32_t
@@ -459,15 +485,21 @@ host_dlv_write(struct host_inst *i, void *dlv, struct host_call *c, const void *
 int32_t
 host_dlv_prepare(struct host_inst *i, void *dlv, struct host_call *c, struct pm_result *ret)
 {
+	int32_t rc;
+
 	meet(i);
-	return known(c, i->desc->delivery->dlv_prepare(dlv, &c->pm, ret, sizeof(*ret)));
+	rc = known(c, i->desc->delivery->dlv_prepare(dlv, &c->pm, ret, sizeof(*ret)));
+	return rc == PM_END ? complain(c, PM_TEMP, "the module answered out of turn") : rc;
 }
 
 int32_t
 host_dlv_commit(struct host_inst *i, void *dlv, struct host_call *c, struct pm_result *ret)
 {
+	int32_t rc;
+
 	meet(i);
-	return known(c, i->desc->delivery->dlv_commit(dlv, &c->pm, ret, sizeof(*ret)));
+	rc = known(c, i->desc->delivery->dlv_commit(dlv, &c->pm, ret, sizeof(*ret)));
+	return rc == PM_END ? complain(c, PM_UNKNOWN, "the module answered a commit out of turn") : rc;
 }
 
 void

@@ -49,6 +49,8 @@ int32_t host_secret(struct host_inst *i, struct host_call *c, const struct pm_cr
 int32_t host_domain(struct host_inst *i, struct host_call *c, struct pm_str name);
 int32_t host_event(struct host_inst *i, struct host_call *c, const struct pm_user *u, uint32_t what);
 
+/* *ret_mbox is NULL at first; PM_AGAIN leaves a handle in the making in it; a failure ends that and
+ * makes it NULL again. */
 int32_t host_mbox_open(struct host_inst *i, struct host_call *c, const struct pm_user *u,
 		       uint32_t flags, uint64_t *ret_count, void **ret_mbox);
 int32_t host_mbox_info(struct host_inst *i, void *mbox, struct host_call *c, uint64_t first, size_t n,
@@ -73,6 +75,8 @@ int32_t host_dlv_begin(struct host_inst *i, struct host_call *c, uint64_t size_h
 		       void **ret_dlv);
 int32_t host_dlv_rcpt(struct host_inst *i, void *dlv, struct host_call *c, const struct pm_rcpt *r);
 int32_t host_dlv_write(struct host_inst *i, void *dlv, struct host_call *c, const void *buf, size_t n);
+/* ret: one record per recipient dlv_rcpt took, zeroed and with size set by the caller. commit gives the handle
+ * back however it ends, but for PM_AGAIN. */
 int32_t host_dlv_prepare(struct host_inst *i, void *dlv, struct host_call *c, struct pm_result *ret);
 int32_t host_dlv_commit(struct host_inst *i, void *dlv, struct host_call *c, struct pm_result *ret);
 void host_dlv_abort(struct host_inst *i, void *dlv, struct host_call *c);

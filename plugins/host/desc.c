@@ -56,30 +56,53 @@ versions_ok(const struct pm_module *m, char *err, size_t errlen)
 	return true;
 }
 
+/* The methods without which a table is none. */
+#define NEED(table, method) {offsetof(struct host_desc, table), offsetof(struct host_desc, table.method), \
+			     #table "." #method}
+static const struct {
+	size_t table, method;
+	const char *name;
+} needed[] = {
+	NEED(life, open),
+	NEED(auth, caps),
+	NEED(auth, verify),
+	NEED(auth, lookup),
+	NEED(storage, mbox_open),
+	NEED(storage, mbox_info),
+	NEED(storage, msg_open),
+	NEED(storage, msg_read),
+	NEED(storage, msg_close),
+	NEED(storage, mbox_commit),
+	NEED(storage, mbox_close),
+	NEED(delivery, dlv_begin),
+	NEED(delivery, dlv_rcpt),
+	NEED(delivery, dlv_write),
+	NEED(delivery, dlv_prepare),
+	NEED(delivery, dlv_commit),
+	NEED(delivery, dlv_abort),
+};
+#undef NEED
+
 /* The first required method that is missing, or NULL. */
 static const char *
 missing_method(const struct host_desc *d)
 {
-	const struct pm_auth *a = d->module.auth;
-	const struct pm_storage *s = d->module.storage;
-	const struct pm_delivery *v = d->module.delivery;
+	const char *base = (const char *)d;
 
-	if (!d->module.life || !d->life.open)
+	if (!d->module.life)
 		return "life.open";
-	if (!a && !s && !v)
+	if (!d->module.auth && !d->module.storage && !d->module.delivery)
 		return "auth, storage or delivery";
-	if (a && (!a->caps || !a->verify || !a->lookup))
-		return !a->caps ? "auth.caps" : !a->verify ? "auth.verify" : "auth.lookup";
-	if (s && (!s->mbox_open || !s->mbox_info || !s->mbox_commit || !s->mbox_close))
-		return !s->mbox_open ? "storage.mbox_open" : !s->mbox_info ? "storage.mbox_info"
-		       : !s->mbox_commit			   ? "storage.mbox_commit"
-								   : "storage.mbox_close";
-	if (s && (!s->msg_open || !s->msg_read || !s->msg_close))
-		return !s->msg_open ? "storage.msg_open" : !s->msg_read ? "storage.msg_read"
-									 : "storage.msg_close";
-	if (v && (!v->dlv_begin || !v->dlv_rcpt || !v->dlv_write || !v->dlv_prepare || !v->dlv_commit ||
-		  !v->dlv_abort))
-		return "delivery: one of its six methods";
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		uint32_t size;
+		void *method;
+
+		/* size 0: the module has no such table; ours are zeroed */
+		memcpy(&size, base + needed[i].table, sizeof(size));
+		memcpy(&method, base + needed[i].method, sizeof(method));
+		if (size != 0 && !method)
+			return needed[i].name;
+	}
 	return NULL;
 }
 
@@ -93,8 +116,9 @@ options_ok(const struct pm_module *m, char *err, size_t errlen)
 	for (uint32_t i = 0; i < m->n_options; i++) {
 		struct pm_option o = host_desc_option(m, i);
 
-		if (!name_ok(o.key) || o.type < PM_OPT_STRING || o.type > PM_OPT_CHOICE) {
-			snprintf(err, errlen, "option %u of its schema has no valid key or type", i + 1);
+		if (!name_ok(o.key) || o.type < PM_OPT_STRING || o.type > PM_OPT_CHOICE ||
+		    (o.type == PM_OPT_CHOICE && o.unit.n == 0)) {
+			snprintf(err, errlen, "option %u of its schema has no valid key, type or choice", i + 1);
 			return false;
 		}
 	}
@@ -109,6 +133,7 @@ host_desc_take(struct host_desc *to, const struct pm_module *from, char *err, si
 		snprintf(err, errlen, "its descriptor is %u bytes, too small to be one", from->size);
 		return false;
 	}
+	memset(to, 0, sizeof(*to));
 	copy_sized(&to->module, sizeof(to->module), from);
 	if (!versions_ok(&to->module, err, errlen))
 		return false;

@@ -17,6 +17,8 @@
 struct values {
 	struct pm_value *v;
 	uint32_t n, cap;
+	char **texts; /* defaults, with a NUL of our own (R9) */
+	size_t n_texts;
 	const struct host_spec *spec;
 	const struct pm_module *m;
 	size_t errors;
@@ -134,8 +136,12 @@ module_report(const struct pm_report *r, struct pm_str key, struct pm_str text)
 	struct values *vs = r->ctx;
 	char line[REPORT_MAX];
 
-	snprintf(line, sizeof(line), "section %s: %.*s%s%.*s", vs->spec->section, (int)key.n,
-		 key.p ? key.p : "", key.n ? ": " : "", (int)text.n, text.p);
+	snprintf(line, sizeof(line), "section %s: %.*s%s%.*s", vs->spec->section, (int)(key.n < 64 ? key.n : 64),
+		 key.p ? key.p : "", key.n ? ": " : "", (int)(text.n < REPORT_MAX ? text.n : REPORT_MAX),
+		 text.p ? text.p : "");
+	for (char *p = line; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
 	report(vs, key.n ? setting_of(vs->spec, key) : NULL, line);
 }
 
@@ -266,6 +272,31 @@ add_value(struct values *vs, const struct pm_option *o, const char *text, const 
 					   .str = {text, strlen(text)}};
 }
 
+static void
+add_default(struct values *vs, const struct pm_option *o)
+{
+	char **more = reallocarray(vs->texts, vs->n_texts + 1, sizeof(*more)), *text;
+
+	if (more)
+		vs->texts = more;
+	text = more ? strndup(o->dflt.p, o->dflt.n) : NULL;
+	if (!text) {
+		report(vs, NULL, "no memory");
+		return;
+	}
+	vs->texts[vs->n_texts++] = text;
+	add_value(vs, o, text, NULL);
+}
+
+static void
+values_free(struct values *vs)
+{
+	for (size_t i = 0; i < vs->n_texts; i++)
+		free(vs->texts[i]);
+	free(vs->texts);
+	free(vs->v);
+}
+
 /* All values of one option: as given, or its default. */
 static void
 add_option(struct values *vs, const struct pm_option *o)
@@ -291,9 +322,9 @@ add_option(struct values *vs, const struct pm_option *o)
 	if (o->flags & PM_OPTF_REQUIRED) {
 		snprintf(line, sizeof(line), "section %s: %.*s is missing: %.*s", spec->section, (int)o->key.n,
 			 o->key.p, (int)o->doc.n, o->doc.p);
-		report(vs, spec->n_settings ? &spec->settings[0] : NULL, line);
+		report(vs, NULL, line);
 	} else if (o->dflt.n > 0) {
-		add_value(vs, o, o->dflt.p, NULL); /* schema texts are literals: NUL-terminated */
+		add_default(vs, o);
 	}
 }
 
@@ -354,7 +385,7 @@ host_check(struct host_lib *lib, const struct host_spec *spec)
 			report(&vs, NULL, "the module refuses its settings and does not say why");
 		ok = rc == PM_OK && vs.errors == 0;
 	}
-	free(vs.v);
+	values_free(&vs);
 	return ok;
 }
 
@@ -383,7 +414,7 @@ host_open(struct host_lib *lib, const struct host_spec *spec)
 		if (!ok && vs.errors == 0)
 			report(&vs, NULL, "the module could not be opened and does not say why");
 	}
-	free(vs.v);
+	values_free(&vs);
 	if (ok)
 		return i;
 	if (i)

@@ -21,13 +21,14 @@ struct host_lib {
 	struct host_lib *next;
 	char *path; /* real */
 	void *dl;
+	uint32_t index; /* in its file */
 	struct host_desc desc;
-	char name[72];
 };
 
 typedef const struct pm_module *entry_fn(uint32_t host_minor, uint32_t index);
 
 static struct host_lib *libs; /* main thread only */
+static unsigned n_libs;
 
 const struct pm_module *
 host_desc(const struct host_lib *lib)
@@ -41,18 +42,20 @@ host_path(const struct host_lib *lib)
 	return lib->path;
 }
 
-/* Asked for by file name: any module of the file; by name: that one. */
+/* Asked for by file name: the first of the file; by name: that one. */
 static bool
-is_wanted(const struct pm_module *m, const char *module)
+is_wanted(const struct pm_module *m, uint32_t index, const char *module)
 {
-	return module[0] == '/' || (m->name.n == strlen(module) && memcmp(m->name.p, module, m->name.n) == 0);
+	if (module[0] == '/')
+		return index == 0;
+	return m->name.n == strlen(module) && memcmp(m->name.p, module, m->name.n) == 0;
 }
 
 static struct host_lib *
 find_loaded(const char *real, const char *module)
 {
 	for (struct host_lib *l = libs; l; l = l->next)
-		if (strcmp(l->path, real) == 0 && is_wanted(&l->desc.module, module))
+		if (strcmp(l->path, real) == 0 && is_wanted(&l->desc.module, l->index, module))
 			return l;
 	return NULL;
 }
@@ -102,7 +105,7 @@ explain_no_entry(void *dl, const char *real, char *err, size_t errlen)
 }
 
 static const struct pm_module *
-find_module(void *dl, const char *real, const char *module, char *err, size_t errlen)
+find_module(void *dl, const char *real, const char *module, uint32_t *ret_index, char *err, size_t errlen)
 {
 	entry_fn *entry;
 	void *symbol = dlsym(dl, "pm_module_v1");
@@ -113,9 +116,12 @@ find_module(void *dl, const char *real, const char *module, char *err, size_t er
 		return NULL;
 	}
 	memcpy(&entry, &symbol, sizeof(entry)); /* POSIX's way from object to function pointer */
-	for (uint32_t i = 0; i < 64 && (m = entry(PM_ABI_MINOR, i)) != NULL; i++)
-		if (m->size < offsetof(struct pm_module, version) || is_wanted(m, module))
+	for (uint32_t i = 0; i < 64 && (m = entry(PM_ABI_MINOR, i)) != NULL; i++) {
+		if (m->size < offsetof(struct pm_module, version) || is_wanted(m, i, module)) {
+			*ret_index = i;
 			return m; /* a hopeless one is refused with a text later */
+		}
+	}
 	snprintf(err, errlen, "'%s' holds no module called '%s'", real, module);
 	return NULL;
 }
@@ -126,6 +132,7 @@ host_load(const char *module, const char *dir, char *err, size_t errlen)
 	char real[PATH_MAX], why[ERR_MAX];
 	struct host_lib *lib;
 	const struct pm_module *found;
+	uint32_t index = 0;
 	void *dl;
 
 	if (!locate(module, dir, real, err, errlen))
@@ -133,6 +140,11 @@ host_load(const char *module, const char *dir, char *err, size_t errlen)
 	lib = find_loaded(real, module);
 	if (lib)
 		return lib;
+	if (n_libs == HOST_LIBS_MAX) {
+		snprintf(err, errlen, "module '%s' is not loaded: %d modules are, and that is the most", module,
+			 HOST_LIBS_MAX);
+		return NULL;
+	}
 	if (!host_trust(real, why, sizeof(why))) {
 		snprintf(err, errlen, "module '%s' is not loaded: %s", module, why);
 		return NULL;
@@ -142,7 +154,7 @@ host_load(const char *module, const char *dir, char *err, size_t errlen)
 		snprintf(err, errlen, "module '%s': %s; `ldd %s` shows what is missing", module, dlerror(), real);
 		return NULL;
 	}
-	found = find_module(dl, real, module, err, errlen);
+	found = find_module(dl, real, module, &index, err, errlen);
 	lib = found ? calloc(1, sizeof(*lib)) : NULL;
 	if (!lib) {
 		if (found)
@@ -150,6 +162,7 @@ host_load(const char *module, const char *dir, char *err, size_t errlen)
 		return NULL; /* dl stays: see above */
 	}
 	lib->dl = dl;
+	lib->index = index;
 	lib->path = strdup(real);
 	if (!lib->path || !host_desc_take(&lib->desc, found, why, sizeof(why))) {
 		snprintf(err, errlen, "'%s' does not fit: %s", real, lib->path ? why : "no memory");
@@ -161,6 +174,7 @@ host_load(const char *module, const char *dir, char *err, size_t errlen)
 	}
 	lib->next = libs;
 	libs = lib;
+	n_libs++;
 	return lib;
 fail:
 	free(lib->path);

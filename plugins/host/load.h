@@ -14,6 +14,8 @@
 
 struct host_lib; /* one loaded module of one file */
 
+#define HOST_LIBS_MAX 64 /* each thread remembers which of them it has met */
+
 /*
  * Loads `module`: an absolute file name, or a NAME found as <dir>/NAME.so. In a file with several
  * modules the one called `NAME` is meant (file name: the first).
