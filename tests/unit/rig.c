@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rig.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+char rig_log[4096], rig_errors[8192];
+int64_t rig_wall_ms;
+
+static char dir[64], made[32][200];
+static size_t n_made;
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+const char *
+rig_file(const char *name, const void *bytes, size_t n)
+{
+	static char path[200];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert(f && fwrite(bytes, 1, n, f) == n && fclose(f) == 0);
+	assert(chmod(path, 0644) == 0);
+	for (size_t i = 0; i < n_made; i++)
+		if (strcmp(made[i], path) == 0)
+			return path;
+	assert(n_made < 32);
+	memcpy(made[n_made++], path, sizeof(path));
+	return path;
+}
+
+static void
+copy_module(const char *name)
+{
+	const char *top = getenv("top_builddir");
+	char from[500], to[72];
+	static char bytes[32 << 20];
+	size_t n;
+	FILE *f;
+
+	snprintf(from, sizeof(from), "%s/.libs/%s.so", top ? top : ".", name);
+	f = fopen(from, "r");
+	if (!f) {
+		fprintf(stderr, "%s is not there: top_builddir says where the build is\n", from);
+		abort();
+	}
+	n = fread(bytes, 1, sizeof(bytes), f);
+	assert(n > 0 && n < sizeof(bytes) && fclose(f) == 0);
+	snprintf(to, sizeof(to), "%s.so", name);
+	(void)rig_file(to, bytes, n);
+}
+
+const char *
+rig_begin(const char *const *modules)
+{
+	snprintf(dir, sizeof(dir), "/tmp/rst-unit.XXXXXX");
+	assert(mkdtemp(dir));
+	for (; *modules; modules++)
+		copy_module(*modules);
+	return dir;
+}
+
+void
+rig_end(void)
+{
+	while (n_made > 0)
+		assert(unlink(made[--n_made]) == 0);
+	assert(rmdir(dir) == 0);
+}
+
+const char *
+rig_dir(void)
+{
+	return dir;
+}
+
+/* ---- host ------------------------------------------------------------------------------------ */
+
+static int64_t
+clock_ms(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t
+now_ms(void *ctx)
+{
+	(void)ctx;
+	return clock_ms(CLOCK_MONOTONIC);
+}
+
+static int64_t
+wall_ms(void *ctx)
+{
+	(void)ctx;
+	return rig_wall_ms ? rig_wall_ms : clock_ms(CLOCK_REALTIME);
+}
+
+static void
+log_line(void *ctx, int32_t level, struct pm_str text)
+{
+	size_t n = strlen(rig_log);
+
+	(void)ctx;
+	snprintf(rig_log + n, sizeof(rig_log) - n, "%d %.*s\n", level, (int)text.n, text.p);
+}
+
+static void
+count(void *ctx, struct pm_str name, int64_t delta)
+{
+	(void)ctx;
+	(void)name;
+	(void)delta;
+}
+
+static void
+invalidate(void *ctx, struct pm_str name)
+{
+	(void)ctx;
+	(void)name;
+}
+
+static int32_t
+reserve_release(void *ctx, struct pm_str path)
+{
+	(void)ctx;
+	(void)path;
+	return PM_UNSUPPORTED;
+}
+
+const struct pm_host rig_host = {
+	.size = sizeof(rig_host),
+	.abi_minor = PM_ABI_MINOR,
+	.now_ms = now_ms,
+	.wall_ms = wall_ms,
+	.log = log_line,
+	.count = count,
+	.invalidate = invalidate,
+	.reserve_release = reserve_release,
+};
+
+/* ---- instances ------------------------------------------------------------------------------- */
+
+static void
+add_error(void *ctx, const char *file, unsigned line, const char *text)
+{
+	size_t n = strlen(rig_errors);
+
+	(void)ctx;
+	if (file)
+		snprintf(rig_errors + n, sizeof(rig_errors) - n, "%s:%u: %s\n", file, line, text);
+	else
+		snprintf(rig_errors + n, sizeof(rig_errors) - n, "%s\n", text);
+}
+
+void
+rig_spec(struct host_spec *spec, const struct host_setting *settings, size_t n)
+{
+	rig_errors[0] = '\0';
+	*spec = (struct host_spec){
+		.section = "test",
+		.permits = 4,
+		.purpose = PM_PURPOSE_TOOL,
+		.state_dir = dir,
+		.run_dir = dir,
+		.settings = settings,
+		.n_settings = n,
+		.host = &rig_host,
+		.error = add_error,
+	};
+}
+
+struct host_inst *
+rig_open(const char *name, struct host_inst *inner, ...)
+{
+	struct host_setting settings[16];
+	struct host_spec spec;
+	struct host_lib *lib;
+	const char *key;
+	char err[512];
+	size_t n = 0;
+	va_list ap;
+
+	va_start(ap, inner);
+	while ((key = va_arg(ap, const char *)) != NULL && n < 16)
+		settings[n++] = (struct host_setting){.key = key, .value = va_arg(ap, const char *)};
+	va_end(ap);
+	rig_spec(&spec, settings, n);
+	spec.inner = inner;
+	lib = host_load(name, dir, err, sizeof(err));
+	if (!lib) {
+		add_error(NULL, NULL, 0, err);
+		return NULL;
+	}
+	return host_check(lib, &spec) ? host_open(lib, &spec) : NULL;
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+static void *
+call_alloc(void *ctx, size_t n)
+{
+	struct rig_call *r = ctx;
+
+	return r->n < 64 ? (r->memory[r->n++] = malloc(n)) : NULL;
+}
+
+struct host_call *
+rig_call(struct rig_call *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->call.alloc = call_alloc;
+	r->call.ctx = r;
+	host_call_init(&r->call, now_ms(NULL) + 10000, 1);
+	return &r->call;
+}
+
+void
+rig_call_end(struct rig_call *r)
+{
+	while (r->n > 0)
+		free(r->memory[--r->n]);
+}
