@@ -9,7 +9,6 @@ import email.utils  # noqa: F401  (poplib's own dependency, named so that a bare
 import glob
 import os
 import poplib
-import re
 import ssl
 import subprocess
 import tempfile
@@ -29,7 +28,7 @@ class ClientFailed(Exception):
 
 
 def _run(cmd, home, timeout=int(os.environ.get("CLIENT_TIMEOUT", "300")), stdin=None, ok=(0,), env=None):
-    e = dict(os.environ, HOME=home, LC_ALL="C.UTF-8", TERM="dumb", **(env or {}))
+    e = dict(os.environ, HOME=home, LC_ALL="C.UTF-8", **(env or {"TERM": "dumb"}))
     p = subprocess.run(cmd, cwd=home, env=e, input=stdin, capture_output=True, timeout=timeout)
     if p.returncode not in ok:
         raise ClientFailed("%s: exit %d\n%s\n%s" % (cmd[0], p.returncode, p.stdout[-800:].decode(errors="replace"),
@@ -75,7 +74,7 @@ def fetchmail(a, transport, home):
            "tls": "ssl sslcertck sslcertfile '%s'" % a.cafile}[transport]
     with open(rc, "w") as f:
         f.write("set invisible\nset no bouncemail\n"
-                "poll 127.0.0.1 protocol POP3 port %d auth password no dns no uidl\n"
+                "poll localhost protocol POP3 port %d auth password no dns no uidl\n"
                 "  user '%s' password '%s' is '%s' here %s no rewrite pass8bits nodropstatus forcecr no stripcr\n"
                 "  keep fetchall mda '%s'\n"
                 % (a.ports[transport], a.user, a.password, "root", tls, mda))
@@ -99,6 +98,7 @@ def mpop(a, transport, home):
 
 
 def getmail(a, transport, home):
+    """getmail6 has no STLS for POP3: see alters.py."""
     mda, out = _mda(home)
     rc = os.path.join(home, "getmailrc")
     kind = "SimplePOP3SSLRetriever" if transport == "tls" else "SimplePOP3Retriever"
@@ -110,7 +110,9 @@ def getmail(a, transport, home):
         f.write("[destination]\ntype = MDA_external\npath = %s\nallow_root_commands = true\n"
                 "[options]\nread_all = true\ndelete = false\ndelivered_to = false\nreceived = false\nverbose = 0\n" % mda)
     _run(["getmail", "--rcfile", rc, "--getmaildir", home], home)
-    return _collect(out)
+    # its own trace line, always first, whatever the destination
+    head = b"Return-Path: <unknown>\n"
+    return [m[len(head):] if m.startswith(head) else m for m in _collect(out)]
 
 
 def python_poplib(a, transport, home):
@@ -166,41 +168,12 @@ def net_pop3(a, transport, home):
     return _collect(out)
 
 
-def mutt(a, transport, home):
-    """Copies the whole folder into a maildir, driven by its own commands."""
-    box = os.path.join(home, "box")
-    for d in ("new", "cur", "tmp"):
-        os.makedirs(os.path.join(box, d))
-    rc = os.path.join(home, "muttrc")
-    scheme = "pops" if transport == "tls" else "pop"
-    url = "%s://127.0.0.1:%d/" % (scheme, a.ports[transport])
-    with open(rc, "w") as f:
-        f.write("set pop_user='%s' pop_pass='%s' pop_authenticators='user'\n"
-                "set ssl_starttls=%s ssl_force_tls=%s certificate_file='%s' ssl_verify_host=no\n"
-                "set pop_delete=no pop_reconnect=yes quit=yes confirmappend=no confirmcreate=no copy=no delete=no\n"
-                "set mbox_type=Maildir sort=mailbox-order wait_key=no move=no header_cache='' message_cachedir=''\n"
-                "set maildir_trash=no read_inc=0 write_inc=0 net_inc=0 resolve=no mail_check=0 timeout=1\n"
-                "push '<tag-pattern>~A<enter><tag-prefix><copy-message>%s<enter><exit>'\n"
-                % (a.user, a.password, "yes" if transport == "stls" else "no",
-                   "yes" if transport == "stls" else "no", a.cafile, box))
-    # a terminal program: script(1) gives it one
-    _run(["script", "-qec", "stty rows 50 cols 120; exec mutt -n -F %s -f %s" % (rc, url), "/dev/null"], home,
-         env={"TERM": "xterm"}, stdin=b"")
-    files = glob.glob(os.path.join(box, "new", "*")) + glob.glob(os.path.join(box, "cur", "*"))
-
-    def order(path):  # time.R<random>.host... : mutt counts in the name
-        return os.stat(path).st_mtime_ns, path
-    return [open(p, "rb").read() for p in sorted(files, key=order)]
-
-
 def mailutils(a, transport, home):
     """movemail into a maildir, messages in order."""
     box = os.path.join(home, "box")
     scheme = "pops" if transport == "tls" else "pop"
     url = "%s://%s:%s@127.0.0.1:%d" % (scheme, a.user, a.password, a.ports[transport])
     cmd = ["movemail", "--preserve", "--emacs"]
-    if transport == "stls":
-        cmd += ["--tls=yes"] if False else []
     _run(cmd + [url, "maildir:" + box], home)
     files = glob.glob(os.path.join(box, "new", "*")) + glob.glob(os.path.join(box, "cur", "*"))
     return [open(p, "rb").read() for p in sorted(files, key=lambda p: (os.stat(p).st_mtime_ns, p))]
@@ -208,5 +181,5 @@ def mailutils(a, transport, home):
 
 CLIENTS = {
     "curl": curl, "fetchmail": fetchmail, "mpop": mpop, "getmail": getmail, "poplib": python_poplib,
-    "Net::POP3": net_pop3, "mutt": mutt, "mailutils": mailutils,
+    "Net::POP3": net_pop3, "mailutils": mailutils,
 }

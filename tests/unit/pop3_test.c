@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pure files of POP3: parser, wire, message table, replies. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <restante/module.h>
+
+#include "pop3/maildrop.h"
+#include "pop3/parse.h"
+#include "pop3/reply.h"
+#include "pop3/wire.h"
+
+/* ---- wire: any split gives the same bytes ---- */
+
+struct wire_case {
+	const char *in, *out; /* out without the final ".\r\n" */
+	uint64_t lines;
+};
+
+static const struct wire_case wire_cases[] = {
+	{"", "", WIRE_ALL},
+	{"a", "a\r\n", WIRE_ALL},
+	{"a\n", "a\r\n", WIRE_ALL},
+	{"a\r\n", "a\r\n", WIRE_ALL},
+	{".", "..\r\n", WIRE_ALL},
+	{".a\n..b\n.\n", "..a\r\n...b\r\n..\r\n", WIRE_ALL},
+	{"a\rb\n", "a\rb\r\n", WIRE_ALL},
+	{"a\r\r\n", "a\r\r\n", WIRE_ALL},
+	{"a\r", "a\r\r\n", WIRE_ALL},
+	{"\r.\n", "\r.\r\n", WIRE_ALL},
+	{"\n\r\n\n", "\r\n\r\n\r\n", WIRE_ALL},
+	{"h: 1\n\nx\ny\n", "h: 1\r\n\r\n", 0},
+	{"h: 1\n\nx\ny\n", "h: 1\r\n\r\nx\r\n", 1},
+	{"h: 1\n\nx\ny", "h: 1\r\n\r\nx\r\ny\r\n", 9},
+	{"h: 1\n", "h: 1\r\n\r\n", 0},
+	{"h: 1", "h: 1\r\n\r\n", 3},
+	{"", "\r\n", 0},
+	{"h\n\n.x\n", "h\r\n\r\n..x\r\n", 1},
+};
+
+static void
+check_wire(const struct wire_case *c, size_t piece)
+{
+	char out[256], tmp[64];
+	size_t n = 0, len = strlen(c->in);
+	struct wire w;
+
+	wire_init(&w, c->lines);
+	for (size_t at = 0; at < len; at += piece) {
+		size_t k = len - at < piece ? len - at : piece;
+		size_t got = wire_feed(&w, c->in + at, k, tmp, 2 * k + 2);
+
+		assert_true(got <= 2 * k + 2);
+		memcpy(out + n, tmp, got);
+		n += got;
+	}
+	n += wire_end(&w, out + n, 8);
+	assert_int_equal(n, strlen(c->out) + 3);
+	assert_memory_equal(out, c->out, strlen(c->out));
+	assert_memory_equal(out + n - 3, ".\r\n", 3);
+}
+
+static void
+wire_is_the_same_for_every_split(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(wire_cases) / sizeof(wire_cases[0]); i++)
+		for (size_t piece = 1; piece < 16; piece++)
+			check_wire(&wire_cases[i], piece);
+}
+
+static void
+wire_counts_octets_without_stuffing(void **state)
+{
+	char out[64];
+	struct wire w;
+
+	(void)state;
+	wire_init(&w, WIRE_ALL);
+	(void)wire_feed(&w, ".a\nb", 4, out, sizeof(out));
+	(void)wire_end(&w, out, 8);
+	assert_int_equal(w.octets, 7); /* ".a" CRLF "b" CRLF */
+}
+
+/* ---- parser ---- */
+
+static enum parse_result
+parse_text(const char *text, size_t n, struct command *c, size_t piece)
+{
+	static char buf[2048]; /* arguments point into it */
+	enum parse_result r = PARSE_MORE;
+	struct parse p;
+
+	parse_init(&p, buf, sizeof(buf));
+	for (size_t at = 0; at < n && r == PARSE_MORE;) {
+		size_t used, k = n - at < piece ? n - at : piece;
+
+		r = parse_feed(&p, text + at, k, &used, c);
+		at += used;
+	}
+	return r;
+}
+
+static void
+one_line_gives_one_result_in_any_pieces(void **state)
+{
+	static const struct {
+		const char *text;
+		enum parse_result result;
+		enum verb verb;
+		unsigned argc;
+		bool too_many;
+	} cases[] = {
+		{"STAT\r\n", PARSE_COMMAND, VERB_STAT, 0, false},
+		{"stat\n", PARSE_COMMAND, VERB_STAT, 0, false},
+		{"RETR 1\r\n", PARSE_COMMAND, VERB_RETR, 1, false},
+		{"TOP 1 10\r\n", PARSE_COMMAND, VERB_TOP, 2, false},
+		{"TOP 1 10 1\r\n", PARSE_COMMAND, VERB_TOP, 2, true},
+		{"RETR  1\r\n", PARSE_COMMAND, VERB_RETR, 0, true},
+		{"RETR 1 \r\n", PARSE_COMMAND, VERB_RETR, 1, true},
+		{"STAT \r\n", PARSE_COMMAND, VERB_STAT, 0, true},
+		{"PASS a b \r\n", PARSE_COMMAND, VERB_PASS, 1, false},
+		{"USER a b\r\n", PARSE_COMMAND, VERB_USER, 1, false},
+		{"STATE\r\n", PARSE_COMMAND, VERB_UNKNOWN, 0, false},
+		{"\r\n", PARSE_BAD, 0, 0, false},
+		{"ST\rAT\r\n", PARSE_BAD, 0, 0, false},
+		{"RETR\t1\r\n", PARSE_BAD, 0, 0, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (size_t piece = 1; piece < 20; piece++) {
+			struct command c = {0};
+
+			assert_int_equal(parse_text(cases[i].text, strlen(cases[i].text), &c, piece), cases[i].result);
+			if (cases[i].result != PARSE_COMMAND)
+				continue;
+			assert_int_equal(c.verb, cases[i].verb);
+			assert_int_equal(c.argc, cases[i].argc);
+			assert_int_equal(c.too_many, cases[i].too_many);
+		}
+	}
+}
+
+static void
+passwords_keep_their_spaces(void **state)
+{
+	struct command c;
+
+	(void)state;
+	assert_int_equal(parse_text("PASS  a b \r\n", 12, &c, 3), PARSE_COMMAND);
+	assert_int_equal(c.arg[0].n, 5);
+	assert_memory_equal(c.arg[0].p, " a b ", 5);
+}
+
+static void
+limits_and_nul(void **state)
+{
+	char line[5000];
+	struct command c;
+
+	(void)state;
+	memset(line, 'x', sizeof(line));
+	memcpy(line, "NOOP ", 5);
+	memcpy(line + 253, "\r\n", 2);
+	assert_int_equal(parse_text(line, 255, &c, 7), PARSE_COMMAND);
+	memcpy(line + 253, "xx\r\n", 4);
+	assert_int_equal(parse_text(line, 257, &c, 7), PARSE_TOO_LONG);
+	memset(line, 'x', sizeof(line));
+	line[4999] = '\n';
+	assert_int_equal(parse_text(line, 5000, &c, 100), PARSE_TOO_LONG);
+	assert_int_equal(parse_text("NO\0OP\r\n", 7, &c, 2), PARSE_NUL);
+	assert_int_equal(parse_text("PASS a\0b\r\n", 10, &c, 1), PARSE_NUL);
+}
+
+/* ---- message table, replies ---- */
+
+static void
+numbers_never_shift(void **state)
+{
+	struct maildrop m;
+	uint64_t idx;
+
+	(void)state;
+	assert_true(maildrop_init(&m, 20));
+	assert_true(maildrop_need_sizes(&m));
+	for (int i = 0; i < 20; i++)
+		maildrop_add_size(&m, 10);
+	for (int i = 0; i < 17; i++)
+		maildrop_delete(&m, (uint64_t)i);
+	maildrop_delete(&m, 0);
+	assert_int_equal(m.live_count, 3);
+	assert_int_equal(m.live_octets, 30);
+	assert_int_equal(maildrop_pending(&m), 17);
+	assert_int_equal(maildrop_next_live(&m, 0), 17);
+	assert_false(maildrop_find(&m, 1, &idx));
+	assert_false(maildrop_find(&m, 0, &idx));
+	assert_false(maildrop_find(&m, 21, &idx));
+	assert_true(maildrop_find(&m, 18, &idx));
+	assert_int_equal(idx, 17);
+	maildrop_set_retrieved(&m, 3);
+	maildrop_set_retrieved(&m, 3);
+	assert_int_equal(m.n_retrieved, 1);
+	maildrop_reset(&m);
+	assert_int_equal(m.live_count, 20);
+	assert_int_equal(m.live_octets, 200);
+	assert_int_equal(m.n_retrieved, 1);
+	maildrop_fini(&m);
+	assert_true(maildrop_init(&m, 0));
+	assert_int_equal(maildrop_next_live(&m, 0), 0);
+	maildrop_fini(&m);
+}
+
+static void
+a_failed_backend_is_never_a_wrong_password(void **state)
+{
+	static const int32_t failures[] = {PM_TEMP, PM_DOWN, PM_TIMEOUT, PM_NOMEM, PM_NOSPACE, PM_PERM, 4242};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
+		assert_true(reply_code_of(failures[i]) != CODE_AUTH);
+	assert_int_equal(reply_code_of(PM_DENIED), CODE_AUTH);
+	assert_int_equal(reply_code_of(PM_BUSY), CODE_IN_USE);
+	assert_int_equal(reply_code_of(4242), CODE_SYS_TEMP);
+}
+
+static void
+replies_have_a_limit(void **state)
+{
+	char out[REPLY_MAX + 1], text[2000];
+	size_t n;
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	text[3] = '\n';
+	n = reply_err(out, CODE_SYS_TEMP, text);
+	assert_true(n <= REPLY_MAX);
+	assert_memory_equal(out, "-ERR [SYS/TEMP] xxx?", 20);
+	assert_memory_equal(out + n - 2, "\r\n", 2);
+	assert_int_equal(reply_ok(out, ""), 5);
+	assert_memory_equal(out, "+OK\r\n", 5);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(wire_is_the_same_for_every_split),
+		cmocka_unit_test(wire_counts_octets_without_stuffing),
+		cmocka_unit_test(one_line_gives_one_result_in_any_pieces),
+		cmocka_unit_test(passwords_keep_their_spaces),
+		cmocka_unit_test(limits_and_nul),
+		cmocka_unit_test(numbers_never_shift),
+		cmocka_unit_test(a_failed_backend_is_never_a_wrong_password),
+		cmocka_unit_test(replies_have_a_limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conf.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- a host that keeps what it is told ------------------------------------------------------- */
+
+static char said[2048];
+static size_t said_n;
+static int32_t said_level;
+static char memory[256];
+static size_t memory_left;
+
+static void
+keep(struct pm_str text)
+{
+	assert_true(text.n < sizeof(said));
+	memcpy(said, text.p, text.n);
+	said[said_n = text.n] = '\0';
+}
+
+static int64_t
+now(void *ctx)
+{
+	return *(int64_t *)ctx;
+}
+
+static void
+host_log(void *ctx, int32_t level, struct pm_str text)
+{
+	(void)ctx;
+	said_level = level;
+	keep(text);
+}
+
+static void
+report_error(const struct pm_report *report, struct pm_str key, struct pm_str text)
+{
+	(void)report;
+	assert_true(sdk_str_is(key, "key"));
+	keep(text);
+}
+
+static void
+call_error(const struct pm_call *call, struct pm_str text)
+{
+	(void)call;
+	keep(text);
+}
+
+static void *
+call_alloc(const struct pm_call *call, size_t n)
+{
+	(void)call;
+	if (n > memory_left)
+		return NULL;
+	memory_left -= n;
+	return memory + memory_left;
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+static void
+strings(void **state)
+{
+	static const struct pm_str lit = SDK_STR("abc");
+	struct pm_str none = sdk_str(NULL);
+	char *copy;
+
+	(void)state;
+	assert_int_equal(lit.n, 3);
+	assert_true(none.n == 0 && sdk_str_is(none, ""));
+	assert_true(sdk_str_is(sdk_str("abc"), "abc"));
+	assert_false(sdk_str_is(sdk_str("abc"), "ab"));
+	assert_false(sdk_str_is((struct pm_str){"a\0c", 3}, "a"));
+	copy = sdk_strdup((struct pm_str){"abcdef", 3});
+	assert_string_equal(copy, "abc");
+	free(copy);
+	copy = sdk_strdup(none);
+	assert_string_equal(copy, "");
+	free(copy);
+}
+
+static void
+copies_in_the_calls_memory(void **state)
+{
+	struct pm_call call = {.size = sizeof(call), .alloc = call_alloc};
+	struct pm_str s;
+
+	(void)state;
+	memory_left = 8;
+	s = sdk_call_dup(&call, "abcd", 3);
+	assert_int_equal(s.n, 3);
+	assert_string_equal(s.p, "abc");
+	s = sdk_call_dup(&call, NULL, 0);
+	assert_true(s.p != NULL && s.n == 0);
+	s = sdk_call_dup(&call, "too long", 8);
+	assert_true(s.p == NULL && s.n == 0);
+}
+
+/* Records of a host that knows more than we do: the stride counts, not our size (R1). */
+static void
+options_are_read_by_stride(void **state)
+{
+	struct {
+		struct pm_value v;
+		char future[24];
+	} values[] = {
+		{{.size = sizeof(values[0]), .key = SDK_STR("user"), .str = SDK_STR("ann")}, ""},
+		{{.size = sizeof(values[0]), .key = SDK_STR("wait"), .num = 250, .str = SDK_STR("250ms")}, ""},
+		{{.size = sizeof(values[0]), .key = SDK_STR("user"), .str = SDK_STR("ben")}, ""},
+	};
+	struct pm_open open = {.size = sizeof(open), .options = &values[0].v, .n_options = 3,
+			       .option_stride = sizeof(values[0])};
+
+	(void)state;
+	assert_true(sdk_str_is(sdk_opt(&open, "user", 0)->str, "ann"));
+	assert_true(sdk_str_is(sdk_opt(&open, "user", 1)->str, "ben"));
+	assert_null(sdk_opt(&open, "user", 2));
+	assert_null(sdk_opt(&open, "use", 0));
+	assert_int_equal(sdk_opt_num(&open, "wait", 7), 250);
+	assert_int_equal(sdk_opt_num(&open, "none", 7), 7);
+	assert_true(sdk_str_is(sdk_opt_str(&open, "wait"), "250ms"));
+	assert_int_equal(sdk_opt_str(&open, "none").n, 0);
+}
+
+static void
+texts_are_formatted_and_cut(void **state)
+{
+	struct pm_host host = {.size = sizeof(host), .log = host_log};
+	struct pm_report report = {.size = sizeof(report), .error = report_error};
+	struct pm_open open = {.size = sizeof(open), .report = &report};
+	struct pm_call call = {.size = sizeof(call), .error = call_error};
+	char text[3000];
+
+	(void)state;
+	sdk_log(&host, PM_LOG_NOTICE, "%s: %d", "lines", 3);
+	assert_string_equal(said, "lines: 3");
+	assert_int_equal(said_level, PM_LOG_NOTICE);
+	sdk_report(&open, "key", "%d%%", 5);
+	assert_string_equal(said, "5%");
+	sdk_error(&call, "%s", "why");
+	assert_string_equal(said, "why");
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	sdk_error(&call, "%s", text);
+	assert_int_equal(said_n, PM_ERROR_MAX);
+	sdk_log(&host, PM_LOG_NOTICE, "%s", text);
+	assert_int_equal(said_n, 1023);
+}
+
+static void
+time_left(void **state)
+{
+	int64_t t = 1000;
+	struct pm_host host = {.size = sizeof(host), .ctx = &t, .now_ms = now};
+	struct pm_call call = {.size = sizeof(call), .deadline_ms = 1500};
+
+	(void)state;
+	assert_int_equal(sdk_left_ms(&host, &call), 500);
+	t = 1500;
+	assert_int_equal(sdk_left_ms(&host, &call), 0);
+	t = 9000;
+	assert_int_equal(sdk_left_ms(&host, &call), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(strings),
+		cmocka_unit_test(copies_in_the_calls_memory),
+		cmocka_unit_test(options_are_read_by_stride),
+		cmocka_unit_test(texts_are_formatted_and_cut),
+		cmocka_unit_test(time_left),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
