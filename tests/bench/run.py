@@ -95,7 +95,7 @@ class Restante:
         srv.configure("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n"
                       "storage mail {\n module = maildir\n path = %s/%%n\n}\n"
                       % (srv.path("passwd"), srv.path("mail")),
-                      max_per_address=20000, max_sessions=8000)
+                      max_per_address=20000, max_sessions=3000)
         srv.start()
         self.pid, self.port, self.tls_port = srv.proc.pid, srv.clear_port, srv.tls_port
 
