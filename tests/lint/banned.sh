@@ -1,0 +1,89 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Functions that have no place here: unbounded, not thread-safe, or forbidden to modules by R8 of
+# restante/module.h. Comments and texts are not looked at. TAP.
+cd "${top_srcdir:-$(dirname "$0")/../..}" || exit 99
+n=0
+bad=0
+work=$(mktemp -d "${TMPDIR:-/tmp}/rst-lint.XXXXXX") || exit 99
+trap 'rm -rf "$work"' EXIT
+
+ok() {
+	n=$((n + 1))
+	if [ -s "$2" ]; then
+		bad=$((bad + 1))
+		echo "not ok $n - $1"
+		sed 's/^/# /' "$2" | head -40
+	else
+		echo "ok $n - $1"
+	fi
+}
+
+# code FILE...: "file:line:text" without comments, and with empty texts.
+code() {
+	awk '
+	FNR == 1 { inside = 0 }
+	{
+		out = ""; quote = ""
+		for (i = 1; i <= length($0); i++) {
+			c = substr($0, i, 1); two = substr($0, i, 2)
+			if (inside) {
+				if (two == "*/") { inside = 0; i++ }
+			} else if (quote != "") {
+				if (c == "\\") i++
+				else if (c == quote) { quote = ""; out = out c }
+			} else if (two == "/*") { inside = 1; i++ }
+			else if (two == "//") break
+			else {
+				if (c == "\"" || c == "\047") quote = c
+				out = out c
+			}
+		}
+		print FILENAME ":" FNR ":" out
+	}' "$@"
+}
+
+# banned WHAT NAMES FILE...: calls of the functions named.
+banned() {
+	what=$1 names=$2
+	shift 2
+	code "$@" | grep -E "^[^:]*:[0-9]*:(.*[^A-Za-z0-9_.>])?($names)[[:space:]]*\(" >"$work/out"
+	ok "$what" "$work/out"
+}
+
+sources=$(find src plugins backends -name '*.[ch]' | sort)
+# kill.h: crash points, compiled by --enable-kill-points only, leave the process by design
+modules=$(find backends plugins/sdk plugins/example plugins/fault -name '*.[ch]' ! -name kill.h | sort)
+# shellcheck disable=SC2086
+{
+banned "no unbounded string functions" 'strcpy|stpcpy|strcat|sprintf|vsprintf|gets|scanf|sscanf|alloca' $sources
+banned "no functions with static buffers" \
+	'strtok|localtime|gmtime|ctime|asctime|strerror|getpwnam|getpwuid|getgrnam|gethostbyname|inet_ntoa' $sources
+banned "no select" 'select|pselect|FD_SET|FD_ZERO|FD_ISSET' $sources
+code $sources | grep -E '[^A-Za-z0-9_]fd_set[^A-Za-z0-9_]' >"$work/out"
+ok "no fd_set" "$work/out"
+banned "no shell" 'system|popen' $sources
+banned "no numbers without errors" 'atoi|atol|atoll|atof' $sources
+banned "no weak randomness" 'rand|srand|random|srandom|drand48|rand_r' $sources
+banned "modules leave the process alone (R8)" \
+	'setlocale|chdir|fchdir|umask|fork|vfork|exit|_exit|abort|signal|sigaction|pthread_cancel' $modules
+banned "modules do not write to standard output (R8)" 'printf|puts|putchar|perror|vprintf' $modules
+code $modules | grep -E '[^A-Za-z0-9_](stdout|stderr)[^A-Za-z0-9_]' >"$work/out"
+ok "modules do not know stdout and stderr (R8)" "$work/out"
+}
+
+# The test itself: it must see a call, and not see what is none.
+cat >"$work/yes.c" <<'C'
+	strcpy(a, b); /* found */
+C
+cat >"$work/no.c" <<'C'
+	/* strcpy(a, b) */ my_strcpy(a, b); log("strcpy(a)"); ops->strcpy(a); // strcpy(a)
+	/* a comment over lines,
+	 * strcpy(a, b) */ char c = '"'; call(c);
+C
+code "$work/yes.c" | grep -qE '[^A-Za-z0-9_.>]strcpy[[:space:]]*\(' || echo 'a call is not seen' >"$work/out"
+code "$work/no.c" | grep -E '[^A-Za-z0-9_.>]strcpy[[:space:]]*\(' >>"$work/out"
+ok "this test sees calls, not comments and texts" "$work/out"
+
+echo "1..$n"
+[ "$bad" = 0 ]
