@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shelf - a storage module: one directory per user, one file per message. Whoever puts a file there
- * writes it elsewhere in the same file system and renames it in, and never uses a name twice: the name
- * is the unique-id. Built outside the tree by doc/writing-modules.md.
+ * writes it elsewhere in the same file system and renames it in, and never uses a name twice: the
+ * name is the unique-id. Built outside the tree by doc/writing-modules.md.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -20,7 +20,7 @@
 #include "conf.h"   /* the SDK: options, texts */
 #include "octets.h" /* the SDK: sizes on the wire */
 
-#define GONE ".gone"       /* names that are committed to be deleted */
+#define GONE ".gone" /* names that are committed to be deleted */
 #define GONE_NEW ".gone.new"
 #define SLICE_MS 150
 #define UNKNOWN UINT64_MAX
@@ -36,7 +36,7 @@ struct item {
 	uint64_t octets; /* on the wire; UNKNOWN until somebody asks */
 	uint64_t stored;
 	int64_t received_ms;
-	bool deleted;    /* by this session's commit */
+	bool deleted; /* by this session's commit */
 };
 
 /* One session's mailbox: the lock is the open directory, the snapshot is the list of names. */
@@ -172,7 +172,8 @@ scan(struct mbox *mb, const struct pm_call *call)
 		return PM_TEMP;
 	}
 	while (rc == PM_OK && (errno = 0, e = readdir(d)) != NULL) {
-		if (!name_ok(e->d_name) || fstatat(mb->dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+		if (!name_ok(e->d_name) ||
+		    fstatat(mb->dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
 		    !S_ISREG(st.st_mode))
 			continue; /* not a message of ours */
 		if (!add_item(mb, e->d_name, &st))
@@ -200,7 +201,8 @@ read_gone(int dir, char **ret)
 	*ret = NULL;
 	if (fd == -1)
 		return errno == ENOENT ? PM_OK : PM_TEMP;
-	if (fstat(fd, &st) == 0 && st.st_size >= 0 && (text = malloc((size_t)st.st_size + 1)) != NULL)
+	if (fstat(fd, &st) == 0 && st.st_size >= 0 &&
+	    (text = malloc((size_t)st.st_size + 1)) != NULL)
 		got = read(fd, text, (size_t)st.st_size);
 	(void)close(fd);
 	if (got < 0 || got != st.st_size) {
@@ -238,7 +240,8 @@ leave_out(struct mbox *mb, char *text)
 				continue;
 			free(mb->items[i].name);
 			mb->n--;
-			memmove(&mb->items[i], &mb->items[i + 1], (mb->n - i) * sizeof(mb->items[i]));
+			memmove(&mb->items[i], &mb->items[i + 1],
+				(mb->n - i) * sizeof(mb->items[i]));
 			break;
 		}
 	}
@@ -296,7 +299,8 @@ mbox_open(void *inst, const struct pm_call *call, const struct pm_user *user, ui
 	mb->msg = -1;
 	mb->exclusive = (flags & PM_OPEN_EXCLUSIVE) != 0;
 	rc = open_dir(inst, call, user->key.n > 0 ? user->key : user->name, &mb->dir);
-	/* each session opens the directory anew, so flock also keeps out the next one of this process */
+	/* each session opens the directory anew, so flock also keeps out the next one of this
+	 * process */
 	if (rc == PM_OK && mb->dir != -1 && mb->exclusive && flock(mb->dir, LOCK_EX | LOCK_NB) != 0)
 		rc = errno == EWOULDBLOCK ? PM_BUSY : PM_TEMP;
 	if (rc == PM_OK && mb->dir != -1)
@@ -385,8 +389,8 @@ count_range(struct mbox *mb, const struct pm_call *call, uint64_t first, size_t 
 }
 
 static int32_t
-mbox_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride, uint32_t want,
-	  struct pm_msg *ret)
+mbox_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride,
+	  uint32_t want, struct pm_msg *ret)
 {
 	struct mbox *mb = mbox;
 	int32_t rc = PM_OK;
@@ -532,7 +536,9 @@ mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *c, u
 			done += is_marked(c, i);
 		}
 		if (n > 0 && finish_gone(mb->dir, text) != PM_OK) {
-			sdk_error(call, "not all deleted files could be removed; the next session goes on");
+			sdk_error(
+				call,
+				"not all deleted files could be removed; the next session goes on");
 			rc = PM_PARTIAL;
 		}
 		*ret_done = done;
