@@ -75,7 +75,7 @@ sdk_opt_num(const struct pm_open *open, const char *key, int64_t dflt)
 }
 
 /* The text of a format, cut to fit. */
-static struct pm_str
+static struct pm_str __attribute__((format(printf, 3, 0)))
 text_of(char *buf, size_t cap, const char *fmt, va_list ap)
 {
 	int n = vsnprintf(buf, cap, fmt, ap);

@@ -467,7 +467,7 @@ struct pm_storage {
 	 *            as the store allows; PM_BUSY at once, never waits for another session.
 	 *            PM_OPEN_READONLY takes none.
 	 * *ret_mbox  PM_AGAIN stores a handle in the making: call again with it in *ret_mbox (NULL at
-	 *            first), or give it back by mbox_close.
+	 *            first), or give it back by mbox_close. Any result but PM_OK and PM_AGAIN ends it.
 	 * A mailbox that does not exist yet: PM_OK with 0 messages, nothing created.
 	 */
 	int32_t (*mbox_open)(void *inst, const struct pm_call *call, const struct pm_user *user,
@@ -518,7 +518,8 @@ struct pm_storage {
 
 /*
  * Delivery: begin, rcpt..., write..., prepare, commit; abort ends it at any time. commit and abort
- * give the handle back. A handle holds no connection or permit between calls.
+ * give the handle back, a commit whatever it returns but for PM_AGAIN. A handle holds no connection
+ * or permit between calls.
  */
 struct pm_delivery {
 	uint32_t size;
