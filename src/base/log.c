@@ -144,7 +144,7 @@ log_num(struct log_line *l, const char *key, uint64_t v)
 	add_record(l, key, 'n', digits);
 }
 
-static void
+static void __attribute__((format(printf, 2, 0)))
 add_text(struct log_line *l, const char *fmt, va_list ap)
 {
 	char raw[1024], value[1200];
