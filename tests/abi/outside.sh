@@ -34,7 +34,7 @@ pc() {
 		--define-variable=includedir="$CHECK_TREE/include" "$@" restante-module
 }
 sanitize=
-[ "$SANITIZE" = no ] || sanitize="-fsanitize=$SANITIZE"
+[ "$SANITIZE" = no ] || sanitize="-fsanitize=$SANITIZE -fno-sanitize-recover=all"
 
 ok "pkg-config knows restante-module" pc --exists --print-errors
 ok "it tells the version of the ABI" test "$(pc --variable=abi_major).$(pc --variable=abi_minor)" = \
