@@ -3,7 +3,8 @@
 """Plays transcripts against a real restanted on passwd and maildir.
 
 A transcript is a .t file of lines:
-  # text            comment; "# users: ann=restante" and "# mail: ann=plain,empty" prepare the server
+  # text            comment; "# users: ann=restante" and "# mail: ann=plain,empty" prepare the server;
+                    "# fault storage: msg_read 2 error PERM" and "# fault auth: ..." put the shim in front
   !port clear|stls|tls    which listener (default clear)
   C: text           the client sends text CRLF; \\xHH, \\r, \\n, \\0 are bytes; a final \\c sends no CRLF
   S: text           the server's next line is exactly text
@@ -12,6 +13,7 @@ A transcript is a .t file of lines:
   !tls              the client starts TLS now (after STLS)
   !close            the client closes; !eof: the client closes its sending half
   !end              the server has closed the connection
+  !broken           it closed in the midst of a multi-line reply: no lone dot was sent
   !again            a new connection
   !wait SECONDS
 
@@ -98,6 +100,16 @@ class Client:
         except (ConnectionError, ssl.SSLError):
             return
 
+    def broken(self):
+        while True:
+            try:
+                if self.line() == b".":
+                    raise Mismatch("a damaged message was ended by a dot")
+            except Mismatch as e:
+                if "closed" in str(e) or "lost" in str(e):
+                    return
+                raise
+
     def close(self):
         self.sock.close()
 
@@ -144,6 +156,8 @@ def play(server, lines, trickle):
                 ensure().sock.shutdown(socket.SHUT_WR)
             elif line == "!end":
                 ensure().ended()
+            elif line == "!broken":
+                ensure().broken()
             elif line == "!again":
                 if client:
                     client.close()
@@ -163,6 +177,7 @@ class Transcript:
     def __init__(self, path):
         self.name = os.path.basename(path)[:-2]
         self.users, self.mail, self.settings, self.lines = {}, {}, {}, []
+        self.faults = {"auth": [], "storage": []}
         for number, line in enumerate(open(path, encoding="utf-8"), 1):
             line = line.rstrip("\n")
             m = re.match(r"# (users|mail|set): (.*)", line)
@@ -172,6 +187,9 @@ class Transcript:
                     if m.group(1) == "mail":
                         v = [x for x in v.split(",") if x]
                     getattr(self, {"users": "users", "mail": "mail", "set": "settings"}[m.group(1)])[k] = v
+            m = re.match(r"# fault (auth|storage): (.*)", line)
+            if m:
+                self.faults[m.group(1)].append(m.group(2))
             elif line and not line.startswith("#"):
                 self.lines.append((number, line))
         self.users = self.users or {"ann": "restante"}
@@ -182,9 +200,17 @@ def server_for(t):
     s.passwd(t.users)
     for user in t.users:
         s.maildir(user, [SHAPES[n] for n in t.mail.get(user, [])])
-    s.configure("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n"
-                "storage mail {\n module = maildir\n path = %s/%%n\n}\n" % (s.path("passwd"), s.path("mail")),
-                **t.settings)
+    text = ""
+    for kind, name, real in (
+            ("storage", "mail", " module = maildir\n path = %s/%%n\n" % s.path("mail")),
+            ("auth", "accounts", " module = passwd\n file = %s\n allow_plain = yes\n" % s.path("passwd"))):
+        storage = " storage = mail\n" if kind == "auth" else ""
+        if t.faults[kind]:
+            text += "%s %s_inner {\n%s%s}\n" % (kind, name, real, storage)
+            real = " module = fault\n wrap = %s_inner\n%s" % (
+                name, "".join(" rule = %s\n" % r for r in t.faults[kind]))
+        text += "%s %s {\n%s%s}\n" % (kind, name, real, storage)
+    s.configure(text, **t.settings)
     return s.start()
 
 

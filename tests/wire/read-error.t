@@ -1,0 +1,20 @@
+# mail: ann=lines-1m,plain
+# fault storage: msg_read 2+ error PERM
+# a message that cannot be read to its end is never ended by a dot, and nothing is deleted
+S: +OK restante ready
+C: USER ann
+S~ \+OK.*
+C: PASS restante
+S: +OK 2 messages
+C: DELE 2
+S~ \+OK.*
+C: RETR 1
+!broken
+!again
+S: +OK restante ready
+C: USER ann
+S~ \+OK.*
+C: PASS restante
+S: +OK 2 messages
+C: QUIT
+S: +OK bye
