@@ -22,9 +22,10 @@ static void
 usage(FILE *to)
 {
 	fprintf(to,
-		"usage: restanted [-c FILE] [-t]\n"
+		"usage: restanted [-c FILE] [-t | -T]\n"
 		"  -c, --config FILE   configuration (default %s)\n"
 		"  -t, --test          check the configuration and its modules, print all errors, end\n"
+		"  -T, --dump          the same, then print the settings in force, defaults included\n"
 		"  -V, --version       print the version, end\n"
 		"  -h, --help          print this, end\n"
 		"restanted stays in the foreground. See restanted(8).\n",
@@ -123,22 +124,26 @@ main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
-		{"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},
+		{"dump", no_argument, NULL, 'T'},         {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	const char *conf_file = DEFAULT_CONF;
-	bool test = false;
+	bool test = false, dump = false;
 	sigset_t set;
 	int opt;
 
 	signals_block(&set);
-	while ((opt = getopt_long(argc, argv, "c:tVh", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "c:tTVh", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':
 			conf_file = optarg;
 			break;
 		case 't':
 			test = true;
+			break;
+		case 'T':
+			test = dump = true;
 			break;
 		case 'V':
 			printf("restanted %s\n", PACKAGE_VERSION);
@@ -158,7 +163,7 @@ main(int argc, char **argv)
 	}
 	umask(077);
 	if (test)
-		return service_check(conf_file);
+		return service_check(conf_file, dump);
 
 	int rc = service_start(conf_file);
 

@@ -75,7 +75,7 @@ error_add(void *ctx, const struct conf_where *w, const char *text)
 /* ---- start ----------------------------------------------------------------------------------- */
 
 int
-service_check(const char *conf_file)
+service_check(const char *conf_file, bool dump)
 {
 	struct error_text t = {.to_stderr = true};
 	struct conf_errors e = {.report = error_add, .ctx = &t};
@@ -85,6 +85,8 @@ service_check(const char *conf_file)
 	c = conf_load(conf_file, &e);
 	if (c)
 		(void)bind_check(c, &e); /* its errors are counted in e */
+	if (c && dump && e.count == 0)
+		conf_dump(c, stdout);
 	conf_put(c);
 	free(t.text);
 	if (e.count > 0) {
@@ -92,7 +94,8 @@ service_check(const char *conf_file)
 			conf_file);
 		return EXIT_CONFIG;
 	}
-	printf("%s: ok\n", conf_file);
+	if (!dump)
+		printf("%s: ok\n", conf_file);
 	return 0;
 }
 

@@ -14,8 +14,9 @@
 #define EXIT_TEMPFAIL 75
 #define EXIT_CONFIG 78
 
-/* Reads and checks the configuration and its modules; all errors to standard error. 0 or 78. */
-int service_check(const char *conf_file);
+/* Reads and checks the configuration and its modules; all errors to standard error. 0 or 78.
+ * dump: without errors, the settings in force go to standard output. */
+int service_check(const char *conf_file, bool dump);
 
 /* Everything up to serving. 0, or an exit code; the reason is on standard error. */
 int service_start(const char *conf_file);

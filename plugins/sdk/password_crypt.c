@@ -95,8 +95,10 @@ crypt_check(struct pwd_hash *h, struct pm_str password, const struct sdk_passwor
 	made = crypt_r(key, h->text, data);
 	if (!made || made[0] == '*')
 		rc = pwd_corrupt(h, "crypt(3) cannot compute it");
+	else if (strlen(made) != h->n) /* "restante" would pass for a DES salt */
+		rc = pwd_corrupt(h, "not a whole hash of crypt(3)");
 	else
-		rc = strlen(made) == h->n ? pwd_same(made, h->text, h->n) : PM_DENIED;
+		rc = pwd_same(made, h->text, h->n);
 	explicit_bzero(key, sizeof(key));
 	explicit_bzero(data, sizeof(*data));
 	free(data);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct backend; /* core/backend.h */
 struct tls;     /* net/tls.h */
@@ -75,7 +76,7 @@ struct conf {
 	int64_t shed_ms;
 	uint64_t tables_max;        /* octets of all message tables together */
 	/* timers */
-	int64_t login_timeout_ms, idle_timeout_ms, drain_ms, takeover_ms, reload_linger_ms;
+	int64_t login_timeout_ms, idle_timeout_ms, drain_ms, takeover_ms;
 	/* login */
 	const char *default_domain; /* NULL: none */
 	enum conf_name_case name_case;
@@ -123,7 +124,8 @@ struct conf *conf_current(void);
 /* Takes over the caller's reference; drops the old one. */
 void conf_publish(struct conf *c);
 
-/* Writes the effective configuration, defaults included, secrets masked, as a configuration file. */
-void conf_dump(const struct conf *c, void (*line)(void *ctx, const char *text), void *ctx);
+/* Writes the effective configuration, defaults included, as a configuration file; of the modules' settings,
+ * which may be secrets, only where they stand. */
+void conf_dump(const struct conf *c, FILE *to);
 
 #endif

@@ -37,8 +37,6 @@ const struct schema_row schema_rows[] = {
 	TOP("drain", TYPE_SECONDS, drain_ms, 0, 3600 * S, NULL, "30", "time sessions get to QUIT at shutdown"),
 	TOP("takeover", TYPE_SECONDS, takeover_ms, 0, 86400 * S, NULL, "60",
 	    "a session silent this long gives its maildrop to a newcomer from the same address"),
-	TOP("reload_linger", TYPE_SECONDS, reload_linger_ms, 0, 86400 * S, NULL, "0",
-	    "end sessions that are older than the last reload after this time; 0: never"),
 	TOP("default_domain", TYPE_STRING, default_domain, 0, 0, NULL, NULL, "added to names without one"),
 	TOP("name_case", TYPE_CHOICE, name_case, 0, 0, "lower|keep", "lower", "case of the local part of names"),
 	TOP("apop", TYPE_BOOL, apop, 0, 0, NULL, "no", "offer APOP; needs passwords kept in plain text"),
@@ -60,7 +58,7 @@ const struct schema_row schema_rows[] = {
 	SEC("module", TYPE_STRING, module, 0, 0, NULL, "module: a name in module_dir, or an absolute file"),
 	SEC("wrap", TYPE_STRING, wrap, 0, 0, NULL, "section of the same kind that this one wraps"),
 	SEC("storage", TYPE_STRING, storage, 0, 0, NULL, "auth: where its users' mail is"),
-	SEC("domains", TYPE_WORDS, domains, 0, 0, NULL, "auth: only names of these domains; *.example.org too"),
+	SEC("domains", TYPE_WORDS, domains, 0, 0, NULL, "auth: only names of these domains; *.example.org too; may be repeated"),
 	SEC("permits", TYPE_I64, permits, 1, 1024, "-1", "calls into the module at once"),
 	SEC("queue_max", TYPE_I64, queue_max, 0, 1000000, "-1", "sessions waiting for a permit"),
 	SEC("wait_ms", TYPE_MS, wait_ms, 1, 3600 * S, "-1", "longest wait for a permit"),
@@ -176,21 +174,31 @@ bad_number(const struct schema_row *row, const struct conf_node *node, struct co
 		   node->value, row->min / div, row->max / div, unit);
 }
 
+/* A list and its length lie side by side (domains, n_domains); a key that is repeated adds to it. */
 static void
-set_words(char *at, struct arena *a, const char *text)
+add_words(char *at, struct arena *a, const char *text, const struct conf_node *node, struct conf_errors *e)
 {
-	size_t n = 0, max = strlen(text) / 2 + 1;
-	const char **words = arena_array(a, max, sizeof(*words));
+	const char **words, **all;
+	size_t n, max = strlen(text) / 2 + 1;
 
-	while (words && *text) {
+	memcpy(&words, at, sizeof(words));
+	memcpy(&n, at + sizeof(words), sizeof(n));
+	all = arena_array(a, n + max, sizeof(*all));
+	if (!all) {
+		conf_error(e, &node->where, "no memory");
+		return;
+	}
+	if (n > 0)
+		memcpy(all, words, n * sizeof(*all));
+	while (*text) {
 		size_t len = strcspn(text, " \t,");
 
-		if (len > 0)
-			words[n++] = arena_dup(a, text, len);
+		if (len > 0 && (all[n] = arena_dup(a, text, len)) != NULL)
+			n++;
 		text += len + (text[len] != '\0');
 	}
-	memcpy(at, &words, sizeof(words));
-	memcpy(at + sizeof(words), &n, sizeof(n)); /* domains, n_domains */
+	memcpy(at, &all, sizeof(all));
+	memcpy(at + sizeof(all), &n, sizeof(n));
 }
 
 static bool
@@ -215,8 +223,9 @@ set_value(const struct schema_row *row, void *base, struct arena *a, const char 
 	switch (row->type) {
 	case TYPE_STRING:
 	case TYPE_PATH:
-		if (row->type == TYPE_PATH && text[0] != '/') {
-			conf_error(e, &node->where, "%s = %s: expected an absolute file name", node->key, text);
+		if (row->type == TYPE_PATH ? text[0] != '/' : !*text) {
+			conf_error(e, &node->where, "%s = %s: expected %s", node->key, text,
+				   row->type == TYPE_PATH ? "an absolute file name" : "a text");
 			return;
 		}
 		memcpy(at, &text, sizeof(text));
@@ -234,7 +243,7 @@ set_value(const struct schema_row *row, void *base, struct arena *a, const char 
 			store_choice(row, at, i);
 		return;
 	case TYPE_WORDS:
-		set_words(at, a, text);
+		add_words(at, a, text, node, e);
 		return;
 	default:
 		if (node && !parse_number(row, text, &v)) {
@@ -259,17 +268,32 @@ schema_defaults(enum schema_block block, void *base)
 			set_value(&schema_rows[i], base, NULL, schema_rows[i].dflt, NULL, NULL);
 }
 
+static const struct schema_row *
+find_row(enum schema_block block, const char *key)
+{
+	for (size_t i = 0; i < schema_n_rows; i++)
+		if (schema_rows[i].block == block && strcmp(schema_rows[i].key, key) == 0)
+			return &schema_rows[i];
+	return NULL;
+}
+
+bool
+schema_once(enum schema_block block, const char *key)
+{
+	const struct schema_row *row = find_row(block, key);
+
+	return row && row->type != TYPE_WORDS;
+}
+
 bool
 schema_set(enum schema_block block, void *base, struct arena *a, const struct conf_node *node,
 	   struct conf_errors *e)
 {
-	for (size_t i = 0; i < schema_n_rows; i++) {
-		if (schema_rows[i].block == block && strcmp(schema_rows[i].key, node->key) == 0) {
-			set_value(&schema_rows[i], base, a, node->value, node, e);
-			return true;
-		}
-	}
-	return false;
+	const struct schema_row *row = find_row(block, node->key);
+
+	if (row)
+		set_value(row, base, a, node->value, node, e);
+	return row != NULL;
 }
 
 void

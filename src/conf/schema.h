@@ -32,6 +32,8 @@ extern const size_t schema_n_rows;
 
 /* Sets all defaults of a block in *base. */
 void schema_defaults(enum schema_block block, void *base);
+/* Is this a key of the block that may be given only once? */
+bool schema_once(enum schema_block block, const char *key);
 /* One setting into *base. False: no such key in this block (nothing reported); a bad value is reported
  * and counts as known. */
 bool schema_set(enum schema_block block, void *base, struct arena *a, const struct conf_node *node,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "base/secret.h"
 
 #define FILE_MAX (4u << 20)
-#define DEPTH_MAX 8 /* of include */
+#define DEPTH_MAX 8 /* of include, and of blocks in blocks: none is right, and each costs stack */
 #define VALUE_MAX 8192
 
 struct reader {
@@ -23,7 +24,8 @@ struct reader {
 	const char *p, *end;    /* what is left of the text */
 	const char *line_start;
 	unsigned line;
-	unsigned depth;
+	unsigned depth;         /* of include */
+	unsigned blocks;        /* open ones */
 	bool from_memory;
 };
 
@@ -64,8 +66,14 @@ read_file(const char *file, struct conf_errors *e, const struct conf_where *w, s
 	while (text && n < (size_t)st.st_size) {
 		ssize_t got = read(fd, text + n, (size_t)st.st_size - n);
 
-		if (got <= 0)
-			break;
+		if (got < 0) {
+			conf_error(e, w, "cannot read '%s': %s", file, strerrordesc_np(errno));
+			free(text);
+			text = NULL;
+			goto out;
+		}
+		if (got == 0)
+			break; /* it became shorter */
 		n += (size_t)got;
 	}
 	if (!text)
@@ -114,8 +122,9 @@ put_env(const struct reader *r, const char **at, const char *end, char *to, size
 static const char *
 value_of(const struct reader *r, const char *p, const char *end)
 {
-	char buf[VALUE_MAX];
+	char buf[VALUE_MAX], *copy;
 	bool quoted = p < end && *p == '"', closed = false;
+	const char *start = p;
 	size_t n = 0;
 
 	if (quoted)
@@ -128,7 +137,11 @@ value_of(const struct reader *r, const char *p, const char *end)
 		if (p[0] == '$' && p + 1 < end && p[1] == '{') {
 			if (!put_env(r, &p, end, buf, &n))
 				return NULL;
-		} else if (quoted && *p == '\\' && p + 1 < end) {
+		} else if (quoted && *p == '\\') {
+			if (p + 1 == end || !strchr("\"\\$", p[1])) {
+				wrong(r, p, "in quotes there are \\\" \\\\ and \\$; write \\\\ for a backslash");
+				return NULL;
+			}
 			buf[n++] = p[1];
 			p += 2;
 		} else if (quoted && *p == '"') {
@@ -153,27 +166,50 @@ value_of(const struct reader *r, const char *p, const char *end)
 	}
 	while (!quoted && n > 0 && (buf[n - 1] == ' ' || buf[n - 1] == '\t'))
 		n--;
-	return arena_dup(r->a, buf, n);
+	if (!quoted && n == 0) {
+		wrong(r, start, "expected a value; write \"\" for an empty one");
+		return NULL;
+	}
+	copy = arena_dup(r->a, buf, n);
+	secret_wipe(buf, n);
+	if (!copy)
+		wrong(r, start, "no memory");
+	return copy;
 }
 
-/* file:/path as a whole value: the first line of that file. */
+/* Names are relative to the file they stand in. */
+static bool
+path_of(const struct reader *r, const char *at, const char *name, char *ret_path)
+{
+	const char *slash = name[0] == '/' ? NULL : strrchr(r->file, '/');
+	int n = snprintf(ret_path, PATH_MAX, "%.*s%s", slash ? (int)(slash - r->file + 1) : 0, r->file, name);
+
+	if (r->from_memory)
+		wrong(r, at, "other files are not read from here");
+	else if (n >= PATH_MAX)
+		wrong(r, at, "the file name is too long");
+	return !r->from_memory && n < PATH_MAX;
+}
+
+/* file:PATH as a whole value: the first line of that file. */
 static const char *
 value_from_file(const struct reader *r, const char *at, const char *value)
 {
 	struct conf_where w = here(r, at);
-	size_t n = 0;
-	const char *copy = NULL;
-	char *text;
+	char path[PATH_MAX], *text, *copy;
+	size_t n = 0, line;
 
-	if (strncmp(value, "file:", 5) != 0 || r->from_memory)
+	if (strncmp(value, "file:", 5) != 0)
 		return value;
-	text = read_file(value + 5, r->e, &w, &n);
-	if (text) {
-		char *lf = memchr(text, '\n', n);
-
-		copy = arena_dup(r->a, text, lf ? (size_t)(lf - text) : n);
-		secret_wipe(text, n);
-	}
+	if (!path_of(r, at, value + 5, path) || !(text = read_file(path, r->e, &w, &n)))
+		return NULL;
+	line = memchr(text, '\n', n) ? (size_t)((char *)memchr(text, '\n', n) - text) : n;
+	if (line > 0 && text[line - 1] == '\r')
+		line--;
+	copy = memchr(text, '\0', line) ? NULL : arena_dup(r->a, text, line);
+	if (!copy)
+		conf_error(r->e, &w, "the first line of '%s' holds a NUL byte, or there is no memory", path);
+	secret_wipe(text, n);
 	free(text);
 	return copy;
 }
@@ -243,33 +279,27 @@ read_included(struct reader *r, const char *at, const char *file, struct conf_no
 		return tail;
 	}
 	text = read_file(file, r->e, &w, &n);
-	if (!text)
-		return tail;
-	sub.file = arena_dup(r->a, file, strlen(file));
-	sub.p = text;
-	sub.end = text + n;
-	sub.line = 0;
-	sub.depth++;
-	tail = read_block(&sub, tail, false);
+	sub.file = text ? arena_dup(r->a, file, strlen(file)) : NULL;
+	if (sub.file) {
+		sub.p = sub.line_start = text;
+		sub.end = text + n;
+		sub.line = 0;
+		sub.depth++;
+		tail = read_block(&sub, tail, false);
+	}
 	secret_wipe(text, n);
 	free(text);
 	return tail;
 }
 
-/* Patterns and names are relative to the including file. */
 static struct conf_node **
 read_include(struct reader *r, const char *at, const char *what, struct conf_node **tail)
 {
-	const char *slash = strrchr(r->file, '/');
-	char path[4096];
+	char path[PATH_MAX];
 	glob_t g;
 
-	if (r->from_memory) {
-		wrong(r, at, "include is not possible here");
+	if (!path_of(r, at, what, path))
 		return tail;
-	}
-	snprintf(path, sizeof(path), "%.*s%s", what[0] == '/' || !slash ? 0 : (int)(slash - r->file + 1), r->file,
-		 what);
 	if (!strpbrk(path, "*?["))
 		return read_included(r, at, path, tail);
 	if (glob(path, 0, NULL, &g) == 0) { /* a pattern that matches nothing is nothing */
@@ -287,17 +317,32 @@ read_block_head(struct reader *r, struct conf_node *node, const char *p, const c
 {
 	const char *word = skip_space(p, end), *stop = skip_word(word, end);
 	const char *brace = skip_space(stop, end), *rest;
+	bool empty;
 
 	if (brace >= end || *brace != '{') {
 		wrong(r, word, "expected 'key = value', 'kind name {' or 'include FILE'");
 		return tail;
 	}
 	rest = skip_space(brace + 1, end);
+	empty = rest < end && *rest == '}';
+	if (empty)
+		rest = skip_space(rest + 1, end);
 	if (rest < end && *rest != '#')
-		wrong(r, rest, "expected the end of the line behind '{': one setting a line");
+		wrong(r, rest, "expected the end of the line behind the brace: one setting a line");
 	node->value = arena_dup(r->a, word, (size_t)(stop - word));
+	if (!node->value) {
+		wrong(r, word, "no memory");
+		return tail;
+	}
 	node->block = true;
-	(void)read_block(r, &node->children, true);
+	if (!empty && r->blocks == DEPTH_MAX) {
+		wrong(r, word, "more than 8 blocks are open; the rest of this file is not read");
+		r->p = r->end;
+	} else if (!empty) {
+		r->blocks++;
+		(void)read_block(r, &node->children, true);
+		r->blocks--;
+	}
 	*tail = node;
 	return &node->next;
 }

@@ -9,8 +9,8 @@
  *   include other.conf     also with a pattern of glob(7)
  *
  * A value is the rest of the line, trimmed; "in quotes" when it must keep spaces or hold a '#'
- * (\" and \\ inside). ${NAME} stands for an environment variable, file:/path as a whole value for the
- * first line of that file (passwords).
+ * (\" \\ and \$ inside). ${NAME} stands for an environment variable, file:PATH as a whole value for the
+ * first line of that file (passwords). File names are relative to the file they stand in.
  */
 #ifndef RST_CONF_TREE_H
 #define RST_CONF_TREE_H
@@ -30,7 +30,7 @@ struct conf_node {
 
 /* The top level of the file, errors reported and passed over. NULL: not even one setting. */
 struct conf_node *tree_read(struct arena *a, const char *file, struct conf_errors *e);
-/* The same from memory, for tests and fuzzing: `file` is only a name, include is refused. */
+/* The same from memory, for tests and fuzzing: `file` is only a name; include and file: are refused. */
 struct conf_node *tree_parse(struct arena *a, const char *file, const char *text, size_t n,
 			     struct conf_errors *e);
 

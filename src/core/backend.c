@@ -44,7 +44,6 @@ backend_reap(void)
 		host_close(b->inst);
 		inner = b->inner; /* after its wrapper: it may be the next one here */
 		free((char *)(uintptr_t)b->section);
-		free(b->fingerprint);
 		free(b);
 		backend_put(inner);
 	}

@@ -20,9 +20,11 @@ struct backend {
 	struct host_inst *inst;
 	struct gate *gate;
 	struct gate_limits limits;
-	char *fingerprint;      /* of module path and settings: unchanged sections keep their instance */
+	char fingerprint[65];   /* SHA-256 of module path, limits and settings: unchanged sections keep their instance */
 	struct backend *inner;  /* wrapped; one reference */
 	bool can_mark, can_hide;
+	_Atomic int64_t tick_due_ms; /* errand_tick's; 0: not yet planned */
+	_Atomic bool ticking;        /* one tick at a time */
 	struct backend *next_unused; /* backend_reap's list */
 };
 

@@ -6,6 +6,8 @@
  */
 #include "core/bind.h"
 
+#include <inttypes.h>
+#include <openssl/evp.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/secret.h"
 #include "core/backend.h"
 #include "net/tls.h"
 #include "work/gate.h"
@@ -32,6 +35,7 @@ struct plan {
 struct binder {
 	struct conf *c;
 	struct conf_errors *e;
+	uint32_t workers, reserve; /* of the pool there is, at a reload */
 	bool tool;
 	struct plan *plans; /* auth sections, then storage sections */
 	size_t n;
@@ -71,42 +75,71 @@ find_plan(struct binder *b, enum conf_kind kind, const char *name)
 
 /* The most a section without a number gets, by what its module says of itself. */
 static uint32_t
-permits_cap(const struct pm_module *m, uint32_t workers)
+permits_cap(uint32_t flags, uint32_t workers)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-	if (m->flags & PM_F_SERIAL)
+	if (flags & PM_F_SERIAL)
 		return 1;
-	if (m->flags & PM_F_MAY_BURN)
+	if (flags & PM_F_MAY_BURN)
 		return cpus > 2 ? (uint32_t)cpus - 1 : 1;
 	return workers / 4 > 1 ? workers / 4 : 1;
+}
+
+/* One permit covers wrapper and wrapped: what one of them says of itself holds for the call. */
+static uint32_t
+flags_of(struct binder *b, const struct plan *p)
+{
+	uint32_t flags = 0;
+
+	while (p && p->lib) {
+		flags |= host_desc(p->lib)->flags;
+		p = p->section->wrap ? find_plan(b, p->section->kind, p->section->wrap) : NULL;
+	}
+	return flags;
+}
+
+/* What the sections with a number take; *ret_open: how many have none. */
+static uint32_t
+permits_given(struct binder *b, uint32_t *ret_open)
+{
+	uint32_t given = 0;
+
+	*ret_open = 0;
+	for (size_t i = 0; i < b->n; i++) {
+		struct plan *p = &b->plans[i];
+
+		p->counted = !p->section->only_wrapped && p->lib;
+		if (!p->counted)
+			continue;
+		if (p->section->permits < 0) {
+			(*ret_open)++;
+			continue;
+		}
+		p->permits = (uint32_t)p->section->permits;
+		given += p->permits;
+		if (p->permits > 1 && flags_of(b, p) & PM_F_SERIAL)
+			conf_error(b->e, &p->section->where, "section %s: permits = %u: this module makes one call at "
+				   "a time: permits = 1", p->section->name, p->permits);
+	}
+	return given;
 }
 
 /* Explicit numbers first; the others share what is left. */
 static void
 choose_permits(struct binder *b)
 {
-	uint32_t budget = b->c->workers - b->c->reserve, given = 0, open = 0, share;
+	uint32_t budget = b->workers - b->reserve, open, given = permits_given(b, &open), total = 0;
+	uint32_t share = open > 0 && given < budget ? (budget - given) / open : 0;
 	const struct conf_where w = {b->c->file, 1, 1};
-	uint32_t total = 0;
 
-	for (size_t i = 0; i < b->n; i++) {
-		struct plan *p = &b->plans[i];
-
-		p->counted = !p->section->only_wrapped && p->lib;
-		if (p->counted && p->section->permits >= 0)
-			given += p->permits = (uint32_t)p->section->permits;
-		else
-			open += p->counted;
-	}
-	share = open > 0 && given < budget ? (budget - given) / open : 0;
 	for (size_t i = 0; i < b->n; i++) {
 		struct plan *p = &b->plans[i];
 
 		if (!p->counted)
 			continue;
 		if (p->section->permits < 0) {
-			uint32_t cap = permits_cap(host_desc(p->lib), b->c->workers);
+			uint32_t cap = permits_cap(flags_of(b, p), b->workers);
 
 			p->permits = share == 0 ? 1 : share < cap ? share : cap;
 		}
@@ -115,8 +148,8 @@ choose_permits(struct binder *b)
 	if (total > budget)
 		conf_error(b->e, &w,
 			   "the sections' permits add up to %u, workers (%u) less reserve (%u) leave %u: set workers = %u "
-			   "or fewer permits", total, b->c->workers, b->c->reserve, budget, total + b->c->reserve);
-	/* one permit covers wrapper and wrapped: the inner instance gets as many connections */
+			   "or fewer permits", total, b->workers, b->reserve, budget, total + b->reserve);
+	/* the inner instance gets as many connections */
 	for (size_t i = b->n; i-- > 0;)
 		if (b->plans[i].section->wrap) {
 			struct plan *inner = find_plan(b, b->plans[i].section->kind, b->plans[i].section->wrap);
@@ -178,10 +211,13 @@ plan_load(struct binder *b, struct plan *p)
 		check_kind(b, p);
 }
 
+/* old: the configuration in force at a reload, whose pool stays; or NULL. */
 static bool
-binder_init(struct binder *b, struct conf *c, struct conf_errors *e, bool tool)
+binder_init(struct binder *b, struct conf *c, const struct conf *old, struct conf_errors *e, bool tool)
 {
 	*b = (struct binder){.c = c, .e = e, .tool = tool, .n = c->n_auth + c->n_storage};
+	b->workers = old ? old->workers : c->workers;
+	b->reserve = old ? old->reserve : c->reserve;
 	b->plans = calloc(b->n + 1, sizeof(*b->plans));
 	if (!b->plans)
 		return false;
@@ -272,7 +308,7 @@ bind_check(struct conf *c, struct conf_errors *e)
 	struct binder b;
 	size_t before = e->count;
 
-	if (!binder_init(&b, c, e, false))
+	if (!binder_init(&b, c, NULL, e, false))
 		return false;
 	(void)check_all(&b);
 	free(b.plans);
@@ -299,27 +335,32 @@ limits_of(const struct plan *p)
 	return l;
 }
 
-/* Everything that makes an instance what it is, as one text. */
-static char *
-fingerprint_of(const struct plan *p, const struct gate_limits *l, const struct backend *inner)
+/* Everything that makes an instance what it is, digested: settings may be secrets. */
+static bool
+fingerprint_of(const struct plan *p, const struct gate_limits *l, const struct backend *inner, char ret[65])
 {
+	unsigned char sum[EVP_MAX_MD_SIZE];
 	const struct conf_section *s = p->section;
 	char *text = NULL;
 	size_t n = 0;
 	FILE *f = open_memstream(&text, &n);
 
+	bool ok = false;
+
 	if (!f)
-		return NULL;
-	fprintf(f, "%s\n%p\n%u %u %u %lld %lld %lld %lld %lld\n", host_path(p->lib), (const void *)inner, l->permits,
-		l->queue_max, l->trip_after, (long long)l->wait_ms, (long long)l->call_ms, (long long)l->scan_ms,
-		(long long)l->commit_ms, (long long)l->breaker_open_ms);
+		return false;
+	fprintf(f, "%s\n%p\n%u %u %u %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n",
+		host_path(p->lib), (const void *)inner, l->permits, l->queue_max, l->trip_after, l->wait_ms,
+		l->call_ms, l->scan_ms, l->commit_ms, l->breaker_open_ms);
 	for (size_t i = 0; i < s->n_settings; i++)
 		fprintf(f, "%s=%s\n", s->settings[i].key, s->settings[i].value);
-	if (fclose(f) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	if (fclose(f) == 0)
+		ok = EVP_Digest(text, n, sum, NULL, EVP_sha256(), NULL) == 1;
+	for (size_t i = 0; ok && i < 32; i++)
+		snprintf(ret + 2 * i, 3, "%02x", sum[i]);
+	secret_wipe(text, n);
+	free(text);
+	return ok;
 }
 
 static struct backend *
@@ -337,7 +378,7 @@ find_old(struct conf *old, const struct plan *p, const char *fingerprint)
 
 /* A new instance with its gate; NULL: reported. */
 static struct backend *
-backend_open(struct binder *b, const struct plan *p, struct backend *inner, char *fingerprint)
+backend_open(struct binder *b, const struct plan *p, struct backend *inner, const char *fingerprint)
 {
 	struct host_setting *settings = calloc(p->section->n_settings + 1, sizeof(*settings));
 	struct backend *be = calloc(1, sizeof(*be));
@@ -358,7 +399,7 @@ backend_open(struct binder *b, const struct plan *p, struct backend *inner, char
 	atomic_store(&be->refs, 1);
 	be->section = name;
 	be->kind = p->section->kind;
-	be->fingerprint = fingerprint;
+	memcpy(be->fingerprint, fingerprint, sizeof(be->fingerprint));
 	be->inner = backend_ref(inner);
 	be->can_mark = host_desc(p->lib)->flags & PM_F_CAN_MARK;
 	be->can_hide = host_desc(p->lib)->flags & PM_F_CAN_HIDE;
@@ -377,27 +418,54 @@ section_open(struct binder *b, struct plan *p, struct conf *old)
 	struct plan *inner_plan = s->wrap ? find_plan(b, s->kind, s->wrap) : NULL;
 	struct backend *inner = inner_plan ? inner_plan->section->backend : NULL;
 	struct gate_limits limits = limits_of(p);
-	char *fingerprint = fingerprint_of(p, &limits, inner);
-	char gate[GATE_NAME_MAX];
+	char fingerprint[65], gate[GATE_NAME_MAX];
 
-	if (!fingerprint)
+	if (!fingerprint_of(p, &limits, inner, fingerprint))
 		return false;
 	s->backend = backend_ref(find_old(old, p, fingerprint));
-	if (s->backend) {
-		free(fingerprint);
+	if (s->backend)
 		return true; /* shared with sessions at work: not a field of it is touched */
-	}
 	s->backend = backend_open(b, p, inner, fingerprint);
-	if (!s->backend) {
-		free(fingerprint);
+	if (!s->backend)
 		return false;
-	}
 	s->backend->limits = limits;
 	if (b->tool || s->only_wrapped)
 		return true;
 	snprintf(gate, sizeof(gate), "%s:%s", s->kind == CONF_AUTH ? "auth" : "storage", s->name);
-	s->backend->gate = gate_get(gate, &limits);
+	s->backend->gate = gate_get(gate, NULL);
 	return s->backend->gate != NULL;
+}
+
+static bool
+has_gate(const struct conf_section *list, size_t n, const struct gate *g)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i].backend && list[i].backend->gate == g)
+			return true;
+	return false;
+}
+
+/* Only when nothing can fail any more. A section that is gone keeps one permit for its last sessions. */
+static void
+gates_resize(struct conf *c, struct conf *old)
+{
+	for (size_t i = 0; i < c->n_auth + c->n_storage; i++) {
+		struct backend *be = i < c->n_auth ? c->auth[i].backend : c->storage[i - c->n_auth].backend;
+
+		if (be->gate)
+			gate_set_limits(be->gate, &be->limits);
+	}
+	for (size_t i = 0; old && i < old->n_auth + old->n_storage; i++) {
+		struct backend *be = i < old->n_auth ? old->auth[i].backend : old->storage[i - old->n_auth].backend;
+		struct gate_limits one;
+
+		if (!be || !be->gate || has_gate(c->auth, c->n_auth, be->gate) ||
+		    has_gate(c->storage, c->n_storage, be->gate))
+			continue;
+		one = be->limits;
+		one.permits = 1;
+		gate_set_limits(be->gate, &one);
+	}
 }
 
 /* conf_put's hook: any thread. */
@@ -418,7 +486,7 @@ bind_open(struct conf *c, struct conf *old, bool tool, struct conf_errors *e)
 	bool ok;
 
 	conf_set_free_hook(conf_release);
-	if (!binder_init(&b, c, e, tool))
+	if (!binder_init(&b, c, old, e, tool))
 		return false;
 	ok = check_all(&b) && e->count == 0;
 	if (ok && !old && !tool)
@@ -427,6 +495,8 @@ bind_open(struct conf *c, struct conf *old, bool tool, struct conf_errors *e)
 		ok = section_open(&b, &b.plans[i], old);
 	if (ok && !tool && wants_tls(c))
 		ok = (c->tls = tls_open(c, e)) != NULL;
+	if (ok && !tool)
+		gates_resize(c, old);
 	if (!ok && e->count == 0) {
 		const struct conf_where w = {c->file, 1, 1};
 

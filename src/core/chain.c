@@ -1,25 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/chain.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
 #include <restante/module.h>
 
-/* Length of a valid UTF-8 sequence of printable text at p, or 0. */
+/* Length of the UTF-8 sequence at p (RFC 3629: shortest form, no surrogates), or 0. Control characters, also
+ * those of U+0080..9F, are nobody's name. */
 static size_t
 text_length(const unsigned char *p, size_t n)
 {
-	size_t len = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
-		     : p[0] >= 0xf0 && p[0] < 0xf5		    ? 4
-								    : 0;
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	uint32_t c;
 
-	if (len == 0 || len > n || (len == 1 && (p[0] < 0x20 || p[0] == 0x7f)))
+	if (len == 0 || len > n)
 		return 0;
-	for (size_t i = 1; i < len; i++)
+	c = len == 1 ? p[0] : p[0] & (0x7fu >> len);
+	for (size_t i = 1; i < len; i++) {
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
-	return len;
+		c = c << 6 | (p[i] & 0x3fu);
+	}
+	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return 0;
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) ? 0 : len;
 }
 
 static void

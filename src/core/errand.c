@@ -5,7 +5,7 @@
  */
 #include "core/errand.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +16,6 @@
 #include "work/slot.h"
 
 #define ARENA_MAX (256u << 10)
-#define TICKS_MAX 128 /* sections with background work */
 
 static void *
 errand_alloc(void *ctx, size_t n)
@@ -24,6 +23,15 @@ errand_alloc(void *ctx, size_t n)
 	struct errand *e = ctx;
 
 	return arena_alloc(&e->arena, n);
+}
+
+/* restantectl kick, or the end of the server. */
+static int32_t
+errand_unwanted(void *ctx)
+{
+	const struct errand *e = ctx;
+
+	return (slot_peek_note(e->task.slot) & (NOTE_KICK | NOTE_DRAIN)) != 0;
 }
 
 static void
@@ -76,6 +84,8 @@ errand_step(struct task *t)
 	t->backend_failed = host_backend_failed(rc);
 	if (rc != PM_AGAIN)
 		return errand_end(e, rc);
+	if (errand_unwanted(e))
+		return errand_end(e, PM_CANCELLED);
 	return mono_ms() < e->deadline_ms ? errand_ask(e) : errand_end(e, PM_TIMEOUT);
 }
 
@@ -96,6 +106,7 @@ errand_start(const struct errand *templ, int cls, bool probe)
 	e->deadline_ms = templ->deadline_ms;
 	arena_init(&e->arena, ARENA_MAX);
 	e->call.alloc = errand_alloc;
+	e->call.cancelled = errand_unwanted;
 	e->call.ctx = e;
 	e->task.step = errand_step;
 	e->task.close = errand_close;
@@ -116,18 +127,6 @@ errand_start(const struct errand *templ, int cls, bool probe)
 
 /* ---- ticks ----------------------------------------------------------------------------------- */
 
-/* When the tick of an instance is due; one at a time each. */
-static struct {
-	pthread_mutex_t mutex;
-	/* below: under mutex */
-	struct {
-		const struct backend *backend; /* identity only */
-		int64_t next_ms;
-		bool running;
-	} due[TICKS_MAX];
-	size_t n;
-} ticks = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-
 static int32_t
 tick_run(struct errand *e)
 {
@@ -137,60 +136,31 @@ tick_run(struct errand *e)
 static void
 tick_finish(struct errand *e, int32_t rc)
 {
-	uint32_t every_ms = e->backend->inst->desc->life->tick_ms;
-
 	if (rc != PM_OK)
 		log_msg(LOG_LVL_WARNING, "tick", "section %s: %s %s", e->backend->section, host_code_name(rc),
 			e->call.error);
-	pthread_mutex_lock(&ticks.mutex);
-	for (size_t i = 0; i < ticks.n; i++) {
-		if (ticks.due[i].backend == e->backend) {
-			ticks.due[i].running = false;
-			ticks.due[i].next_ms = mono_ms() + every_ms;
-		}
-	}
-	pthread_mutex_unlock(&ticks.mutex);
+	atomic_store(&e->backend->tick_due_ms, mono_ms() + e->backend->inst->desc->life->tick_ms);
+	atomic_store(&e->backend->ticking, false);
 }
 
-/* True: it is due, and counted as running. */
-static bool
-tick_due(const struct backend *b, int64_t now_ms)
-{
-	uint32_t every_ms = b->inst->desc->life->tick_ms;
-	bool due = false;
-	size_t i = 0;
-
-	pthread_mutex_lock(&ticks.mutex);
-	while (i < ticks.n && ticks.due[i].backend != b)
-		i++;
-	if (i == ticks.n && ticks.n < TICKS_MAX) {
-		ticks.due[i].backend = b;
-		ticks.due[i].next_ms = now_ms + every_ms;
-		ticks.due[i].running = false;
-		ticks.n++;
-	} else if (i < ticks.n && !ticks.due[i].running && now_ms >= ticks.due[i].next_ms) {
-		ticks.due[i].running = due = true;
-	}
-	pthread_mutex_unlock(&ticks.mutex);
-	return due;
-}
-
+/* Only the acceptor plans; a worker's tick_finish ends it. */
 static void
 tick_section(struct conf *c, struct conf_section *s, int64_t now_ms)
 {
 	struct errand e = {.conf = c, .backend = s->backend, .name = "tick", .run = tick_run, .finish = tick_finish,
 			   .deadline_ms = now_ms + 60000};
+	struct backend *be = s->backend;
+	const struct pm_life *life = be && be->gate ? be->inst->desc->life : NULL;
 
-	if (!s->backend || !s->backend->gate || !s->backend->inst->desc->life->tick_ms ||
-	    !s->backend->inst->desc->life->tick || !tick_due(s->backend, now_ms))
+	if (!life || !life->tick || !life->tick_ms || atomic_load(&be->ticking))
 		return;
-	if (!errand_start(&e, CALL_GIVE_BACK, false)) {
-		pthread_mutex_lock(&ticks.mutex);
-		for (size_t i = 0; i < ticks.n; i++)
-			if (ticks.due[i].backend == s->backend)
-				ticks.due[i].running = false; /* with the next tick */
-		pthread_mutex_unlock(&ticks.mutex);
-	}
+	if (atomic_load(&be->tick_due_ms) == 0)
+		atomic_store(&be->tick_due_ms, now_ms + life->tick_ms);
+	if (now_ms < atomic_load(&be->tick_due_ms))
+		return;
+	atomic_store(&be->ticking, true);
+	if (!errand_start(&e, CALL_GIVE_BACK, false))
+		atomic_store(&be->ticking, false); /* no slot: with the next tick */
 }
 
 void

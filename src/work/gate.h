@@ -48,8 +48,11 @@ enum gate_answer { GATE_GO, GATE_WAIT, GATE_REFUSED };
 void gate_init_global(uint32_t workers, uint32_t reserve);
 
 /* Gates belong to a section's name and are never freed while the server runs: the same name again
- * returns the same gate with new limits. NULL: no memory. name is cut to GATE_NAME_MAX - 1. */
+ * returns the same gate. limits: its new ones; NULL: those it has (a new gate lets nobody in until it is
+ * given some). NULL returned: no memory. name is cut to GATE_NAME_MAX - 1. */
 struct gate *gate_get(const char *name, const struct gate_limits *limits);
+/* At once; with fewer permits, those inside stay. */
+void gate_set_limits(struct gate *g, const struct gate_limits *limits);
 /* Tests: forget all gates; none may be in use. */
 void gate_fini_all(void);
 

@@ -56,13 +56,18 @@ gate_get(const char *name, const struct gate_limits *limits)
 	if (!g)
 		g = gate_add(name);
 	pthread_mutex_unlock(&list.mutex);
-	if (!g)
-		return NULL;
+	if (g && limits)
+		gate_set_limits(g, limits);
+	return g;
+}
+
+void
+gate_set_limits(struct gate *g, const struct gate_limits *limits)
+{
 	pthread_mutex_lock(&g->mutex);
 	g->limits = *limits;
 	pthread_mutex_unlock(&g->mutex);
 	gate_resized(g);
-	return g;
 }
 
 void

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conf/check.h"
+
+#include <string.h>
+
+struct checker {
+	struct conf *c;
+	struct conf_errors *e;
+};
+
+static struct conf_section *
+find_section(struct conf_section *list, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i].name, name) == 0)
+			return &list[i];
+	return NULL;
+}
+
+static void
+check_sections(struct checker *k, struct conf_section *list, size_t n, const char *kind)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct conf_section *s = &list[i], *inner;
+
+		if (find_section(list, i, s->name))
+			conf_error(k->e, &s->where, "%s %s: there is another section of this name", kind, s->name);
+		if (!s->wrap)
+			continue;
+		/* only an earlier section: no circles, and it is open when this one is opened */
+		inner = find_section(list, i, s->wrap);
+		if (!inner) {
+			conf_error(k->e, &s->where, "%s %s: wrap = %s: expected a %s section above this one", kind,
+				   s->name, s->wrap, kind);
+			continue;
+		}
+		if (inner->only_wrapped)
+			conf_error(k->e, &s->where, "%s %s: %s is wrapped already", kind, s->name, s->wrap);
+		inner->only_wrapped = true;
+	}
+}
+
+static size_t
+usable_storage(const struct conf *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_storage; i++)
+		n += !c->storage[i].only_wrapped;
+	return n;
+}
+
+static void
+check_auth_storage(struct checker *k)
+{
+	struct conf *c = k->c;
+
+	for (size_t i = 0; i < c->n_auth; i++) {
+		struct conf_section *s = &c->auth[i], *target;
+
+		if (s->only_wrapped)
+			continue;
+		target = s->storage ? find_section(c->storage, c->n_storage, s->storage) : NULL;
+		if (s->storage && !target)
+			conf_error(k->e, &s->where, "auth %s: storage = %s: there is no such storage section",
+				   s->name, s->storage);
+		if (target && target->only_wrapped)
+			conf_error(k->e, &s->where, "auth %s: storage = %s: another section wraps it; name that one",
+				   s->name, s->storage);
+		if (!s->storage && usable_storage(c) > 1)
+			conf_error(k->e, &s->where, "auth %s: storage is missing; there are several storage sections",
+				   s->name);
+	}
+}
+
+static void
+check_listeners(struct checker *k)
+{
+	struct conf *c = k->c;
+	const struct conf_where top = {c->file, 1, 1};
+
+	if (c->n_listeners == 0)
+		conf_error(k->e, &top, "no listener: add 'listener pop3 {' with address and port");
+	for (size_t i = 0; i < c->n_listeners; i++) {
+		struct conf_listener *l = &c->listeners[i];
+
+		for (size_t j = 0; j < i; j++) {
+			struct conf_listener *other = &c->listeners[j];
+
+			if (strcmp(other->name, l->name) == 0)
+				conf_error(k->e, &l->where, "listener %s: there is another one of this name", l->name);
+			if (other->address && l->address && strcmp(other->address, l->address) == 0 && other->port == l->port &&
+			    l->port != 0)
+				conf_error(k->e, &l->where, "listener %s: %s port %u is listener %s's already", l->name,
+					   l->address, l->port, other->name);
+		}
+		if (l->tls != CONF_TLS_NONE && (!c->tls_certificate || !c->tls_key))
+			conf_error(k->e, &l->where, "listener %s: tls needs certificate and key in a tls block, "
+						     "or tls = none here", l->name);
+		if (l->tls == CONF_TLS_NONE && !l->plaintext_login)
+			conf_error(k->e, &l->where, "listener %s: tls = none and plaintext_login = refuse: nobody "
+						     "could log in", l->name);
+	}
+}
+
+static void
+check_top(struct checker *k)
+{
+	struct conf *c = k->c;
+	const struct conf_where top = {c->file, 1, 1};
+
+	if (c->config_version == 0)
+		conf_error(k->e, &top, "config_version is missing: write 'config_version = 1' at the top");
+	if (c->n_auth == 0)
+		conf_error(k->e, &top, "no auth section: nobody could log in");
+	if (c->n_storage == 0)
+		conf_error(k->e, &top, "no storage section: there is no mail");
+	if (c->log_sink == CONF_LOG_FILE && !c->log_file)
+		conf_error(k->e, &top, "log: to = file needs file = /...");
+	if (strcmp(c->tls_min_version, "1.2") != 0 && strcmp(c->tls_min_version, "1.3") != 0)
+		conf_error(k->e, &top, "tls: min_version = %s: expected 1.2 or 1.3", c->tls_min_version);
+	if (c->reserve == 0)
+		c->reserve = c->workers / 8 > 2 ? c->workers / 8 : 2;
+	if (c->reserve >= c->workers)
+		conf_error(k->e, &top, "reserve = %u must be less than workers = %u", c->reserve, c->workers);
+}
+
+void
+check_conf(struct conf *c, struct conf_errors *e)
+{
+	struct checker k = {c, e};
+
+	check_top(&k);
+	check_listeners(&k);
+	check_sections(&k, c->auth, c->n_auth, "auth");
+	check_sections(&k, c->storage, c->n_storage, "storage");
+	check_auth_storage(&k);
+}
