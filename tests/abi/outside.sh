@@ -82,6 +82,11 @@ ok "and its list is gone" test ! -e mail/ann/.gone
 ok "the first message was deleted, the others not" test ! -e mail/ann/1700000001.a -a -e mail/ann/1700000003.c
 ok "what is no message was left alone" test -e mail/ann/.not-a-message -a -L mail/ann/1700000004.link
 
+# The kit, as its author would run it.
+mkdir -p kit
+ok "it conforms, as far as a store without delivery can be asked" \
+	"$CHECK_TREE/bin/restante-conform" "$work/shelf.so" "path=$work/kit"
+
 # The text and the code are one: each C block of the document stands in shelf.c, word for word.
 cat >blocks.py <<'PY'
 import re, sys

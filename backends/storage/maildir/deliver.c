@@ -40,8 +40,9 @@ struct dlv {
 	size_t n;
 	int fd;               /* the first recipient's file in tmp/ */
 	bool last_cr;         /* held back: with LF line ends it may be dropped */
+	char last_out;        /* last byte written */
 	bool failed;
-	uint64_t stored, wire; /* of the message without heads */
+	struct sdk_octets octets; /* of what was written, without heads */
 	uint32_t flags;
 };
 
@@ -69,18 +70,19 @@ disk_code(int e)
 	return e == ENOSPC || e == EDQUOT ? PM_NOSPACE : e == EACCES || e == EROFS ? PM_PERM : PM_TEMP;
 }
 
-/* Wire lines to stored ones: CRLF becomes LF unless line_end = crlf. out: n + 1 bytes. */
+/* Wire lines to stored ones: CRLF becomes LF unless line_end = crlf, or the line itself ends in a CR: that one
+ * would be taken for a part of the line end. out: n + 1 bytes. */
 static size_t
 convert(struct dlv *d, const char *in, size_t n, char *out)
 {
 	size_t o = 0;
 
 	for (size_t k = 0; k < n; k++) {
-		if (d->last_cr && in[k] != '\n')
-			out[o++] = '\r';
+		if (d->last_cr && (in[k] != '\n' || d->last_out == '\r'))
+			out[o++] = d->last_out = '\r';
 		d->last_cr = !d->inst->crlf && in[k] == '\r';
 		if (!d->last_cr)
-			out[o++] = in[k];
+			out[o++] = d->last_out = in[k];
 	}
 	return o;
 }
@@ -96,8 +98,7 @@ put(struct dlv *d, int fd, const char *in, size_t n)
 
 		if (!write_all(fd, out, o))
 			return false;
-		d->stored += o;
-		d->wire += k;
+		sdk_octets_feed(&d->octets, out, o);
 		in += k;
 		n -= k;
 	}
@@ -138,6 +139,7 @@ dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t f
 	d->inst = inst;
 	d->fd = -1;
 	d->flags = flags;
+	sdk_octets_init(&d->octets);
 	*ret_dlv = d;
 	return PM_OK;
 }
@@ -225,30 +227,31 @@ dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 
 /* The message with this recipient's head, in a file of its own. */
 static bool
-copy_message(struct dlv *d, struct rcpt *r, int fd, uint64_t *ret_stored, uint64_t *ret_wire)
+copy_message(struct dlv *d, struct rcpt *r, int fd, struct sdk_octets *ret_octets)
 {
 	struct dlv head = {.inst = d->inst};
 	char buf[PIECE];
 	off_t at = 0;
 	ssize_t got;
 
+	sdk_octets_init(&head.octets);
 	if (!put(&head, fd, r->head, r->head_n))
 		return false;
 	while ((got = pread(d->fd, buf, sizeof(buf), at)) > 0) {
 		if (!write_all(fd, buf, (size_t)got))
 			return false;
+		sdk_octets_feed(&head.octets, buf, (size_t)got);
 		at += got;
 	}
-	*ret_stored = d->stored + head.stored;
-	*ret_wire = d->wire + head.wire;
+	*ret_octets = head.octets;
 	return got == 0;
 }
 
 static void
-set_name(struct rcpt *r, uint64_t stored, uint64_t wire)
+set_name(struct rcpt *r, const struct sdk_octets *o)
 {
-	snprintf(r->name, sizeof(r->name), "%s,S=%llu,W=%llu", r->tmp, (unsigned long long)stored,
-		 (unsigned long long)wire);
+	snprintf(r->name, sizeof(r->name), "%s,S=%llu,W=%llu", r->tmp, (unsigned long long)o->stored,
+		 (unsigned long long)sdk_octets_total(o));
 }
 
 static bool
@@ -262,7 +265,7 @@ static bool
 prepare_one(struct dlv *d, size_t k)
 {
 	struct rcpt *r = &d->rcpts[k];
-	uint64_t stored = d->stored, wire = d->wire;
+	struct sdk_octets octets = d->octets;
 	char from[200], to[200];
 	bool ok = true;
 	int fd;
@@ -272,7 +275,7 @@ prepare_one(struct dlv *d, size_t k)
 		snprintf(to, sizeof(to), "tmp/%s", r->tmp);
 		ok = k == 0 || linkat(d->rcpts[0].fd, from, r->fd, to, 0) == 0;
 		if (ok) {
-			set_name(r, stored, wire);
+			set_name(r, &octets);
 			return true;
 		}
 		/* another file system, or too many links: a copy */
@@ -282,10 +285,10 @@ prepare_one(struct dlv *d, size_t k)
 		snprintf(r->tmp + strlen(r->tmp), sizeof(r->tmp) - strlen(r->tmp), "-h");
 	}
 	fd = open_tmp(r);
-	ok = fd != -1 && copy_message(d, r, fd, &stored, &wire) && sync_file(d, fd);
+	ok = fd != -1 && copy_message(d, r, fd, &octets) && sync_file(d, fd);
 	if (fd != -1 && close(fd) != 0)
 		ok = false;
-	set_name(r, stored, wire);
+	set_name(r, &octets);
 	return ok;
 }
 
@@ -323,10 +326,12 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 		sdk_error(call, "cannot write to tmp/: %s", strerrordesc_np(errno));
 		return disk_code(errno);
 	}
-	if (d->last_cr && !write_all(d->fd, "\r", 1))
-		return disk_code(errno);
-	d->stored += d->last_cr;
-	d->last_cr = false;
+	if (d->last_cr) {
+		if (!write_all(d->fd, "\r", 1))
+			return disk_code(errno);
+		sdk_octets_feed(&d->octets, "\r", 1);
+		d->last_cr = false;
+	}
 	KILL_POINT("delivery: before fsync");
 	if (!sync_file(d, d->fd)) {
 		sdk_error(call, "fsync of tmp/%s: %s", d->rcpts[0].tmp, strerrordesc_np(errno));

@@ -498,6 +498,8 @@ struct pm_storage {
 	 * plain failures: nothing changed. PM_BUSY: the lock was lost, nothing changed. PM_PARTIAL:
 	 * committed, *ret_done deleted so far, the rest is finished by a later open. PM_UNKNOWN. One
 	 * call->op_id per handle; the same may be repeated. The lock stays held until mbox_close.
+	 * Without the lock (PM_OPEN_READONLY), or with another n than the snapshot's: PM_INVALID, nothing
+	 * changed. keep_until_ms without PM_F_CAN_HIDE: PM_UNSUPPORTED, nothing changed.
 	 */
 	int32_t (*mbox_commit)(void *mbox, const struct pm_call *call,
 			       const struct pm_commit *commit, uint64_t *ret_done);

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -253,9 +254,9 @@ leave_out(struct mbox *mb, char *text)
 static int32_t
 open_dir(const struct shelf *s, const struct pm_call *call, struct pm_str key, int *ret)
 {
-	char name[PM_KEY_MAX + 1];
+	char name[NAME_MAX + 1];
 
-	if (key.n == 0 || key.n > PM_KEY_MAX || key.p[0] == '.' || memchr(key.p, '/', key.n) ||
+	if (key.n == 0 || key.n > NAME_MAX || key.p[0] == '.' || memchr(key.p, '/', key.n) ||
 	    memchr(key.p, '\0', key.n)) {
 		sdk_error(call, "this mailbox key cannot be a directory's name");
 		return PM_PERM;

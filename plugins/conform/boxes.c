@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mailboxes from outside: list, totals, removal. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kit.h"
+
+static void
+totals(void)
+{
+	struct inst *in = kit_open();
+	struct pm_user u = kit_user(0);
+	struct pm_stat s = {.size = sizeof(s)};
+	struct pm_msg m[7];
+	uint64_t octets = 0;
+	struct box b;
+
+	kit_empty(in, 0);
+	kit_deliver_many(in, 0, "stat", 7);
+	expect_rc("box_stat", in->m->storage->box_stat(in->i, pm(), &u, &s), PM_OK);
+	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
+	box_info(&b, 0, 7, PM_WANT_OCTETS, m);
+	for (int k = 0; k < 7; k++)
+		octets += m[k].octets;
+	EXPECT(s.count == 7 && s.octets == octets, "box_stat says %llu messages, %llu octets; the session 7 and %llu",
+	       (unsigned long long)s.count, (unsigned long long)s.octets, (unsigned long long)octets);
+	EXPECT(s.last_delivery_ms == 0 || s.last_delivery_ms > 1600000000000, "last_delivery_ms is %lld",
+	       (long long)s.last_delivery_ms);
+	/* and while it is held */
+	s = (struct pm_stat){.size = sizeof(s)};
+	expect_rc("box_stat of a held mailbox", in->m->storage->box_stat(in->i, pm(), &u, &s), PM_OK);
+	EXPECT(s.count == 7, "box_stat of a held mailbox says %llu messages", (unsigned long long)s.count);
+	box_close(&b);
+	kit_close(in);
+}
+
+static void
+no_such_box(void)
+{
+	struct inst *in = kit_open();
+	struct pm_user u = kit_user(91);
+	struct pm_stat s, before;
+
+	if (in->m->storage->box_delete)
+		(void)in->m->storage->box_delete(in->i, pm(), &u); /* of an earlier run */
+	memset(&s, 0x33, sizeof(s));
+	s.size = sizeof(s);
+	before = s;
+	expect_rc("box_stat of a mailbox that is not there", in->m->storage->box_stat(in->i, pm(), &u, &s), PM_NOENT);
+	EXPECT(memcmp(&s, &before, sizeof(s)) == 0, "PM_NOENT, and the record was written to");
+	kit_close(in);
+}
+
+/* All keys, in pages of n. Returns how many of the kit's own ten were seen, each once. */
+static unsigned
+page_through(struct inst *in, size_t n)
+{
+	struct pm_box *page = calloc(n, sizeof(*page));
+	char cursor[256];
+	struct pm_str at = {cursor, 0};
+	unsigned seen[10] = {0}, ours = 0;
+	size_t got = n;
+
+	EXPECT(page, "no memory");
+	while (got == n) {
+		memset(page, 0, n * sizeof(*page));
+		for (size_t k = 0; k < n; k++)
+			page[k].size = sizeof(*page);
+		got = 0;
+		expect_rc("box_list", in->m->storage->box_list(in->i, pm(), at, n, sizeof(*page), page, &got), PM_OK);
+		EXPECT(got <= n, "box_list gave %zu of at most %zu", got, n);
+		for (size_t k = 0; k < got; k++) {
+			EXPECT(page[k].key_len <= PM_KEY_MAX && page[k].cursor_len <= PM_CURSOR_MAX, "key or cursor too long");
+			for (unsigned u = 0; u < 10; u++) {
+				struct pm_user user = kit_user(u);
+
+				if (page[k].key_len == user.key.n && memcmp(page[k].key, user.key.p, user.key.n) == 0)
+					seen[u]++;
+			}
+		}
+		if (got > 0) {
+			EXPECT(page[got - 1].cursor_len > 0, "a mailbox without a cursor to go on from");
+			memcpy(cursor, page[got - 1].cursor, page[got - 1].cursor_len);
+			at.n = page[got - 1].cursor_len;
+		}
+	}
+	for (unsigned u = 0; u < 10; u++) {
+		EXPECT(seen[u] <= 1, "in pages of %zu a mailbox comes %u times", n, seen[u]);
+		ours += seen[u];
+	}
+	free(page);
+	return ours;
+}
+
+static void
+list(void)
+{
+	static const size_t pages[] = {1, 3, 10, 100};
+	struct inst *in = kit_open();
+
+	for (unsigned u = 0; u < 10; u++) {
+		kit_empty(in, u);
+		kit_deliver_many(in, u, "list", 1);
+	}
+	for (int k = 0; k < 4; k++) {
+		unsigned n = page_through(in, pages[k]);
+
+		EXPECT(n == 10, "in pages of %zu %u of 10 mailboxes are listed", pages[k], n);
+	}
+	kit_close(in);
+}
+
+static void
+removal(void)
+{
+	struct inst *in = kit_open();
+	struct pm_user u = kit_user(5);
+	struct box b;
+
+	kit_empty(in, 5);
+	kit_deliver_many(in, 5, "remove", 2);
+	b = box_open(in, 5, PM_OPEN_EXCLUSIVE);
+	expect_rc("box_delete of a held mailbox", in->m->storage->box_delete(in->i, pm(), &u), PM_BUSY);
+	EXPECT(box_find(&b, "Subject: remove 1") >= 0, "PM_BUSY, and its mail is gone");
+	box_close(&b);
+	expect_rc("box_delete", in->m->storage->box_delete(in->i, pm(), &u), PM_OK);
+	expect_rc("box_delete again", in->m->storage->box_delete(in->i, pm(), &u), PM_NOENT);
+	b = box_open(in, 5, PM_OPEN_EXCLUSIVE);
+	EXPECT(b.n == 0, "after box_delete %llu messages are left", (unsigned long long)b.n);
+	box_close(&b);
+	kit_deliver_many(in, 5, "new life", 1);
+	b = box_open(in, 5, PM_OPEN_EXCLUSIVE);
+	EXPECT(b.n == 1, "a removed mailbox takes no new mail");
+	box_close(&b);
+	kit_close(in);
+}
+
+const struct check checks_boxes[] = {
+	{"boxes.stat", "box_stat", "count and octets as the session sees them", NEED_DELIVERY | NEED_STAT, totals},
+	{"boxes.none", "box_stat; R5", "a mailbox that is not there: PM_NOENT, the record untouched",
+	 NEED_STORAGE | NEED_STAT, no_such_box},
+	{"boxes.list", "box_list", "every mailbox once, however the pages are cut", NEED_DELIVERY | NEED_LIST, list},
+	{"boxes.delete", "box_delete", "PM_BUSY while held; then all is gone", NEED_DELIVERY | NEED_DELETE, removal},
+	{0},
+};
