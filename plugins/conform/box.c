@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mailboxes and mail, through the descriptor's tables. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 
 #include "kit.h"
 
+#define USERS 100
 #define AGAIN_MAX 1000000 /* slices: beyond that there is no progress */
 
 struct pm_str
@@ -15,14 +17,23 @@ kit_str(const char *s)
 	return (struct pm_str){s, strlen(s)};
 }
 
+static char names[USERS][32];
+
+static void
+make_names(void)
+{
+	for (unsigned k = 0; k < USERS; k++)
+		snprintf(names[k], sizeof(names[k]), "conform%u@example.org", k);
+}
+
 struct pm_user
 kit_user(unsigned k)
 {
-	static char names[100][32];
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct pm_user u;
 
-	EXPECT(k < 100, "the kit knows 100 users");
-	snprintf(names[k], sizeof(names[k]), "conform%u@example.org", k);
+	EXPECT(k < USERS, "the kit knows %d users", USERS);
+	EXPECT(pthread_once(&once, make_names) == 0, "pthread_once failed");
 	host_user_init(&u);
 	u.name = u.key = kit_str(names[k]);
 	u.domain = kit_str("example.org");

@@ -29,6 +29,7 @@ ALTERS = {
         {name: NO_HEADER for name in ("dot-only-message", "empty", "one-octet", "header-only", "header-only-no-end",
                                       "no-blank-line")},
         **{name: CR_STRIPPED for name in ("cr-cr-lf", "cr-at-end", "lf-cr", "cr-run")}),
+    "mutt": {name: "ends a line at its first NUL" for name in ("nul", "nul-first", "all-bytes")},
 }
 
 # Transports a client does not have at all.

@@ -13,6 +13,8 @@ import ssl
 import subprocess
 import tempfile
 
+from mutt import mutt
+
 TRANSPORTS = ("plain", "stls", "tls")
 
 
@@ -181,5 +183,5 @@ def mailutils(a, transport, home):
 
 CLIENTS = {
     "curl": curl, "fetchmail": fetchmail, "mpop": mpop, "getmail": getmail, "poplib": python_poplib,
-    "Net::POP3": net_pop3, "mailutils": mailutils,
+    "Net::POP3": net_pop3, "mailutils": mailutils, "mutt": mutt,
 }
