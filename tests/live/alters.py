@@ -13,8 +13,8 @@ ALTERS = {
         "empty": "writes CRLF for an empty message",
     },
     "poplib": {},
-    "mpop": {name: CR_STRIPPED for name in ("cr-cr-lf", "cr-at-end", "lf-cr", "cr-run")},
-    "Net::POP3": {name: CR_STRIPPED for name in ("cr-cr-lf", "cr-at-end", "lf-cr", "cr-run")},
+    "mpop": {},
+    "Net::POP3": {},
     "fetchmail": dict(
         {name: NO_HEADER for name in ("dot-only-message", "empty", "one-lf", "one-octet", "header-only",
                                       "header-only-no-end", "blank-line-first", "no-blank-line")},

@@ -85,6 +85,11 @@ def fetchmail(a, transport, home):
     return _collect(out)
 
 
+def _wire_ends(messages):
+    """Of clients that write each CRLF as LF and leave a CR of the line itself alone."""
+    return [m.replace(b"\n", b"\r\n") for m in messages]
+
+
 def mpop(a, transport, home):
     mda, out = _mda(home)
     rc = os.path.join(home, "mpoprc")
@@ -96,7 +101,7 @@ def mpop(a, transport, home):
                 % (a.ports[transport], a.user, a.password, tls, home, mda))
     os.chmod(rc, 0o600)
     _run(["mpop", "-C", rc, "-q", "t"], home)
-    return _collect(out)
+    return _wire_ends(_collect(out))
 
 
 def getmail(a, transport, home):
@@ -167,14 +172,15 @@ def net_pop3(a, transport, home):
     out = os.path.join(home, "out")
     os.mkdir(out)
     _run(["perl", "-e", PERL, str(a.ports[transport]), transport, a.user, a.password, a.cafile, out], home)
-    return _collect(out)
+    got = _collect(out)
+    return _wire_ends(got) if transport == "plain" else got  # over TLS it hands on CRLF
 
 
 def mailutils(a, transport, home):
-    """movemail into a maildir, messages in order."""
+    """movemail into a maildir, messages in order. Unless told not to it takes STLS where it is offered."""
     box = os.path.join(home, "box")
     scheme = "pops" if transport == "tls" else "pop"
-    url = "%s://%s:%s@127.0.0.1:%d" % (scheme, a.user, a.password, a.ports[transport])
+    url = "%s://%s:%s@127.0.0.1:%d" % (scheme, a.user, a.password, a.ports[transport]) + (";notls" if transport == "plain" else "")
     cmd = ["movemail", "--preserve", "--emacs"]
     _run(cmd + [url, "maildir:" + box], home)
     files = glob.glob(os.path.join(box, "new", "*")) + glob.glob(os.path.join(box, "cur", "*"))

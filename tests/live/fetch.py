@@ -18,7 +18,7 @@ from shapes import SHAPES, wire  # noqa: E402
 from alters import ALTERS, CANNOT  # noqa: E402
 import clients  # noqa: E402
 
-EXACT = ("curl", "poplib")  # these keep CRLF as it came
+EXACT = ("curl", "poplib", "mpop", "Net::POP3", "mutt")  # CRLF as it came, or as each LF of theirs stands for
 FLOOR = 60
 
 
