@@ -20,9 +20,10 @@ feed_header(struct sdk_octets *o, const unsigned char *p, size_t n)
 		if (p[i] == '\n') {
 			o->header_done = o->at_bol;
 			o->at_bol = true;
-		} else if (p[i] != '\r') {
-			o->at_bol = false;
+		} else if (p[i] != '\r' || o->header_cr) {
+			o->at_bol = false; /* a CR is data unless it is the line end's */
 		}
+		o->header_cr = p[i] == '\r';
 		if (p[i] & 0x80)
 			o->utf8_header = true;
 	}

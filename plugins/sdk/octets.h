@@ -18,6 +18,7 @@ struct sdk_octets {
 	bool header_done;
 	bool utf8_header;  /* a byte above 0x7F in the header */
 	bool at_bol;
+	bool header_cr;    /* the header's last byte was a CR */
 };
 
 void sdk_octets_init(struct sdk_octets *o);

@@ -58,6 +58,8 @@ utf8_length(const unsigned char *p, size_t n)
 	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
 	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
 		return 0;
+	if (p[0] == 0xc2 && p[1] < 0xa0)
+		return 0; /* C1: a terminal may obey it */
 	return len;
 }
 

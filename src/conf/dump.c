@@ -10,7 +10,7 @@
 static void
 put_value(FILE *to, const char *value)
 {
-	if (*value && !strpbrk(value, "#\"\\${") && value[0] != ' ' && value[strlen(value) - 1] != ' ') {
+	if (*value && !strpbrk(value, "#\"\\${\t\r") && value[0] != ' ' && value[strlen(value) - 1] != ' ') {
 		fputs(value, to);
 		return;
 	}
@@ -53,8 +53,11 @@ static void
 put_section(FILE *to, const struct conf_section *s, const char *kind)
 {
 	put_block(to, kind, s->name, BLOCK_SECTION, s);
-	for (size_t i = 0; i < s->n_domains; i++)
-		fprintf(to, "    domains = %s\n", s->domains[i]);
+	for (size_t i = 0; i < s->n_domains; i++) {
+		fputs("    domains = ", to);
+		put_value(to, s->domains[i]);
+		putc('\n', to);
+	}
 	/* only the module's schema knows which of these are secret: their values stay where they are */
 	for (size_t i = 0; i < s->n_settings; i++)
 		fprintf(to, "    # %s: %s line %u\n", s->settings[i].key, s->settings[i].where.file,

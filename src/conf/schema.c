@@ -197,6 +197,8 @@ add_words(char *at, struct arena *a, const char *text, const struct conf_node *n
 			n++;
 		text += len + (text[len] != '\0');
 	}
+	if (n == 0)
+		conf_error(e, &node->where, "%s is empty; leave it out instead", node->key);
 	memcpy(at, &all, sizeof(all));
 	memcpy(at + sizeof(all), &n, sizeof(n));
 }

@@ -108,6 +108,14 @@ put_env(const struct reader *r, const char **at, const char *end, char *to, size
 		conf_error(r->e, &w, "the environment has no variable %s", text);
 		return false;
 	}
+	for (const char *p = value; *p; p++) {
+		if ((unsigned char)*p < 0x20 && *p != '\t') {
+			struct conf_where w = here(r, *at);
+
+			conf_error(r->e, &w, "the environment's %s holds a line end or control character", text);
+			return false;
+		}
+	}
 	if (*n + strlen(value) >= VALUE_MAX) {
 		wrong(r, *at, "the value is longer than 8,191 bytes");
 		return false;

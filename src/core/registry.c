@@ -155,7 +155,7 @@ registry_should_yield(struct registry_entry *e, int64_t takeover_ms, int64_t now
 	pthread_mutex_lock(&e->shard->mutex);
 	waited_for = e->waiter != 0;
 	pthread_mutex_unlock(&e->shard->mutex);
-	return waited_for && !atomic_load(&e->pending) && now_ms - atomic_load(&e->last_ms) >= takeover_ms;
+	return takeover_ms > 0 && waited_for && !atomic_load(&e->pending) && now_ms - atomic_load(&e->last_ms) >= takeover_ms;
 }
 
 void

@@ -145,18 +145,19 @@ item_open(struct mbox *m, const struct pm_call *call, struct item *it, int32_t *
 {
 	char path[300];
 	struct stat st;
+	bool gone = false;
 	int fd = -1;
 
-	for (int tries = 0; tries < 2 && fd == -1; tries++) {
+	for (int tries = 0; tries < RELOCATE_TRIES && fd == -1; tries++) {
 		scan_path(m->scan, it, path, sizeof(path));
 		fd = openat(m->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-		if (fd == -1 && errno == ENOENT && tries == 0 && scan_relocate(m->fd, m->scan, it))
-			continue;
-		break;
+		gone = fd == -1 && errno == ENOENT;
+		if (fd == -1 && (!gone || !scan_relocate(m->fd, m->scan, it)))
+			break;
 	}
 	if (fd == -1) {
-		*ret_rc = errno == ENOENT ? PM_GONE : errno == EACCES || errno == ELOOP ? PM_PERM : PM_TEMP;
-		if (errno != ENOENT)
+		*ret_rc = gone ? PM_GONE : errno == EACCES || errno == ELOOP ? PM_PERM : PM_TEMP;
+		if (!gone)
 			sdk_error(call, "cannot open %s: %s", path, strerrordesc_np(errno));
 		return -1;
 	}

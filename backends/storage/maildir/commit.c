@@ -19,6 +19,8 @@
 #include "kill.h"
 #include "maildir.h"
 
+#define RECOVER_LOOKS 4
+
 #define COMPACT_SLACK 4000 /* records that may be dead before the ledger is rewritten */
 
 /* ---- the ledger's file ----------------------------------------------------------------------- */
@@ -210,22 +212,22 @@ sync_dirs(struct inst *i, int fd)
 	}
 }
 
-/* 0, or the errno of a file that will not go. */
+/* 0, or the errno of a file that will not go. ENOENT, after several looks: gone, or renamed faster than that. */
 static int
 remove_item(struct mbox *m, struct item *it)
 {
 	char path[300];
 
-	for (int tries = 0; tries < 2; tries++) {
+	for (int tries = 0; tries < RELOCATE_TRIES; tries++) {
 		scan_path(m->scan, it, path, sizeof(path));
 		if (unlinkat(m->fd, path, 0) == 0)
 			return 0;
 		if (errno != ENOENT)
 			return errno;
 		if (!scan_relocate(m->fd, m->scan, it))
-			return 0; /* gone already */
+			break;
 	}
-	return 0;
+	return ENOENT;
 }
 
 /* Retrieved and kept: from new to cur, seen. A convenience: failures change nothing. */
@@ -330,8 +332,11 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 			int e = remove_item(m, it);
 
 			KILL_POINT("commit: a file is gone");
-			failed = e ? e : failed;
-			m->commit_done += e == 0;
+			if (e == ENOENT)
+				m->commit_unseen = true;
+			else if (e)
+				failed = e;
+			m->commit_done += e == 0 || e == ENOENT;
 		} else if (bit(c->retrieved, m->commit_at)) {
 			mark_seen(m, it);
 		}
@@ -343,7 +348,7 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 			strerrordesc_np(failed));
 		return PM_PARTIAL;
 	}
-	if (!m->commit_partial && c->del) {
+	if (!m->commit_partial && !m->commit_unseen && c->del) {
 		ledger_put_done(&o, m->op);
 		if (!o.failed)
 			(void)ledger_append(m->inst, m->fd, o.text, o.n, false); /* without it: done again, for nothing */
@@ -378,9 +383,9 @@ maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *c
 
 /* ---- recovery -------------------------------------------------------------------------------- */
 
-/* What a committed group deleted and is still in this directory goes now. One pass, however many. */
+/* What a committed group deleted and is still in this directory goes now. *ret_seen: how many were there. */
 static unsigned
-recover_dir(int fd, const char *dir, struct ledger *l)
+recover_dir(int fd, const char *dir, struct ledger *l, unsigned *ret_seen)
 {
 	int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	DIR *d = dfd != -1 ? fdopendir(dfd) : NULL;
@@ -390,13 +395,16 @@ recover_dir(int fd, const char *dir, struct ledger *l)
 	if (!d) {
 		if (dfd != -1)
 			(void)close(dfd);
+		++*ret_seen; /* who knows */
 		return 0;
 	}
 	while ((e = readdir(d)) != NULL) {
 		const struct ledger_message *lm = ledger_find(l, e->d_name, strcspn(e->d_name, ",:"));
 
-		if (lm && lm->deleted)
-			gone += unlinkat(dfd, e->d_name, 0) == 0;
+		if (!lm || !lm->deleted)
+			continue;
+		++*ret_seen;
+		gone += unlinkat(dfd, e->d_name, 0) == 0;
 	}
 	closedir(d);
 	return gone;
@@ -405,15 +413,23 @@ recover_dir(int fd, const char *dir, struct ledger *l)
 void
 commit_recover(struct inst *i, int fd, struct ledger *l)
 {
-	unsigned gone = recover_dir(fd, "new", l) + recover_dir(fd, "cur", l);
 	struct ledger_out o = {0};
+	unsigned gone = 0, seen = 1;
 	const char *op;
 
+	/* until a look finds nothing: another reader renames beside us */
+	for (int look = 0; look < RECOVER_LOOKS && seen > 0; look++) {
+		seen = 0;
+		gone += recover_dir(fd, "new", l, &seen) + recover_dir(fd, "cur", l, &seen);
+	}
 	sync_dirs(i, fd);
-	for (size_t k = 0; (op = ledger_unfinished(l, k)) != NULL; k++)
+	for (size_t k = 0; seen == 0 && (op = ledger_unfinished(l, k)) != NULL; k++)
 		ledger_put_done(&o, op);
-	if (!o.failed)
+	if (seen == 0 && !o.failed)
 		(void)ledger_append(i, fd, o.text, o.n, false); /* else the next opener looks again */
 	ledger_out_free(&o);
-	sdk_log(i->host, PM_LOG_NOTICE, "finished an interrupted commit: %u messages removed", gone);
+	if (seen > 0)
+		sdk_log(i->host, PM_LOG_WARNING, "deleted messages are still there and cannot be removed; they stay deleted");
+	else if (gone > 0)
+		sdk_log(i->host, PM_LOG_NOTICE, "finished an interrupted commit: %u messages removed", gone);
 }

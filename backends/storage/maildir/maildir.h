@@ -23,6 +23,7 @@
 #define SLICE_MS 150   /* of long work; the ABI says 200 */
 #define SETTLE_MS 2000 /* a directory changed less than this ago may change again in the same tick of its clock */
 #define UNKNOWN_OCTETS UINT64_MAX
+#define RELOCATE_TRIES 6 /* a file that another reader renames each time we look */
 
 struct cache;
 
@@ -50,6 +51,7 @@ struct item {
 	uint8_t uidl_n;
 	bool in_new : 1;
 	bool dirty : 1;      /* not in the ledger as it is here */
+	bool stale : 1;      /* while scanning: seen by an earlier look only */
 };
 
 /* Everything about a mailbox at one moment. One owner: the session that holds the lock, or the cache. */
@@ -81,6 +83,7 @@ struct mbox {
 	uint64_t commit_at;  /* next item of the commit's second half */
 	uint64_t commit_done;
 	bool commit_partial;
+	bool commit_unseen;  /* a file was not found: the next opener looks once more */
 };
 
 /* ---- maildir.c ---- */

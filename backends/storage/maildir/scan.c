@@ -301,7 +301,9 @@ by_arrival(const void *a, const void *b)
 	d = memcmp(sort_names + x->name, sort_names + y->name, n);
 	if (d == 0 && x->base_n != y->base_n)
 		d = x->base_n < y->base_n ? -1 : 1;
-	return d ? d : (int)x->in_new - (int)y->in_new; /* of twins, cur's comes first and stays */
+	if (d == 0)
+		d = (int)x->stale - (int)y->stale; /* of twins the first one stays: the latest look's, then cur's */
+	return d ? d : (int)x->in_new - (int)y->in_new;
 }
 
 /* 40 hex digits of SHA-256 for base names that cannot be unique-ids. */
@@ -441,7 +443,8 @@ suspicious(const struct scanner *sc, const struct scan *now, int64_t wall_ms)
 		return false;
 	ledger_each(sc->ledger, count_live, &x);
 	for (size_t k = 0; k < sc->scan->n; k++)
-		known += ledger_find(sc->ledger, sc->scan->names + sc->scan->items[k].name, sc->scan->items[k].base_n) != NULL;
+		known += !sc->scan->items[k].stale &&
+			 ledger_find(sc->ledger, sc->scan->names + sc->scan->items[k].name, sc->scan->items[k].base_n) != NULL;
 	return known < x.live;
 }
 
@@ -451,11 +454,23 @@ begin_again(struct scanner *sc, int fd)
 	struct scan fresh;
 
 	scan_stat(fd, &fresh);
-	sc->scan->n = sc->scan->names_n = 0;
-	sc->scan->dirty = false;
+	for (size_t k = 0; k < sc->scan->n; k++)
+		sc->scan->items[k].stale = true;
 	sc->scan->new_mtime = fresh.new_mtime;
 	sc->scan->cur_mtime = fresh.cur_mtime;
 	sc->phase = PHASE_NEW;
+}
+
+/* A calm look is the truth. Without one, what any look saw counts: readdir may have skipped it. */
+static void
+drop_stale(struct scan *s)
+{
+	size_t out = 0;
+
+	for (size_t k = 0; k < s->n; k++)
+		if (!s->items[k].stale)
+			s->items[out++] = s->items[k];
+	s->n = out;
 }
 
 static int32_t
@@ -463,16 +478,20 @@ finish(struct inst *i, struct scanner *sc, int fd, struct scan **ret_scan)
 {
 	int64_t wall = i->host->wall_ms(i->host->ctx);
 	struct scan now;
+	bool again;
 	int32_t rc;
 
 	scan_stat(fd, &now);
 	rc = join(sc);
 	if (rc != PM_OK)
 		return rc;
-	if (++sc->tries < TRIES && suspicious(sc, &now, wall)) {
+	again = suspicious(sc, &now, wall);
+	if (++sc->tries < TRIES && again) {
 		begin_again(sc, fd);
 		return PM_AGAIN;
 	}
+	if (!again)
+		drop_stale(sc->scan);
 	sc->scan->settled = same_time(now.new_mtime, sc->scan->new_mtime) &&
 			    same_time(now.cur_mtime, sc->scan->cur_mtime) &&
 			    wall - ms_of(now.new_mtime) >= SETTLE_MS && wall - ms_of(now.cur_mtime) >= SETTLE_MS;
@@ -565,14 +584,16 @@ scan_relocate(int fd, struct scan *s, struct item *it)
 {
 	char base[256], name[256];
 	uint32_t at;
-	bool in_new = false;
+	bool in_new = false, found = false;
 
 	snprintf(base, sizeof(base), "%.*s", (int)it->base_n, s->names + it->name);
-	if (!find_base(fd, "cur", base, it->base_n, name, sizeof(name))) {
-		if (!find_base(fd, "new", base, it->base_n, name, sizeof(name)))
-			return false;
-		in_new = true;
+	/* cur is read again: it may have come there, or been renamed past readdir, meanwhile */
+	for (int look = 0; look < 4 && !found; look++) {
+		in_new = look % 2 == 1;
+		found = find_base(fd, in_new ? "new" : "cur", base, it->base_n, name, sizeof(name));
 	}
+	if (!found)
+		return false;
 	if (!add_name(s, name, strlen(name), &at))
 		return false;
 	if (it->uidl == it->name)

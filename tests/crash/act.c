@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * act - one delivery or one session on a storage module, through the loader, in a process of its own that may
+ * be killed or have its system calls fail. What became of it is printed, a line each, for the tests to judge.
+ *
+ *   act MODULE.so [KEY=VALUE...] deliver USER[,USER...] FILE...
+ *   act MODULE.so [KEY=VALUE...] session USER [INDEX,INDEX...]    reads all, deletes these (0-based)
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "host/call.h"
+#include "host/load.h"
+
+#define CALL_MS 30000
+
+static struct host_inst *inst;
+
+/* ---- a small host ---------------------------------------------------------------------------- */
+
+static int64_t
+now_ms(void *ctx)
+{
+	struct timespec t;
+
+	(void)ctx;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t
+wall_ms(void *ctx)
+{
+	(void)ctx;
+	return (int64_t)time(NULL) * 1000;
+}
+
+static void
+log_line(void *ctx, int32_t level, struct pm_str text)
+{
+	(void)ctx;
+	printf("log %d %.*s\n", level, (int)text.n, text.p);
+}
+
+static void
+count(void *ctx, struct pm_str name, int64_t delta)
+{
+	(void)ctx;
+	(void)name;
+	(void)delta;
+}
+
+static void
+invalidate(void *ctx, struct pm_str name)
+{
+	(void)ctx;
+	(void)name;
+}
+
+static int32_t
+reserve_release(void *ctx, struct pm_str path)
+{
+	(void)ctx;
+	(void)path;
+	return PM_UNSUPPORTED;
+}
+
+static const struct pm_host services = {
+	.size = sizeof(services), .abi_minor = PM_ABI_MINOR, .now_ms = now_ms, .wall_ms = wall_ms, .log = log_line,
+	.count = count, .invalidate = invalidate, .reserve_release = reserve_release,
+};
+
+static void
+print_error(void *ctx, const char *file, unsigned line, const char *text)
+{
+	(void)ctx;
+	(void)file;
+	(void)line;
+	fprintf(stderr, "act: %s\n", text);
+}
+
+static struct host_call *
+call(void)
+{
+	static struct host_call c;
+
+	host_call_init(&c, now_ms(NULL) + CALL_MS, 1);
+	return &c;
+}
+
+static void
+say(const char *what, int32_t rc, const struct host_call *c)
+{
+	printf("%s %s %s\n", what, host_code_name(rc), c->error);
+	fflush(stdout);
+}
+
+static struct pm_user
+user_of(const char *name)
+{
+	struct pm_user u;
+
+	host_user_init(&u);
+	u.name = u.key = (struct pm_str){name, strlen(name)};
+	return u;
+}
+
+/* ---- delivery -------------------------------------------------------------------------------- */
+
+/* "ok" for each recipient, or why not. */
+static void
+deliver(char *users, const char *file)
+{
+	struct pm_result res[16];
+	struct host_call *c;
+	char buf[4096];
+	size_t n = 0, got;
+	void *d = NULL;
+	int32_t rc;
+	FILE *f = fopen(file, "r");
+
+	if (!f) {
+		perror(file);
+		exit(2);
+	}
+	if ((rc = host_dlv_begin(inst, c = call(), 0, 0, &d)) != PM_OK) {
+		say("delivery", rc, c);
+		goto out;
+	}
+	for (char *u = strtok(users, ","); u && n < 16; u = strtok(NULL, ",")) {
+		struct pm_user user = user_of(u);
+		struct pm_rcpt r = {.size = sizeof(r), .user = &user};
+
+		if ((rc = host_dlv_rcpt(inst, d, c = call(), &r)) != PM_OK)
+			goto abort;
+		res[n++] = (struct pm_result){.size = sizeof(res[0])};
+	}
+	while ((got = fread(buf, 1, sizeof(buf), f)) > 0)
+		if ((rc = host_dlv_write(inst, d, c = call(), buf, got)) != PM_OK)
+			goto abort;
+	if (ferror(f)) {
+		perror(file);
+		exit(2); /* ours, not the store's */
+	}
+	while ((rc = host_dlv_prepare(inst, d, c = call(), res)) == PM_AGAIN)
+		;
+	for (size_t k = 0; k < n && rc == PM_OK; k++)
+		rc = res[k].rc;
+	if (rc != PM_OK)
+		goto abort;
+	while ((rc = host_dlv_commit(inst, d, c = call(), res)) == PM_AGAIN)
+		;
+	for (size_t k = 0; k < n && rc == PM_OK; k++)
+		rc = res[k].rc;
+	say("delivery", rc, c);
+	goto out;
+abort:
+	say("delivery", rc, c);
+	host_dlv_abort(inst, d, call());
+out:
+	fclose(f);
+}
+
+/* ---- session --------------------------------------------------------------------------------- */
+
+/* FNV-1a over the bytes as they go over the wire, line ends as CRLF. */
+static int32_t
+digest(void *mbox, uint64_t k, uint64_t *ret)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	char buf[4096], last = '\n';
+	struct host_call *c;
+	size_t got;
+	void *m;
+	int32_t rc = host_msg_open(inst, mbox, c = call(), k, &m);
+
+	if (rc != PM_OK)
+		return rc;
+	while ((rc = host_msg_read(inst, m, c = call(), buf, sizeof(buf), &got)) == PM_OK) {
+		for (size_t i = 0; i < got; i++) {
+			if (buf[i] == '\n' && last != '\r')
+				h = (h ^ '\r') * 0x100000001b3u;
+			h = (h ^ (unsigned char)buf[i]) * 0x100000001b3u;
+			last = buf[i];
+		}
+	}
+	host_msg_close(inst, m, call());
+	*ret = h;
+	return rc == PM_END ? PM_OK : rc;
+}
+
+static void
+read_all(void *mbox, uint64_t n)
+{
+	for (uint64_t k = 0; k < n; k++) {
+		struct host_call *c;
+		struct pm_msg m;
+		uint64_t h = 0;
+		int32_t rc;
+
+		while ((rc = host_mbox_info(inst, mbox, c = call(), k, 1, PM_WANT_UIDL | PM_WANT_OCTETS, &m)) == PM_AGAIN)
+			;
+		if (rc == PM_OK)
+			rc = digest(mbox, k, &h);
+		if (rc != PM_OK) {
+			printf("message %" PRIu64 " %s\n", k, host_code_name(rc));
+			continue;
+		}
+		printf("message %" PRIu64 " OK %.*s %" PRIu64 " %016" PRIx64 "\n", k, (int)m.uidl_len, m.uidl, m.octets, h);
+	}
+}
+
+static void
+commit(void *mbox, uint64_t n, char *list)
+{
+	uint8_t *del = calloc(1, n / 8 + 1);
+	struct pm_commit what = {.size = sizeof(what), .n = n, .del = del, .now_ms = wall_ms(NULL)};
+	struct host_call *c;
+	uint64_t done;
+	int32_t rc;
+
+	if (!del)
+		exit(2);
+	for (char *i = strtok(list, ","); i; i = strtok(NULL, ",")) {
+		unsigned long k = strtoul(i, NULL, 10);
+
+		if (k < n)
+			del[k / 8] = (uint8_t)(del[k / 8] | 1u << k % 8);
+	}
+	do {
+		c = call();
+		memset(c->pm.op_id, 7, sizeof(c->pm.op_id));
+		rc = host_mbox_commit(inst, mbox, c, &what, &done);
+	} while (rc == PM_AGAIN);
+	say("commit", rc, c);
+	free(del);
+}
+
+static void
+session(const char *name, char *list)
+{
+	struct pm_user u = user_of(name);
+	struct host_call *c;
+	uint64_t n = 0;
+	void *mbox = NULL;
+	int32_t rc;
+
+	while ((rc = host_mbox_open(inst, c = call(), &u, PM_OPEN_EXCLUSIVE, &n, &mbox)) == PM_AGAIN)
+		;
+	say("open", rc, c);
+	if (rc != PM_OK)
+		return;
+	read_all(mbox, n);
+	fflush(stdout); /* what was chosen is known, whatever happens now */
+	if (list)
+		commit(mbox, n, list);
+	host_mbox_close(inst, mbox, call());
+	printf("closed %" PRIu64 "\n", n);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct host_setting settings[16];
+	struct host_spec spec = {.section = "act", .permits = 1, .purpose = PM_PURPOSE_TOOL, .state_dir = "/tmp",
+				 .run_dir = "/tmp", .settings = settings, .host = &services, .error = print_error};
+	struct host_lib *lib;
+	char err[1024];
+	int at = 2;
+
+	signal(SIGPIPE, SIG_IGN);
+	for (; at < argc && strchr(argv[at], '=') && spec.n_settings < 16; at++) {
+		char *eq = strchr(argv[at], '=');
+
+		*eq = '\0';
+		settings[spec.n_settings++] = (struct host_setting){.key = argv[at], .value = eq + 1};
+	}
+	if (at + 2 > argc) {
+		fputs("usage: act MODULE.so [KEY=VALUE...] deliver|session USER ...\n", stderr);
+		return 64;
+	}
+	lib = host_load(argv[1], "/", err, sizeof(err));
+	if (!lib) {
+		fprintf(stderr, "act: %s\n", err);
+		return 78;
+	}
+	if (!host_check(lib, &spec) || !(inst = host_open(lib, &spec)))
+		return 78;
+	printf("ready\n");
+	fflush(stdout);
+	if (strcmp(argv[at], "deliver") == 0)
+		for (int k = at + 2; k < argc; k++) {
+			char users[4096];
+
+			snprintf(users, sizeof(users), "%s", argv[at + 1]);
+			deliver(users, argv[k]);
+		}
+	else
+		session(argv[at + 1], at + 2 < argc ? argv[at + 2] : NULL);
+	host_close(inst);
+	host_thread_exit();
+	return 0;
+}

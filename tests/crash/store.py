@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A private maildir store that act works on: a session or a delivery is one process, whose end is told."""
+import os
+import shutil
+import subprocess
+import tempfile
+
+BUILD = os.path.abspath(os.environ.get("top_builddir", "."))
+TREE = os.environ.get("CHECK_TREE", os.path.join(BUILD, "check-tree"))
+MESSAGES = [b"Subject: number %d\r\n\r\nline one of %d\r\n.a dot\r\n%s" % (k, k, b"x" * (37 * k) + b"\r\n") for k in range(5)]
+
+
+def fnv(data):
+    h = 0xcbf29ce484222325
+    for c in data:
+        h = (h ^ c) * 0x100000001b3 & 0xffffffffffffffff
+    return "%016x" % h
+
+
+class Outcome:
+    """What act said: .rc its exit code, .open/.commit/.delivery codes or None, .messages {uidl: (octets, digest)}."""
+
+    def __init__(self, done):
+        self.rc, self.text = done.returncode, done.stdout + done.stderr
+        self.open = self.commit = self.delivery = None
+        self.messages, self.errors, self.closed, self.ready = {}, [], False, False
+        for line in done.stdout.splitlines():
+            w = line.split()
+            if w[0] in ("open", "commit", "delivery"):
+                setattr(self, w[0], w[1])
+            elif w[0] == "message" and w[2] == "OK":
+                self.messages[w[3]] = (int(w[4]), w[5])
+            elif w[0] == "message":
+                self.errors.append(w[2])
+            elif w[0] == "closed":
+                self.closed = True
+            elif w[0] == "ready":
+                self.ready = True
+
+
+class Store:
+    def __init__(self, where=None):
+        self.own = where is None
+        self.dir = where or tempfile.mkdtemp(prefix="rst-crash.", dir="/tmp")
+        os.makedirs(os.path.join(self.dir, "mail"), exist_ok=True)
+        self.act = os.path.join(BUILD, "tests", "crash", "act")
+        self.module = os.path.join(TREE, "lib", "restante", "modules", "maildir.so")
+
+    def run(self, *args, wrap=(), env=None):
+        cmd = [*wrap, self.act, self.module, "path=%s/mail/%%u" % self.dir, *args]
+        done = subprocess.run(cmd, capture_output=True, text=True, errors="replace", timeout=120, check=False,
+                              env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0", **(env or {})))
+        return Outcome(done)
+
+    def file(self, raw, name="message"):
+        path = os.path.join(self.dir, name)
+        with open(path, "wb") as f:
+            f.write(raw)
+        return path
+
+    def fill(self, user="ann", messages=MESSAGES):
+        """The mailbox anew, with these messages; {uidl: (octets, digest)}."""
+        shutil.rmtree(os.path.join(self.dir, "mail", user), ignore_errors=True)
+        files = [self.file(raw, "m%d" % k) for k, raw in enumerate(messages)]
+        out = self.run("deliver", user, *files)
+        if out.text.count("delivery OK") != len(messages):
+            raise RuntimeError("cannot fill the store:\n" + out.text)
+        seen = self.look(user)
+        if sorted(seen.values()) != sorted((len(m), fnv(m)) for m in messages):
+            raise RuntimeError("the store gives other messages back:\n%s" % seen)
+        return seen
+
+    def look(self, user="ann"):
+        out = self.run("session", user)
+        if out.open != "OK" or not out.closed or out.errors:
+            raise RuntimeError("the mailbox cannot be looked at:\n" + out.text)
+        return out.messages
+
+    def close(self):
+        if self.own:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def judge_session(before, doomed, out, after):
+    """What is wrong with the mailbox after a session that was to delete `doomed` of `before`; '' if nothing."""
+    kept = {u: m for u, m in before.items() if u not in doomed}
+    if after not in (before, kept):
+        lost = set(kept) - set(after)
+        return "lost: %s, left: %s" % (sorted(lost), sorted(after)) if lost or set(after) - set(before) else \
+            "half of it was deleted: %s of %s, and it said %s" % (sorted(set(before) - set(after)), doomed, out.commit)
+    if out.commit in ("OK", "PARTIAL") and after != kept:
+        return "it said %s, and what was deleted is there" % out.commit
+    if out.commit not in ("OK", "PARTIAL", "UNKNOWN", None) and after != before:
+        return "it said %s, and messages are gone" % out.commit
+    return ""
+
+
+def judge_delivery(before, raw, out, after):
+    new = [m for u, m in after.items() if u not in before]
+    if {u: m for u, m in after.items() if u in before} != before:
+        return "a delivery changed other messages"
+    if out.delivery == "OK" and new != [(len(raw), fnv(raw))]:
+        return "it said OK, and what is there is %s" % new
+    if out.delivery not in ("OK", "UNKNOWN", None) and new:
+        return "it said %s, and the message is there" % out.delivery
+    if new not in ([], [(len(raw), fnv(raw))]):
+        return "half a message is visible: %s" % new
+    return ""

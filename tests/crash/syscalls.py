@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The n-th system call of a session or a delivery fails - full disk, I/O error, no descriptors - for n = 1, 2, 3
+until none is left to fail; then the process is killed there instead. After each: nothing lost, nothing deleted that
+was not said to be, no half message, and what was answered is true."""
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+sys.path.insert(0, HERE)
+from server import Tap  # noqa: E402
+from store import Store, judge_delivery, judge_session  # noqa: E402
+
+ERRORS = {
+    "write": ("ENOSPC", "EIO"), "fsync": ("EIO", "ENOSPC"), "linkat": ("ENOSPC", "EIO"), "renameat": ("EIO",),
+    "renameat2": ("EIO",), "unlinkat": ("EIO", "EACCES"), "openat": ("EMFILE", "EACCES", "EIO"), "mkdirat": ("ENOSPC",),
+    "ftruncate": ("EIO",), "pread64": ("EIO",), "read": ("EIO",), "getdents64": ("EIO",), "newfstatat": ("EIO",),
+    "fstat": ("EIO",), "flock": ("ENOLCK",), "fcntl": ("ENOLCK",), "fdatasync": ("EIO",),
+}
+NEW = b"Subject: the new one\r\n\r\nnew\r\n"
+MOST = 80
+
+
+def strace(call, what, n):
+    return ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=%s" % call, "-e", "inject=%s:%s:when=%d" % (call, what, n)]
+
+
+def mailbox_count(store, call, args):
+    """How often a run makes this call, before the module is ready and in all."""
+    log = os.path.join(store.dir, "strace")
+    store.run(*args, wrap=["strace", "-f", "-qq", "-o", log, "-e", "trace=%s,write" % call])
+    before, total, ready = 0, 0, False
+    with open(log, errors="replace") as f:
+        for line in f:
+            body = line.split(None, 1)[1] if " " in line else ""
+            if body.startswith('write(1, "ready'):
+                before, ready = total, True
+                if call == "write":
+                    before += 1
+            if body.startswith(call + "("):
+                total += 1
+    return (before, total) if ready else (0, 0)
+
+
+def one(store, kind, call, what, n):
+    """Fills the mailbox, lets it happen, looks; ('' or the problem, the outcome)."""
+    before = store.fill()
+    if kind == "session":
+        doomed = [u for k, u in enumerate(sorted(before)) if k in (1, 3)]
+        out = store.run("session", "ann", "1,3", wrap=strace(call, what, n))
+        return judge_session(before, doomed, out, store.look()), out
+    out = store.run("deliver", "ann", store.file(NEW), wrap=strace(call, what, n))
+    return judge_delivery(before, NEW, out, store.look()), out
+
+
+def sweep(tap, store, kind, call, what):
+    args = ("session", "ann", "1,3") if kind == "session" else ("deliver", "ann", store.file(NEW))
+    store.fill()
+    first, last = mailbox_count(store, call, args)
+    problems, runs = [], 0
+    for n in range(first + 1, min(last, first + MOST) + 1):
+        problem, out = one(store, kind, call, what, n)
+        runs += 1
+        if problem:
+            problems.append("%s number %d %s: %s\n%s" % (call, n, what, problem, out.text[-600:]))
+    if runs:
+        tap.ok(not problems, "%s: %s, %s, %d times" % (kind, call, what, runs), "\n".join(problems[:3]))
+    return runs
+
+
+def main():
+    tap = Tap()
+    store = Store()
+    runs = 0
+    everything = os.environ.get("ALL") == "yes"
+    try:
+        for kind in ("session", "delivery"):
+            for call, errors in ERRORS.items():
+                for e in errors if everything else errors[:1]:
+                    runs += sweep(tap, store, kind, call, "error=" + e)
+            for call in ("write", "fsync", "unlinkat", "linkat", "renameat", "openat"):
+                runs += sweep(tap, store, kind, call, "signal=SIGKILL")
+        tap.ok(runs >= 60, "%d failures were tried" % runs)
+    finally:
+        store.close()
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
