@@ -14,7 +14,7 @@ from store import Store, judge_delivery, judge_session  # noqa: E402
 
 ERRORS = {
     "write": ("ENOSPC", "EIO"), "fsync": ("EIO", "ENOSPC"), "linkat": ("ENOSPC", "EIO"), "renameat": ("EIO",),
-    "renameat2": ("EIO",), "unlinkat": ("EIO", "EACCES"), "openat": ("EMFILE", "EACCES", "EIO"), "mkdirat": ("ENOSPC",),
+    "renameat2": ("EIO", "ENOSPC", "EINVAL"), "unlinkat": ("EIO", "EACCES"), "openat": ("EMFILE", "EACCES", "EIO"), "mkdirat": ("ENOSPC",),
     "ftruncate": ("EIO",), "pread64": ("EIO",), "read": ("EIO",), "getdents64": ("EIO",), "newfstatat": ("EIO",),
     "fstat": ("EIO",), "flock": ("ENOLCK",), "fcntl": ("ENOLCK",), "fdatasync": ("EIO",),
 }
@@ -79,7 +79,7 @@ def main():
             for call, errors in ERRORS.items():
                 for e in errors if everything else errors[:1]:
                     runs += sweep(tap, store, kind, call, "error=" + e)
-            for call in ("write", "fsync", "unlinkat", "linkat", "renameat", "openat"):
+            for call in ("write", "fsync", "unlinkat", "linkat", "renameat", "renameat2", "openat"):
                 runs += sweep(tap, store, kind, call, "signal=SIGKILL")
         tap.ok(runs >= 60, "%d failures were tried" % runs)
     finally:

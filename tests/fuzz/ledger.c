@@ -29,11 +29,13 @@ model_crc(const char *p, size_t n)
 	return ~crc;
 }
 
-/* Each line of p with a crc of its own; a crc that stands there already is replaced. */
-static void
+/* Each line of p with a crc of its own; a crc that stands there already is replaced. Returns how far that is
+ * sound: to the last line end, or to a line with nothing in it. */
+static size_t
 with_crcs(struct fuzz_text *t, const char *p, size_t n)
 {
 	const char *end = p + n, *lf;
+	size_t sound = HEADER_N;
 	char crc[16];
 
 	fuzz_puts(t, HEADER);
@@ -44,10 +46,13 @@ with_crcs(struct fuzz_text *t, const char *p, size_t n)
 		if (lf - p > 9 && p[8] == ' ')
 			p += 9;
 		snprintf(crc, sizeof(crc), "%08x ", (unsigned)model_crc(p, (size_t)(lf - p)));
+		if (lf > p && sound == t->n)
+			sound += 9 + (size_t)(lf - p) + 1;
 		fuzz_puts(t, crc);
 		fuzz_put(t, p, (size_t)(lf - p) + 1);
 	}
 	fuzz_put(t, p, p < end ? (size_t)(end - p) : 0);
+	return sound;
 }
 
 /* NULL: a line was refused as if there were no memory. */
@@ -191,18 +196,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct fuzz_text t = {0};
 	struct ledger *l;
-	size_t good = 1;
+	size_t good = 1, sound = 0;
 
 	if (n == 0)
 		return 0;
 	if (data[0] & 1)
-		with_crcs(&t, (const char *)data + 1, n - 1);
+		sound = with_crcs(&t, (const char *)data + 1, n - 1);
 	else
 		fuzz_put(&t, data + 1, n - 1);
 	l = read_all(&t, &good);
 	if (l) {
 		size_t lines = ledger_lines(l);
 
+		MUST(sound == 0 || good == sound);
 		MUST(good == 0 || good >= HEADER_N);
 		MUST(good <= t.n && (good > 0 || lines == 0));
 		check_rewrite(l);

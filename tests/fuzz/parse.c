@@ -136,12 +136,13 @@ run(struct feeder *f, unsigned mode, enum fuzz_cut how, const uint8_t *data, siz
 	free(f->large);
 }
 
-/* Each line alone, by a new parser, is what the model says. */
+/* Each line alone, by a new parser, is what the model says, and what it was among the others. */
 static void
-check_lines(unsigned mode, const uint8_t *data, size_t n)
+check_lines(unsigned mode, const uint8_t *data, size_t n, const struct fuzz_text *together)
 {
 	const uint8_t *end = data + n, *lf;
 	size_t line_max = mode == 1 ? 255 : mode == 2 ? PARSE_LINE_MAX : 0;
+	struct fuzz_text apart = {0};
 
 	for (const uint8_t *p = data; p < end && (lf = memchr(p, '\n', (size_t)(end - p))) != NULL; p = lf + 1) {
 		struct feeder f = {0};
@@ -151,8 +152,11 @@ check_lines(unsigned mode, const uint8_t *data, size_t n)
 		MUST(f.lines == 1);
 		memcpy(&r, f.log.p, sizeof(r));
 		MUST(r == model((const char *)p, (size_t)(lf - p), line_max));
+		fuzz_put(&apart, f.log.p, f.log.n);
 		fuzz_text_free(&f.log);
 	}
+	MUST(mode == 3 || fuzz_same(&apart, together));
+	fuzz_text_free(&apart);
 }
 
 int
@@ -171,7 +175,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		MUST(f[how].lines == lines);
 		MUST(fuzz_same(&f[how].log, &f[FUZZ_WHOLE].log));
 	}
-	check_lines(data[0] & 3, data + 1, n - 1);
+	check_lines(data[0] & 3, data + 1, n - 1, &f[FUZZ_WHOLE].log);
 	for (enum fuzz_cut how = FUZZ_WHOLE; how < FUZZ_CUTS; how++)
 		fuzz_text_free(&f[how].log);
 	return 0;

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A passwd-file in memory: who is found is who stands there, and every field lies inside the file. */
 #include "../../backends/auth/passwd/table.h"
+
+#include <stdbool.h>
+
 #include "fuzz.h"
 
 #define ERR 256
+#define NAMES_MAX 256 /* so many names are compared each with each */
 
 static void
 inside(const struct table *t, struct pm_str s)
@@ -46,14 +50,53 @@ check_entry(const struct table *t, size_t i)
 	free(name);
 }
 
-/* Lines that must have become accounts. */
-static size_t
-accounts(const uint8_t *data, size_t n)
-{
-	const uint8_t *end = data + n, *stop;
-	size_t count = 0;
+/* ---- the model: what must be taken, and what refused ------------------------------------------- */
 
-	for (const uint8_t *p = data; p < end; p = stop < end ? stop + 1 : end) {
+struct model {
+	size_t accounts, bad;
+	struct pm_str names[NAMES_MAX];
+	bool twice;
+};
+
+static void
+model_name(struct model *m, struct pm_str name)
+{
+	for (size_t i = 0; i < m->accounts && i < NAMES_MAX; i++)
+		if (m->names[i].n == name.n && memcmp(m->names[i].p, name.p, name.n) == 0)
+			m->twice = true;
+	if (m->accounts < NAMES_MAX)
+		m->names[m->accounts] = name;
+	m->accounts++;
+}
+
+static void
+model_line(struct model *m, const char *p, size_t n)
+{
+	const char *colon = memchr(p, ':', n);
+	size_t field = 0, home = 0;
+
+	if (!colon || memchr(p, '\0', n) || colon == p || colon - p > 320) {
+		m->bad++;
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == ':')
+			field++;
+		else
+			home += field == 5;
+	}
+	if (home > 4095)
+		m->bad++;
+	else
+		model_name(m, (struct pm_str){p, (size_t)(colon - p)});
+}
+
+static void
+model_file(struct model *m, const char *p, size_t n)
+{
+	const char *end = p + n, *stop;
+
+	for (; p < end; p = stop < end ? stop + 1 : end) {
 		size_t len;
 
 		for (stop = p; stop < end && *stop != '\n';)
@@ -61,9 +104,9 @@ accounts(const uint8_t *data, size_t n)
 		len = (size_t)(stop - p);
 		if (len > 0 && p[len - 1] == '\r')
 			len--;
-		count += len > 0 && p[0] != '#';
+		if (len > 0 && p[0] != '#')
+			model_line(m, p, len);
 	}
-	return count;
 }
 
 static void
@@ -79,14 +122,17 @@ check_usual(const struct table *t)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+	static struct model m;
 	char *err = fuzz_alloc(ERR);
 	struct table *t;
 
+	memset(&m, 0, sizeof(m));
 	memset(err, 0, ERR);
+	model_file(&m, (const char *)data, n);
 	t = table_parse(fuzz_copy(data, n), n, err);
 	if (t) {
-		MUST(err[0] == '\0');
-		MUST(t->n == accounts(data, n));
+		MUST(err[0] == '\0' && m.bad == 0 && !m.twice);
+		MUST(t->n == m.accounts);
 		for (size_t i = 0; i < t->n; i++)
 			check_entry(t, i);
 		check_usual(t);
@@ -94,6 +140,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		MUST(!table_find(t, "", 0));
 	} else {
 		MUST(err[0] != '\0' && memchr(err, '\0', ERR));
+		MUST(m.bad > 0 || m.twice || m.accounts > NAMES_MAX);
 	}
 	table_put(t);
 	free(err);

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A maildir on a disk that is full, out of inodes, or read-only: deleting works on a full one, nothing accepted is
+lost, nothing is torn, and service returns with the space. The disk is a small tmpfs of the test's own."""
+import ctypes
+import os
+import shutil
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+sys.path.insert(0, HERE)
+from server import Tap  # noqa: E402
+from store import Store, fnv  # noqa: E402
+
+libc = ctypes.CDLL(None, use_errno=True)
+MS_RDONLY, MS_REMOUNT = 1, 32
+CLONE_NEWNS, CLONE_NEWUSER, MS_REC, MS_PRIVATE = 0x20000, 0x10000000, 0x4000, 1 << 18
+
+
+def mount(what, where, kind, flags, options):
+    if libc.mount(what, where.encode(), kind, flags, options) != 0:
+        e = ctypes.get_errno()
+        raise OSError(e, "mount of a tmpfs for the test: %s; it needs root" % os.strerror(e))
+
+
+def own_namespace():
+    """Mounts of the test are nobody else's and end with it."""
+    uid, gid = os.geteuid(), os.getegid()
+    if libc.unshare(CLONE_NEWNS | (CLONE_NEWUSER if uid else 0)) != 0:
+        raise OSError(ctypes.get_errno(), "unshare: the test needs root, or user namespaces, for a disk of its own")
+    if uid:
+        for name, text in (("setgroups", "deny"), ("uid_map", "0 %d 1" % uid), ("gid_map", "0 %d 1" % gid)):
+            with open("/proc/self/" + name, "w") as f:
+                f.write(text)
+    mount(None, "/", None, MS_REC | MS_PRIVATE, None)
+
+
+def message(k, size=3000):
+    return b"Subject: number %d\r\n\r\n%s\r\n" % (k, b"z" * size)
+
+
+def mail(store, options):
+    path = os.path.join(store.dir, "mail")
+    mount(b"tmpfs", path, b"tmpfs", 0, options)
+    return path
+
+
+def junk(path):
+    """Every last byte of the disk, and the file that holds it."""
+    name = os.path.join(path, "junk")
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT)
+    for size in (65536, 4096, 512, 1):
+        try:
+            while True:
+                os.write(fd, b"j" * size)
+        except OSError:
+            pass
+    os.close(fd)
+    return name
+
+
+def deliver_until_refused(store):
+    accepted, k = [], 0
+    while k < 3000:
+        raw = message(k)
+        out = store.run("deliver", "ann", store.file(raw))
+        if out.delivery != "OK":
+            return accepted, out.delivery
+        accepted.append(raw)
+        k += 1
+    return accepted, "never"
+
+
+def left_in_tmp(path):
+    tmp = os.path.join(path, "ann", "tmp")
+    return os.listdir(tmp) if os.path.isdir(tmp) else []
+
+
+def full_disk(tap, store, options, name):
+    path = mail(store, options)
+    accepted, code = deliver_until_refused(store)
+    tap.ok(code == "NOSPACE" and len(accepted) > 5, "%s: delivery is refused as NOSPACE after %d messages" % (name, len(accepted)),
+           code)
+    filler = junk(path) if b"inodes" not in options else None
+    before = store.look()
+    tap.ok(sorted(m[1] for m in before.values()) == sorted(fnv(a) for a in accepted),
+           "%s: every accepted message is there, no half one" % name, before)
+    out = store.run("session", "ann", "0,2,4")
+    after = store.look()
+    doomed = sorted(before)[0], sorted(before)[2], sorted(before)[4]
+    tap.ok(out.commit in ("OK", "PARTIAL") and after == {u: m for u, m in before.items() if u not in doomed},
+           "%s: deleting works, exactly what was asked for" % name, out.text[-500:] + str(sorted(set(before) - set(after))))
+    tap.ok(not left_in_tmp(path), "%s: nothing is left in tmp/" % name, left_in_tmp(path))
+    if filler:
+        os.unlink(filler)
+    raw = message(9999)
+    out = store.run("deliver", "ann", store.file(raw))
+    again = store.look()
+    tap.ok(out.delivery == "OK" and {u: m for u, m in again.items() if u in after} == after and len(again) == len(after) + 1,
+           "%s: with space again there is service again, unique-ids as they were" % name, out.text)
+
+
+def read_only(tap, store):
+    path = mail(store, b"size=4m")
+    before = store.fill()
+    mount(b"tmpfs", path, b"tmpfs", MS_REMOUNT | MS_RDONLY, b"size=4m")
+    out = store.run("session", "ann", "1,2")
+    tap.ok(out.messages == before and out.commit not in ("OK", "PARTIAL"),
+           "read-only: mail is read, a deletion is refused (%s)" % out.commit, out.text)
+    out = store.run("deliver", "ann", store.file(message(1)))
+    tap.ok(out.delivery in ("PERM", "TEMP", "NOSPACE"), "read-only: a delivery is refused (%s)" % out.delivery, out.text)
+    mount(b"tmpfs", path, b"tmpfs", MS_REMOUNT, b"size=4m")
+    tap.ok(store.look() == before, "read-only: writable again, everything is as it was")
+
+
+def main():
+    tap = Tap()
+    own_namespace()
+    for run in (lambda s: full_disk(tap, s, b"size=1m", "full disk"),
+                lambda s: full_disk(tap, s, b"size=8m,nr_inodes=40", "no inodes"),
+                lambda s: read_only(tap, s)):
+        store = Store(tempfile.mkdtemp(prefix="rst-full.", dir="/tmp"))
+        try:
+            run(store)
+        finally:
+            libc.umount2(os.path.join(store.dir, "mail").encode(), 2)
+            shutil.rmtree(store.dir, ignore_errors=True)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
