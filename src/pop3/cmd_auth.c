@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The commands of the AUTHORIZATION state (RFC 1939 s4, s7; RFC 2595; RFC 5034), and CAPA for both. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,16 @@ cmd_pass(struct session *s, const struct command *c)
 	return login_start(s, name, strlen(name), "USER", PM_CRED_PASSWORD, secret, c->arg[0].n);
 }
 
+/* RFC 1939 s7: 16 octets in hexadecimal. */
+static bool
+is_digest(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isxdigit((unsigned char)p[i]))
+			return false;
+	return n == 32;
+}
+
 static enum move
 cmd_apop(struct session *s, const struct command *c)
 {
@@ -74,6 +85,8 @@ cmd_apop(struct session *s, const struct command *c)
 		return session_err(s, CODE_NONE, "APOP is not offered");
 	if (!session_may_login(s))
 		return session_err(s, CODE_NONE, NO_CLEAR);
+	if (!is_digest(c->arg[1].p, c->arg[1].n))
+		return session_err(s, CODE_NONE, "the digest of APOP is 32 hex digits");
 	digest = malloc(c->arg[1].n + 1);
 	if (!digest)
 		return session_result(s, PM_NOMEM, "login");

@@ -1,4 +1,3 @@
-# cut
 # mail: ann=plain,two-lines,dot-lines
 # RFC 1939 sections 4 to 7: a whole session
 S: +OK restante ready

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Delivery: a file in tmp/ of the first recipient's maildir, fsynced at prepare; at commit it is linked into
- * new/ of each recipient (copied where head lines of its own or another file system ask for it), and each
- * new/ is fsynced. link(2) fails when the name is there: nothing is ever overwritten. An imported unique-id
+ * Delivery: a file in tmp/ of the first recipient's maildir, fsynced at prepare and linked into tmp/ of the others
+ * (copied where head lines of its own or another file system ask for it); at commit it is renamed into new/ of
+ * each, and each new/ is fsynced. Nothing is ever overwritten. An imported unique-id
  * is in the ledger before its message is visible.
  */
 #include <errno.h>
@@ -353,6 +353,20 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 	return PM_OK;
 }
 
+/* A rename that never replaces: link(2) and unlink(2) where the file system cannot, as every maildir once did. */
+static int
+move_new(int fd, const char *from, const char *to)
+{
+	if (renameat2(fd, from, fd, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (linkat(fd, from, fd, to, 0) != 0)
+		return -1;
+	(void)unlinkat(fd, from, 0); /* else it is swept as stale one day */
+	return 0;
+}
+
 static int32_t
 publish(struct dlv *d, struct rcpt *r)
 {
@@ -371,16 +385,18 @@ publish(struct dlv *d, struct rcpt *r)
 	}
 	snprintf(from, sizeof(from), "tmp/%s", r->tmp);
 	snprintf(to, sizeof(to), "new/%s", r->name);
-	KILL_POINT("delivery: before link");
-	if (linkat(r->fd, from, r->fd, to, 0) != 0 && errno != EEXIST) /* there: this commit was repeated */
-		return disk_code(errno);
-	KILL_POINT("delivery: after link");
+	KILL_POINT("delivery: before it is visible");
+	if (move_new(r->fd, from, to) != 0) {
+		rc = errno;
+		(void)unlinkat(r->fd, from, 0); /* nobody comes back to it */
+		return disk_code(rc);
+	}
+	KILL_POINT("delivery: after");
 	dfd = openat(r->fd, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (dfd == -1 || (d->inst->fsync && fsync(dfd) != 0))
 		rc = errno;
 	if (dfd != -1)
 		(void)close(dfd);
-	(void)unlinkat(r->fd, from, 0); /* else it is swept as stale one day */
 	return rc ? PM_UNKNOWN : PM_OK;
 }
 
