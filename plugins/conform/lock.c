@@ -138,7 +138,7 @@ struct pipes {
 static void
 make_pipes(struct pipes *p)
 {
-	EXPECT(pipe(p->to_parent) == 0 && pipe(p->to_child) == 0, "pipe: %s", strerror(errno));
+	EXPECT(pipe(p->to_parent) == 0 && pipe(p->to_child) == 0, "pipe: %s", strerrordesc_np(errno));
 }
 
 /* Opens, says so, and waits for a word - or for its death. */
@@ -201,7 +201,7 @@ dead_holder(void)
 	kit_empty(in, 0);
 	kit_deliver_many(in, 0, "one", 1);
 	pid = start_holder(&p);
-	EXPECT(kill(pid, SIGKILL) == 0, "kill: %s", strerror(errno));
+	EXPECT(kill(pid, SIGKILL) == 0, "kill: %s", strerrordesc_np(errno));
 	(void)kit_join(pid);
 	/* at once where the system keeps the lock; where a lease does, when it runs out */
 	while ((rc = box_try(in, 0, PM_OPEN_EXCLUSIVE, &b)) == PM_BUSY && kit_now_ms() < give_up)

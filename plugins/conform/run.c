@@ -105,7 +105,7 @@ run_check(const struct check *c)
 
 	fflush(NULL);
 	if (pipe(p) != 0 || (pid = fork()) == -1) {
-		snprintf(o.text, sizeof(o.text), "cannot start a process: %s", strerror(errno));
+		snprintf(o.text, sizeof(o.text), "cannot start a process: %s", strerrordesc_np(errno));
 		return o;
 	}
 	if (pid == 0) {
@@ -129,7 +129,7 @@ kit_fork(int (*fn)(void *arg), void *arg)
 {
 	int pid = fork();
 
-	EXPECT(pid != -1, "cannot start a process: %s", strerror(errno));
+	EXPECT(pid != -1, "cannot start a process: %s", strerrordesc_np(errno));
 	if (pid == 0) {
 		alarm(setup.seconds);
 		_exit(fn(arg));
@@ -143,6 +143,6 @@ kit_join(int pid)
 	int status;
 
 	while (waitpid(pid, &status, 0) == -1)
-		EXPECT(errno == EINTR, "waiting for a process: %s", strerror(errno));
+		EXPECT(errno == EINTR, "waiting for a process: %s", strerrordesc_np(errno));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

@@ -171,6 +171,13 @@ class Server:
         except OSError:
             return ""
 
+    def said(self, text, seconds=10):
+        """Whether the log holds this, now or soon: its lines are written by a thread of their own."""
+        end = time.monotonic() + seconds
+        while text not in self.log() and time.monotonic() < end:
+            time.sleep(0.02)
+        return text in self.log()
+
     def ctl(self, *args, timeout=10):
         return subprocess.run([self.bin("restantectl"), "-s", self.path("run", "control"), *args],
                               capture_output=True, text=True, timeout=timeout)

@@ -84,6 +84,14 @@ includes plugins/host | while IFS=: read -r file line header; do
 done >"$work/out"
 ok "the loader includes the contract and itself" "$work/out"
 
+includes plugins/conform | while IFS=: read -r file line header; do
+	case $header in
+	host/call.h | host/load.h | config.h) ;;
+	*) [ -e "plugins/conform/$header" ] || echo "$file:$line: the kit may not include \"$header\"" ;;
+	esac
+done >"$work/out"
+ok "the kit includes the loader and itself" "$work/out"
+
 includes plugins/include >"$work/out"
 grep -nE '#[[:space:]]*include' plugins/include/restante/*.h | grep -vE '<(stddef|stdint)\.h>' >>"$work/out"
 ok "the contract includes stddef.h and stdint.h" "$work/out"
@@ -106,7 +114,7 @@ alone() {
 find src plugins backends -name '*.h' | sort | while read -r header; do
 	case $header in
 	plugins/include/*) continue ;;
-	src/* | plugins/host/*) alone "$header" -Isrc -Iplugins -Iplugins/include ;;
+	src/* | plugins/host/* | plugins/conform/*) alone "$header" -Isrc -Iplugins -Iplugins/include ;;
 	*) alone "$header" -Iplugins/include -Iplugins/sdk ;;
 	esac
 done >"$work/out"

@@ -159,9 +159,9 @@ def odd_mailboxes(tap, srv):
     got = talk(srv.clear_port, [b"USER ann", b"PASS restante", b"STAT"], 4)
     tap.ok(got[3].startswith(b"+OK 1 "), "a FIFO, a dangling link, a directory, a bad name: the rest is served", got)
     for name in ("1700000001.fifo", "1700000002.link", "1700000003.dir"):
-        tap.ok(name in srv.log(), "the log names %s" % name, srv.log())
+        tap.ok(srv.said(name), "the log names %s" % name, srv.log())
     got = talk(srv.clear_port, [b"USER ben", b"PASS restante"], 3)
-    tap.ok(got[2].startswith(b"-ERR [SYS/PERM]") and "Permission denied" in srv.log(),
+    tap.ok(got[2].startswith(b"-ERR [SYS/PERM]") and srv.said("Permission denied"),
            "a maildir without permission: [SYS/PERM], and the path in the log", "%s\n%s" % (got, srv.log()[-800:]))
     got = talk(srv.clear_port, [b"USER new", b"PASS restante", b"STAT"], 4)
     tap.ok(got[3] == b"+OK 0 0\r\n", "a user without a maildir has no mail", got)
