@@ -19,7 +19,7 @@
 
 static int tell_fd = -1;
 
-static void
+static void __attribute__((format(printf, 1, 0)))
 tell(const char *fmt, va_list ap)
 {
 	char text[1400];

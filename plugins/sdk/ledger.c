@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OP_ID_N 32 /* hex digits */
 #define HASH_INITIAL_NUM_BUCKETS 64U
 #define HASH_INITIAL_NUM_BUCKETS_LOG2 6U
 #include <uthash.h>
@@ -208,14 +209,11 @@ take_message(struct ledger *l, const struct fields *f)
 	made->m.first_retrieved_ms = (int64_t)number(f, 5);
 	made->m.hidden_until_ms = (int64_t)number(f, 6);
 	if (m) {
-		/* groups may point to the old one: it keeps its address, only its values change */
-		if (m->m.uidl_n == made->m.uidl_n) {
-			memcpy((char *)(uintptr_t)m->m.uidl, made->m.uidl, made->m.uidl_n);
-			m->m.octets = made->m.octets;
-			m->m.stored = made->m.stored;
-			m->m.first_retrieved_ms = made->m.first_retrieved_ms;
-			m->m.hidden_until_ms = made->m.hidden_until_ms;
-		}
+		/* groups may point to the old one: it keeps its address, and its unique-id, which never changes */
+		m->m.octets = made->m.octets;
+		m->m.stored = made->m.stored;
+		m->m.first_retrieved_ms = made->m.first_retrieved_ms;
+		m->m.hidden_until_ms = made->m.hidden_until_ms;
 		free(made);
 		return true;
 	}
@@ -228,7 +226,7 @@ group_get(struct ledger *l, const char *op, size_t n)
 {
 	struct group *g;
 
-	if (n != 32)
+	if (n != OP_ID_N)
 		return NULL;
 	for (g = l->groups; g; g = g->next)
 		if (memcmp(g->op, op, n) == 0)
@@ -245,9 +243,12 @@ group_get(struct ledger *l, const char *op, size_t n)
 static bool
 take_delete(struct ledger *l, const struct fields *f)
 {
-	struct group *g = group_get(l, f->p[1], f->n[1]);
+	struct group *g;
 	struct message *m = find(l, f->p[2], f->n[2]);
 
+	if (f->n[1] != OP_ID_N)
+		return true; /* not ours */
+	g = group_get(l, f->p[1], f->n[1]);
 	if (!g)
 		return false;
 	if (!m)
@@ -268,8 +269,11 @@ take_delete(struct ledger *l, const struct fields *f)
 static bool
 take_commit(struct ledger *l, const struct fields *f)
 {
-	struct group *g = group_get(l, f->p[1], f->n[1]);
+	struct group *g;
 
+	if (f->n[1] != OP_ID_N)
+		return true;
+	g = group_get(l, f->p[1], f->n[1]);
 	if (!g)
 		return false;
 	g->committed = true;

@@ -14,7 +14,7 @@
 struct sdk_password_limits {
 	uint32_t max_rounds;      /* sha256/512-crypt rounds, PBKDF2 and SCRAM iterations; 0 = 5,000,000 */
 	uint32_t max_log_cost;    /* bcrypt, yescrypt, scrypt: log2; 0 = 16 */
-	uint32_t max_memory_kib;  /* argon2; 0 = 1,048,576 */
+	uint32_t max_memory_kib;  /* argon2, yescrypt, scrypt; 0 = 1,048,576 */
 	uint32_t allow_plain;     /* {PLAIN}, {CLEARTEXT} */
 };
 

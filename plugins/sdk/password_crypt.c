@@ -29,48 +29,6 @@ const struct pwd_scheme pwd_plain = {"PLAIN,CLEARTEXT,CLEAR", plain_check};
 
 /* ---- crypt(3) -------------------------------------------------------------------------------- */
 
-/* The cost a hash names: rounds=N, or the log2 of bcrypt, yescrypt and scrypt. */
-static bool
-cost_ok(struct pwd_hash *h, const struct sdk_password_limits *l)
-{
-	const char *rounds = strstr(h->text, "$rounds=");
-	const char *t = h->text;
-	uint32_t v;
-
-	if (rounds && (!pwd_number(rounds + 8, strcspn(rounds + 8, "$"), &v) || v > l->max_rounds)) {
-		snprintf(h->why, PWD_WHY, "{%s}: more than %u rounds", h->name, l->max_rounds);
-		return false;
-	}
-	/* $2b$NN$ */
-	if (strncmp(t, "$2", 2) == 0 && strlen(t) > 6 && (!pwd_number(t + 4, 2, &v) || v > l->max_log_cost)) {
-		snprintf(h->why, PWD_WHY, "{%s}: a cost above %u", h->name, l->max_log_cost);
-		return false;
-	}
-	/* $y$ and $gy$ parameters, $7$N: the second character counts N = 2^(value + 1), "./0-9A-Za-z" */
-	if (strncmp(t, "$y$", 3) == 0 || strncmp(t, "$gy$", 4) == 0 || strncmp(t, "$7$", 3) == 0) {
-		static const char digits[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-		const char *param = strchr(t + 1, '$') + 1;
-		char c = t[1] == '7' ? param[0] : param[0] ? param[1] : '\0';
-		const char *at = c ? strchr(digits, c) : NULL;
-
-		if (!at || (uint32_t)(at - digits) + 1 > l->max_log_cost + 2) {
-			snprintf(h->why, PWD_WHY, "{%s}: a cost above %u", h->name, l->max_log_cost);
-			return false;
-		}
-	}
-	/* $sha1$rounds$, $md5,rounds=N$: SunMD5 */
-	if (strncmp(t, "$sha1$", 6) == 0 && (!pwd_number(t + 6, strcspn(t + 6, "$"), &v) || v > l->max_rounds)) {
-		snprintf(h->why, PWD_WHY, "{%s}: more than %u rounds", h->name, l->max_rounds);
-		return false;
-	}
-	if (strncmp(t, "$md5,rounds=", 12) == 0 &&
-	    (!pwd_number(t + 12, strcspn(t + 12, "$"), &v) || v > l->max_rounds)) {
-		snprintf(h->why, PWD_WHY, "{%s}: more than %u rounds", h->name, l->max_rounds);
-		return false;
-	}
-	return true;
-}
-
 static int32_t
 crypt_check(struct pwd_hash *h, struct pm_str password, const struct sdk_password_limits *l)
 {
@@ -81,7 +39,7 @@ crypt_check(struct pwd_hash *h, struct pm_str password, const struct sdk_passwor
 
 	if (crypt_checksalt(h->text) == CRYPT_SALT_INVALID)
 		return pwd_corrupt(h, "not a hash crypt(3) knows");
-	if (!cost_ok(h, l))
+	if (!pwd_cost_ok(h, l))
 		return PM_CORRUPT;
 	if (password.n > CRYPT_MAX_PASSPHRASE_SIZE)
 		return PM_DENIED;

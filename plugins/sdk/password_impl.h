@@ -31,6 +31,8 @@ struct pwd_scheme {
 
 extern const struct pwd_scheme pwd_plain, pwd_crypt, pwd_argon2, pwd_digest, pwd_pbkdf2, pwd_scram;
 
+/* Is what a crypt(3) hash asks for within the limits? False: why is set. */
+bool pwd_cost_ok(struct pwd_hash *h, const struct sdk_password_limits *l);
 int32_t pwd_scram_secret(const struct pm_call *call, struct pwd_hash *h, struct pm_secret *ret);
 
 /* PM_CORRUPT with "{NAME}: text". */

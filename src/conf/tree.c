@@ -138,7 +138,7 @@ value_of(const struct reader *r, const char *p, const char *end)
 	if (quoted)
 		p++;
 	while (p < end) {
-		if (n + 1 >= sizeof(buf)) {
+		if (n + 1 >= sizeof(buf) && !(quoted && *p == '"')) {
 			wrong(r, p, "the value is longer than 8,191 bytes");
 			return NULL;
 		}

@@ -5,6 +5,7 @@
  * scanner's inner functions have no other callers than its own file, which is therefore part of this one.
  */
 #include "../../backends/storage/maildir/scan.c"
+#include "../../backends/storage/maildir/join.c"
 
 #include "fuzz.h"
 
@@ -70,7 +71,7 @@ take_name(struct scanner *sc, const char *line, size_t n)
 static void
 look_again(struct scanner *sc)
 {
-	MUST(join(sc) == PM_OK);
+	MUST(scan_join(sc->scan, sc->ledger) == PM_OK);
 	begin_again(sc, -1);
 }
 
@@ -121,7 +122,7 @@ check_join(struct scanner *sc)
 	size_t n = s->n < LOOKED_FOR ? s->n : LOOKED_FOR;
 	struct item *before = fuzz_copy(s->items, n * sizeof(*before));
 
-	MUST(join(sc) == PM_OK);
+	MUST(scan_join(sc->scan, sc->ledger) == PM_OK);
 	for (size_t b = 0; b < n; b++) {
 		const char *base = s->names + before[b].name;
 		const struct ledger_message *m = ledger_find(sc->ledger, base, before[b].base_n);

@@ -88,6 +88,33 @@ what_is_not_a_hash_lets_nobody_in(void **state)
 		assert_int_equal(check(cases[i].stored, "restante", 8, &lenient), cases[i].rc);
 }
 
+/* Each asks for hours or gigabytes: refused before anything is computed. */
+static void
+hostile_costs_are_refused(void **state)
+{
+	static const struct sdk_password_limits tight = {.max_rounds = 1000, .max_log_cost = 10, .max_memory_kib = 65536};
+	static const char *const hostile[] = {
+		"$7$8U..../...saltsalt$",                   /* r = 32, p of 2^24 */
+		"$7$8zzzzz/....saltsalt$",                  /* r = 2^30 - 1 */
+		"$7$zU..../....saltsalt$",                  /* N = 2^63 */
+		"$y$jzT$saltsaltsaltsaltsalts1$",           /* N */
+		"$y$j7zzzzzz$saltsaltsaltsaltsalts1$",      /* r */
+		"$y$j750zzz$saltsaltsaltsaltsalts1$",       /* t and more */
+		"$gy$jzT$saltsaltsaltsaltsalts1$",
+		"_zzzzabcdA85cxfmMwHI",                     /* BSDi: 2^24 rounds */
+		"$sha1$4000000000$salt$x",
+		"$md5,rounds=99999999$saltsalt$x",
+		"$5$rounds=5000$saltsalt$x",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++)
+		assert_int_equal(check(hostile[i], "restante", 8, &tight), PM_CORRUPT);
+	/* and what gensalt makes with its own defaults is within ours */
+	assert_int_equal(check("$y$j9T$saltsaltsaltsaltsalts1$0123456789012345678901234567890123456789012", "x", 1, NULL),
+			 PM_DENIED);
+}
+
 static void
 plain_text_only_where_it_is_allowed(void **state)
 {
@@ -102,6 +129,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_scheme_takes_the_right_password_only),
 		cmocka_unit_test(what_is_not_a_hash_lets_nobody_in),
+		cmocka_unit_test(hostile_costs_are_refused),
 		cmocka_unit_test(plain_text_only_where_it_is_allowed),
 	};
 

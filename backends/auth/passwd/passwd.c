@@ -1,222 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * auth/passwd - accounts in passwd-files. A file is looked at (stat) at most once a second and read again
- * when it changed; a broken new one keeps the old and says which line. With %d in its name there is one file
- * per domain. Parsing happens outside the lock; the table is swapped by reference.
+ * auth/passwd - accounts in passwd-files; with %d in its name there is one file per domain. What an account is
+ * and who it lets in; source.c reads the files.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <restante/module.h>
 
 #include "conf.h"
-#include "password.h"
-#include "table.h"
+#include "passwd.h"
 
-#define FILE_MAX_BYTES (256u << 20)
-#define LOOK_MS 1000
-#define DOMAINS_MAX 4096
 #define WHY 128
-
-/* One file; kept for ever, per-domain files bounded by DOMAINS_MAX. */
-struct source {
-	struct source *next;
-	char *domain; /* "" without %d */
-	char *path;
-	struct table *table; /* NULL: never read */
-	struct stat seen;
-	int64_t looked_ms;
-	bool reading;        /* somebody is at it */
-	bool absent;         /* there was no such file at the last look */
-};
-
-struct inst {
-	const struct pm_host *host;
-	char *file;
-	bool per_domain, strip_domain, deny_unknown;
-	struct sdk_password_limits limits;
-	pthread_mutex_t mutex;
-	pthread_cond_t read;    /* a first reading is over */
-	struct source *sources; /* under mutex, with all their fields */
-	size_t n_sources;
-};
-
-/* ---- files ----------------------------------------------------------------------------------- */
-
-static bool
-domain_ok(const char *d, size_t n)
-{
-	return n > 0 && n < 256 && d[0] != '.' && !memchr(d, '/', n) && !memchr(d, '\0', n);
-}
-
-static char *
-path_make(const char *pattern, const char *domain, size_t n)
-{
-	const char *mark = strstr(pattern, "%d");
-	char *path = NULL;
-
-	if (!mark)
-		return strdup(pattern);
-	if (asprintf(&path, "%.*s%.*s%s", (int)(mark - pattern), pattern, (int)n, domain, mark + 2) < 0)
-		return NULL;
-	return path;
-}
-
-static bool
-same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-/* The whole file; NULL: err says why. *ret_st is of what was read. */
-static char *
-read_whole(const char *path, struct stat *ret_st, size_t *ret_n, char *err, size_t errlen)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	char *text = NULL;
-	size_t n = 0;
-
-	if (fd == -1 || fstat(fd, ret_st) != 0) {
-		snprintf(err, errlen, "%s", strerrordesc_np(errno));
-		goto out;
-	}
-	if (!S_ISREG(ret_st->st_mode) || ret_st->st_size > FILE_MAX_BYTES) {
-		snprintf(err, errlen, "not a regular file of at most 256 MiB");
-		goto out;
-	}
-	text = malloc((size_t)ret_st->st_size + 1);
-	while (text && n < (size_t)ret_st->st_size) {
-		ssize_t got = read(fd, text + n, (size_t)ret_st->st_size - n);
-
-		if (got <= 0)
-			break;
-		n += (size_t)got;
-	}
-	if (!text)
-		snprintf(err, errlen, "no memory");
-	*ret_n = n;
-out:
-	if (fd != -1)
-		(void)close(fd);
-	return text;
-}
-
-static struct table *
-table_read(const char *path, struct stat *ret_st, char *err, size_t errlen)
-{
-	size_t n = 0;
-	char *text = read_whole(path, ret_st, &n, err, errlen);
-
-	return text ? table_parse(text, n, err) : NULL;
-}
-
-/* Under the mutex. NULL: no memory, or too many domains. */
-static struct source *
-source_get(struct inst *i, const char *domain, size_t n)
-{
-	struct source *s = i->sources;
-
-	while (s && (strlen(s->domain) != n || memcmp(s->domain, domain, n) != 0))
-		s = s->next;
-	if (s || i->n_sources >= DOMAINS_MAX)
-		return s;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return NULL;
-	s->domain = strndup(domain, n);
-	s->path = path_make(i->file, domain, n);
-	if (!s->domain || !s->path) {
-		free(s->domain);
-		free(s->path);
-		free(s);
-		return NULL;
-	}
-	s->looked_ms = INT64_MIN / 2;
-	s->next = i->sources;
-	i->sources = s;
-	i->n_sources++;
-	return s;
-}
-
-/* Reads a changed file and swaps the table. Called without the mutex by the one that set `reading`. */
-static void
-source_read(struct inst *i, struct source *s, bool known)
-{
-	char err[256] = "";
-	struct stat st = {0};
-	struct table *t = table_read(s->path, &st, err, sizeof(err)), *old = NULL;
-	bool absent = !t && access(s->path, F_OK) != 0 && errno == ENOENT;
-
-	if (!t && known)
-		sdk_log(i->host, PM_LOG_ERROR, "'%s': %s; the accounts read before stay in force", s->path, err);
-	pthread_mutex_lock(&i->mutex);
-	if (t) {
-		old = s->table;
-		s->table = t;
-	}
-	if (t || st.st_ino)
-		s->seen = st; /* a broken file is not read again until it changes */
-	s->reading = false;
-	s->absent = absent;
-	pthread_mutex_unlock(&i->mutex);
-	pthread_cond_broadcast(&i->read); /* all first logins wait for it */
-	table_put(old);
-	if (old)
-		sdk_log(i->host, PM_LOG_NOTICE, "'%s' was read again: %zu accounts", s->path, t->n);
-}
-
-/* The table for a domain, with a reference; NULL: there is none (*ret_missing: no such file). */
-static struct table *
-table_get(struct inst *i, const char *domain, size_t n, bool *ret_missing)
-{
-	int64_t now = i->host->now_ms(i->host->ctx);
-	struct table *t = NULL;
-	bool look = false, known = false;
-	struct source *s;
-	struct stat st, seen = {0};
-
-	*ret_missing = false;
-	if (i->per_domain && !domain_ok(domain, n)) {
-		*ret_missing = true;
-		return NULL;
-	}
-	pthread_mutex_lock(&i->mutex);
-	s = source_get(i, i->per_domain ? domain : "", i->per_domain ? n : 0);
-	if (s && !s->reading && now - s->looked_ms >= LOOK_MS) {
-		look = s->reading = true;
-		s->looked_ms = now;
-		known = s->table != NULL;
-		seen = s->seen;
-	}
-	pthread_mutex_unlock(&i->mutex);
-	if (!s)
-		return NULL;
-	if (look) {
-		if (stat(s->path, &st) != 0 || !same_file(&st, &seen)) {
-			source_read(i, s, known);
-		} else {
-			pthread_mutex_lock(&i->mutex);
-			s->reading = false;
-			pthread_mutex_unlock(&i->mutex);
-		}
-	}
-	pthread_mutex_lock(&i->mutex);
-	while (!s->table && s->reading)
-		pthread_cond_wait(&i->read, &i->mutex); /* for a file's first reading only */
-	t = table_ref(s->table);
-	*ret_missing = !t && i->per_domain && s->absent;
-	pthread_mutex_unlock(&i->mutex);
-	return t;
-}
 
 /* ---- accounts -------------------------------------------------------------------------------- */
 
@@ -363,7 +158,7 @@ passwd_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred
 		return PM_UNSUPPORTED;
 	if (cred->kind == PM_CRED_PASSWORD && cred->secret.n == 0)
 		return PM_DENIED;
-	t = table_get(i, domain.p, domain.n, &missing);
+	t = source_table(i, domain.p, domain.n, &missing);
 	if (!t && !missing) {
 		sdk_error(call, "'%s' could not be read", i->file);
 		return PM_TEMP;
@@ -394,7 +189,7 @@ passwd_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred
 
 	if (cred->authcid.n == 0)
 		return PM_NOENT;
-	t = table_get(i, domain.p, domain.n, &missing);
+	t = source_table(i, domain.p, domain.n, &missing);
 	if (!t)
 		return missing ? PM_NOENT : PM_TEMP;
 	e = find(i, t, cred->authcid);
@@ -417,7 +212,7 @@ passwd_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred
 
 	if (cred->authcid.n == 0)
 		return PM_NOENT;
-	t = table_get(i, domain.p, domain.n, &missing);
+	t = source_table(i, domain.p, domain.n, &missing);
 	if (!t)
 		return missing ? PM_NOENT : PM_TEMP;
 	e = find(i, t, cred->authcid);
@@ -440,7 +235,7 @@ passwd_domain(void *inst, const struct pm_call *call, struct pm_str name)
 	(void)call;
 	if (!i->per_domain)
 		return PM_UNSUPPORTED; /* the routing of the configuration knows */
-	t = table_get(i, name.p, name.n, &missing);
+	t = source_table(i, name.p, name.n, &missing);
 	table_put(t);
 	return t ? PM_OK : missing ? PM_NOENT : PM_TEMP;
 }
@@ -472,7 +267,7 @@ passwd_check(const struct pm_open *open)
 		free(path);
 		return PM_OK; /* files of domains may come and go */
 	}
-	t = table_read(path, &st, err, sizeof(err));
+	t = source_parse(path, &st, err, sizeof(err));
 	if (!t)
 		sdk_report(open, "file", "'%s': %s", path, err);
 	else if (t->n == 0)
@@ -540,7 +335,7 @@ static const struct pm_option options[] = {
 	OPTION("allow_plain", PM_OPT_BOOL, 0, "", "no", "accept {PLAIN} passwords"),
 	OPTION("max_rounds", PM_OPT_NUMBER, 0, "", "5000000", "hashes that cost more rounds are refused"),
 	OPTION("max_log_cost", PM_OPT_NUMBER, 0, "", "16", "log2 cost of bcrypt, scrypt, yescrypt"),
-	OPTION("max_memory_kib", PM_OPT_NUMBER, 0, "", "1048576", "memory of argon2 hashes"),
+	OPTION("max_memory_kib", PM_OPT_NUMBER, 0, "", "1048576", "memory of argon2, yescrypt and scrypt hashes"),
 };
 
 static const struct pm_life life = {

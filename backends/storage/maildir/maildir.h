@@ -2,7 +2,8 @@
 /*
  * maildir - what the files of this module share.
  *
- * maildir.c   options, paths, the descriptor        scan.c    from directories and ledger to a snapshot
+ * maildir.c   options, paths, the descriptor        scan.c    from directories to a snapshot
+ * join.c      names become messages
  * cache.c     snapshots of unchanged mailboxes      box.c     open, info, read, close
  * commit.c    deletions and marks, recovery         deliver.c delivery
  */
@@ -111,6 +112,14 @@ bool scan_relocate(int fd, struct scan *s, struct item *it);
 void scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap);
 /* The whole ledger of a maildir; NULL: no memory. *ret_good: its sound bytes; size 0 without one. */
 struct ledger *scan_ledger(int fd, size_t *ret_good, struct stat *ret_st);
+
+/* Keeps a text, with a NUL, among the names. False: no memory, or over 4 GiB of them. */
+bool scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret);
+
+/* ---- join.c ---- */
+
+/* Sorts, drops twins and what is deleted, asks the ledger. May be repeated when items were added. */
+int32_t scan_join(struct scan *s, struct ledger *l);
 
 /* ---- commit.c ---- */
 

@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,8 +145,8 @@ out:
 
 /* ---- directories ----------------------------------------------------------------------------- */
 
-static bool
-add_name(struct scan *s, const char *text, size_t n, uint32_t *ret)
+bool
+scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret)
 {
 	if (s->names_n + n + 1 > s->names_cap) {
 		size_t cap = s->names_cap ? s->names_cap * 2 : 4096;
@@ -184,7 +183,7 @@ add_item(struct scan *s, const char *name, bool in_new)
 	}
 	it = &s->items[s->n];
 	memset(it, 0, sizeof(*it));
-	if (!add_name(s, name, strlen(name), &it->name))
+	if (!scan_add_name(s, name, strlen(name), &it->name))
 		return false;
 	it->base_n = (uint16_t)base_length(name);
 	it->in_new = in_new;
@@ -285,138 +284,7 @@ read_dir(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd,
 	return PM_OK;
 }
 
-/* ---- joining --------------------------------------------------------------------------------- */
-
-static __thread const char *sort_names; /* qsort has no context; one sort per thread at a time */
-
-static int
-by_arrival(const void *a, const void *b)
-{
-	const struct item *x = a, *y = b;
-	size_t n = x->base_n < y->base_n ? x->base_n : y->base_n;
-	int d;
-
-	if (x->arrival != y->arrival)
-		return x->arrival < y->arrival ? -1 : 1;
-	d = memcmp(sort_names + x->name, sort_names + y->name, n);
-	if (d == 0 && x->base_n != y->base_n)
-		d = x->base_n < y->base_n ? -1 : 1;
-	if (d == 0)
-		d = (int)x->stale - (int)y->stale; /* of twins the first one stays: the latest look's, then cur's */
-	return d ? d : (int)x->in_new - (int)y->in_new;
-}
-
-/* 40 hex digits of SHA-256 for base names that cannot be unique-ids. */
-static bool
-seed_hash(const char *base, size_t n, char hex[41])
-{
-	unsigned char md[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
-
-	if (EVP_Digest(base, n, md, &len, EVP_sha256(), NULL) != 1)
-		return false;
-	for (int i = 0; i < 20; i++)
-		snprintf(hex + 2 * i, 3, "%02x", md[i]);
-	return true;
-}
-
-static bool
-seed_ok(const char *base, size_t n)
-{
-	if (n < 1 || n > PM_UIDL_MAX)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (base[i] < 0x21 || base[i] > 0x7e)
-			return false;
-	return true;
-}
-
-static bool
-set_uidl(struct scan *s, struct item *it, const struct ledger_message *known)
-{
-	char hex[41];
-
-	if (known) {
-		it->uidl_n = (uint8_t)known->uidl_n;
-		return add_name(s, known->uidl, known->uidl_n, &it->uidl);
-	}
-	if (seed_ok(s->names + it->name, it->base_n)) {
-		it->uidl = it->name; /* the base name itself */
-		it->uidl_n = (uint8_t)it->base_n;
-		return true;
-	}
-	if (!seed_hash(s->names + it->name, it->base_n, hex))
-		return false;
-	it->uidl_n = 40;
-	return add_name(s, hex, 40, &it->uidl);
-}
-
-/* Digits behind ",S=" or ",W=" in a file name; false: not there. */
-static bool
-name_number(const char *name, char key, uint64_t *ret)
-{
-	char mark[4] = {',', key, '=', '\0'};
-	const char *p = strstr(name, mark);
-	uint64_t v = 0;
-
-	if (!p || p[3] < '0' || p[3] > '9')
-		return false;
-	for (p += 3; *p >= '0' && *p <= '9' && v < UINT64_MAX / 16; p++)
-		v = v * 10 + (uint64_t)(*p - '0');
-	*ret = v;
-	return true;
-}
-
-/* Sizes from the ledger, which wins, or from the name, if plausible: S <= W <= 2 S. */
-static void
-set_sizes(struct scan *s, struct item *it, const struct ledger_message *known)
-{
-	uint64_t stored, wire;
-
-	if (known && known->octets != LEDGER_UNKNOWN) {
-		it->octets = known->octets;
-		it->stored = known->stored;
-		return;
-	}
-	if (name_number(s->names + it->name, 'S', &stored) && name_number(s->names + it->name, 'W', &wire) &&
-	    stored <= wire && wire <= 2 * stored) {
-		it->octets = wire;
-		it->stored = stored;
-	}
-	it->dirty = true;
-	s->dirty = true;
-}
-
-/* Sorts, drops twins and what is deleted, asks the ledger. */
-static int32_t
-join(struct scanner *sc)
-{
-	struct scan *s = sc->scan;
-	size_t out = 0;
-
-	sort_names = s->names;
-	if (s->n > 1)
-		qsort(s->items, s->n, sizeof(*s->items), by_arrival);
-	for (size_t k = 0; k < s->n; k++) {
-		struct item it = s->items[k];
-		const struct ledger_message *known;
-
-		if (out > 0 && s->items[out - 1].base_n == it.base_n &&
-		    memcmp(s->names + s->items[out - 1].name, s->names + it.name, it.base_n) == 0)
-			continue;
-		known = ledger_find(sc->ledger, s->names + it.name, it.base_n);
-		if (known && known->deleted)
-			continue;
-		if (known)
-			it.first_ms = known->first_retrieved_ms;
-		if (!set_uidl(s, &it, known))
-			return PM_NOMEM;
-		set_sizes(s, &it, known);
-		s->items[out++] = it;
-	}
-	s->n = out;
-	return PM_OK;
-}
+/* ---- is it the truth? ------------------------------------------------------------------------- */
 
 struct missing {
 	size_t live; /* known, not deleted */
@@ -482,7 +350,7 @@ finish(struct inst *i, struct scanner *sc, int fd, struct scan **ret_scan)
 	int32_t rc;
 
 	scan_stat(fd, &now);
-	rc = join(sc);
+	rc = scan_join(sc->scan, sc->ledger);
 	if (rc != PM_OK)
 		return rc;
 	again = suspicious(sc, &now, wall);
@@ -594,7 +462,7 @@ scan_relocate(int fd, struct scan *s, struct item *it)
 	}
 	if (!found)
 		return false;
-	if (!add_name(s, name, strlen(name), &at))
+	if (!scan_add_name(s, name, strlen(name), &at))
 		return false;
 	if (it->uidl == it->name)
 		it->uidl = at; /* the same base name */
