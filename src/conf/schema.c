@@ -50,7 +50,7 @@ const struct schema_row schema_rows[] = {
 	LOG("file", TYPE_PATH, log_file, NULL, NULL, "with to = file"),
 	LOG("json", TYPE_BOOL, log_json, NULL, "no", "one JSON object a line"),
 	LOG("level", TYPE_CHOICE, log_level, "error|warning|notice|info|debug", "info", "lines above it are not made"),
-	LIS("address", TYPE_STRING, address, 0, 0, NULL, NULL, "IPv4 or IPv6 address; 0.0.0.0 or :: for all"),
+	LIS("address", TYPE_STRING, address, 0, 0, NULL, NULL, "IPv4 or IPv6 address; 0.0.0.0 for all of IPv4, :: for all of IPv6"),
 	LIS("port", TYPE_PORT, port, 0, 65535, NULL, NULL, "110 for POP3, 995 for POP3 over TLS"),
 	LIS("tls", TYPE_CHOICE, tls, 0, 0, "none|starttls|implicit", "starttls", "how encryption begins"),
 	LIS("plaintext_login", TYPE_CHOICE, plaintext_login, 0, 0, "refuse|allow", "refuse", "logins without TLS"),

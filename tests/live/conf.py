@@ -8,7 +8,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from server import Server, Tap, wait_until  # noqa: E402
+from server import Server, Tap, free_port, wait_until  # noqa: E402
 
 SECTIONS = ("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n"
             "storage mail {\n module = maildir\n path = %s/%%n\n}\n")
@@ -86,8 +86,8 @@ def command_lines(tap, srv):
     tap.ok(p.returncode == 69 and "/nonexistent/control" in p.stderr, "no server: 69, and which socket was tried", p.stderr)
 
 
-def talk(port, text, lines):
-    with socket.create_connection(("127.0.0.1", port), 10) as s:
+def talk(port, text, lines, host="127.0.0.1"):
+    with socket.create_connection((host, port), 10) as s:
         f = s.makefile("rwb")
         out = [f.readline()]
         for line in text:
@@ -168,6 +168,24 @@ def odd_mailboxes(tap, srv):
     tap.ok(not os.path.exists(srv.path("mail", "new")), "and nothing was made")
 
 
+def both_families(tap, srv):
+    """Listeners on ::1 and :: beside those on 127.0.0.1. The log has the address in brackets."""
+    srv.maildir("ann", [b"Subject: six\n\nbody\n"])
+    srv.passwd({"ann": "restante"})
+    six, every = free_port(), free_port()
+    srv.extra_listeners = "".join(
+        "listener %s {\n address = %s\n port = %d\n tls = none\n plaintext_login = allow\n}\n" % x
+        for x in (("six", "::1", six), ("every", "::", every)))
+    srv.configure(SECTIONS % (srv.path("passwd"), srv.path("mail")))
+    srv.start()
+    login = [b"USER ann", b"PASS restante", b"STAT", b"QUIT"]
+    for port, host in ((six, "::1"), (every, "::1")):
+        got = talk(port, login, 5, host)
+        tap.ok(got[3].startswith(b"+OK 1 ") and got[4] == b"+OK bye\r\n", "a session to %s, from %s" % (
+            "::1" if port == six else "::", host), got)
+    tap.ok(srv.said("peer=[::1]:"), "the log knows IPv6 peers", srv.log()[-800:])
+
+
 def main():
     tap = Tap()
     srv = Server()
@@ -183,6 +201,11 @@ def main():
     finally:
         rc = srv.close()
     tap.ok(rc == 0, "the server ended cleanly", rc)
+    srv = Server()
+    try:
+        both_families(tap, srv)
+    finally:
+        srv.close()
     return tap.done()
 
 

@@ -89,7 +89,7 @@ blocks_do_not_cross_files(void **state)
 static void
 include_has_a_bound(void **state)
 {
-	char name[8], text[32];
+	char name[16], text[32];
 
 	(void)state;
 	for (int i = 0; i < 9; i++) {
