@@ -12,7 +12,8 @@
 #define HASH_INITIAL_NUM_BUCKETS_LOG2 6U
 #include <uthash.h>
 
-#define HEADER "restante-ledger 1\n"
+#define MAGIC "restante-ledger "
+#define HEADER MAGIC "1\n"
 #define FIELDS_MAX 8
 #define LINE_MAX_BYTES 1600
 
@@ -36,6 +37,7 @@ struct ledger {
 	struct message *messages;
 	struct group *groups;
 	size_t lines;
+	size_t bad; /* unsound lines with a sound one behind them */
 };
 
 /* ---- crc ------------------------------------------------------------------------------------- */
@@ -328,25 +330,46 @@ line_sound(const char *p, const char *lf)
 	return memcmp(hex, p, 8) == 0;
 }
 
+static bool
+begins(const char *text, size_t n, const char *with)
+{
+	return n >= strlen(with) && memcmp(text, with, strlen(with)) == 0;
+}
+
 bool
 ledger_read(struct ledger *l, const char *text, size_t n, size_t *ret_good)
 {
-	const char *p = text + sizeof(HEADER) - 1, *end = text + n;
+	const char *p = text, *end = text + n;
+	size_t bad = 0;
 
 	*ret_good = 0;
-	if (n < sizeof(HEADER) - 1 || memcmp(text, HEADER, sizeof(HEADER) - 1) != 0)
-		return true;
-	while (p < end) {
-		const char *lf = memchr(p, '\n', (size_t)(end - p));
-
-		if (!lf || !line_sound(p, lf))
-			break;
+	if (begins(text, n, HEADER))
+		p += *ret_good = sizeof(HEADER) - 1;
+	else if (begins(text, n, MAGIC))
+		return true; /* of another version: not a line of it is understood */
+	for (const char *lf; p < end && (lf = memchr(p, '\n', (size_t)(end - p))) != NULL; p = lf + 1) {
+		if (!line_sound(p, lf)) {
+			bad++;
+			continue;
+		}
 		if (!take_line(l, p + 9, lf))
 			return false;
-		p = lf + 1;
+		*ret_good = (size_t)(lf + 1 - text);
+		l->bad = bad;
 	}
-	*ret_good = (size_t)(p - text);
 	return true;
+}
+
+bool
+ledger_foreign(const char *text, size_t n, size_t good)
+{
+	return n > 0 && good == 0 && (n >= sizeof(HEADER) - 1 || memcmp(text, HEADER, n) != 0);
+}
+
+size_t
+ledger_bad(const struct ledger *l)
+{
+	return l->bad;
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */

@@ -12,9 +12,10 @@
  *   crc32 E op-id                                                               its files are gone
  *
  * The crc is of the rest of the line, in eight hex digits. The file begins with the line "restante-ledger 1".
- * A later record of an identity replaces an earlier one. A line that is torn or does not match its crc ends
- * the reading: what is behind it was never acknowledged. D lines without their C never happened; a C without
- * its E is finished by the next exclusive opener, and counts as deleted for everybody else.
+ * A later record of an identity replaces an earlier one, but for the unique-id: the first one stays. A line that
+ * does not match its crc is passed over: at the end it is the torn tail of an append that was never acknowledged,
+ * elsewhere it is damage, and what is behind it is still true. D lines without their C never happened; a C
+ * without its E is finished by the next exclusive opener, and counts as deleted for everybody else.
  *
  * Identities and unique-ids hold no white space (writers see to it).
  *
@@ -46,9 +47,12 @@ struct ledger;
 struct ledger *ledger_new(void);
 void ledger_free(struct ledger *l);
 
-/* Reads n bytes of text; false: no memory. *ret_good: bytes that are sound (a torn tail is behind them).
- * Fewer than the header line and not empty: 0, the file is none of ours. */
+/* Reads n bytes of text; false: no memory. *ret_good: the end of the last sound line (a torn tail is behind it). */
 bool ledger_read(struct ledger *l, const char *text, size_t n, size_t *ret_good);
+/* After ledger_read: another program's file, or of another version; it must not be written to. */
+bool ledger_foreign(const char *text, size_t n, size_t good);
+/* Damaged lines that were passed over, the torn tail not counted. */
+size_t ledger_bad(const struct ledger *l);
 
 struct ledger_message *ledger_find(struct ledger *l, const char *identity, size_t n);
 size_t ledger_count(const struct ledger *l);  /* messages known */

@@ -6,6 +6,7 @@
  */
 #include "../../backends/storage/maildir/scan.c"
 #include "../../backends/storage/maildir/join.c"
+#include "../../backends/storage/maildir/ledger_file.c"
 
 #include "fuzz.h"
 

@@ -80,24 +80,60 @@ a_torn_tail_is_ignored_at_every_byte(void **state)
 	ledger_out_free(&o);
 }
 
+/* Of a line that was damaged nothing is believed; the others are true as before. */
 static void
-a_changed_byte_ends_the_reading_there(void **state)
+a_changed_byte_costs_its_line_only(void **state)
 {
 	struct ledger_out o = {0};
+	size_t lines = 0;
 
 	(void)state;
 	write_sample(&o);
+	for (size_t at = 0; at < o.n; at++)
+		lines += o.text[at] == '\n';
+	lines--; /* the header */
 	for (size_t at = 0; at < o.n; at++) {
 		struct ledger *l = ledger_new();
 		size_t good;
 
 		o.text[at] ^= 1;
 		assert_true(ledger_read(l, o.text, o.n, &good));
-		assert_true(good <= at);
+		assert_true(good <= o.n);
+		if (at < 16)
+			assert_true(ledger_lines(l) == lines || good == 0); /* of the header */
+		else if (ledger_lines(l) > 0)
+			assert_in_range(ledger_lines(l), lines - 2, lines); /* a line end that went joins two */
 		ledger_free(l);
 		o.text[at] ^= 1;
 	}
 	ledger_out_free(&o);
+}
+
+static void
+what_is_not_ours_is_told(void **state)
+{
+	static const struct {
+		const char *text;
+		bool foreign;
+	} cases[] = {
+		{"", false},
+		{"restante-l", false}, /* torn when it was made */
+		{"restante-ledger 1\n", false},
+		{"restante-ledger 1\ngarbage\n", false},
+		{"restante-ledger 2\n00000000 M x\n", true},
+		{"somebody's notes\n", true},
+		{"x", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ledger *l = ledger_new();
+		size_t good;
+
+		assert_true(ledger_read(l, cases[i].text, strlen(cases[i].text), &good));
+		assert_int_equal(ledger_foreign(cases[i].text, strlen(cases[i].text), good), cases[i].foreign);
+		ledger_free(l);
+	}
 }
 
 static void
@@ -164,7 +200,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(a_torn_tail_is_ignored_at_every_byte),
-		cmocka_unit_test(a_changed_byte_ends_the_reading_there),
+		cmocka_unit_test(a_changed_byte_costs_its_line_only),
+		cmocka_unit_test(what_is_not_ours_is_told),
 		cmocka_unit_test(a_unique_id_is_written_once),
 		cmocka_unit_test(octets_are_the_same_for_every_split),
 	};

@@ -23,135 +23,7 @@
 
 #define COMPACT_SLACK 4000 /* records that may be dead before the ledger is rewritten */
 
-/* ---- the ledger's file ----------------------------------------------------------------------- */
-
-static int
-write_all(int fd, const char *p, size_t n, off_t at)
-{
-	while (n > 0) {
-		ssize_t w = pwrite(fd, p, n, at);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return w < 0 ? errno : ENOSPC;
-		p += w;
-		at += w;
-		n -= (size_t)w;
-	}
-	return 0;
-}
-
-/* Locks the file behind a descriptor of its own; the file may have been replaced meanwhile. */
-static int
-open_locked(int fd, bool *ret_made)
-{
-	for (int tries = 0; tries < 8; tries++) {
-		struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-		struct stat mine, theirs;
-		int lfd = openat(fd, LEDGER_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-
-		*ret_made = lfd == -1 && errno == ENOENT;
-		if (*ret_made)
-			lfd = openat(fd, LEDGER_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (lfd == -1)
-			return -1;
-		/* OFD: belongs to this descriptor, not to the process; held for one append */
-		if (fcntl(lfd, F_OFD_SETLKW, &fl) != 0 && errno != EINTR) {
-			(void)close(lfd);
-			return -1;
-		}
-		if (fstat(lfd, &mine) == 0 && fstatat(fd, LEDGER_FILE, &theirs, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    mine.st_ino == theirs.st_ino && mine.st_dev == theirs.st_dev)
-			return lfd;
-		(void)close(lfd);
-	}
-	errno = EAGAIN;
-	return -1;
-}
-
-/* Where sound records end: a torn tail is cut by writing over it. */
-static off_t
-sound_end(int fd, int lfd)
-{
-	struct stat st;
-	size_t good = 0;
-	struct ledger *l;
-	char last = '\n';
-
-	if (fstat(lfd, &st) != 0 || st.st_size == 0)
-		return 0;
-	/* the usual case: the last byte is a line's end, and appends are single writes */
-	if (pread(lfd, &last, 1, st.st_size - 1) == 1 && last == '\n')
-		return st.st_size;
-	l = scan_ledger(fd, &good, &st);
-	ledger_free(l);
-	return (off_t)good;
-}
-
-int
-ledger_append(struct inst *i, int fd, const char *text, size_t n, bool sync)
-{
-	struct ledger_out head = {0};
-	bool made;
-	int lfd = open_locked(fd, &made), rc = 0;
-	off_t end;
-
-	if (lfd == -1)
-		return errno;
-	end = sound_end(fd, lfd);
-	if (end == 0) {
-		ledger_put_header(&head);
-		rc = head.failed ? ENOMEM : write_all(lfd, head.text, head.n, 0);
-		end = (off_t)head.n;
-		ledger_out_free(&head);
-	}
-	KILL_POINT("ledger: before append");
-	if (rc == 0)
-		rc = write_all(lfd, text, n, end);
-	if (rc != 0 && ftruncate(lfd, end) != 0)
-		rc = rc ? rc : errno; /* the torn tail is ignored by readers and cut by the next append */
-	KILL_POINT("ledger: after append");
-	if (rc == 0 && ftruncate(lfd, end + (off_t)n) != 0)
-		rc = errno; /* an old torn tail may have been longer */
-	if (rc == 0 && sync && i->fsync && fdatasync(lfd) != 0)
-		rc = errno;
-	if (rc == 0 && sync && made && i->fsync && fsync(fd) != 0)
-		rc = errno;
-	(void)close(lfd);
-	return rc;
-}
-
 /* ---- what was learnt ------------------------------------------------------------------------- */
-
-/* Rewrites the ledger with what is alive, by rename; only the session's lock holder may. */
-static void
-compact(struct mbox *m)
-{
-	struct ledger_out o = {0};
-	struct scan *s = m->scan;
-	int tfd, rc;
-
-	ledger_put_header(&o);
-	for (size_t k = 0; k < s->n; k++) {
-		const struct item *it = &s->items[k];
-
-		ledger_put_message(&o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n,
-				   it->octets, it->stored, it->first_ms, 0);
-	}
-	tfd = o.failed ? -1 : openat(m->fd, LEDGER_FILE ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (tfd != -1) {
-		rc = write_all(tfd, o.text, o.n, 0);
-		if (rc == 0 && m->inst->fsync && fsync(tfd) != 0)
-			rc = errno;
-		(void)close(tfd);
-		if (rc != 0 || renameat(m->fd, LEDGER_FILE ".new", m->fd, LEDGER_FILE) != 0)
-			(void)unlinkat(m->fd, LEDGER_FILE ".new", 0); /* the old one is as good */
-		else if (m->inst->fsync)
-			(void)fsync(m->fd); /* either ledger is sound after a crash */
-	}
-	ledger_out_free(&o);
-}
 
 void
 commit_learnt(struct mbox *m)
@@ -181,7 +53,7 @@ commit_learnt(struct mbox *m)
 	s->dirty = false;
 	s->ledger_lines += new_lines;
 	if (s->ledger_lines > 2 * s->n + COMPACT_SLACK) {
-		compact(m);
+		ledger_compact(m->inst, m->fd, s);
 		s->ledger_lines = s->n;
 	}
 	scan_stat(m->fd, &now); /* our own append is no change for the cache */

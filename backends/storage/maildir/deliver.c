@@ -146,16 +146,14 @@ dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t f
 
 /* An import keeps its unique-id, once. */
 static int32_t
-check_uidl(struct rcpt *r)
+check_uidl(const struct pm_call *call, struct rcpt *r)
 {
-	struct stat st;
-	struct ledger *l;
-	size_t good;
+	size_t good, bad;
+	struct ledger *l = ledger_load(r->fd, &good, &bad);
 	bool known;
 
-	l = scan_ledger(r->fd, &good, &st);
 	if (!l)
-		return PM_NOMEM;
+		return ledger_load_code(call, errno);
 	known = ledger_has_uidl(l, r->uidl, strlen(r->uidl));
 	ledger_free(l);
 	return known ? PM_EXISTS : PM_OK;
@@ -186,7 +184,7 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 		return rc;
 	if (rcpt->uidl.n > 0) {
 		memcpy(r->uidl, rcpt->uidl.p, rcpt->uidl.n);
-		rc = check_uidl(r);
+		rc = check_uidl(call, r);
 	}
 	if (rc == PM_OK && rcpt->head.n > 0) {
 		r->head = malloc(rcpt->head.n);

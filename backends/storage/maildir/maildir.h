@@ -3,7 +3,7 @@
  * maildir - what the files of this module share.
  *
  * maildir.c   options, paths, the descriptor        scan.c    from directories to a snapshot
- * join.c      names become messages
+ * join.c      names become messages                ledger_file.c  its file: read, append, rewrite
  * cache.c     snapshots of unchanged mailboxes      box.c     open, info, read, close
  * commit.c    deletions and marks, recovery         deliver.c delivery
  */
@@ -110,11 +110,20 @@ bool scan_unchanged(const struct scan *s, const struct scan *now);
 bool scan_relocate(int fd, struct scan *s, struct item *it);
 /* "new/NAME" or "cur/NAME" of an item. */
 void scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap);
-/* The whole ledger of a maildir; NULL: no memory. *ret_good: its sound bytes; size 0 without one. */
-struct ledger *scan_ledger(int fd, size_t *ret_good, struct stat *ret_st);
-
 /* Keeps a text, with a NUL, among the names. False: no memory, or over 4 GiB of them. */
 bool scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret);
+
+/* ---- ledger_file.c: fd is the maildir ---- */
+
+/* The whole ledger, empty without one; NULL: errno says why, EBADMSG: it is none of ours. *ret_good: the end of its
+ * sound lines. *ret_bad: damaged lines before that. */
+struct ledger *ledger_load(int fd, size_t *ret_good, size_t *ret_bad);
+/* The code for that errno, with a text. */
+int32_t ledger_load_code(const struct pm_call *call, int e);
+/* Appends lines (the file is made when missing); durable when `sync`. 0 or an errno. */
+int ledger_append(struct inst *i, int fd, const char *text, size_t n, bool sync);
+/* Rewrites it with what is alive, by rename; only the session's lock holder may. Failures change nothing. */
+void ledger_compact(struct inst *i, int fd, const struct scan *s);
 
 /* ---- join.c ---- */
 
@@ -125,8 +134,6 @@ int32_t scan_join(struct scan *s, struct ledger *l);
 
 /* Finishes what an earlier session committed. Exclusive openers only. */
 void commit_recover(struct inst *i, int fd, struct ledger *l);
-/* Appends lines to the ledger (made when missing); durable when `sync`. 0 or an errno. */
-int ledger_append(struct inst *i, int fd, const char *text, size_t n, bool sync);
 /* What the session learnt - sizes, new identities - goes to the ledger. */
 void commit_learnt(struct mbox *m);
 int32_t maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit, uint64_t *ret_done);

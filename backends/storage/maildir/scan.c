@@ -21,7 +21,6 @@
 
 #define TRIES 3
 #define NAMES_PER_LOOK 512 /* directory entries between two looks at the clock */
-#define LEDGER_MAX (1LL << 32)
 
 enum phase { PHASE_LEDGER, PHASE_NEW, PHASE_CUR, PHASE_JOIN };
 
@@ -108,39 +107,6 @@ static int64_t
 ms_of(struct timespec t)
 {
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* ---- the ledger ------------------------------------------------------------------------------ */
-
-struct ledger *
-scan_ledger(int fd, size_t *ret_good, struct stat *ret_st)
-{
-	int lfd = openat(fd, LEDGER_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct ledger *l = ledger_new();
-	size_t n = 0;
-	char *text = NULL;
-
-	*ret_good = 0;
-	memset(ret_st, 0, sizeof(*ret_st));
-	if (!l || lfd == -1 || fstat(lfd, ret_st) != 0 || !S_ISREG(ret_st->st_mode) || ret_st->st_size > LEDGER_MAX)
-		goto out;
-	text = malloc((size_t)ret_st->st_size + 1);
-	while (text && n < (size_t)ret_st->st_size) {
-		ssize_t got = read(lfd, text + n, (size_t)ret_st->st_size - n);
-
-		if (got <= 0)
-			break;
-		n += (size_t)got;
-	}
-	if (!text || !ledger_read(l, text, n, ret_good)) {
-		ledger_free(l);
-		l = NULL;
-	}
-out:
-	free(text);
-	if (lfd != -1)
-		(void)close(lfd);
-	return l;
 }
 
 /* ---- directories ----------------------------------------------------------------------------- */
@@ -369,22 +335,22 @@ finish(struct inst *i, struct scanner *sc, int fd, struct scan **ret_scan)
 }
 
 static int32_t
-begin(struct inst *i, int fd, bool exclusive, struct scanner *sc)
+begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct scanner *sc)
 {
-	struct stat st;
-	size_t good;
+	size_t good, bad;
 
-	sc->ledger = scan_ledger(fd, &good, &st);
-	if (!sc->ledger)
-		return PM_NOMEM;
-	if (exclusive && ledger_unfinished(sc->ledger, 0)) {
+	for (int look = 0;; look++) {
+		scan_stat(fd, sc->scan); /* before the reading: what comes in between is a change for the cache */
+		sc->ledger = ledger_load(fd, &good, &bad);
+		if (!sc->ledger)
+			return ledger_load_code(call, errno);
+		if (look > 0 || !exclusive || !ledger_unfinished(sc->ledger, 0))
+			break;
 		commit_recover(i, fd, sc->ledger);
 		ledger_free(sc->ledger);
-		sc->ledger = scan_ledger(fd, &good, &st);
-		if (!sc->ledger)
-			return PM_NOMEM;
 	}
-	scan_stat(fd, sc->scan);
+	if (bad > 0)
+		sdk_log(i->host, PM_LOG_WARNING, "%zu damaged lines of %s were passed over; check the disk", bad, LEDGER_FILE);
 	sc->scan->ledger_lines = ledger_lines(sc->ledger);
 	sc->phase = PHASE_NEW;
 	return PM_OK;
@@ -406,7 +372,7 @@ scan_run(struct inst *i, const struct pm_call *call, int fd, bool exclusive, str
 	}
 	/* the phases follow each other in one call while the slice lasts; most mailboxes need one */
 	if (sc->phase == PHASE_LEDGER)
-		rc = begin(i, fd, exclusive, sc);
+		rc = begin(i, call, fd, exclusive, sc);
 	if (rc == PM_OK && sc->phase == PHASE_NEW) {
 		rc = read_dir(i, call, sc, fd, "new");
 		if (rc == PM_OK)

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ledger's file: read whole, appended to under a lock of its own, rewritten when most of it is dead.
+ * Deliveries append to it beside a session (imported unique-ids), so whoever writes locks it, looks whether it is
+ * still the file of that name, and only then writes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "kill.h"
+#include "maildir.h"
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* The text of an open file, to its end; NULL: errno. */
+static char *
+read_all(int fd, size_t size, size_t *ret_n)
+{
+	char *text = malloc(size + 1);
+	ssize_t got = 1;
+
+	*ret_n = 0;
+	while (text && *ret_n < size && got > 0) {
+		got = read(fd, text + *ret_n, size - *ret_n);
+		if (got < 0 && errno == EINTR)
+			got = 1;
+		else if (got > 0)
+			*ret_n += (size_t)got;
+	}
+	if (text && got < 0) {
+		int e = errno;
+
+		free(text);
+		errno = e;
+		return NULL;
+	}
+	return text;
+}
+
+struct ledger *
+ledger_load(int fd, size_t *ret_good, size_t *ret_bad)
+{
+	int lfd = openat(fd, LEDGER_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), e = 0;
+	struct ledger *l = NULL;
+	char *text = NULL;
+	struct stat st;
+	size_t n = 0;
+
+	*ret_good = *ret_bad = 0;
+	if (lfd == -1)
+		return errno == ENOENT ? ledger_new() : NULL; /* without memory errno says so */
+	if (fstat(lfd, &st) != 0 || !(text = S_ISREG(st.st_mode) ? read_all(lfd, (size_t)st.st_size, &n) : NULL))
+		e = S_ISREG(st.st_mode) ? errno : EBADMSG;
+	else if (!(l = ledger_new()) || !ledger_read(l, text, n, ret_good))
+		e = ENOMEM;
+	else if (ledger_foreign(text, n, *ret_good))
+		e = EBADMSG;
+	else
+		*ret_bad = ledger_bad(l);
+	free(text);
+	(void)close(lfd);
+	if (e == 0)
+		return l;
+	ledger_free(l);
+	errno = e;
+	return NULL;
+}
+
+int32_t
+ledger_load_code(const struct pm_call *call, int e)
+{
+	if (e == ENOMEM)
+		return PM_NOMEM;
+	if (e == EBADMSG) {
+		sdk_error(call, "%s in the maildir is not ours or of another version; move it away to begin anew", LEDGER_FILE);
+		return PM_CORRUPT;
+	}
+	/* never without it: unique-ids would change */
+	sdk_error(call, "cannot read %s: %s", LEDGER_FILE, strerrordesc_np(e));
+	return e == EACCES || e == ELOOP ? PM_PERM : PM_TEMP;
+}
+
+/* ---- appending ------------------------------------------------------------------------------- */
+
+static int
+write_all(int fd, const char *p, size_t n, off_t at)
+{
+	while (n > 0) {
+		ssize_t w = pwrite(fd, p, n, at);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0)
+			return w < 0 ? errno : ENOSPC;
+		p += w;
+		at += w;
+		n -= (size_t)w;
+	}
+	return 0;
+}
+
+/* Locks the file behind a descriptor of its own; the file may have been replaced meanwhile. */
+static int
+open_locked(int fd, bool *ret_made)
+{
+	for (int tries = 0; tries < 8; tries++) {
+		struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+		struct stat mine, theirs;
+		int lfd = openat(fd, LEDGER_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+		*ret_made = lfd == -1 && errno == ENOENT;
+		if (*ret_made)
+			lfd = openat(fd, LEDGER_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (lfd == -1)
+			return -1;
+		/* OFD: belongs to this descriptor, not to the process; held for one append */
+		if (fcntl(lfd, F_OFD_SETLKW, &fl) != 0 && errno != EINTR) {
+			(void)close(lfd);
+			return -1;
+		}
+		if (fstat(lfd, &mine) == 0 && fstatat(fd, LEDGER_FILE, &theirs, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    mine.st_ino == theirs.st_ino && mine.st_dev == theirs.st_dev)
+			return lfd;
+		(void)close(lfd);
+	}
+	errno = EAGAIN;
+	return -1;
+}
+
+/* Where sound records end: a torn tail is cut by writing over it. -1: errno. */
+static off_t
+sound_end(int fd, int lfd)
+{
+	size_t good, bad;
+	struct ledger *l;
+	struct stat st;
+	char last = '\n';
+
+	if (fstat(lfd, &st) != 0)
+		return -1;
+	if (st.st_size == 0)
+		return 0;
+	/* the usual case: the last byte is a line's end, and appends are single writes */
+	if (pread(lfd, &last, 1, st.st_size - 1) == 1 && last == '\n')
+		return st.st_size;
+	l = ledger_load(fd, &good, &bad);
+	ledger_free(l);
+	return l ? (off_t)good : -1;
+}
+
+int
+ledger_append(struct inst *i, int fd, const char *text, size_t n, bool sync)
+{
+	struct ledger_out head = {0};
+	bool made;
+	int lfd = open_locked(fd, &made), rc = 0;
+	off_t before, end;
+
+	if (lfd == -1)
+		return errno;
+	before = end = sound_end(fd, lfd);
+	if (end == -1) {
+		rc = errno;
+		(void)close(lfd);
+		return rc;
+	}
+	if (end == 0) {
+		ledger_put_header(&head);
+		rc = head.failed ? ENOMEM : write_all(lfd, head.text, head.n, 0);
+		end = (off_t)head.n;
+		ledger_out_free(&head);
+	}
+	KILL_POINT("ledger: before append");
+	if (rc == 0)
+		rc = write_all(lfd, text, n, end);
+	if (rc != 0 && ftruncate(lfd, before) != 0)
+		rc = rc ? rc : errno; /* the torn tail is ignored by readers and cut by the next append */
+	KILL_POINT("ledger: after append");
+	if (rc == 0 && ftruncate(lfd, end + (off_t)n) != 0)
+		rc = errno; /* an old torn tail may have been longer */
+	if (rc == 0 && sync && i->fsync && fdatasync(lfd) != 0)
+		rc = errno;
+	if (rc == 0 && sync && made && i->fsync && fsync(fd) != 0)
+		rc = errno;
+	(void)close(lfd);
+	return rc;
+}
+
+/* ---- rewriting ------------------------------------------------------------------------------- */
+
+/* What must not be lost of a message that this session did not see: a unique-id that is not just its name. Its
+ * delivery may be under way, between the ledger's line and its file. */
+static void
+keep_imported(struct ledger_message *lm, void *ctx)
+{
+	struct ledger_out *o = ctx;
+
+	if (lm->deleted || (lm->uidl_n == lm->identity_n && memcmp(lm->uidl, lm->identity, lm->uidl_n) == 0))
+		return;
+	ledger_put_message(o, lm->identity, lm->identity_n, lm->uidl, lm->uidl_n, lm->octets, lm->stored,
+			   lm->first_retrieved_ms, lm->hidden_until_ms);
+}
+
+/* Under the lock: the new text, durable, under the old name. */
+static void
+replace(struct inst *i, int fd, const struct ledger_out *o)
+{
+	int tfd = openat(fd, LEDGER_FILE ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600), rc;
+
+	if (tfd == -1)
+		return; /* the old one is as good */
+	rc = write_all(tfd, o->text, o->n, 0);
+	if (rc == 0 && i->fsync && fsync(tfd) != 0)
+		rc = errno;
+	(void)close(tfd);
+	if (rc != 0 || renameat(fd, LEDGER_FILE ".new", fd, LEDGER_FILE) != 0)
+		(void)unlinkat(fd, LEDGER_FILE ".new", 0);
+	else if (i->fsync)
+		(void)fsync(fd); /* either ledger is sound after a crash */
+}
+
+void
+ledger_compact(struct inst *i, int fd, const struct scan *s)
+{
+	struct ledger_out o = {0};
+	size_t good, bad;
+	bool made;
+	int lfd = open_locked(fd, &made);
+	struct ledger *l = lfd != -1 ? ledger_load(fd, &good, &bad) : NULL;
+
+	if (l && !ledger_unfinished(l, 0)) {
+		ledger_put_header(&o);
+		ledger_each(l, keep_imported, &o);
+		for (size_t k = 0; k < s->n; k++) {
+			const struct item *it = &s->items[k];
+
+			ledger_put_message(&o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n,
+					   it->octets, it->stored, it->first_ms, 0);
+		}
+		if (!o.failed)
+			replace(i, fd, &o);
+	}
+	ledger_out_free(&o);
+	ledger_free(l);
+	if (lfd != -1)
+		(void)close(lfd); /* who waited for it finds another file of this name, and opens that */
+}
