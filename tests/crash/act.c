@@ -4,6 +4,7 @@
  * be killed or have its system calls fail. What became of it is printed, a line each, for the tests to judge.
  *
  *   act MODULE.so [KEY=VALUE...] deliver USER[,USER...] FILE...
+ *   act MODULE.so [KEY=VALUE...] import USER FILE...              the file's name becomes the unique-id
  *   act MODULE.so [KEY=VALUE...] session USER [INDEX,INDEX...]    reads all, deletes these (0-based)
  */
 #include <inttypes.h>
@@ -113,8 +114,9 @@ user_of(const char *name)
 
 /* "ok" for each recipient, or why not. */
 static void
-deliver(char *users, const char *file)
+deliver(char *users, const char *file, bool import)
 {
+	const char *slash = strrchr(file, '/');
 	struct pm_result res[16];
 	struct host_call *c;
 	char buf[4096];
@@ -127,7 +129,7 @@ deliver(char *users, const char *file)
 		perror(file);
 		exit(2);
 	}
-	if ((rc = host_dlv_begin(inst, c = call(), 0, 0, &d)) != PM_OK) {
+	if ((rc = host_dlv_begin(inst, c = call(), 0, import ? PM_DLVF_IMPORT : 0, &d)) != PM_OK) {
 		say("delivery", rc, c);
 		goto out;
 	}
@@ -135,6 +137,8 @@ deliver(char *users, const char *file)
 		struct pm_user user = user_of(u);
 		struct pm_rcpt r = {.size = sizeof(r), .user = &user};
 
+		if (import)
+			r.uidl = (struct pm_str){slash ? slash + 1 : file, strlen(slash ? slash + 1 : file)};
 		if ((rc = host_dlv_rcpt(inst, d, c = call(), &r)) != PM_OK)
 			goto abort;
 		res[n++] = (struct pm_result){.size = sizeof(res[0])};
@@ -280,7 +284,7 @@ main(int argc, char **argv)
 		settings[spec.n_settings++] = (struct host_setting){.key = argv[at], .value = eq + 1};
 	}
 	if (at + 2 > argc) {
-		fputs("usage: act MODULE.so [KEY=VALUE...] deliver|session USER ...\n", stderr);
+		fputs("usage: act MODULE.so [KEY=VALUE...] deliver|import|session USER ...\n", stderr);
 		return 64;
 	}
 	lib = host_load(argv[1], "/", err, sizeof(err));
@@ -292,12 +296,12 @@ main(int argc, char **argv)
 		return 78;
 	printf("ready\n");
 	fflush(stdout);
-	if (strcmp(argv[at], "deliver") == 0)
+	if (strcmp(argv[at], "session") != 0)
 		for (int k = at + 2; k < argc; k++) {
 			char users[4096];
 
 			snprintf(users, sizeof(users), "%s", argv[at + 1]);
-			deliver(users, argv[k]);
+			deliver(users, argv[k], strcmp(argv[at], "import") == 0);
 		}
 	else
 		session(argv[at + 1], at + 2 < argc ? argv[at + 2] : NULL);

@@ -47,7 +47,7 @@ def one(store, kind, call, what, n):
     """Fills the mailbox, lets it happen, looks; ('' or the problem, the outcome)."""
     before = store.fill()
     if kind == "session":
-        doomed = [u for k, u in enumerate(sorted(before)) if k in (1, 3)]
+        doomed = [u for k, u in enumerate(before) if k in (1, 3)]
         out = store.run("session", "ann", "1,3", wrap=strace(call, what, n))
         return judge_session(before, doomed, out, store.look()), out
     out = store.run("deliver", "ann", store.file(NEW), wrap=strace(call, what, n))
