@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "conf.h"
+
+static bool
+component_ok(struct pm_str s)
+{
+	return s.n > 0 && s.p[0] != '.' && !memchr(s.p, '/', s.n) && !memchr(s.p, '\0', s.n);
+}
+
+static struct pm_str
+attr_of(const struct pm_user *u, const char *key)
+{
+	for (uint32_t k = 0; k < u->n_attr; k++)
+		if (sdk_str_is(u->attr[k].key, key))
+			return u->attr[k].value;
+	return (struct pm_str){NULL, 0};
+}
+
+/* The value of %c for this user; false: there is none that may stand in a path. */
+static bool
+value_of(const struct pm_user *u, char c, struct pm_str *ret)
+{
+	const char *at = u->name.n > 0 ? memrchr(u->name.p, '@', u->name.n) : NULL;
+	size_t local = at ? (size_t)(at - u->name.p) : u->name.n;
+
+	switch (c) {
+	case 'u':
+		*ret = u->name;
+		return component_ok(*ret);
+	case 'n':
+		*ret = (struct pm_str){u->name.p, local};
+		return component_ok(*ret);
+	case 'd':
+		*ret = at ? (struct pm_str){at + 1, u->name.n - local - 1} : (struct pm_str){NULL, 0};
+		return component_ok(*ret);
+	case 'k':
+		*ret = u->key;
+		return component_ok(*ret);
+	case 'h':
+		*ret = attr_of(u, "home");
+		return ret->n > 0 && ret->p[0] == '/' && !memchr(ret->p, '\0', ret->n);
+	default:
+		return false;
+	}
+}
+
+int32_t
+sdk_path_make(const char *pattern, const struct pm_call *call, const struct pm_user *u, char *buf, size_t cap)
+{
+	size_t n = 0;
+
+	for (const char *p = pattern; *p; p++) {
+		struct pm_str v = {p, 1};
+
+		if (*p == '%' && !value_of(u, *++p, &v)) {
+			sdk_error(call, "path = %s: this user has no %%%c that may stand in a path", pattern, *p);
+			return PM_PERM;
+		}
+		if (v.n >= cap - n) {
+			sdk_error(call, "path = %s: longer than 4,095 bytes for this user", pattern);
+			return PM_PERM;
+		}
+		memcpy(buf + n, v.p, v.n);
+		n += v.n;
+	}
+	buf[n] = '\0';
+	return PM_OK;
+}
+
+/* The plain way is for kernels and sandboxes without openat2. */
+int
+sdk_open_beneath(int root, const char *path, int flags, unsigned mode)
+{
+	struct open_how how = {.flags = (unsigned)flags | O_CLOEXEC, .mode = flags & O_CREAT ? mode : 0,
+			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+	long fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+
+	if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
+		return (int)fd;
+	return openat(root, path, flags | O_CLOEXEC | O_NOFOLLOW, mode);
+}
+
+const char *
+sdk_path_below(const char *path, const char *prefix, const char **ret_root)
+{
+	size_t n = strlen(prefix);
+	bool beneath = strncmp(path, prefix, n) == 0;
+
+	*ret_root = beneath ? prefix : "/";
+	path += beneath ? n : 1;
+	while (*path == '/')
+		path++;
+	return path;
+}
+
+/* ---- templates ------------------------------------------------------------------------------- */
+
+int32_t
+sdk_path_check(const struct pm_open *open, const char *key)
+{
+	struct pm_str path = sdk_opt_str(open, key);
+	size_t before = 0;
+
+	if (!memchr(path.p, '%', path.n)) {
+		sdk_report(open, key, "%.*s: every user would share it; use %%u, %%n, %%d, %%k or %%h", (int)path.n,
+			   path.p);
+		return PM_INVALID;
+	}
+	for (size_t k = 0; k + 1 < path.n; k++) {
+		if (path.p[k] != '%')
+			continue;
+		if (!strchr("undkh", path.p[k + 1])) {
+			sdk_report(open, key, "%.*s: %%%c is unknown; there are %%u %%n %%d %%k %%h", (int)path.n,
+				   path.p, path.p[k + 1]);
+			before++;
+		}
+		if (path.p[k + 1] == 'h' && k != 0) {
+			sdk_report(open, key, "%.*s: %%h must stand first", (int)path.n, path.p);
+			before++;
+		}
+	}
+	return before ? PM_INVALID : PM_OK;
+}
+
+char *
+sdk_path_prefix(const char *pattern)
+{
+	const char *mark = strchr(pattern, '%');
+	size_t n = mark ? (size_t)(mark - pattern) : strlen(pattern);
+
+	while (n > 0 && pattern[n - 1] != '/')
+		n--;
+	return n > 0 ? strndup(pattern, n) : strdup("/");
+}
