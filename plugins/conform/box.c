@@ -105,6 +105,7 @@ box_read(struct box *b, uint64_t index, size_t cap)
 {
 	const struct pm_storage *s = b->in->m->storage;
 	struct bytes r = {0};
+	size_t room = 0;
 	char *buf = malloc(cap + 1);
 	void *msg = NULL;
 	int32_t rc;
@@ -122,8 +123,11 @@ box_read(struct box *b, uint64_t index, size_t cap)
 			break;
 		expect_rc("msg_read", rc, PM_OK);
 		EXPECT(got >= 1 && got <= cap, "msg_read: PM_OK with %zu bytes in a buffer of %zu", got, cap);
-		r.p = realloc(r.p, r.n + got);
-		EXPECT(r.p, "no memory");
+		if (room - r.n < got) {
+			room = 2 * (r.n + got);
+			r.p = realloc(r.p, room);
+			EXPECT(r.p, "no memory");
+		}
 		memcpy(r.p + r.n, buf, got);
 		r.n += got;
 	}
