@@ -6,7 +6,6 @@
  */
 #include "../../backends/storage/maildir/scan.c"
 #include "../../backends/storage/maildir/join.c"
-#include "../../backends/storage/maildir/ledger_file.c"
 
 #include "fuzz.h"
 

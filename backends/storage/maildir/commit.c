@@ -25,6 +25,34 @@
 
 /* ---- what was learnt ------------------------------------------------------------------------- */
 
+/* What must not be lost of a message that this session did not see: a unique-id that is not just its name. Its
+ * delivery may be under way, between the ledger's line and its file. */
+static void
+keep_imported(struct ledger_message *lm, void *ctx)
+{
+	struct ledger_out *o = ctx;
+
+	if (lm->deleted || (lm->uidl_n == lm->identity_n && memcmp(lm->uidl, lm->identity, lm->uidl_n) == 0))
+		return;
+	ledger_put_message(o, lm->identity, lm->identity_n, lm->uidl, lm->uidl_n, lm->octets, lm->stored,
+			   lm->first_retrieved_ms, lm->hidden_until_ms);
+}
+
+/* ledger_rewrite's fill(). */
+static void
+keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
+{
+	const struct scan *s = ctx;
+
+	ledger_each(l, keep_imported, o);
+	for (size_t k = 0; k < s->n; k++) {
+		const struct item *it = &s->items[k];
+
+		ledger_put_message(o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n, it->octets,
+				   it->stored, it->first_ms, 0);
+	}
+}
+
 void
 commit_learnt(struct mbox *m)
 {
@@ -45,7 +73,7 @@ commit_learnt(struct mbox *m)
 		it->dirty = false;
 		new_lines++;
 	}
-	rc = o.failed ? ENOMEM : ledger_append(m->inst, m->fd, o.text, o.n, false);
+	rc = o.failed ? ENOMEM : ledger_append(m->fd, LEDGER_FILE, o.text, o.n, false);
 	if (rc != 0)
 		sdk_log(m->inst->host, PM_LOG_WARNING, "sizes could not be kept in the ledger: %s; they are counted again",
 			strerrordesc_np(rc));
@@ -53,7 +81,7 @@ commit_learnt(struct mbox *m)
 	s->dirty = false;
 	s->ledger_lines += new_lines;
 	if (s->ledger_lines > 2 * s->n + COMPACT_SLACK) {
-		ledger_compact(m->inst, m->fd, s);
+		ledger_rewrite(m->fd, LEDGER_FILE, m->inst->fsync, keep_alive, s);
 		s->ledger_lines = s->n;
 	}
 	scan_stat(m->fd, &now); /* our own append is no change for the cache */
@@ -162,12 +190,12 @@ commit_group(struct mbox *m, const struct pm_call *call, const struct pm_commit 
 		ledger_out_free(&o);
 		return PM_NOMEM;
 	}
-	rc = o.n > 0 ? ledger_append(m->inst, m->fd, o.text, o.n, n > 0) : 0;
+	rc = o.n > 0 ? ledger_append(m->fd, LEDGER_FILE, o.text, o.n, n > 0 && m->inst->fsync) : 0;
 	if (rc == ENOSPC || rc == EDQUOT) {
 		const struct pm_host *h = m->inst->host;
 
 		if (h->reserve_release(h->ctx, (struct pm_str){m->inst->prefix, strlen(m->inst->prefix)}) == PM_OK)
-			rc = ledger_append(m->inst, m->fd, o.text, o.n, n > 0);
+			rc = ledger_append(m->fd, LEDGER_FILE, o.text, o.n, n > 0 && m->inst->fsync);
 	}
 	ledger_out_free(&o);
 	KILL_POINT("commit: after the group");
@@ -223,7 +251,7 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 	if (!m->commit_partial && !m->commit_unseen && c->del) {
 		ledger_put_done(&o, m->op);
 		if (!o.failed)
-			(void)ledger_append(m->inst, m->fd, o.text, o.n, false); /* without it: done again, for nothing */
+			(void)ledger_append(m->fd, LEDGER_FILE, o.text, o.n, false); /* without it: done again, for nothing */
 		ledger_out_free(&o);
 	}
 	return PM_OK;
@@ -298,7 +326,7 @@ commit_recover(struct inst *i, int fd, struct ledger *l)
 	for (size_t k = 0; seen == 0 && (op = ledger_unfinished(l, k)) != NULL; k++)
 		ledger_put_done(&o, op);
 	if (seen == 0 && !o.failed)
-		(void)ledger_append(i, fd, o.text, o.n, false); /* else the next opener looks again */
+		(void)ledger_append(fd, LEDGER_FILE, o.text, o.n, false); /* else the next opener looks again */
 	ledger_out_free(&o);
 	if (seen > 0)
 		sdk_log(i->host, PM_LOG_WARNING, "deleted messages are still there and cannot be removed; they stay deleted");

@@ -149,11 +149,11 @@ static int32_t
 check_uidl(const struct pm_call *call, struct rcpt *r)
 {
 	size_t good, bad;
-	struct ledger *l = ledger_load(r->fd, &good, &bad);
+	struct ledger *l = ledger_load(r->fd, LEDGER_FILE, &good, &bad);
 	bool known;
 
 	if (!l)
-		return ledger_load_code(call, errno);
+		return ledger_load_code(call, LEDGER_FILE, errno);
 	known = ledger_has_uidl(l, r->uidl, strlen(r->uidl));
 	ledger_free(l);
 	return known ? PM_EXISTS : PM_OK;
@@ -376,7 +376,7 @@ publish(struct dlv *d, struct rcpt *r)
 		size_t base = strcspn(r->name, ",:");
 
 		ledger_put_message(&o, r->name, base, r->uidl, strlen(r->uidl), LEDGER_UNKNOWN, 0, r->first_ms, 0);
-		rc = o.failed ? ENOMEM : ledger_append(d->inst, r->fd, o.text, o.n, true);
+		rc = o.failed ? ENOMEM : ledger_append(r->fd, LEDGER_FILE, o.text, o.n, d->inst->fsync);
 		ledger_out_free(&o);
 		if (rc != 0)
 			return disk_code(rc);

@@ -3,7 +3,7 @@
  * maildir - what the files of this module share.
  *
  * maildir.c   options, paths, the descriptor        scan.c    from directories to a snapshot
- * join.c      names become messages                ledger_file.c  its file: read, append, rewrite
+ * join.c      names become messages
  * cache.c     snapshots of unchanged mailboxes      box.c     open, info, read, close
  * commit.c    deletions and marks, recovery         deliver.c delivery
  */
@@ -18,7 +18,7 @@
 
 #include <restante/module.h>
 
-#include "ledger.h"
+#include "ledger_file.h"
 
 #define LEDGER_FILE "restante-ledger"
 #define SLICE_MS 150   /* of long work; the ABI says 200 */
@@ -112,18 +112,6 @@ bool scan_relocate(int fd, struct scan *s, struct item *it);
 void scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap);
 /* Keeps a text, with a NUL, among the names. False: no memory, or over 4 GiB of them. */
 bool scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret);
-
-/* ---- ledger_file.c: fd is the maildir ---- */
-
-/* The whole ledger, empty without one; NULL: errno says why, EBADMSG: it is none of ours. *ret_good: the end of its
- * sound lines. *ret_bad: damaged lines before that. */
-struct ledger *ledger_load(int fd, size_t *ret_good, size_t *ret_bad);
-/* The code for that errno, with a text. */
-int32_t ledger_load_code(const struct pm_call *call, int e);
-/* Appends lines (the file is made when missing); durable when `sync`. 0 or an errno. */
-int ledger_append(struct inst *i, int fd, const char *text, size_t n, bool sync);
-/* Rewrites it with what is alive, by rename; only the session's lock holder may. Failures change nothing. */
-void ledger_compact(struct inst *i, int fd, const struct scan *s);
 
 /* ---- join.c ---- */
 

@@ -341,9 +341,9 @@ begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct
 
 	for (int look = 0;; look++) {
 		scan_stat(fd, sc->scan); /* before the reading: what comes in between is a change for the cache */
-		sc->ledger = ledger_load(fd, &good, &bad);
+		sc->ledger = ledger_load(fd, LEDGER_FILE, &good, &bad);
 		if (!sc->ledger)
-			return ledger_load_code(call, errno);
+			return ledger_load_code(call, LEDGER_FILE, errno);
 		if (look > 0 || !exclusive || !ledger_unfinished(sc->ledger, 0))
 			break;
 		commit_recover(i, fd, sc->ledger);

@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf.h"
-#include "kill.h"
-#include "maildir.h"
+#include "ledger_file.h"
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
@@ -43,9 +43,9 @@ read_all(int fd, size_t size, size_t *ret_n)
 }
 
 struct ledger *
-ledger_load(int fd, size_t *ret_good, size_t *ret_bad)
+ledger_load(int fd, const char *name, size_t *ret_good, size_t *ret_bad)
 {
-	int lfd = openat(fd, LEDGER_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), e = 0;
+	int lfd = openat(fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), e = 0;
 	struct ledger *l = NULL;
 	char *text = NULL;
 	struct stat st;
@@ -72,16 +72,16 @@ ledger_load(int fd, size_t *ret_good, size_t *ret_bad)
 }
 
 int32_t
-ledger_load_code(const struct pm_call *call, int e)
+ledger_load_code(const struct pm_call *call, const char *name, int e)
 {
 	if (e == ENOMEM)
 		return PM_NOMEM;
 	if (e == EBADMSG) {
-		sdk_error(call, "%s in the maildir is not ours or of another version; move it away to begin anew", LEDGER_FILE);
+		sdk_error(call, "%s is not ours or of another version; move it away to begin anew", name);
 		return PM_CORRUPT;
 	}
 	/* never without it: unique-ids would change */
-	sdk_error(call, "cannot read %s: %s", LEDGER_FILE, strerrordesc_np(e));
+	sdk_error(call, "cannot read %s: %s", name, strerrordesc_np(e));
 	return e == EACCES || e == ELOOP ? PM_PERM : PM_TEMP;
 }
 
@@ -106,16 +106,16 @@ write_all(int fd, const char *p, size_t n, off_t at)
 
 /* Locks the file behind a descriptor of its own; the file may have been replaced meanwhile. */
 static int
-open_locked(int fd, bool *ret_made)
+open_locked(int fd, const char *name, bool *ret_made)
 {
 	for (int tries = 0; tries < 8; tries++) {
 		struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 		struct stat mine, theirs;
-		int lfd = openat(fd, LEDGER_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		int lfd = openat(fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 		*ret_made = lfd == -1 && errno == ENOENT;
 		if (*ret_made)
-			lfd = openat(fd, LEDGER_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+			lfd = openat(fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (lfd == -1)
 			return -1;
 		/* OFD: belongs to this descriptor, not to the process; held for one append */
@@ -123,7 +123,7 @@ open_locked(int fd, bool *ret_made)
 			(void)close(lfd);
 			return -1;
 		}
-		if (fstat(lfd, &mine) == 0 && fstatat(fd, LEDGER_FILE, &theirs, AT_SYMLINK_NOFOLLOW) == 0 &&
+		if (fstat(lfd, &mine) == 0 && fstatat(fd, name, &theirs, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    mine.st_ino == theirs.st_ino && mine.st_dev == theirs.st_dev)
 			return lfd;
 		(void)close(lfd);
@@ -134,7 +134,7 @@ open_locked(int fd, bool *ret_made)
 
 /* Where sound records end: a torn tail is cut by writing over it. -1: errno. */
 static off_t
-sound_end(int fd, int lfd)
+sound_end(int fd, const char *name, int lfd)
 {
 	size_t good, bad;
 	struct ledger *l;
@@ -148,22 +148,22 @@ sound_end(int fd, int lfd)
 	/* the usual case: the last byte is a line's end, and appends are single writes */
 	if (pread(lfd, &last, 1, st.st_size - 1) == 1 && last == '\n')
 		return st.st_size;
-	l = ledger_load(fd, &good, &bad);
+	l = ledger_load(fd, name, &good, &bad);
 	ledger_free(l);
 	return l ? (off_t)good : -1;
 }
 
 int
-ledger_append(struct inst *i, int fd, const char *text, size_t n, bool sync)
+ledger_append(int fd, const char *name, const char *text, size_t n, bool sync)
 {
 	struct ledger_out head = {0};
 	bool made;
-	int lfd = open_locked(fd, &made), rc = 0;
+	int lfd = open_locked(fd, name, &made), rc = 0;
 	off_t before, end;
 
 	if (lfd == -1)
 		return errno;
-	before = end = sound_end(fd, lfd);
+	before = end = sound_end(fd, name, lfd);
 	if (end == -1) {
 		rc = errno;
 		(void)close(lfd);
@@ -175,17 +175,15 @@ ledger_append(struct inst *i, int fd, const char *text, size_t n, bool sync)
 		end = (off_t)head.n;
 		ledger_out_free(&head);
 	}
-	KILL_POINT("ledger: before append");
 	if (rc == 0)
 		rc = write_all(lfd, text, n, end);
 	if (rc != 0 && ftruncate(lfd, before) != 0)
 		rc = rc ? rc : errno; /* the torn tail is ignored by readers and cut by the next append */
-	KILL_POINT("ledger: after append");
 	if (rc == 0 && ftruncate(lfd, end + (off_t)n) != 0)
 		rc = errno; /* an old torn tail may have been longer */
-	if (rc == 0 && sync && i->fsync && fdatasync(lfd) != 0)
+	if (rc == 0 && sync && fdatasync(lfd) != 0)
 		rc = errno;
-	if (rc == 0 && sync && made && i->fsync && fsync(fd) != 0)
+	if (rc == 0 && sync && made && fsync(fd) != 0)
 		rc = errno;
 	(void)close(lfd);
 	return rc;
@@ -193,57 +191,42 @@ ledger_append(struct inst *i, int fd, const char *text, size_t n, bool sync)
 
 /* ---- rewriting ------------------------------------------------------------------------------- */
 
-/* What must not be lost of a message that this session did not see: a unique-id that is not just its name. Its
- * delivery may be under way, between the ledger's line and its file. */
-static void
-keep_imported(struct ledger_message *lm, void *ctx)
-{
-	struct ledger_out *o = ctx;
-
-	if (lm->deleted || (lm->uidl_n == lm->identity_n && memcmp(lm->uidl, lm->identity, lm->uidl_n) == 0))
-		return;
-	ledger_put_message(o, lm->identity, lm->identity_n, lm->uidl, lm->uidl_n, lm->octets, lm->stored,
-			   lm->first_retrieved_ms, lm->hidden_until_ms);
-}
-
 /* Under the lock: the new text, durable, under the old name. */
 static void
-replace(struct inst *i, int fd, const struct ledger_out *o)
+replace(int fd, const char *name, const struct ledger_out *o, bool sync)
 {
-	int tfd = openat(fd, LEDGER_FILE ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600), rc;
+	char fresh[LEDGER_NAME_MAX + 8];
+	int tfd, rc;
 
+	snprintf(fresh, sizeof(fresh), "%s.new", name);
+	tfd = openat(fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (tfd == -1)
 		return; /* the old one is as good */
 	rc = write_all(tfd, o->text, o->n, 0);
-	if (rc == 0 && i->fsync && fsync(tfd) != 0)
+	if (rc == 0 && sync && fsync(tfd) != 0)
 		rc = errno;
 	(void)close(tfd);
-	if (rc != 0 || renameat(fd, LEDGER_FILE ".new", fd, LEDGER_FILE) != 0)
-		(void)unlinkat(fd, LEDGER_FILE ".new", 0);
-	else if (i->fsync)
+	if (rc != 0 || renameat(fd, fresh, fd, name) != 0)
+		(void)unlinkat(fd, fresh, 0);
+	else if (sync)
 		(void)fsync(fd); /* either ledger is sound after a crash */
 }
 
 void
-ledger_compact(struct inst *i, int fd, const struct scan *s)
+ledger_rewrite(int fd, const char *name, bool sync,
+	       void (*fill)(struct ledger *l, struct ledger_out *o, void *ctx), void *ctx)
 {
 	struct ledger_out o = {0};
 	size_t good, bad;
 	bool made;
-	int lfd = open_locked(fd, &made);
-	struct ledger *l = lfd != -1 ? ledger_load(fd, &good, &bad) : NULL;
+	int lfd = open_locked(fd, name, &made);
+	struct ledger *l = lfd != -1 ? ledger_load(fd, name, &good, &bad) : NULL;
 
 	if (l && !ledger_unfinished(l, 0)) {
 		ledger_put_header(&o);
-		ledger_each(l, keep_imported, &o);
-		for (size_t k = 0; k < s->n; k++) {
-			const struct item *it = &s->items[k];
-
-			ledger_put_message(&o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n,
-					   it->octets, it->stored, it->first_ms, 0);
-		}
+		fill(l, &o, ctx);
 		if (!o.failed)
-			replace(i, fd, &o);
+			replace(fd, name, &o, sync);
 	}
 	ledger_out_free(&o);
 	ledger_free(l);
