@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "kit.h"
@@ -158,15 +159,16 @@ box_commit(struct box *b, const uint8_t *del, const uint8_t *retrieved, const ui
 {
 	struct pm_commit c = {.size = sizeof(c), .n = b->n, .del = del, .retrieved = retrieved, .restore = restore,
 			      .now_ms = (int64_t)time(NULL) * 1000, .keep_until_ms = keep_until_ms};
-	static _Atomic uint32_t serial = 1;
-	uint32_t id = serial++;
+	uint8_t id[16];
 	uint64_t done = 0;
 	int32_t rc = PM_AGAIN;
 
+	/* another one for each commit, also of other processes and runs */
+	EXPECT(getrandom(id, sizeof(id), 0) == sizeof(id), "getrandom failed");
 	for (unsigned i = 0; rc == PM_AGAIN && i < AGAIN_MAX; i++) {
 		struct host_call *call = kit_call();
 
-		memcpy(call->pm.op_id, &id, sizeof(id));
+		memcpy(call->pm.op_id, id, sizeof(id));
 		rc = b->in->m->storage->mbox_commit(b->h, &call->pm, &c, &done);
 	}
 	return rc;

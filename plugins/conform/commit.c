@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -197,15 +198,17 @@ repeated(void)
 	struct box b = begin(in, "again", 8);
 	uint8_t del[1] = {0};
 	struct pm_commit c = {.size = sizeof(c), .n = 8, .del = del};
+	uint8_t id[16];
 	uint64_t done;
 	int32_t rc;
 
+	EXPECT(getrandom(id, sizeof(id), 0) == sizeof(id), "getrandom failed");
 	choose(&b, "again", 8, even_kept, del);
 	for (int k = 0; k < 3; k++) {
 		do {
 			struct host_call *call = kit_call();
 
-			memset(call->pm.op_id, 0x42, sizeof(call->pm.op_id));
+			memcpy(call->pm.op_id, id, sizeof(id));
 			done = 0;
 			rc = in->m->storage->mbox_commit(b.h, &call->pm, &c, &done);
 		} while (rc == PM_AGAIN);

@@ -257,7 +257,7 @@ refused_recipient(void)
 
 	kit_empty(in, 1);
 	memset(uidl, 'u', sizeof(uidl));
-	expect_rc("dlv_begin", d->dlv_begin(in->i, pm(), 0, PM_DLVF_IMPORT, &dlv), PM_OK);
+	expect_rc("dlv_begin", d->dlv_begin(in->i, pm(), 0, 0, &dlv), PM_OK);
 	r.uidl = (struct pm_str){uidl, sizeof(uidl)}; /* 72 octets: no unique-id */
 	EXPECT(d->dlv_rcpt(dlv, pm(), &r) != PM_OK, "a unique-id of 72 octets was accepted");
 	r.user = &good;

@@ -148,6 +148,12 @@ def main():
         for end in ("lf", "crlf"):
             (work / end).mkdir()
             conforms(f"maildir, {end}", 65, "maildir", f"path={work}/{end}/%d/%n", f"line_end={end}")
+        for kind in ("mboxrd", "mboxo"):
+            (work / kind).mkdir()
+            quoted = ["descriptor.*", "open.*", "close.*", "process.*", "snapshot.*", "info.*", "uidl.*", "read.*",
+                      "commit.*", "lock.*", "boxes.*", "limits.*", "threads.*"] if kind == "mboxo" else []
+            conforms(kind, 65 if kind == "mboxrd" else 50, "mbox", f"path={work}/{kind}/%d/%n", f"format={kind}",
+                     only=quoted)
         (work / "wrapped").mkdir()
         conforms("fault, maildir", 65, "fault", wrap="maildir", inner=[f"path={work}/wrapped/%u"])
         conforms("passwd", 22, "passwd", f"file={table}", account=account)

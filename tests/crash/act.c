@@ -270,8 +270,9 @@ int
 main(int argc, char **argv)
 {
 	struct host_setting settings[16];
-	struct host_spec spec = {.section = "act", .permits = 1, .purpose = PM_PURPOSE_TOOL, .state_dir = "/tmp",
-				 .run_dir = "/tmp", .settings = settings, .host = &services, .error = print_error};
+	const char *state = getenv("ACT_STATE"); /* state_dir */
+	struct host_spec spec = {.section = "act", .permits = 1, .purpose = PM_PURPOSE_TOOL,
+				 .state_dir = state ? state : "/tmp", .run_dir = "/tmp", .settings = settings, .host = &services, .error = print_error};
 	struct host_lib *lib;
 	char err[1024];
 	int at = 2;

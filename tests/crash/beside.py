@@ -54,9 +54,8 @@ class Round:
         self.number = number
 
     def spawn(self, *args):
-        cmd = [self.store.act, self.store.module, "path=%s/mail/%%u" % self.store.dir, *args]
-        return subprocess.Popen(cmd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                                env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+        return subprocess.Popen(self.store.command(*args), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                errors="replace", env=self.store.env)
 
     def foreign_delivery(self, raw):
         """As Postfix: written to tmp, renamed into new."""

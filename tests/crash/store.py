@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private maildir store that act works on: a session or a delivery is one process, whose end is told."""
+"""A private store that act works on: a session or a delivery is one process, whose end is told."""
 import os
 import shutil
 import subprocess
@@ -38,19 +38,40 @@ class Outcome:
                 self.ready = True
 
 
-class Store:
-    def __init__(self, where=None):
-        self.own = where is None
-        self.dir = where or tempfile.mkdtemp(prefix="rst-crash.", dir="/tmp")
-        os.makedirs(os.path.join(self.dir, "mail"), exist_ok=True)
-        self.act = os.path.join(BUILD, "tests", "crash", "act")
-        self.module = os.path.join(TREE, "lib", "restante", "modules", "maildir.so")
+STORES = ("maildir", "mbox")
 
-    def run(self, *args, wrap=(), env=None):
-        cmd = [*wrap, self.act, self.module, "path=%s/mail/%%u" % self.dir, *args]
-        done = subprocess.run(cmd, capture_output=True, text=True, errors="replace", timeout=120, check=False,
-                              env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0", **(env or {})))
+
+class Store:
+    def __init__(self, where=None, kind="maildir"):
+        self.own = where is None
+        self.kind = kind
+        self.dir = where or tempfile.mkdtemp(prefix="rst-crash.", dir="/tmp")
+        for d in ("mail", "state"):
+            os.makedirs(os.path.join(self.dir, d), exist_ok=True)
+        self.act = os.path.join(BUILD, "tests", "crash", "act")
+        self.module = os.path.join(TREE, "lib", "restante", "modules", kind + ".so")
+        self.env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0", ACT_STATE=os.path.join(self.dir, "state"))
+
+    def command(self, *args):
+        return [self.act, self.module, "path=%s/mail/%%u" % self.dir, *args]
+
+    def run(self, *args, wrap=()):
+        done = subprocess.run([*wrap, *self.command(*args)], capture_output=True, text=True, errors="replace",
+                              timeout=120, check=False, env=self.env)
         return Outcome(done)
+
+    def remove(self, user):
+        """The mailbox, and whatever the store remembers of it."""
+        path = os.path.join(self.dir, "mail", user)
+        if self.kind == "maildir":
+            shutil.rmtree(path, ignore_errors=True)
+            return
+        if os.path.exists(path):
+            os.unlink(path)
+        for lock in (path + ".lock",):
+            if os.path.exists(lock):
+                os.unlink(lock)
+        shutil.rmtree(os.path.join(self.dir, "state", "mbox"), ignore_errors=True)
 
     def file(self, raw, name="message"):
         path = os.path.join(self.dir, name)
@@ -60,10 +81,10 @@ class Store:
 
     def fill(self, user="ann", messages=MESSAGES):
         """The mailbox anew, with these messages; {uidl: (octets, digest)}."""
-        shutil.rmtree(os.path.join(self.dir, "mail", user), ignore_errors=True)
+        self.remove(user)
         files = [self.file(raw, "imported-%d" % k) for k, raw in enumerate(messages)]
         # half of them with unique-ids that no scan could make up again
-        half = len(files) // 2
+        half = len(files) // 2 if self.kind == "maildir" else 0
         text = self.run("import", user, *files[:half]).text + self.run("deliver", user, *files[half:]).text
         if text.count("delivery OK") != len(messages):
             raise RuntimeError("cannot fill the store:\n" + text)
@@ -73,10 +94,17 @@ class Store:
         return seen
 
     def look(self, user="ann"):
+        self.break_dead_lock(user)
         out = self.run("session", user)
         if out.open != "OK" or not out.closed or out.errors:
             raise RuntimeError("the mailbox cannot be looked at:\n" + out.text)
         return out.messages
+
+    def break_dead_lock(self, user):
+        """A dotlock whose process was killed is somebody's to break; here it is known to be dead."""
+        lock = os.path.join(self.dir, "mail", user + ".lock")
+        if self.kind == "mbox" and os.path.exists(lock):
+            os.unlink(lock)
 
     def close(self):
         if self.own:

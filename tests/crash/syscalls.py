@@ -10,10 +10,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
 from server import Tap  # noqa: E402
-from store import Store, judge_delivery, judge_session  # noqa: E402
+from store import STORES, Store, judge_delivery, judge_session  # noqa: E402
 
 ERRORS = {
-    "write": ("ENOSPC", "EIO"), "fsync": ("EIO", "ENOSPC"), "linkat": ("ENOSPC", "EIO"), "renameat": ("EIO",),
+    "write": ("ENOSPC", "EIO"), "pwrite64": ("ENOSPC", "EIO"), "fsync": ("EIO", "ENOSPC"), "linkat": ("ENOSPC", "EIO"), "renameat": ("EIO",),
     "renameat2": ("EIO", "ENOSPC", "EINVAL"), "unlinkat": ("EIO", "EACCES"), "openat": ("EMFILE", "EACCES", "EIO"), "mkdirat": ("ENOSPC",),
     "ftruncate": ("EIO",), "pread64": ("EIO",), "read": ("EIO",), "getdents64": ("EIO",), "newfstatat": ("EIO",),
     "fstat": ("EIO",), "flock": ("ENOLCK",), "fcntl": ("ENOLCK",), "fdatasync": ("EIO",),
@@ -65,25 +65,34 @@ def sweep(tap, store, kind, call, what):
         if problem:
             problems.append("%s number %d %s: %s\n%s" % (call, n, what, problem, out.text[-600:]))
     if runs:
-        tap.ok(not problems, "%s: %s, %s, %d times" % (kind, call, what, runs), "\n".join(problems[:3]))
+        tap.ok(not problems, "%s, %s: %s, %s, %d times" % (store.kind, kind, call, what, runs), "\n".join(problems[:3]))
+    return runs
+
+
+def attack(tap, store):
+    """Every call of a session and of a delivery; how many runs that were."""
+    runs = 0
+    everything = os.environ.get("ALL") == "yes"
+    for kind in ("session", "delivery"):
+        for call, errors in ERRORS.items():
+            for e in errors if everything else errors[:1]:
+                runs += sweep(tap, store, kind, call, "error=" + e)
+        if store.kind == "mbox" and kind == "delivery":
+            continue  # a killed append may leave a part of the message behind: mbox.md says so
+        for call in ("write", "pwrite64", "fsync", "ftruncate", "unlinkat", "linkat", "renameat", "renameat2", "openat"):
+            runs += sweep(tap, store, kind, call, "signal=SIGKILL")
     return runs
 
 
 def main():
     tap = Tap()
-    store = Store()
-    runs = 0
-    everything = os.environ.get("ALL") == "yes"
-    try:
-        for kind in ("session", "delivery"):
-            for call, errors in ERRORS.items():
-                for e in errors if everything else errors[:1]:
-                    runs += sweep(tap, store, kind, call, "error=" + e)
-            for call in ("write", "fsync", "unlinkat", "linkat", "renameat", "renameat2", "openat"):
-                runs += sweep(tap, store, kind, call, "signal=SIGKILL")
-        tap.ok(runs >= 60, "%d failures were tried" % runs)
-    finally:
-        store.close()
+    for kind in STORES:
+        store = Store(kind=kind)
+        try:
+            runs = attack(tap, store)
+            tap.ok(runs >= 60, "%s: %d failures were tried" % (kind, runs))
+        finally:
+            store.close()
     return tap.done()
 
 

@@ -16,6 +16,7 @@
 
 #include "conf.h"
 #include "kill.h"
+#include "lines.h"
 #include "maildir.h"
 #include "octets.h"
 
@@ -39,8 +40,7 @@ struct dlv {
 	struct rcpt *rcpts;
 	size_t n;
 	int fd;               /* the first recipient's file in tmp/ */
-	bool last_cr;         /* held back: with LF line ends it may be dropped */
-	char last_out;        /* last byte written */
+	struct sdk_lines lines;
 	bool failed;
 	struct sdk_octets octets; /* of what was written, without heads */
 	uint32_t flags;
@@ -70,23 +70,6 @@ disk_code(int e)
 	return e == ENOSPC || e == EDQUOT ? PM_NOSPACE : e == EACCES || e == EROFS ? PM_PERM : PM_TEMP;
 }
 
-/* Wire lines to stored ones: CRLF becomes LF unless line_end = crlf, or the line itself ends in a CR: that one
- * would be taken for a part of the line end. out: n + 1 bytes. */
-static size_t
-convert(struct dlv *d, const char *in, size_t n, char *out)
-{
-	size_t o = 0;
-
-	for (size_t k = 0; k < n; k++) {
-		if (d->last_cr && (in[k] != '\n' || d->last_out == '\r'))
-			out[o++] = d->last_out = '\r';
-		d->last_cr = !d->inst->crlf && in[k] == '\r';
-		if (!d->last_cr)
-			out[o++] = d->last_out = in[k];
-	}
-	return o;
-}
-
 static bool
 put(struct dlv *d, int fd, const char *in, size_t n)
 {
@@ -94,7 +77,7 @@ put(struct dlv *d, int fd, const char *in, size_t n)
 
 	while (n > 0) {
 		size_t k = n < PIECE ? n : PIECE;
-		size_t o = convert(d, in, k, out);
+		size_t o = sdk_lines_feed(&d->lines, in, k, out);
 
 		if (!write_all(fd, out, o))
 			return false;
@@ -139,6 +122,7 @@ dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t f
 	d->inst = inst;
 	d->fd = -1;
 	d->flags = flags;
+	d->lines.crlf = d->inst->crlf;
 	sdk_octets_init(&d->octets);
 	*ret_dlv = d;
 	return PM_OK;
@@ -227,7 +211,7 @@ dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 static bool
 copy_message(struct dlv *d, struct rcpt *r, int fd, struct sdk_octets *ret_octets)
 {
-	struct dlv head = {.inst = d->inst};
+	struct dlv head = {.inst = d->inst, .lines.crlf = d->inst->crlf};
 	char buf[PIECE];
 	off_t at = 0;
 	ssize_t got;
@@ -316,7 +300,7 @@ static int32_t
 dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
-	char first[160];
+	char first[160], last;
 
 	if (d->n == 0 || d->failed)
 		return PM_INVALID;
@@ -324,11 +308,10 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 		sdk_error(call, "cannot write to tmp/: %s", strerrordesc_np(errno));
 		return disk_code(errno);
 	}
-	if (d->last_cr) {
-		if (!write_all(d->fd, "\r", 1))
+	if (sdk_lines_end(&d->lines, &last) > 0) {
+		if (!write_all(d->fd, &last, 1))
 			return disk_code(errno);
-		sdk_octets_feed(&d->octets, "\r", 1);
-		d->last_cr = false;
+		sdk_octets_feed(&d->octets, &last, 1);
 	}
 	KILL_POINT("delivery: before fsync");
 	if (!sync_file(d, d->fd)) {

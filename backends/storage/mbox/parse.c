@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "parse.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define GT_MAX 100 /* more '>'s than this are somebody's drawing */
+
+/* ---- quoting --------------------------------------------------------------------------------- */
+
+static const char from[] = "From ";
+
+/* What was held back of a line that turned out to be one to quote, or not. */
+static size_t
+let_go(struct mbox_quote *q, bool is_from, char *out)
+{
+	unsigned gt = q->gt;
+	size_t n;
+
+	if (is_from && q->how == MBOX_UNQUOTE_RD && gt > 0)
+		gt--;
+	else if (is_from && (q->how == MBOX_QUOTE_RD || (q->how == MBOX_QUOTE_O && gt == 0)))
+		gt++;
+	memset(out, '>', gt);
+	n = gt;
+	memcpy(out + n, from, q->matched);
+	n += q->matched;
+	q->gt = q->matched = 0;
+	q->mid = true;
+	return n;
+}
+
+/* One byte at the beginning of a line. */
+static size_t
+begin_line(struct mbox_quote *q, char c, char *out)
+{
+	size_t n;
+
+	if (c == '>' && q->matched == 0 && q->gt < GT_MAX) {
+		q->gt++;
+		return 0;
+	}
+	if (c == from[q->matched]) {
+		q->matched++;
+		return q->matched == 5 ? let_go(q, true, out) : 0;
+	}
+	n = let_go(q, false, out);
+	out[n++] = c;
+	q->mid = c != '\n';
+	return n;
+}
+
+size_t
+mbox_quote(struct mbox_quote *q, const char *in, size_t n, char *out)
+{
+	const char *end = in + n;
+	size_t o = 0;
+
+	if (q->how == MBOX_AS_IS) {
+		memcpy(out, in, n);
+		return n;
+	}
+	while (in < end) {
+		const char *lf;
+		size_t k;
+
+		if (!q->mid) {
+			o += begin_line(q, *in++, out + o);
+			continue;
+		}
+		lf = memchr(in, '\n', (size_t)(end - in));
+		k = lf ? (size_t)(lf - in) + 1 : (size_t)(end - in);
+		memcpy(out + o, in, k);
+		o += k;
+		in += k;
+		q->mid = !lf;
+	}
+	return o;
+}
+
+size_t
+mbox_quote_end(struct mbox_quote *q, char *out)
+{
+	return q->how != MBOX_AS_IS && !q->mid ? let_go(q, false, out) : 0;
+}
+
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+/* A word of three letters out of a list, between a blank and a blank or comma. */
+static bool
+has_word(const char *p, size_t n, const char *words)
+{
+	for (size_t i = 0; i + 5 <= n; i++) {
+		if (p[i] != ' ' || (p[i + 4] != ' ' && p[i + 4] != ','))
+			continue;
+		for (const char *w = words; *w; w += 3)
+			if (memcmp(p + i + 1, w, 3) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* A date makes it one: a line of a letter that begins with "From " was not quoted by everybody. */
+bool
+mbox_is_from(const char *line, size_t n)
+{
+	return n > 5 && memcmp(line, from, 5) == 0 && line[5] != ' ' && has_word(line, n, "MonTueWedThuFriSatSun") &&
+	       has_word(line, n, "JanFebMarAprMayJunJulAugSepOctNovDec");
+}
+
+/* Headers that mail programs rewrite; popa3d and Dovecot know the same. */
+static bool
+is_rewritten(const char *line, size_t n)
+{
+	static const char *const names[] = {"Status", "X-Status", "X-Keywords", "X-UID", "X-UIDL", "X-IMAP",
+					    "X-IMAPbase", "Content-Length", "Lines"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t k = strlen(names[i]);
+
+		if (n > k && line[k] == ':' && strncasecmp(line, names[i], k) == 0)
+			return true;
+	}
+	return false;
+}
+
+static size_t
+without_end(const char *line, size_t n)
+{
+	if (n > 0 && line[n - 1] == '\n')
+		n--;
+	if (n > 0 && line[n - 1] == '\r')
+		n--;
+	return n;
+}
+
+/* ---- messages -------------------------------------------------------------------------------- */
+
+/* Bytes of the message itself: unquoted, counted, hashed. */
+static void
+content(struct mbox_parse *p, const char *buf, size_t n)
+{
+	char out[4096 + MBOX_QUOTE_MORE];
+
+	while (p->inside && n > 0) {
+		size_t k = n < 4096 ? n : 4096, o = mbox_quote(&p->quote, buf, k, out);
+
+		sdk_octets_feed(&p->octets, out, o);
+		if (!p->unhashed && EVP_DigestUpdate(p->md, out, o) != 1)
+			p->failed = true;
+		buf += k;
+		n -= k;
+	}
+	if (!p->inside)
+		p->junk += n;
+}
+
+static void
+finish(struct mbox_parse *p, uint64_t end)
+{
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	char out[MBOX_QUOTE_MORE];
+	size_t o;
+
+	if (!p->inside)
+		return;
+	p->inside = false;
+	o = mbox_quote_end(&p->quote, out);
+	sdk_octets_feed(&p->octets, out, o);
+	if (EVP_DigestUpdate(p->md, out, o) != 1 || EVP_DigestFinal_ex(p->md, sum, NULL) != 1) {
+		p->failed = true;
+		return;
+	}
+	p->found.end = end;
+	p->found.octets = sdk_octets_total(&p->octets);
+	p->found.stored = p->octets.stored;
+	memcpy(p->found.hash, sum, MBOX_HASH);
+	if (!p->message(p->ctx, &p->found))
+		p->failed = true;
+}
+
+static void
+begin(struct mbox_parse *p)
+{
+	p->inside = p->in_header = true;
+	p->unhashed = false;
+	p->found = (struct mbox_found){.from = p->line_at, .body = p->line_at + p->head_n};
+	p->quote = (struct mbox_quote){.how = p->how};
+	sdk_octets_init(&p->octets);
+	if (EVP_DigestInit_ex(p->md, EVP_sha256(), NULL) != 1 ||
+	    EVP_DigestUpdate(p->md, p->head, without_end(p->head, p->head_n)) != 1)
+		p->failed = true;
+}
+
+/* An empty line that was held back is content after all. */
+static void
+blank_was_content(struct mbox_parse *p)
+{
+	content(p, p->blank, p->blank_n);
+	p->blank_n = 0;
+}
+
+/* The head of a line is whole (to its end), or as long as it is looked at. */
+static void
+decide(struct mbox_parse *p)
+{
+	bool whole = p->head_n > 0 && p->head[p->head_n - 1] == '\n';
+	size_t n = without_end(p->head, p->head_n);
+
+	if (p->may_begin && whole && mbox_is_from(p->head, n)) {
+		finish(p, p->blank_n > 0 ? p->blank_at : p->line_at);
+		p->blank_n = 0;
+		begin(p);
+	} else {
+		blank_was_content(p);
+		if (whole && n == 0) {
+			p->in_header = p->unhashed = false;
+			memcpy(p->blank, p->head, p->head_n);
+			p->blank_n = p->head_n;
+			p->blank_at = p->line_at;
+		} else {
+			if (p->in_header && p->head[0] != ' ' && p->head[0] != '\t')
+				p->unhashed = is_rewritten(p->head, p->head_n);
+			content(p, p->head, p->head_n);
+		}
+	}
+	p->may_begin = whole && n == 0;
+	p->mid = !whole;
+	p->head_n = 0;
+	p->line_at = p->at;
+}
+
+bool
+mbox_parse_init(struct mbox_parse *p, uint64_t at)
+{
+	p->at = p->line_at = at;
+	p->head_n = p->blank_n = 0;
+	p->mid = p->inside = p->failed = p->in_header = p->unhashed = false;
+	p->may_begin = true;
+	p->junk = 0;
+	p->md = EVP_MD_CTX_new();
+	return p->md != NULL;
+}
+
+bool
+mbox_parse_feed(struct mbox_parse *p, const char *buf, size_t n)
+{
+	const char *end = buf + n;
+
+	while (buf < end && !p->failed) {
+		const char *lf = memchr(buf, '\n', (size_t)(end - buf));
+		size_t k = lf ? (size_t)(lf - buf) + 1 : (size_t)(end - buf);
+
+		if (p->mid) {
+			content(p, buf, k);
+			p->mid = !lf;
+			p->at += k;
+			p->line_at = p->at;
+		} else {
+			size_t room = MBOX_HEAD - p->head_n;
+
+			k = k < room ? k : room;
+			memcpy(p->head + p->head_n, buf, k);
+			p->head_n += k;
+			p->at += k;
+			if (p->head_n == MBOX_HEAD || p->head[p->head_n - 1] == '\n')
+				decide(p);
+		}
+		buf += k;
+	}
+	return !p->failed;
+}
+
+bool
+mbox_parse_end(struct mbox_parse *p)
+{
+	if (!p->mid && p->head_n > 0) {
+		blank_was_content(p);
+		content(p, p->head, p->head_n);
+	}
+	finish(p, p->blank_n > 0 ? p->blank_at : p->at);
+	return !p->failed;
+}
+
+void
+mbox_parse_free(struct mbox_parse *p)
+{
+	EVP_MD_CTX_free(p->md);
+	p->md = NULL;
+}
