@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a configuration to instances and gates: permits, limits, wrappers, errors, services. */
+#include "bind_rig.h"
+
+/* ---- permits --------------------------------------------------------------------------------- */
+
+static void
+permits_are_shared_out(void **state)
+{
+	static const struct {
+		const char *workers, *sections, *gates;
+	} cases[] = {
+		/* 12 for two, but a module gets no more than a quarter of the workers */
+		{W16, USUAL, "auth:a 4, storage:s 4, "},
+		{W16, AUTH("a", "ram", "permits = 5\n") STORE("s", "ram", "permits = 7\n"), "auth:a 5, storage:s 7, "},
+		{W16, AUTH("a", "ram", "permits = 10\n") STORE("s", "ram", ""), "auth:a 10, storage:s 2, "},
+		{W16, AUTH("a", "ram", "permits = 11\n") STORE("s", "ram", ""), "auth:a 11, storage:s 1, "},
+		{W16, AUTH("a", "ram", "storage = s\n") AUTH("b", "ram", "storage = s\n") AUTH("c", "ram", "storage = s\n")
+		      STORE("s", "ram", "permits = 5\n"),
+		 "auth:a 2, auth:b 2, auth:c 2, storage:s 5, "},
+		{W16, AUTH("a", "serial", "") STORE("s", "ram", ""), "auth:a 1, storage:s 4, "},
+		{W16, AUTH("a", "serial", "permits = 1\n") STORE("s", "ram", "permits = 11\n"),
+		 "auth:a 1, storage:s 11, "},
+		/* one permit covers wrapper and wrapped */
+		{W16, AUTH("in", "ram", "") AUTH("a", "fault", "wrap = in\npermits = 6\n") STORE("s", "ram", "permits = 6\n"),
+		 "auth:a 6, storage:s 6, "},
+		{W16, AUTH("in", "serial", "") AUTH("mid", "fault", "wrap = in\n") AUTH("a", "fault", "wrap = mid\n")
+		      STORE("s", "ram", ""),
+		 "auth:a 1, storage:s 4, "},
+		{"workers = 4", USUAL, "auth:a 1, storage:s 1, "},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(cases); k++) {
+		struct conf *c = bound(cases[k].workers, cases[k].sections, NULL);
+
+		assert_string_equal(gates(), cases[k].gates);
+		gone(c);
+		gate_fini_all();
+	}
+}
+
+/* Burning more than all processors but one helps nobody. */
+static void
+who_burns_gets_a_share_of_the_processors(void **state)
+{
+	const char *path = rig_file("passwd", "ann:x\n", 6);
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN), burn = cpus > 2 ? cpus - 1 : 1;
+	char sections[400], expected[80];
+	struct conf *c;
+
+	(void)state;
+	snprintf(sections, sizeof(sections), AUTH("a", "passwd", "file = %s\n") STORE("s", "ram", "permits = 1\n"), path);
+	c = bound("workers = 1024\nreserve = 23", sections, NULL);
+	snprintf(expected, sizeof(expected), "auth:a %ld, storage:s 1, ", burn < 1000 ? burn : 1000);
+	assert_string_equal(gates(), expected);
+	gone(c);
+}
+
+static void
+permits_that_cannot_be(void **state)
+{
+	static const struct {
+		const char *workers, *sections, *said;
+	} cases[] = {
+		{W16, AUTH("a", "ram", "permits = 6\n") STORE("s", "ram", "permits = 7\n"),
+		 "c:1:1 the sections' permits add up to 13, workers (16) less reserve (4) leave 12: set workers = 17 or "
+		 "fewer permits\n"},
+		{W16, AUTH("a", "ram", "permits = 12\n") STORE("s", "ram", ""),
+		 "c:1:1 the sections' permits add up to 13, workers (16) less reserve (4) leave 12: set workers = 17 or "
+		 "fewer permits\n"},
+		{W16, AUTH("a", "ram", "permits = 1024\n") STORE("s", "ram", "permits = 1024\n"),
+		 "c:1:1 the sections' permits add up to 2048, workers (16) less reserve (4) leave 12: set workers = 2052 or "
+		 "fewer permits\n"},
+		{"workers = 4", AUTH("a", "ram", "permits = 2\n") STORE("s", "ram", ""),
+		 "c:1:1 the sections' permits add up to 3, workers (4) less reserve (2) leave 2: set workers = 5 or fewer "
+		 "permits\n"},
+		{W16, AUTH("a", "serial", "permits = 2\n") STORE("s", "ram", ""),
+		 "c:14:1 section a: permits = 2: this module makes one call at a time: permits = 1\n"},
+		{W16, AUTH("in", "serial", "") AUTH("a", "fault", "wrap = in\npermits = 3\n") STORE("s", "ram", ""),
+		 "c:17:1 section a: permits = 3: this module makes one call at a time: permits = 1\n"},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(cases); k++) {
+		struct conf *c = conf_of(cases[k].workers, cases[k].sections);
+
+		assert_false(bind_check(c, &errors));
+		assert_string_equal(said, cases[k].said);
+		said[0] = '\0';
+		errors.count = 0;
+		assert_false(bind_open(c, NULL, false, &errors));
+		assert_string_equal(said, cases[k].said);
+		assert_string_equal(gates(), "");
+		gone(c);
+	}
+}
+
+static void
+limits_are_the_sections_own(void **state)
+{
+	struct conf *c = bound(W16, AUTH("a", "ram", "") STORE("s", "ram",
+			       "permits = 3\nqueue_max = 4\ntrip_after = 0\nwait_ms = 5\ncall_ms = 6\nscan_ms = 7\n"
+			       "commit_ms = 8\nbreaker_open_ms = 90\n"), NULL);
+	struct gate_limits l;
+
+	(void)state;
+	gate_get_limits(c->storage[0].backend->gate, &l);
+	assert_int_equal(l.permits, 3);
+	assert_int_equal(l.queue_max, 4);
+	assert_int_equal(l.trip_after, 0);
+	assert_int_equal(l.wait_ms, 5);
+	assert_int_equal(l.call_ms, 6);
+	assert_int_equal(l.scan_ms, 7);
+	assert_int_equal(l.commit_ms, 8);
+	assert_int_equal(l.breaker_open_ms, 90);
+	gate_get_limits(c->auth[0].backend->gate, &l);
+	assert_int_equal(l.queue_max, 1000);
+	assert_int_equal(l.trip_after, 5);
+	assert_int_equal(l.commit_ms, 60000);
+	gone(c);
+}
+
+/* ---- sections -------------------------------------------------------------------------------- */
+
+static void
+all_errors_in_one_run(void **state)
+{
+	static const struct {
+		const char *sections, *parts[3]; /* of what is said */
+	} cases[] = {
+		{AUTH("a", "nosuch", "storage = s\n") STORE("s", "serial", "") STORE("t", "ram", "mesages = 3\n"),
+		 {"c:14:1 section a: ", "c:18:1 section s: module serial does not do storage\n",
+		  "c:23:1 section t: module ram knows no setting 'mesages'; did you mean 'messages'?\n"}},
+		{AUTH("a", "ram", "messages = many\n") STORE("s", "fault", "rule = nonsense\n"),
+		 {"c:16:1 section a: messages = many: expected a number\n", "c:20:1 section s: rule: "}},
+		{AUTH("a", "passwd", "") STORE("s", "ram", ""), {"c:14:1 section a: file is missing: "}},
+		{AUTH("a", "passwd", "file = /nonexistent/x\n") STORE("s", "ram", ""),
+		 {"c:16:1 section a: file: '/nonexistent/x': No such file"}},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(cases); k++) {
+		struct conf *c = conf_of(W16, cases[k].sections);
+
+		assert_false(bind_check(c, &errors));
+		for (size_t p = 0; p < 3 && cases[k].parts[p]; p++)
+			if (!strstr(said, cases[k].parts[p]))
+				fail_msg("'%s' is not in\n%s", cases[k].parts[p], said);
+		assert_null(c->auth[0].backend);
+		gone(c);
+	}
+}
+
+/* A check has no effect: nothing is opened, no gate is made. */
+static void
+checks_change_nothing(void **state)
+{
+	struct conf *c = conf_of(W16, AUTH("a", "serial", "fail = yes\n") STORE("s", "ram", ""));
+
+	(void)state;
+	assert_true(bind_check(c, &errors)); /* only opening can tell */
+	assert_string_equal(said, "");
+	assert_null(c->auth[0].backend);
+	assert_null(c->storage[0].backend);
+	assert_string_equal(gates(), "");
+	assert_false(bind_open(c, NULL, false, &errors));
+	assert_string_equal(said, "c:16:1 section a: fail: it is told to\n");
+	gone(c);
+}
+
+/* What the instance was opened with. */
+static unsigned
+serial_permits(const struct backend *b)
+{
+	return (unsigned)(host_caps(b->inst) & 0xff);
+}
+
+static void
+wrappers_stand_before_their_own(void **state)
+{
+	struct conf *c = bound(W16, AUTH("in", "serial", "") AUTH("a", "fault", "wrap = in\nrule = verify * error DOWN\n")
+			       STORE("s", "ram", ""), NULL);
+	struct backend *in = c->auth[0].backend, *a = c->auth[1].backend;
+
+	(void)state;
+	assert_ptr_equal(a->inner, in);
+	assert_null(in->gate);
+	assert_non_null(a->gate);
+	assert_int_equal(serial_permits(in), 1);
+	assert_int_equal(host_caps(a->inst), host_caps(in->inst)); /* asked through */
+	gone(c);
+	c = conf_of(W16, AUTH("a", "fault", "") STORE("s", "ram", ""));
+	assert_false(bind_open(c, NULL, false, &errors));
+	assert_non_null(strstr(said, "c:14:1 section a: fault disturbs another section: say which one by wrap = NAME\n"));
+	gone(c);
+}
+
+/* For restantectl: no gates, whatever the configuration; instances that know they live shortly. */
+static void
+tools_have_no_gates(void **state)
+{
+	struct conf *c = conf_of(W16, AUTH("a", "serial", "") STORE("s", "ram", ""));
+	uint64_t caps;
+
+	(void)state;
+	assert_true(bind_open(c, NULL, true, &errors));
+	assert_string_equal(gates(), "");
+	assert_null(c->auth[0].backend->gate);
+	caps = host_caps(c->auth[0].backend->inst);
+	assert_int_equal(caps >> 8 & 0xff, PM_PURPOSE_TOOL);
+	assert_int_equal(caps & 0xff, 1);
+	gone(c);
+	c = bound(W16, AUTH("a", "serial", "") STORE("s", "ram", ""), NULL);
+	assert_int_equal(host_caps(c->auth[0].backend->inst) >> 8 & 0xff, PM_PURPOSE_SERVER);
+	assert_int_equal(serial_instances(c->auth[0].backend), 1); /* the tool's is closed */
+	gone(c);
+}
+
+/* ---- services -------------------------------------------------------------------------------- */
+
+struct sum {
+	int64_t value;
+	unsigned n;
+};
+
+static void
+add_counter(const char *section, const char *name, int64_t value, void *ctx)
+{
+	struct sum *s = ctx;
+
+	if (strcmp(section, "counting") == 0 && strcmp(name, "sheep") == 0) {
+		s->value += value;
+		s->n++;
+	}
+}
+
+static void
+counters_belong_to_the_section(void **state)
+{
+	const struct pm_host *h = bind_host("counting");
+	static char longest[100];
+	struct sum s = {0};
+
+	(void)state;
+	assert_ptr_equal(bind_host("counting"), h);
+	assert_ptr_not_equal(bind_host("another"), h);
+	h->count(h->ctx, (struct pm_str){"sheep", 5}, 3);
+	h->count(h->ctx, (struct pm_str){"sheepdog", 5}, 4);
+	bind_host("another")->count(bind_host("another")->ctx, (struct pm_str){"sheep", 5}, 100);
+	memset(longest, 'x', sizeof(longest));
+	h->count(h->ctx, (struct pm_str){longest, sizeof(longest)}, 1); /* no such name */
+	h->count(h->ctx, (struct pm_str){"", 0}, 1);
+	bind_each_counter(add_counter, &s);
+	assert_int_equal(s.value, 7);
+	assert_int_equal(s.n, 1);
+	assert_true(h->now_ms(h->ctx) > 0);
+	assert_true(h->wall_ms(h->ctx) > 1700000000000);
+	assert_int_equal(h->reserve_release(h->ctx, (struct pm_str){"/", 1}), PM_UNSUPPORTED);
+	h->invalidate(h->ctx, (struct pm_str){"", 0});
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(permits_are_shared_out),
+		TEST(who_burns_gets_a_share_of_the_processors),
+		TEST(permits_that_cannot_be),
+		TEST(limits_are_the_sections_own),
+		TEST(all_errors_in_one_run),
+		TEST(checks_change_nothing),
+		TEST(wrappers_stand_before_their_own),
+		TEST(tools_have_no_gates),
+		TEST(counters_belong_to_the_section),
+	};
+
+	return cmocka_run_group_tests(tests, bind_begin, bind_end);
+}
