@@ -214,7 +214,7 @@ replace(int fd, const char *name, const struct ledger_out *o, bool sync)
 
 void
 ledger_rewrite(int fd, const char *name, bool sync,
-	       void (*fill)(struct ledger *l, struct ledger_out *o, void *ctx), void *ctx)
+	       bool (*fill)(struct ledger *l, struct ledger_out *o, void *ctx), void *ctx)
 {
 	struct ledger_out o = {0};
 	size_t good, bad;
@@ -224,8 +224,7 @@ ledger_rewrite(int fd, const char *name, bool sync,
 
 	if (l && !ledger_unfinished(l, 0)) {
 		ledger_put_header(&o);
-		fill(l, &o, ctx);
-		if (!o.failed)
+		if (fill(l, &o, ctx) && !o.failed)
 			replace(fd, name, &o, sync);
 	}
 	ledger_out_free(&o);

@@ -20,9 +20,9 @@ int32_t ledger_load_code(const struct pm_call *call, const char *name, int e);
 /* Appends lines (the file is made when missing); durable when `sync`. 0 or an errno: then nothing was appended,
  * but for EIO of the sync itself. */
 int ledger_append(int fd, const char *name, const char *text, size_t n, bool sync);
-/* Rewrites it: fill() puts what is to stay, behind the header; l is the ledger as it is now, locked. Only the
- * store's session lock holder may. A ledger with unfinished groups is left alone; failures change nothing. */
+/* Rewrites it: fill() puts what is to stay, behind the header; l is the ledger as it is now, locked; false: not now.
+ * Only the store's session lock holder may. A ledger with unfinished groups is left alone; failures change nothing. */
 void ledger_rewrite(int fd, const char *name, bool sync,
-		    void (*fill)(struct ledger *l, struct ledger_out *o, void *ctx), void *ctx);
+		    bool (*fill)(struct ledger *l, struct ledger_out *o, void *ctx), void *ctx);
 
 #endif

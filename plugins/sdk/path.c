@@ -116,6 +116,14 @@ sdk_path_check(const struct pm_open *open, const char *key)
 			   path.p);
 		return PM_INVALID;
 	}
+	if (path.p[0] != '/' && !(path.n > 1 && path.p[0] == '%' && path.p[1] == 'h')) {
+		sdk_report(open, key, "%.*s: expected a path from / on, or from %%h", (int)path.n, path.p);
+		before++;
+	}
+	if (path.p[path.n - 1] == '%') {
+		sdk_report(open, key, "%.*s: it ends in a single %%", (int)path.n, path.p);
+		before++;
+	}
 	for (size_t k = 0; k + 1 < path.n; k++) {
 		if (path.p[k] != '%')
 			continue;

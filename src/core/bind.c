@@ -363,14 +363,15 @@ fingerprint_of(const struct plan *p, const struct gate_limits *l, const struct b
 	return ok;
 }
 
+/* gated: it is asked directly; an instance that was wrapped has no gate to share. */
 static struct backend *
-find_old(struct conf *old, const struct plan *p, const char *fingerprint)
+find_old(struct conf *old, const struct plan *p, const char *fingerprint, bool gated)
 {
 	struct conf_section *list = !old ? NULL : p->section->kind == CONF_AUTH ? old->auth : old->storage;
 	size_t n = !old ? 0 : p->section->kind == CONF_AUTH ? old->n_auth : old->n_storage;
 
 	for (size_t i = 0; i < n; i++)
-		if (list[i].backend && strcmp(list[i].name, p->section->name) == 0 &&
+		if (list[i].backend && !list[i].backend->gate == !gated && strcmp(list[i].name, p->section->name) == 0 &&
 		    strcmp(list[i].backend->fingerprint, fingerprint) == 0)
 			return list[i].backend;
 	return NULL;
@@ -422,7 +423,7 @@ section_open(struct binder *b, struct plan *p, struct conf *old)
 
 	if (!fingerprint_of(p, &limits, inner, fingerprint))
 		return false;
-	s->backend = backend_ref(find_old(old, p, fingerprint));
+	s->backend = backend_ref(find_old(old, p, fingerprint, !b->tool && !s->only_wrapped));
 	if (s->backend)
 		return true; /* shared with sessions at work: not a field of it is touched */
 	s->backend = backend_open(b, p, inner, fingerprint);

@@ -35,7 +35,6 @@ fields_become_the_user(void **state)
 		{"::::::disabled", "", "", "", "", "", 0, PM_USER_DISABLED, 0, 0},
 		{"::::::nologin", "", "", "", "", "", 0, PM_USER_DISABLED, 0, 0},
 		{"::::::quota_octets=1048576 quota_messages=7", "", "", "", "", "", 0, 0, 1048576, 7},
-		{"::::::quota_octets=much quota_messages=", "", "", "", "", "", 0, 0, 0, 0},
 		{"::::::storage=archive key=ann/2", "", "", "", "archive", "ann/2", 0, 0, 0, 0},
 		{"::::::userdb_mail=maildir:~/Mail proxy=y =x key=k", "", "", "", "", "k", 0, 0, 0, 0},
 		{"::::::NOPOP3 nopop3s", "", "", "", "", "", 0, 0, 0, 0},

@@ -19,7 +19,7 @@ static const struct entry *
 find(struct inst *i, const struct table *t, struct pm_str name)
 {
 	const struct entry *e = table_find(t, name.p, name.n);
-	const char *at = memrchr(name.p, '@', name.n);
+	const char *at = name.n > 0 ? memrchr(name.p, '@', name.n) : NULL;
 
 	if (!e && at && (i->strip_domain || i->per_domain))
 		e = table_find(t, name.p, (size_t)(at - name.p));
@@ -36,18 +36,13 @@ put_attr(const struct pm_call *call, struct pm_attr *a, uint32_t *n, const char 
 	return a[(*n)++].value.p != NULL;
 }
 
-/* Decimal of an extra field; 0 when it is none. */
+/* Of an extra field; what is no number did not pass table_parse. */
 static uint64_t
 number(struct pm_str s)
 {
 	uint64_t v = 0;
 
-	for (size_t k = 0; k < s.n && k < 18; k++) {
-		if (s.p[k] < '0' || s.p[k] > '9')
-			return 0;
-		v = v * 10 + (uint64_t)(s.p[k] - '0');
-	}
-	return v;
+	return table_number(s, &v) ? v : 0;
 }
 
 static bool
@@ -212,6 +207,8 @@ passwd_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred
 
 	if (cred->authcid.n == 0)
 		return PM_NOENT;
+	if (!i->limits.allow_plain)
+		secret.kinds &= ~PM_SECRET_PLAIN;
 	t = source_table(i, domain.p, domain.n, &missing);
 	if (!t)
 		return missing ? PM_NOENT : PM_TEMP;

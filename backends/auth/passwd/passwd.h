@@ -22,6 +22,7 @@ struct source {
 	struct stat seen;
 	int64_t looked_ms;
 	bool reading;        /* somebody is at it */
+	unsigned users;      /* threads that hold a pointer to it */
 	bool absent;         /* there was no such file at the last look */
 };
 

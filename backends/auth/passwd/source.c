@@ -63,8 +63,16 @@ read_whole(const char *path, struct stat *ret_st, size_t *ret_n, char *err, size
 	while (text && n < (size_t)ret_st->st_size) {
 		ssize_t got = read(fd, text + n, (size_t)ret_st->st_size - n);
 
-		if (got <= 0)
-			break;
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			snprintf(err, errlen, "%s", strerrordesc_np(errno));
+			free(text);
+			text = NULL;
+			goto out;
+		}
+		if (got == 0)
+			break; /* it became shorter; its next look tells */
 		n += (size_t)got;
 	}
 	if (!text)
@@ -85,6 +93,23 @@ source_parse(const char *path, struct stat *ret_st, char *err, size_t errlen)
 	return text ? table_parse(text, n, err) : NULL;
 }
 
+/* Anybody may ask for domains that do not exist: a place that nobody needs is given to the next one. */
+static void
+drop_absent(struct inst *i)
+{
+	struct source **at = &i->sources, *s;
+
+	while ((s = *at) != NULL && !(s->absent && !s->table && !s->reading && s->users == 0))
+		at = &s->next;
+	if (!s)
+		return;
+	*at = s->next;
+	i->n_sources--;
+	free(s->domain);
+	free(s->path);
+	free(s);
+}
+
 /* Under the mutex. NULL: no memory, or too many domains. */
 static struct source *
 source_get(struct inst *i, const char *domain, size_t n)
@@ -93,6 +118,8 @@ source_get(struct inst *i, const char *domain, size_t n)
 
 	while (s && (strlen(s->domain) != n || memcmp(s->domain, domain, n) != 0))
 		s = s->next;
+	if (!s && i->n_sources >= DOMAINS_MAX)
+		drop_absent(i);
 	if (s || i->n_sources >= DOMAINS_MAX)
 		return s;
 	s = calloc(1, sizeof(*s));
@@ -121,9 +148,11 @@ source_read(struct inst *i, struct source *s, bool known)
 	struct stat st = {0};
 	struct table *t = source_parse(s->path, &st, err, sizeof(err)), *old = NULL;
 	bool absent = !t && access(s->path, F_OK) != 0 && errno == ENOENT;
+	size_t n = t ? t->n : 0;
 
-	if (!t && known)
-		sdk_log(i->host, PM_LOG_ERROR, "'%s': %s; the accounts read before stay in force", s->path, err);
+	if (!t && (known || !absent))
+		sdk_log(i->host, PM_LOG_ERROR, "'%s': %s; %s", s->path, err,
+			known ? "the accounts read before stay in force" : "nobody in it can log in");
 	pthread_mutex_lock(&i->mutex);
 	if (t) {
 		old = s->table;
@@ -137,7 +166,7 @@ source_read(struct inst *i, struct source *s, bool known)
 	pthread_cond_broadcast(&i->read); /* all first logins wait for it */
 	table_put(old);
 	if (old)
-		sdk_log(i->host, PM_LOG_NOTICE, "'%s' was read again: %zu accounts", s->path, t->n);
+		sdk_log(i->host, PM_LOG_NOTICE, "'%s' was read again: %zu accounts", s->path, n);
 }
 
 struct table *
@@ -156,6 +185,8 @@ source_table(struct inst *i, const char *domain, size_t n, bool *ret_missing)
 	}
 	pthread_mutex_lock(&i->mutex);
 	s = source_get(i, i->per_domain ? domain : "", i->per_domain ? n : 0);
+	if (s)
+		s->users++;
 	if (s && !s->reading && now - s->looked_ms >= LOOK_MS) {
 		look = s->reading = true;
 		s->looked_ms = now;
@@ -179,6 +210,7 @@ source_table(struct inst *i, const char *domain, size_t n, bool *ret_missing)
 		pthread_cond_wait(&i->read, &i->mutex); /* for a file's first reading only */
 	t = table_ref(s->table);
 	*ret_missing = !t && i->per_domain && s->absent;
+	s->users--;
 	pthread_mutex_unlock(&i->mutex);
 	return t;
 }

@@ -13,7 +13,7 @@ static int
 compare_names(struct pm_str a, struct pm_str b)
 {
 	size_t n = a.n < b.n ? a.n : b.n;
-	int d = memcmp(a.p, b.p, n);
+	int d = n > 0 ? memcmp(a.p, b.p, n) : 0;
 
 	return d ? d : a.n < b.n ? -1 : a.n > b.n;
 }
@@ -35,6 +35,51 @@ field(const char **p, const char *end)
 	return s;
 }
 
+bool
+table_number(struct pm_str s, uint64_t *ret)
+{
+	uint64_t v = 0, unit = 1;
+	size_t k = 0;
+
+	for (; k < s.n && s.p[k] >= '0' && s.p[k] <= '9'; k++)
+		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, (uint64_t)(s.p[k] - '0'), &v))
+			return false;
+	if (k == 0)
+		return false;
+	if (k + 1 == s.n) {
+		const char *at = strchr("kKmMgG", s.p[k++]);
+
+		if (!at)
+			return false;
+		unit = UINT64_C(1) << (10 * ((at - "kKmMgG") / 2 + 1));
+	}
+	*ret = v * unit;
+	return k == s.n && (v == 0 || *ret / v == unit);
+}
+
+/* What a wrong number would silently mean. */
+static const char *
+check_extra(struct pm_str extra)
+{
+	static const char *const keys[] = {"quota_octets=", "quota_messages="};
+	uint64_t v;
+
+	for (size_t k = 0, n; k < extra.n; k += n + 1) {
+		const char *blank = memchr(extra.p + k, ' ', extra.n - k);
+
+		n = blank ? (size_t)(blank - extra.p) - k : extra.n - k;
+		for (size_t i = 0; i < 2; i++) {
+			size_t m = strlen(keys[i]);
+
+			if (n >= m && memcmp(extra.p + k, keys[i], m) == 0 &&
+			    !table_number((struct pm_str){extra.p + k + m, n - m}, &v))
+				return i == 0 ? "quota_octets: expected a number, also with k, m or g"
+					      : "quota_messages: expected a number";
+		}
+	}
+	return NULL;
+}
+
 static const char *
 parse_line(const char *p, const char *end, struct entry *e)
 {
@@ -52,7 +97,7 @@ parse_line(const char *p, const char *end, struct entry *e)
 	e->home = field(&p, end);
 	(void)field(&p, end); /* shell */
 	e->extra = (struct pm_str){p, (size_t)(end - p)};
-	return e->home.n > PM_PATH_MAX ? "the home directory is longer than 4,095 bytes" : NULL;
+	return e->home.n > PM_PATH_MAX ? "the home directory is longer than 4,095 bytes" : check_extra(e->extra);
 }
 
 static bool

@@ -10,6 +10,7 @@
 #define PASSWD_TABLE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <restante/module.h>
@@ -36,5 +37,8 @@ const struct entry *table_find(const struct table *t, const char *name, size_t n
 
 /* The next field "key" or "key=value" of an extra list; false at the end. */
 int table_extra(struct pm_str *rest, struct pm_str *ret_key, struct pm_str *ret_value);
+
+/* Decimal, also with k, m or g (1,024 each); false: none, or too large. */
+bool table_number(struct pm_str s, uint64_t *ret);
 
 #endif

@@ -25,32 +25,45 @@
 
 /* ---- what was learnt ------------------------------------------------------------------------- */
 
-/* What must not be lost of a message that this session did not see: a unique-id that is not just its name. Its
- * delivery may be under way, between the ledger's line and its file. */
-static void
-keep_imported(struct ledger_message *lm, void *ctx)
-{
-	struct ledger_out *o = ctx;
+struct alive {
+	struct mbox *m;
+	struct ledger_out *o;
+};
 
-	if (lm->deleted || (lm->uidl_n == lm->identity_n && memcmp(lm->uidl, lm->identity, lm->uidl_n) == 0))
+/* Of messages this session did not see only what is under way is kept: an import has its line in the ledger before its
+ * file leaves tmp/. */
+static void
+keep_under_way(struct ledger_message *lm, void *ctx)
+{
+	const struct alive *a = ctx;
+	char path[300];
+
+	if (lm->deleted || lm->identity_n > 255 ||
+	    (lm->uidl_n == lm->identity_n && memcmp(lm->uidl, lm->identity, lm->uidl_n) == 0))
 		return;
-	ledger_put_message(o, lm->identity, lm->identity_n, lm->uidl, lm->uidl_n, lm->octets, lm->stored,
-			   lm->first_retrieved_ms, lm->hidden_until_ms);
+	snprintf(path, sizeof(path), "tmp/%s", lm->identity);
+	if (faccessat(a->m->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		ledger_put_message(a->o, lm->identity, lm->identity_n, lm->uidl, lm->uidl_n, lm->octets, lm->stored,
+				   lm->first_retrieved_ms, lm->hidden_until_ms);
 }
 
-/* ledger_rewrite's fill(). */
-static void
+/* ledger_rewrite's fill(): only while the snapshot is the directories. */
+static bool
 keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
 {
-	const struct scan *s = ctx;
+	struct alive a = {ctx, o};
+	const struct scan *s = a.m->scan;
+	struct scan now;
 
-	ledger_each(l, keep_imported, o);
+	ledger_each(l, keep_under_way, &a);
 	for (size_t k = 0; k < s->n; k++) {
 		const struct item *it = &s->items[k];
 
 		ledger_put_message(o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n, it->octets,
 				   it->stored, it->first_ms, 0);
 	}
+	scan_stat(a.m->fd, &now); /* last: what left tmp/ meanwhile has changed new/ */
+	return scan_same_dirs(s, &now);
 }
 
 void
@@ -81,7 +94,7 @@ commit_learnt(struct mbox *m)
 	s->dirty = false;
 	s->ledger_lines += new_lines;
 	if (s->ledger_lines > 2 * s->n + COMPACT_SLACK) {
-		ledger_rewrite(m->fd, LEDGER_FILE, m->inst->fsync, keep_alive, s);
+		ledger_rewrite(m->fd, LEDGER_FILE, m->inst->fsync, keep_alive, m);
 		s->ledger_lines = s->n;
 	}
 	scan_stat(m->fd, &now); /* our own append is no change for the cache */
@@ -114,7 +127,7 @@ sync_dirs(struct inst *i, int fd)
 
 /* 0, or the errno of a file that will not go. ENOENT, after several looks: gone, or renamed faster than that. */
 static int
-remove_item(struct mbox *m, struct item *it)
+remove_one(struct mbox *m, struct item *it)
 {
 	char path[300];
 
@@ -130,6 +143,17 @@ remove_item(struct mbox *m, struct item *it)
 	return ENOENT;
 }
 
+/* With all its twins: other programs' crashes leave a message in new and in cur. */
+static int
+remove_item(struct mbox *m, struct item *it)
+{
+	int e = remove_one(m, it);
+
+	for (int k = 0; e == 0 && it->twins && k < RELOCATE_TRIES && scan_relocate(m->fd, m->scan, it); k++)
+		(void)remove_one(m, it); /* what stays is in a group: it stays deleted */
+	return e;
+}
+
 /* Retrieved and kept: from new to cur, seen. A convenience: failures change nothing. */
 static void
 mark_seen(struct mbox *m, struct item *it)
@@ -141,9 +165,18 @@ mark_seen(struct mbox *m, struct item *it)
 	scan_path(m->scan, it, from, sizeof(from));
 	snprintf(to, sizeof(to), "cur/%s", m->scan->names + it->name);
 	flags = strstr(to, ":2,");
-	if (flags && strchr(flags, 'S'))
+	if (flags && strchr(flags + 3, 'S'))
 		return;
-	snprintf(to + strlen(to), sizeof(to) - strlen(to), "%s", flags ? "S" : ":2,S");
+	if (!flags) {
+		snprintf(to + strlen(to), sizeof(to) - strlen(to), ":2,S");
+	} else { /* flags stand in the order of ASCII */
+		for (flags += 3; *flags && *flags < 'S'; flags++)
+			;
+		if (strlen(to) + 2 > sizeof(to))
+			return;
+		memmove(flags + 1, flags, strlen(flags) + 1);
+		*flags = 'S';
+	}
 	if (strlen(to) - 4 < 255)
 		(void)renameat(m->fd, from, m->fd, to);
 }
@@ -221,13 +254,10 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 {
 	int64_t until = maildir_now(m->inst) + SLICE_MS;
 	struct ledger_out o = {0};
-	int failed = 0;
 
 	for (; m->commit_at < m->scan->n; m->commit_at++) {
 		struct item *it = &m->scan->items[m->commit_at];
 
-		if ((m->commit_at & 63) == 63 && maildir_now(m->inst) >= until)
-			return PM_AGAIN;
 		if (bit(c->del, m->commit_at)) {
 			int e = remove_item(m, it);
 
@@ -235,17 +265,21 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 			if (e == ENOENT)
 				m->commit_unseen = true;
 			else if (e)
-				failed = e;
+				m->commit_failed = e;
 			m->commit_done += e == 0 || e == ENOENT;
 		} else if (bit(c->retrieved, m->commit_at)) {
 			mark_seen(m, it);
 		}
+		if ((m->commit_at & 63) == 63 && maildir_now(m->inst) >= until) {
+			m->commit_at++;
+			return PM_AGAIN;
+		}
 	}
 	sync_dirs(m->inst, m->fd);
 	KILL_POINT("commit: before done");
-	if (failed) {
+	if (m->commit_failed) {
 		sdk_log(m->inst->host, PM_LOG_WARNING, "a deleted message could not be removed: %s; it stays deleted",
-			strerrordesc_np(failed));
+			strerrordesc_np(m->commit_failed));
 		return PM_PARTIAL;
 	}
 	if (!m->commit_partial && !m->commit_unseen && c->del) {
@@ -276,7 +310,7 @@ maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *c
 		m->committed = true; /* the same op_id again goes on from here */
 	}
 	rc = commit_files(m, commit);
-	if (rc == PM_PARTIAL)
+	if (rc == PM_PARTIAL || rc == PM_OK)
 		*ret_done = m->commit_done;
 	return rc;
 }

@@ -31,6 +31,7 @@ struct rcpt {
 	size_t head_n;
 	char uidl[PM_UIDL_MAX + 1];
 	int64_t received_ms, first_ms;
+	struct sdk_octets octets; /* as it will be stored */
 	bool prepared, visible;
 	int32_t rc;
 };
@@ -232,6 +233,7 @@ copy_message(struct dlv *d, struct rcpt *r, int fd, struct sdk_octets *ret_octet
 static void
 set_name(struct rcpt *r, const struct sdk_octets *o)
 {
+	r->octets = *o;
 	snprintf(r->name, sizeof(r->name), "%s,S=%llu,W=%llu", r->tmp, (unsigned long long)o->stored,
 		 (unsigned long long)sdk_octets_total(o));
 }
@@ -358,7 +360,8 @@ publish(struct dlv *d, struct rcpt *r)
 	if (r->uidl[0]) {
 		size_t base = strcspn(r->name, ",:");
 
-		ledger_put_message(&o, r->name, base, r->uidl, strlen(r->uidl), LEDGER_UNKNOWN, 0, r->first_ms, 0);
+		ledger_put_message(&o, r->name, base, r->uidl, strlen(r->uidl), sdk_octets_total(&r->octets), r->octets.stored,
+				   r->first_ms, 0);
 		rc = o.failed ? ENOMEM : ledger_append(r->fd, LEDGER_FILE, o.text, o.n, d->inst->fsync);
 		ledger_out_free(&o);
 		if (rc != 0)

@@ -9,6 +9,8 @@
 
 #include "maildir.h"
 
+#define OCTETS_MAX (UINT64_C(1) << 50)
+
 static __thread const char *sort_names; /* qsort has no context; one sort per thread at a time */
 
 static int
@@ -89,7 +91,8 @@ name_number(const char *name, char key, uint64_t *ret)
 	return true;
 }
 
-/* Sizes from the ledger, which wins, or from the name, if plausible: S <= W <= 2 S. */
+/* Sizes from the ledger, which wins - also when it says that they are not known - or from the name of a newcomer, if
+ * plausible: S <= W <= 2 S, and no message of a petabyte. */
 static void
 set_sizes(struct scan *s, struct item *it, const struct ledger_message *known)
 {
@@ -100,8 +103,8 @@ set_sizes(struct scan *s, struct item *it, const struct ledger_message *known)
 		it->stored = known->stored;
 		return;
 	}
-	if (name_number(s->names + it->name, 'S', &stored) && name_number(s->names + it->name, 'W', &wire) &&
-	    stored <= wire && wire <= 2 * stored) {
+	if (!known && name_number(s->names + it->name, 'S', &stored) && name_number(s->names + it->name, 'W', &wire) &&
+	    stored <= wire && wire <= 2 * stored && wire < OCTETS_MAX) {
 		it->octets = wire;
 		it->stored = stored;
 	}
@@ -122,8 +125,10 @@ scan_join(struct scan *s, struct ledger *l)
 		const struct ledger_message *known;
 
 		if (out > 0 && s->items[out - 1].base_n == it.base_n &&
-		    memcmp(s->names + s->items[out - 1].name, s->names + it.name, it.base_n) == 0)
+		    memcmp(s->names + s->items[out - 1].name, s->names + it.name, it.base_n) == 0) {
+			s->items[out - 1].twins = true;
 			continue;
+		}
 		known = ledger_find(l, s->names + it.name, it.base_n);
 		if (known && known->deleted)
 			continue;

@@ -52,6 +52,7 @@ struct item {
 	uint8_t uidl_n;
 	bool in_new : 1;
 	bool dirty : 1;      /* not in the ledger as it is here */
+	bool twins : 1;      /* there is another file of this base name */
 	bool stale : 1;      /* while scanning: seen by an earlier look only */
 };
 
@@ -84,6 +85,7 @@ struct mbox {
 	uint64_t commit_at;  /* next item of the commit's second half */
 	uint64_t commit_done;
 	bool commit_partial;
+	int commit_failed;   /* errno of a file that will not go */
 	bool commit_unseen;  /* a file was not found: the next opener looks once more */
 };
 
@@ -106,6 +108,8 @@ void scan_free(struct scan *s);
 /* What the snapshot was read from, as it is now. */
 void scan_stat(int fd, struct scan *ret);
 bool scan_unchanged(const struct scan *s, const struct scan *now);
+/* new and cur as they were, by their times. */
+bool scan_same_dirs(const struct scan *a, const struct scan *b);
 /* The file of an item, found again by its base name after ENOENT. False: gone. */
 bool scan_relocate(int fd, struct scan *s, struct item *it);
 /* "new/NAME" or "cur/NAME" of an item. */

@@ -84,6 +84,12 @@ same_time(struct timespec a, struct timespec b)
 }
 
 bool
+scan_same_dirs(const struct scan *a, const struct scan *b)
+{
+	return same_time(a->new_mtime, b->new_mtime) && same_time(a->cur_mtime, b->cur_mtime);
+}
+
+bool
 scan_unchanged(const struct scan *s, const struct scan *now)
 {
 	return s->settled && s->dev == now->dev && s->ino == now->ino && same_time(s->new_mtime, now->new_mtime) &&
@@ -156,6 +162,8 @@ add_item(struct scan *s, const char *name, bool in_new)
 	it->octets = UNKNOWN_OCTETS;
 	for (const char *p = name; *p >= '0' && *p <= '9'; p++)
 		it->arrival = it->arrival * 10 + (uint64_t)(*p - '0');
+	if (it->arrival > INT64_MAX / 1000)
+		it->arrival = INT64_MAX / 1000; /* it becomes milliseconds */
 	s->n++;
 	return true;
 }

@@ -86,8 +86,8 @@ make_end(struct maker *k, bool end_line, char *out)
 
 	o += mbox_quote_end(&k->quote, out + o);
 	if (end_line && k->lines.last_out == '\r')
-		o += (size_t)sprintf(out + o, "\r\n"); /* its CR is data: CRLF ends the line */
-	else if (end_line && k->lines.last_out != '\0' && k->lines.last_out != '\n')
+		out[o++] = '\r'; /* its CR is data: CRLF ends the line */
+	if (end_line && k->lines.last_out != '\0' && k->lines.last_out != '\n')
 		out[o++] = '\n';
 	return o;
 }
