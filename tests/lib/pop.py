@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plain POP3 client for tests: bytes as they come, no cleverness; and the sections most tests want."""
+import base64
+import socket
+import ssl
+
+PATIENCE = 30
+
+SECTIONS = ("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n"
+            "storage mail {\n module = maildir\n path = %s/%%n\n}\n")
+
+
+def _octets(text):
+    return text if isinstance(text, bytes) else text.encode()
+
+
+class Pop:
+    def __init__(self, port, ca=None):
+        self.sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        if ca:
+            self.sock = ssl.create_default_context(cafile=ca).wrap_socket(self.sock, server_hostname="localhost")
+        self.file = self.sock.makefile("rwb")
+        self.greeting = self.line()
+
+    def line(self):
+        """The next line; b"" when the server has closed the connection."""
+        try:
+            return self.file.readline()
+        except (ConnectionResetError, ssl.SSLEOFError):
+            return b""
+
+    def say(self, text):
+        """One command, one line of answer."""
+        self.file.write(_octets(text) + b"\r\n")
+        self.file.flush()
+        return self.line()
+
+    def lines(self, text):
+        """A command with a multi-line answer: the lines as received, without the final dot; None after -ERR."""
+        if not self.say(text).startswith(b"+OK"):
+            return None
+        out = []
+        for line in iter(self.line, b""):
+            if line == b".\r\n":
+                return out
+            out.append(line)
+        return None
+
+    def login(self, user, password="restante"):
+        self.say(b"USER " + _octets(user))
+        return self.say(b"PASS " + _octets(password))
+
+    def plain(self, user, password):
+        """AUTH PLAIN with an initial response."""
+        raw = b"\0" + _octets(user) + b"\0" + _octets(password)
+        return self.say(b"AUTH PLAIN " + base64.b64encode(raw))
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
