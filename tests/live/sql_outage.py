@@ -111,6 +111,49 @@ def drip(c):
         pass
 
 
+def stalls(db, after):
+    """A server that stops after so many of its bytes, the first of them late: in the greeting, in TLS, in the login."""
+    def serve(c):
+        s = socket.create_connection(("127.0.0.1", db.port))
+        s.settimeout(0.05)
+        c.settimeout(0.05)
+        passed, end = 0, time.monotonic() + 6
+        time.sleep(0.5)
+        try:
+            while time.monotonic() < end:
+                for a, b in ((s, c), (c, s)):
+                    try:
+                        data = a.recv(4096)
+                        if not data:
+                            return
+                    except socket.timeout:
+                        continue
+                    if a is s:
+                        data = data[:max(0, after - passed)]
+                        passed += len(data)
+                    b.sendall(data)
+        except OSError:
+            pass
+        finally:
+            s.close()
+            c.close()
+    return tcp_that(serve)
+
+
+def stops_midway(tap, db, settings):
+    worst = 0
+    for after in (1, 50, 110, 300, 900, 1100, 1300, 1500):
+        port, close = stalls(db, after)
+        ask = Ask(MODULE, 1, dict(settings, server="127.0.0.1:%d" % port))
+        a = login(ask)
+        worst = max(worst, a["ms"])
+        if a["code"] != "OK": # all of it fitted into so many bytes
+            fails(tap, db, a, "stops after %d bytes" % after)
+        ask.close()
+        close()
+    tap.note("%s: the longest took %d of %d ms" % (db.driver, worst, SECONDS))
+
+
 def slow(tap, db, settings):
     """Answers that take longer than the time there is, and 200 logins that must each get their own."""
     nap = {"mysql": "SLEEP(IF(:local = 'user0', 0.7, 0)) = 0", "pgsql": "pg_sleep(CASE WHEN :local = 'user0' THEN 0.7 ELSE 0 END) IS NOT NULL"}
@@ -222,7 +265,7 @@ def pop3(tap, db, settings):
         def both():
             return [talk(srv.clear_port, "user0@example.org", p) for p in ("secret0", "wrong")]
         got = both()
-        tap.ok(got[0].startswith("+OK") and "[AUTH]" in got[1], "%s, POP3: right and wrong" % db.driver, got)
+        tap.ok(got[0].startswith("+OK") and "[AUTH]" in got[1], "%s, POP3: right and wrong" % db.driver, "%s\n%s" % (got, srv.log()[-800:]))
         end = time.monotonic() + 10
         while db.sql("SELECT COALESCE(last_login, 0) FROM accounts WHERE name = 'user0@example.org'") == [["0"]] and time.monotonic() < end:
             time.sleep(0.1)
@@ -254,6 +297,7 @@ def main():
             fill(plain)
             drive(tap, db, settings)
             configured_wrong(tap, db, settings, plain)
+            stops_midway(tap, db, settings)
             slow(tap, db, settings)
             fail_over(tap, db, settings)
             writes(tap, db, settings)

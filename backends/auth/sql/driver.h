@@ -16,6 +16,7 @@
 #include <restante/module.h>
 
 #include "query.h"
+#include "watch.h"
 
 #define SQL_SERVERS_MAX 16
 #define SQL_FAIL_TEXT 200
@@ -49,6 +50,7 @@ struct sql_access {
 	char *database, *user, *password;
 	bool tls;
 	char *tls_ca;
+	struct watch *watch; /* for a driver that wants one */
 };
 
 /* Rows of text. Cells of a NULL have p = NULL. */
@@ -77,6 +79,7 @@ struct sql_driver {
 	const char *name;
 	enum sql_dialect dialect;
 	bool network;
+	bool watched;     /* its library blocks: access.watch is needed */
 	uint16_t port;
 	/* opt, main: once per process. */
 	int32_t (*global_init)(void);

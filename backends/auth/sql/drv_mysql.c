@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * MySQL and MariaDB by MariaDB Connector/C. The library's own time-outs are whole seconds and count per read();
- * deadlines are kept by its hook for waiting (MARIADB_OPT_IO_WAIT), which covers connecting, TLS and reading.
+ * its hook for waiting (MARIADB_OPT_IO_WAIT) is passed by under TLS, handshake included (measured, 3.3.20). So a
+ * thread ends the socket when the time is over; the hook tells which socket that is while a connection is made.
  * Name resolution is not covered: addresses, or a resolver on this machine.
  *
  * TLS: SSL_ENFORCE alone, and with a CA too, falls back to plain text when the server has no TLS; only together
@@ -17,6 +18,7 @@
 #include <string.h>
 
 #include "driver.h"
+#include "watch.h"
 
 #define CLOSE_MS 100
 #define COLUMNS_MAX 64
@@ -24,11 +26,19 @@
 struct sql_conn {
 	MYSQL *my;
 	MYSQL_STMT *stmts[Q_COUNT];
+	const struct pm_host *host;
+	struct watch *watch;
+	bool connected;
 	bool password; /* what runs carries a hash: the server's text is not repeated */
 };
 
-/* The hook has no argument of ours: what this thread waits for, until when. */
-static _Thread_local struct sql_until waiting;
+/* The hook has no argument of ours: what this thread is at, and until when. */
+static _Thread_local struct {
+	struct sql_until until;
+	struct watch *watch;
+	struct watched *socket; /* of the connection in the making */
+	bool connecting;
+} now;
 
 static int
 io_wait(my_socket fd, my_bool is_read, int timeout)
@@ -37,9 +47,13 @@ io_wait(my_socket fd, my_bool is_read, int timeout)
 	int rc;
 
 	(void)timeout;
+	if (now.connecting && !now.socket && !(now.socket = watch_begin(now.watch, fd, now.until.ms))) {
+		errno = ENOMEM;
+		return -1;
+	}
 	do
-		rc = poll(&p, 1, (int)sql_left_ms(waiting));
-	while (rc == -1 && errno == EINTR && sql_left_ms(waiting) > 0);
+		rc = poll(&p, 1, (int)sql_left_ms(now.until));
+	while (rc == -1 && errno == EINTR && sql_left_ms(now.until) > 0);
 	if (rc == 0)
 		errno = ETIMEDOUT;
 	return rc;
@@ -72,7 +86,7 @@ failed(struct sql_conn *c, unsigned code, const char *text, struct sql_fail *f)
 	case ER_UNKNOWN_COM_ERROR: /* a Galera node that is not part of its cluster */
 	case ER_NEW_ABORTING_CONNECTION:
 		f->lost = true;
-		if (sql_left_ms(waiting) == 0)
+		if (sql_left_ms(now.until) == 0)
 			return sql_failed(f, PM_TIMEOUT, "no answer in time (%u)", code);
 		return sql_failed(f, PM_DOWN, "the connection broke (%u: %s)", code, text);
 	case CR_OUT_OF_MEMORY:
@@ -101,7 +115,7 @@ connect_failed(MYSQL *my, const struct sql_server *s, struct sql_fail *f)
 	const char *text = mysql_error(my), *hint = "";
 
 	f->lost = true;
-	if (sql_left_ms(waiting) == 0)
+	if (sql_left_ms(now.until) == 0)
 		return sql_failed(f, PM_TIMEOUT, "%s: accepted no connection in time", s->label);
 	if (code == ER_ACCESS_DENIED_ERROR || code == ER_DBACCESS_DENIED_ERROR || code == ER_BAD_DB_ERROR)
 		hint = "; see user, password, database";
@@ -115,7 +129,7 @@ connect_failed(MYSQL *my, const struct sql_server *s, struct sql_fail *f)
 static void
 set_options(MYSQL *my, const struct sql_access *a, const struct sql_server *s)
 {
-	unsigned seconds = (unsigned)(sql_left_ms(waiting) / 1000) + 1, off = 0;
+	unsigned seconds = (unsigned)(sql_left_ms(now.until) / 1000) + 2, off = 0;
 	size_t packet = SQL_RESULT_BYTES;
 	my_bool yes = 1;
 
@@ -136,12 +150,18 @@ set_options(MYSQL *my, const struct sql_access *a, const struct sql_server *s)
 static void
 close_my(struct sql_conn *c)
 {
-	waiting.ms = waiting.host ? waiting.host->now_ms(waiting.host->ctx) + CLOSE_MS : 0;
+	struct watched *socket = NULL;
+
+	now.until.ms = c->host->now_ms(c->host->ctx) + CLOSE_MS;
+	now.until.host = c->host;
+	if (c->connected)
+		socket = watch_begin(c->watch, mysql_get_socket(c->my), now.until.ms);
 	for (int k = 0; k < Q_COUNT; k++)
 		if (c->stmts[k])
 			mysql_stmt_close(c->stmts[k]);
 	if (c->my)
 		mysql_close(c->my);
+	watch_end(c->watch, socket);
 	free(c);
 }
 
@@ -152,14 +172,22 @@ connect_my(const struct sql_access *a, const struct sql_server *s, struct sql_un
 	struct sql_conn *c = calloc(1, sizeof(*c));
 	int32_t rc = PM_OK;
 
-	waiting = until;
 	if (!c || !(c->my = mysql_init(NULL))) {
 		free(c);
 		return sql_failed(f, PM_NOMEM, "no memory");
 	}
+	c->host = until.host;
+	c->watch = a->watch;
+	now.until = until;
+	now.watch = a->watch;
+	now.connecting = true;
 	set_options(c->my, a, s);
-	if (!mysql_real_connect(c->my, s->local ? NULL : s->host, a->user, a->password, a->database, s->port,
-				s->local ? s->host : NULL, 0))
+	c->connected = mysql_real_connect(c->my, s->local ? NULL : s->host, a->user, a->password, a->database, s->port,
+					  s->local ? s->host : NULL, 0) != NULL;
+	now.connecting = false;
+	watch_end(a->watch, now.socket);
+	now.socket = NULL;
+	if (!c->connected)
 		rc = connect_failed(c->my, s, f);
 	else if (a->tls && !s->local && !mysql_get_ssl_cipher(c->my))
 		rc = sql_failed(f, PM_DOWN, "%s: the connection is not encrypted; see tls", s->label);
@@ -294,10 +322,13 @@ static int32_t
 run_my(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args, struct sql_until until,
        struct sql_result *r, struct sql_fail *f)
 {
+	struct watched *socket = watch_begin(c->watch, mysql_get_socket(c->my), until.ms);
 	MYSQL_STMT *s = NULL;
 	int32_t rc;
 
-	waiting = until;
+	now.until = until;
+	if (!socket)
+		return sql_failed(f, PM_NOMEM, "no memory, or no file descriptor left");
 	c->password = q->which == Q_SET_PASSWORD;
 	rc = prepare(c, q, &s, f);
 	if (rc == PM_OK)
@@ -315,10 +346,14 @@ run_my(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
 		mysql_stmt_close(s);
 		c->stmts[q->which] = NULL;
 	}
+	watch_end(c->watch, socket);
+	if (sql_left_ms(until) == 0)
+		f->lost = true; /* the socket may have been ended although the answer had come */
 	return rc;
 }
 
 const struct sql_driver sql_mysql = {
-	.name = "mysql", .dialect = SQL_MYSQL, .network = true, .port = 3306, .global_init = global_init,
+	.name = "mysql", .dialect = SQL_MYSQL, .network = true, .watched = true, .port = 3306,
+	.global_init = global_init,
 	.connect = connect_my, .close = close_my, .stale = stale_my, .run = run_my,
 };

@@ -12,6 +12,8 @@
 
 #include "driver.h"
 
+#define NOWHERE "/dev/null/none"
+
 struct sql_conn {
 	PGconn *pg;
 	bool prepared[Q_COUNT];
@@ -98,9 +100,9 @@ start(const struct sql_access *a, const struct sql_server *s)
 	char port[8];
 	/* what is left out here would be taken from the environment and the service user's home */
 	const char *keys[] = {"host", "port", "dbname", "user", "password", "passfile", "sslmode", "sslrootcert",
-			      "gssencmode", "client_encoding", "application_name", "options", "target_session_attrs", NULL};
-	const char *values[] = {s->host, port, a->database, a->user, a->password, "/dev/null",
-				tls ? "verify-full" : "disable", tls ? a->tls_ca : "", "disable", "UTF8", "restante", "",
+			      "sslcert", "sslkey", "gssencmode", "client_encoding", "application_name", "options", "target_session_attrs", NULL};
+	const char *values[] = {s->host, port, a->database, a->user, a->password, NOWHERE,
+				tls ? "verify-full" : "disable", tls ? a->tls_ca : "", NOWHERE, NOWHERE, "disable", "UTF8", "restante", "",
 				"any", NULL};
 
 	snprintf(port, sizeof(port), "%u", s->port);

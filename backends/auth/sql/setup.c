@@ -276,6 +276,8 @@ open_access(struct inst *i, const struct pm_open *open)
 	if (scheme.n > 0 && !sdk_str_is(scheme, "keep") && !(i->scheme = sdk_strdup(scheme)))
 		return false;
 	i->scheme_cost = (uint32_t)sdk_opt_num(open, "password_cost", 0);
+	if (i->driver->watched && !(a->watch = watch_new()))
+		return false;
 	return a->database && a->user && a->password && a->tls_ca;
 }
 
@@ -302,6 +304,7 @@ setup_close(void *inst)
 		if (i->links[k].conn)
 			i->driver->close(i->links[k].conn);
 	free(i->links);
+	watch_free(i->access.watch);
 	behind_free(i);
 	for (int k = 0; k < Q_COUNT; k++)
 		sql_query_free(&i->queries[k]);
@@ -342,7 +345,7 @@ setup_open(const struct pm_open *open, void **ret_inst)
 	i->background = open->purpose == PM_PURPOSE_SERVER;
 	i->links = calloc(open->permits > 0 ? open->permits : 1, sizeof(*i->links));
 	if (!i->links || !open_access(i, open) || !open_servers(i, open) || !open_queries(i, open)) {
-		sdk_report(open, "", "no memory");
+		sdk_report(open, "", "no memory, or no thread to watch the time");
 		setup_close(i);
 		return PM_NOMEM;
 	}

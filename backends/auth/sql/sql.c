@@ -4,6 +4,7 @@
  *
  *   driver.h   what the databases have in common; drv_*.c are the three
  *   query.c    :user and its like become the database's placeholders; a value is never text
+ *   watch.c    ends a socket whose library blocks too long
  *   pool.c     connections, fail-over, one repetition
  *   account.c  verify and its sisters; row.c: columns by name
  *   behind.c   last logins and new hashes, written a moment later
