@@ -15,7 +15,7 @@ from server import Server, Tap, free_port  # noqa: E402
 from databases import Ask, Maria, Postgres, authority, queries, tcp_that  # noqa: E402
 from sql_accounts import MODULE, sha  # noqa: E402
 
-SECONDS = 1500  # of a call here, ms
+SECONDS = 1000  # of a call here, ms
 LATE = 500      # R7
 FAILED = ("DOWN", "TIMEOUT", "TEMP")
 
