@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The settings: what they are called, what is wrong with them, and an instance made of them. No network. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "password_make.h"
+#include "sql.h"
+
+#define WHY 160
+
+#define OPTION(k, t, f, u, d, text)                                                                                \
+	{sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), SDK_STR(text)}
+
+const struct pm_option setup_options[SQL_OPTIONS] = {
+	OPTION("driver", PM_OPT_CHOICE, PM_OPTF_REQUIRED, "mysql|pgsql|sqlite", "",
+	       "the database: mysql (MariaDB too), pgsql (PostgreSQL) or sqlite"),
+	OPTION("server", PM_OPT_STRING, PM_OPTF_LIST, "", "",
+	       "host, host:port, [IPv6]:port or the path of a socket (pgsql: its directory); several: the next one is asked "
+	       "when the first fails"),
+	OPTION("database", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "", "name of the database; sqlite: its file, an absolute path"),
+	OPTION("user", PM_OPT_STRING, 0, "", "", "the name restante logs in to the database with"),
+	OPTION("password", PM_OPT_STRING, PM_OPTF_SECRET, "", "", "the password that goes with it"),
+	OPTION("tls", PM_OPT_CHOICE, 0, "verify|off", "verify",
+	       "verify: encrypted, certificate and name of the server checked, never plain text; off: plain text, for a server "
+	       "on this machine; sockets need none"),
+	OPTION("tls_ca", PM_OPT_PATH, 0, "", "", "file of the authorities that may have signed the server's certificate"),
+	OPTION("connect_timeout", PM_OPT_NUMBER, 0, "ms", "2s", "how long one server may take to accept a connection"),
+	OPTION("query_timeout", PM_OPT_NUMBER, 0, "ms", "3s", "how long one statement may take; the section's deadline holds as well"),
+	OPTION("query_user", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
+	       "statement that gives the one row of an account, with the columns name, password and those of sql.md; "
+	       "parameters :user :local :domain :peer :service"),
+	OPTION("query_passwords", PM_OPT_STRING, 0, "", "",
+	       "statement that gives a user's app passwords, with the columns password, id, label, enabled, valid_until, may_pop3, "
+	       "may_delete"),
+	OPTION("query_targets", PM_OPT_STRING, 0, "", "",
+	       "statement that gives the addresses an alias stands for, in the column target, one a row or with commas"),
+	OPTION("query_domain", PM_OPT_STRING, 0, "", "", "statement that gives a row when :domain is ours"),
+	OPTION("update_password", PM_OPT_STRING, 0, "", "",
+	       "statement that replaces the hash :old of :user by :hash, after a login, when it is not of password_scheme"),
+	OPTION("update_login", PM_OPT_STRING, 0, "", "",
+	       "statement that notes a login of :user at :time (seconds since 1970) from :peer; run behind the login"),
+	OPTION("update_used", PM_OPT_STRING, 0, "", "", "statement that notes that app password :id of :user was used at :time"),
+	OPTION("password_scheme", PM_OPT_CHOICE, 0, "keep|sha512-crypt|yescrypt|bcrypt", "keep",
+	       "hashes of another scheme or cost are replaced at login by update_password; keep: never"),
+	OPTION("password_cost", PM_OPT_NUMBER, 0, "", "0",
+	       "rounds of sha512-crypt, 1 to 11 of yescrypt, 4 to 31 of bcrypt; 0: what libcrypt finds right"),
+	OPTION("unknown", PM_OPT_CHOICE, 0, "deny|next", "deny", "a user who is not there: refused, or the next section's"),
+	OPTION("allow_plain", PM_OPT_BOOL, 0, "", "no", "accept {PLAIN} passwords"),
+	OPTION("max_rounds", PM_OPT_NUMBER, 0, "", "5000000", "hashes that cost more rounds are refused"),
+	OPTION("max_log_cost", PM_OPT_NUMBER, 0, "", "16", "log2 cost of bcrypt, scrypt, yescrypt"),
+	OPTION("max_memory_kib", PM_OPT_NUMBER, 0, "", "1048576", "memory of argon2 hashes"),
+};
+
+static const char *const query_options[Q_COUNT] = {
+	[Q_USER] = "query_user", [Q_PASSWORDS] = "query_passwords", [Q_TARGETS] = "query_targets",
+	[Q_DOMAIN] = "query_domain", [Q_SET_PASSWORD] = "update_password", [Q_SET_LOGIN] = "update_login",
+	[Q_SET_USED] = "update_used", [Q_PROBE] = NULL,
+};
+
+/* ---- servers --------------------------------------------------------------------------------- */
+
+static bool
+port_number(struct pm_str s, uint16_t *ret)
+{
+	unsigned n = 0;
+
+	if (s.n == 0 || s.n > 5)
+		return false;
+	for (size_t k = 0; k < s.n; k++) {
+		if (s.p[k] < '0' || s.p[k] > '9')
+			return false;
+		n = n * 10 + (unsigned)(s.p[k] - '0');
+	}
+	*ret = (uint16_t)n;
+	return n > 0 && n < 65536;
+}
+
+/* "host", "host:port", "[::1]:port", "::1", "/path", "/path:port". */
+static bool
+split_server(struct pm_str v, struct pm_str *host, uint16_t *port)
+{
+	const char *colon = v.n > 0 ? memrchr(v.p, ':', v.n) : NULL, *close;
+
+	*host = v;
+	if (v.n > 0 && v.p[0] == '[') {
+		close = memchr(v.p, ']', v.n);
+		if (!close)
+			return false;
+		*host = (struct pm_str){v.p + 1, (size_t)(close - v.p) - 1};
+		if (close + 1 == v.p + v.n)
+			return host->n > 0;
+		if (close[1] != ':')
+			return false;
+		colon = close + 1;
+	} else if (!colon || (v.p[0] != '/' && memchr(v.p, ':', (size_t)(colon - v.p)))) {
+		return v.n > 0; /* none, or an address of IPv6 without a port */
+	} else {
+		host->n = (size_t)(colon - v.p);
+	}
+	return host->n > 0 && port_number((struct pm_str){colon + 1, (size_t)(v.p + v.n - colon) - 1}, port);
+}
+
+static bool
+is_remote(struct pm_str host)
+{
+	return host.n > 0 && host.p[0] != '/';
+}
+
+/* ---- check ----------------------------------------------------------------------------------- */
+
+#define WRONG(key, ...) (sdk_report(open, key, __VA_ARGS__), bad = true)
+
+static bool
+check_servers(const struct pm_open *open, const struct sql_driver *d, bool *ret_remote)
+{
+	const struct pm_value *v;
+	bool bad = false;
+	uint32_t n = 0;
+
+	*ret_remote = false;
+	for (; (v = sdk_opt(open, "server", n)) != NULL && v->str.n > 0; n++) {
+		struct pm_str host;
+		uint16_t port;
+
+		if (!split_server(v->str, &host, &port))
+			WRONG("server", "'%.*s': expected host, host:port, [IPv6]:port or a path", (int)v->str.n, v->str.p);
+		*ret_remote = *ret_remote || is_remote(host);
+	}
+	if (d->network && n == 0)
+		WRONG("server", "is missing: the host or socket of the database");
+	if (!d->network && n > 0)
+		WRONG("server", "sqlite has no server; name its file by 'database'");
+	if (n > SQL_SERVERS_MAX)
+		WRONG("server", "at most %d", SQL_SERVERS_MAX);
+	if (d->network && sdk_opt_str(open, "user").n == 0)
+		WRONG("user", "is missing: the name to log in to the database with");
+	return !bad;
+}
+
+static bool
+check_tls(const struct pm_open *open, bool remote)
+{
+	bool bad = false, verify = sdk_opt_num(open, "tls", 0) == 0;
+	char *ca = sdk_strdup(sdk_opt_str(open, "tls_ca"));
+
+	if (!ca)
+		return false;
+	if (verify && remote && !*ca)
+		WRONG("tls_ca", "is missing: without it no server can be trusted; tls = off only for a server on this machine");
+	else if (*ca && access(ca, R_OK) != 0)
+		WRONG("tls_ca", "'%s' cannot be read", ca);
+	free(ca);
+	return !bad;
+}
+
+static bool
+check_queries(const struct pm_open *open, const struct sql_driver *d)
+{
+	bool bad = false;
+
+	for (int k = 0; k < Q_COUNT; k++) {
+		struct pm_str text = query_options[k] ? sdk_opt_str(open, query_options[k]) : sdk_str("");
+		struct sql_query q = {0};
+		char why[WHY] = "";
+
+		if (text.n > 0 && !sql_query_parse(&q, (enum sql_which)k, d->dialect, text, why))
+			WRONG(query_options[k], "%s", why);
+		else if (text.n > 0 && q.n_places == 0)
+			WRONG(query_options[k], "it uses no parameter: every user would get the same row");
+		sql_query_free(&q);
+	}
+	return !bad;
+}
+
+static bool
+check_scheme(const struct pm_open *open)
+{
+	struct pm_str scheme = sdk_opt_str(open, "password_scheme");
+	uint32_t cost = (uint32_t)sdk_opt_num(open, "password_cost", 0);
+	char *name = sdk_strdup(scheme);
+	bool bad = false;
+
+	if (!name)
+		return false;
+	if (*name && strcmp(name, "keep") != 0) {
+		if (!sdk_password_can(name, cost))
+			WRONG("password_cost", "%u is no cost of %s", cost, name);
+		if (sdk_opt_str(open, "update_password").n == 0)
+			WRONG("update_password", "is missing: password_scheme needs it");
+	}
+	free(name);
+	return !bad;
+}
+
+int32_t
+setup_check(const struct pm_open *open)
+{
+	const struct sql_driver *d = sql_driver_find(sdk_opt_str(open, "driver"));
+	struct pm_str database = sdk_opt_str(open, "database");
+	bool bad = false, remote = false;
+
+	if (!d) {
+		sdk_report(open, "driver", "this build has no %.*s; install its library and configure again",
+			   (int)sdk_opt_str(open, "driver").n, sdk_opt_str(open, "driver").p);
+		return PM_INVALID;
+	}
+	if (!d->network && (database.n == 0 || database.p[0] != '/'))
+		WRONG("database", "'%.*s': expected an absolute file name", (int)database.n, database.p);
+	bad = !check_servers(open, d, &remote) || bad;
+	bad = (d->network && !check_tls(open, remote)) || bad;
+	bad = !check_queries(open, d) || bad;
+	bad = !check_scheme(open) || bad;
+	return bad ? PM_INVALID : PM_OK;
+}
+
+/* ---- open ------------------------------------------------------------------------------------ */
+
+static bool
+open_servers(struct inst *i, const struct pm_open *open)
+{
+	const struct pm_value *v;
+	struct sql_server *s;
+
+	if (!i->driver->network) {
+		s = &i->servers[i->n_servers++];
+		s->label = strdup(i->access.database);
+		s->host = strdup("");
+		return s->label && s->host;
+	}
+	while (i->n_servers < SQL_SERVERS_MAX && (v = sdk_opt(open, "server", (uint32_t)i->n_servers)) != NULL) {
+		struct pm_str host;
+
+		s = &i->servers[i->n_servers++];
+		s->port = i->driver->port;
+		if (!split_server(v->str, &host, &s->port))
+			return false;
+		s->local = !is_remote(host);
+		s->label = sdk_strdup(v->str);
+		s->host = sdk_strdup(host);
+		if (!s->label || !s->host)
+			return false;
+	}
+	return true;
+}
+
+static bool
+open_queries(struct inst *i, const struct pm_open *open)
+{
+	char why[WHY];
+
+	for (int k = 0; k < Q_COUNT; k++) {
+		struct pm_str text = query_options[k] ? sdk_opt_str(open, query_options[k]) : sdk_str("SELECT 1");
+
+		i->queries[k].option = query_options[k] ? query_options[k] : "probe";
+		if (text.n > 0 && !sql_query_parse(&i->queries[k], (enum sql_which)k, i->driver->dialect, text, why))
+			return false; /* check() was there before, so: no memory */
+	}
+	return true;
+}
+
+static bool
+open_access(struct inst *i, const struct pm_open *open)
+{
+	struct sql_access *a = &i->access;
+	struct pm_str scheme = sdk_opt_str(open, "password_scheme");
+
+	a->database = sdk_strdup(sdk_opt_str(open, "database"));
+	a->user = sdk_strdup(sdk_opt_str(open, "user"));
+	a->password = sdk_strdup(sdk_opt_str(open, "password"));
+	a->tls_ca = sdk_strdup(sdk_opt_str(open, "tls_ca"));
+	a->tls = sdk_opt_num(open, "tls", 0) == 0;
+	if (scheme.n > 0 && !sdk_str_is(scheme, "keep") && !(i->scheme = sdk_strdup(scheme)))
+		return false;
+	i->scheme_cost = (uint32_t)sdk_opt_num(open, "password_cost", 0);
+	if (i->driver->watched && !(a->watch = watch_new()))
+		return false;
+	return a->database && a->user && a->password && a->tls_ca;
+}
+
+static void
+open_numbers(struct inst *i, const struct pm_open *open)
+{
+	i->connect_ms = sdk_opt_num(open, "connect_timeout", 2000);
+	i->query_ms = sdk_opt_num(open, "query_timeout", 3000);
+	i->deny_unknown = sdk_opt_num(open, "unknown", 0) == 0;
+	i->limits = (struct sdk_password_limits){
+		.max_rounds = (uint32_t)sdk_opt_num(open, "max_rounds", 0),
+		.max_log_cost = (uint32_t)sdk_opt_num(open, "max_log_cost", 0),
+		.max_memory_kib = (uint32_t)sdk_opt_num(open, "max_memory_kib", 0),
+		.allow_plain = (uint32_t)sdk_opt_num(open, "allow_plain", 0),
+	};
+}
+
+void
+setup_close(void *inst)
+{
+	struct inst *i = inst;
+
+	for (uint32_t k = 0; k < i->n_links; k++)
+		if (i->links[k].conn)
+			i->driver->close(i->links[k].conn);
+	free(i->links);
+	watch_free(i->access.watch);
+	behind_free(i);
+	for (int k = 0; k < Q_COUNT; k++)
+		sql_query_free(&i->queries[k]);
+	for (size_t k = 0; k < i->n_servers; k++) {
+		free(i->servers[k].label);
+		free(i->servers[k].host);
+	}
+	if (i->access.password)
+		explicit_bzero(i->access.password, strlen(i->access.password));
+	free(i->access.database);
+	free(i->access.user);
+	free(i->access.password);
+	free(i->access.tls_ca);
+	free(i->scheme);
+	pthread_mutex_destroy(&i->mutex);
+	pthread_mutex_destroy(&i->behind_mutex);
+	explicit_bzero(i->usual, sizeof(i->usual));
+	free(i);
+}
+
+int32_t
+setup_open(const struct pm_open *open, void **ret_inst)
+{
+	struct inst *i = calloc(1, sizeof(*i));
+
+	if (!i)
+		return PM_NOMEM;
+	pthread_mutex_init(&i->mutex, NULL);
+	pthread_mutex_init(&i->behind_mutex, NULL);
+	i->host = open->host;
+	i->last = &i->stamps;
+	i->driver = sql_driver_find(sdk_opt_str(open, "driver"));
+	if (!i->driver) {
+		sdk_report(open, "driver", "this build does not have it");
+		setup_close(i);
+		return PM_UNSUPPORTED;
+	}
+	i->background = open->purpose == PM_PURPOSE_SERVER;
+	i->links = calloc(open->permits > 0 ? open->permits : 1, sizeof(*i->links));
+	if (!i->links || !open_access(i, open) || !open_servers(i, open) || !open_queries(i, open)) {
+		sdk_report(open, "", "no memory, or no thread to watch the time");
+		setup_close(i);
+		return PM_NOMEM;
+	}
+	i->n_links = open->permits > 0 ? open->permits : 1;
+	open_numbers(i, open);
+	*ret_inst = i;
+	return PM_OK;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sql - one instance: its settings, its connections, and what it still has to write. */
+#ifndef AUTH_SQL_H
+#define AUTH_SQL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <restante/module.h>
+
+#include "driver.h"
+#include "password.h"
+#include "query.h"
+
+#define SQL_USUAL_MAX 256
+
+/* One connection, or the place for one. */
+struct link {
+	struct sql_conn *conn;
+	size_t server;
+	unsigned generation; /* older than the instance's: close it before its next use */
+	bool busy;           /* under the mutex */
+};
+
+/* What is known of a server; under the mutex. */
+struct health {
+	bool down;
+};
+
+struct stamp; /* behind.c */
+
+struct inst {
+	const struct pm_host *host;
+	const struct sql_driver *driver;
+	struct sql_access access;
+	struct sql_server servers[SQL_SERVERS_MAX];
+	size_t n_servers;
+	struct sql_query queries[Q_COUNT];
+	int64_t connect_ms, query_ms;
+	bool deny_unknown, background;
+	struct sdk_password_limits limits;
+	char *scheme; /* passwords are brought to it; NULL: left as they are */
+	uint32_t scheme_cost;
+
+	pthread_mutex_t mutex;
+	struct link *links; /* one per permit */
+	uint32_t n_links;
+	struct health health[SQL_SERVERS_MAX];
+	unsigned generation;
+	char usual[SQL_USUAL_MAX]; /* the hash seen last: what an unknown user has to cost */
+	size_t usual_n;
+
+	pthread_mutex_t behind_mutex;
+	struct stamp *stamps; /* to be written, oldest first */
+	struct stamp **last;
+	size_t n_stamps;
+	int64_t stamp_failed_ms; /* a failure is logged once a minute */
+};
+
+/* setup.c */
+int32_t setup_check(const struct pm_open *open);
+int32_t setup_open(const struct pm_open *open, void **ret_inst);
+void setup_close(void *inst);
+#define SQL_OPTIONS 23
+extern const struct pm_option setup_options[SQL_OPTIONS];
+
+/* pool.c: one statement, on whatever server answers in time. Reads are repeated once, writes too: those here
+ * may happen twice. PM_OK fills *r; otherwise the operator's text is in call->error. */
+int32_t pool_run(struct inst *i, const struct pm_call *call, enum sql_which which, const struct pm_str *args,
+		 struct sql_result *r);
+bool pool_has(const struct inst *i, enum sql_which which);
+/* Closes what is idle. */
+void pool_retire(struct inst *i);
+/* Asks servers that were down whether they are back. */
+void pool_revive(struct inst *i, int64_t deadline_ms);
+
+/* account.c */
+int32_t account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret);
+int32_t account_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret);
+int32_t account_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_secret *ret_secret,
+		       struct pm_user *ret);
+int32_t account_domain(void *inst, const struct pm_call *call, struct pm_str name);
+
+/* row.c: a row of query_user, or of query_passwords, into an account; by the names of its columns. PM_OK, or
+ * PM_TEMP or PM_NOMEM with the text in call->error. Strings in the call's memory. */
+int32_t row_user(const struct inst *i, const struct pm_call *call, const struct sql_result *r, struct pm_user *u);
+int32_t row_password(const struct inst *i, const struct pm_call *call, const struct sql_result *r, uint32_t row,
+		     struct pm_user *u);
+
+/* behind.c: what may be written a moment later. Copies its arguments. */
+void behind_login(struct inst *i, struct pm_str user, struct pm_str id, const struct pm_cred *cred);
+void behind_password(struct inst *i, struct pm_str user, struct pm_str old, struct pm_str hash);
+int32_t behind_event(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t what);
+int32_t behind_write(struct inst *i, const struct pm_call *call);
+void behind_free(struct inst *i);
+
+/* :user, :local and :domain of a name. */
+void args_name(struct pm_str *args, struct pm_str name);
+
+#endif

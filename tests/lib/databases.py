@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Private MariaDB and PostgreSQL servers, and SQLite files, for one test: below a directory of their own, on
+loopback and unix sockets, ended by pid. A server that is not installed is an error, never a skip."""
+import glob
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+from server import free_port, wait_until
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SCHEMA = os.path.join(HERE, "..", "..", "conf", "sql")
+PASSWORD = "service-secret"
+
+
+def program(name, *where):
+    found = shutil.which(name)
+    for pattern in where:
+        found = found or next(iter(sorted(glob.glob(os.path.join(pattern, name)), reverse=True)), None)
+    if not found:
+        raise SystemExit("%s is not installed: ./bootstrap test installs what the tests need" % name)
+    return found
+
+
+def authority(directory, name="ca"):
+    """A test authority and a certificate of its making for localhost and 127.0.0.1."""
+    def ssl(*args):
+        subprocess.run(["openssl", *args], check=True, stderr=subprocess.DEVNULL, cwd=directory)
+
+    ssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+        "/CN=test authority " + name, "-keyout", name + ".key", "-out", name + ".crt", "-addext",
+        "basicConstraints=critical,CA:TRUE")
+    ssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost",
+        "-keyout", name + "-server.key", "-out", name + ".csr")
+    with open(os.path.join(directory, name + ".ext"), "w") as f:
+        f.write("subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n")
+    ssl("x509", "-req", "-in", name + ".csr", "-CA", name + ".crt", "-CAkey", name + ".key", "-CAcreateserial", "-days",
+        "2", "-extfile", name + ".ext", "-out", name + "-server.crt")
+    return os.path.join(directory, name + ".crt")
+
+
+class Database:
+    """What the tests want of each: settings(), sql(), and the ways to fail."""
+    driver = None
+    account = None  # the system account a server drops to
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="rsql.", dir="/tmp")
+        os.chmod(self.dir, 0o711)
+        self.proc = None
+        self.port = free_port()
+        if os.geteuid() != 0:
+            self.account = None
+
+    def path(self, *parts):
+        return os.path.join(self.dir, *parts)
+
+    def own(self, *paths):
+        if self.account:
+            pw = pwd.getpwnam(self.account)
+            for p in paths:
+                subprocess.check_call(["chown", "-R", "%d:%d" % (pw.pw_uid, pw.pw_gid), p])
+
+    def schema(self):
+        with open(os.path.join(SCHEMA, self.driver + ".sql")) as f:
+            self.sql(f.read())
+
+    def signal(self, sig):
+        self.proc.send_signal(sig)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.proc.wait()
+        self.proc = None
+
+    def stop(self):
+        if self.proc and self.proc.poll() is None:
+            self.proc.send_signal(signal.SIGCONT)
+            self.proc.send_signal(self.ending)
+            try:
+                self.proc.wait(20)
+            except subprocess.TimeoutExpired:
+                self.proc.kill()
+                self.proc.wait()
+        self.proc = None
+
+    def close(self):
+        self.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def spawn(self, *cmd, user=None):
+        def drop():
+            os.setsid()
+            if user:
+                pw = pwd.getpwnam(user)
+                os.setgroups([])
+                os.setgid(pw.pw_gid)
+                os.setuid(pw.pw_uid)
+        with open(self.path("log"), "ab") as log:
+            self.proc = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=drop,
+                                         cwd=self.dir)
+
+    def wait(self, up):
+        def look():
+            if self.proc.poll() is not None:
+                with open(self.path("log"), errors="replace") as f:
+                    raise SystemExit("%s ended:\n%s" % (self.driver, f.read()[-2000:]))
+            return up()
+        wait_until(look, 60, self.driver)
+
+
+class Maria(Database):
+    driver = "mysql"
+    account = "mysql"
+    ending = signal.SIGTERM
+
+    def __init__(self, tls=True, **extra):
+        super().__init__()
+        os.mkdir(self.path("run"))
+        self.ca = authority(self.dir)
+        lines = ["[mariadbd]", "datadir=" + self.path("data"), "tmpdir=" + self.path("run"),
+                 "socket=" + self.path("run", "sock"), "pid-file=" + self.path("run", "pid"), "bind-address=127.0.0.1",
+                 "port=%d" % self.port, "skip-name-resolve", "skip-log-bin", "innodb_log_file_size=16M",
+                 "innodb_buffer_pool_size=64M", "innodb_flush_log_at_trx_commit=0", "innodb_doublewrite=0",
+                 "performance_schema=OFF", "character-set-server=utf8mb4",
+                 "general_log_file=" + self.path("run", "general.log")]
+        if tls:
+            lines += ["ssl-cert=" + self.path("ca-server.crt"), "ssl-key=" + self.path("ca-server.key")]
+        lines += ["%s=%s" % kv for kv in extra.items()]
+        lines += ["[client]", "socket=" + self.path("run", "sock"), "user=root"]
+        with open(self.path("my.cnf"), "w") as f:
+            f.write("\n".join(lines) + "\n")
+        os.mkdir(self.path("data"))
+        self.own(self.path("data"), self.path("run"), self.path("ca-server.key"))
+        user = ["--user=" + self.account] if self.account else []
+        subprocess.run([program("mariadb-install-db"), "--defaults-file=" + self.path("my.cnf"), *user, "--skip-test-db",
+                        "--auth-root-authentication-method=normal"], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        self.start()
+        self.sql("CREATE DATABASE mail CHARACTER SET utf8mb4;"
+                 "CREATE USER restante@'127.0.0.1' IDENTIFIED BY '%s'; GRANT ALL ON mail.* TO restante@'127.0.0.1';"
+                 % PASSWORD, database="")
+        self.schema()
+
+    def start(self):
+        user = ["--user=" + self.account] if self.account else []
+        self.spawn(program("mariadbd", "/usr/sbin"), "--defaults-file=" + self.path("my.cnf"), *user)
+        self.wait(lambda: subprocess.run([program("mariadb-admin"), "--defaults-file=" + self.path("my.cnf"), "ping"],
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0)
+        return self
+
+    def sql(self, text, database="mail"):
+        done = subprocess.run([program("mariadb"), "--defaults-file=" + self.path("my.cnf"), "--batch",
+                               "--skip-column-names", "--default-character-set=utf8mb4", *([database] if database else [])],
+                              input=text.encode(), capture_output=True)
+        if done.returncode:
+            raise RuntimeError(done.stderr.decode(errors="replace"))
+        return [line.split("\t") for line in done.stdout.decode(errors="replace").splitlines()]
+
+    def settings(self, tls=True):
+        s = {"driver": "mysql", "server": "127.0.0.1:%d" % self.port, "database": "mail", "user": "restante",
+             "password": PASSWORD}
+        s.update({"tls_ca": self.ca} if tls else {"tls": "off"})
+        return s
+
+
+class Postgres(Database):
+    driver = "pgsql"
+    account = "postgres"
+    ending = signal.SIGINT  # fast: clients are sent away
+
+    def __init__(self, tls=True, **extra):
+        super().__init__()
+        self.ca = authority(self.dir)
+        os.mkdir(self.path("run"))
+        os.mkdir(self.path("data"))
+        with open(self.path("run", "pw"), "w") as f:
+            f.write(PASSWORD)
+        self.own(self.path("data"), self.path("run"), self.path("ca-server.key"))
+        os.chmod(self.path("ca-server.key"), 0o600)
+        self.bin = os.path.dirname(os.path.realpath(program("pg_ctl", "/usr/lib/postgresql/*/bin")))
+        self.as_user(os.path.join(self.bin, "initdb"), "-D", self.path("data"), "-U", "restante", "-A", "scram-sha-256",
+                     "--pwfile=" + self.path("run", "pw"), "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+        self.args = ["-D", self.path("data"), "-k", self.path("run"), "-p", str(self.port), "-c",
+                     "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=32MB"]
+        if tls:
+            self.args += ["-c", "ssl=on", "-c", "ssl_cert_file=" + self.path("ca-server.crt"), "-c",
+                          "ssl_key_file=" + self.path("ca-server.key")]
+        for k, v in extra.items():
+            self.args += ["-c", "%s=%s" % (k, v)]
+        self.start()
+        self.sql("CREATE DATABASE mail", database="postgres")
+        self.schema()
+
+    def as_user(self, *cmd):
+        if self.account:
+            cmd = ("runuser", "-u", self.account, "--", *cmd)
+        subprocess.run(cmd, check=True, stdout=subprocess.DEVNULL, cwd=self.dir)
+
+    def up(self):
+        return subprocess.run([os.path.join(self.bin, "pg_isready"), "-q", "-h", self.path("run"), "-p",
+                               str(self.port)]).returncode == 0
+
+    def start(self):
+        self.spawn(os.path.join(self.bin, "postgres"), *self.args, user=self.account)
+        self.wait(self.up)
+        return self
+
+    def signal(self, sig):
+        """The server and all its processes: SIGSTOP of the first alone freezes nobody who is connected."""
+        children = open("/proc/%d/task/%d/children" % (self.proc.pid, self.proc.pid)).read().split()
+        super().signal(sig)
+        for c in children:
+            try:
+                os.kill(int(c), sig)
+            except ProcessLookupError:
+                pass
+
+    def stop(self):
+        if self.proc and self.proc.poll() is None:
+            self.signal(signal.SIGCONT)
+        super().stop()
+
+    def sql(self, text, database="mail"):
+        env = dict(os.environ, PGPASSWORD=PASSWORD)
+        done = subprocess.run([program("psql"), "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-h",
+                               self.path("run"), "-p", str(self.port), "-U", "restante", "-d", database],
+                              input=text.encode(), capture_output=True, env=env)
+        if done.returncode:
+            raise RuntimeError(done.stderr.decode(errors="replace"))
+        return [line.split("\t") for line in done.stdout.decode(errors="replace").splitlines()]
+
+    def settings(self, tls=True):
+        s = {"driver": "pgsql", "server": "127.0.0.1:%d" % self.port, "database": "mail", "user": "restante",
+             "password": PASSWORD}
+        s.update({"tls_ca": self.ca} if tls else {"tls": "off"})
+        return s
+
+
+class Sqlite(Database):
+    driver = "sqlite"
+
+    def __init__(self):
+        super().__init__()
+        self.schema()
+
+    def sql(self, text, database=None):
+        done = subprocess.run([program("sqlite3"), "-batch", "-separator", "\t", "-cmd", ".timeout 5000", self.path("mail.db")], input=text.encode(),
+                              capture_output=True)
+        if done.returncode:
+            raise RuntimeError(done.stderr.decode(errors="replace"))
+        return [line.split("\t") for line in done.stdout.decode(errors="replace").splitlines()]
+
+    def settings(self, tls=True):
+        return {"driver": "sqlite", "database": self.path("mail.db")}
+
+
+def queries(driver):
+    """The statements of the example configuration, so that the tests run what people copy."""
+    found = {}
+    with open(os.path.join(HERE, "..", "..", "conf", "examples", "sql-%s.conf" % driver)) as f:
+        for line in f:
+            key, eq, value = line.strip().partition(" = ")
+            if eq and key.startswith(("query_", "update_")) and not key.endswith("_timeout"):
+                found[key] = value
+    return found
+
+
+class Ask:
+    """tests/live/ask: one instance of the module, several threads."""
+
+    def __init__(self, module, threads, settings):
+        self.proc = subprocess.Popen([os.path.join(os.environ["top_builddir"], "tests/live/ask"), module, str(threads),
+                                      *arguments(settings)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE)
+        self.n = 0
+        self.logs = []
+
+    def send(self, verb, name="", secret="", ms=10000):
+        def hexed(s):
+            return (s if isinstance(s, bytes) else s.encode()).hex() or "-"
+        self.n += 1
+        self.proc.stdin.write(("%d %s %d %s %s\n" % (self.n, verb, ms, hexed(name), hexed(secret))).encode())
+        self.proc.stdin.flush()
+        return self.n
+
+    def receive(self):
+        """The next answer: a dict."""
+        while True:
+            line = self.proc.stdout.readline().decode(errors="replace")
+            if not line:
+                raise RuntimeError("ask ended: " + self.proc.stderr.read().decode(errors="replace")[-3000:])
+            if not line.startswith("log "):
+                break
+            self.logs.append(line.strip())
+        w = line.rstrip("\n").split(" ", 9)
+
+        def text(h):
+            return b"" if h == "-" else bytes.fromhex(h)
+        return {"id": int(w[0]), "code": w[1], "ms": int(w[2]), "state": int(w[3]), "rights": int(w[4]),
+                "name": text(w[5]), "cred": text(w[6]), "last_login": int(w[7]),
+                "targets": [] if w[8] == "-" else w[8].split(","), "error": w[9] if len(w) > 9 else ""}
+
+    def ask(self, *args, **kwargs):
+        self.send(*args, **kwargs)
+        return self.receive()
+
+    def close(self):
+        """The exit code and what it said on standard error: sanitizers report there."""
+        try:
+            self.proc.stdin.close()
+        except BrokenPipeError:
+            pass
+        rest = self.proc.stdout.read().decode(errors="replace")
+        self.logs += [x for x in rest.splitlines() if x.startswith("log ")]
+        err = self.proc.stderr.read().decode(errors="replace")
+        return self.proc.wait(30), err
+
+
+def arguments(settings):
+    """key=value for a dict; a list gives several."""
+    args = []
+    for k, v in settings.items():
+        args += ["%s=%s" % (k, one) for one in (v if isinstance(v, list) else [v])]
+    return args
+
+
+def tcp_that(answer):
+    """A port whose connections are handed to `answer`, or only accepted (None). Returns (port, close)."""
+    import threading
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    s.listen(64)
+    held = []
+
+    def serve():
+        while True:
+            try:
+                c, _ = s.accept()
+            except OSError:
+                return
+            held.append(c)
+            if answer:
+                threading.Thread(target=answer, args=(c,), daemon=True).start()
+    threading.Thread(target=serve, daemon=True).start()
+
+    def close():
+        s.shutdown(socket.SHUT_RDWR)
+        s.close()
+        for c in held:
+            c.close()
+    return s.getsockname()[1], close
