@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the module ldap share: a server with a section `dir` on slapd and one on a passwd-file."""
+import itertools
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from server import Server, Tap  # noqa: E402,F401
 import slapd  # noqa: E402
+
+# Each login from another address: what the server makes those wait who guess is not what is tested here.
+ADDRESSES = ("127.1.%d.%d" % (i, j) for i in itertools.count() for j in range(1, 250))
+LOCK = threading.Lock()
 
 AUTH = b"-ERR [AUTH]"
 TEMP = b"-ERR [SYS/TEMP]"
@@ -20,7 +26,6 @@ auth dir {
     module = ldap
     storage = mail
     domains = ldap.test
-    trip_after = 0
 %s
 }
 auth others {
@@ -39,7 +44,7 @@ storage mail {
 def settings(*servers, **more):
     """The lines of the section; None takes a default out."""
     s = {"starttls": "no", "base": slapd.PEOPLE, "bind_dn": slapd.SERVICE, "bind_password": slapd.SERVICE_PASSWORD,
-         "permits": 4, "call_ms": "6s", "connect_timeout": "1s", "timeout": "1s"}
+         "permits": 4, "trip_after": 0, "call_ms": "6s", "connect_timeout": "1s", "timeout": "1s"}
     s.update(more)
     lines = ["    server = " + u for u in servers]
     lines += ["    %s = %s" % (k, one) for k, v in s.items() if v is not None
@@ -61,11 +66,16 @@ def apply(srv, *servers, **more):
         raise RuntimeError("reload: " + done.stderr)
 
 
+def next_address():
+    with LOCK:
+        return next(ADDRESSES)
+
+
 def login(srv, name, password="restante", timeout=30):
     """The answer to PASS, and how many seconds it took."""
     raw = name if isinstance(name, bytes) else name.encode()
     secret = password if isinstance(password, bytes) else password.encode()
-    with socket.create_connection(("127.0.0.1", srv.clear_port), timeout) as s:
+    with socket.create_connection(("127.0.0.1", srv.clear_port), timeout, (next_address(), 0)) as s:
         f = s.makefile("rwb")
         f.readline()
         f.write(b"USER " + raw + b"\r\n")

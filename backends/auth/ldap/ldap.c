@@ -124,7 +124,7 @@ ldap_module_tick(void *inst, const struct pm_call *call)
 
 	pool_close_idle(i->pool, false);
 	pool_revive(i->pool, &a);
-	return PM_OK;
+	return pool_any_up(i->pool) ? PM_OK : PM_DOWN; /* PM_OK would tell the breaker that all is well */
 }
 
 static int32_t
@@ -137,7 +137,7 @@ ldap_module_caps(void *inst, uint64_t *ret_kinds)
 
 static const struct pm_life life = {
 	.size = sizeof(life),
-	.tick_ms = 1000,
+	.tick_ms = 2000,
 	.global_init = ldap_module_init,
 	.check = ldap_module_check,
 	.open = ldap_module_open,

@@ -237,22 +237,33 @@ pool_each(struct pool *p, const struct ask *a, attempt_fn attempt, void *ctx)
 	return rc;
 }
 
-/* A connection of its own: what logins use is not touched. */
+/* The servers that are down; how many. */
+static size_t
+down_ones(struct pool *p, size_t which[SERVERS_MAX])
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&p->mutex);
+	for (size_t i = 0; i < p->inst->set.n_servers; i++)
+		if (p->down[i])
+			which[n++] = i;
+	pthread_mutex_unlock(&p->mutex);
+	return n;
+}
+
+/* On a connection of its own: what logins use is not touched. Each has its share of the time, hung ones too. */
 void
 pool_revive(struct pool *p, const struct ask *a)
 {
-	for (size_t i = 0; i < p->inst->set.n_servers && ask_left(a) > 0; i++) {
-		struct conn c;
-		bool down;
+	size_t which[SERVERS_MAX], n = down_ones(p, which);
 
-		pthread_mutex_lock(&p->mutex);
-		down = p->down[i];
-		pthread_mutex_unlock(&p->mutex);
-		if (!down)
-			continue;
-		if (conn_open(&c, a, &p->inst->set.servers[i]) == PM_OK && conn_bind_service(&c, a) == PM_OK &&
-		    search_alive(&c, a) == PM_OK)
-			note(p, a, i, false);
+	for (size_t k = 0; k < n && ask_left(a) > 0; k++) {
+		struct ask mine = ask_within(a, ask_left(a) / (int64_t)(n - k));
+		struct conn c;
+
+		if (conn_open(&c, &mine, &p->inst->set.servers[which[k]]) == PM_OK &&
+		    conn_bind_service(&c, &mine) == PM_OK && search_alive(&c, &mine) == PM_OK)
+			note(p, &mine, which[k], false);
 		conn_close(&c);
 	}
 }
