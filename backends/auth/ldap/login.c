@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An attempt is everything that one server is asked for one login; when the server fails in the middle the next one
+ * is asked from the beginning. What a server says of an account is an outcome; that it could not be asked is a result
+ * code, and never becomes "wrong password" (R11).
+ */
+#include "login.h"
+
+#include <ldap.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "account.h"
+#include "cache.h"
+#include "conf.h"
+#include "conn.h"
+#include "pool.h"
+#include "search.h"
+
+/* One user being looked at. */
+struct visit {
+	struct template_names names;
+	struct pm_str secret;
+	bool lookup;          /* no secret: is there such a user? */
+	enum state said;      /* by the bind */
+	bool member;          /* of a required group */
+	struct account *acc;  /* NULL: nobody of that name */
+};
+
+/* ---- one server ------------------------------------------------------------------------------ */
+
+/* The filled-in base or DN, to be freed; a constant one too. */
+static char *
+fill_dn(const char *t, const struct visit *v, int32_t *ret_rc)
+{
+	return template_fill(t, TEMPLATE_DN, &v->names, ret_rc);
+}
+
+/* The entry below base that the filter finds, as an account. */
+static int32_t
+find_account(struct conn *c, const struct ask *a, struct visit *v)
+{
+	const struct settings *s = &a->inst->set;
+	struct ldapmsg *entry = NULL;
+	int32_t rc;
+	char *filter = template_fill(s->filter, TEMPLATE_FILTER, &v->names, &rc);
+	char *base = filter ? fill_dn(s->base, v, &rc) : NULL;
+
+	if (base)
+		rc = search_one(c, a, base, s->scope, filter, strchr(s->base, '%') != NULL, &entry);
+	if (rc == PM_OK)
+		rc = account_read(a, c->ld, entry, &v->names, &v->acc);
+	ldap_msgfree(entry);
+	free(filter);
+	free(base);
+	return rc;
+}
+
+/* A bind that cannot succeed: an unknown user costs the same steps as a known one. */
+static void
+bind_nobody(struct pair *pair, const struct ask *a, size_t server)
+{
+	struct ask mine = ask_within(a, a->inst->set.answer_ms);
+	enum state said;
+	struct conn *c;
+
+	if (pair_user(pair, a, server, &c) == PM_OK)
+		(void)conn_bind_user(c, &mine, "cn=restante-nobody,cn=restante", (struct pm_str){"-", 1}, &said);
+}
+
+static int32_t
+bind_as(struct pair *pair, const struct ask *a, size_t server, const char *dn, struct visit *v, struct conn **ret)
+{
+	int32_t rc = pair_user(pair, a, server, ret);
+	struct ask mine = ask_within(a, a->inst->set.answer_ms);
+
+	return rc == PM_OK ? conn_bind_user(*ret, &mine, dn, v->secret, &v->said) : rc;
+}
+
+static int32_t
+check_member(struct conn *c, const struct ask *a, struct visit *v)
+{
+	int32_t rc;
+
+	v->names.dn = sdk_str(v->acc->dn);
+	rc = search_groups(c, a, &v->names);
+	v->member = rc == PM_OK;
+	return rc == PM_NOENT ? PM_OK : rc;
+}
+
+/* Search for the entry as the service, bind as the entry. */
+static int32_t
+search_then_bind(struct pair *pair, const struct ask *a, size_t server, struct visit *v)
+{
+	struct conn *search, *user;
+	int32_t rc = pair_search(pair, a, server, &search);
+
+	if (rc == PM_OK)
+		rc = find_account(search, a, v);
+	if (rc == PM_NOENT && !v->lookup)
+		bind_nobody(pair, a, server);
+	if (rc == PM_OK && !v->lookup)
+		rc = bind_as(pair, a, server, v->acc->dn, v, &user);
+	if (rc == PM_OK && v->said == STATE_OK)
+		rc = check_member(search, a, v);
+	return rc;
+}
+
+/* What the user may read of itself, or below base; nothing readable is no failure. */
+static int32_t
+read_own(struct conn *c, const struct ask *a, const char *dn, struct visit *v)
+{
+	const struct settings *s = &a->inst->set;
+	struct ldapmsg *entry = NULL;
+	int32_t rc = PM_NOENT;
+
+	if (s->base) {
+		rc = find_account(c, a, v);
+	} else if (s->user_dn_kind == TEMPLATE_DN) {
+		rc = search_one(c, a, dn, LDAP_SCOPE_BASE, "(objectClass=*)", true, &entry);
+		if (rc == PM_OK)
+			rc = account_read(a, c->ld, entry, &v->names, &v->acc);
+		ldap_msgfree(entry);
+	}
+	return rc == PM_NOENT ? account_bare(&v->names, dn, &v->acc) : rc;
+}
+
+/* Bind as the name that user_dn makes; look afterwards. */
+static int32_t
+direct_bind(struct pair *pair, const struct ask *a, size_t server, struct visit *v)
+{
+	const struct settings *s = &a->inst->set;
+	struct conn *user;
+	int32_t rc;
+	char *dn = template_fill(s->user_dn, s->user_dn_kind, &v->names, &rc);
+
+	if (!dn)
+		return rc;
+	rc = bind_as(pair, a, server, dn, v, &user);
+	if (rc == PM_OK && v->said == STATE_OK)
+		rc = read_own(user, a, dn, v);
+	if (rc == PM_OK && v->said == STATE_OK)
+		rc = check_member(user, a, v);
+	free(dn);
+	return rc;
+}
+
+/* Without a base the entry is where user_dn says. */
+static int32_t
+look_up_direct(struct pair *pair, const struct ask *a, size_t server, struct visit *v)
+{
+	struct ldapmsg *entry = NULL;
+	struct conn *search;
+	int32_t rc = pair_search(pair, a, server, &search);
+	char *dn = rc == PM_OK ? fill_dn(a->inst->set.user_dn, v, &rc) : NULL;
+
+	if (dn)
+		rc = search_one(search, a, dn, LDAP_SCOPE_BASE, "(objectClass=*)", true, &entry);
+	if (rc == PM_OK)
+		rc = account_read(a, search->ld, entry, &v->names, &v->acc);
+	if (rc == PM_OK)
+		rc = check_member(search, a, v);
+	ldap_msgfree(entry);
+	free(dn);
+	return rc;
+}
+
+static int32_t
+attempt(struct pair *pair, const struct ask *a, size_t server, void *ctx)
+{
+	const struct settings *s = &a->inst->set;
+	struct visit *v = ctx;
+
+	v->said = STATE_OK;
+	v->member = false;
+	account_put(v->acc);
+	v->acc = NULL;
+	if (s->user_dn && !v->lookup)
+		return direct_bind(pair, a, server, v);
+	if (s->user_dn && !s->base)
+		return look_up_direct(pair, a, server, v);
+	return search_then_bind(pair, a, server, v);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+static int32_t
+deny(const struct pm_call *call, const char *why)
+{
+	call->error(call, sdk_str(why));
+	return PM_DENIED;
+}
+
+static int32_t
+unknown(const struct inst *i, const struct pm_call *call)
+{
+	call->error(call, sdk_str(state_text(STATE_UNKNOWN)));
+	return i->set.deny_unknown ? PM_DENIED : PM_NEXT;
+}
+
+static int64_t
+now_of(const struct inst *i)
+{
+	return i->host->now_ms(i->host->ctx);
+}
+
+/* An answer of a while ago, if such are wanted: PM_OK, PM_DENIED, PM_NEXT; PM_AGAIN: ask. */
+static int32_t
+remembered(struct inst *i, const struct pm_call *call, const struct visit *v, struct pm_user *ret)
+{
+	const struct settings *s = &i->set;
+	struct account *acc = NULL;
+	bool nobody = false;
+	int32_t rc = PM_AGAIN;
+
+	if (!i->cache)
+		return rc;
+	if (s->cache_ms > 0)
+		acc = cache_accepted(i->cache, v->names.user, v->secret, now_of(i) - s->cache_ms);
+	if (acc)
+		rc = account_user(acc, call, ret);
+	else if (s->cache_negative_ms > 0 &&
+		 cache_refused(i->cache, v->names.user, v->secret, now_of(i) - s->cache_negative_ms, &nobody))
+		rc = nobody ? unknown(i, call) : deny(call, state_text(STATE_WRONG));
+	account_put(acc);
+	return rc;
+}
+
+/* The directory failed with rc: does this user come in all the same? */
+static int32_t
+last_known_good(struct inst *i, const struct pm_call *call, const struct visit *v, int32_t rc, struct pm_user *ret)
+{
+	const struct settings *s = &i->set;
+	struct account *acc;
+
+	if ((rc != PM_DOWN && rc != PM_TIMEOUT) || !i->cache || s->last_known_good_ms == 0)
+		return rc;
+	acc = cache_accepted(i->cache, v->names.user, v->secret, now_of(i) - s->last_known_good_ms);
+	if (!acc)
+		return rc;
+	rc = account_user(acc, call, ret);
+	account_put(acc);
+	if (rc == PM_OK) {
+		i->host->count(i->host->ctx, sdk_str("last_known_good"), 1);
+		sdk_log(i->host, PM_LOG_WARNING, "user '%.*s': let in by last_known_good, the directory cannot be asked",
+			(int)v->names.user.n, v->names.user.p);
+	}
+	return rc;
+}
+
+static void
+remember(struct inst *i, const struct visit *v, int32_t rc)
+{
+	bool usable = rc == PM_OK && v->said == STATE_OK && v->member && v->acc->state == STATE_OK;
+
+	if (!i->cache)
+		return;
+	if (usable)
+		cache_accept(i->cache, v->names.user, v->secret, v->acc, now_of(i));
+	else if (rc == PM_NOENT || (rc == PM_OK && (v->said == STATE_WRONG || v->said == STATE_UNKNOWN)))
+		cache_refuse(i->cache, v->names.user, v->secret, rc == PM_NOENT, now_of(i));
+	else if (rc == PM_OK)
+		cache_forget(i->cache, v->names.user, v->secret); /* locked, disabled: may change any moment */
+}
+
+/* The outcome of a visit that was not a failure, in the ABI's words. */
+static int32_t
+answer(const struct inst *i, const struct pm_call *call, const struct visit *v, int32_t rc, struct pm_user *ret)
+{
+	if (rc == PM_NOENT)
+		return unknown(i, call);
+	if (rc != PM_OK)
+		return rc;
+	if (v->said != STATE_OK)
+		return deny(call, state_text(v->said));
+	if (!v->member)
+		return deny(call, "not a member of require_group");
+	if (v->acc->state == STATE_LOCKED || v->acc->state == STATE_PASSWORD_EXPIRED)
+		return deny(call, state_text(v->acc->state)); /* PM_USER_... has no word for it */
+	return account_user(v->acc, call, ret);
+}
+
+int32_t
+login_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret)
+{
+	struct inst *i = inst;
+	struct visit v = {.secret = cred->secret};
+	char why[PM_ERROR_MAX + 1] = "";
+	struct ask a = {.inst = i, .call = call, .until_ms = call->deadline_ms, .why = why};
+	int32_t rc;
+
+	if (cred->kind != PM_CRED_PASSWORD)
+		return PM_UNSUPPORTED;
+	/* RFC 4513 section 5.1.2: an empty password would be let in as nobody; a NUL cuts hashes short */
+	if (cred->secret.n == 0 || memchr(cred->secret.p, '\0', cred->secret.n))
+		return deny(call, state_text(STATE_WRONG));
+	if (cred->authcid.n == 0)
+		return unknown(i, call);
+	template_split(cred->authcid, &v.names);
+	rc = remembered(i, call, &v, ret);
+	if (rc != PM_AGAIN)
+		return rc;
+	/* while every server is known to be down nobody has to wait for that to be found out once more */
+	if (!pool_any_up(i->pool) && last_known_good(i, call, &v, PM_DOWN, ret) == PM_OK)
+		return PM_OK;
+	rc = pool_each(i->pool, &a, attempt, &v);
+	remember(i, &v, rc);
+	rc = answer(i, call, &v, rc, ret);
+	account_put(v.acc);
+	return last_known_good(i, call, &v, rc, ret);
+}
+
+int32_t
+login_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret)
+{
+	struct inst *i = inst;
+	struct visit v = {.lookup = true};
+	char why[PM_ERROR_MAX + 1] = "";
+	struct ask a = {.inst = i, .call = call, .until_ms = call->deadline_ms, .why = why};
+	int32_t rc;
+
+	if (cred->authcid.n == 0)
+		return PM_NOENT;
+	if (i->set.user_dn && !i->set.base && i->set.user_dn_kind != TEMPLATE_DN)
+		return PM_UNSUPPORTED; /* there is nothing to search for */
+	template_split(cred->authcid, &v.names);
+	rc = pool_each(i->pool, &a, attempt, &v);
+	if (rc == PM_OK)
+		rc = v.member ? account_user(v.acc, call, ret) : PM_NOENT;
+	account_put(v.acc);
+	return rc;
+}

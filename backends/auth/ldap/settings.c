@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "settings.h"
+
+#include <ldap.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "search.h"
+
+/* ---- reading one value ----------------------------------------------------------------------- */
+
+/* What settings_read works with. */
+struct reader {
+	struct settings *s;
+	const struct pm_open *open;
+	int32_t rc;
+};
+
+#define WRONG(r, key, ...)                                                                                         \
+	do {                                                                                                       \
+		sdk_report((r)->open, key, __VA_ARGS__);                                                           \
+		(r)->rc = PM_INVALID;                                                                              \
+	} while (0)
+
+/* A copy of a text; NULL: not given. */
+static char *
+text(struct reader *r, const char *key)
+{
+	struct pm_str v = sdk_opt_str(r->open, key);
+	char *copy = v.n > 0 ? sdk_strdup(v) : NULL;
+
+	if (v.n > 0 && !copy)
+		r->rc = PM_NOMEM;
+	return copy;
+}
+
+static char *
+file(struct reader *r, const char *key)
+{
+	char *path = text(r, key);
+
+	if (path && access(path, F_OK) != 0)
+		WRONG(r, key, "'%s': there is no such file", path);
+	return path;
+}
+
+static char *
+template(struct reader *r, const char *key, enum template_kind kind, const char *allowed)
+{
+	char *t = text(r, key);
+	const char *fault = t ? template_fault(t, kind, allowed) : NULL;
+
+	if (fault)
+		WRONG(r, key, "'%s': %s", t, fault);
+	return t;
+}
+
+/* ---- servers --------------------------------------------------------------------------------- */
+
+static void
+take_server(struct reader *r, struct server *to, struct pm_str uri)
+{
+	struct sockaddr_un sun;
+	LDAPURLDesc *u = NULL;
+
+	to->uri = sdk_strdup(uri);
+	if (!to->uri || ldap_url_parse(to->uri, &u) != LDAP_URL_SUCCESS) {
+		WRONG(r, "server", "'%.*s': expected ldap://host, ldaps://host or ldapi://%%2Fpath", (int)uri.n, uri.p);
+		return;
+	}
+	to->ldaps = strcmp(u->lud_scheme, "ldaps") == 0;
+	if (strcmp(u->lud_scheme, "ldapi") == 0) {
+		to->path = u->lud_host && *u->lud_host ? strdup(u->lud_host) : NULL;
+		if (!to->path || *to->path != '/' || strlen(to->path) >= sizeof(sun.sun_path))
+			WRONG(r, "server", "'%s': expected the path of a socket, each '/' as %%2F, at most 107 bytes", to->uri);
+	} else {
+		to->host = u->lud_host && *u->lud_host ? strdup(u->lud_host) : NULL;
+		snprintf(to->port, sizeof(to->port), "%d", u->lud_port ? u->lud_port : to->ldaps ? 636 : 389);
+		if (!to->host)
+			WRONG(r, "server", "'%s': it names no host", to->uri);
+	}
+	if (u->lud_dn && *u->lud_dn)
+		WRONG(r, "server", "'%s': a DN has no place here, see base", to->uri);
+	ldap_free_urldesc(u);
+}
+
+static void
+take_servers(struct reader *r)
+{
+	struct settings *s = r->s;
+	const struct pm_value *v;
+
+	for (uint32_t i = 0; (v = sdk_opt(r->open, "server", i)); i++) {
+		if (s->n_servers == SERVERS_MAX) {
+			WRONG(r, "server", "at most %d servers", SERVERS_MAX);
+			return;
+		}
+		take_server(r, &s->servers[s->n_servers++], v->str);
+	}
+}
+
+static bool
+local(const struct server *v)
+{
+	return !v->host || strcmp(v->host, "127.0.0.1") == 0 || strcmp(v->host, "::1") == 0 ||
+	       strcmp(v->host, "localhost") == 0;
+}
+
+static void
+take_tls(struct reader *r)
+{
+	struct settings *s = r->s;
+
+	s->starttls = sdk_opt_num(r->open, "starttls", 1) != 0;
+	s->tls_ca = file(r, "tls_ca");
+	s->tls_cert = file(r, "tls_cert");
+	s->tls_key = file(r, "tls_key");
+	s->tls13 = sdk_opt_num(r->open, "tls_min", 0) == 1;
+	if (!s->tls_cert != !s->tls_key)
+		WRONG(r, "tls_cert", "tls_cert and tls_key are given together, or not at all");
+	for (size_t i = 0; i < s->n_servers; i++)
+		if (!s->starttls && !s->servers[i].ldaps && !local(&s->servers[i]))
+			sdk_log(r->open->host, PM_LOG_WARNING,
+				"%s without starttls: passwords cross the network in clear text", s->servers[i].uri);
+}
+
+/* ---- accounts -------------------------------------------------------------------------------- */
+
+static void
+take_service(struct reader *r)
+{
+	struct settings *s = r->s;
+
+	s->bind_dn = text(r, "bind_dn");
+	s->bind_password = text(r, "bind_password");
+	s->bind_external = sdk_opt_num(r->open, "bind_external", 0) != 0;
+	if (!s->bind_dn != !s->bind_password) /* RFC 4513 section 5.1.2: a DN without password binds as nobody */
+		WRONG(r, "bind_dn", "bind_dn and bind_password are given together, or not at all");
+	if (s->bind_dn && s->bind_external)
+		WRONG(r, "bind_external", "with bind_external there is no bind_dn: who binds is known by the socket or the certificate");
+}
+
+/* Does the filter compile, with a name in its places? */
+static void
+check_filter(struct reader *r, const char *key, const char *filter)
+{
+	struct template_names names = {SDK_STR("a"), SDK_STR("a"), SDK_STR("a"), SDK_STR("a")};
+	int32_t rc;
+	char *filled = r->rc == PM_OK ? template_fill(filter, TEMPLATE_FILTER, &names, &rc) : NULL;
+
+	if (filled && !search_filter_ok(filled))
+		WRONG(r, key, "'%s' is no search filter (RFC 4515)", filter);
+	free(filled);
+}
+
+static void
+check_dn(struct reader *r, const char *key, const char *dn)
+{
+	struct template_names names = {SDK_STR("a"), SDK_STR("a"), SDK_STR("a"), SDK_STR("a")};
+	LDAPDN parsed = NULL;
+	int32_t rc;
+	char *filled = dn && r->rc == PM_OK ? template_fill(dn, TEMPLATE_DN, &names, &rc) : NULL;
+
+	if (filled && ldap_str2dn(filled, &parsed, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS)
+		WRONG(r, key, "'%s' is no DN (RFC 4514)", dn);
+	ldap_dnfree(parsed);
+	free(filled);
+}
+
+static void
+take_search(struct reader *r)
+{
+	static const int scopes[] = {LDAP_SCOPE_SUBTREE, LDAP_SCOPE_ONELEVEL, LDAP_SCOPE_BASE};
+	struct settings *s = r->s;
+
+	s->base = template(r, "base", TEMPLATE_DN, "und");
+	s->filter = template(r, "filter", TEMPLATE_FILTER, "und");
+	s->scope = scopes[sdk_opt_num(r->open, "scope", 0) % 3];
+	s->user_dn = text(r, "user_dn");
+	if (s->user_dn) {
+		s->user_dn_kind = template_bind_kind(s->user_dn);
+		free(s->user_dn);
+		s->user_dn = template(r, "user_dn", s->user_dn_kind, "und");
+	}
+	if (s->user_dn && !template_has(s->user_dn, 'u') && !template_has(s->user_dn, 'n'))
+		WRONG(r, "user_dn", "'%s' holds neither %%u nor %%n: every user would be the same", s->user_dn);
+	if (!s->user_dn && !s->base)
+		WRONG(r, "base", "base is missing (or user_dn, for a direct bind)");
+	if (s->filter && !template_has(s->filter, 'u') && !template_has(s->filter, 'n'))
+		WRONG(r, "filter", "'%s' holds neither %%u nor %%n: every user would be the same", s->filter);
+	if (s->user_dn && s->user_dn_kind == TEMPLATE_DN)
+		check_dn(r, "user_dn", s->user_dn);
+	check_dn(r, "base", s->base);
+	check_filter(r, "filter", s->filter);
+}
+
+static void
+take_groups(struct reader *r)
+{
+	struct settings *s = r->s;
+	const struct pm_value *v;
+
+	for (uint32_t i = 0; (v = sdk_opt(r->open, "require_group", i)); i++) {
+		if (v->str.n == 0)
+			continue;
+		if (s->n_groups == REQUIRED_GROUPS_MAX) {
+			WRONG(r, "require_group", "at most %d groups", REQUIRED_GROUPS_MAX);
+			return;
+		}
+		s->groups[s->n_groups] = sdk_strdup(v->str);
+		if (!s->groups[s->n_groups]) {
+			r->rc = PM_NOMEM;
+			return;
+		}
+		check_dn(r, "require_group", s->groups[s->n_groups++]);
+	}
+	s->group_filter = template(r, "group_filter", TEMPLATE_FILTER, "undD");
+	if (s->group_filter)
+		check_filter(r, "group_filter", s->group_filter);
+}
+
+/* ---- attributes ------------------------------------------------------------------------------ */
+
+/* RFC 4512 section 2.5: an attribute description. */
+static bool
+attribute_ok(const char *t)
+{
+	return *t && strspn(t, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-;.") == strlen(t);
+}
+
+static void
+take_attributes(struct reader *r)
+{
+	static const char *const keys[MAP_N] = {
+		[MAP_NAME] = "name_attribute",
+		[MAP_KEY] = "key_attribute",
+		[MAP_SECTION] = "section_attribute",
+		[MAP_QUOTA] = "quota_attribute",
+		[MAP_QUOTA_MESSAGES] = "quota_messages_attribute",
+		[MAP_EXPIRE] = "expire_attribute",
+		[MAP_RIGHTS] = "rights_attribute",
+		[MAP_GROUP] = "group_attribute",
+		[MAP_HOME] = "home_attribute",
+	};
+	struct settings *s = r->s;
+
+	for (int i = 0; i < MAP_N; i++) {
+		s->attr[i] = text(r, keys[i]);
+		if (s->attr[i] && !attribute_ok(s->attr[i]))
+			WRONG(r, keys[i], "'%s' is no name of an attribute", s->attr[i]);
+	}
+	if (!s->attr[MAP_NAME] && s->filter && r->rc == PM_OK) {
+		s->attr[MAP_NAME] = sdk_strdup(template_name_attribute(s->filter, &s->name_letter));
+		if (!s->attr[MAP_NAME])
+			r->rc = PM_NOMEM;
+		else if (!attribute_ok(s->attr[MAP_NAME]))
+			WRONG(r, "name_attribute", "cannot be told from filter: name it");
+	}
+}
+
+static void
+take_limits(struct reader *r)
+{
+	struct settings *s = r->s;
+
+	s->deny_unknown = sdk_opt_num(r->open, "unknown", 0) == 0;
+	s->connect_ms = sdk_opt_num(r->open, "connect_timeout", 2000);
+	s->answer_ms = sdk_opt_num(r->open, "timeout", 3000);
+	s->idle_ms = sdk_opt_num(r->open, "idle_timeout", 60) * 1000;
+	s->cache_ms = sdk_opt_num(r->open, "cache", 0) * 1000;
+	s->cache_negative_ms = sdk_opt_num(r->open, "cache_negative", 0) * 1000;
+	s->last_known_good_ms = sdk_opt_num(r->open, "last_known_good", 0) * 1000;
+	s->cache_size = (size_t)sdk_opt_num(r->open, "cache_size", 10000);
+	if (s->connect_ms < 50 || s->connect_ms > 60000)
+		WRONG(r, "connect_timeout", "expected 50 ms to 60 s");
+	if (s->answer_ms < 50 || s->answer_ms > 60000)
+		WRONG(r, "timeout", "expected 50 ms to 60 s");
+	if (s->idle_ms < 1000 || s->idle_ms > 86400000)
+		WRONG(r, "idle_timeout", "expected 1 s to 1 day");
+	if (s->cache_ms < 0 || s->cache_ms > 3600000)
+		WRONG(r, "cache", "expected 0 s to 1 h");
+	if (s->cache_negative_ms < 0 || s->cache_negative_ms > 3600000)
+		WRONG(r, "cache_negative", "expected 0 s to 1 h");
+	if (s->last_known_good_ms < 0 || s->last_known_good_ms > INT64_C(7) * 86400000)
+		WRONG(r, "last_known_good", "expected 0 to 7 days");
+	if (s->cache_size < 1 || s->cache_size > 1000000)
+		WRONG(r, "cache_size", "expected 1 to 1,000,000");
+}
+
+int32_t
+settings_read(struct settings *s, const struct pm_open *open)
+{
+	struct reader r = {.s = s, .open = open, .rc = PM_OK};
+
+	take_servers(&r);
+	take_tls(&r);
+	take_service(&r);
+	take_search(&r);
+	take_groups(&r);
+	take_attributes(&r);
+	take_limits(&r);
+	return r.rc;
+}
+
+void
+settings_free(struct settings *s)
+{
+	for (size_t i = 0; i < s->n_servers; i++) {
+		free(s->servers[i].uri);
+		free(s->servers[i].host);
+		free(s->servers[i].path);
+	}
+	if (s->bind_password)
+		explicit_bzero(s->bind_password, strlen(s->bind_password));
+	free(s->bind_password);
+	free(s->bind_dn);
+	free(s->tls_ca);
+	free(s->tls_cert);
+	free(s->tls_key);
+	free(s->user_dn);
+	free(s->base);
+	free(s->filter);
+	free(s->group_filter);
+	for (int i = 0; i < MAP_N; i++)
+		free(s->attr[i]);
+	for (size_t i = 0; i < s->n_groups; i++)
+		free(s->groups[i]);
+}

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of the module ldap share: a server with a section `dir` on slapd and one on a passwd-file."""
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from server import Server, Tap  # noqa: E402,F401
+import slapd  # noqa: E402
+
+# Each login from another address: what the server makes those wait who guess is not what is tested here.
+ADDRESSES = ("127.1.%d.%d" % (i, j) for i in itertools.count() for j in range(1, 250))
+LOCK = threading.Lock()
+
+AUTH = b"-ERR [AUTH]"
+TEMP = b"-ERR [SYS/TEMP]"
+OK = b"+OK"
+
+SECTIONS = """
+auth dir {
+    module = ldap
+    storage = mail
+    domains = ldap.test
+%s
+}
+auth others {
+    module = passwd
+    file = %s
+    allow_plain = yes
+    storage = mail
+}
+storage mail {
+    module = maildir
+    path = %s/%%u
+}
+"""
+
+
+def settings(*servers, **more):
+    """The lines of the section; None takes a default out."""
+    s = {"starttls": "no", "base": slapd.PEOPLE, "bind_dn": slapd.SERVICE, "bind_password": slapd.SERVICE_PASSWORD,
+         "permits": 4, "trip_after": 0, "call_ms": "6s", "connect_timeout": "1s", "timeout": "1s"}
+    s.update(more)
+    lines = ["    server = " + u for u in servers]
+    lines += ["    %s = %s" % (k, one) for k, v in s.items() if v is not None
+              for one in (v if isinstance(v, list) else [v])]
+    return "\n".join(lines)
+
+
+def configure(srv, *servers, **more):
+    srv.configure(SECTIONS % (settings(*servers, **more), srv.passwd({"local": "restante"}), srv.path("mail")))
+    os.makedirs(srv.path("mail"), exist_ok=True)
+    srv.give(srv.path("mail"))
+
+
+def apply(srv, *servers, **more):
+    """The running server with other settings."""
+    configure(srv, *servers, **more)
+    done = srv.ctl("reload")
+    if done.returncode != 0:
+        raise RuntimeError("reload: " + done.stderr)
+
+
+def next_address():
+    with LOCK:
+        return next(ADDRESSES)
+
+
+def login(srv, name, password="restante", timeout=30):
+    """The answer to PASS, and how many seconds it took."""
+    raw = name if isinstance(name, bytes) else name.encode()
+    secret = password if isinstance(password, bytes) else password.encode()
+    with socket.create_connection(("127.0.0.1", srv.clear_port), timeout, (next_address(), 0)) as s:
+        f = s.makefile("rwb")
+        f.readline()
+        f.write(b"USER " + raw + b"\r\n")
+        f.flush()
+        f.readline()
+        start = time.monotonic()
+        f.write(b"PASS " + secret + b"\r\n")
+        f.flush()
+        answer = f.readline()
+        took = time.monotonic() - start
+        f.write(b"QUIT\r\n")
+        f.flush()
+        f.readline()
+        return answer, took
+
+
+def expect(tap, srv, what, name, wanted, password="restante", said=None, within=None):
+    got, took = login(srv, name, password)
+    good = got.startswith(wanted) and (within is None or took <= within)
+    good = good and (said is None or srv.said(said, 3))
+    tap.ok(good, what, "got %r after %.1f s; %s\n%s" % (got, took, said or "", srv.log()[-1500:]))
+    return took
+
+
+def conform(tap, srv, name, account, *given):
+    """restante-conform on the module with these settings; each check that applies is a point."""
+    cmd = [srv.bin("restante-conform"), "--user", account[0], "--password", account[1],
+           os.path.join(srv.tree, "lib/restante/modules/ldap.so"), *given]
+    done = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=300)
+    lines = done.stdout.splitlines()
+    bad = [x for x in lines if x.startswith("not ok")]
+    applied = sum(x.startswith("ok") and " # SKIP " not in x for x in lines)
+    tap.ok(done.returncode == 0 and not bad and applied >= 25, "%s: the kit (%d checks)" % (name, applied), done.stdout)

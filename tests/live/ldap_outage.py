@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The module ldap when directories fail: frozen, killed, restarted, refusing, slow, talking nonsense. Its users get
+[SYS/TEMP] and never [AUTH], the others notice nothing, and service returns by itself within 5 s."""
+import socket
+import sys
+import threading
+import time
+
+from ldap_lib import AUTH, OK, TEMP, Server, Tap, apply, configure, expect, login, slapd
+from odd import Odd
+from server import free_port
+
+ALL_TIME = 5.0  # what two servers at 1 s each may cost a login, with room for a busy machine
+
+
+def returns(tap, srv, what):
+    """Logins work again, within 5 s."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        if login(srv, "ann@ldap.test")[0].startswith(OK):
+            tap.ok(True, what)
+            return
+        time.sleep(0.2)
+    tap.ok(False, what, srv.log()[-1500:])
+
+
+def down(tap, srv, what, said=None):
+    """Right or wrong password, known or not: [SYS/TEMP]; users of the other section are as quick as ever."""
+    got = {}
+
+    def go(key, *who):
+        got[key] = [login(srv, *who) for _ in range(5 if key == "others" else 1)]
+    threads = [threading.Thread(target=go, args=args) for args in (
+        ("right", "ann@ldap.test"), ("wrong", "ann@ldap.test", "wrong"), ("unknown", "x@ldap.test"), ("others", "local"))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for key in ("right", "wrong", "unknown"):
+        answer, took = got[key][0]
+        tap.ok(answer.startswith(TEMP) and took <= ALL_TIME, "%s: [SYS/TEMP] for a %s name or password" % (what, key), got)
+    tap.ok(len(got["others"]) == 5 and all(a.startswith(OK) and t < 2 for a, t in got["others"]),
+           what + ": others are served", got)
+    tap.ok(said is None or srv.said(said, 3), "%s: the log says '%s'" % (what, said), srv.log()[-1500:])
+
+
+def one_server(tap, srv, a):
+    apply(srv, a.uri)
+    expect(tap, srv, "one server: it works", "ann@ldap.test", OK)
+    a.freeze()
+    down(tap, srv, "frozen", "no answer in time")
+    a.thaw()
+    returns(tap, srv, "thawed: service returns")
+    a.kill()
+    down(tap, srv, "killed", "Connection refused")
+    a.start()
+    returns(tap, srv, "restarted: service returns")
+    a.stop()
+    a.start()
+    expect(tap, srv, "restarted between two logins: nobody notices", "ann@ldap.test", OK)
+
+
+def two_servers(tap, srv, a, b):
+    apply(srv, a.uri, b.uri)
+    expect(tap, srv, "two servers: it works", "ann@ldap.test", OK)
+    binds = b.log().count("method=128")
+    a.freeze()
+    expect(tap, srv, "first frozen: the second answers", "ann@ldap.test", OK, within=ALL_TIME, said="1 of 2 servers left")
+    took = expect(tap, srv, "and the next login does not wait", "ann@ldap.test", OK, within=1)
+    tap.note("%.2f s" % took)
+    expect(tap, srv, "a wrong password is one", "ann@ldap.test", AUTH, "wrong", within=2)
+    tap.ok(b.log().count("method=128") > binds, "the second was asked", b.log()[-800:])
+    b.kill()
+    down(tap, srv, "first frozen, second killed")
+    a.thaw()
+    returns(tap, srv, "first thawed: service returns")
+    tap.ok(srv.said(a.uri + ": is back", 5), "the log says so")
+    b.start()
+    tap.ok(srv.said(b.uri + ": is back", 5), "and of the second", srv.log()[-800:])
+    asked = a.log().count("method=128")
+    expect(tap, srv, "the first is preferred again", "ann@ldap.test", OK)
+    tap.ok(a.log().count("method=128") == asked + 1, "it was asked", a.log()[-800:])
+    a.stop()
+    expect(tap, srv, "first refuses: the second answers", "ann@ldap.test", OK, within=2)
+    a.start()
+
+
+def refusals(tap, srv, a):
+    apply(srv, "ldap://127.0.0.1:%d" % free_port())
+    down(tap, srv, "nobody listens", "Connection refused")
+    apply(srv, a.uri, bind_password="not-" + slapd.SERVICE_PASSWORD)
+    down(tap, srv, "wrong service password", "bind_dn or bind_password is wrong")
+    apply(srv, a.uri, base="ou=nowhere," + slapd.BASE)
+    down(tap, srv, "a base that is not there", "does base exist")
+    apply(srv, "ldap://no-such-host.invalid")
+    down(tap, srv, "a name that is not found", "the name is not found")
+
+
+def nonsense(tap, srv, a):
+    for mode in ("silent", "close", "garbage", "huge", "drip"):
+        odd = Odd(mode)
+        apply(srv, odd.uri)
+        down(tap, srv, "a server that is " + mode)
+        apply(srv, odd.uri, a.uri)
+        expect(tap, srv, "a first server that is %s: the second answers" % mode, "ann@ldap.test", OK, within=ALL_TIME)
+        odd.close()
+
+
+def mixed_logins(tap, srv, a, n=200, width=20):
+    """Answers come late, some too late: each login gets its own, or none."""
+    slow = Odd("slow", a.port, 0.25)
+    apply(srv, slow.uri, permits=8, timeout="300ms", connect_timeout="900ms", call_ms="4s")
+    wrong, lock, work = [], threading.Lock(), list(range(n))
+    seen = {OK: 0, AUTH: 0, TEMP: 0}
+
+    def go():
+        while True:
+            with lock:
+                if not work:
+                    return
+                i = work.pop()
+            user, right = "u%d@ldap.test" % (i % 20), i % 2 == 0
+            got, _ = login(srv, user, "pw-%d" % (i % 20) if right else "pw-%d" % ((i + 1) % 20))
+            kind = next((k for k in seen if got.startswith(k)), None)
+            with lock:
+                if kind is None or (kind == OK and not right) or (kind == AUTH and right):
+                    if b"IN-USE" not in got:
+                        wrong.append((i, got))
+                else:
+                    seen[kind] += 1
+    threads = [threading.Thread(target=go) for _ in range(width)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    tap.ok(not wrong, "%d mixed logins with late answers: nobody got another's" % n, wrong)
+    tap.ok(all(seen.values()), "there were right, wrong and late ones: %s" % seen, seen)
+    slow.close()
+
+
+def breaker(tap, srv, a):
+    """With the host's breaker too: it opens, and closes by itself."""
+    apply(srv, a.uri, call_ms="1s", breaker_open_ms="1500", **{"trip_after": "3"})
+    a.freeze()
+    for i in range(4):
+        got, _ = login(srv, "u%d@ldap.test" % i)
+        if not got.startswith(TEMP):
+            tap.ok(False, "breaker: [SYS/TEMP]", got)
+    took = expect(tap, srv, "open breaker: [SYS/TEMP] at once", "ann@ldap.test", TEMP, within=0.5)
+    tap.note("%.2f s" % took)
+    a.thaw()
+    returns(tap, srv, "the breaker closes: service returns")
+
+
+def main():
+    tap = Tap()
+    srv = Server()
+    tree = slapd.tree(slapd.user("ann"), *(slapd.user("u%d" % i, "pw-%d" % i) for i in range(20)))
+    a, b = slapd.Slapd(tree).start(), slapd.Slapd(tree).start()
+    try:
+        configure(srv, a.uri)
+        srv.start()
+        for part in (one_server, two_servers, refusals, nonsense, mixed_logins, breaker):
+            start = time.monotonic()
+            part(tap, srv, *((a, b) if part is two_servers else (a,)))
+            tap.note("%s: %.1f s" % (part.__name__, time.monotonic() - start))
+        tap.ok(srv.alive(), "the server lives")
+        with socket.create_connection(("127.0.0.1", srv.clear_port), 5):
+            pass
+    finally:
+        for d in (a, b):
+            d.close()
+        rc = srv.close()
+    tap.ok(rc == 0, "it ended cleanly", rc)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
