@@ -20,14 +20,20 @@ sys.path.insert(0, os.path.join(HERE, "..", "corpus"))
 SERVICE_USER = "nobody"
 
 
+_given = set()  # a port that was given is not free again, whether somebody listens yet or not
+
+
 def free_port():
     """A free loopback port below the ephemeral range, so that no outgoing connection takes it first."""
     import random
     for _ in range(300):
         port = random.randrange(20000, 29000)
+        if port in _given:
+            continue
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
+                _given.add(port)
                 return port
             except OSError:
                 continue
