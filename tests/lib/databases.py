@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 
 from server import free_port, wait_until
+import tsan
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SCHEMA = os.path.join(HERE, "..", "..", "conf", "sql")
@@ -274,9 +275,10 @@ class Ask:
     """tests/live/ask: one instance of the module, several threads."""
 
     def __init__(self, module, threads, settings):
+        self.races = tsan.scratch()
         self.proc = subprocess.Popen([os.path.join(os.environ["top_builddir"], "tests/live/ask"), module, str(threads),
                                       *arguments(settings)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                     stderr=subprocess.PIPE)
+                                     stderr=subprocess.PIPE, env=tsan.environment(self.races))
         self.n = 0
         self.logs = []
 
@@ -310,7 +312,7 @@ class Ask:
         return self.receive()
 
     def close(self):
-        """The exit code and what it said on standard error: sanitizers report there."""
+        """The exit code, and what it and the sanitizers had to say."""
         try:
             self.proc.stdin.close()
         except BrokenPipeError:
@@ -318,7 +320,8 @@ class Ask:
         rest = self.proc.stdout.read().decode(errors="replace")
         self.logs += [x for x in rest.splitlines() if x.startswith("log ")]
         err = self.proc.stderr.read().decode(errors="replace")
-        return self.proc.wait(30), err
+        rc = self.proc.wait(30)
+        return rc, err + "\n".join(tsan.judge(self.races))
 
 
 def arguments(settings):

@@ -10,6 +10,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from server import Tap  # noqa: E402
+import tsan  # noqa: E402
 from databases import Ask, Maria, Postgres, Sqlite, arguments, queries  # noqa: E402
 
 TREE = os.environ["CHECK_TREE"]
@@ -38,12 +39,13 @@ def sha(text):
 
 
 def kit(tap, db, settings):
-    done = subprocess.run([os.path.join(TREE, "bin/restante-conform"), "--user", "ann@example.org", "--password", "restante",
-                           MODULE, *arguments(settings)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace", timeout=300)
+    done = tsan.run([os.path.join(TREE, "bin/restante-conform"), "--user", "ann@example.org", "--password", "restante",
+                     MODULE, *arguments(settings)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                    errors="replace", timeout=300)
     applied = sum(1 for x in done.stdout.splitlines() if x.startswith("ok ") and "# SKIP" not in x)
     tap.ok(done.returncode == 0 and applied >= 29, "%s: the kit, %d checks" % (db.driver, applied),
            "\n".join(x for x in done.stdout.splitlines() if "# SKIP" not in x and not x.startswith("ok ")))
+    tap.ok(not done.ours, "%s: no race in the kit's threads" % db.driver, "\n".join(done.ours))
 
 
 def logins(tap, db, ask):
