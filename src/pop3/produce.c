@@ -89,7 +89,7 @@ produce_list(struct session *s)
 {
 	char line[LINE_LIST];
 
-	while (ring_room(&s->out) >= LINE_LIST + 3) {
+	while (ring_room(&s->io.out) >= LINE_LIST + 3) {
 		size_t n;
 
 		s->next_idx = maildrop_next_live(&s->drop, s->next_idx);
@@ -257,7 +257,7 @@ msg_pump(struct session *s, struct host_call *call)
 	char in[READ_PIECE], out[2 * READ_PIECE + 2];
 
 	for (;;) {
-		size_t room = ring_room(&s->out), cap, got;
+		size_t room = ring_room(&s->io.out), cap, got;
 		int32_t rc;
 
 		if (room < 2 * 512 + 2 + END_ROOM)

@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "core/stats.h"
-#include "work/pool.h"
 
 #define ARENA_MAX (64u << 10)
 
@@ -57,27 +56,17 @@ greet(struct session *s)
 static bool
 first_turn(struct session *s)
 {
-	size_t n;
-	const void *p;
-	ssize_t sent;
-
 	if (s->state == STATE_HANDSHAKE)
-		return conn_tls(&s->conn, s->conf->tls) && conn_arm(&s->conn, s->task.slot, CONN_WANT_READ);
+		return conn_tls(&s->io.conn, s->conf->tls) && stream_first(&s->io);
 	greet(s);
-	p = ring_data(&s->out, &n);
-	sent = conn_write(&s->conn, p, n);
-	if (sent > 0)
-		ring_consume(&s->out, (size_t)sent, false);
-	ring_rest(&s->out);
-	return conn_arm(&s->conn, s->task.slot, ring_used(&s->out) > 0 ? CONN_WANT_WRITE : CONN_WANT_READ);
+	return stream_first(&s->io);
 }
 
 static void
 session_free(struct session *s)
 {
 	conf_put(s->conf);
-	ring_fini(&s->in);
-	ring_fini(&s->out);
+	stream_fini(&s->io);
 	arena_reset(&s->arena);
 	free(s);
 }
@@ -90,9 +79,8 @@ session_new(const struct listener *l, int fd, const struct peer *p)
 	if (!s)
 		return NULL;
 	arena_init(&s->arena, ARENA_MAX);
-	ring_init(&s->in, SESSION_IN);
-	ring_init(&s->out, SESSION_OUT);
-	conn_init(&s->conn, fd);
+	stream_init(&s->io, &s->task, fd, SESSION_IN, SESSION_OUT);
+	s->ask = (struct asker){.task = &s->task, .arena = &s->arena};
 	s->conf = conf_current();
 	s->listener = s->conf ? find_listener(s->conf, l->name) : NULL;
 	s->peer = arena_alloc(&s->arena, sizeof(*s->peer));
@@ -105,8 +93,7 @@ session_new(const struct listener *l, int fd, const struct peer *p)
 	s->task.close = session_close;
 	s->task.peer_key = p->key;
 	s->task.id = atomic_fetch_add(&next_id, 1);
-	s->parked = true;
-	s->begun_ms = s->idle_since_ms = mono_ms();
+	s->begun_ms = s->io.idle_since_ms;
 	s->login_by_ms = s->begun_ms + s->conf->login_timeout_ms;
 	s->state = s->listener->tls == CONF_TLS_IMPLICIT ? STATE_HANDSHAKE : STATE_AUTH;
 	make_stamp(s);
@@ -129,8 +116,8 @@ pop3_session_new(const struct listener *l, int fd, const struct peer *p)
 	slot_set_deadline(s->task.slot, s->login_by_ms);
 	if (!first_turn(s)) {
 		slot_retire(s->task.slot);
-		s->conn.fd = -1; /* the acceptor's to close */
-		conn_close(&s->conn);
+		s->io.conn.fd = -1; /* the acceptor's to close */
+		conn_close(&s->io.conn);
 		slot_release(s->task.slot);
 		session_free(s);
 		return NULL;
@@ -144,19 +131,7 @@ pop3_session_new(const struct listener *l, int fd, const struct peer *p)
 enum move
 session_end(struct session *s, const char *how)
 {
-	if (!s->how)
-		s->how = how;
-	return MOVE_END;
-}
-
-void
-session_leave(struct session *s)
-{
-	if (s->left)
-		return;
-	s->left = true;
-	conn_close(&s->conn);
-	acceptor_left(s->peer->key);
+	return stream_end(&s->io, how);
 }
 
 /* task.close: nothing is open any more but the socket. */
@@ -165,7 +140,7 @@ session_close(struct task *t)
 {
 	struct session *s = (struct session *)t;
 
-	session_leave(s);
+	stream_leave(&s->io);
 	login_drop(s);
 	sasl_drop(s);
 	maildrop_fini(&s->drop);
@@ -176,9 +151,7 @@ session_close(struct task *t)
 void
 session_forget(struct session *s)
 {
-	ring_fini(&s->in); /* plaintext after STLS is thrown away */
-	s->scanned = 0;
-	s->discarding = false;
+	stream_forget(&s->io); /* plaintext after STLS */
 	s->user_given = NULL;
 	sasl_drop(s);
 }
@@ -188,7 +161,7 @@ session_forget(struct session *s)
 bool
 session_encrypted(const struct session *s)
 {
-	return s->conn.ssl != NULL;
+	return s->io.conn.ssl != NULL;
 }
 
 bool
@@ -209,7 +182,7 @@ void
 session_publish(struct session *s)
 {
 	struct slot_record r = {0};
-	const char *version = conn_tls_version(&s->conn);
+	const char *version = conn_tls_version(&s->io.conn);
 	size_t n = s->user.name.n < sizeof(r.user) - 1 ? s->user.name.n : sizeof(r.user) - 1;
 
 	snprintf(r.peer, sizeof(r.peer), "%s", s->peer->text);
@@ -223,9 +196,9 @@ session_publish(struct session *s)
 	r.id = s->task.id;
 	r.peer_key = s->peer->key;
 	r.since_ms = s->begun_ms;
-	r.last_byte_ms = s->idle_since_ms;
-	r.octets_in = s->conn.octets_in;
-	r.octets_out = s->conn.octets_out;
+	r.last_byte_ms = s->io.idle_since_ms;
+	r.octets_in = s->io.conn.octets_in;
+	r.octets_out = s->io.conn.octets_out;
 	r.messages = s->drop.count > UINT32_MAX ? UINT32_MAX : (uint32_t)s->drop.count;
 	r.pending_dele = (uint32_t)maildrop_pending(&s->drop);
 	slot_publish(s->task.slot, &r);
@@ -238,7 +211,7 @@ log_common(struct log_line *l, const struct session *s)
 {
 	log_num(l, "session", s->task.id);
 	log_cstr(l, "peer", s->peer->text);
-	log_cstr(l, "tls", conn_tls_version(&s->conn) ? conn_tls_version(&s->conn) : "none");
+	log_cstr(l, "tls", conn_tls_version(&s->io.conn) ? conn_tls_version(&s->io.conn) : "none");
 	log_cstr(l, "listener", s->listener->name);
 }
 
@@ -278,13 +251,13 @@ session_log_end(struct session *s)
 	uint64_t pending = maildrop_pending(&s->drop);
 	struct log_line l;
 
-	if (!s->storage && !s->how)
+	if (!s->storage && !s->io.how)
 		return;
 	if (!s->storage) {
 		/* a port scanner must not fill the disk */
 		log_begin(&l, LOG_LVL_INFO, "connection-end");
 		log_common(&l, s);
-		log_cstr(&l, "how", s->how);
+		log_cstr(&l, "how", s->io.how);
 		log_end(&l);
 		return;
 	}
@@ -300,7 +273,7 @@ session_log_end(struct session *s)
 	log_audit(&l, "session-end");
 	log_str(&l, "user", s->user.name.p, s->user.name.n);
 	log_common(&l, s);
-	log_cstr(&l, "how", s->how ? s->how : "?");
+	log_cstr(&l, "how", s->io.how ? s->io.how : "?");
 	log_num(&l, "retrieved", s->retrieved);
 	log_num(&l, "octets", s->retrieved_octets);
 	log_num(&l, "deleted", s->deleted);
@@ -312,26 +285,9 @@ session_log_end(struct session *s)
 void
 session_log_call(struct session *s, const struct backend *b, const char *method, int32_t rc, const char *text)
 {
-	static struct log_rate rate; /* a dead backend fails every session */
-	uint64_t held = 0;
-	struct log_line l;
+	const char *user = s->storage ? s->user.name.p : s->login ? s->login->name : NULL;
 
-	if (host_backend_failed(rc) && !log_rate_pass(&rate, &held))
-		return;
-	log_begin(&l, LOG_LVL_WARNING, "module-call");
-	log_cstr(&l, "section", b->section);
-	log_cstr(&l, "method", method);
-	log_cstr(&l, "result", host_code_name(rc));
-	if (s->storage)
-		log_str(&l, "user", s->user.name.p, s->user.name.n);
-	else if (s->login)
-		log_cstr(&l, "user", s->login->name);
-	log_num(&l, "session", s->task.id);
-	if (held > 0)
-		log_num(&l, "held_back", held);
-	if (*text)
-		log_textf(&l, "%s", text);
-	log_end(&l);
+	ask_log(&s->ask, b, method, rc, text, user, s->storage ? s->user.name.n : user ? strlen(user) : 0);
 }
 
 /* ---- replies --------------------------------------------------------------------------------- */
@@ -339,10 +295,7 @@ session_log_call(struct session *s, const struct backend *b, const char *method,
 void
 session_put(struct session *s, const char *p, size_t n)
 {
-	/* commands are taken only while half of the ring is free: a line always fits; without memory for
-	 * the ring the reply cannot be given, and a client without a reply must not go on */
-	if (!ring_put(&s->out, p, n))
-		(void)session_end(s, "out of memory");
+	stream_put(&s->io, p, n);
 }
 
 enum move
@@ -374,59 +327,28 @@ session_result(struct session *s, int32_t rc, const char *what)
 
 /* ---- module calls ---------------------------------------------------------------------------- */
 
-static void *
-call_alloc(void *ctx, size_t n)
-{
-	struct session *s = ctx;
-
-	return arena_alloc(&s->arena, n);
-}
-
-static int32_t
-call_cancelled(void *ctx)
-{
-	struct session *s = ctx;
-
-	return (slot_peek_note(s->task.slot) & NOTE_KICK) != 0;
-}
-
 enum move
 session_permit(struct session *s, struct backend *b, enum call_class cls)
 {
-	s->asked_ms = mono_ms();
-	s->task.waiting_since_ms = 0; /* the gate sets it when there is a wait */
-	s->task.need = b->gate;
-	s->task.call_class = (uint8_t)cls;
-	/* BEGIN waits as long as its gate says; giving back without limit; the others as long as a client may
-	 * be silent */
-	s->task.wait_until_ms = cls == CALL_BEGIN || s->committing || s->work == WORK_CLOSE
-					? 0
-					: s->asked_ms + s->conf->idle_timeout_ms;
-	return MOVE_PERMIT;
+	/* giving back waits without limit; the others as long as a client may be silent */
+	bool endless = s->committing || s->work == WORK_CLOSE;
+
+	return ask_permit(&s->ask, b, cls, endless ? 0 : s->conf->idle_timeout_ms);
 }
 
 bool
 session_granted(struct session *s, int32_t *ret_rc)
 {
-	int64_t waited = s->asked_ms ? mono_ms() - s->asked_ms : 0;
+	int64_t waited_ms;
+	bool granted = ask_granted(&s->ask, ret_rc, &waited_ms);
 
-	s->asked_ms = 0;
-	s->login_by_ms += waited; /* time in a gate is not the client's */
-	s->idle_since_ms += waited;
-	if (s->task.verdict == VERDICT_GO)
-		return true;
-	*ret_rc = s->task.verdict == VERDICT_CLOSED ? PM_CANCELLED : PM_TEMP;
-	return false;
+	s->login_by_ms += waited_ms; /* time in a gate is not the client's */
+	s->io.idle_since_ms += waited_ms;
+	return granted;
 }
 
 void
 session_call(struct session *s, struct host_call *c, const char *method, int64_t ms)
 {
-	int64_t deadline = mono_ms() + ms;
-
-	c->alloc = call_alloc;
-	c->cancelled = call_cancelled;
-	c->ctx = s;
-	host_call_init(c, deadline, s->task.id);
-	pool_calling(method, deadline);
+	ask_call(&s->ask, c, method, ms);
 }

@@ -13,12 +13,12 @@
 #include <restante/module.h>
 
 #include "base/arena.h"
-#include "base/ring.h"
 #include "conf/conf.h"
+#include "core/ask.h"
 #include "core/backend.h"
 #include "core/registry.h"
 #include "net/acceptor.h"
-#include "net/conn.h"
+#include "net/stream.h"
 #include "pop3/maildrop.h"
 #include "pop3/parse.h"
 #include "pop3/reply.h"
@@ -55,17 +55,6 @@ enum session_work {
 	WORK_CLOSE,   /* msg_close and mbox_close; then QUIT's reply or the end */
 };
 
-/* What the one loop does after a handler. */
-enum move {
-	MOVE_ON,     /* go on with the same session: next command, or the work that was set */
-	MOVE_PERMIT, /* task.need is set */
-	MOVE_YIELD,  /* behind the others in the queue */
-	MOVE_READ,   /* park for input */
-	MOVE_WRITE,  /* park until the client reads */
-	MOVE_TIMER,  /* park until resume_ms (input is left alone) */
-	MOVE_END,    /* over */
-};
-
 struct session;
 
 /* A login under way; gone when it is decided. */
@@ -86,18 +75,11 @@ struct session {
 	struct task task; /* first */
 	struct conf *conf;
 	const struct conf_listener *listener;
-	struct conn conn;
-	struct ring in, out;
-	size_t scanned;            /* bytes of `in` known to hold no LF */
+	struct stream io;
+	struct asker ask;
 	uint8_t state, work;       /* enum session_state, session_work */
-	bool discarding;           /* an over-long line is being skipped */
-	bool eof;                  /* the client will send no more */
-	bool left;                 /* the socket is closed and uncounted */
 	bool quit;                 /* QUIT was given: its reply follows WORK_CLOSE */
 	bool stls;                 /* +OK to STLS is being flushed, then the handshake */
-	bool parked;               /* the last turn parked, or gave way: this one reads anew */
-	bool read_done;            /* this turn has read from the socket */
-	bool shut;                 /* closing: our side is shut down, the client's is awaited */
 	int32_t quit_rc;           /* what the commit came to */
 	bool committing;           /* a commit answered AGAIN: nothing may stop it now */
 	bool mbox_again;           /* mbox_open answered AGAIN: a handle in the making */
@@ -105,10 +87,7 @@ struct session {
 	uint8_t read_errors;       /* of one message */
 	int64_t begun_ms;
 	int64_t login_by_ms;       /* absolute; moved by time spent in gates and penalties */
-	int64_t idle_since_ms;     /* last progress of the client */
-	int64_t asked_ms;          /* when the permit was asked for */
 	int64_t resume_ms;         /* MOVE_TIMER */
-	const char *how;           /* how it ended, for the log; NULL: it has not */
 	struct peer *peer;         /* in the arena */
 	char *user_given;          /* USER's argument, in the arena; NULL: none */
 	char *apop_stamp;          /* in the arena; NULL: APOP is off */
@@ -129,7 +108,6 @@ struct session {
 	uint64_t top_lines;
 	void *msg;
 	struct wire wire;
-	uint64_t turn_octets;
 	uint64_t retrieved, retrieved_octets, deleted;
 	uint8_t op_id[16];
 	struct arena arena;
@@ -151,8 +129,6 @@ void session_log_end(struct session *s);
 /* A failed module call: level by what failed. */
 void session_log_call(struct session *s, const struct backend *b, const char *method, int32_t rc,
 		      const char *text);
-/* The socket is closed and no longer counted; the session may live on to give its mailbox back. */
-void session_leave(struct session *s);
 /* After STLS: whatever was learnt in clear is forgotten (RFC 2595 s4). */
 void session_forget(struct session *s);
 bool session_encrypted(const struct session *s);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/secret.h"
 #include "core/stats.h"
 #include "pop3/command.h"
@@ -37,9 +36,9 @@ limit_ms(const struct session *s)
 	case STATE_AUTH:
 		return s->login_by_ms;
 	case STATE_CLOSING:
-		return s->idle_since_ms + (s->shut ? DRAIN_MS : s->conf->idle_timeout_ms);
+		return s->io.idle_since_ms + (s->io.shut ? DRAIN_MS : s->conf->idle_timeout_ms);
 	default:
-		return s->idle_since_ms + s->conf->idle_timeout_ms;
+		return s->io.idle_since_ms + s->conf->idle_timeout_ms;
 	}
 }
 
@@ -73,84 +72,6 @@ take_notes(struct session *s, int64_t now_ms)
 		(void)session_end(s, s->state == STATE_AUTH ? "login timeout" : s->state == STATE_HANDSHAKE
 								? "TLS handshake timeout"
 								: "idle timeout");
-}
-
-/* ---- bytes ----------------------------------------------------------------------------------- */
-
-/* MOVE_ON: all is sent. */
-static enum move
-flush(struct session *s)
-{
-	while (ring_used(&s->out) > 0) {
-		size_t n;
-		const void *p = ring_data(&s->out, &n);
-		ssize_t sent = conn_write(&s->conn, p, n);
-
-		if (sent > 0) {
-			ring_consume(&s->out, (size_t)sent, false);
-			s->turn_octets += (uint64_t)sent;
-			s->idle_since_ms = mono_ms(); /* the client reads: it is not idle */
-			continue;
-		}
-		if (sent == CONN_WANT_WRITE)
-			return MOVE_WRITE;
-		if (sent == CONN_WANT_READ)
-			return MOVE_READ;
-		return session_end(s, "connection lost");
-	}
-	ring_rest(&s->out);
-	return MOVE_ON;
-}
-
-/* Is there a whole line, or one that is over every limit? */
-static bool
-has_line(struct session *s, size_t *ret_n)
-{
-	size_t used = ring_used(&s->in);
-	long at = used > s->scanned ? ring_find(&s->in, s->scanned, '\n') : -1;
-
-	if (at >= 0) {
-		*ret_n = (size_t)at + 1;
-		return true;
-	}
-	s->scanned = used;
-	if (used == SESSION_IN) {
-		s->discarding = true; /* no line may be as long as the ring */
-		ring_consume(&s->in, used, true);
-		s->scanned = 0;
-	}
-	return false;
-}
-
-static enum move
-read_more(struct session *s)
-{
-	size_t room;
-	void *space;
-	ssize_t n;
-
-	/* after a short read there is nothing more, and an edge will say when there is */
-	if (s->read_done && s->conn.short_read && !(slot_peek_note(s->task.slot) & NOTE_HUP)) {
-		ring_rest(&s->in);
-		return MOVE_READ;
-	}
-	space = ring_space(&s->in, &room);
-	if (!space)
-		return session_end(s, "out of memory");
-	n = conn_read(&s->conn, space, room);
-	s->read_done = true;
-	if (n > 0) {
-		ring_commit(&s->in, (size_t)n);
-		s->idle_since_ms = mono_ms();
-		return MOVE_ON;
-	}
-	ring_rest(&s->in);
-	if (n == CONN_WANT_READ)
-		return MOVE_READ;
-	if (n == CONN_WANT_WRITE)
-		return MOVE_WRITE;
-	s->eof = true;
-	return session_end(s, n == CONN_EOF ? "disconnected" : "connection lost");
 }
 
 /* ---- commands -------------------------------------------------------------------------------- */
@@ -193,11 +114,9 @@ take_line(struct session *s, size_t n)
 	enum move m;
 	size_t used;
 
-	(void)ring_peek(&s->in, 0, raw, n);
-	ring_consume(&s->in, n, true); /* it may hold a password */
-	s->scanned = 0;
-	if (s->discarding) {
-		s->discarding = false;
+	stream_take(&s->io, raw, n);
+	if (s->io.discarding) {
+		s->io.discarding = false;
 		sasl_drop(s);
 		return bad_command(s, "line too long");
 	}
@@ -239,26 +158,20 @@ begin_tls(struct session *s)
 	session_forget(s);
 	s->state = STATE_HANDSHAKE;
 	s->begun_ms = mono_ms(); /* of the handshake's 30 s */
-	return conn_tls(&s->conn, s->conf->tls) ? MOVE_ON : session_end(s, "out of memory");
+	return conn_tls(&s->io.conn, s->conf->tls) ? MOVE_ON : session_end(s, "out of memory");
 }
 
 static enum move
 handshake(struct session *s)
 {
-	int rc = conn_handshake(&s->conn);
+	enum move m = stream_handshake(&s->io);
 
-	s->read_done = true;
-	if (rc == CONN_WANT_READ)
-		return MOVE_READ;
-	if (rc == CONN_WANT_WRITE)
-		return MOVE_WRITE;
-	if (rc != 1) {
-		stat_add(STAT_TLS_FAILED, 1);
-		return session_end(s, "TLS handshake failed");
+	if (m != MOVE_ON) {
+		stat_add(STAT_TLS_FAILED, m == MOVE_END);
+		return m;
 	}
 	stat_add(STAT_TLS_HANDSHAKE, 1);
 	s->state = STATE_AUTH;
-	s->read_done = false;
 	if (s->listener->tls == CONF_TLS_IMPLICIT)
 		(void)session_ok(s, "restante ready");
 	session_publish(s);
@@ -267,39 +180,15 @@ handshake(struct session *s)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-/* The last reply is sent; a client that still talks is heard out, or a reset would eat our words. */
-static enum move
-closing(struct session *s)
-{
-	char rest[512];
-	ssize_t n;
-	enum move m = flush(s);
-
-	if (m != MOVE_ON)
-		return m;
-	if (!s->shut) {
-		conn_shutdown(&s->conn);
-		s->shut = true;
-		if (ring_used(&s->in) == 0 && s->read_done && s->conn.short_read)
-			return MOVE_END; /* nothing unread: closing sends no reset */
-		ring_fini(&s->in);
-	}
-	do
-		n = conn_read(&s->conn, rest, sizeof(rest));
-	while (n > 0);
-	s->read_done = true;
-	return n == CONN_WANT_READ ? MOVE_READ : MOVE_END;
-}
-
 static enum move
 finish(struct session *s)
 {
-	if (!s->left) {
+	if (!s->io.left) {
 		login_drop(s);
 		session_log_end(s);
 	}
 	if (s->mbox || s->msg) {
-		session_leave(s); /* the socket goes now, the lock when its store takes it back */
+		stream_leave(&s->io); /* the socket goes now, the lock when its store takes it back */
 		s->work = WORK_CLOSE;
 		return update_close(s);
 	}
@@ -317,15 +206,15 @@ run_work(struct session *s)
 	enum move m;
 
 	/* without a permit: what is ready goes out first, and a producer needs room */
-	if (s->task.verdict == VERDICT_NONE && !s->left &&
-	    ring_used(&s->out) > (producing ? SESSION_OUT_LOW : 0)) {
-		m = flush(s);
-		if (s->how)
+	if (s->task.verdict == VERDICT_NONE && !s->io.left &&
+	    ring_used(&s->io.out) > (producing ? SESSION_OUT_LOW : 0)) {
+		m = stream_flush(&s->io);
+		if (s->io.how)
 			return MOVE_ON;
-		if (m != MOVE_ON && producing && ring_used(&s->out) > SESSION_OUT_LOW)
+		if (m != MOVE_ON && producing && ring_used(&s->io.out) > SESSION_OUT_LOW)
 			return m;
-		if (s->turn_octets >= SESSION_TURN_OCTETS && producing) {
-			s->parked = true; /* a turn of its own */
+		if (s->io.turn_octets >= SESSION_TURN_OCTETS && producing) {
+			s->io.parked = true; /* a turn of its own */
 			return MOVE_YIELD;
 		}
 	}
@@ -353,41 +242,27 @@ turn(struct session *s)
 	size_t n;
 	enum move m;
 
-	if (s->how && s->state != STATE_CLOSING && !unstoppable(s))
+	if (s->io.how && s->state != STATE_CLOSING && !unstoppable(s))
 		return finish(s);
 	if (s->work != WORK_NONE)
 		return run_work(s);
 	if (s->state == STATE_HANDSHAKE)
 		return handshake(s);
 	if (s->state == STATE_CLOSING) {
-		m = closing(s);
+		m = stream_closing(&s->io);
 		return m == MOVE_END ? finish(s) : m;
 	}
-	if (!s->stls && ring_used(&s->out) < SESSION_OUT_LOW && has_line(s, &n))
+	if (!s->stls && ring_used(&s->io.out) < SESSION_OUT_LOW && stream_has_line(&s->io, &n))
 		return take_line(s, n);
-	m = flush(s);
-	if (m != MOVE_ON || s->how)
-		return s->how ? MOVE_ON : m;
+	m = stream_flush(&s->io);
+	if (m != MOVE_ON || s->io.how)
+		return s->io.how ? MOVE_ON : m;
 	if (s->stls)
 		return begin_tls(s);
-	if (has_line(s, &n))
+	if (stream_has_line(&s->io, &n))
 		return MOVE_ON; /* output was in the way */
-	m = read_more(s);
+	m = stream_read(&s->io);
 	return m == MOVE_END ? MOVE_ON : m;
-}
-
-static enum next
-park(struct session *s, int want, int64_t deadline_ms)
-{
-	s->parked = true;
-	slot_set_deadline(s->task.slot, deadline_ms);
-	if (!conn_arm(&s->conn, s->task.slot, want)) {
-		/* the kernel cannot watch it any more: give back what is held */
-		(void)session_end(s, "connection lost");
-		slot_set_deadline(s->task.slot, 0);
-		return NEXT_AGAIN;
-	}
-	return NEXT_PARK;
 }
 
 enum next
@@ -396,13 +271,7 @@ session_step(struct task *t)
 	struct session *s = (struct session *)t;
 	enum move m;
 
-	/* an edge that came while the session was parked or at a gate is spent: only a read tells */
-	if (s->parked || t->waiting_since_ms != 0) {
-		s->turn_octets = 0;
-		s->read_done = false;
-		s->parked = false;
-		t->waiting_since_ms = 0;
-	}
+	stream_turn(&s->io);
 	take_notes(s, mono_ms());
 	for (;;) {
 		m = turn(s);
@@ -416,12 +285,12 @@ session_step(struct task *t)
 		case MOVE_YIELD:
 			return NEXT_AGAIN;
 		case MOVE_READ:
-			return park(s, CONN_WANT_READ, limit_ms(s));
+			return stream_park(&s->io, CONN_WANT_READ, limit_ms(s));
 		case MOVE_WRITE:
-			return park(s, CONN_WANT_WRITE, limit_ms(s));
+			return stream_park(&s->io, CONN_WANT_WRITE, limit_ms(s));
 		case MOVE_TIMER:
-			(void)flush(s); /* what will not go now goes later */
-			return park(s, CONN_WANT_READ, s->resume_ms);
+			(void)stream_flush(&s->io); /* what will not go now goes later */
+			return stream_park(&s->io, CONN_WANT_READ, s->resume_ms);
 		case MOVE_END:
 			return NEXT_DONE;
 		}

@@ -82,7 +82,7 @@ static enum move
 answer(struct session *s)
 {
 	s->work = WORK_NONE;
-	if (s->how && s->left)
+	if (s->io.how && s->io.left)
 		return MOVE_END;
 	s->state = STATE_CLOSING;
 	(void)session_end(s, "quit");

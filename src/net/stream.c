@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/stream.h"
+
+#include "base/clock.h"
+#include "net/acceptor.h"
+#include "work/slot.h"
+
+void
+stream_init(struct stream *st, struct task *t, int fd, size_t in, size_t out)
+{
+	*st = (struct stream){.task = t, .parked = true, .idle_since_ms = mono_ms()};
+	conn_init(&st->conn, fd);
+	ring_init(&st->in, in);
+	ring_init(&st->out, out);
+}
+
+void
+stream_fini(struct stream *st)
+{
+	ring_fini(&st->in);
+	ring_fini(&st->out);
+}
+
+enum move
+stream_end(struct stream *st, const char *how)
+{
+	if (!st->how)
+		st->how = how;
+	return MOVE_END;
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+void
+stream_turn(struct stream *st)
+{
+	struct task *t = st->task;
+
+	if (!st->parked && t->waiting_since_ms == 0)
+		return;
+	st->turn_octets = 0;
+	st->read_done = false;
+	st->parked = false;
+	t->waiting_since_ms = 0;
+}
+
+enum next
+stream_park(struct stream *st, int want, int64_t deadline_ms)
+{
+	st->parked = true;
+	slot_set_deadline(st->task->slot, deadline_ms);
+	if (conn_arm(&st->conn, st->task->slot, want))
+		return NEXT_PARK;
+	/* the kernel cannot watch it any more: give back what is held */
+	(void)stream_end(st, "connection lost");
+	slot_set_deadline(st->task->slot, 0);
+	return NEXT_AGAIN;
+}
+
+bool
+stream_first(struct stream *st)
+{
+	size_t n;
+	const void *p = ring_data(&st->out, &n);
+	ssize_t sent = n > 0 ? conn_write(&st->conn, p, n) : 0;
+
+	if (sent > 0)
+		ring_consume(&st->out, (size_t)sent, false);
+	ring_rest(&st->out);
+	return conn_arm(&st->conn, st->task->slot, ring_used(&st->out) > 0 ? CONN_WANT_WRITE : CONN_WANT_READ);
+}
+
+/* ---- out ------------------------------------------------------------------------------------- */
+
+void
+stream_put(struct stream *st, const char *p, size_t n)
+{
+	if (!ring_put(&st->out, p, n))
+		(void)stream_end(st, "out of memory");
+}
+
+enum move
+stream_flush(struct stream *st)
+{
+	while (ring_used(&st->out) > 0) {
+		size_t n;
+		const void *p = ring_data(&st->out, &n);
+		ssize_t sent = conn_write(&st->conn, p, n);
+
+		if (sent > 0) {
+			ring_consume(&st->out, (size_t)sent, false);
+			st->turn_octets += (uint64_t)sent;
+			st->idle_since_ms = mono_ms(); /* the client reads: it is not idle */
+			continue;
+		}
+		if (sent == CONN_WANT_WRITE)
+			return MOVE_WRITE;
+		if (sent == CONN_WANT_READ)
+			return MOVE_READ;
+		return stream_end(st, "connection lost");
+	}
+	ring_rest(&st->out);
+	return MOVE_ON;
+}
+
+/* ---- in -------------------------------------------------------------------------------------- */
+
+enum move
+stream_read(struct stream *st)
+{
+	size_t room;
+	void *space;
+	ssize_t n;
+
+	/* after a short read there is nothing more, and an edge will say when there is */
+	if (st->read_done && st->conn.short_read && !(slot_peek_note(st->task->slot) & NOTE_HUP)) {
+		ring_rest(&st->in);
+		return MOVE_READ;
+	}
+	space = ring_space(&st->in, &room);
+	if (!space)
+		return stream_end(st, "out of memory");
+	n = conn_read(&st->conn, space, room);
+	st->read_done = true;
+	if (n > 0) {
+		ring_commit(&st->in, (size_t)n);
+		st->idle_since_ms = mono_ms();
+		return MOVE_ON;
+	}
+	ring_rest(&st->in);
+	if (n == CONN_WANT_READ)
+		return MOVE_READ;
+	if (n == CONN_WANT_WRITE)
+		return MOVE_WRITE;
+	return stream_end(st, n == CONN_EOF ? "disconnected" : "connection lost");
+}
+
+bool
+stream_has_line(struct stream *st, size_t *ret_n)
+{
+	size_t used = ring_used(&st->in);
+	long at = used > st->scanned ? ring_find(&st->in, st->scanned, '\n') : -1;
+
+	if (at >= 0) {
+		*ret_n = (size_t)at + 1;
+		return true;
+	}
+	st->scanned = used;
+	if (ring_room(&st->in) == 0) {
+		st->discarding = true; /* no line may be as long as the ring */
+		ring_consume(&st->in, used, true);
+		st->scanned = 0;
+	}
+	return false;
+}
+
+void
+stream_take(struct stream *st, char *to, size_t n)
+{
+	if (to)
+		(void)ring_peek(&st->in, 0, to, n);
+	ring_consume(&st->in, n, true); /* it may hold a password */
+	st->scanned = 0;
+}
+
+void
+stream_forget(struct stream *st)
+{
+	ring_fini(&st->in);
+	st->scanned = 0;
+	st->discarding = false;
+}
+
+/* ---- TLS ------------------------------------------------------------------------------------- */
+
+enum move
+stream_handshake(struct stream *st)
+{
+	int rc = conn_handshake(&st->conn);
+
+	st->read_done = true;
+	if (rc == CONN_WANT_READ)
+		return MOVE_READ;
+	if (rc == CONN_WANT_WRITE)
+		return MOVE_WRITE;
+	if (rc != 1)
+		return stream_end(st, "TLS handshake failed");
+	st->read_done = false;
+	return MOVE_ON;
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+enum move
+stream_closing(struct stream *st)
+{
+	char rest[512];
+	ssize_t n;
+	enum move m = stream_flush(st);
+
+	if (m != MOVE_ON)
+		return m;
+	if (!st->shut) {
+		conn_shutdown(&st->conn);
+		st->shut = true;
+		if (ring_used(&st->in) == 0 && st->read_done && st->conn.short_read)
+			return MOVE_END; /* nothing unread: closing sends no reset */
+		ring_fini(&st->in);
+	}
+	do
+		n = conn_read(&st->conn, rest, sizeof(rest));
+	while (n > 0);
+	st->read_done = true;
+	return n == CONN_WANT_READ ? MOVE_READ : MOVE_END;
+}
+
+void
+stream_leave(struct stream *st)
+{
+	if (st->left)
+		return;
+	st->left = true;
+	conn_close(&st->conn);
+	acceptor_left(st->task->peer_key);
+}
