@@ -163,7 +163,7 @@ class Server:
         def up():
             if self.proc.poll() is not None:
                 raise RuntimeError("restanted ended with %s:\n%s" % (self.proc.returncode, self.log()[-3000:]))
-            return port_open(self.tls_port)
+            return port_open(self.tls_port) and os.path.exists(self.path("run", "control"))
         wait_until(up, seconds, "restanted to listen")
         return self
 

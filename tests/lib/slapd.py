@@ -227,8 +227,15 @@ class Slapd:
             return f.read()
 
     def freeze(self):
+        """Returns when each of its threads has stopped: until then some of them still answer."""
         self.proc.send_signal(signal.SIGSTOP)
         self.frozen = True
+        tasks = "/proc/%d/task" % self.proc.pid
+
+        def stopped(task):
+            with open(os.path.join(tasks, task, "stat")) as f:
+                return f.read().rpartition(")")[2].split()[0] == "T"
+        wait_until(lambda: all(stopped(t) for t in os.listdir(tasks)), 20, "slapd to stop")
 
     def thaw(self):
         self.proc.send_signal(signal.SIGCONT)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the module ldap share: a server with a section `dir` on slapd and one on a passwd-file."""
+import concurrent.futures
 import itertools
 import os
 import socket
@@ -20,6 +21,7 @@ LOCK = threading.Lock()
 AUTH = b"-ERR [AUTH]"
 TEMP = b"-ERR [SYS/TEMP]"
 OK = b"+OK"
+LOCAL = ["local", "local1", "local2", "local3"]  # users of the other section
 
 SECTIONS = """
 auth dir {
@@ -53,7 +55,7 @@ def settings(*servers, **more):
 
 
 def configure(srv, *servers, **more):
-    srv.configure(SECTIONS % (settings(*servers, **more), srv.passwd({"local": "restante"}), srv.path("mail")))
+    srv.configure(SECTIONS % (settings(*servers, **more), srv.passwd({u: "restante" for u in LOCAL}), srv.path("mail")))
     os.makedirs(srv.path("mail"), exist_ok=True)
     srv.give(srv.path("mail"))
 
@@ -98,6 +100,12 @@ def expect(tap, srv, what, name, wanted, password="restante", said=None, within=
     good = good and (said is None or srv.said(said, 3))
     tap.ok(good, what, "got %r after %.1f s; %s\n%s" % (got, took, said or "", srv.log()[-1500:]))
     return took
+
+
+def at_once(fn, calls):
+    """What fn gives for each of these arguments, all at the same time."""
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(lambda args: fn(*args), calls))
 
 
 def conform(tap, srv, name, account, *given):

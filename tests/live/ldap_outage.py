@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The module ldap when directories fail: frozen, killed, restarted, refusing, slow, talking nonsense. Its users get
-[SYS/TEMP] and never [AUTH], the others notice nothing, and service returns by itself within 5 s."""
+[SYS/TEMP] and never [AUTH], the others notice nothing, and service returns by itself within 5 s. With ALL=yes more kinds
+of nonsense, and more logins at once."""
+import os
 import socket
 import sys
 import threading
 import time
 
-from ldap_lib import AUTH, OK, TEMP, Server, Tap, apply, configure, expect, login, slapd
+from ldap_lib import AUTH, LOCAL, OK, TEMP, Server, Tap, apply, at_once, configure, expect, login, slapd
 from odd import Odd
 from server import free_port
 
-ALL_TIME = 5.0  # what two servers at 1 s each may cost a login, with room for a busy machine
+ALL = os.environ.get("ALL") == "yes"
+LONG = 20.0  # a limit for what must not hang, not a measure
 
 
 def returns(tap, srv, what):
@@ -27,21 +30,11 @@ def returns(tap, srv, what):
 
 def down(tap, srv, what, said=None):
     """Right or wrong password, known or not: [SYS/TEMP]; users of the other section are as quick as ever."""
-    got = {}
-
-    def go(key, *who):
-        got[key] = [login(srv, *who) for _ in range(5 if key == "others" else 1)]
-    threads = [threading.Thread(target=go, args=args) for args in (
-        ("right", "ann@ldap.test"), ("wrong", "ann@ldap.test", "wrong"), ("unknown", "x@ldap.test"), ("others", "local"))]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    for key in ("right", "wrong", "unknown"):
-        answer, took = got[key][0]
-        tap.ok(answer.startswith(TEMP) and took <= ALL_TIME, "%s: [SYS/TEMP] for a %s name or password" % (what, key), got)
-    tap.ok(len(got["others"]) == 5 and all(a.startswith(OK) and t < 2 for a, t in got["others"]),
-           what + ": others are served", got)
+    who = [("right", "ann@ldap.test"), ("wrong", "ann@ldap.test", "wrong"), ("unknown", "x@ldap.test")]
+    got = at_once(login, [(srv, *w[1:]) for w in who] + [(srv, u) for u in LOCAL])
+    for (key, *_), (answer, took) in zip(who, got):
+        tap.ok(answer.startswith(TEMP) and took <= LONG, "%s: [SYS/TEMP] for a %s name or password" % (what, key), got)
+    tap.ok(all(a.startswith(OK) for a, _ in got[3:]), what + ": others are served", got)
     tap.ok(said is None or srv.said(said, 3), "%s: the log says '%s'" % (what, said), srv.log()[-1500:])
 
 
@@ -62,15 +55,16 @@ def one_server(tap, srv, a):
 
 
 def two_servers(tap, srv, a, b):
-    apply(srv, a.uri, b.uri)
+    apply(srv, a.uri, b.uri, timeout="4s", call_ms="9s")
     expect(tap, srv, "two servers: it works", "ann@ldap.test", OK)
     binds = b.log().count("method=128")
     a.freeze()
-    expect(tap, srv, "first frozen: the second answers", "ann@ldap.test", OK, within=ALL_TIME, said="1 of 2 servers left")
-    took = expect(tap, srv, "and the next login does not wait", "ann@ldap.test", OK, within=1)
-    tap.note("%.2f s" % took)
-    expect(tap, srv, "a wrong password is one", "ann@ldap.test", AUTH, "wrong", within=2)
+    expect(tap, srv, "first frozen: the second answers", "ann@ldap.test", OK, within=LONG, said="1 of 2 servers left")
+    took = expect(tap, srv, "and the next login does not wait", "ann@ldap.test", OK, within=3)
+    tap.note("%.2f s, and 4 s is what waiting takes" % took)
+    expect(tap, srv, "a wrong password is one", "ann@ldap.test", AUTH, "wrong", within=LONG)
     tap.ok(b.log().count("method=128") > binds, "the second was asked", b.log()[-800:])
+    apply(srv, a.uri, b.uri)
     b.kill()
     down(tap, srv, "first frozen, second killed")
     a.thaw()
@@ -82,7 +76,7 @@ def two_servers(tap, srv, a, b):
     expect(tap, srv, "the first is preferred again", "ann@ldap.test", OK)
     tap.ok(a.log().count("method=128") == asked + 1, "it was asked", a.log()[-800:])
     a.stop()
-    expect(tap, srv, "first refuses: the second answers", "ann@ldap.test", OK, within=2)
+    expect(tap, srv, "first refuses: the second answers", "ann@ldap.test", OK, within=LONG)
     a.start()
 
 
@@ -98,19 +92,19 @@ def refusals(tap, srv, a):
 
 
 def nonsense(tap, srv, a):
-    for mode in ("silent", "close", "garbage", "huge", "drip"):
+    for mode in ("silent", "close", "garbage", "huge", "drip") if ALL else ("garbage", "drip"):
         odd = Odd(mode)
         apply(srv, odd.uri)
         down(tap, srv, "a server that is " + mode)
         apply(srv, odd.uri, a.uri)
-        expect(tap, srv, "a first server that is %s: the second answers" % mode, "ann@ldap.test", OK, within=ALL_TIME)
+        expect(tap, srv, "a first server that is %s: the second answers" % mode, "ann@ldap.test", OK, within=LONG)
         odd.close()
 
 
-def mixed_logins(tap, srv, a, n=200, width=20):
+def mixed_logins(tap, srv, a, n=1000 if ALL else 200, width=40):
     """Answers come late, some too late: each login gets its own, or none."""
     slow = Odd("slow", a.port, 0.25)
-    apply(srv, slow.uri, permits=8, timeout="300ms", connect_timeout="900ms", call_ms="4s")
+    apply(srv, slow.uri, permits=16, timeout="300ms", connect_timeout="900ms", call_ms="4s")
     wrong, lock, work = [], threading.Lock(), list(range(n))
     seen = {OK: 0, AUTH: 0, TEMP: 0}
 
@@ -141,14 +135,12 @@ def mixed_logins(tap, srv, a, n=200, width=20):
 
 def breaker(tap, srv, a):
     """With the host's breaker too: it opens, and closes by itself."""
-    apply(srv, a.uri, call_ms="1s", breaker_open_ms="1500", **{"trip_after": "3"})
+    apply(srv, a.uri, call_ms="4s", timeout="4s", breaker_open_ms="1500", trip_after="3")
     a.freeze()
-    for i in range(4):
-        got, _ = login(srv, "u%d@ldap.test" % i)
-        if not got.startswith(TEMP):
-            tap.ok(False, "breaker: [SYS/TEMP]", got)
-    took = expect(tap, srv, "open breaker: [SYS/TEMP] at once", "ann@ldap.test", TEMP, within=0.5)
-    tap.note("%.2f s" % took)
+    got = at_once(login, [(srv, "u%d@ldap.test" % i) for i in range(4)])
+    tap.ok(all(answer.startswith(TEMP) for answer, _ in got), "breaker: [SYS/TEMP]", got)
+    took = expect(tap, srv, "open breaker: [SYS/TEMP] at once", "ann@ldap.test", TEMP, within=3)
+    tap.note("%.2f s, and 4 s is what waiting takes" % took)
     a.thaw()
     returns(tap, srv, "the breaker closes: service returns")
 
