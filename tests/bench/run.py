@@ -107,7 +107,23 @@ class Dovecot:
     """Debian's, private, tuned: long-lived login and mail processes, no flag updates, cheap auth."""
     name = "dovecot"
 
-    def __init__(self, srv):
+    @staticmethod
+    def secret_file(srv, name, text):
+        """A file that its processes can read; its name."""
+        path = srv.path("dovecot-" + "".join(c for c in name if c.isalnum()))
+        with open(path, "w") as f:
+            f.write(text)
+        os.chmod(path, 0o644)
+        return path
+
+    @staticmethod
+    def file_of_users(srv):
+        """A passdb: (driver, args)."""
+        users = "".join("u%d:{PLAIN}%s\n" % (u, PASSWORD) for u in range(USERS))
+        return "passwd-file", Dovecot.secret_file(srv, "users", users)
+
+    def __init__(self, srv, passdb=None, cache="10M"):
+        passdb = passdb or self.file_of_users(srv)
         self.dir = srv.path("dovecot")
         os.makedirs(self.dir)
         os.chmod(self.dir, 0o755)
@@ -116,10 +132,6 @@ class Dovecot:
         group = "nogroup" if os.geteuid() == 0 else str(os.getegid())
         internal = "dovecot" if os.geteuid() == 0 else user
         login = "dovenull" if os.geteuid() == 0 else user
-        with open(os.path.join(self.dir, "users"), "w") as f:
-            for u in range(USERS):
-                f.write("u%d:{PLAIN}%s\n" % (u, PASSWORD))
-        os.chmod(os.path.join(self.dir, "users"), 0o644)
         with open(os.path.join(self.dir, "dovecot.conf"), "w") as f:
             f.write(f"""
 base_dir = {self.dir}/run
@@ -139,14 +151,14 @@ default_client_limit = 9000
 mail_max_userip_connections = 0
 first_valid_uid = 1
 passdb {{
-  driver = passwd-file
-  args = {self.dir}/users
+  driver = {passdb[0]}
+  args = {passdb[1]}
 }}
 userdb {{
   driver = static
   args = uid={user} gid={group} home={srv.path("mail")}/%n
 }}
-auth_cache_size = 10M
+auth_cache_size = {cache}
 mail_location = maildir:{srv.path("mail")}/%n
 mail_fsync = optimized
 maildir_very_dirty_syncs = yes
