@@ -15,6 +15,7 @@
 #include "config.h"
 #include "core/backend.h"
 #include "core/bind.h"
+#include "core/chain.h"
 #include "core/stats.h"
 #include "net/acceptor.h"
 #include "net/tls.h"
@@ -283,6 +284,23 @@ verb_modules(const json_t *request)
 	return o;
 }
 
+/* ---- forget ---------------------------------------------------------------------------------- */
+
+static json_t *
+verb_forget(const json_t *request)
+{
+	const char *raw = json_string_value(json_object_get(request, "name"));
+	struct conf *c = conf_current();
+	char name[PM_NAME_MAX + 1] = "";
+	bool known = c && (!raw || chain_name(c, raw, strlen(raw), name));
+
+	conf_put(c);
+	if (!known)
+		return admin_error("'%.64s' is not a possible user name", raw ? raw : "");
+	backend_forget(NULL, (struct pm_str){name, strlen(name)});
+	return json_pack("{s:b}", "ok", 1);
+}
+
 /* ---- reload, drain, log ---------------------------------------------------------------------- */
 
 static json_t *
@@ -323,7 +341,7 @@ static const struct {
 } verbs[] = {
 	{"status", verb_status}, {"sessions", verb_sessions}, {"kick", verb_kick},
 	{"modules", verb_modules}, {"user", admin_user}, {"reload", verb_reload},
-	{"drain", verb_drain}, {"log-reopen", verb_log_reopen},
+	{"forget", verb_forget}, {"drain", verb_drain}, {"log-reopen", verb_log_reopen},
 };
 
 json_t *

@@ -17,6 +17,20 @@ find_section(struct conf_section *list, size_t n, const char *name)
 	return NULL;
 }
 
+/* The cache stands before the gate: where a section is asked directly, and only for accounts. */
+static void
+check_cache(struct checker *k, const struct conf_section *s)
+{
+	bool given = s->cache_ms != -1 || s->cache_negative_ms != -1 || s->cache_size != -1 || s->last_known_good_ms != -1;
+
+	if (given && s->kind != CONF_AUTH)
+		conf_error(k->e, &s->where, "storage %s: cache, cache_negative, cache_size and last_known_good are settings "
+					    "of auth sections", s->name);
+	else if (given && s->only_wrapped)
+		conf_error(k->e, &s->where, "auth %s: cache, cache_negative, cache_size and last_known_good belong into the "
+					    "section that wraps this one", s->name);
+}
+
 static void
 check_sections(struct checker *k, struct conf_section *list, size_t n, const char *kind)
 {
@@ -38,6 +52,8 @@ check_sections(struct checker *k, struct conf_section *list, size_t n, const cha
 			conf_error(k->e, &s->where, "%s %s: %s is wrapped already", kind, s->name, s->wrap);
 		inner->only_wrapped = true;
 	}
+	for (size_t i = 0; i < n; i++)
+		check_cache(k, &list[i]);
 }
 
 static size_t

@@ -51,6 +51,8 @@ struct conf_section {
 	size_t n_domains;
 	/* gate; -1 = not given (bind.c chooses) */
 	int64_t permits, queue_max, wait_ms, call_ms, scan_ms, commit_ms, trip_after, breaker_open_ms;
+	/* auth: credential cache; -1 = not given: off */
+	int64_t cache_ms, cache_negative_ms, cache_size, last_known_good_ms;
 	struct conf_setting *settings;
 	size_t n_settings;
 	struct conf_where where;

@@ -13,6 +13,8 @@
 #include "host/call.h"
 #include "work/gate.h"
 
+struct credcache; /* core/credcache.h */
+
 struct backend {
 	_Atomic uint32_t refs;
 	const char *section;    /* own copy */
@@ -23,14 +25,22 @@ struct backend {
 	char fingerprint[65];   /* SHA-256 of module path, limits and settings: unchanged sections keep their instance */
 	struct backend *inner;  /* wrapped; one reference */
 	bool can_mark, can_hide;
+	struct credcache *cache; /* auth; NULL: none is wanted */
 	_Atomic int64_t tick_due_ms; /* errand_tick's; 0: not yet planned */
 	_Atomic bool ticking;        /* one tick at a time */
 	struct backend *next_unused; /* backend_reap's list */
+	struct backend *next_cached; /* backend_forget's list, the newest first */
+	uint64_t cache_serial;
 };
 
 struct backend *backend_ref(struct backend *b);
 /* Any thread: the last one puts it on a list that backend_reap (main) closes. */
 void backend_put(struct backend *b);
+/* Main, once, before it is shared: it has a cache, of which backend_forget is to know. */
+void backend_add_cache(struct backend *b, struct credcache *c);
+/* Any thread: forgets cached credentials of a user (empty name: of all) that came from this section, directly or
+ * through one that wraps it; NULL: from any. */
+void backend_forget(const char *section, struct pm_str name);
 /* Main: retires and closes what nobody uses any more. */
 void backend_reap(void);
 

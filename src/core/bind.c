@@ -17,6 +17,7 @@
 
 #include "base/secret.h"
 #include "core/backend.h"
+#include "core/credcache.h"
 #include "net/tls.h"
 #include "work/gate.h"
 
@@ -335,12 +336,24 @@ limits_of(const struct plan *p)
 	return l;
 }
 
+static struct credcache_limits
+cache_limits_of(const struct conf_section *s)
+{
+	return (struct credcache_limits){
+		.fresh_ms = s->cache_ms > 0 ? s->cache_ms : 0,
+		.negative_ms = s->cache_negative_ms > 0 ? s->cache_negative_ms : 0,
+		.good_ms = s->last_known_good_ms > 0 ? s->last_known_good_ms : 0,
+		.places = s->cache_size > 0 ? (size_t)s->cache_size : 10000,
+	};
+}
+
 /* Everything that makes an instance what it is, digested: settings may be secrets. */
 static bool
 fingerprint_of(const struct plan *p, const struct gate_limits *l, const struct backend *inner, char ret[65])
 {
 	unsigned char sum[EVP_MAX_MD_SIZE];
 	const struct conf_section *s = p->section;
+	const struct credcache_limits k = cache_limits_of(s);
 	char *text = NULL;
 	size_t n = 0;
 	FILE *f = open_memstream(&text, &n);
@@ -352,6 +365,7 @@ fingerprint_of(const struct plan *p, const struct gate_limits *l, const struct b
 	fprintf(f, "%s\n%p\n%u %u %u %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n",
 		host_path(p->lib), (const void *)inner, l->permits, l->queue_max, l->trip_after, l->wait_ms,
 		l->call_ms, l->scan_ms, l->commit_ms, l->breaker_open_ms);
+	fprintf(f, "%" PRId64 " %" PRId64 " %" PRId64 " %zu\n", k.fresh_ms, k.negative_ms, k.good_ms, k.places);
 	for (size_t i = 0; i < s->n_settings; i++)
 		fprintf(f, "%s=%s\n", s->settings[i].key, s->settings[i].value);
 	if (fclose(f) == 0)
@@ -412,6 +426,21 @@ fail:
 	return NULL;
 }
 
+/* Memory for the cache of an instance that is asked directly, if one is wanted. */
+static bool
+cache_open(struct backend *be, const struct conf_section *s)
+{
+	const struct credcache_limits k = cache_limits_of(s);
+	struct credcache *c;
+
+	if (k.fresh_ms == 0 && k.negative_ms == 0 && k.good_ms == 0)
+		return true;
+	c = credcache_new(&k);
+	if (c)
+		backend_add_cache(be, c);
+	return c != NULL;
+}
+
 static bool
 section_open(struct binder *b, struct plan *p, struct conf *old)
 {
@@ -434,7 +463,7 @@ section_open(struct binder *b, struct plan *p, struct conf *old)
 		return true;
 	snprintf(gate, sizeof(gate), "%s:%s", s->kind == CONF_AUTH ? "auth" : "storage", s->name);
 	s->backend->gate = gate_get(gate, NULL);
-	return s->backend->gate != NULL;
+	return s->backend->gate && cache_open(s->backend, s);
 }
 
 static bool
@@ -469,6 +498,14 @@ gates_resize(struct conf *c, struct conf *old)
 	}
 }
 
+/* A reload is also how an administrator says that accounts have changed. */
+static void
+caches_stale(const struct conf *c)
+{
+	for (size_t i = 0; i < c->n_auth; i++)
+		credcache_stale(c->auth[i].backend->cache);
+}
+
 /* conf_put's hook: any thread. */
 static void
 conf_release(struct conf *c)
@@ -496,8 +533,10 @@ bind_open(struct conf *c, struct conf *old, bool tool, struct conf_errors *e)
 		ok = section_open(&b, &b.plans[i], old);
 	if (ok && !tool && wants_tls(c))
 		ok = (c->tls = tls_open(c, e)) != NULL;
-	if (ok && !tool)
+	if (ok && !tool) {
 		gates_resize(c, old);
+		caches_stale(c);
+	}
 	if (!ok && e->count == 0) {
 		const struct conf_where w = {c->file, 1, 1};
 

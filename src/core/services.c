@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/backend.h"
 #include "core/bind.h"
 
 #define COUNTERS_MAX 64 /* names a section may use */
@@ -81,12 +82,12 @@ svc_count(void *ctx, struct pm_str name, int64_t delta)
 	pthread_mutex_unlock(&s->mutex);
 }
 
-/* There is no cache of credentials in this release: nothing to forget. */
 static void
 svc_invalidate(void *ctx, struct pm_str name)
 {
-	(void)ctx;
-	(void)name;
+	const struct service *s = ctx;
+
+	backend_forget(s->section, name);
 }
 
 /* There are no volume sections in this release: no reserve to free. */

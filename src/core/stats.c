@@ -14,7 +14,8 @@ static const char *const names[STAT_MAX] = {
 	[STAT_DELETED] = "messages_deleted",  [STAT_QUIT_WITHOUT] = "sessions_ended_without_quit_with_deletes",
 	[STAT_TAKEOVER] = "takeovers",	      [STAT_IN_USE] = "logins_in_use",
 	[STAT_READ_ERROR] = "read_errors",    [STAT_SIZE_MISMATCH] = "size_mismatches",
-	[STAT_BAD_COMMAND] = "bad_commands",
+	[STAT_BAD_COMMAND] = "bad_commands",  [STAT_CACHE_ACCEPTED] = "logins_accepted_from_cache",
+	[STAT_CACHE_REFUSED] = "logins_refused_from_cache", [STAT_LAST_GOOD] = "logins_by_last_known_good",
 };
 
 void

@@ -86,6 +86,16 @@ run_user(const struct ctl *c, const struct verb *v)
 }
 
 static int
+run_forget(const struct ctl *c, const struct verb *v)
+{
+	json_t *request = json_pack("{s:s}", "verb", v->name);
+
+	if (c->argc > 0)
+		json_object_set_new(request, "name", json_string(c->argv[0]));
+	return ask(c, request, NULL);
+}
+
+static int
 run_modules(const struct ctl *c, const struct verb *v)
 {
 	if (c->argc == 0)
@@ -113,6 +123,8 @@ static const struct verb verbs[] = {
 	{"modules", "[doc MODULE]", "sections, gates, breakers, calls; or a module's settings", 0, 2, run_modules,
 	 table_modules},
 	{"user", "NAME", "what the auth sections and the mailbox say of a user", 1, 1, run_user, table_user},
+	{"forget", "[NAME]", "forget cached logins of a user, or of all; the sections are asked again", 0, 1, run_forget,
+	 NULL},
 	{"reload", "", "read the configuration again: all of it or nothing", 0, 0, run_plain, NULL},
 	{"drain", "", "end the server; sessions may come to their QUIT", 0, 0, run_plain, NULL},
 	{"check-conf", "[FILE]", "check a configuration and its modules, print all errors", 0, 1, run_check_conf, NULL},

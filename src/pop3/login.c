@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "core/chain.h"
+#include "core/credcache.h"
 #include "core/guard.h"
 #include "core/stats.h"
 #include "pop3/session.h"
@@ -57,6 +58,7 @@ login_over(struct session *s)
 {
 	s->work = WORK_NONE;
 	login_drop(s);
+	s->cached = NULL;
 	backend_put(s->storage);
 	s->storage = NULL;
 	memset(&s->user, 0, sizeof(s->user));
@@ -241,40 +243,102 @@ accepted(struct session *s, const struct pm_user *u, const struct conf_section *
 	return MOVE_ON;
 }
 
+/* What a section's answer means. */
 static enum move
-verify(struct session *s)
+judge(struct session *s, int32_t rc, const struct pm_user *u, const char *error)
 {
 	const struct conf_section *auth = &s->conf->auth[s->login->auth];
-	struct backend *b = auth->backend;
-	struct host_call call;
-	struct pm_cred cred;
-	struct pm_user user;
-	int32_t rc;
 
-	if (s->task.verdict == VERDICT_NONE) {
-		s->task.who_key = secret_hash(s->login->name, strlen(s->login->name)) | 1;
-		return session_permit(s, b, CALL_BEGIN);
-	}
-	if (!session_granted(s, &rc))
-		return login_failed_temp(s, rc, "accounts cannot be checked now", b->section);
-	cred_fill(s, &cred);
-	session_call(s, &call, "verify", b->limits.call_ms);
-	rc = host_verify(b->inst, &call, &cred, &user);
-	s->task.backend_failed = host_backend_failed(rc);
 	switch (rc) {
 	case PM_OK:
-		return accepted(s, &user, auth);
+		return accepted(s, u, auth);
 	case PM_NEXT:
 		return chain_go(s, s->login->auth + 1);
 	case PM_DENIED:
 	case PM_NOENT:
-		return login_denied(s, call.error[0] ? call.error : "wrong name or password");
+		return login_denied(s, error[0] ? error : "wrong name or password");
 	case PM_UNSUPPORTED:
 		return login_denied(s, "the auth module cannot check this mechanism");
 	default:
-		session_log_call(s, b, "verify", rc, call.error);
-		return login_failed_temp(s, rc, "accounts cannot be checked now", call.error);
+		return login_failed_temp(s, rc, "accounts cannot be checked now", error);
 	}
+}
+
+/* Does the section's cache know the answer? No permit, no call. */
+static bool
+remembered(struct session *s, struct credcache *cache, enum move *ret)
+{
+	char error[PM_ERROR_MAX + 1] = "";
+	struct pm_cred cred;
+	struct pm_user user;
+	int32_t rc;
+
+	cred_fill(s, &cred);
+	if (!credcache_find(cache, &cred, mono_ms(), &s->arena, &rc, &user, error))
+		return false;
+	stat_add(rc == PM_OK ? STAT_CACHE_ACCEPTED : STAT_CACHE_REFUSED, 1);
+	s->cached = "yes";
+	*ret = judge(s, rc, &user, error);
+	return true;
+}
+
+/* The section cannot be asked: was this user let in not long ago? */
+static bool
+last_known_good(struct session *s, const struct backend *b, int32_t rc, enum move *ret)
+{
+	static struct log_rate rate; /* an outage concerns everybody; each login's own line says it, too */
+	struct pm_cred cred;
+	struct pm_user user;
+	uint64_t held = 0;
+	int64_t age_ms;
+
+	cred_fill(s, &cred);
+	if (!credcache_last_good(b->cache, &cred, mono_ms(), &s->arena, &user, &age_ms))
+		return false;
+	stat_add(STAT_LAST_GOOD, 1);
+	if (log_rate_pass(&rate, &held))
+		log_msg(LOG_LVL_WARNING, "last-known-good",
+			"section %s cannot be asked (%s): '%s' comes in by a password accepted %lld s ago; %llu more since "
+			"the last such line", b->section, host_code_name(rc), s->login->name, (long long)age_ms / 1000,
+			(unsigned long long)held);
+	s->cached = "last-known-good";
+	*ret = judge(s, PM_OK, &user, "");
+	return true;
+}
+
+static enum move
+verify(struct session *s)
+{
+	struct backend *b = s->conf->auth[s->login->auth].backend;
+	uint64_t epoch = credcache_epoch(b->cache);
+	struct host_call call;
+	struct pm_cred cred;
+	struct pm_user user;
+	enum move m;
+	int32_t rc;
+
+	if (s->task.verdict == VERDICT_NONE) {
+		s->cached = NULL;
+		if (remembered(s, b->cache, &m))
+			return m;
+		s->task.who_key = secret_hash(s->login->name, strlen(s->login->name)) | 1;
+		return session_permit(s, b, CALL_BEGIN);
+	}
+	if (!session_granted(s, &rc)) {
+		if (rc != PM_CANCELLED && last_known_good(s, b, PM_TEMP, &m))
+			return m;
+		return login_failed_temp(s, rc, "accounts cannot be checked now", b->section);
+	}
+	cred_fill(s, &cred);
+	session_call(s, &call, "verify", b->limits.call_ms);
+	rc = host_verify(b->inst, &call, &cred, &user);
+	s->task.backend_failed = host_backend_failed(rc);
+	credcache_learn(b->cache, epoch, &cred, rc, &user, rc == PM_OK && !not_let_in(&user), call.error, mono_ms());
+	if (rc < 0 && rc != PM_NEXT && rc != PM_DENIED && rc != PM_NOENT && rc != PM_UNSUPPORTED)
+		session_log_call(s, b, "verify", rc, call.error);
+	if (s->task.backend_failed && last_known_good(s, b, rc, &m))
+		return m;
+	return judge(s, rc, &user, call.error);
 }
 
 /* ---- the maildrop ---------------------------------------------------------------------------- */

@@ -224,6 +224,7 @@ session_log_login(struct session *s)
 	log_str(&l, "user", s->user.name.p, s->user.name.n);
 	log_common(&l, s);
 	log_cstr(&l, "auth", s->auth_section);
+	log_cstr(&l, "cached", s->cached);
 	log_num(&l, "messages", s->drop.count);
 	log_end(&l);
 }
@@ -240,6 +241,7 @@ session_log_refused(struct session *s, const char *name, const char *mech, const
 	log_common(&l, s);
 	log_cstr(&l, "mech", mech);
 	log_cstr(&l, "reason", reason);
+	log_cstr(&l, "cached", s->cached);
 	if (detail && *detail)
 		log_cstr(&l, "detail", detail);
 	log_end(&l);

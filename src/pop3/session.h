@@ -96,6 +96,7 @@ struct session {
 	/* after login */
 	struct backend *storage;   /* one reference */
 	const char *auth_section;  /* the conf's */
+	const char *cached;        /* how the account was known without asking, for the log; NULL: it was asked */
 	struct registry_entry *claim;
 	struct pm_user user;       /* strings in the arena */
 	void *mbox;

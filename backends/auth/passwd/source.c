@@ -166,6 +166,8 @@ source_read(struct inst *i, struct source *s, bool known)
 	pthread_cond_broadcast(&i->read); /* all first logins wait for it */
 	table_put(old);
 	if (old)
+		i->host->invalidate(i->host->ctx, (struct pm_str){"", 0}); /* what was true of the old file */
+	if (old)
 		sdk_log(i->host, PM_LOG_NOTICE, "'%s' was read again: %zu accounts", s->path, n);
 }
 

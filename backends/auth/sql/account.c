@@ -166,6 +166,16 @@ check_account(struct inst *i, const struct pm_call *call, const struct pm_cred *
 	return rc == PM_DENIED ? first : rc;
 }
 
+static bool
+asks_for_peer(const struct inst *i)
+{
+	for (int q = Q_USER; q <= Q_PASSWORDS; q++)
+		for (size_t k = 0; pool_has(i, (enum sql_which)q) && k < i->queries[q].n_places; k++)
+			if (i->queries[q].place[k] == P_PEER)
+				return true;
+	return false;
+}
+
 int32_t
 account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret)
 {
@@ -197,6 +207,8 @@ account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cre
 		rc = check_account(i, call, cred, *sql_result_get(&r, 0, "password"), has_apps ? &apps : NULL, &u);
 	if (rc == PM_OK) {
 		behind_login(i, u.name, u.cred_id, cred);
+		if (asks_for_peer(i))
+			u.cache_s = 0; /* an answer for this address is none for another */
 		*ret = u;
 	}
 	sql_result_free(&r);

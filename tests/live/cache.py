@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The credential cache in front of auth sections: whose answers are remembered, for how long, and what an outage does.
+
+Every section is a passwd-file behind the fault shim, which counts the calls it gets and fails when its script says so.
+"""
+import json
+import os
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from pop import Pop  # noqa: E402
+from server import Server, Tap, wait_until  # noqa: E402
+
+IN = b"+OK"
+DENIED = b"-ERR [AUTH]"
+TEMP = b"-ERR [SYS/TEMP]"
+
+# name: (cache settings, the shim's rules)
+SECTIONS = {
+    "fresh": ("cache = 1h", ("verify 2+ error DOWN",)),
+    "brief": ("cache = 1s", ("verify 2+ error DOWN",)),
+    "negative": ("cache_negative = 1h", ("verify 5+ error DOWN",)),
+    "good": ("last_known_good = 4h\n trip_after = 2\n breaker_open_ms = 600000", ("verify 2+ error DOWN", "probe * error DOWN")),
+    "slow": ("last_known_good = 4h\n permits = 1\n call_ms = 1000\n wait_ms = 300\n trip_after = 0",
+             ("verify 2+ sleep 1000", "verify 2+ error TIMEOUT")),
+    "hung": ("last_known_good = 4h\n permits = 1\n call_ms = 500\n trip_after = 5", ("verify 2+ hang",)),
+    "temp": ("last_known_good = 4h\n cache_negative = 1h", ("verify 2 error TEMP", "verify 3+ error PERM")),
+    "refused": ("last_known_good = 4h", ("verify 2 error DENIED", "verify 3+ error DOWN")),
+    "gone": ("last_known_good = 4h", ("verify 2 error NEXT", "verify 3+ error DOWN")),
+    "kept": ("cache = 1h\n cache_negative = 1h\n last_known_good = 4h", ()),
+}
+
+
+def section(srv, name):
+    settings, rules = SECTIONS[name]
+    path = srv.path(name)
+    write(srv, name, {"ann": "restante", "bob": "restante"})
+    return ("auth %s-file {\n module = passwd\n file = %s\n allow_plain = yes\n unknown = next\n}\n"
+            "auth %s {\n module = fault\n wrap = %s-file\n storage = mail\n domains = %s.test\n %s\n%s}\n"
+            % (name, path, name, name, name, settings, "".join(" rule = %s\n" % r for r in rules) +
+               (" release = %s\n" % srv.path("release") if name == "hung" else "")))
+
+
+def write(srv, name, users):
+    tmp = srv.path(name + ".tmp")
+    with open(tmp, "w") as f:
+        for user, password in users.items():
+            f.write("%s@%s.test:{PLAIN}%s\n" % (user, name, password))
+    os.chmod(tmp, 0o600)
+    srv.give(tmp)
+    os.rename(tmp, srv.path(name))
+
+
+def gate(srv, name):
+    answer = json.loads(srv.ctl("--json", "modules").stdout)
+    return [m for m in answer["modules"] if m["kind"] == "auth" and m["section"] == name][0]
+
+
+def counted(srv, what):
+    return json.loads(srv.ctl("--json", "status").stdout)["counters"][what]
+
+
+def login(srv, name, user="ann", password="restante"):
+    """The answer to PASS; an accepted session ends at once."""
+    with Pop(srv.clear_port) as pop:
+        line = pop.login("%s@%s.test" % (user, name), password)
+        if line.startswith(IN):
+            pop.say("QUIT")
+        return line
+
+
+def expect(tap, srv, name, answers, what):
+    """answers: (user, password, beginning of the answer), in this order."""
+    got = [login(srv, name, user, password) for user, password, _ in answers]
+    tap.ok(all(g.startswith(a[2]) for g, a in zip(got, answers)), what, got)
+
+
+def fresh(tap, srv):
+    expect(tap, srv, "fresh", [("ann", "restante", IN)] * 4, "an accepted pair is not asked for again")
+    tap.ok(srv.said("cached=yes"), "the log says so")
+    expect(tap, srv, "fresh", [("ann", "wrong", TEMP), ("bob", "restante", TEMP), ("ann", "restante", IN)],
+           "another password or another user is asked for, and an outage is no wrong password")
+
+
+def brief(tap, srv):
+    login(srv, "brief")
+
+    def over():
+        return login(srv, "brief").startswith(TEMP)
+    wait_until(over, 30, "the answer to be old")
+    tap.ok(True, "an answer is old after its time")
+
+
+def negative(tap, srv):
+    start = time.monotonic()
+    expect(tap, srv, "negative", [("ann", "wrong", DENIED)] * 3, "a refused pair is refused again")
+    tap.ok(time.monotonic() - start >= 3, "a refusal out of the cache waits for its second, as any")
+    tap.ok(counted(srv, "logins_refused_from_cache") == 2, "two of them came out of the cache")
+    expect(tap, srv, "negative", [("eve", "one", DENIED), ("eve", "two", DENIED)],
+           "an unknown name stays unknown, whatever the password")
+    expect(tap, srv, "negative", [("ann", "restante", IN), ("ann", "wrong", DENIED)],
+           "the right password is asked for, then the wrong one anew")
+    expect(tap, srv, "negative", [("bob", "restante", TEMP)] * 2,
+           "these were four calls; and a failure is not remembered as a refusal")
+    tap.ok(counted(srv, "logins_refused_from_cache") == 3, "one more came out of the cache")
+
+
+def good(tap, srv):
+    expect(tap, srv, "good", [("ann", "restante", IN), ("ann", "restante", IN), ("bob", "restante", TEMP),
+                              ("ann", "wrong", TEMP)], "while it is down the last known good come in, nobody else")
+    tap.ok(gate(srv, "good")["breaker"] == "open", "the breaker is open", gate(srv, "good"))
+    expect(tap, srv, "good", [("ann", "restante", IN), ("bob", "restante", TEMP)], "so they do behind an open breaker")
+    tap.ok(counted(srv, "logins_by_last_known_good") == 2, "both are counted")
+    tap.ok(srv.said("section good cannot be asked") and
+           srv.log().count("auth=good cached=last-known-good") == 2 and srv.log().count("section good cannot") in (1, 2),
+           "the log warns once a minute, and every such login says it", srv.log()[-2000:])
+
+
+def slow(tap, srv):
+    login(srv, "slow")
+    start = time.monotonic()
+    expect(tap, srv, "slow", [("ann", "restante", IN)], "who waited for a module that hangs comes in at its deadline")
+    tap.ok(time.monotonic() - start >= 0.9, "it was asked, not passed by")
+    with Pop(srv.clear_port) as hog:
+        hog.say("USER bob@slow.test")
+        hog.file.write(b"PASS restante\r\n")
+        hog.file.flush()
+        wait_until(lambda: gate(srv, "slow")["in_use"] == 1, 10, "the only permit to be taken")
+        expect(tap, srv, "slow", [("ann", "restante", IN)], "and who waits for a permit in vain")
+        tap.ok(hog.line().startswith(TEMP), "the one who is not known is told to come again")
+
+
+def hung(tap, srv):
+    """A call that does not come back at all holds its worker; the gate's watchdog sees to everybody else."""
+    login(srv, "hung")
+    with Pop(srv.clear_port) as lost:
+        lost.say("USER bob@hung.test")
+        lost.file.write(b"PASS restante\r\n")
+        lost.file.flush()
+        wait_until(lambda: gate(srv, "hung")["breaker"] == "open", 20, "the watchdog")
+        expect(tap, srv, "hung", [("ann", "restante", IN), ("ann", "wrong", TEMP)],
+               "a module that does not return keeps nobody out who is known")
+        open(srv.path("release"), "w").close()
+        tap.ok(lost.line().startswith(IN), "an answer that is late is an answer")
+
+
+def others(tap, srv):
+    login(srv, "temp")
+    expect(tap, srv, "temp", [("ann", "restante", TEMP), ("ann", "restante", b"-ERR [SYS/")],
+           "trouble with one account is no outage: nobody comes in by it")
+    login(srv, "refused")
+    expect(tap, srv, "refused", [("ann", "restante", DENIED), ("ann", "restante", TEMP)],
+           "a refused password is no longer the last known good")
+    login(srv, "gone")
+    expect(tap, srv, "gone", [("ann", "restante", DENIED), ("ann", "restante", TEMP)],
+           "nor is that of an account that is gone")
+
+
+def kept(tap, srv):
+    name, was = "kept", counted(srv, "logins_accepted_from_cache")
+
+    def hits():
+        return counted(srv, "logins_accepted_from_cache") - was
+    expect(tap, srv, name, [("ann", "restante", IN), ("bob", "restante", IN), ("ann", "wrong", DENIED)], "three answers")
+    tap.ok(hits() == 0 and login(srv, name).startswith(IN) and hits() == 1, "are remembered")
+    tap.ok(srv.ctl("reload").returncode == 0 and login(srv, name).startswith(IN) and hits() == 1,
+           "after a reload everybody is asked for again")
+    tap.ok(login(srv, name).startswith(IN) and hits() == 2, "and remembered again")
+    srv.ctl("forget", "ANN@kept.test")
+    tap.ok(login(srv, name).startswith(IN) and hits() == 2, "so is a user who was forgotten")
+    tap.ok(srv.ctl("forget").returncode == 0 and login(srv, name).startswith(IN) and hits() == 2, "or all of them")
+    tap.ok(login(srv, name).startswith(IN) and hits() == 3, "and remembered again")
+    tap.ok(srv.ctl("forget", "a\nb").returncode == 1, "an impossible name is refused")
+    write(srv, name, {"ann": "changed", "carl": "restante"})
+
+    def read_again():
+        return "enabled" in srv.ctl("user", "carl@kept.test").stdout
+    wait_until(read_again, 30, "the file to be read again")
+    expect(tap, srv, name, [("ann", "restante", DENIED), ("ann", "changed", IN), ("bob", "restante", DENIED)],
+           "a module that knows of a change makes its answers forgotten, through the section that wraps it")
+
+
+def changed(tap, srv, text):
+    """A section that a reload changes begins anew; what an outage left of it goes, too."""
+    tap.ok(login(srv, "good").startswith(IN), "known before the reload")
+    with open(srv.path("restante.conf"), "w") as f:
+        f.write(text.replace("verify 2+ error DOWN\n rule = probe", "verify 1+ error DOWN\n rule = probe"))
+    tap.ok(srv.ctl("reload").returncode == 0 and login(srv, "good").startswith(TEMP), "a changed section knows nobody")
+
+
+def misplaced(tap, srv, text):
+    bad = text.replace("auth fresh-file {", "auth fresh-file {\n cache = 5m").replace("storage mail {", "storage mail {\n cache = 5m")
+    with open(srv.path("bad.conf"), "w") as f:
+        f.write(bad.replace("cache = 1s", "cache = 400d"))
+    said = srv.ctl("check-conf", srv.path("bad.conf"))
+    tap.ok(said.returncode == 78 and "belong into the section that wraps" in said.stderr and
+           "are settings of auth sections" in said.stderr and "from 0 to 86400 seconds" in said.stderr,
+           "misplaced and impossible settings are told, all in one run", said.stderr)
+
+
+def main():
+    tap, srv = Tap(), Server()
+    try:
+        os.mkdir(srv.path("mail"))
+        srv.give(srv.path("mail"))
+        srv.configure("".join(section(srv, n) for n in SECTIONS) +
+                      "storage mail {\n module = maildir\n path = %s/%%d/%%n\n}\n" % srv.path("mail"),
+                      workers=64)
+        text = open(srv.path("restante.conf")).read()
+        srv.start()
+        for step in (fresh, brief, negative, good, slow, hung, others):
+            step(tap, srv)
+        changed(tap, srv, text)
+        kept(tap, srv)
+        misplaced(tap, srv, text)
+        tap.ok(srv.stop() == 0, "a clean end", srv.log()[-2000:])
+    finally:
+        srv.close()
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
