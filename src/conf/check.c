@@ -141,6 +141,58 @@ check_top(struct checker *k)
 		conf_error(k->e, &top, "reserve = %u must be less than workers = %u", c->reserve, c->workers);
 }
 
+static bool
+has_volume(const struct conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_volumes; i++)
+		if (strcmp(c->volumes[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void
+check_volume_name(struct checker *k, const struct conf_where *w, const char *what, const char *name)
+{
+	if (name && !has_volume(k->c, name))
+		conf_error(k->e, w, "%s%s = %s: there is no such volume block", what, *what ? ": volume" : "state_volume", name);
+}
+
+static void
+check_volumes(struct checker *k)
+{
+	struct conf *c = k->c;
+	const struct conf_where top = {c->file, 1, 1};
+
+	for (size_t i = 0; i < c->n_volumes; i++) {
+		struct conf_volume *v = &c->volumes[i];
+		size_t n = v->mount ? strlen(v->mount) : 0;
+
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(c->volumes[j].name, v->name) == 0)
+				conf_error(k->e, &v->where, "volume %s: there is another one of this name", v->name);
+		if (n > 1 && v->path && (strncmp(v->path, v->mount, n) != 0 || (v->path[n] && v->path[n] != '/')))
+			conf_error(k->e, &v->where, "volume %s: path = %s is not below mount = %s", v->name, v->path, v->mount);
+	}
+	for (size_t i = 0; i < c->n_storage; i++)
+		check_volume_name(k, &c->storage[i].where, c->storage[i].name, c->storage[i].volume);
+	check_volume_name(k, &c->badmail.where, "badmail", c->badmail.volume);
+	check_volume_name(k, &top, "", c->state_volume);
+}
+
+static void
+check_domains(struct checker *k)
+{
+	struct conf *c = k->c;
+
+	for (size_t i = 0; i < c->n_domain_blocks; i++)
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(c->domains[i].name, c->domains[j].name) == 0)
+				conf_error(k->e, &c->domains[i].where, "domain %s: there is another block of it, at line %u",
+					   c->domains[i].name, c->domains[j].where.line);
+	if (c->badmail.retry_max_ms < c->badmail.retry_first_ms)
+		conf_error(k->e, &c->badmail.where, "badmail: retry_max is less than retry_first");
+}
+
 void
 check_conf(struct conf *c, struct conf_errors *e)
 {
@@ -151,4 +203,6 @@ check_conf(struct conf *c, struct conf_errors *e)
 	check_sections(&k, c->auth, c->n_auth, "auth");
 	check_sections(&k, c->storage, c->n_storage, "storage");
 	check_auth_storage(&k);
+	check_volumes(&k);
+	check_domains(&k);
 }

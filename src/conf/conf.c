@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -230,12 +231,50 @@ fill_section(struct loader *ld, struct conf_section *s, struct conf_node *n, enu
 }
 
 static void
+fill_volume(struct loader *ld, struct conf_volume *v, struct conf_node *n)
+{
+	v->name = n->value;
+	v->where = n->where;
+	schema_defaults(BLOCK_VOLUME, v);
+	fill(ld, BLOCK_VOLUME, v, n->children);
+	check_name(ld, n);
+	if (!v->path)
+		conf_error(ld->e, &n->where, "volume %s: path is missing: a directory on it", v->name);
+}
+
+static void
+fill_domain(struct loader *ld, struct conf_domain *d, struct conf_node *n)
+{
+	char *name = arena_dup(ld->a, n->value, strlen(n->value));
+
+	for (char *p = name; p && *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p - 'A' + 'a');
+	d->name = name ? name : n->value;
+	d->where = n->where;
+	schema_defaults(BLOCK_DOMAIN, d);
+	fill(ld, BLOCK_DOMAIN, d, n->children);
+	if (!*n->value || strlen(n->value) > 255 || strpbrk(n->value, "@/ "))
+		conf_error(ld->e, &n->where, "domain %s: expected the name of a domain: domain example.org {", n->value);
+}
+
+static void
+fill_badmail(struct loader *ld, struct conf_node *n)
+{
+	ld->c->badmail.where = n->where;
+	fill_only(ld, BLOCK_BADMAIL, n);
+	if (!ld->c->badmail.path)
+		conf_error(ld->e, &n->where, "badmail: path is missing: a directory of its own");
+}
+
+static void
 unknown_block(struct loader *ld, const struct conf_node *n)
 {
-	static const char *const kinds[] = {"listener", "auth", "storage", "tls", "log"};
-	const char *near = host_nearest(n->key, kinds, 5);
+	static const char *const kinds[] = {"listener", "auth", "storage", "tls", "log", "volume", "domain", "badmail"};
+	const char *near = host_nearest(n->key, kinds, sizeof(kinds) / sizeof(kinds[0]));
 
-	conf_error(ld->e, &n->where, "unknown block '%s'%s%s%s; there are listener, auth, storage, tls and log",
+	conf_error(ld->e, &n->where, "unknown block '%s'%s%s%s; there are listener, auth, storage, tls, log, volume, "
+		   "domain and badmail",
 		   n->key, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
@@ -243,7 +282,7 @@ static bool
 make_blocks(struct loader *ld)
 {
 	struct conf *c = ld->c;
-	size_t l = 0, a = 0, s = 0;
+	size_t l = 0, a = 0, s = 0, v = 0, d = 0;
 
 	c->n_listeners = count_kind(ld, "listener");
 	c->n_auth = count_kind(ld, "auth");
@@ -251,7 +290,11 @@ make_blocks(struct loader *ld)
 	c->listeners = arena_array(ld->a, c->n_listeners + 1, sizeof(*c->listeners));
 	c->auth = arena_array(ld->a, c->n_auth + 1, sizeof(*c->auth));
 	c->storage = arena_array(ld->a, c->n_storage + 1, sizeof(*c->storage));
-	if (!c->listeners || !c->auth || !c->storage)
+	c->n_volumes = count_kind(ld, "volume");
+	c->n_domain_blocks = count_kind(ld, "domain");
+	c->volumes = arena_array(ld->a, c->n_volumes + 1, sizeof(*c->volumes));
+	c->domains = arena_array(ld->a, c->n_domain_blocks + 1, sizeof(*c->domains));
+	if (!c->listeners || !c->auth || !c->storage || !c->volumes || !c->domains)
 		return false;
 	for (struct conf_node *n = ld->top; n; n = n->next) {
 		if (!n->block)
@@ -262,6 +305,12 @@ make_blocks(struct loader *ld)
 			fill_section(ld, &c->auth[a++], n, CONF_AUTH);
 		else if (is_kind(n, "storage"))
 			fill_section(ld, &c->storage[s++], n, CONF_STORAGE);
+		else if (is_kind(n, "volume"))
+			fill_volume(ld, &c->volumes[v++], n);
+		else if (is_kind(n, "domain"))
+			fill_domain(ld, &c->domains[d++], n);
+		else if (is_kind(n, "badmail"))
+			fill_badmail(ld, n);
 		else if (is_kind(n, "tls"))
 			fill_only(ld, BLOCK_TLS, n);
 		else if (is_kind(n, "log"))
@@ -297,7 +346,17 @@ conf_new(const char *file, struct arena *a)
 	schema_defaults(BLOCK_TOP, c);
 	schema_defaults(BLOCK_TLS, c);
 	schema_defaults(BLOCK_LOG, c);
+	schema_defaults(BLOCK_BADMAIL, c);
 	return c;
+}
+
+const struct conf_domain *
+conf_domain(const struct conf *c, const char *name, size_t n)
+{
+	for (size_t i = 0; i < c->n_domain_blocks; i++)
+		if (strlen(c->domains[i].name) == n && strncasecmp(c->domains[i].name, name, n) == 0)
+			return &c->domains[i];
+	return NULL;
 }
 
 struct conf *

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 struct backend; /* core/backend.h */
+struct volume;  /* core/volume.h */
 struct tls;     /* net/tls.h */
 
 enum conf_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
@@ -39,7 +40,7 @@ struct conf_setting {
 	struct conf_where where;
 };
 
-enum conf_kind { CONF_AUTH, CONF_STORAGE };
+enum conf_kind { CONF_AUTH, CONF_STORAGE, CONF_BADMAIL };
 
 struct conf_section {
 	enum conf_kind kind;
@@ -49,6 +50,8 @@ struct conf_section {
 	const char *storage;        /* auth: where its users' mail is; NULL: the only storage section */
 	const char **domains;       /* auth: which names it is asked about; n = 0: all */
 	size_t n_domains;
+	const char *volume;         /* storage: the volume block its mail is on; NULL: none */
+	struct volume *vol;         /* set by bind */
 	/* gate; -1 = not given (bind.c chooses) */
 	int64_t permits, queue_max, wait_ms, call_ms, scan_ms, commit_ms, trip_after, breaker_open_ms;
 	/* auth: credential cache; -1 = not given: off */
@@ -58,6 +61,44 @@ struct conf_section {
 	struct conf_where where;
 	struct backend *backend;    /* set by bind; one reference */
 	bool only_wrapped;          /* named by some wrap: not asked directly */
+};
+
+/* A disk mail is written to; see core/volume.h. */
+struct conf_volume {
+	const char *name;
+	const char *path;           /* a directory on it */
+	const char *mount;          /* must be a mount point, or nothing is written; NULL: not asked */
+	int64_t reserve_percent, reserve_octets; /* free space below the larger of both: no new mail */
+	int64_t reserve_file;       /* octets of the file that is given back when the disk is full; 0: none */
+	struct conf_where where;
+	struct volume *vol;         /* set by bind */
+};
+
+/* What the site, a domain and a user may have each; of a domain -1: the site's. */
+struct conf_limits {
+	int32_t expire_days, undo_days;            /* core/retention.h; expire: PM_EXPIRE_CLIENT = client */
+	int64_t quota_octets, quota_msgs;          /* of each user; 0: no limit */
+	int64_t domain_octets, domain_msgs;        /* of each domain as a whole */
+};
+
+struct conf_domain {
+	const char *name;           /* lower-case */
+	struct conf_limits limits;
+	struct conf_where where;
+};
+
+enum conf_quota_over { CONF_QUOTA_DEFER, CONF_QUOTA_REFUSE };
+
+/* delivery/badmail.h */
+struct conf_badmail {
+	const char *path;           /* NULL: there is no Badmail */
+	const char *volume;
+	struct volume *vol;         /* set by bind */
+	int64_t max_octets, max_items, max_age_ms;
+	int64_t retry_first_ms, retry_max_ms;
+	int64_t permits;
+	struct conf_where where;
+	struct backend *backend;    /* set by bind: a gate without a module */
 };
 
 enum conf_name_case { CONF_CASE_LOWER, CONF_CASE_KEEP };
@@ -99,6 +140,17 @@ struct conf {
 	size_t n_auth;
 	struct conf_section *storage;
 	size_t n_storage;
+	/* keeping mail: quotas, retention, disks */
+	struct conf_limits site;
+	struct conf_domain *domains;
+	size_t n_domain_blocks;
+	uint32_t quota_warn;        /* percent of a user's limit that brings a warning mail; 0: never */
+	enum conf_quota_over quota_over; /* what a sender is told: 452 4.2.2 or 552 5.2.2 */
+	struct conf_volume *volumes;
+	size_t n_volumes;
+	const char *state_volume;
+	struct volume *state_vol;   /* set by bind */
+	struct conf_badmail badmail;
 	void *memory;               /* all strings and arrays */
 };
 
@@ -120,6 +172,9 @@ struct conf *conf_ref(struct conf *c);
 /* The last reference: conf_on_free (bind's hook) first, then the memory. NULL is fine. */
 void conf_put(struct conf *c);
 void conf_set_free_hook(void (*fn)(struct conf *c));
+
+/* The block of this domain (any case), or NULL. */
+const struct conf_domain *conf_domain(const struct conf *c, const char *name, size_t n);
 
 /* The current snapshot, with a reference for the caller. */
 struct conf *conf_current(void);

@@ -71,6 +71,12 @@ conf_dump(const struct conf *c, FILE *to)
 	put_settings(to, BLOCK_TOP, c, "");
 	put_block(to, "tls", "", BLOCK_TLS, c);
 	put_block(to, "log", "", BLOCK_LOG, c);
+	for (size_t i = 0; i < c->n_volumes; i++)
+		put_block(to, "volume", c->volumes[i].name, BLOCK_VOLUME, &c->volumes[i]);
+	for (size_t i = 0; i < c->n_domain_blocks; i++)
+		put_block(to, "domain", c->domains[i].name, BLOCK_DOMAIN, &c->domains[i]);
+	if (c->badmail.path)
+		put_block(to, "badmail", "", BLOCK_BADMAIL, c);
 	for (size_t i = 0; i < c->n_listeners; i++)
 		put_block(to, "listener", c->listeners[i].name, BLOCK_LISTENER, &c->listeners[i]);
 	for (size_t i = 0; i < c->n_auth; i++)

@@ -15,7 +15,15 @@
 #define LIS(k, t, f, lo, hi, w, d, doc) {BLOCK_LISTENER, k, t, offsetof(struct conf_listener, f), lo, hi, w, d, doc}
 #define SEC(k, t, f, lo, hi, d, doc) {BLOCK_SECTION, k, t, offsetof(struct conf_section, f), lo, hi, NULL, d, doc}
 
+#define VOL(k, t, f, lo, hi, d, doc) {BLOCK_VOLUME, k, t, offsetof(struct conf_volume, f), lo, hi, NULL, d, doc}
+#define DOM(k, t, f, lo, hi, w, doc) {BLOCK_DOMAIN, k, t, offsetof(struct conf_domain, f), lo, hi, w, "-1", doc}
+#define BAD(k, t, f, lo, hi, d, doc) {BLOCK_BADMAIL, k, t, offsetof(struct conf, badmail.f), lo, hi, NULL, d, doc}
+
+#define DAYS_MAX 36500
+#define DAY (INT64_C(86400) * S)
 #define S 1000 /* ms in a second */
+
+#define CLIENT (-2) /* PM_EXPIRE_CLIENT */
 
 const struct schema_row schema_rows[] = {
 	TOP("config_version", TYPE_U32, config_version, 1, 1, NULL, NULL, "version of this file's language: 1"),
@@ -42,6 +50,17 @@ const struct schema_row schema_rows[] = {
 	TOP("apop", TYPE_BOOL, apop, 0, 0, NULL, "no", "offer APOP; needs passwords kept in plain text"),
 	TOP("max_bad_commands", TYPE_U32, max_bad_commands, 1, 1000, NULL, "20", "in a row; then the connection ends"),
 	TOP("max_failed_logins", TYPE_U32, max_failed_logins, 1, 100, NULL, "3", "per connection"),
+	TOP("expire", TYPE_DAYS, site.expire_days, 0, DAYS_MAX, "client", "client",
+	    "when retrieved mail goes: client (DELE), 0 (at the QUIT of its retrieval), or days after it"),
+	TOP("undo", TYPE_DAYS, site.undo_days, 0, DAYS_MAX, NULL, "0", "days deleted mail can be brought back"),
+	TOP("quota_octets", TYPE_BYTES, site.quota_octets, 0, INT64_MAX, NULL, "0", "of a user; 0: no limit"),
+	TOP("quota_messages", TYPE_I64, site.quota_msgs, 0, INT64_MAX, NULL, "0", "of a user; 0: no limit"),
+	TOP("domain_octets", TYPE_BYTES, site.domain_octets, 0, INT64_MAX, NULL, "0", "of a domain in all; 0: no limit"),
+	TOP("domain_messages", TYPE_I64, site.domain_msgs, 0, INT64_MAX, NULL, "0", "of a domain in all; 0: no limit"),
+	TOP("quota_warn", TYPE_U32, quota_warn, 0, 100, NULL, "80", "percent of a quota that bring a warning mail; 0: none"),
+	TOP("quota_over", TYPE_CHOICE, quota_over, 0, 0, "defer|refuse", "defer",
+	    "a full mailbox: 452 4.2.2, the sender keeps trying, or 552 5.2.2"),
+	TOP("state_volume", TYPE_STRING, state_volume, 0, 0, NULL, NULL, "volume block state_dir is on"),
 	TLS("certificate", TYPE_PATH, tls_certificate, NULL, NULL, "PEM file: certificate and chain"),
 	TLS("key", TYPE_PATH, tls_key, NULL, NULL, "PEM file: its private key"),
 	TLS("min_version", TYPE_STRING, tls_min_version, NULL, "1.2", "1.2 or 1.3"),
@@ -65,6 +84,7 @@ const struct schema_row schema_rows[] = {
 	SEC("cache_size", TYPE_I64, cache_size, 1, 10000000, "-1", "auth: most accepted pairs kept, and as many refused ones"),
 	SEC("last_known_good", TYPE_SECONDS, last_known_good_ms, 0, (int64_t)30 * 86400 * S, "-1",
 	    "auth: while the section cannot be asked, who was accepted within this time comes in; 0: nobody"),
+	SEC("volume", TYPE_STRING, volume, 0, 0, NULL, "storage: the volume block its mail is on"),
 	SEC("permits", TYPE_I64, permits, 1, 1024, "-1", "calls into the module at once"),
 	SEC("queue_max", TYPE_I64, queue_max, 0, 1000000, "-1", "sessions waiting for a permit"),
 	SEC("wait_ms", TYPE_MS, wait_ms, 1, 3600 * S, "-1", "longest wait for a permit"),
@@ -73,6 +93,26 @@ const struct schema_row schema_rows[] = {
 	SEC("commit_ms", TYPE_MS, commit_ms, 1, 86400 * S, "-1", "deadline of a commit"),
 	SEC("trip_after", TYPE_I64, trip_after, 0, 1000000, "-1", "failures in a row that open the breaker; 0: never"),
 	SEC("breaker_open_ms", TYPE_MS, breaker_open_ms, 10, 3600 * S, "-1", "how long it stays open"),
+	VOL("path", TYPE_PATH, path, 0, 0, NULL, "a directory on it; the reserve file is kept there"),
+	VOL("mount", TYPE_PATH, mount, 0, 0, NULL, "nothing is written unless this is a mount point"),
+	VOL("reserve_percent", TYPE_I64, reserve_percent, 0, 90, "2", "free space that new mail may not use"),
+	VOL("reserve_octets", TYPE_BYTES, reserve_octets, 0, INT64_MAX, "0", "the same in octets; the larger one counts"),
+	VOL("reserve_file", TYPE_BYTES, reserve_file, 0, INT64_C(1) << 40, "4m",
+	    "space given back when the disk is full, so that deletions work; 0: none"),
+	DOM("expire", TYPE_DAYS, limits.expire_days, 0, DAYS_MAX, "client", "as at the top, for this domain"),
+	DOM("undo", TYPE_DAYS, limits.undo_days, 0, DAYS_MAX, NULL, "likewise"),
+	DOM("quota_octets", TYPE_BYTES, limits.quota_octets, 0, INT64_MAX, NULL, "of each user of this domain"),
+	DOM("quota_messages", TYPE_I64, limits.quota_msgs, 0, INT64_MAX, NULL, "likewise"),
+	DOM("domain_octets", TYPE_BYTES, limits.domain_octets, 0, INT64_MAX, NULL, "of the domain as a whole"),
+	DOM("domain_messages", TYPE_I64, limits.domain_msgs, 0, INT64_MAX, NULL, "likewise"),
+	BAD("path", TYPE_PATH, path, 0, 0, NULL, "directory of the store; made when missing"),
+	BAD("volume", TYPE_STRING, volume, 0, 0, NULL, "volume block it is on"),
+	BAD("max_octets", TYPE_BYTES, max_octets, 1 << 20, INT64_MAX, "1g", "of all items together"),
+	BAD("max_items", TYPE_I64, max_items, 10, 100000000, "100000", "of all items together"),
+	BAD("max_age", TYPE_SECONDS, max_age_ms, 60 * S, 36500 * DAY, "2592000", "of refused mail; 2592000 are 30 days"),
+	BAD("retry_first", TYPE_SECONDS, retry_first_ms, 1 * S, 86400 * S, "60", "until accepted mail is tried again; doubled each time"),
+	BAD("retry_max", TYPE_SECONDS, retry_max_ms, 1 * S, 30 * DAY, "3600", "longest time between two tries"),
+	BAD("permits", TYPE_I64, permits, 1, 64, "2", "workers that may be busy with its disk at once"),
 };
 const size_t schema_n_rows = sizeof(schema_rows) / sizeof(schema_rows[0]);
 
@@ -98,7 +138,7 @@ choice_index(const char *words, const char *text)
 static void
 store_number(const struct schema_row *row, char *at, int64_t v)
 {
-	if (row->type == TYPE_U32) {
+	if (row->type == TYPE_U32 || row->type == TYPE_DAYS) {
 		uint32_t x = (uint32_t)v;
 
 		memcpy(at, &x, sizeof(x));
@@ -132,6 +172,10 @@ load_number(const struct schema_row *row, const char *at)
 		return u16;
 	}
 	if (row->type == TYPE_BYTES && row->block == BLOCK_LISTENER) {
+		memcpy(&i32, at, sizeof(i32));
+		return i32;
+	}
+	if (row->type == TYPE_DAYS) {
 		memcpy(&i32, at, sizeof(i32));
 		return i32;
 	}
@@ -174,10 +218,12 @@ bad_number(const struct schema_row *row, const struct conf_node *node, struct co
 	int64_t div = row->type == TYPE_SECONDS ? S : 1;
 	const char *unit = row->type == TYPE_SECONDS ? " seconds" : row->type == TYPE_MS ? " milliseconds"
 			   : row->type == TYPE_BYTES					   ? " bytes"
+			   : row->type == TYPE_DAYS					   ? " days"
 											   : "";
 
-	conf_error(e, &node->where, "%s = %s: expected a number from %" PRId64 " to %" PRId64 "%s", node->key,
-		   node->value, row->min / div, row->max / div, unit);
+	conf_error(e, &node->where, "%s = %s: expected %s%sa number from %" PRId64 " to %" PRId64 "%s", node->key,
+		   node->value, row->type == TYPE_DAYS && row->words ? row->words : "",
+		   row->type == TYPE_DAYS && row->words ? " or " : "", row->min / div, row->max / div, unit);
 }
 
 /* A list and its length lie side by side (domains, n_domains); a key that is repeated adds to it. */
@@ -253,6 +299,12 @@ set_value(const struct schema_row *row, void *base, struct arena *a, const char 
 	case TYPE_WORDS:
 		add_words(at, a, text, node, e);
 		return;
+	case TYPE_DAYS:
+		if (row->words && strcasecmp(text, row->words) == 0) {
+			store_number(row, at, CLIENT);
+			return;
+		}
+		/* fall through */
 	default:
 		if (node && !parse_number(row, text, &v)) {
 			bad_number(row, node, e);
@@ -307,11 +359,11 @@ schema_set(enum schema_block block, void *base, struct arena *a, const struct co
 void
 schema_unknown(enum schema_block block, const struct conf_node *node, struct conf_errors *e)
 {
-	const char *words[64];
+	const char *words[96];
 	size_t n = 0;
 	const char *near;
 
-	for (size_t i = 0; i < schema_n_rows && n < 64; i++)
+	for (size_t i = 0; i < schema_n_rows && n < 96; i++)
 		if (schema_rows[i].block == block)
 			words[n++] = schema_rows[i].key;
 	near = host_nearest(node->key, words, n);
@@ -355,6 +407,8 @@ schema_text(const struct schema_row *row, const void *base, char *buf, size_t ca
 		return ""; /* conf_dump writes lists itself */
 	default:
 		v = load_number(row, at);
+		if (row->type == TYPE_DAYS && v == CLIENT)
+			return row->words;
 		if (v >= 0)
 			snprintf(buf, cap, "%" PRId64, row->type == TYPE_SECONDS ? v / S : v);
 		return buf;

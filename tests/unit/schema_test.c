@@ -35,6 +35,15 @@ static const struct setting {
 	{BLOCK_TOP, "apop", "on", "yes", "maybe", "expected yes or no"},
 	{BLOCK_TOP, "max_bad_commands", "1000", NULL, "1001", "expected a number from 1 to 1000"},
 	{BLOCK_TOP, "max_failed_logins", "1", NULL, "0x1", "expected a number from 1 to 100"},
+	{BLOCK_TOP, "expire", "CLIENT", "client", "never", "expected client or a number from 0 to 36500 days"},
+	{BLOCK_TOP, "undo", "7", NULL, "client", "expected a number from 0 to 36500 days"},
+	{BLOCK_TOP, "quota_octets", "1g", "1073741824", "-1", "expected a number from 0 to 9223372036854775807 bytes"},
+	{BLOCK_TOP, "quota_messages", "1000", NULL, "many", "expected a number from 0 to 9223372036854775807"},
+	{BLOCK_TOP, "domain_octets", "2g", "2147483648", "all", "expected a number from 0 to 9223372036854775807 bytes"},
+	{BLOCK_TOP, "domain_messages", "0", NULL, "1.5", "expected a number from 0 to 9223372036854775807"},
+	{BLOCK_TOP, "quota_warn", "100", NULL, "101", "expected a number from 0 to 100"},
+	{BLOCK_TOP, "quota_over", "refuse", NULL, "bounce", "expected one of defer|refuse"},
+	{BLOCK_TOP, "state_volume", "v", NULL, "\"\"", "expected a text"},
 	{BLOCK_TLS, "certificate", "/c.pem", NULL, "c.pem", "expected an absolute file name"},
 	{BLOCK_TLS, "key", "/k.pem", NULL, "~/k", "expected an absolute file name"},
 	{BLOCK_TLS, "min_version", "1.3", NULL, "\"\"", "expected a text"},
@@ -56,6 +65,7 @@ static const struct setting {
 	{BLOCK_SECTION, "cache_negative", "0", NULL, "-1", "expected a number from 0 to 3600 seconds"},
 	{BLOCK_SECTION, "cache_size", "1", NULL, "0", "expected a number from 1 to 10000000"},
 	{BLOCK_SECTION, "last_known_good", "4h", "14400", "31d", "expected a number from 0 to 2592000 seconds"},
+	{BLOCK_SECTION, "volume", "v", NULL, "\"\"", "expected a text"},
 	{BLOCK_SECTION, "permits", "1024", NULL, "0", "expected a number from 1 to 1024"},
 	{BLOCK_SECTION, "queue_max", "0", NULL, "-1", "expected a number from 0 to 1000000"},
 	{BLOCK_SECTION, "wait_ms", "1h", "3600000", "1d", "expected a number from 1 to 3600000 milliseconds"},
@@ -64,6 +74,25 @@ static const struct setting {
 	{BLOCK_SECTION, "commit_ms", "1", NULL, "9223372036854775808", "expected a number from 1 to 86400000 mil"},
 	{BLOCK_SECTION, "trip_after", "0", NULL, "1000001", "expected a number from 0 to 1000000"},
 	{BLOCK_SECTION, "breaker_open_ms", "10ms", "10", "9ms", "expected a number from 10 to 3600000 milliseconds"},
+	{BLOCK_VOLUME, "path", "/v/mail", NULL, "v", "expected an absolute file name"},
+	{BLOCK_VOLUME, "mount", "/v", NULL, "v", "expected an absolute file name"},
+	{BLOCK_VOLUME, "reserve_percent", "5", NULL, "91", "expected a number from 0 to 90"},
+	{BLOCK_VOLUME, "reserve_octets", "1g", "1073741824", "5%", "expected a number from 0 to 9223372036854775807 bytes"},
+	{BLOCK_VOLUME, "reserve_file", "0", NULL, "2000g", "expected a number from 0 to 1099511627776 bytes"},
+	{BLOCK_DOMAIN, "expire", "30", NULL, "36501", "expected client or a number from 0 to 36500 days"},
+	{BLOCK_DOMAIN, "undo", "0", NULL, "-1", "expected a number from 0 to 36500 days"},
+	{BLOCK_DOMAIN, "quota_octets", "10", NULL, "x", "expected a number from 0 to 9223372036854775807 bytes"},
+	{BLOCK_DOMAIN, "quota_messages", "10", NULL, "x", "expected a number from 0 to 9223372036854775807"},
+	{BLOCK_DOMAIN, "domain_octets", "10", NULL, "x", "expected a number from 0 to 9223372036854775807 bytes"},
+	{BLOCK_DOMAIN, "domain_messages", "10", NULL, "x", "expected a number from 0 to 9223372036854775807"},
+	{BLOCK_BADMAIL, "path", "/bad", NULL, "bad", "expected an absolute file name"},
+	{BLOCK_BADMAIL, "volume", "v", NULL, "\"\"", "expected a text"},
+	{BLOCK_BADMAIL, "max_octets", "1m", "1048576", "1023k", "expected a number from 1048576 to 9223372036854775807 bytes"},
+	{BLOCK_BADMAIL, "max_items", "10", NULL, "9", "expected a number from 10 to 100000000"},
+	{BLOCK_BADMAIL, "max_age", "1d", "86400", "59", "expected a number from 60 to 3153600000 seconds"},
+	{BLOCK_BADMAIL, "retry_first", "1", NULL, "0", "expected a number from 1 to 86400 seconds"},
+	{BLOCK_BADMAIL, "retry_max", "1h", "3600", "31d", "expected a number from 1 to 2592000 seconds"},
+	{BLOCK_BADMAIL, "permits", "4", NULL, "65", "expected a number from 1 to 64"},
 };
 
 /* What every file needs, but for the setting that stands in line 1 of its block. */
@@ -77,6 +106,9 @@ static const struct {
 	{BLOCK_LOG, "}\nlog", NULL, NULL},
 	{BLOCK_LISTENER, "}\nlistener pop3", "address", "0.0.0.0"},
 	{BLOCK_LISTENER, NULL, "port", "110"},
+	{BLOCK_VOLUME, "}\nvolume v", "path", "/v"},
+	{BLOCK_DOMAIN, "}\ndomain example.org", NULL, NULL},
+	{BLOCK_BADMAIL, "}\nbadmail", "path", "/b"},
 	{BLOCK_SECTION, "}\nauth first {\nmodule = m\nstorage = store\n}\nauth second", "module", "m"},
 };
 
@@ -128,6 +160,8 @@ base_of(const struct conf *c, enum schema_block block)
 {
 	return block == BLOCK_LISTENER ? (const void *)&c->listeners[0]
 	       : block == BLOCK_SECTION ? (const void *)&c->auth[1]
+	       : block == BLOCK_VOLUME	? (const void *)&c->volumes[0]
+	       : block == BLOCK_DOMAIN	? (const void *)&c->domains[0]
 					: (const void *)c;
 }
 

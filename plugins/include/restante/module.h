@@ -354,7 +354,8 @@ struct pm_commit {
 	const uint8_t *retrieved; /* mark as fetched; NULL = none */
 	const uint8_t *restore;   /* unhide; NULL = none */
 	int64_t now_ms;           /* UTC */
-	int64_t keep_until_ms;    /* 0 = delete at once */
+	int64_t keep_until_ms;    /* 0 = delete at once; else hidden, and the store's to remove from then on: it never
+				   * becomes visible again by itself */
 };
 
 /* One mailbox of box_list(). */
@@ -554,6 +555,7 @@ struct pm_delivery {
 #define PM_F_CAN_HIDE 32u  /* hides instead of deleting */
 #define PM_F_CAN_IMPORT 64u
 #define PM_F_CAN_UTF8 128u /* keeps UTF-8 headers as they are */
+#define PM_F_COUNTS 256u   /* checks quota_* and domain_* of pm_user itself, in its own transaction: PM_QUOTA */
 
 struct pm_module {
 	uint32_t size;

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * volume - the disks mail is written to: is it mounted, is there room, may new mail come?
+ *
+ * A `volume NAME {` block gives a path, perhaps the mount point that must be mounted, a reserve, and a reserve
+ * file: disk space that is given back when the disk is full, so that deletions can be committed. Storage sections,
+ * Badmail and the state directory name their volume; without one there is nothing to check.
+ *
+ * New mail is refused below the reserve (452 4.3.1), POP3 goes on and deletions work. A volume that is not mounted
+ * is not written to at all: the directory beneath the mount point belongs to another file system.
+ *
+ * The disk is asked (statfs, two stats) at most once a second and volume; in between an answer costs one load.
+ * What was promised to messages meanwhile is not counted: the reserve is there for that.
+ *
+ * Threads: any. volume_door and volume_check may block in statfs for the one that asks the disk: call them under
+ * the permit of the storage section or of Badmail, or at MAIL (local disks).
+ * Records live as long as the process, by name: a reload changes their settings.
+ */
+#ifndef RST_CORE_VOLUME_H
+#define RST_CORE_VOLUME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+
+struct volume;
+
+enum volume_state {
+	VOLUME_OK,
+	VOLUME_LOW,       /* free space is below the reserve: 452 4.3.1 */
+	VOLUME_READONLY,  /* mounted read-only: 452 4.3.1 */
+	VOLUME_UNMOUNTED, /* 451 4.3.0: an operator's mistake, not a full disk */
+	VOLUME_ERROR,     /* the path cannot be looked at: 451 4.3.0 */
+};
+
+/* "ok" "low" "read-only" "not mounted" "error" */
+const char *volume_state_name(enum volume_state s);
+
+/* Main, while binding: the record of a volume block, with its new settings. NULL: no memory. */
+struct volume *volume_get(const struct conf_volume *v);
+/* Main, after privileges were dropped, and then once a minute (volume_tick): makes missing reserve files while there
+ * is room for them, and says in the log what is wrong. */
+void volume_prepare(const struct conf *c);
+
+/*
+ * May `octets` more be written here (0: unknown)? Refused when free space less `octets` is below the reserve.
+ * v NULL (the section names none): VOLUME_OK.
+ * ret_text  may be NULL; else at least 200 bytes: for the operator: volume, path, what was found, what is wanted.
+ */
+enum volume_state volume_check(struct volume *v, uint64_t octets, char *ret_text, size_t cap);
+
+/*
+ * At MAIL, when no recipient is known yet: VOLUME_OK if at least one storage section of the configuration may be
+ * written to, else the state of the first. At RCPT the recipient's section is asked by volume_check(section->vol).
+ */
+enum volume_state volume_door(const struct conf *c, uint64_t octets, char *ret_text, size_t cap);
+
+/* The SMTP reply for a state: "452 4.3.1 ..." or "451 4.3.0 ...", one line without CRLF, static; NULL for OK. */
+const char *volume_reply(enum volume_state s);
+
+/* host->reserve_release: frees the reserve file of the volume that holds `path`. PM_OK at most once per filling;
+ * PM_NOENT: there is none (any more); PM_UNSUPPORTED: no volume holds this path. Any thread. */
+int32_t volume_reserve_release(const char *path);
+
+/* What `restantectl volumes` shows. Strings are the record's own. */
+struct volume_status {
+	const char *name, *path, *mount; /* mount "" : none expected */
+	enum volume_state state;
+	uint64_t total, available;  /* octets; available to the service user */
+	uint64_t inodes, inodes_free;
+	uint64_t reserve;           /* octets below which new mail is refused */
+	uint64_t reserve_file;      /* size of the reserve file, 0: none there now */
+	uint64_t refused;           /* times new mail was refused */
+	uint64_t released;          /* times the reserve file was freed */
+	char text[200];
+};
+void volume_each(void (*fn)(const struct volume_status *s, void *ctx), void *ctx);
+
+#endif
