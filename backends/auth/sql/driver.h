@@ -15,11 +15,12 @@
 
 #include <restante/module.h>
 
+#include "connpool.h"
 #include "query.h"
+#include "server.h"
 #include "watch.h"
 
-#define SQL_SERVERS_MAX 16
-#define SQL_FAIL_TEXT 200
+#define SQL_FAIL_TEXT SDK_WHY_MAX
 
 /* When a call has to be back. */
 struct sql_until {
@@ -38,19 +39,12 @@ struct sql_fail {
 /* Notes the text, returns rc. Control characters of servers' messages become spaces. */
 int32_t sql_failed(struct sql_fail *f, int32_t rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-struct sql_server {
-	char *label; /* as configured, for messages */
-	char *host;  /* name or address; for a socket: its path */
-	uint16_t port;
-	bool local;  /* a unix socket */
-};
-
 /* How to connect: the same for all servers. */
 struct sql_access {
 	char *database, *user, *password;
 	bool tls;
 	char *tls_ca;
-	struct watch *watch; /* for a driver that wants one */
+	struct sdk_watch *watch; /* for a driver that wants one */
 };
 
 /* Rows of text. Cells of a NULL have p = NULL. */
@@ -84,9 +78,9 @@ struct sql_driver {
 	/* opt, main: once per process. */
 	int32_t (*global_init)(void);
 	/* PM_OK, PM_DOWN, PM_TIMEOUT, PM_NOMEM. */
-	int32_t (*connect)(const struct sql_access *a, const struct sql_server *s, struct sql_until until,
+	int32_t (*connect)(const struct sql_access *a, const struct sdk_server *s, struct sql_until until,
 			   struct sql_conn **ret, struct sql_fail *f);
-	void (*close)(struct sql_conn *c);
+	void (*close)(void *conn); /* as sdk_pool_new wants it */
 	/* Looks, without waiting, whether an idle connection was closed by the server or has something to say. */
 	bool (*stale)(struct sql_conn *c);
 	/* PM_OK fills *r. PM_DOWN, PM_TIMEOUT, PM_TEMP, PM_NOMEM. */

@@ -87,14 +87,16 @@ refused(struct sql_conn *c, const PGresult *res, struct sql_fail *f)
 /* ---- connections ----------------------------------------------------------------------------- */
 
 static void
-close_pg(struct sql_conn *c)
+close_pg(void *conn)
 {
+	struct sql_conn *c = conn;
+
 	PQfinish(c->pg);
 	free(c);
 }
 
 static PGconn *
-start(const struct sql_access *a, const struct sql_server *s)
+start(const struct sql_access *a, const struct sdk_server *s)
 {
 	bool tls = a->tls && !s->local;
 	char port[8];
@@ -110,7 +112,7 @@ start(const struct sql_access *a, const struct sql_server *s)
 }
 
 static int32_t
-connected(PGconn *pg, const struct sql_server *s, struct sql_until until, struct sql_fail *f)
+connected(PGconn *pg, const struct sdk_server *s, struct sql_until until, struct sql_fail *f)
 {
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 
@@ -127,7 +129,7 @@ connected(PGconn *pg, const struct sql_server *s, struct sql_until until, struct
 }
 
 static int32_t
-connect_pg(const struct sql_access *a, const struct sql_server *s, struct sql_until until, struct sql_conn **ret,
+connect_pg(const struct sql_access *a, const struct sdk_server *s, struct sql_until until, struct sql_conn **ret,
 	   struct sql_fail *f)
 {
 	struct sql_conn *c = calloc(1, sizeof(*c));

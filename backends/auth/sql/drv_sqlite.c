@@ -76,8 +76,10 @@ failed(struct sql_conn *c, struct sql_fail *f, const char *path)
 }
 
 static void
-close_db(struct sql_conn *c)
+close_db(void *conn)
 {
+	struct sql_conn *c = conn;
+
 	for (int k = 0; k < Q_COUNT; k++)
 		(void)sqlite3_finalize(c->stmts[k]);
 	(void)sqlite3_close_v2(c->db);
@@ -86,7 +88,7 @@ close_db(struct sql_conn *c)
 }
 
 static int32_t
-connect_db(const struct sql_access *a, const struct sql_server *s, struct sql_until until, struct sql_conn **ret,
+connect_db(const struct sql_access *a, const struct sdk_server *s, struct sql_until until, struct sql_conn **ret,
 	   struct sql_fail *f)
 {
 	struct sql_conn *c = calloc(1, sizeof(*c));

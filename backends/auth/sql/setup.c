@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The settings: what they are called, what is wrong with them, and an instance made of them. No network. */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,55 +60,6 @@ static const char *const query_options[Q_COUNT] = {
 	[Q_SET_USED] = "update_used", [Q_PROBE] = NULL,
 };
 
-/* ---- servers --------------------------------------------------------------------------------- */
-
-static bool
-port_number(struct pm_str s, uint16_t *ret)
-{
-	unsigned n = 0;
-
-	if (s.n == 0 || s.n > 5)
-		return false;
-	for (size_t k = 0; k < s.n; k++) {
-		if (s.p[k] < '0' || s.p[k] > '9')
-			return false;
-		n = n * 10 + (unsigned)(s.p[k] - '0');
-	}
-	*ret = (uint16_t)n;
-	return n > 0 && n < 65536;
-}
-
-/* "host", "host:port", "[::1]:port", "::1", "/path", "/path:port". */
-static bool
-split_server(struct pm_str v, struct pm_str *host, uint16_t *port)
-{
-	const char *colon = v.n > 0 ? memrchr(v.p, ':', v.n) : NULL, *close;
-
-	*host = v;
-	if (v.n > 0 && v.p[0] == '[') {
-		close = memchr(v.p, ']', v.n);
-		if (!close)
-			return false;
-		*host = (struct pm_str){v.p + 1, (size_t)(close - v.p) - 1};
-		if (close + 1 == v.p + v.n)
-			return host->n > 0;
-		if (close[1] != ':')
-			return false;
-		colon = close + 1;
-	} else if (!colon || (v.p[0] != '/' && memchr(v.p, ':', (size_t)(colon - v.p)))) {
-		return v.n > 0; /* none, or an address of IPv6 without a port */
-	} else {
-		host->n = (size_t)(colon - v.p);
-	}
-	return host->n > 0 && port_number((struct pm_str){colon + 1, (size_t)(v.p + v.n - colon) - 1}, port);
-}
-
-static bool
-is_remote(struct pm_str host)
-{
-	return host.n > 0 && host.p[0] != '/';
-}
-
 /* ---- check ----------------------------------------------------------------------------------- */
 
 #define WRONG(key, ...) (sdk_report(open, key, __VA_ARGS__), bad = true)
@@ -126,16 +76,16 @@ check_servers(const struct pm_open *open, const struct sql_driver *d, bool *ret_
 		struct pm_str host;
 		uint16_t port;
 
-		if (!split_server(v->str, &host, &port))
+		if (!sdk_server_split(v->str, &host, &port))
 			WRONG("server", "'%.*s': expected host, host:port, [IPv6]:port or a path", (int)v->str.n, v->str.p);
-		*ret_remote = *ret_remote || is_remote(host);
+		*ret_remote = *ret_remote || sdk_server_remote(host);
 	}
 	if (d->network && n == 0)
 		WRONG("server", "is missing: the host or socket of the database");
 	if (!d->network && n > 0)
 		WRONG("server", "sqlite has no server; name its file by 'database'");
-	if (n > SQL_SERVERS_MAX)
-		WRONG("server", "at most %d", SQL_SERVERS_MAX);
+	if (n > SDK_SERVERS_MAX)
+		WRONG("server", "at most %d", SDK_SERVERS_MAX);
 	if (d->network && sdk_opt_str(open, "user").n == 0)
 		WRONG("user", "is missing: the name to log in to the database with");
 	return !bad;
@@ -222,29 +172,21 @@ setup_check(const struct pm_open *open)
 static bool
 open_servers(struct inst *i, const struct pm_open *open)
 {
+	const char *labels[SDK_SERVERS_MAX];
 	const struct pm_value *v;
-	struct sql_server *s;
 
 	if (!i->driver->network) {
-		s = &i->servers[i->n_servers++];
-		s->label = strdup(i->access.database);
-		s->host = strdup("");
-		return s->label && s->host;
+		i->servers[0].label = strdup(i->access.database);
+		i->n_servers = 1;
 	}
-	while (i->n_servers < SQL_SERVERS_MAX && (v = sdk_opt(open, "server", (uint32_t)i->n_servers)) != NULL) {
-		struct pm_str host;
-
-		s = &i->servers[i->n_servers++];
-		s->port = i->driver->port;
-		if (!split_server(v->str, &host, &s->port))
+	while (i->driver->network && i->n_servers < SDK_SERVERS_MAX &&
+	       (v = sdk_opt(open, "server", (uint32_t)i->n_servers)) != NULL)
+		if (!sdk_server_parse(&i->servers[i->n_servers++], v->str, i->driver->port))
 			return false;
-		s->local = !is_remote(host);
-		s->label = sdk_strdup(v->str);
-		s->host = sdk_strdup(host);
-		if (!s->label || !s->host)
-			return false;
-	}
-	return true;
+	for (size_t k = 0; k < i->n_servers; k++)
+		labels[k] = i->servers[k].label;
+	i->pool = sdk_pool_new(i->host, open->permits > 0 ? open->permits : 1, labels, i->n_servers, i->driver->close);
+	return i->pool;
 }
 
 static bool
@@ -276,7 +218,7 @@ open_access(struct inst *i, const struct pm_open *open)
 	if (scheme.n > 0 && !sdk_str_is(scheme, "keep") && !(i->scheme = sdk_strdup(scheme)))
 		return false;
 	i->scheme_cost = (uint32_t)sdk_opt_num(open, "password_cost", 0);
-	if (i->driver->watched && !(a->watch = watch_new()))
+	if (i->driver->watched && !(a->watch = sdk_watch_new()))
 		return false;
 	return a->database && a->user && a->password && a->tls_ca;
 }
@@ -300,18 +242,13 @@ setup_close(void *inst)
 {
 	struct inst *i = inst;
 
-	for (uint32_t k = 0; k < i->n_links; k++)
-		if (i->links[k].conn)
-			i->driver->close(i->links[k].conn);
-	free(i->links);
-	watch_free(i->access.watch);
+	sdk_pool_free(i->pool);
+	sdk_watch_free(i->access.watch);
 	behind_free(i);
 	for (int k = 0; k < Q_COUNT; k++)
 		sql_query_free(&i->queries[k]);
-	for (size_t k = 0; k < i->n_servers; k++) {
-		free(i->servers[k].label);
-		free(i->servers[k].host);
-	}
+	for (size_t k = 0; k < i->n_servers; k++)
+		sdk_server_free(&i->servers[k]);
 	if (i->access.password)
 		explicit_bzero(i->access.password, strlen(i->access.password));
 	free(i->access.database);
@@ -343,13 +280,11 @@ setup_open(const struct pm_open *open, void **ret_inst)
 		return PM_UNSUPPORTED;
 	}
 	i->background = open->purpose == PM_PURPOSE_SERVER;
-	i->links = calloc(open->permits > 0 ? open->permits : 1, sizeof(*i->links));
-	if (!i->links || !open_access(i, open) || !open_servers(i, open) || !open_queries(i, open)) {
+	if (!open_access(i, open) || !open_servers(i, open) || !open_queries(i, open)) {
 		sdk_report(open, "", "no memory, or no thread to watch the time");
 		setup_close(i);
 		return PM_NOMEM;
 	}
-	i->n_links = open->permits > 0 ? open->permits : 1;
 	open_numbers(i, open);
 	*ret_inst = i;
 	return PM_OK;

@@ -4,8 +4,7 @@
  *
  *   driver.h   what the databases have in common; drv_*.c are the three
  *   query.c    :user and its like become the database's placeholders; a value is never text
- *   watch.c    ends a socket whose library blocks too long
- *   pool.c     connections, fail-over, one repetition
+ *   pool.c     a statement on the server that works, repeated once
  *   account.c  verify and its sisters; row.c: columns by name
  *   behind.c   last logins and new hashes, written a moment later
  *   setup.c    the settings
@@ -57,7 +56,9 @@ sql_tick(void *inst, const struct pm_call *call)
 static void
 sql_retire(void *inst)
 {
-	pool_retire(inst);
+	const struct inst *i = inst;
+
+	sdk_pool_retire(i->pool);
 }
 
 static int32_t

@@ -17,26 +17,13 @@
 
 #define SQL_USUAL_MAX 256
 
-/* One connection, or the place for one. */
-struct link {
-	struct sql_conn *conn;
-	size_t server;
-	unsigned generation; /* older than the instance's: close it before its next use */
-	bool busy;           /* under the mutex */
-};
-
-/* What is known of a server; under the mutex. */
-struct health {
-	bool down;
-};
-
 struct stamp; /* behind.c */
 
 struct inst {
 	const struct pm_host *host;
 	const struct sql_driver *driver;
 	struct sql_access access;
-	struct sql_server servers[SQL_SERVERS_MAX];
+	struct sdk_server servers[SDK_SERVERS_MAX];
 	size_t n_servers;
 	struct sql_query queries[Q_COUNT];
 	int64_t connect_ms, query_ms;
@@ -45,11 +32,9 @@ struct inst {
 	char *scheme; /* passwords are brought to it; NULL: left as they are */
 	uint32_t scheme_cost;
 
+	struct sdk_pool *pool;
+
 	pthread_mutex_t mutex;
-	struct link *links; /* one per permit */
-	uint32_t n_links;
-	struct health health[SQL_SERVERS_MAX];
-	unsigned generation;
 	char usual[SQL_USUAL_MAX]; /* the hash seen last: what an unknown user has to cost */
 	size_t usual_n;
 
@@ -72,8 +57,6 @@ extern const struct pm_option setup_options[SQL_OPTIONS];
 int32_t pool_run(struct inst *i, const struct pm_call *call, enum sql_which which, const struct pm_str *args,
 		 struct sql_result *r);
 bool pool_has(const struct inst *i, enum sql_which which);
-/* Closes what is idle. */
-void pool_retire(struct inst *i);
 /* Asks servers that were down whether they are back. */
 void pool_revive(struct inst *i, int64_t deadline_ms);
 

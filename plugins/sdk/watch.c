@@ -10,17 +10,17 @@
 #include <time.h>
 #include <unistd.h>
 
-struct watched {
-	struct watched *next, **link;
+struct sdk_watched {
+	struct sdk_watched *next, **link;
 	int fd;
 	int64_t until_ms; /* INT64_MAX: it was ended */
 };
 
-struct watch {
+struct sdk_watch {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed; /* an earlier time, or the end */
 	pthread_t thread;
-	struct watched *all;
+	struct sdk_watched *all;
 	int64_t next_ms; /* when the thread wakes up */
 	bool end;
 };
@@ -36,11 +36,11 @@ now_ms(void)
 
 /* Under the mutex: ends what is due, finds the next time. */
 static int64_t
-look(struct watch *w)
+look(struct sdk_watch *w)
 {
 	int64_t now = now_ms(), next = INT64_MAX;
 
-	for (struct watched *one = w->all; one; one = one->next) {
+	for (struct sdk_watched *one = w->all; one; one = one->next) {
 		if (one->until_ms <= now) {
 			(void)shutdown(one->fd, SHUT_RDWR);
 			one->until_ms = INT64_MAX;
@@ -54,7 +54,7 @@ look(struct watch *w)
 static void *
 watch_main(void *arg)
 {
-	struct watch *w = arg;
+	struct sdk_watch *w = arg;
 
 	pthread_mutex_lock(&w->mutex);
 	while (!w->end) {
@@ -71,10 +71,10 @@ watch_main(void *arg)
 	return NULL;
 }
 
-struct watch *
-watch_new(void)
+struct sdk_watch *
+sdk_watch_new(void)
 {
-	struct watch *w = calloc(1, sizeof(*w));
+	struct sdk_watch *w = calloc(1, sizeof(*w));
 	sigset_t all, before;
 	int rc;
 
@@ -96,7 +96,7 @@ watch_new(void)
 }
 
 void
-watch_free(struct watch *w)
+sdk_watch_free(struct sdk_watch *w)
 {
 	if (!w)
 		return;
@@ -110,10 +110,10 @@ watch_free(struct watch *w)
 	free(w);
 }
 
-struct watched *
-watch_begin(struct watch *w, int fd, int64_t until_ms)
+struct sdk_watched *
+sdk_watch_begin(struct sdk_watch *w, int fd, int64_t until_ms)
 {
-	struct watched *one = calloc(1, sizeof(*one));
+	struct sdk_watched *one = calloc(1, sizeof(*one));
 
 	if (!one)
 		return NULL;
@@ -136,7 +136,7 @@ watch_begin(struct watch *w, int fd, int64_t until_ms)
 }
 
 void
-watch_end(struct watch *w, struct watched *one)
+sdk_watch_end(struct sdk_watch *w, struct sdk_watched *one)
 {
 	if (!one)
 		return;
