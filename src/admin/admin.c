@@ -2,6 +2,7 @@
 #include "admin/admin.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/secret.h"
 
 #define LINE_MAX_BYTES 65536
 #define PEER_MS 5000
@@ -94,6 +96,8 @@ serve(int fd)
 		json_decref(answer);
 		json_decref(request);
 	}
+	if (line)
+		secret_wipe(line, LINE_MAX_BYTES); /* auth test: a password */
 	free(line);
 }
 
@@ -144,6 +148,14 @@ bind_path(struct sockaddr_un *sun)
 	return true;
 }
 
+/* What jansson took apart may have been a password. */
+static void
+wiping_free(void *p)
+{
+	secret_wipe(p, malloc_usable_size(p));
+	free(p);
+}
+
 bool
 admin_start(const char *run_dir)
 {
@@ -154,6 +166,7 @@ admin_start(const char *run_dir)
 		return false;
 	}
 	memcpy(sun.sun_path, ad.path, sizeof(ad.path));
+	json_set_alloc_funcs(malloc, wiping_free);
 	ad.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	ad.stop = eventfd(0, EFD_CLOEXEC);
 	if (ad.fd == -1 || ad.stop == -1) {

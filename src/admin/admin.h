@@ -20,5 +20,6 @@ json_t *admin_answer(const json_t *request);
 json_t *admin_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* verbs that ask modules */
 json_t *admin_user(const json_t *request);
+json_t *admin_auth_test(const json_t *request);
 
 #endif

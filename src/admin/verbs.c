@@ -340,7 +340,7 @@ static const struct {
 	json_t *(*run)(const json_t *request);
 } verbs[] = {
 	{"status", verb_status}, {"sessions", verb_sessions}, {"kick", verb_kick},
-	{"modules", verb_modules}, {"user", admin_user}, {"reload", verb_reload},
+	{"modules", verb_modules}, {"user", admin_user}, {"auth-test", admin_auth_test}, {"reload", verb_reload},
 	{"forget", verb_forget}, {"drain", verb_drain}, {"log-reopen", verb_log_reopen},
 };
 

@@ -103,6 +103,20 @@ chain_next(const struct conf *c, const char *name, int from)
 	return -1;
 }
 
+const char *
+chain_lacks(const struct pm_user *u, int64_t wall_ms)
+{
+	if (u->state == PM_USER_DISABLED)
+		return "account is disabled";
+	if (u->state == PM_USER_EXPIRED || (u->valid_until_ms != 0 && u->valid_until_ms < wall_ms))
+		return "account is expired";
+	if (u->state == PM_USER_MUST_CHANGE)
+		return "password must be changed";
+	if (u->state != PM_USER_ENABLED)
+		return "account is not enabled";
+	return u->rights & PM_RIGHT_POP3 ? NULL : "account has no right to POP3";
+}
+
 struct conf_section *
 chain_storage(const struct conf *c, const struct conf_section *auth, const char *section, size_t n)
 {

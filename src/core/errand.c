@@ -112,6 +112,7 @@ errand_start(const struct errand *templ, int cls, bool probe)
 	e->task.close = errand_close;
 	e->task.call_class = (uint8_t)cls;
 	e->task.probe = probe;
+	e->task.background = cls == CALL_GIVE_BACK; /* ticks alone give nothing back to anybody */
 	e->task.slot = slot_take(&e->task);
 	if (!e->task.slot) {
 		errand_close(&e->task);

@@ -22,6 +22,7 @@ static int
 ask(const struct ctl *c, json_t *request, void (*table)(const json_t *answer))
 {
 	json_t *answer;
+	bool refused;
 	int rc = 1;
 
 	answer = ctl_ask(c, request, &rc);
@@ -29,6 +30,7 @@ ask(const struct ctl *c, json_t *request, void (*table)(const json_t *answer))
 	if (!answer)
 		return rc;
 	rc = json_is_true(json_object_get(answer, "ok")) ? 0 : 1;
+	refused = json_is_false(json_object_get(answer, "accepted")); /* an answer all the same */
 	if (c->json) {
 		json_dumpf(answer, stdout, JSON_INDENT(1));
 		printf("\n");
@@ -43,7 +45,7 @@ ask(const struct ctl *c, json_t *request, void (*table)(const json_t *answer))
 		printf("ok\n");
 	}
 	json_decref(answer);
-	return rc;
+	return refused ? 1 : rc;
 }
 
 static int
@@ -95,6 +97,15 @@ run_forget(const struct ctl *c, const struct verb *v)
 	return ask(c, request, NULL);
 }
 
+/* Told by the exit code, too: would a login come in? */
+static int
+run_auth(const struct ctl *c, const struct verb *v)
+{
+	json_t *request = ctl_auth_request(c);
+
+	return request ? ask(c, request, v->table) : EXIT_USAGE;
+}
+
 static int
 run_modules(const struct ctl *c, const struct verb *v)
 {
@@ -123,6 +134,7 @@ static const struct verb verbs[] = {
 	{"modules", "[doc MODULE]", "sections, gates, breakers, calls; or a module's settings", 0, 2, run_modules,
 	 table_modules},
 	{"user", "NAME", "what the auth sections and the mailbox say of a user", 1, 1, run_user, table_user},
+	{"auth", "test NAME [--password-stdin]", "walk the auth chain as a login would, explain each step", 2, 2, run_auth, table_auth},
 	{"forget", "[NAME]", "forget cached logins of a user, or of all; the sections are asked again", 0, 1, run_forget,
 	 NULL},
 	{"reload", "", "read the configuration again: all of it or nothing", 0, 0, run_plain, NULL},
@@ -178,6 +190,7 @@ main(int argc, char **argv)
 		{"config", required_argument, NULL, 'c'}, {"socket", required_argument, NULL, 's'},
 		{"json", no_argument, NULL, 'j'},         {"user", required_argument, NULL, 'u'},
 		{"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},
+		{"password-stdin", no_argument, NULL, 'P'}, {"peer", required_argument, NULL, 'A'},
 		{NULL, 0, NULL, 0},
 	};
 	struct ctl c = {.conf_file = DEFAULT_CONF};
@@ -196,6 +209,12 @@ main(int argc, char **argv)
 			break;
 		case 'j':
 			c.json = true;
+			break;
+		case 'P':
+			c.password_stdin = true;
+			break;
+		case 'A':
+			c.peer = optarg;
 			break;
 		case 'V':
 			printf("restantectl %s\n", PACKAGE_VERSION);

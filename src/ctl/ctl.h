@@ -14,6 +14,8 @@ struct ctl {
 	const char *conf_file;
 	const char *socket; /* NULL: run_dir of the configuration */
 	const char *user;   /* --user */
+	const char *peer;   /* --peer */
+	bool password_stdin;
 	bool json;
 	int argc;           /* arguments behind the verb */
 	char **argv;
@@ -22,11 +24,15 @@ struct ctl {
 /* talk.c: the server's answer, a new reference; NULL: said on standard error, *ret_rc set. */
 json_t *ctl_ask(const struct ctl *c, json_t *request, int *ret_rc);
 
+/* auth.c: the request of auth test; NULL: what is wrong was said. */
+json_t *ctl_auth_request(const struct ctl *c);
+
 /* table.c: answers for people. */
 void table_status(const json_t *answer);
 void table_sessions(const json_t *answer);
 void table_modules(const json_t *answer);
 void table_user(const json_t *answer);
+void table_auth(const json_t *answer);
 
 /* offline.c: without a server. Exit codes. */
 int offline_check_conf(const struct ctl *c);

@@ -150,3 +150,35 @@ table_user(const json_t *answer)
 	}
 	print_pairs(answer, keys, sizeof(keys) / sizeof(keys[0]));
 }
+
+void
+table_auth(const json_t *answer)
+{
+	static const char *const keys[] = {"user", "state", "rights", "quota_octets", "quota_messages", "password_label",
+					   "key", "home", "storage", "open", "messages", "octets", "mailbox", "reply"};
+	const json_t *step;
+	char buf[CELL_MAX];
+	size_t i;
+
+	printf("asked for %s, password %s\n", json_string_value(json_object_get(answer, "name")),
+	       json_string_value(json_object_get(answer, "password")));
+	json_array_foreach(json_object_get(answer, "chain"), i, step) {
+		const char *detail = json_string_value(json_object_get(step, "detail"));
+		const char *cache = json_string_value(json_object_get(step, "cache"));
+		const char *good = json_string_value(json_object_get(step, "last_known_good"));
+
+		printf("  auth section %s: %s", cell(step, "section", buf),
+		       json_string_value(json_object_get(step, "answer")));
+		if (detail && *detail)
+			printf(": %s", detail);
+		if (json_object_get(step, "ms"))
+			printf(" (%s ms)", cell(step, "ms", buf));
+		printf("\n");
+		if (cache)
+			printf("    its cache: %s\n", cache);
+		if (good)
+			printf("    last known good: %s\n", good);
+	}
+	print_pairs(answer, keys, sizeof(keys) / sizeof(keys[0]));
+	printf("%-24s %s\n", "result", json_string_value(json_object_get(answer, "result")));
+}

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/secret.h"
 #include "conf/conf.h"
 #include "ctl/ctl.h"
 
@@ -113,6 +114,8 @@ ctl_ask(const struct ctl *c, json_t *request, int *ret_rc)
 		fprintf(stderr, "restantectl: the server gave no answer\n");
 		*ret_rc = EXIT_UNAVAILABLE;
 	}
+	if (out)
+		secret_wipe(out, strlen(out)); /* auth test: a password */
 	free(out);
 	free(in);
 	(void)close(fd);

@@ -192,21 +192,6 @@ cred_fill(struct session *s, struct pm_cred *c)
 
 /* ---- accepted -------------------------------------------------------------------------------- */
 
-/* What a right secret may still lack; NULL: nothing. */
-static const char *
-not_let_in(const struct pm_user *u)
-{
-	if (u->state == PM_USER_DISABLED)
-		return "account is disabled";
-	if (u->state == PM_USER_EXPIRED || (u->valid_until_ms != 0 && u->valid_until_ms < wall_ms()))
-		return "account is expired";
-	if (u->state == PM_USER_MUST_CHANGE)
-		return "password must be changed";
-	if (u->state != PM_USER_ENABLED)
-		return "account is not enabled";
-	return u->rights & PM_RIGHT_POP3 ? NULL : "account has no right to POP3";
-}
-
 /* Names a module left empty are as the client gave them. */
 static bool
 user_complete(struct session *s, const struct pm_user *u)
@@ -225,7 +210,7 @@ static enum move
 accepted(struct session *s, const struct pm_user *u, const struct conf_section *auth)
 {
 	const struct conf_section *storage;
-	const char *lacks = not_let_in(u);
+	const char *lacks = chain_lacks(u, wall_ms());
 
 	if (lacks)
 		return login_denied(s, lacks);
@@ -333,7 +318,7 @@ verify(struct session *s)
 	session_call(s, &call, "verify", b->limits.call_ms);
 	rc = host_verify(b->inst, &call, &cred, &user);
 	s->task.backend_failed = host_backend_failed(rc);
-	credcache_learn(b->cache, epoch, &cred, rc, &user, rc == PM_OK && !not_let_in(&user), call.error, mono_ms());
+	credcache_learn(b->cache, epoch, &cred, rc, &user, rc == PM_OK && !chain_lacks(&user, wall_ms()), call.error, mono_ms());
 	if (rc < 0 && rc != PM_NEXT && rc != PM_DENIED && rc != PM_NOENT && rc != PM_UNSUPPORTED)
 		session_log_call(s, b, "verify", rc, call.error);
 	if (s->task.backend_failed && last_known_good(s, b, rc, &m))

@@ -198,6 +198,8 @@ static bool
 judge(struct gate *g, const struct task *t, int64_t now_ms, struct line *out)
 {
 	g->failures += t->backend_failed;
+	if (t->background && !t->backend_failed)
+		return false; /* or a module that ticks more often than its users come would never trip */
 	if (t->probe || /* gate_probe_result says what it means */
 	    !breaker_count(&g->breaker, t->backend_failed, t->who_key, g->limits.trip_after))
 		return false;

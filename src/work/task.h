@@ -48,6 +48,7 @@ struct task {
 	uint8_t verdict;        /* enum verdict; NONE unless `need` was set */
 	bool backend_failed;    /* set by step: the call made under the permit was DOWN or TIMEOUT */
 	bool probe;             /* passes an open breaker */
+	bool background;        /* a tick: that it went well says nothing of the backend; it may not have asked it */
 	int64_t wait_until_ms;  /* set with need when the class is CONTINUE or GIVE_BACK: end of waiting; 0 = none */
 	int64_t waiting_since_ms; /* the gate's */
 	int64_t queued_ms;      /* the run queue's */

@@ -419,6 +419,24 @@ failures_in_a_row_of_two_accounts_open_it(void **state)
 	}
 }
 
+/* A module may tick between any two users. */
+static void
+a_tick_that_goes_well_proves_nothing(void **state)
+{
+	struct gate *g = gate_get("a", &usual);
+
+	(void)state;
+	tasks[10].background = tasks[11].background = true;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_string_equal(status_of("a").breaker, "closed");
+		assert_int_equal(enter(g, i), GATE_GO);
+		leave(i, true);
+		assert_int_equal(enter_as(g, 10, CALL_GIVE_BACK, 0), GATE_GO);
+		leave(10, false);
+	}
+	assert_string_equal(status_of("a").breaker, "open");
+}
+
 static void
 an_open_breaker_refuses_only_what_begins(void **state)
 {
@@ -563,6 +581,7 @@ main(void)
 		TEST(the_same_name_is_the_same_gate_resized),
 		TEST(all_gates_together_leave_the_reserve_free),
 		TEST(failures_in_a_row_of_two_accounts_open_it),
+		TEST(a_tick_that_goes_well_proves_nothing),
 		TEST(an_open_breaker_refuses_only_what_begins),
 		TEST(after_its_time_one_probe_decides),
 		TEST(a_probe_that_never_answers_is_sent_again),

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * restantectl auth test NAME: walks the auth chain as a login over TLS would, and says of each
+ * section whether it is asked, why not, and what it answers. With a password it is checked; without
+ * one the sections are asked whether they have the user. No penalty is counted here - whoever may
+ * use the control socket is no guesser - but a directory counts a wrong password as it counts any.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/account.h"
+#include "admin/admin.h"
+#include "base/b64.h"
+#include "base/clock.h"
+#include "base/secret.h"
+#include "conf/conf.h"
+#include "core/chain.h"
+#include "core/credcache.h"
+#include "work/gate.h"
+
+#define SECRET_B64_MAX 8192
+#define CALL_MS_MAX 10000 /* a section is waited for as long as a login waits, but not longer */
+#define MARGIN_MS 1500
+
+struct test {
+	struct conf *c;
+	json_t *answer, *steps;
+	char name[PM_NAME_MAX + 1];
+	char peer[64];
+	char *secret; /* NULL: none was given */
+	size_t secret_n;
+	const char *decided_by; /* section; NULL: the chain goes on */
+};
+
+static void set_text(json_t *o, const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void
+set_text(json_t *o, const char *key, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	json_object_set_new(o, key, json_string(text));
+}
+
+/* The end of the walk: would a login come in, what would the client be told, why. */
+static void
+decide(struct test *t, const char *section, bool accepted, const char *reply, const char *why)
+{
+	t->decided_by = section;
+	json_object_set_new(t->answer, "accepted", json_boolean(accepted));
+	json_object_set_new(t->answer, "reply", json_string(reply));
+	json_object_set_new(t->answer, "result", json_string(why));
+}
+
+/* ---- sections that are not asked ------------------------------------------------------------- */
+
+static void
+say_domains(json_t *step, const struct conf_section *s)
+{
+	char text[400] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_domains && n < sizeof(text); i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i ? ", " : "",
+				      s->domains[i]);
+	set_text(step, "answer", "not asked: it serves names of %s only", text);
+}
+
+static void
+say_wrapped(json_t *step, const struct conf *c, const struct conf_section *s)
+{
+	const char *by = "?";
+
+	for (size_t i = 0; i < c->n_auth; i++)
+		if (c->auth[i].wrap && strcmp(c->auth[i].wrap, s->name) == 0)
+			by = c->auth[i].name;
+	set_text(step, "answer", "not asked by itself: section %s wraps it", by);
+}
+
+/* True: it is, or would be, this section's turn. */
+static bool
+explain_turn(struct test *t, json_t *step, size_t i)
+{
+	const struct conf_section *s = &t->c->auth[i];
+
+	if (s->only_wrapped)
+		say_wrapped(step, t->c, s);
+	else if (chain_next(t->c, t->name, (int)i) != (int)i)
+		say_domains(step, s);
+	else if (t->decided_by)
+		set_text(step, "answer", "not asked: section %s has decided", t->decided_by);
+	else
+		return true;
+	return false;
+}
+
+/* ---- sections that could not be asked -------------------------------------------------------- */
+
+struct find_gate {
+	const char *name;
+	struct gate_status status;
+};
+
+static void
+find_gate(const struct gate_status *s, void *ctx)
+{
+	struct find_gate *f = ctx;
+
+	if (strcmp(s->name, f->name) == 0)
+		f->status = *s;
+}
+
+static struct gate_status
+status_of(const struct backend *b)
+{
+	struct find_gate f = {.name = gate_name(b->gate)};
+
+	gate_each(find_gate, &f);
+	return f.status;
+}
+
+/* The gate did not let the question in. */
+static void
+say_refused(json_t *step, const struct backend *b, uint8_t verdict)
+{
+	struct gate_status g = status_of(b);
+	int64_t left_ms = g.open_until_ms - mono_ms();
+
+	if (verdict == VERDICT_REFUSED && strcmp(g.breaker, "closed") != 0)
+		set_text(step, "answer",
+			 "not asked: its breaker is %s after failures in a row; it is tried again "
+			 "in %lld s",
+			 g.breaker, (long long)(left_ms > 0 ? left_ms / 1000 + 1 : 0));
+	else if (verdict == VERDICT_REFUSED)
+		set_text(step, "answer",
+			 "not asked: its line is full, %u wait for %u permits (queue_max, permits)",
+			 g.waiting[CALL_BEGIN], g.limits.permits);
+	else
+		set_text(
+			step, "answer",
+			"not asked: no permit within %lld ms, all %u are in use (wait_ms, permits)",
+			(long long)g.limits.wait_ms, g.limits.permits);
+}
+
+static void
+say_silent(json_t *step, const struct backend *b, int64_t ms)
+{
+	struct gate_status g = status_of(b);
+
+	set_text(step, "answer",
+		 "no answer within %lld ms: %u of %u permits are in use; see the calls of "
+		 "restantectl "
+		 "modules",
+		 (long long)ms, g.in_use, g.limits.permits);
+}
+
+/* ---- one section ----------------------------------------------------------------------------- */
+
+static void
+cred_fill(const struct test *t, struct question *q)
+{
+	q->cred.flags = PM_CREDF_TLS;
+	snprintf(q->peer, sizeof(q->peer), "%s", t->peer);
+	q->cred.peer = (struct pm_str){q->peer, strlen(q->peer)};
+	if (!t->secret)
+		return;
+	q->secret = malloc(t->secret_n + 1);
+	if (!q->secret)
+		return;
+	memcpy(q->secret, t->secret, t->secret_n);
+	q->secret_n = t->secret_n;
+	q->cred.kind = PM_CRED_PASSWORD;
+	q->cred.service = (struct pm_str){"pop3", 4};
+	q->cred.mech = (struct pm_str){"USER", 4};
+	q->cred.secret = (struct pm_str){q->secret, q->secret_n};
+}
+
+/* What the cache would have said in place of the section. */
+static void
+say_cached(json_t *step, struct credcache *cache, const struct pm_cred *cred)
+{
+	char error[PM_ERROR_MAX + 1];
+	struct arena a;
+	struct pm_user u;
+	int64_t age_ms;
+	int32_t rc;
+
+	if (!cache)
+		return;
+	arena_init(&a, 64u << 10);
+	if (credcache_find(cache, cred, mono_ms(), &a, &rc, &u, error))
+		json_object_set_new(
+			step, "cache",
+			json_string(rc == PM_OK       ? "a login is answered from it: accepted"
+				    : rc == PM_DENIED ? "a login is answered from it: refused"
+						      : "a login is answered from it: unknown"));
+	else
+		json_object_set_new(step, "cache",
+				    json_string("does not know this name and password"));
+	if (credcache_last_good(cache, cred, mono_ms(), &a, &u, &age_ms))
+		set_text(step, "last_known_good",
+			 "accepted %lld s ago: lets in while the section cannot be asked",
+			 (long long)age_ms / 1000);
+	arena_reset(&a);
+}
+
+static bool
+is_undecided(int32_t rc)
+{
+	return rc != PM_OK && rc != PM_DENIED && rc != PM_NOENT && rc != PM_NEXT &&
+	       rc != PM_UNSUPPORTED;
+}
+
+/* The section cannot be asked now; last known good may still open the door. */
+static void
+decide_failed(struct test *t, json_t *step, const struct conf_section *s, bool backend_failed)
+{
+	if (backend_failed && json_object_get(step, "last_known_good"))
+		decide(t, s->name, true, "+OK",
+		       "let in as last known good: the section cannot be asked");
+	else
+		decide(t, s->name, false, "-ERR [SYS/TEMP]",
+		       "the section cannot be asked, so nobody can tell; later "
+		       "sections are not asked in its place");
+}
+
+static void
+decide_accepted(struct test *t, const struct conf_section *s, const struct question *q)
+{
+	const char *lacks = chain_lacks(&q->user, wall_ms());
+
+	account_json(t->answer, t->c, s, t->name, &q->user);
+	if (lacks)
+		decide(t, s->name, false, "-ERR [AUTH]", lacks);
+	else if (!chain_storage(t->c, s, q->user.section.p, q->user.section.n))
+		decide(t, s->name, false, "-ERR [SYS/PERM]",
+		       "the account names a storage section that is not there");
+	else if (!t->secret)
+		decide(t, s->name, true, "+OK",
+		       "the account is fit for POP3; no password was given, none was checked");
+	else
+		decide(t, s->name, true, "+OK", "a login is let in");
+}
+
+static const char *
+answer_words(const struct test *t, int32_t rc)
+{
+	if (!t->secret)
+		return account_words(rc);
+	switch (rc) {
+	case PM_OK:
+		return "accepted: the password is right";
+	case PM_DENIED:
+		return "refused: wrong password, or no such user";
+	case PM_NOENT:
+		return "refused: no such user";
+	case PM_NEXT:
+		return "not its user: the next section is asked";
+	case PM_UNSUPPORTED:
+		return "refused: the module cannot check passwords";
+	default:
+		return account_words(rc);
+	}
+}
+
+static void
+judge(struct test *t, json_t *step, const struct conf_section *s, const struct question *q)
+{
+	int32_t rc = q->rc;
+
+	json_object_set_new(step, "answer", json_string(answer_words(t, rc)));
+	json_object_set_new(step, "detail", json_string(q->error));
+	json_object_set_new(step, "code", json_string(host_code_name(rc)));
+	if (rc == PM_OK)
+		decide_accepted(t, s, q);
+	else if (is_undecided(rc))
+		decide_failed(t, step, s, host_backend_failed(rc));
+	else if (t->secret && rc != PM_NEXT)
+		decide(t, s->name, false, "-ERR [AUTH]",
+		       q->error[0] ? q->error : answer_words(t, rc));
+}
+
+/* A refusal is as good as one at a login; an acceptance is not remembered: nobody has logged in. */
+static void
+tell_cache(const struct question *q, struct credcache *cache, uint64_t epoch)
+{
+	bool lacks = q->rc == PM_OK && chain_lacks(&q->user, wall_ms());
+
+	if (q->rc != PM_OK || lacks)
+		credcache_learn(cache, epoch, &q->cred, q->rc, &q->user, false, q->error,
+				mono_ms());
+}
+
+static void
+ask_section(struct test *t, json_t *step, const struct conf_section *s)
+{
+	struct backend *b = s->backend;
+	int64_t started_ms = mono_ms(),
+		ms = b->limits.call_ms < CALL_MS_MAX ? b->limits.call_ms : CALL_MS_MAX;
+	uint64_t epoch = credcache_epoch(b->cache);
+	struct question *q = question_new(t->name);
+
+	if (!q) {
+		decide(t, s->name, false, "-ERR [SYS/TEMP]", "no memory");
+		return;
+	}
+	cred_fill(t, q);
+	say_cached(step, b->cache, &q->cred);
+	ms += MARGIN_MS;
+	if (!question_ask(q, t->secret ? QUESTION_VERIFY : QUESTION_LOOKUP, t->c, b, ms)) {
+		say_silent(step, b, ms);
+		decide_failed(t, step, s, true);
+	} else if (q->verdict != VERDICT_GO) {
+		say_refused(step, b, q->verdict);
+		decide_failed(t, step, s, true);
+	} else {
+		if (t->secret)
+			tell_cache(q, b->cache, epoch);
+		judge(t, step, s, q);
+	}
+	json_object_set_new(step, "ms", json_integer((json_int_t)(mono_ms() - started_ms)));
+	question_put(q);
+}
+
+/* ---- the walk -------------------------------------------------------------------------------- */
+
+static json_t *
+walk(struct test *t)
+{
+	t->answer = json_object();
+	t->steps = json_array();
+	json_object_set_new(t->answer, "ok", json_true());
+	json_object_set_new(t->answer, "name", json_string(t->name));
+	json_object_set_new(t->answer, "password",
+			    json_string(t->secret ? "given" : "not given: users are looked up"));
+	json_object_set_new(t->answer, "chain", t->steps);
+	for (size_t i = 0; i < t->c->n_auth; i++) {
+		json_t *step = json_pack("{s:s}", "section", t->c->auth[i].name);
+
+		json_array_append_new(t->steps, step);
+		if (explain_turn(t, step, i))
+			ask_section(t, step, &t->c->auth[i]);
+	}
+	if (!t->decided_by)
+		decide(t, NULL, false, "-ERR [AUTH]", "unknown user: no section knows this name");
+	return t->answer;
+}
+
+/* Base64: a password may be any octets, JSON is UTF-8. False: not base64, or no memory. */
+static bool
+take_secret(struct test *t, const json_t *j)
+{
+	const char *text = json_string_value(j);
+	size_t n = text ? strlen(text) : 0;
+
+	if (!j)
+		return true;
+	if (n > SECRET_B64_MAX)
+		return false;
+	t->secret = malloc(B64_DECODED_MAX(n) + 1);
+	return t->secret && text &&
+	       b64_decode(text, n, (unsigned char *)t->secret, B64_DECODED_MAX(n) + 1,
+			  &t->secret_n);
+}
+
+json_t *
+admin_auth_test(const json_t *request)
+{
+	const char *raw = json_string_value(json_object_get(request, "name"));
+	const char *peer = json_string_value(json_object_get(request, "peer"));
+	struct test t = {.c = conf_current()};
+	json_t *answer;
+
+	snprintf(t.peer, sizeof(t.peer), "%s", peer ? peer : "");
+	if (!take_secret(&t, json_object_get(request, "password_base64")))
+		answer = admin_error("the password is too long");
+	else if (!raw || !t.c || !chain_name(t.c, raw, strlen(raw), t.name))
+		answer = admin_error("'%.64s' is not a possible user name", raw ? raw : "");
+	else
+		answer = walk(&t);
+	if (t.secret)
+		secret_wipe(t.secret, t.secret_n);
+	free(t.secret);
+	conf_put(t.c);
+	return answer;
+}

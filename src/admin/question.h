@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * question - one call into a module on behalf of restantectl: an errand makes it, the admin thread
+ * waits for it until a deadline. An answer that comes later is thrown away by whoever is the last
+ * to hold the question.
+ *
+ * Threads: question_new, question_ask, question_put: admin. What is asked is set before
+ * question_ask; the answer is the admin thread's once question_ask has returned true, the errand's
+ * alone after false.
+ */
+#ifndef RST_ADMIN_QUESTION_H
+#define RST_ADMIN_QUESTION_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/errand.h"
+
+struct question {
+	_Atomic int refs;
+	pthread_mutex_t mutex;
+	pthread_cond_t answered;
+	bool done; /* under mutex */
+	/* what is asked */
+	struct pm_cred cred; /* verify, lookup; strings below, or static */
+	char name[PM_NAME_MAX + 1];
+	char peer[64];
+	char *secret; /* malloc'd, wiped in the end; NULL: none */
+	size_t secret_n;
+	struct pm_user user; /* of stat: the account that was found; else the answer */
+	void *user_mem;      /* its strings, malloc'd */
+	/* the answer */
+	int32_t rc;
+	uint8_t verdict; /* of the gate, enum verdict: VERDICT_GO, or why there was no call */
+	struct pm_stat stat;
+	char error[PM_ERROR_MAX + 1];
+};
+
+/* name: as chain_name made it. NULL: no memory. */
+struct question *question_new(const char *name);
+void question_put(struct question *q);
+
+enum question_call { QUESTION_VERIFY, QUESTION_LOOKUP, QUESTION_STAT };
+
+/* False: no answer within ms. */
+bool question_ask(struct question *q, enum question_call what, struct conf *c, struct backend *b,
+		  int64_t ms);
+
+/* A user with its strings copied into q. False: no memory. */
+bool question_keep(struct question *q, const struct pm_user *u);
+
+#endif
