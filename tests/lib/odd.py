@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers that misbehave, on a loopback port, in threads of the test."""
+import itertools
 import os
 import random
 import socket
@@ -15,10 +16,12 @@ class Odd:
          huge     answers with the head of a message of 2 GB
          drip     answers with a message that has no end, a byte at a time
          slow     passes everything on to `target` and answers back after 0 to `delay` seconds
+         hook     passes on what `hook(data, answer, nth)` makes of it, the nth piece of the connection
+                  (answer: from `target`)
        mode may be changed at any time; connections that are open keep theirs."""
 
-    def __init__(self, mode, target=None, delay=1.5):
-        self.mode, self.target, self.delay = mode, target, delay
+    def __init__(self, mode, target=None, delay=1.5, hook=None):
+        self.mode, self.target, self.delay, self.hook = mode, target, delay, hook
         self.sock = socket.create_server(("127.0.0.1", 0), backlog=100)
         self.port = self.sock.getsockname()[1]
         self.uri = "ldap://127.0.0.1:%d" % self.port
@@ -38,7 +41,7 @@ class Odd:
 
     def one(self, conn):
         try:
-            if self.mode == "slow":
+            if self.mode in ("slow", "hook"):
                 self.proxy(conn)
                 return
             if not conn.recv(4096):
@@ -60,7 +63,15 @@ class Odd:
         finally:
             conn.close()
 
+    def passed(self, data, answer, nth):
+        if self.mode == "hook":
+            return self.hook(data, answer, nth)
+        if answer:
+            time.sleep(random.uniform(0, self.delay))
+        return data
+
     def proxy(self, conn):
+        nth = itertools.count()
         with socket.create_connection(("127.0.0.1", self.target)) as back:
             def forth():
                 try:
@@ -68,7 +79,7 @@ class Odd:
                         data = conn.recv(65536)
                         if not data:
                             break
-                        back.sendall(data)
+                        back.sendall(self.passed(data, False, next(nth)))
                     back.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
@@ -77,8 +88,7 @@ class Odd:
                 data = back.recv(65536)
                 if not data:
                     return
-                time.sleep(random.uniform(0, self.delay))
-                conn.sendall(data)
+                conn.sendall(self.passed(data, True, next(nth)))
 
     def close(self):
         self.sock.close()

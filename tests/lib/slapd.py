@@ -11,6 +11,7 @@ import tempfile
 
 from server import free_port, port_open, wait_until
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 BASE = "dc=test,dc=local"
 PEOPLE = "ou=people," + BASE
 GROUPS = "ou=groups," + BASE

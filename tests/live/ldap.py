@@ -3,7 +3,7 @@
 """The module ldap against one slapd: the kit, search and bind, direct bind, users of the other section."""
 import sys
 
-from ldap_lib import AUTH, OK, Server, Tap, apply, configure, conform, expect, slapd
+from ldap_lib import AUTH, OK, Server, Tap, apply, configure, conform, ended, expect, slapd
 
 
 def kit(tap, srv, d):
@@ -37,9 +37,8 @@ def main():
         logins(tap, srv, "direct bind")
         tap.ok("BIND dn=\"\"" not in d.log(), "no bind without a name", d.log()[-500:])
     finally:
-        rc = srv.close()
         d.close()
-    tap.ok(rc == 0, "the server ended cleanly", rc)
+        ended(tap, srv)
     return tap.done()
 
 

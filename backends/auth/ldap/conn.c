@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The socket is ours and never blocks: libldap reads an answer that comes in pieces, or makes a TLS handshake, with
- * blocking calls otherwise, and then a frozen server would hold the thread for ever whatever time-outs are set.
- */
 #include "conn.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <ldap.h>
 #include <openldap.h>
 #include <poll.h>
@@ -15,6 +9,7 @@
 #include <unistd.h>
 
 #include "dial.h"
+#include "tls.h"
 
 #define SLICE_MS 200
 #define INCOMING_MAX (1u << 20) /* bytes of one message: an entry's mapped attributes are far below */
@@ -36,7 +31,6 @@ conn_close(struct conn *c)
 	if (c->ld)
 		(void)ldap_unbind_ext(c->ld, NULL, NULL);
 	c->ld = NULL;
-	c->fd = -1;
 }
 
 int32_t
@@ -164,14 +158,6 @@ answer_get(struct conn *c, const struct ask *a, const char *what, int err, int m
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static bool
-stays_nonblocking(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	return flags != -1 && (flags & O_NONBLOCK || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
-}
-
 /* Everything is set here: what ldap.conf, .ldaprc or LDAP... in the environment say must not change what we do. */
 static bool
 set_options(LDAP *ld)
@@ -185,23 +171,9 @@ set_options(LDAP *ld)
 	       !ldap_set_option(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF) &&
 	       !ldap_set_option(ld, LDAP_OPT_RESTART, LDAP_OPT_OFF) &&
 	       !ldap_set_option(ld, LDAP_OPT_SIZELIMIT, &none) && !ldap_set_option(ld, LDAP_OPT_TIMELIMIT, &none) &&
-	       !ldap_set_option(ld, LDAP_OPT_CONNECT_ASYNC, LDAP_OPT_ON) &&
+	       !ldap_set_option(ld, LDAP_OPT_CONNECT_ASYNC, LDAP_OPT_OFF) &&
 	       !ldap_get_option(ld, LDAP_OPT_SOCKBUF, &sb) &&
 	       ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &most) > 0;
-}
-
-static bool
-set_tls_options(LDAP *ld, const struct settings *s)
-{
-	int least = s->tls13 ? LDAP_OPT_X_TLS_PROTOCOL_TLS1_3 : LDAP_OPT_X_TLS_PROTOCOL_TLS1_2;
-	int demand = LDAP_OPT_X_TLS_DEMAND, client = 0;
-
-	return !ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand) &&
-	       !ldap_set_option(ld, LDAP_OPT_X_TLS_PROTOCOL_MIN, &least) &&
-	       !(s->tls_ca && ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE, s->tls_ca)) &&
-	       !(s->tls_cert && ldap_set_option(ld, LDAP_OPT_X_TLS_CERTFILE, s->tls_cert)) &&
-	       !(s->tls_key && ldap_set_option(ld, LDAP_OPT_X_TLS_KEYFILE, s->tls_key)) &&
-	       !ldap_set_option(ld, LDAP_OPT_X_TLS_NEWCTX, &client);
 }
 
 /* The extended operation of StartTLS, RFC 4511 section 4.14. */
@@ -220,22 +192,23 @@ start_tls(struct conn *c, const struct ask *a)
 	return rc;
 }
 
-/* With CONNECT_ASYNC, a network time-out and a socket that does not block the handshake is bounded. */
 static int32_t
 handshake(struct conn *c, const struct ask *a)
 {
-	struct timeval tv = timeval_of(ask_left(a));
 	int err;
 
-	if (ask_left(a) == 0)
-		return too_late(c, a, "TLS");
-	(void)ldap_set_option(c->ld, LDAP_OPT_NETWORK_TIMEOUT, &tv);
+	c->wire.waits = a;
 	err = ldap_install_tls(c->ld);
-	if (err == LDAP_TIMEOUT || (err != LDAP_SUCCESS && ask_left(a) == 0))
+	c->wire.waits = NULL;
+	if (err == LDAP_SUCCESS)
+		return PM_OK;
+	if (a->call->cancelled(a->call)) {
+		conn_close(c);
+		return PM_CANCELLED;
+	}
+	if (ask_left(a) == 0)
 		return too_late(c, a, "TLS handshake");
-	if (err != LDAP_SUCCESS)
-		return conn_broken(c, a, "TLS failed; see tls_ca, and the names in its certificate", err);
-	return PM_OK;
+	return conn_broken(c, a, "TLS failed; see tls_ca, and the names in its certificate", err);
 }
 
 int32_t
@@ -246,7 +219,7 @@ conn_open(struct conn *c, const struct ask *a, const struct server *server)
 	int32_t rc = PM_OK;
 	int err, fd = -1;
 
-	*c = (struct conn){.fd = -1, .server = server};
+	*c = (struct conn){.server = server};
 	rc = dial(a, server, &fd);
 	if (rc != PM_OK)
 		return rc;
@@ -256,17 +229,15 @@ conn_open(struct conn *c, const struct ask *a, const struct server *server)
 		ask_error(a, "%s: %s", server->uri, ldap_err2string(err));
 		return PM_NOMEM;
 	}
-	c->fd = fd;
-	if (!set_options(c->ld))
+	c->wire.fd = fd;
+	if (!wire_install(&c->wire, c->ld) || !set_options(c->ld))
 		return conn_broken(c, a, "libldap refuses an option", LDAP_LOCAL_ERROR);
-	if (wants_tls && !set_tls_options(c->ld, s))
+	if (wants_tls && !tls_apply(a->inst->tls, s, c->ld))
 		return conn_broken(c, a, "tls_ca, tls_cert or tls_key cannot be used", LDAP_CONNECT_ERROR);
 	if (wants_tls && !server->ldaps)
 		rc = start_tls(c, a);
 	if (wants_tls && rc == PM_OK)
 		rc = handshake(c, a);
-	if (rc == PM_OK && !stays_nonblocking(fd))
-		rc = conn_broken(c, a, "socket", LDAP_LOCAL_ERROR);
 	c->used_ms = a->inst->host->now_ms(a->inst->host->ctx);
 	return rc;
 }
@@ -274,7 +245,7 @@ conn_open(struct conn *c, const struct ask *a, const struct server *server)
 bool
 conn_usable(const struct conn *c)
 {
-	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+	struct pollfd p = {.fd = c->wire.fd, .events = POLLIN};
 
 	return c->ld && poll(&p, 1, 0) == 0;
 }

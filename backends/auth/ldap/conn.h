@@ -13,13 +13,14 @@
 
 #include "inst.h"
 #include "state.h"
+#include "wire.h"
 
 struct ldap;    /* libldap's LDAP */
 struct ldapmsg; /* libldap's LDAPMessage */
 
 struct conn {
 	struct ldap *ld;             /* NULL: closed */
-	int fd;                      /* ld's, to look at; not ours to close */
+	struct wire wire;            /* ld's socket, below it; not ours to close */
 	const struct server *server;
 	int64_t used_ms;
 };

@@ -10,12 +10,14 @@
 #include "settings.h"
 
 struct pool;
+struct tls;
 struct cache;
 
 struct inst {
 	const struct pm_host *host;
 	struct settings set;
 	struct pool *pool;
+	struct tls *tls;
 	struct cache *cache;
 };
 

@@ -3,7 +3,7 @@
  * auth/ldap - accounts in LDAP directories, on libldap. Passwords are checked by binding as the user, after a search
  * or directly. What is where: settings (options), filter (names into filters and DNs), dial and conn (one connection,
  * every step bounded), pool (pairs of connections, servers up and down), search, account (an entry as a user), state
- * (locked, expired ...), cache, login (all of it together).
+ * (locked, expired ...), cache, login (all of it together). wire and tls are what lies below a connection.
  */
 #include <ldap.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #include "login.h"
 #include "pool.h"
 #include "search.h"
+#include "tls.h"
 
 /* libldap initialises itself at its first call, on one thread; and it must not write to stderr (R8). */
 static int32_t
@@ -50,6 +51,7 @@ ldap_module_close(void *inst)
 	struct inst *i = inst;
 
 	pool_free(i->pool);
+	tls_free(i->tls);
 	cache_free(i->cache);
 	settings_free(&i->set);
 	free(i);
@@ -74,7 +76,8 @@ ldap_module_open(const struct pm_open *open, void **ret_inst)
 	if (rc == PM_OK) {
 		i->pool = pool_new(i, open->permits);
 		i->cache = remembers(&i->set) ? cache_new(i->set.cache_size) : NULL;
-		if (!i->pool || (!i->cache && remembers(&i->set)))
+		i->tls = tls_new();
+		if (!i->pool || !i->tls || (!i->cache && remembers(&i->set)))
 			rc = PM_NOMEM;
 	}
 	if (rc == PM_OK)

@@ -10,6 +10,7 @@
 
 #include "conf.h"
 #include "search.h"
+#include "tls.h"
 
 /* ---- reading one value ----------------------------------------------------------------------- */
 
@@ -126,6 +127,27 @@ take_tls(struct reader *r)
 		if (!s->starttls && !s->servers[i].ldaps && !local(&s->servers[i]))
 			sdk_log(r->open->host, PM_LOG_WARNING,
 				"%s without starttls: passwords cross the network in clear text", s->servers[i].uri);
+}
+
+/* Can the files be used? Only what we may read: whoever checks a configuration need not be who runs the server. */
+static void
+check_tls_files(struct reader *r)
+{
+	const struct settings *s = r->s;
+	const char *const files[] = {s->tls_ca, s->tls_cert, s->tls_key};
+	struct tls *t = NULL;
+	LDAP *ld = NULL;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (files[i] && access(files[i], R_OK) != 0)
+			return;
+	if ((s->tls_ca || s->tls_cert) && r->rc == PM_OK && (t = tls_new()) && ldap_create(&ld) == LDAP_SUCCESS &&
+	    !tls_apply(t, s, ld))
+		WRONG(r, s->tls_ca ? "tls_ca" : "tls_cert",
+		      "cannot be used: certificates in PEM form are expected, and in tls_key the key of tls_cert without a password");
+	if (ld)
+		(void)ldap_unbind_ext(ld, NULL, NULL);
+	tls_free(t);
 }
 
 /* ---- accounts -------------------------------------------------------------------------------- */
@@ -303,6 +325,7 @@ settings_read(struct settings *s, const struct pm_open *open)
 	take_groups(&r);
 	take_attributes(&r);
 	take_limits(&r);
+	check_tls_files(&r);
 	return r.rc;
 }
 
