@@ -15,6 +15,7 @@
 #include "core/backend.h"
 #include "core/bind.h"
 #include "core/errand.h"
+#include "core/volume.h"
 #include "core/guard.h"
 #include "core/registry.h"
 #include "host/call.h"
@@ -124,7 +125,12 @@ become(const struct conf *c, struct conf_errors *e)
 static void
 tick(int64_t now_ms)
 {
+	struct conf *c = conf_current();
+
 	errand_tick(now_ms);
+	if (c)
+		volume_tick(c, now_ms);
+	conf_put(c);
 }
 
 /* Threads, from the inside out: who is fed must be there before who feeds. */
@@ -195,6 +201,7 @@ service_start(const char *conf_file)
 		rc = EXIT_OSERR;
 		goto out;
 	}
+	volume_prepare();
 	conf_publish(conf_ref(c));
 	rc = start_threads(c);
 	if (rc == 0)

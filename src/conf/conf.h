@@ -40,7 +40,7 @@ struct conf_setting {
 	struct conf_where where;
 };
 
-enum conf_kind { CONF_AUTH, CONF_STORAGE, CONF_BADMAIL };
+enum conf_kind { CONF_AUTH, CONF_STORAGE, CONF_LOCAL };
 
 struct conf_section {
 	enum conf_kind kind;
@@ -51,7 +51,7 @@ struct conf_section {
 	const char **domains;       /* auth: which names it is asked about; n = 0: all */
 	size_t n_domains;
 	const char *volume;         /* storage: the volume block its mail is on; NULL: none */
-	struct volume *vol;         /* set by bind */
+	struct volume *vol;         /* set by bind; also in the backend */
 	/* gate; -1 = not given (bind.c chooses) */
 	int64_t permits, queue_max, wait_ms, call_ms, scan_ms, commit_ms, trip_after, breaker_open_ms;
 	/* auth: credential cache; -1 = not given: off */
@@ -150,6 +150,7 @@ struct conf {
 	size_t n_volumes;
 	const char *state_volume;
 	struct volume *state_vol;   /* set by bind */
+	struct backend *volume_backend; /* set by bind: a gate without a module, for looking at the disks */
 	struct conf_badmail badmail;
 	void *memory;               /* all strings and arrays */
 };

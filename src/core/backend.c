@@ -122,8 +122,10 @@ backend_reap(void)
 		if (!b)
 			return;
 		cache_remove(b);
-		host_retire(b->inst);
-		host_close(b->inst);
+		if (b->inst) {
+			host_retire(b->inst);
+			host_close(b->inst);
+		}
 		inner = b->inner; /* after its wrapper: it may be the next one here */
 		free((char *)(uintptr_t)b->section);
 		free(b);

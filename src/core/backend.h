@@ -2,6 +2,7 @@
 /*
  * backend - one auth or storage section, bound: module instance and gate. Shared by the snapshots
  * that have the same section; closed on the main thread after the last one is gone.
+ * Badmail and the looks at volumes have one without a module (inst NULL): their permits count like all others.
  */
 #ifndef RST_CORE_BACKEND_H
 #define RST_CORE_BACKEND_H
@@ -24,7 +25,9 @@ struct backend {
 	struct gate_limits limits;
 	char fingerprint[65];   /* SHA-256 of module path, limits and settings: unchanged sections keep their instance */
 	struct backend *inner;  /* wrapped; one reference */
-	bool can_mark, can_hide;
+	bool can_mark, can_hide; /* PM_F_CAN_MARK, PM_F_CAN_HIDE: of it and of what it wraps */
+	bool counts;             /* PM_F_COUNTS: the store checks quotas itself */
+	struct volume *vol;      /* storage: the disk its mail is on; NULL: not told. Never freed */
 	struct credcache *cache; /* auth; NULL: none is wanted */
 	_Atomic int64_t tick_due_ms; /* errand_tick's; 0: not yet planned */
 	_Atomic bool ticking;        /* one tick at a time */

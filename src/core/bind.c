@@ -18,6 +18,8 @@
 #include "base/secret.h"
 #include "core/backend.h"
 #include "core/credcache.h"
+#include "core/local.h"
+#include "core/retention.h"
 #include "net/tls.h"
 #include "work/gate.h"
 
@@ -104,7 +106,7 @@ flags_of(struct binder *b, const struct plan *p)
 static uint32_t
 permits_given(struct binder *b, uint32_t *ret_open)
 {
-	uint32_t given = 0;
+	uint32_t given = local_permits(b->c);
 
 	*ret_open = 0;
 	for (size_t i = 0; i < b->n; i++) {
@@ -130,7 +132,7 @@ permits_given(struct binder *b, uint32_t *ret_open)
 static void
 choose_permits(struct binder *b)
 {
-	uint32_t budget = b->workers - b->reserve, open, given = permits_given(b, &open), total = 0;
+	uint32_t budget = b->workers - b->reserve, open, given = permits_given(b, &open), total = local_permits(b->c);
 	uint32_t share = open > 0 && given < budget ? (budget - given) / open : 0;
 	const struct conf_where w = {b->c->file, 1, 1};
 
@@ -286,6 +288,25 @@ check_sections(struct binder *b)
 	}
 }
 
+/* What a wrapper and all it wraps can do. */
+static uint32_t
+abilities(struct binder *b, const struct plan *p)
+{
+	uint32_t flags = UINT32_MAX;
+
+	for (; p && p->lib; p = p->section->wrap ? find_plan(b, p->section->kind, p->section->wrap) : NULL)
+		flags &= host_desc(p->lib)->flags;
+	return flags;
+}
+
+static void
+check_retention(struct binder *b)
+{
+	for (size_t i = b->c->n_auth; i < b->n; i++)
+		if (b->plans[i].lib && !b->plans[i].section->only_wrapped)
+			retention_check(b->c, b->plans[i].section, abilities(b, &b->plans[i]), b->e);
+}
+
 static bool
 check_all(struct binder *b)
 {
@@ -294,6 +315,7 @@ check_all(struct binder *b)
 
 	choose_permits(b);
 	check_sections(b);
+	check_retention(b);
 	if (!b->tool)
 		check_files(b->c, b->e);
 	if (!b->tool && wants_tls(b->c)) {
@@ -368,6 +390,7 @@ fingerprint_of(const struct plan *p, const struct gate_limits *l, const struct b
 	fprintf(f, "%" PRId64 " %" PRId64 " %" PRId64 " %zu\n", k.fresh_ms, k.negative_ms, k.good_ms, k.places);
 	for (size_t i = 0; i < s->n_settings; i++)
 		fprintf(f, "%s=%s\n", s->settings[i].key, s->settings[i].value);
+	fprintf(f, "volume=%s\n", s->volume ? s->volume : "");
 	if (fclose(f) == 0)
 		ok = EVP_Digest(text, n, sum, NULL, EVP_sha256(), NULL) == 1;
 	for (size_t i = 0; ok && i < 32; i++)
@@ -416,8 +439,10 @@ backend_open(struct binder *b, const struct plan *p, struct backend *inner, cons
 	be->kind = p->section->kind;
 	memcpy(be->fingerprint, fingerprint, sizeof(be->fingerprint));
 	be->inner = backend_ref(inner);
-	be->can_mark = host_desc(p->lib)->flags & PM_F_CAN_MARK;
-	be->can_hide = host_desc(p->lib)->flags & PM_F_CAN_HIDE;
+	be->can_mark = host_desc(p->lib)->flags & PM_F_CAN_MARK && (!inner || inner->can_mark);
+	be->can_hide = host_desc(p->lib)->flags & PM_F_CAN_HIDE && (!inner || inner->can_hide);
+	be->counts = host_desc(p->lib)->flags & PM_F_COUNTS || (inner && inner->counts);
+	be->vol = p->section->vol ? p->section->vol : inner ? inner->vol : NULL;
 	return be;
 fail:
 	free(settings);
@@ -514,6 +539,7 @@ conf_release(struct conf *c)
 		backend_put(c->auth[i].backend);
 	for (size_t i = 0; i < c->n_storage; i++)
 		backend_put(c->storage[i].backend);
+	local_release(c);
 	tls_put(c->tls);
 }
 
@@ -529,6 +555,8 @@ bind_open(struct conf *c, struct conf *old, bool tool, struct conf_errors *e)
 	ok = check_all(&b) && e->count == 0;
 	if (ok && !old && !tool)
 		gate_init_global(c->workers, c->reserve);
+	if (ok)
+		ok = local_open(c, tool);
 	for (size_t i = 0; ok && i < b.n; i++)
 		ok = section_open(&b, &b.plans[i], old);
 	if (ok && !tool && wants_tls(c))

@@ -36,11 +36,13 @@
 #include "core/backend.h"
 
 #define QUOTA_TEXT_MAX 160
+#define QUOTA_UNKNOWN UINT64_MAX
 
 struct quota_limits {
 	uint64_t octets, msgs;               /* of the user; 0 = none */
 	uint64_t domain_octets, domain_msgs; /* of the domain; 0 = none */
 	char domain[256];                    /* lower-case; "": none */
+	bool store_counts;   /* the module checks all of them in its own transaction */
 	bool domain_counted; /* the core's file counts this domain; false: no limit, or the store does it */
 };
 
@@ -71,13 +73,16 @@ struct quota_hold {
  * with a text, PM_TEMP (the file cannot be written; text for the log). */
 int32_t quota_domain_take(const struct conf *c, const struct quota_limits *l, uint64_t octets, struct quota_hold *h,
 			  char *ret_text);
-/* Says that msgs messages are about to be deleted or hidden. Cannot fail: without the file the count becomes doubtful. */
+/* Says that msgs messages are about to be deleted or hidden. Cannot fail: without the file the count becomes doubtful.
+ * octets QUOTA_UNKNOWN: it becomes doubtful, too. */
 void quota_domain_drop(const struct conf *c, const struct quota_limits *l, uint64_t octets, uint64_t msgs,
 		       struct quota_hold *h);
 /* Messages that were brought back (undelete): they are there, whatever the limit says. */
 void quota_domain_add(const struct conf *c, const struct quota_limits *l, uint64_t octets, uint64_t msgs);
 /* It is committed: the change counts. An empty hold: nothing happens; so for give_back. */
 void quota_domain_keep(const struct conf *c, struct quota_hold *h);
+/* It may have come to it: the count becomes doubtful. */
+void quota_domain_doubt(const struct conf *c, struct quota_hold *h);
 /* It did not come to it: nothing has changed. */
 void quota_domain_give_back(const struct conf *c, struct quota_hold *h);
 
@@ -92,6 +97,8 @@ int32_t quota_domain_get(const struct conf *c, const char *domain, struct quota_
 /* Replaces the count by what the mailboxes hold. changes: quota_usage.changes before the mailboxes were counted;
  * PM_AGAIN: something changed since, count again. UINT64_MAX: whatever changed. */
 int32_t quota_domain_set(const struct conf *c, const char *domain, uint64_t changes, uint64_t octets, uint64_t msgs);
+/* A domain this process found doubtful, and forgets now. False: none. */
+bool quota_domain_doubtful(char ret_domain[256]);
 /* Calls fn for each counted domain; false from fn ends it. */
 void quota_domain_each(const struct conf *c, bool (*fn)(const char *domain, void *ctx), void *ctx);
 

@@ -47,7 +47,13 @@ int64_t retention_keep_until(const struct retention *r, bool can_hide, int64_t n
  */
 bool retention_capa(const struct conf *c, const struct pm_user *u, char *ret, size_t cap);
 
-/* All contradictions between expire, undo and the storage sections' flags; after binding. */
-void retention_check(struct conf *c, struct conf_errors *e);
+/*
+ * Contradictions between a storage section and the settings of the site and of the domains whose users it has:
+ * expire = N without PM_F_CAN_MARK, undo without PM_F_CAN_HIDE. flags: of the section's module and of what it wraps.
+ * A user's own setting (from a directory) that its store cannot keep is as if it were not there; see retention_fit.
+ */
+void retention_check(const struct conf *c, const struct conf_section *storage, uint32_t flags, struct conf_errors *e);
+/* Takes back what this store cannot do. False: something was taken back, worth a word in the log. */
+bool retention_fit(struct retention *r, bool can_mark, bool can_hide);
 
 #endif

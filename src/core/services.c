@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "core/backend.h"
 #include "core/bind.h"
+#include "core/volume.h"
 
 #define COUNTERS_MAX 64 /* names a section may use */
 #define COUNTER_NAME 48
@@ -90,13 +91,17 @@ svc_invalidate(void *ctx, struct pm_str name)
 	backend_forget(s->section, name);
 }
 
-/* There are no volume sections in this release: no reserve to free. */
 static int32_t
 svc_reserve_release(void *ctx, struct pm_str path)
 {
+	char text[PM_PATH_MAX + 1];
+
 	(void)ctx;
-	(void)path;
-	return PM_UNSUPPORTED;
+	if (path.n >= sizeof(text))
+		return PM_UNSUPPORTED;
+	memcpy(text, path.p, path.n);
+	text[path.n] = '\0';
+	return volume_reserve_release(text);
 }
 
 static struct service *

@@ -9,11 +9,12 @@
  * New mail is refused below the reserve (452 4.3.1), POP3 goes on and deletions work. A volume that is not mounted
  * is not written to at all: the directory beneath the mount point belongs to another file system.
  *
- * The disk is asked (statfs, two stats) at most once a second and volume; in between an answer costs one load.
- * What was promised to messages meanwhile is not counted: the reserve is there for that.
+ * In the server the disks are asked once a second by an errand behind a gate of its own, so volume_check and
+ * volume_door never block: they read what was found; a disk that has not answered for ten seconds is an error. In
+ * tools they ask themselves, at most once a second. What was promised to messages meanwhile is not counted: the
+ * reserve is there for that.
  *
- * Threads: any. volume_door and volume_check may block in statfs for the one that asks the disk: call them under
- * the permit of the storage section or of Badmail, or at MAIL (local disks).
+ * Threads: any.
  * Records live as long as the process, by name: a reload changes their settings.
  */
 #ifndef RST_CORE_VOLUME_H
@@ -40,9 +41,11 @@ const char *volume_state_name(enum volume_state s);
 
 /* Main, while binding: the record of a volume block, with its new settings. NULL: no memory. */
 struct volume *volume_get(const struct conf_volume *v);
-/* Main, after privileges were dropped, and then once a minute (volume_tick): makes missing reserve files while there
- * is room for them, and says in the log what is wrong. */
-void volume_prepare(const struct conf *c);
+/* Main, after privileges were dropped: a first look at all of them, reserve files made, a word in the log. */
+void volume_prepare(void);
+/* Acceptor's tick: once a second an errand looks at all volumes, makes missing reserve files where there is room for
+ * them, and says in the log what changed. */
+void volume_tick(const struct conf *c, int64_t now_ms);
 
 /*
  * May `octets` more be written here (0: unknown)? Refused when free space less `octets` is below the reserve.
@@ -53,7 +56,7 @@ enum volume_state volume_check(struct volume *v, uint64_t octets, char *ret_text
 
 /*
  * At MAIL, when no recipient is known yet: VOLUME_OK if at least one storage section of the configuration may be
- * written to, else the state of the first. At RCPT the recipient's section is asked by volume_check(section->vol).
+ * written to, else the state of the first. At RCPT the recipient's section is asked by volume_check(backend->vol).
  */
 enum volume_state volume_door(const struct conf *c, uint64_t octets, char *ret_text, size_t cap);
 
@@ -64,9 +67,9 @@ const char *volume_reply(enum volume_state s);
  * PM_NOENT: there is none (any more); PM_UNSUPPORTED: no volume holds this path. Any thread. */
 int32_t volume_reserve_release(const char *path);
 
-/* What `restantectl volumes` shows. Strings are the record's own. */
+/* What `restantectl volumes` shows. */
 struct volume_status {
-	const char *name, *path, *mount; /* mount "" : none expected */
+	char name[41], path[256], mount[256]; /* cut where longer; mount "": none expected */
 	enum volume_state state;
 	uint64_t total, available;  /* octets; available to the service user */
 	uint64_t inodes, inodes_free;

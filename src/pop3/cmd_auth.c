@@ -21,12 +21,14 @@ enum move
 cmd_capa(struct session *s, const struct command *c)
 {
 	char text[512];
+	char expire[32] = "EXPIRE ";
 	bool login = session_may_login(s);
+	bool expires = retention_capa(s->conf, s->state == STATE_TRANS ? &s->user : NULL, expire + 7, sizeof(expire) - 7);
 	int n = snprintf(text, sizeof(text),
 			 "+OK capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
-			 "%s%s%s%sIMPLEMENTATION restante\r\n.\r\n",
+			 "%s%s%s%s%s%sIMPLEMENTATION restante\r\n.\r\n",
 			 login ? "USER\r\nSASL " : "", login ? sasl_names() : "", login ? "\r\n" : "",
-			 offers_stls(s) ? "STLS\r\n" : "");
+			 offers_stls(s) ? "STLS\r\n" : "", expires ? expire : "", expires ? "\r\n" : "");
 
 	(void)c;
 	session_put(s, text, (size_t)n);

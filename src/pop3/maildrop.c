@@ -84,6 +84,12 @@ maildrop_delete(struct maildrop *m, uint64_t idx)
 		m->live_octets -= m->octets[idx];
 }
 
+bool
+maildrop_retrieved(const struct maildrop *m, uint64_t idx)
+{
+	return m->retrieved[idx / 8] >> (idx % 8) & 1;
+}
+
 void
 maildrop_set_retrieved(struct maildrop *m, uint64_t idx)
 {

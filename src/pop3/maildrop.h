@@ -35,6 +35,7 @@ void maildrop_add_size(struct maildrop *m, uint64_t octets);
 bool maildrop_find(const struct maildrop *m, uint64_t msgno, uint64_t *ret_idx);
 bool maildrop_deleted(const struct maildrop *m, uint64_t idx);
 void maildrop_delete(struct maildrop *m, uint64_t idx);
+bool maildrop_retrieved(const struct maildrop *m, uint64_t idx);
 void maildrop_set_retrieved(struct maildrop *m, uint64_t idx); /* RSET does not undo it */
 void maildrop_reset(struct maildrop *m);                       /* RSET: nothing is deleted */
 uint64_t maildrop_pending(const struct maildrop *m);           /* deletions to commit */

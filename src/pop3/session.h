@@ -16,7 +16,9 @@
 #include "conf/conf.h"
 #include "core/ask.h"
 #include "core/backend.h"
+#include "core/quota.h"
 #include "core/registry.h"
+#include "core/retention.h"
 #include "net/acceptor.h"
 #include "net/stream.h"
 #include "pop3/maildrop.h"
@@ -51,6 +53,7 @@ enum session_work {
 	WORK_LIST,    /* memory only */
 	WORK_UIDL,    /* mbox_info UIDL */
 	WORK_MSG,     /* RETR, TOP */
+	WORK_EXPIRE,  /* QUIT: mbox_info for what retention and quotas want to know */
 	WORK_COMMIT,  /* QUIT */
 	WORK_CLOSE,   /* msg_close and mbox_close; then QUIT's reply or the end */
 };
@@ -111,6 +114,11 @@ struct session {
 	struct wire wire;
 	uint64_t retrieved, retrieved_octets, deleted;
 	uint8_t op_id[16];
+	/* from QUIT on */
+	int64_t commit_ms;         /* UTC */
+	struct retention retention;
+	struct quota_limits limits;
+	struct quota_hold hold;
 	struct arena arena;
 };
 
@@ -180,7 +188,16 @@ enum move produce_msg(struct session *s);
 /* ---- cmd_trans.c ---- */
 enum move trans_sized(struct session *s); /* the command that waited for sizes */
 
+/* ---- expire.c ---- */
+/* QUIT: what retention adds is marked for deletion. True: WORK_EXPIRE has something to ask first. */
+bool expire_begin(struct session *s);
+enum move expire_work(struct session *s);
+/* The domain's count, around mbox_commit. */
+void expire_count_begin(struct session *s);
+void expire_count_end(struct session *s, int32_t rc);
+
 /* ---- update.c ---- */
+bool update_commits(const struct session *s); /* is there anything to commit? */
 enum move update_quit(struct session *s);
 enum move update_commit(struct session *s);
 enum move update_close(struct session *s);

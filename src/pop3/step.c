@@ -46,7 +46,7 @@ limit_ms(const struct session *s)
 static bool
 unstoppable(const struct session *s)
 {
-	return s->work == WORK_COMMIT || (s->work == WORK_CLOSE && s->quit);
+	return s->work == WORK_EXPIRE || s->work == WORK_COMMIT || (s->work == WORK_CLOSE && s->quit);
 }
 
 static void
@@ -227,6 +227,8 @@ run_work(struct session *s)
 		return produce_uidl(s);
 	case WORK_MSG:
 		return produce_msg(s);
+	case WORK_EXPIRE:
+		return expire_work(s);
 	case WORK_COMMIT:
 		return update_commit(s);
 	case WORK_CLOSE:

@@ -10,12 +10,15 @@
 #include "core/stats.h"
 #include "pop3/command.h"
 
+bool
+update_commits(const struct session *s)
+{
+	return maildrop_pending(&s->drop) > 0 || (s->drop.n_retrieved > 0 && s->storage->can_mark);
+}
+
 enum move
 cmd_quit(struct session *s, const struct command *c)
 {
-	bool commits = s->state == STATE_TRANS &&
-		       (maildrop_pending(&s->drop) > 0 || (s->drop.n_retrieved > 0 && s->storage->can_mark));
-
 	(void)c;
 	s->quit_rc = PM_OK;
 	if (s->state != STATE_TRANS) {
@@ -25,7 +28,7 @@ cmd_quit(struct session *s, const struct command *c)
 	}
 	s->quit = true;
 	s->state = STATE_UPDATE;
-	s->work = commits ? WORK_COMMIT : WORK_CLOSE;
+	s->work = expire_begin(s) ? WORK_EXPIRE : update_commits(s) ? WORK_COMMIT : WORK_CLOSE;
 	return MOVE_ON;
 }
 
@@ -62,9 +65,15 @@ update_commit(struct session *s)
 		commit_over(s, rc, 0, "no permit in time");
 		return MOVE_ON;
 	}
+	if (!s->committing) {
+		s->commit_ms = wall_ms(); /* a commit that is repeated says the same */
+		expire_count_begin(s);
+	}
 	commit.del = maildrop_pending(&s->drop) > 0 ? s->drop.deleted : NULL;
 	commit.retrieved = s->drop.n_retrieved > 0 && s->storage->can_mark ? s->drop.retrieved : NULL;
-	commit.now_ms = wall_ms();
+	commit.now_ms = s->commit_ms;
+	if (commit.del)
+		commit.keep_until_ms = retention_keep_until(&s->retention, s->storage->can_hide, s->commit_ms);
 	session_call(s, &call, "mbox_commit", s->storage->limits.commit_ms);
 	memcpy(call.pm.op_id, s->op_id, sizeof(call.pm.op_id));
 	rc = host_mbox_commit(s->storage->inst, s->mbox, &call, &commit, &done);
@@ -73,6 +82,7 @@ update_commit(struct session *s)
 		s->committing = true;
 		return session_permit(s, s->storage, CALL_GIVE_BACK);
 	}
+	expire_count_end(s, rc);
 	commit_over(s, rc, done, call.error);
 	return update_close(s); /* the same permit */
 }

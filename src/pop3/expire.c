@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What QUIT deletes besides what the client asked for (core/retention.h), and what a domain's count must know of it:
+ * dates and sizes are asked in slices before the commit. A failure costs only this: what the client deleted is
+ * committed all the same.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "pop3/command.h"
+
+#define SLICE 128 /* records of mbox_info at a time: 24 KiB of stack */
+
+/* A directory's wish that the store cannot fulfil: said once a minute at most. */
+static void
+fit(struct session *s, struct retention *r)
+{
+	static struct log_rate rate;
+	uint64_t held;
+
+	if (!retention_fit(r, s->storage->can_mark, s->storage->can_hide) && log_rate_pass(&rate, &held))
+		log_msg(LOG_LVL_WARNING, "retention", "user '%.*s' has an expire or undo that storage section %s cannot keep; "
+			"deleting is left to the client", (int)s->user.name.n, s->user.name.p, s->storage->section);
+}
+
+static bool
+wants_sizes(const struct session *s)
+{
+	return s->limits.domain_counted && maildrop_pending(&s->drop) > 0 && s->drop.sized < s->drop.count;
+}
+
+bool
+expire_begin(struct session *s)
+{
+	retention_of(s->conf, &s->user, &s->retention);
+	fit(s, &s->retention);
+	if (retention_on_retrieval(&s->retention, &s->user))
+		for (uint64_t i = 0; i < s->drop.count; i++)
+			if (maildrop_retrieved(&s->drop, i))
+				maildrop_delete(&s->drop, i);
+	quota_fill(s->conf, &s->user);
+	quota_limits(s->storage, &s->user, &s->limits);
+	s->next_idx = retention_wants_dates(&s->retention, &s->user) ? 0 : s->drop.count;
+	return s->next_idx < s->drop.count || wants_sizes(s);
+}
+
+/* One slice of dates. */
+static int32_t
+look_at_dates(struct session *s, struct host_call *call)
+{
+	struct pm_msg info[SLICE];
+	uint64_t left = s->drop.count - s->next_idx;
+	size_t n = left < SLICE ? (size_t)left : SLICE;
+	int64_t now = wall_ms();
+	int32_t rc = host_mbox_info(s->storage->inst, s->mbox, call, s->next_idx, n, PM_WANT_DATES, info);
+
+	for (size_t i = 0; rc == PM_OK && i < n; i++)
+		if (retention_due(&s->retention, info[i].first_retrieved_ms, now))
+			maildrop_delete(&s->drop, s->next_idx + i);
+	if (rc == PM_OK)
+		s->next_idx += n;
+	return rc;
+}
+
+static int32_t
+look_at_sizes(struct session *s, struct host_call *call)
+{
+	struct pm_msg info[SLICE];
+	uint64_t left = s->drop.count - s->drop.sized;
+	size_t n = left < SLICE ? (size_t)left : SLICE;
+	int32_t rc = maildrop_need_sizes(&s->drop) ? PM_OK : PM_NOMEM;
+
+	if (rc == PM_OK)
+		rc = host_mbox_info(s->storage->inst, s->mbox, call, s->drop.sized, n, PM_WANT_OCTETS, info);
+	for (size_t i = 0; rc == PM_OK && i < n; i++)
+		maildrop_add_size(&s->drop, info[i].octets);
+	return rc;
+}
+
+enum move
+expire_work(struct session *s)
+{
+	struct host_call call;
+	int32_t rc;
+
+	if (s->task.verdict == VERDICT_NONE)
+		return session_permit(s, s->storage, CALL_CONTINUE);
+	if (session_granted(s, &rc)) {
+		session_call(s, &call, "mbox_info", s->storage->limits.scan_ms);
+		rc = s->next_idx < s->drop.count ? look_at_dates(s, &call) : look_at_sizes(s, &call);
+		s->task.backend_failed = host_backend_failed(rc);
+	} else {
+		call.error[0] = '\0';
+	}
+	if (rc != PM_OK && rc != PM_AGAIN) {
+		session_log_call(s, s->storage, "mbox_info", rc, call.error);
+		s->next_idx = s->drop.count;
+	}
+	if ((rc == PM_OK || rc == PM_AGAIN) && (s->next_idx < s->drop.count || wants_sizes(s)))
+		return session_permit(s, s->storage, CALL_CONTINUE);
+	s->work = update_commits(s) ? WORK_COMMIT : WORK_CLOSE;
+	return MOVE_ON;
+}
+
+/* Under the storage's permit, before the first call of mbox_commit. */
+void
+expire_count_begin(struct session *s)
+{
+	uint64_t octets = 0, msgs = maildrop_pending(&s->drop);
+
+	if (!s->limits.domain_counted || msgs == 0)
+		return;
+	for (uint64_t i = 0; i < s->drop.count; i++)
+		if (maildrop_deleted(&s->drop, i) && i < s->drop.sized)
+			octets += s->drop.octets[i];
+	quota_domain_drop(s->conf, &s->limits, s->drop.sized == s->drop.count ? octets : QUOTA_UNKNOWN, msgs, &s->hold);
+}
+
+/* After it: rc is what the commit came to. */
+void
+expire_count_end(struct session *s, int32_t rc)
+{
+	if (rc == PM_OK)
+		quota_domain_keep(s->conf, &s->hold);
+	else if (rc == PM_PARTIAL || rc == PM_UNKNOWN)
+		quota_domain_doubt(s->conf, &s->hold);
+	else
+		quota_domain_give_back(s->conf, &s->hold);
+}
