@@ -3,36 +3,52 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "delivery/delivery.h"
 #include "pop3/session.h"
 #include "sd.h"
 
 #define ERROR_MAX 256
 
-static bool
-open_one(const struct conf_listener *cl, struct conf_errors *e, struct listener *ret)
+static int
+open_socket(const struct conf_listener *cl, char *err, size_t errlen)
 {
-	char err[ERROR_MAX];
-	bool v6 = false;
+	int fd = cl->path ? sd_listen_find(cl->path, 0) : sd_listen_find(cl->address, cl->port);
 
-	ret->fd = sd_listen_find(cl->address, cl->port);
-	if (ret->fd != -1)
-		listener_tune(ret->fd, cl->sndbuf);
+	if (fd != -1)
+		listener_tune(fd, cl->sndbuf);
+	else if (cl->path)
+		fd = listener_open_path(cl->path, cl->mode, cl->owner, cl->group, err, errlen);
 	else
-		ret->fd = listener_open(cl->address, cl->port, cl->sndbuf, err, sizeof(err));
+		fd = listener_open(cl->address, cl->port, cl->sndbuf, err, errlen);
+	return fd;
+}
+
+static bool
+open_one(const struct conf_listener *cl, const char *user, struct conf_errors *e, struct listener *ret)
+{
+	struct conf_listener l = *cl;
+	char err[ERROR_MAX];
+
+	if (geteuid() == 0 && !l.owner) /* who serves may also remove it */
+		l.owner = user;
+	ret->fd = open_socket(&l, err, sizeof(err));
 	if (ret->fd == -1) {
 		conf_error(e, &cl->where, "listener %s: %s", cl->name, err);
 		return false;
 	}
-	for (const char *p = cl->address; *p; p++)
-		v6 = v6 || *p == ':';
 	snprintf(ret->name, sizeof(ret->name), "%s", cl->name);
-	snprintf(ret->address, sizeof(ret->address), v6 ? "[%s]:%u" : "%s:%u", cl->address,
-		 (unsigned)listener_port(ret->fd));
+	if (cl->path)
+		snprintf(ret->address, sizeof(ret->address), "%s", cl->path);
+	else
+		snprintf(ret->address, sizeof(ret->address), strchr(cl->address, ':') ? "[%s]:%u" : "%s:%u", cl->address,
+			 (unsigned)listener_port(ret->fd));
 	ret->implicit_tls = cl->tls == CONF_TLS_IMPLICIT;
-	ret->session_new = pop3_session_new;
-	ret->busy_text = "-ERR [SYS/TEMP] too many connections, try again later\r\n";
+	ret->session_new = cl->protocol == CONF_POP3 ? pop3_session_new : delivery_session_new;
+	ret->busy_text = cl->protocol == CONF_POP3 ? "-ERR [SYS/TEMP] too many connections, try again later\r\n"
+						   : "421 4.3.2 too many connections, try again later\r\n";
 	return true;
 }
 
@@ -43,7 +59,7 @@ listen_open(const struct conf *c, struct conf_errors *e, struct listener **ret)
 	bool ok = l != NULL;
 
 	for (size_t i = 0; l && i < c->n_listeners; i++)
-		ok = open_one(&c->listeners[i], e, &l[i]) && ok;
+		ok = open_one(&c->listeners[i], c->user, e, &l[i]) && ok;
 	if (ok) {
 		*ret = l;
 		return true;

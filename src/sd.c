@@ -50,6 +50,8 @@ bound_to(int fd, const char *address, uint16_t port)
 
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0)
 		return false;
+	if (ss.ss_family == AF_UNIX) /* ss was zeroed: the path is terminated */
+		return strcmp(((const struct sockaddr_un *)&ss)->sun_path, address) == 0;
 	if (ss.ss_family == AF_INET) {
 		const struct sockaddr_in *in = (const struct sockaddr_in *)&ss;
 

@@ -11,7 +11,7 @@
 /* Sockets passed in: descriptors 3 .. 3 + n - 1, made close-on-exec. 0: none, or not for us. */
 int sd_listen_count(void);
 
-/* The passed socket bound to this address text and port, or -1. */
+/* The passed socket bound to this address text and port, or to this path, or -1. */
 int sd_listen_find(const char *address, uint16_t port);
 
 /* "READY=1", "STOPPING=1", "RELOADING=1\nMONOTONIC_USEC=..."; nothing happens without a manager. */

@@ -217,6 +217,19 @@ out:
 
 /* ---- reload ---------------------------------------------------------------------------------- */
 
+static bool
+same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool
+same_listener(const struct conf_listener *a, const struct conf_listener *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->protocol == b->protocol && same_text(a->address, b->address) &&
+	       same_text(a->path, b->path) && a->port == b->port;
+}
+
 /* What only a restart can change; said, and kept as it was. */
 static void
 say_restart_needed(const struct conf *old, const struct conf *new)
@@ -231,12 +244,10 @@ say_restart_needed(const struct conf *old, const struct conf *new)
 		bool known = false;
 
 		for (size_t j = 0; j < old->n_listeners && !known; j++)
-			known = strcmp(old->listeners[j].name, new->listeners[i].name) == 0 &&
-				strcmp(old->listeners[j].address, new->listeners[i].address) == 0 &&
-				old->listeners[j].port == new->listeners[i].port;
+			known = same_listener(&old->listeners[j], &new->listeners[i]);
 		if (!known)
 			log_msg(LOG_LVL_WARNING, "reload",
-				"listener %s: a new address or port takes effect at the next restart",
+				"listener %s: a new place or protocol takes effect at the next restart",
 				new->listeners[i].name);
 	}
 }

@@ -89,6 +89,34 @@ check_auth_storage(struct checker *k)
 	}
 }
 
+/* What only mail coming in, or a unix socket, must keep to. */
+static void
+check_delivery(struct checker *k, const struct conf_listener *l)
+{
+	if (l->protocol == CONF_LMTP && l->port == 25)
+		conf_error(k->e, &l->where, "listener %s: port = 25 is SMTP's: RFC 2033 section 5 forbids LMTP there; 24 is usual",
+			   l->name);
+	if (l->protocol == CONF_SMTP && !k->c->delivery.postmaster)
+		conf_error(k->e, &l->where, "listener %s: protocol = smtp needs postmaster = ACCOUNT in a delivery block "
+					    "(RFC 5321 section 4.5.1)", l->name);
+	if (l->path && l->tls != CONF_TLS_NONE)
+		conf_error(k->e, &l->where, "listener %s: path = %s: no tls on a unix socket", l->name, l->path);
+	if (l->path && l->protocol == CONF_POP3)
+		conf_error(k->e, &l->where, "listener %s: path = %s: only lmtp and smtp are spoken on a unix socket", l->name,
+			   l->path);
+	if (l->path && strlen(l->path) > 107)
+		conf_error(k->e, &l->where, "listener %s: path = %s: a socket's path has at most 107 octets", l->name, l->path);
+}
+
+/* Two of them cannot have the same place. */
+static bool
+same_place(const struct conf_listener *a, const struct conf_listener *b)
+{
+	if (a->path && b->path)
+		return strcmp(a->path, b->path) == 0;
+	return a->address && b->address && strcmp(a->address, b->address) == 0 && a->port == b->port && a->port != 0;
+}
+
 static void
 check_listeners(struct checker *k)
 {
@@ -105,15 +133,18 @@ check_listeners(struct checker *k)
 
 			if (strcmp(other->name, l->name) == 0)
 				conf_error(k->e, &l->where, "listener %s: there is another one of this name", l->name);
-			if (other->address && l->address && strcmp(other->address, l->address) == 0 && other->port == l->port &&
-			    l->port != 0)
+			if (same_place(l, other) && l->path)
+				conf_error(k->e, &l->where, "listener %s: %s is listener %s's already", l->name, l->path,
+					   other->name);
+			else if (same_place(l, other))
 				conf_error(k->e, &l->where, "listener %s: %s port %u is listener %s's already", l->name,
 					   l->address, l->port, other->name);
 		}
 		if (l->tls != CONF_TLS_NONE && (!c->tls_certificate || !c->tls_key))
 			conf_error(k->e, &l->where, "listener %s: tls needs certificate and key in a tls block, "
 						     "or tls = none here", l->name);
-		if (l->tls == CONF_TLS_NONE && !l->plaintext_login)
+		check_delivery(k, l);
+		if (l->protocol == CONF_POP3 && l->tls == CONF_TLS_NONE && !l->plaintext_login)
 			conf_error(k->e, &l->where, "listener %s: tls = none and plaintext_login = refuse: nobody "
 						     "could log in", l->name);
 	}
@@ -129,6 +160,8 @@ check_top(struct checker *k)
 		conf_error(k->e, &top, "config_version is missing: write 'config_version = 1' at the top");
 	if (c->n_auth == 0)
 		conf_error(k->e, &top, "no auth section: nobody could log in");
+	if (c->delivery.delimiter && strcmp(c->delivery.delimiter, "none") == 0)
+		c->delivery.delimiter = NULL;
 	if (c->n_storage == 0)
 		conf_error(k->e, &top, "no storage section: there is no mail");
 	if (c->log_sink == CONF_LOG_FILE && !c->log_file)

@@ -180,27 +180,44 @@ fill_only(struct loader *ld, enum schema_block block, struct conf_node *n)
 	fill(ld, block, ld->c, n->children);
 }
 
+static bool
+is_given(const struct conf_node *block, const char *key)
+{
+	for (const struct conf_node *x = block->children; x; x = x->next)
+		if (strcmp(x->key, key) == 0)
+			return true;
+	return false;
+}
+
 static void
-fill_listener(struct loader *ld, struct conf_listener *l, struct conf_node *n)
+check_address(struct loader *ld, struct conf_listener *l, struct conf_node *n)
 {
 	unsigned char addr[16];
 
-	l->name = n->value;
-	l->where = n->where;
-	schema_defaults(BLOCK_LISTENER, l);
-	fill(ld, BLOCK_LISTENER, l, n->children);
-	check_name(ld, n);
 	if (!l->address)
 		conf_error(ld->e, &n->where, "listener %s: address is missing, e.g. 0.0.0.0 or ::", l->name);
 	else if (inet_pton(AF_INET, l->address, addr) != 1 && inet_pton(AF_INET6, l->address, addr) != 1)
 		conf_error(ld->e, &n->where, "listener %s: address = %s: expected an IPv4 or IPv6 address", l->name,
 			   l->address);
-	bool has_port = false;
-
-	for (struct conf_node *x = n->children; x; x = x->next)
-		has_port = has_port || strcmp(x->key, "port") == 0;
-	if (!has_port)
+	if (!is_given(n, "port"))
 		conf_error(ld->e, &n->where, "listener %s: port is missing, e.g. 110 or 995", l->name);
+}
+
+static void
+fill_listener(struct loader *ld, struct conf_listener *l, struct conf_node *n)
+{
+	l->name = n->value;
+	l->where = n->where;
+	schema_defaults(BLOCK_LISTENER, l);
+	fill(ld, BLOCK_LISTENER, l, n->children);
+	check_name(ld, n);
+	if (!l->path)
+		check_address(ld, l, n);
+	else if (l->address || is_given(n, "port"))
+		conf_error(ld->e, &n->where, "listener %s: either path, or address and port", l->name);
+	/* a socket of this machine needs no encryption, nor does delivery where there is no certificate */
+	if (!is_given(n, "tls") && (l->path || (l->protocol != CONF_POP3 && !ld->c->tls_certificate)))
+		l->tls = CONF_TLS_NONE;
 }
 
 static void
@@ -270,10 +287,10 @@ fill_badmail(struct loader *ld, struct conf_node *n)
 static void
 unknown_block(struct loader *ld, const struct conf_node *n)
 {
-	static const char *const kinds[] = {"listener", "auth", "storage", "tls", "log", "volume", "domain", "badmail"};
+	static const char *const kinds[] = {"listener", "auth", "storage", "tls", "log", "delivery", "volume", "domain", "badmail"};
 	const char *near = host_nearest(n->key, kinds, sizeof(kinds) / sizeof(kinds[0]));
 
-	conf_error(ld->e, &n->where, "unknown block '%s'%s%s%s; there are listener, auth, storage, tls, log, volume, "
+	conf_error(ld->e, &n->where, "unknown block '%s'%s%s%s; there are listener, auth, storage, tls, log, delivery, volume, "
 		   "domain and badmail",
 		   n->key, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
@@ -296,8 +313,12 @@ make_blocks(struct loader *ld)
 	c->domains = arena_array(ld->a, c->n_domain_blocks + 1, sizeof(*c->domains));
 	if (!c->listeners || !c->auth || !c->storage || !c->volumes || !c->domains)
 		return false;
+	/* first: a listener's tls depends on there being a certificate */
+	for (struct conf_node *n = ld->top; n; n = n->next)
+		if (is_kind(n, "tls"))
+			fill_only(ld, BLOCK_TLS, n);
 	for (struct conf_node *n = ld->top; n; n = n->next) {
-		if (!n->block)
+		if (!n->block || is_kind(n, "tls"))
 			continue;
 		if (is_kind(n, "listener"))
 			fill_listener(ld, &c->listeners[l++], n);
@@ -311,10 +332,10 @@ make_blocks(struct loader *ld)
 			fill_domain(ld, &c->domains[d++], n);
 		else if (is_kind(n, "badmail"))
 			fill_badmail(ld, n);
-		else if (is_kind(n, "tls"))
-			fill_only(ld, BLOCK_TLS, n);
 		else if (is_kind(n, "log"))
 			fill_only(ld, BLOCK_LOG, n);
+		else if (is_kind(n, "delivery"))
+			fill_only(ld, BLOCK_DELIVERY, n);
 		else
 			unknown_block(ld, n);
 	}
@@ -346,6 +367,7 @@ conf_new(const char *file, struct arena *a)
 	schema_defaults(BLOCK_TOP, c);
 	schema_defaults(BLOCK_TLS, c);
 	schema_defaults(BLOCK_LOG, c);
+	schema_defaults(BLOCK_DELIVERY, c);
 	schema_defaults(BLOCK_BADMAIL, c);
 	return c;
 }
@@ -356,6 +378,15 @@ conf_domain(const struct conf *c, const char *name, size_t n)
 	for (size_t i = 0; i < c->n_domain_blocks; i++)
 		if (strlen(c->domains[i].name) == n && strncasecmp(c->domains[i].name, name, n) == 0)
 			return &c->domains[i];
+	return NULL;
+}
+
+const struct conf_listener *
+conf_find_listener(const struct conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_listeners; i++)
+		if (strcmp(c->listeners[i].name, name) == 0)
+			return &c->listeners[i];
 	return NULL;
 }
 

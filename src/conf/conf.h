@@ -24,14 +24,40 @@ struct conf_where {
 	unsigned line, column;
 };
 
+enum conf_protocol { CONF_POP3, CONF_LMTP, CONF_SMTP };
+
 struct conf_listener {
 	const char *name;
-	const char *address; /* text; "::", "0.0.0.0", ... */
+	enum conf_protocol protocol;
+	const char *address; /* text; "::", "0.0.0.0", ...; NULL: a unix socket */
 	uint16_t port;
+	const char *path;    /* of the unix socket; NULL: TCP */
+	uint32_t mode;       /* of the unix socket, and who owns it; NULL: as it is made */
+	const char *owner, *group;
+	const char **xclient; /* addresses and networks that may say XCLIENT; "local": the unix socket */
+	size_t n_xclient;
 	enum conf_tls tls;
 	bool plaintext_login; /* allow; default refuse */
 	int32_t sndbuf;
 	struct conf_where where;
+};
+
+/* What to do with content that may be refused. */
+enum conf_content { CONF_REFUSE, CONF_ACCEPT };
+
+/* LMTP and SMTP. */
+struct conf_delivery {
+	int64_t idle_timeout_ms;
+	uint32_t max_sessions;     /* of the server's max_sessions; 0: all */
+	uint32_t max_recipients;   /* of a message */
+	uint32_t max_errors;       /* of a session; then it ends */
+	uint32_t max_received;     /* Received fields: more is a loop */
+	uint64_t max_size;         /* octets of a message */
+	uint64_t max_header;       /* octets of its header */
+	enum conf_content bare_lf, bare_cr, long_lines, eight_bit, nul;
+	bool check_delivered_to;
+	const char *delimiter;     /* user+tag; NULL: none */
+	const char *postmaster;    /* who gets what has no account of its own; NULL: nobody */
 };
 
 /* A setting the server does not know: the module's. */
@@ -134,6 +160,7 @@ struct conf {
 	/* tls */
 	const char *tls_certificate, *tls_key, *tls_min_version, *tls_ciphers;
 	struct tls *tls;            /* set by bind; NULL: no listener wants it */
+	struct conf_delivery delivery;
 	struct conf_listener *listeners;
 	size_t n_listeners;
 	struct conf_section *auth;  /* in the order of the file: the chain */
@@ -181,6 +208,9 @@ const struct conf_domain *conf_domain(const struct conf *c, const char *name, si
 struct conf *conf_current(void);
 /* Takes over the caller's reference; drops the old one. */
 void conf_publish(struct conf *c);
+
+/* The listener of this name; NULL: a reload has removed it. */
+const struct conf_listener *conf_find_listener(const struct conf *c, const char *name);
 
 /* Writes the effective configuration, defaults included, as a configuration file; of the modules' settings,
  * which may be secrets, only where they stand. */

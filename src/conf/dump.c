@@ -23,6 +23,23 @@ put_value(FILE *to, const char *value)
 	putc('"', to);
 }
 
+/* A list: its words, one a line. */
+static void
+put_words(FILE *to, const struct schema_row *row, const void *base, const char *indent)
+{
+	const char *at = (const char *)base + row->offset;
+	const char **words;
+	size_t n;
+
+	memcpy(&words, at, sizeof(words));
+	memcpy(&n, at + sizeof(words), sizeof(n));
+	for (size_t i = 0; i < n; i++) {
+		fprintf(to, "%s%s = ", indent, row->key);
+		put_value(to, words[i]);
+		putc('\n', to);
+	}
+}
+
 static void
 put_settings(FILE *to, enum schema_block block, const void *base, const char *indent)
 {
@@ -32,6 +49,8 @@ put_settings(FILE *to, enum schema_block block, const void *base, const char *in
 		const struct schema_row *row = &schema_rows[i];
 		const char *value = row->block == block ? schema_text(row, base, buf, sizeof(buf)) : "";
 
+		if (row->block == block && row->type == TYPE_WORDS)
+			put_words(to, row, base, indent);
 		if (!*value)
 			continue;
 		fprintf(to, "%s%s = ", indent, row->key);
@@ -53,11 +72,6 @@ static void
 put_section(FILE *to, const struct conf_section *s, const char *kind)
 {
 	put_block(to, kind, s->name, BLOCK_SECTION, s);
-	for (size_t i = 0; i < s->n_domains; i++) {
-		fputs("    domains = ", to);
-		put_value(to, s->domains[i]);
-		putc('\n', to);
-	}
 	/* only the module's schema knows which of these are secret: their values stay where they are */
 	for (size_t i = 0; i < s->n_settings; i++)
 		fprintf(to, "    # %s: %s line %u\n", s->settings[i].key, s->settings[i].where.file,
@@ -71,6 +85,7 @@ conf_dump(const struct conf *c, FILE *to)
 	put_settings(to, BLOCK_TOP, c, "");
 	put_block(to, "tls", "", BLOCK_TLS, c);
 	put_block(to, "log", "", BLOCK_LOG, c);
+	put_block(to, "delivery", "", BLOCK_DELIVERY, c);
 	for (size_t i = 0; i < c->n_volumes; i++)
 		put_block(to, "volume", c->volumes[i].name, BLOCK_VOLUME, &c->volumes[i]);
 	for (size_t i = 0; i < c->n_domain_blocks; i++)

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -13,6 +14,7 @@
 #define TLS(k, t, f, w, d, doc) {BLOCK_TLS, k, t, offsetof(struct conf, f), 0, 0, w, d, doc}
 #define LOG(k, t, f, w, d, doc) {BLOCK_LOG, k, t, offsetof(struct conf, f), 0, 0, w, d, doc}
 #define LIS(k, t, f, lo, hi, w, d, doc) {BLOCK_LISTENER, k, t, offsetof(struct conf_listener, f), lo, hi, w, d, doc}
+#define DLV(k, t, f, lo, hi, w, d, doc) {BLOCK_DELIVERY, k, t, offsetof(struct conf, delivery.f), lo, hi, w, d, doc}
 #define SEC(k, t, f, lo, hi, d, doc) {BLOCK_SECTION, k, t, offsetof(struct conf_section, f), lo, hi, NULL, d, doc}
 
 #define VOL(k, t, f, lo, hi, d, doc) {BLOCK_VOLUME, k, t, offsetof(struct conf_volume, f), lo, hi, NULL, d, doc}
@@ -69,8 +71,32 @@ const struct schema_row schema_rows[] = {
 	LOG("file", TYPE_PATH, log_file, NULL, NULL, "with to = file"),
 	LOG("json", TYPE_BOOL, log_json, NULL, "no", "one JSON object a line"),
 	LOG("level", TYPE_CHOICE, log_level, "error|warning|notice|info|debug", "info", "lines above it are not made"),
+	DLV("idle_timeout", TYPE_SECONDS, idle_timeout_ms, 1 * S, 86400 * S, NULL, "300",
+	    "without a byte from the client; RFC 5321 asks for 300 at least"),
+	DLV("max_sessions", TYPE_U32, max_sessions, 0, 1000000, NULL, "0", "LMTP and SMTP connections; 0: up to the server's max_sessions"),
+	DLV("max_recipients", TYPE_U32, max_recipients, 1, 10000, NULL, "1000", "of one message; RFC 5321 asks for 100 at least"),
+	DLV("max_errors", TYPE_U32, max_errors, 1, 100000, NULL, "20", "refused commands of a session; then it ends"),
+	DLV("max_received", TYPE_U32, max_received, 1, 10000, NULL, "100", "Received fields of a message; more is a loop"),
+	DLV("max_size", TYPE_BYTES, max_size, 1024, INT64_MAX / 4, NULL, "50m", "octets of a message"),
+	DLV("max_header", TYPE_BYTES, max_header, 1024, 1 << 30, NULL, "256k", "octets of its header"),
+	DLV("bare_lf", TYPE_CHOICE, bare_lf, 0, 0, "refuse|accept", "refuse", "LF without CR; accepted, it becomes CRLF"),
+	DLV("bare_cr", TYPE_CHOICE, bare_cr, 0, 0, "refuse|accept", "refuse", "CR without LF"),
+	DLV("long_lines", TYPE_CHOICE, long_lines, 0, 0, "refuse|accept", "accept", "lines of more than 998 octets"),
+	DLV("eight_bit", TYPE_CHOICE, eight_bit, 0, 0, "refuse|accept", "accept", "8-bit text not announced by BODY=8BITMIME"),
+	DLV("nul", TYPE_CHOICE, nul, 0, 0, "refuse|accept", "refuse", "octets of value 0"),
+	DLV("check_delivered_to", TYPE_BOOL, check_delivered_to, 0, 0, NULL, "yes",
+	    "refuse what was delivered to the same address before"),
+	DLV("delimiter", TYPE_STRING, delimiter, 0, 0, NULL, "+", "user+tag is user's, unless it is an account; none: no such thing"),
+	DLV("postmaster", TYPE_STRING, postmaster, 0, 0, NULL, NULL, "account for postmaster where no account is called so"),
+	LIS("protocol", TYPE_CHOICE, protocol, 0, 0, "pop3|lmtp|smtp", "pop3", "what is spoken there"),
 	LIS("address", TYPE_STRING, address, 0, 0, NULL, NULL, "IPv4 or IPv6 address; 0.0.0.0 for all of IPv4, :: for all of IPv6"),
 	LIS("port", TYPE_PORT, port, 0, 65535, NULL, NULL, "110 for POP3, 995 for POP3 over TLS"),
+	LIS("path", TYPE_PATH, path, 0, 0, NULL, NULL, "instead of address and port: a unix socket"),
+	LIS("mode", TYPE_MODE, mode, 0, 0777, NULL, "0660", "of the unix socket, octal"),
+	LIS("owner", TYPE_STRING, owner, 0, 0, NULL, NULL, "of the unix socket; default: the service user"),
+	LIS("group", TYPE_STRING, group, 0, 0, NULL, NULL, "of the unix socket; default: the service user's"),
+	LIS("xclient", TYPE_WORDS, xclient, 0, 0, NULL, NULL,
+	    "addresses and networks that may say XCLIENT; local: the unix socket; may be repeated"),
 	LIS("tls", TYPE_CHOICE, tls, 0, 0, "none|starttls|implicit", "starttls", "how encryption begins"),
 	LIS("plaintext_login", TYPE_CHOICE, plaintext_login, 0, 0, "refuse|allow", "refuse", "logins without TLS"),
 	LIS("sndbuf", TYPE_BYTES, sndbuf, 4096, 8 << 20, NULL, "64k", "SO_SNDBUF: kernel memory a slow reader may hold"),
@@ -138,7 +164,7 @@ choice_index(const char *words, const char *text)
 static void
 store_number(const struct schema_row *row, char *at, int64_t v)
 {
-	if (row->type == TYPE_U32 || row->type == TYPE_DAYS) {
+	if (row->type == TYPE_U32 || row->type == TYPE_DAYS || row->type == TYPE_MODE) {
 		uint32_t x = (uint32_t)v;
 
 		memcpy(at, &x, sizeof(x));
@@ -163,7 +189,7 @@ load_number(const struct schema_row *row, const char *at)
 	int32_t i32;
 	int64_t i64;
 
-	if (row->type == TYPE_U32) {
+	if (row->type == TYPE_U32 || row->type == TYPE_MODE) {
 		memcpy(&u32, at, sizeof(u32));
 		return u32;
 	}
@@ -198,6 +224,16 @@ store_choice(const struct schema_row *row, char *at, int i)
 	memcpy(at, &i, sizeof(i));
 }
 
+/* "0660", "660": permissions. */
+static bool
+parse_mode(const char *text, int64_t *ret)
+{
+	char *end;
+
+	*ret = strtol(text, &end, 8);
+	return *text >= '0' && *text <= '7' && !*end && *ret >= 0 && *ret <= 0777;
+}
+
 static bool
 parse_number(const struct schema_row *row, const char *text, int64_t *ret)
 {
@@ -205,6 +241,8 @@ parse_number(const struct schema_row *row, const char *text, int64_t *ret)
 			   : row->type == TYPE_BYTES				    ? "bytes"
 										    : "";
 
+	if (row->type == TYPE_MODE)
+		return parse_mode(text, ret);
 	if (!host_parse_number(text, unit, ret))
 		return false;
 	if (row->type == TYPE_SECONDS && __builtin_mul_overflow(*ret, S, ret))
@@ -221,6 +259,10 @@ bad_number(const struct schema_row *row, const struct conf_node *node, struct co
 			   : row->type == TYPE_DAYS					   ? " days"
 											   : "";
 
+	if (row->type == TYPE_MODE) {
+		conf_error(e, &node->where, "%s = %s: expected permissions in octal, such as 0660", node->key, node->value);
+		return;
+	}
 	conf_error(e, &node->where, "%s = %s: expected %s%sa number from %" PRId64 " to %" PRId64 "%s", node->key,
 		   node->value, row->type == TYPE_DAYS && row->words ? row->words : "",
 		   row->type == TYPE_DAYS && row->words ? " or " : "", row->min / div, row->max / div, unit);
@@ -409,7 +451,9 @@ schema_text(const struct schema_row *row, const void *base, char *buf, size_t ca
 		v = load_number(row, at);
 		if (row->type == TYPE_DAYS && v == CLIENT)
 			return row->words;
-		if (v >= 0)
+		if (row->type == TYPE_MODE)
+			snprintf(buf, cap, "0%03o", (unsigned)v);
+		else if (v >= 0)
 			snprintf(buf, cap, "%" PRId64, row->type == TYPE_SECONDS ? v / S : v);
 		return buf;
 	}

@@ -10,11 +10,12 @@
 #include "conf/tree.h"
 
 enum schema_block { BLOCK_TOP, BLOCK_TLS, BLOCK_LOG, BLOCK_LISTENER, BLOCK_SECTION,
-	BLOCK_VOLUME, BLOCK_DOMAIN, BLOCK_BADMAIL };
+	BLOCK_DELIVERY, BLOCK_VOLUME, BLOCK_DOMAIN, BLOCK_BADMAIL };
 
 enum schema_type {
 	TYPE_STRING, TYPE_PATH, TYPE_U32, TYPE_PORT, TYPE_BOOL, TYPE_SECONDS, /* stored as ms */
 	TYPE_MS, TYPE_I64, TYPE_BYTES, TYPE_CHOICE, TYPE_WORDS,
+	TYPE_MODE,           /* permissions, octal */
 	TYPE_DAYS,           /* int32_t; with words: "client" too, -2 */
 };
 

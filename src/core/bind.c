@@ -20,6 +20,7 @@
 #include "core/credcache.h"
 #include "core/local.h"
 #include "core/retention.h"
+#include "net/peer.h"
 #include "net/tls.h"
 #include "work/gate.h"
 
@@ -307,6 +308,19 @@ check_retention(struct binder *b)
 			retention_check(b->c, b->plans[i].section, abilities(b, &b->plans[i]), b->e);
 }
 
+static void
+check_networks(struct binder *b)
+{
+	for (size_t i = 0; i < b->c->n_listeners; i++) {
+		const struct conf_listener *l = &b->c->listeners[i];
+
+		for (size_t k = 0; k < l->n_xclient; k++)
+			if (!peer_network_valid(l->xclient[k]))
+				conf_error(b->e, &l->where, "listener %s: xclient = %s: expected an address, a network such as "
+							    "192.0.2.0/24, or local", l->name, l->xclient[k]);
+	}
+}
+
 static bool
 check_all(struct binder *b)
 {
@@ -314,6 +328,7 @@ check_all(struct binder *b)
 	struct tls *t;
 
 	choose_permits(b);
+	check_networks(b);
 	check_sections(b);
 	check_retention(b);
 	if (!b->tool)

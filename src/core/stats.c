@@ -16,6 +16,10 @@ static const char *const names[STAT_MAX] = {
 	[STAT_READ_ERROR] = "read_errors",    [STAT_SIZE_MISMATCH] = "size_mismatches",
 	[STAT_BAD_COMMAND] = "bad_commands",  [STAT_CACHE_ACCEPTED] = "logins_accepted_from_cache",
 	[STAT_CACHE_REFUSED] = "logins_refused_from_cache", [STAT_LAST_GOOD] = "logins_by_last_known_good",
+	[STAT_DELIVERY_SESSIONS] = "delivery_sessions", [STAT_MAILS_ACCEPTED] = "copies_delivered",
+	[STAT_MAILS_REFUSED] = "copies_refused",	[STAT_MAILS_DEFERRED] = "copies_deferred",
+	[STAT_OCTETS_IN] = "octets_delivered",		[STAT_RCPTS_REFUSED] = "recipients_refused",
+	[STAT_RCPTS_DEFERRED] = "recipients_deferred",
 };
 
 void

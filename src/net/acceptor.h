@@ -18,7 +18,7 @@ struct conf;
 struct listener {
 	int fd;
 	char name[64];        /* section name, for logs: "pop3" */
-	char address[64];     /* bound address and port, text */
+	char address[112];    /* bound address and port, or path, text */
 	bool implicit_tls;    /* over a cap: closed silently instead of -ERR */
 	/*
 	 * Acceptor thread: makes a session on the accepted socket. The slot is RUNNING and the caller's;
@@ -44,6 +44,9 @@ struct acceptor_limits {
  * and inherited. sndbuf 0 = 64 KiB. port 0: any; see listener_port. */
 int listener_open(const char *address, uint16_t port, int sndbuf, char *err, size_t errlen);
 uint16_t listener_port(int fd);
+/* A unix socket of these permissions and owners (NULL: as made). One that is left from a server that is gone
+ * is replaced; one that answers is an error. */
+int listener_open_path(const char *path, unsigned mode, const char *owner, const char *group, char *err, size_t errlen);
 /* The same options and O_NONBLOCK for a listening socket that was inherited. */
 void listener_tune(int fd, int sndbuf);
 

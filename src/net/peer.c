@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "base/secret.h"
 
 #define SHARDS 16
@@ -91,6 +92,59 @@ peer_from(struct peer *p, const struct sockaddr_storage *sa)
 		p->key = key_of('l', "", 0);
 		break;
 	}
+}
+
+/* ---- networks -------------------------------------------------------------------------------- */
+
+struct network {
+	int family;
+	unsigned char addr[16];
+	unsigned bits;
+};
+
+static bool
+network_read(const char *text, struct network *ret)
+{
+	char addr[64];
+	const char *slash = strchr(text, '/');
+	size_t n = slash ? (size_t)(slash - text) : strlen(text);
+	unsigned max;
+	uint64_t bits;
+
+	if (n >= sizeof(addr))
+		return false;
+	memcpy(addr, text, n);
+	addr[n] = '\0';
+	ret->family = strchr(addr, ':') ? AF_INET6 : AF_INET;
+	max = ret->family == AF_INET6 ? 128 : 32;
+	bits = max;
+	if (slash && !num_parse(slash + 1, strlen(slash + 1), max, &bits))
+		return false;
+	ret->bits = (unsigned)bits;
+	return inet_pton(ret->family, addr, ret->addr) == 1;
+}
+
+bool
+peer_network_valid(const char *network)
+{
+	struct network n;
+
+	return strcmp(network, "local") == 0 || network_read(network, &n);
+}
+
+bool
+peer_in(const struct peer *p, const char *network)
+{
+	unsigned char addr[16], mask;
+	struct network n;
+
+	if (strcmp(network, "local") == 0 || strcmp(p->host, "local") == 0)
+		return strcmp(p->host, network) == 0;
+	if (!network_read(network, &n) || (n.family == AF_INET6) != (strchr(p->host, ':') != NULL) ||
+	    inet_pton(n.family, p->host, addr) != 1 || memcmp(addr, n.addr, n.bits / 8) != 0)
+		return false;
+	mask = (unsigned char)(0xff00 >> n.bits % 8);
+	return n.bits % 8 == 0 || ((addr[n.bits / 8] ^ n.addr[n.bits / 8]) & mask) == 0;
 }
 
 /* ---- counting -------------------------------------------------------------------------------- */

@@ -18,6 +18,11 @@ struct peer {
 
 void peer_from(struct peer *p, const struct sockaddr_storage *sa);
 
+/* Is p of this network: "192.0.2.1", "192.0.2.0/24", "2001:db8::/32", or "local" (a unix socket)? */
+bool peer_in(const struct peer *p, const char *network);
+/* Is it such a network? */
+bool peer_network_valid(const char *network);
+
 /* Counts one more connection of this key; false: `max` reached (not counted). max 0 = no limit. */
 bool peer_enter(uint64_t key, uint32_t max);
 void peer_leave(uint64_t key);

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/stream.h"
 
+#include <stdatomic.h>
+
 #include "base/clock.h"
 #include "net/acceptor.h"
 #include "work/slot.h"
+
+static _Atomic uint64_t next_id = 1; /* of sessions, whatever they speak: restantectl kick names them */
 
 void
 stream_init(struct stream *st, struct task *t, int fd, size_t in, size_t out)
 {
 	*st = (struct stream){.task = t, .parked = true, .idle_since_ms = mono_ms()};
+	t->id = atomic_fetch_add(&next_id, 1);
 	conn_init(&st->conn, fd);
 	ring_init(&st->in, in);
 	ring_init(&st->out, out);
@@ -192,17 +197,21 @@ stream_handshake(struct stream *st)
 /* ---- the end --------------------------------------------------------------------------------- */
 
 enum move
-stream_closing(struct stream *st)
+stream_closing(struct stream *st, int64_t deadline_ms)
 {
 	char rest[512];
 	ssize_t n;
-	enum move m = stream_flush(st);
+	enum move m;
 
+	if (mono_ms() >= deadline_ms)
+		return MOVE_END;
+	m = stream_flush(st);
 	if (m != MOVE_ON)
 		return m;
 	if (!st->shut) {
 		conn_shutdown(&st->conn);
 		st->shut = true;
+		st->idle_since_ms = mono_ms();
 		if (ring_used(&st->in) == 0 && st->read_done && st->conn.short_read)
 			return MOVE_END; /* nothing unread: closing sends no reset */
 		ring_fini(&st->in);

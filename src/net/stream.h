@@ -43,7 +43,7 @@ struct stream {
 	const char *how;       /* how it ended, for the log; NULL: it has not */
 };
 
-/* in, out: capacities of the rings, powers of two. */
+/* in, out: capacities of the rings, powers of two. The task gets its id. */
 void stream_init(struct stream *st, struct task *t, int fd, size_t in, size_t out);
 /* Both rings wiped and given back; the socket is left alone. */
 void stream_fini(struct stream *st);
@@ -78,9 +78,9 @@ void stream_forget(struct stream *st);
 /* MOVE_ON: done; counted. */
 enum move stream_handshake(struct stream *st);
 
-/* The last reply is sent, and a client that still talks is heard out, or a reset would eat our words.
- * MOVE_END: over. */
-enum move stream_closing(struct stream *st);
+/* The last reply is sent, and a client that still talks is heard out, or a reset would eat our words; until
+ * deadline_ms. MOVE_END: over. */
+enum move stream_closing(struct stream *st, int64_t deadline_ms);
 /* The socket is closed and no longer counted; the session may live on to give back what it holds. */
 void stream_leave(struct stream *st);
 

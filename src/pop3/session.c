@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pop3/session.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,18 +13,7 @@
 
 #define ARENA_MAX (64u << 10)
 
-static _Atomic uint64_t next_id = 1;
-
 /* ---- birth ----------------------------------------------------------------------------------- */
-
-static const struct conf_listener *
-find_listener(const struct conf *c, const char *name)
-{
-	for (size_t i = 0; i < c->n_listeners; i++)
-		if (strcmp(c->listeners[i].name, name) == 0)
-			return &c->listeners[i];
-	return NULL; /* removed by a reload; its socket is there until the restart */
-}
 
 /* RFC 1939 s7: <process.clock@host>, different each time. */
 static void
@@ -82,7 +70,7 @@ session_new(const struct listener *l, int fd, const struct peer *p)
 	stream_init(&s->io, &s->task, fd, SESSION_IN, SESSION_OUT);
 	s->ask = (struct asker){.task = &s->task, .arena = &s->arena};
 	s->conf = conf_current();
-	s->listener = s->conf ? find_listener(s->conf, l->name) : NULL;
+	s->listener = s->conf ? conf_find_listener(s->conf, l->name) : NULL;
 	s->peer = arena_alloc(&s->arena, sizeof(*s->peer));
 	if (!s->listener || !s->peer) {
 		session_free(s);
@@ -92,7 +80,6 @@ session_new(const struct listener *l, int fd, const struct peer *p)
 	s->task.step = session_step;
 	s->task.close = session_close;
 	s->task.peer_key = p->key;
-	s->task.id = atomic_fetch_add(&next_id, 1);
 	s->begun_ms = s->io.idle_since_ms;
 	s->login_by_ms = s->begun_ms + s->conf->login_timeout_ms;
 	s->state = s->listener->tls == CONF_TLS_IMPLICIT ? STATE_HANDSHAKE : STATE_AUTH;

@@ -251,7 +251,7 @@ turn(struct session *s)
 	if (s->state == STATE_HANDSHAKE)
 		return handshake(s);
 	if (s->state == STATE_CLOSING) {
-		m = stream_closing(&s->io);
+		m = stream_closing(&s->io, limit_ms(s));
 		return m == MOVE_END ? finish(s) : m;
 	}
 	if (!s->stls && ring_used(&s->io.out) < SESSION_OUT_LOW && stream_has_line(&s->io, &n))

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dsession - one client that hands over mail, by LMTP or SMTP, from accept to the end of its connection and
+ * until no store holds anything half done for it. Owned by its slot's owner; no field has a lock.
+ *
+ * Who does what: dsession.c makes, ends and describes it; dstep.c is the one loop; dcmd.c are the commands; rcpt.c
+ * asks the auth chain about recipients; intake.c takes in DATA and BDAT; store.c hands it to the stores and
+ * says what became of it; trace.c writes the header lines we add; xclient.c is XCLIENT.
+ */
+#ifndef RST_DELIVERY_DSESSION_H
+#define RST_DELIVERY_DSESSION_H
+
+#include <restante/module.h>
+
+#include "base/arena.h"
+#include "conf/conf.h"
+#include "core/ask.h"
+#include "core/backend.h"
+#include "delivery/delivery.h"
+#include "delivery/dparse.h"
+#include "delivery/dreply.h"
+#include "delivery/envelope.h"
+#include "net/acceptor.h"
+#include "net/stream.h"
+#include "work/task.h"
+
+#define DSESSION_IN 16384
+#define DSESSION_OUT 8192
+#define DSESSION_OUT_LOW (DSESSION_OUT / 2) /* commands are taken while less than this waits to be sent */
+#define DSESSION_TURN_OCTETS (256u << 10)   /* then it is the others' turn */
+
+enum dsession_state {
+	DSTATE_HANDSHAKE, /* implicit TLS or after STARTTLS */
+	DSTATE_COMMAND,
+	DSTATE_DATA,      /* until CRLF.CRLF */
+	DSTATE_BDAT,      /* until bdat_left is 0 */
+	DSTATE_CLOSING,   /* the last reply is on its way */
+};
+
+/* What the session is waiting to do. */
+enum dsession_work {
+	DWORK_NONE,
+	DWORK_LOOKUP,  /* RCPT: chain entry `auth` is asked about `name` */
+	DWORK_DOMAIN,  /* RCPT: is the domain ours? */
+	DWORK_WRITE,   /* the chunk goes to each drop */
+	DWORK_PREPARE, /* each drop makes it durable */
+	DWORK_COMMIT,  /* and visible */
+	DWORK_ABORT,   /* handles go back */
+	DWORK_REPLY,   /* one for each recipient */
+};
+
+/* RCPT under way. */
+struct lookup {
+	char given[ADDRESS_QUOTED_MAX + 1]; /* quoted, for replies */
+	char whole[PM_NAME_MAX + 1];        /* as modules know it */
+	char name[PM_NAME_MAX + 1];         /* asked about now: whole, or without its tag */
+	const char *address;                /* of the mailbox, for Delivered-To; whole, or the alias' target */
+	int auth;                           /* index into conf->auth */
+	bool without_tag, postmaster;       /* already tried */
+	bool domain_asked;                  /* some section was asked about the domain */
+	size_t n_targets_before;            /* to take back what was added */
+	struct rcpt *rcpt;                  /* set while an alias is expanded */
+	const struct pm_str *targets;       /* the alias' */
+	size_t n_targets, at;
+	char alias[PM_NAME_MAX + 1];        /* its own name */
+};
+
+struct dsession {
+	struct task task; /* first */
+	struct conf *conf;
+	const struct conf_listener *listener;
+	struct stream io;
+	struct asker ask;          /* memory of the envelope */
+	uint8_t state, work;       /* enum dsession_state, dsession_work */
+	bool starttls;             /* 220 to STARTTLS is being flushed, then the handshake */
+	bool esmtp;                /* EHLO or LHLO was said */
+	bool draining;             /* the server goes down: after this message 421 */
+	bool failed;               /* this BDAT chunk is only read away: 503 follows */
+	bool bdat, bdat_last;      /* the message comes by BDAT */
+	uint64_t bdat_left, bdat_octets;
+	uint32_t errors;
+	int64_t begun_ms;
+	struct peer connected;     /* who is there */
+	struct peer *peer;         /* the same, or for whom it speaks by XCLIENT; in the arena */
+	char *helo;                /* in the arena; NULL: not said */
+	struct lookup *lookup;     /* in the heap */
+	struct envelope mail;
+	size_t next_reply;         /* DWORK_REPLY */
+	uint64_t n_mails, accepted, refused, octets;
+	struct arena arena;
+};
+
+/* ---- dsession.c ---- */
+
+enum move dsession_end(struct dsession *s, const char *how);
+/* The public record is written anew. */
+void dsession_publish(struct dsession *s);
+void dsession_log_end(struct dsession *s);
+/* One line for each message: who, for whom, how large, and what became of it. */
+void dsession_log_mail(struct dsession *s, size_t i, const struct dreply *r);
+bool dsession_is_lmtp(const struct dsession *s);
+/* For logs and Received. */
+const char *dsession_protocol(const struct dsession *s);
+void dsession_greet(struct dsession *s);
+/* What the client has said of itself and its mail is forgotten; no handle may be open. */
+void dsession_forget(struct dsession *s);
+
+/* ---- replies ---- */
+
+enum move dsession_say(struct dsession *s, unsigned code, const char *enhanced, const char *text);
+enum move dsession_say_of(struct dsession *s, const struct dreply *r, const char *whom);
+/* An error the client made: enough of them end the session. */
+enum move dsession_fault(struct dsession *s, unsigned code, const char *enhanced, const char *text);
+
+/* ---- module calls ---- */
+
+enum move dsession_permit(struct dsession *s, struct backend *b, enum call_class cls);
+bool dsession_granted(struct dsession *s, int32_t *ret_rc);
+
+/* ---- dstep.c ---- */
+enum next dsession_step(struct task *t);
+void dsession_close(struct task *t);
+
+/* ---- rcpt.c ---- */
+enum move rcpt_start(struct dsession *s, const struct address *a);
+enum move rcpt_work(struct dsession *s);
+void rcpt_forget(struct dsession *s);
+
+/* ---- intake.c ---- */
+enum move intake_data(struct dsession *s);
+enum move intake_bdat(struct dsession *s, uint64_t octets, bool last);
+enum move intake_more(struct dsession *s);
+
+/* ---- store.c ---- */
+/* The chunk, and all else that is due. */
+enum move store_work(struct dsession *s);
+/* It is decided what became of the message: counted, logged, replies follow. */
+enum move store_over(struct dsession *s);
+/* Handles go back; then the session goes on, or ends. */
+enum move store_abort(struct dsession *s);
+
+/* ---- trace.c ---- */
+#define TRACE_MAX 2600
+/* "Received: ..." with CRLF; returns its length. */
+size_t trace_received(const struct dsession *s, char to[TRACE_MAX]);
+/* "Return-Path: ...", "Delivered-To: ..." of one target. */
+size_t trace_head(const struct dsession *s, const struct target *t, char to[TRACE_MAX]);
+
+/* ---- xclient.c ---- */
+enum move xclient_command(struct dsession *s, const struct dcommand *c);
+bool xclient_allowed(const struct dsession *s);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "delivery/envelope.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void
+envelope_init(struct envelope *e)
+{
+	memset(e, 0, sizeof(*e));
+	e->size = UINT64_MAX;
+	arena_init(&e->arena, ENVELOPE_ARENA_MAX);
+}
+
+void
+envelope_reset(struct envelope *e)
+{
+	for (size_t i = 0; i < e->n_drops; i++) {
+		backend_put(e->drops[i].backend);
+		free(e->drops[i].results);
+	}
+	free(e->rcpts);
+	free(e->targets);
+	free(e->drops);
+	free(e->chunk);
+	arena_reset(&e->arena);
+	envelope_init(e);
+}
+
+/* Room for one more of size `size`; NULL: no memory. */
+static void *
+grow(void *list, size_t n, size_t *cap, size_t size)
+{
+	size_t more = *cap ? *cap * 2 : 4;
+	void *p;
+
+	if (n < *cap)
+		return list;
+	p = reallocarray(list, more, size);
+	if (p)
+		*cap = more;
+	return p;
+}
+
+static bool
+find_drop(struct envelope *e, struct backend *b, size_t *ret)
+{
+	struct drop *more;
+
+	for (*ret = 0; *ret < e->n_drops; (*ret)++)
+		if (e->drops[*ret].backend == b)
+			return true;
+	more = grow(e->drops, e->n_drops, &e->drops_cap, sizeof(*more));
+	if (!more)
+		return false;
+	e->drops = more;
+	e->drops[e->n_drops++] = (struct drop){.backend = backend_ref(b)};
+	return true;
+}
+
+bool
+envelope_add_target(struct envelope *e, struct backend *b, const struct pm_user *user, const char *address,
+		    const char *account, size_t *ret_index)
+{
+	struct target *more;
+	size_t drop;
+
+	if (!find_drop(e, b, &drop))
+		return false;
+	for (size_t i = 0; i < e->n_targets; i++) {
+		const struct target *t = &e->targets[i];
+
+		if (t->drop == drop && t->user.key.n == user->key.n && memcmp(t->user.key.p, user->key.p, user->key.n) == 0) {
+			*ret_index = i;
+			return true;
+		}
+	}
+	more = grow(e->targets, e->n_targets, &e->targets_cap, sizeof(*more));
+	if (!more)
+		return false;
+	e->targets = more;
+	*ret_index = e->n_targets;
+	e->targets[e->n_targets++] = (struct target){
+		.user = *user, .drop = drop, .address = address, .account = account, .result = SIZE_MAX};
+	return true;
+}
+
+struct rcpt *
+envelope_add_rcpt(struct envelope *e, const char *address, const char *lookup, size_t max_targets)
+{
+	struct rcpt *more = grow(e->rcpts, e->n_rcpts, &e->rcpts_cap, sizeof(*more));
+
+	if (!more)
+		return NULL;
+	e->rcpts = more;
+	e->rcpts[e->n_rcpts] = (struct rcpt){.address = address, .lookup = lookup, .max_targets = max_targets};
+	e->rcpts[e->n_rcpts].targets = arena_array(&e->arena, max_targets, sizeof(size_t));
+	return e->rcpts[e->n_rcpts].targets ? &e->rcpts[e->n_rcpts++] : NULL;
+}
+
+bool
+envelope_rcpt_target(struct rcpt *r, size_t target)
+{
+	for (size_t i = 0; i < r->n_targets; i++)
+		if (r->targets[i] == target)
+			return true;
+	if (r->n_targets == r->max_targets)
+		return false;
+	r->targets[r->n_targets++] = target;
+	return true;
+}
+
+void
+envelope_drop_rcpt(struct envelope *e, size_t n_targets_before)
+{
+	e->n_rcpts--;
+	e->n_targets = n_targets_before; /* newer ones are of no other rcpt */
+}
+
+void
+envelope_mark_wanted(struct envelope *e)
+{
+	for (size_t i = 0; i < e->n_rcpts; i++)
+		for (size_t k = 0; k < e->rcpts[i].n_targets && !e->rcpts[i].loops; k++)
+			e->targets[e->rcpts[i].targets[k]].wanted = true;
+}
+
+bool
+envelope_has_handles(const struct envelope *e)
+{
+	for (size_t i = 0; i < e->n_drops; i++)
+		if (e->drops[i].dlv)
+			return true;
+	return false;
+}
+
+int32_t
+envelope_outcome(const struct envelope *e, size_t i)
+{
+	const struct rcpt *r = &e->rcpts[i];
+
+	for (size_t k = 0; k < r->n_targets; k++) {
+		int32_t rc = e->targets[r->targets[k]].rc;
+
+		if (rc != PM_OK && rc != PM_EXISTS)
+			return rc;
+	}
+	return PM_OK;
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who is this recipient? The auth chain is asked by `lookup`, section after section, each under its gate:
+ * first for the whole name, then without its +tag; then postmaster's stand-in. An alias is expanded one
+ * level: a target that is an alias again is a circle or a mistake, and one that is not ours would make us a
+ * relay. A section that cannot answer ends it with 451: going on could give one user's mail to another.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "core/chain.h"
+#include "core/stats.h"
+#include "delivery/dsession.h"
+
+#define ALIAS_MAX 1000 /* targets of one alias */
+
+void
+rcpt_forget(struct dsession *s)
+{
+	free(s->lookup);
+	s->lookup = NULL;
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static enum move
+over(struct dsession *s, unsigned code, const char *enhanced, const char *text)
+{
+	const struct dreply r = {(uint16_t)code, enhanced, text};
+	struct lookup *l = s->lookup;
+
+	if (l->rcpt && code >= 300)
+		envelope_drop_rcpt(&s->mail, l->n_targets_before);
+	if (code >= 300) {
+		struct log_line line;
+
+		stat_add(code >= 500 ? STAT_RCPTS_REFUSED : STAT_RCPTS_DEFERRED, 1);
+		log_begin(&line, code >= 500 ? LOG_LVL_INFO : LOG_LVL_NOTICE, "recipient-refused");
+		log_cstr(&line, "to", l->given);
+		log_cstr(&line, "from", s->mail.sender);
+		log_num(&line, "code", code);
+		log_cstr(&line, "enhanced", enhanced);
+		log_cstr(&line, "name", l->name);
+		log_cstr(&line, "peer", s->peer->text);
+		log_num(&line, "session", s->task.id);
+		log_textf(&line, "%s", text);
+		log_end(&line);
+	}
+	(void)dsession_say_of(s, &r, l->given);
+	s->work = DWORK_NONE;
+	rcpt_forget(s);
+	return MOVE_ON;
+}
+
+static enum move
+no_memory(struct dsession *s)
+{
+	return over(s, 452, "4.3.0", "out of memory, try again later");
+}
+
+/* ---- which name is asked about --------------------------------------------------------------- */
+
+static bool
+is_postmaster(const char *name)
+{
+	return strncasecmp(name, "postmaster", 10) == 0 && (name[10] == '\0' || name[10] == '@');
+}
+
+/* "ann+lists@example.org" -> "ann@example.org"; false: there is no tag. */
+static bool
+strip_tag(const char *delimiter, char *name)
+{
+	char *at = strrchr(name, '@'), *tag;
+	size_t local = at ? (size_t)(at - name) : strlen(name), i = 1;
+
+	while (i < local && !strchr(delimiter, name[i]))
+		i++;
+	if (i >= local)
+		return false;
+	tag = name + i;
+	memmove(tag, name + local, strlen(name + local) + 1);
+	return true;
+}
+
+static enum move
+ask_whole(struct dsession *s)
+{
+	struct lookup *l = s->lookup;
+
+	memcpy(l->name, l->whole, sizeof(l->name));
+	l->auth = 0;
+	l->without_tag = false;
+	s->work = DWORK_LOOKUP;
+	return MOVE_ON;
+}
+
+/* Nobody knows l->name: what else could be meant? False: nothing. */
+static bool
+next_name(struct dsession *s)
+{
+	const struct conf_delivery *d = &s->conf->delivery;
+	struct lookup *l = s->lookup;
+
+	l->auth = 0;
+	if (!l->without_tag && d->delimiter) {
+		l->without_tag = true;
+		memcpy(l->name, l->whole, sizeof(l->name));
+		if (strip_tag(d->delimiter, l->name))
+			return true;
+	}
+	/* RFC 5321 section 4.5.1: mail to postmaster is always taken */
+	if (!l->postmaster && !l->targets && d->postmaster && is_postmaster(l->whole)) {
+		l->postmaster = true;
+		return chain_name(s->conf, d->postmaster, strlen(d->postmaster), l->name);
+	}
+	return false;
+}
+
+/* ---- a mailbox is found ---------------------------------------------------------------------- */
+
+/* NULL: it may have mail. */
+static const char *
+not_deliverable(const struct pm_user *u)
+{
+	if (u->state == PM_USER_DISABLED)
+		return "this mailbox is disabled";
+	if (u->state == PM_USER_EXPIRED)
+		return "this mailbox has expired";
+	return u->rights & PM_RIGHT_DELIVER ? NULL : "this mailbox takes no mail";
+}
+
+static enum move next_target(struct dsession *s);
+
+static struct rcpt *
+rcpt_new(struct dsession *s, size_t max_targets)
+{
+	struct lookup *l = s->lookup;
+	struct arena *a = &s->mail.arena;
+	const char *given = arena_dup(a, l->given, strlen(l->given));
+	const char *whole = arena_dup(a, l->whole, strlen(l->whole));
+
+	l->n_targets_before = s->mail.n_targets;
+	return given && whole ? envelope_add_rcpt(&s->mail, given, whole, max_targets) : NULL;
+}
+
+static enum move
+mailbox(struct dsession *s, struct pm_user *u, const struct conf_section *auth)
+{
+	const struct conf_section *storage = chain_storage(s->conf, auth, u->section.p, u->section.n);
+	struct lookup *l = s->lookup;
+	struct arena *a = &s->mail.arena;
+	const char *lacks = not_deliverable(u), *account = arena_dup(a, l->name, strlen(l->name)), *address;
+	char quoted[ADDRESS_QUOTED_MAX + 1];
+	size_t target;
+
+	if (lacks)
+		return over(s, 550, "5.2.1", lacks);
+	if (!storage || !storage->backend->inst->desc->delivery) {
+		log_msg(LOG_LVL_ERROR, "delivery", "auth %s, account '%s': %s", auth->name, l->name,
+			storage ? "its storage's module takes no mail" : "it names a storage section that is not there");
+		return over(s, 451, "4.3.5", "this mailbox is configured wrongly; the postmaster can see why");
+	}
+	if (s->mail.utf8 && !(storage->backend->inst->desc->flags & PM_F_CAN_UTF8))
+		return over(s, 550, "5.6.7", "this mailbox's store takes no internationalized mail (SMTPUTF8)");
+	address = arena_dup(a, quoted, address_quote(l->whole, strlen(l->whole), quoted));
+	if (!account || !address)
+		return no_memory(s);
+	if (u->name.n == 0)
+		u->name = (struct pm_str){account, strlen(account)};
+	if (u->key.n == 0)
+		u->key = u->name;
+	if (!l->rcpt && !(l->rcpt = rcpt_new(s, 1)))
+		return no_memory(s);
+	if (!envelope_add_target(&s->mail, storage->backend, u, address, account, &target) ||
+	    !envelope_rcpt_target(l->rcpt, target))
+		return no_memory(s);
+	return l->targets ? next_target(s) : over(s, 250, "2.1.5", "recipient ok");
+}
+
+/* ---- aliases --------------------------------------------------------------------------------- */
+
+static enum move
+next_target(struct dsession *s)
+{
+	struct lookup *l = s->lookup;
+	const struct pm_str *t;
+
+	if (l->at == l->n_targets)
+		return over(s, 250, "2.1.5", "recipient ok");
+	t = &l->targets[l->at++];
+	if (!chain_name(s->conf, t->p, t->n, l->whole)) {
+		log_msg(LOG_LVL_ERROR, "alias", "'%s': target '%.*s' is not a possible address", l->alias,
+			(int)(t->n < 320 ? t->n : 320), t->p);
+		return over(s, 451, "4.3.5", "the alias leads to an impossible address; the postmaster can see which");
+	}
+	if (strcmp(l->whole, l->alias) == 0)
+		return over(s, 550, "5.4.6", "the alias leads to itself");
+	return ask_whole(s);
+}
+
+static enum move
+alias(struct dsession *s, const struct pm_user *u)
+{
+	struct lookup *l = s->lookup;
+
+	if (l->targets) {
+		log_msg(LOG_LVL_WARNING, "alias", "'%s': its target '%s' is an alias again; one level is followed", l->alias,
+			l->name);
+		return over(s, 550, "5.4.6", "the alias leads to another alias, perhaps in a circle");
+	}
+	if (u->n_targets > ALIAS_MAX)
+		return over(s, 451, "4.3.5", "the alias has too many targets");
+	l->rcpt = rcpt_new(s, u->n_targets);
+	if (!l->rcpt)
+		return no_memory(s);
+	memcpy(l->alias, l->name, sizeof(l->alias));
+	l->targets = u->targets;
+	l->n_targets = u->n_targets;
+	return next_target(s);
+}
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+static enum move
+unknown(struct dsession *s, bool domain_ours)
+{
+	struct lookup *l = s->lookup;
+
+	if (l->targets && !domain_ours)
+		return over(s, 550, "5.7.1", "the alias leads elsewhere; this server does not relay");
+	if (l->targets)
+		return over(s, 550, "5.1.1", "the alias leads to a mailbox that does not exist");
+	if (!domain_ours)
+		return over(s, 550, "5.1.2", "mail for this domain is not taken here");
+	return over(s, 550, "5.1.1", "there is no such mailbox here");
+}
+
+static enum move
+cannot_tell(struct dsession *s, const struct backend *b, const char *method, int32_t rc, const char *text)
+{
+	ask_log(&s->ask, b, method, rc, text, s->lookup->name, strlen(s->lookup->name));
+	return over(s, 451, "4.4.3", "accounts cannot be looked up now, try again later");
+}
+
+static void
+cred_fill(const struct dsession *s, struct pm_cred *c)
+{
+	const char *service = dsession_protocol(s);
+
+	host_cred_init(c);
+	c->service = (struct pm_str){service, strlen(service)};
+	c->authcid = (struct pm_str){s->lookup->name, strlen(s->lookup->name)};
+	c->peer = (struct pm_str){s->peer->host, strlen(s->peer->host)};
+}
+
+static enum move
+look_up(struct dsession *s)
+{
+	struct lookup *l = s->lookup;
+	const struct conf_section *auth;
+	struct host_call call;
+	struct pm_cred cred;
+	struct pm_user user;
+	int32_t rc;
+
+	l->auth = chain_next(s->conf, l->name, l->auth);
+	if (l->auth < 0) {
+		if (next_name(s))
+			return MOVE_ON;
+		l->auth = 0;
+		s->work = DWORK_DOMAIN;
+		return MOVE_ON;
+	}
+	auth = &s->conf->auth[l->auth];
+	if (s->task.verdict == VERDICT_NONE) {
+		s->task.who_key = secret_hash(l->name, strlen(l->name)) | 1;
+		return dsession_permit(s, auth->backend, CALL_BEGIN);
+	}
+	if (!dsession_granted(s, &rc))
+		return cannot_tell(s, auth->backend, "lookup", rc, "no permit in time");
+	cred_fill(s, &cred);
+	ask_call(&s->ask, &call, "lookup", auth->backend->limits.call_ms);
+	rc = host_lookup(auth->backend->inst, &call, &cred, &user);
+	s->task.backend_failed = host_backend_failed(rc);
+	switch (rc) {
+	case PM_OK:
+		return user.n_targets > 0 ? alias(s, &user) : mailbox(s, &user, auth);
+	case PM_NOENT:
+	case PM_NEXT:
+	case PM_DENIED:
+	case PM_UNSUPPORTED:
+		l->auth++;
+		return MOVE_ON;
+	default:
+		return cannot_tell(s, auth->backend, "lookup", rc, call.error);
+	}
+}
+
+/* Sections that cannot tell their domains are asked about all of them: then every domain counts as ours. */
+static enum move
+ask_domain(struct dsession *s)
+{
+	struct lookup *l = s->lookup;
+	const char *at = strrchr(l->whole, '@');
+	const struct conf_section *auth;
+	struct host_call call;
+	int32_t rc;
+
+	l->auth = at ? chain_next(s->conf, l->whole, l->auth) : -1;
+	if (l->auth < 0)
+		return unknown(s, !at);
+	auth = &s->conf->auth[l->auth];
+	if (auth->n_domains > 0 || !auth->backend->inst->desc->auth->domain)
+		return unknown(s, true); /* it is named there; or nobody can say */
+	if (s->task.verdict == VERDICT_NONE)
+		return dsession_permit(s, auth->backend, CALL_BEGIN);
+	if (!dsession_granted(s, &rc))
+		return cannot_tell(s, auth->backend, "domain", rc, "no permit in time");
+	ask_call(&s->ask, &call, "domain", auth->backend->limits.call_ms);
+	rc = host_domain(auth->backend->inst, &call, (struct pm_str){at + 1, strlen(at + 1)});
+	s->task.backend_failed = host_backend_failed(rc);
+	if (rc == PM_OK || rc == PM_UNSUPPORTED)
+		return unknown(s, true);
+	if (rc != PM_NOENT)
+		return cannot_tell(s, auth->backend, "domain", rc, call.error);
+	l->auth++;
+	return MOVE_ON;
+}
+
+enum move
+rcpt_work(struct dsession *s)
+{
+	return s->work == DWORK_LOOKUP ? look_up(s) : ask_domain(s);
+}
+
+enum move
+rcpt_start(struct dsession *s, const struct address *a)
+{
+	s->lookup = calloc(1, sizeof(*s->lookup));
+	if (!s->lookup)
+		return dsession_say(s, 452, "4.3.0", "out of memory, try again later");
+	(void)address_quote(a->text, a->n, s->lookup->given);
+	if (a->literal)
+		return over(s, 550, "5.1.2", "mail for address literals is not taken here");
+	if (!chain_name(s->conf, a->text, a->n, s->lookup->whole))
+		return over(s, 553, "5.1.3", "this is not a possible address");
+	return ask_whole(s);
+}

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The message goes to the stores. Each storage section in play has one handle for all its recipients; every call
+ * is made under a permit of its gate, and between calls nothing is held. All handles are prepared - durable, and
+ * invisible - before the first is committed; so what fails until then leaves nothing behind.
+ *
+ * LMTP: each recipient has its own outcome, and what failed goes back to the client. SMTP has one reply: it
+ * stands for all recipients, so nothing is committed unless all are prepared.
+ *
+ * With one storage section and a message that fits the chunk, all of it happens in one turn under one permit.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/stats.h"
+#include "delivery/dsession.h"
+
+#define SLICE_MS 50 /* then the permit goes back, and others have their turn */
+
+/* ---- recipients and their outcomes ----------------------------------------------------------- */
+
+/* What is not decided yet of a drop's targets, is now. */
+static void
+set_outcome(struct envelope *e, const struct drop *d, int32_t rc)
+{
+	for (size_t i = 0; i < e->n_targets; i++)
+		if (&e->drops[e->targets[i].drop] == d && e->targets[i].rc == PM_OK)
+			e->targets[i].rc = rc;
+}
+
+/* What the store said of each; *ret_good: how many are well. */
+static size_t
+take_results(struct envelope *e, const struct drop *d)
+{
+	size_t good = 0;
+
+	for (size_t i = 0; i < e->n_targets; i++) {
+		struct target *t = &e->targets[i];
+
+		if (&e->drops[t->drop] != d || t->result == SIZE_MAX)
+			continue;
+		t->rc = d->results[t->result].rc;
+		good += t->rc == PM_OK || t->rc == PM_EXISTS;
+	}
+	return good;
+}
+
+/* ---- one drop -------------------------------------------------------------------------------- */
+
+static void
+call_init(struct dsession *s, struct host_call *c, const char *method, int64_t ms)
+{
+	ask_call(&s->ask, c, method, ms);
+	memcpy(c->pm.op_id, s->mail.op_id, sizeof(c->pm.op_id));
+}
+
+/* Under the permit: the handle goes back. */
+static void
+drop_abort(struct dsession *s, struct drop *d)
+{
+	struct host_call call;
+
+	call_init(s, &call, "dlv_abort", d->backend->limits.call_ms);
+	if (d->dlv)
+		host_dlv_abort(d->backend->inst, d->dlv, &call);
+	d->dlv = NULL;
+	d->stage = DROP_OVER;
+}
+
+static void
+drop_failed(struct dsession *s, struct drop *d, const char *method, int32_t rc, const char *text)
+{
+	struct envelope *e = &s->mail;
+
+	ask_log(&s->ask, d->backend, method, rc, text, e->id, strlen(e->id));
+	set_outcome(e, d, rc);
+	d->rc = rc;
+	if (s->task.verdict == VERDICT_GO)
+		drop_abort(s, d);
+	d->stage = DROP_OVER; /* without a permit the handle goes back later */
+}
+
+static size_t
+count_wanted(const struct envelope *e, const struct drop *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n_targets; i++)
+		n += &e->drops[e->targets[i].drop] == d && e->targets[i].wanted;
+	return n;
+}
+
+/* The recipients, one call each. */
+static int32_t
+drop_rcpts(struct dsession *s, struct drop *d, struct host_call *call)
+{
+	struct envelope *e = &s->mail;
+	size_t wanted = count_wanted(e, d);
+	int64_t until_ms = mono_ms() + SLICE_MS;
+	char head[TRACE_MAX];
+
+	if (!d->results && !(d->results = calloc(wanted + 1, sizeof(*d->results))))
+		return PM_NOMEM;
+	for (; d->next_target < e->n_targets; d->next_target++) {
+		struct target *t = &e->targets[d->next_target];
+		struct pm_rcpt rcpt = {.size = sizeof(rcpt), .user = &t->user};
+		int32_t rc;
+
+		if (&e->drops[t->drop] != d || !t->wanted)
+			continue;
+		if (mono_ms() >= until_ms)
+			return PM_AGAIN;
+		/* a head of one's own may cost the store a copy: a single recipient's goes in front */
+		if (wanted > 1)
+			rcpt.head = (struct pm_str){head, trace_head(s, t, head)};
+		rc = host_dlv_rcpt(d->backend->inst, d->dlv, call, &rcpt);
+		if (rc == PM_AGAIN || host_backend_failed(rc))
+			return rc;
+		if (rc == PM_OK) {
+			d->results[d->n_results].size = sizeof(*d->results);
+			t->result = d->n_results++;
+			continue;
+		}
+		t->rc = rc;
+		ask_log(&s->ask, d->backend, "dlv_rcpt", rc, call->error, t->account, strlen(t->account));
+	}
+	return d->n_results > 0 ? PM_OK : PM_END;
+}
+
+static int32_t
+drop_head(struct dsession *s, struct drop *d, struct host_call *call)
+{
+	const struct envelope *e = &s->mail;
+	char text[2 * TRACE_MAX];
+	bool one = count_wanted(e, d) == 1;
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n_targets && one; i++)
+		if (&e->drops[e->targets[i].drop] == d && e->targets[i].wanted)
+			n = trace_head(s, &e->targets[i], text);
+	n += trace_received(s, text + n);
+	return host_dlv_write(d->backend->inst, d->dlv, call, text, n);
+}
+
+/* As far as it gets; PM_OK: the chunk is written. PM_END: it has no recipient left. */
+static int32_t
+drop_go(struct dsession *s, struct drop *d, struct host_call *call)
+{
+	struct envelope *e = &s->mail;
+	uint64_t hint = e->size != UINT64_MAX ? e->size : e->ended ? e->content.octets : 0;
+	int32_t rc = PM_OK;
+
+	if (d->stage == DROP_NEW) {
+		rc = host_dlv_begin(d->backend->inst, call, hint, 0, &d->dlv);
+		if (rc != PM_OK)
+			return rc;
+		d->stage = DROP_RCPT;
+	}
+	if (d->stage == DROP_RCPT) {
+		rc = drop_rcpts(s, d, call);
+		if (rc != PM_OK)
+			return rc;
+		d->stage = DROP_HEAD;
+	}
+	if (d->stage == DROP_HEAD) {
+		rc = drop_head(s, d, call);
+		if (rc != PM_OK)
+			return rc;
+		d->stage = DROP_WRITE;
+	}
+	return e->chunk_n > 0 ? host_dlv_write(d->backend->inst, d->dlv, call, e->chunk, e->chunk_n) : PM_OK;
+}
+
+/* ---- all drops, one after the other ---------------------------------------------------------- */
+
+static enum move
+begin_work(struct dsession *s, enum dsession_work work)
+{
+	s->work = (uint8_t)work;
+	s->mail.at = 0;
+	return MOVE_ON;
+}
+
+/* The next drop this work is for; NULL: none left. */
+static struct drop *
+next_drop(struct dsession *s)
+{
+	struct envelope *e = &s->mail;
+
+	for (; e->at < e->n_drops; e->at++) {
+		struct drop *d = &e->drops[e->at];
+
+		if (s->work == DWORK_ABORT ? d->dlv != NULL
+		    : s->work == DWORK_COMMIT ? d->stage == DROP_PREPARED
+					      : d->stage != DROP_OVER && d->stage != DROP_PREPARED)
+			return d;
+	}
+	return NULL;
+}
+
+static enum move write_on(struct dsession *s);
+static enum move prepare_on(struct dsession *s);
+static enum move commit_on(struct dsession *s);
+
+/* One drop is done with. The only one there is goes on under the same permit. */
+static enum move
+drop_done(struct dsession *s, enum move (*same)(struct dsession *s))
+{
+	s->mail.at++;
+	return s->mail.n_drops == 1 ? same(s) : MOVE_ON;
+}
+
+/* All have the chunk. */
+static enum move
+written(struct dsession *s)
+{
+	struct envelope *e = &s->mail;
+
+	e->chunk_n = 0;
+	e->handed = true;
+	if (!e->ended) {
+		s->work = DWORK_NONE;
+		return MOVE_ON;
+	}
+	(void)begin_work(s, DWORK_PREPARE);
+	return prepare_on(s);
+}
+
+static enum move
+write_on(struct dsession *s)
+{
+	struct drop *d = next_drop(s);
+	struct host_call call;
+	int32_t rc;
+
+	if (!d)
+		return written(s);
+	if (s->task.verdict == VERDICT_NONE)
+		return dsession_permit(s, d->backend, d->stage == DROP_NEW ? CALL_BEGIN : CALL_CONTINUE);
+	if (!dsession_granted(s, &rc)) {
+		drop_failed(s, d, "dlv_begin", rc, "no permit in time");
+		return drop_done(s, write_on);
+	}
+	call_init(s, &call, d->stage == DROP_NEW ? "dlv_begin" : "dlv_write", d->backend->limits.call_ms);
+	rc = drop_go(s, d, &call);
+	s->task.backend_failed = host_backend_failed(rc);
+	if (rc == PM_AGAIN)
+		return dsession_permit(s, d->backend, CALL_CONTINUE);
+	if (rc == PM_END)
+		drop_abort(s, d); /* each recipient's own code is known */
+	else if (rc != PM_OK)
+		drop_failed(s, d, d->stage == DROP_WRITE ? "dlv_write" : "dlv_begin", rc, call.error);
+	return drop_done(s, write_on);
+}
+
+/* Every copy is durable, or it is known why not. */
+static enum move
+prepared(struct dsession *s)
+{
+	struct envelope *e = &s->mail;
+	bool all = true;
+
+	for (size_t i = 0; i < e->n_rcpts; i++)
+		all = all && !e->rcpts[i].loops && envelope_outcome(e, i) == PM_OK;
+	if (!all && !dsession_is_lmtp(s))
+		return store_abort(s); /* one reply for all: nobody gets it */
+	(void)begin_work(s, DWORK_COMMIT);
+	return commit_on(s);
+}
+
+static enum move
+prepare_on(struct dsession *s)
+{
+	struct drop *d = next_drop(s);
+	struct host_call call;
+	int32_t rc;
+
+	if (!d)
+		return prepared(s);
+	if (s->task.verdict == VERDICT_NONE)
+		return dsession_permit(s, d->backend, CALL_CONTINUE);
+	if (!dsession_granted(s, &rc)) {
+		drop_failed(s, d, "dlv_prepare", rc, "no permit in time");
+		return drop_done(s, prepare_on);
+	}
+	call_init(s, &call, "dlv_prepare", d->backend->limits.commit_ms);
+	rc = host_dlv_prepare(d->backend->inst, d->dlv, &call, d->results);
+	s->task.backend_failed = host_backend_failed(rc);
+	if (rc == PM_AGAIN)
+		return dsession_permit(s, d->backend, CALL_CONTINUE);
+	if (rc != PM_OK)
+		drop_failed(s, d, "dlv_prepare", rc, call.error);
+	else if (take_results(&s->mail, d) == 0)
+		drop_abort(s, d);
+	else
+		d->stage = DROP_PREPARED;
+	return drop_done(s, prepare_on);
+}
+
+static enum move
+commit_on(struct dsession *s)
+{
+	struct envelope *e = &s->mail;
+	struct drop *d = next_drop(s);
+	struct host_call call;
+	int32_t rc;
+
+	if (!d)
+		return envelope_has_handles(e) ? store_abort(s) : store_over(s);
+	if (s->task.verdict == VERDICT_NONE)
+		return dsession_permit(s, d->backend, CALL_GIVE_BACK);
+	if (!dsession_granted(s, &rc)) {
+		drop_failed(s, d, "dlv_commit", rc, "no permit in time"); /* nothing is visible */
+		return drop_done(s, commit_on);
+	}
+	call_init(s, &call, "dlv_commit", d->backend->limits.commit_ms);
+	rc = host_dlv_commit(d->backend->inst, d->dlv, &call, d->results);
+	s->task.backend_failed = host_backend_failed(rc);
+	d->committing = rc == PM_AGAIN;
+	if (rc == PM_AGAIN)
+		return dsession_permit(s, d->backend, CALL_GIVE_BACK);
+	d->dlv = NULL; /* a commit gives the handle back however it ends */
+	d->stage = DROP_OVER;
+	(void)take_results(e, d);
+	if (rc != PM_OK) {
+		ask_log(&s->ask, d->backend, "dlv_commit", rc, call.error, e->id, strlen(e->id));
+		set_outcome(e, d, rc);
+	}
+	return drop_done(s, commit_on);
+}
+
+/* ---- back ------------------------------------------------------------------------------------ */
+
+enum move
+store_abort(struct dsession *s)
+{
+	return begin_work(s, DWORK_ABORT);
+}
+
+/* Nothing is held any more. */
+static enum move
+aborted(struct dsession *s)
+{
+	struct envelope *e = &s->mail;
+
+	s->work = DWORK_NONE;
+	for (size_t i = 0; i < e->n_drops; i++)
+		e->drops[i].stage = DROP_OVER;
+	if (s->io.left)
+		return MOVE_END;
+	if (e->ended)
+		return store_over(s);
+	if (e->forget)
+		dsession_forget(s);
+	return MOVE_ON; /* what is refused is read to its end */
+}
+
+static enum move
+abort_on(struct dsession *s)
+{
+	struct drop *d = next_drop(s);
+	int32_t rc;
+
+	if (!d)
+		return aborted(s);
+	if (s->task.verdict == VERDICT_NONE || !dsession_granted(s, &rc))
+		return dsession_permit(s, d->backend, CALL_GIVE_BACK); /* it must go home */
+	drop_abort(s, d);
+	s->mail.at++;
+	return MOVE_ON;
+}
+
+/* ---- replies --------------------------------------------------------------------------------- */
+
+static struct dreply
+reply_of(struct dsession *s, size_t i, char *text, size_t cap)
+{
+	const struct envelope *e = &s->mail;
+	struct dreply r = e->refused;
+
+	if (r.code == 0 && e->rcpts[i].loops)
+		r = (struct dreply){554, "5.4.6", "the message was delivered here before: it goes round in circles"};
+	if (r.code == 0)
+		r = dreply_of(envelope_outcome(e, i), s->conf->quota_over == CONF_QUOTA_REFUSE);
+	if (r.code == 250) {
+		snprintf(text, cap, "%s, id %s", r.text, e->id);
+		r.text = text;
+	}
+	return r;
+}
+
+static void
+count(struct dsession *s, size_t i, const struct dreply *r)
+{
+	stat_add(r->code < 300   ? STAT_MAILS_ACCEPTED
+		 : r->code < 500 ? STAT_MAILS_DEFERRED
+				 : STAT_MAILS_REFUSED, 1);
+	if (r->code < 300)
+		s->accepted++;
+	else
+		s->refused++;
+	dsession_log_mail(s, i, r);
+}
+
+/* SMTP's one reply: the first that is not well stands for all. */
+static struct dreply
+reply_for_all(struct dsession *s, char *text, size_t cap)
+{
+	struct dreply r = reply_of(s, 0, text, cap);
+
+	for (size_t i = 1; i < s->mail.n_rcpts && r.code == 250; i++)
+		r = reply_of(s, i, text, cap);
+	return r;
+}
+
+/* What became of it, counted and logged; whether the client still hears it or not. */
+enum move
+store_over(struct dsession *s)
+{
+	char text[80];
+
+	for (size_t i = 0; i < s->mail.n_rcpts; i++) {
+		struct dreply r = dsession_is_lmtp(s) ? reply_of(s, i, text, sizeof(text)) : reply_for_all(s, text, sizeof(text));
+
+		count(s, i, &r);
+	}
+	return begin_work(s, DWORK_REPLY);
+}
+
+static void
+reply_once(struct dsession *s)
+{
+	char text[80];
+	struct dreply r = reply_for_all(s, text, sizeof(text));
+
+	(void)dsession_say_of(s, &r, NULL);
+	s->next_reply = s->mail.n_rcpts;
+}
+
+static enum move
+mail_over(struct dsession *s)
+{
+	stat_add(STAT_OCTETS_IN, s->mail.content.octets);
+	s->octets += s->mail.content.octets;
+	s->n_mails++;
+	s->work = DWORK_NONE;
+	s->state = DSTATE_COMMAND;
+	s->next_reply = 0;
+	dsession_forget(s);
+	dsession_publish(s);
+	return MOVE_ON;
+}
+
+static enum move
+reply_on(struct dsession *s)
+{
+	char text[80];
+
+	if (!dsession_is_lmtp(s))
+		reply_once(s);
+	for (; s->next_reply < s->mail.n_rcpts; s->next_reply++) {
+		struct dreply r = reply_of(s, s->next_reply, text, sizeof(text));
+		enum move m = ring_room(&s->io.out) < DREPLY_MAX ? stream_flush(&s->io) : MOVE_ON;
+
+		if (m == MOVE_END)
+			break; /* nobody listens */
+		if (m != MOVE_ON)
+			return m;
+		(void)dsession_say_of(s, &r, s->mail.rcpts[s->next_reply].address);
+	}
+	return mail_over(s);
+}
+
+enum move
+store_work(struct dsession *s)
+{
+	switch ((enum dsession_work)s->work) {
+	case DWORK_WRITE:
+		return write_on(s);
+	case DWORK_PREPARE:
+		return prepare_on(s);
+	case DWORK_COMMIT:
+		return commit_on(s);
+	case DWORK_ABORT:
+		return abort_on(s);
+	default:
+		return reply_on(s);
+	}
+}
