@@ -92,7 +92,7 @@ const struct schema_row schema_rows[] = {
 	LIS("address", TYPE_STRING, address, 0, 0, NULL, NULL, "IPv4 or IPv6 address; 0.0.0.0 for all of IPv4, :: for all of IPv6"),
 	LIS("port", TYPE_PORT, port, 0, 65535, NULL, NULL, "110 for POP3, 995 for POP3 over TLS"),
 	LIS("path", TYPE_PATH, path, 0, 0, NULL, NULL, "instead of address and port: a unix socket"),
-	LIS("mode", TYPE_MODE, mode, 0, 0777, NULL, "0660", "of the unix socket, octal"),
+	LIS("mode", TYPE_MODE, mode, 0, 0, NULL, "0660", "of the unix socket, octal"),
 	LIS("owner", TYPE_STRING, owner, 0, 0, NULL, NULL, "of the unix socket; default: the service user"),
 	LIS("group", TYPE_STRING, group, 0, 0, NULL, NULL, "of the unix socket; default: the service user's"),
 	LIS("xclient", TYPE_WORDS, xclient, 0, 0, NULL, NULL,

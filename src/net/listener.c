@@ -139,22 +139,40 @@ path_answers(const struct sockaddr_un *sa)
 	return yes;
 }
 
+/* -1: there is no such one, or it cannot be looked up. */
+static uid_t
+uid_of(const char *name)
+{
+	struct passwd pw, *found = NULL;
+	char buf[4096];
+
+	return getpwnam_r(name, &pw, buf, sizeof(buf), &found) == 0 && found ? pw.pw_uid : (uid_t)-1;
+}
+
+static gid_t
+gid_of(const char *name)
+{
+	struct group gr, *found = NULL;
+	char buf[8192];
+
+	return getgrnam_r(name, &gr, buf, sizeof(buf), &found) == 0 && found ? gr.gr_gid : (gid_t)-1;
+}
+
 static bool
 path_give(const char *path, unsigned mode, const char *owner, const char *group, char *err, size_t errlen)
 {
-	const struct passwd *pw = owner ? getpwnam(owner) : NULL;
-	const struct group *gr = group ? getgrnam(group) : NULL;
+	uid_t uid = owner ? uid_of(owner) : (uid_t)-1;
+	gid_t gid = group ? gid_of(group) : (gid_t)-1;
 
-	if (owner && !pw) {
+	if (owner && uid == (uid_t)-1) {
 		snprintf(err, errlen, "owner = %s: there is no such user", owner);
 		return false;
 	}
-	if (group && !gr) {
+	if (group && gid == (gid_t)-1) {
 		snprintf(err, errlen, "group = %s: there is no such group", group);
 		return false;
 	}
-	if (((pw || gr) && chown(path, pw ? pw->pw_uid : (uid_t)-1, gr ? gr->gr_gid : (gid_t)-1) != 0) ||
-	    chmod(path, mode) != 0) {
+	if (((owner || group) && chown(path, uid, gid) != 0) || chmod(path, mode) != 0) {
 		snprintf(err, errlen, "cannot set owner and mode of %s: %s (%d)", path, strerrordesc_np(errno), errno);
 		return false;
 	}

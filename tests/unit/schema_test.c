@@ -52,6 +52,27 @@ static const struct setting {
 	{BLOCK_LOG, "file", "/l", NULL, "l", "expected an absolute file name"},
 	{BLOCK_LOG, "json", "True", "yes", "1", "expected yes or no"},
 	{BLOCK_LOG, "level", "debug", NULL, "error|warning", "expected one of error|warning|notice|info|debug"},
+	{BLOCK_DELIVERY, "idle_timeout", "5m", "300", "0", "expected a number from 1 to 86400 seconds"},
+	{BLOCK_DELIVERY, "max_sessions", "0", NULL, "-1", "expected a number from 0 to 1000000"},
+	{BLOCK_DELIVERY, "max_recipients", "100", NULL, "0", "expected a number from 1 to 10000"},
+	{BLOCK_DELIVERY, "max_errors", "5", NULL, "0", "expected a number from 1 to 100000"},
+	{BLOCK_DELIVERY, "max_received", "30", NULL, "0", "expected a number from 1 to 10000"},
+	{BLOCK_DELIVERY, "max_size", "1m", "1048576", "1", "expected a number from 1024 to 2305843009213693951 bytes"},
+	{BLOCK_DELIVERY, "max_header", "1k", "1024", "2g", "expected a number from 1024 to 1073741824 bytes"},
+	{BLOCK_DELIVERY, "bare_lf", "accept", NULL, "yes", "expected one of refuse|accept"},
+	{BLOCK_DELIVERY, "bare_cr", "accept", NULL, "yes", "expected one of refuse|accept"},
+	{BLOCK_DELIVERY, "long_lines", "refuse", NULL, "no", "expected one of refuse|accept"},
+	{BLOCK_DELIVERY, "eight_bit", "refuse", NULL, "no", "expected one of refuse|accept"},
+	{BLOCK_DELIVERY, "nul", "accept", NULL, "strip", "expected one of refuse|accept"},
+	{BLOCK_DELIVERY, "check_delivered_to", "no", NULL, "never", "expected yes or no"},
+	{BLOCK_DELIVERY, "delimiter", "-", NULL, "\"\"", "expected a text"},
+	{BLOCK_DELIVERY, "postmaster", "ann", NULL, "\"\"", "expected a text"},
+	{BLOCK_LISTENER, "protocol", "lmtp", NULL, "imap", "expected one of pop3|lmtp|smtp"},
+	{BLOCK_LISTENER, "path", "/s\nprotocol = lmtp", "/s", "s", "expected an absolute file name"},
+	{BLOCK_LISTENER, "mode", "0666", NULL, "0868", "expected permissions in octal, such as 0660"},
+	{BLOCK_LISTENER, "owner", "mail", NULL, "\"\"", "expected a text"},
+	{BLOCK_LISTENER, "group", "mail", NULL, "\"\"", "expected a text"},
+	{BLOCK_LISTENER, "xclient", "local, 192.0.2.0/24", "", NULL, NULL},
 	{BLOCK_LISTENER, "address", "::1", NULL, "\"\"", "expected a text"},
 	{BLOCK_LISTENER, "port", "995", NULL, "65536", "expected a number from 0 to 65535"},
 	{BLOCK_LISTENER, "tls", "implicit", NULL, "\"\"", "expected one of none|starttls|implicit"},
@@ -109,6 +130,7 @@ static const struct {
 	{BLOCK_VOLUME, "}\nvolume v", "path", "/v"},
 	{BLOCK_DOMAIN, "}\ndomain example.org", NULL, NULL},
 	{BLOCK_BADMAIL, "}\nbadmail", "path", "/b"},
+	{BLOCK_DELIVERY, "}\ndelivery", NULL, NULL},
 	{BLOCK_SECTION, "}\nauth first {\nmodule = m\nstorage = store\n}\nauth second", "module", "m"},
 };
 
@@ -138,6 +160,8 @@ make_text(char *text, size_t cap, const struct setting *s, const char *value)
 			line = lines(text);
 			n += (size_t)snprintf(text + n, cap - n, "%s = %s\n", s->key, value);
 		}
+		if (needed[i].block == BLOCK_LISTENER && s->block == BLOCK_LISTENER && strcmp(s->key, "path") == 0)
+			continue; /* a path stands instead of address and port */
 		if (needed[i].key && (needed[i].block != s->block || strcmp(needed[i].key, s->key) != 0))
 			n += (size_t)snprintf(text + n, cap - n, "%s = %s\n", needed[i].key, needed[i].value);
 	}
