@@ -59,8 +59,8 @@ ask_call(struct asker *a, struct host_call *c, const char *method, int64_t ms)
 }
 
 void
-ask_log(const struct asker *a, const struct backend *b, const char *method, int32_t rc, const char *text,
-	const char *user, size_t user_n)
+ask_log(const struct asker *a, const struct backend *b, const char *method, int32_t rc,
+	const char *text, const char *user, size_t user_n)
 {
 	static struct log_rate rate; /* a dead backend fails every session */
 	uint64_t held = 0;

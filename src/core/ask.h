@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ask - a session's way into a module: a permit is asked for, the turn that has it fills a call record.
+ * ask - a session's way into a module: a permit is asked for, the turn that has it fills a call
+ * record.
  *
  *   if (task.verdict == VERDICT_NONE)
  *           return ask_permit(...);            the turn ends; the next one has an answer
@@ -25,8 +26,8 @@ struct asker {
 	int64_t asked_ms;
 };
 
-/* Wants a permit of b's gate. wait_ms: how long CONTINUE and GIVE_BACK wait, 0: without limit; BEGIN waits as
- * long as its gate says. Returns MOVE_PERMIT. */
+/* Wants a permit of b's gate. wait_ms: how long CONTINUE and GIVE_BACK wait, 0: without limit;
+ * BEGIN waits as long as its gate says. Returns MOVE_PERMIT. */
 enum move ask_permit(struct asker *a, struct backend *b, enum call_class cls, int64_t wait_ms);
 
 /* True: the permit is held. False: what became of it is in *ret_rc (PM_TEMP or PM_CANCELLED).
@@ -36,8 +37,9 @@ bool ask_granted(struct asker *a, int32_t *ret_rc, int64_t *ret_waited_ms);
 /* Under a permit: fills the call record and tells the watchdog. A kick cancels. */
 void ask_call(struct asker *a, struct host_call *c, const char *method, int64_t ms);
 
-/* A failed call: one line, warning; repeated failures of backends are held back. user may be NULL. */
-void ask_log(const struct asker *a, const struct backend *b, const char *method, int32_t rc, const char *text,
-	     const char *user, size_t user_n);
+/* A failed call: one line, warning; repeated failures of backends are held back. user may be NULL.
+ */
+void ask_log(const struct asker *a, const struct backend *b, const char *method, int32_t rc,
+	     const char *text, const char *user, size_t user_n);
 
 #endif

@@ -12,8 +12,8 @@ struct reader {
 static bool
 is_atext(unsigned char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80 ||
-	       (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       c >= 0x80 || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
 static bool
@@ -62,14 +62,16 @@ local_part(struct reader *r, struct address *a)
 		if (!put(a, *r->p++))
 			return "the address is too long";
 	/* dots at odd places are forgiven: there are such mailboxes */
-	return a->n > 0 ? NULL : "the local part is empty, or begins with a character that needs quotation marks";
+	return a->n > 0 ? NULL
+			: "the local part is empty, or begins with a character that needs "
+			  "quotation marks";
 }
 
 static bool
 is_domain_octet(unsigned char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80 || c == '-' ||
-	       c == '.' || c == '_';
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       c >= 0x80 || c == '-' || c == '.' || c == '_';
 }
 
 static const char *
@@ -80,7 +82,8 @@ domain(struct reader *r, struct address *a)
 	if (take(r, '[')) {
 		a->literal = true;
 		(void)put(a, '[');
-		while (r->p < r->end && *r->p != ']' && *r->p > 0x20 && *r->p < 0x7f && *r->p != '<' && *r->p != '>')
+		while (r->p < r->end && *r->p != ']' && *r->p > 0x20 && *r->p < 0x7f &&
+		       *r->p != '<' && *r->p != '>')
 			if (!put(a, *r->p++))
 				return "the address is too long";
 		return take(r, ']') && put(a, ']') ? NULL : "the address literal is not closed";

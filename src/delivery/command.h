@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* command - the commands of LMTP and SMTP in one table; each answers exactly once, or sets the work that does. */
+/* command - the commands of LMTP and SMTP in one table; each answers exactly once, or sets the work
+ * that does. */
 #ifndef RST_DELIVERY_COMMAND_H
 #define RST_DELIVERY_COMMAND_H
 

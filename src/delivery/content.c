@@ -39,7 +39,8 @@ header_line(struct content *c)
 	size_t at;
 
 	if (c->field_n == 0 || (!folded && !memchr(c->field, ':', c->field_n)))
-		c->body = true; /* the empty line; or what is no field: the body begins without one */
+		c->body =
+			true; /* the empty line; or what is no field: the body begins without one */
 	else if (field_is(c, "Received", &at))
 		c->received++;
 	else if (field_is(c, "Delivered-To", &at))

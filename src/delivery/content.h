@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * content - what is said of a message while it passes: bare CR and LF, long lines, 8-bit, NUL, the size of its
- * header, how often it was received, and to whom it was delivered before. A bare LF becomes CRLF; a last
- * line without an end gets one. Pure and resumable.
+ * content - what is said of a message while it passes: bare CR and LF, long lines, 8-bit, NUL, the
+ * size of its header, how often it was received, and to whom it was delivered before. A bare LF
+ * becomes CRLF; a last line without an end gets one. Pure and resumable.
  */
 #ifndef RST_DELIVERY_CONTENT_H
 #define RST_DELIVERY_CONTENT_H
@@ -27,13 +27,13 @@ struct content {
 	uint64_t header_octets; /* of its whole lines */
 	uint32_t received;      /* Received fields */
 	bool body;              /* the header is over */
-	/* A Delivered-To field below a Received one: who handed this message over may have put one on top. The
-	 * address as it stands, without angle brackets. */
+	/* A Delivered-To field below a Received one: who handed this message over may have put one
+	 * on top. The address as it stands, without angle brackets. */
 	void (*delivered_to)(void *ctx, const char *p, size_t n);
 	void *ctx;
 	/* where it is */
-	bool cr;                /* the last octet was a CR */
-	size_t line_octets;     /* of this line */
+	bool cr;            /* the last octet was a CR */
+	size_t line_octets; /* of this line */
 	size_t field_n;
 	char field[CONTENT_FIELD_MAX];
 };

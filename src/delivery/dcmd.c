@@ -27,7 +27,8 @@ put_line(struct dsession *s, const char *text, bool more)
 {
 	char line[300];
 
-	stream_put(&s->io, line, (size_t)snprintf(line, sizeof(line), "250%c%.280s\r\n", more ? '-' : ' ', text));
+	stream_put(&s->io, line,
+		   (size_t)snprintf(line, sizeof(line), "250%c%.280s\r\n", more ? '-' : ' ', text));
 }
 
 static bool
@@ -71,7 +72,9 @@ static enum move
 cmd_hello(struct dsession *s, const struct dcommand *c)
 {
 	if (dsession_is_lmtp(s) != (c->verb == DVERB_LHLO))
-		return dsession_fault(s, 500, "5.5.1", dsession_is_lmtp(s) ? "this is LMTP: LHLO, please" : "this is SMTP: EHLO or HELO, please");
+		return dsession_fault(s, 500, "5.5.1",
+				      dsession_is_lmtp(s) ? "this is LMTP: LHLO, please"
+							  : "this is SMTP: EHLO or HELO, please");
 	if (!dparse_name(c->args, c->n))
 		return bad_argument(s, "your name is missing, or has characters no host name has");
 	s->helo = arena_dup(&s->arena, c->args, c->n);
@@ -89,7 +92,9 @@ static enum move
 cmd_starttls(struct dsession *s, const struct dcommand *c)
 {
 	if (!offers_starttls(s))
-		return dsession_fault(s, s->io.conn.ssl ? 503 : 502, "5.5.1", s->io.conn.ssl ? "it is encrypted already" : "STARTTLS is not offered here");
+		return dsession_fault(s, s->io.conn.ssl ? 503 : 502, "5.5.1",
+				      s->io.conn.ssl ? "it is encrypted already"
+						     : "STARTTLS is not offered here");
 	if (c->n > 0)
 		return bad_argument(s, "STARTTLS takes no argument");
 	if (s->mail.begun)
@@ -103,7 +108,8 @@ cmd_starttls(struct dsession *s, const struct dcommand *c)
 static enum move
 bad_path(struct dsession *s, enum dpath_result r, const char *why)
 {
-	return r == DPATH_PARAMETER ? dsession_fault(s, 555, "5.5.4", why) : dsession_fault(s, 501, "5.1.7", why);
+	return r == DPATH_PARAMETER ? dsession_fault(s, 555, "5.5.4", why)
+				    : dsession_fault(s, 501, "5.1.7", why);
 }
 
 static enum move
@@ -112,7 +118,8 @@ mail_accepted(struct dsession *s, const struct dpath *p)
 	struct envelope *e = &s->mail;
 	char quoted[ADDRESS_QUOTED_MAX + 1];
 
-	e->sender = arena_dup(&e->arena, quoted, address_quote(p->address.text, p->address.n, quoted));
+	e->sender =
+		arena_dup(&e->arena, quoted, address_quote(p->address.text, p->address.n, quoted));
 	if (!e->sender)
 		return dsession_say(s, 452, "4.3.0", "out of memory, try again later");
 	e->begun = true;
@@ -140,9 +147,11 @@ cmd_mail(struct dsession *s, const struct dcommand *c)
 	if (r != DPATH_OK)
 		return bad_path(s, r, why);
 	if (p.address.utf8 && !p.utf8)
-		return dsession_fault(s, 553, "5.6.7", "an internationalized address needs SMTPUTF8");
+		return dsession_fault(s, 553, "5.6.7",
+				      "an internationalized address needs SMTPUTF8");
 	if (p.size != UINT64_MAX && p.size > s->conf->delivery.max_size)
-		return dsession_say(s, 552, "5.3.4", "the message is larger than this server takes");
+		return dsession_say(s, 552, "5.3.4",
+				    "the message is larger than this server takes");
 	return mail_accepted(s, &p);
 }
 
@@ -161,9 +170,11 @@ cmd_rcpt(struct dsession *s, const struct dcommand *c)
 	if (p.address.null)
 		return dsession_fault(s, 501, "5.1.3", "a recipient is needed");
 	if (p.address.utf8 && !s->mail.utf8)
-		return dsession_fault(s, 553, "5.6.7", "an internationalized address needs SMTPUTF8");
+		return dsession_fault(s, 553, "5.6.7",
+				      "an internationalized address needs SMTPUTF8");
 	if (s->mail.n_rcpts >= s->conf->delivery.max_recipients)
-		return dsession_say(s, 452, "4.5.3", "this message has as many recipients as it may have");
+		return dsession_say(s, 452, "4.5.3",
+				    "this message has as many recipients as it may have");
 	return rcpt_start(s, &p.address);
 }
 
@@ -191,7 +202,8 @@ cmd_bdat(struct dsession *s, const struct dcommand *c)
 
 	if (!dparse_bdat(c->args, c->n, &octets, &last)) {
 		/* how much to read away is not known: what follows would be taken for commands */
-		(void)dsession_say(s, 501, "5.5.4", "BDAT needs a number of octets, and perhaps LAST; closing");
+		(void)dsession_say(s, 501, "5.5.4",
+				   "BDAT needs a number of octets, and perhaps LAST; closing");
 		(void)dsession_end(s, "BDAT without a length");
 		s->state = DSTATE_CLOSING;
 		return MOVE_ON;

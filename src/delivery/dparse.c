@@ -10,12 +10,13 @@ static const struct {
 	const char *name;
 	enum dverb verb;
 } verbs[] = {
-	{"LHLO", DVERB_LHLO},	    {"HELO", DVERB_HELO},	{"EHLO", DVERB_EHLO},	    {"MAIL", DVERB_MAIL},
-	{"RCPT", DVERB_RCPT},	    {"DATA", DVERB_DATA},	{"BDAT", DVERB_BDAT},	    {"RSET", DVERB_RSET},
-	{"NOOP", DVERB_NOOP},	    {"VRFY", DVERB_VRFY},	{"QUIT", DVERB_QUIT},	    {"STARTTLS", DVERB_STARTTLS},
-	{"XCLIENT", DVERB_XCLIENT}, {"HELP", DVERB_HELP},	{"EXPN", DVERB_ELSEWHERE},  {"AUTH", DVERB_ELSEWHERE},
-	{"ETRN", DVERB_ELSEWHERE},  {"TURN", DVERB_ELSEWHERE},	{"GET", DVERB_NOT_MAIL},    {"POST", DVERB_NOT_MAIL},
-	{"CONNECT", DVERB_NOT_MAIL},
+	{"LHLO", DVERB_LHLO},       {"HELO", DVERB_HELO},      {"EHLO", DVERB_EHLO},
+	{"MAIL", DVERB_MAIL},       {"RCPT", DVERB_RCPT},      {"DATA", DVERB_DATA},
+	{"BDAT", DVERB_BDAT},       {"RSET", DVERB_RSET},      {"NOOP", DVERB_NOOP},
+	{"VRFY", DVERB_VRFY},       {"QUIT", DVERB_QUIT},      {"STARTTLS", DVERB_STARTTLS},
+	{"XCLIENT", DVERB_XCLIENT}, {"HELP", DVERB_HELP},      {"EXPN", DVERB_ELSEWHERE},
+	{"AUTH", DVERB_ELSEWHERE},  {"ETRN", DVERB_ELSEWHERE}, {"TURN", DVERB_ELSEWHERE},
+	{"GET", DVERB_NOT_MAIL},    {"POST", DVERB_NOT_MAIL},  {"CONNECT", DVERB_NOT_MAIL},
 };
 
 static enum dverb
@@ -81,7 +82,8 @@ parameter(const char *p, size_t n, bool from, struct dpath *ret, const char **re
 	if (word_is(p, len, "SIZE")) {
 		*ret_why = "SIZE needs a number";
 		/* RFC 1870 section 3: up to 20 digits */
-		return eq && num_parse(value, value_n, UINT64_MAX - 1, &ret->size) ? DPATH_OK : DPATH_SYNTAX;
+		return eq && num_parse(value, value_n, UINT64_MAX - 1, &ret->size) ? DPATH_OK
+										   : DPATH_SYNTAX;
 	}
 	if (word_is(p, len, "BODY")) {
 		ret->eight_bit = word_is(value, value_n, "8BITMIME");
@@ -161,7 +163,10 @@ dparse_name(const char *p, size_t n)
 static int
 hex(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+				      : -1;
 }
 
 /* RFC 3461 section 4: "+" and two hexadecimal digits are an octet. */
@@ -188,7 +193,8 @@ xtext(const char *p, const char *end, char *to, size_t cap)
 }
 
 int
-dparse_attribute(const char **p, const char *end, char *name, size_t name_cap, char *value, size_t cap)
+dparse_attribute(const char **p, const char *end, char *name, size_t name_cap, char *value,
+		 size_t cap)
 {
 	const char *at = *p, *eq, *space;
 

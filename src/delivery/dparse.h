@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dparse - a line from the client into a command of LMTP or SMTP: RFC 5321 section 4.1, RFC 2033. Pure.
+ * dparse - a line from the client into a command of LMTP or SMTP: RFC 5321 section 4.1, RFC 2033.
+ * Pure.
  */
 #ifndef RST_DELIVERY_DPARSE_H
 #define RST_DELIVERY_DPARSE_H
@@ -14,8 +15,21 @@
 #define DPARSE_LINE_MAX 2048 /* with CRLF; RFC 5321 asks for 512, its extensions add to that */
 
 enum dverb {
-	DVERB_UNKNOWN, DVERB_LHLO, DVERB_HELO, DVERB_EHLO, DVERB_MAIL, DVERB_RCPT, DVERB_DATA, DVERB_BDAT, DVERB_RSET,
-	DVERB_NOOP, DVERB_VRFY, DVERB_QUIT, DVERB_STARTTLS, DVERB_XCLIENT, DVERB_HELP,
+	DVERB_UNKNOWN,
+	DVERB_LHLO,
+	DVERB_HELO,
+	DVERB_EHLO,
+	DVERB_MAIL,
+	DVERB_RCPT,
+	DVERB_DATA,
+	DVERB_BDAT,
+	DVERB_RSET,
+	DVERB_NOOP,
+	DVERB_VRFY,
+	DVERB_QUIT,
+	DVERB_STARTTLS,
+	DVERB_XCLIENT,
+	DVERB_HELP,
 	DVERB_ELSEWHERE, /* EXPN, AUTH, ETRN, TURN: known, and not done here */
 	DVERB_NOT_MAIL,  /* GET, POST, CONNECT: somebody speaks HTTP */
 };
@@ -24,7 +38,8 @@ enum dparse_result { DPARSE_COMMAND, DPARSE_TOO_LONG, DPARSE_NUL, DPARSE_BAD };
 
 struct dcommand {
 	enum dverb verb;
-	const char *args; /* behind the verb and one space, without spaces at its ends; points into the line */
+	const char *args; /* behind the verb and one space, without spaces at its ends; points into
+			     the line */
 	size_t n;
 };
 
@@ -45,7 +60,8 @@ enum dpath_result {
 };
 
 /* "FROM:<...> SIZE=1 BODY=8BITMIME SMTPUTF8", "TO:<...>"; `from` says which. */
-enum dpath_result dparse_path(const char *p, size_t n, bool from, struct dpath *ret, const char **ret_why);
+enum dpath_result dparse_path(const char *p, size_t n, bool from, struct dpath *ret,
+			      const char **ret_why);
 
 /* BDAT's "86 LAST". */
 bool dparse_bdat(const char *p, size_t n, uint64_t *ret_octets, bool *ret_last);
@@ -53,8 +69,9 @@ bool dparse_bdat(const char *p, size_t n, uint64_t *ret_octets, bool *ret_last);
 /* The client's name in LHLO, HELO, EHLO: printable ASCII without spaces, at most 255. */
 bool dparse_name(const char *p, size_t n);
 
-/* XCLIENT's next NAME=value: *p moves on. The value is xtext-decoded into value (at most cap - 1 octets and a NUL).
- * 1: there is one, 0: no more, -1: not well formed. */
-int dparse_attribute(const char **p, const char *end, char *name, size_t name_cap, char *value, size_t cap);
+/* XCLIENT's next NAME=value: *p moves on. The value is xtext-decoded into value (at most cap - 1
+ * octets and a NUL). 1: there is one, 0: no more, -1: not well formed. */
+int dparse_attribute(const char **p, const char *end, char *name, size_t name_cap, char *value,
+		     size_t cap);
 
 #endif

@@ -18,8 +18,8 @@ struct dreply {
 	const char *text;
 };
 
-/* One line; more: others of the same reply follow ("250-"). whom: the address the words are about, quoted, or NULL.
- * Returns its length. */
+/* One line; more: others of the same reply follow ("250-"). whom: the address the words are about,
+ * quoted, or NULL. Returns its length. */
 size_t dreply_line(char out[DREPLY_MAX], const struct dreply *r, const char *whom, bool more);
 
 /* The one table: what became of a recipient's copy. over_quota_refuse: 552 instead of 452. */

@@ -100,7 +100,8 @@ dsession_greet(struct dsession *s)
 {
 	char text[400];
 
-	snprintf(text, sizeof(text), "%.255s %s restante", s->conf->hostname, dsession_is_lmtp(s) ? "LMTP" : "ESMTP");
+	snprintf(text, sizeof(text), "%.255s %s restante", s->conf->hostname,
+		 dsession_is_lmtp(s) ? "LMTP" : "ESMTP");
 	(void)dsession_say(s, 220, "", text);
 }
 
@@ -253,8 +254,10 @@ enum move
 dsession_permit(struct dsession *s, struct backend *b, enum call_class cls)
 {
 	const struct envelope *e = &s->mail;
-	/* what was promised or must go home waits without limit; the others as long as a client may be silent */
-	bool endless = s->work == DWORK_ABORT || (s->work == DWORK_COMMIT && e->drops[e->at].committing);
+	/* what was promised or must go home waits without limit; the others as long as a client may
+	 * be silent */
+	bool endless =
+		s->work == DWORK_ABORT || (s->work == DWORK_COMMIT && e->drops[e->at].committing);
 
 	return ask_permit(&s->ask, b, cls, endless ? 0 : s->conf->delivery.idle_timeout_ms);
 }

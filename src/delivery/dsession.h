@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dsession - one client that hands over mail, by LMTP or SMTP, from accept to the end of its connection and
- * until no store holds anything half done for it. Owned by its slot's owner; no field has a lock.
+ * dsession - one client that hands over mail, by LMTP or SMTP, from accept to the end of its
+ * connection and until no store holds anything half done for it. Owned by its slot's owner; no
+ * field has a lock.
  *
- * Who does what: dsession.c makes, ends and describes it; dstep.c is the one loop; dcmd.c are the commands; rcpt.c
- * asks the auth chain about recipients; intake.c takes in DATA and BDAT; store.c hands it to the stores and
- * says what became of it; trace.c writes the header lines we add; xclient.c is XCLIENT.
+ * Who does what: dsession.c makes, ends and describes it; dstep.c is the one loop; dcmd.c are the
+ * commands; rcpt.c asks the auth chain about recipients; intake.c takes in DATA and BDAT; store.c
+ * hands it to the stores and says what became of it; trace.c writes the header lines we add;
+ * xclient.c is XCLIENT.
  */
 #ifndef RST_DELIVERY_DSESSION_H
 #define RST_DELIVERY_DSESSION_H
@@ -26,15 +28,16 @@
 
 #define DSESSION_IN 16384
 #define DSESSION_OUT 8192
-#define DSESSION_OUT_LOW (DSESSION_OUT / 2) /* commands are taken while less than this waits to be sent */
-#define DSESSION_TURN_OCTETS (256u << 10)   /* then it is the others' turn */
+#define DSESSION_OUT_LOW                                                                           \
+	(DSESSION_OUT / 2) /* commands are taken while less than this waits to be sent */
+#define DSESSION_TURN_OCTETS (256u << 10) /* then it is the others' turn */
 
 enum dsession_state {
 	DSTATE_HANDSHAKE, /* implicit TLS or after STARTTLS */
 	DSTATE_COMMAND,
-	DSTATE_DATA,      /* until CRLF.CRLF */
-	DSTATE_BDAT,      /* until bdat_left is 0 */
-	DSTATE_CLOSING,   /* the last reply is on its way */
+	DSTATE_DATA,    /* until CRLF.CRLF */
+	DSTATE_BDAT,    /* until bdat_left is 0 */
+	DSTATE_CLOSING, /* the last reply is on its way */
 };
 
 /* What the session is waiting to do. */
@@ -54,15 +57,15 @@ struct lookup {
 	char given[ADDRESS_QUOTED_MAX + 1]; /* quoted, for replies */
 	char whole[PM_NAME_MAX + 1];        /* as modules know it */
 	char name[PM_NAME_MAX + 1];         /* asked about now: whole, or without its tag */
-	const char *address;                /* of the mailbox, for Delivered-To; whole, or the alias' target */
-	int auth;                           /* index into conf->auth */
-	bool without_tag, postmaster;       /* already tried */
-	bool domain_asked;                  /* some section was asked about the domain */
-	size_t n_targets_before;            /* to take back what was added */
-	struct rcpt *rcpt;                  /* set while an alias is expanded */
-	const struct pm_str *targets;       /* the alias' */
+	const char *address; /* of the mailbox, for Delivered-To; whole, or the alias' target */
+	int auth;            /* index into conf->auth */
+	bool without_tag, postmaster; /* already tried */
+	bool domain_asked;            /* some section was asked about the domain */
+	size_t n_targets_before;      /* to take back what was added */
+	struct rcpt *rcpt;            /* set while an alias is expanded */
+	const struct pm_str *targets; /* the alias' */
 	size_t n_targets, at;
-	char alias[PM_NAME_MAX + 1];        /* its own name */
+	char alias[PM_NAME_MAX + 1]; /* its own name */
 };
 
 struct dsession {
@@ -70,22 +73,22 @@ struct dsession {
 	struct conf *conf;
 	const struct conf_listener *listener;
 	struct stream io;
-	struct asker ask;          /* memory of the envelope */
-	uint8_t state, work;       /* enum dsession_state, dsession_work */
-	bool starttls;             /* 220 to STARTTLS is being flushed, then the handshake */
-	bool esmtp;                /* EHLO or LHLO was said */
-	bool draining;             /* the server goes down: after this message 421 */
-	bool failed;               /* this BDAT chunk is only read away: 503 follows */
-	bool bdat, bdat_last;      /* the message comes by BDAT */
+	struct asker ask;     /* memory of the envelope */
+	uint8_t state, work;  /* enum dsession_state, dsession_work */
+	bool starttls;        /* 220 to STARTTLS is being flushed, then the handshake */
+	bool esmtp;           /* EHLO or LHLO was said */
+	bool draining;        /* the server goes down: after this message 421 */
+	bool failed;          /* this BDAT chunk is only read away: 503 follows */
+	bool bdat, bdat_last; /* the message comes by BDAT */
 	uint64_t bdat_left, bdat_octets;
 	uint32_t errors;
 	int64_t begun_ms;
-	struct peer connected;     /* who is there */
-	struct peer *peer;         /* the same, or for whom it speaks by XCLIENT; in the arena */
-	char *helo;                /* in the arena; NULL: not said */
-	struct lookup *lookup;     /* in the heap */
+	struct peer connected; /* who is there */
+	struct peer *peer;     /* the same, or for whom it speaks by XCLIENT; in the arena */
+	char *helo;            /* in the arena; NULL: not said */
+	struct lookup *lookup; /* in the heap */
 	struct envelope mail;
-	size_t next_reply;         /* DWORK_REPLY */
+	size_t next_reply; /* DWORK_REPLY */
 	uint64_t n_mails, accepted, refused, octets;
 	struct arena arena;
 };

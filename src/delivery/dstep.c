@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one loop of delivery, as pop3/step.c is POP3's. A turn is: notes and deadline, then - until something must be
- * waited for - the work that was begun, the next command or more of the message, the flush, the next read.
+ * The one loop of delivery, as pop3/step.c is POP3's. A turn is: notes and deadline, then - until
+ * something must be waited for - the work that was begun, the next command or more of the message,
+ * the flush, the next read.
  */
 #include <string.h>
 
@@ -61,7 +62,8 @@ take_notes(struct dsession *s, int64_t now_ms)
 	if (s->draining && !s->mail.begun)
 		close_with(s, "4.3.2", "the server is going down, try again soon", "shutdown");
 	else if ((note & NOTE_PRESSURE) && !s->mail.begun)
-		close_with(s, "4.3.2", "too many connections, try again later", "pushed out: too many connections");
+		close_with(s, "4.3.2", "too many connections, try again later",
+			   "pushed out: too many connections");
 	else if (now_ms >= limit_ms(s))
 		close_with(s, "4.4.2", "nothing came for too long, closing",
 			   s->state == DSTATE_HANDSHAKE ? "TLS handshake timeout" : "idle timeout");
@@ -88,14 +90,15 @@ take_line(struct dsession *s, size_t n)
 	case DPARSE_NUL:
 		return dsession_fault(s, 500, "5.5.2", "a NUL is not possible in a command");
 	default:
-		return dsession_fault(s, 500, "5.5.2", "a control character is not possible in a command");
+		return dsession_fault(s, 500, "5.5.2",
+				      "a control character is not possible in a command");
 	}
 }
 
 /* ---- TLS ------------------------------------------------------------------------------------- */
 
-/* 220 to STARTTLS is sent: from here on only TLS is understood, and what was said in clear is forgotten (RFC 3207
- * section 4.2). */
+/* 220 to STARTTLS is sent: from here on only TLS is understood, and what was said in clear is
+ * forgotten (RFC 3207 section 4.2). */
 static enum move
 begin_tls(struct dsession *s)
 {
@@ -132,9 +135,11 @@ finish(struct dsession *s)
 {
 	if (!s->io.left) {
 		if (s->state != DSTATE_HANDSHAKE)
-			(void)stream_flush(&s->io); /* replies to what was stored, if anybody listens */
+			(void)stream_flush(
+				&s->io); /* replies to what was stored, if anybody listens */
 		dsession_log_end(s);
-		stream_leave(&s->io); /* the socket goes now, what a store holds when it takes it back */
+		stream_leave(
+			&s->io); /* the socket goes now, what a store holds when it takes it back */
 	}
 	return envelope_has_handles(&s->mail) ? store_abort(s) : MOVE_END;
 }

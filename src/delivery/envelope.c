@@ -59,8 +59,8 @@ find_drop(struct envelope *e, struct backend *b, size_t *ret)
 }
 
 bool
-envelope_add_target(struct envelope *e, struct backend *b, const struct pm_user *user, const char *address,
-		    const char *account, size_t *ret_index)
+envelope_add_target(struct envelope *e, struct backend *b, const struct pm_user *user,
+		    const char *address, const char *account, size_t *ret_index)
 {
 	struct target *more;
 	size_t drop;
@@ -70,7 +70,8 @@ envelope_add_target(struct envelope *e, struct backend *b, const struct pm_user 
 	for (size_t i = 0; i < e->n_targets; i++) {
 		const struct target *t = &e->targets[i];
 
-		if (t->drop == drop && t->user.key.n == user->key.n && memcmp(t->user.key.p, user->key.p, user->key.n) == 0) {
+		if (t->drop == drop && t->user.key.n == user->key.n &&
+		    memcmp(t->user.key.p, user->key.p, user->key.n) == 0) {
 			*ret_index = i;
 			return true;
 		}
@@ -80,8 +81,11 @@ envelope_add_target(struct envelope *e, struct backend *b, const struct pm_user 
 		return false;
 	e->targets = more;
 	*ret_index = e->n_targets;
-	e->targets[e->n_targets++] = (struct target){
-		.user = *user, .drop = drop, .address = address, .account = account, .result = SIZE_MAX};
+	e->targets[e->n_targets++] = (struct target){.user = *user,
+						     .drop = drop,
+						     .address = address,
+						     .account = account,
+						     .result = SIZE_MAX};
 	return true;
 }
 
@@ -93,7 +97,8 @@ envelope_add_rcpt(struct envelope *e, const char *address, const char *lookup, s
 	if (!more)
 		return NULL;
 	e->rcpts = more;
-	e->rcpts[e->n_rcpts] = (struct rcpt){.address = address, .lookup = lookup, .max_targets = max_targets};
+	e->rcpts[e->n_rcpts] =
+		(struct rcpt){.address = address, .lookup = lookup, .max_targets = max_targets};
 	e->rcpts[e->n_rcpts].targets = arena_array(&e->arena, max_targets, sizeof(size_t));
 	return e->rcpts[e->n_rcpts].targets ? &e->rcpts[e->n_rcpts++] : NULL;
 }

@@ -2,9 +2,9 @@
 /*
  * envelope - one message on its way in: from whom, for whom, and how far each store is with it.
  *
- * An rcpt is what RCPT named and what is answered; a target is a mailbox (an alias has several, and several
- * rcpts may share one: it is delivered once); a drop is one storage instance, with one handle for all its
- * targets.
+ * An rcpt is what RCPT named and what is answered; a target is a mailbox (an alias has several, and
+ * several rcpts may share one: it is delivered once); a drop is one storage instance, with one
+ * handle for all its targets.
  *
  * Threads: the session's owner.
  */
@@ -19,25 +19,25 @@
 #include "delivery/dreply.h"
 #include "delivery/unstuff.h"
 
-#define ENVELOPE_CHUNK 32768              /* decoded octets that wait for the stores */
-#define ENVELOPE_ARENA_MAX (8u << 20)     /* accounts of all recipients */
+#define ENVELOPE_CHUNK 32768          /* decoded octets that wait for the stores */
+#define ENVELOPE_ARENA_MAX (8u << 20) /* accounts of all recipients */
 
 struct target {
-	struct pm_user user;   /* strings in the arena */
-	size_t drop;           /* index */
-	const char *address;   /* for Delivered-To, quoted; in the arena */
-	const char *account;   /* the name it was found under: a loop is one to here */
-	size_t result;         /* index into the drop's results; SIZE_MAX: none */
-	int32_t rc;            /* PM_OK until something else is known */
-	bool wanted;           /* by a recipient the message does not loop to */
+	struct pm_user user; /* strings in the arena */
+	size_t drop;         /* index */
+	const char *address; /* for Delivered-To, quoted; in the arena */
+	const char *account; /* the name it was found under: a loop is one to here */
+	size_t result;       /* index into the drop's results; SIZE_MAX: none */
+	int32_t rc;          /* PM_OK until something else is known */
+	bool wanted;         /* by a recipient the message does not loop to */
 };
 
 struct rcpt {
-	const char *address;   /* as given, quoted; for replies, in the arena */
-	const char *lookup;    /* as looked up; for loops */
-	size_t *targets;       /* indices, in the arena */
+	const char *address; /* as given, quoted; for replies, in the arena */
+	const char *lookup;  /* as looked up; for loops */
+	size_t *targets;     /* indices, in the arena */
 	size_t n_targets, max_targets;
-	bool loops;            /* Delivered-To says it was here before */
+	bool loops; /* Delivered-To says it was here before */
 };
 
 enum drop_stage { DROP_NEW, DROP_RCPT, DROP_HEAD, DROP_WRITE, DROP_PREPARED, DROP_OVER };
@@ -46,24 +46,24 @@ struct drop {
 	struct backend *backend; /* one reference */
 	void *dlv;
 	enum drop_stage stage;
-	size_t next_target;      /* DROP_RCPT: which is next */
+	size_t next_target; /* DROP_RCPT: which is next */
 	size_t n_results;
 	struct pm_result *results;
-	int32_t rc;              /* of the whole */
-	bool again;              /* the call answered PM_AGAIN */
-	bool committing;         /* a commit answered PM_AGAIN: nothing may stop it */
+	int32_t rc;      /* of the whole */
+	bool again;      /* the call answered PM_AGAIN */
+	bool committing; /* a commit answered PM_AGAIN: nothing may stop it */
 };
 
 struct envelope {
-	bool begun;              /* MAIL was accepted */
-	bool storing;            /* DATA or BDAT has begun */
-	bool handed;             /* stores have some of it, and know the recipients */
-	bool ended;              /* the last octet is there */
-	bool forget;             /* RSET and the like: after the handles went back nothing is left */
-	char *sender;            /* quoted; "" is <> */
+	bool begun;   /* MAIL was accepted */
+	bool storing; /* DATA or BDAT has begun */
+	bool handed;  /* stores have some of it, and know the recipients */
+	bool ended;   /* the last octet is there */
+	bool forget;  /* RSET and the like: after the handles went back nothing is left */
+	char *sender; /* quoted; "" is <> */
 	bool utf8, eight_bit;
-	uint64_t size;           /* announced; UINT64_MAX: not */
-	char id[40];             /* in Received, replies and log */
+	uint64_t size; /* announced; UINT64_MAX: not */
+	char id[40];   /* in Received, replies and log */
 	uint8_t op_id[16];
 	struct rcpt *rcpts;
 	struct target *targets;
@@ -71,10 +71,10 @@ struct envelope {
 	size_t n_rcpts, n_targets, n_drops, rcpts_cap, targets_cap, drops_cap;
 	struct unstuff unstuff;
 	struct content content;
-	struct dreply refused;   /* code 0: not; of the whole message */
-	char *chunk;             /* ENVELOPE_CHUNK; NULL while nothing waits */
+	struct dreply refused; /* code 0: not; of the whole message */
+	char *chunk;           /* ENVELOPE_CHUNK; NULL while nothing waits */
 	size_t chunk_n;
-	size_t at;               /* the drop whose turn it is */
+	size_t at; /* the drop whose turn it is */
 	struct arena arena;
 };
 
@@ -82,11 +82,13 @@ void envelope_init(struct envelope *e);
 /* Forgets all; no drop may have a handle any more. */
 void envelope_reset(struct envelope *e);
 
-/* A mailbox; one that is there already is not added again. False: no memory. *ret_index: which one it is. */
-bool envelope_add_target(struct envelope *e, struct backend *b, const struct pm_user *user, const char *address,
-			 const char *account, size_t *ret_index);
+/* A mailbox; one that is there already is not added again. False: no memory. *ret_index: which one
+ * it is. */
+bool envelope_add_target(struct envelope *e, struct backend *b, const struct pm_user *user,
+			 const char *address, const char *account, size_t *ret_index);
 /* NULL: no memory. */
-struct rcpt *envelope_add_rcpt(struct envelope *e, const char *address, const char *lookup, size_t max_targets);
+struct rcpt *envelope_add_rcpt(struct envelope *e, const char *address, const char *lookup,
+			       size_t max_targets);
 /* False: it has max_targets already. */
 bool envelope_rcpt_target(struct rcpt *r, size_t target);
 /* The last rcpt is taken back; its targets stay only if others have them. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A message comes in, by DATA or by BDAT: from the ring through unstuffing and the look at its content into a chunk,
- * which the stores are given when it is full or the message is whole. So a small message is stored in one go
- * under one permit, a large one needs no more memory than a chunk, and a slow sender holds neither worker nor
- * permit: between reads the session is parked.
+ * A message comes in, by DATA or by BDAT: from the ring through unstuffing and the look at its
+ * content into a chunk, which the stores are given when it is full or the message is whole. So a
+ * small message is stored in one go under one permit, a large one needs no more memory than a
+ * chunk, and a slow sender holds neither worker nor permit: between reads the session is parked.
  *
  * What is refused is still read to its end: the client listens only then.
  */
@@ -17,7 +17,7 @@
 #include "core/stats.h"
 #include "delivery/dsession.h"
 
-#define PIECE 4096                 /* at a time: becomes twice that at most */
+#define PIECE 4096 /* at a time: becomes twice that at most */
 #define CHUNK_FULL (ENVELOPE_CHUNK - 2 * (PIECE + 1) - 2)
 
 /* ---- what is refused ------------------------------------------------------------------------- */
@@ -40,12 +40,21 @@ check_seen(struct dsession *s)
 		enum conf_content rule;
 		struct dreply reply;
 	} rows[] = {
-		{CONTENT_BARE_LF, d->bare_lf, {550, "5.6.0", "the message holds an LF without CR (RFC 5321 section 2.3.8)"}},
-		{CONTENT_BARE_CR, d->bare_cr, {550, "5.6.0", "the message holds a CR without LF (RFC 5321 section 2.3.8)"}},
-		{CONTENT_NUL, d->nul, {550, "5.6.0", "the message holds an octet of value 0 (RFC 5321 section 4.5.2)"}},
-		{CONTENT_LONG_LINE, d->long_lines,
-		 {550, "5.6.0", "the message has a line of more than 998 octets (RFC 5322 section 2.1.1)"}},
-		{CONTENT_EIGHT_BIT, e->eight_bit || e->utf8 ? CONF_ACCEPT : d->eight_bit,
+		{CONTENT_BARE_LF,
+		 d->bare_lf,
+		 {550, "5.6.0", "the message holds an LF without CR (RFC 5321 section 2.3.8)"}},
+		{CONTENT_BARE_CR,
+		 d->bare_cr,
+		 {550, "5.6.0", "the message holds a CR without LF (RFC 5321 section 2.3.8)"}},
+		{CONTENT_NUL,
+		 d->nul,
+		 {550, "5.6.0", "the message holds an octet of value 0 (RFC 5321 section 4.5.2)"}},
+		{CONTENT_LONG_LINE,
+		 d->long_lines,
+		 {550, "5.6.0",
+		  "the message has a line of more than 998 octets (RFC 5322 section 2.1.1)"}},
+		{CONTENT_EIGHT_BIT,
+		 e->eight_bit || e->utf8 ? CONF_ACCEPT : d->eight_bit,
 		 {550, "5.6.1", "the message is 8-bit and was not announced so (BODY=8BITMIME)"}},
 	};
 
@@ -63,9 +72,11 @@ check(struct dsession *s)
 	if (e->content.octets > d->max_size)
 		refuse(e, 552, "5.3.4", "the message is larger than this server takes");
 	if (content_header(&e->content) > d->max_header)
-		refuse(e, 552, "5.3.4", "the header of the message is larger than this server takes");
+		refuse(e, 552, "5.3.4",
+		       "the header of the message is larger than this server takes");
 	if (e->content.received > d->max_received)
-		refuse(e, 554, "5.4.6", "the message has come through too many servers: it goes round in circles");
+		refuse(e, 554, "5.4.6",
+		       "the message has come through too many servers: it goes round in circles");
 	if (e->content.seen)
 		check_seen(s);
 }
@@ -88,9 +99,11 @@ delivered_to(void *ctx, const char *p, size_t n)
 			      (strlen(t->account) == n && strncasecmp(t->account, p, n) == 0);
 		}
 		r->loops = r->loops || hit;
-		/* a header of more than a chunk: the stores have its beginning, and cannot leave one out */
+		/* a header of more than a chunk: the stores have its beginning, and cannot leave
+		 * one out */
 		if (hit && e->handed)
-			refuse(e, 554, "5.4.6", "the message was delivered here before: it goes round in circles");
+			refuse(e, 554, "5.4.6",
+			       "the message was delivered here before: it goes round in circles");
 	}
 }
 
@@ -129,7 +142,8 @@ intake_bdat(struct dsession *s, uint64_t octets, bool last)
 {
 	s->failed = !s->mail.begun || s->mail.n_rcpts == 0;
 	if (!s->failed && !begin(s))
-		return dsession_end(s, "out of memory"); /* what follows would be taken for commands */
+		return dsession_end(s,
+				    "out of memory"); /* what follows would be taken for commands */
 	s->state = DSTATE_BDAT;
 	s->bdat = true;
 	s->bdat_left = s->bdat_octets = octets;
@@ -158,7 +172,13 @@ take_piece(struct dsession *s, const char *in, size_t n)
 	ring_consume(&s->io.in, used, false);
 	s->io.turn_octets += used;
 	s->io.scanned = 0;
-	e->ended = s->state == DSTATE_DATA ? e->unstuff.ended : s->bdat_last && s->bdat_left == 0 && !s->failed;
+}
+
+static bool
+is_whole(const struct dsession *s)
+{
+	return s->state == DSTATE_DATA ? s->mail.unstuff.ended
+				       : s->bdat_last && s->bdat_left == 0 && !s->failed;
 }
 
 static void
@@ -166,7 +186,8 @@ take(struct dsession *s)
 {
 	struct envelope *e = &s->mail;
 
-	while (e->chunk_n <= CHUNK_FULL && !e->ended && (s->state == DSTATE_DATA || s->bdat_left > 0)) {
+	while (e->chunk_n <= CHUNK_FULL && !is_whole(s) &&
+	       (s->state == DSTATE_DATA || s->bdat_left > 0)) {
 		size_t n;
 		const char *in = ring_data(&s->io.in, &n);
 
@@ -179,11 +200,14 @@ take(struct dsession *s)
 		take_piece(s, in, n);
 		if (s->failed)
 			continue;
-		if (e->ended)
-			e->chunk_n += content_end(&e->content, e->chunk + e->chunk_n);
 		check(s);
 		if (e->refused.code != 0)
 			e->chunk_n = 0;
+	}
+	if (is_whole(s) && !e->ended) {
+		e->ended = true;
+		if (e->refused.code == 0)
+			e->chunk_n += content_end(&e->content, e->chunk + e->chunk_n);
 	}
 }
 

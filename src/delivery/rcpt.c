@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is this recipient? The auth chain is asked by `lookup`, section after section, each under its gate:
- * first for the whole name, then without its +tag; then postmaster's stand-in. An alias is expanded one
- * level: a target that is an alias again is a circle or a mistake, and one that is not ours would make us a
- * relay. A section that cannot answer ends it with 451: going on could give one user's mail to another.
+ * Who is this recipient? The auth chain is asked by `lookup`, section after section, each under its
+ * gate: first for the whole name, then without its +tag; at last for postmaster's stand-in. An
+ * alias is expanded one level: a target that is an alias again is a circle or a mistake, and one
+ * that is not ours would make us a relay. A section that cannot answer ends it with 451: going on
+ * could give one user's mail to another.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -111,12 +112,27 @@ next_name(struct dsession *s)
 		if (strip_tag(d->delimiter, l->name))
 			return true;
 	}
-	/* RFC 5321 section 4.5.1: mail to postmaster is always taken */
-	if (!l->postmaster && !l->targets && d->postmaster && is_postmaster(l->whole)) {
-		l->postmaster = true;
-		return chain_name(s->conf, d->postmaster, strlen(d->postmaster), l->name);
-	}
 	return false;
+}
+
+/* RFC 5321 section 4.5.1: mail to postmaster is always taken, with a domain of ours or without. */
+static bool
+stand_in(struct dsession *s)
+{
+	const char *name = s->conf->delivery.postmaster;
+	struct lookup *l = s->lookup;
+
+	if (!name || l->targets || !is_postmaster(l->whole))
+		return false;
+	if (l->postmaster || !chain_name(s->conf, name, strlen(name), l->name)) {
+		log_msg(LOG_LVL_ERROR, "delivery", "postmaster = %s: there is no such account",
+			name);
+		return false;
+	}
+	l->postmaster = l->without_tag = true;
+	l->auth = 0;
+	s->work = DWORK_LOOKUP;
+	return true;
 }
 
 /* ---- a mailbox is found ---------------------------------------------------------------------- */
@@ -149,10 +165,12 @@ rcpt_new(struct dsession *s, size_t max_targets)
 static enum move
 mailbox(struct dsession *s, struct pm_user *u, const struct conf_section *auth)
 {
-	const struct conf_section *storage = chain_storage(s->conf, auth, u->section.p, u->section.n);
+	const struct conf_section *storage =
+		chain_storage(s->conf, auth, u->section.p, u->section.n);
 	struct lookup *l = s->lookup;
 	struct arena *a = &s->mail.arena;
-	const char *lacks = not_deliverable(u), *account = arena_dup(a, l->name, strlen(l->name)), *address;
+	const char *lacks = not_deliverable(u), *account = arena_dup(a, l->name, strlen(l->name)),
+		   *address;
 	char quoted[ADDRESS_QUOTED_MAX + 1];
 	size_t target;
 
@@ -160,11 +178,14 @@ mailbox(struct dsession *s, struct pm_user *u, const struct conf_section *auth)
 		return over(s, 550, "5.2.1", lacks);
 	if (!storage || !storage->backend->inst->desc->delivery) {
 		log_msg(LOG_LVL_ERROR, "delivery", "auth %s, account '%s': %s", auth->name, l->name,
-			storage ? "its storage's module takes no mail" : "it names a storage section that is not there");
-		return over(s, 451, "4.3.5", "this mailbox is configured wrongly; the postmaster can see why");
+			storage ? "its storage's module takes no mail"
+				: "it names a storage section that is not there");
+		return over(s, 451, "4.3.5",
+			    "this mailbox is configured wrongly; the postmaster can see why");
 	}
 	if (s->mail.utf8 && !(storage->backend->inst->desc->flags & PM_F_CAN_UTF8))
-		return over(s, 550, "5.6.7", "this mailbox's store takes no internationalized mail (SMTPUTF8)");
+		return over(s, 550, "5.6.7",
+			    "this mailbox's store takes no internationalized mail (SMTPUTF8)");
 	address = arena_dup(a, quoted, address_quote(l->whole, strlen(l->whole), quoted));
 	if (!account || !address)
 		return no_memory(s);
@@ -192,9 +213,11 @@ next_target(struct dsession *s)
 		return over(s, 250, "2.1.5", "recipient ok");
 	t = &l->targets[l->at++];
 	if (!chain_name(s->conf, t->p, t->n, l->whole)) {
-		log_msg(LOG_LVL_ERROR, "alias", "'%s': target '%.*s' is not a possible address", l->alias,
-			(int)(t->n < 320 ? t->n : 320), t->p);
-		return over(s, 451, "4.3.5", "the alias leads to an impossible address; the postmaster can see which");
+		log_msg(LOG_LVL_ERROR, "alias", "'%s': target '%.*s' is not a possible address",
+			l->alias, (int)(t->n < 320 ? t->n : 320), t->p);
+		return over(
+			s, 451, "4.3.5",
+			"the alias leads to an impossible address; the postmaster can see which");
 	}
 	if (strcmp(l->whole, l->alias) == 0)
 		return over(s, 550, "5.4.6", "the alias leads to itself");
@@ -207,9 +230,11 @@ alias(struct dsession *s, const struct pm_user *u)
 	struct lookup *l = s->lookup;
 
 	if (l->targets) {
-		log_msg(LOG_LVL_WARNING, "alias", "'%s': its target '%s' is an alias again; one level is followed", l->alias,
+		log_msg(LOG_LVL_WARNING, "alias",
+			"'%s': its target '%s' is an alias again; one level is followed", l->alias,
 			l->name);
-		return over(s, 550, "5.4.6", "the alias leads to another alias, perhaps in a circle");
+		return over(s, 550, "5.4.6",
+			    "the alias leads to another alias, perhaps in a circle");
 	}
 	if (u->n_targets > ALIAS_MAX)
 		return over(s, 451, "4.3.5", "the alias has too many targets");
@@ -229,8 +254,11 @@ unknown(struct dsession *s, bool domain_ours)
 {
 	struct lookup *l = s->lookup;
 
+	if (domain_ours && stand_in(s))
+		return MOVE_ON;
 	if (l->targets && !domain_ours)
-		return over(s, 550, "5.7.1", "the alias leads elsewhere; this server does not relay");
+		return over(s, 550, "5.7.1",
+			    "the alias leads elsewhere; this server does not relay");
 	if (l->targets)
 		return over(s, 550, "5.1.1", "the alias leads to a mailbox that does not exist");
 	if (!domain_ours)
@@ -239,7 +267,8 @@ unknown(struct dsession *s, bool domain_ours)
 }
 
 static enum move
-cannot_tell(struct dsession *s, const struct backend *b, const char *method, int32_t rc, const char *text)
+cannot_tell(struct dsession *s, const struct backend *b, const char *method, int32_t rc,
+	    const char *text)
 {
 	ask_log(&s->ask, b, method, rc, text, s->lookup->name, strlen(s->lookup->name));
 	return over(s, 451, "4.4.3", "accounts cannot be looked up now, try again later");
@@ -299,7 +328,8 @@ look_up(struct dsession *s)
 	}
 }
 
-/* Sections that cannot tell their domains are asked about all of them: then every domain counts as ours. */
+/* Sections that cannot tell their domains are asked about all of them: then every domain counts as
+ * ours. */
 static enum move
 ask_domain(struct dsession *s)
 {

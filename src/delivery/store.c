@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The message goes to the stores. Each storage section in play has one handle for all its recipients; every call
- * is made under a permit of its gate, and between calls nothing is held. All handles are prepared - durable, and
- * invisible - before the first is committed; so what fails until then leaves nothing behind.
+ * The message goes to the stores. Each storage section in play has one handle for all its
+ * recipients; every call is made under a permit of its gate, and between calls nothing is held. All
+ * handles are prepared - durable, and invisible - before the first is committed; so what fails
+ * until then leaves nothing behind.
  *
- * LMTP: each recipient has its own outcome, and what failed goes back to the client. SMTP has one reply: it
- * stands for all recipients, so nothing is committed unless all are prepared.
+ * LMTP: each recipient has its own outcome, and what failed goes back to the client. SMTP has one
+ * reply: it stands for all recipients, so nothing is committed unless all are prepared.
  *
- * With one storage section and a message that fits the chunk, all of it happens in one turn under one permit.
+ * With one storage section and a message that fits the chunk, all of it happens in one turn under
+ * one permit.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,7 +115,8 @@ drop_rcpts(struct dsession *s, struct drop *d, struct host_call *call)
 			continue;
 		if (mono_ms() >= until_ms)
 			return PM_AGAIN;
-		/* a head of one's own may cost the store a copy: a single recipient's goes in front */
+		/* a head of one's own may cost the store a copy: a single recipient's goes in front
+		 */
 		if (wanted > 1)
 			rcpt.head = (struct pm_str){head, trace_head(s, t, head)};
 		rc = host_dlv_rcpt(d->backend->inst, d->dlv, call, &rcpt);
@@ -125,7 +128,8 @@ drop_rcpts(struct dsession *s, struct drop *d, struct host_call *call)
 			continue;
 		}
 		t->rc = rc;
-		ask_log(&s->ask, d->backend, "dlv_rcpt", rc, call->error, t->account, strlen(t->account));
+		ask_log(&s->ask, d->backend, "dlv_rcpt", rc, call->error, t->account,
+			strlen(t->account));
 	}
 	return d->n_results > 0 ? PM_OK : PM_END;
 }
@@ -171,7 +175,8 @@ drop_go(struct dsession *s, struct drop *d, struct host_call *call)
 			return rc;
 		d->stage = DROP_WRITE;
 	}
-	return e->chunk_n > 0 ? host_dlv_write(d->backend->inst, d->dlv, call, e->chunk, e->chunk_n) : PM_OK;
+	return e->chunk_n > 0 ? host_dlv_write(d->backend->inst, d->dlv, call, e->chunk, e->chunk_n)
+			      : PM_OK;
 }
 
 /* ---- all drops, one after the other ---------------------------------------------------------- */
@@ -193,7 +198,7 @@ next_drop(struct dsession *s)
 	for (; e->at < e->n_drops; e->at++) {
 		struct drop *d = &e->drops[e->at];
 
-		if (s->work == DWORK_ABORT ? d->dlv != NULL
+		if (s->work == DWORK_ABORT    ? d->dlv != NULL
 		    : s->work == DWORK_COMMIT ? d->stage == DROP_PREPARED
 					      : d->stage != DROP_OVER && d->stage != DROP_PREPARED)
 			return d;
@@ -239,12 +244,14 @@ write_on(struct dsession *s)
 	if (!d)
 		return written(s);
 	if (s->task.verdict == VERDICT_NONE)
-		return dsession_permit(s, d->backend, d->stage == DROP_NEW ? CALL_BEGIN : CALL_CONTINUE);
+		return dsession_permit(s, d->backend,
+				       d->stage == DROP_NEW ? CALL_BEGIN : CALL_CONTINUE);
 	if (!dsession_granted(s, &rc)) {
 		drop_failed(s, d, "dlv_begin", rc, "no permit in time");
 		return drop_done(s, write_on);
 	}
-	call_init(s, &call, d->stage == DROP_NEW ? "dlv_begin" : "dlv_write", d->backend->limits.call_ms);
+	call_init(s, &call, d->stage == DROP_NEW ? "dlv_begin" : "dlv_write",
+		  d->backend->limits.call_ms);
 	rc = drop_go(s, d, &call);
 	s->task.backend_failed = host_backend_failed(rc);
 	if (rc == PM_AGAIN)
@@ -252,7 +259,8 @@ write_on(struct dsession *s)
 	if (rc == PM_END)
 		drop_abort(s, d); /* each recipient's own code is known */
 	else if (rc != PM_OK)
-		drop_failed(s, d, d->stage == DROP_WRITE ? "dlv_write" : "dlv_begin", rc, call.error);
+		drop_failed(s, d, d->stage == DROP_WRITE ? "dlv_write" : "dlv_begin", rc,
+			    call.error);
 	return drop_done(s, write_on);
 }
 
@@ -382,7 +390,9 @@ reply_of(struct dsession *s, size_t i, char *text, size_t cap)
 	struct dreply r = e->refused;
 
 	if (r.code == 0 && e->rcpts[i].loops)
-		r = (struct dreply){554, "5.4.6", "the message was delivered here before: it goes round in circles"};
+		r = (struct dreply){
+			554, "5.4.6",
+			"the message was delivered here before: it goes round in circles"};
 	if (r.code == 0)
 		r = dreply_of(envelope_outcome(e, i), s->conf->quota_over == CONF_QUOTA_REFUSE);
 	if (r.code == 250) {
@@ -397,7 +407,8 @@ count(struct dsession *s, size_t i, const struct dreply *r)
 {
 	stat_add(r->code < 300   ? STAT_MAILS_ACCEPTED
 		 : r->code < 500 ? STAT_MAILS_DEFERRED
-				 : STAT_MAILS_REFUSED, 1);
+				 : STAT_MAILS_REFUSED,
+		 1);
 	if (r->code < 300)
 		s->accepted++;
 	else
@@ -423,7 +434,8 @@ store_over(struct dsession *s)
 	char text[80];
 
 	for (size_t i = 0; i < s->mail.n_rcpts; i++) {
-		struct dreply r = dsession_is_lmtp(s) ? reply_of(s, i, text, sizeof(text)) : reply_for_all(s, text, sizeof(text));
+		struct dreply r = dsession_is_lmtp(s) ? reply_of(s, i, text, sizeof(text))
+						      : reply_for_all(s, text, sizeof(text));
 
 		count(s, i, &r);
 	}

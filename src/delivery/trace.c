@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The header lines final delivery adds: RFC 5321 section 4.4, RFC 6531 section 4.3 and RFC 3848 for the protocol's names. */
+/* The header lines final delivery adds: RFC 5321 section 4.4, RFC 6531 section 4.3 and RFC 3848 for
+ * the protocol's names. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -39,17 +40,20 @@ trace_received(const struct dsession *s, char to[TRACE_MAX])
 	int n;
 
 	date(when, sizeof(when));
-	n = snprintf(to, TRACE_MAX, "Received: from %s%s%s%s%s\r\n\tby %s with %s id %s%s%.700s%s;\r\n\t%s\r\n",
-		     s->helo ? s->helo : "unknown", local ? "" : " ([", local || !v6 ? "" : "IPv6:",
-		     local ? "" : s->peer->host, local ? "" : "])", s->conf->hostname, protocol(s), e->id,
-		     one ? "\r\n\tfor <" : "", one ? e->rcpts[0].address : "", one ? ">" : "", when);
+	n = snprintf(to, TRACE_MAX,
+		     "Received: from %s%s%s%s%s\r\n\tby %s with %s id %s%s%.700s%s;\r\n\t%s\r\n",
+		     s->helo ? s->helo : "unknown", local ? "" : " ([",
+		     local || !v6 ? "" : "IPv6:", local ? "" : s->peer->host, local ? "" : "])",
+		     s->conf->hostname, protocol(s), e->id, one ? "\r\n\tfor <" : "",
+		     one ? e->rcpts[0].address : "", one ? ">" : "", when);
 	return n < 0 ? 0 : n < TRACE_MAX ? (size_t)n : 0;
 }
 
 size_t
 trace_head(const struct dsession *s, const struct target *t, char to[TRACE_MAX])
 {
-	int n = snprintf(to, TRACE_MAX, "Return-Path: <%s>\r\nDelivered-To: %s\r\n", s->mail.sender, t->address);
+	int n = snprintf(to, TRACE_MAX, "Return-Path: <%s>\r\nDelivered-To: %s\r\n", s->mail.sender,
+			 t->address);
 
 	return n < 0 ? 0 : n < TRACE_MAX ? (size_t)n : 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * XCLIENT, as Postfix defines it: a trusted server in front of us says for whom it speaks. What it says stands in
- * Received, in the log and in what account modules are told; limits per address stay with who is connected. Only
- * from listed hosts, only outside of a message; the session then begins anew, with the greeting.
+ * XCLIENT, as Postfix defines it: a trusted server in front of us says for whom it speaks. What it
+ * says stands in Received, in the log and in what account modules are told; limits per address stay
+ * with who is connected. Only from listed hosts, only outside of a message; the session then begins
+ * anew, with the greeting.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -56,8 +57,9 @@ set_one(struct dsession *s, struct peer *p, const char *name, const char *value)
 		return s->helo != NULL;
 	}
 	/* what is known and has no use here */
-	return strcasecmp(name, "NAME") == 0 || strcasecmp(name, "PORT") == 0 || strcasecmp(name, "PROTO") == 0 ||
-	       strcasecmp(name, "LOGIN") == 0 || strcasecmp(name, "DESTADDR") == 0 || strcasecmp(name, "DESTPORT") == 0 ||
+	return strcasecmp(name, "NAME") == 0 || strcasecmp(name, "PORT") == 0 ||
+	       strcasecmp(name, "PROTO") == 0 || strcasecmp(name, "LOGIN") == 0 ||
+	       strcasecmp(name, "DESTADDR") == 0 || strcasecmp(name, "DESTPORT") == 0 ||
 	       strcasecmp(name, "HELO") == 0;
 }
 
@@ -76,7 +78,9 @@ xclient_command(struct dsession *s, const struct dcommand *c)
 	s->helo = NULL;
 	while ((more = dparse_attribute(&at, end, name, sizeof(name), value, sizeof(value))) == 1)
 		if (!set_one(s, &p, name, value))
-			return dsession_fault(s, 501, "5.5.4", "XCLIENT: an attribute that is not known, or makes no sense");
+			return dsession_fault(
+				s, 501, "5.5.4",
+				"XCLIENT: an attribute that is not known, or makes no sense");
 	if (more == -1 || c->n == 0)
 		return dsession_fault(s, 501, "5.5.4", "XCLIENT: expected NAME=value");
 	*s->peer = p;

@@ -7,7 +7,8 @@
 #include "net/acceptor.h"
 #include "work/slot.h"
 
-static _Atomic uint64_t next_id = 1; /* of sessions, whatever they speak: restantectl kick names them */
+static _Atomic uint64_t next_id =
+	1; /* of sessions, whatever they speak: restantectl kick names them */
 
 void
 stream_init(struct stream *st, struct task *t, int fd, size_t in, size_t out)
@@ -72,7 +73,8 @@ stream_first(struct stream *st)
 	if (sent > 0)
 		ring_consume(&st->out, (size_t)sent, false);
 	ring_rest(&st->out);
-	return conn_arm(&st->conn, st->task->slot, ring_used(&st->out) > 0 ? CONN_WANT_WRITE : CONN_WANT_READ);
+	return conn_arm(&st->conn, st->task->slot,
+			ring_used(&st->out) > 0 ? CONN_WANT_WRITE : CONN_WANT_READ);
 }
 
 /* ---- out ------------------------------------------------------------------------------------- */

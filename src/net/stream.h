@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stream - the byte side of a session, whatever it speaks: a connection, a ring of what came and a ring of
- * what is to go, the lines in between, and the last words. A session holds one; its step decides what to do,
- * and these functions say what became of it as the next move.
+ * stream - the byte side of a session, whatever it speaks: a connection, a ring of what came and a
+ * ring of what is to go, the lines in between, and the last words. A session holds one; its step
+ * decides what to do, and these functions say what became of it as the next move.
  *
  * Threads: the session's owner.
  */
@@ -32,12 +32,12 @@ struct stream {
 	struct task *task; /* whose it is */
 	struct conn conn;
 	struct ring in, out;
-	size_t scanned;    /* bytes of `in` known to hold no LF */
-	bool discarding;   /* an over-long line is being skipped */
-	bool left;         /* the socket is closed and uncounted */
-	bool parked;       /* the last turn parked, or gave way: this one reads anew */
-	bool read_done;    /* this turn has read from the socket */
-	bool shut;         /* closing: our side is shut down, the client's is awaited */
+	size_t scanned;        /* bytes of `in` known to hold no LF */
+	bool discarding;       /* an over-long line is being skipped */
+	bool left;             /* the socket is closed and uncounted */
+	bool parked;           /* the last turn parked, or gave way: this one reads anew */
+	bool read_done;        /* this turn has read from the socket */
+	bool shut;             /* closing: our side is shut down, the client's is awaited */
 	int64_t idle_since_ms; /* last progress of the client */
 	uint64_t turn_octets;  /* moved in this turn */
 	const char *how;       /* how it ended, for the log; NULL: it has not */
@@ -51,7 +51,8 @@ void stream_fini(struct stream *st);
 /* How the session ends; the first reason counts. Returns MOVE_END. */
 enum move stream_end(struct stream *st, const char *how);
 
-/* A turn begins: an edge that came while the session was parked or at a gate is spent, only a read tells. */
+/* A turn begins: an edge that came while the session was parked or at a gate is spent, only a read
+ * tells. */
 void stream_turn(struct stream *st);
 /* Parks for want (CONN_WANT_...) until deadline_ms. */
 enum next stream_park(struct stream *st, int want, int64_t deadline_ms);
@@ -67,8 +68,8 @@ void stream_put(struct stream *st, const char *p, size_t n);
 enum move stream_flush(struct stream *st);
 /* MOVE_ON: something came; MOVE_READ, MOVE_WRITE: nothing yet; MOVE_END: ended. */
 enum move stream_read(struct stream *st);
-/* Is there a whole line? *ret_n octets with its LF. A line that fills the ring is thrown away as it comes, and
- * `discarding` says so when its end is there. */
+/* Is there a whole line? *ret_n octets with its LF. A line that fills the ring is thrown away as it
+ * comes, and `discarding` says so when its end is there. */
 bool stream_has_line(struct stream *st, size_t *ret_n);
 /* Takes n octets of `in` for good into to (NULL: nowhere); they are wiped. */
 void stream_take(struct stream *st, char *to, size_t n);
@@ -78,10 +79,11 @@ void stream_forget(struct stream *st);
 /* MOVE_ON: done; counted. */
 enum move stream_handshake(struct stream *st);
 
-/* The last reply is sent, and a client that still talks is heard out, or a reset would eat our words; until
- * deadline_ms. MOVE_END: over. */
+/* The last reply is sent, and a client that still talks is heard out, or a reset would eat our
+ * words; until deadline_ms. MOVE_END: over. */
 enum move stream_closing(struct stream *st, int64_t deadline_ms);
-/* The socket is closed and no longer counted; the session may live on to give back what it holds. */
+/* The socket is closed and no longer counted; the session may live on to give back what it holds.
+ */
 void stream_leave(struct stream *st);
 
 #endif

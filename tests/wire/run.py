@@ -18,6 +18,15 @@ A transcript is a .t file of lines:
   !again            a new connection
   !wait SECONDS
   !use NAME         from here on another client speaks, beside the others (the first is called 1)
+  # delivery: max_size=1k        a setting of the delivery block; with it listeners lmtp, smtp, lmtps and the unix
+                                socket lmtp.sock are there, too ("# delivery: -": none needed)
+  # listener: xclient=127.0.0.1  a setting of those listeners
+  # alias: all=ann,ben           accounts are in SQLite then, with this alias; domains: those of # domain: a.org,b.org
+  !port lmtp|smtp|lmtps|unix
+  S- text           lines "250-..." up to the one with a space: text is one of them, without its code ("S- *" = any)
+  M: ann 2          mailbox ann has two messages
+  M~ ann regex      the newest message of mailbox ann matches, as it is stored
+  C* 3000 text      the client sends text so many times
   \\m{secret} in a C: line is APOP's digest: MD5 of the greeting's stamp and the secret
 
 Each is played twice: whole lines, and one byte per segment. cut.py cuts them at every byte.
@@ -28,13 +37,14 @@ import hashlib
 import os
 import re
 import socket
+import sqlite3
 import ssl
 import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from server import Server, Tap  # noqa: E402
+from server import Server, Tap, free_port  # noqa: E402
 from shapes import SHAPES  # noqa: E402
 
 TIMEOUT = 10
@@ -53,12 +63,17 @@ def unescape(text):
 class Client:
     def __init__(self, server, port, trickle):
         self.server, self.trickle = server, trickle
-        self.sock = socket.create_connection(("127.0.0.1", {
-            "clear": server.clear_port, "stls": server.port, "tls": server.tls_port}[port]), TIMEOUT)
+        if port == "unix":
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.connect(server.path("run", "lmtp.sock"))
+        else:
+            ports = {"clear": server.clear_port, "stls": server.port, "tls": server.tls_port}
+            ports.update(server.mail_ports)
+            self.sock = socket.create_connection(("127.0.0.1", ports[port]), TIMEOUT)
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.settimeout(TIMEOUT)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buf, self.stamp = b"", b""
-        if port == "tls":
+        if port in ("tls", "lmtps"):
             self.tls()
 
     def tls(self):
@@ -123,6 +138,35 @@ class Client:
         self.sock.close()
 
 
+def multi(client, text):
+    """A reply of several lines."""
+    seen = []
+    while not seen or seen[-1][3:4] == b"-":
+        seen.append(client.line())
+    if text != "*" and unescape(text) not in [x[4:] for x in seen]:
+        raise Mismatch("no line %r in %r" % (text, seen))
+
+
+def mailbox(server, user):
+    """The messages of a mailbox as they are stored, oldest first."""
+    base, out = server.path("mail", user), []
+    for d in ("new", "cur"):
+        for name in os.listdir(os.path.join(base, d)) if os.path.isdir(os.path.join(base, d)) else []:
+            path = os.path.join(base, d, name)
+            out.append((os.stat(path).st_mtime_ns, path))
+    return [open(path, "rb").read() for _, path in sorted(out)]
+
+
+def look(server, line):
+    user, wanted = line[3:].split(" ", 1)
+    mail = mailbox(server, user)
+    if line.startswith("M: "):
+        if len(mail) != int(wanted):
+            raise Mismatch("%s has %d messages" % (user, len(mail)))
+    elif not mail or not re.search(unescape(wanted), mail[-1], re.DOTALL):
+        raise Mismatch("the newest message of %s is %r" % (user, mail[-1:]))
+
+
 def play(server, lines, trickle):
     port, name, clients = "clear", "1", {}
 
@@ -158,6 +202,16 @@ def play(server, lines, trickle):
                     seen.append(ensure().line())
                 if line[3:] != "*" and unescape(line[3:]) not in seen:
                     raise Mismatch("no line %r in %r" % (line[3:], seen[:20]))
+            elif line.startswith("S- "):
+                multi(ensure(), line[3:])
+            elif line.startswith(("M: ", "M~ ")):
+                look(server, line)
+            elif line.startswith("C* "):
+                times, text = line[3:].split(" ", 1)
+                c = ensure()
+                c.trickle, was = False, c.trickle
+                c.send(unescape(text) * int(times))
+                c.trickle = was
             elif line == "!tls":
                 ensure().tls()
             elif line == "!close":
@@ -188,6 +242,7 @@ class Transcript:
         self.name = os.path.basename(path)[:-2]
         self.users, self.mail, self.settings, self.lines = {}, {}, {}, []
         self.faults = {"auth": [], "storage": []}
+        self.delivery, self.listener, self.aliases, self.domains = None, "", {}, []
         for number, line in enumerate(open(path, encoding="utf-8"), 1):
             line = line.rstrip("\n")
             m = re.match(r"# (users|mail|set): (.*)", line)
@@ -197,6 +252,9 @@ class Transcript:
                     if m.group(1) == "mail":
                         v = [x for x in v.split(",") if x]
                     getattr(self, {"users": "users", "mail": "mail", "set": "settings"}[m.group(1)])[k] = v
+            m = re.match(r"# (delivery|listener|alias|domain): (.*)", line)
+            if m:
+                self.prepare(m.group(1), m.group(2))
             m = re.match(r"# fault (auth|storage): (.*)", line)
             if m:
                 self.faults[m.group(1)].append(m.group(2))
@@ -204,16 +262,64 @@ class Transcript:
                 self.lines.append((number, line))
         self.users = self.users or {"ann": "restante"}
 
+    def prepare(self, what, text):
+        if what == "delivery":
+            self.delivery = (self.delivery or "") + "".join(" %s = %s\n" % tuple(x.split("=", 1))
+                                                            for x in text.split() if x != "-")
+        elif what == "listener":
+            self.listener += "".join(" %s = %s\n" % tuple(x.split("=", 1)) for x in text.split())
+        elif what == "alias":
+            self.aliases.update(x.split("=", 1) for x in text.split())
+        else:
+            self.domains += text.split(",")
+
+
+def mail_listeners(s, t):
+    """Where mail comes in, if the transcript wants it."""
+    s.mail_ports = {}
+    if t.delivery is None:
+        return
+    text = "delivery {\n%s%s}\n" % ("" if "postmaster" in t.delivery else " postmaster = postmaster\n", t.delivery)
+    for name, protocol, tls in (("lmtp", "lmtp", "starttls"), ("smtp", "smtp", "starttls"), ("lmtps", "lmtp", "implicit")):
+        s.mail_ports[name] = free_port()
+        text += "listener %s {\n protocol = %s\n address = 127.0.0.1\n port = %d\n tls = %s\n%s}\n" % (
+            name, protocol, s.mail_ports[name], tls, t.listener)
+    text += "listener unix {\n protocol = lmtp\n path = %s\n mode = 0666\n%s}\n" % (s.path("run", "lmtp.sock"), t.listener)
+    s.extra_listeners = text
+
+
+def accounts(s, t):
+    """The auth section's module and settings."""
+    if not t.aliases and not t.domains:
+        return " module = passwd\n file = %s\n allow_plain = yes\n" % s.path("passwd")
+    db = sqlite3.connect(s.path("accounts.db"))
+    db.execute("CREATE TABLE users (name, password)")
+    db.execute("CREATE TABLE aliases (name, target)")
+    db.execute("CREATE TABLE domains (name)")
+    db.executemany("INSERT INTO users VALUES (?, ?)", [(n, "{PLAIN}" + p) for n, p in t.users.items()])
+    db.executemany("INSERT INTO aliases VALUES (?, ?)", t.aliases.items())
+    db.executemany("INSERT INTO domains VALUES (?)", [(d,) for d in t.domains])
+    db.commit()
+    db.close()
+    s.give(s.path("accounts.db"))
+    return (" module = sql\n driver = sqlite\n database = %s\n allow_plain = yes\n"
+            " query_user = SELECT name, password FROM users WHERE name = :user\n"
+            " query_targets = SELECT target FROM aliases WHERE name = :user\n"
+            " query_domain = SELECT 1 FROM domains WHERE name = :domain\n" % s.path("accounts.db"))
+
 
 def server_for(t):
     s = Server()
+    mail_listeners(s, t)
+    os.makedirs(s.path("mail"), exist_ok=True)
+    s.give(s.path("mail"))
     s.passwd(t.users)
-    for user in t.users:
+    for user in t.mail:
         s.maildir(user, [SHAPES[n] for n in t.mail.get(user, [])])
     text = ""
     for kind, name, real in (
             ("storage", "mail", " module = maildir\n path = %s/%%n\n" % s.path("mail")),
-            ("auth", "accounts", " module = passwd\n file = %s\n allow_plain = yes\n" % s.path("passwd"))):
+            ("auth", "accounts", accounts(s, t))):
         storage = " storage = mail\n" if kind == "auth" else ""
         if t.faults[kind]:
             text += "%s %s_inner {\n%s%s}\n" % (kind, name, real, storage)
