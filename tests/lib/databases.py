@@ -296,14 +296,20 @@ class Ask:
             line = self.proc.stdout.readline().decode(errors="replace")
             if not line:
                 raise RuntimeError("ask ended: " + self.proc.stderr.read().decode(errors="replace")[-3000:])
-            if not line.startswith("log "):
+            if line.startswith("user "):
+                user = line.split()[1:]
+            elif not line.startswith("log "):
                 break
-            self.logs.append(line.strip())
+            else:
+                self.logs.append(line.strip())
         w = line.rstrip("\n").split(" ", 9)
 
         def text(h):
             return b"" if h == "-" else bytes.fromhex(h)
-        return {"id": int(w[0]), "code": w[1], "ms": int(w[2]), "state": int(w[3]), "rights": int(w[4]),
+        attrs = [text(h).decode() for h in user[6:]]
+        return {"key": text(user[0]), "section": text(user[1]), "quota_octets": int(user[2]), "quota_msgs": int(user[3]),
+                "expire_days": int(user[4]), "valid_until_ms": int(user[5]), "attrs": list(zip(attrs[::2], attrs[1::2])),
+                "id": int(w[0]), "code": w[1], "ms": int(w[2]), "state": int(w[3]), "rights": int(w[4]),
                 "name": text(w[5]), "cred": text(w[6]), "last_login": int(w[7]),
                 "targets": [] if w[8] == "-" else w[8].split(","), "error": w[9] if len(w) > 9 else ""}
 

@@ -15,10 +15,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BASE = "dc=test,dc=local"
 PEOPLE = "ou=people," + BASE
 GROUPS = "ou=groups," + BASE
+ODD = "cn=odd," + BASE  # binds as entries below it are answered as Slapd(odd=...) says
 SERVICE = "cn=pop3d,ou=services," + BASE
 SERVICE_PASSWORD = "service"
 STRING = "EQUALITY caseExactMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15"
-INTEGER = "EQUALITY integerMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE"
 
 CONFIG = """dn: cn=config
 objectClass: olcGlobal
@@ -43,6 +43,7 @@ include: file:///etc/ldap/schema/core.ldif
 include: file:///etc/ldap/schema/cosine.ldif
 include: file:///etc/ldap/schema/inetorgperson.ldif
 include: file:///etc/ldap/schema/nis.ldif
+include: file:///etc/ldap/schema/msuser.ldif
 
 dn: cn=restante,cn=schema,cn=config
 objectClass: olcSchemaConfig
@@ -81,12 +82,10 @@ objectClass: olcOverlayConfig
 objectClass: olcRetcodeConfig
 olcOverlay: {{1}}retcode
 olcRetcodeParent: cn=odd,{base}
-olcRetcodeItem: "cn=slow" 0x00 op=search,bind sleeptime=1
-"""
+{odd}"""
 
 ATTRIBUTES = [("mailKey", STRING), ("mailSection", STRING), ("mailQuota", STRING), ("mailExpire", STRING),
-              ("mailRight", STRING), ("mailGroup", STRING), ("nsAccountLock", STRING), ("userAccountControl", INTEGER),
-              ("msDS-User-Account-Control-Computed", INTEGER), ("accountExpires", INTEGER)]
+              ("mailRight", STRING), ("mailCount", STRING), ("nsAccountLock", STRING)]
 
 
 def ssha(password):
@@ -123,6 +122,7 @@ def tree(*more):
         text += entry("ou=%s,%s" % (ou, BASE), ["organizationalUnit"], ou=ou)
     text += entry(SERVICE, ["organizationalRole", "simpleSecurityObject"], cn="pop3d",
                   userPassword=ssha(SERVICE_PASSWORD))
+    text += entry(ODD, ["organizationalRole"], cn="odd")
     return text + "".join(more)
 
 
@@ -161,8 +161,9 @@ class Authority:
 
 
 class Slapd:
-    def __init__(self, ldif, authority=None, certificate=None, client="never"):
-        """authority: whom clients come from, and servers unless certificate = (certificate, key) says otherwise."""
+    def __init__(self, ldif, authority=None, certificate=None, client="never", odd=()):
+        """authority: whom clients come from, and servers unless certificate = (certificate, key) says otherwise.
+        odd: (RDN, result code, diagnostic text) of binds below ODD."""
         self.dir = tempfile.mkdtemp(prefix="rst-slapd.", dir="/tmp")
         os.chmod(self.dir, 0o711)
         self.proc = None
@@ -179,7 +180,8 @@ class Slapd:
                          for i, (name, kind) in enumerate(ATTRIBUTES))
         os.mkdir(os.path.join(self.dir, "conf"))
         os.mkdir(os.path.join(self.dir, "db"))
-        self.add(0, CONFIG.format(dir=self.dir, tls=tls, schema=schema, base=BASE, service=SERVICE))
+        self.add(0, CONFIG.format(dir=self.dir, tls=tls, schema=schema, base=BASE, service=SERVICE, odd="".join(
+            'olcRetcodeItem: "%s" %d op=bind text="%s"\n' % one for one in odd)))
         self.add(1, ldif)
 
     def add(self, n, ldif):

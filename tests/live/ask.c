@@ -5,6 +5,7 @@
  *
  *   ask MODULE.so THREADS [KEY=VALUE...]
  *   > ID VERB MS NAME SECRET     verify lookup domain secret event probe tick; texts in hex, "-" is empty
+ *   < user KEY SECTION QUOTA_OCTETS QUOTA_MSGS EXPIRE_DAYS VALID_UNTIL ATTR=VALUE...     texts in hex
  *   < ID CODE ELAPSED_MS STATE RIGHTS NAME CRED_ID LAST_LOGIN TARGETS ERROR...
  *   < log LEVEL TEXT
  */
@@ -156,10 +157,26 @@ answer(const char *verb, struct host_call *c, const struct pm_cred *cred, struct
 	return rc;
 }
 
+/* The line before the answer. */
+static void
+print_user(const struct pm_user *u)
+{
+	printf("user");
+	print_hex(u->key);
+	print_hex(u->section);
+	printf(" %" PRIu64 " %" PRIu64 " %d %" PRId64, u->quota_octets, u->quota_msgs, u->expire_days, u->valid_until_ms);
+	for (uint32_t k = 0; k < u->n_attr; k++) {
+		print_hex(u->attr[k].key);
+		print_hex(u->attr[k].value);
+	}
+	putchar('\n');
+}
+
 static void
 print_answer(const char *id, int32_t rc, int64_t ms, const struct pm_user *u, const struct host_call *c)
 {
 	pthread_mutex_lock(&out);
+	print_user(u);
 	printf("%s %s %" PRId64 " %u %u", id, host_code_name(rc), ms, u->state, u->rights);
 	print_hex(u->name);
 	print_hex(u->cred_id);

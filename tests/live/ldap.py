@@ -11,8 +11,6 @@ def kit(tap, srv, d):
     service = ["bind_dn=" + slapd.SERVICE, "bind_password=" + slapd.SERVICE_PASSWORD]
     conform(tap, srv, "search and bind", ("ann", "restante"), *common, *service, "base=" + slapd.PEOPLE)
     conform(tap, srv, "direct bind", ("ann", "restante"), *common, *service, "user_dn=uid=%n," + slapd.PEOPLE)
-    conform(tap, srv, "with caches", ("ann", "restante"), *common, *service, "base=" + slapd.PEOPLE, "cache=60s",
-            "cache_negative=60s", "last_known_good=1h")
 
 
 def logins(tap, srv, mode):

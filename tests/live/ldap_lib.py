@@ -19,6 +19,7 @@ import tsan  # noqa: E402
 ADDRESSES = ("127.1.%d.%d" % (i, j) for i in itertools.count() for j in range(1, 250))
 LOCK = threading.Lock()
 
+MODULE = os.path.join(os.environ.get("CHECK_TREE", ""), "lib/restante/modules/ldap.so")
 ALL = os.environ.get("ALL") == "yes"
 AUTH = b"-ERR [AUTH]"
 TEMP = b"-ERR [SYS/TEMP]"
@@ -45,14 +46,24 @@ storage mail {
 """
 
 
-def settings(*servers, **more):
-    """The lines of the section; None takes a default out."""
+def chosen(more):
+    """The settings of the module, with defaults for these tests; None takes a default out."""
     s = {"starttls": "no", "base": slapd.PEOPLE, "bind_dn": slapd.SERVICE, "bind_password": slapd.SERVICE_PASSWORD,
-         "permits": 4, "trip_after": 0, "call_ms": "6s", "connect_timeout": "1s", "timeout": "1s"}
+         "connect_timeout": "1s", "timeout": "1s"}
     s.update(more)
+    return {k: v for k, v in s.items() if v is not None}
+
+
+def ask_settings(*servers, **more):
+    """For tests/live/ask: without the host's settings."""
+    return dict(chosen(more), server=list(servers))
+
+
+def settings(*servers, **more):
+    """The lines of the section."""
+    s = chosen(dict({"permits": 4, "trip_after": 0, "call_ms": "6s"}, **more))
     lines = ["    server = " + u for u in servers]
-    lines += ["    %s = %s" % (k, one) for k, v in s.items() if v is not None
-              for one in (v if isinstance(v, list) else [v])]
+    lines += ["    %s = %s" % (k, one) for k, v in s.items() for one in (v if isinstance(v, list) else [v])]
     return "\n".join(lines)
 
 
@@ -75,11 +86,11 @@ def next_address():
         return next(ADDRESSES)
 
 
-def login(srv, name, password="restante", timeout=30):
+def login(srv, name, password="restante", timeout=30, address=None):
     """The answer to PASS, and how many seconds it took."""
     raw = name if isinstance(name, bytes) else name.encode()
     secret = password if isinstance(password, bytes) else password.encode()
-    with socket.create_connection(("127.0.0.1", srv.clear_port), timeout, (next_address(), 0)) as s:
+    with socket.create_connection(("127.0.0.1", srv.clear_port), timeout, (address or next_address(), 0)) as s:
         f = s.makefile("rwb")
         f.readline()
         f.write(b"USER " + raw + b"\r\n")

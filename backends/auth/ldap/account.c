@@ -2,7 +2,6 @@
 #include "account.h"
 
 #include <ldap.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -262,7 +261,6 @@ account_new(void)
 
 	if (!acc)
 		return NULL;
-	atomic_store(&acc->refs, 1);
 	acc->rights = PM_RIGHTS_DEFAULT;
 	acc->expire_days = PM_EXPIRE_SITE;
 	return acc;
@@ -284,7 +282,7 @@ account_read(const struct ask *a, struct ldap *ld, struct ldapmsg *entry, const 
 	if (rc == PM_OK)
 		*ret = r.acc;
 	else
-		account_put(r.acc);
+		account_free(r.acc);
 	return rc;
 }
 
@@ -305,24 +303,17 @@ account_bare(const struct template_names *names, const char *dn, struct account 
 	acc->name = sdk_strdup(names->user);
 	acc->dn = strdup(dn);
 	if (!acc->name || !acc->dn) {
-		account_put(acc);
+		account_free(acc);
 		return PM_NOMEM;
 	}
 	*ret = acc;
 	return PM_OK;
 }
 
-struct account *
-account_ref(struct account *acc)
-{
-	atomic_fetch_add(&acc->refs, 1);
-	return acc;
-}
-
 void
-account_put(struct account *acc)
+account_free(struct account *acc)
 {
-	if (!acc || atomic_fetch_sub(&acc->refs, 1) != 1)
+	if (!acc)
 		return;
 	for (size_t i = 0; i < acc->n_passed; i++)
 		free(acc->passed[i]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* account - what an entry tells of a user, taken out of libldap's hands; shared by calls and the cache. */
+/* account - what an entry tells of a user, taken out of libldap's hands. */
 #ifndef LDAP_ACCOUNT_H
 #define LDAP_ACCOUNT_H
 
@@ -17,7 +17,6 @@ struct ldapmsg;
 #define ACCOUNT_PASSED_MAX 128 /* attributes handed on */
 
 struct account {
-	_Atomic unsigned refs;
 	char *dn; /* of the entry */
 	char *name, *key, *section;
 	enum state state; /* by its attributes */
@@ -40,8 +39,7 @@ int32_t account_read(const struct ask *a, struct ldap *ld, struct ldapmsg *entry
 /* Without an entry (direct bind, nothing readable). PM_NOENT: not a name that is the same whoever compares it. */
 int32_t account_bare(const struct template_names *names, const char *dn, struct account **ret);
 
-struct account *account_ref(struct account *acc);
-void account_put(struct account *acc);
+void account_free(struct account *acc); /* NULL is fine */
 
 /* Fills in the host's user, R5: only when it returns PM_OK. */
 int32_t account_user(const struct account *acc, const struct pm_call *call, struct pm_user *ret);

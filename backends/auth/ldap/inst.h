@@ -11,14 +11,12 @@
 
 struct pool;
 struct tls;
-struct cache;
 
 struct inst {
 	const struct pm_host *host;
 	struct settings set;
 	struct pool *pool;
 	struct tls *tls;
-	struct cache *cache;
 };
 
 /* One call and the time that is left for the step it is at. */

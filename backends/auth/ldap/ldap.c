@@ -3,14 +3,13 @@
  * auth/ldap - accounts in LDAP directories, on libldap. Passwords are checked by binding as the user, after a search
  * or directly. What is where: settings (options), filter (names into filters and DNs), dial and conn (one connection,
  * every step bounded), pool (pairs of connections, servers up and down), search, account (an entry as a user), state
- * (locked, expired ...), cache, login (all of it together). wire and tls are what lies below a connection.
+ * (locked, expired ...), login (all of it together). wire and tls are what lies below a connection.
  */
 #include <ldap.h>
 #include <stdlib.h>
 
 #include <restante/module.h>
 
-#include "cache.h"
 #include "conf.h"
 #include "inst.h"
 #include "login.h"
@@ -52,15 +51,8 @@ ldap_module_close(void *inst)
 
 	pool_free(i->pool);
 	tls_free(i->tls);
-	cache_free(i->cache);
 	settings_free(&i->set);
 	free(i);
-}
-
-static bool
-remembers(const struct settings *s)
-{
-	return s->cache_ms > 0 || s->cache_negative_ms > 0 || s->last_known_good_ms > 0;
 }
 
 static int32_t
@@ -75,9 +67,8 @@ ldap_module_open(const struct pm_open *open, void **ret_inst)
 	rc = settings_read(&i->set, open);
 	if (rc == PM_OK) {
 		i->pool = pool_new(i, open->permits);
-		i->cache = remembers(&i->set) ? cache_new(i->set.cache_size) : NULL;
 		i->tls = tls_new();
-		if (!i->pool || !i->tls || (!i->cache && remembers(&i->set)))
+		if (!i->pool || !i->tls)
 			rc = PM_NOMEM;
 	}
 	if (rc == PM_OK)

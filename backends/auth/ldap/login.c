@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "account.h"
-#include "cache.h"
 #include "conf.h"
 #include "conn.h"
 #include "pool.h"
@@ -106,7 +105,7 @@ search_then_bind(struct pair *pair, const struct ask *a, size_t server, struct v
 	return rc;
 }
 
-/* What the user may read of itself, or below base; nothing readable is no failure. */
+/* What may be read of the user, there or below base; nothing readable is no failure. */
 static int32_t
 read_own(struct conn *c, const struct ask *a, const char *dn, struct visit *v)
 {
@@ -125,22 +124,24 @@ read_own(struct conn *c, const struct ask *a, const char *dn, struct visit *v)
 	return rc == PM_NOENT ? account_bare(&v->names, dn, &v->acc) : rc;
 }
 
-/* Bind as the name that user_dn makes; look afterwards. */
+/* Bind as the name that user_dn makes; look afterwards: as the service, if there is one, for users may read little. */
 static int32_t
 direct_bind(struct pair *pair, const struct ask *a, size_t server, struct visit *v)
 {
 	const struct settings *s = &a->inst->set;
-	struct conn *user;
+	struct conn *reader;
 	int32_t rc;
 	char *dn = template_fill(s->user_dn, s->user_dn_kind, &v->names, &rc);
 
 	if (!dn)
 		return rc;
-	rc = bind_as(pair, a, server, dn, v, &user);
+	rc = bind_as(pair, a, server, dn, v, &reader);
+	if (rc == PM_OK && v->said == STATE_OK && (s->bind_dn || s->bind_external))
+		rc = pair_search(pair, a, server, &reader);
 	if (rc == PM_OK && v->said == STATE_OK)
-		rc = read_own(user, a, dn, v);
+		rc = read_own(reader, a, dn, v);
 	if (rc == PM_OK && v->said == STATE_OK)
-		rc = check_member(user, a, v);
+		rc = check_member(reader, a, v);
 	free(dn);
 	return rc;
 }
@@ -173,7 +174,7 @@ attempt(struct pair *pair, const struct ask *a, size_t server, void *ctx)
 
 	v->said = STATE_OK;
 	v->member = false;
-	account_put(v->acc);
+	account_free(v->acc);
 	v->acc = NULL;
 	if (s->user_dn && !v->lookup)
 		return direct_bind(pair, a, server, v);
@@ -196,71 +197,6 @@ unknown(const struct inst *i, const struct pm_call *call)
 {
 	call->error(call, sdk_str(state_text(STATE_UNKNOWN)));
 	return i->set.deny_unknown ? PM_DENIED : PM_NEXT;
-}
-
-static int64_t
-now_of(const struct inst *i)
-{
-	return i->host->now_ms(i->host->ctx);
-}
-
-/* An answer of a while ago, if such are wanted: PM_OK, PM_DENIED, PM_NEXT; PM_AGAIN: ask. */
-static int32_t
-remembered(struct inst *i, const struct pm_call *call, const struct visit *v, struct pm_user *ret)
-{
-	const struct settings *s = &i->set;
-	struct account *acc = NULL;
-	bool nobody = false;
-	int32_t rc = PM_AGAIN;
-
-	if (!i->cache)
-		return rc;
-	if (s->cache_ms > 0)
-		acc = cache_accepted(i->cache, v->names.user, v->secret, now_of(i) - s->cache_ms);
-	if (acc)
-		rc = account_user(acc, call, ret);
-	else if (s->cache_negative_ms > 0 &&
-		 cache_refused(i->cache, v->names.user, v->secret, now_of(i) - s->cache_negative_ms, &nobody))
-		rc = nobody ? unknown(i, call) : deny(call, state_text(STATE_WRONG));
-	account_put(acc);
-	return rc;
-}
-
-/* The directory failed with rc: does this user come in all the same? */
-static int32_t
-last_known_good(struct inst *i, const struct pm_call *call, const struct visit *v, int32_t rc, struct pm_user *ret)
-{
-	const struct settings *s = &i->set;
-	struct account *acc;
-
-	if ((rc != PM_DOWN && rc != PM_TIMEOUT) || !i->cache || s->last_known_good_ms == 0)
-		return rc;
-	acc = cache_accepted(i->cache, v->names.user, v->secret, now_of(i) - s->last_known_good_ms);
-	if (!acc)
-		return rc;
-	rc = account_user(acc, call, ret);
-	account_put(acc);
-	if (rc == PM_OK) {
-		i->host->count(i->host->ctx, sdk_str("last_known_good"), 1);
-		sdk_log(i->host, PM_LOG_WARNING, "user '%.*s': let in by last_known_good, the directory cannot be asked",
-			(int)v->names.user.n, v->names.user.p);
-	}
-	return rc;
-}
-
-static void
-remember(struct inst *i, const struct visit *v, int32_t rc)
-{
-	bool usable = rc == PM_OK && v->said == STATE_OK && v->member && v->acc->state == STATE_OK;
-
-	if (!i->cache)
-		return;
-	if (usable)
-		cache_accept(i->cache, v->names.user, v->secret, v->acc, now_of(i));
-	else if (rc == PM_NOENT || (rc == PM_OK && (v->said == STATE_WRONG || v->said == STATE_UNKNOWN)))
-		cache_refuse(i->cache, v->names.user, v->secret, rc == PM_NOENT, now_of(i));
-	else if (rc == PM_OK)
-		cache_forget(i->cache, v->names.user, v->secret); /* locked, disabled: may change any moment */
 }
 
 /* The outcome of a visit that was not a failure, in the ABI's words. */
@@ -297,17 +233,9 @@ login_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 	if (cred->authcid.n == 0)
 		return unknown(i, call);
 	template_split(cred->authcid, &v.names);
-	rc = remembered(i, call, &v, ret);
-	if (rc != PM_AGAIN)
-		return rc;
-	/* while every server is known to be down nobody has to wait for that to be found out once more */
-	if (!pool_any_up(i->pool) && last_known_good(i, call, &v, PM_DOWN, ret) == PM_OK)
-		return PM_OK;
-	rc = pool_each(i->pool, &a, attempt, &v);
-	remember(i, &v, rc);
-	rc = answer(i, call, &v, rc, ret);
-	account_put(v.acc);
-	return last_known_good(i, call, &v, rc, ret);
+	rc = answer(i, call, &v, pool_each(i->pool, &a, attempt, &v), ret);
+	account_free(v.acc);
+	return rc;
 }
 
 int32_t
@@ -327,6 +255,6 @@ login_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 	rc = pool_each(i->pool, &a, attempt, &v);
 	if (rc == PM_OK)
 		rc = v.member ? account_user(v.acc, call, ret) : PM_NOENT;
-	account_put(v.acc);
+	account_free(v.acc);
 	return rc;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* login - one user against the servers, the cache beside them. The functions are those of struct pm_auth. */
+/* login - one user against the servers. The functions are those of struct pm_auth. */
 #ifndef LDAP_LOGIN_H
 #define LDAP_LOGIN_H
 

@@ -39,10 +39,5 @@ const struct pm_option settings_options[] = {
 	OPTION("connect_timeout", PM_OPT_NUMBER, 0, "ms", "2000", "for connecting, TLS and the service bind together"),
 	OPTION("timeout", PM_OPT_NUMBER, 0, "ms", "3000", "for each search and each bind of a user"),
 	OPTION("idle_timeout", PM_OPT_NUMBER, 0, "s", "60", "connections that are not used are closed after this"),
-	OPTION("cache", PM_OPT_NUMBER, 0, "s", "0", "an accepted name and password are not asked again for so long; 0: always"),
-	OPTION("cache_negative", PM_OPT_NUMBER, 0, "s", "0", "likewise for a refused pair"),
-	OPTION("cache_size", PM_OPT_NUMBER, 0, "", "10000", "most pairs remembered, of each kind"),
-	OPTION("last_known_good", PM_OPT_NUMBER, 0, "s", "0",
-	       "while no server can be asked, who was let in so long ago at most comes in again; 0: nobody; set trip_after = 0 with it"),
 };
 _Static_assert(sizeof(settings_options) / sizeof(settings_options[0]) == SETTINGS_N_OPTIONS, "as many as settings.h says");

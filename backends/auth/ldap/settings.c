@@ -293,24 +293,12 @@ take_limits(struct reader *r)
 	s->connect_ms = sdk_opt_num(r->open, "connect_timeout", 2000);
 	s->answer_ms = sdk_opt_num(r->open, "timeout", 3000);
 	s->idle_ms = sdk_opt_num(r->open, "idle_timeout", 60) * 1000;
-	s->cache_ms = sdk_opt_num(r->open, "cache", 0) * 1000;
-	s->cache_negative_ms = sdk_opt_num(r->open, "cache_negative", 0) * 1000;
-	s->last_known_good_ms = sdk_opt_num(r->open, "last_known_good", 0) * 1000;
-	s->cache_size = (size_t)sdk_opt_num(r->open, "cache_size", 10000);
 	if (s->connect_ms < 50 || s->connect_ms > 60000)
 		WRONG(r, "connect_timeout", "expected 50 ms to 60 s");
 	if (s->answer_ms < 50 || s->answer_ms > 60000)
 		WRONG(r, "timeout", "expected 50 ms to 60 s");
 	if (s->idle_ms < 1000 || s->idle_ms > 86400000)
 		WRONG(r, "idle_timeout", "expected 1 s to 1 day");
-	if (s->cache_ms < 0 || s->cache_ms > 3600000)
-		WRONG(r, "cache", "expected 0 s to 1 h");
-	if (s->cache_negative_ms < 0 || s->cache_negative_ms > 3600000)
-		WRONG(r, "cache_negative", "expected 0 s to 1 h");
-	if (s->last_known_good_ms < 0 || s->last_known_good_ms > INT64_C(7) * 86400000)
-		WRONG(r, "last_known_good", "expected 0 to 7 days");
-	if (s->cache_size < 1 || s->cache_size > 1000000)
-		WRONG(r, "cache_size", "expected 1 to 1,000,000");
 }
 
 int32_t

@@ -56,8 +56,6 @@ struct settings {
 	char *group_filter;
 	bool deny_unknown;
 	int64_t connect_ms, answer_ms, idle_ms;
-	int64_t cache_ms, cache_negative_ms, last_known_good_ms;
-	size_t cache_size;
 };
 
 /* PM_OK; PM_INVALID after a report for each error; PM_NOMEM. What was read so far is to be freed in any case. */
@@ -65,7 +63,7 @@ int32_t settings_read(struct settings *s, const struct pm_open *open);
 void settings_free(struct settings *s);
 
 /* The schema. */
-#define SETTINGS_N_OPTIONS 32u
+#define SETTINGS_N_OPTIONS 28u
 extern const struct pm_option settings_options[SETTINGS_N_OPTIONS];
 
 #endif
