@@ -84,7 +84,7 @@ class Store:
         self.remove(user)
         files = [self.file(raw, "imported-%d" % k) for k, raw in enumerate(messages)]
         # half of them with unique-ids that no scan could make up again
-        half = len(files) // 2 if self.kind == "maildir" else 0
+        half = len(files) // 2
         text = self.run("import", user, *files[:half]).text + self.run("deliver", user, *files[half:]).text
         if text.count("delivery OK") != len(messages):
             raise RuntimeError("cannot fill the store:\n" + text)

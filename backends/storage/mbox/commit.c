@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * QUIT: the MTA's locks, a look whether the file is still the snapshot's, the journal, marks. The session's lock stays
- * until the mailbox is closed.
+ * QUIT: the MTA's locks, a look whether the file is still the snapshot's, the journal, marks. The
+ * session's lock stays until the mailbox is closed. What was hidden and whose time is over goes
+ * with the next commit.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "journal.h"
 #include "mbox.h"
 
 static bool
@@ -17,53 +19,113 @@ bit(const uint8_t *map, uint64_t k)
 	return map && (map[k / 8] >> (k % 8) & 1);
 }
 
-/* How many of the map are still there. */
-static uint64_t
-count(const struct mbox *m, const uint8_t *del)
-{
-	uint64_t n = 0;
+/* ---- marks ----------------------------------------------------------------------------------- */
 
-	for (size_t k = 0; k < m->snap.n; k++)
-		n += bit(del, k) && !m->snap.items[k].gone;
-	return n;
+/* A message's mark of one kind; of one that the ledger does not know yet it goes there with the
+ * rest. */
+static void
+put_mark(struct ledger_out *o, const struct item *it, char kind, int64_t ms)
+{
+	char id[IDENTITY_CAP];
+
+	if (!it->dirty)
+		ledger_put_mark(o, kind, id, identity_of(it->hash, it->twin, id), ms);
 }
 
 /* A convenience: the mail is handed over, whatever becomes of its mark. */
 static void
-put_marks(struct mbox *m, const struct pm_commit *c)
+put_retrieved(struct mbox *m, const struct pm_commit *c)
 {
 	struct ledger_out o = {0};
 	int e = 0;
 
-	for (size_t k = 0; k < m->snap.n; k++) {
-		struct item *it = &m->snap.items[k];
-		char id[64];
+	for (size_t k = 0; k < m->n; k++) {
+		struct item *it = box_item(m, k);
 
-		if (!bit(c->retrieved, k) || it->gone || it->first_ms != 0)
+		if (!bit(c->retrieved, k) || it->gone || it->doomed || it->first_ms != 0)
 			continue;
 		it->first_ms = c->now_ms;
-		if (!it->dirty)
-			ledger_put_mark(&o, 'F', id, item_identity(it, id), c->now_ms);
+		put_mark(&o, it, 'F', c->now_ms);
 	}
-	if (o.failed || (o.n > 0 && (e = ledger_append(m->inst->ledger_dir, m->place.key, o.text, o.n, false)) != 0))
-		sdk_log(m->inst->host, PM_LOG_WARNING, "'%s': marks could not be written: %s", m->place.path,
-			strerrordesc_np(o.failed ? ENOMEM : e));
+	if (o.failed || (o.n > 0 && (e = ledger_append(m->inst->ledger_dir, m->place.key, o.text,
+						       o.n, false)) != 0))
+		sdk_log(m->inst->host, PM_LOG_WARNING, "'%s': marks could not be written: %s",
+			m->place.path, strerrordesc_np(o.failed ? ENOMEM : e));
 	ledger_out_free(&o);
+}
+
+/* Hides instead of deleting, and unhides: one append, its end is the commit point. */
+static int32_t
+put_hidden(struct mbox *m, const struct pm_call *call, const struct pm_commit *c)
+{
+	struct ledger_out o = {0};
+	int e = 0;
+
+	for (size_t k = 0; k < m->n; k++) {
+		struct item *it = box_item(m, k);
+		bool hide = c->keep_until_ms != 0 && bit(c->del, k),
+		     show = bit(c->restore, k) && it->hidden_ms != 0;
+		char id[IDENTITY_CAP];
+
+		if (it->gone || (!hide && !show))
+			continue;
+		it->hidden_ms = hide ? c->keep_until_ms : 0;
+		if (it->dirty)
+			ledger_put_message(&o, id, identity_of(it->hash, it->twin, id), it->uidl,
+					   it->uidl_n, it->octets, it->stored, it->first_ms, 0);
+		it->dirty = false;
+		put_mark(&o, it, 'H', it->hidden_ms);
+	}
+	if (o.failed)
+		e = ENOMEM;
+	else if (o.n > 0)
+		e = ledger_append(m->inst->ledger_dir, m->place.key, o.text, o.n, m->inst->fsync);
+	ledger_out_free(&o);
+	if (e == 0)
+		return PM_OK;
+	sdk_error(call, "'%s': its ledger cannot be written: %s", m->place.path,
+		  strerrordesc_np(e));
+	return e == EIO ? PM_UNKNOWN : disk_code(e);
+}
+
+/* ---- deletions ------------------------------------------------------------------------------- */
+
+/* Marks what is to go; how many. */
+static size_t
+doom(struct mbox *m, const struct pm_commit *c)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < m->snap.n; k++) {
+		struct item *it = &m->snap.items[k];
+
+		it->doomed = it->hidden_ms != 0 && it->hidden_ms <= c->now_ms;
+	}
+	for (size_t k = 0; k < m->n; k++) {
+		struct item *it = box_item(m, k);
+
+		if (c->keep_until_ms == 0 && bit(c->del, k) && !it->gone)
+			it->doomed = true;
+		if (bit(c->restore, k))
+			it->doomed = false;
+	}
+	for (size_t k = 0; k < m->snap.n; k++)
+		n += m->snap.items[k].doomed;
+	return n;
 }
 
 /* What is left, where it is now: the next session need not read it again. */
 static void
-shift(struct mbox *m, const uint8_t *del)
+shift(struct mbox *m)
 {
 	uint64_t cut = 0;
 	size_t out = 0;
 
 	for (size_t k = 0; k < m->snap.n; k++) {
 		struct item it = m->snap.items[k];
-		uint64_t whole = it.next - it.from;
 
-		if (bit(del, k) && !it.gone) {
-			cut += whole;
+		if (it.doomed) {
+			cut += it.next - it.from;
 			continue;
 		}
 		it.from -= cut;
@@ -73,75 +135,111 @@ shift(struct mbox *m, const uint8_t *del)
 		m->snap.items[out++] = it;
 	}
 	m->snap.n = out;
-	m->snap.st.st_size = out > 0 ? (off_t)m->snap.items[out - 1].next : 0;
-	m->snap.st.st_mtim.tv_sec = 0; /* it "grew" since: the last message is looked at again */
-	index_save(m->inst, &m->place, &m->snap);
+	m->n = 0; /* the session is over */
+	if (fstat(m->fd, &m->snap.st) != 0)
+		m->snap.st = (struct stat){0};
+}
+
+static bool
+wants_deletion(const struct mbox *m, const struct pm_commit *c)
+{
+	for (size_t k = 0; k < m->snap.n; k++)
+		if (m->snap.items[k].hidden_ms != 0 && m->snap.items[k].hidden_ms <= c->now_ms)
+			return true;
+	for (size_t k = 0; k < m->n && c->keep_until_ms == 0; k++)
+		if (bit(c->del, k))
+			return true;
+	return false;
+}
+
+/* The journal, ready to run: PM_OK with none: nothing is left to delete. */
+static int32_t
+begin_journal(struct mbox *m, const struct pm_call *call, const struct pm_commit *c)
+{
+	int32_t rc = box_refresh(m, call);
+
+	if (rc != PM_OK || m->fd == -1 || doom(m, c) == 0)
+		return rc;
+	if (m->held.readonly) {
+		sdk_error(call, "'%s' is on a disk that is read-only now", m->place.path);
+		return PM_TEMP;
+	}
+	m->journal = journal_new(m, m->op);
+	return m->journal ? PM_OK : PM_NOMEM;
 }
 
 /* The deletions: PM_OK, PM_AGAIN, or what became of them. */
-static int32_t
-delete(struct mbox *m, const struct pm_call *call, const uint8_t *del)
+static int32_t delete (struct mbox *m, const struct pm_call *call, const struct pm_commit *c)
 {
 	const struct pm_host *h = m->inst->host;
 	bool point = false;
-	int32_t rc;
+	int32_t rc = m->journal ? PM_OK : begin_journal(m, call, c);
 
-	if (!m->journal) {
-		rc = box_lock(m, call);
-		if (rc == PM_OK)
-			rc = box_refresh(m, call);
-		if (rc != PM_OK)
-			return rc;
-		if (count(m, del) == 0)
-			return PM_OK; /* somebody else did it */
-		m->journal = journal_new(m, del, m->op);
-		if (!m->journal)
-			return PM_NOMEM;
-	}
+	if (rc != PM_OK || !m->journal)
+		return rc;
 	rc = journal_run(m->journal, call, &point);
 	m->committed = m->committed || point;
-	if (rc == PM_NOSPACE && h->reserve_release(h->ctx, (struct pm_str){m->inst->prefix, strlen(m->inst->prefix)}) == PM_OK) {
+	if (rc == PM_NOSPACE &&
+	    h->reserve_release(h->ctx, (struct pm_str){m->inst->prefix, strlen(m->inst->prefix)}) ==
+		    PM_OK) {
 		journal_free(m->journal);
 		m->journal = NULL;
-		unlock_mta(&m->held, m->fd);
 		return PM_AGAIN; /* from the beginning, with the reserve's space */
 	}
-	if (rc == PM_OK)
-		shift(m, del);
 	return rc;
 }
 
+/* Behind the deletions: marks, and an index of what is left. */
+static void
+finish(struct mbox *m, const struct pm_commit *c)
+{
+	size_t doomed = 0;
+
+	for (size_t k = 0; k < m->snap.n; k++) {
+		doomed += m->snap.items[k].doomed;
+		m->snap.items[k].dirty = m->snap.items[k].dirty &&
+					 !m->snap.items[k].doomed; /* the journal told the ledger */
+	}
+	put_retrieved(m, c);
+	snap_learnt(m);
+	if (doomed == 0 || !m->held.all)
+		return;
+	shift(m);
+	m->snap.ledger = ledger_now(m->inst, &m->place);
+	index_save(m->inst, &m->place, &m->snap);
+}
+
 int32_t
-mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit, uint64_t *ret_done)
+mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
+	    uint64_t *ret_done)
 {
 	struct mbox *m = mbox;
 	char op[33];
 	int32_t rc = PM_OK;
 
-	if (commit->keep_until_ms != 0 || commit->restore)
-		return PM_UNSUPPORTED; /* CAN_HIDE is not claimed */
-	if (!(m->flags & PM_OPEN_EXCLUSIVE) || (!m->committed && commit->n != m->snap.n))
+	if (!(m->flags & PM_OPEN_EXCLUSIVE))
 		return PM_INVALID;
 	ledger_op_hex(call->op_id, op);
 	if (m->verified && strcmp(op, m->op) == 0)
 		return PM_OK; /* the same once more */
+	if (commit->n != m->n)
+		return PM_INVALID;
 	memcpy(m->op, op, sizeof(op));
-	if (m->fd == -1 || m->snap.n == 0) {
+	if (m->fd == -1 || m->n + m->snap.n == 0) {
 		m->verified = true;
 		return PM_OK;
 	}
-	if (!m->journal)
-		put_marks(m, commit);
-	if (commit->del && count(m, commit->del) > 0)
-		rc = delete(m, call, commit->del);
+	if (m->journal || m->refreshing || wants_deletion(m, commit))
+		rc = delete (m, call, commit);
 	if (rc == PM_AGAIN)
 		return rc;
+	if (rc == PM_OK && (commit->keep_until_ms != 0 || commit->restore))
+		rc = put_hidden(m, call, commit);
+	if (rc == PM_OK)
+		finish(m, commit);
 	unlock_mta(&m->held, m->fd);
-	if (m->journal) {
-		journal_free(m->journal);
-		m->journal = NULL;
-	}
-	snap_learnt(m);
+	journal_free(m->journal);
+	m->journal = NULL;
 	m->verified = rc == PM_OK;
 	if (rc == PM_PARTIAL)
 		*ret_done = 0;

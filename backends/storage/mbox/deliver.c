@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Delivery: the message is made once, quoted and with LF line ends, in an unnamed file of the state directory; at
- * commit it is appended to each mailbox under the MTA's locks, with a From_ line before and an empty line behind it,
- * and synced. What cannot be appended whole is cut off again. Nothing is promised before that: a crash in between
- * leaves the sender with the message, and perhaps a part of it at the end of a mailbox.
+ * Delivery: the message is made once, quoted and with LF line ends, in a file of incoming/ in the
+ * state directory, durable at prepare; at commit it is appended to each mailbox under the MTA's
+ * locks (append.c), with a From_ line before and an empty line behind it. An imported unique-id
+ * goes to the ledger with its message.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "conf.h"
+#include "journal.h"
+#include "kill.h"
+#include "lead.h"
 #include "lines.h"
 #include "mbox.h"
 
@@ -22,8 +25,11 @@
 
 struct rcpt {
 	struct place place;
-	char *head;       /* as stored */
+	char *head; /* as stored */
 	size_t head_n;
+	char sender[SENDER_MAX + 1]; /* of the From_ line */
+	char uidl[PM_UIDL_MAX + 1];  /* imported */
+	int64_t received_ms, first_ms;
 	int32_t rc;
 };
 
@@ -37,20 +43,17 @@ struct dlv {
 	struct inst *inst;
 	struct rcpt **rcpts;
 	size_t n;
-	int fd;           /* the message */
+	int fd; /* the message, in incoming/ */
+	char name[40];
 	uint64_t size;
+	uint32_t flags;
 	bool written, failed;
+	bool keep; /* a record needs it */
 	struct maker maker;
-	size_t at;        /* while committing: next recipient */
+	size_t at; /* while committing: next recipient */
 	struct held held;
-	int box;          /* its mailbox; -1 */
+	int box; /* its mailbox; -1 */
 };
-
-static int32_t
-disk_code(int e)
-{
-	return e == ENOSPC || e == EDQUOT ? PM_NOSPACE : e == EACCES || e == EROFS ? PM_PERM : PM_TEMP;
-}
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
@@ -68,7 +71,8 @@ make(struct maker *k, const char *in, size_t n, char *out)
 	size_t o = 0;
 
 	while (n > 0) {
-		size_t piece = n < IN_PIECE ? n : IN_PIECE, m = sdk_lines_feed(&k->lines, in, piece, mid);
+		size_t piece = n < IN_PIECE ? n : IN_PIECE,
+		       m = sdk_lines_feed(&k->lines, in, piece, mid);
 
 		o += mbox_quote(&k->quote, mid, m, out + o);
 		in += piece;
@@ -92,21 +96,47 @@ make_end(struct maker *k, bool end_line, char *out)
 	return o;
 }
 
-static int
-write_all(int fd, const char *p, size_t n, uint64_t at)
-{
-	while (n > 0) {
-		ssize_t w = pwrite(fd, p, n, (off_t)at);
+/* ---- recipients ------------------------------------------------------------------------------ */
 
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return w < 0 ? errno : ENOSPC;
-		p += w;
-		at += (uint64_t)w;
-		n -= (size_t)w;
-	}
-	return 0;
+/* Head lines as they are stored. False: no memory. */
+static bool
+take_head(const struct inst *i, struct pm_str head, struct rcpt *r)
+{
+	struct maker k;
+
+	if (head.n == 0)
+		return true;
+	r->head = malloc(head.n + head.n / 5 + 2 * MBOX_QUOTE_MORE);
+	if (!r->head)
+		return false;
+	maker_init(&k, i);
+	r->head_n = make(&k, head.p, head.n, r->head);
+	r->head_n += make_end(&k, false, r->head + r->head_n);
+	return true;
+}
+
+/* An import keeps its unique-id, once. */
+static int32_t
+take_uidl(const struct inst *i, const struct pm_call *call, struct pm_str uidl, struct rcpt *r)
+{
+	size_t good, bad;
+	struct ledger *l;
+	bool known;
+
+	if (uidl.n == 0)
+		return PM_OK;
+	if (uidl.n > PM_UIDL_MAX)
+		return PM_INVALID;
+	for (size_t k = 0; k < uidl.n; k++)
+		if (uidl.p[k] < 0x21 || uidl.p[k] > 0x7e)
+			return PM_INVALID;
+	memcpy(r->uidl, uidl.p, uidl.n);
+	l = ledger_load(i->ledger_dir, r->place.key, &good, &bad);
+	if (!l)
+		return ledger_load_code(call, r->place.key, errno);
+	known = ledger_has_uidl(l, r->uidl, strlen(r->uidl));
+	ledger_free(l);
+	return known ? PM_EXISTS : PM_OK;
 }
 
 /* ---- methods --------------------------------------------------------------------------------- */
@@ -118,32 +148,55 @@ dlv_free(struct dlv *d)
 		free(d->rcpts[k]->head);
 		free(d->rcpts[k]);
 	}
-	if (d->fd != -1)
+	if (d->fd != -1) {
 		(void)close(d->fd);
+		if (!d->keep)
+			(void)unlinkat(d->inst->incoming_dir, d->name, 0);
+	}
 	free(d->rcpts);
 	free(d);
 }
 
+/* A file of its own in incoming/. */
+static int
+open_incoming(struct dlv *d)
+{
+	unsigned char r[12];
+	size_t at;
+
+	if (RAND_bytes(r, sizeof(r)) != 1) {
+		errno = EAGAIN;
+		return -1;
+	}
+	at = (size_t)snprintf(d->name, sizeof(d->name), "%d.", (int)getpid());
+	for (size_t k = 0; k < sizeof(r); k++)
+		at += (size_t)snprintf(d->name + at, sizeof(d->name) - at, "%02x", r[k]);
+	return openat(d->inst->incoming_dir, d->name,
+		      O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
 static int32_t
-dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags, void **ret_dlv)
+dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
+	  void **ret_dlv)
 {
 	struct inst *i = inst;
-	struct dlv *d;
+	struct dlv *d = calloc(1, sizeof(*d));
+	int32_t rc;
 
 	(void)size_hint;
-	if (flags & PM_DLVF_IMPORT)
-		return PM_UNSUPPORTED;
-	d = calloc(1, sizeof(*d));
 	if (!d)
 		return PM_NOMEM;
 	d->inst = i;
 	d->box = -1;
+	d->flags = flags;
 	maker_init(&d->maker, i);
-	d->fd = openat(i->state, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	d->fd = open_incoming(d);
 	if (d->fd == -1) {
-		sdk_error(call, "cannot make a file in mbox/ of the state directory: %s", strerrordesc_np(errno));
+		rc = disk_code(errno);
+		sdk_error(call, "cannot make a file in mbox/incoming of the state directory: %s",
+			  strerrordesc_np(errno));
 		dlv_free(d);
-		return disk_code(errno);
+		return rc;
 	}
 	*ret_dlv = d;
 	return PM_OK;
@@ -154,11 +207,10 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
 	struct dlv *d = dlv;
 	struct rcpt **more, *r;
-	struct maker k;
 	int32_t rc;
 
-	if (d->written || d->n >= RCPTS_MAX || rcpt->uidl.n > 0)
-		return PM_INVALID; /* CAN_IMPORT is not claimed */
+	if (d->written || d->n >= RCPTS_MAX)
+		return PM_INVALID;
 	more = realloc(d->rcpts, (d->n + 1) * sizeof(*more));
 	if (!more)
 		return PM_NOMEM;
@@ -167,21 +219,18 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 	if (!r)
 		return PM_NOMEM;
 	rc = place_make(d->inst, call, rcpt->user, &r->place);
-	if (rc == PM_OK && rcpt->head.n > 0) {
-		maker_init(&k, d->inst);
-		r->head = malloc(rcpt->head.n + rcpt->head.n / 5 + 2 * MBOX_QUOTE_MORE);
-		if (!r->head)
-			rc = PM_NOMEM;
-		else
-			r->head_n = make(&k, rcpt->head.p, rcpt->head.n, r->head);
-		if (r->head)
-			r->head_n += make_end(&k, false, r->head + r->head_n);
-	}
+	if (rc == PM_OK)
+		rc = take_uidl(d->inst, call, rcpt->uidl, r);
+	if (rc == PM_OK && !take_head(d->inst, rcpt->head, r))
+		rc = PM_NOMEM;
 	if (rc != PM_OK) {
 		free(r->head);
 		free(r);
 		return rc;
 	}
+	lead_sender(rcpt->head, r->sender);
+	r->received_ms = rcpt->received_ms;
+	r->first_ms = rcpt->first_retrieved_ms;
 	d->rcpts[d->n++] = r;
 	return PM_OK;
 }
@@ -189,7 +238,7 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 static int32_t
 put(struct dlv *d, const struct pm_call *call, const char *p, size_t n)
 {
-	int e = write_all(d->fd, p, n, d->size);
+	int e = bytes_write(d->fd, p, n, d->size);
 
 	d->size += n;
 	d->failed = d->failed || e != 0;
@@ -243,6 +292,12 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 	if (d->n == 0 || d->failed)
 		return PM_INVALID;
 	rc = put(d, call, out, make_end(&d->maker, true, out));
+	KILL_POINT("delivery: before fsync");
+	if (rc == PM_OK && d->inst->fsync &&
+	    (fsync(d->fd) != 0 || fsync(d->inst->incoming_dir) != 0)) {
+		sdk_error(call, "fsync in the state directory: %s", strerrordesc_np(errno));
+		rc = disk_code(errno);
+	}
 	if (rc == PM_OK)
 		set_results(d, ret, stride);
 	return rc;
@@ -252,90 +307,93 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 
 /* What has to stand between the file's end and a From_ line; NULL: errno. */
 static const char *
-gap(int fd, uint64_t size)
+gap(int fd)
 {
 	char last[2] = "\n\n";
-	size_t n = size < 2 ? (size_t)size : 2;
+	struct stat st;
+	size_t n;
 
-	if (n > 0 && pread(fd, last + 2 - n, n, (off_t)(size - n)) != (ssize_t)n)
+	if (fstat(fd, &st) != 0)
 		return NULL;
+	n = st.st_size < 2 ? (size_t)st.st_size : 2;
+	if (n > 0 && pread(fd, last + 2 - n, n, st.st_size - (off_t)n) != (ssize_t)n) {
+		errno = EIO;
+		return NULL;
+	}
 	return last[1] != '\n' ? "\n\n" : last[0] != '\n' ? "\n" : "";
 }
 
+/* The ledger's line of an import: its unique-id goes with what the message is. 0 or an errno. */
 static int
-copy_message(const struct dlv *d, int fd, uint64_t at)
+make_list(const struct dlv *d, const struct rcpt *r, const char *lead, size_t lead_n,
+	  struct ledger_out *o)
 {
-	char buf[IN_PIECE];
-	uint64_t done = 0;
+	struct mbox_found f = {0};
+	char id[IDENTITY_CAP];
+	size_t good, bad;
+	struct ledger *l;
+	int e;
 
-	while (done < d->size) {
-		ssize_t got = pread(d->fd, buf, sizeof(buf), (off_t)done);
-		int e = got > 0 ? write_all(fd, buf, (size_t)got, at + done) : got < 0 ? errno : EIO;
-
-		if (e != 0)
-			return e;
-		done += (uint64_t)got;
-	}
-	return 0;
+	if (!r->uidl[0])
+		return 0;
+	e = lead_foresee(lead, lead_n, d->fd, d->size, d->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS,
+			 &f);
+	if (e != 0)
+		return e;
+	l = ledger_load(d->inst->ledger_dir, r->place.key, &good, &bad);
+	if (!l)
+		return errno ? errno : ENOMEM;
+	ledger_put_message(o, id, identity_of(f.hash, twin_fresh(l, f.hash), id), r->uidl,
+			   strlen(r->uidl), f.octets, f.stored, r->first_ms, 0);
+	ledger_free(l);
+	return o->failed ? ENOMEM : 0;
 }
 
-/* 0 or an errno; *ret_torn: not all of it could be taken back. */
+/* Under the locks. 0 or an errno; *ret_torn as append_message(). */
 static int
-append(struct dlv *d, const struct rcpt *r, int fd, bool *ret_torn)
+append(struct dlv *d, const struct rcpt *r, bool *ret_torn)
 {
-	time_t now = (time_t)(d->inst->host->wall_ms(d->inst->host->ctx) / 1000);
-	char line[120], date[40];
-	const char *before;
-	struct stat st;
-	struct tm tm;
-	uint64_t at;
-	int e, n;
+	const char *before = gap(d->box);
+	struct append a = {.name = d->name, .fd = d->fd, .size = d->size};
+	struct ledger_out list = {0};
+	int64_t now = d->inst->host->wall_ms(d->inst->host->ctx);
+	char *lead = before ? lead_make(before, r->sender, r->received_ms ? r->received_ms : now,
+					r->head, r->head_n, &a.lead_n)
+			    : NULL;
+	int e;
 
 	*ret_torn = false;
-	if (fstat(fd, &st) != 0)
-		return errno;
-	at = (uint64_t)st.st_size;
-	before = gap(fd, at);
-	if (!before)
-		return errno;
-	(void)gmtime_r(&now, &tm); /* RFC 4155: UTC */
-	(void)strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y", &tm);
-	n = snprintf(line, sizeof(line), "%sFrom MAILER-DAEMON %s\n", before, date);
-	e = write_all(fd, line, (size_t)n, at);
+	if (!lead)
+		return errno ? errno : ENOMEM;
+	e = make_list(d, r, lead + strlen(before), a.lead_n - strlen(before), &list);
+	a.lead = lead;
+	a.list = list.text;
+	a.list_n = list.n;
 	if (e == 0)
-		e = write_all(fd, r->head, r->head_n, at + (uint64_t)n);
-	if (e == 0)
-		e = copy_message(d, fd, at + (uint64_t)n + r->head_n);
-	if (e == 0)
-		e = write_all(fd, "\n", 1, at + (uint64_t)n + r->head_n + d->size);
-	if (e == 0 && d->inst->fsync && fsync(fd) != 0)
-		e = errno;
-	if (e != 0 && ftruncate(fd, st.st_size) != 0)
-		*ret_torn = true;
+		e = append_message(d->inst, &r->place, d->box, &a, &d->held, ret_torn);
+	ledger_out_free(&list);
+	free(lead);
 	return e;
 }
 
 static int32_t
-deliver_one(struct dlv *d, const struct pm_call *call, struct rcpt *r)
+deliver_one(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
 {
 	bool torn = false;
-	int32_t rc = PM_OK;
+	int32_t rc = place_lock(d->inst, call, &r->place, true, &d->box, &d->held);
 	int e;
 
-	if (d->box == -1)
-		rc = place_open(d->inst, call, &r->place, true, &d->box);
-	if (rc == PM_OK)
-		rc = lock_mta(d->inst, call, &r->place, d->box, &d->held);
 	if (rc == PM_AGAIN)
 		return rc;
-	/* a journal that waits is finished first: it knows the file as it was */
+	/* what a crash left is finished first: it knows the file as it was */
 	if (rc == PM_OK)
-		rc = journal_recover(d->inst, call, &r->place, d->box);
+		rc = box_recover(d->inst, call, &r->place, d->box);
 	if (rc == PM_OK) {
-		e = append(d, r, d->box, &torn);
+		e = d->held.readonly ? EROFS : append(d, r, &torn);
 		if (e != 0)
 			sdk_error(call, "'%s': %s", r->place.path, strerrordesc_np(e));
 		rc = e == 0 ? PM_OK : torn ? PM_UNKNOWN : disk_code(e);
+		d->keep = d->keep || torn;
 	}
 	unlock_mta(&d->held, d->box);
 	if (d->box != -1)
@@ -367,10 +425,9 @@ dlv_abort(void *dlv, const struct pm_call *call)
 	struct dlv *d = dlv;
 
 	(void)call;
-	if (d->box != -1) {
-		unlock_mta(&d->held, d->box);
+	unlock_mta(&d->held, d->box);
+	if (d->box != -1)
 		(void)close(d->box);
-	}
 	dlv_free(d);
 }
 

@@ -1,136 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Deletion in place that survives a crash at any moment. The file keeps its inode, owner and mode: a delivery agent
- * that waits for the lock never appends to a file that was renamed over.
- *
- *   1  the journal: what is to stand from the first deletion on, the surviving bytes with mail appended since; made
- *      under another name, fsynced, renamed, its directory fsynced: the COMMIT POINT. A named journal is whole.
- *   2  the payload goes to its place, then a nonce over the first bytes that truncation will drop; fsync
- *   3  the journal becomes phase 2     4  ftruncate, fsync     5  the journal goes
- *
- * Recovery, under the same locks:
- *   phase 1  truncation cannot have happened. The file is at least as long as it was: from 2; mail behind the old end
- *            first joins the payload: from 1. It is shorter: conflict.
- *   phase 2  shorter than the new end: conflict. The nonce is there: not truncated yet, from 4 (with mail behind
- *            the old end: from 1). The nonce is gone: truncated, and what follows came later.
- * A conflict - another inode, a bad checksum too - never deletes the journal: it is renamed, and both files are named
- * in the log for a person to look at.
- */
+#include "journal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/rand.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "conf.h"
-#include "mbox.h"
+#include "kill.h"
 
 #define MAGIC "rstmjrn1"
-#define NONCE 16
-#define LIST_MAX (64u << 20)
+#define LIST_MAX (256u << 20)
 
-/* The journal's file: head, path, ledger lines, payload. */
-struct head {
-	char magic[8];
-	uint64_t phase;          /* not in the checksum: it changes in place */
-	uint64_t sum;            /* FNV-1a of all that follows in this struct, path and list */
-	uint64_t ino, old, start, payload;
-	uint32_t nonce_n, path_n, list_n, pad;
-	unsigned char nonce[NONCE];
-};
-
-struct span {
-	uint64_t from, to;
-};
-
-enum step { STEP_MAKE, STEP_NAME, STEP_PUT, STEP_CUT, STEP_DONE };
-
-struct journal {
-	struct inst *inst;
-	const struct place *place;
-	struct held *held;       /* the dotlock is kept fresh meanwhile; NULL: no need */
-	int fd;                  /* the mailbox */
-	int jfd;                 /* the journal */
-	enum step step;
-	struct head head;
-	struct ledger_out list;  /* lines for the ledger, once it is done */
-	struct span *spans;      /* what survives, and appended mail last */
-	size_t n_spans;
-	size_t span;             /* while copying */
-	uint64_t at;
-};
-
-/* ---- bytes ----------------------------------------------------------------------------------- */
+/* ---- making one ------------------------------------------------------------------------------ */
 
 static uint64_t
-checksum(const void *p, size_t n, uint64_t h)
+head_sum(const struct journal_head *h, const char *path, const char *list)
 {
-	for (const unsigned char *c = p; n > 0; c++, n--)
-		h = (h ^ *c) * 0x100000001b3u;
-	return h;
+	uint64_t s = bytes_sum(&h->ino, sizeof(*h) - offsetof(struct journal_head, ino), BYTES_SUM);
+
+	return bytes_sum(list, h->list_n, bytes_sum(path, h->path_n, s));
 }
 
 static uint64_t
-head_sum(const struct head *h, const char *path, const char *list)
-{
-	uint64_t s = checksum(&h->ino, sizeof(*h) - offsetof(struct head, ino), 0xcbf29ce484222325u);
-
-	return checksum(list, h->list_n, checksum(path, h->path_n, s));
-}
-
-/* 0 or an errno. */
-static int
-write_at(int fd, const void *p, size_t n, uint64_t at)
-{
-	const char *c = p;
-
-	while (n > 0) {
-		ssize_t w = pwrite(fd, c, n, (off_t)at);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return w < 0 ? errno : ENOSPC;
-		c += w;
-		at += (uint64_t)w;
-		n -= (size_t)w;
-	}
-	return 0;
-}
-
-static int
-copy(int from, uint64_t from_at, int to, uint64_t to_at, size_t n)
-{
-	char *buf = malloc(n);
-	size_t have = 0;
-	int e = buf ? 0 : ENOMEM;
-
-	while (e == 0 && have < n) {
-		ssize_t got = pread(from, buf + have, n - have, (off_t)(from_at + have));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			e = got < 0 ? errno : EIO;
-		else
-			have += (size_t)got;
-	}
-	if (e == 0)
-		e = write_at(to, buf, n, to_at);
-	free(buf);
-	return e;
-}
-
-static uint64_t
-payload_at(const struct head *h)
+payload_at(const struct journal_head *h)
 {
 	return sizeof(*h) + h->path_n + h->list_n;
 }
-
-/* ---- making one ------------------------------------------------------------------------------ */
 
 static void
 fresh_name(const struct journal *j, char name[KEY_N + 8])
@@ -140,7 +39,7 @@ fresh_name(const struct journal *j, char name[KEY_N + 8])
 
 /* The nonce covers what truncation drops first; no text has these bytes. */
 static void
-set_nonce(struct head *h)
+set_nonce(struct journal_head *h)
 {
 	uint64_t drop = h->old - h->start - h->payload;
 
@@ -151,45 +50,88 @@ set_nonce(struct head *h)
 		h->nonce[k] |= 0x80;
 }
 
-/* List of what stays behind the first deletion. False: no memory. */
-static bool
-make_spans(struct journal *j, const struct snap *s, const uint8_t *del, uint64_t size)
+/* Head and checksum, once spans and list are known. */
+static void
+seal(struct journal *j)
 {
-	size_t first = 0;
+	j->head.list_n = (uint32_t)j->list.n;
+	set_nonce(&j->head);
+	j->head.sum = head_sum(&j->head, j->place->path, j->list.text);
+}
 
-	while (first < s->n && !(del[first / 8] >> (first % 8) & 1))
-		first++;
-	j->spans = calloc(s->n - first + 2, sizeof(*j->spans));
-	if (!j->spans)
-		return false;
-	j->head.start = s->items[first].from;
-	for (size_t k = first; k < s->n; k++) {
-		const struct item *it = &s->items[k];
+static struct journal *
+begin(struct inst *i, const struct place *p, int fd, size_t spans)
+{
+	struct journal *j = calloc(1, sizeof(*j));
+	struct stat st;
 
-		if (!(del[k / 8] >> (k % 8) & 1) && !it->gone)
-			j->spans[j->n_spans++] = (struct span){it->from, it->next};
+	if (!j)
+		return NULL;
+	j->inst = i;
+	j->place = p;
+	j->fd = fd;
+	j->jfd = -1;
+	j->fresh = true;
+	j->spans = calloc(spans, sizeof(*j->spans));
+	if (!j->spans || fstat(fd, &st) != 0) {
+		journal_free(j);
+		return NULL;
 	}
-	if (size > s->items[s->n - 1].next)
-		j->spans[j->n_spans++] = (struct span){s->items[s->n - 1].next, size};
-	for (size_t k = 0; k < j->n_spans; k++)
-		j->head.payload += j->spans[k].to - j->spans[k].from;
-	return true;
+	memcpy(j->head.magic, MAGIC, 8);
+	j->head.phase = 1;
+	j->head.ino = st.st_ino;
+	j->head.old = (uint64_t)st.st_size;
+	j->head.path_n = (uint32_t)strlen(p->path);
+	return j;
 }
 
 static void
-put_list(struct journal *j, const struct snap *s, const uint8_t *del, const char *op_hex)
+add_span(struct journal *j, uint64_t from, uint64_t to)
 {
+	if (to <= from)
+		return;
+	j->spans[j->n_spans++] = (struct span){from, to};
+	j->head.payload += to - from;
+}
+
+/* All but the doomed messages stays, whatever stands between them. The snapshot is in the file's
+ * order. */
+static void
+make_spans(struct journal *j, const struct snap *s)
+{
+	uint64_t at = 0;
+	bool begun = false;
+
+	for (size_t k = 0; k < s->n; k++) {
+		const struct item *it = &s->items[k];
+
+		if (!it->doomed)
+			continue;
+		if (begun)
+			add_span(j, at, it->from);
+		else
+			j->head.start = it->from;
+		begun = true;
+		at = it->next;
+	}
+	add_span(j, at, j->head.old);
+}
+
+static void
+put_list(struct journal *j, const struct snap *s, const char *op_hex)
+{
+	char id[IDENTITY_CAP];
 	uint64_t n = 0;
-	char id[64];
 
 	for (size_t k = 0; k < s->n; k++) {
 		const struct item *it = &s->items[k];
 		size_t id_n;
 
-		if (!(del[k / 8] >> (k % 8) & 1))
+		if (!it->doomed)
 			continue;
-		id_n = item_identity(it, id);
-		ledger_put_message(&j->list, id, id_n, it->uidl, it->uidl_n, it->octets, it->stored, it->first_ms, 0);
+		id_n = identity_of(it->hash, it->twin, id);
+		ledger_put_message(&j->list, id, id_n, it->uidl, it->uidl_n, it->octets, it->stored,
+				   it->first_ms, 0);
 		ledger_put_delete(&j->list, op_hex, id, id_n);
 		n++;
 	}
@@ -198,35 +140,33 @@ put_list(struct journal *j, const struct snap *s, const uint8_t *del, const char
 }
 
 struct journal *
-journal_new(struct mbox *m, const uint8_t *del, const char *op_hex)
+journal_new(struct mbox *m, const char *op_hex)
 {
-	struct journal *j = calloc(1, sizeof(*j));
-	struct stat st;
+	struct journal *j = begin(m->inst, &m->place, m->fd, m->snap.n + 2);
 
 	if (!j)
 		return NULL;
-	j->inst = m->inst;
-	j->place = &m->place;
 	j->held = &m->held;
-	j->fd = m->fd;
-	j->jfd = -1;
-	if (fstat(m->fd, &st) != 0 || !make_spans(j, &m->snap, del, (uint64_t)st.st_size)) {
-		journal_free(j);
-		return NULL;
-	}
-	put_list(j, &m->snap, del, op_hex);
-	memcpy(j->head.magic, MAGIC, 8);
-	j->head.phase = 1;
-	j->head.ino = st.st_ino;
-	j->head.old = (uint64_t)st.st_size;
-	j->head.path_n = (uint32_t)strlen(m->place.path);
-	j->head.list_n = (uint32_t)j->list.n;
-	set_nonce(&j->head);
-	j->head.sum = head_sum(&j->head, m->place.path, j->list.text);
+	make_spans(j, &m->snap);
+	put_list(j, &m->snap, op_hex);
 	if (j->list.failed || j->list.n > LIST_MAX) {
 		journal_free(j);
 		return NULL;
 	}
+	seal(j);
+	return j;
+}
+
+struct journal *
+journal_cut(struct inst *i, const struct place *p, int fd, uint64_t from, uint64_t to)
+{
+	struct journal *j = begin(i, p, fd, 1);
+
+	if (!j)
+		return NULL;
+	j->head.start = from;
+	add_span(j, to, j->head.old);
+	seal(j);
 	return j;
 }
 
@@ -255,15 +195,17 @@ make(struct journal *j)
 	char name[KEY_N + 8];
 	int e;
 
+	KILL_POINT("journal: before it is made");
 	fresh_name(j, name);
-	j->jfd = openat(j->inst->journal_dir, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	j->jfd = openat(j->inst->journal_dir, name,
+			O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (j->jfd == -1)
 		return errno;
-	e = write_at(j->jfd, &j->head, sizeof(j->head), 0);
+	e = bytes_write(j->jfd, &j->head, sizeof(j->head), 0);
 	if (e == 0)
-		e = write_at(j->jfd, j->place->path, j->head.path_n, sizeof(j->head));
+		e = bytes_write(j->jfd, j->place->path, j->head.path_n, sizeof(j->head));
 	if (e == 0)
-		e = write_at(j->jfd, j->list.text, j->list.n, sizeof(j->head) + j->head.path_n);
+		e = bytes_write(j->jfd, j->list.text, j->list.n, sizeof(j->head) + j->head.path_n);
 	j->at = 0;
 	return e;
 }
@@ -271,8 +213,7 @@ make(struct journal *j)
 static int64_t
 until(const struct journal *j)
 {
-	if (j->held)
-		lock_keep(j->inst, j->held);
+	lock_keep(j->inst, j->held);
 	return mbox_now(j->inst) + SLICE_MS;
 }
 
@@ -288,13 +229,23 @@ collect(struct journal *j)
 		uint64_t left = s->to - s->from;
 		size_t n = left < PIECE ? (size_t)left : PIECE;
 
-		e = n > 0 ? copy(j->fd, s->from, j->jfd, payload_at(&j->head) + j->at, n) : 0;
+		e = bytes_copy(j->fd, s->from, j->jfd, payload_at(&j->head) + j->at, n);
 		s->from += n;
 		j->at += n;
 		j->span += s->from == s->to;
 		if (e == 0 && j->span < j->n_spans && mbox_now(j->inst) >= end)
 			return EAGAIN;
 	}
+	KILL_POINT("journal: written");
+	return e;
+}
+
+/* Named, but is it for good? Then it is not to be. */
+static int
+take_back(struct journal *j, int e)
+{
+	j->unknown = !j->fresh || unlinkat(j->inst->journal_dir, j->place->key, 0) != 0 ||
+		     fsync(j->inst->journal_dir) != 0;
 	return e;
 }
 
@@ -307,40 +258,55 @@ name_it(struct journal *j)
 	fresh_name(j, name);
 	if (j->inst->fsync && fsync(j->jfd) != 0)
 		return errno;
+	KILL_POINT("journal: before it is named");
 	if (renameat(j->inst->journal_dir, name, j->inst->journal_dir, j->place->key) != 0)
 		return errno;
-	if (j->inst->fsync && fsync(j->inst->journal_dir) != 0)
-		return errno;
-	return 0;
+	KILL_POINT("journal: named");
+	return j->inst->fsync && fsync(j->inst->journal_dir) != 0 ? take_back(j, errno) : 0;
 }
 
 /* ---- carrying it out ------------------------------------------------------------------------- */
 
-/* Step 2 and 3. EAGAIN: more. */
+/* Step 2. EAGAIN: more. */
 static int
-put_back(struct journal *j)
+put_payload(struct journal *j)
 {
-	const struct head *h = &j->head;
-	uint64_t phase = 2;
+	const struct journal_head *h = &j->head;
 	int64_t end = until(j);
 	int e = 0;
 
 	while (e == 0 && j->at < h->payload) {
 		size_t n = h->payload - j->at < PIECE ? (size_t)(h->payload - j->at) : PIECE;
 
-		e = copy(j->jfd, payload_at(h) + j->at, j->fd, h->start + j->at, n);
+		e = bytes_copy(j->jfd, payload_at(h) + j->at, j->fd, h->start + j->at, n);
 		j->at += n;
+		KILL_POINT("payload: a piece");
 		if (e == 0 && j->at < h->payload && mbox_now(j->inst) >= end)
 			return EAGAIN;
 	}
+	return e;
+}
+
+/* Steps 2 and 3. */
+static int
+put_back(struct journal *j)
+{
+	const struct journal_head *h = &j->head;
+	uint64_t phase = 2;
+	int e = put_payload(j);
+
 	if (e == 0)
-		e = write_at(j->fd, h->nonce, h->nonce_n, h->start + h->payload);
+		e = bytes_write(j->fd, h->nonce, h->nonce_n, h->start + h->payload);
+	KILL_POINT("payload: the nonce");
 	if (e == 0 && j->inst->fsync && fsync(j->fd) != 0)
 		e = errno;
+	KILL_POINT("payload: synced");
 	if (e == 0)
-		e = write_at(j->jfd, &phase, sizeof(phase), offsetof(struct head, phase));
+		e = bytes_write(j->jfd, &phase, sizeof(phase),
+				offsetof(struct journal_head, phase));
 	if (e == 0 && j->inst->fsync && fsync(j->jfd) != 0)
 		e = errno;
+	KILL_POINT("journal: phase 2");
 	return e;
 }
 
@@ -349,24 +315,22 @@ static int
 tell_ledger(struct journal *j)
 {
 	size_t good, bad;
-	struct ledger *l = ledger_load(j->inst->ledger_dir, j->place->key, &good, &bad);
+	struct ledger *l;
 	char op[33] = "";
-	const char *last;
 	bool known;
-	int e;
 
+	if (j->list.n < 33)
+		return 0;
+	l = ledger_load(j->inst->ledger_dir, j->place->key, &good, &bad);
 	if (!l)
 		return errno;
 	/* the list ends with "crc E op-id": 32 digits before the line's end */
-	last = j->list.n >= 33 ? j->list.text + j->list.n - 33 : NULL;
-	if (last)
-		memcpy(op, last, 32);
-	known = last && ledger_has_group(l, op);
+	memcpy(op, j->list.text + j->list.n - 33, 32);
+	known = ledger_has_group(l, op);
 	ledger_free(l);
-	if (known)
-		return 0;
-	e = ledger_append(j->inst->ledger_dir, j->place->key, j->list.text, j->list.n, j->inst->fsync);
-	return e;
+	return known ? 0
+		     : ledger_append(j->inst->ledger_dir, j->place->key, j->list.text, j->list.n,
+				     j->inst->fsync);
 }
 
 /* Steps 4 and 5. */
@@ -377,21 +341,24 @@ cut(struct journal *j)
 
 	if (ftruncate(j->fd, (off_t)(j->head.start + j->head.payload)) != 0)
 		return errno;
+	KILL_POINT("cut: truncated");
 	if (j->inst->fsync && fsync(j->fd) != 0)
 		return errno;
+	KILL_POINT("cut: synced");
 	e = tell_ledger(j);
 	if (e != 0)
 		return e;
+	KILL_POINT("cut: the ledger knows");
 	if (unlinkat(j->inst->journal_dir, j->place->key, 0) != 0)
 		return errno;
+	KILL_POINT("cut: the journal is gone");
 	if (j->inst->fsync)
 		(void)fsync(j->inst->journal_dir); /* else it is done again, for nothing */
 	return 0;
 }
 
-/* One step; 0, EAGAIN or an errno. */
-static int
-advance(struct journal *j)
+int
+journal_step(struct journal *j)
 {
 	int e = 0;
 
@@ -425,7 +392,7 @@ journal_run(struct journal *j, const struct pm_call *call, bool *ret_point)
 	int64_t end = mbox_now(j->inst) + SLICE_MS;
 
 	while (j->step != STEP_DONE) {
-		int e = advance(j);
+		int e = journal_step(j);
 
 		*ret_point = j->step > STEP_NAME;
 		if (e == EAGAIN)
@@ -434,9 +401,7 @@ journal_run(struct journal *j, const struct pm_call *call, bool *ret_point)
 			sdk_error(call, "'%s': deleting: %s", j->place->path, strerrordesc_np(e));
 			if (*ret_point)
 				return PM_PARTIAL; /* the next opener goes on from the journal */
-			return j->step == STEP_NAME && e == EIO ? PM_UNKNOWN
-			       : e == ENOSPC || e == EDQUOT	? PM_NOSPACE
-								: PM_TEMP;
+			return j->unknown ? PM_UNKNOWN : disk_code(e);
 		}
 		if (j->step != STEP_DONE && mbox_now(j->inst) >= end)
 			return PM_AGAIN;
@@ -444,47 +409,25 @@ journal_run(struct journal *j, const struct pm_call *call, bool *ret_point)
 	return PM_OK;
 }
 
-/* ---- recovery -------------------------------------------------------------------------------- */
+/* ---- for recovery ---------------------------------------------------------------------------- */
 
-static int32_t
-conflict(struct inst *i, const struct pm_call *call, const struct place *p, const char *why)
-{
-	char name[KEY_N + 16];
-
-	snprintf(name, sizeof(name), "%s.conflict", p->key);
-	sdk_error(call, "'%s' and its journal mbox/journal/%s do not fit: %s; look at both, then remove the journal", p->path,
-		  name, why);
-	if (renameat(i->journal_dir, p->key, i->journal_dir, name) != 0)
-		return PM_TEMP;
-	sdk_log(i->host, PM_LOG_ERROR, "'%s' and its journal mbox/journal/%s do not fit: %s; nobody logs in until the journal is removed",
-		p->path, name, why);
-	return PM_PERM;
-}
-
-static bool
-has_conflict(struct inst *i, const struct place *p)
-{
-	char name[KEY_N + 16];
-
-	snprintf(name, sizeof(name), "%s.conflict", p->key);
-	return faccessat(i->journal_dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-/* Reads head, path and list. False: not a whole journal of ours. */
-static bool
-load(struct journal *j, char *path)
+bool
+journal_load(struct journal *j, char *path)
 {
 	struct stat st;
 	size_t n;
 
-	if (fstat(j->jfd, &st) != 0 || pread(j->jfd, &j->head, sizeof(j->head), 0) != sizeof(j->head) ||
-	    memcmp(j->head.magic, MAGIC, 8) != 0 || j->head.path_n > PM_PATH_MAX || j->head.list_n > LIST_MAX ||
-	    j->head.nonce_n > NONCE || j->head.phase < 1 || j->head.phase > 2)
+	if (fstat(j->jfd, &st) != 0 ||
+	    pread(j->jfd, &j->head, sizeof(j->head), 0) != sizeof(j->head) ||
+	    memcmp(j->head.magic, MAGIC, 8) != 0 || j->head.path_n > PM_PATH_MAX ||
+	    j->head.list_n > LIST_MAX || j->head.nonce_n > NONCE || j->head.phase < 1 ||
+	    j->head.phase > 2)
 		return false;
 	n = j->head.list_n;
 	j->list.text = malloc(n + 1);
 	j->list.n = j->list.cap = n;
-	if (!j->list.text || pread(j->jfd, path, j->head.path_n, sizeof(j->head)) != (ssize_t)j->head.path_n ||
+	if (!j->list.text ||
+	    pread(j->jfd, path, j->head.path_n, sizeof(j->head)) != (ssize_t)j->head.path_n ||
 	    pread(j->jfd, j->list.text, n, (off_t)(sizeof(j->head) + j->head.path_n)) != (ssize_t)n)
 		return false;
 	path[j->head.path_n] = '\0';
@@ -493,152 +436,35 @@ load(struct journal *j, char *path)
 	       j->head.start + j->head.payload <= j->head.old;
 }
 
-static bool
-nonce_there(const struct journal *j)
-{
-	unsigned char now[NONCE];
-	const struct head *h = &j->head;
-
-	return pread(j->fd, now, h->nonce_n, (off_t)(h->start + h->payload)) == (ssize_t)h->nonce_n &&
-	       memcmp(now, h->nonce, h->nonce_n) == 0;
-}
-
-/* Mail that came behind the old end joins the payload, in a new journal: from step 1. */
+/* n bytes, however many. */
 static int
-join_tail(struct journal *j, uint64_t size)
+copy_all(int from, uint64_t from_at, int to, uint64_t to_at, uint64_t n)
 {
-	struct head old = j->head;
-	int from = j->jfd, e;
-	uint64_t at = 0;
+	int e = 0;
 
-	j->head.phase = 1;
-	j->head.old = size;
-	j->head.payload += size - old.old;
-	set_nonce(&j->head);
-	j->head.sum = head_sum(&j->head, j->place->path, j->list.text);
-	j->jfd = -1;
-	e = make(j);
-	for (; e == 0 && at < old.payload; at += PIECE)
-		e = copy(from, payload_at(&old) + at, j->jfd, payload_at(&j->head) + at,
-			 old.payload - at < PIECE ? (size_t)(old.payload - at) : PIECE);
-	for (at = old.old; e == 0 && at < size; at += PIECE)
-		e = copy(j->fd, at, j->jfd, payload_at(&j->head) + old.payload + (at - old.old),
-			 size - at < PIECE ? (size_t)(size - at) : PIECE);
-	(void)close(from);
-	j->step = STEP_NAME;
+	for (uint64_t at = 0; e == 0 && at < n; at += PIECE)
+		e = bytes_copy(from, from_at + at, to, to_at + at,
+			       n - at < PIECE ? (size_t)(n - at) : PIECE);
 	return e;
 }
 
-/* What is to be done about a sound journal; the text of a conflict, or NULL. */
-static const char *
-judge(struct journal *j, const struct stat *st, int *ret_e)
+int
+journal_join(struct journal *j, uint64_t from, uint64_t to)
 {
-	const struct head *h = &j->head;
-	uint64_t size = (uint64_t)st->st_size;
+	struct journal_head old = j->head;
+	int ofd = j->jfd, e;
 
-	*ret_e = 0;
-	if (h->ino != st->st_ino)
-		return "the mailbox is another file now";
-	if (size < (h->phase == 1 ? h->old : h->start + h->payload))
-		return "the mailbox is shorter than it was";
-	if (h->phase == 2 && !nonce_there(j)) {
-		j->step = STEP_CUT; /* truncated already; only ledger and journal are left */
-		j->head.payload = size - h->start; /* what came later stays */
-		return NULL;
-	}
-	if (size > h->old)
-		*ret_e = join_tail(j, size);
-	else
-		j->step = h->phase == 1 ? STEP_PUT : STEP_CUT;
-	j->at = 0;
-	return NULL;
-}
-
-int32_t
-journal_recover(struct inst *i, const struct pm_call *call, const struct place *p, int fd)
-{
-	struct journal j = {.inst = i, .place = p, .fd = fd, .step = STEP_PUT};
-	char path[PM_PATH_MAX + 1];
-	const char *wrong;
-	struct stat st;
-	int e = 0;
-
-	if (has_conflict(i, p)) {
-		sdk_error(call, "mbox/journal/%s.conflict waits for somebody to look at it and at '%s'", p->key, p->path);
-		return PM_PERM;
-	}
-	j.jfd = openat(i->journal_dir, p->key, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (j.jfd == -1)
-		return errno == ENOENT ? PM_OK : PM_TEMP;
-	if (fstat(fd, &st) != 0)
-		e = errno;
-	wrong = e ? NULL : !load(&j, path) || strcmp(path, p->path) != 0 ? "the journal is damaged" : judge(&j, &st, &e);
-	while (!wrong && e == 0 && j.step != STEP_DONE) {
-		e = advance(&j);
-		e = e == EAGAIN ? 0 : e;
-	}
-	if (j.jfd != -1)
-		(void)close(j.jfd);
-	ledger_out_free(&j.list);
-	if (wrong)
-		return conflict(i, call, p, wrong);
-	if (e != 0) {
-		sdk_error(call, "'%s': finishing an interrupted deletion: %s", p->path, strerrordesc_np(e));
-		return PM_TEMP;
-	}
-	sdk_log(i->host, PM_LOG_NOTICE, "'%s': an interrupted deletion was finished", p->path);
-	return PM_OK;
-}
-
-/* The path a journal is about; false: it cannot be read. */
-static bool
-read_path(struct inst *i, const char *name, struct place *p)
-{
-	struct journal j = {.inst = i};
-	bool ok;
-
-	j.jfd = openat(i->journal_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (j.jfd == -1)
-		return false;
-	ok = load(&j, p->path);
-	(void)close(j.jfd);
-	ledger_out_free(&j.list);
-	snprintf(p->key, sizeof(p->key), "%s", name);
-	return ok && EVP_Digest(p->path, strlen(p->path), p->sum, NULL, EVP_sha256(), NULL) == 1;
-}
-
-static void
-sweep_one(struct inst *i, const struct pm_call *call, const char *name)
-{
-	struct place p;
-	struct held h = {0};
-	int session = -1, fd = -1;
-
-	if (!read_path(i, name, &p) || lock_session(i, call, &p, &session) != PM_OK)
-		return; /* its owner is there, or the next login says what is wrong */
-	if (place_open(i, call, &p, false, &fd) == PM_OK && fd != -1 && lock_mta(i, call, &p, fd, &h) == PM_OK) {
-		(void)journal_recover(i, call, &p, fd);
-		unlock_mta(&h, fd);
-	}
-	if (fd != -1)
-		(void)close(fd);
-	(void)close(session);
-}
-
-void
-journal_sweep(struct inst *i, const struct pm_call *call)
-{
-	int fd = openat(i->journal_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
-	struct dirent *e;
-
-	if (!d) {
-		if (fd != -1)
-			(void)close(fd);
-		return;
-	}
-	while ((e = readdir(d)) != NULL)
-		if (strlen(e->d_name) == KEY_N)
-			sweep_one(i, call, e->d_name);
-	closedir(d);
+	j->head.phase = 1;
+	j->head.old = to;
+	j->head.payload += to - from;
+	set_nonce(&j->head);
+	j->head.sum = head_sum(&j->head, j->place->path, j->list.text);
+	e = make(j);
+	if (e == 0)
+		e = copy_all(ofd, payload_at(&old), j->jfd, payload_at(&j->head), old.payload);
+	if (e == 0)
+		e = copy_all(j->fd, from, j->jfd, payload_at(&j->head) + old.payload, to - from);
+	(void)close(ofd);
+	j->step = STEP_NAME;
+	return e;
 }

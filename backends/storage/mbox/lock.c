@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two kinds of locks. The session's own, from login to QUIT: one byte of one of 1,024 files in the state directory,
- * by the hash of the mailbox' path; OFD, so that two sessions of this process exclude each other too, and each
- * opens the file anew. And the MTA's - dotlock, fcntl, flock, whichever the site's programs use - only while the
- * file is scanned or changed: mail keeps coming in while somebody reads his.
+ * Two kinds of locks. The session's own, from login to QUIT: one byte of one of 1,024 files in the
+ * state directory, by the hash of the mailbox' path; OFD, so that two sessions of this process
+ * exclude each other too, and each opens the file anew. And the MTA's - dotlock, fcntl, flock,
+ * whichever the site's programs use - only while the file is scanned or changed: mail keeps coming
+ * in while somebody reads his.
+ *
+ * A dotlock holds "pid:host", as Dovecot's do: one whose process is gone from this machine is
+ * broken at once, any other when nobody touched it for ten minutes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,52 +24,116 @@
 #include "mbox.h"
 #include "path.h"
 
-#define TOUCH_MS 30000    /* others break a dotlock that nobody touched for some minutes */
-#define STALE_S 600       /* and so do we */
+#define TOUCH_MS 30000 /* others break a dotlock that nobody touched for some minutes */
+#define TURN 0x4000000000000000u
+#define TURN_MS 3   /* ours are quick */
+#define STALE_S 600 /* and so do we */
 
 /* ---- the session's --------------------------------------------------------------------------- */
 
-int32_t
-lock_session(struct inst *i, const struct pm_call *call, const struct place *p, int *ret_fd)
+/* One byte of its own for each mailbox and purpose. 0: ours, *ret_fd releases it; EAGAIN; or
+ * another errno. */
+static int
+lock_byte(struct inst *i, const struct place *p, uint64_t purpose, int *ret_fd)
 {
 	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
 	uint64_t at;
 	char name[8];
-	int fd;
+	int fd, e;
 
 	memcpy(&at, p->sum, sizeof(at));
-	fl.l_start = (off_t)(at & 0x3fffffffffffffff);
+	fl.l_start = (off_t)((at & 0x3fffffffffffffff) | purpose);
 	snprintf(name, sizeof(name), "%03x", (p->sum[8] | p->sum[9] << 8) & 0x3ff);
 	fd = openat(i->lock_dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd == -1) {
-		sdk_error(call, "cannot open lock/%s in the state directory: %s", name, strerrordesc_np(errno));
-		return PM_TEMP;
-	}
+	if (fd == -1)
+		return errno;
 	if (fcntl(fd, F_OFD_SETLK, &fl) == 0) {
 		*ret_fd = fd;
-		return PM_OK;
+		return 0;
 	}
-	if (errno == EAGAIN || errno == EACCES) {
-		(void)close(fd);
-		return PM_BUSY;
-	}
-	sdk_error(call, "cannot lock lock/%s in the state directory: %s", name, strerrordesc_np(errno));
+	e = errno == EACCES ? EAGAIN : errno;
 	(void)close(fd);
+	return e;
+}
+
+int32_t
+lock_session(struct inst *i, const struct pm_call *call, const struct place *p, int *ret_fd)
+{
+	int e = lock_byte(i, p, 0, ret_fd);
+
+	if (e == 0 || e == EAGAIN)
+		return e == 0 ? PM_OK : PM_BUSY;
+	sdk_error(call, "cannot lock '%s' in lock/ of the state directory: %s", p->path,
+		  strerrordesc_np(e));
 	return PM_TEMP;
 }
 
-/* ---- the MTA's ------------------------------------------------------------------------------- */
+/* ---- the MTA's: dotlocks --------------------------------------------------------------------- */
 
-/* 0, EAGAIN: somebody has it, or another errno. */
-static int
-take_dotlock(struct inst *i, const struct place *p, struct held *h)
+/* Other users' processes are seen as well, whatever /proc shows. */
+static bool
+process_gone(long pid)
 {
-	const char *root, *rel = sdk_path_below(p->path, i->prefix, &root), *slash = strrchr(rel, '/');
-	char text[24], dir[PM_PATH_MAX + 1] = ".";
-	struct stat st;
-	int base, fd, n, e;
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 
-	if (snprintf(h->name, sizeof(h->name), "%s.lock", slash ? slash + 1 : rel) >= (int)sizeof(h->name))
+	if (fd != -1)
+		(void)close(fd);
+	return fd == -1 && errno == ESRCH;
+}
+
+/* Was it made on this machine by a process that is no more? */
+static bool
+owner_gone(const struct inst *i, int dir, const char *name)
+{
+	char text[128] = "", *host;
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	ssize_t n = fd != -1 ? read(fd, text, sizeof(text) - 1) : -1;
+	long pid;
+
+	if (fd != -1)
+		(void)close(fd);
+	if (n <= 0)
+		return false;
+	text[strcspn(text, "\n")] = '\0';
+	pid = strtol(text, &host, 10);
+	return pid > 0 && *host == ':' && strcmp(host + 1, i->hostname) == 0 && process_gone(pid);
+}
+
+/* Moves a stale lock away; one that was made anew meanwhile is put back. */
+static void
+break_dotlock(struct inst *i, const struct place *p, const struct held *h)
+{
+	char away[sizeof(h->name) + 24];
+	struct stat st, moved;
+
+	if (fstatat(h->dir, h->name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    (time(NULL) - st.st_mtime <= STALE_S && !owner_gone(i, h->dir, h->name)))
+		return;
+	snprintf(away, sizeof(away), "%s.%d", h->name, (int)getpid());
+	if (renameat(h->dir, h->name, h->dir, away) != 0)
+		return;
+	if (fstatat(h->dir, away, &moved, AT_SYMLINK_NOFOLLOW) == 0 && moved.st_ino != st.st_ino) {
+		(void)renameat2(h->dir, away, h->dir, h->name,
+				RENAME_NOREPLACE); /* else a third one has it */
+		return;
+	}
+	(void)unlinkat(h->dir, away, 0);
+	sdk_log(i->host, PM_LOG_WARNING,
+		"'%s.lock' was %lld s old and its owner is gone: it was removed", p->path,
+		(long long)(time(NULL) - st.st_mtime));
+}
+
+/* The directory of the lock, and its name. 0 or an errno. */
+static int
+open_dir(struct inst *i, const struct place *p, struct held *h)
+{
+	const char *root, *rel = sdk_path_below(p->path, i->prefix, &root),
+			  *slash = strrchr(rel, '/');
+	char dir[PM_PATH_MAX + 1] = ".";
+	int base, e;
+
+	if (snprintf(h->name, sizeof(h->name), "%s.lock", slash ? slash + 1 : rel) >=
+	    (int)sizeof(h->name))
 		return ENAMETOOLONG;
 	if (slash)
 		snprintf(dir, sizeof(dir), "%.*s", (int)(slash - rel), rel);
@@ -72,26 +142,50 @@ take_dotlock(struct inst *i, const struct place *p, struct held *h)
 	e = errno;
 	if (base != -1)
 		(void)close(base);
-	if (h->dir == -1)
+	return h->dir == -1 ? e : 0;
+}
+
+/* 0, EAGAIN: somebody has it, or another errno. */
+static int
+take_dotlock(struct inst *i, const struct place *p, struct held *h)
+{
+	char text[96];
+	struct stat st;
+	int fd, n, e = open_dir(i, p, h);
+
+	if (e != 0)
 		return e;
 	fd = openat(h->dir, h->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	e = errno;
-	if (fd == -1 && e == EEXIST && fstatat(h->dir, h->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    time(NULL) - st.st_mtime > STALE_S && unlinkat(h->dir, h->name, 0) == 0)
-		sdk_log(i->host, PM_LOG_WARNING, "'%s.lock' was %lld s old: its owner is gone, it was removed", p->path,
-			(long long)(time(NULL) - st.st_mtime)); /* with the next try it is ours */
 	if (fd == -1) {
+		if (e == EEXIST)
+			break_dotlock(i, p, h); /* with the next try it may be ours */
 		(void)close(h->dir);
 		return e == EEXIST ? EAGAIN : e;
 	}
-	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	n = snprintf(text, sizeof(text), "%d:%s\n", (int)getpid(), i->hostname);
 	if (write(fd, text, (size_t)n) != n)
-		errno = 0; /* the number is for people: an empty file locks as well, also on a full disk */
+		errno = 0; /* an empty file locks as well, also on a full disk */
+	h->ino = fstat(fd, &st) == 0 ? st.st_ino : 0;
 	(void)close(fd);
 	h->dot = true;
 	h->touched_ms = mbox_now(i);
 	return 0;
 }
+
+/* Ours only: somebody may have taken us for dead. */
+static void
+drop_dotlock(struct held *h)
+{
+	struct stat st;
+
+	if (fstatat(h->dir, h->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == h->ino)
+		(void)unlinkat(h->dir, h->name, 0);
+	(void)close(h->dir);
+	h->dot = false;
+}
+
+/* ---- the MTA's: all of them ------------------------------------------------------------------ */
 
 static int
 take(struct inst *i, enum mta_lock kind, const struct place *p, int fd, struct held *h)
@@ -102,7 +196,8 @@ take(struct inst *i, enum mta_lock kind, const struct place *p, int fd, struct h
 	case MTA_DOTLOCK:
 		return take_dotlock(i, p, h);
 	case MTA_FCNTL:
-		/* an OFD lock conflicts with everybody's classic ones and is not dropped by another descriptor's close */
+		/* an OFD lock conflicts with everybody's classic ones and is not dropped by another
+		 * descriptor's close */
 		if (fcntl(fd, F_OFD_SETLK, &fl) != 0)
 			return errno == EACCES ? EAGAIN : errno;
 		h->fcntl = true;
@@ -115,48 +210,8 @@ take(struct inst *i, enum mta_lock kind, const struct place *p, int fd, struct h
 	}
 }
 
-static const char *const names[MTA_LOCKS] = {"dotlock", "fcntl", "flock"};
-
-int32_t
-lock_mta(struct inst *i, const struct pm_call *call, const struct place *p, int fd, struct held *h)
-{
-	struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
-	int e = 0;
-	unsigned k;
-
-	if (h->asked_ms == 0)
-		h->asked_ms = mbox_now(i);
-	for (k = 0; k < i->n_order && e == 0; k++)
-		e = take(i, i->order[k], p, fd, h);
-	if (e == 0) {
-		h->asked_ms = 0;
-		return PM_OK;
-	}
-	unlock_mta(h, fd);
-	if (e == EAGAIN && mbox_now(i) - h->asked_ms < i->lock_wait_ms && !call->cancelled(call)) {
-		(void)nanosleep(&pause, NULL);
-		return PM_AGAIN;
-	}
-	h->asked_ms = 0;
-	if (e == EAGAIN)
-		sdk_error(call, "'%s' is locked by another program (%s) for longer than lock_wait", p->path, names[i->order[k - 1]]);
-	else
-		sdk_error(call, "cannot lock '%s' by %s: %s%s", p->path, names[i->order[k - 1]], strerrordesc_np(e),
-			  i->order[k - 1] == MTA_DOTLOCK ? "; the server needs to write to its directory" : "");
-	return PM_TEMP;
-}
-
-void
-lock_keep(struct inst *i, struct held *h)
-{
-	if (!h->dot || mbox_now(i) - h->touched_ms < TOUCH_MS)
-		return;
-	h->touched_ms = mbox_now(i);
-	(void)utimensat(h->dir, h->name, NULL, AT_SYMLINK_NOFOLLOW); /* once more in half a minute */
-}
-
-void
-unlock_mta(struct held *h, int fd)
+static void
+drop(struct held *h, int fd)
 {
 	struct flock fl = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 
@@ -164,9 +219,147 @@ unlock_mta(struct held *h, int fd)
 		(void)flock(fd, LOCK_UN);
 	if (h->fcntl)
 		(void)fcntl(fd, F_OFD_SETLK, &fl);
-	if (h->dot) {
-		(void)unlinkat(h->dir, h->name, 0);
-		(void)close(h->dir);
+	if (h->dot)
+		drop_dotlock(h);
+	if (h->turn)
+		(void)close(h->turn_fd);
+	h->flock = h->fcntl = h->all = h->readonly = h->turn = false;
+}
+
+static void
+wait_no_more(struct held *h)
+{
+	if (h->waits)
+		atomic_fetch_sub(&h->waits->waiting, 1);
+	h->waits = NULL;
+	h->asked_ms = 0;
+}
+
+/* At most half of the permits wait for others at once: mailboxes that nobody holds are served
+ * meanwhile. */
+static bool
+may_wait(struct inst *i, struct held *h)
+{
+	if (h->waits)
+		return true;
+	if (atomic_fetch_add(&i->waiting, 1) >= i->wait_most) {
+		atomic_fetch_sub(&i->waiting, 1);
+		return false;
 	}
-	h->flock = h->fcntl = h->dot = false;
+	h->waits = i;
+	if (h->asked_ms == 0)
+		h->asked_ms = mbox_now(i);
+	return true;
+}
+
+static const char *const names[MTA_LOCKS] = {"dotlock", "fcntl", "flock"};
+
+static void
+nap(long ms)
+{
+	struct timespec pause = {.tv_nsec = ms * 1000000L};
+
+	(void)nanosleep(&pause, NULL);
+}
+
+/* Another of ours has its turn: PM_AGAIN as long as waiting is allowed. */
+static int32_t
+not_our_turn(struct inst *i, const struct pm_call *call, const struct place *p, struct held *h)
+{
+	if (h->asked_ms == 0)
+		h->asked_ms = mbox_now(i);
+	if (mbox_now(i) - h->asked_ms < i->lock_wait_ms && !call->cancelled(call)) {
+		nap(TURN_MS);
+		return PM_AGAIN;
+	}
+	sdk_error(call,
+		  "'%s' is being changed by another session or delivery for longer than lock_wait",
+		  p->path);
+	wait_no_more(h);
+	return PM_TEMP;
+}
+
+/* Another program has a lock: the same. */
+static int32_t
+not_yet(struct inst *i, const struct pm_call *call, const struct place *p, struct held *h,
+	const char *kind)
+{
+	bool room = may_wait(i, h);
+
+	if (room && mbox_now(i) - h->asked_ms < i->lock_wait_ms && !call->cancelled(call)) {
+		nap(RETRY_MS);
+		return PM_AGAIN;
+	}
+	if (room)
+		sdk_error(call, "'%s' is locked by another program (%s) for longer than lock_wait",
+			  p->path, kind);
+	else
+		sdk_error(call,
+			  "'%s' is locked by another program (%s), and %u calls wait for such "
+			  "locks already",
+			  p->path, kind, i->wait_most);
+	wait_no_more(h);
+	return PM_TEMP;
+}
+
+/* One after the other, in the configured order. 0 or an errno. */
+static int
+take_all(struct inst *i, const struct place *p, int fd, struct held *h, const char **ret_kind)
+{
+	struct statvfs fs;
+	int e = 0;
+
+	h->readonly = fstatvfs(fd, &fs) == 0 && fs.f_flag & ST_RDONLY;
+	for (unsigned k = 0; k < i->n_order && e == 0 && !h->readonly; k++) {
+		*ret_kind = names[i->order[k]];
+		e = take(i, i->order[k], p, fd, h);
+	}
+	return e;
+}
+
+int32_t
+lock_mta(struct inst *i, const struct pm_call *call, const struct place *p, int fd, struct held *h)
+{
+	const char *kind = "";
+	int e;
+
+	if (h->all)
+		return PM_OK;
+	e = lock_byte(i, p, TURN, &h->turn_fd);
+	h->turn = e == 0;
+	if (e == EAGAIN)
+		return not_our_turn(i, call, p, h);
+	if (e == 0)
+		e = take_all(i, p, fd, h, &kind);
+	if (e == 0) {
+		wait_no_more(h);
+		h->all = true;
+		return PM_OK;
+	}
+	drop(h, fd);
+	if (e == EAGAIN)
+		return not_yet(i, call, p, h, kind);
+	wait_no_more(h);
+	sdk_error(call, "cannot lock '%s'%s%s: %s%s", p->path,
+		  *kind ? " by " : " in lock/ of the state directory", kind, strerrordesc_np(e),
+		  strcmp(kind, "dotlock") == 0 ? "; the server needs to write to its directory"
+					       : "");
+	return e == ENOSPC || e == EDQUOT ? PM_NOSPACE : PM_TEMP;
+}
+
+void
+lock_keep(struct inst *i, struct held *h)
+{
+	if (!h || !h->dot || mbox_now(i) - h->touched_ms < TOUCH_MS)
+		return;
+	h->touched_ms = mbox_now(i);
+	(void)utimensat(h->dir, h->name, NULL,
+			AT_SYMLINK_NOFOLLOW); /* once more in half a minute */
+}
+
+void
+unlock_mta(struct held *h, int fd)
+{
+	wait_no_more(h);
+	drop(h, fd);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* storage/mbox - options, the state directory and the descriptor. sdk/path.h makes paths of names. */
+/* storage/mbox - options, the state directory and the descriptor. */
 #include "mbox.h"
 
 #include <errno.h>
@@ -7,99 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "conf.h"
 #include "path.h"
-
-#define NFS_MAGIC 0x6969
-
-int64_t
-mbox_now(const struct inst *i)
-{
-	return i->host->now_ms(i->host->ctx);
-}
-
-/* ---- places ---------------------------------------------------------------------------------- */
-
-int32_t
-place_make(struct inst *i, const struct pm_call *call, const struct pm_user *u, struct place *ret)
-{
-	int32_t rc = sdk_path_make(i->pattern, call, u, ret->path, sizeof(ret->path));
-
-	if (rc != PM_OK)
-		return rc;
-	if (EVP_Digest(ret->path, strlen(ret->path), ret->sum, NULL, EVP_sha256(), NULL) != 1)
-		return PM_NOMEM;
-	for (int k = 0; k < KEY_N / 2; k++)
-		snprintf(ret->key + 2 * k, 3, "%02x", ret->sum[k]);
-	return PM_OK;
-}
-
-/* The directories a new mailbox stands in. */
-static void
-make_dirs(int root, const char *rel)
-{
-	char part[PM_PATH_MAX + 1];
-
-	for (const char *slash = strchr(rel, '/'); slash; slash = strchr(slash + 1, '/')) {
-		snprintf(part, sizeof(part), "%.*s", (int)(slash - rel), rel);
-		(void)mkdirat(root, part, 0700); /* there already, or the open below says why */
-	}
-}
-
-static int32_t
-check_file(const struct pm_call *call, const struct place *p, int fd)
-{
-	struct statfs fs;
-	struct stat st;
-
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		sdk_error(call, "'%s' is not a regular file", p->path);
-		return PM_PERM;
-	}
-	if (fstatfs(fd, &fs) == 0 && fs.f_type == NFS_MAGIC) {
-		sdk_error(call, "'%s' is on NFS: its locks cannot be trusted; use maildir there", p->path);
-		return PM_PERM;
-	}
-	return PM_OK;
-}
-
-int32_t
-place_open(struct inst *i, const struct pm_call *call, const struct place *p, bool create, int *ret_fd)
-{
-	const char *base, *rel = sdk_path_below(p->path, i->prefix, &base);
-	int root = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC), fd, e;
-	int32_t rc;
-
-	*ret_fd = -1;
-	if (root == -1) {
-		sdk_error(call, "'%s' is not there: %s; is its volume mounted?", base, strerrordesc_np(errno));
-		return PM_DOWN;
-	}
-	fd = sdk_open_beneath(root, rel, O_RDWR | O_NONBLOCK, 0);
-	if (fd == -1 && errno == ENOENT && create) {
-		make_dirs(root, rel);
-		fd = sdk_open_beneath(root, rel, O_RDWR | O_NONBLOCK | O_CREAT, 0600);
-	}
-	e = errno;
-	(void)close(root);
-	if (fd == -1 && e == ENOENT)
-		return PM_OK;
-	if (fd == -1) {
-		sdk_error(call, "cannot open '%s': %s", p->path, strerrordesc_np(e));
-		return e == ENOSPC || e == EDQUOT ? PM_NOSPACE : e == EMFILE || e == ENFILE || e == ENOMEM || e == EIO ? PM_TEMP
-													  : PM_PERM;
-	}
-	rc = check_file(call, p, fd);
-	if (rc != PM_OK) {
-		(void)close(fd);
-		return rc;
-	}
-	*ret_fd = fd;
-	return PM_OK;
-}
 
 /* ---- options --------------------------------------------------------------------------------- */
 
@@ -116,7 +27,8 @@ read_order(struct pm_str text, struct inst *i)
 
 		while (at + n < text.n && text.p[at + n] != ' ' && text.p[at + n] != ',')
 			n++;
-		while (n > 0 && k < MTA_LOCKS && !(strlen(words[k]) == n && memcmp(words[k], text.p + at, n) == 0))
+		while (n > 0 && k < MTA_LOCKS &&
+		       !(strlen(words[k]) == n && memcmp(words[k], text.p + at, n) == 0))
 			k++;
 		if (n > 0 && (k == MTA_LOCKS || i->n_order == MTA_LOCKS))
 			return false;
@@ -137,7 +49,9 @@ check(const struct pm_open *open)
 	struct inst i;
 
 	if (!read_order(sdk_opt_str(open, "locks"), &i)) {
-		sdk_report(open, "locks", "expected one or more of dotlock, fcntl and flock, in the order of the site's MTA");
+		sdk_report(open, "locks",
+			   "expected one or more of dotlock, fcntl and flock, in the order of the "
+			   "site's MTA");
 		rc = PM_INVALID;
 	}
 	return rc;
@@ -149,7 +63,8 @@ static void
 close_inst(void *inst)
 {
 	struct inst *i = inst;
-	const int fds[] = {i->state, i->lock_dir, i->ledger_dir, i->index_dir, i->journal_dir};
+	const int fds[] = {i->state,     i->lock_dir,    i->ledger_dir,
+			   i->index_dir, i->journal_dir, i->incoming_dir};
 
 	for (size_t k = 0; k < sizeof(fds) / sizeof(fds[0]); k++)
 		if (fds[k] != -1)
@@ -185,7 +100,9 @@ open_state(const struct pm_open *open, struct inst *i)
 	i->ledger_dir = open_dir(i->state, "ledger");
 	i->index_dir = open_dir(i->state, "index");
 	i->journal_dir = open_dir(i->state, "journal");
-	return i->lock_dir != -1 && i->ledger_dir != -1 && i->index_dir != -1 && i->journal_dir != -1;
+	i->incoming_dir = open_dir(i->state, "incoming");
+	return i->lock_dir != -1 && i->ledger_dir != -1 && i->index_dir != -1 &&
+	       i->journal_dir != -1 && i->incoming_dir != -1;
 }
 
 static int32_t
@@ -195,7 +112,8 @@ open_inst(const struct pm_open *open, void **ret_inst)
 
 	if (!i)
 		return PM_NOMEM;
-	i->state = i->lock_dir = i->ledger_dir = i->index_dir = i->journal_dir = -1;
+	i->state = i->lock_dir = i->ledger_dir = i->index_dir = i->journal_dir = i->incoming_dir =
+		-1;
 	i->host = open->host;
 	i->section = sdk_strdup(open->section);
 	i->pattern = sdk_strdup(sdk_opt_str(open, "path"));
@@ -203,14 +121,17 @@ open_inst(const struct pm_open *open, void **ret_inst)
 	i->lock_wait_ms = sdk_opt_num(open, "lock_wait", 2000);
 	i->rd = sdk_opt_num(open, "format", 0) == 0;
 	i->fsync = sdk_opt_num(open, "fsync", 1) != 0;
+	i->wait_most = open->permits > 3 ? open->permits / 2 : 1;
+	if (gethostname(i->hostname, sizeof(i->hostname) - 1) != 0)
+		snprintf(i->hostname, sizeof(i->hostname), "localhost");
 	(void)read_order(sdk_opt_str(open, "locks"), i); /* check() has seen it */
 	if (!i->section || !i->pattern || !i->prefix) {
 		close_inst(i);
 		return PM_NOMEM;
 	}
 	if (!open_state(open, i)) {
-		sdk_report(open, "", "cannot make mbox/ in the state directory '%.*s': %s", (int)open->state_dir.n,
-			   open->state_dir.p, strerrordesc_np(errno));
+		sdk_report(open, "", "cannot make mbox/ in the state directory '%.*s': %s",
+			   (int)open->state_dir.n, open->state_dir.p, strerrordesc_np(errno));
 		close_inst(i);
 		return PM_PERM;
 	}
@@ -234,24 +155,37 @@ probe(void *inst, const struct pm_call *call)
 static int32_t
 tick(void *inst, const struct pm_call *call)
 {
-	journal_sweep(inst, call);
+	recover_sweep(inst, call);
+	incoming_sweep(inst);
 	return PM_OK;
 }
 
-#define OPTION(k, t, f, u, d, text)                                                                                \
-	{sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), SDK_STR(text)}
+#define OPTION(k, t, f, u, d, text)                                                                \
+	{                                                                                          \
+		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d),             \
+			SDK_STR(text)                                                              \
+	}
 
 static const struct pm_option options[] = {
 	OPTION("path", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
-	       "the mailbox of a user, e.g. /var/mail/%n: %u name, %n local part, %d domain, %k mailbox key, %h home (first)"),
-	OPTION("format", PM_OPT_CHOICE, 0, "mboxrd|mboxo", "mboxrd", "how lines that look like From_ lines are quoted"),
-	OPTION("locks", PM_OPT_STRING, 0, "", "dotlock fcntl", "the MTA's locks, in its order: dotlock, fcntl, flock"),
+	       "the mailbox of a user, e.g. /var/mail/%n: %u name, %n local part, %d domain, %k "
+	       "mailbox key, %h home (first)"),
+	OPTION("format", PM_OPT_CHOICE, 0, "mboxrd|mboxo", "mboxrd",
+	       "how lines that look like From_ lines are quoted"),
+	OPTION("locks", PM_OPT_STRING, 0, "", "dotlock fcntl",
+	       "the MTA's locks, in its order: dotlock, fcntl, flock"),
 	OPTION("lock_wait", PM_OPT_NUMBER, 0, "ms", "2s", "longest wait for the MTA's locks"),
-	OPTION("fsync", PM_OPT_BOOL, 0, "", "yes", "no: a power cut may undo deletions and lose mail"),
+	OPTION("fsync", PM_OPT_BOOL, 0, "", "yes",
+	       "no: a power cut may undo deletions and lose mail"),
 };
 
 static const struct pm_life life = {
-	.size = sizeof(life), .tick_ms = 60000, .check = check, .open = open_inst, .close = close_inst, .probe = probe,
+	.size = sizeof(life),
+	.tick_ms = 60000,
+	.check = check,
+	.open = open_inst,
+	.close = close_inst,
+	.probe = probe,
 	.tick = tick,
 };
 
@@ -259,7 +193,8 @@ static const struct pm_module module = {
 	.size = sizeof(module),
 	.abi_major = PM_ABI_MAJOR,
 	.abi_minor = PM_ABI_MINOR,
-	.flags = PM_F_DRAFT | PM_F_MAY_BLOCK | PM_F_CAN_MARK | PM_F_CAN_UTF8,
+	.flags = PM_F_DRAFT | PM_F_MAY_BLOCK | PM_F_CAN_MARK | PM_F_CAN_HIDE | PM_F_CAN_IMPORT |
+		 PM_F_CAN_UTF8,
 	.name = SDK_STR("mbox"),
 	.version = SDK_STR("1.0"),
 	.licence = SDK_STR("Apache-2.0"),

@@ -2,15 +2,20 @@
 /*
  * mbox - what the files of this module share.
  *
- * mbox.c   options, state, the descriptor      parse.c   the text: messages, quoting (pure)
- * lock.c   the session's lock and the MTA's    scan.c    from a file to a snapshot; the index
- * names.c  unique-ids, by the ledger           journal.c in-place deletion that survives a crash
- * box.c    open, info, read, close
- * commit.c QUIT                                deliver.c delivery
+ * mbox.c    options, state, the descriptor      parse.c   the text: messages, quoting (pure)
+ * place.c   where a mailbox is, opening it      lock.c    the session's lock and the MTA's
+ * scan.c    from a file to a snapshot           index.c   the snapshot's short form on disk
+ * names.c   unique-ids and marks, by the ledger
+ * box.c     open, info, close                   message.c reading, beside other programs
+ * commit.c  QUIT                                journal.c in-place deletion that survives a crash
+ * append.c  appending that survives a crash     recover.c what a crash left
+ * deliver.c delivery                            lead.c    From_ line and head lines before a
+ * message list.c    totals, list, removal               bytes.c   bytes of files at places
  */
 #ifndef MBOX_H
 #define MBOX_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -21,8 +26,8 @@
 #include "parse.h"
 
 #define SLICE_MS 150
-#define RETRY_MS 50       /* between two tries for a lock */
-#define KEY_N 40          /* a mailbox' name in the state directory: hex of its path's hash */
+#define RETRY_MS 50 /* between two tries for a lock */
+#define KEY_N 40    /* a mailbox' name in the state directory: hex of its path's hash */
 #define PIECE 65536
 
 enum mta_lock { MTA_DOTLOCK, MTA_FCNTL, MTA_FLOCK, MTA_LOCKS };
@@ -35,7 +40,12 @@ struct inst {
 	unsigned n_order;
 	int64_t lock_wait_ms;
 	bool rd, fsync;
-	int state, lock_dir, ledger_dir, index_dir, journal_dir; /* descriptors */
+	char hostname[65];  /* in dotlocks */
+	unsigned wait_most; /* so many calls may wait for other programs' locks at once: half of the
+			       permits */
+	atomic_uint waiting;
+	/* descriptors of the state directory's parts */
+	int state, lock_dir, ledger_dir, index_dir, journal_dir, incoming_dir;
 };
 
 /* Where one user's mailbox is. */
@@ -45,108 +55,194 @@ struct place {
 	unsigned char sum[32]; /* SHA-256 of path */
 };
 
-/* The locks of the MTA's that are held. */
+/* The MTA's locks on one mailbox. */
 struct held {
+	bool all; /* they are ours */
+	bool turn; /* among ours: turn_fd */
+	int turn_fd;
 	bool dot, fcntl, flock;
-	int dir;                 /* of the dotlock */
-	char name[300];          /* its name */
+	bool readonly;  /* the disk is: nobody can write, and there are no locks */
+	int dir;        /* of the dotlock */
+	char name[300]; /* its name */
+	ino_t ino;
 	int64_t touched_ms;
-	int64_t asked_ms;        /* since when it is tried; 0: not yet */
+	int64_t asked_ms;   /* since when they are tried; 0: not yet */
+	struct inst *waits; /* counted in waiting; NULL: not */
 };
 
 struct item {
-	uint64_t from, body, end, next; /* next: where the following message begins, or the file ends */
+	uint64_t from, body, end,
+		next; /* next: where the following message begins, or the file ends */
 	uint64_t octets, stored;
-	int64_t first_ms;
-	uint32_t twin;           /* 1, 2, ... of equal hashes */
+	int64_t received_ms, first_ms, hidden_ms;
+	uint32_t twin; /* 1, 2, ... of equal hashes */
 	unsigned char hash[MBOX_HASH];
-	bool gone;               /* another program removed it */
-	bool dirty;              /* not in the ledger as it is here */
+	bool gone;   /* another program removed it: it is behind the last one that is there */
+	bool doomed; /* to be deleted by the commit that runs */
+	bool dirty;  /* not in the ledger as it is here */
 	uint8_t uidl_n;
 	char uidl[PM_UIDL_MAX + 1];
 };
 
+/* All messages of the file, in its order. */
 struct snap {
 	struct item *items;
 	size_t n, cap;
-	struct stat st;          /* of the file it was taken from */
+	struct stat st; /* of the file it was taken from */
 	uint64_t junk;
+	bool named; /* by the ledger as it was: */
+	struct ledger_is {
+		uint64_t ino, size, mtime_s, mtime_ns;
+	} ledger;
+};
+
+/* A message as the session knows it. */
+struct view {
+	size_t item;     /* of the snapshot; changes when the file does */
+	uint64_t octets; /* announced */
 };
 
 enum stage { STAGE_LOCK, STAGE_SCAN, STAGE_DONE };
 
-struct journal; /* journal.c */
+struct journal; /* journal.h */
 
 struct mbox {
 	struct inst *inst;
 	struct place place;
 	uint32_t flags;
 	enum stage stage;
-	int fd;                  /* the file; -1: there is none */
-	int session;             /* the session lock's descriptor; -1 */
+	int fd;      /* the file; -1: there is none */
+	int session; /* the session lock's descriptor; -1 */
 	struct held held;
 	struct snap snap;
-	struct mbox_parse parse; /* while scanning */
+	struct view *views;
+	size_t n;
+	/* while scanning */
+	struct mbox_parse parse;
 	bool parsing;
-	struct item last;        /* of the index; read again */
+	struct item last; /* of the index; read again */
 	bool last_known;
 	size_t n_known;
+	/* while scanning anew: the snapshot that the views are of */
+	struct snap old;
+	bool refreshing;
 	/* commit */
 	struct journal *journal;
 	char op[33];
 	bool committed, verified;
 };
 
-/* ---- mbox.c ---- */
+/* ---- place.c ---- */
 int64_t mbox_now(const struct inst *i);
-int32_t place_make(struct inst *i, const struct pm_call *call, const struct pm_user *u, struct place *ret);
-/* The file, RDWR; made when `create`. PM_OK with -1: there is none. */
-int32_t place_open(struct inst *i, const struct pm_call *call, const struct place *p, bool create, int *ret_fd);
+int32_t place_make(struct inst *i, const struct pm_call *call, const struct pm_user *u,
+		   struct place *ret);
+/* The same of a path that is known. False: no memory. */
+bool place_of_path(const char *path, struct place *ret);
+/* The file, RDWR (RDONLY on a disk that is); made when `create`. PM_OK with -1: there is none. */
+int32_t place_open(struct inst *i, const struct pm_call *call, const struct place *p, bool create,
+		   int *ret_fd);
+/* Opens it and takes the MTA's locks, on the file that has the name now; *fd: -1, or the file as it
+ * was before, which is closed when it is another one. PM_AGAIN: not yet. PM_OK with -1: there is
+ * none, and no lock. */
+int32_t place_lock(struct inst *i, const struct pm_call *call, const struct place *p, bool create,
+		   int *fd, struct held *h);
+/* PM_OK, PM_NOSPACE, PM_PERM or PM_TEMP. */
+int32_t disk_code(int e);
 
 /* ---- lock.c ---- */
-int32_t lock_session(struct inst *i, const struct pm_call *call, const struct place *p, int *ret_fd);
-/* All of the MTA's locks at once, without waiting longer than RETRY_MS. PM_AGAIN: not yet; PM_TEMP: lock_wait_ms is
- * over. fd: the mailbox. */
-int32_t lock_mta(struct inst *i, const struct pm_call *call, const struct place *p, int fd, struct held *h);
+int32_t lock_session(struct inst *i, const struct pm_call *call, const struct place *p,
+		     int *ret_fd);
+/* All of the MTA's locks at once, without waiting longer than RETRY_MS. PM_AGAIN: not yet; PM_TEMP:
+ * lock_wait is over, or too many wait already. fd: the mailbox. */
+int32_t lock_mta(struct inst *i, const struct pm_call *call, const struct place *p, int fd,
+		 struct held *h);
 void lock_keep(struct inst *i, struct held *h); /* touches the dotlock now and then */
 void unlock_mta(struct held *h, int fd);
 
-/* ---- scan.c: under the MTA's locks ---- */
-/* Goes on with the snapshot in slices: PM_AGAIN, PM_OK. An index of the file as it is, or as it was before mail was
- * appended, saves the reading. */
+/* ---- scan.c, index.c: under the MTA's locks ---- */
+/* Goes on with the snapshot in slices: PM_AGAIN, PM_OK. An index of the file as it is, or as it was
+ * before mail was appended, saves the reading. */
 int32_t scan_run(struct mbox *m, const struct pm_call *call);
 void scan_reset(struct mbox *m);
 void snap_free(struct snap *s);
-void index_save(struct inst *i, const struct place *p, const struct snap *s);
+bool snap_room(struct snap *s, size_t n);
 bool same_file(const struct stat *a, const struct stat *b);
+void index_save(struct inst *i, const struct place *p, const struct snap *s);
+enum index_is { INDEX_USELESS, INDEX_SHORTER, INDEX_SAME };
+/* SHORTER: the file grew since. */
+enum index_is index_load(struct inst *i, const struct place *p, const struct stat *now,
+			 struct snap *s);
 
 /* ---- names.c ---- */
-/* Unique-ids and marks from the ledger. */
+/* Unique-ids and marks from the ledger, if the index has not got them; under the MTA's locks. */
 int32_t snap_name(struct mbox *m, const struct pm_call *call);
+/* What the ledger's file is now; zeroes without one. */
+struct ledger_is ledger_now(const struct inst *i, const struct place *p);
+#define IDENTITY_CAP 64
 /* "40 hex digits.twin" */
-size_t item_identity(const struct item *it, char buf[64]);
+size_t identity_of(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP]);
+/* The number of this hash that was never given. */
+uint32_t twin_fresh(struct ledger *l, const unsigned char *hash);
 /* Newcomers and marks of this session go to the ledger. */
 void snap_learnt(struct mbox *m);
 
-/* ---- journal.c: under the MTA's locks ---- */
-/* Begins the deletion of a map; no change to the file yet. NULL: no memory. */
-struct journal *journal_new(struct mbox *m, const uint8_t *del, const char *op_hex);
-/* Goes on in slices; *ret_point: the commit point is behind us. */
-int32_t journal_run(struct journal *j, const struct pm_call *call, bool *ret_point);
-void journal_free(struct journal *j);
-/* Finishes what a crash left of this mailbox. PM_OK: nothing is left; PM_PERM: a conflict. */
-int32_t journal_recover(struct inst *i, const struct pm_call *call, const struct place *p, int fd);
-/* All journals there are: each under its mailbox' locks; those that are locked wait for the next time. */
-void journal_sweep(struct inst *i, const struct pm_call *call);
+/* ---- append.c: under the MTA's locks ---- */
+/* What is appended: `lead` (what ends the file's last line, From_ line, head lines), the file
+ * `name` in incoming/ of `size` bytes, an empty line. `list` goes to the ledger with it. */
+struct append {
+	const char *lead, *list, *name;
+	size_t lead_n, list_n;
+	int fd; /* of the file in incoming/ */
+	uint64_t size;
+};
+/* 0 or an errno; *ret_torn: not all of it could be taken back, recovery will. */
+int append_message(struct inst *i, const struct place *p, int fd, const struct append *a,
+		   struct held *h, bool *ret_torn);
+/* Finishes or takes back what a crash left; PM_OK: nothing is left. */
+int32_t append_recover(struct inst *i, const struct pm_call *call, const struct place *p, int fd);
+/* The path a record in journal/ is about (PM_PATH_MAX + 1 bytes). False: it is none, or torn. */
+bool append_path(struct inst *i, const char *name, char *path);
+/* What nobody came back for. */
+void incoming_sweep(struct inst *i);
+
+/* ---- recover.c ---- */
+/* Finishes what a crash left of this mailbox; under the MTA's locks. PM_OK: nothing is left;
+ * PM_PERM: a conflict. */
+int32_t box_recover(struct inst *i, const struct pm_call *call, const struct place *p, int fd);
+/* All journals there are: each under its mailbox' locks; those that are locked wait for the next
+ * time. */
+void recover_sweep(struct inst *i, const struct pm_call *call);
 
 /* ---- box.c ---- */
-/* The MTA's locks on the file that has the name now. PM_AGAIN: not yet. */
-int32_t box_lock(struct mbox *m, const struct pm_call *call);
-/* Under them: the snapshot's messages at the places they have now. */
+int32_t box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
+		 uint64_t *ret_count, void **ret_mbox);
+void box_close(void *mbox, const struct pm_call *call);
+/* The MTA's locks, and the snapshot as the file is now: the session's messages are where they are
+ * now. PM_AGAIN: not yet. The locks stay ours with PM_OK and PM_AGAIN. */
 int32_t box_refresh(struct mbox *m, const struct pm_call *call);
+/* Ends a refresh that returned PM_AGAIN: everything is as it was before. */
+void box_abandon(struct mbox *m);
+/* Is the file the one of the snapshot? */
+bool box_unchanged(const struct mbox *m);
+/* What is known of a session's message. */
+struct item *box_item(const struct mbox *m, size_t k);
 
-/* ---- commit.c, box.c, deliver.c ---- */
-int32_t mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit, uint64_t *ret_done);
+/* ---- message.c ---- */
+int32_t msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg);
+int32_t msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got);
+void msg_close(void *msg, const struct pm_call *call);
+
+/* ---- commit.c ---- */
+int32_t mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
+		    uint64_t *ret_done);
+
+/* ---- list.c ---- */
+int32_t box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
+		 struct pm_stat *ret);
+int32_t box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
+		 size_t stride, struct pm_box *ret, size_t *ret_got);
+int32_t box_delete(void *inst, const struct pm_call *call, const struct pm_user *user);
+
 extern const struct pm_storage mbox_storage;
 extern const struct pm_delivery mbox_delivery;
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Unique-ids. A message is its hash and a number among equal ones; the ledger knows which numbers were given and
- * which of them were deleted, and nothing is given twice. The unique-id is written with the first session that
- * sees the message: the hash, and the number from the second twin on.
+ * Unique-ids. A message is its hash and a number among equal ones; the ledger knows which numbers
+ * were given and which of them were deleted, and nothing is given twice. The unique-id is written
+ * with the first session that sees the message: the hash, and the number from the second twin on.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf.h"
 #include "mbox.h"
@@ -26,25 +28,40 @@ struct twins {
 static void
 hex_of(const unsigned char *hash, char *buf)
 {
-	for (int k = 0; k < MBOX_HASH; k++)
-		snprintf(buf + 2 * k, 3, "%02x", hash[k]);
+	static const char digits[] = "0123456789abcdef";
+
+	for (int k = 0; k < MBOX_HASH; k++) {
+		buf[2 * k] = digits[hash[k] >> 4];
+		buf[2 * k + 1] = digits[hash[k] & 15];
+	}
 }
 
 size_t
-item_identity(const struct item *it, char buf[64])
+identity_of(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP])
 {
-	hex_of(it->hash, buf);
-	return (size_t)(2 * MBOX_HASH + snprintf(buf + 2 * MBOX_HASH, 64 - 2 * MBOX_HASH, ".%u", it->twin));
+	hex_of(hash, buf);
+	return (size_t)(2 * MBOX_HASH +
+			snprintf(buf + 2 * MBOX_HASH, IDENTITY_CAP - 2 * MBOX_HASH, ".%u", twin));
+}
+
+uint32_t
+twin_fresh(struct ledger *l, const unsigned char *hash)
+{
+	char id[IDENTITY_CAP];
+
+	for (uint32_t twin = 1;; twin++)
+		if (!ledger_find(l, id, identity_of(hash, twin, id)))
+			return twin;
 }
 
 /* The next number of this hash that is alive or new. */
 static const struct ledger_message *
 next_twin(struct ledger *l, struct item *it, uint32_t last)
 {
-	char id[64];
+	char id[IDENTITY_CAP];
 
 	for (it->twin = last + 1;; it->twin++) {
-		size_t n = item_identity(it, id);
+		size_t n = identity_of(it->hash, it->twin, id);
 		const struct ledger_message *m = ledger_find(l, id, n);
 
 		if (!m || !m->deleted)
@@ -55,16 +72,17 @@ next_twin(struct ledger *l, struct item *it, uint32_t last)
 static void
 set_uidl(struct item *it, const struct ledger_message *known)
 {
-	char id[64];
+	char id[IDENTITY_CAP];
 
 	if (known && known->uidl_n > 0 && known->uidl_n <= PM_UIDL_MAX) {
 		memcpy(it->uidl, known->uidl, known->uidl_n);
 		it->uidl_n = (uint8_t)known->uidl_n;
 		it->first_ms = known->first_retrieved_ms;
+		it->hidden_ms = known->hidden_until_ms;
 		it->dirty = false;
 		return;
 	}
-	(void)item_identity(it, id);
+	(void)identity_of(it->hash, it->twin, id);
 	if (it->twin == 1)
 		id[2 * MBOX_HASH] = '\0';
 	it->uidl_n = (uint8_t)strlen(id);
@@ -92,28 +110,110 @@ name_all(struct snap *s, struct ledger *l)
 			t->last = it->twin;
 		}
 	}
-	HASH_ITER(hh, table, t, next) {
+	HASH_ITER(hh, table, t, next)
+	{
 		HASH_DEL(table, t);
 		free(t);
 	}
 	return ok;
 }
 
+/* ---- the ledger ------------------------------------------------------------------------------ */
+
+struct ledger_is
+ledger_now(const struct inst *i, const struct place *p)
+{
+	struct stat st;
+
+	if (fstatat(i->ledger_dir, p->key, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return (struct ledger_is){0};
+	return (struct ledger_is){st.st_ino, (uint64_t)st.st_size, (uint64_t)st.st_mtim.tv_sec,
+				  (uint64_t)st.st_mtim.tv_nsec};
+}
+
+static bool
+same_ledger(struct ledger_is a, struct ledger_is b)
+{
+	return a.ino == b.ino && a.size == b.size && a.mtime_s == b.mtime_s &&
+	       a.mtime_ns == b.mtime_ns;
+}
+
+/* Numbers of this hash that were given and deleted: its twins that are here must not get them. */
+static void
+keep_deleted(struct ledger *l, struct ledger_out *o, const struct item *it, const char *op)
+{
+	char id[IDENTITY_CAP];
+
+	for (uint32_t twin = 1; twin < it->twin; twin++) {
+		size_t n = identity_of(it->hash, twin, id);
+		const struct ledger_message *m = ledger_find(l, id, n);
+
+		if (m && m->deleted) {
+			ledger_put_message(o, id, n, m->uidl, m->uidl_n, m->octets, m->stored, 0,
+					   0);
+			ledger_put_delete(o, op, id, n);
+		}
+	}
+}
+
+/* What is to stay of a ledger that is mostly about messages that are no more. */
+static bool
+keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
+{
+	static const char op[] = "00000000000000000000000000000000";
+	const struct mbox *m = ctx;
+
+	for (size_t k = 0; k < m->snap.n; k++) {
+		const struct item *it = &m->snap.items[k];
+		char id[IDENTITY_CAP];
+
+		keep_deleted(l, o, it, op);
+		ledger_put_message(o, id, identity_of(it->hash, it->twin, id), it->uidl, it->uidl_n,
+				   it->octets, it->stored, it->first_ms, it->hidden_ms);
+	}
+	ledger_put_commit(o, op, 0, 0);
+	ledger_put_done(o, op);
+	return true;
+}
+
+/* Imports append to it under the MTA's locks, as the snapshot is taken: whoever is not in it is not
+ * there. */
+static void
+compact(struct mbox *m, size_t lines)
+{
+	if (!(m->flags & PM_OPEN_EXCLUSIVE) || lines < LEDGER_SLACK + 4 * m->snap.n)
+		return;
+	ledger_rewrite(m->inst->ledger_dir, m->place.key, m->inst->fsync, keep_alive, m);
+	m->snap.ledger = ledger_now(m->inst, &m->place);
+}
+
 int32_t
 snap_name(struct mbox *m, const struct pm_call *call)
 {
-	size_t good, bad;
-	struct ledger *l = ledger_load(m->inst->ledger_dir, m->place.key, &good, &bad);
+	struct ledger_is now = ledger_now(m->inst, &m->place);
+	size_t good, bad, lines;
+	struct ledger *l;
 	bool ok;
 
+	if (m->snap.named && same_ledger(now, m->snap.ledger))
+		return PM_OK;
+	l = ledger_load(m->inst->ledger_dir, m->place.key, &good, &bad);
 	if (!l)
 		return ledger_load_code(call, m->place.key, errno);
 	if (bad > 0)
-		sdk_log(m->inst->host, PM_LOG_WARNING, "'%s': %zu damaged lines of ledger/%s were passed over; check the disk",
+		sdk_log(m->inst->host, PM_LOG_WARNING,
+			"'%s': %zu damaged lines of ledger/%s were passed over; check the disk",
 			m->place.path, bad, m->place.key);
 	ok = name_all(&m->snap, l);
+	lines = ledger_lines(l);
 	ledger_free(l);
-	return ok ? PM_OK : PM_NOMEM;
+	if (!ok)
+		return PM_NOMEM;
+	m->snap.named = true;
+	m->snap.ledger = now;
+	compact(m, lines);
+	index_save(m->inst, &m->place, &m->snap);
+	return PM_OK;
 }
 
 void
@@ -125,17 +225,20 @@ snap_learnt(struct mbox *m)
 
 	for (size_t k = 0; k < m->snap.n; k++) {
 		struct item *it = &m->snap.items[k];
-		char id[64];
+		char id[IDENTITY_CAP];
 
-		if (!it->dirty || it->gone)
+		if (!it->dirty)
 			continue;
-		ledger_put_message(&o, id, item_identity(it, id), it->uidl, it->uidl_n, it->octets, it->stored, it->first_ms, 0);
+		ledger_put_message(&o, id, identity_of(it->hash, it->twin, id), it->uidl,
+				   it->uidl_n, it->octets, it->stored, it->first_ms, it->hidden_ms);
 		it->dirty = false;
 		n++;
 	}
-	e = n == 0 ? 0 : o.failed ? ENOMEM : ledger_append(m->inst->ledger_dir, m->place.key, o.text, o.n, false);
+	e = n == 0     ? 0
+	    : o.failed ? ENOMEM
+		       : ledger_append(m->inst->ledger_dir, m->place.key, o.text, o.n, false);
 	if (e != 0)
-		sdk_log(m->inst->host, PM_LOG_WARNING, "'%s': the ledger could not be written: %s", m->place.path,
-			strerrordesc_np(e));
+		sdk_log(m->inst->host, PM_LOG_WARNING, "'%s': the ledger could not be written: %s",
+			m->place.path, strerrordesc_np(e));
 	ledger_out_free(&o);
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define GT_MAX 100 /* more '>'s than this are somebody's drawing */
 
@@ -104,15 +105,39 @@ has_word(const char *p, size_t n, const char *words)
 bool
 mbox_is_from(const char *line, size_t n)
 {
-	return n > 5 && memcmp(line, from, 5) == 0 && line[5] != ' ' && has_word(line, n, "MonTueWedThuFriSatSun") &&
+	return n > 5 && memcmp(line, from, 5) == 0 && line[5] != ' ' &&
+	       has_word(line, n, "MonTueWedThuFriSatSun") &&
 	       has_word(line, n, "JanFebMarAprMayJunJulAugSepOctNovDec");
+}
+
+int64_t
+mbox_from_date(const char *line, size_t n)
+{
+	static const char *const forms[] = {"%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S %Z %Y",
+					    "%a %b %d %H:%M %Y", "%a, %d %b %Y %H:%M:%S"};
+	char text[MBOX_HEAD + 1];
+
+	if (n > MBOX_HEAD)
+		return 0;
+	memcpy(text, line, n);
+	text[n] = '\0';
+	for (const char *p = text; (p = strchr(p, ' ')) != NULL; p++)
+		for (size_t k = 0; k < sizeof(forms) / sizeof(forms[0]); k++) {
+			struct tm tm = {0};
+			time_t t = strptime(p + 1, forms[k], &tm) ? timegm(&tm) : 0;
+
+			if (t > 0)
+				return (int64_t)t * 1000;
+		}
+	return 0;
 }
 
 /* Headers that mail programs rewrite; popa3d and Dovecot know the same. */
 static bool
 is_rewritten(const char *line, size_t n)
 {
-	static const char *const names[] = {"Status", "X-Status", "X-Keywords", "X-UID", "X-UIDL", "X-IMAP",
+	static const char *const names[] = {"Status",     "X-Status",       "X-Keywords",
+					    "X-UID",      "X-UIDL",         "X-IMAP",
 					    "X-IMAPbase", "Content-Length", "Lines"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -122,6 +147,34 @@ is_rewritten(const char *line, size_t n)
 			return true;
 	}
 	return false;
+}
+
+/* Nobody believes it here; it is only named when it is wrong. */
+static uint64_t
+said_length(const char *line, size_t n)
+{
+	static const char name[] = "Content-Length:";
+	uint64_t v = 0;
+
+	if (n < sizeof(name) || strncasecmp(line, name, sizeof(name) - 1) != 0)
+		return UINT64_MAX;
+	for (size_t k = sizeof(name) - 1; k < n; k++) {
+		if (line[k] >= '0' && line[k] <= '9' && v < UINT64_MAX / 100)
+			v = v * 10 + (uint64_t)(line[k] - '0');
+		else if (line[k] != ' ' && line[k] != '\r' && line[k] != '\n')
+			return UINT64_MAX;
+	}
+	return v;
+}
+
+static uint64_t
+count_nuls(const char *p, size_t n)
+{
+	uint64_t nuls = 0;
+
+	for (const char *end = p + n; (p = memchr(p, '\0', (size_t)(end - p))) != NULL; p++)
+		nuls++;
+	return nuls;
 }
 
 static size_t
@@ -171,6 +224,9 @@ finish(struct mbox_parse *p, uint64_t end)
 		p->failed = true;
 		return;
 	}
+	if (p->said != UINT64_MAX &&
+	    (p->in_header || p->text_at > end || p->said != end - p->text_at))
+		p->lies++;
 	p->found.end = end;
 	p->found.octets = sdk_octets_total(&p->octets);
 	p->found.stored = p->octets.stored;
@@ -184,7 +240,12 @@ begin(struct mbox_parse *p)
 {
 	p->inside = p->in_header = true;
 	p->unhashed = false;
-	p->found = (struct mbox_found){.from = p->line_at, .body = p->line_at + p->head_n};
+	p->said = UINT64_MAX;
+	p->crlf = p->crlf || (p->head_n > 1 && p->head[p->head_n - 2] == '\r');
+	p->found = (struct mbox_found){
+		.from = p->line_at,
+		.body = p->line_at + p->head_n,
+		.received_ms = mbox_from_date(p->head, without_end(p->head, p->head_n))};
 	p->quote = (struct mbox_quote){.how = p->how};
 	sdk_octets_init(&p->octets);
 	if (EVP_DigestInit_ex(p->md, EVP_sha256(), NULL) != 1 ||
@@ -214,6 +275,8 @@ decide(struct mbox_parse *p)
 	} else {
 		blank_was_content(p);
 		if (whole && n == 0) {
+			if (p->in_header)
+				p->text_at = p->at;
 			p->in_header = p->unhashed = false;
 			memcpy(p->blank, p->head, p->head_n);
 			p->blank_n = p->head_n;
@@ -221,6 +284,8 @@ decide(struct mbox_parse *p)
 		} else {
 			if (p->in_header && p->head[0] != ' ' && p->head[0] != '\t')
 				p->unhashed = is_rewritten(p->head, p->head_n);
+			if (p->in_header && p->unhashed && p->said == UINT64_MAX)
+				p->said = said_length(p->head, p->head_n);
 			content(p, p->head, p->head_n);
 		}
 	}
@@ -237,7 +302,8 @@ mbox_parse_init(struct mbox_parse *p, uint64_t at)
 	p->head_n = p->blank_n = 0;
 	p->mid = p->inside = p->failed = p->in_header = p->unhashed = false;
 	p->may_begin = true;
-	p->junk = 0;
+	p->junk = p->nuls = p->lies = 0;
+	p->crlf = p->cut = false;
 	p->md = EVP_MD_CTX_new();
 	return p->md != NULL;
 }
@@ -247,6 +313,7 @@ mbox_parse_feed(struct mbox_parse *p, const char *buf, size_t n)
 {
 	const char *end = buf + n;
 
+	p->nuls += count_nuls(buf, n);
 	while (buf < end && !p->failed) {
 		const char *lf = memchr(buf, '\n', (size_t)(end - buf));
 		size_t k = lf ? (size_t)(lf - buf) + 1 : (size_t)(end - buf);
@@ -274,6 +341,7 @@ mbox_parse_feed(struct mbox_parse *p, const char *buf, size_t n)
 bool
 mbox_parse_end(struct mbox_parse *p)
 {
+	p->cut = p->mid || p->head_n > 0;
 	if (!p->mid && p->head_n > 0) {
 		blank_was_content(p);
 		content(p, p->head, p->head_n);

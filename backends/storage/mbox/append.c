@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Appending that a crash does not leave half done. Before the first byte goes to the mailbox a
+ * record of it is durable: where the file ended, and what was to be appended, the large part by the
+ * name of a file in incoming/. The record goes when all of it is in the mailbox, synced. If a crash
+ * leaves it, the next one who has the locks compares the mailbox with it:
+ *
+ *   all of it is there           it was delivered, whatever the sender believes; the record goes
+ *   its beginning, then the end  cut off: nothing was promised
+ *   its beginning, then mail     that came later: the beginning is cut out, by a journal
+ *   holes of zeroes in it        of a disk that lost what was not synced: filled again when mail
+ * follows, else cut off nothing of it                it had not begun
+ *
+ * Nothing that is not provably a part of what the record says is ever removed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "journal.h"
+#include "kill.h"
+
+#define MAGIC "rstmapp1"
+#define RECORD_MAX (1u << 20)
+#define NAME_CAP 64
+#define STALE_S (36 * 3600) /* a delivery that nobody comes back for */
+#define LOOK 700            /* a From_ line is not longer */
+
+/* The record's file: head, path, name in incoming/, lead, list. */
+struct record {
+	char magic[8];
+	uint64_t sum; /* of all that follows */
+	uint64_t ino, old, size;
+	uint32_t path_n, name_n, lead_n, list_n;
+};
+
+/* A record that was read. */
+struct left {
+	struct record head;
+	char *text; /* path, name, lead, list */
+	const char *name, *lead, *list;
+	int fd;         /* of the file in incoming/ */
+	uint64_t total; /* lead, file, the empty line */
+};
+
+static void
+record_name(const struct place *p, char name[KEY_N + 8])
+{
+	snprintf(name, KEY_N + 8, "%s.append", p->key);
+}
+
+/* ---- appending ------------------------------------------------------------------------------- */
+
+static int
+write_record(int fd, const struct record *r, const char *const part[4], const uint32_t n[4])
+{
+	uint64_t at = sizeof(*r);
+	int e = bytes_write(fd, r, sizeof(*r), 0);
+
+	for (int k = 0; e == 0 && k < 4; k++) {
+		e = bytes_write(fd, part[k], n[k], at);
+		at += n[k];
+	}
+	return e;
+}
+
+static int
+put_record(struct inst *i, const struct place *p, const struct append *a, const struct stat *st)
+{
+	struct record r = {.magic = MAGIC,
+			   .ino = st->st_ino,
+			   .old = (uint64_t)st->st_size,
+			   .size = a->size,
+			   .path_n = (uint32_t)strlen(p->path),
+			   .name_n = (uint32_t)strlen(a->name),
+			   .lead_n = (uint32_t)a->lead_n,
+			   .list_n = (uint32_t)a->list_n};
+	const char *const part[4] = {p->path, a->name, a->lead, a->list};
+	const uint32_t n[4] = {r.path_n, r.name_n, r.lead_n, r.list_n};
+	char name[KEY_N + 8];
+	int fd, e;
+
+	r.sum = bytes_sum(&r.ino, sizeof(r) - offsetof(struct record, ino), BYTES_SUM);
+	for (int k = 0; k < 4; k++)
+		r.sum = bytes_sum(part[k], n[k], r.sum);
+	record_name(p, name);
+	fd = openat(i->journal_dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+		    0600);
+	if (fd == -1)
+		return errno;
+	e = write_record(fd, &r, part, n);
+	if (e == 0 && i->fsync && (fsync(fd) != 0 || fsync(i->journal_dir) != 0))
+		e = errno;
+	(void)close(fd);
+	if (e != 0)
+		(void)unlinkat(i->journal_dir, name, 0); /* one that is torn counts for nothing */
+	return e;
+}
+
+static int
+drop_record(struct inst *i, const struct place *p)
+{
+	char name[KEY_N + 8];
+
+	record_name(p, name);
+	/* one that comes back after a power cut is compared again, and found done */
+	return unlinkat(i->journal_dir, name, 0) == 0 || errno == ENOENT ? 0 : errno;
+}
+
+/* Lead, file, empty line. 0 or an errno. */
+static int
+put_text(struct inst *i, int fd, uint64_t at, const struct append *a, struct held *h)
+{
+	int e = bytes_write(fd, a->lead, a->lead_n, at);
+
+	KILL_POINT("append: the lead");
+	at += a->lead_n;
+	for (uint64_t done = 0; e == 0 && done < a->size; done += PIECE) {
+		e = bytes_copy(a->fd, done, fd, at + done,
+			       a->size - done < PIECE ? (size_t)(a->size - done) : PIECE);
+		KILL_POINT("append: a piece");
+		lock_keep(i, h);
+	}
+	if (e == 0)
+		e = bytes_write(fd, "\n", 1, at + a->size);
+	KILL_POINT("append: written");
+	if (e == 0 && i->fsync && fsync(fd) != 0)
+		e = errno;
+	return e;
+}
+
+int
+append_message(struct inst *i, const struct place *p, int fd, const struct append *a,
+	       struct held *h, bool *ret_torn)
+{
+	struct stat st;
+	int e;
+
+	*ret_torn = false;
+	if (fstat(fd, &st) != 0)
+		return errno;
+	KILL_POINT("append: before the record");
+	e = put_record(i, p, a, &st);
+	if (e != 0)
+		return e;
+	KILL_POINT("append: the record is there");
+	e = put_text(i, fd, (uint64_t)st.st_size, a, h);
+	KILL_POINT("append: synced");
+	if (e == 0 && a->list_n > 0)
+		e = ledger_append(i->ledger_dir, p->key, a->list, a->list_n, i->fsync);
+	if (e != 0 && (ftruncate(fd, st.st_size) != 0 || (i->fsync && fsync(fd) != 0))) {
+		*ret_torn = true; /* the record stays: recovery takes it back */
+		return e;
+	}
+	(void)drop_record(i, p);
+	KILL_POINT("append: the record is gone");
+	return e;
+}
+
+/* ---- what a crash left ----------------------------------------------------------------------- */
+
+/* False: torn, so that nothing was begun, or none of ours. */
+static bool
+load(int rfd, struct left *l)
+{
+	struct record *h = &l->head;
+	size_t n;
+
+	if (pread(rfd, h, sizeof(*h), 0) != sizeof(*h) || memcmp(h->magic, MAGIC, 8) != 0 ||
+	    h->path_n > PM_PATH_MAX || h->name_n >= NAME_CAP || h->lead_n > RECORD_MAX ||
+	    h->list_n > RECORD_MAX)
+		return false;
+	n = (size_t)h->path_n + h->name_n + h->lead_n + h->list_n;
+	l->text = malloc(n + 1);
+	if (!l->text || pread(rfd, l->text, n, sizeof(*h)) != (ssize_t)n)
+		return false;
+	l->name = l->text + h->path_n;
+	l->lead = l->name + h->name_n;
+	l->list = l->lead + h->lead_n;
+	l->total = h->lead_n + h->size + 1;
+	return bytes_sum(l->text, n,
+			 bytes_sum(&h->ino, sizeof(*h) - offsetof(struct record, ino),
+				   BYTES_SUM)) == h->sum &&
+	       !memchr(l->name, '/', h->name_n);
+}
+
+static int
+open_incoming(struct inst *i, const struct left *l)
+{
+	char name[NAME_CAP];
+
+	snprintf(name, sizeof(name), "%.*s", (int)l->head.name_n, l->name);
+	return openat(i->incoming_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+bool
+append_path(struct inst *i, const char *name, char *path)
+{
+	struct left l = {.fd = -1};
+	size_t n = strlen(name);
+	bool ok = false;
+	int rfd = -1;
+
+	if (n > 7 && strcmp(name + n - 7, ".append") == 0)
+		rfd = openat(i->journal_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (rfd != -1) {
+		ok = load(rfd, &l);
+		(void)close(rfd);
+	}
+	if (ok)
+		snprintf(path, PM_PATH_MAX + 1, "%.*s", (int)l.head.path_n, l.text);
+	free(l.text);
+	return ok;
+}
+
+/* n bytes of what was to be appended, from `at`. False: they cannot be had. */
+static bool
+expected(const struct left *l, uint64_t at, char *buf, size_t n)
+{
+	while (n > 0) {
+		size_t k;
+
+		if (at < l->head.lead_n) {
+			k = l->head.lead_n - at < n ? (size_t)(l->head.lead_n - at) : n;
+			memcpy(buf, l->lead + at, k);
+		} else if (at - l->head.lead_n < l->head.size) {
+			uint64_t rest = l->head.size - (at - l->head.lead_n);
+
+			k = rest < n ? (size_t)rest : n;
+			if (pread(l->fd, buf, k, (off_t)(at - l->head.lead_n)) != (ssize_t)k)
+				return false;
+		} else {
+			k = 1;
+			*buf = '\n';
+		}
+		buf += k;
+		at += k;
+		n -= k;
+	}
+	return true;
+}
+
+/* How far the mailbox is as it was to be: *ret_same exactly, *ret_ours but for zeroes. False:
+ * cannot be compared. */
+static bool
+compare(const struct left *l, int fd, uint64_t size, uint64_t *ret_same, uint64_t *ret_ours)
+{
+	uint64_t there = size - l->head.old < l->total ? size - l->head.old : l->total;
+	bool same = true;
+	char want[4096], have[4096];
+
+	*ret_same = *ret_ours = 0;
+	while (*ret_ours < there) {
+		size_t n = there - *ret_ours < sizeof(want) ? (size_t)(there - *ret_ours)
+							    : sizeof(want);
+
+		if (!expected(l, *ret_ours, want, n) ||
+		    pread(fd, have, n, (off_t)(l->head.old + *ret_ours)) != (ssize_t)n)
+			return false;
+		for (size_t k = 0; k < n; k++) {
+			same = same && want[k] == have[k];
+			*ret_same += same;
+			if (want[k] != have[k] && have[k] != '\0')
+				return true;
+			++*ret_ours;
+		}
+	}
+	return true;
+}
+
+/* The last place at or before `at` (and behind the old end) where a From_ line stands in the
+ * mailbox: mail that came later. A line that is a part of what was appended is none. False: none is
+ * near. */
+static bool
+later_mail(const struct left *l, int fd, uint64_t at, uint64_t *ret)
+{
+	uint64_t from = at - l->head.old > LOOK ? at - LOOK : l->head.old;
+	char buf[2 * LOOK];
+	ssize_t got = pread(fd, buf, sizeof(buf), (off_t)from);
+
+	for (uint64_t k = at - from + 1; got > 0 && k-- > 0;) {
+		const char *lf = k < (uint64_t)got ? memchr(buf + k, '\n', (size_t)got - k) : NULL;
+
+		if (lf && from + (uint64_t)(lf - buf) >= at &&
+		    mbox_is_from(buf + k, (size_t)(lf - buf) - k)) {
+			*ret = from + k;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Takes [from, to) of the mailbox out, or off. 0 or an errno. */
+static int
+take_out(struct inst *i, const struct place *p, int fd, uint64_t from, uint64_t to, uint64_t size)
+{
+	struct journal *j;
+	int e = 0;
+
+	if (to == size)
+		return ftruncate(fd, (off_t)from) != 0 || (i->fsync && fsync(fd) != 0) ? errno : 0;
+	j = journal_cut(i, p, fd, from, to);
+	if (!j)
+		return ENOMEM;
+	while (e == 0 && j->step != STEP_DONE) {
+		e = journal_step(j);
+		e = e == EAGAIN ? 0 : e;
+	}
+	journal_free(j);
+	return e;
+}
+
+/* 0 or an errno; *ret_what: in words, what was done. */
+static int
+settle(struct inst *i, const struct place *p, int fd, struct left *l, const struct stat *st,
+       const char **ret_what)
+{
+	uint64_t size = (uint64_t)st->st_size, old = l->head.old, same, ours, mail;
+	struct append a = {
+		.lead = l->lead, .lead_n = l->head.lead_n, .fd = l->fd, .size = l->head.size};
+
+	*ret_what = "had not begun";
+	if (st->st_ino != l->head.ino || size <= old)
+		return 0;
+	*ret_what = "cannot be told from other mail and was left as it is; look at the end of the "
+		    "mailbox";
+	if (l->fd == -1 || !compare(l, fd, size, &same, &ours))
+		return 0;
+	if (same == l->total || (ours == l->total && size > old + l->total)) {
+		int e = same == l->total ? 0 : put_text(i, fd, old, &a, NULL);
+
+		*ret_what = "is whole";
+		return e == 0 && l->head.list_n > 0 ? ledger_append(i->ledger_dir, p->key, l->list,
+								    l->head.list_n, i->fsync)
+						    : e;
+	}
+	*ret_what = "was taken back";
+	if (old + ours == size)
+		return take_out(i, p, fd, old, size, size);
+	if (later_mail(l, fd, old + same, &mail))
+		return mail > old ? take_out(i, p, fd, old, mail, size) : 0;
+	*ret_what = "cannot be told from other mail and was left as it is; look at the end of the "
+		    "mailbox";
+	return 0;
+}
+
+int32_t
+append_recover(struct inst *i, const struct pm_call *call, const struct place *p, int fd)
+{
+	struct left l = {.fd = -1};
+	const char *what = "had not begun";
+	char name[KEY_N + 8];
+	struct stat st;
+	int rfd, e = 0;
+
+	record_name(p, name);
+	rfd = openat(i->journal_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (rfd == -1)
+		return errno == ENOENT ? PM_OK : PM_TEMP;
+	if (fstat(fd, &st) != 0)
+		e = errno;
+	else if (load(rfd, &l)) {
+		l.fd = open_incoming(i, &l);
+		e = settle(i, p, fd, &l, &st, &what);
+	}
+	if (e == 0)
+		e = drop_record(i, p);
+	(void)close(rfd);
+	if (l.fd != -1)
+		(void)close(l.fd);
+	free(l.text);
+	if (e != 0) {
+		sdk_error(call, "'%s': finishing an interrupted delivery: %s", p->path,
+			  strerrordesc_np(e));
+		return PM_TEMP;
+	}
+	sdk_log(i->host, PM_LOG_NOTICE, "'%s': a delivery that was interrupted %s", p->path, what);
+	return PM_OK;
+}
+
+/* ---- incoming/ ------------------------------------------------------------------------------- */
+
+void
+incoming_sweep(struct inst *i)
+{
+	int fd = openat(i->incoming_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	struct dirent *e;
+	struct stat st;
+
+	if (!d) {
+		if (fd != -1)
+			(void)close(fd);
+		return;
+	}
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.' && fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    time(NULL) - st.st_mtime > STALE_S)
+			(void)unlinkat(fd, e->d_name, 0);
+	closedir(d);
+}

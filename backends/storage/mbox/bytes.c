@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes of files at places, whole or not at all as far as the caller can see. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "journal.h"
+
+int
+bytes_write(int fd, const void *p, size_t n, uint64_t at)
+{
+	const char *c = p;
+
+	while (n > 0) {
+		ssize_t w = pwrite(fd, c, n, (off_t)at);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0)
+			return w < 0 ? errno : ENOSPC;
+		c += w;
+		at += (uint64_t)w;
+		n -= (size_t)w;
+	}
+	return 0;
+}
+
+int
+bytes_copy(int from, uint64_t from_at, int to, uint64_t to_at, size_t n)
+{
+	char *buf = malloc(n + 1);
+	size_t have = 0;
+	int e = buf ? 0 : ENOMEM;
+
+	while (e == 0 && have < n) {
+		ssize_t got = pread(from, buf + have, n - have, (off_t)(from_at + have));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			e = got < 0 ? errno : EIO;
+		else
+			have += (size_t)got;
+	}
+	if (e == 0)
+		e = bytes_write(to, buf, n, to_at);
+	free(buf);
+	return e;
+}
+
+uint64_t
+bytes_sum(const void *p, size_t n, uint64_t sum)
+{
+	for (const unsigned char *c = p; n > 0; c++, n--)
+		sum = (sum ^ *c) * 0x100000001b3u;
+	return sum;
+}

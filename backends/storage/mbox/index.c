@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The index of a mailbox: offsets, sizes, hashes and unique-ids of its messages, and what file and
+ * what ledger they are of. A cache: without it both are read again.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mbox.h"
+
+#define MAGIC "rstmbox2"
+
+struct index_head {
+	char magic[8];
+	uint64_t rd, dev, ino, size, mtime_s, mtime_ns, n, junk;
+	struct ledger_is ledger;
+};
+
+struct index_item {
+	uint64_t from, body, end, next, octets, stored;
+	int64_t received_ms, first_ms, hidden_ms;
+	unsigned char hash[MBOX_HASH];
+	uint32_t twin;
+	char uidl[PM_UIDL_MAX];
+	uint8_t uidl_n, dirty;
+};
+
+/* FNV-1a: against torn and half written files, not against people. */
+static uint64_t
+checksum(const void *p, size_t n, uint64_t h)
+{
+	for (const unsigned char *c = p; n > 0; c++, n--)
+		h = (h ^ *c) * 0x100000001b3u;
+	return h;
+}
+
+#define FNV_START 0xcbf29ce484222325u
+
+static struct index_item
+packed(const struct item *it)
+{
+	struct index_item x;
+
+	memset(&x, 0, sizeof(x)); /* padding too: it is summed */
+	x.from = it->from;
+	x.body = it->body;
+	x.end = it->end;
+	x.next = it->next;
+	x.octets = it->octets;
+	x.stored = it->stored;
+	x.received_ms = it->received_ms;
+	x.first_ms = it->first_ms;
+	x.hidden_ms = it->hidden_ms;
+	memcpy(x.hash, it->hash, MBOX_HASH);
+	x.twin = it->twin;
+	memcpy(x.uidl, it->uidl, it->uidl_n);
+	x.uidl_n = it->uidl_n;
+	x.dirty = it->dirty;
+	return x;
+}
+
+static struct item
+unpacked(const struct index_item *x)
+{
+	struct item it = {.from = x->from,
+			  .body = x->body,
+			  .end = x->end,
+			  .next = x->next,
+			  .octets = x->octets,
+			  .stored = x->stored,
+			  .received_ms = x->received_ms,
+			  .first_ms = x->first_ms,
+			  .hidden_ms = x->hidden_ms,
+			  .twin = x->twin,
+			  .uidl_n = x->uidl_n <= PM_UIDL_MAX ? x->uidl_n : 0,
+			  .dirty = x->dirty != 0};
+
+	memcpy(it.hash, x->hash, MBOX_HASH);
+	memcpy(it.uidl, x->uidl, it.uidl_n);
+	return it;
+}
+
+void
+index_save(struct inst *i, const struct place *p, const struct snap *s)
+{
+	struct index_head h = {.magic = MAGIC,
+			       .rd = i->rd,
+			       .dev = s->st.st_dev,
+			       .ino = s->st.st_ino,
+			       .size = (uint64_t)s->st.st_size,
+			       .mtime_s = (uint64_t)s->st.st_mtim.tv_sec,
+			       .mtime_ns = (uint64_t)s->st.st_mtim.tv_nsec,
+			       .n = s->n,
+			       .junk = s->junk,
+			       .ledger = s->ledger};
+	char name[KEY_N + 8];
+	uint64_t sum;
+	bool ok;
+	FILE *f;
+	int fd;
+
+	snprintf(name, sizeof(name), "%s.new", p->key);
+	fd = openat(i->index_dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+		    0600);
+	f = fd != -1 ? fdopen(fd, "w") : NULL;
+	if (!f) {
+		if (fd != -1)
+			(void)close(fd);
+		return; /* a cache */
+	}
+	sum = checksum(&h, sizeof(h), FNV_START);
+	ok = fwrite(&h, sizeof(h), 1, f) == 1;
+	for (size_t k = 0; k < s->n && ok; k++) {
+		struct index_item x = packed(&s->items[k]);
+
+		sum = checksum(&x, sizeof(x), sum);
+		ok = fwrite(&x, sizeof(x), 1, f) == 1;
+	}
+	ok = fwrite(&sum, sizeof(sum), 1, f) == 1 && ok;
+	ok = fclose(f) == 0 && ok;
+	if (!ok || renameat(i->index_dir, name, i->index_dir, p->key) != 0)
+		(void)unlinkat(i->index_dir, name, 0);
+}
+
+static bool
+read_items(FILE *f, const struct index_head *h, struct snap *s)
+{
+	uint64_t sum = checksum(h, sizeof(*h), FNV_START), said;
+
+	if (h->n > h->size || !snap_room(s, h->n))
+		return false;
+	for (s->n = 0; s->n < h->n; s->n++) {
+		struct index_item x;
+
+		if (fread(&x, sizeof(x), 1, f) != 1)
+			return false;
+		sum = checksum(&x, sizeof(x), sum);
+		s->items[s->n] = unpacked(&x);
+	}
+	return fread(&said, sizeof(said), 1, f) == 1 && said == sum;
+}
+
+enum index_is
+index_load(struct inst *i, const struct place *p, const struct stat *now, struct snap *s)
+{
+	int fd = openat(i->index_dir, p->key, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	enum index_is how = INDEX_USELESS;
+	FILE *f = fd != -1 ? fdopen(fd, "r") : NULL;
+	struct index_head h;
+
+	if (!f) {
+		if (fd != -1)
+			(void)close(fd);
+		return INDEX_USELESS;
+	}
+	if (fread(&h, sizeof(h), 1, f) == 1 && memcmp(h.magic, MAGIC, sizeof(h.magic)) == 0 &&
+	    h.rd == i->rd && h.dev == (uint64_t)now->st_dev && h.ino == (uint64_t)now->st_ino &&
+	    h.size <= (uint64_t)now->st_size && read_items(f, &h, s)) {
+		how = h.size == (uint64_t)now->st_size &&
+				      h.mtime_s == (uint64_t)now->st_mtim.tv_sec &&
+				      h.mtime_ns == (uint64_t)now->st_mtim.tv_nsec
+			      ? INDEX_SAME
+			      : INDEX_SHORTER;
+		s->junk = h.junk;
+		s->ledger = h.ledger;
+		s->named = how == INDEX_SAME;
+	}
+	(void)fclose(f);
+	return how;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mailboxes from outside: totals, list, removal. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "mbox.h"
+#include "path.h"
+#include "path_list.h"
+
+int32_t
+box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
+{
+	struct pm_stat s = {.size = ret->size};
+	struct mbox *m;
+	void *handle = NULL;
+	uint64_t count = 0;
+	int32_t rc;
+
+	while ((rc = box_open(inst, call, user, PM_OPEN_READONLY, &count, &handle)) == PM_AGAIN)
+		;
+	if (rc != PM_OK)
+		return rc;
+	m = handle;
+	if (m->fd == -1)
+		rc = PM_NOENT;
+	for (size_t k = 0; k < m->snap.n; k++) {
+		const struct item *it = &m->snap.items[k];
+		bool hidden = it->hidden_ms != 0;
+
+		*(hidden ? &s.hidden : &s.count) += 1;
+		*(hidden ? &s.hidden_octets : &s.octets) += it->octets;
+	}
+	s.last_delivery_ms = m->fd == -1 ? 0 : (int64_t)m->snap.st.st_mtim.tv_sec * 1000;
+	box_close(m, call);
+	if (rc == PM_OK)
+		memcpy(ret, &s, s.size < sizeof(s) ? s.size : sizeof(s));
+	return rc;
+}
+
+/* ---- list ------------------------------------------------------------------------------------ */
+
+static bool
+is_box(int fd, const char *name)
+{
+	size_t n = strlen(name);
+	struct stat st;
+
+	/* a dotlock is none */
+	return !(n > 5 && strcmp(name + n - 5, ".lock") == 0) &&
+	       fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+int32_t
+box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
+	 struct pm_box *ret, size_t *ret_got)
+{
+	const struct inst *i = inst;
+
+	return sdk_path_list(i->pattern, is_box, call, cursor, n, stride, ret, ret_got);
+}
+
+/* ---- removal --------------------------------------------------------------------------------- */
+
+static void
+forget(const struct inst *i, const struct place *p)
+{
+	char name[KEY_N + 8];
+
+	snprintf(name, sizeof(name), "%s.append", p->key);
+	(void)unlinkat(i->journal_dir, name, 0);
+	(void)unlinkat(i->journal_dir, p->key, 0);
+	(void)unlinkat(i->index_dir, p->key, 0);
+	(void)unlinkat(i->ledger_dir, p->key, 0);
+}
+
+static int32_t
+remove_file(struct inst *i, const struct pm_call *call, const struct place *p, int fd)
+{
+	const char *base, *rel = sdk_path_below(p->path, i->prefix, &base),
+			  *slash = strrchr(rel, '/');
+	char dir[PM_PATH_MAX + 1] = ".";
+	int root = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC), at, e = 0;
+
+	if (slash)
+		snprintf(dir, sizeof(dir), "%.*s", (int)(slash - rel), rel);
+	at = root != -1 ? sdk_open_beneath(root, dir, O_RDONLY | O_DIRECTORY, 0) : -1;
+	/* whoever has it open already and waits for its lock finds it empty */
+	if (at == -1 || unlinkat(at, slash ? slash + 1 : rel, 0) != 0)
+		e = errno;
+	else if (ftruncate(fd, 0) != 0)
+		e = 0; /* it has no name any more */
+	if (e == 0)
+		forget(i, p);
+	if (at != -1)
+		(void)close(at);
+	if (root != -1)
+		(void)close(root);
+	if (e == 0)
+		return PM_OK;
+	sdk_error(call, "cannot remove '%s': %s", p->path, strerrordesc_np(e));
+	return disk_code(e);
+}
+
+int32_t
+box_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
+{
+	struct inst *i = inst;
+	struct place p;
+	struct held h = {0};
+	int session = -1, fd = -1;
+	int32_t rc = place_make(i, call, user, &p);
+
+	if (rc == PM_OK)
+		rc = lock_session(i, call, &p, &session);
+	if (rc != PM_OK)
+		return rc;
+	while ((rc = place_lock(i, call, &p, false, &fd, &h)) == PM_AGAIN)
+		;
+	if (rc == PM_OK)
+		rc = fd == -1 ? PM_NOENT : remove_file(i, call, &p, fd);
+	unlock_mta(&h, fd);
+	if (fd != -1)
+		(void)close(fd);
+	(void)close(session);
+	return rc;
+}

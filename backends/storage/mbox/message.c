@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading a message, without the MTA's locks: after each piece the file is looked at, and when it
+ * is not the one of the snapshot any more the piece is thrown away and the message looked for
+ * (box_refresh). What went out before has to be a part of the same text: a message whose size
+ * changed - another program rewrote its headers - is not the one that was announced, and waits for
+ * the next session.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "mbox.h"
+
+struct msg {
+	struct mbox *mbox;
+	size_t index;
+	uint64_t done, stored; /* bytes of the file read; as many there were when it was opened */
+	struct mbox_quote quote;
+	char *out; /* unquoted, not handed over yet */
+	size_t out_n, out_at;
+	bool ended;
+};
+
+/* The file anew; the snapshot stays what it was, at other places. */
+static int32_t
+refresh(struct mbox *m, const struct pm_call *call)
+{
+	const struct pm_host *h = m->inst->host;
+	int32_t rc;
+
+	do
+		rc = box_refresh(m, call);
+	while (rc == PM_AGAIN && h->now_ms(h->ctx) < call->deadline_ms && !call->cancelled(call));
+	if (rc == PM_AGAIN) {
+		sdk_error(call,
+			  "'%s' was changed by another program, and reading it anew took too long",
+			  m->place.path);
+		box_abandon(m);
+		rc = PM_TIMEOUT;
+	}
+	unlock_mta(&m->held, m->fd);
+	return rc;
+}
+
+/* Is the message what was announced? */
+static int32_t
+still_there(struct mbox *m, const struct pm_call *call, size_t k)
+{
+	if (box_item(m, k)->gone) {
+		sdk_error(call, "another program removed the message from '%s'", m->place.path);
+		return PM_GONE;
+	}
+	if (box_item(m, k)->octets != m->views[k].octets) {
+		sdk_error(call,
+			  "another program rewrote the message's headers in '%s'; the next session "
+			  "sees it as it is now",
+			  m->place.path);
+		return PM_TEMP;
+	}
+	return PM_OK;
+}
+
+int32_t
+msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
+{
+	struct mbox *m = mbox;
+	struct msg *g;
+	int32_t rc;
+
+	if (index >= m->n)
+		return PM_INVALID;
+	rc = box_unchanged(m) ? PM_OK : refresh(m, call);
+	if (rc == PM_OK)
+		rc = still_there(m, call, index);
+	if (rc != PM_OK)
+		return rc;
+	g = calloc(1, sizeof(*g));
+	if (g)
+		g->out = malloc(PIECE + MBOX_QUOTE_MORE);
+	if (!g || !g->out) {
+		free(g);
+		return PM_NOMEM;
+	}
+	g->mbox = m;
+	g->index = index;
+	g->stored = box_item(m, g->index)->end - box_item(m, g->index)->body;
+	g->quote = (struct mbox_quote){.how = m->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS};
+	*ret_msg = g;
+	return PM_OK;
+}
+
+/* A piece of the file, looked at twice: it counts only when the file is still the same after it. */
+static int32_t
+read_piece(struct msg *g, const struct pm_call *call, char *raw, size_t *ret_n)
+{
+	struct mbox *m = g->mbox;
+
+	for (int tries = 0; tries < 3; tries++) {
+		const struct item *it = box_item(m, g->index);
+		uint64_t left = it->end - it->body - g->done;
+		size_t n = left < PIECE ? (size_t)left : PIECE;
+		ssize_t got = n > 0 && m->fd != -1
+				      ? pread(m->fd, raw, n, (off_t)(it->body + g->done))
+				      : 0;
+		int32_t rc;
+
+		if (got < 0) {
+			sdk_error(call, "reading '%s': %s", m->place.path, strerrordesc_np(errno));
+			return PM_TEMP;
+		}
+		if ((got > 0 || n == 0) && box_unchanged(m)) {
+			*ret_n = (size_t)got;
+			return PM_OK;
+		}
+		rc = refresh(m, call);
+		if (rc == PM_OK)
+			rc = still_there(m, call, g->index) == PM_OK ? PM_OK : PM_TEMP;
+		it = box_item(m, g->index);
+		if (rc == PM_OK && it->end - it->body != g->stored) {
+			sdk_error(call,
+				  "another program changed the message in '%s' while it was read",
+				  m->place.path);
+			rc = PM_TEMP;
+		}
+		if (rc != PM_OK)
+			return rc;
+	}
+	sdk_error(call, "'%s' does not stop changing", m->place.path);
+	return PM_TEMP;
+}
+
+static int32_t
+fill(struct msg *g, const struct pm_call *call)
+{
+	char *raw = malloc(PIECE);
+	size_t n;
+	int32_t rc = raw ? read_piece(g, call, raw, &n) : PM_NOMEM;
+
+	if (rc == PM_OK) {
+		g->done += n;
+		g->out_at = 0;
+		g->out_n = mbox_quote(&g->quote, raw, n, g->out);
+		g->ended = g->done == g->stored;
+		if (g->ended)
+			g->out_n += mbox_quote_end(&g->quote, g->out + g->out_n);
+	}
+	free(raw);
+	return rc;
+}
+
+int32_t
+msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got)
+{
+	struct msg *g = msg;
+	size_t n;
+
+	while (g->out_at == g->out_n) {
+		int32_t rc;
+
+		if (g->ended)
+			return PM_END;
+		rc = fill(g, call);
+		if (rc != PM_OK)
+			return rc;
+	}
+	n = g->out_n - g->out_at < cap ? g->out_n - g->out_at : cap;
+	memcpy(buf, g->out + g->out_at, n);
+	g->out_at += n;
+	*ret_got = n;
+	return PM_OK;
+}
+
+void
+msg_close(void *msg, const struct pm_call *call)
+{
+	struct msg *g = msg;
+
+	(void)call;
+	free(g->out);
+	free(g);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the kill points of sdk/kill.h do, in builds with --enable-kill-points. */
+#include "kill.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void sdk_kill_point(void);
+
+void
+sdk_kill_point(void)
+{
+	static atomic_int passed;
+	const char *text = getenv("RESTANTE_KILL_POINT");
+
+	if (text && atomic_fetch_add(&passed, 1) + 1 == (int)strtol(text, NULL, 10))
+		_exit(99);
+}
