@@ -16,6 +16,7 @@
 #include "core/bind.h"
 #include "core/errand.h"
 #include "core/volume.h"
+#include "delivery/badmail.h"
 #include "core/guard.h"
 #include "core/registry.h"
 #include "host/call.h"
@@ -130,6 +131,7 @@ tick(int64_t now_ms)
 	errand_tick(now_ms);
 	if (c)
 		volume_tick(c, now_ms);
+	badmail_tick(now_ms);
 	conf_put(c);
 }
 
@@ -147,6 +149,7 @@ start_threads(const struct conf *c)
 		return EXIT_OSERR;
 	}
 	mainbox_init(service_reload);
+	admin_add_verb("badmail", badmail_admin);
 	if (!admin_start(c->run_dir))
 		return EXIT_OSERR;
 	if (!acceptor_start(&limits, service.listeners, c->n_listeners)) {

@@ -15,6 +15,9 @@
 bool admin_start(const char *run_dir);
 void admin_stop(void);
 
+/* Main, before admin_start: one more verb, whose answer comes from above this folder. */
+void admin_add_verb(const char *name, json_t *(*run)(const json_t *request));
+
 /* Private to src/admin: the answer to a request; a new reference. */
 json_t *admin_answer(const json_t *request);
 json_t *admin_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -344,6 +344,23 @@ static const struct {
 	{"forget", verb_forget}, {"drain", verb_drain}, {"log-reopen", verb_log_reopen},
 };
 
+#define ADDED_MAX 8
+
+static struct {
+	const char *name;
+	json_t *(*run)(const json_t *request);
+} added[ADDED_MAX];
+static size_t n_added;
+
+void
+admin_add_verb(const char *name, json_t *(*run)(const json_t *request))
+{
+	if (n_added < ADDED_MAX) {
+		added[n_added].name = name;
+		added[n_added++].run = run;
+	}
+}
+
 json_t *
 admin_answer(const json_t *request)
 {
@@ -354,5 +371,8 @@ admin_answer(const json_t *request)
 	for (size_t i = 0; verb && i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (strcmp(verbs[i].name, verb) == 0)
 			return verbs[i].run(request);
+	for (size_t i = 0; verb && i < n_added; i++)
+		if (strcmp(added[i].name, verb) == 0)
+			return added[i].run(request);
 	return admin_error("unknown verb '%.40s'", verb ? verb : "");
 }

@@ -55,8 +55,10 @@ errand_end(struct errand *e, int32_t rc)
 static enum next
 errand_ask(struct errand *e)
 {
+	if (e->holding)
+		e->task.call_class = CALL_GIVE_BACK;
 	e->task.need = e->backend->gate;
-	e->task.wait_until_ms = e->deadline_ms;
+	e->task.wait_until_ms = e->holding ? 0 : e->deadline_ms;
 	return NEXT_AGAIN;
 }
 
@@ -77,16 +79,34 @@ errand_step(struct task *t)
 	default:
 		return errand_end(e, PM_TEMP);
 	}
-	deadline = mono_ms() + e->backend->limits.call_ms;
+	deadline = mono_ms() + (e->call_ms > 0 ? e->call_ms : e->backend->limits.call_ms);
 	host_call_init(&e->call, deadline, 0);
 	pool_calling(e->name, deadline);
 	rc = e->run(e);
 	t->backend_failed = host_backend_failed(rc);
 	if (rc != PM_AGAIN)
 		return errand_end(e, rc);
+	if (e->holding)
+		return errand_ask(e);
 	if (errand_unwanted(e))
 		return errand_end(e, PM_CANCELLED);
 	return mono_ms() < e->deadline_ms ? errand_ask(e) : errand_end(e, PM_TIMEOUT);
+}
+
+void
+errand_go(struct errand *e, struct backend *b, int cls)
+{
+	struct backend *old = e->backend;
+
+	e->backend = backend_ref(b);
+	backend_put(old);
+	e->task.call_class = (uint8_t)cls;
+}
+
+bool
+errand_should_end(struct errand *e)
+{
+	return errand_unwanted(e) || mono_ms() >= e->deadline_ms;
 }
 
 bool

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * badmail_impl - what the files of Badmail share.
+ *
+ * badmail_store.c  items on disk, totals, bounds      badmail_item.c   the sidecar
+ * badmail.c        writing, the door                  badmail_retry.c  ticks and retries
+ * badmail_admin.c  restantectl badmail
+ */
+#ifndef RST_DELIVERY_BADMAIL_IMPL_H
+#define RST_DELIVERY_BADMAIL_IMPL_H
+
+#include <stdio.h>
+
+#include "core/statefile.h"
+#include "delivery/badmail.h"
+
+#define BADMAIL_MAGIC "rstbadml"
+#define BADMAIL_OVERHEAD 1024 /* octets an item counts beside its message: the sidecar */
+#define BADMAIL_PATH_MAX (PM_PATH_MAX + 64)
+
+/* What a process was doing under the lock. */
+enum { PENDING_NONE, PENDING_INSERT, PENDING_REMOVE };
+
+struct badmail_state {
+	struct statefile_head head;
+	uint64_t boot;       /* statefile_boot of the last change; another one: counted anew */
+	uint64_t next_id;
+	struct {
+		uint64_t items, octets;
+		uint64_t first;  /* no item has a lower ID */
+	} cls[2];            /* by enum badmail_class */
+	uint64_t dropped, dropped_octets, expired, delivered, door_closed;
+	uint64_t pending_id, pending_octets;
+	uint32_t pending, pending_class;
+	uint32_t warned;     /* bit 0: the store is at 80 %; bit 1: RETRY at 80 % of its half */
+	uint32_t pad;
+};
+
+/* ---- badmail_store.c: all but *_path under the state's lock ---- */
+
+/* An open store: locked between store_lock and store_unlock. One owner. */
+struct badmail_store {
+	const struct conf_badmail *conf;
+	int fd;
+	struct badmail_state s;
+};
+
+/* Locks, makes what is missing, cleans up after a process that died. PM_OK, or PM_TEMP/PM_PERM/PM_NOSPACE with a text
+ * (200 bytes, may be NULL). */
+int32_t store_lock(const struct conf *c, struct badmail_store *st, char *text);
+/* Writes the totals and unlocks. False: they could not be written (counted anew by the next). */
+bool store_unlock(struct badmail_store *st);
+
+const char *class_name(enum badmail_class cls); /* "retry" "refused" */
+void item_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, const char *suffix, char *buf,
+	       size_t cap);
+void tmp_path(const struct conf_badmail *b, uint64_t serial, const char *suffix, char *buf, size_t cap);
+/* "r1f", "x20": at most 16 characters. */
+void id_format(enum badmail_class cls, uint64_t id, char buf[17]);
+bool id_parse(const char *text, enum badmail_class *cls, uint64_t *id);
+
+/* The first item at or behind `id`. False: none. Looks at names, not into files. No lock is needed for a look. */
+bool store_next(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t end, uint64_t *ret_id);
+/* Octets an item counts, and when its message was written; false: it is not there. */
+bool store_stat(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t *octets, int64_t *time_ms);
+/* Moves a finished message (hard link) and its sidecar in. Room is made first. *ret_id. */
+int32_t store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml, const char *json,
+		     uint64_t octets, uint64_t *ret_id, char *text);
+/* True: it was there and is gone. */
+bool store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id);
+/* Drops REFUSED items over age, at most `max`. Returns how many. */
+unsigned store_expire(struct badmail_store *st, unsigned max);
+/* Files of tmp/ whose process has ended. */
+void store_sweep_tmp(const struct conf_badmail *b);
+/* Would a RETRY item of so many octets pass half of the bound? */
+bool store_retry_full(const struct conf_badmail *b, const struct badmail_state *s, uint64_t octets);
+/* A directory's names, durable. */
+bool sync_dir(const char *path);
+
+/* ---- badmail_item.c ---- */
+
+/* The sidecar of a new item; NULL: no memory. */
+json_t *item_json(const struct badmail_item *item, uint64_t octets, int64_t now_ms, int64_t next_ms);
+/* Reads and checks a sidecar; NULL: not there, or none of ours. Counts into *read when it was looked at. */
+json_t *item_load(const struct conf_badmail *b, enum badmail_class cls, uint64_t id);
+/* The same from memory. Pure; the fuzz target. */
+json_t *item_parse(const char *text, size_t n);
+/* Writes a sidecar to a file of tmp/, durable, its mtime the time of the next try. 0 or errno. */
+int item_write(const json_t *j, const char *path, int64_t next_ms);
+/* Text of a field, "" if missing. */
+const char *item_text(const json_t *j, const char *key);
+/* The domain of the sender, lower-case; "<>" for the null path. */
+void item_sender_domain(const json_t *j, char *buf, size_t cap);
+
+/* ---- badmail.c ---- */
+
+/* What the door goes by. */
+void totals_remember(const struct badmail_state *s);
+uint64_t serial_next(void);
+/* Says when the store fills, once. Under the lock. */
+void store_warn(struct badmail_store *st);
+
+/* ---- badmail_retry.c ---- */
+
+/* Someone who waits for retries: the admin thread. */
+struct retry_watch;
+/* Tries one item now, in the background; false: it is being tried already, or there is no slot. watch may be NULL. */
+bool retry_start(struct conf *c, enum badmail_class cls, uint64_t id, struct retry_watch *watch);
+struct retry_watch *retry_watch_new(void);
+/* Waits until all that were started with it have ended, at most ms; then gives it back. *ret_done, *ret_failed: items
+ * that were delivered, and that were not; those that are still at work are neither. */
+void retry_watch_wait(struct retry_watch *w, int64_t ms, unsigned *ret_done, unsigned *ret_failed);
+
+#endif

@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Items on disk and the totals over them.
+ *
+ * Every change is made under the lock of the state file, and named in it before it begins: `pending` says which item
+ * is being moved in or taken out. Whoever finds it set looks whether that item's sidecar is there, and the totals are
+ * right again. So the totals survive kill -9 at any point without ever counting. After a crash of the machine (another
+ * boot) nothing is trusted and all items are counted.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/kill.h"
+#include "delivery/badmail_impl.h"
+
+#define BUCKET 0xffu  /* items of a directory, as a mask of IDs */
+#define BRANCH 0xffffu /* of a directory of directories */
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+const char *
+class_name(enum badmail_class cls)
+{
+	return cls == BADMAIL_RETRY ? "retry" : "refused";
+}
+
+void
+item_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, const char *suffix, char *buf, size_t cap)
+{
+	snprintf(buf, cap, "%s/%s/%04" PRIx64 "/%02" PRIx64 "/%016" PRIx64 "%s", b->path, class_name(cls), id >> 16,
+		 id >> 8 & 0xff, id, suffix);
+}
+
+static void
+branch_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, char *buf, size_t cap)
+{
+	snprintf(buf, cap, "%s/%s/%04" PRIx64, b->path, class_name(cls), id >> 16);
+}
+
+static void
+bucket_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, char *buf, size_t cap)
+{
+	snprintf(buf, cap, "%s/%s/%04" PRIx64 "/%02" PRIx64, b->path, class_name(cls), id >> 16, id >> 8 & 0xff);
+}
+
+void
+tmp_path(const struct conf_badmail *b, uint64_t serial, const char *suffix, char *buf, size_t cap)
+{
+	struct statefile_owner me = statefile_self();
+
+	snprintf(buf, cap, "%s/tmp/%d.%" PRIu64 ".%" PRIu64 "%s", b->path, (int)me.pid, me.started, serial, suffix);
+}
+
+void
+id_format(enum badmail_class cls, uint64_t id, char buf[17])
+{
+	snprintf(buf, 17, "%c%" PRIx64, cls == BADMAIL_RETRY ? 'r' : 'x', id & (UINT64_MAX >> 4));
+}
+
+bool
+id_parse(const char *text, enum badmail_class *cls, uint64_t *id)
+{
+	size_t n = strlen(text);
+
+	if ((text[0] != 'r' && text[0] != 'x') || n < 2 || n > 16 || strspn(text + 1, "0123456789abcdef") != n - 1)
+		return false;
+	*cls = text[0] == 'r' ? BADMAIL_RETRY : BADMAIL_REFUSED;
+	*id = strtoull(text + 1, NULL, 16);
+	return true;
+}
+
+bool
+sync_dir(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd != -1 && fsync(fd) == 0;
+
+	if (fd != -1)
+		(void)close(fd);
+	return ok;
+}
+
+static int32_t
+code_of(int e)
+{
+	return e == ENOSPC || e == EDQUOT ? PM_NOSPACE : e == EACCES || e == EPERM || e == EROFS ? PM_PERM : PM_TEMP;
+}
+
+static int32_t
+fail(char *text, const char *what, const char *path)
+{
+	int e = errno;
+
+	if (text)
+		snprintf(text, 200, "badmail: %s %.120s: %s", what, path, strerrordesc_np(e));
+	return code_of(e);
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+static bool
+there(const char *path)
+{
+	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool
+store_next(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t end, uint64_t *ret_id)
+{
+	char path[BADMAIL_PATH_MAX];
+
+	while (id < end) {
+		item_path(b, cls, id, ".json", path, sizeof(path));
+		if (there(path)) {
+			*ret_id = id;
+			return true;
+		}
+		/* a gap: how large is it? */
+		branch_path(b, cls, id, path, sizeof(path));
+		if (!there(path)) {
+			id = (id | BRANCH) + 1;
+			continue;
+		}
+		bucket_path(b, cls, id, path, sizeof(path));
+		id = there(path) ? id + 1 : (id | BUCKET) + 1;
+	}
+	return false;
+}
+
+bool
+store_stat(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t *octets, int64_t *time_ms)
+{
+	char path[BADMAIL_PATH_MAX];
+	struct stat st;
+
+	item_path(b, cls, id, ".eml", path, sizeof(path));
+	if (lstat(path, &st) != 0)
+		return false;
+	*octets = (uint64_t)st.st_size + BADMAIL_OVERHEAD;
+	*time_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	return true;
+}
+
+/* ---- counting anew --------------------------------------------------------------------------- */
+
+struct counted {
+	uint64_t items, octets, first, last;
+};
+
+/* One bucket: pairs are counted, halves are removed: nobody was promised anything for them. */
+static void
+count_bucket(const struct conf_badmail *b, enum badmail_class cls, const char *dir, struct counted *n)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)) != NULL) {
+		char other[BADMAIL_PATH_MAX], *end;
+		uint64_t id = strtoull(e->d_name, &end, 16), octets;
+		bool json = end == e->d_name + 16 && strcmp(end, ".json") == 0;
+		int64_t when;
+
+		if (!json && !(end == e->d_name + 16 && strcmp(end, ".eml") == 0))
+			continue;
+		item_path(b, cls, id, json ? ".eml" : ".json", other, sizeof(other));
+		if (!there(other)) {
+			(void)unlinkat(dirfd(d), e->d_name, 0);
+		} else if (json && store_stat(b, cls, id, &octets, &when)) {
+			n->items++;
+			n->octets += octets;
+			n->first = id < n->first ? id : n->first;
+			n->last = id > n->last ? id : n->last;
+		}
+	}
+	if (d)
+		closedir(d);
+}
+
+static void
+count_class(const struct conf_badmail *b, enum badmail_class cls, struct counted *n)
+{
+	char path[BADMAIL_PATH_MAX], sub[BADMAIL_PATH_MAX + 300];
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/%s", b->path, class_name(cls));
+	d = opendir(path);
+	while (d && (e = readdir(d)) != NULL) {
+		if (e->d_name[0] == '.')
+			continue;
+		for (unsigned k = 0; k < 256; k++) {
+			snprintf(sub, sizeof(sub), "%s/%s/%02x", path, e->d_name, k);
+			count_bucket(b, cls, sub, n);
+		}
+	}
+	if (d)
+		closedir(d);
+}
+
+static void
+count_all(struct badmail_store *st)
+{
+	struct badmail_state *s = &st->s;
+	int64_t began = mono_ms();
+	uint64_t next = s->next_id;
+
+	for (int k = 0; k < 2; k++) {
+		struct counted n = {.first = UINT64_MAX};
+
+		count_class(st->conf, (enum badmail_class)k, &n);
+		s->cls[k].items = n.items;
+		s->cls[k].octets = n.octets;
+		s->cls[k].first = n.items > 0 ? n.first : 0;
+		if (n.items > 0 && n.last >= next)
+			next = n.last + 1;
+	}
+	s->next_id = next;
+	s->pending = PENDING_NONE;
+	s->boot = statefile_boot();
+	log_msg(LOG_LVL_NOTICE, "badmail", "%s was counted: %" PRIu64 " to retry, %" PRIu64 " refused, %" PRId64 " ms",
+		st->conf->path, s->cls[BADMAIL_RETRY].items, s->cls[BADMAIL_REFUSED].items, mono_ms() - began);
+}
+
+/* ---- totals ---------------------------------------------------------------------------------- */
+
+static void
+add(struct badmail_state *s, enum badmail_class cls, uint64_t octets)
+{
+	s->cls[cls].items++;
+	s->cls[cls].octets += octets;
+}
+
+static void
+subtract(struct badmail_state *s, enum badmail_class cls, uint64_t octets)
+{
+	s->cls[cls].items -= s->cls[cls].items > 0;
+	s->cls[cls].octets -= octets < s->cls[cls].octets ? octets : s->cls[cls].octets;
+}
+
+/* What a process that died under the lock was at. */
+static void
+finish_pending(struct badmail_store *st)
+{
+	struct badmail_state *s = &st->s;
+	enum badmail_class cls = (enum badmail_class)(s->pending_class & 1);
+	char json[BADMAIL_PATH_MAX], eml[BADMAIL_PATH_MAX];
+	bool is;
+
+	item_path(st->conf, cls, s->pending_id, ".json", json, sizeof(json));
+	item_path(st->conf, cls, s->pending_id, ".eml", eml, sizeof(eml));
+	is = there(json);
+	if (!is)
+		(void)unlink(eml); /* half of an item is none */
+	if (s->pending == PENDING_INSERT && is)
+		add(s, cls, s->pending_octets);
+	else if (s->pending == PENDING_REMOVE && !is)
+		subtract(s, cls, s->pending_octets);
+	s->pending = PENDING_NONE;
+}
+
+static bool
+write_state(struct badmail_store *st)
+{
+	return statefile_write(st->fd, &st->s, sizeof(st->s));
+}
+
+static bool
+make_dirs(const struct conf_badmail *b)
+{
+	static const char *const dirs[] = {"", "/tmp", "/retry", "/refused"};
+	char path[BADMAIL_PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", b->path, dirs[i]);
+		if (mkdir(path, 0700) != 0 && errno != EEXIST)
+			return false;
+	}
+	return sync_dir(b->path);
+}
+
+int32_t
+store_lock(const struct conf *c, struct badmail_store *st, char *text)
+{
+	char path[BADMAIL_PATH_MAX];
+	enum statefile_found found = STATEFILE_SOUND;
+
+	st->conf = &c->badmail;
+	snprintf(path, sizeof(path), "%s/state", c->badmail.path);
+	st->fd = there(path) ? -1 : make_dirs(&c->badmail) ? -1 : -2;
+	if (st->fd == -1)
+		st->fd = statefile_open(path, BADMAIL_MAGIC, &st->s, sizeof(st->s), &found);
+	if (st->fd < 0)
+		return fail(text, "cannot use", path);
+	if (found != STATEFILE_SOUND || st->s.boot != statefile_boot())
+		count_all(st);
+	else if (st->s.pending != PENDING_NONE)
+		finish_pending(st);
+	return PM_OK;
+}
+
+bool
+store_unlock(struct badmail_store *st)
+{
+	bool ok = write_state(st);
+
+	totals_remember(&st->s);
+	statefile_close(st->fd);
+	return ok;
+}
+
+/* ---- taking out ------------------------------------------------------------------------------ */
+
+/* Its directories, when they are empty. Under the lock nobody is about to put something into them. */
+static void
+drop_dirs(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
+{
+	char path[BADMAIL_PATH_MAX];
+
+	bucket_path(b, cls, id, path, sizeof(path));
+	if (rmdir(path) != 0)
+		return;
+	branch_path(b, cls, id, path, sizeof(path));
+	(void)rmdir(path); /* others are in it */
+}
+
+bool
+store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id)
+{
+	char json[BADMAIL_PATH_MAX], eml[BADMAIL_PATH_MAX];
+	struct badmail_state *s = &st->s;
+	uint64_t octets = BADMAIL_OVERHEAD;
+	int64_t when;
+
+	item_path(st->conf, cls, id, ".json", json, sizeof(json));
+	item_path(st->conf, cls, id, ".eml", eml, sizeof(eml));
+	if (!there(json))
+		return false;
+	(void)store_stat(st->conf, cls, id, &octets, &when);
+	s->pending = PENDING_REMOVE;
+	s->pending_class = cls;
+	s->pending_id = id;
+	s->pending_octets = octets;
+	(void)write_state(st); /* a page that exists: if that fails, so does the removal's count, and all is counted anew */
+	KILL_POINT("badmail: before it goes");
+	if (unlink(json) != 0) {
+		s->pending = PENDING_NONE;
+		return false;
+	}
+	KILL_POINT("badmail: its sidecar is gone");
+	(void)unlink(eml); /* without a sidecar nobody counts it */
+	KILL_POINT("badmail: it is gone");
+	subtract(s, cls, octets);
+	s->pending = PENDING_NONE;
+	if (id == s->cls[cls].first)
+		s->cls[cls].first = id + 1;
+	drop_dirs(st->conf, cls, id);
+	return true;
+}
+
+/* The oldest REFUSED item. */
+static bool
+oldest(struct badmail_store *st, uint64_t *ret_id)
+{
+	struct badmail_state *s = &st->s;
+
+	if (s->cls[BADMAIL_REFUSED].items == 0)
+		return false;
+	if (!store_next(st->conf, BADMAIL_REFUSED, s->cls[BADMAIL_REFUSED].first, s->next_id, ret_id)) {
+		s->boot = 0; /* totals that are not true: counted by the next who comes */
+		return false;
+	}
+	s->cls[BADMAIL_REFUSED].first = *ret_id;
+	return true;
+}
+
+static bool
+drop_oldest(struct badmail_store *st)
+{
+	uint64_t id, octets = BADMAIL_OVERHEAD;
+	int64_t when;
+
+	if (!oldest(st, &id))
+		return false;
+	(void)store_stat(st->conf, BADMAIL_REFUSED, id, &octets, &when);
+	if (!store_remove(st, BADMAIL_REFUSED, id))
+		return false;
+	st->s.dropped++;
+	st->s.dropped_octets += octets;
+	return true;
+}
+
+unsigned
+store_expire(struct badmail_store *st, unsigned max)
+{
+	int64_t before = wall_ms() - st->conf->max_age_ms, when;
+	uint64_t id, octets;
+	unsigned n = 0;
+
+	while (n < max && oldest(st, &id) && store_stat(st->conf, BADMAIL_REFUSED, id, &octets, &when) && when < before &&
+	       drop_oldest(st)) {
+		st->s.expired++;
+		n++;
+	}
+	return n;
+}
+
+/* ---- putting in ------------------------------------------------------------------------------ */
+
+bool
+store_retry_full(const struct conf_badmail *b, const struct badmail_state *s, uint64_t octets)
+{
+	return s->cls[BADMAIL_RETRY].items + 1 > (uint64_t)b->max_items / 2 ||
+	       s->cls[BADMAIL_RETRY].octets + octets > (uint64_t)b->max_octets / 2;
+}
+
+/* Within the bound with one more of so many octets: the oldest refused items go. */
+static bool
+make_room(struct badmail_store *st, uint64_t octets)
+{
+	const struct badmail_state *s = &st->s;
+
+	for (;;) {
+		uint64_t items = s->cls[0].items + s->cls[1].items, all = s->cls[0].octets + s->cls[1].octets;
+
+		if (items + 1 <= (uint64_t)st->conf->max_items && all + octets <= (uint64_t)st->conf->max_octets)
+			return true;
+		if (!drop_oldest(st))
+			return false;
+	}
+}
+
+static bool
+make_bucket(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
+{
+	char path[BADMAIL_PATH_MAX];
+
+	branch_path(b, cls, id, path, sizeof(path));
+	if (mkdir(path, 0700) == 0) {
+		char top[BADMAIL_PATH_MAX];
+
+		snprintf(top, sizeof(top), "%s/%s", b->path, class_name(cls));
+		if (!sync_dir(top))
+			return false;
+	} else if (errno != EEXIST) {
+		return false;
+	}
+	bucket_path(b, cls, id, path, sizeof(path));
+	if (mkdir(path, 0700) != 0)
+		return errno == EEXIST;
+	branch_path(b, cls, id, path, sizeof(path));
+	return sync_dir(path);
+}
+
+int32_t
+store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml, const char *json, uint64_t octets,
+	     uint64_t *ret_id, char *text)
+{
+	char to_eml[BADMAIL_PATH_MAX], to_json[BADMAIL_PATH_MAX];
+	struct badmail_state *s = &st->s;
+	uint64_t id;
+	int32_t rc;
+
+	(void)store_expire(st, 100);
+	if (cls == BADMAIL_RETRY && store_retry_full(st->conf, s, octets)) {
+		s->door_closed++;
+		if (text)
+			snprintf(text, 200, "badmail: accepted mail that waits has reached half of the bound (%" PRIu64 " items)",
+				 s->cls[BADMAIL_RETRY].items);
+		return PM_NOSPACE;
+	}
+	if (!make_room(st, octets)) {
+		if (text)
+			snprintf(text, 200, "badmail: a message of %" PRIu64 " octets does not fit into its bound", octets);
+		return PM_NOSPACE;
+	}
+	id = s->next_id++;
+	s->pending = PENDING_INSERT;
+	s->pending_class = cls;
+	s->pending_id = id;
+	s->pending_octets = octets;
+	if (!write_state(st))
+		return fail(text, "cannot write to", st->conf->path);
+	KILL_POINT("badmail: before it comes in");
+	item_path(st->conf, cls, id, ".eml", to_eml, sizeof(to_eml));
+	item_path(st->conf, cls, id, ".json", to_json, sizeof(to_json));
+	if (!make_bucket(st->conf, cls, id) || link(eml, to_eml) != 0) {
+		rc = fail(text, "cannot make", to_eml);
+		s->pending = PENDING_NONE;
+		return rc;
+	}
+	KILL_POINT("badmail: its message is in");
+	if (rename(json, to_json) != 0) {
+		rc = fail(text, "cannot make", to_json);
+		(void)unlink(to_eml);
+		s->pending = PENDING_NONE;
+		return rc;
+	}
+	KILL_POINT("badmail: it is in");
+	add(s, cls, octets);
+	if (s->cls[cls].items == 1)
+		s->cls[cls].first = id;
+	s->pending = PENDING_NONE;
+	*ret_id = id;
+	return PM_OK;
+}
+
+/* ---- tmp ------------------------------------------------------------------------------------- */
+
+void
+store_sweep_tmp(const struct conf_badmail *b)
+{
+	char path[BADMAIL_PATH_MAX];
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/tmp", b->path);
+	d = opendir(path);
+	while (d && (e = readdir(d)) != NULL) {
+		struct statefile_owner o = {0};
+		char *end;
+
+		o.pid = (int32_t)strtol(e->d_name, &end, 10);
+		if (o.pid <= 0 || *end != '.')
+			continue;
+		o.started = strtoull(end + 1, NULL, 10);
+		if (!statefile_alive(&o))
+			(void)unlinkat(dirfd(d), e->d_name, 0);
+	}
+	if (d)
+		closedir(d);
+}

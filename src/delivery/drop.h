@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * drop - one message into one mailbox, inside an errand: look the account up, ask volume and quota, deliver. For mail
+ * of our own (quota warnings) and for retries; mail from outside comes in by the session's own way.
+ *
+ * A drop is a part of an errand's context; drop_step is called from the errand's run until it is done. One owner.
+ */
+#ifndef RST_DELIVERY_DROP_H
+#define RST_DELIVERY_DROP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <restante/module.h>
+
+#include "conf/conf.h"
+#include "core/errand.h"
+#include "core/quota.h"
+
+enum drop_phase { DROP_LOOKUP, DROP_BEGIN, DROP_WRITE, DROP_PREPARE, DROP_COMMIT, DROP_DONE };
+
+struct drop {
+	/* set by the caller, the rest zeroed */
+	struct conf *conf;          /* borrowed: lives as long as the errand */
+	char name[PM_NAME_MAX + 1]; /* the account, normalised (chain_name) */
+	int fd;                     /* the message, read from its beginning: lines as on the wire */
+	const char *head;           /* written before it; borrowed */
+	size_t head_n;
+	uint8_t op_id[16];          /* the same for each try of the same message and account */
+	bool no_quota;              /* a warning about a full mailbox must fit in */
+	/* result, when drop_step returns anything but PM_AGAIN */
+	int32_t rc;                 /* PM_OK; PM_NOENT: no such account; PM_QUOTA ... */
+	char text[PM_ERROR_MAX + 1];
+	/* own */
+	enum drop_phase phase;
+	int auth;                   /* index into conf->auth, -1 before the first */
+	void *user_mem;
+	struct pm_user user;
+	struct backend *storage;    /* borrowed from conf */
+	void *dlv;
+	off_t at;
+	struct pm_result result;
+	struct quota_limits limits;
+	struct quota_hold hold;
+	uint64_t octets;
+};
+
+/* Asks for the first backend. False: nobody is asked about this name: rc is set. */
+bool drop_begin(struct drop *d, struct errand *e);
+/* One call under the errand's permit. PM_AGAIN: again, behind e->backend; else done, rc the same as d->rc. */
+int32_t drop_step(struct drop *d, struct errand *e);
+/* Frees what it holds; a handle was given back before. */
+void drop_fini(struct drop *d);
+
+#endif
