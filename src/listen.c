@@ -12,6 +12,23 @@
 
 #define ERROR_MAX 256
 
+/* By the configuration in force: a reload may name other proxies. */
+static enum proxy_policy
+policy_of(const struct listener *l, const struct peer *p)
+{
+	struct conf *c = conf_current();
+	const struct conf_listener *cl = c ? conf_find_listener(c, l->name) : NULL;
+	enum proxy_policy policy = PROXY_OFF;
+
+	if (cl && cl->proxy == CONF_PROXY_REQUIRED)
+		policy = PROXY_STRANGER;
+	for (size_t i = 0; policy == PROXY_STRANGER && i < cl->n_proxy_from; i++)
+		if (peer_in(p, cl->proxy_from[i]))
+			policy = PROXY_TRUSTED;
+	conf_put(c);
+	return policy;
+}
+
 static int
 open_socket(const struct conf_listener *cl, char *err, size_t errlen)
 {
@@ -47,6 +64,7 @@ open_one(const struct conf_listener *cl, const char *user, struct conf_errors *e
 			 (unsigned)listener_port(ret->fd));
 	ret->implicit_tls = cl->tls == CONF_TLS_IMPLICIT;
 	ret->session_new = cl->protocol == CONF_POP3 ? pop3_session_new : delivery_session_new;
+	ret->proxy_policy = policy_of;
 	ret->busy_text = cl->protocol == CONF_POP3 ? "-ERR [SYS/TEMP] too many connections, try again later\r\n"
 						   : "421 4.3.2 too many connections, try again later\r\n";
 	return true;

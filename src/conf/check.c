@@ -118,6 +118,16 @@ same_place(const struct conf_listener *a, const struct conf_listener *b)
 }
 
 static void
+check_proxy(struct checker *k, const struct conf_listener *l)
+{
+	if (l->proxy == CONF_PROXY_REQUIRED && l->n_proxy_from == 0)
+		conf_error(k->e, &l->where, "listener %s: proxy = required needs proxy_from: the addresses of the proxies "
+					    "that are believed, e.g. 10.0.0.5 or 10.0.0.0/24", l->name);
+	if (l->proxy == CONF_PROXY_OFF && l->n_proxy_from > 0)
+		conf_error(k->e, &l->where, "listener %s: proxy_from does nothing without proxy = required", l->name);
+}
+
+static void
 check_listeners(struct checker *k)
 {
 	struct conf *c = k->c;
@@ -144,7 +154,8 @@ check_listeners(struct checker *k)
 			conf_error(k->e, &l->where, "listener %s: tls needs certificate and key in a tls block, "
 						     "or tls = none here", l->name);
 		check_delivery(k, l);
-		if (l->protocol == CONF_POP3 && l->tls == CONF_TLS_NONE && !l->plaintext_login)
+		check_proxy(k, l);
+		if (l->protocol == CONF_POP3 && l->tls == CONF_TLS_NONE && !l->plaintext_login && l->proxy == CONF_PROXY_OFF)
 			conf_error(k->e, &l->where, "listener %s: tls = none and plaintext_login = refuse: nobody "
 						     "could log in", l->name);
 	}

@@ -19,6 +19,8 @@ struct tls;     /* net/tls.h */
 
 enum conf_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
 
+enum conf_proxy { CONF_PROXY_OFF, CONF_PROXY_REQUIRED };
+
 struct conf_where {
 	const char *file;
 	unsigned line, column;
@@ -39,6 +41,9 @@ struct conf_listener {
 	enum conf_tls tls;
 	bool plaintext_login; /* allow; default refuse */
 	int32_t sndbuf;
+	enum conf_proxy proxy;
+	const char **proxy_from; /* addresses and networks of proxies that are believed */
+	size_t n_proxy_from;
 	struct conf_where where;
 };
 

@@ -309,15 +309,22 @@ check_retention(struct binder *b)
 }
 
 static void
+check_list(struct binder *b, const struct conf_listener *l, const char *key, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!peer_network_valid(list[i]))
+			conf_error(b->e, &l->where, "listener %s: %s = %s: expected an address, a network such as "
+						    "192.0.2.0/24, or local", l->name, key, list[i]);
+}
+
+static void
 check_networks(struct binder *b)
 {
 	for (size_t i = 0; i < b->c->n_listeners; i++) {
 		const struct conf_listener *l = &b->c->listeners[i];
 
-		for (size_t k = 0; k < l->n_xclient; k++)
-			if (!peer_network_valid(l->xclient[k]))
-				conf_error(b->e, &l->where, "listener %s: xclient = %s: expected an address, a network such as "
-							    "192.0.2.0/24, or local", l->name, l->xclient[k]);
+		check_list(b, l, "xclient", l->xclient, l->n_xclient);
+		check_list(b, l, "proxy_from", l->proxy_from, l->n_proxy_from);
 	}
 }
 

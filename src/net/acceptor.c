@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/door.h"
+#include "net/foyer.h"
 #include "work/gate.h"
 #include "work/pool.h"
 #include "work/queue.h"
@@ -136,28 +137,22 @@ listeners_review(int64_t now_ms)
 static void
 newcomer(const struct listener *l, int fd, const struct sockaddr_storage *sa, int64_t now_ms)
 {
-	struct batch b = {0};
-	struct task *t;
+	enum proxy_policy policy;
 	struct peer p;
 
 	peer_from(&p, sa);
-	if (!door_enter(&p, now_ms)) {
+	policy = l->proxy_policy ? l->proxy_policy(l, &p) : PROXY_OFF;
+	if (policy == PROXY_STRANGER) {
+		foyer_refuse(l, &p);
+		(void)close(fd); /* nothing is said to strangers */
+		return;
+	}
+	if (!door_enter(&p, policy == PROXY_TRUSTED, now_ms)) {
 		door_turn_away(l, fd);
 		return;
 	}
-	t = l->session_new(l, fd, &p);
-	if (!t) {
-		door_turn_away(l, fd);
-		acceptor_left(p.key);
-		return;
-	}
-	door_count(DOOR_ACCEPTED);
-	STRESS_POINT();
-	if (t->need || !slot_park(t->slot)) { /* a gate is asked by a worker only */
-		slot_set_queued(t->slot);
-		batch_add(t, &b);
-		batch_push(&b);
-	}
+	if (door_admit(l, fd, &p, policy == PROXY_TRUSTED ? foyer_new : l->session_new))
+		door_count(DOOR_ACCEPTED);
 }
 
 /* accept4 failed. True: try again at once. */
@@ -417,6 +412,7 @@ acceptor_close_listeners(void)
 {
 	if (!acc.runs)
 		return;
+	door_close();
 	pthread_mutex_lock(&acc.mutex);
 	acc.close_asked = true;
 	wake();

@@ -14,6 +14,13 @@
 
 struct conf;
 
+/* Who speaks first on a new connection. */
+enum proxy_policy {
+	PROXY_OFF,      /* the client */
+	PROXY_TRUSTED,  /* a proxy that is believed: its header comes first (net/proxy.h) */
+	PROXY_STRANGER, /* only proxies may come here, and this is none */
+};
+
 /* One listening socket. Lives until acceptor_stop. */
 struct listener {
 	int fd;
@@ -21,7 +28,7 @@ struct listener {
 	char address[112];    /* bound address and port, or path, text */
 	bool implicit_tls;    /* over a cap: closed silently instead of -ERR */
 	/*
-	 * Acceptor thread: makes a session on the accepted socket. The slot is RUNNING and the caller's;
+	 * Acceptor thread, or behind a proxy a worker: makes a session on the accepted socket. The slot is RUNNING and the caller's;
 	 * session_new sets its task by slot_take(). It may send a greeting (never blocks). Returns the
 	 * task, or NULL: refused, out of memory or slots; then fd is still the acceptor's to close.
 	 * The session has called conn_arm; the acceptor then parks it, or queues it if it was woken
@@ -31,6 +38,8 @@ struct listener {
 	/* Text sent to one who is turned away, with CRLF; NULL: silent close. */
 	const char *busy_text;
 	void *ctx;            /* session_new's */
+	/* Acceptor thread: may this address speak for others? NULL: PROXY_OFF. */
+	enum proxy_policy (*proxy_policy)(const struct listener *l, const struct peer *p);
 };
 
 struct acceptor_limits {

@@ -75,6 +75,44 @@ plain_write(struct conn *c, const void *buf, size_t n)
 	return errno == EAGAIN || errno == EWOULDBLOCK ? CONN_WANT_WRITE : CONN_FAIL;
 }
 
+ssize_t
+conn_peek(struct conn *c, void *buf, size_t cap)
+{
+	ssize_t n;
+
+	note_read(c);
+	do
+		n = recv(c->fd, buf, cap, MSG_PEEK);
+	while (n == -1 && errno == EINTR);
+	c->drained = true; /* what stays there is seen again: every segment makes an edge */
+	if (n >= 0)
+		return n;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? CONN_WANT_READ : CONN_FAIL;
+}
+
+bool
+conn_skip(struct conn *c, size_t n)
+{
+	ssize_t got;
+
+	do
+		got = recv(c->fd, NULL, n, MSG_TRUNC); /* tcp(7): thrown away */
+	while (got == -1 && errno == EINTR);
+	return got >= 0 && (size_t)got == n;
+}
+
+int
+conn_release(struct conn *c)
+{
+	int fd = c->fd;
+
+	if (c->added)
+		(void)epoll_ctl(acceptor_epoll(), EPOLL_CTL_DEL, fd, NULL); /* it is in there */
+	c->fd = -1;
+	c->added = false;
+	return fd;
+}
+
 /* ---- TLS ------------------------------------------------------------------------------------- */
 
 /* What a call of OpenSSL that did not succeed means. */

@@ -40,6 +40,13 @@ void conn_init(struct conn *c, int fd);
 ssize_t conn_read(struct conn *c, void *buf, size_t cap);
 ssize_t conn_write(struct conn *c, const void *buf, size_t n);
 
+/* Plain: what has come, left in the socket for a later read; as conn_read. And n octets of it thrown away;
+ * false: they are not there. */
+ssize_t conn_peek(struct conn *c, void *buf, size_t cap);
+bool conn_skip(struct conn *c, size_t n);
+/* Takes the descriptor out of the epoll set and gives it back to the caller. */
+int conn_release(struct conn *c);
+
 /* Starts TLS as server; nothing is read yet. False: no memory. */
 bool conn_tls(struct conn *c, struct tls *t);
 /* 1 done, CONN_WANT_..., CONN_FAIL (the reason is logged at info, once). */

@@ -8,6 +8,9 @@
 
 #include "base/log.h"
 #include "net/pressure.h"
+#include "work/queue.h"
+#include "work/slot.h"
+#include "work/stress.h"
 
 /* Newcomers push others out above this part of max_sessions, in percent. */
 #define PRESSURE_PERCENT 80
@@ -16,6 +19,7 @@ static struct {
 	_Atomic uint32_t max_sessions, max_per_address;
 	_Atomic int64_t shed_ms;
 	_Atomic uint32_t sessions;
+	_Atomic bool closed;
 	/* counters only: relaxed would do */
 	_Atomic uint64_t accepted, refused_total, refused_address, shed, out_of_files, pressured;
 } door;
@@ -24,6 +28,7 @@ void
 door_open(const struct acceptor_limits *limits)
 {
 	acceptor_set_limits(limits);
+	atomic_store(&door.closed, false);
 	pressure_forget();
 }
 
@@ -64,10 +69,10 @@ say_total(const struct peer *p, uint32_t max)
 }
 
 bool
-door_enter(const struct peer *p, int64_t now_ms)
+door_enter(const struct peer *p, bool proxied, int64_t now_ms)
 {
 	uint32_t max = atomic_load(&door.max_sessions);
-	uint32_t max_per_address = atomic_load(&door.max_per_address);
+	uint32_t max_per_address = proxied ? 0 : atomic_load(&door.max_per_address);
 	uint32_t sessions = atomic_load(&door.sessions);
 
 	/* first: who is over the cap of its own address pushes nobody out */
@@ -85,6 +90,46 @@ door_enter(const struct peer *p, int64_t now_ms)
 	}
 	atomic_fetch_add(&door.sessions, 1);
 	return true;
+}
+
+bool
+door_exchange(const struct peer *from, const struct peer *to)
+{
+	uint32_t max_per_address = atomic_load(&door.max_per_address);
+
+	if (!peer_enter(to->key, max_per_address)) {
+		say_address(to, max_per_address);
+		return false;
+	}
+	peer_leave(from->key);
+	return true;
+}
+
+bool
+door_admit(const struct listener *l, int fd, const struct peer *p,
+	   struct task *(*make)(const struct listener *l, int fd, const struct peer *p))
+{
+	struct task *t = make(l, fd, p);
+
+	if (!t) {
+		door_turn_away(l, fd);
+		acceptor_left(p->key);
+		return false;
+	}
+	if (atomic_load(&door.closed)) /* the round that tells everybody may have passed before it was there */
+		(void)slot_wake(slot_get_token(t->slot), NOTE_DRAIN);
+	STRESS_POINT();
+	if (t->need || !slot_park(t->slot)) { /* a gate is asked by a worker only */
+		slot_set_queued(t->slot);
+		queue_push(t);
+	}
+	return true;
+}
+
+void
+door_close(void)
+{
+	atomic_store(&door.closed, true);
 }
 
 void

@@ -148,7 +148,7 @@ session_forget(struct session *s)
 bool
 session_encrypted(const struct session *s)
 {
-	return s->io.conn.ssl != NULL;
+	return s->io.conn.ssl || s->peer->tls;
 }
 
 bool
@@ -198,7 +198,7 @@ log_common(struct log_line *l, const struct session *s)
 {
 	log_num(l, "session", s->task.id);
 	log_cstr(l, "peer", s->peer->text);
-	log_cstr(l, "tls", conn_tls_version(&s->io.conn) ? conn_tls_version(&s->io.conn) : "none");
+	log_cstr(l, "tls", conn_tls_version(&s->io.conn) ? conn_tls_version(&s->io.conn) : s->peer->tls ? "proxy" : "none");
 	log_cstr(l, "listener", s->listener->name);
 }
 

@@ -140,6 +140,7 @@ void session_log_call(struct session *s, const struct backend *b, const char *me
 		      const char *text);
 /* After STLS: whatever was learnt in clear is forgotten (RFC 2595 s4). */
 void session_forget(struct session *s);
+/* On this connection, or up to a proxy that is believed. */
 bool session_encrypted(const struct session *s);
 /* USER, PASS, AUTH are possible on this connection now. */
 bool session_may_login(const struct session *s);

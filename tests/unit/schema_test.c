@@ -78,6 +78,8 @@ static const struct setting {
 	{BLOCK_LISTENER, "tls", "implicit", NULL, "\"\"", "expected one of none|starttls|implicit"},
 	{BLOCK_LISTENER, "plaintext_login", "allow", NULL, "yes", "expected one of refuse|allow"},
 	{BLOCK_LISTENER, "sndbuf", "8m", "8388608", "4095", "expected a number from 4096 to 8388608 bytes"},
+	{BLOCK_LISTENER, "proxy", "REQUIRED\nproxy_from = 10.0.0.1", "required", "v2", "expected one of off|required"},
+	{BLOCK_LISTENER, "proxy_from", "10.0.0.1, ::1\nproxy = required", "", NULL, NULL},
 	{BLOCK_SECTION, "module", "m2", NULL, "\"\"", "expected a text"},
 	{BLOCK_SECTION, "wrap", "first", NULL, "\"\"", "expected a text"},
 	{BLOCK_SECTION, "storage", "store", NULL, "\"\"", "expected a text"},
