@@ -63,10 +63,10 @@ olcSuffix: {base}
 olcRootDN: cn=admin,{base}
 olcRootPW: admin
 olcDbDirectory: {dir}/db
-olcDbMaxSize: 67108864
+olcDbMaxSize: {size}
 olcDbNoSync: TRUE
 olcDbIndex: objectClass eq
-olcDbIndex: uid,mail eq
+olcDbIndex: uid,mail,loginName eq
 olcAccess: {{0}}to attrs=userPassword by anonymous auth by * none
 olcAccess: {{1}}to * by dn.base="{service}" read by dn.regex="^gidNumber=.*,cn=peercred,cn=external,cn=auth$" read
   by dn.base="cn=restante-client" read by self read by * none
@@ -85,7 +85,8 @@ olcRetcodeParent: cn=odd,{base}
 {odd}"""
 
 ATTRIBUTES = [("mailKey", STRING), ("mailSection", STRING), ("mailQuota", STRING), ("mailExpire", STRING),
-              ("mailRight", STRING), ("mailCount", STRING), ("nsAccountLock", STRING)]
+              ("mailRight", STRING), ("mailCount", STRING), ("nsAccountLock", STRING),
+              ("loginName", "EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40")]
 
 
 def ssha(password):
@@ -161,9 +162,10 @@ class Authority:
 
 
 class Slapd:
-    def __init__(self, ldif, authority=None, certificate=None, client="never", odd=()):
+    def __init__(self, ldif, authority=None, certificate=None, client="never", odd=(), debug=256, size=64 << 20):
         """authority: whom clients come from, and servers unless certificate = (certificate, key) says otherwise.
-        odd: (RDN, result code, diagnostic text) of binds below ODD."""
+        odd: (RDN, result code, diagnostic text) of binds below ODD. debug: of the log, 256 is one line an operation."""
+        self.debug = debug
         self.dir = tempfile.mkdtemp(prefix="rst-slapd.", dir="/tmp")
         os.chmod(self.dir, 0o711)
         self.proc = None
@@ -180,13 +182,13 @@ class Slapd:
                          for i, (name, kind) in enumerate(ATTRIBUTES))
         os.mkdir(os.path.join(self.dir, "conf"))
         os.mkdir(os.path.join(self.dir, "db"))
-        self.add(0, CONFIG.format(dir=self.dir, tls=tls, schema=schema, base=BASE, service=SERVICE, odd="".join(
+        self.add(0, CONFIG.format(dir=self.dir, tls=tls, schema=schema, base=BASE, service=SERVICE, size=size, odd="".join(
             'olcRetcodeItem: "%s" %d op=bind text="%s"\n' % one for one in odd)))
         self.add(1, ldif)
 
     def add(self, n, ldif):
-        done = subprocess.run([self.tool("slapadd"), "-n", str(n), "-F", os.path.join(self.dir, "conf")], input=ldif,
-                              text=True, capture_output=True, timeout=60)
+        done = subprocess.run([self.tool("slapadd"), "-q", "-n", str(n), "-F", os.path.join(self.dir, "conf")], input=ldif,
+                              text=True, capture_output=True, timeout=300)
         if done.returncode != 0:
             raise RuntimeError("slapadd: " + done.stderr)
 
@@ -214,7 +216,7 @@ class Slapd:
         log = open(os.path.join(self.dir, "log"), "ab")
         # with -d it stays in the foreground
         self.proc = subprocess.Popen([self.tool("slapd"), "-h", " ".join(uris), "-F", os.path.join(self.dir, "conf"),
-                                      "-d", "256"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                      "-d", str(self.debug)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                      start_new_session=True)
         log.close()
 
