@@ -43,7 +43,7 @@ include: file:///etc/ldap/schema/core.ldif
 include: file:///etc/ldap/schema/cosine.ldif
 include: file:///etc/ldap/schema/inetorgperson.ldif
 include: file:///etc/ldap/schema/nis.ldif
-include: file:///etc/ldap/schema/msuser.ldif
+include: file://{dir}/msuser.ldif
 
 dn: cn=restante,cn=schema,cn=config
 objectClass: olcSchemaConfig
@@ -180,6 +180,9 @@ class Slapd:
                    "olcTLSVerifyClient: %s\n" % (authority.cert, cert, key, client))
         schema = "".join("olcAttributeTypes: {%d}( 1.3.6.1.4.1.99999.1.%d NAME '%s' %s )\n" % (i, i, name, kind)
                          for i, (name, kind) in enumerate(ATTRIBUTES))
+        with open("/etc/ldap/schema/msuser.ldif") as f, open(os.path.join(self.dir, "msuser.ldif"), "w") as copy:
+            # names of accounts compare in Active Directory; this schema tells slapd of no way how
+            copy.write(f.read().replace("NAME 'sAMAccountName'\n", "NAME 'sAMAccountName'\n  EQUALITY caseIgnoreMatch\n"))
         os.mkdir(os.path.join(self.dir, "conf"))
         os.mkdir(os.path.join(self.dir, "db"))
         self.add(0, CONFIG.format(dir=self.dir, tls=tls, schema=schema, base=BASE, service=SERVICE, size=size, odd="".join(

@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The module ldap against one slapd: the kit, search and bind, direct bind, users of the other section."""
+"""The module ldap against one slapd: the kit, search and bind, direct bind, users of the other section; and the
+examples, as they are shipped and with the names of a directory of ours."""
+import os
+import re
+import subprocess
 import sys
 
 from ldap_lib import AUTH, OK, Server, Tap, apply, configure, conform, ended, expect, slapd
@@ -22,6 +26,53 @@ def logins(tap, srv, mode):
     expect(tap, srv, mode + ": users of another module", "local", OK)
 
 
+STORE = "\nstorage mail {\n module = maildir\n path = %s/%%u\n}\n"
+
+
+def example(tap, srv, name, uri, ca, instead):
+    """Does it check, and do those come in who may?"""
+    secret = srv.path("ldap-password")
+    with open(os.path.join(os.environ["top_srcdir"], "conf", "examples", name)) as f:
+        text = f.read()
+    shipped = text.replace("/etc/restante/ldap-password", secret).replace("/etc/ssl/certs/ca-certificates.crt", ca.cert)
+    path = srv.configure(shipped + STORE % srv.path("mail"))
+    done = subprocess.run([srv.bin("restanted"), "-t", "-c", path], capture_output=True, text=True, timeout=60)
+    tap.ok(done.returncode == 0, name + ": restanted -t", done.stdout + done.stderr)
+    ours = re.sub(r"server = ldap.*", "server = " + uri, shipped)
+    for old, new in instead.items():
+        tap.ok(old in ours, "%s: it names %s" % (name, old), ours)
+        ours = ours.replace(old, new)
+    srv.configure(ours + STORE % srv.path("mail"))
+    done = srv.ctl("reload")
+    tap.ok(done.returncode == 0, name + ": in force", done.stderr)
+    expect(tap, srv, name + ": a member of the group", "ann@ldap.test", OK)
+    expect(tap, srv, name + ": a wrong password", "ann@ldap.test", AUTH, "wrong", said="wrong password")
+    expect(tap, srv, name + ": no member", "ben@ldap.test", AUTH, "other", said="not a member")
+
+
+def examples(tap, srv):
+    ca = slapd.Authority()
+    members = ["uid=ann," + slapd.PEOPLE, "cn=Ann Ad," + slapd.PEOPLE]
+    windows = [slapd.entry("cn=%s,%s" % (cn, slapd.PEOPLE), ["user", "extensibleObject"], cn=cn, sn=cn, sAMAccountName=name,
+                           instanceType=4, nTSecurityDescriptor="x", objectCategory=slapd.BASE,
+                           userAccountControl=512, userPassword=slapd.ssha(password))
+               for cn, name, password in (("Ann Ad", "ann", "restante"), ("Ben Ad", "ben", "other"))]
+    d = slapd.Slapd(slapd.tree(slapd.user("ann"), slapd.user("ben", "other"), slapd.group("mail", members), *windows), ca).start()
+    with open(srv.path("ldap-password"), "w") as f:
+        f.write(slapd.SERVICE_PASSWORD)
+    os.chmod(srv.path("ldap-password"), 0o600)
+    srv.give(srv.path("ldap-password"))
+    try:
+        example(tap, srv, "ldap.conf", d.uri, ca, {"cn=restante,ou=services": "cn=pop3d,ou=services",
+                                                   "dc=example,dc=org": slapd.BASE})
+        example(tap, srv, "ldap-ad.conf", d.tls_uri, ca, {
+            "CN=restante,CN=Users": "cn=pop3d,ou=services", "CN=Mail Users,CN=Users": "cn=mail,ou=groups",
+            "DC=ad,DC=example,DC=org": slapd.BASE})
+    finally:
+        d.close()
+        ca.close()
+
+
 def main():
     tap = Tap()
     srv = Server()
@@ -33,6 +84,7 @@ def main():
         logins(tap, srv, "search and bind")
         apply(srv, d.uri, base=None, user_dn="uid=%n," + slapd.PEOPLE)
         logins(tap, srv, "direct bind")
+        examples(tap, srv)
         tap.ok("BIND dn=\"\"" not in d.log(), "no bind without a name", d.log()[-500:])
     finally:
         d.close()
