@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "kit.h"
 
@@ -66,6 +67,19 @@ box_open(struct inst *in, unsigned user, uint32_t flags)
 	struct box b = {0};
 
 	expect_rc("mbox_open", box_try(in, user, flags, &b), PM_OK);
+	return b;
+}
+
+struct box
+box_open_dead(struct inst *in, unsigned user)
+{
+	int64_t give_up = kit_now_ms() + (int64_t)setup.seconds * 800;
+	struct box b = {0};
+	int32_t rc;
+
+	while ((rc = box_try(in, user, PM_OPEN_EXCLUSIVE, &b)) == PM_BUSY && kit_now_ms() < give_up)
+		usleep(100000);
+	expect_rc("mbox_open after the holder was killed", rc, PM_OK);
 	return b;
 }
 

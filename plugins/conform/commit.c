@@ -304,6 +304,8 @@ durable(void)
 	box_close(&b);
 	rc = kit_join(kit_fork(commit_and_die, NULL));
 	EXPECT(rc == 128 + SIGKILL, "the committing process ended with %d", rc);
+	b = box_open_dead(in, 0);
+	box_close(&b);
 	expect_left(in, "die", 6, even_kept);
 	kit_close(in);
 }

@@ -342,6 +342,26 @@ tick(void)
 	kit_close(in);
 }
 
+/* What is set up already stays as it is; a word that is none changes nothing. */
+static void
+set_up(void)
+{
+	struct inst *in = kit_open();
+	int32_t rc;
+
+	day(in);
+	for (int k = 0; k < 2; k++) {
+		while ((rc = in->m->life->setup(in->i, pm(), kit_str(""))) == PM_AGAIN)
+			;
+		expect_rc("setup", rc, PM_OK);
+	}
+	expect_rc("setup with a word that is none", in->m->life->setup(in->i, pm(), kit_str("no such word")),
+		  PM_UNSUPPORTED);
+	EXPECT(*kit_said(), "PM_UNSUPPORTED without a reason");
+	day(in);
+	kit_close(in);
+}
+
 static void
 retire(void)
 {
@@ -378,6 +398,7 @@ const struct check checks_contract[] = {
 	{"process.quiet", "R8", "nothing goes to standard output or standard error", 0, quiet},
 	{"life.probe", "pm_life.probe", "the backend is there", NEED_PROBE, probe},
 	{"life.tick", "pm_life.tick", "background work ends, and disturbs nothing", NEED_TICK, tick},
+	{"life.setup", "pm_life.setup", "may be repeated; an unknown word: PM_UNSUPPORTED and a reason", NEED_SETUP, set_up},
 	{"life.retire", "pm_life.retire", "handles that are open live on", 0, retire},
 	{0},
 };

@@ -34,6 +34,7 @@
 #define NEED_PROBE 16384u
 #define NEED_TICK 32768u
 #define NEED_EVENT 65536u
+#define NEED_SETUP 131072u
 
 struct check {
 	const char *id;     /* "commit.exact" */
@@ -129,6 +130,9 @@ struct pm_str kit_str(const char *s);
 /* mbox_open until it is done; the result, with *ret set for PM_OK. */
 int32_t box_try(struct inst *in, unsigned user, uint32_t flags, struct box *ret);
 struct box box_open(struct inst *in, unsigned user, uint32_t flags);
+/* The same, after its holder was killed: at once where the system keeps the lock; where a lease does, when it
+ * runs out. */
+struct box box_open_dead(struct inst *in, unsigned user);
 void box_close(struct box *b);
 /* mbox_info of messages first..first+n-1 until it is done. */
 void box_info(struct box *b, uint64_t first, size_t n, uint32_t want, struct pm_msg *ret);

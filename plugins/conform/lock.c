@@ -192,21 +192,16 @@ static void
 dead_holder(void)
 {
 	struct inst *in = kit_open();
-	int64_t give_up = kit_now_ms() + (int64_t)setup.seconds * 800;
 	struct pipes p;
 	struct box b;
 	int pid;
-	int32_t rc;
 
 	kit_empty(in, 0);
 	kit_deliver_many(in, 0, "one", 1);
 	pid = start_holder(&p);
 	EXPECT(kill(pid, SIGKILL) == 0, "kill: %s", strerrordesc_np(errno));
 	(void)kit_join(pid);
-	/* at once where the system keeps the lock; where a lease does, when it runs out */
-	while ((rc = box_try(in, 0, PM_OPEN_EXCLUSIVE, &b)) == PM_BUSY && kit_now_ms() < give_up)
-		usleep(100000);
-	expect_rc("mbox_open after the holder was killed", rc, PM_OK);
+	b = box_open_dead(in, 0);
 	EXPECT(b.n == 1, "the dead session took messages with it: %llu are left", (unsigned long long)b.n);
 	box_close(&b);
 	kit_close(in);

@@ -18,7 +18,7 @@
 #define EXIT_USAGE 64
 #define EXIT_OSERR 71
 #define EXIT_CONFIG 78
-#define ONLY_MAX 32
+#define ONLY_MAX 128
 
 static const struct check *const tables[] = {
 	checks_contract, checks_auth, checks_snapshot, checks_octets, checks_commit, checks_lock, checks_delivery,
@@ -193,6 +193,7 @@ not_for_one(const struct pm_module *m, unsigned needs)
 		{NEED_EVENT, m->auth && m->auth->event, "no event"},
 		{NEED_PROBE, m->life->probe, "no probe"},
 		{NEED_TICK, m->life->tick && m->life->tick_ms, "no tick"},
+		{NEED_SETUP, m->life->setup, "no setup"},
 	};
 
 	for (size_t k = 0; k < sizeof(rules) / sizeof(rules[0]); k++)

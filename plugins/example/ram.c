@@ -259,6 +259,17 @@ ram_open(const struct pm_open *open, void **ret_inst)
 	return PM_OK;
 }
 
+/* There is nothing to make. */
+static int32_t
+ram_setup(void *inst, const struct pm_call *call, struct pm_str what)
+{
+	(void)inst;
+	if (what.n == 0)
+		return PM_OK;
+	sdk_error(call, "'%.*s' is not known here", (int)(what.n % 100), what.p);
+	return PM_UNSUPPORTED;
+}
+
 /* ---- the descriptor -------------------------------------------------------------------------- */
 
 #define OPTION(k, t, f, u, d, text)                                                                \
@@ -281,6 +292,7 @@ static const struct pm_life life = {
 	.check = ram_check,
 	.open = ram_open,
 	.close = ram_close,
+	.setup = ram_setup,
 };
 
 static const struct pm_auth auth = {

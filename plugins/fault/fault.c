@@ -201,6 +201,15 @@ fault_tick(void *inst, const struct pm_call *call)
 	return fault_end(&t, rc);
 }
 
+static int32_t
+fault_setup(void *inst, const struct pm_call *call, struct pm_str what)
+{
+	struct fault *f = inst;
+	const struct pm_life *inner = f->inner->life;
+
+	return inner->setup ? inner->setup(f->inner_inst, call, what) : PM_UNSUPPORTED;
+}
+
 /* ---- the descriptor -------------------------------------------------------------------------- */
 
 #define OPTION(k, t, f, d, text)                                                                   \
@@ -223,6 +232,7 @@ static const struct pm_life life = {
 	.close = fault_close,
 	.probe = fault_probe,
 	.tick = fault_tick,
+	.setup = fault_setup,
 };
 
 static const struct pm_module module = {

@@ -202,6 +202,13 @@ host_tick(struct host_inst *i, struct host_call *c)
 	return i->desc->life->tick ? known(c, i->desc->life->tick(i->inst, &c->pm)) : PM_OK;
 }
 
+int32_t
+host_setup(struct host_inst *i, struct host_call *c, struct pm_str what)
+{
+	meet(i);
+	return i->desc->life->setup ? known(c, i->desc->life->setup(i->inst, &c->pm, what)) : PM_UNSUPPORTED;
+}
+
 /* ---- auth ------------------------------------------------------------------------------------ */
 
 uint64_t

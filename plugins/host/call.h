@@ -38,6 +38,8 @@ void host_cred_init(struct pm_cred *c);
 
 int32_t host_probe(struct host_inst *i, struct host_call *c);
 int32_t host_tick(struct host_inst *i, struct host_call *c);
+/* PM_UNSUPPORTED when the module has none. */
+int32_t host_setup(struct host_inst *i, struct host_call *c, struct pm_str what);
 
 uint64_t host_caps(struct host_inst *i);
 int32_t host_verify(struct host_inst *i, struct host_call *c, const struct pm_cred *cred,

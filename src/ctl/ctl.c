@@ -125,6 +125,23 @@ run_check_conf(const struct ctl *c, const struct verb *v)
 	return offline_check_conf(c);
 }
 
+/* [SECTION] [WORD]: a word is none of a section's names, so one argument may be either. */
+static int
+run_mysql_schema(const struct ctl *c, const struct verb *v)
+{
+	static const char *const words[] = {"upgrade", "check", "recount"};
+	const char *section = c->argc > 0 ? c->argv[0] : NULL, *what = c->argc > 1 ? c->argv[1] : "";
+
+	(void)v;
+	for (size_t i = 0; c->argc == 1 && i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(section, words[i]) == 0) {
+			section = NULL;
+			what = words[i];
+			break;
+		}
+	return offline_setup(c, "mysql", section, what);
+}
+
 static int run_help(const struct ctl *c, const struct verb *v);
 
 static const struct verb verbs[] = {
@@ -140,6 +157,8 @@ static const struct verb verbs[] = {
 	{"reload", "", "read the configuration again: all of it or nothing", 0, 0, run_plain, NULL},
 	{"drain", "", "end the server; sessions may come to their QUIT", 0, 0, run_plain, NULL},
 	{"check-conf", "[FILE]", "check a configuration and its modules, print all errors", 0, 1, run_check_conf, NULL},
+	{"mysql-schema", "[SECTION] [WORD]", "upgrade (or make), check or recount the tables of a mysql store", 0, 2,
+	 run_mysql_schema, NULL},
 	{"log-reopen", "", "open the log file again after a rotation", 0, 0, run_plain, NULL},
 	{"help", "", "this", 0, 1, run_help, NULL},
 };
@@ -152,7 +171,7 @@ usage(FILE *to)
 		    "  -s, --socket FILE   control socket (default: run_dir/control of the configuration)\n"
 		    "      --json          print JSON\n", DEFAULT_CONF);
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		fprintf(to, "  %-10s %-18s %s\n", verbs[i].name, verbs[i].args, verbs[i].doc);
+		fprintf(to, "  %-12s %-18s %s\n", verbs[i].name, verbs[i].args, verbs[i].doc);
 }
 
 static int

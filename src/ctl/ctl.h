@@ -6,6 +6,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+struct conf_where;
+
 #define EXIT_USAGE 64
 #define EXIT_UNAVAILABLE 69
 #define EXIT_CONFIG 78
@@ -35,7 +37,10 @@ void table_user(const json_t *answer);
 void table_auth(const json_t *answer);
 
 /* offline.c: without a server. Exit codes. */
+void offline_error(void *ctx, const struct conf_where *w, const char *text);
 int offline_check_conf(const struct ctl *c);
 int offline_module_doc(const struct ctl *c, const char *module);
+/* setup.c: `what` of a storage section of this module; section NULL: the only one. */
+int offline_setup(const struct ctl *c, const char *module, const char *section, const char *what);
 
 #endif

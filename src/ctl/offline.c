@@ -8,8 +8,8 @@
 #include "host/load.h"
 #include "net/tls.h"
 
-static void
-print_error(void *ctx, const struct conf_where *w, const char *text)
+void
+offline_error(void *ctx, const struct conf_where *w, const char *text)
 {
 	(void)ctx;
 	if (w && w->file)
@@ -21,7 +21,7 @@ print_error(void *ctx, const struct conf_where *w, const char *text)
 int
 offline_check_conf(const struct ctl *c)
 {
-	struct conf_errors e = {.report = print_error};
+	struct conf_errors e = {.report = offline_error};
 	const char *file = c->argc > 0 ? c->argv[0] : c->conf_file;
 	struct conf *conf;
 

@@ -429,6 +429,11 @@ struct pm_life {
 	int32_t (*probe)(void *inst, const struct pm_call *call);
 	/* opt, B, one at a time: background work in slices (R7). */
 	int32_t (*tick)(void *inst, const struct pm_call *call);
+	/* opt, B, only with PM_PURPOSE_TOOL and nobody else in the instance: makes or changes what the
+	 * backend consists of, at the administrator's word: tables, counters. `what` is a word of the
+	 * module's manual page; empty: what makes it usable. May be repeated. Progress goes to host->log, the
+	 * reason of a failure to call->error. PM_OK, PM_AGAIN, PM_UNSUPPORTED (no such word), failures. */
+	int32_t (*setup)(void *inst, const struct pm_call *call, struct pm_str what);
 };
 
 struct pm_auth {
@@ -614,7 +619,7 @@ PM_ASSERT_SIZE(pm_box, 1296, 1296);
 PM_ASSERT_SIZE(pm_stat, 48, 48);
 PM_ASSERT_SIZE(pm_rcpt, 88, 60);
 PM_ASSERT_SIZE(pm_result, 88, 88);
-PM_ASSERT_SIZE(pm_life, 80, 44);
+PM_ASSERT_SIZE(pm_life, 88, 48);
 PM_ASSERT_SIZE(pm_auth, 56, 32);
 PM_ASSERT_SIZE(pm_storage, 96, 52);
 PM_ASSERT_SIZE(pm_delivery, 56, 32);

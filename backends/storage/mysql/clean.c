@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * clean - what the tick does: this server's row, leases it owes, hidden messages whose time has come, deliveries
+ * that were abandoned, and bodies no message names any more. One server at a time cleans: it holds the lease of
+ * mailbox 0. Looking costs three statements; only who finds something takes the lease.
+ *
+ * A body is named by the messages of one transaction, never by later ones. So once no message names it nobody
+ * ever will, on any node that knows of the deletion: no counting of references, and no lock.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf.h"
+#include "store.h"
+
+#define GARBAGE_MAX 200 /* rows of mail_garbage in one transaction */
+#define CHUNKS_MAX 256  /* pieces likewise: 16 MiB */
+
+struct row {
+	uint64_t a, b, c; /* expired: mailbox, pos, octets; garbage: body, mailbox, pos */
+	bool used;        /* garbage: a message names the body */
+};
+
+struct cleaning {
+	struct inst *i;
+	const struct pm_call *call;
+	struct lease lease; /* of mailbox 0 */
+	struct row rows[BATCH];
+	size_t n;
+	bool more;          /* something was done: there may be more */
+};
+
+/* The rows of a statement whose columns are three or four numbers, or one. */
+static int32_t
+list(struct db *d, struct cleaning *c, enum db_stmt which, const struct db_arg *args, size_t n_args, size_t n_cols)
+{
+	struct db_col cols[4] = {{.p = NULL}};
+	int32_t rc = db_select(d, which, args, n_args, cols, n_cols);
+
+	c->n = 0;
+	while (rc == PM_OK && (rc = db_next(d, which)) == PM_OK)
+		if (c->n < BATCH)
+			c->rows[c->n++] = (struct row){(uint64_t)cols[0].u, (uint64_t)cols[1].u, (uint64_t)cols[2].u,
+						       cols[3].u != 0};
+	db_end(d, which);
+	return rc == PM_END ? PM_OK : rc;
+}
+
+/* The background's lease, once in a slice; PM_BUSY: another server is at it. */
+static int32_t
+alone(struct db *d, struct cleaning *c)
+{
+	return c->lease.asked ? PM_OK : lease_take(d, c->i, &c->lease);
+}
+
+/* ---- hidden messages ------------------------------------------------------------------------- */
+
+/* Those of the first row's mailbox, which is held like a session holds it. One that was restored meanwhile stays. */
+static int32_t
+expire_rows(struct db *d, struct cleaning *c, const struct box_row *box, const struct lease *l)
+{
+	struct db_arg fence[] = {DB_U(box->id), DB_S(l->owner, ID), DB_U(l->fence)};
+	uint64_t pos[BATCH], octets = 0, gone = 0;
+	size_t n = 0;
+	int32_t rc = db_begin(d);
+
+	for (size_t k = 0; k < c->n; k++)
+		if (c->rows[k].a == box->id) {
+			pos[n++] = c->rows[k].b;
+			octets += c->rows[k].c;
+		}
+	if (rc == PM_OK)
+		rc = db_exec(d, ST_LEASE_FENCE, fence, 3);
+	if (rc == PM_OK && d->affected != 1)
+		return db_rollback(d, PM_OK); /* taken over: the next round's */
+	if (rc == PM_OK)
+		rc = commit_bury(d, " AND hidden_until < UTC_TIMESTAMP(6)", box->id, pos, n, &gone);
+	if (rc == PM_OK)
+		rc = gone == n ? box_hidden(d, box, -(int64_t)n, -(int64_t)octets) : box_recount(d, box);
+	if (rc != PM_OK)
+		return db_rollback(d, rc);
+	c->more = true;
+	return db_commit(d);
+}
+
+static int32_t
+expire(struct db *d, struct cleaning *c)
+{
+	struct db_arg args[] = {DB_U(BATCH)};
+	struct lease l;
+	struct box_row box = {.id = 0};
+	struct db_col cols[3] = {[2] = {.p = box.domain, .cap = sizeof(box.domain)}};
+	int32_t rc = list(d, c, ST_EXPIRED, args, 1, 3);
+
+	if (rc != PM_OK || c->n == 0)
+		return rc;
+	rc = alone(d, c);
+	if (rc != PM_OK)
+		return rc;
+	box.id = c->rows[0].a;
+	lease_init(&l, box.id);
+	rc = lease_take(d, c->i, &l);
+	if (rc == PM_BUSY)
+		return PM_OK; /* a session has it: when it ends */
+	args[0] = DB_U(box.id);
+	if (rc == PM_OK)
+		rc = db_row(d, ST_BOX_LOCK, args, 1, cols, 3);
+	box.domain_n = cols[2].n;
+	if (rc == PM_OK)
+		rc = expire_rows(d, c, &box, &l);
+	if (l.asked) {
+		struct db_arg give[] = {DB_U(box.id), DB_S(l.owner, ID)};
+
+		if (d->fail.lost || db_exec(d, ST_LEASE_GIVE, give, 2) != PM_OK)
+			server_owe(c->i->server, &l);
+	}
+	return rc == PM_END ? PM_OK : rc;
+}
+
+/* ---- abandoned deliveries -------------------------------------------------------------------- */
+
+static int32_t
+reap_one(struct db *d, struct cleaning *c, uint64_t body)
+{
+	struct db_arg args[] = {DB_U(body), DB_U(c->i->abandoned_s)};
+	int32_t rc = db_begin(d);
+
+	if (rc == PM_OK)
+		rc = db_exec(d, ST_INCOMING_REAP, args, 2);
+	if (rc == PM_OK && d->affected == 1)
+		rc = db_exec(d, ST_GARBAGE_ADD, args, 1);
+	return rc == PM_OK ? db_commit(d) : db_rollback(d, rc);
+}
+
+static int32_t
+reap(struct db *d, struct cleaning *c)
+{
+	struct db_arg args[] = {DB_U(c->i->abandoned_s), DB_U(GARBAGE_MAX)};
+	int32_t rc = list(d, c, ST_INCOMING_OLD, args, 2, 1);
+
+	if (rc != PM_OK || c->n == 0)
+		return rc;
+	rc = alone(d, c);
+	for (size_t k = 0; rc == PM_OK && k < c->n; k++)
+		rc = reap_one(d, c, c->rows[k].a);
+	c->more = c->more || rc == PM_OK;
+	return rc;
+}
+
+/* ---- garbage --------------------------------------------------------------------------------- */
+
+/* Pieces of bodies nobody names, a bounded number at once; when all are gone, the rows that told of them. */
+static int32_t
+collect_unused(struct db *d, const struct cleaning *c)
+{
+	uint64_t bodies[GARBAGE_MAX];
+	char limit[32];
+	size_t n = 0;
+	int32_t rc;
+
+	for (size_t k = 0; k < c->n; k++)
+		if (!c->rows[k].used && (n == 0 || bodies[n - 1] != c->rows[k].a))
+			bodies[n++] = c->rows[k].a;
+	if (n == 0)
+		return PM_OK;
+	snprintf(limit, sizeof(limit), " LIMIT %d", CHUNKS_MAX);
+	rc = db_list(d, "DELETE FROM mail_chunk", " WHERE body", bodies, n, limit);
+	if (rc == PM_OK && d->affected < CHUNKS_MAX)
+		rc = db_list(d, "DELETE FROM mail_garbage", " WHERE body", bodies, n, "");
+	return rc;
+}
+
+/* Another message still names the body: its own deletion will tell. */
+static int32_t
+collect_used(struct db *d, const struct cleaning *c)
+{
+	int32_t rc = PM_OK;
+
+	for (size_t k = 0; rc == PM_OK && k < c->n; k++) {
+		struct db_arg args[] = {DB_U(c->rows[k].a), DB_U(c->rows[k].b), DB_U(c->rows[k].c)};
+
+		if (c->rows[k].used)
+			rc = db_exec(d, ST_GARBAGE_DELETE, args, 3);
+	}
+	return rc;
+}
+
+static int32_t
+collect(struct db *d, struct cleaning *c)
+{
+	struct db_arg args[] = {DB_U(GARBAGE_MAX)};
+	int32_t rc = list(d, c, ST_GARBAGE_LIST, args, 1, 4);
+
+	if (rc != PM_OK || c->n == 0)
+		return rc;
+	rc = alone(d, c);
+	if (rc == PM_OK)
+		rc = db_begin(d);
+	if (rc == PM_OK)
+		rc = collect_unused(d, c);
+	if (rc == PM_OK)
+		rc = collect_used(d, c);
+	if (rc != PM_OK)
+		return db_rollback(d, rc);
+	c->more = true;
+	return db_commit(d);
+}
+
+/* ---- the tick -------------------------------------------------------------------------------- */
+
+static int32_t
+clean_work(struct db *d, void *arg)
+{
+	struct cleaning *c = arg;
+	struct db_arg give[] = {DB_U(0), DB_S(c->lease.owner, ID)};
+	int32_t rc = server_pay(d, c->i->server, 0);
+
+	c->more = false;
+	if (rc == PM_OK && !c->lease.asked)
+		rc = db_exec(d, ST_SERVERS_OLD, NULL, 0);
+	if (rc == PM_OK)
+		rc = expire(d, c);
+	if (rc == PM_OK)
+		rc = reap(d, c);
+	if (rc == PM_OK)
+		rc = collect(d, c);
+	if (rc == PM_BUSY)
+		return PM_OK;
+	if (c->lease.asked && !d->fail.lost && db_exec(d, ST_LEASE_GIVE, give, 2) == PM_OK)
+		c->lease.asked = false;
+	return rc == PM_OK && c->more ? PM_AGAIN : rc;
+}
+
+int32_t
+clean_tick(void *inst, const struct pm_call *call)
+{
+	struct inst *i = inst;
+	struct cleaning *c = calloc(1, sizeof(*c));
+	int32_t rc;
+
+	if (!c)
+		return PM_NOMEM;
+	c->i = i;
+	lease_init(&c->lease, 0);
+	db_revive(&i->pool, call->deadline_ms);
+	rc = db_do(&i->pool, call, 0, clean_work, c);
+	if (c->lease.asked)
+		server_owe(i->server, &c->lease);
+	free(c);
+	return rc;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * db - connections, and statements on them. As many connections as there are permits, so that nobody waits here
+ * for one; servers are tried in the order of the configuration, those that failed last of all.
+ *
+ * Work is a function that may be run again from its start, on another connection or server, when the first was
+ * lost or a conflict undid it: what it has to know of an earlier attempt it keeps in its argument.
+ */
+#ifndef MYSQL_DB_H
+#define MYSQL_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <restante/module.h>
+
+#include "connpool.h"
+#include "mariadb.h"
+
+#define DB_TEXT 200
+#define DB_COLS_MAX 8
+
+/* Prepared on each connection when first used; their texts are in statements.c. */
+enum db_stmt {
+	/* schema and processes */
+	ST_VERSION, ST_WSREP, ST_SERVER_SEEN, ST_SERVER_GONE, ST_SERVERS_OLD,
+	/* mailboxes and leases */
+	ST_BOX_FIND, ST_BOX_MAKE, ST_BOX_LOCK, ST_BOX_ADD, ST_BOX_SUB, ST_BOX_HIDDEN, ST_BOX_RECOUNT, ST_BOX_DELETE,
+	ST_BOX_LIST, ST_BOX_STAT, ST_LEASE_MAKE, ST_LEASE_TAKE, ST_LEASE_GIVE, ST_LEASE_COMMIT, ST_LEASE_FENCE,
+	ST_LEASE_LOOK, ST_LEASE_DELETE, ST_DOMAIN_ADD, ST_DOMAIN_SUM, ST_DOMAIN_RECOUNT,
+	/* messages */
+	ST_SNAPSHOT, ST_INFO, ST_READ_FIRST, ST_READ_NEXT, ST_MESSAGE_THERE, ST_UIDL_THERE, ST_MESSAGE_ADD,
+	ST_MESSAGE_TAKE_BACK, ST_BOX_BURY, ST_BOX_EMPTY, ST_EXPIRED,
+	/* bodies */
+	ST_INCOMING_ADD, ST_INCOMING_TOUCH, ST_INCOMING_LIVE, ST_INCOMING_OLD, ST_INCOMING_REAP, ST_CHUNK_ADD,
+	ST_CHUNK_AGAIN, ST_CHUNK_COUNT, ST_GARBAGE_ADD, ST_GARBAGE_LIST, ST_GARBAGE_DELETE,
+	ST_COUNT
+};
+extern const char *const db_texts[ST_COUNT];
+
+struct db_arg {
+	enum {DB_NUMBER, DB_BYTES, DB_NULL} kind;
+	int64_t u;
+	const void *p;
+	size_t n;
+};
+#define DB_U(v) ((struct db_arg){.kind = DB_NUMBER, .u = (int64_t)(v)})
+#define DB_S(ptr, len) ((struct db_arg){.kind = DB_BYTES, .p = (ptr), .n = (len)})
+#define DB_NIL ((struct db_arg){.kind = DB_NULL})
+
+/* Where a column goes: a number when p is NULL, else at most cap bytes; a longer one is PM_CORRUPT. */
+struct db_col {
+	void *p;
+	size_t cap, n;
+	int64_t u;
+	bool null;
+};
+
+struct st_mysql_stmt;
+struct db_pool;
+
+/* What went wrong. */
+struct db_fail {
+	int32_t rc;    /* PM_OK: nothing */
+	unsigned code; /* the library's or the server's number; 0: neither */
+	bool lost;     /* the connection is of no use any more; what ran last may have been done or not */
+	bool again;    /* the same may well succeed now: a deadlock, a conflict with another node */
+	bool readonly; /* this server takes no writes */
+	char text[DB_TEXT]; /* for the operator; no control characters */
+};
+
+/* One connection. */
+struct db {
+	struct db_pool *pool;
+	struct sdk_my *conn;
+	struct st_mysql_stmt *stmts[ST_COUNT];
+	int64_t until_ms; /* of what runs */
+	bool in_transaction;
+	/* of the work that runs */
+	struct db_fail fail;
+	uint64_t affected;
+	uint64_t insert_id;
+	/* of the result that is being read */
+	struct db_col *cols;
+	size_t n_cols;
+	unsigned long lengths[DB_COLS_MAX];
+	char nulls[DB_COLS_MAX];
+	char errors[DB_COLS_MAX];
+};
+
+struct db_pool {
+	const struct pm_host *host;
+	struct sdk_my_access access;
+	struct sdk_server servers[SDK_SERVERS_MAX];
+	size_t n_servers;
+	struct sdk_pool *places;
+	int64_t connect_ms, query_ms;
+	/* run on each new connection before anything else, and before each piece of work; PM_OK, or d->fail is filled */
+	int32_t (*greet)(struct db *d);
+	int32_t (*before)(struct db *d);
+	void *ctx; /* theirs */
+};
+
+typedef int32_t db_work(struct db *d, void *arg);
+
+/* Runs work, and again when that may help. One attempt may take query_ms, and more_ms for much to do, but leaves some
+ * of the call's time for another. The failure's text is in call->error. */
+int32_t db_do(struct db_pool *p, const struct pm_call *call, int64_t more_ms, db_work *work, void *arg);
+
+/* Statements, for work. PM_OK, or d->fail filled and its rc returned. */
+int32_t db_exec(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args);
+/* A result: db_next gives PM_OK with the columns filled, or PM_END; db_end in any case. */
+int32_t db_select(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args, struct db_col *cols,
+		  size_t n_cols);
+int32_t db_next(struct db *d, enum db_stmt which);
+void db_end(struct db *d, enum db_stmt which);
+/* One row: PM_OK, or PM_END when there is none. */
+int32_t db_row(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args, struct db_col *cols,
+	       size_t n_cols);
+/* A statement made of our own numbers and words. */
+int32_t db_text(struct db *d, const char *text, size_t n);
+/* "WHAT WHERE IN (values) AND", of our own numbers and words; n is 1 to 1000. */
+int32_t db_list(struct db *d, const char *what, const char *where, const uint64_t *values, size_t n, const char *and);
+int32_t db_begin(struct db *d);
+int32_t db_commit(struct db *d);
+/* Notes a failure of the caller's own, returns rc. */
+int32_t db_say(struct db *d, int32_t rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Undoes the open transaction, keeps d->fail as it is, returns rc. */
+int32_t db_rollback(struct db *d, int32_t rc);
+
+/* For sdk_pool_new: closes a connection. */
+void db_close(void *conn);
+/* Asks servers that were down whether they are back. */
+void db_revive(struct db_pool *p, int64_t deadline_ms);
+
+#endif

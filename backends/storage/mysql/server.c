@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server - this process as the database knows it: a row whose `until` is renewed, instead of each lease. The
+ * instances of a section share it, so that a reload frees nobody's maildrop; it is kept in a list of the process
+ * (R12: that much is shared on purpose). Which row the run before had stands in a file of the state directory,
+ * locked while the process lives: a restart takes that row away and so frees its maildrops at once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "store.h"
+
+#define RENEWALS 9 /* in the time of a lease: each 10 s of 90 s */
+#define LAST_MS 1000
+
+struct owed {
+	struct owed *next;
+	uint64_t mailbox;
+	uint8_t owner[ID];
+};
+
+struct server {
+	struct server *next;
+	char *file;  /* names it in the list; NULL: a tool's own */
+	int fd;      /* the locked file; -1: none */
+	unsigned refs;
+	uint8_t id[ID];
+	char name[256];
+	pthread_mutex_t mutex; /* below */
+	bool wanted;           /* a lease was asked for: the row has to be there */
+	int64_t tried_ms;      /* when somebody began to renew it */
+	int64_t renewed_ms;    /* when it was last done; 0: not yet */
+	bool had_before;
+	uint8_t before[ID];    /* the row of the run before */
+	struct owed *owed;
+};
+
+static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct server *list;
+
+void
+random_bytes(void *p, size_t n)
+{
+	char *at = p;
+
+	while (n > 0) {
+		ssize_t got = getrandom(at, n < 256 ? n : 256, 0);
+
+		if (got > 0) {
+			at += got;
+			n -= (size_t)got;
+		}
+	}
+}
+
+/* ---- the file -------------------------------------------------------------------------------- */
+
+static bool
+read_hex(const char *s, uint8_t id[ID])
+{
+	for (int k = 0; k < ID; k++) {
+		unsigned v;
+
+		if (sscanf(s + (size_t)k * 2, "%2x", &v) != 1)
+			return false;
+		id[k] = (uint8_t)v;
+	}
+	return true;
+}
+
+/* The id of the run before, and ours in its place. Without the file a restart waits for the leases' time. */
+static void
+take_file(struct server *s, const struct pm_host *host)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	char text[2 * ID + 2] = "";
+
+	s->fd = open(s->file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->fd == -1 || fcntl(s->fd, F_OFD_SETLK, &lock) != 0) {
+		sdk_log(host, PM_LOG_WARNING, "%s: %s; after a crash maildrops stay locked until their leases end", s->file,
+			errno == EAGAIN || errno == EACCES ? "another process has it" : strerrordesc_np(errno));
+		if (s->fd != -1)
+			(void)close(s->fd);
+		s->fd = -1;
+		return;
+	}
+	s->had_before = pread(s->fd, text, 2 * ID, 0) == 2 * ID && read_hex(text, s->before);
+	for (int k = 0; k < ID; k++)
+		snprintf(text + (size_t)k * 2, 3, "%02x", s->id[k]);
+	text[2 * ID] = '\n';
+	if (pwrite(s->fd, text, 2 * ID + 1, 0) != 2 * ID + 1 || fdatasync(s->fd) != 0)
+		sdk_log(host, PM_LOG_WARNING, "%s: cannot be written: %s", s->file, strerrordesc_np(errno));
+}
+
+/* ---- the list -------------------------------------------------------------------------------- */
+
+static char *
+file_of(const struct pm_open *open)
+{
+	char *file = NULL;
+
+	if (asprintf(&file, "%.*s/mysql-%.*s.id", (int)open->state_dir.n, open->state_dir.p, (int)open->section.n,
+		     open->section.p) == -1)
+		return NULL;
+	for (char *p = file + open->state_dir.n + 1; *p; p++)
+		if (*p == '/')
+			*p = '_';
+	return file;
+}
+
+static struct server *
+server_new(const struct pm_open *open, char *file)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	char host[128] = "";
+
+	if (!s)
+		return NULL;
+	(void)gethostname(host, sizeof(host) - 1);
+	snprintf(s->name, sizeof(s->name), "%s %ld %.*s", host, (long)getpid(), (int)(open->section.n % 100),
+		 open->section.p);
+	pthread_mutex_init(&s->mutex, NULL);
+	random_bytes(s->id, sizeof(s->id));
+	s->file = file;
+	s->fd = -1;
+	s->refs = 1;
+	if (file)
+		take_file(s, open->host);
+	return s;
+}
+
+struct server *
+server_get(const struct pm_open *open)
+{
+	bool tool = open->purpose == PM_PURPOSE_TOOL;
+	char *file = tool ? NULL : file_of(open);
+	struct server *s;
+
+	if (!tool && !file)
+		return NULL;
+	pthread_mutex_lock(&list_mutex);
+	for (s = tool ? NULL : list; s; s = s->next)
+		if (strcmp(s->file, file) == 0)
+			break;
+	if (s) {
+		s->refs++;
+		free(file);
+	} else if ((s = server_new(open, file)) != NULL && !tool) {
+		s->next = list;
+		list = s;
+	} else if (!s) {
+		free(file);
+	}
+	pthread_mutex_unlock(&list_mutex);
+	return s;
+}
+
+const uint8_t *
+server_id(const struct server *s)
+{
+	return s->id;
+}
+
+/* ---- the row --------------------------------------------------------------------------------- */
+
+/* One of us is enough, unless the row may be missing or past: then a lease that names it is nobody's. */
+static bool
+renewal_due(struct inst *i, bool now, int64_t t)
+{
+	struct server *s = i->server;
+	bool due;
+
+	pthread_mutex_lock(&s->mutex);
+	s->wanted = s->wanted || now;
+	due = s->wanted && (s->renewed_ms == 0 || t - s->renewed_ms >= i->lease_ms / 2 ||
+			    t - s->tried_ms >= i->lease_ms / RENEWALS);
+	if (due)
+		s->tried_ms = t;
+	pthread_mutex_unlock(&s->mutex);
+	return due;
+}
+
+/* The leases of the run before are free now: its process is dead, or the file would be locked. */
+static int32_t
+forget_before(struct db *d, struct server *s)
+{
+	struct db_arg arg = DB_S(s->before, ID);
+	int32_t rc;
+	bool had;
+
+	pthread_mutex_lock(&s->mutex);
+	had = s->had_before;
+	s->had_before = false;
+	pthread_mutex_unlock(&s->mutex);
+	rc = had ? db_exec(d, ST_SERVER_GONE, &arg, 1) : PM_OK;
+	if (rc != PM_OK) {
+		pthread_mutex_lock(&s->mutex);
+		s->had_before = true;
+		pthread_mutex_unlock(&s->mutex);
+	}
+	return rc;
+}
+
+int32_t
+server_renew(struct db *d, struct inst *i, bool now)
+{
+	struct server *s = i->server;
+	struct db_arg args[] = {DB_S(s->id, ID), DB_S(s->name, strlen(s->name)), DB_U(i->lease_ms)};
+	int64_t t = i->host->now_ms(i->host->ctx);
+	int32_t rc;
+
+	if (!renewal_due(i, now, t))
+		return PM_OK;
+	rc = db_exec(d, ST_SERVER_SEEN, args, 3);
+	pthread_mutex_lock(&s->mutex);
+	if (rc == PM_OK)
+		s->renewed_ms = t;
+	else
+		s->tried_ms = 0;
+	pthread_mutex_unlock(&s->mutex);
+	return rc == PM_OK ? forget_before(d, s) : rc;
+}
+
+/* ---- leases that could not be given back ----------------------------------------------------- */
+
+void
+server_owe(struct server *s, const struct lease *l)
+{
+	struct owed *o = malloc(sizeof(*o));
+
+	if (!o)
+		return; /* it is free when this process ends */
+	o->mailbox = l->mailbox;
+	memcpy(o->owner, l->owner, ID);
+	pthread_mutex_lock(&s->mutex);
+	o->next = s->owed;
+	s->owed = o;
+	pthread_mutex_unlock(&s->mutex);
+}
+
+static struct owed *
+owed_take(struct server *s, uint64_t mailbox)
+{
+	struct owed *o, **link;
+
+	pthread_mutex_lock(&s->mutex);
+	for (link = &s->owed; (o = *link) != NULL; link = &o->next)
+		if (mailbox == 0 || o->mailbox == mailbox)
+			break;
+	if (o)
+		*link = o->next;
+	pthread_mutex_unlock(&s->mutex);
+	return o;
+}
+
+int32_t
+server_pay(struct db *d, struct server *s, uint64_t mailbox)
+{
+	struct owed *o;
+
+	while ((o = owed_take(s, mailbox)) != NULL) {
+		struct db_arg args[] = {DB_U(o->mailbox), DB_S(o->owner, ID)};
+		int32_t rc = db_exec(d, ST_LEASE_GIVE, args, 2);
+
+		if (rc != PM_OK) {
+			pthread_mutex_lock(&s->mutex);
+			o->next = s->owed;
+			s->owed = o;
+			pthread_mutex_unlock(&s->mutex);
+			return rc;
+		}
+		free(o);
+	}
+	return PM_OK;
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void *
+no_alloc(const struct pm_call *call, size_t n)
+{
+	(void)call;
+	(void)n;
+	return NULL;
+}
+
+static void
+no_error(const struct pm_call *call, struct pm_str text)
+{
+	(void)call;
+	(void)text;
+}
+
+static int32_t
+not_cancelled(const struct pm_call *call)
+{
+	(void)call;
+	return 0;
+}
+
+static int32_t
+leave(struct db *d, void *arg)
+{
+	struct db_arg id = DB_S(((struct server *)arg)->id, ID);
+
+	return db_exec(d, ST_SERVER_GONE, &id, 1);
+}
+
+void
+server_put(struct inst *i)
+{
+	struct server *s = i->server, **link;
+	struct pm_call call = {.size = sizeof(call), .deadline_ms = i->host->now_ms(i->host->ctx) + LAST_MS,
+			       .alloc = no_alloc, .error = no_error, .cancelled = not_cancelled};
+	bool last;
+
+	pthread_mutex_lock(&list_mutex);
+	last = --s->refs == 0;
+	for (link = &list; last && *link; link = &(*link)->next)
+		if (*link == s) {
+			*link = s->next;
+			break;
+		}
+	pthread_mutex_unlock(&list_mutex);
+	if (!last)
+		return;
+	if (s->renewed_ms != 0) {
+		s->wanted = false;
+		(void)db_do(&i->pool, &call, 0, leave, s);
+	}
+	for (struct owed *o; (o = owed_take(s, 0)) != NULL;)
+		free(o);
+	if (s->fd != -1)
+		(void)close(s->fd);
+	pthread_mutex_destroy(&s->mutex);
+	free(s->file);
+	free(s);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The statements. Each is found by a key of schema.sql; tests/live/mysql_plan.py counts the rows they read.
+ * Times go out as milliseconds since 1970 and come in likewise; UNIX_TIMESTAMP() ends in 2038.
+ */
+#include "db.h"
+
+#define MS_OF(column) "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', " column ") DIV 1000"
+#define TIME_OF "'1970-01-01' + INTERVAL ? * 1000 MICROSECOND"
+/* a lease whose holder's server is gone, or has not been heard of for its time */
+#define LEASE_FREE                                                                                                     \
+	"(owner IS NULL OR NOT EXISTS (SELECT 1 FROM mail_server s WHERE s.id = mail_lease.server"                    \
+	" AND s.until >= UTC_TIMESTAMP(6)))"
+
+const char *const db_texts[ST_COUNT] = {
+	[ST_VERSION] = "SELECT MAX(version) FROM mail_version",
+	[ST_WSREP] = "SELECT @@wsrep_on",
+	[ST_SERVER_SEEN] = "INSERT INTO mail_server (id, name, until)"
+			   " VALUES (?, ?, UTC_TIMESTAMP(6) + INTERVAL ? * 1000 MICROSECOND)"
+			   " ON DUPLICATE KEY UPDATE until = VALUES(until)",
+	[ST_SERVER_GONE] = "DELETE FROM mail_server WHERE id = ?",
+	[ST_SERVERS_OLD] = "DELETE FROM mail_server WHERE until < UTC_TIMESTAMP(6) - INTERVAL 1 DAY",
+
+	[ST_BOX_FIND] = "SELECT id, messages, octets, domain FROM mail_box WHERE user_key = ?",
+	[ST_BOX_MAKE] = "INSERT INTO mail_box (user_key, domain) VALUES (?, ?)",
+	[ST_BOX_LOCK] = "SELECT messages, octets, domain FROM mail_box WHERE id = ? FOR UPDATE",
+	[ST_BOX_ADD] = "UPDATE mail_box SET messages = messages + 1, octets = octets + ?, last_delivery = UTC_TIMESTAMP(6)"
+		       " WHERE id = ? AND (? = 0 OR messages < ?) AND (? = 0 OR octets + ? <= ?)",
+	[ST_BOX_SUB] = "UPDATE mail_box SET messages = messages - ?, octets = octets - ?"
+		       " WHERE id = ? AND messages >= ? AND octets >= ?",
+	[ST_BOX_HIDDEN] = "UPDATE mail_box SET hidden = GREATEST(CAST(hidden AS SIGNED) + ?, 0),"
+			" hidden_octets = GREATEST(CAST(hidden_octets AS SIGNED) + ?, 0) WHERE id = ?",
+	[ST_BOX_RECOUNT] = "UPDATE mail_box b, (SELECT COUNT(*) n, COALESCE(SUM(octets), 0) o,"
+			   " COALESCE(SUM(hidden_until IS NOT NULL), 0) hn,"
+			   " COALESCE(SUM(IF(hidden_until IS NOT NULL, octets, 0)), 0) ho"
+			   " FROM mail_message WHERE mailbox = ?) t"
+			   " SET b.messages = t.n - t.hn, b.octets = t.o - t.ho, b.hidden = t.hn, b.hidden_octets = t.ho WHERE b.id = ?",
+	[ST_BOX_DELETE] = "DELETE FROM mail_box WHERE id = ?",
+	[ST_BOX_LIST] = "SELECT id, user_key FROM mail_box WHERE id > ? ORDER BY id LIMIT ?",
+	[ST_BOX_STAT] = "SELECT messages, octets, hidden, hidden_octets, " MS_OF("last_delivery")
+			" FROM mail_box WHERE user_key = ?",
+
+	[ST_LEASE_MAKE] = "INSERT IGNORE INTO mail_lease (mailbox) VALUES (?)",
+	[ST_LEASE_TAKE] = "UPDATE mail_lease SET owner = ?, server = ?, fence = LAST_INSERT_ID(fence + 1)"
+			  " WHERE mailbox = ? AND (owner = ? OR " LEASE_FREE ")",
+	[ST_LEASE_GIVE] = "UPDATE mail_lease SET owner = NULL, server = NULL WHERE mailbox = ? AND owner = ?",
+	[ST_LEASE_COMMIT] = "UPDATE mail_lease SET fence = fence + 1, op = ? WHERE mailbox = ? AND owner = ? AND fence = ?",
+	[ST_LEASE_FENCE] = "UPDATE mail_lease SET fence = fence + 1 WHERE mailbox = ? AND owner = ? AND fence = ?",
+	[ST_LEASE_LOOK] = "SELECT fence, COALESCE(owner = ?, 0), COALESCE(op = ?, 0) FROM mail_lease WHERE mailbox = ?",
+	[ST_LEASE_DELETE] = "DELETE FROM mail_lease WHERE mailbox = ? AND owner = ? AND fence = ?",
+
+	[ST_DOMAIN_ADD] = "INSERT INTO mail_domain (domain, slot, messages, octets) VALUES (?, ?, ?, ?)"
+			  " ON DUPLICATE KEY UPDATE messages = messages + VALUES(messages), octets = octets + VALUES(octets)",
+	[ST_DOMAIN_SUM] = "SELECT CAST(GREATEST(COALESCE(SUM(messages), 0), 0) AS UNSIGNED),"
+			  " CAST(GREATEST(COALESCE(SUM(octets), 0), 0) AS UNSIGNED) FROM mail_domain WHERE domain = ?",
+	[ST_DOMAIN_RECOUNT] = "INSERT INTO mail_domain (domain, slot, messages, octets)"
+			      " SELECT domain, id & 15, SUM(messages), SUM(octets) FROM mail_box WHERE domain <> ''"
+			      " GROUP BY domain, id & 15"
+			      " ON DUPLICATE KEY UPDATE messages = VALUES(messages), octets = VALUES(octets)",
+
+	[ST_SNAPSHOT] = "SELECT pos, octets FROM mail_message WHERE mailbox = ? AND pos > ?"
+			" AND (hidden_until IS NULL OR (? AND hidden_until > UTC_TIMESTAMP(6))) ORDER BY pos LIMIT ?",
+	[ST_INFO] = "SELECT pos, uidl, " MS_OF("received") ", " MS_OF("first_retrieved") ", flags,"
+		    " hidden_until IS NOT NULL, meta FROM mail_message WHERE mailbox = ? AND pos BETWEEN ? AND ? ORDER BY pos",
+	/* head and first piece at once when they fit into one buffer of 64 KiB */
+	[ST_READ_FIRST] = "SELECT m.body, m.head, IF(c.size + COALESCE(LENGTH(m.head), 0) <= 65536, c.data, NULL)"
+			  " FROM mail_message m LEFT JOIN mail_chunk c ON c.body = m.body AND c.seq = 0"
+			  " WHERE m.mailbox = ? AND m.pos = ?",
+	[ST_READ_NEXT] = "SELECT data FROM mail_chunk WHERE body = ? AND seq = ?",
+	[ST_MESSAGE_THERE] = "SELECT 1 FROM mail_message WHERE mailbox = ? AND pos = ?",
+	[ST_UIDL_THERE] = "SELECT pos FROM mail_message WHERE mailbox = ? AND uidl = ?",
+	[ST_MESSAGE_ADD] = "INSERT INTO mail_message (mailbox, pos, body, octets, received, first_retrieved, flags, uidl, meta,"
+			   " head) VALUES (?, ?, ?, ?, " TIME_OF ", " TIME_OF ", ?, ?, ?, ?)",
+	[ST_MESSAGE_TAKE_BACK] = "DELETE FROM mail_message WHERE mailbox = ? AND pos = ?",
+	[ST_BOX_BURY] = "INSERT INTO mail_garbage (body, mailbox, pos) SELECT body, mailbox, pos FROM mail_message"
+			" WHERE mailbox = ?",
+	[ST_BOX_EMPTY] = "DELETE FROM mail_message WHERE mailbox = ?",
+	[ST_EXPIRED] = "SELECT mailbox, pos, octets FROM mail_message WHERE hidden_until < UTC_TIMESTAMP(6)"
+		       " ORDER BY hidden_until LIMIT ?",
+
+	[ST_INCOMING_ADD] = "INSERT INTO mail_incoming (body, touched) VALUES (?, UTC_TIMESTAMP(6))",
+	[ST_INCOMING_TOUCH] = "UPDATE mail_incoming SET touched = UTC_TIMESTAMP(6) WHERE body = ?",
+	[ST_INCOMING_LIVE] = "DELETE FROM mail_incoming WHERE body = ?",
+	[ST_INCOMING_OLD] = "SELECT body FROM mail_incoming WHERE touched < UTC_TIMESTAMP(6) - INTERVAL ? SECOND"
+			    " ORDER BY touched LIMIT ?",
+	[ST_INCOMING_REAP] = "DELETE FROM mail_incoming WHERE body = ? AND touched < UTC_TIMESTAMP(6) - INTERVAL ? SECOND",
+	[ST_CHUNK_ADD] = "INSERT INTO mail_chunk (body, seq, size, data) VALUES (?, ?, ?, ?)",
+	[ST_CHUNK_AGAIN] = "INSERT INTO mail_chunk (body, seq, size, data) VALUES (?, ?, ?, ?)"
+			   " ON DUPLICATE KEY UPDATE size = VALUES(size), data = VALUES(data)",
+	[ST_CHUNK_COUNT] = "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM mail_chunk WHERE body = ?",
+	[ST_GARBAGE_ADD] = "INSERT INTO mail_garbage (body, mailbox, pos) VALUES (?, 0, 0)",
+	[ST_GARBAGE_LIST] = "SELECT g.body, g.mailbox, g.pos, EXISTS (SELECT 1 FROM mail_message m WHERE m.body = g.body)"
+			    " FROM mail_garbage g ORDER BY g.body, g.mailbox, g.pos LIMIT ?",
+	[ST_GARBAGE_DELETE] = "DELETE FROM mail_garbage WHERE body = ? AND mailbox = ? AND pos = ?",
+};

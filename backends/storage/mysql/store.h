@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store - what the files of the module share. The essay is in mysql.c. */
+#ifndef MYSQL_STORE_H
+#define MYSQL_STORE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <restante/module.h>
+
+#include "db.h"
+
+#define CHUNK 65536u       /* bytes of a body's row */
+#define BATCH 1000u        /* rows per statement */
+#define ID 16              /* bytes of owners, servers, operations */
+#define SCHEMA_VERSION 2u  /* steps of schema.c */
+#define SLICE_MS 150       /* R7, with room for a statement more */
+#define DOMAIN_MAX 320u
+#define FLAG_UTF8 1u       /* mail_message.flags */
+
+struct server;
+
+/* One instance. */
+struct inst {
+	const struct pm_host *host;
+	struct db_pool pool;
+	struct server *server;
+	int64_t lease_ms;
+	uint64_t abandoned_s;
+	char *database, *user, *password, *tls_ca;
+	bool any_schema; /* setup: the tables may be missing */
+};
+
+/* The exclusive maildrop, or who would like it. */
+struct lease {
+	uint64_t mailbox;
+	uint8_t owner[ID]; /* random */
+	uint64_t fence;
+	bool asked;        /* it may be ours, whether we heard of it or not */
+};
+
+/* A mailbox's row. id 0: there is none. */
+struct box_row {
+	uint64_t id;
+	uint64_t messages, octets; /* without hidden mail */
+	size_t domain_n;
+	char domain[DOMAIN_MAX];
+};
+
+struct entry {
+	uint64_t pos, octets;
+};
+
+struct reading;
+
+/* One session. */
+struct mbox {
+	struct inst *inst;
+	uint32_t flags;
+	struct box_row box;
+	struct lease lease;
+	struct entry *msgs;
+	uint64_t n, cap;
+	struct reading *reading; /* one message at a time */
+	/* what became of the commit */
+	bool committed, unsure;
+	uint8_t op[ID];
+	uint64_t done;
+};
+
+/* server.c: this process's row, shared by the instances of one section, and the leases it owes. */
+struct server *server_get(const struct pm_open *open);
+/* The row goes with the last one. */
+void server_put(struct inst *i);
+/* Inserts or renews the row when it is due; work that takes or keeps a lease runs it first. */
+int32_t server_renew(struct db *d, struct inst *i, bool now);
+const uint8_t *server_id(const struct server *s);
+void server_owe(struct server *s, const struct lease *l);
+/* Gives back what is owed: of this mailbox, or all of it (0). */
+int32_t server_pay(struct db *d, struct server *s, uint64_t mailbox);
+
+/* lease.c */
+void lease_init(struct lease *l, uint64_t mailbox);
+/* Work: PM_OK, PM_BUSY. May be repeated. */
+int32_t lease_take(struct db *d, struct inst *i, struct lease *l);
+/* Never fails: what cannot be given back now is owed. */
+void lease_give(struct inst *i, const struct pm_call *call, struct lease *l);
+
+/* box.c */
+struct pm_str box_key(const struct pm_user *user);
+int32_t box_find(struct db *d, struct pm_str key, struct box_row *ret); /* PM_OK also when there is none */
+int32_t box_make(struct db *d, struct pm_str key, struct pm_str domain, struct box_row *ret);
+/* In a transaction: mail that goes; a counter that cannot be right is counted anew. */
+int32_t box_subtract(struct db *d, const struct box_row *box, uint64_t messages, uint64_t octets);
+int32_t box_recount(struct db *d, const struct box_row *box);
+/* The counters of hidden mail: of what is hidden, or (negative) removed. */
+int32_t box_hidden(struct db *d, const struct box_row *box, int64_t messages, int64_t octets);
+int32_t box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
+		 struct pm_box *ret, size_t *ret_got);
+int32_t box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret_stat);
+int32_t box_delete(void *inst, const struct pm_call *call, const struct pm_user *user);
+
+/* snap.c */
+int32_t snap_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
+		  uint64_t *ret_count, void **ret_mbox);
+int32_t snap_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride, uint32_t want,
+		  struct pm_msg *ret);
+void snap_close(void *mbox, const struct pm_call *call);
+
+/* read.c */
+int32_t read_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg);
+int32_t read_some(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got);
+void read_close(void *msg, const struct pm_call *call);
+
+/* commit.c */
+int32_t commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commit, uint64_t *ret_done);
+/* In a transaction: these messages become garbage, those of them for which `and` (SQL, or "") holds. n <= BATCH;
+ * *ret_n: how many there were. */
+int32_t commit_bury(struct db *d, const char *and, uint64_t mailbox, const uint64_t *pos, size_t n, uint64_t *ret_n);
+
+extern const struct pm_delivery deliver_table; /* deliver.c */
+
+/* clean.c: the tick. */
+int32_t clean_tick(void *inst, const struct pm_call *call);
+
+/* schema.c */
+int32_t schema_check(struct db *d);
+int32_t schema_setup(void *inst, const struct pm_call *call, struct pm_str what);
+
+/* Random bytes; an order of arrival nobody else in this process has. */
+void random_bytes(void *p, size_t n);
+uint64_t arrival_next(const struct pm_host *host);
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* setup - a module's own setup, run here and not in the server: its settings are those of the configuration. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "conf/conf.h"
+#include "ctl/ctl.h"
+#include "host/call.h"
+#include "host/load.h"
+
+#define ONE_CALL_MS (24 * 3600 * 1000LL) /* a large store may take its time; who waits may interrupt */
+
+/* ---- the host a tool's module sees ----------------------------------------------------------- */
+
+static int64_t
+clock_ms(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t
+now_ms(void *ctx)
+{
+	(void)ctx;
+	return clock_ms(CLOCK_MONOTONIC);
+}
+
+static int64_t
+wall_ms(void *ctx)
+{
+	(void)ctx;
+	return clock_ms(CLOCK_REALTIME);
+}
+
+static void
+log_line(void *ctx, int32_t level, struct pm_str text)
+{
+	FILE *to = level <= PM_LOG_WARNING ? stderr : stdout;
+
+	(void)ctx;
+	fprintf(to, "%.*s\n", (int)text.n, text.p);
+	fflush(to);
+}
+
+static void
+count(void *ctx, struct pm_str name, int64_t delta)
+{
+	(void)ctx;
+	(void)name;
+	(void)delta;
+}
+
+static void
+invalidate(void *ctx, struct pm_str name)
+{
+	(void)ctx;
+	(void)name;
+}
+
+static int32_t
+reserve_release(void *ctx, struct pm_str path)
+{
+	(void)ctx;
+	(void)path;
+	return PM_UNSUPPORTED;
+}
+
+static const struct pm_host host = {
+	.size = sizeof(host), .abi_minor = PM_ABI_MINOR, .now_ms = now_ms, .wall_ms = wall_ms, .log = log_line,
+	.count = count, .invalidate = invalidate, .reserve_release = reserve_release,
+};
+
+static void *
+call_alloc(void *ctx, size_t n)
+{
+	(void)ctx;
+	(void)n;
+	return NULL; /* setup has no results */
+}
+
+static int32_t
+call_cancelled(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+/* ---- the section ----------------------------------------------------------------------------- */
+
+static void
+print_error(void *ctx, const char *file, unsigned line, const char *text)
+{
+	(void)ctx;
+	fprintf(stderr, "%s:%u: %s\n", file ? file : "restantectl", line, text);
+}
+
+static bool
+is_module(const struct conf *conf, const struct conf_section *s, const char *module, struct host_lib **ret)
+{
+	char err[1024];
+	struct pm_str name;
+
+	*ret = s->module ? host_load(s->module, conf->module_dir, err, sizeof(err)) : NULL;
+	if (!*ret)
+		return false;
+	name = host_desc(*ret)->name;
+	return name.n == strlen(module) && memcmp(name.p, module, name.n) == 0;
+}
+
+/* NULL: said why. */
+static const struct conf_section *
+find_section(const struct conf *conf, const char *module, const char *name, struct host_lib **ret)
+{
+	const struct conf_section *found = NULL;
+	struct host_lib *lib;
+	size_t n = 0;
+
+	for (size_t i = 0; i < conf->n_storage; i++) {
+		const struct conf_section *s = &conf->storage[i];
+
+		if ((name && strcmp(s->name, name) != 0) || !is_module(conf, s, module, &lib))
+			continue;
+		found = s;
+		*ret = lib;
+		n++;
+	}
+	if (n == 1)
+		return found;
+	if (name)
+		fprintf(stderr, "restantectl: %s has no storage section '%s' with module = %s\n", conf->file, name, module);
+	else
+		fprintf(stderr, "restantectl: %s has %zu storage sections with module = %s%s\n", conf->file, n, module,
+			n ? "; name one" : "");
+	return NULL;
+}
+
+static struct host_inst *
+open_section(const struct conf *conf, const struct conf_section *s, struct host_lib *lib)
+{
+	struct host_setting *settings = calloc(s->n_settings + 1, sizeof(*settings));
+	struct host_spec spec = {
+		.section = s->name, .permits = 1, .purpose = PM_PURPOSE_TOOL, .state_dir = conf->state_dir,
+		.run_dir = conf->run_dir, .settings = settings, .n_settings = s->n_settings, .host = &host,
+		.error = print_error,
+	};
+	struct host_inst *inst;
+
+	if (!settings)
+		return NULL;
+	for (size_t i = 0; i < s->n_settings; i++)
+		settings[i] = (struct host_setting){s->settings[i].key, s->settings[i].value, s->settings[i].where.file,
+						    s->settings[i].where.line};
+	inst = host_open(lib, &spec);
+	free(settings);
+	return inst;
+}
+
+static int32_t
+run(struct host_inst *inst, const char *what)
+{
+	struct host_call call = {.alloc = call_alloc, .cancelled = call_cancelled};
+	int32_t rc;
+
+	do {
+		host_call_init(&call, now_ms(NULL) + ONE_CALL_MS, 0);
+		rc = host_setup(inst, &call, (struct pm_str){what, strlen(what)});
+	} while (rc == PM_AGAIN);
+	if (rc != PM_OK)
+		fprintf(stderr, "restantectl: section %s: %s %s\n", inst->section, host_code_name(rc), call.error);
+	return rc;
+}
+
+int
+offline_setup(const struct ctl *c, const char *module, const char *section, const char *what)
+{
+	struct conf_errors e = {.report = offline_error};
+	struct conf *conf = conf_load(c->conf_file, &e);
+	const struct conf_section *s;
+	struct host_inst *inst;
+	struct host_lib *lib = NULL;
+	int rc = EXIT_CONFIG;
+
+	if (!conf || e.count > 0) {
+		fprintf(stderr, "restantectl: nothing was done: %s has errors\n", c->conf_file);
+		conf_put(conf);
+		return EXIT_CONFIG;
+	}
+	s = find_section(conf, module, section, &lib);
+	inst = s ? open_section(conf, s, lib) : NULL;
+	if (inst)
+		rc = run(inst, what) == PM_OK ? 0 : 1;
+	host_close(inst);
+	conf_put(conf);
+	return rc;
+}

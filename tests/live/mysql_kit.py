@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""restante-conform on the storage module mysql and a real MariaDB, and what restantectl mysql-schema does. Two
+checks wait for the lease of a killed process, 30 s each: they run in a database of their own beside the others. TAP."""
+import os
+import re
+import subprocess
+import sys
+import threading
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from mailstore import TREE, MailStore  # noqa: E402
+from databases import PASSWORD, arguments  # noqa: E402
+from server import Tap  # noqa: E402
+
+WAITING = ("commit.durable", "lock.dead-holder")
+CHECKS = 76  # that apply
+
+
+def kit(settings, *only):
+    """Check -> whether it held, and what the kit said."""
+    args = [os.path.join(TREE, "bin/restante-conform"), "--seconds", "240"]
+    for o in only:
+        args += ["--only", o]
+    done = subprocess.run([*args, os.path.join(TREE, "lib/restante/modules/mysql.so"), *arguments(settings)],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=1800)
+    found = {m.group(2): m.group(1) == "ok" for m in re.finditer(r"^(ok|not ok) \d+ - ([a-z.-]+): (?!.* # SKIP )",
+                                                                 done.stdout, re.M)}
+    return found, done.stdout
+
+
+def all_checks(settings):
+    done = subprocess.run([os.path.join(TREE, "bin/restante-conform"), "--list"], stdout=subprocess.PIPE, text=True)
+    return [line.split()[0] for line in done.stdout.splitlines()]
+
+
+def conformance(tap, db):
+    settings = dict(db.settings(), lease_time="30s")
+    other = dict(settings, database="mail2")
+    db.sql("CREATE DATABASE mail2; GRANT ALL ON mail2.* TO restante@'127.0.0.1'", database="")
+    done = db.schema_tool(database="mail2")
+    tap.ok(done.returncode == 0, "a second database gets its tables", done.stderr)
+    results = {}
+    beside = threading.Thread(target=lambda: results.update(waiting=kit(other, *WAITING)))
+    beside.start()
+    found, out = kit(settings, *[c for c in all_checks(settings) if c not in WAITING])
+    beside.join()
+    found.update(results["waiting"][0])
+    for check, good in sorted(found.items()):
+        tap.ok(good, check, out + results["waiting"][1] if not good else "")
+    tap.ok(len(found) >= CHECKS, "%d checks apply, %d at least" % (len(found), CHECKS), out)
+
+
+def schema(tap, db):
+    """Made, looked at, upgraded from the first step with mail in it, refused when newer; counters mended."""
+    done = db.schema_tool("check")
+    tap.ok(done.returncode == 0 and "up to date" in done.stdout, "check: up to date", done.stdout + done.stderr)
+    done = db.schema_tool()
+    tap.ok(done.returncode == 0 and "up to date" in done.stdout, "a second time there is nothing to do", done.stdout)
+    db.sql("DROP TABLE mail_domain; DELETE FROM mail_version WHERE version > 1;"
+           "INSERT INTO mail_box (id, user_key, domain, messages, octets) VALUES (7000, 'ann', 'example.org', 2, 30);"
+           "INSERT INTO mail_message (mailbox, pos, body, octets, received, uidl) VALUES"
+           " (7000, 1, 0, 10, UTC_TIMESTAMP(6), 'a'), (7000, 2, 0, 20, UTC_TIMESTAMP(6), 'b')")
+    done = db.schema_tool("check")
+    tap.ok(done.returncode != 0 and "run restantectl mysql-schema" in done.stderr,
+           "old tables are refused, with what to do", done.stderr)
+    done = db.schema_tool()
+    rows = db.sql("SELECT slot, messages, octets FROM mail_domain WHERE domain = 'example.org'")
+    tap.ok(done.returncode == 0 and rows == [["8", "2", "30"]], "upgraded, and the domains are counted", rows)
+    rows = db.sql("SELECT COUNT(*) FROM mail_message WHERE mailbox = 7000")
+    tap.ok(rows == [["2"]], "the mail is still there", rows)
+    db.sql("UPDATE mail_box SET messages = 99, octets = 1 WHERE id = 7000;"
+           "UPDATE mail_domain SET octets = 12345 WHERE domain = 'example.org'")
+    done = db.schema_tool("recount")
+    rows = db.sql("SELECT messages, octets FROM mail_box WHERE id = 7000") + \
+        db.sql("SELECT messages, octets FROM mail_domain WHERE domain = 'example.org'")
+    tap.ok(done.returncode == 0 and "1 counters were wrong" in done.stdout and rows == [["2", "30"], ["2", "30"]],
+           "recount mends mailbox and domain", "%s %s" % (done.stdout, rows))
+    db.sql("INSERT INTO mail_version VALUES (99, UTC_TIMESTAMP(6))")
+    done = db.schema_tool()
+    tap.ok(done.returncode != 0 and "newer restante" in done.stderr, "newer tables are left alone", done.stderr)
+    db.sql("DELETE FROM mail_version WHERE version = 99; DELETE FROM mail_box WHERE id = 7000;"
+           "DELETE FROM mail_message WHERE mailbox = 7000; DELETE FROM mail_domain")
+    done = db.schema_tool("nonsense")
+    tap.ok(done.returncode != 0, "a section or word that is none is an error", done.stderr)
+
+
+def plain_server(tap):
+    """TLS that cannot fall back: a server that offers none gets no password."""
+    db = MailStore.__new__(MailStore)
+    done = None
+    try:
+        db.__init__(tls=False)
+    except SystemExit as e:
+        done = str(e)
+    tap.ok(done is not None and "SSL" in done.upper() and PASSWORD not in done,
+           "a server without TLS is refused where tls = verify", done)
+    db.close()
+
+
+def main():
+    tap = Tap()
+    db = MailStore()
+    try:
+        schema(tap, db)
+        conformance(tap, db)
+    finally:
+        db.close()
+    plain_server(tap)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
