@@ -12,9 +12,7 @@
 #include "conf.h"
 #include "store.h"
 
-static const char text[] =
-#include "schema.inc"
-	;
+extern const char schema_text[]; /* made of schema.sql */
 
 /* ---- the version ----------------------------------------------------------------------------- */
 
@@ -100,11 +98,11 @@ upgrade(struct db *d, void *arg)
 		const char *from, *end;
 
 		snprintf(mark, sizeof(mark), "-- step %llu\n", (unsigned long long)v + 1);
-		from = strstr(text, mark);
+		from = strstr(schema_text, mark);
 		end = from ? strstr(from + 3, "-- step ") : NULL;
 		if (!from)
 			return db_say(d, PM_INVALID, "schema.sql has no step %llu", (unsigned long long)v + 1);
-		rc = run_step(d, from, end ? end : text + strlen(text));
+		rc = run_step(d, from, end ? end : schema_text + strlen(schema_text));
 		if (rc == PM_OK)
 			sdk_log(host, PM_LOG_NOTICE, "step %llu of the schema is done", (unsigned long long)v + 1);
 	}

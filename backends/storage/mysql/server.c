@@ -64,12 +64,14 @@ random_bytes(void *p, size_t n)
 static bool
 read_hex(const char *s, uint8_t id[ID])
 {
-	for (int k = 0; k < ID; k++) {
-		unsigned v;
+	static const char digits[] = "0123456789abcdef";
 
-		if (sscanf(s + (size_t)k * 2, "%2x", &v) != 1)
+	for (int k = 0; k < ID; k++) {
+		const char *high = memchr(digits, s[2 * k], 16), *low = memchr(digits, s[2 * k + 1], 16);
+
+		if (!high || !low)
 			return false;
-		id[k] = (uint8_t)v;
+		id[k] = (uint8_t)((high - digits) << 4 | (low - digits));
 	}
 	return true;
 }
