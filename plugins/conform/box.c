@@ -191,7 +191,8 @@ box_commit(struct box *b, const uint8_t *del, const uint8_t *retrieved, const ui
 void
 kit_empty(struct inst *in, unsigned user)
 {
-	struct box b = box_open(in, user, PM_OPEN_EXCLUSIVE);
+	uint32_t flags = PM_OPEN_EXCLUSIVE | (in->m->flags & PM_F_CAN_HIDE ? PM_OPEN_HIDDEN : 0);
+	struct box b = box_open(in, user, flags);
 	uint8_t *all = malloc(b.n / 8 + 1);
 
 	EXPECT(all, "no memory");

@@ -30,7 +30,10 @@ struct group {
 	uint64_t n;
 	bool committed, done;
 	size_t cap;
-	struct message **members;
+	struct member {
+		struct message *m;
+		int64_t hide_ms; /* -1: to be deleted */
+	} *members;
 };
 
 struct ledger {
@@ -243,7 +246,7 @@ group_get(struct ledger *l, const char *op, size_t n)
 }
 
 static bool
-take_delete(struct ledger *l, const struct fields *f)
+take_member(struct ledger *l, const struct fields *f, int64_t hide_ms)
 {
 	struct group *g;
 	struct message *m = find(l, f->p[2], f->n[2]);
@@ -257,14 +260,14 @@ take_delete(struct ledger *l, const struct fields *f)
 		return true; /* a message nobody knows any more */
 	if (g->n == g->cap) {
 		size_t cap = g->cap ? g->cap * 2 : 16;
-		struct message **more = realloc(g->members, cap * sizeof(*more));
+		struct member *more = realloc(g->members, cap * sizeof(*more));
 
 		if (!more)
 			return false;
 		g->members = more;
 		g->cap = cap;
 	}
-	g->members[g->n++] = m;
+	g->members[g->n++] = (struct member){m, hide_ms};
 	return true;
 }
 
@@ -279,8 +282,14 @@ take_commit(struct ledger *l, const struct fields *f)
 	if (!g)
 		return false;
 	g->committed = true;
-	for (uint64_t i = 0; i < g->n; i++)
-		g->members[i]->m.deleted = true;
+	for (uint64_t i = 0; i < g->n; i++) {
+		struct member *x = &g->members[i];
+
+		if (x->hide_ms < 0)
+			x->m->m.deleted = true;
+		else
+			x->m->m.hidden_until_ms = x->hide_ms;
+	}
 	return true;
 }
 
@@ -306,7 +315,9 @@ take_line(struct ledger *l, const char *p, const char *end)
 			m->m.hidden_until_ms = (int64_t)number(&f, 2);
 		return true;
 	case 'D':
-		return f.count != 3 || take_delete(l, &f);
+		return f.count != 3 || take_member(l, &f, -1);
+	case 'G':
+		return f.count != 4 || take_member(l, &f, (int64_t)(number(&f, 3) & INT64_MAX));
 	case 'C':
 		return f.count != 4 || take_commit(l, &f);
 	case 'E':
@@ -449,6 +460,12 @@ void
 ledger_put_delete(struct ledger_out *o, const char *op_hex, const char *identity, size_t n)
 {
 	put(o, "D %s %.*s", op_hex, (int)n, identity);
+}
+
+void
+ledger_put_hide(struct ledger_out *o, const char *op_hex, const char *identity, size_t n, int64_t ms)
+{
+	put(o, "G %s %.*s %" PRId64, op_hex, (int)n, identity, ms);
 }
 
 void

@@ -8,13 +8,14 @@
  *   crc32 F identity ms                                                         first retrieved
  *   crc32 H identity ms                                                         hidden until; 0: visible
  *   crc32 D op-id identity                                                      to be deleted with a group
- *   crc32 C op-id n ms                                                          the group of n D lines is committed
+ *   crc32 G op-id identity ms                                                   hidden until, with a group; 0: visible
+ *   crc32 C op-id n ms                                                          the group of n D or G lines is committed
  *   crc32 E op-id                                                               its files are gone
  *
  * The crc is of the rest of the line, in eight hex digits. The file begins with the line "restante-ledger 1".
  * A later record of an identity replaces an earlier one, but for the unique-id: the first one stays. A line that
  * does not match its crc is passed over: at the end it is the torn tail of an append that was never acknowledged,
- * elsewhere it is damage, and what is behind it is still true. D lines without their C never happened; a C
+ * elsewhere it is damage, and what is behind it is still true. D and G lines without their C never happened; a C
  * without its E is finished by the next exclusive opener, and counts as deleted for everybody else.
  *
  * Identities and unique-ids hold no white space (writers see to it).
@@ -79,6 +80,7 @@ void ledger_put_message(struct ledger_out *o, const char *identity, size_t ident
 			size_t uidl_n, uint64_t octets, uint64_t stored, int64_t first_ms, int64_t hidden_ms);
 void ledger_put_mark(struct ledger_out *o, char kind, const char *identity, size_t n, int64_t ms); /* F, H */
 void ledger_put_delete(struct ledger_out *o, const char *op_hex, const char *identity, size_t n);
+void ledger_put_hide(struct ledger_out *o, const char *op_hex, const char *identity, size_t n, int64_t ms);
 void ledger_put_commit(struct ledger_out *o, const char *op_hex, uint64_t n, int64_t ms);
 void ledger_put_done(struct ledger_out *o, const char *op_hex);
 void ledger_out_free(struct ledger_out *o);

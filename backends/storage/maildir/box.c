@@ -80,7 +80,7 @@ open_first(struct inst *i, const struct pm_call *call, const struct pm_user *use
 		rc = set_empty(m) ? PM_OK : PM_NOMEM;
 	else if (rc == PM_OK)
 		rc = lock_box(m, call);
-	if (rc == PM_OK && !m->scan && (flags & PM_OPEN_EXCLUSIVE)) {
+	if (rc == PM_OK && !m->scan && (flags & (PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN)) == PM_OPEN_EXCLUSIVE) {
 		scan_stat(m->fd, &now);
 		m->scan = cache_take(i->cache, &now);
 	}
@@ -92,7 +92,7 @@ open_first(struct inst *i, const struct pm_call *call, const struct pm_user *use
 	return PM_OK;
 }
 
-static int32_t
+int32_t
 box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags, uint64_t *ret_count,
 	 void **ret_mbox)
 {
@@ -105,7 +105,7 @@ box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uin
 	if (rc != PM_OK)
 		return rc;
 	if (!m->scan)
-		rc = scan_run(i, call, m->fd, (flags & PM_OPEN_EXCLUSIVE) != 0, &m->scanner, &m->scan);
+		rc = scan_run(i, call, m->fd, flags, &m->scanner, &m->scan);
 	if (rc == PM_AGAIN) {
 		*ret_mbox = m;
 		return rc;
@@ -116,12 +116,14 @@ box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uin
 		box_free(m); /* a failure ends a handle in the making */
 		return rc;
 	}
+	if (flags & PM_OPEN_EXCLUSIVE)
+		commit_purge(m);
 	*ret_count = m->scan->n;
 	*ret_mbox = m;
 	return PM_OK;
 }
 
-static void
+void
 box_close(void *mbox, const struct pm_call *call)
 {
 	struct mbox *m = mbox;
@@ -129,7 +131,7 @@ box_close(void *mbox, const struct pm_call *call)
 	(void)call;
 	if (m->scan && m->fd != -1 && (m->flags & PM_OPEN_EXCLUSIVE)) {
 		commit_learnt(m);
-		if (!m->committed) {
+		if (!m->committed && !m->scan->with_hidden) {
 			cache_give(m->inst->cache, m->scan);
 			m->scan = NULL;
 		}
@@ -171,8 +173,8 @@ item_open(struct mbox *m, const struct pm_call *call, struct item *it, int32_t *
 }
 
 /* Counts a file's octets on the wire. */
-static int32_t
-count_item(struct mbox *m, const struct pm_call *call, struct item *it)
+int32_t
+box_count_item(struct mbox *m, const struct pm_call *call, struct item *it)
 {
 	struct sdk_octets o;
 	int32_t rc = PM_OK;
@@ -221,7 +223,7 @@ need_sizes(struct mbox *m, const struct pm_call *call, uint64_t first, size_t n)
 			until = maildir_now(m->inst) + SLICE_MS;
 		else if (maildir_now(m->inst) >= until)
 			return PM_AGAIN;
-		rc = count_item(m, call, it);
+		rc = box_count_item(m, call, it);
 		if (rc != PM_OK)
 			return rc;
 	}
@@ -239,6 +241,8 @@ fill_info(const struct mbox *m, const struct item *it, uint32_t want, struct pm_
 		r->uidl_len = it->uidl_n;
 		memcpy(r->uidl, m->scan->names + it->uidl, it->uidl_n);
 	}
+	if (want & PM_WANT_META)
+		r->flags = it->hidden_ms != 0 ? PM_MSG_HIDDEN : 0;
 	if (want & PM_WANT_DATES) {
 		r->received_ms = (int64_t)it->arrival * 1000;
 		r->first_retrieved_ms = it->first_ms;
@@ -340,45 +344,6 @@ msg_close(void *msg, const struct pm_call *call)
 	free(g);
 }
 
-/* ---- totals ---------------------------------------------------------------------------------- */
-
-static int32_t
-box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
-{
-	struct pm_stat s = {.size = ret->size};
-	struct mbox *m = NULL;
-	void *handle = NULL;
-	uint64_t count = 0;
-	int32_t rc;
-
-	do
-		rc = box_open(inst, call, user, PM_OPEN_READONLY, &count, &handle);
-	while (rc == PM_AGAIN && !call->cancelled(call));
-	if (rc == PM_AGAIN) {
-		box_close(handle, call);
-		return PM_CANCELLED;
-	}
-	if (rc != PM_OK)
-		return rc;
-	m = handle;
-	if (m->fd == -1)
-		rc = PM_NOENT;
-	for (uint64_t k = 0; k < count && rc == PM_OK; k++) {
-		struct item *it = &m->scan->items[k];
-
-		if (it->octets == UNKNOWN_OCTETS)
-			rc = count_item(m, call, it);
-		s.octets += it->octets;
-		if ((int64_t)it->arrival * 1000 > s.last_delivery_ms)
-			s.last_delivery_ms = (int64_t)it->arrival * 1000;
-	}
-	s.count = count;
-	box_close(m, call);
-	if (rc == PM_OK)
-		memcpy(ret, &s, s.size < sizeof(s) ? s.size : sizeof(s));
-	return rc;
-}
-
 const struct pm_storage maildir_storage = {
 	.size = sizeof(maildir_storage),
 	.mbox_open = box_open,
@@ -388,5 +353,7 @@ const struct pm_storage maildir_storage = {
 	.msg_close = msg_close,
 	.mbox_commit = maildir_commit,
 	.mbox_close = box_close,
-	.box_stat = box_stat,
+	.box_list = maildir_list,
+	.box_stat = maildir_stat,
+	.box_delete = maildir_delete,
 };

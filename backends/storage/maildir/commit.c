@@ -47,6 +47,13 @@ keep_under_way(struct ledger_message *lm, void *ctx)
 				   lm->first_retrieved_ms, lm->hidden_until_ms);
 }
 
+static void
+put_item(struct ledger_out *o, const struct scan *s, const struct item *it)
+{
+	ledger_put_message(o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n, it->octets, it->stored,
+			   it->first_ms, it->hidden_ms);
+}
+
 /* ledger_rewrite's fill(): only while the snapshot is the directories. */
 static bool
 keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
@@ -59,9 +66,10 @@ keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
 	for (size_t k = 0; k < s->n; k++) {
 		const struct item *it = &s->items[k];
 
-		ledger_put_message(o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n, it->octets,
-				   it->stored, it->first_ms, 0);
+		put_item(o, s, it);
 	}
+	for (size_t k = 0; k < s->hidden_n; k++)
+		put_item(o, s, &s->hidden[k]);
 	scan_stat(a.m->fd, &now); /* last: what left tmp/ meanwhile has changed new/ */
 	return scan_same_dirs(s, &now);
 }
@@ -81,8 +89,7 @@ commit_learnt(struct mbox *m)
 
 		if (!it->dirty)
 			continue;
-		ledger_put_message(&o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n, it->octets,
-				   it->stored, it->first_ms, 0);
+		put_item(&o, s, it);
 		it->dirty = false;
 		new_lines++;
 	}
@@ -181,6 +188,13 @@ mark_seen(struct mbox *m, struct item *it)
 		(void)renameat(m->fd, from, m->fd, to);
 }
 
+/* Do files go with this commit? */
+static bool
+removes(const struct pm_commit *c)
+{
+	return c->del && c->keep_until_ms == 0;
+}
+
 /* The group's records; false: no memory. */
 static bool
 put_group(struct mbox *m, const struct pm_commit *c, struct ledger_out *o, uint64_t *ret_n)
@@ -194,19 +208,27 @@ put_group(struct mbox *m, const struct pm_commit *c, struct ledger_out *o, uint6
 		if (bit(c->del, k)) {
 			/* a message the ledger never heard of must be known before it is deleted */
 			if (it->dirty)
-				ledger_put_message(o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n,
-						   it->octets, it->stored, it->first_ms, 0);
-			ledger_put_delete(o, m->op, s->names + it->name, it->base_n);
+				put_item(o, s, it);
+			if (c->keep_until_ms != 0)
+				ledger_put_hide(o, m->op, s->names + it->name, it->base_n, c->keep_until_ms);
+			else
+				ledger_put_delete(o, m->op, s->names + it->name, it->base_n);
 			++*ret_n;
-		} else if (it->dirty) {
-			ledger_put_message(o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n,
-					   it->octets, it->stored, it->first_ms, 0);
+		} else {
+			if (it->dirty)
+				put_item(o, s, it);
+			if (bit(c->restore, k) && it->hidden_ms != 0) {
+				ledger_put_hide(o, m->op, s->names + it->name, it->base_n, 0);
+				++*ret_n;
+			}
 		}
 		if (bit(c->retrieved, k) && it->first_ms == 0)
 			ledger_put_mark(o, 'F', s->names + it->name, it->base_n, c->now_ms);
 	}
 	if (*ret_n > 0)
 		ledger_put_commit(o, m->op, *ret_n, c->now_ms);
+	if (*ret_n > 0 && !removes(c))
+		ledger_put_done(o, m->op); /* no file is to go */
 	return !o->failed;
 }
 
@@ -234,7 +256,7 @@ commit_group(struct mbox *m, const struct pm_call *call, const struct pm_commit 
 	KILL_POINT("commit: after the group");
 	if (rc == 0)
 		return PM_OK;
-	if ((rc == ENOSPC || rc == EDQUOT) && n > 0) {
+	if ((rc == ENOSPC || rc == EDQUOT) && removes(c)) {
 		sdk_log(m->inst->host, PM_LOG_WARNING, "the disk is full: deleting without a record in the ledger");
 		m->commit_partial = true;
 		return PM_OK;
@@ -248,6 +270,22 @@ commit_group(struct mbox *m, const struct pm_call *call, const struct pm_commit 
 	return rc == EIO ? PM_UNKNOWN : PM_TEMP;
 }
 
+/* Hidden mail is on the disk all the same: maildirsize counts it until it goes. */
+static void
+count_size(struct mbox *m, const struct pm_commit *c)
+{
+	int64_t octets = 0, n = 0;
+
+	for (uint64_t k = 0; k < m->scan->n && removes(c); k++) {
+		if (!bit(c->del, k))
+			continue;
+		octets += m->scan->items[k].octets != UNKNOWN_OCTETS ? (int64_t)m->scan->items[k].stored : 0;
+		n++;
+	}
+	if (n > 0)
+		size_add(m->fd, -octets, -n);
+}
+
 /* The second half, in slices: PM_OK, PM_AGAIN, PM_PARTIAL. */
 static int32_t
 commit_files(struct mbox *m, const struct pm_commit *c)
@@ -258,7 +296,9 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 	for (; m->commit_at < m->scan->n; m->commit_at++) {
 		struct item *it = &m->scan->items[m->commit_at];
 
-		if (bit(c->del, m->commit_at)) {
+		if (bit(c->del, m->commit_at) && c->keep_until_ms != 0) {
+			m->commit_done++;
+		} else if (bit(c->del, m->commit_at)) {
 			int e = remove_item(m, it);
 
 			KILL_POINT("commit: a file is gone");
@@ -282,7 +322,8 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 			strerrordesc_np(m->commit_failed));
 		return PM_PARTIAL;
 	}
-	if (!m->commit_partial && !m->commit_unseen && c->del) {
+	count_size(m, c);
+	if (!m->commit_partial && !m->commit_unseen && removes(c)) {
 		ledger_put_done(&o, m->op);
 		if (!o.failed)
 			(void)ledger_append(m->fd, LEDGER_FILE, o.text, o.n, false); /* without it: done again, for nothing */
@@ -297,8 +338,6 @@ maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *c
 	struct mbox *m = mbox;
 	int32_t rc;
 
-	if (commit->keep_until_ms != 0 || commit->restore)
-		return PM_UNSUPPORTED; /* CAN_HIDE is not claimed */
 	if (commit->n != m->scan->n || !(m->flags & PM_OPEN_EXCLUSIVE))
 		return PM_INVALID;
 	if (m->fd == -1 || m->scan->n == 0)
@@ -313,6 +352,39 @@ maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *c
 	if (rc == PM_PARTIAL || rc == PM_OK)
 		*ret_done = m->commit_done;
 	return rc;
+}
+
+/* ---- hidden, and over ------------------------------------------------------------------------ */
+
+#define PURGE_MAX 500 /* files of one open */
+
+void
+commit_purge(struct mbox *m)
+{
+	int64_t now = m->inst->host->wall_ms(m->inst->host->ctx), octets = 0, n = 0;
+	struct scan *s = m->scan;
+	struct item *list = s->with_hidden ? s->items : s->hidden;
+	size_t count = s->with_hidden ? s->n : s->hidden_n, out = 0;
+
+	for (size_t k = 0; k < count; k++) {
+		struct item *it = &list[k];
+		bool over = it->hidden_ms != 0 && it->hidden_ms <= now;
+		int e = over && n < PURGE_MAX ? remove_item(m, it) : EAGAIN;
+
+		if (e == 0 || e == ENOENT) {
+			octets += it->octets != UNKNOWN_OCTETS ? (int64_t)it->stored : 0;
+			n++;
+		} else if (!over || !s->with_hidden) {
+			list[out++] = *it; /* tried again by the next opener; until then nobody sees it */
+		}
+	}
+	*(s->with_hidden ? &s->n : &s->hidden_n) = out;
+	if (n == 0)
+		return;
+	sync_dirs(m->inst, m->fd);
+	size_add(m->fd, -octets, -n);
+	s->settled = false; /* it is no longer the directories */
+	sdk_log(m->inst->host, PM_LOG_DEBUG, "%lld messages whose undo time is over were removed", (long long)n);
 }
 
 /* ---- recovery -------------------------------------------------------------------------------- */

@@ -381,6 +381,7 @@ publish(struct dlv *d, struct rcpt *r)
 		rc = errno;
 	if (dfd != -1)
 		(void)close(dfd);
+	size_add(r->fd, (int64_t)r->octets.stored, 1);
 	return rc ? PM_UNKNOWN : PM_OK;
 }
 

@@ -112,18 +112,66 @@ set_sizes(struct scan *s, struct item *it, const struct ledger_message *known)
 	s->dirty = true;
 }
 
+/* A second join sorts all of them anew. */
+static bool
+unhide(struct scan *s)
+{
+	struct item *more;
+
+	if (s->hidden_n == 0)
+		return true;
+	more = realloc(s->items, (s->n + s->hidden_n) * sizeof(*more));
+	if (!more)
+		return false;
+	s->items = more;
+	memcpy(s->items + s->n, s->hidden, s->hidden_n * sizeof(*more));
+	s->cap = s->n += s->hidden_n;
+	s->hidden_n = 0;
+	return true;
+}
+
+static bool
+hide(struct scan *s, const struct item *it)
+{
+	struct item *more = realloc(s->hidden, (s->hidden_n + 1) * sizeof(*more));
+
+	if (!more)
+		return false;
+	s->hidden = more;
+	s->hidden[s->hidden_n++] = *it;
+	return true;
+}
+
+/* The hidden message just before this one in order, if it is the same. */
+static struct item *
+hidden_twin(struct scan *s, const struct item *it)
+{
+	struct item *last = s->hidden_n > 0 ? &s->hidden[s->hidden_n - 1] : NULL;
+
+	return last && last->base_n == it->base_n && memcmp(s->names + last->name, s->names + it->name, it->base_n) == 0
+		       ? last
+		       : NULL;
+}
+
 int32_t
 scan_join(struct scan *s, struct ledger *l)
 {
 	size_t out = 0;
 
+	if (!unhide(s))
+		return PM_NOMEM;
 	sort_names = s->names;
 	if (s->n > 1)
 		qsort(s->items, s->n, sizeof(*s->items), by_arrival);
 	for (size_t k = 0; k < s->n; k++) {
 		struct item it = s->items[k];
 		const struct ledger_message *known;
+		struct item *twin = hidden_twin(s, &it);
 
+		if (twin) {
+			twin->twins = true;
+			continue;
+		}
 		if (out > 0 && s->items[out - 1].base_n == it.base_n &&
 		    memcmp(s->names + s->items[out - 1].name, s->names + it.name, it.base_n) == 0) {
 			s->items[out - 1].twins = true;
@@ -134,10 +182,14 @@ scan_join(struct scan *s, struct ledger *l)
 			continue;
 		if (known)
 			it.first_ms = known->first_retrieved_ms;
+		it.hidden_ms = known ? known->hidden_until_ms : 0;
 		if (!set_uidl(s, &it, known))
 			return PM_NOMEM;
 		set_sizes(s, &it, known);
-		s->items[out++] = it;
+		if (it.hidden_ms == 0 || s->with_hidden)
+			s->items[out++] = it;
+		else if (!hide(s, &it))
+			return PM_NOMEM;
 	}
 	s->n = out;
 	return PM_OK;

@@ -6,6 +6,7 @@
  * join.c      names become messages
  * cache.c     snapshots of unchanged mailboxes      box.c     open, info, read, close
  * commit.c    deletions and marks, recovery         deliver.c delivery
+ * list.c      totals, list, removal                 size.c    Maildir++'s maildirsize
  */
 #ifndef MAILDIR_H
 #define MAILDIR_H
@@ -40,12 +41,13 @@ struct inst {
 	_Atomic uint64_t sequence; /* of delivered files */
 };
 
-/* One message of a snapshot: 56 bytes and its names. */
+/* One message of a snapshot: 64 bytes and its names. */
 struct item {
 	uint64_t arrival;    /* leading digits of the name */
 	uint64_t octets;     /* UNKNOWN_OCTETS */
 	uint64_t stored;     /* size of the file when octets is known */
 	int64_t first_ms;    /* first retrieved; 0: never */
+	int64_t hidden_ms;   /* hidden until; 0: visible */
 	uint32_t name;       /* offset into names: file name, NUL */
 	uint32_t uidl;       /* offset into names */
 	uint16_t base_n;     /* the identity: name up to ',' or ':' */
@@ -60,6 +62,9 @@ struct item {
 struct scan {
 	struct item *items;
 	size_t n, cap;
+	struct item *hidden; /* what is not in items because it is hidden; unless with_hidden */
+	size_t hidden_n;
+	bool with_hidden;    /* items holds the hidden ones too */
 	char *names;
 	size_t names_n, names_cap;
 	/* what it was read from */
@@ -101,7 +106,7 @@ int64_t maildir_now(const struct inst *i);
 
 struct scanner;
 /* Reads ledger and directories in slices; an exclusive opener finishes interrupted commits first. PM_OK: *ret_scan is the caller's. PM_AGAIN: *sc goes on. */
-int32_t scan_run(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct scanner **sc,
+int32_t scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags, struct scanner **sc,
 		 struct scan **ret_scan);
 void scanner_free(struct scanner *sc);
 void scan_free(struct scan *s);
@@ -126,6 +131,8 @@ int32_t scan_join(struct scan *s, struct ledger *l);
 
 /* Finishes what an earlier session committed. Exclusive openers only. */
 void commit_recover(struct inst *i, int fd, struct ledger *l);
+/* Hidden messages whose time is over go now. Exclusive openers only. */
+void commit_purge(struct mbox *m);
 /* What the session learnt - sizes, new identities - goes to the ledger. */
 void commit_learnt(struct mbox *m);
 int32_t maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit, uint64_t *ret_done);
@@ -137,6 +144,24 @@ void cache_free(struct cache *c);
 struct scan *cache_take(struct cache *c, const struct scan *now);
 /* Gives it to the cache, or frees it. */
 void cache_give(struct cache *c, struct scan *s);
+
+/* ---- size.c ---- */
+
+/* Tells maildirsize, if there is one, of so much more (less) mail. A convenience for others: failures are theirs. */
+void size_add(int fd, int64_t octets, int64_t messages);
+
+/* ---- list.c ---- */
+int32_t maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret);
+int32_t maildir_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
+		     struct pm_box *ret, size_t *ret_got);
+int32_t maildir_delete(void *inst, const struct pm_call *call, const struct pm_user *user);
+
+/* ---- box.c ---- */
+int32_t box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags, uint64_t *ret_count,
+		 void **ret_mbox);
+void box_close(void *mbox, const struct pm_call *call);
+/* The octets of an item, counted if they are not known. */
+int32_t box_count_item(struct mbox *m, const struct pm_call *call, struct item *it);
 
 /* ---- box.c, deliver.c ---- */
 extern const struct pm_storage maildir_storage;

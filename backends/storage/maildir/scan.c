@@ -41,6 +41,7 @@ scan_free(struct scan *s)
 	if (!s)
 		return;
 	free(s->items);
+	free(s->hidden);
 	free(s->names);
 	free(s);
 }
@@ -284,6 +285,7 @@ suspicious(const struct scanner *sc, const struct scan *now, int64_t wall_ms)
 	if (wall_ms - ms_of(now->cur_mtime) >= SETTLE_MS)
 		return false;
 	ledger_each(sc->ledger, count_live, &x);
+	known = sc->scan->hidden_n;
 	for (size_t k = 0; k < sc->scan->n; k++)
 		known += !sc->scan->items[k].stale &&
 			 ledger_find(sc->ledger, sc->scan->names + sc->scan->items[k].name, sc->scan->items[k].base_n) != NULL;
@@ -298,21 +300,23 @@ begin_again(struct scanner *sc, int fd)
 	scan_stat(fd, &fresh);
 	for (size_t k = 0; k < sc->scan->n; k++)
 		sc->scan->items[k].stale = true;
+	for (size_t k = 0; k < sc->scan->hidden_n; k++)
+		sc->scan->hidden[k].stale = true;
 	sc->scan->new_mtime = fresh.new_mtime;
 	sc->scan->cur_mtime = fresh.cur_mtime;
 	sc->phase = PHASE_NEW;
 }
 
 /* A calm look is the truth. Without one, what any look saw counts: readdir may have skipped it. */
-static void
-drop_stale(struct scan *s)
+static size_t
+drop_stale(struct item *items, size_t n)
 {
 	size_t out = 0;
 
-	for (size_t k = 0; k < s->n; k++)
-		if (!s->items[k].stale)
-			s->items[out++] = s->items[k];
-	s->n = out;
+	for (size_t k = 0; k < n; k++)
+		if (!items[k].stale)
+			items[out++] = items[k];
+	return out;
 }
 
 static int32_t
@@ -332,8 +336,10 @@ finish(struct inst *i, struct scanner *sc, int fd, struct scan **ret_scan)
 		begin_again(sc, fd);
 		return PM_AGAIN;
 	}
-	if (!again)
-		drop_stale(sc->scan);
+	if (!again) {
+		sc->scan->n = drop_stale(sc->scan->items, sc->scan->n);
+		sc->scan->hidden_n = drop_stale(sc->scan->hidden, sc->scan->hidden_n);
+	}
 	sc->scan->settled = same_time(now.new_mtime, sc->scan->new_mtime) &&
 			    same_time(now.cur_mtime, sc->scan->cur_mtime) &&
 			    wall - ms_of(now.new_mtime) >= SETTLE_MS && wall - ms_of(now.cur_mtime) >= SETTLE_MS;
@@ -365,7 +371,7 @@ begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct
 }
 
 int32_t
-scan_run(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct scanner **psc,
+scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags, struct scanner **psc,
 	 struct scan **ret_scan)
 {
 	struct scanner *sc = *psc;
@@ -380,7 +386,8 @@ scan_run(struct inst *i, const struct pm_call *call, int fd, bool exclusive, str
 	}
 	/* the phases follow each other in one call while the slice lasts; most mailboxes need one */
 	if (sc->phase == PHASE_LEDGER)
-		rc = begin(i, call, fd, exclusive, sc);
+		rc = begin(i, call, fd, (flags & PM_OPEN_EXCLUSIVE) != 0, sc);
+	sc->scan->with_hidden = (flags & PM_OPEN_HIDDEN) != 0;
 	if (rc == PM_OK && sc->phase == PHASE_NEW) {
 		rc = read_dir(i, call, sc, fd, "new");
 		if (rc == PM_OK)
