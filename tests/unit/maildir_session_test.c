@@ -221,18 +221,13 @@ static void
 commits_it_cannot_do(void **state)
 {
 	struct host_inst *i = MAIL_OPEN(NULL);
-	uint8_t all[1] = {3};
-	struct pm_commit c = {.size = sizeof(c), .n = 2, .del = all, .keep_until_ms = 99};
-	uint64_t n, done;
+	uint64_t n;
 	void *mbox;
 
 	(void)state;
 	mail_put("new/1.x", "x\n");
 	mail_put("new/2.x", "x\n");
 	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
-	assert_int_equal(host_mbox_commit(i, mbox, call, &c, &done), PM_UNSUPPORTED);
-	c = (struct pm_commit){.size = sizeof(c), .n = 2, .restore = all};
-	assert_int_equal(host_mbox_commit(i, mbox, call, &c, &done), PM_UNSUPPORTED);
 	assert_int_equal(box_commit(i, mbox, 1, "0", NULL, 1), PM_INVALID);
 	assert_int_equal(box_commit(i, mbox, 3, "0", NULL, 1), PM_INVALID);
 	assert_string_equal(mail_names("new"), "1.x 2.x ");
