@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Private MariaDB and PostgreSQL servers, and SQLite files, for one test: below a directory of their own, on
 loopback and unix sockets, ended by pid. A server that is not installed is an error, never a skip."""
+import fcntl
 import glob
 import os
 import pwd
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import termios
 
 from server import free_port, wait_until
 import tsan
@@ -44,6 +46,18 @@ def authority(directory, name="ca"):
     return os.path.join(directory, name + ".crt")
 
 
+def stopped(pid):
+    """All its threads; one that ended stands still too."""
+    try:
+        for thread in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/stat" % (pid, thread)) as f:
+                if f.read().rsplit(")", 1)[1].split()[0] not in "TtZX":
+                    return False
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return True
+
+
 class Database:
     """What the tests want of each: settings(), sql(), and the ways to fail."""
     driver = None
@@ -66,21 +80,46 @@ class Database:
             for p in paths:
                 subprocess.check_call(["chown", "-R", "%d:%d" % (pw.pw_uid, pw.pw_gid), p])
 
+    def authority(self, name):
+        """Another authority and a certificate for start(); its file."""
+        ca = authority(self.dir, name)
+        self.own(self.path(name + "-server.key"))
+        os.chmod(self.path(name + "-server.key"), 0o600)
+        os.chmod(ca, 0o644)
+        return ca
+
     def schema(self):
         with open(os.path.join(SCHEMA, self.driver + ".sql")) as f:
             self.sql(f.read())
 
-    def signal(self, sig):
-        self.proc.send_signal(sig)
+    def processes(self):
+        """The server and what it forked."""
+        with open("/proc/%d/task/%d/children" % (self.proc.pid, self.proc.pid)) as f:
+            return [self.proc.pid] + [int(c) for c in f.read().split()]
+
+    def freeze(self):
+        """Until all of it stands still: a signal that was sent has not yet arrived. The first process forks no more
+        once it stopped, so the others are all there are."""
+        os.kill(self.proc.pid, signal.SIGSTOP)
+        wait_until(lambda: stopped(self.proc.pid), 60, self.driver + " to stand still")
+        for pid in self.processes()[1:]:
+            os.kill(pid, signal.SIGSTOP)
+            wait_until(lambda: stopped(pid), 60, self.driver + " to stand still")
+
+    def thaw(self):
+        for pid in reversed(self.processes()):
+            os.kill(pid, signal.SIGCONT)
 
     def kill(self):
-        self.signal(signal.SIGKILL)
+        self.freeze()
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
         self.proc.wait()
         self.proc = None
 
     def stop(self):
         if self.proc and self.proc.poll() is None:
-            self.proc.send_signal(signal.SIGCONT)
+            self.thaw()
             self.proc.send_signal(self.ending)
             try:
                 self.proc.wait(20)
@@ -114,6 +153,31 @@ class Database:
         wait_until(look, 60, self.driver)
 
 
+class Session:
+    """A client that keeps a transaction open."""
+
+    def __init__(self, cmd, ask, **kwargs):
+        self.ask = ask
+        self.proc = subprocess.Popen(cmd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
+
+    def say(self, text):
+        self.proc.stdin.write(text.encode() + b"\n")
+        self.proc.stdin.flush()
+
+    def said(self):
+        """Waits until all of it is done."""
+        self.say(self.ask)
+        for line in iter(self.proc.stdout.readline, b""):
+            if line.strip() == b"done":
+                return
+        raise RuntimeError("a session ended early")
+
+    def close(self):
+        self.proc.stdin.close()
+        self.proc.stdout.read()
+        self.proc.wait(60)
+
+
 class Maria(Database):
     driver = "mysql"
     account = "mysql"
@@ -122,34 +186,34 @@ class Maria(Database):
     def __init__(self, tls=True, **extra):
         super().__init__()
         os.mkdir(self.path("run"))
-        self.ca = authority(self.dir)
+        self.ca = self.authority("ca")
         lines = ["[mariadbd]", "datadir=" + self.path("data"), "tmpdir=" + self.path("run"),
                  "socket=" + self.path("run", "sock"), "pid-file=" + self.path("run", "pid"), "bind-address=127.0.0.1",
                  "port=%d" % self.port, "skip-name-resolve", "skip-log-bin", "innodb_log_file_size=16M",
                  "innodb_buffer_pool_size=64M", "innodb_flush_log_at_trx_commit=0", "innodb_doublewrite=0",
                  "performance_schema=OFF", "character-set-server=utf8mb4",
                  "general_log_file=" + self.path("run", "general.log")]
-        if tls:
-            lines += ["ssl-cert=" + self.path("ca-server.crt"), "ssl-key=" + self.path("ca-server.key")]
         lines += ["%s=%s" % kv for kv in extra.items()]
         lines += ["[client]", "socket=" + self.path("run", "sock"), "user=root"]
         with open(self.path("my.cnf"), "w") as f:
             f.write("\n".join(lines) + "\n")
         os.mkdir(self.path("data"))
-        self.own(self.path("data"), self.path("run"), self.path("ca-server.key"))
+        self.own(self.path("data"), self.path("run"))
         user = ["--user=" + self.account] if self.account else []
         subprocess.run([program("mariadb-install-db"), "--defaults-file=" + self.path("my.cnf"), *user, "--skip-test-db",
                         "--auth-root-authentication-method=normal"], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
-        self.start()
+        self.start("ca-server" if tls else None)
         self.sql("CREATE DATABASE mail CHARACTER SET utf8mb4;"
                  "CREATE USER restante@'127.0.0.1' IDENTIFIED BY '%s'; GRANT ALL ON mail.* TO restante@'127.0.0.1';"
                  % PASSWORD, database="")
         self.schema()
 
-    def start(self):
+    def start(self, certificate="ca-server"):
+        """None: without TLS."""
         user = ["--user=" + self.account] if self.account else []
-        self.spawn(program("mariadbd", "/usr/sbin"), "--defaults-file=" + self.path("my.cnf"), *user)
+        tls = ["--ssl-cert=" + self.path(certificate + ".crt"), "--ssl-key=" + self.path(certificate + ".key")] if certificate else []
+        self.spawn(program("mariadbd", "/usr/sbin"), "--defaults-file=" + self.path("my.cnf"), *user, *tls)
         self.wait(lambda: subprocess.run([program("mariadb-admin"), "--defaults-file=" + self.path("my.cnf"), "ping"],
                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0)
         return self
@@ -161,6 +225,24 @@ class Maria(Database):
         if done.returncode:
             raise RuntimeError(done.stderr.decode(errors="replace"))
         return [line.split("\t") for line in done.stdout.decode(errors="replace").splitlines()]
+
+    def session(self):
+        return Session([program("mariadb"), "--defaults-file=" + self.path("my.cnf"), "--batch", "--unbuffered", "--force",
+                        "--skip-column-names", "mail"], "SELECT 'done';")
+
+    def hang_up(self):
+        """Ends the service's connections; how many."""
+        ids = self.sql("SELECT id FROM information_schema.processlist WHERE user = 'restante'")
+        for row in ids:
+            self.sql("KILL CONNECTION " + row[0])
+        return len(ids)
+
+    def lock_waits(self):
+        """The connections that wait for a lock."""
+        return self.sql("SELECT trx_mysql_thread_id FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")
+
+    def deadlocks(self):
+        return int(self.sql("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'")[0][1])
 
     def settings(self, tls=True):
         s = {"driver": "mysql", "server": "127.0.0.1:%d" % self.port, "database": "mail", "user": "restante",
@@ -176,24 +258,20 @@ class Postgres(Database):
 
     def __init__(self, tls=True, **extra):
         super().__init__()
-        self.ca = authority(self.dir)
+        self.ca = self.authority("ca")
         os.mkdir(self.path("run"))
         os.mkdir(self.path("data"))
         with open(self.path("run", "pw"), "w") as f:
             f.write(PASSWORD)
-        self.own(self.path("data"), self.path("run"), self.path("ca-server.key"))
-        os.chmod(self.path("ca-server.key"), 0o600)
+        self.own(self.path("data"), self.path("run"))
         self.bin = os.path.dirname(os.path.realpath(program("pg_ctl", "/usr/lib/postgresql/*/bin")))
         self.as_user(os.path.join(self.bin, "initdb"), "-D", self.path("data"), "-U", "restante", "-A", "scram-sha-256",
                      "--pwfile=" + self.path("run", "pw"), "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
         self.args = ["-D", self.path("data"), "-k", self.path("run"), "-p", str(self.port), "-c",
                      "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=32MB"]
-        if tls:
-            self.args += ["-c", "ssl=on", "-c", "ssl_cert_file=" + self.path("ca-server.crt"), "-c",
-                          "ssl_key_file=" + self.path("ca-server.key")]
         for k, v in extra.items():
             self.args += ["-c", "%s=%s" % (k, v)]
-        self.start()
+        self.start("ca-server" if tls else None)
         self.sql("CREATE DATABASE mail", database="postgres")
         self.schema()
 
@@ -206,25 +284,13 @@ class Postgres(Database):
         return subprocess.run([os.path.join(self.bin, "pg_isready"), "-q", "-h", self.path("run"), "-p",
                                str(self.port)]).returncode == 0
 
-    def start(self):
-        self.spawn(os.path.join(self.bin, "postgres"), *self.args, user=self.account)
+    def start(self, certificate="ca-server"):
+        """None: without TLS."""
+        tls = ["-c", "ssl=on", "-c", "ssl_cert_file=" + self.path(certificate + ".crt"), "-c",
+               "ssl_key_file=" + self.path(certificate + ".key")] if certificate else []
+        self.spawn(os.path.join(self.bin, "postgres"), *self.args, *tls, user=self.account)
         self.wait(self.up)
         return self
-
-    def signal(self, sig):
-        """The server and all its processes: SIGSTOP of the first alone freezes nobody who is connected."""
-        children = open("/proc/%d/task/%d/children" % (self.proc.pid, self.proc.pid)).read().split()
-        super().signal(sig)
-        for c in children:
-            try:
-                os.kill(int(c), sig)
-            except ProcessLookupError:
-                pass
-
-    def stop(self):
-        if self.proc and self.proc.poll() is None:
-            self.signal(signal.SIGCONT)
-        super().stop()
 
     def sql(self, text, database="mail"):
         env = dict(os.environ, PGPASSWORD=PASSWORD)
@@ -234,6 +300,24 @@ class Postgres(Database):
         if done.returncode:
             raise RuntimeError(done.stderr.decode(errors="replace"))
         return [line.split("\t") for line in done.stdout.decode(errors="replace").splitlines()]
+
+    def session(self):
+        """Who waits for it finds the deadlock: this one does not look for any."""
+        s = Session([program("psql"), "-X", "-q", "-A", "-t", "-h", self.path("run"), "-p", str(self.port), "-U", "restante", "-d",
+                     "mail"], "SELECT 'done';", env=dict(os.environ, PGPASSWORD=PASSWORD))
+        s.say("SET deadlock_timeout = '1h';")
+        return s
+
+    def hang_up(self):
+        """Ends the service's connections; how many."""
+        return len(self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'restante'"))
+
+    def lock_waits(self):
+        """The connections that wait for a lock."""
+        return self.sql("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'restante'")
+
+    def deadlocks(self):
+        return int(self.sql("SELECT deadlocks FROM pg_stat_database WHERE datname = 'mail'")[0][0])
 
     def settings(self, tls=True):
         s = {"driver": "pgsql", "server": "127.0.0.1:%d" % self.port, "database": "mail", "user": "restante",
@@ -255,6 +339,9 @@ class Sqlite(Database):
         if done.returncode:
             raise RuntimeError(done.stderr.decode(errors="replace"))
         return [line.split("\t") for line in done.stdout.decode(errors="replace").splitlines()]
+
+    def session(self):
+        return Session([program("sqlite3"), "-batch", self.path("mail.db")], "SELECT 'done';")
 
     def settings(self, tls=True):
         return {"driver": "sqlite", "database": self.path("mail.db")}
@@ -317,6 +404,10 @@ class Ask:
         self.send(*args, **kwargs)
         return self.receive()
 
+    def taken(self):
+        """Whether its threads have read all that was sent."""
+        return fcntl.ioctl(self.proc.stdin, termios.FIONREAD, bytes(4)) == bytes(4)
+
     def close(self):
         """The exit code, and what it and the sanitizers had to say."""
         try:
@@ -362,4 +453,5 @@ def tcp_that(answer):
         s.close()
         for c in held:
             c.close()
+    close.connections = lambda: len(held)
     return s.getsockname()[1], close

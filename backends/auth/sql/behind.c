@@ -209,11 +209,17 @@ static void
 complain(struct inst *i)
 {
 	int64_t now = i->host->now_ms(i->host->ctx);
+	size_t n;
+	bool silent;
 
-	if (i->stamp_failed_ms && now - i->stamp_failed_ms < COMPLAIN_MS)
-		return;
-	i->stamp_failed_ms = now;
-	sdk_log(i->host, PM_LOG_WARNING, "last logins and new hashes cannot be written now; %zu wait", i->n_stamps);
+	pthread_mutex_lock(&i->behind_mutex);
+	n = i->n_stamps;
+	silent = i->stamp_failed_ms && now - i->stamp_failed_ms < COMPLAIN_MS;
+	if (!silent)
+		i->stamp_failed_ms = now;
+	pthread_mutex_unlock(&i->behind_mutex);
+	if (!silent)
+		sdk_log(i->host, PM_LOG_WARNING, "last logins and new hashes cannot be written now; %zu wait", n);
 }
 
 int32_t
