@@ -23,7 +23,7 @@
 #include "listen.h"
 #include "net/acceptor.h"
 #include "net/tls.h"
-#include "privs.h"
+#include "base/privs.h"
 #include "work/pool.h"
 #include "work/queue.h"
 #include "work/slot.h"

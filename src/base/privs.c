@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "privs.h"
+#include "base/privs.h"
 
 #include <errno.h>
 #include <grp.h>
