@@ -374,7 +374,7 @@ limits_of(const struct plan *p)
 		.call_ms = s->call_ms >= 0 ? s->call_ms : 10000,
 		.scan_ms = s->scan_ms >= 0 ? s->scan_ms : 120000,
 		.commit_ms = s->commit_ms >= 0 ? s->commit_ms : 60000,
-		.breaker_open_ms = s->breaker_open_ms >= 0 ? s->breaker_open_ms : 10000,
+		.breaker_open_ms = s->breaker_open_ms >= 0 ? s->breaker_open_ms : 2000,
 	};
 
 	return l;

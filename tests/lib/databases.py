@@ -241,6 +241,18 @@ class Maria(Database):
         """The connections that wait for a lock."""
         return self.sql("SELECT trx_mysql_thread_id FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")
 
+    def lock_table(self):
+        """A session that lets nobody read the accounts until it is closed."""
+        s = self.session()
+        s.say("LOCK TABLES accounts WRITE;")
+        s.said()
+        return s
+
+    def service_password(self, new, old):
+        """The password of the service account becomes another; who is connected is sent away."""
+        self.sql("ALTER USER restante@'127.0.0.1' IDENTIFIED BY '%s'" % new, database="")
+        self.hang_up()
+
     def deadlocks(self):
         return int(self.sql("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'")[0][1])
 
@@ -292,8 +304,8 @@ class Postgres(Database):
         self.wait(self.up)
         return self
 
-    def sql(self, text, database="mail"):
-        env = dict(os.environ, PGPASSWORD=PASSWORD)
+    def sql(self, text, database="mail", password=PASSWORD):
+        env = dict(os.environ, PGPASSWORD=password)
         done = subprocess.run([program("psql"), "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-h",
                                self.path("run"), "-p", str(self.port), "-U", "restante", "-d", database],
                               input=text.encode(), capture_output=True, env=env)
@@ -315,6 +327,18 @@ class Postgres(Database):
     def lock_waits(self):
         """The connections that wait for a lock."""
         return self.sql("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'restante'")
+
+    def lock_table(self):
+        """A session that lets nobody read the accounts until it is closed."""
+        s = self.session()
+        s.say("BEGIN; LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE;")
+        s.said()
+        return s
+
+    def service_password(self, new, old):
+        """The password of the service account becomes another; who is connected is sent away."""
+        self.sql("ALTER ROLE restante PASSWORD '%s'; SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                 "WHERE application_name = 'restante'" % new, password=old)
 
     def deadlocks(self):
         return int(self.sql("SELECT deadlocks FROM pg_stat_database WHERE datname = 'mail'")[0][0])
@@ -429,11 +453,12 @@ def arguments(settings):
     return args
 
 
-def tcp_that(answer):
+def tcp_that(answer, port=None):
     """A port whose connections are handed to `answer`, or only accepted (None). Returns (port, close)."""
     import threading
     s = socket.socket()
-    s.bind(("127.0.0.1", 0))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", port or free_port()))
     s.listen(64)
     held = []
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A plain POP3 client for tests: bytes as they come, no cleverness; and the sections most tests want."""
 import base64
+import itertools
 import socket
 import ssl
+import threading
 
 PATIENCE = 30
 
@@ -14,9 +16,19 @@ def _octets(text):
     return text if isinstance(text, bytes) else text.encode()
 
 
+# Each from another address: what the server makes those wait who guess is not what most tests are about.
+STRANGERS = ("127.2.%d.%d" % (i, j) for i in itertools.count() for j in range(1, 250))
+LOCK = threading.Lock()
+
+
+def stranger():
+    with LOCK:
+        return next(STRANGERS), 0
+
+
 class Pop:
-    def __init__(self, port, ca=None):
-        self.sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    def __init__(self, port, ca=None, source=None):
+        self.sock = socket.create_connection(("127.0.0.1", port), PATIENCE, source)
         if ca:
             self.sock = ssl.create_default_context(cafile=ca).wrap_socket(self.sock, server_hostname="localhost")
         self.file = self.sock.makefile("rwb")

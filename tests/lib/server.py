@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -60,15 +61,17 @@ class Tap:
     def __init__(self):
         self.n = 0
         self.failed = 0
+        self.lock = threading.Lock()
 
     def ok(self, good, name, why=""):
-        self.n += 1
-        if not good:
-            self.failed += 1
-        print("%s %d - %s" % ("ok" if good else "not ok", self.n, name), flush=True)
-        if not good and why:
-            for line in str(why).splitlines()[:30]:
-                print("# " + line, flush=True)
+        with self.lock:
+            self.n += 1
+            if not good:
+                self.failed += 1
+            print("%s %d - %s" % ("ok" if good else "not ok", self.n, name), flush=True)
+            if not good and why:
+                for line in str(why).splitlines()[:30]:
+                    print("# " + line, flush=True)
         return good
 
     def note(self, text):

@@ -118,6 +118,7 @@ limits_are_the_sections_own(void **state)
 	assert_int_equal(l.queue_max, 1000);
 	assert_int_equal(l.trip_after, 5);
 	assert_int_equal(l.commit_ms, 60000);
+	assert_int_equal(l.breaker_open_ms, 2000);
 	gone(c);
 }
 
