@@ -17,6 +17,7 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from server import Server  # noqa: E402
 from databases import Maria, Postgres, Sqlite  # noqa: E402
+import slapd  # noqa: E402
 from run import PASSWORD, USERS, Dovecot, cpu_seconds, load  # noqa: E402
 
 QUERY = "SELECT name, password FROM accounts WHERE name = :user"
@@ -80,8 +81,37 @@ class Lite(Sql):
     connect = "%(database)s"
 
 
+class Ldap(Accounts):
+    """Search, then bind; StartTLS, verified, on both sides. Not logging anything."""
+    name = "ldap, OpenLDAP"
+
+    def __init__(self, srv):
+        self.ca = slapd.Authority()
+        self.dir = slapd.Slapd(slapd.tree(*(slapd.user("u%d" % u, PASSWORD) for u in range(USERS))), self.ca, debug=0).start()
+        self.pids = (self.dir.proc.pid,)
+        self.section = "module = ldap\nserver = %s\ntls_ca = %s\nbind_dn = %s\nbind_password = %s\nbase = %s" % (
+            self.dir.uri, self.ca.cert, slapd.SERVICE, slapd.SERVICE_PASSWORD, slapd.PEOPLE)
+        self.passdb = ("ldap", Dovecot.secret_file(srv, "ldap", """uris = %s
+tls = yes
+tls_ca_cert_file = %s
+tls_require_cert = demand
+dn = %s
+dnpass = %s
+auth_bind = yes
+ldap_version = 3
+base = %s
+scope = subtree
+pass_filter = (uid=%%n)
+pass_attrs = uid=user
+""" % (self.dir.uri, self.ca.cert, slapd.SERVICE, slapd.SERVICE_PASSWORD, slapd.PEOPLE)))
+
+    def close(self):
+        self.dir.close()
+        self.ca.close()
+
+
 # A row for each; a class of your own is all that another kind of accounts needs.
-KINDS = [File, Mysql, Pgsql, Lite]
+KINDS = [File, Mysql, Pgsql, Lite, Ldap]
 
 
 class Restante:
@@ -101,6 +131,7 @@ class Restante:
 def variants(srv, accounts):
     """(what, a function that starts it); those that share directories run one after the other."""
     yield "restante", lambda: Restante(srv, accounts, False)
+    yield "restante, cache", lambda: Restante(srv, accounts, True)
     if accounts.passdb:
         yield "Dovecot", lambda: Dovecot(srv, accounts.passdb, cache="0")
         yield "Dovecot, cache", lambda: Dovecot(srv, accounts.passdb, cache="10M")
