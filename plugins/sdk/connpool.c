@@ -25,7 +25,7 @@ struct sdk_pool *
 sdk_pool_new(const struct pm_host *host, uint32_t permits, const char *const *labels,
 	     size_t n_labels, void (*close)(void *conn))
 {
-	/* one more: retire() holds one at a time without having a permit */
+	/* one more: sweep and retire hold one at a time without having a permit */
 	size_t n = (size_t)permits + 1;
 	struct sdk_pool *p = n_labels <= SDK_SERVERS_MAX
 				     ? calloc(1, sizeof(*p) + n * sizeof(p->places[0]))
@@ -79,7 +79,7 @@ sdk_pool_take(struct sdk_pool *p)
 	}
 	if (found)
 		found->busy = true;
-	old = found && found->era != p->era;
+	old = found && (found->era != p->era || (p->n_servers > 1 && p->down[found->server]));
 	pthread_mutex_unlock(&p->mutex);
 	if (old)
 		sdk_place_close(p, found);
@@ -101,21 +101,42 @@ sdk_pool_give(struct sdk_pool *p, struct sdk_place *place)
 	pthread_mutex_unlock(&p->mutex);
 }
 
+/* Takes a certain place, if nobody has it. */
+static bool
+take_if_free(struct sdk_pool *p, struct sdk_place *place)
+{
+	bool mine;
+
+	pthread_mutex_lock(&p->mutex);
+	mine = !place->busy;
+	place->busy = true;
+	pthread_mutex_unlock(&p->mutex);
+	return mine;
+}
+
+void
+sdk_pool_sweep(struct sdk_pool *p, bool (*idle)(void *conn))
+{
+	for (size_t k = 0; k < p->n; k++) {
+		struct sdk_place *one = &p->places[k];
+
+		if (!take_if_free(p, one))
+			continue;
+		if (one->conn && idle(one->conn))
+			sdk_place_close(p, one);
+		sdk_pool_give(p, one);
+	}
+}
+
 void
 sdk_pool_retire(struct sdk_pool *p)
 {
-	for (size_t k = 0; k < p->n; k++) {
-		bool mine;
-
-		pthread_mutex_lock(&p->mutex);
-		p->retired = true;
-		mine = !p->places[k].busy;
-		if (mine)
-			p->places[k].busy = true;
-		pthread_mutex_unlock(&p->mutex);
-		if (mine)
+	pthread_mutex_lock(&p->mutex);
+	p->retired = true;
+	pthread_mutex_unlock(&p->mutex);
+	for (size_t k = 0; k < p->n; k++)
+		if (take_if_free(p, &p->places[k]))
 			sdk_pool_give(p, &p->places[k]);
-	}
 }
 
 /* ---- servers --------------------------------------------------------------------------------- */
@@ -136,6 +157,18 @@ sdk_pool_note(struct sdk_pool *p, size_t server, bool down, const char *why)
 			why, p->n_servers > 1 ? "; the others are asked first now" : "");
 	else if (was && !down)
 		sdk_log(p->host, PM_LOG_NOTICE, "server %s serves again", p->labels[server]);
+}
+
+bool
+sdk_pool_any_up(struct sdk_pool *p)
+{
+	bool up = false;
+
+	pthread_mutex_lock(&p->mutex);
+	for (size_t s = 0; s < p->n_servers; s++)
+		up = up || !p->down[s];
+	pthread_mutex_unlock(&p->mutex);
+	return up;
 }
 
 /* The servers in the order they are tried, but for the mask's; how many. */

@@ -43,7 +43,8 @@ struct sdk_pool *sdk_pool_new(const struct pm_host *host, uint32_t permits,
 /* Closes all; nobody holds a place any more. NULL is fine. */
 void sdk_pool_free(struct sdk_pool *p);
 
-/* A place, one with a connection if there is any. NULL: more calls than permits. */
+/* A place, one with a connection if there is any; not to a server that is down, when there are
+ * others. NULL: more calls than permits. */
 struct sdk_place *sdk_pool_take(struct sdk_pool *p);
 void sdk_pool_give(struct sdk_pool *p, struct sdk_place *place);
 /* Closes what is there, if anything. */
@@ -61,6 +62,10 @@ int32_t sdk_pool_connect(struct sdk_pool *p, struct sdk_place *place, uint32_t n
 void sdk_pool_note(struct sdk_pool *p, size_t server, bool down, const char *why);
 /* Asks servers that are down whether they are back. For a tick. */
 void sdk_pool_revive(struct sdk_pool *p, int64_t deadline_ms, sdk_connect_fn connect, void *ctx);
+/* Is there any server that did not fail when it was last asked? */
+bool sdk_pool_any_up(struct sdk_pool *p);
+/* Shows the connections that nobody uses to `idle`, and closes those it says yes to. For a tick. */
+void sdk_pool_sweep(struct sdk_pool *p, bool (*idle)(void *conn));
 /* Closes what is idle now, and what is busy when it is given back. */
 void sdk_pool_retire(struct sdk_pool *p);
 

@@ -235,6 +235,68 @@ written(const char *text, const char *host_is, uint16_t port, bool local)
 }
 
 static void
+a_connection_to_a_server_that_is_down_is_not_used(void **state)
+{
+	struct sdk_pool *p = fresh(2);
+	struct sdk_place *one = sdk_pool_take(p), *two = sdk_pool_take(p);
+
+	(void)state;
+	assert_int_equal(dial(p, one, 0, 2000), PM_OK);
+	assert_int_equal(dial(p, two, 0, 2000), PM_OK);
+	sdk_pool_give(p, two);
+	assert_true(sdk_pool_any_up(p));
+	sdk_pool_note(p, one->server, true, "a is frozen"); /* the one call has found out */
+	two = sdk_pool_take(p);
+	assert_null(two->conn);
+	assert_int_equal(closed, 1);
+	assert_int_equal(dial(p, two, 0, 2000), PM_OK);
+	assert_string_equal(asked, "b");
+	assert_true(sdk_pool_any_up(p));
+	sdk_pool_note(p, 1, true, "b too");
+	sdk_pool_note(p, 2, true, "c too");
+	assert_false(sdk_pool_any_up(p));
+	sdk_pool_free(p);
+	assert_int_equal(opened, closed);
+}
+
+static unsigned shown;
+static bool is_idle;
+
+static bool
+look(void *conn)
+{
+	assert_non_null(conn);
+	shown++;
+	return is_idle;
+}
+
+static void
+a_sweep_sees_connections_that_nobody_uses(void **state)
+{
+	struct sdk_pool *p = fresh(3);
+	struct sdk_place *busy = sdk_pool_take(p), *idle = sdk_pool_take(p);
+
+	(void)state;
+	assert_int_equal(dial(p, busy, 0, 2000), PM_OK);
+	assert_int_equal(dial(p, idle, 0, 2000), PM_OK);
+	sdk_pool_give(p, idle);
+	shown = 0;
+	is_idle = false;
+	sdk_pool_sweep(p, look);
+	assert_int_equal(shown, 1);
+	assert_int_equal(closed, 0);
+	is_idle = true;
+	sdk_pool_sweep(p, look);
+	assert_int_equal(shown, 2);
+	assert_int_equal(closed, 1);
+	assert_null(idle->conn);
+	assert_non_null(busy->conn);
+	sdk_pool_give(p, busy);
+	sdk_pool_free(p);
+	assert_int_equal(opened, closed);
+}
+
+static void
 servers_are_hosts_addresses_or_paths(void **state)
 {
 	static const char *const wrong[] = {"", ":1", "h:", "h:0", "h:65536", "h:1x", "[::1", "[]:1", "[::1]x", "[::1]:"};
@@ -267,6 +329,8 @@ main(void)
 		cmocka_unit_test(each_gets_its_share_of_the_time),
 		cmocka_unit_test(no_memory_says_nothing_about_a_server),
 		cmocka_unit_test(a_server_that_is_back_draws_connections_to_it),
+		cmocka_unit_test(a_connection_to_a_server_that_is_down_is_not_used),
+		cmocka_unit_test(a_sweep_sees_connections_that_nobody_uses),
 		cmocka_unit_test(servers_are_hosts_addresses_or_paths),
 	};
 

@@ -9,13 +9,13 @@
 
 #include "settings.h"
 
-struct pool;
+struct sdk_pool;
 struct tls;
 
 struct inst {
 	const struct pm_host *host;
 	struct settings set;
-	struct pool *pool;
+	struct sdk_pool *pool; /* of pairs, pool.h */
 	struct tls *tls;
 };
 

@@ -49,7 +49,7 @@ ldap_module_close(void *inst)
 {
 	struct inst *i = inst;
 
-	pool_free(i->pool);
+	sdk_pool_free(i->pool);
 	tls_free(i->tls);
 	settings_free(&i->set);
 	free(i);
@@ -83,15 +83,15 @@ ldap_module_retire(void *inst)
 {
 	struct inst *i = inst;
 
-	pool_close_idle(i->pool, true);
+	sdk_pool_retire(i->pool);
 }
 
 /* Is there a server that answers, to our service account too? */
 static int32_t
-probe_one(struct pair *pair, const struct ask *a, size_t server, void *ctx)
+probe_one(struct pair *pair, const struct ask *a, void *ctx)
 {
 	struct conn *c;
-	int32_t rc = pair_search(pair, a, server, &c);
+	int32_t rc = pair_search(pair, a, &c);
 
 	(void)ctx;
 	return rc == PM_OK ? search_alive(c, a) : rc;
@@ -104,7 +104,7 @@ ldap_module_probe(void *inst, const struct pm_call *call)
 	char why[PM_ERROR_MAX + 1] = "";
 	struct ask a = {.inst = i, .call = call, .until_ms = call->deadline_ms, .why = why};
 
-	return pool_each(i->pool, &a, probe_one, NULL);
+	return pool_each(&a, probe_one, NULL);
 }
 
 /* Servers that are down are tried again; a frozen one must not keep the permit for long. */
@@ -116,9 +116,8 @@ ldap_module_tick(void *inst, const struct pm_call *call)
 	struct ask all = {.inst = i, .call = call, .until_ms = call->deadline_ms, .why = why};
 	struct ask a = ask_within(&all, i->set.connect_ms < 1000 ? i->set.connect_ms : 1000);
 
-	pool_close_idle(i->pool, false);
-	pool_revive(i->pool, &a);
-	return pool_any_up(i->pool) ? PM_OK : PM_DOWN; /* PM_OK would tell the breaker that all is well */
+	pool_tend(&a);
+	return sdk_pool_any_up(i->pool) ? PM_OK : PM_DOWN; /* PM_OK would tell the breaker that all is well */
 }
 
 static int32_t

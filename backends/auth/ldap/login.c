@@ -57,20 +57,20 @@ find_account(struct conn *c, const struct ask *a, struct visit *v)
 
 /* A bind that cannot succeed: an unknown user costs the same steps as a known one. */
 static void
-bind_nobody(struct pair *pair, const struct ask *a, size_t server)
+bind_nobody(struct pair *pair, const struct ask *a)
 {
 	struct ask mine = ask_within(a, a->inst->set.answer_ms);
 	enum state said;
 	struct conn *c;
 
-	if (pair_user(pair, a, server, &c) == PM_OK)
+	if (pair_user(pair, a, &c) == PM_OK)
 		(void)conn_bind_user(c, &mine, "cn=restante-nobody,cn=restante", (struct pm_str){"-", 1}, &said);
 }
 
 static int32_t
-bind_as(struct pair *pair, const struct ask *a, size_t server, const char *dn, struct visit *v, struct conn **ret)
+bind_as(struct pair *pair, const struct ask *a, const char *dn, struct visit *v, struct conn **ret)
 {
-	int32_t rc = pair_user(pair, a, server, ret);
+	int32_t rc = pair_user(pair, a, ret);
 	struct ask mine = ask_within(a, a->inst->set.answer_ms);
 
 	return rc == PM_OK ? conn_bind_user(*ret, &mine, dn, v->secret, &v->said) : rc;
@@ -89,17 +89,17 @@ check_member(struct conn *c, const struct ask *a, struct visit *v)
 
 /* Search for the entry as the service, bind as the entry. */
 static int32_t
-search_then_bind(struct pair *pair, const struct ask *a, size_t server, struct visit *v)
+search_then_bind(struct pair *pair, const struct ask *a, struct visit *v)
 {
 	struct conn *search, *user;
-	int32_t rc = pair_search(pair, a, server, &search);
+	int32_t rc = pair_search(pair, a, &search);
 
 	if (rc == PM_OK)
 		rc = find_account(search, a, v);
 	if (rc == PM_NOENT && !v->lookup)
-		bind_nobody(pair, a, server);
+		bind_nobody(pair, a);
 	if (rc == PM_OK && !v->lookup)
-		rc = bind_as(pair, a, server, v->acc->dn, v, &user);
+		rc = bind_as(pair, a, v->acc->dn, v, &user);
 	if (rc == PM_OK && v->said == STATE_OK)
 		rc = check_member(search, a, v);
 	return rc;
@@ -126,7 +126,7 @@ read_own(struct conn *c, const struct ask *a, const char *dn, struct visit *v)
 
 /* Bind as the name that user_dn makes; look afterwards: as the service, if there is one, for users may read little. */
 static int32_t
-direct_bind(struct pair *pair, const struct ask *a, size_t server, struct visit *v)
+direct_bind(struct pair *pair, const struct ask *a, struct visit *v)
 {
 	const struct settings *s = &a->inst->set;
 	struct conn *reader;
@@ -135,9 +135,9 @@ direct_bind(struct pair *pair, const struct ask *a, size_t server, struct visit 
 
 	if (!dn)
 		return rc;
-	rc = bind_as(pair, a, server, dn, v, &reader);
+	rc = bind_as(pair, a, dn, v, &reader);
 	if (rc == PM_OK && v->said == STATE_OK && (s->bind_dn || s->bind_external))
-		rc = pair_search(pair, a, server, &reader);
+		rc = pair_search(pair, a, &reader);
 	if (rc == PM_OK && v->said == STATE_OK)
 		rc = read_own(reader, a, dn, v);
 	if (rc == PM_OK && v->said == STATE_OK)
@@ -148,11 +148,11 @@ direct_bind(struct pair *pair, const struct ask *a, size_t server, struct visit 
 
 /* Without a base the entry is where user_dn says. */
 static int32_t
-look_up_direct(struct pair *pair, const struct ask *a, size_t server, struct visit *v)
+look_up_direct(struct pair *pair, const struct ask *a, struct visit *v)
 {
 	struct ldapmsg *entry = NULL;
 	struct conn *search;
-	int32_t rc = pair_search(pair, a, server, &search);
+	int32_t rc = pair_search(pair, a, &search);
 	char *dn = rc == PM_OK ? fill_dn(a->inst->set.user_dn, v, &rc) : NULL;
 
 	if (dn)
@@ -167,7 +167,7 @@ look_up_direct(struct pair *pair, const struct ask *a, size_t server, struct vis
 }
 
 static int32_t
-attempt(struct pair *pair, const struct ask *a, size_t server, void *ctx)
+attempt(struct pair *pair, const struct ask *a, void *ctx)
 {
 	const struct settings *s = &a->inst->set;
 	struct visit *v = ctx;
@@ -177,10 +177,10 @@ attempt(struct pair *pair, const struct ask *a, size_t server, void *ctx)
 	account_free(v->acc);
 	v->acc = NULL;
 	if (s->user_dn && !v->lookup)
-		return direct_bind(pair, a, server, v);
+		return direct_bind(pair, a, v);
 	if (s->user_dn && !s->base)
-		return look_up_direct(pair, a, server, v);
-	return search_then_bind(pair, a, server, v);
+		return look_up_direct(pair, a, v);
+	return search_then_bind(pair, a, v);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */
@@ -233,7 +233,7 @@ login_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 	if (cred->authcid.n == 0)
 		return unknown(i, call);
 	template_split(cred->authcid, &v.names);
-	rc = answer(i, call, &v, pool_each(i->pool, &a, attempt, &v), ret);
+	rc = answer(i, call, &v, pool_each(&a, attempt, &v), ret);
 	account_free(v.acc);
 	return rc;
 }
@@ -252,7 +252,7 @@ login_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 	if (i->set.user_dn && !i->set.base && i->set.user_dn_kind != TEMPLATE_DN)
 		return PM_UNSUPPORTED; /* there is nothing to search for */
 	template_split(cred->authcid, &v.names);
-	rc = pool_each(i->pool, &a, attempt, &v);
+	rc = pool_each(&a, attempt, &v);
 	if (rc == PM_OK)
 		rc = v.member ? account_user(v.acc, call, ret) : PM_NOENT;
 	account_free(v.acc);

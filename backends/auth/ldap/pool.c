@@ -1,269 +1,177 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pool.h"
 
-#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "conf.h"
 #include "search.h"
 
-struct pool {
-	const struct inst *inst;
-	pthread_mutex_t mutex;
-	bool down[SERVERS_MAX]; /* under mutex, like all below */
-	bool retired;           /* nothing is kept open any more */
-	size_t n;
-	struct pair pairs[];
-};
-
-struct pool *
-pool_new(const struct inst *inst, uint32_t permits)
-{
-	/* one more: retire() looks at one at a time without having a permit */
-	size_t n = (size_t)permits + 1;
-	struct pool *p = calloc(1, sizeof(*p) + n * sizeof(p->pairs[0]));
-
-	if (!p)
-		return NULL;
-	pthread_mutex_init(&p->mutex, NULL);
-	p->inst = inst;
-	p->n = n;
-	return p;
-}
-
-void
-pool_free(struct pool *p)
-{
-	if (!p)
-		return;
-	for (size_t i = 0; i < p->n; i++)
-		pair_close(&p->pairs[i]);
-	pthread_mutex_destroy(&p->mutex);
-	free(p);
-}
-
 /* ---- pairs ----------------------------------------------------------------------------------- */
 
-/* The first free one: those behind stay idle and are closed. */
-struct pair *
-pool_take(struct pool *p)
+static void
+pair_free(void *conn)
 {
-	struct pair *free_one = NULL;
+	struct pair *pair = conn;
 
-	pthread_mutex_lock(&p->mutex);
-	for (size_t i = 0; i < p->n && !free_one; i++)
-		if (!p->pairs[i].busy)
-			free_one = &p->pairs[i];
-	if (free_one)
-		free_one->busy = true;
-	pthread_mutex_unlock(&p->mutex);
-	return free_one;
-}
-
-void
-pool_give(struct pool *p, struct pair *pair)
-{
-	bool retired;
-
-	pthread_mutex_lock(&p->mutex);
-	retired = p->retired;
-	pthread_mutex_unlock(&p->mutex);
-	if (retired)
-		pair_close(pair);
-	pthread_mutex_lock(&p->mutex);
-	pair->busy = false;
-	pthread_mutex_unlock(&p->mutex);
-}
-
-void
-pair_close(struct pair *pair)
-{
 	conn_close(&pair->search);
 	conn_close(&pair->user);
+	free(pair);
 }
 
-/* One of a pair's connections, to this server, as the service if it is the one for searches. */
 static int32_t
-ready(struct pair *pair, struct conn *c, const struct ask *a, size_t index, bool service)
+ready(struct pair *pair, struct conn *c, const struct ask *a, bool service)
 {
-	const struct settings *s = &a->inst->set;
-	struct ask mine = ask_within(a, s->connect_ms);
+	struct ask mine = ask_within(a, a->inst->set.connect_ms);
 	int32_t rc;
 
-	if (c->ld && (c->server != &s->servers[index] || !conn_usable(c)))
+	if (c->ld && !conn_usable(c))
 		conn_close(c);
-	if (c->ld) {
-		pair->reused = true;
+	if (c->ld)
 		return PM_OK;
-	}
-	rc = conn_open(c, &mine, &s->servers[index]);
-	if (rc == PM_OK && service)
-		rc = conn_bind_service(c, &mine);
+	rc = conn_open(c, &mine, pair->server);
+	return rc == PM_OK && service ? conn_bind_service(c, &mine) : rc;
+}
+
+int32_t
+pair_search(struct pair *pair, const struct ask *a, struct conn **ret)
+{
+	*ret = &pair->search;
+	return ready(pair, &pair->search, a, true);
+}
+
+int32_t
+pair_user(struct pair *pair, const struct ask *a, struct conn **ret)
+{
+	*ret = &pair->user;
+	return ready(pair, &pair->user, a, false);
+}
+
+/*
+ * The connection a login begins with. That the kernel took it says nothing: a server is up when it has answered, to the
+ * service's bind, or else to a question that needs no bind.
+ */
+static int32_t
+pair_begin(struct pair *pair, const struct ask *a)
+{
+	const struct settings *s = &a->inst->set;
+	bool service = s->bind_dn || s->bind_external;
+	struct conn *c;
+	int32_t rc = s->user_dn && !service ? pair_user(pair, a, &c) : pair_search(pair, a, &c);
+
+	return rc == PM_OK && !service ? search_alive(c, a) : rc;
+}
+
+/* sdk_connect_fn; ctx is the ask, and what failed was said to it. */
+static int32_t
+connect_to(void *ctx, size_t server, int64_t until_ms, void **ret, char *why)
+{
+	struct ask mine = *(const struct ask *)ctx;
+	struct pair *pair = calloc(1, sizeof(*pair));
+	int32_t rc;
+
+	if (!pair)
+		return PM_NOMEM;
+	pair->inst = mine.inst;
+	pair->server = &mine.inst->set.servers[server];
+	mine.until_ms = until_ms;
+	rc = pair_begin(pair, &mine);
+	if (rc == PM_OK)
+		*ret = pair;
+	else
+		pair_free(pair);
+	snprintf(why, SDK_WHY_MAX, "%s", mine.why);
 	return rc;
 }
 
-int32_t
-pair_search(struct pair *pair, const struct ask *a, size_t server, struct conn **ret)
+struct sdk_pool *
+pool_new(const struct inst *inst, uint32_t permits)
 {
-	*ret = &pair->search;
-	return ready(pair, &pair->search, a, server, true);
+	const char *labels[SERVERS_MAX];
+
+	for (size_t i = 0; i < inst->set.n_servers; i++)
+		labels[i] = inst->set.servers[i].uri;
+	return sdk_pool_new(inst->host, permits, labels, inst->set.n_servers, pair_free);
 }
 
-int32_t
-pair_user(struct pair *pair, const struct ask *a, size_t server, struct conn **ret)
+/* ---- logins ---------------------------------------------------------------------------------- */
+
+static unsigned
+count_of(uint32_t mask)
 {
-	*ret = &pair->user;
-	return ready(pair, &pair->user, a, server, false);
+	return (unsigned)__builtin_popcount(mask);
 }
 
-static bool
-idle_since(const struct conn *c, int64_t before_ms)
-{
-	return c->ld && (c->used_ms <= before_ms || !conn_usable(c));
-}
-
-void
-pool_close_idle(struct pool *p, bool all)
-{
-	int64_t before_ms = all ? INT64_MAX : p->inst->host->now_ms(p->inst->host->ctx) - p->inst->set.idle_ms;
-
-	for (size_t i = 0; i < p->n; i++) {
-		struct pair *pair = &p->pairs[i];
-		bool mine;
-
-		pthread_mutex_lock(&p->mutex);
-		p->retired = p->retired || all;
-		mine = !pair->busy;
-		pair->busy = true;
-		pthread_mutex_unlock(&p->mutex);
-		if (!mine)
-			continue; /* its call closes it, or uses it */
-		if (idle_since(&pair->search, before_ms))
-			conn_close(&pair->search);
-		if (idle_since(&pair->user, before_ms))
-			conn_close(&pair->user);
-		pthread_mutex_lock(&p->mutex);
-		pair->busy = false;
-		pthread_mutex_unlock(&p->mutex);
-	}
-}
-
-/* ---- servers --------------------------------------------------------------------------------- */
-
-/* Notes it; a change is one line in the log. */
-static void
-note(struct pool *p, const struct ask *a, size_t server, bool down)
-{
-	const char *uri = p->inst->set.servers[server].uri;
-	size_t up = 0;
-	bool changed;
-
-	pthread_mutex_lock(&p->mutex);
-	changed = p->down[server] != down;
-	p->down[server] = down;
-	for (size_t i = 0; i < p->inst->set.n_servers; i++)
-		up += !p->down[i];
-	pthread_mutex_unlock(&p->mutex);
-	if (changed && down)
-		sdk_log(p->inst->host, PM_LOG_WARNING, "%s; %zu of %zu servers left", a->why, up,
-			p->inst->set.n_servers);
-	else if (changed)
-		sdk_log(p->inst->host, PM_LOG_NOTICE, "%s: is back", uri);
-}
-
-static size_t
-order_of(struct pool *p, size_t order[SERVERS_MAX])
-{
-	size_t n = 0;
-
-	pthread_mutex_lock(&p->mutex);
-	for (int down = 0; down < 2; down++)
-		for (size_t i = 0; i < p->inst->set.n_servers; i++)
-			if (p->down[i] == (down == 1))
-				order[n++] = i;
-	pthread_mutex_unlock(&p->mutex);
-	return n;
-}
-
-bool
-pool_any_up(struct pool *p)
-{
-	bool up = false;
-
-	pthread_mutex_lock(&p->mutex);
-	for (size_t i = 0; i < p->inst->set.n_servers; i++)
-		up = up || !p->down[i];
-	pthread_mutex_unlock(&p->mutex);
-	return up;
-}
-
-/* Once more when a connection that had been idle turned out to be dead: that says nothing about the server. */
+/* One server's turn, with its share of the time. PM_AGAIN: the next one. */
 static int32_t
-attempt_server(struct pair *pair, const struct ask *a, size_t server, attempt_fn attempt, void *ctx)
+turn(struct sdk_place *at, const struct ask *a, uint32_t *not, attempt_fn attempt, void *ctx, int32_t *ret)
 {
-	int32_t rc;
+	struct sdk_pool *p = a->inst->pool;
+	size_t n = a->inst->set.n_servers;
+	bool reused = at->conn != NULL;
+	char why[SDK_WHY_MAX];
+	struct ask mine;
 
-	pair->reused = false;
-	rc = attempt(pair, a, server, ctx);
-	if (rc != PM_DOWN || !pair->reused)
-		return rc;
-	pair_close(pair);
-	return attempt(pair, a, server, ctx);
+	if (!reused) {
+		*ret = sdk_pool_connect(p, at, *not, a->until_ms, connect_to, (void *)(uintptr_t)a, why);
+		if (*ret != PM_OK)
+			return *ret;
+	}
+	mine = ask_within(a, ask_left(a) / (int64_t)(n - count_of(*not)));
+	*ret = attempt(at->conn, &mine, ctx);
+	if (*ret != PM_DOWN && *ret != PM_TIMEOUT)
+		return *ret;
+	/* that an idle connection turned out to be dead says nothing about the server */
+	if (*ret == PM_TIMEOUT || !reused) {
+		sdk_pool_note(p, at->server, true, mine.why);
+		*not |= 1u << at->server;
+	}
+	sdk_place_close(p, at);
+	return ask_left(a) > 0 && count_of(*not) < n ? PM_AGAIN : *ret;
 }
 
 int32_t
-pool_each(struct pool *p, const struct ask *a, attempt_fn attempt, void *ctx)
+pool_each(const struct ask *a, attempt_fn attempt, void *ctx)
 {
-	struct pair *pair = pool_take(p);
-	size_t order[SERVERS_MAX], n = order_of(p, order);
+	struct sdk_place *at = sdk_pool_take(a->inst->pool);
 	int32_t rc = PM_TIMEOUT;
+	uint32_t not = 0;
 
-	if (!pair) {
+	if (!at) {
 		ask_error(a, "more calls at once than permits");
 		return PM_TEMP;
 	}
-	for (size_t i = 0; i < n && ask_left(a) > 0; i++) {
-		struct ask mine = ask_within(a, ask_left(a) / (int64_t)(n - i));
-
-		rc = attempt_server(pair, &mine, order[i], attempt, ctx);
-		if (rc == PM_CANCELLED || rc == PM_NOMEM)
-			break; /* tells nothing about the server */
-		note(p, &mine, order[i], rc == PM_DOWN || rc == PM_TIMEOUT);
-		if (rc != PM_DOWN && rc != PM_TIMEOUT)
-			break;
-		pair_close(pair);
-	}
-	pool_give(p, pair);
+	while (turn(at, a, &not, attempt, ctx, &rc) == PM_AGAIN)
+		;
+	sdk_pool_give(a->inst->pool, at);
 	return rc;
 }
 
-/* The servers that are down; how many. */
-static size_t
-down_ones(struct pool *p, size_t which[SERVERS_MAX])
-{
-	size_t n = 0;
+/* ---- between logins -------------------------------------------------------------------------- */
 
-	pthread_mutex_lock(&p->mutex);
-	for (size_t i = 0; i < p->inst->set.n_servers; i++)
-		if (p->down[i])
-			which[n++] = i;
-	pthread_mutex_unlock(&p->mutex);
-	return n;
+static void
+close_idle(struct conn *c, int64_t before_ms)
+{
+	if (c->ld && (c->used_ms <= before_ms || !conn_usable(c)))
+		conn_close(c);
 }
 
-/* On a connection of its own: what logins use is not touched. Each has its share of the time, hung ones too. */
-void
-pool_revive(struct pool *p, const struct ask *a)
+/* Closes of a pair what is idle; is all of it? */
+static bool
+pair_idle(void *conn)
 {
-	size_t which[SERVERS_MAX], n = down_ones(p, which);
+	struct pair *pair = conn;
+	const struct pm_host *h = pair->inst->host;
+	int64_t before_ms = h->now_ms(h->ctx) - pair->inst->set.idle_ms;
 
-	for (size_t k = 0; k < n && ask_left(a) > 0; k++) {
-		struct ask mine = ask_within(a, ask_left(a) / (int64_t)(n - k));
-		struct conn c;
+	close_idle(&pair->search, before_ms);
+	close_idle(&pair->user, before_ms);
+	return !pair->search.ld && !pair->user.ld;
+}
 
-		if (conn_open(&c, &mine, &p->inst->set.servers[which[k]]) == PM_OK &&
-		    conn_bind_service(&c, &mine) == PM_OK && search_alive(&c, &mine) == PM_OK)
-			note(p, &mine, which[k], false);
-		conn_close(&c);
-	}
+void
+pool_tend(const struct ask *a)
+{
+	sdk_pool_sweep(a->inst->pool, pair_idle);
+	sdk_pool_revive(a->inst->pool, a->until_ms, connect_to, (void *)(uintptr_t)a);
 }

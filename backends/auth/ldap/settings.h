@@ -9,9 +9,10 @@
 
 #include <restante/module.h>
 
+#include "connpool.h"
 #include "filter.h"
 
-#define SERVERS_MAX 16
+#define SERVERS_MAX SDK_SERVERS_MAX
 #define REQUIRED_GROUPS_MAX 64
 
 /* One directory server. */
