@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "core/stats.h"
 #include "delivery/command.h"
+#include "delivery/room.h"
 
 static enum move
 bad_argument(struct dsession *s, const char *text)
@@ -137,6 +138,7 @@ cmd_mail(struct dsession *s, const struct dcommand *c)
 {
 	const char *why;
 	struct dpath p;
+	struct dreply full;
 	enum dpath_result r;
 
 	if (!s->helo)
@@ -152,6 +154,8 @@ cmd_mail(struct dsession *s, const struct dcommand *c)
 	if (p.size != UINT64_MAX && p.size > s->conf->delivery.max_size)
 		return dsession_say(s, 552, "5.3.4",
 				    "the message is larger than this server takes");
+	if (!room_at_door(s, p.size, &full))
+		return dsession_say_of(s, &full, NULL);
 	return mail_accepted(s, &p);
 }
 

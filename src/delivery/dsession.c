@@ -257,7 +257,7 @@ dsession_permit(struct dsession *s, struct backend *b, enum call_class cls)
 	/* what was promised or must go home waits without limit; the others as long as a client may
 	 * be silent */
 	bool endless =
-		s->work == DWORK_ABORT || (s->work == DWORK_COMMIT && e->drops[e->at].committing);
+		s->work == DWORK_ABORT || (s->work == DWORK_COMMIT && e->bags[e->at].committing);
 
 	return ask_permit(&s->ask, b, cls, endless ? 0 : s->conf->delivery.idle_timeout_ms);
 }

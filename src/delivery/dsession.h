@@ -45,8 +45,9 @@ enum dsession_work {
 	DWORK_NONE,
 	DWORK_LOOKUP,  /* RCPT: chain entry `auth` is asked about `name` */
 	DWORK_DOMAIN,  /* RCPT: is the domain ours? */
-	DWORK_WRITE,   /* the chunk goes to each drop */
-	DWORK_PREPARE, /* each drop makes it durable */
+	DWORK_ROOM,    /* RCPT: is there room in the mailbox? */
+	DWORK_WRITE,   /* the chunk goes to each bag */
+	DWORK_PREPARE, /* each bag makes it durable */
 	DWORK_COMMIT,  /* and visible */
 	DWORK_ABORT,   /* handles go back */
 	DWORK_REPLY,   /* one for each recipient */
@@ -65,6 +66,9 @@ struct lookup {
 	struct rcpt *rcpt;            /* set while an alias is expanded */
 	const struct pm_str *targets; /* the alias' */
 	size_t n_targets, at;
+	/* a mailbox that was found, DWORK_ROOM */
+	struct target found;
+	const struct conf_section *storage;
 	char alias[PM_NAME_MAX + 1]; /* its own name */
 };
 

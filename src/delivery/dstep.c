@@ -149,7 +149,7 @@ finish(struct dsession *s)
 static enum move
 run_work(struct dsession *s)
 {
-	if (s->work == DWORK_LOOKUP || s->work == DWORK_DOMAIN)
+	if (s->work == DWORK_LOOKUP || s->work == DWORK_DOMAIN || s->work == DWORK_ROOM)
 		return rcpt_work(s);
 	return store_work(s);
 }

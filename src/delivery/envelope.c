@@ -15,13 +15,13 @@ envelope_init(struct envelope *e)
 void
 envelope_reset(struct envelope *e)
 {
-	for (size_t i = 0; i < e->n_drops; i++) {
-		backend_put(e->drops[i].backend);
-		free(e->drops[i].results);
+	for (size_t i = 0; i < e->n_bags; i++) {
+		backend_put(e->bags[i].backend);
+		free(e->bags[i].results);
 	}
 	free(e->rcpts);
 	free(e->targets);
-	free(e->drops);
+	free(e->bags);
 	free(e->chunk);
 	arena_reset(&e->arena);
 	envelope_init(e);
@@ -43,49 +43,46 @@ grow(void *list, size_t n, size_t *cap, size_t size)
 }
 
 static bool
-find_drop(struct envelope *e, struct backend *b, size_t *ret)
+find_bag(struct envelope *e, struct backend *b, bool alone, size_t *ret)
 {
-	struct drop *more;
+	struct bag *more;
 
-	for (*ret = 0; *ret < e->n_drops; (*ret)++)
-		if (e->drops[*ret].backend == b)
+	for (*ret = 0; *ret < e->n_bags && !alone; (*ret)++)
+		if (e->bags[*ret].backend == b && !e->bags[*ret].alone)
 			return true;
-	more = grow(e->drops, e->n_drops, &e->drops_cap, sizeof(*more));
+	*ret = e->n_bags;
+	more = grow(e->bags, e->n_bags, &e->bags_cap, sizeof(*more));
 	if (!more)
 		return false;
-	e->drops = more;
-	e->drops[e->n_drops++] = (struct drop){.backend = backend_ref(b)};
+	e->bags = more;
+	e->bags[e->n_bags++] = (struct bag){.backend = backend_ref(b), .alone = alone};
 	return true;
 }
 
+static bool
+same_mailbox(const struct envelope *e, const struct target *t, const struct backend *b, const struct pm_user *u)
+{
+	return e->bags[t->bag].backend == b && t->user.key.n == u->key.n && memcmp(t->user.key.p, u->key.p, u->key.n) == 0;
+}
+
 bool
-envelope_add_target(struct envelope *e, struct backend *b, const struct pm_user *user,
-		    const char *address, const char *account, size_t *ret_index)
+envelope_add_target(struct envelope *e, struct backend *b, const struct target *templ, bool alone, size_t *ret_index)
 {
 	struct target *more;
-	size_t drop;
+	size_t bag;
 
-	if (!find_drop(e, b, &drop))
-		return false;
-	for (size_t i = 0; i < e->n_targets; i++) {
-		const struct target *t = &e->targets[i];
-
-		if (t->drop == drop && t->user.key.n == user->key.n &&
-		    memcmp(t->user.key.p, user->key.p, user->key.n) == 0) {
-			*ret_index = i;
+	for (*ret_index = 0; *ret_index < e->n_targets; (*ret_index)++)
+		if (same_mailbox(e, &e->targets[*ret_index], b, &templ->user))
 			return true;
-		}
-	}
 	more = grow(e->targets, e->n_targets, &e->targets_cap, sizeof(*more));
 	if (!more)
 		return false;
 	e->targets = more;
-	*ret_index = e->n_targets;
-	e->targets[e->n_targets++] = (struct target){.user = *user,
-						     .drop = drop,
-						     .address = address,
-						     .account = account,
-						     .result = SIZE_MAX};
+	if (!find_bag(e, b, alone, &bag))
+		return false;
+	e->targets[e->n_targets] = *templ;
+	e->targets[e->n_targets].bag = bag;
+	e->targets[e->n_targets++].result = SIZE_MAX;
 	return true;
 }
 
@@ -116,7 +113,7 @@ envelope_rcpt_target(struct rcpt *r, size_t target)
 }
 
 void
-envelope_drop_rcpt(struct envelope *e, size_t n_targets_before)
+envelope_untake_rcpt(struct envelope *e, size_t n_targets_before)
 {
 	e->n_rcpts--;
 	e->n_targets = n_targets_before; /* newer ones are of no other rcpt */
@@ -133,8 +130,8 @@ envelope_mark_wanted(struct envelope *e)
 bool
 envelope_has_handles(const struct envelope *e)
 {
-	for (size_t i = 0; i < e->n_drops; i++)
-		if (e->drops[i].dlv)
+	for (size_t i = 0; i < e->n_bags; i++)
+		if (e->bags[i].dlv)
 			return true;
 	return false;
 }

@@ -3,7 +3,7 @@
  * envelope - one message on its way in: from whom, for whom, and how far each store is with it.
  *
  * An rcpt is what RCPT named and what is answered; a target is a mailbox (an alias has several, and
- * several rcpts may share one: it is delivered once); a drop is one storage instance, with one
+ * several rcpts may share one: it is delivered once); a bag is one storage instance, with one
  * handle for all its targets.
  *
  * Threads: the session's owner.
@@ -22,13 +22,16 @@
 #define ENVELOPE_CHUNK 32768          /* decoded octets that wait for the stores */
 #define ENVELOPE_ARENA_MAX (8u << 20) /* accounts of all recipients */
 
+struct room;
+
 struct target {
 	struct pm_user user; /* strings in the arena */
-	size_t drop;         /* index */
+	size_t bag;         /* index */
 	const char *address; /* for Delivered-To, quoted; in the arena */
 	const char *account; /* the name it was found under: a loop is one to here */
-	size_t result;       /* index into the drop's results; SIZE_MAX: none */
+	size_t result;       /* index into the bag's results; SIZE_MAX: none */
 	int32_t rc;          /* PM_OK until something else is known */
+	struct room *room;   /* room.h; NULL: nobody counts here */
 	bool wanted;         /* by a recipient the message does not loop to */
 };
 
@@ -40,17 +43,18 @@ struct rcpt {
 	bool loops; /* Delivered-To says it was here before */
 };
 
-enum drop_stage { DROP_NEW, DROP_RCPT, DROP_HEAD, DROP_WRITE, DROP_PREPARED, DROP_OVER };
+enum bag_stage { BAG_NEW, BAG_RCPT, BAG_HEAD, BAG_WRITE, BAG_PREPARED, BAG_OVER };
 
-struct drop {
+struct bag {
 	struct backend *backend; /* one reference */
 	void *dlv;
-	enum drop_stage stage;
-	size_t next_target; /* DROP_RCPT: which is next */
+	enum bag_stage stage;
+	size_t next_target; /* BAG_RCPT: which is next */
 	size_t n_results;
 	struct pm_result *results;
 	int32_t rc;      /* of the whole */
 	bool again;      /* the call answered PM_AGAIN */
+	bool alone;       /* its one target can be left out: no other joins it */
 	bool committing; /* a commit answered PM_AGAIN: nothing may stop it */
 };
 
@@ -67,32 +71,31 @@ struct envelope {
 	uint8_t op_id[16];
 	struct rcpt *rcpts;
 	struct target *targets;
-	struct drop *drops;
-	size_t n_rcpts, n_targets, n_drops, rcpts_cap, targets_cap, drops_cap;
+	struct bag *bags;
+	size_t n_rcpts, n_targets, n_bags, rcpts_cap, targets_cap, bags_cap;
 	struct unstuff unstuff;
 	struct content content;
 	struct dreply refused; /* code 0: not; of the whole message */
 	char *chunk;           /* ENVELOPE_CHUNK; NULL while nothing waits */
 	size_t chunk_n;
-	size_t at; /* the drop whose turn it is */
+	size_t at; /* the bag whose turn it is */
 	struct arena arena;
 };
 
 void envelope_init(struct envelope *e);
-/* Forgets all; no drop may have a handle any more. */
+/* Forgets all; no bag may have a handle any more. */
 void envelope_reset(struct envelope *e);
 
-/* A mailbox; one that is there already is not added again. False: no memory. *ret_index: which one
- * it is. */
-bool envelope_add_target(struct envelope *e, struct backend *b, const struct pm_user *user,
-			 const char *address, const char *account, size_t *ret_index);
+/* A mailbox; one that is there already is not added again. alone: in a bag of its own. False: no memory. *ret_index:
+ * which one it is. */
+bool envelope_add_target(struct envelope *e, struct backend *b, const struct target *templ, bool alone, size_t *ret_index);
 /* NULL: no memory. */
 struct rcpt *envelope_add_rcpt(struct envelope *e, const char *address, const char *lookup,
 			       size_t max_targets);
 /* False: it has max_targets already. */
 bool envelope_rcpt_target(struct rcpt *r, size_t target);
 /* The last rcpt is taken back; its targets stay only if others have them. */
-void envelope_drop_rcpt(struct envelope *e, size_t n_targets_before);
+void envelope_untake_rcpt(struct envelope *e, size_t n_targets_before);
 
 /* Before the stores are told: which targets are to have it at all. */
 void envelope_mark_wanted(struct envelope *e);

@@ -15,6 +15,7 @@
 #include "core/chain.h"
 #include "core/stats.h"
 #include "delivery/dsession.h"
+#include "delivery/room.h"
 
 #define ALIAS_MAX 1000 /* targets of one alias */
 
@@ -34,7 +35,7 @@ over(struct dsession *s, unsigned code, const char *enhanced, const char *text)
 	struct lookup *l = s->lookup;
 
 	if (l->rcpt && code >= 300)
-		envelope_drop_rcpt(&s->mail, l->n_targets_before);
+		envelope_untake_rcpt(&s->mail, l->n_targets_before);
 	if (code >= 300) {
 		struct log_line line;
 
@@ -162,30 +163,59 @@ rcpt_new(struct dsession *s, size_t max_targets)
 	return given && whole ? envelope_add_rcpt(&s->mail, given, whole, max_targets) : NULL;
 }
 
+/* It may have this message. */
+static enum move
+admit(struct dsession *s)
+{
+	struct lookup *l = s->lookup;
+	bool alone = l->found.room && room_is_counted(l->found.room);
+	size_t target;
+
+	if (!l->rcpt && !(l->rcpt = rcpt_new(s, 1)))
+		return no_memory(s);
+	if (!envelope_add_target(&s->mail, l->storage->backend, &l->found, alone, &target) ||
+	    !envelope_rcpt_target(l->rcpt, target))
+		return no_memory(s);
+	return l->targets ? next_target(s) : over(s, 250, "2.1.5", "recipient ok");
+}
+
+static enum move
+ask_room(struct dsession *s)
+{
+	struct lookup *l = s->lookup;
+	struct dreply reply;
+	int32_t rc;
+
+	if (s->task.verdict == VERDICT_NONE)
+		return dsession_permit(s, l->storage->backend, CALL_BEGIN);
+	if (!dsession_granted(s, &rc)) {
+		reply = dreply_of(rc, false);
+		return over(s, reply.code, reply.enhanced, reply.text);
+	}
+	rc = room_ask(s, l->storage, &l->found.user, l->found.room, &reply);
+	if (rc == PM_AGAIN)
+		return dsession_permit(s, l->storage->backend, CALL_CONTINUE);
+	return rc == PM_OK ? admit(s) : over(s, reply.code, reply.enhanced, reply.text);
+}
+
 static enum move
 mailbox(struct dsession *s, struct pm_user *u, const struct conf_section *auth)
 {
-	const struct conf_section *storage =
-		chain_storage(s->conf, auth, u->section.p, u->section.n);
+	const struct conf_section *storage = chain_storage(s->conf, auth, u->section.p, u->section.n);
 	struct lookup *l = s->lookup;
 	struct arena *a = &s->mail.arena;
-	const char *lacks = not_deliverable(u), *account = arena_dup(a, l->name, strlen(l->name)),
-		   *address;
+	const char *lacks = not_deliverable(u), *account = arena_dup(a, l->name, strlen(l->name)), *address;
 	char quoted[ADDRESS_QUOTED_MAX + 1];
-	size_t target;
 
 	if (lacks)
 		return over(s, 550, "5.2.1", lacks);
 	if (!storage || !storage->backend->inst->desc->delivery) {
 		log_msg(LOG_LVL_ERROR, "delivery", "auth %s, account '%s': %s", auth->name, l->name,
-			storage ? "its storage's module takes no mail"
-				: "it names a storage section that is not there");
-		return over(s, 451, "4.3.5",
-			    "this mailbox is configured wrongly; the postmaster can see why");
+			storage ? "its storage's module takes no mail" : "it names a storage section that is not there");
+		return over(s, 451, "4.3.5", "this mailbox is configured wrongly; the postmaster can see why");
 	}
 	if (s->mail.utf8 && !(storage->backend->inst->desc->flags & PM_F_CAN_UTF8))
-		return over(s, 550, "5.6.7",
-			    "this mailbox's store takes no internationalized mail (SMTPUTF8)");
+		return over(s, 550, "5.6.7", "this mailbox's store takes no internationalized mail (SMTPUTF8)");
 	address = arena_dup(a, quoted, address_quote(l->whole, strlen(l->whole), quoted));
 	if (!account || !address)
 		return no_memory(s);
@@ -193,12 +223,15 @@ mailbox(struct dsession *s, struct pm_user *u, const struct conf_section *auth)
 		u->name = (struct pm_str){account, strlen(account)};
 	if (u->key.n == 0)
 		u->key = u->name;
-	if (!l->rcpt && !(l->rcpt = rcpt_new(s, 1)))
+	l->storage = storage;
+	l->found = (struct target){.address = address, .account = account};
+	if (!room_wanted(s, storage, u, &l->found.room))
 		return no_memory(s);
-	if (!envelope_add_target(&s->mail, storage->backend, u, address, account, &target) ||
-	    !envelope_rcpt_target(l->rcpt, target))
-		return no_memory(s);
-	return l->targets ? next_target(s) : over(s, 250, "2.1.5", "recipient ok");
+	l->found.user = *u;
+	if (!l->found.room)
+		return admit(s);
+	s->work = DWORK_ROOM;
+	return MOVE_ON; /* the permit goes back; the store has its own */
 }
 
 /* ---- aliases --------------------------------------------------------------------------------- */
@@ -363,6 +396,8 @@ ask_domain(struct dsession *s)
 enum move
 rcpt_work(struct dsession *s)
 {
+	if (s->work == DWORK_ROOM)
+		return ask_room(s);
 	return s->work == DWORK_LOOKUP ? look_up(s) : ask_domain(s);
 }
 

@@ -19,30 +19,31 @@
 #include "base/log.h"
 #include "core/stats.h"
 #include "delivery/dsession.h"
+#include "delivery/room.h"
 
 #define SLICE_MS 50 /* then the permit goes back, and others have their turn */
 
 /* ---- recipients and their outcomes ----------------------------------------------------------- */
 
-/* What is not decided yet of a drop's targets, is now. */
+/* What is not decided yet of a bag's targets, is now. */
 static void
-set_outcome(struct envelope *e, const struct drop *d, int32_t rc)
+set_outcome(struct envelope *e, const struct bag *d, int32_t rc)
 {
 	for (size_t i = 0; i < e->n_targets; i++)
-		if (&e->drops[e->targets[i].drop] == d && e->targets[i].rc == PM_OK)
+		if (&e->bags[e->targets[i].bag] == d && e->targets[i].rc == PM_OK)
 			e->targets[i].rc = rc;
 }
 
 /* What the store said of each; *ret_good: how many are well. */
 static size_t
-take_results(struct envelope *e, const struct drop *d)
+take_results(struct envelope *e, const struct bag *d)
 {
 	size_t good = 0;
 
 	for (size_t i = 0; i < e->n_targets; i++) {
 		struct target *t = &e->targets[i];
 
-		if (&e->drops[t->drop] != d || t->result == SIZE_MAX)
+		if (&e->bags[t->bag] != d || t->result == SIZE_MAX)
 			continue;
 		t->rc = d->results[t->result].rc;
 		good += t->rc == PM_OK || t->rc == PM_EXISTS;
@@ -50,7 +51,7 @@ take_results(struct envelope *e, const struct drop *d)
 	return good;
 }
 
-/* ---- one drop -------------------------------------------------------------------------------- */
+/* ---- one bag -------------------------------------------------------------------------------- */
 
 static void
 call_init(struct dsession *s, struct host_call *c, const char *method, int64_t ms)
@@ -61,7 +62,7 @@ call_init(struct dsession *s, struct host_call *c, const char *method, int64_t m
 
 /* Under the permit: the handle goes back. */
 static void
-drop_abort(struct dsession *s, struct drop *d)
+bag_abort(struct dsession *s, struct bag *d)
 {
 	struct host_call call;
 
@@ -69,11 +70,12 @@ drop_abort(struct dsession *s, struct drop *d)
 	if (d->dlv)
 		host_dlv_abort(d->backend->inst, d->dlv, &call);
 	d->dlv = NULL;
-	d->stage = DROP_OVER;
+	d->stage = BAG_OVER;
+	room_give_back(s, d);
 }
 
 static void
-drop_failed(struct dsession *s, struct drop *d, const char *method, int32_t rc, const char *text)
+bag_failed(struct dsession *s, struct bag *d, const char *method, int32_t rc, const char *text)
 {
 	struct envelope *e = &s->mail;
 
@@ -81,23 +83,23 @@ drop_failed(struct dsession *s, struct drop *d, const char *method, int32_t rc, 
 	set_outcome(e, d, rc);
 	d->rc = rc;
 	if (s->task.verdict == VERDICT_GO)
-		drop_abort(s, d);
-	d->stage = DROP_OVER; /* without a permit the handle goes back later */
+		bag_abort(s, d);
+	d->stage = BAG_OVER; /* without a permit the handle goes back later */
 }
 
 static size_t
-count_wanted(const struct envelope *e, const struct drop *d)
+count_wanted(const struct envelope *e, const struct bag *d)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < e->n_targets; i++)
-		n += &e->drops[e->targets[i].drop] == d && e->targets[i].wanted;
+		n += &e->bags[e->targets[i].bag] == d && e->targets[i].wanted;
 	return n;
 }
 
 /* The recipients, one call each. */
 static int32_t
-drop_rcpts(struct dsession *s, struct drop *d, struct host_call *call)
+bag_rcpts(struct dsession *s, struct bag *d, struct host_call *call)
 {
 	struct envelope *e = &s->mail;
 	size_t wanted = count_wanted(e, d);
@@ -111,7 +113,7 @@ drop_rcpts(struct dsession *s, struct drop *d, struct host_call *call)
 		struct pm_rcpt rcpt = {.size = sizeof(rcpt), .user = &t->user};
 		int32_t rc;
 
-		if (&e->drops[t->drop] != d || !t->wanted)
+		if (&e->bags[t->bag] != d || !t->wanted)
 			continue;
 		if (mono_ms() >= until_ms)
 			return PM_AGAIN;
@@ -135,7 +137,7 @@ drop_rcpts(struct dsession *s, struct drop *d, struct host_call *call)
 }
 
 static int32_t
-drop_head(struct dsession *s, struct drop *d, struct host_call *call)
+bag_head(struct dsession *s, struct bag *d, struct host_call *call)
 {
 	const struct envelope *e = &s->mail;
 	char text[2 * TRACE_MAX];
@@ -143,7 +145,7 @@ drop_head(struct dsession *s, struct drop *d, struct host_call *call)
 	size_t n = 0;
 
 	for (size_t i = 0; i < e->n_targets && one; i++)
-		if (&e->drops[e->targets[i].drop] == d && e->targets[i].wanted)
+		if (&e->bags[e->targets[i].bag] == d && e->targets[i].wanted)
 			n = trace_head(s, &e->targets[i], text);
 	n += trace_received(s, text + n);
 	return host_dlv_write(d->backend->inst, d->dlv, call, text, n);
@@ -151,35 +153,35 @@ drop_head(struct dsession *s, struct drop *d, struct host_call *call)
 
 /* As far as it gets; PM_OK: the chunk is written. PM_END: it has no recipient left. */
 static int32_t
-drop_go(struct dsession *s, struct drop *d, struct host_call *call)
+bag_go(struct dsession *s, struct bag *d, struct host_call *call)
 {
 	struct envelope *e = &s->mail;
 	uint64_t hint = e->size != UINT64_MAX ? e->size : e->ended ? e->content.octets : 0;
 	int32_t rc = PM_OK;
 
-	if (d->stage == DROP_NEW) {
+	if (d->stage == BAG_NEW) {
 		rc = host_dlv_begin(d->backend->inst, call, hint, 0, &d->dlv);
 		if (rc != PM_OK)
 			return rc;
-		d->stage = DROP_RCPT;
+		d->stage = BAG_RCPT;
 	}
-	if (d->stage == DROP_RCPT) {
-		rc = drop_rcpts(s, d, call);
+	if (d->stage == BAG_RCPT) {
+		rc = bag_rcpts(s, d, call);
 		if (rc != PM_OK)
 			return rc;
-		d->stage = DROP_HEAD;
+		d->stage = BAG_HEAD;
 	}
-	if (d->stage == DROP_HEAD) {
-		rc = drop_head(s, d, call);
+	if (d->stage == BAG_HEAD) {
+		rc = bag_head(s, d, call);
 		if (rc != PM_OK)
 			return rc;
-		d->stage = DROP_WRITE;
+		d->stage = BAG_WRITE;
 	}
 	return e->chunk_n > 0 ? host_dlv_write(d->backend->inst, d->dlv, call, e->chunk, e->chunk_n)
 			      : PM_OK;
 }
 
-/* ---- all drops, one after the other ---------------------------------------------------------- */
+/* ---- all bags, one after the other ---------------------------------------------------------- */
 
 static enum move
 begin_work(struct dsession *s, enum dsession_work work)
@@ -189,18 +191,18 @@ begin_work(struct dsession *s, enum dsession_work work)
 	return MOVE_ON;
 }
 
-/* The next drop this work is for; NULL: none left. */
-static struct drop *
-next_drop(struct dsession *s)
+/* The next bag this work is for; NULL: none left. */
+static struct bag *
+next_bag(struct dsession *s)
 {
 	struct envelope *e = &s->mail;
 
-	for (; e->at < e->n_drops; e->at++) {
-		struct drop *d = &e->drops[e->at];
+	for (; e->at < e->n_bags; e->at++) {
+		struct bag *d = &e->bags[e->at];
 
 		if (s->work == DWORK_ABORT    ? d->dlv != NULL
-		    : s->work == DWORK_COMMIT ? d->stage == DROP_PREPARED
-					      : d->stage != DROP_OVER && d->stage != DROP_PREPARED)
+		    : s->work == DWORK_COMMIT ? d->stage == BAG_PREPARED
+					      : d->stage != BAG_OVER && d->stage != BAG_PREPARED)
 			return d;
 	}
 	return NULL;
@@ -210,12 +212,12 @@ static enum move write_on(struct dsession *s);
 static enum move prepare_on(struct dsession *s);
 static enum move commit_on(struct dsession *s);
 
-/* One drop is done with. The only one there is goes on under the same permit. */
+/* One bag is done with. The only one there is goes on under the same permit. */
 static enum move
-drop_done(struct dsession *s, enum move (*same)(struct dsession *s))
+bag_done(struct dsession *s, enum move (*same)(struct dsession *s))
 {
 	s->mail.at++;
-	return s->mail.n_drops == 1 ? same(s) : MOVE_ON;
+	return s->mail.n_bags == 1 ? same(s) : MOVE_ON;
 }
 
 /* All have the chunk. */
@@ -237,7 +239,7 @@ written(struct dsession *s)
 static enum move
 write_on(struct dsession *s)
 {
-	struct drop *d = next_drop(s);
+	struct bag *d = next_bag(s);
 	struct host_call call;
 	int32_t rc;
 
@@ -245,23 +247,23 @@ write_on(struct dsession *s)
 		return written(s);
 	if (s->task.verdict == VERDICT_NONE)
 		return dsession_permit(s, d->backend,
-				       d->stage == DROP_NEW ? CALL_BEGIN : CALL_CONTINUE);
+				       d->stage == BAG_NEW ? CALL_BEGIN : CALL_CONTINUE);
 	if (!dsession_granted(s, &rc)) {
-		drop_failed(s, d, "dlv_begin", rc, "no permit in time");
-		return drop_done(s, write_on);
+		bag_failed(s, d, "dlv_begin", rc, "no permit in time");
+		return bag_done(s, write_on);
 	}
-	call_init(s, &call, d->stage == DROP_NEW ? "dlv_begin" : "dlv_write",
+	call_init(s, &call, d->stage == BAG_NEW ? "dlv_begin" : "dlv_write",
 		  d->backend->limits.call_ms);
-	rc = drop_go(s, d, &call);
+	rc = bag_go(s, d, &call);
 	s->task.backend_failed = host_backend_failed(rc);
 	if (rc == PM_AGAIN)
 		return dsession_permit(s, d->backend, CALL_CONTINUE);
 	if (rc == PM_END)
-		drop_abort(s, d); /* each recipient's own code is known */
+		bag_abort(s, d); /* each recipient's own code is known */
 	else if (rc != PM_OK)
-		drop_failed(s, d, d->stage == DROP_WRITE ? "dlv_write" : "dlv_begin", rc,
+		bag_failed(s, d, d->stage == BAG_WRITE ? "dlv_write" : "dlv_begin", rc,
 			    call.error);
-	return drop_done(s, write_on);
+	return bag_done(s, write_on);
 }
 
 /* Every copy is durable, or it is known why not. */
@@ -282,7 +284,7 @@ prepared(struct dsession *s)
 static enum move
 prepare_on(struct dsession *s)
 {
-	struct drop *d = next_drop(s);
+	struct bag *d = next_bag(s);
 	struct host_call call;
 	int32_t rc;
 
@@ -291,8 +293,14 @@ prepare_on(struct dsession *s)
 	if (s->task.verdict == VERDICT_NONE)
 		return dsession_permit(s, d->backend, CALL_CONTINUE);
 	if (!dsession_granted(s, &rc)) {
-		drop_failed(s, d, "dlv_prepare", rc, "no permit in time");
-		return drop_done(s, prepare_on);
+		bag_failed(s, d, "dlv_prepare", rc, "no permit in time");
+		return bag_done(s, prepare_on);
+	}
+	rc = room_take(s, d);
+	if (rc != PM_OK) {
+		set_outcome(&s->mail, d, rc);
+		bag_abort(s, d);
+		return bag_done(s, prepare_on);
 	}
 	call_init(s, &call, "dlv_prepare", d->backend->limits.commit_ms);
 	rc = host_dlv_prepare(d->backend->inst, d->dlv, &call, d->results);
@@ -300,19 +308,19 @@ prepare_on(struct dsession *s)
 	if (rc == PM_AGAIN)
 		return dsession_permit(s, d->backend, CALL_CONTINUE);
 	if (rc != PM_OK)
-		drop_failed(s, d, "dlv_prepare", rc, call.error);
+		bag_failed(s, d, "dlv_prepare", rc, call.error);
 	else if (take_results(&s->mail, d) == 0)
-		drop_abort(s, d);
+		bag_abort(s, d);
 	else
-		d->stage = DROP_PREPARED;
-	return drop_done(s, prepare_on);
+		d->stage = BAG_PREPARED;
+	return bag_done(s, prepare_on);
 }
 
 static enum move
 commit_on(struct dsession *s)
 {
 	struct envelope *e = &s->mail;
-	struct drop *d = next_drop(s);
+	struct bag *d = next_bag(s);
 	struct host_call call;
 	int32_t rc;
 
@@ -321,8 +329,8 @@ commit_on(struct dsession *s)
 	if (s->task.verdict == VERDICT_NONE)
 		return dsession_permit(s, d->backend, CALL_GIVE_BACK);
 	if (!dsession_granted(s, &rc)) {
-		drop_failed(s, d, "dlv_commit", rc, "no permit in time"); /* nothing is visible */
-		return drop_done(s, commit_on);
+		bag_failed(s, d, "dlv_commit", rc, "no permit in time"); /* nothing is visible */
+		return bag_done(s, commit_on);
 	}
 	call_init(s, &call, "dlv_commit", d->backend->limits.commit_ms);
 	rc = host_dlv_commit(d->backend->inst, d->dlv, &call, d->results);
@@ -331,13 +339,14 @@ commit_on(struct dsession *s)
 	if (rc == PM_AGAIN)
 		return dsession_permit(s, d->backend, CALL_GIVE_BACK);
 	d->dlv = NULL; /* a commit gives the handle back however it ends */
-	d->stage = DROP_OVER;
+	d->stage = BAG_OVER;
 	(void)take_results(e, d);
 	if (rc != PM_OK) {
 		ask_log(&s->ask, d->backend, "dlv_commit", rc, call.error, e->id, strlen(e->id));
 		set_outcome(e, d, rc);
 	}
-	return drop_done(s, commit_on);
+	room_settle(s, d);
+	return bag_done(s, commit_on);
 }
 
 /* ---- back ------------------------------------------------------------------------------------ */
@@ -355,8 +364,8 @@ aborted(struct dsession *s)
 	struct envelope *e = &s->mail;
 
 	s->work = DWORK_NONE;
-	for (size_t i = 0; i < e->n_drops; i++)
-		e->drops[i].stage = DROP_OVER;
+	for (size_t i = 0; i < e->n_bags; i++)
+		e->bags[i].stage = BAG_OVER;
 	if (s->io.left)
 		return MOVE_END;
 	if (e->ended)
@@ -369,14 +378,14 @@ aborted(struct dsession *s)
 static enum move
 abort_on(struct dsession *s)
 {
-	struct drop *d = next_drop(s);
+	struct bag *d = next_bag(s);
 	int32_t rc;
 
 	if (!d)
 		return aborted(s);
 	if (s->task.verdict == VERDICT_NONE || !dsession_granted(s, &rc))
 		return dsession_permit(s, d->backend, CALL_GIVE_BACK); /* it must go home */
-	drop_abort(s, d);
+	bag_abort(s, d);
 	s->mail.at++;
 	return MOVE_ON;
 }
