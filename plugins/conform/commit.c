@@ -302,8 +302,10 @@ durable(void)
 	int rc;
 
 	box_close(&b);
+	kit_close(in); /* a module's threads would not be in the new process */
 	rc = kit_join(kit_fork(commit_and_die, NULL));
 	EXPECT(rc == 128 + SIGKILL, "the committing process ended with %d", rc);
+	in = kit_open();
 	b = box_open_dead(in, 0);
 	box_close(&b);
 	expect_left(in, "die", 6, even_kept);

@@ -179,7 +179,9 @@ other_process(void)
 
 	kit_empty(in, 0);
 	kit_deliver_many(in, 0, "one", 1);
+	kit_close(in); /* a module's threads would not be in the new process */
 	pid = start_holder(&p);
+	in = kit_open();
 	expect_rc("mbox_open of a mailbox another process holds", box_try(in, 0, PM_OPEN_EXCLUSIVE, &b), PM_BUSY);
 	EXPECT(write(p.to_child[1], "q", 1) == 1, "the other process is gone");
 	EXPECT(kit_join(pid) == 0, "the other process failed");
@@ -198,7 +200,9 @@ dead_holder(void)
 
 	kit_empty(in, 0);
 	kit_deliver_many(in, 0, "one", 1);
+	kit_close(in); /* a module's threads would not be in the new process */
 	pid = start_holder(&p);
+	in = kit_open();
 	EXPECT(kill(pid, SIGKILL) == 0, "kill: %s", strerrordesc_np(errno));
 	(void)kit_join(pid);
 	b = box_open_dead(in, 0);

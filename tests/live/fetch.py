@@ -44,7 +44,20 @@ def compare(client, names, got):
     return good, why
 
 
-def main():
+class Maildirs:
+    """Where the corpus lies; other stores have a class like it."""
+
+    def put(self, srv, user, messages):
+        srv.maildir(user, messages)
+
+    def section(self, srv):
+        return "storage mail {\n module = maildir\n path = %s/%%n\n}\n" % srv.path("mail")
+
+    def close(self):
+        pass
+
+
+def main(store):
     tap = Tap()
     srv = Server()
     only = sys.argv[1:] or list(clients.CLIENTS)
@@ -52,9 +65,9 @@ def main():
     users = {c: "user%d" % i for i, c in enumerate(only)}
     srv.passwd({u: "restante" for u in users.values()})
     for c in only:
-        srv.maildir(users[c], [SHAPES[n] for n in plan[c]])
-    srv.configure("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n"
-                  "storage mail {\n module = maildir\n path = %s/%%n\n}\n" % (srv.path("passwd"), srv.path("mail")))
+        store.put(srv, users[c], [SHAPES[n] for n in plan[c]])
+    srv.configure("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n%s"
+                  % (srv.path("passwd"), store.section(srv)))
     srv.start()
     compared = 0
     try:
@@ -86,9 +99,10 @@ def main():
         tap.ok("size-mismatch" not in srv.log(), "every message had the size LIST announced", srv.log()[-2000:])
     finally:
         rc = srv.close()
+        store.close()
     tap.ok(rc == 0, "the server ended cleanly", rc)
     return tap.done()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Maildirs()))

@@ -69,27 +69,26 @@ domain_add(struct db *d, const struct box_row *box, int64_t messages, int64_t oc
 	return box->domain_n == 0 || (messages == 0 && octets == 0) ? PM_OK : db_exec(d, ST_DOMAIN_ADD, args, 4);
 }
 
-/* The domain is told what changed. */
+/* The row is locked meanwhile, so that no delivery counts itself in between; the domain is told what changed. */
 int32_t
 box_recount(struct db *d, const struct box_row *box)
 {
-	struct db_arg id[] = {DB_U(box->id), DB_U(box->id)};
-	struct box_row was = {.id = 0}, is = {.id = 0};
-	struct db_col cols[3] = {[2] = {.p = was.domain, .cap = sizeof(was.domain)}};
-	int32_t rc = db_row(d, ST_BOX_LOCK, id, 1, cols, 3);
+	struct db_arg id = DB_U(box->id), set[5];
+	char name[DOMAIN_MAX];
+	struct db_col was[3] = {[2] = {.p = name, .cap = sizeof(name)}}, is[4] = {{.p = NULL}};
+	int32_t rc = db_row(d, ST_BOX_LOCK, &id, 1, was, 3);
 
-	if (rc != PM_OK)
-		return rc == PM_END ? PM_OK : rc;
-	was.messages = (uint64_t)cols[0].u;
-	was.octets = (uint64_t)cols[1].u;
-	rc = db_exec(d, ST_BOX_RECOUNT, id, 2);
 	if (rc == PM_OK)
-		rc = db_row(d, ST_BOX_LOCK, id, 1, cols, 3);
+		rc = db_row(d, ST_BOX_COUNT, &id, 1, is, 4);
 	if (rc != PM_OK)
 		return rc == PM_END ? PM_OK : rc;
-	is.messages = (uint64_t)cols[0].u;
-	is.octets = (uint64_t)cols[1].u;
-	return domain_add(d, box, (int64_t)(is.messages - was.messages), (int64_t)(is.octets - was.octets));
+	set[0] = DB_U(is[0].u - is[2].u);
+	set[1] = DB_U(is[1].u - is[3].u);
+	set[2] = DB_U(is[2].u);
+	set[3] = DB_U(is[3].u);
+	set[4] = id;
+	rc = db_exec(d, ST_BOX_SET, set, 5);
+	return rc == PM_OK ? domain_add(d, box, set[0].u - was[0].u, set[1].u - was[1].u) : rc;
 }
 
 int32_t

@@ -12,6 +12,7 @@
 #include "conf.h"
 
 #define REVIVE_MS 1000
+#define CLOSE_MS 100
 #define ATTEMPTS 6      /* of work that was undone by a conflict */
 #define LOST_ATTEMPTS 3 /* of work whose connection was lost */
 #define RESERVE_MS 4000 /* of a large deletion's time: to find out what became of it */
@@ -294,10 +295,10 @@ db_close(void *conn)
 {
 	struct db *d = conn;
 
-	if (sdk_my_begin(d->conn, now_ms(d->pool) + 100))
-		for (int k = 0; k < ST_COUNT; k++)
-			if (d->stmts[k])
-				mysql_stmt_close(d->stmts[k]);
+	(void)sdk_my_begin(d->conn, now_ms(d->pool) + CLOSE_MS); /* a dead one has no socket, and does not block */
+	for (int k = 0; k < ST_COUNT; k++)
+		if (d->stmts[k])
+			mysql_stmt_close(d->stmts[k]);
 	sdk_my_close(d->conn);
 	free(d);
 }

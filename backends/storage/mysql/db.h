@@ -26,7 +26,7 @@ enum db_stmt {
 	/* schema and processes */
 	ST_VERSION, ST_WSREP, ST_SERVER_SEEN, ST_SERVER_GONE, ST_SERVERS_OLD,
 	/* mailboxes and leases */
-	ST_BOX_FIND, ST_BOX_MAKE, ST_BOX_LOCK, ST_BOX_ADD, ST_BOX_SUB, ST_BOX_HIDDEN, ST_BOX_RECOUNT, ST_BOX_DELETE,
+	ST_BOX_FIND, ST_BOX_MAKE, ST_BOX_LOCK, ST_BOX_ADD, ST_BOX_SUB, ST_BOX_HIDDEN, ST_BOX_COUNT, ST_BOX_SET, ST_BOX_DELETE,
 	ST_BOX_LIST, ST_BOX_STAT, ST_LEASE_MAKE, ST_LEASE_TAKE, ST_LEASE_GIVE, ST_LEASE_COMMIT, ST_LEASE_FENCE,
 	ST_LEASE_LOOK, ST_LEASE_DELETE, ST_DOMAIN_ADD, ST_DOMAIN_SUM, ST_DOMAIN_RECOUNT,
 	/* messages */
@@ -120,7 +120,7 @@ int32_t db_row(struct db *d, enum db_stmt which, const struct db_arg *args, size
 	       size_t n_cols);
 /* A statement made of our own numbers and words. */
 int32_t db_text(struct db *d, const char *text, size_t n);
-/* "WHAT WHERE IN (values) AND", of our own numbers and words; n is 1 to 1000. */
+/* "WHAT WHERE IN (values) AND", of our own numbers and words; n > 0. */
 int32_t db_list(struct db *d, const char *what, const char *where, const uint64_t *values, size_t n, const char *and);
 int32_t db_begin(struct db *d);
 int32_t db_commit(struct db *d);

@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS mail_version (
 CREATE TABLE IF NOT EXISTS mail_server (
 	id BINARY(16) NOT NULL PRIMARY KEY,
 	name VARBINARY(255) NOT NULL,
-	until DATETIME(6) NOT NULL
+	until DATETIME(6) NOT NULL,
+	KEY until (until)
 ) ENGINE=InnoDB;
 
 -- Mailboxes and what is in them; messages and octets are of what a session sees.

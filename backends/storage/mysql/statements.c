@@ -30,11 +30,11 @@ const char *const db_texts[ST_COUNT] = {
 		       " WHERE id = ? AND messages >= ? AND octets >= ?",
 	[ST_BOX_HIDDEN] = "UPDATE mail_box SET hidden = GREATEST(CAST(hidden AS SIGNED) + ?, 0),"
 			" hidden_octets = GREATEST(CAST(hidden_octets AS SIGNED) + ?, 0) WHERE id = ?",
-	[ST_BOX_RECOUNT] = "UPDATE mail_box b, (SELECT COUNT(*) n, COALESCE(SUM(octets), 0) o,"
-			   " COALESCE(SUM(hidden_until IS NOT NULL), 0) hn,"
-			   " COALESCE(SUM(IF(hidden_until IS NOT NULL, octets, 0)), 0) ho"
-			   " FROM mail_message WHERE mailbox = ?) t"
-			   " SET b.messages = t.n - t.hn, b.octets = t.o - t.ho, b.hidden = t.hn, b.hidden_octets = t.ho WHERE b.id = ?",
+	[ST_BOX_COUNT] = "SELECT COUNT(*), CAST(COALESCE(SUM(octets), 0) AS UNSIGNED),"
+			 " CAST(COALESCE(SUM(hidden_until IS NOT NULL), 0) AS UNSIGNED),"
+			 " CAST(COALESCE(SUM(IF(hidden_until IS NOT NULL, octets, 0)), 0) AS UNSIGNED)"
+			 " FROM mail_message WHERE mailbox = ?",
+	[ST_BOX_SET] = "UPDATE mail_box SET messages = ?, octets = ?, hidden = ?, hidden_octets = ? WHERE id = ?",
 	[ST_BOX_DELETE] = "DELETE FROM mail_box WHERE id = ?",
 	[ST_BOX_LIST] = "SELECT id, user_key FROM mail_box WHERE id > ? ORDER BY id LIMIT ?",
 	[ST_BOX_STAT] = "SELECT messages, octets, hidden, hidden_octets, " MS_OF("last_delivery")
