@@ -21,7 +21,7 @@ S~ 220 .*
 S: 421 4.3.2 too many connections, try again later
 !end
 !use 2
-C: FOO\r\nFOO\r\nFOO\r\nFOO
+C: FOO\r\nFOO\r\nFOO
 S: 500 5.5.2 unknown command
 S: 500 5.5.2 unknown command
 S: 500 5.5.2 unknown command
