@@ -334,7 +334,7 @@ client_main(void *arg)
 
 	/* each client has users of its own: a maildrop is exclusive */
 	for (uint64_t i = 0; i < mine; i++) {
-		unsigned user = (unsigned)((me + i * opt.clients) % opt.users);
+		unsigned user = (unsigned)(me + i % (opt.users / opt.clients) * opt.clients);
 		int64_t t0 = now_us();
 		bool good;
 
@@ -446,7 +446,7 @@ main(int argc, char **argv)
 		default: return usage();
 		}
 	}
-	if (mode < 0 || !opt.port || !opt.users || !opt.clients || opt.clients > 64)
+	if (mode < 0 || !opt.port || !opt.clients || opt.clients > 64 || opt.users < opt.clients)
 		return usage();
 	opt.mode = (enum mode)mode;
 	if (opt.tls) {

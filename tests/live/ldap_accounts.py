@@ -3,6 +3,7 @@
 """The module ldap and what directories say of accounts: attributes become the user, groups let in or do not, and each
 state an account can be in has its own words in the log while the client hears [AUTH] and no more."""
 import re
+import subprocess
 import sys
 import time
 
@@ -133,6 +134,27 @@ def states(tap, srv, d):
                     for name, code, _, words in ODD])
 
 
+def explained(tap, srv, d):
+    """restantectl auth test says each of these in words, and a failure is one."""
+    def test(name, password):
+        done = subprocess.run([srv.bin("restantectl"), "-s", srv.path("run", "control"), "auth", "test", name + "@ldap.test",
+                               "--password-stdin"], input=password + "\n", capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout
+    apply(srv, d.uri, base=slapd.BASE, permits=8, call_ms="2s", require_group="cn=mail," + slapd.GROUPS)
+    cases = [("ann", "restante", 0, ""), ("ann", "wrong", 1, "wrong password"), ("nobody", "x", 1, "unknown user"),
+             ("ben", "restante", 1, "not a member of require_group"), ("locked", "restante", 1, "account is locked"),
+             ("oldpw", "restante", 1, "password is expired"), ("mustchange", "restante", 1, "password must be changed"),
+             ("odd533", "x", 1, "account is disabled"), ("odd701", "x", 1, "account is expired"), ("twin", "restante", 75, "more than one entry"),
+             ("odd51", "x", 75, "Server is busy")]
+    for name, password, code, words in cases:
+        rc, text = test(name, password)
+        tap.ok((rc == 0) == (code == 0) and words in text, "auth test %s: %s" % (name, words or "comes in"), (rc, text))
+    d.freeze()
+    rc, text = test("ann", "restante")
+    tap.ok(rc != 0 and "no answer in time" in text and d.uri in text, "auth test with a frozen directory", (rc, text))
+    d.thaw()
+
+
 def main():
     tap = Tap()
     srv = Server()
@@ -141,7 +163,7 @@ def main():
         attributes(tap, d)
         configure(srv, d.uri)
         srv.start()
-        for part in (groups, states):
+        for part in (groups, states, explained):
             start = time.monotonic()
             part(tap, srv, d)
             tap.note("%s: %.1f s" % (part.__name__, time.monotonic() - start))

@@ -209,10 +209,10 @@ answer(const struct inst *i, const struct pm_call *call, const struct visit *v, 
 		return rc;
 	if (v->said != STATE_OK)
 		return deny(call, state_text(v->said));
-	if (!v->member)
-		return deny(call, "not a member of require_group");
 	if (v->acc->state == STATE_LOCKED || v->acc->state == STATE_PASSWORD_EXPIRED)
 		return deny(call, state_text(v->acc->state)); /* PM_USER_... has no word for it */
+	if (!v->member)
+		return deny(call, "not a member of require_group");
 	return account_user(v->acc, call, ret);
 }
 
