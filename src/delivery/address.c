@@ -50,7 +50,9 @@ quoted_local(struct reader *r, struct address *a)
 		if (!put(a, *r->p++))
 			return "the address is too long";
 	}
-	return take(r, '"') ? NULL : "the quotation mark is not closed";
+	if (!take(r, '"'))
+		return "the quotation mark is not closed";
+	return a->n > 0 ? NULL : "the local part is empty";
 }
 
 static const char *
