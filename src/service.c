@@ -15,6 +15,7 @@
 #include "core/backend.h"
 #include "core/bind.h"
 #include "core/errand.h"
+#include "core/sweep.h"
 #include "core/volume.h"
 #include "delivery/badmail.h"
 #include "core/guard.h"
@@ -131,6 +132,8 @@ tick(int64_t now_ms)
 	errand_tick(now_ms);
 	if (c)
 		volume_tick(c, now_ms);
+	if (c)
+		sweep_tick(c, now_ms);
 	badmail_tick(now_ms);
 	conf_put(c);
 }
@@ -205,6 +208,7 @@ service_start(const char *conf_file)
 		goto out;
 	}
 	volume_prepare();
+	sweep_begin(c);
 	conf_publish(conf_ref(c));
 	rc = start_threads(c);
 	if (rc == 0)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "admin/keep.h"
 #include "admin/logger.h"
 #include "admin/mainbox.h"
 #include "base/clock.h"
@@ -341,7 +342,8 @@ static const struct {
 } verbs[] = {
 	{"status", verb_status}, {"sessions", verb_sessions}, {"kick", verb_kick},
 	{"modules", verb_modules}, {"user", admin_user}, {"auth-test", admin_auth_test}, {"reload", verb_reload},
-	{"forget", verb_forget}, {"drain", verb_drain}, {"log-reopen", verb_log_reopen},
+	{"forget", verb_forget}, {"volumes", keep_volumes}, {"quota", keep_quota}, {"expire", keep_expire}, {"undelete", keep_undelete},
+	{"job", keep_job}, {"drain", verb_drain}, {"log-reopen", verb_log_reopen},
 };
 
 #define ADDED_MAX 8

@@ -159,6 +159,12 @@ static const struct verb verbs[] = {
 	{"check-conf", "[FILE]", "check a configuration and its modules, print all errors", 0, 1, run_check_conf, NULL},
 	{"mysql-schema", "[SECTION] [WORD]", "upgrade (or make), check or recount the tables of a mysql store", 0, 2,
 	 run_mysql_schema, NULL},
+	{"volumes", "", "disks: mounted, room, reserve", 0, 0, run_plain, table_volumes},
+	{"quota", "USER | --domain D [--recount]", "usage and limits; count a domain's mailboxes anew", 0, 1, run_quota, NULL},
+	{"expire", "USER | --domain D | --all [--dry-run]", "delete what expire = N says is over", 0, 1, run_expire, NULL},
+	{"undelete", "USER --list | --all | UIDL...", "bring deleted mail back while undo lasts", 1, 201, run_undelete, NULL},
+	{"badmail", "list|show|retry|purge|stats [ID...] [FILTER...]", "mail that could not be delivered", 1, 201, run_badmail,
+	 NULL},
 	{"log-reopen", "", "open the log file again after a rotation", 0, 0, run_plain, NULL},
 	{"help", "", "this", 0, 1, run_help, NULL},
 };
@@ -210,12 +216,20 @@ main(int argc, char **argv)
 		{"json", no_argument, NULL, 'j'},         {"user", required_argument, NULL, 'u'},
 		{"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},
 		{"password-stdin", no_argument, NULL, 'P'}, {"peer", required_argument, NULL, 'A'},
+		{"class", required_argument, NULL, 'O'}, {"reason", required_argument, NULL, 'O'},
+		{"code", required_argument, NULL, 'O'}, {"sender", required_argument, NULL, 'O'},
+		{"sender-domain", required_argument, NULL, 'O'}, {"recipient", required_argument, NULL, 'O'},
+		{"source", required_argument, NULL, 'O'}, {"since", required_argument, NULL, 'O'},
+		{"before", required_argument, NULL, 'O'}, {"limit", required_argument, NULL, 'O'},
+		{"after", required_argument, NULL, 'O'}, {"domain", required_argument, NULL, 'O'},
+		{"all", no_argument, NULL, 'O'}, {"list", no_argument, NULL, 'O'},
+		{"dry-run", no_argument, NULL, 'O'}, {"recount", no_argument, NULL, 'O'},
 		{NULL, 0, NULL, 0},
 	};
 	struct ctl c = {.conf_file = DEFAULT_CONF};
-	int opt;
+	int opt, at = 0;
 
-	while ((opt = getopt_long(argc, argv, "c:s:u:jVh", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "c:s:u:jVh", options, &at)) != -1) {
 		switch (opt) {
 		case 'c':
 			c.conf_file = optarg;
@@ -225,6 +239,14 @@ main(int argc, char **argv)
 			break;
 		case 'u':
 			c.user = optarg;
+			break;
+		case 'O':
+			if (c.n_opts == CTL_OPTS) {
+				fprintf(stderr, "restantectl: too many options\n");
+				return EXIT_USAGE;
+			}
+			c.opts[c.n_opts].name = options[at].name;
+			c.opts[c.n_opts++].value = optarg;
 			break;
 		case 'j':
 			c.json = true;

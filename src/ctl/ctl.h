@@ -12,6 +12,10 @@ struct conf_where;
 #define EXIT_UNAVAILABLE 69
 #define EXIT_CONFIG 78
 
+#define CTL_OPTS 32
+
+struct verb;
+
 struct ctl {
 	const char *conf_file;
 	const char *socket; /* NULL: run_dir of the configuration */
@@ -19,9 +23,24 @@ struct ctl {
 	const char *peer;   /* --peer */
 	bool password_stdin;
 	bool json;
+	struct {
+		const char *name, *value;
+	} opts[CTL_OPTS];   /* options of single verbs, as given */
+	size_t n_opts;
 	int argc;           /* arguments behind the verb */
 	char **argv;
 };
+
+/* keep.c: the value of an option ("" without one); NULL: not given. */
+const char *ctl_opt(const struct ctl *c, const char *name);
+/* Says why the server refused; 1. */
+int ctl_refused(const json_t *answer);
+void table_volumes(const json_t *answer);
+int run_expire(const struct ctl *c, const struct verb *v);
+int run_undelete(const struct ctl *c, const struct verb *v);
+int run_quota(const struct ctl *c, const struct verb *v);
+/* badmail.c */
+int run_badmail(const struct ctl *c, const struct verb *v);
 
 /* talk.c: the server's answer, a new reference; NULL: said on standard error, *ret_rc set. */
 json_t *ctl_ask(const struct ctl *c, json_t *request, int *ret_rc);

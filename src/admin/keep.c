@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * restantectl volumes, quota, expire, undelete. The last three start a sweep (core/sweep.h) and answer with its number
+ * at once; `job` tells how far it is. Nothing here waits.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/admin.h"
+#include "admin/keep.h"
+#include "core/chain.h"
+#include "core/sweep.h"
+#include "core/volume.h"
+
+/* ---- volumes --------------------------------------------------------------------------------- */
+
+static void
+add_volume(const struct volume_status *s, void *ctx)
+{
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s}", "volume", s->name, "path", s->path, "mount", s->mount, "state",
+			      volume_state_name(s->state), "detail", s->text);
+
+	json_object_set_new(o, "octets", json_integer((json_int_t)s->total));
+	json_object_set_new(o, "available", json_integer((json_int_t)s->available));
+	json_object_set_new(o, "reserve", json_integer((json_int_t)s->reserve));
+	json_object_set_new(o, "reserve_file", json_integer((json_int_t)s->reserve_file));
+	json_object_set_new(o, "inodes", json_integer((json_int_t)s->inodes));
+	json_object_set_new(o, "inodes_free", json_integer((json_int_t)s->inodes_free));
+	json_object_set_new(o, "refused", json_integer((json_int_t)s->refused));
+	json_object_set_new(o, "released", json_integer((json_int_t)s->released));
+	json_array_append_new(ctx, o);
+}
+
+json_t *
+keep_volumes(const json_t *request)
+{
+	json_t *list = json_array();
+
+	(void)request;
+	volume_each(add_volume, list);
+	return json_pack("{s:b, s:o}", "ok", 1, "volumes", list);
+}
+
+/* ---- jobs ------------------------------------------------------------------------------------ */
+
+static void
+set_num(json_t *o, const char *key, uint64_t v)
+{
+	json_object_set_new(o, key, json_integer((json_int_t)v));
+}
+
+static void
+add_usage(json_t *o, const struct sweep_report *r)
+{
+	const struct quota_limits *l = &r->limits;
+
+	json_object_set_new(o, "storage", json_string(r->section));
+	set_num(o, "used_octets", r->stat.octets);
+	set_num(o, "used_messages", r->stat.count);
+	set_num(o, "quota_octets", l->octets);
+	set_num(o, "quota_messages", l->msgs);
+	set_num(o, "hidden_messages", r->stat.hidden);
+	set_num(o, "hidden_octets", r->stat.hidden_octets);
+	json_object_set_new(o, "user_domain", json_string(l->domain));
+	set_num(o, "domain_quota_octets", l->domain_octets);
+	set_num(o, "domain_quota_messages", l->domain_msgs);
+	json_object_set_new(o, "counted_by", json_string(l->store_counts ? "store" : l->domain_counted ? "file" : "nobody"));
+	if (r->domain_rc == PM_OK) {
+		set_num(o, "domain_used_octets", r->domain_usage.octets);
+		set_num(o, "domain_used_messages", r->domain_usage.msgs);
+		json_object_set_new(o, "domain_doubtful", json_boolean(r->domain_usage.doubtful));
+	}
+}
+
+static void
+add_found(json_t *o, const struct sweep_report *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->n_found; i++)
+		json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:I}", "uidl", r->found[i].uidl, "octets",
+						      (json_int_t)r->found[i].octets, "received_ms",
+						      (json_int_t)r->found[i].received_ms, "first_retrieved_ms",
+						      (json_int_t)r->found[i].first_retrieved_ms));
+	json_object_set_new(o, "hidden", list);
+}
+
+json_t *
+keep_job(const json_t *request)
+{
+	static const char *const kinds[] = {"expire", "recount", "undelete", "quota"};
+	struct sweep_report *r = malloc(sizeof(*r));
+	json_t *o;
+
+	if (!r || !sweep_look((uint64_t)json_integer_value(json_object_get(request, "job")), r)) {
+		free(r);
+		return admin_error("there is no such job (any more)");
+	}
+	o = json_pack("{s:b, s:I, s:s, s:s, s:s, s:b, s:b, s:b}", "ok", 1, "job", (json_int_t)r->id, "kind", kinds[r->kind],
+		      "user", r->user, "domain", r->domain, "dry_run", r->dry_run, "done", r->done, "succeeded",
+		      r->done && r->rc == PM_OK && r->failed == 0);
+	set_num(o, "started_ms", (uint64_t)r->started_ms);
+	set_num(o, "ended_ms", (uint64_t)r->ended_ms);
+	set_num(o, "mailboxes", r->boxes);
+	set_num(o, "without_account", r->no_account);
+	set_num(o, "busy", r->busy);
+	set_num(o, "failed", r->failed);
+	set_num(o, "messages", r->messages);
+	set_num(o, "octets", r->octets);
+	json_object_set_new(o, "detail", json_string(r->error));
+	if (r->done && r->rc == PM_OK && r->kind == SWEEP_USAGE)
+		add_usage(o, r);
+	if (r->done && r->kind == SWEEP_UNDELETE)
+		add_found(o, r);
+	free(r);
+	return o;
+}
+
+static bool
+take_user(const struct conf *c, const json_t *request, struct sweep_order *o)
+{
+	const char *raw = json_string_value(json_object_get(request, "user"));
+
+	return !raw || chain_name(c, raw, strlen(raw), o->user);
+}
+
+static bool
+take_domain(const json_t *request, struct sweep_order *o)
+{
+	const char *raw = json_string_value(json_object_get(request, "domain"));
+
+	if (!raw)
+		return true;
+	if (strlen(raw) >= sizeof(o->domain))
+		return false;
+	for (size_t i = 0; raw[i]; i++)
+		o->domain[i] = raw[i] >= 'A' && raw[i] <= 'Z' ? (char)(raw[i] - 'A' + 'a') : raw[i];
+	return true;
+}
+
+static bool
+take_uidls(const json_t *request, struct sweep_order *o)
+{
+	const json_t *list = json_object_get(request, "uidls"), *x;
+	size_t i;
+
+	if (json_array_size(list) > SWEEP_UIDLS)
+		return false;
+	json_array_foreach(list, i, x) {
+		const char *text = json_string_value(x);
+
+		if (!text || strlen(text) > PM_UIDL_MAX)
+			return false;
+		memcpy(o->uidls[o->n_uidls++], text, strlen(text) + 1);
+	}
+	return true;
+}
+
+static json_t *
+start(const json_t *request, enum sweep_kind kind)
+{
+	struct sweep_order *o = calloc(1, sizeof(*o));
+	struct conf *c = conf_current();
+	char text[200] = "no memory";
+	uint64_t id = 0;
+
+	if (o)
+		o->kind = kind;
+	if (o && (!take_user(c, request, o) || !take_domain(request, o) || !take_uidls(request, o))) {
+		memcpy(text, "not a possible user, domain or unique-id", 41);
+	} else if (o) {
+		o->dry_run = json_is_true(json_object_get(request, "dry_run"));
+		id = sweep_start(c, o, text);
+	}
+	conf_put(c);
+	free(o);
+	return id ? json_pack("{s:b, s:I}", "ok", 1, "job", (json_int_t)id) : admin_error("%s", text);
+}
+
+json_t *
+keep_expire(const json_t *request)
+{
+	return start(request, SWEEP_EXPIRE);
+}
+
+json_t *
+keep_undelete(const json_t *request)
+{
+	if (!json_is_string(json_object_get(request, "user")))
+		return admin_error("undelete needs a user");
+	return start(request, SWEEP_UNDELETE);
+}
+
+/* Of a domain there is nothing to look up: its count is a file. */
+static json_t *
+domain_usage(const char *domain)
+{
+	struct conf *c = conf_current();
+	struct quota_usage u;
+	int32_t rc = quota_domain_get(c, domain, &u);
+	const struct conf_domain *d = conf_domain(c, domain, strlen(domain));
+	json_t *o;
+
+	if (rc != PM_OK) {
+		conf_put(c);
+		return admin_error(rc == PM_NOENT ? "domain %.200s is not counted: it has no domain_octets or domain_messages, its "
+						    "store counts itself, or nothing was delivered yet"
+						  : "the count of domain %.200s cannot be read", domain);
+	}
+	o = json_pack("{s:b, s:s, s:b}", "ok", 1, "user_domain", domain, "domain_doubtful", u.doubtful);
+	set_num(o, "domain_used_octets", u.octets);
+	set_num(o, "domain_used_messages", u.msgs);
+	set_num(o, "domain_quota_octets",
+		(uint64_t)(d && d->limits.domain_octets >= 0 ? d->limits.domain_octets : c->site.domain_octets));
+	set_num(o, "domain_quota_messages",
+		(uint64_t)(d && d->limits.domain_msgs >= 0 ? d->limits.domain_msgs : c->site.domain_msgs));
+	set_num(o, "under_way", u.under_way);
+	conf_put(c);
+	return o;
+}
+
+json_t *
+keep_quota(const json_t *request)
+{
+	const char *domain = json_string_value(json_object_get(request, "domain"));
+
+	if (!domain && !json_is_string(json_object_get(request, "user")))
+		return admin_error("quota needs a user or a domain");
+	if (domain && !json_is_true(json_object_get(request, "recount")))
+		return domain_usage(domain);
+	return start(request, domain ? SWEEP_RECOUNT : SWEEP_USAGE);
+}

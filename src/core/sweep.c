@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs, and the way from mailbox to mailbox. */
+#include "core/sweep.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/chain.h"
+#include "core/sweep_impl.h"
+#include "core/usercopy.h"
+
+#define JOBS 8
+#define PAGE 64
+#define COUNTS_MAX 3 /* while mail comes and goes */
+#define SWEEP_MS (INT64_C(7) * 86400 * 1000)
+#define RECOUNT_GAP_MS 60000 /* between two counts nobody asked for */
+
+static struct {
+	pthread_mutex_t mutex;
+	/* below: under mutex */
+	struct sweep_report jobs[JOBS]; /* id 0: free */
+	uint64_t last_id;
+} sweeps = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static _Atomic int64_t recount_due_ms;
+
+/* ---- reports --------------------------------------------------------------------------------- */
+
+/* A free place, else that of the oldest that is done. Under the mutex. */
+static struct sweep_report *
+find_place(void)
+{
+	struct sweep_report *best = NULL;
+
+	for (size_t i = 0; i < JOBS; i++) {
+		struct sweep_report *r = &sweeps.jobs[i];
+
+		if (r->id == 0)
+			return r;
+		if (r->done && (!best || r->id < best->id))
+			best = r;
+	}
+	return best;
+}
+
+static bool
+is_same(const struct sweep_report *r, const struct sweep_order *o)
+{
+	return r->id != 0 && !r->done && r->kind == o->kind && strcmp(r->domain, o->domain) == 0 &&
+	       strcmp(r->user, o->user) == 0;
+}
+
+static struct sweep_report *
+report_new(const struct sweep_order *o, char *error)
+{
+	struct sweep_report *r;
+
+	pthread_mutex_lock(&sweeps.mutex);
+	r = find_place();
+	for (size_t i = 0; r && i < JOBS; i++)
+		if (is_same(&sweeps.jobs[i], o)) {
+			snprintf(error, 200, "the same is under way already, as number %llu",
+				 (unsigned long long)sweeps.jobs[i].id);
+			pthread_mutex_unlock(&sweeps.mutex);
+			return NULL;
+		}
+	if (r) {
+		memset(r, 0, sizeof(*r));
+		r->id = ++sweeps.last_id;
+		r->kind = o->kind;
+		r->dry_run = o->dry_run;
+		memcpy(r->user, o->user, sizeof(r->user));
+		memcpy(r->domain, o->domain, sizeof(r->domain));
+		r->started_ms = wall_ms();
+	} else {
+		snprintf(error, 200, "%d jobs are at work; try again later", JOBS);
+	}
+	pthread_mutex_unlock(&sweeps.mutex);
+	return r;
+}
+
+bool
+sweep_look(uint64_t id, struct sweep_report *ret)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&sweeps.mutex);
+	for (size_t i = 0; i < JOBS && id != 0 && !found; i++) {
+		found = sweeps.jobs[i].id == id;
+		if (found)
+			*ret = sweeps.jobs[i];
+	}
+	pthread_mutex_unlock(&sweeps.mutex);
+	return found;
+}
+
+/* ---- from mailbox to mailbox ----------------------------------------------------------------- */
+
+/* What became of the mailbox at hand. */
+static void
+count_box(struct sweep *s, const struct errand *e, int32_t rc)
+{
+	struct sweep_report *r = s->report;
+
+	pthread_mutex_lock(s->mutex);
+	r->boxes++;
+	if (rc == PM_NOENT)
+		r->no_account++;
+	else if (rc == PM_BUSY)
+		r->busy++;
+	else if (rc != PM_OK)
+		r->failed++;
+	if (rc != PM_OK && rc != PM_BUSY && rc != PM_NOENT)
+		snprintf(r->error, sizeof(r->error), "%s: %s %s", s->box.name, host_code_name(rc), e->call.error);
+	pthread_mutex_unlock(s->mutex);
+}
+
+static bool
+ask_auth(struct sweep *s, struct errand *e)
+{
+	s->box.auth = chain_next(s->conf, s->box.name, s->box.auth + 1);
+	if (s->box.auth < 0)
+		return false;
+	s->phase = SWEEP_LOOKUP;
+	errand_go(e, s->conf->auth[s->box.auth].backend, CALL_BEGIN);
+	e->call_ms = 0;
+	return true;
+}
+
+static bool
+begin_box(struct sweep *s, struct errand *e, const char *key, size_t n)
+{
+	sweep_box_free(&s->box);
+	arena_reset(&e->arena);
+	s->box.auth = -1;
+	if (!chain_name(s->conf, key, n, s->box.name)) {
+		count_box(s, e, PM_NOENT);
+		return false;
+	}
+	if (s->order.domain[0]) {
+		const char *at = strrchr(s->box.name, '@');
+
+		if (!at || strcmp(at + 1, s->order.domain) != 0)
+			return false; /* another domain's */
+	}
+	if (ask_auth(s, e))
+		return true;
+	count_box(s, e, PM_NOENT);
+	return false;
+}
+
+static bool
+begin_section(struct sweep *s, struct errand *e)
+{
+	while (s->section < s->conf->n_storage && s->conf->storage[s->section].only_wrapped)
+		s->section++;
+	if (s->section == s->conf->n_storage)
+		return false;
+	s->phase = SWEEP_LIST;
+	errand_go(e, s->conf->storage[s->section].backend, CALL_BEGIN);
+	e->call_ms = s->conf->storage[s->section].backend->limits.scan_ms;
+	return true;
+}
+
+/* All of a domain were counted: is it still true? */
+static int32_t
+end_count(struct sweep *s, struct errand *e)
+{
+	int32_t rc;
+
+	pthread_mutex_lock(s->mutex);
+	rc = s->report->failed > 0 ? PM_TEMP : PM_OK;
+	pthread_mutex_unlock(s->mutex);
+	if (rc != PM_OK)
+		return rc;
+	rc = quota_domain_set(s->conf, s->order.domain, ++s->counts < COUNTS_MAX ? s->changes : UINT64_MAX,
+			      s->report->octets, s->report->messages);
+	if (rc != PM_AGAIN)
+		return rc;
+	/* mail came or went meanwhile: once more */
+	pthread_mutex_lock(s->mutex);
+	s->report->boxes = s->report->messages = s->report->octets = 0;
+	pthread_mutex_unlock(s->mutex);
+	s->section = 0;
+	s->cursor_n = s->page_n = s->page_at = 0;
+	s->last_page = false;
+	s->marked = false;
+	return begin_section(s, e) ? PM_AGAIN : PM_OK;
+}
+
+/* The next mailbox, page or section. */
+static int32_t
+go_on(struct sweep *s, struct errand *e)
+{
+	if (s->order.user[0])
+		return PM_OK; /* it was the only one */
+	if (errand_should_end(e))
+		return PM_CANCELLED;
+	while (s->page_at < s->page_n) {
+		const struct pm_box *b = &s->page[s->page_at++];
+
+		if (begin_box(s, e, b->key, b->key_len))
+			return PM_AGAIN;
+	}
+	if (s->last_page) {
+		s->section++;
+		s->cursor_n = 0;
+		s->last_page = false;
+	}
+	if (begin_section(s, e))
+		return PM_AGAIN;
+	return s->order.kind == SWEEP_RECOUNT ? end_count(s, e) : PM_OK;
+}
+
+/* Before the first mailbox of a count: changes from here on are noticed. */
+static void
+mark(struct sweep *s)
+{
+	struct quota_usage u = {0};
+
+	if (s->order.kind != SWEEP_RECOUNT || s->marked)
+		return;
+	(void)quota_domain_get(s->conf, s->order.domain, &u); /* never counted: there are no changes */
+	s->changes = u.changes;
+	s->marked = true;
+}
+
+static int32_t
+step_list(struct sweep *s, struct errand *e)
+{
+	struct backend *b = s->conf->storage[s->section].backend;
+	int32_t rc;
+
+	mark(s);
+	for (size_t i = 0; i < PAGE; i++)
+		s->page[i] = (struct pm_box){.size = sizeof(struct pm_box)};
+	s->page_n = s->page_at = 0;
+	rc = host_box_list(b->inst, &e->call, (struct pm_str){s->cursor, s->cursor_n}, PAGE, s->page, &s->page_n);
+	if (rc == PM_AGAIN)
+		return rc;
+	s->last_page = rc != PM_OK || s->page_n < PAGE;
+	if (rc != PM_OK) {
+		s->page_n = 0;
+		pthread_mutex_lock(s->mutex);
+		s->report->failed++;
+		snprintf(s->report->error, sizeof(s->report->error),
+			 rc == PM_UNSUPPORTED ? "storage section %s cannot list its mailboxes: name the users one by one. %s"
+					      : "storage section %s: its mailboxes cannot be listed: %s", b->section, e->call.error);
+		pthread_mutex_unlock(s->mutex);
+	} else if (s->page_n > 0) {
+		const struct pm_box *last = &s->page[s->page_n - 1];
+
+		s->cursor_n = last->cursor_len;
+		memcpy(s->cursor, last->cursor, s->cursor_n);
+	}
+	return go_on(s, e);
+}
+
+static int32_t
+end_box(struct sweep *s, struct errand *e, int32_t rc)
+{
+	count_box(s, e, rc);
+	if (s->order.user[0])
+		return rc;
+	return go_on(s, e);
+}
+
+static int32_t
+keep_user(struct sweep *s, const struct pm_user *u, const struct conf_section *auth)
+{
+	struct sweep_box *b = &s->box;
+	struct pm_user full = *u;
+	const struct conf_section *storage = chain_storage(s->conf, auth, u->section.p, u->section.n);
+	size_t n;
+
+	if (!storage)
+		return PM_PERM;
+	if (full.name.n == 0)
+		full.name = (struct pm_str){b->name, strlen(b->name)};
+	if (full.key.n == 0)
+		full.key = full.name;
+	quota_fill(s->conf, &full);
+	n = user_bytes(&full);
+	b->user_mem = n < SIZE_MAX ? malloc(n) : NULL;
+	if (!b->user_mem)
+		return PM_NOMEM;
+	user_pack(&full, b->user_mem, &b->user);
+	b->storage = storage->backend;
+	return PM_OK;
+}
+
+static int32_t
+step_lookup(struct sweep *s, struct errand *e)
+{
+	const struct conf_section *auth = &s->conf->auth[s->box.auth];
+	struct pm_cred cred;
+	struct pm_user u;
+	int32_t rc;
+
+	host_cred_init(&cred);
+	cred.service = (struct pm_str){"ctl", 3};
+	cred.authcid = (struct pm_str){s->box.name, strlen(s->box.name)};
+	rc = host_lookup(auth->backend->inst, &e->call, &cred, &u);
+	if (rc == PM_AGAIN)
+		return rc;
+	if (rc == PM_NOENT || rc == PM_NEXT)
+		return ask_auth(s, e) ? PM_AGAIN : end_box(s, e, PM_NOENT);
+	if (rc == PM_OK)
+		rc = keep_user(s, &u, auth);
+	/* a mailbox that was listed in one store while its user's mail is in another now is not this user's */
+	if (rc == PM_OK && !s->order.user[0] && s->box.storage != s->conf->storage[s->section].backend)
+		rc = PM_NOENT;
+	if (rc == PM_OK)
+		rc = sweep_box_begin(s, e);
+	return rc == PM_AGAIN ? rc : end_box(s, e, rc);
+}
+
+static int32_t
+sweep_run(struct errand *e)
+{
+	struct sweep *s = e->ctx;
+	int32_t rc;
+
+	if (s->phase == SWEEP_LIST)
+		return step_list(s, e);
+	if (s->phase == SWEEP_LOOKUP)
+		return step_lookup(s, e);
+	rc = sweep_box_step(s, e);
+	return rc == PM_AGAIN ? rc : end_box(s, e, rc);
+}
+
+static const char *
+kind_name(enum sweep_kind k)
+{
+	static const char *const names[] = {"expire", "recount", "undelete", "usage"};
+
+	return names[k];
+}
+
+static void
+sweep_finish(struct errand *e, int32_t rc)
+{
+	struct sweep *s = e->ctx;
+	struct sweep_report *r = s->report;
+	uint64_t boxes, messages;
+	char error[200];
+
+	if (s->order.kind == SWEEP_USAGE) {
+		struct quota_usage u = {0};
+		int32_t domain_rc = s->box.limits.domain_counted ? quota_domain_get(s->conf, s->box.limits.domain, &u) : PM_NOENT;
+
+		pthread_mutex_lock(s->mutex);
+		r->domain_usage = u;
+		r->domain_rc = domain_rc;
+		pthread_mutex_unlock(s->mutex);
+	}
+	pthread_mutex_lock(s->mutex);
+	r->rc = rc;
+	r->ended_ms = wall_ms();
+	r->done = true;
+	boxes = r->boxes;
+	messages = r->messages;
+	if (rc != PM_OK && !r->error[0])
+		snprintf(r->error, sizeof(r->error), "%s %s", host_code_name(rc), e->call.error);
+	snprintf(error, sizeof(error), "%.199s", r->error);
+	pthread_mutex_unlock(s->mutex);
+	if (s->order.kind != SWEEP_USAGE)
+		log_msg(LOG_LVL_NOTICE, "sweep", "%s%s of %s: %s; %llu mailboxes, %llu messages%s%s", kind_name(s->order.kind),
+			s->order.dry_run ? " (dry run)" : "",
+			s->order.user[0] ? s->order.user : s->order.domain[0] ? s->order.domain : "all",
+			rc == PM_OK ? "done" : host_code_name(rc), (unsigned long long)boxes, (unsigned long long)messages,
+			error[0] ? "; " : "", error);
+	sweep_box_free(&s->box);
+	free(s->page);
+	free(s);
+}
+
+/* The errand's first backend. False: nobody is asked. */
+static struct backend *
+first_backend(struct sweep *s)
+{
+	if (s->order.user[0]) {
+		memcpy(s->box.name, s->order.user, sizeof(s->box.name));
+		s->box.auth = chain_next(s->conf, s->box.name, 0);
+		s->phase = SWEEP_LOOKUP;
+		return s->box.auth >= 0 ? s->conf->auth[s->box.auth].backend : NULL;
+	}
+	while (s->section < s->conf->n_storage && s->conf->storage[s->section].only_wrapped)
+		s->section++;
+	s->phase = SWEEP_LIST;
+	return s->section < s->conf->n_storage ? s->conf->storage[s->section].backend : NULL;
+}
+
+uint64_t
+sweep_start(struct conf *c, const struct sweep_order *order, char *ret_error)
+{
+	struct sweep *s = calloc(1, sizeof(*s));
+	struct errand e = {.conf = c, .name = kind_name(order->kind), .run = sweep_run, .finish = sweep_finish, .ctx = s,
+			   .deadline_ms = mono_ms() + SWEEP_MS};
+	uint64_t id = 0;
+
+	if (s)
+		s->page = calloc(PAGE, sizeof(*s->page));
+	if (!s || !s->page) {
+		snprintf(ret_error, 200, "no memory");
+		goto fail;
+	}
+	s->conf = c;
+	s->order = *order;
+	s->mutex = &sweeps.mutex;
+	e.backend = first_backend(s);
+	if (!e.backend) {
+		snprintf(ret_error, 200, "no auth section is asked about '%.100s'", order->user);
+		goto fail;
+	}
+	s->report = report_new(order, ret_error);
+	if (!s->report)
+		goto fail;
+	id = s->report->id;
+	if (errand_start(&e, CALL_BEGIN, false))
+		return id;
+	snprintf(ret_error, 200, "no free slot; try again");
+	pthread_mutex_lock(&sweeps.mutex);
+	s->report->id = 0;
+	pthread_mutex_unlock(&sweeps.mutex);
+fail:
+	if (s)
+		free(s->page);
+	free(s);
+	return 0;
+}
+
+/* ---- doubtful domains ------------------------------------------------------------------------ */
+
+static bool
+look_at_domain(const char *domain, void *ctx)
+{
+	struct quota_usage u;
+
+	(void)quota_domain_get(ctx, domain, &u); /* notes what is doubtful */
+	return true;
+}
+
+void
+sweep_begin(struct conf *c)
+{
+	quota_domain_each(c, look_at_domain, c);
+}
+
+void
+sweep_tick(struct conf *c, int64_t now_ms)
+{
+	static struct sweep_order order = {.kind = SWEEP_RECOUNT}; /* the acceptor's */
+	int64_t due = atomic_load(&recount_due_ms);
+	char error[200];
+
+	if (now_ms < due)
+		return;
+	atomic_store(&recount_due_ms, now_ms + 1000);
+	if (!quota_domain_doubtful(order.domain))
+		return;
+	if (sweep_start(c, &order, error) == 0)
+		log_msg(LOG_LVL_WARNING, "quota", "domain %s is to be counted anew: %s", order.domain, error);
+	atomic_store(&recount_due_ms, now_ms + RECOUNT_GAP_MS);
+}

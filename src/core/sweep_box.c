@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a sweep does with one mailbox: a session without a client. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/secret.h"
+#include "core/sweep_impl.h"
+
+#define SLICE 128
+
+void
+sweep_box_free(struct sweep_box *b)
+{
+	free(b->user_mem);
+	free(b->map);
+	memset(b, 0, sizeof(*b));
+}
+
+int32_t
+sweep_box_begin(struct sweep *s, struct errand *e)
+{
+	struct sweep_box *b = &s->box;
+	bool stat = s->order.kind == SWEEP_RECOUNT || s->order.kind == SWEEP_USAGE;
+
+	quota_limits(b->storage, &b->user, &b->limits);
+	retention_of(s->conf, &b->user, &b->retention);
+	(void)retention_fit(&b->retention, b->storage->can_mark, b->storage->can_hide); /* said at logins */
+	b->now_ms = wall_ms();
+	if (s->order.kind == SWEEP_UNDELETE && !b->storage->can_hide)
+		return PM_UNSUPPORTED;
+	if (s->order.kind == SWEEP_EXPIRE && !retention_wants_dates(&b->retention, &b->user) && !b->storage->can_hide)
+		return PM_OK; /* there is nothing to expire */
+	s->phase = stat ? SWEEP_STAT : SWEEP_OPEN;
+	errand_go(e, b->storage, CALL_BEGIN);
+	e->call_ms = b->storage->limits.scan_ms;
+	return PM_AGAIN;
+}
+
+/* ---- totals ---------------------------------------------------------------------------------- */
+
+static int32_t
+step_stat(struct sweep *s, struct errand *e)
+{
+	struct pm_stat st = {.size = sizeof(st)};
+	int32_t rc = host_box_stat(s->box.storage->inst, &e->call, &s->box.user, &st);
+
+	if (rc == PM_AGAIN || (rc != PM_OK && rc != PM_NOENT))
+		return rc;
+	pthread_mutex_lock(s->mutex);
+	s->report->messages += st.count;
+	s->report->octets += st.octets;
+	if (s->order.kind == SWEEP_USAGE) {
+		s->report->stat = st;
+		s->report->limits = s->box.limits;
+		strncpy(s->report->section, s->box.storage->section, sizeof(s->report->section) - 1);
+	}
+	pthread_mutex_unlock(s->mutex);
+	return PM_OK;
+}
+
+/* ---- a session ------------------------------------------------------------------------------- */
+
+static int32_t
+to_close(struct sweep *s)
+{
+	s->phase = SWEEP_CLOSE;
+	return PM_AGAIN;
+}
+
+static int32_t
+step_open(struct sweep *s, struct errand *e)
+{
+	struct sweep_box *b = &s->box;
+	uint32_t flags = PM_OPEN_EXCLUSIVE | (b->storage->can_hide ? PM_OPEN_HIDDEN : 0);
+	int32_t rc = host_mbox_open(b->storage->inst, &e->call, &b->user, flags, &b->count, &b->mbox);
+
+	if (rc == PM_AGAIN && errand_should_end(e)) {
+		host_mbox_close(b->storage->inst, b->mbox, &e->call);
+		b->mbox = NULL;
+		e->holding = false;
+		return PM_CANCELLED;
+	}
+	e->holding = rc == PM_AGAIN || rc == PM_OK;
+	if (rc != PM_OK)
+		return rc;
+	b->map = calloc(1, b->count / 8 + 1);
+	s->phase = b->map && b->count > 0 ? SWEEP_INFO : SWEEP_CLOSE;
+	return PM_AGAIN;
+}
+
+static bool
+is_wanted(const struct sweep *s, const struct pm_msg *m)
+{
+	const struct sweep_order *o = &s->order;
+
+	for (size_t i = 0; i < o->n_uidls; i++)
+		if (strlen(o->uidls[i]) == m->uidl_len && memcmp(o->uidls[i], m->uidl, m->uidl_len) == 0)
+			return true;
+	return o->n_uidls == 0;
+}
+
+static void
+note_found(struct sweep *s, const struct pm_msg *m)
+{
+	struct sweep_report *r = s->report;
+	struct sweep_found *f;
+
+	pthread_mutex_lock(s->mutex);
+	if (r->n_found < SWEEP_UIDLS) {
+		f = &r->found[r->n_found++];
+		memcpy(f->uidl, m->uidl, m->uidl_len);
+		f->uidl[m->uidl_len] = '\0';
+		f->octets = m->octets;
+		f->received_ms = m->received_ms;
+		f->first_retrieved_ms = m->first_retrieved_ms;
+	}
+	pthread_mutex_unlock(s->mutex);
+}
+
+static bool
+is_chosen(struct sweep *s, const struct pm_msg *m)
+{
+	bool hidden = (m->flags & PM_MSG_HIDDEN) != 0;
+
+	if (s->order.kind == SWEEP_EXPIRE)
+		return !hidden && retention_wants_dates(&s->box.retention, &s->box.user) &&
+		       retention_due(&s->box.retention, m->first_retrieved_ms, s->box.now_ms);
+	if (!hidden || !is_wanted(s, m))
+		return false;
+	note_found(s, m);
+	return true;
+}
+
+static int32_t
+step_info(struct sweep *s, struct errand *e)
+{
+	struct sweep_box *b = &s->box;
+	struct pm_msg info[SLICE];
+	uint64_t left = b->count - b->at;
+	size_t n = left < SLICE ? (size_t)left : SLICE;
+	uint32_t want = PM_WANT_DATES | PM_WANT_META | PM_WANT_OCTETS | (s->order.kind == SWEEP_UNDELETE ? PM_WANT_UIDL : 0);
+	int32_t rc = host_mbox_info(b->storage->inst, b->mbox, &e->call, b->at, n, want, info);
+
+	if (rc == PM_AGAIN)
+		return errand_should_end(e) ? to_close(s) : rc;
+	if (rc != PM_OK)
+		return to_close(s);
+	for (size_t i = 0; i < n; i++) {
+		if (!is_chosen(s, &info[i]))
+			continue;
+		b->map[(b->at + i) / 8] |= (uint8_t)(1u << ((b->at + i) % 8));
+		b->chosen++;
+		b->chosen_octets += info[i].octets;
+	}
+	b->at += n;
+	if (b->at < b->count)
+		return errand_should_end(e) ? to_close(s) : PM_AGAIN;
+	s->phase = b->chosen > 0 && !s->order.dry_run ? SWEEP_COMMIT : SWEEP_CLOSE;
+	e->call_ms = b->storage->limits.commit_ms;
+	secret_random(b->op_id, sizeof(b->op_id));
+	if (s->phase == SWEEP_COMMIT && s->order.kind == SWEEP_EXPIRE)
+		quota_domain_drop(s->conf, &b->limits, b->chosen_octets, b->chosen, &b->hold);
+	return PM_AGAIN;
+}
+
+static void
+count_end(struct sweep *s, int32_t rc)
+{
+	struct sweep_box *b = &s->box;
+
+	if (s->order.kind == SWEEP_UNDELETE && rc == PM_OK)
+		quota_domain_add(s->conf, &b->limits, b->chosen_octets, b->chosen);
+	else if (rc == PM_OK)
+		quota_domain_keep(s->conf, &b->hold);
+	else if (rc == PM_PARTIAL || rc == PM_UNKNOWN)
+		quota_domain_doubt(s->conf, &b->hold);
+	else
+		quota_domain_give_back(s->conf, &b->hold);
+}
+
+static int32_t
+step_commit(struct sweep *s, struct errand *e)
+{
+	struct sweep_box *b = &s->box;
+	struct pm_commit c = {.size = sizeof(c), .n = b->count, .now_ms = b->now_ms};
+	uint64_t done = 0;
+	int32_t rc;
+
+	if (s->order.kind == SWEEP_UNDELETE) {
+		c.restore = b->map;
+	} else {
+		c.del = b->map;
+		c.keep_until_ms = retention_keep_until(&b->retention, b->storage->can_hide, b->now_ms);
+	}
+	memcpy(e->call.pm.op_id, b->op_id, sizeof(b->op_id));
+	rc = host_mbox_commit(b->storage->inst, b->mbox, &e->call, &c, &done);
+	if (rc == PM_AGAIN)
+		return rc;
+	count_end(s, rc);
+	if (rc != PM_OK)
+		b->chosen = b->chosen_octets = 0;
+	if (rc != PM_OK) {
+		pthread_mutex_lock(s->mutex);
+		s->report->failed++;
+		strncpy(s->report->error, e->call.error, sizeof(s->report->error) - 1);
+		pthread_mutex_unlock(s->mutex);
+	}
+	return to_close(s);
+}
+
+static int32_t
+step_close(struct sweep *s, struct errand *e)
+{
+	struct sweep_box *b = &s->box;
+	bool whole = b->at == b->count;
+
+	host_mbox_close(b->storage->inst, b->mbox, &e->call);
+	b->mbox = NULL;
+	e->holding = false;
+	pthread_mutex_lock(s->mutex);
+	s->report->messages += whole ? b->chosen : 0;
+	s->report->octets += whole ? b->chosen_octets : 0;
+	pthread_mutex_unlock(s->mutex);
+	return whole ? PM_OK : errand_should_end(e) ? PM_CANCELLED : PM_TEMP;
+}
+
+int32_t
+sweep_box_step(struct sweep *s, struct errand *e)
+{
+	switch (s->phase) {
+	case SWEEP_STAT:
+		return step_stat(s, e);
+	case SWEEP_OPEN:
+		return step_open(s, e);
+	case SWEEP_INFO:
+		return step_info(s, e);
+	case SWEEP_COMMIT:
+		return step_commit(s, e);
+	default:
+		return step_close(s, e);
+	}
+}
