@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Badmail under a running server: what waits is brought to its mailbox when the store is back, once, byte for byte; a server
+that is killed in the midst of retries loses none; restantectl badmail as an operator uses it."""
+import json
+import os
+import signal
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+sys.path.insert(0, os.path.join(HERE, "..", "crash"))
+from keeper import PROGRAM  # noqa: E402
+from pop import Pop  # noqa: E402
+from server import Server, Tap, wait_until  # noqa: E402
+
+SECTIONS = """
+auth accounts {
+ module = passwd
+ file = %(dir)s/passwd
+ allow_plain = yes
+ storage = mail
+}
+storage mail {
+ module = maildir
+ path = %(dir)s/mail/%%n
+}
+badmail {
+ path = %(dir)s/bad
+ retry_first = 1
+ retry_max = 2
+ max_items = 1000
+}
+"""
+KILLS = 12 if os.environ.get("ALL") != "yes" else 60
+
+
+def put(server, lines):
+    """Items made by another process, as restante-deliver would."""
+    args = [PROGRAM, server.path("restante.conf")]
+    if server.root:
+        args = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] + args
+        if not os.path.exists(server.path("keep")):
+            libtool = os.path.join(os.path.dirname(PROGRAM), ".libs", "keep")
+            subprocess.check_call(["cp", libtool if os.path.exists(libtool) else PROGRAM, server.path("keep")])
+            os.chmod(server.path("keep"), 0o755)
+        args[4] = server.path("keep")
+    done = subprocess.run(args, input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise RuntimeError(done.stdout + done.stderr)
+    return done.stdout.splitlines()
+
+
+def ctl(server, *args):
+    out = server.ctl("--json", "badmail", *args, timeout=60)
+    try:
+        return json.loads(out.stdout), out
+    except ValueError:
+        return {}, out
+
+
+def mails(server, user):
+    p = Pop(server.clear_port)
+    assert p.login(user).startswith(b"+OK")
+    n = int(p.say("STAT").split()[1])
+    out = [b"".join(p.lines("RETR %d" % (k + 1))) for k in range(n)]
+    p.say("QUIT")
+    p.close()
+    return out
+
+
+def totals(server):
+    return ctl(server, "stats")[0].get("totals", {})
+
+
+def settled(server):
+    t = totals(server)
+    return t.get("retry_items") == 0
+
+
+def comes_back(tap, server):
+    """The store cannot be written to: mail waits, with back-off; then it comes."""
+    os.rename(server.path("mail"), server.path("gone"))
+    ids = put(server, ["insert retry 3 2000 store-down sender%u@far.example ann"])
+    wait_until(lambda: (ctl(server, "list")[0].get("items") or [{}])[0].get("tries", 0) >= 2, 60, "two tries")
+    out, said = ctl(server, "list", "--class", "retry")
+    item = (out.get("items") or [{}])[0]
+    tap.ok(len(out.get("items", [])) == 3 and item.get("last_error") and item["next_ms"] > item["last_try_ms"],
+           "the store is away: three wait, each says why and when it is tried again: %s" % item.get("last_error"), said.stdout)
+    os.rename(server.path("gone"), server.path("mail"))
+    wait_until(lambda: settled(server), 60, "the mail to be delivered")
+    got = mails(server, "ann")
+    heads = sorted(m.split(b"\r\n")[0] for m in got)
+    tap.ok(heads == [b"Return-Path: <sender%d@far.example>" % k for k in range(3)], "it is back: each is delivered once", heads)
+    body = got[0].split(b"\r\n", 2)[2]
+    tap.ok(got[0].split(b"\r\n")[1] == b"Delivered-To: ann" and len(body) >= 2000 and body.startswith(b"Subject: number"),
+           "as it was written, with Return-Path and Delivered-To before it", got[0][:200])
+    tap.ok(totals(server).get("delivered") == 3 and not ctl(server, "show", ids[0])[0].get("item"), "and they are no more in Badmail")
+
+
+def operator(tap, server):
+    put(server, ["insert refused 60 500 unknown-recipient s%u@spam.example nobody", "insert refused 5 500 unknown-recipient o@other.example ben",
+                 "insert refused 2 500 too-large - ben"])
+    out, _ = ctl(server, "list", "--limit", "10")
+    tap.ok(len(out["items"]) == 10 and out["read"] == 10 and out.get("next"), "list: ten items read ten sidecars", out.get("read"))
+    out, _ = ctl(server, "list", "--sender-domain", "other.example")
+    tap.ok(len(out["items"]) == 5 and all(i["sender"] == "o@other.example" for i in out["items"]), "list: by the sender's domain")
+    out, _ = ctl(server, "list", "--recipient", "ben", "--reason", "too-large", "--since", "1h")
+    tap.ok(len(out["items"]) == 2 and out["items"][0]["sender"] == "", "list: filters together", out)
+    out, _ = ctl(server, "list", "--before", "1h")
+    tap.ok(out.get("items") == [], "list: nothing is an hour old")
+    said = server.ctl("badmail", "list", "--limit", "3")
+    tap.ok("3 items; more with --after x" in said.stdout, "list: as a table, and how to go on", said.stdout)
+    said = server.ctl("badmail", "stats")
+    tap.ok("unknown-recipient" in said.stdout and "spam.example" in said.stdout and "1000 items" in said.stdout,
+           "stats: by reason and by sender's domain, with the bound", said.stdout)
+    out, said = ctl(server, "show", ctl(server, "list", "--reason", "too-large")[0]["items"][0]["id"])
+    tap.ok(out["item"]["code"] == "5.1.1" and "Subject: number" in out["head"] and os.path.exists(out["file"]),
+           "show: sidecar, header, and where it is", said.stdout)
+    out, said = ctl(server, "retry", "--sender-domain", "other.example")
+    tap.ok((out.get("asked"), out.get("delivered")) == (5, 5) and len(mails(server, "ben")) == 5,
+           "retry: refused mail goes to its mailbox when there is one", said.stdout + said.stderr)
+    out, said = ctl(server, "retry", ctl(server, "list", "--recipient", "nobody")[0]["items"][0]["id"])
+    tap.ok(out.get("failed") == 1 and said.returncode == 1, "retry: nobody is still nobody", said.stdout)
+    for args, code, text in ((("purge",), 64, "--all"), (("list", "--since", "soon"), 64, "an age like"), (("list", "--class", "x"), 64, "retry or"),
+                             (("show", "zzz"), 1, "ID"), (("what",), 64, "list, show")):
+        said = server.ctl("badmail", *args)
+        tap.ok(said.returncode == code and text in said.stderr, "badmail %s: refused in words" % " ".join(args), said.stderr)
+    put(server, ["insert retry 1 500 no-account a@b.example nobody"])
+    out, _ = ctl(server, "purge", "--all")
+    left, _ = ctl(server, "list")
+    tap.ok(out.get("purged") == 62 and [i["class"] for i in left["items"]] == ["retry"], "purge --all takes the refused ones; what waits stays",
+           (out, left))
+    out, _ = ctl(server, "purge", left["items"][0]["id"])
+    tap.ok(out.get("purged") == 1 and ctl(server, "list")[0]["items"] == [], "purge ID takes what is named")
+
+
+def killed(tap, server):
+    """The server dies again and again while it retries."""
+    before = {u: len(mails(server, u)) for u in ("ann", "ben")}
+    server.stop()
+    put(server, ["insert retry 15 3000 store-down k%u@far.example ann", "insert retry 15 3000 store-down k%u@far.example ben"])
+    deaths = 0
+    for k in range(KILLS):
+        server.start()
+        end = totals(server).get("retry_items", 0) == 0
+        wait_until(lambda k=k: totals(server).get("retry_items", 0) <= max(0, 30 - (k + 1) * 3), 60, "some to be delivered")
+        server.proc.send_signal(signal.SIGKILL)
+        server.proc.wait()
+        server.proc = None
+        deaths += 1
+        if end:
+            break
+    server.start()
+    wait_until(lambda: settled(server), 60, "the rest")
+    subjects = {u: [m.split(b"Return-Path: <")[1].split(b">")[0] for m in mails(server, u)[before[u]:]] for u in before}
+    missing = [(u, k) for u in subjects for k in range(15) if b"k%d@far.example" % k not in subjects[u]]
+    twice = sum(len(s) - len(set(s)) for s in subjects.values())
+    tap.ok(not missing and twice <= deaths * 4, "%d kills amid retries of 30 messages: none lost, %d came twice" % (deaths, twice), missing)
+
+
+def main():
+    tap = Tap()
+    server = Server()
+    try:
+        os.makedirs(server.path("mail"))
+        os.makedirs(server.path("bad"))
+        server.give(server.path("bad"))
+        server.passwd({"ann": "restante", "ben": "restante"})
+        server.maildir("ann")
+        server.maildir("ben")
+        os.chmod(server.dir, 0o755)
+        server.configure(SECTIONS % {"dir": server.dir})
+        os.chmod(server.path("restante.conf"), 0o644)
+        server.start()
+        comes_back(tap, server)
+        operator(tap, server)
+        killed(tap, server)
+        tap.ok(server.close() == 0, "the server ends cleanly")
+    except BaseException:
+        print("# " + server.log()[-4000:].replace("\n", "\n# "))
+        server.close()
+        raise
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator does about mail that is kept: retention and undo at QUIT and by restantectl, EXPIRE in CAPA, quotas and
+their counts, volumes, each on a real server with maildirs; and what a configuration may not say."""
+import json
+import os
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from pop import Pop  # noqa: E402
+from server import Server, Tap, wait_until  # noqa: E402
+
+MESSAGES = [b"Subject: number %d\n\nline %d\n" % (k, k) for k in range(6)]
+DAY = 86400
+
+SECTIONS = """
+auth accounts {
+ module = passwd
+ file = %(dir)s/passwd
+ allow_plain = yes
+ storage = mail
+}
+storage mail {
+ module = maildir
+ path = %(dir)s/mail/%%d/%%n
+ volume = disk
+}
+volume disk {
+ path = %(dir)s/mail
+ reserve_percent = 0
+ reserve_octets = 0
+ reserve_file = 64k
+}
+domain zero.example {
+ expire = 0
+}
+domain keep.example {
+ expire = 30
+ undo = 7
+}
+domain counted.example {
+ domain_messages = 10
+ domain_octets = 100000
+}
+"""
+USERS = ["ann@zero.example", "ben@keep.example", "cat@client.example", "dan@counted.example", "eve@counted.example"]
+
+
+def box(server, user):
+    local, domain = user.split("@")
+    return server.path("mail", domain, local)
+
+
+def fill(server, user, messages=MESSAGES):
+    for d in ("tmp", "new", "cur"):
+        os.makedirs(os.path.join(box(server, user), d), exist_ok=True)
+    for k, raw in enumerate(messages):
+        with open(os.path.join(box(server, user), "new", "17000000%02d.M1P1.test" % k), "wb") as f:
+            f.write(raw)
+    server.give(server.path("mail"))
+
+
+def files(server, user):
+    found = []
+    for d in ("new", "cur"):
+        found += os.listdir(os.path.join(box(server, user), d))
+    return len(found)
+
+
+class Box:
+    """A session of this user."""
+
+    def __init__(self, server, user):
+        self.p = Pop(server.clear_port)
+        assert self.p.login(user, "restante").startswith(b"+OK"), user
+
+    def count(self):
+        return int(self.p.say("STAT").split()[1])
+
+    def quit(self):
+        answer = self.p.say("QUIT")
+        self.p.close()
+        return answer
+
+
+def count(server, user):
+    b = Box(server, user)
+    n = b.count()
+    b.quit()
+    return n
+
+
+def capa(p):
+    return [line.strip().decode() for line in p.lines("CAPA")]
+
+
+def ctl(server, *args):
+    out = server.ctl("--json", *args, timeout=60)
+    try:
+        return json.loads(out.stdout), out
+    except ValueError:
+        return {}, out
+
+
+def say_expire(tap, server):
+    p = Pop(server.clear_port)
+    before = capa(p)
+    p.login("ben@keep.example", "restante")
+    ben = capa(p)
+    p.say("QUIT")
+    p = Pop(server.clear_port)
+    p.login("cat@client.example", "restante")
+    cat = capa(p)
+    p.say("QUIT")
+    tap.ok("EXPIRE 0 USER" in before, "CAPA before login: the most restrictive of all, USER", before)
+    tap.ok("EXPIRE 30" in ben and "EXPIRE NEVER" in cat, "CAPA after login: what holds for this user", (ben, cat))
+
+
+def expire_zero(tap, server):
+    user = "ann@zero.example"
+    fill(server, user)
+    b = Box(server, user)
+    b.p.lines("RETR 1")
+    b.p.lines("RETR 3")
+    b.p.lines("TOP 4 0")
+    b.p.close()
+    tap.ok(count(server, user) == 6, "expire = 0: retrieved, and no QUIT: all is still there")
+    b = Box(server, user)
+    b.p.lines("RETR 1")
+    b.p.lines("RETR 3")
+    b.p.lines("TOP 4 0")
+    tap.ok(b.count() == 6 and b.quit().startswith(b"+OK"), "expire = 0: nothing is deleted before QUIT")
+    tap.ok(count(server, user) == 4 and files(server, user) == 4, "expire = 0: QUIT deletes what was retrieved whole, not what TOP saw")
+    out, _ = ctl(server, "expire", user)
+    tap.ok(out.get("messages") == 0 and count(server, user) == 4, "expire = 0: restantectl expire deletes nothing", out)
+
+
+def ledger_older(server, user, days):
+    """As if all that was retrieved had been retrieved earlier: F lines with another time."""
+    import zlib
+    name = os.path.join(box(server, user), "restante-ledger")
+    lines = open(name, "rb").read().split(b"\n")
+    out = []
+    for line in lines:
+        words = line.split(b" ")
+        if len(words) == 4 and words[1] == b"F":
+            words[3] = b"%d" % (int(words[3]) - days * DAY * 1000)
+            body = b" ".join(words[1:])
+            line = b"%08x %s" % (zlib.crc32(body), body)
+        out.append(line)
+    with open(name, "wb") as f:
+        f.write(b"\n".join(out))
+
+
+def expire_days(tap, server):
+    user = "ben@keep.example"
+    fill(server, user)
+    b = Box(server, user)
+    b.p.lines("RETR 1")
+    b.p.lines("RETR 2")
+    b.quit()
+    tap.ok(count(server, user) == 6, "expire = 30: nothing goes at once")
+    ledger_older(server, user, 31)
+    out, _ = ctl(server, "expire", "--domain", "keep.example", "--dry-run")
+    tap.ok(out.get("messages") == 2 and count(server, user) == 6, "expire = 30: a dry run counts two and touches none", out)
+    tap.ok(count(server, user) == 4, "expire = 30: the next QUIT has let them go")
+    return user
+
+
+def undo(tap, server, user):
+    out, _ = ctl(server, "undelete", user, "--list")
+    hidden = out.get("hidden", [])
+    tap.ok(len(hidden) == 2 and all(h["first_retrieved_ms"] > 0 for h in hidden), "undo: what expired can be brought back", out)
+    b = Box(server, user)
+    b.p.say("DELE 4")
+    b.quit()
+    tap.ok(count(server, user) == 3 and files(server, user) == 6, "undo: deleted mail is hidden, not gone")
+    out, _ = ctl(server, "undelete", user, hidden[0]["uidl"] if hidden else "x")
+    tap.ok(out.get("messages") == 1 and count(server, user) == 4, "undo: one is brought back", out)
+    tap.ok(count(server, user) == 3, "undo: it is over age, so the QUIT of the next session lets go of it again")
+    out, said = ctl(server, "undelete", user, "--all")
+    tap.ok(out.get("messages") == 3, "undo: all are brought back", said.stdout + said.stderr)
+    out, _ = ctl(server, "quota", user)
+    tap.ok(out.get("used_messages") == 6 and out.get("hidden_messages") == 0, "undo: usage counts them again", out)
+    b = Box(server, user)
+    out, said = ctl(server, "undelete", user, "--all")
+    tap.ok(not out.get("succeeded") and out.get("busy") == 1 and said.returncode != 0,
+           "undo: not while somebody is logged in, and that is said", out)
+    b.quit()
+    said = server.ctl("undelete", user)
+    tap.ok(said.returncode == 64, "undo: without unique-ids it asks for --all or --list")
+
+
+def expire_all(tap, server):
+    """Through all mailboxes, busy ones and those of nobody included; progress on standard error."""
+    user = "ben@keep.example"
+    ledger_older(server, user, 31)
+    fill(server, "ghost@keep.example", MESSAGES[:1])
+    held = Box(server, "cat@client.example")
+    said = server.ctl("expire", "--all", timeout=60)
+    out, _ = ctl(server, "expire", "--all")
+    held.quit()
+    tap.ok(said.returncode == 0 and "mailboxes" in said.stderr and "passed over" in said.stdout and "no account" in said.stdout,
+           "expire --all: progress is shown, who was passed over is told", said.stdout + said.stderr)
+    tap.ok(out.get("busy") == 1 and out.get("without_account") == 1 and out.get("mailboxes", 0) >= 5,
+           "expire --all: one busy, one without an account", out)
+    tap.ok(files(server, "ghost@keep.example") == 1, "expire --all: mail of nobody is left alone")
+    said = server.ctl("expire")
+    tap.ok(said.returncode == 64 and "--all" in said.stderr, "expire: not without saying of whom")
+
+
+def domain_counts(tap, server):
+    fill(server, "dan@counted.example")
+    fill(server, "eve@counted.example", MESSAGES[:3])
+    out, said = ctl(server, "quota", "--domain", "counted.example", "--recount")
+    octets = sum(len(m) + m.count(b"\n") for m in MESSAGES + MESSAGES[:3])
+    tap.ok(out.get("messages") == 9 and out.get("octets") == octets and said.returncode == 0,
+           "quota --recount: nine messages in two mailboxes", said.stdout + said.stderr)
+    b = Box(server, "dan@counted.example")
+    for n in (1, 2):
+        b.p.say("DELE %d" % n)
+    b.quit()
+    out, _ = ctl(server, "quota", "--domain", "counted.example")
+    octets -= sum(len(m) + m.count(b"\n") for m in MESSAGES[:2])
+    tap.ok((out.get("domain_used_messages"), out.get("domain_used_octets"), out.get("domain_doubtful")) == (7, octets, False),
+           "QUIT takes from the domain's count what it deleted", out)
+    out, said = ctl(server, "quota", "dan@counted.example")
+    tap.ok(out.get("used_messages") == 4 and out.get("domain_quota_messages") == 10 and out.get("domain_used_messages") == 7,
+           "quota USER: the user's and the domain's usage", said.stdout)
+    said = server.ctl("quota", "dan@counted.example")
+    tap.ok("7 of 10 (70 %)" in said.stdout, "quota USER: in words", said.stdout)
+    said = server.ctl("quota", "--domain", "nowhere.example")
+    tap.ok(said.returncode == 1 and "not counted" in said.stderr, "a domain without limits is not counted, and that is said", said.stderr)
+
+
+def after_a_crash(tap, server):
+    """A count that was left doubtful is counted anew by the next server."""
+    import signal
+    name = server.path("state", "quota", "counted.example")
+    server.proc.send_signal(signal.SIGKILL)
+    server.proc.wait()
+    server.proc = None
+    with open(name, "r+b") as f:
+        f.seek(40)
+        f.write(b"\xff")
+    server.start()
+    out = {}
+
+    def right():
+        out.clear()
+        out.update(ctl(server, "quota", "--domain", "counted.example")[0])
+        return out.get("domain_used_messages") == 7 and not out.get("domain_doubtful")
+    wait_until(right, 60, "the damaged count to be made anew: %r" % out)
+    tap.ok(True, "a damaged count is made anew by the next server, by itself")
+
+
+def volumes(tap, server):
+    out, said = ctl(server, "volumes")
+    v = (out.get("volumes") or [{}])[0]
+    tap.ok(v.get("state") == "ok" and v.get("reserve_file") == 65536 and v.get("octets", 0) > 0, "volumes: ok, its reserve file is there",
+           said.stdout)
+    said = server.ctl("volumes")
+    tap.ok("disk" in said.stdout and "64.0K" in said.stdout, "volumes: as a table", said.stdout)
+
+
+def wrong_configurations(tap):
+    server = Server()
+    try:
+        server.passwd({"ann": "restante"})
+        cases = (
+            ("storage mail {\n module = ram\n}\nauth a {\n module = passwd\n file = /p\n}\nvolume v {\n path = /a\n mount = /b\n}",
+             "is not below mount"),
+            ("storage mail {\n module = ram\n volume = nothing\n}\nauth a {\n module = passwd\n file = /p\n}", "no such volume block"),
+            ("storage mail {\n module = ram\n}\nauth a {\n module = passwd\n file = /p\n}\nbadmail {\n}", "path is missing"),
+            ("storage mail {\n module = ram\n}\nauth a {\n module = passwd\n file = /p\n}\nbadmail {\n path = /b\n permits = 64\n}",
+             "permits add up"),
+            ("storage mail {\n module = ram\n}\nauth a {\n module = passwd\n file = /p\n}\nexpire = soon", "expected client or a number"),
+            ("storage mail {\n module = ram\n}\nauth a {\n module = passwd\n file = /p\n}\ndomain a.example {\n}\ndomain A.example {\n}",
+             "there is another block of it"),
+        )
+        for text, expected in cases:
+            conf = server.configure(text)
+            import subprocess
+            said = subprocess.run([server.bin("restanted"), "-t", "-c", conf], capture_output=True, text=True, timeout=30)
+            tap.ok(said.returncode == 78 and expected in said.stderr, "refused: " + expected, said.stderr)
+    finally:
+        server.close()
+
+
+def main():
+    tap = Tap()
+    server = Server()
+    try:
+        os.makedirs(server.path("mail"))
+        server.passwd({u: "restante" for u in USERS})
+        for u in USERS:
+            fill(server, u, [])
+        server.configure(SECTIONS % {"dir": server.dir})
+        server.start()
+        say_expire(tap, server)
+        expire_zero(tap, server)
+        undo(tap, server, expire_days(tap, server))
+        domain_counts(tap, server)
+        expire_all(tap, server)
+        volumes(tap, server)
+        after_a_crash(tap, server)
+        tap.ok(server.close() == 0, "the server ends cleanly")
+    except BaseException:
+        print("# " + server.log()[-4000:].replace("\n", "\n# "))
+        server.close()
+        raise
+    wrong_configurations(tap)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
