@@ -29,9 +29,17 @@
 #define LOOK_ITEMS 500
 #define EXPIRE_AT_ONCE 200
 #define TMP_MS 600000
-#define AT_ONCE 4
+#define AT_ONCE 16
 #define RETRY_MS 600000
 #define HEAD_MAX 2048
+
+static struct {
+	_Atomic bool looking;
+	_Atomic int64_t due_ms;
+	/* below: the errand's, and there is one */
+	uint64_t cursor;
+	int64_t swept_ms;
+} look;
 
 /* ---- who waits ------------------------------------------------------------------------------- */
 
@@ -399,6 +407,8 @@ retry_finish(struct errand *e, int32_t rc)
 	drop_fini(&r->drop);
 	close_message(r);
 	busy_end(r->cls, r->id);
+	if (rc == PM_OK)
+		atomic_store(&look.due_ms, 0); /* there is room for the next, and its store works */
 	watch_tell(r->watch, rc == PM_OK);
 	json_decref(r->j);
 	free(r);
@@ -433,14 +443,6 @@ retry_start(struct conf *c, enum badmail_class cls, uint64_t id, struct retry_wa
 }
 
 /* ---- the look -------------------------------------------------------------------------------- */
-
-static struct {
-	_Atomic bool looking;
-	_Atomic int64_t due_ms;
-	/* below: the errand's, and there is one */
-	uint64_t cursor;
-	int64_t swept_ms;
-} look;
 
 static void
 start_due(struct conf *c, uint64_t first, uint64_t end)
