@@ -18,8 +18,9 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from server import Server  # noqa: E402
 from databases import Maria, Postgres, Sqlite  # noqa: E402
 import slapd  # noqa: E402
-from run import PASSWORD, USERS, Dovecot, cpu_seconds, load  # noqa: E402
+from run import PASSWORD, Dovecot, cpu_seconds, load  # noqa: E402
 
+USERS = 1000  # so many that nobody comes while he is still there
 QUERY = "SELECT name, password FROM accounts WHERE name = :user"
 CACHE = "cache = 1h"
 
@@ -38,7 +39,7 @@ class File(Accounts):
 
     def __init__(self, srv):
         self.section = "module = passwd\nfile = %s\nallow_plain = yes" % srv.passwd({"u%d" % u: PASSWORD for u in range(USERS)})
-        self.passdb = Dovecot.file_of_users(srv)
+        self.passdb = Dovecot.file_of_users(srv, USERS)
 
 
 class Sql(Accounts):
@@ -139,7 +140,7 @@ def variants(srv, accounts):
 
 def measure_one(args, server, accounts, count):
     before = sum(cpu_seconds(p) for p in accounts.pids)
-    r = load(args, server, "login", False, count)
+    r = load(args, server, "login", False, count, users=USERS)
     r["db_ms"] = (sum(cpu_seconds(p) for p in accounts.pids) - before) * 1000 / r["sessions"]
     return r
 
@@ -156,7 +157,7 @@ def measure(args, kind):
             for what, start in variants(srv, accounts):
                 server = start()
                 try:
-                    load(args, server, "login", False, 2 * USERS)  # connections are made, caches are filled
+                    load(args, server, "login", False, USERS, users=USERS)  # connections are made, caches are filled
                     got.setdefault(what, []).append(measure_one(args, server, accounts, 300 if args.quick else 3000))
                 finally:
                     server.stop()

@@ -117,9 +117,9 @@ class Dovecot:
         return path
 
     @staticmethod
-    def file_of_users(srv):
+    def file_of_users(srv, count=USERS):
         """A passdb: (driver, args)."""
-        users = "".join("u%d:{PLAIN}%s\n" % (u, PASSWORD) for u in range(USERS))
+        users = "".join("u%d:{PLAIN}%s\n" % (u, PASSWORD) for u in range(count))
         return "passwd-file", Dovecot.secret_file(srv, "users", users)
 
     def __init__(self, srv, passdb=None, cache="10M"):
@@ -209,9 +209,9 @@ service stats {{
         self.proc.wait(20)
 
 
-def load(args, server, mode, tls, count, clients=8):
+def load(args, server, mode, tls, count, clients=8, users=USERS):
     port = server.tls_port if tls else server.port
-    cmd = [args.load, "-p", str(port), "-m", mode, "-u", str(USERS), "-k", str(MESSAGES), "-c", str(clients),
+    cmd = [args.load, "-p", str(port), "-m", mode, "-u", str(users), "-k", str(MESSAGES), "-c", str(clients),
            "-n", str(count), "-w", PASSWORD] + (["-t"] if tls else [])
     before = cpu_seconds(server.pid)
     out = subprocess.run(cmd, capture_output=True, text=True, timeout=300)
