@@ -13,13 +13,14 @@ box_key(const struct pm_user *user)
 	return user->key.n > 0 ? user->key : user->name;
 }
 
-int32_t
-box_find(struct db *d, struct pm_str key, struct box_row *ret)
+static int32_t
+find(struct db *d, enum db_stmt which, struct pm_str key, struct box_row *ret, struct db_col *cols, size_t n_cols)
 {
 	struct db_arg arg = DB_S(key.p, key.n);
-	struct db_col cols[4] = {[3] = {.p = ret->domain, .cap = sizeof(ret->domain)}};
-	int32_t rc = db_row(d, ST_BOX_FIND, &arg, 1, cols, 4);
+	int32_t rc;
 
+	cols[3] = (struct db_col){.p = ret->domain, .cap = sizeof(ret->domain)};
+	rc = db_row(d, which, &arg, 1, cols, n_cols);
 	ret->id = 0;
 	if (rc == PM_END)
 		return PM_OK;
@@ -29,6 +30,28 @@ box_find(struct db *d, struct pm_str key, struct box_row *ret)
 	ret->messages = (uint64_t)cols[1].u;
 	ret->octets = (uint64_t)cols[2].u;
 	ret->domain_n = cols[3].n;
+	return PM_OK;
+}
+
+int32_t
+box_find(struct db *d, struct pm_str key, struct box_row *ret)
+{
+	struct db_col cols[4] = {{.p = NULL}};
+
+	return find(d, ST_BOX_FIND, key, ret, cols, 4);
+}
+
+int32_t
+box_open(struct db *d, struct pm_str key, struct box_row *ret, struct lease *l)
+{
+	struct db_col cols[5] = {{.p = NULL}};
+	int32_t rc = find(d, ST_BOX_OPEN, key, ret, cols, 5);
+
+	if (rc != PM_OK || ret->id == 0)
+		return rc;
+	lease_init(l, ret->id);
+	l->looked = !cols[4].null;
+	l->fence = (uint64_t)cols[4].u;
 	return PM_OK;
 }
 

@@ -51,7 +51,7 @@ list(struct db *d, struct cleaning *c, enum db_stmt which, const struct db_arg *
 static int32_t
 alone(struct db *d, struct cleaning *c)
 {
-	return c->lease.asked ? PM_OK : lease_take(d, c->i, &c->lease);
+	return c->lease.held ? PM_OK : lease_take(d, c->i, &c->lease);
 }
 
 /* ---- hidden messages ------------------------------------------------------------------------- */
@@ -109,12 +109,8 @@ expire(struct db *d, struct cleaning *c)
 	box.domain_n = cols[2].n;
 	if (rc == PM_OK)
 		rc = expire_rows(d, c, &box, &l);
-	if (l.asked) {
-		struct db_arg give[] = {DB_U(box.id), DB_S(l.owner, ID)};
-
-		if (d->fail.lost || db_exec(d, ST_LEASE_GIVE, give, 2) != PM_OK)
-			server_owe(c->i->server, &l);
-	}
+	if (l.asked && (d->fail.lost || lease_drop(d, l.mailbox, l.owner, l.fence) != PM_OK))
+		server_owe(c->i->server, &l);
 	return rc == PM_END ? PM_OK : rc;
 }
 
@@ -213,11 +209,11 @@ static int32_t
 clean_work(struct db *d, void *arg)
 {
 	struct cleaning *c = arg;
-	struct db_arg give[] = {DB_U(0), DB_S(c->lease.owner, ID)};
+	struct lease *l = &c->lease;
 	int32_t rc = server_pay(d, c->i->server, 0);
 
 	c->more = false;
-	if (rc == PM_OK && !c->lease.asked)
+	if (rc == PM_OK && !l->asked)
 		rc = db_exec(d, ST_SERVERS_OLD, NULL, 0);
 	if (rc == PM_OK)
 		rc = expire(d, c);
@@ -227,8 +223,8 @@ clean_work(struct db *d, void *arg)
 		rc = collect(d, c);
 	if (rc == PM_BUSY)
 		return PM_OK;
-	if (c->lease.asked && !d->fail.lost && db_exec(d, ST_LEASE_GIVE, give, 2) == PM_OK)
-		c->lease.asked = false;
+	if (l->asked && !d->fail.lost && lease_drop(d, l->mailbox, l->owner, l->fence) == PM_OK)
+		l->asked = l->held = l->looked = false;
 	return rc == PM_OK && c->more ? PM_AGAIN : rc;
 }
 

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lease - the exclusive maildrop. Taking it is one statement with a commit of its own; owner is a fresh random
- * value, so that asking again, because the answer was lost, finds its own. fence only grows: with each change of
- * hands and each commit. Nothing is held on a connection.
+ * lease - the exclusive maildrop. Taking it is one statement with a commit of its own, and good for one value of
+ * fence only; owner is a fresh random value, so that looking again, because the answer was lost, finds its own.
+ * fence only grows: with each change of hands and each commit. Nothing is held on a connection.
+ *
+ * A statement whose answer was lost may still be done much later: a frozen server reads what is in its socket when
+ * it goes on, and a Galera node may repeat it once it is back. So whoever gives up raises fence: what asked for the
+ * lease then finds another value, and a maildrop never comes to belong to a session that is gone.
  */
 #include <string.h>
 
 #include "store.h"
+
+#define TRIES 4
 
 void
 lease_init(struct lease *l, uint64_t mailbox)
@@ -16,39 +22,71 @@ lease_init(struct lease *l, uint64_t mailbox)
 	random_bytes(l->owner, sizeof(l->owner));
 }
 
+/* PM_OK: it is ours already (held), or free; PM_BUSY. */
+static int32_t
+look(struct db *d, struct lease *l)
+{
+	struct db_arg args[] = {DB_S(l->owner, ID), DB_U(l->mailbox)}, mailbox = DB_U(l->mailbox);
+	struct db_col cols[3] = {{.p = NULL}};
+	int32_t rc = db_row(d, ST_LEASE_STATE, args, 2, cols, 3);
+
+	if (rc == PM_END) { /* missing: a backup of some tables only */
+		rc = db_exec(d, ST_LEASE_MAKE, &mailbox, 1);
+		cols[2].u = 1;
+	}
+	if (rc != PM_OK)
+		return rc;
+	l->fence = (uint64_t)cols[0].u;
+	l->looked = true;
+	l->held = cols[1].u != 0;
+	return l->held || cols[2].u ? PM_OK : PM_BUSY;
+}
+
 int32_t
 lease_take(struct db *d, struct inst *i, struct lease *l)
 {
-	struct db_arg args[] = {DB_S(l->owner, ID), DB_S(server_id(i->server), ID), DB_U(l->mailbox), DB_S(l->owner, ID)};
-	struct db_arg mailbox = DB_U(l->mailbox);
 	int32_t rc = server_renew(d, i, true);
 
 	if (rc == PM_OK)
 		rc = server_pay(d, i->server, l->mailbox);
-	for (int k = 0; rc == PM_OK && k < 2; k++) {
+	if (l->held)
+		l->held = l->looked = false; /* is it still? */
+	for (int k = 0; rc == PM_OK && k < TRIES; k++) {
+		struct db_arg args[] = {DB_S(l->owner, ID), DB_S(server_id(i->server), ID), DB_U(l->mailbox),
+					DB_U(l->fence)};
+
+		if (!l->looked) {
+			rc = look(d, l);
+			if (rc != PM_OK || l->held)
+				return rc;
+			args[3] = DB_U(l->fence);
+		}
+		l->looked = false;
 		l->asked = true;
 		rc = db_exec(d, ST_LEASE_TAKE, args, 4);
-		if (rc != PM_OK)
-			break;
-		if (d->affected == 1) {
-			l->fence = d->insert_id;
+		if (rc == PM_OK && d->affected == 1) {
+			l->fence++;
+			l->held = true;
 			return PM_OK;
 		}
-		l->asked = false;
-		rc = db_exec(d, ST_LEASE_MAKE, &mailbox, 1); /* missing: a backup of some tables only */
-		if (rc == PM_OK && d->affected == 0)
-			break;
 	}
 	return rc == PM_OK ? PM_BUSY : rc;
+}
+
+int32_t
+lease_drop(struct db *d, uint64_t mailbox, const uint8_t *owner, uint64_t fence)
+{
+	struct db_arg args[] = {DB_U(mailbox), DB_S(owner, ID), DB_U(fence)};
+
+	return db_exec(d, ST_LEASE_GIVE, args, 3);
 }
 
 static int32_t
 give(struct db *d, void *arg)
 {
-	struct lease *l = arg;
-	struct db_arg args[] = {DB_U(l->mailbox), DB_S(l->owner, ID)};
+	const struct lease *l = arg;
 
-	return db_exec(d, ST_LEASE_GIVE, args, 2);
+	return lease_drop(d, l->mailbox, l->owner, l->fence);
 }
 
 void
@@ -58,5 +96,5 @@ lease_give(struct inst *i, const struct pm_call *call, struct lease *l)
 		return;
 	if (db_do(&i->pool, call, 0, give, l) != PM_OK)
 		server_owe(i->server, l);
-	l->asked = false;
+	l->asked = l->held = false;
 }

@@ -23,6 +23,7 @@ struct owed {
 	struct owed *next;
 	uint64_t mailbox;
 	uint8_t owner[ID];
+	uint64_t fence;
 };
 
 struct server {
@@ -240,6 +241,7 @@ server_owe(struct server *s, const struct lease *l)
 		return; /* it is free when this process ends */
 	o->mailbox = l->mailbox;
 	memcpy(o->owner, l->owner, ID);
+	o->fence = l->fence;
 	pthread_mutex_lock(&s->mutex);
 	o->next = s->owed;
 	s->owed = o;
@@ -267,8 +269,7 @@ server_pay(struct db *d, struct server *s, uint64_t mailbox)
 	struct owed *o;
 
 	while ((o = owed_take(s, mailbox)) != NULL) {
-		struct db_arg args[] = {DB_U(o->mailbox), DB_S(o->owner, ID)};
-		int32_t rc = db_exec(d, ST_LEASE_GIVE, args, 2);
+		int32_t rc = lease_drop(d, o->mailbox, o->owner, o->fence);
 
 		if (rc != PM_OK) {
 			pthread_mutex_lock(&s->mutex);

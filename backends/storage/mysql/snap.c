@@ -69,10 +69,9 @@ open_work(struct db *d, void *arg)
 	int32_t rc = PM_OK;
 
 	if (m->box.id == 0) {
-		rc = box_find(d, o->key, &m->box);
+		rc = box_open(d, o->key, &m->box, &m->lease);
 		if (rc != PM_OK || m->box.id == 0)
 			return rc;
-		lease_init(&m->lease, m->box.id);
 	}
 	if ((m->flags & PM_OPEN_EXCLUSIVE) && !o->found) {
 		rc = lease_take(d, m->inst, &m->lease);

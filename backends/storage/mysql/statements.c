@@ -22,6 +22,8 @@ const char *const db_texts[ST_COUNT] = {
 	[ST_SERVERS_OLD] = "DELETE FROM mail_server WHERE until < UTC_TIMESTAMP(6) - INTERVAL 1 DAY",
 
 	[ST_BOX_FIND] = "SELECT id, messages, octets, domain FROM mail_box WHERE user_key = ?",
+	[ST_BOX_OPEN] = "SELECT b.id, b.messages, b.octets, b.domain, l.fence FROM mail_box b"
+			" LEFT JOIN mail_lease l ON l.mailbox = b.id WHERE b.user_key = ?",
 	[ST_BOX_MAKE] = "INSERT INTO mail_box (user_key, domain) VALUES (?, ?)",
 	[ST_BOX_LOCK] = "SELECT messages, octets, domain FROM mail_box WHERE id = ? FOR UPDATE",
 	[ST_BOX_ADD] = "UPDATE mail_box SET messages = messages + 1, octets = octets + ?, last_delivery = UTC_TIMESTAMP(6)"
@@ -41,9 +43,11 @@ const char *const db_texts[ST_COUNT] = {
 			" FROM mail_box WHERE user_key = ?",
 
 	[ST_LEASE_MAKE] = "INSERT IGNORE INTO mail_lease (mailbox) VALUES (?)",
-	[ST_LEASE_TAKE] = "UPDATE mail_lease SET owner = ?, server = ?, fence = LAST_INSERT_ID(fence + 1)"
-			  " WHERE mailbox = ? AND (owner = ? OR " LEASE_FREE ")",
-	[ST_LEASE_GIVE] = "UPDATE mail_lease SET owner = NULL, server = NULL WHERE mailbox = ? AND owner = ?",
+	[ST_LEASE_STATE] = "SELECT fence, COALESCE(owner = ?, 0), " LEASE_FREE " FROM mail_lease WHERE mailbox = ?",
+	[ST_LEASE_TAKE] = "UPDATE mail_lease SET owner = ?, server = ?, fence = fence + 1"
+			  " WHERE mailbox = ? AND fence = ? AND " LEASE_FREE,
+	[ST_LEASE_GIVE] = "UPDATE mail_lease SET owner = NULL, server = NULL, fence = fence + 1"
+			  " WHERE mailbox = ? AND (owner = ? OR (fence = ? AND " LEASE_FREE "))",
 	[ST_LEASE_COMMIT] = "UPDATE mail_lease SET fence = fence + 1, op = ? WHERE mailbox = ? AND owner = ? AND fence = ?",
 	[ST_LEASE_FENCE] = "UPDATE mail_lease SET fence = fence + 1 WHERE mailbox = ? AND owner = ? AND fence = ?",
 	[ST_LEASE_LOOK] = "SELECT fence, COALESCE(owner = ?, 0), COALESCE(op = ?, 0) FROM mail_lease WHERE mailbox = ?",

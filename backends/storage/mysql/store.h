@@ -37,8 +37,10 @@ struct inst {
 struct lease {
 	uint64_t mailbox;
 	uint8_t owner[ID]; /* random */
-	uint64_t fence;
+	uint64_t fence;    /* held: ours; else what it was when it was looked at last */
+	bool looked;       /* nothing was asked for since */
 	bool asked;        /* it may be ours, whether we heard of it or not */
+	bool held;
 };
 
 /* A mailbox's row. id 0: there is none. */
@@ -85,12 +87,16 @@ int32_t server_pay(struct db *d, struct server *s, uint64_t mailbox);
 void lease_init(struct lease *l, uint64_t mailbox);
 /* Work: PM_OK, PM_BUSY. May be repeated. */
 int32_t lease_take(struct db *d, struct inst *i, struct lease *l);
+/* Work: it is not ours any more, nor will be if a statement that asked for it is still under way somewhere. */
+int32_t lease_drop(struct db *d, uint64_t mailbox, const uint8_t *owner, uint64_t fence);
 /* Never fails: what cannot be given back now is owed. */
 void lease_give(struct inst *i, const struct pm_call *call, struct lease *l);
 
 /* box.c */
 struct pm_str box_key(const struct pm_user *user);
 int32_t box_find(struct db *d, struct pm_str key, struct box_row *ret); /* PM_OK also when there is none */
+/* Likewise, and the lease's fence for lease_take. */
+int32_t box_open(struct db *d, struct pm_str key, struct box_row *ret, struct lease *l);
 int32_t box_make(struct db *d, struct pm_str key, struct pm_str domain, struct box_row *ret);
 /* In a transaction: mail that goes; a counter that cannot be right is counted anew. */
 int32_t box_subtract(struct db *d, const struct box_row *box, uint64_t messages, uint64_t octets);
