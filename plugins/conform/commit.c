@@ -496,8 +496,12 @@ hidden_durable(void)
 	int rc;
 
 	box_close(&b);
+	kit_close(in); /* as in durable() */
 	rc = kit_join(kit_fork(hide_and_die, NULL));
 	EXPECT(rc == 128 + SIGKILL, "the hiding process ended with %d", rc);
+	in = kit_open();
+	b = box_open_dead(in, 0);
+	box_close(&b);
 	expect_left(in, "dark", 6, even_kept);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN);
 	EXPECT(b.n == 6, "with the hidden ones there are %llu of 6 messages", (unsigned long long)b.n);

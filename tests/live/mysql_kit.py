@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""restante-conform on the storage module mysql and a real MariaDB, and what restantectl mysql-schema does. Two
+"""restante-conform on the storage module mysql and a real MariaDB, and what restantectl mysql-schema does. Three
 checks wait for the lease of a killed process, 30 s each: they run in a database of their own beside the others. TAP."""
 import os
 import re
@@ -14,7 +14,7 @@ from mailstore import TREE, MailStore  # noqa: E402
 from databases import PASSWORD, arguments  # noqa: E402
 from server import Tap  # noqa: E402
 
-WAITING = ("commit.durable", "lock.dead-holder")
+WAITING = ("commit.durable", "commit.hide-durable", "lock.dead-holder")
 CHECKS = 76  # that apply
 
 
