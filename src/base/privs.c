@@ -86,6 +86,16 @@ privs_drop(const char *user, char *err, size_t errlen)
 	return true;
 }
 
+bool
+privs_is(const char *user)
+{
+	char err[200];
+	uid_t uid;
+	gid_t gid;
+
+	return find_user(user, &uid, &gid, err, sizeof(err)) && uid == geteuid();
+}
+
 void
 privs_raise_files(size_t wanted)
 {

@@ -17,6 +17,9 @@ bool privs_make_dir(const char *path, const char *user, char *err, size_t errlen
  * root itself. Not root: nothing happens. False: why is in err. */
 bool privs_drop(const char *user, char *err, size_t errlen);
 
+/* Are we this user? False also when there is no such account. */
+bool privs_is(const char *user);
+
 /* Raises the soft limit of open files to what `wanted` needs, as far as the hard limit allows. */
 void privs_raise_files(size_t wanted);
 

@@ -166,7 +166,7 @@ struct conf {
 	const char *tls_certificate, *tls_key, *tls_min_version, *tls_ciphers;
 	struct tls *tls;            /* set by bind; NULL: no listener wants it */
 	struct conf_delivery delivery;
-	struct conf_listener *listeners;
+	struct conf_listener *listeners; /* there is room for one more: direct.c */
 	size_t n_listeners;
 	struct conf_section *auth;  /* in the order of the file: the chain */
 	size_t n_auth;

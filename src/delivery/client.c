@@ -2,28 +2,35 @@
 #include "delivery/client.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/num.h"
-#include "delivery/address.h"
+#include "delivery/dparse.h"
+#include "delivery/outcome.h"
+#include "delivery/patience.h"
+#include "delivery/stuff.h"
 
+/* RFC 5321 section 4.5.3.2 */
+#define REPLY_MS 300000
+#define END_MS 600000
+#define SEND_MS 180000
+
+#define LINE_OCTETS 2048
 #define PIECE 16384
-#define LINE_MAX_OCTETS 2048
-#define WAIT_S 300
-#define FROM_OCTETS 5
 
 struct client {
 	int fd;
-	char in[LINE_MAX_OCTETS];
 	size_t in_n;
-	char reply[LINE_MAX_OCTETS]; /* the last line of it */
+	bool size, eight_bit, utf8; /* what LHLO offered */
+	char in[LINE_OCTETS];
+	char reply[LINE_OCTETS]; /* its last line */
 };
 
 /* ---- the socket ------------------------------------------------------------------------------ */
@@ -32,235 +39,253 @@ static bool
 put(struct client *c, const char *p, size_t n)
 {
 	while (n > 0) {
-		ssize_t w = send(c->fd, p, n, MSG_NOSIGNAL);
+		ssize_t w = send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
+		if (w > 0) {
+			p += w;
+			n -= (size_t)w;
+		} else if (w == -1 && errno != EAGAIN && errno != EINTR) {
 			return false;
-		p += w;
-		n -= (size_t)w;
+		} else if (!patience_wait(c->fd, POLLOUT, SEND_MS)) {
+			return false;
+		}
 	}
 	return true;
 }
 
-/* One line without its end; false: there is none any more. */
+/* Takes the line that ends at lf out of `in`. */
+static void
+take_line(struct client *c, const char *lf)
+{
+	size_t n = (size_t)(lf - c->in), end = n > 0 && lf[-1] == '\r' ? n - 1 : n;
+
+	memcpy(c->reply, c->in, end);
+	c->reply[end] = '\0';
+	for (size_t i = 0; i < end; i++)
+		if ((unsigned char)c->reply[i] < 0x20 || c->reply[i] == 0x7f)
+			c->reply[i] = '?'; /* it is shown to people */
+	c->in_n -= n + 1;
+	memmove(c->in, lf + 1, c->in_n);
+}
+
 static bool
-get_line(struct client *c)
+get_line(struct client *c, int64_t ms)
 {
 	for (;;) {
 		char *lf = memchr(c->in, '\n', c->in_n);
 		ssize_t got;
 
 		if (lf) {
-			size_t n = (size_t)(lf - c->in), end = n > 0 && lf[-1] == '\r' ? n - 1 : n;
-
-			memcpy(c->reply, c->in, end);
-			c->reply[end] = '\0';
-			c->in_n -= n + 1;
-			memmove(c->in, lf + 1, c->in_n);
+			take_line(c, lf);
 			return true;
 		}
-		if (c->in_n == sizeof(c->in))
+		if (c->in_n == sizeof(c->in) - 1 || !patience_wait(c->fd, POLLIN, ms))
 			return false;
-		got = recv(c->fd, c->in + c->in_n, sizeof(c->in) - c->in_n, 0);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
+		got = recv(c->fd, c->in + c->in_n, sizeof(c->in) - 1 - c->in_n, MSG_DONTWAIT);
+		if (got == 0 || (got == -1 && errno != EAGAIN && errno != EINTR))
 			return false;
-		c->in_n += (size_t)got;
+		c->in_n += got > 0 ? (size_t)got : 0;
 	}
 }
 
-/* The code of a reply; 0: the connection is gone. */
-static int
-get_reply(struct client *c)
+static void
+note_extension(struct client *c)
 {
-	uint64_t code;
+	const char *word = c->reply + 4;
 
-	do
-		if (!get_line(c) || strlen(c->reply) < 3 || !num_parse(c->reply, 3, 999, &code))
-			return 0;
-	while (c->reply[3] == '-');
-	return (int)code;
+	if (strlen(c->reply) < 4)
+		return;
+	c->size = c->size || strncasecmp(word, "SIZE", 4) == 0;
+	c->eight_bit = c->eight_bit || strcasecmp(word, "8BITMIME") == 0;
+	c->utf8 = c->utf8 || strcasecmp(word, "SMTPUTF8") == 0;
+}
+
+/* The last line of the next reply; NULL: there is none any more. */
+static const char *
+get_reply(struct client *c, int64_t ms)
+{
+	do {
+		if (!get_line(c, ms))
+			return NULL;
+		note_extension(c); /* of LHLO; elsewhere it means nothing any more */
+	} while (strlen(c->reply) > 3 && c->reply[3] == '-');
+	return c->reply;
+}
+
+/* A command, and what it is answered. */
+__attribute__((format(printf, 2, 3))) static const char *
+ask(struct client *c, const char *fmt, ...)
+{
+	char line[ADDRESS_QUOTED_MAX + 200];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= sizeof(line))
+		return NULL;           /* cannot be: an address fits */
+	(void)put(c, line, (size_t)n); /* why not may have been said before */
+	return get_reply(c, REPLY_MS);
+}
+
+/* What a reply means; said if it is not well. */
+static int
+judge(const char *reply)
+{
+	int rc = outcome_of(reply);
+
+	if (rc != EX_OK)
+		outcome_say_reply(reply);
+	return rc;
+}
+
+/* ---- the envelope ---------------------------------------------------------------------------- */
+
+static int
+hello(struct client *c)
+{
+	char name[256] = "";
+	int rc = judge(get_reply(c, REPLY_MS));
+
+	if (rc != EX_OK)
+		return rc;
+	c->size = c->eight_bit = c->utf8 = false;
+	(void)gethostname(name, sizeof(name) - 1); /* only for the header Received */
+	if (!dparse_name(name, strlen(name)))
+		snprintf(name, sizeof(name), "localhost");
+	return judge(ask(c, "LHLO %s\r\n", name));
+}
+
+static bool
+wants_utf8(const struct client_mail *m)
+{
+	bool utf8 = m->sender->utf8;
+
+	for (size_t i = 0; i < m->n_rcpts; i++)
+		utf8 = utf8 || m->rcpts[i].utf8;
+	return utf8;
 }
 
 static int
-ask(struct client *c, const char *line)
+mail(struct client *c, const struct client_mail *m)
 {
-	return put(c, line, strlen(line)) ? get_reply(c) : 0;
+	uint64_t octets = pipein_octets(m->in);
+	char quoted[ADDRESS_QUOTED_MAX + 1], size[40] = "";
+
+	if (wants_utf8(m) && !c->utf8) {
+		outcome_say("5.6.7", "the server takes no internationalized addresses (SMTPUTF8)");
+		return EX_DATAERR;
+	}
+	if (c->size && octets != UINT64_MAX)
+		snprintf(size, sizeof(size), " SIZE=%llu", (unsigned long long)octets);
+	(void)address_quote(m->sender->text, m->sender->n, quoted);
+	return judge(ask(c, "MAIL FROM:<%s>%s%s%s\r\n", quoted, size,
+			 c->eight_bit ? " BODY=8BITMIME" : "", wants_utf8(m) ? " SMTPUTF8" : ""));
 }
 
-/* ---- what a reply means ---------------------------------------------------------------------- */
-
-static const struct {
-	const char *enhanced; /* its beginning */
-	int exit_code;
-} meanings[] = {
-	{"5.1.", EX_NOUSER},	 {"5.2.1", EX_NOUSER},	 {"5.2.2", EX_CANTCREAT}, {"5.3.4", EX_DATAERR},
-	{"5.6.", EX_DATAERR}, {"5.7.", EX_NOPERM},	 {"5.4.6", EX_UNAVAILABLE},
-};
-
 static int
-judge(const struct client *c, int code)
+recipients(struct client *c, const struct client_mail *m)
 {
-	const char *enhanced = code ? c->reply + 4 : "";
+	char quoted[ADDRESS_QUOTED_MAX + 1];
+	int rc = EX_OK;
 
-	if (code >= 200 && code < 300)
-		return EX_OK;
-	fprintf(stderr, "restante-deliver: %s\n", code ? c->reply : "the connection to the server was lost");
-	if (code < 500)
-		return EX_TEMPFAIL;
-	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
-		if (strncmp(enhanced, meanings[i].enhanced, strlen(meanings[i].enhanced)) == 0)
-			return meanings[i].exit_code;
-	return EX_UNAVAILABLE;
+	for (size_t i = 0; i < m->n_rcpts; i++) {
+		const char *reply;
+
+		(void)address_quote(m->rcpts[i].text, m->rcpts[i].n, quoted);
+		reply = ask(c, "RCPT TO:<%s>\r\n", quoted);
+		rc = outcome_worse(rc, judge(reply));
+		if (!reply)
+			break;
+	}
+	if (rc != EX_OK && m->n_rcpts > 1)
+		outcome_say(rc == EX_TEMPFAIL ? "4.3.0" : "5.3.0",
+			    "nothing was delivered to any of the recipients");
+	return rc;
 }
 
 /* ---- the message ----------------------------------------------------------------------------- */
 
-struct text {
-	bool bol, cr, first, skip; /* skip: the line "From " of an mbox */
-};
-
-/* As DATA wants it: CRLF, dots doubled. out: at most 3n. */
-static size_t
-stuff(struct text *t, const char *in, size_t n, char *out)
+/* The server went away, or would not take it. */
+static int
+broken_off(struct client *c)
 {
-	size_t o = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (t->bol && in[i] == '.')
-			out[o++] = '.';
-		if (in[i] == '\n' && !t->cr)
-			out[o++] = '\r';
-		out[o++] = in[i];
-		t->cr = in[i] == '\r';
-		t->bol = in[i] == '\n';
+	if (errno == EINTR) {
+		outcome_say("4.3.0", "ended by a signal; nothing was delivered");
+		return EX_TEMPFAIL;
 	}
-	return o;
+	return judge(get_reply(c, 0)); /* its last words, if it had any */
 }
 
-/* Leaves out the line "From ". */
-static size_t
-strip_from(struct text *t, char *in, size_t n)
+static int
+data(struct client *c, const struct client_mail *m)
 {
-	char *lf;
+	struct stuff s = {0};
+	char out[2 * PIECE];
+	const char *p;
+	ssize_t n;
 
-	if (t->first)
-		t->skip = n >= FROM_OCTETS && memcmp(in, "From ", FROM_OCTETS) == 0;
-	t->first = false;
-	if (!t->skip)
-		return n;
-	lf = memchr(in, '\n', n);
-	if (!lf)
-		return 0;
-	t->skip = false;
-	n -= (size_t)(lf + 1 - in);
-	memmove(in, lf + 1, n);
-	return n;
+	while ((n = pipein_next(m->in, &p)) > 0) {
+		for (size_t at = 0, part; at < (size_t)n; at += part) {
+			part = (size_t)n - at < PIECE ? (size_t)n - at : PIECE;
+			if (!put(c, out, stuff_feed(&s, p + at, part, out)))
+				return broken_off(c);
+		}
+	}
+	if (n < 0) {
+		outcome_say("4.3.0", "%s; nothing was delivered",
+			    errno == EINTR ? "ended by a signal" : "standard input cannot be read");
+		return EX_TEMPFAIL; /* the end is not sent */
+	}
+	patience_hold_signals();
+	return put(c, out, stuff_end(&s, out)) ? EX_OK : broken_off(c);
 }
 
-/* As read(2), but at least FROM_OCTETS unless the end comes first: the line "From " is told by them. */
-static ssize_t
-read_piece(int from, char *in, size_t cap, bool first)
+/* One reply for each recipient (RFC 2033 section 4.2). */
+static int
+results(struct client *c, const struct client_mail *m)
 {
-	size_t n = 0;
+	size_t well = 0;
+	int rc = EX_OK;
 
-	do {
-		ssize_t got = read(from, in + n, cap - n);
+	for (size_t i = 0; i < m->n_rcpts; i++) {
+		const char *reply = get_reply(c, END_MS);
+		int one = judge(reply);
 
-		if (got < 0 && errno != EINTR)
-			return -1;
-		if (got == 0)
+		well += one == EX_OK;
+		rc = outcome_worse(rc, one);
+		if (!reply)
 			break;
-		n += got > 0 ? (size_t)got : 0;
-	} while (n == 0 || (first && n < FROM_OCTETS));
-	return (ssize_t)n;
-}
-
-/* False: the server is gone, or standard input could not be read. *ret_exit: which. */
-static bool
-send_message(struct client *c, int from, int *ret_exit)
-{
-	struct text t = {.bol = true, .first = true};
-	char in[PIECE], out[3 * PIECE];
-	ssize_t got;
-
-	*ret_exit = EX_TEMPFAIL;
-	while ((got = read_piece(from, in, sizeof(in), t.first)) != 0) {
-		size_t n;
-
-		if (got < 0) {
-			fprintf(stderr, "restante-deliver: standard input: %s (%d)\n", strerrordesc_np(errno), errno);
-			*ret_exit = EX_IOERR;
-			return false; /* the end is not sent: nothing is delivered */
-		}
-		n = strip_from(&t, in, (size_t)got);
-		if (!put(c, out, stuff(&t, in, n, out))) {
-			fprintf(stderr, "restante-deliver: the connection to the server was lost\n");
-			return false;
-		}
 	}
-	return put(c, t.bol ? ".\r\n" : t.cr ? "\n.\r\n" : "\r\n.\r\n", t.bol ? 3 : t.cr ? 4 : 5);
-}
-
-/* ---- all of it ------------------------------------------------------------------------------- */
-
-static bool
-is_ascii(const char *p)
-{
-	for (; *p; p++)
-		if ((unsigned char)*p >= 0x80)
-			return false;
-	return true;
-}
-
-static bool
-is_address(const char *p)
-{
-	for (const char *x = p; *x; x++)
-		if ((unsigned char)*x < 0x20 || *x == 0x7f)
-			return false;
-	return strlen(p) <= ADDRESS_MAX;
+	if (rc != EX_OK && well > 0)
+		outcome_say(
+			rc == EX_TEMPFAIL ? "4.3.0" : "5.3.0",
+			"%zu of %zu recipients have it; one recipient for each call avoids this",
+			well, m->n_rcpts);
+	return rc;
 }
 
 int
-client_deliver(int fd, const char *sender, const char *address, int from)
+client_deliver(int fd, const struct client_mail *m)
 {
-	const struct timeval wait = {.tv_sec = WAIT_S};
 	struct client c = {.fd = fd};
-	char quoted[ADDRESS_QUOTED_MAX + 1], line[ADDRESS_QUOTED_MAX + 100];
-	int code, exit_code;
+	const char *reply;
+	int rc = hello(&c);
 
-	if (!is_address(sender) || !is_address(address)) {
-		fprintf(stderr, "restante-deliver: an address is too long, or has control characters\n");
-		return EX_USAGE;
-	}
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)); /* without it we wait longer */
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
-	code = get_reply(&c);
-	if (code == 220)
-		code = ask(&c, "LHLO localhost\r\n");
-	if (code != 250)
-		return judge(&c, code);
-	(void)address_quote(sender, strlen(sender), quoted);
-	snprintf(line, sizeof(line), "MAIL FROM:<%s> BODY=8BITMIME%s\r\n", quoted,
-		 is_ascii(sender) && is_ascii(address) ? "" : " SMTPUTF8");
-	code = ask(&c, line);
-	if (code != 250)
-		return judge(&c, code);
-	(void)address_quote(address, strlen(address), quoted);
-	snprintf(line, sizeof(line), "RCPT TO:<%s>\r\n", quoted);
-	code = ask(&c, line);
-	if (code != 250)
-		return judge(&c, code);
-	code = ask(&c, "DATA\r\n");
-	if (code != 354)
-		return judge(&c, code);
-	if (!send_message(&c, from, &exit_code))
-		return exit_code;
-	exit_code = judge(&c, get_reply(&c));
+	if (rc == EX_OK)
+		rc = mail(&c, m);
+	if (rc == EX_OK)
+		rc = recipients(&c, m);
+	if (rc != EX_OK)
+		return rc;
+	reply = ask(&c, "DATA\r\n");
+	rc = judge(reply);
+	if (rc != EX_OK)
+		return rc;
+	rc = data(&c, m);
+	if (rc == EX_OK)
+		rc = results(&c, m);
 	(void)put(&c, "QUIT\r\n", 6); /* a courtesy */
-	return exit_code;
+	return rc;
 }

@@ -1,13 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client - one message over LMTP, from a descriptor to a connected socket. */
+/*
+ * client - one message over LMTP (RFC 2033), from standard input to a connected socket. Memory is
+ * bounded whatever the message's size. Main thread of a tool.
+ */
 #ifndef RST_DELIVERY_CLIENT_H
 #define RST_DELIVERY_CLIENT_H
 
+#include <stddef.h>
+
+#include "delivery/pipein.h"
+
+struct client_mail {
+	struct pipein *in; /* open, not empty */
+	const struct address *sender;
+	const struct address *rcpts;
+	size_t n_rcpts;
+};
+
 /*
- * Hands over what is read from `from` until its end, lines ended as they are there; a first line "From " is left out.
- * sender and address without angle brackets; they are quoted where they must be. Returns a code of sysexits.h, and says on
- * standard error what the server said unless it is 0. Waits at most five minutes for each reply.
+ * Hands it over, and says on standard error what became of each recipient that does not have it.
+ * Returns a code of sysexits.h; 0: each has it. A recipient that is refused before the message is
+ * sent stops it for all, so that who tries again makes no duplicates; refused behind it, the others
+ * have it all the same. The connection is left open; a caller that ends early closes it, and the
+ * server then delivers nothing.
  */
-int client_deliver(int fd, const char *sender, const char *address, int from);
+int client_deliver(int fd, const struct client_mail *m);
 
 #endif
