@@ -72,7 +72,16 @@ def mails(server, user):
 
 
 def totals(server):
-    return ctl(server, "stats")[0].get("totals", {})
+    out, said = ctl(server, "stats")
+    if "totals" not in out:
+        raise RuntimeError("no totals: %s %s" % (said.stdout, said.stderr))
+    return out["totals"]
+
+
+def start(server):
+    """Its port listens before its control socket does."""
+    server.start()
+    wait_until(lambda: server.ctl("status").returncode == 0, 30, "the control socket")
 
 
 def settled(server):
@@ -144,7 +153,7 @@ def killed(tap, server):
     put(server, ["insert retry %d 3000 store-down k%%u@far.example %s" % (EACH, u) for u in ("ann", "ben")])
     deaths = 0
     for _ in range(KILLS):
-        server.start()
+        start(server)
         left = totals(server).get("retry_items", 0)
         wait_until(lambda n=left: totals(server).get("retry_items", 0) < n or n == 0, 60, "some to be delivered")
         server.proc.send_signal(signal.SIGKILL)
@@ -153,7 +162,7 @@ def killed(tap, server):
         deaths += 1
         if left == 0:
             break
-    server.start()
+    start(server)
     wait_until(lambda: settled(server), 60, "the rest")
     subjects = {u: [m.split(b"Return-Path: <")[1].split(b">")[0] for m in mails(server, u)[before[u]:]] for u in before}
     missing = [(u, k) for u in subjects for k in range(EACH) if b"k%d@far.example" % k not in subjects[u]]
