@@ -134,10 +134,19 @@ each(struct dsession *s, const struct bag *d, int32_t (*fn)(struct dsession *s, 
 	return rc;
 }
 
+/* What the mailbox will hold: the lines we put before it are deleted with it, and counted then. */
+static uint64_t
+octets_of(const struct dsession *s, const struct target *t)
+{
+	char text[TRACE_MAX];
+
+	return s->mail.content.octets + trace_head(s, t, text) + trace_received(s, text);
+}
+
 static int32_t
 take(struct dsession *s, struct target *t)
 {
-	uint64_t octets = s->mail.content.octets;
+	uint64_t octets = octets_of(s, t);
 	struct room *r = t->room;
 	int32_t rc = quota_check(&r->limits, &r->before, octets, r->text);
 
@@ -149,7 +158,7 @@ take(struct dsession *s, struct target *t)
 static int32_t
 settle(struct dsession *s, struct target *t)
 {
-	uint64_t octets = s->mail.content.octets;
+	uint64_t octets = octets_of(s, t);
 	struct room *r = t->room;
 	struct pm_stat now = r->before;
 

@@ -38,7 +38,7 @@ put_usage(FILE *f, const char *what, uint64_t used, uint64_t limit)
 {
 	if (limit > 0)
 		fprintf(f, "    %" PRIu64 " of %" PRIu64 " %s (%" PRIu64 " percent)\r\n", used, limit, what,
-			used / (limit / 100 + (limit < 100)));
+			(uint64_t)((double)used * 100 / (double)limit));
 }
 
 /* The text, in memory that looks like a file. -1: none. */

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is kept and how much of it: retention, quotas, pages on disk, volumes; the shared ones by many threads. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/quota_impl.h"
+#include "core/retention.h"
+#include "core/volume.h"
+#include "delivery/badmail_impl.h"
+#include "host/call.h"
+
+#define DAY INT64_C(86400000)
+#define THREADS 6
+#define ROUNDS 100
+
+static char dir[64];
+static struct conf *c;
+static struct backend store;
+
+/* ---- rig ------------------------------------------------------------------------------------- */
+
+static int
+begin(void **state)
+{
+	struct conf_errors e = {0};
+	char path[100];
+	FILE *f;
+
+	(void)state;
+	snprintf(dir, sizeof(dir), "/tmp/rst-keep.XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/conf", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f, "config_version = 1\nstate_dir = %s\nexpire = client\nundo = 1\nquota_messages = 100\n"
+		   "domain zero.example {\n expire = 0\n undo = 0\n}\n"
+		   "domain month.example {\n expire = 30\n quota_octets = 1000\n}\n"
+		   "domain club.example {\n domain_messages = 40\n domain_octets = 1000000\n}\n"
+		   "badmail {\n path = %s/bad\n max_items = 100\n}\n"
+		   "volume v {\n path = %s\n reserve_percent = 0\n reserve_file = 0\n}\n", dir, dir, dir);
+	assert_int_equal(fclose(f), 0);
+	c = conf_load(path, &e); /* what it lacks to be a server's is not asked for here */
+	assert_non_null(c);
+	return 0;
+}
+
+static int
+end(void **state)
+{
+	char command[100];
+
+	(void)state;
+	conf_put(c);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command);
+}
+
+static struct pm_user
+user(const char *name)
+{
+	struct pm_user u;
+
+	host_user_init(&u);
+	u.name = (struct pm_str){name, strlen(name)};
+	return u;
+}
+
+/* ---- retention ------------------------------------------------------------------------------- */
+
+static void
+who_says_what_is_kept(void **state)
+{
+	struct pm_user u = user("x@zero.example");
+	struct retention r;
+
+	(void)state;
+	retention_of(c, &u, &r);
+	assert_int_equal(r.expire_days, 0);
+	assert_int_equal(r.undo_days, 0);
+	u.expire_days = 7; /* the directory's word is above the domain's */
+	u.undo_days = 3;
+	retention_of(c, &u, &r);
+	assert_int_equal(r.expire_days, 7);
+	assert_int_equal(r.undo_days, 3);
+	u = user("x@elsewhere.example");
+	retention_of(c, &u, &r);
+	assert_int_equal(r.expire_days, PM_EXPIRE_CLIENT);
+	assert_int_equal(r.undo_days, 1);
+	u.expire_days = -99; /* nonsense deletes nothing */
+	retention_of(c, &u, &r);
+	assert_int_equal(r.expire_days, PM_EXPIRE_CLIENT);
+	u = user("x@MONTH.example");
+	retention_of(c, &u, &r);
+	assert_int_equal(r.expire_days, 30);
+	assert_int_equal(r.undo_days, 1);
+}
+
+static void
+when_it_is_over(void **state)
+{
+	struct retention month = {30, 0}, zero = {0, 0}, client = {PM_EXPIRE_CLIENT, 0};
+	const int64_t now = 1000 * DAY;
+
+	(void)state;
+	assert_true(retention_due(&month, now - 30 * DAY, now));
+	assert_false(retention_due(&month, now - 30 * DAY + 1, now));
+	assert_false(retention_due(&month, 0, now)); /* never retrieved */
+	assert_false(retention_due(&zero, 1, now));  /* only by the QUIT of its retrieval */
+	assert_false(retention_due(&client, 1, now));
+	assert_int_equal(retention_keep_until(&(struct retention){0, 7}, true, now), now + 7 * DAY);
+	assert_int_equal(retention_keep_until(&(struct retention){0, 7}, false, now), 0);
+	assert_int_equal(retention_keep_until(&zero, true, now), 0);
+}
+
+static void
+who_may_not_delete_expires_nothing(void **state)
+{
+	struct pm_user u = user("x@zero.example");
+	struct retention r;
+	char text[32];
+
+	(void)state;
+	u.rights &= ~PM_RIGHT_DELETE;
+	retention_of(c, &u, &r);
+	assert_false(retention_on_retrieval(&r, &u));
+	assert_true(retention_capa(c, &u, text, sizeof(text)));
+	assert_string_equal(text, "NEVER");
+	u.rights |= PM_RIGHT_DELETE;
+	assert_true(retention_on_retrieval(&r, &u));
+	assert_true(retention_capa(c, &u, text, sizeof(text)));
+	assert_string_equal(text, "0");
+	assert_true(retention_capa(c, NULL, text, sizeof(text)));
+	assert_string_equal(text, "0 USER");
+}
+
+static void
+what_a_store_cannot_keep_is_taken_back(void **state)
+{
+	struct retention r = {30, 7};
+
+	(void)state;
+	assert_true(retention_fit(&r, true, true));
+	assert_false(retention_fit(&r, true, false));
+	assert_int_equal(r.undo_days, 0);
+	assert_false(retention_fit(&r, false, false));
+	assert_int_equal(r.expire_days, PM_EXPIRE_CLIENT);
+	r = (struct retention){0, 0};
+	assert_true(retention_fit(&r, false, false)); /* expire = 0 needs no marks */
+	assert_int_equal(r.expire_days, 0);
+}
+
+/* ---- quotas ---------------------------------------------------------------------------------- */
+
+static void
+limits_of(const char *name, struct quota_limits *l)
+{
+	struct pm_user u = user(name);
+
+	quota_fill(c, &u);
+	quota_limits(&store, &u, l);
+}
+
+static void
+limits_come_from_user_domain_site(void **state)
+{
+	struct pm_user u = user("x@month.example");
+	struct quota_limits l;
+
+	(void)state;
+	u.quota_msgs = 3;
+	quota_fill(c, &u);
+	quota_limits(&store, &u, &l);
+	assert_int_equal(l.msgs, 3);
+	assert_int_equal(l.octets, 1000);
+	assert_false(l.domain_counted);
+	limits_of("x@elsewhere.example", &l);
+	assert_int_equal(l.msgs, 100);
+	assert_int_equal(l.octets, 0);
+	limits_of("x@Club.Example", &l);
+	assert_string_equal(l.domain, "club.example");
+	assert_true(l.domain_counted);
+	store.counts = true;
+	limits_of("x@club.example", &l);
+	assert_false(l.domain_counted || quota_wants_stat(&l));
+	store.counts = false;
+	limits_of("x@../../etc", &l);
+	assert_false(l.domain_counted); /* no name of a file */
+}
+
+static void
+full_is_full(void **state)
+{
+	static const struct {
+		uint64_t octets, msgs, used, count, more;
+		int32_t rc;
+	} cases[] = {
+		{0, 0, UINT64_MAX / 2, 1000000, 5, PM_OK},
+		{1000, 0, 0, 0, 1000, PM_OK},
+		{1000, 0, 0, 0, 1001, PM_QUOTA},
+		{1000, 0, 999, 3, 1, PM_OK},
+		{1000, 0, 999, 3, 2, PM_QUOTA},
+		{1000, 0, 999, 3, 0, PM_OK}, /* of unknown size: there is room for something */
+		{1000, 0, 1000, 3, 0, PM_QUOTA},
+		{1000, 0, 5000, 3, 1, PM_QUOTA},
+		{1000, 0, 10, 1, UINT64_MAX, PM_QUOTA},
+		{0, 5, 10, 4, 1, PM_OK},
+		{0, 5, 10, 5, 1, PM_QUOTA},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct quota_limits l = {.octets = cases[i].octets, .msgs = cases[i].msgs};
+		struct pm_stat now = {.octets = cases[i].used, .count = cases[i].count};
+		char text[QUOTA_TEXT_MAX];
+
+		if (quota_check(&l, &now, cases[i].more, text) != cases[i].rc)
+			fail_msg("case %zu", i);
+	}
+}
+
+static void
+a_warning_comes_once(void **state)
+{
+	struct quota_limits l = {.octets = 1000};
+	struct pm_user u = user("warned@x.example");
+	struct pm_stat low = {.octets = 700}, high = {.octets = 900};
+
+	(void)state;
+	assert_false(quota_after(c, &l, &u, &low, 99));
+	assert_true(quota_after(c, &l, &u, &low, 100));
+	assert_false(quota_after(c, &l, &u, &high, 50));
+	assert_false(quota_after(c, &l, &u, &(struct pm_stat){.octets = 800}, 50));
+	assert_true(quota_after(c, &l, &u, &low, 200)); /* it was less meanwhile */
+	assert_false(quota_after(c, &(struct quota_limits){0}, &u, &low, 2000));
+}
+
+/* ---- many threads ---------------------------------------------------------------------------- */
+
+static _Atomic unsigned taken, refused;
+
+static void *
+take_and_drop(void *arg)
+{
+	struct quota_limits l;
+
+	(void)arg;
+	limits_of("x@club.example", &l);
+	for (int i = 0; i < ROUNDS; i++) {
+		struct quota_hold h = {0};
+		int32_t rc = quota_domain_take(c, &l, 10, &h, NULL);
+
+		if (rc != PM_OK) {
+			atomic_fetch_add(&refused, 1);
+			continue;
+		}
+		if (i % 3 == 0) {
+			quota_domain_give_back(c, &h);
+			continue;
+		}
+		quota_domain_keep(c, &h);
+		atomic_fetch_add(&taken, 1);
+		if (i % 3 == 1) {
+			quota_domain_drop(c, &l, 10, 1, &h);
+			quota_domain_keep(c, &h);
+			atomic_fetch_sub(&taken, 1);
+		}
+	}
+	return NULL;
+}
+
+static void
+in_threads(void *(*run)(void *))
+{
+	pthread_t t[THREADS];
+
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, run, NULL), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+}
+
+static void
+a_count_by_many_threads(void **state)
+{
+	struct quota_usage u;
+
+	(void)state;
+	assert_int_equal(quota_domain_set(c, "club.example", UINT64_MAX, 0, 0), PM_OK);
+	in_threads(take_and_drop);
+	assert_int_equal(quota_domain_get(c, "club.example", &u), PM_OK);
+	assert_int_equal(u.msgs, atomic_load(&taken));
+	assert_int_equal(u.octets, 10 * u.msgs);
+	assert_int_equal(u.under_way, 0);
+	assert_false(u.doubtful);
+	assert_true(u.msgs <= 40 && atomic_load(&refused) > 0);
+}
+
+static void *
+keep_mail(void *arg)
+{
+	struct pm_str rcpt = {"a@b.example", 11};
+	struct badmail_item item = {.cls = BADMAIL_REFUSED, .rcpts = &rcpt, .n_rcpts = 1, .reason = {"why", 3}};
+	struct badmail_totals t;
+
+	(void)arg;
+	for (int i = 0; i < 30; i++) {
+		struct badmail *b;
+		char id[17];
+
+		if (badmail_begin(c, &b, NULL) != PM_OK || badmail_write(b, "x\r\n", 3) != PM_OK ||
+		    badmail_commit(b, &item, id, NULL) != PM_OK)
+			atomic_fetch_add(&refused, 1);
+		badmail_end(b);
+		if (badmail_get_totals(c, &t) != PM_OK || t.items[0] + t.items[1] > 100)
+			atomic_fetch_add(&refused, 1);
+		(void)badmail_door(c, 10, NULL, 0);
+	}
+	return NULL;
+}
+
+static void
+badmail_by_many_threads(void **state)
+{
+	struct badmail_totals t;
+
+	(void)state;
+	atomic_store(&refused, 0);
+	in_threads(keep_mail);
+	assert_int_equal(atomic_load(&refused), 0);
+	assert_int_equal(badmail_get_totals(c, &t), PM_OK);
+	assert_int_equal(t.items[BADMAIL_REFUSED], 100);
+	assert_int_equal(t.dropped, THREADS * 30 - 100);
+}
+
+/* One message, two reasons: one file, two items. */
+static void
+two_items_of_one_message(void **state)
+{
+	struct pm_str rcpts[2] = {{"a@b.example", 11}, {"c@d.example", 11}};
+	struct badmail_item item = {.cls = BADMAIL_REFUSED, .rcpts = rcpts, .n_rcpts = 1, .reason = {"unknown", 7}};
+	char first[17], second[17], path[BADMAIL_PATH_MAX];
+	enum badmail_class cls;
+	struct badmail *b;
+	uint64_t id;
+	struct stat st;
+	json_t *j;
+
+	(void)state;
+	assert_int_equal(badmail_begin(c, &b, NULL), PM_OK);
+	assert_int_equal(badmail_write(b, "Subject: x\r\n\r\ny\r\n", 17), PM_OK);
+	assert_int_equal(badmail_commit(b, &item, first, NULL), PM_OK);
+	item = (struct badmail_item){.cls = BADMAIL_RETRY, .rcpts = &rcpts[1], .names = &rcpts[1], .n_rcpts = 1,
+				     .reason = {"store\xff", 6}, .sender = {"s@t.example", 11}};
+	assert_int_equal(badmail_commit(b, &item, second, NULL), PM_OK);
+	assert_int_equal(badmail_write(b, "z", 1), PM_INVALID); /* it is promised as it is */
+	badmail_end(b);
+	assert_true(first[0] == 'x' && second[0] == 'r');
+	assert_true(id_parse(second, &cls, &id));
+	item_path(&c->badmail, cls, id, ".eml", path, sizeof(path));
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_nlink, 2);
+	assert_int_equal(st.st_size, 17);
+	j = item_load(&c->badmail, cls, id);
+	assert_non_null(j);
+	assert_string_equal(item_text(j, "reason"), "store\\xff"); /* JSON has no such byte */
+	json_decref(j);
+}
+
+static void *
+look_at_volume(void *arg)
+{
+	struct volume *v = volume_get(&c->volumes[0]); /* as a reload would */
+
+	(void)arg;
+	for (int i = 0; i < 50; i++) {
+		char text[200];
+
+		if (volume_check(v, i, text, sizeof(text)) != VOLUME_OK)
+			atomic_fetch_add(&refused, 1);
+		if (volume_check(v, UINT64_MAX, NULL, 0) != VOLUME_LOW)
+			atomic_fetch_add(&refused, 1);
+		if (i % 10 == 0)
+			volume_prepare();
+	}
+	return NULL;
+}
+
+static void
+a_volume_by_many_threads(void **state)
+{
+	(void)state;
+	atomic_store(&refused, 0);
+	in_threads(look_at_volume);
+	assert_int_equal(atomic_load(&refused), 0);
+	assert_int_equal(volume_check(NULL, UINT64_MAX, NULL, 0), VOLUME_OK); /* of nobody's volume nothing is known */
+}
+
+/* ---- pages ----------------------------------------------------------------------------------- */
+
+struct page {
+	struct statefile_head head;
+	uint64_t a, b;
+};
+
+static void
+pages_tell_damage(void **state)
+{
+	enum statefile_found found;
+	char path[100];
+	struct page p;
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/page", dir);
+	fd = statefile_open(path, "unittest", &p, sizeof(p), &found);
+	assert_true(fd != -1 && found == STATEFILE_NEW && p.a == 0);
+	p.a = 4711;
+	assert_true(statefile_write(fd, &p, sizeof(p)));
+	statefile_close(fd);
+	assert_int_equal(statefile_look(path, "unittest", &p, sizeof(p), &found), 0);
+	assert_true(found == STATEFILE_SOUND && p.a == 4711);
+	assert_int_equal(statefile_look(path, "othertst", &p, sizeof(p), &found), 0);
+	assert_true(found == STATEFILE_DAMAGED && p.a == 0);
+	assert_int_equal(truncate(path, 30), 0);
+	assert_int_equal(statefile_look(path, "unittest", &p, sizeof(p), &found), 0);
+	assert_int_equal(found, STATEFILE_DAMAGED);
+	assert_int_equal(statefile_look("/nowhere/page", "unittest", &p, sizeof(p), &found), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_true(statefile_alive(&(struct statefile_owner){statefile_self().pid, 0, statefile_self().started}));
+	assert_false(statefile_alive(&(struct statefile_owner){statefile_self().pid, 0, statefile_self().started + 1}));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_says_what_is_kept),
+		cmocka_unit_test(when_it_is_over),
+		cmocka_unit_test(who_may_not_delete_expires_nothing),
+		cmocka_unit_test(what_a_store_cannot_keep_is_taken_back),
+		cmocka_unit_test(limits_come_from_user_domain_site),
+		cmocka_unit_test(full_is_full),
+		cmocka_unit_test(a_warning_comes_once),
+		cmocka_unit_test(a_count_by_many_threads),
+		cmocka_unit_test(badmail_by_many_threads),
+		cmocka_unit_test(two_items_of_one_message),
+		cmocka_unit_test(a_volume_by_many_threads),
+		cmocka_unit_test(pages_tell_damage),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}
