@@ -1,0 +1,522 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Mail in a Galera cluster: two restanted behind a real HAProxy (PROXY version 2), clients that fetch and delete,
+deliverers that speak LMTP, while nodes and hosts are killed and frozen. Whatever clients were told is compared with
+the rows that are there afterwards; tests/lib/witness.py says what must hold.
+
+  galera.py            two nodes, one of which is killed and frozen under load: the quick tier
+  ALL=yes galera.py    three nodes, GALERA_ROUNDS (20) rounds of kill and stop on each, 50 clients, 10 deliverers
+"""
+import hashlib
+import os
+import random
+import re
+import signal
+import socket
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from galera import Beside, Galera, catch_commit  # noqa: E402
+from haproxy import HAProxy  # noqa: E402
+from server import Server, Tap, free_port, wait_until  # noqa: E402
+from witness import Session, Witness  # noqa: E402
+
+PATIENCE = 150  # a client's; hosts are frozen for a minute
+LEASE_S = 30    # the least that lease_time takes
+SECRET = "restante"
+
+
+def now():
+    return time.monotonic()
+
+
+def body_of(ident):
+    """What message `ident` says: some are a few octets, some several chunks."""
+    seed = hashlib.sha256(ident.encode()).digest()
+    lines = 1 + seed[0] % 40 if seed[1] % 16 else 4000
+    return b"".join(b".%d %s\r\n" % (i, hashlib.sha256(seed + i.to_bytes(4, "big")).hexdigest().encode()) for i in range(lines))
+
+
+# ---- the two hosts and what stands before them -----------------------------------------------------
+
+class Site:
+    def __init__(self, cluster, users):
+        self.cluster, self.users = cluster, users
+        self.hosts = {}
+        orders = {"a": [n.number for n in cluster.nodes], "b": [n.number for n in reversed(cluster.nodes)]}
+        for name, order in orders.items():
+            srv = self.hosts[name] = Server()
+            srv.behind, srv.lmtp = free_port(), free_port()
+            srv.extra_listeners = "".join(
+                "listener %s {\n %saddress = 127.0.0.1\n port = %d\n tls = none\n%s proxy = required\n proxy_from = 127.0.0.2\n}\n"
+                % (n, p, port, q) for n, p, port, q in (("behind", "", srv.behind, " plaintext_login = allow\n"),
+                                                        ("lmtp", "protocol = lmtp\n ", srv.lmtp, "")))
+            accounts = srv.passwd({u: SECRET for u in users})
+            srv.configure("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n"
+                          % accounts + cluster.section(order=order, lease_time="%ds" % LEASE_S, breaker_open_ms="1s",
+                                                       query_timeout="3s", permits=12),
+                          hostname=name, apop="yes", workers=32, takeover=86400)
+            srv.start()
+        self.pop, self.lmtp = free_port(), free_port()
+        text = ""
+        for name, port, attr in (("pop", self.pop, "behind"), ("lmtp", self.lmtp, "lmtp")):
+            text += "listen %s\n bind 127.0.0.1:%d\n balance roundrobin\n option tcp-check\n tcp-check expect rstring %s\n" % (
+                name, port, "^\\+OK" if name == "pop" else "^220")
+            text += "".join(" server %s 127.0.0.1:%d send-proxy-v2 source 127.0.0.2 check check-send-proxy inter 500ms"
+                            " fall 2 rise 1\n" % (h, getattr(s, attr)) for h, s in self.hosts.items())
+        self.proxy = HAProxy(self.hosts["a"].dir, text)
+        wait_until(self.both_up, 30, "HAProxy to see both hosts")
+
+    def both_up(self):
+        rows = self.proxy.servers()
+        return len(rows) == 4 and all(r["status"] == "UP" for r in rows.values())
+
+    def close(self):
+        """Whether both hosts ended cleanly."""
+        codes = [s.stop(60) for s in self.hosts.values()]
+        self.proxy.close()
+        for s in self.hosts.values():
+            s.close()
+        return codes == [0, 0]
+
+
+# ---- a client that fetches and deletes --------------------------------------------------------------
+
+class Lost(Exception):
+    pass
+
+
+class Line:
+    """A connection, line by line; every way it can break is Lost."""
+
+    def __init__(self, port):
+        try:
+            self.sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
+            self.file = self.sock.makefile("rwb")
+            self.heard = now()  # so long at least we were inside
+        except OSError as e:
+            raise Lost(str(e)) from e
+
+    def send(self, raw):
+        try:
+            self.file.write(raw)
+            self.file.flush()
+        except OSError as e:
+            raise Lost(str(e)) from e
+
+    def line(self):
+        try:
+            got = self.file.readline()
+        except OSError as e:
+            raise Lost(str(e)) from e
+        if not got.endswith(b"\n"):
+            raise Lost("closed")
+        self.heard = now()
+        return got
+
+    def say(self, text):
+        self.send(text.encode() + b"\r\n")
+        return self.line()
+
+    def lines(self, text):
+        """None after -ERR."""
+        if not self.say(text).startswith(b"+OK"):
+            return None
+        out = []
+        while True:
+            got = self.line()
+            if got == b".\r\n":
+                return out
+            out.append(got[1:] if got.startswith(b".") else got)
+
+    def close(self):
+        for f in (self.file, self.sock):
+            try:
+                f.close()
+            except OSError:
+                pass
+
+
+def enter(site, user):
+    """An open maildrop: (line, session), or (None, why not)."""
+    line = Line(site.pop)
+    try:
+        greeting = line.line()
+        host = re.search(rb"@(\w+)>", greeting)
+        if not host:
+            line.close()
+            return None, "no greeting"
+        line.say("USER " + user)
+        asked = now()
+        reply = line.say("PASS " + SECRET)
+        if not reply.startswith(b"+OK"):
+            line.close()
+            return None, reply.decode().strip()
+        return line, Session(user, host.group(1).decode(), asked, now())
+    except Lost:
+        line.close()
+        raise
+
+
+def look(witness, line, s, rng):
+    """The snapshot; messages nobody has looked at are looked at, some are read whole. {number: unique-id}"""
+    rows = line.lines("UIDL")
+    if rows is None:
+        return {}
+    numbers = {int(r.split()[0]): r.split()[1].decode() for r in rows}
+    s.seen = frozenset(numbers.values())
+    for number, uidl in numbers.items():
+        known = witness.name(s.user, uidl)
+        whole = known is None or rng.random() < 0.05
+        text = line.lines("RETR %d" % number if whole else "NOOP") if whole else None
+        if text is None:
+            continue
+        raw = b"".join(text)
+        found = re.search(rb"^X-Id: (\S+)\r$", raw, re.M)
+        if not found:
+            witness.fault("%s: a message without its id: %r" % (s.user, raw[:200]))
+            continue
+        ident = found.group(1).decode()
+        witness.named(s.user, uidl, ident)
+        if raw.partition(b"\r\n\r\n")[2] != body_of(ident):
+            witness.fault("%s: message %s has another body" % (s.user, ident))
+    return numbers
+
+
+def leave(line, s):
+    """QUIT, and what its answer means."""
+    s.left, s.outcome = now(), "unknown"
+    try:
+        reply = line.say("QUIT")
+        if reply.startswith(b"+OK"):
+            s.outcome = "committed"
+        elif b"not changed" in reply:
+            s.outcome = "refused"
+    finally:
+        s.ended = now()
+        line.close()
+
+
+class Clients:
+    """Clients that come again and again, each time to another maildrop."""
+
+    def __init__(self, site, witness, users, n, deliverers, pause):
+        self.site, self.witness, self.users, self.pause = site, witness, users, pause
+        self.over = threading.Event()
+        self.counts = {}
+        self.mutex = threading.Lock()
+        self.first()
+        self.threads = [Beside(self.fetch, random.Random(i)) for i in range(n)]
+        self.threads += [Beside(self.deliver, random.Random(1000 + i), "d%d" % i) for i in range(deliverers)]
+
+    def count(self, what):
+        with self.mutex:
+            self.counts[what] = self.counts.get(what, 0) + 1
+
+    def fetch(self, rng):
+        while not self.over.is_set():
+            try:
+                self.session(rng)
+            except Lost:
+                self.count("connection lost")
+            self.over.wait(self.pause * rng.random())
+
+    def session(self, rng):
+        line, s = enter(self.site, rng.choice(self.users))
+        if not line:
+            self.count("in use" if "IN-USE" in s else "not now")
+            return
+        try:
+            numbers = look(self.witness, line, s, rng)
+            chosen = rng.sample(sorted(numbers), min(len(numbers), rng.choice((0, 1, 2, 3, 8, 30))))
+            marked = {numbers[k] for k in chosen if line.say("DELE %d" % k).startswith(b"+OK")}
+            if rng.random() < 0.05 and line.say("RSET").startswith(b"+OK"):
+                marked = set()
+            s.marked = frozenset(marked)
+            if rng.random() < 0.1:
+                self.over.wait(rng.random())
+            if rng.random() < 0.85:
+                leave(line, s)
+        finally:
+            s.left = s.left or line.heard
+            line.close()
+            s.ended = s.ended or now()
+            self.witness.session(s)
+            self.count("session " + s.outcome)
+
+    def deliver(self, rng, name):
+        serial = 0
+        while not self.over.is_set():
+            line = None
+            try:
+                line = Line(self.site.lmtp)
+                if line.line().startswith(b"220"):
+                    self.greet(line)
+                    for _ in range(rng.randrange(1, 6)):
+                        serial += 1
+                        self.message(line, rng, "%s-%d" % (name, serial))
+            except Lost:
+                self.count("delivery lost")
+            finally:
+                if line:
+                    line.close()
+            self.over.wait(self.pause * rng.random())
+
+    def first(self):
+        """A message for everybody: a maildrop that was never delivered to has no row, and so no lock."""
+        line = Line(self.site.lmtp)
+        line.line()
+        self.greet(line)
+        for k, user in enumerate(self.users):
+            self.message(line, random.Random(k), "first-%d" % k, [user])
+        line.close()
+
+    def greet(self, line):
+        line.send(b"LHLO test\r\n")
+        while line.line()[3:4] == b"-":
+            pass
+
+    def message(self, line, rng, ident, to=None):
+        to = to or rng.sample(self.users, rng.choice((1, 1, 1, 2, 3)))
+        accepted = []
+        if not line.say("MAIL FROM:<>").startswith(b"250"):
+            raise Lost("refused")
+        for user in to:
+            if line.say("RCPT TO:<%s>" % user).startswith(b"250"):
+                accepted.append(user)
+        if not accepted:
+            line.say("RSET")
+            return
+        outcomes = dict.fromkeys(accepted, "none")
+        try:
+            if not line.say("DATA").startswith(b"354"):
+                return
+            text = b"Subject: x\r\nX-Id: %s\r\n\r\n" % ident.encode() + body_of(ident)
+            text = b"".join(b"." + ln if ln.startswith(b".") else ln for ln in text.splitlines(True))
+            line.send(text)
+            if ident[0] != "f" and rng.random() < 0.03:
+                raise Lost("on purpose, before the end")
+            outcomes = dict.fromkeys(accepted, "unknown")
+            line.send(b".\r\n")
+            for user in accepted:
+                reply = line.line()
+                outcomes[user] = "accepted" if reply.startswith(b"250") else "refused"
+        finally:
+            for user, outcome in outcomes.items():
+                self.witness.delivered(ident, user, outcome, now())
+                self.count("message " + outcome)
+
+    def end(self):
+        self.over.set()
+        for t in self.threads:
+            t.join(2 * PATIENCE)
+
+
+# ---- what happens to nodes and hosts -----------------------------------------------------------------
+
+def disturb(cluster, node, how, rng):
+    """One node is killed or frozen, when a COMMIT is under way there if one comes; then the cluster is whole again.
+    Whether a COMMIT was seen."""
+    hit = catch_commit(node, 2)
+    if how == "kill":
+        node.kill()
+        time.sleep(rng.random())  # for how long it is away, not a wait for anything
+        node.start()
+    else:
+        node.freeze()
+        try:
+            time.sleep(rng.choice((0.3, 1.5, 4, 8)))  # shorter and longer than the group's patience
+        finally:
+            node.thaw()
+    cluster.whole()
+    return hit
+
+
+class Holder:
+    """A session that has marked everything, and says QUIT only when it is told."""
+
+    def __init__(self, site, witness, user, want):
+        self.witness = witness
+
+        def inside():
+            line, s = enter(site, user)
+            if line and s.host != want:
+                line.say("QUIT")
+                line.close()
+                return False
+            self.line, self.s = line, s
+            return line is not None
+        wait_until(inside, 60, "a session on host " + want)
+        numbers = look(witness, self.line, self.s, random.Random(0))
+        self.s.marked = frozenset(u for k, u in numbers.items() if self.line.say("DELE %d" % k).startswith(b"+OK"))
+
+    def end(self):
+        try:
+            leave(self.line, self.s)
+        except Lost:
+            pass  # QUIT was sent, and no answer came
+        self.witness.session(self.s)
+        return self.s.outcome
+
+
+def freeze_host(tap, site, witness, name, user, node, rng):
+    """A host is frozen for longer than its lease; its maildrop is taken over on the other one, a node is killed in
+    that moment; then the host goes on and its client says QUIT."""
+    srv = site.hosts[name]
+    other = next(h for h in site.hosts if h != name)
+    holder = Holder(site, witness, user, name)
+    begin = now()
+    srv.proc.send_signal(signal.SIGSTOP)
+    try:
+        taken = []
+
+        def take():
+            try:
+                taken[:] = [Holder(site, witness, user, other)]
+            except RuntimeError:
+                pass  # asked again
+            return bool(taken)
+        time.sleep(LEASE_S)
+        killer = Beside(disturb, site.cluster, node, "kill", rng)
+        wait_until(take, 240, "the maildrop to be taken over")
+        killer.join(240)
+    finally:
+        srv.proc.send_signal(signal.SIGCONT)
+    witness.outage(name, begin, now())
+    stale = holder.end()
+    tap.ok(stale != "committed" or not holder.s.marked, "%s: what a frozen host held was taken over; its client deletes nothing"
+           % user, stale)
+    fresh = taken[0].end()
+    tap.ok(fresh in ("committed", "unknown"), "%s: who has it now may" % user, fresh)
+    wait_until(site.both_up, 60, "HAProxy to see both hosts")
+
+
+def kill_host(site, witness, name):
+    srv = site.hosts[name]
+    begin = now()
+    srv.proc.kill()
+    srv.proc.wait()
+    srv.start(60)
+    # what it held is free at once, not only after the lease: its clients may see that late
+    witness.outage(name, begin - LEASE_S, now() + 5)
+    wait_until(site.both_up, 60, "HAProxy to see both hosts")
+
+
+# ---- afterwards ---------------------------------------------------------------------------------------
+
+ROWS = ("SELECT b.user_key, m.uidl, SUBSTRING_INDEX(SUBSTRING_INDEX(CONVERT(c.data USING latin1), 'X-Id: ', -1), '\\r', 1)"
+        " FROM mail_message m JOIN mail_box b ON b.id = m.mailbox LEFT JOIN mail_chunk c ON c.body = m.body AND c.seq ="
+        " (SELECT MIN(seq) FROM mail_chunk WHERE body = m.body) ORDER BY 1, 2")
+
+
+def rows_of(node, users):
+    found = {u: {} for u in users}
+    for key, uidl, ident in node.sql(ROWS, timeout=120):
+        found.setdefault(key, {})[uidl] = ident
+    return found
+
+
+def fetch_rows(site, witness, user):
+    """The same by POP3."""
+    got = {}
+
+    def once():
+        try:
+            line, s = enter(site, user)
+            if not line:
+                return False
+            look(witness, line, s, random.Random(1))
+            leave(line, s)
+        except Lost:
+            return False
+        got.update({u: witness.name(user, u) for u in s.seen})
+        return True
+    wait_until(once, 120, "the maildrop of " + user)
+    return got
+
+
+def judge(tap, site, witness, users, clients):
+    cluster = site.cluster
+    cluster.whole()
+    tables = [rows_of(n, users) for n in cluster.nodes]
+    tap.ok(all(t == tables[0] for t in tables), "all nodes have the same mail")
+    got = {u: fetch_rows(site, witness, u) for u in users}
+    tap.ok(got == tables[0], "which is what POP3 shows", [u for u in users if got[u] != tables[0][u]])
+    counted = cluster.sql("SELECT b.user_key, b.messages, COUNT(m.pos) AS n FROM mail_box b LEFT JOIN mail_message m"
+                          " ON m.mailbox = b.id AND m.hidden_until IS NULL GROUP BY b.id HAVING b.messages <> n")
+    tap.ok(counted == [], "the counters are right", counted)
+    bad = witness.judge(tables[0], LEASE_S)
+    tap.note("seen: " + ", ".join("%d %s" % (n, w) for w, n in sorted(clients.counts.items(), key=lambda x: x[0])))
+    tap.ok(not bad, "every reply agrees with the rows: %d sessions, %d messages" % (
+        len(witness.sessions), len(witness.deliveries)), "\n".join(bad[:30]))
+    there = {i for rows in tables[0].values() for i in rows.values()}
+    again = sum(1 for (i, u), (o, w) in witness.deliveries.items() if o == "refused" and i in there)
+    tap.note("%d messages are there though the sender was told to try again" % again)
+    tap.ok(clients.counts.get("session committed", 0) > 0 and clients.counts.get("message accepted", 0) > 0,
+           "there was something to compare", clients.counts)
+
+
+def run(tap, nodes, users, clients, deliverers, pause, rounds):
+    cluster = Galera(nodes)
+    site = None
+    try:
+        site = Site(cluster, users)
+        witness, rng = Witness(), random.Random(4711)
+        load = Clients(site, witness, users, clients, deliverers, pause)
+        wait_until(lambda: load.counts.get("session committed", 0) > 20 and load.counts.get("message accepted", 0) > 20,
+                   60, "the load")
+        try:
+            rounds(tap, site, witness, rng, load)
+        finally:
+            load.end()
+        judge(tap, site, witness, users, load)
+        clean = site.close()
+        site = None
+        tap.ok(clean, "both hosts end cleanly")
+    finally:
+        if site:
+            for name, s in site.hosts.items():
+                tap.note("log of %s:\n%s" % (name, "\n# ".join(s.log().splitlines()[-15:])))
+            site.close()
+        cluster.close()
+
+
+def quick(tap, site, witness, rng, load):
+    node = site.cluster.nodes[1]
+    for how in ("kill", "freeze"):
+        disturb(site.cluster, node, how, rng)
+        tap.ok(True, "a node that was hit by %s is back" % how)
+
+
+def long(tap, site, witness, rng, load):
+    rounds, hits, tries = int(os.environ.get("GALERA_ROUNDS") or 20), 0, 0
+    holders = ["h%d" % i for i in range(8)]
+    for r in range(rounds):
+        start = now()
+        for node in site.cluster.nodes:
+            for how in ("kill", "freeze"):
+                hits += disturb(site.cluster, node, how, rng)
+                tries += 1
+        if r % 4 == 1:
+            freeze_host(tap, site, witness, "ab"[r // 4 % 2], holders[r % 8], rng.choice(site.cluster.nodes), rng)
+        if r % 2 == 0:
+            kill_host(site, witness, "ab"[r // 2 % 2])
+        tap.ok(True, "round %d: %d s" % (r + 1, now() - start))
+    tap.note("%d of %d times a COMMIT was under way on the node that was hit" % (hits, tries))
+
+
+def main():
+    tap = Tap()
+    users = ["u%d" % i for i in range(20)]
+    if os.environ.get("ALL") == "yes":
+        run(tap, 3, users + ["h%d" % i for i in range(8)], 50, 10, 1.5, long)
+    else:
+        run(tap, 2, users[:6], 8, 3, 0.5, quick)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
