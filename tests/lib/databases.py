@@ -376,7 +376,7 @@ def queries(driver):
     found = {}
     with open(os.path.join(HERE, "..", "..", "conf", "examples", "sql-%s.conf" % driver)) as f:
         for line in f:
-            key, eq, value = line.strip().partition(" = ")
+            key, eq, value = line.strip().lstrip("#").partition(" = ")  # what is commented out has to work too
             if eq and key.startswith(("query_", "update_")) and not key.endswith("_timeout"):
                 found[key] = value
     return found
