@@ -17,7 +17,7 @@ class Odd:
          drip     answers with a message that has no end, a byte at a time
          slow     passes everything on to `target` and answers back after 0 to `delay` seconds
          hook     passes on what `hook(data, answer, nth)` makes of it, the nth piece of the connection
-                  (answer: from `target`)
+                  (answer: from `target`); a list of pieces slowly
        mode may be changed at any time; connections that are open keep theirs."""
 
     def __init__(self, mode, target=None, delay=1.5, hook=None):
@@ -88,7 +88,10 @@ class Odd:
                 data = back.recv(65536)
                 if not data:
                     return
-                conn.sendall(self.passed(data, True, next(nth)))
+                made = self.passed(data, True, next(nth))
+                for piece in made if isinstance(made, list) else [made]:
+                    conn.sendall(piece)
+                    time.sleep(0.05 if isinstance(made, list) else 0)
 
     def close(self):
         self.sock.close()

@@ -11,7 +11,6 @@ import tempfile
 
 from server import free_port, port_open, wait_until
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 BASE = "dc=test,dc=local"
 PEOPLE = "ou=people," + BASE
 GROUPS = "ou=groups," + BASE
@@ -162,9 +161,10 @@ class Authority:
 
 
 class Slapd:
-    def __init__(self, ldif, authority=None, certificate=None, client="never", odd=(), debug=256, size=64 << 20):
+    def __init__(self, ldif, authority=None, certificate=None, client="never", odd=(), debug=256, size=64 << 20,
+                 ciphers=None):
         """authority: whom clients come from, and servers unless certificate = (certificate, key) says otherwise.
-        odd: (RDN, result code, diagnostic text) of binds below ODD. debug: of the log, 256 is one line an operation."""
+        ciphers: GnuTLS's words for what it speaks. odd: (RDN, result code, diagnostic text) of binds below ODD. debug: of the log, 256 is one line an operation."""
         self.debug = debug
         self.dir = tempfile.mkdtemp(prefix="rst-slapd.", dir="/tmp")
         os.chmod(self.dir, 0o711)
@@ -178,6 +178,7 @@ class Slapd:
             cert, key = certificate or authority.issue("server")
             tls = ("olcTLSCACertificateFile: %s\nolcTLSCertificateFile: %s\nolcTLSCertificateKeyFile: %s\n"
                    "olcTLSVerifyClient: %s\n" % (authority.cert, cert, key, client))
+            tls += "olcTLSCipherSuite: %s\n" % ciphers if ciphers else ""
         schema = "".join("olcAttributeTypes: {%d}( 1.3.6.1.4.1.99999.1.%d NAME '%s' %s )\n" % (i, i, name, kind)
                          for i, (name, kind) in enumerate(ATTRIBUTES))
         with open("/etc/ldap/schema/msuser.ldif") as f, open(os.path.join(self.dir, "msuser.ldif"), "w") as copy:

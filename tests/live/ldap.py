@@ -73,6 +73,69 @@ def examples(tap, srv):
         ca.close()
 
 
+WRONG = """
+auth dir {
+    module = ldap
+    storage = mail
+    server = ldap://
+    server = http://x
+    tls_ca = %(nofile)s
+    tls_cert = %(text)s
+    bind_dn = cn=x
+    base = ou=people,dc
+    filter = (uid=ann)
+    require_group = not a dn
+    group_filter = (member=%%D
+    key_attribute = mail key
+    timeout = 1ms
+}
+auth names {
+    module = ldap
+    storage = mail
+    server = ldap://127.0.0.1
+    base = ou=%%n
+    filter = (%%u=ann)
+    user_dn = %%n=x,ou=people
+}
+auth certificates {
+    module = ldap
+    storage = mail
+    server = ldaps://127.0.0.1
+    base = dc=x
+    tls_ca = %(text)s
+    tls_cert = %(ca)s
+    tls_key = %(text)s
+}
+auth keys {
+    module = ldap
+    storage = mail
+    server = ldaps://127.0.0.1
+    base = dc=x
+    tls_ca = %(ca)s
+    tls_cert = %(ca)s
+    tls_key = %(text)s
+}
+"""
+COMPLAINTS = ["it names no host", "expected ldap://host", "there is no such file", "tls_cert and tls_key are given together",
+              "bind_dn and bind_password are given together", "is no DN", "every user would be the same", "require_group",
+              "a '(' has no ')'", "is no name of an attribute", "expected 50 ms to 60 s", "behind a '='",
+              "holds no certificate", "in tls_key the key of tls_cert"]
+
+
+def mistakes(tap, srv):
+    """restanted -t names every mistake of a section in one run, and where."""
+    text = srv.path("text")
+    with open(text, "w") as f:
+        f.write("this is no certificate\n")
+    path = srv.configure(WRONG % {"nofile": srv.path("nofile"), "text": text, "ca": srv.path("cert.pem")} + STORE % srv.path("mail"))
+    done = subprocess.run([srv.bin("restanted"), "-t", "-c", path], capture_output=True, text=True, timeout=60)
+    said = done.stdout + done.stderr
+    missing = [c for c in COMPLAINTS if c not in said]
+    tap.ok(done.returncode != 0 and not missing, "%d mistakes, all of them named in one run" % len(COMPLAINTS),
+           "not said: %s\n%s" % (missing, said))
+    tap.ok(said.count("%s:" % path) >= len(COMPLAINTS), "each with file and line", said)
+
+
 def main():
     tap = Tap()
     srv = Server()
@@ -85,6 +148,7 @@ def main():
         apply(srv, d.uri, base=None, user_dn="uid=%n," + slapd.PEOPLE)
         logins(tap, srv, "direct bind")
         examples(tap, srv)
+        mistakes(tap, srv)
         tap.ok("BIND dn=\"\"" not in d.log(), "no bind without a name", d.log()[-500:])
     finally:
         d.close()

@@ -15,6 +15,8 @@ from server import Server, Tap  # noqa: E402,F401
 import slapd  # noqa: E402
 import tsan  # noqa: E402
 
+os.environ["LSAN_OPTIONS"] = "print_suppressions=0:suppressions=" + os.path.join(HERE, "..", "lib", "lsan.supp")
+
 # Each login from another address: what the server makes those wait who guess is not what is tested here.
 ADDRESSES = ("127.1.%d.%d" % (i, j) for i in itertools.count() for j in range(1, 250))
 LOCK = threading.Lock()

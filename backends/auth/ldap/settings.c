@@ -129,6 +129,21 @@ take_tls(struct reader *r)
 				"%s without starttls: passwords cross the network in clear text", s->servers[i].uri);
 }
 
+/* A file without any is no error for GnuTLS: nobody is trusted then. */
+static bool
+holds_certificate(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char line[256];
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = strstr(line, "-----BEGIN ") && strstr(line, "CERTIFICATE-----");
+	if (f)
+		(void)fclose(f);
+	return found;
+}
+
 /* Can the files be used? Only what we may read: whoever checks a configuration need not be who runs the server. */
 static void
 check_tls_files(struct reader *r)
@@ -141,10 +156,12 @@ check_tls_files(struct reader *r)
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (files[i] && access(files[i], R_OK) != 0)
 			return;
+	if (s->tls_ca && !holds_certificate(s->tls_ca))
+		WRONG(r, "tls_ca", "'%s' holds no certificate: PEM form is expected", s->tls_ca);
 	if ((s->tls_ca || s->tls_cert) && r->rc == PM_OK && (t = tls_new()) && ldap_create(&ld) == LDAP_SUCCESS &&
 	    !tls_apply(t, s, ld))
-		WRONG(r, s->tls_ca ? "tls_ca" : "tls_cert",
-		      "cannot be used: certificates in PEM form are expected, and in tls_key the key of tls_cert without a password");
+		WRONG(r, s->tls_cert ? "tls_cert" : "tls_ca",
+		      "cannot be used: certificates in PEM form are expected, in tls_key the key of tls_cert without a password");
 	if (ld)
 		(void)ldap_unbind_ext(ld, NULL, NULL);
 	tls_free(t);
@@ -166,30 +183,43 @@ take_service(struct reader *r)
 		WRONG(r, "bind_external", "with bind_external there is no bind_dn: who binds is known by the socket or the certificate");
 }
 
-/* Does the filter compile, with a name in its places? */
-static void
-check_filter(struct reader *r, const char *key, const char *filter)
+/* The template with a name in its places; NULL: it is none, which was said already, or there is no memory. */
+static char *
+sample(const char *t, enum template_kind kind, const char *allowed)
 {
 	struct template_names names = {SDK_STR("a"), SDK_STR("a"), SDK_STR("a"), SDK_STR("a")};
 	int32_t rc;
-	char *filled = r->rc == PM_OK ? template_fill(filter, TEMPLATE_FILTER, &names, &rc) : NULL;
+
+	return t && !template_fault(t, kind, allowed) ? template_fill(t, kind, &names, &rc) : NULL;
+}
+
+static void
+check_filter(struct reader *r, const char *key, const char *filter, const char *allowed)
+{
+	char *filled = sample(filter, TEMPLATE_FILTER, allowed);
 
 	if (filled && !search_filter_ok(filled))
 		WRONG(r, key, "'%s' is no search filter (RFC 4515)", filter);
 	free(filled);
 }
 
+static bool
+dn_ok(const char *dn)
+{
+	LDAPDN parsed = NULL;
+	bool good = ldap_str2dn(dn, &parsed, LDAP_DN_FORMAT_LDAPV3) == LDAP_SUCCESS;
+
+	ldap_dnfree(parsed);
+	return good;
+}
+
 static void
 check_dn(struct reader *r, const char *key, const char *dn)
 {
-	struct template_names names = {SDK_STR("a"), SDK_STR("a"), SDK_STR("a"), SDK_STR("a")};
-	LDAPDN parsed = NULL;
-	int32_t rc;
-	char *filled = dn && r->rc == PM_OK ? template_fill(dn, TEMPLATE_DN, &names, &rc) : NULL;
+	char *filled = sample(dn, TEMPLATE_DN, "und");
 
-	if (filled && ldap_str2dn(filled, &parsed, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS)
+	if (filled && !dn_ok(filled))
 		WRONG(r, key, "'%s' is no DN (RFC 4514)", dn);
-	ldap_dnfree(parsed);
 	free(filled);
 }
 
@@ -217,7 +247,7 @@ take_search(struct reader *r)
 	if (s->user_dn && s->user_dn_kind == TEMPLATE_DN)
 		check_dn(r, "user_dn", s->user_dn);
 	check_dn(r, "base", s->base);
-	check_filter(r, "filter", s->filter);
+	check_filter(r, "filter", s->filter, "und");
 }
 
 static void
@@ -238,11 +268,11 @@ take_groups(struct reader *r)
 			r->rc = PM_NOMEM;
 			return;
 		}
-		check_dn(r, "require_group", s->groups[s->n_groups++]);
+		if (!dn_ok(s->groups[s->n_groups++]))
+			WRONG(r, "require_group", "'%.*s' is no DN (RFC 4514)", (int)v->str.n, v->str.p);
 	}
 	s->group_filter = template(r, "group_filter", TEMPLATE_FILTER, "undD");
-	if (s->group_filter)
-		check_filter(r, "group_filter", s->group_filter);
+	check_filter(r, "group_filter", s->group_filter, "undD");
 }
 
 /* ---- attributes ------------------------------------------------------------------------------ */
@@ -275,11 +305,11 @@ take_attributes(struct reader *r)
 		if (s->attr[i] && !attribute_ok(s->attr[i]))
 			WRONG(r, keys[i], "'%s' is no name of an attribute", s->attr[i]);
 	}
-	if (!s->attr[MAP_NAME] && s->filter && r->rc == PM_OK) {
+	if (!s->attr[MAP_NAME] && s->filter && !template_fault(s->filter, TEMPLATE_FILTER, "und")) {
 		s->attr[MAP_NAME] = sdk_strdup(template_name_attribute(s->filter, &s->name_letter));
 		if (!s->attr[MAP_NAME])
 			r->rc = PM_NOMEM;
-		else if (!attribute_ok(s->attr[MAP_NAME]))
+		else if (s->name_letter && !attribute_ok(s->attr[MAP_NAME]))
 			WRONG(r, "name_attribute", "cannot be told from filter: name it");
 	}
 }

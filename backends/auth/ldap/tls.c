@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #define FILES 3
@@ -81,17 +82,34 @@ demand(LDAP *ld)
 	return !ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
 }
 
+/* GnuTLS takes no notice of LDAP_OPT_X_TLS_PROTOCOL_MIN; OpenSSL does. */
+static bool
+set_versions(LDAP *ld, bool tls13)
+{
+	int least = tls13 ? LDAP_OPT_X_TLS_PROTOCOL_TLS1_3 : LDAP_OPT_X_TLS_PROTOCOL_TLS1_2;
+	const char *priority = tls13 ? "NORMAL:-VERS-ALL:+VERS-TLS1.3" : "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+	char *package = NULL;
+	bool gnutls;
+
+	if (ldap_get_option(NULL, LDAP_OPT_X_TLS_PACKAGE, &package) || !package)
+		return false;
+	gnutls = strcasecmp(package, "GnuTLS") == 0;
+	ldap_memfree(package);
+	return !ldap_set_option(ld, LDAP_OPT_X_TLS_PROTOCOL_MIN, &least) &&
+	       !(gnutls && ldap_set_option(ld, LDAP_OPT_X_TLS_CIPHER_SUITE, priority));
+}
+
 /* A handle that is never connected makes it; NULL: one of the files cannot be used. */
 static void *
 make(const struct settings *s)
 {
-	int least = s->tls13 ? LDAP_OPT_X_TLS_PROTOCOL_TLS1_3 : LDAP_OPT_X_TLS_PROTOCOL_TLS1_2, client = 0;
 	void *ctx = NULL;
 	LDAP *ld = NULL;
+	int client = 0;
 
 	if (ldap_create(&ld) != LDAP_SUCCESS)
 		return NULL;
-	if (demand(ld) && !ldap_set_option(ld, LDAP_OPT_X_TLS_PROTOCOL_MIN, &least) &&
+	if (demand(ld) && set_versions(ld, s->tls13) &&
 	    !(s->tls_ca && ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE, s->tls_ca)) &&
 	    !(s->tls_cert && ldap_set_option(ld, LDAP_OPT_X_TLS_CERTFILE, s->tls_cert)) &&
 	    !(s->tls_key && ldap_set_option(ld, LDAP_OPT_X_TLS_KEYFILE, s->tls_key)) &&
