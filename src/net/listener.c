@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Listening sockets. What a session's socket needs is set here once: Linux hands TCP_NODELAY,
- * SO_SNDBUF, keepalive and TCP_USER_TIMEOUT on to accepted sockets, which saves five calls a
- * session.
+ * SO_SNDBUF and keepalive on to accepted sockets, which saves five calls a session. There is no
+ * TCP_USER_TIMEOUT: it counts the time of a window that stays shut, and so would cut off a client
+ * that digests one message before it reads the next; how long it may is the idle timer's matter.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,7 +27,6 @@
 #define KEEPALIVE_IDLE_S 30
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_PROBES 3
-#define USER_TIMEOUT_MS 60000
 
 static void
 set_int(int fd, int level, int option, int value)
@@ -49,7 +49,6 @@ listener_tune(int fd, int sndbuf)
 	set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
 	set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
 	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
-	set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
 }
 
 /* Length of the address, 0: not one. */
