@@ -171,6 +171,8 @@ check_top(struct checker *k)
 		conf_error(k->e, &top, "config_version is missing: write 'config_version = 1' at the top");
 	if (c->n_auth == 0)
 		conf_error(k->e, &top, "no auth section: nobody could log in");
+	if (c->delivery.unknown_recipient == CONF_UNKNOWN_BADMAIL && !c->badmail.path)
+		conf_error(k->e, &top, "delivery: unknown_recipient = badmail needs a badmail block");
 	if (c->delivery.delimiter && strcmp(c->delivery.delimiter, "none") == 0)
 		c->delivery.delimiter = NULL;
 	if (c->n_storage == 0)

@@ -49,6 +49,7 @@ struct conf_listener {
 
 /* What to do with content that may be refused. */
 enum conf_content { CONF_REFUSE, CONF_ACCEPT };
+enum conf_unknown { CONF_UNKNOWN_REFUSE, CONF_UNKNOWN_BADMAIL };
 
 /* LMTP and SMTP. */
 struct conf_delivery {
@@ -62,6 +63,7 @@ struct conf_delivery {
 	enum conf_content bare_lf, bare_cr, long_lines, eight_bit, nul;
 	bool check_delivered_to;
 	const char *delimiter;     /* user+tag; NULL: none */
+	enum conf_unknown unknown_recipient;
 	const char *postmaster;    /* who gets what has no account of its own; NULL: nobody */
 };
 

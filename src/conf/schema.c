@@ -87,6 +87,8 @@ const struct schema_row schema_rows[] = {
 	DLV("check_delivered_to", TYPE_BOOL, check_delivered_to, 0, 0, NULL, "yes",
 	    "refuse what was delivered to the same address before"),
 	DLV("delimiter", TYPE_STRING, delimiter, 0, 0, NULL, "+", "user+tag is user's, unless it is an account; none: no such thing"),
+	DLV("unknown_recipient", TYPE_CHOICE, unknown_recipient, 0, 0, "refuse|badmail", "refuse",
+	    "mail for nobody in a domain of ours: 550 5.1.1, or kept in Badmail"),
 	DLV("postmaster", TYPE_STRING, postmaster, 0, 0, NULL, NULL, "account for postmaster where no account is called so"),
 	LIS("protocol", TYPE_CHOICE, protocol, 0, 0, "pop3|lmtp|smtp", "pop3", "what is spoken there"),
 	LIS("address", TYPE_STRING, address, 0, 0, NULL, NULL, "IPv4 or IPv6 address; 0.0.0.0 for all of IPv4, :: for all of IPv6"),

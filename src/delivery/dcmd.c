@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "core/stats.h"
 #include "delivery/command.h"
+#include "delivery/keep.h"
 #include "delivery/room.h"
 
 static enum move
@@ -156,6 +157,8 @@ cmd_mail(struct dsession *s, const struct dcommand *c)
 				    "the message is larger than this server takes");
 	if (!room_at_door(s, p.size, &full))
 		return dsession_say_of(s, &full, NULL);
+	if (!keep_door(s, p.size))
+		return dsession_say(s, 451, "4.3.1", "too much mail waits for another try, try again later");
 	return mail_accepted(s, &p);
 }
 

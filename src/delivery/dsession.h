@@ -46,6 +46,8 @@ enum dsession_work {
 	DWORK_LOOKUP,  /* RCPT: chain entry `auth` is asked about `name` */
 	DWORK_DOMAIN,  /* RCPT: is the domain ours? */
 	DWORK_ROOM,    /* RCPT: is there room in the mailbox? */
+	DWORK_KEEP,    /* the chunk goes to Badmail first */
+	DWORK_KEEP_COMMIT, /* items of Badmail are made */
 	DWORK_WRITE,   /* the chunk goes to each bag */
 	DWORK_PREPARE, /* each bag makes it durable */
 	DWORK_COMMIT,  /* and visible */

@@ -133,7 +133,7 @@ envelope_has_handles(const struct envelope *e)
 	for (size_t i = 0; i < e->n_bags; i++)
 		if (e->bags[i].dlv)
 			return true;
-	return false;
+	return e->keep != NULL;
 }
 
 int32_t
@@ -141,6 +141,8 @@ envelope_outcome(const struct envelope *e, size_t i)
 {
 	const struct rcpt *r = &e->rcpts[i];
 
+	if (r->kept)
+		return e->kept_done ? PM_OK : e->keep_rc != PM_OK ? e->keep_rc : PM_TEMP;
 	for (size_t k = 0; k < r->n_targets; k++) {
 		int32_t rc = e->targets[r->targets[k]].rc;
 

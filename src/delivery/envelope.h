@@ -22,6 +22,7 @@
 #define ENVELOPE_CHUNK 32768          /* decoded octets that wait for the stores */
 #define ENVELOPE_ARENA_MAX (8u << 20) /* accounts of all recipients */
 
+struct badmail;
 struct room;
 
 struct target {
@@ -40,6 +41,7 @@ struct rcpt {
 	const char *lookup;  /* as looked up; for loops */
 	size_t *targets;     /* indices, in the arena */
 	size_t n_targets, max_targets;
+	bool kept; /* for nobody: it goes to Badmail */
 	bool loops; /* Delivered-To says it was here before */
 };
 
@@ -73,6 +75,10 @@ struct envelope {
 	struct target *targets;
 	struct bag *bags;
 	size_t n_rcpts, n_targets, n_bags, rcpts_cap, targets_cap, bags_cap;
+	struct badmail *keep;    /* badmail.h: it is written there as well */
+	int32_t keep_rc;         /* what became of that; PM_OK: nothing bad yet */
+	bool kept_done;          /* REFUSED recipients have their item */
+	bool split;              /* the stores have had a chunk before the last one */
 	struct unstuff unstuff;
 	struct content content;
 	struct dreply refused; /* code 0: not; of the whole message */

@@ -16,6 +16,7 @@
 #include "base/secret.h"
 #include "core/stats.h"
 #include "delivery/dsession.h"
+#include "delivery/keep.h"
 
 #define PIECE 4096 /* at a time: becomes twice that at most */
 #define CHUNK_FULL (ENVELOPE_CHUNK - 2 * (PIECE + 1) - 2)
@@ -241,7 +242,7 @@ intake_more(struct dsession *s)
 	if (e->ended || e->chunk_n > CHUNK_FULL) {
 		if (!e->handed)
 			envelope_mark_wanted(e);
-		s->work = DWORK_WRITE;
+		s->work = keep_wanted(s) ? DWORK_KEEP : DWORK_WRITE;
 		e->at = 0;
 		return MOVE_ON;
 	}

@@ -282,6 +282,18 @@ alias(struct dsession *s, const struct pm_user *u)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
+/* unknown_recipient = badmail */
+static enum move
+keep_unknown(struct dsession *s)
+{
+	struct rcpt *r = rcpt_new(s, 1);
+
+	if (!r)
+		return no_memory(s);
+	r->kept = true;
+	return over(s, 250, "2.1.5", "recipient ok");
+}
+
 static enum move
 unknown(struct dsession *s, bool domain_ours)
 {
@@ -296,6 +308,8 @@ unknown(struct dsession *s, bool domain_ours)
 		return over(s, 550, "5.1.1", "the alias leads to a mailbox that does not exist");
 	if (!domain_ours)
 		return over(s, 550, "5.1.2", "mail for this domain is not taken here");
+	if (s->conf->delivery.unknown_recipient == CONF_UNKNOWN_BADMAIL)
+		return keep_unknown(s);
 	return over(s, 550, "5.1.1", "there is no such mailbox here");
 }
 

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "core/stats.h"
 #include "delivery/dsession.h"
+#include "delivery/keep.h"
 #include "delivery/room.h"
 
 #define SLICE_MS 50 /* then the permit goes back, and others have their turn */
@@ -226,9 +227,10 @@ written(struct dsession *s)
 {
 	struct envelope *e = &s->mail;
 
-	e->chunk_n = 0;
 	e->handed = true;
 	if (!e->ended) {
+		e->chunk_n = 0;
+		e->split = true;
 		s->work = DWORK_NONE;
 		return MOVE_ON;
 	}
@@ -273,12 +275,16 @@ prepared(struct dsession *s)
 	struct envelope *e = &s->mail;
 	bool all = true;
 
+	if (keep_due(s)) {
+		s->work = DWORK_KEEP_COMMIT; /* before anything is visible */
+		return MOVE_ON;
+	}
 	for (size_t i = 0; i < e->n_rcpts; i++)
 		all = all && !e->rcpts[i].loops && envelope_outcome(e, i) == PM_OK;
 	if (!all && !dsession_is_lmtp(s))
 		return store_abort(s); /* one reply for all: nobody gets it */
 	(void)begin_work(s, DWORK_COMMIT);
-	return commit_on(s);
+	return e->n_bags == 1 && s->task.held == e->bags[0].backend->gate ? commit_on(s) : MOVE_ON;
 }
 
 static enum move
@@ -324,6 +330,10 @@ commit_on(struct dsession *s)
 	struct host_call call;
 	int32_t rc;
 
+	if (!d && keep_due(s)) {
+		s->work = DWORK_KEEP_COMMIT; /* a commit failed behind a reply for all */
+		return MOVE_ON;
+	}
 	if (!d)
 		return envelope_has_handles(e) ? store_abort(s) : store_over(s);
 	if (s->task.verdict == VERDICT_NONE)
@@ -379,10 +389,11 @@ static enum move
 abort_on(struct dsession *s)
 {
 	struct bag *d = next_bag(s);
+	enum move m;
 	int32_t rc;
 
 	if (!d)
-		return aborted(s);
+		return keep_end(s, &m) ? aborted(s) : m;
 	if (s->task.verdict == VERDICT_NONE || !dsession_granted(s, &rc))
 		return dsession_permit(s, d->backend, CALL_GIVE_BACK); /* it must go home */
 	bag_abort(s, d);
@@ -495,10 +506,26 @@ reply_on(struct dsession *s)
 	return mail_over(s);
 }
 
+static enum move
+keep_on(struct dsession *s)
+{
+	enum move m;
+
+	if (!keep_commit(s, &m))
+		return m;
+	s->mail.at = 0;
+	s->work = DWORK_PREPARE;
+	return prepared(s); /* what is kept counts as well */
+}
+
 enum move
 store_work(struct dsession *s)
 {
 	switch ((enum dsession_work)s->work) {
+	case DWORK_KEEP:
+		return keep_write(s);
+	case DWORK_KEEP_COMMIT:
+		return keep_on(s);
 	case DWORK_WRITE:
 		return write_on(s);
 	case DWORK_PREPARE:

@@ -66,6 +66,7 @@ static const struct setting {
 	{BLOCK_DELIVERY, "nul", "accept", NULL, "strip", "expected one of refuse|accept"},
 	{BLOCK_DELIVERY, "check_delivered_to", "no", NULL, "never", "expected yes or no"},
 	{BLOCK_DELIVERY, "delimiter", "-", NULL, "\"\"", "expected a text"},
+	{BLOCK_DELIVERY, "unknown_recipient", "badmail", NULL, "drop", "expected one of refuse|badmail"},
 	{BLOCK_DELIVERY, "postmaster", "ann", NULL, "\"\"", "expected a text"},
 	{BLOCK_LISTENER, "protocol", "lmtp", NULL, "imap", "expected one of pop3|lmtp|smtp"},
 	{BLOCK_LISTENER, "path", "/s\nprotocol = lmtp", "/s", "s", "expected an absolute file name"},

@@ -22,6 +22,8 @@ A transcript is a .t file of lines:
                                 socket lmtp.sock are there, too ("# delivery: -": none needed)
   # listener: xclient=127.0.0.1  a setting of those listeners
   # alias: all=ann,ben           accounts are in SQLite then, with this alias; domains: those of # domain: a.org,b.org
+  # badmail: max_age=30d         a badmail block with this setting ("-": none needed)
+  B: retry 1        Badmail has so many RETRY (or refused) items
   !port lmtp|smtp|lmtps|unix
   S- text           lines "250-..." up to the one with a space: text is one of them, without its code ("S- *" = any)
   M: ann 2          mailbox ann has two messages
@@ -159,6 +161,11 @@ def mailbox(server, user):
 
 def look(server, line):
     user, wanted = line[3:].split(" ", 1)
+    if line.startswith("B: "):
+        n = sum(f.endswith(".json") for _, _, files in os.walk(server.path("badmail", user)) for f in files)
+        if n != int(wanted):
+            raise Mismatch("Badmail has %d %s items" % (n, user))
+        return
     mail = mailbox(server, user)
     if line.startswith("M: "):
         if len(mail) != int(wanted):
@@ -204,7 +211,7 @@ def play(server, lines, trickle):
                     raise Mismatch("no line %r in %r" % (line[3:], seen[:20]))
             elif line.startswith("S- "):
                 multi(ensure(), line[3:])
-            elif line.startswith(("M: ", "M~ ")):
+            elif line.startswith(("M: ", "M~ ", "B: ")):
                 look(server, line)
             elif line.startswith("C* "):
                 times, text = line[3:].split(" ", 1)
@@ -242,7 +249,7 @@ class Transcript:
         self.name = os.path.basename(path)[:-2]
         self.users, self.mail, self.settings, self.lines = {}, {}, {}, []
         self.faults = {"auth": [], "storage": []}
-        self.delivery, self.listener, self.aliases, self.domains = None, "", {}, []
+        self.delivery, self.listener, self.aliases, self.domains, self.badmail = None, "", {}, [], None
         for number, line in enumerate(open(path, encoding="utf-8"), 1):
             line = line.rstrip("\n")
             m = re.match(r"# (users|mail|set): (.*)", line)
@@ -252,7 +259,7 @@ class Transcript:
                     if m.group(1) == "mail":
                         v = [x for x in v.split(",") if x]
                     getattr(self, {"users": "users", "mail": "mail", "set": "settings"}[m.group(1)])[k] = v
-            m = re.match(r"# (delivery|listener|alias|domain): (.*)", line)
+            m = re.match(r"# (delivery|listener|alias|domain|badmail): (.*)", line)
             if m:
                 self.prepare(m.group(1), m.group(2))
             m = re.match(r"# fault (auth|storage): (.*)", line)
@@ -263,7 +270,9 @@ class Transcript:
         self.users = self.users or {"ann": "restante"}
 
     def prepare(self, what, text):
-        if what == "delivery":
+        if what == "badmail":
+            self.badmail = (self.badmail or "") + "".join(" %s = %s\n" % tuple(x.split("=", 1)) for x in text.split() if x != "-")
+        elif what == "delivery":
             self.delivery = (self.delivery or "") + "".join(" %s = %s\n" % tuple(x.split("=", 1))
                                                             for x in text.split() if x != "-")
         elif what == "listener":
@@ -285,6 +294,10 @@ def mail_listeners(s, t):
         text += "listener %s {\n protocol = %s\n address = 127.0.0.1\n port = %d\n tls = %s\n%s}\n" % (
             name, protocol, s.mail_ports[name], tls, t.listener)
     text += "listener unix {\n protocol = lmtp\n path = %s\n mode = 0666\n%s}\n" % (s.path("run", "lmtp.sock"), t.listener)
+    if t.badmail is not None:
+        os.mkdir(s.path("badmail"), 0o700)
+        s.give(s.path("badmail"))
+        text += "badmail {\n path = %s\n%s}\n" % (s.path("badmail"), t.badmail)
     s.extra_listeners = text
 
 
