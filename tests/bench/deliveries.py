@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from run import cpu_seconds  # noqa: E402
 from server import Server, wait_until  # noqa: E402
 
-USERS = 16
+USERS = 4
 BODY = b"Subject: bench\r\nFrom: clerk@example.org\r\n\r\n" + b"0123456789 0123456789 0123456789 0123456789 0123456789 12345\r\n" * 66
 
 DOVECOT = """base_dir = {d}/run
