@@ -6,6 +6,7 @@ The disk is a small tmpfs of the test's own. Needs root or user namespaces."""
 import os
 import smtplib
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
@@ -27,8 +28,7 @@ class Disk:
         os.mkdir(self.disk)
         self.put()
         s.passwd({"ann": "restante"})
-        self.socket = s.path("lmtp.sock")
-        os.chmod(s.dir, 0o777)
+        self.socket = s.path("run", "lmtp")
         s.extra_listeners = "listener lmtp {\n protocol = lmtp\n path = %s\n mode = 0666\n}\n" % self.socket
         if volume:
             s.extra_listeners += ("volume v {\n path = %s/mail\n mount = %s\n reserve_percent = 0\n reserve_octets = 1m\n"
@@ -67,6 +67,7 @@ class Disk:
     def until_refused(self):
         for n in range(1000):
             code, text = self.deliver()
+            time.sleep(0.04)  # a look at the disk is good for a second: what comes meanwhile goes into the reserve
             if code != 250:
                 return n, "%d %s" % (code, text)
         return 1000, "never refused"
@@ -83,7 +84,7 @@ def full(tap, volume):
         n, said = d.until_refused()
         tap.ok(said.startswith("452") and "4.3.1" in said and n > 10, "full, %s: %d accepted, then %s" % (how, n, said))
         left = os.statvfs(d.disk).f_bavail * os.statvfs(d.disk).f_frsize
-        tap.ok((left > 900 * 1024) == volume, "full, %s: %d octets are left" % (how, left))
+        tap.ok((left > 256 * 1024) == volume, "full, %s: %d octets are left" % (how, left))
         tap.ok(d.fetch(False) == n, "full, %s: all %d can be read" % (how, n))
         tap.ok(d.fetch() == n, "full, %s: and deleted" % how)
         wait_until(lambda: d.deliver()[0] == 250, 20, "mail to be taken again")
@@ -110,7 +111,7 @@ def unmounted(tap, d):
     beneath = os.path.join(d.disk, "mail")
     os.mkdir(beneath)
     d.s.give(d.disk)
-    wait_until(lambda: d.deliver()[0] == 451, 20, "the volume to be looked at")
+    time.sleep(1.5)  # as above; nothing comes meanwhile
     code, text = d.deliver()
     left = [n for _, dirs, files in os.walk(beneath) for n in dirs + files]
     tap.ok(code == 451 and text.startswith("4.3.0") and not left, "not mounted: %d %s; nothing is written beneath" % (code, text), left)
@@ -123,12 +124,9 @@ def unmounted(tap, d):
 def database(tap):
     s, db = Server(), MailStore()
     try:
-        db.start()
-        db.schema()
         s.passwd({"ann": "restante"})
-        os.chmod(s.dir, 0o777)
         d = Disk.__new__(Disk)
-        d.s, d.socket = s, s.path("lmtp.sock")
+        d.s, d.socket = s, s.path("run", "lmtp")
         s.extra_listeners = "listener lmtp {\n protocol = lmtp\n path = %s\n mode = 0666\n}\n" % d.socket
         s.configure("auth a {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n%s" % (
             s.path("passwd"), db.section(breaker_open_ms="500")))
