@@ -121,7 +121,7 @@ def main():
     tap = Tap()
     names = [a for a in sys.argv[1:] if not a.isdigit()]
     kills = [int(a) for a in sys.argv[1:] if a.isdigit()]
-    for store in names or ["maildir", "mbox"]:
+    for store in names or ["maildir", "mbox", "mysql"]:
         run(tap, store, kills[0] if kills else 100 if ALL else 5)
     return tap.done()
 

@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 
+from mailstore import MailStore
 from pop import Pop
 from postfix import Postfix
 from server import Server, wait_until
@@ -49,6 +50,7 @@ class Rig:
         os.mkdir(s.path("mail"), 0o755)
         s.give(s.path("mail"))
         s.extra_listeners = "listener lmtp {\n protocol = lmtp\n path = %s\n mode = 0666\n}\n" % self.socket
+        self.db = MailStore() if store == "mysql" else None
         self.passwords()
         s.configure(self.sections(), default_domain=DOMAIN, max_per_address="0")
         self.lock = threading.Lock()
@@ -71,6 +73,8 @@ class Rig:
             auth = "auth accounts {\n module = ram\n%s storage = mail\n}\n" % "".join(
                 " user = %s@%s:restante\n" % (u, DOMAIN) for u in self.users)
             return auth + "storage mail {\n module = ram\n}\n"
+        if self.store == "mysql":
+            return auth + self.db.section()
         if self.store == "mbox":
             return auth + "storage mail {\n module = mbox\n path = %s/%%n\n}\n" % s.path("mail")
         return auth + "storage mail {\n module = maildir\n path = %s/%%n\n}\n" % s.path("mail")
@@ -189,7 +193,10 @@ class Rig:
 
     def close(self):
         self.stop.set()
-        return self.server.close()
+        rc = self.server.close()
+        if self.db:
+            self.db.close()
+        return rc
 
 
 def feeders(n, total, send):

@@ -15,7 +15,7 @@ from mailrig import DOMAIN, Rig, feeders, wait_until  # noqa: E402
 from server import Tap, free_port  # noqa: E402
 
 ALL = os.environ.get("ALL") == "yes"
-STORES = ["ram", "maildir", "mbox"]
+STORES = ["ram", "maildir", "mbox", "mysql"]
 
 
 def run(tap, store):
