@@ -74,7 +74,7 @@ class Rig:
                 " user = %s@%s:restante\n" % (u, DOMAIN) for u in self.users)
             return auth + "storage mail {\n module = ram\n}\n"
         if self.store == "mysql":
-            return auth + self.db.section()
+            return auth + self.db.section(lease_time="30s")  # a killed session holds its maildrop so long
         if self.store == "mbox":
             return auth + "storage mail {\n module = mbox\n path = %s/%%n\n}\n" % s.path("mail")
         return auth + "storage mail {\n module = maildir\n path = %s/%%n\n}\n" % s.path("mail")
