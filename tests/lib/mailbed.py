@@ -50,9 +50,10 @@ class Lmtp:
 
 
 class Bed:
-    """MariaDB, the cutter before it, and restanted that knows only the cutter; settings are the storage section's."""
+    """MariaDB, the cutter before it, and restanted that knows only the cutter, or with `second` also the way around it;
+    settings are the storage section's. User m1 has a maildir."""
 
-    def __init__(self, db=None, **settings):
+    def __init__(self, db=None, second=False, **settings):
         self.db = db or MailStore()
         self.cutter = Cutter(self.db.port)
         self.srv = Server()
@@ -60,10 +61,18 @@ class Bed:
         self.srv.passwd({"u%d" % k: "restante" for k in range(400)})
         self.srv.extra_listeners = ("delivery {\n postmaster = u0\n max_size = 64m\n}\nlistener lmtp {\n protocol = lmtp\n"
                                     " address = 127.0.0.1\n port = %d\n tls = none\n}\n" % self.lmtp_port)
-        section = dict({"server": "127.0.0.1:%d" % self.cutter.port, "tls": "off", "tls_ca": self.db.ca,
+        servers = ["127.0.0.1:%d" % p for p in [self.cutter.port] + [self.db.port] * second]
+        self.srv.maildir("m1", [TEXT])
+        with open(self.srv.path("side"), "w") as f:
+            f.write("m1:{PLAIN}restante\n")
+        self.srv.give(self.srv.path("side"))
+        section = dict({"server": servers, "tls": "off", "tls_ca": self.db.ca,
                         "permits": 1, "trip_after": 1000000, "call_ms": "10s", "commit_ms": "10s"}, **settings)
-        self.srv.configure("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n%s"
-                           % (self.srv.path("passwd"), self.db.section(**section)), takeover="0s")
+        self.srv.configure("auth few {\n module = passwd\n file = %s\n allow_plain = yes\n unknown = next\n storage = side\n}\n"
+                           "storage side {\n module = maildir\n path = %s/%%n\n}\n"
+                           "auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n%s"
+                           % (self.srv.path("side"), self.srv.path("mail"), self.srv.path("passwd"),
+                              self.db.section(**section)), takeover="0s")
         self.srv.start()
         self.next = 0
 
