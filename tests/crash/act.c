@@ -1,113 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * act - one delivery or one session on a storage module, through the loader, in a process of its own that may
- * be killed or have its system calls fail. What became of it is printed, a line each, for the tests to judge.
+ * act - one delivery or one session on a storage module, through the loader, in a process of its
+ * own that may be killed or have its system calls fail. What became of it is printed, a line each,
+ * for the tests to judge.
  *
  *   act MODULE.so [KEY=VALUE...] deliver USER[,USER...] FILE...
- *   act MODULE.so [KEY=VALUE...] import USER FILE...              the file's name becomes the unique-id
- *   act MODULE.so [KEY=VALUE...] session USER [INDEX,INDEX...]    reads all, deletes these (0-based)
+ *   act MODULE.so [KEY=VALUE...] import USER FILE...              the file's name becomes the
+ * unique-id act MODULE.so [KEY=VALUE...] session USER [INDEX,INDEX...]    reads all, deletes these
+ * (0-based)
  */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "host/call.h"
-#include "host/load.h"
-
-#define CALL_MS 30000
+#include "small_host.h"
 
 static struct host_inst *inst;
-
-/* ---- a small host ---------------------------------------------------------------------------- */
-
-static int64_t
-now_ms(void *ctx)
-{
-	struct timespec t;
-
-	(void)ctx;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static int64_t
-wall_ms(void *ctx)
-{
-	(void)ctx;
-	return (int64_t)time(NULL) * 1000;
-}
-
-static void
-log_line(void *ctx, int32_t level, struct pm_str text)
-{
-	(void)ctx;
-	printf("log %d %.*s\n", level, (int)text.n, text.p);
-}
-
-static void
-count(void *ctx, struct pm_str name, int64_t delta)
-{
-	(void)ctx;
-	(void)name;
-	(void)delta;
-}
-
-static void
-invalidate(void *ctx, struct pm_str name)
-{
-	(void)ctx;
-	(void)name;
-}
-
-static int32_t
-reserve_release(void *ctx, struct pm_str path)
-{
-	(void)ctx;
-	(void)path;
-	return PM_UNSUPPORTED;
-}
-
-static const struct pm_host services = {
-	.size = sizeof(services), .abi_minor = PM_ABI_MINOR, .now_ms = now_ms, .wall_ms = wall_ms, .log = log_line,
-	.count = count, .invalidate = invalidate, .reserve_release = reserve_release,
-};
-
-static void
-print_error(void *ctx, const char *file, unsigned line, const char *text)
-{
-	(void)ctx;
-	(void)file;
-	(void)line;
-	fprintf(stderr, "act: %s\n", text);
-}
-
-static struct host_call *
-call(void)
-{
-	static struct host_call c;
-
-	host_call_init(&c, now_ms(NULL) + CALL_MS, 1);
-	return &c;
-}
 
 static void
 say(const char *what, int32_t rc, const struct host_call *c)
 {
 	printf("%s %s %s\n", what, host_code_name(rc), c->error);
 	fflush(stdout);
-}
-
-static struct pm_user
-user_of(const char *name)
-{
-	struct pm_user u;
-
-	host_user_init(&u);
-	u.name = u.key = (struct pm_str){name, strlen(name)};
-	return u;
 }
 
 /* ---- delivery -------------------------------------------------------------------------------- */
@@ -129,34 +45,36 @@ deliver(char *users, const char *file, bool import)
 		perror(file);
 		exit(2);
 	}
-	if ((rc = host_dlv_begin(inst, c = call(), 0, import ? PM_DLVF_IMPORT : 0, &d)) != PM_OK) {
+	if ((rc = host_dlv_begin(inst, c = small_call(), 0, import ? PM_DLVF_IMPORT : 0, &d)) !=
+	    PM_OK) {
 		say("delivery", rc, c);
 		goto out;
 	}
 	for (char *u = strtok(users, ","); u && n < 16; u = strtok(NULL, ",")) {
-		struct pm_user user = user_of(u);
+		struct pm_user user = small_user(u);
 		struct pm_rcpt r = {.size = sizeof(r), .user = &user};
 
 		if (import)
-			r.uidl = (struct pm_str){slash ? slash + 1 : file, strlen(slash ? slash + 1 : file)};
-		if ((rc = host_dlv_rcpt(inst, d, c = call(), &r)) != PM_OK)
+			r.uidl = (struct pm_str){slash ? slash + 1 : file,
+						 strlen(slash ? slash + 1 : file)};
+		if ((rc = host_dlv_rcpt(inst, d, c = small_call(), &r)) != PM_OK)
 			goto abort;
 		res[n++] = (struct pm_result){.size = sizeof(res[0])};
 	}
 	while ((got = fread(buf, 1, sizeof(buf), f)) > 0)
-		if ((rc = host_dlv_write(inst, d, c = call(), buf, got)) != PM_OK)
+		if ((rc = host_dlv_write(inst, d, c = small_call(), buf, got)) != PM_OK)
 			goto abort;
 	if (ferror(f)) {
 		perror(file);
 		exit(2); /* ours, not the store's */
 	}
-	while ((rc = host_dlv_prepare(inst, d, c = call(), res)) == PM_AGAIN)
+	while ((rc = host_dlv_prepare(inst, d, c = small_call(), res)) == PM_AGAIN)
 		;
 	for (size_t k = 0; k < n && rc == PM_OK; k++)
 		rc = res[k].rc;
 	if (rc != PM_OK)
 		goto abort;
-	while ((rc = host_dlv_commit(inst, d, c = call(), res)) == PM_AGAIN)
+	while ((rc = host_dlv_commit(inst, d, c = small_call(), res)) == PM_AGAIN)
 		;
 	for (size_t k = 0; k < n && rc == PM_OK; k++)
 		rc = res[k].rc;
@@ -164,38 +82,12 @@ deliver(char *users, const char *file, bool import)
 	goto out;
 abort:
 	say("delivery", rc, c);
-	host_dlv_abort(inst, d, call());
+	host_dlv_abort(inst, d, small_call());
 out:
 	fclose(f);
 }
 
 /* ---- session --------------------------------------------------------------------------------- */
-
-/* FNV-1a over the bytes as they go over the wire, line ends as CRLF. */
-static int32_t
-digest(void *mbox, uint64_t k, uint64_t *ret)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-	char buf[4096], last = '\n';
-	struct host_call *c;
-	size_t got;
-	void *m;
-	int32_t rc = host_msg_open(inst, mbox, c = call(), k, &m);
-
-	if (rc != PM_OK)
-		return rc;
-	while ((rc = host_msg_read(inst, m, c = call(), buf, sizeof(buf), &got)) == PM_OK) {
-		for (size_t i = 0; i < got; i++) {
-			if (buf[i] == '\n' && last != '\r')
-				h = (h ^ '\r') * 0x100000001b3u;
-			h = (h ^ (unsigned char)buf[i]) * 0x100000001b3u;
-			last = buf[i];
-		}
-	}
-	host_msg_close(inst, m, call());
-	*ret = h;
-	return rc == PM_END ? PM_OK : rc;
-}
 
 static void
 read_all(void *mbox, uint64_t n)
@@ -206,15 +98,17 @@ read_all(void *mbox, uint64_t n)
 		uint64_t h = 0;
 		int32_t rc;
 
-		while ((rc = host_mbox_info(inst, mbox, c = call(), k, 1, PM_WANT_UIDL | PM_WANT_OCTETS, &m)) == PM_AGAIN)
+		while ((rc = host_mbox_info(inst, mbox, c = small_call(), k, 1,
+					    PM_WANT_UIDL | PM_WANT_OCTETS, &m)) == PM_AGAIN)
 			;
 		if (rc == PM_OK)
-			rc = digest(mbox, k, &h);
+			rc = small_digest(inst, mbox, k, &h);
 		if (rc != PM_OK) {
 			printf("message %" PRIu64 " %s\n", k, host_code_name(rc));
 			continue;
 		}
-		printf("message %" PRIu64 " OK %.*s %" PRIu64 " %016" PRIx64 "\n", k, (int)m.uidl_len, m.uidl, m.octets, h);
+		printf("message %" PRIu64 " OK %.*s %" PRIu64 " %016" PRIx64 "\n", k,
+		       (int)m.uidl_len, m.uidl, m.octets, h);
 	}
 }
 
@@ -222,7 +116,8 @@ static void
 commit(void *mbox, uint64_t n, char *list)
 {
 	uint8_t *del = calloc(1, n / 8 + 1);
-	struct pm_commit what = {.size = sizeof(what), .n = n, .del = del, .now_ms = wall_ms(NULL)};
+	struct pm_commit what = {
+		.size = sizeof(what), .n = n, .del = del, .now_ms = small_services.wall_ms(NULL)};
 	struct host_call *c;
 	uint64_t done;
 	int32_t rc;
@@ -236,7 +131,7 @@ commit(void *mbox, uint64_t n, char *list)
 			del[k / 8] = (uint8_t)(del[k / 8] | 1u << k % 8);
 	}
 	do {
-		c = call();
+		c = small_call();
 		memset(c->pm.op_id, 7, sizeof(c->pm.op_id));
 		rc = host_mbox_commit(inst, mbox, c, &what, &done);
 	} while (rc == PM_AGAIN);
@@ -247,13 +142,14 @@ commit(void *mbox, uint64_t n, char *list)
 static void
 session(const char *name, char *list)
 {
-	struct pm_user u = user_of(name);
+	struct pm_user u = small_user(name);
 	struct host_call *c;
 	uint64_t n = 0;
 	void *mbox = NULL;
 	int32_t rc;
 
-	while ((rc = host_mbox_open(inst, c = call(), &u, PM_OPEN_EXCLUSIVE, &n, &mbox)) == PM_AGAIN)
+	while ((rc = host_mbox_open(inst, c = small_call(), &u, PM_OPEN_EXCLUSIVE, &n, &mbox)) ==
+	       PM_AGAIN)
 		;
 	say("open", rc, c);
 	if (rc != PM_OK)
@@ -262,7 +158,7 @@ session(const char *name, char *list)
 	fflush(stdout); /* what was chosen is known, whatever happens now */
 	if (list)
 		commit(mbox, n, list);
-	host_mbox_close(inst, mbox, call());
+	host_mbox_close(inst, mbox, small_call());
 	printf("closed %" PRIu64 "\n", n);
 }
 
@@ -271,8 +167,14 @@ main(int argc, char **argv)
 {
 	struct host_setting settings[16];
 	const char *state = getenv("ACT_STATE"); /* state_dir */
-	struct host_spec spec = {.section = "act", .permits = 1, .purpose = PM_PURPOSE_TOOL,
-				 .state_dir = state ? state : "/tmp", .run_dir = "/tmp", .settings = settings, .host = &services, .error = print_error};
+	struct host_spec spec = {.section = "act",
+				 .permits = 1,
+				 .purpose = PM_PURPOSE_TOOL,
+				 .state_dir = state ? state : "/tmp",
+				 .run_dir = "/tmp",
+				 .settings = settings,
+				 .host = &small_services,
+				 .error = small_error};
 	struct host_lib *lib;
 	char err[1024];
 	int at = 2;
@@ -282,10 +184,12 @@ main(int argc, char **argv)
 		char *eq = strchr(argv[at], '=');
 
 		*eq = '\0';
-		settings[spec.n_settings++] = (struct host_setting){.key = argv[at], .value = eq + 1};
+		settings[spec.n_settings++] =
+			(struct host_setting){.key = argv[at], .value = eq + 1};
 	}
 	if (at + 2 > argc) {
-		fputs("usage: act MODULE.so [KEY=VALUE...] deliver|import|session USER ...\n", stderr);
+		fputs("usage: act MODULE.so [KEY=VALUE...] deliver|import|session USER ...\n",
+		      stderr);
 		return 64;
 	}
 	lib = host_load(argv[1], "/", err, sizeof(err));

@@ -343,7 +343,7 @@ settle(struct inst *i, const struct place *p, int fd, struct left *l, const stru
 	*ret_what = "was taken back";
 	if (old + ours == size)
 		return take_out(i, p, fd, old, size, size);
-	if (later_mail(l, fd, old + same, &mail))
+	if (later_mail(l, fd, old + ours, &mail))
 		return mail > old ? take_out(i, p, fd, old, mail, size) : 0;
 	*ret_what = "cannot be told from other mail and was left as it is; look at the end of the "
 		    "mailbox";

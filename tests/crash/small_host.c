@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "small_host.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define CALL_MS 30000
+
+bool small_quiet;
+
+static int64_t
+now_ms(void *ctx)
+{
+	struct timespec t;
+
+	(void)ctx;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t
+wall_ms(void *ctx)
+{
+	(void)ctx;
+	return (int64_t)time(NULL) * 1000;
+}
+
+static void
+log_line(void *ctx, int32_t level, struct pm_str text)
+{
+	(void)ctx;
+	if (!small_quiet)
+		printf("log %d %.*s\n", level, (int)text.n, text.p);
+}
+
+static void
+count(void *ctx, struct pm_str name, int64_t delta)
+{
+	(void)ctx;
+	(void)name;
+	(void)delta;
+}
+
+static void
+invalidate(void *ctx, struct pm_str name)
+{
+	(void)ctx;
+	(void)name;
+}
+
+static int32_t
+reserve_release(void *ctx, struct pm_str path)
+{
+	(void)ctx;
+	(void)path;
+	return PM_UNSUPPORTED;
+}
+
+const struct pm_host small_services = {
+	.size = sizeof(small_services),
+	.abi_minor = PM_ABI_MINOR,
+	.now_ms = now_ms,
+	.wall_ms = wall_ms,
+	.log = log_line,
+	.count = count,
+	.invalidate = invalidate,
+	.reserve_release = reserve_release,
+};
+
+void
+small_error(void *ctx, const char *file, unsigned line, const char *text)
+{
+	(void)ctx;
+	(void)file;
+	(void)line;
+	fprintf(stderr, "%s\n", text);
+}
+
+struct host_call *
+small_call(void)
+{
+	static struct host_call c;
+
+	host_call_init(&c, now_ms(NULL) + CALL_MS, 1);
+	return &c;
+}
+
+struct pm_user
+small_user(const char *name)
+{
+	struct pm_user u;
+
+	host_user_init(&u);
+	u.name = u.key = (struct pm_str){name, strlen(name)};
+	return u;
+}
+
+int32_t
+small_digest(struct host_inst *inst, void *mbox, uint64_t k, uint64_t *ret)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	char buf[4096], last = '\n';
+	struct host_call *c;
+	size_t got;
+	void *m;
+	int32_t rc = host_msg_open(inst, mbox, c = small_call(), k, &m);
+
+	if (rc != PM_OK)
+		return rc;
+	while ((rc = host_msg_read(inst, m, c = small_call(), buf, sizeof(buf), &got)) == PM_OK) {
+		for (size_t i = 0; i < got; i++) {
+			if (buf[i] == '\n' && last != '\r')
+				h = (h ^ '\r') * 0x100000001b3u;
+			h = (h ^ (unsigned char)buf[i]) * 0x100000001b3u;
+			last = buf[i];
+		}
+	}
+	host_msg_close(inst, m, small_call());
+	*ret = h;
+	return rc == PM_END ? PM_OK : rc;
+}
