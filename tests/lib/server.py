@@ -6,6 +6,7 @@ can traverse, because the server then runs as `nobody`.
 """
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -232,3 +233,21 @@ class Server:
                 f.write(raw)
         self.give(self.path("mail"))
         return base
+
+    def mbox(self, user, messages=()):
+        """A file mail/USER with raw messages (bytes), quoted as mboxrd is."""
+        path = self.path("mail", user)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as f:
+            for i, raw in enumerate(messages):
+                f.write(mboxrd(raw, b"clerk@example.org", i))
+        self.give(self.path("mail"))
+        return path
+
+
+def mboxrd(raw, sender, seconds=0):
+    """One message of an mbox: From_ line, quoted text with an end to its last line, the empty line."""
+    if raw and not raw.endswith(b"\n"):
+        raw += b"\r\n" if raw.endswith(b"\r") else b"\n"  # a CR of its own is data
+    date = time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(1700000000 + seconds)).encode()
+    return b"From " + sender + b" " + date + b"\n" + re.sub(rb"(?m)^(>*From )", rb">\1", raw) + b"\n"

@@ -9,7 +9,7 @@
 
 /* ---- quoting --------------------------------------------------------------------------------- */
 
-static const char from[] = "From ";
+static const char from_word[] = "From ";
 
 /* What was held back of a line that turned out to be one to quote, or not. */
 static size_t
@@ -24,7 +24,7 @@ let_go(struct mbox_quote *q, bool is_from, char *out)
 		gt++;
 	memset(out, '>', gt);
 	n = gt;
-	memcpy(out + n, from, q->matched);
+	memcpy(out + n, from_word, q->matched);
 	n += q->matched;
 	q->gt = q->matched = 0;
 	q->mid = true;
@@ -41,7 +41,7 @@ begin_line(struct mbox_quote *q, char c, char *out)
 		q->gt++;
 		return 0;
 	}
-	if (c == from[q->matched]) {
+	if (c == from_word[q->matched]) {
 		q->matched++;
 		return q->matched == 5 ? let_go(q, true, out) : 0;
 	}
@@ -105,7 +105,7 @@ has_word(const char *p, size_t n, const char *words)
 bool
 mbox_is_from(const char *line, size_t n)
 {
-	return n > 5 && memcmp(line, from, 5) == 0 && line[5] != ' ' &&
+	return n > 5 && memcmp(line, from_word, 5) == 0 && line[5] != ' ' &&
 	       has_word(line, n, "MonTueWedThuFriSatSun") &&
 	       has_word(line, n, "JanFebMarAprMayJunJulAugSepOctNovDec");
 }
