@@ -261,6 +261,16 @@ blank_was_content(struct mbox_parse *p)
 	p->blank_n = 0;
 }
 
+/* Is this line one that readers rewrite? */
+static void
+look_at_header(struct mbox_parse *p)
+{
+	if (p->in_header && p->head[0] != ' ' && p->head[0] != '\t')
+		p->unhashed = is_rewritten(p->head, p->head_n);
+	if (p->in_header && p->unhashed && p->said == UINT64_MAX)
+		p->said = said_length(p->head, p->head_n);
+}
+
 /* The head of a line is whole (to its end), or as long as it is looked at. */
 static void
 decide(struct mbox_parse *p)
@@ -282,10 +292,7 @@ decide(struct mbox_parse *p)
 			p->blank_n = p->head_n;
 			p->blank_at = p->line_at;
 		} else {
-			if (p->in_header && p->head[0] != ' ' && p->head[0] != '\t')
-				p->unhashed = is_rewritten(p->head, p->head_n);
-			if (p->in_header && p->unhashed && p->said == UINT64_MAX)
-				p->said = said_length(p->head, p->head_n);
+			look_at_header(p);
 			content(p, p->head, p->head_n);
 		}
 	}
@@ -344,6 +351,7 @@ mbox_parse_end(struct mbox_parse *p)
 	p->cut = p->mid || p->head_n > 0;
 	if (!p->mid && p->head_n > 0) {
 		blank_was_content(p);
+		look_at_header(p);
 		content(p, p->head, p->head_n);
 	}
 	finish(p, p->blank_n > 0 ? p->blank_at : p->at);

@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A real Postfix local(8) and mutt work on the same mbox as POP3 sessions that fetch and delete: mail is delivered, mutt
+marks messages read (it rewrites their headers in place) and deletes those that are for it. At the end every
+message is accounted for: fetched whole and deleted by exactly one session that was told +OK, or deleted by mutt, or
+still there; nothing else is there. 500 sessions with --all."""
+import os
+import pwd
+import random
+import re
+import shutil
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+import mutt  # noqa: E402
+from pop import Pop  # noqa: E402
+from postfix import Postfix  # noqa: E402
+from server import SERVICE_USER, Server, Tap  # noqa: E402
+
+SESSIONS = 500 if os.environ.get("ALL") == "yes" else 100
+SEED = int(os.environ.get("SEED", "20261124"))
+ID = re.compile(rb"^Subject: (pop|mutt)-(\d+)\r?$", re.M)
+
+
+def body(number):
+    rnd = random.Random(number)
+    lines = [b"body of %d" % number] + [b"x" * rnd.randrange(78) for _ in range(rnd.randrange(120))]
+    return b"\r\n".join(lines + [b"From the last line but one of %d" % number, b".", b"end"]) + b"\r\n"
+
+
+class Sender(threading.Thread):
+    """Mail by SMTP, until enough was sent or the test is over; every fourth message is for mutt."""
+
+    def __init__(self, pf):
+        super().__init__()
+        self.pf, self.stop, self.sent, self.problem = pf, False, {}, ""
+
+    def run(self):
+        number = 0
+        try:
+            while not self.stop:
+                number += 1
+                kind = "mutt" if number % 4 == 0 else "pop"
+                self.pf.send("clerk@example.test", [SERVICE_USER + "@example.test"],
+                             b"Subject: %s-%d\r\n\r\n%s" % (kind.encode(), number, body(number)))
+                self.sent[number] = kind
+                time.sleep(0.15)
+        except Exception as e:  # said by the test
+            self.problem = repr(e)
+
+
+class Mutt(threading.Thread):
+    """The reader: all messages lose their N flag, those for it are deleted, and the mailbox is written."""
+
+    def __init__(self, box, home):
+        super().__init__()
+        self.box, self.home, self.stop, self.runs, self.last = box, home, False, 0, ""
+        with open(os.path.join(home, "muttrc"), "w") as f:
+            f.write("set folder='%s' spoolfile='%s' quit=yes delete=yes move=no sleep_time=0 mark_old=no\n"
+                    "push '<tag-pattern>~A<enter><tag-prefix><clear-flag>N<delete-pattern>~s mutt-<enter><sync-mailbox>'\n"
+                    % (home, box))
+
+    def run(self):
+        while not self.stop:
+            status, self.last = mutt._on_terminal(["mutt", "-n", "-F", os.path.join(self.home, "muttrc"), "-f", self.box],
+                                                  self.home, b"q", 120)
+            self.runs += status == 0
+
+
+class Sessions:
+    def __init__(self, port):
+        self.port, self.rnd = port, random.Random(SEED)
+        self.fetched, self.problems = {}, []  # number -> how often it was fetched and deleted
+        self.whole = self.refused = self.busy = self.reread = 0
+
+    def one(self):
+        p = Pop(self.port)
+        try:
+            reply = p.login(SERVICE_USER)
+            if not reply.startswith(b"+OK"):
+                self.refused += 1
+                if b"[SYS/TEMP]" not in reply and b"[IN-USE]" not in reply:
+                    self.problems.append("login: %r" % reply)
+                return
+            listed = p.lines("LIST") or []
+            doomed = self.fetch(p, listed)
+            reply = p.say("QUIT")
+            if not listed:
+                time.sleep(0.05)  # nothing there: no session that counts
+                return
+            if reply.startswith(b"+OK"):
+                self.whole += 1
+                for number in doomed:
+                    self.fetched[number] = self.fetched.get(number, 0) + 1
+            else:
+                self.busy += 1
+                if b"[SYS/TEMP]" not in reply:
+                    self.problems.append("QUIT: %r" % reply)
+        finally:
+            p.close()
+
+    def fetch(self, p, listed):
+        doomed = []
+        for line in listed:
+            n, size = line.split()
+            if self.rnd.random() < 0.3:
+                continue
+            got = p.lines(b"RETR " + n)
+            if got is None:
+                self.reread += 1  # mutt changed or removed it meanwhile
+                continue
+            raw = b"".join(x[1:] if x.startswith(b".") else x for x in got)
+            number = self.check(raw, int(size))
+            if number and self.rnd.random() < 0.8:
+                p.say(b"DELE " + n)
+                doomed.append(number)
+        return doomed
+
+    def check(self, raw, size):
+        m = ID.search(raw)
+        if not m or not raw.endswith(b"\r\n\r\n" + body(int(m.group(2)))) or len(raw) != size:
+            self.problems.append("not a message that was sent, or not all of it (%d of %d octets): %r ... %r" % (
+                len(raw), size, raw[:300], raw[-60:]))
+            return None
+        return int(m.group(2))
+
+
+def left(port):
+    """What is in the mailbox at the end: number -> how often."""
+    out = {}
+    with Pop(port) as p:
+        p.login(SERVICE_USER)
+        for line in p.lines("LIST"):
+            raw = b"".join(x[1:] if x.startswith(b".") else x for x in p.lines(b"RETR " + line.split()[0]))
+            m = ID.search(raw)
+            number = int(m.group(2)) if m and raw.endswith(body(int(m.group(2)))) else -1
+            out[number] = out.get(number, 0) + 1
+        p.say("QUIT")
+    return out
+
+
+def account(tap, sent, sessions, rest):
+    lost = [n for n, kind in sent.items() if n not in rest and n not in sessions.fetched and kind == "pop"]
+    by_mutt = [n for n, kind in sent.items() if n not in rest and n not in sessions.fetched and kind == "mutt"]
+    twice = [n for n in sent if rest.get(n, 0) + sessions.fetched.get(n, 0) > 1]
+    strange = [n for n in list(rest) + list(sessions.fetched) if n not in sent]
+    tap.ok(not lost, "no message is lost: %d sent, %d fetched and deleted, %d deleted by mutt, %d left" % (
+        len(sent), len(sessions.fetched), len(by_mutt), len(rest)), lost)
+    tap.ok(not twice and not strange, "none is there twice, or again after its deletion, or torn", (twice, strange))
+    tap.ok(len(by_mutt) > 0 and len(sessions.fetched) > SESSIONS // 4, "mutt and the sessions both worked",
+           (len(by_mutt), len(sessions.fetched)))
+
+
+def main():
+    tap = Tap()
+    srv = Server()
+    spool, home = srv.path("spool"), tempfile.mkdtemp(prefix="rst-mutt.", dir="/tmp")
+    os.mkdir(spool)
+    os.chmod(spool, 0o1777)
+    srv.passwd({SERVICE_USER: "restante"})
+    srv.configure("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n"
+                  "storage mail {\n module = mbox\n path = %s/%%n\n locks = fcntl dotlock\n"
+                  " lock_wait = 10s\n}\n" % (srv.path("passwd"), spool))
+    pf = Postfix({"mydestination": "example.test", "mail_spool_directory": spool,
+                  "mailbox_delivery_lock": "fcntl, dotlock", "deliver_lock_attempts": "200", "deliver_lock_delay": "1s"})
+    box = os.path.join(spool, SERVICE_USER)
+    open(box, "w").close()
+    owner = pwd.getpwnam(SERVICE_USER)
+    os.chown(box, owner.pw_uid, owner.pw_gid)
+    os.chmod(box, 0o600)
+    sessions = Sessions(srv.clear_port)
+    try:
+        srv.start()
+        pf.start()
+        sender, reader = Sender(pf), Mutt(box, home)
+        sender.start()
+        reader.start()
+        try:
+            inode = os.stat(box).st_ino
+            while sessions.whole < SESSIONS and not sessions.problems and sessions.refused < 20 * SESSIONS:
+                sessions.one()
+        finally:
+            sender.stop = reader.stop = True
+            sender.join()
+            reader.join()
+        pf.wait_empty(300)
+        tap.ok(sessions.whole >= SESSIONS and not sessions.problems,
+               "%d sessions; %d logins and %d ends met a lock, %d messages had changed under their reader" % (
+                   sessions.whole, sessions.refused, sessions.busy, sessions.reread), "\n".join(sessions.problems[:5]))
+        tap.ok(reader.runs > 2 and not sender.problem, "mutt ran %d times" % reader.runs, sender.problem + reader.last)
+        account(tap, sender.sent, sessions, left(srv.clear_port))
+        st = os.stat(box)
+        tap.ok(st.st_ino == inode and st.st_uid == owner.pw_uid and st.st_mode & 0o777 == 0o600,
+               "the file is the one it was: inode, owner, mode", st)
+        tap.ok(not [n for n in os.listdir(spool) if n != SERVICE_USER], "no lock is left", os.listdir(spool))
+        tap.ok("error" not in srv.log() and "conflict" not in srv.log(), "nothing to look at in the log", srv.log()[-2000:])
+    finally:
+        pf.close()
+        rc = srv.close()
+        shutil.rmtree(home, ignore_errors=True)
+    tap.ok(rc == 0, "the server ended cleanly", rc)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
