@@ -162,6 +162,16 @@ session(const char *name, char *list)
 	printf("closed %" PRIu64 "\n", n);
 }
 
+static void
+stat_box(const char *name)
+{
+	struct pm_user u = small_user(name);
+	struct pm_stat s = {.size = sizeof(s)};
+	struct host_call *c = small_call();
+
+	say("open", host_box_stat(inst, c, &u, &s), c);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -188,7 +198,7 @@ main(int argc, char **argv)
 			(struct host_setting){.key = argv[at], .value = eq + 1};
 	}
 	if (at + 2 > argc) {
-		fputs("usage: act MODULE.so [KEY=VALUE...] deliver|import|session USER ...\n",
+		fputs("usage: act MODULE.so [KEY=VALUE...] deliver|import|stat|session USER ...\n",
 		      stderr);
 		return 64;
 	}
@@ -201,7 +211,9 @@ main(int argc, char **argv)
 		return 78;
 	printf("ready\n");
 	fflush(stdout);
-	if (strcmp(argv[at], "session") != 0)
+	if (strcmp(argv[at], "stat") == 0)
+		stat_box(argv[at + 1]);
+	else if (strcmp(argv[at], "session") != 0)
 		for (int k = at + 2; k < argc; k++) {
 			char users[4096];
 

@@ -279,6 +279,7 @@ decide(struct mbox_parse *p)
 	size_t n = without_end(p->head, p->head_n);
 
 	if (p->may_begin && whole && mbox_is_from(p->head, n)) {
+		p->junk += p->inside ? 0 : p->blank_n;
 		finish(p, p->blank_n > 0 ? p->blank_at : p->line_at);
 		p->blank_n = 0;
 		begin(p);
@@ -354,6 +355,7 @@ mbox_parse_end(struct mbox_parse *p)
 		look_at_header(p);
 		content(p, p->head, p->head_n);
 	}
+	p->junk += p->inside ? 0 : p->blank_n;
 	finish(p, p->blank_n > 0 ? p->blank_at : p->at);
 	return !p->failed;
 }

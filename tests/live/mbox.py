@@ -1,0 +1,362 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Mboxes as a site has them: odd files are served as far as they are sound and stay as they are, locks of other
+programs, layouts, another reader's headers, twins, what is not read again, file systems that will not do."""
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+sys.path.insert(0, os.path.join(HERE, "..", "crash"))
+from pop import PATIENCE, Pop  # noqa: E402
+from server import Server, Tap, mboxrd, wait_until  # noqa: E402
+from store import Store, fnv  # noqa: E402
+
+FROM = b"From a@example.org Mon Jan  1 00:00:00 2024\n"
+GOOD = FROM + b"Subject: good\n\nthe good one\n\n"
+GOOD_WIRE = b"Subject: good\r\n\r\nthe good one\r\n"
+SECTIONS = ("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n"
+            "storage mail {\n module = mbox\n path = %s\n%s\n}\n")
+
+# file, messages as served, what the log must say
+ODD = {
+    "nofrom": (b"no From_ line\n\nanywhere\n", [], "before the first From_ line are no message"),
+    "junk": (b"junk\n\n" + GOOD, [GOOD_WIRE], "6 bytes before the first From_ line"),
+    "cut": (GOOD + FROM + b"Subject: cut\n\nthe end is mis", [GOOD_WIRE, b"Subject: cut\r\n\r\nthe end is mis\r\n"],
+            "may be cut off"),
+    "nuls": (GOOD + b"\0" * 600 + b"\n\n" + GOOD, [GOOD_WIRE + b"\r\n" + b"\0" * 600 + b"\r\n", GOOD_WIRE], "600 NUL bytes"),
+    "crlf": (GOOD.replace(b"\n", b"\r\n") * 2, [GOOD_WIRE] * 2, "end in CRLF"),
+    "liar": (FROM + b"Content-Length: 5\nSubject: x\n\nlonger than that\n\n" + GOOD + FROM + b"Content-Length: 99999\n\nx\n\n" + GOOD,
+             [b"Content-Length: 5\r\nSubject: x\r\n\r\nlonger than that\r\n", GOOD_WIRE,
+              b"Content-Length: 99999\r\n\r\nx\r\n", GOOD_WIRE], "2 messages with a Content-Length that is not theirs"),
+    "fromless": (FROM + b"\nFrom here on it is text.\n\nFrom me, too\n\n" + GOOD,
+                 [b"\r\nFrom here on it is text.\r\n\r\nFrom me, too\r\n", GOOD_WIRE], None),
+    "empty": (b"", [], None),
+}
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def write(srv, name, data):
+    with open(srv.path("mail", name), "wb") as f:
+        f.write(data)
+    srv.give(srv.path("mail", name))
+
+
+def fetch(p):
+    """All messages as they went over the wire."""
+    return [b"".join(x[1:] if x.startswith(b".") else x for x in p.lines("RETR %d" % (k + 1)))
+            for k in range(len(p.lines("LIST")))]
+
+
+def uidls(p):
+    return [x.split()[1] for x in p.lines("UIDL")]
+
+
+def session(srv, name, delete=()):
+    """One session: (messages, unique-ids, answer to QUIT)."""
+    with Pop(srv.clear_port) as p:
+        reply = p.login(name)
+        if not reply.startswith(b"+OK"):
+            return None, None, reply
+        got, ids = fetch(p), uidls(p)
+        for k in delete:
+            p.say("DELE %d" % k)
+        return got, ids, p.say("QUIT")
+
+
+# ---- odd files ----
+
+def odd(tap, srv):
+    for name, (data, served, word) in ODD.items():
+        write(srv, name, data)
+        got, _, _ = session(srv, name)
+        tap.ok(got == served, "%s: served as far as it is sound (%d messages)" % (name, len(served)), got)
+        if word:
+            tap.ok(srv.said("mail/%s' is odd" % name) and word in srv.log(), "%s: named in the log" % name, srv.log()[-600:])
+        tap.ok(read(srv.path("mail", name)) == data, "%s: and left as it is" % name)
+        if not served:
+            continue
+        # without its first message nothing else is gone
+        _, ids, reply = session(srv, name, [1])
+        got, after, _ = session(srv, name)
+        cut = data.replace(data[data.index(b"From "):data.index(b"From a@", data.index(b"From ") + 5)], b"", 1) \
+            if len(served) > 1 else data[:data.index(b"From ")]
+        tap.ok(reply.startswith(b"+OK") and got == served[1:] and after == ids[1:] and read(srv.path("mail", name)) == cut,
+               "%s: a deletion takes that message and nothing else" % name, (reply, got, read(srv.path("mail", name))))
+    for name, make in (("dir", os.mkdir), ("fifo", os.mkfifo), ("link", lambda p: os.symlink("/etc/passwd", p))):
+        make(srv.path("mail", name))
+        srv.give(srv.path("mail", name)) if name != "link" else None
+        reply = session(srv, name)[2]
+        tap.ok(reply.startswith(b"-ERR [SYS/"), "a %s is refused" % name, reply)
+    tap.ok(session(srv, "nobodys")[0] == [] and not os.path.exists(srv.path("mail", "nobodys")),
+           "no mailbox yet: no messages, and nothing is made")
+
+
+def huge(tap, srv):
+    """2 GiB and more: sparse, one message of zeroes between two others; its ends are right."""
+    path = srv.path("mail", "huge")
+    with open(path, "wb") as f:
+        f.write(GOOD + FROM + b"Subject: big\n\n")
+        f.seek((2 << 30) + 5, os.SEEK_CUR)
+        f.write(b"\n\n" + GOOD)
+    srv.give(path)
+    size = os.path.getsize(path)
+    with Pop(srv.clear_port) as p:
+        p.sock.settimeout(500)
+        reply = p.login("huge")
+        listed = p.lines("LIST")
+        first, last = p.lines("RETR 1"), p.lines("RETR 3")
+        p.say("DELE 3")
+        quit_reply = p.say("QUIT")
+    tap.ok(reply.startswith(b"+OK") and [int(x.split()[1]) for x in listed] == [len(GOOD_WIRE), 14 + 2 + (2 << 30) + 5 + 2, len(GOOD_WIRE)],
+           "2 GiB and more: sizes", (reply, listed))
+    tap.ok(b"".join(first) == GOOD_WIRE and b"".join(last) == GOOD_WIRE, "what stands behind 2 GiB is served", (first, last))
+    tap.ok(quit_reply.startswith(b"+OK") and os.path.getsize(path) == size - len(GOOD), "and deleted", quit_reply)
+    os.unlink(path)
+
+
+# ---- other programs ----
+
+def other_readers(tap, srv):
+    texts = [b"Subject: %d\nTo: x\n\nbody %d\n" % (k, k) for k in range(4)] + [b"Subject: same\n\ntwin\n"] * 3
+    write(srv, "reader", b"".join(mboxrd(t, b"a@b") for t in texts))
+    _, ids, _ = session(srv, "reader")
+    tap.ok(len(set(ids)) == 7, "seven messages, three of them twins, seven unique-ids", ids)
+    data = read(srv.path("mail", "reader"))
+    data = data.replace(b"Subject: 1\n", b"Subject: 1\nStatus: RO\nX-Status: A\nX-UID: 12\n", 1) \
+        .replace(b"Subject: 0\n", b"X-IMAPbase: 1 2\n  3\nX-Keywords: a b\nSubject: 0\nContent-Length: 7\nLines: 1\n", 1)
+    write(srv, "reader", data)
+    _, after, _ = session(srv, "reader")
+    tap.ok(after == ids, "headers that readers rewrite change no unique-id", (ids, after))
+    session(srv, "reader", [2, 6])
+    _, after, _ = session(srv, "reader")
+    kept = [ids[0], ids[2], ids[3]]
+    tap.ok(after[:3] == kept and len(after) == 5 and set(after[3:]) <= set(ids[4:]) and len(set(after)) == 5,
+           "deletions change none, twins keep theirs", (ids, after))
+    with open(srv.path("mail", "reader"), "ab") as f:
+        f.write(mboxrd(texts[4], b"a@b"))
+    _, more, _ = session(srv, "reader")
+    tap.ok(more[:5] == after and more[5] not in ids, "one more twin gets a unique-id that nobody had", more)
+    while_reading(tap, srv)
+
+
+def while_reading(tap, srv):
+    write(srv, "busy", mboxrd(b"Subject: a\n\n1\n", b"a@b") + mboxrd(b"Subject: b\n\n2\n", b"a@b") + mboxrd(b"Subject: c\n\n3\n", b"a@b"))
+    with Pop(srv.clear_port) as p:
+        p.login("busy")
+        ids = uidls(p)
+        data = read(srv.path("mail", "busy"))
+        write(srv, "busy", data.replace(b"Subject: b\n", b"Status: RO\nSubject: b\n")[len(mboxrd(b"Subject: a\n\n1\n", b"a@b")):] + GOOD)
+        tap.ok(p.say("RETR 1").startswith(b"-ERR"), "removed by another program: said so")
+        reply = p.say("RETR 2")
+        tap.ok(reply.startswith(b"-ERR [SYS/TEMP]"), "its headers rewritten: the next session", reply)
+        tap.ok(b"".join(p.lines("RETR 3")) == b"Subject: c\r\n\r\n3\r\n", "moved by another program: served")
+        p.say("DELE 2")
+        tap.ok(p.say("QUIT").startswith(b"+OK"), "deleted where it is now")
+    got, after, _ = session(srv, "busy")
+    tap.ok(got == [b"Subject: c\r\n\r\n3\r\n", GOOD_WIRE] and after[0] == ids[2], "and what was appended is there", (got, after, ids))
+    # a new file in its place, as some programs do it
+    with Pop(srv.clear_port) as p:
+        p.login("busy")
+        write(srv, "busy.new", GOOD + read(srv.path("mail", "busy")))
+        os.rename(srv.path("mail", "busy.new"), srv.path("mail", "busy"))
+        tap.ok(b"".join(p.lines("RETR 1")) == b"Subject: c\r\n\r\n3\r\n", "another file of that name: followed")
+        p.say("DELE 1")
+        p.say("QUIT")
+    tap.ok(session(srv, "busy")[0] == [GOOD_WIRE, GOOD_WIRE], "and deleted in it")
+
+
+def take_fcntl(path):
+    f = open(path, "r+b")
+    fcntl.lockf(f, fcntl.LOCK_EX)
+    return f
+
+
+def locks(tap, srv):
+    for user in ("ann", "ben", "eve", "fay", "gil"):
+        write(srv, user, GOOD)
+    lock = srv.path("mail", "ann.lock")
+    with open(lock, "w") as f:
+        f.write("1\n")
+    reply = session(srv, "ann")[2]
+    tap.ok(reply.startswith(b"-ERR [SYS/TEMP]") and os.path.exists(lock) and srv.said("locked by another program (dotlock)"),
+           "another's dotlock: [SYS/TEMP], and it stays", reply)
+    os.utime(lock, (time.time() - 700, time.time() - 700))
+    tap.ok(session(srv, "ann")[0] == [GOOD_WIRE] and srv.said("its owner is gone"), "one of ten minutes ago is broken")
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    with open(lock, "w") as f:
+        f.write("%d:%s\n" % (dead.pid, os.uname().nodename))
+    tap.ok(session(srv, "ann")[0] == [GOOD_WIRE], "one of a process that is gone is broken at once")
+    f = take_fcntl(srv.path("mail", "ann"))
+    reply = session(srv, "ann")[2]
+    f.close()
+    tap.ok(reply.startswith(b"-ERR [SYS/TEMP]") and srv.said("locked by another program (fcntl)"), "another's fcntl lock", reply)
+    with Pop(srv.clear_port) as p:
+        p.login("ann")
+        take_fcntl(srv.path("mail", "ann")).close()
+        tap.ok(not os.path.exists(lock), "no lock is held while a session reads: mail comes in")
+        with Pop(srv.clear_port) as q:
+            tap.ok(q.login("ann").startswith(b"-ERR [IN-USE]"), "but there is one session at a time")
+        p.say("QUIT")
+
+
+def permits(tap):
+    """Four permits, a long lock_wait: two logins wait for foreign locks, the third is told at once, others are served."""
+    srv = start("%n", " lock_wait = 300s", permits=4)
+    try:
+        for user in ("ann", "ben", "eve", "fay"):
+            write(srv, user, GOOD)
+        for user in ("ann", "ben", "eve"):
+            open(srv.path("mail", user + ".lock"), "w").close()
+        waiting = [threading.Thread(target=lambda u=u: replies.__setitem__(u, session(srv, u)[2])) for u in ("ann", "ben")]
+        replies = {}
+        for t in waiting:
+            t.start()
+        for _ in range(600):
+            reply = session(srv, "eve")[2]  # until both wait this one does
+            if b"+OK" not in reply and srv.said("2 calls wait for such locks already", 0.1):
+                break
+        tap.ok(reply.startswith(b"-ERR [SYS/TEMP]") and not replies, "half of the permits wait, no more", (reply, replies))
+        tap.ok(session(srv, "fay")[0] == [GOOD_WIRE] and not replies, "and a mailbox that nobody holds is served")
+        for user in ("ann", "ben"):
+            os.unlink(srv.path("mail", user + ".lock"))
+        for t in waiting:
+            t.join(PATIENCE)
+        tap.ok(all(r.startswith(b"+OK") for r in replies.values()) and len(replies) == 2, "they were served in the end", replies)
+    finally:
+        srv.close()
+
+
+# ---- reading ----
+
+def bytes_read(store, *args):
+    """How much of the mailbox a session reads."""
+    log = os.path.join(store.dir, "strace")
+    out = store.run(*args, wrap=["strace", "-f", "-qq", "-y", "-o", log, "-e", "trace=pread64,read"])
+    total = 0
+    with open(log, errors="replace") as f:
+        for line in f:
+            m = re.search(r"pread64\(\d+<%s>.*= (\d+)$" % re.escape(os.path.join(store.dir, "mail", "ann")), line)
+            total += int(m.group(1)) if m else 0
+    return total, out
+
+
+def not_again(tap):
+    """An unchanged mailbox is not read, one that grew only at its end."""
+    store = Store(kind="mbox")
+    try:
+        path = os.path.join(store.dir, "mail", "ann")
+        with open(path, "wb") as f:
+            for k in range(200):
+                f.write(mboxrd(b"Subject: %d\n\n%s\n" % (k, b"x" * 70) * 40, b"a@b", k))
+        size = os.path.getsize(path)
+        wanted = len(mboxrd(b"Subject: %d\n\n%s\n" % (1, b"x" * 70) * 40, b"a@b"))
+        first, out = bytes_read(store, "stat", "ann")
+        tap.ok(out.open == "OK" and first >= size, "the first session reads it all", out.text)
+        again, _ = bytes_read(store, "stat", "ann")
+        tap.ok(again == 0, "unchanged: not a byte is read again", again)
+        with open(path, "ab") as f:
+            f.write(mboxrd(b"Subject: late\n\nx\n", b"a@b"))
+        grown, _ = bytes_read(store, "stat", "ann")
+        tap.ok(0 < grown < 3 * wanted, "grown: its end is read (%d of %d bytes)" % (grown, size), grown)
+        out = store.run("session", "ann", "3")
+        after, _ = bytes_read(store, "stat", "ann")
+        tap.ok(out.commit == "OK" and after == 0, "after our own deletion: not a byte", after)
+    finally:
+        store.close()
+
+
+def on_nfs(tap):
+    """The kernel says that the file is on NFS: strace puts its number into the answer of fstatfs(2)."""
+    store = Store(kind="mbox")
+    try:
+        store.fill()
+        out = store.run("session", "ann", wrap=["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fstatfs", "-e",
+                                                "inject=fstatfs:poke_exit=@arg2=6969000000000000"])
+        tap.ok(out.open == "PERM" and "is on NFS" in out.text and "maildir" in out.text, "NFS is refused, with a way out", out.text)
+    finally:
+        store.close()
+
+
+# ---- layouts, the example ----
+
+def start(layout, more="", permits=None):
+    srv = Server()
+    os.makedirs(srv.path("mail"))
+    srv.give(srv.path("mail"))
+    users = list(ODD) + ["dir", "fifo", "link", "nobodys", "huge", "reader", "busy", "ann", "ben", "eve", "fay", "gil",
+                         "ann@one.example", "ann@two.example"]
+    srv.passwd({u: "restante" for u in users})
+    more += "\n permits = %d" % permits if permits else ""
+    srv.configure(SECTIONS % (srv.path("passwd"), srv.path("mail") + "/" + layout, more))
+    return srv.start()
+
+
+def layouts(tap):
+    srv = start("%d/%n")
+    try:
+        for d in ("one", "two"):
+            os.makedirs(srv.path("mail", d + ".example"))
+            write(srv, d + ".example/ann", mboxrd(b"Subject: %s\n\nx\n" % d.encode(), b"a@b"))
+        srv.give(srv.path("mail"))
+        got = [session(srv, "ann@%s.example" % d)[0] for d in ("one", "two")]
+        tap.ok(got == [[b"Subject: one\r\n\r\nx\r\n"], [b"Subject: two\r\n\r\nx\r\n"]], "%d/%n: a directory for each domain", got)
+    finally:
+        srv.close()
+
+
+def example(tap):
+    """conf/examples/mbox.conf, with the paths of this machine."""
+    top = os.environ.get("top_srcdir", os.path.join(HERE, "..", ".."))
+    srv = Server()
+    try:
+        os.makedirs(srv.path("mail"))
+        srv.passwd({"ann": "restante"})
+        srv.mbox("ann", [b"Subject: example\n\nx\n"])
+        srv.configure("")
+        with open(os.path.join(top, "conf", "examples", "mbox.conf")) as f:
+            text = f.read()
+        for there, here in (("/etc/restante/passwd", srv.path("passwd")), ("/var/mail/", srv.path("mail") + "/")):
+            tap.ok(there in text, "the example names %s" % there)
+            text = text.replace(there, here)
+        with open(srv.path("restante.conf"), "a") as f:
+            f.write(text)
+        srv.start()
+        tap.ok(session(srv, "ann")[0] == [b"Subject: example\r\n\r\nx\r\n"], "conf/examples/mbox.conf serves")
+    finally:
+        srv.close()
+
+
+def main():
+    tap = Tap()
+    srv = start("%n")
+    try:
+        odd(tap, srv)
+        other_readers(tap, srv)
+        locks(tap, srv)
+        if os.environ.get("ALL") == "yes":
+            huge(tap, srv)
+    finally:
+        rc = srv.close()
+    tap.ok(rc == 0, "the server ended cleanly", rc)
+    permits(tap)
+    not_again(tap)
+    on_nfs(tap)
+    layouts(tap)
+    example(tap)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
