@@ -122,7 +122,9 @@ class Dovecot:
         users = "".join("u%d:{PLAIN}%s\n" % (u, PASSWORD) for u in range(count))
         return "passwd-file", Dovecot.secret_file(srv, "users", users)
 
-    def __init__(self, srv, passdb=None, cache="10M"):
+    def __init__(self, srv, passdb=None, cache="10M", location=None):
+        location = location or "maildir:%s/%%n" % srv.path("mail")
+        uidl = "%f" if location.startswith("maildir:") else "%08Xv%08Xu"
         passdb = passdb or self.file_of_users(srv)
         self.dir = srv.path("dovecot")
         os.makedirs(self.dir)
@@ -159,12 +161,14 @@ userdb {{
   args = uid={user} gid={group} home={srv.path("mail")}/%n
 }}
 auth_cache_size = {cache}
-mail_location = maildir:{srv.path("mail")}/%n
+mail_location = {location}
+mbox_very_dirty_syncs = yes
+mbox_write_locks = fcntl dotlock
 mail_fsync = optimized
 maildir_very_dirty_syncs = yes
 pop3_no_flag_updates = yes
 pop3_fast_size_lookups = yes
-pop3_uidl_format = %f
+pop3_uidl_format = {uidl}
 verbose_proctitle = no
 service pop3-login {{
   service_count = 0

@@ -22,7 +22,7 @@ from pop import Pop  # noqa: E402
 from postfix import Postfix  # noqa: E402
 from server import SERVICE_USER, Server, Tap  # noqa: E402
 
-SESSIONS = 500 if os.environ.get("ALL") == "yes" else 100
+SESSIONS = int(os.environ.get("SESSIONS", "500" if os.environ.get("ALL") == "yes" else "30"))
 SEED = int(os.environ.get("SEED", "20261124"))
 ID = re.compile(rb"^Subject: (pop|mutt)-(\d+)\r?$", re.M)
 
