@@ -85,7 +85,7 @@ domain(struct reader *r, struct address *a)
 		a->literal = true;
 		(void)put(a, '[');
 		while (r->p < r->end && *r->p != ']' && *r->p > 0x20 && *r->p < 0x7f &&
-		       *r->p != '<' && *r->p != '>')
+		       *r->p != '<' && *r->p != '>' && *r->p != '@')
 			if (!put(a, *r->p++))
 				return "the address is too long";
 		return take(r, ']') && put(a, ']') ? NULL : "the address literal is not closed";
