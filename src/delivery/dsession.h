@@ -4,10 +4,10 @@
  * connection and until no store holds anything half done for it. Owned by its slot's owner; no
  * field has a lock.
  *
- * Who does what: dsession.c makes, ends and describes it; dstep.c is the one loop; dcmd.c are the
- * commands; rcpt.c asks the auth chain about recipients; intake.c takes in DATA and BDAT; store.c
- * hands it to the stores and says what became of it; trace.c writes the header lines we add;
- * xclient.c is XCLIENT.
+ * Who does what: dsession.c makes, ends and describes it; dstep.c is the one loop; dcmd.c are the commands;
+ * xclient.c is XCLIENT; rcpt.c asks the auth chain about recipients, room.c about volumes and quotas;
+ * intake.c takes in DATA and BDAT; store.c hands it to the stores, keep.c to Badmail; answer.c says what
+ * became of it; trace.c writes the header lines we add.
  */
 #ifndef RST_DELIVERY_DSESSION_H
 #define RST_DELIVERY_DSESSION_H
@@ -143,10 +143,13 @@ enum move intake_more(struct dsession *s);
 /* ---- store.c ---- */
 /* The chunk, and all else that is due. */
 enum move store_work(struct dsession *s);
-/* It is decided what became of the message: counted, logged, replies follow. */
-enum move store_over(struct dsession *s);
 /* Handles go back; then the session goes on, or ends. */
 enum move store_abort(struct dsession *s);
+
+/* ---- answer.c ---- */
+/* It is decided what became of the message: counted, logged, replies follow. */
+enum move answer_over(struct dsession *s);
+enum move answer_work(struct dsession *s);
 
 /* ---- trace.c ---- */
 #define TRACE_MAX 2600

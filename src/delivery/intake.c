@@ -238,7 +238,7 @@ intake_more(struct dsession *s)
 	if (e->refused.code != 0 && envelope_has_handles(e))
 		return store_abort(s);
 	if (e->ended && e->refused.code != 0)
-		return store_over(s);
+		return answer_over(s);
 	if (e->ended || e->chunk_n > CHUNK_FULL) {
 		if (!e->handed)
 			envelope_mark_wanted(e);
