@@ -4,10 +4,10 @@
  * connection and until no store holds anything half done for it. Owned by its slot's owner; no
  * field has a lock.
  *
- * Who does what: dsession.c makes, ends and describes it; dstep.c is the one loop; dcmd.c are the commands;
- * xclient.c is XCLIENT; rcpt.c asks the auth chain about recipients, room.c about volumes and quotas;
- * intake.c takes in DATA and BDAT; store.c hands it to the stores, keep.c to Badmail; answer.c says what
- * became of it; trace.c writes the header lines we add.
+ * Who does what: dsession.c makes, ends and describes it; dstep.c is the one loop; dcmd.c are the
+ * commands; xclient.c is XCLIENT; rcpt.c asks the auth chain about recipients, room.c about volumes
+ * and quotas; intake.c takes in DATA and BDAT; store.c hands it to the stores, keep.c to Badmail;
+ * answer.c says what became of it; trace.c writes the header lines we add.
  */
 #ifndef RST_DELIVERY_DSESSION_H
 #define RST_DELIVERY_DSESSION_H
@@ -43,16 +43,16 @@ enum dsession_state {
 /* What the session is waiting to do. */
 enum dsession_work {
 	DWORK_NONE,
-	DWORK_LOOKUP,  /* RCPT: chain entry `auth` is asked about `name` */
-	DWORK_DOMAIN,  /* RCPT: is the domain ours? */
-	DWORK_ROOM,    /* RCPT: is there room in the mailbox? */
-	DWORK_KEEP,    /* the chunk goes to Badmail first */
+	DWORK_LOOKUP,      /* RCPT: chain entry `auth` is asked about `name` */
+	DWORK_DOMAIN,      /* RCPT: is the domain ours? */
+	DWORK_ROOM,        /* RCPT: is there room in the mailbox? */
+	DWORK_KEEP,        /* the chunk goes to Badmail first */
 	DWORK_KEEP_COMMIT, /* items of Badmail are made */
-	DWORK_WRITE,   /* the chunk goes to each bag */
-	DWORK_PREPARE, /* each bag makes it durable */
-	DWORK_COMMIT,  /* and visible */
-	DWORK_ABORT,   /* handles go back */
-	DWORK_REPLY,   /* one for each recipient */
+	DWORK_WRITE,       /* the chunk goes to each bag */
+	DWORK_PREPARE,     /* each bag makes it durable */
+	DWORK_COMMIT,      /* and visible */
+	DWORK_ABORT,       /* handles go back */
+	DWORK_REPLY,       /* one for each recipient */
 };
 
 /* RCPT under way. */

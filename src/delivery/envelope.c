@@ -60,13 +60,16 @@ find_bag(struct envelope *e, struct backend *b, bool alone, size_t *ret)
 }
 
 static bool
-same_mailbox(const struct envelope *e, const struct target *t, const struct backend *b, const struct pm_user *u)
+same_mailbox(const struct envelope *e, const struct target *t, const struct backend *b,
+	     const struct pm_user *u)
 {
-	return e->bags[t->bag].backend == b && t->user.key.n == u->key.n && memcmp(t->user.key.p, u->key.p, u->key.n) == 0;
+	return e->bags[t->bag].backend == b && t->user.key.n == u->key.n &&
+	       memcmp(t->user.key.p, u->key.p, u->key.n) == 0;
 }
 
 bool
-envelope_add_target(struct envelope *e, struct backend *b, const struct target *templ, bool alone, size_t *ret_index)
+envelope_add_target(struct envelope *e, struct backend *b, const struct target *templ, bool alone,
+		    size_t *ret_index)
 {
 	struct target *more;
 	size_t bag;

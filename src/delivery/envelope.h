@@ -27,7 +27,7 @@ struct room;
 
 struct target {
 	struct pm_user user; /* strings in the arena */
-	size_t bag;         /* index */
+	size_t bag;          /* index */
 	const char *address; /* for Delivered-To, quoted; in the arena */
 	const char *account; /* the name it was found under: a loop is one to here */
 	size_t result;       /* index into the bag's results; SIZE_MAX: none */
@@ -41,7 +41,7 @@ struct rcpt {
 	const char *lookup;  /* as looked up; for loops */
 	size_t *targets;     /* indices, in the arena */
 	size_t n_targets, max_targets;
-	bool kept; /* for nobody: it goes to Badmail */
+	bool kept;  /* for nobody: it goes to Badmail */
 	bool loops; /* Delivered-To says it was here before */
 };
 
@@ -56,7 +56,7 @@ struct bag {
 	struct pm_result *results;
 	int32_t rc;      /* of the whole */
 	bool again;      /* the call answered PM_AGAIN */
-	bool alone;       /* its one target can be left out: no other joins it */
+	bool alone;      /* its one target can be left out: no other joins it */
 	bool committing; /* a commit answered PM_AGAIN: nothing may stop it */
 };
 
@@ -75,10 +75,10 @@ struct envelope {
 	struct target *targets;
 	struct bag *bags;
 	size_t n_rcpts, n_targets, n_bags, rcpts_cap, targets_cap, bags_cap;
-	struct badmail *keep;    /* badmail.h: it is written there as well */
-	int32_t keep_rc;         /* what became of that; PM_OK: nothing bad yet */
-	bool kept_done;          /* REFUSED recipients have their item */
-	bool split;              /* the stores have had a chunk before the last one */
+	struct badmail *keep; /* badmail.h: it is written there as well */
+	int32_t keep_rc;      /* what became of that; PM_OK: nothing bad yet */
+	bool kept_done;       /* REFUSED recipients have their item */
+	bool split;           /* the stores have had a chunk before the last one */
 	struct unstuff unstuff;
 	struct content content;
 	struct dreply refused; /* code 0: not; of the whole message */
@@ -92,9 +92,10 @@ void envelope_init(struct envelope *e);
 /* Forgets all; no bag may have a handle any more. */
 void envelope_reset(struct envelope *e);
 
-/* A mailbox; one that is there already is not added again. alone: in a bag of its own. False: no memory. *ret_index:
- * which one it is. */
-bool envelope_add_target(struct envelope *e, struct backend *b, const struct target *templ, bool alone, size_t *ret_index);
+/* A mailbox; one that is there already is not added again. alone: in a bag of its own. False: no
+ * memory. *ret_index: which one it is. */
+bool envelope_add_target(struct envelope *e, struct backend *b, const struct target *templ,
+			 bool alone, size_t *ret_index);
 /* NULL: no memory. */
 struct rcpt *envelope_add_rcpt(struct envelope *e, const char *address, const char *lookup,
 			       size_t max_targets);

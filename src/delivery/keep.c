@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What goes to Badmail. REFUSED: mail for nobody, where the site wants it kept (unknown_recipient = badmail). RETRY: SMTP
- * has one reply for all recipients; where one store fails, the copy it did not take is made durable here and the
- * others are delivered, or nothing is. LMTP needs no RETRY: what failed goes back to the client.
+ * What goes to Badmail. REFUSED: mail for nobody, where the site wants it kept (unknown_recipient =
+ * badmail). RETRY: SMTP has one reply for all recipients; where one store fails, the copy it did
+ * not take is made durable here and the others are delivered, or nothing is. LMTP needs no RETRY:
+ * what failed goes back to the client.
  *
- * A message that is larger than the chunk is written along while it comes, if it may be needed; one that fits is written
- * when it is.
+ * A message that is larger than the chunk is written along while it comes, if it may be needed; one
+ * that fits is written when it is.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +78,8 @@ failed(struct dsession *s, int32_t rc, const char *text)
 
 	s->mail.keep_rc = rc;
 	if (log_rate_pass(&rate, &held))
-		log_msg(LOG_LVL_ERROR, "badmail", "mail cannot be kept: %s (%llu more times since)", text, (unsigned long long)held);
+		log_msg(LOG_LVL_ERROR, "badmail", "mail cannot be kept: %s (%llu more times since)",
+			text, (unsigned long long)held);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -106,7 +108,8 @@ keep_write(struct dsession *s)
 	int32_t rc;
 
 	if (s->task.verdict == VERDICT_NONE)
-		return dsession_permit(s, badmail_backend(s->conf), e->keep ? CALL_CONTINUE : CALL_BEGIN);
+		return dsession_permit(s, badmail_backend(s->conf),
+				       e->keep ? CALL_CONTINUE : CALL_BEGIN);
 	if (!dsession_granted(s, &rc)) {
 		failed(s, rc, "no permit in time");
 	} else {
@@ -128,7 +131,8 @@ str(const char *p)
 
 /* The recipients of one class. Arrays of n; names: accounts, of RETRY only. */
 static size_t
-collect(const struct envelope *e, enum badmail_class cls, struct pm_str *rcpts, struct pm_str *names, int32_t *ret_rc)
+collect(const struct envelope *e, enum badmail_class cls, struct pm_str *rcpts,
+	struct pm_str *names, int32_t *ret_rc)
 {
 	size_t n = 0;
 
@@ -174,7 +178,8 @@ put_item(struct dsession *s, enum badmail_class cls, char *text)
 		return PM_NOMEM;
 	rc = n > 0 ? badmail_commit(e->keep, &item, id, text) : PM_OK;
 	if (rc == PM_OK && n > 0)
-		log_msg(LOG_LVL_NOTICE, "badmail", "message %s is kept as %s item %s, for %zu recipients", e->id,
+		log_msg(LOG_LVL_NOTICE, "badmail",
+			"message %s is kept as %s item %s, for %zu recipients", e->id,
 			retry ? "RETRY" : "REFUSED", id, n);
 	free(rcpts);
 	return rc;

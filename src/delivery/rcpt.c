@@ -201,21 +201,26 @@ ask_room(struct dsession *s)
 static enum move
 mailbox(struct dsession *s, struct pm_user *u, const struct conf_section *auth)
 {
-	const struct conf_section *storage = chain_storage(s->conf, auth, u->section.p, u->section.n);
+	const struct conf_section *storage =
+		chain_storage(s->conf, auth, u->section.p, u->section.n);
 	struct lookup *l = s->lookup;
 	struct arena *a = &s->mail.arena;
-	const char *lacks = not_deliverable(u), *account = arena_dup(a, l->name, strlen(l->name)), *address;
+	const char *lacks = not_deliverable(u), *account = arena_dup(a, l->name, strlen(l->name)),
+		   *address;
 	char quoted[ADDRESS_QUOTED_MAX + 1];
 
 	if (lacks)
 		return over(s, 550, "5.2.1", lacks);
 	if (!storage || !storage->backend->inst->desc->delivery) {
 		log_msg(LOG_LVL_ERROR, "delivery", "auth %s, account '%s': %s", auth->name, l->name,
-			storage ? "its storage's module takes no mail" : "it names a storage section that is not there");
-		return over(s, 451, "4.3.5", "this mailbox is configured wrongly; the postmaster can see why");
+			storage ? "its storage's module takes no mail"
+				: "it names a storage section that is not there");
+		return over(s, 451, "4.3.5",
+			    "this mailbox is configured wrongly; the postmaster can see why");
 	}
 	if (s->mail.utf8 && !(storage->backend->inst->desc->flags & PM_F_CAN_UTF8))
-		return over(s, 550, "5.6.7", "this mailbox's store takes no internationalized mail (SMTPUTF8)");
+		return over(s, 550, "5.6.7",
+			    "this mailbox's store takes no internationalized mail (SMTPUTF8)");
 	address = arena_dup(a, quoted, address_quote(l->whole, strlen(l->whole), quoted));
 	if (!account || !address)
 		return no_memory(s);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Is there room for it? At MAIL the volumes as a whole, at RCPT the recipient's volume and quota, behind the last octet
- * the quota again with the real size, and the domain's count. core/quota.h says who counts what; a target whose quota
- * is checked here has a bag of its own, so that it can be left out.
+ * Is there room for it? At MAIL the volumes as a whole, at RCPT the recipient's volume and quota,
+ * behind the last octet the quota again with the real size, and the domain's count. core/quota.h
+ * says who counts what; a target whose quota is checked here has a bag of its own, so that it can
+ * be left out.
  */
 #include <string.h>
 
@@ -20,7 +21,8 @@ volume_answer(enum volume_state state)
 {
 	return state == VOLUME_LOW || state == VOLUME_READONLY
 		       ? (struct dreply){452, "4.3.1", "no space left for mail, try again later"}
-		       : (struct dreply){451, "4.3.0", "the mail volume is not there, try again later"};
+		       : (struct dreply){451, "4.3.0",
+					 "the mail volume is not there, try again later"};
 }
 
 static void
@@ -30,7 +32,8 @@ say_volume(const char *text)
 	uint64_t held;
 
 	if (log_rate_pass(&rate, &held))
-		log_msg(LOG_LVL_ERROR, "volume", "new mail is not taken: %s (%llu more times since)", text,
+		log_msg(LOG_LVL_ERROR, "volume",
+			"new mail is not taken: %s (%llu more times since)", text,
 			(unsigned long long)held);
 }
 
@@ -45,7 +48,8 @@ bool
 room_at_door(struct dsession *s, uint64_t octets, struct dreply *ret)
 {
 	char text[TEXT_MAX] = "";
-	enum volume_state state = volume_door(s->conf, octets == UINT64_MAX ? 0 : octets, text, sizeof(text));
+	enum volume_state state =
+		volume_door(s->conf, octets == UINT64_MAX ? 0 : octets, text, sizeof(text));
 
 	if (state == VOLUME_OK)
 		return true;
@@ -57,7 +61,8 @@ room_at_door(struct dsession *s, uint64_t octets, struct dreply *ret)
 /* ---- RCPT ------------------------------------------------------------------------------------ */
 
 bool
-room_wanted(struct dsession *s, const struct conf_section *storage, struct pm_user *u, struct room **ret)
+room_wanted(struct dsession *s, const struct conf_section *storage, struct pm_user *u,
+	    struct room **ret)
 {
 	struct quota_limits limits;
 
@@ -86,12 +91,13 @@ room_full(const struct dsession *s, const char *text)
 }
 
 int32_t
-room_ask(struct dsession *s, const struct conf_section *storage, const struct pm_user *u, struct room *r,
-	 struct dreply *ret)
+room_ask(struct dsession *s, const struct conf_section *storage, const struct pm_user *u,
+	 struct room *r, struct dreply *ret)
 {
 	struct backend *b = storage->backend;
 	char text[TEXT_MAX] = "";
-	enum volume_state state = volume_check(storage->vol, announced(&s->mail), text, sizeof(text));
+	enum volume_state state =
+		volume_check(storage->vol, announced(&s->mail), text, sizeof(text));
 	struct host_call call;
 	int32_t rc = PM_OK;
 

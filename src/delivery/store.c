@@ -260,8 +260,7 @@ write_on(struct dsession *s)
 	if (rc == PM_END)
 		bag_abort(s, d); /* each recipient's own code is known */
 	else if (rc != PM_OK)
-		bag_failed(s, d, d->stage == BAG_WRITE ? "dlv_write" : "dlv_begin", rc,
-			    call.error);
+		bag_failed(s, d, d->stage == BAG_WRITE ? "dlv_write" : "dlv_begin", rc, call.error);
 	return bag_done(s, write_on);
 }
 

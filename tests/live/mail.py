@@ -19,7 +19,7 @@ STORES = ["ram", "maildir", "mbox", "mysql"]
 
 
 def run(tap, store):
-    total, users, clients = (20000, 200, 50) if ALL else (240, 20, 8)
+    total, users, clients = (20000, 200, 50) if ALL else (150, 16, 6)
     rig = Rig(store, users)
     try:
         rig.server.start()
