@@ -93,12 +93,17 @@ conn_peek(struct conn *c, void *buf, size_t cap)
 bool
 conn_skip(struct conn *c, size_t n)
 {
-	ssize_t got;
+	char buf[512];
 
-	do
-		got = recv(c->fd, NULL, n, MSG_TRUNC); /* tcp(7): thrown away */
-	while (got == -1 && errno == EINTR);
-	return got >= 0 && (size_t)got == n;
+	while (n > 0) {
+		ssize_t got = recv(c->fd, buf, n < sizeof(buf) ? n : sizeof(buf), 0);
+
+		if (got > 0)
+			n -= (size_t)got;
+		else if (got == 0 || errno != EINTR)
+			return false;
+	}
+	return true;
 }
 
 int
