@@ -7,6 +7,7 @@ Times are time.monotonic(). A session saw a snapshot of its maildrop, marked som
   none       it ended without QUIT
 A message is named by an id of the test's own, one per message and recipient; accepted, refused, unknown, or none
 (its end was never sent)."""
+import bisect
 import threading
 
 
@@ -23,6 +24,24 @@ class Session:
     def __str__(self):
         return "on %s, asked %.3f, entered %.3f, left %.3f, ended %.3f, %d seen, %d marked, %s" % (
             self.host, self.asked, self.entered, self.left, self.ended, len(self.seen or ()), len(self.marked), self.outcome)
+
+
+def takers_of(sessions):
+    """{unique-id: those who may have deleted it}"""
+    takers = {}
+    for s in sessions:
+        for uidl in s.marked if s.outcome in ("committed", "unknown") else ():
+            takers.setdefault(uidl, []).append(s)
+    return takers
+
+
+def between(observers, entered, begin, takers):
+    """Those who came in after begin, and before any taker can have taken it; in the order of `entered`."""
+    end = min((p.left for p in takers), default=float("inf"))
+    for t in observers[bisect.bisect_left(entered, begin):]:
+        if t.entered > end:
+            break
+        yield t
 
 
 class Witness:
@@ -82,19 +101,19 @@ class Witness:
 
     def _deletions(self, user, mine, observers):
         bad = set()
-        first, takers = {}, {}
-        for s in mine:
-            for uidl in s.seen or ():
+        first, seen_by, takers = {}, {}, takers_of(mine)
+        for s in observers:
+            for uidl in s.seen:
                 first[uidl] = min(first.get(uidl, s.left), s.left)
-            for uidl in s.marked if s.outcome in ("committed", "unknown") else ():
-                takers.setdefault(uidl, []).append(s)
+                seen_by.setdefault(uidl, []).append(s)
+        entered = [t.entered for t in observers]
         for uidl, known in first.items():
             by = takers.get(uidl, ())
-            for t in observers:
-                if uidl in t.seen:
-                    if any(p.outcome == "committed" and p.ended <= t.asked for p in by):
-                        bad.add("%s: a committed deletion was undone: %s" % (user, uidl))
-                elif known <= t.asked and not any(p is not t and p.left < t.entered for p in by):
+            for t in seen_by[uidl]:
+                if any(p.outcome == "committed" and p.ended <= t.asked for p in by):
+                    bad.add("%s: a committed deletion was undone: %s" % (user, uidl))
+            for t in between(observers, entered, known, by):
+                if known <= t.asked and uidl not in t.seen:
                     bad.add("%s: gone without a committed deletion: %s" % (user, uidl))
         return sorted(bad)
 
@@ -112,13 +131,11 @@ class Witness:
         return bad
 
     def _arrivals(self, user, mine, observers):
-        bad, of, takers = [], {}, {}
+        bad, of, takers = [], {}, takers_of(mine)
+        entered = [t.entered for t in observers]
         for (u, uidl), ident in self.ids.items():
             if u == user:
                 of.setdefault(ident, set()).add(uidl)
-        for s in mine:
-            for uidl in s.marked if s.outcome in ("committed", "unknown") else ():
-                takers.setdefault(uidl, []).append(s)
         for ident, uidls in of.items():
             if len(uidls) > 1:
                 bad.append("%s: message %s is there %d times" % (user, ident, len(uidls)))
@@ -129,8 +146,8 @@ class Witness:
             if u != user or outcome != "accepted":
                 continue
             by = [p for uidl in uidls for p in takers.get(uidl, ())]
-            for t in observers:
-                if when > t.asked or uidls & t.seen or any(p.left < t.entered for p in by):
+            for t in between(observers, entered, when, by):
+                if when > t.asked or uidls & t.seen:
                     continue
                 bad.append("%s: accepted message %s is not there %s" % (
                     user, ident, "at the end" if t is observers[-1] else "for the next session"))
