@@ -54,6 +54,10 @@ def two_servers(tap, srv, a, b):
     tap.note("%.2f s, and 4 s is what waiting takes" % took)
     expect(tap, srv, "a wrong password is one", "ann@ldap.test", AUTH, "wrong", within=LONG)
     tap.ok(b.log().count("method=128") > binds, "the second was asked", b.log()[-800:])
+    direct = {"user_dn": "uid=%n," + slapd.PEOPLE, "base": None, "bind_dn": None, "bind_password": None}
+    apply(srv, a.uri, b.uri, timeout="4s", call_ms="9s", **direct)
+    expect(tap, srv, "direct bind, first frozen: the second answers", "ann@ldap.test", OK, within=LONG)
+    expect(tap, srv, "direct bind: the next login does not wait", "ann@ldap.test", OK, within=3)
     apply(srv, a.uri, b.uri)
     b.kill()
     down(tap, srv, "first frozen, second killed")
