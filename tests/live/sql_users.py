@@ -5,6 +5,7 @@ The former are told [SYS/TEMP], never [AUTH]; the latter notice nothing; service
 an answer that was another's. ALL=yes: all ways to fail. TAP."""
 import concurrent.futures
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from server import Server, Tap  # noqa: E402
 from databases import PASSWORD, Maria, Postgres, queries, tcp_that  # noqa: E402
 from pop import Pop, stranger  # noqa: E402
+from sql_accounts import sha  # noqa: E402
 from sql_outage import fill  # noqa: E402
 
 HANG = 60  # s; nothing takes so long
@@ -61,7 +63,7 @@ class Breakage:
     def ok(self, good, what, why=""):
         self.tap.ok(good, "%s, %s" % (self.db.driver, what), why)
 
-    def through(self, name, breaks, repairs, waits=False):
+    def through(self, name, breaks, repairs, words, waits=False):
         """waits: who asks gets no answer for a while; the others are done meanwhile."""
         broken = breaks()
         order = []
@@ -75,10 +77,29 @@ class Breakage:
             order.append("others")
             got = [f.result() for f in futures]
         self.ok(all("[SYS/TEMP]" in x for x in got), "%s: [SYS/TEMP], never [AUTH]" % name, got)
+        rc, said = self.explained(1, "secret1")
+        self.ok(rc != 0 and ("breaker is open" in said or words in said), "%s: auth test says that it cannot tell" % name, said)
+        self.ok(self.srv.said(words, HANG), "%s: and the log why" % name, self.srv.log()[-2000:])
         self.ok(all(x.startswith("+OK") for x in others) and (not waits or order[0] == "others"),
                 "%s: users of the other section notice nothing" % name, "%s %s" % (others, order))
         repairs(broken)
         self.returns(name)
+
+    def explained(self, k, password):
+        """restantectl auth test: its exit code and words."""
+        done = subprocess.run([self.srv.bin("restantectl"), "-s", self.srv.path("run", "control"), "auth", "test", account(k),
+                               "--password-stdin"], input=password + "\n", capture_output=True, text=True, timeout=HANG)
+        return done.returncode, done.stdout + done.stderr
+
+    def app_password(self):
+        self.db.sql("INSERT INTO app_passwords (account, label, password) VALUES ('%s', 'the old phone', '{SHA}%s')"
+                    % (account(2), sha("app")))
+        reply, count = login(self.srv, account(2), "app")
+        self.ok(reply.startswith("+OK") and count == 2, "an app password", reply)
+        rc, said = self.explained(2, "app")
+        self.ok(rc == 0 and "the old phone" in said, "whose label is shown", said)
+        rc, said = self.explained(2, "nonsense")
+        self.ok(rc != 0 and "the old phone" not in said, "a wrong one has none", said)
 
     def returns(self, name):
         t0 = time.monotonic()
@@ -121,20 +142,21 @@ class Breakage:
         db = self.db
         self.returns("to begin with")
         self.stamp()
+        self.app_password()
         self.unnoticed()
-        self.through("frozen", db.freeze, lambda _: db.thaw(), waits=True)
-        self.through("killed", db.kill, lambda _: db.start())
-        self.through("without TLS", lambda: self.restarted(None), lambda _: self.restarted("ca-server"))
+        self.through("frozen", db.freeze, lambda _: db.thaw(), "in time", waits=True)
+        self.through("killed", db.kill, lambda _: db.start(), "127.0.0.1:%d" % db.port)
+        self.through("without TLS", lambda: self.restarted(None), lambda _: self.restarted("ca-server"), "SSL")
         if not everything:
             return
         db.authority("other")
-        self.through("of another authority", lambda: self.restarted("other-server"), lambda _: self.restarted("ca-server"))
-        self.through("stopped, refused", db.stop, lambda _: db.start())
-        self.through("silent", lambda: self.served_by(None), self.database_again, waits=True)
-        self.through("nonsense", lambda: self.served_by(nonsense), self.database_again)
+        self.through("of another authority", lambda: self.restarted("other-server"), lambda _: self.restarted("ca-server"), "certificate")
+        self.through("stopped, refused", db.stop, lambda _: db.start(), "127.0.0.1:%d" % db.port)
+        self.through("silent", lambda: self.served_by(None), self.database_again, "in time", waits=True)
+        self.through("nonsense", lambda: self.served_by(nonsense), self.database_again, "127.0.0.1:%d" % db.port)
         self.through("another service password", lambda: db.service_password("other", PASSWORD),
-                     lambda _: db.service_password(PASSWORD, "other"))
-        self.through("slow: the table is locked", db.lock_table, lambda session: session.close(), waits=True)
+                     lambda _: db.service_password(PASSWORD, "other"), "password")
+        self.through("slow: the table is locked", db.lock_table, lambda session: session.close(), "in time", waits=True)
 
 
 def nonsense(c):
