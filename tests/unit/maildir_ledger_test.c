@@ -449,6 +449,32 @@ imports_keep_their_unique_id_and_come_once(void **state)
 	host_close(i);
 }
 
+/* Mail that an MTA put there and no session has seen has its unique-id already, from its name. */
+static void
+imports_know_mail_the_ledger_has_not_seen(void **state)
+{
+	struct host_inst *i = MAIL_OPEN(NULL);
+	struct pm_user u = user_named("ann");
+	struct pm_rcpt r = {.size = sizeof(r), .user = &u, .received_ms = 5000};
+	struct pm_result res;
+	uint64_t n;
+	void *mbox;
+
+	(void)state;
+	mail_put("new/8.new", "x\n");
+	mail_put("cur/9.cur,S=2:2,S", "x\n");
+	r.uidl = (struct pm_str){"8.new", 5};
+	assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "a\r\n", &res), PM_EXISTS);
+	r.uidl = (struct pm_str){"9.cur", 5};
+	assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "a\r\n", &res), PM_EXISTS);
+	r.uidl = (struct pm_str){"9.cu", 4};
+	assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "a\r\n", &res), PM_OK);
+	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
+	assert_int_equal(n, 3);
+	host_mbox_close(i, mbox, call);
+	host_close(i);
+}
+
 static void
 unique_ids_nobody_may_import(void **state)
 {
@@ -489,6 +515,7 @@ main(void)
 		MAIL(compaction_keeps_what_lives),
 		MAIL(compaction_beside_an_import),
 		MAIL(imports_keep_their_unique_id_and_come_once),
+		MAIL(imports_know_mail_the_ledger_has_not_seen),
 		MAIL(unique_ids_nobody_may_import),
 	};
 

@@ -75,6 +75,16 @@ set_uidl(struct scan *s, struct item *it, const struct ledger_message *known)
 	return scan_add_name(s, hex, 40, &it->uidl);
 }
 
+bool
+join_own_uidl(const char *base, size_t n, const char *uidl, size_t uidl_n)
+{
+	char hex[41];
+
+	if (uidl_ok(base, n))
+		return n == uidl_n && memcmp(base, uidl, n) == 0;
+	return uidl_n == 40 && seed_hash(base, n, hex) && memcmp(hex, uidl, 40) == 0;
+}
+
 /* Digits behind ",S=" or ",W=" in a file name; false: not there. */
 static bool
 name_number(const char *name, char key, uint64_t *ret)

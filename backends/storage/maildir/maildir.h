@@ -117,6 +117,8 @@ bool scan_unchanged(const struct scan *s, const struct scan *now);
 bool scan_same_dirs(const struct scan *a, const struct scan *b);
 /* The file of an item, found again by its base name after ENOENT. False: gone. */
 bool scan_relocate(int fd, struct scan *s, struct item *it);
+/* Is there a file the ledger does not know whose unique-id is this? Reads both directories. */
+bool scan_has_unseen(int fd, struct ledger *l, const char *uidl, size_t n);
 /* "new/NAME" or "cur/NAME" of an item. */
 void scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap);
 /* Keeps a text, with a NUL, among the names. False: no memory, or over 4 GiB of them. */
@@ -126,6 +128,8 @@ bool scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret);
 
 /* Sorts, drops twins and what is deleted, asks the ledger. May be repeated when items were added. */
 int32_t scan_join(struct scan *s, struct ledger *l);
+/* Does a file of this base name have this unique-id as long as the ledger does not know it? */
+bool join_own_uidl(const char *base, size_t n, const char *uidl, size_t uidl_n);
 
 /* ---- commit.c ---- */
 

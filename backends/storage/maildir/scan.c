@@ -405,20 +405,51 @@ scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags, str
 
 /* ---- found again ----------------------------------------------------------------------------- */
 
+static DIR *
+open_dir(int fd, const char *dir)
+{
+	int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = dfd != -1 ? fdopendir(dfd) : NULL;
+
+	if (!d && dfd != -1)
+		(void)close(dfd);
+	return d;
+}
+
+static bool
+has_unseen(int fd, const char *dir, struct ledger *l, const char *uidl, size_t n)
+{
+	DIR *d = open_dir(fd, dir);
+	struct dirent *e;
+	bool found = false;
+
+	while (d && !found && (e = readdir(d)) != NULL) {
+		size_t base_n = e->d_name[0] != '.' ? base_length(e->d_name) : 0;
+
+		found = base_n > 0 && join_own_uidl(e->d_name, base_n, uidl, n) && !ledger_find(l, e->d_name, base_n);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+bool
+scan_has_unseen(int fd, struct ledger *l, const char *uidl, size_t n)
+{
+	/* in this order: mail moves from new to cur, never back */
+	return has_unseen(fd, "new", l, uidl, n) || has_unseen(fd, "cur", l, uidl, n);
+}
+
 /* Looks for a base name in one directory; *ret_name gets the whole name. */
 static bool
 find_base(int fd, const char *dir, const char *base, size_t n, char *ret_name, size_t cap)
 {
-	int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *d = dfd != -1 ? fdopendir(dfd) : NULL;
+	DIR *d = open_dir(fd, dir);
 	struct dirent *e;
 	bool found = false;
 
-	if (!d) {
-		if (dfd != -1)
-			(void)close(dfd);
+	if (!d)
 		return false;
-	}
 	while (!found && (e = readdir(d)) != NULL) {
 		found = base_length(e->d_name) == n && memcmp(e->d_name, base, n) == 0;
 		if (found)
