@@ -107,14 +107,37 @@ sdk_report(const struct pm_open *open, const char *key, const char *fmt, ...)
 	va_end(ap);
 }
 
+static bool
+inside_character(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* What is too long loses its middle: what failed stands at the beginning of a text, what to do about it at its end. */
+static struct pm_str
+squeezed(char *buf, size_t n)
+{
+	size_t head = PM_ERROR_MAX / 2 - 3, tail = PM_ERROR_MAX / 2;
+
+	if (n <= PM_ERROR_MAX)
+		return (struct pm_str){buf, n};
+	while (head > 0 && inside_character(buf[head]))
+		head--;
+	while (tail > 0 && inside_character(buf[n - tail]))
+		tail--;
+	memcpy(buf + head, "...", 3);
+	memmove(buf + head + 3, buf + n - tail, tail);
+	return (struct pm_str){buf, head + 3 + tail};
+}
+
 void
 sdk_error(const struct pm_call *call, const char *fmt, ...)
 {
-	char buf[PM_ERROR_MAX + 1];
+	char buf[PM_PATH_MAX + 1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	call->error(call, text_of(buf, sizeof(buf), fmt, ap));
+	call->error(call, squeezed(buf, text_of(buf, sizeof(buf), fmt, ap).n));
 	va_end(ap);
 }
 

@@ -23,7 +23,8 @@ const struct pm_value *sdk_opt(const struct pm_open *open, const char *key, uint
 struct pm_str sdk_opt_str(const struct pm_open *open, const char *key);
 int64_t sdk_opt_num(const struct pm_open *open, const char *key, int64_t dflt);
 
-/* printf to the host's log, to the report of check/open, to call->error. */
+/* printf to the host's log, to the report of check/open, to call->error. A text for call->error that is longer than
+ * PM_ERROR_MAX loses its middle, never its end. */
 void sdk_log(const struct pm_host *host, int32_t level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void sdk_report(const struct pm_open *open, const char *key, const char *fmt, ...)

@@ -149,8 +149,21 @@ texts_are_formatted_and_cut(void **state)
 	assert_string_equal(said, "why");
 	memset(text, 'x', sizeof(text));
 	text[sizeof(text) - 1] = '\0';
-	sdk_error(&call, "%s", text);
+	sdk_error(&call, "the path '%s': see the setting 'path'", text);
 	assert_int_equal(said_n, PM_ERROR_MAX);
+	assert_memory_equal(said, "the path 'xxx", 13);
+	assert_non_null(strstr(said, "xxx...xxx"));
+	assert_string_equal(said + said_n - 22, "see the setting 'path'");
+	for (size_t k = 0; k < 300; k += 3) /* characters of three bytes are not torn, wherever they lie */
+		memcpy(text + k, "\u20ac", 3);
+	text[300] = '\0';
+	for (int k = 0; k < 3; k++) {
+		sdk_error(&call, "%.*s%s%.*s", k, "ab", text, 2 - k, "cd");
+		assert_in_range(said_n, PM_ERROR_MAX - 4, PM_ERROR_MAX);
+		assert_memory_equal(strstr(said, "...") - 3, "\u20ac...\u20ac", 9);
+	}
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
 	sdk_log(&host, PM_LOG_NOTICE, "%s", text);
 	assert_int_equal(said_n, 1023);
 }
