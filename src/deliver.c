@@ -40,6 +40,7 @@ usage(FILE *to)
 		"  -f, --from SENDER      the envelope sender; '' or '<>': none\n"
 		"                         (default: that of a first line 'From sender ...', else "
 		"none)\n"
+		"  -e, --environment      recipient and sender are $RECIPIENT and $SENDER\n"
 		"  -s, --socket PATH      restanted's LMTP socket (default: that of the "
 		"configuration)\n"
 		"  -c, --config FILE      configuration (default %s)\n"
@@ -218,25 +219,49 @@ set_sender(struct options *o, const char *text)
 	return EX_DATAERR;
 }
 
+/* Exim and OpenSMTPD put them there; Exim lets no address of a stranger onto a command line. */
+static int
+use_environment(struct options *o)
+{
+	const char *recipient = getenv("RECIPIENT"), *sender = getenv("SENDER");
+	int rc;
+
+	if (!recipient) {
+		outcome_say("4.3.5", "-e: there is no RECIPIENT in the environment");
+		return EX_USAGE;
+	}
+	rc = add_rcpt(o, recipient);
+	return rc == EX_OK ? set_sender(o, sender ? sender : "") : rc;
+}
+
 /* EX_OK: there is work; -1: it was done; else said. */
 static int
 read_options(struct options *o, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"address", required_argument, NULL, 'a'}, {"from", required_argument, NULL, 'f'},
-		{"socket", required_argument, NULL, 's'},  {"config", required_argument, NULL, 'c'},
-		{"verbose", no_argument, NULL, 'v'},       {"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+		{"address", required_argument, NULL, 'a'},
+		{"from", required_argument, NULL, 'f'},
+		{"socket", required_argument, NULL, 's'},
+		{"config", required_argument, NULL, 'c'},
+		{"environment", no_argument, NULL, 'e'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	int opt, rc = EX_OK;
 
-	while (rc == EX_OK && (opt = getopt_long(argc, argv, "a:f:s:c:vVh", options, NULL)) != -1) {
+	while (rc == EX_OK &&
+	       (opt = getopt_long(argc, argv, "a:f:s:c:evVh", options, NULL)) != -1) {
 		switch (opt) {
 		case 'a':
 			rc = add_rcpt(o, optarg);
 			break;
 		case 'f':
 			rc = set_sender(o, optarg);
+			break;
+		case 'e':
+			rc = use_environment(o);
 			break;
 		case 's':
 			o->socket = optarg;

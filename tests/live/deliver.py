@@ -232,6 +232,7 @@ def with_server(tap, rig):
     c.size_of_a_file()
     c.signalled(signal.SIGTERM, "SIGTERM")
     c.signalled(signal.SIGKILL, "SIGKILL")
+    environment(tap, rig)
     strangers(tap, rig)
     # the file is being changed: who serves still does
     with open(rig.server.path("restante.conf"), "a") as f:
@@ -242,6 +243,16 @@ def with_server(tap, rig):
     c.memory()
     tap.ok(rig.server.stop() == 0, "the server ends well", rig.server.log()[-2000:])
     return c
+
+
+def environment(tap, rig):
+    for sender, want in (("e@example.org", b"e@example.org"), ("", b""), (None, b"")):
+        env = dict(os.environ, RECIPIENT="ann@" + DOMAIN, **({} if sender is None else {"SENDER": sender}))
+        done = rig.run("-e", env=env)
+        got = rig.new().get("ann", [])
+        tap.ok(done.returncode == OK and len(got) == 1 and sender_of(got[0]) == want, "-e with SENDER=%s" % sender, done)
+    done = rig.run("-e", env={k: v for k, v in os.environ.items() if k != "RECIPIENT"})
+    tap.ok(done.returncode == USAGE and b"no RECIPIENT" in done.stderr and not rig.new(), "-e without RECIPIENT", done)
 
 
 def strangers(tap, rig):
