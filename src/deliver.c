@@ -234,6 +234,14 @@ use_environment(struct options *o)
 	return rc == EX_OK ? set_sender(o, sender ? sender : "") : rc;
 }
 
+/* One line, which stands in logs and bounces; mail waits until the mail server's line is right. */
+static int
+misused(const char *what, const char *why)
+{
+	outcome_say("4.3.5", "'%.100s' %s; see restante-deliver --help", what, why);
+	return EX_USAGE;
+}
+
 /* EX_OK: there is work; -1: it was done; else said. */
 static int
 read_options(struct options *o, int argc, char **argv)
@@ -280,16 +288,13 @@ read_options(struct options *o, int argc, char **argv)
 			usage(stdout);
 			return -1;
 		default:
-			usage(stderr);
-			return EX_USAGE;
+			return misused(argv[optind - 1], "is not an option, or lacks its value");
 		}
 	}
-	if (rc == EX_OK && (optind < argc || o->n_rcpts == 0)) {
-		if (optind < argc)
-			fprintf(stderr, "restante-deliver: '%s' is not an option\n", argv[optind]);
-		usage(stderr);
-		return EX_USAGE;
-	}
+	if (rc == EX_OK && optind < argc)
+		return misused(argv[optind], "is not an option");
+	if (rc == EX_OK && o->n_rcpts == 0)
+		return misused("-a", "is missing: a recipient is needed");
 	return rc;
 }
 
@@ -314,6 +319,7 @@ main(int argc, char **argv)
 
 	open_missing();
 	patience_init();
+	opterr = 0; /* said in our own words */
 	rc = read_options(&o, argc, argv);
 	if (rc == EX_OK)
 		rc = deliver(&o);
