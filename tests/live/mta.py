@@ -43,7 +43,7 @@ class Rig:
         out = blocks(os.path.join(EXAMPLES, mta + ".txt"))
         user = "nobody" if mta == "postfix" else "vmail"
         for name in out:
-            out[name] = re.sub(r"\bvmail\b", user, out[name].replace("/run/restante/lmtp", self.socket)
+            out[name] = re.sub(r"\bvmail\b", user, out[name].replace("/run/restante-lmtp/socket", self.socket)
                                .replace("/usr/bin/restante-deliver", self.server.bin("restante-deliver")))
         return out
 
