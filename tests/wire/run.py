@@ -321,17 +321,27 @@ def accounts(s, t):
             " query_domain = SELECT 1 FROM domains WHERE name = :domain\n" % s.path("accounts.db"))
 
 
-def server_for(t):
+class Maildirs:
+    """Where the mail lies; another store has a class like it (fetch.py)."""
+
+    def put(self, srv, user, messages):
+        srv.maildir(user, messages)
+
+    def settings(self, srv):
+        return " module = maildir\n path = %s/%%n\n" % srv.path("mail")
+
+
+def server_for(t, store=Maildirs()):
     s = Server()
     mail_listeners(s, t)
     os.makedirs(s.path("mail"), exist_ok=True)
     s.give(s.path("mail"))
     s.passwd(t.users)
     for user in t.mail:
-        s.maildir(user, [SHAPES[n] for n in t.mail.get(user, [])])
+        store.put(s, user, [SHAPES[n] for n in t.mail.get(user, [])])
     text = ""
     for kind, name, real in (
-            ("storage", "mail", " module = maildir\n path = %s/%%n\n" % s.path("mail")),
+            ("storage", "mail", store.settings(s)),
             ("auth", "accounts", accounts(s, t))):
         storage = " storage = mail\n" if kind == "auth" else ""
         if t.faults[kind]:
@@ -343,8 +353,8 @@ def server_for(t):
     return s.start()
 
 
-def run_one(tap, t, mode):
-    s = server_for(t)
+def run_one(tap, t, mode, store=Maildirs()):
+    s = server_for(t, store)
     try:
         try:
             play(s, t.lines, mode == "trickle")

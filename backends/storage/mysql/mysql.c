@@ -7,7 +7,7 @@
  *   server.c     this process's row, which all its leases name
  *   lease.c      the exclusive maildrop
  *   snap.c       opening and looking; read.c: messages
- *   commit.c     what QUIT does; deliver.c: mail that comes; box.c: mailboxes and counters
+ *   commit.c     what QUIT does; deliver.c, publish.c: mail that comes; box.c: mailboxes and counters
  *   clean.c      the tick
  *
  * What holds it together: a message's rows never change in what a session sees; every change is one transaction;

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* deliver - a delivery in the making: deliver.c takes it in, publish.c makes it mail. */
+#ifndef MYSQL_DELIVER_H
+#define MYSQL_DELIVER_H
+
+#include "octets.h"
+#include "store.h"
+
+struct rcpt {
+	struct rcpt *next;
+	struct box_row box;
+	uint64_t quota_octets, quota_msgs, domain_octets, domain_msgs;
+	uint64_t pos;
+	int64_t received_ms, first_retrieved_ms;
+	int32_t rc;
+	bool import;           /* it brought its uidl */
+	uint8_t meta_n, meta[64];
+	uint32_t uidl_n;
+	char uidl[PM_UIDL_MAX + 2];
+	struct pm_str key, domain, head; /* in text */
+	char text[];
+};
+
+struct dlv {
+	struct inst *inst;
+	uint32_t flags;
+	uint64_t hint;
+	struct rcpt *first, **last;
+	uint64_t body; /* 0: nothing was written */
+	uint64_t bytes;
+	uint32_t seq;
+	int64_t touched_ms;
+	bool begun, prepared, sent;
+	bool last_cr, last_lf;
+	int32_t failed; /* a write that failed: the message is not whole */
+	struct sdk_octets seen;
+	size_t n;
+	char buf[CHUNK];
+};
+
+/* More than the quota, 0 = none? */
+bool dlv_over(uint64_t used, uint64_t more, uint64_t quota);
+/* Does this recipient's copy, whose size is known, fit? PM_OK, PM_QUOTA. */
+int32_t dlv_check_quota(const struct dlv *v, const struct rcpt *r);
+/* One record per accepted recipient, in their order; only what lies inside (R1). */
+void dlv_fill_results(const struct dlv *v, struct pm_result *ret, size_t stride);
+
+/* publish.c: methods of the table. */
+int32_t dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride);
+void dlv_abort(void *dlv, const struct pm_call *call);
+
+#endif
