@@ -206,25 +206,35 @@ collect(struct db *d, struct cleaning *c)
 /* ---- the tick -------------------------------------------------------------------------------- */
 
 static int32_t
+clean_once(struct db *d, struct cleaning *c)
+{
+	int32_t rc = expire(d, c);
+
+	if (rc == PM_OK)
+		rc = reap(d, c);
+	return rc == PM_OK ? collect(d, c) : rc;
+}
+
+static int32_t
 clean_work(struct db *d, void *arg)
 {
 	struct cleaning *c = arg;
-	struct lease *l = &c->lease;
+	const struct pm_host *host = c->i->host;
+	int64_t until = host->now_ms(host->ctx) + SLICE_MS;
+	struct db_arg give[] = {DB_U(0), DB_S(c->lease.owner, ID)};
 	int32_t rc = server_pay(d, c->i->server, 0);
 
-	c->more = false;
-	if (rc == PM_OK && !l->asked)
+	if (rc == PM_OK && !c->lease.asked)
 		rc = db_exec(d, ST_SERVERS_OLD, NULL, 0);
-	if (rc == PM_OK)
-		rc = expire(d, c);
-	if (rc == PM_OK)
-		rc = reap(d, c);
-	if (rc == PM_OK)
-		rc = collect(d, c);
+	do {
+		c->more = false;
+		if (rc == PM_OK)
+			rc = clean_once(d, c);
+	} while (rc == PM_OK && c->more && host->now_ms(host->ctx) < until);
 	if (rc == PM_BUSY)
 		return PM_OK;
-	if (l->asked && !d->fail.lost && lease_drop(d, l->mailbox, l->owner, l->fence) == PM_OK)
-		l->asked = l->held = l->looked = false;
+	if (c->lease.asked && !d->fail.lost && db_exec(d, ST_LEASE_GIVE, give, 2) == PM_OK)
+		c->lease.asked = false;
 	return rc == PM_OK && c->more ? PM_AGAIN : rc;
 }
 
