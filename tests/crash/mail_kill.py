@@ -61,7 +61,10 @@ def run(tap, store, kills):
     done_feeding = threading.Event()
     done = [0]
 
+    fed = [0]
+
     def feed(postfix, seq):
+        fed[0] += 1
         if seq % 17 == 0:
             killed_pipe(rig, seq, rng)
         elif seq % 5 == 0:
@@ -71,7 +74,10 @@ def run(tap, store, kills):
 
     def killer():
         while done[0] < kills:
-            time.sleep(rng.uniform(0.02, 0.6))
+            due, end = total * (done[0] + rng.random()) / kills, time.monotonic() + 10
+            while fed[0] < due and time.monotonic() < end and not done_feeding.is_set():
+                time.sleep(0.01)  # over the whole run
+            time.sleep(rng.uniform(0, 0.3))
             rig.server.proc.send_signal(signal.SIGKILL)
             rig.server.proc.wait()
             rig.server.start(120)
