@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A maildir on a disk that is full, out of inodes, or read-only: deleting works on a full one, nothing accepted is
+"""A maildir, and an mbox, on a disk that is full, out of inodes, or read-only: deleting works on a full one, nothing accepted is
 lost, nothing is torn, and service returns with the space. The disk is a small tmpfs of the test's own."""
 import ctypes
 import os
@@ -41,8 +41,8 @@ def message(k, size=3000):
     return b"Subject: number %d\r\n\r\n%s\r\n" % (k, b"z" * size)
 
 
-def mail(store, options):
-    path = os.path.join(store.dir, "mail")
+def mail(store, options, part="mail"):
+    path = os.path.join(store.dir, part)
     mount(b"tmpfs", path, b"tmpfs", 0, options)
     return path
 
@@ -74,7 +74,7 @@ def deliver_until_refused(store):
 
 
 def left_in_tmp(path):
-    tmp = os.path.join(path, "ann", "tmp")
+    tmp = os.path.join(path, "ann", "tmp")  # an mbox has none
     return os.listdir(tmp) if os.path.isdir(tmp) else []
 
 
@@ -89,7 +89,8 @@ def full_disk(tap, store, options, name):
            "%s: every accepted message is there, no half one" % name, before)
     out = store.run("session", "ann", "0,2,4")
     after = store.look()
-    doomed = sorted(before)[0], sorted(before)[2], sorted(before)[4]
+    order = list(before)
+    doomed = order[0], order[2], order[4]
     tap.ok(out.commit in ("OK", "PARTIAL") and after == {u: m for u, m in before.items() if u not in doomed},
            "%s: deleting works, exactly what was asked for" % name, out.text[-500:] + str(sorted(set(before) - set(after))))
     tap.ok(not left_in_tmp(path), "%s: nothing is left in tmp/" % name, left_in_tmp(path))
@@ -115,17 +116,36 @@ def read_only(tap, store):
     tap.ok(store.look() == before, "read-only: writable again, everything is as it was")
 
 
+def full_state(tap, store):
+    """The state directory's disk is full: the journal has no room, and nothing changes."""
+    path = mail(store, b"size=1m", "state")
+    before = store.fill()
+    filler = junk(path)
+    out = store.run("session", "ann", "0,2")
+    tap.ok(out.commit == "NOSPACE" and out.messages == before and store.look() == before,
+           "no room for a journal: NOSPACE, nothing is changed", out.text[-600:])
+    out = store.run("deliver", "ann", store.file(message(1)))
+    tap.ok(out.delivery == "NOSPACE" and store.look() == before, "nor for a delivery", out.text)
+    os.unlink(filler)
+    kept = {u: m for k, (u, m) in enumerate(before.items()) if k not in (0, 2)}
+    out = store.run("session", "ann", "0,2")
+    tap.ok(out.commit == "OK" and store.look() == kept, "with space again there is service again", out.text)
+
+
 def main():
     tap = Tap()
     own_namespace()
-    for run in (lambda s: full_disk(tap, s, b"size=1m", "full disk"),
-                lambda s: full_disk(tap, s, b"size=8m,nr_inodes=40", "no inodes"),
-                lambda s: read_only(tap, s)):
-        store = Store(tempfile.mkdtemp(prefix="rst-full.", dir="/tmp"))
+    for kind, run in (("maildir", lambda s: full_disk(tap, s, b"size=1m", "full disk")),
+                      ("maildir", lambda s: full_disk(tap, s, b"size=8m,nr_inodes=40", "no inodes")),
+                      ("maildir", lambda s: read_only(tap, s)),
+                      ("mbox", lambda s: full_disk(tap, s, b"size=300k", "mbox, full disk")),
+                      ("mbox", lambda s: full_state(tap, s)), ("mbox", lambda s: read_only(tap, s))):
+        store = Store(tempfile.mkdtemp(prefix="rst-full.", dir="/tmp"), kind)
         try:
             run(store)
         finally:
-            libc.umount2(os.path.join(store.dir, "mail").encode(), 2)
+            for part in ("mail", "state"):
+                libc.umount2(os.path.join(store.dir, part).encode(), 2)
             shutil.rmtree(store.dir, ignore_errors=True)
     return tap.done()
 
