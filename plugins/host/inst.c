@@ -22,6 +22,7 @@ struct values {
 	const struct host_spec *spec;
 	const struct pm_module *m;
 	size_t errors;
+	bool gaps; /* a value the module may rely on is not there: it is not asked to check the others */
 };
 
 /* ---- numbers and names ----------------------------------------------------------------------- */
@@ -242,6 +243,8 @@ convert(const struct pm_option *o, const char *text, int64_t *ret, char *buf, si
 	}
 }
 
+static void add_default(struct values *vs, const struct pm_option *o);
+
 static void
 add_value(struct values *vs, const struct pm_option *o, const char *text, const struct host_setting *at)
 {
@@ -255,6 +258,9 @@ add_value(struct values *vs, const struct pm_option *o, const char *text, const 
 		snprintf(line, sizeof(line), "section %s: %.*s%s%s: expected %s", vs->spec->section,
 			 (int)o->key.n, o->key.p, secret ? "" : " = ", secret ? "" : text, wrong);
 		report(vs, at, line);
+		vs->gaps |= (o->flags & PM_OPTF_REQUIRED) != 0;
+		if (at && o->dflt.n > 0)
+			add_default(vs, o); /* so that the module can still judge the others */
 		return;
 	}
 	if (vs->n == vs->cap) {
@@ -263,6 +269,7 @@ add_value(struct values *vs, const struct pm_option *o, const char *text, const 
 
 		if (!more) {
 			report(vs, at, "no memory");
+			vs->gaps = true;
 			return;
 		}
 		vs->v = more;
@@ -282,6 +289,7 @@ add_default(struct values *vs, const struct pm_option *o)
 	text = more ? strndup(o->dflt.p, o->dflt.n) : NULL;
 	if (!text) {
 		report(vs, NULL, "no memory");
+		vs->gaps = true;
 		return;
 	}
 	vs->texts[vs->n_texts++] = text;
@@ -323,6 +331,7 @@ add_option(struct values *vs, const struct pm_option *o)
 		snprintf(line, sizeof(line), "section %s: %.*s is missing: %.*s", spec->section, (int)o->key.n,
 			 o->key.p, (int)o->doc.n, o->doc.p);
 		report(vs, NULL, line);
+		vs->gaps = true;
 	} else if (o->dflt.n > 0) {
 		add_default(vs, o);
 	}
@@ -377,7 +386,8 @@ host_check(struct host_lib *lib, const struct host_spec *spec)
 	struct pm_report r;
 	bool ok = values_make(&vs, lib, spec);
 
-	if (ok && vs.m->life->check) {
+	/* A misspelt setting does not hide what the module has to say of the others. */
+	if (!vs.gaps && vs.m->life->check) {
 		open_fill(&o, &r, &vs);
 		int32_t rc = vs.m->life->check(&o);
 

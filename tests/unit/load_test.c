@@ -269,6 +269,8 @@ static void
 a_module_refuses_its_settings(void **state)
 {
 	static const struct host_setting given[] = {{"name", "n", "a.conf", 1}, {"wait", "3", "a.conf", 2}};
+	static const struct host_setting misspelt[] = {
+		{"name", "n", "a.conf", 1}, {"wait", "3", "a.conf", 2}, {"zzz", "1", "a.conf", 3}};
 	struct host_lib *lib = odd_lib();
 	struct host_spec spec;
 
@@ -277,6 +279,10 @@ a_module_refuses_its_settings(void **state)
 	choose(ODD_CHECK);
 	assert_false(host_check(lib, &spec));
 	assert_string_equal(rig_errors, "a.conf:2: section test: wait: three?is too many\n");
+	rig_spec(&spec, misspelt, 3); /* a misspelt setting hides nothing */
+	assert_false(host_check(lib, &spec));
+	assert_non_null(strstr(rig_errors, "knows no setting 'zzz'"));
+	assert_non_null(strstr(rig_errors, "a.conf:2: section test: wait: three?is too many\n"));
 	rig_spec(&spec, given, 2);
 	choose(ODD_CHECK_MUTE);
 	assert_false(host_check(lib, &spec));
