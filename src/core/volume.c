@@ -320,6 +320,19 @@ state_of(struct volume *v, uint64_t octets, char *text, size_t cap)
 	return s;
 }
 
+bool
+volume_absent(struct volume *v)
+{
+	bool absent = false;
+
+	if (!v)
+		return false;
+	pthread_mutex_lock(&v->mutex);
+	absent = v->looked_ms > 0 && v->state == VOLUME_UNMOUNTED;
+	pthread_mutex_unlock(&v->mutex);
+	return absent;
+}
+
 static void
 count_refusal(struct volume *v)
 {

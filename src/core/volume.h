@@ -60,6 +60,9 @@ enum volume_state volume_check(struct volume *v, uint64_t octets, char *ret_text
  */
 enum volume_state volume_door(const struct conf *c, uint64_t octets, char *ret_text, size_t cap);
 
+/* Is it known to be away? Then a mailbox on it would look empty: logins are [SYS/TEMP]. v NULL: no. Asks nobody. */
+bool volume_absent(struct volume *v);
+
 /* The SMTP reply for a state: "452 4.3.1 ..." or "451 4.3.0 ...", one line without CRLF, static; NULL for OK. */
 const char *volume_reply(enum volume_state s);
 

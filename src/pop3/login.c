@@ -16,6 +16,7 @@
 #include "core/credcache.h"
 #include "core/guard.h"
 #include "core/stats.h"
+#include "core/volume.h"
 #include "pop3/session.h"
 
 #define CLAIM_WAIT_MS 5000 /* for a session that was asked to leave */
@@ -426,6 +427,10 @@ open_mailbox(struct session *s)
 
 	if (s->task.verdict == VERDICT_NONE)
 		return session_permit(s, b, s->mbox_again ? CALL_CONTINUE : CALL_BEGIN);
+	if (!s->mbox && volume_absent(b->vol)) {
+		claim_drop(s);
+		return login_failed_temp(s, PM_TEMP, "the disk of the mailbox is not mounted; see restantectl volumes", b->section);
+	}
 	if (session_granted(s, &rc)) {
 		session_call(s, &call, "mbox_open", b->limits.scan_ms);
 		rc = host_mbox_open(b->inst, &call, &s->user, PM_OPEN_EXCLUSIVE, &count, &s->mbox);
