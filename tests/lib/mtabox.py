@@ -106,10 +106,11 @@ class Mta:
         script = "set -e\nmount --make-rprivate /\n"
         for own, where in (("etc", "/etc"), ("var", "/var"), ("run", "/run"), ("libexec", "/usr/libexec")):
             script += "mount --bind '%s' %s\n" % (self.path(own), where)
-        # a process namespace: whoever ends its first process ends all of them
+        # a process namespace: with its first process all of them end. That is the shell, which dies with unshare; a
+        # set-user-id program, as Exim is, would be let off.
         with open(self.path("out"), "ab") as out:
             self.proc = subprocess.Popen(["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "sh", "-c",
-                                          script + "exec " + self.command()], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+                                          script + self.command() + " & wait"], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
         def up():
             if self.proc.poll() is not None:
