@@ -42,6 +42,21 @@ look(struct db *d, struct lease *l)
 	return l->held || cols[2].u ? PM_OK : PM_BUSY;
 }
 
+/* Ours, by what this server knows: but a node that was frozen may not have noticed yet that the others have gone on
+ * without it, and answers reads, even those that are to wait for the others, from what it had. A write tells. */
+static int32_t
+confirm(struct db *d, struct lease *l)
+{
+	struct db_arg args[] = {DB_U(l->mailbox), DB_S(l->owner, ID), DB_U(l->fence)};
+	int32_t rc = db_exec(d, ST_LEASE_FENCE, args, 3);
+
+	l->held = rc == PM_OK && d->affected == 1;
+	l->looked = false;
+	if (l->held)
+		l->fence++;
+	return rc == PM_OK && !l->held ? PM_BUSY : rc;
+}
+
 int32_t
 lease_take(struct db *d, struct inst *i, struct lease *l)
 {
@@ -57,8 +72,10 @@ lease_take(struct db *d, struct inst *i, struct lease *l)
 
 		if (!l->looked) {
 			rc = look(d, l);
-			if (rc != PM_OK || l->held)
+			if (rc != PM_OK)
 				return rc;
+			if (l->held)
+				return confirm(d, l);
 			args[3] = DB_U(l->fence);
 		}
 		l->looked = false;

@@ -17,7 +17,7 @@ struct opening {
 	struct mbox *m;
 	const struct pm_call *call;
 	struct pm_str key;
-	bool found, all;
+	bool all;
 	int64_t until_ms; /* of this slice */
 };
 
@@ -57,7 +57,7 @@ load_page(struct db *d, struct mbox *m, bool *ret_all)
 		n++;
 	}
 	db_end(d, ST_SNAPSHOT);
-	*ret_all = n < PAGE;
+	*ret_all = rc == PM_END && n < PAGE; /* a page that broke off was not the last: the next attempt goes on */
 	return rc == PM_END ? PM_OK : rc;
 }
 
@@ -73,12 +73,11 @@ open_work(struct db *d, void *arg)
 		if (rc != PM_OK || m->box.id == 0)
 			return rc;
 	}
-	if ((m->flags & PM_OPEN_EXCLUSIVE) && !o->found) {
+	if (m->flags & PM_OPEN_EXCLUSIVE) { /* each time: the pages that follow are of this server */
 		rc = lease_take(d, m->inst, &m->lease);
 		if (rc != PM_OK)
 			return rc;
 	}
-	o->found = true;
 	if (m->n == 0 && !room(m, m->box.messages)) /* the counter is a guess, and mostly right */
 		return db_say(d, PM_NOMEM, "no memory for the snapshot of a mailbox");
 	while (rc == PM_OK && !o->all) {
@@ -110,7 +109,6 @@ snap_open(void *inst, const struct pm_call *call, const struct pm_user *user, ui
 
 	if (o.key.n == 0 || o.key.n > PM_KEY_MAX)
 		return PM_INVALID;
-	o.found = o.m != NULL; /* the lease too */
 	if (!o.m && !(o.m = calloc(1, sizeof(*o.m))))
 		return PM_NOMEM;
 	o.m->inst = i;
