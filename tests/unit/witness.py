@@ -18,10 +18,10 @@ def session(w, asked, seen, marked=(), outcome="none", left=None, ended=None, ho
     w.session(s)
 
 
-def case(tap, name, fill, final, finds):
+def case(tap, name, fill, final, finds, fresh_s=0):
     w = Witness()
     fill(w)
-    bad = w.judge({"ann": {u: "id-" + u for u in final}}, lease_s=10)
+    bad = w.judge({"ann": {u: "id-" + u for u in final}}, lease_s=10, fresh_s=fresh_s)
     tap.ok(len(bad) == 0 if finds is None else len(bad) > 0 and all(finds in b for b in bad), name, bad)
 
 
@@ -59,6 +59,10 @@ def main():
         w.delivered("id-x", "ann", "accepted", 5)
         session(w, 10, "")
     case(tap, "accepted, and the next session did not see it", stale, "x", "for the next session")
+
+    case(tap, "it may be under way for a while", stale, "x", None, fresh_s=6)
+    case(tap, "but not for longer", stale, "x", "for the next session", fresh_s=4)
+    case(tap, "nor at the end", stale, "", "at the end", fresh_s=6)
 
     def broken(w):
         stale(w)
