@@ -84,7 +84,7 @@ class Rig:
                         "virtual_transport": "lmtp:unix:" + self.socket, "local_header_rewrite_clients": "",
                         "lmtp_line_length_limit": "0", "smtpd_peername_lookup": "no", "lmtp_destination_concurrency_limit": "16",
                         "lmtp_destination_concurrency_failed_cohort_limit": "100", "maximal_queue_lifetime": "1d",
-                        "default_process_limit": "40"})
+                        "default_process_limit": "40", "in_flow_delay": "0"})
 
     # ---- in -------------------------------------------------------------------------------------
 
