@@ -10,9 +10,6 @@ import clients  # noqa: E402
 import fetch  # noqa: E402
 
 class Mboxes:
-    # movemail gets it alone; behind all the others it ends with a SIGSEGV in libmailutils, on this store's chunks only
-    skip = {"mailutils": {"fifty-mib"}}
-
     def put(self, srv, user, messages):
         srv.mbox(user, messages)
 
