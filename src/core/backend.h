@@ -29,7 +29,7 @@ struct backend {
 	bool counts;             /* PM_F_COUNTS: the store checks quotas itself */
 	struct volume *vol;      /* storage: the disk its mail is on; NULL: not told. Never freed */
 	struct credcache *cache; /* auth; NULL: none is wanted */
-	_Atomic int64_t tick_due_ms; /* errand_tick's; 0: not yet planned */
+	_Atomic int64_t tick_due_ms; /* errand_tick's; 0: at once */
 	_Atomic bool ticking;        /* one tick at a time */
 	struct backend *next_unused; /* backend_reap's list */
 	struct backend *next_cached; /* backend_forget's list, the newest first */

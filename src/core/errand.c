@@ -175,8 +175,7 @@ tick_section(struct conf *c, struct conf_section *s, int64_t now_ms)
 
 	if (!life || !life->tick || !life->tick_ms || atomic_load(&be->ticking))
 		return;
-	if (atomic_load(&be->tick_due_ms) == 0)
-		atomic_store(&be->tick_due_ms, now_ms + life->tick_ms);
+	/* 0: never yet, so at once: what a crash left half done is not to wait for its first visitor */
 	if (now_ms < atomic_load(&be->tick_due_ms))
 		return;
 	atomic_store(&be->ticking, true);

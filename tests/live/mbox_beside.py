@@ -127,7 +127,7 @@ class Sessions:
             self.problems.append("not a message that was sent, or not all of it (%d of %d octets): %r ... %r" % (
                 len(raw), size, raw[:300], raw[-60:]))
             return None
-        return int(m.group(2))
+        return int(m.group(2)) if m.group(1) == b"pop" else None  # the others are left to mutt
 
 
 def left(port):
@@ -184,6 +184,9 @@ def main():
             inode = os.stat(box).st_ino
             while sessions.whole < SESSIONS and not sessions.problems and sessions.refused < 20 * SESSIONS:
                 sessions.one()
+            end = time.monotonic() + 300
+            while (len(sessions.fetched) <= SESSIONS // 4 or reader.runs < 3) and time.monotonic() < end and not sessions.problems:
+                sessions.one()  # the three never run at the same pace: mail may come late, and mutt start slowly
         finally:
             sender.stop = reader.stop = True
             sender.join()
