@@ -26,6 +26,16 @@ def logins(tap, srv, mode):
     expect(tap, srv, mode + ": users of another module", "local", OK)
 
 
+def scopes(tap, srv, d):
+    """How deep below base an account may be."""
+    for scope, base, ann, ben in (("one", slapd.PEOPLE, OK, OK), ("one", slapd.BASE, AUTH, AUTH),
+                                  ("base", "uid=ann," + slapd.PEOPLE, OK, AUTH), ("base", slapd.PEOPLE, AUTH, AUTH),
+                                  ("sub", slapd.BASE, OK, OK)):
+        apply(srv, d.uri, scope=scope, base=base)
+        expect(tap, srv, "scope = %s below %s" % (scope, base), "ann@ldap.test", ann)
+        expect(tap, srv, "scope = %s below %s, another" % (scope, base), "ben@ldap.test", ben, "other")
+
+
 STORE = "\nstorage mail {\n module = maildir\n path = %s/%%u\n}\n"
 
 
@@ -145,6 +155,7 @@ def main():
         configure(srv, d.uri)
         srv.start()
         logins(tap, srv, "search and bind")
+        scopes(tap, srv, d)
         apply(srv, d.uri, base=None, user_dn="uid=%n," + slapd.PEOPLE)
         logins(tap, srv, "direct bind")
         examples(tap, srv)
