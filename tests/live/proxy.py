@@ -190,7 +190,8 @@ def real(tap, srv):
     try:
         def checked():
             rows = proxy.servers()
-            return len(rows) == 4 and all(r["status"] == "UP" and r["check_status"] in ("L7OK", "L4OK", "L6OK")
+            # while a check is under way HAProxy puts a star before what the last one found
+            return len(rows) == 4 and all(r["status"] == "UP" and r["check_status"].lstrip("* ") in ("L7OK", "L4OK", "L6OK")
                                           for r in rows.values())
         wait_until(checked, PATIENCE, "HAProxy to be content: %s" % proxy.ask("show stat"))
         for name in ports:
