@@ -20,6 +20,9 @@
  *   short N            msg_read: at most N bytes
  *   lie octets +N      mbox_info: sizes that are N too big; -N: too small
  *
+ * The same file holds `fault_ascii`: the shim before a store that keeps no internationalized mail (it lacks
+ * PM_F_CAN_UTF8). It is found by a link fault_ascii.so to this file.
+ *
  * Functions that cannot fail (msg_close, mbox_close, dlv_abort) can only sleep and hang. What the
  * wrapped module does not do is PM_UNSUPPORTED. With an empty script the shim must not be felt: the
  * conformance kit runs through it.
@@ -235,28 +238,27 @@ static const struct pm_life life = {
 	.setup = fault_setup,
 };
 
-static const struct pm_module module = {
-	.size = sizeof(module),
-	.abi_major = PM_ABI_MAJOR,
-	.abi_minor = PM_ABI_MINOR,
-	/* what the wrapped one cannot it will refuse itself */
-	.flags = PM_F_DRAFT | PM_F_MAY_BLOCK | PM_F_CAN_MARK | PM_F_CAN_HIDE | PM_F_CAN_IMPORT |
-		 PM_F_CAN_UTF8,
-	.name = SDK_STR("fault"),
-	.version = SDK_STR("1.0"),
-	.licence = SDK_STR("Apache-2.0"),
-	.options = options,
-	.n_options = sizeof(options) / sizeof(options[0]),
-	.option_stride = sizeof(options[0]),
-	.life = &life,
-	.auth = &fault_auth,
-	.storage = &fault_storage,
-	.delivery = &fault_delivery,
+/* what the wrapped one cannot it will refuse itself */
+#define FLAGS (PM_F_DRAFT | PM_F_MAY_BLOCK | PM_F_CAN_MARK | PM_F_CAN_HIDE | PM_F_CAN_IMPORT)
+
+#define MODULE(module_name, module_flags)                                                          \
+	{                                                                                          \
+		.size = sizeof(struct pm_module), .abi_major = PM_ABI_MAJOR,                       \
+		.abi_minor = PM_ABI_MINOR, .flags = (module_flags), .name = SDK_STR(module_name),  \
+		.version = SDK_STR("1.0"), .licence = SDK_STR("Apache-2.0"), .options = options,   \
+		.n_options = sizeof(options) / sizeof(options[0]),                                 \
+		.option_stride = sizeof(options[0]), .life = &life, .auth = &fault_auth,           \
+		.storage = &fault_storage, .delivery = &fault_delivery,                            \
+	}
+
+static const struct pm_module modules[] = {
+	MODULE("fault", FLAGS | PM_F_CAN_UTF8),
+	MODULE("fault_ascii", FLAGS),
 };
 
 PM_EXPORT const struct pm_module *
 pm_module_v1(uint32_t host_minor, uint32_t index)
 {
 	(void)host_minor;
-	return index == 0 ? &module : NULL;
+	return index < sizeof(modules) / sizeof(modules[0]) ? &modules[index] : NULL;
 }

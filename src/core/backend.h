@@ -26,6 +26,7 @@ struct backend {
 	char fingerprint[65];   /* SHA-256 of module path, limits and settings: unchanged sections keep their instance */
 	struct backend *inner;  /* wrapped; one reference */
 	bool can_mark, can_hide; /* PM_F_CAN_MARK, PM_F_CAN_HIDE: of it and of what it wraps */
+	bool can_utf8;           /* PM_F_CAN_UTF8, likewise */
 	bool counts;             /* PM_F_COUNTS: the store checks quotas itself */
 	struct volume *vol;      /* storage: the disk its mail is on; NULL: not told. Never freed */
 	struct credcache *cache; /* auth; NULL: none is wanted */

@@ -108,10 +108,11 @@ cmd_starttls(struct dsession *s, const struct dcommand *c)
 /* ---- the envelope ---------------------------------------------------------------------------- */
 
 static enum move
-bad_path(struct dsession *s, enum dpath_result r, const char *why)
+bad_path(struct dsession *s, bool from, enum dpath_result r, const char *why)
 {
-	return r == DPATH_PARAMETER ? dsession_fault(s, 555, "5.5.4", why)
-				    : dsession_fault(s, 501, "5.1.7", why);
+	if (r == DPATH_ADDRESS)
+		return dsession_fault(s, 501, from ? "5.1.7" : "5.1.3", why);
+	return dsession_fault(s, r == DPATH_PARAMETER ? 555 : 501, "5.5.4", why);
 }
 
 static enum move
@@ -148,7 +149,7 @@ cmd_mail(struct dsession *s, const struct dcommand *c)
 		return out_of_order(s, "there is a sender already; RSET begins anew");
 	r = dparse_path(c->args, c->n, true, &p, &why);
 	if (r != DPATH_OK)
-		return bad_path(s, r, why);
+		return bad_path(s, true, r, why);
 	if (p.address.utf8 && !p.utf8)
 		return dsession_fault(s, 553, "5.6.7",
 				      "an internationalized address needs SMTPUTF8");
@@ -173,7 +174,7 @@ cmd_rcpt(struct dsession *s, const struct dcommand *c)
 		return out_of_order(s, s->mail.begun ? "the message has begun" : "MAIL first");
 	r = dparse_path(c->args, c->n, false, &p, &why);
 	if (r != DPATH_OK)
-		return bad_path(s, r, why);
+		return bad_path(s, false, r, why);
 	if (p.address.null)
 		return dsession_fault(s, 501, "5.1.3", "a recipient is needed");
 	if (p.address.utf8 && !s->mail.utf8)

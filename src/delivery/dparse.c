@@ -114,11 +114,11 @@ dparse_path(const char *p, size_t n, bool from, struct dpath *ret, const char **
 		p++;
 	*ret_why = address_path(p, (size_t)(end - p), &used, &ret->address);
 	if (*ret_why)
-		return DPATH_SYNTAX;
+		return DPATH_ADDRESS;
 	p += used;
 	if (p < end && *p != ' ') {
 		*ret_why = "something stands behind the address";
-		return DPATH_SYNTAX;
+		return DPATH_ADDRESS;
 	}
 	while (p < end && r == DPATH_OK) {
 		const char *space;

@@ -218,7 +218,7 @@ mailbox(struct dsession *s, struct pm_user *u, const struct conf_section *auth)
 		return over(s, 451, "4.3.5",
 			    "this mailbox is configured wrongly; the postmaster can see why");
 	}
-	if (s->mail.utf8 && !(storage->backend->inst->desc->flags & PM_F_CAN_UTF8))
+	if (s->mail.utf8 && !storage->backend->can_utf8)
 		return over(s, 550, "5.6.7",
 			    "this mailbox's store takes no internationalized mail (SMTPUTF8)");
 	address = arena_dup(a, quoted, address_quote(l->whole, strlen(l->whole), quoted));

@@ -47,6 +47,7 @@ check_path(const struct dcommand *c, bool from)
 		MUST(from || (p.size == UINT64_MAX && !p.utf8));
 		break;
 	case DPATH_SYNTAX:
+	case DPATH_ADDRESS:
 	case DPATH_PARAMETER:
 		MUST(why != NULL && *why);
 		break;

@@ -102,6 +102,7 @@ class Server:
         for d in ("state", "run"):
             os.mkdir(self.path(d), 0o700)
             self.give(self.path(d))
+        self.modules = os.path.join(self.tree, "lib", "restante", "modules")
         self.port = free_port()
         self.tls_port = free_port()
         self.clear_port = free_port()
@@ -139,7 +140,7 @@ class Server:
         """Writes restante.conf: `sections` is the text of auth and storage blocks."""
         lines = ["config_version = 1", "state_dir = " + self.path("state"),
                  "run_dir = " + self.path("run"),
-                 "module_dir = " + os.path.join(self.tree, "lib", "restante", "modules")]
+                 "module_dir = " + self.modules]
         if self.root:
             lines.append("user = " + SERVICE_USER)
         settings.setdefault("max_sessions", 3000)  # three descriptors each: fits a limit of 10,000

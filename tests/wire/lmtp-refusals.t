@@ -38,7 +38,7 @@ S: 501 5.5.4 STARTTLS takes no argument
 C: XCLIENT ADDR=192.0.2.1
 S: 550 5.7.0 XCLIENT is not for you
 C: MAIL a@example.org
-S: 501 5.1.7 expected MAIL FROM:<address>
+S: 501 5.5.4 expected MAIL FROM:<address>
 C: MAIL FROM:a@example.org
 S: 501 5.1.7 the address must stand in angle brackets: <user@example.org>
 C: MAIL FROM:<a@example.org
@@ -58,9 +58,9 @@ S: 501 5.1.7 the local part is longer than 64 octets
 C: MAIL FROM:<a@example.org>X
 S: 501 5.1.7 something stands behind the address
 C: MAIL FROM:<a@example.org> SIZE=many
-S: 501 5.1.7 SIZE needs a number
+S: 501 5.5.4 SIZE needs a number
 C: MAIL FROM:<a@example.org> BODY=BINARYMIME
-S: 501 5.1.7 BODY is 7BIT or 8BITMIME
+S: 501 5.5.4 BODY is 7BIT or 8BITMIME
 C: MAIL FROM:<a@example.org> RET=HDRS
 S: 555 5.5.4 this parameter is not offered here
 C: MAIL FROM:<a@example.org> SIZE=2049
@@ -89,7 +89,17 @@ S: 503 5.5.1 not in the midst of a message
 C: DATA
 S: 503 5.5.1 no valid recipients
 C: RCPT ann
-S: 501 5.1.7 expected RCPT TO:<address>
+S: 501 5.5.4 expected RCPT TO:<address>
+C: RCPT TO:ann
+S: 501 5.1.3 the address must stand in angle brackets: <user@example.org>
+C: RCPT TO:<ann
+S: 501 5.1.3 a character that cannot stand in an address, or '>' is missing
+C: RCPT TO:<"ann@example.org>
+S: 501 5.1.3 the quotation mark is not closed
+C: RCPT TO:<ann@-example.org>
+S: 501 5.1.3 the domain is empty, or begins with a character no domain begins with
+C: RCPT TO:<ann@example.org>,<ben@example.org>
+S: 501 5.1.3 something stands behind the address
 C: RCPT TO:<>
 S: 501 5.1.3 a recipient is needed
 C: RCPT TO:<ann> NOTIFY=NEVER

@@ -23,6 +23,7 @@ A transcript is a .t file of lines:
   # listener: xclient=127.0.0.1  a setting of those listeners
   # alias: all=ann,ben           accounts are in SQLite then, with this alias; domains: those of # domain: a.org,b.org
   # badmail: max_age=30d         a badmail block with this setting ("-": none needed)
+  # ascii: old.example           users of this domain are on a store that keeps no internationalized mail
   B: retry 1        Badmail has so many RETRY (or refused) items
   !port lmtp|smtp|lmtps|unix
   S- text           lines "250-..." up to the one with a space: text is one of them, without its code ("S- *" = any)
@@ -250,6 +251,7 @@ class Transcript:
         self.users, self.mail, self.settings, self.lines = {}, {}, {}, []
         self.faults = {"auth": [], "storage": []}
         self.delivery, self.listener, self.aliases, self.domains, self.badmail = None, "", {}, [], None
+        self.ascii = None
         for number, line in enumerate(open(path, encoding="utf-8"), 1):
             line = line.rstrip("\n")
             m = re.match(r"# (users|mail|set): (.*)", line)
@@ -259,7 +261,7 @@ class Transcript:
                     if m.group(1) == "mail":
                         v = [x for x in v.split(",") if x]
                     getattr(self, {"users": "users", "mail": "mail", "set": "settings"}[m.group(1)])[k] = v
-            m = re.match(r"# (delivery|listener|alias|domain|badmail): (.*)", line)
+            m = re.match(r"# (delivery|listener|alias|domain|badmail|ascii): (.*)", line)
             if m:
                 self.prepare(m.group(1), m.group(2))
             m = re.match(r"# fault (auth|storage): (.*)", line)
@@ -275,6 +277,8 @@ class Transcript:
         elif what == "delivery":
             self.delivery = (self.delivery or "") + "".join(" %s = %s\n" % tuple(x.split("=", 1))
                                                             for x in text.split() if x != "-")
+        elif what == "ascii":
+            self.ascii = text
         elif what == "listener":
             self.listener += "".join(" %s = %s\n" % tuple(x.split("=", 1)) for x in text.split())
         elif what == "alias":
@@ -321,6 +325,18 @@ def accounts(s, t):
             " query_domain = SELECT 1 FROM domains WHERE name = :domain\n" % s.path("accounts.db"))
 
 
+def ascii_store(s, t):
+    """Its module is the shim's second name; a link in a directory of modules finds it."""
+    real, s.modules = s.modules, s.path("modules")
+    os.mkdir(s.modules)
+    for name in os.listdir(real):
+        os.symlink(os.path.join(real, name), os.path.join(s.modules, name))
+    os.symlink(os.path.join(real, "fault.so"), os.path.join(s.modules, "fault_ascii.so"))
+    return ("auth ascii {\n module = passwd\n file = %s\n allow_plain = yes\n domains = %s\n storage = ascii\n}\n"
+            "storage ascii_inner {\n module = maildir\n path = %s/%%n\n}\n"
+            "storage ascii {\n module = fault_ascii\n wrap = ascii_inner\n}\n" % (s.path("passwd"), t.ascii, s.path("mail")))
+
+
 class Maildirs:
     """Where the mail lies; another store has a class like it (fetch.py)."""
 
@@ -339,7 +355,7 @@ def server_for(t, store=Maildirs()):
     s.passwd(t.users)
     for user in t.mail:
         store.put(s, user, [SHAPES[n] for n in t.mail.get(user, [])])
-    text = ""
+    text = ascii_store(s, t) if t.ascii else ""
     for kind, name, real in (
             ("storage", "mail", store.settings(s)),
             ("auth", "accounts", accounts(s, t))):
