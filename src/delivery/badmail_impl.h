@@ -3,6 +3,7 @@
  * badmail_impl - what the files of Badmail share.
  *
  * badmail_store.c  items on disk, totals, bounds      badmail_item.c   the sidecar
+ * badmail_count.c  counting anew                      badmail_watch.c  who waits for retries, and which there are
  * badmail.c        writing, the door                  badmail_retry.c  ticks and retries
  * badmail_admin.c  restantectl badmail
  */
@@ -70,12 +71,18 @@ int32_t store_insert(struct badmail_store *st, enum badmail_class cls, const cha
 bool store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id);
 /* Drops REFUSED items over age, at most `max`. Returns how many. */
 unsigned store_expire(struct badmail_store *st, unsigned max);
-/* Files of tmp/ whose process has ended. */
-void store_sweep_tmp(const struct conf_badmail *b);
 /* Would a RETRY item of so many octets pass half of the bound? */
 bool store_retry_full(const struct conf_badmail *b, const struct badmail_state *s, uint64_t octets);
 /* A directory's names, durable. */
 bool sync_dir(const char *path);
+bool path_there(const char *path);
+
+/* ---- badmail_count.c ---- */
+
+/* Totals from what is on disk. Under the lock. */
+void store_count(struct badmail_store *st);
+/* Files of tmp/ whose process has ended. */
+void store_sweep_tmp(const struct conf_badmail *b);
 
 /* ---- badmail_item.c ---- */
 
@@ -100,15 +107,26 @@ uint64_t serial_next(void);
 /* Says when the store fills, once. Under the lock. */
 void store_warn(struct badmail_store *st);
 
-/* ---- badmail_retry.c ---- */
+/* ---- badmail_watch.c ---- */
 
 /* Someone who waits for retries: the admin thread. */
 struct retry_watch;
-/* Tries one item now, in the background; false: it is being tried already, or there is no slot. watch may be NULL. */
-bool retry_start(struct conf *c, enum badmail_class cls, uint64_t id, struct retry_watch *watch);
 struct retry_watch *retry_watch_new(void);
+/* One more retry that it waits for, and its end. w may be NULL. */
+void retry_watch_add(struct retry_watch *w);
+void retry_watch_tell(struct retry_watch *w, bool done);
 /* Waits until all that were started with it have ended, at most ms; then gives it back. *ret_done, *ret_failed: items
  * that were delivered, and that were not; those that are still at work are neither. */
 void retry_watch_wait(struct retry_watch *w, int64_t ms, unsigned *ret_done, unsigned *ret_failed);
+
+/* Items at work. False: it is already, or as many as may be are. */
+bool busy_take(enum badmail_class cls, uint64_t id);
+bool busy_has(enum badmail_class cls, uint64_t id);
+void busy_end(enum badmail_class cls, uint64_t id);
+
+/* ---- badmail_retry.c ---- */
+
+/* Tries one item now, in the background; false: it is being tried already, or there is no slot. watch may be NULL. */
+bool retry_start(struct conf *c, enum badmail_class cls, uint64_t id, struct retry_watch *watch);
 
 #endif

@@ -7,7 +7,6 @@
  * right again. So the totals survive kill -9 at any point without ever counting. After a crash of the machine (another
  * boot) nothing is trusted and all items are counted.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -106,8 +105,8 @@ fail(char *text, const char *what, const char *path)
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
-static bool
-there(const char *path)
+bool
+path_there(const char *path)
 {
 	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
@@ -119,18 +118,18 @@ store_next(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, ui
 
 	while (id < end) {
 		item_path(b, cls, id, ".json", path, sizeof(path));
-		if (there(path)) {
+		if (path_there(path)) {
 			*ret_id = id;
 			return true;
 		}
 		/* a gap: how large is it? */
 		branch_path(b, cls, id, path, sizeof(path));
-		if (!there(path)) {
+		if (!path_there(path)) {
 			id = (id | BRANCH) + 1;
 			continue;
 		}
 		bucket_path(b, cls, id, path, sizeof(path));
-		id = there(path) ? id + 1 : (id | BUCKET) + 1;
+		id = path_there(path) ? id + 1 : (id | BUCKET) + 1;
 	}
 	return false;
 }
@@ -147,86 +146,6 @@ store_stat(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, ui
 	*octets = (uint64_t)st.st_size + BADMAIL_OVERHEAD;
 	*time_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 	return true;
-}
-
-/* ---- counting anew --------------------------------------------------------------------------- */
-
-struct counted {
-	uint64_t items, octets, first, last;
-};
-
-/* One bucket: pairs are counted, halves are removed: nobody was promised anything for them. */
-static void
-count_bucket(const struct conf_badmail *b, enum badmail_class cls, const char *dir, struct counted *n)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-
-	while (d && (e = readdir(d)) != NULL) {
-		char other[BADMAIL_PATH_MAX], *end;
-		uint64_t id = strtoull(e->d_name, &end, 16), octets;
-		bool json = end == e->d_name + 16 && strcmp(end, ".json") == 0;
-		int64_t when;
-
-		if (!json && !(end == e->d_name + 16 && strcmp(end, ".eml") == 0))
-			continue;
-		item_path(b, cls, id, json ? ".eml" : ".json", other, sizeof(other));
-		if (!there(other)) {
-			(void)unlinkat(dirfd(d), e->d_name, 0);
-		} else if (json && store_stat(b, cls, id, &octets, &when)) {
-			n->items++;
-			n->octets += octets;
-			n->first = id < n->first ? id : n->first;
-			n->last = id > n->last ? id : n->last;
-		}
-	}
-	if (d)
-		closedir(d);
-}
-
-static void
-count_class(const struct conf_badmail *b, enum badmail_class cls, struct counted *n)
-{
-	char path[BADMAIL_PATH_MAX], sub[BADMAIL_PATH_MAX + 300];
-	struct dirent *e;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "%s/%s", b->path, class_name(cls));
-	d = opendir(path);
-	while (d && (e = readdir(d)) != NULL) {
-		if (e->d_name[0] == '.')
-			continue;
-		for (unsigned k = 0; k < 256; k++) {
-			snprintf(sub, sizeof(sub), "%s/%s/%02x", path, e->d_name, k);
-			count_bucket(b, cls, sub, n);
-		}
-	}
-	if (d)
-		closedir(d);
-}
-
-static void
-count_all(struct badmail_store *st)
-{
-	struct badmail_state *s = &st->s;
-	int64_t began = mono_ms();
-	uint64_t next = s->next_id;
-
-	for (int k = 0; k < 2; k++) {
-		struct counted n = {.first = UINT64_MAX};
-
-		count_class(st->conf, (enum badmail_class)k, &n);
-		s->cls[k].items = n.items;
-		s->cls[k].octets = n.octets;
-		s->cls[k].first = n.items > 0 ? n.first : 0;
-		if (n.items > 0 && n.last >= next)
-			next = n.last + 1;
-	}
-	s->next_id = next;
-	s->pending = PENDING_NONE;
-	s->boot = statefile_boot();
-	log_msg(LOG_LVL_NOTICE, "badmail", "%s was counted: %" PRIu64 " to retry, %" PRIu64 " refused, %" PRId64 " ms",
-		st->conf->path, s->cls[BADMAIL_RETRY].items, s->cls[BADMAIL_REFUSED].items, mono_ms() - began);
 }
 
 /* ---- totals ---------------------------------------------------------------------------------- */
@@ -256,7 +175,7 @@ finish_pending(struct badmail_store *st)
 
 	item_path(st->conf, cls, s->pending_id, ".json", json, sizeof(json));
 	item_path(st->conf, cls, s->pending_id, ".eml", eml, sizeof(eml));
-	is = there(json);
+	is = path_there(json);
 	if (!is)
 		(void)unlink(eml); /* half of an item is none */
 	if (s->pending == PENDING_INSERT && is)
@@ -294,13 +213,13 @@ store_lock(const struct conf *c, struct badmail_store *st, char *text)
 
 	st->conf = &c->badmail;
 	snprintf(path, sizeof(path), "%s/state", c->badmail.path);
-	st->fd = there(path) ? -1 : make_dirs(&c->badmail) ? -1 : -2;
+	st->fd = path_there(path) ? -1 : make_dirs(&c->badmail) ? -1 : -2;
 	if (st->fd == -1)
 		st->fd = statefile_open(path, BADMAIL_MAGIC, &st->s, sizeof(st->s), &found);
 	if (st->fd < 0)
 		return fail(text, "cannot use", path);
 	if (found != STATEFILE_SOUND || st->s.boot != statefile_boot())
-		count_all(st);
+		store_count(st);
 	else if (st->s.pending != PENDING_NONE)
 		finish_pending(st);
 	return PM_OK;
@@ -341,7 +260,7 @@ store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id)
 
 	item_path(st->conf, cls, id, ".json", json, sizeof(json));
 	item_path(st->conf, cls, id, ".eml", eml, sizeof(eml));
-	if (!there(json))
+	if (!path_there(json))
 		return false;
 	(void)store_stat(st->conf, cls, id, &octets, &when);
 	s->pending = PENDING_REMOVE;
@@ -510,30 +429,4 @@ store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml, 
 	s->pending = PENDING_NONE;
 	*ret_id = id;
 	return PM_OK;
-}
-
-/* ---- tmp ------------------------------------------------------------------------------------- */
-
-void
-store_sweep_tmp(const struct conf_badmail *b)
-{
-	char path[BADMAIL_PATH_MAX];
-	struct dirent *e;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "%s/tmp", b->path);
-	d = opendir(path);
-	while (d && (e = readdir(d)) != NULL) {
-		struct statefile_owner o = {0};
-		char *end;
-
-		o.pid = (int32_t)strtol(e->d_name, &end, 10);
-		if (o.pid <= 0 || *end != '.')
-			continue;
-		o.started = strtoull(end + 1, NULL, 10);
-		if (!statefile_alive(&o))
-			(void)unlinkat(dirfd(d), e->d_name, 0);
-	}
-	if (d)
-		closedir(d);
 }
