@@ -4,6 +4,7 @@
  *
  * badmail_store.c  items on disk, totals, bounds      badmail_item.c   the sidecar
  * badmail_count.c  counting anew                      badmail_watch.c  who waits for retries, and which there are
+ * badmail_resolve.c  whose mail it is by now
  * badmail.c        writing, the door                  badmail_retry.c  ticks and retries
  * badmail_admin.c  restantectl badmail
  */
@@ -12,7 +13,9 @@
 
 #include <stdio.h>
 
+#include "core/errand.h"
 #include "core/statefile.h"
+#include "core/who.h"
 #include "delivery/badmail.h"
 
 #define BADMAIL_MAGIC "rstbadml"
@@ -96,6 +99,8 @@ json_t *item_parse(const char *text, size_t n);
 int item_write(const json_t *j, const char *path, int64_t next_ms);
 /* Text of a field, "" if missing. */
 const char *item_text(const json_t *j, const char *key);
+/* Is it in one of the lists: "recipients", "names", "delivered" (accounts that have the message)? */
+bool item_has(const json_t *j, const char *list, const char *text);
 /* The domain of the sender, lower-case; "<>" for the null path. */
 void item_sender_domain(const json_t *j, char *buf, size_t cap);
 
@@ -123,6 +128,27 @@ void retry_watch_wait(struct retry_watch *w, int64_t ms, unsigned *ret_done, uns
 bool busy_take(enum badmail_class cls, uint64_t id);
 bool busy_has(enum badmail_class cls, uint64_t id);
 void busy_end(enum badmail_class cls, uint64_t id);
+
+/* ---- badmail_resolve.c ---- */
+
+/* Who gets a recipient's mail now. One owner. */
+struct resolve {
+	struct who who;      /* of an alias the target's turn */
+	json_t *targets;     /* the alias'; NULL: it is none */
+	size_t at;           /* which of them */
+	json_t *addresses;   /* result, for an alias: what Delivered-To says */
+	json_t *names;       /* ... and the accounts; else who.name is the one */
+	const char *text;    /* why not; static */
+};
+
+/* Asks for the first backend; r is zeroed, r->who.whole set. False: nobody is asked about this name. */
+bool resolve_begin(struct resolve *r, struct errand *e);
+/* One lookup under the errand's permit. PM_AGAIN: again, behind e->backend; PM_OK; else r->text says why not. */
+int32_t resolve_step(struct resolve *r, struct errand *e);
+/* An alias was found: its targets take the place of recipient `at` of the item; who is among the recipients already is
+ * not there twice. False: no memory, and the item in memory is not to be used. */
+bool resolve_put(const struct resolve *r, json_t *item, size_t at);
+void resolve_fini(struct resolve *r);
 
 /* ---- badmail_retry.c ---- */
 

@@ -164,6 +164,18 @@ item_text(const json_t *j, const char *key)
 	return s ? s : "";
 }
 
+bool
+item_has(const json_t *j, const char *list, const char *text)
+{
+	const json_t *x;
+	size_t i;
+
+	json_array_foreach(json_object_get(j, list), i, x)
+		if (json_is_string(x) && strcmp(json_string_value(x), text) == 0)
+			return true;
+	return false;
+}
+
 void
 item_sender_domain(const json_t *j, char *buf, size_t cap)
 {

@@ -40,7 +40,7 @@ static struct {
 
 /* ---- one retry ------------------------------------------------------------------------------- */
 
-enum phase { PHASE_LOAD, PHASE_DROP, PHASE_SAVE };
+enum phase { PHASE_LOAD, PHASE_DROP, PHASE_RESOLVE, PHASE_SAVE };
 
 struct retry {
 	enum badmail_class cls;
@@ -50,9 +50,10 @@ struct retry {
 	json_t *j;
 	size_t at;        /* recipient */
 	struct drop drop; /* of that one */
+	struct resolve resolve;
+	bool resolved;    /* it was asked already who that is by now */
 	char head[HEAD_MAX];
 	char last[PM_ERROR_MAX + PM_NAME_MAX + 8]; /* why the last one failed */
-	unsigned delivered;
 	bool gone;        /* the item is no more */
 };
 
@@ -110,6 +111,25 @@ note_failure(struct retry *r, const char *why)
 }
 
 static void
+drop_recipient(struct retry *r)
+{
+	(void)json_array_remove(json_object_get(r->j, "recipients"), r->at);
+	(void)json_array_remove(json_object_get(r->j, "names"), r->at); /* there may be none */
+}
+
+/* The accounts that have it are remembered: a name that leads to one of them later is not delivered once more. */
+static void
+note_delivery(struct retry *r)
+{
+	json_t *list = json_object_get(r->j, "delivered");
+
+	if (!list && json_object_set_new(r->j, "delivered", list = json_array()) != 0)
+		list = NULL; /* no memory: a copy too many rather than none */
+	(void)json_array_append_new(list, json_string(r->drop.name));
+	drop_recipient(r);
+}
+
+static void
 close_message(struct retry *r)
 {
 	if (r->drop.fd > 0)
@@ -117,37 +137,48 @@ close_message(struct retry *r)
 	r->drop.fd = -1;
 }
 
+/* The drop of recipient `at` to the account of that name; false: it is none, and another is at `at`. */
+static bool
+begin_drop(struct retry *r, struct errand *e, const char *name)
+{
+	const struct conf_badmail *b = &e->conf->badmail;
+	char path[BADMAIL_PATH_MAX];
+
+	memset(&r->drop, 0, sizeof(r->drop));
+	r->drop.conf = e->conf;
+	r->drop.utf8 = json_is_true(json_object_get(r->j, "utf8"));
+	item_path(b, r->cls, r->id, ".eml", path, sizeof(path));
+	r->drop.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->drop.fd == -1) {
+		note_failure(r, "its message cannot be read");
+	} else if (!make_head(r) || !chain_name(e->conf, name, strlen(name), r->drop.name)) {
+		note_failure(r, "not a possible name");
+	} else if (item_has(r->j, "delivered", r->drop.name)) {
+		drop_recipient(r); /* by another name */
+	} else {
+		make_op_id(r, b);
+		if (drop_begin(&r->drop, e)) {
+			r->phase = PHASE_DROP;
+			return true;
+		}
+		note_failure(r, r->drop.text);
+	}
+	close_message(r);
+	return false;
+}
+
 /* Begins with recipient `at`, or the first behind it that can be tried. Under the Badmail permit or any other. */
 static int32_t
 next_recipient(struct retry *r, struct errand *e)
 {
-	bool named = json_is_array(json_object_get(r->j, "names"));
-	const struct conf_badmail *b = &e->conf->badmail;
-	char path[BADMAIL_PATH_MAX];
+	const char *list = json_is_array(json_object_get(r->j, "names")) ? "names" : "recipients";
 
 	drop_fini(&r->drop);
 	close_message(r);
-	while (r->at < json_array_size(json_object_get(r->j, "recipients"))) {
-		const char *name = recipient(r, named ? "names" : "recipients");
-
-		memset(&r->drop, 0, sizeof(r->drop));
-		r->drop.conf = e->conf;
-		item_path(b, r->cls, r->id, ".eml", path, sizeof(path));
-		r->drop.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-		if (r->drop.fd == -1) {
-			note_failure(r, "its message cannot be read");
-		} else if (!make_head(r) || !chain_name(e->conf, name, strlen(name), r->drop.name)) {
-			note_failure(r, "not a possible name");
-		} else {
-			make_op_id(r, b);
-			if (drop_begin(&r->drop, e)) {
-				r->phase = PHASE_DROP;
-				return PM_AGAIN;
-			}
-			note_failure(r, r->drop.text);
-		}
-		close_message(r);
-	}
+	r->resolved = false;
+	while (r->at < json_array_size(json_object_get(r->j, "recipients")))
+		if (begin_drop(r, e, recipient(r, list)))
+			return PM_AGAIN;
 	return to_save(r, e);
 }
 
@@ -161,12 +192,44 @@ load(struct retry *r, struct errand *e)
 	return PM_GONE; /* purged meanwhile */
 }
 
-static void
-forget_recipient(struct retry *r)
+/* ---- a name that means another account by now ---- */
+
+static int32_t
+resolve_one(struct retry *r, struct errand *e)
 {
-	(void)json_array_remove(json_object_get(r->j, "recipients"), r->at);
-	(void)json_array_remove(json_object_get(r->j, "names"), r->at); /* there may be none */
-	r->delivered++;
+	int32_t rc = resolve_step(&r->resolve, e);
+	char name[PM_NAME_MAX + 1];
+	bool alias;
+
+	if (rc == PM_AGAIN)
+		return rc;
+	if (rc != PM_OK)
+		note_failure(r, r->resolve.text);
+	alias = r->resolve.targets != NULL;
+	if (rc == PM_OK && alias && !resolve_put(&r->resolve, r->j, r->at)) {
+		resolve_fini(&r->resolve);
+		return PM_NOMEM; /* what is on disk stays as it is */
+	}
+	memcpy(name, r->resolve.who.name, sizeof(name));
+	resolve_fini(&r->resolve);
+	if (rc != PM_OK || alias)
+		return next_recipient(r, e);
+	drop_fini(&r->drop);
+	close_message(r);
+	r->resolved = true;
+	return begin_drop(r, e, name) ? PM_AGAIN : next_recipient(r, e);
+}
+
+static bool
+begin_resolve(struct retry *r, struct errand *e, int32_t rc)
+{
+	if (r->resolved || (rc != PM_NOENT && rc != PM_MOVED))
+		return false;
+	memcpy(r->resolve.who.whole, r->drop.name, sizeof(r->drop.name));
+	if (!resolve_begin(&r->resolve, e))
+		return false;
+	r->phase = PHASE_RESOLVE;
+	return true;
 }
 
 static int32_t
@@ -178,9 +241,11 @@ drop_one(struct retry *r, struct errand *e)
 		return rc;
 	KILL_POINT("badmail: a recipient has it");
 	if (rc == PM_OK) {
-		forget_recipient(r);
+		note_delivery(r);
 		return to_save(r, e);
 	}
+	if (begin_resolve(r, e, rc))
+		return PM_AGAIN;
 	note_failure(r, r->drop.text[0] ? r->drop.text : host_code_name(rc));
 	return rc == PM_CANCELLED ? to_save(r, e) : next_recipient(r, e);
 }
@@ -268,6 +333,8 @@ retry_run(struct errand *e)
 		return load(r, e);
 	case PHASE_DROP:
 		return drop_one(r, e);
+	case PHASE_RESOLVE:
+		return resolve_one(r, e);
 	default:
 		return save(r, e);
 	}
@@ -280,6 +347,7 @@ retry_finish(struct errand *e, int32_t rc)
 
 	(void)e;
 	drop_fini(&r->drop);
+	resolve_fini(&r->resolve);
 	close_message(r);
 	busy_end(r->cls, r->id);
 	if (rc == PM_OK)

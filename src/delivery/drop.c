@@ -11,6 +11,7 @@
 #include "core/chain.h"
 #include "core/usercopy.h"
 #include "core/volume.h"
+#include "core/who.h"
 
 #define SLICE_MS 100
 #define PIECE 32768
@@ -81,17 +82,21 @@ lookup(struct drop *d, struct errand *e)
 	rc = host_lookup(e->backend->inst, &e->call, &cred, &u);
 	if (rc == PM_AGAIN)
 		return rc;
-	if (rc == PM_NOENT || rc == PM_NEXT)
+	if (rc == PM_NOENT || rc == PM_NEXT || rc == PM_DENIED || rc == PM_UNSUPPORTED)
 		return ask_next(d, e) ? PM_AGAIN : done(d, PM_NOENT, "there is no such account");
 	if (rc != PM_OK)
 		return done(d, rc, e->call.error[0] ? e->call.error : "accounts cannot be looked up now");
-	if (!(u.rights & PM_RIGHT_DELIVER) || u.n_targets > 0)
-		return done(d, PM_PERM, u.n_targets > 0 ? "the name is an alias" : "the account receives no mail");
+	if (u.n_targets > 0)
+		return done(d, PM_MOVED, "the name is an alias");
+	if (who_lacks(&u))
+		return done(d, PM_PERM, who_lacks(&u));
 	storage = chain_storage(d->conf, auth, u.section.p, u.section.n);
 	rc = keep_user(d, &u);
 	arena_reset(&e->arena);
 	if (!storage || rc != PM_OK)
 		return done(d, storage ? rc : PM_PERM, storage ? "out of memory" : "the account names a storage section that is not there");
+	if (d->utf8 && !storage->backend->can_utf8)
+		return done(d, PM_PERM, "its store takes no internationalized mail");
 	d->storage = storage->backend;
 	d->phase = DROP_BEGIN;
 	errand_go(e, d->storage, CALL_BEGIN);

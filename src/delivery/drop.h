@@ -29,8 +29,9 @@ struct drop {
 	size_t head_n;
 	uint8_t op_id[16];          /* the same for each try of the same message and account */
 	bool no_quota;              /* a warning about a full mailbox must fit in */
+	bool utf8;                  /* it came by SMTPUTF8 */
 	/* result, when drop_step returns anything but PM_AGAIN */
-	int32_t rc;                 /* PM_OK; PM_NOENT: no such account; PM_QUOTA ... */
+	int32_t rc;                 /* PM_OK; PM_NOENT: no such account; PM_MOVED: it is an alias; PM_QUOTA ... */
 	char text[PM_ERROR_MAX + 1];
 	/* own */
 	enum drop_phase phase;

@@ -18,6 +18,7 @@
 #include "conf/conf.h"
 #include "core/ask.h"
 #include "core/backend.h"
+#include "core/who.h"
 #include "delivery/delivery.h"
 #include "delivery/dparse.h"
 #include "delivery/dreply.h"
@@ -58,12 +59,7 @@ enum dsession_work {
 /* RCPT under way. */
 struct lookup {
 	char given[ADDRESS_QUOTED_MAX + 1]; /* quoted, for replies */
-	char whole[PM_NAME_MAX + 1];        /* as modules know it */
-	char name[PM_NAME_MAX + 1];         /* asked about now: whole, or without its tag */
-	const char *address; /* of the mailbox, for Delivered-To; whole, or the alias' target */
-	int auth;            /* index into conf->auth */
-	bool without_tag, postmaster; /* already tried */
-	bool domain_asked;            /* some section was asked about the domain */
+	struct who who;                     /* whom it means; of an alias the target's turn */
 	size_t n_targets_before;      /* to take back what was added */
 	struct rcpt *rcpt;            /* set while an alias is expanded */
 	const struct pm_str *targets; /* the alias' */

@@ -14,10 +14,9 @@
 #include "base/secret.h"
 #include "core/chain.h"
 #include "core/stats.h"
+#include "core/who.h"
 #include "delivery/dsession.h"
 #include "delivery/room.h"
-
-#define ALIAS_MAX 1000 /* targets of one alias */
 
 void
 rcpt_forget(struct dsession *s)
@@ -45,7 +44,7 @@ over(struct dsession *s, unsigned code, const char *enhanced, const char *text)
 		log_cstr(&line, "from", s->mail.sender);
 		log_num(&line, "code", code);
 		log_cstr(&line, "enhanced", enhanced);
-		log_cstr(&line, "name", l->name);
+		log_cstr(&line, "name", l->who.name);
 		log_cstr(&line, "peer", s->peer->text);
 		log_num(&line, "session", s->task.id);
 		log_textf(&line, "%s", text);
@@ -63,91 +62,15 @@ no_memory(struct dsession *s)
 	return over(s, 452, "4.3.0", "out of memory, try again later");
 }
 
-/* ---- which name is asked about --------------------------------------------------------------- */
-
-static bool
-is_postmaster(const char *name)
-{
-	return strncasecmp(name, "postmaster", 10) == 0 && (name[10] == '\0' || name[10] == '@');
-}
-
-/* "ann+lists@example.org" -> "ann@example.org"; false: there is no tag. */
-static bool
-strip_tag(const char *delimiter, char *name)
-{
-	char *at = strrchr(name, '@'), *tag;
-	size_t local = at ? (size_t)(at - name) : strlen(name), i = 1;
-
-	while (i < local && !strchr(delimiter, name[i]))
-		i++;
-	if (i >= local)
-		return false;
-	tag = name + i;
-	memmove(tag, name + local, strlen(name + local) + 1);
-	return true;
-}
-
 static enum move
 ask_whole(struct dsession *s)
 {
-	struct lookup *l = s->lookup;
-
-	memcpy(l->name, l->whole, sizeof(l->name));
-	l->auth = 0;
-	l->without_tag = false;
+	who_begin(&s->lookup->who);
 	s->work = DWORK_LOOKUP;
 	return MOVE_ON;
 }
 
-/* Nobody knows l->name: what else could be meant? False: nothing. */
-static bool
-next_name(struct dsession *s)
-{
-	const struct conf_delivery *d = &s->conf->delivery;
-	struct lookup *l = s->lookup;
-
-	l->auth = 0;
-	if (!l->without_tag && d->delimiter) {
-		l->without_tag = true;
-		memcpy(l->name, l->whole, sizeof(l->name));
-		if (strip_tag(d->delimiter, l->name))
-			return true;
-	}
-	return false;
-}
-
-/* RFC 5321 section 4.5.1: mail to postmaster is always taken, with a domain of ours or without. */
-static bool
-stand_in(struct dsession *s)
-{
-	const char *name = s->conf->delivery.postmaster;
-	struct lookup *l = s->lookup;
-
-	if (!name || l->targets || !is_postmaster(l->whole))
-		return false;
-	if (l->postmaster || !chain_name(s->conf, name, strlen(name), l->name)) {
-		log_msg(LOG_LVL_ERROR, "delivery", "postmaster = %s: there is no such account",
-			name);
-		return false;
-	}
-	l->postmaster = l->without_tag = true;
-	l->auth = 0;
-	s->work = DWORK_LOOKUP;
-	return true;
-}
-
 /* ---- a mailbox is found ---------------------------------------------------------------------- */
-
-/* NULL: it may have mail. */
-static const char *
-not_deliverable(const struct pm_user *u)
-{
-	if (u->state == PM_USER_DISABLED)
-		return "this mailbox is disabled";
-	if (u->state == PM_USER_EXPIRED)
-		return "this mailbox has expired";
-	return u->rights & PM_RIGHT_DELIVER ? NULL : "this mailbox takes no mail";
-}
 
 static enum move next_target(struct dsession *s);
 
@@ -157,7 +80,7 @@ rcpt_new(struct dsession *s, size_t max_targets)
 	struct lookup *l = s->lookup;
 	struct arena *a = &s->mail.arena;
 	const char *given = arena_dup(a, l->given, strlen(l->given));
-	const char *whole = arena_dup(a, l->whole, strlen(l->whole));
+	const char *whole = arena_dup(a, l->who.whole, strlen(l->who.whole));
 
 	l->n_targets_before = s->mail.n_targets;
 	return given && whole ? envelope_add_rcpt(&s->mail, given, whole, max_targets) : NULL;
@@ -205,14 +128,14 @@ mailbox(struct dsession *s, struct pm_user *u, const struct conf_section *auth)
 		chain_storage(s->conf, auth, u->section.p, u->section.n);
 	struct lookup *l = s->lookup;
 	struct arena *a = &s->mail.arena;
-	const char *lacks = not_deliverable(u), *account = arena_dup(a, l->name, strlen(l->name)),
+	const char *lacks = who_lacks(u), *account = arena_dup(a, l->who.name, strlen(l->who.name)),
 		   *address;
 	char quoted[ADDRESS_QUOTED_MAX + 1];
 
 	if (lacks)
 		return over(s, 550, "5.2.1", lacks);
 	if (!storage || !storage->backend->inst->desc->delivery) {
-		log_msg(LOG_LVL_ERROR, "delivery", "auth %s, account '%s': %s", auth->name, l->name,
+		log_msg(LOG_LVL_ERROR, "delivery", "auth %s, account '%s': %s", auth->name, l->who.name,
 			storage ? "its storage's module takes no mail"
 				: "it names a storage section that is not there");
 		return over(s, 451, "4.3.5",
@@ -221,7 +144,7 @@ mailbox(struct dsession *s, struct pm_user *u, const struct conf_section *auth)
 	if (s->mail.utf8 && !storage->backend->can_utf8)
 		return over(s, 550, "5.6.7",
 			    "this mailbox's store takes no internationalized mail (SMTPUTF8)");
-	address = arena_dup(a, quoted, address_quote(l->whole, strlen(l->whole), quoted));
+	address = arena_dup(a, quoted, address_quote(l->who.whole, strlen(l->who.whole), quoted));
 	if (!account || !address)
 		return no_memory(s);
 	if (u->name.n == 0)
@@ -250,14 +173,14 @@ next_target(struct dsession *s)
 	if (l->at == l->n_targets)
 		return over(s, 250, "2.1.5", "recipient ok");
 	t = &l->targets[l->at++];
-	if (!chain_name(s->conf, t->p, t->n, l->whole)) {
+	if (!chain_name(s->conf, t->p, t->n, l->who.whole)) {
 		log_msg(LOG_LVL_ERROR, "alias", "'%s': target '%.*s' is not a possible address",
 			l->alias, (int)(t->n < 320 ? t->n : 320), t->p);
 		return over(
 			s, 451, "4.3.5",
 			"the alias leads to an impossible address; the postmaster can see which");
 	}
-	if (strcmp(l->whole, l->alias) == 0)
+	if (strcmp(l->who.whole, l->alias) == 0)
 		return over(s, 550, "5.4.6", "the alias leads to itself");
 	return ask_whole(s);
 }
@@ -270,16 +193,16 @@ alias(struct dsession *s, const struct pm_user *u)
 	if (l->targets) {
 		log_msg(LOG_LVL_WARNING, "alias",
 			"'%s': its target '%s' is an alias again; one level is followed", l->alias,
-			l->name);
+			l->who.name);
 		return over(s, 550, "5.4.6",
 			    "the alias leads to another alias, perhaps in a circle");
 	}
-	if (u->n_targets > ALIAS_MAX)
+	if (u->n_targets > WHO_TARGETS_MAX)
 		return over(s, 451, "4.3.5", "the alias has too many targets");
 	l->rcpt = rcpt_new(s, u->n_targets);
 	if (!l->rcpt)
 		return no_memory(s);
-	memcpy(l->alias, l->name, sizeof(l->alias));
+	memcpy(l->alias, l->who.name, sizeof(l->alias));
 	l->targets = u->targets;
 	l->n_targets = u->n_targets;
 	return next_target(s);
@@ -304,8 +227,10 @@ unknown(struct dsession *s, bool domain_ours)
 {
 	struct lookup *l = s->lookup;
 
-	if (domain_ours && stand_in(s))
+	if (domain_ours && !l->targets && who_stand_in(s->conf, &l->who)) {
+		s->work = DWORK_LOOKUP;
 		return MOVE_ON;
+	}
 	if (l->targets && !domain_ours)
 		return over(s, 550, "5.7.1",
 			    "the alias leads elsewhere; this server does not relay");
@@ -322,7 +247,7 @@ static enum move
 cannot_tell(struct dsession *s, const struct backend *b, const char *method, int32_t rc,
 	    const char *text)
 {
-	ask_log(&s->ask, b, method, rc, text, s->lookup->name, strlen(s->lookup->name));
+	ask_log(&s->ask, b, method, rc, text, s->lookup->who.name, strlen(s->lookup->who.name));
 	return over(s, 451, "4.4.3", "accounts cannot be looked up now, try again later");
 }
 
@@ -333,7 +258,7 @@ cred_fill(const struct dsession *s, struct pm_cred *c)
 
 	host_cred_init(c);
 	c->service = (struct pm_str){service, strlen(service)};
-	c->authcid = (struct pm_str){s->lookup->name, strlen(s->lookup->name)};
+	c->authcid = (struct pm_str){s->lookup->who.name, strlen(s->lookup->who.name)};
 	c->peer = (struct pm_str){s->peer->host, strlen(s->peer->host)};
 }
 
@@ -347,17 +272,14 @@ look_up(struct dsession *s)
 	struct pm_user user;
 	int32_t rc;
 
-	l->auth = chain_next(s->conf, l->name, l->auth);
-	if (l->auth < 0) {
-		if (next_name(s))
-			return MOVE_ON;
-		l->auth = 0;
+	if (who_next(s->conf, &l->who) < 0) {
+		l->who.auth = 0;
 		s->work = DWORK_DOMAIN;
 		return MOVE_ON;
 	}
-	auth = &s->conf->auth[l->auth];
+	auth = &s->conf->auth[l->who.auth];
 	if (s->task.verdict == VERDICT_NONE) {
-		s->task.who_key = secret_hash(l->name, strlen(l->name)) | 1;
+		s->task.who_key = secret_hash(l->who.name, strlen(l->who.name)) | 1;
 		return dsession_permit(s, auth->backend, CALL_BEGIN);
 	}
 	if (!dsession_granted(s, &rc))
@@ -373,7 +295,7 @@ look_up(struct dsession *s)
 	case PM_NEXT:
 	case PM_DENIED:
 	case PM_UNSUPPORTED:
-		l->auth++;
+		l->who.auth++;
 		return MOVE_ON;
 	default:
 		return cannot_tell(s, auth->backend, "lookup", rc, call.error);
@@ -386,15 +308,15 @@ static enum move
 ask_domain(struct dsession *s)
 {
 	struct lookup *l = s->lookup;
-	const char *at = strrchr(l->whole, '@');
+	const char *at = strrchr(l->who.whole, '@');
 	const struct conf_section *auth;
 	struct host_call call;
 	int32_t rc;
 
-	l->auth = at ? chain_next(s->conf, l->whole, l->auth) : -1;
-	if (l->auth < 0)
+	l->who.auth = at ? chain_next(s->conf, l->who.whole, l->who.auth) : -1;
+	if (l->who.auth < 0)
 		return unknown(s, !at);
-	auth = &s->conf->auth[l->auth];
+	auth = &s->conf->auth[l->who.auth];
 	if (auth->n_domains > 0 || !auth->backend->inst->desc->auth->domain)
 		return unknown(s, true); /* it is named there; or nobody can say */
 	if (s->task.verdict == VERDICT_NONE)
@@ -408,7 +330,7 @@ ask_domain(struct dsession *s)
 		return unknown(s, true);
 	if (rc != PM_NOENT)
 		return cannot_tell(s, auth->backend, "domain", rc, call.error);
-	l->auth++;
+	l->who.auth++;
 	return MOVE_ON;
 }
 
@@ -429,7 +351,7 @@ rcpt_start(struct dsession *s, const struct address *a)
 	(void)address_quote(a->text, a->n, s->lookup->given);
 	if (a->literal)
 		return over(s, 550, "5.1.2", "mail for address literals is not taken here");
-	if (!chain_name(s->conf, a->text, a->n, s->lookup->whole))
+	if (!chain_name(s->conf, a->text, a->n, s->lookup->who.whole))
 		return over(s, 553, "5.1.3", "this is not a possible address");
 	return ask_whole(s);
 }
