@@ -228,7 +228,7 @@ move_in(struct badmail *b, const struct badmail_item *item, const char *json, ui
 		return rc;
 	rc = disk_code(errno, b->conf->badmail.path, text);
 	if (store_lock(b->conf, &st, NULL) == PM_OK) {
-		(void)store_remove(&st, item->cls, *ret_id); /* not promised, so it may not stay either */
+		(void)store_remove(&st, item->cls, *ret_id, PENDING_REMOVE); /* not promised, so it may not stay either */
 		(void)store_unlock(&st);
 	}
 	return rc;

@@ -329,7 +329,7 @@ do_purge(struct page *p)
 	while (next_target(p, &at, &cls, &id, &bad)) {
 		if (store_lock(p->c, &st, text) != PM_OK)
 			return error(text);
-		if (!bad && store_remove(&st, cls, id))
+		if (!bad && store_remove(&st, cls, id, PENDING_REMOVE))
 			purged++;
 		else
 			missing++;

@@ -22,8 +22,16 @@
 #define BADMAIL_OVERHEAD 1024 /* octets an item counts beside its message: the sidecar */
 #define BADMAIL_PATH_MAX (PM_PATH_MAX + 64)
 
-/* What a process was doing under the lock. */
-enum { PENDING_NONE, PENDING_INSERT, PENDING_REMOVE };
+/* What a process was doing under the lock. Taking out has a reason, and each its counters, so that they are right
+ * whoever finishes it. */
+enum pending {
+	PENDING_NONE,
+	PENDING_INSERT,
+	PENDING_REMOVE, /* by an operator, or never promised */
+	PENDING_DROP,   /* for a bound */
+	PENDING_EXPIRE, /* over age */
+	PENDING_DELIVER /* a retry brought it to its mailboxes */
+};
 
 struct badmail_state {
 	struct statefile_head head;
@@ -35,7 +43,7 @@ struct badmail_state {
 	} cls[2];            /* by enum badmail_class */
 	uint64_t dropped, dropped_octets, expired, delivered, door_closed;
 	uint64_t pending_id, pending_octets;
-	uint32_t pending, pending_class;
+	uint32_t pending, pending_class; /* enum pending, enum badmail_class */
 	uint32_t warned;     /* bit 0: the store is at 80 %; bit 1: RETRY at 80 % of its half */
 	uint32_t pad;
 };
@@ -70,8 +78,8 @@ bool store_stat(const struct conf_badmail *b, enum badmail_class cls, uint64_t i
 /* Moves a finished message (hard link) and its sidecar in. Room is made first. *ret_id. */
 int32_t store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml, const char *json,
 		     uint64_t octets, uint64_t *ret_id, char *text);
-/* True: it was there and is gone. */
-bool store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id);
+/* Takes an item out; why: PENDING_REMOVE and what follows it. True: it was there and is gone. */
+bool store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id, enum pending why);
 /* Drops REFUSED items over age, at most `max`. Returns how many. */
 unsigned store_expire(struct badmail_store *st, unsigned max);
 /* Would a RETRY item of so many octets pass half of the bound? */

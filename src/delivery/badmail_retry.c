@@ -307,9 +307,9 @@ save(struct retry *r, struct errand *e)
 		log_msg(LOG_LVL_ERROR, "badmail", "item %s was tried, and that cannot be written down: %s", id, text);
 		return rc;
 	}
-	if (all && store_remove(&st, r->cls, r->id))
-		st.s.delivered++;
-	else if (!all)
+	if (all)
+		(void)store_remove(&st, r->cls, r->id, PENDING_DELIVER); /* false: it was purged meanwhile */
+	else
 		(void)rewrite(&st, r); /* an old sidecar: tried again sooner, delivered to some once more */
 	store_warn(&st);
 	(void)store_unlock(&st);

@@ -157,11 +157,18 @@ add(struct badmail_state *s, enum badmail_class cls, uint64_t octets)
 	s->cls[cls].octets += octets;
 }
 
+/* What was pending for an item that is no more. */
 static void
 subtract(struct badmail_state *s, enum badmail_class cls, uint64_t octets)
 {
+	bool dropped = s->pending == PENDING_DROP || s->pending == PENDING_EXPIRE;
+
 	s->cls[cls].items -= s->cls[cls].items > 0;
 	s->cls[cls].octets -= octets < s->cls[cls].octets ? octets : s->cls[cls].octets;
+	s->dropped += dropped;
+	s->dropped_octets += dropped ? octets : 0;
+	s->expired += s->pending == PENDING_EXPIRE;
+	s->delivered += s->pending == PENDING_DELIVER;
 }
 
 /* What a process that died under the lock was at. */
@@ -180,7 +187,7 @@ finish_pending(struct badmail_store *st)
 		(void)unlink(eml); /* half of an item is none */
 	if (s->pending == PENDING_INSERT && is)
 		add(s, cls, s->pending_octets);
-	else if (s->pending == PENDING_REMOVE && !is)
+	else if (s->pending != PENDING_INSERT && !is)
 		subtract(s, cls, s->pending_octets);
 	s->pending = PENDING_NONE;
 }
@@ -251,7 +258,7 @@ drop_dirs(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 }
 
 bool
-store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id)
+store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id, enum pending why)
 {
 	char json[BADMAIL_PATH_MAX], eml[BADMAIL_PATH_MAX];
 	struct badmail_state *s = &st->s;
@@ -263,7 +270,7 @@ store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id)
 	if (!path_there(json))
 		return false;
 	(void)store_stat(st->conf, cls, id, &octets, &when);
-	s->pending = PENDING_REMOVE;
+	s->pending = why;
 	s->pending_class = cls;
 	s->pending_id = id;
 	s->pending_octets = octets;
@@ -300,22 +307,6 @@ oldest(struct badmail_store *st, uint64_t *ret_id)
 	return true;
 }
 
-static bool
-drop_oldest(struct badmail_store *st)
-{
-	uint64_t id, octets = BADMAIL_OVERHEAD;
-	int64_t when;
-
-	if (!oldest(st, &id))
-		return false;
-	(void)store_stat(st->conf, BADMAIL_REFUSED, id, &octets, &when);
-	if (!store_remove(st, BADMAIL_REFUSED, id))
-		return false;
-	st->s.dropped++;
-	st->s.dropped_octets += octets;
-	return true;
-}
-
 unsigned
 store_expire(struct badmail_store *st, unsigned max)
 {
@@ -324,10 +315,8 @@ store_expire(struct badmail_store *st, unsigned max)
 	unsigned n = 0;
 
 	while (n < max && oldest(st, &id) && store_stat(st->conf, BADMAIL_REFUSED, id, &octets, &when) && when < before &&
-	       drop_oldest(st)) {
-		st->s.expired++;
+	       store_remove(st, BADMAIL_REFUSED, id, PENDING_EXPIRE))
 		n++;
-	}
 	return n;
 }
 
@@ -345,13 +334,14 @@ static bool
 make_room(struct badmail_store *st, uint64_t octets)
 {
 	const struct badmail_state *s = &st->s;
+	uint64_t id;
 
 	for (;;) {
 		uint64_t items = s->cls[0].items + s->cls[1].items, all = s->cls[0].octets + s->cls[1].octets;
 
 		if (items + 1 <= (uint64_t)st->conf->max_items && all + octets <= (uint64_t)st->conf->max_octets)
 			return true;
-		if (!drop_oldest(st))
+		if (!oldest(st, &id) || !store_remove(st, BADMAIL_REFUSED, id, PENDING_DROP))
 			return false;
 	}
 }

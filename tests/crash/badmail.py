@@ -86,6 +86,8 @@ def at_kill_points(tap):
             wrong.append("%d items, the bound is 10" % (len(retry) + len(refused)))
         if len(refused) < 6:
             wrong.append("%d refused ones are left, 6 at least are expected" % len(refused))
+        if k.totals()[4] != len(there(k, before)):
+            wrong.append("%d counted as dropped, %d are gone" % (k.totals()[4], len(there(k, before))))
         return wrong
     kill_points(tap, "eviction", [insert("retry", 3), insert("refused", 7)], [insert("refused")], evicted)
 

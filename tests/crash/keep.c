@@ -126,7 +126,7 @@ do_remove(char *const arg[])
 		printf("!\n");
 		return;
 	}
-	gone = store_remove(&st, cls, id);
+	gone = store_remove(&st, cls, id, PENDING_REMOVE);
 	store_unlock(&st);
 	printf("%s\n", gone ? "gone" : "missing");
 }
