@@ -55,7 +55,7 @@ class Rig:
         s.configure(self.sections(), default_domain=DOMAIN, max_per_address="0")
         self.lock = threading.Lock()
         self.sent = {}                    # seq -> (users, bytes)
-        self.doubted = set()              # seq: no reply came, or it was lost
+        self.doubted = collections.Counter()  # seq: how often restante-deliver lost the reply
         self.copies = collections.defaultdict(dict)  # (seq, user) -> uidl -> how often it was fetched
         self.wrong = []
         self.queue_ids = {}               # seq -> Postfix's name for it
@@ -79,12 +79,12 @@ class Rig:
             return auth + "storage mail {\n module = mbox\n path = %s/%%n\n}\n" % s.path("mail")
         return auth + "storage mail {\n module = maildir\n path = %s/%%n\n}\n" % s.path("mail")
 
-    def postfix(self):
+    def postfix(self, services=(), **more):
         return Postfix({"virtual_mailbox_domains": DOMAIN, "virtual_mailbox_maps": "static:all",
                         "virtual_transport": "lmtp:unix:" + self.socket, "local_header_rewrite_clients": "",
                         "lmtp_line_length_limit": "0", "smtpd_peername_lookup": "no", "lmtp_destination_concurrency_limit": "16",
                         "lmtp_destination_concurrency_failed_cohort_limit": "100", "maximal_queue_lifetime": "1d",
-                        "default_process_limit": "40", "in_flow_delay": "0"})
+                        "default_process_limit": "40", "in_flow_delay": "0", **more}, services)
 
     # ---- in -------------------------------------------------------------------------------------
 
@@ -102,11 +102,15 @@ class Rig:
         postfix.send("clerk@example.org", ["%s@%s" % (u, DOMAIN) for u in to], raw)
 
     def pipe(self, seq):
-        """By restante-deliver, again and again until it says 0; one recipient."""
+        """By restante-deliver; one recipient."""
         to, raw = self.message(seq)
         with self.lock:
             self.sent[seq] = (to[:1], raw)
-        cmd = [self.server.bin("restante-deliver"), "-s", self.socket, "-a", "%s@%s" % (to[0], DOMAIN), "-f", "pipe@example.org"]
+        self.pipe_until(seq, "%s@%s" % (to[0], DOMAIN), raw)
+
+    def pipe_until(self, seq, address, raw):
+        """Again and again until it says 0."""
+        cmd = [self.server.bin("restante-deliver"), "-s", self.socket, "-a", address, "-f", "pipe@example.org"]
         while not self.stop.is_set():
             done = subprocess.run(cmd, input=raw, capture_output=True, timeout=120)
             if done.returncode == 0:
@@ -115,7 +119,7 @@ class Rig:
                 raise RuntimeError("restante-deliver: %d %r" % (done.returncode, done.stderr))
             if b"was lost" in done.stderr:
                 with self.lock:
-                    self.doubted.add(seq)
+                    self.doubted[seq] += 1
             time.sleep(0.2)
 
     # ---- out ------------------------------------------------------------------------------------
