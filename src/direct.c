@@ -38,6 +38,8 @@ static bool started;
 static bool
 become(const struct conf *c, char *err, size_t errlen)
 {
+	if (!volume_state_there(c, err, errlen))
+		return false;
 	if (geteuid() == 0)
 		return privs_make_dir(c->state_dir, c->user, err, errlen) &&
 		       privs_make_dir(c->run_dir, c->user, err, errlen) &&

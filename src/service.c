@@ -110,7 +110,7 @@ become(const struct conf *c, struct conf_errors *e)
 	char err[512];
 
 	privs_raise_files((size_t)c->max_sessions * FILES_PER_SESSION + FILES_OWN);
-	if (!privs_make_dir(c->state_dir, c->user, err, sizeof(err)) ||
+	if (!volume_state_there(c, err, sizeof(err)) || !privs_make_dir(c->state_dir, c->user, err, sizeof(err)) ||
 	    !privs_make_dir(c->run_dir, c->user, err, sizeof(err))) {
 		conf_error(e, &nowhere, "%s", err);
 		return EXIT_CONFIG;

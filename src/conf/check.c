@@ -203,6 +203,21 @@ check_volume_name(struct checker *k, const struct conf_where *w, const char *wha
 		conf_error(k->e, w, "%s%s = %s: there is no such volume block", what, *what ? ": volume" : "state_volume", name);
 }
 
+/* A volume guards what is on it, and nothing else. */
+static void
+check_on_volume(struct checker *k, const struct conf_where *w, const char *what, const char *path, const char *name)
+{
+	for (size_t i = 0; path && name && i < k->c->n_volumes; i++) {
+		const struct conf_volume *v = &k->c->volumes[i];
+		const char *top = v->mount ? v->mount : v->path;
+		size_t n = top ? strlen(top) : 0;
+
+		if (strcmp(v->name, name) == 0 && n > 1 &&
+		    (strncmp(path, top, n) != 0 || (path[n] && path[n] != '/' && top[n - 1] != '/')))
+			conf_error(k->e, w, "%s = %s is not on volume %s: it is not below %s", what, path, name, top);
+	}
+}
+
 static void
 check_volumes(struct checker *k)
 {
@@ -223,6 +238,8 @@ check_volumes(struct checker *k)
 		check_volume_name(k, &c->storage[i].where, c->storage[i].name, c->storage[i].volume);
 	check_volume_name(k, &c->badmail.where, "badmail", c->badmail.volume);
 	check_volume_name(k, &top, "", c->state_volume);
+	check_on_volume(k, &c->badmail.where, "badmail: path", c->badmail.path, c->badmail.volume);
+	check_on_volume(k, &top, "state_dir", c->state_dir, c->state_volume);
 }
 
 static void

@@ -19,6 +19,7 @@
 #include "core/backend.h"
 #include "core/credcache.h"
 #include "core/local.h"
+#include "core/volume.h"
 #include "core/plan.h"
 #include "core/retention.h"
 #include "net/peer.h"
@@ -363,6 +364,19 @@ conf_release(struct conf *c)
 	tls_put(c->tls);
 }
 
+/* Modules make directories of their own in it. */
+static bool
+state_there(const struct conf *c, struct conf_errors *e)
+{
+	const struct conf_where w = {c->file, 1, 1};
+	char err[512];
+
+	if (volume_state_there(c, err, sizeof(err)))
+		return true;
+	conf_error(e, &w, "%s", err);
+	return false;
+}
+
 bool
 bind_open(struct conf *c, struct conf *old, bool tool, struct conf_errors *e)
 {
@@ -376,7 +390,7 @@ bind_open(struct conf *c, struct conf *old, bool tool, struct conf_errors *e)
 	if (ok && !old && !tool)
 		gate_init_global(c->workers, c->reserve);
 	if (ok)
-		ok = local_open(c, tool);
+		ok = state_there(c, e) && local_open(c, tool);
 	for (size_t i = 0; ok && i < b.n; i++)
 		ok = section_open(&b, &b.plans[i], old);
 	if (ok && !tool && wants_tls(c))

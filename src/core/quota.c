@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "core/quota_impl.h"
+#include "core/volume.h"
 
 static struct pm_str
 domain_of(const struct pm_user *u)
@@ -98,7 +99,7 @@ warned_path(const struct conf *c, const struct pm_user *u, char *path, size_t ca
 	unsigned char md[EVP_MAX_MD_SIZE];
 	int n;
 
-	if (EVP_Digest(u->name.p, u->name.n, md, NULL, EVP_sha256(), NULL) != 1)
+	if (!volume_mounted(c->state_vol) || EVP_Digest(u->name.p, u->name.n, md, NULL, EVP_sha256(), NULL) != 1)
 		return false;
 	n = snprintf(path, cap, "%s/quota", c->state_dir);
 	if (n < 0 || (size_t)n + 64 > cap || (mkdir(path, 0700) != 0 && errno != EEXIST))

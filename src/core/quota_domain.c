@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "core/kill.h"
 #include "core/quota_impl.h"
+#include "core/volume.h"
 
 #define DOUBTS 16
 
@@ -105,7 +106,9 @@ record_open(const struct conf *c, const char *domain, struct quota_record *r)
 	int n = record_path(c, domain, path, sizeof(path)), fd = -1;
 	uint64_t held;
 
-	if (n >= 0) {
+	if (!volume_mounted(c->state_vol)) {
+		errno = ENODEV;
+	} else if (n >= 0) {
 		fd = statefile_open(path, QUOTA_MAGIC, r, sizeof(*r), &found);
 		if (fd == -1 && errno == ENOENT) {
 			path[n] = '\0';

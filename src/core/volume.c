@@ -23,6 +23,10 @@
 #define SILENT_MS 10000 /* a disk that does not answer */
 #define RESERVE_NAME ".restante-reserve"
 #define MIB (1u << 20)
+#ifndef STATX_MNT_ID
+#define STATX_MNT_ID 0x1000U
+#endif
+#define MNT_ID_UNIQUE 0x4000U /* from Linux 6.8 on: an ID that no later mount gets */
 
 struct volume {
 	struct volume *next; /* never changes */
@@ -33,6 +37,7 @@ struct volume {
 	int64_t reserve_percent, reserve_octets, reserve_file;
 	int64_t looked_ms; /* mono; 0: never */
 	enum volume_state state;
+	uint64_t mount_id; /* of what is mounted at `mount`; 0: nothing */
 	uint64_t total, available, inodes, inodes_free, reserve, file_there;
 	uint64_t refused, released;
 	char text[200];
@@ -73,18 +78,30 @@ struct look {
 	char path[PM_PATH_MAX + 1], mount[PM_PATH_MAX + 1];
 	int64_t percent, octets;
 	enum volume_state state;
+	uint64_t mount_id;
 	uint64_t total, available, inodes, inodes_free, reserve, file_there;
 	char text[200];
 };
 
-static bool
-is_mount_point(const char *path)
+/* What is mounted at this path; 0: nothing. One system call, which asks no disk and no network. */
+static uint64_t
+mounted_at(const char *path)
 {
+	const unsigned want[] = {STATX_TYPE | MNT_ID_UNIQUE, STATX_TYPE | STATX_MNT_ID};
 	struct statx x;
+	uint64_t id;
 
-	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_TYPE, &x) != 0 || !S_ISDIR(x.stx_mode))
-		return false;
-	return x.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT ? (x.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0 : true;
+	for (int k = 0; k < 2; k++) {
+		if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, want[k], &x) != 0 || !S_ISDIR(x.stx_mode))
+			return 0;
+		if (x.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT && !(x.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+			return 0;
+		/* stx_mnt_id, which headers of glibc 2.36 do not name yet */
+		memcpy(&id, (const char *)&x + offsetof(struct statx, stx_dev_minor) + sizeof(x.stx_dev_minor), sizeof(id));
+		if (x.stx_mask & (MNT_ID_UNIQUE | STATX_MNT_ID))
+			return id + 1; /* never 0 */
+	}
+	return 1;
 }
 
 static void
@@ -94,7 +111,8 @@ look_at(struct look *l)
 	struct statvfs fs;
 	struct stat st;
 
-	if (l->mount[0] && !is_mount_point(l->mount)) {
+	l->mount_id = l->mount[0] ? mounted_at(l->mount) : 0;
+	if (l->mount[0] && l->mount_id == 0) {
 		l->state = VOLUME_UNMOUNTED;
 		snprintf(l->text, sizeof(l->text), "nothing is mounted at %.120s; mount it, or correct mount", l->mount);
 		return;
@@ -159,8 +177,9 @@ say_change(const struct volume *v, enum volume_state before, const struct look *
 		log_msg(LOG_LVL_ERROR, "volume", "%s: %s: %s", v->name, volume_state_name(l->state), l->text);
 }
 
+/* reserve: a missing reserve file is made. */
 static void
-refresh(struct volume *v)
+refresh(struct volume *v, bool reserve)
 {
 	struct look *l = calloc(1, sizeof(*l));
 	enum volume_state before;
@@ -177,7 +196,7 @@ refresh(struct volume *v)
 	file_size = v->reserve_file;
 	pthread_mutex_unlock(&v->mutex);
 	look_at(l);
-	if (l->state == VOLUME_OK && file_size > 0 && l->file_there != (uint64_t)file_size &&
+	if (reserve && l->state == VOLUME_OK && file_size > 0 && l->file_there != (uint64_t)file_size &&
 	    l->available >= l->reserve + (uint64_t)file_size) {
 		make_reserve(l, file_size);
 		look_at(l);
@@ -186,6 +205,7 @@ refresh(struct volume *v)
 	before = v->state;
 	first = v->looked_ms == 0;
 	v->state = l->state;
+	v->mount_id = l->mount_id;
 	v->total = l->total;
 	v->available = l->available;
 	v->inodes = l->inodes;
@@ -265,7 +285,7 @@ void
 volume_prepare(void)
 {
 	for (struct volume *v = first_volume(); v; v = v->next)
-		refresh(v);
+		refresh(v, true);
 }
 
 static int32_t
@@ -320,17 +340,45 @@ state_of(struct volume *v, uint64_t octets, char *text, size_t cap)
 	return s;
 }
 
-bool
-volume_absent(struct volume *v)
+uint64_t
+volume_mount(struct volume *v)
 {
-	bool absent = false;
+	char mount[PM_PATH_MAX + 1] = "";
+	uint64_t known = 0, id;
 
-	if (!v)
+	if (v) {
+		pthread_mutex_lock(&v->mutex);
+		snprintf(mount, sizeof(mount), "%s", v->mount ? v->mount : "");
+		known = v->mount_id;
+		pthread_mutex_unlock(&v->mutex);
+	}
+	if (!mount[0])
+		return VOLUME_ANYWHERE;
+	id = mounted_at(mount);
+	if (id != known)
+		refresh(v, false); /* everybody is to know at once, and the log */
+	return id;
+}
+
+bool
+volume_mounted(struct volume *v)
+{
+	return volume_mount(v) != 0;
+}
+
+bool
+volume_state_there(const struct conf *c, char *err, size_t errlen)
+{
+	for (size_t i = 0; c->state_volume && i < c->n_volumes; i++) {
+		const struct conf_volume *v = &c->volumes[i];
+
+		if (strcmp(v->name, c->state_volume) != 0 || !v->mount || mounted_at(v->mount) != 0)
+			continue;
+		snprintf(err, errlen, "state_volume = %s: nothing is mounted at %s, and state_dir = %s is not made beneath; "
+			 "mount it, or correct mount", v->name, v->mount, c->state_dir);
 		return false;
-	pthread_mutex_lock(&v->mutex);
-	absent = v->looked_ms > 0 && v->state == VOLUME_UNMOUNTED;
-	pthread_mutex_unlock(&v->mutex);
-	return absent;
+	}
+	return true;
 }
 
 static void
@@ -350,7 +398,7 @@ look_if_old(struct volume *v)
 	looked = v->looked_ms;
 	pthread_mutex_unlock(&v->mutex);
 	if (looked == 0 || (!atomic_load(&ticking) && mono_ms() - looked >= LOOK_MS))
-		refresh(v);
+		refresh(v, true);
 }
 
 enum volume_state
@@ -370,8 +418,10 @@ volume_check(struct volume *v, uint64_t octets, char *ret_text, size_t cap)
 enum volume_state
 volume_door(const struct conf *c, uint64_t octets, char *ret_text, size_t cap)
 {
-	enum volume_state first = VOLUME_OK;
+	enum volume_state first = volume_check(c->state_vol, 0, ret_text, cap);
 
+	if (first != VOLUME_OK)
+		return first; /* counts, ledgers and journals are there */
 	for (size_t i = 0; i < c->n_storage; i++) {
 		const struct conf_section *s = &c->storage[i];
 		enum volume_state now;

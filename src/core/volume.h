@@ -55,13 +55,26 @@ void volume_tick(const struct conf *c, int64_t now_ms);
 enum volume_state volume_check(struct volume *v, uint64_t octets, char *ret_text, size_t cap);
 
 /*
- * At MAIL, when no recipient is known yet: VOLUME_OK if at least one storage section of the configuration may be
- * written to, else the state of the first. At RCPT the recipient's section is asked by volume_check(backend->vol).
+ * At MAIL, when no recipient is known yet: VOLUME_OK if the state directory and at least one storage section of the
+ * configuration may be written to, else the state of the first that may not. At RCPT the recipient's section is asked by volume_check(backend->vol).
  */
 enum volume_state volume_door(const struct conf *c, uint64_t octets, char *ret_text, size_t cap);
 
-/* Is it known to be away? Then a mailbox on it would look empty: logins are [SYS/TEMP]. v NULL: no. Asks nobody. */
-bool volume_absent(struct volume *v);
+/*
+ * What is mounted at the volume's mount point now: a number for it; 0: nothing; VOLUME_ANYWHERE: no mount point is
+ * expected (or v is NULL). Asks the kernel, one call without disk or network, so nothing is written beneath a mount
+ * point in the second between two looks. Who writes asks before and behind it, and promises nothing unless the number
+ * is the same: a path that was opened between unmounting and mounting led elsewhere. (Before Linux 6.8 a new mount may
+ * get the number of an old one.)
+ */
+#define VOLUME_ANYWHERE UINT64_MAX
+uint64_t volume_mount(struct volume *v);
+/* Is it there? Else a mailbox on it would look empty: logins are [SYS/TEMP]. */
+bool volume_mounted(struct volume *v);
+
+/* Main, before anything is made in state_dir: false, and err says so, when state_volume expects a mount point and nothing
+ * is mounted there. */
+bool volume_state_there(const struct conf *c, char *err, size_t errlen);
 
 /* The SMTP reply for a state: "452 4.3.1 ..." or "451 4.3.0 ...", one line without CRLF, static; NULL for OK. */
 const char *volume_reply(enum volume_state s);

@@ -24,6 +24,7 @@ struct badmail {
 	int fd;
 	uint64_t serial;
 	uint64_t octets;
+	uint64_t mount; /* volume_mount when it was begun */
 	bool failed, synced;
 	char path[BADMAIL_PATH_MAX];
 };
@@ -132,8 +133,11 @@ badmail_begin(const struct conf *c, struct badmail **ret, char *ret_text)
 		return PM_NOMEM;
 	b->conf = conf_ref((struct conf *)(uintptr_t)c);
 	b->serial = serial_next();
+	b->mount = volume_mount(c->badmail.vol);
 	tmp_path(&c->badmail, b->serial, ".eml", b->path, sizeof(b->path));
-	if (open_tmp(b, ret_text, &rc) == -1) {
+	if (b->mount == 0)
+		rc = disk_code(ENODEV, b->path, ret_text);
+	if (b->mount == 0 || open_tmp(b, ret_text, &rc) == -1) {
 		conf_put(b->conf);
 		free(b);
 		return rc;
@@ -224,9 +228,13 @@ move_in(struct badmail *b, const struct badmail_item *item, const char *json, ui
 	rc = store_insert(&st, item->cls, b->path, json, b->octets + BADMAIL_OVERHEAD, ret_id, text);
 	store_warn(&st);
 	(void)store_unlock(&st); /* what is in is in: `pending` tells the next one */
-	if (rc != PM_OK || sync_item(&b->conf->badmail, item->cls, *ret_id))
+	if (rc != PM_OK)
 		return rc;
-	rc = disk_code(errno, b->conf->badmail.path, text);
+	rc = sync_item(&b->conf->badmail, item->cls, *ret_id) ? PM_OK : disk_code(errno, b->conf->badmail.path, text);
+	if (rc == PM_OK && volume_mount(b->conf->badmail.vol) == b->mount)
+		return PM_OK;
+	if (rc == PM_OK)
+		rc = disk_code(ENODEV, b->conf->badmail.path, text); /* unmounted meanwhile */
 	if (store_lock(b->conf, &st, NULL) == PM_OK) {
 		(void)store_remove(&st, item->cls, *ret_id, PENDING_REMOVE); /* not promised, so it may not stay either */
 		(void)store_unlock(&st);

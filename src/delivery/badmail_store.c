@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/kill.h"
+#include "core/volume.h"
 #include "delivery/badmail_impl.h"
 
 #define BUCKET 0xffu  /* items of a directory, as a mask of IDs */
@@ -220,6 +221,10 @@ store_lock(const struct conf *c, struct badmail_store *st, char *text)
 
 	st->conf = &c->badmail;
 	snprintf(path, sizeof(path), "%s/state", c->badmail.path);
+	if (!volume_mounted(c->badmail.vol)) {
+		errno = ENODEV; /* nothing is made beneath its mount point */
+		return fail(text, "its volume is not mounted:", path);
+	}
 	st->fd = path_there(path) ? -1 : make_dirs(&c->badmail) ? -1 : -2;
 	if (st->fd == -1)
 		st->fd = statefile_open(path, BADMAIL_MAGIC, &st->s, sizeof(st->s), &found);

@@ -149,6 +149,9 @@ begin(struct drop *d, struct errand *e)
 	if (v != VOLUME_OK)
 		return done(d, PM_NOSPACE, NULL);
 	d->text[0] = '\0';
+	d->mount = volume_mount(d->storage->vol);
+	if (d->mount == 0)
+		return done(d, PM_TEMP, "its disk is not mounted");
 	rc = check_quota(d, e, octets);
 	if (rc != PM_OK)
 		return give_up(d, e, rc);
@@ -216,10 +219,15 @@ commit(struct drop *d, struct errand *e)
 {
 	int32_t rc;
 
+	if (!d->committing && volume_mount(d->storage->vol) != d->mount) {
+		snprintf(d->text, sizeof(d->text), "its disk was unmounted meanwhile");
+		return give_up(d, e, PM_TEMP);
+	}
 	memset(&d->result, 0, sizeof(d->result));
 	d->result.size = sizeof(d->result);
 	memcpy(e->call.pm.op_id, d->op_id, sizeof(d->op_id));
 	rc = host_dlv_commit(d->storage->inst, d->dlv, &e->call, &d->result);
+	d->committing = rc == PM_AGAIN;
 	if (rc == PM_AGAIN)
 		return rc;
 	d->dlv = NULL; /* a commit gives the handle back */

@@ -40,8 +40,10 @@ struct drop {
 	struct pm_user user;
 	struct backend *storage;    /* borrowed from conf */
 	void *dlv;
+	bool committing;            /* a commit answered PM_AGAIN: nothing may stop it */
 	off_t at;
 	struct pm_result result;
+	uint64_t mount;             /* volume_mount when it was begun */
 	struct quota_limits limits;
 	struct quota_hold hold;
 	uint64_t octets;

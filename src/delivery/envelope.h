@@ -54,6 +54,7 @@ struct bag {
 	size_t next_target; /* BAG_RCPT: which is next */
 	size_t n_results;
 	struct pm_result *results;
+	uint64_t mount;  /* volume_mount when it was begun */
 	int32_t rc;      /* of the whole */
 	bool again;      /* the call answered PM_AGAIN */
 	bool alone;      /* its one target can be left out: no other joins it */

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "core/volume.h"
 #include "delivery/dsession.h"
 #include "delivery/keep.h"
 #include "delivery/room.h"
@@ -158,6 +159,9 @@ bag_go(struct dsession *s, struct bag *d, struct host_call *call)
 	int32_t rc = PM_OK;
 
 	if (d->stage == BAG_NEW) {
+		d->mount = volume_mount(d->backend->vol);
+		if (d->mount == 0)
+			return PM_TEMP;
 		rc = host_dlv_begin(d->backend->inst, call, hint, 0, &d->dlv);
 		if (rc != PM_OK)
 			return rc;
@@ -336,6 +340,10 @@ commit_on(struct dsession *s)
 		return dsession_permit(s, d->backend, CALL_GIVE_BACK);
 	if (!dsession_granted(s, &rc)) {
 		bag_failed(s, d, "dlv_commit", rc, "no permit in time"); /* nothing is visible */
+		return bag_done(s, commit_on);
+	}
+	if (!d->committing && volume_mount(d->backend->vol) != d->mount) {
+		bag_failed(s, d, "dlv_commit", PM_TEMP, "its disk was unmounted meanwhile");
 		return bag_done(s, commit_on);
 	}
 	call_init(s, &call, "dlv_commit", d->backend->limits.commit_ms);

@@ -427,7 +427,7 @@ open_mailbox(struct session *s)
 
 	if (s->task.verdict == VERDICT_NONE)
 		return session_permit(s, b, s->mbox_again ? CALL_CONTINUE : CALL_BEGIN);
-	if (!s->mbox && volume_absent(b->vol)) {
+	if (!s->mbox && !volume_mounted(b->vol)) {
 		claim_drop(s);
 		return login_failed_temp(s, PM_TEMP, "the disk of the mailbox is not mounted; see restantectl volumes", b->section);
 	}

@@ -4,7 +4,9 @@
 readers are told, that nothing is lost, that deleting works, that service returns by itself."""
 import ctypes
 import os
+import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
@@ -14,6 +16,7 @@ from pop import Pop  # noqa: E402
 from server import Server, Tap, free_port, wait_until  # noqa: E402
 
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
+TIMES = 20 if os.environ.get("ALL") == "yes" else 4
 libc = ctypes.CDLL(None, use_errno=True)
 
 SECTIONS = """
@@ -96,12 +99,12 @@ class Disk:
         libc.umount2(self.real.encode(), 2)
 
 
-def state(server):
-    return (ctl(server, "volumes").get("volumes") or [{}])[0]
+def state(server, name="disk"):
+    return next((v for v in ctl(server, "volumes").get("volumes") or [] if v["volume"] == name), {})
 
 
-def becomes(server, wanted):
-    wait_until(lambda: state(server).get("state") == wanted, 30, "the volume to be " + wanted)
+def becomes(server, wanted, name="disk"):
+    wait_until(lambda: state(server, name).get("state") == wanted, 30, "the volume to be " + wanted)
 
 
 def full(tap, server, disk, how):
@@ -146,6 +149,46 @@ def read_only(tap, server, disk):
     tap.ok(deliver(server, "ann")["ann"][0] == 250, "writable again: mail is taken")
 
 
+def tree(place):
+    return sorted(os.path.join(b, n) for b, d, f in os.walk(place) for n in d + f)
+
+
+def beneath(server, place, *dirs):
+    """Directories an admin, or a server of old, left where the disk is mounted now: they could be written to."""
+    for d in dirs:
+        os.makedirs(os.path.join(place, d), exist_ok=True)
+    server.give(place)
+    return tree(place)
+
+
+def unplugged(tap, server, disk):
+    """umount -l again and again, and mail in the same moment: the last look at the disk says it is there."""
+    before = mails(server, "ann")
+    disk.unplug()
+    there = beneath(server, disk.place, "box/ann/tmp", "box/ann/new", "box/ann/cur")
+    disk.plug()
+    becomes(server, "ok")
+    wrong = []
+    for k in range(TIMES):
+        disk.unplug()
+        p = Pop(server.clear_port)
+        answer = (p.login("ann") if k % 2 else b"") or b"-ERR [SYS/TEMP]"
+        p.close()
+        out = deliver(server, "ann")["ann"]
+        if out[0] != 451 or not answer.startswith(b"-ERR [SYS/TEMP]") or tree(disk.place) != there:
+            wrong.append((k, out, answer, tree(disk.place)))
+        disk.plug()
+        wait_until(lambda: deliver(server, "ann")["ann"][0] == 250, 30, "mail to be taken again")
+    after = mails(server, "ann")
+    tap.ok(not wrong and after[:len(before)] == before and len(after) == len(before) + TIMES,
+           "umount -l, %d times, and mail at once: 451, logins [SYS/TEMP], nothing is written beneath, nothing is lost" % TIMES, wrong)
+    session(server, "ann", *["DELE %d" % (k + 1) for k in range(len(before), len(after))])
+    disk.unplug()
+    subprocess.check_call(["rm", "-rf", os.path.join(disk.place, "box")])
+    disk.plug()
+    becomes(server, "ok")
+
+
 def unmounted(tap, server, disk):
     before = mails(server, "ann")
     disk.unplug()
@@ -165,9 +208,145 @@ def unmounted(tap, server, disk):
     tap.ok(mails(server, "ann") == before and deliver(server, "ann")["ann"][0] == 250, "mounted again: all is there, mail is taken")
 
 
+OTHERS = """
+auth accounts {
+ module = passwd
+ file = %(dir)s/passwd
+ allow_plain = yes
+ storage = mail
+}
+storage mail {
+ module = maildir
+ path = %(dir)s/mail/%%d/%%n
+}
+volume state {
+ path = %(dir)s/state
+ mount = %(dir)s/state
+ reserve_percent = 0
+ reserve_octets = %(reserve)s
+ reserve_file = 0
+}
+volume bad {
+ path = %(dir)s/bad/store
+ mount = %(dir)s/bad
+ reserve_percent = 0
+ reserve_file = 0
+}
+state_volume = state
+badmail {
+ path = %(dir)s/bad/store/items
+ volume = bad
+}
+delivery {
+ unknown_recipient = badmail
+}
+domain counted.example {
+ domain_messages = 100
+}
+"""
+
+
+class Others:
+    """The state directory and Badmail on disks of their own."""
+
+    def __init__(self):
+        self.server = s = Server()
+        self.state, self.bad = s.path("state"), s.path("bad")
+        for d in ("mail", "bad", "real-state", "real-bad"):
+            os.makedirs(s.path(d))
+        for real in ("real-state", "real-bad"):
+            mount(b"tmpfs", s.path(real), b"tmpfs", 0, b"size=8m,mode=755")
+        os.makedirs(s.path("real-bad", "store"))
+        for d in ("mail", "real-state", "real-bad"):
+            s.give(s.path(d))
+        beneath(s, self.bad, "store")
+        self.there = {d: tree(d) for d in (self.state, self.bad)}
+        s.passwd({"ann@counted.example": "restante"})
+        s.lmtp = free_port()
+        s.extra_listeners = "listener in {\n protocol = lmtp\n address = 127.0.0.1\n port = %d\n tls = none\n}\n" % s.lmtp
+        self.configure()
+
+    def configure(self, reserve="0"):
+        self.server.configure(OTHERS % {"dir": self.server.dir, "reserve": reserve})
+
+    def plug(self, name):
+        mount(self.server.path("real-" + name).encode(), self.server.path(name), None, MS_BIND)
+
+    def unplug(self, name):
+        libc.umount2(self.server.path(name).encode(), 2)
+
+    def untouched(self, place):
+        return tree(place) == self.there[place]
+
+    def gone(self):
+        self.server.stop()
+        for d in ("state", "bad", "real-state", "real-bad"):
+            libc.umount2(self.server.path(d).encode(), 2)
+        self.server.close()
+
+
+def takes(server, who):
+    wait_until(lambda: deliver(server, who)[who][0] == 250, 30, "mail to be taken")
+
+
+def state_and_badmail(tap):
+    o = Others()
+    s = o.server
+    ann, nobody = "ann@counted.example", "nobody@counted.example"
+    try:
+        o.plug("bad")
+        said = subprocess.run([s.bin("restanted"), "-c", s.path("restante.conf")], capture_output=True, text=True, timeout=60)
+        o.unplug("bad")
+        tap.ok(said.returncode == 78 and "state_volume = state: nothing is mounted at" in said.stderr and o.untouched(o.state),
+               "the state directory's disk is not mounted: no start, said in words, nothing is made beneath", said.stderr)
+        o.plug("state")
+        o.plug("bad")
+        s.start()
+        wait_until(lambda: s.ctl("status").returncode == 0, 30, "the control socket")
+        takes(s, ann)
+        takes(s, nobody)
+        tap.ok(os.path.exists(s.path("real-state", "quota", "counted.example")) and
+               os.path.exists(s.path("real-bad", "store", "items", "state")), "mounted: counts and items are on their disks")
+        o.unplug("state")
+        out = deliver(s, ann)[ann]
+        said = s.ctl("reload")
+        tap.ok(out[0] == 451 and said.returncode == 1 and "nothing is mounted at" in said.stdout + said.stderr and o.untouched(o.state),
+               "umount -l of the state directory: 451, a reload is refused, nothing is made beneath", (out, said, tree(o.state)))
+        again = deliver(s, ann)[ann]
+        tap.ok(again[0] == 451 and "4.3.0" in again[1] and len(mails(s, ann)) == 1, "and 4.3.0 at MAIL; mail can be fetched", again)
+        o.plug("state")
+        takes(s, ann)
+        u = ctl(s, "quota", "--domain", "counted.example")
+        tap.ok(u.get("domain_used_messages") == 2, "mounted again: mail is taken, and the count goes on", u)
+        o.unplug("bad")
+        out = deliver(s, nobody)[nobody]
+        time.sleep(2.5)  # Badmail's own looks, one a second
+        stats = s.ctl("badmail", "stats")
+        tap.ok(out[0] == 451 and stats.returncode == 1 and "not mounted" in stats.stderr and o.untouched(o.bad),
+               "umount -l of Badmail's disk: 451 for what it would keep, nothing is made beneath, restantectl says why",
+               (out, stats, tree(o.bad)))
+        takes(s, ann)
+        o.plug("bad")
+        takes(s, nobody)
+        t = ctl(s, "badmail", "stats")["totals"]
+        tap.ok(t["refused_items"] == 2, "mounted again: nothing is lost, mail is kept again", t)
+        o.configure("4000g")
+        wait_until(lambda: s.ctl("reload").returncode == 0, 30, "the reload")
+        becomes(s, "low", "state")
+        out = deliver(s, ann)[ann]
+        tap.ok(out[0] == 452 and "4.3.1" in out[1] and len(mails(s, ann)) == 3, "below the state directory's reserve: 452 4.3.1", out)
+        tap.ok(s.stop() == 0, "the server ends cleanly")
+    except BaseException:
+        print("# " + s.log()[-4000:].replace("\n", "\n# "))
+        raise
+    finally:
+        o.gone()
+
+
 def main():
     tap = Tap()
     own_namespace()
+    state_and_badmail(tap)
     server = Server()
     disk = Disk(server)
     try:
@@ -180,6 +359,7 @@ def main():
         full(tap, server, disk, "full")
         read_only(tap, server, disk)
         unmounted(tap, server, disk)
+        unplugged(tap, server, disk)
         session(server, "ann", *["DELE %d" % (k + 1) for k in range(len(mails(server, "ann")))])
         server.stop()
         server.configure(SECTIONS % {"dir": server.dir, "undo": 3})
