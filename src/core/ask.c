@@ -7,26 +7,27 @@
 #include "work/slot.h"
 
 enum move
-ask_permit(struct asker *a, struct backend *b, enum call_class cls, int64_t wait_ms)
+ask_permit(struct asker *a, struct backend *b, enum call_class cls, bool endlessly)
 {
-	struct task *t = a->task;
+	struct task *t = a->talk->task;
 
 	a->asked_ms = mono_ms();
 	t->waiting_since_ms = 0; /* the gate sets it when there is a wait */
 	t->need = b->gate;
 	t->call_class = (uint8_t)cls;
-	t->wait_until_ms = cls == CALL_BEGIN || wait_ms == 0 ? 0 : a->asked_ms + wait_ms;
+	t->wait_until_ms = cls == CALL_BEGIN || endlessly ? 0 : a->asked_ms + a->talk->idle_ms;
 	return MOVE_PERMIT;
 }
 
 bool
-ask_granted(struct asker *a, int32_t *ret_rc, int64_t *ret_waited_ms)
+ask_granted(struct asker *a, int32_t *ret_rc)
 {
-	*ret_waited_ms = a->asked_ms ? mono_ms() - a->asked_ms : 0;
+	if (a->asked_ms != 0)
+		talk_excuse(a->talk, mono_ms() - a->asked_ms);
 	a->asked_ms = 0;
-	if (a->task->verdict == VERDICT_GO)
+	if (a->talk->task->verdict == VERDICT_GO)
 		return true;
-	*ret_rc = a->task->verdict == VERDICT_CLOSED ? PM_CANCELLED : PM_TEMP;
+	*ret_rc = a->talk->task->verdict == VERDICT_CLOSED ? PM_CANCELLED : PM_TEMP;
 	return false;
 }
 
@@ -43,7 +44,7 @@ call_cancelled(void *ctx)
 {
 	struct asker *a = ctx;
 
-	return (slot_peek_note(a->task->slot) & NOTE_KICK) != 0;
+	return (slot_peek_note(a->talk->task->slot) & NOTE_KICK) != 0;
 }
 
 void
@@ -54,7 +55,7 @@ ask_call(struct asker *a, struct host_call *c, const char *method, int64_t ms)
 	c->alloc = call_alloc;
 	c->cancelled = call_cancelled;
 	c->ctx = a;
-	host_call_init(c, deadline, a->task->id);
+	host_call_init(c, deadline, a->talk->task->id);
 	pool_calling(method, deadline);
 }
 
@@ -74,7 +75,7 @@ ask_log(const struct asker *a, const struct backend *b, const char *method, int3
 	log_cstr(&l, "result", host_code_name(rc));
 	if (user)
 		log_str(&l, "user", user, user_n);
-	log_num(&l, "session", a->task->id);
+	log_num(&l, "session", a->talk->task->id);
 	if (held > 0)
 		log_num(&l, "held_back", held);
 	if (*text)

@@ -16,23 +16,22 @@
 
 #include "base/arena.h"
 #include "core/backend.h"
-#include "net/stream.h"
-#include "work/task.h"
+#include "core/talk.h"
 
 /* Who asks; a session holds one for each life its modules' memory may have. */
 struct asker {
-	struct task *task;
+	struct talk *talk;
 	struct arena *arena; /* where call->alloc() takes memory */
 	int64_t asked_ms;
 };
 
-/* Wants a permit of b's gate. wait_ms: how long CONTINUE and GIVE_BACK wait, 0: without limit;
- * BEGIN waits as long as its gate says. Returns MOVE_PERMIT. */
-enum move ask_permit(struct asker *a, struct backend *b, enum call_class cls, int64_t wait_ms);
+/* Wants a permit of b's gate. BEGIN waits as long as its gate says; CONTINUE and GIVE_BACK as long
+ * as a client may be silent, or endlessly: what was promised or must go home. Returns MOVE_PERMIT. */
+enum move ask_permit(struct asker *a, struct backend *b, enum call_class cls, bool endlessly);
 
 /* True: the permit is held. False: what became of it is in *ret_rc (PM_TEMP or PM_CANCELLED).
- * *ret_waited_ms: time in the gate, which is not the client's. */
-bool ask_granted(struct asker *a, int32_t *ret_rc, int64_t *ret_waited_ms);
+ * Time in the gate is not counted as the client's. */
+bool ask_granted(struct asker *a, int32_t *ret_rc);
 
 /* Under a permit: fills the call record and tells the watchdog. A kick cancels. */
 void ask_call(struct asker *a, struct host_call *c, const char *method, int64_t ms);

@@ -85,7 +85,7 @@ mail_over(struct dsession *s)
 	s->state = DSTATE_COMMAND;
 	s->next_reply = 0;
 	dsession_forget(s);
-	dsession_publish(s);
+	talk_publish(&s->talk);
 	return MOVE_ON;
 }
 
@@ -96,7 +96,7 @@ answer_work(struct dsession *s)
 
 	if (!dsession_is_lmtp(s))
 		reply_once(s);
-	for (; s->next_reply < s->mail.n_rcpts; s->next_reply++) {
+	for (; s->next_reply < s->mail.n_rcpts && !s->io.how; s->next_reply++) {
 		struct dreply r = reply_of(s, s->next_reply, text, sizeof(text));
 		enum move m = ring_room(&s->io.out) < DREPLY_MAX ? stream_flush(&s->io) : MOVE_ON;
 

@@ -81,7 +81,7 @@ cmd_hello(struct dsession *s, const struct dcommand *c)
 		return bad_argument(s, "your name is missing, or has characters no host name has");
 	s->helo = arena_dup(&s->arena, c->args, c->n);
 	if (!s->helo)
-		return dsession_end(s, "out of memory");
+		return stream_end(&s->io, "out of memory");
 	s->esmtp = c->verb != DVERB_HELO;
 	if (s->esmtp)
 		put_extensions(s);
@@ -101,7 +101,7 @@ cmd_starttls(struct dsession *s, const struct dcommand *c)
 		return bad_argument(s, "STARTTLS takes no argument");
 	if (s->mail.begun)
 		return out_of_order(s, "not in the midst of a message");
-	s->starttls = true;
+	s->talk.starttls = true;
 	return dsession_say(s, 220, "2.0.0", "go ahead");
 }
 
@@ -212,9 +212,7 @@ cmd_bdat(struct dsession *s, const struct dcommand *c)
 		/* how much to read away is not known: what follows would be taken for commands */
 		(void)dsession_say(s, 501, "5.5.4",
 				   "BDAT needs a number of octets, and perhaps LAST; closing");
-		(void)dsession_end(s, "BDAT without a length");
-		s->state = DSTATE_CLOSING;
-		return MOVE_ON;
+		return talk_close(&s->talk, "BDAT without a length");
 	}
 	return intake_bdat(s, octets, last);
 }
@@ -236,9 +234,7 @@ cmd_quit(struct dsession *s, const struct dcommand *c)
 	if (c->n > 0)
 		return bad_argument(s, "QUIT takes no argument");
 	(void)dsession_say(s, 221, "2.0.0", "bye");
-	(void)dsession_end(s, "quit");
-	s->state = DSTATE_CLOSING;
-	return MOVE_ON;
+	return talk_close(&s->talk, "quit");
 }
 
 static enum move
@@ -268,9 +264,7 @@ static enum move
 not_mail(struct dsession *s)
 {
 	(void)dsession_say(s, 421, "4.7.0", "this is a mail server; closing");
-	(void)dsession_end(s, "it speaks HTTP");
-	s->state = DSTATE_CLOSING;
-	return MOVE_ON;
+	return talk_close(&s->talk, "it speaks HTTP");
 }
 
 enum move

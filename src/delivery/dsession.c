@@ -27,6 +27,24 @@ session_free(struct dsession *s)
 	free(s);
 }
 
+static enum next
+session_step(struct task *t)
+{
+	return talk_step(&((struct dsession *)t)->talk);
+}
+
+/* task.close: nothing is open any more but the socket. */
+static void
+session_close(struct task *t)
+{
+	struct dsession *s = (struct dsession *)t;
+
+	stream_leave(&s->io);
+	rcpt_forget(s);
+	atomic_fetch_sub(&sessions, 1);
+	session_free(s);
+}
+
 static struct dsession *
 session_new(const struct listener *l, int fd, const struct peer *p)
 {
@@ -37,7 +55,7 @@ session_new(const struct listener *l, int fd, const struct peer *p)
 	arena_init(&s->arena, ARENA_MAX);
 	envelope_init(&s->mail);
 	stream_init(&s->io, &s->task, fd, DSESSION_IN, DSESSION_OUT);
-	s->ask = (struct asker){.task = &s->task, .arena = &s->mail.arena};
+	s->ask = (struct asker){.talk = &s->talk, .arena = &s->mail.arena};
 	s->conf = conf_current();
 	s->listener = s->conf ? conf_find_listener(s->conf, l->name) : NULL;
 	s->peer = arena_alloc(&s->arena, sizeof(*s->peer));
@@ -46,47 +64,24 @@ session_new(const struct listener *l, int fd, const struct peer *p)
 		return NULL;
 	}
 	s->connected = *s->peer = *p;
-	s->task.step = dsession_step;
-	s->task.close = dsession_close;
+	s->task.step = session_step;
+	s->task.close = session_close;
 	s->task.peer_key = p->key;
-	s->begun_ms = s->io.idle_since_ms;
-	s->state = s->listener->tls == CONF_TLS_IMPLICIT ? DSTATE_HANDSHAKE : DSTATE_COMMAND;
+	talk_init(&s->talk, &delivery_protocol, &s->io, s->conf->tls,
+		  s->listener->tls == CONF_TLS_IMPLICIT, s->conf->delivery.idle_timeout_ms);
 	return s;
-}
-
-/* The greeting goes out at once: a fresh socket takes it. */
-static bool
-first_turn(struct dsession *s)
-{
-	uint32_t max = s->conf->delivery.max_sessions;
-
-	if (max > 0 && atomic_load(&sessions) >= max)
-		return false;
-	if (s->state == DSTATE_HANDSHAKE)
-		return conn_tls(&s->io.conn, s->conf->tls) && stream_first(&s->io);
-	dsession_greet(s);
-	return stream_first(&s->io);
 }
 
 struct task *
 delivery_session_new(const struct listener *l, int fd, const struct peer *p)
 {
 	struct dsession *s = session_new(l, fd, p);
+	uint32_t max;
 
 	if (!s)
 		return NULL;
-	s->task.slot = slot_take(&s->task);
-	if (!s->task.slot) {
-		session_free(s);
-		return NULL;
-	}
-	dsession_publish(s);
-	slot_set_deadline(s->task.slot, s->begun_ms + s->conf->delivery.idle_timeout_ms);
-	if (!first_turn(s)) {
-		slot_retire(s->task.slot);
-		s->io.conn.fd = -1; /* the acceptor's to close */
-		conn_close(&s->io.conn);
-		slot_release(s->task.slot);
+	max = s->conf->delivery.max_sessions;
+	if ((max > 0 && atomic_load(&sessions) >= max) || !talk_start(&s->talk)) {
 		session_free(s);
 		return NULL;
 	}
@@ -96,8 +91,9 @@ delivery_session_new(const struct listener *l, int fd, const struct peer *p)
 }
 
 void
-dsession_greet(struct dsession *s)
+dsession_greet(struct task *t)
 {
+	struct dsession *s = (struct dsession *)t;
 	char text[400];
 
 	snprintf(text, sizeof(text), "%.255s %s restante", s->conf->hostname,
@@ -107,30 +103,22 @@ dsession_greet(struct dsession *s)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-enum move
-dsession_end(struct dsession *s, const char *how)
-{
-	return stream_end(&s->io, how);
-}
-
 void
 dsession_forget(struct dsession *s)
 {
 	rcpt_forget(s);
 	envelope_reset(&s->mail);
 	s->bdat = s->bdat_last = s->failed = false;
+	dsession_drain(s);
 }
 
-/* task.close: nothing is open any more but the socket. */
 void
-dsession_close(struct task *t)
+dsession_clear(struct task *t)
 {
 	struct dsession *s = (struct dsession *)t;
 
-	stream_leave(&s->io);
-	rcpt_forget(s);
-	atomic_fetch_sub(&sessions, 1);
-	session_free(s);
+	dsession_forget(s);
+	s->helo = NULL;
 }
 
 /* ---- what others see ------------------------------------------------------------------------- */
@@ -148,37 +136,18 @@ dsession_protocol(const struct dsession *s)
 }
 
 void
-dsession_publish(struct dsession *s)
+dsession_describe(const struct task *t, struct slot_record *r)
 {
-	static const char *const names[] = {"tls", "command", "data", "data", "closing"};
-	struct slot_record r = {0};
-	const char *version = conn_tls_version(&s->io.conn);
+	const struct dsession *s = (const struct dsession *)t;
 
-	snprintf(r.peer, sizeof(r.peer), "%s", s->peer->text);
-	snprintf(r.state, sizeof(r.state), "%s", names[s->state]);
-	snprintf(r.kind, sizeof(r.kind), "%s", dsession_protocol(s));
-	r.tls = !version ? 0 : strcmp(version, "TLSv1.3") == 0 ? 13 : 12;
-	r.holds_credential = s->mail.begun; /* who is in the midst of a message is not pushed out */
-	r.id = s->task.id;
-	r.peer_key = s->task.peer_key;
-	r.since_ms = s->begun_ms;
-	r.last_byte_ms = s->io.idle_since_ms;
-	r.octets_in = s->io.conn.octets_in;
-	r.octets_out = s->io.conn.octets_out;
-	r.messages = (uint32_t)s->n_mails;
-	slot_publish(s->task.slot, &r);
+	snprintf(r->peer, sizeof(r->peer), "%s", s->peer->text);
+	snprintf(r->state, sizeof(r->state), s->state == DSTATE_COMMAND ? "command" : "data");
+	snprintf(r->kind, sizeof(r->kind), "%s", dsession_protocol(s));
+	r->holds_credential = s->mail.begun; /* who is in the midst of a message is not pushed out */
+	r->messages = (uint32_t)s->n_mails;
 }
 
 /* ---- log ------------------------------------------------------------------------------------- */
-
-static void
-log_common(struct log_line *l, const struct dsession *s)
-{
-	log_num(l, "session", s->task.id);
-	log_cstr(l, "peer", s->peer->text);
-	log_cstr(l, "tls", conn_tls_version(&s->io.conn) ? conn_tls_version(&s->io.conn) : "none");
-	log_cstr(l, "listener", s->listener->name);
-}
 
 void
 dsession_log_end(struct dsession *s)
@@ -186,13 +155,13 @@ dsession_log_end(struct dsession *s)
 	struct log_line l;
 
 	log_begin(&l, LOG_LVL_INFO, "delivery-end");
-	log_common(&l, s);
+	talk_log(&s->talk, s->peer, s->listener->name, &l);
 	log_cstr(&l, "how", s->io.how);
 	log_num(&l, "messages", s->n_mails);
 	log_num(&l, "accepted", s->accepted);
 	log_num(&l, "refused", s->refused);
 	log_num(&l, "octets", s->octets);
-	log_num(&l, "seconds", (uint64_t)(mono_ms() - s->begun_ms) / 1000);
+	log_num(&l, "seconds", (uint64_t)(mono_ms() - s->talk.begun_ms) / 1000);
 	log_end(&l);
 }
 
@@ -210,7 +179,7 @@ dsession_log_mail(struct dsession *s, size_t i, const struct dreply *r)
 	log_cstr(&l, "from", s->mail.sender);
 	log_cstr(&l, "to", s->mail.rcpts[i].address);
 	log_num(&l, "octets", s->mail.content.octets);
-	log_common(&l, s);
+	talk_log(&s->talk, s->peer, s->listener->name, &l);
 	snprintf(reply, sizeof(reply), "%u %s %s", (unsigned)r->code, r->enhanced, r->text);
 	log_cstr(&l, "reply", reply);
 	log_end(&l);
@@ -240,12 +209,10 @@ dsession_fault(struct dsession *s, unsigned code, const char *enhanced, const ch
 {
 	stat_add(STAT_BAD_COMMAND, 1);
 	(void)dsession_say(s, code, enhanced, text);
-	if (++s->errors >= s->conf->delivery.max_errors && s->state != DSTATE_CLOSING) {
-		(void)dsession_say(s, 421, "4.7.0", "too many errors, closing");
-		(void)dsession_end(s, "too many errors");
-		s->state = DSTATE_CLOSING;
-	}
-	return MOVE_ON;
+	if (++s->errors < s->conf->delivery.max_errors || s->talk.phase == TALK_CLOSING)
+		return MOVE_ON;
+	(void)dsession_say(s, 421, "4.7.0", "too many errors, closing");
+	return talk_close(&s->talk, "too many errors");
 }
 
 /* ---- module calls ---------------------------------------------------------------------------- */
@@ -254,20 +221,8 @@ enum move
 dsession_permit(struct dsession *s, struct backend *b, enum call_class cls)
 {
 	const struct envelope *e = &s->mail;
-	/* what was promised or must go home waits without limit; the others as long as a client may
-	 * be silent */
 	bool endless =
 		s->work == DWORK_ABORT || (s->work == DWORK_COMMIT && e->bags[e->at].committing);
 
-	return ask_permit(&s->ask, b, cls, endless ? 0 : s->conf->delivery.idle_timeout_ms);
-}
-
-bool
-dsession_granted(struct dsession *s, int32_t *ret_rc)
-{
-	int64_t waited_ms;
-	bool granted = ask_granted(&s->ask, ret_rc, &waited_ms);
-
-	s->io.idle_since_ms += waited_ms; /* time in a gate is not the client's */
-	return granted;
+	return ask_permit(&s->ask, b, cls, endless);
 }

@@ -4,8 +4,8 @@
  * connection and until no store holds anything half done for it. Owned by its slot's owner; no
  * field has a lock.
  *
- * Who does what: dsession.c makes, ends and describes it; dstep.c is the one loop; dcmd.c are the
- * commands; xclient.c is XCLIENT; rcpt.c asks the auth chain about recipients, room.c about volumes
+ * Who does what: dsession.c makes, ends and describes it; dstep.c is what delivery gives to the
+ * one loop (core/talk.h); dcmd.c are the commands; xclient.c is XCLIENT; rcpt.c asks the auth chain about recipients, room.c about volumes
  * and quotas; intake.c takes in DATA and BDAT; store.c hands it to the stores, keep.c to Badmail;
  * answer.c says what became of it; trace.c writes the header lines we add.
  */
@@ -18,6 +18,7 @@
 #include "conf/conf.h"
 #include "core/ask.h"
 #include "core/backend.h"
+#include "core/talk.h"
 #include "core/who.h"
 #include "delivery/delivery.h"
 #include "delivery/dparse.h"
@@ -29,16 +30,11 @@
 
 #define DSESSION_IN 16384
 #define DSESSION_OUT 8192
-#define DSESSION_OUT_LOW                                                                           \
-	(DSESSION_OUT / 2) /* commands are taken while less than this waits to be sent */
-#define DSESSION_TURN_OCTETS (256u << 10) /* then it is the others' turn */
 
 enum dsession_state {
-	DSTATE_HANDSHAKE, /* implicit TLS or after STARTTLS */
 	DSTATE_COMMAND,
-	DSTATE_DATA,    /* until CRLF.CRLF */
-	DSTATE_BDAT,    /* until bdat_left is 0 */
-	DSTATE_CLOSING, /* the last reply is on its way */
+	DSTATE_DATA, /* until CRLF.CRLF */
+	DSTATE_BDAT, /* until bdat_left is 0 */
 };
 
 /* What the session is waiting to do. */
@@ -75,16 +71,15 @@ struct dsession {
 	struct conf *conf;
 	const struct conf_listener *listener;
 	struct stream io;
+	struct talk talk;
 	struct asker ask;     /* memory of the envelope */
 	uint8_t state, work;  /* enum dsession_state, dsession_work */
-	bool starttls;        /* 220 to STARTTLS is being flushed, then the handshake */
 	bool esmtp;           /* EHLO or LHLO was said */
 	bool draining;        /* the server goes down: after this message 421 */
 	bool failed;          /* this BDAT chunk is only read away: 503 follows */
 	bool bdat, bdat_last; /* the message comes by BDAT */
 	uint64_t bdat_left, bdat_octets;
 	uint32_t errors;
-	int64_t begun_ms;
 	struct peer connected; /* who is there */
 	struct peer *peer;     /* the same, or for whom it speaks by XCLIENT; in the arena */
 	char *helo;            /* in the arena; NULL: not said */
@@ -97,18 +92,18 @@ struct dsession {
 
 /* ---- dsession.c ---- */
 
-enum move dsession_end(struct dsession *s, const char *how);
-/* The public record is written anew. */
-void dsession_publish(struct dsession *s);
 void dsession_log_end(struct dsession *s);
 /* One line for each message: who, for whom, how large, and what became of it. */
 void dsession_log_mail(struct dsession *s, size_t i, const struct dreply *r);
 bool dsession_is_lmtp(const struct dsession *s);
 /* For logs and Received. */
 const char *dsession_protocol(const struct dsession *s);
-void dsession_greet(struct dsession *s);
 /* What the client has said of itself and its mail is forgotten; no handle may be open. */
 void dsession_forget(struct dsession *s);
+/* For the loop (core/talk.h). */
+void dsession_greet(struct task *t);
+void dsession_describe(const struct task *t, struct slot_record *r);
+void dsession_clear(struct task *t);
 
 /* ---- replies ---- */
 
@@ -120,11 +115,11 @@ enum move dsession_fault(struct dsession *s, unsigned code, const char *enhanced
 /* ---- module calls ---- */
 
 enum move dsession_permit(struct dsession *s, struct backend *b, enum call_class cls);
-bool dsession_granted(struct dsession *s, int32_t *ret_rc);
 
 /* ---- dstep.c ---- */
-enum next dsession_step(struct task *t);
-void dsession_close(struct task *t);
+extern const struct protocol delivery_protocol;
+/* Between two messages, while the server goes down: 421. */
+void dsession_drain(struct dsession *s);
 
 /* ---- rcpt.c ---- */
 enum move rcpt_start(struct dsession *s, const struct address *a);

@@ -134,7 +134,7 @@ intake_data(struct dsession *s)
 	if (!begin(s))
 		return dsession_say(s, 452, "4.3.0", "out of memory, try again later");
 	s->state = DSTATE_DATA;
-	dsession_publish(s);
+	talk_publish(&s->talk);
 	return dsession_say(s, 354, "", "go on; end with CRLF.CRLF");
 }
 
@@ -143,8 +143,8 @@ intake_bdat(struct dsession *s, uint64_t octets, bool last)
 {
 	s->failed = !s->mail.begun || s->mail.n_rcpts == 0;
 	if (!s->failed && !begin(s))
-		return dsession_end(s,
-				    "out of memory"); /* what follows would be taken for commands */
+		/* what follows would be taken for commands */
+		return stream_end(&s->io, "out of memory");
 	s->state = DSTATE_BDAT;
 	s->bdat = true;
 	s->bdat_left = s->bdat_octets = octets;
@@ -251,10 +251,8 @@ intake_more(struct dsession *s)
 	m = stream_flush(&s->io);
 	if (m != MOVE_ON || s->io.how)
 		return s->io.how ? MOVE_ON : m;
-	if (s->io.turn_octets >= DSESSION_TURN_OCTETS) {
-		s->io.parked = true; /* a turn of its own */
+	if (stream_sated(&s->io))
 		return MOVE_YIELD;
-	}
 	m = stream_read(&s->io);
 	return m == MOVE_END ? MOVE_ON : m;
 }

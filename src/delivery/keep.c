@@ -110,7 +110,7 @@ keep_write(struct dsession *s)
 	if (s->task.verdict == VERDICT_NONE)
 		return dsession_permit(s, badmail_backend(s->conf),
 				       e->keep ? CALL_CONTINUE : CALL_BEGIN);
-	if (!dsession_granted(s, &rc)) {
+	if (!ask_granted(&s->ask, &rc)) {
 		failed(s, rc, "no permit in time");
 	} else {
 		rc = put_chunk(s, text);
@@ -220,7 +220,7 @@ keep_commit(struct dsession *s, enum move *ret)
 		*ret = dsession_permit(s, badmail_backend(s->conf), CALL_GIVE_BACK);
 		return false;
 	}
-	if (!dsession_granted(s, &rc)) {
+	if (!ask_granted(&s->ask, &rc)) {
 		failed(s, rc, "no permit in time");
 		return true;
 	}
@@ -239,7 +239,7 @@ keep_end(struct dsession *s, enum move *ret)
 
 	if (!s->mail.keep)
 		return true;
-	if (s->task.verdict == VERDICT_NONE || !dsession_granted(s, &rc)) {
+	if (s->task.verdict == VERDICT_NONE || !ask_granted(&s->ask, &rc)) {
 		*ret = dsession_permit(s, badmail_backend(s->conf), CALL_GIVE_BACK);
 		return false;
 	}

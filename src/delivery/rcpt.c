@@ -111,7 +111,7 @@ ask_room(struct dsession *s)
 
 	if (s->task.verdict == VERDICT_NONE)
 		return dsession_permit(s, l->storage->backend, CALL_BEGIN);
-	if (!dsession_granted(s, &rc)) {
+	if (!ask_granted(&s->ask, &rc)) {
 		reply = dreply_of(rc, false);
 		return over(s, reply.code, reply.enhanced, reply.text);
 	}
@@ -282,7 +282,7 @@ look_up(struct dsession *s)
 		s->task.who_key = secret_hash(l->who.name, strlen(l->who.name)) | 1;
 		return dsession_permit(s, auth->backend, CALL_BEGIN);
 	}
-	if (!dsession_granted(s, &rc))
+	if (!ask_granted(&s->ask, &rc))
 		return cannot_tell(s, auth->backend, "lookup", rc, "no permit in time");
 	cred_fill(s, &cred);
 	ask_call(&s->ask, &call, "lookup", auth->backend->limits.call_ms);
@@ -321,7 +321,7 @@ ask_domain(struct dsession *s)
 		return unknown(s, true); /* it is named there; or nobody can say */
 	if (s->task.verdict == VERDICT_NONE)
 		return dsession_permit(s, auth->backend, CALL_BEGIN);
-	if (!dsession_granted(s, &rc))
+	if (!ask_granted(&s->ask, &rc))
 		return cannot_tell(s, auth->backend, "domain", rc, "no permit in time");
 	ask_call(&s->ask, &call, "domain", auth->backend->limits.call_ms);
 	rc = host_domain(auth->backend->inst, &call, (struct pm_str){at + 1, strlen(at + 1)});

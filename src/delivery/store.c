@@ -251,7 +251,7 @@ write_on(struct dsession *s)
 	if (s->task.verdict == VERDICT_NONE)
 		return dsession_permit(s, d->backend,
 				       d->stage == BAG_NEW ? CALL_BEGIN : CALL_CONTINUE);
-	if (!dsession_granted(s, &rc)) {
+	if (!ask_granted(&s->ask, &rc)) {
 		bag_failed(s, d, "dlv_begin", rc, "no permit in time");
 		return bag_done(s, write_on);
 	}
@@ -298,7 +298,7 @@ prepare_on(struct dsession *s)
 		return prepared(s);
 	if (s->task.verdict == VERDICT_NONE)
 		return dsession_permit(s, d->backend, CALL_CONTINUE);
-	if (!dsession_granted(s, &rc)) {
+	if (!ask_granted(&s->ask, &rc)) {
 		bag_failed(s, d, "dlv_prepare", rc, "no permit in time");
 		return bag_done(s, prepare_on);
 	}
@@ -338,7 +338,7 @@ commit_on(struct dsession *s)
 		return envelope_has_handles(e) ? store_abort(s) : answer_over(s);
 	if (s->task.verdict == VERDICT_NONE)
 		return dsession_permit(s, d->backend, CALL_GIVE_BACK);
-	if (!dsession_granted(s, &rc)) {
+	if (!ask_granted(&s->ask, &rc)) {
 		bag_failed(s, d, "dlv_commit", rc, "no permit in time"); /* nothing is visible */
 		return bag_done(s, commit_on);
 	}
@@ -398,7 +398,7 @@ abort_on(struct dsession *s)
 
 	if (!d)
 		return keep_end(s, &m) ? aborted(s) : m;
-	if (s->task.verdict == VERDICT_NONE || !dsession_granted(s, &rc))
+	if (s->task.verdict == VERDICT_NONE || !ask_granted(&s->ask, &rc))
 		return dsession_permit(s, d->backend, CALL_GIVE_BACK); /* it must go home */
 	bag_abort(s, d);
 	s->mail.at++;

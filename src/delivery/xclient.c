@@ -85,7 +85,7 @@ xclient_command(struct dsession *s, const struct dcommand *c)
 		return dsession_fault(s, 501, "5.5.4", "XCLIENT: expected NAME=value");
 	*s->peer = p;
 	dsession_forget(s);
-	dsession_greet(s);
-	dsession_publish(s);
+	dsession_greet(&s->task);
+	talk_publish(&s->talk);
 	return MOVE_ON;
 }

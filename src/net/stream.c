@@ -7,6 +7,8 @@
 #include "net/acceptor.h"
 #include "work/slot.h"
 
+#define TURN_OCTETS (256u << 10)
+
 static _Atomic uint64_t next_id =
 	1; /* of sessions, whatever they speak: restantectl kick names them */
 
@@ -61,6 +63,15 @@ stream_park(struct stream *st, int want, int64_t deadline_ms)
 	(void)stream_end(st, "connection lost");
 	slot_set_deadline(st->task->slot, 0);
 	return NEXT_AGAIN;
+}
+
+bool
+stream_sated(struct stream *st)
+{
+	if (st->turn_octets < TURN_OCTETS)
+		return false;
+	st->parked = true; /* what follows is a turn of its own */
+	return true;
 }
 
 bool

@@ -64,6 +64,9 @@ bool stream_first(struct stream *st);
  * session ends, since a client without a reply must not go on. */
 void stream_put(struct stream *st, const char *p, size_t n);
 
+/* True: so much was moved in this turn that it is the others': MOVE_YIELD. */
+bool stream_sated(struct stream *st);
+
 /* MOVE_ON: all is sent; MOVE_READ, MOVE_WRITE: the socket wants that first; MOVE_END. */
 enum move stream_flush(struct stream *st);
 /* MOVE_ON: something came; MOVE_READ, MOVE_WRITE: nothing yet; MOVE_END: ended. */

@@ -31,7 +31,7 @@ cmd_capa(struct session *s, const struct command *c)
 			 offers_stls(s) ? "STLS\r\n" : "", expires ? expire : "", expires ? "\r\n" : "");
 
 	(void)c;
-	session_put(s, text, (size_t)n);
+	stream_put(&s->io, text, (size_t)n);
 	return MOVE_ON;
 }
 
@@ -45,7 +45,7 @@ cmd_user(struct session *s, const struct command *c)
 	s->user_given = arena_dup(&s->arena, c->arg[0].p, c->arg[0].n);
 	if (!s->user_given)
 		return session_result(s, PM_NOMEM, "login");
-	session_publish(s);
+	talk_publish(&s->talk);
 	return session_ok(s, "send PASS"); /* always: RFC 1939 s7 lets us keep who exists to ourselves */
 }
 
@@ -109,7 +109,7 @@ cmd_auth(struct session *s, const struct command *c)
 		return sasl_start(s, c);
 	/* not in RFC 5034, but clients ask: one mechanism a line */
 	n = snprintf(text, sizeof(text), "+OK mechanisms follow\r\nPLAIN\r\nLOGIN\r\n.\r\n");
-	session_put(s, text, (size_t)n);
+	stream_put(&s->io, text, (size_t)n);
 	return MOVE_ON;
 }
 
@@ -121,7 +121,7 @@ cmd_stls(struct session *s, const struct command *c)
 		return session_err(s, CODE_NONE, "the connection is encrypted already");
 	if (!offers_stls(s))
 		return session_err(s, CODE_NONE, "STLS is not offered here");
-	s->stls = true;
+	s->talk.starttls = true;
 	return session_ok(s, "begin TLS");
 }
 

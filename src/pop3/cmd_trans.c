@@ -160,7 +160,7 @@ cmd_dele(struct session *s, const struct command *c)
 	if (!(s->user.rights & PM_RIGHT_DELETE))
 		return session_err(s, CODE_SYS_PERM, "this account may not delete");
 	maildrop_delete(&s->drop, idx);
-	session_publish(s);
+	talk_publish(&s->talk);
 	return session_ok(s, "deleted at QUIT");
 }
 
@@ -169,7 +169,7 @@ cmd_rset(struct session *s, const struct command *c)
 {
 	(void)c;
 	maildrop_reset(&s->drop);
-	session_publish(s);
+	talk_publish(&s->talk);
 	return session_ok(s, "nothing is deleted");
 }
 

@@ -84,7 +84,7 @@ expire_work(struct session *s)
 
 	if (s->task.verdict == VERDICT_NONE)
 		return session_permit(s, s->storage, CALL_CONTINUE);
-	if (session_granted(s, &rc)) {
+	if (ask_granted(&s->ask, &rc)) {
 		session_call(s, &call, "mbox_info", s->storage->limits.scan_ms);
 		rc = s->next_idx < s->drop.count ? look_at_dates(s, &call) : look_at_sizes(s, &call);
 		s->task.backend_failed = host_backend_failed(rc);

@@ -63,7 +63,7 @@ login_over(struct session *s)
 	backend_put(s->storage);
 	s->storage = NULL;
 	memset(&s->user, 0, sizeof(s->user));
-	session_publish(s);
+	talk_publish(&s->talk);
 	return MOVE_ON;
 }
 
@@ -85,23 +85,21 @@ login_denied(struct session *s, const char *reason)
 	guard_tell(s, GUARD_DENIED);
 	session_log_refused(s, s->login->name, s->login->mech, reason, NULL);
 	s->work = WORK_DENIED;
-	s->resume_ms = guard_grid(s->login->started_ms, mono_ms());
+	s->talk.resume_ms = guard_grid(s->login->started_ms, mono_ms());
 	return MOVE_TIMER;
 }
 
 static enum move
 denied_due(struct session *s)
 {
-	if (mono_ms() < s->resume_ms)
+	if (mono_ms() < s->talk.resume_ms)
 		return MOVE_TIMER;
-	s->login_by_ms += s->resume_ms - s->login->started_ms;
+	s->talk.login_by_ms += s->talk.resume_ms - s->login->started_ms;
 	s->failed_logins++;
 	(void)session_err(s, CODE_AUTH, REFUSED);
 	(void)login_over(s);
-	if (s->failed_logins >= s->conf->max_failed_logins) {
-		(void)session_end(s, "too many failed logins");
-		s->state = STATE_CLOSING;
-	}
+	if (s->failed_logins >= s->conf->max_failed_logins)
+		return talk_close(&s->talk, "too many failed logins");
 	return MOVE_ON;
 }
 
@@ -122,7 +120,7 @@ guard_ask(struct session *s)
 {
 	struct login *l = s->login;
 
-	switch (guard_begin(l->name, s->peer->key, mono_ms(), &s->resume_ms)) {
+	switch (guard_begin(l->name, s->peer->key, mono_ms(), &s->talk.resume_ms)) {
 	case GUARD_GO:
 		l->counted = true;
 		return chain_go(s, 0);
@@ -137,9 +135,9 @@ guard_ask(struct session *s)
 static enum move
 penalty_due(struct session *s)
 {
-	if (mono_ms() < s->resume_ms)
+	if (mono_ms() < s->talk.resume_ms)
 		return MOVE_TIMER;
-	s->login_by_ms += mono_ms() - s->login->started_ms;
+	s->talk.login_by_ms += mono_ms() - s->login->started_ms;
 	s->login->started_ms = mono_ms();
 	return guard_ask(s);
 }
@@ -225,7 +223,7 @@ accepted(struct session *s, const struct pm_user *u, const struct conf_section *
 	s->auth_section = auth->name;
 	s->storage = backend_ref(storage->backend);
 	s->work = WORK_CLAIM;
-	s->resume_ms = mono_ms() + CLAIM_WAIT_MS;
+	s->talk.resume_ms = mono_ms() + CLAIM_WAIT_MS;
 	return MOVE_ON;
 }
 
@@ -310,7 +308,7 @@ verify(struct session *s)
 		s->task.who_key = secret_hash(s->login->name, strlen(s->login->name)) | 1;
 		return session_permit(s, b, CALL_BEGIN);
 	}
-	if (!session_granted(s, &rc)) {
+	if (!ask_granted(&s->ask, &rc)) {
 		if (rc != PM_CANCELLED && last_known_good(s, b, PM_TEMP, &m))
 			return m;
 		return login_failed_temp(s, rc, "accounts cannot be checked now", b->section);
@@ -342,7 +340,7 @@ static enum move
 claim(struct session *s)
 {
 	int64_t now_ms = mono_ms();
-	bool may_wait = !s->login->waited || now_ms < s->resume_ms;
+	bool may_wait = !s->login->waited || now_ms < s->talk.resume_ms;
 
 	switch (registry_claim(s->storage->section, s->user.key.p, s->user.key.n, slot_get_token(s->task.slot),
 			       s->peer->key, s->conf->takeover_ms, now_ms, may_wait, &s->claim)) {
@@ -351,7 +349,7 @@ claim(struct session *s)
 		return MOVE_ON;
 	case REGISTRY_WAIT:
 		if (!s->login->waited)
-			s->resume_ms = now_ms + CLAIM_WAIT_MS;
+			s->talk.resume_ms = now_ms + CLAIM_WAIT_MS;
 		s->login->waited = true;
 		return MOVE_TIMER;
 	case REGISTRY_HELD:
@@ -400,11 +398,12 @@ opened(struct session *s, uint64_t count)
 		/* the mailbox goes back like at any end: under a permit */
 		(void)session_result(s, PM_NOMEM, "login");
 		session_log_refused(s, s->login->name, s->login->mech, "no memory for the message table: tables_max", NULL);
-		(void)session_end(s, "out of memory");
+		(void)stream_end(&s->io, "out of memory");
 		s->work = WORK_NONE;
 		return MOVE_ON;
 	}
 	s->state = STATE_TRANS;
+	s->talk.login_by_ms = 0;
 	s->work = WORK_NONE;
 	s->task.who_key = s->peer->key;
 	secret_random(s->op_id, sizeof(s->op_id));
@@ -413,7 +412,7 @@ opened(struct session *s, uint64_t count)
 	login_drop(s);
 	snprintf(text, sizeof(text), "%llu message%s", (unsigned long long)count, count == 1 ? "" : "s");
 	(void)session_ok(s, text);
-	session_publish(s);
+	talk_publish(&s->talk);
 	return MOVE_ON;
 }
 
@@ -431,7 +430,7 @@ open_mailbox(struct session *s)
 		claim_drop(s);
 		return login_failed_temp(s, PM_TEMP, "the disk of the mailbox is not mounted; see restantectl volumes", b->section);
 	}
-	if (session_granted(s, &rc)) {
+	if (ask_granted(&s->ask, &rc)) {
 		session_call(s, &call, "mbox_open", b->limits.scan_ms);
 		rc = host_mbox_open(b->inst, &call, &s->user, PM_OPEN_EXCLUSIVE, &count, &s->mbox);
 		s->task.backend_failed = host_backend_failed(rc);
@@ -447,7 +446,7 @@ open_mailbox(struct session *s)
 	if (s->mbox) {
 		/* given up while scanning: the handle is given back at the end */
 		(void)session_result(s, rc, "login");
-		(void)session_end(s, "the mailbox could not be opened in time");
+		(void)stream_end(&s->io, "the mailbox could not be opened in time");
 		s->work = WORK_NONE;
 		return MOVE_ON;
 	}

@@ -65,7 +65,7 @@ produce_sizes(struct session *s)
 
 	if (s->task.verdict == VERDICT_NONE)
 		return session_permit(s, s->storage, CALL_CONTINUE);
-	if (!session_granted(s, &rc))
+	if (!ask_granted(&s->ask, &rc))
 		return sizes_failed(s, rc, "");
 	session_call(s, &call, "mbox_info", s->storage->limits.scan_ms);
 	do {
@@ -94,14 +94,14 @@ produce_list(struct session *s)
 
 		s->next_idx = maildrop_next_live(&s->drop, s->next_idx);
 		if (s->next_idx == s->drop.count) {
-			session_put(s, ".\r\n", 3);
+			stream_put(&s->io, ".\r\n", 3);
 			return done(s);
 		}
 		n = num_format(line, s->next_idx + 1);
 		line[n++] = ' ';
 		n += num_format(line + n, s->drop.octets[s->next_idx]);
 		memcpy(line + n, "\r\n", 2);
-		session_put(s, line, n + 2);
+		stream_put(&s->io, line, n + 2);
 		s->next_idx++;
 	}
 	return MOVE_ON; /* the ring is full: it is flushed before the next piece */
@@ -119,7 +119,7 @@ put_uidl(struct session *s, uint64_t idx, const struct pm_msg *info)
 	memcpy(line + n, info->uidl, info->uidl_len);
 	n += info->uidl_len;
 	memcpy(line + n, "\r\n", 2);
-	session_put(s, line, n + 2);
+	stream_put(&s->io, line, n + 2);
 }
 
 /* Before the first line is sent a failure is an -ERR; after it, only the end of the connection is honest. */
@@ -133,7 +133,7 @@ uidl_failed(struct session *s, int32_t rc, const char *text)
 	}
 	s->work = WORK_NONE;
 	stat_add(STAT_READ_ERROR, 1);
-	(void)session_end(s, "read error");
+	(void)stream_end(&s->io, "read error");
 	return MOVE_ON;
 }
 
@@ -144,9 +144,9 @@ put_uidls(struct session *s, const struct pm_msg *info, size_t n)
 
 	if (s->then) {
 		snprintf(text, sizeof(text), "+OK %llu ", (unsigned long long)s->then_idx + 1);
-		session_put(s, text, strlen(text));
-		session_put(s, info[0].uidl, info[0].uidl_len);
-		session_put(s, "\r\n", 2);
+		stream_put(&s->io, text, strlen(text));
+		stream_put(&s->io, info[0].uidl, info[0].uidl_len);
+		stream_put(&s->io, "\r\n", 2);
 		return;
 	}
 	if (s->next_idx == 0)
@@ -167,12 +167,12 @@ produce_uidl(struct session *s)
 
 	if (s->drop.count == 0) {
 		(void)session_ok(s, "unique-ids follow");
-		session_put(s, ".\r\n", 3);
+		stream_put(&s->io, ".\r\n", 3);
 		return done(s);
 	}
 	if (s->task.verdict == VERDICT_NONE)
 		return session_permit(s, s->storage, CALL_CONTINUE);
-	if (!session_granted(s, &rc))
+	if (!ask_granted(&s->ask, &rc))
 		return uidl_failed(s, rc, "");
 	session_call(s, &call, "mbox_info", s->storage->limits.scan_ms);
 	rc = host_mbox_info(s->storage->inst, s->mbox, &call, s->next_idx, n, PM_WANT_UIDL, info);
@@ -186,7 +186,7 @@ produce_uidl(struct session *s)
 	if (s->then)
 		return done(s);
 	if (s->next_idx == s->drop.count) {
-		session_put(s, ".\r\n", 3);
+		stream_put(&s->io, ".\r\n", 3);
 		return done(s);
 	}
 	return MOVE_ON;
@@ -217,7 +217,7 @@ msg_done(struct session *s, struct host_call *call)
 	uint64_t announced = s->then == VERB_RETR ? s->drop.octets[s->next_idx] : 0;
 	char tail[END_ROOM];
 
-	session_put(s, tail, wire_end(&s->wire, tail, sizeof(tail)));
+	stream_put(&s->io, tail, wire_end(&s->wire, tail, sizeof(tail)));
 	msg_close(s, call);
 	if (s->then == VERB_RETR) {
 		maildrop_set_retrieved(&s->drop, s->next_idx);
@@ -246,7 +246,7 @@ msg_failed(struct session *s, int32_t rc, const char *text)
 	session_log_call(s, s->storage, "msg_read", rc, text);
 	stat_add(STAT_READ_ERROR, 1);
 	s->work = WORK_NONE;
-	(void)session_end(s, "read error in the midst of a message");
+	(void)stream_end(&s->io, "read error in the midst of a message");
 	return MOVE_ON; /* no terminating dot */
 }
 
@@ -272,7 +272,7 @@ msg_pump(struct session *s, struct host_call *call)
 		if (rc != PM_OK)
 			return msg_failed(s, rc, call->error);
 		s->read_errors = 0;
-		session_put(s, out, wire_feed(&s->wire, in, got, out, sizeof(out)));
+		stream_put(&s->io, out, wire_feed(&s->wire, in, got, out, sizeof(out)));
 		if (s->wire.done)
 			return msg_done(s, call); /* TOP has its lines */
 	}
@@ -296,7 +296,7 @@ produce_msg(struct session *s)
 
 	if (s->task.verdict == VERDICT_NONE)
 		return session_permit(s, s->storage, s->msg ? CALL_CONTINUE : CALL_BEGIN);
-	if (!session_granted(s, &rc))
+	if (!ask_granted(&s->ask, &rc))
 		return s->msg ? msg_failed(s, PM_TEMP, "no permit in time") : msg_not_opened(s, rc, "");
 	session_call(s, &call, s->msg ? "msg_read" : "msg_open", s->storage->limits.call_ms);
 	if (!s->msg) {

@@ -53,7 +53,7 @@ challenge(struct session *s, const char *text)
 	size_t n = 2 + b64_encode(text, strlen(text), line + 2);
 
 	memcpy(line + n, "\r\n", 2);
-	session_put(s, line, n + 2);
+	stream_put(&s->io, line, n + 2);
 	return MOVE_ON;
 }
 

@@ -30,24 +30,15 @@ make_stamp(struct session *s)
 	s->apop_stamp = arena_dup(&s->arena, text, strlen(text));
 }
 
-static void
-greet(struct session *s)
+void
+session_greet(struct task *t)
 {
+	struct session *s = (struct session *)t;
 	char text[400];
 
 	snprintf(text, sizeof(text), "restante ready%s%s", s->apop_stamp ? " " : "",
 		 s->apop_stamp ? s->apop_stamp : "");
 	(void)session_ok(s, text);
-}
-
-/* The greeting goes out at once: a fresh socket takes it. */
-static bool
-first_turn(struct session *s)
-{
-	if (s->state == STATE_HANDSHAKE)
-		return conn_tls(&s->io.conn, s->conf->tls) && stream_first(&s->io);
-	greet(s);
-	return stream_first(&s->io);
 }
 
 static void
@@ -59,70 +50,14 @@ session_free(struct session *s)
 	free(s);
 }
 
-static struct session *
-session_new(const struct listener *l, int fd, const struct peer *p)
+static enum next
+session_step(struct task *t)
 {
-	struct session *s = calloc(1, sizeof(*s));
-
-	if (!s)
-		return NULL;
-	arena_init(&s->arena, ARENA_MAX);
-	stream_init(&s->io, &s->task, fd, SESSION_IN, SESSION_OUT);
-	s->ask = (struct asker){.task = &s->task, .arena = &s->arena};
-	s->conf = conf_current();
-	s->listener = s->conf ? conf_find_listener(s->conf, l->name) : NULL;
-	s->peer = arena_alloc(&s->arena, sizeof(*s->peer));
-	if (!s->listener || !s->peer) {
-		session_free(s);
-		return NULL;
-	}
-	*s->peer = *p;
-	s->task.step = session_step;
-	s->task.close = session_close;
-	s->task.peer_key = p->key;
-	s->begun_ms = s->io.idle_since_ms;
-	s->login_by_ms = s->begun_ms + s->conf->login_timeout_ms;
-	s->state = s->listener->tls == CONF_TLS_IMPLICIT ? STATE_HANDSHAKE : STATE_AUTH;
-	make_stamp(s);
-	return s;
-}
-
-struct task *
-pop3_session_new(const struct listener *l, int fd, const struct peer *p)
-{
-	struct session *s = session_new(l, fd, p);
-
-	if (!s)
-		return NULL;
-	s->task.slot = slot_take(&s->task);
-	if (!s->task.slot) {
-		session_free(s);
-		return NULL;
-	}
-	session_publish(s);
-	slot_set_deadline(s->task.slot, s->login_by_ms);
-	if (!first_turn(s)) {
-		slot_retire(s->task.slot);
-		s->io.conn.fd = -1; /* the acceptor's to close */
-		conn_close(&s->io.conn);
-		slot_release(s->task.slot);
-		session_free(s);
-		return NULL;
-	}
-	stat_add(STAT_SESSIONS, 1);
-	return &s->task;
-}
-
-/* ---- the end --------------------------------------------------------------------------------- */
-
-enum move
-session_end(struct session *s, const char *how)
-{
-	return stream_end(&s->io, how);
+	return talk_step(&((struct session *)t)->talk);
 }
 
 /* task.close: nothing is open any more but the socket. */
-void
+static void
 session_close(struct task *t)
 {
 	struct session *s = (struct session *)t;
@@ -135,10 +70,56 @@ session_close(struct task *t)
 	session_free(s);
 }
 
-void
-session_forget(struct session *s)
+static struct session *
+session_new(const struct listener *l, int fd, const struct peer *p)
 {
-	stream_forget(&s->io); /* plaintext after STLS */
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	arena_init(&s->arena, ARENA_MAX);
+	stream_init(&s->io, &s->task, fd, SESSION_IN, SESSION_OUT);
+	s->ask = (struct asker){.talk = &s->talk, .arena = &s->arena};
+	s->conf = conf_current();
+	s->listener = s->conf ? conf_find_listener(s->conf, l->name) : NULL;
+	s->peer = arena_alloc(&s->arena, sizeof(*s->peer));
+	if (!s->listener || !s->peer) {
+		session_free(s);
+		return NULL;
+	}
+	*s->peer = *p;
+	s->task.step = session_step;
+	s->task.close = session_close;
+	s->task.peer_key = p->key;
+	talk_init(&s->talk, &pop3_protocol, &s->io, s->conf->tls,
+		  s->listener->tls == CONF_TLS_IMPLICIT, s->conf->idle_timeout_ms);
+	s->talk.login_by_ms = s->talk.begun_ms + s->conf->login_timeout_ms;
+	make_stamp(s);
+	return s;
+}
+
+struct task *
+pop3_session_new(const struct listener *l, int fd, const struct peer *p)
+{
+	struct session *s = session_new(l, fd, p);
+
+	if (!s)
+		return NULL;
+	if (!talk_start(&s->talk)) {
+		session_free(s);
+		return NULL;
+	}
+	stat_add(STAT_SESSIONS, 1);
+	return &s->task;
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+void
+session_forget(struct task *t)
+{
+	struct session *s = (struct session *)t;
+
 	s->user_given = NULL;
 	sasl_drop(s);
 }
@@ -157,50 +138,25 @@ session_may_login(const struct session *s)
 	return session_encrypted(s) || s->listener->plaintext_login;
 }
 
-static const char *
-state_name(const struct session *s)
-{
-	static const char *const names[] = {"tls", "auth", "trans", "update", "closing"};
-
-	return names[s->state];
-}
-
 void
-session_publish(struct session *s)
+session_describe(const struct task *t, struct slot_record *r)
 {
-	struct slot_record r = {0};
-	const char *version = conn_tls_version(&s->io.conn);
-	size_t n = s->user.name.n < sizeof(r.user) - 1 ? s->user.name.n : sizeof(r.user) - 1;
+	static const char *const states[] = {"auth", "trans", "update"};
+	const struct session *s = (const struct session *)t;
+	size_t n = s->user.name.n < sizeof(r->user) - 1 ? s->user.name.n : sizeof(r->user) - 1;
 
-	snprintf(r.peer, sizeof(r.peer), "%s", s->peer->text);
+	snprintf(r->peer, sizeof(r->peer), "%s", s->peer->text);
 	if (s->storage && n > 0)
-		memcpy(r.user, s->user.name.p, n);
-	snprintf(r.state, sizeof(r.state), "%s", state_name(s));
-	snprintf(r.kind, sizeof(r.kind), "pop3");
-	r.tls = !version ? 0 : strcmp(version, "TLSv1.3") == 0 ? 13 : 12;
-	r.logged_in = s->storage != NULL;
-	r.holds_credential = s->user_given || s->login || s->sasl;
-	r.id = s->task.id;
-	r.peer_key = s->peer->key;
-	r.since_ms = s->begun_ms;
-	r.last_byte_ms = s->io.idle_since_ms;
-	r.octets_in = s->io.conn.octets_in;
-	r.octets_out = s->io.conn.octets_out;
-	r.messages = s->drop.count > UINT32_MAX ? UINT32_MAX : (uint32_t)s->drop.count;
-	r.pending_dele = (uint32_t)maildrop_pending(&s->drop);
-	slot_publish(s->task.slot, &r);
+		memcpy(r->user, s->user.name.p, n);
+	snprintf(r->state, sizeof(r->state), "%s", states[s->state]);
+	snprintf(r->kind, sizeof(r->kind), "pop3");
+	r->logged_in = s->storage != NULL;
+	r->holds_credential = s->user_given || s->login || s->sasl;
+	r->messages = s->drop.count > UINT32_MAX ? UINT32_MAX : (uint32_t)s->drop.count;
+	r->pending_dele = (uint32_t)maildrop_pending(&s->drop);
 }
 
 /* ---- log ------------------------------------------------------------------------------------- */
-
-static void
-log_common(struct log_line *l, const struct session *s)
-{
-	log_num(l, "session", s->task.id);
-	log_cstr(l, "peer", s->peer->text);
-	log_cstr(l, "tls", conn_tls_version(&s->io.conn) ? conn_tls_version(&s->io.conn) : s->peer->tls ? "proxy" : "none");
-	log_cstr(l, "listener", s->listener->name);
-}
 
 void
 session_log_login(struct session *s)
@@ -209,7 +165,7 @@ session_log_login(struct session *s)
 
 	log_audit(&l, "login");
 	log_str(&l, "user", s->user.name.p, s->user.name.n);
-	log_common(&l, s);
+	talk_log(&s->talk, s->peer, s->listener->name, &l);
 	log_cstr(&l, "auth", s->auth_section);
 	log_cstr(&l, "cached", s->cached);
 	log_num(&l, "messages", s->drop.count);
@@ -225,7 +181,7 @@ session_log_refused(struct session *s, const char *name, const char *mech, const
 	log_audit(&l, "login-refused");
 	log_cstr(&l, "user", name);
 	log_cstr(&l, "address", s->peer->host);
-	log_common(&l, s);
+	talk_log(&s->talk, s->peer, s->listener->name, &l);
 	log_cstr(&l, "mech", mech);
 	log_cstr(&l, "reason", reason);
 	log_cstr(&l, "cached", s->cached);
@@ -245,7 +201,7 @@ session_log_end(struct session *s)
 	if (!s->storage) {
 		/* a port scanner must not fill the disk */
 		log_begin(&l, LOG_LVL_INFO, "connection-end");
-		log_common(&l, s);
+		talk_log(&s->talk, s->peer, s->listener->name, &l);
 		log_cstr(&l, "how", s->io.how);
 		log_end(&l);
 		return;
@@ -254,20 +210,20 @@ session_log_end(struct session *s)
 		stat_add(STAT_QUIT_WITHOUT, 1);
 		log_begin(&l, LOG_LVL_WARNING, "deletions-dropped");
 		log_str(&l, "user", s->user.name.p, s->user.name.n);
-		log_common(&l, s);
+		talk_log(&s->talk, s->peer, s->listener->name, &l);
 		log_num(&l, "pending", pending);
 		log_textf(&l, "the session ended without QUIT; nothing was deleted");
 		log_end(&l);
 	}
 	log_audit(&l, "session-end");
 	log_str(&l, "user", s->user.name.p, s->user.name.n);
-	log_common(&l, s);
+	talk_log(&s->talk, s->peer, s->listener->name, &l);
 	log_cstr(&l, "how", s->io.how ? s->io.how : "?");
 	log_num(&l, "retrieved", s->retrieved);
 	log_num(&l, "octets", s->retrieved_octets);
 	log_num(&l, "deleted", s->deleted);
 	log_num(&l, "left", s->drop.count - s->deleted);
-	log_num(&l, "seconds", (uint64_t)(mono_ms() - s->begun_ms) / 1000);
+	log_num(&l, "seconds", (uint64_t)(mono_ms() - s->talk.begun_ms) / 1000);
 	log_end(&l);
 }
 
@@ -281,18 +237,12 @@ session_log_call(struct session *s, const struct backend *b, const char *method,
 
 /* ---- replies --------------------------------------------------------------------------------- */
 
-void
-session_put(struct session *s, const char *p, size_t n)
-{
-	stream_put(&s->io, p, n);
-}
-
 enum move
 session_ok(struct session *s, const char *text)
 {
 	char line[REPLY_MAX];
 
-	session_put(s, line, reply_ok(line, text));
+	stream_put(&s->io, line, reply_ok(line, text));
 	return MOVE_ON;
 }
 
@@ -301,7 +251,7 @@ session_err(struct session *s, enum reply_code code, const char *text)
 {
 	char line[REPLY_MAX];
 
-	session_put(s, line, reply_err(line, code, text));
+	stream_put(&s->io, line, reply_err(line, code, text));
 	return MOVE_ON;
 }
 
@@ -310,7 +260,7 @@ session_result(struct session *s, int32_t rc, const char *what)
 {
 	char line[REPLY_MAX];
 
-	session_put(s, line, reply_result(line, rc, what));
+	stream_put(&s->io, line, reply_result(line, rc, what));
 	return MOVE_ON;
 }
 
@@ -319,21 +269,7 @@ session_result(struct session *s, int32_t rc, const char *what)
 enum move
 session_permit(struct session *s, struct backend *b, enum call_class cls)
 {
-	/* giving back waits without limit; the others as long as a client may be silent */
-	bool endless = s->committing || s->work == WORK_CLOSE;
-
-	return ask_permit(&s->ask, b, cls, endless ? 0 : s->conf->idle_timeout_ms);
-}
-
-bool
-session_granted(struct session *s, int32_t *ret_rc)
-{
-	int64_t waited_ms;
-	bool granted = ask_granted(&s->ask, ret_rc, &waited_ms);
-
-	s->login_by_ms += waited_ms; /* time in a gate is not the client's */
-	s->io.idle_since_ms += waited_ms;
-	return granted;
+	return ask_permit(&s->ask, b, cls, s->committing || s->work == WORK_CLOSE);
 }
 
 void

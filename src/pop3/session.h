@@ -3,9 +3,9 @@
  * session - one POP3 client, from accept to the end of its connection, and until its mailbox is given
  * back. Owned by its slot's owner; no field has a lock.
  *
- * Who does what: session.c makes, ends and describes it; step.c is the one loop; login.c asks the auth
- * chain and opens the maildrop; cmd_auth.c and cmd_trans.c are the commands of the two states; produce.c
- * writes long replies; update.c is QUIT.
+ * Who does what: session.c makes, ends and describes it; step.c is what POP3 gives to the one loop
+ * (core/talk.h); login.c asks the auth chain and opens the maildrop; cmd_auth.c and cmd_trans.c are
+ * the commands of the two states; produce.c writes long replies; update.c is QUIT.
  */
 #ifndef RST_POP3_SESSION_H
 #define RST_POP3_SESSION_H
@@ -19,6 +19,7 @@
 #include "core/quota.h"
 #include "core/registry.h"
 #include "core/retention.h"
+#include "core/talk.h"
 #include "net/acceptor.h"
 #include "net/stream.h"
 #include "pop3/maildrop.h"
@@ -29,16 +30,13 @@
 
 #define SESSION_IN 4096
 #define SESSION_OUT 32768
-#define SESSION_OUT_LOW (SESSION_OUT / 2) /* commands are taken while less than this waits to be sent */
-#define SESSION_TURN_OCTETS (256u << 10)  /* then it is the others' turn */
+#define SESSION_OUT_LOW (SESSION_OUT / 2) /* producers go on when no more than this waits to be sent */
 #define SESSION_SASL_MAX (SESSION_IN - 1) /* a line of a SASL exchange: PLAIN and LOGIN need no more */
 
 enum session_state {
-	STATE_HANDSHAKE, /* implicit TLS or after STLS */
-	STATE_AUTH,      /* RFC 1939 s4 */
-	STATE_TRANS,     /* s5 */
-	STATE_UPDATE,    /* s6 */
-	STATE_CLOSING,   /* the last reply is on its way */
+	STATE_AUTH,   /* RFC 1939 s4 */
+	STATE_TRANS,  /* s5 */
+	STATE_UPDATE, /* s6 */
 };
 
 /* What the session is waiting to do. */
@@ -79,18 +77,15 @@ struct session {
 	struct conf *conf;
 	const struct conf_listener *listener;
 	struct stream io;
+	struct talk talk;
 	struct asker ask;
 	uint8_t state, work;       /* enum session_state, session_work */
 	bool quit;                 /* QUIT was given: its reply follows WORK_CLOSE */
-	bool stls;                 /* +OK to STLS is being flushed, then the handshake */
 	int32_t quit_rc;           /* what the commit came to */
 	bool committing;           /* a commit answered AGAIN: nothing may stop it now */
 	bool mbox_again;           /* mbox_open answered AGAIN: a handle in the making */
 	uint8_t bad_commands, failed_logins;
 	uint8_t read_errors;       /* of one message */
-	int64_t begun_ms;
-	int64_t login_by_ms;       /* absolute; moved by time spent in gates and penalties */
-	int64_t resume_ms;         /* MOVE_TIMER */
 	struct peer *peer;         /* in the arena */
 	char *user_given;          /* USER's argument, in the arena; NULL: none */
 	char *apop_stamp;          /* in the arena; NULL: APOP is off */
@@ -126,10 +121,10 @@ struct session {
 
 /* net/acceptor.h: struct listener's session_new. */
 struct task *pop3_session_new(const struct listener *l, int fd, const struct peer *p);
-/* How it ends; the first reason counts. Returns MOVE_END. */
-enum move session_end(struct session *s, const char *how);
-/* The public record is written anew. */
-void session_publish(struct session *s);
+/* For the loop (core/talk.h). */
+void session_greet(struct task *t);
+void session_describe(const struct task *t, struct slot_record *r);
+void session_forget(struct task *t);
 /* Log lines: one per login, refused login, session end. */
 void session_log_login(struct session *s);
 void session_log_refused(struct session *s, const char *name, const char *mech, const char *reason,
@@ -138,8 +133,6 @@ void session_log_end(struct session *s);
 /* A failed module call: level by what failed. */
 void session_log_call(struct session *s, const struct backend *b, const char *method, int32_t rc,
 		      const char *text);
-/* After STLS: whatever was learnt in clear is forgotten (RFC 2595 s4). */
-void session_forget(struct session *s);
 /* On this connection, or up to a proxy that is believed. */
 bool session_encrypted(const struct session *s);
 /* USER, PASS, AUTH are possible on this connection now. */
@@ -149,7 +142,6 @@ bool session_may_login(const struct session *s);
 enum move session_ok(struct session *s, const char *text);
 enum move session_err(struct session *s, enum reply_code code, const char *text);
 enum move session_result(struct session *s, int32_t rc, const char *what);
-void session_put(struct session *s, const char *p, size_t n); /* there is always room for a line */
 
 /* ---- module calls ---- */
 
@@ -157,12 +149,9 @@ void session_put(struct session *s, const char *p, size_t n); /* there is always
 enum move session_permit(struct session *s, struct backend *b, enum call_class cls);
 /* Under a permit: a call record and the watchdog's notice. */
 void session_call(struct session *s, struct host_call *c, const char *method, int64_t ms);
-/* True: the permit is held. False: what became of it is in *ret (PM_TEMP or PM_CANCELLED). */
-bool session_granted(struct session *s, int32_t *ret_rc);
 
 /* ---- step.c ---- */
-enum next session_step(struct task *t);
-void session_close(struct task *t);
+extern const struct protocol pop3_protocol;
 
 /* ---- login.c ---- */
 /* Starts checking; secret is taken over (malloc'd). The reply comes when it is decided. */

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The one loop. A turn is: notes and deadline, then - until something must be waited for - the work that
- * was begun, the next command, the flush, the next read. Handlers say what they want next; only this file
- * parks, arms, flushes and reads.
- */
+/* What POP3 gives to the one loop (core/talk.h): notes, lines, the work that was begun, the end. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -12,66 +8,43 @@
 #include "pop3/command.h"
 #include "pop3/session.h"
 
-#define HANDSHAKE_MS 30000
-#define DRAIN_MS 2000 /* for the client to close after our last word */
-
-/* ---- deadline and notes ---------------------------------------------------------------------- */
-
-/* Work that runs by its own clock. */
-static bool
-on_timer(const struct session *s)
-{
-	return s->work == WORK_PENALTY || s->work == WORK_DENIED || s->work == WORK_CLAIM;
-}
-
-static int64_t
-limit_ms(const struct session *s)
-{
-	int64_t at;
-
-	switch ((enum session_state)s->state) {
-	case STATE_HANDSHAKE:
-		at = s->begun_ms + HANDSHAKE_MS;
-		return at < s->login_by_ms || s->listener->tls != CONF_TLS_IMPLICIT ? at : s->login_by_ms;
-	case STATE_AUTH:
-		return s->login_by_ms;
-	case STATE_CLOSING:
-		return s->io.idle_since_ms + (s->io.shut ? DRAIN_MS : s->conf->idle_timeout_ms);
-	default:
-		return s->io.idle_since_ms + s->conf->idle_timeout_ms;
-	}
-}
-
-/* Once QUIT's commit has begun it comes to its end, whatever happens to the client. */
-static bool
-unstoppable(const struct session *s)
-{
-	return s->work == WORK_EXPIRE || s->work == WORK_COMMIT || (s->work == WORK_CLOSE && s->quit);
-}
+/* ---- notes and duties ------------------------------------------------------------------------ */
 
 static void
-take_notes(struct session *s, int64_t now_ms)
+step_notes(struct task *t, unsigned note, int64_t now_ms)
 {
-	unsigned note = slot_take_note(s->task.slot);
+	struct session *s = (struct session *)t;
 
-	if (note & NOTE_KICK)
-		(void)session_end(s, "kicked");
 	if ((note & NOTE_DRAIN) && !s->storage)
-		(void)session_end(s, "shutdown");
+		(void)stream_end(&s->io, "shutdown");
 	if ((note & NOTE_PRESSURE) && !s->storage && !s->login)
-		(void)session_end(s, "pushed out: too many connections");
+		(void)stream_end(&s->io, "pushed out: too many connections");
 	if ((note & NOTE_TAKEOVER) && s->claim && !s->quit &&
 	    registry_should_yield(s->claim, s->conf->takeover_ms, now_ms)) {
 		stat_add(STAT_TAKEOVER, 1);
-		(void)session_end(s, "taken over by a new session from the same address");
+		(void)stream_end(&s->io, "taken over by a new session from the same address");
 	}
-	if (note & NOTE_WAKE)
-		s->resume_ms = now_ms; /* what we waited for has happened */
-	/* RFC 1939 s3: on expiry close without a response */
-	if (s->task.verdict == VERDICT_NONE && !on_timer(s) && now_ms >= limit_ms(s))
-		(void)session_end(s, s->state == STATE_AUTH ? "login timeout" : s->state == STATE_HANDSHAKE
-								? "TLS handshake timeout"
-								: "idle timeout");
+}
+
+/* RFC 1939 s3: on expiry close without a response. Some work runs by its own clock. */
+static void
+step_late(struct task *t, const char *how)
+{
+	struct session *s = (struct session *)t;
+
+	if (s->work != WORK_PENALTY && s->work != WORK_DENIED && s->work != WORK_CLAIM)
+		(void)stream_end(&s->io, how);
+}
+
+/* Once QUIT's commit has begun it comes to its end. */
+static enum talk_duty
+step_duty(const struct task *t)
+{
+	const struct session *s = (const struct session *)t;
+
+	if (s->work == WORK_EXPIRE || s->work == WORK_COMMIT || (s->work == WORK_CLOSE && s->quit))
+		return TALK_BOUND;
+	return s->work != WORK_NONE ? TALK_BUSY : TALK_FREE;
 }
 
 /* ---- commands -------------------------------------------------------------------------------- */
@@ -81,10 +54,8 @@ bad_command(struct session *s, const char *text)
 {
 	stat_add(STAT_BAD_COMMAND, 1);
 	(void)session_err(s, CODE_NONE, text);
-	if (++s->bad_commands >= s->conf->max_bad_commands) {
-		(void)session_end(s, "too many bad commands");
-		s->state = STATE_CLOSING;
-	}
+	if (++s->bad_commands >= s->conf->max_bad_commands)
+		return talk_close(&s->talk, "too many bad commands");
 	return MOVE_ON;
 }
 
@@ -103,10 +74,10 @@ run_command(struct session *s, const struct command *c)
 	return row->run(s, c);
 }
 
-/* Takes one line of n bytes from the ring. */
 static enum move
-take_line(struct session *s, size_t n)
+step_line(struct task *t, size_t n)
 {
+	struct session *s = (struct session *)t;
 	char raw[SESSION_IN], line[SESSION_IN];
 	enum parse_result r;
 	struct command c;
@@ -148,60 +119,12 @@ take_line(struct session *s, size_t n)
 	return m;
 }
 
-/* ---- TLS ------------------------------------------------------------------------------------- */
-
-/* +OK to STLS is sent: from here on only TLS is understood. */
-static enum move
-begin_tls(struct session *s)
-{
-	s->stls = false;
-	session_forget(s);
-	s->state = STATE_HANDSHAKE;
-	s->begun_ms = mono_ms(); /* of the handshake's 30 s */
-	return conn_tls(&s->io.conn, s->conf->tls) ? MOVE_ON : session_end(s, "out of memory");
-}
+/* ---- work ------------------------------------------------------------------------------------ */
 
 static enum move
-handshake(struct session *s)
+step_work(struct task *t)
 {
-	enum move m = stream_handshake(&s->io);
-
-	if (m != MOVE_ON) {
-		stat_add(STAT_TLS_FAILED, m == MOVE_END);
-		return m;
-	}
-	stat_add(STAT_TLS_HANDSHAKE, 1);
-	s->state = STATE_AUTH;
-	if (s->listener->tls == CONF_TLS_IMPLICIT)
-		(void)session_ok(s, "restante ready");
-	session_publish(s);
-	return MOVE_ON;
-}
-
-/* ---- the end --------------------------------------------------------------------------------- */
-
-static enum move
-finish(struct session *s)
-{
-	if (!s->io.left) {
-		login_drop(s);
-		session_log_end(s);
-	}
-	if (s->mbox || s->msg) {
-		stream_leave(&s->io); /* the socket goes now, the lock when its store takes it back */
-		s->work = WORK_CLOSE;
-		return update_close(s);
-	}
-	registry_release(s->claim); /* claimed, and never opened */
-	s->claim = NULL;
-	return MOVE_END;
-}
-
-/* ---- one turn -------------------------------------------------------------------------------- */
-
-static enum move
-run_work(struct session *s)
-{
+	struct session *s = (struct session *)t;
 	bool producing = s->work == WORK_MSG || s->work == WORK_UIDL || s->work == WORK_LIST;
 	enum move m;
 
@@ -213,10 +136,8 @@ run_work(struct session *s)
 			return MOVE_ON;
 		if (m != MOVE_ON && producing && ring_used(&s->io.out) > SESSION_OUT_LOW)
 			return m;
-		if (s->io.turn_octets >= SESSION_TURN_OCTETS && producing) {
-			s->io.parked = true; /* a turn of its own */
+		if (producing && stream_sated(&s->io))
 			return MOVE_YIELD;
-		}
 	}
 	switch ((enum session_work)s->work) {
 	case WORK_SIZES:
@@ -238,63 +159,35 @@ run_work(struct session *s)
 	}
 }
 
+/* ---- the end --------------------------------------------------------------------------------- */
+
 static enum move
-turn(struct session *s)
-{
-	size_t n;
-	enum move m;
-
-	if (s->io.how && s->state != STATE_CLOSING && !unstoppable(s))
-		return finish(s);
-	if (s->work != WORK_NONE)
-		return run_work(s);
-	if (s->state == STATE_HANDSHAKE)
-		return handshake(s);
-	if (s->state == STATE_CLOSING) {
-		m = stream_closing(&s->io, limit_ms(s));
-		return m == MOVE_END ? finish(s) : m;
-	}
-	if (!s->stls && ring_used(&s->io.out) < SESSION_OUT_LOW && stream_has_line(&s->io, &n))
-		return take_line(s, n);
-	m = stream_flush(&s->io);
-	if (m != MOVE_ON || s->io.how)
-		return s->io.how ? MOVE_ON : m;
-	if (s->stls)
-		return begin_tls(s);
-	if (stream_has_line(&s->io, &n))
-		return MOVE_ON; /* output was in the way */
-	m = stream_read(&s->io);
-	return m == MOVE_END ? MOVE_ON : m;
-}
-
-enum next
-session_step(struct task *t)
+step_finish(struct task *t)
 {
 	struct session *s = (struct session *)t;
-	enum move m;
 
-	stream_turn(&s->io);
-	take_notes(s, mono_ms());
-	for (;;) {
-		m = turn(s);
-		t->verdict = VERDICT_NONE; /* a permit is good for one call of a handler */
-		switch (m) {
-		case MOVE_ON:
-			if (t->held)
-				return NEXT_MORE; /* the permit goes home before anything is sent */
-			continue;
-		case MOVE_PERMIT:
-		case MOVE_YIELD:
-			return NEXT_AGAIN;
-		case MOVE_READ:
-			return stream_park(&s->io, CONN_WANT_READ, limit_ms(s));
-		case MOVE_WRITE:
-			return stream_park(&s->io, CONN_WANT_WRITE, limit_ms(s));
-		case MOVE_TIMER:
-			(void)stream_flush(&s->io); /* what will not go now goes later */
-			return stream_park(&s->io, CONN_WANT_READ, s->resume_ms);
-		case MOVE_END:
-			return NEXT_DONE;
-		}
+	if (!s->io.left) {
+		login_drop(s);
+		session_log_end(s);
 	}
+	if (s->mbox || s->msg) {
+		stream_leave(&s->io); /* the socket goes now, the lock when its store takes it back */
+		s->work = WORK_CLOSE;
+		return update_close(s);
+	}
+	registry_release(s->claim); /* claimed, and never opened */
+	s->claim = NULL;
+	return MOVE_END;
 }
+
+const struct protocol pop3_protocol = {
+	.greet = session_greet,
+	.describe = session_describe,
+	.notes = step_notes,
+	.late = step_late,
+	.duty = step_duty,
+	.work = step_work,
+	.line = step_line,
+	.forget = session_forget,
+	.finish = step_finish,
+};

@@ -22,8 +22,7 @@ cmd_quit(struct session *s, const struct command *c)
 	(void)c;
 	s->quit_rc = PM_OK;
 	if (s->state != STATE_TRANS) {
-		s->state = STATE_CLOSING;
-		(void)session_end(s, "quit");
+		(void)talk_close(&s->talk, "quit");
 		return session_ok(s, "bye");
 	}
 	s->quit = true;
@@ -60,7 +59,7 @@ update_commit(struct session *s)
 
 	if (s->task.verdict == VERDICT_NONE)
 		return session_permit(s, s->storage, CALL_GIVE_BACK);
-	if (!session_granted(s, &rc)) {
+	if (!ask_granted(&s->ask, &rc)) {
 		/* nothing was begun: nothing is deleted; once AGAIN came there is no limit to wait for */
 		commit_over(s, rc, 0, "no permit in time");
 		return MOVE_ON;
@@ -94,8 +93,7 @@ answer(struct session *s)
 	s->work = WORK_NONE;
 	if (s->io.how && s->io.left)
 		return MOVE_END;
-	s->state = STATE_CLOSING;
-	(void)session_end(s, "quit");
+	(void)talk_close(&s->talk, "quit");
 	switch (s->quit_rc) {
 	case PM_OK:
 		return session_ok(s, "bye");
@@ -117,7 +115,7 @@ update_close(struct session *s)
 
 	if (s->task.verdict == VERDICT_NONE)
 		return session_permit(s, s->storage, CALL_GIVE_BACK);
-	if (!session_granted(s, &rc))
+	if (!ask_granted(&s->ask, &rc))
 		return session_permit(s, s->storage, CALL_GIVE_BACK); /* a lock must go home */
 	session_call(s, &call, "mbox_close", s->storage->limits.call_ms);
 	if (s->msg)

@@ -11,7 +11,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from pop import Pop  # noqa: E402
-from server import Server, Tap  # noqa: E402
+from server import Server, Tap, free_port  # noqa: E402
 
 SLOW = 150
 LARGE = 40 << 20
@@ -47,6 +47,25 @@ class Slow:
         return False
 
 
+def deaf(port):
+    """A client that takes no answer behind DATA: three thousand of them, more than the sockets hold."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(120)
+    sock.connect(("127.0.0.1", port))
+    file = sock.makefile("rb")
+    file.readline()
+    for say, want in ([(b"LHLO deaf", b"250 "), (b"MAIL FROM:<a@example.org>", b"250 ")] +
+                      [(b"RCPT TO:<ann+%s%d>" % (b"t" * 55, i), b"250 ") for i in range(3000)] + [(b"DATA", b"354")]):
+        sock.sendall(say + b"\r\n")
+        lines = iter(file.readline, b"")
+        got = next((line for line in lines if line[3:4] != b"-"), b"")
+        if not got.startswith(want):
+            raise RuntimeError("%s: %s" % (say, got))
+    sock.sendall(b"Subject: deaf\r\n\r\nx\r\n.\r\n")
+    return sock
+
+
 def main():
     tap = Tap()
     s = Server()
@@ -54,10 +73,12 @@ def main():
     s.passwd({"ann": "restante", "ben": "restante"})
     os.mkdir(s.path("mail"))
     s.give(s.path("mail"))
-    s.extra_listeners = "listener lmtp {\n protocol = lmtp\n path = %s\n mode = 0666\n}\n" % path
-    s.configure("auth a {\n module = passwd\n file = %s\n allow_plain = yes\n storage = m\n permits = 1\n}\n"
-                "storage m {\n module = maildir\n path = %s/%%n\n permits = 1\n}\n" % (s.path("passwd"), s.path("mail")),
-                workers="4", max_per_address="0")
+    port = free_port()
+    s.extra_listeners = ("listener lmtp {\n protocol = lmtp\n path = %s\n mode = 0666\n}\n"
+                         "listener lmtp-tcp {\n protocol = lmtp\n address = 127.0.0.1\n port = %d\n}\n" % (path, port))
+    sections = ("auth a {\n module = passwd\n file = %s\n allow_plain = yes\n storage = m\n permits = 1\n}\n"
+                "storage m {\n module = maildir\n path = %s/%%n\n permits = 1\n}\n" % (s.path("passwd"), s.path("mail")))
+    s.configure(sections, workers="4", max_per_address="0")
     s.start()
     try:
         slow = [Slow(path, i % 2, 20000 if i % 3 else 100000) for i in range(SLOW)]
@@ -80,6 +101,13 @@ def main():
             c.sendmail("a@example.org", ["ben"], b"Subject: large\r\n\r\n" + LINE * (LARGE // len(LINE)))
         grown = memory_kib(s.proc.pid) - before
         tap.ok(grown < 8 << 10, "%d MiB come in with %d KiB more memory" % (LARGE >> 20, grown))
+        s.configure(sections + "delivery {\n idle_timeout = 5\n max_recipients = 3000\n}\n", workers="4", max_per_address="0")
+        tap.ok(s.ctl("reload").returncode == 0, "from here on nobody may be silent for more than five seconds")
+        sock = deaf(port)
+        tap.ok(s.said("how=\"idle timeout\"", 60), "who does not read our answers is silent, too", s.log()[-2000:])
+        sock.close()
+        with Pop(s.clear_port) as p:
+            tap.ok(p.login("ann") == b"+OK %d messages\r\n" % (SLOW + 1), "its message is there all the same")
         tap.ok(s.stop() == 0, "the server ends well", s.log()[-2000:])
     finally:
         s.close()

@@ -27,3 +27,12 @@ S: +OK 0 messages
 C: QUIT
 S: +OK bye
 !end
+!again
+# the stamp is in the greeting whatever the port
+!port tls
+S~ \+OK restante ready <.*>
+C: APOP ann \m{tanstaaf}
+S: +OK 1 message
+C: QUIT
+S: +OK bye
+!end
