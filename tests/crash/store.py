@@ -94,17 +94,10 @@ class Store:
         return seen
 
     def look(self, user="ann"):
-        self.break_dead_lock(user)
         out = self.run("session", user)
         if out.open != "OK" or not out.closed or out.errors:
             raise RuntimeError("the mailbox cannot be looked at:\n" + out.text)
         return out.messages
-
-    def break_dead_lock(self, user):
-        """A dotlock whose process was killed is somebody's to break; here it is known to be dead."""
-        lock = os.path.join(self.dir, "mail", user + ".lock")
-        if self.kind == "mbox" and os.path.exists(lock):
-            os.unlink(lock)
 
     def close(self):
         if self.own:

@@ -7,7 +7,8 @@
  * in while somebody reads his.
  *
  * A dotlock holds "pid:host", as Dovecot's do: one whose process is gone from this machine is
- * broken at once, any other when nobody touched it for ten minutes.
+ * broken at once, any other when nobody touched it for ten minutes. Ours appear with that in them:
+ * who is killed between making and writing one would lock the mailbox for those ten minutes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -145,17 +146,65 @@ open_dir(struct inst *i, const struct place *p, struct held *h)
 	return h->dir == -1 ? e : 0;
 }
 
+static void
+write_owner(struct inst *i, int fd)
+{
+	char text[96];
+	int n = snprintf(text, sizeof(text), "%d:%s\n", (int)getpid(), i->hostname);
+
+	if (write(fd, text, (size_t)n) != n)
+		errno = 0; /* an empty file locks as well, also on a full disk */
+}
+
+/* A file that gets its name when it is written; -1: there is a lock (EEXIST), or that cannot be
+ * done here: no O_TMPFILE, no /proc. */
+static int
+name_written(struct inst *i, struct held *h)
+{
+	int fd = openat(h->dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644), e;
+	char self[32];
+
+	if (fd == -1)
+		return -1;
+	write_owner(i, fd);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, self, h->dir, h->name, AT_SYMLINK_FOLLOW) == 0)
+		return fd;
+	e = errno;
+	(void)close(fd);
+	errno = e;
+	return -1;
+}
+
+static int
+make_dotlock(struct inst *i, struct held *h)
+{
+	struct stat st;
+	int fd;
+
+	if (fstatat(h->dir, h->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	fd = name_written(i, h);
+	if (fd != -1 || errno == EEXIST)
+		return fd;
+	fd = openat(h->dir, h->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd != -1)
+		write_owner(i, fd);
+	return fd;
+}
+
 /* 0, EAGAIN: somebody has it, or another errno. */
 static int
 take_dotlock(struct inst *i, const struct place *p, struct held *h)
 {
-	char text[96];
 	struct stat st;
-	int fd, n, e = open_dir(i, p, h);
+	int fd, e = open_dir(i, p, h);
 
 	if (e != 0)
 		return e;
-	fd = openat(h->dir, h->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	fd = make_dotlock(i, h);
 	e = errno;
 	if (fd == -1) {
 		if (e == EEXIST)
@@ -163,9 +212,6 @@ take_dotlock(struct inst *i, const struct place *p, struct held *h)
 		(void)close(h->dir);
 		return e == EEXIST ? EAGAIN : e;
 	}
-	n = snprintf(text, sizeof(text), "%d:%s\n", (int)getpid(), i->hostname);
-	if (write(fd, text, (size_t)n) != n)
-		errno = 0; /* an empty file locks as well, also on a full disk */
 	h->ino = fstat(fd, &st) == 0 ? st.st_ino : 0;
 	(void)close(fd);
 	h->dot = true;
