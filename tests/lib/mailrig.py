@@ -167,7 +167,7 @@ class Rig:
                 except (OSError, ValueError, IndexError):
                     n = 0
                 if n == 0:
-                    time.sleep(0.05)
+                    time.sleep(0.05 if len(self.users) < 50 else 0.25)  # many clients together are many logins
 
     def clients(self, n):
         out = [threading.Thread(target=self.client, args=(self.users[i::n],)) for i in range(min(n, len(self.users)))]
