@@ -439,6 +439,41 @@ hidden_uidls(void)
 	kit_close(in);
 }
 
+/* Brought back, its age begins anew. */
+static void
+restored_unmarked(void)
+{
+	struct inst *in = kit_open();
+	struct box b = begin(in, "again", 2);
+	uint8_t both[1] = {3};
+
+	expect_rc("mbox_commit with marks", box_commit(&b, NULL, both, NULL, 0), PM_OK);
+	box_close(&b);
+	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
+	expect_rc("mbox_commit that hides", box_commit(&b, both, NULL, NULL, in_a_day()), PM_OK);
+	box_close(&b);
+	b = box_open(in, 0, PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN);
+	EXPECT(b.n == 2 && box_one(&b, 0, PM_WANT_DATES).first_retrieved_ms != 0, "hidden messages are not marked any more");
+	both[0] = 1;
+	expect_rc("mbox_commit that restores", box_commit(&b, NULL, NULL, both, 0), PM_OK);
+	box_close(&b);
+	for (int k = 0; k < 2; k++) {
+		b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
+		EXPECT(b.n == 1, "one of two was restored, and there are %llu", (unsigned long long)b.n);
+		EXPECT(box_one(&b, 0, PM_WANT_DATES).first_retrieved_ms == (k ? (int64_t)1700000000000 : 0),
+		       "it is marked as retrieved at %lld", (long long)box_one(&b, 0, PM_WANT_DATES).first_retrieved_ms);
+		if (k == 0) {
+			struct pm_commit c = {.size = sizeof(c), .n = 1, .retrieved = both, .now_ms = 1700000000000};
+			uint64_t done = 0;
+
+			while (in->m->storage->mbox_commit(b.h, pm(), &c, &done) == PM_AGAIN)
+				;
+		}
+		box_close(&b);
+	}
+	kit_close(in);
+}
+
 /* A time that is over is a deletion. */
 static void
 hidden_over(void)
@@ -572,6 +607,8 @@ const struct check checks_commit[] = {
 	 NEED_DELIVERY | NEED_HIDE | NEED_STAT, hidden_totals},
 	{"commit.hide-uidls", "PM_F_CAN_HIDE", "unique-ids are the same before, while and after hiding",
 	 NEED_DELIVERY | NEED_HIDE, hidden_uidls},
+	{"commit.restore-marks", "pm_commit.restore", "what is restored was never retrieved, and can be marked again",
+	 NEED_DELIVERY | NEED_HIDE | NEED_MARK, restored_unmarked},
 	{"commit.hide-over", "keep_until_ms", "when it is over they are gone, also for PM_OPEN_HIDDEN",
 	 NEED_DELIVERY | NEED_HIDE, hidden_over},
 	{"commit.hide-delete", "PM_F_CAN_HIDE", "hidden messages can be deleted for good", NEED_DELIVERY | NEED_HIDE,

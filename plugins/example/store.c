@@ -222,7 +222,7 @@ apply(struct mbox *mb, const struct pm_commit *c)
 		if (bit(c->retrieved, i) && m->first_retrieved_ms == 0)
 			m->first_retrieved_ms = c->now_ms;
 		if (bit(c->restore, i))
-			m->hidden_until_ms = 0;
+			m->hidden_until_ms = m->first_retrieved_ms = 0;
 		if (!bit(c->del, i))
 			continue;
 		if (c->keep_until_ms > 0)

@@ -271,6 +271,15 @@ take_member(struct ledger *l, const struct fields *f, int64_t hide_ms)
 	return true;
 }
 
+/* What is brought back is as if it had never been retrieved: its age begins anew. */
+static void
+set_hidden(struct message *m, int64_t ms)
+{
+	m->m.hidden_until_ms = ms;
+	if (ms == 0)
+		m->m.first_retrieved_ms = 0;
+}
+
 static bool
 take_commit(struct ledger *l, const struct fields *f)
 {
@@ -288,7 +297,7 @@ take_commit(struct ledger *l, const struct fields *f)
 		if (x->hide_ms < 0)
 			x->m->m.deleted = true;
 		else
-			x->m->m.hidden_until_ms = x->hide_ms;
+			set_hidden(x->m, x->hide_ms);
 	}
 	return true;
 }
@@ -312,7 +321,7 @@ take_line(struct ledger *l, const char *p, const char *end)
 		if (m && f.p[0][0] == 'F' && m->m.first_retrieved_ms == 0)
 			m->m.first_retrieved_ms = (int64_t)number(&f, 2);
 		else if (m && f.p[0][0] == 'H')
-			m->m.hidden_until_ms = (int64_t)number(&f, 2);
+			set_hidden(m, (int64_t)number(&f, 2));
 		return true;
 	case 'D':
 		return f.count != 3 || take_member(l, &f, -1);

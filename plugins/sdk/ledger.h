@@ -6,9 +6,9 @@
  *
  *   crc32 M identity uidl octets stored first_retrieved_ms hidden_until_ms      a message
  *   crc32 F identity ms                                                         first retrieved
- *   crc32 H identity ms                                                         hidden until; 0: visible
+ *   crc32 H identity ms                                                         hidden until; 0: visible, not retrieved
  *   crc32 D op-id identity                                                      to be deleted with a group
- *   crc32 G op-id identity ms                                                   hidden until, with a group; 0: visible
+ *   crc32 G op-id identity ms                                                   hidden until, with a group; 0: as H
  *   crc32 C op-id n ms                                                          the group of n D or G lines is committed
  *   crc32 E op-id                                                               its files are gone
  *

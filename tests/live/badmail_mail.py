@@ -1,11 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Mail that comes in and cannot be delivered, from the sender to the mailbox: what SMTP accepted and its store then failed to
-take waits in Badmail and is there when the store is back; mail to nobody is kept within the bound."""
+take waits in Badmail and is there when the store is back; mail to nobody is kept within the bound; what waits closes the door at
+half of it. With ALL=yes the bound is 100,000."""
+import fcntl
 import os
 import smtplib
+import socket
+import struct
 import subprocess
 import sys
+import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
@@ -47,8 +53,8 @@ delivery {
 badmail {
  path = %(dir)s/bad
  max_items = %(bound)d
- retry_first = 1
- retry_max = 2
+ retry_first = %(retry)d
+ retry_max = %(retry)d
 }
 """
 
@@ -57,10 +63,12 @@ def body(text):
     return ("Subject: %s\r\n\r\n" % text).encode() + b"line\r\n..dots\r\n" * 40
 
 
-def smtp(server, rcpts, text):
+def smtp(server, rcpts, text, closed=False):
     with smtplib.SMTP("127.0.0.1", server.smtp) as c:
         c.ehlo("far.example")
-        c.mail("sender@far.example")
+        code, said = c.mail("sender@far.example")
+        if closed:
+            return [], code, said
         answers = [c.rcpt(r)[0] for r in rcpts]
         code, said = c.data(body(text))
         return answers, code, said
@@ -90,30 +98,137 @@ def waits(tap, server):
            got[0].endswith(body("two stores").replace(b"\r\n..", b"\r\n...")), "the store is back: it is delivered, byte for byte", got)
 
 
+class Flood:
+    """Transactions over several connections, each pipelined: the next envelope goes with the end of the message before it."""
+
+    def __init__(self, port, hello, total, sender, recipient, threads=4):
+        self.port, self.hello, self.total, self.threads = port, hello, total, threads
+        self.sender, self.recipient = sender, recipient
+        self.mutex = threading.Lock()
+        self.next = 0
+        self.answers = {}
+
+    def take(self):
+        with self.mutex:
+            n, self.next = self.next, self.next + 1
+            return n if n < self.total else None
+
+    def note(self, answer):
+        with self.mutex:
+            self.answers[answer] = self.answers.get(answer, 0) + 1
+
+    def one(self):
+        with socket.create_connection(("127.0.0.1", self.port), 120) as s:
+            f = s.makefile("rb")
+
+            def reply():
+                line = f.readline()
+                while line[3:4] == b"-":
+                    line = f.readline()
+                return line.decode().strip()
+            reply()
+            s.sendall(self.hello + b" far.example\r\n")
+            reply()
+            n = self.take()
+            s.sendall(self.envelope(n))
+            while n is not None:
+                first = [reply() for _ in range(3)]
+                if first[2][:3] != "354":
+                    self.note(first[0] if first[0][:3] != "250" else first[1])
+                    if first[0][:3] == "451":
+                        with self.mutex:
+                            self.next = self.total  # the door is closed
+                    n = self.take()
+                    s.sendall(self.envelope(n))
+                    continue
+                n = self.take()
+                s.sendall(body("to nobody") + b".\r\n" + self.envelope(n))
+                self.note(" ".join(reply().split(" ")[:2]))
+
+    def envelope(self, n):
+        if n is None:
+            return b"QUIT\r\n"
+        return ("MAIL FROM:<%s>\r\nRCPT TO:<%s>\r\nDATA\r\n" % (self.sender % n, self.recipient % n if "%" in self.recipient
+                                                                 else self.recipient)).encode()
+
+    def run(self, sample=lambda: None):
+        began = time.monotonic()
+        workers = [threading.Thread(target=self.one) for _ in range(self.threads)]
+        for w in workers:
+            w.start()
+        while any(w.is_alive() for w in workers):
+            sample()
+            workers[0].join(0.5)
+        self.seconds = time.monotonic() - began
+        return self.answers
+
+
+class OnDisk:
+    """Files of a class, counted under the lock of the store: no item is half way in or out."""
+
+    def __init__(self, server, cls):
+        self.dir, self.state, self.most, self.looks = server.path("bad", cls), server.path("bad", "state"), 0, 0
+
+    def count(self):
+        if not os.path.exists(self.state):
+            return 0
+        with open(self.state, "r+b") as f:
+            fcntl.fcntl(f, fcntl.F_OFD_SETLKW, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+            n = sum(name.endswith(".eml") for _, _, names in os.walk(self.dir) for name in names)
+            m = sum(name.endswith(".json") for _, _, names in os.walk(self.dir) for name in names)
+        self.most = max(self.most, n, m)
+        self.looks += 1
+        return n
+
+
 def nobody(tap, server):
     """Half as much again as the bound."""
-    with smtplib.LMTP("127.0.0.1", server.lmtp) as c:
-        c.ehlo("far.example")
-        sent = most = 0
-        while sent < BOUND + BOUND // 2:
-            c.mail("spam%d@spam.example" % sent)
-            code, said = c.rcpt("nobody%d@here.example" % sent)
-            if code == 250:
-                c.putcmd("data")
-                c.getreply()
-                c.send(body("to nobody") + b".\r\n")
-                code, said = c.getreply()
-            if code != 250:
-                break
-            sent += 1
-            if sent % (BOUND // 10) == 0:
-                most = max(most, totals(server)["refused_items"])
+    total = BOUND + BOUND // 2
+    disk = OnDisk(server, "refused")
+    flood = Flood(server.lmtp, b"LHLO", total, "spam%d@spam.example", "nobody%d@here.example")
+    answers = flood.run(disk.count)
+    left = disk.count()
     t = totals(server)
-    tap.ok(sent == BOUND + BOUND // 2, "%d messages to unknown recipients are taken" % sent, (code, said))
-    tap.ok(most <= BOUND and t["refused_items"] + t["retry_items"] == BOUND and t["dropped"] == sent - BOUND,
-           "a bound of %d: never more, %d dropped, all counted" % (BOUND, t["dropped"]), t)
+    tap.ok(answers == {"250 2.0.0": total}, "%d messages to unknown recipients are taken over LMTP, in %d s" % (total, flood.seconds), answers)
+    tap.ok(disk.most <= BOUND and left == BOUND and t["refused_items"] == BOUND and t["retry_items"] == 0 and t["dropped"] == total - BOUND,
+           "a bound of %d: %d on disk at most in %d looks, %d dropped, all counted" % (BOUND, disk.most, disk.looks, t["dropped"]), (left, t))
     first = ctl(server, "list", "--class", "refused", "--limit", "1")[0]["items"][0]
-    tap.ok(first["sender"] == "spam%d@spam.example" % (sent - BOUND) and first["code"] == "5.1.1", "the oldest are gone", first)
+    number = int(first["sender"].split("@")[0][4:])
+    tap.ok(abs(number - (total - BOUND)) <= flood.threads and first["code"] == "5.1.1", "the oldest are gone", first)
+    warned = server.log().count("is at 80 percent of its bound")
+    tap.ok(warned == 1, "one warning at 80 percent", warned)
+
+
+def door(tap, server):
+    """A store that is away: SMTP accepts for it until half of the bound waits, then 451; nothing of that is dropped."""
+    half = BOUND // 2
+    before = totals(server)
+    os.rename(server.path("other"), server.path("away"))
+    disk = OnDisk(server, "retry")
+    flood = Flood(server.smtp, b"EHLO", BOUND, "waits%d@far.example", "ben@both.example")
+    answers = flood.run(disk.count)
+    t = totals(server)
+    closed = [a for a in answers if a.startswith("451 4.3.1 too much mail waits")]
+    tap.ok(answers.get("250 2.0.0") == half and t["retry_items"] == half and disk.count() == half and disk.most == half and closed,
+           "SMTP, the store is away: %d are accepted and wait, then %s (%d s)" % (half, closed, flood.seconds), (answers, t))
+    tap.ok(t["refused_items"] == BOUND - half and t["dropped"] - before["dropped"] == half, "refused mail made room for it, all counted", t)
+    warned = server.log().count("80 percent of what may wait")
+    tap.ok(warned == 1, "one warning at 80 percent of what may wait", warned)
+    flood = Flood(server.lmtp, b"LHLO", BOUND // 10, "more%d@spam.example", "nobody@here.example")
+    answers = flood.run()
+    t = totals(server)
+    tap.ok(answers == {"250 2.0.0": BOUND // 10} and t["retry_items"] == half == disk.count() and t["refused_items"] == BOUND - half,
+           "more refused mail comes: none of the waiting ones is dropped, the bound holds", (answers, t))
+    tap.ok(smtp(server, ["ann@here.example"], "x", True)[1] == 451, "the door stays closed for mail of other stores, too")
+    os.rename(server.path("away"), server.path("other"))
+    item = ctl(server, "list", "--class", "retry", "--limit", "1")[0]["items"][0]
+    wait_until(lambda: ctl(server, "retry", item["id"])[0].get("delivered") == 1, 60, "the first retry")
+    answers, code, said = smtp(server, ["ann@here.example"], "open again")
+    tap.ok(code == 250 and totals(server)["retry_items"] == half - 1, "one is retried and delivered: the door is open again", (answers, code, said))
+    many = 100 if BOUND > 1000 else half - 1
+    out, said = ctl(server, "retry", "--class", "retry", "--limit", str(many))
+    tap.ok(out.get("delivered", 0) >= min(many, half - 1) and len(mails(server, "ben@both.example")) == 2 + out["delivered"],
+           "restantectl badmail retry: %s more are delivered" % out.get("delivered"), (out, said.stderr[-500:]))
 
 
 def main():
@@ -130,11 +245,16 @@ def main():
         server.lmtp, server.smtp = free_port(), free_port()
         server.extra_listeners = "".join("listener %s {\n protocol = %s\n address = 127.0.0.1\n port = %d\n tls = none\n}\n" % (n, n, p)
                                          for n, p in (("lmtp", server.lmtp), ("smtp", server.smtp)))
-        server.configure(SECTIONS % {"dir": server.dir, "bound": BOUND})
+        server.configure(SECTIONS % {"dir": server.dir, "bound": BOUND, "retry": 1})
         server.start()
         wait_until(lambda: server.ctl("status").returncode == 0, 30, "the control socket")
         waits(tap, server)
+        server.stop()
+        server.configure(SECTIONS % {"dir": server.dir, "bound": BOUND, "retry": 86400})
+        server.start()
+        wait_until(lambda: server.ctl("status").returncode == 0, 30, "the control socket")
         nobody(tap, server)
+        door(tap, server)
         tap.ok(server.close() == 0, "the server ends cleanly")
     except BaseException:
         print("# " + server.log()[-4000:].replace("\n", "\n# "))

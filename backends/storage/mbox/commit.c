@@ -70,6 +70,8 @@ put_hidden(struct mbox *m, const struct pm_call *call, const struct pm_commit *c
 		if (it->gone || (!hide && !show))
 			continue;
 		it->hidden_ms = hide ? c->keep_until_ms : 0;
+		if (show)
+			it->first_ms = 0;
 		if (it->dirty)
 			ledger_put_message(&o, id, identity_of(it->hash, it->twin, id), it->uidl,
 					   it->uidl_n, it->octets, it->stored, it->first_ms, 0);

@@ -352,7 +352,7 @@ struct pm_commit {
 	uint64_t n;               /* messages in the snapshot */
 	const uint8_t *del;       /* delete, or hide until keep_until_ms; NULL = none */
 	const uint8_t *retrieved; /* mark as fetched; NULL = none */
-	const uint8_t *restore;   /* unhide; NULL = none */
+	const uint8_t *restore;   /* unhide, as if it had never been retrieved; NULL = none */
 	int64_t now_ms;           /* UTC */
 	int64_t keep_until_ms;    /* 0 = delete at once; else hidden, and the store's to remove from then on: it never
 				   * becomes visible again by itself */
