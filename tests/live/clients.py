@@ -29,7 +29,7 @@ class ClientFailed(Exception):
     pass
 
 
-def _run(cmd, home, timeout=int(os.environ.get("CLIENT_TIMEOUT", "300")), stdin=None, ok=(0,), env=None):
+def _run(cmd, home, timeout=int(os.environ.get("CLIENT_TIMEOUT", "600")), stdin=None, ok=(0,), env=None):
     e = dict(os.environ, HOME=home, LC_ALL="C.UTF-8", **(env or {"TERM": "dumb"}))
     p = subprocess.run(cmd, cwd=home, env=e, input=stdin, capture_output=True, timeout=timeout)
     if p.returncode not in ok:
@@ -38,14 +38,14 @@ def _run(cmd, home, timeout=int(os.environ.get("CLIENT_TIMEOUT", "300")), stdin=
     return p.stdout
 
 
-def _mda(home):
-    """A delivery command: each message from standard input into out/000001, 000002, ..."""
+def _mda(home, last=""):
+    """A delivery command: each message from standard input into out/000001, 000002, ...; then `last`."""
     out = os.path.join(home, "out")
     os.mkdir(out)
     path = os.path.join(home, "mda")
     with open(path, "w") as f:
         f.write("#!/bin/sh\nn=$(cat %s/n 2>/dev/null || echo 0)\nn=$((n + 1))\n"
-                "cat >%s/$(printf %%06d $n) || exit 75\necho $n >%s/n\n" % (home, out, home))
+                "cat >%s/$(printf %%06d $n) || exit 75\necho $n >%s/n\n%s" % (home, out, home, last))
     os.chmod(path, 0o755)
     return path, out
 
@@ -104,14 +104,22 @@ def mpop(a, transport, home):
     return _wire_ends(_collect(out))
 
 
+# getmail6 gets ready to hear of its child's end after it made the child: one that was quicker is waited for until the
+# time-out. So the child ends when its parent catches SIGCHLD (17) and sleeps.
+AWAITED = """until grep -q '^SigCgt:.*[13579bdf]....$' /proc/$PPID/status && grep -q '^State:.S' /proc/$PPID/status; do
+	sleep 0.01
+done
+"""
+
+
 def getmail(a, transport, home):
     """getmail6 has no STLS for POP3: see alters.py."""
-    mda, out = _mda(home)
+    mda, out = _mda(home, AWAITED)
     rc = os.path.join(home, "getmailrc")
     kind = "SimplePOP3SSLRetriever" if transport == "tls" else "SimplePOP3Retriever"
     with open(rc, "w") as f:
         f.write("[retriever]\ntype = %s\nserver = 127.0.0.1\nport = %d\nusername = %s\npassword = %s\n"
-                % (kind, a.ports[transport], a.user, a.password))
+                "timeout = 600\n" % (kind, a.ports[transport], a.user, a.password))
         if transport == "tls":
             f.write("ca_certs = %s\n" % a.cafile)
         f.write("[destination]\ntype = MDA_external\npath = %s\nallow_root_commands = true\n"

@@ -64,7 +64,7 @@ def mutt(a, transport, home):
                    TLS[transport], home, box))
     # q: leave; at a question about a certificate, reject it
     status, drawn = _on_terminal(["mutt", "-n", "-F", rc, "-f", "/dev/null"], home, b"q",
-                                 int(os.environ.get("CLIENT_TIMEOUT", "300")))
+                                 int(os.environ.get("CLIENT_TIMEOUT", "600")))
     numbers = sorted(int(n) for n in os.listdir(box) if n.isdigit()) if os.path.isdir(box) else []
     if status != 0 or len(numbers) != a.count:
         raise RuntimeError("mutt: exit %s, %d of %d messages; on the screen: %s" % (
