@@ -133,6 +133,40 @@ several(void)
 	kit_close(in);
 }
 
+/* Many recipients are more than a slice: what is left comes with the next call, and nothing twice. */
+static void
+sliced(void)
+{
+	struct inst *in = kit_open();
+	struct pm_result res[RCPTS];
+	unsigned again = 0;
+	int32_t rc;
+	void *dlv;
+
+	empty_all(in);
+	kit_hurry_ms = 201;
+	dlv = upto(in, 4, RCPTS, "Subject: slices\r\n\r\nx\r\n", res);
+	while ((rc = in->m->delivery->dlv_commit(dlv, pm(), res, sizeof(*res))) == PM_AGAIN)
+		EXPECT(++again < 1000, "dlv_commit answered PM_AGAIN %u times: does it go on at all?", again);
+	kit_hurry_ms = 0;
+	expect_rc("dlv_commit", rc, PM_OK);
+	for (unsigned k = 0; k < RCPTS; k++) {
+		expect_rc("dlv_commit, one recipient,", res[k].rc, PM_OK);
+		expect_count(in, k, 1, "after a commit in slices");
+	}
+	/* given back in the midst of it, before anything is visible */
+	kit_hurry_ms = 201;
+	dlv = upto(in, 3, RCPTS, "Subject: never\r\n\r\nx\r\n", res);
+	for (unsigned k = 0; k < RCPTS; k++)
+		res[k] = (struct pm_result){.size = sizeof(res[k])};
+	(void)in->m->delivery->dlv_prepare(dlv, pm(), res, sizeof(*res));
+	in->m->delivery->dlv_abort(dlv, pm());
+	kit_hurry_ms = 0;
+	for (unsigned k = 0; k < RCPTS; k++)
+		expect_count(in, k, 1, "after dlv_abort between two slices of dlv_prepare");
+	kit_close(in);
+}
+
 static void
 uidl_told(void)
 {
@@ -366,6 +400,8 @@ const struct check checks_delivery[] = {
 	 invisible},
 	{"delivery.abort", "dlv_abort", "leaves nothing, at any step", NEED_DELIVERY, aborted},
 	{"delivery.several", "dlv_rcpt", "three recipients: each a copy of its own", NEED_DELIVERY, several},
+	{"delivery.slices", "dlv_prepare dlv_commit; PM_AGAIN", "in slices: each recipient once; what is given back between two leaves nothing",
+	 NEED_DELIVERY, sliced},
 	{"delivery.uidl", "struct pm_result", "the unique-id told is the one the session shows", NEED_DELIVERY, uidl_told},
 	{"delivery.heads", "pm_rcpt.head", "head lines before the message, for their recipient only", NEED_DELIVERY, heads},
 	{"delivery.pieces", "dlv_write", "the message does not depend on how it is cut", NEED_DELIVERY, pieces},

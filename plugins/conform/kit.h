@@ -107,6 +107,7 @@ const char *kit_said(void);                  /* the module's words in this threa
 extern _Thread_local bool kit_cancelled;     /* cancelled() says so */
 extern _Thread_local int kit_allocs_left;    /* alloc() gives NULL after so many; -1: never */
 int64_t kit_now_ms(void);
+extern _Thread_local int kit_hurry_ms; /* each look at the host's clock takes so long: a slice is over at once */
 /* A thread of a check: introduces itself to the module and says goodbye. */
 typedef struct kit_thread kit_thread;
 kit_thread *kit_thread_start(struct inst *in, void (*fn)(void *arg), void *arg);

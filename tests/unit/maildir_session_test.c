@@ -310,6 +310,91 @@ unchanged_mailboxes_are_not_read_again(void **state)
 	}
 }
 
+/* host_box_stat of ann's: "count:octets", and how often the directories were read for it. */
+static const char *
+totals(struct host_inst *i, unsigned *ret_looks)
+{
+	static char text[64];
+	struct pm_user u = user_named("ann");
+	struct pm_stat st = {.size = sizeof(st)};
+
+	(void)looks();
+	assert_int_equal(host_box_stat(i, call, &u, &st), PM_OK);
+	*ret_looks = looks();
+	snprintf(text, sizeof(text), "%llu:%llu", (unsigned long long)st.count, (unsigned long long)st.octets);
+	return text;
+}
+
+static void
+totals_are_counted_once(void **state)
+{
+	struct host_inst *i = MAIL_OPEN(NULL);
+	struct pm_user u = user_named("ann");
+	struct pm_rcpt r = {.size = sizeof(r), .user = &u};
+	struct pm_result res = {.size = sizeof(res)};
+	unsigned n;
+
+	(void)state;
+	mail_put("new/1.x", "x\n");
+	mail_dir("cur/odd");
+	mail_age();
+	assert_string_equal(totals(i, &n), "1:3");
+	assert_int_equal(n, 1);
+	assert_string_equal(totals(i, &n), "1:3");
+	assert_int_equal(n, 0);
+	/* ours are added */
+	assert_int_equal(box_deliver(i, &r, 0, "a\r\n", &res), PM_OK);
+	assert_int_equal(box_deliver(i, &r, 0, "bb\r\n", &res), PM_OK);
+	assert_string_equal(totals(i, &n), "3:10");
+	assert_int_equal(n, 0);
+	/* what others do is seen, whatever it is; and a delivery on top of it is not added to what is wrong */
+	mail_put("new/2.x", "yy\n");
+	mail_age();
+	assert_string_equal(totals(i, &n), "4:14");
+	assert_int_equal(n, 1);
+	mail_put("new/3.x", "yy\n");
+	mail_age();
+	assert_int_equal(box_deliver(i, &r, 0, "a\r\n", &res), PM_OK);
+	assert_string_equal(totals(i, &n), "6:21");
+	assert_int_equal(n, 1);
+	mail_move("new/3.x", "cur/3.x:2,S");
+	mail_age();
+	assert_string_equal(totals(i, &n), "6:21");
+	assert_int_equal(n, 1);
+	mail_remove("cur/3.x:2,S");
+	mail_age();
+	assert_string_equal(totals(i, &n), "5:17");
+	assert_int_equal(n, 1);
+	assert_int_equal(box_quit(i, "0", "", 1), PM_OK);
+	mail_age();
+	assert_string_equal(totals(i, &n), "4:14");
+	assert_int_equal(n, 1);
+	host_close(i);
+}
+
+/* What was counted while the directory's clock stood at now may be wrong: it is counted again when it is past. */
+static void
+fresh_totals_are_counted_again(void **state)
+{
+	struct host_inst *i = MAIL_OPEN(NULL);
+	unsigned n;
+
+	(void)state;
+	mail_put("new/1.x", "x\n");
+	mail_dir("cur/odd");
+	rig_wall_ms = rig_host.wall_ms(NULL) - 60000; /* whatever this machine does, the directories are younger */
+	assert_string_equal(totals(i, &n), "1:3");
+	assert_string_equal(totals(i, &n), "1:3");
+	assert_int_equal(n, 0);
+	rig_wall_ms += 120000;
+	assert_string_equal(totals(i, &n), "1:3");
+	assert_int_equal(n, 1);
+	assert_string_equal(totals(i, &n), "1:3");
+	assert_int_equal(n, 0);
+	rig_wall_ms = 0;
+	host_close(i);
+}
+
 static void
 any_change_is_noticed(void **state)
 {
@@ -380,6 +465,8 @@ main(void)
 		MAIL(without_fsync_all_the_same),
 		MAIL(unchanged_mailboxes_are_not_read_again),
 		MAIL(any_change_is_noticed),
+		MAIL(totals_are_counted_once),
+		MAIL(fresh_totals_are_counted_again),
 		MAIL(another_maildir_in_its_place),
 	};
 

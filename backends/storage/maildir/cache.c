@@ -11,14 +11,9 @@
 
 #include <uthash.h>
 
-struct key {
-	dev_t dev;
-	ino_t ino;
-};
-
 struct cached {
 	UT_hash_handle hh; /* oldest first */
-	struct key key;
+	struct box_key key;
 	struct scan *scan;
 };
 
@@ -66,21 +61,10 @@ cache_free(struct cache *c)
 	free(c);
 }
 
-static struct key
-key_of(const struct scan *s)
-{
-	struct key k;
-
-	memset(&k, 0, sizeof(k)); /* padding is hashed too */
-	k.dev = s->dev;
-	k.ino = s->ino;
-	return k;
-}
-
 struct scan *
 cache_take(struct cache *c, const struct scan *now)
 {
-	struct key k = key_of(now);
+	struct box_key k = scan_key(now);
 	struct scan *s = NULL;
 	struct cached *e;
 
@@ -109,7 +93,7 @@ cache_give(struct cache *c, struct scan *s)
 		scan_free(s);
 		return;
 	}
-	e->key = key_of(s);
+	e->key = scan_key(s);
 	e->scan = s;
 	pthread_mutex_lock(&c->mutex);
 	HASH_FIND(hh, c->all, &e->key, sizeof(e->key), old);

@@ -3,7 +3,7 @@
  * Delivery: a file in tmp/ of the first recipient's maildir, fsynced at prepare and linked into tmp/ of the others
  * (copied where head lines of its own or another file system ask for it); at commit it is renamed into new/ of
  * each, and each new/ is fsynced. Nothing is ever overwritten. An imported unique-id
- * is in the ledger before its message is visible.
+ * is in the ledger before its message is visible. Many recipients are done in slices.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +45,9 @@ struct dlv {
 	bool failed;
 	struct sdk_octets octets; /* of what was written, without heads */
 	uint32_t flags;
+	char first[160];      /* what the others link from: the file written, while it is needed */
+	size_t left;          /* being prepared, the last one first: so many are not yet */
+	size_t at;            /* being committed: next recipient */
 };
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -298,14 +301,12 @@ set_results(struct dlv *d, struct pm_result *ret, size_t stride)
 	}
 }
 
+/* The file written is whole and durable. */
 static int32_t
-dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+finish_file(struct dlv *d, const struct pm_call *call)
 {
-	struct dlv *d = dlv;
-	char first[160], last;
+	char last;
 
-	if (d->n == 0 || d->failed)
-		return PM_INVALID;
 	if (d->fd == -1 && (d->fd = open_tmp(&d->rcpts[0])) == -1) { /* an empty message */
 		sdk_error(call, "cannot write to tmp/: %s", strerrordesc_np(errno));
 		return disk_code(errno);
@@ -320,16 +321,37 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 		sdk_error(call, "fsync of tmp/%s: %s", d->rcpts[0].tmp, strerrordesc_np(errno));
 		return disk_code(errno);
 	}
-	snprintf(first, sizeof(first), "%s", d->rcpts[0].tmp);
+	snprintf(d->first, sizeof(d->first), "%s", d->rcpts[0].tmp);
+	d->left = d->n;
+	return PM_OK;
+}
+
+static int32_t
+dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+{
+	struct dlv *d = dlv;
+	int64_t until = maildir_now(d->inst) + SLICE_MS;
+	int32_t rc = PM_OK;
+
+	if (d->n == 0 || d->failed)
+		return PM_INVALID;
+	if (d->first[0] == '\0')
+		rc = finish_file(d, call);
+	if (rc != PM_OK)
+		return rc;
 	/* the others first: a first recipient with a head renames what they link from */
-	for (size_t k = d->n; k-- > 0;) {
+	while (d->left > 0) {
+		size_t k = --d->left;
+
 		d->rcpts[k].prepared = prepare_one(d, k);
 		d->rcpts[k].rc = d->rcpts[k].prepared ? PM_OK : disk_code(errno);
+		if (d->left > 0 && maildir_now(d->inst) >= until)
+			return PM_AGAIN;
 	}
-	if (strcmp(first, d->rcpts[0].tmp) != 0) {
+	if (strcmp(d->first, d->rcpts[0].tmp) != 0) {
 		char path[200];
 
-		snprintf(path, sizeof(path), "tmp/%s", first);
+		snprintf(path, sizeof(path), "tmp/%s", d->first);
 		(void)unlinkat(d->rcpts[0].fd, path, 0); /* everybody has a file of his own now */
 	}
 	set_results(d, ret, stride);
@@ -354,6 +376,7 @@ static int32_t
 publish(struct dlv *d, struct rcpt *r)
 {
 	struct ledger_out o = {0};
+	struct arriving a;
 	char from[200], to[260];
 	int dfd, rc = 0;
 
@@ -369,6 +392,7 @@ publish(struct dlv *d, struct rcpt *r)
 	}
 	snprintf(from, sizeof(from), "tmp/%s", r->tmp);
 	snprintf(to, sizeof(to), "new/%s", r->name);
+	totals_before(d->inst, r->fd, &a);
 	KILL_POINT("delivery: before it is visible");
 	if (move_new(r->fd, from, to) != 0) {
 		rc = errno;
@@ -377,7 +401,9 @@ publish(struct dlv *d, struct rcpt *r)
 	}
 	KILL_POINT("delivery: after");
 	dfd = openat(r->fd, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (dfd == -1 || (d->inst->fsync && fsync(dfd) != 0))
+	rc = dfd == -1 ? errno : 0;
+	totals_add(d->inst, &a, dfd, sdk_octets_total(&r->octets));
+	if (rc == 0 && d->inst->fsync && fsync(dfd) != 0)
 		rc = errno;
 	if (dfd != -1)
 		(void)close(dfd);
@@ -402,15 +428,18 @@ static int32_t
 dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
+	int64_t until = maildir_now(d->inst) + SLICE_MS;
 
 	(void)call;
-	for (size_t k = 0; k < d->n; k++) {
-		struct rcpt *r = &d->rcpts[k];
+	while (d->at < d->n) {
+		struct rcpt *r = &d->rcpts[d->at++];
 
 		if (!r->prepared)
 			continue;
 		r->rc = publish(d, r);
 		r->visible = r->rc == PM_OK;
+		if (d->at < d->n && maildir_now(d->inst) >= until)
+			return PM_AGAIN;
 	}
 	set_results(d, ret, stride);
 	dlv_free(d);

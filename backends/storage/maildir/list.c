@@ -32,17 +32,17 @@ add_up(struct mbox *m, const struct pm_call *call, struct item *items, size_t n,
 	return rc;
 }
 
-int32_t
-maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
+/* Reads the directories and the ledger, and messages whose size nobody knows. */
+static int32_t
+count_box(struct inst *i, const struct pm_call *call, const struct pm_user *user, struct pm_stat *s)
 {
-	struct pm_stat s = {.size = ret->size};
 	struct mbox *m;
 	void *handle = NULL;
 	uint64_t count = 0;
 	int32_t rc;
 
 	do
-		rc = box_open(inst, call, user, PM_OPEN_READONLY, &count, &handle);
+		rc = box_open(i, call, user, PM_OPEN_READONLY, &count, &handle);
 	while (rc == PM_AGAIN && !call->cancelled(call));
 	if (rc == PM_AGAIN) {
 		box_close(handle, call);
@@ -51,15 +51,38 @@ maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 	if (rc != PM_OK)
 		return rc;
 	m = handle;
-	rc = m->fd == -1 ? PM_NOENT : add_up(m, call, m->scan->items, m->scan->n, &s.octets, &s);
+	rc = m->fd == -1 ? PM_NOENT : add_up(m, call, m->scan->items, m->scan->n, &s->octets, s);
 	if (rc == PM_OK)
-		rc = add_up(m, call, m->scan->hidden, m->scan->hidden_n, &s.hidden_octets, &s);
-	s.count = m->scan->n;
-	s.hidden = m->scan->hidden_n;
+		rc = add_up(m, call, m->scan->hidden, m->scan->hidden_n, &s->hidden_octets, s);
+	s->count = m->scan->n;
+	s->hidden = m->scan->hidden_n;
 	box_close(m, call);
-	if (rc == PM_OK)
-		memcpy(ret, &s, s.size < sizeof(s) ? s.size : sizeof(s));
 	return rc;
+}
+
+int32_t
+maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
+{
+	struct pm_stat s = {0};
+	struct scan now;
+	uint32_t size = ret->size;
+	int32_t rc;
+	int fd;
+
+	rc = maildir_open_dir(inst, call, user, false, &fd);
+	if (rc != PM_OK || fd == -1)
+		return rc != PM_OK ? rc : PM_NOENT;
+	scan_stat(fd, &now);
+	(void)close(fd);
+	if (!totals_get(inst, &now, &s)) {
+		rc = count_box(inst, call, user, &s);
+		if (rc != PM_OK)
+			return rc;
+		totals_put(inst, &now, &s);
+	}
+	s.size = size;
+	memcpy(ret, &s, s.size < sizeof(s) ? s.size : sizeof(s));
+	return PM_OK;
 }
 
 /* ---- list ------------------------------------------------------------------------------------ */

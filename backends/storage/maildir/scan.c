@@ -91,11 +91,27 @@ scan_same_dirs(const struct scan *a, const struct scan *b)
 }
 
 bool
+scan_same_ledger(const struct scan *a, const struct scan *b)
+{
+	return a->ledger_ino == b->ledger_ino && a->ledger_size == b->ledger_size;
+}
+
+struct box_key
+scan_key(const struct scan *s)
+{
+	struct box_key k;
+
+	memset(&k, 0, sizeof(k)); /* padding is hashed too */
+	k.dev = s->dev;
+	k.ino = s->ino;
+	return k;
+}
+
+bool
 scan_unchanged(const struct scan *s, const struct scan *now)
 {
-	return s->settled && s->dev == now->dev && s->ino == now->ino && same_time(s->new_mtime, now->new_mtime) &&
-	       same_time(s->cur_mtime, now->cur_mtime) && s->ledger_ino == now->ledger_ino &&
-	       s->ledger_size == now->ledger_size;
+	return s->settled && s->dev == now->dev && s->ino == now->ino && scan_same_dirs(s, now) &&
+	       scan_same_ledger(s, now);
 }
 
 void
@@ -110,8 +126,8 @@ base_length(const char *name)
 	return strcspn(name, ",:");
 }
 
-static int64_t
-ms_of(struct timespec t)
+int64_t
+scan_ms_of(struct timespec t)
 {
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
@@ -282,7 +298,7 @@ suspicious(const struct scanner *sc, const struct scan *now, int64_t wall_ms)
 
 	if (!same_time(now->cur_mtime, sc->scan->cur_mtime))
 		return true;
-	if (wall_ms - ms_of(now->cur_mtime) >= SETTLE_MS)
+	if (wall_ms - scan_ms_of(now->cur_mtime) >= SETTLE_MS)
 		return false;
 	ledger_each(sc->ledger, count_live, &x);
 	known = sc->scan->hidden_n;
@@ -342,7 +358,7 @@ finish(struct inst *i, struct scanner *sc, int fd, struct scan **ret_scan)
 	}
 	sc->scan->settled = same_time(now.new_mtime, sc->scan->new_mtime) &&
 			    same_time(now.cur_mtime, sc->scan->cur_mtime) &&
-			    wall - ms_of(now.new_mtime) >= SETTLE_MS && wall - ms_of(now.cur_mtime) >= SETTLE_MS;
+			    wall - scan_ms_of(now.new_mtime) >= SETTLE_MS && wall - scan_ms_of(now.cur_mtime) >= SETTLE_MS;
 	*ret_scan = sc->scan;
 	sc->scan = NULL;
 	return PM_OK;

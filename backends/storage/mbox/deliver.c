@@ -406,13 +406,16 @@ static int32_t
 dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
+	int64_t until = mbox_now(d->inst) + SLICE_MS;
 
-	for (; d->at < d->n; d->at++) {
+	while (d->at < d->n) {
 		int32_t rc = deliver_one(d, call, d->rcpts[d->at]);
 
 		if (rc == PM_AGAIN)
 			return rc;
-		d->rcpts[d->at]->rc = rc;
+		d->rcpts[d->at++]->rc = rc;
+		if (d->at < d->n && mbox_now(d->inst) >= until)
+			return PM_AGAIN;
 	}
 	set_results(d, ret, stride);
 	dlv_free(d);

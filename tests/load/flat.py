@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A delivery costs what it costs, whatever the mailbox holds: with a quota to be asked at RCPT, the same mail goes to a
+mailbox that is empty, one of 4,000 messages and one of 20,000, and the server's system calls are counted by strace.
+And the total the quota goes by is true: beside others who deliver, delete and rename in the same maildir."""
+import os
+import signal
+import smtplib
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from server import Server, Tap, wait_until  # noqa: E402
+
+HOLDS = {"none": 0, "some": 4000, "many": 20000}
+MAILS = 20
+CALLS = ("openat,openat2,open,stat,lstat,newfstatat,fstat,statx,getdents64,read,pread64,write,writev,pwrite64,lseek,rename,"
+         "renameat,renameat2,linkat,unlinkat,unlink,fsync,fdatasync,flock,fcntl,mmap,ftruncate")
+OLD = b"Subject: old\n\nold\n"
+
+
+def fill(server, user, n):
+    for d in ("tmp", "new", "cur"):
+        os.makedirs(server.path("maildir", user, d))
+    for k in range(n):
+        with open(server.path("maildir", user, "cur", "%d.M%06dP1.old,S=%d,W=%d:2,S" % (1700000000 + k, k, len(OLD), len(OLD) + 3)), "wb") as f:
+            f.write(OLD)
+
+
+def deliver(path, user, n, size=100):
+    """The codes of RCPT, of DATA where RCPT is well."""
+    codes = []
+    with smtplib.LMTP(path, timeout=120) as c:
+        c.ehlo("flat")
+        for k in range(n):
+            c.mail("a@example.org")
+            code = c.rcpt(user)[0]
+            codes.append(code if code != 250 else c.data(b"Subject: new\r\n\r\n%s\r\n" % (b"x" * size))[0])
+            c.rset()
+    return codes
+
+
+def calls(server, path, user):
+    """System calls of MAILS deliveries, all and by name."""
+    out = server.path("strace-" + user)
+    p = subprocess.Popen(["strace", "-f", "-c", "-o", out, "-e", "trace=" + CALLS, "-p", str(server.proc.pid)],
+                         stderr=subprocess.DEVNULL)
+    wait_until(lambda: all("TracerPid:\t%d\n" % p.pid in open("/proc/%d/task/%s/status" % (server.proc.pid, t)).read()
+                           for t in os.listdir("/proc/%d/task" % server.proc.pid)), 60, "strace to be everywhere")
+    codes = deliver(path, user, MAILS)
+    p.send_signal(signal.SIGINT)
+    p.wait(60)
+    if set(codes) != {250}:
+        raise RuntimeError("%s: %s" % (user, codes))
+    rows = {}
+    with open(out) as f:
+        for line in f:
+            field = line.split()
+            if len(field) >= 5 and field[3].isdigit() and field[-1] != "total":
+                rows[field[-1]] = int(field[3])
+    return sum(rows.values()), rows
+
+
+def flat(tap, server, path, store):
+    seen = {}
+    for user in HOLDS:
+        deliver(path, user + "@" + store, 2)  # the first one counts, and knows the sizes
+        seen[user] = calls(server, path, user + "@" + store)
+        tap.note("%s, %d messages: %.1f calls a mail; %s" % (store, HOLDS[user], seen[user][0] / MAILS, seen[user][1]))
+    small = seen["none"][0]
+    for user in ("some", "many"):
+        tap.ok(0 < seen[user][0] <= small * 1.1 + MAILS, "%s: RCPT and delivery into %d messages take the calls they take into none"
+               % (store, HOLDS[user]), seen)
+
+
+def truth(tap, server, path):
+    """The quota is twelve messages: what the server believes shows where it refuses."""
+    box = server.path("maildir", "true")
+    for d in ("tmp", "new", "cur"):
+        os.makedirs(os.path.join(box, d))
+    server.give(box)
+
+    def put(where, k):
+        with open(os.path.join(box, where, "%d.M%dP2.other,S=%d,W=%d" % (1700000000 + k, k, len(OLD), len(OLD) + 3)), "wb") as f:
+            f.write(OLD)
+
+    def tick():
+        """The clock of the file system has moved since the last delivery: two changes in one tick of it look like one."""
+        at = os.stat(os.path.join(box, "new")).st_mtime
+        wait_until(lambda: time.time() - at > 0.05, 10, "the clock")
+
+    def real():
+        return sum(len(os.listdir(os.path.join(box, d))) for d in ("new", "cur"))
+    most = 12
+    codes = []
+    for k in range(3):
+        codes += deliver(path, "true@few", 2)
+        tick()
+        put("new", k)  # another MTA
+        codes += deliver(path, "true@few", 1)
+    tap.ok(codes == [250] * 9 and real() == most, "nine of ours and three of another program's are in", (codes, real()))
+    tap.ok(deliver(path, "true@few", 2) == [452] * 2, "which is the quota: one more is refused")
+    tick()
+    os.rename(os.path.join(box, "new", sorted(os.listdir(os.path.join(box, "new")))[0]), os.path.join(box, "cur", "1.read:2,S"))
+    tap.ok(deliver(path, "true@few", 1) == [452], "somebody reads one: it still counts")
+    tick()
+    os.unlink(os.path.join(box, "cur", "1.read:2,S"))
+    tap.ok(deliver(path, "true@few", 2) == [250, 452], "somebody deletes one: there is room for one")
+    tick()
+    for name in os.listdir(os.path.join(box, "new"))[:4]:
+        os.unlink(os.path.join(box, "new", name))
+    tap.ok(deliver(path, "true@few", 6) == [250] * 4 + [452] * 2, "four are deleted: four go in, one after the other, no more", real())
+    tap.ok(real() == most, "and the mailbox holds what it may", real())
+
+
+def main():
+    tap = Tap()
+    s = Server()
+    path = s.path("run", "lmtp")
+    s.passwd({u: "restante" for u in ["true@few"] + ["%s@maildir" % u for u in HOLDS]})
+    for user, n in HOLDS.items():
+        fill(s, user, n)
+    s.give(s.path("maildir"))
+    s.extra_listeners = "listener lmtp {\n protocol = lmtp\n path = %s\n mode = 0666\n}\n" % path
+    s.configure("auth a {\n module = passwd\n file = %s\n allow_plain = yes\n storage = maildir\n}\n"
+                "storage maildir {\n module = maildir\n path = %s/%%n\n}\n"
+                "domain few {\n quota_messages = 12\n}\n"
+                % (s.path("passwd"), s.path("maildir")), quota_messages="1000000", quota_warn="0")
+    s.start()
+    try:
+        flat(tap, s, path, "maildir")
+        truth(tap, s, path)
+        tap.ok(s.stop() == 0, "the server ends well", s.log()[-2000:])
+    finally:
+        s.close()
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
