@@ -9,12 +9,14 @@
 #include "admin/admin.h"
 #include "admin/logger.h"
 #include "admin/mainbox.h"
+#include "admin/metrics.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "conf/conf.h"
 #include "core/backend.h"
 #include "core/bind.h"
 #include "core/errand.h"
+#include "core/stats.h"
 #include "core/sweep.h"
 #include "core/volume.h"
 #include "delivery/badmail.h"
@@ -153,6 +155,8 @@ start_threads(const struct conf *c)
 	}
 	mainbox_init(service_reload);
 	admin_add_verb("badmail", badmail_admin);
+	metrics_begin();
+	metrics_add_source(badmail_metrics);
 	if (!admin_start(c->run_dir))
 		return EXIT_OSERR;
 	if (!acceptor_start(&limits, service.listeners, c->n_listeners)) {
@@ -278,8 +282,10 @@ service_reload(char **ret_errors)
 		acceptor_set_limits(&limits);
 		conf_publish(conf_ref(c));
 		log_msg(LOG_LVL_NOTICE, "reload", "%s is in force for new sessions", c->file);
+		stat_add(STAT_RELOADED, 1);
 		ok = true;
 	} else {
+		stat_add(STAT_RELOAD_FAILED, 1);
 		log_msg(LOG_LVL_ERROR, "reload", "%zu error%s: the old configuration stays", e.count,
 			e.count == 1 ? "" : "s");
 	}

@@ -69,8 +69,8 @@ static void
 count(void *ctx, struct pm_str name, int64_t delta)
 {
 	(void)ctx;
-	(void)delta;
-	EXPECT(name.n > 0 && name.n < 64, "host->count: a name of %zu bytes", name.n);
+	EXPECT(delta >= 0, "host->count: a delta of %lld", (long long)delta);
+	EXPECT(name.n > 0 && name.n < 48, "host->count: a name of %zu bytes", name.n);
 	for (size_t i = 0; i < name.n; i++)
 		EXPECT(strchr("abcdefghijklmnopqrstuvwxyz0123456789_", name.p[i]),
 		       "host->count: '%.*s': only [a-z0-9_]", (int)name.n, name.p);

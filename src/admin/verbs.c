@@ -11,6 +11,7 @@
 #include "admin/keep.h"
 #include "admin/logger.h"
 #include "admin/mainbox.h"
+#include "admin/metrics.h"
 #include "base/clock.h"
 #include "conf/conf.h"
 #include "config.h"
@@ -24,8 +25,6 @@
 #include "work/pool.h"
 #include "work/queue.h"
 #include "work/slot.h"
-
-static int64_t started_ms;
 
 json_t *
 admin_error(const char *fmt, ...)
@@ -97,7 +96,7 @@ verb_status(const json_t *request)
 	json_object_set_new(o, "ok", json_true());
 	json_object_set_new(o, "version", json_string(PACKAGE_VERSION));
 	set_num(o, "pid", (uint64_t)getpid());
-	set_num(o, "uptime_s", (uint64_t)(mono_ms() - started_ms) / 1000);
+	set_num(o, "uptime_s", (uint64_t)metrics_uptime_ms() / 1000);
 	json_object_set_new(o, "configuration", json_string(c ? c->file : ""));
 	set_num(o, "configuration_serial", c ? c->serial : 0);
 	set_num(o, "workers", c ? c->workers : 0);
@@ -115,6 +114,21 @@ verb_status(const json_t *request)
 	json_object_set_new(o, "counters", counters);
 	conf_put(c);
 	return o;
+}
+
+static json_t *
+verb_metrics(const json_t *request)
+{
+	size_t n = 0;
+	char *text = metrics_text(&n);
+	json_t *o;
+
+	(void)request;
+	if (!text)
+		return admin_error("no memory");
+	o = json_pack("{s:b, s:s%}", "ok", 1, "text", text, n);
+	free(text);
+	return o ? o : admin_error("no memory");
 }
 
 /* ---- sessions, kick -------------------------------------------------------------------------- */
@@ -340,7 +354,7 @@ static const struct {
 	const char *name;
 	json_t *(*run)(const json_t *request);
 } verbs[] = {
-	{"status", verb_status}, {"sessions", verb_sessions}, {"kick", verb_kick},
+	{"status", verb_status}, {"metrics", verb_metrics}, {"sessions", verb_sessions}, {"kick", verb_kick},
 	{"modules", verb_modules}, {"user", admin_user}, {"auth-test", admin_auth_test}, {"reload", verb_reload},
 	{"forget", verb_forget}, {"volumes", keep_volumes}, {"quota", keep_quota}, {"expire", keep_expire}, {"undelete", keep_undelete},
 	{"job", keep_job}, {"drain", verb_drain}, {"log-reopen", verb_log_reopen},
@@ -368,8 +382,6 @@ admin_answer(const json_t *request)
 {
 	const char *verb = json_string_value(json_object_get(request, "verb"));
 
-	if (started_ms == 0)
-		started_ms = mono_ms();
 	for (size_t i = 0; verb && i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (strcmp(verbs[i].name, verb) == 0)
 			return verbs[i].run(request);

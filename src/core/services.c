@@ -71,7 +71,7 @@ svc_count(void *ctx, struct pm_str name, int64_t delta)
 	struct service *s = ctx;
 	size_t i = 0;
 
-	if (name.n == 0 || name.n >= COUNTER_NAME)
+	if (name.n == 0 || name.n >= COUNTER_NAME || delta < 0)
 		return;
 	pthread_mutex_lock(&s->mutex);
 	while (i < s->n && (strlen(s->counters[i].name) != name.n || memcmp(s->counters[i].name, name.p, name.n) != 0))

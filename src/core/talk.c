@@ -70,16 +70,16 @@ void
 talk_publish(struct talk *k)
 {
 	const struct task *t = k->task;
-	const char *version = conn_tls_version(&k->io->conn);
-	struct slot_record r = {.tls = !version                          ? 0
-				       : strcmp(version, "TLSv1.3") == 0 ? 13
-									 : 12,
+	const struct conn *c = &k->io->conn;
+	struct slot_record r = {.tls = !conn_tls_version(c) ? 0
+				       : conn_is_tls13(c)   ? 13
+							    : 12,
 				.id = t->id,
 				.peer_key = t->peer_key,
 				.since_ms = k->begun_ms,
 				.last_byte_ms = k->io->idle_since_ms,
-				.octets_in = k->io->conn.octets_in,
-				.octets_out = k->io->conn.octets_out};
+				.octets_in = c->octets_in,
+				.octets_out = c->octets_out};
 
 	k->protocol->describe(t, &r);
 	if (k->phase != TALK_OPEN)
@@ -93,6 +93,14 @@ talk_close(struct talk *k, const char *how)
 	(void)stream_end(k->io, how);
 	k->phase = TALK_CLOSING;
 	return MOVE_ON;
+}
+
+void
+talk_leave(struct talk *k)
+{
+	stat_add(STAT_NET_IN, k->io->conn.octets_in);
+	stat_add(STAT_NET_OUT, k->io->conn.octets_out);
+	stream_leave(k->io);
 }
 
 void
@@ -140,7 +148,7 @@ handshake(struct talk *k)
 		stat_add(STAT_TLS_FAILED, m == MOVE_END);
 		return m == MOVE_END ? MOVE_ON : m;
 	}
-	stat_add(STAT_TLS_HANDSHAKE, 1);
+	stat_add(conn_is_tls13(&k->io->conn) ? STAT_TLS13 : STAT_TLS12, 1);
 	k->phase = TALK_OPEN;
 	if (!k->greeted)
 		greet(k);

@@ -78,6 +78,8 @@ enum next talk_step(struct talk *k);
 enum move talk_close(struct talk *k, const char *how);
 /* ms went by that were not the client's: in the line of a gate. */
 void talk_excuse(struct talk *k, int64_t ms);
+/* task.close: the socket goes, if it is still there; its octets are counted. */
+void talk_leave(struct talk *k);
 /* Who it is, in each of a session's log lines. */
 void talk_log(const struct talk *k, const struct peer *p, const char *listener, struct log_line *l);
 /* The public record is written anew. */

@@ -489,7 +489,8 @@ volume_each(void (*fn)(const struct volume_status *s, void *ctx), void *ctx)
 	for (struct volume *v = first_volume(); v; v = v->next) {
 		struct volume_status s = {0};
 
-		look_if_old(v);
+		if (!atomic_load(&ticking)) /* else who asks would wait for a disk that hangs */
+			look_if_old(v);
 		s.state = state_of(v, 0, NULL, 0);
 		pthread_mutex_lock(&v->mutex);
 		snprintf(s.name, sizeof(s.name), "%s", v->name);

@@ -95,6 +95,7 @@ struct volume_status {
 	uint64_t released;          /* times the reserve file was freed */
 	char text[200];
 };
+/* In a server: from memory. */
 void volume_each(void (*fn)(const struct volume_status *s, void *ctx), void *ctx);
 
 #endif

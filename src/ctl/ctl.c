@@ -146,6 +146,7 @@ static int run_help(const struct ctl *c, const struct verb *v);
 
 static const struct verb verbs[] = {
 	{"status", "", "how the server is", 0, 0, run_plain, table_status},
+	{"metrics", "", "the server's numbers, as text for Prometheus", 0, 0, run_plain, table_metrics},
 	{"sessions", "[--user NAME]", "who is connected", 0, 0, run_plain, table_sessions},
 	{"kick", "ID | --user NAME", "end sessions; nothing of theirs is deleted", 0, 1, run_kick, NULL},
 	{"modules", "[doc MODULE]", "sections, gates, breakers, calls; or a module's settings", 0, 2, run_modules,

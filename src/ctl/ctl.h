@@ -50,6 +50,7 @@ json_t *ctl_auth_request(const struct ctl *c);
 
 /* table.c: answers for people. */
 void table_status(const json_t *answer);
+void table_metrics(const json_t *answer);
 void table_sessions(const json_t *answer);
 void table_modules(const json_t *answer);
 void table_user(const json_t *answer);

@@ -100,6 +100,14 @@ table_status(const json_t *answer)
 }
 
 void
+table_metrics(const json_t *answer)
+{
+	const char *text = json_string_value(json_object_get(answer, "text"));
+
+	fputs(text ? text : "", stdout);
+}
+
+void
 table_sessions(const json_t *answer)
 {
 	static const struct column columns[] = {

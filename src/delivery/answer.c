@@ -78,6 +78,7 @@ reply_once(struct dsession *s)
 static enum move
 mail_over(struct dsession *s)
 {
+	stat_add(STAT_MAILS, 1);
 	stat_add(STAT_OCTETS_IN, s->mail.content.octets);
 	s->octets += s->mail.content.octets;
 	s->n_mails++;

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/kill.h"
+#include "core/stats.h"
 #include "core/volume.h"
 #include "delivery/badmail_impl.h"
 
@@ -34,6 +35,7 @@ static struct {
 	/* below: under mutex */
 	bool known;
 	struct badmail_state s;
+	int64_t oldest_ms[2];
 } seen = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static _Atomic uint64_t serials;
@@ -53,14 +55,24 @@ totals_remember(const struct badmail_state *s)
 	pthread_mutex_unlock(&seen.mutex);
 }
 
-static bool
-totals_seen(struct badmail_state *ret)
+void
+oldest_remember(const int64_t ms[2])
+{
+	pthread_mutex_lock(&seen.mutex);
+	memcpy(seen.oldest_ms, ms, sizeof(seen.oldest_ms));
+	pthread_mutex_unlock(&seen.mutex);
+}
+
+bool
+totals_seen(struct badmail_state *ret, int64_t ret_oldest_ms[2])
 {
 	bool known;
 
 	pthread_mutex_lock(&seen.mutex);
 	known = seen.known;
 	*ret = seen.s;
+	if (ret_oldest_ms)
+		memcpy(ret_oldest_ms, seen.oldest_ms, sizeof(seen.oldest_ms));
 	pthread_mutex_unlock(&seen.mutex);
 	return known;
 }
@@ -81,7 +93,8 @@ badmail_door(const struct conf *c, uint64_t octets, char *ret_text, size_t cap)
 			snprintf(ret_text, cap, "there is no badmail block: what a store cannot take now is not accepted");
 		return false;
 	}
-	if (totals_seen(&s) && store_retry_full(&c->badmail, &s, octets + BADMAIL_OVERHEAD)) {
+	if (totals_seen(&s, NULL) && store_retry_full(&c->badmail, &s, octets + BADMAIL_OVERHEAD)) {
+		stat_add(STAT_DOOR_CLOSED, 1);
 		if (ret_text)
 			snprintf(ret_text, cap, "badmail: %" PRIu64 " accepted messages of %" PRIu64 " octets wait for their stores, "
 				 "half of the bound", s.cls[BADMAIL_RETRY].items, s.cls[BADMAIL_RETRY].octets);
@@ -227,6 +240,10 @@ move_in(struct badmail *b, const struct badmail_item *item, const char *json, ui
 		return rc;
 	rc = store_insert(&st, item->cls, b->path, json, b->octets + BADMAIL_OVERHEAD, ret_id, text);
 	store_warn(&st);
+	if (rc == PM_OK)
+		stat_add(item->cls == BADMAIL_RETRY ? STAT_KEPT_RETRY : STAT_KEPT_REFUSED, 1);
+	else if (item->cls == BADMAIL_RETRY && rc == PM_NOSPACE)
+		stat_add(STAT_DOOR_CLOSED, 1);
 	(void)store_unlock(&st); /* what is in is in: `pending` tells the next one */
 	if (rc != PM_OK)
 		return rc;
@@ -307,6 +324,7 @@ badmail_get_totals(const struct conf *c, struct badmail_totals *ret)
 	ret->dropped = st.s.dropped;
 	ret->dropped_octets = st.s.dropped_octets;
 	ret->expired = st.s.expired;
+	ret->crowded = st.s.crowded;
 	ret->delivered = st.s.delivered;
 	ret->door_closed = st.s.door_closed;
 	ret->max_items = (uint64_t)c->badmail.max_items;

@@ -106,11 +106,16 @@ void badmail_tick(int64_t now_ms);
  * page needs and says how many sidecars that were ("read"). Admin thread. */
 json_t *badmail_admin(const json_t *request);
 
+/* What metrics tell of it, from memory. Admin thread. */
+struct expo;
+void badmail_metrics(struct expo *e, const struct conf *c);
+
 struct badmail_totals {
 	uint64_t items[2], octets[2]; /* by class */
 	uint64_t dropped,
 		dropped_octets; /* REFUSED that went for bounds, since the store was made */
 	uint64_t expired;       /* ... of these by age */
+	uint64_t crowded;       /* ... by number; the others were too many octets */
 	uint64_t delivered;     /* by retries */
 	uint64_t door_closed;   /* times RETRY was not taken on */
 	uint64_t max_items, max_octets;

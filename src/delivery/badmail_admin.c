@@ -229,12 +229,13 @@ totals_json(const struct page *p)
 {
 	const struct badmail_state *s = &p->s;
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retry_items",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retry_items",
 			 (json_int_t)s->cls[BADMAIL_RETRY].items, "retry_octets", (json_int_t)s->cls[BADMAIL_RETRY].octets,
 			 "refused_items", (json_int_t)s->cls[BADMAIL_REFUSED].items, "refused_octets",
 			 (json_int_t)s->cls[BADMAIL_REFUSED].octets, "max_items", (json_int_t)p->c->badmail.max_items,
 			 "max_octets", (json_int_t)p->c->badmail.max_octets, "dropped", (json_int_t)s->dropped,
-			 "dropped_octets", (json_int_t)s->dropped_octets, "expired", (json_int_t)s->expired, "delivered",
+			 "dropped_octets", (json_int_t)s->dropped_octets, "expired", (json_int_t)s->expired, "crowded",
+			 (json_int_t)s->crowded, "delivered",
 			 (json_int_t)s->delivered, "door_closed", (json_int_t)s->door_closed);
 }
 

@@ -6,7 +6,7 @@
  * badmail_count.c  counting anew                      badmail_watch.c  who waits for retries, and which there are
  * badmail_resolve.c  whose mail it is by now
  * badmail.c        writing, the door                  badmail_retry.c  ticks and retries
- * badmail_admin.c  restantectl badmail
+ * badmail_admin.c  restantectl badmail              badmail_metrics.c  what metrics tell
  */
 #ifndef RST_DELIVERY_BADMAIL_IMPL_H
 #define RST_DELIVERY_BADMAIL_IMPL_H
@@ -28,7 +28,8 @@ enum pending {
 	PENDING_NONE,
 	PENDING_INSERT,
 	PENDING_REMOVE, /* by an operator, or never promised */
-	PENDING_DROP,   /* for a bound */
+	PENDING_DROP,   /* too many octets */
+	PENDING_CROWD,  /* too many items */
 	PENDING_EXPIRE, /* over age */
 	PENDING_DELIVER /* a retry brought it to its mailboxes */
 };
@@ -41,7 +42,7 @@ struct badmail_state {
 		uint64_t items, octets;
 		uint64_t first;  /* no item has a lower ID */
 	} cls[2];            /* by enum badmail_class */
-	uint64_t dropped, dropped_octets, expired, delivered, door_closed;
+	uint64_t dropped, dropped_octets, expired, crowded, delivered, door_closed;
 	uint64_t pending_id, pending_octets;
 	uint32_t pending, pending_class; /* enum pending, enum badmail_class */
 	uint32_t warned;     /* bit 0: the store is at 80 %; bit 1: RETRY at 80 % of its half */
@@ -80,6 +81,8 @@ int32_t store_insert(struct badmail_store *st, enum badmail_class cls, const cha
 		     uint64_t octets, uint64_t *ret_id, char *text);
 /* Takes an item out; why: PENDING_REMOVE and what follows it. True: it was there and is gone. */
 bool store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id, enum pending why);
+/* When the oldest item of a class came, UTC ms; 0: there is none. */
+int64_t store_oldest_ms(struct badmail_store *st, enum badmail_class cls);
 /* Drops REFUSED items over age, at most `max`. Returns how many. */
 unsigned store_expire(struct badmail_store *st, unsigned max);
 /* Would a RETRY item of so many octets pass half of the bound? */
@@ -114,8 +117,11 @@ void item_sender_domain(const json_t *j, char *buf, size_t cap);
 
 /* ---- badmail.c ---- */
 
-/* What the door goes by. */
+/* What the door and the metrics go by. */
 void totals_remember(const struct badmail_state *s);
+void oldest_remember(const int64_t ms[2]);
+/* False: nothing is known yet. Asks nobody. oldest_ms: by class, UTC, up to a second old; 0: none. */
+bool totals_seen(struct badmail_state *ret, int64_t ret_oldest_ms[2]);
 uint64_t serial_next(void);
 /* Says when the store fills, once. Under the lock. */
 void store_warn(struct badmail_store *st);

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "core/chain.h"
 #include "core/kill.h"
+#include "core/stats.h"
 #include "delivery/badmail_impl.h"
 #include "delivery/drop.h"
 
@@ -346,6 +347,8 @@ retry_finish(struct errand *e, int32_t rc)
 	struct retry *r = e->ctx;
 
 	(void)e;
+	if (!r->gone)
+		stat_add(rc == PM_OK ? STAT_RETRY_DELIVERED : STAT_RETRY_FAILED, 1);
 	drop_fini(&r->drop);
 	resolve_fini(&r->resolve);
 	close_message(r);
@@ -409,6 +412,7 @@ static int32_t
 look_run(struct errand *e)
 {
 	struct badmail_store st;
+	int64_t oldest_ms[2];
 	char text[200];
 	int32_t rc = store_lock(e->conf, &st, text);
 
@@ -422,6 +426,9 @@ look_run(struct errand *e)
 	}
 	(void)store_expire(&st, EXPIRE_AT_ONCE);
 	store_warn(&st);
+	for (int k = 0; k < 2; k++)
+		oldest_ms[k] = store_oldest_ms(&st, (enum badmail_class)k);
+	oldest_remember(oldest_ms);
 	(void)store_unlock(&st);
 	if (st.s.cls[BADMAIL_RETRY].items > 0)
 		start_due(e->conf, st.s.cls[BADMAIL_RETRY].first, st.s.next_id);

@@ -162,13 +162,14 @@ add(struct badmail_state *s, enum badmail_class cls, uint64_t octets)
 static void
 subtract(struct badmail_state *s, enum badmail_class cls, uint64_t octets)
 {
-	bool dropped = s->pending == PENDING_DROP || s->pending == PENDING_EXPIRE;
+	bool dropped = s->pending == PENDING_DROP || s->pending == PENDING_CROWD || s->pending == PENDING_EXPIRE;
 
 	s->cls[cls].items -= s->cls[cls].items > 0;
 	s->cls[cls].octets -= octets < s->cls[cls].octets ? octets : s->cls[cls].octets;
 	s->dropped += dropped;
 	s->dropped_octets += dropped ? octets : 0;
 	s->expired += s->pending == PENDING_EXPIRE;
+	s->crowded += s->pending == PENDING_CROWD;
 	s->delivered += s->pending == PENDING_DELIVER;
 }
 
@@ -296,20 +297,28 @@ store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id, enum
 	return true;
 }
 
-/* The oldest REFUSED item. */
 static bool
-oldest(struct badmail_store *st, uint64_t *ret_id)
+oldest(struct badmail_store *st, enum badmail_class cls, uint64_t *ret_id)
 {
 	struct badmail_state *s = &st->s;
 
-	if (s->cls[BADMAIL_REFUSED].items == 0)
+	if (s->cls[cls].items == 0)
 		return false;
-	if (!store_next(st->conf, BADMAIL_REFUSED, s->cls[BADMAIL_REFUSED].first, s->next_id, ret_id)) {
+	if (!store_next(st->conf, cls, s->cls[cls].first, s->next_id, ret_id)) {
 		s->boot = 0; /* totals that are not true: counted by the next who comes */
 		return false;
 	}
-	s->cls[BADMAIL_REFUSED].first = *ret_id;
+	s->cls[cls].first = *ret_id;
 	return true;
+}
+
+int64_t
+store_oldest_ms(struct badmail_store *st, enum badmail_class cls)
+{
+	uint64_t id, octets;
+	int64_t ms = 0;
+
+	return oldest(st, cls, &id) && store_stat(st->conf, cls, id, &octets, &ms) ? ms : 0;
 }
 
 unsigned
@@ -319,7 +328,8 @@ store_expire(struct badmail_store *st, unsigned max)
 	uint64_t id, octets;
 	unsigned n = 0;
 
-	while (n < max && oldest(st, &id) && store_stat(st->conf, BADMAIL_REFUSED, id, &octets, &when) && when < before &&
+	while (n < max && oldest(st, BADMAIL_REFUSED, &id) &&
+	       store_stat(st->conf, BADMAIL_REFUSED, id, &octets, &when) && when < before &&
 	       store_remove(st, BADMAIL_REFUSED, id, PENDING_EXPIRE))
 		n++;
 	return n;
@@ -344,9 +354,12 @@ make_room(struct badmail_store *st, uint64_t octets)
 	for (;;) {
 		uint64_t items = s->cls[0].items + s->cls[1].items, all = s->cls[0].octets + s->cls[1].octets;
 
-		if (items + 1 <= (uint64_t)st->conf->max_items && all + octets <= (uint64_t)st->conf->max_octets)
+		bool many = items + 1 > (uint64_t)st->conf->max_items;
+
+		if (!many && all + octets <= (uint64_t)st->conf->max_octets)
 			return true;
-		if (!oldest(st, &id) || !store_remove(st, BADMAIL_REFUSED, id, PENDING_DROP))
+		if (!oldest(st, BADMAIL_REFUSED, &id) ||
+		    !store_remove(st, BADMAIL_REFUSED, id, many ? PENDING_CROWD : PENDING_DROP))
 			return false;
 	}
 }

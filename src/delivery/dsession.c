@@ -39,7 +39,7 @@ session_close(struct task *t)
 {
 	struct dsession *s = (struct dsession *)t;
 
-	stream_leave(&s->io);
+	talk_leave(&s->talk);
 	rcpt_forget(s);
 	atomic_fetch_sub(&sessions, 1);
 	session_free(s);
@@ -86,7 +86,7 @@ delivery_session_new(const struct listener *l, int fd, const struct peer *p)
 		return NULL;
 	}
 	atomic_fetch_add(&sessions, 1);
-	stat_add(STAT_DELIVERY_SESSIONS, 1);
+	stat_add(dsession_is_lmtp(s) ? STAT_LMTP_SESSIONS : STAT_SMTP_SESSIONS, 1);
 	return &s->task;
 }
 

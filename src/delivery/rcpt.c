@@ -35,6 +35,7 @@ over(struct dsession *s, unsigned code, const char *enhanced, const char *text)
 
 	if (l->rcpt && code >= 300)
 		envelope_untake_rcpt(&s->mail, l->n_targets_before);
+	stat_add(STAT_RCPTS_ACCEPTED, code < 300);
 	if (code >= 300) {
 		struct log_line line;
 

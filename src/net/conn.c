@@ -225,6 +225,12 @@ conn_handshake(struct conn *c)
 	return CONN_FAIL;
 }
 
+bool
+conn_is_tls13(const struct conn *c)
+{
+	return c->ssl && SSL_version(c->ssl) >= TLS1_3_VERSION;
+}
+
 const char *
 conn_tls_version(const struct conn *c)
 {

@@ -51,6 +51,8 @@ int conn_release(struct conn *c);
 bool conn_tls(struct conn *c, struct tls *t);
 /* 1 done, CONN_WANT_..., CONN_FAIL (the reason is logged at info, once). */
 int conn_handshake(struct conn *c);
+/* False: TLS 1.2, or plain. */
+bool conn_is_tls13(const struct conn *c);
 /* "TLSv1.3", "TLS_AES_..." or NULL when plain. */
 const char *conn_tls_version(const struct conn *c);
 const char *conn_tls_cipher(const struct conn *c);

@@ -258,8 +258,10 @@ remembered(struct session *s, struct credcache *cache, enum move *ret)
 	int32_t rc;
 
 	cred_fill(s, &cred);
-	if (!credcache_find(cache, &cred, mono_ms(), &s->arena, &rc, &user, error))
+	if (!credcache_find(cache, &cred, mono_ms(), &s->arena, &rc, &user, error)) {
+		stat_add(STAT_CACHE_MISSED, cache != NULL);
 		return false;
+	}
 	stat_add(rc == PM_OK ? STAT_CACHE_ACCEPTED : STAT_CACHE_REFUSED, 1);
 	s->cached = "yes";
 	*ret = judge(s, rc, &user, error);

@@ -62,7 +62,7 @@ session_close(struct task *t)
 {
 	struct session *s = (struct session *)t;
 
-	stream_leave(&s->io);
+	talk_leave(&s->talk);
 	login_drop(s);
 	sasl_drop(s);
 	maildrop_fini(&s->drop);

@@ -45,7 +45,11 @@ commit_over(struct session *s, int32_t rc, uint64_t done, const char *text)
 		return;
 	s->quit_rc = rc;
 	s->deleted = rc == PM_OK ? pending : rc == PM_PARTIAL ? done : 0;
-	stat_add(rc == PM_OK ? STAT_COMMIT_OK : STAT_COMMIT_FAILED, 1);
+	stat_add(rc == PM_OK	     ? STAT_COMMIT_OK
+		 : rc == PM_PARTIAL ? STAT_COMMIT_PARTIAL
+		 : rc == PM_UNKNOWN ? STAT_COMMIT_UNKNOWN
+				    : STAT_COMMIT_FAILED,
+		 1);
 	stat_add(STAT_DELETED, s->deleted);
 }
 

@@ -323,6 +323,23 @@ gate_enter(struct gate *g, struct task *t)
 	return a;
 }
 
+const uint16_t gate_bucket_ms[GATE_BUCKETS] = {5,   10,   25,   50,   100,	250,  500,
+					       1000, 2500, 5000, 10000, 20000, 60000};
+
+/* Under the mutex. Most turns end in the first bucket. */
+static void
+count_duration(struct gate *g, uint64_t ms)
+{
+	unsigned i = 0;
+
+	while (i < GATE_BUCKETS && ms > gate_bucket_ms[i])
+		i++;
+	g->took[i]++;
+	g->busy_ms += ms;
+	if (ms > g->slowest_ms)
+		g->slowest_ms = ms;
+}
+
 void
 gate_leave(struct gate *g, struct task *t, int64_t ms)
 {
@@ -335,11 +352,7 @@ gate_leave(struct gate *g, struct task *t, int64_t ms)
 	assert(t->held == g);
 	t->held = NULL;
 	pthread_mutex_lock(&g->mutex);
-	if (ms > 0) {
-		g->busy_ms += (uint64_t)ms;
-		if ((uint64_t)ms > g->slowest_ms)
-			g->slowest_ms = (uint64_t)ms;
-	}
+	count_duration(g, ms > 0 ? (uint64_t)ms : 0);
 	opened = judge(g, t, now_ms, &out);
 	open_ms = g->limits.breaker_open_ms;
 	next = first_waiter(g, &l, &before);

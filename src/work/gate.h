@@ -30,6 +30,10 @@ struct gate_limits {
 
 #define GATE_NAME_MAX 64
 
+/* Bounds of the durations that are counted. */
+#define GATE_BUCKETS 13
+extern const uint16_t gate_bucket_ms[GATE_BUCKETS];
+
 struct gate_status {
 	char name[GATE_NAME_MAX];
 	struct gate_limits limits;
@@ -39,6 +43,7 @@ struct gate_status {
 	int64_t open_until_ms;
 	uint64_t calls, refused, timeouts, failures, trips, overdue;
 	uint64_t busy_ms;         /* sum of durations under a permit */
+	uint64_t took[GATE_BUCKETS + 1]; /* turns by duration: up to gate_bucket_ms[i], and longer */
 	uint64_t slowest_ms;
 };
 

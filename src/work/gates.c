@@ -121,6 +121,7 @@ status_fill(const struct gate *g, struct gate_status *s)
 	s->overdue = g->overdue;
 	s->busy_ms = g->busy_ms;
 	s->slowest_ms = g->slowest_ms;
+	memcpy(s->took, g->took, sizeof(s->took));
 }
 
 void

@@ -21,6 +21,7 @@ struct gate {
 	struct line lines[CLASSES];
 	struct breaker breaker;
 	uint64_t calls, refused, timeouts, failures, overdue, busy_ms, slowest_ms;
+	uint64_t took[GATE_BUCKETS + 1];
 };
 
 /* The newest gate, then ->next; none is ever removed while the server runs. */

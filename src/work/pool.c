@@ -301,6 +301,12 @@ pool_start(uint32_t workers)
 	return true;
 }
 
+uint32_t
+pool_size(void)
+{
+	return pool.n; /* set before admin's thread is started */
+}
+
 void
 pool_stop(void)
 {

@@ -16,6 +16,9 @@ bool pool_start(uint32_t workers);
 /* queue_stop, then joins all workers: main, at shutdown. thread_exit hook runs on each. */
 void pool_stop(void);
 
+/* Threads that run. */
+uint32_t pool_size(void);
+
 /* Called on each worker thread as its last act (the ABI's thread_end); set before pool_start. */
 void pool_set_thread_exit(void (*fn)(void));
 

@@ -178,6 +178,18 @@ queue_stop(void)
 	pthread_mutex_unlock(&queue.mutex);
 }
 
+uint32_t
+queue_idle_workers(void)
+{
+	uint32_t n = 0;
+
+	pthread_mutex_lock(&queue.mutex);
+	for (const struct queue_worker *w = queue.idle; w; w = w->below)
+		n++;
+	pthread_mutex_unlock(&queue.mutex);
+	return n;
+}
+
 uint64_t
 queue_depth(void)
 {

@@ -122,7 +122,8 @@ struct pm_host {
 	int64_t (*wall_ms)(void *ctx); /* UTC, milliseconds since 1970 */
 	/* One line for the operator: what, where, which value, what to do. No secret, no line end. */
 	void (*log)(void *ctx, int32_t level, struct pm_str text);
-	/* Adds delta to the counter `name` ([a-z0-9_]) of this section. */
+	/* Adds delta, not negative, to the counter `name` of this section: 1..47 of [a-z0-9_], 64 names at most.
+	 * What does not keep to that is not counted. Shown by restantectl modules and metrics. */
 	void (*count)(void *ctx, struct pm_str name, int64_t delta);
 	/* Forget cached credentials of this user; empty name: of all. */
 	void (*invalidate)(void *ctx, struct pm_str name);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * metrics - the server's numbers as text for Prometheus. Built once, whoever asks: GET /metrics
+ * (http.h) and restantectl metrics.
+ *
+ * Everything is read from memory: counters, statuses under their short locks, the table of slots.
+ * No module, disk or network is asked, so it takes a millisecond however slow those are. Labels are
+ * the names of sections and volumes and fixed words: never users or addresses.
+ */
+#ifndef RST_ADMIN_METRICS_H
+#define RST_ADMIN_METRICS_H
+
+#include <stddef.h>
+
+#include "base/expo.h"
+#include "conf/conf.h"
+
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* Main, before admin_start: families from above this folder. fn: admin thread; must not block. */
+void metrics_add_source(void (*fn)(struct expo *e, const struct conf *c));
+
+/* Main, once, before admin_start: the server begins. */
+void metrics_begin(void);
+int64_t metrics_uptime_ms(void);
+
+/* Admin thread: malloc'd, *ret_n bytes; NULL: no memory. */
+char *metrics_text(size_t *ret_n);
+
+/* Private to src/admin: parts of it. */
+void metrics_gates(struct expo *e);
+void metrics_process(struct expo *e);
+
+#endif
