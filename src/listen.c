@@ -29,29 +29,28 @@ policy_of(const struct listener *l, const struct peer *p)
 	return policy;
 }
 
+/* Where started as root the socket's file is the service user's: who serves may also remove it. */
 static int
-open_socket(const struct conf_listener *cl, char *err, size_t errlen)
+open_socket(const struct conf *c, const struct conf_listener *cl, char *err, size_t errlen)
 {
+	const char *owner = geteuid() == 0 && !cl->owner ? c->user : cl->owner;
 	int fd = cl->path ? sd_listen_find(cl->path, 0) : sd_listen_find(cl->address, cl->port);
 
 	if (fd != -1)
 		listener_tune(fd, cl->sndbuf);
 	else if (cl->path)
-		fd = listener_open_path(cl->path, cl->mode, cl->owner, cl->group, err, errlen);
+		fd = listener_open_path(cl->path, cl->mode, owner, cl->group, err, errlen);
 	else
 		fd = listener_open(cl->address, cl->port, cl->sndbuf, err, errlen);
 	return fd;
 }
 
 static bool
-open_one(const struct conf_listener *cl, const char *user, struct conf_errors *e, struct listener *ret)
+open_one(const struct conf *c, const struct conf_listener *cl, struct conf_errors *e, struct listener *ret)
 {
-	struct conf_listener l = *cl;
 	char err[ERROR_MAX];
 
-	if (geteuid() == 0 && !l.owner) /* who serves may also remove it */
-		l.owner = user;
-	ret->fd = open_socket(&l, err, sizeof(err));
+	ret->fd = open_socket(c, cl, err, sizeof(err));
 	if (ret->fd == -1) {
 		conf_error(e, &cl->where, "listener %s: %s", cl->name, err);
 		return false;
@@ -77,7 +76,7 @@ listen_open(const struct conf *c, struct conf_errors *e, struct listener **ret)
 	bool ok = l != NULL;
 
 	for (size_t i = 0; l && i < c->n_listeners; i++)
-		ok = open_one(&c->listeners[i], c->user, e, &l[i]) && ok;
+		ok = open_one(c, &c->listeners[i], e, &l[i]) && ok;
 	if (ok) {
 		*ret = l;
 		return true;
@@ -87,4 +86,18 @@ listen_open(const struct conf *c, struct conf_errors *e, struct listener **ret)
 			(void)close(l[i].fd); /* nothing was accepted from it */
 	free(l);
 	return false;
+}
+
+bool
+listen_open_metrics(const struct conf *c, struct conf_errors *e, int *ret_fd)
+{
+	char err[ERROR_MAX];
+
+	*ret_fd = -1;
+	if (!c->metrics.name)
+		return true;
+	*ret_fd = open_socket(c, &c->metrics, err, sizeof(err));
+	if (*ret_fd == -1)
+		conf_error(e, &c->metrics.where, "metrics: %s", err);
+	return *ret_fd != -1;
 }

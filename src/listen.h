@@ -16,4 +16,7 @@
  * be opened is reported; false: none is left open. */
 bool listen_open(const struct conf *c, struct conf_errors *e, struct listener **ret);
 
+/* The socket /metrics is served on; *ret_fd -1: there is none. Likewise. */
+bool listen_open_metrics(const struct conf *c, struct conf_errors *e, int *ret_fd);
+
 #endif

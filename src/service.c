@@ -41,7 +41,8 @@
 static struct {
 	const char *conf_file;
 	struct listener *listeners;
-} service;
+	int metrics_fd;
+} service = {.metrics_fd = -1};
 
 /* ---- errors of the configuration ------------------------------------------------------------- */
 
@@ -109,6 +110,7 @@ static int
 become(const struct conf *c, struct conf_errors *e)
 {
 	const struct conf_where nowhere = {.file = service.conf_file, .line = 1, .column = 1};
+	bool listening;
 	char err[512];
 
 	privs_raise_files((size_t)c->max_sessions * FILES_PER_SESSION + FILES_OWN);
@@ -117,7 +119,8 @@ become(const struct conf *c, struct conf_errors *e)
 		conf_error(e, &nowhere, "%s", err);
 		return EXIT_CONFIG;
 	}
-	if (!listen_open(c, e, &service.listeners))
+	listening = listen_open(c, e, &service.listeners);
+	if (!listen_open_metrics(c, e, &service.metrics_fd) || !listening) /* all errors in one run */
 		return EXIT_CONFIG;
 	if (!privs_drop(c->user, err, sizeof(err))) {
 		conf_error(e, &nowhere, "%s", err);
@@ -157,7 +160,7 @@ start_threads(const struct conf *c)
 	admin_add_verb("badmail", badmail_admin);
 	metrics_begin();
 	metrics_add_source(badmail_metrics);
-	if (!admin_start(c->run_dir))
+	if (!admin_start(c->run_dir, service.metrics_fd))
 		return EXIT_OSERR;
 	if (!acceptor_start(&limits, service.listeners, c->n_listeners)) {
 		fprintf(stderr, "restanted: cannot start the acceptor\n");
@@ -172,6 +175,10 @@ say_serving(const struct conf *c)
 	for (size_t i = 0; i < c->n_listeners; i++)
 		log_msg(LOG_LVL_NOTICE, "listening", "%s on %s", service.listeners[i].name,
 			service.listeners[i].address);
+	if (c->metrics.path)
+		log_msg(LOG_LVL_NOTICE, "listening", "metrics on %s", c->metrics.path);
+	else if (c->metrics.name)
+		log_msg(LOG_LVL_NOTICE, "listening", "metrics on %s port %u", c->metrics.address, (unsigned)c->metrics.port);
 	log_msg(LOG_LVL_NOTICE, "started", "restanted, pid %d, configuration %s, %u workers",
 		(int)getpid(), c->file, c->workers);
 }
@@ -261,6 +268,9 @@ say_restart_needed(const struct conf *old, const struct conf *new)
 				"listener %s: a new place or protocol takes effect at the next restart",
 				new->listeners[i].name);
 	}
+	if (!same_text(old->metrics.name, new->metrics.name) || !same_text(old->metrics.path, new->metrics.path) ||
+	    !same_text(old->metrics.address, new->metrics.address) || old->metrics.port != new->metrics.port)
+		log_msg(LOG_LVL_WARNING, "reload", "metrics: another place takes effect at the next restart");
 }
 
 bool

@@ -15,114 +15,104 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "admin/caller.h"
+#include "admin/http.h"
+#include "admin/mainbox.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
 
-#define LINE_MAX_BYTES 65536
-#define PEER_MS 5000
+#define CALLERS_MAX 16
 
 static struct {
 	pthread_t thread;
 	int fd;
-	int stop; /* eventfd */
+	int stop, wake; /* eventfds */
 	char path[108];
-} ad = {.fd = -1, .stop = -1};
-
-/* ---- one caller ------------------------------------------------------------------------------ */
-
-static bool
-wait_for(int fd, short events, int64_t until_ms)
-{
-	struct pollfd p = {.fd = fd, .events = events};
-	int64_t left = until_ms - mono_ms();
-
-	return left > 0 && poll(&p, 1, (int)left) == 1;
-}
-
-/* A line, without its end; false: none in time. */
-static bool
-read_line(int fd, char *buf, size_t cap, int64_t until_ms)
-{
-	size_t n = 0;
-
-	while (n + 1 < cap && wait_for(fd, POLLIN, until_ms)) {
-		ssize_t got = recv(fd, buf + n, cap - 1 - n, MSG_DONTWAIT);
-		char *lf;
-
-		if (got <= 0)
-			return false;
-		buf[n + (size_t)got] = '\0';
-		lf = memchr(buf + n, '\n', (size_t)got);
-		n += (size_t)got;
-		if (lf) {
-			*lf = '\0';
-			return true;
-		}
-	}
-	return false;
-}
-
-static void
-write_text(int fd, const char *p, size_t n, int64_t until_ms)
-{
-	while (n > 0 && wait_for(fd, POLLOUT, until_ms)) {
-		ssize_t w = send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (w <= 0)
-			return; /* the caller is gone */
-		p += w;
-		n -= (size_t)w;
-	}
-}
-
-static void
-serve(int fd)
-{
-	char *line = malloc(LINE_MAX_BYTES);
-	json_t *request, *answer;
-	json_error_t err;
-	char *text;
-
-	if (line && read_line(fd, line, LINE_MAX_BYTES, mono_ms() + PEER_MS)) {
-		request = json_loads(line, JSON_REJECT_DUPLICATES, &err);
-		answer = json_is_object(request) ? admin_answer(request) : admin_error("not a JSON object: %s", err.text);
-		text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
-		if (text) {
-			write_text(fd, text, strlen(text), mono_ms() + PEER_MS);
-			write_text(fd, "\n", 1, mono_ms() + PEER_MS);
-		}
-		free(text);
-		json_decref(answer);
-		json_decref(request);
-	}
-	if (line)
-		secret_wipe(line, LINE_MAX_BYTES); /* auth test: a password */
-	free(line);
-}
+	struct caller callers[CALLERS_MAX];
+} ad = {.fd = -1, .stop = -1, .wake = -1};
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
+static void
+accept_caller(int64_t now_ms)
+{
+	int fd = accept4(ad.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	for (size_t i = 0; fd != -1 && i < CALLERS_MAX; i++)
+		if (ad.callers[i].phase == CALLER_GONE) {
+			(void)caller_begin(&ad.callers[i], fd, ad.wake, now_ms); /* else it is closed: no memory */
+			return;
+		}
+}
+
+/* Places that are taken; the earliest time one of them wants to be looked at. */
+static size_t
+poll_callers(struct pollfd *p, int64_t *due_ms)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < CALLERS_MAX; i++) {
+		const struct caller *c = &ad.callers[i];
+		short events = caller_events(c);
+
+		p[i] = (struct pollfd){.fd = events ? c->fd : -1, .events = events};
+		n += c->phase != CALLER_GONE;
+		if (events && c->until_ms < *due_ms)
+			*due_ms = c->until_ms;
+	}
+	return n;
+}
+
+static int
+timeout_of(int64_t due_ms, int64_t now_ms)
+{
+	if (due_ms == INT64_MAX)
+		return -1;
+	return due_ms <= now_ms ? 0 : due_ms - now_ms < 60000 ? (int)(due_ms - now_ms) : 60000;
+}
+
+static void
+clear_wake(void)
+{
+	uint64_t n;
+
+	while (read(ad.wake, &n, sizeof(n)) > 0)
+		;
+}
+
+/* Nothing here waits for anybody but in poll. */
 static void *
 admin_main(void *arg)
 {
-	struct pollfd p[2] = {{.fd = ad.stop, .events = POLLIN}, {.fd = ad.fd, .events = POLLIN}};
+	enum { STOP, WAKE, WEB, DOOR, CALLERS };
+	struct pollfd p[CALLERS + CALLERS_MAX] = {
+		[STOP] = {.fd = ad.stop, .events = POLLIN},
+		[WAKE] = {.fd = ad.wake, .events = POLLIN},
+	};
 
 	(void)arg;
 	for (;;) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			break;
-		if (p[0].revents)
-			break;
-		if (!(p[1].revents & POLLIN))
-			continue;
-		int fd = accept4(ad.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int64_t now_ms = mono_ms(), due_ms = http_due_ms(now_ms);
+		bool full = poll_callers(p + CALLERS, &due_ms) == CALLERS_MAX;
 
-		if (fd == -1)
-			continue;
-		serve(fd);
-		(void)close(fd);
+		p[WEB] = (struct pollfd){.fd = http_fd(), .events = POLLIN};
+		p[DOOR] = (struct pollfd){.fd = full ? -1 : ad.fd, .events = POLLIN}; /* the backlog holds them */
+		if (poll(p, CALLERS + CALLERS_MAX, timeout_of(due_ms, now_ms)) < 0 && errno != EINTR)
+			break;
+		if (p[STOP].revents)
+			break;
+		now_ms = mono_ms();
+		clear_wake();
+		if (p[WEB].revents || now_ms >= http_due_ms(now_ms))
+			http_run(now_ms);
+		for (size_t i = 0; i < CALLERS_MAX; i++)
+			caller_go(&ad.callers[i], now_ms);
+		if (p[DOOR].revents & POLLIN)
+			accept_caller(now_ms);
 	}
+	for (size_t i = 0; i < CALLERS_MAX; i++)
+		caller_end(&ad.callers[i]);
 	return NULL;
 }
 
@@ -141,7 +131,7 @@ bind_path(struct sockaddr_un *sun)
 	}
 	(void)unlink(ad.path); /* missing is fine */
 	if (bind(ad.fd, (struct sockaddr *)sun, sizeof(*sun)) != 0 || chmod(ad.path, 0600) != 0 ||
-	    listen(ad.fd, 16) != 0) {
+	    listen(ad.fd, SOMAXCONN) != 0) {
 		fprintf(stderr, "restanted: control socket %s: %s\n", ad.path, strerrordesc_np(errno));
 		return false;
 	}
@@ -157,7 +147,7 @@ wiping_free(void *p)
 }
 
 bool
-admin_start(const char *run_dir)
+admin_start(const char *run_dir, int metrics_fd)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 
@@ -167,10 +157,16 @@ admin_start(const char *run_dir)
 	}
 	memcpy(sun.sun_path, ad.path, sizeof(ad.path));
 	json_set_alloc_funcs(malloc, wiping_free);
+	json_object_seed(0); /* before there are several threads */
 	ad.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	ad.stop = eventfd(0, EFD_CLOEXEC);
-	if (ad.fd == -1 || ad.stop == -1) {
+	ad.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (ad.fd == -1 || ad.stop == -1 || ad.wake == -1) {
 		fprintf(stderr, "restanted: control socket: %s\n", strerrordesc_np(errno));
+		return false;
+	}
+	if (metrics_fd != -1 && !http_start(metrics_fd)) {
+		fprintf(stderr, "restanted: the listener of metrics cannot be started: no memory\n");
 		return false;
 	}
 	return bind_path(&sun) && pthread_create(&ad.thread, NULL, admin_main, NULL) == 0;
@@ -183,10 +179,13 @@ admin_stop(void)
 
 	if (ad.fd == -1)
 		return;
+	mainbox_end();
 	if (write(ad.stop, &one, sizeof(one)) == (ssize_t)sizeof(one))
 		pthread_join(ad.thread, NULL);
 	(void)unlink(ad.path);
 	(void)close(ad.fd);
 	(void)close(ad.stop);
-	ad.fd = ad.stop = -1;
+	(void)close(ad.wake);
+	ad.fd = ad.stop = ad.wake = -1;
+	http_stop();
 }

@@ -15,6 +15,8 @@ static struct {
 	pthread_cond_t answered;
 	bool (*reload)(char **ret_errors);
 	/* below: under mutex */
+	bool busy; /* somebody waits for a reload of his */
+	bool ended;
 	bool want_reload, want_drain, done, ok;
 	char *errors;
 } box = {.mutex = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
@@ -23,6 +25,13 @@ void
 mainbox_init(bool (*reload)(char **ret_errors))
 {
 	box.reload = reload;
+}
+
+/* Under the mutex. */
+static int
+wait_answered(const struct timespec *until)
+{
+	return pthread_cond_clockwait(&box.answered, &box.mutex, CLOCK_MONOTONIC, until);
 }
 
 bool
@@ -35,19 +44,28 @@ mainbox_reload(char **ret_errors)
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += WAIT_S;
 	pthread_mutex_lock(&box.mutex);
-	box.want_reload = true;
+	while (box.busy && !box.ended && rc == 0)
+		rc = wait_answered(&until);
+	if (box.busy || box.ended) {
+		*ret_errors = strdup(box.ended ? "the server ends\n" : "another reload did not end within 60 s; see the log\n");
+		pthread_mutex_unlock(&box.mutex);
+		return false;
+	}
+	box.busy = box.want_reload = true;
 	box.done = false;
 	(void)kill(getpid(), SIGUSR2); /* to ourselves: cannot fail */
-	while (!box.done && rc == 0)
-		rc = pthread_cond_clockwait(&box.answered, &box.mutex, CLOCK_MONOTONIC, &until);
+	while (!box.done && !box.ended && rc == 0)
+		rc = wait_answered(&until);
+	box.busy = false;
 	if (box.done) {
 		ok = box.ok;
 		*ret_errors = box.errors;
 		box.errors = NULL;
 	} else {
-		*ret_errors = strdup("the reload did not end within 60 s; see the log\n");
+		*ret_errors = strdup(box.ended ? "the server ends\n" : "the reload did not end within 60 s; see the log\n");
 	}
 	pthread_mutex_unlock(&box.mutex);
+	pthread_cond_broadcast(&box.answered); /* the next one's turn */
 	return ok;
 }
 
@@ -80,6 +98,15 @@ mainbox_serve(void)
 	box.ok = ok;
 	box.done = true;
 	pthread_mutex_unlock(&box.mutex);
-	pthread_cond_signal(&box.answered);
+	pthread_cond_broadcast(&box.answered);
 	return drain;
+}
+
+void
+mainbox_end(void)
+{
+	pthread_mutex_lock(&box.mutex);
+	box.ended = true;
+	pthread_mutex_unlock(&box.mutex);
+	pthread_cond_broadcast(&box.answered);
 }

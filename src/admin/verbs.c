@@ -350,43 +350,70 @@ verb_log_reopen(const json_t *request)
 	return json_pack("{s:b}", "ok", 1);
 }
 
-static const struct {
+struct verb {
 	const char *name;
 	json_t *(*run)(const json_t *request);
-} verbs[] = {
-	{"status", verb_status}, {"metrics", verb_metrics}, {"sessions", verb_sessions}, {"kick", verb_kick},
-	{"modules", verb_modules}, {"user", admin_user}, {"auth-test", admin_auth_test}, {"reload", verb_reload},
-	{"forget", verb_forget}, {"volumes", keep_volumes}, {"quota", keep_quota}, {"expire", keep_expire}, {"undelete", keep_undelete},
-	{"job", keep_job}, {"drain", verb_drain}, {"log-reopen", verb_log_reopen},
+	bool slow; /* asks a module, the disk or main */
+};
+
+static const struct verb verbs[] = {
+	{"status", verb_status, false},
+	{"metrics", verb_metrics, false},
+	{"sessions", verb_sessions, false},
+	{"kick", verb_kick, false},
+	{"modules", verb_modules, false},
+	{"user", admin_user, true},
+	{"auth-test", admin_auth_test, true},
+	{"reload", verb_reload, true},
+	{"forget", verb_forget, false},
+	{"volumes", keep_volumes, false},
+	{"quota", keep_quota, true},
+	{"expire", keep_expire, true},
+	{"undelete", keep_undelete, true},
+	{"job", keep_job, false},
+	{"drain", verb_drain, false},
+	{"log-reopen", verb_log_reopen, false},
 };
 
 #define ADDED_MAX 8
 
-static struct {
-	const char *name;
-	json_t *(*run)(const json_t *request);
-} added[ADDED_MAX];
+static struct verb added[ADDED_MAX];
 static size_t n_added;
 
 void
 admin_add_verb(const char *name, json_t *(*run)(const json_t *request))
 {
-	if (n_added < ADDED_MAX) {
-		added[n_added].name = name;
-		added[n_added++].run = run;
-	}
+	if (n_added < ADDED_MAX)
+		added[n_added++] = (struct verb){name, run, true};
+}
+
+static const struct verb *
+find_verb(const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "verb"));
+
+	for (size_t i = 0; name && i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	for (size_t i = 0; name && i < n_added; i++)
+		if (strcmp(added[i].name, name) == 0)
+			return &added[i];
+	return NULL;
+}
+
+bool
+admin_is_slow(const json_t *request)
+{
+	const struct verb *v = find_verb(request);
+
+	return v && v->slow;
 }
 
 json_t *
 admin_answer(const json_t *request)
 {
-	const char *verb = json_string_value(json_object_get(request, "verb"));
+	const struct verb *v = find_verb(request);
+	const char *name = json_string_value(json_object_get(request, "verb"));
 
-	for (size_t i = 0; verb && i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (strcmp(verbs[i].name, verb) == 0)
-			return verbs[i].run(request);
-	for (size_t i = 0; verb && i < n_added; i++)
-		if (strcmp(added[i].name, verb) == 0)
-			return added[i].run(request);
-	return admin_error("unknown verb '%.40s'", verb ? verb : "");
+	return v ? v->run(request) : admin_error("unknown verb '%.40s'", name ? name : "");
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf/check.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
+
+#include "config.h"
 
 struct checker {
 	struct conf *c;
@@ -161,6 +165,39 @@ check_listeners(struct checker *k)
 	}
 }
 
+static bool
+is_loopback(const char *address)
+{
+	struct in6_addr in6;
+	struct in_addr in;
+
+	if (inet_pton(AF_INET, address, &in) == 1)
+		return ntohl(in.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, address, &in6) == 1 && IN6_IS_ADDR_LOOPBACK(&in6);
+}
+
+/* Numbers about everybody's mail, without a password: for this machine only. */
+static void
+check_metrics(struct checker *k)
+{
+	const struct conf_listener *m = &k->c->metrics;
+
+	if (!m->name)
+		return;
+#ifndef HAVE_MICROHTTPD
+	conf_error(k->e, &m->where, "metrics: this restante was built without libmicrohttpd and cannot serve them: leave the block "
+				    "out; restantectl metrics prints the same text");
+#endif
+	if (!m->path && m->address && !is_loopback(m->address))
+		conf_error(k->e, &m->where, "metrics: address = %s: expected a loopback address, 127.0.0.1 or ::1: nobody is asked for a "
+					    "password there; put a proxy that asks before it, if others are to read it", m->address);
+	if (m->path && strlen(m->path) > 107)
+		conf_error(k->e, &m->where, "metrics: path = %s: a socket's path has at most 107 octets", m->path);
+	for (size_t i = 0; i < k->c->n_listeners; i++)
+		if (same_place(m, &k->c->listeners[i]))
+			conf_error(k->e, &m->where, "metrics: this place is listener %s's already", k->c->listeners[i].name);
+}
+
 static void
 check_top(struct checker *k)
 {
@@ -263,6 +300,7 @@ check_conf(struct conf *c, struct conf_errors *e)
 
 	check_top(&k);
 	check_listeners(&k);
+	check_metrics(&k);
 	check_sections(&k, c->auth, c->n_auth, "auth");
 	check_sections(&k, c->storage, c->n_storage, "storage");
 	check_auth_storage(&k);

@@ -285,13 +285,30 @@ fill_badmail(struct loader *ld, struct conf_node *n)
 }
 
 static void
+fill_metrics(struct loader *ld, struct conf_node *n)
+{
+	struct conf_listener *m = &ld->c->metrics;
+
+	m->name = "metrics";
+	m->where = n->where;
+	fill_only(ld, BLOCK_METRICS, n);
+	if (m->path && (m->address || is_given(n, "port")))
+		conf_error(ld->e, &n->where, "metrics: either path, or address and port");
+	if (!m->path && !is_given(n, "port"))
+		conf_error(ld->e, &n->where, "metrics: port is missing, e.g. 9144; or path, for a unix socket");
+	if (!m->path && !m->address)
+		m->address = "127.0.0.1";
+}
+
+static void
 unknown_block(struct loader *ld, const struct conf_node *n)
 {
-	static const char *const kinds[] = {"listener", "auth", "storage", "tls", "log", "delivery", "volume", "domain", "badmail"};
+	static const char *const kinds[] = {"listener", "auth", "storage", "tls", "log", "delivery", "volume", "domain", "badmail",
+					   "metrics"};
 	const char *near = host_nearest(n->key, kinds, sizeof(kinds) / sizeof(kinds[0]));
 
 	conf_error(ld->e, &n->where, "unknown block '%s'%s%s%s; there are listener, auth, storage, tls, log, delivery, volume, "
-		   "domain and badmail",
+		   "domain, badmail and metrics",
 		   n->key, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
@@ -332,6 +349,8 @@ make_blocks(struct loader *ld)
 			fill_domain(ld, &c->domains[d++], n);
 		else if (is_kind(n, "badmail"))
 			fill_badmail(ld, n);
+		else if (is_kind(n, "metrics"))
+			fill_metrics(ld, n);
 		else if (is_kind(n, "log"))
 			fill_only(ld, BLOCK_LOG, n);
 		else if (is_kind(n, "delivery"))
@@ -369,6 +388,7 @@ conf_new(const char *file, struct arena *a)
 	schema_defaults(BLOCK_LOG, c);
 	schema_defaults(BLOCK_DELIVERY, c);
 	schema_defaults(BLOCK_BADMAIL, c);
+	schema_defaults(BLOCK_METRICS, c);
 	return c;
 }
 

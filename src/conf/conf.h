@@ -170,6 +170,7 @@ struct conf {
 	struct conf_delivery delivery;
 	struct conf_listener *listeners; /* there is room for one more: direct.c */
 	size_t n_listeners;
+	struct conf_listener metrics; /* where /metrics is served; name NULL: nowhere */
 	struct conf_section *auth;  /* in the order of the file: the chain */
 	size_t n_auth;
 	struct conf_section *storage;

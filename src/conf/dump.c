@@ -40,6 +40,17 @@ put_words(FILE *to, const struct schema_row *row, const void *base, const char *
 	}
 }
 
+/* A unix socket has no port, not even 0. */
+static bool
+has_path(enum schema_block block, const void *base)
+{
+	const struct conf_listener *l = block == BLOCK_LISTENER	 ? base
+					: block == BLOCK_METRICS ? &((const struct conf *)base)->metrics
+								 : NULL;
+
+	return l && l->path;
+}
+
 static void
 put_settings(FILE *to, enum schema_block block, const void *base, const char *indent)
 {
@@ -51,7 +62,7 @@ put_settings(FILE *to, enum schema_block block, const void *base, const char *in
 
 		if (row->block == block && row->type == TYPE_WORDS)
 			put_words(to, row, base, indent);
-		if (!*value)
+		if (!*value || (row->type == TYPE_PORT && has_path(block, base)))
 			continue;
 		fprintf(to, "%s%s = ", indent, row->key);
 		put_value(to, value);
@@ -92,6 +103,8 @@ conf_dump(const struct conf *c, FILE *to)
 		put_block(to, "domain", c->domains[i].name, BLOCK_DOMAIN, &c->domains[i]);
 	if (c->badmail.path)
 		put_block(to, "badmail", "", BLOCK_BADMAIL, c);
+	if (c->metrics.name)
+		put_block(to, "metrics", "", BLOCK_METRICS, c);
 	for (size_t i = 0; i < c->n_listeners; i++)
 		put_block(to, "listener", c->listeners[i].name, BLOCK_LISTENER, &c->listeners[i]);
 	for (size_t i = 0; i < c->n_auth; i++)

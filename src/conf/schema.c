@@ -19,6 +19,7 @@
 
 #define VOL(k, t, f, lo, hi, d, doc) {BLOCK_VOLUME, k, t, offsetof(struct conf_volume, f), lo, hi, NULL, d, doc}
 #define DOM(k, t, f, lo, hi, w, doc) {BLOCK_DOMAIN, k, t, offsetof(struct conf_domain, f), lo, hi, w, "-1", doc}
+#define MET(k, t, f, lo, hi, d, doc) {BLOCK_METRICS, k, t, offsetof(struct conf, metrics.f), lo, hi, NULL, d, doc}
 #define BAD(k, t, f, lo, hi, d, doc) {BLOCK_BADMAIL, k, t, offsetof(struct conf, badmail.f), lo, hi, NULL, d, doc}
 
 #define DAYS_MAX 36500
@@ -144,6 +145,12 @@ const struct schema_row schema_rows[] = {
 	BAD("max_age", TYPE_SECONDS, max_age_ms, 60 * S, 36500 * DAY, "2592000", "of refused mail; 2592000 are 30 days"),
 	BAD("retry_first", TYPE_SECONDS, retry_first_ms, 1 * S, 86400 * S, "60", "until accepted mail is tried again; doubled each time"),
 	BAD("retry_max", TYPE_SECONDS, retry_max_ms, 1 * S, 30 * DAY, "3600", "longest time between two tries"),
+	MET("address", TYPE_STRING, address, 0, 0, NULL, "loopback address /metrics is served on: 127.0.0.1 unless given, or ::1"),
+	MET("port", TYPE_PORT, port, 0, 65535, NULL, "its port"),
+	MET("path", TYPE_PATH, path, 0, 0, NULL, "instead of address and port: a unix socket"),
+	MET("mode", TYPE_MODE, mode, 0, 0, "0660", "of the unix socket, octal"),
+	MET("owner", TYPE_STRING, owner, 0, 0, NULL, "of the unix socket; default: the service user"),
+	MET("group", TYPE_STRING, group, 0, 0, NULL, "of the unix socket; default: the service user's"),
 	BAD("permits", TYPE_I64, permits, 1, 64, "2", "workers that may be busy with its disk at once"),
 };
 const size_t schema_n_rows = sizeof(schema_rows) / sizeof(schema_rows[0]);
