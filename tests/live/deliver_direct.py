@@ -109,6 +109,21 @@ def killed(tap, rig, sig):
            "mysql: %s while the message comes: nothing is delivered" % signal.Signals(sig).name, (p.returncode, err, left))
 
 
+def crash(tap, rig):
+    """A server dies with a session open, and mail is delivered before it is started again."""
+    reader, ann = rig.reader, "ann@" + DOMAIN
+    with Pop(reader.clear_port) as p:
+        p.plain(ann, "restante")
+        reader.proc.kill()
+        reader.proc.wait()
+    done = rig.run(cmd=[reader.bin("restante-deliver"), "-c", reader.path("restante.conf"), *ANN])
+    reader.start()
+    with Pop(reader.clear_port) as p:
+        reply = p.plain(ann, "restante")
+    tap.ok(done.returncode == OK and reply.startswith(b"+OK") and rig.new().keys() == {"ann"},
+           "mysql: killed, delivered without it, started again: its maildrops are free at once", (done, reply))
+
+
 def outage(tap, rig, db, what):
     c = Cases(tap, rig, what)
     db.stop()
@@ -135,6 +150,7 @@ def tables(tap, db):
         c.refusals()
         killed(tap, rig, signal.SIGTERM)
         killed(tap, rig, signal.SIGKILL)
+        crash(tap, rig)
         outage(tap, rig, db, "sql and mysql")
         rig.sections = lambda s: auth_passwd(s) + db.section()
         rig.configure()

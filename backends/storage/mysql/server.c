@@ -3,7 +3,8 @@
  * server - this process as the database knows it: a row whose `until` is renewed, instead of each lease. The
  * instances of a section share it, so that a reload frees nobody's maildrop; it is kept in a list of the process
  * (R12: that much is shared on purpose). Which row the run before had stands in a file of the state directory,
- * locked while the process lives: a restart takes that row away and so frees its maildrops at once.
+ * locked while the process lives: a restart takes that row away and so frees its maildrops at once. Who takes no
+ * lease leaves the file alone: a restante-deliver that works while the server is down would be "the run before".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,12 +30,13 @@ struct owed {
 struct server {
 	struct server *next;
 	char *file;  /* names it in the list; NULL: a tool's own */
-	int fd;      /* the locked file; -1: none */
 	unsigned refs;
 	uint8_t id[ID];
 	char name[256];
 	pthread_mutex_t mutex; /* below */
 	bool wanted;           /* a lease was asked for: the row has to be there */
+	bool took;             /* the file was looked at */
+	int fd;                /* the locked file; -1: none */
 	int64_t tried_ms;      /* when somebody began to renew it */
 	int64_t renewed_ms;    /* when it was last done; 0: not yet */
 	bool had_before;
@@ -77,13 +79,15 @@ read_hex(const char *s, uint8_t id[ID])
 	return true;
 }
 
-/* The id of the run before, and ours in its place. Without the file a restart waits for the leases' time. */
+/* The id of the run before, and ours in its place. Without the file a restart waits for the leases' time. Under the
+ * mutex. */
 static void
 take_file(struct server *s, const struct pm_host *host)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char text[2 * ID + 2] = "";
 
+	s->took = true;
 	s->fd = open(s->file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->fd == -1 || fcntl(s->fd, F_OFD_SETLK, &lock) != 0) {
 		sdk_log(host, PM_LOG_WARNING, "%s: %s; after a crash maildrops stay locked until their leases end", s->file,
@@ -133,8 +137,6 @@ server_new(const struct pm_open *open, char *file)
 	s->file = file;
 	s->fd = -1;
 	s->refs = 1;
-	if (file)
-		take_file(s, open->host);
 	return s;
 }
 
@@ -181,6 +183,8 @@ renewal_due(struct inst *i, bool now, int64_t t)
 
 	pthread_mutex_lock(&s->mutex);
 	s->wanted = s->wanted || now;
+	if (s->wanted && !s->took && s->file)
+		take_file(s, i->host);
 	due = s->wanted && (s->renewed_ms == 0 || t - s->renewed_ms >= i->lease_ms / 2 ||
 			    t - s->tried_ms >= i->lease_ms / RENEWALS);
 	if (due)
