@@ -218,45 +218,35 @@ run_list(const struct ctl *c, json_t *q)
 
 /* ---- stats ----------------------------------------------------------------------------------- */
 
-static bool
-same_group(const json_t *a, const json_t *b)
-{
-	static const char *const keys[] = {"class", "reason", "code", "sender_domain"};
-
-	for (size_t i = 0; i < 4; i++)
-		if (strcmp(text(a, keys[i]), text(b, keys[i])) != 0)
-			return false;
-	return true;
-}
-
+/* groups: "class\nreason\ncode\ndomain" -> sums. Spam has as many domains as it likes, so none of this may be quadratic. */
 static void
 merge(json_t *groups, json_t *g)
 {
-	json_t *x;
-	size_t i;
+	json_t *key = json_sprintf("%s\n%s\n%s\n%s", text(g, "class"), text(g, "reason"), text(g, "code"), text(g, "sender_domain"));
+	json_t *x = json_object_get(groups, json_string_value(key));
 
-	json_array_foreach(groups, i, x) {
-		if (!same_group(x, g))
-			continue;
-		json_object_set_new(x, "items", json_integer(num(x, "items") + num(g, "items")));
-		json_object_set_new(x, "octets", json_integer(num(x, "octets") + num(g, "octets")));
-		if (num(g, "first_ms") < num(x, "first_ms"))
-			json_object_set_new(x, "first_ms", json_integer(num(g, "first_ms")));
-		if (num(g, "last_ms") > num(x, "last_ms"))
-			json_object_set_new(x, "last_ms", json_integer(num(g, "last_ms")));
+	if (!x) {
+		json_object_set(groups, json_string_value(key), g);
+		json_decref(key);
 		return;
 	}
-	json_array_append(groups, g);
+	json_decref(key);
+	json_object_set_new(x, "items", json_integer(num(x, "items") + num(g, "items")));
+	json_object_set_new(x, "octets", json_integer(num(x, "octets") + num(g, "octets")));
+	if (num(g, "first_ms") < num(x, "first_ms"))
+		json_object_set_new(x, "first_ms", json_integer(num(g, "first_ms")));
+	if (num(g, "last_ms") > num(x, "last_ms"))
+		json_object_set_new(x, "last_ms", json_integer(num(g, "last_ms")));
 }
 
 /* Adds up what differs only in what is not asked for. */
 static json_t *
-coarser(const json_t *groups, bool by_domain)
+coarser(json_t *groups, bool by_domain)
 {
-	json_t *out = json_array(), *g;
-	size_t i;
+	json_t *out = json_object(), *g;
+	const char *key;
 
-	json_array_foreach(groups, i, g) {
+	json_object_foreach(groups, key, g) {
 		json_t *copy = json_copy(g);
 
 		if (by_domain) {
@@ -271,6 +261,17 @@ coarser(const json_t *groups, bool by_domain)
 	return out;
 }
 
+static json_t *
+list_of(json_t *groups)
+{
+	json_t *list = json_array(), *g;
+	const char *key;
+
+	json_object_foreach(groups, key, g)
+		json_array_append(list, g);
+	return list;
+}
+
 static int
 by_items(const void *a, const void *b)
 {
@@ -282,12 +283,14 @@ by_items(const void *a, const void *b)
 static void
 put_groups(json_t *groups, const char *title, bool by_domain)
 {
-	size_t n = json_array_size(groups);
-	json_t **sorted = calloc(n + 1, sizeof(*sorted));
+	size_t n = json_object_size(groups), at = 0;
+	json_t **sorted = calloc(n + 1, sizeof(*sorted)), *g;
 	char a[24], b[24];
+	const char *key;
 
-	for (size_t i = 0; sorted && i < n; i++)
-		sorted[i] = json_array_get(groups, i);
+	json_object_foreach(groups, key, g)
+		if (sorted)
+			sorted[at++] = g;
 	if (sorted && n > 1)
 		qsort(sorted, n, sizeof(*sorted), by_items);
 	if (n > 0)
@@ -321,7 +324,7 @@ put_totals(const json_t *t)
 static int
 run_stats(const struct ctl *c, json_t *q)
 {
-	json_t *groups = json_array(), *totals = NULL, *a, *g;
+	json_t *groups = json_object(), *totals = NULL, *a, *g;
 	uint64_t read = 0;
 	int rc = 0;
 	size_t i;
@@ -336,7 +339,8 @@ run_stats(const struct ctl *c, json_t *q)
 		json_decref(a);
 	} while (a && !is_last(q));
 	if (rc == 0 && c->json) {
-		json_t *o = json_pack("{s:b, s:O, s:O, s:I}", "ok", 1, "totals", totals, "groups", groups, "read", (json_int_t)read);
+		json_t *o = json_pack("{s:b, s:O, s:o, s:I}", "ok", 1, "totals", totals, "groups", list_of(groups), "read",
+				      (json_int_t)read);
 
 		json_dumpf(o, stdout, JSON_INDENT(1));
 		printf("\n");

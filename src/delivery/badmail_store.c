@@ -351,6 +351,9 @@ make_room(struct badmail_store *st, uint64_t octets)
 	const struct badmail_state *s = &st->s;
 	uint64_t id;
 
+	if (s->cls[BADMAIL_RETRY].items + 1 > (uint64_t)st->conf->max_items ||
+	    s->cls[BADMAIL_RETRY].octets + octets > (uint64_t)st->conf->max_octets)
+		return false; /* not even if all refused ones went */
 	for (;;) {
 		uint64_t items = s->cls[0].items + s->cls[1].items, all = s->cls[0].octets + s->cls[1].octets;
 

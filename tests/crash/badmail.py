@@ -200,6 +200,34 @@ def waiting(tap, k, bound):
     tap.ok(not check(k), "and the totals are exact", check(k))
 
 
+def octets(tap):
+    """The same by octets; and what does not fit at all drops nothing."""
+    d = tempfile.mkdtemp(prefix="rst-badmail.", dir="/tmp")
+    k = Keeper(d, "badmail {\n path = %s/bad\n max_octets = 1m\n}\n" % d)
+    size, bound = 50000, 1 << 20
+    fit = bound // (size + 1024)
+    most = 0
+    try:
+        for _ in range(fit + 5):
+            k.run([insert("refused", 1, size)])
+            most = max(most, k.true_totals()[3])
+        t, whole = k.totals(), k.items("refused")[0]
+        tap.ok(most <= bound and t[2] == fit == len(whole) and t[4] == 5 and min(whole) == 5,
+               "a bound of 1 MiB: %d octets at most, %d items, the oldest five are gone" % (most, t[2]), (t, most))
+        out = k.run([insert("refused", 1, bound)])
+        tap.ok(out[0].startswith("! NOSPACE") and k.totals()[:5] == t[:5], "one that is larger than the bound is not taken, and drops none", out)
+        out = k.run([insert("retry", fit, size), "door %d" % size])
+        kept = [o for o in out if o.startswith("r")]
+        tap.ok(len(kept) == bound // 2 // (size + 1024) and out[-1].startswith("closed"),
+               "half of the octets wait: %d items, the door is closed" % len(kept), out[-3:])
+        k.run([insert("refused", 30, size)])
+        t = k.totals()
+        tap.ok(t[0] == len(kept) and t[1] + t[3] <= bound and not there(k, kept) and not check(k),
+               "none of them is dropped for octets either", (t, check(k)))
+    finally:
+        shutil.rmtree(d)
+
+
 def age(tap):
     d = tempfile.mkdtemp(prefix="rst-badmail.", dir="/tmp")
     k = Keeper(d, "badmail {\n path = %s/bad\n max_age = 3600\n}\n" % d)
@@ -249,6 +277,7 @@ def main():
         at_kill_points(tap)
     at_random(tap, 60 if ALL else 4)
     bounds(tap)
+    octets(tap)
     age(tap)
     restart(tap)
     return tap.done()

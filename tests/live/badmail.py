@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Badmail under a running server: what waits is brought to its mailbox when the store is back, once, byte for byte; a server
 that is killed in the midst of retries loses none; restantectl badmail as an operator uses it."""
+import ctypes
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
@@ -14,6 +17,9 @@ sys.path.insert(0, os.path.join(HERE, "..", "crash"))
 from keeper import PROGRAM  # noqa: E402
 from pop import Pop  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
+
+libc = ctypes.CDLL(None, use_errno=True)
+IN_OPEN, IN_ISDIR = 0x20, 0x40000000
 
 SECTIONS = """
 auth accounts {
@@ -109,11 +115,78 @@ def comes_back(tap, server):
     tap.ok(totals(server).get("delivered") == 3 and not ctl(server, "show", ids[0])[0].get("item"), "and they are no more in Badmail")
 
 
+class Opened:
+    """What is opened in the directories of a class, by whomever: told by the kernel (inotify)."""
+
+    def __init__(self, server, cls):
+        self.fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        for base, _, names in os.walk(server.path("bad", cls)):
+            if libc.inotify_add_watch(self.fd, base.encode(), IN_OPEN) < 0:
+                raise OSError(ctypes.get_errno(), "inotify_add_watch")
+        self.names()
+
+    def names(self):
+        """Since the last time: names of files, and "/" for each directory."""
+        out = []
+        while True:
+            try:
+                data = os.read(self.fd, 1 << 20)
+            except BlockingIOError:
+                return out
+            while data:
+                _, mask, _, n = struct.unpack("iIII", data[:16])
+                out.append("/" if mask & IN_ISDIR else data[16:16 + n].rstrip(b"\0").decode())
+                data = data[16 + n:]
+
+    def close(self):
+        os.close(self.fd)
+
+
+def pages(tap, server):
+    """A page opens the sidecars it shows and nothing else; the server's own count of them is true."""
+    seen = Opened(server, "refused")
+    out, _ = ctl(server, "list", "--class", "refused", "--limit", "10")
+    names = seen.names()
+    tap.ok(out["read"] == 10 and len(names) == 10 == len(set(names)) and all(n.endswith(".json") for n in names),
+           "list: a page of ten opens ten sidecars, no message, no directory", (out["read"], names))
+    out, _ = ctl(server, "list", "--class", "refused", "--limit", "20", "--after", out["next"])
+    names = seen.names()
+    tap.ok(out["read"] == 20 == len(names) and len(out["items"]) == 20, "list: the next page opens twenty, and none of the first",
+           (out["read"], names))
+    ctl(server, "stats", "--reason", "none of them")
+    out, names = ctl(server, "stats")[0], seen.names()
+    tap.ok(len(names) == 2 * out["totals"]["refused_items"], "stats with groups opens each sidecar once", len(names))
+    ctl(server, "show", "x0")
+    tap.ok(len(seen.names()) <= 2, "show opens one item")
+    seen.close()
+
+
+def by_age(tap, server):
+    """In the background, while nothing comes in: refused mail of last month goes, what waits stays."""
+    put(server, ["insert refused 4 300 old a@old.example nobody", "insert retry 1 300 no-account a@old.example nobody"])
+    old = {i["id"] for i in ctl(server, "list", "--reason", "old")[0]["items"]}
+    waits = ctl(server, "list", "--class", "retry")[0]["items"][0]["id"]
+    before = totals(server)
+    last_month = time.time() - 31 * 86400
+    # the oldest are looked at first, so all before them are as old
+    for cls in ("refused", "retry"):
+        for base, _, names in os.walk(server.path("bad", cls)):
+            for n in names:
+                if n.endswith(".eml"):
+                    os.utime(os.path.join(base, n), (last_month, last_month))
+    wait_until(lambda: totals(server)["refused_items"] == 0, 60, "refused mail to go by age")
+    t = totals(server)
+    tap.ok(len(old) == 4 and t["expired"] - before["expired"] == before["refused_items"] and t["dropped"] >= t["expired"] and
+           ctl(server, "show", waits)[0].get("item"), "in the background: refused mail of last month goes, counted; what waits stays", t)
+    ctl(server, "purge", waits)
+
+
 def operator(tap, server):
     put(server, ["insert refused 60 500 unknown-recipient s%u@spam.example nobody", "insert refused 5 500 unknown-recipient o@other.example ben",
                  "insert refused 2 500 too-large - ben"])
     out, _ = ctl(server, "list", "--limit", "10")
     tap.ok(len(out["items"]) == 10 and out["read"] == 10 and out.get("next"), "list: ten items read ten sidecars", out.get("read"))
+    pages(tap, server)
     out, _ = ctl(server, "list", "--sender-domain", "other.example")
     tap.ok(len(out["items"]) == 5 and all(i["sender"] == "o@other.example" for i in out["items"]), "list: by the sender's domain")
     out, _ = ctl(server, "list", "--recipient", "ben", "--reason", "too-large", "--since", "1h")
@@ -187,6 +260,7 @@ def main():
         server.start()
         comes_back(tap, server)
         operator(tap, server)
+        by_age(tap, server)
         killed(tap, server)
         tap.ok(server.close() == 0, "the server ends cleanly")
     except BaseException:

@@ -158,7 +158,7 @@ class Flood:
             w.start()
         while any(w.is_alive() for w in workers):
             sample()
-            workers[0].join(0.5)
+            workers[0].join(5 if ALL else 0.1)
         self.seconds = time.monotonic() - began
         return self.answers
 
@@ -225,10 +225,10 @@ def door(tap, server):
     wait_until(lambda: ctl(server, "retry", item["id"])[0].get("delivered") == 1, 60, "the first retry")
     answers, code, said = smtp(server, ["ann@here.example"], "open again")
     tap.ok(code == 250 and totals(server)["retry_items"] == half - 1, "one is retried and delivered: the door is open again", (answers, code, said))
-    many = 100 if BOUND > 1000 else half - 1
-    out, said = ctl(server, "retry", "--class", "retry", "--limit", str(many))
-    tap.ok(out.get("delivered", 0) >= min(many, half - 1) and len(mails(server, "ben@both.example")) == 2 + out["delivered"],
-           "restantectl badmail retry: %s more are delivered" % out.get("delivered"), (out, said.stderr[-500:]))
+    ids = [i["id"] for i in ctl(server, "list", "--class", "retry", "--limit", "100")[0]["items"]]
+    out, said = ctl(server, "retry", *ids)
+    tap.ok(len(ids) == 100 == out.get("delivered") and len(mails(server, "ben@both.example")) == 2 + 100 and
+           totals(server)["retry_items"] == half - 101, "restantectl badmail retry: a hundred more are delivered", (out, said.stderr[-500:]))
 
 
 def main():

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf.h"
@@ -132,6 +133,16 @@ sync_dirs(struct inst *i, int fd)
 	}
 }
 
+/* Nobody asked for its size, and maildirsize is to know what goes. */
+static void
+note_stored(struct mbox *m, struct item *it, const char *path)
+{
+	struct stat st;
+
+	if (it->octets == UNKNOWN_OCTETS && fstatat(m->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		it->stored = (uint64_t)st.st_size;
+}
+
 /* 0, or the errno of a file that will not go. ENOENT, after several looks: gone, or renamed faster than that. */
 static int
 remove_one(struct mbox *m, struct item *it)
@@ -140,6 +151,7 @@ remove_one(struct mbox *m, struct item *it)
 
 	for (int tries = 0; tries < RELOCATE_TRIES; tries++) {
 		scan_path(m->scan, it, path, sizeof(path));
+		note_stored(m, it, path);
 		if (unlinkat(m->fd, path, 0) == 0)
 			return 0;
 		if (errno != ENOENT)
@@ -279,7 +291,7 @@ count_size(struct mbox *m, const struct pm_commit *c)
 	for (uint64_t k = 0; k < m->scan->n && removes(c); k++) {
 		if (!bit(c->del, k))
 			continue;
-		octets += m->scan->items[k].octets != UNKNOWN_OCTETS ? (int64_t)m->scan->items[k].stored : 0;
+		octets += (int64_t)m->scan->items[k].stored;
 		n++;
 	}
 	if (n > 0)
@@ -372,7 +384,7 @@ commit_purge(struct mbox *m)
 		int e = over && n < PURGE_MAX ? remove_item(m, it) : EAGAIN;
 
 		if (e == 0 || e == ENOENT) {
-			octets += it->octets != UNKNOWN_OCTETS ? (int64_t)it->stored : 0;
+			octets += (int64_t)it->stored;
 			n++;
 		} else if (!over || !s->with_hidden) {
 			list[out++] = *it; /* tried again by the next opener; until then nobody sees it */
