@@ -15,14 +15,15 @@ from mailstore import MailStore  # noqa: E402
 from pop import Pop  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
+ALL = os.environ.get("ALL") == "yes"
 BODY = b"Subject: x\r\n\r\n" + b"0123456789 0123456789 0123456789\r\n" * 1000
 SIZE = b"size=4m"
 
 
 class Disk:
-    """maildir on a tmpfs; with a volume block or without."""
+    """A store of files on a tmpfs; with a volume block or without."""
 
-    def __init__(self, volume):
+    def __init__(self, store, volume):
         self.s = s = Server()
         self.disk = s.path("disk")
         os.mkdir(self.disk)
@@ -33,8 +34,8 @@ class Disk:
         if volume:
             s.extra_listeners += ("volume v {\n path = %s/mail\n mount = %s\n reserve_percent = 0\n reserve_octets = 1m\n"
                                   " reserve_file = 256k\n}\n" % (self.disk, self.disk))
-        s.configure("auth a {\n module = passwd\n file = %s\n allow_plain = yes\n storage = m\n}\nstorage m {\n module = maildir\n"
-                    " path = %s/mail/%%n\n%s}\n" % (s.path("passwd"), self.disk, " volume = v\n" if volume else ""))
+        s.configure("auth a {\n module = passwd\n file = %s\n allow_plain = yes\n storage = m\n}\nstorage m {\n module = %s\n"
+                    " path = %s/mail/%%n\n%s}\n" % (s.path("passwd"), store, self.disk, " volume = v\n" if volume else ""))
         s.start()
 
     def put(self):
@@ -77,9 +78,9 @@ class Disk:
         libc.umount2(self.disk.encode(), 2)
 
 
-def full(tap, volume):
-    how = "with a reserve" if volume else "without a volume block"
-    d = Disk(volume)
+def full(tap, store, volume):
+    how = "%s, %s" % (store, "with a reserve" if volume else "without a volume block")
+    d = Disk(store, volume)
     try:
         n, said = d.until_refused()
         tap.ok(said.startswith("452") and "4.3.1" in said and n > 10, "full, %s: %d accepted, then %s" % (how, n, said))
@@ -147,8 +148,9 @@ def database(tap):
 def main():
     tap = Tap()
     own_namespace()
-    full(tap, True)
-    full(tap, False)
+    for store, volume in (("maildir", True), ("maildir", False), ("mbox", True), ("mbox", False)):
+        if ALL or store == "maildir" or not volume:
+            full(tap, store, volume)
     database(tap)
     return tap.done()
 

@@ -109,17 +109,24 @@ def killed(tap, rig, sig):
            "mysql: %s while the message comes: nothing is delivered" % signal.Signals(sig).name, (p.returncode, err, left))
 
 
+def login(server):
+    """A session of ann's that is over when this returns; the answer to her password."""
+    with Pop(server.clear_port) as p:
+        reply = p.plain("ann@" + DOMAIN, "restante")
+        p.say("QUIT")
+    return reply
+
+
 def crash(tap, rig):
     """A server dies with a session open, and mail is delivered before it is started again."""
-    reader, ann = rig.reader, "ann@" + DOMAIN
+    reader = rig.reader
     with Pop(reader.clear_port) as p:
-        p.plain(ann, "restante")
+        p.plain("ann@" + DOMAIN, "restante")
         reader.proc.kill()
         reader.proc.wait()
     done = rig.run(cmd=[reader.bin("restante-deliver"), "-c", reader.path("restante.conf"), *ANN])
     reader.start()
-    with Pop(reader.clear_port) as p:
-        reply = p.plain(ann, "restante")
+    reply = login(reader)
     tap.ok(done.returncode == OK and reply.startswith(b"+OK") and rig.new().keys() == {"ann"},
            "mysql: killed, delivered without it, started again: its maildrops are free at once", (done, reply))
 
@@ -131,7 +138,7 @@ def outage(tap, rig, db, what):
     tap.ok(done.returncode == TEMPFAIL and re.search(rb"^4\.[34]\.\d <ann@example\.test> ", done.stderr) and
            PASSWORD.encode() not in done.stderr, "%s: MariaDB is down: 75, %s" % (what, done.stderr.decode().strip()), done)
     db.start()
-    wait_until(lambda: Pop(rig.reader.clear_port).plain(*["ann@" + DOMAIN, "restante"]).startswith(b"+OK"), 60, "the reader")
+    wait_until(lambda: login(rig.reader).startswith(b"+OK"), 60, "the reader")
     c.case("it is back", ANN, OK, gets={"ann": 1})
 
 

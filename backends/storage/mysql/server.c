@@ -79,10 +79,9 @@ read_hex(const char *s, uint8_t id[ID])
 	return true;
 }
 
-/* The id of the run before, and ours in its place. Without the file a restart waits for the leases' time. Under the
- * mutex. */
-static void
-take_file(struct server *s, const struct pm_host *host)
+/* The id of the run before, and ours in its place. 0 or an errno; EAGAIN: another process has it. Under the mutex. */
+static int
+take_file(struct server *s)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char text[2 * ID + 2] = "";
@@ -90,19 +89,19 @@ take_file(struct server *s, const struct pm_host *host)
 	s->took = true;
 	s->fd = open(s->file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->fd == -1 || fcntl(s->fd, F_OFD_SETLK, &lock) != 0) {
-		sdk_log(host, PM_LOG_WARNING, "%s: %s; after a crash maildrops stay locked until their leases end", s->file,
-			errno == EAGAIN || errno == EACCES ? "another process has it" : strerrordesc_np(errno));
+		int e = s->fd != -1 && errno == EACCES ? EAGAIN : errno;
+
 		if (s->fd != -1)
 			(void)close(s->fd);
 		s->fd = -1;
-		return;
+		return e;
 	}
 	s->had_before = pread(s->fd, text, 2 * ID, 0) == 2 * ID && read_hex(text, s->before);
 	for (int k = 0; k < ID; k++)
 		snprintf(text + (size_t)k * 2, 3, "%02x", s->id[k]);
 	text[2 * ID] = '\n';
-	if (pwrite(s->fd, text, 2 * ID + 1, 0) != 2 * ID + 1 || fdatasync(s->fd) != 0)
-		sdk_log(host, PM_LOG_WARNING, "%s: cannot be written: %s", s->file, strerrordesc_np(errno));
+	errno = ENOSPC; /* of a short write */
+	return pwrite(s->fd, text, 2 * ID + 1, 0) == 2 * ID + 1 && fdatasync(s->fd) == 0 ? 0 : errno;
 }
 
 /* ---- the list -------------------------------------------------------------------------------- */
@@ -180,16 +179,20 @@ renewal_due(struct inst *i, bool now, int64_t t)
 {
 	struct server *s = i->server;
 	bool due;
+	int e = 0;
 
 	pthread_mutex_lock(&s->mutex);
 	s->wanted = s->wanted || now;
 	if (s->wanted && !s->took && s->file)
-		take_file(s, i->host);
+		e = take_file(s);
 	due = s->wanted && (s->renewed_ms == 0 || t - s->renewed_ms >= i->lease_ms / 2 ||
 			    t - s->tried_ms >= i->lease_ms / RENEWALS);
 	if (due)
 		s->tried_ms = t;
 	pthread_mutex_unlock(&s->mutex);
+	if (e != 0)
+		sdk_log(i->host, PM_LOG_WARNING, "%s: %s; after a crash maildrops stay locked until their leases end", s->file,
+			e == EAGAIN ? "another process has it" : strerrordesc_np(e));
 	return due;
 }
 
