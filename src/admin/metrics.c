@@ -266,15 +266,28 @@ put_door(struct expo *e)
 /* ---- volumes --------------------------------------------------------------------------------- */
 
 struct volumes {
+	const struct conf *conf;
 	struct volume_status *list;
 	size_t n, cap;
 };
+
+/* A record stays when a reload removes its block; nobody is to be alarmed by it any more. */
+static bool
+is_configured(const struct conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_volumes; i++)
+		if (strcmp(c->volumes[i].name, name) == 0)
+			return true;
+	return false;
+}
 
 static void
 keep_volume(const struct volume_status *s, void *ctx)
 {
 	struct volumes *v = ctx;
 
+	if (!is_configured(v->conf, s->name))
+		return;
 	if (v->n == v->cap) {
 		size_t cap = v->cap ? v->cap * 2 : 8;
 		struct volume_status *more = reallocarray(v->list, cap, sizeof(*more));
@@ -307,7 +320,7 @@ put_states(struct expo *e, const struct volumes *v)
 }
 
 static void
-put_volumes(struct expo *e)
+put_volumes(struct expo *e, const struct conf *c)
 {
 	static const struct {
 		const char *family;
@@ -336,7 +349,7 @@ put_volumes(struct expo *e)
 		 "Times its reserve file was given back.",
 		 offsetof(struct volume_status, released)},
 	};
-	struct volumes v = {0};
+	struct volumes v = {.conf = c};
 
 	volume_each(keep_volume, &v);
 	if (v.n > 0)
@@ -384,10 +397,11 @@ metrics_text(size_t *ret_n)
 	put_engine(&e);
 	put_door(&e);
 	put_counters(&e);
-	metrics_gates(&e);
-	put_volumes(&e);
-	if (c)
+	if (c) {
+		metrics_gates(&e, c);
+		put_volumes(&e, c);
 		put_configuration(&e, c);
+	}
 	for (size_t i = 0; c && i < sources.n; i++)
 		sources.fn[i](&e, c);
 	conf_put(c);

@@ -28,7 +28,7 @@ int64_t metrics_uptime_ms(void);
 char *metrics_text(size_t *ret_n);
 
 /* Private to src/admin: parts of it. */
-void metrics_gates(struct expo *e);
+void metrics_gates(struct expo *e, const struct conf *c);
 void metrics_process(struct expo *e);
 
 #endif

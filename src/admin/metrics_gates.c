@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "admin/metrics.h"
+#include "core/backend.h"
 #include "core/bind.h"
 #include "work/gate.h"
 #include "work/pool.h"
@@ -12,15 +13,37 @@
 #define US_PER_MS 1000
 
 struct gates {
+	const struct conf *conf;
 	struct gate_status *list;
 	size_t n, cap;
 };
+
+static bool
+is_of(const struct gate_status *s, const struct backend *b)
+{
+	return b && b->gate && strcmp(gate_name(b->gate), s->name) == 0;
+}
+
+/* A gate stays when a reload removes its section; it is shown while sessions still use it. */
+static bool
+is_shown(const struct conf *c, const struct gate_status *s)
+{
+	bool shown = s->in_use > 0 || is_of(s, c->badmail.backend) || is_of(s, c->volume_backend);
+
+	for (size_t i = 0; !shown && i < c->n_auth; i++)
+		shown = is_of(s, c->auth[i].backend);
+	for (size_t i = 0; !shown && i < c->n_storage; i++)
+		shown = is_of(s, c->storage[i].backend);
+	return shown;
+}
 
 static void
 keep_gate(const struct gate_status *s, void *ctx)
 {
 	struct gates *g = ctx;
 
+	if (!is_shown(g->conf, s))
+		return;
 	if (g->n == g->cap) {
 		size_t cap = g->cap ? g->cap * 2 : 8;
 		struct gate_status *more = reallocarray(g->list, cap, sizeof(*more));
@@ -198,9 +221,9 @@ put_counter(const char *section, const char *name, int64_t value, void *ctx)
 }
 
 void
-metrics_gates(struct expo *e)
+metrics_gates(struct expo *e, const struct conf *c)
 {
-	struct gates g = {0};
+	struct gates g = {.conf = c};
 
 	put_calls(e);
 	gate_each(keep_gate, &g);

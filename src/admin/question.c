@@ -102,7 +102,7 @@ finish(struct errand *e, int32_t rc)
 	question_put(q);
 }
 
-/* ---- the admin thread ------------------------------------------------------------------------ */
+/* ---- the thread that waits -------------------------------------------------------------------- */
 
 bool
 question_ask(struct question *q, enum question_call what, struct conf *c, struct backend *b,

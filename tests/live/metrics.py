@@ -304,6 +304,10 @@ def volumes(tap, srv):
            n.get("restante_volume_refused_total", volume="roomy") == 0, "sizes are those of the disk and of the configuration")
 
 
+def values(srv):
+    return {v for _, pairs in look(srv.web).all for _, v in pairs}
+
+
 def reloads(tap, srv):
     c = Changes(tap, srv)
     conf = srv.path("restante.conf")
@@ -315,6 +319,14 @@ def reloads(tap, srv):
     with open(conf, "w") as f:
         f.write(good)
     c.show("reloads", [(1, "restante_reloads_total", {"result": "ok"}), (1, "restante_reloads_total", {"result": "failed"})])
+    with open(conf, "w") as f:
+        f.write(re.sub(r"volume gone \{[^}]*\}", "auth late {\nmodule = passwd\nfile = %s\nallow_plain = yes\nstorage = mail\n}" %
+                       srv.path("passwd"), good))
+    tap.ok(srv.ctl("reload").returncode == 0 and "late" in values(srv) and "gone" not in values(srv),
+           "a section that was added is there, a volume that was removed is gone", values(srv))
+    with open(conf, "w") as f:
+        f.write(good)
+    tap.ok(srv.ctl("reload").returncode == 0 and "gone" in values(srv) and "late" not in values(srv), "and back again")
 
 
 def gates(tap, srv):
