@@ -39,6 +39,7 @@ quota_fill(const struct conf *c, struct pm_user *u)
 	struct pm_str name = domain_of(u);
 	const struct conf_domain *d = name.n > 0 ? conf_domain(c, name.p, name.n) : NULL;
 
+	u->domain = name; /* stores that count themselves go by it */
 	u->quota_octets = pick(u->quota_octets, d ? d->limits.quota_octets : -1, c->site.quota_octets);
 	u->quota_msgs = pick(u->quota_msgs, d ? d->limits.quota_msgs : -1, c->site.quota_msgs);
 	u->domain_octets = pick(u->domain_octets, d ? d->limits.domain_octets : -1, c->site.domain_octets);
@@ -66,6 +67,12 @@ bool
 quota_wants_stat(const struct quota_limits *l)
 {
 	return !l->store_counts && (l->octets > 0 || l->msgs > 0);
+}
+
+bool
+quota_wants_usage(const struct conf *c, const struct quota_limits *l)
+{
+	return quota_wants_stat(l) || (l->store_counts && c->quota_warn > 0 && (l->octets > 0 || l->msgs > 0));
 }
 
 int32_t
@@ -128,7 +135,7 @@ quota_after(const struct conf *c, const struct quota_limits *l, const struct pm_
 	char path[PM_PATH_MAX + 1];
 	int fd;
 
-	if (!quota_wants_stat(l) || c->quota_warn == 0)
+	if (!quota_wants_usage(c, l) || c->quota_warn == 0)
 		return false;
 	was = nearly(before->octets, l->octets, c->quota_warn) || nearly(before->count, l->msgs, c->quota_warn);
 	is = nearly(before->octets + octets, l->octets, c->quota_warn) ||

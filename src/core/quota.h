@@ -46,13 +46,16 @@ struct quota_limits {
 	bool domain_counted; /* the core's file counts this domain; false: no limit, or the store does it */
 };
 
-/* Fills the limits a user's record leaves at 0 from its domain's block and the site: what modules see is what holds. */
+/* Fills the limits a user's record leaves at 0 from its domain's block and the site, and the domain it leaves empty from
+ * the name: what modules see is what holds. */
 void quota_fill(const struct conf *c, struct pm_user *u);
 
 /* The limits of a user's record after quota_fill(); u->name is complete. `storage` decides who counts the domain. */
 void quota_limits(const struct backend *storage, const struct pm_user *u, struct quota_limits *ret);
 /* Has the user a limit of its own that the store does not check itself, so that box_stat must be asked? */
 bool quota_wants_stat(const struct quota_limits *l);
+/* Must box_stat be asked at all? A store that counts by itself still leaves the warning mail to us. */
+bool quota_wants_usage(const struct conf *c, const struct quota_limits *l);
 
 /*
  * May a message of `octets` come on top of `now`? PM_OK or PM_QUOTA. A message of unknown size (0) is refused when

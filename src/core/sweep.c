@@ -170,6 +170,7 @@ begin_section(struct sweep *s, struct errand *e)
 static int32_t
 end_count(struct sweep *s, struct errand *e)
 {
+	struct quota_usage u;
 	int32_t rc;
 
 	pthread_mutex_lock(s->mutex);
@@ -177,6 +178,8 @@ end_count(struct sweep *s, struct errand *e)
 	pthread_mutex_unlock(s->mutex);
 	if (rc != PM_OK)
 		return rc;
+	if (!s->ours && quota_domain_get(s->conf, s->order.domain, &u) == PM_NOENT)
+		return PM_OK; /* its stores count themselves: a count of ours would not be kept up to date */
 	rc = quota_domain_set(s->conf, s->order.domain, ++s->counts < COUNTS_MAX ? s->changes : UINT64_MAX,
 			      s->report->octets, s->report->messages);
 	if (rc != PM_AGAIN)

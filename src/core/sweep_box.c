@@ -27,6 +27,7 @@ sweep_box_begin(struct sweep *s, struct errand *e)
 	retention_of(s->conf, &b->user, &b->retention);
 	(void)retention_fit(&b->retention, b->storage->can_mark, b->storage->can_hide); /* said at logins */
 	b->now_ms = wall_ms();
+	s->ours = s->ours || !b->storage->counts;
 	if (s->order.kind == SWEEP_UNDELETE && !b->storage->can_hide)
 		return PM_UNSUPPORTED;
 	if (s->order.kind == SWEEP_EXPIRE && !retention_wants_dates(&b->retention, &b->user) && !b->storage->can_hide)

@@ -43,6 +43,7 @@ struct sweep {
 	unsigned counts;         /* RECOUNT: how often it was begun */
 	uint64_t changes;
 	bool marked;
+	bool ours;          /* a mailbox was counted whose store does not count itself */
 	pthread_mutex_t *mutex;
 	struct sweep_report *report; /* under mutex */
 };

@@ -49,8 +49,9 @@ drop_begin(struct drop *d, struct errand *e)
 
 /* ---- the account ----------------------------------------------------------------------------- */
 
+/* storage: whose user it is. */
 static int32_t
-keep_user(struct drop *d, const struct pm_user *u)
+keep_user(struct drop *d, const struct pm_user *u, const struct backend *storage)
 {
 	size_t n;
 	struct pm_user full = *u;
@@ -60,6 +61,8 @@ keep_user(struct drop *d, const struct pm_user *u)
 	if (full.key.n == 0)
 		full.key = full.name;
 	quota_fill(d->conf, &full);
+	if (d->no_quota && storage->counts) /* which refuses by itself */
+		full.quota_octets = full.quota_msgs = full.domain_octets = full.domain_msgs = 0;
 	n = user_bytes(&full);
 	d->user_mem = n < SIZE_MAX ? malloc(n) : NULL;
 	if (!d->user_mem)
@@ -91,7 +94,7 @@ lookup(struct drop *d, struct errand *e)
 	if (who_lacks(&u))
 		return done(d, PM_PERM, who_lacks(&u));
 	storage = chain_storage(d->conf, auth, u.section.p, u.section.n);
-	rc = keep_user(d, &u);
+	rc = storage ? keep_user(d, &u, storage->backend) : PM_PERM;
 	arena_reset(&e->arena);
 	if (!storage || rc != PM_OK)
 		return done(d, storage ? rc : PM_PERM, storage ? "out of memory" : "the account names a storage section that is not there");

@@ -69,7 +69,7 @@ room_wanted(struct dsession *s, const struct conf_section *storage, struct pm_us
 	*ret = NULL;
 	quota_fill(s->conf, u);
 	quota_limits(storage->backend, u, &limits);
-	if (!storage->vol && !quota_wants_stat(&limits) && !limits.domain_counted)
+	if (!storage->vol && !quota_wants_usage(s->conf, &limits) && !limits.domain_counted)
 		return true;
 	*ret = arena_alloc(&s->mail.arena, sizeof(**ret));
 	if (*ret)
@@ -107,7 +107,7 @@ room_ask(struct dsession *s, const struct conf_section *storage, const struct pm
 		return PM_NOSPACE;
 	}
 	r->before = (struct pm_stat){.size = sizeof(r->before)};
-	if (quota_wants_stat(&r->limits)) {
+	if (quota_wants_usage(s->conf, &r->limits)) {
 		ask_call(&s->ask, &call, "box_stat", b->limits.scan_ms);
 		rc = host_box_stat(b->inst, &call, u, &r->before);
 		s->task.backend_failed = host_backend_failed(rc);

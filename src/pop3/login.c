@@ -17,6 +17,7 @@
 #include "core/guard.h"
 #include "core/stats.h"
 #include "core/volume.h"
+#include "core/quota.h"
 #include "pop3/session.h"
 
 #define CLAIM_WAIT_MS 5000 /* for a session that was asked to leave */
@@ -433,6 +434,8 @@ open_mailbox(struct session *s)
 		return login_failed_temp(s, PM_TEMP, "the disk of the mailbox is not mounted; see restantectl volumes", b->section);
 	}
 	if (ask_granted(&s->ask, &rc)) {
+		if (!s->mbox)
+			quota_fill(s->conf, &s->user); /* a store that makes the mailbox now is to know its domain */
 		session_call(s, &call, "mbox_open", b->limits.scan_ms);
 		rc = host_mbox_open(b->inst, &call, &s->user, PM_OPEN_EXCLUSIVE, &count, &s->mbox);
 		s->task.backend_failed = host_backend_failed(rc);

@@ -39,9 +39,13 @@ domain club.example {
  domain_messages = 6
  domain_octets = 1m
 }
+domain heavy.example {
+ domain_octets = 20000
+}
 %(more)s
 """
-USERS = ["ann@few.example", "ben@small.example", "cat@club.example", "dan@club.example", "eve@free.example"]
+USERS = ["ann@few.example", "ben@small.example", "cat@club.example", "dan@club.example", "eve@free.example", "fay@heavy.example",
+         "gus@heavy.example"]
 
 
 def deliver(server, *rcpts, size=300, announce=False):
@@ -153,6 +157,17 @@ def by_domain(tap, server):
     tap.ok(codes(deliver(server, "cat@club.example")) == [250], "there is room again")
 
 
+def by_domain_octets(tap, server):
+    first = deliver(server, "fay@heavy.example", size=12000)["fay@heavy.example"]
+    over = deliver(server, "gus@heavy.example", size=12000)["gus@heavy.example"]
+    fits = deliver(server, "gus@heavy.example", size=3000)["gus@heavy.example"]
+    tap.ok((first[0], over[0], fits[0]) == (250, 452, 250) and "4.2.2" in over[1],
+           "octets of a domain: what one user has, another cannot: 452 4.2.2", (first, over, fits))
+    session(server, "fay@heavy.example", "DELE 1")
+    again = deliver(server, "gus@heavy.example", size=12000)["gus@heavy.example"]
+    tap.ok(again[0] == 250, "and when the one deletes, the other has room", again)
+
+
 def maildirsize(tap, server):
     """Dovecot's running total, where there is one."""
     user = "eve@free.example"
@@ -214,6 +229,7 @@ def main():
         by_messages(tap, server)
         by_octets(tap, server)
         by_domain(tap, server)
+        by_domain_octets(tap, server)
         maildirsize(tap, server)
         reserve(tap, server)
         tap.ok(server.close() == 0, "the server ends cleanly")
