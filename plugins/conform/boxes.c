@@ -35,6 +35,55 @@ totals(void)
 	kit_close(in);
 }
 
+static struct pm_stat
+stat_of(struct inst *in)
+{
+	struct pm_user u = kit_user(0);
+	struct pm_stat s = {.size = sizeof(s)};
+
+	expect_rc("box_stat", in->m->storage->box_stat(in->i, pm(), &u, &s), PM_OK);
+	return s;
+}
+
+/* Whoever remembers totals and adds to them must come to what a session sees, whatever the text. */
+static void
+totals_grow(void)
+{
+	static const char *const texts[] = {
+		"Subject: plain\r\n\r\nx\r\n",
+		"Subject: no line end\r\n\r\nx",
+		"Subject: dots and From\r\n\r\n.\r\n..\r\nFrom here\r\n>From there\r\n\r\n\r\n",
+		"Subject: head only\r\n",
+		"no head\r\n",
+		"Subject: plain again\r\n\r\nx\r\n",
+	};
+	enum { N = sizeof(texts) / sizeof(texts[0]) };
+	struct inst *in = kit_open();
+	struct pm_msg m[N];
+
+	kit_empty(in, 0);
+	for (size_t n = 1; n <= N; n++) {
+		uint64_t octets = 0;
+		struct pm_stat s;
+		struct box b;
+
+		kit_deliver_text(in, 0, texts[n - 1]);
+		s = stat_of(in);
+		b = box_open(in, 0, n % 3 ? PM_OPEN_READONLY : PM_OPEN_EXCLUSIVE);
+		box_info(&b, 0, n, PM_WANT_OCTETS, m);
+		for (size_t k = 0; k < n; k++)
+			octets += m[k].octets;
+		EXPECT(b.n == n && s.count == n && s.octets == octets,
+		       "with delivery %zu box_stat says %llu messages, %llu octets; the session %llu and %llu", n,
+		       (unsigned long long)s.count, (unsigned long long)s.octets, (unsigned long long)b.n,
+		       (unsigned long long)octets);
+		box_close(&b);
+	}
+	kit_empty(in, 0);
+	EXPECT(stat_of(in).count == 0, "emptied, box_stat says %llu messages", (unsigned long long)stat_of(in).count);
+	kit_close(in);
+}
+
 static void
 no_such_box(void)
 {
@@ -138,6 +187,8 @@ removal(void)
 
 const struct check checks_boxes[] = {
 	{"boxes.stat", "box_stat", "count and octets as the session sees them", NEED_DELIVERY | NEED_STAT, totals},
+	{"boxes.stat-grows", "box_stat dlv_commit", "with each delivery, as the session sees them", NEED_DELIVERY | NEED_STAT,
+	 totals_grow},
 	{"boxes.none", "box_stat; R5", "a mailbox that is not there: PM_NOENT, the record untouched",
 	 NEED_STORAGE | NEED_STAT, no_such_box},
 	{"boxes.list", "box_list", "every mailbox once, however the pages are cut", NEED_DELIVERY | NEED_LIST, list},

@@ -88,6 +88,8 @@ LIES = [
     ("dlv_commit 1 after error UNKNOWN", "delivery.held"),
     ("dlv_rcpt 2 error QUOTA", "delivery.several"),
     ("box_stat 1 error TEMP", "boxes.stat"),
+    ("box_stat 4 error TEMP", "boxes.stat-grows"),
+    ("dlv_commit 1 again 2000", "delivery.slices"),
     ("box_list 2 error DOWN", "boxes.list"),
     ("box_delete 2 error BUSY", "boxes.delete"),
     ("verify 1 error TEMP", "auth.wrong"),

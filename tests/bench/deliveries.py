@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deliveries by LMTP on a unix socket, restanted beside dovecot-lmtpd: the same maildirs in turn, in one run, fsync on
 both sides. CPU of the server's whole process tree per message, deliveries a second, and both again when each
-mailbox holds thousands of messages already.
+mailbox holds thousands of messages already; ours also with a quota, which asks for the mailbox's total at each RCPT.
 
 Usage: deliveries.py [--rounds N] [--messages N] [--full N] [--markdown FILE]"""
 import argparse
@@ -24,6 +24,7 @@ from run import cpu_seconds  # noqa: E402
 from server import Server, wait_until  # noqa: E402
 
 USERS = 4
+QUOTA = "restante with a quota"
 BODY = b"Subject: bench\r\nFrom: clerk@example.org\r\n\r\n" + b"0123456789 0123456789 0123456789 0123456789 0123456789 12345\r\n" * 66
 
 DOVECOT = """base_dir = {d}/run
@@ -124,9 +125,8 @@ def count(mail):
 
 
 class Restante:
-    name = "restante"
-
-    def __init__(self):
+    def __init__(self, name="restante", **settings):
+        self.name = name
         self.s = s = Server()
         self.mail = s.path("mail")
         os.mkdir(self.mail, 0o755)
@@ -135,7 +135,7 @@ class Restante:
         self.socket = s.path("run", "lmtp")
         s.extra_listeners = "listener lmtp {\n protocol = lmtp\n path = %s\n mode = 0666\n}\n" % self.socket
         s.configure("auth a {\n module = passwd\n file = %s\n allow_plain = yes\n storage = m\n}\n"
-                    "storage m {\n module = maildir\n path = %s/%%n\n}\n" % (s.path("passwd"), self.mail))
+                    "storage m {\n module = maildir\n path = %s/%%n\n}\n" % (s.path("passwd"), self.mail), **settings)
         s.start()
         self.pid = s.proc.pid
         self.owner = "nobody" if s.root else pwd.getpwuid(os.geteuid()).pw_name
@@ -201,7 +201,7 @@ def main():
     a = p.parse_args()
     results = {}
     for full in (0, a.full):
-        servers = [Restante(), Dovecot()]
+        servers = [Restante(), Restante(QUOTA, quota_messages="1000000"), Dovecot()]
         try:
             for s in servers:
                 if full:
@@ -214,14 +214,14 @@ def main():
         finally:
             for s in servers:
                 s.close()
-    lines = ["| mailbox holds | connections | restante ms CPU | dovecot ms CPU | ratio | restante /s | dovecot /s | ratio |",
-             "|---|---|---|---|---|---|---|---|"]
+    lines = ["| mailbox holds | connections | restante ms CPU | with a quota | dovecot ms CPU | ratio | restante /s | dovecot /s | ratio |",
+             "|---|---|---|---|---|---|---|---|---|"]
     for full in (0, a.full):
         for connections in (1, 16):
-            r, d = ([statistics.median(x[k] for x in results[full, connections, name]) for k in (0, 1)]
-                    for name in ("restante", "dovecot"))
-            lines.append("| %d+ | %d | %.2f | %.2f | %.2f | %.0f | %.0f | %.2f |" % (
-                full, connections, r[0], d[0], r[0] / d[0], r[1], d[1], r[1] / d[1]))
+            r, q, d = ([statistics.median(x[k] for x in results[full, connections, name]) for k in (0, 1)]
+                       for name in ("restante", QUOTA, "dovecot"))
+            lines.append("| %d+ | %d | %.2f | %.2f | %.2f | %.2f | %.0f | %.0f | %.2f |" % (
+                full, connections, r[0], q[0], d[0], r[0] / d[0], r[1], d[1], r[1] / d[1]))
     print("\n".join(lines))
     if a.markdown:
         with open(a.markdown, "w") as f:

@@ -22,6 +22,9 @@ OLD = b"Subject: old\n\nold\n"
 
 
 def fill(server, user, n):
+    os.makedirs(server.path("mbox"), exist_ok=True)
+    with open(server.path("mbox", user), "wb") as f:
+        f.write((b"From a@example.org Mon Nov 23 18:00:00 2026\n" + OLD + b"\n") * n)
     for d in ("tmp", "new", "cur"):
         os.makedirs(server.path("maildir", user, d))
     for k in range(n):
@@ -119,18 +122,24 @@ def main():
     tap = Tap()
     s = Server()
     path = s.path("run", "lmtp")
-    s.passwd({u: "restante" for u in ["true@few"] + ["%s@maildir" % u for u in HOLDS]})
+    s.passwd({u: "restante" for u in ["true@few"] + ["%s@%s" % (u, d) for u in HOLDS for d in ("maildir", "mbox")]})
+    with open(s.path("passwd")) as f:
+        lines = f.read().splitlines()
+    with open(s.path("passwd"), "w") as f:
+        f.writelines(line + ("::::::storage=mbox\n" if "@mbox:" in line else "\n") for line in lines)
     for user, n in HOLDS.items():
         fill(s, user, n)
-    s.give(s.path("maildir"))
+    for store in ("maildir", "mbox"):
+        s.give(s.path(store))
     s.extra_listeners = "listener lmtp {\n protocol = lmtp\n path = %s\n mode = 0666\n}\n" % path
     s.configure("auth a {\n module = passwd\n file = %s\n allow_plain = yes\n storage = maildir\n}\n"
-                "storage maildir {\n module = maildir\n path = %s/%%n\n}\n"
+                "storage maildir {\n module = maildir\n path = %s/%%n\n}\nstorage mbox {\n module = mbox\n path = %s/%%n\n}\n"
                 "domain few {\n quota_messages = 12\n}\n"
-                % (s.path("passwd"), s.path("maildir")), quota_messages="1000000", quota_warn="0")
+                % (s.path("passwd"), s.path("maildir"), s.path("mbox")), quota_messages="1000000", quota_warn="0")
     s.start()
     try:
         flat(tap, s, path, "maildir")
+        flat(tap, s, path, "mbox")
         truth(tap, s, path)
         tap.ok(s.stop() == 0, "the server ends well", s.log()[-2000:])
     finally:

@@ -376,8 +376,9 @@ static int32_t
 publish(struct dlv *d, struct rcpt *r)
 {
 	struct ledger_out o = {0};
-	struct arriving a;
 	char from[200], to[260];
+	bool counted = sdk_totals_used(d->inst->totals);
+	struct sdk_look before, after;
 	int dfd, rc = 0;
 
 	if (r->uidl[0]) {
@@ -392,18 +393,21 @@ publish(struct dlv *d, struct rcpt *r)
 	}
 	snprintf(from, sizeof(from), "tmp/%s", r->tmp);
 	snprintf(to, sizeof(to), "new/%s", r->name);
-	totals_before(d->inst, r->fd, &a);
+	if (counted)
+		before = scan_look(d->inst, r->fd);
 	KILL_POINT("delivery: before it is visible");
 	if (move_new(r->fd, from, to) != 0) {
 		rc = errno;
 		(void)unlinkat(r->fd, from, 0); /* nobody comes back to it */
 		return disk_code(rc);
 	}
+	if (counted) {
+		after = scan_look(d->inst, r->fd);
+		sdk_totals_add(d->inst->totals, &before, &after, sdk_octets_total(&r->octets));
+	}
 	KILL_POINT("delivery: after");
 	dfd = openat(r->fd, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	rc = dfd == -1 ? errno : 0;
-	totals_add(d->inst, &a, dfd, sdk_octets_total(&r->octets));
-	if (rc == 0 && d->inst->fsync && fsync(dfd) != 0)
+	if (dfd == -1 || (d->inst->fsync && fsync(dfd) != 0))
 		rc = errno;
 	if (dfd != -1)
 		(void)close(dfd);

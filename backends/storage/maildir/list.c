@@ -63,24 +63,23 @@ count_box(struct inst *i, const struct pm_call *call, const struct pm_user *user
 int32_t
 maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
 {
-	struct pm_stat s = {0};
-	struct scan now;
-	uint32_t size = ret->size;
+	struct inst *i = inst;
+	struct pm_stat s = {.size = ret->size};
+	struct sdk_look now;
 	int32_t rc;
 	int fd;
 
-	rc = maildir_open_dir(inst, call, user, false, &fd);
+	rc = maildir_open_dir(i, call, user, false, &fd);
 	if (rc != PM_OK || fd == -1)
 		return rc != PM_OK ? rc : PM_NOENT;
-	scan_stat(fd, &now);
+	now = scan_look(i, fd);
 	(void)close(fd);
-	if (!totals_get(inst, &now, &s)) {
-		rc = count_box(inst, call, user, &s);
+	if (!sdk_totals_get(i->totals, &now, &s)) {
+		rc = count_box(i, call, user, &s);
 		if (rc != PM_OK)
 			return rc;
-		totals_put(inst, &now, &s);
+		sdk_totals_put(i->totals, &now, &s);
 	}
-	s.size = size;
 	memcpy(ret, &s, s.size < sizeof(s) ? s.size : sizeof(s));
 	return PM_OK;
 }

@@ -101,7 +101,7 @@ maildir_close(void *inst)
 	struct inst *i = inst;
 
 	cache_free(i->cache);
-	totals_free(i->totals);
+	sdk_totals_free(i->totals);
 	free(i->section);
 	free(i->pattern);
 	free(i->prefix);
@@ -124,7 +124,7 @@ maildir_open(const struct pm_open *open, void **ret_inst)
 	i->crlf = sdk_opt_num(open, "line_end", 0) != 0;
 	i->cache_messages = (uint64_t)sdk_opt_num(open, "cache_messages", 1000000);
 	i->cache = cache_new(i->cache_messages);
-	i->totals = totals_new();
+	i->totals = sdk_totals_new(i->host);
 	if (gethostname(i->hostname, sizeof(i->hostname) - 1) != 0)
 		snprintf(i->hostname, sizeof(i->hostname), "localhost");
 	for (char *p = i->hostname; *p; p++)

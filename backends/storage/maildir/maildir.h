@@ -7,7 +7,6 @@
  * cache.c     snapshots of unchanged mailboxes      box.c     open, info, read, close
  * commit.c    deletions and marks, recovery         deliver.c delivery
  * list.c      totals, list, removal                 size.c    Maildir++'s maildirsize
- * totals.c    totals that need no counting
  */
 #ifndef MAILDIR_H
 #define MAILDIR_H
@@ -21,6 +20,7 @@
 #include <restante/module.h>
 
 #include "ledger_file.h"
+#include "totals.h"
 
 #define LEDGER_FILE "restante-ledger"
 #define SLICE_MS 150   /* of long work; the ABI says 200 */
@@ -29,7 +29,6 @@
 #define RELOCATE_TRIES 6 /* a file that another reader renames each time we look */
 
 struct cache;
-struct totals;
 
 struct inst {
 	const struct pm_host *host;
@@ -39,7 +38,7 @@ struct inst {
 	bool mark_seen, fsync, crlf;
 	uint64_t cache_messages;
 	struct cache *cache;
-	struct totals *totals;
+	struct sdk_totals *totals;
 	char hostname[64];
 	_Atomic uint64_t sequence; /* of delivered files */
 };
@@ -121,12 +120,12 @@ void scanner_free(struct scanner *sc);
 void scan_free(struct scan *s);
 /* What the snapshot was read from, as it is now. */
 void scan_stat(int fd, struct scan *ret);
+/* The same, for totals. */
+struct sdk_look scan_look(const struct inst *i, int fd);
 bool scan_unchanged(const struct scan *s, const struct scan *now);
 /* new and cur as they were, by their times. */
 bool scan_same_dirs(const struct scan *a, const struct scan *b);
-bool scan_same_ledger(const struct scan *a, const struct scan *b);
 struct box_key scan_key(const struct scan *s);
-int64_t scan_ms_of(struct timespec t);
 /* The file of an item, found again by its base name after ENOENT. False: gone. */
 bool scan_relocate(int fd, struct scan *s, struct item *it);
 /* Is there a file the ledger does not know whose unique-id is this? Reads both directories. */
@@ -160,22 +159,6 @@ void cache_free(struct cache *c);
 struct scan *cache_take(struct cache *c, const struct scan *now);
 /* Gives it to the cache, or frees it. */
 void cache_give(struct cache *c, struct scan *s);
-
-/* ---- totals.c ---- */
-struct totals *totals_new(void);
-void totals_free(struct totals *t);
-/* The mailbox scan_stat() looked at just now, if its totals are known and still true. */
-bool totals_get(struct inst *i, const struct scan *now, struct pm_stat *ret);
-/* It was counted; before: scan_stat() before that. */
-void totals_put(struct inst *i, const struct scan *before, const struct pm_stat *s);
-/* Around a rename into new/ of the maildir fd; new_fd is its new/. */
-struct arriving {
-	bool counts;
-	struct box_key key;
-	struct timespec new_mtime;
-};
-void totals_before(struct inst *i, int fd, struct arriving *a);
-void totals_add(struct inst *i, const struct arriving *a, int new_fd, uint64_t octets);
 
 /* ---- size.c ---- */
 

@@ -90,10 +90,16 @@ scan_same_dirs(const struct scan *a, const struct scan *b)
 	return same_time(a->new_mtime, b->new_mtime) && same_time(a->cur_mtime, b->cur_mtime);
 }
 
-bool
-scan_same_ledger(const struct scan *a, const struct scan *b)
+struct sdk_look
+scan_look(const struct inst *i, int fd)
 {
-	return a->ledger_ino == b->ledger_ino && a->ledger_size == b->ledger_size;
+	struct scan s;
+
+	scan_stat(fd, &s);
+	return (struct sdk_look){.word = {s.dev, s.ino, (uint64_t)s.new_mtime.tv_sec, (uint64_t)s.new_mtime.tv_nsec,
+					  (uint64_t)s.cur_mtime.tv_sec, (uint64_t)s.cur_mtime.tv_nsec, s.ledger_ino,
+					  (uint64_t)s.ledger_size},
+				 .at_rest = sdk_at_rest(i->host, s.new_mtime) && sdk_at_rest(i->host, s.cur_mtime)};
 }
 
 struct box_key
@@ -111,7 +117,7 @@ bool
 scan_unchanged(const struct scan *s, const struct scan *now)
 {
 	return s->settled && s->dev == now->dev && s->ino == now->ino && scan_same_dirs(s, now) &&
-	       scan_same_ledger(s, now);
+	       s->ledger_ino == now->ledger_ino && s->ledger_size == now->ledger_size;
 }
 
 void
@@ -126,8 +132,8 @@ base_length(const char *name)
 	return strcspn(name, ",:");
 }
 
-int64_t
-scan_ms_of(struct timespec t)
+static int64_t
+ms_of(struct timespec t)
 {
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
@@ -298,7 +304,7 @@ suspicious(const struct scanner *sc, const struct scan *now, int64_t wall_ms)
 
 	if (!same_time(now->cur_mtime, sc->scan->cur_mtime))
 		return true;
-	if (wall_ms - scan_ms_of(now->cur_mtime) >= SETTLE_MS)
+	if (wall_ms - ms_of(now->cur_mtime) >= SETTLE_MS)
 		return false;
 	ledger_each(sc->ledger, count_live, &x);
 	known = sc->scan->hidden_n;
@@ -358,7 +364,7 @@ finish(struct inst *i, struct scanner *sc, int fd, struct scan **ret_scan)
 	}
 	sc->scan->settled = same_time(now.new_mtime, sc->scan->new_mtime) &&
 			    same_time(now.cur_mtime, sc->scan->cur_mtime) &&
-			    wall - scan_ms_of(now.new_mtime) >= SETTLE_MS && wall - scan_ms_of(now.cur_mtime) >= SETTLE_MS;
+			    wall - ms_of(now.new_mtime) >= SETTLE_MS && wall - ms_of(now.cur_mtime) >= SETTLE_MS;
 	*ret_scan = sc->scan;
 	sc->scan = NULL;
 	return PM_OK;

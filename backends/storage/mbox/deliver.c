@@ -349,6 +349,20 @@ make_list(const struct dlv *d, const struct rcpt *r, const char *lead, size_t le
 	return o->failed ? ENOMEM : 0;
 }
 
+/* A total that is known grows by this message, as a scan will see it; under the locks. */
+static void
+count_more(struct dlv *d, const struct rcpt *r, const struct sdk_look *before, const char *lead,
+	   size_t lead_n)
+{
+	struct mbox_found f = {0};
+	struct sdk_look after;
+	bool known = lead_foresee(lead, lead_n, d->fd, d->size,
+				  d->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS, &f) == 0 &&
+		     place_look(d->inst, &r->place, &after);
+
+	sdk_totals_add(d->inst->totals, before, known ? &after : NULL, f.octets);
+}
+
 /* Under the locks. 0 or an errno; *ret_torn as append_message(). */
 static int
 append(struct dlv *d, const struct rcpt *r, bool *ret_torn)
@@ -356,6 +370,8 @@ append(struct dlv *d, const struct rcpt *r, bool *ret_torn)
 	const char *before = gap(d->box);
 	struct append a = {.name = d->name, .fd = d->fd, .size = d->size};
 	struct ledger_out list = {0};
+	struct sdk_look look;
+	bool counted = sdk_totals_used(d->inst->totals) && place_look(d->inst, &r->place, &look);
 	int64_t now = d->inst->host->wall_ms(d->inst->host->ctx);
 	char *lead = before ? lead_make(before, r->sender, r->received_ms ? r->received_ms : now,
 					r->head, r->head_n, &a.lead_n)
@@ -371,6 +387,8 @@ append(struct dlv *d, const struct rcpt *r, bool *ret_torn)
 	a.list_n = list.n;
 	if (e == 0)
 		e = append_message(d->inst, &r->place, d->box, &a, &d->held, ret_torn);
+	if (e == 0 && counted)
+		count_more(d, r, &look, lead + strlen(before), a.lead_n - strlen(before));
 	ledger_out_free(&list);
 	free(lead);
 	return e;

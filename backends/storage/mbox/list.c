@@ -11,16 +11,16 @@
 #include "path.h"
 #include "path_list.h"
 
-int32_t
-box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
+/* Goes through the snapshot: the index is read, and what came since. */
+static int32_t
+count_box(struct inst *i, const struct pm_call *call, const struct pm_user *user, struct pm_stat *s)
 {
-	struct pm_stat s = {.size = ret->size};
 	struct mbox *m;
 	void *handle = NULL;
 	uint64_t count = 0;
 	int32_t rc;
 
-	while ((rc = box_open(inst, call, user, PM_OPEN_READONLY, &count, &handle)) == PM_AGAIN)
+	while ((rc = box_open(i, call, user, PM_OPEN_READONLY, &count, &handle)) == PM_AGAIN)
 		;
 	if (rc != PM_OK)
 		return rc;
@@ -31,14 +31,36 @@ box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, str
 		const struct item *it = &m->snap.items[k];
 		bool hidden = it->hidden_ms != 0;
 
-		*(hidden ? &s.hidden : &s.count) += 1;
-		*(hidden ? &s.hidden_octets : &s.octets) += it->octets;
+		*(hidden ? &s->hidden : &s->count) += 1;
+		*(hidden ? &s->hidden_octets : &s->octets) += it->octets;
 	}
-	s.last_delivery_ms = m->fd == -1 ? 0 : (int64_t)m->snap.st.st_mtim.tv_sec * 1000;
+	s->last_delivery_ms = m->fd == -1 ? 0 : (int64_t)m->snap.st.st_mtim.tv_sec * 1000;
 	box_close(m, call);
-	if (rc == PM_OK)
-		memcpy(ret, &s, s.size < sizeof(s) ? s.size : sizeof(s));
 	return rc;
+}
+
+int32_t
+box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
+{
+	struct inst *i = inst;
+	struct pm_stat s = {.size = ret->size};
+	struct place place;
+	struct sdk_look now;
+	bool there;
+	int32_t rc = place_make(i, call, user, &place);
+
+	if (rc != PM_OK)
+		return rc;
+	there = place_look(i, &place, &now);
+	if (!there || !sdk_totals_get(i->totals, &now, &s)) {
+		rc = count_box(i, call, user, &s);
+		if (rc != PM_OK)
+			return rc;
+		if (there)
+			sdk_totals_put(i->totals, &now, &s);
+	}
+	memcpy(ret, &s, s.size < sizeof(s) ? s.size : sizeof(s));
+	return PM_OK;
 }
 
 /* ---- list ------------------------------------------------------------------------------------ */

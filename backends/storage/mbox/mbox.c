@@ -69,6 +69,7 @@ close_inst(void *inst)
 	for (size_t k = 0; k < sizeof(fds) / sizeof(fds[0]); k++)
 		if (fds[k] != -1)
 			(void)close(fds[k]);
+	sdk_totals_free(i->totals);
 	free(i->section);
 	free(i->pattern);
 	free(i->prefix);
@@ -115,6 +116,7 @@ open_inst(const struct pm_open *open, void **ret_inst)
 	i->state = i->lock_dir = i->ledger_dir = i->index_dir = i->journal_dir = i->incoming_dir =
 		-1;
 	i->host = open->host;
+	i->totals = sdk_totals_new(i->host);
 	i->section = sdk_strdup(open->section);
 	i->pattern = sdk_strdup(sdk_opt_str(open, "path"));
 	i->prefix = i->pattern ? sdk_path_prefix(i->pattern) : NULL;
@@ -125,7 +127,7 @@ open_inst(const struct pm_open *open, void **ret_inst)
 	if (gethostname(i->hostname, sizeof(i->hostname) - 1) != 0)
 		snprintf(i->hostname, sizeof(i->hostname), "localhost");
 	(void)read_order(sdk_opt_str(open, "locks"), i); /* check() has seen it */
-	if (!i->section || !i->pattern || !i->prefix) {
+	if (!i->section || !i->pattern || !i->prefix || !i->totals) {
 		close_inst(i);
 		return PM_NOMEM;
 	}

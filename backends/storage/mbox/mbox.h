@@ -24,6 +24,7 @@
 
 #include "ledger_file.h"
 #include "parse.h"
+#include "totals.h"
 
 #define SLICE_MS 150
 #define RETRY_MS 50 /* between two tries for a lock */
@@ -40,6 +41,7 @@ struct inst {
 	unsigned n_order;
 	int64_t lock_wait_ms;
 	bool rd, fsync;
+	struct sdk_totals *totals;
 	char hostname[65];  /* in dotlocks */
 	unsigned wait_most; /* so many calls may wait for other programs' locks at once: half of the
 			       permits */
@@ -178,6 +180,8 @@ enum index_is index_load(struct inst *i, const struct place *p, const struct sta
 int32_t snap_name(struct mbox *m, const struct pm_call *call);
 /* What the ledger's file is now; zeroes without one. */
 struct ledger_is ledger_now(const struct inst *i, const struct place *p);
+/* The mailbox and its ledger, for totals. False: it is not there. */
+bool place_look(const struct inst *i, const struct place *p, struct sdk_look *ret);
 #define IDENTITY_CAP 64
 /* "40 hex digits.twin" */
 size_t identity_of(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP]);
