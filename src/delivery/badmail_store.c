@@ -356,7 +356,6 @@ make_room(struct badmail_store *st, uint64_t octets)
 		return false; /* not even if all refused ones went */
 	for (;;) {
 		uint64_t items = s->cls[0].items + s->cls[1].items, all = s->cls[0].octets + s->cls[1].octets;
-
 		bool many = items + 1 > (uint64_t)st->conf->max_items;
 
 		if (!many && all + octets <= (uint64_t)st->conf->max_octets)
