@@ -35,6 +35,7 @@
 #define NEED_TICK 32768u
 #define NEED_EVENT 65536u
 #define NEED_SETUP 131072u
+#define NEED_COUNTS 262144u
 
 struct check {
 	const char *id;     /* "commit.exact" */

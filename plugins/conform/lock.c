@@ -63,6 +63,30 @@ released(void)
 	kit_close(in);
 }
 
+/* A mailbox nobody has delivered to is a maildrop, too: while a session has it, before and after its first mail. */
+static void
+unborn(void)
+{
+	struct inst *in = kit_open();
+	struct pm_user u = kit_user(92);
+	struct box b, other;
+
+	if (in->m->storage->box_delete)
+		(void)in->m->storage->box_delete(in->i, pm(), &u); /* of an earlier run */
+	else
+		kit_empty(in, 92);
+	b = box_open(in, 92, PM_OPEN_EXCLUSIVE);
+	expect_rc("mbox_open of a held mailbox that does not exist yet", box_try(in, 92, PM_OPEN_EXCLUSIVE, &other), PM_BUSY);
+	kit_deliver_many(in, 92, "first", 1);
+	expect_rc("mbox_open of it after its first mail", box_try(in, 92, PM_OPEN_EXCLUSIVE, &other), PM_BUSY);
+	EXPECT(b.n == 0, "the first mail came later, and the snapshot holds %llu messages", (unsigned long long)b.n);
+	box_close(&b);
+	b = box_open(in, 92, PM_OPEN_EXCLUSIVE);
+	EXPECT(b.n == 1, "the next session sees %llu messages, expected 1", (unsigned long long)b.n);
+	box_close(&b);
+	kit_close(in);
+}
+
 /* A failed second open, and its closed descriptors, must not take the first one's lock away. */
 static void
 not_dropped(void)
@@ -261,6 +285,8 @@ const struct check checks_lock[] = {
 	{"lock.instances", "mbox_open", "also through another instance of the same store", NEED_DELIVERY | NEED_SHARED,
 	 other_instance},
 	{"lock.released", "mbox_close", "free as soon as mbox_close has returned", NEED_DELIVERY, released},
+	{"lock.unborn", "mbox_open", "also of a mailbox nobody has delivered to yet", NEED_DELIVERY | NEED_COUNTS,
+	 unborn},
 	{"lock.kept", "mbox_open", "readers and refused openers do not take it away", NEED_DELIVERY, not_dropped},
 	{"lock.neighbours", "mbox_open", "20 other mailboxes are open beside it", NEED_DELIVERY, neighbours},
 	{"lock.half-open", "mbox_open", "a handle in the making goes back by mbox_close", NEED_DELIVERY, half_open},

@@ -194,6 +194,7 @@ not_for_one(const struct pm_module *m, unsigned needs)
 		{NEED_PROBE, m->life->probe, "no probe"},
 		{NEED_TICK, m->life->tick && m->life->tick_ms, "no tick"},
 		{NEED_SETUP, m->life->setup, "no setup"},
+		{NEED_COUNTS, m->flags & PM_F_COUNTS, "COUNTS is not claimed"},
 	};
 
 	for (size_t k = 0; k < sizeof(rules) / sizeof(rules[0]); k++)

@@ -85,6 +85,38 @@ readonly_beside(void)
 	kit_close(in);
 }
 
+/* What a session deletes stays in a reader's snapshot: its record is the same, its text is PM_GONE or still there. */
+static void
+readonly_gone(void)
+{
+	struct inst *in = kit_open();
+	struct pm_msg was[3], is[3];
+	uint8_t second = 1 << 1;
+	struct box held, b;
+	void *msg = NULL;
+	int32_t rc;
+
+	kit_empty(in, 0);
+	kit_deliver_many(in, 0, "stays", 3);
+	b = box_open(in, 0, PM_OPEN_READONLY);
+	held = box_open(in, 0, PM_OPEN_EXCLUSIVE);
+	box_info(&held, 0, 3, PM_WANT_UIDL | PM_WANT_OCTETS, was);
+	expect_rc("mbox_commit", box_commit(&held, &second, NULL, NULL, 0), PM_OK);
+	box_close(&held);
+	box_info(&b, 0, 3, PM_WANT_UIDL | PM_WANT_OCTETS, is);
+	for (int k = 0; k < 3; k++)
+		EXPECT(is[k].uidl_len == was[k].uidl_len && memcmp(is[k].uidl, was[k].uidl, was[k].uidl_len) == 0,
+		       "message %d of a reader's snapshot is another one when the second was deleted", k);
+	while ((rc = in->m->storage->msg_open(b.h, pm(), 1, &msg)) == PM_AGAIN)
+		;
+	EXPECT(rc == PM_OK || rc == PM_GONE, "the text of a deleted message: %s", host_code_name(rc));
+	if (rc == PM_OK)
+		in->m->storage->msg_close(msg, pm());
+	free(box_read(&b, 2, 1000).p);
+	box_close(&b);
+	kit_close(in);
+}
+
 /* ---- records --------------------------------------------------------------------------------- */
 
 static void
@@ -292,6 +324,8 @@ const struct check checks_snapshot[] = {
 	 closed_to_delivery},
 	{"snapshot.order", "mbox_open", "the messages come in the same order in every session", NEED_DELIVERY, same_order},
 	{"open.readonly", "PM_OPEN_READONLY", "takes no lock and sees the same mail", NEED_DELIVERY, readonly_beside},
+	{"snapshot.readers", "PM_OPEN_READONLY", "deletions of others leave the records as they are", NEED_DELIVERY,
+	 readonly_gone},
 	{"info.range", "mbox_info", "beyond the snapshot or 1,024 records: PM_INVALID, records untouched", NEED_DELIVERY,
 	 range},
 	{"info.slices", "mbox_info", "a record is the same however the range is cut", NEED_DELIVERY, slices},

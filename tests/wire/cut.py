@@ -92,10 +92,10 @@ def count(s, user, password):
         time.sleep(0.05)
 
 
-def cut(t):
+def cut(t, serve=server_for):
     """(cuts made, what is wrong)"""
     cuts = 0
-    s = server_for(t)
+    s = serve(t)
     try:
         for port, data in connections(t):
             # a wrong password is answered on a grid of seconds: those are cut without waiting for it

@@ -14,7 +14,8 @@ box_key(const struct pm_user *user)
 }
 
 static int32_t
-find(struct db *d, enum db_stmt which, struct pm_str key, struct box_row *ret, struct db_col *cols, size_t n_cols)
+find(struct db *d, enum db_stmt which, struct pm_str key, struct box_row *ret, struct db_col *cols,
+     size_t n_cols)
 {
 	struct db_arg arg = DB_S(key.p, key.n);
 	int32_t rc;
@@ -87,12 +88,16 @@ box_make(struct db *d, struct pm_str key, struct pm_str domain, struct box_row *
 static int32_t
 domain_add(struct db *d, const struct box_row *box, int64_t messages, int64_t octets)
 {
-	struct db_arg args[] = {DB_S(box->domain, box->domain_n), DB_U(box->id & 15), DB_U(messages), DB_U(octets)};
+	struct db_arg args[] = {DB_S(box->domain, box->domain_n), DB_U(box->id & 15),
+				DB_U(messages), DB_U(octets)};
 
-	return box->domain_n == 0 || (messages == 0 && octets == 0) ? PM_OK : db_exec(d, ST_DOMAIN_ADD, args, 4);
+	return box->domain_n == 0 || (messages == 0 && octets == 0)
+		       ? PM_OK
+		       : db_exec(d, ST_DOMAIN_ADD, args, 4);
 }
 
-/* The row is locked meanwhile, so that no delivery counts itself in between; the domain is told what changed. */
+/* The row is locked meanwhile, so that no delivery counts itself in between; the domain is told
+ * what changed. */
 int32_t
 box_recount(struct db *d, const struct box_row *box)
 {
@@ -117,12 +122,14 @@ box_recount(struct db *d, const struct box_row *box)
 int32_t
 box_subtract(struct db *d, const struct box_row *box, uint64_t messages, uint64_t octets)
 {
-	struct db_arg args[] = {DB_U(messages), DB_U(octets), DB_U(box->id), DB_U(messages), DB_U(octets)};
+	struct db_arg args[] = {DB_U(messages), DB_U(octets), DB_U(box->id), DB_U(messages),
+				DB_U(octets)};
 	int32_t rc = messages > 0 ? db_exec(d, ST_BOX_SUB, args, 5) : PM_OK;
 
 	if (rc != PM_OK || messages == 0)
 		return rc;
-	return d->affected == 0 ? box_recount(d, box) : domain_add(d, box, -(int64_t)messages, -(int64_t)octets);
+	return d->affected == 0 ? box_recount(d, box)
+				: domain_add(d, box, -(int64_t)messages, -(int64_t)octets);
 }
 
 int32_t
@@ -170,7 +177,8 @@ list(struct db *d, void *arg)
 			break;
 		memcpy(&x.size, record, sizeof(x.size));
 		x.key_len = (uint32_t)cols[1].n;
-		x.cursor_len = (uint32_t)snprintf(x.cursor, sizeof(x.cursor), "%lld", (long long)cols[0].u);
+		x.cursor_len = (uint32_t)snprintf(x.cursor, sizeof(x.cursor), "%lld",
+						  (long long)cols[0].u);
 		hand_out(record, &x, sizeof(x));
 		l->got++;
 	}
@@ -193,8 +201,8 @@ read_cursor(struct pm_str cursor, uint64_t *ret)
 }
 
 int32_t
-box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride, struct pm_box *ret,
-	 size_t *ret_got)
+box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
+	 struct pm_box *ret, size_t *ret_got)
 {
 	struct inst *i = inst;
 	struct listing l = {.n = n < BATCH ? n : BATCH, .stride = stride, .ret = ret};
@@ -232,7 +240,8 @@ stat_row(struct db *d, void *arg)
 }
 
 int32_t
-box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret_stat)
+box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
+	 struct pm_stat *ret_stat)
 {
 	struct inst *i = inst;
 	struct asking a = {.key = box_key(user), .stat = {.size = ret_stat->size}};

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * clean - what the tick does: this server's row, leases it owes, hidden messages whose time has come, deliveries
- * that were abandoned, and bodies no message names any more. One server at a time cleans: it holds the lease of
- * mailbox 0. Looking costs three statements; only who finds something takes the lease.
+ * clean - what the tick does: this server's row, leases it owes, hidden messages whose time has
+ * come, deliveries that were abandoned, and bodies no message names any more. One server at a time
+ * cleans: it holds the lease of mailbox 0. Looking costs three statements; only who finds something
+ * takes the lease.
  *
- * A body is named by the messages of one transaction, never by later ones. So once no message names it nobody
- * ever will, on any node that knows of the deletion: no counting of references, and no lock.
+ * A body is named by the messages of one transaction, never by later ones. So once no message names
+ * it nobody ever will, on any node that knows of the deletion: no counting of references, and no
+ * lock.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,12 +30,13 @@ struct cleaning {
 	struct lease lease; /* of mailbox 0 */
 	struct row rows[BATCH];
 	size_t n;
-	bool more;          /* something was done: there may be more */
+	bool more; /* something was done: there may be more */
 };
 
 /* The rows of a statement whose columns are three or four numbers, or one. */
 static int32_t
-list(struct db *d, struct cleaning *c, enum db_stmt which, const struct db_arg *args, size_t n_args, size_t n_cols)
+list(struct db *d, struct cleaning *c, enum db_stmt which, const struct db_arg *args, size_t n_args,
+     size_t n_cols)
 {
 	struct db_col cols[4] = {{.p = NULL}};
 	int32_t rc = db_select(d, which, args, n_args, cols, n_cols);
@@ -41,8 +44,8 @@ list(struct db *d, struct cleaning *c, enum db_stmt which, const struct db_arg *
 	c->n = 0;
 	while (rc == PM_OK && (rc = db_next(d, which)) == PM_OK)
 		if (c->n < BATCH)
-			c->rows[c->n++] = (struct row){(uint64_t)cols[0].u, (uint64_t)cols[1].u, (uint64_t)cols[2].u,
-						       cols[3].u != 0};
+			c->rows[c->n++] = (struct row){(uint64_t)cols[0].u, (uint64_t)cols[1].u,
+						       (uint64_t)cols[2].u, cols[3].u != 0};
 	db_end(d, which);
 	return rc == PM_END ? PM_OK : rc;
 }
@@ -56,7 +59,8 @@ alone(struct db *d, struct cleaning *c)
 
 /* ---- hidden messages ------------------------------------------------------------------------- */
 
-/* Those of the first row's mailbox, which is held like a session holds it. One that was restored meanwhile stays. */
+/* Those of the first row's mailbox, which is held like a session holds it. One that was restored
+ * meanwhile stays. */
 static int32_t
 expire_rows(struct db *d, struct cleaning *c, const struct box_row *box, const struct lease *l)
 {
@@ -77,7 +81,8 @@ expire_rows(struct db *d, struct cleaning *c, const struct box_row *box, const s
 	if (rc == PM_OK)
 		rc = commit_bury(d, " AND hidden_until < UTC_TIMESTAMP(6)", box->id, pos, n, &gone);
 	if (rc == PM_OK)
-		rc = gone == n ? box_hidden(d, box, -(int64_t)n, -(int64_t)octets) : box_recount(d, box);
+		rc = gone == n ? box_hidden(d, box, -(int64_t)n, -(int64_t)octets)
+			       : box_recount(d, box);
 	if (rc != PM_OK)
 		return db_rollback(d, rc);
 	c->more = true;
@@ -146,7 +151,8 @@ reap(struct db *d, struct cleaning *c)
 
 /* ---- garbage --------------------------------------------------------------------------------- */
 
-/* Pieces of bodies nobody names, a bounded number at once; when all are gone, the rows that told of them. */
+/* Pieces of bodies nobody names, a bounded number at once; when all are gone, the rows that told of
+ * them. */
 static int32_t
 collect_unused(struct db *d, const struct cleaning *c)
 {
@@ -221,7 +227,6 @@ clean_work(struct db *d, void *arg)
 	struct cleaning *c = arg;
 	const struct pm_host *host = c->i->host;
 	int64_t until = host->now_ms(host->ctx) + SLICE_MS;
-	struct db_arg give[] = {DB_U(0), DB_S(c->lease.owner, ID)};
 	int32_t rc = server_pay(d, c->i->server, 0);
 
 	if (rc == PM_OK && !c->lease.asked)
@@ -233,7 +238,8 @@ clean_work(struct db *d, void *arg)
 	} while (rc == PM_OK && c->more && host->now_ms(host->ctx) < until);
 	if (rc == PM_BUSY)
 		return PM_OK;
-	if (c->lease.asked && !d->fail.lost && db_exec(d, ST_LEASE_GIVE, give, 2) == PM_OK)
+	if (c->lease.asked && !d->fail.lost &&
+	    lease_drop(d, 0, c->lease.owner, c->lease.fence) == PM_OK)
 		c->lease.asked = false;
 	return rc == PM_OK && c->more ? PM_AGAIN : rc;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * commit - what QUIT does, in one transaction. Its first statement raises the fence of our lease: if nobody took
- * the maildrop over, that row is as we left it, and on a cluster any other writer of it makes one of the two fail.
- * No test of time is needed. Messages that go leave a row in mail_garbage; their bodies are removed later.
+ * commit - what QUIT does, in one transaction. Its first statement raises the fence of our lease:
+ * if nobody took the maildrop over, that row is as we left it, and on a cluster any other writer of
+ * it makes one of the two fail. No test of time is needed. Messages that go leave a row in
+ * mail_garbage; their bodies are removed later.
  *
- * When the answer to COMMIT does not come, the fence tells: raised with our operation beside it, it was done;
- * where we can raise it ourselves it was not, and never will be.
+ * When the answer to COMMIT does not come, the fence tells: raised with our operation beside it, it
+ * was done; where we can raise it ourselves it was not, and never will be.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,18 +19,23 @@
 
 /* `what` and the rows it is about. */
 static int32_t
-on_rows(struct db *d, const char *what, const char *and, uint64_t mailbox, const uint64_t *pos, size_t n)
+on_rows(struct db *d, const char *what, const char *and, uint64_t mailbox, const uint64_t *pos,
+	size_t n)
 {
 	char where[80];
 
-	snprintf(where, sizeof(where), " WHERE mailbox = %llu AND pos", (unsigned long long)mailbox);
+	snprintf(where, sizeof(where), " WHERE mailbox = %llu AND pos",
+		 (unsigned long long)mailbox);
 	return db_list(d, what, where, pos, n, and);
 }
 
 int32_t
-commit_bury(struct db *d, const char *and, uint64_t mailbox, const uint64_t *pos, size_t n, uint64_t *ret_n)
+commit_bury(struct db *d, const char *and, uint64_t mailbox, const uint64_t *pos, size_t n,
+	    uint64_t *ret_n)
 {
-	int32_t rc = on_rows(d, "INSERT INTO mail_garbage (body, mailbox, pos) SELECT body, mailbox, pos FROM mail_message",
+	int32_t rc = on_rows(d,
+			     "INSERT INTO mail_garbage (body, mailbox, pos) SELECT body, mailbox, "
+			     "pos FROM mail_message",
 			     and, mailbox, pos, n);
 
 	if (rc == PM_OK)
@@ -59,7 +65,7 @@ bit(const uint8_t *map, uint64_t k)
 typedef int32_t on_batch(struct db *d, struct job *j, const uint64_t *pos, size_t n);
 
 static int32_t
-each_batch(struct db *d, struct job *j, const uint8_t *map, const uint8_t *not, on_batch *fn)
+each_batch(struct db *d, struct job *j, const uint8_t *map, const uint8_t * not, on_batch *fn)
 {
 	uint64_t pos[BATCH];
 	size_t n = 0;
@@ -81,7 +87,9 @@ static void
 time_text(char *to, size_t cap, const char *before, int64_t ms)
 {
 	snprintf(to, cap, "%s'1970-01-01' + INTERVAL %lld * 1000 MICROSECOND", before,
-		 (long long)(ms < 0 ? 0 : ms < LAST_MS ? ms : LAST_MS));
+		 (long long)(ms < 0         ? 0
+			     : ms < LAST_MS ? ms
+					    : LAST_MS));
 }
 
 static int32_t
@@ -105,7 +113,8 @@ hide(struct db *d, struct job *j, const uint64_t *pos, size_t n)
 	char what[160];
 	int32_t rc;
 
-	time_text(what, sizeof(what), "UPDATE mail_message SET hidden_until = ", j->c.keep_until_ms);
+	time_text(what, sizeof(what),
+		  "UPDATE mail_message SET hidden_until = ", j->c.keep_until_ms);
 	rc = on_rows(d, what, "", j->m->box.id, pos, n);
 	j->touched += rc == PM_OK ? d->affected : 0;
 	return rc;
@@ -123,8 +132,8 @@ bury(struct db *d, struct job *j, const uint64_t *pos, size_t n)
 
 /* ---- the transaction ------------------------------------------------------------------------- */
 
-/* The counters: by the snapshot where it tells, counted anew where it does not (hidden ones in it, or rows that
- * were not there). */
+/* The counters: by the snapshot where it tells, counted anew where it does not (hidden ones in it,
+ * or rows that were not there). */
 static int32_t
 counters(struct db *d, struct job *j)
 {
@@ -145,7 +154,8 @@ static int32_t
 transaction(struct db *d, struct job *j)
 {
 	struct mbox *m = j->m;
-	struct db_arg lease[] = {DB_S(j->op, ID), DB_U(m->lease.mailbox), DB_S(m->lease.owner, ID), DB_U(m->lease.fence)};
+	struct db_arg lease[] = {DB_S(j->op, ID), DB_U(m->lease.mailbox), DB_S(m->lease.owner, ID),
+				 DB_U(m->lease.fence)};
 	int32_t rc = db_begin(d);
 
 	j->touched = 0;
@@ -154,7 +164,8 @@ transaction(struct db *d, struct job *j)
 	if (rc == PM_OK && d->affected != 1)
 		return db_rollback(d, PM_BUSY);
 	if (rc == PM_OK)
-		rc = each_batch(d, j, j->c.retrieved, j->c.keep_until_ms > 0 ? NULL : j->c.del, mark);
+		rc = each_batch(d, j, j->c.retrieved, j->c.keep_until_ms > 0 ? NULL : j->c.del,
+				mark);
 	if (rc == PM_OK)
 		rc = each_batch(d, j, j->c.restore, NULL, restore);
 	if (rc == PM_OK)
@@ -171,21 +182,30 @@ transaction(struct db *d, struct job *j)
 	return rc;
 }
 
-/* An earlier COMMIT was not answered. PM_OK: it was done; PM_AGAIN: it was not and never will be; PM_BUSY: not,
- * and another has the maildrop; PM_UNKNOWN: another has it and has committed since. */
+/* An earlier COMMIT was not answered. PM_OK: it was done; PM_AGAIN: it was not and never will be;
+ * PM_BUSY: not, and another has the maildrop; PM_UNKNOWN: another has it and has committed since.
+ */
 static int32_t
 what_became(struct db *d, struct job *j)
 {
 	struct mbox *m = j->m;
-	struct db_arg fence[] = {DB_U(m->lease.mailbox), DB_S(m->lease.owner, ID), DB_U(m->lease.fence)};
+	struct db_arg fence[] = {DB_U(m->lease.mailbox), DB_S(m->lease.owner, ID),
+				 DB_U(m->lease.fence)};
 	struct db_arg look[] = {DB_S(m->lease.owner, ID), DB_S(j->op, ID), DB_U(m->lease.mailbox)};
 	struct db_col cols[3] = {{.p = NULL}};
-	int32_t rc = db_exec(d, ST_LEASE_FENCE, fence, 3);
+	int32_t rc = PM_OK;
 
-	if (rc == PM_OK && d->affected == 1) {
-		m->lease.fence++;
-		j->sent = false;
-		return PM_AGAIN;
+	for (int k = 0; k < 2 && rc == PM_OK;
+	     k++) { /* "not there" of a node that may be behind is no answer */
+		if (k > 0)
+			rc = server_write(d, m->inst);
+		if (rc == PM_OK)
+			rc = db_exec(d, ST_LEASE_FENCE, fence, 3);
+		if (rc == PM_OK && d->affected == 1) {
+			m->lease.fence++;
+			j->sent = false;
+			return PM_AGAIN;
+		}
 	}
 	if (rc == PM_OK)
 		rc = db_row(d, ST_LEASE_LOOK, look, 3, cols, 3);
@@ -218,7 +238,12 @@ commit_work(struct db *d, void *arg)
 			return rc;
 		}
 	}
-	return transaction(d, j);
+	rc = transaction(d, j);
+	if (rc != PM_BUSY)
+		return rc;
+	rc = server_write(
+		d, j->m->inst); /* taken over, or does this node not know yet that it is ours? */
+	return rc == PM_OK ? transaction(d, j) : rc;
 }
 
 /* ---- the call -------------------------------------------------------------------------------- */
@@ -243,7 +268,8 @@ nothing_to_do(const struct job *j)
 }
 
 int32_t
-commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commit, uint64_t *ret_done)
+commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
+	   uint64_t *ret_done)
 {
 	struct mbox *m = mbox;
 	struct job j = {.m = m, .c = read_commit(commit), .op = m->op, .sent = m->unsure};
@@ -265,8 +291,10 @@ commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commi
 		return PM_OK;
 	}
 	if (!m->unsure)
-		random_bytes(m->op, ID); /* of this commit of this handle: tells it from all others */
-	rc = db_do(&m->inst->pool, call, (int64_t)m->n, commit_work, &j); /* a millisecond a message */
+		random_bytes(m->op,
+			     ID); /* of this commit of this handle: tells it from all others */
+	rc = db_do(&m->inst->pool, call, (int64_t)m->n, commit_work,
+		   &j); /* a millisecond a message */
 	m->unsure = rc != PM_OK && j.sent;
 	if (m->unsure)
 		return PM_UNKNOWN;

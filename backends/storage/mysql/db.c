@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db.h"
 
+#include <errmsg.h>
 #include <mysql.h>
 #include <mysqld_error.h>
-#include <errmsg.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +77,12 @@ failed(struct db *d, unsigned code, const char *text)
 static int32_t
 stmt_failed(struct db *d, MYSQL_STMT *s)
 {
+	MYSQL *my = sdk_my_handle(d->conn);
+
+	/* a connection that breaks between two rows is noted there alone by some versions of the
+	 * library */
+	if (mysql_stmt_errno(s) == 0)
+		return failed(d, mysql_errno(my), mysql_error(my));
 	return failed(d, mysql_stmt_errno(s), mysql_stmt_error(s));
 }
 
@@ -125,15 +131,16 @@ execute(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_ar
 		return rc;
 	if (mysql_stmt_param_count(s) != n_args || n_args > sizeof(binds) / sizeof(binds[0]))
 		return db_say(d, PM_INVALID, "statement %d has %lu parameters", (int)which,
-				     mysql_stmt_param_count(s));
+			      mysql_stmt_param_count(s));
 	memset(binds, 0, sizeof(binds));
 	for (size_t k = 0; k < n_args; k++) {
 		const struct db_arg *a = &args[k];
 
-		binds[k].buffer_type = a->kind == DB_NUMBER ? MYSQL_TYPE_LONGLONG
+		binds[k].buffer_type = a->kind == DB_NUMBER  ? MYSQL_TYPE_LONGLONG
 				       : a->kind == DB_BYTES ? MYSQL_TYPE_BLOB
 							     : MYSQL_TYPE_NULL;
-		binds[k].buffer = a->kind == DB_NUMBER ? (void *)(uintptr_t)&a->u : (void *)(uintptr_t)a->p;
+		binds[k].buffer =
+			a->kind == DB_NUMBER ? (void *)(uintptr_t)&a->u : (void *)(uintptr_t)a->p;
 		binds[k].buffer_length = a->n;
 	}
 	if ((n_args > 0 && mysql_stmt_bind_param(s, binds) != 0) || mysql_stmt_execute(s) != 0)
@@ -150,8 +157,8 @@ db_exec(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_ar
 }
 
 int32_t
-db_select(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args, struct db_col *cols,
-	  size_t n_cols)
+db_select(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args,
+	  struct db_col *cols, size_t n_cols)
 {
 	MYSQL_BIND binds[DB_COLS_MAX];
 	int32_t rc = execute(d, which, args, n_args);
@@ -171,8 +178,10 @@ db_select(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_
 	d->n_cols = n_cols;
 	if (mysql_stmt_field_count(d->stmts[which]) != n_cols)
 		return db_say(d, PM_INVALID, "statement %d has %u columns", (int)which,
-				     mysql_stmt_field_count(d->stmts[which]));
-	return mysql_stmt_bind_result(d->stmts[which], binds) == 0 ? PM_OK : stmt_failed(d, d->stmts[which]);
+			      mysql_stmt_field_count(d->stmts[which]));
+	return mysql_stmt_bind_result(d->stmts[which], binds) == 0
+		       ? PM_OK
+		       : stmt_failed(d, d->stmts[which]);
 }
 
 int32_t
@@ -203,7 +212,8 @@ db_end(struct db *d, enum db_stmt which)
 }
 
 int32_t
-db_row(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args, struct db_col *cols, size_t n_cols)
+db_row(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args,
+       struct db_col *cols, size_t n_cols)
 {
 	int32_t rc = db_select(d, which, args, n_args, cols, n_cols);
 
@@ -211,6 +221,18 @@ db_row(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_arg
 		rc = db_next(d, which);
 	db_end(d, which);
 	return rc;
+}
+
+int32_t
+db_row_sure(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args,
+	    struct db_col *cols, size_t n_cols)
+{
+	int32_t rc = db_row(d, which, args, n_args, cols, n_cols);
+
+	if (rc != PM_END)
+		return rc;
+	rc = d->pool->settle(d);
+	return rc == PM_OK ? db_row(d, which, args, n_args, cols, n_cols) : rc;
 }
 
 int32_t
@@ -225,7 +247,8 @@ db_text(struct db *d, const char *text, size_t n)
 }
 
 int32_t
-db_list(struct db *d, const char *what, const char *where, const uint64_t *values, size_t n, const char *and)
+db_list(struct db *d, const char *what, const char *where, const uint64_t *values, size_t n,
+	const char *and)
 {
 	size_t cap = strlen(what) + strlen(where) + strlen(and) + n * 21 + 16, at;
 	char *text = malloc(cap);
@@ -235,7 +258,8 @@ db_list(struct db *d, const char *what, const char *where, const uint64_t *value
 		return db_say(d, PM_NOMEM, "no memory");
 	at = (size_t)snprintf(text, cap, "%s%s IN (", what, where);
 	for (size_t k = 0; k < n; k++)
-		at += (size_t)snprintf(text + at, cap - at, "%s%llu", k ? "," : "", (unsigned long long)values[k]);
+		at += (size_t)snprintf(text + at, cap - at, "%s%llu", k ? "," : "",
+				       (unsigned long long)values[k]);
 	at += (size_t)snprintf(text + at, cap - at, ")%s", and);
 	rc = db_text(d, text, at);
 	free(text);
@@ -259,8 +283,8 @@ db_commit(struct db *d)
 	int32_t rc = db_text(d, "COMMIT", 6);
 
 	d->in_transaction = false;
-	/* Conflicts are told before anything is written. After any other failure nobody knows, so that this
-	 * connection is not asked again. */
+	/* Conflicts are told before anything is written. After any other failure nobody knows, so
+	 * that this connection is not asked again. */
 	if (rc != PM_OK && d->fail.code != ER_LOCK_DEADLOCK && d->fail.code != ER_LOCK_WAIT_TIMEOUT)
 		d->fail.lost = true;
 	return rc;
@@ -295,7 +319,9 @@ db_close(void *conn)
 {
 	struct db *d = conn;
 
-	(void)sdk_my_begin(d->conn, now_ms(d->pool) + CLOSE_MS); /* a dead one has no socket, and does not block */
+	(void)sdk_my_begin(d->conn,
+			   now_ms(d->pool) +
+				   CLOSE_MS); /* a dead one has no socket, and does not block */
 	for (int k = 0; k < ST_COUNT; k++)
 		if (d->stmts[k])
 			mysql_stmt_close(d->stmts[k]);
@@ -363,7 +389,8 @@ attempt(struct db *d, int64_t until_ms, db_work *work, void *arg)
 	if (d->in_transaction)
 		(void)db_rollback(d, rc);
 	if (!sdk_my_end(d->conn))
-		d->fail.lost = true; /* the socket may have been ended although the answer had come */
+		d->fail.lost =
+			true; /* the socket may have been ended although the answer had come */
 	return rc;
 }
 
@@ -412,18 +439,21 @@ run(struct journey *j, db_work *work, void *arg, struct db_fail *ret)
 		sdk_place_close(places, j->at);
 	do {
 		memset(ret, 0, sizeof(*ret));
-		rc = j->at->conn ? PM_OK
-				 : sdk_pool_connect(places, j->at, j->readonly, j->call->deadline_ms, connect_to, j->pool,
-						    ret->text);
+		rc = j->at->conn
+			     ? PM_OK
+			     : sdk_pool_connect(places, j->at, j->readonly, j->call->deadline_ms,
+						connect_to, j->pool, ret->text);
 		if (rc != PM_OK) {
 			ret->rc = rc;
 			break;
 		}
-		rc = attempt(j->at->conn, sooner(j->pool, j->call->deadline_ms, j->most_ms), work, arg);
+		rc = attempt(j->at->conn, sooner(j->pool, j->call->deadline_ms, j->most_ms), work,
+			     arg);
 		*ret = ((struct db *)j->at->conn)->fail;
 	} while (rc < 0 && ret->rc != PM_OK && try_again(j, rc, ret));
 	if (ret->lost || j->readonly)
-		sdk_place_close(places, j->at); /* the next one begins with the first server again */
+		sdk_place_close(places,
+				j->at); /* the next one begins with the first server again */
 	return rc;
 }
 

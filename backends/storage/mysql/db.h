@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * db - connections, and statements on them. As many connections as there are permits, so that nobody waits here
- * for one; servers are tried in the order of the configuration, those that failed last of all.
+ * db - connections, and statements on them. As many connections as there are permits, so that
+ * nobody waits here for one; servers are tried in the order of the configuration, those that failed
+ * last of all.
  *
- * Work is a function that may be run again from its start, on another connection or server, when the first was
- * lost or a conflict undid it: what it has to know of an earlier attempt it keeps in its argument.
+ * Work is a function that may be run again from its start, on another connection or server, when
+ * the first was lost or a conflict undid it: what it has to know of an earlier attempt it keeps in
+ * its argument.
  */
 #ifndef MYSQL_DB_H
 #define MYSQL_DB_H
@@ -24,23 +26,65 @@
 /* Prepared on each connection when first used; their texts are in statements.c. */
 enum db_stmt {
 	/* schema and processes */
-	ST_VERSION, ST_WSREP, ST_SERVER_SEEN, ST_SERVER_GONE, ST_SERVERS_OLD,
+	ST_VERSION,
+	ST_SERVER_SEEN,
+	ST_SERVER_GONE,
+	ST_SERVERS_OLD,
 	/* mailboxes and leases */
-	ST_BOX_FIND, ST_BOX_OPEN, ST_BOX_MAKE, ST_BOX_LOCK, ST_BOX_ADD, ST_BOX_SUB, ST_BOX_HIDDEN, ST_BOX_COUNT, ST_BOX_SET,
-	ST_BOX_DELETE, ST_BOX_LIST, ST_BOX_STAT, ST_LEASE_MAKE, ST_LEASE_STATE, ST_LEASE_TAKE, ST_LEASE_GIVE, ST_LEASE_COMMIT,
-	ST_LEASE_FENCE, ST_LEASE_LOOK, ST_LEASE_DELETE, ST_DOMAIN_ADD, ST_DOMAIN_SUM, ST_DOMAIN_RECOUNT,
+	ST_BOX_FIND,
+	ST_BOX_OPEN,
+	ST_BOX_MAKE,
+	ST_BOX_LOCK,
+	ST_BOX_ADD,
+	ST_BOX_SUB,
+	ST_BOX_HIDDEN,
+	ST_BOX_COUNT,
+	ST_BOX_SET,
+	ST_BOX_DELETE,
+	ST_BOX_LIST,
+	ST_BOX_STAT,
+	ST_LEASE_MAKE,
+	ST_LEASE_STATE,
+	ST_LEASE_TAKE,
+	ST_LEASE_GIVE,
+	ST_LEASE_COMMIT,
+	ST_LEASE_FENCE,
+	ST_LEASE_LOOK,
+	ST_LEASE_DELETE,
+	ST_DOMAIN_ADD,
+	ST_DOMAIN_SUM,
+	ST_DOMAIN_RECOUNT,
 	/* messages */
-	ST_SNAPSHOT, ST_INFO, ST_READ_FIRST, ST_READ_NEXT, ST_MESSAGE_THERE, ST_UIDL_THERE, ST_MESSAGE_ADD,
-	ST_MESSAGE_TAKE_BACK, ST_BOX_BURY, ST_BOX_EMPTY, ST_EXPIRED,
+	ST_SNAPSHOT,
+	ST_RECORDS,
+	ST_INFO,
+	ST_READ_FIRST,
+	ST_READ_NEXT,
+	ST_MESSAGE_THERE,
+	ST_UIDL_THERE,
+	ST_MESSAGE_ADD,
+	ST_MESSAGE_TAKE_BACK,
+	ST_BOX_BURY,
+	ST_BOX_EMPTY,
+	ST_EXPIRED,
 	/* bodies */
-	ST_INCOMING_ADD, ST_INCOMING_TOUCH, ST_INCOMING_LIVE, ST_INCOMING_OLD, ST_INCOMING_REAP, ST_CHUNK_ADD,
-	ST_CHUNK_AGAIN, ST_CHUNK_COUNT, ST_GARBAGE_ADD, ST_GARBAGE_LIST, ST_GARBAGE_DELETE,
+	ST_INCOMING_ADD,
+	ST_INCOMING_TOUCH,
+	ST_INCOMING_LIVE,
+	ST_INCOMING_OLD,
+	ST_INCOMING_REAP,
+	ST_CHUNK_ADD,
+	ST_CHUNK_AGAIN,
+	ST_CHUNK_COUNT,
+	ST_GARBAGE_ADD,
+	ST_GARBAGE_LIST,
+	ST_GARBAGE_DELETE,
 	ST_COUNT
 };
 extern const char *const db_texts[ST_COUNT];
 
 struct db_arg {
-	enum {DB_NUMBER, DB_BYTES, DB_NULL} kind;
+	enum { DB_NUMBER, DB_BYTES, DB_NULL } kind;
 	int64_t u;
 	const void *p;
 	size_t n;
@@ -49,7 +93,8 @@ struct db_arg {
 #define DB_S(ptr, len) ((struct db_arg){.kind = DB_BYTES, .p = (ptr), .n = (len)})
 #define DB_NIL ((struct db_arg){.kind = DB_NULL})
 
-/* Where a column goes: a number when p is NULL, else at most cap bytes; a longer one is PM_CORRUPT. */
+/* Where a column goes: a number when p is NULL, else at most cap bytes; a longer one is PM_CORRUPT.
+ */
 struct db_col {
 	void *p;
 	size_t cap, n;
@@ -64,9 +109,10 @@ struct db_pool;
 struct db_fail {
 	int32_t rc;    /* PM_OK: nothing */
 	unsigned code; /* the library's or the server's number; 0: neither */
-	bool lost;     /* the connection is of no use any more; what ran last may have been done or not */
-	bool again;    /* the same may well succeed now: a deadlock, a conflict with another node */
-	bool readonly; /* this server takes no writes */
+	bool lost;  /* the connection is of no use any more; what ran last may have been done or not
+		     */
+	bool again; /* the same may well succeed now: a deadlock, a conflict with another node */
+	bool readonly;      /* this server takes no writes */
 	char text[DB_TEXT]; /* for the operator; no control characters */
 };
 
@@ -96,36 +142,47 @@ struct db_pool {
 	size_t n_servers;
 	struct sdk_pool *places;
 	int64_t connect_ms, query_ms;
-	/* run on each new connection before anything else, and before each piece of work; PM_OK, or d->fail is filled */
+	/* run on each new connection before anything else, and before each piece of work; PM_OK, or
+	 * d->fail is filled */
 	int32_t (*greet)(struct db *d);
 	int32_t (*before)(struct db *d);
+	/* a write: after it this server has all that was committed before, or it is an error */
+	int32_t (*settle)(struct db *d);
 	void *ctx; /* theirs */
 };
 
 typedef int32_t db_work(struct db *d, void *arg);
 
-/* Runs work, and again when that may help. One attempt may take query_ms, and more_ms for much to do, but leaves some
- * of the call's time for another. The failure's text is in call->error. */
-int32_t db_do(struct db_pool *p, const struct pm_call *call, int64_t more_ms, db_work *work, void *arg);
+/* Runs work, and again when that may help. One attempt may take query_ms, and more_ms for much to
+ * do, but leaves some of the call's time for another. The failure's text is in call->error. */
+int32_t db_do(struct db_pool *p, const struct pm_call *call, int64_t more_ms, db_work *work,
+	      void *arg);
 
 /* Statements, for work. PM_OK, or d->fail filled and its rc returned. */
 int32_t db_exec(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args);
 /* A result: db_next gives PM_OK with the columns filled, or PM_END; db_end in any case. */
-int32_t db_select(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args, struct db_col *cols,
-		  size_t n_cols);
+int32_t db_select(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args,
+		  struct db_col *cols, size_t n_cols);
 int32_t db_next(struct db *d, enum db_stmt which);
 void db_end(struct db *d, enum db_stmt which);
 /* One row: PM_OK, or PM_END when there is none. */
-int32_t db_row(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args, struct db_col *cols,
-	       size_t n_cols);
+int32_t db_row(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args,
+	       struct db_col *cols, size_t n_cols);
+/* Likewise, of a row that has to be there: a node that was frozen may have gone on without what the
+ * others have, and its reads do not wait for it. So before there is none, a write tells whether
+ * this server is one of them. Outside of transactions. */
+int32_t db_row_sure(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args,
+		    struct db_col *cols, size_t n_cols);
 /* A statement made of our own numbers and words. */
 int32_t db_text(struct db *d, const char *text, size_t n);
 /* "WHAT WHERE IN (values) AND", of our own numbers and words; n > 0. */
-int32_t db_list(struct db *d, const char *what, const char *where, const uint64_t *values, size_t n, const char *and);
+int32_t db_list(struct db *d, const char *what, const char *where, const uint64_t *values, size_t n,
+		const char *and);
 int32_t db_begin(struct db *d);
 int32_t db_commit(struct db *d);
 /* Notes a failure of the caller's own, returns rc. */
-int32_t db_say(struct db *d, int32_t rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int32_t db_say(struct db *d, int32_t rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Undoes the open transaction, keeps d->fail as it is, returns rc. */
 int32_t db_rollback(struct db *d, int32_t rc);
 

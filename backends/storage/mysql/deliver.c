@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * deliver - one message for several recipients. Its pieces are written as they come, each in a transaction of its
- * own, under a body nobody names yet; one short transaction then makes it the mail of all recipients and moves
- * their counters. Lines are stored as on the wire, ended in CRLF, so that the size stored is the size on the wire.
+ * deliver - one message for several recipients. Its pieces are written as they come, each in a
+ * transaction of its own, under a body nobody names yet; one short transaction then makes it the
+ * mail of all recipients and moves their counters. Lines are stored as on the wire, ended in CRLF,
+ * so that the size stored is the size on the wire.
  */
 #include <mysqld_error.h>
 #include <stdatomic.h>
@@ -34,7 +35,8 @@ arrival_next(const struct pm_host *host)
 /* ---- begin, recipients ----------------------------------------------------------------------- */
 
 static int32_t
-dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags, void **ret_dlv)
+dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
+	  void **ret_dlv)
 {
 	struct dlv *d = malloc(sizeof(*d));
 
@@ -131,7 +133,8 @@ look_work(struct db *d, void *arg)
 
 	if (rc != PM_OK || r->box.id == 0)
 		return rc;
-	if (dlv_over(r->box.messages, 1, r->quota_msgs) || dlv_over(r->box.octets, l->d->hint, r->quota_octets))
+	if (dlv_over(r->box.messages, 1, r->quota_msgs) ||
+	    dlv_over(r->box.octets, l->d->hint, r->quota_octets))
 		return PM_QUOTA;
 	if (!r->import)
 		return PM_OK;
@@ -149,8 +152,8 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 	struct looking l = {.d = d};
 	int32_t rc;
 
-	if (d->bytes > 0 || d->n > 0 || key.n == 0 || key.n > PM_KEY_MAX || rcpt->meta.n > sizeof(l.r->meta) ||
-	    !uidl_ok(rcpt->uidl) || rcpt->order > INT64_MAX)
+	if (d->bytes > 0 || d->n > 0 || key.n == 0 || key.n > PM_KEY_MAX ||
+	    rcpt->meta.n > sizeof(l.r->meta) || !uidl_ok(rcpt->uidl) || rcpt->order > INT64_MAX)
 		return PM_INVALID;
 	if (rcpt->head.n > HEAD_MAX / 2)
 		return PM_TOOBIG;
@@ -201,7 +204,8 @@ touch(struct db *d, struct dlv *v)
 	return db_exec(d, ST_INCOMING_TOUCH, &id, 1);
 }
 
-/* The first piece is written under a fresh body at each attempt; a later one may be there already. */
+/* The first piece is written under a fresh body at each attempt; a later one may be there already.
+ */
 static int32_t
 flush_work(struct db *d, void *arg)
 {
@@ -289,7 +293,10 @@ dlv_check_quota(const struct dlv *v, const struct rcpt *r)
 {
 	uint64_t octets = r->head.n + v->bytes;
 
-	return dlv_over(r->box.octets, octets, r->quota_octets) || dlv_over(0, octets, r->domain_octets) ? PM_QUOTA : PM_OK;
+	return dlv_over(r->box.octets, octets, r->quota_octets) ||
+			       dlv_over(0, octets, r->domain_octets)
+		       ? PM_QUOTA
+		       : PM_OK;
 }
 
 static int32_t

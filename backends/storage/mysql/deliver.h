@@ -13,7 +13,7 @@ struct rcpt {
 	uint64_t pos;
 	int64_t received_ms, first_retrieved_ms;
 	int32_t rc;
-	bool import;           /* it brought its uidl */
+	bool import; /* it brought its uidl */
 	uint8_t meta_n, meta[64];
 	uint32_t uidl_n;
 	char uidl[PM_UIDL_MAX + 2];

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lease - the exclusive maildrop. Taking it is one statement with a commit of its own, and good for one value of
- * fence only; owner is a fresh random value, so that looking again, because the answer was lost, finds its own.
- * fence only grows: with each change of hands and each commit. Nothing is held on a connection.
+ * lease - the exclusive maildrop. Taking it is one statement with a commit of its own, and good for
+ * one value of fence only; owner is a fresh random value, so that looking again, because the answer
+ * was lost, finds its own. fence only grows: with each change of hands and each commit. Nothing is
+ * held on a connection.
  *
- * A statement whose answer was lost may still be done much later: a frozen server reads what is in its socket when
- * it goes on, and a Galera node may repeat it once it is back. So whoever gives up raises fence: what asked for the
- * lease then finds another value, and a maildrop never comes to belong to a session that is gone.
+ * A statement whose answer was lost may still be done much later: a frozen server reads what is in
+ * its socket when it goes on, and a Galera node may repeat it once it is back. So whoever gives up
+ * raises fence: what asked for the lease then finds another value, and a maildrop never comes to
+ * belong to a session that is gone.
  */
 #include <string.h>
 
@@ -42,8 +44,9 @@ look(struct db *d, struct lease *l)
 	return l->held || cols[2].u ? PM_OK : PM_BUSY;
 }
 
-/* Ours, by what this server knows: but a node that was frozen may not have noticed yet that the others have gone on
- * without it, and answers reads, even those that are to wait for the others, from what it had. A write tells. */
+/* Ours, by what this server knows: but a node that was frozen may not have noticed yet that the
+ * others have gone on without it, and answers reads, even those that are to wait for the others,
+ * from what it had. A write tells. */
 static int32_t
 confirm(struct db *d, struct lease *l)
 {
@@ -61,14 +64,15 @@ int32_t
 lease_take(struct db *d, struct inst *i, struct lease *l)
 {
 	int32_t rc = server_renew(d, i, true);
+	bool before;
 
 	if (rc == PM_OK)
 		rc = server_pay(d, i->server, l->mailbox);
 	if (l->held)
 		l->held = l->looked = false; /* is it still? */
 	for (int k = 0; rc == PM_OK && k < TRIES; k++) {
-		struct db_arg args[] = {DB_S(l->owner, ID), DB_S(server_id(i->server), ID), DB_U(l->mailbox),
-					DB_U(l->fence)};
+		struct db_arg args[] = {DB_S(l->owner, ID), DB_S(server_id(i->server), ID),
+					DB_U(l->mailbox), DB_U(l->fence)};
 
 		if (!l->looked) {
 			rc = look(d, l);
@@ -78,6 +82,7 @@ lease_take(struct db *d, struct inst *i, struct lease *l)
 				return confirm(d, l);
 			args[3] = DB_U(l->fence);
 		}
+		before = l->asked;
 		l->looked = false;
 		l->asked = true;
 		rc = db_exec(d, ST_LEASE_TAKE, args, 4);
@@ -86,6 +91,8 @@ lease_take(struct db *d, struct inst *i, struct lease *l)
 			l->held = true;
 			return PM_OK;
 		}
+		if (rc == PM_OK)
+			l->asked = before; /* refused: nothing to give back */
 	}
 	return rc == PM_OK ? PM_BUSY : rc;
 }
@@ -94,8 +101,17 @@ int32_t
 lease_drop(struct db *d, uint64_t mailbox, const uint8_t *owner, uint64_t fence)
 {
 	struct db_arg args[] = {DB_U(mailbox), DB_S(owner, ID), DB_U(fence)};
+	int32_t rc = db_exec(d, ST_LEASE_GIVE, args, 3);
 
-	return db_exec(d, ST_LEASE_GIVE, args, 3);
+	/* No such row here: another has it, or this node does not know yet that it is ours -
+	 * wsrep_sync_wait makes reads wait, not updates - and it would stay locked as long as this
+	 * server lives. */
+	if (rc == PM_OK && d->affected == 0) {
+		rc = d->pool->settle(d);
+		if (rc == PM_OK)
+			rc = db_exec(d, ST_LEASE_GIVE, args, 3);
+	}
+	return rc;
 }
 
 static int32_t

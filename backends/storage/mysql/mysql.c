@@ -56,24 +56,23 @@ static const char hello[] = "SET SESSION time_zone = '+00:00', sql_mode = 'STRIC
 			    " autocommit = 1, innodb_lock_wait_timeout = 5";
 static const char isolation[] = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
-/* On a cluster a node may not have applied yet what another has committed: reads wait for it. */
+/* On a cluster a node may not have applied yet what another has committed: reads wait for it, and fail when that takes
+ * too long. Set whatever the node says of itself just now; a server that is none does not know the variable, or
+ * ignores it. */
 static int32_t
 greet(struct db *d)
 {
 	const struct inst *i = d->pool->ctx;
 	static const char sync[] = "SET SESSION wsrep_sync_wait = 1";
-	struct db_col on = {.p = NULL};
 	int32_t rc = db_text(d, hello, sizeof(hello) - 1);
 
 	if (rc == PM_OK)
 		rc = db_text(d, isolation, sizeof(isolation) - 1);
 	if (rc == PM_OK)
-		rc = db_row(d, ST_WSREP, NULL, 0, &on, 1);
-	if (rc != PM_OK && d->fail.code == ER_UNKNOWN_SYSTEM_VARIABLE) {
-		memset(&d->fail, 0, sizeof(d->fail)); /* no server of MariaDB */
-		rc = PM_OK;
-	} else if (rc == PM_OK && on.u) {
 		rc = db_text(d, sync, sizeof(sync) - 1);
+	if (rc != PM_OK && d->fail.code == ER_UNKNOWN_SYSTEM_VARIABLE) {
+		memset(&d->fail, 0, sizeof(d->fail));
+		rc = PM_OK;
 	}
 	return rc == PM_OK && !i->any_schema ? schema_check(d) : rc;
 }
@@ -82,6 +81,12 @@ static int32_t
 before(struct db *d)
 {
 	return server_renew(d, d->pool->ctx, false);
+}
+
+static int32_t
+settle(struct db *d)
+{
+	return server_write(d, d->pool->ctx);
 }
 
 /* ---- settings -------------------------------------------------------------------------------- */
@@ -142,6 +147,7 @@ open_pool(struct inst *i, const struct pm_open *open)
 	p->host = open->host;
 	p->greet = greet;
 	p->before = before;
+	p->settle = settle;
 	p->ctx = i;
 	p->connect_ms = sdk_opt_num(open, "connect_timeout", 2000);
 	p->query_ms = sdk_opt_num(open, "query_timeout", 5000);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * publish - a delivery becomes mail: one short transaction for all recipients, and what undoes a delivery that does not.
- * The transaction claims the row of mail_incoming, so that after a COMMIT nobody answered the next attempt finds out:
- * the row there is ours to claim again; gone, and the message there: it was done.
+ * publish - a delivery becomes mail: one short transaction for all recipients, and what undoes a
+ * delivery that does not. The transaction claims the row of mail_incoming, so that after a COMMIT
+ * nobody answered the next attempt finds out: the row there is ours to claim again; gone, and the
+ * message there: it was done.
  */
 #include <mysqld_error.h>
 #include <openssl/evp.h>
@@ -46,10 +47,16 @@ static int32_t
 message_add(struct db *d, const struct dlv *v, const struct rcpt *r)
 {
 	struct db_arg args[] = {
-		DB_U(r->box.id), DB_U(r->pos), DB_U(v->begun ? v->body : 0), DB_U(r->head.n + v->bytes),
-		DB_U(r->received_ms > 0 ? r->received_ms : v->inst->host->wall_ms(v->inst->host->ctx)),
+		DB_U(r->box.id),
+		DB_U(r->pos),
+		DB_U(v->begun ? v->body : 0),
+		DB_U(r->head.n + v->bytes),
+		DB_U(r->received_ms > 0 ? r->received_ms
+					: v->inst->host->wall_ms(v->inst->host->ctx)),
 		r->first_retrieved_ms > 0 ? DB_U(r->first_retrieved_ms) : DB_NIL,
-		DB_U(v->seen.utf8_header ? FLAG_UTF8 : 0), DB_S(r->uidl, r->uidl_n), DB_S(r->meta, r->meta_n),
+		DB_U(v->seen.utf8_header ? FLAG_UTF8 : 0),
+		DB_S(r->uidl, r->uidl_n),
+		DB_S(r->meta, r->meta_n),
 		r->head.n > 0 ? DB_S(r->head.p, r->head.n) : DB_NIL,
 	};
 
@@ -76,14 +83,17 @@ message_place(struct db *d, const struct dlv *v, struct rcpt *r)
 	return rc;
 }
 
-/* Counts the message to mailbox and domain. PM_QUOTA: it does not fit; fail.again: the mailbox was removed. */
+/* Counts the message to mailbox and domain. PM_QUOTA: it does not fit; fail.again: the mailbox was
+ * removed. */
 static int32_t
 count_in(struct db *d, const struct dlv *v, const struct rcpt *r)
 {
 	uint64_t octets = r->head.n + v->bytes;
-	struct db_arg add[] = {DB_U(octets), DB_U(r->box.id), DB_U(r->quota_msgs), DB_U(r->quota_msgs),
-			       DB_U(r->quota_octets), DB_U(octets), DB_U(r->quota_octets)};
-	struct db_arg domain[] = {DB_S(r->box.domain, r->box.domain_n), DB_U(r->box.id & 15), DB_U(1), DB_U(octets)};
+	struct db_arg add[] = {DB_U(octets),         DB_U(r->box.id),       DB_U(r->quota_msgs),
+			       DB_U(r->quota_msgs),  DB_U(r->quota_octets), DB_U(octets),
+			       DB_U(r->quota_octets)};
+	struct db_arg domain[] = {DB_S(r->box.domain, r->box.domain_n), DB_U(r->box.id & 15),
+				  DB_U(1), DB_U(octets)};
 	struct db_arg id = DB_U(r->box.id);
 	struct db_col sums[2] = {{.p = NULL}};
 	char name[DOMAIN_MAX];
@@ -151,8 +161,10 @@ claim_body(struct db *d, const struct dlv *v)
 	if (rc == PM_OK)
 		rc = db_row(d, ST_CHUNK_COUNT, &id, 1, cols, 2);
 	if (rc == PM_OK && ((uint64_t)cols[0].u != v->seq || (uint64_t)cols[1].u != v->bytes))
-		return db_say(d, PM_TEMP, "%lld of %u pieces and %lld of %llu octets are in the database",
-				     (long long)cols[0].u, v->seq, (long long)cols[1].u, (unsigned long long)v->bytes);
+		return db_say(d, PM_TEMP,
+			      "%lld of %u pieces and %lld of %llu octets are in the database",
+			      (long long)cols[0].u, v->seq, (long long)cols[1].u,
+			      (unsigned long long)v->bytes);
 	return rc;
 }
 
@@ -191,9 +203,11 @@ next_box(const struct dlv *v, const struct rcpt *last)
 	struct rcpt *best = NULL;
 
 	for (struct rcpt *r = v->first; r; r = r->next) {
-		bool later = !last || r->box.id > last->box.id || (r->box.id == last->box.id && r > last);
+		bool later = !last || r->box.id > last->box.id ||
+			     (r->box.id == last->box.id && r > last);
 
-		if (r->rc == PM_OK && later && (!best || r->box.id < best->box.id || (r->box.id == best->box.id && r < best)))
+		if (r->rc == PM_OK && later &&
+		    (!best || r->box.id < best->box.id || (r->box.id == best->box.id && r < best)))
 			best = r;
 	}
 	return best;
@@ -223,6 +237,26 @@ publish_all(struct db *d, struct publishing *p)
 	return rc;
 }
 
+/* The transaction. PM_NOENT: the body is not incoming. */
+static int32_t
+transaction(struct db *d, struct publishing *p)
+{
+	int32_t rc = make_boxes(d, p->v);
+
+	if (rc == PM_OK)
+		rc = db_begin(d);
+	if (rc == PM_OK)
+		rc = claim_body(d, p->v);
+	if (rc == PM_OK)
+		rc = publish_all(d, p);
+	if (rc != PM_OK)
+		return db_rollback(d, rc);
+	p->sent = p->earlier = true;
+	rc = db_commit(d);
+	p->sent = rc != PM_OK && d->fail.lost;
+	return rc;
+}
+
 static int32_t
 publish_work(struct db *d, void *arg)
 {
@@ -236,25 +270,15 @@ publish_work(struct db *d, void *arg)
 			return rc;
 		}
 	}
-	rc = make_boxes(d, p->v);
-	if (rc == PM_OK)
-		rc = db_begin(d);
-	if (rc == PM_OK)
-		rc = claim_body(d, p->v);
-	if (rc == PM_NOENT) {
-		(void)db_rollback(d, rc);
-		if (p->earlier && was_published(d, p) == PM_OK)
-			return PM_OK;
-		return db_say(d, PM_TEMP, "the message lay too long and was removed");
+	rc = transaction(d, p);
+	if (rc == PM_NOENT) { /* or has this node not heard of it yet? */
+		rc = d->pool->settle(d);
+		if (rc == PM_OK)
+			rc = transaction(d, p);
 	}
-	if (rc == PM_OK)
-		rc = publish_all(d, p);
-	if (rc != PM_OK)
-		return db_rollback(d, rc);
-	p->sent = p->earlier = true;
-	rc = db_commit(d);
-	p->sent = rc != PM_OK && d->fail.lost;
-	return rc;
+	if (rc == PM_NOENT)
+		rc = p->earlier ? was_published(d, p) : PM_NOENT;
+	return rc == PM_NOENT ? db_say(d, PM_TEMP, "the message lay too long and was removed") : rc;
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -291,7 +315,8 @@ dlv_abort(void *dlv, const struct pm_call *call)
 	struct dlv *v = dlv;
 
 	if (v->begun)
-		(void)db_do(&v->inst->pool, call, 0, throw_away, v); /* else it is reaped in an hour */
+		(void)db_do(&v->inst->pool, call, 0, throw_away,
+			    v); /* else it is reaped in an hour */
 	dlv_free(v);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* read - a message's bytes: head and first piece in one statement, then a piece of 64 KiB at a time. */
+/* read - a message's bytes: head and first piece in one statement, then a piece of 64 KiB at a
+ * time. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,8 +29,10 @@ took(struct reading *r, size_t n)
 static int32_t
 damaged(struct db *d, const struct reading *r)
 {
-	return db_say(d, PM_CORRUPT, "mailbox %llu: the pieces of message %llu (body %llu) are not its size",
-			     (unsigned long long)r->m->box.id, (unsigned long long)r->pos, (unsigned long long)r->body);
+	return db_say(d, PM_CORRUPT,
+		      "mailbox %llu: the pieces of message %llu (body %llu) are not its size",
+		      (unsigned long long)r->m->box.id, (unsigned long long)r->pos,
+		      (unsigned long long)r->body);
 }
 
 static int32_t
@@ -38,9 +41,11 @@ open_work(struct db *d, void *arg)
 	struct reading *r = arg;
 	struct db_arg args[] = {DB_U(r->m->box.id), DB_U(r->pos)};
 	char *piece = malloc(CHUNK);
-	struct db_col cols[3] = {[1] = {.p = r->buf, .cap = CHUNK}, [2] = {.p = piece, .cap = CHUNK}};
+	struct db_col cols[3] = {
+		[1] = {.p = r->buf, .cap = CHUNK}, [2] = {.p = piece, .cap = CHUNK}};
 	uint64_t octets = r->left;
-	int32_t rc = piece ? db_row(d, ST_READ_FIRST, args, 2, cols, 3) : db_say(d, PM_NOMEM, "no memory");
+	int32_t rc = piece ? db_row_sure(d, ST_READ_FIRST, args, 2, cols, 3)
+			   : db_say(d, PM_NOMEM, "no memory");
 
 	if (rc == PM_END)
 		rc = db_say(d, PM_GONE, "the message is not there any more");
@@ -108,7 +113,7 @@ next_work(struct db *d, void *arg)
 	struct reading *r = arg;
 	struct db_arg args[] = {DB_U(r->body), DB_U(r->seq)};
 	struct db_col col = {.p = r->buf, .cap = CHUNK};
-	int32_t rc = db_row(d, ST_READ_NEXT, args, 2, &col, 1);
+	int32_t rc = db_row_sure(d, ST_READ_NEXT, args, 2, &col, 1);
 
 	if (rc == PM_END)
 		return missing(d, r);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * schema - the steps of schema.sql, and which of them this database has. The file is the program: it is compiled
- * in, cut at its "-- step N" lines. Each step can be run again after it was interrupted; its last statement notes
- * it in mail_version.
+ * schema - the steps of schema.sql, and which of them this database has. The file is the program:
+ * it is compiled in, cut at its "-- step N" lines. Each step can be run again after it was
+ * interrupted; its last statement notes it in mail_version.
  */
 #include <mysqld_error.h>
 #include <stdio.h>
@@ -43,12 +43,16 @@ schema_check(struct db *d)
 		return rc;
 	d->fail.lost = true;
 	if (v == 0)
-		return db_say(d, PM_DOWN, "the database has no tables of ours: run restantectl mysql-schema");
+		return db_say(d, PM_DOWN,
+			      "the database has no tables of ours: run restantectl mysql-schema");
 	if (v < SCHEMA_VERSION)
-		return db_say(d, PM_DOWN, "the tables are of step %llu, step %u is needed: run restantectl "
-							"mysql-schema", (unsigned long long)v, SCHEMA_VERSION);
-	return db_say(d, PM_DOWN, "the tables are of step %llu, this module knows %u: install a newer restante",
-			     (unsigned long long)v, SCHEMA_VERSION);
+		return db_say(d, PM_DOWN,
+			      "the tables are of step %llu, step %u is needed: run restantectl "
+			      "mysql-schema",
+			      (unsigned long long)v, SCHEMA_VERSION);
+	return db_say(d, PM_DOWN,
+		      "the tables are of step %llu, this module knows %u: install a newer restante",
+		      (unsigned long long)v, SCHEMA_VERSION);
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -101,10 +105,12 @@ upgrade(struct db *d, void *arg)
 		from = strstr(schema_text, mark);
 		end = from ? strstr(from + 3, "-- step ") : NULL;
 		if (!from)
-			return db_say(d, PM_INVALID, "schema.sql has no step %llu", (unsigned long long)v + 1);
+			return db_say(d, PM_INVALID, "schema.sql has no step %llu",
+				      (unsigned long long)v + 1);
 		rc = run_step(d, from, end ? end : schema_text + strlen(schema_text));
 		if (rc == PM_OK)
-			sdk_log(host, PM_LOG_NOTICE, "step %llu of the schema is done", (unsigned long long)v + 1);
+			sdk_log(host, PM_LOG_NOTICE, "step %llu of the schema is done",
+				(unsigned long long)v + 1);
 	}
 	return rc;
 }
@@ -180,7 +186,8 @@ look(struct db *d, void *arg)
 
 	(void)arg;
 	if (rc == PM_OK)
-		sdk_log(d->pool->host, PM_LOG_NOTICE, "the tables are up to date (step %u)", SCHEMA_VERSION);
+		sdk_log(d->pool->host, PM_LOG_NOTICE, "the tables are up to date (step %u)",
+			SCHEMA_VERSION);
 	return rc;
 }
 
@@ -197,13 +204,15 @@ schema_setup(void *inst, const struct pm_call *call, struct pm_str what)
 	if (sdk_str_is(what, "check"))
 		return db_do(&i->pool, call, 0, look, NULL);
 	if (!sdk_str_is(what, "recount")) {
-		sdk_error(call, "'%.*s' is not known here: upgrade, check or recount", (int)(what.n % 100), what.p);
+		sdk_error(call, "'%.*s' is not known here: upgrade, check or recount",
+			  (int)(what.n % 100), what.p);
 		return PM_UNSUPPORTED;
 	}
 	i->any_schema = false;
 	rc = db_do(&i->pool, call, INT32_MAX, recount, &r);
 	if (rc == PM_OK)
-		sdk_log(i->host, PM_LOG_NOTICE, "%llu mailboxes counted, %llu counters were wrong and are right now",
+		sdk_log(i->host, PM_LOG_NOTICE,
+			"%llu mailboxes counted, %llu counters were wrong and are right now",
 			(unsigned long long)r.boxes, (unsigned long long)r.wrong);
 	return rc;
 }

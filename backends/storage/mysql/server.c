@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server - this process as the database knows it: a row whose `until` is renewed, instead of each lease. The
- * instances of a section share it, so that a reload frees nobody's maildrop; it is kept in a list of the process
- * (R12: that much is shared on purpose). Which row the run before had stands in a file of the state directory,
- * locked while the process lives: a restart takes that row away and so frees its maildrops at once. Who takes no
- * lease leaves the file alone: a restante-deliver that works while the server is down would be "the run before".
+ * server - this process as the database knows it: a row whose `until` is renewed, instead of each
+ * lease. The instances of a section share it, so that a reload frees nobody's maildrop; it is kept
+ * in a list of the process (R12: that much is shared on purpose). Which row the run before had
+ * stands in a file of the state directory, locked while the process lives: a restart takes that row
+ * away and so frees its maildrops at once. Who takes no lease leaves the file alone: a
+ * restante-deliver that works while the server is down would be "the run before".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,7 @@ struct owed {
 
 struct server {
 	struct server *next;
-	char *file;  /* names it in the list; NULL: a tool's own */
+	char *file; /* names it in the list; NULL: a tool's own */
 	unsigned refs;
 	uint8_t id[ID];
 	char name[256];
@@ -40,7 +41,7 @@ struct server {
 	int64_t tried_ms;      /* when somebody began to renew it */
 	int64_t renewed_ms;    /* when it was last done; 0: not yet */
 	bool had_before;
-	uint8_t before[ID];    /* the row of the run before */
+	uint8_t before[ID]; /* the row of the run before */
 	struct owed *owed;
 };
 
@@ -70,7 +71,8 @@ read_hex(const char *s, uint8_t id[ID])
 	static const char digits[] = "0123456789abcdef";
 
 	for (int k = 0; k < ID; k++) {
-		const char *high = memchr(digits, s[2 * k], 16), *low = memchr(digits, s[2 * k + 1], 16);
+		const char *high = memchr(digits, s[2 * k], 16),
+			   *low = memchr(digits, s[2 * k + 1], 16);
 
 		if (!high || !low)
 			return false;
@@ -79,7 +81,8 @@ read_hex(const char *s, uint8_t id[ID])
 	return true;
 }
 
-/* The id of the run before, and ours in its place. 0 or an errno; EAGAIN: another process has it. Under the mutex. */
+/* The id of the run before, and ours in its place. 0 or an errno; EAGAIN: another process has it.
+ * Under the mutex. */
 static int
 take_file(struct server *s)
 {
@@ -101,7 +104,8 @@ take_file(struct server *s)
 		snprintf(text + (size_t)k * 2, 3, "%02x", s->id[k]);
 	text[2 * ID] = '\n';
 	errno = ENOSPC; /* of a short write */
-	return pwrite(s->fd, text, 2 * ID + 1, 0) == 2 * ID + 1 && fdatasync(s->fd) == 0 ? 0 : errno;
+	return pwrite(s->fd, text, 2 * ID + 1, 0) == 2 * ID + 1 && fdatasync(s->fd) == 0 ? 0
+											 : errno;
 }
 
 /* ---- the list -------------------------------------------------------------------------------- */
@@ -111,8 +115,8 @@ file_of(const struct pm_open *open)
 {
 	char *file = NULL;
 
-	if (asprintf(&file, "%.*s/mysql-%.*s.id", (int)open->state_dir.n, open->state_dir.p, (int)open->section.n,
-		     open->section.p) == -1)
+	if (asprintf(&file, "%.*s/mysql-%.*s.id", (int)open->state_dir.n, open->state_dir.p,
+		     (int)open->section.n, open->section.p) == -1)
 		return NULL;
 	for (char *p = file + open->state_dir.n + 1; *p; p++)
 		if (*p == '/')
@@ -129,8 +133,8 @@ server_new(const struct pm_open *open, char *file)
 	if (!s)
 		return NULL;
 	(void)gethostname(host, sizeof(host) - 1);
-	snprintf(s->name, sizeof(s->name), "%s %ld %.*s", host, (long)getpid(), (int)(open->section.n % 100),
-		 open->section.p);
+	snprintf(s->name, sizeof(s->name), "%s %ld %.*s", host, (long)getpid(),
+		 (int)(open->section.n % 100), open->section.p);
 	pthread_mutex_init(&s->mutex, NULL);
 	random_bytes(s->id, sizeof(s->id));
 	s->file = file;
@@ -173,7 +177,8 @@ server_id(const struct server *s)
 
 /* ---- the row --------------------------------------------------------------------------------- */
 
-/* One of us is enough, unless the row may be missing or past: then a lease that names it is nobody's. */
+/* One of us is enough, unless the row may be missing or past: then a lease that names it is
+ * nobody's. */
 static bool
 renewal_due(struct inst *i, bool now, int64_t t)
 {
@@ -191,8 +196,9 @@ renewal_due(struct inst *i, bool now, int64_t t)
 		s->tried_ms = t;
 	pthread_mutex_unlock(&s->mutex);
 	if (e != 0)
-		sdk_log(i->host, PM_LOG_WARNING, "%s: %s; after a crash maildrops stay locked until their leases end", s->file,
-			e == EAGAIN ? "another process has it" : strerrordesc_np(e));
+		sdk_log(i->host, PM_LOG_WARNING,
+			"%s: %s; after a crash maildrops stay locked until their leases end",
+			s->file, e == EAGAIN ? "another process has it" : strerrordesc_np(e));
 	return due;
 }
 
@@ -220,14 +226,17 @@ forget_before(struct db *d, struct server *s)
 int32_t
 server_renew(struct db *d, struct inst *i, bool now)
 {
+	return renewal_due(i, now, i->host->now_ms(i->host->ctx)) ? server_write(d, i) : PM_OK;
+}
+
+int32_t
+server_write(struct db *d, struct inst *i)
+{
 	struct server *s = i->server;
 	struct db_arg args[] = {DB_S(s->id, ID), DB_S(s->name, strlen(s->name)), DB_U(i->lease_ms)};
 	int64_t t = i->host->now_ms(i->host->ctx);
-	int32_t rc;
+	int32_t rc = db_exec(d, ST_SERVER_SEEN, args, 3);
 
-	if (!renewal_due(i, now, t))
-		return PM_OK;
-	rc = db_exec(d, ST_SERVER_SEEN, args, 3);
 	pthread_mutex_lock(&s->mutex);
 	if (rc == PM_OK)
 		s->renewed_ms = t;
@@ -326,8 +335,11 @@ void
 server_put(struct inst *i)
 {
 	struct server *s = i->server, **link;
-	struct pm_call call = {.size = sizeof(call), .deadline_ms = i->host->now_ms(i->host->ctx) + LAST_MS,
-			       .alloc = no_alloc, .error = no_error, .cancelled = not_cancelled};
+	struct pm_call call = {.size = sizeof(call),
+			       .deadline_ms = i->host->now_ms(i->host->ctx) + LAST_MS,
+			       .alloc = no_alloc,
+			       .error = no_error,
+			       .cancelled = not_cancelled};
 	bool last;
 
 	pthread_mutex_lock(&list_mutex);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * snap - opening a mailbox: the lease, then (pos, octets) of each message, 16 bytes, page by page. Rows of
- * messages never change in what a session sees, so that unique-ids and dates are read by ranges of pos later.
+ * snap - opening a mailbox: the lease, then (pos, octets) of each message, 16 bytes, page by page.
+ * Rows of messages never change in what a session sees, so that unique-ids and dates are read by
+ * ranges of pos later. Who has no lock, a tool, keeps the whole records: others may delete the rows
+ * meanwhile.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +18,22 @@
 struct opening {
 	struct mbox *m;
 	const struct pm_call *call;
-	struct pm_str key;
+	struct pm_str key, domain;
 	bool all;
 	int64_t until_ms; /* of this slice */
 };
 
 static bool
+locks(const struct mbox *m)
+{
+	return m->flags & PM_OPEN_EXCLUSIVE;
+}
+
+static bool
 room(struct mbox *m, uint64_t n)
 {
 	uint64_t cap = m->cap ? m->cap * 2 : 64;
+	struct pm_msg *records;
 	struct entry *more;
 
 	if (n <= m->cap)
@@ -35,8 +44,35 @@ room(struct mbox *m, uint64_t n)
 	if (!more)
 		return false;
 	m->msgs = more;
+	if (!locks(m)) {
+		records = reallocarray(m->records, cap, sizeof(*records));
+		if (!records)
+			return false;
+		m->records = records;
+	}
 	m->cap = cap;
 	return true;
+}
+
+/* ST_INFO's columns, and the first of ST_RECORDS. */
+static void
+record_cols(struct db_col *cols, struct pm_msg *row)
+{
+	cols[1] = (struct db_col){.p = row->uidl, .cap = PM_UIDL_MAX};
+	cols[6] = (struct db_col){.p = row->meta, .cap = sizeof(row->meta)};
+	memset(row, 0, sizeof(*row));
+}
+
+static void
+fill(struct pm_msg *x, const struct db_col *cols)
+{
+	x->uidl_len = (uint32_t)cols[1].n;
+	x->received_ms = cols[2].u;
+	x->first_retrieved_ms = cols[3].u;
+	x->order = (uint64_t)cols[0].u;
+	x->flags =
+		(cols[4].u & FLAG_UTF8 ? PM_MSG_UTF8_HEADER : 0) | (cols[5].u ? PM_MSG_HIDDEN : 0);
+	x->meta_len = (uint32_t)cols[6].n;
 }
 
 /* The next page; *ret_all: it was the last. */
@@ -44,21 +80,52 @@ static int32_t
 load_page(struct db *d, struct mbox *m, bool *ret_all)
 {
 	uint64_t after = m->n > 0 ? m->msgs[m->n - 1].pos : 0, n = 0;
-	struct db_arg args[] = {DB_U(m->box.id), DB_U(after), DB_U(m->flags & PM_OPEN_HIDDEN), DB_U(PAGE)};
-	struct db_col cols[2] = {{.p = NULL}};
-	int32_t rc = db_select(d, ST_SNAPSHOT, args, 4, cols, 2);
+	struct db_arg args[] = {DB_U(m->box.id), DB_U(after), DB_U(m->flags & PM_OPEN_HIDDEN),
+				DB_U(PAGE)};
+	enum db_stmt which = locks(m) ? ST_SNAPSHOT : ST_RECORDS;
+	size_t octets = locks(m) ? 1 : 7;
+	struct db_col cols[8] = {{.p = NULL}};
+	struct pm_msg row;
+	int32_t rc;
 
-	while (rc == PM_OK && (rc = db_next(d, ST_SNAPSHOT)) == PM_OK) {
+	if (!locks(m))
+		record_cols(cols, &row);
+	rc = db_select(d, which, args, 4, cols, octets + 1);
+	while (rc == PM_OK && (rc = db_next(d, which)) == PM_OK) {
 		if (!room(m, m->n + 1)) {
 			rc = db_say(d, PM_NOMEM, "no memory for the snapshot of a mailbox");
 			break;
 		}
-		m->msgs[m->n++] = (struct entry){(uint64_t)cols[0].u, (uint64_t)cols[1].u};
+		if (!locks(m)) {
+			fill(&row, cols);
+			m->records[m->n] = row;
+			record_cols(cols, &row);
+		}
+		m->msgs[m->n++] = (struct entry){(uint64_t)cols[0].u, (uint64_t)cols[octets].u};
 		n++;
 	}
-	db_end(d, ST_SNAPSHOT);
-	*ret_all = rc == PM_END && n < PAGE; /* a page that broke off was not the last: the next attempt goes on */
+	db_end(d, which);
+	*ret_all = rc == PM_END &&
+		   n < PAGE; /* a page that broke off was not the last: the next attempt goes on */
 	return rc == PM_END ? PM_OK : rc;
+}
+
+/* A mailbox nobody has delivered to has no row, and so no lock: it is made. */
+static int32_t
+find_box(struct db *d, struct opening *o)
+{
+	struct mbox *m = o->m;
+	struct box_row made;
+	int32_t rc = box_open(d, o->key, &m->box, &m->lease);
+
+	if (rc != PM_OK || m->box.id != 0 || !locks(m))
+		return rc;
+	rc = box_make(d, o->key, o->domain, &made);
+	if (rc == PM_OK) {
+		m->box = made;
+		lease_init(&m->lease, made.id);
+	}
+	return rc;
 }
 
 static int32_t
@@ -69,11 +136,11 @@ open_work(struct db *d, void *arg)
 	int32_t rc = PM_OK;
 
 	if (m->box.id == 0) {
-		rc = box_open(d, o->key, &m->box, &m->lease);
+		rc = find_box(d, o);
 		if (rc != PM_OK || m->box.id == 0)
 			return rc;
 	}
-	if (m->flags & PM_OPEN_EXCLUSIVE) { /* each time: the pages that follow are of this server */
+	if (locks(m)) { /* each time: the pages that follow are of this server */
 		rc = lease_take(d, m->inst, &m->lease);
 		if (rc != PM_OK)
 			return rc;
@@ -94,16 +161,20 @@ snap_close(void *mbox, const struct pm_call *call)
 	struct mbox *m = mbox;
 
 	lease_give(m->inst, call, &m->lease);
+	free(m->records);
 	free(m->msgs);
 	free(m);
 }
 
 int32_t
-snap_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags, uint64_t *ret_count,
-	  void **ret_mbox)
+snap_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
+	  uint64_t *ret_count, void **ret_mbox)
 {
 	struct inst *i = inst;
-	struct opening o = {.m = *ret_mbox, .call = call, .key = box_key(user),
+	struct opening o = {.m = *ret_mbox,
+			    .call = call,
+			    .key = box_key(user),
+			    .domain = user->domain,
 			    .until_ms = i->host->now_ms(i->host->ctx) + SLICE_MS};
 	int32_t rc;
 
@@ -132,31 +203,19 @@ struct asking {
 	struct pm_msg *msgs;
 };
 
-static void
-fill(struct pm_msg *x, const struct db_col *cols)
-{
-	x->uidl_len = (uint32_t)cols[1].n;
-	x->received_ms = cols[2].u;
-	x->first_retrieved_ms = cols[3].u;
-	x->order = (uint64_t)cols[0].u;
-	x->flags = (cols[4].u & FLAG_UTF8 ? PM_MSG_UTF8_HEADER : 0) | (cols[5].u ? PM_MSG_HIDDEN : 0);
-	x->meta_len = (uint32_t)cols[6].n;
-}
-
 /* Rows between the first and the last; what came later has no entry and is passed over. */
 static int32_t
-info_work(struct db *d, void *arg)
+load_info(struct db *d, struct asking *a)
 {
-	struct asking *a = arg;
 	const struct entry *e = a->m->msgs + a->first;
 	struct pm_msg row;
 	struct db_arg args[] = {DB_U(a->m->box.id), DB_U(e[0].pos), DB_U(e[a->n - 1].pos)};
-	struct db_col cols[7] = {[1] = {.p = row.uidl, .cap = PM_UIDL_MAX}, [6] = {.p = row.meta, .cap = sizeof(row.meta)}};
-	int32_t rc = db_select(d, ST_INFO, args, 3, cols, 7);
+	struct db_col cols[7] = {{.p = NULL}};
+	int32_t rc;
 
 	a->filled = 0;
-	for (;;) {
-		memset(&row, 0, sizeof(row));
+	record_cols(cols, &row);
+	for (rc = db_select(d, ST_INFO, args, 3, cols, 7);; record_cols(cols, &row)) {
 		if (rc != PM_OK || (rc = db_next(d, ST_INFO)) != PM_OK)
 			break;
 		if (a->filled == a->n || (uint64_t)cols[0].u != e[a->filled].pos)
@@ -165,9 +224,24 @@ info_work(struct db *d, void *arg)
 		a->msgs[a->filled++] = row;
 	}
 	db_end(d, ST_INFO);
-	if (rc == PM_END && a->filled < a->n)
-		return db_say(d, PM_GONE, "messages of the snapshot are not there any more");
 	return rc == PM_END ? PM_OK : rc;
+}
+
+/* Rows that are missing are looked for once more, when a write has told that this server is up to
+ * date. */
+static int32_t
+info_work(struct db *d, void *arg)
+{
+	struct asking *a = arg;
+	int32_t rc = load_info(d, a);
+
+	if (rc == PM_OK && a->filled < a->n)
+		rc = d->pool->settle(d);
+	if (rc == PM_OK && a->filled < a->n)
+		rc = load_info(d, a);
+	if (rc == PM_OK && a->filled < a->n)
+		return db_say(d, PM_GONE, "messages of the snapshot are not there any more");
+	return rc;
 }
 
 /* Only what was asked for, and only what lies inside the caller's record (R1). */
@@ -199,22 +273,27 @@ hand_out(void *record, const struct pm_msg *m, const struct entry *e, uint32_t w
 }
 
 int32_t
-snap_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride, uint32_t want,
-	  struct pm_msg *ret)
+snap_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride,
+	  uint32_t want, struct pm_msg *ret)
 {
 	struct mbox *m = mbox;
 	struct asking a = {.m = m, .first = first, .n = n};
 	static const struct pm_msg none;
+	const struct pm_msg *records = NULL;
 	int32_t rc = PM_OK;
 
 	if (n > PM_SLICE_MAX || first > m->n || n > m->n - first)
 		return PM_INVALID;
-	if (n > 0 && (want & ~PM_WANT_OCTETS)) {
+	if (m->records) {
+		records = m->records + first;
+	} else if (n > 0 && (want & ~PM_WANT_OCTETS)) {
 		a.msgs = malloc(n * sizeof(*a.msgs));
 		rc = a.msgs ? db_do(&m->inst->pool, call, 0, info_work, &a) : PM_NOMEM;
+		records = a.msgs;
 	}
 	for (size_t k = 0; rc == PM_OK && k < n; k++)
-		hand_out((char *)ret + k * stride, a.msgs ? &a.msgs[k] : &none, &m->msgs[first + k], want);
+		hand_out((char *)ret + k * stride, records ? &records[k] : &none,
+			 &m->msgs[first + k], want);
 	free(a.msgs);
 	return rc;
 }

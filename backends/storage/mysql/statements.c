@@ -14,7 +14,6 @@
 
 const char *const db_texts[ST_COUNT] = {
 	[ST_VERSION] = "SELECT MAX(version) FROM mail_version",
-	[ST_WSREP] = "SELECT @@wsrep_on",
 	[ST_SERVER_SEEN] = "INSERT INTO mail_server (id, name, until)"
 			   " VALUES (?, ?, UTC_TIMESTAMP(6) + INTERVAL ? * 1000 MICROSECOND)"
 			   " ON DUPLICATE KEY UPDATE until = VALUES(until)",
@@ -64,6 +63,9 @@ const char *const db_texts[ST_COUNT] = {
 
 	[ST_SNAPSHOT] = "SELECT pos, octets FROM mail_message WHERE mailbox = ? AND pos > ?"
 			" AND (hidden_until IS NULL OR (? AND hidden_until > UTC_TIMESTAMP(6))) ORDER BY pos LIMIT ?",
+	[ST_RECORDS] = "SELECT pos, uidl, " MS_OF("received") ", " MS_OF("first_retrieved") ", flags,"
+		       " hidden_until IS NOT NULL, meta, octets FROM mail_message WHERE mailbox = ? AND pos > ?"
+		       " AND (hidden_until IS NULL OR (? AND hidden_until > UTC_TIMESTAMP(6))) ORDER BY pos LIMIT ?",
 	[ST_INFO] = "SELECT pos, uidl, " MS_OF("received") ", " MS_OF("first_retrieved") ", flags,"
 		    " hidden_until IS NOT NULL, meta FROM mail_message WHERE mailbox = ? AND pos BETWEEN ? AND ? ORDER BY pos",
 	/* head and first piece at once when they fit into one buffer of 64 KiB */

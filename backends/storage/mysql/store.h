@@ -12,13 +12,13 @@
 
 #include "db.h"
 
-#define CHUNK 65536u       /* bytes of a body's row */
-#define BATCH 500u         /* rows per statement; MariaDB makes a subquery of an IN list of 1,000 */
-#define ID 16              /* bytes of owners, servers, operations */
-#define SCHEMA_VERSION 2u  /* steps of schema.c */
-#define SLICE_MS 150       /* R7, with room for a statement more */
+#define CHUNK 65536u      /* bytes of a body's row */
+#define BATCH 500u        /* rows per statement; MariaDB makes a subquery of an IN list of 1,000 */
+#define ID 16             /* bytes of owners, servers, operations */
+#define SCHEMA_VERSION 2u /* steps of schema.c */
+#define SLICE_MS 150      /* R7, with room for a statement more */
 #define DOMAIN_MAX 320u
-#define FLAG_UTF8 1u       /* mail_message.flags */
+#define FLAG_UTF8 1u /* mail_message.flags */
 
 struct server;
 
@@ -65,6 +65,7 @@ struct mbox {
 	struct lease lease;
 	struct entry *msgs;
 	uint64_t n, cap;
+	struct pm_msg *records;  /* PM_OPEN_READONLY: the rows may go meanwhile; else NULL */
 	struct reading *reading; /* one message at a time */
 	/* what became of the commit */
 	bool committed, unsure;
@@ -78,6 +79,9 @@ struct server *server_get(const struct pm_open *open);
 void server_put(struct inst *i);
 /* Inserts or renews the row when it is due; work that takes or keeps a lease runs it first. */
 int32_t server_renew(struct db *d, struct inst *i, bool now);
+/* Does so in any case. On a cluster such a write succeeds only on a node that has all that was
+ * committed before. */
+int32_t server_write(struct db *d, struct inst *i);
 const uint8_t *server_id(const struct server *s);
 void server_owe(struct server *s, const struct lease *l);
 /* Gives back what is owed: of this mailbox, or all of it (0). */
@@ -87,32 +91,36 @@ int32_t server_pay(struct db *d, struct server *s, uint64_t mailbox);
 void lease_init(struct lease *l, uint64_t mailbox);
 /* Work: PM_OK, PM_BUSY. May be repeated. */
 int32_t lease_take(struct db *d, struct inst *i, struct lease *l);
-/* Work: it is not ours any more, nor will be if a statement that asked for it is still under way somewhere. */
+/* Work: it is not ours any more, nor will be if a statement that asked for it is still under way
+ * somewhere. */
 int32_t lease_drop(struct db *d, uint64_t mailbox, const uint8_t *owner, uint64_t fence);
 /* Never fails: what cannot be given back now is owed. */
 void lease_give(struct inst *i, const struct pm_call *call, struct lease *l);
 
 /* box.c */
 struct pm_str box_key(const struct pm_user *user);
-int32_t box_find(struct db *d, struct pm_str key, struct box_row *ret); /* PM_OK also when there is none */
+int32_t box_find(struct db *d, struct pm_str key,
+		 struct box_row *ret); /* PM_OK also when there is none */
 /* Likewise, and the lease's fence for lease_take. */
 int32_t box_open(struct db *d, struct pm_str key, struct box_row *ret, struct lease *l);
+/* When there is none it is made. */
 int32_t box_make(struct db *d, struct pm_str key, struct pm_str domain, struct box_row *ret);
 /* In a transaction: mail that goes; a counter that cannot be right is counted anew. */
 int32_t box_subtract(struct db *d, const struct box_row *box, uint64_t messages, uint64_t octets);
 int32_t box_recount(struct db *d, const struct box_row *box);
 /* The counters of hidden mail: of what is hidden, or (negative) removed. */
 int32_t box_hidden(struct db *d, const struct box_row *box, int64_t messages, int64_t octets);
-int32_t box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
-		 struct pm_box *ret, size_t *ret_got);
-int32_t box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret_stat);
+int32_t box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
+		 size_t stride, struct pm_box *ret, size_t *ret_got);
+int32_t box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
+		 struct pm_stat *ret_stat);
 int32_t box_delete(void *inst, const struct pm_call *call, const struct pm_user *user);
 
 /* snap.c */
-int32_t snap_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
-		  uint64_t *ret_count, void **ret_mbox);
-int32_t snap_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride, uint32_t want,
-		  struct pm_msg *ret);
+int32_t snap_open(void *inst, const struct pm_call *call, const struct pm_user *user,
+		  uint32_t flags, uint64_t *ret_count, void **ret_mbox);
+int32_t snap_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride,
+		  uint32_t want, struct pm_msg *ret);
 void snap_close(void *mbox, const struct pm_call *call);
 
 /* read.c */
@@ -121,10 +129,12 @@ int32_t read_some(void *msg, const struct pm_call *call, void *buf, size_t cap, 
 void read_close(void *msg, const struct pm_call *call);
 
 /* commit.c */
-int32_t commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commit, uint64_t *ret_done);
-/* In a transaction: these messages become garbage, those of them for which `and` (SQL, or "") holds. n <= BATCH;
- * *ret_n: how many there were. */
-int32_t commit_bury(struct db *d, const char *and, uint64_t mailbox, const uint64_t *pos, size_t n, uint64_t *ret_n);
+int32_t commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
+		   uint64_t *ret_done);
+/* In a transaction: these messages become garbage, those of them for which `and` (SQL, or "")
+ * holds. n <= BATCH; *ret_n: how many there were. */
+int32_t commit_bury(struct db *d, const char *and, uint64_t mailbox, const uint64_t *pos, size_t n,
+		    uint64_t *ret_n);
 
 extern const struct pm_delivery deliver_table; /* deliver.c */
 

@@ -472,10 +472,13 @@ struct pm_storage {
 	 * B M. Opens a maildrop and takes its snapshot: later deliveries are not in it.
 	 * flags      PM_OPEN_EXCLUSIVE takes the session-long lock, across threads, processes and hosts
 	 *            as the store allows; PM_BUSY at once, never waits for another session.
-	 *            PM_OPEN_READONLY takes none.
+	 *            PM_OPEN_READONLY takes none: others may delete meanwhile, then mbox_info goes on as
+	 *            before and msg_open may be PM_GONE.
 	 * *ret_mbox  PM_AGAIN stores a handle in the making: call again with it in *ret_mbox (NULL at
 	 *            first), or give it back by mbox_close. Any result but PM_OK and PM_AGAIN ends it.
-	 * A mailbox that does not exist yet: PM_OK with 0 messages, nothing created.
+	 * A mailbox that does not exist yet: PM_OK with 0 messages, nothing created. A store that counts
+	 * (PM_F_COUNTS), a database of several hosts, locks it all the same and creates what that needs,
+	 * but for PM_OPEN_READONLY.
 	 */
 	int32_t (*mbox_open)(void *inst, const struct pm_call *call, const struct pm_user *user,
 			     uint32_t flags, uint64_t *ret_count, void **ret_mbox);

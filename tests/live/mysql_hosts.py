@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Two restanted on one MariaDB, each in a time zone of its own and none in UTC: a maildrop nobody has delivered to is
+locked on both, a lease is as long everywhere, and all dates are UTC in the tables and in what is done by them. TAP."""
+import datetime
+import os
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from mailbed import Lmtp  # noqa: E402
+from mailstore import MailStore  # noqa: E402
+from pop import Pop  # noqa: E402
+from server import Server, Tap, free_port, wait_until  # noqa: E402
+
+# POSIX names, that need no files of zones: 5.5 hours east, 8 west, 9 east
+DATABASE, FIRST, SECOND = "IST-5:30", "PST8", "JST-9"
+NEAR_S = 600  # half an hour is the least by which zones differ
+
+
+def utc(hours=0):
+    return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=hours)).replace(tzinfo=None)
+
+
+def text(when):
+    return when.strftime("'%Y-%m-%d %H:%M:%S'")
+
+
+def near(value, hours=0):
+    """Is this column's text, which no time zone of a client changes, now, or so many hours later?"""
+    return value != "NULL" and abs((datetime.datetime.fromisoformat(value) - utc(hours)).total_seconds()) < NEAR_S
+
+
+def host(db, zone, **settings):
+    srv = Server()
+    srv.lmtp_port = free_port()
+    srv.extra_listeners = ("listener lmtp {\n protocol = lmtp\n address = 127.0.0.1\n port = %d\n tls = none\n}\n"
+                           % srv.lmtp_port)
+    accounts = srv.passwd({"u%d" % k: "restante" for k in range(5)})
+    srv.configure("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n%s"
+                  % (accounts, db.section(lease_time="60s")), takeover="0s", **settings)
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = zone
+    try:
+        return srv.start()
+    finally:
+        os.environ.pop("TZ")
+        if before:
+            os.environ["TZ"] = before
+
+
+def deliver(srv, user, n):
+    lmtp = Lmtp(srv.lmtp_port)
+    good = all(lmtp.send(user)[0].startswith(b"250") for _ in range(n))
+    lmtp.close()
+    return good
+
+
+def enter(srv, user):
+    p = Pop(srv.clear_port)
+    return p, p.login(user)
+
+
+def unborn(tap, db, one, two):
+    p, r = enter(one, "u1")
+    tap.ok(r.startswith(b"+OK 0 "), "a maildrop nobody has delivered to opens empty", r)
+    q, r = enter(two, "u1")
+    tap.ok(b"[IN-USE]" in r, "and is locked on the other host", r)
+    q.close()
+    tap.ok(deliver(two, "u1", 1), "its first mail comes")
+    q, r = enter(two, "u1")
+    tap.ok(b"[IN-USE]" in r, "it is locked still", r)
+    q.close()
+    rows = db.sql("SELECT until FROM mail_server")
+    tap.ok(rows and all(near(r[0], 60 / 3600) for r in rows), "until when: UTC", rows)
+    tap.ok(p.say("QUIT").startswith(b"+OK"), "its session ends")
+    q, r = enter(two, "u1")
+    tap.ok(r.startswith(b"+OK 1 "), "and the other host has the mail", r)
+    q.say("QUIT")
+
+
+def dates(tap, db, one, two):
+    tap.ok(deliver(one, "u2", 2) and deliver(two, "u2", 2), "two messages by each host")
+    rows = db.sql("SELECT m.received, b.last_delivery, FLOOR(m.pos / 4194304000) FROM mail_message m JOIN mail_box b"
+                  " ON b.id = m.mailbox WHERE b.user_key = 'u2'")
+    tap.ok(len(rows) == 4 and all(near(r[0]) and near(r[1]) for r in rows), "received, last_delivery: UTC", rows)
+    tap.ok(all(abs(int(r[2]) - time.time()) < NEAR_S for r in rows), "the order of arrival: seconds since 1970", rows)
+    p, _ = enter(two, "u2")
+    for k in (1, 2):
+        p.lines("RETR %d" % k)
+    tap.ok(p.say("QUIT").startswith(b"+OK"), "two are read")
+    rows = db.sql("SELECT m.first_retrieved FROM mail_message m JOIN mail_box b ON b.id = m.mailbox"
+                  " WHERE b.user_key = 'u2' ORDER BY m.pos")
+    tap.ok([r[0] == "NULL" or near(r[0]) for r in rows] == [True] * 4 and [r[0] for r in rows].count("NULL") == 2,
+           "first_retrieved: UTC, of those two", rows)
+
+
+def expiry(tap, db, one):
+    """Two days after it was first retrieved mail goes, and stays hidden for one: an hour too early nothing does."""
+    box = db.sql("SELECT id FROM mail_box WHERE user_key = 'u2'")[0][0]
+    pos = [r[0] for r in db.sql("SELECT pos FROM mail_message WHERE mailbox = %s ORDER BY pos" % box)]
+    db.sql("UPDATE mail_message SET first_retrieved = %s WHERE mailbox = %s AND pos = %s;"
+           "UPDATE mail_message SET first_retrieved = %s WHERE mailbox = %s AND pos = %s"
+           % (text(utc(-47)), box, pos[0], text(utc(-49)), box, pos[1]))
+    p, r = enter(one, "u2")
+    tap.ok(r.startswith(b"+OK 4 ") and p.say("QUIT").startswith(b"+OK"), "a session", r)
+    rows = db.sql("SELECT hidden_until FROM mail_message WHERE mailbox = %s ORDER BY pos" % box)
+    tap.ok([r[0] != "NULL" for r in rows] == [False, True, False, False] and near(rows[1][0], 24),
+           "what was retrieved 49 hours ago goes, 47 hours ago not; hidden for a day, UTC", rows)
+    db.sql("UPDATE mail_message SET hidden_until = %s WHERE mailbox = %s AND pos = %s;"
+           "UPDATE mail_message SET hidden_until = %s WHERE mailbox = %s AND pos = %s;"
+           "UPDATE mail_box SET hidden = 2, hidden_octets = hidden_octets * 2, messages = 2 WHERE id = %s"
+           % (text(utc(-1)), box, pos[1], text(utc(1)), box, pos[2], box))
+    wait_until(lambda: len(db.sql("SELECT pos FROM mail_message WHERE mailbox = %s" % box)) < 4, 90, "the tick")
+    left = [r[0] for r in db.sql("SELECT pos FROM mail_message WHERE mailbox = %s ORDER BY pos" % box)]
+    tap.ok(left == [pos[0], pos[2], pos[3]], "hidden until an hour ago: removed; for an hour more: not", left)
+
+
+def main():
+    tap = Tap()
+    os.environ["TZ"] = DATABASE
+    try:
+        db = MailStore(default_time_zone="+05:30")
+    finally:
+        os.environ.pop("TZ")
+    hosts = []
+    try:
+        zones = db.sql("SELECT @@system_time_zone, @@global.time_zone, TIMESTAMPDIFF(MINUTE, UTC_TIMESTAMP(), NOW())")[0]
+        tap.ok(zones == ["IST", "+05:30", "330"], "the database is not in UTC", zones)
+        for zone in (FIRST, SECOND):
+            hosts.append(host(db, zone, expire="2", undo="1"))
+        unborn(tap, db, *hosts)
+        dates(tap, db, *hosts)
+        expiry(tap, db, hosts[0])
+        log = hosts[0].log()
+        codes = [s.stop() for s in hosts]
+        tap.ok(codes == [0, 0], "both end cleanly", "%s\n%s" % (codes, log[-2000:]))
+    finally:
+        for s in hosts:
+            s.close()
+        db.close()
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
