@@ -54,6 +54,7 @@ class Witness:
         self.ids = {}         # (user, unique-id): id
         self.outages = []     # (host, from, to): it was frozen or dead
         self.faults = []      # what was wrong at once: a body that is another's, ...
+        self.refusals = {}    # what was said instead of a message: how often
         self.fresh_s = 0      # younger mail may still be on its way from node to node
         self.late = 0         # how often it was
 
@@ -82,6 +83,11 @@ class Witness:
     def fault(self, text):
         with self.mutex:
             self.faults.append(text)
+
+    def refused(self, reply):
+        reply = reply.strip()
+        with self.mutex:
+            self.refusals[reply] = self.refusals.get(reply, 0) + 1
 
     # ---- the judgement ----
 
