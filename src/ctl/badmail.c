@@ -469,6 +469,11 @@ run_badmail(const struct ctl *c, const struct verb *v)
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (strcmp(actions[i].name, c->argv[0]) != 0)
 			continue;
+		if (i > 0 && (ctl_opt(c, "limit") || ctl_opt(c, "after"))) { /* purge --limit 10 would purge all */
+			fprintf(stderr, "restantectl: badmail %s: --limit and --after are list's; name the items, or filter\n",
+				actions[i].name);
+			return EXIT_USAGE;
+		}
 		q = question(c, c->argv[0]);
 		if (!q)
 			return EXIT_USAGE;

@@ -206,7 +206,8 @@ def operator(tap, server):
            "retry: refused mail goes to its mailbox when there is one", said.stdout + said.stderr)
     out, said = ctl(server, "retry", ctl(server, "list", "--recipient", "nobody")[0]["items"][0]["id"])
     tap.ok(out.get("failed") == 1 and said.returncode == 1, "retry: nobody is still nobody", said.stdout)
-    for args, code, text in ((("purge",), 64, "--all"), (("list", "--since", "soon"), 64, "an age like"), (("list", "--class", "x"), 64, "retry or"),
+    for args, code, text in ((("purge",), 64, "--all"), (("purge", "--all", "--limit", "1"), 64, "are list's"),
+                             (("list", "--since", "soon"), 64, "an age like"), (("list", "--class", "x"), 64, "retry or"),
                              (("show", "zzz"), 1, "ID"), (("what",), 64, "list, show")):
         said = server.ctl("badmail", *args)
         tap.ok(said.returncode == code and text in said.stderr, "badmail %s: refused in words" % " ".join(args), said.stderr)
