@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "host/plain.h"
 #include "kit.h"
 
 #define PERMITS 8
@@ -24,33 +24,17 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* kit_log, memory */
 /* ---- the host -------------------------------------------------------------------------------- */
 
 static int64_t
-clock_ms(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static int64_t
 now_ms(void *ctx)
 {
 	(void)ctx;
 	hurried_ms += kit_hurry_ms;
-	return clock_ms(CLOCK_MONOTONIC) + hurried_ms;
+	return plain_now_ms(NULL) + hurried_ms;
 }
 
 int64_t
 kit_now_ms(void)
 {
-	return clock_ms(CLOCK_MONOTONIC) + hurried_ms;
-}
-
-static int64_t
-wall_ms(void *ctx)
-{
-	(void)ctx;
-	return clock_ms(CLOCK_REALTIME);
+	return plain_now_ms(NULL) + hurried_ms;
 }
 
 static void
@@ -76,24 +60,9 @@ count(void *ctx, struct pm_str name, int64_t delta)
 		       "host->count: '%.*s': only [a-z0-9_]", (int)name.n, name.p);
 }
 
-static void
-invalidate(void *ctx, struct pm_str name)
-{
-	(void)ctx;
-	(void)name;
-}
-
-static int32_t
-reserve_release(void *ctx, struct pm_str path)
-{
-	(void)ctx;
-	(void)path;
-	return PM_UNSUPPORTED;
-}
-
 static const struct pm_host host = {
-	.size = sizeof(host), .abi_minor = PM_ABI_MINOR, .now_ms = now_ms, .wall_ms = wall_ms, .log = log_line,
-	.count = count, .invalidate = invalidate, .reserve_release = reserve_release,
+	.size = sizeof(host), .abi_minor = PM_ABI_MINOR, .now_ms = now_ms, .wall_ms = plain_wall_ms, .log = log_line,
+	.count = count, .invalidate = plain_invalidate, .reserve_release = plain_reserve_release,
 };
 
 /* ---- instances ------------------------------------------------------------------------------- */

@@ -3,39 +3,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "conf/conf.h"
 #include "ctl/ctl.h"
 #include "host/call.h"
 #include "host/load.h"
+#include "host/plain.h"
 
 #define ONE_CALL_MS (24 * 3600 * 1000LL) /* a large store may take its time; who waits may interrupt */
 
 /* ---- the host a tool's module sees ----------------------------------------------------------- */
-
-static int64_t
-clock_ms(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static int64_t
-now_ms(void *ctx)
-{
-	(void)ctx;
-	return clock_ms(CLOCK_MONOTONIC);
-}
-
-static int64_t
-wall_ms(void *ctx)
-{
-	(void)ctx;
-	return clock_ms(CLOCK_REALTIME);
-}
 
 static void
 log_line(void *ctx, int32_t level, struct pm_str text)
@@ -47,32 +24,9 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 	fflush(to);
 }
 
-static void
-count(void *ctx, struct pm_str name, int64_t delta)
-{
-	(void)ctx;
-	(void)name;
-	(void)delta;
-}
-
-static void
-invalidate(void *ctx, struct pm_str name)
-{
-	(void)ctx;
-	(void)name;
-}
-
-static int32_t
-reserve_release(void *ctx, struct pm_str path)
-{
-	(void)ctx;
-	(void)path;
-	return PM_UNSUPPORTED;
-}
-
 static const struct pm_host host = {
-	.size = sizeof(host), .abi_minor = PM_ABI_MINOR, .now_ms = now_ms, .wall_ms = wall_ms, .log = log_line,
-	.count = count, .invalidate = invalidate, .reserve_release = reserve_release,
+	.size = sizeof(host), .abi_minor = PM_ABI_MINOR, .now_ms = plain_now_ms, .wall_ms = plain_wall_ms, .log = log_line,
+	.count = plain_count, .invalidate = plain_invalidate, .reserve_release = plain_reserve_release,
 };
 
 static void *
@@ -167,7 +121,7 @@ run(struct host_inst *inst, const char *what)
 	int32_t rc;
 
 	do {
-		host_call_init(&call, now_ms(NULL) + ONE_CALL_MS, 0);
+		host_call_init(&call, plain_now_ms(NULL) + ONE_CALL_MS, 0);
 		rc = host_setup(inst, &call, (struct pm_str){what, strlen(what)});
 	} while (rc == PM_AGAIN);
 	if (rc != PM_OK)

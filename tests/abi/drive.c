@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "host/call.h"
 #include "host/load.h"
+#include "host/plain.h"
 
 static int number, failed;
 
@@ -23,23 +23,6 @@ ok(bool good, const char *name)
 }
 
 /* ---- a small host ---------------------------------------------------------------------------- */
-
-static int64_t
-now_ms(void *ctx)
-{
-	struct timespec t;
-
-	(void)ctx;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static int64_t
-wall_ms(void *ctx)
-{
-	(void)ctx;
-	return (int64_t)time(NULL) * 1000;
-}
 
 static void
 log_line(void *ctx, int32_t level, struct pm_str text)
@@ -55,24 +38,9 @@ count(void *ctx, struct pm_str name, int64_t delta)
 	printf("# count %.*s %lld\n", (int)name.n, name.p, (long long)delta);
 }
 
-static void
-invalidate(void *ctx, struct pm_str name)
-{
-	(void)ctx;
-	(void)name;
-}
-
-static int32_t
-reserve_release(void *ctx, struct pm_str path)
-{
-	(void)ctx;
-	(void)path;
-	return PM_UNSUPPORTED;
-}
-
 static const struct pm_host services = {
-	.size = sizeof(services), .abi_minor = PM_ABI_MINOR, .now_ms = now_ms, .wall_ms = wall_ms,
-	.log = log_line, .count = count, .invalidate = invalidate, .reserve_release = reserve_release,
+	.size = sizeof(services), .abi_minor = PM_ABI_MINOR, .now_ms = plain_now_ms, .wall_ms = plain_wall_ms,
+	.log = log_line, .count = count, .invalidate = plain_invalidate, .reserve_release = plain_reserve_release,
 };
 
 static void
@@ -129,7 +97,7 @@ session_open(struct session *s, uint32_t flags)
 {
 	int32_t rc;
 
-	host_call_init(&s->call, now_ms(NULL) + 10000, 1);
+	host_call_init(&s->call, plain_now_ms(NULL) + 10000, 1);
 	s->mbox = NULL;
 	do
 		rc = host_mbox_open(s->inst, &s->call, &s->user, flags, &s->n, &s->mbox);

@@ -3,28 +3,12 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#include "host/plain.h"
 
 #define CALL_MS 30000
 
 bool small_quiet;
-
-static int64_t
-now_ms(void *ctx)
-{
-	struct timespec t;
-
-	(void)ctx;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static int64_t
-wall_ms(void *ctx)
-{
-	(void)ctx;
-	return (int64_t)time(NULL) * 1000;
-}
 
 static void
 log_line(void *ctx, int32_t level, struct pm_str text)
@@ -34,38 +18,15 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 		printf("log %d %.*s\n", level, (int)text.n, text.p);
 }
 
-static void
-count(void *ctx, struct pm_str name, int64_t delta)
-{
-	(void)ctx;
-	(void)name;
-	(void)delta;
-}
-
-static void
-invalidate(void *ctx, struct pm_str name)
-{
-	(void)ctx;
-	(void)name;
-}
-
-static int32_t
-reserve_release(void *ctx, struct pm_str path)
-{
-	(void)ctx;
-	(void)path;
-	return PM_UNSUPPORTED;
-}
-
 const struct pm_host small_services = {
 	.size = sizeof(small_services),
 	.abi_minor = PM_ABI_MINOR,
-	.now_ms = now_ms,
-	.wall_ms = wall_ms,
+	.now_ms = plain_now_ms,
+	.wall_ms = plain_wall_ms,
 	.log = log_line,
-	.count = count,
-	.invalidate = invalidate,
-	.reserve_release = reserve_release,
+	.count = plain_count,
+	.invalidate = plain_invalidate,
+	.reserve_release = plain_reserve_release,
 };
 
 void
@@ -82,7 +43,7 @@ small_call(void)
 {
 	static struct host_call c;
 
-	host_call_init(&c, now_ms(NULL) + CALL_MS, 1);
+	host_call_init(&c, plain_now_ms(NULL) + CALL_MS, 1);
 	return &c;
 }
 

@@ -15,10 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "host/call.h"
 #include "host/load.h"
+#include "host/plain.h"
 
 #define THREADS_MAX 64
 #define TEXT_MAX 2048
@@ -28,23 +28,6 @@ static struct host_inst *inst;
 static pthread_mutex_t in = PTHREAD_MUTEX_INITIALIZER, out = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- a small host ---------------------------------------------------------------------------- */
-
-static int64_t
-now_ms(void *ctx)
-{
-	struct timespec t;
-
-	(void)ctx;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static int64_t
-wall_ms(void *ctx)
-{
-	(void)ctx;
-	return (int64_t)time(NULL) * 1000;
-}
 
 static void
 log_line(void *ctx, int32_t level, struct pm_str text)
@@ -56,32 +39,9 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 	pthread_mutex_unlock(&out);
 }
 
-static void
-count(void *ctx, struct pm_str name, int64_t delta)
-{
-	(void)ctx;
-	(void)name;
-	(void)delta;
-}
-
-static void
-invalidate(void *ctx, struct pm_str name)
-{
-	(void)ctx;
-	(void)name;
-}
-
-static int32_t
-reserve_release(void *ctx, struct pm_str path)
-{
-	(void)ctx;
-	(void)path;
-	return PM_UNSUPPORTED;
-}
-
 static const struct pm_host services = {
-	.size = sizeof(services), .abi_minor = PM_ABI_MINOR, .now_ms = now_ms, .wall_ms = wall_ms, .log = log_line,
-	.count = count, .invalidate = invalidate, .reserve_release = reserve_release,
+	.size = sizeof(services), .abi_minor = PM_ABI_MINOR, .now_ms = plain_now_ms, .wall_ms = plain_wall_ms, .log = log_line,
+	.count = plain_count, .invalidate = plain_invalidate, .reserve_release = plain_reserve_release,
 };
 
 static void
@@ -209,10 +169,10 @@ one(char *line)
 	cred.peer = (struct pm_str){"192.0.2.1", 9};
 	cred.authcid = unhex(word[3], name);
 	cred.secret = unhex(word[4], secret);
-	began = now_ms(NULL);
+	began = plain_now_ms(NULL);
 	host_call_init(&c, began + strtol(word[2], NULL, 10), 1);
 	rc = answer(word[1], &c, &cred, &u);
-	print_answer(word[0], rc, now_ms(NULL) - began, &u, &c);
+	print_answer(word[0], rc, plain_now_ms(NULL) - began, &u, &c);
 	for (size_t k = 0; k < b.n; k++)
 		free(b.p[k]);
 }

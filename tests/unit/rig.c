@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "host/plain.h"
 
 char rig_log[4096], rig_errors[8192];
 int64_t rig_wall_ms;
@@ -88,26 +89,10 @@ rig_dir(void)
 /* ---- host ------------------------------------------------------------------------------------ */
 
 static int64_t
-clock_ms(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static int64_t
-now_ms(void *ctx)
-{
-	(void)ctx;
-	return clock_ms(CLOCK_MONOTONIC);
-}
-
-static int64_t
 wall_ms(void *ctx)
 {
 	(void)ctx;
-	return rig_wall_ms ? rig_wall_ms : clock_ms(CLOCK_REALTIME);
+	return rig_wall_ms ? rig_wall_ms : plain_wall_ms(NULL);
 }
 
 static void
@@ -119,38 +104,15 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 	snprintf(rig_log + n, sizeof(rig_log) - n, "%d %.*s\n", level, (int)text.n, text.p);
 }
 
-static void
-count(void *ctx, struct pm_str name, int64_t delta)
-{
-	(void)ctx;
-	(void)name;
-	(void)delta;
-}
-
-static void
-invalidate(void *ctx, struct pm_str name)
-{
-	(void)ctx;
-	(void)name;
-}
-
-static int32_t
-reserve_release(void *ctx, struct pm_str path)
-{
-	(void)ctx;
-	(void)path;
-	return PM_UNSUPPORTED;
-}
-
 const struct pm_host rig_host = {
 	.size = sizeof(rig_host),
 	.abi_minor = PM_ABI_MINOR,
-	.now_ms = now_ms,
+	.now_ms = plain_now_ms,
 	.wall_ms = wall_ms,
 	.log = log_line,
-	.count = count,
-	.invalidate = invalidate,
-	.reserve_release = reserve_release,
+	.count = plain_count,
+	.invalidate = plain_invalidate,
+	.reserve_release = plain_reserve_release,
 };
 
 /* ---- instances ------------------------------------------------------------------------------- */
@@ -225,7 +187,7 @@ rig_call(struct rig_call *r)
 	memset(r, 0, sizeof(*r));
 	r->call.alloc = call_alloc;
 	r->call.ctx = r;
-	host_call_init(&r->call, now_ms(NULL) + 10000, 1);
+	host_call_init(&r->call, plain_now_ms(NULL) + 10000, 1);
 	return &r->call;
 }
 
