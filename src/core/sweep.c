@@ -367,7 +367,9 @@ sweep_finish(struct errand *e, int32_t rc)
 	r->done = true;
 	boxes = r->boxes;
 	messages = r->messages;
-	if (rc != PM_OK && !r->error[0])
+	if (rc == PM_NOENT && s->order.user[0] && !r->error[0])
+		snprintf(r->error, sizeof(r->error), "no auth section knows an account '%.150s'", s->order.user);
+	else if (rc != PM_OK && !r->error[0])
 		snprintf(r->error, sizeof(r->error), "%s %s", host_code_name(rc), e->call.error);
 	snprintf(error, sizeof(error), "%.199s", r->error);
 	pthread_mutex_unlock(s->mutex);

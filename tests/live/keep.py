@@ -250,6 +250,10 @@ def domain_counts(tap, server):
            "quota USER: the user's and the domain's usage", said.stdout)
     said = server.ctl("quota", "dan@counted.example")
     tap.ok("7 of 10 (70 %)" in said.stdout, "quota USER: in words", said.stdout)
+    for args in (("quota", "who@counted.example"), ("expire", "who@counted.example")):
+        said = server.ctl(*args)
+        tap.ok(said.returncode != 0 and "knows an account 'who@counted.example'" in said.stderr + said.stdout,
+               "%s of nobody: in words" % args[0], (said.returncode, said.stdout, said.stderr))
     said = server.ctl("quota", "--domain", "nowhere.example")
     tap.ok(said.returncode == 1 and "not counted" in said.stderr, "a domain without limits is not counted, and that is said", said.stderr)
 
