@@ -17,6 +17,8 @@
 #include "core/errand.h"
 
 #define LOOK_MS 1000
+#define MIB (1u << 20)
+#define BLOCK 4096u /* a file system's: what a message takes is rounded up to it */
 #define SILENT_MS 10000 /* a disk that does not answer */
 
 struct volume {
@@ -28,6 +30,7 @@ struct volume {
 	int64_t reserve_percent, reserve_octets, reserve_file;
 	int64_t looked_ms; /* mono; 0: never */
 	struct disk_found found;
+	uint64_t wrote; /* octets since that look */
 	uint64_t refused, released;
 };
 
@@ -76,6 +79,7 @@ refresh(struct volume *v, bool reserve)
 	struct disk_found found;
 	enum volume_state before;
 	int64_t file_size;
+	uint64_t seen;
 	bool first;
 
 	if (!d)
@@ -86,6 +90,7 @@ refresh(struct volume *v, bool reserve)
 	d->percent = v->reserve_percent;
 	d->octets = v->reserve_octets;
 	file_size = v->reserve_file;
+	seen = v->wrote; /* what is written from here on may be counted twice, until the next look */
 	pthread_mutex_unlock(&v->mutex);
 	disk_look(d, &found);
 	if (reserve && found.state == VOLUME_OK && file_size > 0 && found.file_there != (uint64_t)file_size &&
@@ -98,6 +103,7 @@ refresh(struct volume *v, bool reserve)
 	before = v->found.state;
 	first = v->looked_ms == 0;
 	v->found = found;
+	v->wrote -= seen < v->wrote ? seen : v->wrote; /* two looks may run side by side */
 	v->looked_ms = mono_ms();
 	pthread_mutex_unlock(&v->mutex);
 	if (first || before != found.state)
@@ -208,15 +214,18 @@ static enum volume_state
 state_of(struct volume *v, uint64_t octets, char *text, size_t cap)
 {
 	enum volume_state s;
+	uint64_t more;
 
 	pthread_mutex_lock(&v->mutex);
 	s = v->found.state;
+	more = octets < UINT64_MAX - v->wrote ? octets + v->wrote : UINT64_MAX;
 	if (mono_ms() - v->looked_ms > SILENT_MS) {
 		s = VOLUME_ERROR;
 		snprintf(v->found.text, sizeof(v->found.text), "%.150s has not answered for ten seconds", v->path);
-	} else if (s == VOLUME_OK && (octets > v->found.available || v->found.available - octets < v->found.reserve)) {
+	} else if (s == VOLUME_OK && (more > v->found.available || v->found.available - more < v->found.reserve)) {
 		s = VOLUME_LOW;
-		snprintf(v->found.text, sizeof(v->found.text), "a message of %" PRIu64 " octets would go into the reserve", octets);
+		snprintf(v->found.text, sizeof(v->found.text), "a message of %" PRIu64 " octets would go into the reserve of %"
+			 PRIu64 " MiB", octets, v->found.reserve / MIB);
 	}
 	if (text)
 		snprintf(text, cap, "volume %s: %s: %s", v->name, volume_state_name(s), v->found.text);
@@ -297,6 +306,16 @@ volume_check(struct volume *v, uint64_t octets, char *ret_text, size_t cap)
 	if (s != VOLUME_OK)
 		count_refusal(v);
 	return s;
+}
+
+void
+volume_wrote(struct volume *v, uint64_t octets, uint64_t copies)
+{
+	if (!v)
+		return;
+	pthread_mutex_lock(&v->mutex);
+	v->wrote += copies * ((octets + BLOCK - 1) / BLOCK * BLOCK);
+	pthread_mutex_unlock(&v->mutex);
 }
 
 enum volume_state

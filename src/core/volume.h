@@ -11,8 +11,8 @@
  *
  * In the server the disks are asked once a second by an errand behind a gate of its own, so volume_check and
  * volume_door never block: they read what was found; a disk that has not answered for ten seconds is an error. In
- * tools they ask themselves, at most once a second. What was promised to messages meanwhile is not counted: the
- * reserve is there for that.
+ * tools they ask themselves, at most once a second. What was written since is counted (volume_wrote); messages that
+ * are still being received are not: the reserve is there for them.
  *
  * Threads: any.
  * Records live as long as the process, by name: a reload changes their settings.
@@ -53,6 +53,9 @@ void volume_tick(const struct conf *c, int64_t now_ms);
  * ret_text  may be NULL; else at least 200 bytes: for the operator: volume, path, what was found, what is wanted.
  */
 enum volume_state volume_check(struct volume *v, uint64_t octets, char *ret_text, size_t cap);
+
+/* So many messages of so many octets were written here: counted until the next look at the disk sees them. v may be NULL. */
+void volume_wrote(struct volume *v, uint64_t octets, uint64_t copies);
 
 /*
  * At MAIL, when no recipient is known yet: VOLUME_OK if the state directory and at least one storage section of the

@@ -275,6 +275,8 @@ badmail_commit(struct badmail *b, const struct badmail_item *item, char *ret_id,
 		b->failed = true;
 		return disk_code(errno, b->path, ret_text);
 	}
+	if (!b->synced)
+		volume_wrote(b->conf->badmail.vol, b->octets, 1);
 	b->synced = true;
 	KILL_POINT("badmail: message durable");
 	j = item_json(item, b->octets, now, next);

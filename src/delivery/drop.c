@@ -234,6 +234,7 @@ commit(struct drop *d, struct errand *e)
 	if (rc == PM_AGAIN)
 		return rc;
 	d->dlv = NULL; /* a commit gives the handle back */
+	volume_wrote(d->storage->vol, d->octets, 1);
 	e->holding = false;
 	if (rc == PM_OK)
 		rc = d->result.rc;

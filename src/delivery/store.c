@@ -354,7 +354,7 @@ commit_on(struct dsession *s)
 		return dsession_permit(s, d->backend, CALL_GIVE_BACK);
 	d->dlv = NULL; /* a commit gives the handle back however it ends */
 	d->stage = BAG_OVER;
-	(void)take_results(e, d);
+	volume_wrote(d->backend->vol, e->content.octets, take_results(e, d));
 	if (rc != PM_OK) {
 		ask_log(&s->ask, d->backend, "dlv_commit", rc, call.error, e->id, strlen(e->id));
 		set_outcome(e, d, rc);

@@ -68,7 +68,6 @@ class Disk:
     def until_refused(self):
         for n in range(1000):
             code, text = self.deliver()
-            time.sleep(0.04)  # a look at the disk is good for a second: what comes meanwhile goes into the reserve
             if code != 250:
                 return n, "%d %s" % (code, text)
         return 1000, "never refused"

@@ -397,6 +397,24 @@ look_at_volume(void *arg)
 	return NULL;
 }
 
+/* A disk is looked at once a second: what is written meanwhile must not go into the reserve unseen. */
+static void
+a_volume_counts_between_looks(void **state)
+{
+	struct volume *v = volume_get(&c->volumes[0]);
+	char text[200];
+
+	(void)state;
+	volume_prepare();
+	assert_int_equal(volume_check(v, 1, NULL, 0), VOLUME_OK);
+	volume_wrote(v, UINT64_C(1) << 50, 4);
+	assert_int_equal(volume_check(v, 1, text, sizeof(text)), VOLUME_LOW);
+	assert_non_null(strstr(text, "reserve"));
+	volume_prepare();
+	assert_int_equal(volume_check(v, 1, NULL, 0), VOLUME_OK);
+	volume_wrote(NULL, 1, 1);
+}
+
 static void
 a_volume_by_many_threads(void **state)
 {
@@ -456,6 +474,7 @@ main(void)
 		cmocka_unit_test(a_count_by_many_threads),
 		cmocka_unit_test(badmail_by_many_threads),
 		cmocka_unit_test(two_items_of_one_message),
+		cmocka_unit_test(a_volume_counts_between_looks),
 		cmocka_unit_test(a_volume_by_many_threads),
 		cmocka_unit_test(pages_tell_damage),
 	};
