@@ -6,7 +6,6 @@ The disk is a small tmpfs of the test's own. Needs root or user namespaces."""
 import os
 import smtplib
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
@@ -111,7 +110,7 @@ def unmounted(tap, d):
     beneath = os.path.join(d.disk, "mail")
     os.mkdir(beneath)
     d.s.give(d.disk)
-    time.sleep(1.5)  # as above; nothing comes meanwhile
+    wait_until(lambda: "not mounted" in d.s.ctl("volumes").stdout, 60, "the volume to be looked at")
     code, text = d.deliver()
     left = [n for _, dirs, files in os.walk(beneath) for n in dirs + files]
     tap.ok(code == 451 and text.startswith("4.3.0") and not left, "not mounted: %d %s; nothing is written beneath" % (code, text), left)

@@ -25,7 +25,7 @@ class Lost(Exception):
 
 class Pop:
     def __init__(self, port):
-        self.sock = socket.create_connection(("127.0.0.1", port), 20)
+        self.sock = socket.create_connection(("127.0.0.1", port), 120)
         self.file = self.sock.makefile("rwb")
         self.line()
 

@@ -122,7 +122,7 @@ class Database:
             self.thaw()
             self.proc.send_signal(self.ending)
             try:
-                self.proc.wait(20)
+                self.proc.wait(120)  # killed, MariaDB would lose what it said was committed
             except subprocess.TimeoutExpired:
                 self.proc.kill()
                 self.proc.wait()
@@ -150,7 +150,7 @@ class Database:
                 with open(self.path("log"), errors="replace") as f:
                     raise SystemExit("%s ended:\n%s" % (self.driver, f.read()[-2000:]))
             return up()
-        wait_until(look, 60, self.driver)
+        wait_until(look, 180, self.driver)
 
 
 class Session:
@@ -358,7 +358,7 @@ class Sqlite(Database):
         self.schema()
 
     def sql(self, text, database=None):
-        done = subprocess.run([program("sqlite3"), "-batch", "-separator", "\t", "-cmd", ".timeout 5000", self.path("mail.db")], input=text.encode(),
+        done = subprocess.run([program("sqlite3"), "-batch", "-separator", "\t", "-cmd", ".timeout 60000", self.path("mail.db")], input=text.encode(),
                               capture_output=True)
         if done.returncode:
             raise RuntimeError(done.stderr.decode(errors="replace"))
@@ -441,7 +441,7 @@ class Ask:
         rest = self.proc.stdout.read().decode(errors="replace")
         self.logs += [x for x in rest.splitlines() if x.startswith("log ")]
         err = self.proc.stderr.read().decode(errors="replace")
-        rc = self.proc.wait(30)
+        rc = self.proc.wait(120)
         return rc, err + "\n".join(tsan.judge(self.races))
 
 

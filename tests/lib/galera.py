@@ -99,7 +99,7 @@ class Node:
         self.spawn(*self.position(), *args)
         return self
 
-    def sql(self, text, database="mail", timeout=30):
+    def sql(self, text, database="mail", timeout=120):
         done = subprocess.run([program("mariadb"), "--defaults-file=" + self.path("my.cnf"), "--batch", "--skip-column-names",
                                "--connect-timeout=5", *([database] if database else [])], input=text.encode(),
                               capture_output=True, timeout=timeout)
@@ -135,7 +135,7 @@ class Node:
         self.proc.send_signal(signal.SIGCONT)
         self.proc.terminate()
         try:
-            self.proc.wait(30)
+            self.proc.wait(120)
         except subprocess.TimeoutExpired:
             self.kill()
 

@@ -26,11 +26,11 @@ class HAProxy:
             if self.proc.poll() is not None:
                 raise RuntimeError("haproxy ended: " + open(self.log).read()[-2000:])
             return os.path.exists(self.stats)
-        wait_until(up, 20, "haproxy")
+        wait_until(up, 60, "haproxy")
 
     def ask(self, command):
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(10)
+            s.settimeout(60)
             s.connect(self.stats)
             s.sendall(command.encode() + b"\n")
             return s.makefile("rb").read().decode()
@@ -45,7 +45,7 @@ class HAProxy:
         if self.proc.poll() is None:
             self.proc.terminate()
             try:
-                self.proc.wait(10)
+                self.proc.wait(30)
             except subprocess.TimeoutExpired:
                 self.proc.kill()
                 self.proc.wait()

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 
-PATIENCE = 30
+PATIENCE = 120  # what hangs is found all the same; what is slow is not taken for it
 
 SECTIONS = ("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n"
             "storage mail {\n module = maildir\n path = %s/%%n\n}\n")

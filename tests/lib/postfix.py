@@ -32,7 +32,7 @@ MAIN = {
     "message_size_limit": "104857600", "mailbox_size_limit": "0", "virtual_mailbox_limit": "0",
     # quick retries: the defaults are minutes
     "queue_run_delay": "2s", "minimal_backoff_time": "2s", "maximal_backoff_time": "4s", "transport_retry_time": "2s",
-    "lmtp_connect_timeout": "5s", "lmtp_data_done_timeout": "60s", "smtpd_client_connection_count_limit": "0",
+    "lmtp_connect_timeout": "5s", "lmtp_data_done_timeout": "300s", "smtpd_client_connection_count_limit": "0",
 }
 MASTER = """127.0.0.1:%d inet n - n - - smtpd
 pickup unix n - n 60 1 pickup
@@ -89,7 +89,7 @@ class Postfix:
             return ""
 
     def _run(self, *cmd):
-        return subprocess.run([cmd[0], "-c", self.path("etc"), *cmd[1:]], capture_output=True, text=True, timeout=60)
+        return subprocess.run([cmd[0], "-c", self.path("etc"), *cmd[1:]], capture_output=True, text=True, timeout=120)
 
     def start(self):
         done = self._run("postfix", "start")
@@ -120,7 +120,7 @@ class Postfix:
     def flush(self):
         self._run("postqueue", "-f")
 
-    def wait_empty(self, seconds=120):
+    def wait_empty(self, seconds=300):
         wait_until(lambda: self.queued() == 0, seconds, "postfix's queue to be empty")
 
     def stop(self):

@@ -5,7 +5,7 @@ import re
 import socket
 import subprocess
 
-PATIENCE = 30
+PATIENCE = 120
 SAMPLE = re.compile(r'^([a-z_]+)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
 

@@ -22,28 +22,35 @@ sys.path.insert(0, os.path.join(HERE, "..", "corpus"))
 SERVICE_USER = "nobody"
 
 
-_given = set()  # a port that was given is not free again, whether somebody listens yet or not
+_given = {}  # port: what says that it is ours; a port that was given is not free again, whether somebody listens or not
 
 
 def free_port():
-    """A free loopback port below the ephemeral range, so that no outgoing connection takes it first."""
+    """A free loopback port below the ephemeral range, so that no outgoing connection takes it first. Another test beside this
+    one may look at the same moment, and nobody listens yet: a name of the port, which ends with this process, is taken first."""
     import random
     for _ in range(300):
         port = random.randrange(20000, 29000)
         if port in _given:
             continue
-        with socket.socket() as s:
-            try:
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind("\0restante-test-port-%d" % port)
+            with socket.socket() as s:
                 s.bind(("127.0.0.1", port))
-                _given.add(port)
-                return port
-            except OSError:
-                continue
+        except OSError:
+            name.close()
+            continue
+        _given[port] = name
+        return port
     raise RuntimeError("no free port")
 
 
+LEAST_S = 120  # no limit is shorter: it is there for what hangs, and machines are slow, or do other things
+
+
 def wait_until(check, seconds, what):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + max(seconds, LEAST_S)
     while not check():
         if time.monotonic() > end:
             raise RuntimeError("timeout waiting for " + what)
@@ -158,7 +165,7 @@ class Server:
             f.write("\n".join(lines) + "\n")
         return self.path("restante.conf")
 
-    def start(self, seconds=20):
+    def start(self, seconds=120):
         log = open(self.path("log"), "ab")
         self.proc = subprocess.Popen([self.bin("restanted"), "-c", self.path("restante.conf")],
                                      stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -182,18 +189,18 @@ class Server:
         except OSError:
             return ""
 
-    def said(self, text, seconds=10):
+    def said(self, text, seconds=LEAST_S):
         """Whether the log holds this, now or soon: its lines are written by a thread of their own."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + max(seconds, LEAST_S)
         while text not in self.log() and time.monotonic() < end:
             time.sleep(0.02)
         return text in self.log()
 
-    def ctl(self, *args, timeout=10):
+    def ctl(self, *args, timeout=60):
         return subprocess.run([self.bin("restantectl"), "-s", self.path("run", "control"), *args],
                               capture_output=True, text=True, timeout=timeout)
 
-    def stop(self, seconds=40):
+    def stop(self, seconds=120):
         """TERM and wait; the exit code (0 after a clean end). KILL only what will not end."""
         if not self.proc:
             return None

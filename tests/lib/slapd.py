@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 
+from databases import stopped
 from server import free_port, port_open, wait_until
 
 BASE = "dc=test,dc=local"
@@ -228,7 +229,7 @@ class Slapd:
             if self.proc.poll() is not None:
                 raise RuntimeError("slapd ended: " + self.log()[-2000:])
             return port_open(self.port)
-        wait_until(up, 20, "slapd to listen")
+        wait_until(up, 120, "slapd to listen")
         return self
 
     def log(self):
@@ -239,12 +240,7 @@ class Slapd:
         """Returns when each of its threads has stopped: until then some of them still answer."""
         self.proc.send_signal(signal.SIGSTOP)
         self.frozen = True
-        tasks = "/proc/%d/task" % self.proc.pid
-
-        def stopped(task):
-            with open(os.path.join(tasks, task, "stat")) as f:
-                return f.read().rpartition(")")[2].split()[0] == "T"
-        wait_until(lambda: all(stopped(t) for t in os.listdir(tasks)), 20, "slapd to stop")
+        wait_until(lambda: stopped(self.proc.pid), 60, "slapd to stop")
 
     def thaw(self):
         self.proc.send_signal(signal.SIGCONT)
@@ -261,7 +257,7 @@ class Slapd:
         self.thaw()
         self.proc.terminate()
         try:
-            self.proc.wait(10)
+            self.proc.wait(60)
         except subprocess.TimeoutExpired:
             self.proc.kill()
             self.proc.wait()
@@ -273,4 +269,4 @@ class Slapd:
 
     def modify(self, ldif):
         subprocess.run([self.tool("ldapmodify"), "-x", "-H", self.uri, "-D", "cn=admin," + BASE, "-w", "admin"],
-                       input=ldif, text=True, capture_output=True, timeout=20, check=True)
+                       input=ldif, text=True, capture_output=True, timeout=120, check=True)

@@ -61,7 +61,7 @@ EXPECTED = [
 
 
 def run(*cmd, **kw):
-    return subprocess.run(cmd, capture_output=True, text=True, timeout=30, **kw)
+    return subprocess.run(cmd, capture_output=True, text=True, timeout=120, **kw)
 
 
 def bad_configuration(tap, srv):
@@ -87,7 +87,7 @@ def command_lines(tap, srv):
 
 
 def talk(port, text, lines, host="127.0.0.1"):
-    with socket.create_connection((host, port), 10) as s:
+    with socket.create_connection((host, port), 120) as s:
         f = s.makefile("rwb")
         out = [f.readline()]
         for line in text:
@@ -102,7 +102,7 @@ def reload_and_ctl(tap, srv):
     srv.maildir("ann", [b"Subject: x\n\nbody\n"])
     srv.configure(SECTIONS % (srv.path("passwd"), srv.path("mail")))
     srv.start()
-    held = socket.create_connection(("127.0.0.1", srv.clear_port), 10)
+    held = socket.create_connection(("127.0.0.1", srv.clear_port), 120)
     f = held.makefile("rwb")
     f.readline()
     for line in (b"USER ann", b"PASS restante"):
@@ -133,14 +133,14 @@ def reload_and_ctl(tap, srv):
     f.readline()
     sid = [x for x in srv.ctl("sessions").stdout.splitlines() if " ann " in x][0].split()[0]
     tap.ok(srv.ctl("kick", sid).returncode == 0, "kick")
-    held.settimeout(10)
+    held.settimeout(120)
     tap.ok(f.readline() == b"", "a kicked session is closed without a word")
-    wait_until(lambda: "deletions-dropped" in srv.log(), 5, "the warning about deletions")
+    wait_until(lambda: "deletions-dropped" in srv.log(), 60, "the warning about deletions")
     tap.ok(talk(srv.clear_port, [b"USER ann", b"PASS restante", b"STAT"], 4)[3].startswith(b"+OK 1 "),
            "and nothing of it was deleted")
     tap.ok("restante" not in srv.log().replace("restante.conf", "").replace("restanted", ""), "no password in the log")
     tap.ok(srv.ctl("drain").returncode == 0, "drain")
-    tap.ok(srv.proc.wait(40) == 0, "the server ends with 0")
+    tap.ok(srv.proc.wait(120) == 0, "the server ends with 0")
 
 
 def odd_mailboxes(tap, srv):

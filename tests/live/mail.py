@@ -29,7 +29,8 @@ def run(tap, store):
             join = feeders(6, total, lambda seq: rig.send(postfix, seq))
             try:
                 join()
-                wait_until(lambda: not rig.missing() or rig.wrong, 3600 if ALL else 240, "all mail to come out")
+                wait_until(lambda: not rig.missing() or rig.wrong, 3600 if ALL else 900, "all mail to come out")
+                postfix.wait_empty()  # it tidies up behind the answer
             except RuntimeError as e:
                 tap.ok(False, "%s: all messages come out" % store,
                        "%s; %d missing\n%s\n%s" % (e, len(rig.missing()), postfix.log()[-1500:], rig.server.log()[-1500:]))
@@ -68,7 +69,7 @@ def speakers(tap):
 
         def speak(name, cmd, more):
             before = count()
-            done = subprocess.run(cmd, capture_output=True, text=True, timeout=120)
+            done = subprocess.run(cmd, capture_output=True, text=True, timeout=300)
             tap.ok(done.returncode == 0 and count() - before == more, name,
                    "exit %d, %d messages\n%s%s" % (done.returncode, count() - before, done.stdout[-1500:], done.stderr[-500:]))
         to = "user1@%s,user2@%s" % (DOMAIN, DOMAIN)
@@ -78,7 +79,7 @@ def speakers(tap):
         speak("swaks, LMTP on the unix socket", swaks[:5] + ["--socket", rig.socket, "--protocol", "LMTP"], 2)
         speak("swaks, ESMTP with STARTTLS", swaks + [str(smtp), "--protocol", "ESMTPS"], 2)
         done = subprocess.run(swaks[:3] + ["--to", "x@elsewhere.example", "--server", "127.0.0.1", "--port", str(smtp)],
-                              capture_output=True, text=True, timeout=120)
+                              capture_output=True, text=True, timeout=300)
         tap.ok("550 5.1" in done.stdout and done.returncode != 0, "swaks: mail for elsewhere is not relayed", done.stdout)
         n = 300 if ALL else 60
         for name, more in (("LMTP", ["-L", "unix:" + rig.socket]), ("LMTP on TCP", ["-L", "inet:127.0.0.1:%d" % lmtp]),

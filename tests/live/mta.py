@@ -21,7 +21,7 @@ DOMAIN = "example.org"  # as the examples have it
 EXAMPLES = os.path.join(os.environ.get("top_srcdir", os.path.join(HERE, "..", "..")), "conf", "examples", "mta")
 MTAS = ("postfix", "exim", "opensmtpd")
 QUOTA = 20
-PATIENCE = 60
+PATIENCE = 300
 
 
 class Rig:

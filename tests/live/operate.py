@@ -542,6 +542,11 @@ def start(srv):
     wait_until(lambda: Out(srv, "status").rc == 0, PATIENCE, "the control socket")
 
 
+def alone(srv):
+    """Whoever was there is gone: a connection that its client has closed is counted until the server has, too."""
+    wait_until(lambda: json.loads(Out(srv, "--json", "status").out)["connections"] == 0, PATIENCE, "the last ones to be gone")
+
+
 def prepare(srv):
     text = "".join("%s:{PLAIN}restante\n" % n for n in NAMES + ["ben", "new", "reader"])
     text += "off:{PLAIN}restante::::::disabled\nmeek:{PLAIN}restante::::::nopop3 nodelete\n"
@@ -569,6 +574,8 @@ def run(tap, steps, sections, six=False):
         srv.configure(sections(srv), drain=60)
         start(srv)
         for step in steps:
+            if srv.alive():
+                alone(srv)
             step(tap, srv)
     finally:
         if srv.alive():

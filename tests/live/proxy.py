@@ -68,6 +68,7 @@ def peers(srv):
 
 
 def headers(tap, srv):
+    logins = len(peers(srv))
     for name, first, peer in (("version 1", v1("192.0.2.7"), "192.0.2.7:4711"),
                               ("version 1, IPv6", v1("2001:db8::7", 12), "[2001:db8::7]:12"),
                               ("version 2", v2("192.0.2.8"), "192.0.2.8:4711"),
@@ -76,9 +77,12 @@ def headers(tap, srv):
             with Proxied(srv.behind, pieces=pieces) as pop:
                 good = pop.greeting == GREETING and pop.login("ann").startswith(b"+OK")
                 rows = json.loads(srv.ctl("--json", "sessions").stdout)["sessions"]
-                good = good and [r["peer"] for r in rows if r["user"] == "ann"] == [peer]
+                # the last one's session may be in the list until its socket is closed
+                good = good and peer in [r["peer"] for r in rows if r["user"] == "ann"]
                 pop.say("QUIT")
-            tap.ok(good and srv.said("user=ann session=") and peers(srv)[-1:] == [peer],
+            logins += 1
+            wait_until(lambda: not good or len(peers(srv)) == logins, PATIENCE, "the line of this login")
+            tap.ok(good and peers(srv)[-1:] == [peer],
                    "%s, %s: the client's address is in session list and log" % (name, how), (rows, srv.log()[-1500:]))
     good = True
     for first in (v1("192.0.2.7"), v2("192.0.2.7", tlvs=b"\4\0\1x")):
@@ -159,13 +163,15 @@ def limits(tap, srv):
     for pop in inside + others:
         pop.close()
     with Proxied(srv.behind, v2("192.0.2.60")) as pop:
-        for _ in range(3):
+        for _ in range(2):
             pop.login("bob", "wrong")
-    start = time.monotonic()  # of the two seconds that the third one costs, one is over at its answer
+        pop.say("USER bob")
+        start = time.monotonic()  # two seconds from its refusal on are what the third one costs
+        pop.say("PASS wrong")
     with Proxied(srv.behind, v2("192.0.2.60")) as pop:
         good = pop.login("bob").startswith(b"+OK")
         pop.say("QUIT")
-    tap.ok(good and time.monotonic() - start >= 0.7, "a penalty follows the client")
+    tap.ok(good and time.monotonic() - start >= 1.9, "a penalty follows the client")
     wait_until(lambda: json.loads(srv.ctl("--json", "status").stdout)["connections"] == 0, PATIENCE, "the end of all")
     with Proxied(srv.behind, v2("192.0.2.50")) as pop:
         tap.ok(pop.greeting == GREETING, "who has left is not counted any more")
@@ -234,7 +240,7 @@ def leaving(tap, srv):
     rows = json.loads(srv.ctl("--json", "sessions").stdout)["sessions"]
     tap.ok([r["state"] for r in rows] == ["proxy"] * 3, "who waits for a header is in the list", rows)
     start = time.monotonic()
-    tap.ok(srv.stop() == 0 and time.monotonic() - start < 25, "nobody without a header keeps the server from ending",
+    tap.ok(srv.stop() == 0 and time.monotonic() - start < 80, "nobody without a header keeps the server from ending",
            srv.log()[-2000:])
     for s in waiting:
         s.close()
@@ -247,7 +253,7 @@ def main():
         for user in ("ann", "bob"):
             srv.maildir(user, [b"Subject: x\n\nx\n"])
         srv.configure(SECTIONS % (srv.passwd({"ann": "restante", "bob": "restante"}), srv.path("mail")),
-                      max_per_address=PER_ADDRESS, drain=30)
+                      max_per_address=PER_ADDRESS, drain=90)
         srv.start()
         for step in (headers, encrypted, checks, refusals, delivery, limits, real, reload, leaving):
             step(tap, srv)

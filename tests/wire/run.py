@@ -50,7 +50,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from server import Server, Tap, free_port  # noqa: E402
 from shapes import SHAPES  # noqa: E402
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 class Mismatch(Exception):

@@ -1,6 +1,6 @@
 # users: ann=restante ben=restante
 # mail: ann=plain,two-lines
-# set: takeover=2
+# set: takeover=4
 # a silent session gives its maildrop to a newcomer from the same address, and ends without a commit
 S: +OK restante ready
 C: USER ann
@@ -13,7 +13,7 @@ C: USER ann
 S: +OK send PASS
 C: PASS restante
 S~ -ERR \[IN-USE\] .*
-!wait 2.5
+!wait 4.5
 C: USER ann
 S: +OK send PASS
 C: PASS restante
@@ -24,7 +24,7 @@ S: +OK 2 messages
 !use 2
 C: DELE 1
 S~ \+OK .*
-!wait 2.5
+!wait 4.5
 !use 3
 S: +OK restante ready
 C: USER ann

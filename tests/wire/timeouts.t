@@ -1,5 +1,5 @@
 # mail: ann=plain
-# set: login_timeout=1 idle_timeout=2
+# set: login_timeout=3 idle_timeout=4
 # RFC 1939 s3: the connection ends without a response, and nothing is deleted
 S: +OK restante ready
 !end
@@ -23,10 +23,10 @@ C: USER ann
 S: +OK send PASS
 C: PASS restante
 S: +OK 1 message
-!wait 1.2
+!wait 2.4
 C: NOOP
 S: +OK
-!wait 1.2
+!wait 2.4
 C: STAT
 S~ \+OK 1 \d+
 C: QUIT
