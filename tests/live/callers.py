@@ -28,7 +28,8 @@ auth hangs {
  rule = lookup * hang
  release = @/release
  permits = 2
- call_ms = 30000
+ call_ms = 600000
+ wait_ms = 600000
  storage = mail
 }
 storage mail {

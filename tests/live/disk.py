@@ -320,7 +320,8 @@ def state_and_badmail(tap):
         tap.ok(u.get("domain_used_messages") == 2, "mounted again: mail is taken, and the count goes on", u)
         o.unplug("bad")
         out = deliver(s, nobody)[nobody]
-        time.sleep(2.5)  # Badmail's own looks, one a second
+        time.sleep(2.5)  # Badmail's own looks, one a second, would make something now
+        wait_until(lambda: s.ctl("badmail", "stats").returncode == 1, 60, "Badmail to see it")
         stats = s.ctl("badmail", "stats")
         tap.ok(out[0] == 451 and stats.returncode == 1 and "not mounted" in stats.stderr and o.untouched(o.bad),
                "umount -l of Badmail's disk: 451 for what it would keep, nothing is made beneath, restantectl says why",

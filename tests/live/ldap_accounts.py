@@ -140,7 +140,7 @@ def explained(tap, srv, d):
         done = subprocess.run([srv.bin("restantectl"), "-s", srv.path("run", "control"), "auth", "test", name + "@ldap.test",
                                "--password-stdin"], input=password + "\n", capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout
-    apply(srv, d.uri, base=slapd.BASE, permits=8, call_ms="2s", require_group="cn=mail," + slapd.GROUPS)
+    apply(srv, d.uri, base=slapd.BASE, permits=8, require_group="cn=mail," + slapd.GROUPS)
     cases = [("ann", "restante", 0, ""), ("ann", "wrong", 1, "wrong password"), ("nobody", "x", 1, "unknown user"),
              ("ben", "restante", 1, "not a member of require_group"), ("locked", "restante", 1, "account is locked"),
              ("oldpw", "restante", 1, "password is expired"), ("mustchange", "restante", 1, "password must be changed"),

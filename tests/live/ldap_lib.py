@@ -51,7 +51,7 @@ storage mail {
 def chosen(more):
     """The settings of the module, with defaults for these tests; None takes a default out."""
     s = {"starttls": "no", "base": slapd.PEOPLE, "bind_dn": slapd.SERVICE, "bind_password": slapd.SERVICE_PASSWORD,
-         "connect_timeout": "1s", "timeout": "1s"}
+         "connect_timeout": "3s", "timeout": "3s"}  # for what hangs; what is slow is not to be taken for it
     s.update(more)
     return {k: v for k, v in s.items() if v is not None}
 
@@ -63,7 +63,7 @@ def ask_settings(*servers, **more):
 
 def settings(*servers, **more):
     """The lines of the section."""
-    s = chosen(dict({"permits": 4, "trip_after": 0, "call_ms": "6s"}, **more))
+    s = chosen(dict({"permits": 4, "trip_after": 0, "call_ms": "15s"}, **more))
     lines = ["    server = " + u for u in servers]
     lines += ["    %s = %s" % (k, one) for k, v in s.items() for one in (v if isinstance(v, list) else [v])]
     return "\n".join(lines)
@@ -107,6 +107,18 @@ def login(srv, name, password="restante", timeout=120, address=None):
         f.flush()
         f.readline()
         return answer, took
+
+
+def quick(tap, srv, what, name, wanted, limit_s=3):
+    """A login that does not wait for what is known not to answer: one of a few is done sooner, on any machine."""
+    took = []
+    while len(took) < 5 and min(took, default=limit_s + 1) > limit_s:
+        got, s = login(srv, name)
+        took.append(s)
+        if not got.startswith(wanted):
+            break
+    tap.ok(got.startswith(wanted) and min(took) <= limit_s, what, "%r, seconds %s\n%s" % (got, took, srv.log()[-1500:]))
+    return min(took)
 
 
 def says(srv, since, text, seconds=60):

@@ -8,12 +8,12 @@ import sys
 import threading
 import time
 
-from ldap_lib import ALL, AUTH, LOCAL, OK, TEMP, Server, Tap, apply, at_once, configure, ended, expect, login, returns, says, slapd
+from ldap_lib import ALL, AUTH, LOCAL, OK, TEMP, Server, Tap, apply, at_once, configure, ended, expect, login, quick, returns, says, slapd
 from odd import Odd
 from server import free_port
 
 USER_BIND = 'BIND dn="uid=ann,%s" method=128' % slapd.PEOPLE
-LONG = 20.0  # a limit for what must not hang, not a measure
+LONG = 100.0  # a limit for what must not hang, not a measure
 
 
 def down(tap, srv, what, said=None):
@@ -45,27 +45,27 @@ def one_server(tap, srv, a):
 
 
 def two_servers(tap, srv, a, b):
-    apply(srv, a.uri, b.uri, timeout="4s", call_ms="9s")
+    apply(srv, a.uri, b.uri, timeout="4s", call_ms="20s")
     expect(tap, srv, "two servers: it works", "ann@ldap.test", OK)
     binds = b.log().count("method=128")
     a.freeze()
     expect(tap, srv, "first frozen: the second answers", "ann@ldap.test", OK, within=LONG, said="the others are asked first now")
-    took = expect(tap, srv, "and the next login does not wait", "ann@ldap.test", OK, within=3)
+    took = quick(tap, srv, "and the next login does not wait", "ann@ldap.test", OK)
     tap.note("%.2f s, and 4 s is what waiting takes" % took)
     expect(tap, srv, "a wrong password is one", "ann@ldap.test", AUTH, "wrong", within=LONG)
     tap.ok(b.log().count("method=128") > binds, "the second was asked", b.log()[-800:])
     direct = {"user_dn": "uid=%n," + slapd.PEOPLE, "base": None, "bind_dn": None, "bind_password": None}
-    apply(srv, a.uri, b.uri, timeout="4s", call_ms="9s", **direct)
+    apply(srv, a.uri, b.uri, timeout="4s", call_ms="20s", **direct)
     expect(tap, srv, "direct bind, first frozen: the second answers", "ann@ldap.test", OK, within=LONG)
-    expect(tap, srv, "direct bind: the next login does not wait", "ann@ldap.test", OK, within=3)
+    quick(tap, srv, "direct bind: the next login does not wait", "ann@ldap.test", OK)
     apply(srv, a.uri, b.uri)
     b.kill()
     down(tap, srv, "first frozen, second killed")
     a.thaw()
     returns(tap, srv, "first thawed: service returns")
-    tap.ok(srv.said("server %s serves again" % a.uri, 5), "the log says so")
+    tap.ok(srv.said("server %s serves again" % a.uri), "the log says so")
     b.start()
-    tap.ok(srv.said("server %s serves again" % b.uri, 5), "and of the second", srv.log()[-800:])
+    tap.ok(srv.said("server %s serves again" % b.uri), "and of the second", srv.log()[-800:])
     asked = a.log().count(USER_BIND)
     expect(tap, srv, "the first is preferred again", "ann@ldap.test", OK)
     tap.ok(a.log().count(USER_BIND) == asked + 1, "it was asked", a.log()[-800:])
@@ -95,10 +95,21 @@ def nonsense(tap, srv, a):
         odd.close()
 
 
-def mixed_logins(tap, srv, a, n=1000 if ALL else 200, width=40):
-    """Answers come late, some too late: each login gets its own, or none."""
-    slow = Odd("slow", a.port, 0.25)
-    apply(srv, slow.uri, permits=16, timeout="300ms", connect_timeout="900ms", call_ms="4s")
+def mixed_logins(tap, srv, a):
+    """Answers come late, some too late: each login gets its own, or none. On a slow machine all are too late for little time."""
+    seen = {}
+    for late_s in (0.25, 1, 4):
+        wrong, seen = mixed(srv, a, late_s)
+        if wrong or all(seen.values()):
+            break
+    tap.ok(not wrong, "%d mixed logins with late answers: nobody got another's" % sum(seen.values()), wrong)
+    tap.ok(all(seen.values()), "there were right, wrong and late ones: %s" % seen, seen)
+
+
+def mixed(srv, a, late_s, n=1000 if ALL else 200, width=40):
+    slow = Odd("slow", a.port, late_s)
+    apply(srv, slow.uri, permits=16, timeout="%dms" % (late_s * 1200), connect_timeout="%dms" % (late_s * 3600),
+          call_ms="%dms" % (late_s * 16000))
     wrong, lock, work = [], threading.Lock(), list(range(n))
     seen = {OK: 0, AUTH: 0, TEMP: 0}
 
@@ -122,18 +133,17 @@ def mixed_logins(tap, srv, a, n=1000 if ALL else 200, width=40):
         t.start()
     for t in threads:
         t.join()
-    tap.ok(not wrong, "%d mixed logins with late answers: nobody got another's" % n, wrong)
-    tap.ok(all(seen.values()), "there were right, wrong and late ones: %s" % seen, seen)
     slow.close()
+    return wrong, seen
 
 
 def breaker(tap, srv, a):
     """With the host's breaker too: it opens, and closes by itself."""
-    apply(srv, a.uri, call_ms="4s", timeout="4s", breaker_open_ms="1500", trip_after="3")
+    apply(srv, a.uri, call_ms="4s", timeout="4s", breaker_open_ms="8000", trip_after="3")
     a.freeze()
     got = at_once(login, [(srv, "u%d@ldap.test" % i) for i in range(4)])
     tap.ok(all(answer.startswith(TEMP) for answer, _ in got), "breaker: [SYS/TEMP]", got)
-    took = expect(tap, srv, "open breaker: [SYS/TEMP] at once", "ann@ldap.test", TEMP, within=3)
+    took = quick(tap, srv, "open breaker: [SYS/TEMP] at once", "ann@ldap.test", TEMP)
     tap.note("%.2f s, and 4 s is what waiting takes" % took)
     a.thaw()
     returns(tap, srv, "the breaker closes: service returns")
@@ -152,7 +162,7 @@ def main():
             part(tap, srv, *((a, b) if part is two_servers else (a,)))
             tap.note("%s: %.1f s" % (part.__name__, time.monotonic() - start))
         tap.ok(srv.alive(), "the server lives")
-        with socket.create_connection(("127.0.0.1", srv.clear_port), 5):
+        with socket.create_connection(("127.0.0.1", srv.clear_port), 60):
             pass
     finally:
         for d in (a, b):

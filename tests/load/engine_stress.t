@@ -12,7 +12,7 @@ fi
 echo "$out" | sed 's/^/# /'
 for what in 'parked before the socket is armed' 'events ignored while running' \
 	'the closing of the peer not noted'; do
-	if "$dir/engine_stress_m$n" 20 >/dev/null 2>&1; then
+	if "$dir/engine_stress_m$n" 120 4 >/dev/null 2>&1; then
 		echo "not ok $((n + 1)) - mutant $n is caught: $what"
 	else
 		echo "ok $((n + 1)) - mutant $n is caught: $what"

@@ -45,13 +45,24 @@ def deliver(path, user, n, size=100):
     return codes
 
 
+def traced(pid, by):
+    """All its threads; one that ended meanwhile is asked for no more."""
+    for t in os.listdir("/proc/%d/task" % pid):
+        try:
+            with open("/proc/%d/task/%s/status" % (pid, t)) as f:
+                if "TracerPid:\t%d\n" % by not in f.read():
+                    return False
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return True
+
+
 def calls(server, path, user):
     """System calls of MAILS deliveries, all and by name."""
     out = server.path("strace-" + user)
     p = subprocess.Popen(["strace", "-f", "-c", "-o", out, "-e", "trace=" + CALLS, "-p", str(server.proc.pid)],
                          stderr=subprocess.DEVNULL)
-    wait_until(lambda: all("TracerPid:\t%d\n" % p.pid in open("/proc/%d/task/%s/status" % (server.proc.pid, t)).read()
-                           for t in os.listdir("/proc/%d/task" % server.proc.pid)), 60, "strace to be everywhere")
+    wait_until(lambda: traced(server.proc.pid, p.pid), 60, "strace to be everywhere")
     codes = deliver(path, user, MAILS)
     p.send_signal(signal.SIGINT)
     p.wait(60)

@@ -33,7 +33,7 @@
 #define IDLE_MS 60000
 #define GREETING "hello\r\n"
 #define BUSY "busy\r\n"
-#define WAIT_TRIES 20000 /* of a millisecond: a hang, not slowness */
+#define WAIT_TRIES 120000 /* of a millisecond: a hang, not slowness */
 
 struct echo {
 	struct task task;
@@ -249,7 +249,7 @@ server_stop(void **state)
 static int
 client_socket(void)
 {
-	struct timeval tv = {.tv_sec = 20};
+	struct timeval tv = {.tv_sec = 120};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	assert_int_not_equal(fd, -1);

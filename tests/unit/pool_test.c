@@ -78,7 +78,7 @@ static void
 wait_for(_Atomic int *what, int value)
 {
 	for (unsigned n = 0; atomic_load(what) != value; n++) {
-		assert_true(n < 40000);
+		assert_true(n < 240000);
 		usleep(500);
 	}
 }

@@ -175,7 +175,7 @@ a_batch_wakes_as_many_as_it_needs(void **state)
 			t[i].link = &t[i + 1];
 		queue_push_batch(&t[0], &t[WORKERS - 1]);
 		for (unsigned n = 0; atomic_load(&inside) < WORKERS; n++) {
-			assert_true(n < 40000);
+			assert_true(n < 240000);
 			usleep(500);
 		}
 		atomic_store(&hold, false);
