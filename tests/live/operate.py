@@ -15,7 +15,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from pop import PATIENCE, SECTIONS, Pop  # noqa: E402
-from server import SERVICE_USER, Server, Tap, wait_until  # noqa: E402
+from server import SERVICE_USER, Server, Tap, has_ipv6, wait_until  # noqa: E402
 
 LETTER = b"Subject: a letter\n\nbody\n"
 
@@ -582,15 +582,6 @@ def run(tap, steps, sections, six=False):
             open(srv.path("release"), "w").close()
         rc = srv.close()
     tap.ok(rc == 0, "the server ended cleanly", rc)
-
-
-def has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as s:
-            s.bind(("::1", 0))
-        return True
-    except OSError:
-        return False
 
 
 def main():
