@@ -5,10 +5,12 @@
  */
 #include "call.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include <restante/module.h>
+
+#include "answer.h"
+#include "meet.h"
 
 /* ---- the call record ------------------------------------------------------------------------- */
 
@@ -18,21 +20,6 @@ call_alloc(const struct pm_call *pm, size_t n)
 	const struct host_call *c = (const struct host_call *)(const void *)pm;
 
 	return c->alloc ? c->alloc(c->ctx, n) : NULL;
-}
-
-static void
-call_error(const struct pm_call *pm, struct pm_str text)
-{
-	/* pm is the first member of a host_call that its owner lent the module as const */
-	struct host_call *c = (struct host_call *)(uintptr_t)pm;
-	size_t n = text.n < PM_ERROR_MAX ? text.n : PM_ERROR_MAX;
-
-	if (n > 0)
-		memcpy(c->error, text.p, n);
-	c->error[n] = '\0';
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)c->error[i] < 0x20 || c->error[i] == 0x7f)
-			c->error[i] = '?';
 }
 
 static int32_t
@@ -52,107 +39,9 @@ host_call_init(struct host_call *c, int64_t deadline_ms, uint64_t session_id)
 	c->pm.session_id = session_id;
 	c->pm.ctx = c->ctx;
 	c->pm.alloc = call_alloc;
-	c->pm.error = call_error;
+	c->pm.error = answer_error;
 	c->pm.cancelled = call_cancelled;
 	c->error[0] = '\0';
-}
-
-static int32_t
-complain(struct host_call *c, int32_t rc, const char *text)
-{
-	call_error(&c->pm, (struct pm_str){text, strlen(text)});
-	return rc;
-}
-
-/* ---- codes ----------------------------------------------------------------------------------- */
-
-static const struct {
-	int32_t rc;
-	const char *name;
-} codes[] = {
-	{PM_OK, "OK"},			 {PM_END, "END"},	    {PM_AGAIN, "AGAIN"},
-	{PM_DENIED, "DENIED"},		 {PM_NEXT, "NEXT"},	    {PM_NOENT, "NOENT"},
-	{PM_BUSY, "BUSY"},		 {PM_TEMP, "TEMP"},	    {PM_TIMEOUT, "TIMEOUT"},
-	{PM_DOWN, "DOWN"},		 {PM_NOMEM, "NOMEM"},	    {PM_NOSPACE, "NOSPACE"},
-	{PM_CANCELLED, "CANCELLED"},	 {PM_PERM, "PERM"},	    {PM_CORRUPT, "CORRUPT"},
-	{PM_INVALID, "INVALID"},	 {PM_UNSUPPORTED, "UNSUPPORTED"}, {PM_GONE, "GONE"},
-	{PM_MOVED, "MOVED"},		 {PM_PARTIAL, "PARTIAL"},   {PM_UNKNOWN, "UNKNOWN"},
-	{PM_QUOTA, "QUOTA"},		 {PM_TOOBIG, "TOOBIG"},	    {PM_EXISTS, "EXISTS"},
-};
-
-const char *
-host_code_name(int32_t rc)
-{
-	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-		if (codes[i].rc == rc)
-			return codes[i].name;
-	return "?";
-}
-
-int
-host_backend_failed(int32_t rc)
-{
-	return rc == PM_DOWN || rc == PM_TIMEOUT;
-}
-
-/* R10: a code we do not know is PM_TEMP, and somebody should hear of it. */
-static int32_t
-known(struct host_call *c, int32_t rc)
-{
-	if (rc >= PM_EXISTS && rc <= PM_AGAIN)
-		return rc;
-	char text[80];
-
-	snprintf(text, sizeof(text), "the module answered with the unknown code %d", rc);
-	return complain(c, PM_TEMP, text);
-}
-
-/* PM_AGAIN and PM_END mean something only where the ABI says so. */
-static int32_t
-final(struct host_call *c, int32_t rc)
-{
-	rc = known(c, rc);
-	return rc == PM_AGAIN || rc == PM_END ? complain(c, PM_TEMP, "the module answered out of turn") : rc;
-}
-
-/* ---- threads --------------------------------------------------------------------------------- */
-
-static _Thread_local struct {
-	const struct pm_module *met[HOST_LIBS_MAX];
-	size_t n;
-} mine;
-
-static void
-meet_one(const struct pm_module *m)
-{
-	for (size_t i = 0; i < mine.n; i++)
-		if (mine.met[i] == m)
-			return;
-	if (mine.n == HOST_LIBS_MAX)
-		return; /* the loader loads no more than this */
-	mine.met[mine.n++] = m;
-	if (m->life->thread_begin)
-		m->life->thread_begin();
-}
-
-static void
-meet(const struct host_inst *i)
-{
-	if (mine.n > 0 && mine.met[0] == i->desc && !i->inner)
-		return; /* the common case */
-	for (; i; i = i->inner)
-		meet_one(i->desc);
-}
-
-void
-host_thread_exit(void)
-{
-	while (mine.n > 0) {
-		const struct pm_module *m = mine.met[--mine.n];
-
-		if (m->life->thread_end)
-			m->life->thread_end();
-	}
 }
 
 /* ---- what modules are handed, empty ---------------------------------------------------------- */
@@ -180,9 +69,9 @@ check_user(struct host_call *c, int32_t rc, const struct pm_user *u)
 	if (rc != PM_OK)
 		return rc;
 	if (u->name.n > PM_NAME_MAX || u->key.n > PM_KEY_MAX || u->section.n > 64 || u->domain.n > PM_NAME_MAX)
-		return complain(c, PM_CORRUPT, "the module gave a user with a name or key over the limits");
+		return answer_complain(c, PM_CORRUPT, "the module gave a user with a name or key over the limits");
 	if (u->n_attr > 256 || u->n_targets > 4096 || (u->n_attr && !u->attr) || (u->n_targets && !u->targets))
-		return complain(c, PM_CORRUPT, "the module gave a user with impossible lists");
+		return answer_complain(c, PM_CORRUPT, "the module gave a user with impossible lists");
 	return PM_OK;
 }
 
@@ -192,21 +81,21 @@ int32_t
 host_probe(struct host_inst *i, struct host_call *c)
 {
 	meet(i);
-	return i->desc->life->probe ? final(c, i->desc->life->probe(i->inst, &c->pm)) : PM_OK;
+	return i->desc->life->probe ? answer_final(c, i->desc->life->probe(i->inst, &c->pm)) : PM_OK;
 }
 
 int32_t
 host_tick(struct host_inst *i, struct host_call *c)
 {
 	meet(i);
-	return i->desc->life->tick ? known(c, i->desc->life->tick(i->inst, &c->pm)) : PM_OK;
+	return i->desc->life->tick ? answer_known(c, i->desc->life->tick(i->inst, &c->pm)) : PM_OK;
 }
 
 int32_t
 host_setup(struct host_inst *i, struct host_call *c, struct pm_str what)
 {
 	meet(i);
-	return i->desc->life->setup ? known(c, i->desc->life->setup(i->inst, &c->pm, what)) : PM_UNSUPPORTED;
+	return i->desc->life->setup ? answer_known(c, i->desc->life->setup(i->inst, &c->pm, what)) : PM_UNSUPPORTED;
 }
 
 /* ---- auth ------------------------------------------------------------------------------------ */
@@ -228,7 +117,7 @@ host_verify(struct host_inst *i, struct host_call *c, const struct pm_cred *cred
 		return PM_UNSUPPORTED;
 	meet(i);
 	host_user_init(ret);
-	return check_user(c, final(c, i->desc->auth->verify(i->inst, &c->pm, cred, ret)), ret);
+	return check_user(c, answer_final(c, i->desc->auth->verify(i->inst, &c->pm, cred, ret)), ret);
 }
 
 int32_t
@@ -238,7 +127,7 @@ host_lookup(struct host_inst *i, struct host_call *c, const struct pm_cred *cred
 		return PM_UNSUPPORTED;
 	meet(i);
 	host_user_init(ret);
-	return check_user(c, final(c, i->desc->auth->lookup(i->inst, &c->pm, cred, ret)), ret);
+	return check_user(c, answer_final(c, i->desc->auth->lookup(i->inst, &c->pm, cred, ret)), ret);
 }
 
 int32_t
@@ -255,9 +144,9 @@ host_secret(struct host_inst *i, struct host_call *c, const struct pm_cred *cred
 	ret_secret->size = sizeof(*ret_secret);
 	ret_secret->kinds = kinds;
 	host_user_init(ret);
-	rc = check_user(c, final(c, i->desc->auth->secret(i->inst, &c->pm, cred, ret_secret, ret)), ret);
+	rc = check_user(c, answer_final(c, i->desc->auth->secret(i->inst, &c->pm, cred, ret_secret, ret)), ret);
 	if (rc == PM_OK && !(ret_secret->kinds & kinds))
-		return complain(c, PM_CORRUPT, "the module gave a secret of a kind that was not asked for");
+		return answer_complain(c, PM_CORRUPT, "the module gave a secret of a kind that was not asked for");
 	return rc;
 }
 
@@ -267,7 +156,7 @@ host_domain(struct host_inst *i, struct host_call *c, struct pm_str name)
 	if (!i->desc->auth || !i->desc->auth->domain)
 		return PM_UNSUPPORTED;
 	meet(i);
-	return final(c, i->desc->auth->domain(i->inst, &c->pm, name));
+	return answer_final(c, i->desc->auth->domain(i->inst, &c->pm, name));
 }
 
 int32_t
@@ -276,7 +165,7 @@ host_event(struct host_inst *i, struct host_call *c, const struct pm_user *u, ui
 	if (!i->desc->auth || !i->desc->auth->event)
 		return PM_UNSUPPORTED;
 	meet(i);
-	return final(c, i->desc->auth->event(i->inst, &c->pm, u, what));
+	return answer_final(c, i->desc->auth->event(i->inst, &c->pm, u, what));
 }
 
 /* ---- storage --------------------------------------------------------------------------------- */
@@ -290,11 +179,11 @@ host_mbox_open(struct host_inst *i, struct host_call *c, const struct pm_user *u
 	if (!i->desc->storage)
 		return PM_UNSUPPORTED;
 	meet(i);
-	rc = known(c, i->desc->storage->mbox_open(i->inst, &c->pm, u, flags, ret_count, ret_mbox));
+	rc = answer_known(c, i->desc->storage->mbox_open(i->inst, &c->pm, u, flags, ret_count, ret_mbox));
 	if (rc == PM_OK && !*ret_mbox)
-		return complain(c, PM_CORRUPT, "the module opened a mailbox and gave no handle");
+		return answer_complain(c, PM_CORRUPT, "the module opened a mailbox and gave no handle");
 	if (rc == PM_END)
-		rc = complain(c, PM_TEMP, "the module answered out of turn");
+		rc = answer_complain(c, PM_TEMP, "the module answered out of turn");
 	if (rc != PM_OK && rc != PM_AGAIN)
 		*ret_mbox = NULL; /* a failure ends a handle in the making */
 	return rc;
@@ -319,11 +208,11 @@ static int32_t
 check_info(struct host_call *c, uint32_t want, const struct pm_msg *m)
 {
 	if ((want & PM_WANT_UIDL) && !uidl_ok(m->uidl, m->uidl_len))
-		return complain(c, PM_CORRUPT, "the module gave a unique-id that is none (RFC 1939 s7)");
+		return answer_complain(c, PM_CORRUPT, "the module gave a unique-id that is none (RFC 1939 s7)");
 	if ((want & PM_WANT_OCTETS) && m->octets > OCTETS_MAX)
-		return complain(c, PM_CORRUPT, "the module gave an impossible size of a message");
+		return answer_complain(c, PM_CORRUPT, "the module gave an impossible size of a message");
 	if ((want & PM_WANT_META) && m->meta_len > sizeof(m->meta))
-		return complain(c, PM_CORRUPT, "the module gave an impossible length of meta");
+		return answer_complain(c, PM_CORRUPT, "the module gave an impossible length of meta");
 	return PM_OK;
 }
 
@@ -337,9 +226,9 @@ host_mbox_info(struct host_inst *i, void *mbox, struct host_call *c, uint64_t fi
 	memset(ret, 0, n * sizeof(*ret));
 	for (size_t k = 0; k < n; k++)
 		ret[k].size = sizeof(*ret);
-	rc = known(c, i->desc->storage->mbox_info(mbox, &c->pm, first, n, sizeof(*ret), want, ret));
+	rc = answer_known(c, i->desc->storage->mbox_info(mbox, &c->pm, first, n, sizeof(*ret), want, ret));
 	if (rc == PM_END)
-		return complain(c, PM_TEMP, "the module answered out of turn");
+		return answer_complain(c, PM_TEMP, "the module answered out of turn");
 	for (size_t k = 0; k < n && rc == PM_OK; k++)
 		rc = check_info(c, want, &ret[k]);
 	return rc;
@@ -352,9 +241,9 @@ host_msg_open(struct host_inst *i, void *mbox, struct host_call *c, uint64_t ind
 
 	meet(i);
 	*ret_msg = NULL;
-	rc = final(c, i->desc->storage->msg_open(mbox, &c->pm, index, ret_msg));
+	rc = answer_final(c, i->desc->storage->msg_open(mbox, &c->pm, index, ret_msg));
 	if (rc == PM_OK && !*ret_msg)
-		return complain(c, PM_CORRUPT, "the module opened a message and gave no handle");
+		return answer_complain(c, PM_CORRUPT, "the module opened a message and gave no handle");
 	return rc;
 }
 
@@ -365,11 +254,11 @@ host_msg_read(struct host_inst *i, void *msg, struct host_call *c, void *buf, si
 
 	meet(i);
 	*ret_got = 0;
-	rc = known(c, i->desc->storage->msg_read(msg, &c->pm, buf, cap, ret_got));
+	rc = answer_known(c, i->desc->storage->msg_read(msg, &c->pm, buf, cap, ret_got));
 	if (rc == PM_AGAIN)
-		return complain(c, PM_TEMP, "the module answered out of turn");
+		return answer_complain(c, PM_TEMP, "the module answered out of turn");
 	if (rc == PM_OK && (*ret_got == 0 || *ret_got > cap))
-		return complain(c, PM_CORRUPT, "the module read an impossible number of bytes");
+		return answer_complain(c, PM_CORRUPT, "the module read an impossible number of bytes");
 	return rc;
 }
 
@@ -380,7 +269,7 @@ host_msg_fd(struct host_inst *i, void *msg, struct host_call *c, int32_t *ret_fd
 	if (!i->desc->storage->msg_fd)
 		return PM_UNSUPPORTED;
 	meet(i);
-	return final(c, i->desc->storage->msg_fd(msg, &c->pm, ret_fd, ret_off, ret_len));
+	return answer_final(c, i->desc->storage->msg_fd(msg, &c->pm, ret_fd, ret_off, ret_len));
 }
 
 void
@@ -398,9 +287,9 @@ host_mbox_commit(struct host_inst *i, void *mbox, struct host_call *c, const str
 
 	meet(i);
 	*ret_done = 0;
-	rc = known(c, i->desc->storage->mbox_commit(mbox, &c->pm, commit, ret_done));
+	rc = answer_known(c, i->desc->storage->mbox_commit(mbox, &c->pm, commit, ret_done));
 	if (rc == PM_END)
-		return complain(c, PM_UNKNOWN, "the module answered a commit out of turn");
+		return answer_complain(c, PM_UNKNOWN, "the module answered a commit out of turn");
 	if (*ret_done > commit->n)
 		*ret_done = commit->n;
 	return rc;
@@ -427,14 +316,14 @@ host_box_list(struct host_inst *i, struct host_call *c, struct pm_str cursor, si
 		ret[k].size = sizeof(ret[k]);
 	}
 	*ret_got = 0;
-	rc = final(c, i->desc->storage->box_list(i->inst, &c->pm, cursor, n, sizeof(*ret), ret, ret_got));
+	rc = answer_final(c, i->desc->storage->box_list(i->inst, &c->pm, cursor, n, sizeof(*ret), ret, ret_got));
 	if (rc != PM_OK)
 		return rc;
 	if (*ret_got > n)
-		return complain(c, PM_CORRUPT, "the module listed more mailboxes than were asked for");
+		return answer_complain(c, PM_CORRUPT, "the module listed more mailboxes than were asked for");
 	for (size_t k = 0; k < *ret_got; k++)
 		if (ret[k].key_len > PM_KEY_MAX || ret[k].cursor_len > PM_CURSOR_MAX)
-			return complain(c, PM_CORRUPT, "the module listed a mailbox key or cursor over the limits");
+			return answer_complain(c, PM_CORRUPT, "the module listed a mailbox key or cursor over the limits");
 	return PM_OK;
 }
 
@@ -446,7 +335,7 @@ host_box_stat(struct host_inst *i, struct host_call *c, const struct pm_user *u,
 	meet(i);
 	memset(ret, 0, sizeof(*ret));
 	ret->size = sizeof(*ret);
-	return final(c, i->desc->storage->box_stat(i->inst, &c->pm, u, ret));
+	return answer_final(c, i->desc->storage->box_stat(i->inst, &c->pm, u, ret));
 }
 
 int32_t
@@ -455,7 +344,7 @@ host_box_delete(struct host_inst *i, struct host_call *c, const struct pm_user *
 	if (!i->desc->storage || !i->desc->storage->box_delete)
 		return PM_UNSUPPORTED;
 	meet(i);
-	return final(c, i->desc->storage->box_delete(i->inst, &c->pm, u));
+	return answer_final(c, i->desc->storage->box_delete(i->inst, &c->pm, u));
 }
 
 /* ---- delivery -------------------------------------------------------------------------------- */
@@ -469,9 +358,9 @@ host_dlv_begin(struct host_inst *i, struct host_call *c, uint64_t size_hint, uin
 		return PM_UNSUPPORTED;
 	meet(i);
 	*ret_dlv = NULL;
-	rc = final(c, i->desc->delivery->dlv_begin(i->inst, &c->pm, size_hint, flags, ret_dlv));
+	rc = answer_final(c, i->desc->delivery->dlv_begin(i->inst, &c->pm, size_hint, flags, ret_dlv));
 	if (rc == PM_OK && !*ret_dlv)
-		return complain(c, PM_CORRUPT, "the module began a delivery and gave no handle");
+		return answer_complain(c, PM_CORRUPT, "the module began a delivery and gave no handle");
 	return rc;
 }
 
@@ -479,14 +368,14 @@ int32_t
 host_dlv_rcpt(struct host_inst *i, void *dlv, struct host_call *c, const struct pm_rcpt *r)
 {
 	meet(i);
-	return final(c, i->desc->delivery->dlv_rcpt(dlv, &c->pm, r));
+	return answer_final(c, i->desc->delivery->dlv_rcpt(dlv, &c->pm, r));
 }
 
 int32_t
 host_dlv_write(struct host_inst *i, void *dlv, struct host_call *c, const void *buf, size_t n)
 {
 	meet(i);
-	return final(c, i->desc->delivery->dlv_write(dlv, &c->pm, buf, n));
+	return answer_final(c, i->desc->delivery->dlv_write(dlv, &c->pm, buf, n));
 }
 
 int32_t
@@ -495,8 +384,8 @@ host_dlv_prepare(struct host_inst *i, void *dlv, struct host_call *c, struct pm_
 	int32_t rc;
 
 	meet(i);
-	rc = known(c, i->desc->delivery->dlv_prepare(dlv, &c->pm, ret, sizeof(*ret)));
-	return rc == PM_END ? complain(c, PM_TEMP, "the module answered out of turn") : rc;
+	rc = answer_known(c, i->desc->delivery->dlv_prepare(dlv, &c->pm, ret, sizeof(*ret)));
+	return rc == PM_END ? answer_complain(c, PM_TEMP, "the module answered out of turn") : rc;
 }
 
 int32_t
@@ -505,8 +394,8 @@ host_dlv_commit(struct host_inst *i, void *dlv, struct host_call *c, struct pm_r
 	int32_t rc;
 
 	meet(i);
-	rc = known(c, i->desc->delivery->dlv_commit(dlv, &c->pm, ret, sizeof(*ret)));
-	return rc == PM_END ? complain(c, PM_UNKNOWN, "the module answered a commit out of turn") : rc;
+	rc = answer_known(c, i->desc->delivery->dlv_commit(dlv, &c->pm, ret, sizeof(*ret)));
+	return rc == PM_END ? answer_complain(c, PM_UNKNOWN, "the module answered a commit out of turn") : rc;
 }
 
 void
