@@ -46,7 +46,7 @@ struct check {
 };
 
 /* One table per file; the last record has no id. */
-extern const struct check checks_contract[], checks_snapshot[], checks_octets[], checks_commit[], checks_lock[],
+extern const struct check checks_contract[], checks_snapshot[], checks_octets[], checks_commit[], checks_hide[], checks_lock[],
 	checks_delivery[], checks_boxes[], checks_auth[], checks_limits[], checks_threads[];
 
 struct setup {

@@ -21,7 +21,7 @@
 #define ONLY_MAX 128
 
 static const struct check *const tables[] = {
-	checks_contract, checks_auth, checks_snapshot, checks_octets, checks_commit, checks_lock, checks_delivery,
+	checks_contract, checks_auth, checks_snapshot, checks_octets, checks_commit, checks_hide, checks_lock, checks_delivery,
 	checks_boxes, checks_limits, checks_threads,
 };
 
