@@ -60,10 +60,7 @@ count(void *ctx, struct pm_str name, int64_t delta)
 		       "host->count: '%.*s': only [a-z0-9_]", (int)name.n, name.p);
 }
 
-static const struct pm_host host = {
-	.size = sizeof(host), .abi_minor = PM_ABI_MINOR, .now_ms = now_ms, .wall_ms = plain_wall_ms, .log = log_line,
-	.count = count, .invalidate = plain_invalidate, .reserve_release = plain_reserve_release,
-};
+static const struct pm_host host = PLAIN_HOST(now_ms, plain_wall_ms, log_line, count);
 
 /* ---- instances ------------------------------------------------------------------------------- */
 

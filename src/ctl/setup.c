@@ -24,10 +24,7 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 	fflush(to);
 }
 
-static const struct pm_host host = {
-	.size = sizeof(host), .abi_minor = PM_ABI_MINOR, .now_ms = plain_now_ms, .wall_ms = plain_wall_ms, .log = log_line,
-	.count = plain_count, .invalidate = plain_invalidate, .reserve_release = plain_reserve_release,
-};
+static const struct pm_host host = PLAIN_HOST(plain_now_ms, plain_wall_ms, log_line, plain_count);
 
 static void *
 call_alloc(void *ctx, size_t n)

@@ -38,10 +38,7 @@ count(void *ctx, struct pm_str name, int64_t delta)
 	printf("# count %.*s %lld\n", (int)name.n, name.p, (long long)delta);
 }
 
-static const struct pm_host services = {
-	.size = sizeof(services), .abi_minor = PM_ABI_MINOR, .now_ms = plain_now_ms, .wall_ms = plain_wall_ms,
-	.log = log_line, .count = count, .invalidate = plain_invalidate, .reserve_release = plain_reserve_release,
-};
+static const struct pm_host services = PLAIN_HOST(plain_now_ms, plain_wall_ms, log_line, count);
 
 static void
 print_error(void *ctx, const char *file, unsigned line, const char *text)

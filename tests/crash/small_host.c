@@ -18,16 +18,7 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 		printf("log %d %.*s\n", level, (int)text.n, text.p);
 }
 
-const struct pm_host small_services = {
-	.size = sizeof(small_services),
-	.abi_minor = PM_ABI_MINOR,
-	.now_ms = plain_now_ms,
-	.wall_ms = plain_wall_ms,
-	.log = log_line,
-	.count = plain_count,
-	.invalidate = plain_invalidate,
-	.reserve_release = plain_reserve_release,
-};
+const struct pm_host small_services = PLAIN_HOST(plain_now_ms, plain_wall_ms, log_line, plain_count);
 
 void
 small_error(void *ctx, const char *file, unsigned line, const char *text)

@@ -19,10 +19,10 @@
 #include "host/call.h"
 #include "host/load.h"
 #include "host/plain.h"
+#include "unit/rig.h"
 
 #define THREADS_MAX 64
 #define TEXT_MAX 2048
-#define BLOCKS_MAX 256
 
 static struct host_inst *inst;
 static pthread_mutex_t in = PTHREAD_MUTEX_INITIALIZER, out = PTHREAD_MUTEX_INITIALIZER;
@@ -39,10 +39,7 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 	pthread_mutex_unlock(&out);
 }
 
-static const struct pm_host services = {
-	.size = sizeof(services), .abi_minor = PM_ABI_MINOR, .now_ms = plain_now_ms, .wall_ms = plain_wall_ms, .log = log_line,
-	.count = plain_count, .invalidate = plain_invalidate, .reserve_release = plain_reserve_release,
-};
+static const struct pm_host services = PLAIN_HOST(plain_now_ms, plain_wall_ms, log_line, plain_count);
 
 static void
 print_error(void *ctx, const char *file, unsigned line, const char *text)
@@ -51,20 +48,6 @@ print_error(void *ctx, const char *file, unsigned line, const char *text)
 	(void)file;
 	(void)line;
 	fprintf(stderr, "ask: %s\n", text);
-}
-
-/* What a call's alloc() gave, until its answer is printed. */
-struct blocks {
-	void *p[BLOCKS_MAX];
-	size_t n;
-};
-
-static void *
-block(void *ctx, size_t n)
-{
-	struct blocks *b = ctx;
-
-	return b->n < BLOCKS_MAX ? (b->p[b->n++] = malloc(n)) : NULL;
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -152,8 +135,7 @@ static void
 one(char *line)
 {
 	char name[TEXT_MAX], secret[TEXT_MAX], *at = NULL, *word[5];
-	struct blocks b = {.n = 0};
-	struct host_call c = {.alloc = block, .ctx = &b};
+	struct rig_call r;
 	struct pm_cred cred;
 	struct pm_user u;
 	int64_t began;
@@ -170,11 +152,9 @@ one(char *line)
 	cred.authcid = unhex(word[3], name);
 	cred.secret = unhex(word[4], secret);
 	began = plain_now_ms(NULL);
-	host_call_init(&c, began + strtol(word[2], NULL, 10), 1);
-	rc = answer(word[1], &c, &cred, &u);
-	print_answer(word[0], rc, plain_now_ms(NULL) - began, &u, &c);
-	for (size_t k = 0; k < b.n; k++)
-		free(b.p[k]);
+	rc = answer(word[1], rig_call_ms(&r, strtol(word[2], NULL, 10)), &cred, &u);
+	print_answer(word[0], rc, plain_now_ms(NULL) - began, &u, &r.call);
+	rig_call_end(&r);
 }
 
 static void *

@@ -104,16 +104,7 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 	snprintf(rig_log + n, sizeof(rig_log) - n, "%d %.*s\n", level, (int)text.n, text.p);
 }
 
-const struct pm_host rig_host = {
-	.size = sizeof(rig_host),
-	.abi_minor = PM_ABI_MINOR,
-	.now_ms = plain_now_ms,
-	.wall_ms = wall_ms,
-	.log = log_line,
-	.count = plain_count,
-	.invalidate = plain_invalidate,
-	.reserve_release = plain_reserve_release,
-};
+const struct pm_host rig_host = PLAIN_HOST(plain_now_ms, wall_ms, log_line, plain_count);
 
 /* ---- instances ------------------------------------------------------------------------------- */
 
@@ -178,17 +169,23 @@ call_alloc(void *ctx, size_t n)
 {
 	struct rig_call *r = ctx;
 
-	return r->n < 64 ? (r->memory[r->n++] = malloc(n)) : NULL;
+	return r->n < RIG_BLOCKS ? (r->memory[r->n++] = malloc(n)) : NULL;
+}
+
+struct host_call *
+rig_call_ms(struct rig_call *r, int64_t ms)
+{
+	memset(r, 0, sizeof(*r));
+	r->call.alloc = call_alloc;
+	r->call.ctx = r;
+	host_call_init(&r->call, plain_now_ms(NULL) + ms, 1);
+	return &r->call;
 }
 
 struct host_call *
 rig_call(struct rig_call *r)
 {
-	memset(r, 0, sizeof(*r));
-	r->call.alloc = call_alloc;
-	r->call.ctx = r;
-	host_call_init(&r->call, plain_now_ms(NULL) + 10000, 1);
-	return &r->call;
+	return rig_call_ms(r, 10000);
 }
 
 void

@@ -26,13 +26,16 @@ void rig_spec(struct host_spec *spec, const struct host_setting *settings, size_
 /* Opens `name` from the directory with "key", "value", ..., NULL. NULL: see rig_errors. */
 struct host_inst *rig_open(const char *name, struct host_inst *inner, ...);
 
-/* A call of 10 s with memory of its own. */
+#define RIG_BLOCKS 256
+
+/* A call of 10 s, or of so many ms, with memory of its own. */
 struct rig_call {
 	struct host_call call;
-	void *memory[64];
+	void *memory[RIG_BLOCKS];
 	size_t n;
 };
 struct host_call *rig_call(struct rig_call *r);
+struct host_call *rig_call_ms(struct rig_call *r, int64_t ms);
 void rig_call_end(struct rig_call *r);
 
 #endif
