@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #define RING_BYTES (1u << 20)  /* finished lines waiting to be written */
@@ -19,6 +21,7 @@
 #define OTHER_SHARE (RING_BYTES / 4 * 3) /* notice and above here; the rest is the audit's */
 #define SYSLOG_MAIL (2 << 3) /* facility mail, RFC 3164 section 4.1.1 */
 #define SYSLOG_PATH "/dev/log"
+#define SYSLOG_PATIENCE_MS 10000 /* its queue is short, ten lines as a rule */
 
 static struct {
 	pthread_t thread;
@@ -27,6 +30,7 @@ static struct {
 	bool json;
 	char *file;
 	int fd; /* the log thread's */
+	bool stuck; /* the log thread's: syslog took nothing for as long as we wait */
 	pthread_mutex_t mutex;
 	pthread_cond_t more;
 	/* below: under mutex */
@@ -119,6 +123,48 @@ write_all(int fd, const char *p, size_t n)
 	}
 }
 
+/* send(2), waiting while syslog's queue is full: the lines to come wait in the ring meanwhile. Only once: when it took
+ * nothing for so long, and until it does again, what does not fit is lost, so that our own end need not wait for it. */
+static bool
+syslog_send(const char *text, size_t n)
+{
+	int64_t until_ms = mono_ms() + SYSLOG_PATIENCE_MS;
+
+	while (send(lg.fd, text, n, MSG_NOSIGNAL) < 0) {
+		struct pollfd p = {.fd = lg.fd, .events = POLLOUT};
+		int64_t left_ms = until_ms - mono_ms();
+
+		if (errno != EAGAIN && errno != ENOBUFS)
+			return false;
+		if (lg.stuck || left_ms <= 0 || poll(&p, 1, (int)left_ms) == 0) {
+			lg.stuck = true;
+			errno = EAGAIN;
+			return false;
+		}
+	}
+	lg.stuck = false;
+	return true;
+}
+
+/* False: the line is lost. A syslog that was restarted is found again. */
+static bool
+syslog_hand_over(const char *text, size_t n)
+{
+	for (int tries = 0; tries < 2; tries++) {
+		if (lg.fd == -1)
+			lg.fd = open_syslog();
+		if (lg.fd == -1)
+			return false;
+		if (syslog_send(text, n))
+			return true;
+		if (errno == EAGAIN)
+			return false;
+		(void)close(lg.fd);
+		lg.fd = -1;
+	}
+	return false;
+}
+
 /* One datagram: <PRI>tag[pid]: text without the time, which syslog has itself. */
 static void
 write_syslog(int level, const char *line, size_t n)
@@ -127,17 +173,13 @@ write_syslog(int level, const char *line, size_t n)
 	const char *rest = lg.json ? line : memchr(line, ' ', n);
 	int len;
 
-	if (lg.fd == -1)
-		lg.fd = open_syslog();
-	if (lg.fd == -1)
-		return;
 	rest = rest ? rest : line;
 	len = snprintf(text, sizeof(text), "<%d>restanted[%d]: %.*s", SYSLOG_MAIL | level, (int)getpid(),
 		       (int)(n - (size_t)(rest - line)), rest + (*rest == ' '));
-	if (len > 0 && send(lg.fd, text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1,
-			    MSG_NOSIGNAL) < 0 && errno != EAGAIN && errno != ENOBUFS) {
-		(void)close(lg.fd); /* syslog was restarted */
-		lg.fd = -1;
+	if (len > 0 && !syslog_hand_over(text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1)) {
+		pthread_mutex_lock(&lg.mutex);
+		lg.dropped++;
+		pthread_mutex_unlock(&lg.mutex);
 	}
 }
 
@@ -188,7 +230,7 @@ say_dropped(unsigned long long n)
 	now_ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 	log_begin(&l, LOG_LVL_WARNING, "log");
 	log_num(&l, "dropped", n);
-	log_textf(&l, "lines did not fit while the log was slow");
+	log_textf(&l, "lines were lost while the log was slow, or syslog not there");
 	text[0] = '0' + LOG_LVL_WARNING;
 	len = lg.json ? log_render_json(&l, now_ms, text + 1, sizeof(text) - 2)
 		      : log_render_text(&l, now_ms, text + 1, sizeof(text) - 2);

@@ -225,7 +225,7 @@ put_engine(struct expo *e)
 		    "How long the first of them has waited.");
 	expo_seconds(e, queue_head_age_ms(mono_ms()) * US_PER_MS);
 	expo_family(e, "restante_log_lines_dropped_total", EXPO_COUNTER,
-		    "Log lines that did not fit while the log was slow.");
+		    "Log lines that were lost while the log was slow, or syslog not there.");
 	expo_count(e, logger_dropped());
 }
 

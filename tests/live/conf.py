@@ -136,6 +136,7 @@ def reload_and_ctl(tap, srv):
     held.settimeout(120)
     tap.ok(f.readline() == b"", "a kicked session is closed without a word")
     wait_until(lambda: "deletions-dropped" in srv.log(), 60, "the warning about deletions")
+    wait_until(lambda: '"user": "ann"' not in srv.ctl("sessions", "--json").stdout, 60, "its mailbox to be closed")
     tap.ok(talk(srv.clear_port, [b"USER ann", b"PASS restante", b"STAT"], 4)[3].startswith(b"+OK 1 "),
            "and nothing of it was deleted")
     tap.ok("restante" not in srv.log().replace("restante.conf", "").replace("restanted", ""), "no password in the log")

@@ -87,6 +87,7 @@ class Syslog(Stderr):
         self.private = may_unshare()
         self.path = srv.path("dev-log") if self.private else DEV_LOG
         self.got, self.sock = [], None
+        self.busy = threading.Lock()  # held: it takes no line
         self.bind()
 
     def bind(self):
@@ -99,6 +100,8 @@ class Syslog(Stderr):
         while True:
             try:
                 text = sock.recv(65536)
+                with self.busy:
+                    pass
             except OSError:
                 return
             if not text:
@@ -437,6 +440,17 @@ def syslog_words(tap, srv, sink, *_):
         tap.ok(got and all(d.startswith(pri) for d in got), "syslog: %s comes as %s" % (event, pri), got)
 
 
+def syslog_slow(tap, srv, sink, book, *_):
+    """It takes no lines for a moment, and many come: they wait."""
+    before = len(book.events("session-end"))
+    with sink.busy:
+        for _ in range(20):
+            one_login(srv)
+    book.wait("session-end", before + 20)
+    lost = json.loads(srv.ctl("--json", "status").stdout)["log_lines_dropped"]
+    tap.ok(len(book.events("session-end")) == before + 20 and lost == 0, "syslog: slow for a moment, and it gets all lines", lost)
+
+
 def syslog_restart(tap, srv, sink, *_):
     sink.unbind()
     with Pop(srv.clear_port) as p:
@@ -535,7 +549,7 @@ def main():
     one_day(tap, File, True, [many, full, whole])
     one_day(tap, File, False, [many, whole, rotation])
     if can_syslog():
-        one_day(tap, Syslog, False, [full, whole, syslog_words, syslog_restart])
+        one_day(tap, Syslog, False, [full, whole, syslog_words, syslog_slow, syslog_restart])
         one_day(tap, Syslog, True, [whole, syslog_words])
     else:
         tap.ok(True, "syslog # SKIP no right to a /dev/log of our own")

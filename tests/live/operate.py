@@ -203,10 +203,11 @@ def kick(tap, srv):
         p = Out(srv, "kick", str(session_of(srv, "ann")[0]["id"]))
         tap.ok(p.rc == 0 and p.out == b"ok\n", "kick ID", p)
         tap.ok(ended(ann), "the session ends without a word")
+        wait_until(lambda: not session_of(srv, "ann"), PATIENCE, "its mailbox to be closed: the connection is closed first")
         tap.ok(letters(srv, "ann") == before, "and nothing of its is deleted")
         tap.ok(ben.say("NOOP").startswith(b"+OK"), "another's session goes on")
         with Pop(srv.clear_port) as again:
-            tap.ok(again.login("ann").startswith(b"+OK 2 "), "the mailbox is free at once, with all its mail")
+            tap.ok(again.login("ann").startswith(b"+OK 2 "), "the mailbox is free, with all its mail")
             again.say("DELE 2")
             doc = answer(tap, srv, {"kicked"}, "kick", "--user", "ann")
             tap.ok(doc.get("kicked") == 1 and ended(again), "kick --user NAME", doc)

@@ -37,6 +37,7 @@ Usage: run.py [NAME...]
 """
 import glob
 import hashlib
+import json
 import os
 import re
 import socket
@@ -47,7 +48,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from server import Server, Tap, free_port  # noqa: E402
+from server import Server, Tap, free_port, wait_until  # noqa: E402
 from shapes import SHAPES  # noqa: E402
 
 TIMEOUT = 60
@@ -175,8 +176,13 @@ def look(server, line):
         raise Mismatch("the newest message of %s is %r" % (user, mail[-1:]))
 
 
+def gone(server, left):
+    """Until the server has ended all sessions but so many."""
+    wait_until(lambda: json.loads(server.ctl("--json", "status").stdout)["connections"] <= left, TIMEOUT, "sessions to end")
+
+
 def play(server, lines, trickle):
-    port, name, clients = "clear", "1", {}
+    port, name, clients, quits = "clear", "1", {}, True
 
     def ensure():
         if name not in clients:
@@ -196,6 +202,7 @@ def play(server, lines, trickle):
                 if text.endswith("\\c"):
                     text, end = text[:-2], b""
                 ensure().send(unescape(text) + end)
+                quits = text.upper().endswith("QUIT")
             elif line.startswith("S: "):
                 got = ensure().line()
                 if got != unescape(line[3:]):
@@ -234,7 +241,8 @@ def play(server, lines, trickle):
                 ensure().broken()
             elif line == "!again":
                 drop()
-                time.sleep(0.05)
+                if not quits:  # whoever only hangs up has the maildrop until the server has noticed
+                    gone(server, len(clients))
             elif line.startswith("!wait "):
                 time.sleep(float(line.split()[1]))
             else:
@@ -375,7 +383,7 @@ def run_one(tap, t, mode, store=Maildirs()):
         try:
             play(s, t.lines, mode == "trickle")
             good, why = s.alive(), s.log()[-1500:]
-        except (Mismatch, OSError) as e:
+        except (Mismatch, OSError, RuntimeError) as e:
             good, why = False, "%s\n%s" % (e, s.log()[-1500:])
         rc = s.stop()
         tap.ok(good and rc == 0, "%s (%s)" % (t.name, mode), why if not good else "exit code %s\n%s" % (rc, s.log()[-3000:]))
