@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plain POP3 client for tests: bytes as they come, no cleverness; and the sections most tests want."""
+"""A plain POP3 client for tests: bytes as they come, no cleverness."""
 import base64
+import contextlib
 import itertools
 import socket
 import ssl
@@ -76,3 +77,27 @@ class Pop:
 
     def __exit__(self, *_):
         self.close()
+
+
+@contextlib.contextmanager
+def entered(srv, user):
+    """A session of this user, who gets in; it ends with QUIT."""
+    with Pop(srv.clear_port) as p:
+        answer = p.login(user)
+        if not answer.startswith(b"+OK"):
+            raise RuntimeError("login of %s: %r" % (user, answer))
+        yield p
+        p.say("QUIT")
+
+
+def session(srv, user, *commands):
+    """The answers to these commands."""
+    with entered(srv, user) as p:
+        return [p.say(c) for c in commands]
+
+
+def mails(srv, user):
+    """All messages of a user, as they go over the wire."""
+    with entered(srv, user) as p:
+        n = int(p.say("STAT").split()[1])
+        return [b"".join(p.lines("RETR %d" % (k + 1))) for k in range(n)]

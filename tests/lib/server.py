@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private restanted for one test: its own directory, its own ports, ended by pid.
 
-The tree under test is an installed one (make check-tree); as root it is copied to a place every user
+    with Server() as srv:
+        srv.passwd({"ann": "restante"})
+        srv.configure(sections.plain(srv))
+        srv.start()
+        ...
+        srv.ends(tap)
+
+An exception on the way shows the end of the log. The tree under test is an installed one (make check-tree); as root it is copied to a place every user
 can traverse, because the server then runs as `nobody`.
 """
+import json
 import os
 import pwd
 import re
@@ -18,6 +26,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "corpus"))
+
+from sections import block  # noqa: E402
 
 SERVICE_USER = "nobody"
 
@@ -70,6 +80,16 @@ def has_ipv6():
         return True
     except OSError:
         return False
+
+
+def path_open(path):
+    """Whether somebody listens on this unix socket."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(1)
+        try:
+            return s.connect_ex(path) == 0
+        except OSError:
+            return False
 
 
 class Tap:
@@ -126,8 +146,23 @@ class Server:
         self.globals = {}
         self._certificate()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, error, *_):
+        if error:
+            print("# " + self.log()[-4000:].replace("\n", "\n# "), flush=True)
+        self.release()
+        self.close()
+
     def path(self, *parts):
         return os.path.join(self.dir, *parts)
+
+    def mkdir(self, *parts):
+        """A directory of the service user's, and those above it."""
+        os.makedirs(self.path(*parts), exist_ok=True)
+        self.give(self.path(parts[0]))
+        return self.path(*parts)
 
     def bin(self, name):
         for d in ("sbin", "bin"):
@@ -174,6 +209,17 @@ class Server:
             f.write("\n".join(lines) + "\n")
         return self.path("restante.conf")
 
+    def listen(self, protocol, name=None, **more):
+        """One more listener: on the path given, or on a port of its own, which is returned."""
+        port = None
+        if "path" in more:
+            more.setdefault("mode", "0666")
+        else:
+            port = free_port()
+            more = {"address": "127.0.0.1", "port": port, "tls": "none", **more}
+        self.extra_listeners += block("listener", name or protocol, protocol=protocol, **more)
+        return port
+
     def start(self, seconds=120):
         log = open(self.path("log"), "ab")
         self.proc = subprocess.Popen([self.bin("restanted"), "-c", self.path("restante.conf")],
@@ -184,7 +230,7 @@ class Server:
         def up():
             if self.proc.poll() is not None:
                 raise RuntimeError("restanted ended with %s:\n%s" % (self.proc.returncode, self.log()[-3000:]))
-            return port_open(self.tls_port) and os.path.exists(self.path("run", "control"))
+            return port_open(self.tls_port) and path_open(self.path("run", "control"))
         wait_until(up, seconds, "restanted to listen")
         return self
 
@@ -209,6 +255,30 @@ class Server:
         return subprocess.run([self.bin("restantectl"), "-s", self.path("run", "control"), *args],
                               capture_output=True, text=True, timeout=timeout)
 
+    def json(self, *args):
+        """What a verb of restantectl answers with --json; {"error": what it said} when that is no JSON."""
+        done = self.ctl("--json", *args)
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            return {"error": done.stderr}
+
+    def reconfigure(self, sections, **settings):
+        """Ends, and starts anew with another configuration."""
+        self.stop()
+        self.configure(sections, **settings)
+        return self.start()
+
+    def release(self):
+        """Who hangs in a module `fault` with release = DIR/release may go on."""
+        open(self.path("release"), "w").close()
+
+    def ends(self, tap, name="the server ended cleanly"):
+        """Point `name`: it ends, or has ended, with 0. With it goes what sanitizers say: that is in its log."""
+        self.release()
+        rc = self.stop()
+        return tap.ok(rc == 0, name, "%s\n%s" % (rc, self.log()[-6000:]))
+
     def stop(self, seconds=120):
         """TERM and wait; the exit code (0 after a clean end). KILL only what will not end."""
         if not self.proc:
@@ -230,14 +300,20 @@ class Server:
             shutil.rmtree(self.dir, ignore_errors=True)
         return rc
 
-    def passwd(self, users, scheme="{PLAIN}"):
-        """A passwd-file of name -> password."""
-        with open(self.path("passwd"), "w") as f:
-            for name, password in users.items():
-                f.write("%s:%s%s\n" % (name, scheme, password))
-        os.chmod(self.path("passwd"), 0o600)
-        self.give(self.path("passwd"))
-        return self.path("passwd")
+    def write(self, name, text):
+        """A file of the service user's that nobody else reads; whoever reads it has all of it, the old one or this."""
+        path = self.path(name)
+        with open(path + ".new", "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(path + ".new", 0o600)
+        self.give(path + ".new")
+        os.rename(path + ".new", path)
+        return path
+
+    def passwd(self, users, scheme="{PLAIN}", **fields):
+        """A passwd-file of name -> password; fields: name -> its extra fields, such as "storage=other"."""
+        return self.write("passwd", "".join("%s:%s%s%s\n" % (name, scheme, password, "::::::" + fields[name] if name in fields else "")
+                                            for name, password in users.items()))
 
     def maildir(self, user, messages=()):
         """A maildir below mail/ with raw messages (bytes) in new/, in this order."""

@@ -10,35 +10,21 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
-from badmail import ctl, mails, put, totals  # noqa: E402
-from server import Server, Tap, free_port, wait_until  # noqa: E402
+from badmail import ctl, put, totals  # noqa: E402
+from pop import mails  # noqa: E402
+from sections import block, maildirs  # noqa: E402
+from server import Server, Tap, wait_until  # noqa: E402
 
-SECTIONS = """
-auth accounts {
- module = sql
- driver = sqlite
- database = %(dir)s/accounts.db
- allow_plain = yes
- query_user = SELECT name, password FROM users WHERE name = :user
- query_targets = SELECT target FROM aliases WHERE name = :user
- query_domain = SELECT 1 FROM domains WHERE name = :domain
- storage = mail
-}
-storage mail {
- module = maildir
- path = %(dir)s/mail/%%n
-}
-delivery {
- unknown_recipient = badmail
- postmaster = ann@here.example
-}
-badmail {
- path = %(dir)s/bad
- retry_first = 1
- retry_max = 2
-}
-"""
 USERS = ("ann", "ben", "cat")
+
+
+def sections(server):
+    return (block("auth", "accounts", module="sql", driver="sqlite", database=server.path("accounts.db"), allow_plain="yes",
+                  query_user="SELECT name, password FROM users WHERE name = :user",
+                  query_targets="SELECT target FROM aliases WHERE name = :user",
+                  query_domain="SELECT 1 FROM domains WHERE name = :domain", storage="mail") +
+            maildirs(server) + block("delivery", unknown_recipient="badmail", postmaster="ann@here.example") +
+            block("badmail", path=server.mkdir("bad"), retry_first=1, retry_max=2))
 
 
 class Accounts:
@@ -147,30 +133,20 @@ def waiting(tap, server, accounts):
 
 def main():
     tap = Tap()
-    server = Server()
-    try:
+    with Server() as server:
         accounts = Accounts(server.path("accounts.db"))
         for u in USERS:
             accounts.user(u)
             server.maildir(u)
         server.give(server.path("accounts.db"))
-        os.makedirs(server.path("bad"))
-        server.give(server.path("bad"))
         os.chmod(server.dir, 0o755)
-        server.lmtp = free_port()
-        server.extra_listeners = "listener lmtp {\n protocol = lmtp\n address = 127.0.0.1\n port = %d\n tls = none\n}\n" % server.lmtp
-        server.configure(SECTIONS % {"dir": server.dir})
+        server.lmtp = server.listen("lmtp")
+        server.configure(sections(server))
         os.chmod(server.path("restante.conf"), 0o644)
         server.start()
-        wait_until(lambda: server.ctl("status").returncode == 0, 30, "the control socket")
-        refused(tap, server, accounts)
-        twins(tap, server, accounts)
-        waiting(tap, server, accounts)
-        tap.ok(server.close() == 0, "the server ends cleanly")
-    except BaseException:
-        print("# " + server.log()[-4000:].replace("\n", "\n# "))
-        server.close()
-        raise
+        for step in (refused, twins, waiting):
+            step(tap, server, accounts)
+        server.ends(tap, "the server ends cleanly")
     return tap.done()
 
 

@@ -18,47 +18,21 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
-from full import mails  # noqa: E402 (before badmail, which looks for others of that name elsewhere)
 from badmail import ctl, totals  # noqa: E402
-from server import Server, Tap, free_port, wait_until  # noqa: E402
+from pop import mails  # noqa: E402
+from sections import accounts, block, maildirs  # noqa: E402
+from server import Server, Tap, wait_until  # noqa: E402
 
 ALL = os.environ.get("ALL") == "yes"
 BOUND = 100000 if ALL else 400
-SECTIONS = """
-auth accounts {
- module = passwd
- file = %(dir)s/passwd
- allow_plain = yes
- storage = both
- domains = both.example
-}
-auth others {
- module = passwd
- file = %(dir)s/passwd
- allow_plain = yes
- storage = mail
-}
-storage both {
- module = maildir
- path = %(dir)s/other/%%n
-}
-storage mail {
- module = maildir
- path = %(dir)s/mail/%%n
-}
-delivery {
- unknown_recipient = badmail
- postmaster = ann@here.example
- max_recipients = 1000
- max_errors = 100000
-}
-badmail {
- path = %(dir)s/bad
- max_items = %(bound)d
- retry_first = %(retry)d
- retry_max = %(retry)d
-}
-"""
+
+
+def sections(server, retry):
+    """Accounts of one domain have a store of their own."""
+    return (accounts(server, storage="both", domains="both.example") + accounts(server, "others") +
+            maildirs(server, name="both", path=server.path("other", "%n")) + maildirs(server) +
+            block("delivery", unknown_recipient="badmail", postmaster="ann@here.example", max_recipients=1000, max_errors=100000) +
+            block("badmail", path=server.mkdir("bad"), max_items=BOUND, retry_first=retry, retry_max=retry))
 
 
 def body(text):
@@ -246,33 +220,19 @@ def door(tap, server):
 
 def main():
     tap = Tap()
-    server = Server()
-    try:
+    with Server() as server:
         server.passwd({"ann@here.example": "restante", "ben@both.example": "restante"})
         server.maildir("ann")
         for d in ("new", "cur", "tmp"):
-            os.makedirs(server.path("other", "ben", d))
-        os.makedirs(server.path("bad"))
-        for d in ("other", "bad"):
-            server.give(server.path(d))
-        server.lmtp, server.smtp = free_port(), free_port()
-        server.extra_listeners = "".join("listener %s {\n protocol = %s\n address = 127.0.0.1\n port = %d\n tls = none\n}\n" % (n, n, p)
-                                         for n, p in (("lmtp", server.lmtp), ("smtp", server.smtp)))
-        server.configure(SECTIONS % {"dir": server.dir, "bound": BOUND, "retry": 1})
+            server.mkdir("other", "ben", d)
+        server.lmtp, server.smtp = server.listen("lmtp"), server.listen("smtp")
+        server.configure(sections(server, retry=1))
         server.start()
-        wait_until(lambda: server.ctl("status").returncode == 0, 30, "the control socket")
         waits(tap, server)
-        server.stop()
-        server.configure(SECTIONS % {"dir": server.dir, "bound": BOUND, "retry": 86400})
-        server.start()
-        wait_until(lambda: server.ctl("status").returncode == 0, 30, "the control socket")
+        server.reconfigure(sections(server, retry=86400))
         nobody(tap, server)
         door(tap, server)
-        tap.ok(server.close() == 0, "the server ends cleanly")
-    except BaseException:
-        print("# " + server.log()[-4000:].replace("\n", "\n# "))
-        server.close()
-        raise
+        server.ends(tap, "the server ends cleanly")
     return tap.done()
 
 

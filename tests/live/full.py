@@ -2,48 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mail comes in over LMTP and there is no room: a user's quota, a domain's, the disk's reserve; the warning mail; deleting
 makes room again; maildirsize is kept for others."""
-import json
 import os
 import smtplib
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from pop import Pop  # noqa: E402
-from server import Server, Tap, free_port, wait_until  # noqa: E402
+from pop import mails, session  # noqa: E402
+from sections import accounts, block, maildirs  # noqa: E402
+from server import Server, Tap, wait_until  # noqa: E402
 
-SECTIONS = """
-auth accounts {
- module = passwd
- file = %(dir)s/passwd
- allow_plain = yes
- storage = mail
-}
-storage mail {
- module = maildir
- path = %(dir)s/mail/%%d/%%n
- volume = disk
-}
-volume disk {
- path = %(dir)s/mail
- reserve_percent = 0
- reserve_octets = %(reserve)s
-}
-domain few.example {
- quota_messages = 5
-}
-domain small.example {
- quota_octets = 20000
-}
-domain club.example {
- domain_messages = 6
- domain_octets = 1m
-}
-domain heavy.example {
- domain_octets = 20000
-}
-%(more)s
-"""
+LIMITS = (block("domain", "few.example", quota_messages=5) +
+          block("domain", "small.example", quota_octets=20000) +
+          block("domain", "club.example", domain_messages=6, domain_octets="1m") +
+          block("domain", "heavy.example", domain_octets=20000))
 USERS = ["ann@few.example", "ben@small.example", "cat@club.example", "dan@club.example", "eve@free.example", "fay@heavy.example",
          "gus@heavy.example"]
 
@@ -78,31 +50,13 @@ def codes(out):
     return [out[r][0] for r in sorted(out)]
 
 
-def session(server, user, *commands):
-    p = Pop(server.clear_port)
-    assert p.login(user).startswith(b"+OK")
-    out = [p.say(c) for c in commands]
-    p.say("QUIT")
-    p.close()
-    return out
-
-
-def mails(server, user):
-    p = Pop(server.clear_port)
-    p.login(user)
-    n = int(p.say("STAT").split()[1])
-    out = [b"".join(p.lines("RETR %d" % (k + 1))) for k in range(n)]
-    p.say("QUIT")
-    p.close()
-    return out
-
-
 def ctl(server, *args):
-    said = server.ctl("--json", *args, timeout=60)
-    try:
-        return json.loads(said.stdout)
-    except ValueError:
-        return {"error": said.stderr}
+    return server.json(*args)
+
+
+def sections(server, reserve=0):
+    return (accounts(server) + maildirs(server, "%d/%n", volume="disk") +
+            block("volume", "disk", path=server.path("mail"), reserve_percent=0, reserve_octets=reserve) + LIMITS)
 
 
 def by_messages(tap, server):
@@ -173,12 +127,12 @@ def maildirsize(tap, server):
     user = "eve@free.example"
     name = server.path("mail", "free.example", "eve", "maildirsize")
     before = mails(server, user)
-    stored = 0
-    for d in ("new", "cur"):
-        base = server.path("mail", "free.example", "eve", d)
-        stored += sum(os.path.getsize(os.path.join(base, n)) for n in os.listdir(base))
+
+    def stored():
+        bases = [server.path("mail", "free.example", "eve", d) for d in ("new", "cur")]
+        return sum(os.path.getsize(os.path.join(base, n)) for base in bases for n in os.listdir(base))
     with open(name, "w") as f:
-        f.write("1000000S,1000C\n%d %d\n" % (stored, len(before)))
+        f.write("1000000S,1000C\n%d %d\n" % (stored(), len(before)))
     server.give(name)
     deliver(server, user)
     deliver(server, user)
@@ -186,10 +140,7 @@ def maildirsize(tap, server):
     lines = open(name).read().splitlines()
     octets = sum(int(x.split()[0]) for x in lines[1:])
     count = sum(int(x.split()[1]) for x in lines[1:])
-    real = 0
-    for d in ("new", "cur"):
-        base = server.path("mail", "free.example", "eve", d)
-        real += sum(os.path.getsize(os.path.join(base, n)) for n in os.listdir(base))
+    real = stored()
     tap.ok(lines[0] == "1000000S,1000C" and (octets, count) == (real, len(before) + 1),
            "maildirsize: deliveries and deletions are in it, the total is right", (lines, real))
     tap.ok(not os.path.exists(server.path("mail", "few.example", "ann", "maildirsize")), "maildirsize: none is made where there is none")
@@ -197,10 +148,7 @@ def maildirsize(tap, server):
 
 def reserve(tap, server):
     """Below the reserve: 452 4.3.1 at MAIL, POP3 goes on and deletes."""
-    server.stop()
-    server.configure(SECTIONS % {"dir": server.dir, "reserve": "8000000g", "more": ""})
-    server.start()
-    wait_until(lambda: ctl(server, "volumes").get("volumes"), 30, "the control socket")
+    server.reconfigure(sections(server, reserve="8000000g"))
     out = deliver(server, "ben@small.example")["ben@small.example"]
     tap.ok(out[0] == 452 and "4.3.1" in out[1], "below the reserve: 452 4.3.1 at MAIL: %s %s" % out)
     n = len(mails(server, "ben@small.example"))
@@ -208,35 +156,22 @@ def reserve(tap, server):
     tap.ok(n == 1 and not mails(server, "ben@small.example"), "POP3 goes on, deletions work")
     v = ctl(server, "volumes")["volumes"][0]
     tap.ok(v["state"] == "low" and v["refused"] >= 1, "restantectl volumes: low, and how often mail was refused", v)
-    server.stop()
-    server.configure(SECTIONS % {"dir": server.dir, "reserve": "0", "more": "quota_over = refuse"})
-    server.start()
+    server.reconfigure(sections(server), quota_over="refuse")
     over = deliver(server, "ben@small.example", size=30000)["ben@small.example"]
     tap.ok(over[0] == 552 and "5.2.2" in over[1], "quota_over = refuse: 552 5.2.2", over)
 
 
 def main():
     tap = Tap()
-    server = Server()
-    try:
-        os.makedirs(server.path("mail"))
+    with Server() as server:
+        server.mkdir("mail")
         server.passwd({u: "restante" for u in USERS})
-        server.lmtp = free_port()
-        server.extra_listeners = "listener in {\n protocol = lmtp\n address = 127.0.0.1\n port = %d\n tls = none\n}\n" % server.lmtp
-        server.give(server.path("mail"))
-        server.configure(SECTIONS % {"dir": server.dir, "reserve": "0", "more": ""})
+        server.lmtp = server.listen("lmtp")
+        server.configure(sections(server))
         server.start()
-        by_messages(tap, server)
-        by_octets(tap, server)
-        by_domain(tap, server)
-        by_domain_octets(tap, server)
-        maildirsize(tap, server)
-        reserve(tap, server)
-        tap.ok(server.close() == 0, "the server ends cleanly")
-    except BaseException:
-        print("# " + server.log()[-4000:].replace("\n", "\n# "))
-        server.close()
-        raise
+        for step in (by_messages, by_octets, by_domain, by_domain_octets, maildirsize, reserve):
+            step(tap, server)
+        server.ends(tap, "the server ends cleanly")
     return tap.done()
 
 

@@ -9,23 +9,12 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
-from full import ctl, deliver, mails, session  # noqa: E402
-from server import Server, Tap, free_port, wait_until  # noqa: E402
+from full import deliver  # noqa: E402
+from pop import mails, session  # noqa: E402
+from sections import plain  # noqa: E402
+from server import Server, Tap  # noqa: E402
 
-SECTIONS = """
-auth accounts {
- module = passwd
- file = %(dir)s/passwd
- allow_plain = yes
- storage = mail
-}
-storage mail {
- module = maildir
- path = %(dir)s/mail/%%n
-}
-quota_messages = 30
-undo = %(undo)d
-"""
+QUOTA = 30  # messages
 DOVECOT = """
 base_dir = %(dir)s/dovecot
 log_path = %(dir)s/dovecot/log
@@ -35,7 +24,7 @@ first_valid_uid = 1
 ssl = no
 plugin {
   quota = maildir:User quota
-  quota_rule = *:storage=10M:messages=30
+  quota_rule = *:storage=10M:messages=%(quota)d
 }
 """
 
@@ -46,7 +35,7 @@ class Doveadm:
         os.makedirs(self.dir)
         self.conf = os.path.join(self.dir, "conf")
         with open(self.conf, "w") as f:
-            f.write(DOVECOT % {"dir": server.dir})
+            f.write(DOVECOT % {"dir": server.dir, "quota": QUOTA})
         server.give(self.dir)
         self.name = server.path("mail", "ann", "maildirsize")
 
@@ -87,10 +76,10 @@ def beside(tap, server, dove):
     tap.ok(ok and why[0] == 3, "we delete two: they agree", why)
     for _ in range(3):
         dove("save", data=b"Subject: by Dovecot\n\nbody\n" * 20)
-    u = ctl(server, "quota", "ann")
+    u = server.json("quota", "ann")
     tap.ok(dove.messages() == 6 and u.get("used_messages") == 6, "Dovecot delivers three: they are in our usage", u)
     dove("expunge", "mailbox", "INBOX", "1")
-    u = ctl(server, "quota", "ann")
+    u = server.json("quota", "ann")
     tap.ok(dove.messages() == 5 and u.get("used_messages") == 5 and len(mails(server, "ann")) == 5, "Dovecot expunges one: so has that", u)
     for _ in range(25):
         deliver(server, "ann")
@@ -100,40 +89,30 @@ def beside(tap, server, dove):
 
 
 def hidden(tap, server, dove):
-    server.stop()
-    server.configure(SECTIONS % {"dir": server.dir, "undo": 7})
-    server.start()
-    wait_until(lambda: server.ctl("status").returncode == 0, 30, "the control socket")
+    server.reconfigure(plain(server), quota_messages=QUOTA, undo=7)
     session(server, "ann", *["DELE %d" % k for k in range(1, 11)])
     ok, why = dove.agrees()
-    u = ctl(server, "quota", "ann")
+    u = server.json("quota", "ann")
     tap.ok(ok and why[0] == 30 and (u.get("used_messages"), u.get("hidden_messages")) == (20, 10),
            "undo: ten are hidden; Dovecot counts the files, our quota does not; its total is right", (why, u))
-    ctl(server, "undelete", "ann", "--all")
+    server.json("undelete", "ann", "--all")
     ok, why = dove.agrees()
     tap.ok(ok and why[0] == 30 and len(mails(server, "ann")) == 30, "undelete: they agree", why)
 
 
 def main():
     tap = Tap()
-    server = Server()
-    try:
+    with Server() as server:
         server.passwd({"ann": "restante"})
         server.maildir("ann", [b"Subject: %d\n\nhere before\n" % k for k in range(2)])
         os.chmod(server.dir, 0o755)
         dove = Doveadm(server)
-        server.lmtp = free_port()
-        server.extra_listeners = "listener in {\n protocol = lmtp\n address = 127.0.0.1\n port = %d\n tls = none\n}\n" % server.lmtp
-        server.configure(SECTIONS % {"dir": server.dir, "undo": 0})
+        server.lmtp = server.listen("lmtp")
+        server.configure(plain(server), quota_messages=QUOTA)
         server.start()
-        wait_until(lambda: server.ctl("status").returncode == 0, 30, "the control socket")
         beside(tap, server, dove)
         hidden(tap, server, dove)
-        tap.ok(server.close() == 0, "the server ends cleanly")
-    except BaseException:
-        print("# " + server.log()[-4000:].replace("\n", "\n# "))
-        server.close()
-        raise
+        server.ends(tap, "the server ends cleanly")
     return tap.done()
 
 
