@@ -9,9 +9,6 @@ import threading
 
 PATIENCE = 120  # what hangs is found all the same; what is slow is not taken for it
 
-SECTIONS = ("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n"
-            "storage mail {\n module = maildir\n path = %s/%%n\n}\n")
-
 
 def _octets(text):
     return text if isinstance(text, bytes) else text.encode()

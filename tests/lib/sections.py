@@ -22,6 +22,12 @@ def maildirs(srv, box="%n", **more):
     return store(srv, "maildir", box, **more)
 
 
+def faulty(srv, name, file, rules, unknown=None, **settings):
+    """An auth section for NAME.test on a passwd-file, which fails as the rules say."""
+    return (accounts(srv, name + "-file", file=srv.path(file), storage=None, unknown=unknown) +
+            block("auth", name, module="fault", wrap=name + "-file", storage="mail", domains=name + ".test", rule=list(rules), **settings))
+
+
 def hurt(srv, *rules):
     """Storage sections `hangs`, until there is a file release, and `breaks`, whose breaker opens and stays open."""
     return (maildirs(srv, name="one") + maildirs(srv, name="two") +

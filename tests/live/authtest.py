@@ -9,6 +9,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from pop import Pop  # noqa: E402
+from sections import accounts, faulty, maildirs  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
 RIGHT = "restante-6f1c"
@@ -16,31 +17,21 @@ WRONG = "mistaken-90ab"
 
 # domain: (settings of the shim's section, its rules)
 SHIMS = {
-    "down": ("trip_after = 0", ("verify * error DOWN", "lookup * error DOWN")),
-    "temp": ("trip_after = 0", ("verify * error TEMP",)),
-    "late": ("trip_after = 0", ("verify * error TIMEOUT",)),
-    "open": ("trip_after = 1\n breaker_open_ms = 600000", ("verify * error DOWN", "probe * error DOWN")),
-    "hung": ("permits = 1\n call_ms = 500\n wait_ms = 300\n trip_after = 0", ("verify 1 hang",)),
-    "full": ("permits = 1\n queue_max = 0\n call_ms = 60000\n trip_after = 0", ("verify 1 hang",)),
-    "cold": ("cache = 1h\n cache_negative = 1h\n last_known_good = 4h\n trip_after = 0", ("verify 2+ error DOWN",)),
-    "off": ("cache = 1h\n last_known_good = 4h", ()),
+    "down": (dict(trip_after=0), ("verify * error DOWN", "lookup * error DOWN")),
+    "temp": (dict(trip_after=0), ("verify * error TEMP",)),
+    "late": (dict(trip_after=0), ("verify * error TIMEOUT",)),
+    "open": (dict(trip_after=1, breaker_open_ms=600000), ("verify * error DOWN", "probe * error DOWN")),
+    "hung": (dict(permits=1, call_ms=500, wait_ms=300, trip_after=0), ("verify 1 hang",)),
+    "full": (dict(permits=1, queue_max=0, call_ms=60000, trip_after=0), ("verify 1 hang",)),
+    "cold": (dict(cache="1h", cache_negative="1h", last_known_good="4h", trip_after=0), ("verify 2+ error DOWN",)),
+    "off": (dict(cache="1h", last_known_good="4h"), ()),
 }
+
 
 def shim(srv, name):
     settings, rules = SHIMS[name]
-    path = srv.path("passwd-" + name)
-    put(srv, path, "ann@%s.test:{PLAIN}%s\n" % (name, RIGHT))
-    return ("auth %s-file {\n module = passwd\n file = %s\n allow_plain = yes\n}\n"
-            "auth %s {\n module = fault\n wrap = %s-file\n storage = mail\n domains = %s.test\n release = %s\n %s\n%s}\n"
-            % (name, path, name, name, name, srv.path("release"), settings, "".join(" rule = %s\n" % r for r in rules)))
-
-
-def put(srv, path, text):
-    with open(path + ".tmp", "w") as f:
-        f.write(text)
-    os.chmod(path + ".tmp", 0o600)
-    srv.give(path + ".tmp")
-    os.rename(path + ".tmp", path)
+    srv.write("passwd-" + name, "ann@%s.test:{PLAIN}%s\n" % (name, RIGHT))
+    return faulty(srv, name, "passwd-" + name, rules, release=srv.path("release"), **settings)
 
 
 class Test:
@@ -164,7 +155,7 @@ def cached(tap, srv):
            "lets in while" in t.step("off")["last_known_good"] and t.step("off")["answer"].startswith("accepted"),
            "what the cache would say, and what the section says", t)
     tap.ok("its cache: a login is answered" in t.text() and "last known good: accepted" in t.text(), "and for people")
-    put(srv, srv.path("passwd-off"), "ann@off.test:{PLAIN}%s::::::disabled\n" % RIGHT)
+    srv.write("passwd-off", "ann@off.test:{PLAIN}%s::::::disabled\n" % RIGHT)
 
     def seen():
         return "disabled" in srv.ctl("user", "ann@off.test").stdout
@@ -205,26 +196,18 @@ def offline(tap, srv):
 
 
 def main():
-    tap, srv = Tap(), Server()
-    try:
-        os.mkdir(srv.path("mail"))
-        srv.give(srv.path("mail"))
-        put(srv, srv.path("passwd"), "".join("%s:{PLAIN}%s::::::%s\n" % u for u in (
-            ("ann", RIGHT, ""), ("off", RIGHT, "disabled"), ("meek", RIGHT, "nopop3 nodelete"),
-            ("lost", RIGHT, "storage=nowhere"), ("rich", RIGHT, "quota_octets=5m"))) +
-            "odd:{PLAIN}pa\"ss\\w \u00fc\t\x01\n")
-        put(srv, srv.path("more"), "moe:{PLAIN}%s\n" % RIGHT)
-        srv.configure("".join(shim(srv, n) for n in SHIMS) +
-                      "auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n unknown = next\n storage = mail\n}\n"
-                      "auth more {\n module = passwd\n file = %s\n allow_plain = yes\n unknown = next\n storage = mail\n}\n"
-                      "storage mail {\n module = maildir\n path = %s/%%n\n}\n"
-                      % (srv.path("passwd"), srv.path("more"), srv.path("mail")), workers=64)
+    tap = Tap()
+    with Server() as srv:
+        srv.mkdir("mail")
+        srv.passwd({**{name: RIGHT for name in ("ann", "off", "meek", "lost", "rich")}, "odd": "pa\"ss\\w \u00fc\t\x01"},
+                   off="disabled", meek="nopop3 nodelete", lost="storage=nowhere", rich="quota_octets=5m")
+        srv.write("more", "moe:{PLAIN}%s\n" % RIGHT)
+        srv.configure("".join(shim(srv, n) for n in SHIMS) + accounts(srv, unknown="next") +
+                      accounts(srv, "more", file=srv.path("more"), unknown="next") + maildirs(srv), workers=64)
         srv.start()
         for step in (plain, failures, hanging, cached, secrets, offline):
             step(tap, srv)
-        tap.ok(srv.stop() == 0, "a clean end", srv.log()[-2000:])
-    finally:
-        srv.close()
+        srv.ends(tap, "a clean end")
     return tap.done()
 
 

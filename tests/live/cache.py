@@ -4,7 +4,6 @@
 
 Every section is a passwd-file behind the fault shim, which counts the calls it gets and fails when its script says so.
 """
-import json
 import os
 import sys
 import time
@@ -12,6 +11,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from pop import Pop  # noqa: E402
+from sections import faulty, maildirs  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
 IN = b"+OK"
@@ -20,47 +20,37 @@ TEMP = b"-ERR [SYS/TEMP]"
 
 # name: (cache settings, the shim's rules)
 SECTIONS = {
-    "fresh": ("cache = 1h", ("verify 2+ error DOWN",)),
-    "brief": ("cache = 1s", ("verify 2+ error DOWN",)),
-    "negative": ("cache_negative = 1h", ("verify 5+ error DOWN",)),
-    "good": ("last_known_good = 4h\n trip_after = 2\n breaker_open_ms = 600000", ("verify 2+ error DOWN", "probe * error DOWN")),
-    "slow": ("last_known_good = 4h\n permits = 1\n call_ms = 1000\n wait_ms = 300\n trip_after = 0",
+    "fresh": (dict(cache="1h"), ("verify 2+ error DOWN",)),
+    "brief": (dict(cache="1s"), ("verify 2+ error DOWN",)),
+    "negative": (dict(cache_negative="1h"), ("verify 5+ error DOWN",)),
+    "good": (dict(last_known_good="4h", trip_after=2, breaker_open_ms=600000), ("verify 2+ error DOWN", "probe * error DOWN")),
+    "slow": (dict(last_known_good="4h", permits=1, call_ms=1000, wait_ms=300, trip_after=0),
              ("verify 2 sleep 1000", "verify 3 hang", "verify 2+ error TIMEOUT")),
-    "hung": ("last_known_good = 4h\n permits = 1\n call_ms = 500\n trip_after = 5", ("verify 2+ hang",)),
-    "temp": ("last_known_good = 4h\n cache_negative = 1h", ("verify 2 error TEMP", "verify 3+ error PERM")),
-    "refused": ("last_known_good = 4h", ("verify 2 error DENIED", "verify 3+ error DOWN")),
-    "gone": ("last_known_good = 4h", ("verify 2 error NEXT", "verify 3+ error DOWN")),
-    "kept": ("cache = 1h\n cache_negative = 1h\n last_known_good = 4h", ()),
+    "hung": (dict(last_known_good="4h", permits=1, call_ms=500, trip_after=5), ("verify 2+ hang",)),
+    "temp": (dict(last_known_good="4h", cache_negative="1h"), ("verify 2 error TEMP", "verify 3+ error PERM")),
+    "refused": (dict(last_known_good="4h"), ("verify 2 error DENIED", "verify 3+ error DOWN")),
+    "gone": (dict(last_known_good="4h"), ("verify 2 error NEXT", "verify 3+ error DOWN")),
+    "kept": (dict(cache="1h", cache_negative="1h", last_known_good="4h"), ()),
 }
 
 
 def section(srv, name):
     settings, rules = SECTIONS[name]
-    path = srv.path(name)
     write(srv, name, {"ann": "restante", "bob": "restante"})
-    return ("auth %s-file {\n module = passwd\n file = %s\n allow_plain = yes\n unknown = next\n}\n"
-            "auth %s {\n module = fault\n wrap = %s-file\n storage = mail\n domains = %s.test\n %s\n%s}\n"
-            % (name, path, name, name, name, settings, "".join(" rule = %s\n" % r for r in rules) +
-               (" release = %s\n" % srv.path("release-" + name) if name in ("slow", "hung") else "")))
+    return faulty(srv, name, name, rules, unknown="next",
+                  release=srv.path("release-" + name) if name in ("slow", "hung") else None, **settings)
 
 
 def write(srv, name, users):
-    tmp = srv.path(name + ".tmp")
-    with open(tmp, "w") as f:
-        for user, password in users.items():
-            f.write("%s@%s.test:{PLAIN}%s\n" % (user, name, password))
-    os.chmod(tmp, 0o600)
-    srv.give(tmp)
-    os.rename(tmp, srv.path(name))
+    srv.write(name, "".join("%s@%s.test:{PLAIN}%s\n" % (user, name, password) for user, password in users.items()))
 
 
 def gate(srv, name):
-    answer = json.loads(srv.ctl("--json", "modules").stdout)
-    return [m for m in answer["modules"] if m["kind"] == "auth" and m["section"] == name][0]
+    return [m for m in srv.json("modules")["modules"] if m["kind"] == "auth" and m["section"] == name][0]
 
 
 def counted(srv, what):
-    return json.loads(srv.ctl("--json", "status").stdout)["counters"][what]
+    return srv.json("status")["counters"][what]
 
 
 def login(srv, name, user="ann", password="restante"):
@@ -203,13 +193,10 @@ def misplaced(tap, srv, text):
 
 
 def main():
-    tap, srv = Tap(), Server()
-    try:
-        os.mkdir(srv.path("mail"))
-        srv.give(srv.path("mail"))
-        srv.configure("".join(section(srv, n) for n in SECTIONS) +
-                      "storage mail {\n module = maildir\n path = %s/%%d/%%n\n}\n" % srv.path("mail"),
-                      workers=64)
+    tap = Tap()
+    with Server() as srv:
+        srv.mkdir("mail")
+        srv.configure("".join(section(srv, n) for n in SECTIONS) + maildirs(srv, "%d/%n"), workers=64)
         text = open(srv.path("restante.conf")).read()
         srv.start()
         for step in (fresh, brief, negative, good, slow, hung, others):
@@ -217,9 +204,7 @@ def main():
         changed(tap, srv, text)
         kept(tap, srv)
         misplaced(tap, srv, text)
-        tap.ok(srv.stop() == 0, "a clean end", srv.log()[-2000:])
-    finally:
-        srv.close()
+        srv.ends(tap, "a clean end")
     return tap.done()
 
 

@@ -13,31 +13,17 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from pop import PATIENCE, Pop  # noqa: E402
+from sections import accounts, block, maildirs  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
-SECTIONS = """
-auth inner {
- module = passwd
- file = @/passwd
- allow_plain = yes
-}
-auth hangs {
- module = fault
- wrap = inner
- rule = verify * hang
- rule = lookup * hang
- release = @/release
- permits = 2
- call_ms = 600000
- wait_ms = 600000
- storage = mail
-}
-storage mail {
- module = maildir
- path = @/mail/%n
-}
-"""
 CALLERS = 16
+
+
+def sections(srv):
+    """Accounts whose section hangs while there is no file release."""
+    return (accounts(srv, "inner", storage=None) + maildirs(srv) +
+            block("auth", "hangs", module="fault", wrap="inner", rule=["verify * hang", "lookup * hang"], release=srv.path("release"),
+                  permits=2, call_ms=30000, storage="mail"))
 
 
 def start(srv, *args, stdin=None):
@@ -169,20 +155,14 @@ def ended(tap, srv):
 
 def main():
     tap = Tap()
-    srv = Server()
-    try:
+    with Server() as srv:
         srv.passwd({"ann": "restante"})
         srv.maildir("ann", [b"Subject: a letter\n\nbody\n"])
-        srv.configure(SECTIONS.replace("@", srv.dir))
+        srv.configure(sections(srv))
         srv.start()
-        wait_until(lambda: srv.ctl("status").returncode == 0, PATIENCE, "the control socket")
         for step in (hanging, together, silent, reloads, gone, ended):
             step(tap, srv)
-    finally:
-        if srv.alive():
-            open(srv.path("release"), "w").close()
-        rc = srv.close()
-    tap.ok(rc == 0, "cleanly", rc)
+        srv.ends(tap, "cleanly")
     return tap.done()
 
 

@@ -8,10 +8,8 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from sections import block, plain  # noqa: E402
 from server import Server, Tap, free_port, has_ipv6, wait_until  # noqa: E402
-
-SECTIONS = ("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n"
-            "storage mail {\n module = maildir\n path = %s/%%n\n}\n")
 
 BAD = """config_version = 1
 workers = many
@@ -100,7 +98,7 @@ def talk(port, text, lines, host="127.0.0.1"):
 def reload_and_ctl(tap, srv):
     srv.passwd({"ann": "restante"})
     srv.maildir("ann", [b"Subject: x\n\nbody\n"])
-    srv.configure(SECTIONS % (srv.path("passwd"), srv.path("mail")))
+    srv.configure(plain(srv))
     srv.start()
     held = socket.create_connection(("127.0.0.1", srv.clear_port), 120)
     f = held.makefile("rwb")
@@ -155,7 +153,7 @@ def odd_mailboxes(tap, srv):
     srv.give(srv.path("mail"))
     os.chmod(srv.path("mail", "ben"), 0)
     srv.passwd({"ann": "restante", "ben": "restante", "new": "restante"})
-    srv.configure(SECTIONS % (srv.path("passwd"), srv.path("mail")))
+    srv.configure(plain(srv))
     srv.start()
     got = talk(srv.clear_port, [b"USER ann", b"PASS restante", b"STAT"], 4)
     tap.ok(got[3].startswith(b"+OK 1 "), "a FIFO, a dangling link, a directory, a bad name: the rest is served", got)
@@ -174,10 +172,9 @@ def both_families(tap, srv):
     srv.maildir("ann", [b"Subject: six\n\nbody\n"])
     srv.passwd({"ann": "restante"})
     six, every = free_port(), free_port()
-    srv.extra_listeners = "".join(
-        "listener %s {\n address = %s\n port = %d\n tls = none\n plaintext_login = allow\n}\n" % x
-        for x in (("six", "::1", six), ("every", "::", every)))
-    conf = srv.configure(SECTIONS % (srv.path("passwd"), srv.path("mail")))
+    srv.extra_listeners = "".join(block("listener", name, address=address, port=port, tls="none", plaintext_login="allow")
+                                  for name, address, port in (("six", "::1", six), ("every", "::", every)))
+    conf = srv.configure(plain(srv))
     if not has_ipv6():
         p = run(srv.bin("restanted"), "-c", conf)
         tap.ok(p.returncode == 78 and "cannot bind ::1 port %d" % six in p.stderr, "a machine without IPv6: said, and not started", p)
@@ -193,24 +190,15 @@ def both_families(tap, srv):
 
 def main():
     tap = Tap()
-    srv = Server()
-    try:
+    with Server() as srv:
         bad_configuration(tap, srv)
         command_lines(tap, srv)
         reload_and_ctl(tap, srv)
-    finally:
-        srv.close()
-    srv = Server()
-    try:
+    with Server() as srv:
         odd_mailboxes(tap, srv)
-    finally:
-        rc = srv.close()
-    tap.ok(rc == 0, "the server ended cleanly", rc)
-    srv = Server()
-    try:
+        srv.ends(tap)
+    with Server() as srv:
         both_families(tap, srv)
-    finally:
-        srv.close()
     return tap.done()
 
 

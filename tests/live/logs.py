@@ -16,13 +16,14 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from pop import PATIENCE, SECTIONS, Pop  # noqa: E402
+from logbook import Book, File, Stderr, Syslog, can_syslog, parse_text, read_lines  # noqa: E402
+from pop import PATIENCE, Pop  # noqa: E402
+from sections import plain  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
 GOOD, WRONG = "Rotkraut-71-Kloss", "Brautkleid-17-Rost"
 LETTER = b"Subject: a letter\n\nbody\n"
 OCTETS = len(LETTER.replace(b"\n", b"\r\n"))
-DEV_LOG = "/dev/log"
 COMMON = {"user", "session", "peer", "tls", "listener"}
 FIELDS = {"login": COMMON | {"auth", "messages"}, "login-refused": COMMON | {"address", "mech", "reason"},
           "session-end": COMMON | {"how", "retrieved", "octets", "deleted", "left", "seconds"},
@@ -38,142 +39,6 @@ def sasl(user, password):
 
 
 SECRETS = [GOOD, WRONG, b64(GOOD), b64(WRONG)] + [sasl(u, p) for u in ("ann", "ben") for p in (GOOD, WRONG)]
-
-
-# ---- sinks: where the lines are found again ----
-
-class Stderr:
-    block = ""
-
-    def __init__(self, srv):
-        self.srv = srv
-
-    def start(self, srv):
-        srv.start()
-
-    def lines(self):
-        text = self.srv.log()
-        return text[:text.rfind("\n") + 1].splitlines()
-
-    def close(self):
-        pass
-
-
-class File(Stderr):
-    def __init__(self, srv):
-        super().__init__(srv)
-        self.file = srv.path("logs", "restante.log")
-        os.mkdir(srv.path("logs"), 0o700)
-        srv.give(srv.path("logs"))
-        self.block = " to = file\n file = %s\n" % self.file
-
-    def lines(self):
-        return read_lines(self.file)
-
-
-# A /dev of its own for one server: the machine's, and what others log, stay out of it.
-OWN_DEV = """mkdir "$1/dev" && mount --rbind /dev "$1/dev" && mount -t tmpfs -o mode=755 tmpfs /dev || exit 1
-for n in null zero random urandom; do : >/dev/$n && mount --bind "$1/dev/$n" /dev/$n || exit 1; done
-ln -s "$1/dev-log" /dev/log && umount -l "$1/dev" && shift && exec "$@"
-"""
-
-
-class Syslog(Stderr):
-    """A datagram socket that the server finds as /dev/log."""
-    block = " to = syslog\n"
-
-    def __init__(self, srv):
-        super().__init__(srv)
-        self.private = may_unshare()
-        self.path = srv.path("dev-log") if self.private else DEV_LOG
-        self.got, self.sock = [], None
-        self.busy = threading.Lock()  # held: it takes no line
-        self.bind()
-
-    def bind(self):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.sock.bind(self.path)
-        os.chmod(self.path, 0o666)
-        threading.Thread(target=self.listen, args=(self.sock,), daemon=True).start()
-
-    def listen(self, sock):
-        while True:
-            try:
-                text = sock.recv(65536)
-                with self.busy:
-                    pass
-            except OSError:
-                return
-            if not text:
-                return
-            if b">restanted[" in text:
-                self.got.append(text.decode())
-
-    def unbind(self):
-        os.unlink(self.path)
-        self.sock.shutdown(socket.SHUT_RDWR)
-        self.sock.close()
-
-    def start(self, srv):
-        if not self.private:
-            srv.start()
-            return
-        srv.proc = subprocess.Popen(
-            ["unshare", "-m", "sh", "-c", OWN_DEV, "sh", srv.dir, srv.bin("restanted"), "-c",
-             srv.path("restante.conf")],
-            stdin=subprocess.DEVNULL, start_new_session=True)
-        wait_until(lambda: not srv.alive() or srv.ctl("status").returncode == 0, PATIENCE, "restanted")
-
-    def lines(self):
-        return [re.sub(r"^<\d+>restanted\[\d+\]: ", "", d.rstrip()) for d in list(self.got)]
-
-    def close(self):
-        self.unbind()
-
-
-def may_unshare():
-    return subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL).returncode == 0
-
-
-def can_syslog():
-    return may_unshare() or (not os.path.lexists(DEV_LOG) and os.access(os.path.dirname(DEV_LOG), os.W_OK))
-
-
-def read_lines(path):
-    try:
-        with open(path, encoding="utf-8", errors="strict") as f:
-            text = f.read()
-    except FileNotFoundError:
-        return []
-    return text[:text.rfind("\n") + 1].splitlines()
-
-
-# ---- lines ----
-
-def parse_json(line):
-    return {k: str(v) for k, v in json.loads(line).items()}
-
-
-def parse_text(line):
-    m = re.match(r"(\S+Z )?(error|warning|notice|info|debug) ([a-z-]+)( .*)?$", line)
-    if not m:
-        return {"event": "?", "line": line}
-    fields = {k: v.strip('"') for k, v in re.findall(r' (\w+)=("[^"]*"|\S*)', m.group(4) or "")}
-    fields.update(level=m.group(2), event=m.group(3))
-    return fields
-
-
-class Book:
-    """All lines of a sink, parsed."""
-
-    def __init__(self, sink, as_json):
-        self.sink, self.parse = sink, parse_json if as_json else parse_text
-
-    def events(self, *names):
-        return [e for e in map(self.parse, self.sink.lines()) if e["event"] in names]
-
-    def wait(self, name, n):
-        wait_until(lambda: len(self.events(name)) >= n, PATIENCE, "%d lines of %s" % (n, name))
 
 
 def fits(event, wanted):
@@ -470,48 +335,41 @@ def syslog_restart(tap, srv, sink, *_):
 
 def prepare(srv):
     names = ["ann", "ben", "cay", "dan", "eve"] + ["many%d" % i for i in range(8)]
-    with open(srv.path("passwd"), "w") as f:
-        f.write("".join("%s:{PLAIN}%s\n" % (n, GOOD) for n in names))
-        f.write("off:{PLAIN}%s::::::disabled\n" % GOOD)
-    os.chmod(srv.path("passwd"), 0o600)
-    srv.give(srv.path("passwd"))
+    srv.passwd({n: GOOD for n in names + ["off"]}, off="disabled")
     for n in names[:5]:
         srv.maildir(n, [LETTER] * (3 if n == "ann" else 2))
 
 
 def configure(srv, block, **settings):
-    log = "log {\n%s level = debug\n}\n" % block
-    srv.configure(log + SECTIONS % (srv.path("passwd"), srv.path("mail")), **settings)
+    srv.configure("log {\n%s level = debug\n}\n" % block + plain(srv), **settings)
 
 
 def one_day(tap, kind, as_json, steps):
     """`steps` come after the good sessions; refusals take whole seconds, so not every sink sees them."""
     name = "%s %s" % (kind.__name__.lower(), "json" if as_json else "text")
-    srv = Server()
-    prepare(srv)
-    sink = kind(srv)
-    try:
-        configure(srv, sink.block + (" json = yes\n" if as_json else ""))
-        sink.start(srv)
-        book = Book(sink, as_json)
-        day = Day(srv, book)
-        day.live()
-        if full in steps:
-            day.refusals()
-        audit(tap, book, day, name)
-        for step in steps:
-            step(tap, srv, sink, book, name)
-    finally:
-        rc = srv.stop()
-        sink.close()
-        srv.close()
-    tap.ok(rc == 0, "%s: the server ended cleanly" % name, rc)
+    with Server() as srv:
+        prepare(srv)
+        sink = kind(srv)
+        try:
+            configure(srv, sink.block + (" json = yes\n" if as_json else ""))
+            sink.start(srv)
+            book = Book(sink, as_json)
+            day = Day(srv, book)
+            day.live()
+            if full in steps:
+                day.refusals()
+            audit(tap, book, day, name)
+            for step in steps:
+                step(tap, srv, sink, book, name)
+            srv.ends(tap, "%s: the server ended cleanly" % name)
+        finally:
+            srv.stop()
+            sink.close()
 
 
 def idle(tap):
     """Nobody asks for an end; the time is up. Nothing is deleted, and the log warns."""
-    srv = Server()
-    try:
+    with Server() as srv:
         prepare(srv)
         configure(srv, "", idle_timeout="5s")
         srv.start()
@@ -524,22 +382,17 @@ def idle(tap):
         day.end(p, "idle timeout", 0, 0, 2)
         audit(tap, book, day, "idle timeout")
         tap.ok(len(os.listdir(srv.path("mail", "ben", "new"))) == 2, "idle timeout: nothing was deleted")
-    finally:
-        srv.close()
 
 
 def no_file(tap):
     """A log that cannot be written is said before anything is served."""
-    srv = Server()
-    try:
+    with Server() as srv:
         prepare(srv)
         configure(srv, " to = file\n file = %s\n" % srv.path("absent", "restante.log"))
         p = subprocess.run([srv.bin("restanted"), "-c", srv.path("restante.conf")], capture_output=True, text=True,
                            timeout=60)
         tap.ok(p.returncode not in (0, None) and srv.path("absent", "restante.log") in p.stderr,
                "a log file that cannot be made: not started, and the reason is said", p)
-    finally:
-        srv.close()
 
 
 def main():

@@ -13,96 +13,36 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from pop import PATIENCE, Pop, stranger  # noqa: E402
 from scrape import Numbers, look, promtool  # noqa: E402
+from sections import accounts, block, maildirs  # noqa: E402
+from sections import hurt as storages_in_need  # noqa: E402
 from server import Server, Tap, free_port, wait_until  # noqa: E402
 
 LETTER = b"Subject: a letter\r\n\r\nbody\r\n.dot\r\n"
-SECTIONS = """
-auth accounts {
- module = passwd
- file = @/passwd
- allow_plain = yes
- storage = mail
- cache = 60
- cache_negative = 60
-}
-storage mail {
- module = maildir
- path = @/mail/%n
- volume = roomy
-}
-volume roomy {
- path = @/state
- reserve_percent = 0
- reserve_octets = 1m
- reserve_file = 64k
-}
-volume tight {
- path = @/state
- reserve_octets = 8000000000000000
- reserve_file = 0
-}
-volume gone {
- path = @/nowhere
-}
-delivery {
- unknown_recipient = badmail
- postmaster = ann
-}
-badmail {
- path = @/state/bad
- max_items = 10
- retry_first = 1
- retry_max = 1
-}
-listener lmtp {
- protocol = lmtp
- address = 127.0.0.1
- port = %(lmtp)d
-}
-listener smtp {
- protocol = smtp
- address = 127.0.0.1
- port = %(smtp)d
-}
-metrics {
- port = %(web)d
-}
-"""
-HURT = """
-auth accounts {
- module = passwd
- file = @/passwd
- allow_plain = yes
- storage = hangs
-}
-storage one {
- module = maildir
- path = @/mail/%n
-}
-storage two {
- module = maildir
- path = @/mail/%n
-}
-storage hangs {
- module = fault
- wrap = one
- rule = mbox_open * hang
- release = @/release
- scan_ms = 1000
- permits = 2
-}
-storage breaks {
- module = fault
- wrap = two
- rule = mbox_open * error DOWN
- trip_after = 2
- breaker_open_ms = 3600000
- permits = 2
-}
-metrics {
- port = %(web)d
-}
-"""
+
+
+def sections(srv):
+    srv.lmtp, srv.smtp = srv.listen("lmtp", tls=None), srv.listen("smtp", tls=None)
+    return (accounts(srv, cache=60, cache_negative=60) + maildirs(srv, volume="roomy") +
+            block("volume", "roomy", path=srv.path("state"), reserve_percent=0, reserve_octets="1m", reserve_file="64k") +
+            block("volume", "tight", path=srv.path("state"), reserve_octets=8000000000000000, reserve_file=0) +
+            block("volume", "gone", path=srv.path("nowhere")) +
+            block("delivery", unknown_recipient="badmail", postmaster="ann") +
+            block("badmail", path=srv.path("state", "bad"), max_items=10, retry_first=1, retry_max=1) +
+            block("metrics", port=srv.web))
+
+
+def in_need(srv):
+    return accounts(srv, storage="hangs") + storages_in_need(srv) + block("metrics", port=srv.web)
+
+
+def prepare(srv, text):
+    """text(srv): the sections."""
+    srv.web = free_port()
+    srv.passwd({u: "restante" for u in ("ann", "ben", "brk", "brk2")}, brk="storage=breaks", brk2="storage=breaks")
+    for user in ("ann", "ben", "brk", "brk2"):
+        srv.maildir(user, [LETTER.replace(b"\r\n", b"\n")] * 3)
+    srv.configure(text(srv))
+    srv.start()
 
 
 class Changes:
@@ -406,32 +346,18 @@ def text_of_hurt(tap, srv):
     tap.ok(said == "", "promtool is content with a server in need", said)
 
 
-def run(tap, steps, sections):
-    srv = Server()
-    try:
-        srv.web, srv.lmtp, srv.smtp = free_port(), free_port(), free_port()
-        with open(srv.path("passwd"), "w") as f:
-            f.write("ann:{PLAIN}restante\nben:{PLAIN}restante\nbrk:{PLAIN}restante::::::storage=breaks\n"
-                    "brk2:{PLAIN}restante::::::storage=breaks\n")
-        srv.give(srv.path("passwd"))
-        for user in ("ann", "ben", "brk", "brk2"):
-            srv.maildir(user, [LETTER.replace(b"\r\n", b"\n")] * 3)
-        srv.configure(sections.replace("%n", "%%n").replace("@", srv.dir) % vars(srv))
-        srv.start()
-        wait_until(lambda: srv.ctl("status").returncode == 0, PATIENCE, "the control socket")
+def run(tap, steps, text):
+    with Server() as srv:
+        prepare(srv, text)
         for step in steps:
             step(tap, srv)
-    finally:
-        if srv.alive():
-            open(srv.path("release"), "w").close()
-        log, rc = srv.log(), srv.close()
-    tap.ok(rc == 0, "the server ended cleanly", log[-2000:])
+        srv.ends(tap)
 
 
 def main():
     tap = Tap()
-    run(tap, [fetching, refused, traffic, tls, delivering, bounded, volumes, gates, reloads, text, waiting], SECTIONS)
-    run(tap, [hurt, text_of_hurt], HURT)
+    run(tap, [fetching, refused, traffic, tls, delivering, bounded, volumes, gates, reloads, text, waiting], sections)
+    run(tap, [hurt, text_of_hurt], in_need)
     return tap.done()
 
 

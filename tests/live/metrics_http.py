@@ -11,9 +11,10 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from pop import PATIENCE, SECTIONS, Pop  # noqa: E402
+from pop import PATIENCE, Pop  # noqa: E402
 from scrape import connection, look, request  # noqa: E402
-from server import Server, Tap, free_port, wait_until  # noqa: E402
+from sections import block, plain  # noqa: E402
+from server import Server, Tap, free_port  # noqa: E402
 
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CONNECTIONS = 16
@@ -200,27 +201,24 @@ def off(tap, srv):
     tap.ok(srv.ctl("metrics").stdout.startswith("# HELP "), "and restantectl prints them")
 
 
-def run(tap, steps, block):
-    srv = Server()
-    try:
+def run(tap, steps, metrics):
+    """metrics(srv): the block."""
+    with Server() as srv:
         srv.web = free_port()
         srv.passwd({"ann": "restante"})
         srv.maildir("ann", [b"Subject: a letter\n\nbody\n"])
-        srv.configure(SECTIONS % (srv.path("passwd"), srv.path("mail")) + block.replace("@", srv.dir) % vars(srv))
+        srv.configure(plain(srv) + metrics(srv))
         srv.start()
-        wait_until(lambda: srv.ctl("status").returncode == 0, PATIENCE, "the control socket")
         for step in steps:
             step(tap, srv)
-    finally:
-        log, rc = srv.log(), srv.close()
-    tap.ok(rc == 0, "the server ended cleanly", log[-2000:])
+        srv.ends(tap)
 
 
 def main():
     tap = Tap()
-    run(tap, [manners, mad, stuck, dripping], "metrics {\n port = %(web)d\n}\n")
-    run(tap, [unix_socket, new_place, dumped, refused], "metrics {\n path = @/run/metrics\n mode = 0640\n}\n")
-    run(tap, [off], "")
+    run(tap, [manners, mad, stuck, dripping], lambda srv: block("metrics", port=srv.web))
+    run(tap, [unix_socket, new_place, dumped, refused], lambda srv: block("metrics", path=srv.path("run", "metrics"), mode="0640"))
+    run(tap, [off], lambda srv: "")
     return tap.done()
 
 

@@ -13,7 +13,7 @@ import urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
-from metrics import LETTER, SECTIONS, lmtp, pop  # noqa: E402
+from metrics import LETTER, lmtp, pop, prepare, sections  # noqa: E402
 from scrape import look  # noqa: E402
 from server import Server, Tap, free_port, wait_until  # noqa: E402
 
@@ -59,7 +59,10 @@ class Prometheus:
         result = data["result"] if data else []
         return float(result[0]["value"][1]) if len(result) == 1 else None
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self.proc.terminate()
         try:
             self.proc.wait(30)
@@ -136,24 +139,14 @@ def rules(tap, srv, prom):
 
 def main():
     tap = Tap()
-    srv = Server()
-    prom = None
-    try:
-        srv.web, srv.lmtp, srv.smtp = free_port(), free_port(), free_port()
-        srv.passwd({"ann": "restante", "ben": "restante"})
-        srv.maildir("ann", [LETTER.replace(b"\r\n", b"\n")])
-        srv.configure(SECTIONS.replace("%n", "%%n").replace("@", srv.dir) % vars(srv))
-        srv.start()
-        prom = Prometheus(srv)
-        act(srv)
-        queries(tap, prom)
-        target(tap, prom)
-        rules(tap, srv, prom)
-    finally:
-        if prom:
-            prom.close()
-        log, rc = srv.log(), srv.close()
-    tap.ok(rc == 0, "the server ended cleanly", log[-2000:])
+    with Server() as srv:
+        prepare(srv, sections)
+        with Prometheus(srv) as prom:
+            act(srv)
+            queries(tap, prom)
+            target(tap, prom)
+            rules(tap, srv, prom)
+        srv.ends(tap)
     return tap.done()
 
 

@@ -15,7 +15,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from haproxy import HAProxy  # noqa: E402
-from pop import PATIENCE, SECTIONS, Pop  # noqa: E402
+from pop import PATIENCE, Pop  # noqa: E402
+from sections import block, plain  # noqa: E402
 from server import Server, Tap, free_port, wait_until  # noqa: E402
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -54,13 +55,12 @@ class Proxied(Pop):
 
 
 def listeners(srv, trusted):
-    srv.behind, srv.behind_tls, srv.behind_strict, srv.behind_lmtp = (free_port() for _ in range(4))
-    for name, port, tls, plain in (("behind", srv.behind, "starttls", "allow"), ("behindtls", srv.behind_tls, "implicit", "refuse"),
+    srv.behind, srv.behind_tls, srv.behind_strict = (free_port() for _ in range(3))
+    for name, port, tls, login in (("behind", srv.behind, "starttls", "allow"), ("behindtls", srv.behind_tls, "implicit", "refuse"),
                                    ("strict", srv.behind_strict, "none", "refuse")):
-        srv.extra_listeners += ("listener %s {\n address = 127.0.0.1\n port = %d\n tls = %s\n plaintext_login = %s\n"
-                                " proxy = required\n proxy_from = %s\n}\n" % (name, port, tls, plain, trusted))
-    srv.extra_listeners += ("listener lmtp {\n protocol = lmtp\n address = 127.0.0.1\n port = %d\n tls = none\n"
-                            " proxy = required\n proxy_from = %s\n}\n" % (srv.behind_lmtp, trusted))
+        srv.extra_listeners += block("listener", name, address="127.0.0.1", port=port, tls=tls, plaintext_login=login,
+                                     proxy="required", proxy_from=trusted)
+    srv.behind_lmtp = srv.listen("lmtp", proxy="required", proxy_from=trusted)
 
 
 def peers(srv):
@@ -247,18 +247,16 @@ def leaving(tap, srv):
 
 
 def main():
-    tap, srv = Tap(), Server()
-    try:
+    tap = Tap()
+    with Server() as srv:
         listeners(srv, "127.0.0.2")
         for user in ("ann", "bob"):
             srv.maildir(user, [b"Subject: x\n\nx\n"])
-        srv.configure(SECTIONS % (srv.passwd({"ann": "restante", "bob": "restante"}), srv.path("mail")),
-                      max_per_address=PER_ADDRESS, drain=90)
+        srv.passwd({"ann": "restante", "bob": "restante"})
+        srv.configure(plain(srv), max_per_address=PER_ADDRESS, drain=90)
         srv.start()
         for step in (headers, encrypted, checks, refusals, delivery, limits, real, reload, leaving):
             step(tap, srv)
-    finally:
-        srv.close()
     return tap.done()
 
 
