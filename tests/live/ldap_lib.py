@@ -12,10 +12,11 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from server import Server, Tap  # noqa: E402,F401
+import lsan  # noqa: E402
 import slapd  # noqa: E402
 import tsan  # noqa: E402
 
-os.environ["LSAN_OPTIONS"] = "print_suppressions=0:suppressions=" + os.path.join(HERE, "..", "lib", "lsan.supp")
+os.environ["LSAN_OPTIONS"] = lsan.options()
 
 # Each login from another address: what the server makes those wait who guess is not what is tested here.
 ADDRESSES = ("127.1.%d.%d" % (i, j) for i in itertools.count() for j in range(1, 250))
