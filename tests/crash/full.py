@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A maildir, and an mbox, on a disk that is full, out of inodes, or read-only: deleting works on a full one, nothing accepted is
 lost, nothing is torn, and service returns with the space. The disk is a small tmpfs of the test's own."""
-import ctypes
 import os
 import shutil
 import sys
@@ -11,30 +10,9 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
+from mounts import MS_RDONLY, MS_REMOUNT, junk, mount, own_namespace, umount  # noqa: E402
 from server import Tap  # noqa: E402
 from store import Store, fnv  # noqa: E402
-
-libc = ctypes.CDLL(None, use_errno=True)
-MS_RDONLY, MS_REMOUNT = 1, 32
-CLONE_NEWNS, CLONE_NEWUSER, MS_REC, MS_PRIVATE = 0x20000, 0x10000000, 0x4000, 1 << 18
-
-
-def mount(what, where, kind, flags, options):
-    if libc.mount(what, where.encode(), kind, flags, options) != 0:
-        e = ctypes.get_errno()
-        raise OSError(e, "mount of a tmpfs for the test: %s; it needs root" % os.strerror(e))
-
-
-def own_namespace():
-    """Mounts of the test are nobody else's and end with it."""
-    uid, gid = os.geteuid(), os.getegid()
-    if libc.unshare(CLONE_NEWNS | (CLONE_NEWUSER if uid else 0)) != 0:
-        raise OSError(ctypes.get_errno(), "unshare: the test needs root, or user namespaces, for a disk of its own")
-    if uid:
-        for name, text in (("setgroups", "deny"), ("uid_map", "0 %d 1" % uid), ("gid_map", "0 %d 1" % gid)):
-            with open("/proc/self/" + name, "w") as f:
-                f.write(text)
-    mount(None, "/", None, MS_REC | MS_PRIVATE, None)
 
 
 def message(k, size=3000):
@@ -45,20 +23,6 @@ def mail(store, options, part="mail"):
     path = os.path.join(store.dir, part)
     mount(b"tmpfs", path, b"tmpfs", 0, options)
     return path
-
-
-def junk(path):
-    """Every last byte of the disk, and the file that holds it."""
-    name = os.path.join(path, "junk")
-    fd = os.open(name, os.O_WRONLY | os.O_CREAT)
-    for size in (65536, 4096, 512, 1):
-        try:
-            while True:
-                os.write(fd, b"j" * size)
-        except OSError:
-            pass
-    os.close(fd)
-    return name
 
 
 def deliver_until_refused(store):
@@ -145,7 +109,7 @@ def main():
             run(store)
         finally:
             for part in ("mail", "state"):
-                libc.umount2(os.path.join(store.dir, part).encode(), 2)
+                umount(os.path.join(store.dir, part))
             shutil.rmtree(store.dir, ignore_errors=True)
     return tap.done()
 

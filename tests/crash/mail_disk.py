@@ -9,9 +9,10 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from full import MS_RDONLY, MS_REMOUNT, junk, libc, mount, own_namespace  # noqa: E402
 from mailstore import MailStore  # noqa: E402
+from mounts import MS_RDONLY, MS_REMOUNT, mount, own_namespace, umount  # noqa: E402
 from pop import Pop  # noqa: E402
+from sections import accounts, block, store as files  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
 ALL = os.environ.get("ALL") == "yes"
@@ -29,12 +30,11 @@ class Disk:
         self.put()
         s.passwd({"ann": "restante"})
         self.socket = s.path("run", "lmtp")
-        s.extra_listeners = "listener lmtp {\n protocol = lmtp\n path = %s\n mode = 0666\n}\n" % self.socket
-        if volume:
-            s.extra_listeners += ("volume v {\n path = %s/mail\n mount = %s\n reserve_percent = 0\n reserve_octets = 1m\n"
-                                  " reserve_file = 256k\n}\n" % (self.disk, self.disk))
-        s.configure("auth a {\n module = passwd\n file = %s\n allow_plain = yes\n storage = m\n}\nstorage m {\n module = %s\n"
-                    " path = %s/mail/%%n\n%s}\n" % (s.path("passwd"), store, self.disk, " volume = v\n" if volume else ""))
+        s.listen("lmtp", path=self.socket)
+        mail = os.path.join(self.disk, "mail")
+        s.configure(accounts(s) + files(s, store, path=os.path.join(mail, "%n"), volume="v" if volume else None) +
+                    (block("volume", "v", path=mail, mount=self.disk, reserve_percent=0, reserve_octets="1m", reserve_file="256k")
+                     if volume else ""))
         s.start()
 
     def put(self):
@@ -73,7 +73,7 @@ class Disk:
 
     def close(self):
         self.s.close()
-        libc.umount2(self.disk.encode(), 2)
+        umount(self.disk)
 
 
 def full(tap, store, volume):
@@ -98,7 +98,7 @@ def full(tap, store, volume):
         tap.ok(d.fetch() == 1, "writable again, %s: mail is taken" % how)
         if volume:
             unmounted(tap, d)
-        tap.ok(d.s.stop() == 0, "%s: the server ends well" % how, d.s.log()[-2000:])
+        d.s.ends(tap, "%s: the server ends well" % how)
     except RuntimeError as e:
         tap.ok(False, how, "%s\n%s" % (e, d.s.log()[-2000:]))
     finally:
@@ -106,7 +106,7 @@ def full(tap, store, volume):
 
 
 def unmounted(tap, d):
-    libc.umount2(d.disk.encode(), 2)
+    umount(d.disk)
     beneath = os.path.join(d.disk, "mail")
     os.mkdir(beneath)
     d.s.give(d.disk)
@@ -126,9 +126,8 @@ def database(tap):
         s.passwd({"ann": "restante"})
         d = Disk.__new__(Disk)
         d.s, d.socket = s, s.path("run", "lmtp")
-        s.extra_listeners = "listener lmtp {\n protocol = lmtp\n path = %s\n mode = 0666\n}\n" % d.socket
-        s.configure("auth a {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n%s" % (
-            s.path("passwd"), db.section(breaker_open_ms="500")))
+        s.listen("lmtp", path=d.socket)
+        s.configure(accounts(s) + db.section(breaker_open_ms="500"))
         s.start()
         tap.ok(d.deliver()[0] == 250, "MariaDB is there: mail is taken")
         db.stop()
@@ -137,7 +136,7 @@ def database(tap):
         db.start()
         wait_until(lambda: d.deliver()[0] == 250, 60, "mail to be taken again")
         tap.ok(d.fetch() == 2, "MariaDB is back: mail is taken, nothing is lost, nothing refused is there")
-        tap.ok(s.stop() == 0, "MariaDB: the server ends well", s.log()[-2000:])
+        s.ends(tap, "MariaDB: the server ends well")
     finally:
         s.close()
         db.close()

@@ -9,7 +9,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from full import MS_RDONLY, MS_REMOUNT, junk, libc, mount, own_namespace  # noqa: E402
+from mounts import MS_RDONLY, MS_REMOUNT, junk, mount, own_namespace, umount  # noqa: E402
 from keeper import Keeper  # noqa: E402
 from server import Tap  # noqa: E402
 
@@ -41,7 +41,7 @@ class Disk(Keeper):
             os.makedirs(os.path.join(self.disk, "mail"), exist_ok=True)
 
     def umount(self):
-        libc.umount2(self.disk.encode(), 2)
+        umount(self.disk)
 
     def state(self, octets=0):
         return self.run(["volume v %d" % octets])[0]

@@ -15,30 +15,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, os.path.join(HERE, "..", "crash"))
 from keeper import PROGRAM  # noqa: E402
-from pop import Pop  # noqa: E402
+from pop import mails  # noqa: E402
+from sections import block, plain  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
 libc = ctypes.CDLL(None, use_errno=True)
 IN_OPEN, IN_ISDIR = 0x20, 0x40000000
 
-SECTIONS = """
-auth accounts {
- module = passwd
- file = %(dir)s/passwd
- allow_plain = yes
- storage = mail
-}
-storage mail {
- module = maildir
- path = %(dir)s/mail/%%n
-}
-badmail {
- path = %(dir)s/bad
- retry_first = 1
- retry_max = 2
- max_items = 1000
-}
-"""
 EACH = 240
 KILLS = 12 if os.environ.get("ALL") != "yes" else 60
 
@@ -65,16 +48,6 @@ def ctl(server, *args):
         return json.loads(out.stdout), out
     except ValueError:
         return {}, out
-
-
-def mails(server, user):
-    p = Pop(server.clear_port)
-    assert p.login(user).startswith(b"+OK")
-    n = int(p.say("STAT").split()[1])
-    out = [b"".join(p.lines("RETR %d" % (k + 1))) for k in range(n)]
-    p.say("QUIT")
-    p.close()
-    return out
 
 
 def totals(server):
@@ -247,27 +220,18 @@ def killed(tap, server):
 
 def main():
     tap = Tap()
-    server = Server()
-    try:
-        os.makedirs(server.path("mail"))
-        os.makedirs(server.path("bad"))
-        server.give(server.path("bad"))
+    with Server() as server:
+        server.mkdir("mail")
         server.passwd({"ann": "restante", "ben": "restante"})
         server.maildir("ann")
         server.maildir("ben")
         os.chmod(server.dir, 0o755)
-        server.configure(SECTIONS % {"dir": server.dir})
+        server.configure(plain(server) + block("badmail", path=server.mkdir("bad"), retry_first=1, retry_max=2, max_items=1000))
         os.chmod(server.path("restante.conf"), 0o644)
         server.start()
-        comes_back(tap, server)
-        operator(tap, server)
-        by_age(tap, server)
-        killed(tap, server)
-        tap.ok(server.close() == 0, "the server ends cleanly")
-    except BaseException:
-        print("# " + server.log()[-4000:].replace("\n", "\n# "))
-        server.close()
-        raise
+        for step in (comes_back, operator, by_age, killed):
+            step(tap, server)
+        server.ends(tap, "the server ends cleanly")
     return tap.done()
 
 

@@ -15,8 +15,9 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
 from databases import PASSWORD, Maria, Postgres, Sqlite, queries  # noqa: E402
 from deliver import DOMAIN, MAIL, NOHOST, NOUSER, OK, TEMPFAIL, USERS, Cases, Rig  # noqa: E402
-from disk import Disk, own_namespace  # noqa: E402
+from disk import Disk  # noqa: E402
 from mailstore import MailStore  # noqa: E402
+from mounts import own_namespace  # noqa: E402
 from pop import Pop  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 

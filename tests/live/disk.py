@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A running server on a disk that fills to its last byte, becomes read-only, goes away and comes back: what senders and
 readers are told, that nothing is lost, that deleting works, that service returns by itself."""
-import ctypes
 import os
 import subprocess
 import sys
@@ -11,52 +10,20 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
-from full import ctl, deliver, mails, session  # noqa: E402
-from pop import Pop  # noqa: E402
-from server import Server, Tap, free_port, wait_until  # noqa: E402
+from full import deliver  # noqa: E402
+from mounts import MS_BIND, MS_RDONLY, MS_REMOUNT, junk, mount, own_namespace, umount  # noqa: E402
+from pop import Pop, mails, session  # noqa: E402
+from sections import accounts, block, maildirs  # noqa: E402
+from server import Server, Tap, wait_until  # noqa: E402
 
-MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
 TIMES = 20 if os.environ.get("ALL") == "yes" else 4
-libc = ctypes.CDLL(None, use_errno=True)
-
-SECTIONS = """
-auth accounts {
- module = passwd
- file = %(dir)s/passwd
- allow_plain = yes
- storage = mail
-}
-storage mail {
- module = maildir
- path = %(dir)s/mail/box/%%n
- volume = disk
-}
-volume disk {
- path = %(dir)s/mail/box
- mount = %(dir)s/mail
- reserve_percent = 0
- reserve_octets = 1m
- reserve_file = 256k
-}
-undo = %(undo)d
-"""
 
 
-def mount(source, target, kind, flags, options=None):
-    if libc.mount(source, target.encode(), kind, flags, options) != 0:
-        raise OSError(ctypes.get_errno(), "mount %s: %s" % (target, os.strerror(ctypes.get_errno())))
-
-
-def own_namespace():
-    """Mounts nobody else sees; the server inherits them, with the user it had."""
-    uid, gid = os.geteuid(), os.getegid()
-    if libc.unshare(0x00020000 | (0x10000000 if uid else 0)) != 0:
-        raise OSError(ctypes.get_errno(), "unshare: the test needs root, or user namespaces, for a disk of its own")
-    if uid:
-        for name, text in (("setgroups", "deny"), ("uid_map", "%d %d 1" % (uid, uid)), ("gid_map", "%d %d 1" % (gid, gid))):
-            with open("/proc/self/" + name, "w") as f:
-                f.write(text)
-    mount(None, "/", None, MS_REC | MS_PRIVATE)
+def sections(server):
+    disk = server.path("mail")
+    return (accounts(server) + maildirs(server, "box/%n", volume="disk") +
+            block("volume", "disk", path=os.path.join(disk, "box"), mount=disk, reserve_percent=0, reserve_octets="1m",
+                  reserve_file="256k"))
 
 
 class Disk:
@@ -75,32 +42,24 @@ class Disk:
         mount(self.real.encode(), self.place, None, MS_BIND)
 
     def unplug(self):
-        libc.umount2(self.place.encode(), 2)
+        umount(self.place)
 
     def read_only(self, yes):
         mount(None, self.place, None, MS_REMOUNT | MS_BIND | (MS_RDONLY if yes else 0))
 
     def fill(self):
-        name = os.path.join(self.real, "junk")
-        fd = os.open(name, os.O_WRONLY | os.O_CREAT)
-        for size in (65536, 4096, 512, 1):
-            try:
-                while True:
-                    os.write(fd, b"j" * size)
-            except OSError:
-                pass
-        os.close(fd)
+        junk(self.real)
 
     def clear(self):
         os.unlink(os.path.join(self.real, "junk"))
 
     def gone(self):
         self.unplug()
-        libc.umount2(self.real.encode(), 2)
+        umount(self.real)
 
 
 def state(server, name="disk"):
-    return next((v for v in ctl(server, "volumes").get("volumes") or [] if v["volume"] == name), {})
+    return next((v for v in server.json("volumes").get("volumes") or [] if v["volume"] == name), {})
 
 
 def becomes(server, wanted, name="disk"):
@@ -208,44 +167,6 @@ def unmounted(tap, server, disk):
     tap.ok(mails(server, "ann") == before and deliver(server, "ann")["ann"][0] == 250, "mounted again: all is there, mail is taken")
 
 
-OTHERS = """
-auth accounts {
- module = passwd
- file = %(dir)s/passwd
- allow_plain = yes
- storage = mail
-}
-storage mail {
- module = maildir
- path = %(dir)s/mail/%%d/%%n
-}
-volume state {
- path = %(dir)s/state
- mount = %(dir)s/state
- reserve_percent = 0
- reserve_octets = %(reserve)s
- reserve_file = 0
-}
-volume bad {
- path = %(dir)s/bad/store
- mount = %(dir)s/bad
- reserve_percent = 0
- reserve_file = 0
-}
-state_volume = state
-badmail {
- path = %(dir)s/bad/store/items
- volume = bad
-}
-delivery {
- unknown_recipient = badmail
-}
-domain counted.example {
- domain_messages = 100
-}
-"""
-
-
 class Others:
     """The state directory and Badmail on disks of their own."""
 
@@ -262,18 +183,24 @@ class Others:
         beneath(s, self.bad, "store")
         self.there = {d: tree(d) for d in (self.state, self.bad)}
         s.passwd({"ann@counted.example": "restante"})
-        s.lmtp = free_port()
-        s.extra_listeners = "listener in {\n protocol = lmtp\n address = 127.0.0.1\n port = %d\n tls = none\n}\n" % s.lmtp
+        s.lmtp = s.listen("lmtp")
         self.configure()
 
-    def configure(self, reserve="0"):
-        self.server.configure(OTHERS % {"dir": self.server.dir, "reserve": reserve})
+    def configure(self, reserve=0):
+        s, store = self.server, self.server.path("bad", "store")
+        s.configure(accounts(s) + maildirs(s, "%d/%n") +
+                    block("volume", "state", path=s.path("state"), mount=s.path("state"), reserve_percent=0, reserve_octets=reserve,
+                          reserve_file=0) +
+                    block("volume", "bad", path=store, mount=s.path("bad"), reserve_percent=0, reserve_file=0) +
+                    block("badmail", path=os.path.join(store, "items"), volume="bad") +
+                    block("delivery", unknown_recipient="badmail") + block("domain", "counted.example", domain_messages=100),
+                    state_volume="state")
 
     def plug(self, name):
         mount(self.server.path("real-" + name).encode(), self.server.path(name), None, MS_BIND)
 
     def unplug(self, name):
-        libc.umount2(self.server.path(name).encode(), 2)
+        umount(self.server.path(name))
 
     def untouched(self, place):
         return tree(place) == self.there[place]
@@ -281,8 +208,7 @@ class Others:
     def gone(self):
         self.server.stop()
         for d in ("state", "bad", "real-state", "real-bad"):
-            libc.umount2(self.server.path(d).encode(), 2)
-        self.server.close()
+            umount(self.server.path(d))
 
 
 def takes(server, who):
@@ -293,88 +219,76 @@ def state_and_badmail(tap):
     o = Others()
     s = o.server
     ann, nobody = "ann@counted.example", "nobody@counted.example"
-    try:
-        o.plug("bad")
-        said = subprocess.run([s.bin("restanted"), "-c", s.path("restante.conf")], capture_output=True, text=True, timeout=60)
-        o.unplug("bad")
-        tap.ok(said.returncode == 78 and "state_volume = state: nothing is mounted at" in said.stderr and o.untouched(o.state),
-               "the state directory's disk is not mounted: no start, said in words, nothing is made beneath", said.stderr)
-        o.plug("state")
-        o.plug("bad")
-        s.start()
-        wait_until(lambda: s.ctl("status").returncode == 0, 30, "the control socket")
-        takes(s, ann)
-        takes(s, nobody)
-        tap.ok(os.path.exists(s.path("real-state", "quota", "counted.example")) and
-               os.path.exists(s.path("real-bad", "store", "items", "state")), "mounted: counts and items are on their disks")
-        o.unplug("state")
-        out = deliver(s, ann)[ann]
-        said = s.ctl("reload")
-        tap.ok(out[0] == 451 and said.returncode == 1 and "nothing is mounted at" in said.stdout + said.stderr and o.untouched(o.state),
-               "umount -l of the state directory: 451, a reload is refused, nothing is made beneath", (out, said, tree(o.state)))
-        again = deliver(s, ann)[ann]
-        tap.ok(again[0] == 451 and "4.3.0" in again[1] and len(mails(s, ann)) == 1, "and 4.3.0 at MAIL; mail can be fetched", again)
-        o.plug("state")
-        takes(s, ann)
-        u = ctl(s, "quota", "--domain", "counted.example")
-        tap.ok(u.get("domain_used_messages") == 2, "mounted again: mail is taken, and the count goes on", u)
-        o.unplug("bad")
-        out = deliver(s, nobody)[nobody]
-        time.sleep(2.5)  # Badmail's own looks, one a second, would make something now
-        wait_until(lambda: s.ctl("badmail", "stats").returncode == 1, 60, "Badmail to see it")
-        stats = s.ctl("badmail", "stats")
-        tap.ok(out[0] == 451 and stats.returncode == 1 and "not mounted" in stats.stderr and o.untouched(o.bad),
-               "umount -l of Badmail's disk: 451 for what it would keep, nothing is made beneath, restantectl says why",
-               (out, stats, tree(o.bad)))
-        takes(s, ann)
-        o.plug("bad")
-        takes(s, nobody)
-        t = ctl(s, "badmail", "stats")["totals"]
-        tap.ok(t["refused_items"] == 2, "mounted again: nothing is lost, mail is kept again", t)
-        o.configure("4000g")
-        wait_until(lambda: s.ctl("reload").returncode == 0, 30, "the reload")
-        becomes(s, "low", "state")
-        out = deliver(s, ann)[ann]
-        tap.ok(out[0] == 452 and "4.3.1" in out[1] and len(mails(s, ann)) == 3, "below the state directory's reserve: 452 4.3.1", out)
-        tap.ok(s.stop() == 0, "the server ends cleanly")
-    except BaseException:
-        print("# " + s.log()[-4000:].replace("\n", "\n# "))
-        raise
-    finally:
-        o.gone()
+    with s:
+        try:
+            o.plug("bad")
+            said = subprocess.run([s.bin("restanted"), "-c", s.path("restante.conf")], capture_output=True, text=True, timeout=60)
+            o.unplug("bad")
+            tap.ok(said.returncode == 78 and "state_volume = state: nothing is mounted at" in said.stderr and o.untouched(o.state),
+                   "the state directory's disk is not mounted: no start, said in words, nothing is made beneath", said.stderr)
+            o.plug("state")
+            o.plug("bad")
+            s.start()
+            takes(s, ann)
+            takes(s, nobody)
+            tap.ok(os.path.exists(s.path("real-state", "quota", "counted.example")) and
+                   os.path.exists(s.path("real-bad", "store", "items", "state")), "mounted: counts and items are on their disks")
+            o.unplug("state")
+            out = deliver(s, ann)[ann]
+            said = s.ctl("reload")
+            tap.ok(out[0] == 451 and said.returncode == 1 and "nothing is mounted at" in said.stdout + said.stderr and o.untouched(o.state),
+                   "umount -l of the state directory: 451, a reload is refused, nothing is made beneath", (out, said, tree(o.state)))
+            again = deliver(s, ann)[ann]
+            tap.ok(again[0] == 451 and "4.3.0" in again[1] and len(mails(s, ann)) == 1, "and 4.3.0 at MAIL; mail can be fetched", again)
+            o.plug("state")
+            takes(s, ann)
+            u = s.json("quota", "--domain", "counted.example")
+            tap.ok(u.get("domain_used_messages") == 2, "mounted again: mail is taken, and the count goes on", u)
+            o.unplug("bad")
+            out = deliver(s, nobody)[nobody]
+            time.sleep(2.5)  # Badmail's own looks, one a second, would make something now
+            wait_until(lambda: s.ctl("badmail", "stats").returncode == 1, 60, "Badmail to see it")
+            stats = s.ctl("badmail", "stats")
+            tap.ok(out[0] == 451 and stats.returncode == 1 and "not mounted" in stats.stderr and o.untouched(o.bad),
+                   "umount -l of Badmail's disk: 451 for what it would keep, nothing is made beneath, restantectl says why",
+                   (out, stats, tree(o.bad)))
+            takes(s, ann)
+            o.plug("bad")
+            takes(s, nobody)
+            t = s.json("badmail", "stats")["totals"]
+            tap.ok(t["refused_items"] == 2, "mounted again: nothing is lost, mail is kept again", t)
+            o.configure("4000g")
+            wait_until(lambda: s.ctl("reload").returncode == 0, 30, "the reload")
+            becomes(s, "low", "state")
+            out = deliver(s, ann)[ann]
+            tap.ok(out[0] == 452 and "4.3.1" in out[1] and len(mails(s, ann)) == 3, "below the state directory's reserve: 452 4.3.1", out)
+            s.ends(tap, "the server ends cleanly")
+        finally:
+            o.gone()
 
 
 def main():
     tap = Tap()
     own_namespace()
     state_and_badmail(tap)
-    server = Server()
-    disk = Disk(server)
-    try:
-        server.passwd({"ann": "restante"})
-        server.lmtp = free_port()
-        server.extra_listeners = "listener in {\n protocol = lmtp\n address = 127.0.0.1\n port = %d\n tls = none\n}\n" % server.lmtp
-        server.configure(SECTIONS % {"dir": server.dir, "undo": 0})
-        server.start()
-        wait_until(lambda: server.ctl("status").returncode == 0, 30, "the control socket")
-        full(tap, server, disk, "full")
-        read_only(tap, server, disk)
-        unmounted(tap, server, disk)
-        unplugged(tap, server, disk)
-        session(server, "ann", *["DELE %d" % (k + 1) for k in range(len(mails(server, "ann")))])
-        server.stop()
-        server.configure(SECTIONS % {"dir": server.dir, "undo": 3})
-        server.start()
-        wait_until(lambda: server.ctl("status").returncode == 0, 30, "the control socket")
-        full(tap, server, disk, "full, with undo")
-        tap.ok(server.stop() == 0, "the server ends cleanly")
-    except BaseException:
-        print("# " + server.log()[-4000:].replace("\n", "\n# "))
-        raise
-    finally:
-        server.stop()
-        disk.gone()
-        server.close()
+    with Server() as server:
+        disk = Disk(server)
+        try:
+            server.passwd({"ann": "restante"})
+            server.lmtp = server.listen("lmtp")
+            server.configure(sections(server))
+            server.start()
+            full(tap, server, disk, "full")
+            read_only(tap, server, disk)
+            unmounted(tap, server, disk)
+            unplugged(tap, server, disk)
+            session(server, "ann", *["DELE %d" % (k + 1) for k in range(len(mails(server, "ann")))])
+            server.reconfigure(sections(server), undo=3)
+            full(tap, server, disk, "full, with undo")
+            server.ends(tap, "the server ends cleanly")
+        finally:
+            server.stop()
+            disk.gone()
     return tap.done()
 
 

@@ -4,48 +4,29 @@
 their counts, volumes, each on a real server with maildirs; and what a configuration may not say."""
 import json
 import os
+import signal
+import subprocess
 import sys
-import time
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from pop import Pop  # noqa: E402
+from sections import accounts, block, maildirs  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
 MESSAGES = [b"Subject: number %d\n\nline %d\n" % (k, k) for k in range(6)]
 DAY = 86400
 
-SECTIONS = """
-auth accounts {
- module = passwd
- file = %(dir)s/passwd
- allow_plain = yes
- storage = mail
-}
-storage mail {
- module = maildir
- path = %(dir)s/mail/%%d/%%n
- volume = disk
-}
-volume disk {
- path = %(dir)s/mail
- reserve_percent = 0
- reserve_octets = 0
- reserve_file = 64k
-}
-domain zero.example {
- expire = 0
-}
-domain keep.example {
- expire = 30
- undo = 7
-}
-domain counted.example {
- domain_messages = 10
- domain_octets = 100000
-}
-"""
 USERS = ["ann@zero.example", "ben@keep.example", "cat@client.example", "dan@counted.example", "eve@counted.example"]
+
+
+def sections(server):
+    return (accounts(server) + maildirs(server, "%d/%n", volume="disk") +
+            block("volume", "disk", path=server.path("mail"), reserve_percent=0, reserve_octets=0, reserve_file="64k") +
+            block("domain", "zero.example", expire=0) +
+            block("domain", "keep.example", expire=30, undo=7) +
+            block("domain", "counted.example", domain_messages=10, domain_octets=100000))
 
 
 def box(server, user):
@@ -147,7 +128,6 @@ def expire_zero(tap, server):
 
 def ledger_older(server, user, days):
     """As if all that was retrieved had been retrieved earlier: F lines with another time."""
-    import zlib
     name = os.path.join(box(server, user), "restante-ledger")
     lines = open(name, "rb").read().split(b"\n")
     out = []
@@ -260,7 +240,6 @@ def domain_counts(tap, server):
 
 def after_a_crash(tap, server):
     """A count that was left doubtful is counted anew by the next server."""
-    import signal
     name = server.path("state", "quota", "counted.example")
     server.proc.send_signal(signal.SIGKILL)
     server.proc.wait()
@@ -289,38 +268,28 @@ def volumes(tap, server):
 
 
 def wrong_configurations(tap):
-    server = Server()
-    try:
-        server.passwd({"ann": "restante"})
-        cases = (
-            ("storage mail {\n module = ram\n}\nauth a {\n module = passwd\n file = /p\n}\nvolume v {\n path = /a\n mount = /b\n}",
-             "is not below mount"),
-            ("storage mail {\n module = ram\n volume = nothing\n}\nauth a {\n module = passwd\n file = /p\n}", "no such volume block"),
-            ("storage mail {\n module = ram\n}\nauth a {\n module = passwd\n file = /p\n}\nbadmail {\n}", "path is missing"),
-            ("storage mail {\n module = ram\n}\nauth a {\n module = passwd\n file = /p\n}\nbadmail {\n path = /b\n permits = 64\n}",
-             "permits add up"),
-            ("storage mail {\n module = ram\n}\nauth a {\n module = passwd\n file = /p\n}\nexpire = soon", "expected client or a number"),
-            ("storage mail {\n module = ram\n}\nauth a {\n module = passwd\n file = /p\n}\ndomain a.example {\n}\ndomain A.example {\n}",
-             "there is another block of it"),
-        )
+    enough = block("storage", "mail", module="ram") + block("auth", "a", module="passwd", file="/p")
+    cases = ((block("volume", "v", path="/a", mount="/b"), "is not below mount"),
+             (block("storage", "other", module="ram", volume="nothing"), "no such volume block"),
+             (block("badmail"), "path is missing"),
+             (block("badmail", path="/b", permits=64), "permits add up"),
+             ("expire = soon", "expected client or a number"),
+             (block("domain", "a.example") + block("domain", "A.example"), "there is another block of it"))
+    with Server() as server:
         for text, expected in cases:
-            conf = server.configure(text)
-            import subprocess
+            conf = server.configure(enough + text)
             said = subprocess.run([server.bin("restanted"), "-t", "-c", conf], capture_output=True, text=True, timeout=30)
             tap.ok(said.returncode == 78 and expected in said.stderr, "refused: " + expected, said.stderr)
-    finally:
-        server.close()
 
 
 def main():
     tap = Tap()
-    server = Server()
-    try:
-        os.makedirs(server.path("mail"))
+    with Server() as server:
+        server.mkdir("mail")
         server.passwd({u: "restante" for u in USERS})
         for u in USERS:
             fill(server, u, [])
-        server.configure(SECTIONS % {"dir": server.dir})
+        server.configure(sections(server))
         server.start()
         say_expire(tap, server)
         expire_zero(tap, server)
@@ -329,11 +298,7 @@ def main():
         expire_all(tap, server)
         volumes(tap, server)
         after_a_crash(tap, server)
-        tap.ok(server.close() == 0, "the server ends cleanly")
-    except BaseException:
-        print("# " + server.log()[-4000:].replace("\n", "\n# "))
-        server.close()
-        raise
+        server.ends(tap, "the server ends cleanly")
     wrong_configurations(tap)
     return tap.done()
 

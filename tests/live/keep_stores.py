@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quotas, retention and undo on the stores that are not maildirs: the same questions as in full.py and keep.py, to an mbox
 store and to one in MariaDB, which counts by itself."""
-import json
 import os
 import sys
 import zlib
@@ -10,40 +9,14 @@ import zlib
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
-from full import USERS, by_domain, by_domain_octets, by_messages, by_octets, ctl, deliver, mails, session  # noqa: E402
+from full import LIMITS, USERS, by_domain, by_domain_octets, by_messages, by_octets, ctl, deliver  # noqa: E402
 from mailstore import MailStore  # noqa: E402
-from pop import Pop  # noqa: E402
-from server import Server, Tap, free_port, wait_until  # noqa: E402
+from pop import Pop, mails, session  # noqa: E402
+from sections import accounts, block, store as files  # noqa: E402
+from server import Server, Tap, wait_until  # noqa: E402
 
 DAY_MS = 86400 * 1000
-ACCOUNTS = """
-auth accounts {
- module = passwd
- file = %(dir)s/passwd
- allow_plain = yes
- storage = mail
-}
-domain few.example {
- quota_messages = 5
-}
-domain small.example {
- quota_octets = 20000
-}
-domain club.example {
- domain_messages = 6
- domain_octets = 1m
-}
-domain heavy.example {
- domain_octets = 20000
-}
-domain zero.example {
- expire = 0
-}
-domain keep.example {
- expire = 30
- undo = 7
-}
-"""
+KEPT = block("domain", "zero.example", expire=0) + block("domain", "keep.example", expire=30, undo=7)
 ZERO, KEEP = "ann@zero.example", "ben@keep.example"
 
 
@@ -52,7 +25,7 @@ class Mbox:
     by_domain = staticmethod(by_domain)
 
     def section(self, server):
-        return "storage mail {\n module = mbox\n path = %s/%%d/%%n\n}\n" % server.path("mail")
+        return files(server, "mbox", "%d/%n")
 
     def older(self, server, days):
         """All that was retrieved was so many days earlier: F lines of the ledgers with another time."""
@@ -133,7 +106,7 @@ def retrieve(server, user, *numbers, leave=False):
     if not leave:
         p.say("QUIT")
     p.close()
-    wait_until(lambda: not json.loads(server.ctl("--json", "sessions", "--user", user).stdout).get("sessions"), 30, "the session to end")
+    wait_until(lambda: not server.json("sessions", "--user", user).get("sessions"), 30, "the session to end")
 
 
 def count(server, user):
@@ -181,29 +154,22 @@ def undo(tap, server):
 
 
 def one_store(tap, store):
-    server = Server()
     tap = Named(tap, store.name)
     try:
-        os.makedirs(server.path("mail"))
-        server.passwd({u: "restante" for u in USERS + [ZERO, KEEP]})
-        server.lmtp = free_port()
-        server.extra_listeners = "listener in {\n protocol = lmtp\n address = 127.0.0.1\n port = %d\n tls = none\n}\n" % server.lmtp
-        server.give(server.path("mail"))
-        server.configure(ACCOUNTS % {"dir": server.dir} + store.section(server))
-        server.start()
-        wait_until(lambda: server.ctl("status").returncode == 0, 30, "the control socket")
-        by_messages(tap, server)
-        by_octets(tap, server)
-        store.by_domain(tap, server)
-        by_domain_octets(tap, server)
-        expire_zero(tap, server)
-        expire_days(tap, server, store)
-        undo(tap, server)
-        tap.ok(server.close() == 0, "the server ends cleanly")
-    except BaseException:
-        print("# " + server.log()[-4000:].replace("\n", "\n# "))
-        server.close()
-        raise
+        with Server() as server:
+            server.mkdir("mail")
+            server.passwd({u: "restante" for u in USERS + [ZERO, KEEP]})
+            server.lmtp = server.listen("lmtp")
+            server.configure(accounts(server) + store.section(server) + LIMITS + KEPT)
+            server.start()
+            by_messages(tap, server)
+            by_octets(tap, server)
+            store.by_domain(tap, server)
+            by_domain_octets(tap, server)
+            expire_zero(tap, server)
+            expire_days(tap, server, store)
+            undo(tap, server)
+            server.ends(tap, "the server ends cleanly")
     finally:
         store.close()
 

@@ -10,9 +10,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, os.path.join(HERE, "..", "crash"))
-from full import MS_REMOUNT, mount, own_namespace  # noqa: E402
 from mailbed import Bed, Lmtp  # noqa: E402
 from mailstore import MailStore  # noqa: E402
+from mounts import MS_REMOUNT, mount, own_namespace  # noqa: E402
 from pop import Pop  # noqa: E402
 from server import Tap  # noqa: E402
 
