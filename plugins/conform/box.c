@@ -61,6 +61,17 @@ box_try(struct inst *in, unsigned user, uint32_t flags, struct box *ret)
 	return rc;
 }
 
+int32_t
+box_totals(struct inst *in, unsigned user, struct pm_stat *ret)
+{
+	struct pm_user u = kit_user(user);
+	int32_t rc = PM_AGAIN;
+
+	for (unsigned i = 0; rc == PM_AGAIN && i < AGAIN_MAX; i++)
+		rc = in->m->storage->box_stat(in->i, pm(), &u, ret);
+	return rc;
+}
+
 struct box
 box_open(struct inst *in, unsigned user, uint32_t flags)
 {

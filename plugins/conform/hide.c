@@ -92,10 +92,9 @@ static void
 hidden_totals(void)
 {
 	struct inst *in = begin_hidden("sum", 6, kept_even, in_a_day());
-	struct pm_user u = kit_user(0);
 	struct pm_stat s = {.size = sizeof(s)};
 
-	expect_rc("box_stat", in->m->storage->box_stat(in->i, pm(), &u, &s), PM_OK);
+	expect_rc("box_stat", box_totals(in, 0, &s), PM_OK);
 	EXPECT(s.count == 3 && s.hidden == 3, "box_stat says %llu messages and %llu hidden ones, expected 3 and 3",
 	       (unsigned long long)s.count, (unsigned long long)s.hidden);
 	EXPECT(s.octets > 0 && s.hidden_octets > 0, "box_stat says %llu octets and %llu hidden ones",

@@ -132,6 +132,8 @@ struct pm_str kit_str(const char *s);
 /* mbox_open until it is done; the result, with *ret set for PM_OK. */
 int32_t box_try(struct inst *in, unsigned user, uint32_t flags, struct box *ret);
 struct box box_open(struct inst *in, unsigned user, uint32_t flags);
+/* box_stat until it is done. */
+int32_t box_totals(struct inst *in, unsigned user, struct pm_stat *ret);
 /* The same, after its holder was killed: at once where the system keeps the lock; where a lease does, when it
  * runs out. */
 struct box box_open_dead(struct inst *in, unsigned user);

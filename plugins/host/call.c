@@ -330,12 +330,15 @@ host_box_list(struct host_inst *i, struct host_call *c, struct pm_str cursor, si
 int32_t
 host_box_stat(struct host_inst *i, struct host_call *c, const struct pm_user *u, struct pm_stat *ret)
 {
+	int32_t rc;
+
 	if (!i->desc->storage || !i->desc->storage->box_stat)
 		return PM_UNSUPPORTED;
 	meet(i);
 	memset(ret, 0, sizeof(*ret));
 	ret->size = sizeof(*ret);
-	return answer_final(c, i->desc->storage->box_stat(i->inst, &c->pm, u, ret));
+	rc = answer_known(c, i->desc->storage->box_stat(i->inst, &c->pm, u, ret));
+	return rc == PM_END ? answer_complain(c, PM_TEMP, "the module answered out of turn") : rc;
 }
 
 int32_t

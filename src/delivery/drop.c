@@ -156,6 +156,8 @@ begin(struct drop *d, struct errand *e)
 	if (d->mount == 0)
 		return done(d, PM_TEMP, "its disk is not mounted");
 	rc = check_quota(d, e, octets);
+	if (rc == PM_AGAIN)
+		return rc;
 	if (rc != PM_OK)
 		return give_up(d, e, rc);
 	rc = host_dlv_begin(d->storage->inst, &e->call, octets, 0, &d->dlv);

@@ -183,6 +183,16 @@ f_results(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t s
 }
 
 static int32_t
+f_box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
+{
+	(void)inst;
+	(void)call;
+	(void)user;
+	assert_int_equal(ret->size, sizeof(*ret));
+	return answer;
+}
+
+static int32_t
 f_dlv_begin(void *inst, const struct pm_call *call, uint64_t hint, uint32_t flags, void **ret_dlv)
 {
 	(void)inst;
@@ -202,7 +212,7 @@ static const struct pm_auth auth = {
 static const struct pm_storage storage = {
 	.size = sizeof(storage), .mbox_open = f_mbox_open, .mbox_info = f_mbox_info, .msg_open = f_msg_open,
 	.msg_read = f_msg_read, .msg_close = f_close, .mbox_commit = f_commit, .mbox_close = f_close,
-	.box_list = f_box_list,
+	.box_list = f_box_list, .box_stat = f_box_stat,
 };
 static const struct pm_delivery delivery = {
 	.size = sizeof(delivery), .dlv_begin = f_dlv_begin, .dlv_prepare = f_results, .dlv_commit = f_results,
@@ -328,6 +338,7 @@ again_and_end_only_where_they_belong(void **state)
 	struct pm_commit commit = {.size = sizeof(commit), .n = 3};
 	struct pm_result result = {.size = sizeof(result)};
 	struct pm_msg msg;
+	struct pm_stat stat;
 	struct pm_user user;
 	struct pm_cred cred;
 	uint64_t n;
@@ -348,6 +359,7 @@ again_and_end_only_where_they_belong(void **state)
 		assert_int_equal(host_mbox_info(&inst, &n, call, 0, 1, 0, &msg), again ? PM_AGAIN : PM_TEMP);
 		assert_int_equal(host_msg_read(&inst, &n, call, buf, 4, &got), again ? PM_TEMP : PM_END);
 		assert_int_equal(host_mbox_commit(&inst, &n, call, &commit, &n), again ? PM_AGAIN : PM_UNKNOWN);
+		assert_int_equal(host_box_stat(&inst, call, &user, &stat), again ? PM_AGAIN : PM_TEMP);
 		assert_int_equal(host_dlv_prepare(&inst, &n, call, &result), again ? PM_AGAIN : PM_TEMP);
 		assert_int_equal(host_dlv_commit(&inst, &n, call, &result), again ? PM_AGAIN : PM_UNKNOWN);
 		assert_int_equal(host_dlv_begin(&inst, call, 0, 0, &h), PM_TEMP);
@@ -377,7 +389,7 @@ what_is_missing_is_unsupported(void **state)
 	assert_int_equal(host_event(&inst, call, &user, PM_EVENT_LOGIN), PM_UNSUPPORTED);
 	assert_int_equal(host_mbox_open(&nothing, call, &user, 0, &n, &h), PM_UNSUPPORTED);
 	assert_int_equal(host_box_list(&nothing, call, cred.authcid, 1, &box, &got), PM_UNSUPPORTED);
-	assert_int_equal(host_box_stat(&inst, call, &user, &stat), PM_UNSUPPORTED);
+	assert_int_equal(host_box_stat(&nothing, call, &user, &stat), PM_UNSUPPORTED);
 	assert_int_equal(host_box_delete(&inst, call, &user), PM_UNSUPPORTED);
 	assert_int_equal(host_dlv_begin(&nothing, call, 0, 0, &h), PM_UNSUPPORTED);
 	assert_int_equal(host_probe(&nothing, call), PM_OK); /* nothing remote: it is there */

@@ -1,6 +1,8 @@
 # users: ann=restante ben=restante carl=restante
 # set: quota_messages=1 quota_octets=2k quota_warn=0
 # delivery: max_errors=100
+# fault storage: box_stat 1 again 3
+# fault storage: box_stat 6 again 2
 # over quota at RCPT, by SIZE, and after DATA: 452 4.2.2; the others get it
 !port lmtp
 S~ 220 .*

@@ -519,7 +519,8 @@ struct pm_storage {
 	 * *ret_got < n: the last ones. */
 	int32_t (*box_list)(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
 			    size_t stride, struct pm_box *ret, size_t *ret_got);
-	/* opt, B M. PM_OK, PM_NOENT. */
+	/* opt, B M. PM_OK, PM_NOENT. PM_AGAIN (R7): there is no handle, the module knows by the mailbox how far it
+	 * is; a caller may never come back. */
 	int32_t (*box_stat)(void *inst, const struct pm_call *call, const struct pm_user *user,
 			    struct pm_stat *ret_stat);
 	/* opt, B M. Removes the mailbox and all its mail. PM_BUSY while a session holds it. */
