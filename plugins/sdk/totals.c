@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <uthash.h>
 
@@ -11,67 +12,105 @@
 #define BELIEVED_MS (10 * 60 * 1000)
 #define TICK_MS 20     /* of a file system that tells parts of seconds, */
 #define SECOND_MS 2000 /* and of one that does not */
+#define WAIT_MS 150    /* for another's slice or delivery; then the permit is given back */
+#define LEFT_MS 60000  /* a count that nobody went on with for so long is begun anew */
+#define NOTES_MOST 100000
 
-struct total {
-	UT_hash_handle hh; /* by the look's first words; oldest first */
-	struct sdk_look look;
-	int64_t counted_ms;
+/* A delivery while the mailbox is counted. */
+struct note {
+	char *name;
+	uint64_t octets;
+};
+
+struct counting {
+	bool begun;
+	bool busy;   /* somebody makes a slice of it */
+	bool spoilt; /* others changed the mailbox since: true for who asked, not to be remembered
+		      */
+	void *work;
+	int64_t left_ms; /* when the last slice ended */
+	struct note *notes;
+	size_t n, cap;
+};
+
+struct sdk_total {
+	UT_hash_handle hh; /* by box; oldest first */
+	struct sdk_box box;
+	unsigned users; /* under the table's mutex; not forgotten while there are any */
+	pthread_mutex_t mutex;
+	pthread_cond_t moved; /* changing or busy ended */
+	/* below: under mutex */
+	struct sdk_look look; /* that stat, or the count with its notes, is of */
 	struct pm_stat stat;
+	int64_t counted_ms;
+	bool known;    /* stat is */
+	bool changing; /* a delivery of ours is between its looks, */
+	const char *changing_name;
+	bool seen; /* and a count that ended meanwhile has it already */
+	struct counting count;
 };
 
 struct sdk_totals {
 	const struct pm_host *host;
+	void (*work_free)(void *work);
 	pthread_mutex_t mutex;
 	/* below: under mutex */
-	struct total *all;
+	struct sdk_total *all;
 };
 
-#define KEY_BYTES (SDK_LOOK_BOX * sizeof(uint64_t))
+static int64_t
+now_ms(const struct sdk_totals *t)
+{
+	return t->host->now_ms(t->host->ctx);
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
 
 struct sdk_totals *
-sdk_totals_new(const struct pm_host *host)
+sdk_totals_new(const struct pm_host *host, void (*work_free)(void *work))
 {
 	struct sdk_totals *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return NULL;
 	t->host = host;
+	t->work_free = work_free;
 	pthread_mutex_init(&t->mutex, NULL);
 	return t;
 }
 
-/* Under the mutex. */
+/* The count is over, whatever became of it. */
 static void
-drop(struct sdk_totals *t, struct total *e)
+count_end(struct sdk_totals *t, struct counting *c)
+{
+	if (c->work)
+		t->work_free(c->work);
+	for (size_t k = 0; k < c->n; k++)
+		free(c->notes[k].name);
+	free(c->notes);
+	*c = (struct counting){0};
+}
+
+/* Under the table's mutex; nobody uses it. */
+static void
+forget(struct sdk_totals *t, struct sdk_total *e)
 {
 	HASH_DEL(t->all, e);
+	count_end(t, &e->count);
+	pthread_cond_destroy(&e->moved);
+	pthread_mutex_destroy(&e->mutex);
 	free(e);
-}
-
-static struct total *
-find(struct sdk_totals *t, const struct sdk_look *look)
-{
-	struct total *e;
-
-	HASH_FIND(hh, t->all, look->word, KEY_BYTES, e);
-	return e;
-}
-
-static bool
-same(const struct sdk_look *a, const struct sdk_look *b)
-{
-	return memcmp(a->word, b->word, sizeof(a->word)) == 0;
 }
 
 void
 sdk_totals_free(struct sdk_totals *t)
 {
-	struct total *e, *next;
+	struct sdk_total *e, *next;
 
 	if (!t)
 		return;
 	HASH_ITER(hh, t->all, e, next)
-	drop(t, e);
+	forget(t, e);
 	pthread_mutex_destroy(&t->mutex);
 	free(t);
 }
@@ -87,68 +126,252 @@ sdk_totals_used(struct sdk_totals *t)
 	return used;
 }
 
-bool
-sdk_totals_get(struct sdk_totals *t, const struct sdk_look *now, struct pm_stat *ret)
+void
+sdk_totals_tidy(struct sdk_totals *t)
 {
-	int64_t now_ms = t->host->now_ms(t->host->ctx);
-	struct total *e;
-	bool good;
+	int64_t now = now_ms(t);
+	struct sdk_total *e, *next;
 
 	pthread_mutex_lock(&t->mutex);
-	e = find(t, now);
-	good = e && same(&e->look, now) && (e->look.at_rest || !now->at_rest) &&
-	       now_ms - e->counted_ms < BELIEVED_MS;
-	if (good) {
-		uint32_t size = ret->size;
-
-		*ret = e->stat;
-		ret->size = size;
-	} else if (e) {
-		drop(t, e);
-	}
+	HASH_ITER(hh, t->all, e, next)
+	if (e->users == 0 && e->count.begun && now - e->count.left_ms >= LEFT_MS)
+		count_end(t, &e->count);
 	pthread_mutex_unlock(&t->mutex);
-	return good;
 }
 
-void
-sdk_totals_put(struct sdk_totals *t, const struct sdk_look *before, const struct pm_stat *s)
+/* Under the table's mutex: a new one, in the place of the oldest that nobody uses. NULL: no memory.
+ */
+static struct sdk_total *
+make(struct sdk_totals *t, const struct sdk_box *box)
 {
-	struct total *e = calloc(1, sizeof(*e)), *old;
+	struct sdk_total *e = calloc(1, sizeof(*e)), *old, *next;
+	pthread_condattr_t clock;
 
 	if (!e)
-		return; /* counted again next time */
-	e->look = *before;
-	e->stat = *s;
-	e->counted_ms = t->host->now_ms(t->host->ctx);
+		return NULL;
+	e->box = *box;
+	pthread_mutex_init(&e->mutex, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&e->moved, &clock);
+	pthread_condattr_destroy(&clock);
+	HASH_ITER(hh, t->all, old, next)
+	{
+		if (HASH_COUNT(t->all) < MOST)
+			break;
+		if (old->users == 0)
+			forget(t, old);
+	}
+	HASH_ADD(hh, t->all, box, sizeof(e->box), e);
+	return e;
+}
+
+/* The mailbox' total, its mutex locked. NULL: there is none, or no memory for it. */
+static struct sdk_total *
+enter(struct sdk_totals *t, const struct sdk_box *box, bool may_make)
+{
+	struct sdk_total *e;
+
 	pthread_mutex_lock(&t->mutex);
-	old = find(t, before);
-	if (old)
-		drop(t, old);
-	if (HASH_COUNT(t->all) >= MOST)
-		drop(t, t->all);
-	HASH_ADD(hh, t->all, look.word, KEY_BYTES, e);
+	HASH_FIND(hh, t->all, box, sizeof(*box), e);
+	if (!e && may_make)
+		e = make(t, box);
+	if (e)
+		e->users++;
 	pthread_mutex_unlock(&t->mutex);
+	if (e)
+		pthread_mutex_lock(&e->mutex);
+	return e;
+}
+
+static void
+leave(struct sdk_totals *t, struct sdk_total *e)
+{
+	pthread_mutex_unlock(&e->mutex);
+	pthread_mutex_lock(&t->mutex);
+	e->users--;
+	pthread_mutex_unlock(&t->mutex);
+}
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+static bool
+same(const struct sdk_look *a, const struct sdk_look *b)
+{
+	return memcmp(a->word, b->word, sizeof(a->word)) == 0;
+}
+
+/* Is what is known still true? While a delivery of ours changes the mailbox there is no telling: it
+ * was true right before. */
+static bool
+believed(const struct sdk_totals *t, struct sdk_total *e, const struct sdk_count *c)
+{
+	if (e->known && now_ms(t) - e->counted_ms >= BELIEVED_MS)
+		e->known = false;
+	if (e->known && !e->changing) {
+		struct sdk_look now = c->look(c->ctx);
+
+		e->known = same(&e->look, &now) && (e->look.at_rest || !now.at_rest);
+	}
+	return e->known;
+}
+
+static void
+add(const struct sdk_totals *t, struct pm_stat *s, uint64_t octets)
+{
+	s->count++;
+	s->octets += octets;
+	s->last_delivery_ms = t->host->wall_ms(t->host->ctx) / 1000 * 1000;
+}
+
+/* All is counted: what came meanwhile and was not seen is added. */
+static void
+settle(const struct sdk_totals *t, struct sdk_total *e, const struct sdk_count *c,
+       struct pm_stat *s)
+{
+	const struct counting *n = &e->count;
+
+	for (size_t k = 0; k < n->n; k++)
+		if (!c->saw(n->work, n->notes[k].name))
+			add(t, s, n->notes[k].octets);
+	e->seen = e->changing && c->saw(n->work, e->changing_name);
+	e->stat = *s;
+	e->known = !n->spoilt;
+	e->counted_ms = now_ms(t);
+}
+
+/* Makes one slice, without the mutex. */
+static int32_t
+count_on(struct sdk_totals *t, struct sdk_total *e, const struct sdk_count *c, struct pm_stat *s)
+{
+	void *work;
+	int32_t rc;
+
+	if (e->count.begun && now_ms(t) - e->count.left_ms >= LEFT_MS)
+		count_end(t, &e->count);
+	if (!e->count.begun) {
+		e->look = c->look(c->ctx);
+		e->known = false;
+		e->count = (struct counting){.begun = true};
+	}
+	work = e->count.work;
+	e->count.busy = true;
+	pthread_mutex_unlock(&e->mutex);
+	rc = c->slice(c->ctx, &work, s);
+	pthread_mutex_lock(&e->mutex);
+	e->count.busy = false;
+	e->count.work = work;
+	e->count.left_ms = now_ms(t);
+	if (rc == PM_OK)
+		settle(t, e, c, s);
+	if (rc != PM_AGAIN)
+		count_end(t, &e->count);
+	pthread_cond_broadcast(&e->moved);
+	return rc;
+}
+
+/* WAIT_MS from now, on the clock that conditions wait by. */
+static struct timespec
+wait_until(void)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_nsec += WAIT_MS * 1000000L;
+	at.tv_sec += at.tv_nsec / 1000000000;
+	at.tv_nsec %= 1000000000;
+	return at;
+}
+
+int32_t
+sdk_totals_ask(struct sdk_totals *t, const struct sdk_box *box, const struct sdk_count *count,
+	       struct pm_stat *ret)
+{
+	struct sdk_total *e = enter(t, box, true);
+	struct timespec until = wait_until();
+	struct pm_stat s = {0};
+	bool over = false;
+	int32_t rc = PM_AGAIN;
+
+	if (!e)
+		return PM_NOMEM;
+	while (rc == PM_AGAIN && !over) {
+		if (believed(t, e, count)) {
+			s = e->stat;
+			rc = PM_OK;
+		} else if (e->count.begun ? !e->count.busy : !e->changing) {
+			rc = count_on(t, e, count, &s);
+			over = true;
+		} else {
+			over = pthread_cond_timedwait(&e->moved, &e->mutex, &until) != 0;
+		}
+	}
+	leave(t, e);
+	if (rc == PM_OK) {
+		s.size = ret->size;
+		*ret = s;
+	}
+	return rc;
+}
+
+/* ---- deliveries ------------------------------------------------------------------------------ */
+
+struct sdk_total *
+sdk_totals_hold(struct sdk_totals *t, const struct sdk_box *box, const char *name)
+{
+	struct sdk_total *e = enter(t, box, false);
+
+	if (!e)
+		return NULL;
+	while (e->changing)
+		pthread_cond_wait(&e->moved, &e->mutex);
+	e->changing = true;
+	e->changing_name = name;
+	e->seen = false;
+	pthread_mutex_unlock(&e->mutex); /* it stays in use */
+	return e;
+}
+
+/* False: it cannot be noted. */
+static bool
+note(struct counting *c, const char *name, uint64_t octets)
+{
+	if (c->n == c->cap) {
+		size_t cap = c->cap ? c->cap * 2 : 16;
+		struct note *more =
+			c->n < NOTES_MOST ? realloc(c->notes, cap * sizeof(*more)) : NULL;
+
+		if (!more)
+			return false;
+		c->notes = more;
+		c->cap = cap;
+	}
+	c->notes[c->n] = (struct note){strdup(name), octets};
+	return c->notes[c->n].name && ++c->n;
 }
 
 void
-sdk_totals_add(struct sdk_totals *t, const struct sdk_look *before, const struct sdk_look *after,
-	       uint64_t octets)
+sdk_totals_release(struct sdk_totals *t, struct sdk_total *e, const struct sdk_look *before,
+		   const struct sdk_look *after, uint64_t octets)
 {
-	struct total *e;
-
-	pthread_mutex_lock(&t->mutex);
-	e = find(t, before);
-	if (e && after && same(&e->look, before)) {
+	pthread_mutex_lock(&e->mutex);
+	if (before && after && same(&e->look, before)) {
 		memcpy(e->look.word, after->word,
 		       sizeof(e->look.word)); /* the counting's rest is as it was */
-		e->stat.count++;
-		e->stat.octets += octets;
-		e->stat.last_delivery_ms = t->host->wall_ms(t->host->ctx) / 1000 * 1000;
-	} else if (e) {
-		drop(t, e);
+		if (e->known && !e->seen)
+			add(t, &e->stat, octets);
+		else if (e->count.begun && !note(&e->count, e->changing_name, octets))
+			e->count.spoilt = true;
+	} else if (before) {
+		e->known = false;
+		e->count.spoilt = true;
 	}
-	pthread_mutex_unlock(&t->mutex);
+	e->changing = false;
+	pthread_cond_broadcast(&e->moved);
+	leave(t, e);
 }
+
+/* ---- clocks ---------------------------------------------------------------------------------- */
 
 bool
 sdk_at_rest(const struct pm_host *host, struct timespec mtime)

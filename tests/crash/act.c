@@ -169,7 +169,12 @@ stat_box(const char *name)
 	struct pm_stat s = {.size = sizeof(s)};
 	struct host_call *c = small_call();
 
-	say("open", host_box_stat(inst, c, &u, &s), c);
+	int32_t rc;
+
+	do
+		rc = host_box_stat(inst, c, &u, &s);
+	while (rc == PM_AGAIN);
+	say("open", rc, c);
 }
 
 int

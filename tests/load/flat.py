@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A delivery costs what it costs, whatever the mailbox holds: with a quota to be asked at RCPT, the same mail goes to a
 mailbox that is empty, one of 4,000 messages and one of 20,000, and the server's system calls are counted by strace.
-And the total the quota goes by is true: beside others who deliver, delete and rename in the same maildir."""
+The same when many deliver into one mailbox at one moment: nobody counts it because another has delivered. And the
+total the quota goes by is true: beside others who deliver, delete and rename in the same maildir."""
 import os
 import signal
 import smtplib
 import subprocess
 import sys
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -16,6 +18,7 @@ from server import Server, Tap, wait_until  # noqa: E402
 
 HOLDS = {"none": 0, "some": 4000, "many": 20000}
 MAILS = 20
+CROWD, CROWD_HOLDS = 8, 4000
 CALLS = ("openat,openat2,open,stat,lstat,newfstatat,fstat,statx,getdents64,read,pread64,write,writev,pwrite64,lseek,rename,"
          "renameat,renameat2,linkat,unlinkat,unlink,fsync,fdatasync,flock,fcntl,mmap,ftruncate")
 OLD = b"Subject: old\n\nold\n"
@@ -57,23 +60,33 @@ def traced(pid, by):
     return True
 
 
-def calls(server, path, user):
-    """System calls of MAILS deliveries, all and by name."""
-    out = server.path("strace-" + user)
+def count_calls(server, name, work):
+    """System calls while work() runs, by name."""
+    out = server.path("strace-" + name)
     p = subprocess.Popen(["strace", "-f", "-c", "-o", out, "-e", "trace=" + CALLS, "-p", str(server.proc.pid)],
                          stderr=subprocess.DEVNULL)
     wait_until(lambda: traced(server.proc.pid, p.pid), 60, "strace to be everywhere")
-    codes = deliver(path, user, MAILS)
-    p.send_signal(signal.SIGINT)
-    p.wait(60)
-    if set(codes) != {250}:
-        raise RuntimeError("%s: %s" % (user, codes))
+    try:
+        work()
+    finally:
+        p.send_signal(signal.SIGINT)
+        p.wait(60)
     rows = {}
     with open(out) as f:
         for line in f:
             field = line.split()
             if len(field) >= 5 and field[3].isdigit() and field[-1] != "total":
                 rows[field[-1]] = int(field[3])
+    return rows
+
+
+def calls(server, path, user):
+    """System calls of MAILS deliveries, all and by name."""
+    def work():
+        codes = deliver(path, user, MAILS)
+        if set(codes) != {250}:
+            raise RuntimeError("%s: %s" % (user, codes))
+    rows = count_calls(server, user, work)
     return sum(rows.values()), rows
 
 
@@ -87,6 +100,40 @@ def flat(tap, server, path, store):
     for user in ("some", "many"):
         tap.ok(0 < seen[user][0] <= small * 1.1 + MAILS, "%s: RCPT and delivery into %d messages take the calls they take into none"
                % (store, HOLDS[user]), seen)
+
+
+def bytes_read(server):
+    with open("/proc/%d/io" % server.proc.pid) as f:
+        return int(f.readline().split()[1])
+
+
+def crowd(tap, server, path, store):
+    """CROWD connections deliver into one mailbox. A count of it reads its directories (getdents64), or its index."""
+    user, codes = "crowd@" + store, []
+
+    def many():
+        def one():
+            codes.extend(deliver(path, user, MAILS))
+        threads = [threading.Thread(target=one) for _ in range(CROWD)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    once = -bytes_read(server)
+    once_rows = count_calls(server, "once-" + store, lambda: codes.extend(deliver(path, user, 1)))
+    once += bytes_read(server)
+    read = -bytes_read(server)
+    rows = count_calls(server, user, many)
+    read += bytes_read(server)
+    tap.note("%s, the first mail: %d bytes read, %s" % (store, once, once_rows))
+    tap.note("%s, %d at once, %d mails: %d bytes read, %s" % (store, CROWD, CROWD * MAILS, read, rows))
+    tap.ok(codes == [250] * (CROWD * MAILS + 1), "%s: %d connections deliver into one mailbox" % (store, CROWD), codes)
+    # once more when the file system's clock has moved, once for whatever the machine did meanwhile
+    if store == "maildir":
+        one = once_rows["getdents64"]
+        tap.ok(one > 2 and rows.get("getdents64", 0) <= 3 * one, "maildir: and hardly any of them counts it", (once_rows, rows))
+    else:
+        tap.ok(once > 40 * CROWD_HOLDS and read <= 3 * once + 4096 * CROWD * MAILS, "mbox: and hardly any of them counts it", (once, read))
 
 
 def truth(tap, server, path):
@@ -133,24 +180,26 @@ def main():
     tap = Tap()
     s = Server()
     path = s.path("run", "lmtp")
-    s.passwd({u: "restante" for u in ["true@few"] + ["%s@%s" % (u, d) for u in HOLDS for d in ("maildir", "mbox")]})
+    s.passwd({u: "restante" for u in ["true@few"] + ["%s@%s" % (u, d) for u in [*HOLDS, "crowd"] for d in ("maildir", "mbox")]})
     with open(s.path("passwd")) as f:
         lines = f.read().splitlines()
     with open(s.path("passwd"), "w") as f:
         f.writelines(line + ("::::::storage=mbox\n" if "@mbox:" in line else "\n") for line in lines)
-    for user, n in HOLDS.items():
+    for user, n in [*HOLDS.items(), ("crowd", CROWD_HOLDS)]:
         fill(s, user, n)
     for store in ("maildir", "mbox"):
         s.give(s.path(store))
     s.extra_listeners = "listener lmtp {\n protocol = lmtp\n path = %s\n mode = 0666\n}\n" % path
     s.configure("auth a {\n module = passwd\n file = %s\n allow_plain = yes\n storage = maildir\n}\n"
-                "storage maildir {\n module = maildir\n path = %s/%%n\n}\nstorage mbox {\n module = mbox\n path = %s/%%n\n}\n"
+                "storage maildir {\n module = maildir\n path = %s/%%n\n}\nstorage mbox {\n module = mbox\n path = %s/%%n\n lock_wait = 120s\n}\n"
                 "domain few {\n quota_messages = 12\n}\n"
                 % (s.path("passwd"), s.path("maildir"), s.path("mbox")), quota_messages="1000000", quota_warn="0")
     s.start()
     try:
         flat(tap, s, path, "maildir")
         flat(tap, s, path, "mbox")
+        crowd(tap, s, path, "maildir")
+        crowd(tap, s, path, "mbox")
         truth(tap, s, path)
         tap.ok(s.stop() == 0, "the server ends well", s.log()[-2000:])
     finally:

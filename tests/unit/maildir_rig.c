@@ -308,6 +308,18 @@ box_quit(struct host_inst *i, const char *del, const char *retrieved, int64_t no
 }
 
 int32_t
+box_totals(struct host_inst *i, struct pm_stat *ret)
+{
+	struct pm_user u = user_named("ann");
+	int32_t r;
+
+	do
+		r = host_box_stat(i, call, &u, ret);
+	while (r == PM_AGAIN);
+	return r;
+}
+
+int32_t
 box_deliver(struct host_inst *i, const struct pm_rcpt *r, uint32_t flags, const char *text, struct pm_result *ret)
 {
 	int32_t code;

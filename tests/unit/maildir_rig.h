@@ -53,6 +53,8 @@ int32_t box_commit(struct host_inst *i, void *mbox, uint64_t n, const char *del,
 		   int64_t now_ms);
 /* A session that does just that. */
 int32_t box_quit(struct host_inst *i, const char *del, const char *retrieved, int64_t now_ms);
+/* host_box_stat of ann's, however many slices it takes. */
+int32_t box_totals(struct host_inst *i, struct pm_stat *ret);
 int32_t box_deliver(struct host_inst *i, const struct pm_rcpt *r, uint32_t flags, const char *text,
 		    struct pm_result *ret);
 

@@ -372,13 +372,29 @@ move_new(int fd, const char *from, const char *to)
 	return 0;
 }
 
+/* It becomes visible, and is added to a total that is remembered. 0 or an errno. */
+static int
+show(struct inst *i, const struct rcpt *r, const char *from, const char *to)
+{
+	struct sdk_box box = scan_box(r->fd);
+	struct sdk_total *held = sdk_totals_used(i->totals) ? sdk_totals_hold(i->totals, &box, r->name) : NULL;
+	struct sdk_look before, after;
+	int rc;
+
+	if (!held)
+		return move_new(r->fd, from, to) == 0 ? 0 : errno;
+	before = scan_look(i, r->fd);
+	rc = move_new(r->fd, from, to) == 0 ? 0 : errno;
+	after = scan_look(i, r->fd);
+	sdk_totals_release(i->totals, held, rc == 0 ? &before : NULL, &after, sdk_octets_total(&r->octets));
+	return rc;
+}
+
 static int32_t
 publish(struct dlv *d, struct rcpt *r)
 {
 	struct ledger_out o = {0};
 	char from[200], to[260];
-	bool counted = sdk_totals_used(d->inst->totals);
-	struct sdk_look before, after;
 	int dfd, rc = 0;
 
 	if (r->uidl[0]) {
@@ -393,17 +409,11 @@ publish(struct dlv *d, struct rcpt *r)
 	}
 	snprintf(from, sizeof(from), "tmp/%s", r->tmp);
 	snprintf(to, sizeof(to), "new/%s", r->name);
-	if (counted)
-		before = scan_look(d->inst, r->fd);
 	KILL_POINT("delivery: before it is visible");
-	if (move_new(r->fd, from, to) != 0) {
-		rc = errno;
+	rc = show(d->inst, r, from, to);
+	if (rc != 0) {
 		(void)unlinkat(r->fd, from, 0); /* nobody comes back to it */
 		return disk_code(rc);
-	}
-	if (counted) {
-		after = scan_look(d->inst, r->fd);
-		sdk_totals_add(d->inst->totals, &before, &after, sdk_octets_total(&r->octets));
 	}
 	KILL_POINT("delivery: after");
 	dfd = openat(r->fd, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

@@ -13,18 +13,25 @@
 
 static __thread const char *sort_names; /* qsort has no context; one sort per thread at a time */
 
+/* Order: by arrival, then by base name. */
+static int
+order(const struct item *x, uint64_t arrival, const char *base, size_t base_n, const char *names)
+{
+	size_t n = x->base_n < base_n ? x->base_n : base_n;
+	int d;
+
+	if (x->arrival != arrival)
+		return x->arrival < arrival ? -1 : 1;
+	d = memcmp(names + x->name, base, n);
+	return d || x->base_n == base_n ? d : x->base_n < base_n ? -1 : 1;
+}
+
 static int
 by_arrival(const void *a, const void *b)
 {
 	const struct item *x = a, *y = b;
-	size_t n = x->base_n < y->base_n ? x->base_n : y->base_n;
-	int d;
+	int d = order(x, y->arrival, sort_names + y->name, y->base_n, sort_names);
 
-	if (x->arrival != y->arrival)
-		return x->arrival < y->arrival ? -1 : 1;
-	d = memcmp(sort_names + x->name, sort_names + y->name, n);
-	if (d == 0 && x->base_n != y->base_n)
-		d = x->base_n < y->base_n ? -1 : 1;
 	if (d == 0)
 		d = (int)x->stale - (int)y->stale; /* of twins the first one stays: the latest look's, then cur's */
 	return d ? d : (int)x->in_new - (int)y->in_new;
@@ -203,4 +210,21 @@ scan_join(struct scan *s, struct ledger *l)
 	}
 	s->n = out;
 	return PM_OK;
+}
+
+bool
+join_has(const struct scan *s, const char *name)
+{
+	uint64_t arrival = scan_arrival(name);
+	size_t base_n = strcspn(name, ",:"), lo = 0, hi = s->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int d = order(&s->items[mid], arrival, name, base_n, s->names);
+
+		if (d == 0)
+			return true;
+		*(d < 0 ? &lo : &hi) = d < 0 ? mid + 1 : mid;
+	}
+	return false;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -15,73 +16,127 @@
 
 /* ---- totals ---------------------------------------------------------------------------------- */
 
-static int32_t
-add_up(struct mbox *m, const struct pm_call *call, struct item *items, size_t n, uint64_t *octets, struct pm_stat *s)
+/* A count between its slices: a session's snapshot, and how far it is added up. */
+struct count {
+	struct mbox *mbox; /* in the making while it has no snapshot */
+	bool opened;
+	size_t at, hidden_at;
+	struct pm_stat sum;
+};
+
+/* Who makes a slice. */
+struct asking {
+	struct inst *inst;
+	const struct pm_call *call;
+	const struct pm_user *user;
+	int fd;
+};
+
+void
+maildir_count_free(void *work)
 {
-	int32_t rc = PM_OK;
+	struct count *c = work;
 
-	for (size_t k = 0; k < n && rc == PM_OK; k++) {
-		struct item *it = &items[k];
+	if (c->mbox)
+		box_close(c->mbox, NULL);
+	free(c);
+}
 
-		if (it->octets == UNKNOWN_OCTETS)
-			rc = box_count_item(m, call, it);
+static struct sdk_look
+look(void *ctx)
+{
+	const struct asking *a = ctx;
+
+	return scan_look(a->inst, a->fd);
+}
+
+/* Messages whose size nobody knows are read. */
+static int32_t
+add_up(struct count *c, const struct asking *a, struct item *items, size_t n, size_t *at, uint64_t *octets)
+{
+	int64_t until = maildir_now(a->inst) + SLICE_MS;
+
+	for (; *at < n; ++*at) {
+		struct item *it = &items[*at];
+		bool counted = it->octets == UNKNOWN_OCTETS;
+		int32_t rc = counted ? box_count_item(c->mbox, a->call, it) : PM_OK;
+
+		if (rc != PM_OK)
+			return rc;
 		*octets += it->octets;
-		if ((int64_t)it->arrival * 1000 > s->last_delivery_ms)
-			s->last_delivery_ms = (int64_t)it->arrival * 1000;
+		if ((int64_t)it->arrival * 1000 > c->sum.last_delivery_ms)
+			c->sum.last_delivery_ms = (int64_t)it->arrival * 1000;
+		if (counted && maildir_now(a->inst) >= until) {
+			++*at;
+			return PM_AGAIN;
+		}
 	}
+	return PM_OK;
+}
+
+static int32_t
+count_open(struct count *c, const struct asking *a)
+{
+	void *handle = c->mbox;
+	uint64_t n;
+	int32_t rc = box_open(a->inst, a->call, a->user, PM_OPEN_READONLY, &n, &handle);
+
+	c->mbox = rc == PM_OK || rc == PM_AGAIN ? handle : NULL;
+	c->opened = rc == PM_OK;
+	return rc == PM_OK && c->mbox->fd == -1 ? PM_NOENT : rc;
+}
+
+/* Directories and ledger, then their sum. */
+static int32_t
+count_slice(void *ctx, void **work, struct pm_stat *ret)
+{
+	const struct asking *a = ctx;
+	struct count *c = *work ? *work : calloc(1, sizeof(*c));
+	struct scan *s;
+	int32_t rc;
+
+	*work = c;
+	if (!c)
+		return PM_NOMEM;
+	rc = c->opened ? PM_OK : count_open(c, a);
+	if (rc != PM_OK)
+		return rc;
+	s = c->mbox->scan;
+	rc = add_up(c, a, s->items, s->n, &c->at, &c->sum.octets);
+	if (rc == PM_OK)
+		rc = add_up(c, a, s->hidden, s->hidden_n, &c->hidden_at, &c->sum.hidden_octets);
+	c->sum.count = s->n;
+	c->sum.hidden = s->hidden_n;
+	if (rc == PM_OK)
+		*ret = c->sum;
 	return rc;
 }
 
-/* Reads the directories and the ledger, and messages whose size nobody knows. */
-static int32_t
-count_box(struct inst *i, const struct pm_call *call, const struct pm_user *user, struct pm_stat *s)
+static bool
+saw(void *work, const char *name)
 {
-	struct mbox *m;
-	void *handle = NULL;
-	uint64_t count = 0;
-	int32_t rc;
+	const struct count *c = work;
 
-	do
-		rc = box_open(i, call, user, PM_OPEN_READONLY, &count, &handle);
-	while (rc == PM_AGAIN && !call->cancelled(call));
-	if (rc == PM_AGAIN) {
-		box_close(handle, call);
-		return PM_CANCELLED;
-	}
-	if (rc != PM_OK)
-		return rc;
-	m = handle;
-	rc = m->fd == -1 ? PM_NOENT : add_up(m, call, m->scan->items, m->scan->n, &s->octets, s);
-	if (rc == PM_OK)
-		rc = add_up(m, call, m->scan->hidden, m->scan->hidden_n, &s->hidden_octets, s);
-	s->count = m->scan->n;
-	s->hidden = m->scan->hidden_n;
-	box_close(m, call);
-	return rc;
+	return join_has(c->mbox->scan, name);
 }
 
 int32_t
 maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
 {
-	struct inst *i = inst;
+	struct asking a = {.inst = inst, .call = call, .user = user};
+	struct sdk_count how = {&a, look, count_slice, saw};
 	struct pm_stat s = {.size = ret->size};
-	struct sdk_look now;
-	int32_t rc;
-	int fd;
+	struct sdk_box box;
+	int32_t rc = maildir_open_dir(a.inst, call, user, false, &a.fd);
 
-	rc = maildir_open_dir(i, call, user, false, &fd);
-	if (rc != PM_OK || fd == -1)
+	if (rc != PM_OK || a.fd == -1)
 		return rc != PM_OK ? rc : PM_NOENT;
-	now = scan_look(i, fd);
-	(void)close(fd);
-	if (!sdk_totals_get(i->totals, &now, &s)) {
-		rc = count_box(i, call, user, &s);
-		if (rc != PM_OK)
-			return rc;
-		sdk_totals_put(i->totals, &now, &s);
-	}
-	memcpy(ret, &s, s.size < sizeof(s) ? s.size : sizeof(s));
-	return PM_OK;
+	box = scan_box(a.fd);
+	rc = sdk_totals_ask(a.inst->totals, &box, &how, &s);
+	(void)close(a.fd);
+	if (rc == PM_OK)
+		memcpy(ret, &s, s.size < sizeof(s) ? s.size : sizeof(s));
+	return rc;
 }
 
 /* ---- list ------------------------------------------------------------------------------------ */

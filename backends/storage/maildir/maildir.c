@@ -124,7 +124,7 @@ maildir_open(const struct pm_open *open, void **ret_inst)
 	i->crlf = sdk_opt_num(open, "line_end", 0) != 0;
 	i->cache_messages = (uint64_t)sdk_opt_num(open, "cache_messages", 1000000);
 	i->cache = cache_new(i->cache_messages);
-	i->totals = sdk_totals_new(i->host);
+	i->totals = sdk_totals_new(i->host, maildir_count_free);
 	if (gethostname(i->hostname, sizeof(i->hostname) - 1) != 0)
 		snprintf(i->hostname, sizeof(i->hostname), "localhost");
 	for (char *p = i->hostname; *p; p++)
@@ -150,6 +150,17 @@ maildir_probe(void *inst, const struct pm_call *call)
 	return PM_DOWN;
 }
 
+/* Counts of large mailboxes that nobody waits for any more. */
+static int32_t
+maildir_tick(void *inst, const struct pm_call *call)
+{
+	struct inst *i = inst;
+
+	(void)call;
+	sdk_totals_tidy(i->totals);
+	return PM_OK;
+}
+
 #define OPTION(k, t, f, u, d, text)                                                                                \
 	{sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), SDK_STR(text)}
 
@@ -163,8 +174,8 @@ static const struct pm_option options[] = {
 };
 
 static const struct pm_life life = {
-	.size = sizeof(life), .check = maildir_check, .open = maildir_open, .close = maildir_close,
-	.probe = maildir_probe,
+	.size = sizeof(life), .tick_ms = 60000, .check = maildir_check, .open = maildir_open, .close = maildir_close,
+	.probe = maildir_probe, .tick = maildir_tick,
 };
 
 static const struct pm_module module = {

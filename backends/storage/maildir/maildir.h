@@ -122,6 +122,7 @@ void scan_free(struct scan *s);
 void scan_stat(int fd, struct scan *ret);
 /* The same, for totals. */
 struct sdk_look scan_look(const struct inst *i, int fd);
+struct sdk_box scan_box(int fd);
 bool scan_unchanged(const struct scan *s, const struct scan *now);
 /* new and cur as they were, by their times. */
 bool scan_same_dirs(const struct scan *a, const struct scan *b);
@@ -132,6 +133,8 @@ bool scan_relocate(int fd, struct scan *s, struct item *it);
 bool scan_has_unseen(int fd, struct ledger *l, const char *uidl, size_t n);
 /* "new/NAME" or "cur/NAME" of an item. */
 void scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap);
+/* The leading number of a name. */
+uint64_t scan_arrival(const char *name);
 /* Keeps a text, with a NUL, among the names. False: no memory, or over 4 GiB of them. */
 bool scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret);
 
@@ -139,6 +142,8 @@ bool scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret);
 
 /* Sorts, drops twins and what is deleted, asks the ledger. May be repeated when items were added. */
 int32_t scan_join(struct scan *s, struct ledger *l);
+/* Is a message of this name, visible, in the snapshot? */
+bool join_has(const struct scan *s, const char *name);
 /* Does a file of this base name have this unique-id as long as the ledger does not know it? */
 bool join_own_uidl(const char *base, size_t n, const char *uidl, size_t uidl_n);
 
@@ -166,6 +171,8 @@ void cache_give(struct cache *c, struct scan *s);
 void size_add(int fd, int64_t octets, int64_t messages);
 
 /* ---- list.c ---- */
+/* sdk_totals_new's work_free. */
+void maildir_count_free(void *work);
 int32_t maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret);
 int32_t maildir_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
 		     struct pm_box *ret, size_t *ret_got);

@@ -102,6 +102,15 @@ scan_look(const struct inst *i, int fd)
 				 .at_rest = sdk_at_rest(i->host, s.new_mtime) && sdk_at_rest(i->host, s.cur_mtime)};
 }
 
+struct sdk_box
+scan_box(int fd)
+{
+	struct stat st = {0};
+
+	(void)fstat(fd, &st);
+	return (struct sdk_box){{st.st_dev, st.st_ino}};
+}
+
 struct box_key
 scan_key(const struct scan *s)
 {
@@ -162,6 +171,16 @@ scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret)
 	return true;
 }
 
+uint64_t
+scan_arrival(const char *name)
+{
+	uint64_t n = 0;
+
+	for (const char *p = name; *p >= '0' && *p <= '9'; p++)
+		n = n * 10 + (uint64_t)(*p - '0');
+	return n < INT64_MAX / 1000 ? n : INT64_MAX / 1000; /* it becomes milliseconds */
+}
+
 static bool
 add_item(struct scan *s, const char *name, bool in_new)
 {
@@ -183,10 +202,7 @@ add_item(struct scan *s, const char *name, bool in_new)
 	it->base_n = (uint16_t)base_length(name);
 	it->in_new = in_new;
 	it->octets = UNKNOWN_OCTETS;
-	for (const char *p = name; *p >= '0' && *p <= '9'; p++)
-		it->arrival = it->arrival * 10 + (uint64_t)(*p - '0');
-	if (it->arrival > INT64_MAX / 1000)
-		it->arrival = INT64_MAX / 1000; /* it becomes milliseconds */
+	it->arrival = scan_arrival(name);
 	s->n++;
 	return true;
 }

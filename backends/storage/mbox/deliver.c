@@ -351,16 +351,27 @@ make_list(const struct dlv *d, const struct rcpt *r, const char *lead, size_t le
 
 /* A total that is known grows by this message, as a scan will see it; under the locks. */
 static void
-count_more(struct dlv *d, const struct rcpt *r, const struct sdk_look *before, const char *lead,
+count_more(struct dlv *d, const struct rcpt *r, struct sdk_total *held, const struct sdk_look *before, const char *lead,
 	   size_t lead_n)
 {
+	struct sdk_look after = place_look(d->inst, &r->place);
 	struct mbox_found f = {0};
-	struct sdk_look after;
-	bool known = lead_foresee(lead, lead_n, d->fd, d->size,
-				  d->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS, &f) == 0 &&
-		     place_look(d->inst, &r->place, &after);
+	bool known = lead_foresee(lead, lead_n, d->fd, d->size, d->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS, &f) == 0;
 
-	sdk_totals_add(d->inst->totals, before, known ? &after : NULL, f.octets);
+	sdk_totals_release(d->inst->totals, held, before, known ? &after : NULL, f.octets);
+}
+
+/* The total of a mailbox that somebody asked for. `name` is where its file ends before the message. */
+static struct sdk_total *
+hold(const struct dlv *d, const struct rcpt *r, char name[24])
+{
+	struct sdk_box box = place_box(&r->place);
+	struct stat st;
+
+	if (!sdk_totals_used(d->inst->totals) || fstat(d->box, &st) != 0)
+		return NULL;
+	snprintf(name, 24, "%lld", (long long)st.st_size);
+	return sdk_totals_hold(d->inst->totals, &box, name);
 }
 
 /* Under the locks. 0 or an errno; *ret_torn as append_message(). */
@@ -370,8 +381,9 @@ append(struct dlv *d, const struct rcpt *r, bool *ret_torn)
 	const char *before = gap(d->box);
 	struct append a = {.name = d->name, .fd = d->fd, .size = d->size};
 	struct ledger_out list = {0};
+	struct sdk_total *held;
 	struct sdk_look look;
-	bool counted = sdk_totals_used(d->inst->totals) && place_look(d->inst, &r->place, &look);
+	char name[24];
 	int64_t now = d->inst->host->wall_ms(d->inst->host->ctx);
 	char *lead = before ? lead_make(before, r->sender, r->received_ms ? r->received_ms : now,
 					r->head, r->head_n, &a.lead_n)
@@ -385,10 +397,15 @@ append(struct dlv *d, const struct rcpt *r, bool *ret_torn)
 	a.lead = lead;
 	a.list = list.text;
 	a.list_n = list.n;
+	held = e == 0 ? hold(d, r, name) : NULL;
+	if (held)
+		look = place_look(d->inst, &r->place);
 	if (e == 0)
 		e = append_message(d->inst, &r->place, d->box, &a, &d->held, ret_torn);
-	if (e == 0 && counted)
-		count_more(d, r, &look, lead + strlen(before), a.lead_n - strlen(before));
+	if (held && e == 0)
+		count_more(d, r, held, &look, lead + strlen(before), a.lead_n - strlen(before));
+	else if (held)
+		sdk_totals_release(d->inst->totals, held, &look, NULL, 0);
 	ledger_out_free(&list);
 	free(lead);
 	return e;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,56 +12,84 @@
 #include "path.h"
 #include "path_list.h"
 
-/* Goes through the snapshot: the index is read, and what came since. */
-static int32_t
-count_box(struct inst *i, const struct pm_call *call, const struct pm_user *user, struct pm_stat *s)
+/* Who counts. */
+struct asking {
+	struct inst *inst;
+	const struct pm_call *call;
+	const struct pm_user *user;
+	const struct place *place;
+};
+
+void
+box_count_free(void *work)
 {
+	box_close(work, NULL);
+}
+
+static struct sdk_look
+look(void *ctx)
+{
+	const struct asking *a = ctx;
+
+	return place_look(a->inst, a->place);
+}
+
+/* All of it: the MTA's locks are not kept from slice to slice for somebody who may never come back.
+ * The index is read, and what came since. */
+static int32_t
+count_slice(void *ctx, void **work, struct pm_stat *ret)
+{
+	const struct asking *a = ctx;
+	uint64_t n;
 	struct mbox *m;
-	void *handle = NULL;
-	uint64_t count = 0;
 	int32_t rc;
 
-	while ((rc = box_open(i, call, user, PM_OPEN_READONLY, &count, &handle)) == PM_AGAIN)
+	while ((rc = box_open(a->inst, a->call, a->user, PM_OPEN_READONLY, &n, work)) == PM_AGAIN)
 		;
-	if (rc != PM_OK)
+	if (rc != PM_OK) {
+		*work = NULL;
 		return rc;
-	m = handle;
+	}
+	m = *work;
 	if (m->fd == -1)
-		rc = PM_NOENT;
+		return PM_NOENT;
 	for (size_t k = 0; k < m->snap.n; k++) {
 		const struct item *it = &m->snap.items[k];
 		bool hidden = it->hidden_ms != 0;
 
-		*(hidden ? &s->hidden : &s->count) += 1;
-		*(hidden ? &s->hidden_octets : &s->octets) += it->octets;
+		*(hidden ? &ret->hidden : &ret->count) += 1;
+		*(hidden ? &ret->hidden_octets : &ret->octets) += it->octets;
 	}
-	s->last_delivery_ms = m->fd == -1 ? 0 : (int64_t)m->snap.st.st_mtim.tv_sec * 1000;
-	box_close(m, call);
-	return rc;
+	ret->last_delivery_ms = (int64_t)m->snap.st.st_mtim.tv_sec * 1000;
+	return PM_OK;
+}
+
+/* A delivery's name is where the file ended before it. */
+static bool
+saw(void *work, const char *name)
+{
+	const struct mbox *m = work;
+
+	return strtoull(name, NULL, 10) < (uint64_t)m->snap.st.st_size;
 }
 
 int32_t
 box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
 {
-	struct inst *i = inst;
-	struct pm_stat s = {.size = ret->size};
 	struct place place;
-	struct sdk_look now;
-	bool there;
-	int32_t rc = place_make(i, call, user, &place);
+	struct asking a = {inst, call, user, &place};
+	struct sdk_count how = {&a, look, count_slice, saw};
+	struct pm_stat s = {.size = ret->size};
+	struct sdk_box box;
+	int32_t rc = place_make(a.inst, call, user, &place);
 
 	if (rc != PM_OK)
 		return rc;
-	there = place_look(i, &place, &now);
-	if (!there || !sdk_totals_get(i->totals, &now, &s)) {
-		rc = count_box(i, call, user, &s);
-		if (rc != PM_OK)
-			return rc;
-		if (there)
-			sdk_totals_put(i->totals, &now, &s);
-	}
-	memcpy(ret, &s, s.size < sizeof(s) ? s.size : sizeof(s));
-	return PM_OK;
+	box = place_box(&place);
+	rc = sdk_totals_ask(a.inst->totals, &box, &how, &s);
+	if (rc == PM_OK)
+		memcpy(ret, &s, s.size < sizeof(s) ? s.size : sizeof(s));
+	return rc;
 }
 
 /* ---- list ------------------------------------------------------------------------------------ */

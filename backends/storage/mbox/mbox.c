@@ -116,7 +116,7 @@ open_inst(const struct pm_open *open, void **ret_inst)
 	i->state = i->lock_dir = i->ledger_dir = i->index_dir = i->journal_dir = i->incoming_dir =
 		-1;
 	i->host = open->host;
-	i->totals = sdk_totals_new(i->host);
+	i->totals = sdk_totals_new(i->host, box_count_free);
 	i->section = sdk_strdup(open->section);
 	i->pattern = sdk_strdup(sdk_opt_str(open, "path"));
 	i->prefix = i->pattern ? sdk_path_prefix(i->pattern) : NULL;
@@ -159,6 +159,7 @@ tick(void *inst, const struct pm_call *call)
 {
 	recover_sweep(inst, call);
 	incoming_sweep(inst);
+	sdk_totals_tidy(((struct inst *)inst)->totals);
 	return PM_OK;
 }
 

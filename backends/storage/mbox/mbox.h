@@ -180,8 +180,9 @@ enum index_is index_load(struct inst *i, const struct place *p, const struct sta
 int32_t snap_name(struct mbox *m, const struct pm_call *call);
 /* What the ledger's file is now; zeroes without one. */
 struct ledger_is ledger_now(const struct inst *i, const struct place *p);
-/* The mailbox and its ledger, for totals. False: it is not there. */
-bool place_look(const struct inst *i, const struct place *p, struct sdk_look *ret);
+/* The mailbox and its ledger, for totals. Not there: no words. */
+struct sdk_look place_look(const struct inst *i, const struct place *p);
+struct sdk_box place_box(const struct place *p);
 #define IDENTITY_CAP 64
 /* "40 hex digits.twin" */
 size_t identity_of(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP]);
@@ -241,6 +242,7 @@ int32_t mbox_commit(void *mbox, const struct pm_call *call, const struct pm_comm
 		    uint64_t *ret_done);
 
 /* ---- list.c ---- */
+void box_count_free(void *work); /* sdk_totals_new's work_free */
 int32_t box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 		 struct pm_stat *ret);
 int32_t box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,

@@ -131,18 +131,26 @@ ledger_now(const struct inst *i, const struct place *p)
 				  (uint64_t)st.st_mtim.tv_nsec};
 }
 
-bool
-place_look(const struct inst *i, const struct place *p, struct sdk_look *ret)
+struct sdk_box
+place_box(const struct place *p)
+{
+	struct sdk_box b;
+
+	memcpy(b.word, p->sum, sizeof(b.word));
+	return b;
+}
+
+struct sdk_look
+place_look(const struct inst *i, const struct place *p)
 {
 	struct ledger_is l = ledger_now(i, p);
 	struct stat st;
 
 	if (lstat(p->path, &st) != 0)
-		return false;
-	*ret = (struct sdk_look){.word = {st.st_dev, st.st_ino, (uint64_t)st.st_size, (uint64_t)st.st_mtim.tv_sec,
+		return (struct sdk_look){0};
+	return (struct sdk_look){.word = {st.st_dev, st.st_ino, (uint64_t)st.st_size, (uint64_t)st.st_mtim.tv_sec,
 					  (uint64_t)st.st_mtim.tv_nsec, l.ino, l.size, l.mtime_s, l.mtime_ns},
 				 .at_rest = sdk_at_rest(i->host, st.st_mtim)};
-	return true;
 }
 
 static bool
