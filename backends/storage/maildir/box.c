@@ -154,7 +154,7 @@ item_open(struct mbox *m, const struct pm_call *call, struct item *it, int32_t *
 		scan_path(m->scan, it, path, sizeof(path));
 		fd = openat(m->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		gone = fd == -1 && errno == ENOENT;
-		if (fd == -1 && (!gone || !scan_relocate(m->fd, m->scan, it)))
+		if (fd == -1 && (!gone || !find_again(m->fd, m->scan, it)))
 			break;
 	}
 	if (fd == -1) {

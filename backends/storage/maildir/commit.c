@@ -156,7 +156,7 @@ remove_one(struct mbox *m, struct item *it)
 			return 0;
 		if (errno != ENOENT)
 			return errno;
-		if (!scan_relocate(m->fd, m->scan, it))
+		if (!find_again(m->fd, m->scan, it))
 			break;
 	}
 	return ENOENT;
@@ -168,7 +168,7 @@ remove_item(struct mbox *m, struct item *it)
 {
 	int e = remove_one(m, it);
 
-	for (int k = 0; e == 0 && it->twins && k < RELOCATE_TRIES && scan_relocate(m->fd, m->scan, it); k++)
+	for (int k = 0; e == 0 && it->twins && k < RELOCATE_TRIES && find_again(m->fd, m->scan, it); k++)
 		(void)remove_one(m, it); /* what stays is in a group: it stays deleted */
 	return e;
 }

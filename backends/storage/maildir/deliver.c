@@ -142,7 +142,7 @@ check_uidl(const struct pm_call *call, struct rcpt *r)
 
 	if (!l)
 		return ledger_load_code(call, LEDGER_FILE, errno);
-	known = ledger_has_uidl(l, r->uidl, strlen(r->uidl)) || scan_has_unseen(r->fd, l, r->uidl, strlen(r->uidl));
+	known = ledger_has_uidl(l, r->uidl, strlen(r->uidl)) || find_unseen(r->fd, l, r->uidl, strlen(r->uidl));
 	ledger_free(l);
 	return known ? PM_EXISTS : PM_OK;
 }

@@ -3,7 +3,7 @@
  * maildir - what the files of this module share.
  *
  * maildir.c   options, paths, the descriptor        scan.c    from directories to a snapshot
- * join.c      names become messages
+ * join.c      names become messages             find.c    one message among the files
  * cache.c     snapshots of unchanged mailboxes      box.c     open, info, read, close
  * commit.c    deletions and marks, recovery         deliver.c delivery
  * list.c      totals, list, removal                 size.c    Maildir++'s maildirsize
@@ -127,16 +127,21 @@ bool scan_unchanged(const struct scan *s, const struct scan *now);
 /* new and cur as they were, by their times. */
 bool scan_same_dirs(const struct scan *a, const struct scan *b);
 struct box_key scan_key(const struct scan *s);
-/* The file of an item, found again by its base name after ENOENT. False: gone. */
-bool scan_relocate(int fd, struct scan *s, struct item *it);
-/* Is there a file the ledger does not know whose unique-id is this? Reads both directories. */
-bool scan_has_unseen(int fd, struct ledger *l, const char *uidl, size_t n);
+/* The part of a name that stays: up to ',' or ':'. */
+size_t scan_base_length(const char *name);
 /* "new/NAME" or "cur/NAME" of an item. */
 void scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap);
 /* The leading number of a name. */
 uint64_t scan_arrival(const char *name);
 /* Keeps a text, with a NUL, among the names. False: no memory, or over 4 GiB of them. */
 bool scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret);
+
+/* ---- find.c ---- */
+
+/* The file of an item, found again by its base name after ENOENT. False: gone. */
+bool find_again(int fd, struct scan *s, struct item *it);
+/* Is there a file the ledger does not know whose unique-id is this? Reads both directories. */
+bool find_unseen(int fd, struct ledger *l, const char *uidl, size_t n);
 
 /* ---- join.c ---- */
 

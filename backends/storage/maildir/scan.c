@@ -135,8 +135,8 @@ scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap)
 	snprintf(buf, cap, "%s/%s", it->in_new ? "new" : "cur", s->names + it->name);
 }
 
-static size_t
-base_length(const char *name)
+size_t
+scan_base_length(const char *name)
 {
 	return strcspn(name, ",:");
 }
@@ -199,7 +199,7 @@ add_item(struct scan *s, const char *name, bool in_new)
 	memset(it, 0, sizeof(*it));
 	if (!scan_add_name(s, name, strlen(name), &it->name))
 		return false;
-	it->base_n = (uint16_t)base_length(name);
+	it->base_n = (uint16_t)scan_base_length(name);
 	it->in_new = in_new;
 	it->octets = UNKNOWN_OCTETS;
 	it->arrival = scan_arrival(name);
@@ -211,7 +211,7 @@ add_item(struct scan *s, const char *name, bool in_new)
 static bool
 name_ok(const char *name)
 {
-	if (name[0] == '.' || base_length(name) == 0)
+	if (name[0] == '.' || scan_base_length(name) == 0)
 		return false;
 	for (const char *p = name; *p; p++)
 		if ((unsigned char)*p <= 0x20 || *p == 0x7f)
@@ -439,84 +439,4 @@ scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags, str
 	if (rc == PM_OK && sc->phase == PHASE_JOIN)
 		rc = finish(i, sc, fd, ret_scan);
 	return rc;
-}
-
-/* ---- found again ----------------------------------------------------------------------------- */
-
-static DIR *
-open_dir(int fd, const char *dir)
-{
-	int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *d = dfd != -1 ? fdopendir(dfd) : NULL;
-
-	if (!d && dfd != -1)
-		(void)close(dfd);
-	return d;
-}
-
-static bool
-has_unseen(int fd, const char *dir, struct ledger *l, const char *uidl, size_t n)
-{
-	DIR *d = open_dir(fd, dir);
-	struct dirent *e;
-	bool found = false;
-
-	while (d && !found && (e = readdir(d)) != NULL) {
-		size_t base_n = e->d_name[0] != '.' ? base_length(e->d_name) : 0;
-
-		found = base_n > 0 && join_own_uidl(e->d_name, base_n, uidl, n) && !ledger_find(l, e->d_name, base_n);
-	}
-	if (d)
-		closedir(d);
-	return found;
-}
-
-bool
-scan_has_unseen(int fd, struct ledger *l, const char *uidl, size_t n)
-{
-	/* in this order: mail moves from new to cur, never back */
-	return has_unseen(fd, "new", l, uidl, n) || has_unseen(fd, "cur", l, uidl, n);
-}
-
-/* Looks for a base name in one directory; *ret_name gets the whole name. */
-static bool
-find_base(int fd, const char *dir, const char *base, size_t n, char *ret_name, size_t cap)
-{
-	DIR *d = open_dir(fd, dir);
-	struct dirent *e;
-	bool found = false;
-
-	if (!d)
-		return false;
-	while (!found && (e = readdir(d)) != NULL) {
-		found = base_length(e->d_name) == n && memcmp(e->d_name, base, n) == 0;
-		if (found)
-			snprintf(ret_name, cap, "%s", e->d_name);
-	}
-	closedir(d);
-	return found;
-}
-
-bool
-scan_relocate(int fd, struct scan *s, struct item *it)
-{
-	char base[256], name[256];
-	uint32_t at;
-	bool in_new = false, found = false;
-
-	snprintf(base, sizeof(base), "%.*s", (int)it->base_n, s->names + it->name);
-	/* cur is read again: it may have come there, or been renamed past readdir, meanwhile */
-	for (int look = 0; look < 4 && !found; look++) {
-		in_new = look % 2 == 1;
-		found = find_base(fd, in_new ? "new" : "cur", base, it->base_n, name, sizeof(name));
-	}
-	if (!found)
-		return false;
-	if (!scan_add_name(s, name, strlen(name), &at))
-		return false;
-	if (it->uidl == it->name)
-		it->uidl = at; /* the same base name */
-	it->name = at;
-	it->in_new = in_new;
-	return true;
 }

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One message among the files: by its base name, which it keeps however other readers rename it, or by the unique-id
+ * that a name gives.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "maildir.h"
+
+static DIR *
+open_dir(int fd, const char *dir)
+{
+	int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = dfd != -1 ? fdopendir(dfd) : NULL;
+
+	if (!d && dfd != -1)
+		(void)close(dfd);
+	return d;
+}
+
+static bool
+unseen_in(int fd, const char *dir, struct ledger *l, const char *uidl, size_t n)
+{
+	DIR *d = open_dir(fd, dir);
+	struct dirent *e;
+	bool found = false;
+
+	while (d && !found && (e = readdir(d)) != NULL) {
+		size_t base_n = e->d_name[0] != '.' ? scan_base_length(e->d_name) : 0;
+
+		found = base_n > 0 && join_own_uidl(e->d_name, base_n, uidl, n) && !ledger_find(l, e->d_name, base_n);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+bool
+find_unseen(int fd, struct ledger *l, const char *uidl, size_t n)
+{
+	/* in this order: mail moves from new to cur, never back */
+	return unseen_in(fd, "new", l, uidl, n) || unseen_in(fd, "cur", l, uidl, n);
+}
+
+/* Looks for a base name in one directory; *ret_name gets the whole name. */
+static bool
+find_base(int fd, const char *dir, const char *base, size_t n, char *ret_name, size_t cap)
+{
+	DIR *d = open_dir(fd, dir);
+	struct dirent *e;
+	bool found = false;
+
+	if (!d)
+		return false;
+	while (!found && (e = readdir(d)) != NULL) {
+		found = scan_base_length(e->d_name) == n && memcmp(e->d_name, base, n) == 0;
+		if (found)
+			snprintf(ret_name, cap, "%s", e->d_name);
+	}
+	closedir(d);
+	return found;
+}
+
+bool
+find_again(int fd, struct scan *s, struct item *it)
+{
+	char base[256], name[256];
+	uint32_t at;
+	bool in_new = false, found = false;
+
+	snprintf(base, sizeof(base), "%.*s", (int)it->base_n, s->names + it->name);
+	/* cur is read again: it may have come there, or been renamed past readdir, meanwhile */
+	for (int look = 0; look < 4 && !found; look++) {
+		in_new = look % 2 == 1;
+		found = find_base(fd, in_new ? "new" : "cur", base, it->base_n, name, sizeof(name));
+	}
+	if (!found)
+		return false;
+	if (!scan_add_name(s, name, strlen(name), &at))
+		return false;
+	if (it->uidl == it->name)
+		it->uidl = at; /* the same base name */
+	it->name = at;
+	it->in_new = in_new;
+	return true;
+}
