@@ -27,7 +27,6 @@
 static struct {
 	pthread_mutex_t mutex;
 	struct conf *current;  /* under mutex */
-	void (*free_hook)(struct conf *c);
 	_Atomic uint64_t serial;
 } cf = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -65,17 +64,11 @@ conf_put(struct conf *c)
 
 	if (!c || atomic_fetch_sub(&c->refs, 1) != 1)
 		return;
-	if (cf.free_hook)
-		cf.free_hook(c);
+	if (c->release)
+		c->release(c);
 	a = c->memory; /* c itself lies in it */
 	arena_reset(a);
 	free(a);
-}
-
-void
-conf_set_free_hook(void (*fn)(struct conf *c))
-{
-	cf.free_hook = fn;
 }
 
 struct conf *

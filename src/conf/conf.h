@@ -140,6 +140,7 @@ enum conf_log_sink { CONF_LOG_STDERR, CONF_LOG_SYSLOG, CONF_LOG_FILE };
 struct conf {
 	_Atomic uint32_t refs;
 	uint64_t serial;            /* 1, 2, ... with each load */
+	void (*release)(struct conf *c); /* bind's: gives back what it opened; NULL: nothing was */
 	const char *file;
 	uint32_t config_version;
 	/* process */
@@ -205,9 +206,8 @@ void conf_error(struct conf_errors *e, const struct conf_where *w, const char *f
  * read, or there is no memory. */
 struct conf *conf_load(const char *file, struct conf_errors *e);
 struct conf *conf_ref(struct conf *c);
-/* The last reference: conf_on_free (bind's hook) first, then the memory. NULL is fine. */
+/* The last reference: c->release first, then the memory. NULL is fine. */
 void conf_put(struct conf *c);
-void conf_set_free_hook(void (*fn)(struct conf *c));
 
 /* The block of this domain (any case), or NULL. */
 const struct conf_domain *conf_domain(const struct conf *c, const char *name, size_t n);

@@ -352,7 +352,7 @@ caches_stale(const struct conf *c)
 		credcache_stale(c->auth[i].backend->cache);
 }
 
-/* conf_put's hook: any thread. */
+/* conf.release: any thread. */
 static void
 conf_release(struct conf *c)
 {
@@ -383,7 +383,7 @@ bind_open(struct conf *c, struct conf *old, bool tool, struct conf_errors *e)
 	struct binder b;
 	bool ok;
 
-	conf_set_free_hook(conf_release);
+	c->release = conf_release;
 	if (!plan_all(&b, c, old, e, tool))
 		return false;
 	ok = check_all(&b) && e->count == 0;

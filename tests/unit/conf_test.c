@@ -242,6 +242,15 @@ count_free(struct conf *c)
 	freed += c->refs == 0;
 }
 
+static struct conf *
+load_counted(void)
+{
+	struct conf *c = load_good(PLAIN);
+
+	c->release = count_free;
+	return c;
+}
+
 static void *
 look(void *arg)
 {
@@ -266,10 +275,9 @@ snapshots_live_as_long_as_they_are_held(void **state)
 	assert_null(conf_current());
 	conf_put(NULL);
 	assert_null(conf_ref(NULL));
-	conf_set_free_hook(count_free);
-	conf_publish(load_good(PLAIN));
+	conf_publish(load_counted());
 	mine = conf_current();
-	conf_publish(load_good(PLAIN));
+	conf_publish(load_counted());
 	assert_int_equal(freed, 0);
 	assert_string_equal(mine->auth[0].name, "a"); /* the old one, as it was */
 	assert_ptr_equal(conf_ref(mine), mine);
@@ -280,7 +288,7 @@ snapshots_live_as_long_as_they_are_held(void **state)
 	for (size_t i = 0; i < COUNT(threads); i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, look, NULL), 0);
 	for (int i = 0; i < 50; i++)
-		conf_publish(load_good(PLAIN));
+		conf_publish(load_counted());
 	for (size_t i = 0; i < COUNT(threads); i++) {
 		void *wrong;
 
@@ -292,7 +300,6 @@ snapshots_live_as_long_as_they_are_held(void **state)
 	assert_int_equal(freed, 51);
 	conf_put(c);
 	assert_int_equal(freed, 52);
-	conf_set_free_hook(NULL);
 }
 
 int
