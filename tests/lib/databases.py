@@ -233,9 +233,16 @@ class Maria(Database):
     def hang_up(self):
         """Ends the service's connections; how many."""
         ids = self.sql("SELECT id FROM information_schema.processlist WHERE user = 'restante'")
-        for row in ids:
-            self.sql("KILL CONNECTION " + row[0])
+        self.send_away(ids)
         return len(ids)
+
+    def send_away(self, ids):
+        for row in ids:
+            try:
+                self.sql("KILL CONNECTION " + row[0])
+            except RuntimeError as e:
+                if "Unknown thread" not in str(e):  # it went by itself
+                    raise
 
     def lock_waits(self):
         """The connections that wait for a lock."""
@@ -323,6 +330,10 @@ class Postgres(Database):
     def hang_up(self):
         """Ends the service's connections; how many."""
         return len(self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'restante'"))
+
+    def send_away(self, ids):
+        for row in ids:
+            self.sql("SELECT pg_terminate_backend(%s)" % row[0])
 
     def lock_waits(self):
         """The connections that wait for a lock."""

@@ -98,7 +98,13 @@ def repeated(tap, db, settings):
     wait_until(lambda: len(db.lock_waits()) == 1, HANG, "the login to wait for a lock")
     first = db.lock_waits()
     tap.ok(db.hang_up() == 1, "%s: a connection is sent away in the middle of a statement" % db.driver)
-    wait_until(lambda: db.lock_waits() and db.lock_waits() != first, HANG, "another connection to wait for it")
+
+    def another():
+        now = db.lock_waits()
+        if now == first:
+            db.send_away(first)  # InnoDB may be too busy to wake who waits for a lock, and MariaDB does not ask twice
+        return now and now != first
+    wait_until(another, HANG, "another connection to wait for it")
     other.close()
     a = ask.receive()
     tap.ok(a["code"] == "OK" and a["name"] == b"user1@example.org", "%s: it is repeated" % db.driver, a)
