@@ -22,6 +22,7 @@ from server import Tap  # noqa: E402
 KILLS = 60 if os.environ.get("ALL") == "yes" else 6  # of each store, each way
 SEED = int(os.environ.get("SEED", "20261124"))
 STORES = ("maildir", "mbox")
+TRIES = 300  # of one message, when nothing is killed any more
 
 
 def make(rng, seq):
@@ -58,7 +59,11 @@ class Killer:
 
     def deliver(self, seq, wanted):
         raw, user = make(self.rng, seq), self.rng.choice(self.rig.users)
+        tries = 0
         while not self.try_once(seq, raw, user, self.kills < wanted and self.rng.random() < 0.8):
+            tries += self.kills >= wanted
+            if tries > TRIES:
+                self.bad.append((seq, user, "is not taken any more"))
             if self.bad:
                 break
 

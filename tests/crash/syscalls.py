@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
 from server import Tap  # noqa: E402
-from store import STORES, Store, judge_delivery, judge_session  # noqa: E402
+from store import STORES, Store, fnv, judge_delivery, judge_session  # noqa: E402
 
 ERRORS = {
     "write": ("ENOSPC", "EIO"), "pwrite64": ("ENOSPC", "EIO"), "fsync": ("EIO", "ENOSPC"), "linkat": ("ENOSPC", "EIO"), "renameat": ("EIO",),
@@ -69,6 +69,24 @@ def sweep(tap, store, kind, call, what):
     return runs
 
 
+def first_delivery(tap, store):
+    """The first delivery to somebody is killed on the way to making his mailbox: the next one works."""
+    calls = ("mkdirat", "fsync", "openat", "write", "renameat2")
+    problems, killed = [], 0
+    for call in calls:
+        store.remove("ann")
+        first, last = mailbox_count(store, call, ("deliver", "ann", store.file(NEW)))
+        for n in range(first + 1, min(last, first + MOST) + 1):
+            store.remove("ann")
+            out = store.run("deliver", "ann", store.file(NEW), wrap=strace(call, "signal=SIGKILL", n))
+            killed += out.delivery is None
+            again = store.run("deliver", "ann", store.file(NEW))
+            got = sorted(store.look().values())
+            if again.delivery != "OK" or got not in ([(len(NEW), fnv(NEW))], [(len(NEW), fnv(NEW))] * 2):
+                problems.append("%s number %d: %s; %s" % (call, n, got, again.text[-600:]))
+    tap.ok(killed > 5 and not problems, "%s: a first delivery killed %d times" % (store.kind, killed), "\n".join(problems[:3]))
+
+
 def attack(tap, store):
     """Every call of a session and of a delivery; how many runs that were."""
     runs = 0
@@ -87,6 +105,7 @@ def main():
     for kind in STORES:
         store = Store(kind=kind)
         try:
+            first_delivery(tap, store)
             runs = attack(tap, store)
             tap.ok(runs >= 60, "%s: %d failures were tried" % (kind, runs))
         finally:

@@ -104,12 +104,17 @@ name_make(struct dlv *d, struct rcpt *r)
 }
 
 static int
-open_tmp(struct rcpt *r)
+open_tmp(const struct dlv *d, struct rcpt *r)
 {
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
 	char path[200];
+	int fd;
 
 	snprintf(path, sizeof(path), "tmp/%s", r->tmp);
-	return openat(r->fd, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = openat(r->fd, path, flags, 0600);
+	if (fd == -1 && errno == ENOENT && maildir_fill(d->inst, r->fd)) /* who made it was killed */
+		fd = openat(r->fd, path, flags, 0600);
+	return fd;
 }
 
 /* ---- methods --------------------------------------------------------------------------------- */
@@ -200,7 +205,7 @@ dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 	if (d->n == 0 || d->failed)
 		return PM_INVALID;
 	if (d->fd == -1)
-		d->fd = open_tmp(&d->rcpts[0]);
+		d->fd = open_tmp(d, &d->rcpts[0]);
 	if (d->fd == -1 || !put(d, d->fd, buf, n)) {
 		int e = errno;
 
@@ -271,7 +276,7 @@ prepare_one(struct dlv *d, size_t k)
 		/* the first has a head: its copy takes another name, the plain file serves the others */
 		snprintf(r->tmp + strlen(r->tmp), sizeof(r->tmp) - strlen(r->tmp), "-h");
 	}
-	fd = open_tmp(r);
+	fd = open_tmp(d, r);
 	ok = fd != -1 && copy_message(d, r, fd, &octets) && sync_file(d, fd);
 	if (fd != -1 && close(fd) != 0)
 		ok = false;
@@ -307,7 +312,7 @@ finish_file(struct dlv *d, const struct pm_call *call)
 {
 	char last;
 
-	if (d->fd == -1 && (d->fd = open_tmp(&d->rcpts[0])) == -1) { /* an empty message */
+	if (d->fd == -1 && (d->fd = open_tmp(d, &d->rcpts[0])) == -1) { /* an empty message */
 		sdk_error(call, "cannot write to tmp/: %s", strerrordesc_np(errno));
 		return disk_code(errno);
 	}
@@ -411,6 +416,8 @@ publish(struct dlv *d, struct rcpt *r)
 	snprintf(to, sizeof(to), "new/%s", r->name);
 	KILL_POINT("delivery: before it is visible");
 	rc = show(d->inst, r, from, to);
+	if (rc == ENOENT && maildir_fill(d->inst, r->fd)) /* somebody removed new/ */
+		rc = show(d->inst, r, from, to);
 	if (rc != 0) {
 		(void)unlinkat(r->fd, from, 0); /* nobody comes back to it */
 		return disk_code(rc);

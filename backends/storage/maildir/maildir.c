@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "kill.h"
 #include "path.h"
 
 int64_t
@@ -28,28 +29,58 @@ open_dir(int root, const char *path)
 	return sdk_open_beneath(root, path, O_RDONLY | O_DIRECTORY, 0);
 }
 
+bool
+maildir_fill(const struct inst *i, int fd)
+{
+	static const char *const dirs[] = {"cur", "new", "tmp"};
+
+	for (int k = 0; k < 3; k++)
+		if (mkdirat(fd, dirs[k], 0700) != 0 && errno != EEXIST)
+			return false;
+	return !i->fsync || fsync(fd) == 0;
+}
+
+/* A directory, if it is missing, and its name durable. */
+static bool
+make_one(const struct inst *i, int root, const char *part)
+{
+	char parent[PM_PATH_MAX + 8];
+	const char *slash = strrchr(part, '/');
+	bool ok;
+	int fd;
+
+	if (mkdirat(root, part, 0700) != 0)
+		return errno == EEXIST;
+	if (!i->fsync)
+		return true;
+	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - part) : 1, slash ? part : ".");
+	fd = openat(root, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	ok = fd != -1 && fsync(fd) == 0;
+	if (fd != -1)
+		(void)close(fd);
+	return ok;
+}
+
 /* Makes each missing directory of a relative path, and the three of a maildir. */
 static int
-make_maildir(int root, const char *rel)
+make_maildir(const struct inst *i, int root, const char *rel)
 {
 	char part[PM_PATH_MAX + 8];
 	int fd;
 
 	for (const char *slash = strchr(rel, '/');; slash = strchr(slash + 1, '/')) {
 		snprintf(part, sizeof(part), "%.*s", slash ? (int)(slash - rel) : (int)strlen(rel), rel);
-		if (*part && mkdirat(root, part, 0700) != 0 && errno != EEXIST)
+		if (*part && !make_one(i, root, part))
 			return -1;
 		if (!slash)
 			break;
 	}
+	KILL_POINT("maildir: made, and empty");
 	fd = open_dir(root, rel);
-	if (fd == -1)
+	if (fd != -1 && !maildir_fill(i, fd)) {
+		(void)close(fd);
 		return -1;
-	for (int k = 0; k < 3; k++)
-		if (mkdirat(fd, k == 0 ? "tmp" : k == 1 ? "new" : "cur", 0700) != 0 && errno != EEXIST) {
-			(void)close(fd);
-			return -1;
-		}
+	}
 	return fd;
 }
 
@@ -73,7 +104,7 @@ maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_use
 	fd = open_dir(root, rel);
 	e = errno;
 	if (fd == -1 && e == ENOENT && create) {
-		fd = make_maildir(root, rel);
+		fd = make_maildir(i, root, rel);
 		e = errno;
 	}
 	(void)close(root);

@@ -108,6 +108,8 @@ struct mbox {
  * may exist, or no permission. */
 int32_t maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_user *user, bool create,
 			 int *ret_fd);
+/* Makes what is missing of cur, new and tmp in an open maildir, tmp last: where tmp is, all are. False: errno. */
+bool maildir_fill(const struct inst *i, int fd);
 int64_t maildir_now(const struct inst *i);
 
 /* ---- scan.c ---- */
