@@ -72,7 +72,7 @@ def sweep(tap, store, kind, call, what):
 def first_delivery(tap, store):
     """The first delivery to somebody is killed on the way to making his mailbox: the next one works."""
     calls = ("mkdirat", "fsync", "openat", "write", "renameat2")
-    problems, killed = [], 0
+    problems, killed, refused = [], 0, 0
     for call in calls:
         store.remove("ann")
         first, last = mailbox_count(store, call, ("deliver", "ann", store.file(NEW)))
@@ -84,6 +84,13 @@ def first_delivery(tap, store):
             got = sorted(store.look().values())
             if again.delivery != "OK" or got not in ([(len(NEW), fnv(NEW))], [(len(NEW), fnv(NEW))] * 2):
                 problems.append("%s number %d: %s; %s" % (call, n, got, again.text[-600:]))
+            if call == "mkdirat":
+                store.remove("ann")
+                out = store.run("deliver", "ann", store.file(NEW), wrap=strace(call, "error=ENOSPC", n))
+                refused += out.delivery == "NOSPACE"
+                if out.delivery not in ("NOSPACE", "OK") or out.delivery != "OK" and store.look():
+                    problems.append("no room at mkdirat number %d: %s" % (n, out.text[-600:]))
+    tap.ok(refused == (4 if store.kind == "maildir" else 0), "%s: no room to make a mailbox is said as that" % store.kind, refused)
     tap.ok(killed > 5 and not problems, "%s: a first delivery killed %d times" % (store.kind, killed), "\n".join(problems[:3]))
 
 

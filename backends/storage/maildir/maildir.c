@@ -111,7 +111,9 @@ maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_use
 	if (fd == -1 && e == ENOENT)
 		return PM_OK; /* nobody delivered to it yet */
 	if (fd == -1) {
-		sdk_error(call, "cannot open the maildir '%s': %s", path, strerrordesc_np(e));
+		sdk_error(call, "cannot open or make the maildir '%s': %s", path, strerrordesc_np(e));
+		if (e == ENOSPC || e == EDQUOT) /* it was to be made */
+			return PM_NOSPACE;
 		return e == EMFILE || e == ENFILE || e == ENOMEM || e == EIO ? PM_TEMP : PM_PERM;
 	}
 	*ret_fd = fd;

@@ -105,7 +105,7 @@ struct mbox {
 /* ---- maildir.c ---- */
 
 /* Opens (creates) a user's maildir. *ret_fd -1 with PM_OK: there is none. PM_PERM with a text: no such path
- * may exist, or no permission. */
+ * may exist, or no permission. PM_NOSPACE: no room to create it. */
 int32_t maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_user *user, bool create,
 			 int *ret_fd);
 /* Makes what is missing of cur, new and tmp in an open maildir, tmp last: where tmp is, all are. False: errno. */
