@@ -72,8 +72,9 @@ class Disk:
         return 1000, "never refused"
 
     def close(self):
-        self.s.close()
+        self.s.stop()
         umount(self.disk)
+        self.s.close()
 
 
 def full(tap, store, volume):
