@@ -340,61 +340,6 @@ many_at_once(void)
 	kit_close(in);
 }
 
-/* ---- import ---------------------------------------------------------------------------------- */
-
-static int32_t
-import(struct inst *in, const char *uidl, int64_t received_ms, int64_t first_ms)
-{
-	const struct pm_delivery *d = in->m->delivery;
-	struct pm_user u = kit_user(0);
-	struct pm_rcpt r = {.size = sizeof(r), .user = &u, .uidl = kit_str(uidl), .order = 7, .received_ms = received_ms,
-			    .first_retrieved_ms = first_ms};
-	struct pm_result res = {.size = sizeof(res)};
-	void *dlv = NULL;
-	int32_t rc;
-
-	expect_rc("dlv_begin", d->dlv_begin(in->i, pm(), 0, PM_DLVF_IMPORT, &dlv), PM_OK);
-	rc = d->dlv_rcpt(dlv, pm(), &r);
-	if (rc != PM_OK) {
-		d->dlv_abort(dlv, pm());
-		return rc;
-	}
-	expect_rc("dlv_write", d->dlv_write(dlv, pm(), "Subject: import\r\n\r\nx\r\n", 22), PM_OK);
-	while ((rc = d->dlv_prepare(dlv, pm(), &res, sizeof(res))) == PM_AGAIN)
-		;
-	if (rc != PM_OK || res.rc != PM_OK) {
-		d->dlv_abort(dlv, pm());
-		return rc != PM_OK ? rc : res.rc;
-	}
-	while ((rc = d->dlv_commit(dlv, pm(), &res, sizeof(res))) == PM_AGAIN)
-		;
-	return rc != PM_OK ? rc : res.rc;
-}
-
-static void
-imported(void)
-{
-	static const char uidl[] = "!dovecot-0000~id.with_70_octets}345678901234567890123456789012345678|";
-	struct inst *in = kit_open();
-	struct pm_msg m;
-	struct box b;
-
-	kit_empty(in, 0);
-	expect_rc("an import", import(in, uidl, 1600000000000, 1600000001000), PM_OK);
-	expect_rc("the same import again", import(in, uidl, 1600000000000, 1600000001000), PM_EXISTS);
-	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-	EXPECT(b.n == 1, "%llu messages instead of 1", (unsigned long long)b.n);
-	m = box_one(&b, 0, PM_WANT_UIDL | PM_WANT_DATES);
-	EXPECT(m.uidl_len == strlen(uidl) && memcmp(m.uidl, uidl, strlen(uidl)) == 0, "the unique-id became %.*s",
-	       (int)m.uidl_len, m.uidl);
-	EXPECT(m.received_ms / 1000 == 1600000000, "received_ms became %lld", (long long)m.received_ms);
-	EXPECT(!(in->m->flags & PM_F_CAN_MARK) || m.first_retrieved_ms / 1000 == 1600000001,
-	       "first_retrieved_ms became %lld", (long long)m.first_retrieved_ms);
-	box_close(&b);
-	kit_empty(in, 0);
-	kit_close(in);
-}
-
 const struct check checks_delivery[] = {
 	{"delivery.invisible", "dlv_commit", "not there before dlv_commit, there for the next mbox_open", NEED_DELIVERY,
 	 invisible},
@@ -409,7 +354,5 @@ const struct check checks_delivery[] = {
 	 refused_recipient},
 	{"delivery.held", "dlv_commit", "a session that holds the mailbox is not in the way", NEED_DELIVERY, to_held},
 	{"delivery.beside", "dlv_begin", "eight handles at once, ended in any order", NEED_DELIVERY, many_at_once},
-	{"delivery.import", "PM_DLVF_IMPORT", "keeps unique-id and dates; a second time PM_EXISTS",
-	 NEED_DELIVERY | NEED_IMPORT, imported},
 	{0},
 };

@@ -47,7 +47,7 @@ struct check {
 
 /* One table per file; the last record has no id. */
 extern const struct check checks_contract[], checks_snapshot[], checks_octets[], checks_commit[], checks_hide[], checks_lock[],
-	checks_delivery[], checks_boxes[], checks_auth[], checks_limits[], checks_threads[];
+	checks_delivery[], checks_import[], checks_boxes[], checks_auth[], checks_limits[], checks_threads[];
 
 struct setup {
 	struct host_lib *lib, *wrapped;      /* wrapped: the module inside, or NULL */

@@ -22,7 +22,7 @@
 
 static const struct check *const tables[] = {
 	checks_contract, checks_auth, checks_snapshot, checks_octets, checks_commit, checks_hide, checks_lock, checks_delivery,
-	checks_boxes, checks_limits, checks_threads,
+	checks_import, checks_boxes, checks_limits, checks_threads,
 };
 
 static struct {

@@ -85,6 +85,7 @@ box_free(struct ram_box *b)
 	for (size_t i = 0; i < b->n; i++)
 		ram_message_put(b->msgs[i]);
 	free(b->msgs);
+	free(b->imports);
 	free(b);
 }
 
@@ -137,6 +138,31 @@ ram_box_has_uidl(const struct ram_box *box, const char *uidl, size_t n)
 		if (box->msgs[i]->uidl_len == n && memcmp(box->msgs[i]->uidl, uidl, n) == 0)
 			return true;
 	return false;
+}
+
+bool
+ram_box_imported(const struct ram_box *box, const char *uidl, size_t n)
+{
+	for (size_t i = 0; i < box->n_imports; i++)
+		if (strlen(box->imports[i]) == n && memcmp(box->imports[i], uidl, n) == 0)
+			return true;
+	return false;
+}
+
+bool
+ram_box_note_import(struct ram_box *box, const char *uidl, size_t n)
+{
+	void *more;
+
+	if (ram_box_imported(box, uidl, n))
+		return true;
+	more = grow(box->imports, box->n_imports + 1, &box->cap_imports, sizeof(*box->imports));
+	if (!more)
+		return false;
+	box->imports = more;
+	memcpy(box->imports[box->n_imports], uidl, n);
+	box->imports[box->n_imports++][n] = '\0';
+	return true;
 }
 
 bool

@@ -64,8 +64,15 @@ uidl_ok(struct pm_str s)
 	return s.n <= PM_UIDL_MAX;
 }
 
-/* Why not this one, before the sender has sent a byte: an imported unique-id that is there already.
- */
+/* An imported unique-id that is there, or was; a restore asks whether it is. Under the mutex. */
+static bool
+known(const struct dlv *d, const struct ram_box *box, const struct rcpt *r)
+{
+	return ram_box_has_uidl(box, r->uidl, r->uidl_len) ||
+	       (!(d->flags & PM_DLVF_RESTORE) && ram_box_imported(box, r->uidl, r->uidl_len));
+}
+
+/* Why not this one, before the sender has sent a byte. */
 static int32_t
 check_rcpt(const struct dlv *d, struct pm_str key, const struct rcpt *r)
 {
@@ -76,7 +83,7 @@ check_rcpt(const struct dlv *d, struct pm_str key, const struct rcpt *r)
 		return PM_OK;
 	pthread_mutex_lock(&d->ram->mutex);
 	box = ram_box_find(d->ram, key);
-	there = box && ram_box_has_uidl(box, r->uidl, r->uidl_len);
+	there = box && known(d, box, r);
 	pthread_mutex_unlock(&d->ram->mutex);
 	return there ? PM_EXISTS : PM_OK;
 }
@@ -273,8 +280,10 @@ publish(struct dlv *d, struct rcpt *r, const uint8_t op_id[16])
 		set_uidl(r, before->uidl, before->uidl_len);
 		return PM_OK;
 	}
-	if (r->uidl_len > 0 && ram_box_has_uidl(box, r->uidl, r->uidl_len))
+	if (r->uidl_len > 0 && known(d, box, r))
 		return PM_EXISTS;
+	if (r->uidl_len > 0 && !ram_box_note_import(box, r->uidl, r->uidl_len))
+		return PM_NOMEM;
 	if (r->uidl_len == 0) {
 		snprintf(uidl, sizeof(uidl), "%s.%llu", d->ram->tag,
 			 (unsigned long long)++d->ram->last_uidl);

@@ -42,6 +42,8 @@ struct ram_box {
 	int64_t last_delivery_ms;
 	bool exists; /* something was put into it since it was made or deleted */
 	bool locked; /* an exclusive session has it */
+	char (*imports)[PM_UIDL_MAX + 1]; /* unique-ids that were imported, and may be deleted by now */
+	size_t n_imports, cap_imports;
 	size_t key_n;
 	char key[];
 };
@@ -84,6 +86,10 @@ struct ram_box *ram_box_find(const struct ram *ram, struct pm_str key);
 /* Takes over the caller's reference. The unique-id is known to be unique. False: no memory. */
 bool ram_box_add(struct ram_box *box, struct ram_message *m);
 bool ram_box_has_uidl(const struct ram_box *box, const char *uidl, size_t n);
+/* Was it imported, whatever became of it? */
+bool ram_box_imported(const struct ram_box *box, const char *uidl, size_t n);
+/* False: no memory. */
+bool ram_box_note_import(struct ram_box *box, const char *uidl, size_t n);
 /* Lets go of the messages marked `gone`. */
 void ram_box_sweep(struct ram_box *box);
 void ram_boxes_free(struct ram *ram);

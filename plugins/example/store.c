@@ -356,6 +356,7 @@ box_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
 		for (size_t i = 0; i < b->n; i++)
 			b->msgs[i]->gone = true;
 		ram_box_sweep(b);
+		b->n_imports = 0;
 		b->exists = false;
 	}
 	pthread_mutex_unlock(&ram->mutex);

@@ -90,6 +90,10 @@ LIES = [
     ("box_stat 1 error TEMP", "boxes.stat"),
     ("box_stat 4 error TEMP", "boxes.stat-grows"),
     ("dlv_commit 1 again 2000", "delivery.slices"),
+    ("dlv_rcpt 3 error EXISTS", "import.restored"),  # who believes it lets go of the last copy
+    ("dlv_rcpt 1 error EXISTS", "import.once"),
+    ("dlv_rcpt 2 error EXISTS", "import.cut"),
+    ("dlv_commit 1 after error EXISTS", "import.cut"),
     ("box_list 2 error DOWN", "boxes.list"),
     ("box_delete 2 error BUSY", "boxes.delete"),
     ("verify 1 error TEMP", "auth.wrong"),

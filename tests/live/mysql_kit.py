@@ -15,7 +15,7 @@ from databases import PASSWORD, arguments  # noqa: E402
 from server import Tap  # noqa: E402
 
 WAITING = ("commit.durable", "commit.hide-durable", "lock.dead-holder")
-CHECKS = 78  # that apply
+CHECKS = 83  # that apply
 
 
 def kit(settings, *only):
@@ -64,7 +64,7 @@ def schema(tap, db):
     tap.ok(done.returncode == 0 and "up to date" in done.stdout, "check: up to date", done.stdout + done.stderr)
     done = db.schema_tool()
     tap.ok(done.returncode == 0 and "up to date" in done.stdout, "a second time there is nothing to do", done.stdout)
-    db.sql("DROP TABLE mail_domain; DELETE FROM mail_version WHERE version > 1;"
+    db.sql("DROP TABLE mail_domain, mail_import; DELETE FROM mail_version WHERE version > 1;"
            "INSERT INTO mail_box (id, user_key, domain, messages, octets) VALUES (7000, 'ann', 'example.org', 2, 30);"
            "INSERT INTO mail_message (mailbox, pos, body, octets, received, uidl) VALUES"
            " (7000, 1, 0, 10, UTC_TIMESTAMP(6), 'a'), (7000, 2, 0, 20, UTC_TIMESTAMP(6), 'b')")
@@ -76,6 +76,8 @@ def schema(tap, db):
     tap.ok(done.returncode == 0 and rows == [["8", "2", "30"]], "upgraded, and the domains are counted", rows)
     rows = db.sql("SELECT COUNT(*) FROM mail_message WHERE mailbox = 7000")
     tap.ok(rows == [["2"]], "the mail is still there", rows)
+    rows = db.sql("SELECT COUNT(*) FROM mail_import") + db.sql("SELECT MAX(version) FROM mail_version")
+    tap.ok(rows == [["0"], ["3"]], "and imports can be remembered: step 3", rows)
     db.sql("UPDATE mail_box SET messages = 99, octets = 1 WHERE id = 7000;"
            "UPDATE mail_domain SET octets = 12345 WHERE domain = 'example.org'")
     done = db.schema_tool("recount")

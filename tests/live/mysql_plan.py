@@ -21,7 +21,7 @@ ACT = os.path.join(os.environ["top_builddir"], "tests/crash/act")
 MODULE = os.path.join(TREE, "lib/restante/modules/mysql.so")
 BOXES, MESSAGES = (100000, 20) if os.environ.get("ALL") == "yes" else (5000, 20)
 # what a session, a delivery, a deletion, a removal and the tick do
-CHECKS = ("snapshot.*", "info.*", "uidl.stable", "commit.exact", "commit.many", "commit.marks", "commit.hide", "delivery.*",
+CHECKS = ("snapshot.*", "info.*", "uidl.stable", "commit.exact", "commit.many", "commit.marks", "commit.hide", "delivery.*", "import.*",
           "lock.busy", "lock.released", "boxes.stat", "boxes.delete", "life.tick", "life.probe", "read.*")
 
 

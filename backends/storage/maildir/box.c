@@ -116,7 +116,7 @@ box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uin
 		box_free(m); /* a failure ends a handle in the making */
 		return rc;
 	}
-	if (flags & PM_OPEN_EXCLUSIVE)
+	if (flags & (PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN))
 		commit_purge(m);
 	*ret_count = m->scan->n;
 	*ret_mbox = m;

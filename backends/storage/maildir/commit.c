@@ -118,19 +118,30 @@ bit(const uint8_t *map, uint64_t k)
 	return map && (map[k / 8] >> (k % 8) & 1);
 }
 
-static void
-sync_dirs(struct inst *i, int fd)
+bool
+commit_sync_dirs(const struct inst *i, int fd)
 {
 	static const char *const dirs[] = {"new", "cur"};
+	bool ok = true;
 
 	for (int k = 0; k < 2 && i->fsync; k++) {
 		int dfd = openat(fd, dirs[k], O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
-		if (dfd == -1)
+		if (dfd == -1) {
+			ok = ok && errno == ENOENT;
 			continue;
-		(void)fsync(dfd); /* the group says what is deleted: a crash before this is recovered */
+		}
+		ok = fsync(dfd) == 0 && ok;
 		(void)close(dfd);
 	}
+	return ok;
+}
+
+/* Of files that go: the group says what is deleted, and a crash before this is recovered. */
+static void
+sync_dirs(const struct inst *i, int fd)
+{
+	(void)commit_sync_dirs(i, fd);
 }
 
 /* Nobody asked for its size, and maildirsize is to know what goes. */
@@ -377,11 +388,12 @@ commit_purge(struct mbox *m)
 	struct scan *s = m->scan;
 	struct item *list = s->with_hidden ? s->items : s->hidden;
 	size_t count = s->with_hidden ? s->n : s->hidden_n, out = 0;
+	bool may = m->flags & PM_OPEN_EXCLUSIVE;
 
 	for (size_t k = 0; k < count; k++) {
 		struct item *it = &list[k];
 		bool over = it->hidden_ms != 0 && it->hidden_ms <= now;
-		int e = over && n < PURGE_MAX ? remove_item(m, it) : EAGAIN;
+		int e = over && may && n < PURGE_MAX ? remove_item(m, it) : EAGAIN;
 
 		if (e == 0 || e == ENOENT) {
 			octets += (int64_t)it->stored;

@@ -3,7 +3,7 @@
  * Delivery: a file in tmp/ of the first recipient's maildir, fsynced at prepare and linked into tmp/ of the others
  * (copied where head lines of its own or another file system ask for it); at commit it is renamed into new/ of
  * each, and each new/ is fsynced. Nothing is ever overwritten. An imported unique-id
- * is in the ledger before its message is visible. Many recipients are done in slices.
+ * is in the ledger before its message is visible (import.c). Many recipients are done in slices.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "import.h"
 #include "kill.h"
 #include "lines.h"
 #include "maildir.h"
@@ -68,8 +69,8 @@ write_all(int fd, const char *p, size_t n)
 	return true;
 }
 
-static int32_t
-disk_code(int e)
+int32_t
+maildir_disk_code(int e)
 {
 	return e == ENOSPC || e == EDQUOT ? PM_NOSPACE : e == EACCES || e == EROFS ? PM_PERM : PM_TEMP;
 }
@@ -137,21 +138,6 @@ dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t f
 	return PM_OK;
 }
 
-/* An import keeps its unique-id, once. */
-static int32_t
-check_uidl(const struct pm_call *call, struct rcpt *r)
-{
-	size_t good, bad;
-	struct ledger *l = ledger_load(r->fd, LEDGER_FILE, &good, &bad);
-	bool known;
-
-	if (!l)
-		return ledger_load_code(call, LEDGER_FILE, errno);
-	known = ledger_has_uidl(l, r->uidl, strlen(r->uidl)) || find_unseen(r->fd, l, r->uidl, strlen(r->uidl));
-	ledger_free(l);
-	return known ? PM_EXISTS : PM_OK;
-}
-
 static int32_t
 dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
@@ -177,7 +163,8 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 		return rc;
 	if (rcpt->uidl.n > 0) {
 		memcpy(r->uidl, rcpt->uidl.p, rcpt->uidl.n);
-		rc = check_uidl(call, r);
+		rc = import_look(d->inst, call, r->fd,
+				 &(struct import){.uidl = r->uidl, .restore = d->flags & PM_DLVF_RESTORE});
 	}
 	if (rc == PM_OK && rcpt->head.n > 0) {
 		r->head = malloc(rcpt->head.n);
@@ -211,7 +198,7 @@ dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 
 		d->failed = true;
 		sdk_error(call, "writing to tmp/: %s", strerrordesc_np(e));
-		return disk_code(e);
+		return maildir_disk_code(e);
 	}
 	return PM_OK;
 }
@@ -314,17 +301,17 @@ finish_file(struct dlv *d, const struct pm_call *call)
 
 	if (d->fd == -1 && (d->fd = open_tmp(d, &d->rcpts[0])) == -1) { /* an empty message */
 		sdk_error(call, "cannot write to tmp/: %s", strerrordesc_np(errno));
-		return disk_code(errno);
+		return maildir_disk_code(errno);
 	}
 	if (sdk_lines_end(&d->lines, &last) > 0) {
 		if (!write_all(d->fd, &last, 1))
-			return disk_code(errno);
+			return maildir_disk_code(errno);
 		sdk_octets_feed(&d->octets, &last, 1);
 	}
 	KILL_POINT("delivery: before fsync");
 	if (!sync_file(d, d->fd)) {
 		sdk_error(call, "fsync of tmp/%s: %s", d->rcpts[0].tmp, strerrordesc_np(errno));
-		return disk_code(errno);
+		return maildir_disk_code(errno);
 	}
 	snprintf(d->first, sizeof(d->first), "%s", d->rcpts[0].tmp);
 	d->left = d->n;
@@ -349,7 +336,7 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 		size_t k = --d->left;
 
 		d->rcpts[k].prepared = prepare_one(d, k);
-		d->rcpts[k].rc = d->rcpts[k].prepared ? PM_OK : disk_code(errno);
+		d->rcpts[k].rc = d->rcpts[k].prepared ? PM_OK : maildir_disk_code(errno);
 		if (d->left > 0 && maildir_now(d->inst) >= until)
 			return PM_AGAIN;
 	}
@@ -395,23 +382,13 @@ show(struct inst *i, const struct rcpt *r, const char *from, const char *to)
 	return rc;
 }
 
+/* Out of tmp/, and durable. */
 static int32_t
-publish(struct dlv *d, struct rcpt *r)
+come_out(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
 {
-	struct ledger_out o = {0};
 	char from[200], to[260];
-	int dfd, rc = 0;
+	int dfd, rc;
 
-	if (r->uidl[0]) {
-		size_t base = strcspn(r->name, ",:");
-
-		ledger_put_message(&o, r->name, base, r->uidl, strlen(r->uidl), sdk_octets_total(&r->octets), r->octets.stored,
-				   r->first_ms, 0);
-		rc = o.failed ? ENOMEM : ledger_append(r->fd, LEDGER_FILE, o.text, o.n, d->inst->fsync);
-		ledger_out_free(&o);
-		if (rc != 0)
-			return disk_code(rc);
-	}
 	snprintf(from, sizeof(from), "tmp/%s", r->tmp);
 	snprintf(to, sizeof(to), "new/%s", r->name);
 	KILL_POINT("delivery: before it is visible");
@@ -419,8 +396,8 @@ publish(struct dlv *d, struct rcpt *r)
 	if (rc == ENOENT && maildir_fill(d->inst, r->fd)) /* somebody removed new/ */
 		rc = show(d->inst, r, from, to);
 	if (rc != 0) {
-		(void)unlinkat(r->fd, from, 0); /* nobody comes back to it */
-		return disk_code(rc);
+		sdk_error(call, "renaming %s to new/: %s", from, strerrordesc_np(rc));
+		return maildir_disk_code(rc);
 	}
 	KILL_POINT("delivery: after");
 	dfd = openat(r->fd, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -430,6 +407,32 @@ publish(struct dlv *d, struct rcpt *r)
 		(void)close(dfd);
 	size_add(r->fd, (int64_t)r->octets.stored, 1);
 	return rc ? PM_UNKNOWN : PM_OK;
+}
+
+static int32_t
+publish(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
+{
+	struct import im = {.uidl = r->uidl,
+			    .restore = d->flags & PM_DLVF_RESTORE,
+			    .name = r->name,
+			    .octets = sdk_octets_total(&r->octets),
+			    .stored = r->octets.stored,
+			    .first_ms = r->first_ms};
+	char path[200];
+	int lock = -1;
+	int32_t rc = r->uidl[0] ? import_begin(d->inst, call, r->fd, &im, &lock) : PM_OK;
+
+	if (rc == PM_AGAIN)
+		return rc;
+	if (rc == PM_OK) {
+		rc = come_out(d, call, r);
+		if (lock != -1)
+			(void)close(lock);
+	}
+	snprintf(path, sizeof(path), "tmp/%s", r->tmp);
+	if (rc != PM_OK && rc != PM_UNKNOWN)
+		(void)unlinkat(r->fd, path, 0); /* nobody comes back to it */
+	return rc;
 }
 
 static void
@@ -451,14 +454,15 @@ dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t 
 	struct dlv *d = dlv;
 	int64_t until = maildir_now(d->inst) + SLICE_MS;
 
-	(void)call;
 	while (d->at < d->n) {
-		struct rcpt *r = &d->rcpts[d->at++];
+		struct rcpt *r = &d->rcpts[d->at];
+		int32_t rc = r->prepared ? publish(d, call, r) : r->rc;
 
-		if (!r->prepared)
-			continue;
-		r->rc = publish(d, r);
-		r->visible = r->rc == PM_OK;
+		if (rc == PM_AGAIN)
+			return rc;
+		d->at++;
+		r->rc = rc;
+		r->visible = r->prepared && rc == PM_OK;
 		if (d->at < d->n && maildir_now(d->inst) >= until)
 			return PM_AGAIN;
 	}

@@ -47,7 +47,7 @@ find_unseen(int fd, struct ledger *l, const char *uidl, size_t n)
 
 /* Looks for a base name in one directory; *ret_name gets the whole name. */
 static bool
-find_base(int fd, const char *dir, const char *base, size_t n, char *ret_name, size_t cap)
+find_in(int fd, const char *dir, const char *base, size_t n, char *ret_name, size_t cap)
 {
 	DIR *d = open_dir(fd, dir);
 	struct dirent *e;
@@ -65,6 +65,16 @@ find_base(int fd, const char *dir, const char *base, size_t n, char *ret_name, s
 }
 
 bool
+find_base(int fd, const char *base, size_t n)
+{
+	char name[256];
+
+	/* cur twice: another reader may rename it past readdir */
+	return find_in(fd, "new", base, n, name, sizeof(name)) || find_in(fd, "cur", base, n, name, sizeof(name)) ||
+	       find_in(fd, "cur", base, n, name, sizeof(name));
+}
+
+bool
 find_again(int fd, struct scan *s, struct item *it)
 {
 	char base[256], name[256];
@@ -75,7 +85,7 @@ find_again(int fd, struct scan *s, struct item *it)
 	/* cur is read again: it may have come there, or been renamed past readdir, meanwhile */
 	for (int look = 0; look < 4 && !found; look++) {
 		in_new = look % 2 == 1;
-		found = find_base(fd, in_new ? "new" : "cur", base, it->base_n, name, sizeof(name));
+		found = find_in(fd, in_new ? "new" : "cur", base, it->base_n, name, sizeof(name));
 	}
 	if (!found)
 		return false;

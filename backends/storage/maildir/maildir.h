@@ -7,6 +7,7 @@
  * cache.c     snapshots of unchanged mailboxes      box.c     open, info, read, close
  * commit.c    deletions and marks, recovery         deliver.c delivery
  * list.c      totals, list, removal                 size.c    Maildir++'s maildirsize
+ * import.c    deliveries that bring their unique-id
  */
 #ifndef MAILDIR_H
 #define MAILDIR_H
@@ -140,6 +141,8 @@ bool scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret);
 
 /* ---- find.c ---- */
 
+/* Is there a file of this base name, in new or cur? */
+bool find_base(int fd, const char *base, size_t n);
 /* The file of an item, found again by its base name after ENOENT. False: gone. */
 bool find_again(int fd, struct scan *s, struct item *it);
 /* Is there a file the ledger does not know whose unique-id is this? Reads both directories. */
@@ -158,7 +161,9 @@ bool join_own_uidl(const char *base, size_t n, const char *uidl, size_t uidl_n);
 
 /* Finishes what an earlier session committed. Exclusive openers only. */
 void commit_recover(struct inst *i, int fd, struct ledger *l);
-/* Hidden messages whose time is over go now. Exclusive openers only. */
+/* new and cur as they are, durable. */
+bool commit_sync_dirs(const struct inst *i, int fd);
+/* Hidden messages whose time is over are seen by nobody; with the lock they go now. */
 void commit_purge(struct mbox *m);
 /* What the session learnt - sizes, new identities - goes to the ledger. */
 void commit_learnt(struct mbox *m);
@@ -193,6 +198,8 @@ void box_close(void *mbox, const struct pm_call *call);
 int32_t box_count_item(struct mbox *m, const struct pm_call *call, struct item *it);
 
 /* ---- box.c, deliver.c ---- */
+/* PM_NOSPACE, PM_PERM or PM_TEMP. */
+int32_t maildir_disk_code(int e);
 extern const struct pm_storage maildir_storage;
 extern const struct pm_delivery maildir_delivery;
 

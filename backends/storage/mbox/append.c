@@ -333,7 +333,8 @@ settle(struct inst *i, const struct place *p, int fd, struct left *l, const stru
 	if (l->fd == -1 || !compare(l, fd, size, &same, &ours))
 		return 0;
 	if (same == l->total || (ours == l->total && size > old + l->total)) {
-		int e = same == l->total ? 0 : put_text(i, fd, old, &a, NULL);
+		/* who wrote it may have been killed before it was durable, and from now on it is believed */
+		int e = same != l->total ? put_text(i, fd, old, &a, NULL) : i->fsync && fsync(fd) != 0 ? errno : 0;
 
 		*ret_what = "is whole";
 		return e == 0 && l->head.list_n > 0 ? ledger_append(i->ledger_dir, p->key, l->list,

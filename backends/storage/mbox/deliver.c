@@ -29,6 +29,7 @@ struct rcpt {
 	size_t head_n;
 	char sender[SENDER_MAX + 1]; /* of the From_ line */
 	char uidl[PM_UIDL_MAX + 1];  /* imported */
+	struct import import;
 	int64_t received_ms, first_ms;
 	int32_t rc;
 };
@@ -117,12 +118,8 @@ take_head(const struct inst *i, struct pm_str head, struct rcpt *r)
 
 /* An import keeps its unique-id, once. */
 static int32_t
-take_uidl(const struct inst *i, const struct pm_call *call, struct pm_str uidl, struct rcpt *r)
+take_uidl(const struct dlv *d, const struct pm_call *call, struct pm_str uidl, struct rcpt *r)
 {
-	size_t good, bad;
-	struct ledger *l;
-	bool known;
-
 	if (uidl.n == 0)
 		return PM_OK;
 	if (uidl.n > PM_UIDL_MAX)
@@ -131,23 +128,25 @@ take_uidl(const struct inst *i, const struct pm_call *call, struct pm_str uidl, 
 		if (uidl.p[k] < 0x21 || uidl.p[k] > 0x7e)
 			return PM_INVALID;
 	memcpy(r->uidl, uidl.p, uidl.n);
-	l = ledger_load(i->ledger_dir, r->place.key, &good, &bad);
-	if (!l)
-		return ledger_load_code(call, r->place.key, errno);
-	known = ledger_has_uidl(l, r->uidl, strlen(r->uidl));
-	ledger_free(l);
-	return known ? PM_EXISTS : PM_OK;
+	r->import = (struct import){.uidl = r->uidl, .restore = d->flags & PM_DLVF_RESTORE};
+	return import_look(d->inst, call, &r->place, &r->import);
 }
 
 /* ---- methods --------------------------------------------------------------------------------- */
 
 static void
+rcpt_free(struct rcpt *r)
+{
+	import_free(&r->import);
+	free(r->head);
+	free(r);
+}
+
+static void
 dlv_free(struct dlv *d)
 {
-	for (size_t k = 0; k < d->n; k++) {
-		free(d->rcpts[k]->head);
-		free(d->rcpts[k]);
-	}
+	for (size_t k = 0; k < d->n; k++)
+		rcpt_free(d->rcpts[k]);
 	if (d->fd != -1) {
 		(void)close(d->fd);
 		if (!d->keep)
@@ -220,12 +219,11 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 		return PM_NOMEM;
 	rc = place_make(d->inst, call, rcpt->user, &r->place);
 	if (rc == PM_OK)
-		rc = take_uidl(d->inst, call, rcpt->uidl, r);
+		rc = take_uidl(d, call, rcpt->uidl, r);
 	if (rc == PM_OK && !take_head(d->inst, rcpt->head, r))
 		rc = PM_NOMEM;
 	if (rc != PM_OK) {
-		free(r->head);
-		free(r);
+		rcpt_free(r);
 		return rc;
 	}
 	lead_sender(rcpt->head, r->sender);
@@ -343,7 +341,7 @@ make_list(const struct dlv *d, const struct rcpt *r, const char *lead, size_t le
 	l = ledger_load(d->inst->ledger_dir, r->place.key, &good, &bad);
 	if (!l)
 		return errno ? errno : ENOMEM;
-	ledger_put_message(o, id, identity_of(f.hash, twin_fresh(l, f.hash), id), r->uidl,
+	ledger_put_message(o, id, identity_of(f.hash, twin_import(l, f.hash, r->uidl), id), r->uidl,
 			   strlen(r->uidl), f.octets, f.stored, r->first_ms, 0);
 	ledger_free(l);
 	return o->failed ? ENOMEM : 0;
@@ -412,7 +410,7 @@ append(struct dlv *d, const struct rcpt *r, bool *ret_torn)
 }
 
 static int32_t
-deliver_one(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
+deliver_one(struct dlv *d, const struct pm_call *call, struct rcpt *r)
 {
 	bool torn = false;
 	int32_t rc = place_lock(d->inst, call, &r->place, true, &d->box, &d->held);
@@ -421,8 +419,12 @@ deliver_one(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
 	if (rc == PM_AGAIN)
 		return rc;
 	/* what a crash left is finished first: it knows the file as it was */
-	if (rc == PM_OK)
+	if (rc == PM_OK && !r->import.look)
 		rc = box_recover(d->inst, call, &r->place, d->box);
+	if (rc == PM_OK && r->uidl[0])
+		rc = import_check(d->inst, call, &r->place, d->box, &d->held, &r->import);
+	if (rc == PM_AGAIN)
+		return rc;
 	if (rc == PM_OK) {
 		e = d->held.readonly ? EROFS : append(d, r, &torn);
 		if (e != 0)

@@ -11,6 +11,7 @@
  * append.c  appending that survives a crash     recover.c what a crash left
  * deliver.c delivery                            lead.c    From_ line and head lines before a
  * message list.c    totals, list, removal               bytes.c   bytes of files at places
+ * import.c  deliveries that bring their unique-id
  */
 #ifndef MBOX_H
 #define MBOX_H
@@ -186,10 +187,23 @@ struct sdk_box place_box(const struct place *p);
 #define IDENTITY_CAP 64
 /* "40 hex digits.twin" */
 size_t identity_of(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP]);
-/* The number of this hash that was never given. */
-uint32_t twin_fresh(struct ledger *l, const unsigned char *hash);
+/* The number of this hash for an import that is not here: one that was never given, or its own. */
+uint32_t twin_import(struct ledger *l, const unsigned char *hash, const char *uidl);
 /* Newcomers and marks of this session go to the ledger. */
 void snap_learnt(struct mbox *m);
+
+/* ---- import.c ---- */
+struct import {
+	const char *uidl;
+	bool restore;      /* PM_DLVF_RESTORE */
+	struct mbox *look; /* while the mailbox is read; NULL at first */
+};
+/* Before anything is written: PM_EXISTS, PM_OK: not that we knew, or a failure. */
+int32_t import_look(const struct inst *i, const struct pm_call *call, const struct place *p, const struct import *im);
+/* The same for sure, under the MTA's locks; PM_AGAIN: call again. */
+int32_t import_check(struct inst *i, const struct pm_call *call, const struct place *p, int fd, struct held *h,
+		     struct import *im);
+void import_free(struct import *im);
 
 /* ---- append.c: under the MTA's locks ---- */
 /* What is appended: `lead` (what ends the file's last line, From_ line, head lines), the file

@@ -44,14 +44,20 @@ identity_of(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP])
 			snprintf(buf + 2 * MBOX_HASH, IDENTITY_CAP - 2 * MBOX_HASH, ".%u", twin));
 }
 
+/* A record that was left of an import that was taken back, or that another program deleted, comes to life again with equal
+ * bytes; it must not be one of two. */
 uint32_t
-twin_fresh(struct ledger *l, const unsigned char *hash)
+twin_import(struct ledger *l, const unsigned char *hash, const char *uidl)
 {
 	char id[IDENTITY_CAP];
+	size_t n = strlen(uidl);
 
-	for (uint32_t twin = 1;; twin++)
-		if (!ledger_find(l, id, identity_of(hash, twin, id)))
+	for (uint32_t twin = 1;; twin++) {
+		const struct ledger_message *m = ledger_find(l, id, identity_of(hash, twin, id));
+
+		if (!m || (!m->deleted && m->hidden_until_ms == 0 && m->uidl_n == n && memcmp(m->uidl, uidl, n) == 0))
 			return twin;
+	}
 }
 
 /* The next number of this hash that is alive or new. */

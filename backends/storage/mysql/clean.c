@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * clean - what the tick does: this server's row, leases it owes, hidden messages whose time has
- * come, deliveries that were abandoned, and bodies no message names any more. One server at a time
- * cleans: it holds the lease of mailbox 0. Looking costs three statements; only who finds something
- * takes the lease.
+ * come, deliveries that were abandoned, bodies no message names any more, and imports of old. One
+ * server at a time cleans: it holds the lease of mailbox 0. Looking costs four statements; only who
+ * finds something takes the lease.
  *
  * A body is named by the messages of one transaction, never by later ones. So once no message names
  * it nobody ever will, on any node that knows of the deletion: no counting of references, and no
@@ -18,6 +18,7 @@
 
 #define GARBAGE_MAX 200 /* rows of mail_garbage in one transaction */
 #define CHUNKS_MAX 256  /* pieces likewise: 16 MiB */
+#define IMPORT_DAYS 30  /* PM_DLVF_IMPORT promises them */
 
 struct row {
 	uint64_t a, b, c; /* expired: mailbox, pos, octets; garbage: body, mailbox, pos */
@@ -209,6 +210,23 @@ collect(struct db *d, struct cleaning *c)
 	return db_commit(d);
 }
 
+/* ---- imports --------------------------------------------------------------------------------- */
+
+static int32_t
+forget_imports(struct db *d, struct cleaning *c)
+{
+	struct db_arg args[] = {DB_U(IMPORT_DAYS), DB_U(BATCH)};
+	int32_t rc = list(d, c, ST_IMPORT_OLD, args, 1, 1);
+
+	if (rc != PM_OK || c->n == 0)
+		return rc;
+	rc = alone(d, c);
+	if (rc == PM_OK)
+		rc = db_exec(d, ST_IMPORT_FORGET, args, 2);
+	c->more = c->more || rc == PM_OK;
+	return rc;
+}
+
 /* ---- the tick -------------------------------------------------------------------------------- */
 
 static int32_t
@@ -218,7 +236,9 @@ clean_once(struct db *d, struct cleaning *c)
 
 	if (rc == PM_OK)
 		rc = reap(d, c);
-	return rc == PM_OK ? collect(d, c) : rc;
+	if (rc == PM_OK)
+		rc = collect(d, c);
+	return rc == PM_OK ? forget_imports(d, c) : rc;
 }
 
 static int32_t

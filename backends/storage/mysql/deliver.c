@@ -104,6 +104,7 @@ rcpt_new(const struct dlv *d, const struct pm_rcpt *in)
 		r->first_retrieved_ms = in->first_retrieved_ms;
 		r->uidl_n = (uint32_t)in->uidl.n;
 		r->import = in->uidl.n > 0;
+		r->restore = d->flags & PM_DLVF_RESTORE;
 		if (in->uidl.n > 0)
 			memcpy(r->uidl, in->uidl.p, in->uidl.n);
 	}
@@ -114,6 +115,20 @@ bool
 dlv_over(uint64_t used, uint64_t more, uint64_t quota)
 {
 	return quota > 0 && (used > quota || more > quota - used);
+}
+
+int32_t
+dlv_import_there(struct db *d, const struct rcpt *r)
+{
+	struct db_arg args[] = {DB_U(r->box.id), DB_S(r->uidl, r->uidl_n)};
+	struct db_col col = {.p = NULL};
+	int32_t rc = db_row(d, ST_IMPORT_THERE, args, 2, &col, 1);
+
+	if (rc == PM_OK && r->restore && !col.u)
+		return db_say(d, PM_TEMP, "its time of hiding is over and it is being removed; try again later");
+	if (rc == PM_END && !r->restore)
+		rc = db_row(d, ST_IMPORT_KNOWN, args, 2, &col, 1);
+	return rc == PM_OK ? PM_EXISTS : rc == PM_END ? PM_OK : rc;
 }
 
 struct looking {
@@ -127,21 +142,18 @@ look_work(struct db *d, void *arg)
 {
 	struct looking *l = arg;
 	struct rcpt *r = l->r;
-	struct db_arg args[2];
-	struct db_col col = {.p = NULL};
 	int32_t rc = box_find(d, r->key, &r->box);
 
 	if (rc != PM_OK || r->box.id == 0)
 		return rc;
+	if (r->import)
+		rc = dlv_import_there(d, r);
+	if (rc != PM_OK)
+		return rc;
 	if (dlv_over(r->box.messages, 1, r->quota_msgs) ||
 	    dlv_over(r->box.octets, l->d->hint, r->quota_octets))
 		return PM_QUOTA;
-	if (!r->import)
-		return PM_OK;
-	args[0] = DB_U(r->box.id);
-	args[1] = DB_S(r->uidl, r->uidl_n);
-	rc = db_row(d, ST_UIDL_THERE, args, 2, &col, 1);
-	return rc == PM_OK ? PM_EXISTS : rc == PM_END ? PM_OK : rc;
+	return PM_OK;
 }
 
 static int32_t

@@ -14,6 +14,7 @@ struct rcpt {
 	int64_t received_ms, first_retrieved_ms;
 	int32_t rc;
 	bool import; /* it brought its uidl */
+	bool restore;
 	uint8_t meta_n, meta[64];
 	uint32_t uidl_n;
 	char uidl[PM_UIDL_MAX + 2];
@@ -44,6 +45,10 @@ bool dlv_over(uint64_t used, uint64_t more, uint64_t quota);
 int32_t dlv_check_quota(const struct dlv *v, const struct rcpt *r);
 /* One record per accepted recipient, in their order; only what lies inside (R1). */
 void dlv_fill_results(const struct dlv *v, struct pm_result *ret, size_t stride);
+
+/* In or out of a transaction: PM_EXISTS: a message of this imported unique-id is there or, unless it is restored, was.
+ * PM_OK: no. */
+int32_t dlv_import_there(struct db *d, const struct rcpt *r);
 
 /* publish.c: methods of the table. */
 int32_t dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride);

@@ -119,14 +119,39 @@ count_in(struct db *d, const struct dlv *v, const struct rcpt *r)
 	return rc == PM_OK && r->box.domain_n > 0 ? db_exec(d, ST_DOMAIN_ADD, domain, 4) : rc;
 }
 
+/* In the transaction, so that it is known as long as the message is, and after. PM_EXISTS: it is known, or there. */
+static int32_t
+note_import(struct db *d, const struct rcpt *r)
+{
+	struct db_arg args[] = {DB_U(r->box.id), DB_S(r->uidl, r->uidl_n)};
+	int32_t rc = dlv_import_there(d, r);
+
+	if (rc != PM_OK)
+		return rc;
+	rc = db_exec(d, r->restore ? ST_IMPORT_AGAIN : ST_IMPORT_ADD, args, 2);
+	if (rc != PM_OK && d->fail.code == ER_DUP_ENTRY)
+		d->fail.again = true; /* the same import beside us */
+	return rc;
+}
+
+static int32_t
+take_back(struct db *d, const struct rcpt *r)
+{
+	struct db_arg place[] = {DB_U(r->box.id), DB_U(r->pos)};
+	struct db_arg uidl[] = {DB_U(r->box.id), DB_S(r->uidl, r->uidl_n)};
+	int32_t rc = db_exec(d, ST_MESSAGE_TAKE_BACK, place, 2);
+
+	return rc == PM_OK && r->import ? db_exec(d, ST_IMPORT_TAKE_BACK, uidl, 2) : rc;
+}
+
 /* PM_OK: r->rc is decided. */
 static int32_t
 publish(struct db *d, struct publishing *p, struct rcpt *r)
 {
-	struct db_arg place[] = {DB_U(r->box.id), DB_U(0)};
-	int32_t rc;
+	int32_t rc = r->import ? note_import(d, r) : PM_OK;
 
-	rc = message_place(d, p->v, r);
+	if (rc == PM_OK)
+		rc = message_place(d, p->v, r);
 	if (rc == PM_EXISTS) {
 		r->rc = r->import ? PM_EXISTS : PM_OK; /* this very delivery, the first time */
 		return PM_OK;
@@ -135,8 +160,7 @@ publish(struct db *d, struct publishing *p, struct rcpt *r)
 		rc = count_in(d, p->v, r);
 	if (rc == PM_QUOTA) {
 		r->rc = PM_QUOTA;
-		place[1] = DB_U(r->pos);
-		return db_exec(d, ST_MESSAGE_TAKE_BACK, place, 2);
+		return take_back(d, r);
 	}
 	if (rc == PM_OK) {
 		r->rc = PM_OK;

@@ -104,3 +104,17 @@ INSERT INTO mail_domain (domain, slot, messages, octets)
 	SELECT domain, id & 15, SUM(messages), SUM(octets) FROM mail_box WHERE domain <> '' GROUP BY domain, id & 15
 	ON DUPLICATE KEY UPDATE messages = VALUES(messages), octets = VALUES(octets);
 INSERT INTO mail_version VALUES (2, UTC_TIMESTAMP(6));
+
+-- step 3
+
+-- Unique-ids that were imported, deleted or not, so that whoever repeats an import learns that it was made; forgotten
+-- after 30 days.
+CREATE TABLE IF NOT EXISTS mail_import (
+	mailbox BIGINT UNSIGNED NOT NULL,
+	uidl VARBINARY(70) NOT NULL,
+	made DATETIME(6) NOT NULL,
+	PRIMARY KEY (mailbox, uidl),
+	KEY made (made)
+) ENGINE=InnoDB;
+
+INSERT INTO mail_version VALUES (3, UTC_TIMESTAMP(6));

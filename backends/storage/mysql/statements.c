@@ -75,6 +75,15 @@ const char *const db_texts[ST_COUNT] = {
 	[ST_READ_NEXT] = "SELECT data FROM mail_chunk WHERE body = ? AND seq = ?",
 	[ST_MESSAGE_THERE] = "SELECT 1 FROM mail_message WHERE mailbox = ? AND pos = ?",
 	[ST_UIDL_THERE] = "SELECT pos FROM mail_message WHERE mailbox = ? AND uidl = ?",
+	[ST_IMPORT_THERE] = "SELECT hidden_until IS NULL OR hidden_until > UTC_TIMESTAMP(6) FROM mail_message"
+			    " WHERE mailbox = ? AND uidl = ?",
+	[ST_IMPORT_KNOWN] = "SELECT 1 FROM mail_import WHERE mailbox = ? AND uidl = ?",
+	[ST_IMPORT_ADD] = "INSERT INTO mail_import (mailbox, uidl, made) VALUES (?, ?, UTC_TIMESTAMP(6))",
+	[ST_IMPORT_AGAIN] = "INSERT INTO mail_import (mailbox, uidl, made) VALUES (?, ?, UTC_TIMESTAMP(6))"
+			    " ON DUPLICATE KEY UPDATE made = VALUES(made)",
+	[ST_IMPORT_TAKE_BACK] = "DELETE FROM mail_import WHERE mailbox = ? AND uidl = ?",
+	[ST_IMPORT_OLD] = "SELECT mailbox FROM mail_import WHERE made < UTC_TIMESTAMP(6) - INTERVAL ? DAY LIMIT 1",
+	[ST_IMPORT_FORGET] = "DELETE FROM mail_import WHERE made < UTC_TIMESTAMP(6) - INTERVAL ? DAY ORDER BY made LIMIT ?",
 	[ST_MESSAGE_ADD] = "INSERT INTO mail_message (mailbox, pos, body, octets, received, first_retrieved, flags, uidl, meta,"
 			   " head) VALUES (?, ?, ?, ?, " TIME_OF ", " TIME_OF ", ?, ?, ?, ?)",
 	[ST_MESSAGE_TAKE_BACK] = "DELETE FROM mail_message WHERE mailbox = ? AND pos = ?",

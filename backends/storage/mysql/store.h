@@ -15,7 +15,7 @@
 #define CHUNK 65536u      /* bytes of a body's row */
 #define BATCH 500u        /* rows per statement; MariaDB makes a subquery of an IN list of 1,000 */
 #define ID 16             /* bytes of owners, servers, operations */
-#define SCHEMA_VERSION 2u /* steps of schema.c */
+#define SCHEMA_VERSION 3u /* steps of schema.c */
 #define SLICE_MS 150      /* R7, with room for a statement more */
 #define DOMAIN_MAX 320u
 #define FLAG_UTF8 1u /* mail_message.flags */

@@ -94,7 +94,7 @@ extern "C" {
 #define PM_UNKNOWN (-18)    /* outcome not known */
 #define PM_QUOTA (-19)      /* delivery: over quota */
 #define PM_TOOBIG (-20)     /* delivery: message too large */
-#define PM_EXISTS (-21)     /* delivery: this uidl is there already; an import is idempotent */
+#define PM_EXISTS (-21)     /* import: this uidl is here, or was; see PM_DLVF_IMPORT */
 
 /* A string: n bytes at p. */
 struct pm_str {
@@ -527,7 +527,19 @@ struct pm_storage {
 	int32_t (*box_delete)(void *inst, const struct pm_call *call, const struct pm_user *user);
 };
 
-#define PM_DLVF_IMPORT 1u /* a move between stores: uidl, order and dates of the recipient count */
+/*
+ * An import: uidl, order and dates of the recipient count. With a uidl it may be repeated, by whoever does not know what
+ * became of it: PM_EXISTS, of dlv_rcpt or in dlv_commit's results, means that a message of this unique-id is here,
+ * durably, or was here and was deleted by a commit (a store remembers that for 30 days at least). The caller may let go of
+ * his copy. An import that was cut before its message was visible is unknown: its repetition delivers.
+ */
+#define PM_DLVF_IMPORT 1u
+/*
+ * Together with IMPORT: brings back what was here before. PM_EXISTS only if the message is here now, visible or hidden; one
+ * that was deleted, or whose time of hiding is over, is delivered again, with the same unique-id. Who gets PM_EXISTS lets
+ * go of the last other copy.
+ */
+#define PM_DLVF_RESTORE 2u
 
 /*
  * Delivery: begin, rcpt..., write..., prepare, commit; abort ends it at any time. commit and abort

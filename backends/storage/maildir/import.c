@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Imports bring a unique-id, and are made once: whoever repeats one is told that it is here, or was. The ledger's record
+ * alone does not say so: it is written before the file leaves tmp/, and who wrote it may have been killed in between. So a
+ * message is here when its file is in new/ or cur/, and it was here when a committed group deleted or hid it. What is
+ * neither was cut, and comes again under another name with the same unique-id; the record without a file means nothing.
+ *
+ * Imports into one mailbox take turns, by a lock on tmp/: between the look and the rename nobody else makes the same.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "import.h"
+
+#define TURN_MS 20 /* between two tries for the lock */
+
+struct looking {
+	int fd;
+	const char *uidl;
+	size_t n;
+	int64_t now;
+	bool here, gone;
+};
+
+/* One record. Hidden and over is as good as deleted: the next session removes it. */
+static void
+look_at(struct ledger_message *m, void *ctx)
+{
+	struct looking *l = ctx;
+
+	if (l->here || m->uidl_n != l->n || memcmp(m->uidl, l->uidl, l->n) != 0)
+		return;
+	if (m->deleted || (m->hidden_until_ms != 0 && m->hidden_until_ms <= l->now))
+		l->gone = true;
+	else if (find_base(l->fd, m->identity, m->identity_n))
+		l->here = true;
+	else if (m->hidden_until_ms != 0)
+		l->gone = true;
+}
+
+/* PM_EXISTS or PM_OK, by the ledger; `all`: by files it does not know, too. */
+static int32_t
+known(const struct inst *i, const struct import *im, int fd, struct ledger *l, bool all)
+{
+	struct looking look = {.fd = fd, .uidl = im->uidl, .n = strlen(im->uidl), .now = i->host->wall_ms(i->host->ctx)};
+
+	ledger_each(l, look_at, &look);
+	if (!look.here && look.gone && !im->restore)
+		return PM_EXISTS;
+	if (!look.here && !(all && find_unseen(fd, l, im->uidl, look.n)))
+		return PM_OK;
+	/* who put it there may have been killed before he made it durable, and now the last copy may go */
+	return commit_sync_dirs(i, fd) ? PM_EXISTS : PM_TEMP;
+}
+
+int32_t
+import_look(const struct inst *i, const struct pm_call *call, int fd, const struct import *im)
+{
+	size_t good, bad;
+	struct ledger *l = ledger_load(fd, LEDGER_FILE, &good, &bad);
+	int32_t rc;
+
+	if (!l)
+		return ledger_load_code(call, LEDGER_FILE, errno);
+	rc = known(i, im, fd, l, false);
+	ledger_free(l);
+	return rc;
+}
+
+/* The lock on tmp/. PM_AGAIN: another import has it. */
+static int32_t
+take_turn(const struct inst *i, const struct pm_call *call, int fd, int *ret_lock)
+{
+	const struct timespec pause = {.tv_nsec = TURN_MS * 1000000};
+	int lock = openat(fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), e = 0;
+
+	if (lock != -1 && flock(lock, LOCK_EX | LOCK_NB) == 0) {
+		*ret_lock = lock;
+		return PM_OK;
+	}
+	e = errno;
+	if (lock != -1)
+		(void)close(lock);
+	if (e == EWOULDBLOCK && maildir_now(i) < call->deadline_ms) {
+		(void)nanosleep(&pause, NULL);
+		return PM_AGAIN;
+	}
+	sdk_error(call, "cannot lock tmp/: %s", strerrordesc_np(e));
+	return PM_TEMP;
+}
+
+/* Its record, durable. */
+static int32_t
+write_down(const struct inst *i, const struct pm_call *call, int fd, const struct import *im)
+{
+	struct ledger_out o = {0};
+	int e;
+
+	ledger_put_message(&o, im->name, scan_base_length(im->name), im->uidl, strlen(im->uidl), im->octets, im->stored,
+			   im->first_ms, 0);
+	e = o.failed ? ENOMEM : ledger_append(fd, LEDGER_FILE, o.text, o.n, i->fsync);
+	ledger_out_free(&o);
+	if (e == 0)
+		return PM_OK;
+	sdk_error(call, "the ledger could not be written: %s", strerrordesc_np(e));
+	return maildir_disk_code(e);
+}
+
+int32_t
+import_begin(const struct inst *i, const struct pm_call *call, int fd, const struct import *im, int *ret_lock)
+{
+	size_t good, bad;
+	struct ledger *l;
+	int32_t rc = take_turn(i, call, fd, ret_lock);
+
+	if (rc != PM_OK)
+		return rc;
+	l = ledger_load(fd, LEDGER_FILE, &good, &bad);
+	rc = l ? known(i, im, fd, l, true) : ledger_load_code(call, LEDGER_FILE, errno);
+	if (rc == PM_OK && ledger_find(l, im->name, scan_base_length(im->name))) {
+		/* the same microsecond, process and count as a message of old: it may even be deleted */
+		sdk_error(call, "the name %s was used before", im->name);
+		rc = PM_TEMP;
+	}
+	ledger_free(l);
+	if (rc == PM_OK)
+		rc = write_down(i, call, fd, im);
+	if (rc != PM_OK)
+		(void)close(*ret_lock);
+	return rc;
+}
