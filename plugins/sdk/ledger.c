@@ -27,7 +27,7 @@ struct message {
 struct group {
 	struct group *next;
 	char op[33];
-	uint64_t n;
+	uint64_t n, applied; /* members; those of a C that was read */
 	bool committed, done;
 	size_t cap;
 	struct member {
@@ -157,6 +157,14 @@ ledger_has_group(const struct ledger *l, const char *op_hex)
 		if (g->committed && strcmp(g->op, op_hex) == 0)
 			return true;
 	return false;
+}
+
+bool
+ledger_remembers(const struct ledger_message *m, int64_t now_ms)
+{
+	int64_t gone = m->deleted ? m->deleted_ms : m->hidden_until_ms;
+
+	return gone != 0 && gone <= now_ms && now_ms - gone < LEDGER_REMEMBER_MS;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -291,13 +299,15 @@ take_commit(struct ledger *l, const struct fields *f)
 	if (!g)
 		return false;
 	g->committed = true;
-	for (uint64_t i = 0; i < g->n; i++) {
-		struct member *x = &g->members[i];
+	for (; g->applied < g->n; g->applied++) {
+		struct member *x = &g->members[g->applied];
 
-		if (x->hide_ms < 0)
-			x->m->m.deleted = true;
-		else
+		if (x->hide_ms >= 0) {
 			set_hidden(x->m, x->hide_ms);
+		} else if (!x->m->m.deleted) {
+			x->m->m.deleted = true;
+			x->m->m.deleted_ms = (int64_t)(number(f, 3) & INT64_MAX);
+		}
 	}
 	return true;
 }
@@ -481,6 +491,17 @@ void
 ledger_put_commit(struct ledger_out *o, const char *op_hex, uint64_t n, int64_t ms)
 {
 	put(o, "C %s %" PRIu64 " %" PRId64, op_hex, n, ms);
+}
+
+void
+ledger_put_remembered(struct ledger_out *o, const struct ledger_message *m)
+{
+	ledger_put_message(o, m->identity, m->identity_n, m->uidl, m->uidl_n, m->octets, m->stored, m->first_retrieved_ms,
+			   m->hidden_until_ms);
+	if (!m->deleted)
+		return;
+	ledger_put_delete(o, LEDGER_NO_OP, m->identity, m->identity_n);
+	ledger_put_commit(o, LEDGER_NO_OP, 1, m->deleted_ms);
 }
 
 void

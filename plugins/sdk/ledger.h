@@ -37,10 +37,13 @@ struct ledger_message {
 	uint64_t octets;      /* LEDGER_UNKNOWN */
 	uint64_t stored;
 	int64_t first_retrieved_ms, hidden_until_ms;
-	bool deleted;         /* by a committed group */
+	bool deleted;         /* by a committed group, */
+	int64_t deleted_ms;   /* which said when */
 };
 
 #define LEDGER_UNKNOWN UINT64_MAX
+#define LEDGER_NO_OP "00000000000000000000000000000000" /* of what a rewritten ledger keeps of deletions; it may have many Cs */
+#define LEDGER_REMEMBER_MS (30 * INT64_C(86400000))       /* imports that were deleted: PM_DLVF_IMPORT */
 
 struct ledger;
 
@@ -67,6 +70,9 @@ bool ledger_has_group(const struct ledger *l, const char *op_hex);
 /* Calls fn for every message. */
 void ledger_each(struct ledger *l, void (*fn)(struct ledger_message *m, void *ctx), void *ctx);
 
+/* Deleted, or hidden and over, for no more than LEDGER_REMEMBER_MS? */
+bool ledger_remembers(const struct ledger_message *m, int64_t now_ms);
+
 /* ---- writing: lines are collected, then appended in one write ---- */
 
 struct ledger_out {
@@ -82,6 +88,8 @@ void ledger_put_mark(struct ledger_out *o, char kind, const char *identity, size
 void ledger_put_delete(struct ledger_out *o, const char *op_hex, const char *identity, size_t n);
 void ledger_put_hide(struct ledger_out *o, const char *op_hex, const char *identity, size_t n, int64_t ms);
 void ledger_put_commit(struct ledger_out *o, const char *op_hex, uint64_t n, int64_t ms);
+/* Such a one, for a ledger that is rewritten: three records at most. LEDGER_NO_OP's E is the caller's. */
+void ledger_put_remembered(struct ledger_out *o, const struct ledger_message *m);
 void ledger_put_done(struct ledger_out *o, const char *op_hex);
 void ledger_out_free(struct ledger_out *o);
 

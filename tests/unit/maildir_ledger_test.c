@@ -414,89 +414,6 @@ compaction_beside_an_import(void **state)
 	host_close(i);
 }
 
-/* ---- imports --------------------------------------------------------------------------------- */
-
-static void
-imports_keep_their_unique_id_and_come_once(void **state)
-{
-	struct host_inst *i = MAIL_OPEN(NULL);
-	struct pm_user u = user_named("ann");
-	struct pm_rcpt r = {.size = sizeof(r), .user = &u, .uidl = {"from-elsewhere", 14}, .received_ms = 5000,
-			    .first_retrieved_ms = 6000};
-	struct pm_result res;
-	struct pm_msg m;
-	uint64_t n;
-	void *mbox;
-
-	(void)state;
-	mail_put("cur/9.x", "x\n");
-	assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "a\r\nb\r\n", &res), PM_OK);
-	assert_int_equal(res.uidl_len, 14);
-	assert_memory_equal(res.uidl, "from-elsewhere", 14);
-	assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "a\r\nb\r\n", &res), PM_EXISTS);
-	assert_string_equal(mail_names("tmp"), "");
-	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
-	assert_int_equal(n, 2);
-	box_info(i, mbox, 0, &m);
-	assert_string_equal(text_of((struct pm_str){m.uidl, m.uidl_len}), "from-elsewhere");
-	assert_int_equal(m.octets, 6);
-	assert_int_equal(m.received_ms, 5000);
-	assert_int_equal(m.first_retrieved_ms, 6000);
-	assert_int_equal(box_commit(i, mbox, n, "0", NULL, 1), PM_OK);
-	host_mbox_close(i, mbox, call);
-	assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "a\r\nb\r\n", &res), PM_EXISTS); /* never reused */
-	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), "9.x:3 ");
-	host_close(i);
-}
-
-/* Mail that an MTA put there and no session has seen has its unique-id already, from its name. */
-static void
-imports_know_mail_the_ledger_has_not_seen(void **state)
-{
-	struct host_inst *i = MAIL_OPEN(NULL);
-	struct pm_user u = user_named("ann");
-	struct pm_rcpt r = {.size = sizeof(r), .user = &u, .received_ms = 5000};
-	struct pm_result res;
-	uint64_t n;
-	void *mbox;
-
-	(void)state;
-	mail_put("new/8.new", "x\n");
-	mail_put("cur/9.cur,S=2:2,S", "x\n");
-	r.uidl = (struct pm_str){"8.new", 5};
-	assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "a\r\n", &res), PM_EXISTS);
-	r.uidl = (struct pm_str){"9.cur", 5};
-	assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "a\r\n", &res), PM_EXISTS);
-	r.uidl = (struct pm_str){"9.cu", 4};
-	assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "a\r\n", &res), PM_OK);
-	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
-	assert_int_equal(n, 3);
-	host_mbox_close(i, mbox, call);
-	host_close(i);
-}
-
-static void
-unique_ids_nobody_may_import(void **state)
-{
-	static const char *const uidls[] = {"with space", "tab\t", "\x7f", "caf\xc3\xa9", "line\n",
-					    "01234567890123456789012345678901234567890123456789012345678901234567890"};
-	struct host_inst *i = MAIL_OPEN(NULL);
-	struct pm_user u = user_named("ben");
-	struct pm_rcpt r = {.size = sizeof(r), .user = &u};
-	struct pm_result res;
-
-	(void)state;
-	for (size_t k = 0; k < COUNT(uidls); k++) {
-		r.uidl = (struct pm_str){uidls[k], strlen(uidls[k])};
-		assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "x\r\n", &res), PM_INVALID);
-	}
-	assert_false(mail_there("../ben"));
-	r.uidl.n = PM_UIDL_MAX;
-	assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "x\r\n", &res), PM_OK);
-	assert_int_equal(res.uidl_len, PM_UIDL_MAX);
-	host_close(i);
-}
-
 int
 main(void)
 {
@@ -514,9 +431,6 @@ main(void)
 		MAIL(an_unfinished_commit),
 		MAIL(compaction_keeps_what_lives),
 		MAIL(compaction_beside_an_import),
-		MAIL(imports_keep_their_unique_id_and_come_once),
-		MAIL(imports_know_mail_the_ledger_has_not_seen),
-		MAIL(unique_ids_nobody_may_import),
 	};
 
 	return cmocka_run_group_tests(tests, mail_begin, mail_end);

@@ -29,21 +29,42 @@
 struct alive {
 	struct mbox *m;
 	struct ledger_out *o;
+	int64_t now;
 };
 
-/* Of messages this session did not see only what is under way is kept: an import has its line in the ledger before its
- * file leaves tmp/. */
-static void
-keep_under_way(struct ledger_message *lm, void *ctx)
+static bool
+imported(const struct ledger_message *lm)
 {
-	const struct alive *a = ctx;
+	return !join_own_uidl(lm->identity, lm->identity_n, lm->uidl, lm->uidl_n);
+}
+
+bool
+commit_remembers(const struct ledger_message *lm, int64_t now_ms)
+{
+	return imported(lm) && ledger_remembers(lm, now_ms);
+}
+
+/* An import has its line in the ledger before its file leaves tmp/. */
+static bool
+under_way(const struct mbox *m, const struct ledger_message *lm)
+{
 	char path[300];
 
-	if (lm->deleted || lm->identity_n > 255 ||
-	    (lm->uidl_n == lm->identity_n && memcmp(lm->uidl, lm->identity, lm->uidl_n) == 0))
-		return;
+	if (lm->deleted || lm->identity_n > 255 || !imported(lm))
+		return false;
 	snprintf(path, sizeof(path), "tmp/%s", lm->identity);
-	if (faccessat(a->m->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	return faccessat(m->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Of messages this session did not see only imports are kept: those under way, and those that must not come again. */
+static void
+keep_import(struct ledger_message *lm, void *ctx)
+{
+	const struct alive *a = ctx;
+
+	if (commit_remembers(lm, a->now))
+		ledger_put_remembered(a->o, lm);
+	else if (under_way(a->m, lm))
 		ledger_put_message(a->o, lm->identity, lm->identity_n, lm->uidl, lm->uidl_n, lm->octets, lm->stored,
 				   lm->first_retrieved_ms, lm->hidden_until_ms);
 }
@@ -59,11 +80,13 @@ put_item(struct ledger_out *o, const struct scan *s, const struct item *it)
 static bool
 keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
 {
-	struct alive a = {ctx, o};
+	struct alive a = {.m = ctx, .o = o};
 	const struct scan *s = a.m->scan;
 	struct scan now;
 
-	ledger_each(l, keep_under_way, &a);
+	a.now = a.m->inst->host->wall_ms(a.m->inst->host->ctx);
+	ledger_each(l, keep_import, &a);
+	ledger_put_done(o, LEDGER_NO_OP);
 	for (size_t k = 0; k < s->n; k++) {
 		const struct item *it = &s->items[k];
 
@@ -101,9 +124,9 @@ commit_learnt(struct mbox *m)
 	ledger_out_free(&o);
 	s->dirty = false;
 	s->ledger_lines += new_lines;
-	if (s->ledger_lines > 2 * s->n + COMPACT_SLACK) {
+	if (s->ledger_lines > 2 * s->n + 3 * s->remembered + COMPACT_SLACK) {
 		ledger_rewrite(m->fd, LEDGER_FILE, m->inst->fsync, keep_alive, m);
-		s->ledger_lines = s->n;
+		s->ledger_lines = s->n + 3 * s->remembered;
 	}
 	scan_stat(m->fd, &now); /* our own append is no change for the cache */
 	s->ledger_ino = now.ledger_ino;

@@ -77,6 +77,7 @@ struct scan {
 	ino_t ledger_ino;
 	off_t ledger_size;
 	size_t ledger_lines;
+	size_t remembered;   /* imports in the ledger that were deleted */
 	bool settled;        /* both directories were older than SETTLE_MS */
 	bool dirty;          /* some item is */
 };
@@ -165,6 +166,8 @@ void commit_recover(struct inst *i, int fd, struct ledger *l);
 bool commit_sync_dirs(const struct inst *i, int fd);
 /* Hidden messages whose time is over are seen by nobody; with the lock they go now. */
 void commit_purge(struct mbox *m);
+/* Does the ledger keep this record, though its message was deleted? */
+bool commit_remembers(const struct ledger_message *lm, int64_t now_ms);
 /* What the session learnt - sizes, new identities - goes to the ledger. */
 void commit_learnt(struct mbox *m);
 int32_t maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit, uint64_t *ret_done);

@@ -386,9 +386,23 @@ finish(struct inst *i, struct scanner *sc, int fd, struct scan **ret_scan)
 	return PM_OK;
 }
 
+struct remembered {
+	int64_t now;
+	size_t n;
+};
+
+static void
+count_remembered(struct ledger_message *m, void *ctx)
+{
+	struct remembered *x = ctx;
+
+	x->n += commit_remembers(m, x->now);
+}
+
 static int32_t
 begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct scanner *sc)
 {
+	struct remembered x = {.now = i->host->wall_ms(i->host->ctx)};
 	size_t good, bad;
 
 	for (int look = 0;; look++) {
@@ -404,6 +418,8 @@ begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct
 	if (bad > 0)
 		sdk_log(i->host, PM_LOG_WARNING, "%zu damaged lines of %s were passed over; check the disk", bad, LEDGER_FILE);
 	sc->scan->ledger_lines = ledger_lines(sc->ledger);
+	ledger_each(sc->ledger, count_remembered, &x);
+	sc->scan->remembered = x.n;
 	sc->phase = PHASE_NEW;
 	return PM_OK;
 }

@@ -118,7 +118,7 @@ make_spans(struct journal *j, const struct snap *s)
 }
 
 static void
-put_list(struct journal *j, const struct snap *s, const char *op_hex)
+put_list(struct journal *j, const struct snap *s, const char *op_hex, int64_t now_ms)
 {
 	char id[IDENTITY_CAP];
 	uint64_t n = 0;
@@ -135,7 +135,7 @@ put_list(struct journal *j, const struct snap *s, const char *op_hex)
 		ledger_put_delete(&j->list, op_hex, id, id_n);
 		n++;
 	}
-	ledger_put_commit(&j->list, op_hex, n, 0);
+	ledger_put_commit(&j->list, op_hex, n, now_ms);
 	ledger_put_done(&j->list, op_hex);
 }
 
@@ -148,7 +148,7 @@ journal_new(struct mbox *m, const char *op_hex)
 		return NULL;
 	j->held = &m->held;
 	make_spans(j, &m->snap);
-	put_list(j, &m->snap, op_hex);
+	put_list(j, &m->snap, op_hex, m->inst->host->wall_ms(m->inst->host->ctx));
 	if (j->list.failed || j->list.n > LIST_MAX) {
 		journal_free(j);
 		return NULL;

@@ -168,7 +168,7 @@ same_ledger(struct ledger_is a, struct ledger_is b)
 
 /* Numbers of this hash that were given and deleted: its twins that are here must not get them. */
 static void
-keep_deleted(struct ledger *l, struct ledger_out *o, const struct item *it, const char *op)
+keep_deleted(struct ledger *l, struct ledger_out *o, const struct item *it)
 {
 	char id[IDENTITY_CAP];
 
@@ -179,37 +179,66 @@ keep_deleted(struct ledger *l, struct ledger_out *o, const struct item *it, cons
 		if (m && m->deleted) {
 			ledger_put_message(o, id, n, m->uidl, m->uidl_n, m->octets, m->stored, 0,
 					   0);
-			ledger_put_delete(o, op, id, n);
+			ledger_put_delete(o, LEDGER_NO_OP, id, n);
 		}
 	}
+}
+
+/* Deleted, and not to be imported again. */
+static bool
+remembered(const struct ledger_message *m, int64_t now)
+{
+	bool own = m->uidl_n <= m->identity_n && memcmp(m->uidl, m->identity, m->uidl_n) == 0 &&
+		   (m->uidl_n == m->identity_n || m->uidl_n == 2 * MBOX_HASH);
+
+	return !own && ledger_remembers(m, now);
+}
+
+struct memory {
+	int64_t now;
+	size_t n;
+	struct ledger_out *o; /* NULL: counted only */
+};
+
+static void
+remember(struct ledger_message *m, void *ctx)
+{
+	struct memory *x = ctx;
+
+	if (!remembered(m, x->now))
+		return;
+	x->n++;
+	if (x->o)
+		ledger_put_remembered(x->o, m);
 }
 
 /* What is to stay of a ledger that is mostly about messages that are no more. */
 static bool
 keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
 {
-	static const char op[] = "00000000000000000000000000000000";
 	const struct mbox *m = ctx;
+	struct memory x = {.now = m->inst->host->wall_ms(m->inst->host->ctx), .o = o};
 
+	ledger_each(l, remember, &x);
 	for (size_t k = 0; k < m->snap.n; k++) {
 		const struct item *it = &m->snap.items[k];
 		char id[IDENTITY_CAP];
 
-		keep_deleted(l, o, it, op);
+		keep_deleted(l, o, it);
 		ledger_put_message(o, id, identity_of(it->hash, it->twin, id), it->uidl, it->uidl_n,
 				   it->octets, it->stored, it->first_ms, it->hidden_ms);
 	}
-	ledger_put_commit(o, op, 0, 0);
-	ledger_put_done(o, op);
+	ledger_put_commit(o, LEDGER_NO_OP, 0, 0);
+	ledger_put_done(o, LEDGER_NO_OP);
 	return true;
 }
 
 /* Imports append to it under the MTA's locks, as the snapshot is taken: whoever is not in it is not
  * there. */
 static void
-compact(struct mbox *m, size_t lines)
+compact(struct mbox *m, size_t lines, size_t n_remembered)
 {
-	if (!(m->flags & PM_OPEN_EXCLUSIVE) || lines < LEDGER_SLACK + 4 * m->snap.n)
+	if (!(m->flags & PM_OPEN_EXCLUSIVE) || lines < LEDGER_SLACK + 4 * m->snap.n + 3 * n_remembered)
 		return;
 	ledger_rewrite(m->inst->ledger_dir, m->place.key, m->inst->fsync, keep_alive, m);
 	m->snap.ledger = ledger_now(m->inst, &m->place);
@@ -219,6 +248,7 @@ int32_t
 snap_name(struct mbox *m, const struct pm_call *call)
 {
 	struct ledger_is now = ledger_now(m->inst, &m->place);
+	struct memory x = {.now = m->inst->host->wall_ms(m->inst->host->ctx)};
 	size_t good, bad, lines;
 	struct ledger *l;
 	bool ok;
@@ -234,12 +264,13 @@ snap_name(struct mbox *m, const struct pm_call *call)
 			m->place.path, bad, m->place.key);
 	ok = name_all(&m->snap, l);
 	lines = ledger_lines(l);
+	ledger_each(l, remember, &x);
 	ledger_free(l);
 	if (!ok)
 		return PM_NOMEM;
 	m->snap.named = true;
 	m->snap.ledger = now;
-	compact(m, lines);
+	compact(m, lines, x.n);
 	index_save(m->inst, &m->place, &m->snap);
 	return PM_OK;
 }

@@ -196,14 +196,12 @@ struct pm_open {
 
 /* ---- calls ----------------------------------------------------------------------------------- */
 
-#define PM_CALLF_RECOUNT 1u /* box_stat: count anew, whatever is remembered */
-
 /*
  * Handed to every call that may block. Borrowed until the call returns (R4).
  */
 struct pm_call {
 	uint32_t size;
-	uint32_t flags;      /* PM_CALLF_... */
+	uint32_t flags;      /* 0 in 1.0 */
 	int64_t deadline_ms; /* absolute, on host->now_ms */
 	uint64_t session_id; /* for logs; 0: no session */
 	void *ctx;           /* the host's */
@@ -522,10 +520,7 @@ struct pm_storage {
 	int32_t (*box_list)(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
 			    size_t stride, struct pm_box *ret, size_t *ret_got);
 	/* opt, B M. PM_OK, PM_NOENT. PM_AGAIN (R7): there is no handle, the module knows by the mailbox how far it
-	 * is; a caller may never come back.
-	 * PM_CALLF_RECOUNT: what is remembered of this mailbox (totals, counters, caches) is forgotten, and what
-	 * mbox_open would find now is counted and remembered. Of slices the first call alone has the flag: a
-	 * module that answers it with PM_AGAIN has forgotten, and goes on counting with the calls that follow. */
+	 * is; a caller may never come back. */
 	int32_t (*box_stat)(void *inst, const struct pm_call *call, const struct pm_user *user,
 			    struct pm_stat *ret_stat);
 	/* opt, B M. Removes the mailbox and all its mail. PM_BUSY while a session holds it. */
@@ -535,8 +530,8 @@ struct pm_storage {
 /*
  * An import: uidl, order and dates of the recipient count. With a uidl it may be repeated, by whoever does not know what
  * became of it: PM_EXISTS, of dlv_rcpt or in dlv_commit's results, means that a message of this unique-id is here,
- * durably, or was here and was deleted by a commit (a store remembers that for 30 days at least). The caller may let go of
- * his copy. An import that was cut before its message was visible is unknown: its repetition delivers.
+ * durably, or was here and was deleted by a commit (a store remembers imports for 30 days at least). The caller may let go
+ * of his copy. An import that was cut before its message was visible is unknown: its repetition delivers.
  */
 #define PM_DLVF_IMPORT 1u
 /*
