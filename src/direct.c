@@ -99,7 +99,7 @@ start(struct conf *c, bool verbose)
 	if (!start_log(c, verbose))
 		return false;
 	started = true;
-	volume_prepare();
+	volume_prepare(c);
 	conf_publish(conf_ref(c));
 	pool_set_thread_exit(host_thread_exit);
 	acceptor_set_tick(tick);

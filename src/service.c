@@ -218,7 +218,7 @@ service_start(const char *conf_file)
 		rc = EXIT_OSERR;
 		goto out;
 	}
-	volume_prepare();
+	volume_prepare(c);
 	sweep_begin(c);
 	conf_publish(conf_ref(c));
 	rc = start_threads(c);

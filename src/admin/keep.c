@@ -35,9 +35,11 @@ json_t *
 keep_volumes(const json_t *request)
 {
 	json_t *list = json_array();
+	struct conf *c = conf_current();
 
 	(void)request;
-	volume_each(add_volume, list);
+	volume_each(c, add_volume, list);
+	conf_put(c);
 	return json_pack("{s:b, s:o}", "ok", 1, "volumes", list);
 }
 

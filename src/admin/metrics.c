@@ -266,28 +266,15 @@ put_door(struct expo *e)
 /* ---- volumes --------------------------------------------------------------------------------- */
 
 struct volumes {
-	const struct conf *conf;
 	struct volume_status *list;
 	size_t n, cap;
 };
-
-/* A record stays when a reload removes its block; nobody is to be alarmed by it any more. */
-static bool
-is_configured(const struct conf *c, const char *name)
-{
-	for (size_t i = 0; i < c->n_volumes; i++)
-		if (strcmp(c->volumes[i].name, name) == 0)
-			return true;
-	return false;
-}
 
 static void
 keep_volume(const struct volume_status *s, void *ctx)
 {
 	struct volumes *v = ctx;
 
-	if (!is_configured(v->conf, s->name))
-		return;
 	if (v->n == v->cap) {
 		size_t cap = v->cap ? v->cap * 2 : 8;
 		struct volume_status *more = reallocarray(v->list, cap, sizeof(*more));
@@ -349,9 +336,9 @@ put_volumes(struct expo *e, const struct conf *c)
 		 "Times its reserve file was given back.",
 		 offsetof(struct volume_status, released)},
 	};
-	struct volumes v = {.conf = c};
+	struct volumes v = {0};
 
-	volume_each(keep_volume, &v);
+	volume_each(c, keep_volume, &v);
 	if (v.n > 0)
 		put_states(e, &v);
 	for (size_t k = 0; v.n > 0 && k < sizeof(rows) / sizeof(rows[0]); k++) {

@@ -32,6 +32,7 @@ struct volume {
 	struct disk_found found;
 	uint64_t wrote; /* octets since that look */
 	uint64_t refused, released;
+	bool retired; /* a reload took its block away: what was found last holds for older snapshots' sessions */
 };
 
 static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -105,6 +106,7 @@ refresh(struct volume *v, bool reserve)
 	v->found = found;
 	v->wrote -= seen < v->wrote ? seen : v->wrote; /* two looks may run side by side */
 	v->looked_ms = mono_ms();
+	v->retired = false; /* volume_tick knows better */
 	pthread_mutex_unlock(&v->mutex);
 	if (first || before != found.state)
 		say_change(v, before, &found, first);
@@ -165,6 +167,9 @@ volume_get(const struct conf_volume *cv)
 	v->reserve_percent = cv->reserve_percent;
 	v->reserve_octets = cv->reserve_octets;
 	v->reserve_file = cv->reserve_file;
+	if (v->retired)
+		v->looked_ms = 0; /* as a new one: nobody looked at it meanwhile */
+	v->retired = false;
 	pthread_mutex_unlock(&v->mutex);
 	free(old_path);
 	free(old_mount);
@@ -172,17 +177,43 @@ volume_get(const struct conf_volume *cv)
 }
 
 void
-volume_prepare(void)
+volume_prepare(const struct conf *c)
 {
-	for (struct volume *v = first_volume(); v; v = v->next)
-		refresh(v, true);
+	for (size_t i = 0; i < c->n_volumes; i++)
+		refresh(c->volumes[i].vol, true);
+}
+
+static bool
+has_volume(const struct conf *c, const struct volume *v)
+{
+	for (size_t i = 0; i < c->n_volumes; i++)
+		if (c->volumes[i].vol == v)
+			return true;
+	return false;
+}
+
+/* A look that was on its way when its block went says nothing: hence each time, not at reloads only. */
+static void
+retire_others(const struct conf *c)
+{
+	for (struct volume *v = first_volume(); v; v = v->next) {
+		if (has_volume(c, v))
+			continue;
+		pthread_mutex_lock(&v->mutex);
+		v->retired = true;
+		pthread_mutex_unlock(&v->mutex);
+	}
 }
 
 static int32_t
 tick_run(struct errand *e)
 {
+	struct conf *c = conf_current();
+
 	(void)e;
-	volume_prepare();
+	if (c)
+		volume_prepare(c);
+	conf_put(c);
 	return PM_OK;
 }
 
@@ -200,10 +231,13 @@ volume_tick(const struct conf *c, int64_t now_ms)
 	struct errand e = {.backend = c->volume_backend, .name = "volumes", .run = tick_run, .finish = tick_finish,
 			   .deadline_ms = now_ms + 60000};
 
-	if (!c->volume_backend || now_ms < atomic_load(&due_ms) || atomic_exchange(&looking, true))
+	if (now_ms < atomic_load(&due_ms))
+		return;
+	atomic_store(&due_ms, now_ms + LOOK_MS);
+	retire_others(c);
+	if (!c->volume_backend || atomic_exchange(&looking, true))
 		return;
 	atomic_store(&ticking, true);
-	atomic_store(&due_ms, now_ms + LOOK_MS);
 	if (!errand_start(&e, CALL_GIVE_BACK, false))
 		atomic_store(&looking, false);
 }
@@ -219,7 +253,7 @@ state_of(struct volume *v, uint64_t octets, char *text, size_t cap)
 	pthread_mutex_lock(&v->mutex);
 	s = v->found.state;
 	more = octets < UINT64_MAX - v->wrote ? octets + v->wrote : UINT64_MAX;
-	if (mono_ms() - v->looked_ms > SILENT_MS) {
+	if (!v->retired && mono_ms() - v->looked_ms > SILENT_MS) {
 		s = VOLUME_ERROR;
 		snprintf(v->found.text, sizeof(v->found.text), "%.150s has not answered for ten seconds", v->path);
 	} else if (s == VOLUME_OK && (more > v->found.available || v->found.available - more < v->found.reserve)) {
@@ -286,10 +320,14 @@ static void
 look_if_old(struct volume *v)
 {
 	int64_t looked;
+	bool retired;
 
 	pthread_mutex_lock(&v->mutex);
 	looked = v->looked_ms;
+	retired = v->retired;
 	pthread_mutex_unlock(&v->mutex);
+	if (retired)
+		return;
 	if (looked == 0 || (!atomic_load(&ticking) && mono_ms() - looked >= LOOK_MS))
 		refresh(v, true);
 }
@@ -351,6 +389,17 @@ beneath(const char *path, const char *dir)
 	return n > 0 && strncmp(path, dir, n) == 0 && (n == 1 || path[n] == '/' || path[n] == '\0') ? n : 0;
 }
 
+/* How well a volume fits a path, under its mutex; 0: not at all. Those of the current configuration come first. */
+static size_t
+fits(const struct volume *v, const char *path)
+{
+	size_t n = beneath(path, v->path), m = beneath(path, v->mount);
+
+	if (n < m)
+		n = m;
+	return n > 0 && !v->retired ? n + PM_PATH_MAX : n;
+}
+
 int32_t
 volume_reserve_release(const char *path)
 {
@@ -359,13 +408,10 @@ volume_reserve_release(const char *path)
 	size_t best_n = 0;
 
 	for (struct volume *v = first_volume(); v; v = v->next) {
-		size_t n, m;
+		size_t n;
 
 		pthread_mutex_lock(&v->mutex);
-		n = beneath(path, v->path);
-		m = beneath(path, v->mount);
-		if (n < m)
-			n = m;
+		n = fits(v, path);
 		if (n > best_n) {
 			best_n = n;
 			best = v;
@@ -387,9 +433,10 @@ volume_reserve_release(const char *path)
 }
 
 void
-volume_each(void (*fn)(const struct volume_status *s, void *ctx), void *ctx)
+volume_each(const struct conf *c, void (*fn)(const struct volume_status *s, void *ctx), void *ctx)
 {
-	for (struct volume *v = first_volume(); v; v = v->next) {
+	for (size_t i = 0; i < c->n_volumes; i++) {
+		struct volume *v = c->volumes[i].vol;
 		struct volume_status s = {0};
 
 		if (!atomic_load(&ticking)) /* else who asks would wait for a disk that hangs */

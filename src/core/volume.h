@@ -15,7 +15,9 @@
  * are still being received are not: the reserve is there for them.
  *
  * Threads: any.
- * Records live as long as the process, by name: a reload changes their settings.
+ * Records live as long as the process, by name: a reload changes their settings. One whose block a reload took away
+ * is neither shown nor looked at, its reserve file is not made anew; for sessions of older snapshots what was found last
+ * holds, and what they wrote since counts.
  */
 #ifndef RST_CORE_VOLUME_H
 #define RST_CORE_VOLUME_H
@@ -41,9 +43,9 @@ const char *volume_state_name(enum volume_state s);
 
 /* Main, while binding: the record of a volume block, with its new settings. NULL: no memory. */
 struct volume *volume_get(const struct conf_volume *v);
-/* Main, after privileges were dropped: a first look at all of them, reserve files made, a word in the log. */
-void volume_prepare(void);
-/* Acceptor's tick: once a second an errand looks at all volumes, makes missing reserve files where there is room for
+/* Main, after privileges were dropped: a first look at those of c, reserve files made, a word in the log. */
+void volume_prepare(const struct conf *c);
+/* Acceptor's tick, c current: once a second an errand looks at the volumes in force, makes missing reserve files where there is room for
  * them, and says in the log what changed. */
 void volume_tick(const struct conf *c, int64_t now_ms);
 
@@ -98,7 +100,7 @@ struct volume_status {
 	uint64_t released;          /* times the reserve file was freed */
 	char text[200];
 };
-/* In a server: from memory. */
-void volume_each(void (*fn)(const struct volume_status *s, void *ctx), void *ctx);
+/* Those of c, in its order. In a server: from memory. */
+void volume_each(const struct conf *c, void (*fn)(const struct volume_status *s, void *ctx), void *ctx);
 
 #endif

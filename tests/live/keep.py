@@ -5,8 +5,10 @@ their counts, volumes, each on a real server with maildirs; and what a configura
 import json
 import os
 import signal
+import smtplib
 import subprocess
 import sys
+import time
 import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -43,11 +45,12 @@ def fill(server, user, messages=MESSAGES):
     server.give(server.path("mail"))
 
 
+def files_of(maildir):
+    return sum(len(os.listdir(os.path.join(maildir, d))) for d in ("new", "cur"))
+
+
 def files(server, user):
-    found = []
-    for d in ("new", "cur"):
-        found += os.listdir(os.path.join(box(server, user), d))
-    return len(found)
+    return files_of(box(server, user))
 
 
 class Box:
@@ -267,6 +270,53 @@ def volumes(tap, server):
     tap.ok("disk" in said.stdout and "64.0K" in said.stdout, "volumes: as a table", said.stdout)
 
 
+def reserves(server, *names, remove=False):
+    """Which of them have their reserve file, or had."""
+    there = [n for n in names if os.path.exists(server.path(n, ".restante-reserve"))]
+    for n in there if remove else ():
+        os.unlink(server.path(n, ".restante-reserve"))
+    return there
+
+
+def a_volume_goes(tap):
+    """A reload takes the block away while a session of the older snapshot still delivers to it; another brings it back."""
+    def configure(server, *names):
+        server.configure(accounts(server) + maildirs(server, volume="mail" if "mail" in names else None) +
+                         "".join(block("volume", n, path=server.path(n), reserve_percent=0, reserve_file="64k") for n in names))
+
+    def shown(server):
+        return sorted(v["volume"] + " " + v["state"] for v in server.json("volumes").get("volumes") or [])
+
+    with Server() as server:
+        for n in ("mail", "other"):
+            server.mkdir(n)
+        server.passwd({"ann": "restante"})
+        lmtp = server.listen("lmtp")
+        configure(server, "mail", "other")
+        server.start()
+        wait_until(lambda: shown(server) == ["mail ok", "other ok"], 30, "both volumes")
+        with smtplib.LMTP("127.0.0.1", lmtp) as c:
+            c.ehlo("test")
+            configure(server, "other")
+            said = server.ctl("reload")
+            tap.ok(said.returncode == 0 and shown(server) == ["other ok"], "a volume whose block is gone is not shown",
+                   (said, shown(server)))
+            said = server.ctl("metrics").stdout
+            tap.ok('volume="other"' in said and 'volume="mail"' not in said, "nor measured")
+            time.sleep(11)  # a disk that is looked at and has not answered for ten seconds is out of order
+            reserves(server, "mail", "other", remove=True)
+            for _ in range(2):  # the second look began behind both
+                wait_until(lambda: reserves(server, "other", remove=True), 30, "a look at the volumes")
+            tap.ok(not reserves(server, "mail"), "nor looked at: its reserve file is not made anew")
+            refused = c.sendmail("sender@far.example", ["ann"], "Subject: x\r\n\r\nx\r\n")
+            tap.ok(not refused and files_of(server.path("mail", "ann")) == 1, "a session that began with it delivers", refused)
+        configure(server, "mail", "other")
+        said = server.ctl("reload")
+        wait_until(lambda: shown(server) == ["mail ok", "other ok"] and reserves(server, "mail"), 30, "the volume again")
+        tap.ok(said.returncode == 0, "brought back, it is shown, looked at and has its reserve file", said)
+        server.ends(tap, "the server ends cleanly")
+
+
 def wrong_configurations(tap):
     enough = block("storage", "mail", module="ram") + block("auth", "a", module="passwd", file="/p")
     cases = ((block("volume", "v", path="/a", mount="/b"), "is not below mount"),
@@ -299,6 +349,7 @@ def main():
         volumes(tap, server)
         after_a_crash(tap, server)
         server.ends(tap, "the server ends cleanly")
+    a_volume_goes(tap)
     wrong_configurations(tap)
     return tap.done()
 

@@ -53,6 +53,8 @@ begin(void **state)
 	assert_int_equal(fclose(f), 0);
 	c = conf_load(path, &e); /* what it lacks to be a server's is not asked for here */
 	assert_non_null(c);
+	c->volumes[0].vol = volume_get(&c->volumes[0]); /* as binding does */
+	assert_non_null(c->volumes[0].vol);
 	return 0;
 }
 
@@ -392,7 +394,7 @@ look_at_volume(void *arg)
 		if (volume_check(v, UINT64_MAX, NULL, 0) != VOLUME_LOW)
 			atomic_fetch_add(&refused, 1);
 		if (i % 10 == 0)
-			volume_prepare();
+			volume_prepare(c);
 	}
 	return NULL;
 }
@@ -405,12 +407,12 @@ a_volume_counts_between_looks(void **state)
 	char text[200];
 
 	(void)state;
-	volume_prepare();
+	volume_prepare(c);
 	assert_int_equal(volume_check(v, 1, NULL, 0), VOLUME_OK);
 	volume_wrote(v, UINT64_C(1) << 50, 4);
 	assert_int_equal(volume_check(v, 1, text, sizeof(text)), VOLUME_LOW);
 	assert_non_null(strstr(text, "reserve"));
-	volume_prepare();
+	volume_prepare(c);
 	assert_int_equal(volume_check(v, 1, NULL, 0), VOLUME_OK);
 	volume_wrote(NULL, 1, 1);
 }
