@@ -97,9 +97,11 @@ struct quota_usage {
 };
 /* PM_OK; PM_NOENT: never counted; PM_TEMP: the file cannot be read. */
 int32_t quota_domain_get(const struct conf *c, const char *domain, struct quota_usage *ret);
-/* Replaces the count by what the mailboxes hold. changes: quota_usage.changes before the mailboxes were counted;
- * PM_AGAIN: something changed since, count again. UINT64_MAX: whatever changed. */
-int32_t quota_domain_set(const struct conf *c, const char *domain, uint64_t changes, uint64_t octets, uint64_t msgs);
+/* Replaces the count by what the mailboxes hold. changes: quota_usage.changes before the mailboxes were counted.
+ * PM_AGAIN: something changed since, or is under way, and nobody knows whether it was counted with the mailboxes: count
+ * again. last: then this is the count all the same, and doubtful. */
+int32_t quota_domain_set(const struct conf *c, const char *domain, uint64_t changes, bool last, uint64_t octets,
+			 uint64_t msgs);
 /* A domain this process found doubtful, and forgets now. False: none. */
 bool quota_domain_doubtful(char ret_domain[256]);
 /* Calls fn for each counted domain; false from fn ends it. */

@@ -293,6 +293,16 @@ quota_domain_doubt(const struct conf *c, struct quota_hold *h)
 
 /* ---- looking and counting again -------------------------------------------------------------- */
 
+static uint32_t
+under_way(const struct quota_record *r)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < QUOTA_SLOTS; i++)
+		n += r->slots[i].owner.pid != 0;
+	return n;
+}
+
 int32_t
 quota_domain_get(const struct conf *c, const char *domain, struct quota_usage *ret)
 {
@@ -306,30 +316,31 @@ quota_domain_get(const struct conf *c, const char *domain, struct quota_usage *r
 		return errno == ENOENT ? PM_NOENT : PM_TEMP;
 	judge(&r, found);
 	*ret = (struct quota_usage){.octets = r.octets, .msgs = r.msgs, .changes = r.changes, .doubtful = r.doubtful};
-	for (size_t i = 0; i < QUOTA_SLOTS; i++)
-		ret->under_way += r.slots[i].owner.pid != 0;
+	ret->under_way = under_way(&r);
 	if (r.doubtful)
 		doubt_note(domain);
 	return PM_OK;
 }
 
 int32_t
-quota_domain_set(const struct conf *c, const char *domain, uint64_t changes, uint64_t octets, uint64_t msgs)
+quota_domain_set(const struct conf *c, const char *domain, uint64_t changes, bool last, uint64_t octets, uint64_t msgs)
 {
 	struct quota_record r;
 	int fd = quota_domain_name_ok(domain) ? record_open(c, domain, &r) : -1;
+	bool moved;
 
 	if (fd == -1)
 		return PM_TEMP;
-	if (changes != UINT64_MAX && r.changes != changes) {
+	moved = r.changes != changes || under_way(&r) > 0;
+	if (moved && !last) {
 		statefile_close(fd);
 		return PM_AGAIN;
 	}
 	r.octets = octets;
 	r.msgs = msgs;
-	r.doubtful = 0;
+	r.doubtful = moved;
 	for (size_t i = 0; i < QUOTA_SLOTS; i++) {
-		/* under way, and counted before: it was not in the mailboxes */
+		/* as if it were not in its mailbox yet */
 		if (r.slots[i].owner.pid != 0 && r.slots[i].sign > 0) {
 			r.octets += r.slots[i].octets;
 			r.msgs += r.slots[i].msgs;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,7 +18,10 @@
 #define PAGE 64
 #define COUNTS_MAX 3 /* while mail comes and goes */
 #define SWEEP_MS (INT64_C(7) * 86400 * 1000)
-#define RECOUNT_GAP_MS 60000 /* between two counts nobody asked for */
+#define RECOUNT_GAP_MS 60000 /* between two counts nobody asked for; of one domain twice as long each time */
+#define RECOUNT_GAP_MOST_MS 3600000
+#define SETTLE_US 5000 /* for what is under way as a count begins: */
+#define SETTLES 40     /* so often at most */
 
 static struct {
 	pthread_mutex_t mutex;
@@ -180,11 +184,11 @@ end_count(struct sweep *s, struct errand *e)
 		return rc;
 	if (!s->ours && quota_domain_get(s->conf, s->order.domain, &u) == PM_NOENT)
 		return PM_OK; /* its stores count themselves: a count of ours would not be kept up to date */
-	rc = quota_domain_set(s->conf, s->order.domain, ++s->counts < COUNTS_MAX ? s->changes : UINT64_MAX,
-			      s->report->octets, s->report->messages);
+	rc = quota_domain_set(s->conf, s->order.domain, s->changes, ++s->counts == COUNTS_MAX, s->report->octets,
+			      s->report->messages);
 	if (rc != PM_AGAIN)
 		return rc;
-	/* mail came or went meanwhile: once more */
+	/* mail came or went meanwhile, or is about to: once more */
 	pthread_mutex_lock(s->mutex);
 	s->report->boxes = s->report->messages = s->report->octets = 0;
 	pthread_mutex_unlock(s->mutex);
@@ -192,6 +196,7 @@ end_count(struct sweep *s, struct errand *e)
 	s->cursor_n = s->page_n = s->page_at = 0;
 	s->last_page = false;
 	s->marked = false;
+	s->settles = 0;
 	return begin_section(s, e) ? PM_AGAIN : PM_OK;
 }
 
@@ -219,17 +224,23 @@ go_on(struct sweep *s, struct errand *e)
 	return s->order.kind == SWEEP_RECOUNT ? end_count(s, e) : PM_OK;
 }
 
-/* Before the first mailbox of a count: changes from here on are noticed. */
-static void
+/* Before the first mailbox of a count: changes from here on are noticed. False: what is under way, and may be in its
+ * mailbox or not, is to end first. */
+static bool
 mark(struct sweep *s)
 {
 	struct quota_usage u = {0};
 
 	if (s->order.kind != SWEEP_RECOUNT || s->marked)
-		return;
+		return true;
 	(void)quota_domain_get(s->conf, s->order.domain, &u); /* never counted: there are no changes */
+	if (u.under_way > 0 && s->settles++ < SETTLES) {
+		(void)usleep(SETTLE_US);
+		return false;
+	}
 	s->changes = u.changes;
 	s->marked = true;
+	return true;
 }
 
 static int32_t
@@ -238,7 +249,8 @@ step_list(struct sweep *s, struct errand *e)
 	struct backend *b = s->conf->storage[s->section].backend;
 	int32_t rc;
 
-	mark(s);
+	if (!mark(s))
+		return PM_AGAIN;
 	for (size_t i = 0; i < PAGE; i++)
 		s->page[i] = (struct pm_box){.size = sizeof(struct pm_box)};
 	s->page_n = s->page_at = 0;
@@ -460,6 +472,8 @@ void
 sweep_tick(struct conf *c, int64_t now_ms)
 {
 	static struct sweep_order order = {.kind = SWEEP_RECOUNT}; /* the acceptor's */
+	static char last[sizeof(order.domain)];
+	static int64_t gap_ms;
 	int64_t due = atomic_load(&recount_due_ms);
 	char error[200];
 
@@ -468,7 +482,12 @@ sweep_tick(struct conf *c, int64_t now_ms)
 	atomic_store(&recount_due_ms, now_ms + 1000);
 	if (!quota_domain_doubtful(order.domain))
 		return;
+	/* one that mail never ceases to come to stays doubtful */
+	gap_ms = strcmp(last, order.domain) != 0     ? RECOUNT_GAP_MS
+		 : 2 * gap_ms < RECOUNT_GAP_MOST_MS ? 2 * gap_ms
+						     : RECOUNT_GAP_MOST_MS;
+	memcpy(last, order.domain, sizeof(last));
 	if (sweep_start(c, &order, error) == 0)
 		log_msg(LOG_LVL_WARNING, "quota", "domain %s is to be counted anew: %s", order.domain, error);
-	atomic_store(&recount_due_ms, now_ms + RECOUNT_GAP_MS);
+	atomic_store(&recount_due_ms, now_ms + gap_ms);
 }

@@ -40,7 +40,8 @@ struct sweep {
 	char cursor[PM_CURSOR_MAX + 1];
 	size_t cursor_n;
 	struct sweep_box box;
-	unsigned counts;         /* RECOUNT: how often it was begun */
+	unsigned counts;         /* RECOUNT: how often it was begun, */
+	unsigned settles;        /* how often it waited before */
 	uint64_t changes;
 	bool marked;
 	bool ours;          /* a mailbox was counted whose store does not count itself */

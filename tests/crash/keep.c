@@ -263,7 +263,10 @@ do_usage(char *const arg[])
 static void
 do_set(char *const arg[])
 {
-	printf("%s\n", host_code_name(quota_domain_set(c, arg[0], UINT64_MAX, strtoull(arg[1], NULL, 10),
+	struct quota_usage u = {0};
+
+	(void)quota_domain_get(c, arg[0], &u); /* never counted */
+	printf("%s\n", host_code_name(quota_domain_set(c, arg[0], u.changes, false, strtoull(arg[1], NULL, 10),
 						       strtoull(arg[2], NULL, 10))));
 }
 
