@@ -61,15 +61,31 @@ box_try(struct inst *in, unsigned user, uint32_t flags, struct box *ret)
 	return rc;
 }
 
-int32_t
-box_totals(struct inst *in, unsigned user, struct pm_stat *ret)
+static int32_t
+totals(struct inst *in, unsigned user, uint32_t flags, struct pm_stat *ret)
 {
 	struct pm_user u = kit_user(user);
 	int32_t rc = PM_AGAIN;
 
-	for (unsigned i = 0; rc == PM_AGAIN && i < AGAIN_MAX; i++)
-		rc = in->m->storage->box_stat(in->i, pm(), &u, ret);
+	for (unsigned i = 0; rc == PM_AGAIN && i < AGAIN_MAX; i++) {
+		struct host_call *c = kit_call();
+
+		c->pm.flags = i == 0 ? flags : 0;
+		rc = in->m->storage->box_stat(in->i, &c->pm, &u, ret);
+	}
 	return rc;
+}
+
+int32_t
+box_totals(struct inst *in, unsigned user, struct pm_stat *ret)
+{
+	return totals(in, user, 0, ret);
+}
+
+int32_t
+box_recount(struct inst *in, unsigned user, struct pm_stat *ret)
+{
+	return totals(in, user, PM_CALLF_RECOUNT, ret);
 }
 
 struct box

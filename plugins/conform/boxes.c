@@ -82,6 +82,59 @@ totals_grow(void)
 	kit_close(in);
 }
 
+/* What a reader sees of user 0: as box_stat has to tell it. */
+static struct pm_stat
+seen(struct inst *in)
+{
+	struct box b = box_open(in, 0, PM_OPEN_READONLY);
+	struct pm_stat s = {.size = sizeof(s), .count = b.n};
+
+	for (uint64_t k = 0; k < b.n; k++)
+		s.octets += box_one(&b, k, PM_WANT_OCTETS).octets;
+	box_close(&b);
+	return s;
+}
+
+static void
+recount_is_seen(struct inst *in, const char *when)
+{
+	struct pm_stat anew = {.size = sizeof(anew)}, is = seen(in), after;
+
+	expect_rc("box_stat with PM_CALLF_RECOUNT", box_recount(in, 0, &anew), PM_OK);
+	after = stat_of(in);
+	EXPECT(anew.count == is.count && anew.octets == is.octets,
+	       "%s: counted anew it says %llu messages, %llu octets; mbox_open and mbox_info %llu and %llu", when,
+	       (unsigned long long)anew.count, (unsigned long long)anew.octets, (unsigned long long)is.count,
+	       (unsigned long long)is.octets);
+	EXPECT(after.count == is.count && after.octets == is.octets && after.hidden == anew.hidden,
+	       "%s: and then box_stat says %llu messages, %llu octets", when, (unsigned long long)after.count,
+	       (unsigned long long)after.octets);
+}
+
+/* Counted anew between deliveries and deletions; a module that does not know the flag answers as ever. */
+static void
+recount(void)
+{
+	struct inst *in = kit_open();
+	struct pm_stat none = {.size = sizeof(none)};
+	uint8_t del[1] = {0x05};
+	struct box b;
+
+	kit_empty(in, 0);
+	kit_deliver_many(in, 0, "recount", 4);
+	recount_is_seen(in, "after four deliveries");
+	kit_deliver_text(in, 0, "Subject: dots\r\n\r\n.\r\n>From\r\nno end");
+	recount_is_seen(in, "after a fifth");
+	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
+	recount_is_seen(in, "while a session holds it");
+	expect_rc("mbox_commit", box_commit(&b, del, NULL, NULL, 0), PM_OK);
+	box_close(&b);
+	recount_is_seen(in, "after two deletions");
+	EXPECT(seen(in).count == 3, "two of five are deleted, %llu are left", (unsigned long long)seen(in).count);
+	expect_rc("box_stat with PM_CALLF_RECOUNT of a mailbox that is not there", box_recount(in, 94, &none), PM_NOENT);
+	kit_close(in);
+}
+
 static void
 no_such_box(void)
 {
@@ -187,6 +240,8 @@ const struct check checks_boxes[] = {
 	{"boxes.stat", "box_stat", "count and octets as the session sees them", NEED_DELIVERY | NEED_STAT, totals},
 	{"boxes.stat-grows", "box_stat dlv_commit", "with each delivery, as the session sees them", NEED_DELIVERY | NEED_STAT,
 	 totals_grow},
+	{"boxes.recount", "box_stat PM_CALLF_RECOUNT", "what a reader sees, then and afterwards", NEED_DELIVERY | NEED_STAT,
+	 recount},
 	{"boxes.none", "box_stat; R5", "a mailbox that is not there: PM_NOENT, the record untouched",
 	 NEED_STORAGE | NEED_STAT, no_such_box},
 	{"boxes.list", "box_list", "every mailbox once, however the pages are cut", NEED_DELIVERY | NEED_LIST, list},

@@ -134,6 +134,7 @@ int32_t box_try(struct inst *in, unsigned user, uint32_t flags, struct box *ret)
 struct box box_open(struct inst *in, unsigned user, uint32_t flags);
 /* box_stat until it is done. */
 int32_t box_totals(struct inst *in, unsigned user, struct pm_stat *ret);
+int32_t box_recount(struct inst *in, unsigned user, struct pm_stat *ret); /* PM_CALLF_RECOUNT */
 /* The same, after its holder was killed: at once where the system keeps the lock; where a lease does, when it
  * runs out. */
 struct box box_open_dead(struct inst *in, unsigned user);

@@ -342,6 +342,17 @@ host_box_stat(struct host_inst *i, struct host_call *c, const struct pm_user *u,
 }
 
 int32_t
+host_box_recount(struct host_inst *i, struct host_call *c, const struct pm_user *u, struct pm_stat *ret)
+{
+	int32_t rc;
+
+	c->pm.flags = PM_CALLF_RECOUNT;
+	rc = host_box_stat(i, c, u, ret);
+	c->pm.flags = 0;
+	return rc;
+}
+
+int32_t
 host_box_delete(struct host_inst *i, struct host_call *c, const struct pm_user *u)
 {
 	if (!i->desc->storage || !i->desc->storage->box_delete)

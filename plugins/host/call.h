@@ -71,6 +71,9 @@ int32_t host_box_list(struct host_inst *i, struct host_call *c, struct pm_str cu
 		      struct pm_box *ret, size_t *ret_got);
 int32_t host_box_stat(struct host_inst *i, struct host_call *c, const struct pm_user *u,
 		      struct pm_stat *ret);
+/* The same, with PM_CALLF_RECOUNT: the first slice; those that follow are host_box_stat's. */
+int32_t host_box_recount(struct host_inst *i, struct host_call *c, const struct pm_user *u,
+			 struct pm_stat *ret);
 int32_t host_box_delete(struct host_inst *i, struct host_call *c, const struct pm_user *u);
 
 int32_t host_dlv_begin(struct host_inst *i, struct host_call *c, uint64_t size_hint, uint32_t flags,

@@ -27,6 +27,7 @@ struct counting {
 	bool busy;   /* somebody makes a slice of it */
 	bool spoilt; /* others changed the mailbox since: true for who asked, not to be remembered
 		      */
+	bool stale;  /* it was begun before somebody wanted a new one: ends with its slice */
 	void *work;
 	int64_t left_ms; /* when the last slice ended */
 	struct note *notes;
@@ -236,7 +237,7 @@ settle(const struct sdk_totals *t, struct sdk_total *e, const struct sdk_count *
 			add(t, s, n->notes[k].octets);
 	e->seen = e->changing && c->saw(n->work, e->changing_name);
 	e->stat = *s;
-	e->known = !n->spoilt;
+	e->known = !n->spoilt && !n->stale;
 	e->counted_ms = now_ms(t);
 }
 
@@ -264,10 +265,20 @@ count_on(struct sdk_totals *t, struct sdk_total *e, const struct sdk_count *c, s
 	e->count.left_ms = now_ms(t);
 	if (rc == PM_OK)
 		settle(t, e, c, s);
-	if (rc != PM_AGAIN)
+	if (rc != PM_AGAIN || e->count.stale)
 		count_end(t, &e->count);
 	pthread_cond_broadcast(&e->moved);
 	return rc;
+}
+
+static void
+begin_anew(struct sdk_totals *t, struct sdk_total *e)
+{
+	e->known = false;
+	if (e->count.busy)
+		e->count.stale = true;
+	else
+		count_end(t, &e->count);
 }
 
 /* WAIT_MS from now, on the clock that conditions wait by. */
@@ -295,6 +306,8 @@ sdk_totals_ask(struct sdk_totals *t, const struct sdk_box *box, const struct sdk
 
 	if (!e)
 		return PM_NOMEM;
+	if (count->anew)
+		begin_anew(t, e);
 	while (rc == PM_AGAIN && !over) {
 		if (believed(t, e, count)) {
 			s = e->stat;

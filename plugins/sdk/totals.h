@@ -49,6 +49,9 @@ struct sdk_count {
 	/* After PM_OK: is a message in *ret that was delivered since the first slice? By the name
 	 * that sdk_totals_hold was given. */
 	bool (*saw)(void *work, const char *name);
+	/* What is remembered, and a count that is under way, are of no use: begin anew
+	 * (PM_CALLF_RECOUNT). For one call; who asks again goes on with that count. */
+	bool anew;
 };
 
 struct sdk_totals;

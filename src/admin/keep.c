@@ -172,6 +172,7 @@ start(const json_t *request, enum sweep_kind kind)
 		memcpy(text, "not a possible user, domain or unique-id", 41);
 	} else if (o) {
 		o->dry_run = json_is_true(json_object_get(request, "dry_run"));
+		o->anew = json_is_true(json_object_get(request, "recount"));
 		id = sweep_start(c, o, text);
 	}
 	conf_put(c);

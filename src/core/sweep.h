@@ -21,7 +21,7 @@
 
 enum sweep_kind {
 	SWEEP_EXPIRE,   /* delete what expire = N says, and what was hidden long enough */
-	SWEEP_RECOUNT,  /* a domain's mailboxes: the new count */
+	SWEEP_RECOUNT,  /* a domain's mailboxes: their sum is the new count */
 	SWEEP_UNDELETE, /* one user: what is hidden, listed or brought back */
 	SWEEP_USAGE,    /* one user: usage and limits */
 };
@@ -33,6 +33,7 @@ struct sweep_order {
 	char user[PM_NAME_MAX + 1]; /* normalised; "": all, or all of the domain */
 	char domain[256];           /* lower-case; "": all */
 	bool dry_run;               /* EXPIRE, UNDELETE: only say what would be done */
+	bool anew;                  /* RECOUNT, USAGE: mailboxes are counted, whatever their stores remember */
 	size_t n_uidls;             /* UNDELETE: only these; 0: all that are hidden */
 	char uidls[SWEEP_UIDLS][PM_UIDL_MAX + 1];
 };

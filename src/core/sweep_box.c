@@ -44,8 +44,12 @@ static int32_t
 step_stat(struct sweep *s, struct errand *e)
 {
 	struct pm_stat st = {.size = sizeof(st)};
-	int32_t rc = host_box_stat(s->box.storage->inst, &e->call, &s->box.user, &st);
+	struct sweep_box *b = &s->box;
+	/* a domain that is counted once more because mail came meanwhile was counted anew a moment ago */
+	bool anew = s->order.anew && s->counts == 0 && !b->asked;
+	int32_t rc = (anew ? host_box_recount : host_box_stat)(b->storage->inst, &e->call, &b->user, &st);
 
+	b->asked = true;
 	if (rc == PM_AGAIN || (rc != PM_OK && rc != PM_NOENT))
 		return rc;
 	pthread_mutex_lock(s->mutex);
@@ -53,8 +57,8 @@ step_stat(struct sweep *s, struct errand *e)
 	s->report->octets += st.octets;
 	if (s->order.kind == SWEEP_USAGE) {
 		s->report->stat = st;
-		s->report->limits = s->box.limits;
-		strncpy(s->report->section, s->box.storage->section, sizeof(s->report->section) - 1);
+		s->report->limits = b->limits;
+		strncpy(s->report->section, b->storage->section, sizeof(s->report->section) - 1);
 	}
 	pthread_mutex_unlock(s->mutex);
 	return PM_OK;

@@ -22,6 +22,7 @@ struct sweep_box {
 	struct quota_limits limits;
 	struct quota_hold hold;
 	void *mbox;
+	bool asked;              /* box_stat was begun */
 	uint64_t count, at;
 	uint8_t *map;            /* to delete, or to restore */
 	uint64_t chosen, chosen_octets;

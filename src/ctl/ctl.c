@@ -161,7 +161,7 @@ static const struct verb verbs[] = {
 	{"mysql-schema", "[SECTION] [WORD]", "upgrade (or make), check or recount the tables of a mysql store", 0, 2,
 	 run_mysql_schema, NULL},
 	{"volumes", "", "disks: mounted, room, reserve", 0, 0, run_plain, table_volumes},
-	{"quota", "USER | --domain D [--recount]", "usage and limits; count a domain's mailboxes anew", 0, 1, run_quota, NULL},
+	{"quota", "USER | --domain D [--recount]", "usage and limits; --recount: count what is there", 0, 1, run_quota, NULL},
 	{"expire", "USER | --domain D | --all [--dry-run]", "delete what expire = N says is over", 0, 1, run_expire, NULL},
 	{"undelete", "USER --list | --all | UIDL...", "bring deleted mail back while undo lasts", 1, 201, run_undelete, NULL},
 	{"badmail", "list|show|retry|purge|stats [ID...] [FILTER...]", "mail that could not be delivered", 1, 201, run_badmail,

@@ -89,6 +89,8 @@ LIES = [
     ("dlv_rcpt 2 error QUOTA", "delivery.several"),
     ("box_stat 1 error TEMP", "boxes.stat"),
     ("box_stat 4 error TEMP", "boxes.stat-grows"),
+    ("box_stat 5 error TEMP", "boxes.recount"),
+    ("mbox_info 6 lie octets +1", "boxes.recount"),
     ("dlv_commit 1 again 2000", "delivery.slices"),
     ("dlv_rcpt 3 error EXISTS", "import.restored"),  # who believes it lets go of the last copy
     ("dlv_rcpt 1 error EXISTS", "import.once"),

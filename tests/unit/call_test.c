@@ -182,12 +182,14 @@ f_results(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t s
 	return answer;
 }
 
+static uint32_t stat_flags;
+
 static int32_t
 f_box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
 {
 	(void)inst;
-	(void)call;
 	(void)user;
+	stat_flags = call->flags;
 	assert_int_equal(ret->size, sizeof(*ret));
 	return answer;
 }
@@ -366,6 +368,23 @@ again_and_end_only_where_they_belong(void **state)
 	}
 }
 
+/* The flag is of one call. */
+static void
+a_recount_is_asked_for_once(void **state)
+{
+	struct pm_user user;
+	struct pm_stat stat;
+
+	(void)state;
+	host_user_init(&user);
+	answer = PM_AGAIN;
+	assert_int_equal(host_box_recount(&inst, call, &user, &stat), PM_AGAIN);
+	assert_int_equal(stat_flags, PM_CALLF_RECOUNT);
+	assert_int_equal(call->pm.flags, 0);
+	assert_int_equal(host_box_stat(&inst, call, &user, &stat), PM_AGAIN);
+	assert_int_equal(stat_flags, 0);
+}
+
 static void
 what_is_missing_is_unsupported(void **state)
 {
@@ -390,6 +409,7 @@ what_is_missing_is_unsupported(void **state)
 	assert_int_equal(host_mbox_open(&nothing, call, &user, 0, &n, &h), PM_UNSUPPORTED);
 	assert_int_equal(host_box_list(&nothing, call, cred.authcid, 1, &box, &got), PM_UNSUPPORTED);
 	assert_int_equal(host_box_stat(&nothing, call, &user, &stat), PM_UNSUPPORTED);
+	assert_int_equal(host_box_recount(&nothing, call, &user, &stat), PM_UNSUPPORTED);
 	assert_int_equal(host_box_delete(&inst, call, &user), PM_UNSUPPORTED);
 	assert_int_equal(host_dlv_begin(&nothing, call, 0, 0, &h), PM_UNSUPPORTED);
 	assert_int_equal(host_probe(&nothing, call), PM_OK); /* nothing remote: it is there */
@@ -562,6 +582,7 @@ main(void)
 		TEST(operator_texts_are_cut_and_cleaned),
 		TEST(unknown_codes_are_temp),
 		TEST(again_and_end_only_where_they_belong),
+		TEST(a_recount_is_asked_for_once),
 		TEST(what_is_missing_is_unsupported),
 		TEST(users_over_the_limits_are_corrupt),
 		TEST(secrets_are_of_the_kind_asked_for),

@@ -245,6 +245,33 @@ a_delivery_that_failed_changes_nothing(void **state)
 	sdk_totals_free(t);
 }
 
+static const struct sdk_count count_anew = {.look = look, .slice = slice, .saw = saw, .anew = true};
+
+/* Somebody wants it counted although nothing tells of a change: once, and that is remembered. */
+static void
+wanted_anew(void **state)
+{
+	struct sdk_totals *t = sdk_totals_new(&host, work_free);
+	struct pm_stat s = {.size = sizeof(s)};
+
+	(void)state;
+	box.n = 3;
+	assert_int_equal(ask(t).count, 3);
+	box.n = 2;
+	assert_int_equal(ask(t).count, 3);
+	assert_int_equal(sdk_totals_ask(t, &key, &count_anew, &s), PM_OK);
+	assert_int_equal(s.count, 2);
+	deliver(t);
+	assert_int_equal(ask(t).count, 3);
+	assert_int_equal(begun, 2);
+	box.n = SLICE + 1;
+	assert_int_equal(sdk_totals_ask(t, &key, &count_anew, &s), PM_AGAIN);
+	assert_int_equal(ask(t).count, SLICE + 1); /* goes on with it */
+	assert_int_equal(begun, 3);
+	assert_int_equal(freed, begun);
+	sdk_totals_free(t);
+}
+
 /* ---- slices ---------------------------------------------------------------------------------- */
 
 static void
@@ -333,6 +360,25 @@ a_count_left_alone(void **state)
 	assert_int_equal(sdk_totals_ask(t, &key, &count, &s), PM_AGAIN);
 	sdk_totals_free(t);
 	assert_int_equal(freed, begun);
+}
+
+/* A count that was under way is not of now. */
+static void
+anew_beside_a_count(void **state)
+{
+	struct sdk_totals *t = sdk_totals_new(&host, work_free);
+	struct pm_stat s = {.size = sizeof(s)};
+
+	(void)state;
+	box.n = 2 * SLICE;
+	assert_int_equal(sdk_totals_ask(t, &key, &count, &s), PM_AGAIN);
+	box.n = 5;
+	assert_int_equal(sdk_totals_ask(t, &key, &count_anew, &s), PM_OK);
+	assert_int_equal(s.count, 5);
+	assert_int_equal(ask(t).count, 5);
+	assert_int_equal(begun, 2);
+	assert_int_equal(freed, begun);
+	sdk_totals_free(t);
 }
 
 /* What comes after a count has begun, and while it ends, is in it once: whether it saw it or not.
@@ -500,6 +546,30 @@ a_slice_that_hangs(void **state)
 	sdk_totals_free(t);
 }
 
+/* What hangs is of before: who asked for it is told, the next one counts. */
+static void
+anew_beside_a_slice(void **state)
+{
+	struct sdk_totals *t = sdk_totals_new(&host, work_free);
+	struct pm_stat s = {.size = sizeof(s)};
+	pthread_t hangs;
+
+	(void)state;
+	box.slow = true;
+	assert_int_equal(pthread_create(&hangs, NULL, one_ask, t), 0);
+	while (!box.inside)
+		sched_yield();
+	assert_int_equal(sdk_totals_ask(t, &key, &count_anew, &s), PM_AGAIN);
+	box.slow = false;
+	assert_int_equal(pthread_join(hangs, NULL), 0);
+	box.n = 1;
+	assert_int_equal(ask(t).count, 1);
+	assert_int_equal(ask(t).count, 1);
+	assert_int_equal(begun, 2);
+	assert_int_equal(freed, begun);
+	sdk_totals_free(t);
+}
+
 /* More mailboxes than are remembered: the oldest are forgotten, but for one that is in use. */
 static void
 many_mailboxes(void **state)
@@ -531,15 +601,18 @@ main(void)
 		TEST(counted_once),
 		TEST(counted_again_at_rest),
 		TEST(a_delivery_that_failed_changes_nothing),
+		TEST(wanted_anew),
 		TEST(counted_in_slices),
 		TEST(strangers_beside_a_count),
 		TEST(a_count_that_fails),
 		TEST(a_count_left_alone),
+		TEST(anew_beside_a_count),
 		TEST(deliveries_beside_a_count),
 		TEST(no_count_begins_beside_a_delivery),
 		TEST(a_crowd_beside_a_total),
 		TEST(a_crowd_beside_a_count),
 		TEST(a_slice_that_hangs),
+		TEST(anew_beside_a_slice),
 		TEST(many_mailboxes),
 	};
 

@@ -120,17 +120,29 @@ saw(void *work, const char *name)
 	return join_has(c->mbox->scan, name);
 }
 
+/* What the next session would believe of directories whose times did not change. */
+static void
+forget_snapshot(struct inst *i, int fd)
+{
+	struct scan now;
+
+	scan_stat(fd, &now);
+	scan_free(cache_take(i->cache, &now));
+}
+
 int32_t
 maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
 {
 	struct asking a = {.inst = inst, .call = call, .user = user};
-	struct sdk_count how = {&a, look, count_slice, saw};
+	struct sdk_count how = {&a, look, count_slice, saw, (call->flags & PM_CALLF_RECOUNT) != 0};
 	struct pm_stat s = {.size = ret->size};
 	struct sdk_box box;
 	int32_t rc = maildir_open_dir(a.inst, call, user, false, &a.fd);
 
 	if (rc != PM_OK || a.fd == -1)
 		return rc != PM_OK ? rc : PM_NOENT;
+	if (how.anew)
+		forget_snapshot(a.inst, a.fd);
 	box = scan_box(a.fd);
 	rc = sdk_totals_ask(a.inst->totals, &box, &how, &s);
 	(void)close(a.fd);

@@ -78,13 +78,15 @@ box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, str
 {
 	struct place place;
 	struct asking a = {inst, call, user, &place};
-	struct sdk_count how = {&a, look, count_slice, saw};
+	struct sdk_count how = {&a, look, count_slice, saw, (call->flags & PM_CALLF_RECOUNT) != 0};
 	struct pm_stat s = {.size = ret->size};
 	struct sdk_box box;
 	int32_t rc = place_make(a.inst, call, user, &place);
 
 	if (rc != PM_OK)
 		return rc;
+	if (how.anew)
+		(void)unlinkat(a.inst->index_dir, place.key, 0); /* a cache: the file is read again */
 	box = place_box(&place);
 	rc = sdk_totals_ask(a.inst->totals, &box, &how, &s);
 	if (rc == PM_OK)

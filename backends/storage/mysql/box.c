@@ -239,13 +239,33 @@ stat_row(struct db *d, void *arg)
 	return PM_OK;
 }
 
+/* The counters are made right first, those of the domain too. */
+static int32_t
+stat_anew(struct db *d, void *arg)
+{
+	struct asking *a = arg;
+	struct box_row box;
+	int32_t rc = box_find(d, a->key, &box);
+
+	if (rc == PM_OK && box.id == 0)
+		return PM_NOENT;
+	if (rc == PM_OK)
+		rc = db_begin(d);
+	if (rc == PM_OK)
+		rc = box_recount(d, &box);
+	if (rc == PM_OK)
+		rc = stat_row(d, arg);
+	return rc == PM_OK ? db_commit(d) : db_rollback(d, rc);
+}
+
 int32_t
 box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 	 struct pm_stat *ret_stat)
 {
 	struct inst *i = inst;
 	struct asking a = {.key = box_key(user), .stat = {.size = ret_stat->size}};
-	int32_t rc = db_do(&i->pool, call, 0, stat_row, &a);
+	bool anew = (call->flags & PM_CALLF_RECOUNT) != 0;
+	int32_t rc = db_do(&i->pool, call, anew ? INT32_MAX : 0, anew ? stat_anew : stat_row, &a);
 
 	if (rc == PM_OK)
 		hand_out(ret_stat, &a.stat, sizeof(a.stat));

@@ -196,12 +196,14 @@ struct pm_open {
 
 /* ---- calls ----------------------------------------------------------------------------------- */
 
+#define PM_CALLF_RECOUNT 1u /* box_stat: count anew, whatever is remembered */
+
 /*
  * Handed to every call that may block. Borrowed until the call returns (R4).
  */
 struct pm_call {
 	uint32_t size;
-	uint32_t flags;      /* 0 in 1.0 */
+	uint32_t flags;      /* PM_CALLF_... */
 	int64_t deadline_ms; /* absolute, on host->now_ms */
 	uint64_t session_id; /* for logs; 0: no session */
 	void *ctx;           /* the host's */
@@ -520,7 +522,10 @@ struct pm_storage {
 	int32_t (*box_list)(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
 			    size_t stride, struct pm_box *ret, size_t *ret_got);
 	/* opt, B M. PM_OK, PM_NOENT. PM_AGAIN (R7): there is no handle, the module knows by the mailbox how far it
-	 * is; a caller may never come back. */
+	 * is; a caller may never come back.
+	 * PM_CALLF_RECOUNT: what is remembered of this mailbox (totals, counters, caches) is forgotten, and what
+	 * mbox_open would find now is counted and remembered. Of slices the first call alone has the flag: a
+	 * module that answers it with PM_AGAIN has forgotten, and goes on counting with the calls that follow. */
 	int32_t (*box_stat)(void *inst, const struct pm_call *call, const struct pm_user *user,
 			    struct pm_stat *ret_stat);
 	/* opt, B M. Removes the mailbox and all its mail. PM_BUSY while a session holds it. */
