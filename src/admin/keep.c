@@ -90,7 +90,7 @@ add_found(json_t *o, const struct sweep_report *r)
 json_t *
 keep_job(const json_t *request)
 {
-	static const char *const kinds[] = {"expire", "recount", "undelete", "quota"};
+	static const char *const kinds[] = {"expire", "recount", "undelete", "quota", "undo", "undo"};
 	struct sweep_report *r = malloc(sizeof(*r));
 	json_t *o;
 

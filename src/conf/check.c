@@ -66,7 +66,7 @@ usable_storage(const struct conf *c)
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->n_storage; i++)
-		n += !c->storage[i].only_wrapped;
+		n += !c->storage[i].only_wrapped && !c->storage[i].for_undo;
 	return n;
 }
 
@@ -87,6 +87,9 @@ check_auth_storage(struct checker *k)
 		if (target && target->only_wrapped)
 			conf_error(k->e, &s->where, "auth %s: storage = %s: another section wraps it; name that one",
 				   s->name, s->storage);
+		if (target && target->for_undo)
+			conf_error(k->e, &s->where, "auth %s: storage = %s: that one keeps deleted mail (undo_storage); accounts need "
+				   "another", s->name, s->storage);
 		if (!s->storage && usable_storage(c) > 1)
 			conf_error(k->e, &s->where, "auth %s: storage is missing; there are several storage sections",
 				   s->name);
@@ -280,6 +283,27 @@ check_volumes(struct checker *k)
 }
 
 static void
+check_undo(struct checker *k)
+{
+	struct conf *c = k->c;
+	const struct conf_where top = {c->file, 1, 1};
+
+	if (!c->undo_storage)
+		return;
+	c->undo = find_section(c->storage, c->n_storage, c->undo_storage);
+	if (!c->undo) {
+		conf_error(k->e, &top, "undo_storage = %s: there is no such storage section", c->undo_storage);
+		return;
+	}
+	c->undo->for_undo = true;
+	if (c->undo->only_wrapped)
+		conf_error(k->e, &top, "undo_storage = %s: another section wraps it; name that one", c->undo_storage);
+	else if (usable_storage(c) == 0)
+		conf_error(k->e, &top, "undo_storage = %s: it is the only storage section; accounts need one of their own",
+			   c->undo_storage);
+}
+
+static void
 check_domains(struct checker *k)
 {
 	struct conf *c = k->c;
@@ -303,6 +327,7 @@ check_conf(struct conf *c, struct conf_errors *e)
 	check_metrics(&k);
 	check_sections(&k, c->auth, c->n_auth, "auth");
 	check_sections(&k, c->storage, c->n_storage, "storage");
+	check_undo(&k);
 	check_auth_storage(&k);
 	check_volumes(&k);
 	check_domains(&k);

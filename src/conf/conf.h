@@ -94,6 +94,7 @@ struct conf_section {
 	struct conf_where where;
 	struct backend *backend;    /* set by bind; one reference */
 	bool only_wrapped;          /* named by some wrap: not asked directly */
+	bool for_undo;              /* named by undo_storage: nobody's maildrop is there */
 };
 
 /* A disk mail is written to; see core/volume.h. */
@@ -184,6 +185,8 @@ struct conf {
 	enum conf_quota_over quota_over; /* what a sender is told: 452 4.2.2 or 552 5.2.2 */
 	struct conf_volume *volumes;
 	size_t n_volumes;
+	const char *undo_storage;   /* core/undo.h; NULL: deleted mail stays hidden where it is */
+	struct conf_section *undo;  /* that section */
 	const char *state_volume;
 	struct volume *state_vol;   /* set by bind */
 	struct backend *volume_backend; /* set by bind: a gate without a module, for looking at the disks */

@@ -56,6 +56,7 @@ const struct schema_row schema_rows[] = {
 	TOP("expire", TYPE_DAYS, site.expire_days, 0, DAYS_MAX, "client", "client",
 	    "when retrieved mail goes: client (DELE), 0 (at the QUIT of its retrieval), or days after it"),
 	TOP("undo", TYPE_DAYS, site.undo_days, 0, DAYS_MAX, NULL, "0", "days deleted mail can be brought back"),
+	TOP("undo_storage", TYPE_STRING, undo_storage, 0, 0, NULL, NULL, "storage section such mail is moved to; none: it stays in its own"),
 	TOP("quota_octets", TYPE_BYTES, site.quota_octets, 0, INT64_MAX, NULL, "0", "of a user; 0: no limit"),
 	TOP("quota_messages", TYPE_I64, site.quota_msgs, 0, INT64_MAX, NULL, "0", "of a user; 0: no limit"),
 	TOP("domain_octets", TYPE_BYTES, site.domain_octets, 0, INT64_MAX, NULL, "0", "of a domain in all; 0: no limit"),

@@ -22,6 +22,7 @@
 #include "core/volume.h"
 #include "core/plan.h"
 #include "core/retention.h"
+#include "core/undo.h"
 #include "net/peer.h"
 #include "net/tls.h"
 #include "work/gate.h"
@@ -101,9 +102,14 @@ abilities(struct binder *b, const struct plan *p)
 static void
 check_retention(struct binder *b)
 {
-	for (size_t i = b->c->n_auth; i < b->n; i++)
-		if (b->plans[i].lib && !b->plans[i].section->only_wrapped)
-			retention_check(b->c, b->plans[i].section, abilities(b, &b->plans[i]), b->e);
+	for (size_t i = b->c->n_auth; i < b->n; i++) {
+		struct plan *p = &b->plans[i];
+
+		if (p->lib && p->section->for_undo)
+			undo_check(b->c, abilities(b, p), b->e);
+		else if (p->lib && !p->section->only_wrapped)
+			retention_check(b->c, p->section, abilities(b, p), b->e);
+	}
 }
 
 static void

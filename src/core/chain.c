@@ -102,7 +102,7 @@ chain_storage(const struct conf *c, const struct conf_section *auth, const char 
 	for (size_t i = 0; i < c->n_storage; i++) {
 		struct conf_section *s = &c->storage[i];
 
-		if (s->only_wrapped)
+		if (s->only_wrapped || s->for_undo)
 			continue;
 		if (!wanted || (strlen(s->name) == len && memcmp(s->name, wanted, len) == 0))
 			return s;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Jobs, and the way from mailbox to mailbox. */
+/* The way from mailbox to mailbox. */
 #include "core/sweep.h"
 
 #include <stdatomic.h>
@@ -14,7 +14,6 @@
 #include "core/sweep_impl.h"
 #include "core/usercopy.h"
 
-#define JOBS 8
 #define PAGE 64
 #define COUNTS_MAX 3 /* while mail comes and goes */
 #define SWEEP_MS (INT64_C(7) * 86400 * 1000)
@@ -23,84 +22,7 @@
 #define SETTLE_US 5000 /* for what is under way as a count begins: */
 #define SETTLES 40     /* so often at most */
 
-static struct {
-	pthread_mutex_t mutex;
-	/* below: under mutex */
-	struct sweep_report jobs[JOBS]; /* id 0: free */
-	uint64_t last_id;
-} sweeps = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-
 static _Atomic int64_t recount_due_ms;
-
-/* ---- reports --------------------------------------------------------------------------------- */
-
-/* A free place, else that of the oldest that is done. Under the mutex. */
-static struct sweep_report *
-find_place(void)
-{
-	struct sweep_report *best = NULL;
-
-	for (size_t i = 0; i < JOBS; i++) {
-		struct sweep_report *r = &sweeps.jobs[i];
-
-		if (r->id == 0)
-			return r;
-		if (r->done && (!best || r->id < best->id))
-			best = r;
-	}
-	return best;
-}
-
-static bool
-is_same(const struct sweep_report *r, const struct sweep_order *o)
-{
-	return r->id != 0 && !r->done && r->kind == o->kind && strcmp(r->domain, o->domain) == 0 &&
-	       strcmp(r->user, o->user) == 0;
-}
-
-static struct sweep_report *
-report_new(const struct sweep_order *o, char *error)
-{
-	struct sweep_report *r;
-
-	pthread_mutex_lock(&sweeps.mutex);
-	r = find_place();
-	for (size_t i = 0; r && i < JOBS; i++)
-		if (is_same(&sweeps.jobs[i], o)) {
-			snprintf(error, 200, "the same is under way already, as number %llu",
-				 (unsigned long long)sweeps.jobs[i].id);
-			pthread_mutex_unlock(&sweeps.mutex);
-			return NULL;
-		}
-	if (r) {
-		memset(r, 0, sizeof(*r));
-		r->id = ++sweeps.last_id;
-		r->kind = o->kind;
-		r->dry_run = o->dry_run;
-		memcpy(r->user, o->user, sizeof(r->user));
-		memcpy(r->domain, o->domain, sizeof(r->domain));
-		r->started_ms = wall_ms();
-	} else {
-		snprintf(error, 200, "%d jobs are at work; try again later", JOBS);
-	}
-	pthread_mutex_unlock(&sweeps.mutex);
-	return r;
-}
-
-bool
-sweep_look(uint64_t id, struct sweep_report *ret)
-{
-	bool found = false;
-
-	pthread_mutex_lock(&sweeps.mutex);
-	for (size_t i = 0; i < JOBS && id != 0 && !found; i++) {
-		found = sweeps.jobs[i].id == id;
-		if (found)
-			*ret = sweeps.jobs[i];
-	}
-	pthread_mutex_unlock(&sweeps.mutex);
-	return found;
-}
 
 /* ---- from mailbox to mailbox ----------------------------------------------------------------- */
 
@@ -111,7 +33,8 @@ count_box(struct sweep *s, const struct errand *e, int32_t rc)
 	struct sweep_report *r = s->report;
 
 	pthread_mutex_lock(s->mutex);
-	r->boxes++;
+	if (s->order.user[0] || s->order.kind == SWEEP_TIDY || !s->conf->storage[s->section].for_undo)
+		r->boxes++;
 	if (rc == PM_NOENT)
 		r->no_account++;
 	else if (rc == PM_BUSY)
@@ -138,10 +61,13 @@ ask_auth(struct sweep *s, struct errand *e)
 static bool
 begin_box(struct sweep *s, struct errand *e, const char *key, size_t n)
 {
+	bool undo = s->conf->storage[s->section].for_undo;
+	int32_t rc;
+
 	sweep_box_free(&s->box);
 	arena_reset(&e->arena);
 	s->box.auth = -1;
-	if (!chain_name(s->conf, key, n, s->box.name)) {
+	if (!(undo ? sweep_undo_name(s, key, n) : chain_name(s->conf, key, n, s->box.name))) {
 		count_box(s, e, PM_NOENT);
 		return false;
 	}
@@ -151,18 +77,36 @@ begin_box(struct sweep *s, struct errand *e, const char *key, size_t n)
 		if (!at || strcmp(at + 1, s->order.domain) != 0)
 			return false; /* another domain's */
 	}
-	if (ask_auth(s, e))
-		return true;
-	count_box(s, e, PM_NOENT);
-	return false;
+	rc = undo ? sweep_undo_box(s, e) : ask_auth(s, e) ? PM_AGAIN : PM_NOENT;
+	if (rc != PM_AGAIN)
+		count_box(s, e, rc);
+	return rc == PM_AGAIN;
+}
+
+/* Is there anything to do for this sweep in that section? */
+static bool
+goes_to(const struct sweep *s, const struct conf_section *x)
+{
+	if (x->only_wrapped)
+		return false;
+	if (s->order.kind == SWEEP_TIDY)
+		return x->for_undo;
+	return s->order.kind == SWEEP_EXPIRE || !x->for_undo;
+}
+
+/* The first one from s->section on; NULL: there is none. */
+static struct backend *
+next_section(struct sweep *s)
+{
+	while (s->section < s->conf->n_storage && !goes_to(s, &s->conf->storage[s->section]))
+		s->section++;
+	return s->section < s->conf->n_storage ? s->conf->storage[s->section].backend : NULL;
 }
 
 static bool
 begin_section(struct sweep *s, struct errand *e)
 {
-	while (s->section < s->conf->n_storage && s->conf->storage[s->section].only_wrapped)
-		s->section++;
-	if (s->section == s->conf->n_storage)
+	if (!next_section(s))
 		return false;
 	s->phase = SWEEP_LIST;
 	errand_go(e, s->conf->storage[s->section].backend, CALL_BEGIN);
@@ -351,7 +295,7 @@ sweep_run(struct errand *e)
 static const char *
 kind_name(enum sweep_kind k)
 {
-	static const char *const names[] = {"expire", "recount", "undelete", "usage"};
+	static const char *const names[] = {"expire", "recount", "undelete", "usage", "undo", "undo"};
 
 	return names[k];
 }
@@ -382,16 +326,21 @@ sweep_finish(struct errand *e, int32_t rc)
 	if (rc == PM_NOENT && s->order.user[0] && !r->error[0])
 		snprintf(r->error, sizeof(r->error), "no auth section knows an account '%.150s'", s->order.user);
 	else if (rc != PM_OK && !r->error[0])
-		snprintf(r->error, sizeof(r->error), "%s %s", host_code_name(rc), e->call.error);
+		snprintf(r->error, sizeof(r->error), "%s %s%s", host_code_name(rc), e->call.error[0] ? e->call.error : "section ",
+			 e->call.error[0] ? "" : e->backend->section);
 	snprintf(error, sizeof(error), "%.199s", r->error);
 	pthread_mutex_unlock(s->mutex);
-	if (s->order.kind != SWEEP_USAGE)
+	if (sweep_in_background(&s->order))
+		sweep_undo_end(s, rc, error);
+	else if (s->order.kind != SWEEP_USAGE)
 		log_msg(LOG_LVL_NOTICE, "sweep", "%s%s of %s: %s; %llu mailboxes, %llu messages%s%s", kind_name(s->order.kind),
 			s->order.dry_run ? " (dry run)" : "",
 			s->order.user[0] ? s->order.user : s->order.domain[0] ? s->order.domain : "all",
 			rc == PM_OK ? "done" : host_code_name(rc), (unsigned long long)boxes, (unsigned long long)messages,
 			error[0] ? "; " : "", error);
 	sweep_box_free(&s->box);
+	if (sweep_in_background(&s->order))
+		sweep_report_drop(s);
 	free(s->page);
 	free(s);
 }
@@ -406,10 +355,8 @@ first_backend(struct sweep *s)
 		s->phase = SWEEP_LOOKUP;
 		return s->box.auth >= 0 ? s->conf->auth[s->box.auth].backend : NULL;
 	}
-	while (s->section < s->conf->n_storage && s->conf->storage[s->section].only_wrapped)
-		s->section++;
 	s->phase = SWEEP_LIST;
-	return s->section < s->conf->n_storage ? s->conf->storage[s->section].backend : NULL;
+	return next_section(s);
 }
 
 uint64_t
@@ -428,22 +375,18 @@ sweep_start(struct conf *c, const struct sweep_order *order, char *ret_error)
 	}
 	s->conf = c;
 	s->order = *order;
-	s->mutex = &sweeps.mutex;
 	e.backend = first_backend(s);
 	if (!e.backend) {
 		snprintf(ret_error, 200, "no auth section is asked about '%.100s'", order->user);
 		goto fail;
 	}
-	s->report = report_new(order, ret_error);
-	if (!s->report)
+	if (!sweep_report_new(s, ret_error))
 		goto fail;
 	id = s->report->id;
 	if (errand_start(&e, CALL_BEGIN, false))
 		return id;
 	snprintf(ret_error, 200, "no free slot; try again");
-	pthread_mutex_lock(&sweeps.mutex);
-	s->report->id = 0;
-	pthread_mutex_unlock(&sweeps.mutex);
+	sweep_report_drop(s);
 fail:
 	if (s)
 		free(s->page);
@@ -477,6 +420,7 @@ sweep_tick(struct conf *c, int64_t now_ms)
 	int64_t due = atomic_load(&recount_due_ms);
 	char error[200];
 
+	sweep_undo_tick(c, now_ms);
 	if (now_ms < due)
 		return;
 	atomic_store(&recount_due_ms, now_ms + 1000);

@@ -24,6 +24,9 @@ enum sweep_kind {
 	SWEEP_RECOUNT,  /* a domain's mailboxes: their sum is the new count */
 	SWEEP_UNDELETE, /* one user: what is hidden, listed or brought back */
 	SWEEP_USAGE,    /* one user: usage and limits */
+	/* the background's (core/undo.h), which nobody looks at: */
+	SWEEP_CARRY,    /* one user: what is hidden goes to the undo storage */
+	SWEEP_TIDY,     /* all: what is over is deleted there */
 };
 
 #define SWEEP_UIDLS 200 /* named in one order, told in one report */
@@ -34,6 +37,7 @@ struct sweep_order {
 	char domain[256];           /* lower-case; "": all */
 	bool dry_run;               /* EXPIRE, UNDELETE: only say what would be done */
 	bool anew;                  /* RECOUNT, USAGE: mailboxes are counted, whatever their stores remember */
+	unsigned tries;             /* CARRY: how often it failed */
 	size_t n_uidls;             /* UNDELETE: only these; 0: all that are hidden */
 	char uidls[SWEEP_UIDLS][PM_UIDL_MAX + 1];
 };
@@ -74,7 +78,7 @@ uint64_t sweep_start(struct conf *c, const struct sweep_order *order, char *ret_
 bool sweep_look(uint64_t id, struct sweep_report *ret);
 /* Main, at start: which domains did the last server leave doubtful? */
 void sweep_begin(struct conf *c);
-/* Acceptor's tick: counts doubtful domains anew. */
+/* Acceptor's tick: counts doubtful domains anew, moves hidden mail to the undo storage. */
 void sweep_tick(struct conf *c, int64_t now_ms);
 
 #endif

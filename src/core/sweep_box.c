@@ -14,6 +14,7 @@ sweep_box_free(struct sweep_box *b)
 {
 	free(b->user_mem);
 	free(b->map);
+	move_fini(&b->move);
 	memset(b, 0, sizeof(*b));
 }
 
@@ -32,7 +33,11 @@ sweep_box_begin(struct sweep *s, struct errand *e)
 		return PM_UNSUPPORTED;
 	if (s->order.kind == SWEEP_EXPIRE && !retention_wants_dates(&b->retention, &b->user) && !b->storage->can_hide)
 		return PM_OK; /* there is nothing to expire */
-	s->phase = stat ? SWEEP_STAT : SWEEP_OPEN;
+	if (s->order.kind == SWEEP_CARRY)
+		return sweep_undo_begin(s, e);
+	if (!stat)
+		return sweep_box_open(s, e);
+	s->phase = SWEEP_STAT;
 	errand_go(e, b->storage, CALL_BEGIN);
 	e->call_ms = b->storage->limits.scan_ms;
 	return PM_AGAIN;
@@ -73,12 +78,26 @@ to_close(struct sweep *s)
 	return PM_AGAIN;
 }
 
+int32_t
+sweep_box_open(struct sweep *s, struct errand *e)
+{
+	struct sweep_box *b = &s->box;
+
+	free(b->map);
+	b->map = NULL;
+	b->count = b->at = b->chosen = b->chosen_octets = 0;
+	s->phase = SWEEP_OPEN;
+	errand_go(e, b->storage, CALL_BEGIN);
+	e->call_ms = b->storage->limits.scan_ms;
+	return PM_AGAIN;
+}
+
 static int32_t
 step_open(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
 	uint32_t flags = PM_OPEN_EXCLUSIVE | (b->storage->can_hide ? PM_OPEN_HIDDEN : 0);
-	int32_t rc = host_mbox_open(b->storage->inst, &e->call, &b->user, flags, &b->count, &b->mbox);
+	int32_t rc = host_mbox_open(b->storage->inst, &e->call, b->in_undo ? &b->undo_user : &b->user, flags, &b->count, &b->mbox);
 
 	if (rc == PM_AGAIN && errand_should_end(e)) {
 		host_mbox_close(b->storage->inst, b->mbox, &e->call);
@@ -94,8 +113,8 @@ step_open(struct sweep *s, struct errand *e)
 	return PM_AGAIN;
 }
 
-static bool
-is_wanted(const struct sweep *s, const struct pm_msg *m)
+bool
+sweep_wants(const struct sweep *s, const struct pm_msg *m)
 {
 	const struct sweep_order *o = &s->order;
 
@@ -128,10 +147,13 @@ is_chosen(struct sweep *s, const struct pm_msg *m)
 {
 	bool hidden = (m->flags & PM_MSG_HIDDEN) != 0;
 
+	s->box.hidden = s->box.hidden || hidden;
+	if (s->box.in_undo && s->order.kind != SWEEP_UNDELETE)
+		return sweep_undo_due(s, m);
 	if (s->order.kind == SWEEP_EXPIRE)
 		return !hidden && retention_wants_dates(&s->box.retention, &s->box.user) &&
 		       retention_due(&s->box.retention, m->first_retrieved_ms, s->box.now_ms);
-	if (!hidden || !is_wanted(s, m))
+	if ((!hidden && !s->box.in_undo) || !sweep_wants(s, m))
 		return false;
 	note_found(s, m);
 	return true;
@@ -161,10 +183,10 @@ step_info(struct sweep *s, struct errand *e)
 	b->at += n;
 	if (b->at < b->count)
 		return errand_should_end(e) ? to_close(s) : PM_AGAIN;
-	s->phase = b->chosen > 0 && !s->order.dry_run ? SWEEP_COMMIT : SWEEP_CLOSE;
+	s->phase = b->chosen > 0 && !s->order.dry_run && !(b->in_undo && s->order.kind == SWEEP_UNDELETE) ? SWEEP_COMMIT : SWEEP_CLOSE;
 	e->call_ms = b->storage->limits.commit_ms;
 	secret_random(b->op_id, sizeof(b->op_id));
-	if (s->phase == SWEEP_COMMIT && s->order.kind == SWEEP_EXPIRE)
+	if (s->phase == SWEEP_COMMIT && s->order.kind == SWEEP_EXPIRE && !b->in_undo)
 		quota_domain_drop(s->conf, &b->limits, b->chosen_octets, b->chosen, &b->hold);
 	return PM_AGAIN;
 }
@@ -174,6 +196,8 @@ count_end(struct sweep *s, int32_t rc)
 {
 	struct sweep_box *b = &s->box;
 
+	if (b->in_undo)
+		return;
 	if (s->order.kind == SWEEP_UNDELETE && rc == PM_OK)
 		quota_domain_add(s->conf, &b->limits, b->chosen_octets, b->chosen);
 	else if (rc == PM_OK)
@@ -196,13 +220,15 @@ step_commit(struct sweep *s, struct errand *e)
 		c.restore = b->map;
 	} else {
 		c.del = b->map;
-		c.keep_until_ms = retention_keep_until(&b->retention, b->storage->can_hide, b->now_ms);
+		if (!b->in_undo)
+			c.keep_until_ms = retention_keep_until(&b->retention, b->storage->can_hide, b->now_ms);
 	}
 	memcpy(e->call.pm.op_id, b->op_id, sizeof(b->op_id));
 	rc = host_mbox_commit(b->storage->inst, b->mbox, &e->call, &c, &done);
 	if (rc == PM_AGAIN)
 		return rc;
 	count_end(s, rc);
+	b->hidden = b->hidden || (rc == PM_OK && c.keep_until_ms != 0);
 	if (rc != PM_OK)
 		b->chosen = b->chosen_octets = 0;
 	if (rc != PM_OK) {
@@ -212,6 +238,13 @@ step_commit(struct sweep *s, struct errand *e)
 		pthread_mutex_unlock(s->mutex);
 	}
 	return to_close(s);
+}
+
+/* In the undo storage there is only what was counted before, unless it is listed, or the background's. */
+static bool
+sweep_counts(const struct sweep *s)
+{
+	return !s->box.in_undo || s->order.kind == SWEEP_TIDY || (s->order.kind == SWEEP_UNDELETE && s->order.dry_run);
 }
 
 static int32_t
@@ -224,10 +257,12 @@ step_close(struct sweep *s, struct errand *e)
 	b->mbox = NULL;
 	e->holding = false;
 	pthread_mutex_lock(s->mutex);
-	s->report->messages += whole ? b->chosen : 0;
-	s->report->octets += whole ? b->chosen_octets : 0;
+	if (whole && sweep_counts(s)) {
+		s->report->messages += b->chosen;
+		s->report->octets += b->chosen_octets;
+	}
 	pthread_mutex_unlock(s->mutex);
-	return whole ? PM_OK : errand_should_end(e) ? PM_CANCELLED : PM_TEMP;
+	return whole ? sweep_undo_next(s, e) : errand_should_end(e) ? PM_CANCELLED : PM_TEMP;
 }
 
 int32_t
@@ -242,6 +277,8 @@ sweep_box_step(struct sweep *s, struct errand *e)
 		return step_info(s, e);
 	case SWEEP_COMMIT:
 		return step_commit(s, e);
+	case SWEEP_MOVE:
+		return sweep_undo_move(s, e);
 	default:
 		return step_close(s, e);
 	}

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sweep_impl - what sweep.c (jobs, from mailbox to mailbox) and sweep_box.c (what is done with one) share. */
+/* sweep_impl - what sweep.c (from mailbox to mailbox), sweep_box.c (what is done with one), sweep_undo.c (the undo storage's
+ * part in it) and sweep_report.c share. */
 #ifndef RST_CORE_SWEEP_IMPL_H
 #define RST_CORE_SWEEP_IMPL_H
 
 #include <pthread.h>
 
 #include "core/errand.h"
+#include "core/move.h"
 #include "core/retention.h"
 #include "core/sweep.h"
 
-enum sweep_phase { SWEEP_LIST, SWEEP_LOOKUP, SWEEP_STAT, SWEEP_OPEN, SWEEP_INFO, SWEEP_COMMIT, SWEEP_CLOSE };
+enum sweep_phase { SWEEP_LIST, SWEEP_LOOKUP, SWEEP_STAT, SWEEP_OPEN, SWEEP_INFO, SWEEP_COMMIT, SWEEP_CLOSE, SWEEP_MOVE };
 
 /* The mailbox at hand. */
 struct sweep_box {
@@ -28,6 +30,13 @@ struct sweep_box {
 	uint64_t chosen, chosen_octets;
 	int64_t now_ms;
 	uint8_t op_id[16];
+	/* the undo storage */
+	bool hidden;             /* there is hidden mail */
+	bool in_undo;            /* storage and mailbox are the undo storage's now; home: its own */
+	struct backend *home;
+	struct pm_user undo_user;
+	struct pm_user unlimited; /* its own, without quotas: for what is brought back */
+	struct move move;
 };
 
 struct sweep {
@@ -55,5 +64,40 @@ int32_t sweep_box_step(struct sweep *s, struct errand *e);
 void sweep_box_free(struct sweep_box *b);
 /* The account is known: what is asked next. */
 int32_t sweep_box_begin(struct sweep *s, struct errand *e);
+/* Opens the mailbox of s->box at its storage. */
+int32_t sweep_box_open(struct sweep *s, struct errand *e);
+/* UNDELETE: is it one of those that are asked for? */
+bool sweep_wants(const struct sweep *s, const struct pm_msg *m);
+
+/* ---- sweep_undo.c ---- */
+
+/* The mailbox at hand was closed, all went well: what is to be done in the undo storage? PM_AGAIN, or PM_OK: nothing. */
+int32_t sweep_undo_next(struct sweep *s, struct errand *e);
+/* CARRY: the account is known. */
+int32_t sweep_undo_begin(struct sweep *s, struct errand *e);
+/* SWEEP_MOVE. */
+int32_t sweep_undo_move(struct sweep *s, struct errand *e);
+/* A mailbox of the undo storage's list: its name (false: it is none), and its turn: PM_AGAIN, or why not. */
+bool sweep_undo_name(struct sweep *s, const char *key, size_t n);
+int32_t sweep_undo_box(struct sweep *s, struct errand *e);
+/* Is this message of the undo storage to be chosen? */
+bool sweep_undo_due(const struct sweep *s, const struct pm_msg *m);
+/* CARRY and TIDY have ended. */
+void sweep_undo_end(struct sweep *s, int32_t rc, const char *error);
+/* sweep_tick's part. */
+void sweep_undo_tick(struct conf *c, int64_t now_ms);
+
+/* ---- sweep_report.c ---- */
+
+static inline bool
+sweep_in_background(const struct sweep_order *o)
+{
+	return o->kind == SWEEP_CARRY || o->kind == SWEEP_TIDY;
+}
+
+/* Sets s->report and s->mutex. False: error (200 bytes) says why not. */
+bool sweep_report_new(struct sweep *s, char *error);
+/* It never began, or it is one of the background's, at its end. */
+void sweep_report_drop(struct sweep *s);
 
 #endif

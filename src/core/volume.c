@@ -346,6 +346,12 @@ volume_check(struct volume *v, uint64_t octets, char *ret_text, size_t cap)
 	return s;
 }
 
+bool
+volume_ready(struct volume *v)
+{
+	return !v || state_of(v, 0, NULL, 0) == VOLUME_OK;
+}
+
 void
 volume_wrote(struct volume *v, uint64_t octets, uint64_t copies)
 {
@@ -367,7 +373,7 @@ volume_door(const struct conf *c, uint64_t octets, char *ret_text, size_t cap)
 		const struct conf_section *s = &c->storage[i];
 		enum volume_state now;
 
-		if (s->only_wrapped)
+		if (s->only_wrapped || s->for_undo)
 			continue;
 		now = volume_check(s->vol, octets, first == VOLUME_OK ? ret_text : NULL, cap);
 		if (now == VOLUME_OK)

@@ -56,6 +56,9 @@ void volume_tick(const struct conf *c, int64_t now_ms);
  */
 enum volume_state volume_check(struct volume *v, uint64_t octets, char *ret_text, size_t cap);
 
+/* As it was found last: may anything be written? Memory only, and no refusal is counted: for those who can wait. */
+bool volume_ready(struct volume *v);
+
 /* So many messages of so many octets were written here: counted until the next look at the disk sees them. v may be NULL. */
 void volume_wrote(struct volume *v, uint64_t octets, uint64_t copies);
 

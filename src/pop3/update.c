@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/stats.h"
+#include "core/undo.h"
 #include "pop3/command.h"
 
 bool
@@ -130,6 +131,8 @@ update_close(struct session *s)
 	s->mbox = NULL;
 	registry_release(s->claim);
 	s->claim = NULL;
+	if (s->deleted > 0 && s->retention.undo_days > 0)
+		undo_hidden(s->conf, s->user.name);
 	login_table_free(s);
 	return s->quit ? answer(s) : MOVE_END;
 }
