@@ -16,7 +16,7 @@
 
 #define CARRIES_MAX 2 /* at once */
 #define TIDY_MS (INT64_C(6) * 3600 * 1000)
-#define TIDY_FIRST_MS 600000
+#define TIDY_FIRST_MS 10000
 
 static _Atomic unsigned carrying;
 

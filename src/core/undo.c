@@ -69,22 +69,24 @@ undo_user(const struct pm_user *u, struct pm_user *ret)
 static void
 put(const char *name, size_t n, int64_t due_ms, unsigned tries)
 {
-	struct waiting *w;
+	struct waiting *w = NULL;
 
 	if (n == 0 || n > PM_NAME_MAX)
 		return;
 	pthread_mutex_lock(&undo.mutex);
-	for (unsigned i = 0; i < undo.n; i++)
+	for (unsigned i = 0; i < undo.n && !w; i++)
 		if (strncmp(undo.list[i].name, name, n) == 0 && undo.list[i].name[n] == '\0')
-			goto out; /* it waits already */
-	if (undo.n < PLACES) {
+			w = &undo.list[i];
+	if (!w && undo.n < PLACES) {
 		w = &undo.list[undo.n++];
 		memcpy(w->name, name, n);
 		w->name[n] = '\0';
+		w->due_ms = INT64_MAX;
+	}
+	if (w && due_ms < w->due_ms) { /* who waited for another try has it sooner */
 		w->due_ms = due_ms;
 		w->tries = tries;
 	}
-out:
 	pthread_mutex_unlock(&undo.mutex);
 }
 
