@@ -49,7 +49,7 @@ clean_then(struct move *m, struct errand *e, enum move_phase next)
 	e->holding = false;
 	arena_reset(&e->arena); /* nobody's handle lives in it */
 	if (next != MOVE_DONE)
-		return go(m, e, next, &m->from);
+		return go(m, e, next, next == MOVE_LOCK_TO ? &m->to : &m->from);
 	m->phase = MOVE_DONE;
 	return m->rc;
 }
@@ -117,6 +117,7 @@ open_from(struct move *m, struct errand *e)
 	if (rc != PM_OK)
 		return rc;
 	m->n = m->i = 0;
+	m->looked = false;
 	return m->from.count > 0 ? go(m, e, MOVE_CHOOSE, &m->from) : clean_then(m, e, MOVE_DONE);
 }
 
@@ -172,7 +173,7 @@ next_copy(struct move *m, struct errand *e)
 	m->i++;
 	if (errand_should_end(e))
 		return fail(m, e, PM_CANCELLED, "copying");
-	return m->i < m->n ? go(m, e, MOVE_BEGIN, &m->to) : clean_then(m, e, MOVE_LOCK_FROM);
+	return m->i < m->n ? go(m, e, MOVE_BEGIN, &m->to) : clean_then(m, e, m->to_maildrop ? MOVE_LOCK_FROM : MOVE_LOCK_TO);
 }
 
 /* The disk, before something is written to it. */
@@ -365,9 +366,7 @@ lock_from(struct move *m, struct errand *e)
 
 	if (rc != PM_OK)
 		return rc;
-	qsort(m->items, m->n, sizeof(*m->items), by_uidl);
-	m->chosen = m->chosen_octets = 0;
-	return go(m, e, MOVE_LOCK_TO, &m->to);
+	return m->looked ? go(m, e, MOVE_SEE_FROM, &m->from) : go(m, e, MOVE_LOCK_TO, &m->to);
 }
 
 /* Locked as well: were both the same mailbox, it would be busy. */
@@ -376,7 +375,10 @@ lock_to(struct move *m, struct errand *e)
 {
 	int32_t rc = open_side(m, e, &m->to, PM_OPEN_EXCLUSIVE);
 
-	return rc == PM_OK ? go(m, e, MOVE_SEE_TO, &m->to) : rc;
+	if (rc != PM_OK)
+		return rc;
+	qsort(m->items, m->n, sizeof(*m->items), by_uidl);
+	return go(m, e, MOVE_SEE_TO, &m->to);
 }
 
 static int32_t
@@ -397,6 +399,7 @@ see_to(struct move *m, struct errand *e)
 	m->to.at += n;
 	if (m->to.at < m->to.count)
 		return PM_AGAIN;
+	m->looked = true;
 	for (size_t k = 0; k < m->n; k++)
 		if (m->items[k].copied && !m->items[k].seen) {
 			const struct pm_msg *msg = &m->items[k].msg;
@@ -405,9 +408,24 @@ see_to(struct move *m, struct errand *e)
 			snprintf(m->text, sizeof(m->text), "%s says that it has '%.*s' and does not show it: it is left where it was",
 				 m->to.storage->section, (int)msg->uidl_len, msg->uidl);
 		}
+	return m->to_maildrop ? go(m, e, MOVE_LEAVE_TO, &m->to) : go(m, e, MOVE_LOCK_FROM, &m->from);
+}
+
+static int32_t
+leave_to(struct move *m, struct errand *e)
+{
+	host_mbox_close(m->to.storage->inst, m->to.mbox, &e->call);
+	m->to.mbox = NULL;
+	return go(m, e, MOVE_SEE_FROM, &m->from);
+}
+
+static bool
+begin_map(struct move *m)
+{
 	free(m->map);
 	m->map = calloc(1, m->from.count / 8 + 1);
-	return m->map ? go(m, e, MOVE_SEE_FROM, &m->from) : fail(m, e, PM_NOMEM, "deleting");
+	m->chosen = m->chosen_octets = 0;
+	return m->map != NULL;
 }
 
 static int32_t
@@ -415,8 +433,10 @@ see_from(struct move *m, struct errand *e)
 {
 	struct pm_msg info[SLICE];
 	size_t n;
-	int32_t rc = look(m, e, &m->from, PM_WANT_OCTETS | PM_WANT_UIDL | PM_WANT_DATES | PM_WANT_META, info, &n);
+	int32_t rc = look(m, e, &m->from, PM_WANT_UIDL | PM_WANT_META, info, &n);
 
+	if (rc == PM_OK && m->from.at == 0 && !begin_map(m))
+		return fail(m, e, PM_NOMEM, "deleting");
 	if (rc != PM_OK)
 		return rc;
 	for (size_t k = 0; k < n; k++) {
@@ -427,7 +447,7 @@ see_from(struct move *m, struct errand *e)
 			continue;
 		m->map[at / 8] |= (uint8_t)(1u << (at % 8));
 		m->chosen++;
-		m->chosen_octets += info[k].octets;
+		m->chosen_octets += it->msg.octets;
 	}
 	m->from.at += n;
 	if (m->from.at < m->from.count)
@@ -483,7 +503,7 @@ move_step(struct move *m, struct errand *e)
 	static int32_t (*const steps[])(struct move *m, struct errand *e) = {
 		[MOVE_OPEN] = open_from, [MOVE_CHOOSE] = choose, [MOVE_BEGIN] = begin_copy, [MOVE_READ] = read_some,
 		[MOVE_WRITE] = write_some, [MOVE_PREPARE] = prepare, [MOVE_COMMIT] = commit, [MOVE_LOCK_FROM] = lock_from,
-		[MOVE_LOCK_TO] = lock_to, [MOVE_SEE_TO] = see_to, [MOVE_SEE_FROM] = see_from, [MOVE_DELETE] = delete_moved,
+		[MOVE_LOCK_TO] = lock_to, [MOVE_SEE_TO] = see_to, [MOVE_LEAVE_TO] = leave_to, [MOVE_SEE_FROM] = see_from, [MOVE_DELETE] = delete_moved,
 		[MOVE_CLEAN] = clean,
 	};
 

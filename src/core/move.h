@@ -2,10 +2,11 @@
 /*
  * move - messages of one user go from one store to another, inside an errand: copied, made sure of, then deleted.
  *
- * Copying takes no lock: a session may be at work in both mailboxes meanwhile. Then both are locked, for as long as it
- * takes to look: only what is in the other mailbox by then, under its unique-id, and is still to go, is deleted from the
- * first. So a message is always in one of them at least; killed anywhere, it may be in both, and the next move that
- * takes the same messages ends it. Somebody who is logged in by then is waited for by nobody: PM_BUSY, copies stay.
+ * Copying takes no lock: a session may be at work meanwhile. Then both are locked: only what is in the other mailbox by
+ * then, under its unique-id, and is still to go, is deleted from the first. So a message is always in one of them at
+ * least; killed anywhere, it may be in both, and the next move that takes the same messages ends it. The maildrop is
+ * locked last, no longer than the look or the deletion takes, and while no other store is asked. Who is logged in
+ * there by then is not waited for: PM_BUSY, the copies stay.
  *
  * A move is a part of an errand's context; move_step is called from the errand's run until it is done. One owner. What it
  * holds in memory is MOVE_BATCH records and one buffer, however large mailbox and messages are.
@@ -28,7 +29,7 @@
 
 enum move_phase {
 	MOVE_OPEN, MOVE_CHOOSE, MOVE_BEGIN, MOVE_READ, MOVE_WRITE, MOVE_PREPARE, MOVE_COMMIT, MOVE_LOCK_FROM, MOVE_LOCK_TO,
-	MOVE_SEE_TO, MOVE_SEE_FROM, MOVE_DELETE, MOVE_CLEAN, MOVE_DONE
+	MOVE_SEE_TO, MOVE_LEAVE_TO, MOVE_SEE_FROM, MOVE_DELETE, MOVE_CLEAN, MOVE_DONE
 };
 
 struct move_side {
@@ -45,8 +46,9 @@ struct move {
 	/* set by the caller, the rest zeroed */
 	struct conf *conf;          /* borrowed: lives as long as the errand */
 	struct move_side from, to;
-	bool (*wants)(const struct pm_msg *m, void *ctx); /* of `from`; asked twice. uidl, dates, sizes, flags are known */
+	bool (*wants)(const struct pm_msg *m, void *ctx); /* of `from`; asked twice; uidl and flags are known */
 	void *ctx;
+	bool to_maildrop;           /* `to` is the one that clients open; else `from` is */
 	int64_t first_retrieved_ms; /* what the copies say; 0: never retrieved */
 	const struct quota_limits *count; /* of `to`: the copies count to its domain; NULL: they do not */
 	/* result, when move_step returns anything but PM_AGAIN */
@@ -58,6 +60,7 @@ struct move {
 	enum move_phase phase, next; /* next: behind MOVE_CLEAN */
 	struct move_item *items;
 	size_t n, i;                /* of items; the one that is being copied */
+	bool looked;                /* what is in `to` is known */
 	bool more;                  /* there may be more to choose */
 	void *msg, *dlv;
 	bool committing;

@@ -69,6 +69,7 @@ move_back(struct sweep *s, struct errand *e)
 	b->move.to = (struct move_side){.storage = b->home, .user = &b->unlimited};
 	b->move.wants = wants_back;
 	b->move.count = &b->limits;
+	b->move.to_maildrop = true;
 	return start(s, e);
 }
 

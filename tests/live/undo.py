@@ -209,6 +209,30 @@ def its_disk(tap):
         umount(disk.real)
 
 
+# ---- who is not to notice ------------------------------------------------------------------------
+
+def it_hangs(tap):
+    """The undo storage hangs while it is looked at: the maildrop is not locked meanwhile, and all goes on afterwards."""
+    with UndoServer() as server:
+        undo = (block("storage", "shelf", module="maildir", path=server.path("attic", "%u")) +
+                block("storage", "attic", module="fault", wrap="shelf", rule="mbox_open * hang", release=server.path("release"),
+                      scan_ms=60000))
+        server.write_conf(store(server, "maildir"), undo, ["ann"])
+        server.maildir("ann", letters(6))
+        server.start()
+        ids = sorted(server.look("ann"))
+        server.delete("ann", *ids[:2])
+        wait_until(lambda: [c for c in server.json("modules")["calls"] if "attic" in str(c)], 60, "the undo storage to be opened")
+        new = os.path.join(server.path("attic"), "ann", "new")
+        seen = [sorted(server.look("ann")) for _ in range(3)]
+        tap.ok(len(os.listdir(new)) == 2 and seen == [ids[2:]] * 3 and server.hidden("ann") == 2,
+               "the undo storage hangs: clients come and go", (os.listdir(new), seen))
+        server.release()
+        server.moved("ann")
+        tap.ok(server.listed("ann") == ids[:2], "it goes on: the mail is moved", server.log()[-1500:])
+        server.ends(tap, "it hangs: the server ends cleanly")
+
+
 # ---- mistakes ------------------------------------------------------------------------------------
 
 def mistakes(tap):
@@ -234,6 +258,7 @@ def main():
         to_other_stores(tap, db)
     finally:
         db.close()
+    it_hangs(tap)
     its_disk(tap)
     mistakes(tap)
     return tap.done()

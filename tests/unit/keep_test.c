@@ -15,8 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "core/quota_impl.h"
 #include "core/retention.h"
+#include "core/undo.h"
 #include "core/volume.h"
 #include "delivery/badmail_impl.h"
 #include "host/call.h"
@@ -498,6 +500,100 @@ pages_tell_damage(void **state)
 	assert_false(statefile_alive(&(struct statefile_owner){statefile_self().pid, 0, statefile_self().started + 1}));
 }
 
+/* ---- undo ------------------------------------------------------------------------------------ */
+
+static struct pm_str
+str(const char *s)
+{
+	return (struct pm_str){s, strlen(s)};
+}
+
+/* What is to be moved now, as "name tries". */
+static const char *
+due(int64_t now_ms)
+{
+	static char text[PM_NAME_MAX + 16];
+	char name[PM_NAME_MAX + 1];
+	unsigned tries;
+
+	if (!undo_due(now_ms, name, &tries))
+		return "-";
+	snprintf(text, sizeof(text), "%s %u", name, tries);
+	return text;
+}
+
+static void
+who_waits_to_be_moved(void **state)
+{
+	struct conf_section attic = {.name = "attic"};
+	struct conf with = {.undo = &attic}, without = {0};
+	int64_t now = mono_ms();
+
+	(void)state;
+	undo_hidden(&without, str("ann"));
+	assert_int_equal(undo_waiting(), 0);
+	undo_hidden(&with, str("ann"));
+	undo_hidden(&with, str("ann@x"));
+	undo_hidden(&with, str("ann"));
+	undo_hidden(&with, str(""));
+	assert_int_equal(undo_waiting(), 2);
+	assert_string_equal(due(now), "-"); /* not at once */
+	assert_string_equal(due(now + UNDO_DELAY_MS + 1000), "ann 0");
+	assert_string_equal(due(now + UNDO_DELAY_MS + 1000), "ann@x 0");
+	assert_string_equal(due(INT64_MAX), "-");
+	/* later and later, until it is given up */
+	undo_again("ann", 1, now);
+	assert_string_equal(due(now + 119999), "-");
+	assert_string_equal(due(now + 120000), "ann 1");
+	undo_again("ann", 9, now);
+	assert_string_equal(due(now + (INT64_C(60000) << 9) - 1), "-");
+	/* but at once when there is more of it */
+	undo_hidden(&with, str("ann"));
+	assert_int_equal(undo_waiting(), 1);
+	assert_string_equal(due(now + UNDO_DELAY_MS + 1000), "ann 0");
+	undo_again("ann", 10, now);
+	assert_int_equal(undo_waiting(), 0);
+}
+
+static void
+who_does_not_fit_does_not_wait(void **state)
+{
+	struct conf_section attic = {.name = "attic"};
+	struct conf with = {.undo = &attic};
+	char name[PM_NAME_MAX + 2];
+	unsigned n;
+
+	(void)state;
+	memset(name, 'x', sizeof(name));
+	undo_hidden(&with, (struct pm_str){name, PM_NAME_MAX + 1});
+	assert_int_equal(undo_waiting(), 0);
+	for (int i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "user%d", i);
+		undo_hidden(&with, str(name));
+	}
+	n = undo_waiting();
+	assert_in_range(n, 1000, 4999);
+	while (strcmp(due(INT64_MAX), "-") != 0)
+		n--;
+	assert_int_equal(n, 0);
+}
+
+static void
+whose_mailbox_it_is_there(void **state)
+{
+	struct pm_user u = {.size = sizeof(u), .name = str("ann@zero.example"), .key = str("4711"), .domain = str("other"),
+			    .quota_octets = 5, .quota_msgs = 5, .domain_octets = 5, .domain_msgs = 5}, v;
+
+	(void)state;
+	undo_user(&u, &v);
+	assert_memory_equal(v.key.p, "ann@zero.example", v.key.n); /* two stores may have the same key */
+	assert_memory_equal(v.domain.p, "zero.example", v.domain.n);
+	assert_int_equal(v.quota_octets + v.quota_msgs + v.domain_octets + v.domain_msgs, 0);
+	u.name = str("ann");
+	undo_user(&u, &v);
+	assert_string_equal(v.domain.p, "other");
+}
+
 int
 main(void)
 {
@@ -516,6 +612,9 @@ main(void)
 		cmocka_unit_test(a_volume_counts_between_looks),
 		cmocka_unit_test(a_volume_by_many_threads),
 		cmocka_unit_test(pages_tell_damage),
+		cmocka_unit_test(who_waits_to_be_moved),
+		cmocka_unit_test(who_does_not_fit_does_not_wait),
+		cmocka_unit_test(whose_mailbox_it_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
