@@ -7,7 +7,8 @@
 #define RST_CORE_KILL_H
 
 #ifdef RST_KILL_POINTS
-/* RESTANTE_KILL_POINT=n: the n-th point that is passed ends the process with code 99. */
+/* RESTANTE_KILL_POINT=n: the n-th point that is passed ends the process with code 99, here or in a module (sdk/kill.h), which
+ * count for themselves; sn: here only; mn: there only. */
 void kill_point(void);
 #define KILL_POINT(name) kill_point()
 #else
