@@ -13,6 +13,7 @@
 
 #include "conf.h"
 #include "deliver.h"
+#include "kill.h"
 
 #define POS_TRIES 1000 /* imports that bring the same order */
 
@@ -276,7 +277,9 @@ transaction(struct db *d, struct publishing *p)
 	if (rc != PM_OK)
 		return db_rollback(d, rc);
 	p->sent = p->earlier = true;
+	KILL_POINT("delivery: before it is visible");
 	rc = db_commit(d);
+	KILL_POINT("delivery: after");
 	p->sent = rc != PM_OK && d->fail.lost;
 	return rc;
 }
