@@ -27,6 +27,7 @@ struct backend {
 	struct backend *inner;  /* wrapped; one reference */
 	bool can_mark, can_hide; /* PM_F_CAN_MARK, PM_F_CAN_HIDE: of it and of what it wraps */
 	bool can_utf8;           /* PM_F_CAN_UTF8, likewise */
+	bool can_import;         /* PM_F_CAN_IMPORT, likewise */
 	bool counts;             /* PM_F_COUNTS: the store checks quotas itself */
 	struct volume *vol;      /* storage: the disk its mail is on; NULL: not told. Never freed */
 	struct credcache *cache; /* auth; NULL: none is wanted */

@@ -268,6 +268,7 @@ backend_open(struct binder *b, const struct plan *p, struct backend *inner, cons
 	be->can_mark = host_desc(p->lib)->flags & PM_F_CAN_MARK && (!inner || inner->can_mark);
 	be->can_hide = host_desc(p->lib)->flags & PM_F_CAN_HIDE && (!inner || inner->can_hide);
 	be->can_utf8 = host_desc(p->lib)->flags & PM_F_CAN_UTF8 && (!inner || inner->can_utf8);
+	be->can_import = host_desc(p->lib)->flags & PM_F_CAN_IMPORT && (!inner || inner->can_import);
 	be->counts = host_desc(p->lib)->flags & PM_F_COUNTS || (inner && inner->counts);
 	be->vol = p->section->vol ? p->section->vol : inner ? inner->vol : NULL;
 	return be;

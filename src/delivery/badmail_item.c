@@ -2,6 +2,7 @@
 /* The sidecar: one JSON object beside each message. */
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +22,20 @@ text_json(struct pm_str s)
 	json_t *j = json_stringn(s.n > 0 ? s.p : "", s.n);
 
 	return j ? j : json_string(log_escape(buf, sizeof(buf), s.p, s.n));
+}
+
+/* Tells this item from all others, whatever becomes of numbers. */
+static json_t *
+key_json(void)
+{
+	unsigned char key[16];
+	char hex[33];
+
+	if (RAND_bytes(key, sizeof(key)) != 1)
+		return json_string("");
+	for (size_t i = 0; i < sizeof(key); i++)
+		snprintf(hex + 2 * i, 3, "%02x", key[i]);
+	return json_string(hex);
 }
 
 static json_t *
@@ -43,6 +58,7 @@ item_json(const struct badmail_item *item, uint64_t octets, int64_t now_ms, int6
 	int bad = 0;
 
 	bad |= json_object_set_new(j, "version", json_integer(1));
+	bad |= json_object_set_new(j, "key", key_json());
 	bad |= json_object_set_new(j, "class", json_string(class_name(item->cls)));
 	bad |= json_object_set_new(j, "time_ms", json_integer(now_ms));
 	bad |= json_object_set_new(j, "sender", text_json(item->sender));

@@ -4,8 +4,9 @@
  * sidecar, so that looking for due ones opens no file; a look goes on where the last one ended, 500 items at a time.
  *
  * One retry is one errand: it reads the sidecar, brings the message to each of its recipients (drop.h), and after each
- * writes what is left of the sidecar, or removes the item. If it is killed between a recipient's commit and that, this
- * recipient gets the message once more: never lost, rarely twice.
+ * writes what is left of the sidecar, or removes the item. If it is killed between a recipient's commit and that, the next
+ * one brings the same message once more, under the same unique-id, and the store says that it has it: never lost, and
+ * twice only in a store that cannot import.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -83,15 +84,17 @@ make_head(struct retry *r)
 	return true;
 }
 
-/* The same for each try of this item and recipient: a store that knows it delivers once. */
+/* The same for each try of this item and recipient, and of no other item: numbers begin anew when a store of Badmail is
+ * made anew, and other hosts have theirs. Items of before there was a key go by when they came. */
 static void
-make_op_id(struct retry *r, const struct conf_badmail *b)
+make_op_id(struct retry *r)
 {
-	char text[BADMAIL_PATH_MAX + PM_NAME_MAX + 64];
+	char text[PM_NAME_MAX + 128];
 	unsigned char md[EVP_MAX_MD_SIZE] = {0};
-	int n = snprintf(text, sizeof(text), "%s %s %" PRIx64 " %s", b->path, class_name(r->cls), r->id, r->drop.name);
+	int n = snprintf(text, sizeof(text), "%.40s %" PRId64 " %" PRIx64 " %s", item_text(r->j, "key"),
+			 (int64_t)json_integer_value(json_object_get(r->j, "time_ms")), r->id, r->drop.name);
 
-	(void)EVP_Digest(text, (size_t)n, md, NULL, EVP_sha256(), NULL);
+	r->drop.once = EVP_Digest(text, (size_t)n, md, NULL, EVP_sha256(), NULL) == 1;
 	memcpy(r->drop.op_id, md, sizeof(r->drop.op_id));
 }
 
@@ -157,7 +160,7 @@ begin_drop(struct retry *r, struct errand *e, const char *name)
 	} else if (item_has(r->j, "delivered", r->drop.name)) {
 		drop_recipient(r); /* by another name */
 	} else {
-		make_op_id(r, b);
+		make_op_id(r);
 		if (drop_begin(&r->drop, e)) {
 			r->phase = PHASE_DROP;
 			return true;

@@ -137,7 +137,16 @@ give_up(struct drop *d, struct errand *e, int32_t rc)
 	d->dlv = NULL;
 	e->holding = false;
 	quota_domain_give_back(d->conf, &d->hold);
+	if (rc == PM_EXISTS && d->uidl[0]) /* an earlier try delivered it; its owner may even have deleted it since */
+		return done(d, PM_OK, "");
 	return done(d, rc, d->text[0] ? NULL : e->call.error);
+}
+
+static void
+make_uidl(struct drop *d)
+{
+	for (size_t k = 0; k < sizeof(d->op_id); k++)
+		snprintf(d->uidl + 2 * k, 3, "%02x", d->op_id[k]);
 }
 
 static int32_t
@@ -160,7 +169,10 @@ begin(struct drop *d, struct errand *e)
 		return rc;
 	if (rc != PM_OK)
 		return give_up(d, e, rc);
-	rc = host_dlv_begin(d->storage->inst, &e->call, octets, 0, &d->dlv);
+	if (d->once && d->storage->can_import)
+		make_uidl(d);
+	r.uidl = (struct pm_str){d->uidl, strlen(d->uidl)};
+	rc = host_dlv_begin(d->storage->inst, &e->call, octets, d->uidl[0] ? PM_DLVF_IMPORT : 0, &d->dlv);
 	if (rc != PM_OK) {
 		d->dlv = NULL;
 		return give_up(d, e, rc);
@@ -248,6 +260,8 @@ commit(struct drop *d, struct errand *e)
 		quota_domain_doubt(d->conf, &d->hold);
 	else
 		quota_domain_give_back(d->conf, &d->hold);
+	if (rc == PM_EXISTS && d->uidl[0]) /* likewise */
+		rc = PM_OK;
 	return done(d, rc, rc == PM_OK ? "" : e->call.error);
 }
 

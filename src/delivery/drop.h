@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * drop - one message into one mailbox, inside an errand: look the account up, ask volume and quota, deliver. For mail
- * of our own (quota warnings) and for retries; mail from outside comes in by the session's own way.
+ * of our own (quota warnings) and for retries; mail from outside comes in by the session's own way. A retry is an import
+ * whose unique-id is its op_id: killed before it could say so, it is done all the same.
  *
  * A drop is a part of an errand's context; drop_step is called from the errand's run until it is done. One owner.
  */
@@ -27,7 +28,8 @@ struct drop {
 	int fd;                     /* the message, read from its beginning: lines as on the wire */
 	const char *head;           /* written before it; borrowed */
 	size_t head_n;
-	uint8_t op_id[16];          /* the same for each try of the same message and account */
+	uint8_t op_id[16];          /* the same for each try of the same message and account, */
+	bool once;                  /* and if one of them delivered it, it is done: PM_OK; as the store can (PM_F_CAN_IMPORT) */
 	bool no_quota;              /* a warning about a full mailbox must fit in */
 	bool utf8;                  /* it came by SMTPUTF8 */
 	/* result, when drop_step returns anything but PM_AGAIN */
@@ -43,6 +45,7 @@ struct drop {
 	bool committing;            /* a commit answered PM_AGAIN: nothing may stop it */
 	off_t at;
 	struct pm_result result;
+	char uidl[33];              /* of an import; empty: none */
 	uint64_t mount;             /* volume_mount when it was begun */
 	struct quota_limits limits;
 	struct quota_hold hold;
