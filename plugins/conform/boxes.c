@@ -152,6 +152,63 @@ no_such_box(void)
 	kit_close(in);
 }
 
+static struct pm_stat
+domain_of(struct inst *in, const char *name, uint32_t flags)
+{
+	struct pm_stat s = {.size = sizeof(s)};
+	int32_t rc = PM_AGAIN;
+
+	for (int k = 0; rc == PM_AGAIN && k < 1000000; k++) {
+		struct host_call *c = kit_call();
+
+		c->pm.flags = flags;
+		rc = in->m->storage->domain_stat(in->i, &c->pm, kit_str(name), &s);
+	}
+	expect_rc("domain_stat", rc, PM_OK);
+	return s;
+}
+
+static void
+is_more(const char *when, const struct pm_stat *before, const struct pm_stat *now, int64_t count, int64_t octets)
+{
+	EXPECT((int64_t)(now->count - before->count) == count && (int64_t)(now->octets - before->octets) == octets,
+	       "%s domain_stat changed by %lld messages, %lld octets; expected %lld and %lld", when,
+	       (long long)(now->count - before->count), (long long)(now->octets - before->octets), (long long)count,
+	       (long long)octets);
+}
+
+/* Two mailboxes of the kit's domain; what is in its others from earlier is not known. */
+static void
+domain(void)
+{
+	struct inst *in = kit_open();
+	struct pm_stat before, now;
+	struct pm_user u = kit_user(95);
+	uint64_t octets;
+
+	if (!in->m->storage->domain_stat)
+		kit_skip("no domain_stat");
+	now = domain_of(in, "nobody-has-this.example", 0);
+	EXPECT(now.count == 0 && now.octets == 0, "a domain nobody has holds %llu messages", (unsigned long long)now.count);
+	now = domain_of(in, "nobody-has-this.example", PM_CALLF_RECOUNT);
+	EXPECT(now.count == 0 && now.octets == 0, "a domain nobody has is counted to %llu messages",
+	       (unsigned long long)now.count);
+	kit_empty(in, 0);
+	before = domain_of(in, "example.org", PM_CALLF_RECOUNT);
+	kit_deliver_many(in, 0, "of a domain", 3);
+	octets = seen(in).octets;
+	now = domain_of(in, "example.org", 0);
+	is_more("three deliveries:", &before, &now, 3, (int64_t)octets);
+	now = domain_of(in, "example.org", PM_CALLF_RECOUNT);
+	is_more("counted anew,", &before, &now, 3, (int64_t)octets);
+	kit_deliver_many(in, 95, "of a domain", 1);
+	(void)in->m->storage->box_delete(in->i, pm(), &u);
+	kit_empty(in, 0);
+	now = domain_of(in, "example.org", 0);
+	is_more("emptied and removed:", &before, &now, 0, 0);
+	kit_close(in);
+}
+
 /* All keys, in pages of n. Returns how many of the kit's own ten were seen, each once. */
 static unsigned
 page_through(struct inst *in, size_t n)
@@ -242,6 +299,8 @@ const struct check checks_boxes[] = {
 	 totals_grow},
 	{"boxes.recount", "box_stat PM_CALLF_RECOUNT", "what a reader sees, then and afterwards", NEED_DELIVERY | NEED_STAT,
 	 recount},
+	{"boxes.domain", "domain_stat PM_CALLF_RECOUNT", "what a domain's mailboxes hold together", NEED_DELIVERY | NEED_COUNTS,
+	 domain},
 	{"boxes.none", "box_stat; R5", "a mailbox that is not there: PM_NOENT, the record untouched",
 	 NEED_STORAGE | NEED_STAT, no_such_box},
 	{"boxes.list", "box_list", "every mailbox once, however the pages are cut", NEED_DELIVERY | NEED_LIST, list},

@@ -353,6 +353,22 @@ host_box_recount(struct host_inst *i, struct host_call *c, const struct pm_user 
 }
 
 int32_t
+host_domain_stat(struct host_inst *i, struct host_call *c, struct pm_str domain, bool anew, struct pm_stat *ret)
+{
+	int32_t rc;
+
+	if (!i->desc->storage || !i->desc->storage->domain_stat)
+		return PM_UNSUPPORTED;
+	meet(i);
+	memset(ret, 0, sizeof(*ret));
+	ret->size = sizeof(*ret);
+	c->pm.flags = anew ? PM_CALLF_RECOUNT : 0;
+	rc = answer_known(c, i->desc->storage->domain_stat(i->inst, &c->pm, domain, ret));
+	c->pm.flags = 0;
+	return rc == PM_END ? answer_complain(c, PM_TEMP, "the module answered out of turn") : rc;
+}
+
+int32_t
 host_box_delete(struct host_inst *i, struct host_call *c, const struct pm_user *u)
 {
 	if (!i->desc->storage || !i->desc->storage->box_delete)

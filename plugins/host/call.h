@@ -10,6 +10,7 @@
 #ifndef PM_HOST_CALL_H
 #define PM_HOST_CALL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "load.h"
@@ -73,6 +74,9 @@ int32_t host_box_stat(struct host_inst *i, struct host_call *c, const struct pm_
 		      struct pm_stat *ret);
 /* The same, with PM_CALLF_RECOUNT: the first slice; those that follow are host_box_stat's. */
 int32_t host_box_recount(struct host_inst *i, struct host_call *c, const struct pm_user *u,
+			 struct pm_stat *ret);
+/* anew: PM_CALLF_RECOUNT. */
+int32_t host_domain_stat(struct host_inst *i, struct host_call *c, struct pm_str domain, bool anew,
 			 struct pm_stat *ret);
 int32_t host_box_delete(struct host_inst *i, struct host_call *c, const struct pm_user *u);
 

@@ -75,6 +75,32 @@ add_usage(json_t *o, const struct sweep_report *r)
 }
 
 static void
+add_domain(json_t *o, const struct conf *c, const char *domain, const struct quota_usage *u)
+{
+	const struct conf_domain *d = conf_domain(c, domain, strlen(domain));
+
+	json_object_set_new(o, "user_domain", json_string(domain));
+	json_object_set_new(o, "domain_doubtful", json_boolean(u->doubtful));
+	set_num(o, "domain_used_octets", u->octets);
+	set_num(o, "domain_used_messages", u->msgs);
+	set_num(o, "domain_quota_octets",
+		(uint64_t)(d && d->limits.domain_octets >= 0 ? d->limits.domain_octets : c->site.domain_octets));
+	set_num(o, "domain_quota_messages",
+		(uint64_t)(d && d->limits.domain_msgs >= 0 ? d->limits.domain_msgs : c->site.domain_msgs));
+}
+
+/* Of stores that count domains themselves. */
+static void
+add_stores_count(json_t *o, const struct sweep_report *r)
+{
+	struct conf *c = conf_current();
+
+	add_domain(o, c, r->domain, &r->domain_usage);
+	json_object_set_new(o, "counted_by", json_string("store"));
+	conf_put(c);
+}
+
+static void
 add_found(json_t *o, const struct sweep_report *r)
 {
 	json_t *list = json_array();
@@ -110,8 +136,10 @@ keep_job(const json_t *request)
 	set_num(o, "messages", r->messages);
 	set_num(o, "octets", r->octets);
 	json_object_set_new(o, "detail", json_string(r->error));
-	if (r->done && r->rc == PM_OK && r->kind == SWEEP_USAGE)
+	if (r->done && r->rc == PM_OK && r->kind == SWEEP_USAGE && r->user[0])
 		add_usage(o, r);
+	else if (r->done && r->rc == PM_OK && r->domain_rc == PM_OK)
+		add_stores_count(o, r);
 	if (r->done && r->kind == SWEEP_UNDELETE)
 		add_found(o, r);
 	free(r);
@@ -194,30 +222,40 @@ keep_undelete(const json_t *request)
 	return start(request, SWEEP_UNDELETE);
 }
 
-/* Of a domain there is nothing to look up: its count is a file. */
+/* Does a store count domains itself? */
+static bool
+any_counts(const struct conf *c)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->n_storage; i++) {
+		const struct conf_section *x = &c->storage[i];
+
+		any = any || (!x->only_wrapped && !x->for_undo && x->backend && x->backend->counts);
+	}
+	return any;
+}
+
+/* The core's count of a domain is a file; else the stores are asked. */
 static json_t *
-domain_usage(const char *domain)
+domain_usage(const char *domain, const json_t *request)
 {
 	struct conf *c = conf_current();
 	struct quota_usage u;
 	int32_t rc = quota_domain_get(c, domain, &u);
-	const struct conf_domain *d = conf_domain(c, domain, strlen(domain));
 	json_t *o;
 
-	if (rc != PM_OK) {
-		conf_put(c);
-		return admin_error(rc == PM_NOENT ? "domain %.200s is not counted: it has no domain_octets or domain_messages, its "
-						    "store counts itself, or nothing was delivered yet"
-						  : "the count of domain %.200s cannot be read", domain);
+	if (rc == PM_NOENT && any_counts(c)) {
+		o = start(request, SWEEP_USAGE);
+	} else if (rc != PM_OK) {
+		o = admin_error(rc == PM_NOENT ? "domain %.200s is not counted: it has no domain_octets or domain_messages, or nothing "
+						 "was delivered yet"
+					       : "the count of domain %.200s cannot be read", domain);
+	} else {
+		o = json_pack("{s:b}", "ok", 1);
+		add_domain(o, c, domain, &u);
+		set_num(o, "under_way", u.under_way);
 	}
-	o = json_pack("{s:b, s:s, s:b}", "ok", 1, "user_domain", domain, "domain_doubtful", u.doubtful);
-	set_num(o, "domain_used_octets", u.octets);
-	set_num(o, "domain_used_messages", u.msgs);
-	set_num(o, "domain_quota_octets",
-		(uint64_t)(d && d->limits.domain_octets >= 0 ? d->limits.domain_octets : c->site.domain_octets));
-	set_num(o, "domain_quota_messages",
-		(uint64_t)(d && d->limits.domain_msgs >= 0 ? d->limits.domain_msgs : c->site.domain_msgs));
-	set_num(o, "under_way", u.under_way);
 	conf_put(c);
 	return o;
 }
@@ -230,6 +268,6 @@ keep_quota(const json_t *request)
 	if (!domain && !json_is_string(json_object_get(request, "user")))
 		return admin_error("quota needs a user or a domain");
 	if (domain && !json_is_true(json_object_get(request, "recount")))
-		return domain_usage(domain);
+		return domain_usage(domain, request);
 	return start(request, domain ? SWEEP_RECOUNT : SWEEP_USAGE);
 }

@@ -2,11 +2,9 @@
 /* The way from mailbox to mailbox. */
 #include "core/sweep.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,14 +13,7 @@
 #include "core/usercopy.h"
 
 #define PAGE 64
-#define COUNTS_MAX 3 /* while mail comes and goes */
 #define SWEEP_MS (INT64_C(7) * 86400 * 1000)
-#define RECOUNT_GAP_MS 60000 /* between two counts nobody asked for; of one domain twice as long each time */
-#define RECOUNT_GAP_MOST_MS 3600000
-#define SETTLE_US 5000 /* for what is under way as a count begins: */
-#define SETTLES 40     /* so often at most */
-
-static _Atomic int64_t recount_due_ms;
 
 /* ---- from mailbox to mailbox ----------------------------------------------------------------- */
 
@@ -114,25 +105,10 @@ begin_section(struct sweep *s, struct errand *e)
 	return true;
 }
 
-/* All of a domain were counted: is it still true? */
+/* All of it once more. */
 static int32_t
-end_count(struct sweep *s, struct errand *e)
+begin_again(struct sweep *s, struct errand *e)
 {
-	struct quota_usage u;
-	int32_t rc;
-
-	pthread_mutex_lock(s->mutex);
-	rc = s->report->failed > 0 ? PM_TEMP : PM_OK;
-	pthread_mutex_unlock(s->mutex);
-	if (rc != PM_OK)
-		return rc;
-	if (!s->ours && quota_domain_get(s->conf, s->order.domain, &u) == PM_NOENT)
-		return PM_OK; /* its stores count themselves: a count of ours would not be kept up to date */
-	rc = quota_domain_set(s->conf, s->order.domain, s->changes, ++s->counts == COUNTS_MAX, s->report->octets,
-			      s->report->messages);
-	if (rc != PM_AGAIN)
-		return rc;
-	/* mail came or went meanwhile, or is about to: once more */
 	pthread_mutex_lock(s->mutex);
 	s->report->boxes = s->report->messages = s->report->octets = 0;
 	pthread_mutex_unlock(s->mutex);
@@ -142,6 +118,45 @@ end_count(struct sweep *s, struct errand *e)
 	s->marked = false;
 	s->settles = 0;
 	return begin_section(s, e) ? PM_AGAIN : PM_OK;
+}
+
+/* The stores that count domains themselves, one after another. */
+static int32_t
+ask_stores(struct sweep *s, struct errand *e)
+{
+	struct backend *b = sweep_domain_next(s);
+
+	if (!b)
+		return PM_OK;
+	s->phase = SWEEP_DOMAIN;
+	errand_go(e, b, CALL_BEGIN);
+	e->call_ms = b->limits.scan_ms;
+	return PM_AGAIN;
+}
+
+/* All mailboxes were looked at. */
+static int32_t
+end_list(struct sweep *s, struct errand *e)
+{
+	int32_t rc = s->order.kind == SWEEP_RECOUNT ? sweep_domain_end(s) : PM_OK;
+
+	if (rc == PM_AGAIN)
+		return begin_again(s, e);
+	if (rc != PM_OK || s->order.kind != SWEEP_RECOUNT)
+		return rc;
+	s->section = 0;
+	return ask_stores(s, e);
+}
+
+static int32_t
+step_domain(struct sweep *s, struct errand *e)
+{
+	int32_t rc = sweep_domain_step(s, e);
+
+	if (rc != PM_OK)
+		return rc;
+	s->section++;
+	return ask_stores(s, e);
 }
 
 /* The next mailbox, page or section. */
@@ -165,26 +180,7 @@ go_on(struct sweep *s, struct errand *e)
 	}
 	if (begin_section(s, e))
 		return PM_AGAIN;
-	return s->order.kind == SWEEP_RECOUNT ? end_count(s, e) : PM_OK;
-}
-
-/* Before the first mailbox of a count: changes from here on are noticed. False: what is under way, and may be in its
- * mailbox or not, is to end first. */
-static bool
-mark(struct sweep *s)
-{
-	struct quota_usage u = {0};
-
-	if (s->order.kind != SWEEP_RECOUNT || s->marked)
-		return true;
-	(void)quota_domain_get(s->conf, s->order.domain, &u); /* never counted: there are no changes */
-	if (u.under_way > 0 && s->settles++ < SETTLES) {
-		(void)usleep(SETTLE_US);
-		return false;
-	}
-	s->changes = u.changes;
-	s->marked = true;
-	return true;
+	return end_list(s, e);
 }
 
 static int32_t
@@ -193,7 +189,7 @@ step_list(struct sweep *s, struct errand *e)
 	struct backend *b = s->conf->storage[s->section].backend;
 	int32_t rc;
 
-	if (!mark(s))
+	if (!sweep_domain_mark(s))
 		return PM_AGAIN;
 	for (size_t i = 0; i < PAGE; i++)
 		s->page[i] = (struct pm_box){.size = sizeof(struct pm_box)};
@@ -288,6 +284,8 @@ sweep_run(struct errand *e)
 		return step_list(s, e);
 	if (s->phase == SWEEP_LOOKUP)
 		return step_lookup(s, e);
+	if (s->phase == SWEEP_DOMAIN && !s->order.user[0])
+		return step_domain(s, e);
 	rc = sweep_box_step(s, e);
 	return rc == PM_AGAIN ? rc : end_box(s, e, rc);
 }
@@ -308,9 +306,9 @@ sweep_finish(struct errand *e, int32_t rc)
 	uint64_t boxes, messages;
 	char error[200];
 
-	if (s->order.kind == SWEEP_USAGE) {
+	if (s->order.kind == SWEEP_USAGE && s->box.limits.domain_counted) {
 		struct quota_usage u = {0};
-		int32_t domain_rc = s->box.limits.domain_counted ? quota_domain_get(s->conf, s->box.limits.domain, &u) : PM_NOENT;
+		int32_t domain_rc = quota_domain_get(s->conf, s->box.limits.domain, &u);
 
 		pthread_mutex_lock(s->mutex);
 		r->domain_usage = u;
@@ -355,8 +353,8 @@ first_backend(struct sweep *s)
 		s->phase = SWEEP_LOOKUP;
 		return s->box.auth >= 0 ? s->conf->auth[s->box.auth].backend : NULL;
 	}
-	s->phase = SWEEP_LIST;
-	return next_section(s);
+	s->phase = s->order.kind == SWEEP_USAGE ? SWEEP_DOMAIN : SWEEP_LIST;
+	return s->phase == SWEEP_DOMAIN ? sweep_domain_next(s) : next_section(s);
 }
 
 uint64_t
@@ -392,46 +390,4 @@ fail:
 		free(s->page);
 	free(s);
 	return 0;
-}
-
-/* ---- doubtful domains ------------------------------------------------------------------------ */
-
-static bool
-look_at_domain(const char *domain, void *ctx)
-{
-	struct quota_usage u;
-
-	(void)quota_domain_get(ctx, domain, &u); /* notes what is doubtful */
-	return true;
-}
-
-void
-sweep_begin(struct conf *c)
-{
-	quota_domain_each(c, look_at_domain, c);
-}
-
-void
-sweep_tick(struct conf *c, int64_t now_ms)
-{
-	static struct sweep_order order = {.kind = SWEEP_RECOUNT}; /* the acceptor's */
-	static char last[sizeof(order.domain)];
-	static int64_t gap_ms;
-	int64_t due = atomic_load(&recount_due_ms);
-	char error[200];
-
-	sweep_undo_tick(c, now_ms);
-	if (now_ms < due)
-		return;
-	atomic_store(&recount_due_ms, now_ms + 1000);
-	if (!quota_domain_doubtful(order.domain))
-		return;
-	/* one that mail never ceases to come to stays doubtful */
-	gap_ms = strcmp(last, order.domain) != 0     ? RECOUNT_GAP_MS
-		 : 2 * gap_ms < RECOUNT_GAP_MOST_MS ? 2 * gap_ms
-						     : RECOUNT_GAP_MOST_MS;
-	memcpy(last, order.domain, sizeof(last));
-	if (sweep_start(c, &order, error) == 0)
-		log_msg(LOG_LVL_WARNING, "quota", "domain %s is to be counted anew: %s", order.domain, error);
-	atomic_store(&recount_due_ms, now_ms + gap_ms);
 }

@@ -23,7 +23,7 @@ enum sweep_kind {
 	SWEEP_EXPIRE,   /* delete what expire = N says, and what was hidden long enough */
 	SWEEP_RECOUNT,  /* a domain's mailboxes: their sum is the new count */
 	SWEEP_UNDELETE, /* one user: what is hidden, listed or brought back */
-	SWEEP_USAGE,    /* one user: usage and limits */
+	SWEEP_USAGE,    /* one user: usage and limits; or a domain, of stores that count domains themselves */
 	/* the background's (core/undo.h), which nobody looks at: */
 	SWEEP_CARRY,    /* one user: what is hidden goes to the undo storage */
 	SWEEP_TIDY,     /* all: what is over is deleted there */
@@ -61,11 +61,12 @@ struct sweep_report {
 	uint64_t failed;
 	uint64_t messages, octets;  /* expired, brought back, or counted */
 	char error[PM_ERROR_MAX + PM_KEY_MAX + 8]; /* of the last mailbox that failed */
-	/* USAGE */
+	/* USAGE of a user */
 	struct pm_stat stat;
 	struct quota_limits limits;
+	/* USAGE; RECOUNT: what stores say that count domains themselves */
 	struct quota_usage domain_usage;
-	int32_t domain_rc;          /* PM_NOENT: the domain is not counted here */
+	int32_t domain_rc;          /* PM_NOENT: nobody says it */
 	char section[65];
 	/* UNDELETE */
 	size_t n_found;             /* of all that are hidden, the first SWEEP_UIDLS */

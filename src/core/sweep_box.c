@@ -66,7 +66,10 @@ step_stat(struct sweep *s, struct errand *e)
 		strncpy(s->report->section, b->storage->section, sizeof(s->report->section) - 1);
 	}
 	pthread_mutex_unlock(s->mutex);
-	return PM_OK;
+	if (s->order.kind == SWEEP_RECOUNT || !b->limits.store_counts || !b->limits.domain[0])
+		return PM_OK;
+	s->phase = SWEEP_DOMAIN; /* the same store */
+	return PM_AGAIN;
 }
 
 /* ---- a session ------------------------------------------------------------------------------- */
@@ -279,6 +282,8 @@ sweep_box_step(struct sweep *s, struct errand *e)
 		return step_commit(s, e);
 	case SWEEP_MOVE:
 		return sweep_undo_move(s, e);
+	case SWEEP_DOMAIN:
+		return sweep_domain_step(s, e);
 	default:
 		return step_close(s, e);
 	}

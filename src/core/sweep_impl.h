@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sweep_impl - what sweep.c (from mailbox to mailbox), sweep_box.c (what is done with one), sweep_undo.c (the undo storage's
- * part in it) and sweep_report.c share. */
+/* sweep_impl - what sweep.c (from mailbox to mailbox), sweep_box.c (what is done with one), sweep_domain.c (a
+ * domain as a whole), sweep_undo.c (the undo storage's part in it) and sweep_report.c share. */
 #ifndef RST_CORE_SWEEP_IMPL_H
 #define RST_CORE_SWEEP_IMPL_H
 
@@ -11,7 +11,7 @@
 #include "core/retention.h"
 #include "core/sweep.h"
 
-enum sweep_phase { SWEEP_LIST, SWEEP_LOOKUP, SWEEP_STAT, SWEEP_OPEN, SWEEP_INFO, SWEEP_COMMIT, SWEEP_CLOSE, SWEEP_MOVE };
+enum sweep_phase { SWEEP_LIST, SWEEP_LOOKUP, SWEEP_STAT, SWEEP_OPEN, SWEEP_INFO, SWEEP_COMMIT, SWEEP_CLOSE, SWEEP_MOVE, SWEEP_DOMAIN };
 
 /* The mailbox at hand. */
 struct sweep_box {
@@ -68,6 +68,18 @@ int32_t sweep_box_begin(struct sweep *s, struct errand *e);
 int32_t sweep_box_open(struct sweep *s, struct errand *e);
 /* UNDELETE: is it one of those that are asked for? */
 bool sweep_wants(const struct sweep *s, const struct pm_msg *m);
+
+/* ---- sweep_domain.c ---- */
+
+/* Before the first mailbox of a count: changes from here on are noticed. False: what is under way, and may be in its
+ * mailbox or not, is to end first. */
+bool sweep_domain_mark(struct sweep *s);
+/* All of a domain were counted. PM_AGAIN: it is not true any more, all of it once more. */
+int32_t sweep_domain_end(struct sweep *s);
+/* The next storage section that counts domains itself, from s->section on; NULL: none. */
+struct backend *sweep_domain_next(struct sweep *s);
+/* SWEEP_DOMAIN: one call to it, what it says of the domain. */
+int32_t sweep_domain_step(struct sweep *s, struct errand *e);
 
 /* ---- sweep_undo.c ---- */
 

@@ -77,6 +77,7 @@ sweep_report_new(struct sweep *s, char *error)
 		memcpy(r->user, o->user, sizeof(r->user));
 		memcpy(r->domain, o->domain, sizeof(r->domain));
 		r->started_ms = wall_ms();
+		r->domain_rc = PM_NOENT;
 	}
 	pthread_mutex_unlock(&sweeps.mutex);
 	return r != NULL;

@@ -15,7 +15,7 @@ from databases import PASSWORD, arguments  # noqa: E402
 from server import Tap  # noqa: E402
 
 WAITING = ("commit.durable", "commit.hide-durable", "lock.dead-holder")
-CHECKS = 84  # that apply
+CHECKS = 85  # that apply
 
 
 def kit(settings, *only):

@@ -410,6 +410,8 @@ what_is_missing_is_unsupported(void **state)
 	assert_int_equal(host_box_list(&nothing, call, cred.authcid, 1, &box, &got), PM_UNSUPPORTED);
 	assert_int_equal(host_box_stat(&nothing, call, &user, &stat), PM_UNSUPPORTED);
 	assert_int_equal(host_box_recount(&nothing, call, &user, &stat), PM_UNSUPPORTED);
+	assert_int_equal(host_domain_stat(&nothing, call, cred.authcid, true, &stat), PM_UNSUPPORTED);
+	assert_int_equal(host_domain_stat(&inst, call, cred.authcid, true, &stat), PM_UNSUPPORTED); /* of an older one */
 	assert_int_equal(host_box_delete(&inst, call, &user), PM_UNSUPPORTED);
 	assert_int_equal(host_dlv_begin(&nothing, call, 0, 0, &h), PM_UNSUPPORTED);
 	assert_int_equal(host_probe(&nothing, call), PM_OK); /* nothing remote: it is there */

@@ -56,6 +56,10 @@ const char *const db_texts[ST_COUNT] = {
 			  " ON DUPLICATE KEY UPDATE messages = messages + VALUES(messages), octets = octets + VALUES(octets)",
 	[ST_DOMAIN_SUM] = "SELECT CAST(GREATEST(COALESCE(SUM(messages), 0), 0) AS UNSIGNED),"
 			  " CAST(GREATEST(COALESCE(SUM(octets), 0), 0) AS UNSIGNED) FROM mail_domain WHERE domain = ?",
+	[ST_DOMAIN_LOCK] = "SELECT messages FROM mail_domain WHERE domain = ? AND slot = ? FOR UPDATE",
+	[ST_DOMAIN_BOXES] = "SELECT CAST(COALESCE(SUM(messages), 0) AS UNSIGNED), CAST(COALESCE(SUM(octets), 0) AS UNSIGNED)"
+			    " FROM mail_box WHERE domain = ? AND id & 15 = ?",
+	[ST_DOMAIN_SET] = "UPDATE mail_domain SET messages = ?, octets = ? WHERE domain = ? AND slot = ?",
 	[ST_DOMAIN_RECOUNT] = "INSERT INTO mail_domain (domain, slot, messages, octets)"
 			      " SELECT domain, id & 15, SUM(messages), SUM(octets) FROM mail_box WHERE domain <> ''"
 			      " GROUP BY domain, id & 15"

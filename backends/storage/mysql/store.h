@@ -116,6 +116,10 @@ int32_t box_stat(void *inst, const struct pm_call *call, const struct pm_user *u
 		 struct pm_stat *ret_stat);
 int32_t box_delete(void *inst, const struct pm_call *call, const struct pm_user *user);
 
+/* domain.c */
+int32_t domain_stat(void *inst, const struct pm_call *call, struct pm_str domain,
+		    struct pm_stat *ret_stat);
+
 /* snap.c */
 int32_t snap_open(void *inst, const struct pm_call *call, const struct pm_user *user,
 		  uint32_t flags, uint64_t *ret_count, void **ret_mbox);

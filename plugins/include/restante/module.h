@@ -196,7 +196,7 @@ struct pm_open {
 
 /* ---- calls ----------------------------------------------------------------------------------- */
 
-#define PM_CALLF_RECOUNT 1u /* box_stat: count anew, whatever is remembered */
+#define PM_CALLF_RECOUNT 1u /* box_stat, domain_stat: count anew, whatever is remembered */
 
 /*
  * Handed to every call that may block. Borrowed until the call returns (R4).
@@ -530,6 +530,11 @@ struct pm_storage {
 			    struct pm_stat *ret_stat);
 	/* opt, B M. Removes the mailbox and all its mail. PM_BUSY while a session holds it. */
 	int32_t (*box_delete)(void *inst, const struct pm_call *call, const struct pm_user *user);
+	/* opt, B M, asked of PM_F_COUNTS alone: count and octets of a domain's mailboxes together, by which
+	 * domain_* of pm_user is decided; a domain nobody has holds nothing. PM_OK, PM_AGAIN, failures.
+	 * PM_CALLF_RECOUNT: first it is made the sum of what box_stat says of them; their own totals stay. */
+	int32_t (*domain_stat)(void *inst, const struct pm_call *call, struct pm_str domain,
+			       struct pm_stat *ret_stat);
 };
 
 /*
@@ -643,7 +648,7 @@ PM_ASSERT_SIZE(pm_rcpt, 88, 60);
 PM_ASSERT_SIZE(pm_result, 88, 88);
 PM_ASSERT_SIZE(pm_life, 88, 48);
 PM_ASSERT_SIZE(pm_auth, 56, 32);
-PM_ASSERT_SIZE(pm_storage, 96, 52);
+PM_ASSERT_SIZE(pm_storage, 104, 56);
 PM_ASSERT_SIZE(pm_delivery, 56, 32);
 PM_ASSERT_SIZE(pm_module, 112, 68);
 PM_ASSERT_SIZE(pm_option, 80, 48);
