@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The tick of the storage module mysql in a real restanted: hidden messages whose time has come, deliveries that were
-abandoned, bodies nobody names any more; and what must stay. TAP."""
+abandoned, bodies nobody names any more, imports of old; and what must stay. TAP."""
 import os
 import sys
 import time
@@ -41,7 +41,9 @@ def main():
                    "UPDATE mail_box SET messages = 1, octets = octets DIV 3, hidden = 2, hidden_octets = 2 * octets"
                    " WHERE id = %d;"
                    "INSERT INTO mail_incoming VALUES (77, UTC_TIMESTAMP(6) - INTERVAL 2 HOUR), (78, UTC_TIMESTAMP(6));"
-                   "INSERT INTO mail_chunk VALUES (77, 0, 1, 'x'), (77, 1, 1, 'x'), (78, 0, 1, 'x')" % (box, box, box))
+                   "INSERT INTO mail_chunk VALUES (77, 0, 1, 'x'), (77, 1, 1, 'x'), (78, 0, 1, 'x');"
+                   "INSERT INTO mail_import SELECT %d, CONCAT('old', seq), UTC_TIMESTAMP(6) - INTERVAL 31 DAY FROM seq_1_to_1200;"
+                   "INSERT INTO mail_import VALUES (%d, 'new', UTC_TIMESTAMP(6) - INTERVAL 29 DAY)" % ((box,) * 5))
         p = Pop(bed.srv.clear_port)
         p.login("u2")
         p.say("DELE 1")
@@ -56,6 +58,9 @@ def main():
         rows = bed.db.sql("SELECT body FROM mail_incoming")
         tap.ok(done and rows == [["78"]], "the abandoned delivery is removed, the other is not", rows)
         tap.ok(one(bed, "SELECT COUNT(*) FROM mail_chunk WHERE body = 78") == 1, "nor what it has written")
+        done = wait_for(lambda: one(bed, "SELECT COUNT(*) FROM mail_import WHERE uidl LIKE 'old%'") == 0)
+        tap.ok(done and bed.db.sql("SELECT uidl FROM mail_import") == [["new"]], "imports are forgotten after 30 days",
+               one(bed, "SELECT COUNT(*) FROM mail_import"))
         orphans = one(bed, "SELECT COUNT(*) FROM mail_chunk c WHERE c.body <> 78 AND NOT EXISTS"
                            " (SELECT 1 FROM mail_message m WHERE m.body = c.body)")
         tap.ok(orphans == 0, "no body is left that no message names", orphans)
