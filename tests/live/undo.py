@@ -233,6 +233,26 @@ def it_hangs(tap):
         server.ends(tap, "it hangs: the server ends cleanly")
 
 
+def it_ends(tap):
+    """The server is told to end while mail is on its way: it does, and nothing is lost or twice."""
+    with UndoServer() as server:
+        server.write_conf(store(server, "maildir"), server.attic(), ["ann"])
+        server.maildir("ann", letters(900))
+        server.start()
+        before = sorted(server.look("ann"))
+        server.delete("ann")
+        new = os.path.join(server.path("attic"), "ann", "new")
+        wait_until(lambda: os.path.isdir(new) and len(os.listdir(new)) > 300, 60, "a third of them to be copied")
+        server.ends(tap, "it ends in the middle of a move")
+        moved = len(os.listdir(new))
+        server.start()
+        tap.ok(300 < moved < 900 and server.listed("ann")[:200] and server.look("ann") == {},
+               "a part of it is there (%d of 900), the rest where it was" % moved)
+        back = server.json("undelete", "ann", "--all")
+        tap.ok(sorted(server.look("ann")) == before and os.listdir(new) == [], "all come back, once", back)
+        server.ends(tap, "it ends: the server ends cleanly")
+
+
 # ---- mistakes ------------------------------------------------------------------------------------
 
 def mistakes(tap):
@@ -259,6 +279,7 @@ def main():
     finally:
         db.close()
     it_hangs(tap)
+    it_ends(tap)
     its_disk(tap)
     mistakes(tap)
     return tap.done()
