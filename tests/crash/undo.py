@@ -14,7 +14,7 @@ from server import Tap  # noqa: E402
 from undorig import UndoServer, letters  # noqa: E402
 
 MOST = 80
-LETTERS = 3
+LETTERS = 2
 PAIRS = [("maildir", "maildir"), ("mbox", "maildir"), ("maildir", "mbox")]
 
 
@@ -37,7 +37,7 @@ class Rig:
     def run(self, k, *words):
         """Starts, to die at kill point k; True: it did."""
         if k:
-            os.environ["RESTANTE_KILL_POINT"] = str(k)
+            os.environ["RESTANTE_KILL_POINT"] = k
         try:
             self.server.start()
         finally:
@@ -69,7 +69,7 @@ def one_death(pair, k, back):
     rig = Rig(*pair)
     try:
         if back:
-            rig.run(0, "expire", "ann")
+            rig.run("", "expire", "ann")
         died = rig.run(k, *(("undelete", "ann", "--all") if back else ("expire", "ann")))
         return died, rig.problem()
     finally:
@@ -81,16 +81,18 @@ def main():
     for pair in PAIRS if os.environ.get("ALL") == "yes" else PAIRS[:1]:
         for back in (False, True):
             what = "%s to %s, %s" % (*pair, "coming back" if back else "going")
-            problems, deaths = [], 0
-            for k in range(1, MOST + 1):
-                died, problem = one_death(pair, k, back)
-                if problem:
-                    problems.append("kill point %d: %s" % (k, problem))
-                if not died:
-                    break
-                deaths += 1
+            problems, deaths = [], {}
+            for whose in "ms":  # the modules' and the server's
+                for k in range(1, MOST + 1):
+                    died, problem = one_death(pair, "%s%d" % (whose, k), back)
+                    if problem:
+                        problems.append("kill point %s%d: %s" % (whose, k, problem))
+                    if not died:
+                        break
+                    deaths[whose] = k
             tap.ok(not problems, "%s: nothing is lost, and nothing comes back twice" % what, "\n".join(problems[:5]))
-            tap.ok(LETTERS * 2 <= deaths < MOST, "%s: it died at %d kill points, one after another" % (what, deaths))
+            tap.ok(deaths.get("s") == LETTERS * 2 and LETTERS * 3 <= deaths.get("m", 0) < MOST,
+                   "%s: it died at kill points of modules and server, one after another: %s" % (what, deaths))
     return tap.done()
 
 

@@ -32,25 +32,13 @@ struct alive {
 	int64_t now;
 };
 
-static bool
-imported(const struct ledger_message *lm)
-{
-	return !join_own_uidl(lm->identity, lm->identity_n, lm->uidl, lm->uidl_n);
-}
-
-bool
-commit_remembers(const struct ledger_message *lm, int64_t now_ms)
-{
-	return imported(lm) && ledger_remembers(lm, now_ms);
-}
-
 /* An import has its line in the ledger before its file leaves tmp/. */
 static bool
 under_way(const struct mbox *m, const struct ledger_message *lm)
 {
 	char path[300];
 
-	if (lm->deleted || lm->identity_n > 255 || !imported(lm))
+	if (lm->deleted || lm->identity_n > 255 || join_own_uidl(lm->identity, lm->identity_n, lm->uidl, lm->uidl_n))
 		return false;
 	snprintf(path, sizeof(path), "tmp/%s", lm->identity);
 	return faccessat(m->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
@@ -62,7 +50,7 @@ keep_import(struct ledger_message *lm, void *ctx)
 {
 	const struct alive *a = ctx;
 
-	if (commit_remembers(lm, a->now))
+	if (join_remembers(lm, a->now))
 		ledger_put_remembered(a->o, lm);
 	else if (under_way(a->m, lm))
 		ledger_put_message(a->o, lm->identity, lm->identity_n, lm->uidl, lm->uidl_n, lm->octets, lm->stored,

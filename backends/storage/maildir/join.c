@@ -92,6 +92,13 @@ join_own_uidl(const char *base, size_t n, const char *uidl, size_t uidl_n)
 	return uidl_n == 40 && seed_hash(base, n, hex) && memcmp(hex, uidl, 40) == 0;
 }
 
+/* Imports are, for a time: or they would come again. */
+bool
+join_remembers(const struct ledger_message *lm, int64_t now_ms)
+{
+	return !join_own_uidl(lm->identity, lm->identity_n, lm->uidl, lm->uidl_n) && ledger_remembers(lm, now_ms);
+}
+
 /* Digits behind ",S=" or ",W=" in a file name; false: not there. */
 static bool
 name_number(const char *name, char key, uint64_t *ret)

@@ -157,6 +157,8 @@ int32_t scan_join(struct scan *s, struct ledger *l);
 bool join_has(const struct scan *s, const char *name);
 /* Does a file of this base name have this unique-id as long as the ledger does not know it? */
 bool join_own_uidl(const char *base, size_t n, const char *uidl, size_t uidl_n);
+/* Does the ledger keep this record, though its message was deleted? */
+bool join_remembers(const struct ledger_message *lm, int64_t now_ms);
 
 /* ---- commit.c ---- */
 
@@ -166,8 +168,6 @@ void commit_recover(struct inst *i, int fd, struct ledger *l);
 bool commit_sync_dirs(const struct inst *i, int fd);
 /* Hidden messages whose time is over are seen by nobody; with the lock they go now. */
 void commit_purge(struct mbox *m);
-/* Does the ledger keep this record, though its message was deleted? */
-bool commit_remembers(const struct ledger_message *lm, int64_t now_ms);
 /* What the session learnt - sizes, new identities - goes to the ledger. */
 void commit_learnt(struct mbox *m);
 int32_t maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit, uint64_t *ret_done);

@@ -396,7 +396,7 @@ count_remembered(struct ledger_message *m, void *ctx)
 {
 	struct remembered *x = ctx;
 
-	x->n += commit_remembers(m, x->now);
+	x->n += join_remembers(m, x->now);
 }
 
 static int32_t
