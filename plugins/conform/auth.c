@@ -306,6 +306,9 @@ domains(void)
 	EXPECT(in->m->auth->domain(in->i, pm(), (struct pm_str){longest, sizeof(longest)}) != PM_OK || !at,
 	       "a domain of 320 d is ours");
 	EXPECT(in->m->auth->domain(in->i, pm(), kit_str("../..")) != PM_OK || !at, "'../..' is our domain");
+	EXPECT(setup.wrapped || in->m->auth->domain(in->i, pm(), kit_str("example.org")) != PM_UNSUPPORTED ||
+		       !kit_check(PM_OPENF_DOMAINS),
+	       "check() takes PM_OPENF_DOMAINS, and domain() cannot tell");
 	kit_close(in);
 }
 

@@ -75,18 +75,38 @@ add_error(void *ctx, const char *file, unsigned line, const char *text)
 	snprintf(kit_errors + n, sizeof(kit_errors) - n, "%s\n", text);
 }
 
+static struct host_spec
+spec_of(const struct host_setting *settings, size_t n, uint32_t permits)
+{
+	return (struct host_spec){.permits = permits, .purpose = PM_PURPOSE_TOOL, .settings = settings, .n_settings = n,
+				  .host = &host, .error = add_error};
+}
+
+bool
+kit_check(uint32_t flags)
+{
+	struct host_spec spec = spec_of(setup.settings, setup.n_settings, 1);
+
+	spec.section = "conform";
+	spec.state_dir = spec.run_dir = setup.work_dir;
+	spec.flags = flags;
+	kit_errors[0] = '\0';
+	return host_check(setup.lib, &spec);
+}
+
 /* R4: what open() is given lives no longer than the call; it is overwritten behind its back. */
 static struct host_inst *
 open_one(struct host_lib *lib, const struct host_setting *settings, size_t n, uint32_t permits,
 	 struct host_inst *inner)
 {
 	char section[] = "conform", state[400], run[400];
-	struct host_spec spec = {
-		.section = section, .permits = permits, .purpose = PM_PURPOSE_TOOL, .state_dir = state, .run_dir = run,
-		.settings = settings, .n_settings = n, .inner = inner, .host = &host, .error = add_error,
-	};
+	struct host_spec spec = spec_of(settings, n, permits);
 	struct host_inst *i;
 
+	spec.section = section;
+	spec.state_dir = state;
+	spec.run_dir = run;
+	spec.inner = inner;
 	snprintf(state, sizeof(state), "%s/state", setup.work_dir);
 	snprintf(run, sizeof(run), "%s/run", setup.work_dir);
 	if (!host_check(lib, &spec))

@@ -96,6 +96,8 @@ struct inst *kit_open(void);
 /* The same with other permits; NULL: the configuration was refused, kit_errors has the texts. */
 struct inst *kit_try_open(const struct host_setting *settings, size_t n, uint32_t permits);
 void kit_close(struct inst *in);
+/* check() with these PM_OPENF_ bits. */
+bool kit_check(uint32_t flags);
 extern char kit_errors[4096]; /* of the last check and open, one a line */
 extern char kit_log[8192];    /* what modules logged in this process, cut */
 

@@ -365,6 +365,7 @@ open_fill(struct pm_open *o, struct pm_report *r, struct values *vs)
 		.size = sizeof(*o),
 		.permits = spec->permits,
 		.purpose = spec->purpose,
+		.flags = spec->flags,
 		.n_options = vs->n,
 		.option_stride = sizeof(struct pm_value),
 		.host = spec->host,

@@ -42,7 +42,7 @@ struct host_setting {
 
 struct host_spec {
 	const char *section;
-	uint32_t permits, purpose;
+	uint32_t permits, purpose, flags;
 	const char *state_dir, *run_dir;
 	const struct host_setting *settings;
 	size_t n_settings;

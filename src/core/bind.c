@@ -72,6 +72,17 @@ check_files(const struct conf *c, struct conf_errors *e)
 }
 
 static void
+check_domains(struct binder *b, const struct plan *p)
+{
+	const struct pm_module *m = host_desc(p->lib);
+
+	if (m->auth && !m->auth->domain && plan_wants_domains(b, p))
+		conf_error(b->e, &p->section->where, "section %s: module %.*s cannot say which domains are ours: with SMTP and "
+			   "unknown_recipient = badmail mail to any would be kept: set domains = ... here", p->section->name,
+			   (int)m->name.n, m->name.p);
+}
+
+static void
 check_sections(struct binder *b)
 {
 	for (size_t i = 0; i < b->n; i++) {
@@ -81,6 +92,7 @@ check_sections(struct binder *b)
 		struct at at;
 
 		if (p->lib && settings) {
+			check_domains(b, p);
 			plan_spec(b, p, settings, &at, &spec);
 			(void)host_check(p->lib, &spec); /* its errors are counted */
 		}

@@ -131,6 +131,20 @@ plan_permits(struct binder *b)
 
 /* ---- specs ----------------------------------------------------------------------------------- */
 
+bool
+plan_wants_domains(const struct binder *b, const struct plan *p)
+{
+	const struct conf_section *s = p->section;
+
+	if (b->c->delivery.unknown_recipient != CONF_UNKNOWN_BADMAIL || s->kind != CONF_AUTH || s->only_wrapped ||
+	    s->n_domains > 0)
+		return false;
+	for (size_t i = 0; i < b->c->n_listeners; i++)
+		if (b->c->listeners[i].protocol == CONF_SMTP)
+			return true;
+	return false;
+}
+
 void
 plan_spec(struct binder *b, const struct plan *p, struct host_setting *settings, struct at *at,
 	  struct host_spec *ret)
@@ -146,6 +160,7 @@ plan_spec(struct binder *b, const struct plan *p, struct host_setting *settings,
 		.section = s->name,
 		.permits = p->permits,
 		.purpose = b->tool ? PM_PURPOSE_TOOL : PM_PURPOSE_SERVER,
+		.flags = plan_wants_domains(b, p) ? PM_OPENF_DOMAINS : 0,
 		.state_dir = b->c->state_dir,
 		.run_dir = b->c->run_dir,
 		.settings = settings,

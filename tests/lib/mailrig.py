@@ -16,6 +16,7 @@ import time
 from mailstore import MailStore
 from pop import Pop
 from postfix import Postfix
+from sections import block
 from server import Server, wait_until
 from shapes import SHAPES, wire
 
@@ -68,7 +69,7 @@ class Rig:
 
     def sections(self):
         s = self.server
-        auth = "auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n" % s.path("passwd")
+        auth = block("auth", "accounts", module="passwd", file=s.path("passwd"), allow_plain="yes", storage="mail", domains=DOMAIN)
         if self.store == "ram":
             auth = "auth accounts {\n module = ram\n%s storage = mail\n}\n" % "".join(
                 " user = %s@%s:restante\n" % (u, DOMAIN) for u in self.users)

@@ -29,7 +29,7 @@ BOUND = 100000 if ALL else 400
 
 def sections(server, retry):
     """Accounts of one domain have a store of their own."""
-    return (accounts(server, storage="both", domains="both.example") + accounts(server, "others") +
+    return (accounts(server, storage="both", domains="both.example") + accounts(server, "others", domains="here.example") +
             maildirs(server, name="both", path=server.path("other", "%n")) + maildirs(server) +
             block("delivery", unknown_recipient="badmail", postmaster="ann@here.example", max_recipients=1000, max_errors=100000) +
             block("badmail", path=server.mkdir("bad"), max_items=BOUND, retry_first=retry, retry_max=retry))

@@ -323,9 +323,15 @@ def wrong_configurations(tap):
              (block("storage", "other", module="ram", volume="nothing"), "no such volume block"),
              (block("badmail"), "path is missing"),
              (block("badmail", path="/b", permits=64), "permits add up"),
+             ("listener in {\n protocol = smtp\n port = 1\n tls = none\n}\n" + block("badmail", path="/b") +
+              block("delivery", unknown_recipient="badmail", postmaster="ann"), "mail to any would be kept: set domains"),
              ("expire = soon", "expected client or a number"),
              (block("domain", "a.example") + block("domain", "A.example"), "there is another block of it"))
+    sql = (block("auth", "b", module="sql", driver="sqlite", database="/d", query_user="SELECT :user") + cases[4][0],
+           "query_domain: is missing")
     with Server() as server:
+        if os.path.exists(os.path.join(server.modules, "sql.so")):
+            cases += (sql,)
         for text, expected in cases:
             conf = server.configure(enough + text)
             said = subprocess.run([server.bin("restanted"), "-t", "-c", conf], capture_output=True, text=True, timeout=30)

@@ -17,12 +17,13 @@ from sections import accounts, block, maildirs  # noqa: E402
 from sections import hurt as storages_in_need  # noqa: E402
 from server import Server, Tap, free_port, wait_until  # noqa: E402
 
+HERE = "here.example"
 LETTER = b"Subject: a letter\r\n\r\nbody\r\n.dot\r\n"
 
 
 def sections(srv):
     srv.lmtp, srv.smtp = srv.listen("lmtp", tls=None), srv.listen("smtp", tls=None)
-    return (accounts(srv, cache=60, cache_negative=60) + maildirs(srv, volume="roomy") +
+    return (accounts(srv, cache=60, cache_negative=60, domains=HERE, strip_domain="yes") + maildirs(srv, volume="roomy") +
             block("volume", "roomy", path=srv.path("state"), reserve_percent=0, reserve_octets="1m", reserve_file="64k") +
             block("volume", "tight", path=srv.path("state"), reserve_octets=8000000000000000, reserve_file=0) +
             block("volume", "gone", path=srv.path("nowhere")) +
@@ -32,7 +33,7 @@ def sections(srv):
 
 
 def in_need(srv):
-    return accounts(srv, storage="hangs") + storages_in_need(srv) + block("metrics", port=srv.web)
+    return accounts(srv, storage="hangs", strip_domain="yes") + storages_in_need(srv) + block("metrics", port=srv.web)
 
 
 def prepare(srv, text):
@@ -41,7 +42,7 @@ def prepare(srv, text):
     srv.passwd({u: "restante" for u in ("ann", "ben", "brk", "brk2")}, brk="storage=breaks", brk2="storage=breaks")
     for user in ("ann", "ben", "brk", "brk2"):
         srv.maildir(user, [LETTER.replace(b"\r\n", b"\n")] * 3)
-    srv.configure(text(srv))
+    srv.configure(text(srv), default_domain=HERE)
     srv.start()
 
 
@@ -264,7 +265,7 @@ def reloads(tap, srv):
         f.write(good)
     c.show("reloads", [(1, "restante_reloads_total", {"result": "ok"}), (1, "restante_reloads_total", {"result": "failed"})])
     with open(conf, "w") as f:
-        f.write(re.sub(r"volume gone \{[^}]*\}", "auth late {\nmodule = passwd\nfile = %s\nallow_plain = yes\nstorage = mail\n}" %
+        f.write(re.sub(r"volume gone \{[^}]*\}", "auth late {\nmodule = passwd\nfile = %s\nstorage = mail\ndomains = late.example\n}" %
                        srv.path("passwd"), good))
     tap.ok(srv.ctl("reload").returncode == 0 and "late" in values(srv) and "gone" not in values(srv),
            "a section that was added is there, a volume that was removed is gone", values(srv))

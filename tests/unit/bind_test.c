@@ -153,6 +153,44 @@ all_errors_in_one_run(void **state)
 	}
 }
 
+/* Mail for nobody is kept in domains of ours: which are they? */
+static void
+domains_have_to_be_known(void **state)
+{
+	static const struct {
+		const char *protocol, *unknown, *settings, *file, *said; /* file: behind the passwd-file's name */
+	} cases[] = {
+		{"smtp", "badmail", "module = ram\n", NULL, ":1 section a: module ram cannot say which domains are ours: "},
+		{"smtp", "badmail", "module = passwd\n", "", "passwd' does not say which domains are ours: "},
+		{"smtp", "badmail", "module = ram\ndomains = a.example\n", NULL, NULL},
+		{"smtp", "badmail", "module = passwd\ndomains = a.example\n", "", NULL},
+		{"smtp", "badmail", "module = passwd\n", ".%d", NULL},
+		{"smtp", "badmail", "module = fault\nwrap = in\ndomains = a.example\n", NULL, NULL},
+		{"smtp", "refuse", "module = passwd\n", "", NULL},
+		{"lmtp", "badmail", "module = passwd\n", "", NULL},
+	};
+	const char *path = rig_file("passwd", "ann:x\n", 6);
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(cases); k++) {
+		bool wraps = strstr(cases[k].settings, "wrap") != NULL;
+		char text[1200];
+		struct conf *c;
+
+		snprintf(text, sizeof(text), "listener m {\nprotocol = %s\naddress = 127.0.0.1\nport = 2\ntls = none\n}\n"
+			 "delivery {\npostmaster = ann\nunknown_recipient = %s\n}\nbadmail {\npath = /nonexistent\n}\n"
+			 "%s%s%sauth a {\nstorage = s\n%s%s%s%s\n}\n" STORE("s", "ram", ""), cases[k].protocol, cases[k].unknown,
+			 wraps ? "auth in {\nmodule = passwd\nfile = " : "", wraps ? path : "", wraps ? "\n}\n" : "",
+			 cases[k].settings, cases[k].file ? "file = " : "", cases[k].file ? path : "",
+			 cases[k].file ? cases[k].file : "");
+		c = conf_of(W16, text);
+		assert_int_equal(bind_check(c, &errors), cases[k].said == NULL);
+		if (cases[k].said && !strstr(said, cases[k].said))
+			fail_msg("'%s' is not in\n%s", cases[k].said, said);
+		gone(c);
+	}
+}
+
 /* A check has no effect: nothing is opened, no gate is made. */
 static void
 checks_change_nothing(void **state)
@@ -270,6 +308,7 @@ main(void)
 		TEST(permits_that_cannot_be),
 		TEST(limits_are_the_sections_own),
 		TEST(all_errors_in_one_run),
+		TEST(domains_have_to_be_known),
 		TEST(checks_change_nothing),
 		TEST(wrappers_stand_before_their_own),
 		TEST(tools_have_no_gates),

@@ -265,13 +265,16 @@ passwd_check(const struct pm_open *open)
 		return PM_OK; /* files of domains may come and go */
 	}
 	t = source_parse(path, &st, err, sizeof(err));
+	if (open->flags & PM_OPENF_DOMAINS)
+		sdk_report(open, "file", "'%s' does not say which domains are ours: with SMTP and unknown_recipient = badmail mail to "
+			   "any would be kept: set domains = ... in this section, or use a file per domain (%%d)", path);
 	if (!t)
 		sdk_report(open, "file", "'%s': %s", path, err);
 	else if (t->n == 0)
 		sdk_log(open->host, PM_LOG_WARNING, "'%s' holds no accounts", path);
 	free(path);
 	table_put(t);
-	return t ? PM_OK : PM_INVALID;
+	return t && !(open->flags & PM_OPENF_DOMAINS) ? PM_OK : PM_INVALID;
 }
 
 static void

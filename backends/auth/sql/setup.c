@@ -123,6 +123,9 @@ check_queries(const struct pm_open *open, const struct sql_driver *d)
 			WRONG(query_options[k], "it uses no parameter: every user would get the same row");
 		sql_query_free(&q);
 	}
+	if (open->flags & PM_OPENF_DOMAINS && sdk_opt_str(open, "query_domain").n == 0)
+		WRONG("query_domain", "is missing: with SMTP and unknown_recipient = badmail mail to any domain would be kept; without it "
+		      "set domains = ... in this section");
 	return !bad;
 }
 

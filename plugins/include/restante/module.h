@@ -175,6 +175,9 @@ struct pm_value {
 #define PM_PURPOSE_SERVER 1u
 #define PM_PURPOSE_TOOL 2u /* restante-conform, restantectl: short-lived, no background work */
 
+/* Much depends on domain(): check() reports settings with which it would answer PM_UNSUPPORTED. */
+#define PM_OPENF_DOMAINS 1u
+
 /* What an instance is made of. Valid during check() and open() only, but for `host` and what it
  * points to, which live until close() returned; a module copies what else it keeps (R4). */
 struct pm_open {
@@ -183,7 +186,7 @@ struct pm_open {
 	uint32_t purpose; /* PM_PURPOSE_... */
 	uint32_t n_options;
 	uint32_t option_stride;
-	uint32_t pad;
+	uint32_t flags; /* PM_OPENF_... */
 	const struct pm_host *host;
 	const struct pm_report *report;
 	struct pm_str section;   /* name of the section in the configuration */
