@@ -4,6 +4,8 @@
 until none is left to fail; then the process is killed there instead. After each: nothing lost, nothing deleted that
 was not said to be, no half message, and what was answered is true."""
 import os
+import socket
+import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -94,6 +96,43 @@ def first_delivery(tap, store):
     tap.ok(killed > 5 and not problems, "%s: a first delivery killed %d times" % (store.kind, killed), "\n".join(problems[:3]))
 
 
+def broken_lock(tap, store):
+    """A delivery that finds a dead process' dotlock is killed while it moves it away: the next one works, and what is left
+    is no mailbox in any list and goes with the next lock that is broken."""
+    mail = os.path.join(store.dir, "mail")
+
+    def others():
+        return sorted(set(os.listdir(mail)) - {"ann"})
+
+    def deliver(wrap=()):
+        dead = subprocess.Popen(["true"])
+        dead.wait()
+        with open(os.path.join(mail, "ann.lock"), "w") as f:
+            f.write("%d:%s\n" % (dead.pid, socket.gethostname()))
+        return store.run("deliver", "ann", store.file(NEW), wrap=wrap)
+    problems, left = [], 0
+    for call in ("renameat", "unlinkat"):
+        store.remove("ann")
+        store.run("deliver", "ann", store.file(NEW))
+        log = os.path.join(store.dir, "strace")
+        deliver(["strace", "-f", "-qq", "-y", "-o", log, "-e", "trace=" + call])
+        with open(log, errors="replace") as f:
+            mine = [k + 1 for k, line in enumerate(f.read().splitlines()) if "ann.lock" in line and mail in line]
+        for n in mine:
+            for stale in os.listdir(mail):
+                os.unlink(os.path.join(mail, stale))
+            killed = deliver(strace(call, "signal=SIGKILL", n))
+            found = others()
+            left += any(name != "ann.lock" for name in found)
+            again = store.run("deliver", "ann", store.file(NEW))
+            if killed.delivery is not None or again.delivery != "OK" or any(name[0] != "." for name in others()):
+                problems.append("%s number %d: left %s, then %s: %s" % (call, n, found, others(), again.text[-600:]))
+            last = deliver()
+            if last.delivery != "OK" or others():
+                problems.append("%s number %d: the next broken lock leaves %s: %s" % (call, n, others(), last.text[-600:]))
+    tap.ok(left > 0 and not problems, "%s: killed while a dead lock is broken" % store.kind, "\n".join(problems[:3]) or left)
+
+
 def attack(tap, store):
     """Every call of a session and of a delivery; how many runs that were."""
     runs = 0
@@ -113,6 +152,8 @@ def main():
         store = Store(kind=kind)
         try:
             first_delivery(tap, store)
+            if kind == "mbox":
+                broken_lock(tap, store)
             runs = attack(tap, store)
             tap.ok(runs >= 60, "%s: %d failures were tried" % (kind, runs))
         finally:

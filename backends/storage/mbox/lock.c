@@ -100,17 +100,19 @@ owner_gone(const struct inst *i, int dir, const char *name)
 	return pid > 0 && *host == ':' && strcmp(host + 1, i->hostname) == 0 && process_gone(pid);
 }
 
-/* Moves a stale lock away; one that was made anew meanwhile is put back. */
+/* Moves a stale lock away; one that was made anew meanwhile is put back. We have our turn: no other of ours is here, so
+ * the name is the same each time. Who is killed in between leaves a file there that is no mailbox in any list (path.h: no
+ * leading dot), and goes with the next one. */
 static void
 break_dotlock(struct inst *i, const struct place *p, const struct held *h)
 {
-	char away[sizeof(h->name) + 24];
+	char away[sizeof(h->name) + 8];
 	struct stat st, moved;
 
 	if (fstatat(h->dir, h->name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
 	    (time(NULL) - st.st_mtime <= STALE_S && !owner_gone(i, h->dir, h->name)))
 		return;
-	snprintf(away, sizeof(away), "%s.%d", h->name, (int)getpid());
+	snprintf(away, sizeof(away), ".%s.old", h->name);
 	if (renameat(h->dir, h->name, h->dir, away) != 0)
 		return;
 	if (fstatat(h->dir, away, &moved, AT_SYMLINK_NOFOLLOW) == 0 && moved.st_ino != st.st_ino) {
