@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger of an mbox that is mostly about messages that are no more, written anew: what is there keeps its unique-ids. */
+#include "maildir_rig.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ledger_file.h"
+
+#define FROM "From clerk@example.org Sat Nov 11 11:11:11 2023\n"
+#define TWIN FROM "Subject: twin\n\nequal to the last octet\n\n"
+#define OTHER FROM "Subject: other\n\nx\n\n"
+#define LAST FROM "Subject: last\n\nxyz\n\n"
+#define GONE 4100 /* records: more than is let be */
+#define UIDLS 300
+
+static int
+begin(void **state)
+{
+	static const char *const modules[] = {"mbox", NULL};
+
+	(void)state;
+	(void)rig_begin(modules);
+	return 0;
+}
+
+static int
+remove_file(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)at;
+	return type == FTW_F ? remove(path) : 0;
+}
+
+static int
+remove_any(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+/* The index: a cache. */
+static void
+forget(void)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/mbox/index", rig_dir());
+	(void)nftw(path, remove_file, 16, FTW_PHYS);
+}
+
+static int
+clean(void **state)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/mbox", rig_dir());
+	(void)nftw(path, remove_any, 16, FTW_DEPTH | FTW_PHYS); /* each test has a state of its own */
+	return mail_tidy(state);
+}
+
+/* ann's mailbox is the file ann. */
+static struct host_inst *
+open_box(void)
+{
+	struct host_inst *i = clocked_open("mbox", "path", mail_path("%u"), NULL);
+
+	if (!i)
+		fail_msg("%s", rig_errors);
+	return i;
+}
+
+/* Another program appends. */
+static void
+append(const char *text)
+{
+	FILE *f = fopen(mail_path("ann"), "a");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* The one ledger there is. */
+static int
+ledger_dir(char name[300])
+{
+	char path[300];
+	struct dirent *e;
+	DIR *d;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/mbox/ledger", rig_dir());
+	d = opendir(path);
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL && e->d_name[0] == '.')
+		;
+	assert_non_null(e);
+	snprintf(name, 300, "%s", e->d_name);
+	fd = dup(dirfd(d));
+	closedir(d);
+	return fd;
+}
+
+/* Messages nobody will see again, so many that the ledger is written anew by the next session. */
+static void
+age_ledger(void)
+{
+	struct ledger_out o = {0};
+	char name[300], id[60];
+	int fd = ledger_dir(name);
+
+	for (int k = 0; k < GONE; k++) {
+		snprintf(id, sizeof(id), "%040d.1", k);
+		ledger_put_message(&o, id, 42, id, 40, 3, 2, 0, 0);
+	}
+	assert_int_equal(ledger_append(fd, name, o.text, o.n, false), 0);
+	ledger_out_free(&o);
+	(void)close(fd);
+}
+
+static size_t
+records(void)
+{
+	size_t good, bad, n;
+	char name[300];
+	int fd = ledger_dir(name);
+	struct ledger *l = ledger_load(fd, name, &good, &bad);
+
+	assert_non_null(l);
+	assert_int_equal(bad, 0);
+	n = ledger_count(l);
+	ledger_free(l);
+	(void)close(fd);
+	return n;
+}
+
+/* "uidl uidl " of a session, after which the ledger is all that is known. */
+static const char *
+uidls(struct host_inst *i, uint32_t flags)
+{
+	static char text[16][UIDLS];
+	static unsigned turn;
+	char *at = text[turn++ % 16];
+	struct pm_msg m;
+	size_t used = 0;
+	uint64_t n;
+	void *mbox = box_enter(i, flags, &n);
+
+	at[0] = '\0';
+	for (uint64_t k = 0; k < n; k++) {
+		box_info(i, mbox, k, &m);
+		used += (size_t)snprintf(at + used, UIDLS - used, "%.*s ", (int)m.uidl_len, m.uidl);
+		assert_true(used < UIDLS);
+	}
+	host_mbox_close(i, mbox, call);
+	forget();
+	return at;
+}
+
+/* The k-th word. */
+static const char *
+word(const char *list, unsigned k)
+{
+	static char text[8][80];
+	static unsigned turn;
+	char *at = text[turn++ % 8];
+
+	while (k-- > 0)
+		list = strchr(list, ' ') + 1;
+	snprintf(at, 80, "%.*s", (int)strcspn(list, " "), list);
+	return at;
+}
+
+static void
+what_is_there_keeps_its_unique_ids(void **state)
+{
+	struct host_inst *i = open_box();
+	const char *before, *now;
+	struct pm_msg m;
+	uint64_t n;
+	void *mbox;
+
+	(void)state;
+	mail_put("ann", OTHER TWIN LAST TWIN);
+	before = uidls(i, PM_OPEN_EXCLUSIVE);
+	assert_int_equal(box_quit(i, "2", "0", 7000), PM_OK);
+	now = uidls(i, PM_OPEN_EXCLUSIVE);
+	assert_string_equal(word(now, 0), word(before, 0));
+	assert_string_equal(word(now, 1), word(before, 1));
+	assert_string_equal(word(now, 2), word(before, 3));
+	age_ledger();
+	assert_true(records() > GONE);
+	assert_string_equal(uidls(i, PM_OPEN_READONLY), now); /* writes nothing */
+	assert_true(records() > GONE);
+	assert_string_equal(uidls(i, PM_OPEN_EXCLUSIVE), now);
+	assert_int_equal(records(), 3);
+	assert_string_equal(uidls(i, PM_OPEN_EXCLUSIVE), now);
+	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
+	box_info(i, mbox, 0, &m);
+	assert_int_equal(m.first_retrieved_ms, 7000);
+	box_info(i, mbox, 1, &m);
+	assert_int_equal(m.first_retrieved_ms, 0);
+	host_mbox_close(i, mbox, call);
+	host_close(i);
+}
+
+/* Of four twins the first two are deleted: a fifth gets none of the numbers that were given. */
+static void
+twins_after_deleted_twins(void **state)
+{
+	struct host_inst *i = open_box();
+	const char *before, *now;
+
+	(void)state;
+	mail_put("ann", TWIN TWIN TWIN TWIN);
+	before = uidls(i, PM_OPEN_EXCLUSIVE);
+	for (unsigned k = 1; k < 4; k++)
+		assert_string_not_equal(word(before, k), word(before, k - 1));
+	assert_int_equal(box_quit(i, "0 1", NULL, 1), PM_OK);
+	now = uidls(i, PM_OPEN_EXCLUSIVE);
+	assert_string_equal(word(now, 0), word(before, 2));
+	assert_string_equal(word(now, 1), word(before, 3));
+	age_ledger();
+	assert_string_equal(uidls(i, PM_OPEN_EXCLUSIVE), now);
+	assert_int_equal(records(), 4); /* the deleted ones stand before those that are there */
+	assert_string_equal(uidls(i, PM_OPEN_EXCLUSIVE), now);
+	append(TWIN);
+	now = uidls(i, PM_OPEN_EXCLUSIVE);
+	assert_string_equal(word(now, 0), word(before, 2));
+	assert_string_equal(word(now, 1), word(before, 3));
+	for (unsigned k = 0; k < 4; k++)
+		assert_string_not_equal(word(now, 2), word(before, k));
+	age_ledger(); /* once more, of a ledger that was written anew */
+	assert_string_equal(uidls(i, PM_OPEN_EXCLUSIVE), now);
+	assert_int_equal(records(), 5);
+	assert_string_equal(uidls(i, PM_OPEN_EXCLUSIVE), now);
+	host_close(i);
+}
+
+/* Hidden ones are there. */
+static void
+hidden_ones_can_still_be_restored(void **state)
+{
+	struct host_inst *i = open_box();
+	const uint8_t second[1] = {2};
+	struct pm_commit hide = {.size = sizeof(hide), .n = 3, .del = second, .now_ms = 1,
+				 .keep_until_ms = rig_host.wall_ms(rig_host.ctx) + 86400000},
+			 back = {.size = sizeof(back), .n = 3, .restore = second, .now_ms = 2};
+	uint64_t n, done;
+	const char *before;
+	void *mbox;
+
+	(void)state;
+	mail_put("ann", TWIN TWIN TWIN);
+	before = uidls(i, PM_OPEN_EXCLUSIVE);
+	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
+	while (host_mbox_commit(i, mbox, call, &hide, &done) == PM_AGAIN)
+		;
+	host_mbox_close(i, mbox, call);
+	age_ledger();
+	for (int k = 0; k < 2; k++) {
+		const char *now = uidls(i, PM_OPEN_EXCLUSIVE);
+
+		assert_string_equal(word(now, 0), word(before, 0));
+		assert_string_equal(word(now, 1), word(before, 2));
+		assert_int_equal(records(), 3);
+	}
+	assert_string_equal(uidls(i, PM_OPEN_READONLY | PM_OPEN_HIDDEN), before);
+	mbox = box_enter(i, PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN, &n);
+	assert_int_equal(n, 3);
+	while (host_mbox_commit(i, mbox, call, &back, &done) == PM_AGAIN)
+		;
+	host_mbox_close(i, mbox, call);
+	assert_string_equal(uidls(i, PM_OPEN_EXCLUSIVE), before);
+	host_close(i);
+}
+
+#define BOX(f) cmocka_unit_test_setup_teardown(f, mail_fresh, clean)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOX(what_is_there_keeps_its_unique_ids),
+		BOX(twins_after_deleted_twins),
+		BOX(hidden_ones_can_still_be_restored),
+	};
+
+	return cmocka_run_group_tests(tests, begin, mail_end);
+}
