@@ -97,6 +97,19 @@ sdk_log(const struct pm_host *host, int32_t level, const char *fmt, ...)
 }
 
 void
+sdk_count(const struct pm_host *host, const char *name, uint64_t n)
+{
+	host->count(host->ctx, sdk_str(name), (int64_t)n);
+}
+
+void
+sdk_counters(const struct pm_host *host, const char *const *names)
+{
+	for (; *names; names++)
+		sdk_count(host, *names, 0);
+}
+
+void
 sdk_report(const struct pm_open *open, const char *key, const char *fmt, ...)
 {
 	char buf[1024];

@@ -32,6 +32,11 @@ void sdk_report(const struct pm_open *open, const char *key, const char *fmt, ..
 void sdk_error(const struct pm_call *call, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* n more of this event: host->count. */
+void sdk_count(const struct pm_host *host, const char *name, uint64_t n);
+/* In open(): these are there from now on, at 0, so that the first event is seen as a growth. NULL ends the list. */
+void sdk_counters(const struct pm_host *host, const char *const *names);
+
 /* Milliseconds left until the call's deadline, >= 0. */
 int64_t sdk_left_ms(const struct pm_host *host, const struct pm_call *call);
 

@@ -27,6 +27,7 @@ sdk_pool_new(const struct pm_host *host, uint32_t permits, const char *const *la
 {
 	/* one more: sweep and retire hold one at a time without having a permit */
 	size_t n = (size_t)permits + 1;
+	static const char *const counters[] = {"connects", "server_failures", NULL};
 	struct sdk_pool *p = n_labels <= SDK_SERVERS_MAX
 				     ? calloc(1, sizeof(*p) + n * sizeof(p->places[0]))
 				     : NULL;
@@ -40,6 +41,7 @@ sdk_pool_new(const struct pm_host *host, uint32_t permits, const char *const *la
 	p->n_servers = n_labels;
 	for (size_t s = 0; s < n_labels; s++)
 		p->labels[s] = labels[s];
+	sdk_counters(host, counters);
 	return p;
 }
 
@@ -153,6 +155,8 @@ sdk_pool_note(struct sdk_pool *p, size_t server, bool down, const char *why)
 		p->era++;
 	pthread_mutex_unlock(&p->mutex);
 	if (down && !was)
+		sdk_count(p->host, "server_failures", 1);
+	if (down && !was)
 		sdk_log(p->host, PM_LOG_ERROR, "server %s does not serve: %s%s", p->labels[server],
 			why, p->n_servers > 1 ? "; the others are asked first now" : "");
 	else if (was && !down)
@@ -217,6 +221,7 @@ sdk_pool_connect(struct sdk_pool *p, struct sdk_place *place, uint32_t not, int6
 		sdk_pool_note(p, order[k], rc != PM_OK, why);
 		if (rc != PM_OK)
 			continue;
+		sdk_count(p->host, "connects", 1);
 		place->server = order[k];
 		pthread_mutex_lock(&p->mutex);
 		place->era = p->era;

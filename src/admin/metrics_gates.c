@@ -212,18 +212,39 @@ put_calls(struct expo *e)
 	expo_count(e, n[1]);
 }
 
+struct events {
+	struct expo *e;
+	const struct conf *conf;
+};
+
+static bool
+has_section(const struct conf_section *list, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* They stay when a reload removes their section. */
 static void
 put_counter(const char *section, const char *name, int64_t value, void *ctx)
 {
-	expo_label(ctx, "section", section);
-	expo_label(ctx, "counter", name);
-	expo_count(ctx, (uint64_t)value);
+	const struct events *v = ctx;
+
+	if (!has_section(v->conf->auth, v->conf->n_auth, section) &&
+	    !has_section(v->conf->storage, v->conf->n_storage, section))
+		return;
+	expo_label(v->e, "section", section);
+	expo_label(v->e, "counter", name);
+	expo_count(v->e, (uint64_t)value);
 }
 
 void
 metrics_gates(struct expo *e, const struct conf *c)
 {
 	struct gates g = {.conf = c};
+	struct events v = {e, c};
 
 	put_calls(e);
 	gate_each(keep_gate, &g);
@@ -234,5 +255,5 @@ metrics_gates(struct expo *e, const struct conf *c)
 	free(g.list);
 	expo_family(e, "restante_module_events_total", EXPO_COUNTER,
 		    "What modules count themselves; see their manual pages.");
-	bind_each_counter(put_counter, e);
+	bind_each_counter(put_counter, &v);
 }

@@ -263,6 +263,10 @@ class Server:
         except ValueError:
             return {"error": done.stderr}
 
+    def events(self, section):
+        """What the module of this section counted."""
+        return next(m["counters"] for m in self.json("modules")["modules"] if m["section"] == section)
+
     def reconfigure(self, sections, **settings):
         """Ends, and starts anew with another configuration."""
         self.stop()

@@ -69,6 +69,8 @@ def two_servers(tap, srv, a, b):
     asked = a.log().count(USER_BIND)
     expect(tap, srv, "the first is preferred again", "ann@ldap.test", OK)
     tap.ok(a.log().count(USER_BIND) == asked + 1, "it was asked", a.log()[-800:])
+    n = srv.events("dir")
+    tap.ok(n["server_failures"] >= 2 and n["connects"] > 0, "failures are counted", n)
     a.stop()
     expect(tap, srv, "first refuses: the second answers", "ann@ldap.test", OK, within=LONG)
     a.start()

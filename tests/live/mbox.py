@@ -202,6 +202,8 @@ def locks(tap, srv):
     reply = session(srv, "ann")[2]
     f.close()
     tap.ok(reply.startswith(b"-ERR [SYS/TEMP]") and srv.said("locked by another program (fcntl)"), "another's fcntl lock", reply)
+    n = srv.events("mail")
+    tap.ok(n["locks_in_vain"] == 2 and n["dotlocks_broken"] == 2 and n["conflicts"] == 0, "all of it is counted", n)
     with Pop(srv.clear_port) as p:
         p.login("ann")
         take_fcntl(srv.path("mail", "ann")).close()

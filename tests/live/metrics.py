@@ -249,6 +249,23 @@ def volumes(tap, srv):
            n.get("restante_volume_refused_total", volume="roomy") == 0, "sizes are those of the disk and of the configuration")
 
 
+def events(tap, srv):
+    """Modules count themselves, from 0 on."""
+    ledger = srv.path("mail", "ben", "restante-ledger")
+    c = Changes(tap, srv)
+    tap.ok('restante_module_events_total{section="mail",counter="commits_finished"} 0\n' in look(srv.web).text,
+           "what has not happened yet is 0, not missing")
+    with open(ledger, "rb") as f:
+        lines = f.readlines()
+    with open(ledger, "ab") as f:
+        f.write(b"nonsense\n" + lines[-1])
+    p, _ = pop(srv, "ben")
+    p.say("QUIT")
+    p.close()
+    c.show("a damaged line of a ledger", [(1, "restante_module_events_total", {"section": "mail", "counter": "ledger_damaged"})])
+    tap.ok(srv.events("mail")["ledger_damaged"] == 1, "restantectl modules shows it")
+
+
 def values(srv):
     return {v for _, pairs in look(srv.web).all for _, v in pairs}
 
@@ -309,7 +326,7 @@ def text(tap, srv):
     labels = {k for _, pairs in by_http.all for k, _ in pairs}
     values = {v for _, pairs in by_http.all for _, v in pairs}
     tap.ok(labels == {"version", "protocol", "state", "where", "result", "reason", "kind", "section", "line", "le", "volume",
-                      "class"} and not [v for v in values if re.search(r"\bann\b|ben|body\d|example|127|@|/", v)],
+                      "class", "counter"} and not [v for v in values if re.search(r"\bann\b|ben|body\d|example|127|@|/", v)],
            "labels are fixed words and names of the configuration: nobody's name or address", (labels, values))
 
 
@@ -357,7 +374,7 @@ def run(tap, steps, text):
 
 def main():
     tap = Tap()
-    run(tap, [fetching, refused, traffic, tls, delivering, bounded, volumes, gates, reloads, text, waiting], sections)
+    run(tap, [fetching, refused, traffic, tls, delivering, bounded, volumes, gates, events, reloads, text, waiting], sections)
     run(tap, [hurt, text_of_hurt], in_need)
     return tap.done()
 

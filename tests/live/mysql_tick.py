@@ -61,6 +61,8 @@ def main():
         done = wait_for(lambda: one(bed, "SELECT COUNT(*) FROM mail_import WHERE uidl LIKE 'old%'") == 0)
         tap.ok(done and bed.db.sql("SELECT uidl FROM mail_import") == [["new"]], "imports are forgotten after 30 days",
                one(bed, "SELECT COUNT(*) FROM mail_import"))
+        n = bed.srv.events("mail")
+        tap.ok(n["deliveries_abandoned"] == 1 and n["connects"] > 0 and n["server_failures"] == 0, "it is counted", n)
         orphans = one(bed, "SELECT COUNT(*) FROM mail_chunk c WHERE c.body <> 78 AND NOT EXISTS"
                            " (SELECT 1 FROM mail_message m WHERE m.body = c.body)")
         tap.ok(orphans == 0, "no body is left that no message names", orphans)

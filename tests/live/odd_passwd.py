@@ -23,7 +23,7 @@ def may(srv, user, password="restante"):
 
 def spoilt(tap, srv, name, word, change):
     """The file is spoilt: the log names it (a login makes the server look), and the old accounts stay."""
-    at = len(srv.log())
+    at, counted = len(srv.log()), srv.events("accounts")["file_errors"]
     change()
 
     logins = []
@@ -34,6 +34,7 @@ def spoilt(tap, srv, name, word, change):
     wait_until(said, PATIENCE, "'%s' of the passwd-file in the log" % word)
     tap.ok(all(logins) and may(srv, "ann"), "passwd-file %s: the old accounts stay" % name, logins)
     line = said()[0]
+    tap.ok(srv.events("accounts")["file_errors"] > counted, "passwd-file %s: it is counted" % name)
     tap.ok("error" in line and "accounts read before stay" in line, "passwd-file %s: the log says which and why" % name,
            line)
     tap.ok("Geheim" not in srv.log(), "passwd-file %s: and not what is in it" % name)

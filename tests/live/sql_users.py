@@ -65,6 +65,7 @@ class Breakage:
 
     def through(self, name, breaks, repairs, words, waits=False):
         """waits: who asks gets no answer for a while; the others are done meanwhile."""
+        counted = self.srv.events("accounts")
         broken = breaks()
         order = []
         with concurrent.futures.ThreadPoolExecutor(WAITING + 1) as pool:
@@ -84,6 +85,7 @@ class Breakage:
                 "%s: users of the other section notice nothing" % name, "%s %s" % (others, order))
         repairs(broken)
         self.returns(name)
+        self.ok(self.srv.events("accounts")["server_failures"] > counted["server_failures"], "%s: it was counted" % name)
 
     def explained(self, k, password):
         """restantectl auth test: its exit code and words."""

@@ -18,7 +18,7 @@ static char said[4096];
 static int32_t answers[3]; /* of the three servers */
 static int64_t takes_ms[3];
 static int64_t until[3];
-static char asked[16];
+static char asked[16], counted[256];
 static unsigned opened, closed;
 
 static int64_t
@@ -36,7 +36,16 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 	snprintf(said + strlen(said), sizeof(said) - strlen(said), "%.*s\n", (int)text.n, text.p);
 }
 
-static const struct pm_host host = {.size = sizeof(host), .now_ms = now_ms, .log = log_line};
+/* "name+n " for each event; nothing for what is only announced. */
+static void
+count(void *ctx, struct pm_str name, int64_t n)
+{
+	(void)ctx;
+	if (n > 0)
+		snprintf(counted + strlen(counted), sizeof(counted) - strlen(counted), "%.*s+%d ", (int)name.n, name.p, (int)n);
+}
+
+static const struct pm_host host = {.size = sizeof(host), .now_ms = now_ms, .log = log_line, .count = count};
 static const char *const labels[] = {"a", "b", "c"};
 
 static int32_t
@@ -64,7 +73,7 @@ static struct sdk_pool *
 fresh(uint32_t permits)
 {
 	now = 1000;
-	said[0] = asked[0] = '\0';
+	counted[0] = said[0] = asked[0] = '\0';
 	opened = closed = 0;
 	memset(answers, 0, sizeof(answers));
 	memset(takes_ms, 0, sizeof(takes_ms));
@@ -144,6 +153,7 @@ servers_are_tried_in_order_and_those_that_failed_last(void **state)
 	answers[1] = PM_TIMEOUT;
 	assert_int_equal(dial(p, at, 0, 2000), PM_OK);
 	assert_string_equal(asked, "abc");
+	assert_string_equal(counted, "server_failures+1 server_failures+1 connects+1 ");
 	assert_int_equal(at->server, 2);
 	assert_non_null(strstr(said, "server a does not serve: a is ill"));
 	sdk_place_close(p, at);
@@ -151,7 +161,9 @@ servers_are_tried_in_order_and_those_that_failed_last(void **state)
 	assert_string_equal(asked, "c");
 	sdk_place_close(p, at);
 	answers[2] = PM_DOWN;
+	counted[0] = '\0';
 	assert_int_equal(dial(p, at, 0, 2000), PM_TIMEOUT);
+	assert_string_equal(counted, "server_failures+1 "); /* the others were down before */
 	assert_string_equal(asked, "cab");
 	assert_int_equal(dial(p, at, 1, 2000), PM_DOWN);
 	assert_string_equal(asked, "bc");

@@ -300,6 +300,7 @@ passwd_close(void *inst)
 static int32_t
 passwd_open(const struct pm_open *open, void **ret_inst)
 {
+	static const char *const counters[] = {"file_errors", NULL};
 	struct inst *i = calloc(1, sizeof(*i));
 
 	if (!i)
@@ -307,6 +308,7 @@ passwd_open(const struct pm_open *open, void **ret_inst)
 	pthread_mutex_init(&i->mutex, NULL);
 	pthread_cond_init(&i->read, NULL);
 	i->host = open->host;
+	sdk_counters(i->host, counters);
 	i->file = sdk_strdup(sdk_opt_str(open, "file"));
 	if (!i->file) {
 		passwd_close(i);

@@ -151,6 +151,8 @@ source_read(struct inst *i, struct source *s, bool known)
 	size_t n = t ? t->n : 0;
 
 	if (!t && (known || !absent))
+		sdk_count(i->host, "file_errors", 1);
+	if (!t && (known || !absent))
 		sdk_log(i->host, PM_LOG_ERROR, "'%s': %s; %s", s->path, err,
 			known ? "the accounts read before stay in force" : "nobody in it can log in");
 	pthread_mutex_lock(&i->mutex);

@@ -72,7 +72,7 @@ push(struct inst *i, struct stamp *s)
 	}
 	pthread_mutex_unlock(&i->behind_mutex);
 	if (full) {
-		i->host->count(i->host->ctx, sdk_str("stamps_dropped"), 1);
+		sdk_count(i->host, "stamps_dropped", 1);
 		stamp_free(s);
 	}
 }
@@ -233,6 +233,7 @@ behind_write(struct inst *i, const struct pm_call *call)
 
 		/* a statement that is refused will be refused again: only what may pass waits */
 		if (rc == PM_TEMP) {
+			sdk_count(i->host, "stamps_refused", 1);
 			sdk_log(i->host, PM_LOG_ERROR, "a last login or new hash of user '%s' was refused and is given up", s->user);
 			stamp_free(s);
 			return rc;

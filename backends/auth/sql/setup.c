@@ -268,6 +268,7 @@ setup_close(void *inst)
 int32_t
 setup_open(const struct pm_open *open, void **ret_inst)
 {
+	static const char *const counters[] = {"stamps_dropped", "stamps_refused", NULL};
 	struct inst *i = calloc(1, sizeof(*i));
 
 	if (!i)
@@ -275,6 +276,7 @@ setup_open(const struct pm_open *open, void **ret_inst)
 	pthread_mutex_init(&i->mutex, NULL);
 	pthread_mutex_init(&i->behind_mutex, NULL);
 	i->host = open->host;
+	sdk_counters(i->host, counters);
 	i->last = &i->stamps;
 	i->driver = sql_driver_find(sdk_opt_str(open, "driver"));
 	if (!i->driver) {

@@ -469,6 +469,7 @@ commit_recover(struct inst *i, int fd, struct ledger *l)
 	if (seen == 0 && !o.failed)
 		(void)ledger_append(fd, LEDGER_FILE, o.text, o.n, false); /* else the next opener looks again */
 	ledger_out_free(&o);
+	sdk_count(i->host, seen > 0 ? "commits_stuck" : "commits_finished", 1);
 	if (seen > 0)
 		sdk_log(i->host, PM_LOG_WARNING, "deleted messages are still there and cannot be removed; they stay deleted");
 	else if (gone > 0)

@@ -144,11 +144,13 @@ maildir_close(void *inst)
 static int32_t
 maildir_open(const struct pm_open *open, void **ret_inst)
 {
+	static const char *const counters[] = {"commits_finished", "commits_stuck", "ledger_damaged", NULL};
 	struct inst *i = calloc(1, sizeof(*i));
 
 	if (!i)
 		return PM_NOMEM;
 	i->host = open->host;
+	sdk_counters(i->host, counters);
 	i->section = sdk_strdup(open->section);
 	i->pattern = sdk_strdup(sdk_opt_str(open, "path"));
 	i->prefix = i->pattern ? sdk_path_prefix(i->pattern) : NULL;

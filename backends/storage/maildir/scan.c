@@ -415,6 +415,7 @@ begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct
 		commit_recover(i, fd, sc->ledger);
 		ledger_free(sc->ledger);
 	}
+	sdk_count(i->host, "ledger_damaged", bad);
 	if (bad > 0)
 		sdk_log(i->host, PM_LOG_WARNING, "%zu damaged lines of %s were passed over; check the disk", bad, LEDGER_FILE);
 	sc->scan->ledger_lines = ledger_lines(sc->ledger);

@@ -381,6 +381,7 @@ append_recover(struct inst *i, const struct pm_call *call, const struct place *p
 			  strerrordesc_np(e));
 		return PM_TEMP;
 	}
+	sdk_count(i->host, "deliveries_finished", 1);
 	sdk_log(i->host, PM_LOG_NOTICE, "'%s': a delivery that was interrupted %s", p->path, what);
 	return PM_OK;
 }
@@ -402,7 +403,7 @@ incoming_sweep(struct inst *i)
 	}
 	while ((e = readdir(d)) != NULL)
 		if (e->d_name[0] != '.' && fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    time(NULL) - st.st_mtime > STALE_S)
-			(void)unlinkat(fd, e->d_name, 0);
+		    time(NULL) - st.st_mtime > STALE_S && unlinkat(fd, e->d_name, 0) == 0)
+			sdk_count(i->host, "incoming_swept", 1);
 	closedir(d);
 }

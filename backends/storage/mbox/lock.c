@@ -121,6 +121,7 @@ break_dotlock(struct inst *i, const struct place *p, const struct held *h)
 		return;
 	}
 	(void)unlinkat(h->dir, away, 0);
+	sdk_count(i->host, "dotlocks_broken", 1);
 	sdk_log(i->host, PM_LOG_WARNING,
 		"'%s.lock' was %lld s old and its owner is gone: it was removed", p->path,
 		(long long)(time(NULL) - st.st_mtime));
@@ -320,6 +321,7 @@ not_our_turn(struct inst *i, const struct pm_call *call, const struct place *p, 
 		nap(TURN_MS);
 		return PM_AGAIN;
 	}
+	sdk_count(i->host, "turns_in_vain", 1);
 	sdk_error(call,
 		  "'%s' is being changed by another session or delivery for longer than lock_wait",
 		  p->path);
@@ -338,6 +340,7 @@ not_yet(struct inst *i, const struct pm_call *call, const struct place *p, struc
 		nap(RETRY_MS);
 		return PM_AGAIN;
 	}
+	sdk_count(i->host, "locks_in_vain", 1);
 	if (room)
 		sdk_error(call, "'%s' is locked by another program (%s) for longer than lock_wait",
 			  p->path, kind);

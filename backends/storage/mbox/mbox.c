@@ -109,6 +109,8 @@ open_state(const struct pm_open *open, struct inst *i)
 static int32_t
 open_inst(const struct pm_open *open, void **ret_inst)
 {
+	static const char *const counters[] = {"conflicts", "deletions_finished", "deliveries_finished", "dotlocks_broken",
+					       "incoming_swept", "ledger_damaged", "locks_in_vain", "turns_in_vain", NULL};
 	struct inst *i = calloc(1, sizeof(*i));
 
 	if (!i)
@@ -116,6 +118,7 @@ open_inst(const struct pm_open *open, void **ret_inst)
 	i->state = i->lock_dir = i->ledger_dir = i->index_dir = i->journal_dir = i->incoming_dir =
 		-1;
 	i->host = open->host;
+	sdk_counters(i->host, counters);
 	i->totals = sdk_totals_new(i->host, box_count_free);
 	i->section = sdk_strdup(open->section);
 	i->pattern = sdk_strdup(sdk_opt_str(open, "path"));

@@ -258,6 +258,7 @@ snap_name(struct mbox *m, const struct pm_call *call)
 	l = ledger_load(m->inst->ledger_dir, m->place.key, &good, &bad);
 	if (!l)
 		return ledger_load_code(call, m->place.key, errno);
+	sdk_count(m->inst->host, "ledger_damaged", bad);
 	if (bad > 0)
 		sdk_log(m->inst->host, PM_LOG_WARNING,
 			"'%s': %zu damaged lines of ledger/%s were passed over; check the disk",

@@ -44,6 +44,7 @@ conflict(struct inst *i, const struct pm_call *call, const struct place *p, cons
 	sdk_error(call, "'%s' and its journal mbox/journal/%s do not fit: %s", p->path, name, why);
 	if (renameat(i->journal_dir, p->key, i->journal_dir, name) != 0)
 		return PM_TEMP;
+	sdk_count(i->host, "conflicts", 1);
 	sdk_log(i->host, PM_LOG_ERROR,
 		"'%s' and its journal mbox/journal/%s do not fit: %s; look at both, nobody logs in "
 		"until the journal is removed",
@@ -164,6 +165,7 @@ journal_recover(struct inst *i, const struct pm_call *call, const struct place *
 			  strerrordesc_np(e));
 		return e == ENOSPC || e == EDQUOT ? PM_NOSPACE : PM_TEMP;
 	}
+	sdk_count(i->host, "deletions_finished", 1);
 	sdk_log(i->host, PM_LOG_NOTICE, "'%s': an interrupted deletion was finished", p->path);
 	return PM_OK;
 }

@@ -127,12 +127,18 @@ reap_one(struct db *d, struct cleaning *c, uint64_t body)
 {
 	struct db_arg args[] = {DB_U(body), DB_U(c->i->abandoned_s)};
 	int32_t rc = db_begin(d);
+	bool found;
 
 	if (rc == PM_OK)
 		rc = db_exec(d, ST_INCOMING_REAP, args, 2);
 	if (rc == PM_OK && d->affected == 1)
 		rc = db_exec(d, ST_GARBAGE_ADD, args, 1);
-	return rc == PM_OK ? db_commit(d) : db_rollback(d, rc);
+	if (rc != PM_OK)
+		return db_rollback(d, rc);
+	found = d->affected == 1;
+	rc = db_commit(d);
+	sdk_count(c->i->host, "deliveries_abandoned", rc == PM_OK && found);
+	return rc;
 }
 
 static int32_t

@@ -298,6 +298,8 @@ commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commi
 	m->unsure = rc != PM_OK && j.sent;
 	if (m->unsure)
 		return PM_UNKNOWN;
+	if (rc == PM_BUSY)
+		sdk_count(m->inst->host, "leases_lost", 1);
 	if (rc == PM_OK) {
 		m->committed = true;
 		*ret_done = m->done = j.n_del;

@@ -429,6 +429,16 @@ try_again(struct journey *j, int32_t rc, const struct db_fail *f)
 	return f->again && ++j->conflicts < ATTEMPTS;
 }
 
+static bool
+repeat(struct journey *j, int32_t rc, const struct db_fail *f)
+{
+	bool again = try_again(j, rc, f);
+
+	if (again)
+		sdk_count(j->pool->host, f->readonly ? "repeated_readonly" : f->lost ? "repeated_lost" : "repeated_conflict", 1);
+	return again;
+}
+
 static int32_t
 run(struct journey *j, db_work *work, void *arg, struct db_fail *ret)
 {
@@ -450,7 +460,7 @@ run(struct journey *j, db_work *work, void *arg, struct db_fail *ret)
 		rc = attempt(j->at->conn, sooner(j->pool, j->call->deadline_ms, j->most_ms), work,
 			     arg);
 		*ret = ((struct db *)j->at->conn)->fail;
-	} while (rc < 0 && ret->rc != PM_OK && try_again(j, rc, ret));
+	} while (rc < 0 && ret->rc != PM_OK && repeat(j, rc, ret));
 	if (ret->lost || j->readonly)
 		sdk_place_close(places,
 				j->at); /* the next one begins with the first server again */

@@ -187,11 +187,14 @@ my_close(void *inst)
 static int32_t
 my_open(const struct pm_open *open, void **ret_inst)
 {
+	static const char *const counters[] = {"deliveries_abandoned", "leases_lost", "repeated_conflict", "repeated_lost",
+					       "repeated_readonly", NULL};
 	struct inst *i = calloc(1, sizeof(*i));
 
 	if (!i)
 		return PM_NOMEM;
 	i->host = open->host;
+	sdk_counters(i->host, counters);
 	i->lease_ms = sdk_opt_num(open, "lease_time", 90) * 1000;
 	i->abandoned_s = (uint64_t)sdk_opt_num(open, "abandoned_time", 3600);
 	if (!open_pool(i, open) || !(i->server = server_get(open))) {
