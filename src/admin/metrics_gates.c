@@ -7,6 +7,7 @@
 #include "admin/metrics.h"
 #include "core/backend.h"
 #include "core/bind.h"
+#include "core/credcache.h"
 #include "work/gate.h"
 #include "work/pool.h"
 
@@ -189,6 +190,40 @@ put_durations(struct expo *e, const struct gates *g)
 	}
 }
 
+/* ---- credential caches ----------------------------------------------------------------------- */
+
+static void
+put_caches(struct expo *e, const struct conf *c)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->n_auth && !any; i++)
+		any = c->auth[i].backend->cache != NULL;
+	if (!any)
+		return;
+	expo_family(e, "restante_credential_cache_entries", EXPO_GAUGE,
+		    "Places taken in a section's cache, also by what is over its time.");
+	for (size_t i = 0; i < c->n_auth; i++) {
+		const struct credcache_usage u = credcache_usage(c->auth[i].backend->cache);
+
+		for (int refused = 0; refused < 2 && u.places > 0; refused++) {
+			expo_label(e, "section", c->auth[i].name);
+			expo_label(e, "result", refused ? "refused" : "accepted");
+			expo_count(e, refused ? u.refused : u.accepted);
+		}
+	}
+	expo_family(e, "restante_credential_cache_places", EXPO_GAUGE,
+		    "Places there are, for the accepted and for the refused; in a full cache the oldest give way.");
+	for (size_t i = 0; i < c->n_auth; i++) {
+		const struct credcache_usage u = credcache_usage(c->auth[i].backend->cache);
+
+		if (u.places == 0)
+			continue;
+		expo_label(e, "section", c->auth[i].name);
+		expo_count(e, u.places);
+	}
+}
+
 /* ---- calls, modules -------------------------------------------------------------------------- */
 
 static void
@@ -253,6 +288,7 @@ metrics_gates(struct expo *e, const struct conf *c)
 	put_breakers(e, &g);
 	put_durations(e, &g);
 	free(g.list);
+	put_caches(e, c);
 	expo_family(e, "restante_module_events_total", EXPO_COUNTER,
 		    "What modules count themselves; see their manual pages.");
 	bind_each_counter(put_counter, &v);

@@ -18,6 +18,7 @@
 #include "core/backend.h"
 #include "core/bind.h"
 #include "core/chain.h"
+#include "core/credcache.h"
 #include "core/stats.h"
 #include "net/acceptor.h"
 #include "net/tls.h"
@@ -248,6 +249,18 @@ add_counter(const char *section, const char *name, int64_t value, void *ctx)
 		json_object_set_new(s->counters, name, json_integer(value));
 }
 
+static void
+add_cache(json_t *o, const struct credcache *c)
+{
+	const struct credcache_usage u = credcache_usage(c);
+
+	if (!c)
+		return;
+	set_num(o, "cached", u.accepted);
+	set_num(o, "cached_refusals", u.refused);
+	set_num(o, "cache_size", u.places);
+}
+
 static json_t *
 section_json(const struct conf_section *s)
 {
@@ -262,6 +275,7 @@ section_json(const struct conf_section *s)
 	json_object_set_new(o, "path", json_string(host_path(s->backend->inst->lib)));
 	json_object_set_new(o, "gate", s->backend->gate ? json_string(gate_name(s->backend->gate)) : json_null());
 	gate_each(find_gate, o);
+	add_cache(o, s->backend->cache);
 	bind_each_counter(add_counter, &sink);
 	json_object_set_new(o, "counters", sink.counters);
 	return o;

@@ -38,6 +38,7 @@ struct place {
 
 struct table {
 	struct place *places;
+	_Atomic size_t taken;
 };
 
 struct credcache {
@@ -261,8 +262,17 @@ table_put(struct credcache *c, struct table *t, const struct place *new)
 	struct place *p = set_place(set_lock(c, t, new->name), new), old = *p;
 
 	*p = *new;
+	if (!old.used)
+		atomic_fetch_add(&t->taken, 1);
 	set_unlock(c, new->name);
 	place_clear(&old);
+}
+
+static void
+place_free(struct table *t, struct place *p)
+{
+	place_clear(p);
+	atomic_fetch_sub(&t->taken, 1);
 }
 
 /* drop: the pair, or everything asked for by this name. */
@@ -274,7 +284,7 @@ table_drop(struct credcache *c, struct table *t, const uint8_t name[MAC], const 
 	for (int i = 0; i < WAYS; i++)
 		if (set[i].used && memcmp(set[i].name, name, MAC) == 0 &&
 		    (!pair || memcmp(set[i].pair, pair, MAC) == 0))
-			place_clear(&set[i]);
+			place_free(t, &set[i]);
 	set_unlock(c, name);
 }
 
@@ -446,29 +456,30 @@ credcache_learn(struct credcache *c, uint64_t epoch, const struct pm_cred *cred,
 
 /* fn for every place in use, under its set's mutex. */
 static void
-each_place(struct credcache *c, struct table *t, void (*fn)(struct place *p, const uint8_t *name),
-	   const uint8_t *name)
+each_place(struct credcache *c, struct table *t,
+	   void (*fn)(struct table *t, struct place *p, const uint8_t *name), const uint8_t *name)
 {
 	for (size_t set = 0; set < c->n_sets; set++) {
 		pthread_mutex_lock(&c->mutex[set % SHARDS]);
 		for (struct place *p = t->places + set * WAYS; p < t->places + (set + 1) * WAYS;
 		     p++)
 			if (p->used)
-				fn(p, name);
+				fn(t, p, name);
 		pthread_mutex_unlock(&c->mutex[set % SHARDS]);
 	}
 }
 
 static void
-place_forget(struct place *p, const uint8_t *name)
+place_forget(struct table *t, struct place *p, const uint8_t *name)
 {
 	if (!name || memcmp(p->name, name, MAC) == 0 || memcmp(p->canon, name, MAC) == 0)
-		place_clear(p);
+		place_free(t, p);
 }
 
 static void
-place_stale(struct place *p, const uint8_t *name)
+place_stale(struct table *t, struct place *p, const uint8_t *name)
 {
+	(void)t;
 	(void)name;
 	p->fresh_ms = 0;
 }
@@ -496,4 +507,11 @@ credcache_stale(struct credcache *c)
 	atomic_fetch_add(&c->epoch, 1);
 	each_place(c, &c->accepted, place_stale, NULL);
 	each_place(c, &c->refused, place_stale, NULL);
+}
+
+struct credcache_usage
+credcache_usage(const struct credcache *c)
+{
+	return c ? (struct credcache_usage){c->accepted.taken, c->refused.taken, c->n_sets * WAYS}
+		 : (struct credcache_usage){.places = 0};
 }

@@ -70,4 +70,11 @@ void credcache_forget(struct credcache *c, struct pm_str name);
 /* A reload that left the section as it is: everybody is asked again; only last known good stays. */
 void credcache_stale(struct credcache *c);
 
+/* Places taken, also by what is over its time: it stays until its place is needed. */
+struct credcache_usage {
+	size_t accepted, refused;
+	size_t places; /* of each */
+};
+struct credcache_usage credcache_usage(const struct credcache *c);
+
 #endif

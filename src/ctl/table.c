@@ -119,6 +119,28 @@ table_sessions(const json_t *answer)
 	print_table(json_object_get(answer, "sessions"), columns, sizeof(columns) / sizeof(columns[0]));
 }
 
+/* What modules have counted; not what never happened. */
+static void
+print_events(json_t *modules)
+{
+	static const struct column columns[] = {{"section", "SECTION"}, {"event", "EVENT"}, {"count", "COUNT"}};
+	json_t *rows = json_array(), *m, *n;
+	const char *name;
+	size_t i;
+
+	json_array_foreach(modules, i, m)
+		json_object_foreach(json_object_get(m, "counters"), name, n)
+			if (json_integer_value(n) != 0)
+				json_array_append_new(rows, json_pack("{s:O, s:s, s:O}", "section",
+								      json_object_get(m, "section"), "event", name,
+								      "count", n));
+	if (json_array_size(rows) > 0) {
+		printf("\n");
+		print_table(rows, columns, sizeof(columns) / sizeof(columns[0]));
+	}
+	json_decref(rows);
+}
+
 void
 table_modules(const json_t *answer)
 {
@@ -126,7 +148,7 @@ table_modules(const json_t *answer)
 		{"kind", "KIND"}, {"section", "SECTION"}, {"module", "MODULE"}, {"version", "VERSION"},
 		{"permits", "PERMITS"}, {"in_use", "USED"}, {"waiting", "WAIT"}, {"breaker", "BREAKER"},
 		{"calls", "CALLS"}, {"refused", "REFUSED"}, {"failures", "FAILED"}, {"overdue", "OVERDUE"},
-		{"average_us", "AVG us"}, {"slowest_ms", "MAX ms"},
+		{"average_us", "AVG us"}, {"slowest_ms", "MAX ms"}, {"cached", "CACHED"},
 	};
 	static const struct column calls[] = {
 		{"gate", "IN"}, {"method", "METHOD"}, {"session", "SESSION"}, {"for_ms", "FOR ms"}, {"overdue", "OVERDUE"},
@@ -134,6 +156,7 @@ table_modules(const json_t *answer)
 	const json_t *under_way = json_object_get(answer, "calls");
 
 	print_table(json_object_get(answer, "modules"), sections, sizeof(sections) / sizeof(sections[0]));
+	print_events(json_object_get(answer, "modules"));
 	if (json_array_size(under_way) > 0) {
 		printf("\n");
 		print_table(under_way, calls, sizeof(calls) / sizeof(calls[0]));

@@ -98,6 +98,8 @@ def fetching(tap, srv):
         (0, "restante_logins_total", {"result": "denied"}),
         (1, "restante_credential_cache_lookups_total", {"result": "unknown"}),
         (1, "restante_credential_cache_lookups_total", {"result": "accepted"}),
+        (1, "restante_credential_cache_entries", {"section": "accounts", "result": "accepted"}),
+        (0, "restante_credential_cache_entries", {"section": "accounts", "result": "refused"}),
         (2, "restante_messages_retrieved_total", {}), (octets, "restante_retrieved_bytes_total", {}),
         (1, "restante_messages_deleted_total", {}), (1, "restante_commits_total", {"result": "ok"}),
         (0, "restante_sessions_without_quit_total", {}), (0, "restante_sessions", {"protocol": "pop3", "state": "trans",
@@ -116,6 +118,7 @@ def refused(tap, srv):
     p.close()
     c.show("wrong passwords, bad commands, and a session without QUIT", [
         (2, "restante_logins_total", {"result": "denied"}), (1, "restante_logins_total", {"result": "accepted"}),
+        (2, "restante_credential_cache_entries", {"section": "accounts", "result": "refused"}),
         (2, "restante_bad_commands_total", {}), (1, "restante_sessions_without_quit_total", {}),
         (0, "restante_messages_deleted_total", {}), (0, "restante_commits_total", {"result": "ok"})])
 
@@ -266,6 +269,18 @@ def events(tap, srv):
     tap.ok(srv.events("mail")["ledger_damaged"] == 1, "restantectl modules shows it")
 
 
+def caches(tap, srv):
+    n = look(srv.web)
+    m = next(m for m in srv.json("modules")["modules"] if m["section"] == "accounts")
+    tap.ok(n.get("restante_credential_cache_places", section="accounts") == m["cache_size"] == 10000 and
+           n.get("restante_credential_cache_entries", section="accounts", result="accepted") == m["cached"] == 2 and
+           n.get("restante_credential_cache_entries", section="accounts", result="refused") == m["cached_refusals"],
+           "caches: places, and what is in them; restantectl modules says the same", m)
+    said = srv.ctl("modules").stdout
+    tap.ok(re.search(r"mail +ledger_damaged +1\n", said) and "CACHED" in said and "commits_stuck" not in said,
+           "as a table: what is cached, and events that happened", said)
+
+
 def values(srv):
     return {v for _, pairs in look(srv.web).all for _, v in pairs}
 
@@ -374,7 +389,7 @@ def run(tap, steps, text):
 
 def main():
     tap = Tap()
-    run(tap, [fetching, refused, traffic, tls, delivering, bounded, volumes, gates, events, reloads, text, waiting], sections)
+    run(tap, [fetching, refused, traffic, tls, delivering, bounded, volumes, gates, events, caches, reloads, text, waiting], sections)
     run(tap, [hurt, text_of_hurt], in_need)
     return tap.done()
 

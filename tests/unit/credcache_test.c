@@ -376,6 +376,47 @@ a_name_or_all_can_be_forgotten(void **state)
 }
 
 static void
+holds(size_t accepted, size_t refused)
+{
+	const struct credcache_usage u = credcache_usage(c);
+
+	assert_int_equal(u.accepted, accepted);
+	assert_int_equal(u.refused, refused);
+}
+
+static void
+what_it_holds_is_known(void **state)
+{
+	char text[40];
+
+	(void)state;
+	assert_int_equal(credcache_usage(NULL).places, 0);
+	assert_int_equal(credcache_usage(c).places, 1000);
+	holds(0, 0);
+	learn("ann", "secret", PM_OK);
+	learn("ann", "secret", PM_OK);
+	learn("bob", "secret", PM_OK);
+	learn("bob", "another", PM_OK); /* in the place of the old one */
+	learn("eve", "wrong", PM_DENIED);
+	holds(2, 1);
+	learn("eve", "secret", PM_OK);
+	holds(3, 0);
+	credcache_stale(c);
+	holds(3, 0);
+	credcache_forget(c, STR("bob"));
+	holds(2, 0);
+	credcache_forget(c, STR(""));
+	holds(0, 0);
+	open_cache(1);
+	assert_int_equal(credcache_usage(c).places, 8);
+	for (int i = 0; i < 20; i++, now++) {
+		snprintf(text, sizeof(text), "user%d", i);
+		learn(text, "secret", PM_OK);
+	}
+	holds(8, 0);
+}
+
+static void
 an_answer_from_before_is_not_kept(void **state)
 {
 	const struct pm_cred cred = cred_of("ann", "secret");
@@ -543,6 +584,9 @@ many_threads_share_it(void **state)
 				 0);
 	for (size_t i = 0; i < COUNT(t); i++)
 		pthread_join(t[i], NULL);
+	assert_true(credcache_usage(c).accepted <= credcache_usage(c).places);
+	credcache_forget(c, STR(""));
+	holds(0, 0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -565,6 +609,7 @@ main(void)
 		TEST(who_may_not_enter_is_purged),
 		TEST(who_is_gone_is_purged),
 		TEST(a_name_or_all_can_be_forgotten),
+		TEST(what_it_holds_is_known),
 		TEST(an_answer_from_before_is_not_kept),
 		TEST(a_reload_asks_everybody_again),
 		TEST(last_known_good_has_its_own_time),
