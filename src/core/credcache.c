@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/credcache.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/secret.h"
+#include "core/credtag.h"
 #include "core/usercopy.h"
 
 #define WAYS 8
 #define SHARDS 16
-#define MAC 32
-#define SECRET_MAX 4096   /* a longer one is asked for each time */
-#define ACCOUNT_MAX 16384 /* likewise an account with more to say */
+#define MAC CREDTAG_BYTES
+#define ACCOUNT_MAX 16384 /* one with more to say is asked for each time */
 
 /* An account as it was accepted; shared by its place and those who are copying it. */
 struct kept {
@@ -108,88 +106,6 @@ credcache_free(struct credcache *c)
 		pthread_mutex_destroy(&c->mutex[i]);
 	secret_wipe(c, sizeof(*c));
 	free(c);
-}
-
-/* ---- digests --------------------------------------------------------------------------------- */
-
-/* One question. An accepted pair is good from every address (an account that is bound to its
- * addresses says so with cache_s = 0); a refusal is the client's who got it. */
-struct tags {
-	uint8_t name[MAC], pair[MAC], refused[MAC], unknown[MAC];
-};
-
-struct text {
-	uint8_t bytes[SECRET_MAX + PM_NAME_MAX + 256];
-	size_t n;
-};
-
-/* Each part with its length before it: no two questions look alike, wherever one is cut. */
-static bool
-text_add(struct text *t, struct pm_str s)
-{
-	uint32_t n = (uint32_t)s.n;
-
-	if (s.n > sizeof(t->bytes) - sizeof(n) || t->n > sizeof(t->bytes) - sizeof(n) - s.n)
-		return false;
-	memcpy(t->bytes + t->n, &n, sizeof(n));
-	if (s.n > 0)
-		memcpy(t->bytes + t->n + sizeof(n), s.p, s.n);
-	t->n += sizeof(n) + s.n;
-	return true;
-}
-
-static bool
-mac(const struct credcache *c, const struct text *t, uint8_t ret[MAC])
-{
-	unsigned n = 0;
-
-	return HMAC(EVP_sha256(), c->key, MAC, t->bytes, t->n, ret, &n) != NULL && n == MAC;
-}
-
-/* parts: ended by one without p. */
-static bool
-tag_of(const struct credcache *c, uint32_t kind, const struct pm_str *parts, uint8_t ret[MAC])
-{
-	struct text t = {.n = sizeof(kind)};
-	bool good = true;
-
-	memcpy(t.bytes, &kind, sizeof(kind));
-	for (; good && parts->p; parts++)
-		good = text_add(&t, *parts);
-	good = good && mac(c, &t, ret);
-	secret_wipe(&t, sizeof(t));
-	return good;
-}
-
-enum { TAG_NAME, TAG_PAIR, TAG_REFUSED, TAG_UNKNOWN, TAG_TLS = 16 };
-
-static bool
-tag_name(const struct credcache *c, struct pm_str name, uint8_t ret[MAC])
-{
-	return tag_of(c, TAG_NAME, (struct pm_str[]){name, {NULL, 0}}, ret);
-}
-
-static bool
-tags_make(const struct credcache *c, const struct pm_cred *cred, struct tags *ret)
-{
-	uint32_t tls = cred->flags & PM_CREDF_TLS ? TAG_TLS : 0;
-	struct pm_str peer = cred->peer.p ? cred->peer : (struct pm_str){"", 0};
-
-	/* on behalf of another: two accounts are in that answer, and either may change */
-	if (cred->kind != PM_CRED_PASSWORD || cred->authzid.n > 0 || cred->secret.n == 0 ||
-	    !cred->service.p)
-		return false;
-	return tag_name(c, cred->authcid, ret->name) &&
-	       tag_of(c, TAG_PAIR | tls,
-		      (struct pm_str[]){cred->authcid, cred->service, cred->secret, {NULL, 0}},
-		      ret->pair) &&
-	       tag_of(c, TAG_REFUSED | tls,
-		      (struct pm_str[]){
-			      cred->authcid, cred->service, peer, cred->secret, {NULL, 0}},
-		      ret->refused) &&
-	       tag_of(c, TAG_UNKNOWN | tls,
-		      (struct pm_str[]){cred->authcid, cred->service, peer, {NULL, 0}},
-		      ret->unknown);
 }
 
 /* ---- sets ------------------------------------------------------------------------------------ */
@@ -304,7 +220,7 @@ hand_out(struct kept *k, struct arena *a, struct pm_user *ret)
 /* The account of this pair if it is young enough, with a reference; fresh: by its own limit, too.
  */
 static struct kept *
-find_kept(struct credcache *c, const struct tags *t, bool fresh, int64_t now_ms,
+find_kept(struct credcache *c, const struct credtags *t, bool fresh, int64_t now_ms,
 	  int64_t *ret_age_ms)
 {
 	struct place *p = set_find(set_lock(c, &c->accepted, t->name), t->pair);
@@ -320,7 +236,7 @@ find_kept(struct credcache *c, const struct tags *t, bool fresh, int64_t now_ms,
 }
 
 static bool
-find_refusal(struct credcache *c, const struct tags *t, int64_t now_ms, int32_t *ret_rc,
+find_refusal(struct credcache *c, const struct credtags *t, int64_t now_ms, int32_t *ret_rc,
 	     char *error)
 {
 	struct place *set = set_lock(c, &c->refused, t->name), *p = set_find(set, t->refused);
@@ -344,11 +260,11 @@ bool
 credcache_find(struct credcache *c, const struct pm_cred *cred, int64_t now_ms, struct arena *a,
 	       int32_t *ret_rc, struct pm_user *ret_user, char *error)
 {
-	struct tags t;
+	struct credtags t;
 	struct kept *k;
 	int64_t age;
 
-	if (!c || !tags_make(c, cred, &t))
+	if (!c || !credtags_make(c->key, cred, &t))
 		return false;
 	k = find_kept(c, &t, true, now_ms, &age);
 	if (k) {
@@ -362,10 +278,10 @@ bool
 credcache_last_good(struct credcache *c, const struct pm_cred *cred, int64_t now_ms,
 		    struct arena *a, struct pm_user *ret_user, int64_t *ret_age_ms)
 {
-	struct tags t;
+	struct credtags t;
 	struct kept *k;
 
-	if (!c || c->limits.good_ms == 0 || !tags_make(c, cred, &t))
+	if (!c || c->limits.good_ms == 0 || !credtags_make(c->key, cred, &t))
 		return false;
 	k = find_kept(c, &t, false, now_ms, ret_age_ms);
 	return k && hand_out(k, a, ret_user);
@@ -387,7 +303,7 @@ kept_new(const struct pm_user *u)
 }
 
 static void
-accept(struct credcache *c, const struct pm_cred *cred, const struct tags *t,
+accept(struct credcache *c, const struct pm_cred *cred, const struct credtags *t,
        const struct pm_user *u, int64_t now_ms)
 {
 	struct place p = {
@@ -397,7 +313,7 @@ accept(struct credcache *c, const struct pm_cred *cred, const struct tags *t,
 	if (u->cache_s >= 0 && (int64_t)u->cache_s * 1000 < p.fresh_ms)
 		p.fresh_ms = (int64_t)u->cache_s * 1000;
 	if (u->cache_s == 0 || (p.fresh_ms == 0 && c->limits.good_ms == 0) ||
-	    !tag_name(c, canon, p.canon) || !(p.kept = kept_new(u))) {
+	    !credtag_name(c->key, canon, p.canon) || !(p.kept = kept_new(u))) {
 		table_drop(c, &c->accepted, t->name, t->pair);
 		return;
 	}
@@ -407,7 +323,7 @@ accept(struct credcache *c, const struct pm_cred *cred, const struct tags *t,
 }
 
 static void
-refuse(struct credcache *c, const struct tags *t, int32_t rc, const char *error, int64_t now_ms)
+refuse(struct credcache *c, const struct credtags *t, int32_t rc, const char *error, int64_t now_ms)
 {
 	struct place p = {
 		.at_ms = now_ms, .fresh_ms = c->limits.negative_ms, .rc = rc, .used = true};
@@ -432,9 +348,9 @@ void
 credcache_learn(struct credcache *c, uint64_t epoch, const struct pm_cred *cred, int32_t rc,
 		const struct pm_user *u, bool may_enter, const char *error, int64_t now_ms)
 {
-	struct tags t;
+	struct credtags t;
 
-	if (!c || !tags_make(c, cred, &t))
+	if (!c || !credtags_make(c->key, cred, &t))
 		return;
 	if (rc == PM_OK && may_enter) {
 		table_drop(c, &c->refused, t.name, NULL);
@@ -493,7 +409,7 @@ credcache_forget(struct credcache *c, struct pm_str name)
 	if (!c)
 		return;
 	atomic_fetch_add(&c->epoch, 1); /* first: an answer under way was given before */
-	if (one && !tag_name(c, name, tag))
+	if (one && !credtag_name(c->key, name, tag))
 		one = false; /* cannot tell whom: all of them */
 	each_place(c, &c->accepted, place_forget, one ? tag : NULL);
 	each_place(c, &c->refused, place_forget, one ? tag : NULL);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger_impl.h"
+
+#define LINE_MAX_BYTES 1600
+
+/* Four bits at a time: short lines, short table. */
+uint32_t
+ledger_crc(const char *p, size_t n)
+{
+	static const uint32_t table[16] = {
+		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+		0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+	};
+	uint32_t crc = 0xffffffff;
+
+	for (size_t i = 0; i < n; i++) {
+		crc ^= (unsigned char)p[i];
+		crc = crc >> 4 ^ table[crc & 15];
+		crc = crc >> 4 ^ table[crc & 15];
+	}
+	return ~crc;
+}
+
+static bool
+room(struct ledger_out *o, size_t n)
+{
+	size_t cap = o->cap ? o->cap : 4096;
+	char *more;
+
+	if (o->failed || o->cap - o->n >= n)
+		return !o->failed;
+	while (cap - o->n < n)
+		cap *= 2;
+	more = realloc(o->text, cap);
+	if (!more) {
+		o->failed = true;
+		return false;
+	}
+	o->text = more;
+	o->cap = cap;
+	return true;
+}
+
+static void put(struct ledger_out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+put(struct ledger_out *o, const char *fmt, ...)
+{
+	char line[LINE_MAX_BYTES];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= sizeof(line)) {
+		o->failed = true; /* names are bounded by the file system: it cannot be */
+		return;
+	}
+	if (!room(o, (size_t)n + 11))
+		return;
+	snprintf(o->text + o->n, 10, "%08" PRIx32 " ", ledger_crc(line, (size_t)n));
+	memcpy(o->text + o->n + 9, line, (size_t)n);
+	o->text[o->n + 9 + (size_t)n] = '\n';
+	o->n += (size_t)n + 10;
+}
+
+void
+ledger_put_header(struct ledger_out *o)
+{
+	if (!room(o, sizeof(LEDGER_HEADER)))
+		return;
+	memcpy(o->text + o->n, LEDGER_HEADER, sizeof(LEDGER_HEADER) - 1);
+	o->n += sizeof(LEDGER_HEADER) - 1;
+}
+
+void
+ledger_put_message(struct ledger_out *o, const char *identity, size_t identity_n, const char *uidl, size_t uidl_n,
+		   uint64_t octets, uint64_t stored, int64_t first_ms, int64_t hidden_ms)
+{
+	char size[24] = "-";
+
+	if (octets != LEDGER_UNKNOWN)
+		snprintf(size, sizeof(size), "%" PRIu64, octets);
+	put(o, "M %.*s %.*s %s %" PRIu64 " %" PRId64 " %" PRId64, (int)identity_n, identity, (int)uidl_n, uidl, size,
+	    octets != LEDGER_UNKNOWN ? stored : 0, first_ms, hidden_ms);
+}
+
+void
+ledger_put_mark(struct ledger_out *o, char kind, const char *identity, size_t n, int64_t ms)
+{
+	put(o, "%c %.*s %" PRId64, kind, (int)n, identity, ms);
+}
+
+void
+ledger_put_delete(struct ledger_out *o, const char *op_hex, const char *identity, size_t n)
+{
+	put(o, "D %s %.*s", op_hex, (int)n, identity);
+}
+
+void
+ledger_put_hide(struct ledger_out *o, const char *op_hex, const char *identity, size_t n, int64_t ms)
+{
+	put(o, "G %s %.*s %" PRId64, op_hex, (int)n, identity, ms);
+}
+
+void
+ledger_put_commit(struct ledger_out *o, const char *op_hex, uint64_t n, int64_t ms)
+{
+	put(o, "C %s %" PRIu64 " %" PRId64, op_hex, n, ms);
+}
+
+void
+ledger_put_remembered(struct ledger_out *o, const struct ledger_message *m)
+{
+	ledger_put_message(o, m->identity, m->identity_n, m->uidl, m->uidl_n, m->octets, m->stored, m->first_retrieved_ms,
+			   m->hidden_until_ms);
+	if (!m->deleted)
+		return;
+	ledger_put_delete(o, LEDGER_NO_OP, m->identity, m->identity_n);
+	ledger_put_commit(o, LEDGER_NO_OP, 1, m->deleted_ms);
+}
+
+void
+ledger_put_done(struct ledger_out *o, const char *op_hex)
+{
+	put(o, "E %s", op_hex);
+}
+
+void
+ledger_out_free(struct ledger_out *o)
+{
+	free(o->text);
+	memset(o, 0, sizeof(*o));
+}
+
+void
+ledger_op_hex(const uint8_t op_id[16], char hex[33])
+{
+	for (int i = 0; i < 16; i++)
+		snprintf(hex + 2 * i, 3, "%02x", op_id[i]);
+}
