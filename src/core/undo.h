@@ -22,7 +22,7 @@
 
 #include "conf/conf.h"
 
-#define UNDO_DELAY_MS 3000 /* a client that comes back at once finds nobody at its maildrop */
+#define UNDO_DELAY_MS 2000 /* a client that comes back at once finds nobody at its maildrop */
 
 /* Contradictions of undo_storage; flags: of that section's module and of what it wraps. */
 void undo_check(const struct conf *c, uint32_t flags, struct conf_errors *e);

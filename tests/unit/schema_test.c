@@ -39,6 +39,7 @@ static const struct setting {
 	{BLOCK_TOP, "max_failed_logins", "1", NULL, "0x1", "expected a number from 1 to 100"},
 	{BLOCK_TOP, "expire", "CLIENT", "client", "never", "expected client or a number from 0 to 36500 days"},
 	{BLOCK_TOP, "undo", "7", NULL, "client", "expected a number from 0 to 36500 days"},
+	{BLOCK_TOP, "undo_storage", "attic\nstorage attic {\nmodule = m\n}", "attic", "\"\"", "expected a text"},
 	{BLOCK_TOP, "quota_octets", "1g", "1073741824", "-1", "expected a number from 0 to 9223372036854775807 bytes"},
 	{BLOCK_TOP, "quota_messages", "1000", NULL, "many", "expected a number from 0 to 9223372036854775807"},
 	{BLOCK_TOP, "domain_octets", "2g", "2147483648", "all", "expected a number from 0 to 9223372036854775807 bytes"},
