@@ -11,11 +11,25 @@
 
 #define WAIT_MS 10000
 #define CALL_MS 30000
+#define LOOKS_MAX 4
+
+/* Looks at once: a disk that hangs holds one, and the others are to be seen all the same. */
+static uint32_t
+volume_permits(const struct conf *c)
+{
+	uint32_t most = c->workers > c->reserve ? (c->workers - c->reserve) / 4 : 0;
+
+	if (most > LOOKS_MAX)
+		most = LOOKS_MAX;
+	if (most == 0)
+		most = 1;
+	return c->n_volumes < most ? (uint32_t)c->n_volumes : most;
+}
 
 uint32_t
 local_permits(const struct conf *c)
 {
-	return (c->badmail.path ? (uint32_t)c->badmail.permits : 0) + (c->n_volumes > 0);
+	return (c->badmail.path ? (uint32_t)c->badmail.permits : 0) + volume_permits(c);
 }
 
 /* The breaker never opens: there is no backend that could be down, only a disk. */
@@ -65,7 +79,7 @@ local_open(struct conf *c, bool tool)
 		c->storage[i].vol = find(c, c->storage[i].volume);
 	if (c->badmail.path && !(c->badmail.backend = backend_local("badmail", (uint32_t)c->badmail.permits, tool)))
 		return false;
-	if (c->n_volumes > 0 && !(c->volume_backend = backend_local("volumes", 1, tool)))
+	if (c->n_volumes > 0 && !(c->volume_backend = backend_local("volumes", volume_permits(c), tool)))
 		return false;
 	return true;
 }

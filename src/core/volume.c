@@ -24,6 +24,7 @@
 struct volume {
 	struct volume *next; /* never changes */
 	char *name;
+	_Atomic bool looking; /* an errand is at it */
 	pthread_mutex_t mutex;
 	/* below: under mutex */
 	char *path, *mount;
@@ -37,8 +38,7 @@ struct volume {
 
 static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct volume *volumes; /* under list_mutex; records are never freed */
-static _Atomic bool ticking;   /* a server: the errand looks */
-static _Atomic bool looking;   /* ... and is at it */
+static _Atomic bool ticking;   /* a server: errands look */
 static _Atomic int64_t due_ms;
 
 const char *
@@ -208,21 +208,17 @@ retire_others(const struct conf *c)
 static int32_t
 tick_run(struct errand *e)
 {
-	struct conf *c = conf_current();
-
-	(void)e;
-	if (c)
-		volume_prepare(c);
-	conf_put(c);
+	refresh(e->ctx, true);
 	return PM_OK;
 }
 
 static void
 tick_finish(struct errand *e, int32_t rc)
 {
-	(void)e;
+	struct volume *v = e->ctx;
+
 	(void)rc; /* not even a permit: the next tick tries again */
-	atomic_store(&looking, false);
+	atomic_store(&v->looking, false);
 }
 
 void
@@ -235,11 +231,16 @@ volume_tick(const struct conf *c, int64_t now_ms)
 		return;
 	atomic_store(&due_ms, now_ms + LOOK_MS);
 	retire_others(c);
-	if (!c->volume_backend || atomic_exchange(&looking, true))
+	if (!c->volume_backend)
 		return;
 	atomic_store(&ticking, true);
-	if (!errand_start(&e, CALL_GIVE_BACK, false))
-		atomic_store(&looking, false);
+	for (size_t i = 0; i < c->n_volumes; i++) { /* one errand each: a disk that hangs keeps nobody from the others */
+		struct volume *v = c->volumes[i].vol;
+
+		e.ctx = v;
+		if (!atomic_exchange(&v->looking, true) && !errand_start(&e, CALL_GIVE_BACK, false))
+			atomic_store(&v->looking, false);
+	}
 }
 
 /* ---- questions ------------------------------------------------------------------------------- */

@@ -9,7 +9,7 @@
  * New mail is refused below the reserve (452 4.3.1), POP3 goes on and deletions work. A volume that is not mounted
  * is not written to at all: the directory beneath the mount point belongs to another file system.
  *
- * In the server the disks are asked once a second by an errand behind a gate of its own, so volume_check and
+ * In the server the disks are asked once a second, each by an errand of its own, behind a gate of their own, so volume_check and
  * volume_door never block: they read what was found; a disk that has not answered for ten seconds is an error. In
  * tools they ask themselves, at most once a second. What was written since is counted (volume_wrote); messages that
  * are still being received are not: the reserve is there for them.

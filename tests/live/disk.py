@@ -267,10 +267,42 @@ def state_and_badmail(tap):
             o.gone()
 
 
+def hangs(tap):
+    """One of two disks does not answer any more: statfs of it takes its time. The other one's mail goes on."""
+    with Server() as server:
+        server.passwd({"ann": "restante", "ben": "restante"}, ben="storage=other")
+        for name in ("a", "b"):
+            server.mkdir(name)
+        server.lmtp = server.listen("lmtp")
+        server.configure(accounts(server) +
+                         "".join(block("storage", store, module="maildir", path=server.path(name, "%n"), volume=name) +
+                                 block("volume", name, path=server.path(name), reserve_percent=0, reserve_file=0)
+                                 for store, name in (("mail", "a"), ("other", "b"))))
+        server.start()
+        before = deliver(server, "ann")["ann"][0], deliver(server, "ben")["ben"][0]
+        slow = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(server.proc.pid), "-P", server.path("b"),
+                                 "-e", "trace=statfs", "-e", "inject=statfs:delay_enter=600000000"])
+        try:
+            wait_until(lambda: [v["state"] for v in server.json("volumes")["volumes"] if v["volume"] == "b"] == ["error"], 60,
+                       "disk b to be out of order")
+            time.sleep(2)  # two more looks
+            states = {v["volume"]: v["state"] for v in server.json("volumes")["volumes"]}
+            after = deliver(server, "ann")["ann"], deliver(server, "ben")["ben"]
+            tap.ok(before == (250, 250) and states == {"a": "ok", "b": "error"} and after[0][0] == 250 and after[1][0] == 451 and
+                   len(mails(server, "ann")) == 2 and len(mails(server, "ben")) == 1,
+                   "a disk hangs: its mail is deferred, that of the other disk comes, and all can be fetched", (before, states, after))
+        finally:
+            slow.kill()
+            slow.wait()
+        wait_until(lambda: deliver(server, "ben")["ben"][0] == 250, 60, "disk b to be back")
+        server.ends(tap, "the server ends after a disk has hung")
+
+
 def main():
     tap = Tap()
     own_namespace()
     state_and_badmail(tap)
+    hangs(tap)
     with Server() as server:
         disk = Disk(server)
         try:
