@@ -140,7 +140,7 @@ note_found(struct sweep *s, const struct pm_msg *m)
 		f->uidl[m->uidl_len] = '\0';
 		f->octets = m->octets;
 		f->received_ms = m->received_ms;
-		f->first_retrieved_ms = m->first_retrieved_ms;
+		f->first_retrieved_ms = s->box.in_undo ? 0 : m->first_retrieved_ms; /* there it is the time until when */
 	}
 	pthread_mutex_unlock(s->mutex);
 }

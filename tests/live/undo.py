@@ -25,7 +25,8 @@ def there_and_back(tap, server, user, what):
     gone = ids[:len(ids) // 2]
     server.delete(user, *gone)
     server.moved(user)
-    tap.ok(server.listed(user) == gone and sorted(server.look(user)) == sorted(set(ids) - set(gone)),
+    dates = {m["first_retrieved_ms"] for m in server.json("undelete", user, "--list")["hidden"]}
+    tap.ok(dates == {0} and server.listed(user) == gone and sorted(server.look(user)) == sorted(set(ids) - set(gone)),
            "%s: %d deleted messages are moved, and can be brought back" % (what, len(gone)), server.log()[-1500:])
     one = server.json("undelete", user, gone[0])
     now = server.look(user)
