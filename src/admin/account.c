@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/chain.h"
+#include "core/lookup.h"
 #include "core/registry.h"
 
 const char *
@@ -15,9 +16,10 @@ account_words(int32_t rc)
 		return "has this user";
 	case PM_NOENT:
 	case PM_NEXT:
+	case PM_DENIED:
 		return "does not have this user";
 	case PM_UNSUPPORTED:
-		return "cannot tell: the module has no such method";
+		return "this section " LOOKUP_BLIND;
 	case PM_TIMEOUT:
 		return "did not answer in time";
 	case PM_DOWN:
@@ -102,6 +104,8 @@ add_mailbox(json_t *o, struct conf *c, struct backend *b, const struct pm_user *
 				    json_string(q->rc == PM_NOENT
 							? "none yet: nothing was delivered"
 						: q->error[0] ? q->error
+						: q->rc == PM_UNSUPPORTED
+							? "its store cannot tell"
 							      : account_words(q->rc)));
 	}
 	question_put(q);

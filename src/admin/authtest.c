@@ -17,6 +17,7 @@
 #include "conf/conf.h"
 #include "core/chain.h"
 #include "core/credcache.h"
+#include "core/lookup.h"
 #include "work/gate.h"
 
 #define SECRET_B64_MAX 8192
@@ -31,6 +32,7 @@ struct test {
 	char *secret; /* NULL: none was given */
 	size_t secret_n;
 	const char *decided_by; /* section; NULL: the chain goes on */
+	const struct conf_section *blind; /* core/lookup.h */
 };
 
 static void set_text(json_t *o, const char *key, const char *fmt, ...)
@@ -211,8 +213,10 @@ say_cached(json_t *step, struct credcache *cache, const struct pm_cred *cred)
 }
 
 static bool
-is_undecided(int32_t rc)
+is_undecided(struct test *t, const struct conf_section *s, int32_t rc)
 {
+	if (!t->secret)
+		return lookup_judge(rc, s, &t->blind) == LOOKUP_CANNOT_TELL;
 	return rc != PM_OK && rc != PM_DENIED && rc != PM_NOENT && rc != PM_NEXT &&
 	       rc != PM_UNSUPPORTED;
 }
@@ -279,7 +283,7 @@ judge(struct test *t, json_t *step, const struct conf_section *s, const struct q
 	json_object_set_new(step, "code", json_string(host_code_name(rc)));
 	if (rc == PM_OK)
 		decide_accepted(t, s, q);
-	else if (is_undecided(rc))
+	else if (is_undecided(t, s, rc))
 		decide_failed(t, step, s, host_backend_failed(rc));
 	else if (t->secret && rc != PM_NEXT)
 		decide(t, s->name, false, "-ERR [AUTH]",
@@ -330,6 +334,18 @@ ask_section(struct test *t, json_t *step, const struct conf_section *s)
 
 /* ---- the walk -------------------------------------------------------------------------------- */
 
+/* Every section was asked, and none has decided. */
+static void
+decide_nobody(struct test *t)
+{
+	char text[PM_ERROR_MAX];
+
+	if (lookup_end_code(t->blind, text, sizeof(text)) == PM_NOENT)
+		decide(t, NULL, false, "-ERR [AUTH]", "unknown user: no section knows this name");
+	else
+		decide(t, NULL, false, "not known without a password", text);
+}
+
 static json_t *
 walk(struct test *t)
 {
@@ -348,7 +364,7 @@ walk(struct test *t)
 			ask_section(t, step, &t->c->auth[i]);
 	}
 	if (!t->decided_by)
-		decide(t, NULL, false, "-ERR [AUTH]", "unknown user: no section knows this name");
+		decide_nobody(t);
 	return t->answer;
 }
 

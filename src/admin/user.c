@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* restantectl user NAME: what each auth section says of a name, and what its mailbox holds. */
+#include <stdio.h>
 #include <string.h>
 
 #include "admin/account.h"
 #include "admin/admin.h"
 #include "conf/conf.h"
 #include "core/chain.h"
+#include "core/lookup.h"
 
-/* True: this section has the user, and the chain ends here. */
-static bool
-ask_section(json_t *o, json_t *steps, struct conf *c, int i, const char *name)
+static enum lookup_verdict
+ask_section(json_t *o, json_t *steps, struct conf *c, int i, const char *name,
+	    const struct conf_section **blind)
 {
 	struct conf_section *s = &c->auth[i];
 	struct question *q = question_new(name);
-	bool found = false;
+	enum lookup_verdict v = LOOKUP_CANNOT_TELL;
 
 	if (!q)
-		return false;
+		return v;
 	if (!question_ask(q, QUESTION_LOOKUP, c, s->backend, ACCOUNT_ASK_MS)) {
 		json_array_append_new(steps, json_pack("{s:s, s:s}", "section", s->name, "answer",
 						       "did not answer within 5 s"));
@@ -24,12 +26,31 @@ ask_section(json_t *o, json_t *steps, struct conf *c, int i, const char *name)
 		json_array_append_new(steps,
 				      json_pack("{s:s, s:s, s:s}", "section", s->name, "answer",
 						account_words(q->rc), "detail", q->error));
-		found = q->rc == PM_OK;
+		v = lookup_judge(q->rc, s, blind);
 	}
-	if (found)
+	if (v == LOOKUP_FOUND)
 		account_json(o, c, s, name, &q->user);
 	question_put(q);
-	return found;
+	return v;
+}
+
+/* Section after section, as RCPT asks them. */
+static void
+walk(json_t *o, json_t *steps, struct conf *c, const char *name)
+{
+	const struct conf_section *blind = NULL;
+	enum lookup_verdict v = LOOKUP_NEXT;
+	char text[PM_ERROR_MAX] = "no section knows this name";
+
+	for (int i = chain_next(c, name, 0); i >= 0 && v == LOOKUP_NEXT; i = chain_next(c, name, i + 1))
+		v = ask_section(o, steps, c, i, name, &blind);
+	if (v == LOOKUP_FOUND)
+		return;
+	if (v == LOOKUP_NEXT)
+		(void)lookup_end_code(blind, text, sizeof(text));
+	else
+		snprintf(text, sizeof(text), "the last section asked cannot answer now: whose name it is cannot be told");
+	json_object_set_new(o, "result", json_string(text));
 }
 
 json_t *
@@ -49,9 +70,7 @@ admin_user(const json_t *request)
 	json_object_set_new(o, "ok", json_true());
 	json_object_set_new(o, "name", json_string(name));
 	json_object_set_new(o, "chain", steps);
-	for (int i = chain_next(c, name, 0); i >= 0; i = chain_next(c, name, i + 1))
-		if (ask_section(o, steps, c, i, name))
-			break;
+	walk(o, steps, c, name);
 	conf_put(c);
 	return o;
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/chain.h"
+#include "core/lookup.h"
 #include "core/sweep_impl.h"
 #include "core/usercopy.h"
 
@@ -262,10 +263,18 @@ step_lookup(struct sweep *s, struct errand *e)
 	rc = host_lookup(auth->backend->inst, &e->call, &cred, &u);
 	if (rc == PM_AGAIN)
 		return rc;
-	if (rc == PM_NOENT || rc == PM_NEXT)
-		return ask_auth(s, e) ? PM_AGAIN : end_box(s, e, PM_NOENT);
-	if (rc == PM_OK)
+	switch (lookup_judge(rc, auth, &s->box.blind)) {
+	case LOOKUP_FOUND:
 		rc = keep_user(s, &u, auth);
+		break;
+	case LOOKUP_NEXT:
+		if (ask_auth(s, e))
+			return PM_AGAIN;
+		rc = lookup_end_code(s->box.blind, e->call.error, sizeof(e->call.error));
+		break;
+	default:
+		break;
+	}
 	/* a mailbox that was listed in one store while its user's mail is in another now is not this user's */
 	if (rc == PM_OK && !s->order.user[0] && s->box.storage != s->conf->storage[s->section].backend)
 		rc = PM_NOENT;

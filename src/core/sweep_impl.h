@@ -17,6 +17,7 @@ enum sweep_phase { SWEEP_LIST, SWEEP_LOOKUP, SWEEP_STAT, SWEEP_OPEN, SWEEP_INFO,
 struct sweep_box {
 	char name[PM_NAME_MAX + 1];
 	int auth;
+	const struct conf_section *blind; /* core/lookup.h */
 	void *user_mem;
 	struct pm_user user;
 	struct backend *storage; /* borrowed from conf */

@@ -13,6 +13,7 @@ who_begin(struct who *w)
 	memcpy(w->name, w->whole, sizeof(w->name));
 	w->auth = 0;
 	w->without_tag = false;
+	w->blind = NULL;
 }
 
 /* "ann+lists@example.org" -> "ann@example.org"; false: there is no tag. */

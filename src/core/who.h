@@ -20,6 +20,7 @@ struct who {
 	char name[PM_NAME_MAX + 1];  /* asked about now: whole, or less */
 	int auth;                    /* the section to be asked: who_next's answer; + 1: it does not know the name */
 	bool without_tag, postmaster; /* already tried */
+	const struct conf_section *blind; /* core/lookup.h: was asked, and cannot look names up; NULL: none */
 };
 
 /* `whole` is set: begins to ask about it. */

@@ -167,7 +167,7 @@ void
 table_user(const json_t *answer)
 {
 	static const char *const keys[] = {"user", "state", "pop3", "delete", "key", "home", "storage", "open",
-					   "messages", "octets", "mailbox"};
+					   "messages", "octets", "mailbox", "result"};
 	const json_t *step;
 	char buf[CELL_MAX];
 	size_t i;

@@ -152,7 +152,7 @@ struct resolve {
 	size_t at;           /* which of them */
 	json_t *addresses;   /* result, for an alias: what Delivered-To says */
 	json_t *names;       /* ... and the accounts; else who.name is the one */
-	const char *text;    /* why not; static */
+	char text[PM_ERROR_MAX + 1]; /* why not */
 };
 
 /* Asks for the first backend; r is zeroed, r->who.whole set. False: nobody is asked about this name. */

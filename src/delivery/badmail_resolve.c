@@ -3,16 +3,18 @@
  * Whose mail is it by now? The name an item was kept for may have become an alias, or be known only without its tag:
  * it is resolved as RCPT does it (rcpt.c). An alias is good only if all its targets are mailboxes of ours.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/chain.h"
+#include "core/lookup.h"
 #include "delivery/address.h"
 #include "delivery/badmail_impl.h"
 
 static int32_t
 fail(struct resolve *r, int32_t rc, const char *text)
 {
-	r->text = text;
+	snprintf(r->text, sizeof(r->text), "%s", text);
 	return rc;
 }
 
@@ -81,14 +83,13 @@ mailbox(struct resolve *r, struct errand *e)
 }
 
 static int32_t
-unknown(struct resolve *r, struct errand *e)
+next_section(struct resolve *r, struct errand *e)
 {
 	r->who.auth++;
-	if (ask(r, e))
+	if (ask(r, e) || (!r->targets && who_stand_in(e->conf, &r->who) && ask(r, e)))
 		return PM_AGAIN;
-	if (r->targets)
-		return fail(r, PM_NOENT, "the alias leads to a mailbox that does not exist");
-	return who_stand_in(e->conf, &r->who) && ask(r, e) ? PM_AGAIN : fail(r, PM_NOENT, "there is no such account");
+	(void)fail(r, PM_NOENT, r->targets ? "the alias leads to a mailbox that does not exist" : "there is no such account");
+	return lookup_end_code(r->who.blind, r->text, sizeof(r->text));
 }
 
 int32_t
@@ -102,17 +103,14 @@ resolve_step(struct resolve *r, struct errand *e)
 	cred.service = (struct pm_str){"deliver", 7};
 	cred.authcid = (struct pm_str){r->who.name, strlen(r->who.name)};
 	rc = host_lookup(e->backend->inst, &e->call, &cred, &u);
-	switch (rc) {
-	case PM_AGAIN:
+	if (rc == PM_AGAIN)
 		return rc;
-	case PM_OK:
+	switch (lookup_judge(rc, &e->conf->auth[r->who.auth], &r->who.blind)) {
+	case LOOKUP_FOUND:
 		rc = u.n_targets > 0 ? alias(r, e, &u) : mailbox(r, e);
 		break;
-	case PM_NOENT:
-	case PM_NEXT:
-	case PM_DENIED:
-	case PM_UNSUPPORTED:
-		rc = unknown(r, e);
+	case LOOKUP_NEXT:
+		rc = next_section(r, e);
 		break;
 	default:
 		return fail(r, rc, "accounts cannot be looked up now");

@@ -227,7 +227,7 @@ resolve_one(struct retry *r, struct errand *e)
 static bool
 begin_resolve(struct retry *r, struct errand *e, int32_t rc)
 {
-	if (r->resolved || (rc != PM_NOENT && rc != PM_MOVED))
+	if (r->resolved || (!r->drop.nobody && rc != PM_MOVED))
 		return false;
 	memcpy(r->resolve.who.whole, r->drop.name, sizeof(r->drop.name));
 	if (!resolve_begin(&r->resolve, e))

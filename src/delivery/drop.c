@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "core/chain.h"
+#include "core/lookup.h"
 #include "core/usercopy.h"
 #include "core/volume.h"
 #include "core/who.h"
@@ -49,6 +50,15 @@ drop_begin(struct drop *d, struct errand *e)
 
 /* ---- the account ----------------------------------------------------------------------------- */
 
+/* No section is left to be asked. */
+static int32_t
+nobody(struct drop *d)
+{
+	snprintf(d->text, sizeof(d->text), "there is no such account");
+	d->nobody = true;
+	return done(d, lookup_end_code(d->blind, d->text, sizeof(d->text)), NULL);
+}
+
 /* storage: whose user it is. */
 static int32_t
 keep_user(struct drop *d, const struct pm_user *u, const struct backend *storage)
@@ -85,10 +95,14 @@ lookup(struct drop *d, struct errand *e)
 	rc = host_lookup(e->backend->inst, &e->call, &cred, &u);
 	if (rc == PM_AGAIN)
 		return rc;
-	if (rc == PM_NOENT || rc == PM_NEXT || rc == PM_DENIED || rc == PM_UNSUPPORTED)
-		return ask_next(d, e) ? PM_AGAIN : done(d, PM_NOENT, "there is no such account");
-	if (rc != PM_OK)
+	switch (lookup_judge(rc, auth, &d->blind)) {
+	case LOOKUP_FOUND:
+		break;
+	case LOOKUP_NEXT:
+		return ask_next(d, e) ? PM_AGAIN : nobody(d);
+	default:
 		return done(d, rc, e->call.error[0] ? e->call.error : "accounts cannot be looked up now");
+	}
 	if (u.n_targets > 0)
 		return done(d, PM_MOVED, "the name is an alias");
 	if (who_lacks(&u))

@@ -34,10 +34,12 @@ struct drop {
 	bool utf8;                  /* it came by SMTPUTF8 */
 	/* result, when drop_step returns anything but PM_AGAIN */
 	int32_t rc;                 /* PM_OK; PM_NOENT: no such account; PM_MOVED: it is an alias; PM_QUOTA ... */
+	bool nobody;                /* no section knows the name: PM_NOENT, or PM_TEMP: one of them cannot look names up */
 	char text[PM_ERROR_MAX + 1];
 	/* own */
 	enum drop_phase phase;
 	int auth;                   /* index into conf->auth, -1 before the first */
+	const struct conf_section *blind; /* core/lookup.h */
 	void *user_mem;
 	struct pm_user user;
 	struct backend *storage;    /* borrowed from conf */

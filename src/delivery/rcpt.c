@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "core/chain.h"
+#include "core/lookup.h"
 #include "core/stats.h"
 #include "core/who.h"
 #include "delivery/dsession.h"
@@ -223,6 +224,24 @@ keep_unknown(struct dsession *s)
 	return over(s, 250, "2.1.5", "recipient ok");
 }
 
+/* Nobody knows the name, and a section that was asked cannot look names up. */
+static enum move
+blind(struct dsession *s)
+{
+	static struct log_rate rate; /* each recipient has a line of its own, too */
+	const struct who *w = &s->lookup->who;
+	uint64_t held = 0;
+
+	if (log_rate_pass(&rate, &held))
+		log_msg(LOG_LVL_ERROR, "delivery",
+			"auth section %s " LOOKUP_BLIND
+			", and no other section knows '%s': its mail waits at the sender (451); %llu more since the "
+			"last such line",
+			w->blind->name, w->name, (unsigned long long)held);
+	return over(s, 451, "4.3.5",
+		    "whether there is such a mailbox cannot be told; the postmaster can see why");
+}
+
 static enum move
 unknown(struct dsession *s, bool domain_ours)
 {
@@ -232,6 +251,8 @@ unknown(struct dsession *s, bool domain_ours)
 		s->work = DWORK_LOOKUP;
 		return MOVE_ON;
 	}
+	if (domain_ours && lookup_end(l->who.blind) == LOOKUP_CANNOT_TELL)
+		return blind(s);
 	if (l->targets && !domain_ours)
 		return over(s, 550, "5.7.1",
 			    "the alias leads elsewhere; this server does not relay");
@@ -289,13 +310,10 @@ look_up(struct dsession *s)
 	ask_call(&s->ask, &call, "lookup", auth->backend->limits.call_ms);
 	rc = host_lookup(auth->backend->inst, &call, &cred, &user);
 	s->task.backend_failed = host_backend_failed(rc);
-	switch (rc) {
-	case PM_OK:
+	switch (lookup_judge(rc, auth, &l->who.blind)) {
+	case LOOKUP_FOUND:
 		return user.n_targets > 0 ? alias(s, &user) : mailbox(s, &user, auth);
-	case PM_NOENT:
-	case PM_NEXT:
-	case PM_DENIED:
-	case PM_UNSUPPORTED:
+	case LOOKUP_NEXT:
 		l->who.auth++;
 		return MOVE_ON;
 	default:

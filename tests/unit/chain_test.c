@@ -13,6 +13,8 @@
 
 #include <restante/module.h>
 
+#include "core/lookup.h"
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define TEXT(s) s, sizeof(s) - 1
 
@@ -249,6 +251,44 @@ sections_by_domain(void **state)
 	assert_int_equal(chain_next(&none, "ann", 0), -1);
 }
 
+/* Each code of the ABI, and some that are none: who is found, who is asked next, and when nobody may conclude anything. */
+static void
+every_answer_to_a_lookup(void **state)
+{
+	static const int32_t next[] = {PM_NOENT, PM_NEXT, PM_DENIED, PM_UNSUPPORTED};
+	const struct conf_section s = {.name = "dir"};
+
+	(void)state;
+	for (int32_t rc = PM_EXISTS - 10; rc <= PM_AGAIN + 10; rc++) {
+		enum lookup_verdict want = rc == PM_OK ? LOOKUP_FOUND : LOOKUP_CANNOT_TELL;
+		const struct conf_section *blind = NULL;
+
+		for (size_t i = 0; i < COUNT(next); i++)
+			want = rc == next[i] ? LOOKUP_NEXT : want;
+		if (lookup_judge(rc, &s, &blind) != want || blind != (rc == PM_UNSUPPORTED ? &s : NULL))
+			fail_msg("code %d", rc);
+	}
+}
+
+static void
+nobody_is_left(void **state)
+{
+	const struct conf_section dir = {.name = "dir"}, later = {.name = "later"};
+	const struct conf_section *blind = NULL;
+	char text[256] = "as it was";
+
+	(void)state;
+	assert_int_equal(lookup_judge(PM_NOENT, &later, &blind), LOOKUP_NEXT);
+	assert_int_equal(lookup_end(blind), LOOKUP_UNKNOWN);
+	assert_int_equal(lookup_end_code(blind, text, sizeof(text)), PM_NOENT);
+	assert_string_equal(text, "as it was");
+	assert_int_equal(lookup_judge(PM_UNSUPPORTED, &dir, &blind), LOOKUP_NEXT);
+	assert_int_equal(lookup_judge(PM_NOENT, &later, &blind), LOOKUP_NEXT);
+	assert_int_equal(lookup_end(blind), LOOKUP_CANNOT_TELL);
+	assert_int_equal(lookup_end_code(blind, text, sizeof(text)), PM_TEMP);
+	assert_non_null(strstr(text, "section dir cannot look names up"));
+}
+
 /* ---- where the mail is ----------------------------------------------------------------------- */
 
 static void
@@ -303,6 +343,8 @@ main(void)
 		cmocka_unit_test(every_character),
 		cmocka_unit_test(broken_sequences),
 		cmocka_unit_test(sections_by_domain),
+		cmocka_unit_test(every_answer_to_a_lookup),
+		cmocka_unit_test(nobody_is_left),
 		cmocka_unit_test(storage_of_a_user),
 	};
 
