@@ -293,6 +293,40 @@ removal(void)
 	kit_close(in);
 }
 
+static struct pm_str
+place_of(struct inst *in, unsigned user)
+{
+	struct pm_user u = kit_user(user);
+	struct pm_str place = {NULL, 0};
+
+	expect_rc("box_place", in->m->storage->box_place(in->i, pm(), &u, &place), PM_OK);
+	EXPECT(place.p && place.n > 0 && place.n <= PM_PLACE_MAX, "box_place told %zu bytes", place.n);
+	return place;
+}
+
+static void
+place(void)
+{
+	struct inst *in = kit_open();
+	struct pm_str a, b;
+
+	if (!in->m->storage->box_place)
+		kit_skip("no box_place");
+	for (unsigned mail = 0; mail < 2; mail++) { /* before there is a mailbox, and with one */
+		for (unsigned u = 6; u < 8; u++) {
+			kit_empty(in, u);
+			kit_deliver_many(in, u, "place", mail);
+		}
+		a = place_of(in, 6);
+		b = place_of(in, 6);
+		EXPECT(a.n == b.n && memcmp(a.p, b.p, a.n) == 0, "one mailbox is in two places: '%.*s' and '%.*s'", (int)a.n, a.p,
+		       (int)b.n, b.p);
+		b = place_of(in, 7);
+		EXPECT(a.n != b.n || memcmp(a.p, b.p, a.n) != 0, "two mailboxes are in one place: '%.*s'", (int)a.n, a.p);
+	}
+	kit_close(in);
+}
+
 const struct check checks_boxes[] = {
 	{"boxes.stat", "box_stat", "count and octets as the session sees them", NEED_DELIVERY | NEED_STAT, totals},
 	{"boxes.stat-grows", "box_stat dlv_commit", "with each delivery, as the session sees them", NEED_DELIVERY | NEED_STAT,
@@ -304,6 +338,7 @@ const struct check checks_boxes[] = {
 	{"boxes.none", "box_stat; R5", "a mailbox that is not there: PM_NOENT, the record untouched",
 	 NEED_STORAGE | NEED_STAT, no_such_box},
 	{"boxes.list", "box_list", "every mailbox once, however the pages are cut", NEED_DELIVERY | NEED_LIST, list},
+	{"boxes.place", "box_place", "the same for one mailbox, another for another one", NEED_DELIVERY, place},
 	{"boxes.delete", "box_delete", "PM_BUSY while held; then all is gone", NEED_DELIVERY | NEED_DELETE, removal},
 	{0},
 };

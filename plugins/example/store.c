@@ -4,6 +4,7 @@
  * deliver or delete later does not change it. The commit works on the snapshot's messages, so
  * numbers cannot shift.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -363,6 +364,21 @@ box_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
 	return rc;
 }
 
+static int32_t
+box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
+	  struct pm_str *ret_place)
+{
+	struct pm_str key = ram_key(user);
+	char text[PM_KEY_MAX + 40];
+	int n;
+
+	if (key.n == 0 || key.n > PM_KEY_MAX)
+		return PM_PERM;
+	n = snprintf(text, sizeof(text), "%p/%.*s", inst, (int)key.n, key.p);
+	*ret_place = sdk_call_dup(call, text, (size_t)n);
+	return ret_place->p ? PM_OK : PM_NOMEM;
+}
+
 const struct pm_storage ram_storage = {
 	.size = sizeof(ram_storage),
 	.mbox_open = mbox_open,
@@ -375,4 +391,5 @@ const struct pm_storage ram_storage = {
 	.box_list = box_list,
 	.box_stat = box_stat,
 	.box_delete = box_delete,
+	.box_place = box_place,
 };

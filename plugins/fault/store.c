@@ -249,6 +249,20 @@ box_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
 	return fault_end(&t, f->inner->storage->box_delete(f->inner_inst, call, user));
 }
 
+static int32_t
+box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
+	  struct pm_str *ret_place)
+{
+	struct fault *f = inst;
+	struct fault_turn t;
+
+	if (!f->inner->storage || !f->inner->storage->box_place)
+		return PM_UNSUPPORTED;
+	if (fault_begin(f, FN_BOX_PLACE, call, &t) || t.after)
+		return t.rc;
+	return f->inner->storage->box_place(f->inner_inst, call, user, ret_place);
+}
+
 const struct pm_storage fault_storage = {
 	.size = sizeof(fault_storage),
 	.mbox_open = mbox_open,
@@ -262,4 +276,5 @@ const struct pm_storage fault_storage = {
 	.box_list = box_list,
 	.box_stat = box_stat,
 	.box_delete = box_delete,
+	.box_place = box_place,
 };

@@ -377,6 +377,23 @@ host_box_delete(struct host_inst *i, struct host_call *c, const struct pm_user *
 	return answer_final(c, i->desc->storage->box_delete(i->inst, &c->pm, u));
 }
 
+int32_t
+host_box_place(struct host_inst *i, struct host_call *c, const struct pm_user *u, struct pm_str *ret)
+{
+	struct pm_str place = {NULL, 0};
+	int32_t rc;
+
+	if (!i->desc->storage || !i->desc->storage->box_place)
+		return PM_UNSUPPORTED;
+	meet(i);
+	rc = answer_final(c, i->desc->storage->box_place(i->inst, &c->pm, u, &place));
+	if (rc == PM_OK && (!place.p || place.n == 0 || place.n > PM_PLACE_MAX))
+		return answer_complain(c, PM_CORRUPT, "the module told no place of a mailbox, or a longer one than may be");
+	if (rc == PM_OK)
+		*ret = place;
+	return rc;
+}
+
 /* ---- delivery -------------------------------------------------------------------------------- */
 
 int32_t

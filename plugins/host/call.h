@@ -79,6 +79,8 @@ int32_t host_box_recount(struct host_inst *i, struct host_call *c, const struct 
 int32_t host_domain_stat(struct host_inst *i, struct host_call *c, struct pm_str domain, bool anew,
 			 struct pm_stat *ret);
 int32_t host_box_delete(struct host_inst *i, struct host_call *c, const struct pm_user *u);
+/* *ret lives as long as what call->alloc() gives. */
+int32_t host_box_place(struct host_inst *i, struct host_call *c, const struct pm_user *u, struct pm_str *ret);
 
 int32_t host_dlv_begin(struct host_inst *i, struct host_call *c, uint64_t size_hint, uint32_t flags,
 		       void **ret_dlv);

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -101,6 +103,48 @@ sdk_path_below(const char *path, const char *prefix, const char **ret_root)
 	while (*path == '/')
 		path++;
 	return path;
+}
+
+/* Cuts `path` down to what exists of it; *ret_n is its length then. */
+static int32_t
+find_there(char *path, const struct pm_call *call, struct stat *ret_st, size_t *ret_n)
+{
+	size_t n = strlen(path);
+
+	while (stat(path, ret_st) != 0) {
+		if ((errno != ENOENT && errno != ENOTDIR) || n <= 1) {
+			sdk_error(call, "cannot look at '%s': %s", path, strerrordesc_np(errno));
+			return PM_TEMP;
+		}
+		while (n > 1 && path[n - 1] != '/')
+			n--;
+		while (n > 1 && path[n - 1] == '/')
+			n--;
+		path[n] = '\0';
+	}
+	*ret_n = n;
+	return PM_OK;
+}
+
+int32_t
+sdk_path_place(const char *pattern, const struct pm_call *call, const struct pm_user *u, struct pm_str *ret)
+{
+	char path[PM_PATH_MAX + 1], there[PM_PATH_MAX + 1], text[PM_PLACE_MAX + 1];
+	int32_t rc = sdk_path_make(pattern, call, u, path, sizeof(path));
+	struct stat st;
+	size_t n = 0;
+	int len;
+
+	memcpy(there, path, rc == PM_OK ? strlen(path) + 1 : 0);
+	if (rc == PM_OK)
+		rc = find_there(there, call, &st, &n);
+	if (rc != PM_OK)
+		return rc;
+	while (path[n] == '/')
+		n++;
+	len = snprintf(text, sizeof(text), "%ju:%ju/%s", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino, path + n);
+	*ret = sdk_call_dup(call, text, (size_t)len);
+	return ret->p ? PM_OK : PM_NOMEM;
 }
 
 /* ---- templates ------------------------------------------------------------------------------- */

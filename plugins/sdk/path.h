@@ -22,6 +22,8 @@ char *sdk_path_prefix(const char *pattern);
 int32_t sdk_path_make(const char *pattern, const struct pm_call *call, const struct pm_user *u, char *buf, size_t cap);
 /* The part of `path` beneath the prefix (its directory is *ret_root), or, of a home elsewhere, beneath "/". */
 const char *sdk_path_below(const char *path, const char *prefix, const char **ret_root);
+/* box_place(): as much of this user's path as exists, by device and inode, whatever links or mounts lead there, and the rest. */
+int32_t sdk_path_place(const char *pattern, const struct pm_call *call, const struct pm_user *u, struct pm_str *ret);
 /* openat2(2) beneath `root`, no link followed; -1 and errno. */
 int sdk_open_beneath(int root, const char *path, int flags, unsigned mode);
 

@@ -116,7 +116,7 @@ add_found(json_t *o, const struct sweep_report *r)
 json_t *
 keep_job(const json_t *request)
 {
-	static const char *const kinds[] = {"expire", "recount", "undelete", "quota", "undo", "undo"};
+	static const char *const kinds[] = {"expire", "recount", "undelete", "quota", "undo", "undo", "undo"};
 	struct sweep_report *r = malloc(sizeof(*r));
 	json_t *o;
 
@@ -135,6 +135,8 @@ keep_job(const json_t *request)
 	set_num(o, "failed", r->failed);
 	set_num(o, "messages", r->messages);
 	set_num(o, "octets", r->octets);
+	if (r->kind == SWEEP_EXPIRE)
+		set_num(o, "unmarked", r->unmarked);
 	json_object_set_new(o, "detail", json_string(r->error));
 	if (r->done && r->rc == PM_OK && r->kind == SWEEP_USAGE && r->user[0])
 		add_usage(o, r);
@@ -200,6 +202,7 @@ start(const json_t *request, enum sweep_kind kind)
 		memcpy(text, "not a possible user, domain or unique-id", 41);
 	} else if (o) {
 		o->dry_run = json_is_true(json_object_get(request, "dry_run"));
+		o->unmarked = json_is_true(json_object_get(request, "unmarked"));
 		o->anew = json_is_true(json_object_get(request, "recount"));
 		id = sweep_start(c, o, text);
 	}
@@ -211,6 +214,8 @@ start(const json_t *request, enum sweep_kind kind)
 json_t *
 keep_expire(const json_t *request)
 {
+	if (json_is_true(json_object_get(request, "unmarked")) && !json_is_string(json_object_get(request, "user")))
+		return admin_error("--unmarked needs a user: of each it is looked whether the undo storage is another place");
 	return start(request, SWEEP_EXPIRE);
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "config.h"
 #include "core/stats.h"
+#include "core/sweep.h"
 #include "core/volume.h"
 #include "net/acceptor.h"
 #include "net/tls.h"
@@ -364,6 +365,8 @@ put_volumes(struct expo *e, const struct conf *c)
 static void
 put_configuration(struct expo *e, const struct conf *c)
 {
+	gauge(e, "restante_undo_unmarked_messages",
+	      "In the undo storage, not known to have been moved there: kept. Of the last round.", sweep_unmarked());
 	gauge(e, "restante_configuration_serial",
 	      "How often a configuration was read; changes when another one is in force.",
 	      c->serial);

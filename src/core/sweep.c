@@ -289,6 +289,8 @@ sweep_run(struct errand *e)
 	struct sweep *s = e->ctx;
 	int32_t rc;
 
+	if (s->order.kind == SWEEP_PLACES)
+		return sweep_place_all(s, e);
 	if (s->phase == SWEEP_LIST)
 		return step_list(s, e);
 	if (s->phase == SWEEP_LOOKUP)
@@ -302,7 +304,7 @@ sweep_run(struct errand *e)
 static const char *
 kind_name(enum sweep_kind k)
 {
-	static const char *const names[] = {"expire", "recount", "undelete", "usage", "undo", "undo"};
+	static const char *const names[] = {"expire", "recount", "undelete", "usage", "undo", "undo", "undo"};
 
 	return names[k];
 }
@@ -362,6 +364,8 @@ first_backend(struct sweep *s)
 		s->phase = SWEEP_LOOKUP;
 		return s->box.auth >= 0 ? s->conf->auth[s->box.auth].backend : NULL;
 	}
+	if (s->order.kind == SWEEP_PLACES)
+		return s->conf->undo->backend;
 	s->phase = s->order.kind == SWEEP_USAGE ? SWEEP_DOMAIN : SWEEP_LIST;
 	return s->phase == SWEEP_DOMAIN ? sweep_domain_next(s) : next_section(s);
 }

@@ -27,6 +27,7 @@ enum sweep_kind {
 	/* the background's (core/undo.h), which nobody looks at: */
 	SWEEP_CARRY,    /* one user: what is hidden goes to the undo storage */
 	SWEEP_TIDY,     /* all: what is over is deleted there */
+	SWEEP_PLACES,   /* is the undo storage a place of its own? */
 };
 
 #define SWEEP_UIDLS 200 /* named in one order, told in one report */
@@ -36,6 +37,7 @@ struct sweep_order {
 	char user[PM_NAME_MAX + 1]; /* normalised; "": all, or all of the domain */
 	char domain[256];           /* lower-case; "": all */
 	bool dry_run;               /* EXPIRE, UNDELETE: only say what would be done */
+	bool unmarked;              /* EXPIRE of a user: in the undo storage also what is not known to have been moved there */
 	bool anew;                  /* RECOUNT, USAGE: mailboxes are counted, whatever their stores remember */
 	unsigned tries;             /* CARRY: how often it failed */
 	size_t n_uidls;             /* UNDELETE: only these; 0: all that are hidden */
@@ -60,6 +62,7 @@ struct sweep_report {
 	uint64_t busy;              /* passed over: somebody is logged in */
 	uint64_t failed;
 	uint64_t messages, octets;  /* expired, brought back, or counted */
+	uint64_t unmarked;          /* in the undo storage, not known to have been moved there: kept */
 	char error[PM_ERROR_MAX + PM_KEY_MAX + 8]; /* of the last mailbox that failed */
 	/* USAGE of a user */
 	struct pm_stat stat;
@@ -77,6 +80,9 @@ struct sweep_report {
 uint64_t sweep_start(struct conf *c, const struct sweep_order *order, char *ret_error);
 /* False: no such sweep (any more). */
 bool sweep_look(uint64_t id, struct sweep_report *ret);
+/* How many messages of the undo storage the last round of the background kept because nobody knows that they were moved
+ * there. */
+uint64_t sweep_unmarked(void);
 /* Main, at start: which domains did the last server leave doubtful? */
 void sweep_begin(struct conf *c);
 /* Acceptor's tick: counts doubtful domains anew, moves hidden mail to the undo storage. */

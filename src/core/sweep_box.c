@@ -247,7 +247,7 @@ step_commit(struct sweep *s, struct errand *e)
 static bool
 sweep_counts(const struct sweep *s)
 {
-	return !s->box.in_undo || s->order.kind == SWEEP_TIDY || (s->order.kind == SWEEP_UNDELETE && s->order.dry_run);
+	return !s->box.in_undo || s->order.kind == SWEEP_TIDY || s->order.unmarked || (s->order.kind == SWEEP_UNDELETE && s->order.dry_run);
 }
 
 static int32_t
@@ -280,6 +280,8 @@ sweep_box_step(struct sweep *s, struct errand *e)
 		return step_info(s, e);
 	case SWEEP_COMMIT:
 		return step_commit(s, e);
+	case SWEEP_PLACE:
+		return sweep_place_step(s, e);
 	case SWEEP_MOVE:
 		return sweep_undo_move(s, e);
 	case SWEEP_DOMAIN:

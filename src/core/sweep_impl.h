@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sweep_impl - what sweep.c (from mailbox to mailbox), sweep_box.c (what is done with one), sweep_domain.c (a
- * domain as a whole), sweep_undo.c (the undo storage's part in it) and sweep_report.c share. */
+ * domain as a whole), sweep_undo.c (the undo storage's part in it), sweep_place.c (is it a place of its own?) and
+ * sweep_report.c share. */
 #ifndef RST_CORE_SWEEP_IMPL_H
 #define RST_CORE_SWEEP_IMPL_H
 
@@ -11,7 +12,10 @@
 #include "core/retention.h"
 #include "core/sweep.h"
 
-enum sweep_phase { SWEEP_LIST, SWEEP_LOOKUP, SWEEP_STAT, SWEEP_OPEN, SWEEP_INFO, SWEEP_COMMIT, SWEEP_CLOSE, SWEEP_MOVE, SWEEP_DOMAIN };
+enum sweep_phase { SWEEP_LIST, SWEEP_LOOKUP, SWEEP_STAT, SWEEP_OPEN, SWEEP_INFO, SWEEP_COMMIT, SWEEP_CLOSE, SWEEP_PLACE, SWEEP_MOVE,
+		   SWEEP_DOMAIN };
+
+struct sweep;
 
 /* The mailbox at hand. */
 struct sweep_box {
@@ -38,6 +42,8 @@ struct sweep_box {
 	struct pm_user undo_user;
 	struct pm_user unlimited; /* its own, without quotas: for what is brought back */
 	struct move move;
+	struct pm_str place;      /* where home says that the mailbox lies; the errand's memory */
+	int32_t (*then)(struct sweep *s, struct errand *e); /* when its place in the undo storage is another one */
 };
 
 struct sweep {
@@ -93,19 +99,30 @@ int32_t sweep_undo_move(struct sweep *s, struct errand *e);
 /* A mailbox of the undo storage's list: its name (false: it is none), and its turn: PM_AGAIN, or why not. */
 bool sweep_undo_name(struct sweep *s, const char *key, size_t n);
 int32_t sweep_undo_box(struct sweep *s, struct errand *e);
-/* Is this message of the undo storage to be chosen? */
-bool sweep_undo_due(const struct sweep *s, const struct pm_msg *m);
-/* CARRY and TIDY have ended. */
+/* Is this message of the undo storage to be deleted: was it moved there, and is its time over? Counts what is not known to
+ * have been moved there. */
+bool sweep_undo_due(struct sweep *s, const struct pm_msg *m);
+/* CARRY, TIDY and PLACES have ended. */
 void sweep_undo_end(struct sweep *s, int32_t rc, const char *error);
 /* sweep_tick's part. */
 void sweep_undo_tick(struct conf *c, int64_t now_ms);
+
+/* ---- sweep_place.c ---- */
+
+/* The account at hand is known to s->storage, and undo_user is made: asks both where its mailbox lies, then goes on with
+ * `then`. In the same place: PM_EXISTS and a text. */
+int32_t sweep_place_ask(struct sweep *s, struct errand *e, int32_t (*then)(struct sweep *s, struct errand *e));
+/* SWEEP_PLACE. */
+int32_t sweep_place_step(struct sweep *s, struct errand *e);
+/* PLACES: the same of all storage sections. */
+int32_t sweep_place_all(struct sweep *s, struct errand *e);
 
 /* ---- sweep_report.c ---- */
 
 static inline bool
 sweep_in_background(const struct sweep_order *o)
 {
-	return o->kind == SWEEP_CARRY || o->kind == SWEEP_TIDY;
+	return o->kind >= SWEEP_CARRY;
 }
 
 /* Sets s->report and s->mutex. False: error (200 bytes) says why not. */

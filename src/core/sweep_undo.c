@@ -17,8 +17,12 @@
 #define CARRIES_MAX 2 /* at once */
 #define TIDY_MS (INT64_C(6) * 3600 * 1000)
 #define TIDY_FIRST_MS 10000
+#define ASK_AGAIN_MS 60000
 
 static _Atomic unsigned carrying;
+static _Atomic uint64_t unmarked;    /* of the last round */
+static _Atomic uint64_t asked, unfit; /* serials of configurations: whose places were asked for, whose are the same */
+static _Atomic int64_t ask_ms;       /* when next */
 
 /* ---- moves ----------------------------------------------------------------------------------- */
 
@@ -54,7 +58,7 @@ move_out(struct sweep *s, struct errand *e)
 	b->move.from = (struct move_side){.storage = b->storage, .user = &b->user};
 	b->move.to = (struct move_side){.storage = s->conf->undo->backend, .user = &b->undo_user};
 	b->move.wants = wants_hidden;
-	b->move.first_retrieved_ms = retention_keep_until(&b->retention, true, wall_ms());
+	b->move.first_retrieved_ms = UNDO_MARK_MS + retention_keep_until(&b->retention, true, wall_ms());
 	return start(s, e);
 }
 
@@ -131,10 +135,10 @@ sweep_undo_next(struct sweep *s, struct errand *e)
 		return b->chosen > 0 && !s->order.dry_run ? move_back(s, e) : PM_OK;
 	undo_user(&b->user, &b->undo_user);
 	if (undelete)
-		return open_undo(s, e);
+		return sweep_place_ask(s, e, open_undo);
 	if (b->hidden && !s->order.dry_run && b->retention.undo_days > 0)
-		return move_out(s, e);
-	return tidies(s) ? open_undo(s, e) : PM_OK;
+		return sweep_place_ask(s, e, move_out);
+	return tidies(s) ? sweep_place_ask(s, e, open_undo) : PM_OK;
 }
 
 int32_t
@@ -145,7 +149,7 @@ sweep_undo_begin(struct sweep *s, struct errand *e)
 	if (!s->conf->undo || !b->storage->can_hide || b->retention.undo_days == 0)
 		return PM_OK;
 	undo_user(&b->user, &b->undo_user);
-	return move_out(s, e);
+	return sweep_place_ask(s, e, move_out);
 }
 
 /* ---- the undo storage's own mailboxes -------------------------------------------------------- */
@@ -173,13 +177,70 @@ sweep_undo_box(struct sweep *s, struct errand *e)
 	return open_undo(s, e);
 }
 
+/* A date without the mark may be anything: of a maildrop in the same place, when its owner retrieved it. */
 bool
-sweep_undo_due(const struct sweep *s, const struct pm_msg *m)
+sweep_undo_due(struct sweep *s, const struct pm_msg *m)
 {
-	return m->first_retrieved_ms > 0 && m->first_retrieved_ms <= s->box.now_ms;
+	bool marked = m->first_retrieved_ms >= UNDO_MARK_MS;
+
+	if (!marked && !s->order.unmarked) {
+		pthread_mutex_lock(s->mutex);
+		s->report->unmarked++;
+		pthread_mutex_unlock(s->mutex);
+		return false;
+	}
+	return m->first_retrieved_ms > 0 && m->first_retrieved_ms - (marked ? UNDO_MARK_MS : 0) <= s->box.now_ms;
 }
 
 /* ---- the background -------------------------------------------------------------------------- */
+
+static void
+tidy_end(const struct sweep *s, int32_t rc, const char *error)
+{
+	const char *name = s->conf->undo->name;
+
+	log_msg(rc == PM_OK ? LOG_LVL_INFO : LOG_LVL_WARNING, "undo", "storage section %s: %llu messages whose time was over were "
+		"deleted%s%s", name, (unsigned long long)s->report->messages, error[0] ? "; " : "", error);
+	atomic_store(&unmarked, s->report->unmarked);
+	if (s->report->unmarked > 0)
+		log_msg(LOG_LVL_WARNING, "undo", "storage section %s: %llu messages there do not say that restante moved them: they are "
+			"kept; restantectl undelete USER --all brings them back, restantectl expire USER --unmarked deletes them", name,
+			(unsigned long long)s->report->unmarked);
+}
+
+/* Not known now: asked again, and until then each account's own places are enough. */
+static void
+places_end(const struct sweep *s, int32_t rc, const char *error)
+{
+	if (rc == PM_EXISTS) {
+		atomic_store(&unfit, s->conf->serial);
+		log_msg(LOG_LVL_ERROR, "undo", "%s. It stays hidden where it was deleted", error);
+	} else if (rc != PM_OK) {
+		atomic_store(&ask_ms, mono_ms() + ASK_AGAIN_MS);
+		atomic_store(&asked, 0);
+	}
+}
+
+/* Once with each configuration. False: it is not fit to be used. */
+static bool
+is_apart(struct conf *c, int64_t now_ms)
+{
+	static const struct sweep_order order = {.kind = SWEEP_PLACES};
+	char error[200];
+
+	if (atomic_load(&asked) != c->serial && now_ms >= atomic_load(&ask_ms)) {
+		atomic_store(&asked, c->serial);
+		if (sweep_start(c, &order, error) == 0)
+			atomic_store(&asked, 0);
+	}
+	return atomic_load(&unfit) != c->serial;
+}
+
+uint64_t
+sweep_unmarked(void)
+{
+	return atomic_load(&unmarked);
+}
 
 void
 sweep_undo_end(struct sweep *s, int32_t rc, const char *error)
@@ -187,11 +248,10 @@ sweep_undo_end(struct sweep *s, int32_t rc, const char *error)
 	static struct log_rate rate;
 	uint64_t held;
 
-	if (s->order.kind == SWEEP_TIDY) {
-		log_msg(rc == PM_OK ? LOG_LVL_INFO : LOG_LVL_WARNING, "undo", "storage section %s: %llu messages whose time was over "
-			"were deleted%s%s", s->conf->undo->name, (unsigned long long)s->report->messages, error[0] ? "; " : "", error);
-		return;
-	}
+	if (s->order.kind == SWEEP_PLACES)
+		return places_end(s, rc, error);
+	if (s->order.kind == SWEEP_TIDY)
+		return tidy_end(s, rc, error);
 	atomic_fetch_sub(&carrying, 1);
 	if (rc == PM_OK || rc == PM_NOENT || rc == PM_CANCELLED)
 		return; /* moved; whose account is gone; the server ends */
@@ -210,7 +270,7 @@ sweep_undo_tick(struct conf *c, int64_t now_ms)
 	static int64_t tidy_ms;
 	char error[200];
 
-	if (!c->undo || !volume_ready(c->undo->backend->vol))
+	if (!c->undo || !volume_ready(c->undo->backend->vol) || !is_apart(c, now_ms))
 		return;
 	while (atomic_load(&carrying) < CARRIES_MAX && undo_due(now_ms, order.user, &order.tries)) {
 		order.kind = SWEEP_CARRY;

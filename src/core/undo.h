@@ -7,8 +7,9 @@
  * the account. What cannot be moved - its disk is away or full, its database down - stays hidden where it is, and is
  * removed by its own store when its time is over.
  *
- * There "first retrieved" is the time until when it is kept: what is over goes with `restantectl expire`, and by a
- * round of the background. restantectl undelete looks in both places.
+ * There "first retrieved" is the time until when it is kept, and the mark that it was moved there (UNDO_MARK_MS): what
+ * is over goes with `restantectl expire`, and by a round of the background. What has no mark is never deleted, whatever its
+ * date: it may be a maildrop's. restantectl undelete looks in both places.
  *
  * Threads: any.
  */
@@ -23,6 +24,13 @@
 #include "conf/conf.h"
 
 #define UNDO_DELAY_MS 2000 /* a client that comes back at once finds nobody at its maildrop */
+
+/*
+ * Added to the time until when a moved message is kept: the date is one of the year 5138 or later, which no retrieval writes
+ * and every store keeps (DATETIME ends with 9999). So the message proves itself that it was moved, in any store that keeps
+ * dates, written in the step that delivers it.
+ */
+#define UNDO_MARK_MS INT64_C(100000000000000)
 
 /* Contradictions of undo_storage; flags: of that section's module and of what it wraps. */
 void undo_check(const struct conf *c, uint32_t flags, struct conf_errors *e);

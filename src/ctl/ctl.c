@@ -162,7 +162,7 @@ static const struct verb verbs[] = {
 	 run_mysql_schema, NULL},
 	{"volumes", "", "disks: mounted, room, reserve", 0, 0, run_plain, table_volumes},
 	{"quota", "USER | --domain D [--recount]", "usage and limits; --recount: count what is there", 0, 1, run_quota, NULL},
-	{"expire", "USER | --domain D | --all [--dry-run]", "delete what expire = N says is over", 0, 1, run_expire, NULL},
+	{"expire", "USER [--unmarked] | --domain D | --all [--dry-run]", "delete what expire = N says is over", 0, 1, run_expire, NULL},
 	{"undelete", "USER --list | --all | UIDL...", "bring deleted mail back while undo lasts", 1, 201, run_undelete, NULL},
 	{"badmail", "list|show|retry|purge|stats [ID...] [FILTER...]", "mail that could not be delivered", 1, 201, run_badmail,
 	 NULL},
@@ -225,6 +225,7 @@ main(int argc, char **argv)
 		{"after", required_argument, NULL, 'O'}, {"domain", required_argument, NULL, 'O'},
 		{"all", no_argument, NULL, 'O'}, {"list", no_argument, NULL, 'O'},
 		{"dry-run", no_argument, NULL, 'O'}, {"recount", no_argument, NULL, 'O'},
+		{"unmarked", no_argument, NULL, 'O'},
 		{NULL, 0, NULL, 0},
 	};
 	struct ctl c = {.conf_file = DEFAULT_CONF};

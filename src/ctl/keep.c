@@ -174,6 +174,8 @@ request_of(const struct ctl *c, const char *verb)
 		json_object_set_new(r, "domain", json_string(ctl_opt(c, "domain")));
 	if (ctl_opt(c, "dry-run"))
 		json_object_set_new(r, "dry_run", json_true());
+	if (ctl_opt(c, "unmarked"))
+		json_object_set_new(r, "unmarked", json_true());
 	return r;
 }
 
@@ -189,6 +191,9 @@ table_expire(const json_t *a)
 		printf("%" JSON_INTEGER_FORMAT " mailboxes were passed over because somebody was logged in\n", num(a, "busy"));
 	if (num(a, "without_account") > 0)
 		printf("%" JSON_INTEGER_FORMAT " mailboxes belong to no account and were left alone\n", num(a, "without_account"));
+	if (num(a, "unmarked") > 0)
+		printf("%" JSON_INTEGER_FORMAT " messages of the undo storage do not say that they were moved there, and are kept\n",
+		       num(a, "unmarked"));
 }
 
 int

@@ -98,6 +98,7 @@ LIES = [
     ("dlv_commit 1 after error EXISTS", "import.cut"),
     ("box_list 2 error DOWN", "boxes.list"),
     ("box_delete 2 error BUSY", "boxes.delete"),
+    ("box_place 3 error TEMP", "boxes.place"),
     ("verify 1 error TEMP", "auth.wrong"),
     ("verify * error DOWN", "auth.names"),
     ("lookup * error DENIED", "auth.unknown"),

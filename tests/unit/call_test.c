@@ -392,6 +392,7 @@ what_is_missing_is_unsupported(void **state)
 	struct pm_cred cred;
 	struct pm_secret secret = {.size = sizeof(secret)};
 	struct pm_stat stat;
+	struct pm_str place;
 	struct pm_box box;
 	uint64_t n;
 	size_t got;
@@ -413,6 +414,7 @@ what_is_missing_is_unsupported(void **state)
 	assert_int_equal(host_domain_stat(&nothing, call, cred.authcid, true, &stat), PM_UNSUPPORTED);
 	assert_int_equal(host_domain_stat(&inst, call, cred.authcid, true, &stat), PM_UNSUPPORTED); /* of an older one */
 	assert_int_equal(host_box_delete(&inst, call, &user), PM_UNSUPPORTED);
+	assert_int_equal(host_box_place(&inst, call, &user, &place), PM_UNSUPPORTED);
 	assert_int_equal(host_dlv_begin(&nothing, call, 0, 0, &h), PM_UNSUPPORTED);
 	assert_int_equal(host_probe(&nothing, call), PM_OK); /* nothing remote: it is there */
 	assert_int_equal(host_tick(&nothing, call), PM_OK);

@@ -155,6 +155,7 @@ an_empty_script_is_not_felt(void **state)
 	struct pm_commit commit = {.size = sizeof(commit), .n = 4, .del = del};
 	struct pm_msg a[4], b[4];
 	struct pm_stat st;
+	struct pm_str places[2];
 	struct pm_box box;
 	uint64_t n, done;
 	void *mbox = NULL, *msg, *dlv, *plain = NULL;
@@ -200,6 +201,10 @@ an_empty_script_is_not_felt(void **state)
 	assert_int_equal(got, 1);
 	assert_int_equal(host_domain(outer, call, ann.name), PM_UNSUPPORTED); /* as ram */
 	assert_int_equal(host_event(outer, call, &ann, PM_EVENT_LOGIN), PM_UNSUPPORTED);
+	assert_int_equal(host_box_place(outer, call, &ann, &places[0]), PM_OK);
+	assert_int_equal(host_box_place(inner, call, &ann, &places[1]), PM_OK);
+	assert_int_equal(places[0].n, places[1].n);
+	assert_memory_equal(places[0].p, places[1].p, places[0].n);
 	assert_int_equal(host_box_delete(outer, call, &ann), PM_OK);
 }
 

@@ -356,4 +356,5 @@ const struct pm_storage maildir_storage = {
 	.box_list = maildir_list,
 	.box_stat = maildir_stat,
 	.box_delete = maildir_delete,
+	.box_place = maildir_place,
 };

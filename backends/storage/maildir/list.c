@@ -151,6 +151,12 @@ maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 	return rc;
 }
 
+int32_t
+maildir_place(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_str *ret_place)
+{
+	return sdk_path_place(((const struct inst *)inst)->pattern, call, user, ret_place);
+}
+
 /* ---- list ------------------------------------------------------------------------------------ */
 
 static bool

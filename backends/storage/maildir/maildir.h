@@ -189,6 +189,7 @@ void size_add(int fd, int64_t octets, int64_t messages);
 /* sdk_totals_new's work_free. */
 void maildir_count_free(void *work);
 int32_t maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret);
+int32_t maildir_place(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_str *ret_place);
 int32_t maildir_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
 		     struct pm_box *ret, size_t *ret_got);
 int32_t maildir_delete(void *inst, const struct pm_call *call, const struct pm_user *user);

@@ -306,4 +306,5 @@ const struct pm_storage mbox_storage = {
 	.box_list = box_list,
 	.box_stat = box_stat,
 	.box_delete = box_delete,
+	.box_place = box_place,
 };

@@ -94,6 +94,13 @@ box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, str
 	return rc;
 }
 
+int32_t
+box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
+	  struct pm_str *ret_place)
+{
+	return sdk_path_place(((const struct inst *)inst)->pattern, call, user, ret_place);
+}
+
 /* ---- list ------------------------------------------------------------------------------------ */
 
 static bool

@@ -262,6 +262,8 @@ int32_t box_stat(void *inst, const struct pm_call *call, const struct pm_user *u
 int32_t box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
 		 size_t stride, struct pm_box *ret, size_t *ret_got);
 int32_t box_delete(void *inst, const struct pm_call *call, const struct pm_user *user);
+int32_t box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
+		  struct pm_str *ret_place);
 
 extern const struct pm_storage mbox_storage;
 extern const struct pm_delivery mbox_delivery;

@@ -272,6 +272,43 @@ box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 	return rc;
 }
 
+struct placing {
+	int64_t made;
+	size_t name_n;
+	char name[DATABASE_MAX];
+};
+
+static int32_t
+place_row(struct db *d, void *arg)
+{
+	struct placing *p = arg;
+	struct db_col cols[2] = {[1] = {.p = p->name, .cap = sizeof(p->name)}};
+	int32_t rc = db_row(d, ST_PLACE, NULL, 0, cols, 2);
+
+	p->made = cols[0].u;
+	p->name_n = cols[1].n;
+	return rc == PM_END ? db_say(d, PM_TEMP, "there is nothing in table mail_version") : rc;
+}
+
+int32_t
+box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
+	  struct pm_str *ret_place)
+{
+	struct inst *i = inst;
+	struct pm_str key = box_key(user);
+	struct placing p = {0};
+	char text[PM_PLACE_MAX];
+	int n;
+	int32_t rc = db_do(&i->pool, call, 0, place_row, &p);
+
+	if (rc != PM_OK)
+		return rc;
+	n = snprintf(text, sizeof(text), "mysql:%lld:%.*s/%.*s", (long long)p.made, (int)p.name_n, p.name,
+		     (int)key.n, key.p);
+	*ret_place = sdk_call_dup(call, text, (size_t)n);
+	return ret_place->p ? PM_OK : PM_NOMEM;
+}
+
 /* ---- removal --------------------------------------------------------------------------------- */
 
 struct removal {

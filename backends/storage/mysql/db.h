@@ -27,6 +27,7 @@
 enum db_stmt {
 	/* schema and processes */
 	ST_VERSION,
+	ST_PLACE,
 	ST_SERVER_SEEN,
 	ST_SERVER_GONE,
 	ST_SERVERS_OLD,

@@ -240,7 +240,7 @@ static const struct pm_storage storage = {
 	.size = sizeof(storage), .mbox_open = snap_open, .mbox_info = snap_info, .msg_open = read_open,
 	.msg_read = read_some, .msg_close = read_close, .mbox_commit = commit_run, .mbox_close = snap_close,
 	.box_list = box_list, .box_stat = box_stat, .box_delete = box_delete,
-	.domain_stat = domain_stat,
+	.domain_stat = domain_stat, .box_place = box_place,
 };
 
 static const struct pm_module module = {

@@ -14,6 +14,9 @@
 
 const char *const db_texts[ST_COUNT] = {
 	[ST_VERSION] = "SELECT MAX(version) FROM mail_version",
+	/* all nodes and replicas tell the same, two databases do not */
+	[ST_PLACE] = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', made), DATABASE() FROM mail_version"
+		     " ORDER BY version LIMIT 1",
 	[ST_SERVER_SEEN] = "INSERT INTO mail_server (id, name, until)"
 			   " VALUES (?, ?, UTC_TIMESTAMP(6) + INTERVAL ? * 1000 MICROSECOND)"
 			   " ON DUPLICATE KEY UPDATE until = VALUES(until)",

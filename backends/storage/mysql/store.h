@@ -18,6 +18,7 @@
 #define SCHEMA_VERSION 3u /* steps of schema.c */
 #define SLICE_MS 150      /* R7, with room for a statement more */
 #define DOMAIN_MAX 320u
+#define DATABASE_MAX 256u /* 64 characters */
 #define FLAG_UTF8 1u /* mail_message.flags */
 
 struct server;
@@ -115,6 +116,8 @@ int32_t box_list(void *inst, const struct pm_call *call, struct pm_str cursor, s
 int32_t box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 		 struct pm_stat *ret_stat);
 int32_t box_delete(void *inst, const struct pm_call *call, const struct pm_user *user);
+int32_t box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
+		  struct pm_str *ret_place);
 
 /* domain.c */
 int32_t domain_stat(void *inst, const struct pm_call *call, struct pm_str domain,

@@ -68,6 +68,7 @@ extern "C" {
 #define PM_UIDL_MAX 70u    /* RFC 1939 section 7 */
 #define PM_ERROR_MAX 256u  /* call->error() */
 #define PM_CURSOR_MAX 255u /* box_list() */
+#define PM_PLACE_MAX 5119u /* box_place() */
 #define PM_SLICE_MAX 1024u /* records per mbox_info() */
 
 /* Result codes. */
@@ -538,6 +539,12 @@ struct pm_storage {
 	 * PM_CALLF_RECOUNT: first it is made the sum of what box_stat says of them; their own totals stay. */
 	int32_t (*domain_stat)(void *inst, const struct pm_call *call, struct pm_str domain,
 			       struct pm_stat *ret_stat);
+	/* opt, B M. Where this user's mail lies, as it is now: a text (1..PM_PLACE_MAX bytes, of call->alloc()) that is the
+	 * same for two instances of one module and two users if they share a mailbox, however their sections spell it -
+	 * links, mounts, names of servers -, and another one if they do not. Makes nothing; the mailbox may not exist
+	 * yet. PM_OK; PM_PERM: this user can have none here; failures. */
+	int32_t (*box_place)(void *inst, const struct pm_call *call, const struct pm_user *user,
+			     struct pm_str *ret_place);
 };
 
 /*
@@ -651,7 +658,7 @@ PM_ASSERT_SIZE(pm_rcpt, 88, 60);
 PM_ASSERT_SIZE(pm_result, 88, 88);
 PM_ASSERT_SIZE(pm_life, 88, 48);
 PM_ASSERT_SIZE(pm_auth, 56, 32);
-PM_ASSERT_SIZE(pm_storage, 104, 56);
+PM_ASSERT_SIZE(pm_storage, 112, 60);
 PM_ASSERT_SIZE(pm_delivery, 56, 32);
 PM_ASSERT_SIZE(pm_module, 112, 68);
 PM_ASSERT_SIZE(pm_option, 80, 48);
