@@ -10,7 +10,7 @@
 #include "pop3/session.h"
 #include "sd.h"
 
-#define ERROR_MAX 256
+#define ERROR_MAX 1024
 
 /* By the configuration in force: a reload may name other proxies. */
 static enum proxy_policy
@@ -33,13 +33,17 @@ policy_of(const struct listener *l, const struct peer *p)
 static int
 open_socket(const struct conf *c, const struct conf_listener *cl, char *err, size_t errlen)
 {
-	const char *owner = geteuid() == 0 && !cl->owner ? c->user : cl->owner;
+	const struct listener_file f = {.path = cl->path,
+					.mode = cl->mode,
+					.user = geteuid() == 0 ? c->user : NULL,
+					.owner = cl->owner,
+					.group = cl->group};
 	int fd = cl->path ? sd_listen_find(cl->path, 0) : sd_listen_find(cl->address, cl->port);
 
 	if (fd != -1)
 		listener_tune(fd, cl->sndbuf);
 	else if (cl->path)
-		fd = listener_open_path(cl->path, cl->mode, owner, cl->group, err, errlen);
+		fd = listener_open_path(&f, err, errlen);
 	else
 		fd = listener_open(cl->address, cl->port, cl->sndbuf, err, errlen);
 	return fd;

@@ -111,7 +111,7 @@ become(const struct conf *c, struct conf_errors *e)
 {
 	const struct conf_where nowhere = {.file = service.conf_file, .line = 1, .column = 1};
 	bool listening;
-	char err[512];
+	char err[1024];
 
 	privs_raise_files((size_t)c->max_sessions * FILES_PER_SESSION + FILES_OWN);
 	if (!volume_state_there(c, err, sizeof(err)) || !privs_make_dir(c->state_dir, c->user, err, sizeof(err)) ||

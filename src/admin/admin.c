@@ -130,8 +130,8 @@ bind_path(struct sockaddr_un *sun)
 		return false;
 	}
 	(void)unlink(ad.path); /* missing is fine */
-	if (bind(ad.fd, (struct sockaddr *)sun, sizeof(*sun)) != 0 || chmod(ad.path, 0600) != 0 ||
-	    listen(ad.fd, SOMAXCONN) != 0) {
+	/* the file has the socket's permissions from the beginning, less the umask */
+	if (fchmod(ad.fd, 0600) != 0 || bind(ad.fd, (struct sockaddr *)sun, sizeof(*sun)) != 0 || listen(ad.fd, SOMAXCONN) != 0) {
 		fprintf(stderr, "restanted: control socket %s: %s\n", ad.path, strerrordesc_np(errno));
 		return false;
 	}

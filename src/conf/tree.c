@@ -11,11 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/privs.h"
 #include "base/secret.h"
 
 #define FILE_MAX (4u << 20)
 #define DEPTH_MAX 8 /* of include, and of blocks in blocks: none is right, and each costs stack */
 #define VALUE_MAX 8192
+#define READ_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK)
 
 struct reader {
 	struct arena *a;
@@ -45,11 +47,10 @@ wrong(const struct reader *r, const char *at, const char *text)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-/* The whole file, malloc'd; NULL: reported. */
+/* The whole file, malloc'd; NULL: reported. fd is closed; -1: errno has why. */
 static char *
-read_file(const char *file, struct conf_errors *e, const struct conf_where *w, size_t *ret_n)
+read_whole(int fd, const char *file, struct conf_errors *e, const struct conf_where *w, size_t *ret_n)
 {
-	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 	char *text = NULL;
 	size_t n = 0;
@@ -83,6 +84,25 @@ out:
 	if (fd != -1)
 		(void)close(fd);
 	return text;
+}
+
+static char *
+read_file(const char *file, struct conf_errors *e, const struct conf_where *w, size_t *ret_n)
+{
+	return read_whole(open(file, READ_FLAGS), file, e, w, ret_n);
+}
+
+/* A password, perhaps in a directory that is not root's: whoever may put a link there must not learn what root may read. */
+static char *
+read_secret(const char *file, struct conf_errors *e, const struct conf_where *w, size_t *ret_n)
+{
+	char err[PATH_MAX + 200];
+	int fd = privs_open(file, READ_FLAGS, err, sizeof(err));
+
+	if (fd != -1)
+		return read_whole(fd, file, e, w, ret_n);
+	conf_error(e, w, "cannot read %s", err);
+	return NULL;
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -209,7 +229,7 @@ value_from_file(const struct reader *r, const char *at, const char *value)
 
 	if (strncmp(value, "file:", 5) != 0)
 		return value;
-	if (!path_of(r, at, value + 5, path) || !(text = read_file(path, r->e, &w, &n)))
+	if (!path_of(r, at, value + 5, path) || !(text = read_secret(path, r->e, &w, &n)))
 		return NULL;
 	line = memchr(text, '\n', n) ? (size_t)((char *)memchr(text, '\n', n) - text) : n;
 	if (line > 0 && text[line - 1] == '\r')

@@ -53,9 +53,17 @@ struct acceptor_limits {
  * and inherited. sndbuf 0 = 64 KiB. port 0: any; see listener_port. */
 int listener_open(const char *address, uint16_t port, int sndbuf, char *err, size_t errlen);
 uint16_t listener_port(int fd);
-/* A unix socket of these permissions and owners (NULL: as made). One that is left from a server that is gone
- * is replaced; one that answers is an error. */
-int listener_open_path(const char *path, unsigned mode, const char *owner, const char *group, char *err, size_t errlen);
+/* The file of a unix socket. */
+struct listener_file {
+	const char *path;
+	unsigned mode;
+	const char *user;          /* root: the service user, who may change the directory; else NULL */
+	const char *owner, *group; /* NULL: the service user's */
+};
+/* Makes it and listens; before there are threads, since the umask is changed. The directory must be root's,
+ * the service user's or the owner's, and nobody else may write to it. A socket that is left from a server
+ * that is gone is replaced; one that answers is an error. */
+int listener_open_path(const struct listener_file *f, char *err, size_t errlen);
 /* The same options and O_NONBLOCK for a listening socket that was inherited. */
 void listener_tune(int fd, int sndbuf);
 

@@ -10,13 +10,9 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "net/acceptor.h"
@@ -119,92 +115,6 @@ listener_open(const char *address, uint16_t port, int sndbuf, char *err, size_t 
 	return fd;
 failed:
 	say(err, errlen, what, address, port);
-	if (fd != -1)
-		(void)close(fd); /* nothing came through it */
-	return -1;
-}
-
-/* ---- unix sockets ---------------------------------------------------------------------------- */
-
-/* Does somebody answer there? */
-static bool
-path_answers(const struct sockaddr_un *sa)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	bool yes = fd != -1 && (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 || errno == EAGAIN);
-
-	if (fd != -1)
-		(void)close(fd); /* nothing was said */
-	return yes;
-}
-
-/* -1: there is no such one, or it cannot be looked up. */
-static uid_t
-uid_of(const char *name)
-{
-	struct passwd pw, *found = NULL;
-	char buf[4096];
-
-	return getpwnam_r(name, &pw, buf, sizeof(buf), &found) == 0 && found ? pw.pw_uid : (uid_t)-1;
-}
-
-static gid_t
-gid_of(const char *name)
-{
-	struct group gr, *found = NULL;
-	char buf[8192];
-
-	return getgrnam_r(name, &gr, buf, sizeof(buf), &found) == 0 && found ? gr.gr_gid : (gid_t)-1;
-}
-
-static bool
-path_give(const char *path, unsigned mode, const char *owner, const char *group, char *err, size_t errlen)
-{
-	uid_t uid = owner ? uid_of(owner) : (uid_t)-1;
-	gid_t gid = group ? gid_of(group) : (gid_t)-1;
-
-	if (owner && uid == (uid_t)-1) {
-		snprintf(err, errlen, "owner = %s: there is no such user", owner);
-		return false;
-	}
-	if (group && gid == (gid_t)-1) {
-		snprintf(err, errlen, "group = %s: there is no such group", group);
-		return false;
-	}
-	if (((owner || group) && chown(path, uid, gid) != 0) || chmod(path, mode) != 0) {
-		snprintf(err, errlen, "cannot set owner and mode of %s: %s (%d)", path, strerrordesc_np(errno), errno);
-		return false;
-	}
-	return true;
-}
-
-int
-listener_open_path(const char *path, unsigned mode, const char *owner, const char *group, char *err, size_t errlen)
-{
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	struct stat st;
-	int fd;
-
-	if (snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path) >= (int)sizeof(sa.sun_path)) {
-		snprintf(err, errlen, "%s is too long for a socket's path", path);
-		return -1;
-	}
-	if (lstat(path, &st) == 0) {
-		if (!S_ISSOCK(st.st_mode) || path_answers(&sa)) {
-			snprintf(err, errlen, "%s: %s", path,
-				 S_ISSOCK(st.st_mode) ? "another program listens there" : "it is there and is not a socket");
-			return -1;
-		}
-		(void)unlink(path); /* bind says it if it would not go */
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd == -1 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == -1 || listen(fd, SOMAXCONN) == -1) {
-		snprintf(err, errlen, "cannot listen on %s: %s (%d)", path, strerrordesc_np(errno), errno);
-		goto failed;
-	}
-	if (path_give(path, mode, owner, group, err, errlen))
-		return fd;
-failed:
 	if (fd != -1)
 		(void)close(fd); /* nothing came through it */
 	return -1;
