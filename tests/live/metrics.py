@@ -72,6 +72,14 @@ def pop(srv, user="ann", password="restante"):
     return p, p.login(user, password)
 
 
+def nobody_yet(tap, srv):
+    """What counts from 0 must start there: the start of a server connects to none of its ports."""
+    n = look(srv.web)
+    counted = {k: v for k, v in n.all.items() if v and k[0] in ("restante_sessions_total", "restante_connections_total",
+                                                                 "restante_tls_handshakes_total")}
+    tap.ok(not counted, "before the first client there was none", counted)
+
+
 def fetching(tap, srv):
     c = Changes(tap, srv)
     p, said = pop(srv)
@@ -389,7 +397,7 @@ def run(tap, steps, text):
 
 def main():
     tap = Tap()
-    run(tap, [fetching, refused, traffic, tls, delivering, bounded, volumes, gates, events, caches, reloads, text, waiting], sections)
+    run(tap, [nobody_yet, fetching, refused, traffic, tls, delivering, bounded, volumes, gates, events, caches, reloads, text, waiting], sections)
     run(tap, [hurt, text_of_hurt], in_need)
     return tap.done()
 
