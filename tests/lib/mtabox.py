@@ -14,6 +14,7 @@ import smtplib
 import subprocess
 import tempfile
 
+from network import in_machine_network
 from server import free_port, port_open, wait_until
 
 CACHE = os.path.join(os.environ.get("top_builddir", "/tmp"), "mta-packages")
@@ -34,10 +35,12 @@ def fetch(packages):
         for _ in range(2):
             if not missing:
                 break
-            done = subprocess.run(["apt-get", "-q", "download", *missing], cwd=CACHE, capture_output=True, text=True, timeout=600)
+            done = subprocess.run(["apt-get", "-q", "download", *missing], cwd=CACHE, capture_output=True, text=True, timeout=600,
+                                  preexec_fn=in_machine_network)
             missing = [p for p in packages if not have(p)]
             if missing:  # no lists yet on a machine that is new
-                subprocess.run(["apt-get", "-q", "update"], capture_output=True, timeout=600)
+                subprocess.run(["apt-get", "-q", "update"], capture_output=True, timeout=600,
+                               preexec_fn=in_machine_network)
         if missing:
             raise RuntimeError("cannot fetch %s:\n%s%s" % (missing, done.stdout, done.stderr))
         return [have(p)[0] for p in packages]

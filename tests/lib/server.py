@@ -27,8 +27,10 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "corpus"))
 
+from network import own_network  # noqa: E402
 from sections import block  # noqa: E402
 
+own_network()
 SERVICE_USER = "nobody"
 
 
