@@ -145,6 +145,16 @@ plan_wants_domains(const struct binder *b, const struct plan *p)
 	return false;
 }
 
+/* Mail that comes in is for users of any section: their names are looked up. */
+static bool
+wants_lookups(const struct binder *b, const struct plan *p)
+{
+	for (size_t i = 0; i < b->c->n_listeners && p->section->kind == CONF_AUTH; i++)
+		if (b->c->listeners[i].protocol != CONF_POP3)
+			return true;
+	return false;
+}
+
 void
 plan_spec(struct binder *b, const struct plan *p, struct host_setting *settings, struct at *at,
 	  struct host_spec *ret)
@@ -160,7 +170,8 @@ plan_spec(struct binder *b, const struct plan *p, struct host_setting *settings,
 		.section = s->name,
 		.permits = p->permits,
 		.purpose = b->tool ? PM_PURPOSE_TOOL : PM_PURPOSE_SERVER,
-		.flags = plan_wants_domains(b, p) ? PM_OPENF_DOMAINS : 0,
+		.flags = (plan_wants_domains(b, p) ? PM_OPENF_DOMAINS : 0) |
+			 (wants_lookups(b, p) ? PM_OPENF_LOOKUPS : 0),
 		.state_dir = b->c->state_dir,
 		.run_dir = b->c->run_dir,
 		.settings = settings,

@@ -68,7 +68,7 @@ olcDbIndex: objectClass eq
 olcDbIndex: uid,mail,loginName eq
 olcAccess: {{0}}to attrs=userPassword by anonymous auth by * none
 olcAccess: {{1}}to * by dn.base="{service}" read by dn.regex="^gidNumber=.*,cn=peercred,cn=external,cn=auth$" read
-  by dn.base="cn=restante-client" read by self read by * none
+  by dn.base="cn=restante-client" read by self read by * {others}
 
 dn: olcOverlay={{0}}ppolicy,olcDatabase={{1}}mdb,cn=config
 objectClass: olcOverlayConfig
@@ -162,9 +162,9 @@ class Authority:
 
 class Slapd:
     def __init__(self, ldif, authority=None, certificate=None, client="never", odd=(), debug=256, size=64 << 20,
-                 ciphers=None):
+                 ciphers=None, others="none"):
         """authority: whom clients come from, and servers unless certificate = (certificate, key) says otherwise.
-        ciphers: GnuTLS's words for what it speaks. odd: (RDN, result code, diagnostic text) of binds below ODD. debug: of the log, 256 is one line an operation."""
+        others: what of an entry they may whom no rule names. ciphers: GnuTLS's words for what it speaks. odd: (RDN, result code, diagnostic text) of binds below ODD. debug: of the log, 256 is one line an operation."""
         self.debug = debug
         self.dir = tempfile.mkdtemp(prefix="rst-slapd.", dir="/tmp")
         os.chmod(self.dir, 0o711)
@@ -186,7 +186,7 @@ class Slapd:
             copy.write(f.read().replace("NAME 'sAMAccountName'\n", "NAME 'sAMAccountName'\n  EQUALITY caseIgnoreMatch\n"))
         os.mkdir(os.path.join(self.dir, "conf"))
         os.mkdir(os.path.join(self.dir, "db"))
-        self.add(0, CONFIG.format(dir=self.dir, tls=tls, schema=schema, base=BASE, service=SERVICE, size=size, odd="".join(
+        self.add(0, CONFIG.format(dir=self.dir, tls=tls, schema=schema, base=BASE, service=SERVICE, size=size, others=others, odd="".join(
             'olcRetcodeItem: "%s" %d op=bind text="%s"\n' % one for one in odd)))
         self.add(1, ldif)
 

@@ -7,6 +7,7 @@
 #include "login.h"
 
 #include <ldap.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +47,7 @@ find_account(struct conn *c, const struct ask *a, struct visit *v)
 	char *base = filter ? fill_dn(s->base, v, &rc) : NULL;
 
 	if (base)
-		rc = search_one(c, a, base, s->scope, filter, strchr(s->base, '%') != NULL, &entry);
+		rc = search_one(c, a, base, s->scope, filter, strchr(s->base, '%') || (v->lookup && settings_blind(s)), &entry);
 	if (rc == PM_OK)
 		rc = account_read(a, c->ld, entry, &v->names, &v->acc);
 	ldap_msgfree(entry);
@@ -238,23 +239,48 @@ login_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 	return rc;
 }
 
+/* Can there be such a user? Without a DN that is filled in nothing tells. */
+static bool
+possible(const struct settings *s, const struct visit *v)
+{
+	int32_t rc = PM_OK;
+
+	if (s->user_dn)
+		free(template_fill(s->user_dn, s->user_dn_kind, &v->names, &rc));
+	return rc != PM_NOENT;
+}
+
+/* Who may see nothing cannot say that there is nobody (R11). */
+static int32_t
+cannot_tell(const struct pm_call *call, const char *why)
+{
+	char text[PM_ERROR_MAX];
+
+	snprintf(text, sizeof(text), "cannot look names up without a password: %s", why);
+	call->error(call, sdk_str(text));
+	return PM_UNSUPPORTED;
+}
+
 int32_t
 login_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret)
 {
 	struct inst *i = inst;
 	struct visit v = {.lookup = true};
+	const char *blind = settings_blind(&i->set);
 	char why[PM_ERROR_MAX + 1] = "";
 	struct ask a = {.inst = i, .call = call, .until_ms = call->deadline_ms, .why = why};
 	int32_t rc;
 
 	if (cred->authcid.n == 0)
 		return PM_NOENT;
-	if (i->set.user_dn && !i->set.base && i->set.user_dn_kind != TEMPLATE_DN)
-		return PM_UNSUPPORTED; /* there is nothing to search for */
 	template_split(cred->authcid, &v.names);
+	if (!possible(&i->set, &v))
+		return PM_NOENT;
+	if (blind && !i->set.base && i->set.user_dn_kind != TEMPLATE_DN)
+		return cannot_tell(call, blind); /* there is nothing to search for */
 	rc = pool_each(&a, attempt, &v);
 	if (rc == PM_OK)
 		rc = v.member ? account_user(v.acc, call, ret) : PM_NOENT;
 	account_free(v.acc);
-	return rc;
+	return rc == PM_NOENT && blind ? cannot_tell(call, blind) : rc;
 }

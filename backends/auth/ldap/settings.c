@@ -250,6 +250,27 @@ take_search(struct reader *r)
 	check_filter(r, "filter", s->filter, "und");
 }
 
+const char *
+settings_blind(const struct settings *s)
+{
+	if (!s->user_dn)
+		return NULL; /* whom the search does not find cannot log in either */
+	if (!s->bind_dn && !s->bind_external)
+		return "user_dn without bind_dn or bind_external";
+	return s->user_dn_kind != TEMPLATE_DN && !s->base ? "user_dn is no DN, and there is no base" : NULL;
+}
+
+/* Mail that comes in is for names without a password. */
+static void
+check_lookups(struct reader *r)
+{
+	const char *why = settings_blind(r->s);
+
+	if (why && r->open->flags & PM_OPENF_LOOKUPS)
+		WRONG(r, "user_dn", "names cannot be looked up without a password (%s), so the mail of this section's users, "
+		      "which comes in by lmtp or smtp, would wait at its sender (451)", why);
+}
+
 static void
 take_groups(struct reader *r)
 {
@@ -343,6 +364,7 @@ settings_read(struct settings *s, const struct pm_open *open)
 	take_groups(&r);
 	take_attributes(&r);
 	take_limits(&r);
+	check_lookups(&r);
 	check_tls_files(&r);
 	return r.rc;
 }

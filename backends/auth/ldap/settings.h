@@ -62,6 +62,8 @@ struct settings {
 /* PM_OK; PM_INVALID after a report for each error; PM_NOMEM. What was read so far is to be freed in any case. */
 int32_t settings_read(struct settings *s, const struct pm_open *open);
 void settings_free(struct settings *s);
+/* Why a name cannot be looked up without its password, or only as far as anybody may read the directory; NULL: it can. */
+const char *settings_blind(const struct settings *s);
 
 /* The schema. */
 #define SETTINGS_N_OPTIONS 28u

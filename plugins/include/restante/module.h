@@ -178,6 +178,8 @@ struct pm_value {
 
 /* Much depends on domain(): check() reports settings with which it would answer PM_UNSUPPORTED. */
 #define PM_OPENF_DOMAINS 1u
+/* Mail is to come in for these users: check() reports settings with which lookup() would answer PM_UNSUPPORTED. */
+#define PM_OPENF_LOOKUPS 2u
 
 /* What an instance is made of. Valid during check() and open() only, but for `host` and what it
  * points to, which live until close() returned; a module copies what else it keeps (R4). */
@@ -457,7 +459,8 @@ struct pm_auth {
 	 */
 	int32_t (*verify)(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 			  struct pm_user *ret_user);
-	/* B M. As verify, without secret: delivery, master user, proved certificates. PM_OK, PM_NOENT. */
+	/* B M. As verify, without secret: delivery, master user, proved certificates. PM_OK, PM_NOENT;
+	 * PM_UNSUPPORTED: without a secret this section cannot tell. That is never taken for "no such user". */
 	int32_t (*lookup)(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 			  struct pm_user *ret_user);
 	/* opt, B M. Stored verifier of one of the kinds asked for in ret_secret->kinds, and the user.
