@@ -8,7 +8,8 @@
  * end. So once NOTE_HUP is there only WOULDBLOCK or end of file will do.
  *
  * TLS: only what OpenSSL says, WANT_READ. It may hold a whole record, or with read-ahead several,
- * while the socket is empty, and no edge will ever announce those.
+ * while the socket is empty, and no edge will ever announce those. One call may look at the socket
+ * FILLS_MAX times; then OpenSSL is told that it is empty, and the turn that follows reads on.
  *
  * Both: an edge that finds the task QUEUED or GATED is spent, because a turn is to come. So a read
  * counts only if the task has not been in the run queue since (task.pops). A session that yielded
@@ -120,6 +121,71 @@ conn_release(struct conn *c)
 
 /* ---- TLS ------------------------------------------------------------------------------------- */
 
+/* A read returns with the first octet of data, so what holds none - key updates, refused renegotiations, empty
+ * records - OpenSSL takes in a loop of its own, for as long as the client sends. A key update costs it 27 octets
+ * and us two derivations and an answer. Two callbacks end that: one counts records, the other stands before each
+ * look at the socket. Who changes keys in a long transfer may: that is one now and then, although we see them all
+ * at once, when the transfer is over. */
+#define BARREN_MAX 32
+#define BARREN_OCTETS (64u << 10) /* sent, pay for one more */
+/* The largest record is read in two or three. */
+#define FILLS_MAX 8
+
+static void
+on_record(int out, int version, int type, const void *buf, size_t len, SSL *ssl, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)version;
+	(void)buf;
+	(void)len;
+	(void)ssl;
+	if (out || type != SSL3_RT_HEADER || !c->shaken || conn_is_barren(c))
+		return;
+	if (c->octets_out - c->barren_paid >= BARREN_OCTETS)
+		c->barren_paid += BARREN_OCTETS;
+	else
+		c->barren++;
+}
+
+static long
+on_socket(BIO *b, int op, const char *argp, size_t len, int argi, long argl, int rc, size_t *processed)
+{
+	struct conn *c = (struct conn *)(void *)BIO_get_callback_arg(b);
+
+	(void)argp;
+	(void)len;
+	(void)argi;
+	(void)argl;
+	(void)processed;
+	if (op != BIO_CB_READ)
+		return rc;
+	BIO_clear_retry_flags(b);
+	if (conn_is_barren(c))
+		return -1;
+	if (c->fills++ < FILLS_MAX)
+		return rc;
+	c->cut = true;
+	BIO_set_retry_read(b);
+	return -1;
+}
+
+bool
+conn_is_barren(const struct conn *c)
+{
+	return c->barren > BARREN_MAX + 1; /* the one that is being read may hold data */
+}
+
+/* Before each call that reads. */
+static void
+ssl_begin(struct conn *c)
+{
+	ERR_clear_error();
+	c->short_read = false;
+	c->cut = false;
+	c->fills = 0;
+}
+
 /* What a call of OpenSSL that did not succeed means. */
 static int
 ssl_outcome(struct conn *c, int rc)
@@ -142,11 +208,14 @@ ssl_read(struct conn *c, void *buf, size_t cap)
 	size_t n = 0;
 	int rc;
 
-	ERR_clear_error();
+	ssl_begin(c);
 	rc = SSL_read_ex(c->ssl, buf, cap, &n);
-	c->short_read = false;
-	c->drained = rc != 1;
-	return rc == 1 ? (ssize_t)n : ssl_outcome(c, rc);
+	c->drained = rc != 1 && !c->cut;
+	if (rc == 1) {
+		c->barren = 0;
+		return (ssize_t)n;
+	}
+	return conn_is_barren(c) ? CONN_FAIL : ssl_outcome(c, rc);
 }
 
 static ssize_t
@@ -175,6 +244,10 @@ conn_tls(struct conn *c, struct tls *t)
 		c->ssl = NULL;
 		return false;
 	}
+	SSL_set_msg_callback(c->ssl, on_record);
+	SSL_set_msg_callback_arg(c->ssl, c);
+	BIO_set_callback_ex(SSL_get_rbio(c->ssl), on_socket);
+	BIO_set_callback_arg(SSL_get_rbio(c->ssl), (char *)c);
 	SSL_set_accept_state(c->ssl);
 	return true;
 }
@@ -210,12 +283,12 @@ conn_handshake(struct conn *c)
 	int rc, saved_errno;
 
 	note_read(c);
-	ERR_clear_error();
+	ssl_begin(c);
 	errno = 0;
 	rc = SSL_do_handshake(c->ssl);
 	saved_errno = errno;
-	c->short_read = false;
-	c->drained = rc != 1; /* commands may have come with the client's last flight */
+	c->drained = rc != 1 && !c->cut; /* commands may have come with the client's last flight */
+	c->shaken = rc == 1;
 	if (rc == 1)
 		return 1;
 	rc = ssl_outcome(c, rc);

@@ -29,6 +29,11 @@ struct conn {
 	bool drained;         /* no input was left behind: the last read said WANT, EOF or FAIL, or was short */
 	const struct slot *slot; /* since it was armed */
 	uint32_t read_at;     /* the task's `pops` when it was read last */
+	bool shaken;          /* the TLS handshake is over */
+	bool cut;             /* OpenSSL wanted to read on within this call, and was not let */
+	uint8_t fills;        /* how often it has read from the socket in this call */
+	uint8_t barren;       /* TLS records since the last that held data, */
+	uint64_t barren_paid; /* less those that octets_out has paid for, up to here */
 	uint64_t octets_in, octets_out; /* as the session sees them, inside TLS */
 };
 
@@ -39,6 +44,10 @@ void conn_init(struct conn *c, int fd);
  * them; never with fewer. TLS writes with write(2): SIGPIPE is ignored in the process. */
 ssize_t conn_read(struct conn *c, void *buf, size_t cap);
 ssize_t conn_write(struct conn *c, const void *buf, size_t n);
+
+/* Why CONN_FAIL: the client sent nothing but TLS records without data (key updates, renegotiations, empty
+ * ones), each of which costs us more than it costs the client. */
+bool conn_is_barren(const struct conn *c);
 
 /* Plain: what has come, left in the socket for a later read; as conn_read. And n octets of it thrown away;
  * false: they are not there. */

@@ -150,7 +150,9 @@ stream_read(struct stream *st)
 		return MOVE_READ;
 	if (n == CONN_WANT_WRITE)
 		return MOVE_WRITE;
-	return stream_end(st, n == CONN_EOF ? "disconnected" : "connection lost");
+	return stream_end(st, n == CONN_EOF		 ? "disconnected"
+			  : conn_is_barren(&st->conn) ? "TLS records without data"
+						      : "connection lost");
 }
 
 bool

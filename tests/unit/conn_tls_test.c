@@ -299,6 +299,41 @@ bytes_travel_both_ways_in_both_versions(void **state)
 	tls_put(t);
 }
 
+/* One octet of a record each time OpenSSL looks at the socket: a call ends before the record does, and says that more is there. */
+static void
+a_call_looks_at_the_socket_a_few_times_only(void **state)
+{
+	struct tls *t = server_new(NULL);
+	BIO *wire = BIO_new(BIO_s_mem());
+	char record[128], buf[64];
+	unsigned calls = 1;
+	struct ends e;
+	int fds[2], n;
+	ssize_t got;
+
+	(void)state;
+	ends_open(&e);
+	assert_true(ends_handshake(&e, t, TLS1_3_VERSION, NULL));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(dup2(fds[0], e.server.fd), e.server.fd);
+	SSL_set0_wbio(e.ssl, wire);
+	assert_int_equal(SSL_write(e.ssl, "NOOP\r\n", 6), 6);
+	n = BIO_read(wire, record, sizeof(record));
+	assert_in_range(n, 20, 64);
+	for (int i = 0; i < n; i++)
+		assert_int_equal(send(fds[1], record + i, 1, 0), 1);
+	for (; (got = conn_read(&e.server, buf, sizeof(buf))) == CONN_WANT_READ; calls++)
+		assert_false(e.server.drained); /* or nobody would read on */
+	assert_int_equal(got, 6);
+	assert_in_range(calls, 3, (unsigned)n);
+	assert_int_equal(conn_read(&e.server, buf, sizeof(buf)), CONN_WANT_READ);
+	assert_true(e.server.drained);
+	close(fds[0]);
+	close(fds[1]);
+	ends_close(&e);
+	tls_put(t);
+}
+
 static void
 an_end_without_close_notify_is_an_end(void **state)
 {
@@ -571,6 +606,7 @@ main(void)
 		cmocka_unit_test(plain_reads_and_writes_say_what_happened),
 		cmocka_unit_test(a_full_socket_wants_to_write),
 		cmocka_unit_test(bytes_travel_both_ways_in_both_versions),
+		cmocka_unit_test(a_call_looks_at_the_socket_a_few_times_only),
 		cmocka_unit_test(an_end_without_close_notify_is_an_end),
 		cmocka_unit_test(what_is_not_tls_fails_once_and_for_all),
 		cmocka_unit_test(the_lowest_version_is_kept),
