@@ -217,10 +217,11 @@ enum next
 talk_step(struct talk *k)
 {
 	struct task *t = k->task;
+	int64_t now_ms = mono_ms();
 	enum move m;
 
-	stream_turn(k->io);
-	take_notes(k, mono_ms());
+	stream_turn(k->io, now_ms);
+	take_notes(k, now_ms);
 	for (;;) {
 		m = turn(k);
 		t->verdict = VERDICT_NONE; /* a permit is good for one call of a handler */
@@ -228,6 +229,12 @@ talk_step(struct talk *k)
 		case MOVE_ON:
 			if (t->held)
 				return NEXT_MORE; /* the permit goes home before anything is sent */
+			now_ms = mono_ms();
+			if (stream_sated(k->io, now_ms))
+				return NEXT_AGAIN;
+			/* who never lets us wait is kicked, and late, all the same */
+			if (slot_peek_note(t->slot) != 0 || now_ms >= limit_ms(k))
+				take_notes(k, now_ms);
 			continue;
 		case MOVE_PERMIT:
 		case MOVE_YIELD:

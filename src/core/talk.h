@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * talk - the one loop of a session, whatever it speaks. A turn is: notes and the clock, then -
- * until something must be waited for - the work that was begun, the next line, the flush, the next
- * read. Handlers say what they want next (enum move); only this loop parks, arms, flushes, reads
+ * until something must be waited for, or its share is used up - the work that was begun, the next
+ * line, the flush, the next read, and notes and the clock again. Handlers say what they want next (enum move); only this loop parks, arms, flushes, reads
  * and shakes hands for TLS.
  *
  * What differs from protocol to protocol is a table of functions. Each is given the task that is

@@ -171,7 +171,6 @@ take_piece(struct dsession *s, const char *in, size_t n)
 	if (!s->failed)
 		e->chunk_n += content_feed(&e->content, in, len, e->chunk + e->chunk_n);
 	ring_consume(&s->io.in, used, false);
-	s->io.turn_octets += used;
 	s->io.scanned = 0;
 }
 
@@ -251,8 +250,6 @@ intake_more(struct dsession *s)
 	m = stream_flush(&s->io);
 	if (m != MOVE_ON || s->io.how)
 		return s->io.how ? MOVE_ON : m;
-	if (stream_sated(&s->io))
-		return MOVE_YIELD;
 	m = stream_read(&s->io);
 	return m == MOVE_END ? MOVE_ON : m;
 }

@@ -7,7 +7,11 @@
 #include "net/acceptor.h"
 #include "work/slot.h"
 
+/* What a turn may use up. Octets bound the eager client; rounds, of which each is a read, a line or a piece of a
+ * reply, the one who sends an octet at a time; the clock what neither foresees. */
 #define TURN_OCTETS (256u << 10)
+#define TURN_ROUNDS 256u
+#define TURN_MS 50
 
 static _Atomic uint64_t next_id =
 	1; /* of sessions, whatever they speak: restantectl kick names them */
@@ -40,13 +44,18 @@ stream_end(struct stream *st, const char *how)
 /* ---- turns ----------------------------------------------------------------------------------- */
 
 void
-stream_turn(struct stream *st)
+stream_turn(struct stream *st, int64_t now_ms)
 {
 	struct task *t = st->task;
 
+	if (t->pops != st->turn_pops) {
+		st->turn_pops = t->pops;
+		st->turn_rounds = 0;
+		st->turn_octets = 0;
+		st->turn_until_ms = now_ms + TURN_MS;
+	}
 	if (!st->parked && t->waiting_since_ms == 0)
 		return;
-	st->turn_octets = 0;
 	st->read_done = false;
 	st->parked = false;
 	t->waiting_since_ms = 0;
@@ -66,9 +75,9 @@ stream_park(struct stream *st, int want, int64_t deadline_ms)
 }
 
 bool
-stream_sated(struct stream *st)
+stream_sated(struct stream *st, int64_t now_ms)
 {
-	if (st->turn_octets < TURN_OCTETS)
+	if (++st->turn_rounds < TURN_ROUNDS && st->turn_octets < TURN_OCTETS && now_ms < st->turn_until_ms)
 		return false;
 	st->parked = true; /* what follows is a turn of its own */
 	return true;
@@ -142,6 +151,7 @@ stream_read(struct stream *st)
 	st->read_done = true;
 	if (n > 0) {
 		ring_commit(&st->in, (size_t)n);
+		st->turn_octets += (uint64_t)n;
 		st->idle_since_ms = mono_ms();
 		return MOVE_ON;
 	}
@@ -231,10 +241,12 @@ stream_closing(struct stream *st, int64_t deadline_ms)
 			return MOVE_END; /* nothing unread: closing sends no reset */
 		ring_fini(&st->in);
 	}
-	do
-		n = conn_read(&st->conn, rest, sizeof(rest));
-	while (n > 0);
 	st->read_done = true;
+	while ((n = conn_read(&st->conn, rest, sizeof(rest))) > 0) {
+		st->turn_octets += (uint64_t)n;
+		if (stream_sated(st, mono_ms()))
+			return MOVE_YIELD;
+	}
 	return n == CONN_WANT_READ ? MOVE_READ : MOVE_END;
 }
 

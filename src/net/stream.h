@@ -39,7 +39,10 @@ struct stream {
 	bool read_done;        /* this turn has read from the socket */
 	bool shut;             /* closing: our side is shut down, the client's is awaited */
 	int64_t idle_since_ms; /* last progress of the client */
+	uint32_t turn_pops;    /* the task's `pops` when the turn began */
+	uint32_t turn_rounds;  /* of the session's loop, in this turn */
 	uint64_t turn_octets;  /* moved in this turn */
+	int64_t turn_until_ms; /* so long it may be */
 	const char *how;       /* how it ended, for the log; NULL: it has not */
 };
 
@@ -52,8 +55,9 @@ void stream_fini(struct stream *st);
 enum move stream_end(struct stream *st, const char *how);
 
 /* A turn begins: an edge that came while the session was parked or at a gate is spent, only a read
- * tells. */
-void stream_turn(struct stream *st);
+ * tells. What it may use up counts from when the task came out of the run queue: a turn that follows at once,
+ * because something happened meanwhile, goes on with what is left. */
+void stream_turn(struct stream *st, int64_t now_ms);
 /* Parks for want (CONN_WANT_...) until deadline_ms. */
 enum next stream_park(struct stream *st, int want, int64_t deadline_ms);
 
@@ -64,8 +68,9 @@ bool stream_first(struct stream *st);
  * session ends, since a client without a reply must not go on. */
 void stream_put(struct stream *st, const char *p, size_t n);
 
-/* True: so much was moved in this turn that it is the others': MOVE_YIELD. */
-bool stream_sated(struct stream *st);
+/* Asked once a round. True: so much was read, sent and done in this turn that it is the others', who wait in the
+ * run queue. */
+bool stream_sated(struct stream *st, int64_t now_ms);
 
 /* MOVE_ON: all is sent; MOVE_READ, MOVE_WRITE: the socket wants that first; MOVE_END. */
 enum move stream_flush(struct stream *st);
@@ -83,7 +88,7 @@ void stream_forget(struct stream *st);
 enum move stream_handshake(struct stream *st);
 
 /* The last reply is sent, and a client that still talks is heard out, or a reset would eat our
- * words; until deadline_ms. MOVE_END: over. */
+ * words; until deadline_ms. MOVE_END: over; MOVE_YIELD: it talks and talks. */
 enum move stream_closing(struct stream *st, int64_t deadline_ms);
 /* The socket is closed and no longer counted; the session may live on to give back what it holds.
  */

@@ -136,8 +136,6 @@ step_work(struct task *t)
 			return MOVE_ON;
 		if (m != MOVE_ON && producing && ring_used(&s->io.out) > SESSION_OUT_LOW)
 			return m;
-		if (producing && stream_sated(&s->io))
-			return MOVE_YIELD;
 	}
 	switch ((enum session_work)s->work) {
 	case WORK_SIZES:
