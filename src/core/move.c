@@ -306,16 +306,27 @@ prepare(struct move *m, struct errand *e)
 	return go(m, e, MOVE_COMMIT, &m->to);
 }
 
+/* In the count of its domain, before it is there. */
+static int32_t
+take_place(struct move *m, char *text)
+{
+	return m->count ? quota_domain_take_anyway(m->conf, m->count, m->items[m->i].msg.octets, 1, &m->hold, text) : PM_OK;
+}
+
 static int32_t
 commit(struct move *m, struct errand *e)
 {
 	struct move_item *it = &m->items[m->i];
 	struct backend *to = m->to.storage;
 	struct pm_result r = {.size = sizeof(r)};
+	char text[QUOTA_TEXT_MAX];
 	int32_t rc;
 
 	if (!m->committing && volume_mount(to->vol) != m->mount)
 		return fail(m, e, PM_TEMP, "its disk was unmounted meanwhile");
+	rc = m->committing ? PM_OK : take_place(m, text);
+	if (rc != PM_OK)
+		return fail(m, e, rc, text);
 	KILL_POINT("move: before a copy is committed");
 	memcpy(e->call.pm.op_id, m->op_id, sizeof(m->op_id));
 	rc = host_dlv_commit(to->inst, m->dlv, &e->call, &r);
@@ -325,13 +336,12 @@ commit(struct move *m, struct errand *e)
 	m->dlv = NULL; /* a commit gives the handle back */
 	if (rc == PM_OK)
 		rc = r.rc;
+	KILL_POINT("move: a copy is committed");
+	quota_domain_end(m->conf, &m->hold, rc);
 	if (rc != PM_OK && rc != PM_EXISTS)
 		return fail(m, e, rc, to->section);
-	if (rc == PM_OK) {
+	if (rc == PM_OK)
 		volume_wrote(to->vol, it->msg.octets, 1);
-		if (m->count)
-			quota_domain_add(m->conf, m->count, it->msg.octets, 1);
-	}
 	it->copied = true;
 	m->copies++;
 	m->copied_octets += it->msg.octets;

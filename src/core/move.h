@@ -64,6 +64,7 @@ struct move {
 	bool more;                  /* there may be more to choose */
 	void *msg, *dlv;
 	bool committing;
+	struct quota_hold hold;     /* of the copy that is being committed */
 	uint64_t mount;             /* volume_mount of `to` when the copy was begun */
 	char *buf;
 	size_t buf_n, buf_at;

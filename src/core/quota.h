@@ -17,9 +17,10 @@
  *   after DATA, with the real size: quota_check() again with the same pm_stat, then quota_domain_take(), which is the
  *            decision. PM_QUOTA: as above. (Two deliveries to one user at once may both pass: one message over; a
  *            domain's limit is exact.)
- *   after dlv_commit: the recipient's pm_result.rc is PM_OK: quota_domain_keep(), then quota_after(). All else,
- *            and every way in which a recipient is given up: quota_domain_give_back().
- * How POP3 and expiry use it: quota_domain_drop() before mbox_commit, keep or give_back after it.
+ *   after dlv_commit: quota_domain_end() with the recipient's pm_result.rc; PM_OK: quota_after(). Every way in which a
+ *            recipient is given up before: quota_domain_give_back().
+ * How POP3 and expiry use it: quota_domain_drop() before mbox_commit, quota_domain_end() after it; what is brought back is
+ * taken by quota_domain_take_anyway() before. So nothing comes or goes without a hold, and a hold ends by one rule.
  *
  * Never consulted for deleting: that always works.
  */
@@ -80,13 +81,13 @@ int32_t quota_domain_take(const struct conf *c, const struct quota_limits *l, ui
  * octets QUOTA_UNKNOWN: it becomes doubtful, too. */
 void quota_domain_drop(const struct conf *c, const struct quota_limits *l, uint64_t octets, uint64_t msgs,
 		       struct quota_hold *h);
-/* Messages that were brought back (undelete): they are there, whatever the limit says. */
-void quota_domain_add(const struct conf *c, const struct quota_limits *l, uint64_t octets, uint64_t msgs);
-/* It is committed: the change counts. An empty hold: nothing happens; so for give_back. */
-void quota_domain_keep(const struct conf *c, struct quota_hold *h);
-/* It may have come to it: the count becomes doubtful. */
-void quota_domain_doubt(const struct conf *c, struct quota_hold *h);
-/* It did not come to it: nothing has changed. */
+/* Takes them whatever the limits say: what is brought back, and a warning about a full mailbox. PM_OK or PM_TEMP, as above. */
+int32_t quota_domain_take_anyway(const struct conf *c, const struct quota_limits *l, uint64_t octets, uint64_t msgs,
+				 struct quota_hold *h, char *ret_text);
+/* What the commit came to. PM_OK: the change counts. PM_UNKNOWN, PM_PARTIAL: it may, or some of it: the count becomes doubtful.
+ * All else: nothing has changed, as with give_back. An empty hold: nothing happens; so for give_back. */
+void quota_domain_end(const struct conf *c, struct quota_hold *h, int32_t rc);
+/* It did not come to a commit: nothing has changed. */
 void quota_domain_give_back(const struct conf *c, struct quota_hold *h);
 
 struct quota_usage {

@@ -177,9 +177,9 @@ fits(const struct quota_limits *l, const struct quota_record *r, uint64_t octets
 	       (l->domain_octets == 0 || (r->octets < l->domain_octets && octets <= l->domain_octets - r->octets));
 }
 
-int32_t
-quota_domain_take(const struct conf *c, const struct quota_limits *l, uint64_t octets, struct quota_hold *h,
-		  char *ret_text)
+static int32_t
+take(const struct conf *c, const struct quota_limits *l, bool limited, uint64_t octets, uint64_t msgs,
+     struct quota_hold *h, char *ret_text)
 {
 	struct quota_record r;
 	int fd;
@@ -193,16 +193,16 @@ quota_domain_take(const struct conf *c, const struct quota_limits *l, uint64_t o
 			snprintf(ret_text, QUOTA_TEXT_MAX, "the count of domain %.60s cannot be kept", l->domain);
 		return PM_TEMP;
 	}
-	if (!fits(l, &r, octets)) {
+	if (limited && !fits(l, &r, octets)) {
 		statefile_close(fd);
 		if (ret_text)
 			snprintf(ret_text, QUOTA_TEXT_MAX, "the mailboxes of %.60s are full: %" PRIu64 " messages, %" PRIu64 " octets",
 				 l->domain, r.msgs, r.octets);
 		return PM_QUOTA;
 	}
-	*h = (struct quota_hold){.octets = octets, .msgs = 1, .sign = 1};
+	*h = (struct quota_hold){.octets = octets, .msgs = msgs, .sign = 1};
 	r.octets += octets;
-	r.msgs++;
+	r.msgs += msgs;
 	h->slot = slot_take(&r, h);
 	KILL_POINT("quota: before it is taken");
 	if (!record_write(fd, &r)) {
@@ -213,6 +213,20 @@ quota_domain_take(const struct conf *c, const struct quota_limits *l, uint64_t o
 	KILL_POINT("quota: taken");
 	memcpy(h->domain, l->domain, sizeof(h->domain));
 	return PM_OK;
+}
+
+int32_t
+quota_domain_take(const struct conf *c, const struct quota_limits *l, uint64_t octets, struct quota_hold *h,
+		  char *ret_text)
+{
+	return take(c, l, true, octets, 1, h, ret_text);
+}
+
+int32_t
+quota_domain_take_anyway(const struct conf *c, const struct quota_limits *l, uint64_t octets, uint64_t msgs,
+			 struct quota_hold *h, char *ret_text)
+{
+	return take(c, l, false, octets, msgs, h, ret_text);
 }
 
 void
@@ -232,19 +246,6 @@ quota_domain_drop(const struct conf *c, const struct quota_limits *l, uint64_t o
 	if (record_write(fd, &r))
 		memcpy(h->domain, l->domain, sizeof(h->domain));
 	KILL_POINT("quota: deletion announced");
-}
-
-void
-quota_domain_add(const struct conf *c, const struct quota_limits *l, uint64_t octets, uint64_t msgs)
-{
-	struct quota_record r;
-	int fd;
-
-	if (!l->domain_counted || (fd = record_open(c, l->domain, &r)) == -1)
-		return;
-	r.octets += octets;
-	r.msgs += msgs;
-	(void)record_write(fd, &r); /* an existing page: a failed disk is said with the next change */
 }
 
 enum end { KEEP, GIVE_BACK, DOUBT };
@@ -274,21 +275,15 @@ hold_end(const struct conf *c, struct quota_hold *h, enum end end)
 }
 
 void
-quota_domain_keep(const struct conf *c, struct quota_hold *h)
+quota_domain_end(const struct conf *c, struct quota_hold *h, int32_t rc)
 {
-	hold_end(c, h, KEEP);
+	hold_end(c, h, rc == PM_OK ? KEEP : rc == PM_UNKNOWN || rc == PM_PARTIAL ? DOUBT : GIVE_BACK);
 }
 
 void
 quota_domain_give_back(const struct conf *c, struct quota_hold *h)
 {
 	hold_end(c, h, GIVE_BACK);
-}
-
-void
-quota_domain_doubt(const struct conf *c, struct quota_hold *h)
-{
-	hold_end(c, h, DOUBT);
 }
 
 /* ---- looking and counting again -------------------------------------------------------------- */

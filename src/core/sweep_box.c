@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
+#include "core/kill.h"
 #include "core/sweep_impl.h"
 
 #define SLICE 128
@@ -162,6 +163,30 @@ is_chosen(struct sweep *s, const struct pm_msg *m)
 	return true;
 }
 
+/* What is about to be deleted or brought back, for the domain's count. PM_OK, or why it cannot be. */
+static int32_t
+count_begin(struct sweep *s, struct errand *e)
+{
+	struct sweep_box *b = &s->box;
+
+	if (b->in_undo)
+		return PM_OK; /* nobody counts it */
+	if (s->order.kind == SWEEP_UNDELETE)
+		return quota_domain_take_anyway(s->conf, &b->limits, b->chosen_octets, b->chosen, &b->hold, e->call.error);
+	quota_domain_drop(s->conf, &b->limits, b->chosen_octets, b->chosen, &b->hold);
+	return PM_OK;
+}
+
+static void
+note_failed(struct sweep *s, const struct errand *e)
+{
+	s->box.chosen = s->box.chosen_octets = 0;
+	pthread_mutex_lock(s->mutex);
+	s->report->failed++;
+	strncpy(s->report->error, e->call.error, sizeof(s->report->error) - 1);
+	pthread_mutex_unlock(s->mutex);
+}
+
 static int32_t
 step_info(struct sweep *s, struct errand *e)
 {
@@ -189,26 +214,10 @@ step_info(struct sweep *s, struct errand *e)
 	s->phase = b->chosen > 0 && !s->order.dry_run && !(b->in_undo && s->order.kind == SWEEP_UNDELETE) ? SWEEP_COMMIT : SWEEP_CLOSE;
 	e->call_ms = b->storage->limits.commit_ms;
 	secret_random(b->op_id, sizeof(b->op_id));
-	if (s->phase == SWEEP_COMMIT && s->order.kind == SWEEP_EXPIRE && !b->in_undo)
-		quota_domain_drop(s->conf, &b->limits, b->chosen_octets, b->chosen, &b->hold);
-	return PM_AGAIN;
-}
-
-static void
-count_end(struct sweep *s, int32_t rc)
-{
-	struct sweep_box *b = &s->box;
-
-	if (b->in_undo)
-		return;
-	if (s->order.kind == SWEEP_UNDELETE && rc == PM_OK)
-		quota_domain_add(s->conf, &b->limits, b->chosen_octets, b->chosen);
-	else if (rc == PM_OK)
-		quota_domain_keep(s->conf, &b->hold);
-	else if (rc == PM_PARTIAL || rc == PM_UNKNOWN)
-		quota_domain_doubt(s->conf, &b->hold);
-	else
-		quota_domain_give_back(s->conf, &b->hold);
+	if (s->phase != SWEEP_COMMIT || count_begin(s, e) == PM_OK)
+		return PM_AGAIN;
+	note_failed(s, e);
+	return to_close(s);
 }
 
 static int32_t
@@ -230,16 +239,11 @@ step_commit(struct sweep *s, struct errand *e)
 	rc = host_mbox_commit(b->storage->inst, b->mbox, &e->call, &c, &done);
 	if (rc == PM_AGAIN)
 		return rc;
-	count_end(s, rc);
+	KILL_POINT("sweep: committed");
+	quota_domain_end(s->conf, &b->hold, rc);
 	b->hidden = b->hidden || (rc == PM_OK && c.keep_until_ms != 0);
 	if (rc != PM_OK)
-		b->chosen = b->chosen_octets = 0;
-	if (rc != PM_OK) {
-		pthread_mutex_lock(s->mutex);
-		s->report->failed++;
-		strncpy(s->report->error, e->call.error, sizeof(s->report->error) - 1);
-		pthread_mutex_unlock(s->mutex);
-	}
+		note_failed(s, e);
 	return to_close(s);
 }
 

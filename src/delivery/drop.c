@@ -130,7 +130,7 @@ check_quota(struct drop *d, struct errand *e, uint64_t octets)
 
 	quota_limits(d->storage, &d->user, &d->limits);
 	if (d->no_quota)
-		return PM_OK;
+		return quota_domain_take_anyway(d->conf, &d->limits, octets, 1, &d->hold, d->text);
 	if (quota_wants_stat(&d->limits))
 		rc = host_box_stat(d->storage->inst, &e->call, &d->user, &st);
 	if (rc == PM_NOENT || rc == PM_UNSUPPORTED)
@@ -266,14 +266,7 @@ commit(struct drop *d, struct errand *e)
 	e->holding = false;
 	if (rc == PM_OK)
 		rc = d->result.rc;
-	if (rc == PM_OK && d->no_quota)
-		quota_domain_add(d->conf, &d->limits, d->octets, 1);
-	else if (rc == PM_OK)
-		quota_domain_keep(d->conf, &d->hold);
-	else if (rc == PM_UNKNOWN)
-		quota_domain_doubt(d->conf, &d->hold);
-	else
-		quota_domain_give_back(d->conf, &d->hold);
+	quota_domain_end(d->conf, &d->hold, rc);
 	if (rc == PM_EXISTS && d->uidl[0]) /* likewise */
 		rc = PM_OK;
 	return done(d, rc, rc == PM_OK ? "" : e->call.error);

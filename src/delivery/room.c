@@ -168,11 +168,9 @@ settle(struct dsession *s, struct target *t)
 	struct room *r = t->room;
 	struct pm_stat now = r->before;
 
-	if (t->rc != PM_OK) {
-		quota_domain_give_back(s->conf, &r->hold);
+	quota_domain_end(s->conf, &r->hold, t->rc);
+	if (t->rc != PM_OK)
 		return PM_OK;
-	}
-	quota_domain_keep(s->conf, &r->hold);
 	now.count++;
 	now.octets += octets;
 	if (quota_after(s->conf, &r->limits, &t->user, &r->before, octets))

@@ -119,10 +119,5 @@ expire_count_begin(struct session *s)
 void
 expire_count_end(struct session *s, int32_t rc)
 {
-	if (rc == PM_OK)
-		quota_domain_keep(s->conf, &s->hold);
-	else if (rc == PM_PARTIAL || rc == PM_UNKNOWN)
-		quota_domain_doubt(s->conf, &s->hold);
-	else
-		quota_domain_give_back(s->conf, &s->hold);
+	quota_domain_end(s->conf, &s->hold, rc);
 }

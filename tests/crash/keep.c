@@ -210,7 +210,7 @@ static void
 do_keep(char *const arg[])
 {
 	(void)arg;
-	quota_domain_keep(c, &hold);
+	quota_domain_end(c, &hold, PM_OK);
 	printf("ok\n");
 }
 
@@ -241,9 +241,9 @@ do_hold(char *const arg[])
 	limits_of("example.org", &l);
 	for (unsigned k = 0; k < n; k++) {
 		refused += quota_domain_take(c, &l, 1, &hold, NULL) != PM_OK;
-		quota_domain_keep(c, &hold);
+		quota_domain_end(c, &hold, PM_OK);
 		quota_domain_drop(c, &l, 1, 1, &hold);
-		quota_domain_keep(c, &hold);
+		quota_domain_end(c, &hold, PM_OK);
 	}
 	printf("%u\n", refused);
 }

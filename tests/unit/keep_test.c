@@ -273,11 +273,11 @@ take_and_drop(void *arg)
 			quota_domain_give_back(c, &h);
 			continue;
 		}
-		quota_domain_keep(c, &h);
+		quota_domain_end(c, &h, PM_OK);
 		atomic_fetch_add(&taken, 1);
 		if (i % 3 == 1) {
 			quota_domain_drop(c, &l, 10, 1, &h);
-			quota_domain_keep(c, &h);
+			quota_domain_end(c, &h, PM_OK);
 			atomic_fetch_sub(&taken, 1);
 		}
 	}
@@ -311,7 +311,7 @@ counted_anew_beside_changes(void **state)
 	assert_int_equal(u.under_way, 1);
 	/* is it in its mailbox, or not yet? */
 	assert_int_equal(quota_domain_set(c, "club.example", u.changes, false, 60, 6), PM_AGAIN);
-	quota_domain_keep(c, &come);
+	quota_domain_end(c, &come, PM_OK);
 	assert_int_equal(quota_domain_set(c, "club.example", u.changes, false, 60, 6), PM_AGAIN);
 	assert_int_equal(quota_domain_get(c, "club.example", &u), PM_OK);
 	assert_int_equal(quota_domain_set(c, "club.example", u.changes, false, 60, 6), PM_OK);
@@ -322,7 +322,7 @@ counted_anew_beside_changes(void **state)
 	assert_int_equal(quota_domain_get(c, "club.example", &u), PM_OK);
 	assert_int_equal(quota_domain_set(c, "club.example", u.changes, false, 50, 5), PM_AGAIN);
 	assert_int_equal(quota_domain_set(c, "club.example", u.changes, true, 50, 5), PM_OK);
-	quota_domain_keep(c, &go);
+	quota_domain_end(c, &go, PM_OK);
 	assert_int_equal(quota_domain_get(c, "club.example", &now), PM_OK);
 	assert_true(now.doubtful);
 	assert_int_equal(quota_domain_set(c, "club.example", now.changes, false, 50, 5), PM_OK);
