@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "core/usercopy.h"
+#include "core/volume.h"
 
 struct question *
 question_new(const char *name)
@@ -84,7 +85,9 @@ run_stat(struct errand *e)
 {
 	struct question *q = e->ctx;
 
-	return host_box_stat(e->backend->inst, &e->call, &q->user, &q->stat);
+	int32_t rc = volume_find(e->backend->vol, NULL, e->call.error, sizeof(e->call.error));
+
+	return rc == PM_OK ? host_box_stat(e->backend->inst, &e->call, &q->user, &q->stat) : rc;
 }
 
 static void

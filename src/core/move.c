@@ -92,8 +92,9 @@ open_side(struct move *m, struct errand *e, struct move_side *s, uint32_t flags)
 {
 	int32_t rc;
 
-	if (!s->mbox && !volume_mounted(s->storage->vol))
-		return fail(m, e, PM_TEMP, "its disk is not mounted");
+	rc = s->mbox ? PM_OK : volume_find(s->storage->vol, NULL, e->call.error, sizeof(e->call.error));
+	if (rc != PM_OK)
+		return fail(m, e, rc, s->storage->section);
 	flags |= s->storage->can_hide ? PM_OPEN_HIDDEN : 0;
 	rc = host_mbox_open(s->storage->inst, &e->call, s->user, flags, &s->count, &s->mbox);
 	if (rc == PM_AGAIN && errand_should_end(e)) {
@@ -176,20 +177,6 @@ next_copy(struct move *m, struct errand *e)
 	return m->i < m->n ? go(m, e, MOVE_BEGIN, &m->to) : clean_then(m, e, m->to_maildrop ? MOVE_LOCK_FROM : MOVE_LOCK_TO);
 }
 
-/* The disk, before something is written to it. */
-static bool
-has_room(struct move *m, uint64_t octets)
-{
-	struct volume *v = m->to.storage->vol;
-
-	if (volume_check(v, octets, m->text, sizeof(m->text)) != VOLUME_OK)
-		return false;
-	m->mount = volume_mount(v);
-	if (m->mount == 0)
-		snprintf(m->text, sizeof(m->text), "its disk is not mounted");
-	return m->mount != 0;
-}
-
 static int32_t
 begin_copy(struct move *m, struct errand *e)
 {
@@ -200,10 +187,9 @@ begin_copy(struct move *m, struct errand *e)
 	struct backend *to = m->to.storage;
 	int32_t rc;
 
-	if (!has_room(m, msg->octets)) {
-		m->rc = PM_NOSPACE;
+	m->rc = volume_enter(to->vol, msg->octets, &m->mount, m->text, sizeof(m->text));
+	if (m->rc != PM_OK)
 		return clean_then(m, e, MOVE_DONE);
-	}
 	rc = host_dlv_begin(to->inst, &e->call, msg->octets, PM_DLVF_IMPORT | PM_DLVF_RESTORE, &m->dlv);
 	if (rc != PM_OK) {
 		m->dlv = NULL;
@@ -322,9 +308,9 @@ commit(struct move *m, struct errand *e)
 	char text[QUOTA_TEXT_MAX];
 	int32_t rc;
 
-	if (!m->committing && volume_mount(to->vol) != m->mount)
-		return fail(m, e, PM_TEMP, "its disk was unmounted meanwhile");
-	rc = m->committing ? PM_OK : take_place(m, text);
+	rc = m->committing ? PM_OK : volume_stayed(to->vol, m->mount, text, sizeof(text));
+	if (rc == PM_OK && !m->committing)
+		rc = take_place(m, text);
 	if (rc != PM_OK)
 		return fail(m, e, rc, text);
 	KILL_POINT("move: before a copy is committed");
@@ -338,10 +324,9 @@ commit(struct move *m, struct errand *e)
 		rc = r.rc;
 	KILL_POINT("move: a copy is committed");
 	quota_domain_end(m->conf, &m->hold, rc);
+	volume_wrote(to->vol, it->msg.octets, rc);
 	if (rc != PM_OK && rc != PM_EXISTS)
 		return fail(m, e, rc, to->section);
-	if (rc == PM_OK)
-		volume_wrote(to->vol, it->msg.octets, 1);
 	it->copied = true;
 	m->copies++;
 	m->copied_octets += it->msg.octets;

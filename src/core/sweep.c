@@ -12,6 +12,7 @@
 #include "core/lookup.h"
 #include "core/sweep_impl.h"
 #include "core/usercopy.h"
+#include "core/volume.h"
 
 #define PAGE 64
 #define SWEEP_MS (INT64_C(7) * 86400 * 1000)
@@ -195,7 +196,9 @@ step_list(struct sweep *s, struct errand *e)
 	for (size_t i = 0; i < PAGE; i++)
 		s->page[i] = (struct pm_box){.size = sizeof(struct pm_box)};
 	s->page_n = s->page_at = 0;
-	rc = host_box_list(b->inst, &e->call, (struct pm_str){s->cursor, s->cursor_n}, PAGE, s->page, &s->page_n);
+	rc = volume_find(b->vol, NULL, e->call.error, sizeof(e->call.error));
+	if (rc == PM_OK)
+		rc = host_box_list(b->inst, &e->call, (struct pm_str){s->cursor, s->cursor_n}, PAGE, s->page, &s->page_n);
 	if (rc == PM_AGAIN)
 		return rc;
 	s->last_page = rc != PM_OK || s->page_n < PAGE;

@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "core/kill.h"
 #include "core/sweep_impl.h"
+#include "core/volume.h"
 
 #define SLICE 128
 
@@ -53,8 +54,11 @@ step_stat(struct sweep *s, struct errand *e)
 	struct sweep_box *b = &s->box;
 	/* a domain that is counted once more because mail came meanwhile was counted anew a moment ago */
 	bool anew = s->order.anew && s->counts == 0 && !b->asked;
-	int32_t rc = (anew ? host_box_recount : host_box_stat)(b->storage->inst, &e->call, &b->user, &st);
+	int32_t rc = b->asked ? PM_OK : volume_find(b->storage->vol, NULL, e->call.error, sizeof(e->call.error));
 
+	if (rc != PM_OK)
+		return rc;
+	rc = (anew ? host_box_recount : host_box_stat)(b->storage->inst, &e->call, &b->user, &st);
 	b->asked = true;
 	if (rc == PM_AGAIN || (rc != PM_OK && rc != PM_NOENT))
 		return rc;
@@ -101,8 +105,11 @@ step_open(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
 	uint32_t flags = PM_OPEN_EXCLUSIVE | (b->storage->can_hide ? PM_OPEN_HIDDEN : 0);
-	int32_t rc = host_mbox_open(b->storage->inst, &e->call, b->in_undo ? &b->undo_user : &b->user, flags, &b->count, &b->mbox);
+	int32_t rc = b->mbox ? PM_OK : volume_find(b->storage->vol, NULL, e->call.error, sizeof(e->call.error));
 
+	if (rc != PM_OK)
+		return rc;
+	rc = host_mbox_open(b->storage->inst, &e->call, b->in_undo ? &b->undo_user : &b->user, flags, &b->count, &b->mbox);
 	if (rc == PM_AGAIN && errand_should_end(e)) {
 		host_mbox_close(b->storage->inst, b->mbox, &e->call);
 		b->mbox = NULL;

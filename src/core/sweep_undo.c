@@ -93,10 +93,7 @@ open_undo(struct sweep *s, struct errand *e)
 	b->storage = s->conf->undo->backend;
 	b->in_undo = true;
 	b->hidden = false;
-	if (volume_mounted(b->storage->vol))
-		return sweep_box_open(s, e);
-	snprintf(e->call.error, sizeof(e->call.error), "%s: its disk is not mounted", b->storage->section);
-	return PM_TEMP;
+	return sweep_box_open(s, e);
 }
 
 int32_t

@@ -41,6 +41,12 @@ static struct volume *volumes; /* under list_mutex; records are never freed */
 static _Atomic bool ticking;   /* a server: errands look */
 static _Atomic int64_t due_ms;
 
+int32_t
+volume_code(enum volume_state s)
+{
+	return s == VOLUME_OK ? PM_OK : s == VOLUME_LOW || s == VOLUME_READONLY ? PM_NOSPACE : PM_TEMP;
+}
+
 const char *
 volume_state_name(enum volume_state s)
 {
@@ -294,6 +300,47 @@ volume_mounted(struct volume *v)
 	return volume_mount(v) != 0;
 }
 
+int32_t
+volume_find(struct volume *v, uint64_t *ret_mount, char *text, size_t cap)
+{
+	uint64_t mount = volume_mount(v);
+
+	if (mount == 0) {
+		pthread_mutex_lock(&v->mutex);
+		if (text)
+			snprintf(text, cap, "volume %s: %s: nothing is mounted at %s", v->name, volume_state_name(VOLUME_UNMOUNTED),
+				 v->mount ? v->mount : v->path);
+		pthread_mutex_unlock(&v->mutex);
+		return PM_TEMP;
+	}
+	if (ret_mount)
+		*ret_mount = mount;
+	return PM_OK;
+}
+
+int32_t
+volume_enter(struct volume *v, uint64_t octets, uint64_t *ret_mount, char *text, size_t cap)
+{
+	char found[200] = "";
+	enum volume_state s = volume_check(v, octets, found, sizeof(found));
+
+	if (s == VOLUME_OK)
+		return volume_find(v, ret_mount, text, cap);
+	if (text)
+		snprintf(text, cap, "%s", found);
+	return volume_code(s);
+}
+
+int32_t
+volume_stayed(struct volume *v, uint64_t mount, char *text, size_t cap)
+{
+	if (volume_mount(v) == mount)
+		return PM_OK;
+	if (text)
+		snprintf(text, cap, "volume %s: unmounted meanwhile", v->name);
+	return PM_TEMP;
+}
+
 bool
 volume_state_there(const struct conf *c, char *err, size_t errlen)
 {
@@ -354,12 +401,12 @@ volume_ready(struct volume *v)
 }
 
 void
-volume_wrote(struct volume *v, uint64_t octets, uint64_t copies)
+volume_wrote(struct volume *v, uint64_t octets, int32_t rc)
 {
-	if (!v)
+	if (!v || (rc != PM_OK && rc != PM_UNKNOWN))
 		return;
 	pthread_mutex_lock(&v->mutex);
-	v->wrote += copies * ((octets + BLOCK - 1) / BLOCK * BLOCK);
+	v->wrote += (octets + BLOCK - 1) / BLOCK * BLOCK;
 	pthread_mutex_unlock(&v->mutex);
 }
 

@@ -38,6 +38,8 @@ enum volume_state {
 	VOLUME_ERROR,     /* the path cannot be looked at: 451 4.3.0 */
 };
 
+/* Not OK: low and read-only are PM_NOSPACE, full as far as a sender can tell; the others PM_TEMP, which passes. */
+int32_t volume_code(enum volume_state s);
 /* "ok" "low" "read-only" "not mounted" "error" */
 const char *volume_state_name(enum volume_state s);
 
@@ -59,8 +61,11 @@ enum volume_state volume_check(struct volume *v, uint64_t octets, char *ret_text
 /* As it was found last: may anything be written? Memory only, and no refusal is counted: for those who can wait. */
 bool volume_ready(struct volume *v);
 
-/* So many messages of so many octets were written here: counted until the next look at the disk sees them. v may be NULL. */
-void volume_wrote(struct volume *v, uint64_t octets, uint64_t copies);
+/*
+ * After a commit, for each copy, with the code it came to: PM_OK and PM_UNKNOWN are counted until the next look at the disk sees
+ * them, because they are there, or may be; a copy of which anything else is said is not. v may be NULL.
+ */
+void volume_wrote(struct volume *v, uint64_t octets, int32_t rc);
 
 /*
  * At MAIL, when no recipient is known yet: VOLUME_OK if the state directory and at least one storage section of the
@@ -79,6 +84,18 @@ enum volume_state volume_door(const struct conf *c, uint64_t octets, char *ret_t
 uint64_t volume_mount(struct volume *v);
 /* Is it there? Else a mailbox on it would look empty: logins are [SYS/TEMP]. */
 bool volume_mounted(struct volume *v);
+
+/*
+ * The same questions with the answer that everybody gives who opens a mailbox or writes to one. `text`, of `cap` bytes, is for the
+ * operator and names the volume; it may be NULL, and PM_OK leaves it alone.
+ *   volume_find    before a mailbox is opened, listed or counted, and before a store is told to begin: PM_OK, and *ret_mount (may
+ *                  be NULL) is where; PM_TEMP: not mounted, so nothing is known of what is on it.
+ *   volume_enter   the same before `octets` of mail are written: may they be? Else volume_code.
+ *   volume_stayed  before what was written there is promised: PM_OK, or PM_TEMP: something else is mounted by now.
+ */
+int32_t volume_find(struct volume *v, uint64_t *ret_mount, char *text, size_t cap);
+int32_t volume_enter(struct volume *v, uint64_t octets, uint64_t *ret_mount, char *text, size_t cap);
+int32_t volume_stayed(struct volume *v, uint64_t mount, char *text, size_t cap);
 
 /* Main, before anything is made in state_dir: false, and err says so, when state_volume expects a mount point and nothing
  * is mounted there. */

@@ -135,22 +135,20 @@ open_tmp(struct badmail *b, char *text, int32_t *ret_rc)
 int32_t
 badmail_begin(const struct conf *c, struct badmail **ret, char *ret_text)
 {
-	enum volume_state v = volume_check(c->badmail.vol, 0, ret_text, 200);
+	uint64_t mount = 0;
+	int32_t rc = volume_enter(c->badmail.vol, 0, &mount, ret_text, 200);
 	struct badmail *b;
-	int32_t rc = PM_NOMEM;
 
-	if (v != VOLUME_OK)
-		return v == VOLUME_LOW || v == VOLUME_READONLY ? PM_NOSPACE : PM_TEMP;
+	if (rc != PM_OK)
+		return rc;
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return PM_NOMEM;
 	b->conf = conf_ref((struct conf *)(uintptr_t)c);
 	b->serial = serial_next();
-	b->mount = volume_mount(c->badmail.vol);
+	b->mount = mount;
 	tmp_path(&c->badmail, b->serial, ".eml", b->path, sizeof(b->path));
-	if (b->mount == 0)
-		rc = disk_code(ENODEV, b->path, ret_text);
-	if (b->mount == 0 || open_tmp(b, ret_text, &rc) == -1) {
+	if (open_tmp(b, ret_text, &rc) == -1) {
 		conf_put(b->conf);
 		free(b);
 		return rc;
@@ -248,10 +246,10 @@ move_in(struct badmail *b, const struct badmail_item *item, const char *json, ui
 	if (rc != PM_OK)
 		return rc;
 	rc = sync_item(&b->conf->badmail, item->cls, *ret_id) ? PM_OK : disk_code(errno, b->conf->badmail.path, text);
-	if (rc == PM_OK && volume_mount(b->conf->badmail.vol) == b->mount)
-		return PM_OK;
 	if (rc == PM_OK)
-		rc = disk_code(ENODEV, b->conf->badmail.path, text); /* unmounted meanwhile */
+		rc = volume_stayed(b->conf->badmail.vol, b->mount, text, 200);
+	if (rc == PM_OK)
+		return PM_OK;
 	if (store_lock(b->conf, &st, NULL) == PM_OK) {
 		(void)store_remove(&st, item->cls, *ret_id, PENDING_REMOVE); /* not promised, so it may not stay either */
 		(void)store_unlock(&st);
@@ -276,7 +274,7 @@ badmail_commit(struct badmail *b, const struct badmail_item *item, char *ret_id,
 		return disk_code(errno, b->path, ret_text);
 	}
 	if (!b->synced)
-		volume_wrote(b->conf->badmail.vol, b->octets, 1);
+		volume_wrote(b->conf->badmail.vol, b->octets, PM_OK);
 	b->synced = true;
 	KILL_POINT("badmail: message durable");
 	j = item_json(item, b->octets, now, next);

@@ -169,15 +169,10 @@ begin(struct drop *d, struct errand *e)
 	struct pm_rcpt r = {.size = sizeof(r), .user = &d->user, .head = {d->head, d->head_n}};
 	off_t size = lseek(d->fd, 0, SEEK_END);
 	uint64_t octets = d->octets = (size > 0 ? (uint64_t)size : 0) + d->head_n;
-	enum volume_state v = volume_check(d->storage->vol, octets, d->text, sizeof(d->text));
-	int32_t rc;
+	int32_t rc = volume_enter(d->storage->vol, octets, &d->mount, d->text, sizeof(d->text));
 
-	if (v != VOLUME_OK)
-		return done(d, PM_NOSPACE, NULL);
-	d->text[0] = '\0';
-	d->mount = volume_mount(d->storage->vol);
-	if (d->mount == 0)
-		return done(d, PM_TEMP, "its disk is not mounted");
+	if (rc != PM_OK)
+		return done(d, rc, NULL);
 	rc = check_quota(d, e, octets);
 	if (rc == PM_AGAIN)
 		return rc;
@@ -250,10 +245,9 @@ commit(struct drop *d, struct errand *e)
 {
 	int32_t rc;
 
-	if (!d->committing && volume_mount(d->storage->vol) != d->mount) {
-		snprintf(d->text, sizeof(d->text), "its disk was unmounted meanwhile");
-		return give_up(d, e, PM_TEMP);
-	}
+	rc = d->committing ? PM_OK : volume_stayed(d->storage->vol, d->mount, d->text, sizeof(d->text));
+	if (rc != PM_OK)
+		return give_up(d, e, rc);
 	memset(&d->result, 0, sizeof(d->result));
 	d->result.size = sizeof(d->result);
 	memcpy(e->call.pm.op_id, d->op_id, sizeof(d->op_id));
@@ -262,10 +256,10 @@ commit(struct drop *d, struct errand *e)
 	if (rc == PM_AGAIN)
 		return rc;
 	d->dlv = NULL; /* a commit gives the handle back */
-	volume_wrote(d->storage->vol, d->octets, 1);
 	e->holding = false;
 	if (rc == PM_OK)
 		rc = d->result.rc;
+	volume_wrote(d->storage->vol, d->octets, rc);
 	quota_domain_end(d->conf, &d->hold, rc);
 	if (rc == PM_EXISTS && d->uidl[0]) /* likewise */
 		rc = PM_OK;

@@ -17,9 +17,9 @@
 #define TEXT_MAX 200
 
 static struct dreply
-volume_answer(enum volume_state state)
+volume_answer(int32_t rc)
 {
-	return state == VOLUME_LOW || state == VOLUME_READONLY
+	return rc == PM_NOSPACE
 		       ? (struct dreply){452, "4.3.1", "no space left for mail, try again later"}
 		       : (struct dreply){451, "4.3.0",
 					 "the mail volume is not there, try again later"};
@@ -54,7 +54,7 @@ room_at_door(struct dsession *s, uint64_t octets, struct dreply *ret)
 	if (state == VOLUME_OK)
 		return true;
 	say_volume(text);
-	*ret = volume_answer(state);
+	*ret = volume_answer(volume_code(state));
 	return false;
 }
 
@@ -96,15 +96,13 @@ room_ask(struct dsession *s, const struct conf_section *storage, const struct pm
 {
 	struct backend *b = storage->backend;
 	char text[TEXT_MAX] = "";
-	enum volume_state state =
-		volume_check(storage->vol, announced(&s->mail), text, sizeof(text));
 	struct host_call call;
-	int32_t rc = PM_OK;
+	int32_t rc = volume_enter(storage->vol, announced(&s->mail), NULL, text, sizeof(text));
 
-	if (state != VOLUME_OK) {
+	if (rc != PM_OK) {
 		say_volume(text);
-		*ret = volume_answer(state);
-		return PM_NOSPACE;
+		*ret = volume_answer(rc);
+		return rc;
 	}
 	r->before = (struct pm_stat){.size = sizeof(r->before)};
 	if (quota_wants_usage(s->conf, &r->limits)) {

@@ -50,6 +50,15 @@ take_results(struct envelope *e, const struct bag *d)
 	return good;
 }
 
+/* After the commit. */
+static void
+count_copies(const struct envelope *e, const struct bag *d)
+{
+	for (size_t i = 0; i < e->n_targets; i++)
+		if (&e->bags[e->targets[i].bag] == d && e->targets[i].result != SIZE_MAX)
+			volume_wrote(d->backend->vol, e->content.octets, e->targets[i].rc);
+}
+
 /* ---- one bag -------------------------------------------------------------------------------- */
 
 static void
@@ -159,9 +168,9 @@ bag_go(struct dsession *s, struct bag *d, struct host_call *call)
 	int32_t rc = PM_OK;
 
 	if (d->stage == BAG_NEW) {
-		d->mount = volume_mount(d->backend->vol);
-		if (d->mount == 0)
-			return PM_TEMP;
+		rc = volume_find(d->backend->vol, &d->mount, call->error, sizeof(call->error));
+		if (rc != PM_OK)
+			return rc;
 		rc = host_dlv_begin(d->backend->inst, call, hint, 0, &d->dlv);
 		if (rc != PM_OK)
 			return rc;
@@ -342,11 +351,12 @@ commit_on(struct dsession *s)
 		bag_failed(s, d, "dlv_commit", rc, "no permit in time"); /* nothing is visible */
 		return bag_done(s, commit_on);
 	}
-	if (!d->committing && volume_mount(d->backend->vol) != d->mount) {
-		bag_failed(s, d, "dlv_commit", PM_TEMP, "its disk was unmounted meanwhile");
+	call_init(s, &call, "dlv_commit", d->backend->limits.commit_ms);
+	rc = d->committing ? PM_OK : volume_stayed(d->backend->vol, d->mount, call.error, sizeof(call.error));
+	if (rc != PM_OK) {
+		bag_failed(s, d, "dlv_commit", rc, call.error);
 		return bag_done(s, commit_on);
 	}
-	call_init(s, &call, "dlv_commit", d->backend->limits.commit_ms);
 	rc = host_dlv_commit(d->backend->inst, d->dlv, &call, d->results);
 	s->task.backend_failed = host_backend_failed(rc);
 	d->committing = rc == PM_AGAIN;
@@ -354,11 +364,12 @@ commit_on(struct dsession *s)
 		return dsession_permit(s, d->backend, CALL_GIVE_BACK);
 	d->dlv = NULL; /* a commit gives the handle back however it ends */
 	d->stage = BAG_OVER;
-	volume_wrote(d->backend->vol, e->content.octets, take_results(e, d));
+	(void)take_results(e, d); /* each has its own */
 	if (rc != PM_OK) {
 		ask_log(&s->ask, d->backend, "dlv_commit", rc, call.error, e->id, strlen(e->id));
 		set_outcome(e, d, rc);
 	}
+	count_copies(e, d);
 	room_settle(s, d);
 	return bag_done(s, commit_on);
 }

@@ -442,17 +442,25 @@ static void
 a_volume_counts_between_looks(void **state)
 {
 	struct volume *v = volume_get(&c->volumes[0]);
-	char text[200];
+	char text[200] = "";
+	uint64_t mount;
 
 	(void)state;
 	volume_prepare(c);
 	assert_int_equal(volume_check(v, 1, NULL, 0), VOLUME_OK);
-	volume_wrote(v, UINT64_C(1) << 50, 4);
-	assert_int_equal(volume_check(v, 1, text, sizeof(text)), VOLUME_LOW);
-	assert_non_null(strstr(text, "reserve"));
-	volume_prepare(c);
+	/* a copy is counted if it is there, or may be: by what its commit came to */
+	for (int32_t rc = PM_EXISTS - 10; rc <= PM_AGAIN + 10; rc++) {
+		bool there = rc == PM_OK || rc == PM_UNKNOWN;
+
+		volume_wrote(v, UINT64_C(1) << 52, rc);
+		if (volume_enter(v, 1, &mount, text, sizeof(text)) != (there ? PM_NOSPACE : PM_OK))
+			fail_msg("code %d", rc);
+		assert_true(!there || strstr(text, "reserve"));
+		if (there)
+			volume_prepare(c);
+	}
 	assert_int_equal(volume_check(v, 1, NULL, 0), VOLUME_OK);
-	volume_wrote(NULL, 1, 1);
+	volume_wrote(NULL, 1, PM_OK);
 }
 
 static void
