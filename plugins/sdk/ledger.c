@@ -35,7 +35,7 @@ struct group {
 struct ledger {
 	struct message *messages;
 	struct group *groups;
-	size_t lines;
+	size_t lines, files;
 	size_t bad; /* unsound lines with a sound one behind them */
 };
 
@@ -47,6 +47,17 @@ ledger_new(void)
 	return calloc(1, sizeof(struct ledger));
 }
 
+static void
+free_files(struct ledger_file *f)
+{
+	while (f) {
+		struct ledger_file *next = f->next;
+
+		free(f);
+		f = next;
+	}
+}
+
 void
 ledger_free(struct ledger *l)
 {
@@ -56,6 +67,7 @@ ledger_free(struct ledger *l)
 		return;
 	HASH_ITER(hh, l->messages, m, next) {
 		HASH_DEL(l->messages, m);
+		free_files(m->m.files);
 		free(m);
 	}
 	while (l->groups) {
@@ -95,6 +107,12 @@ size_t
 ledger_lines(const struct ledger *l)
 {
 	return l->lines;
+}
+
+size_t
+ledger_files(const struct ledger *l)
+{
+	return l->files;
 }
 
 bool
@@ -210,6 +228,25 @@ take_message(struct ledger *l, const struct fields *f)
 	return true;
 }
 
+static bool
+take_file(struct ledger *l, const struct fields *f)
+{
+	struct message *m = find(l, f->p[1], f->n[1]);
+	struct ledger_file is = {.ino = number(f, 3), .size = number(f, 4), .mtime_ns = number(f, 5)}, *made;
+
+	if (!m || f->n[2] == 0 || f->n[2] > LEDGER_CONTENT)
+		return true;
+	memcpy(is.content, f->p[2], f->n[2]);
+	made = malloc(sizeof(*made));
+	if (!made)
+		return false;
+	is.next = m->m.files;
+	*made = is;
+	m->m.files = made;
+	l->files++;
+	return true;
+}
+
 static struct group *
 group_get(struct ledger *l, const char *op, size_t n)
 {
@@ -281,11 +318,20 @@ take_commit(struct ledger *l, const struct fields *f)
 		if (x->hide_ms >= 0) {
 			set_hidden(x->m, x->hide_ms);
 		} else if (!x->m->m.deleted) {
-			x->m->m.deleted = true;
+			x->m->m.deleted = x->m->m.unfinished = true;
 			x->m->m.deleted_ms = (int64_t)(number(f, 3) & INT64_MAX);
 		}
 	}
 	return true;
+}
+
+/* Its files are gone. */
+static void
+finish(struct group *g)
+{
+	g->done = true;
+	for (uint64_t k = 0; k < g->applied; k++)
+		g->members[k].m->m.unfinished = false;
 }
 
 /* False: no memory. */
@@ -318,8 +364,10 @@ take_line(struct ledger *l, const char *p, const char *end)
 	case 'E':
 		g = f.count == 2 ? group_get(l, f.p[1], f.n[1]) : NULL;
 		if (g)
-			g->done = true;
+			finish(g);
 		return true;
+	case 'T':
+		return f.count != 6 || take_file(l, &f);
 	default:
 		return true; /* of a newer version: left alone */
 	}

@@ -11,6 +11,7 @@
  *   crc32 G op-id identity ms                                                   hidden until, with a group; 0: as H
  *   crc32 C op-id n ms                                                          the group of n D or G lines is committed
  *   crc32 E op-id                                                               its files are gone
+ *   crc32 T identity content inode size mtime_ns                                a file of a message that shares its base name
  *
  * The crc is of the rest of the line, in eight hex digits. The file begins with the line "restante-ledger 1".
  * A later record of an identity replaces an earlier one, but for the unique-id: the first one stays. A line that
@@ -30,6 +31,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define LEDGER_CONTENT 40 /* hex digits of a file's SHA-256 */
+
+/* A file of a message whose base name other files have or had, too, and how it looked when it was read: a maildir's. */
+struct ledger_file {
+	struct ledger_file *next;
+	char content[LEDGER_CONTENT + 1]; /* "-": it could not be read */
+	uint64_t ino, size, mtime_ns;
+};
+
 struct ledger_message {
 	const char *identity; /* in the ledger's memory */
 	const char *uidl;
@@ -38,7 +48,9 @@ struct ledger_message {
 	uint64_t stored;
 	int64_t first_retrieved_ms, hidden_until_ms;
 	bool deleted;         /* by a committed group, */
-	int64_t deleted_ms;   /* which said when */
+	int64_t deleted_ms;   /* which said when, */
+	bool unfinished;      /* and whose files may still be there */
+	struct ledger_file *files;
 };
 
 #define LEDGER_UNKNOWN UINT64_MAX
@@ -61,6 +73,7 @@ size_t ledger_bad(const struct ledger *l);
 struct ledger_message *ledger_find(struct ledger *l, const char *identity, size_t n);
 size_t ledger_count(const struct ledger *l);  /* messages known */
 size_t ledger_lines(const struct ledger *l);  /* records read */
+size_t ledger_files(const struct ledger *l);  /* of all messages */
 /* Is this unique-id known, of whatever message? */
 bool ledger_has_uidl(struct ledger *l, const char *uidl, size_t n);
 /* Committed groups without E: their op-ids as text, one after another; NULL at the end. */
@@ -91,6 +104,7 @@ void ledger_put_commit(struct ledger_out *o, const char *op_hex, uint64_t n, int
 /* Such a one, for a ledger that is rewritten: three records at most. LEDGER_NO_OP's E is the caller's. */
 void ledger_put_remembered(struct ledger_out *o, const struct ledger_message *m);
 void ledger_put_done(struct ledger_out *o, const char *op_hex);
+void ledger_put_file(struct ledger_out *o, const char *identity, size_t n, const struct ledger_file *f);
 void ledger_out_free(struct ledger_out *o);
 
 /* 16 bytes as 32 hex digits and a NUL. */

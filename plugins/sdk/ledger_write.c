@@ -134,6 +134,12 @@ ledger_put_done(struct ledger_out *o, const char *op_hex)
 }
 
 void
+ledger_put_file(struct ledger_out *o, const char *identity, size_t n, const struct ledger_file *f)
+{
+	put(o, "T %.*s %s %" PRIu64 " %" PRIu64 " %" PRIu64, (int)n, identity, f->content, f->ino, f->size, f->mtime_ns);
+}
+
+void
 ledger_out_free(struct ledger_out *o)
 {
 	free(o->text);

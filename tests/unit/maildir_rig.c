@@ -122,6 +122,30 @@ mail_names(const char *dir)
 	return text;
 }
 
+const char *
+mail_letters(void)
+{
+	static char text[2000];
+	static const char *const dirs[] = {"new", "cur"};
+	size_t at = 0, n;
+
+	text[0] = '\0';
+	for (size_t d = 0; d < COUNT(dirs); d++) {
+		char *names = strdup(mail_names(dirs[d])), *save;
+
+		for (char *name = strtok_r(names, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
+			char path[300], *letter;
+
+			snprintf(path, sizeof(path), "%s/%s", dirs[d], name);
+			letter = mail_text(path, &n);
+			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s ", letter);
+			free(letter);
+		}
+		free(names);
+	}
+	return text;
+}
+
 void
 mail_ledger(struct ledger_out *o)
 {
@@ -255,6 +279,42 @@ box_list_of(struct host_inst *i, uint32_t flags)
 	}
 	host_mbox_close(i, mbox, call);
 	return text;
+}
+
+const char *
+box_letters(struct host_inst *i, uint32_t flags)
+{
+	static char texts[4][8000];
+	static unsigned turn;
+	char *text = texts[turn++ % COUNT(texts)];
+	size_t at = 0;
+	uint64_t n;
+	void *mbox = box_enter(i, flags, &n);
+
+	text[0] = '\0';
+	for (uint64_t k = 0; k < n; k++) {
+		char buf[40];
+		struct pm_msg m;
+
+		box_info(i, mbox, k, &m);
+		assert_int_equal(box_read(i, mbox, k, buf, sizeof(buf)), PM_OK);
+		assert_int_equal(m.octets, strlen(buf) + 2); /* no line ends in these letters */
+		at += (size_t)snprintf(text + at, sizeof(texts[0]) - at, "%.*s=%s ", (int)m.uidl_len, m.uidl, buf);
+	}
+	host_mbox_close(i, mbox, call);
+	return text;
+}
+
+void
+box_expect(struct host_inst *i, const char *list)
+{
+	const char *is = box_letters(i, PM_OPEN_READONLY);
+
+	if (strcmp(is, list) != 0)
+		fail_msg("'%s' instead of '%s'", is, list);
+	assert_string_equal(box_letters(i, PM_OPEN_EXCLUSIVE), list);
+	assert_string_equal(box_letters(i, PM_OPEN_READONLY), list); /* from the ledger */
+	assert_string_equal(box_letters(i, PM_OPEN_EXCLUSIVE), list);
 }
 
 /* "0 2" as bits. */

@@ -34,6 +34,8 @@ void mail_age(void);
 char *mail_text(const char *rel, size_t *ret_n);
 /* The names in a directory, in order, each with a blank behind it. */
 const char *mail_names(const char *dir);
+/* The text of each file in new and cur, in the order of their names: "one two ". */
+const char *mail_letters(void);
 /* The ledger becomes these records, which are freed. */
 void mail_ledger(struct ledger_out *o);
 /* The ledger as it is, for ledger_free. */
@@ -48,6 +50,10 @@ void box_info(struct host_inst *i, void *mbox, uint64_t k, struct pm_msg *ret);
 int32_t box_read(struct host_inst *i, void *mbox, uint64_t k, char *buf, size_t cap);
 /* One session with nothing done: "uidl:octets " of each message. */
 const char *box_list_of(struct host_inst *i, uint32_t flags);
+/* The same with what is in them, letters without line ends: "uidl=letter ". */
+const char *box_letters(struct host_inst *i, uint32_t flags);
+/* That is the list, whoever looks, again and again. */
+void box_expect(struct host_inst *i, const char *list);
 /* Deletes and marks the messages named by digits, "0 2"; however many slices. */
 int32_t box_commit(struct host_inst *i, void *mbox, uint64_t n, const char *del, const char *retrieved,
 		   int64_t now_ms);

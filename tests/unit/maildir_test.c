@@ -163,36 +163,31 @@ what_is_no_message(void **state)
 	host_close(i);
 }
 
+/* Of one letter that is in two places cur's file counts, the newer place. Letters that differ: maildir_twins_test.c. */
 static void
 twins_are_one_message(void **state)
 {
 	static const struct {
-		const char *one, *other, *is;
+		const char *one, *other;
 	} cases[] = {
-		{"new/1.x", "cur/1.x:2,S", "other"}, /* cur is the newer place */
-		{"cur/1.x", "new/1.x:2,", "one"},
-		{"new/1.x,S=4", "cur/1.x:2,", "other"},
-		{"cur/1.x:2,F", "new/1.x,S=4,W=5", "one"},
+		{"new/1.x", "cur/1.x:2,S"},
+		{"cur/1.x", "new/1.x:2,"},
+		{"new/1.x,S=4", "cur/1.x:2,"},
+		{"cur/1.x:2,F", "new/1.x,S=4,W=5"},
 	};
-	char buf[20];
 
 	(void)state;
 	for (size_t k = 0; k < COUNT(cases); k++) {
 		struct host_inst *i = MAIL_OPEN(NULL);
-		uint64_t n;
-		void *mbox;
 
 		mail_put(cases[k].one, "one");
-		mail_put(cases[k].other, "other");
+		mail_put(cases[k].other, "one");
 		mail_put("cur/1.xx", "x");
-		mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
-		assert_int_equal(n, 2);
-		assert_int_equal(box_read(i, mbox, 0, buf, sizeof(buf)), PM_OK);
-		assert_string_equal(buf, cases[k].is);
-		host_mbox_close(i, mbox, call);
+		expect_list(i, "1.x:5 1.xx:3 ");
 		host_close(i);
 		mail_remove(cases[k].one);
 		mail_remove(cases[k].other);
+		mail_remove("restante-ledger");
 	}
 }
 

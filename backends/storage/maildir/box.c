@@ -117,7 +117,7 @@ box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uin
 		return rc;
 	}
 	if (flags & (PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN))
-		commit_purge(m);
+		remove_hidden(m);
 	*ret_count = m->scan->n;
 	*ret_mbox = m;
 	return PM_OK;

@@ -20,8 +20,6 @@
 #include "kill.h"
 #include "maildir.h"
 
-#define RECOVER_LOOKS 4
-
 #define COMPACT_SLACK 4000 /* records that may be dead before the ledger is rewritten */
 
 /* ---- what was learnt ------------------------------------------------------------------------- */
@@ -60,8 +58,12 @@ keep_import(struct ledger_message *lm, void *ctx)
 static void
 put_item(struct ledger_out *o, const struct scan *s, const struct item *it)
 {
-	ledger_put_message(o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n, it->octets, it->stored,
-			   it->first_ms, it->hidden_ms);
+	char buf[IDENTITY_CAP];
+	size_t n;
+	const char *identity = scan_identity(s, it, buf, &n);
+
+	ledger_put_message(o, identity, n, s->names + it->uidl, it->uidl_n, it->octets, it->stored, it->first_ms,
+			   it->hidden_ms);
 }
 
 /* ledger_rewrite's fill(): only while the snapshot is the directories. */
@@ -155,46 +157,6 @@ sync_dirs(const struct inst *i, int fd)
 	(void)commit_sync_dirs(i, fd);
 }
 
-/* Nobody asked for its size, and maildirsize is to know what goes. */
-static void
-note_stored(struct mbox *m, struct item *it, const char *path)
-{
-	struct stat st;
-
-	if (it->octets == UNKNOWN_OCTETS && fstatat(m->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		it->stored = (uint64_t)st.st_size;
-}
-
-/* 0, or the errno of a file that will not go. ENOENT, after several looks: gone, or renamed faster than that. */
-static int
-remove_one(struct mbox *m, struct item *it)
-{
-	char path[300];
-
-	for (int tries = 0; tries < RELOCATE_TRIES; tries++) {
-		scan_path(m->scan, it, path, sizeof(path));
-		note_stored(m, it, path);
-		if (unlinkat(m->fd, path, 0) == 0)
-			return 0;
-		if (errno != ENOENT)
-			return errno;
-		if (!find_again(m->fd, m->scan, it))
-			break;
-	}
-	return ENOENT;
-}
-
-/* With all its twins: other programs' crashes leave a message in new and in cur. */
-static int
-remove_item(struct mbox *m, struct item *it)
-{
-	int e = remove_one(m, it);
-
-	for (int k = 0; e == 0 && it->twins && k < RELOCATE_TRIES && find_again(m->fd, m->scan, it); k++)
-		(void)remove_one(m, it); /* what stays is in a group: it stays deleted */
-	return e;
-}
-
 /* Retrieved and kept: from new to cur, seen. A convenience: failures change nothing. */
 static void
 mark_seen(struct mbox *m, struct item *it)
@@ -219,7 +181,7 @@ mark_seen(struct mbox *m, struct item *it)
 		*flags = 'S';
 	}
 	if (strlen(to) - 4 < 255)
-		(void)renameat(m->fd, from, m->fd, to);
+		(void)maildir_move(m->fd, from, to); /* another message may have this name */
 }
 
 /* Do files go with this commit? */
@@ -229,36 +191,36 @@ removes(const struct pm_commit *c)
 	return c->del && c->keep_until_ms == 0;
 }
 
+/* One message's records; true: a member of the group. */
+static bool
+put_records(struct mbox *m, const struct pm_commit *c, uint64_t k, struct ledger_out *o)
+{
+	const struct scan *s = m->scan;
+	const struct item *it = &s->items[k];
+	bool del = bit(c->del, k), back = !del && bit(c->restore, k) && it->hidden_ms != 0;
+	char buf[IDENTITY_CAP];
+	size_t n;
+	const char *identity = scan_identity(s, it, buf, &n);
+
+	/* a message the ledger never heard of must be known before it is deleted */
+	if (it->dirty)
+		put_item(o, s, it);
+	if (back || (del && c->keep_until_ms != 0))
+		ledger_put_hide(o, m->op, identity, n, back ? 0 : c->keep_until_ms);
+	else if (del)
+		ledger_put_delete(o, m->op, identity, n);
+	if (bit(c->retrieved, k) && it->first_ms == 0)
+		ledger_put_mark(o, 'F', identity, n, c->now_ms);
+	return del || back;
+}
+
 /* The group's records; false: no memory. */
 static bool
 put_group(struct mbox *m, const struct pm_commit *c, struct ledger_out *o, uint64_t *ret_n)
 {
-	struct scan *s = m->scan;
-
 	*ret_n = 0;
-	for (uint64_t k = 0; k < s->n; k++) {
-		struct item *it = &s->items[k];
-
-		if (bit(c->del, k)) {
-			/* a message the ledger never heard of must be known before it is deleted */
-			if (it->dirty)
-				put_item(o, s, it);
-			if (c->keep_until_ms != 0)
-				ledger_put_hide(o, m->op, s->names + it->name, it->base_n, c->keep_until_ms);
-			else
-				ledger_put_delete(o, m->op, s->names + it->name, it->base_n);
-			++*ret_n;
-		} else {
-			if (it->dirty)
-				put_item(o, s, it);
-			if (bit(c->restore, k) && it->hidden_ms != 0) {
-				ledger_put_hide(o, m->op, s->names + it->name, it->base_n, 0);
-				++*ret_n;
-			}
-		}
-		if (bit(c->retrieved, k) && it->first_ms == 0)
-			ledger_put_mark(o, 'F', s->names + it->name, it->base_n, c->now_ms);
-	}
+	for (uint64_t k = 0; k < m->scan->n; k++)
+		*ret_n += put_records(m, c, k, o);
 	if (*ret_n > 0)
 		ledger_put_commit(o, m->op, *ret_n, c->now_ms);
 	if (*ret_n > 0 && !removes(c))
@@ -386,92 +348,4 @@ maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *c
 	if (rc == PM_PARTIAL || rc == PM_OK)
 		*ret_done = m->commit_done;
 	return rc;
-}
-
-/* ---- hidden, and over ------------------------------------------------------------------------ */
-
-#define PURGE_MAX 500 /* files of one open */
-
-void
-commit_purge(struct mbox *m)
-{
-	int64_t now = m->inst->host->wall_ms(m->inst->host->ctx), octets = 0, n = 0;
-	struct scan *s = m->scan;
-	struct item *list = s->with_hidden ? s->items : s->hidden;
-	size_t count = s->with_hidden ? s->n : s->hidden_n, out = 0;
-	bool may = m->flags & PM_OPEN_EXCLUSIVE;
-
-	for (size_t k = 0; k < count; k++) {
-		struct item *it = &list[k];
-		bool over = it->hidden_ms != 0 && it->hidden_ms <= now;
-		int e = over && may && n < PURGE_MAX ? remove_item(m, it) : EAGAIN;
-
-		if (e == 0 || e == ENOENT) {
-			octets += (int64_t)it->stored;
-			n++;
-		} else if (!over || !s->with_hidden) {
-			list[out++] = *it; /* tried again by the next opener; until then nobody sees it */
-		}
-	}
-	*(s->with_hidden ? &s->n : &s->hidden_n) = out;
-	if (n == 0)
-		return;
-	sync_dirs(m->inst, m->fd);
-	size_add(m->fd, -octets, -n);
-	s->settled = false; /* it is no longer the directories */
-	sdk_log(m->inst->host, PM_LOG_DEBUG, "%lld messages whose undo time is over were removed", (long long)n);
-}
-
-/* ---- recovery -------------------------------------------------------------------------------- */
-
-/* What a committed group deleted and is still in this directory goes now. *ret_seen: how many were there. */
-static unsigned
-recover_dir(int fd, const char *dir, struct ledger *l, unsigned *ret_seen)
-{
-	int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *d = dfd != -1 ? fdopendir(dfd) : NULL;
-	unsigned gone = 0;
-	struct dirent *e;
-
-	if (!d) {
-		if (dfd != -1)
-			(void)close(dfd);
-		++*ret_seen; /* who knows */
-		return 0;
-	}
-	while ((e = readdir(d)) != NULL) {
-		const struct ledger_message *lm = ledger_find(l, e->d_name, strcspn(e->d_name, ",:"));
-
-		if (!lm || !lm->deleted)
-			continue;
-		++*ret_seen;
-		gone += unlinkat(dfd, e->d_name, 0) == 0;
-	}
-	closedir(d);
-	return gone;
-}
-
-void
-commit_recover(struct inst *i, int fd, struct ledger *l)
-{
-	struct ledger_out o = {0};
-	unsigned gone = 0, seen = 1;
-	const char *op;
-
-	/* until a look finds nothing: another reader renames beside us */
-	for (int look = 0; look < RECOVER_LOOKS && seen > 0; look++) {
-		seen = 0;
-		gone += recover_dir(fd, "new", l, &seen) + recover_dir(fd, "cur", l, &seen);
-	}
-	sync_dirs(i, fd);
-	for (size_t k = 0; seen == 0 && (op = ledger_unfinished(l, k)) != NULL; k++)
-		ledger_put_done(&o, op);
-	if (seen == 0 && !o.failed)
-		(void)ledger_append(fd, LEDGER_FILE, o.text, o.n, false); /* else the next opener looks again */
-	ledger_out_free(&o);
-	sdk_count(i->host, seen > 0 ? "commits_stuck" : "commits_finished", 1);
-	if (seen > 0)
-		sdk_log(i->host, PM_LOG_WARNING, "deleted messages are still there and cannot be removed; they stay deleted");
-	else if (gone > 0)
-		sdk_log(i->host, PM_LOG_NOTICE, "finished an interrupted commit: %u messages removed", gone);
 }

@@ -350,20 +350,6 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 	return PM_OK;
 }
 
-/* A rename that never replaces: link(2) and unlink(2) where the file system cannot, as every maildir once did. */
-static int
-move_new(int fd, const char *from, const char *to)
-{
-	if (renameat2(fd, from, fd, to, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -1;
-	if (linkat(fd, from, fd, to, 0) != 0)
-		return -1;
-	(void)unlinkat(fd, from, 0); /* else it is swept as stale one day */
-	return 0;
-}
-
 /* It becomes visible, and is added to a total that is remembered. 0 or an errno. */
 static int
 show(struct inst *i, const struct rcpt *r, const char *from, const char *to)
@@ -374,9 +360,9 @@ show(struct inst *i, const struct rcpt *r, const char *from, const char *to)
 	int rc;
 
 	if (!held)
-		return move_new(r->fd, from, to) == 0 ? 0 : errno;
+		return maildir_move(r->fd, from, to) ? 0 : errno;
 	before = scan_look(i, r->fd);
-	rc = move_new(r->fd, from, to) == 0 ? 0 : errno;
+	rc = maildir_move(r->fd, from, to) ? 0 : errno;
 	after = scan_look(i, r->fd);
 	sdk_totals_release(i->totals, held, rc == 0 ? &before : NULL, &after, sdk_octets_total(&r->octets));
 	return rc;

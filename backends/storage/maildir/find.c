@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One message among the files: by its base name, which it keeps however other readers rename it, or by the unique-id
- * that a name gives.
+ * One message among the files: by its base name and inode, which it keeps however other readers rename it, or by the
+ * unique-id that a name gives.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +17,12 @@ open_dir(int fd, const char *dir)
 	int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	DIR *d = dfd != -1 ? fdopendir(dfd) : NULL;
 
-	if (!d && dfd != -1)
+	if (!d && dfd != -1) {
+		int e = errno;
+
 		(void)close(dfd);
+		errno = e;
+	}
 	return d;
 }
 
@@ -45,33 +50,27 @@ find_unseen(int fd, struct ledger *l, const char *uidl, size_t n)
 	return unseen_in(fd, "new", l, uidl, n) || unseen_in(fd, "cur", l, uidl, n);
 }
 
-/* Looks for a base name in one directory; *ret_name gets the whole name. */
+/* Looks for a file in one directory, by base name and, unless it is 0, inode; *ret_name gets the whole name. */
 static bool
-find_in(int fd, const char *dir, const char *base, size_t n, char *ret_name, size_t cap)
+find_in(int fd, const char *dir, const char *base, size_t n, uint64_t ino, char *ret_name, size_t cap)
 {
 	DIR *d = open_dir(fd, dir);
 	struct dirent *e;
+	struct stat st;
 	bool found = false;
 
 	if (!d)
 		return false;
 	while (!found && (e = readdir(d)) != NULL) {
-		found = scan_base_length(e->d_name) == n && memcmp(e->d_name, base, n) == 0;
+		if (scan_base_length(e->d_name) != n || memcmp(e->d_name, base, n) != 0)
+			continue;
+		found = ino == 0 ||
+			(fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == ino);
 		if (found)
 			snprintf(ret_name, cap, "%s", e->d_name);
 	}
 	closedir(d);
 	return found;
-}
-
-bool
-find_base(int fd, const char *base, size_t n)
-{
-	char name[256];
-
-	/* cur twice: another reader may rename it past readdir */
-	return find_in(fd, "new", base, n, name, sizeof(name)) || find_in(fd, "cur", base, n, name, sizeof(name)) ||
-	       find_in(fd, "cur", base, n, name, sizeof(name));
 }
 
 bool
@@ -85,7 +84,7 @@ find_again(int fd, struct scan *s, struct item *it)
 	/* cur is read again: it may have come there, or been renamed past readdir, meanwhile */
 	for (int look = 0; look < 4 && !found; look++) {
 		in_new = look % 2 == 1;
-		found = find_in(fd, in_new ? "new" : "cur", base, it->base_n, name, sizeof(name));
+		found = find_in(fd, in_new ? "new" : "cur", base, it->base_n, it->ino, name, sizeof(name));
 	}
 	if (!found)
 		return false;
@@ -96,4 +95,33 @@ find_again(int fd, struct scan *s, struct item *it)
 	it->name = at;
 	it->in_new = in_new;
 	return true;
+}
+
+/* ---- many of them ---------------------------------------------------------------------------- */
+
+static bool
+add_files(int fd, const char *dir, bool (*wanted)(const char *name, void *ctx), void *ctx, struct scan *s)
+{
+	DIR *d = open_dir(fd, dir);
+	bool ok = true;
+	struct dirent *e;
+
+	if (!d)
+		return errno == ENOENT;
+	while (ok && (errno = 0, e = readdir(d)) != NULL)
+		if (wanted(e->d_name, ctx) && scan_takes(dirfd(d), e) && !scan_add(s, e->d_name, dir[0] == 'n', 0)) {
+			ok = false;
+			errno = ENOMEM;
+		}
+	ok = ok && errno == 0;
+	closedir(d);
+	return ok;
+}
+
+bool
+find_files(int fd, bool (*wanted)(const char *name, void *ctx), void *ctx, struct scan *s)
+{
+	/* mail moves from new to cur; cur twice: another reader may rename it past readdir */
+	return add_files(fd, "new", wanted, ctx, s) && add_files(fd, "cur", wanted, ctx, s) &&
+	       add_files(fd, "cur", wanted, ctx, s);
 }

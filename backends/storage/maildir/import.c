@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
@@ -21,12 +22,56 @@
 #define TURN_MS 20 /* between two tries for the lock */
 
 struct looking {
+	struct inst *inst;
+	const struct pm_call *call;
+	struct ledger *l;
 	int fd;
+	int32_t rc;
 	const char *uidl;
 	size_t n;
 	int64_t now;
 	bool here, gone;
 };
+
+/* The name of a message, and those that others of its name have. */
+static bool
+of_name(const char *name, void *ctx)
+{
+	const struct ledger_message *m = ctx;
+	size_t n = scan_base_length(m->identity);
+
+	return scan_base_length(name) == n && memcmp(name, m->identity, n) == 0;
+}
+
+/* Is a file of this very message in new or cur? */
+static bool
+is_here(struct looking *look, struct ledger_message *m)
+{
+	struct scan *s = calloc(1, sizeof(*s));
+	unsigned tries = 0;
+	bool here = false;
+	size_t at = 0;
+
+	if (!s)
+		look->rc = PM_NOMEM;
+	else if (!find_files(look->fd, of_name, m, s) || !join_sort(s))
+		look->rc = errno == ENOMEM ? PM_NOMEM : PM_TEMP;
+	else
+		do
+			look->rc = twins_run(look->inst, look->call, look->fd, s, look->l, &at, INT64_MAX);
+		while (look->rc == PM_AGAIN && ++tries < RELOCATE_TRIES); /* replaced while it was looked at */
+	if (look->rc == PM_AGAIN)
+		look->rc = PM_TEMP;
+	for (size_t k = 0; look->rc == PM_OK && k < s->n && !here; k++) {
+		char buf[IDENTITY_CAP];
+		size_t n;
+		const char *identity = scan_identity(s, &s->items[k], buf, &n);
+
+		here = s->items[k].number > 0 && n == m->identity_n && memcmp(identity, m->identity, n) == 0;
+	}
+	scan_free(s);
+	return here;
+}
 
 /* One record. Hidden and over is as good as deleted: the next session removes it. */
 static void
@@ -38,7 +83,7 @@ look_at(struct ledger_message *m, void *ctx)
 		return;
 	if (m->deleted || (m->hidden_until_ms != 0 && m->hidden_until_ms <= l->now))
 		l->gone = true;
-	else if (find_base(l->fd, m->identity, m->identity_n))
+	else if (l->rc == PM_OK && is_here(l, m))
 		l->here = true;
 	else if (m->hidden_until_ms != 0)
 		l->gone = true;
@@ -46,11 +91,16 @@ look_at(struct ledger_message *m, void *ctx)
 
 /* PM_EXISTS or PM_OK, by the ledger; `all`: by files it does not know, too. */
 static int32_t
-known(const struct inst *i, const struct import *im, int fd, struct ledger *l, bool all)
+known(struct inst *i, const struct pm_call *call, const struct import *im, int fd, struct ledger *l, bool all)
 {
-	struct looking look = {.fd = fd, .uidl = im->uidl, .n = strlen(im->uidl), .now = i->host->wall_ms(i->host->ctx)};
+	struct looking look = {.inst = i, .call = call, .l = l, .fd = fd, .rc = PM_OK, .uidl = im->uidl,
+			       .n = strlen(im->uidl), .now = i->host->wall_ms(i->host->ctx)};
 
 	ledger_each(l, look_at, &look);
+	if (look.rc != PM_OK) {
+		sdk_error(call, "cannot tell whether the message is here");
+		return look.rc;
+	}
 	if (!look.here && look.gone && !im->restore)
 		return PM_EXISTS;
 	if (!look.here && !(all && find_unseen(fd, l, im->uidl, look.n)))
@@ -60,7 +110,7 @@ known(const struct inst *i, const struct import *im, int fd, struct ledger *l, b
 }
 
 int32_t
-import_look(const struct inst *i, const struct pm_call *call, int fd, const struct import *im)
+import_look(struct inst *i, const struct pm_call *call, int fd, const struct import *im)
 {
 	size_t good, bad;
 	struct ledger *l = ledger_load(fd, LEDGER_FILE, &good, &bad);
@@ -68,7 +118,7 @@ import_look(const struct inst *i, const struct pm_call *call, int fd, const stru
 
 	if (!l)
 		return ledger_load_code(call, LEDGER_FILE, errno);
-	rc = known(i, im, fd, l, false);
+	rc = known(i, call, im, fd, l, false);
 	ledger_free(l);
 	return rc;
 }
@@ -113,7 +163,7 @@ write_down(const struct inst *i, const struct pm_call *call, int fd, const struc
 }
 
 int32_t
-import_begin(const struct inst *i, const struct pm_call *call, int fd, const struct import *im, int *ret_lock)
+import_begin(struct inst *i, const struct pm_call *call, int fd, const struct import *im, int *ret_lock)
 {
 	size_t good, bad;
 	struct ledger *l;
@@ -122,7 +172,7 @@ import_begin(const struct inst *i, const struct pm_call *call, int fd, const str
 	if (rc != PM_OK)
 		return rc;
 	l = ledger_load(fd, LEDGER_FILE, &good, &bad);
-	rc = l ? known(i, im, fd, l, true) : ledger_load_code(call, LEDGER_FILE, errno);
+	rc = l ? known(i, call, im, fd, l, true) : ledger_load_code(call, LEDGER_FILE, errno);
 	if (rc == PM_OK && ledger_find(l, im->name, scan_base_length(im->name))) {
 		/* the same microsecond, process and count as a message of old: it may even be deleted */
 		sdk_error(call, "the name %s was used before", im->name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the names that were found to messages: sorted, twins and deleted ones dropped, unique-ids and sizes from
- * the ledger or, for those it has never seen, from the name.
+ * From the files that were found to messages: sorted, those of one message joined (twins.c said which), deleted ones
+ * dropped, unique-ids and sizes from the ledger or, for those it has never seen, from the name.
  */
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -32,9 +32,13 @@ by_arrival(const void *a, const void *b)
 	const struct item *x = a, *y = b;
 	int d = order(x, y->arrival, sort_names + y->name, y->base_n, sort_names);
 
+	if (d == 0 && x->number != y->number)
+		d = x->number < y->number ? -1 : 1;
 	if (d == 0)
 		d = (int)x->stale - (int)y->stale; /* of twins the first one stays: the latest look's, then cur's */
-	return d ? d : (int)x->in_new - (int)y->in_new;
+	if (d == 0)
+		d = (int)x->in_new - (int)y->in_new;
+	return d ? d : strcmp(sort_names + x->name, sort_names + y->name);
 }
 
 /* 40 hex digits of SHA-256 for base names that cannot be unique-ids. */
@@ -62,34 +66,45 @@ uidl_ok(const char *base, size_t n)
 	return true;
 }
 
+size_t
+join_make_uidl(const char *identity, size_t n, char uidl[PM_UIDL_MAX + 1])
+{
+	if (!uidl_ok(identity, n))
+		return seed_hash(identity, n, uidl) ? 40 : 0;
+	memcpy(uidl, identity, n);
+	uidl[n] = '\0';
+	return n;
+}
+
 static bool
 set_uidl(struct scan *s, struct item *it, const struct ledger_message *known)
 {
-	char hex[41];
+	char uidl[PM_UIDL_MAX + 1], buf[IDENTITY_CAP];
+	const char *identity;
+	size_t n;
 
 	if (known && uidl_ok(known->uidl, known->uidl_n)) {
 		it->uidl_n = (uint8_t)known->uidl_n;
 		return scan_add_name(s, known->uidl, known->uidl_n, &it->uidl);
 	}
-	if (uidl_ok(s->names + it->name, it->base_n)) {
+	identity = scan_identity(s, it, buf, &n);
+	if (identity != buf && uidl_ok(identity, n)) {
 		it->uidl = it->name; /* the base name itself */
-		it->uidl_n = (uint8_t)it->base_n;
+		it->uidl_n = (uint8_t)n;
 		return true;
 	}
-	if (!seed_hash(s->names + it->name, it->base_n, hex))
-		return false;
-	it->uidl_n = 40;
-	return scan_add_name(s, hex, 40, &it->uidl);
+	it->uidl_n = (uint8_t)join_make_uidl(identity, n, uidl);
+	return it->uidl_n > 0 && scan_add_name(s, uidl, it->uidl_n, &it->uidl);
 }
 
 bool
-join_own_uidl(const char *base, size_t n, const char *uidl, size_t uidl_n)
+join_own_uidl(const char *identity, size_t n, const char *uidl, size_t uidl_n)
 {
 	char hex[41];
 
-	if (uidl_ok(base, n))
-		return n == uidl_n && memcmp(base, uidl, n) == 0;
-	return uidl_n == 40 && seed_hash(base, n, hex) && memcmp(hex, uidl, 40) == 0;
+	if (uidl_ok(identity, n))
+		return n == uidl_n && memcmp(identity, uidl, n) == 0;
+	return uidl_n == 40 && seed_hash(identity, n, hex) && memcmp(hex, uidl, 40) == 0;
 }
 
 /* Imports are, for a time: or they would come again. */
@@ -97,22 +112,6 @@ bool
 join_remembers(const struct ledger_message *lm, int64_t now_ms)
 {
 	return !join_own_uidl(lm->identity, lm->identity_n, lm->uidl, lm->uidl_n) && ledger_remembers(lm, now_ms);
-}
-
-/* Digits behind ",S=" or ",W=" in a file name; false: not there. */
-static bool
-name_number(const char *name, char key, uint64_t *ret)
-{
-	char mark[4] = {',', key, '=', '\0'};
-	const char *p = strstr(name, mark);
-	uint64_t v = 0;
-
-	if (!p || p[3] < '0' || p[3] > '9')
-		return false;
-	for (p += 3; *p >= '0' && *p <= '9' && v < UINT64_MAX / 16; p++)
-		v = v * 10 + (uint64_t)(*p - '0');
-	*ret = v;
-	return true;
 }
 
 /* Sizes from the ledger, which wins - also when it says that they are not known - or from the name of a newcomer, if
@@ -127,7 +126,7 @@ set_sizes(struct scan *s, struct item *it, const struct ledger_message *known)
 		it->stored = known->stored;
 		return;
 	}
-	if (!known && name_number(s->names + it->name, 'S', &stored) && name_number(s->names + it->name, 'W', &wire) &&
+	if (!known && scan_name_number(s->names + it->name, 'S', &stored) && scan_name_number(s->names + it->name, 'W', &wire) &&
 	    stored <= wire && wire <= 2 * stored && wire < OCTETS_MAX) {
 		it->octets = wire;
 		it->stored = stored;
@@ -166,54 +165,80 @@ hide(struct scan *s, const struct item *it)
 	return true;
 }
 
-/* The hidden message just before this one in order, if it is the same. */
-static struct item *
-hidden_twin(struct scan *s, const struct item *it)
+bool
+join_sort(struct scan *s)
 {
-	struct item *last = s->hidden_n > 0 ? &s->hidden[s->hidden_n - 1] : NULL;
+	bool sorted = true;
 
-	return last && last->base_n == it->base_n && memcmp(s->names + last->name, s->names + it->name, it->base_n) == 0
-		       ? last
-		       : NULL;
+	if (!unhide(s))
+		return false;
+	sort_names = s->names;
+	for (size_t k = 1; k < s->n && sorted; k++)
+		sorted = by_arrival(&s->items[k - 1], &s->items[k]) <= 0;
+	if (!sorted)
+		qsort(s->items, s->n, sizeof(*s->items), by_arrival);
+	return true;
+}
+
+static bool
+of_one(const struct scan *s, const struct item *a, const struct item *b)
+{
+	return a->number == b->number && a->base_n == b->base_n &&
+	       memcmp(s->names + a->name, s->names + b->name, a->base_n) == 0;
+}
+
+/* The next message. *ret: where it is now; NULL: it was deleted. */
+static int32_t
+take(struct scan *s, struct ledger *l, struct item *it, size_t *out, struct item **ret)
+{
+	char buf[IDENTITY_CAP];
+	size_t n;
+	const char *identity = scan_identity(s, it, buf, &n);
+	const struct ledger_message *known = ledger_find(l, identity, n);
+
+	*ret = NULL;
+	if (known && known->deleted)
+		return PM_OK;
+	if (known)
+		it->first_ms = known->first_retrieved_ms;
+	it->hidden_ms = known ? known->hidden_until_ms : 0;
+	if (!set_uidl(s, it, known))
+		return PM_NOMEM;
+	set_sizes(s, it, known);
+	if (it->hidden_ms != 0 && !s->with_hidden) {
+		if (!hide(s, it))
+			return PM_NOMEM;
+		*ret = &s->hidden[s->hidden_n - 1];
+		return PM_OK;
+	}
+	*ret = &s->items[*out];
+	s->items[(*out)++] = *it;
+	return PM_OK;
 }
 
 int32_t
 scan_join(struct scan *s, struct ledger *l)
 {
+	struct item last = {0}, *kept = NULL;
 	size_t out = 0;
 
-	if (!unhide(s))
+	if (!join_sort(s))
 		return PM_NOMEM;
-	sort_names = s->names;
-	if (s->n > 1)
-		qsort(s->items, s->n, sizeof(*s->items), by_arrival);
 	for (size_t k = 0; k < s->n; k++) {
 		struct item it = s->items[k];
-		const struct ledger_message *known;
-		struct item *twin = hidden_twin(s, &it);
+		int32_t rc;
 
-		if (twin) {
-			twin->twins = true;
+		if (it.number == 0)
+			continue;
+		if (of_one(s, &last, &it)) {
+			if (kept)
+				kept->twins = true;
 			continue;
 		}
-		if (out > 0 && s->items[out - 1].base_n == it.base_n &&
-		    memcmp(s->names + s->items[out - 1].name, s->names + it.name, it.base_n) == 0) {
-			s->items[out - 1].twins = true;
-			continue;
-		}
-		known = ledger_find(l, s->names + it.name, it.base_n);
-		if (known && known->deleted)
-			continue;
-		if (known)
-			it.first_ms = known->first_retrieved_ms;
-		it.hidden_ms = known ? known->hidden_until_ms : 0;
-		if (!set_uidl(s, &it, known))
-			return PM_NOMEM;
-		set_sizes(s, &it, known);
-		if (it.hidden_ms == 0 || s->with_hidden)
-			s->items[out++] = it;
-		else if (!hide(s, &it))
-			return PM_NOMEM;
+		last = it;
+		rc = take(s, l, &it, &out, &kept);
+		if (rc != PM_OK)
+			return rc;
 	}
 	s->n = out;
 	return PM_OK;

@@ -21,6 +21,20 @@ maildir_now(const struct inst *i)
 	return i->host->now_ms(i->host->ctx);
 }
 
+/* link(2) and unlink(2) where the file system cannot, as every maildir once did. */
+bool
+maildir_move(int fd, const char *from, const char *to)
+{
+	if (renameat2(fd, from, fd, to, RENAME_NOREPLACE) == 0)
+		return true;
+	if (errno != EINVAL && errno != ENOSYS)
+		return false;
+	if (linkat(fd, from, fd, to, 0) != 0)
+		return false;
+	(void)unlinkat(fd, from, 0); /* what stays has the same inode: it is the same message, or swept from tmp/ */
+	return true;
+}
+
 /* ---- paths ----------------------------------------------------------------------------------- */
 
 static int

@@ -4,6 +4,8 @@
  *
  * maildir.c   options, paths, the descriptor        scan.c    from directories to a snapshot
  * join.c      names become messages             find.c    one message among the files
+ * twins.c     files that share a base name      same.c    what they hold
+ * name.c      what a name says                  remove.c  files that go, recovery
  * cache.c     snapshots of unchanged mailboxes      box.c     open, info, read, close
  * commit.c    deletions and marks, recovery         deliver.c delivery
  * list.c      totals, list, removal                 size.c    Maildir++'s maildirsize
@@ -27,9 +29,11 @@
 #define SLICE_MS 150   /* of long work; the ABI says 200 */
 #define SETTLE_MS 2000 /* a directory changed less than this ago may change again in the same tick of its clock */
 #define UNKNOWN_OCTETS UINT64_MAX
+#define IDENTITY_CAP 280
 #define RELOCATE_TRIES 6 /* a file that another reader renames each time we look */
 
 struct cache;
+struct twins;
 
 struct inst {
 	const struct pm_host *host;
@@ -44,20 +48,22 @@ struct inst {
 	_Atomic uint64_t sequence; /* of delivered files */
 };
 
-/* One message of a snapshot: 64 bytes and its names. */
+/* One message of a snapshot - while it is made one file: 64 bytes and its names. */
 struct item {
 	uint64_t arrival;    /* leading digits of the name */
 	uint64_t octets;     /* UNKNOWN_OCTETS */
 	uint64_t stored;     /* size of the file when octets is known */
 	int64_t first_ms;    /* first retrieved; 0: never */
 	int64_t hidden_ms;   /* hidden until; 0: visible */
+	uint64_t ino;        /* it keeps it when it is renamed; 0: not known */
 	uint32_t name;       /* offset into names: file name, NUL */
 	uint32_t uidl;       /* offset into names */
-	uint16_t base_n;     /* the identity: name up to ',' or ':' */
+	uint32_t number;     /* among the messages of this base name, from 1 on; 0: the file is gone again */
+	uint16_t base_n;     /* name up to ',' or ':' */
 	uint8_t uidl_n;
 	bool in_new : 1;
 	bool dirty : 1;      /* not in the ledger as it is here */
-	bool twins : 1;      /* there is another file of this base name */
+	bool twins : 1;      /* there is another file of this message */
 	bool stale : 1;      /* while scanning: seen by an earlier look only */
 };
 
@@ -70,6 +76,7 @@ struct scan {
 	bool with_hidden;    /* items holds the hidden ones too */
 	char *names;
 	size_t names_n, names_cap;
+	struct twins *twins; /* while it is made: what was read of files that share a name */
 	/* what it was read from */
 	dev_t dev;
 	ino_t ino;
@@ -113,6 +120,8 @@ int32_t maildir_open_dir(struct inst *i, const struct pm_call *call, const struc
 /* Makes what is missing of cur, new and tmp in an open maildir, tmp last: where tmp is, all are. False: errno. */
 bool maildir_fill(const struct inst *i, int fd);
 int64_t maildir_now(const struct inst *i);
+/* A rename that never replaces. False: errno. */
+bool maildir_move(int fd, const char *from, const char *to);
 
 /* ---- scan.c ---- */
 
@@ -131,43 +140,82 @@ bool scan_unchanged(const struct scan *s, const struct scan *now);
 /* new and cur as they were, by their times. */
 bool scan_same_dirs(const struct scan *a, const struct scan *b);
 struct box_key scan_key(const struct scan *s);
+/* Another file. False: no memory. */
+bool scan_add(struct scan *s, const char *name, bool in_new, uint64_t ino);
+/* A regular file with a name we can serve? */
+bool scan_takes(int dirfd, const struct dirent *d);
+/* Keeps a text, with a NUL, among the names. False: no memory, or over 4 GiB of them. */
+bool scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret);
+
+/* ---- name.c ---- */
+
 /* The part of a name that stays: up to ',' or ':'. */
 size_t scan_base_length(const char *name);
+/* What the ledger calls an item; in buf, or among the names. */
+const char *scan_identity(const struct scan *s, const struct item *it, char buf[IDENTITY_CAP], size_t *ret_n);
 /* "new/NAME" or "cur/NAME" of an item. */
 void scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap);
 /* The leading number of a name. */
 uint64_t scan_arrival(const char *name);
-/* Keeps a text, with a NUL, among the names. False: no memory, or over 4 GiB of them. */
-bool scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret);
+/* Digits behind ",S=" or ",W=" in a file name; false: not there. */
+bool scan_name_number(const char *name, char key, uint64_t *ret);
 
 /* ---- find.c ---- */
 
-/* Is there a file of this base name, in new or cur? */
-bool find_base(int fd, const char *base, size_t n);
-/* The file of an item, found again by its base name after ENOENT. False: gone. */
+/* Adds the files of new and cur that wanted() wants by their names; one that moves meanwhile may come twice. False: errno. */
+bool find_files(int fd, bool (*wanted)(const char *name, void *ctx), void *ctx, struct scan *s);
+/* The file of an item, found again by base name and inode after ENOENT. False: gone. */
 bool find_again(int fd, struct scan *s, struct item *it);
 /* Is there a file the ledger does not know whose unique-id is this? Reads both directories. */
 bool find_unseen(int fd, struct ledger *l, const char *uidl, size_t n);
 
 /* ---- join.c ---- */
 
-/* Sorts, drops twins and what is deleted, asks the ledger. May be repeated when items were added. */
+/* Brings the files of one message, and of one base name, together. False: no memory. */
+bool join_sort(struct scan *s);
+/* Sorts, makes one item of each message, drops what is deleted, asks the ledger. May be repeated when items were added. */
 int32_t scan_join(struct scan *s, struct ledger *l);
 /* Is a message of this name, visible, in the snapshot? */
 bool join_has(const struct scan *s, const char *name);
-/* Does a file of this base name have this unique-id as long as the ledger does not know it? */
-bool join_own_uidl(const char *base, size_t n, const char *uidl, size_t uidl_n);
+/* The unique-id a message of this identity has as long as the ledger does not know it; its length, 0: no memory. */
+size_t join_make_uidl(const char *identity, size_t n, char uidl[PM_UIDL_MAX + 1]);
+bool join_own_uidl(const char *identity, size_t n, const char *uidl, size_t uidl_n);
 /* Does the ledger keep this record, though its message was deleted? */
 bool join_remembers(const struct ledger_message *lm, int64_t now_ms);
 
+/* ---- twins.c ---- */
+
+/* Which message each file is, from *at on: sets the items' numbers, and l learns what it did not know. PM_AGAIN: later than
+ * until_ms. call may be NULL. */
+int32_t twins_run(struct inst *i, const struct pm_call *call, int fd, struct scan *s, struct ledger *l, size_t *at,
+		  int64_t until_ms);
+/* What l learnt goes to its file, before anybody hears of it. Exclusive openers only. */
+void twins_keep(struct inst *i, struct scan *s, int fd);
+void twins_free(struct twins *t);
+/* ---- same.c ---- */
+
+struct sdk_octets;
+#define SAME_UNREAD "-" /* the content of a file that cannot be read: it is a message of its own */
+/* What an open file holds. False: it cannot be read, errno. */
+bool same_read(int fd, char content[LEDGER_CONTENT + 1], struct sdk_octets *ret_octets);
+/* Is that name's file one message with this one: the same inode, or the same size and bytes? fd -1: it cannot be read. */
+bool same_message(int fd, const struct stat *st, int dirfd, const char *name);
+/* Does that file hold what the ledger says this message's do? */
+bool same_as_known(int dirfd, const char *path, const struct ledger_message *m);
+
+/* ---- remove.c ---- */
+
+/* Unlinks the file of an item, and what is proven to be the same. 0 or an errno; ENOENT: it was not found. */
+int remove_item(struct mbox *m, struct item *it);
+/* Finishes what an earlier session committed. Exclusive openers only. */
+void remove_unfinished(struct inst *i, int fd, struct ledger *l);
+/* Hidden messages whose time is over are seen by nobody; with the lock they go now. */
+void remove_hidden(struct mbox *m);
+
 /* ---- commit.c ---- */
 
-/* Finishes what an earlier session committed. Exclusive openers only. */
-void commit_recover(struct inst *i, int fd, struct ledger *l);
 /* new and cur as they are, durable. */
 bool commit_sync_dirs(const struct inst *i, int fd);
-/* Hidden messages whose time is over are seen by nobody; with the lock they go now. */
-void commit_purge(struct mbox *m);
 /* What the session learnt - sizes, new identities - goes to the ledger. */
 void commit_learnt(struct mbox *m);
 int32_t maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit, uint64_t *ret_done);

@@ -22,7 +22,7 @@
 #define TRIES 3
 #define NAMES_PER_LOOK 512 /* directory entries between two looks at the clock */
 
-enum phase { PHASE_LEDGER, PHASE_NEW, PHASE_CUR, PHASE_JOIN };
+enum phase { PHASE_LEDGER, PHASE_NEW, PHASE_CUR, PHASE_TWINS, PHASE_JOIN };
 
 struct scanner {
 	enum phase phase;
@@ -31,6 +31,8 @@ struct scanner {
 	DIR *dir;
 	unsigned tries;
 	unsigned odd; /* entries that are no messages */
+	size_t proven; /* items whose message is known */
+	bool inos, odd_inos; /* a directory's inode numbers were compared with its files'; they are not theirs */
 };
 
 /* ---- small things ---------------------------------------------------------------------------- */
@@ -43,6 +45,7 @@ scan_free(struct scan *s)
 	free(s->items);
 	free(s->hidden);
 	free(s->names);
+	twins_free(s->twins);
 	free(s);
 }
 
@@ -129,18 +132,6 @@ scan_unchanged(const struct scan *s, const struct scan *now)
 	       s->ledger_ino == now->ledger_ino && s->ledger_size == now->ledger_size;
 }
 
-void
-scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap)
-{
-	snprintf(buf, cap, "%s/%s", it->in_new ? "new" : "cur", s->names + it->name);
-}
-
-size_t
-scan_base_length(const char *name)
-{
-	return strcspn(name, ",:");
-}
-
 static int64_t
 ms_of(struct timespec t)
 {
@@ -171,18 +162,8 @@ scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret)
 	return true;
 }
 
-uint64_t
-scan_arrival(const char *name)
-{
-	uint64_t n = 0;
-
-	for (const char *p = name; *p >= '0' && *p <= '9'; p++)
-		n = n * 10 + (uint64_t)(*p - '0');
-	return n < INT64_MAX / 1000 ? n : INT64_MAX / 1000; /* it becomes milliseconds */
-}
-
-static bool
-add_item(struct scan *s, const char *name, bool in_new)
+bool
+scan_add(struct scan *s, const char *name, bool in_new, uint64_t ino)
 {
 	struct item *it;
 
@@ -201,6 +182,8 @@ add_item(struct scan *s, const char *name, bool in_new)
 		return false;
 	it->base_n = (uint16_t)scan_base_length(name);
 	it->in_new = in_new;
+	it->ino = ino;
+	it->number = 1;
 	it->octets = UNKNOWN_OCTETS;
 	it->arrival = scan_arrival(name);
 	s->n++;
@@ -220,16 +203,31 @@ name_ok(const char *name)
 }
 
 /* Types the directory tells for free; DT_UNKNOWN costs a stat. */
-static bool
-is_file(int dirfd_, const struct dirent *d)
+bool
+scan_takes(int dirfd_, const struct dirent *d)
 {
 	struct stat st;
 
+	if (!name_ok(d->d_name))
+		return false;
 	if (d->d_type == DT_REG)
 		return true;
 	if (d->d_type != DT_UNKNOWN)
 		return false;
 	return fstatat(dirfd_, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+/* The inode number the directory tells for free, too; not all file systems tell the one that stat(2) does. 0: not known. */
+static uint64_t
+ino_of(struct scanner *sc, const struct dirent *d)
+{
+	struct stat st;
+
+	if (!sc->inos) {
+		sc->inos = true;
+		sc->odd_inos = fstatat(dirfd(sc->dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino != d->d_ino;
+	}
+	return sc->odd_inos ? 0 : d->d_ino;
 }
 
 static void
@@ -279,9 +277,9 @@ read_dir(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd,
 	while (errno = 0, (d = readdir(sc->dir)) != NULL) {
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
-		if (!name_ok(d->d_name) || !is_file(dirfd(sc->dir), d))
+		if (!scan_takes(dirfd(sc->dir), d))
 			say_odd(i, sc, dir, d->d_name);
-		else if (!add_item(sc->scan, d->d_name, dir[0] == 'n'))
+		else if (!scan_add(sc->scan, d->d_name, dir[0] == 'n', ino_of(sc, d)))
 			return PM_NOMEM;
 		if (++n % NAMES_PER_LOOK == 0 && maildir_now(i) >= until)
 			return PM_AGAIN;
@@ -290,6 +288,7 @@ read_dir(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd,
 
 	closedir(sc->dir);
 	sc->dir = NULL;
+	sc->inos = false;
 	if (e != 0) {
 		sdk_error(call, "reading %s/: %s", dir, strerrordesc_np(e));
 		return PM_TEMP;
@@ -324,9 +323,13 @@ suspicious(const struct scanner *sc, const struct scan *now, int64_t wall_ms)
 		return false;
 	ledger_each(sc->ledger, count_live, &x);
 	known = sc->scan->hidden_n;
-	for (size_t k = 0; k < sc->scan->n; k++)
-		known += !sc->scan->items[k].stale &&
-			 ledger_find(sc->ledger, sc->scan->names + sc->scan->items[k].name, sc->scan->items[k].base_n) != NULL;
+	for (size_t k = 0; k < sc->scan->n; k++) {
+		char buf[IDENTITY_CAP];
+		size_t n;
+		const char *identity = scan_identity(sc->scan, &sc->scan->items[k], buf, &n);
+
+		known += !sc->scan->items[k].stale && ledger_find(sc->ledger, identity, n) != NULL;
+	}
 	return known < x.live;
 }
 
@@ -342,6 +345,7 @@ begin_again(struct scanner *sc, int fd)
 		sc->scan->hidden[k].stale = true;
 	sc->scan->new_mtime = fresh.new_mtime;
 	sc->scan->cur_mtime = fresh.cur_mtime;
+	sc->proven = 0;
 	sc->phase = PHASE_NEW;
 }
 
@@ -358,7 +362,7 @@ drop_stale(struct item *items, size_t n)
 }
 
 static int32_t
-finish(struct inst *i, struct scanner *sc, int fd, struct scan **ret_scan)
+finish(struct inst *i, struct scanner *sc, int fd, uint32_t flags, struct scan **ret_scan)
 {
 	int64_t wall = i->host->wall_ms(i->host->ctx);
 	struct scan now;
@@ -381,6 +385,10 @@ finish(struct inst *i, struct scanner *sc, int fd, struct scan **ret_scan)
 	sc->scan->settled = same_time(now.new_mtime, sc->scan->new_mtime) &&
 			    same_time(now.cur_mtime, sc->scan->cur_mtime) &&
 			    wall - ms_of(now.new_mtime) >= SETTLE_MS && wall - ms_of(now.cur_mtime) >= SETTLE_MS;
+	if (flags & PM_OPEN_EXCLUSIVE)
+		twins_keep(i, sc->scan, fd);
+	twins_free(sc->scan->twins);
+	sc->scan->twins = NULL;
 	*ret_scan = sc->scan;
 	sc->scan = NULL;
 	return PM_OK;
@@ -412,7 +420,7 @@ begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct
 			return ledger_load_code(call, LEDGER_FILE, errno);
 		if (look > 0 || !exclusive || !ledger_unfinished(sc->ledger, 0))
 			break;
-		commit_recover(i, fd, sc->ledger);
+		remove_unfinished(i, fd, sc->ledger);
 		ledger_free(sc->ledger);
 	}
 	sdk_count(i->host, "ledger_damaged", bad);
@@ -423,6 +431,15 @@ begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct
 	sc->scan->remembered = x.n;
 	sc->phase = PHASE_NEW;
 	return PM_OK;
+}
+
+/* Which message each file is. */
+static int32_t
+prove(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd)
+{
+	if (sc->proven == 0 && !join_sort(sc->scan))
+		return PM_NOMEM;
+	return twins_run(i, call, fd, sc->scan, sc->ledger, &sc->proven, maildir_now(i) + SLICE_MS);
 }
 
 int32_t
@@ -451,9 +468,14 @@ scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags, str
 	if (rc == PM_OK && sc->phase == PHASE_CUR) {
 		rc = read_dir(i, call, sc, fd, "cur");
 		if (rc == PM_OK)
+			sc->phase = PHASE_TWINS;
+	}
+	if (rc == PM_OK && sc->phase == PHASE_TWINS) {
+		rc = prove(i, call, sc, fd);
+		if (rc == PM_OK)
 			sc->phase = PHASE_JOIN;
 	}
 	if (rc == PM_OK && sc->phase == PHASE_JOIN)
-		rc = finish(i, sc, fd, ret_scan);
+		rc = finish(i, sc, fd, flags, ret_scan);
 	return rc;
 }

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files that go. A file is unlinked for being the one that was listed - its base name and its inode, wherever other
+ * readers renamed it - or for holding the same, compared just before. Any other file of that name is another message.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "maildir.h"
+
+#define RECOVER_LOOKS 4
+
+/* ---- one message ----------------------------------------------------------------------------- */
+
+/* 0, or the errno of a file that will not go. ENOENT, after several looks: gone, or renamed faster than that. */
+static int
+remove_one(struct mbox *m, struct item *it)
+{
+	char path[300];
+
+	for (int tries = 0; tries < RELOCATE_TRIES; tries++) {
+		struct stat st;
+
+		scan_path(m->scan, it, path, sizeof(path));
+		if (fstatat(m->fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+			if (errno != ENOENT)
+				return errno;
+		} else if (S_ISREG(st.st_mode) && (it->ino == 0 || it->ino == st.st_ino)) {
+			if (it->octets == UNKNOWN_OCTETS)
+				it->stored = (uint64_t)st.st_size; /* maildirsize is to know what goes */
+			if (unlinkat(m->fd, path, 0) == 0)
+				return 0;
+			if (errno != ENOENT)
+				return errno;
+		}
+		if (!find_again(m->fd, m->scan, it))
+			break;
+	}
+	return ENOENT;
+}
+
+/* Its other files in one directory: what is proven to be the same. *ret_gone: one was. 0 or an errno. */
+static int
+remove_same(int fd, const char *dir, const char *base, size_t n, int listed, const struct stat *st, bool *ret_gone)
+{
+	int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), e = 0;
+	DIR *d = dfd != -1 ? fdopendir(dfd) : NULL;
+	struct dirent *x;
+
+	if (!d) {
+		e = errno;
+		if (dfd != -1)
+			(void)close(dfd);
+		return e == ENOENT ? 0 : e;
+	}
+	while ((x = readdir(d)) != NULL) {
+		if (scan_base_length(x->d_name) != n || memcmp(x->d_name, base, n) != 0 ||
+		    !same_message(listed, st, dfd, x->d_name))
+			continue;
+		if (unlinkat(dfd, x->d_name, 0) == 0 || errno == ENOENT)
+			*ret_gone = true; /* or renamed: another look */
+		else
+			e = errno;
+	}
+	closedir(d);
+	return e;
+}
+
+/* Other programs' crashes leave a message in new and in cur; backups that were copied in do, too. */
+static int
+remove_twins(struct mbox *m, const struct item *it, int listed, const struct stat *st)
+{
+	const char *base = m->scan->names + it->name;
+	bool gone = true;
+	int e = 0;
+
+	for (int look = 0; look < RELOCATE_TRIES && gone && e == 0; look++) {
+		gone = false;
+		e = remove_same(m->fd, "cur", base, it->base_n, listed, st, &gone);
+		if (e == 0)
+			e = remove_same(m->fd, "new", base, it->base_n, listed, st, &gone);
+	}
+	return e;
+}
+
+/* The file that was listed, open if it can be read. False: it is not where it was. */
+static bool
+hold_listed(struct mbox *m, struct item *it, int *ret_fd, struct stat *ret)
+{
+	char path[300];
+
+	scan_path(m->scan, it, path, sizeof(path));
+	if (faccessat(m->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && find_again(m->fd, m->scan, it))
+		scan_path(m->scan, it, path, sizeof(path));
+	*ret_fd = openat(m->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return (*ret_fd != -1 ? fstat(*ret_fd, ret) : fstatat(m->fd, path, ret, AT_SYMLINK_NOFOLLOW)) == 0 &&
+	       (it->ino == 0 || it->ino == ret->st_ino);
+}
+
+int
+remove_item(struct mbox *m, struct item *it)
+{
+	struct stat st;
+	int listed = -1, e;
+	bool sure = it->twins && hold_listed(m, it, &listed, &st);
+
+	e = remove_one(m, it);
+	if (e == 0 && sure)
+		e = remove_twins(m, it, listed, &st);
+	else if (e == 0 && it->twins)
+		m->commit_unseen = true;
+	if (listed != -1)
+		(void)close(listed);
+	return e;
+}
+
+/* ---- hidden, and over ------------------------------------------------------------------------ */
+
+#define PURGE_MAX 500 /* files of one open */
+
+/* Another file of such a name, one day, is not to be taken for it. Without these lines nothing is wrong yet. */
+static void
+tell_gone(struct mbox *m, struct ledger_out *o, int64_t n, int64_t now)
+{
+	int e;
+
+	ledger_put_commit(o, LEDGER_NO_OP, (uint64_t)n, now);
+	ledger_put_done(o, LEDGER_NO_OP);
+	e = o->failed ? ENOMEM : ledger_append(m->fd, LEDGER_FILE, o->text, o->n, false);
+	if (e == 0)
+		m->scan->ledger_lines += (size_t)n + 2;
+	else
+		sdk_log(m->inst->host, PM_LOG_WARNING, "the ledger could not be told of messages that went: %s",
+			strerrordesc_np(e));
+}
+
+void
+remove_hidden(struct mbox *m)
+{
+	int64_t now = m->inst->host->wall_ms(m->inst->host->ctx), octets = 0, n = 0, told = 0;
+	struct scan *s = m->scan;
+	struct item *list = s->with_hidden ? s->items : s->hidden;
+	size_t count = s->with_hidden ? s->n : s->hidden_n, out = 0;
+	struct ledger_out o = {0};
+	bool may = m->flags & PM_OPEN_EXCLUSIVE;
+
+	for (size_t k = 0; k < count; k++) {
+		struct item *it = &list[k];
+		bool over = it->hidden_ms != 0 && it->hidden_ms <= now;
+		int e = over && may && n < PURGE_MAX ? remove_item(m, it) : EAGAIN;
+
+		if (e == 0) {
+			char buf[IDENTITY_CAP];
+			size_t id_n;
+			const char *identity = scan_identity(s, it, buf, &id_n);
+
+			ledger_put_delete(&o, LEDGER_NO_OP, identity, id_n);
+			told++;
+		}
+		if (e == 0 || e == ENOENT) {
+			octets += (int64_t)it->stored;
+			n++;
+		} else if (!over || !s->with_hidden) {
+			list[out++] = *it; /* tried again by the next opener; until then nobody sees it */
+		}
+	}
+	*(s->with_hidden ? &s->n : &s->hidden_n) = out;
+	if (n > 0) {
+		(void)commit_sync_dirs(m->inst, m->fd);
+		size_add(m->fd, -octets, -n);
+		s->settled = false; /* it is no longer the directories */
+		sdk_log(m->inst->host, PM_LOG_DEBUG, "%lld messages whose undo time is over were removed", (long long)n);
+	}
+	if (told > 0)
+		tell_gone(m, &o, told, now);
+	ledger_out_free(&o);
+}
+
+/* ---- recovery -------------------------------------------------------------------------------- */
+
+/* The message a name was given to, or one that got a number after it, is to go. */
+static bool
+to_go(const char *name, void *ctx)
+{
+	size_t n = scan_base_length(name);
+	char buf[IDENTITY_CAP];
+	const struct ledger_message *lm = ledger_find(ctx, name, n);
+
+	for (unsigned k = 2; lm || k == 2; k++) {
+		if (lm && lm->deleted && lm->unfinished)
+			return true;
+		if (n >= 256 || ledger_files(ctx) == 0)
+			return false;
+		snprintf(buf, sizeof(buf), "%.*s,%u", (int)n, name, k);
+		lm = ledger_find(ctx, buf, strlen(buf));
+	}
+	return false;
+}
+
+/* One look at what committed groups deleted and is still there. False: it cannot be told. */
+static bool
+look_for_deleted(struct inst *i, int fd, struct ledger *l, unsigned *ret_seen, unsigned *ret_gone)
+{
+	struct scan *s = calloc(1, sizeof(*s));
+	size_t at = 0;
+	bool ok = s && find_files(fd, to_go, l, s) && join_sort(s) &&
+		  twins_run(i, NULL, fd, s, l, &at, INT64_MAX) == PM_OK;
+
+	for (size_t k = 0; ok && k < s->n; k++) {
+		struct item *it = &s->items[k];
+		char path[300], buf[IDENTITY_CAP];
+		size_t n;
+		const char *identity = scan_identity(s, it, buf, &n);
+		const struct ledger_message *lm = it->number > 0 ? ledger_find(l, identity, n) : NULL;
+
+		scan_path(s, it, path, sizeof(path));
+		if (!lm || !lm->deleted || !lm->unfinished || !same_as_known(fd, path, lm))
+			continue;
+		++*ret_seen;
+		*ret_gone += unlinkat(fd, path, 0) == 0;
+	}
+	scan_free(s);
+	return ok;
+}
+
+void
+remove_unfinished(struct inst *i, int fd, struct ledger *l)
+{
+	struct ledger_out o = {0};
+	unsigned gone = 0, seen = 1;
+	const char *op;
+
+	/* until a look finds nothing: another reader renames beside us */
+	for (int look = 0; look < RECOVER_LOOKS && seen > 0; look++) {
+		seen = 0;
+		if (!look_for_deleted(i, fd, l, &seen, &gone))
+			seen++; /* who knows */
+	}
+	(void)commit_sync_dirs(i, fd); /* the group says what is deleted, and a crash before this is recovered */
+	for (size_t k = 0; seen == 0 && (op = ledger_unfinished(l, k)) != NULL; k++)
+		ledger_put_done(&o, op);
+	if (seen == 0 && !o.failed)
+		(void)ledger_append(fd, LEDGER_FILE, o.text, o.n, false); /* else the next opener looks again */
+	ledger_out_free(&o);
+	sdk_count(i->host, seen > 0 ? "commits_stuck" : "commits_finished", 1);
+	if (seen > 0)
+		sdk_log(i->host, PM_LOG_WARNING, "deleted messages are still there and cannot be removed; they stay deleted");
+	else if (gone > 0)
+		sdk_log(i->host, PM_LOG_NOTICE, "finished an interrupted commit: %u messages removed", gone);
+}

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files that share a base name. Each message is to have a base name of its own, but maildirs are merged, backups are
+ * copied in, converters count from 000000, and cloned machines have one host name. Two such files are one message only
+ * if they are one inode, or hold the same; else they are two, and the ledger calls the second one NAME,2, and so does
+ * its unique-id. The first one is whatever the ledger already knew by this name.
+ *
+ * Which is which must not depend on places and flags, which other readers change. So the ledger keeps of each file of
+ * a shared name what is in it and how it looked then (T: inode, size, date). A file that looks like that is what it
+ * was; any other is read. Names that nobody shares cost nothing: not one file of them is opened here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "held.h"
+
+#include <uthash.h>
+
+/* What tells a message's number: the look of a file, or a content. */
+struct clue {
+	UT_hash_handle hh; /* by key */
+	char key[80];
+	uint32_t number;
+};
+
+/* A file of a run: one inode, whatever it is called. */
+struct file {
+	UT_hash_handle hh; /* by device and inode */
+	struct look look;
+	struct item *item; /* the first one of it */
+	const struct held *held;
+	uint32_t number;
+	bool known;        /* the ledger knows it as it looks now */
+};
+
+/* The files of one base name. */
+struct run {
+	struct source src;
+	struct ledger *l;
+	struct item *items;
+	size_t n;
+	struct file **of;  /* each item's; NULL: it is gone */
+	struct file *files;
+	struct clue *clues;
+	const struct ledger_message *first; /* by the base name itself; NULL: the ledger does not know it */
+	uint32_t last;     /* number that was given */
+	bool shared;       /* or was once */
+};
+
+/* ---- small things ---------------------------------------------------------------------------- */
+
+static void
+look_key(char key[80], uint64_t ino, uint64_t size, uint64_t mtime_ns)
+{
+	snprintf(key, 80, "%" PRIu64 " %" PRIu64 " %" PRIu64, ino, size, mtime_ns);
+}
+
+static uint32_t
+clue_get(const struct run *r, const char *key)
+{
+	struct clue *c;
+
+	HASH_FIND_STR(r->clues, key, c);
+	return c ? c->number : 0;
+}
+
+/* The first one counts. False: no memory. */
+static bool
+clue_put(struct run *r, const char *key, uint32_t number)
+{
+	struct clue *c;
+
+	if (strcmp(key, SAME_UNREAD) == 0 || clue_get(r, key) != 0)
+		return true;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return false;
+	snprintf(c->key, sizeof(c->key), "%s", key);
+	c->number = number;
+	HASH_ADD_STR(r->clues, key, c);
+	return true;
+}
+
+static void
+run_free(struct run *r)
+{
+	struct clue *c, *next_clue;
+	struct file *f, *next;
+
+	HASH_ITER(hh, r->clues, c, next_clue) {
+		HASH_DEL(r->clues, c);
+		free(c);
+	}
+	HASH_ITER(hh, r->files, f, next) {
+		HASH_DEL(r->files, f);
+		free(f);
+	}
+	free(r->of);
+}
+
+/* The ledger's name of a message of this run, and what it knows of it. */
+static struct ledger_message *
+numbered(const struct run *r, uint32_t number, char buf[IDENTITY_CAP], size_t *ret_n)
+{
+	struct item it = *r->items;
+	const char *identity;
+
+	it.number = number;
+	identity = scan_identity(r->src.s, &it, buf, ret_n);
+	return ledger_find(r->l, identity, *ret_n);
+}
+
+/* Nobody is to see it again: a file of this name that is no file of it is another message. */
+static bool
+is_over(const struct run *r, const struct ledger_message *m)
+{
+	return m->deleted ||
+	       (m->hidden_until_ms != 0 && m->hidden_until_ms <= r->src.inst->host->wall_ms(r->src.inst->host->ctx));
+}
+
+/* ---- the files of a run ---------------------------------------------------------------------- */
+
+/* Told by the directory alone: one name that was seen twice, or one inode. */
+static bool
+one_file(const struct scan *s, const struct item *a, const struct item *b)
+{
+	if (a->ino != 0 && b->ino != 0)
+		return a->ino == b->ino;
+	return a->in_new == b->in_new && strcmp(s->names + a->name, s->names + b->name) == 0;
+}
+
+/* 0 or an errno; ENOENT: it is gone. */
+static int
+stat_item(struct run *r, struct item *it, struct stat *ret)
+{
+	char path[300];
+
+	for (int tries = 0; tries < RELOCATE_TRIES; tries++) {
+		scan_path(r->src.s, it, path, sizeof(path));
+		if (fstatat(r->src.fd, path, ret, AT_SYMLINK_NOFOLLOW) == 0)
+			return S_ISREG(ret->st_mode) ? 0 : ENOENT;
+		if (errno != ENOENT)
+			return errno;
+		if (!find_again(r->src.fd, r->src.s, it))
+			break;
+	}
+	return ENOENT;
+}
+
+/* The file an item is, made when it is the first one of it; NULL: no memory. */
+static struct file *
+file_of(struct run *r, struct item *it, const struct stat *st)
+{
+	struct look look = held_look(st);
+	struct file *f;
+
+	HASH_FIND(hh, r->files, &look, 2 * sizeof(uint64_t), f);
+	if (f || !(f = calloc(1, sizeof(*f))))
+		return f;
+	f->look = look;
+	f->item = it;
+	HASH_ADD(hh, r->files, look, 2 * sizeof(uint64_t), f);
+	return f;
+}
+
+static int32_t
+gather(struct run *r)
+{
+	r->of = calloc(r->n, sizeof(struct file *));
+	for (size_t k = 0; r->of && k < r->n; k++) {
+		struct item *it = &r->items[k];
+		struct stat st;
+		int e = stat_item(r, it, &st);
+
+		if (e == ENOENT)
+			continue;
+		if (e != 0)
+			return held_failed(&r->src, e);
+		it->ino = st.st_ino;
+		r->of[k] = file_of(r, it, &st);
+		if (!r->of[k])
+			return PM_NOMEM;
+	}
+	return r->of ? PM_OK : PM_NOMEM;
+}
+
+/* What the ledger knows of this name. False: no memory. */
+static bool
+ask_ledger(struct run *r)
+{
+	char buf[IDENTITY_CAP], key[80];
+	const struct ledger_message *m;
+	size_t n;
+
+	r->first = numbered(r, 1, buf, &n);
+	r->shared = HASH_COUNT(r->files) > 1 || (r->first && r->first->files);
+	for (r->last = 0; (m = numbered(r, r->last + 1, buf, &n)) != NULL || r->last == 0; r->last++) {
+		for (const struct ledger_file *x = m ? m->files : NULL; x; x = x->next) {
+			look_key(key, x->ino, x->size, x->mtime_ns);
+			if (!clue_put(r, key, r->last + 1) || !clue_put(r, x->content, r->last + 1))
+				return false;
+		}
+	}
+	r->shared = r->shared || r->last > 1;
+	return true;
+}
+
+/* ---- whose file it is ------------------------------------------------------------------------ */
+
+/* Has it the size the first message of this name is said to have? Sizes that come from names go with them. */
+static bool
+fits_first(const struct run *r, const struct file *f)
+{
+	uint64_t said;
+
+	return !r->first || r->first->octets == LEDGER_UNKNOWN || r->first->stored == f->look.size ||
+	       (scan_name_number(r->src.s->names + f->item->name, 'S', &said) && said == r->first->stored);
+}
+
+/* The file that is what the ledger knows by this name, when it does not say more; NULL: none of them. */
+static struct file *
+choose_first(const struct run *r)
+{
+	struct file *best = NULL;
+
+	if (r->first && r->first->files)
+		return NULL;
+	for (struct file *f = r->files; f; f = f->hh.next) {
+		if (f->number != 0)
+			continue;
+		if (fits_first(r, f))
+			return f;
+		best = best ? best : f;
+	}
+	return r->first && is_over(r, r->first) ? NULL : best;
+}
+
+static int32_t
+number_files(struct run *r)
+{
+	struct file *first;
+
+	for (struct file *f = r->files; f; f = f->hh.next) {
+		char key[80];
+		int32_t rc;
+
+		look_key(key, f->look.ino, f->look.size, f->look.mtime_ns);
+		f->number = clue_get(r, key);
+		f->known = f->number != 0;
+		if (f->known)
+			continue;
+		if (!r->shared && fits_first(r, f)) {
+			f->number = 1; /* nothing else is known of this name */
+			return PM_OK;
+		}
+		rc = held_get(&r->src, f->item, &f->look, &f->held);
+		if (rc != PM_OK)
+			return rc;
+		f->number = clue_get(r, f->held->content);
+	}
+	first = choose_first(r);
+	if (first)
+		first->number = 1;
+	if (first && !clue_put(r, first->held->content, 1))
+		return PM_NOMEM;
+	for (struct file *f = r->files; f; f = f->hh.next) {
+		if (f->number == 0)
+			f->number = clue_get(r, f->held->content);
+		if (f->number == 0)
+			f->number = ++r->last;
+		if (f->held && !clue_put(r, f->held->content, f->number))
+			return PM_NOMEM;
+	}
+	return PM_OK;
+}
+
+/* ---- what was learnt ------------------------------------------------------------------------- */
+
+/* A message that the ledger does not know. Its unique-id is its own, unless an import has the same. */
+static void
+put_message(struct run *r, const struct file *f, const char *identity, size_t n, struct ledger_out *o)
+{
+	char uidl[PM_UIDL_MAX + 1];
+	char spare[IDENTITY_CAP + 2];
+	size_t uidl_n = join_make_uidl(identity, n, uidl);
+
+	if (f->number > 1 && uidl_n > 0 && ledger_has_uidl(r->l, uidl, uidl_n)) {
+		snprintf(spare, sizeof(spare), "%.*s,", (int)n, identity);
+		uidl_n = join_make_uidl(spare, n + 1, uidl);
+	}
+	if (uidl_n == 0)
+		o->failed = true;
+	else
+		ledger_put_message(o, identity, n, uidl, uidl_n, f->held->octets, f->look.size, 0, 0);
+}
+
+/* Of each file that the ledger does not know as it looks now. */
+static int32_t
+learn(struct run *r)
+{
+	struct ledger_out *o = &r->src.s->twins->learnt;
+
+	for (struct file *f = r->files; f; f = f->hh.next) {
+		char buf[IDENTITY_CAP];
+		struct ledger_file is = {.ino = f->look.ino, .size = f->look.size, .mtime_ns = f->look.mtime_ns};
+		size_t from = o->n, good, n;
+		struct item it = *f->item;
+		const char *identity;
+
+		if (f->known || !f->held)
+			continue;
+		it.number = f->number;
+		identity = scan_identity(r->src.s, &it, buf, &n);
+		memcpy(is.content, f->held->content, sizeof(is.content));
+		if (!ledger_find(r->l, identity, n))
+			put_message(r, f, identity, n, o);
+		ledger_put_file(o, identity, n, &is);
+		if (o->failed || !ledger_read(r->l, o->text + from, o->n - from, &good))
+			return PM_NOMEM;
+	}
+	return PM_OK;
+}
+
+static int32_t
+resolve(struct run *r)
+{
+	int32_t rc;
+
+	if (!r->src.s->twins && !(r->src.s->twins = calloc(1, sizeof(struct twins))))
+		return PM_NOMEM;
+	rc = gather(r);
+	if (rc == PM_OK)
+		rc = ask_ledger(r) ? number_files(r) : PM_NOMEM;
+	if (rc == PM_OK)
+		rc = learn(r);
+	for (size_t k = 0; rc == PM_OK && k < r->n; k++)
+		r->items[k].number = r->of[k] ? r->of[k]->number : 0;
+	return rc;
+}
+
+/* ---- all names ------------------------------------------------------------------------------- */
+
+static size_t
+run_length(const struct scan *s, size_t at)
+{
+	const struct item *a = &s->items[at];
+	size_t k = at + 1;
+
+	while (k < s->n && s->items[k].base_n == a->base_n &&
+	       memcmp(s->names + s->items[k].name, s->names + a->name, a->base_n) == 0)
+		k++;
+	return k - at;
+}
+
+/* Is its message not plain by the name? */
+static bool
+doubtful(const struct run *r)
+{
+	char buf[IDENTITY_CAP];
+	const struct ledger_message *m;
+	size_t n;
+
+	for (size_t k = 1; k < r->n; k++)
+		if (!one_file(r->src.s, &r->items[0], &r->items[k]))
+			return true;
+	m = numbered(r, 1, buf, &n);
+	return (m && is_over(r, m)) || (ledger_files(r->l) > 0 && numbered(r, 2, buf, &n));
+}
+
+int32_t
+twins_run(struct inst *i, const struct pm_call *call, int fd, struct scan *s, struct ledger *l, size_t *at,
+	  int64_t until_ms)
+{
+	if (s->twins)
+		s->twins->reads = 0;
+	while (*at < s->n) {
+		struct run r = {.src = {i, call, fd, s, until_ms}, .l = l, .items = &s->items[*at], .n = run_length(s, *at)};
+		bool look = doubtful(&r);
+		int32_t rc = look ? resolve(&r) : PM_OK;
+
+		for (size_t k = 0; !look && k < r.n; k++)
+			r.items[k].number = 1;
+		run_free(&r);
+		if (rc != PM_OK)
+			return rc;
+		*at += r.n;
+		if (look && *at < s->n && maildir_now(i) >= until_ms)
+			return PM_AGAIN;
+	}
+	return PM_OK;
+}
