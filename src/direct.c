@@ -57,8 +57,8 @@ become(const struct conf *c, char *err, size_t errlen)
 	return true;
 }
 
-/* One who is not in the file: conf.h keeps a place. Of what only serving needs - many files, the key
- * of TLS - nothing is asked. */
+/* One who is not in the file: conf.h keeps a place. Of what only serving needs - many files, the
+ * key of TLS - nothing is asked. */
 static void
 add_listener(struct conf *c)
 {

@@ -50,7 +50,8 @@ open_socket(const struct conf *c, const struct conf_listener *cl, char *err, siz
 }
 
 static bool
-open_one(const struct conf *c, const struct conf_listener *cl, struct conf_errors *e, struct listener *ret)
+open_one(const struct conf *c, const struct conf_listener *cl, struct conf_errors *e,
+	 struct listener *ret)
 {
 	char err[ERROR_MAX];
 
@@ -63,13 +64,15 @@ open_one(const struct conf *c, const struct conf_listener *cl, struct conf_error
 	if (cl->path)
 		snprintf(ret->address, sizeof(ret->address), "%s", cl->path);
 	else
-		snprintf(ret->address, sizeof(ret->address), strchr(cl->address, ':') ? "[%s]:%u" : "%s:%u", cl->address,
+		snprintf(ret->address, sizeof(ret->address),
+			 strchr(cl->address, ':') ? "[%s]:%u" : "%s:%u", cl->address,
 			 (unsigned)listener_port(ret->fd));
 	ret->implicit_tls = cl->tls == CONF_TLS_IMPLICIT;
 	ret->session_new = cl->protocol == CONF_POP3 ? pop3_session_new : delivery_session_new;
 	ret->proxy_policy = policy_of;
-	ret->busy_text = cl->protocol == CONF_POP3 ? "-ERR [SYS/TEMP] too many connections, try again later\r\n"
-						   : "421 4.3.2 too many connections, try again later\r\n";
+	ret->busy_text = cl->protocol == CONF_POP3
+				 ? "-ERR [SYS/TEMP] too many connections, try again later\r\n"
+				 : "421 4.3.2 too many connections, try again later\r\n";
 	return true;
 }
 

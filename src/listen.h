@@ -12,8 +12,8 @@
 #include "conf/conf.h"
 #include "net/acceptor.h"
 
-/* One struct listener per section, in the order of the file, in *ret (malloc'd). Every one that cannot
- * be opened is reported; false: none is left open. */
+/* One struct listener per section, in the order of the file, in *ret (malloc'd). Every one that
+ * cannot be opened is reported; false: none is left open. */
 bool listen_open(const struct conf *c, struct conf_errors *e, struct listener **ret);
 
 /* The socket /metrics is served on; *ret_fd -1: there is none. Likewise. */

@@ -24,8 +24,10 @@ usage(FILE *to)
 	fprintf(to,
 		"usage: restanted [-c FILE] [-t | -T]\n"
 		"  -c, --config FILE   configuration (default %s)\n"
-		"  -t, --test          check the configuration and its modules, print all errors, end\n"
-		"  -T, --dump          the same, then print the settings in force, defaults included\n"
+		"  -t, --test          check the configuration and its modules, print all errors, "
+		"end\n"
+		"  -T, --dump          the same, then print the settings in force, defaults "
+		"included\n"
 		"  -V, --version       print the version, end\n"
 		"  -h, --help          print this, end\n"
 		"restanted stays in the foreground. See restanted(8).\n",
@@ -125,8 +127,7 @@ main(int argc, char **argv)
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
 		{"dump", no_argument, NULL, 'T'},         {"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 	};
 	const char *conf_file = DEFAULT_CONF;
 	bool test = false, dump = false;

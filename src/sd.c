@@ -78,7 +78,8 @@ sd_listen_find(const char *address, uint16_t port)
 		int flags = fcntl(fd, F_GETFL);
 
 		if (flags != -1)
-			(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK); /* a listening socket takes it */
+			/* a listening socket takes it */
+			(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 		return fd;
 	}
 	return -1;

@@ -12,21 +12,21 @@
 #include "admin/metrics.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/privs.h"
 #include "conf/conf.h"
 #include "core/backend.h"
 #include "core/bind.h"
 #include "core/errand.h"
+#include "core/guard.h"
+#include "core/registry.h"
 #include "core/stats.h"
 #include "core/sweep.h"
 #include "core/volume.h"
 #include "delivery/badmail.h"
-#include "core/guard.h"
-#include "core/registry.h"
 #include "host/call.h"
 #include "listen.h"
 #include "net/acceptor.h"
 #include "net/tls.h"
-#include "base/privs.h"
 #include "work/pool.h"
 #include "work/queue.h"
 #include "work/slot.h"
@@ -58,8 +58,8 @@ error_add(void *ctx, const struct conf_where *w, const char *text)
 {
 	struct error_text *t = ctx;
 	char line[1024];
-	int n = w && w->file ? snprintf(line, sizeof(line), "%s:%u:%u: %s", w->file, w->line, w->column,
-					text)
+	int n = w && w->file ? snprintf(line, sizeof(line), "%s:%u:%u: %s", w->file, w->line,
+					w->column, text)
 			     : snprintf(line, sizeof(line), "%s", text);
 
 	if (t->to_stderr)
@@ -114,13 +114,15 @@ become(const struct conf *c, struct conf_errors *e)
 	char err[1024];
 
 	privs_raise_files((size_t)c->max_sessions * FILES_PER_SESSION + FILES_OWN);
-	if (!volume_state_there(c, err, sizeof(err)) || !privs_make_dir(c->state_dir, c->user, err, sizeof(err)) ||
+	if (!volume_state_there(c, err, sizeof(err)) ||
+	    !privs_make_dir(c->state_dir, c->user, err, sizeof(err)) ||
 	    !privs_make_dir(c->run_dir, c->user, err, sizeof(err))) {
 		conf_error(e, &nowhere, "%s", err);
 		return EXIT_CONFIG;
 	}
 	listening = listen_open(c, e, &service.listeners);
-	if (!listen_open_metrics(c, e, &service.metrics_fd) || !listening) /* all errors in one run */
+	/* all errors in one run */
+	if (!listen_open_metrics(c, e, &service.metrics_fd) || !listening)
 		return EXIT_CONFIG;
 	if (!privs_drop(c->user, err, sizeof(err))) {
 		conf_error(e, &nowhere, "%s", err);
@@ -178,7 +180,8 @@ say_serving(const struct conf *c)
 	if (c->metrics.path)
 		log_msg(LOG_LVL_NOTICE, "listening", "metrics on %s", c->metrics.path);
 	else if (c->metrics.name)
-		log_msg(LOG_LVL_NOTICE, "listening", "metrics on %s port %u", c->metrics.address, (unsigned)c->metrics.port);
+		log_msg(LOG_LVL_NOTICE, "listening", "metrics on %s port %u", c->metrics.address,
+			(unsigned)c->metrics.port);
 	log_msg(LOG_LVL_NOTICE, "started", "restanted, pid %d, configuration %s, %u workers",
 		(int)getpid(), c->file, c->workers);
 }
@@ -201,8 +204,8 @@ service_start(const char *conf_file)
 	rc = become(c, &e);
 	if (rc != 0)
 		goto out;
-	/* twice as many slots as sockets: a session that only waits to give its mailbox back has lost
-	 * its socket already */
+	/* twice as many slots as sockets: a session that only waits to give its mailbox back has
+	 * lost its socket already */
 	if (!slot_init((size_t)c->max_sessions * 2)) {
 		fprintf(stderr, "restanted: no memory for max_sessions = %u\n", c->max_sessions);
 		rc = EXIT_OSERR;
@@ -244,8 +247,9 @@ same_text(const char *a, const char *b)
 static bool
 same_listener(const struct conf_listener *a, const struct conf_listener *b)
 {
-	return strcmp(a->name, b->name) == 0 && a->protocol == b->protocol && same_text(a->address, b->address) &&
-	       same_text(a->path, b->path) && a->port == b->port;
+	return strcmp(a->name, b->name) == 0 && a->protocol == b->protocol &&
+	       same_text(a->address, b->address) && same_text(a->path, b->path) &&
+	       a->port == b->port;
 }
 
 /* What only a restart can change; said, and kept as it was. */
@@ -256,8 +260,8 @@ say_restart_needed(const struct conf *old, const struct conf *new)
 		log_msg(LOG_LVL_WARNING, "reload", "workers = %u takes effect at the next restart",
 			new->workers);
 	if (old->max_sessions != new->max_sessions)
-		log_msg(LOG_LVL_WARNING, "reload", "max_sessions = %u takes effect at the next restart",
-			new->max_sessions);
+		log_msg(LOG_LVL_WARNING, "reload",
+			"max_sessions = %u takes effect at the next restart", new->max_sessions);
 	for (size_t i = 0; i < new->n_listeners; i++) {
 		bool known = false;
 
@@ -265,12 +269,16 @@ say_restart_needed(const struct conf *old, const struct conf *new)
 			known = same_listener(&old->listeners[j], &new->listeners[i]);
 		if (!known)
 			log_msg(LOG_LVL_WARNING, "reload",
-				"listener %s: a new place or protocol takes effect at the next restart",
+				"listener %s: a new place or protocol takes effect at the next "
+				"restart",
 				new->listeners[i].name);
 	}
-	if (!same_text(old->metrics.name, new->metrics.name) || !same_text(old->metrics.path, new->metrics.path) ||
-	    !same_text(old->metrics.address, new->metrics.address) || old->metrics.port != new->metrics.port)
-		log_msg(LOG_LVL_WARNING, "reload", "metrics: another place takes effect at the next restart");
+	if (!same_text(old->metrics.name, new->metrics.name) ||
+	    !same_text(old->metrics.path, new->metrics.path) ||
+	    !same_text(old->metrics.address, new->metrics.address) ||
+	    old->metrics.port != new->metrics.port)
+		log_msg(LOG_LVL_WARNING, "reload",
+			"metrics: another place takes effect at the next restart");
 }
 
 bool
@@ -296,8 +304,8 @@ service_reload(char **ret_errors)
 		ok = true;
 	} else {
 		stat_add(STAT_RELOAD_FAILED, 1);
-		log_msg(LOG_LVL_ERROR, "reload", "%zu error%s: the old configuration stays", e.count,
-			e.count == 1 ? "" : "s");
+		log_msg(LOG_LVL_ERROR, "reload", "%zu error%s: the old configuration stays",
+			e.count, e.count == 1 ? "" : "s");
 	}
 	conf_put(c);
 	conf_put(old);
@@ -372,8 +380,8 @@ static void
 say_call(const struct pool_call_status *s, void *ctx)
 {
 	(void)ctx;
-	log_msg(LOG_LVL_ERROR, "stuck", "%s of section %s, session %llu, has not returned", s->method,
-		s->gate, (unsigned long long)s->task_id);
+	log_msg(LOG_LVL_ERROR, "stuck", "%s of section %s, session %llu, has not returned",
+		s->method, s->gate, (unsigned long long)s->task_id);
 }
 
 /* The longest a commit may still take. */
@@ -398,8 +406,9 @@ service_stop(void)
 	while (!service_drained()) {
 		if (mono_ms() > until_ms) {
 			pool_each_call(say_call, NULL);
-			log_msg(LOG_LVL_ERROR, "stopped", "sessions are stuck in modules; the stores recover "
-							  "at the next start");
+			log_msg(LOG_LVL_ERROR, "stopped",
+				"sessions are stuck in modules; the stores recover "
+				"at the next start");
 			logger_stop();
 			_exit(EXIT_TEMPFAIL);
 		}

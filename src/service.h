@@ -21,8 +21,8 @@ int service_check(const char *conf_file, bool dump);
 /* Everything up to serving. 0, or an exit code; the reason is on standard error. */
 int service_start(const char *conf_file);
 
-/* All or nothing: any error keeps the old configuration. Errors, one a line, in *ret_errors (malloc'd;
- * NULL when there are none); they are logged as well. */
+/* All or nothing: any error keeps the old configuration. Errors, one a line, in *ret_errors
+ * (malloc'd; NULL when there are none); they are logged as well. */
 bool service_reload(char **ret_errors);
 
 /* Log files are opened again under their names. */

@@ -45,8 +45,8 @@ expect_refused(struct inst *in, const struct pm_cred *c, const char *what)
 	struct pm_user u;
 	int32_t rc = ask(in, c, &u);
 
-	EXPECT(rc == PM_DENIED || rc == PM_NEXT, "%s: verify gave %s (%s), expected DENIED or NEXT", what,
-	       host_code_name(rc), kit_said());
+	EXPECT(rc == PM_DENIED || rc == PM_NEXT, "%s: verify gave %s (%s), expected DENIED or NEXT",
+	       what, host_code_name(rc), kit_said());
 	expect_untouched(&u, what);
 }
 
@@ -74,7 +74,8 @@ caps(void)
 	make_cred(&c, "nobody-there", "x");
 	(void)ask(in, &c, &u);
 	expect_rc("caps", in->m->auth->caps(in->i, &again), PM_OK);
-	EXPECT(first == again, "caps changed from %llx to %llx", (unsigned long long)first, (unsigned long long)again);
+	EXPECT(first == again, "caps changed from %llx to %llx", (unsigned long long)first,
+	       (unsigned long long)again);
 	kit_close(in);
 }
 
@@ -90,7 +91,8 @@ right(void)
 	snprintf(secret, sizeof(secret), "%s", setup.password);
 	make_cred(&c, name, secret);
 	expect_rc("verify with the right password", ask(in, &c, &u), PM_OK);
-	memset(name, '#', sizeof(name) - 1); /* R4: the credentials were borrowed, the user lives on */
+	/* R4: the credentials were borrowed, the user lives on */
+	memset(name, '#', sizeof(name) - 1);
 	memset(secret, '#', sizeof(secret) - 1);
 	EXPECT(u.size == sizeof(u), "it changed the size");
 	EXPECT(u.state <= PM_USER_MUST_CHANGE, "state %u is unknown", u.state);
@@ -144,12 +146,14 @@ empty_secret(void)
 	kit_close(in);
 }
 
-/* It is as wanted, or the settings leave it blind: then check() says so to who depends on lookups. False: blind. */
+/* It is as wanted, or the settings leave it blind: then check() says so to who depends on
+ * lookups. False: blind. */
 static bool
 expect_lookup(const char *what, int32_t rc, int32_t wanted)
 {
 	if (rc == PM_UNSUPPORTED)
-		EXPECT(setup.wrapped || !kit_check(PM_OPENF_LOOKUPS), "check() takes PM_OPENF_LOOKUPS, and lookup() cannot tell");
+		EXPECT(setup.wrapped || !kit_check(PM_OPENF_LOOKUPS),
+		       "check() takes PM_OPENF_LOOKUPS, and lookup() cannot tell");
 	else
 		expect_rc(what, rc, wanted);
 	return rc != PM_UNSUPPORTED;
@@ -181,11 +185,41 @@ hostile_names(void)
 		size_t n;
 	} names[] = {
 #define N(s) {s, sizeof(s) - 1}
-		N(""), N("\0"), N("a\0b"), N("../../etc/passwd"), N("/etc/passwd"), N("."), N(".."), N("a/b@c/d"),
-		N("*"), N("*)(uid=*"), N("admin)(&)"), N("' OR '1'='1"), N("x'; DROP TABLE users; --"), N("\" OR \"\"=\""),
-		N("%s%s%s%n"), N("%u"), N("%d/%n"), N("a b"), N(" a"), N("a "), N("a:b"), N("a\nb"), N("a\r\nb"), N("\t"),
-		N("$(id)"), N("`id`"), N("\\"), N("\xff\xfe"), N("\xc3"), N("\xed\xa0\x80"), N("@"), N("@@"), N("a@"),
-		N("@b"), N("root"),
+		N(""),
+		N("\0"),
+		N("a\0b"),
+		N("../../etc/passwd"),
+		N("/etc/passwd"),
+		N("."),
+		N(".."),
+		N("a/b@c/d"),
+		N("*"),
+		N("*)(uid=*"),
+		N("admin)(&)"),
+		N("' OR '1'='1"),
+		N("x'; DROP TABLE users; --"),
+		N("\" OR \"\"=\""),
+		N("%s%s%s%n"),
+		N("%u"),
+		N("%d/%n"),
+		N("a b"),
+		N(" a"),
+		N("a "),
+		N("a:b"),
+		N("a\nb"),
+		N("a\r\nb"),
+		N("\t"),
+		N("$(id)"),
+		N("`id`"),
+		N("\\"),
+		N("\xff\xfe"),
+		N("\xc3"),
+		N("\xed\xa0\x80"),
+		N("@"),
+		N("@@"),
+		N("a@"),
+		N("@b"),
+		N("root"),
 #undef N
 	};
 	struct inst *in = kit_open();
@@ -276,7 +310,8 @@ lookup_agrees(void)
 static void
 verifier(void)
 {
-	static const uint32_t kinds[] = {PM_SECRET_SCRAM_SHA1, PM_SECRET_SCRAM_SHA256, PM_SECRET_PLAIN};
+	static const uint32_t kinds[] = {PM_SECRET_SCRAM_SHA1, PM_SECRET_SCRAM_SHA256,
+					 PM_SECRET_PLAIN};
 	struct inst *in = kit_open();
 	struct pm_secret s;
 	struct pm_cred c;
@@ -291,18 +326,21 @@ verifier(void)
 		s = (struct pm_secret){.size = sizeof(s), .kinds = kinds[k]};
 		host_user_init(&u);
 		rc = in->m->auth->secret(in->i, pm(), &c, &s, &u);
-		EXPECT(rc == PM_OK || rc == PM_UNSUPPORTED, "secret of kind %u gave %s", kinds[k], host_code_name(rc));
-		EXPECT(rc != PM_OK || served & ((uint64_t)kinds[k] << 16), "it has a secret of kind %u that caps does not name",
-		       kinds[k]);
+		EXPECT(rc == PM_OK || rc == PM_UNSUPPORTED, "secret of kind %u gave %s", kinds[k],
+		       host_code_name(rc));
+		EXPECT(rc != PM_OK || served & ((uint64_t)kinds[k] << 16),
+		       "it has a secret of kind %u that caps does not name", kinds[k]);
 		if (rc == PM_OK && kinds[k] != PM_SECRET_PLAIN)
 			EXPECT(s.iter > 0 && s.salt.n > 0 && s.stored_key.n == (k ? 32 : 20) &&
 				       s.server_key.n == s.stored_key.n,
-			       "a SCRAM verifier needs iterations, salt and two keys of %d octets", k ? 32 : 20);
+			       "a SCRAM verifier needs iterations, salt and two keys of %d octets",
+			       k ? 32 : 20);
 		c.authcid = kit_str("nobody-has-this-name");
 		s = (struct pm_secret){.size = sizeof(s), .kinds = kinds[k]};
 		host_user_init(&u);
 		rc = in->m->auth->secret(in->i, pm(), &c, &s, &u);
-		EXPECT(rc == PM_NOENT || rc == PM_UNSUPPORTED, "secret of an unknown user gave %s", host_code_name(rc));
+		EXPECT(rc == PM_NOENT || rc == PM_UNSUPPORTED, "secret of an unknown user gave %s",
+		       host_code_name(rc));
 	}
 	kit_close(in);
 }
@@ -315,12 +353,17 @@ domains(void)
 	char longest[PM_NAME_MAX];
 
 	if (at)
-		expect_rc("domain of the account", in->m->auth->domain(in->i, pm(), kit_str(at + 1)), PM_OK);
+		expect_rc("domain of the account",
+			  in->m->auth->domain(in->i, pm(), kit_str(at + 1)), PM_OK);
 	memset(longest, 'd', sizeof(longest));
-	EXPECT(in->m->auth->domain(in->i, pm(), (struct pm_str){longest, sizeof(longest)}) != PM_OK || !at,
+	EXPECT(in->m->auth->domain(in->i, pm(), (struct pm_str){longest, sizeof(longest)}) !=
+			       PM_OK ||
+		       !at,
 	       "a domain of 320 d is ours");
-	EXPECT(in->m->auth->domain(in->i, pm(), kit_str("../..")) != PM_OK || !at, "'../..' is our domain");
-	EXPECT(setup.wrapped || in->m->auth->domain(in->i, pm(), kit_str("example.org")) != PM_UNSUPPORTED ||
+	EXPECT(in->m->auth->domain(in->i, pm(), kit_str("../..")) != PM_OK || !at,
+	       "'../..' is our domain");
+	EXPECT(setup.wrapped ||
+		       in->m->auth->domain(in->i, pm(), kit_str("example.org")) != PM_UNSUPPORTED ||
 		       !kit_check(PM_OPENF_DOMAINS),
 	       "check() takes PM_OPENF_DOMAINS, and domain() cannot tell");
 	kit_close(in);
@@ -336,26 +379,33 @@ events(void)
 	make_cred(&c, setup.user, setup.password);
 	expect_rc("verify", ask(in, &c, &u), PM_OK);
 	expect_rc("event LOGIN", in->m->auth->event(in->i, pm(), &u, PM_EVENT_LOGIN), PM_OK);
-	expect_rc("event SESSION_END", in->m->auth->event(in->i, pm(), &u, PM_EVENT_SESSION_END), PM_OK);
+	expect_rc("event SESSION_END", in->m->auth->event(in->i, pm(), &u, PM_EVENT_SESSION_END),
+		  PM_OK);
 	kit_close(in);
 }
 
 const struct check checks_auth[] = {
 	{"auth.caps", "caps", "some kind of credential, the same ones always", NEED_AUTH, caps},
-	{"auth.right", "verify; R4", "the right password; the user outlives the credentials", NEED_AUTH | NEED_ACCOUNT,
-	 right},
-	{"auth.wrong", "verify; R5; R9", "wrong, shorter, longer, with a NUL: no, the user untouched",
-	 NEED_AUTH | NEED_ACCOUNT, wrong},
+	{"auth.right", "verify; R4", "the right password; the user outlives the credentials",
+	 NEED_AUTH | NEED_ACCOUNT, right},
+	{"auth.wrong", "verify; R5; R9",
+	 "wrong, shorter, longer, with a NUL: no, the user untouched", NEED_AUTH | NEED_ACCOUNT,
+	 wrong},
 	{"auth.empty", "verify", "an empty secret is PM_DENIED", NEED_AUTH, empty_secret},
-	{"auth.unknown", "verify; lookup", "an unknown user: no, and the user untouched", NEED_AUTH, unknown},
-	{"auth.names", "verify; R9; R11", "35 hostile names: no, and no failure made up", NEED_AUTH, hostile_names},
+	{"auth.unknown", "verify; lookup", "an unknown user: no, and the user untouched", NEED_AUTH,
+	 unknown},
+	{"auth.names", "verify; R9; R11", "35 hostile names: no, and no failure made up", NEED_AUTH,
+	 hostile_names},
 	{"auth.secrets", "verify; R9", "1,024 bytes, NULs, 0xFF: no", NEED_AUTH, hostile_secrets},
-	{"auth.kinds", "caps", "kinds of credentials it does not serve are refused", NEED_AUTH, other_kinds},
-	{"auth.lookup", "lookup", "the same user as verify, or check() says that it cannot", NEED_AUTH | NEED_ACCOUNT, lookup_agrees},
-	{"auth.verifier", "secret", "a whole verifier, or that there is none", NEED_AUTH | NEED_ACCOUNT | NEED_SECRET,
-	 verifier},
-	{"auth.domain", "domain", "the account's domain is ours, nonsense is not", NEED_AUTH | NEED_ACCOUNT | NEED_DOMAIN,
-	 domains},
-	{"auth.event", "event", "a login and its end are taken note of", NEED_AUTH | NEED_ACCOUNT | NEED_EVENT, events},
+	{"auth.kinds", "caps", "kinds of credentials it does not serve are refused", NEED_AUTH,
+	 other_kinds},
+	{"auth.lookup", "lookup", "the same user as verify, or check() says that it cannot",
+	 NEED_AUTH | NEED_ACCOUNT, lookup_agrees},
+	{"auth.verifier", "secret", "a whole verifier, or that there is none",
+	 NEED_AUTH | NEED_ACCOUNT | NEED_SECRET, verifier},
+	{"auth.domain", "domain", "the account's domain is ours, nonsense is not",
+	 NEED_AUTH | NEED_ACCOUNT | NEED_DOMAIN, domains},
+	{"auth.event", "event", "a login and its end are taken note of",
+	 NEED_AUTH | NEED_ACCOUNT | NEED_EVENT, events},
 	{0},
 };

@@ -164,7 +164,8 @@ box_read(struct box *b, uint64_t index, size_t cap)
 		if (rc == PM_END)
 			break;
 		expect_rc("msg_read", rc, PM_OK);
-		EXPECT(got >= 1 && got <= cap, "msg_read: PM_OK with %zu bytes in a buffer of %zu", got, cap);
+		EXPECT(got >= 1 && got <= cap, "msg_read: PM_OK with %zu bytes in a buffer of %zu",
+		       got, cap);
 		if (room - r.n < got) {
 			room = 2 * (r.n + got);
 			r.p = realloc(r.p, room);
@@ -198,8 +199,13 @@ int32_t
 box_commit(struct box *b, const uint8_t *del, const uint8_t *retrieved, const uint8_t *restore,
 	   int64_t keep_until_ms)
 {
-	struct pm_commit c = {.size = sizeof(c), .n = b->n, .del = del, .retrieved = retrieved, .restore = restore,
-			      .now_ms = (int64_t)time(NULL) * 1000, .keep_until_ms = keep_until_ms};
+	struct pm_commit c = {.size = sizeof(c),
+			      .n = b->n,
+			      .del = del,
+			      .retrieved = retrieved,
+			      .restore = restore,
+			      .now_ms = (int64_t)time(NULL) * 1000,
+			      .keep_until_ms = keep_until_ms};
 	uint8_t id[16];
 	uint64_t done = 0;
 	int32_t rc = PM_AGAIN;
@@ -269,8 +275,9 @@ kit_deliver_many(struct inst *in, unsigned user, const char *tag, unsigned n)
 
 	for (unsigned k = 0; k < n; k++) {
 		snprintf(text, sizeof(text),
-			 "From: kit@example.org\r\nSubject: %s %u.\r\n\r\nthe body of %s %u.\r\n.a dot\r\nlast\r\n", tag, k,
-			 tag, k);
+			 "From: kit@example.org\r\nSubject: %s %u.\r\n\r\nthe body of %s %u.\r\n.a "
+			 "dot\r\nlast\r\n",
+			 tag, k, tag, k);
 		kit_deliver_text(in, user, text);
 	}
 }

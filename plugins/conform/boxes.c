@@ -22,14 +22,17 @@ totals(void)
 	box_info(&b, 0, 7, PM_WANT_OCTETS, m);
 	for (int k = 0; k < 7; k++)
 		octets += m[k].octets;
-	EXPECT(s.count == 7 && s.octets == octets, "box_stat says %llu messages, %llu octets; the session 7 and %llu",
-	       (unsigned long long)s.count, (unsigned long long)s.octets, (unsigned long long)octets);
-	EXPECT(s.last_delivery_ms == 0 || s.last_delivery_ms > 1600000000000, "last_delivery_ms is %lld",
-	       (long long)s.last_delivery_ms);
+	EXPECT(s.count == 7 && s.octets == octets,
+	       "box_stat says %llu messages, %llu octets; the session 7 and %llu",
+	       (unsigned long long)s.count, (unsigned long long)s.octets,
+	       (unsigned long long)octets);
+	EXPECT(s.last_delivery_ms == 0 || s.last_delivery_ms > 1600000000000,
+	       "last_delivery_ms is %lld", (long long)s.last_delivery_ms);
 	/* and while it is held */
 	s = (struct pm_stat){.size = sizeof(s)};
 	expect_rc("box_stat of a held mailbox", box_totals(in, 0, &s), PM_OK);
-	EXPECT(s.count == 7, "box_stat of a held mailbox says %llu messages", (unsigned long long)s.count);
+	EXPECT(s.count == 7, "box_stat of a held mailbox says %llu messages",
+	       (unsigned long long)s.count);
 	box_close(&b);
 	kit_close(in);
 }
@@ -72,13 +75,15 @@ totals_grow(void)
 		for (size_t k = 0; k < n; k++)
 			octets += m[k].octets;
 		EXPECT(b.n == n && s.count == n && s.octets == octets,
-		       "with delivery %zu box_stat says %llu messages, %llu octets; the session %llu and %llu", n,
-		       (unsigned long long)s.count, (unsigned long long)s.octets, (unsigned long long)b.n,
-		       (unsigned long long)octets);
+		       "with delivery %zu box_stat says %llu messages, %llu octets; the session "
+		       "%llu and %llu",
+		       n, (unsigned long long)s.count, (unsigned long long)s.octets,
+		       (unsigned long long)b.n, (unsigned long long)octets);
 		box_close(&b);
 	}
 	kit_empty(in, 0);
-	EXPECT(stat_of(in).count == 0, "emptied, box_stat says %llu messages", (unsigned long long)stat_of(in).count);
+	EXPECT(stat_of(in).count == 0, "emptied, box_stat says %llu messages",
+	       (unsigned long long)stat_of(in).count);
 	kit_close(in);
 }
 
@@ -103,15 +108,17 @@ recount_is_seen(struct inst *in, const char *when)
 	expect_rc("box_stat with PM_CALLF_RECOUNT", box_recount(in, 0, &anew), PM_OK);
 	after = stat_of(in);
 	EXPECT(anew.count == is.count && anew.octets == is.octets,
-	       "%s: counted anew it says %llu messages, %llu octets; mbox_open and mbox_info %llu and %llu", when,
-	       (unsigned long long)anew.count, (unsigned long long)anew.octets, (unsigned long long)is.count,
-	       (unsigned long long)is.octets);
+	       "%s: counted anew it says %llu messages, %llu octets; mbox_open and mbox_info %llu "
+	       "and %llu",
+	       when, (unsigned long long)anew.count, (unsigned long long)anew.octets,
+	       (unsigned long long)is.count, (unsigned long long)is.octets);
 	EXPECT(after.count == is.count && after.octets == is.octets && after.hidden == anew.hidden,
-	       "%s: and then box_stat says %llu messages, %llu octets", when, (unsigned long long)after.count,
-	       (unsigned long long)after.octets);
+	       "%s: and then box_stat says %llu messages, %llu octets", when,
+	       (unsigned long long)after.count, (unsigned long long)after.octets);
 }
 
-/* Counted anew between deliveries and deletions; a module that does not know the flag answers as ever. */
+/* Counted anew between deliveries and deletions; a module that does not know the flag answers as
+ * ever. */
 static void
 recount(void)
 {
@@ -130,8 +137,10 @@ recount(void)
 	expect_rc("mbox_commit", box_commit(&b, del, NULL, NULL, 0), PM_OK);
 	box_close(&b);
 	recount_is_seen(in, "after two deletions");
-	EXPECT(seen(in).count == 3, "two of five are deleted, %llu are left", (unsigned long long)seen(in).count);
-	expect_rc("box_stat with PM_CALLF_RECOUNT of a mailbox that is not there", box_recount(in, 94, &none), PM_NOENT);
+	EXPECT(seen(in).count == 3, "two of five are deleted, %llu are left",
+	       (unsigned long long)seen(in).count);
+	expect_rc("box_stat with PM_CALLF_RECOUNT of a mailbox that is not there",
+		  box_recount(in, 94, &none), PM_NOENT);
 	kit_close(in);
 }
 
@@ -169,12 +178,14 @@ domain_of(struct inst *in, const char *name, uint32_t flags)
 }
 
 static void
-is_more(const char *when, const struct pm_stat *before, const struct pm_stat *now, int64_t count, int64_t octets)
+is_more(const char *when, const struct pm_stat *before, const struct pm_stat *now, int64_t count,
+	int64_t octets)
 {
-	EXPECT((int64_t)(now->count - before->count) == count && (int64_t)(now->octets - before->octets) == octets,
+	EXPECT((int64_t)(now->count - before->count) == count &&
+		       (int64_t)(now->octets - before->octets) == octets,
 	       "%s domain_stat changed by %lld messages, %lld octets; expected %lld and %lld", when,
-	       (long long)(now->count - before->count), (long long)(now->octets - before->octets), (long long)count,
-	       (long long)octets);
+	       (long long)(now->count - before->count), (long long)(now->octets - before->octets),
+	       (long long)count, (long long)octets);
 }
 
 /* Two mailboxes of the kit's domain; what is in its others from earlier is not known. */
@@ -189,7 +200,8 @@ domain(void)
 	if (!in->m->storage->domain_stat)
 		kit_skip("no domain_stat");
 	now = domain_of(in, "nobody-has-this.example", 0);
-	EXPECT(now.count == 0 && now.octets == 0, "a domain nobody has holds %llu messages", (unsigned long long)now.count);
+	EXPECT(now.count == 0 && now.octets == 0, "a domain nobody has holds %llu messages",
+	       (unsigned long long)now.count);
 	now = domain_of(in, "nobody-has-this.example", PM_CALLF_RECOUNT);
 	EXPECT(now.count == 0 && now.octets == 0, "a domain nobody has is counted to %llu messages",
 	       (unsigned long long)now.count);
@@ -225,19 +237,24 @@ page_through(struct inst *in, size_t n)
 		for (size_t k = 0; k < n; k++)
 			page[k].size = sizeof(*page);
 		got = 0;
-		expect_rc("box_list", in->m->storage->box_list(in->i, pm(), at, n, sizeof(*page), page, &got), PM_OK);
+		expect_rc("box_list",
+			  in->m->storage->box_list(in->i, pm(), at, n, sizeof(*page), page, &got),
+			  PM_OK);
 		EXPECT(got <= n, "box_list gave %zu of at most %zu", got, n);
 		for (size_t k = 0; k < got; k++) {
-			EXPECT(page[k].key_len <= PM_KEY_MAX && page[k].cursor_len <= PM_CURSOR_MAX, "key or cursor too long");
+			EXPECT(page[k].key_len <= PM_KEY_MAX && page[k].cursor_len <= PM_CURSOR_MAX,
+			       "key or cursor too long");
 			for (unsigned u = 0; u < 10; u++) {
 				struct pm_user user = kit_user(u);
 
-				if (page[k].key_len == user.key.n && memcmp(page[k].key, user.key.p, user.key.n) == 0)
+				if (page[k].key_len == user.key.n &&
+				    memcmp(page[k].key, user.key.p, user.key.n) == 0)
 					seen[u]++;
 			}
 		}
 		if (got > 0) {
-			EXPECT(page[got - 1].cursor_len > 0, "a mailbox without a cursor to go on from");
+			EXPECT(page[got - 1].cursor_len > 0,
+			       "a mailbox without a cursor to go on from");
 			memcpy(cursor, page[got - 1].cursor, page[got - 1].cursor_len);
 			at.n = page[got - 1].cursor_len;
 		}
@@ -278,7 +295,8 @@ removal(void)
 	kit_empty(in, 5);
 	kit_deliver_many(in, 5, "remove", 2);
 	b = box_open(in, 5, PM_OPEN_EXCLUSIVE);
-	expect_rc("box_delete of a held mailbox", in->m->storage->box_delete(in->i, pm(), &u), PM_BUSY);
+	expect_rc("box_delete of a held mailbox", in->m->storage->box_delete(in->i, pm(), &u),
+		  PM_BUSY);
 	EXPECT(box_find(&b, "Subject: remove 1") >= 0, "PM_BUSY, and its mail is gone");
 	box_close(&b);
 	expect_rc("box_delete", in->m->storage->box_delete(in->i, pm(), &u), PM_OK);
@@ -300,7 +318,8 @@ place_of(struct inst *in, unsigned user)
 	struct pm_str place = {NULL, 0};
 
 	expect_rc("box_place", in->m->storage->box_place(in->i, pm(), &u, &place), PM_OK);
-	EXPECT(place.p && place.n > 0 && place.n <= PM_PLACE_MAX, "box_place told %zu bytes", place.n);
+	EXPECT(place.p && place.n > 0 && place.n <= PM_PLACE_MAX, "box_place told %zu bytes",
+	       place.n);
 	return place;
 }
 
@@ -319,26 +338,33 @@ place(void)
 		}
 		a = place_of(in, 6);
 		b = place_of(in, 6);
-		EXPECT(a.n == b.n && memcmp(a.p, b.p, a.n) == 0, "one mailbox is in two places: '%.*s' and '%.*s'", (int)a.n, a.p,
-		       (int)b.n, b.p);
+		EXPECT(a.n == b.n && memcmp(a.p, b.p, a.n) == 0,
+		       "one mailbox is in two places: '%.*s' and '%.*s'", (int)a.n, a.p, (int)b.n,
+		       b.p);
 		b = place_of(in, 7);
-		EXPECT(a.n != b.n || memcmp(a.p, b.p, a.n) != 0, "two mailboxes are in one place: '%.*s'", (int)a.n, a.p);
+		EXPECT(a.n != b.n || memcmp(a.p, b.p, a.n) != 0,
+		       "two mailboxes are in one place: '%.*s'", (int)a.n, a.p);
 	}
 	kit_close(in);
 }
 
 const struct check checks_boxes[] = {
-	{"boxes.stat", "box_stat", "count and octets as the session sees them", NEED_DELIVERY | NEED_STAT, totals},
-	{"boxes.stat-grows", "box_stat dlv_commit", "with each delivery, as the session sees them", NEED_DELIVERY | NEED_STAT,
-	 totals_grow},
-	{"boxes.recount", "box_stat PM_CALLF_RECOUNT", "what a reader sees, then and afterwards", NEED_DELIVERY | NEED_STAT,
-	 recount},
-	{"boxes.domain", "domain_stat PM_CALLF_RECOUNT", "what a domain's mailboxes hold together", NEED_DELIVERY | NEED_COUNTS,
-	 domain},
-	{"boxes.none", "box_stat; R5", "a mailbox that is not there: PM_NOENT, the record untouched",
-	 NEED_STORAGE | NEED_STAT, no_such_box},
-	{"boxes.list", "box_list", "every mailbox once, however the pages are cut", NEED_DELIVERY | NEED_LIST, list},
-	{"boxes.place", "box_place", "the same for one mailbox, another for another one", NEED_DELIVERY, place},
-	{"boxes.delete", "box_delete", "PM_BUSY while held; then all is gone", NEED_DELIVERY | NEED_DELETE, removal},
+	{"boxes.stat", "box_stat", "count and octets as the session sees them",
+	 NEED_DELIVERY | NEED_STAT, totals},
+	{"boxes.stat-grows", "box_stat dlv_commit", "with each delivery, as the session sees them",
+	 NEED_DELIVERY | NEED_STAT, totals_grow},
+	{"boxes.recount", "box_stat PM_CALLF_RECOUNT", "what a reader sees, then and afterwards",
+	 NEED_DELIVERY | NEED_STAT, recount},
+	{"boxes.domain", "domain_stat PM_CALLF_RECOUNT", "what a domain's mailboxes hold together",
+	 NEED_DELIVERY | NEED_COUNTS, domain},
+	{"boxes.none", "box_stat; R5",
+	 "a mailbox that is not there: PM_NOENT, the record untouched", NEED_STORAGE | NEED_STAT,
+	 no_such_box},
+	{"boxes.list", "box_list", "every mailbox once, however the pages are cut",
+	 NEED_DELIVERY | NEED_LIST, list},
+	{"boxes.place", "box_place", "the same for one mailbox, another for another one",
+	 NEED_DELIVERY, place},
+	{"boxes.delete", "box_delete", "PM_BUSY while held; then all is gone",
+	 NEED_DELIVERY | NEED_DELETE, removal},
 	{0},
 };

@@ -138,7 +138,8 @@ keeps_lock(void)
 	uint8_t del[1] = {1};
 
 	expect_rc("mbox_commit", box_commit(&b, del, NULL, NULL, 0), PM_OK);
-	expect_rc("mbox_open between mbox_commit and mbox_close", box_try(in, 0, PM_OPEN_EXCLUSIVE, &other), PM_BUSY);
+	expect_rc("mbox_open between mbox_commit and mbox_close",
+		  box_try(in, 0, PM_OPEN_EXCLUSIVE, &other), PM_BUSY);
 	box_close(&b);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
 	box_close(&b);
@@ -158,7 +159,8 @@ late_mail_stays(void)
 	kit_deliver_many(in, 0, "later", 2);
 	box_close(&b);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-	EXPECT(b.n == 5, "5 messages came during the session, %llu are there", (unsigned long long)b.n);
+	EXPECT(b.n == 5, "5 messages came during the session, %llu are there",
+	       (unsigned long long)b.n);
 	for (unsigned k = 0; k < 4; k++)
 		EXPECT(!kept_there(&b, "early", k), "message %u was deleted and is there", k);
 	box_close(&b);
@@ -184,7 +186,8 @@ many(void)
 	expect_rc("mbox_commit of 1,200 deletions", box_commit(&b, del, NULL, NULL, 0), PM_OK);
 	box_close(&b);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-	EXPECT(b.n == N / 5, "%d messages are expected to be left, there are %llu", N / 5, (unsigned long long)b.n);
+	EXPECT(b.n == N / 5, "%d messages are expected to be left, there are %llu", N / 5,
+	       (unsigned long long)b.n);
 	box_close(&b);
 	kit_empty(in, 0);
 	kit_close(in);
@@ -224,17 +227,26 @@ durable(void)
 }
 
 const struct check checks_commit[] = {
-	{"commit.none", "mbox_close", "without a commit nothing is deleted", NEED_DELIVERY, not_without},
+	{"commit.none", "mbox_close", "without a commit nothing is deleted", NEED_DELIVERY,
+	 not_without},
 	{"commit.exact", "mbox_commit", "exactly the messages of the map", NEED_DELIVERY, exactly},
-	{"commit.all", "mbox_commit", "all of them; bits behind the last mean nothing", NEED_DELIVERY, everything},
-	{"commit.empty", "mbox_commit", "an empty map and no map delete nothing", NEED_DELIVERY, nothing},
-	{"commit.count", "mbox_commit; R5", "another n than the snapshot's: PM_INVALID, nothing changed", NEED_DELIVERY,
-	 wrong_count},
-	{"commit.readonly", "mbox_commit", "without the lock: PM_INVALID, nothing changed", NEED_DELIVERY, readonly},
-	{"commit.repeated", "mbox_commit", "the same op_id may be repeated", NEED_DELIVERY, repeated},
-	{"commit.lock", "mbox_commit", "the lock stays held until mbox_close", NEED_DELIVERY, keeps_lock},
-	{"commit.late-mail", "mbox_commit", "mail that came meanwhile stays", NEED_DELIVERY, late_mail_stays},
-	{"commit.many", "mbox_commit; R7", "1,200 of 1,500 messages, in slices", NEED_DELIVERY, many},
-	{"commit.durable", "mbox_commit", "PM_OK holds when the process dies at once", NEED_DELIVERY | NEED_SHARED, durable},
+	{"commit.all", "mbox_commit", "all of them; bits behind the last mean nothing",
+	 NEED_DELIVERY, everything},
+	{"commit.empty", "mbox_commit", "an empty map and no map delete nothing", NEED_DELIVERY,
+	 nothing},
+	{"commit.count", "mbox_commit; R5",
+	 "another n than the snapshot's: PM_INVALID, nothing changed", NEED_DELIVERY, wrong_count},
+	{"commit.readonly", "mbox_commit", "without the lock: PM_INVALID, nothing changed",
+	 NEED_DELIVERY, readonly},
+	{"commit.repeated", "mbox_commit", "the same op_id may be repeated", NEED_DELIVERY,
+	 repeated},
+	{"commit.lock", "mbox_commit", "the lock stays held until mbox_close", NEED_DELIVERY,
+	 keeps_lock},
+	{"commit.late-mail", "mbox_commit", "mail that came meanwhile stays", NEED_DELIVERY,
+	 late_mail_stays},
+	{"commit.many", "mbox_commit; R7", "1,200 of 1,500 messages, in slices", NEED_DELIVERY,
+	 many},
+	{"commit.durable", "mbox_commit", "PM_OK holds when the process dies at once",
+	 NEED_DELIVERY | NEED_SHARED, durable},
 	{0},
 };

@@ -15,7 +15,7 @@
 
 #include "kit.h"
 
-/* ---- a short working day: what the checks below look around --------------------------------- */
+/* ---- a short working day: what the checks below look around ---------------------------------- */
 
 static void
 storage_day(struct inst *in)
@@ -97,7 +97,8 @@ descriptor_names(void)
 {
 	const struct pm_module *m = host_desc(setup.lib);
 
-	EXPECT(word_ok(m->name), "the name '%.*s' is not [a-z][a-z0-9_]*", (int)m->name.n, m->name.p);
+	EXPECT(word_ok(m->name), "the name '%.*s' is not [a-z][a-z0-9_]*", (int)m->name.n,
+	       m->name.p);
 	EXPECT(m->version.n > 0, "the version is empty");
 	EXPECT(m->licence.n > 0, "the licence is empty: an SPDX identifier is expected");
 	EXPECT(m->auth || m->storage, "neither auth nor storage");
@@ -115,7 +116,8 @@ descriptor_constant(void)
 	*(void **)(&entry) = dlsym(so, "pm_module_v1");
 	EXPECT(entry, "dlsym: %s", dlerror());
 	while (n < 100 && entry(PM_ABI_MINOR, n)) {
-		EXPECT(entry(PM_ABI_MINOR, n) == entry(PM_ABI_MINOR, n), "index %u is another one each time", n);
+		EXPECT(entry(PM_ABI_MINOR, n) == entry(PM_ABI_MINOR, n),
+		       "index %u is another one each time", n);
 		n++;
 	}
 	EXPECT(n < 100, "pm_module_v1 never ends: NULL is expected past the last index");
@@ -129,17 +131,21 @@ descriptor_options(void)
 
 	for (uint32_t i = 0; i < m->n_options; i++) {
 		const struct pm_option *o =
-			(const struct pm_option *)(const void *)((const char *)m->options + (size_t)i * m->option_stride);
+			(const struct pm_option *)(const void *)((const char *)m->options +
+								 (size_t)i * m->option_stride);
 
-		EXPECT(word_ok(o->key), "option %u: the key '%.*s' is not [a-z][a-z0-9_]*", i, (int)o->key.n, o->key.p);
-		EXPECT(o->type >= PM_OPT_STRING && o->type <= PM_OPT_CHOICE, "option %.*s: unknown type %u",
-		       (int)o->key.n, o->key.p, o->type);
-		EXPECT(o->doc.n > 0, "option %.*s has no doc: one sentence for `restantectl modules doc`",
+		EXPECT(word_ok(o->key), "option %u: the key '%.*s' is not [a-z][a-z0-9_]*", i,
+		       (int)o->key.n, o->key.p);
+		EXPECT(o->type >= PM_OPT_STRING && o->type <= PM_OPT_CHOICE,
+		       "option %.*s: unknown type %u", (int)o->key.n, o->key.p, o->type);
+		EXPECT(o->doc.n > 0,
+		       "option %.*s has no doc: one sentence for `restantectl modules doc`",
 		       (int)o->key.n, o->key.p);
 		EXPECT(o->type != PM_OPT_CHOICE || memchr(o->unit.p, '|', o->unit.n),
-		       "option %.*s: a choice needs two words or more in unit: \"a|b\"", (int)o->key.n, o->key.p);
-		EXPECT(!(o->flags & PM_OPTF_REQUIRED) || o->dflt.n == 0, "option %.*s is required and has a default",
+		       "option %.*s: a choice needs two words or more in unit: \"a|b\"",
 		       (int)o->key.n, o->key.p);
+		EXPECT(!(o->flags & PM_OPTF_REQUIRED) || o->dflt.n == 0,
+		       "option %.*s is required and has a default", (int)o->key.n, o->key.p);
 	}
 }
 
@@ -153,7 +159,8 @@ open_without(void)
 
 	for (uint32_t i = 0; i < m->n_options; i++) {
 		const struct pm_option *o =
-			(const struct pm_option *)(const void *)((const char *)m->options + (size_t)i * m->option_stride);
+			(const struct pm_option *)(const void *)((const char *)m->options +
+								 (size_t)i * m->option_stride);
 
 		required = required || (o->flags & PM_OPTF_REQUIRED);
 	}
@@ -206,7 +213,8 @@ no_thread_left(void)
 	pthread_t t;
 
 	/* the first thread of a process brings a sanitizer's own along, which stays */
-	EXPECT(pthread_create(&t, NULL, nothing, NULL) == 0 && pthread_join(t, NULL) == 0, "cannot start a thread");
+	EXPECT(pthread_create(&t, NULL, nothing, NULL) == 0 && pthread_join(t, NULL) == 0,
+	       "cannot start a thread");
 	before = entries("/proc/self/task");
 	in = kit_open();
 
@@ -249,7 +257,8 @@ no_memory_left(void)
 	after = mallinfo2().uordblks;
 	kit_close(in);
 	/* what alloc() gave is the kit's and stays: at most 4 KiB a day */
-	EXPECT(after < before + 200 * 4096, "200 days took %zu KiB more memory", (after - before) / 1024);
+	EXPECT(after < before + 200 * 4096, "200 days took %zu KiB more memory",
+	       (after - before) / 1024);
 }
 
 struct surroundings {
@@ -267,7 +276,8 @@ look(struct surroundings *s)
 	s->mask = umask(077);
 	(void)umask(s->mask);
 	for (int k = 1; k < 32; k++)
-		(void)sigaction(k, NULL, &s->actions[k]); /* all but SIGKILL and SIGSTOP can be asked */
+		/* all but SIGKILL and SIGSTOP can be asked */
+		(void)sigaction(k, NULL, &s->actions[k]);
 }
 
 static void
@@ -285,7 +295,8 @@ process_untouched(void)
 	EXPECT(strcmp(a.locale, b.locale) == 0, "the locale became %s", b.locale);
 	EXPECT(a.mask == b.mask, "umask became %03o", b.mask);
 	for (int k = 1; k < 32; k++)
-		EXPECT(a.actions[k].sa_handler == b.actions[k].sa_handler, "the action of signal %d was changed", k);
+		EXPECT(a.actions[k].sa_handler == b.actions[k].sa_handler,
+		       "the action of signal %d was changed", k);
 }
 
 static void
@@ -334,7 +345,8 @@ tick(void)
 
 	day(in);
 	for (int i = 0; i < 3; i++) {
-		for (unsigned k = 0; (rc = in->m->life->tick(in->i, pm())) == PM_AGAIN && k < 100000; k++)
+		for (unsigned k = 0;
+		     (rc = in->m->life->tick(in->i, pm())) == PM_AGAIN && k < 100000; k++)
 			;
 		expect_rc("tick", rc, PM_OK);
 	}
@@ -355,8 +367,8 @@ set_up(void)
 			;
 		expect_rc("setup", rc, PM_OK);
 	}
-	expect_rc("setup with a word that is none", in->m->life->setup(in->i, pm(), kit_str("no such word")),
-		  PM_UNSUPPORTED);
+	expect_rc("setup with a word that is none",
+		  in->m->life->setup(in->i, pm(), kit_str("no such word")), PM_UNSUPPORTED);
 	EXPECT(*kit_said(), "PM_UNSUPPORTED without a reason");
 	day(in);
 	kit_close(in);
@@ -381,24 +393,27 @@ retire(void)
 }
 
 const struct check checks_contract[] = {
-	{"descriptor.names", "struct pm_module", "name, version and licence are there, and auth or storage", 0,
-	 descriptor_names},
+	{"descriptor.names", "struct pm_module",
+	 "name, version and licence are there, and auth or storage", 0, descriptor_names},
 	{"descriptor.constant", "pm_module_v1", "the descriptors are constant and end with NULL", 0,
 	 descriptor_constant},
-	{"descriptor.options", "struct pm_option", "every setting has a legal key, a known type and a sentence", 0,
-	 descriptor_options},
-	{"open.required", "pm_life.check", "missing settings are reported and nothing is opened", 0, open_without},
+	{"descriptor.options", "struct pm_option",
+	 "every setting has a legal key, a known type and a sentence", 0, descriptor_options},
+	{"open.required", "pm_life.check", "missing settings are reported and nothing is opened", 0,
+	 open_without},
 	{"open.permits", "pm_open.permits", "it works with 1 permit and with 64", 0, open_permits},
 	{"open.twice", "R12", "two instances are independent of each other", 0, two_instances},
 	{"close.threads", "R8", "no thread is left after close", 0, no_thread_left},
 	{"close.files", "pm_life.close", "no descriptor is left after close", 0, no_file_left},
 	{"close.memory", "R4", "memory does not grow from session to session", 0, no_memory_left},
-	{"process.untouched", "R8", "directory, umask, locale and signal actions stay as they were", 0,
-	 process_untouched},
+	{"process.untouched", "R8", "directory, umask, locale and signal actions stay as they were",
+	 0, process_untouched},
 	{"process.quiet", "R8", "nothing goes to standard output or standard error", 0, quiet},
 	{"life.probe", "pm_life.probe", "the backend is there", NEED_PROBE, probe},
-	{"life.tick", "pm_life.tick", "background work ends, and disturbs nothing", NEED_TICK, tick},
-	{"life.setup", "pm_life.setup", "may be repeated; an unknown word: PM_UNSUPPORTED and a reason", NEED_SETUP, set_up},
+	{"life.tick", "pm_life.tick", "background work ends, and disturbs nothing", NEED_TICK,
+	 tick},
+	{"life.setup", "pm_life.setup",
+	 "may be repeated; an unknown word: PM_UNSUPPORTED and a reason", NEED_SETUP, set_up},
 	{"life.retire", "pm_life.retire", "handles that are open live on", 0, retire},
 	{0},
 };

@@ -54,8 +54,8 @@ expect_count(struct inst *in, unsigned user, uint64_t n, const char *when)
 {
 	struct box b = box_open(in, user, PM_OPEN_EXCLUSIVE);
 
-	EXPECT(b.n == n, "%s mailbox %u holds %llu messages, expected %llu", when, user, (unsigned long long)b.n,
-	       (unsigned long long)n);
+	EXPECT(b.n == n, "%s mailbox %u holds %llu messages, expected %llu", when, user,
+	       (unsigned long long)b.n, (unsigned long long)n);
 	box_close(&b);
 }
 
@@ -133,7 +133,8 @@ several(void)
 	kit_close(in);
 }
 
-/* Many recipients are more than a slice: what is left comes with the next call, and nothing twice. */
+/* Many recipients are more than a slice: what is left comes with the next call, and nothing
+ * twice. */
 static void
 sliced(void)
 {
@@ -147,7 +148,8 @@ sliced(void)
 	kit_hurry_ms = 201;
 	dlv = upto(in, 4, RCPTS, "Subject: slices\r\n\r\nx\r\n", res);
 	while ((rc = in->m->delivery->dlv_commit(dlv, pm(), res, sizeof(*res))) == PM_AGAIN)
-		EXPECT(++again < 1000, "dlv_commit answered PM_AGAIN %u times: does it go on at all?", again);
+		EXPECT(++again < 1000,
+		       "dlv_commit answered PM_AGAIN %u times: does it go on at all?", again);
 	kit_hurry_ms = 0;
 	expect_rc("dlv_commit", rc, PM_OK);
 	for (unsigned k = 0; k < RCPTS; k++) {
@@ -182,9 +184,10 @@ uidl_told(void)
 			continue; /* not known before the next session: allowed */
 		b = box_open(in, k, PM_OPEN_EXCLUSIVE);
 		m = box_one(&b, 0, PM_WANT_UIDL);
-		EXPECT(m.uidl_len == res[k].uidl_len && memcmp(m.uidl, res[k].uidl, m.uidl_len) == 0,
-		       "recipient %u: dlv_commit told the unique-id %.*s, the session %.*s", k, (int)res[k].uidl_len,
-		       res[k].uidl, (int)m.uidl_len, m.uidl);
+		EXPECT(m.uidl_len == res[k].uidl_len &&
+			       memcmp(m.uidl, res[k].uidl, m.uidl_len) == 0,
+		       "recipient %u: dlv_commit told the unique-id %.*s, the session %.*s", k,
+		       (int)res[k].uidl_len, res[k].uidl, (int)m.uidl_len, m.uidl);
 		box_close(&b);
 	}
 	kit_close(in);
@@ -226,9 +229,12 @@ heads(void)
 		if (k == 1)
 			snprintf(expected, sizeof(expected), "%s", text);
 		else
-			snprintf(expected, sizeof(expected), "Delivered-To: user %u\r\n%s", k, text);
-		EXPECT(n == strlen(expected) && memcmp(wire, expected, n) == 0, "recipient %u got:\n%.*s", k, (int)n, wire);
-		EXPECT(box_one(&b, 0, PM_WANT_OCTETS).octets == n, "recipient %u: octets is not %zu", k, n);
+			snprintf(expected, sizeof(expected), "Delivered-To: user %u\r\n%s", k,
+				 text);
+		EXPECT(n == strlen(expected) && memcmp(wire, expected, n) == 0,
+		       "recipient %u got:\n%.*s", k, (int)n, wire);
+		EXPECT(box_one(&b, 0, PM_WANT_OCTETS).octets == n,
+		       "recipient %u: octets is not %zu", k, n);
 		free(wire);
 		free(t.p);
 		box_close(&b);
@@ -258,7 +264,8 @@ pieces(void)
 		for (size_t at = 0; at < strlen(text); at += sizes[s])
 			expect_rc("dlv_write",
 				  d->dlv_write(dlv, pm(), text + at,
-					       strlen(text) - at < sizes[s] ? strlen(text) - at : sizes[s]),
+					       strlen(text) - at < sizes[s] ? strlen(text) - at
+									    : sizes[s]),
 				  PM_OK);
 		res = (struct pm_result){.size = sizeof(res)};
 		while (d->dlv_prepare(dlv, pm(), &res, sizeof(res)) == PM_AGAIN)
@@ -268,7 +275,8 @@ pieces(void)
 		t = box_read(&b, 0, 4096);
 		EXPECT(kit_wire(t, &wire) == n && memcmp(wire, expected, n) == 0,
 		       "written in pieces of %zu another text comes back", sizes[s]);
-		EXPECT(box_one(&b, 0, PM_WANT_OCTETS).octets == n, "written in pieces of %zu octets is not %zu", sizes[s], n);
+		EXPECT(box_one(&b, 0, PM_WANT_OCTETS).octets == n,
+		       "written in pieces of %zu octets is not %zu", sizes[s], n);
 		free(expected);
 		free(wire);
 		free(t.p);
@@ -341,18 +349,25 @@ many_at_once(void)
 }
 
 const struct check checks_delivery[] = {
-	{"delivery.invisible", "dlv_commit", "not there before dlv_commit, there for the next mbox_open", NEED_DELIVERY,
-	 invisible},
+	{"delivery.invisible", "dlv_commit",
+	 "not there before dlv_commit, there for the next mbox_open", NEED_DELIVERY, invisible},
 	{"delivery.abort", "dlv_abort", "leaves nothing, at any step", NEED_DELIVERY, aborted},
-	{"delivery.several", "dlv_rcpt", "three recipients: each a copy of its own", NEED_DELIVERY, several},
-	{"delivery.slices", "dlv_prepare dlv_commit; PM_AGAIN", "in slices: each recipient once; what is given back between two leaves nothing",
+	{"delivery.several", "dlv_rcpt", "three recipients: each a copy of its own", NEED_DELIVERY,
+	 several},
+	{"delivery.slices", "dlv_prepare dlv_commit; PM_AGAIN",
+	 "in slices: each recipient once; what is given back between two leaves nothing",
 	 NEED_DELIVERY, sliced},
-	{"delivery.uidl", "struct pm_result", "the unique-id told is the one the session shows", NEED_DELIVERY, uidl_told},
-	{"delivery.heads", "pm_rcpt.head", "head lines before the message, for their recipient only", NEED_DELIVERY, heads},
-	{"delivery.pieces", "dlv_write", "the message does not depend on how it is cut", NEED_DELIVERY, pieces},
-	{"delivery.refused", "dlv_rcpt", "a refused recipient has no record and does no harm", NEED_DELIVERY,
-	 refused_recipient},
-	{"delivery.held", "dlv_commit", "a session that holds the mailbox is not in the way", NEED_DELIVERY, to_held},
-	{"delivery.beside", "dlv_begin", "eight handles at once, ended in any order", NEED_DELIVERY, many_at_once},
+	{"delivery.uidl", "struct pm_result", "the unique-id told is the one the session shows",
+	 NEED_DELIVERY, uidl_told},
+	{"delivery.heads", "pm_rcpt.head",
+	 "head lines before the message, for their recipient only", NEED_DELIVERY, heads},
+	{"delivery.pieces", "dlv_write", "the message does not depend on how it is cut",
+	 NEED_DELIVERY, pieces},
+	{"delivery.refused", "dlv_rcpt", "a refused recipient has no record and does no harm",
+	 NEED_DELIVERY, refused_recipient},
+	{"delivery.held", "dlv_commit", "a session that holds the mailbox is not in the way",
+	 NEED_DELIVERY, to_held},
+	{"delivery.beside", "dlv_begin", "eight handles at once, ended in any order", NEED_DELIVERY,
+	 many_at_once},
 	{0},
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a commit leaves behind: marks on retrieved messages, and deleted ones that are hidden until their time is over. */
+/* What a commit leaves behind: marks on retrieved messages, and deleted ones that are hidden
+ * until their time is over. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,8 @@ marks(void)
 
 	second = box_find(&b, "Subject: mark 2.");
 	map_set(seen, (uint64_t)second);
-	EXPECT(box_one(&b, (uint64_t)second, PM_WANT_DATES).first_retrieved_ms == 0, "a new message counts as retrieved");
+	EXPECT(box_one(&b, (uint64_t)second, PM_WANT_DATES).first_retrieved_ms == 0,
+	       "a new message counts as retrieved");
 	expect_rc("mbox_commit with marks", box_commit(&b, NULL, seen, NULL, 0), PM_OK);
 	box_close(&b);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
@@ -31,8 +33,10 @@ marks(void)
 		i = box_find(&b, part);
 		EXPECT(i >= 0, "message %u is gone", k);
 		first = box_one(&b, (uint64_t)i, PM_WANT_DATES).first_retrieved_ms;
-		EXPECT((first != 0) == (k == 2), "message %u: first_retrieved_ms is %lld", k, (long long)first);
-		EXPECT(first == 0 || (first > 1600000000000 && first < (int64_t)(time(NULL) + 60) * 1000),
+		EXPECT((first != 0) == (k == 2), "message %u: first_retrieved_ms is %lld", k,
+		       (long long)first);
+		EXPECT(first == 0 ||
+			       (first > 1600000000000 && first < (int64_t)(time(NULL) + 60) * 1000),
 		       "first_retrieved_ms %lld is not UTC milliseconds", (long long)first);
 	}
 	box_close(&b);
@@ -53,7 +57,8 @@ hide(void)
 	box_close(&b);
 	kept_expect(in, "hide", 5, kept_even);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN);
-	EXPECT(b.n == 5, "with the hidden ones there are %llu of 5 messages", (unsigned long long)b.n);
+	EXPECT(b.n == 5, "with the hidden ones there are %llu of 5 messages",
+	       (unsigned long long)b.n);
 	for (uint64_t k = 0; k < 5; k++) {
 		if (!(box_one(&b, k, PM_WANT_META).flags & PM_MSG_HIDDEN))
 			continue;
@@ -95,10 +100,12 @@ hidden_totals(void)
 	struct pm_stat s = {.size = sizeof(s)};
 
 	expect_rc("box_stat", box_totals(in, 0, &s), PM_OK);
-	EXPECT(s.count == 3 && s.hidden == 3, "box_stat says %llu messages and %llu hidden ones, expected 3 and 3",
+	EXPECT(s.count == 3 && s.hidden == 3,
+	       "box_stat says %llu messages and %llu hidden ones, expected 3 and 3",
 	       (unsigned long long)s.count, (unsigned long long)s.hidden);
-	EXPECT(s.octets > 0 && s.hidden_octets > 0, "box_stat says %llu octets and %llu hidden ones",
-	       (unsigned long long)s.octets, (unsigned long long)s.hidden_octets);
+	EXPECT(s.octets > 0 && s.hidden_octets > 0,
+	       "box_stat says %llu octets and %llu hidden ones", (unsigned long long)s.octets,
+	       (unsigned long long)s.hidden_octets);
 	kit_close(in);
 }
 
@@ -117,7 +124,8 @@ hidden_uidls(void)
 	box_close(&b);
 	kit_deliver_many(in, 0, "later", 1);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN);
-	EXPECT(b.n == 6, "with the hidden ones there are %llu of 6 messages", (unsigned long long)b.n);
+	EXPECT(b.n == 6, "with the hidden ones there are %llu of 6 messages",
+	       (unsigned long long)b.n);
 	expect_rc("mbox_commit that restores", box_commit(&b, NULL, NULL, back, 0), PM_OK);
 	box_close(&b);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
@@ -126,8 +134,8 @@ hidden_uidls(void)
 	for (int k = 0; k < 5; k++)
 		EXPECT(before[k].uidl_len == after[k].uidl_len &&
 			       memcmp(before[k].uidl, after[k].uidl, before[k].uidl_len) == 0,
-		       "message %d had %.*s and has %.*s", k, (int)before[k].uidl_len, before[k].uidl,
-		       (int)after[k].uidl_len, after[k].uidl);
+		       "message %d had %.*s and has %.*s", k, (int)before[k].uidl_len,
+		       before[k].uidl, (int)after[k].uidl_len, after[k].uidl);
 	box_close(&b);
 	kit_close(in);
 }
@@ -146,17 +154,24 @@ restored_unmarked(void)
 	expect_rc("mbox_commit that hides", box_commit(&b, both, NULL, NULL, in_a_day()), PM_OK);
 	box_close(&b);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN);
-	EXPECT(b.n == 2 && box_one(&b, 0, PM_WANT_DATES).first_retrieved_ms != 0, "hidden messages are not marked any more");
+	EXPECT(b.n == 2 && box_one(&b, 0, PM_WANT_DATES).first_retrieved_ms != 0,
+	       "hidden messages are not marked any more");
 	both[0] = 1;
 	expect_rc("mbox_commit that restores", box_commit(&b, NULL, NULL, both, 0), PM_OK);
 	box_close(&b);
 	for (int k = 0; k < 2; k++) {
 		b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-		EXPECT(b.n == 1, "one of two was restored, and there are %llu", (unsigned long long)b.n);
-		EXPECT(box_one(&b, 0, PM_WANT_DATES).first_retrieved_ms == (k ? (int64_t)1700000000000 : 0),
-		       "it is marked as retrieved at %lld", (long long)box_one(&b, 0, PM_WANT_DATES).first_retrieved_ms);
+		EXPECT(b.n == 1, "one of two was restored, and there are %llu",
+		       (unsigned long long)b.n);
+		EXPECT(box_one(&b, 0, PM_WANT_DATES).first_retrieved_ms ==
+			       (k ? (int64_t)1700000000000 : 0),
+		       "it is marked as retrieved at %lld",
+		       (long long)box_one(&b, 0, PM_WANT_DATES).first_retrieved_ms);
 		if (k == 0) {
-			struct pm_commit c = {.size = sizeof(c), .n = 1, .retrieved = both, .now_ms = 1700000000000};
+			struct pm_commit c = {.size = sizeof(c),
+					      .n = 1,
+					      .retrieved = both,
+					      .now_ms = 1700000000000};
 			uint64_t done = 0;
 
 			while (in->m->storage->mbox_commit(b.h, pm(), &c, &done) == PM_AGAIN)
@@ -176,7 +191,8 @@ hidden_over(void)
 
 	kept_expect(in, "over", 4, kept_even);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN);
-	EXPECT(b.n == 2, "hidden until ten seconds ago, and there are %llu messages, expected 2", (unsigned long long)b.n);
+	EXPECT(b.n == 2, "hidden until ten seconds ago, and there are %llu messages, expected 2",
+	       (unsigned long long)b.n);
 	box_close(&b);
 	kept_expect(in, "over", 4, kept_even);
 	kit_close(in);
@@ -193,10 +209,12 @@ hidden_deleted(void)
 	for (uint64_t k = 0; k < b.n; k++)
 		if (box_one(&b, k, PM_WANT_META).flags & PM_MSG_HIDDEN)
 			map_set(del, k);
-	expect_rc("mbox_commit that deletes what was hidden", box_commit(&b, del, NULL, NULL, 0), PM_OK);
+	expect_rc("mbox_commit that deletes what was hidden", box_commit(&b, del, NULL, NULL, 0),
+		  PM_OK);
 	box_close(&b);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN);
-	EXPECT(b.n == 2, "deleted for good, and there are %llu messages, expected 2", (unsigned long long)b.n);
+	EXPECT(b.n == 2, "deleted for good, and there are %llu messages, expected 2",
+	       (unsigned long long)b.n);
 	box_close(&b);
 	kept_expect(in, "good", 4, kept_even);
 	kit_close(in);
@@ -232,7 +250,8 @@ hidden_durable(void)
 	box_close(&b);
 	kept_expect(in, "dark", 6, kept_even);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN);
-	EXPECT(b.n == 6, "with the hidden ones there are %llu of 6 messages", (unsigned long long)b.n);
+	EXPECT(b.n == 6, "with the hidden ones there are %llu of 6 messages",
+	       (unsigned long long)b.n);
 	box_close(&b);
 	kit_close(in);
 }
@@ -244,7 +263,8 @@ marks_stay(void)
 	struct inst *in = kit_open();
 	struct box b = kept_begin(in, "first", 1);
 	uint8_t seen[1] = {1};
-	struct pm_commit c = {.size = sizeof(c), .n = 1, .retrieved = seen, .now_ms = 1700000000000};
+	struct pm_commit c = {
+		.size = sizeof(c), .n = 1, .retrieved = seen, .now_ms = 1700000000000};
 	uint64_t done = 0;
 	int32_t rc;
 
@@ -274,28 +294,36 @@ cannot_hide(void)
 	if (in->m->flags & PM_F_CAN_HIDE)
 		kit_skip("the module can hide");
 	b = kept_begin(in, "nohide", 3);
-	expect_rc("mbox_commit with keep_until_ms", box_commit(&b, del, NULL, NULL, INT64_MAX / 2), PM_UNSUPPORTED);
+	expect_rc("mbox_commit with keep_until_ms", box_commit(&b, del, NULL, NULL, INT64_MAX / 2),
+		  PM_UNSUPPORTED);
 	box_close(&b);
 	kept_expect(in, "nohide", 3, kept_all);
 	kit_close(in);
 }
 
 const struct check checks_hide[] = {
-	{"commit.marks", "PM_F_CAN_MARK", "retrieved messages are marked, the others not", NEED_DELIVERY | NEED_MARK, marks},
-	{"commit.hide", "PM_F_CAN_HIDE", "hidden, flagged, and restored", NEED_DELIVERY | NEED_HIDE, hide},
-	{"commit.marks-stay", "PM_F_CAN_MARK", "the first retrieval counts", NEED_DELIVERY | NEED_MARK, marks_stay},
+	{"commit.marks", "PM_F_CAN_MARK", "retrieved messages are marked, the others not",
+	 NEED_DELIVERY | NEED_MARK, marks},
+	{"commit.hide", "PM_F_CAN_HIDE", "hidden, flagged, and restored", NEED_DELIVERY | NEED_HIDE,
+	 hide},
+	{"commit.marks-stay", "PM_F_CAN_MARK", "the first retrieval counts",
+	 NEED_DELIVERY | NEED_MARK, marks_stay},
 	{"commit.hide-totals", "PM_F_CAN_HIDE; box_stat", "hidden messages are totalled apart",
 	 NEED_DELIVERY | NEED_HIDE | NEED_STAT, hidden_totals},
-	{"commit.hide-uidls", "PM_F_CAN_HIDE", "unique-ids are the same before, while and after hiding",
-	 NEED_DELIVERY | NEED_HIDE, hidden_uidls},
-	{"commit.restore-marks", "pm_commit.restore", "what is restored was never retrieved, and can be marked again",
+	{"commit.hide-uidls", "PM_F_CAN_HIDE",
+	 "unique-ids are the same before, while and after hiding", NEED_DELIVERY | NEED_HIDE,
+	 hidden_uidls},
+	{"commit.restore-marks", "pm_commit.restore",
+	 "what is restored was never retrieved, and can be marked again",
 	 NEED_DELIVERY | NEED_HIDE | NEED_MARK, restored_unmarked},
-	{"commit.hide-over", "keep_until_ms", "when it is over they are gone, also for PM_OPEN_HIDDEN",
-	 NEED_DELIVERY | NEED_HIDE, hidden_over},
-	{"commit.hide-delete", "PM_F_CAN_HIDE", "hidden messages can be deleted for good", NEED_DELIVERY | NEED_HIDE,
-	 hidden_deleted},
+	{"commit.hide-over", "keep_until_ms",
+	 "when it is over they are gone, also for PM_OPEN_HIDDEN", NEED_DELIVERY | NEED_HIDE,
+	 hidden_over},
+	{"commit.hide-delete", "PM_F_CAN_HIDE", "hidden messages can be deleted for good",
+	 NEED_DELIVERY | NEED_HIDE, hidden_deleted},
 	{"commit.hide-durable", "PM_F_CAN_HIDE", "PM_OK holds when the process dies at once",
 	 NEED_DELIVERY | NEED_HIDE | NEED_SHARED, hidden_durable},
-	{"commit.cannot-hide", "PM_F_CAN_HIDE", "not claimed: PM_UNSUPPORTED, nothing changed", NEED_DELIVERY, cannot_hide},
+	{"commit.cannot-hide", "PM_F_CAN_HIDE", "not claimed: PM_UNSUPPORTED, nothing changed",
+	 NEED_DELIVERY, cannot_hide},
 	{0},
 };

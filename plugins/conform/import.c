@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Imports: with a unique-id of their own, once; what was deleted comes back when it is restored, and only then. */
+/* Imports: with a unique-id of their own, once; what was deleted comes back when it is restored,
+ * and only then. */
 #include <string.h>
 #include <time.h>
 
@@ -16,7 +17,11 @@ begin(struct inst *in, uint32_t flags, const char *uidl, struct pm_result *res, 
 {
 	const struct pm_delivery *d = in->m->delivery;
 	struct pm_user u = kit_user(0);
-	struct pm_rcpt r = {.size = sizeof(r), .user = &u, .uidl = kit_str(uidl), .order = 7, .received_ms = RECEIVED_MS,
+	struct pm_rcpt r = {.size = sizeof(r),
+			    .user = &u,
+			    .uidl = kit_str(uidl),
+			    .order = 7,
+			    .received_ms = RECEIVED_MS,
 			    .first_retrieved_ms = FIRST_MS};
 	void *dlv = NULL;
 	int32_t rc;
@@ -58,9 +63,10 @@ expect_import(struct inst *in, const char *uidl, const char *when)
 
 	EXPECT(b.n == 1, "%llu messages instead of 1 %s", (unsigned long long)b.n, when);
 	m = box_one(&b, 0, PM_WANT_UIDL | PM_WANT_DATES);
-	EXPECT(m.uidl_len == strlen(uidl) && memcmp(m.uidl, uidl, m.uidl_len) == 0, "the unique-id became %.*s %s",
-	       (int)m.uidl_len, m.uidl, when);
-	EXPECT(m.received_ms / 1000 == RECEIVED_MS / 1000, "received_ms became %lld %s", (long long)m.received_ms, when);
+	EXPECT(m.uidl_len == strlen(uidl) && memcmp(m.uidl, uidl, m.uidl_len) == 0,
+	       "the unique-id became %.*s %s", (int)m.uidl_len, m.uidl, when);
+	EXPECT(m.received_ms / 1000 == RECEIVED_MS / 1000, "received_ms became %lld %s",
+	       (long long)m.received_ms, when);
 	EXPECT(!(in->m->flags & PM_F_CAN_MARK) || m.first_retrieved_ms / 1000 == FIRST_MS / 1000,
 	       "first_retrieved_ms became %lld %s", (long long)m.first_retrieved_ms, when);
 	box_close(&b);
@@ -90,7 +96,8 @@ take_away(struct inst *in, int64_t keep_until_ms)
 static void
 once(void)
 {
-	static const char uidl[] = "!dovecot-0000~id.with_70_octets}345678901234567890123456789012345678|";
+	static const char uidl[] =
+		"!dovecot-0000~id.with_70_octets}345678901234567890123456789012345678|";
 	struct inst *in = kit_open();
 
 	kit_empty(in, 0);
@@ -147,9 +154,11 @@ restored(void)
 	expect_rc("a restore of what never was", import(in, PM_DLVF_RESTORE, uidl), PM_OK);
 	expect_import(in, uidl, "after a restore");
 	for (unsigned k = 0; k < 3; k++) {
-		expect_rc("a restore of what is here", import(in, PM_DLVF_RESTORE, uidl), PM_EXISTS);
+		expect_rc("a restore of what is here", import(in, PM_DLVF_RESTORE, uidl),
+			  PM_EXISTS);
 		take_away(in, 0);
-		expect_rc("a restore of what was deleted", import(in, PM_DLVF_RESTORE, uidl), PM_OK);
+		expect_rc("a restore of what was deleted", import(in, PM_DLVF_RESTORE, uidl),
+			  PM_OK);
 		expect_rc("an import of what was restored", import(in, 0, uidl), PM_EXISTS);
 		expect_import(in, uidl, "after it was restored");
 	}
@@ -201,12 +210,17 @@ hidden(void)
 #define NEEDS (NEED_DELIVERY | NEED_IMPORT)
 
 const struct check checks_import[] = {
-	{"import.once", "PM_DLVF_IMPORT", "keeps unique-id and dates; a second time PM_EXISTS", NEEDS, once},
-	{"import.cut", "PM_DLVF_IMPORT", "one that was given up is unknown: its repetition delivers", NEEDS, cut},
-	{"import.deleted", "PM_DLVF_IMPORT", "what was deleted is known, and does not come again", NEEDS, deleted},
-	{"import.restored", "PM_DLVF_RESTORE", "what was deleted comes back, as it was; what is here does not come twice",
-	 NEEDS, restored},
-	{"import.delivered", "PM_DLVF_RESTORE", "also what was delivered, under the unique-id the store chose", NEEDS, delivered},
+	{"import.once", "PM_DLVF_IMPORT", "keeps unique-id and dates; a second time PM_EXISTS",
+	 NEEDS, once},
+	{"import.cut", "PM_DLVF_IMPORT",
+	 "one that was given up is unknown: its repetition delivers", NEEDS, cut},
+	{"import.deleted", "PM_DLVF_IMPORT", "what was deleted is known, and does not come again",
+	 NEEDS, deleted},
+	{"import.restored", "PM_DLVF_RESTORE",
+	 "what was deleted comes back, as it was; what is here does not come twice", NEEDS,
+	 restored},
+	{"import.delivered", "PM_DLVF_RESTORE",
+	 "also what was delivered, under the unique-id the store chose", NEEDS, delivered},
 	{"import.hidden", "PM_DLVF_RESTORE", "what is hidden is here", NEEDS | NEED_HIDE, hidden},
 	{0},
 };

@@ -78,8 +78,12 @@ add_error(void *ctx, const char *file, unsigned line, const char *text)
 static struct host_spec
 spec_of(const struct host_setting *settings, size_t n, uint32_t permits)
 {
-	return (struct host_spec){.permits = permits, .purpose = PM_PURPOSE_TOOL, .settings = settings, .n_settings = n,
-				  .host = &host, .error = add_error};
+	return (struct host_spec){.permits = permits,
+				  .purpose = PM_PURPOSE_TOOL,
+				  .settings = settings,
+				  .n_settings = n,
+				  .host = &host,
+				  .error = add_error};
 }
 
 bool
@@ -121,7 +125,8 @@ open_one(struct host_lib *lib, const struct host_setting *settings, size_t n, ui
 static void
 thread_meets(struct inst *in, bool begin)
 {
-	const struct pm_life *a = in->host->desc->life, *b = in->wrapped ? in->wrapped->desc->life : NULL;
+	const struct pm_life *a = in->host->desc->life,
+			     *b = in->wrapped ? in->wrapped->desc->life : NULL;
 
 	if (begin && b && b->thread_begin)
 		b->thread_begin();
@@ -141,7 +146,8 @@ kit_try_open(const struct host_setting *settings, size_t n, uint32_t permits)
 	EXPECT(in, "no memory");
 	kit_errors[0] = '\0';
 	if (setup.wrapped) {
-		in->wrapped = open_one(setup.wrapped, setup.wrapped_settings, setup.n_wrapped, permits, NULL);
+		in->wrapped = open_one(setup.wrapped, setup.wrapped_settings, setup.n_wrapped,
+				       permits, NULL);
 		EXPECT(in->wrapped, "the wrapped module does not open: %s", kit_errors);
 	}
 	in->host = open_one(setup.lib, settings, n, permits, in->wrapped);
@@ -179,7 +185,7 @@ kit_close(struct inst *in)
 /* alloc()'s memory: kept reachable, so that the search for leaks finds the module's only. */
 static struct piece {
 	struct piece *next;
-} *pieces;
+} * pieces;
 
 static void *
 call_alloc(void *ctx, size_t n)

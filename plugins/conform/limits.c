@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Deadlines, cancellation, no memory, keys from hell: nothing hangs, nothing breaks, nothing is made up. */
+/* Deadlines, cancellation, no memory, keys from hell: nothing hangs, nothing breaks, nothing is
+ * made up. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kit.h"
 
-#define LATE_MS 500     /* R7 */
+#define LATE_MS 500      /* R7 */
 #define PATIENCE_MS 5000 /* a loaded machine under a sanitizer is no breach of contract */
 
 /* Calls with the deadline already over: soon back, and what they say is true. */
@@ -27,22 +28,24 @@ past_deadline(void)
 	kit_deliver_many(in, 0, "late", 3);
 	began = kit_now_ms();
 	rc = in->m->storage->mbox_open(in->i, pm_by(-1), &u, PM_OPEN_EXCLUSIVE, &n, &h);
-	EXPECT(kit_now_ms() - began < LATE_MS + PATIENCE_MS, "mbox_open came back %lld ms after its deadline",
-	       (long long)(kit_now_ms() - began));
-	EXPECT(rc == PM_OK || rc == PM_AGAIN || rc == PM_TIMEOUT, "mbox_open after its deadline gave %s",
-	       host_code_name(rc));
+	EXPECT(kit_now_ms() - began < LATE_MS + PATIENCE_MS,
+	       "mbox_open came back %lld ms after its deadline", (long long)(kit_now_ms() - began));
+	EXPECT(rc == PM_OK || rc == PM_AGAIN || rc == PM_TIMEOUT,
+	       "mbox_open after its deadline gave %s", host_code_name(rc));
 	if (rc == PM_OK || rc == PM_AGAIN)
-		in->m->storage->mbox_close(h, pm_by(-1)); /* cannot fail, also not for lack of time */
+		/* cannot fail, also not for lack of time */
+		in->m->storage->mbox_close(h, pm_by(-1));
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
 	EXPECT(b.n == 3, "%llu messages instead of 3", (unsigned long long)b.n);
 	do
 		rc = in->m->storage->mbox_commit(b.h, pm_by(-1), &c, &done);
 	while (rc == PM_AGAIN);
-	EXPECT(rc == PM_OK || rc == PM_TIMEOUT, "mbox_commit after its deadline gave %s", host_code_name(rc));
+	EXPECT(rc == PM_OK || rc == PM_TIMEOUT, "mbox_commit after its deadline gave %s",
+	       host_code_name(rc));
 	box_close(&b);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-	EXPECT(b.n == (rc == PM_OK ? 0u : 3u), "mbox_commit said %s, and %llu messages are left", host_code_name(rc),
-	       (unsigned long long)b.n);
+	EXPECT(b.n == (rc == PM_OK ? 0u : 3u), "mbox_commit said %s, and %llu messages are left",
+	       host_code_name(rc), (unsigned long long)b.n);
 	box_close(&b);
 	kit_close(in);
 }
@@ -62,10 +65,11 @@ past_deadline_auth(void)
 	c.secret = kit_str(setup.password);
 	host_user_init(&u);
 	rc = in->m->auth->verify(in->i, pm_by(-1), &c, &u);
-	EXPECT(kit_now_ms() - began < LATE_MS + PATIENCE_MS, "verify came back %lld ms after its deadline",
-	       (long long)(kit_now_ms() - began));
+	EXPECT(kit_now_ms() - began < LATE_MS + PATIENCE_MS,
+	       "verify came back %lld ms after its deadline", (long long)(kit_now_ms() - began));
 	EXPECT(rc == PM_OK || rc == PM_TIMEOUT || rc == PM_TEMP || rc == PM_DOWN,
-	       "verify with the right password after its deadline gave %s (R11)", host_code_name(rc));
+	       "verify with the right password after its deadline gave %s (R11)",
+	       host_code_name(rc));
 	kit_close(in);
 }
 
@@ -87,7 +91,8 @@ cancelled(void)
 		if (rc != PM_AGAIN)
 			break;
 	}
-	EXPECT(rc == PM_OK || rc == PM_CANCELLED, "mbox_open nobody waits for gave %s", host_code_name(rc));
+	EXPECT(rc == PM_OK || rc == PM_CANCELLED, "mbox_open nobody waits for gave %s",
+	       host_code_name(rc));
 	if (rc == PM_OK)
 		in->m->storage->mbox_close(h, pm());
 	kit_cancelled = false;
@@ -114,8 +119,8 @@ no_memory(void)
 		kit_allocs_left = n;
 		host_user_init(&u);
 		rc = in->m->auth->verify(in->i, pm(), &c, &u);
-		EXPECT(rc == PM_OK || rc == PM_NOMEM || rc == PM_TEMP, "with %d allocations verify gave %s", n,
-		       host_code_name(rc));
+		EXPECT(rc == PM_OK || rc == PM_NOMEM || rc == PM_TEMP,
+		       "with %d allocations verify gave %s", n, host_code_name(rc));
 	}
 	kit_allocs_left = -1;
 	host_user_init(&u);
@@ -123,7 +128,8 @@ no_memory(void)
 	kit_close(in);
 }
 
-/* Keys and names that lead out of the store. No mailbox is there; it is refused or empty, and nothing is made. */
+/* Keys and names that lead out of the store. No mailbox is there; it is refused or empty, and
+ * nothing is made. */
 static void
 hostile_keys(void)
 {
@@ -132,8 +138,13 @@ hostile_keys(void)
 		size_t n;
 	} keys[] = {
 #define K(s) {s, sizeof(s) - 1}
-		K(""), K("."), K(".."), K("/"), K("/etc"), K("../../../etc"), K("a/../../b"), K("a/b"), K("a\0b"), K("\0"),
-		K(".hidden"), K("a\nb"), K("%n"), K("%s%n"), K("' OR 1=1 --"), K("\xff\xfe"), K("\xc3"), K("*"), K("a\\b"),
+		K(""),          K("."),       K(".."),
+		K("/"),         K("/etc"),    K("../../../etc"),
+		K("a/../../b"), K("a/b"),     K("a\0b"),
+		K("\0"),        K(".hidden"), K("a\nb"),
+		K("%n"),        K("%s%n"),    K("' OR 1=1 --"),
+		K("\xff\xfe"),  K("\xc3"),    K("*"),
+		K("a\\b"),
 #undef K
 	};
 	struct inst *in = kit_open();
@@ -142,7 +153,8 @@ hostile_keys(void)
 	memset(longest, 'k', sizeof(longest));
 	for (size_t k = 0; k <= sizeof(keys) / sizeof(keys[0]); k++) {
 		bool last = k == sizeof(keys) / sizeof(keys[0]);
-		struct pm_str key = {last ? longest : keys[k].p, last ? sizeof(longest) : keys[k].n};
+		struct pm_str key = {last ? longest : keys[k].p,
+				     last ? sizeof(longest) : keys[k].n};
 		uint64_t n = 0;
 		struct pm_user u;
 		void *h = NULL;
@@ -154,12 +166,14 @@ hostile_keys(void)
 		do
 			rc = in->m->storage->mbox_open(in->i, pm(), &u, PM_OPEN_EXCLUSIVE, &n, &h);
 		while (rc == PM_AGAIN);
-		EXPECT(rc == PM_OK || rc == PM_PERM || rc == PM_INVALID || rc == PM_NOENT || rc == PM_UNSUPPORTED,
-		       "hostile key %zu (%.20s) gave %s: %s", k, key.p, host_code_name(rc), kit_said());
+		EXPECT(rc == PM_OK || rc == PM_PERM || rc == PM_INVALID || rc == PM_NOENT ||
+			       rc == PM_UNSUPPORTED,
+		       "hostile key %zu (%.20s) gave %s: %s", k, key.p, host_code_name(rc),
+		       kit_said());
 		if (rc != PM_OK)
 			continue;
-		EXPECT(n == 0, "hostile key %zu (%.20s) opened somebody's mailbox of %llu messages", k, key.p,
-		       (unsigned long long)n);
+		EXPECT(n == 0, "hostile key %zu (%.20s) opened somebody's mailbox of %llu messages",
+		       k, key.p, (unsigned long long)n);
 		in->m->storage->mbox_close(h, pm());
 	}
 	kit_close(in);
@@ -217,8 +231,11 @@ larger_structs(void)
 	kit_empty(in, 0);
 	kit_deliver_many(in, 0, "larger", 2);
 	memset(&call, 0, sizeof(call));
-	call.c = (struct pm_call){.size = sizeof(call), .deadline_ms = kit_now_ms() + 20000, .alloc = plain_alloc,
-				  .error = plain_error, .cancelled = plain_cancelled};
+	call.c = (struct pm_call){.size = sizeof(call),
+				  .deadline_ms = kit_now_ms() + 20000,
+				  .alloc = plain_alloc,
+				  .error = plain_error,
+				  .cancelled = plain_cancelled};
 	memset(&user, 0, sizeof(user));
 	user.u = kit_user(0);
 	user.u.size = sizeof(user);
@@ -234,18 +251,23 @@ larger_structs(void)
 	EXPECT(rc == PM_OK, "mbox_commit with larger records gave %s", host_code_name(rc));
 	in->m->storage->mbox_close(h, &call.c);
 	for (size_t k = 0; k < 64; k++)
-		EXPECT(!call.more[k] && !user.more[k] && !commit.more[k], "it wrote behind a record it was lent");
+		EXPECT(!call.more[k] && !user.more[k] && !commit.more[k],
+		       "it wrote behind a record it was lent");
 	kit_close(in);
 }
 
 const struct check checks_limits[] = {
-	{"limits.deadline", "R7", "after the deadline: soon back, and truthful", NEED_DELIVERY, past_deadline},
-	{"limits.deadline-auth", "R7; R11", "verify after its deadline is never a wrong password", NEED_AUTH | NEED_ACCOUNT,
-	 past_deadline_auth},
-	{"limits.cancelled", "pm_call.cancelled", "when nobody waits any more nothing is left behind", NEED_DELIVERY,
-	 cancelled},
-	{"limits.memory", "pm_call.alloc", "when alloc has no more: PM_NOMEM", NEED_AUTH | NEED_ACCOUNT, no_memory},
-	{"limits.keys", "R9", "20 hostile keys: refused or empty, never another's mail", NEED_STORAGE, hostile_keys},
-	{"limits.larger", "R1", "larger records of a later minor are read and left alone", NEED_DELIVERY, larger_structs},
+	{"limits.deadline", "R7", "after the deadline: soon back, and truthful", NEED_DELIVERY,
+	 past_deadline},
+	{"limits.deadline-auth", "R7; R11", "verify after its deadline is never a wrong password",
+	 NEED_AUTH | NEED_ACCOUNT, past_deadline_auth},
+	{"limits.cancelled", "pm_call.cancelled",
+	 "when nobody waits any more nothing is left behind", NEED_DELIVERY, cancelled},
+	{"limits.memory", "pm_call.alloc", "when alloc has no more: PM_NOMEM",
+	 NEED_AUTH | NEED_ACCOUNT, no_memory},
+	{"limits.keys", "R9", "20 hostile keys: refused or empty, never another's mail",
+	 NEED_STORAGE, hostile_keys},
+	{"limits.larger", "R1", "larger records of a later minor are read and left alone",
+	 NEED_DELIVERY, larger_structs},
 	{0},
 };

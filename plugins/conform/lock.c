@@ -22,7 +22,8 @@ second_opener(void)
 	kit_empty(in, 0);
 	kit_deliver_many(in, 0, "one", 1);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-	while ((rc = in->m->storage->mbox_open(in->i, pm(), &u, PM_OPEN_EXCLUSIVE, &n, &h)) == PM_AGAIN)
+	while ((rc = in->m->storage->mbox_open(in->i, pm(), &u, PM_OPEN_EXCLUSIVE, &n, &h)) ==
+	       PM_AGAIN)
 		;
 	expect_rc("mbox_open of a held mailbox", rc, PM_BUSY);
 	EXPECT(n == 4711, "PM_BUSY, and the count was written to");
@@ -39,7 +40,8 @@ other_instance(void)
 	kit_empty(a, 0);
 	kit_deliver_many(a, 0, "one", 1);
 	b = box_open(a, 0, PM_OPEN_EXCLUSIVE);
-	expect_rc("mbox_open through another instance", box_try(c, 0, PM_OPEN_EXCLUSIVE, &other), PM_BUSY);
+	expect_rc("mbox_open through another instance", box_try(c, 0, PM_OPEN_EXCLUSIVE, &other),
+		  PM_BUSY);
 	box_close(&b);
 	b = box_open(c, 0, PM_OPEN_EXCLUSIVE);
 	box_close(&b);
@@ -57,13 +59,15 @@ released(void)
 	kit_deliver_many(in, 0, "one", 2);
 	for (int k = 0; k < 100; k++) {
 		b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-		EXPECT(b.n == 2, "in session %d there are %llu messages", k, (unsigned long long)b.n);
+		EXPECT(b.n == 2, "in session %d there are %llu messages", k,
+		       (unsigned long long)b.n);
 		box_close(&b);
 	}
 	kit_close(in);
 }
 
-/* A mailbox nobody has delivered to is a maildrop, too: while a session has it, before and after its first mail. */
+/* A mailbox nobody has delivered to is a maildrop, too: while a session has it, before and after
+ * its first mail. */
 static void
 unborn(void)
 {
@@ -76,13 +80,17 @@ unborn(void)
 	else
 		kit_empty(in, 92);
 	b = box_open(in, 92, PM_OPEN_EXCLUSIVE);
-	expect_rc("mbox_open of a held mailbox that does not exist yet", box_try(in, 92, PM_OPEN_EXCLUSIVE, &other), PM_BUSY);
+	expect_rc("mbox_open of a held mailbox that does not exist yet",
+		  box_try(in, 92, PM_OPEN_EXCLUSIVE, &other), PM_BUSY);
 	kit_deliver_many(in, 92, "first", 1);
-	expect_rc("mbox_open of it after its first mail", box_try(in, 92, PM_OPEN_EXCLUSIVE, &other), PM_BUSY);
-	EXPECT(b.n == 0, "the first mail came later, and the snapshot holds %llu messages", (unsigned long long)b.n);
+	expect_rc("mbox_open of it after its first mail",
+		  box_try(in, 92, PM_OPEN_EXCLUSIVE, &other), PM_BUSY);
+	EXPECT(b.n == 0, "the first mail came later, and the snapshot holds %llu messages",
+	       (unsigned long long)b.n);
 	box_close(&b);
 	b = box_open(in, 92, PM_OPEN_EXCLUSIVE);
-	EXPECT(b.n == 1, "the next session sees %llu messages, expected 1", (unsigned long long)b.n);
+	EXPECT(b.n == 1, "the next session sees %llu messages, expected 1",
+	       (unsigned long long)b.n);
 	box_close(&b);
 	kit_close(in);
 }
@@ -102,7 +110,8 @@ not_dropped(void)
 
 		free(box_read(&ro, 0, 100).p);
 		box_close(&ro);
-		expect_rc("mbox_open after a reader came and went", box_try(in, 0, PM_OPEN_EXCLUSIVE, &other), PM_BUSY);
+		expect_rc("mbox_open after a reader came and went",
+			  box_try(in, 0, PM_OPEN_EXCLUSIVE, &other), PM_BUSY);
 	}
 	box_close(&b);
 	kit_close(in);
@@ -144,7 +153,8 @@ half_open(void)
 	for (int k = 0; k < 3; k++) {
 		h = NULL;
 		rc = in->m->storage->mbox_open(in->i, pm(), &u, PM_OPEN_EXCLUSIVE, &n, &h);
-		EXPECT(rc == PM_OK || rc == PM_AGAIN, "mbox_open gave %s: %s", host_code_name(rc), kit_said());
+		EXPECT(rc == PM_OK || rc == PM_AGAIN, "mbox_open gave %s: %s", host_code_name(rc),
+		       kit_said());
 		in->m->storage->mbox_close(h, pm());
 	}
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
@@ -162,7 +172,8 @@ struct pipes {
 static void
 make_pipes(struct pipes *p)
 {
-	EXPECT(pipe(p->to_parent) == 0 && pipe(p->to_child) == 0, "pipe: %s", strerrordesc_np(errno));
+	EXPECT(pipe(p->to_parent) == 0 && pipe(p->to_child) == 0, "pipe: %s",
+	       strerrordesc_np(errno));
 }
 
 /* Opens, says so, and waits for a word - or for its death. */
@@ -189,7 +200,8 @@ start_holder(struct pipes *p)
 
 	make_pipes(p);
 	pid = kit_fork(hold, p);
-	EXPECT(read(p->to_parent[0], &c, 1) == 1 && c == 'y', "another process could not open the free mailbox");
+	EXPECT(read(p->to_parent[0], &c, 1) == 1 && c == 'y',
+	       "another process could not open the free mailbox");
 	return pid;
 }
 
@@ -206,7 +218,8 @@ other_process(void)
 	kit_close(in); /* a module's threads would not be in the new process */
 	pid = start_holder(&p);
 	in = kit_open();
-	expect_rc("mbox_open of a mailbox another process holds", box_try(in, 0, PM_OPEN_EXCLUSIVE, &b), PM_BUSY);
+	expect_rc("mbox_open of a mailbox another process holds",
+		  box_try(in, 0, PM_OPEN_EXCLUSIVE, &b), PM_BUSY);
 	EXPECT(write(p.to_child[1], "q", 1) == 1, "the other process is gone");
 	EXPECT(kit_join(pid) == 0, "the other process failed");
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
@@ -230,7 +243,8 @@ dead_holder(void)
 	EXPECT(kill(pid, SIGKILL) == 0, "kill: %s", strerrordesc_np(errno));
 	(void)kit_join(pid);
 	b = box_open_dead(in, 0);
-	EXPECT(b.n == 1, "the dead session took messages with it: %llu are left", (unsigned long long)b.n);
+	EXPECT(b.n == 1, "the dead session took messages with it: %llu are left",
+	       (unsigned long long)b.n);
 	box_close(&b);
 	kit_close(in);
 }
@@ -280,20 +294,27 @@ never_two(void)
 }
 
 const struct check checks_lock[] = {
-	{"lock.busy", "mbox_open; R5", "a second exclusive opener: PM_BUSY at once, out parameters untouched", NEED_DELIVERY,
+	{"lock.busy", "mbox_open; R5",
+	 "a second exclusive opener: PM_BUSY at once, out parameters untouched", NEED_DELIVERY,
 	 second_opener},
-	{"lock.instances", "mbox_open", "also through another instance of the same store", NEED_DELIVERY | NEED_SHARED,
-	 other_instance},
-	{"lock.released", "mbox_close", "free as soon as mbox_close has returned", NEED_DELIVERY, released},
-	{"lock.unborn", "mbox_open", "also of a mailbox nobody has delivered to yet", NEED_DELIVERY | NEED_COUNTS,
-	 unborn},
-	{"lock.kept", "mbox_open", "readers and refused openers do not take it away", NEED_DELIVERY, not_dropped},
-	{"lock.neighbours", "mbox_open", "20 other mailboxes are open beside it", NEED_DELIVERY, neighbours},
-	{"lock.half-open", "mbox_open", "a handle in the making goes back by mbox_close", NEED_DELIVERY, half_open},
-	{"lock.processes", "mbox_open", "a second exclusive opener in another process: PM_BUSY", NEED_DELIVERY | NEED_SHARED,
-	 other_process},
-	{"lock.dead-holder", "mbox_open", "a killed session's lock comes free, its mail is all there",
-	 NEED_DELIVERY | NEED_SHARED, dead_holder},
-	{"lock.threads", "mbox_open; R6", "six threads: never two holders", NEED_DELIVERY, never_two},
+	{"lock.instances", "mbox_open", "also through another instance of the same store",
+	 NEED_DELIVERY | NEED_SHARED, other_instance},
+	{"lock.released", "mbox_close", "free as soon as mbox_close has returned", NEED_DELIVERY,
+	 released},
+	{"lock.unborn", "mbox_open", "also of a mailbox nobody has delivered to yet",
+	 NEED_DELIVERY | NEED_COUNTS, unborn},
+	{"lock.kept", "mbox_open", "readers and refused openers do not take it away", NEED_DELIVERY,
+	 not_dropped},
+	{"lock.neighbours", "mbox_open", "20 other mailboxes are open beside it", NEED_DELIVERY,
+	 neighbours},
+	{"lock.half-open", "mbox_open", "a handle in the making goes back by mbox_close",
+	 NEED_DELIVERY, half_open},
+	{"lock.processes", "mbox_open", "a second exclusive opener in another process: PM_BUSY",
+	 NEED_DELIVERY | NEED_SHARED, other_process},
+	{"lock.dead-holder", "mbox_open",
+	 "a killed session's lock comes free, its mail is all there", NEED_DELIVERY | NEED_SHARED,
+	 dead_holder},
+	{"lock.threads", "mbox_open; R6", "six threads: never two holders", NEED_DELIVERY,
+	 never_two},
 	{0},
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * restante-conform - does a module keep the contract of restante/module.h? Options, the list of checks, TAP.
+ * restante-conform - does a module keep the contract of restante/module.h? Options, the list of
+ * checks, TAP.
  */
 #include <fnmatch.h>
 #include <ftw.h>
@@ -21,8 +22,9 @@
 #define ONLY_MAX 128
 
 static const struct check *const tables[] = {
-	checks_contract, checks_auth, checks_snapshot, checks_octets, checks_commit, checks_hide, checks_lock, checks_delivery,
-	checks_import, checks_boxes, checks_limits, checks_threads,
+	checks_contract, checks_auth,  checks_snapshot, checks_octets,
+	checks_commit,   checks_hide,  checks_lock,     checks_delivery,
+	checks_import,   checks_boxes, checks_limits,   checks_threads,
 };
 
 static struct {
@@ -41,13 +43,15 @@ usage(FILE *to)
 	      "  -i, --inner K=V    a setting of the wrapped module; may be repeated\n"
 	      "  -u, --user NAME    an account that may log in, for the checks of accounts\n"
 	      "  -p, --password PW  its password\n"
-	      "  -m, --in-memory    the store forgets when it is closed: nothing is shared between processes\n"
+	      "  -m, --in-memory    the store forgets when it is closed: nothing is shared between "
+	      "processes\n"
 	      "  -o, --only ID      only these checks: commit.exact, 'lock.*'; may be repeated\n"
 	      "  -s, --seconds N    a check's time (default 60)\n"
 	      "  -l, --list         print the checks and what each promises, end\n"
 	      "  -V, --version      print the version, end\n"
 	      "  -h, --help         print this, end\n"
-	      "The mailboxes conform0@example.org ... conform99@example.org are emptied again and again: never run it\n"
+	      "The mailboxes conform0@example.org ... conform99@example.org are emptied again and "
+	      "again: never run it\n"
 	      "on a store that people use. See restante-conform(1).\n",
 	      to);
 }
@@ -61,7 +65,8 @@ add_setting(char *text, struct host_setting *list, size_t *n)
 	char *eq = strchr(text, '=');
 
 	if (!eq || eq == text || *n == 64) {
-		fprintf(stderr, "restante-conform: '%s': expected key=value%s\n", text, *n == 64 ? ", 64 at most" : "");
+		fprintf(stderr, "restante-conform: '%s': expected key=value%s\n", text,
+			*n == 64 ? ", 64 at most" : "");
 		return false;
 	}
 	*eq = '\0';
@@ -102,7 +107,8 @@ one_option(int opt)
 		opts.wrapped = optarg;
 		return -1;
 	case 'i':
-		return add_setting(optarg, setup.wrapped_settings, &setup.n_wrapped) ? -1 : EXIT_USAGE;
+		return add_setting(optarg, setup.wrapped_settings, &setup.n_wrapped) ? -1
+										     : EXIT_USAGE;
 	case 'u':
 		setup.user = optarg;
 		return -1;
@@ -120,7 +126,8 @@ one_option(int opt)
 		opts.list = true;
 		return -1;
 	case 'V':
-		printf("restante-conform %s (abi %u.%u, draft)\n", PACKAGE_VERSION, PM_ABI_MAJOR, PM_ABI_MINOR);
+		printf("restante-conform %s (abi %u.%u, draft)\n", PACKAGE_VERSION, PM_ABI_MAJOR,
+		       PM_ABI_MINOR);
 		return 0;
 	case 'h':
 		usage(stdout);
@@ -135,11 +142,16 @@ static int
 read_options(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"wrap", required_argument, NULL, 'w'}, {"inner", required_argument, NULL, 'i'},
-		{"user", required_argument, NULL, 'u'}, {"password", required_argument, NULL, 'p'},
-		{"in-memory", no_argument, NULL, 'm'},  {"only", required_argument, NULL, 'o'},
-		{"seconds", required_argument, NULL, 's'}, {"list", no_argument, NULL, 'l'},
-		{"version", no_argument, NULL, 'V'},    {"help", no_argument, NULL, 'h'},
+		{"wrap", required_argument, NULL, 'w'},
+		{"inner", required_argument, NULL, 'i'},
+		{"user", required_argument, NULL, 'u'},
+		{"password", required_argument, NULL, 'p'},
+		{"in-memory", no_argument, NULL, 'm'},
+		{"only", required_argument, NULL, 'o'},
+		{"seconds", required_argument, NULL, 's'},
+		{"list", no_argument, NULL, 'l'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	int opt, rc;
@@ -278,7 +290,8 @@ run_one(const struct check *c, void *ctx)
 	t->n++;
 	t->bad += o.how == FAILED;
 	t->skipped += o.how == SKIPPED;
-	printf("%sok %u - %s: %s [%s]", o.how == FAILED ? "not " : "", t->n, c->id, c->what, c->clause);
+	printf("%sok %u - %s: %s [%s]", o.how == FAILED ? "not " : "", t->n, c->id, c->what,
+	       c->clause);
 	if (o.how == SKIPPED)
 		printf(" # SKIP %s", o.text);
 	putchar('\n');
@@ -316,9 +329,14 @@ say(void *ctx, const char *file, unsigned line, const char *text)
 static bool
 settings_fit(struct host_lib *lib, const struct host_setting *settings, size_t n)
 {
-	struct host_spec spec = {.section = "conform", .permits = 1, .purpose = PM_PURPOSE_TOOL,
-				 .state_dir = setup.work_dir, .run_dir = setup.work_dir, .settings = settings,
-				 .n_settings = n, .error = say};
+	struct host_spec spec = {.section = "conform",
+				 .permits = 1,
+				 .purpose = PM_PURPOSE_TOOL,
+				 .state_dir = setup.work_dir,
+				 .run_dir = setup.work_dir,
+				 .settings = settings,
+				 .n_settings = n,
+				 .error = say};
 
 	return host_check(lib, &spec);
 }
@@ -380,14 +398,16 @@ main(int argc, char **argv)
 		return EXIT_OSERR;
 	}
 	if (!settings_fit(setup.lib, setup.settings, setup.n_settings) ||
-	    (setup.wrapped && !settings_fit(setup.wrapped, setup.wrapped_settings, setup.n_wrapped))) {
+	    (setup.wrapped &&
+	     !settings_fit(setup.wrapped, setup.wrapped_settings, setup.n_wrapped))) {
 		remove_work_dir();
 		return EXIT_CONFIG;
 	}
 	each(count_one, &n);
 	printf("1..%u\n", n);
 	each(run_one, &t);
-	printf("# %u checks: %u passed, %u failed, %u do not apply\n", t.n, t.n - t.bad - t.skipped, t.bad, t.skipped);
+	printf("# %u checks: %u passed, %u failed, %u do not apply\n", t.n, t.n - t.bad - t.skipped,
+	       t.bad, t.skipped);
 	remove_work_dir();
 	return t.bad || n == 0 ? 1 : 0;
 }

@@ -8,7 +8,10 @@
 
 #include "kit.h"
 
-#define TEXT(s) {s, sizeof(s) - 1}
+#define TEXT(s) \
+	{ \
+		s, sizeof(s) - 1 \
+	}
 
 /* What comes in over the wire: lines end in CRLF; the rest is data. */
 static const struct {
@@ -44,11 +47,13 @@ compare(struct box *b, uint64_t index, const char *p, size_t n, const char *name
 
 	while (at < n_expected && at < n_got && expected[at] == got[at])
 		at++;
-	EXPECT(n_expected == n_got && at == n_got, "%s: delivered %zu octets, %zu come back; they differ at octet %zu",
-	       name, n_expected, n_got, at);
+	EXPECT(n_expected == n_got && at == n_got,
+	       "%s: delivered %zu octets, %zu come back; they differ at octet %zu", name,
+	       n_expected, n_got, at);
 	EXPECT(m.stored_bytes == stored.n, "%s: stored_bytes is %llu, msg_read gave %zu", name,
 	       (unsigned long long)m.stored_bytes, stored.n);
-	EXPECT(m.octets == n_got, "%s: octets is %llu, on the wire it is %zu", name, (unsigned long long)m.octets, n_got);
+	EXPECT(m.octets == n_got, "%s: octets is %llu, on the wire it is %zu", name,
+	       (unsigned long long)m.octets, n_got);
 	free(expected);
 	free(got);
 	free(stored.p);
@@ -65,7 +70,8 @@ shapes_come_back(void)
 		kit_empty(in, 0);
 		kit_deliver(in, 0, shapes[k].p, shapes[k].n);
 		b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-		EXPECT(b.n == 1, "shape %zu: %llu messages instead of 1", k, (unsigned long long)b.n);
+		EXPECT(b.n == 1, "shape %zu: %llu messages instead of 1", k,
+		       (unsigned long long)b.n);
 		snprintf(name, sizeof(name), "shape %zu (%.30s)", k, shapes[k].p);
 		compare(&b, 0, shapes[k].p, shapes[k].n, name, 4096);
 		box_close(&b);
@@ -85,12 +91,14 @@ sizes_stay(void)
 	for (size_t k = 0; k < N_SHAPES; k++)
 		kit_deliver(in, 0, shapes[k].p, shapes[k].n);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-	EXPECT(b.n == N_SHAPES, "%zu messages were delivered, %llu are there", N_SHAPES, (unsigned long long)b.n);
+	EXPECT(b.n == N_SHAPES, "%zu messages were delivered, %llu are there", N_SHAPES,
+	       (unsigned long long)b.n);
 	box_info(&b, 0, N_SHAPES, PM_WANT_OCTETS, m);
 	for (size_t k = 0; k < N_SHAPES; k++) {
 		struct bytes t = box_read(&b, k, 333);
 
-		EXPECT(m[k].octets == kit_wire(t, NULL), "message %zu: announced %llu octets, it has %zu", k,
+		EXPECT(m[k].octets == kit_wire(t, NULL),
+		       "message %zu: announced %llu octets, it has %zu", k,
 		       (unsigned long long)m[k].octets, kit_wire(t, NULL));
 		free(t.p);
 	}
@@ -230,7 +238,8 @@ index_range(void)
 	for (int k = 0; k < 3; k++) {
 		void *msg = &mark;
 
-		expect_rc("msg_open beyond the snapshot", in->m->storage->msg_open(b.h, pm(), bad[k], &msg), PM_INVALID);
+		expect_rc("msg_open beyond the snapshot",
+			  in->m->storage->msg_open(b.h, pm(), bad[k], &msg), PM_INVALID);
 		EXPECT(msg == &mark, "PM_INVALID, and the handle was written to");
 	}
 	box_close(&b);
@@ -256,7 +265,8 @@ early_close(void)
 
 		expect_rc("msg_open", s->msg_open(b.h, pm(), (uint64_t)k % 2, &msg), PM_OK);
 		if (k % 3)
-			expect_rc("msg_read", s->msg_read(msg, pm(), buf, sizeof(buf), &got), PM_OK);
+			expect_rc("msg_read", s->msg_read(msg, pm(), buf, sizeof(buf), &got),
+				  PM_OK);
 		s->msg_close(msg, pm());
 	}
 	compare(&b, 0, p, 300000, "after 50 messages left early", 4096);
@@ -290,13 +300,15 @@ file_range(void)
 			char *raw = malloc(len + 1);
 
 			seen++;
-			EXPECT(raw && pread(fd, raw, len, (off_t)off) == (ssize_t)len, "message %llu: cannot read its range",
+			EXPECT(raw && pread(fd, raw, len, (off_t)off) == (ssize_t)len,
+			       "message %llu: cannot read its range", (unsigned long long)k);
+			EXPECT(len == t.n && memcmp(raw, t.p, len) == 0,
+			       "message %llu: the range is not what msg_read gives",
 			       (unsigned long long)k);
-			EXPECT(len == t.n && memcmp(raw, t.p, len) == 0, "message %llu: the range is not what msg_read gives",
+			EXPECT(kit_wire(t, &wire) == len && memcmp(wire, t.p, len) == 0 &&
+				       (len == 0 || t.p[0] != '.') && !memmem(t.p, t.n, "\n.", 2),
+			       "message %llu is not clean for the wire and has a file range",
 			       (unsigned long long)k);
-			EXPECT(kit_wire(t, &wire) == len && memcmp(wire, t.p, len) == 0 && (len == 0 || t.p[0] != '.') &&
-				       !memmem(t.p, t.n, "\n.", 2),
-			       "message %llu is not clean for the wire and has a file range", (unsigned long long)k);
 			free(wire);
 			free(raw);
 		} else {
@@ -312,17 +324,23 @@ file_range(void)
 }
 
 const struct check checks_octets[] = {
-	{"octets.law", "MAIL AS BYTES", "line ends, lone CR, NUL, dots and missing ends come back as the law says",
-	 NEED_DELIVERY, shapes_come_back},
-	{"octets.sizes", "MAIL AS BYTES; RFC 1939 section 11", "octets is the size on the wire, in every session",
-	 NEED_DELIVERY, sizes_stay},
+	{"octets.law", "MAIL AS BYTES",
+	 "line ends, lone CR, NUL, dots and missing ends come back as the law says", NEED_DELIVERY,
+	 shapes_come_back},
+	{"octets.sizes", "MAIL AS BYTES; RFC 1939 section 11",
+	 "octets is the size on the wire, in every session", NEED_DELIVERY, sizes_stay},
 	{"octets.large", "msg_read", "3 MiB come back octet for octet", NEED_DELIVERY, large},
-	{"octets.one-line", "MAIL AS BYTES", "a line of 1 MiB without an end", NEED_DELIVERY, one_line},
-	{"read.buffers", "msg_read", "the bytes do not depend on the size of the reads", NEED_DELIVERY, any_buffer},
-	{"read.end", "msg_read; R5", "PM_END again and again, the number untouched", NEED_DELIVERY, end_stays},
-	{"read.index", "msg_open; R5", "beyond the snapshot: PM_INVALID, the handle untouched", NEED_DELIVERY, index_range},
-	{"read.early-close", "msg_close", "a message may be closed before its end", NEED_DELIVERY, early_close},
-	{"read.file-range", "msg_fd", "the range is the message, and only of a wire-clean one", NEED_DELIVERY | NEED_FD,
-	 file_range},
+	{"octets.one-line", "MAIL AS BYTES", "a line of 1 MiB without an end", NEED_DELIVERY,
+	 one_line},
+	{"read.buffers", "msg_read", "the bytes do not depend on the size of the reads",
+	 NEED_DELIVERY, any_buffer},
+	{"read.end", "msg_read; R5", "PM_END again and again, the number untouched", NEED_DELIVERY,
+	 end_stays},
+	{"read.index", "msg_open; R5", "beyond the snapshot: PM_INVALID, the handle untouched",
+	 NEED_DELIVERY, index_range},
+	{"read.early-close", "msg_close", "a message may be closed before its end", NEED_DELIVERY,
+	 early_close},
+	{"read.file-range", "msg_fd", "the range is the message, and only of a wire-clean one",
+	 NEED_DELIVERY | NEED_FD, file_range},
 	{0},
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A check is a child process. What it has to say comes through a pipe; a signal, an exit code of its own (a
- * leak found at the end, a sanitizer's report) or the alarm is said by the parent.
+ * A check is a child process. What it has to say comes through a pipe; a signal, an exit code of
+ * its own (a leak found at the end, a sanitizer's report) or the alarm is said by the parent.
  */
 #include <errno.h>
 #include <signal.h>
@@ -19,8 +19,7 @@
 
 static int tell_fd = -1;
 
-static void __attribute__((format(printf, 1, 0)))
-tell(const char *fmt, va_list ap)
+static void __attribute__((format(printf, 1, 0))) tell(const char *fmt, va_list ap)
 {
 	char text[1400];
 	int n = vsnprintf(text, sizeof(text), fmt, ap);
@@ -69,7 +68,8 @@ listen_to(int fd, struct outcome *o)
 	size_t n = 0;
 	ssize_t got;
 
-	while (n < sizeof(o->text) - 1 && (got = read(fd, o->text + n, sizeof(o->text) - 1 - n)) != 0) {
+	while (n < sizeof(o->text) - 1 &&
+	       (got = read(fd, o->text + n, sizeof(o->text) - 1 - n)) != 0) {
 		if (got < 0 && errno != EINTR)
 			break;
 		n += got > 0 ? (size_t)got : 0;
@@ -88,11 +88,13 @@ judge(int status, struct outcome *o)
 	if (o->how == PASSED || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILED))
 		return;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-		snprintf(o->text, sizeof(o->text), "not done after %u s: some call never came back", setup.seconds);
+		snprintf(o->text, sizeof(o->text), "not done after %u s: some call never came back",
+			 setup.seconds);
 	else if (WIFSIGNALED(status))
 		snprintf(o->text, sizeof(o->text), "died: %s", strsignal(WTERMSIG(status)));
 	else
-		snprintf(o->text, sizeof(o->text), "ended with exit code %d: a sanitizer's report, or the module called exit",
+		snprintf(o->text, sizeof(o->text),
+			 "ended with exit code %d: a sanitizer's report, or the module called exit",
 			 WEXITSTATUS(status));
 }
 
@@ -105,7 +107,8 @@ run_check(const struct check *c)
 
 	fflush(NULL);
 	if (pipe(p) != 0 || (pid = fork()) == -1) {
-		snprintf(o.text, sizeof(o.text), "cannot start a process: %s", strerrordesc_np(errno));
+		snprintf(o.text, sizeof(o.text), "cannot start a process: %s",
+			 strerrordesc_np(errno));
 		return o;
 	}
 	if (pid == 0) {

@@ -19,7 +19,8 @@ unknown_mailbox(void)
 	}
 	for (int i = 0; i < 2; i++) {
 		b = box_open(in, 90, PM_OPEN_EXCLUSIVE);
-		EXPECT(b.n == 0, "a mailbox nobody delivered to holds %llu messages", (unsigned long long)b.n);
+		EXPECT(b.n == 0, "a mailbox nobody delivered to holds %llu messages",
+		       (unsigned long long)b.n);
 		expect_rc("an empty mbox_commit", box_commit(&b, NULL, NULL, NULL, 0), PM_OK);
 		box_close(&b);
 	}
@@ -35,12 +36,14 @@ closed_to_delivery(void)
 	kit_empty(in, 0);
 	kit_deliver_many(in, 0, "before", 3);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-	EXPECT(b.n == 3, "3 messages were delivered, the snapshot holds %llu", (unsigned long long)b.n);
+	EXPECT(b.n == 3, "3 messages were delivered, the snapshot holds %llu",
+	       (unsigned long long)b.n);
 	kit_deliver_many(in, 0, "after", 2);
 	EXPECT(box_find(&b, "Subject: after") == -1, "mail delivered later is in the snapshot");
 	box_close(&b);
 	later = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-	EXPECT(later.n == 5, "the next session sees %llu messages, expected 5", (unsigned long long)later.n);
+	EXPECT(later.n == 5, "the next session sees %llu messages, expected 5",
+	       (unsigned long long)later.n);
 	box_close(&later);
 	kit_close(in);
 }
@@ -78,14 +81,16 @@ readonly_beside(void)
 	kit_deliver_many(in, 0, "both", 3);
 	held = box_open(in, 0, PM_OPEN_EXCLUSIVE);
 	b = box_open(in, 0, PM_OPEN_READONLY);
-	EXPECT(b.n == 3, "beside a session, readonly, %llu of 3 messages are there", (unsigned long long)b.n);
+	EXPECT(b.n == 3, "beside a session, readonly, %llu of 3 messages are there",
+	       (unsigned long long)b.n);
 	free(box_read(&b, 2, 1000).p);
 	box_close(&b);
 	box_close(&held);
 	kit_close(in);
 }
 
-/* What a session deletes stays in a reader's snapshot: its record is the same, its text is PM_GONE or still there. */
+/* What a session deletes stays in a reader's snapshot: its record is the same, its text is
+ * PM_GONE or still there. */
 static void
 readonly_gone(void)
 {
@@ -105,11 +110,15 @@ readonly_gone(void)
 	box_close(&held);
 	box_info(&b, 0, 3, PM_WANT_UIDL | PM_WANT_OCTETS, is);
 	for (int k = 0; k < 3; k++)
-		EXPECT(is[k].uidl_len == was[k].uidl_len && memcmp(is[k].uidl, was[k].uidl, was[k].uidl_len) == 0,
-		       "message %d of a reader's snapshot is another one when the second was deleted", k);
+		EXPECT(is[k].uidl_len == was[k].uidl_len &&
+			       memcmp(is[k].uidl, was[k].uidl, was[k].uidl_len) == 0,
+		       "message %d of a reader's snapshot is another one when the second was "
+		       "deleted",
+		       k);
 	while ((rc = in->m->storage->msg_open(b.h, pm(), 1, &msg)) == PM_AGAIN)
 		;
-	EXPECT(rc == PM_OK || rc == PM_GONE, "the text of a deleted message: %s", host_code_name(rc));
+	EXPECT(rc == PM_OK || rc == PM_GONE, "the text of a deleted message: %s",
+	       host_code_name(rc));
 	if (rc == PM_OK)
 		in->m->storage->msg_close(msg, pm());
 	free(box_read(&b, 2, 1000).p);
@@ -126,7 +135,13 @@ range(void)
 	static const struct {
 		uint64_t first;
 		size_t n;
-	} bad[] = {{0, 4}, {3, 1}, {4, 1}, {UINT64_MAX, 1}, {UINT64_MAX, 2}, {1, SIZE_MAX}, {0, PM_SLICE_MAX + 1}};
+	} bad[] = {{0, 4},
+		   {3, 1},
+		   {4, 1},
+		   {UINT64_MAX, 1},
+		   {UINT64_MAX, 2},
+		   {1, SIZE_MAX},
+		   {0, PM_SLICE_MAX + 1}};
 	struct inst *in = kit_open();
 	struct box b;
 
@@ -141,11 +156,13 @@ range(void)
 			m[i].size = sizeof(m[0]);
 		memcpy(before, m, sizeof(m));
 		do
-			rc = in->m->storage->mbox_info(b.h, pm(), bad[k].first, bad[k].n, sizeof(m[0]),
-						       PM_WANT_OCTETS | PM_WANT_UIDL, m);
+			rc = in->m->storage->mbox_info(b.h, pm(), bad[k].first, bad[k].n,
+						       sizeof(m[0]), PM_WANT_OCTETS | PM_WANT_UIDL,
+						       m);
 		while (rc == PM_AGAIN);
 		expect_rc("mbox_info beyond the snapshot", rc, PM_INVALID);
-		EXPECT(memcmp(before, m, sizeof(m)) == 0, "PM_INVALID, and the records were written to");
+		EXPECT(memcmp(before, m, sizeof(m)) == 0,
+		       "PM_INVALID, and the records were written to");
 	}
 	box_info(&b, 3, 0, PM_WANT_UIDL, m); /* nothing, at the end */
 	box_close(&b);
@@ -169,7 +186,8 @@ slices(void)
 			box_info(&b, at, at + steps[s] > 23 ? 23 - at : steps[s],
 				 PM_WANT_OCTETS | PM_WANT_UIDL | PM_WANT_DATES, part + at);
 		for (size_t k = 0; k < 23; k++)
-			EXPECT(all[k].octets == part[k].octets && all[k].received_ms == part[k].received_ms &&
+			EXPECT(all[k].octets == part[k].octets &&
+				       all[k].received_ms == part[k].received_ms &&
 				       memcmp(all[k].uidl, part[k].uidl, 72) == 0,
 			       "record %zu differs when asked for in slices of %zu", k, steps[s]);
 	}
@@ -251,14 +269,17 @@ uidl_legal(void)
 	EXPECT(b.n == 40, "40 messages were delivered, %llu are there", (unsigned long long)b.n);
 	box_info(&b, 0, 40, PM_WANT_UIDL, m);
 	for (int k = 0; k < 40; k++) {
-		EXPECT(m[k].uidl_len >= 1 && m[k].uidl_len <= PM_UIDL_MAX, "message %d: a unique-id of %u octets", k,
-		       m[k].uidl_len);
+		EXPECT(m[k].uidl_len >= 1 && m[k].uidl_len <= PM_UIDL_MAX,
+		       "message %d: a unique-id of %u octets", k, m[k].uidl_len);
 		for (uint32_t i = 0; i < m[k].uidl_len; i++)
 			EXPECT(m[k].uidl[i] >= 0x21 && m[k].uidl[i] <= 0x7e,
-			       "message %d: octet 0x%02x in a unique-id", k, (unsigned char)m[k].uidl[i]);
+			       "message %d: octet 0x%02x in a unique-id", k,
+			       (unsigned char)m[k].uidl[i]);
 		for (int j = 0; j < k; j++)
-			EXPECT(m[j].uidl_len != m[k].uidl_len || memcmp(m[j].uidl, m[k].uidl, m[k].uidl_len) != 0,
-			       "messages %d and %d have the same unique-id %.*s", j, k, (int)m[k].uidl_len, m[k].uidl);
+			EXPECT(m[j].uidl_len != m[k].uidl_len ||
+				       memcmp(m[j].uidl, m[k].uidl, m[k].uidl_len) != 0,
+			       "messages %d and %d have the same unique-id %.*s", j, k,
+			       (int)m[k].uidl_len, m[k].uidl);
 	}
 	box_close(&b);
 	kit_close(in);
@@ -290,7 +311,8 @@ uidl_stable(void)
 	box_info(&b, 0, 4, PM_WANT_UIDL, after);
 	for (int k = 0; k < 4; k++)
 		EXPECT(memcmp(before[2 * k + 1].uidl, after[k].uidl, 72) == 0,
-		       "the unique-id of message %d changed when its neighbours were deleted", 2 * k + 1);
+		       "the unique-id of message %d changed when its neighbours were deleted",
+		       2 * k + 1);
 	box_close(&b);
 	kit_close(in);
 }
@@ -306,36 +328,45 @@ uidl_not_reused(void)
 	for (int k = 0; k < 5; k++) {
 		kit_deliver_text(in, 0, "Subject: always the same\r\n\r\nthe same\r\n");
 		b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-		EXPECT(b.n == 1, "1 message was delivered, %llu are there", (unsigned long long)b.n);
+		EXPECT(b.n == 1, "1 message was delivered, %llu are there",
+		       (unsigned long long)b.n);
 		box_info(&b, 0, 1, PM_WANT_UIDL, &m[k]);
 		box_close(&b);
 		kit_empty(in, 0);
 		for (int j = 0; j < k; j++)
-			EXPECT(m[j].uidl_len != m[k].uidl_len || memcmp(m[j].uidl, m[k].uidl, m[k].uidl_len) != 0,
-			       "the unique-id of a deleted message was given to a new one: %.*s", (int)m[k].uidl_len,
-			       m[k].uidl);
+			EXPECT(m[j].uidl_len != m[k].uidl_len ||
+				       memcmp(m[j].uidl, m[k].uidl, m[k].uidl_len) != 0,
+			       "the unique-id of a deleted message was given to a new one: %.*s",
+			       (int)m[k].uidl_len, m[k].uidl);
 	}
 	kit_close(in);
 }
 
 const struct check checks_snapshot[] = {
-	{"open.unknown", "mbox_open", "a mailbox that does not exist yet opens empty", NEED_STORAGE, unknown_mailbox},
-	{"snapshot.closed", "mbox_open", "later deliveries are not in it, and in the next one", NEED_DELIVERY,
-	 closed_to_delivery},
-	{"snapshot.order", "mbox_open", "the messages come in the same order in every session", NEED_DELIVERY, same_order},
-	{"open.readonly", "PM_OPEN_READONLY", "takes no lock and sees the same mail", NEED_DELIVERY, readonly_beside},
-	{"snapshot.readers", "PM_OPEN_READONLY", "deletions of others leave the records as they are", NEED_DELIVERY,
-	 readonly_gone},
-	{"info.range", "mbox_info", "beyond the snapshot or 1,024 records: PM_INVALID, records untouched", NEED_DELIVERY,
+	{"open.unknown", "mbox_open", "a mailbox that does not exist yet opens empty", NEED_STORAGE,
+	 unknown_mailbox},
+	{"snapshot.closed", "mbox_open", "later deliveries are not in it, and in the next one",
+	 NEED_DELIVERY, closed_to_delivery},
+	{"snapshot.order", "mbox_open", "the messages come in the same order in every session",
+	 NEED_DELIVERY, same_order},
+	{"open.readonly", "PM_OPEN_READONLY", "takes no lock and sees the same mail", NEED_DELIVERY,
+	 readonly_beside},
+	{"snapshot.readers", "PM_OPEN_READONLY",
+	 "deletions of others leave the records as they are", NEED_DELIVERY, readonly_gone},
+	{"info.range", "mbox_info",
+	 "beyond the snapshot or 1,024 records: PM_INVALID, records untouched", NEED_DELIVERY,
 	 range},
-	{"info.slices", "mbox_info", "a record is the same however the range is cut", NEED_DELIVERY, slices},
-	{"info.stride", "R1", "records of a larger size, at a larger stride", NEED_DELIVERY, stride},
-	{"info.want", "mbox_info", "what is asked for is there; nothing may be asked for", NEED_DELIVERY, wanted_only},
-	{"uidl.legal", "mbox_info; RFC 1939 section 7", "1 to 70 characters 0x21..0x7E, no two alike, twins too",
-	 NEED_DELIVERY, uidl_legal},
-	{"uidl.stable", "mbox_info; RFC 1939 section 7", "the same in every session, whatever is deleted beside it",
-	 NEED_DELIVERY, uidl_stable},
-	{"uidl.not-reused", "mbox_info; RFC 1939 section 7", "never given to another message, not even to a twin",
-	 NEED_DELIVERY, uidl_not_reused},
+	{"info.slices", "mbox_info", "a record is the same however the range is cut", NEED_DELIVERY,
+	 slices},
+	{"info.stride", "R1", "records of a larger size, at a larger stride", NEED_DELIVERY,
+	 stride},
+	{"info.want", "mbox_info", "what is asked for is there; nothing may be asked for",
+	 NEED_DELIVERY, wanted_only},
+	{"uidl.legal", "mbox_info; RFC 1939 section 7",
+	 "1 to 70 characters 0x21..0x7E, no two alike, twins too", NEED_DELIVERY, uidl_legal},
+	{"uidl.stable", "mbox_info; RFC 1939 section 7",
+	 "the same in every session, whatever is deleted beside it", NEED_DELIVERY, uidl_stable},
+	{"uidl.not-reused", "mbox_info; RFC 1939 section 7",
+	 "never given to another message, not even to a twin", NEED_DELIVERY, uidl_not_reused},
 	{0},
 };

@@ -82,7 +82,8 @@ sessions(void)
 		box_close(&b);
 	}
 	EXPECT(left == w.delivered - w.deleted, "%llu delivered, %llu deleted, %llu are left",
-	       (unsigned long long)w.delivered, (unsigned long long)w.deleted, (unsigned long long)left);
+	       (unsigned long long)w.delivered, (unsigned long long)w.deleted,
+	       (unsigned long long)left);
 	EXPECT(w.deleted > 0, "no session ever came in");
 	kit_close(w.in);
 }
@@ -118,7 +119,9 @@ relay_read(void *arg)
 {
 	struct relay *r = arg;
 
-	expect_rc("msg_read", r->in->m->storage->msg_read(r->msg, pm(), r->buf, sizeof(r->buf), &r->got), PM_OK);
+	expect_rc("msg_read",
+		  r->in->m->storage->msg_read(r->msg, pm(), r->buf, sizeof(r->buf), &r->got),
+		  PM_OK);
 }
 
 static void
@@ -142,7 +145,8 @@ relay_close(void *arg)
 static void
 wandering(void)
 {
-	static void (*const steps[])(void *) = {relay_open, relay_message, relay_read, relay_commit, relay_close};
+	static void (*const steps[])(void *) = {relay_open, relay_message, relay_read, relay_commit,
+						relay_close};
 	struct relay r = {.in = kit_open()};
 	struct box b;
 
@@ -176,8 +180,9 @@ login(void *arg)
 		c.secret = kit_str(good ? setup.password : "certainly wrong");
 		host_user_init(&u);
 		rc = p->w->in->m->auth->verify(p->w->in->i, pm(), &c, &u);
-		EXPECT(good ? rc == PM_OK : rc == PM_DENIED || rc == PM_NEXT, "beside others the %s password gave %s",
-		       good ? "right" : "wrong", host_code_name(rc));
+		EXPECT(good ? rc == PM_OK : rc == PM_DENIED || rc == PM_NEXT,
+		       "beside others the %s password gave %s", good ? "right" : "wrong",
+		       host_code_name(rc));
 	}
 }
 
@@ -198,9 +203,12 @@ logins(void)
 }
 
 const struct check checks_threads[] = {
-	{"threads.sessions", "R6", "six threads deliver, fetch and delete in four mailboxes; the sum is right",
-	 NEED_DELIVERY, sessions},
-	{"threads.wandering", "R6", "each step of a session on another thread", NEED_DELIVERY, wandering},
-	{"threads.logins", "R6", "six threads log in, right and wrong", NEED_AUTH | NEED_ACCOUNT, logins},
+	{"threads.sessions", "R6",
+	 "six threads deliver, fetch and delete in four mailboxes; the sum is right", NEED_DELIVERY,
+	 sessions},
+	{"threads.wandering", "R6", "each step of a session on another thread", NEED_DELIVERY,
+	 wandering},
+	{"threads.logins", "R6", "six threads log in, right and wrong", NEED_AUTH | NEED_ACCOUNT,
+	 logins},
 	{0},
 };

@@ -272,10 +272,10 @@ ram_setup(void *inst, const struct pm_call *call, struct pm_str what)
 
 /* ---- the descriptor -------------------------------------------------------------------------- */
 
-#define OPTION(k, t, f, u, d, text)                                                                \
-	{                                                                                          \
-		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d),             \
-			SDK_STR(text)                                                              \
+#define OPTION(k, t, f, u, d, text) \
+	{ \
+		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), \
+			SDK_STR(text) \
 	}
 
 static const struct pm_option options[] = {

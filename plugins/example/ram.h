@@ -40,9 +40,11 @@ struct ram_box {
 	size_t serial; /* its place in ram->boxes */
 	uint64_t last_order;
 	int64_t last_delivery_ms;
-	bool exists; /* something was put into it since it was made or deleted */
+	/* something was put into it since it was made or deleted */
+	bool exists;
 	bool locked; /* an exclusive session has it */
-	char (*imports)[PM_UIDL_MAX + 1]; /* unique-ids that were imported, and may be deleted by now */
+	/* unique-ids that were imported, and may be deleted by now */
+	char (*imports)[PM_UIDL_MAX + 1];
 	size_t n_imports, cap_imports;
 	size_t key_n;
 	char key[];

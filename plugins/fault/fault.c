@@ -20,8 +20,8 @@
  *   short N            msg_read: at most N bytes
  *   lie octets +N      mbox_info: sizes that are N too big; -N: too small
  *
- * The same file holds `fault_ascii`: the shim before a store that keeps no internationalized mail (it lacks
- * PM_F_CAN_UTF8). It is found by a link fault_ascii.so to this file.
+ * The same file holds `fault_ascii`: the shim before a store that keeps no internationalized mail
+ * (it lacks PM_F_CAN_UTF8). It is found by a link fault_ascii.so to this file.
  *
  * Functions that cannot fail (msg_close, mbox_close, dlv_abort) can only sleep and hang. What the
  * wrapped module does not do is PM_UNSUPPORTED. With an empty script the shim must not be felt: the
@@ -215,10 +215,10 @@ fault_setup(void *inst, const struct pm_call *call, struct pm_str what)
 
 /* ---- the descriptor -------------------------------------------------------------------------- */
 
-#define OPTION(k, t, f, d, text)                                                                   \
-	{                                                                                          \
-		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(""), SDK_STR(d),            \
-			SDK_STR(text)                                                              \
+#define OPTION(k, t, f, d, text) \
+	{ \
+		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(""), SDK_STR(d), \
+			SDK_STR(text) \
 	}
 
 static const struct pm_option options[] = {
@@ -241,14 +241,14 @@ static const struct pm_life life = {
 /* what the wrapped one cannot it will refuse itself */
 #define FLAGS (PM_F_DRAFT | PM_F_MAY_BLOCK | PM_F_CAN_MARK | PM_F_CAN_HIDE | PM_F_CAN_IMPORT)
 
-#define MODULE(module_name, module_flags)                                                          \
-	{                                                                                          \
-		.size = sizeof(struct pm_module), .abi_major = PM_ABI_MAJOR,                       \
-		.abi_minor = PM_ABI_MINOR, .flags = (module_flags), .name = SDK_STR(module_name),  \
-		.version = SDK_STR("1.0"), .licence = SDK_STR("Apache-2.0"), .options = options,   \
-		.n_options = sizeof(options) / sizeof(options[0]),                                 \
-		.option_stride = sizeof(options[0]), .life = &life, .auth = &fault_auth,           \
-		.storage = &fault_storage, .delivery = &fault_delivery,                            \
+#define MODULE(module_name, module_flags) \
+	{ \
+		.size = sizeof(struct pm_module), .abi_major = PM_ABI_MAJOR, \
+		.abi_minor = PM_ABI_MINOR, .flags = (module_flags), .name = SDK_STR(module_name), \
+		.version = SDK_STR("1.0"), .licence = SDK_STR("Apache-2.0"), .options = options, \
+		.n_options = sizeof(options) / sizeof(options[0]), \
+		.option_stride = sizeof(options[0]), .life = &life, .auth = &fault_auth, \
+		.storage = &fault_storage, .delivery = &fault_delivery, \
 	}
 
 static const struct pm_module modules[] = {

@@ -12,11 +12,11 @@
 #define HANG_SLICE_MS 50
 
 const char *const fault_names[FN_COUNT] = {
-	"verify",     "lookup",      "secret",     "domain",     "event",     "mbox_open",
-	"mbox_info",  "msg_open",    "msg_read",   "msg_fd",     "msg_close", "mbox_commit",
-	"mbox_close", "box_list",    "box_stat",   "box_delete", "box_place", "dlv_begin",
-	"dlv_rcpt",   "dlv_write",   "dlv_prepare", "dlv_commit", "dlv_abort", "probe",
-	"tick",
+	"verify",      "lookup",      "secret",     "domain",   "event",
+	"mbox_open",   "mbox_info",   "msg_open",   "msg_read", "msg_fd",
+	"msg_close",   "mbox_commit", "mbox_close", "box_list", "box_stat",
+	"box_delete",  "box_place",   "dlv_begin",  "dlv_rcpt", "dlv_write",
+	"dlv_prepare", "dlv_commit",  "dlv_abort",  "probe",    "tick",
 };
 
 static const struct {

@@ -17,7 +17,8 @@ void answer_error(const struct pm_call *pm, struct pm_str text);
 int32_t answer_complain(struct host_call *c, int32_t rc, const char *text);
 /* rc; a code we do not know is PM_TEMP (R10), with a text: somebody should hear of it. */
 int32_t answer_known(struct host_call *c, int32_t rc);
-/* The same; and PM_AGAIN and PM_END, which mean something only where the ABI says so, are PM_TEMP. */
+/* The same; and PM_AGAIN and PM_END, which mean something only where the ABI says so, are
+ * PM_TEMP. */
 int32_t answer_final(struct host_call *c, int32_t rc);
 
 #endif

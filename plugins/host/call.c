@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every function here has the same shape: introduce the thread, see that the method exists, call, and
- * look at what came back before the server believes it. Nothing is allocated.
+ * Every function here has the same shape: introduce the thread, see that the method exists, call,
+ * and look at what came back before the server believes it. Nothing is allocated.
  */
 #include "call.h"
 
@@ -68,10 +68,14 @@ check_user(struct host_call *c, int32_t rc, const struct pm_user *u)
 {
 	if (rc != PM_OK)
 		return rc;
-	if (u->name.n > PM_NAME_MAX || u->key.n > PM_KEY_MAX || u->section.n > 64 || u->domain.n > PM_NAME_MAX)
-		return answer_complain(c, PM_CORRUPT, "the module gave a user with a name or key over the limits");
-	if (u->n_attr > 256 || u->n_targets > 4096 || (u->n_attr && !u->attr) || (u->n_targets && !u->targets))
-		return answer_complain(c, PM_CORRUPT, "the module gave a user with impossible lists");
+	if (u->name.n > PM_NAME_MAX || u->key.n > PM_KEY_MAX || u->section.n > 64 ||
+	    u->domain.n > PM_NAME_MAX)
+		return answer_complain(c, PM_CORRUPT,
+				       "the module gave a user with a name or key over the limits");
+	if (u->n_attr > 256 || u->n_targets > 4096 || (u->n_attr && !u->attr) ||
+	    (u->n_targets && !u->targets))
+		return answer_complain(c, PM_CORRUPT,
+				       "the module gave a user with impossible lists");
 	return PM_OK;
 }
 
@@ -81,7 +85,8 @@ int32_t
 host_probe(struct host_inst *i, struct host_call *c)
 {
 	meet(i);
-	return i->desc->life->probe ? answer_final(c, i->desc->life->probe(i->inst, &c->pm)) : PM_OK;
+	return i->desc->life->probe ? answer_final(c, i->desc->life->probe(i->inst, &c->pm))
+				    : PM_OK;
 }
 
 int32_t
@@ -95,7 +100,8 @@ int32_t
 host_setup(struct host_inst *i, struct host_call *c, struct pm_str what)
 {
 	meet(i);
-	return i->desc->life->setup ? answer_known(c, i->desc->life->setup(i->inst, &c->pm, what)) : PM_UNSUPPORTED;
+	return i->desc->life->setup ? answer_known(c, i->desc->life->setup(i->inst, &c->pm, what))
+				    : PM_UNSUPPORTED;
 }
 
 /* ---- auth ------------------------------------------------------------------------------------ */
@@ -111,23 +117,27 @@ host_caps(struct host_inst *i)
 }
 
 int32_t
-host_verify(struct host_inst *i, struct host_call *c, const struct pm_cred *cred, struct pm_user *ret)
+host_verify(struct host_inst *i, struct host_call *c, const struct pm_cred *cred,
+	    struct pm_user *ret)
 {
 	if (!i->desc->auth)
 		return PM_UNSUPPORTED;
 	meet(i);
 	host_user_init(ret);
-	return check_user(c, answer_final(c, i->desc->auth->verify(i->inst, &c->pm, cred, ret)), ret);
+	return check_user(c, answer_final(c, i->desc->auth->verify(i->inst, &c->pm, cred, ret)),
+			  ret);
 }
 
 int32_t
-host_lookup(struct host_inst *i, struct host_call *c, const struct pm_cred *cred, struct pm_user *ret)
+host_lookup(struct host_inst *i, struct host_call *c, const struct pm_cred *cred,
+	    struct pm_user *ret)
 {
 	if (!i->desc->auth)
 		return PM_UNSUPPORTED;
 	meet(i);
 	host_user_init(ret);
-	return check_user(c, answer_final(c, i->desc->auth->lookup(i->inst, &c->pm, cred, ret)), ret);
+	return check_user(c, answer_final(c, i->desc->auth->lookup(i->inst, &c->pm, cred, ret)),
+			  ret);
 }
 
 int32_t
@@ -144,9 +154,12 @@ host_secret(struct host_inst *i, struct host_call *c, const struct pm_cred *cred
 	ret_secret->size = sizeof(*ret_secret);
 	ret_secret->kinds = kinds;
 	host_user_init(ret);
-	rc = check_user(c, answer_final(c, i->desc->auth->secret(i->inst, &c->pm, cred, ret_secret, ret)), ret);
+	rc = check_user(
+		c, answer_final(c, i->desc->auth->secret(i->inst, &c->pm, cred, ret_secret, ret)),
+		ret);
 	if (rc == PM_OK && !(ret_secret->kinds & kinds))
-		return answer_complain(c, PM_CORRUPT, "the module gave a secret of a kind that was not asked for");
+		return answer_complain(c, PM_CORRUPT,
+				       "the module gave a secret of a kind that was not asked for");
 	return rc;
 }
 
@@ -179,9 +192,11 @@ host_mbox_open(struct host_inst *i, struct host_call *c, const struct pm_user *u
 	if (!i->desc->storage)
 		return PM_UNSUPPORTED;
 	meet(i);
-	rc = answer_known(c, i->desc->storage->mbox_open(i->inst, &c->pm, u, flags, ret_count, ret_mbox));
+	rc = answer_known(
+		c, i->desc->storage->mbox_open(i->inst, &c->pm, u, flags, ret_count, ret_mbox));
 	if (rc == PM_OK && !*ret_mbox)
-		return answer_complain(c, PM_CORRUPT, "the module opened a mailbox and gave no handle");
+		return answer_complain(c, PM_CORRUPT,
+				       "the module opened a mailbox and gave no handle");
 	if (rc == PM_END)
 		rc = answer_complain(c, PM_TEMP, "the module answered out of turn");
 	if (rc != PM_OK && rc != PM_AGAIN)
@@ -208,11 +223,14 @@ static int32_t
 check_info(struct host_call *c, uint32_t want, const struct pm_msg *m)
 {
 	if ((want & PM_WANT_UIDL) && !uidl_ok(m->uidl, m->uidl_len))
-		return answer_complain(c, PM_CORRUPT, "the module gave a unique-id that is none (RFC 1939 s7)");
+		return answer_complain(c, PM_CORRUPT,
+				       "the module gave a unique-id that is none (RFC 1939 s7)");
 	if ((want & PM_WANT_OCTETS) && m->octets > OCTETS_MAX)
-		return answer_complain(c, PM_CORRUPT, "the module gave an impossible size of a message");
+		return answer_complain(c, PM_CORRUPT,
+				       "the module gave an impossible size of a message");
 	if ((want & PM_WANT_META) && m->meta_len > sizeof(m->meta))
-		return answer_complain(c, PM_CORRUPT, "the module gave an impossible length of meta");
+		return answer_complain(c, PM_CORRUPT,
+				       "the module gave an impossible length of meta");
 	return PM_OK;
 }
 
@@ -226,7 +244,8 @@ host_mbox_info(struct host_inst *i, void *mbox, struct host_call *c, uint64_t fi
 	memset(ret, 0, n * sizeof(*ret));
 	for (size_t k = 0; k < n; k++)
 		ret[k].size = sizeof(*ret);
-	rc = answer_known(c, i->desc->storage->mbox_info(mbox, &c->pm, first, n, sizeof(*ret), want, ret));
+	rc = answer_known(
+		c, i->desc->storage->mbox_info(mbox, &c->pm, first, n, sizeof(*ret), want, ret));
 	if (rc == PM_END)
 		return answer_complain(c, PM_TEMP, "the module answered out of turn");
 	for (size_t k = 0; k < n && rc == PM_OK; k++)
@@ -243,12 +262,14 @@ host_msg_open(struct host_inst *i, void *mbox, struct host_call *c, uint64_t ind
 	*ret_msg = NULL;
 	rc = answer_final(c, i->desc->storage->msg_open(mbox, &c->pm, index, ret_msg));
 	if (rc == PM_OK && !*ret_msg)
-		return answer_complain(c, PM_CORRUPT, "the module opened a message and gave no handle");
+		return answer_complain(c, PM_CORRUPT,
+				       "the module opened a message and gave no handle");
 	return rc;
 }
 
 int32_t
-host_msg_read(struct host_inst *i, void *msg, struct host_call *c, void *buf, size_t cap, size_t *ret_got)
+host_msg_read(struct host_inst *i, void *msg, struct host_call *c, void *buf, size_t cap,
+	      size_t *ret_got)
 {
 	int32_t rc;
 
@@ -258,7 +279,8 @@ host_msg_read(struct host_inst *i, void *msg, struct host_call *c, void *buf, si
 	if (rc == PM_AGAIN)
 		return answer_complain(c, PM_TEMP, "the module answered out of turn");
 	if (rc == PM_OK && (*ret_got == 0 || *ret_got > cap))
-		return answer_complain(c, PM_CORRUPT, "the module read an impossible number of bytes");
+		return answer_complain(c, PM_CORRUPT,
+				       "the module read an impossible number of bytes");
 	return rc;
 }
 
@@ -280,8 +302,8 @@ host_msg_close(struct host_inst *i, void *msg, struct host_call *c)
 }
 
 int32_t
-host_mbox_commit(struct host_inst *i, void *mbox, struct host_call *c, const struct pm_commit *commit,
-		 uint64_t *ret_done)
+host_mbox_commit(struct host_inst *i, void *mbox, struct host_call *c,
+		 const struct pm_commit *commit, uint64_t *ret_done)
 {
 	int32_t rc;
 
@@ -303,8 +325,8 @@ host_mbox_close(struct host_inst *i, void *mbox, struct host_call *c)
 }
 
 int32_t
-host_box_list(struct host_inst *i, struct host_call *c, struct pm_str cursor, size_t n, struct pm_box *ret,
-	      size_t *ret_got)
+host_box_list(struct host_inst *i, struct host_call *c, struct pm_str cursor, size_t n,
+	      struct pm_box *ret, size_t *ret_got)
 {
 	int32_t rc;
 
@@ -316,19 +338,24 @@ host_box_list(struct host_inst *i, struct host_call *c, struct pm_str cursor, si
 		ret[k].size = sizeof(ret[k]);
 	}
 	*ret_got = 0;
-	rc = answer_final(c, i->desc->storage->box_list(i->inst, &c->pm, cursor, n, sizeof(*ret), ret, ret_got));
+	rc = answer_final(c, i->desc->storage->box_list(i->inst, &c->pm, cursor, n, sizeof(*ret),
+							ret, ret_got));
 	if (rc != PM_OK)
 		return rc;
 	if (*ret_got > n)
-		return answer_complain(c, PM_CORRUPT, "the module listed more mailboxes than were asked for");
+		return answer_complain(c, PM_CORRUPT,
+				       "the module listed more mailboxes than were asked for");
 	for (size_t k = 0; k < *ret_got; k++)
 		if (ret[k].key_len > PM_KEY_MAX || ret[k].cursor_len > PM_CURSOR_MAX)
-			return answer_complain(c, PM_CORRUPT, "the module listed a mailbox key or cursor over the limits");
+			return answer_complain(
+				c, PM_CORRUPT,
+				"the module listed a mailbox key or cursor over the limits");
 	return PM_OK;
 }
 
 int32_t
-host_box_stat(struct host_inst *i, struct host_call *c, const struct pm_user *u, struct pm_stat *ret)
+host_box_stat(struct host_inst *i, struct host_call *c, const struct pm_user *u,
+	      struct pm_stat *ret)
 {
 	int32_t rc;
 
@@ -342,7 +369,8 @@ host_box_stat(struct host_inst *i, struct host_call *c, const struct pm_user *u,
 }
 
 int32_t
-host_box_recount(struct host_inst *i, struct host_call *c, const struct pm_user *u, struct pm_stat *ret)
+host_box_recount(struct host_inst *i, struct host_call *c, const struct pm_user *u,
+		 struct pm_stat *ret)
 {
 	int32_t rc;
 
@@ -353,7 +381,8 @@ host_box_recount(struct host_inst *i, struct host_call *c, const struct pm_user 
 }
 
 int32_t
-host_domain_stat(struct host_inst *i, struct host_call *c, struct pm_str domain, bool anew, struct pm_stat *ret)
+host_domain_stat(struct host_inst *i, struct host_call *c, struct pm_str domain, bool anew,
+		 struct pm_stat *ret)
 {
 	int32_t rc;
 
@@ -378,7 +407,8 @@ host_box_delete(struct host_inst *i, struct host_call *c, const struct pm_user *
 }
 
 int32_t
-host_box_place(struct host_inst *i, struct host_call *c, const struct pm_user *u, struct pm_str *ret)
+host_box_place(struct host_inst *i, struct host_call *c, const struct pm_user *u,
+	       struct pm_str *ret)
 {
 	struct pm_str place = {NULL, 0};
 	int32_t rc;
@@ -388,7 +418,9 @@ host_box_place(struct host_inst *i, struct host_call *c, const struct pm_user *u
 	meet(i);
 	rc = answer_final(c, i->desc->storage->box_place(i->inst, &c->pm, u, &place));
 	if (rc == PM_OK && (!place.p || place.n == 0 || place.n > PM_PLACE_MAX))
-		return answer_complain(c, PM_CORRUPT, "the module told no place of a mailbox, or a longer one than may be");
+		return answer_complain(
+			c, PM_CORRUPT,
+			"the module told no place of a mailbox, or a longer one than may be");
 	if (rc == PM_OK)
 		*ret = place;
 	return rc;
@@ -397,7 +429,8 @@ host_box_place(struct host_inst *i, struct host_call *c, const struct pm_user *u
 /* ---- delivery -------------------------------------------------------------------------------- */
 
 int32_t
-host_dlv_begin(struct host_inst *i, struct host_call *c, uint64_t size_hint, uint32_t flags, void **ret_dlv)
+host_dlv_begin(struct host_inst *i, struct host_call *c, uint64_t size_hint, uint32_t flags,
+	       void **ret_dlv)
 {
 	int32_t rc;
 
@@ -405,9 +438,11 @@ host_dlv_begin(struct host_inst *i, struct host_call *c, uint64_t size_hint, uin
 		return PM_UNSUPPORTED;
 	meet(i);
 	*ret_dlv = NULL;
-	rc = answer_final(c, i->desc->delivery->dlv_begin(i->inst, &c->pm, size_hint, flags, ret_dlv));
+	rc = answer_final(c,
+			  i->desc->delivery->dlv_begin(i->inst, &c->pm, size_hint, flags, ret_dlv));
 	if (rc == PM_OK && !*ret_dlv)
-		return answer_complain(c, PM_CORRUPT, "the module began a delivery and gave no handle");
+		return answer_complain(c, PM_CORRUPT,
+				       "the module began a delivery and gave no handle");
 	return rc;
 }
 
@@ -442,7 +477,9 @@ host_dlv_commit(struct host_inst *i, void *dlv, struct host_call *c, struct pm_r
 
 	meet(i);
 	rc = answer_known(c, i->desc->delivery->dlv_commit(dlv, &c->pm, ret, sizeof(*ret)));
-	return rc == PM_END ? answer_complain(c, PM_UNKNOWN, "the module answered a commit out of turn") : rc;
+	return rc == PM_END
+		       ? answer_complain(c, PM_UNKNOWN, "the module answered a commit out of turn")
+		       : rc;
 }
 
 void

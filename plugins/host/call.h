@@ -50,14 +50,15 @@ int32_t host_lookup(struct host_inst *i, struct host_call *c, const struct pm_cr
 int32_t host_secret(struct host_inst *i, struct host_call *c, const struct pm_cred *cred,
 		    struct pm_secret *ret_secret, struct pm_user *ret);
 int32_t host_domain(struct host_inst *i, struct host_call *c, struct pm_str name);
-int32_t host_event(struct host_inst *i, struct host_call *c, const struct pm_user *u, uint32_t what);
+int32_t host_event(struct host_inst *i, struct host_call *c, const struct pm_user *u,
+		   uint32_t what);
 
 /* *ret_mbox is NULL at first; PM_AGAIN leaves a handle in the making in it; a failure ends that and
  * makes it NULL again. */
 int32_t host_mbox_open(struct host_inst *i, struct host_call *c, const struct pm_user *u,
 		       uint32_t flags, uint64_t *ret_count, void **ret_mbox);
-int32_t host_mbox_info(struct host_inst *i, void *mbox, struct host_call *c, uint64_t first, size_t n,
-		       uint32_t want, struct pm_msg *ret);
+int32_t host_mbox_info(struct host_inst *i, void *mbox, struct host_call *c, uint64_t first,
+		       size_t n, uint32_t want, struct pm_msg *ret);
 int32_t host_msg_open(struct host_inst *i, void *mbox, struct host_call *c, uint64_t index,
 		      void **ret_msg);
 int32_t host_msg_read(struct host_inst *i, void *msg, struct host_call *c, void *buf, size_t cap,
@@ -80,15 +81,18 @@ int32_t host_domain_stat(struct host_inst *i, struct host_call *c, struct pm_str
 			 struct pm_stat *ret);
 int32_t host_box_delete(struct host_inst *i, struct host_call *c, const struct pm_user *u);
 /* *ret lives as long as what call->alloc() gives. */
-int32_t host_box_place(struct host_inst *i, struct host_call *c, const struct pm_user *u, struct pm_str *ret);
+int32_t host_box_place(struct host_inst *i, struct host_call *c, const struct pm_user *u,
+		       struct pm_str *ret);
 
 int32_t host_dlv_begin(struct host_inst *i, struct host_call *c, uint64_t size_hint, uint32_t flags,
 		       void **ret_dlv);
 int32_t host_dlv_rcpt(struct host_inst *i, void *dlv, struct host_call *c, const struct pm_rcpt *r);
-int32_t host_dlv_write(struct host_inst *i, void *dlv, struct host_call *c, const void *buf, size_t n);
-/* ret: one record per recipient dlv_rcpt took, zeroed and with size set by the caller. commit gives the handle
- * back however it ends, but for PM_AGAIN. */
-int32_t host_dlv_prepare(struct host_inst *i, void *dlv, struct host_call *c, struct pm_result *ret);
+int32_t host_dlv_write(struct host_inst *i, void *dlv, struct host_call *c, const void *buf,
+		       size_t n);
+/* ret: one record per recipient dlv_rcpt took, zeroed and with size set by the caller. commit
+ * gives the handle back however it ends, but for PM_AGAIN. */
+int32_t host_dlv_prepare(struct host_inst *i, void *dlv, struct host_call *c,
+			 struct pm_result *ret);
 int32_t host_dlv_commit(struct host_inst *i, void *dlv, struct host_call *c, struct pm_result *ret);
 void host_dlv_abort(struct host_inst *i, void *dlv, struct host_call *c);
 

@@ -31,7 +31,8 @@ name_ok(struct pm_str s)
 	if (s.n == 0 || s.n > 64 || !s.p || s.p[0] < 'a' || s.p[0] > 'z')
 		return false;
 	for (size_t i = 0; i < s.n; i++)
-		if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9') || s.p[i] == '_'))
+		if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9') ||
+		      s.p[i] == '_'))
 			return false;
 	return true;
 }
@@ -40,16 +41,17 @@ static bool
 versions_ok(const struct pm_module *m, char *err, size_t errlen)
 {
 	if (m->abi_major != PM_ABI_MAJOR || m->abi_minor > PM_ABI_MINOR) {
-		snprintf(err, errlen, "its abi is %u.%u, ours is %u.%u; %s", m->abi_major, m->abi_minor,
-			 PM_ABI_MAJOR, PM_ABI_MINOR,
+		snprintf(err, errlen, "its abi is %u.%u, ours is %u.%u; %s", m->abi_major,
+			 m->abi_minor, PM_ABI_MAJOR, PM_ABI_MINOR,
 			 m->abi_major > PM_ABI_MAJOR || m->abi_minor > PM_ABI_MINOR
 				 ? "install a newer restante, or a build of the module for this one"
 				 : "rebuild the module against this restante's restante/module.h");
 		return false;
 	}
 	if (!(m->flags & PM_F_DRAFT)) {
-		snprintf(err, errlen, "it does not set PM_F_DRAFT; abi %u.%u is a draft, rebuild the module "
-				      "against this restante's restante/module.h",
+		snprintf(err, errlen,
+			 "it does not set PM_F_DRAFT; abi %u.%u is a draft, rebuild the module "
+			 "against this restante's restante/module.h",
 			 PM_ABI_MAJOR, PM_ABI_MINOR);
 		return false;
 	}
@@ -57,29 +59,21 @@ versions_ok(const struct pm_module *m, char *err, size_t errlen)
 }
 
 /* The methods without which a table is none. */
-#define NEED(table, method) {offsetof(struct host_desc, table), offsetof(struct host_desc, table.method), \
-			     #table "." #method}
+#define NEED(table, method) \
+	{ \
+		offsetof(struct host_desc, table), offsetof(struct host_desc, table.method), \
+			#table "." #method \
+	}
 static const struct {
 	size_t table, method;
 	const char *name;
 } needed[] = {
-	NEED(life, open),
-	NEED(auth, caps),
-	NEED(auth, verify),
-	NEED(auth, lookup),
-	NEED(storage, mbox_open),
-	NEED(storage, mbox_info),
-	NEED(storage, msg_open),
-	NEED(storage, msg_read),
-	NEED(storage, msg_close),
-	NEED(storage, mbox_commit),
-	NEED(storage, mbox_close),
-	NEED(delivery, dlv_begin),
-	NEED(delivery, dlv_rcpt),
-	NEED(delivery, dlv_write),
-	NEED(delivery, dlv_prepare),
-	NEED(delivery, dlv_commit),
-	NEED(delivery, dlv_abort),
+	NEED(life, open),           NEED(auth, caps),          NEED(auth, verify),
+	NEED(auth, lookup),         NEED(storage, mbox_open),  NEED(storage, mbox_info),
+	NEED(storage, msg_open),    NEED(storage, msg_read),   NEED(storage, msg_close),
+	NEED(storage, mbox_commit), NEED(storage, mbox_close), NEED(delivery, dlv_begin),
+	NEED(delivery, dlv_rcpt),   NEED(delivery, dlv_write), NEED(delivery, dlv_prepare),
+	NEED(delivery, dlv_commit), NEED(delivery, dlv_abort),
 };
 #undef NEED
 
@@ -110,7 +104,8 @@ static bool
 options_ok(const struct pm_module *m, char *err, size_t errlen)
 {
 	if (m->n_options > 0 && (!m->options || m->option_stride < sizeof(uint32_t))) {
-		snprintf(err, errlen, "it announces %u options and has no table of them", m->n_options);
+		snprintf(err, errlen, "it announces %u options and has no table of them",
+			 m->n_options);
 		return false;
 	}
 	for (uint32_t i = 0; i < m->n_options; i++) {
@@ -118,7 +113,8 @@ options_ok(const struct pm_module *m, char *err, size_t errlen)
 
 		if (!name_ok(o.key) || o.type < PM_OPT_STRING || o.type > PM_OPT_CHOICE ||
 		    (o.type == PM_OPT_CHOICE && o.unit.n == 0)) {
-			snprintf(err, errlen, "option %u of its schema has no valid key, type or choice", i + 1);
+			snprintf(err, errlen,
+				 "option %u of its schema has no valid key, type or choice", i + 1);
 			return false;
 		}
 	}
@@ -130,7 +126,8 @@ host_desc_take(struct host_desc *to, const struct pm_module *from, char *err, si
 {
 	/* all fields up to `flags` are older than any version */
 	if (from->size < offsetof(struct pm_module, name)) {
-		snprintf(err, errlen, "its descriptor is %u bytes, too small to be one", from->size);
+		snprintf(err, errlen, "its descriptor is %u bytes, too small to be one",
+			 from->size);
 		return false;
 	}
 	memset(to, 0, sizeof(*to));
@@ -141,10 +138,10 @@ host_desc_take(struct host_desc *to, const struct pm_module *from, char *err, si
 		snprintf(err, errlen, "its descriptor has no valid name ([a-z][a-z0-9_]*)");
 		return false;
 	}
-#define TAKE(table)                                                                                          \
-	if (to->module.table) {                                                                              \
-		copy_sized(&to->table, sizeof(to->table), to->module.table);                                 \
-		to->module.table = &to->table;                                                               \
+#define TAKE(table) \
+	if (to->module.table) { \
+		copy_sized(&to->table, sizeof(to->table), to->module.table); \
+		to->module.table = &to->table; \
 	}
 	TAKE(life)
 	TAKE(auth)

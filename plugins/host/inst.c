@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Instances: settings as text become values as the schema types them, the module checks them, and an
- * instance is opened. The other half of load.h.
+ * Instances: settings as text become values as the schema types them, the module checks them, and
+ * an instance is opened. The other half of load.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,8 @@ struct values {
 	const struct host_spec *spec;
 	const struct pm_module *m;
 	size_t errors;
-	bool gaps; /* a value the module may rely on is not there: it is not asked to check the others */
+	/* a value the module may rely on is not there: it is not asked to check the others */
+	bool gaps;
 };
 
 /* ---- numbers and names ----------------------------------------------------------------------- */
@@ -33,18 +34,21 @@ struct suffix {
 };
 
 /* In the base unit: ms, s, or bytes. */
-static const struct suffix ms_suffix[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"min", 60000}, {"h", 3600000},
-					  {"d", 86400000}, {NULL, 0}};
-static const struct suffix s_suffix[] = {{"s", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400},
-					 {"w", 604800}, {NULL, 0}};
-static const struct suffix byte_suffix[] = {{"k", 1024}, {"m", 1048576}, {"g", 1073741824}, {NULL, 0}};
+static const struct suffix ms_suffix[] = {{"ms", 1},      {"s", 1000},    {"m", 60000},
+					  {"min", 60000}, {"h", 3600000}, {"d", 86400000},
+					  {NULL, 0}};
+static const struct suffix s_suffix[] = {{"s", 1},     {"m", 60},     {"min", 60}, {"h", 3600},
+					 {"d", 86400}, {"w", 604800}, {NULL, 0}};
+static const struct suffix byte_suffix[] = {
+	{"k", 1024}, {"m", 1048576}, {"g", 1073741824}, {NULL, 0}};
 
 bool
 host_parse_number(const char *text, const char *unit, int64_t *ret)
 {
-	const struct suffix *s = strcmp(unit, "ms") == 0 ? ms_suffix : strcmp(unit, "s") == 0 ? s_suffix
-				 : strcmp(unit, "bytes") == 0				      ? byte_suffix
-											      : NULL;
+	const struct suffix *s = strcmp(unit, "ms") == 0      ? ms_suffix
+				 : strcmp(unit, "s") == 0     ? s_suffix
+				 : strcmp(unit, "bytes") == 0 ? byte_suffix
+							      : NULL;
 	int64_t v = 0, factor = 1;
 	const char *p = text;
 
@@ -125,7 +129,8 @@ static const struct host_setting *
 setting_of(const struct host_spec *spec, struct pm_str key)
 {
 	for (size_t i = 0; i < spec->n_settings; i++)
-		if (strlen(spec->settings[i].key) == key.n && memcmp(spec->settings[i].key, key.p, key.n) == 0)
+		if (strlen(spec->settings[i].key) == key.n &&
+		    memcmp(spec->settings[i].key, key.p, key.n) == 0)
 			return &spec->settings[i];
 	return NULL;
 }
@@ -137,9 +142,9 @@ module_report(const struct pm_report *r, struct pm_str key, struct pm_str text)
 	struct values *vs = r->ctx;
 	char line[REPORT_MAX];
 
-	snprintf(line, sizeof(line), "section %s: %.*s%s%.*s", vs->spec->section, (int)(key.n < 64 ? key.n : 64),
-		 key.p ? key.p : "", key.n ? ": " : "", (int)(text.n < REPORT_MAX ? text.n : REPORT_MAX),
-		 text.p ? text.p : "");
+	snprintf(line, sizeof(line), "section %s: %.*s%s%.*s", vs->spec->section,
+		 (int)(key.n < 64 ? key.n : 64), key.p ? key.p : "", key.n ? ": " : "",
+		 (int)(text.n < REPORT_MAX ? text.n : REPORT_MAX), text.p ? text.p : "");
 	for (char *p = line; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
@@ -178,9 +183,9 @@ unknown_key(struct values *vs, const struct host_setting *s)
 		words[n] = keys[n];
 	}
 	near = host_nearest(s->key, words, n);
-	snprintf(text, sizeof(text), "section %s: module %.*s knows no setting '%s'%s%s%s", vs->spec->section,
-		 (int)vs->m->name.n, vs->m->name.p, s->key, near ? "; did you mean '" : "", near ? near : "",
-		 near ? "'?" : "");
+	snprintf(text, sizeof(text), "section %s: module %.*s knows no setting '%s'%s%s%s",
+		 vs->spec->section, (int)vs->m->name.n, vs->m->name.p, s->key,
+		 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 	report(vs, s, text);
 }
 
@@ -204,7 +209,8 @@ choice_index(struct pm_str words, const char *text)
 static bool
 bool_value(const char *text, int64_t *ret)
 {
-	static const char *const yes[] = {"yes", "true", "on", "1"}, *const no[] = {"no", "false", "off", "0"};
+	static const char *const yes[] = {"yes", "true", "on", "1"}, *const no[] = {"no", "false",
+										    "off", "0"};
 
 	for (size_t i = 0; i < 4; i++) {
 		if (strcasecmp(text, yes[i]) == 0 || strcasecmp(text, no[i]) == 0) {
@@ -226,12 +232,14 @@ convert(const struct pm_option *o, const char *text, int64_t *ret, char *buf, si
 		snprintf(unit, sizeof(unit), "%.*s", (int)o->unit.n, o->unit.p ? o->unit.p : "");
 		if (host_parse_number(text, unit, ret))
 			return NULL;
-		snprintf(buf, cap, "a number%s%s", *unit ? " with or without a unit, counted in " : "", unit);
+		snprintf(buf, cap, "a number%s%s",
+			 *unit ? " with or without a unit, counted in " : "", unit);
 		return buf;
 	case PM_OPT_BOOL:
 		return bool_value(text, ret) ? NULL : "yes or no";
 	case PM_OPT_PATH:
-		return text[0] == '/' && strlen(text) <= PM_PATH_MAX ? NULL : "an absolute file name";
+		return text[0] == '/' && strlen(text) <= PM_PATH_MAX ? NULL
+								     : "an absolute file name";
 	case PM_OPT_CHOICE:
 		*ret = choice_index(o->unit, text);
 		if (*ret >= 0)
@@ -246,7 +254,8 @@ convert(const struct pm_option *o, const char *text, int64_t *ret, char *buf, si
 static void add_default(struct values *vs, const struct pm_option *o);
 
 static void
-add_value(struct values *vs, const struct pm_option *o, const char *text, const struct host_setting *at)
+add_value(struct values *vs, const struct pm_option *o, const char *text,
+	  const struct host_setting *at)
 {
 	char expected[200], line[REPORT_MAX];
 	int64_t num = 0;
@@ -275,7 +284,9 @@ add_value(struct values *vs, const struct pm_option *o, const char *text, const 
 		vs->v = more;
 		vs->cap = cap;
 	}
-	vs->v[vs->n++] = (struct pm_value){.size = sizeof(struct pm_value), .num = num, .key = o->key,
+	vs->v[vs->n++] = (struct pm_value){.size = sizeof(struct pm_value),
+					   .num = num,
+					   .key = o->key,
 					   .str = {text, strlen(text)}};
 }
 
@@ -319,7 +330,8 @@ add_option(struct values *vs, const struct pm_option *o)
 		if (strlen(s->key) != o->key.n || memcmp(s->key, o->key.p, o->key.n) != 0)
 			continue;
 		if (given++ > 0 && !(o->flags & PM_OPTF_LIST)) {
-			snprintf(line, sizeof(line), "section %s: %s is given twice", spec->section, s->key);
+			snprintf(line, sizeof(line), "section %s: %s is given twice", spec->section,
+				 s->key);
 			report(vs, s, line);
 			continue;
 		}
@@ -328,8 +340,8 @@ add_option(struct values *vs, const struct pm_option *o)
 	if (given > 0)
 		return;
 	if (o->flags & PM_OPTF_REQUIRED) {
-		snprintf(line, sizeof(line), "section %s: %.*s is missing: %.*s", spec->section, (int)o->key.n,
-			 o->key.p, (int)o->doc.n, o->doc.p);
+		snprintf(line, sizeof(line), "section %s: %.*s is missing: %.*s", spec->section,
+			 (int)o->key.n, o->key.p, (int)o->doc.n, o->doc.p);
 		report(vs, NULL, line);
 		vs->gaps = true;
 	} else if (o->dflt.n > 0) {

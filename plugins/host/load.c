@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Libraries stay loaded for ever: client libraries register thread destructors and atexit handlers that
- * an unload would leave dangling.
+ * Libraries stay loaded for ever: client libraries register thread destructors and atexit handlers
+ * that an unload would leave dangling.
  */
 #include "load.h"
 
@@ -78,7 +78,8 @@ locate(const char *module, const char *dir, char *buf, char *err, size_t errlen)
 		return false;
 	}
 	if (!realpath(path, buf)) {
-		snprintf(err, errlen, "module '%s': '%s': %s%s", module, path, strerrordesc_np(errno),
+		snprintf(err, errlen, "module '%s': '%s': %s%s", module, path,
+			 strerrordesc_np(errno),
 			 module[0] == '/' ? "" : "; module_dir says where modules are");
 		return false;
 	}
@@ -94,18 +95,22 @@ explain_no_entry(void *dl, const char *real, char *err, size_t errlen)
 
 		snprintf(symbol, sizeof(symbol), "pm_module_v%u", v);
 		if (dlsym(dl, symbol)) {
-			snprintf(err, errlen, "'%s': its abi is %u, ours is %u.%u; install a newer restante, or a "
-					      "build of the module for this one",
+			snprintf(err, errlen,
+				 "'%s': its abi is %u, ours is %u.%u; install a newer restante, or "
+				 "a "
+				 "build of the module for this one",
 				 real, v, PM_ABI_MAJOR, PM_ABI_MINOR);
 			return;
 		}
 	}
-	snprintf(err, errlen, "'%s' is not a module of restante: it exports no pm_module_v1 (abi %u.%u)", real,
+	snprintf(err, errlen,
+		 "'%s' is not a module of restante: it exports no pm_module_v1 (abi %u.%u)", real,
 		 PM_ABI_MAJOR, PM_ABI_MINOR);
 }
 
 static const struct pm_module *
-find_module(void *dl, const char *real, const char *module, uint32_t *ret_index, char *err, size_t errlen)
+find_module(void *dl, const char *real, const char *module, uint32_t *ret_index, char *err,
+	    size_t errlen)
 {
 	entry_fn *entry;
 	void *symbol = dlsym(dl, "pm_module_v1");
@@ -141,7 +146,8 @@ host_load(const char *module, const char *dir, char *err, size_t errlen)
 	if (lib)
 		return lib;
 	if (n_libs == HOST_LIBS_MAX) {
-		snprintf(err, errlen, "module '%s' is not loaded: %d modules are, and that is the most", module,
+		snprintf(err, errlen,
+			 "module '%s' is not loaded: %d modules are, and that is the most", module,
 			 HOST_LIBS_MAX);
 		return NULL;
 	}
@@ -151,7 +157,8 @@ host_load(const char *module, const char *dir, char *err, size_t errlen)
 	}
 	dl = dlopen(real, RTLD_NOW | RTLD_LOCAL);
 	if (!dl) {
-		snprintf(err, errlen, "module '%s': %s; `ldd %s` shows what is missing", module, dlerror(), real);
+		snprintf(err, errlen, "module '%s': %s; `ldd %s` shows what is missing", module,
+			 dlerror(), real);
 		return NULL;
 	}
 	found = find_module(dl, real, module, &index, err, errlen);
@@ -169,7 +176,8 @@ host_load(const char *module, const char *dir, char *err, size_t errlen)
 		goto fail;
 	}
 	if (lib->desc.life.global_init && lib->desc.life.global_init() != PM_OK) {
-		snprintf(err, errlen, "'%s': its global_init failed; its own messages say why", real);
+		snprintf(err, errlen, "'%s': its global_init failed; its own messages say why",
+			 real);
 		goto fail;
 	}
 	lib->next = libs;

@@ -46,7 +46,7 @@ struct host_spec {
 	const char *state_dir, *run_dir;
 	const struct host_setting *settings;
 	size_t n_settings;
-	struct host_inst *inner; /* wrapped instance; NULL: none */
+	struct host_inst *inner;    /* wrapped instance; NULL: none */
 	const struct pm_host *host; /* services; size, abi_minor and ctx set */
 	/* every error of the section: key may be ""; file/line of the setting if known */
 	void (*error)(void *ctx, const char *file, unsigned line, const char *text);

@@ -24,13 +24,15 @@ one(const char *path, bool file, char *err, size_t errlen)
 		return false;
 	}
 	if (st.st_uid != 0 && st.st_uid != me) {
-		snprintf(err, errlen, "'%s' belongs to user id %u; it must belong to root%s: chown root '%s'",
-			 path, (unsigned)st.st_uid, me ? " or to the user who runs this" : "", path);
+		snprintf(err, errlen,
+			 "'%s' belongs to user id %u; it must belong to root%s: chown root '%s'",
+			 path, (unsigned)st.st_uid, me ? " or to the user who runs this" : "",
+			 path);
 		return false;
 	}
 	if ((st.st_mode & 022) && !(S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX))) {
-		snprintf(err, errlen, "'%s' can be written by others (mode %04o): chmod go-w '%s'", path,
-			 (unsigned)(st.st_mode & 07777), path);
+		snprintf(err, errlen, "'%s' can be written by others (mode %04o): chmod go-w '%s'",
+			 path, (unsigned)(st.st_mode & 07777), path);
 		return false;
 	}
 	return true;

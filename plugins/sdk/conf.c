@@ -126,7 +126,8 @@ inside_character(char c)
 	return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* What is too long loses its middle: what failed stands at the beginning of a text, what to do about it at its end. */
+/* What is too long loses its middle: what failed stands at the beginning of a text, what to do
+ * about it at its end. */
 static struct pm_str
 squeezed(char *buf, size_t n)
 {

@@ -14,9 +14,9 @@
 #define FIELDS_MAX 8
 
 struct message {
-	UT_hash_handle hh;      /* by identity */
+	UT_hash_handle hh; /* by identity */
 	struct ledger_message m;
-	char text[];            /* identity, NUL, uidl, NUL */
+	char text[]; /* identity, NUL, uidl, NUL */
 };
 
 /* A group: its D lines wait here for their C. */
@@ -29,7 +29,7 @@ struct group {
 	struct member {
 		struct message *m;
 		int64_t hide_ms; /* -1: to be deleted */
-	} *members;
+	} * members;
 };
 
 struct ledger {
@@ -65,7 +65,7 @@ ledger_free(struct ledger *l)
 
 	if (!l)
 		return;
-	HASH_ITER(hh, l->messages, m, next) {
+	HASH_ITER (hh, l->messages, m, next) {
 		HASH_DEL(l->messages, m);
 		free_files(m->m.files);
 		free(m);
@@ -120,7 +120,7 @@ ledger_has_uidl(struct ledger *l, const char *uidl, size_t n)
 {
 	struct message *m, *next;
 
-	HASH_ITER(hh, l->messages, m, next)
+	HASH_ITER (hh, l->messages, m, next)
 		if (m->m.uidl_n == n && memcmp(m->m.uidl, uidl, n) == 0)
 			return true;
 	return false;
@@ -131,7 +131,7 @@ ledger_each(struct ledger *l, void (*fn)(struct ledger_message *m, void *ctx), v
 {
 	struct message *m, *next;
 
-	HASH_ITER(hh, l->messages, m, next)
+	HASH_ITER (hh, l->messages, m, next)
 		fn(&m->m, ctx);
 }
 
@@ -216,7 +216,8 @@ take_message(struct ledger *l, const struct fields *f)
 	made->m.first_retrieved_ms = (int64_t)number(f, 5);
 	made->m.hidden_until_ms = (int64_t)number(f, 6);
 	if (m) {
-		/* groups may point to the old one: it keeps its address, and its unique-id, which never changes */
+		/* groups may point to the old one: it keeps its address, and its unique-id,
+		 * which never changes */
 		m->m.octets = made->m.octets;
 		m->m.stored = made->m.stored;
 		m->m.first_retrieved_ms = made->m.first_retrieved_ms;
@@ -232,7 +233,10 @@ static bool
 take_file(struct ledger *l, const struct fields *f)
 {
 	struct message *m = find(l, f->p[1], f->n[1]);
-	struct ledger_file is = {.ino = number(f, 3), .size = number(f, 4), .mtime_ns = number(f, 5)}, *made;
+	struct ledger_file is = {.ino = number(f, 3),
+				 .size = number(f, 4),
+				 .mtime_ns = number(f, 5)},
+			   *made;
 
 	if (!m || f->n[2] == 0 || f->n[2] > LEDGER_CONTENT)
 		return true;
@@ -401,7 +405,8 @@ ledger_read(struct ledger *l, const char *text, size_t n, size_t *ret_good)
 		p += *ret_good = sizeof(LEDGER_HEADER) - 1;
 	else if (begins(text, n, LEDGER_MAGIC))
 		return true; /* of another version: not a line of it is understood */
-	for (const char *lf; p < end && (lf = memchr(p, '\n', (size_t)(end - p))) != NULL; p = lf + 1) {
+	for (const char *lf; p < end && (lf = memchr(p, '\n', (size_t)(end - p))) != NULL;
+	     p = lf + 1) {
 		if (!line_sound(p, lf)) {
 			bad++;
 			continue;
@@ -417,7 +422,8 @@ ledger_read(struct ledger *l, const char *text, size_t n, size_t *ret_good)
 bool
 ledger_foreign(const char *text, size_t n, size_t good)
 {
-	return n > 0 && good == 0 && (n >= sizeof(LEDGER_HEADER) - 1 || memcmp(text, LEDGER_HEADER, n) != 0);
+	return n > 0 && good == 0 &&
+	       (n >= sizeof(LEDGER_HEADER) - 1 || memcmp(text, LEDGER_HEADER, n) != 0);
 }
 
 size_t

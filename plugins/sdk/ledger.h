@@ -1,28 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ledger - what a store of plain files knows of its messages and must never forget: unique-ids, sizes on the
- * wire, marks, and the deletions that were committed. Data, not a cache. One append-only text file per
- * mailbox; a line is a record:
+ * ledger - what a store of plain files knows of its messages and must never forget: unique-ids,
+ * sizes on the wire, marks, and the deletions that were committed. Data, not a cache. One
+ * append-only text file per mailbox; a line is a record:
  *
  *   crc32 M identity uidl octets stored first_retrieved_ms hidden_until_ms      a message
  *   crc32 F identity ms                                                         first retrieved
- *   crc32 H identity ms                                                         hidden until; 0: visible, not retrieved
- *   crc32 D op-id identity                                                      to be deleted with a group
- *   crc32 G op-id identity ms                                                   hidden until, with a group; 0: as H
- *   crc32 C op-id n ms                                                          the group of n D or G lines is committed
+ *   crc32 H identity ms                                                         hidden until; 0:
+ *   visible, not retrieved
+ *   crc32 D op-id identity                                                      to be deleted with
+ *   a group
+ *   crc32 G op-id identity ms                                                   hidden until, with
+ *   a group; 0: as H
+ *   crc32 C op-id n ms                                                          the group of n D or
+ *   G lines is committed
  *   crc32 E op-id                                                               its files are gone
- *   crc32 T identity content inode size mtime_ns                                a file of a message that shares its base name
+ *   crc32 T identity content inode size mtime_ns                                a file of a message
+ *   that shares its base name
  *
- * The crc is of the rest of the line, in eight hex digits. The file begins with the line "restante-ledger 1".
- * A later record of an identity replaces an earlier one, but for the unique-id: the first one stays. A line that
- * does not match its crc is passed over: at the end it is the torn tail of an append that was never acknowledged,
- * elsewhere it is damage, and what is behind it is still true. D and G lines without their C never happened; a C
- * without its E is finished by the next exclusive opener, and counts as deleted for everybody else.
+ * The crc is of the rest of the line, in eight hex digits. The file begins with the line
+ * "restante-ledger 1". A later record of an identity replaces an earlier one, but for the
+ * unique-id: the first one stays. A line that does not match its crc is passed over: at the end it
+ * is the torn tail of an append that was never acknowledged, elsewhere it is damage, and what is
+ * behind it is still true. D and G lines without their C never happened; a C without its E is
+ * finished by the next exclusive opener, and counts as deleted for everybody else.
  *
  * Identities and unique-ids hold no white space (writers see to it).
  *
- * Threads: one ledger one owner; files of one mailbox are locked by the store's session lock, appends by an
- * OFD lock on a descriptor of their own.
+ * Threads: one ledger one owner; files of one mailbox are locked by the store's session lock,
+ * appends by an OFD lock on a descriptor of their own.
  */
 #ifndef SDK_LEDGER_H
 #define SDK_LEDGER_H
@@ -33,7 +39,8 @@
 
 #define LEDGER_CONTENT 40 /* hex digits of a file's SHA-256 */
 
-/* A file of a message whose base name other files have or had, too, and how it looked when it was read: a maildir's. */
+/* A file of a message whose base name other files have or had, too, and how it looked when it
+ * was read: a maildir's. */
 struct ledger_file {
 	struct ledger_file *next;
 	char content[LEDGER_CONTENT + 1]; /* "-": it could not be read */
@@ -44,18 +51,20 @@ struct ledger_message {
 	const char *identity; /* in the ledger's memory */
 	const char *uidl;
 	uint32_t identity_n, uidl_n;
-	uint64_t octets;      /* LEDGER_UNKNOWN */
+	uint64_t octets; /* LEDGER_UNKNOWN */
 	uint64_t stored;
 	int64_t first_retrieved_ms, hidden_until_ms;
-	bool deleted;         /* by a committed group, */
-	int64_t deleted_ms;   /* which said when, */
-	bool unfinished;      /* and whose files may still be there */
+	bool deleted;       /* by a committed group, */
+	int64_t deleted_ms; /* which said when, */
+	bool unfinished;    /* and whose files may still be there */
 	struct ledger_file *files;
 };
 
 #define LEDGER_UNKNOWN UINT64_MAX
-#define LEDGER_NO_OP "00000000000000000000000000000000" /* of what a rewritten ledger keeps of deletions; it may have many Cs */
-#define LEDGER_REMEMBER_MS (30 * INT64_C(86400000))       /* imports that were deleted: PM_DLVF_IMPORT */
+/* of what a rewritten ledger keeps of deletions; it may have many Cs */
+#define LEDGER_NO_OP "00000000000000000000000000000000"
+/* imports that were deleted: PM_DLVF_IMPORT */
+#define LEDGER_REMEMBER_MS (30 * INT64_C(86400000))
 
 struct ledger;
 
@@ -63,7 +72,8 @@ struct ledger;
 struct ledger *ledger_new(void);
 void ledger_free(struct ledger *l);
 
-/* Reads n bytes of text; false: no memory. *ret_good: the end of the last sound line (a torn tail is behind it). */
+/* Reads n bytes of text; false: no memory. *ret_good: the end of the last sound line (a torn
+ * tail is behind it). */
 bool ledger_read(struct ledger *l, const char *text, size_t n, size_t *ret_good);
 /* After ledger_read: another program's file, or of another version; it must not be written to. */
 bool ledger_foreign(const char *text, size_t n, size_t good);
@@ -71,9 +81,9 @@ bool ledger_foreign(const char *text, size_t n, size_t good);
 size_t ledger_bad(const struct ledger *l);
 
 struct ledger_message *ledger_find(struct ledger *l, const char *identity, size_t n);
-size_t ledger_count(const struct ledger *l);  /* messages known */
-size_t ledger_lines(const struct ledger *l);  /* records read */
-size_t ledger_files(const struct ledger *l);  /* of all messages */
+size_t ledger_count(const struct ledger *l); /* messages known */
+size_t ledger_lines(const struct ledger *l); /* records read */
+size_t ledger_files(const struct ledger *l); /* of all messages */
 /* Is this unique-id known, of whatever message? */
 bool ledger_has_uidl(struct ledger *l, const char *uidl, size_t n);
 /* Committed groups without E: their op-ids as text, one after another; NULL at the end. */
@@ -86,7 +96,7 @@ void ledger_each(struct ledger *l, void (*fn)(struct ledger_message *m, void *ct
 /* Deleted, or hidden and over, for no more than LEDGER_REMEMBER_MS? */
 bool ledger_remembers(const struct ledger_message *m, int64_t now_ms);
 
-/* ---- writing: lines are collected, then appended in one write ---- */
+/* ---- writing: lines are collected, then appended in one write -------------------------------- */
 
 struct ledger_out {
 	char *text;
@@ -95,16 +105,21 @@ struct ledger_out {
 };
 
 void ledger_put_header(struct ledger_out *o);
-void ledger_put_message(struct ledger_out *o, const char *identity, size_t identity_n, const char *uidl,
-			size_t uidl_n, uint64_t octets, uint64_t stored, int64_t first_ms, int64_t hidden_ms);
-void ledger_put_mark(struct ledger_out *o, char kind, const char *identity, size_t n, int64_t ms); /* F, H */
+void ledger_put_message(struct ledger_out *o, const char *identity, size_t identity_n,
+			const char *uidl, size_t uidl_n, uint64_t octets, uint64_t stored,
+			int64_t first_ms, int64_t hidden_ms);
+/* F, H */
+void ledger_put_mark(struct ledger_out *o, char kind, const char *identity, size_t n, int64_t ms);
 void ledger_put_delete(struct ledger_out *o, const char *op_hex, const char *identity, size_t n);
-void ledger_put_hide(struct ledger_out *o, const char *op_hex, const char *identity, size_t n, int64_t ms);
+void ledger_put_hide(struct ledger_out *o, const char *op_hex, const char *identity, size_t n,
+		     int64_t ms);
 void ledger_put_commit(struct ledger_out *o, const char *op_hex, uint64_t n, int64_t ms);
-/* Such a one, for a ledger that is rewritten: three records at most. LEDGER_NO_OP's E is the caller's. */
+/* Such a one, for a ledger that is rewritten: three records at most. LEDGER_NO_OP's E is the
+ * caller's. */
 void ledger_put_remembered(struct ledger_out *o, const struct ledger_message *m);
 void ledger_put_done(struct ledger_out *o, const char *op_hex);
-void ledger_put_file(struct ledger_out *o, const char *identity, size_t n, const struct ledger_file *f);
+void ledger_put_file(struct ledger_out *o, const char *identity, size_t n,
+		     const struct ledger_file *f);
 void ledger_out_free(struct ledger_out *o);
 
 /* 16 bytes as 32 hex digits and a NUL. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ledger's file: read whole, appended to under a lock of its own, rewritten when most of it is dead.
- * Deliveries append to it beside a session (imported unique-ids), so whoever writes locks it, looks whether it is
- * still the file of that name, and only then writes.
+ * The ledger's file: read whole, appended to under a lock of its own, rewritten when most of it is
+ * dead. Deliveries append to it beside a session (imported unique-ids), so whoever writes locks it,
+ * looks whether it is still the file of that name, and only then writes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +54,8 @@ ledger_load(int fd, const char *name, size_t *ret_good, size_t *ret_bad)
 	*ret_good = *ret_bad = 0;
 	if (lfd == -1)
 		return errno == ENOENT ? ledger_new() : NULL; /* without memory errno says so */
-	if (fstat(lfd, &st) != 0 || !(text = S_ISREG(st.st_mode) ? read_all(lfd, (size_t)st.st_size, &n) : NULL))
+	if (fstat(lfd, &st) != 0 ||
+	    !(text = S_ISREG(st.st_mode) ? read_all(lfd, (size_t)st.st_size, &n) : NULL))
 		e = S_ISREG(st.st_mode) ? errno : EBADMSG;
 	else if (!(l = ledger_new()) || !ledger_read(l, text, n, ret_good))
 		e = ENOMEM;
@@ -77,7 +78,8 @@ ledger_load_code(const struct pm_call *call, const char *name, int e)
 	if (e == ENOMEM)
 		return PM_NOMEM;
 	if (e == EBADMSG) {
-		sdk_error(call, "%s is not ours or of another version; move it away to begin anew", name);
+		sdk_error(call, "%s is not ours or of another version; move it away to begin anew",
+			  name);
 		return PM_CORRUPT;
 	}
 	/* never without it: unique-ids would change */
@@ -123,7 +125,8 @@ open_locked(int fd, const char *name, bool *ret_made)
 			(void)close(lfd);
 			return -1;
 		}
-		if (fstat(lfd, &mine) == 0 && fstatat(fd, name, &theirs, AT_SYMLINK_NOFOLLOW) == 0 &&
+		if (fstat(lfd, &mine) == 0 &&
+		    fstatat(fd, name, &theirs, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    mine.st_ino == theirs.st_ino && mine.st_dev == theirs.st_dev)
 			return lfd;
 		(void)close(lfd);
@@ -178,7 +181,8 @@ ledger_append(int fd, const char *name, const char *text, size_t n, bool sync)
 	if (rc == 0)
 		rc = write_all(lfd, text, n, end);
 	if (rc != 0 && ftruncate(lfd, before) != 0)
-		rc = rc ? rc : errno; /* the torn tail is ignored by readers and cut by the next append */
+		/* the torn tail is ignored by readers and cut by the next append */
+		rc = rc ? rc : errno;
 	if (rc == 0 && ftruncate(lfd, end + (off_t)n) != 0)
 		rc = errno; /* an old torn tail may have been longer */
 	if (rc == 0 && sync && fdatasync(lfd) != 0)
@@ -230,5 +234,6 @@ ledger_rewrite(int fd, const char *name, bool sync,
 	ledger_out_free(&o);
 	ledger_free(l);
 	if (lfd != -1)
-		(void)close(lfd); /* who waited for it finds another file of this name, and opens that */
+		/* who waited for it finds another file of this name, and opens that */
+		(void)close(lfd);
 }

@@ -14,8 +14,9 @@ uint32_t
 ledger_crc(const char *p, size_t n)
 {
 	static const uint32_t table[16] = {
-		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-		0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+		0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+		0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
 	};
 	uint32_t crc = 0xffffffff;
 
@@ -81,15 +82,16 @@ ledger_put_header(struct ledger_out *o)
 }
 
 void
-ledger_put_message(struct ledger_out *o, const char *identity, size_t identity_n, const char *uidl, size_t uidl_n,
-		   uint64_t octets, uint64_t stored, int64_t first_ms, int64_t hidden_ms)
+ledger_put_message(struct ledger_out *o, const char *identity, size_t identity_n, const char *uidl,
+		   size_t uidl_n, uint64_t octets, uint64_t stored, int64_t first_ms,
+		   int64_t hidden_ms)
 {
 	char size[24] = "-";
 
 	if (octets != LEDGER_UNKNOWN)
 		snprintf(size, sizeof(size), "%" PRIu64, octets);
-	put(o, "M %.*s %.*s %s %" PRIu64 " %" PRId64 " %" PRId64, (int)identity_n, identity, (int)uidl_n, uidl, size,
-	    octets != LEDGER_UNKNOWN ? stored : 0, first_ms, hidden_ms);
+	put(o, "M %.*s %.*s %s %" PRIu64 " %" PRId64 " %" PRId64, (int)identity_n, identity,
+	    (int)uidl_n, uidl, size, octets != LEDGER_UNKNOWN ? stored : 0, first_ms, hidden_ms);
 }
 
 void
@@ -105,7 +107,8 @@ ledger_put_delete(struct ledger_out *o, const char *op_hex, const char *identity
 }
 
 void
-ledger_put_hide(struct ledger_out *o, const char *op_hex, const char *identity, size_t n, int64_t ms)
+ledger_put_hide(struct ledger_out *o, const char *op_hex, const char *identity, size_t n,
+		int64_t ms)
 {
 	put(o, "G %s %.*s %" PRId64, op_hex, (int)n, identity, ms);
 }
@@ -119,8 +122,8 @@ ledger_put_commit(struct ledger_out *o, const char *op_hex, uint64_t n, int64_t 
 void
 ledger_put_remembered(struct ledger_out *o, const struct ledger_message *m)
 {
-	ledger_put_message(o, m->identity, m->identity_n, m->uidl, m->uidl_n, m->octets, m->stored, m->first_retrieved_ms,
-			   m->hidden_until_ms);
+	ledger_put_message(o, m->identity, m->identity_n, m->uidl, m->uidl_n, m->octets, m->stored,
+			   m->first_retrieved_ms, m->hidden_until_ms);
 	if (!m->deleted)
 		return;
 	ledger_put_delete(o, LEDGER_NO_OP, m->identity, m->identity_n);
@@ -136,7 +139,8 @@ ledger_put_done(struct ledger_out *o, const char *op_hex)
 void
 ledger_put_file(struct ledger_out *o, const char *identity, size_t n, const struct ledger_file *f)
 {
-	put(o, "T %.*s %s %" PRIu64 " %" PRIu64 " %" PRIu64, (int)n, identity, f->content, f->ino, f->size, f->mtime_ns);
+	put(o, "T %.*s %s %" PRIu64 " %" PRIu64 " %" PRIu64, (int)n, identity, f->content, f->ino,
+	    f->size, f->mtime_ns);
 }
 
 void

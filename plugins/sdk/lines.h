@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lines - from the wire's CRLF to the LF of files, so that MAIL AS BYTES (module.h) gives the same wire lines back:
- * a line that itself ends in a CR keeps CRLF as its end, or its CR would be taken for a part of it. Pure.
+ * lines - from the wire's CRLF to the LF of files, so that MAIL AS BYTES (module.h) gives the same
+ * wire lines back: a line that itself ends in a CR keeps CRLF as its end, or its CR would be taken
+ * for a part of it. Pure.
  */
 #ifndef SDK_LINES_H
 #define SDK_LINES_H
@@ -10,8 +11,8 @@
 #include <stddef.h>
 
 struct sdk_lines {
-	bool crlf;     /* set before: keep CRLF */
-	bool last_cr;  /* held back: it may be dropped */
+	bool crlf;    /* set before: keep CRLF */
+	bool last_cr; /* held back: it may be dropped */
 	char last_out;
 };
 

@@ -56,7 +56,8 @@ struct st_mysql *sdk_my_handle(struct sdk_my *c);
  * say. */
 bool sdk_my_stale(struct sdk_my *c);
 
-/* From now on the library does not block beyond until_ms. false: no memory, no descriptor, or no connection. */
+/* From now on the library does not block beyond until_ms. false: no memory, no descriptor, or no
+ * connection. */
 bool sdk_my_begin(struct sdk_my *c, int64_t until_ms);
 /* false: the time was over, and the connection may have been ended although an answer had come:
  * close it. */

@@ -39,7 +39,8 @@ sdk_octets_feed(struct sdk_octets *o, const void *p, size_t n)
 		return;
 	if (!o->header_done)
 		(void)feed_header(o, in, n);
-	for (const unsigned char *at = in; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++)
+	for (const unsigned char *at = in; (at = memchr(at, '\n', (size_t)(end - at))) != NULL;
+	     at++)
 		if (at > in ? at[-1] != '\r' : !o->last_cr)
 			o->bare_lf++;
 	o->stored += n;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * octets - the size of stored bytes on the wire (module.h, MAIL AS BYTES), counted piece by piece, and what
- * else one pass tells. Pure.
+ * octets - the size of stored bytes on the wire (module.h, MAIL AS BYTES), counted piece by piece,
+ * and what else one pass tells. Pure.
  */
 #ifndef SDK_OCTETS_H
 #define SDK_OCTETS_H
@@ -11,14 +11,14 @@
 #include <stdint.h>
 
 struct sdk_octets {
-	uint64_t stored;   /* bytes seen */
-	uint64_t bare_lf;  /* line ends that will become CRLF */
+	uint64_t stored;  /* bytes seen */
+	uint64_t bare_lf; /* line ends that will become CRLF */
 	bool last_cr;
 	bool last_lf;
 	bool header_done;
-	bool utf8_header;  /* a byte above 0x7F in the header */
+	bool utf8_header; /* a byte above 0x7F in the header */
 	bool at_bol;
-	bool header_cr;    /* the header's last byte was a CR */
+	bool header_cr; /* the header's last byte was a CR */
 };
 
 void sdk_octets_init(struct sdk_octets *o);

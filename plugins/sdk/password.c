@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stored hash is taken apart once, by a table of schemes; each scheme computes and compares. Costs are
- * read from the hash and judged before anything is computed: a hostile table must not burn hours.
+ * A stored hash is taken apart once, by a table of schemes; each scheme computes and compares.
+ * Costs are read from the hash and judged before anything is computed: a hostile table must not
+ * burn hours.
  */
 #include "password.h"
 
@@ -35,10 +36,12 @@ named(const char *list, const char *word, size_t n)
 static const struct pwd_scheme *
 scheme_of(struct pm_str stored, struct pwd_hash *h)
 {
-	const char *close = stored.n > 2 && stored.p[0] == '{' ? memchr(stored.p, '}', stored.n) : NULL;
+	const char *close =
+		stored.n > 2 && stored.p[0] == '{' ? memchr(stored.p, '}', stored.n) : NULL;
 
 	if (close) {
-		snprintf(h->name, sizeof(h->name), "%.*s", (int)(close - stored.p - 1), stored.p + 1);
+		snprintf(h->name, sizeof(h->name), "%.*s", (int)(close - stored.p - 1),
+			 stored.p + 1);
 		h->data = close + 1;
 	} else {
 		bool argon2 = stored.n > 7 && memcmp(stored.p, "$argon2", 7) == 0;
@@ -73,8 +76,8 @@ limits_fill(struct sdk_password_limits *l, const struct sdk_password_limits *fro
 }
 
 int32_t
-sdk_password_check(struct pm_str stored, struct pm_str password, const struct sdk_password_limits *limits,
-		   char *why)
+sdk_password_check(struct pm_str stored, struct pm_str password,
+		   const struct sdk_password_limits *limits, char *why)
 {
 	struct sdk_password_limits l;
 	struct pwd_hash h = {.why = why};
@@ -83,7 +86,8 @@ sdk_password_check(struct pm_str stored, struct pm_str password, const struct sd
 
 	limits_fill(&l, limits);
 	/* a NUL would end crypt's password early: "a\0b" must not be "a" */
-	if (password.n == 0 || memchr(password.p, '\0', password.n) || password.n > PWD_PASSWORD_MAX)
+	if (password.n == 0 || memchr(password.p, '\0', password.n) ||
+	    password.n > PWD_PASSWORD_MAX)
 		return PM_DENIED;
 	if (stored.n == 0 || stored.p[0] == '!' || stored.p[0] == '*')
 		return PM_DENIED; /* locked, as in shadow(5) */
@@ -95,7 +99,8 @@ sdk_password_check(struct pm_str stored, struct pm_str password, const struct sd
 		return PM_UNSUPPORTED;
 	}
 	if (h.n >= sizeof(h.text)) {
-		snprintf(why, PWD_WHY, "the {%.40s} hash is longer than %zu bytes", h.name, sizeof(h.text));
+		snprintf(why, PWD_WHY, "the {%.40s} hash is longer than %zu bytes", h.name,
+			 sizeof(h.text));
 		return PM_CORRUPT;
 	}
 	memcpy(h.text, h.data, h.n);
@@ -106,11 +111,14 @@ sdk_password_check(struct pm_str stored, struct pm_str password, const struct sd
 }
 
 void
-sdk_password_burn(struct pm_str like, struct pm_str password, const struct sdk_password_limits *limits)
+sdk_password_burn(struct pm_str like, struct pm_str password,
+		  const struct sdk_password_limits *limits)
 {
-	/* a real hash of nothing anybody types; 5,000 rounds of sha512-crypt are the site's usual */
+	/* a real hash of nothing anybody types; 5,000 rounds of sha512-crypt are the site's
+	 * usual */
 	static const char usual[] = "{SHA512-CRYPT}$6$restante.restant$"
-				    "NEu2nBvYpPzYVvQ0F5X2m5X3TjR9mI0cA5q7g5S8dTq6yqS4l7wS2m7yF0o1jN3kM9pQ1rS5tU7vW9xY1zA3b/";
+				    "NEu2nBvYpPzYVvQ0F5X2m5X3TjR9mI0cA5q7g5S8dTq6yqS4l7wS2m7yF0o1jN"
+				    "3kM9pQ1rS5tU7vW9xY1zA3b/";
 	char why[PWD_WHY];
 
 	if (like.n == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * password - checks a password against a stored hash, Dovecot's way of writing them: {SCHEME}data, or
- * a bare crypt(3) hash. Used by passwd and sql. Any thread; burns CPU.
+ * password - checks a password against a stored hash, Dovecot's way of writing them: {SCHEME}data,
+ * or a bare crypt(3) hash. Used by passwd and sql. Any thread; burns CPU.
  */
 #ifndef SDK_PASSWORD_H
 #define SDK_PASSWORD_H
@@ -10,12 +10,14 @@
 
 #include <restante/module.h>
 
-/* Costs above these are refused before anything is computed: a hostile table must not burn hours. */
+/* Costs above these are refused before anything is computed: a hostile table must not burn
+ * hours. */
 struct sdk_password_limits {
-	uint32_t max_rounds;      /* sha256/512-crypt rounds, PBKDF2 and SCRAM iterations; 0 = 5,000,000 */
-	uint32_t max_log_cost;    /* bcrypt, yescrypt, scrypt: log2; 0 = 16 */
-	uint32_t max_memory_kib;  /* argon2, yescrypt, scrypt; 0 = 1,048,576 */
-	uint32_t allow_plain;     /* {PLAIN}, {CLEARTEXT} */
+	/* sha256/512-crypt rounds, PBKDF2 and SCRAM iterations; 0 = 5,000,000 */
+	uint32_t max_rounds;
+	uint32_t max_log_cost;   /* bcrypt, yescrypt, scrypt: log2; 0 = 16 */
+	uint32_t max_memory_kib; /* argon2, yescrypt, scrypt; 0 = 1,048,576 */
+	uint32_t allow_plain;    /* {PLAIN}, {CLEARTEXT} */
 };
 
 /*
@@ -34,7 +36,8 @@ void sdk_password_burn(struct pm_str like, struct pm_str password,
 
 /* A SCRAM verifier in `stored` of the kind asked for in ret->kinds (PM_SECRET_...), copied to
  * call->alloc; PM_UNSUPPORTED: it holds none. */
-int32_t sdk_password_secret(const struct pm_call *call, struct pm_str stored, struct pm_secret *ret);
+int32_t sdk_password_secret(const struct pm_call *call, struct pm_str stored,
+			    struct pm_secret *ret);
 
 /* PM_OK or PM_DENIED: same n bytes? In constant time. */
 int32_t sdk_password_equal(const void *a, const void *b, size_t n);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a crypt(3) hash asks for, read before anything is computed. The costs stand in the hash itself, and who
- * can write the table - or a hosting customer his own row - could ask for hours and gigabytes. Encodings: crypt(5).
+ * What a crypt(3) hash asks for, read before anything is computed. The costs stand in the hash
+ * itself, and who can write the table - or a hosting customer his own row - could ask for hours and
+ * gigabytes. Encodings: crypt(5).
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +15,8 @@
 static bool
 digit(char c, uint32_t *ret)
 {
-	static const char digits[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	static const char digits[] =
+		"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	const char *at = c ? strchr(digits, c) : NULL;
 
 	*ret = at ? (uint32_t)(at - digits) : 0;
@@ -36,7 +38,8 @@ fixed(const char *p, size_t n, uint32_t *ret)
 	return true;
 }
 
-/* yescrypt's numbers take one to six digits; the first one says how many, and `least` is what zero stands for. */
+/* yescrypt's numbers take one to six digits; the first one says how many, and `least` is what
+ * zero stands for. */
 static bool
 varying(const char **p, uint32_t least, uint32_t *ret)
 {
@@ -61,7 +64,8 @@ varying(const char **p, uint32_t least, uint32_t *ret)
 	return true;
 }
 
-/* N, r, p and t of scrypt and yescrypt: 128 * N * r bytes of memory, gone through p * (t + 1) times or so. */
+/* N, r, p and t of scrypt and yescrypt: 128 * N * r bytes of memory, gone through p * (t + 1)
+ * times or so. */
 struct memory_hard {
 	uint32_t log_n, r, p, t;
 };
@@ -70,7 +74,8 @@ static bool
 read_scrypt(const char *param, struct memory_hard *ret)
 {
 	*ret = (struct memory_hard){0};
-	return digit(param[0], &ret->log_n) && fixed(param + 1, 5, &ret->r) && fixed(param + 6, 5, &ret->p);
+	return digit(param[0], &ret->log_n) && fixed(param + 1, 5, &ret->r) &&
+	       fixed(param + 6, 5, &ret->p);
 }
 
 static bool
@@ -79,11 +84,13 @@ read_yescrypt(const char *param, struct memory_hard *ret)
 	uint32_t flavor, have = 0;
 
 	*ret = (struct memory_hard){.p = 1};
-	if (!varying(&param, 0, &flavor) || !varying(&param, 1, &ret->log_n) || !varying(&param, 1, &ret->r))
+	if (!varying(&param, 0, &flavor) || !varying(&param, 1, &ret->log_n) ||
+	    !varying(&param, 1, &ret->r))
 		return false;
 	if (*param != '$' && !varying(&param, 1, &have))
 		return false;
-	if ((have & 1 && !varying(&param, 2, &ret->p)) || (have & 2 && !varying(&param, 1, &ret->t)))
+	if ((have & 1 && !varying(&param, 2, &ret->p)) ||
+	    (have & 2 && !varying(&param, 1, &ret->t)))
 		return false;
 	return (have & ~3u) == 0; /* hash upgrades and ROMs: nobody's passwords */
 }
@@ -98,8 +105,10 @@ memory_hard_ok(struct pwd_hash *h, const struct memory_hard *m, const struct sdk
 		return false;
 	}
 	kib = ((uint64_t)m->r << m->log_n) / 8; /* r has 30 bits at most: it fits */
-	if (kib > l->max_memory_kib || m->p > most || m->t > most || kib * m->p > most || kib * m->p * (m->t + 1u) > most) {
-		snprintf(h->why, PWD_WHY, "{%s}: it needs more than %u KiB, or too many passes over them", h->name,
+	if (kib > l->max_memory_kib || m->p > most || m->t > most || kib * m->p > most ||
+	    kib * m->p * (m->t + 1u) > most) {
+		snprintf(h->why, PWD_WHY,
+			 "{%s}: it needs more than %u KiB, or too many passes over them", h->name,
 			 l->max_memory_kib);
 		return false;
 	}
@@ -131,12 +140,14 @@ pwd_cost_ok(struct pwd_hash *h, const struct sdk_password_limits *l)
 	uint32_t v;
 
 	if (begins(t, "$y$") || begins(t, "$gy$") || begins(t, "$7$")) {
-		if (t[1] == '7' ? read_scrypt(t + 3, &m) : read_yescrypt(strchr(t + 1, '$') + 1, &m))
+		if (t[1] == '7' ? read_scrypt(t + 3, &m)
+				: read_yescrypt(strchr(t + 1, '$') + 1, &m))
 			return memory_hard_ok(h, &m, l);
 		(void)pwd_corrupt(h, "its parameters are none crypt(3) makes");
 		return false;
 	}
-	if (begins(t, "$2") && strlen(t) > 6 && (!pwd_number(t + 4, 2, &v) || v > l->max_log_cost)) {
+	if (begins(t, "$2") && strlen(t) > 6 &&
+	    (!pwd_number(t + 4, 2, &v) || v > l->max_log_cost)) {
 		snprintf(h->why, PWD_WHY, "{%s}: a cost above %u", h->name, l->max_log_cost);
 		return false;
 	}

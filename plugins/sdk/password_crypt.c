@@ -19,7 +19,9 @@ static int32_t
 plain_check(struct pwd_hash *h, struct pm_str password, const struct sdk_password_limits *l)
 {
 	if (!l->allow_plain) {
-		snprintf(h->why, PWD_WHY, "{%s}: passwords in plain text are not allowed here: allow_plain = yes", h->name);
+		snprintf(h->why, PWD_WHY,
+			 "{%s}: passwords in plain text are not allowed here: allow_plain = yes",
+			 h->name);
 		return PM_UNSUPPORTED;
 	}
 	return h->n == password.n ? pwd_same(h->text, password.p, h->n) : PM_DENIED;
@@ -63,9 +65,9 @@ crypt_check(struct pwd_hash *h, struct pm_str password, const struct sdk_passwor
 	return rc;
 }
 
-const struct pwd_scheme pwd_crypt = {
-	"CRYPT,DES-CRYPT,MD5-CRYPT,SHA256-CRYPT,SHA512-CRYPT,BLF-CRYPT,BCRYPT,YESCRYPT,SCRYPT,GOST-YESCRYPT,MD5",
-	crypt_check};
+const struct pwd_scheme pwd_crypt = {"CRYPT,DES-CRYPT,MD5-CRYPT,SHA256-CRYPT,SHA512-CRYPT,BLF-"
+				     "CRYPT,BCRYPT,YESCRYPT,SCRYPT,GOST-YESCRYPT,MD5",
+				     crypt_check};
 
 /* ---- argon2 ---------------------------------------------------------------------------------- */
 
@@ -74,16 +76,20 @@ const struct pwd_scheme pwd_crypt = {
 static bool
 argon2_cost_ok(struct pwd_hash *h, const struct sdk_password_limits *l)
 {
-	const char *m = strstr(h->text, "m="), *t = strstr(h->text, ",t="), *p = strstr(h->text, ",p=");
+	const char *m = strstr(h->text, "m="), *t = strstr(h->text, ",t="),
+		   *p = strstr(h->text, ",p=");
 	uint32_t kib, passes, lanes;
 
 	if (!m || !t || !p || !pwd_number(m + 2, strcspn(m + 2, ","), &kib) ||
-	    !pwd_number(t + 3, strcspn(t + 3, ","), &passes) || !pwd_number(p + 3, strcspn(p + 3, "$"), &lanes)) {
+	    !pwd_number(t + 3, strcspn(t + 3, ","), &passes) ||
+	    !pwd_number(p + 3, strcspn(p + 3, "$"), &lanes)) {
 		(void)pwd_corrupt(h, "not an argon2 hash");
 		return false;
 	}
-	if (kib > l->max_memory_kib || passes > 64 || lanes > 16 || (uint64_t)kib * passes > (uint64_t)l->max_memory_kib * 8) {
-		snprintf(h->why, PWD_WHY, "{%s}: m=%u,t=%u,p=%u is above the limits", h->name, kib, passes, lanes);
+	if (kib > l->max_memory_kib || passes > 64 || lanes > 16 ||
+	    (uint64_t)kib * passes > (uint64_t)l->max_memory_kib * 8) {
+		snprintf(h->why, PWD_WHY, "{%s}: m=%u,t=%u,p=%u is above the limits", h->name, kib,
+			 passes, lanes);
 		return false;
 	}
 	return true;
@@ -118,7 +124,8 @@ argon2_check(struct pwd_hash *h, struct pm_str password, const struct sdk_passwo
 {
 	(void)password;
 	(void)l;
-	snprintf(h->why, PWD_WHY, "{%s}: this build has no argon2; configure --with-argon2", h->name);
+	snprintf(h->why, PWD_WHY, "{%s}: this build has no argon2; configure --with-argon2",
+		 h->name);
 	return PM_UNSUPPORTED;
 }
 #endif

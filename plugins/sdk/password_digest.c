@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hashes OpenSSL computes: (salted) SHA, PBKDF2, SCRAM verifiers; and the small helpers of all schemes. */
+/* Hashes OpenSSL computes: (salted) SHA, PBKDF2, SCRAM verifiers; and the small helpers of all
+ * schemes. */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -88,7 +89,8 @@ pwd_b64(const char *p, size_t n, unsigned char *out, size_t cap, size_t *ret_n)
 static const EVP_MD *
 digest_of(const char *name)
 {
-	if (strcasecmp(name, "SHA") == 0 || strcasecmp(name, "SSHA") == 0 || strcasecmp(name, "SHA1") == 0)
+	if (strcasecmp(name, "SHA") == 0 || strcasecmp(name, "SSHA") == 0 ||
+	    strcasecmp(name, "SHA1") == 0)
 		return EVP_sha1();
 	return strstr(name, "512") ? EVP_sha512() : EVP_sha256();
 }
@@ -106,12 +108,15 @@ digest_check(struct pwd_hash *h, struct pm_str password, const struct sdk_passwo
 	int32_t rc;
 
 	(void)l;
-	if (!(hex ? pwd_hex(h->text, h->n, want, sizeof(want), &n) : pwd_b64(h->text, h->n, want, sizeof(want), &n)) ||
+	if (!(hex ? pwd_hex(h->text, h->n, want, sizeof(want), &n)
+		  : pwd_b64(h->text, h->n, want, sizeof(want), &n)) ||
 	    n < size || (!salted && n != size))
 		return pwd_corrupt(h, "not a digest of its length");
 	ctx = EVP_MD_CTX_new();
-	if (!ctx || EVP_DigestInit_ex(ctx, md, NULL) != 1 || EVP_DigestUpdate(ctx, password.p, password.n) != 1 ||
-	    EVP_DigestUpdate(ctx, want + size, n - size) != 1 || EVP_DigestFinal_ex(ctx, got, NULL) != 1) {
+	if (!ctx || EVP_DigestInit_ex(ctx, md, NULL) != 1 ||
+	    EVP_DigestUpdate(ctx, password.p, password.n) != 1 ||
+	    EVP_DigestUpdate(ctx, want + size, n - size) != 1 ||
+	    EVP_DigestFinal_ex(ctx, got, NULL) != 1) {
 		snprintf(h->why, PWD_WHY, "{%s}: OpenSSL cannot compute it", h->name);
 		rc = PM_TEMP;
 	} else {
@@ -135,21 +140,22 @@ pbkdf2_check(struct pwd_hash *h, struct pm_str password, const struct sdk_passwo
 	size_t n = 0;
 	uint32_t v;
 
-	if (strncmp(h->text, "$1$", 3) != 0 || !(rounds = strchr(salt, '$')) || !(hex = strchr(rounds + 1, '$')))
+	if (strncmp(h->text, "$1$", 3) != 0 || !(rounds = strchr(salt, '$')) ||
+	    !(hex = strchr(rounds + 1, '$')))
 		return pwd_corrupt(h, "expected $1$salt$rounds$hash");
 	if (!pwd_number(rounds + 1, (size_t)(hex - rounds) - 1, &v) || v == 0 || v > l->max_rounds)
 		return pwd_corrupt(h, "no number of rounds within the limit");
 	if (!pwd_hex(hex + 1, strlen(hex + 1), want, sizeof(want), &n) || n < 16)
 		return pwd_corrupt(h, "the hash is not hex");
-	if (PKCS5_PBKDF2_HMAC(password.p, (int)password.n, (const unsigned char *)salt, (int)(rounds - salt), (int)v,
-			      EVP_sha1(), (int)n, got) != 1)
+	if (PKCS5_PBKDF2_HMAC(password.p, (int)password.n, (const unsigned char *)salt,
+			      (int)(rounds - salt), (int)v, EVP_sha1(), (int)n, got) != 1)
 		return pwd_corrupt(h, "OpenSSL cannot compute it");
 	return pwd_same(want, got, n);
 }
 
 const struct pwd_scheme pwd_pbkdf2 = {"PBKDF2", pbkdf2_check};
 
-/* ---- SCRAM verifiers (RFC 5802 s3), written iter,salt,stored,server in base64 ----------------- */
+/* ---- SCRAM verifiers (RFC 5802 s3), written iter,salt,stored,server in base64 ---------------- */
 
 struct verifier {
 	const EVP_MD *md;
@@ -167,9 +173,12 @@ verifier_read(struct pwd_hash *h, struct verifier *v)
 	stored = salt ? strchr(salt + 1, ',') : NULL;
 	server = stored ? strchr(stored + 1, ',') : NULL;
 	return server && pwd_number(h->text, (size_t)(salt - h->text), &v->iter) && v->iter > 0 &&
-	       pwd_b64(salt + 1, (size_t)(stored - salt) - 1, v->salt, sizeof(v->salt), &v->salt_n) &&
-	       pwd_b64(stored + 1, (size_t)(server - stored) - 1, v->stored, sizeof(v->stored), &v->stored_n) &&
-	       pwd_b64(server + 1, strlen(server + 1), v->server, sizeof(v->server), &v->server_n) &&
+	       pwd_b64(salt + 1, (size_t)(stored - salt) - 1, v->salt, sizeof(v->salt),
+		       &v->salt_n) &&
+	       pwd_b64(stored + 1, (size_t)(server - stored) - 1, v->stored, sizeof(v->stored),
+		       &v->stored_n) &&
+	       pwd_b64(server + 1, strlen(server + 1), v->server, sizeof(v->server),
+		       &v->server_n) &&
 	       v->stored_n == (size_t)EVP_MD_get_size(v->md) && v->server_n == v->stored_n;
 }
 
@@ -180,8 +189,8 @@ stored_key(const struct verifier *v, struct pm_str password, unsigned char *ret)
 	unsigned char salted[EVP_MAX_MD_SIZE], client[EVP_MAX_MD_SIZE];
 	int size = EVP_MD_get_size(v->md);
 	unsigned n = 0;
-	bool ok = PKCS5_PBKDF2_HMAC(password.p, (int)password.n, v->salt, (int)v->salt_n, (int)v->iter, v->md, size,
-				    salted) == 1 &&
+	bool ok = PKCS5_PBKDF2_HMAC(password.p, (int)password.n, v->salt, (int)v->salt_n,
+				    (int)v->iter, v->md, size, salted) == 1 &&
 		  HMAC(v->md, salted, size, (const unsigned char *)"Client Key", 10, client, &n) &&
 		  EVP_Digest(client, n, ret, &n, v->md, NULL) == 1;
 

@@ -19,14 +19,15 @@ struct pwd_hash {
 	char name[32];    /* scheme, as written */
 	const char *data; /* behind the braces */
 	size_t n;
-	bool hex, b64;    /* the suffix said so */
-	char *why;        /* PWD_WHY bytes, the caller's */
-	char text[768];   /* data with a NUL; wiped by password.c */
+	bool hex, b64;  /* the suffix said so */
+	char *why;      /* PWD_WHY bytes, the caller's */
+	char text[768]; /* data with a NUL; wiped by password.c */
 };
 
 struct pwd_scheme {
 	const char *names; /* comma list */
-	int32_t (*check)(struct pwd_hash *h, struct pm_str password, const struct sdk_password_limits *l);
+	int32_t (*check)(struct pwd_hash *h, struct pm_str password,
+			 const struct sdk_password_limits *l);
 };
 
 extern const struct pwd_scheme pwd_plain, pwd_crypt, pwd_argon2, pwd_digest, pwd_pbkdf2, pwd_scram;

@@ -30,7 +30,8 @@ find(const char *name)
 static bool
 setting(const struct scheme *s, uint32_t cost, char out[CRYPT_GENSALT_OUTPUT_SIZE])
 {
-	return s && crypt_gensalt_rn(s->prefix, cost, NULL, 0, out, CRYPT_GENSALT_OUTPUT_SIZE) && out[0] != '*';
+	return s && crypt_gensalt_rn(s->prefix, cost, NULL, 0, out, CRYPT_GENSALT_OUTPUT_SIZE) &&
+	       out[0] != '*';
 }
 
 bool
@@ -44,7 +45,8 @@ sdk_password_can(const char *scheme, uint32_t cost)
 bool
 sdk_password_is(struct pm_str stored, const char *scheme, uint32_t cost)
 {
-	const char *close = stored.n > 0 && stored.p[0] == '{' ? memchr(stored.p, '}', stored.n) : NULL;
+	const char *close =
+		stored.n > 0 && stored.p[0] == '{' ? memchr(stored.p, '}', stored.n) : NULL;
 	const char *hash = close ? close + 1 : stored.p, rounds[] = "rounds=";
 	size_t n = stored.n - (size_t)(hash - stored.p), head;
 	char salt[CRYPT_GENSALT_OUTPUT_SIZE];
@@ -55,11 +57,13 @@ sdk_password_is(struct pm_str stored, const char *scheme, uint32_t cost)
 	if (n < head || memcmp(hash, salt, head) != 0)
 		return false;
 	/* "$6$salt" has the default cost, "$6$rounds=1000$salt" has not */
-	return n < head + sizeof(rounds) - 1 || memcmp(hash + head, rounds, sizeof(rounds) - 1) != 0;
+	return n < head + sizeof(rounds) - 1 ||
+	       memcmp(hash + head, rounds, sizeof(rounds) - 1) != 0;
 }
 
 int32_t
-sdk_password_make(const char *scheme, uint32_t cost, struct pm_str password, char *out, size_t cap, char *why)
+sdk_password_make(const char *scheme, uint32_t cost, struct pm_str password, char *out, size_t cap,
+		  char *why)
 {
 	const struct scheme *s = find(scheme);
 	char salt[CRYPT_GENSALT_OUTPUT_SIZE], key[CRYPT_MAX_PASSPHRASE_SIZE + 1];
@@ -72,7 +76,8 @@ sdk_password_make(const char *scheme, uint32_t cost, struct pm_str password, cha
 		return PM_UNSUPPORTED;
 	}
 	if (password.n == 0 || password.n >= sizeof(key) || memchr(password.p, '\0', password.n)) {
-		snprintf(why, WHY, "a password of %zu bytes, or with a NUL, cannot be hashed", password.n);
+		snprintf(why, WHY, "a password of %zu bytes, or with a NUL, cannot be hashed",
+			 password.n);
 		return PM_INVALID;
 	}
 	data = calloc(1, sizeof(*data));

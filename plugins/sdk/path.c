@@ -43,7 +43,8 @@ value_of(const struct pm_user *u, char c, struct pm_str *ret)
 		*ret = (struct pm_str){u->name.p, local};
 		return component_ok(*ret);
 	case 'd':
-		*ret = at ? (struct pm_str){at + 1, u->name.n - local - 1} : (struct pm_str){NULL, 0};
+		*ret = at ? (struct pm_str){at + 1, u->name.n - local - 1}
+			  : (struct pm_str){NULL, 0};
 		return component_ok(*ret);
 	case 'k':
 		*ret = u->key;
@@ -57,7 +58,8 @@ value_of(const struct pm_user *u, char c, struct pm_str *ret)
 }
 
 int32_t
-sdk_path_make(const char *pattern, const struct pm_call *call, const struct pm_user *u, char *buf, size_t cap)
+sdk_path_make(const char *pattern, const struct pm_call *call, const struct pm_user *u, char *buf,
+	      size_t cap)
 {
 	size_t n = 0;
 
@@ -65,11 +67,13 @@ sdk_path_make(const char *pattern, const struct pm_call *call, const struct pm_u
 		struct pm_str v = {p, 1};
 
 		if (*p == '%' && !value_of(u, *++p, &v)) {
-			sdk_error(call, "path = %s: this user has no %%%c that may stand in a path", pattern, *p);
+			sdk_error(call, "path = %s: this user has no %%%c that may stand in a path",
+				  pattern, *p);
 			return PM_PERM;
 		}
 		if (v.n >= cap - n) {
-			sdk_error(call, "path = %s: longer than 4,095 bytes for this user", pattern);
+			sdk_error(call, "path = %s: longer than 4,095 bytes for this user",
+				  pattern);
 			return PM_PERM;
 		}
 		memcpy(buf + n, v.p, v.n);
@@ -83,7 +87,8 @@ sdk_path_make(const char *pattern, const struct pm_call *call, const struct pm_u
 int
 sdk_open_beneath(int root, const char *path, int flags, unsigned mode)
 {
-	struct open_how how = {.flags = (unsigned)flags | O_CLOEXEC, .mode = flags & O_CREAT ? mode : 0,
+	struct open_how how = {.flags = (unsigned)flags | O_CLOEXEC,
+			       .mode = flags & O_CREAT ? mode : 0,
 			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
 	long fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
 
@@ -127,7 +132,8 @@ find_there(char *path, const struct pm_call *call, struct stat *ret_st, size_t *
 }
 
 int32_t
-sdk_path_place(const char *pattern, const struct pm_call *call, const struct pm_user *u, struct pm_str *ret)
+sdk_path_place(const char *pattern, const struct pm_call *call, const struct pm_user *u,
+	       struct pm_str *ret)
 {
 	char path[PM_PATH_MAX + 1], there[PM_PATH_MAX + 1], text[PM_PLACE_MAX + 1];
 	int32_t rc = sdk_path_make(pattern, call, u, path, sizeof(path));
@@ -142,7 +148,8 @@ sdk_path_place(const char *pattern, const struct pm_call *call, const struct pm_
 		return rc;
 	while (path[n] == '/')
 		n++;
-	len = snprintf(text, sizeof(text), "%ju:%ju/%s", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino, path + n);
+	len = snprintf(text, sizeof(text), "%ju:%ju/%s", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino,
+		       path + n);
 	*ret = sdk_call_dup(call, text, (size_t)len);
 	return ret->p ? PM_OK : PM_NOMEM;
 }
@@ -156,12 +163,14 @@ sdk_path_check(const struct pm_open *open, const char *key)
 	size_t before = 0;
 
 	if (!memchr(path.p, '%', path.n)) {
-		sdk_report(open, key, "%.*s: every user would share it; use %%u, %%n, %%d, %%k or %%h", (int)path.n,
-			   path.p);
+		sdk_report(open, key,
+			   "%.*s: every user would share it; use %%u, %%n, %%d, %%k or %%h",
+			   (int)path.n, path.p);
 		return PM_INVALID;
 	}
 	if (path.p[0] != '/' && !(path.n > 1 && path.p[0] == '%' && path.p[1] == 'h')) {
-		sdk_report(open, key, "%.*s: expected a path from / on, or from %%h", (int)path.n, path.p);
+		sdk_report(open, key, "%.*s: expected a path from / on, or from %%h", (int)path.n,
+			   path.p);
 		before++;
 	}
 	if (path.p[path.n - 1] == '%') {
@@ -172,8 +181,9 @@ sdk_path_check(const struct pm_open *open, const char *key)
 		if (path.p[k] != '%')
 			continue;
 		if (!strchr("undkh", path.p[k + 1])) {
-			sdk_report(open, key, "%.*s: %%%c is unknown; there are %%u %%n %%d %%k %%h", (int)path.n,
-				   path.p, path.p[k + 1]);
+			sdk_report(open, key,
+				   "%.*s: %%%c is unknown; there are %%u %%n %%d %%k %%h",
+				   (int)path.n, path.p, path.p[k + 1]);
 			before++;
 		}
 		if (path.p[k + 1] == 'h' && k != 0) {

@@ -110,8 +110,8 @@ sdk_totals_free(struct sdk_totals *t)
 
 	if (!t)
 		return;
-	HASH_ITER(hh, t->all, e, next)
-	forget(t, e);
+	HASH_ITER (hh, t->all, e, next)
+		forget(t, e);
 	pthread_mutex_destroy(&t->mutex);
 	free(t);
 }
@@ -134,9 +134,9 @@ sdk_totals_tidy(struct sdk_totals *t)
 	struct sdk_total *e, *next;
 
 	pthread_mutex_lock(&t->mutex);
-	HASH_ITER(hh, t->all, e, next)
-	if (e->users == 0 && e->count.begun && now - e->count.left_ms >= LEFT_MS)
-		count_end(t, &e->count);
+	HASH_ITER (hh, t->all, e, next)
+		if (e->users == 0 && e->count.begun && now - e->count.left_ms >= LEFT_MS)
+			count_end(t, &e->count);
 	pthread_mutex_unlock(&t->mutex);
 }
 
@@ -156,8 +156,7 @@ make(struct sdk_totals *t, const struct sdk_box *box)
 	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
 	pthread_cond_init(&e->moved, &clock);
 	pthread_condattr_destroy(&clock);
-	HASH_ITER(hh, t->all, old, next)
-	{
+	HASH_ITER (hh, t->all, old, next) {
 		if (HASH_COUNT(t->all) < MOST)
 			break;
 		if (old->users == 0)

@@ -103,10 +103,9 @@ add_mailbox(json_t *o, struct conf *c, struct backend *b, const struct pm_user *
 		json_object_set_new(o, "mailbox",
 				    json_string(q->rc == PM_NOENT
 							? "none yet: nothing was delivered"
-						: q->error[0] ? q->error
-						: q->rc == PM_UNSUPPORTED
-							? "its store cannot tell"
-							      : account_words(q->rc)));
+						: q->error[0]             ? q->error
+						: q->rc == PM_UNSUPPORTED ? "its store cannot tell"
+									  : account_words(q->rc)));
 	}
 	question_put(q);
 }

@@ -15,7 +15,8 @@
 void account_json(json_t *o, struct conf *c, const struct conf_section *auth, const char *name,
 		  const struct pm_user *found);
 
-/* What a section says of a name that is looked up: a result code in words, for the person who asked. */
+/* What a section says of a name that is looked up: a result code in words, for the person who
+ * asked. */
 const char *account_words(int32_t rc);
 
 #endif

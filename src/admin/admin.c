@@ -41,7 +41,8 @@ accept_caller(int64_t now_ms)
 
 	for (size_t i = 0; fd != -1 && i < CALLERS_MAX; i++)
 		if (ad.callers[i].phase == CALLER_GONE) {
-			(void)caller_begin(&ad.callers[i], fd, ad.wake, now_ms); /* else it is closed: no memory */
+			/* else it is closed: no memory */
+			(void)caller_begin(&ad.callers[i], fd, ad.wake, now_ms);
 			return;
 		}
 }
@@ -97,8 +98,10 @@ admin_main(void *arg)
 		bool full = poll_callers(p + CALLERS, &due_ms) == CALLERS_MAX;
 
 		p[WEB] = (struct pollfd){.fd = http_fd(), .events = POLLIN};
-		p[DOOR] = (struct pollfd){.fd = full ? -1 : ad.fd, .events = POLLIN}; /* the backlog holds them */
-		if (poll(p, CALLERS + CALLERS_MAX, timeout_of(due_ms, now_ms)) < 0 && errno != EINTR)
+		/* the backlog holds them */
+		p[DOOR] = (struct pollfd){.fd = full ? -1 : ad.fd, .events = POLLIN};
+		if (poll(p, CALLERS + CALLERS_MAX, timeout_of(due_ms, now_ms)) < 0 &&
+		    errno != EINTR)
 			break;
 		if (p[STOP].revents)
 			break;
@@ -131,8 +134,10 @@ bind_path(struct sockaddr_un *sun)
 	}
 	(void)unlink(ad.path); /* missing is fine */
 	/* the file has the socket's permissions from the beginning, less the umask */
-	if (fchmod(ad.fd, 0600) != 0 || bind(ad.fd, (struct sockaddr *)sun, sizeof(*sun)) != 0 || listen(ad.fd, SOMAXCONN) != 0) {
-		fprintf(stderr, "restanted: control socket %s: %s\n", ad.path, strerrordesc_np(errno));
+	if (fchmod(ad.fd, 0600) != 0 || bind(ad.fd, (struct sockaddr *)sun, sizeof(*sun)) != 0 ||
+	    listen(ad.fd, SOMAXCONN) != 0) {
+		fprintf(stderr, "restanted: control socket %s: %s\n", ad.path,
+			strerrordesc_np(errno));
 		return false;
 	}
 	return true;
@@ -152,7 +157,9 @@ admin_start(const char *run_dir, int metrics_fd)
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 
 	if ((size_t)snprintf(ad.path, sizeof(ad.path), "%s/control", run_dir) >= sizeof(ad.path)) {
-		fprintf(stderr, "restanted: run_dir = %s is too long for a socket's name (107 bytes)\n", run_dir);
+		fprintf(stderr,
+			"restanted: run_dir = %s is too long for a socket's name (107 bytes)\n",
+			run_dir);
 		return false;
 	}
 	memcpy(sun.sun_path, ad.path, sizeof(ad.path));
@@ -166,7 +173,8 @@ admin_start(const char *run_dir, int metrics_fd)
 		return false;
 	}
 	if (metrics_fd != -1 && !http_start(metrics_fd)) {
-		fprintf(stderr, "restanted: the listener of metrics cannot be started: no memory\n");
+		fprintf(stderr,
+			"restanted: the listener of metrics cannot be started: no memory\n");
 		return false;
 	}
 	return bind_path(&sun) && pthread_create(&ad.thread, NULL, admin_main, NULL) == 0;

@@ -31,7 +31,7 @@ struct test {
 	char peer[64];
 	char *secret; /* NULL: none was given */
 	size_t secret_n;
-	const char *decided_by; /* section; NULL: the chain goes on */
+	const char *decided_by;           /* section; NULL: the chain goes on */
 	const struct conf_section *blind; /* core/lookup.h */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * restantectl volumes, quota, expire, undelete. The last three start a sweep (core/sweep.h) and answer with its number
- * at once; `job` tells how far it is. Nothing here waits.
+ * restantectl volumes, quota, expire, undelete. The last three start a sweep (core/sweep.h) and
+ * answer with its number at once; `job` tells how far it is. Nothing here waits.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +17,9 @@
 static void
 add_volume(const struct volume_status *s, void *ctx)
 {
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s}", "volume", s->name, "path", s->path, "mount", s->mount, "state",
-			      volume_state_name(s->state), "detail", s->text);
+	json_t *o =
+		json_pack("{s:s, s:s, s:s, s:s, s:s}", "volume", s->name, "path", s->path, "mount",
+			  s->mount, "state", volume_state_name(s->state), "detail", s->text);
 
 	json_object_set_new(o, "octets", json_integer((json_int_t)s->total));
 	json_object_set_new(o, "available", json_integer((json_int_t)s->available));
@@ -66,7 +67,10 @@ add_usage(json_t *o, const struct sweep_report *r)
 	json_object_set_new(o, "user_domain", json_string(l->domain));
 	set_num(o, "domain_quota_octets", l->domain_octets);
 	set_num(o, "domain_quota_messages", l->domain_msgs);
-	json_object_set_new(o, "counted_by", json_string(l->store_counts ? "store" : l->domain_counted ? "file" : "nobody"));
+	json_object_set_new(o, "counted_by",
+			    json_string(l->store_counts     ? "store"
+					: l->domain_counted ? "file"
+							    : "nobody"));
 	if (r->domain_rc == PM_OK) {
 		set_num(o, "domain_used_octets", r->domain_usage.octets);
 		set_num(o, "domain_used_messages", r->domain_usage.msgs);
@@ -84,9 +88,11 @@ add_domain(json_t *o, const struct conf *c, const char *domain, const struct quo
 	set_num(o, "domain_used_octets", u->octets);
 	set_num(o, "domain_used_messages", u->msgs);
 	set_num(o, "domain_quota_octets",
-		(uint64_t)(d && d->limits.domain_octets >= 0 ? d->limits.domain_octets : c->site.domain_octets));
+		(uint64_t)(d && d->limits.domain_octets >= 0 ? d->limits.domain_octets
+							     : c->site.domain_octets));
 	set_num(o, "domain_quota_messages",
-		(uint64_t)(d && d->limits.domain_msgs >= 0 ? d->limits.domain_msgs : c->site.domain_msgs));
+		(uint64_t)(d && d->limits.domain_msgs >= 0 ? d->limits.domain_msgs
+							   : c->site.domain_msgs));
 }
 
 /* Of stores that count domains themselves. */
@@ -106,17 +112,19 @@ add_found(json_t *o, const struct sweep_report *r)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < r->n_found; i++)
-		json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:I}", "uidl", r->found[i].uidl, "octets",
-						      (json_int_t)r->found[i].octets, "received_ms",
-						      (json_int_t)r->found[i].received_ms, "first_retrieved_ms",
-						      (json_int_t)r->found[i].first_retrieved_ms));
+		json_array_append_new(
+			list, json_pack("{s:s, s:I, s:I, s:I}", "uidl", r->found[i].uidl, "octets",
+					(json_int_t)r->found[i].octets, "received_ms",
+					(json_int_t)r->found[i].received_ms, "first_retrieved_ms",
+					(json_int_t)r->found[i].first_retrieved_ms));
 	json_object_set_new(o, "hidden", list);
 }
 
 json_t *
 keep_job(const json_t *request)
 {
-	static const char *const kinds[] = {"expire", "recount", "undelete", "quota", "undo", "undo", "undo"};
+	static const char *const kinds[] = {"expire", "recount", "undelete", "quota",
+					    "undo",   "undo",    "undo"};
 	struct sweep_report *r = malloc(sizeof(*r));
 	json_t *o;
 
@@ -124,8 +132,9 @@ keep_job(const json_t *request)
 		free(r);
 		return admin_error("there is no such job (any more)");
 	}
-	o = json_pack("{s:b, s:I, s:s, s:s, s:s, s:b, s:b, s:b}", "ok", 1, "job", (json_int_t)r->id, "kind", kinds[r->kind],
-		      "user", r->user, "domain", r->domain, "dry_run", r->dry_run, "done", r->done, "succeeded",
+	o = json_pack("{s:b, s:I, s:s, s:s, s:s, s:b, s:b, s:b}", "ok", 1, "job", (json_int_t)r->id,
+		      "kind", kinds[r->kind], "user", r->user, "domain", r->domain, "dry_run",
+		      r->dry_run, "done", r->done, "succeeded",
 		      r->done && r->rc == PM_OK && r->failed == 0);
 	set_num(o, "started_ms", (uint64_t)r->started_ms);
 	set_num(o, "ended_ms", (uint64_t)r->ended_ms);
@@ -178,7 +187,8 @@ take_uidls(const json_t *request, struct sweep_order *o)
 
 	if (json_array_size(list) > SWEEP_UIDLS)
 		return false;
-	json_array_foreach(list, i, x) {
+	json_array_foreach(list, i, x)
+	{
 		const char *text = json_string_value(x);
 
 		if (!text || strlen(text) > PM_UIDL_MAX)
@@ -198,7 +208,8 @@ start(const json_t *request, enum sweep_kind kind)
 
 	if (o)
 		o->kind = kind;
-	if (o && (!take_user(c, request, o) || !take_domain(request, o) || !take_uidls(request, o))) {
+	if (o &&
+	    (!take_user(c, request, o) || !take_domain(request, o) || !take_uidls(request, o))) {
 		memcpy(text, "not a possible user, domain or unique-id", 41);
 	} else if (o) {
 		o->dry_run = json_is_true(json_object_get(request, "dry_run"));
@@ -208,14 +219,17 @@ start(const json_t *request, enum sweep_kind kind)
 	}
 	conf_put(c);
 	free(o);
-	return id ? json_pack("{s:b, s:I}", "ok", 1, "job", (json_int_t)id) : admin_error("%s", text);
+	return id ? json_pack("{s:b, s:I}", "ok", 1, "job", (json_int_t)id)
+		  : admin_error("%s", text);
 }
 
 json_t *
 keep_expire(const json_t *request)
 {
-	if (json_is_true(json_object_get(request, "unmarked")) && !json_is_string(json_object_get(request, "user")))
-		return admin_error("--unmarked needs a user: of each it is looked whether the undo storage is another place");
+	if (json_is_true(json_object_get(request, "unmarked")) &&
+	    !json_is_string(json_object_get(request, "user")))
+		return admin_error("--unmarked needs a user: of each it is looked whether the undo "
+				   "storage is another place");
 	return start(request, SWEEP_EXPIRE);
 }
 
@@ -253,9 +267,11 @@ domain_usage(const char *domain, const json_t *request)
 	if (rc == PM_NOENT && any_counts(c)) {
 		o = start(request, SWEEP_USAGE);
 	} else if (rc != PM_OK) {
-		o = admin_error(rc == PM_NOENT ? "domain %.200s is not counted: it has no domain_octets or domain_messages, or nothing "
+		o = admin_error(rc == PM_NOENT ? "domain %.200s is not counted: it has no "
+						 "domain_octets or domain_messages, or nothing "
 						 "was delivered yet"
-					       : "the count of domain %.200s cannot be read", domain);
+					       : "the count of domain %.200s cannot be read",
+				domain);
 	} else {
 		o = json_pack("{s:b}", "ok", 1);
 		add_domain(o, c, domain, &u);

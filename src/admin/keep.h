@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* keep - verbs about what is kept: volumes, quotas, retention. Private to src/admin; a new reference each. */
+/* keep - verbs about what is kept: volumes, quotas, retention. Private to src/admin; a new
+ * reference each. */
 #ifndef RST_ADMIN_KEEP_H
 #define RST_ADMIN_KEEP_H
 

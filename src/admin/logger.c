@@ -16,10 +16,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define RING_BYTES (1u << 20)  /* finished lines waiting to be written */
-#define INFO_SHARE (RING_BYTES / 2)    /* info and debug stop here, */
+#define RING_BYTES (1u << 20)            /* finished lines waiting to be written */
+#define INFO_SHARE (RING_BYTES / 2)      /* info and debug stop here, */
 #define OTHER_SHARE (RING_BYTES / 4 * 3) /* notice and above here; the rest is the audit's */
-#define SYSLOG_MAIL (2 << 3) /* facility mail, RFC 3164 section 4.1.1 */
+#define SYSLOG_MAIL (2 << 3)             /* facility mail, RFC 3164 section 4.1.1 */
 #define SYSLOG_PATH "/dev/log"
 #define SYSLOG_PATIENCE_MS 10000 /* its queue is short, ten lines as a rule */
 
@@ -29,12 +29,12 @@ static struct {
 	enum conf_log_sink sink;
 	bool json;
 	char *file;
-	int fd; /* the log thread's */
+	int fd;     /* the log thread's */
 	bool stuck; /* the log thread's: syslog took nothing for as long as we wait */
 	pthread_mutex_t mutex;
 	pthread_cond_t more;
 	/* below: under mutex */
-	char *ring;     /* lines: level byte, text, LF */
+	char *ring; /* lines: level byte, text, LF */
 	size_t n;
 	bool stop, reopen;
 	unsigned long long dropped, dropped_said;
@@ -123,8 +123,9 @@ write_all(int fd, const char *p, size_t n)
 	}
 }
 
-/* send(2), waiting while syslog's queue is full: the lines to come wait in the ring meanwhile. Only once: when it took
- * nothing for so long, and until it does again, what does not fit is lost, so that our own end need not wait for it. */
+/* send(2), waiting while syslog's queue is full: the lines to come wait in the ring meanwhile.
+ * Only once: when it took nothing for so long, and until it does again, what does not fit is
+ * lost, so that our own end need not wait for it. */
 static bool
 syslog_send(const char *text, size_t n)
 {
@@ -174,9 +175,10 @@ write_syslog(int level, const char *line, size_t n)
 	int len;
 
 	rest = rest ? rest : line;
-	len = snprintf(text, sizeof(text), "<%d>restanted[%d]: %.*s", SYSLOG_MAIL | level, (int)getpid(),
-		       (int)(n - (size_t)(rest - line)), rest + (*rest == ' '));
-	if (len > 0 && !syslog_hand_over(text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1)) {
+	len = snprintf(text, sizeof(text), "<%d>restanted[%d]: %.*s", SYSLOG_MAIL | level,
+		       (int)getpid(), (int)(n - (size_t)(rest - line)), rest + (*rest == ' '));
+	if (len > 0 &&
+	    !syslog_hand_over(text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1)) {
 		pthread_mutex_lock(&lg.mutex);
 		lg.dropped++;
 		pthread_mutex_unlock(&lg.mutex);

@@ -47,7 +47,9 @@ mainbox_reload(char **ret_errors)
 	while (box.busy && !box.ended && rc == 0)
 		rc = wait_answered(&until);
 	if (box.busy || box.ended) {
-		*ret_errors = strdup(box.ended ? "the server ends\n" : "another reload did not end within 60 s; see the log\n");
+		*ret_errors =
+			strdup(box.ended ? "the server ends\n"
+					 : "another reload did not end within 60 s; see the log\n");
 		pthread_mutex_unlock(&box.mutex);
 		return false;
 	}
@@ -62,7 +64,9 @@ mainbox_reload(char **ret_errors)
 		*ret_errors = box.errors;
 		box.errors = NULL;
 	} else {
-		*ret_errors = strdup(box.ended ? "the server ends\n" : "the reload did not end within 60 s; see the log\n");
+		*ret_errors =
+			strdup(box.ended ? "the server ends\n"
+					 : "the reload did not end within 60 s; see the log\n");
 	}
 	pthread_mutex_unlock(&box.mutex);
 	pthread_cond_broadcast(&box.answered); /* the next one's turn */

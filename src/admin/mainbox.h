@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mainbox - what restantectl asks of the main thread: only main calls open, check and close of modules.
+ * mainbox - what restantectl asks of the main thread: only main calls open, check and close of
+ * modules.
  *
- * Main sits in sigtimedwait; a request is stored and SIGUSR2 is sent to the process, which main alone takes.
- * Main then calls mainbox_serve().
+ * Main sits in sigtimedwait; a request is stored and SIGUSR2 is sent to the process, which main
+ * alone takes. Main then calls mainbox_serve().
  */
 #ifndef RST_ADMIN_MAINBOX_H
 #define RST_ADMIN_MAINBOX_H

@@ -114,10 +114,12 @@ static const struct {
 	 NULL, NULL, STAT_MAILS_ACCEPTED},
 	{NULL, NULL, "result", "deferred", NULL, NULL, STAT_MAILS_DEFERRED},
 	{NULL, NULL, "result", "refused", NULL, NULL, STAT_MAILS_REFUSED},
-	{"restante_undo_moved_messages_total", "Deleted messages that were moved to the undo storage.",
-	 NULL, NULL, NULL, NULL, STAT_UNDO_MOVED},
+	{"restante_undo_moved_messages_total",
+	 "Deleted messages that were moved to the undo storage.", NULL, NULL, NULL, NULL,
+	 STAT_UNDO_MOVED},
 	{"restante_undo_failed_moves_total",
-	 "Moves to the undo storage that failed: the mail stays hidden where it is, and is tried again.",
+	 "Moves to the undo storage that failed: the mail stays hidden where it is, and is tried "
+	 "again.",
 	 NULL, NULL, NULL, NULL, STAT_UNDO_FAILED},
 	{"restante_reloads_total", "Configurations read again, by result.", "result", "ok", NULL,
 	 NULL, STAT_RELOADED},
@@ -366,7 +368,8 @@ static void
 put_configuration(struct expo *e, const struct conf *c)
 {
 	gauge(e, "restante_undo_unmarked_messages",
-	      "In the undo storage, not known to have been moved there: kept. Of the last round.", sweep_unmarked());
+	      "In the undo storage, not known to have been moved there: kept. Of the last round.",
+	      sweep_unmarked());
 	gauge(e, "restante_configuration_serial",
 	      "How often a configuration was read; changes when another one is in force.",
 	      c->serial);

@@ -78,10 +78,10 @@ static const struct {
 	const char *help;
 	size_t offset, size; /* of a number of struct gate_status */
 } rows[] = {
-#define ROW(family, type, field, help)                                                             \
-	{                                                                                          \
-		family, type, help, offsetof(struct gate_status, field),                           \
-			sizeof(((struct gate_status *)0)->field)                                   \
+#define ROW(family, type, field, help) \
+	{ \
+		family, type, help, offsetof(struct gate_status, field), \
+			sizeof(((struct gate_status *)0)->field) \
 	}
 	ROW("restante_gate_permits", EXPO_GAUGE, limits.permits,
 	    "Calls into the section's module at once."),
@@ -213,7 +213,8 @@ put_caches(struct expo *e, const struct conf *c)
 		}
 	}
 	expo_family(e, "restante_credential_cache_places", EXPO_GAUGE,
-		    "Places there are, for the accepted and for the refused; in a full cache the oldest give way.");
+		    "Places there are, for the accepted and for the refused; in a full cache the "
+		    "oldest give way.");
 	for (size_t i = 0; i < c->n_auth; i++) {
 		const struct credcache_usage u = credcache_usage(c->auth[i].backend->cache);
 

@@ -105,7 +105,7 @@ finish(struct errand *e, int32_t rc)
 	question_put(q);
 }
 
-/* ---- the thread that waits -------------------------------------------------------------------- */
+/* ---- the thread that waits ------------------------------------------------------------------- */
 
 bool
 question_ask(struct question *q, enum question_call what, struct conf *c, struct backend *b,

@@ -42,14 +42,17 @@ walk(json_t *o, json_t *steps, struct conf *c, const char *name)
 	enum lookup_verdict v = LOOKUP_NEXT;
 	char text[PM_ERROR_MAX] = "no section knows this name";
 
-	for (int i = chain_next(c, name, 0); i >= 0 && v == LOOKUP_NEXT; i = chain_next(c, name, i + 1))
+	for (int i = chain_next(c, name, 0); i >= 0 && v == LOOKUP_NEXT;
+	     i = chain_next(c, name, i + 1))
 		v = ask_section(o, steps, c, i, name, &blind);
 	if (v == LOOKUP_FOUND)
 		return;
 	if (v == LOOKUP_NEXT)
 		(void)lookup_end_code(blind, text, sizeof(text));
 	else
-		snprintf(text, sizeof(text), "the last section asked cannot answer now: whose name it is cannot be told");
+		snprintf(text, sizeof(text),
+			 "the last section asked cannot answer now: whose name it is cannot be "
+			 "told");
 	json_object_set_new(o, "result", json_string(text));
 }
 

@@ -50,7 +50,10 @@ set_num(json_t *o, const char *key, uint64_t v)
 static const char *
 where_name(char where)
 {
-	return where == 'P' ? "parked" : where == 'Q' ? "queued" : where == 'G' ? "gated" : "running";
+	return where == 'P'   ? "parked"
+	       : where == 'Q' ? "queued"
+	       : where == 'G' ? "gated"
+			      : "running";
 }
 
 static void
@@ -65,7 +68,8 @@ count_call(const struct pool_call_status *s, void *ctx)
 static json_t *
 verb_status(const json_t *request)
 {
-	json_t *o = json_object(), *where = json_object(), *counters = json_object(), *door = json_object();
+	json_t *o = json_object(), *where = json_object(), *counters = json_object(),
+	       *door = json_object();
 	uint64_t by_where[4] = {0}, logged_in = 0, calls[2] = {0};
 	struct acceptor_stats a;
 	struct conf *c = conf_current();
@@ -153,9 +157,13 @@ session_json(const struct slot_record *r, char where, int64_t now_ms)
 	set_num(o, "id", r->id);
 	json_object_set_new(o, "where", json_string(where_name(where)));
 	json_object_set_new(o, "state", json_string(r->state));
-	json_object_set_new(o, "user", json_stringn_nocheck(r->user, strnlen(r->user, sizeof(r->user))));
+	json_object_set_new(o, "user",
+			    json_stringn_nocheck(r->user, strnlen(r->user, sizeof(r->user))));
 	json_object_set_new(o, "peer", json_string(r->peer));
-	json_object_set_new(o, "tls", json_string(r->tls == 13 ? "1.3" : r->tls == 12 ? "1.2" : "none"));
+	json_object_set_new(o, "tls",
+			    json_string(r->tls == 13   ? "1.3"
+					: r->tls == 12 ? "1.2"
+						       : "none"));
 	set_num(o, "age_s", (uint64_t)(now_ms - r->since_ms) / 1000);
 	set_num(o, "idle_s", (uint64_t)(now_ms - r->last_byte_ms) / 1000);
 	set_num(o, "messages", r->messages);
@@ -174,7 +182,8 @@ verb_sessions(const json_t *request)
 	char where;
 
 	for (size_t i = 0; i < slot_count(); i++)
-		if (slot_read(i, &r, &token, &where) && strcmp(r.kind, "errand") != 0 && is_wanted(request, &r))
+		if (slot_read(i, &r, &token, &where) && strcmp(r.kind, "errand") != 0 &&
+		    is_wanted(request, &r))
 			json_array_append_new(list, session_json(&r, where, now_ms));
 	json_object_set_new(o, "ok", json_true());
 	json_object_set_new(o, "sessions", list);
@@ -190,10 +199,12 @@ verb_kick(const json_t *request)
 	json_t *o;
 	char where;
 
-	if (!json_is_integer(json_object_get(request, "id")) && !json_is_string(json_object_get(request, "user")))
+	if (!json_is_integer(json_object_get(request, "id")) &&
+	    !json_is_string(json_object_get(request, "user")))
 		return admin_error("kick needs a session's id or a user");
 	for (size_t i = 0; i < slot_count(); i++)
-		if (slot_read(i, &r, &token, &where) && strcmp(r.kind, "errand") != 0 && is_wanted(request, &r))
+		if (slot_read(i, &r, &token, &where) && strcmp(r.kind, "errand") != 0 &&
+		    is_wanted(request, &r))
 			n += slot_wake(token, NOTE_KICK);
 	if (n == 0)
 		return admin_error("no such session");
@@ -273,7 +284,9 @@ section_json(const struct conf_section *s)
 	json_object_set_new(o, "module", str_json(m->name));
 	json_object_set_new(o, "version", str_json(m->version));
 	json_object_set_new(o, "path", json_string(host_path(s->backend->inst->lib)));
-	json_object_set_new(o, "gate", s->backend->gate ? json_string(gate_name(s->backend->gate)) : json_null());
+	json_object_set_new(o, "gate",
+			    s->backend->gate ? json_string(gate_name(s->backend->gate))
+					     : json_null());
 	gate_each(find_gate, o);
 	add_cache(o, s->backend->cache);
 	bind_each_counter(add_counter, &sink);
@@ -342,7 +355,8 @@ verb_reload(const json_t *request)
 	(void)request;
 	json_object_set_new(o, "ok", json_boolean(ok));
 	if (!ok)
-		json_object_set_new(o, "error", json_string("the old configuration stays in force"));
+		json_object_set_new(o, "error",
+				    json_string("the old configuration stays in force"));
 	json_object_set_new(o, "errors", json_string(errors ? errors : ""));
 	free(errors);
 	return o;
@@ -371,22 +385,14 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-	{"status", verb_status, false},
-	{"metrics", verb_metrics, false},
-	{"sessions", verb_sessions, false},
-	{"kick", verb_kick, false},
-	{"modules", verb_modules, false},
-	{"user", admin_user, true},
-	{"auth-test", admin_auth_test, true},
-	{"reload", verb_reload, true},
-	{"forget", verb_forget, false},
-	{"volumes", keep_volumes, false},
-	{"quota", keep_quota, true},
-	{"expire", keep_expire, true},
-	{"undelete", keep_undelete, true},
-	{"job", keep_job, false},
-	{"drain", verb_drain, false},
-	{"log-reopen", verb_log_reopen, false},
+	{"status", verb_status, false},       {"metrics", verb_metrics, false},
+	{"sessions", verb_sessions, false},   {"kick", verb_kick, false},
+	{"modules", verb_modules, false},     {"user", admin_user, true},
+	{"auth-test", admin_auth_test, true}, {"reload", verb_reload, true},
+	{"forget", verb_forget, false},       {"volumes", keep_volumes, false},
+	{"quota", keep_quota, true},          {"expire", keep_expire, true},
+	{"undelete", keep_undelete, true},    {"job", keep_job, false},
+	{"drain", verb_drain, false},         {"log-reopen", verb_log_reopen, false},
 };
 
 #define ADDED_MAX 8

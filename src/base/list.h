@@ -11,7 +11,7 @@ struct list {
 };
 
 /* The record of type t whose member m is at p. */
-#define list_item(p, t, m) ((t *)(void *)((char *)(p) - offsetof(t, m)))
+#define list_item(p, t, m) ((t *)(void *)((char *)(p)-offsetof(t, m)))
 
 static inline void
 list_init(struct list *l)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A line is kept as records until it is rendered: key, NUL, 's' or 'n' or 't', value, NUL. Values are
- * escaped when they are added, so no NUL and no control byte is in them. base must not need a JSON
- * library: the few lines of escaping here are all the JSON that is written on the hot path.
+ * A line is kept as records until it is rendered: key, NUL, 's' or 'n' or 't', value, NUL. Values
+ * are escaped when they are added, so no NUL and no control byte is in them. base must not need a
+ * JSON library: the few lines of escaping here are all the JSON that is written on the hot path.
  */
 #include "base/log.h"
 
@@ -46,9 +46,11 @@ log_set_sink(log_sink_fn *sink)
 static size_t
 utf8_length(const unsigned char *p, size_t n)
 {
-	size_t len = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
-		     : p[0] >= 0xf0 && p[0] < 0xf5		    ? 4
-								    : 0;
+	size_t len = p[0] < 0x80                   ? 1
+		     : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+		     : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+		     : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+						   : 0;
 
 	if (len == 0 || len > n)
 		return 0;
@@ -72,8 +74,8 @@ log_escape(char *dst, size_t cap, const char *p, size_t n)
 
 	for (size_t i = 0; i < n;) {
 		size_t len = utf8_length(in + i, n - i);
-		bool plain = len > 1 || (len == 1 && in[i] >= 0x20 && in[i] != 0x7f && in[i] != '"' &&
-					 in[i] != '\\');
+		bool plain = len > 1 || (len == 1 && in[i] >= 0x20 && in[i] != 0x7f &&
+					 in[i] != '"' && in[i] != '\\');
 
 		if (out + (plain ? len : 4) >= cap)
 			break;

@@ -53,8 +53,8 @@ void log_msg(int level, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * Repeated failures: the first is logged, the next are counted, and one line a minute says how many.
- * One static struct per place or per object; zeroed at first.
+ * Repeated failures: the first is logged, the next are counted, and one line a minute says how
+ * many. One static struct per place or per object; zeroed at first.
  */
 struct log_rate {
 	_Atomic int64_t next_ms;

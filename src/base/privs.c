@@ -33,8 +33,8 @@ privs_find(const char *user, uid_t *ret_uid, gid_t *ret_gid, char *err, size_t e
 	int rc = getpwnam_r(user, &pw, buf, sizeof(buf), &found);
 
 	if (!found) {
-		snprintf(err, errlen, "user = %s: no such account%s%s; create it or name another", user,
-			 rc ? ": " : "", rc ? strerrordesc_np(rc) : "");
+		snprintf(err, errlen, "user = %s: no such account%s%s; create it or name another",
+			 user, rc ? ": " : "", rc ? strerrordesc_np(rc) : "");
 		return false;
 	}
 	*ret_uid = pw.pw_uid;
@@ -51,7 +51,8 @@ group_of(uid_t uid)
 	struct passwd pw, *found = NULL;
 	char buf[PW_BUFFER];
 
-	return getpwuid_r(uid, &pw, buf, sizeof(buf), &found) == 0 && found ? pw.pw_gid : (gid_t)uid;
+	return getpwuid_r(uid, &pw, buf, sizeof(buf), &found) == 0 && found ? pw.pw_gid
+									    : (gid_t)uid;
 }
 
 bool
@@ -70,7 +71,8 @@ privs_as(uid_t uid, char *err, size_t errlen)
 		if (setgroups(0, NULL) == 0 && setegid(gid) == 0 && seteuid(uid) == 0)
 			return true;
 	}
-	snprintf(err, errlen, "cannot act as user id %u: %s", (unsigned)uid, strerrordesc_np(errno));
+	snprintf(err, errlen, "cannot act as user id %u: %s", (unsigned)uid,
+		 strerrordesc_np(errno));
 	privs_back();
 	return false;
 }
@@ -81,8 +83,8 @@ privs_back(void)
 	int e = errno;
 
 	/* root's number first, it allows the rest; what is half root and half not must not go on */
-	if (lent.away &&
-	    (seteuid(0) != 0 || setegid(lent.gid) != 0 || setgroups((size_t)lent.n_groups, lent.groups) != 0))
+	if (lent.away && (seteuid(0) != 0 || setegid(lent.gid) != 0 ||
+			  setgroups((size_t)lent.n_groups, lent.groups) != 0))
 		abort();
 	lent.away = false;
 	free(lent.groups);
@@ -96,7 +98,8 @@ privs_open(const char *path, int flags, char *err, size_t errlen)
 	struct way w = {0};
 	int fd;
 
-	if (geteuid() == 0 && (!way_follow(path, WAY_ANY, NULL, 0, &w, err, errlen) || !privs_as(w.uid, err, errlen)))
+	if (geteuid() == 0 &&
+	    (!way_follow(path, WAY_ANY, NULL, 0, &w, err, errlen) || !privs_as(w.uid, err, errlen)))
 		return -1;
 	fd = open(path, flags);
 	privs_back();
@@ -105,7 +108,7 @@ privs_open(const char *path, int flags, char *err, size_t errlen)
 	return fd;
 }
 
-/* ---- a directory of the service user's -------------------------------------------------------- */
+/* ---- a directory of the service user's ------------------------------------------------------- */
 
 /* Root made it where only root may make anything. */
 static bool
@@ -132,11 +135,13 @@ make_dir(const char *path, uid_t uid, gid_t gid, char *err, size_t errlen)
 	made = mkdir(path, 0700) == 0;
 	privs_back();
 	if (!made && errno != EEXIST) {
-		snprintf(err, errlen, "cannot make directory '%s': %s", path, strerrordesc_np(errno));
+		snprintf(err, errlen, "cannot make directory '%s': %s", path,
+			 strerrordesc_np(errno));
 		return false;
 	}
 	if (made && geteuid() == 0 && w.uid == 0 && uid != 0 && !give_dir(path, uid, gid)) {
-		snprintf(err, errlen, "cannot give '%s' to user id %u: %s", path, (unsigned)uid, strerrordesc_np(errno));
+		snprintf(err, errlen, "cannot give '%s' to user id %u: %s", path, (unsigned)uid,
+			 strerrordesc_np(errno));
 		return false;
 	}
 	return true;
@@ -151,11 +156,14 @@ privs_make_dir(const char *path, const char *user, char *err, size_t errlen)
 
 	if (uid == 0 && user && !privs_find(user, &uid, &gid, err, errlen))
 		return false;
-	if (!make_dir(path, uid, gid, err, errlen) || !way_follow(path, WAY_DIR, &uid, 1, &w, err, errlen))
+	if (!make_dir(path, uid, gid, err, errlen) ||
+	    !way_follow(path, WAY_DIR, &uid, 1, &w, err, errlen))
 		return false;
 	if (w.st.st_uid != uid) {
-		snprintf(err, errlen, "'%s' belongs to user id %u; it must belong to %s: chown -R %u '%s'", path,
-			 (unsigned)w.st.st_uid, user ? user : "the user who runs this", (unsigned)uid, path);
+		snprintf(err, errlen,
+			 "'%s' belongs to user id %u; it must belong to %s: chown -R %u '%s'", path,
+			 (unsigned)w.st.st_uid, user ? user : "the user who runs this",
+			 (unsigned)uid, path);
 		return false;
 	}
 	return true;
@@ -172,17 +180,20 @@ privs_drop(const char *user, char *err, size_t errlen)
 	if (geteuid() != 0)
 		return true;
 	if (!user) {
-		snprintf(err, errlen, "started as root: set 'user = NAME', the account that owns the mail");
+		snprintf(err, errlen,
+			 "started as root: set 'user = NAME', the account that owns the mail");
 		return false;
 	}
 	if (!privs_find(user, &uid, &gid, err, errlen))
 		return false;
 	if (uid == 0) {
-		snprintf(err, errlen, "user = %s: is root itself; name an account without privileges", user);
+		snprintf(err, errlen,
+			 "user = %s: is root itself; name an account without privileges", user);
 		return false;
 	}
 	/* glibc's wrappers change all threads; there is only one yet */
-	if (initgroups(user, gid) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0) {
+	if (initgroups(user, gid) != 0 || setresgid(gid, gid, gid) != 0 ||
+	    setresuid(uid, uid, uid) != 0) {
 		snprintf(err, errlen, "cannot become %s: %s", user, strerrordesc_np(errno));
 		return false;
 	}
@@ -211,7 +222,8 @@ privs_raise_files(size_t wanted)
 	if (getrlimit(RLIMIT_NOFILE, &rl) != 0 || rl.rlim_cur >= wanted)
 		return;
 	if (rl.rlim_max != RLIM_INFINITY && rl.rlim_max < wanted && geteuid() == 0)
-		rl.rlim_max = wanted; /* refused in a container: then the check that follows says so */
+		/* refused in a container: then the check that follows says so */
+		rl.rlim_max = wanted;
 	rl.rlim_cur = rl.rlim_max < wanted ? rl.rlim_max : wanted;
 	if (setrlimit(RLIMIT_NOFILE, &rl) != 0 && getrlimit(RLIMIT_NOFILE, &rl) == 0) {
 		rl.rlim_cur = rl.rlim_max;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Positions count up and are taken modulo cap, so full and empty need no spare byte. Buffers of the
- * usual sizes wait in free lists of at most FREE_MAX each: a busy session takes one, an idle one gives
- * it back, and malloc sees little of it.
+ * usual sizes wait in free lists of at most FREE_MAX each: a busy session takes one, an idle one
+ * gives it back, and malloc sees little of it.
  */
 #include "base/ring.h"
 
@@ -169,7 +169,8 @@ ring_put(struct ring *r, const void *p, size_t n)
 		void *to = ring_space(r, &room);
 
 		if (!to)
-			return false; /* no memory: nothing was taken yet, a ring without buffer is empty */
+			/* no memory: nothing was taken yet, a ring without buffer is empty */
+			return false;
 		if (room > n)
 			room = n;
 		memcpy(to, from, room);

@@ -13,9 +13,9 @@
 struct walk {
 	const uid_t *may;
 	size_t n_may;
-	bool may_miss;           /* the end */
-	int fd;                  /* where it is; -1: nowhere */
-	struct stat st;          /* of that */
+	bool may_miss;  /* the end */
+	int fd;         /* where it is; -1: nowhere */
+	struct stat st; /* of that */
 	unsigned links;
 	uid_t uid;               /* the first owner who is not root */
 	char todo[2 * PATH_MAX]; /* what is left of the path */
@@ -23,7 +23,8 @@ struct walk {
 	size_t errlen;
 };
 
-/* For a message: the name of where it is, and of a part of it; only the part where /proc is not mounted. */
+/* For a message: the name of where it is, and of a part of it; only the part where /proc is not
+ * mounted. */
 static const char *
 name_of(const struct walk *w, const char *part, char name[PATH_MAX])
 {
@@ -67,7 +68,9 @@ judge_owner(struct walk *w, uid_t uid, const char *part)
 
 	if (!may_own(w, uid)) {
 		name_of(w, part, name);
-		snprintf(w->err, w->errlen, "'%s' belongs to user id %u; it must belong to root or the service user: chown%s root '%s'",
+		snprintf(w->err, w->errlen,
+			 "'%s' belongs to user id %u; it must belong to root or the service user: "
+			 "chown%s root '%s'",
 			 name, (unsigned)uid, *part ? " -h" : "", name);
 		return false;
 	}
@@ -87,8 +90,8 @@ judge_here(struct walk *w, bool last)
 	if (!(w->st.st_mode & 022) || (!last && (w->st.st_mode & S_ISVTX)))
 		return true;
 	name_of(w, "", name);
-	snprintf(w->err, w->errlen, "'%s' can be written by others (mode %04o): chmod go-w '%s'", name,
-		 (unsigned)(w->st.st_mode & 07777), name);
+	snprintf(w->err, w->errlen, "'%s' can be written by others (mode %04o): chmod go-w '%s'",
+		 name, (unsigned)(w->st.st_mode & 07777), name);
 	return false;
 }
 
@@ -102,7 +105,8 @@ step_to(struct walk *w, const char *part)
 
 	memset(&w->st, 0, sizeof(w->st));
 	if (fd == -1)
-		return (errno == ENOENT && w->may_miss && !w->todo[strspn(w->todo, "/")]) || failed(w, part, errno);
+		return (errno == ENOENT && w->may_miss && !w->todo[strspn(w->todo, "/")]) ||
+		       failed(w, part, errno);
 	if (w->fd != -1)
 		(void)close(w->fd); /* only looked at */
 	w->fd = fd;
@@ -122,7 +126,8 @@ step_through(struct walk *w, const char *part, const char *to, size_t n)
 		return false;
 	memcpy(rest, w->todo, sizeof(rest));
 	if (++w->links > LINKS_MAX || n >= PATH_MAX ||
-	    (size_t)snprintf(w->todo, sizeof(w->todo), "%.*s/%s", (int)n, to, rest) >= sizeof(w->todo))
+	    (size_t)snprintf(w->todo, sizeof(w->todo), "%.*s/%s", (int)n, to, rest) >=
+		    sizeof(w->todo))
 		return failed(w, part, ELOOP);
 	return to[0] != '/' || step_to(w, "/");
 }
@@ -165,9 +170,15 @@ walk(struct walk *w, const char *path)
 }
 
 bool
-way_follow(const char *path, enum way_end end, const uid_t *may, size_t n, struct way *ret, char *err, size_t errlen)
+way_follow(const char *path, enum way_end end, const uid_t *may, size_t n, struct way *ret,
+	   char *err, size_t errlen)
 {
-	struct walk w = {.may = may, .n_may = n, .may_miss = end == WAY_ANY, .fd = -1, .err = err, .errlen = errlen};
+	struct walk w = {.may = may,
+			 .n_may = n,
+			 .may_miss = end == WAY_ANY,
+			 .fd = -1,
+			 .err = err,
+			 .errlen = errlen};
 	bool ok = walk(&w, path);
 
 	if (ok && end == WAY_DIR)

@@ -25,14 +25,21 @@ find_section(struct conf_section *list, size_t n, const char *name)
 static void
 check_cache(struct checker *k, const struct conf_section *s)
 {
-	bool given = s->cache_ms != -1 || s->cache_negative_ms != -1 || s->cache_size != -1 || s->last_known_good_ms != -1;
+	bool given = s->cache_ms != -1 || s->cache_negative_ms != -1 || s->cache_size != -1 ||
+		     s->last_known_good_ms != -1;
 
 	if (given && s->kind != CONF_AUTH)
-		conf_error(k->e, &s->where, "storage %s: cache, cache_negative, cache_size and last_known_good are settings "
-					    "of auth sections", s->name);
+		conf_error(k->e, &s->where,
+			   "storage %s: cache, cache_negative, cache_size and last_known_good are "
+			   "settings "
+			   "of auth sections",
+			   s->name);
 	else if (given && s->only_wrapped)
-		conf_error(k->e, &s->where, "auth %s: cache, cache_negative, cache_size and last_known_good belong into the "
-					    "section that wraps this one", s->name);
+		conf_error(k->e, &s->where,
+			   "auth %s: cache, cache_negative, cache_size and last_known_good belong "
+			   "into the "
+			   "section that wraps this one",
+			   s->name);
 }
 
 static void
@@ -42,18 +49,21 @@ check_sections(struct checker *k, struct conf_section *list, size_t n, const cha
 		struct conf_section *s = &list[i], *inner;
 
 		if (find_section(list, i, s->name))
-			conf_error(k->e, &s->where, "%s %s: there is another section of this name", kind, s->name);
+			conf_error(k->e, &s->where, "%s %s: there is another section of this name",
+				   kind, s->name);
 		if (!s->wrap)
 			continue;
 		/* only an earlier section: no circles, and it is open when this one is opened */
 		inner = find_section(list, i, s->wrap);
 		if (!inner) {
-			conf_error(k->e, &s->where, "%s %s: wrap = %s: expected a %s section above this one", kind,
+			conf_error(k->e, &s->where,
+				   "%s %s: wrap = %s: expected a %s section above this one", kind,
 				   s->name, s->wrap, kind);
 			continue;
 		}
 		if (inner->only_wrapped)
-			conf_error(k->e, &s->where, "%s %s: %s is wrapped already", kind, s->name, s->wrap);
+			conf_error(k->e, &s->where, "%s %s: %s is wrapped already", kind, s->name,
+				   s->wrap);
 		inner->only_wrapped = true;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -82,17 +92,24 @@ check_auth_storage(struct checker *k)
 			continue;
 		target = s->storage ? find_section(c->storage, c->n_storage, s->storage) : NULL;
 		if (s->storage && !target)
-			conf_error(k->e, &s->where, "auth %s: storage = %s: there is no such storage section",
+			conf_error(k->e, &s->where,
+				   "auth %s: storage = %s: there is no such storage section",
 				   s->name, s->storage);
 		if (target && target->only_wrapped)
-			conf_error(k->e, &s->where, "auth %s: storage = %s: another section wraps it; name that one",
+			conf_error(k->e, &s->where,
+				   "auth %s: storage = %s: another section wraps it; name that one",
 				   s->name, s->storage);
 		if (target && target->for_undo)
-			conf_error(k->e, &s->where, "auth %s: storage = %s: that one keeps deleted mail (undo_storage); accounts need "
-				   "another", s->name, s->storage);
+			conf_error(k->e, &s->where,
+				   "auth %s: storage = %s: that one keeps deleted mail "
+				   "(undo_storage); accounts need "
+				   "another",
+				   s->name, s->storage);
 		if (!s->storage && usable_storage(c) > 1)
-			conf_error(k->e, &s->where, "auth %s: storage is missing; there are several storage sections",
-				   s->name);
+			conf_error(
+				k->e, &s->where,
+				"auth %s: storage is missing; there are several storage sections",
+				s->name);
 	}
 }
 
@@ -101,18 +118,27 @@ static void
 check_delivery(struct checker *k, const struct conf_listener *l)
 {
 	if (l->protocol == CONF_LMTP && l->port == 25)
-		conf_error(k->e, &l->where, "listener %s: port = 25 is SMTP's: RFC 2033 section 5 forbids LMTP there; 24 is usual",
+		conf_error(k->e, &l->where,
+			   "listener %s: port = 25 is SMTP's: RFC 2033 section 5 forbids LMTP "
+			   "there; 24 is usual",
 			   l->name);
 	if (l->protocol == CONF_SMTP && !k->c->delivery.postmaster)
-		conf_error(k->e, &l->where, "listener %s: protocol = smtp needs postmaster = ACCOUNT in a delivery block "
-					    "(RFC 5321 section 4.5.1)", l->name);
+		conf_error(k->e, &l->where,
+			   "listener %s: protocol = smtp needs postmaster = ACCOUNT in a delivery "
+			   "block "
+			   "(RFC 5321 section 4.5.1)",
+			   l->name);
 	if (l->path && l->tls != CONF_TLS_NONE)
-		conf_error(k->e, &l->where, "listener %s: path = %s: no tls on a unix socket", l->name, l->path);
+		conf_error(k->e, &l->where, "listener %s: path = %s: no tls on a unix socket",
+			   l->name, l->path);
 	if (l->path && l->protocol == CONF_POP3)
-		conf_error(k->e, &l->where, "listener %s: path = %s: only lmtp and smtp are spoken on a unix socket", l->name,
-			   l->path);
+		conf_error(k->e, &l->where,
+			   "listener %s: path = %s: only lmtp and smtp are spoken on a unix socket",
+			   l->name, l->path);
 	if (l->path && strlen(l->path) > 107)
-		conf_error(k->e, &l->where, "listener %s: path = %s: a socket's path has at most 107 octets", l->name, l->path);
+		conf_error(k->e, &l->where,
+			   "listener %s: path = %s: a socket's path has at most 107 octets",
+			   l->name, l->path);
 }
 
 /* Two of them cannot have the same place. */
@@ -121,17 +147,23 @@ same_place(const struct conf_listener *a, const struct conf_listener *b)
 {
 	if (a->path && b->path)
 		return strcmp(a->path, b->path) == 0;
-	return a->address && b->address && strcmp(a->address, b->address) == 0 && a->port == b->port && a->port != 0;
+	return a->address && b->address && strcmp(a->address, b->address) == 0 &&
+	       a->port == b->port && a->port != 0;
 }
 
 static void
 check_proxy(struct checker *k, const struct conf_listener *l)
 {
 	if (l->proxy == CONF_PROXY_REQUIRED && l->n_proxy_from == 0)
-		conf_error(k->e, &l->where, "listener %s: proxy = required needs proxy_from: the addresses of the proxies "
-					    "that are believed, e.g. 10.0.0.5 or 10.0.0.0/24", l->name);
+		conf_error(k->e, &l->where,
+			   "listener %s: proxy = required needs proxy_from: the addresses of the "
+			   "proxies "
+			   "that are believed, e.g. 10.0.0.5 or 10.0.0.0/24",
+			   l->name);
 	if (l->proxy == CONF_PROXY_OFF && l->n_proxy_from > 0)
-		conf_error(k->e, &l->where, "listener %s: proxy_from does nothing without proxy = required", l->name);
+		conf_error(k->e, &l->where,
+			   "listener %s: proxy_from does nothing without proxy = required",
+			   l->name);
 }
 
 static void
@@ -149,22 +181,31 @@ check_listeners(struct checker *k)
 			struct conf_listener *other = &c->listeners[j];
 
 			if (strcmp(other->name, l->name) == 0)
-				conf_error(k->e, &l->where, "listener %s: there is another one of this name", l->name);
+				conf_error(k->e, &l->where,
+					   "listener %s: there is another one of this name",
+					   l->name);
 			if (same_place(l, other) && l->path)
-				conf_error(k->e, &l->where, "listener %s: %s is listener %s's already", l->name, l->path,
-					   other->name);
+				conf_error(k->e, &l->where,
+					   "listener %s: %s is listener %s's already", l->name,
+					   l->path, other->name);
 			else if (same_place(l, other))
-				conf_error(k->e, &l->where, "listener %s: %s port %u is listener %s's already", l->name,
-					   l->address, l->port, other->name);
+				conf_error(k->e, &l->where,
+					   "listener %s: %s port %u is listener %s's already",
+					   l->name, l->address, l->port, other->name);
 		}
 		if (l->tls != CONF_TLS_NONE && (!c->tls_certificate || !c->tls_key))
-			conf_error(k->e, &l->where, "listener %s: tls needs certificate and key in a tls block, "
-						     "or tls = none here", l->name);
+			conf_error(k->e, &l->where,
+				   "listener %s: tls needs certificate and key in a tls block, "
+				   "or tls = none here",
+				   l->name);
 		check_delivery(k, l);
 		check_proxy(k, l);
-		if (l->protocol == CONF_POP3 && l->tls == CONF_TLS_NONE && !l->plaintext_login && l->proxy == CONF_PROXY_OFF)
-			conf_error(k->e, &l->where, "listener %s: tls = none and plaintext_login = refuse: nobody "
-						     "could log in", l->name);
+		if (l->protocol == CONF_POP3 && l->tls == CONF_TLS_NONE && !l->plaintext_login &&
+		    l->proxy == CONF_PROXY_OFF)
+			conf_error(k->e, &l->where,
+				   "listener %s: tls = none and plaintext_login = refuse: nobody "
+				   "could log in",
+				   l->name);
 	}
 }
 
@@ -188,17 +229,25 @@ check_metrics(struct checker *k)
 	if (!m->name)
 		return;
 #ifndef HAVE_MICROHTTPD
-	conf_error(k->e, &m->where, "metrics: this restante was built without libmicrohttpd and cannot serve them: leave the block "
-				    "out; restantectl metrics prints the same text");
+	conf_error(k->e, &m->where,
+		   "metrics: this restante was built without libmicrohttpd and cannot serve them: "
+		   "leave the block "
+		   "out; restantectl metrics prints the same text");
 #endif
 	if (!m->path && m->address && !is_loopback(m->address))
-		conf_error(k->e, &m->where, "metrics: address = %s: expected a loopback address, 127.0.0.1 or ::1: nobody is asked for a "
-					    "password there; put a proxy that asks before it, if others are to read it", m->address);
+		conf_error(
+			k->e, &m->where,
+			"metrics: address = %s: expected a loopback address, 127.0.0.1 or ::1: "
+			"nobody is asked for a "
+			"password there; put a proxy that asks before it, if others are to read it",
+			m->address);
 	if (m->path && strlen(m->path) > 107)
-		conf_error(k->e, &m->where, "metrics: path = %s: a socket's path has at most 107 octets", m->path);
+		conf_error(k->e, &m->where,
+			   "metrics: path = %s: a socket's path has at most 107 octets", m->path);
 	for (size_t i = 0; i < k->c->n_listeners; i++)
 		if (same_place(m, &k->c->listeners[i]))
-			conf_error(k->e, &m->where, "metrics: this place is listener %s's already", k->c->listeners[i].name);
+			conf_error(k->e, &m->where, "metrics: this place is listener %s's already",
+				   k->c->listeners[i].name);
 }
 
 static void
@@ -208,11 +257,13 @@ check_top(struct checker *k)
 	const struct conf_where top = {c->file, 1, 1};
 
 	if (c->config_version == 0)
-		conf_error(k->e, &top, "config_version is missing: write 'config_version = 1' at the top");
+		conf_error(k->e, &top,
+			   "config_version is missing: write 'config_version = 1' at the top");
 	if (c->n_auth == 0)
 		conf_error(k->e, &top, "no auth section: nobody could log in");
 	if (c->delivery.unknown_recipient == CONF_UNKNOWN_BADMAIL && !c->badmail.path)
-		conf_error(k->e, &top, "delivery: unknown_recipient = badmail needs a badmail block");
+		conf_error(k->e, &top,
+			   "delivery: unknown_recipient = badmail needs a badmail block");
 	if (c->delivery.delimiter && strcmp(c->delivery.delimiter, "none") == 0)
 		c->delivery.delimiter = NULL;
 	if (c->n_storage == 0)
@@ -220,11 +271,13 @@ check_top(struct checker *k)
 	if (c->log_sink == CONF_LOG_FILE && !c->log_file)
 		conf_error(k->e, &top, "log: to = file needs file = /...");
 	if (strcmp(c->tls_min_version, "1.2") != 0 && strcmp(c->tls_min_version, "1.3") != 0)
-		conf_error(k->e, &top, "tls: min_version = %s: expected 1.2 or 1.3", c->tls_min_version);
+		conf_error(k->e, &top, "tls: min_version = %s: expected 1.2 or 1.3",
+			   c->tls_min_version);
 	if (c->reserve == 0)
 		c->reserve = c->workers / 8 > 2 ? c->workers / 8 : 2;
 	if (c->reserve >= c->workers)
-		conf_error(k->e, &top, "reserve = %u must be less than workers = %u", c->reserve, c->workers);
+		conf_error(k->e, &top, "reserve = %u must be less than workers = %u", c->reserve,
+			   c->workers);
 }
 
 static bool
@@ -240,12 +293,14 @@ static void
 check_volume_name(struct checker *k, const struct conf_where *w, const char *what, const char *name)
 {
 	if (name && !has_volume(k->c, name))
-		conf_error(k->e, w, "%s%s = %s: there is no such volume block", what, *what ? ": volume" : "state_volume", name);
+		conf_error(k->e, w, "%s%s = %s: there is no such volume block", what,
+			   *what ? ": volume" : "state_volume", name);
 }
 
 /* A volume guards what is on it, and nothing else. */
 static void
-check_on_volume(struct checker *k, const struct conf_where *w, const char *what, const char *path, const char *name)
+check_on_volume(struct checker *k, const struct conf_where *w, const char *what, const char *path,
+		const char *name)
 {
 	for (size_t i = 0; path && name && i < k->c->n_volumes; i++) {
 		const struct conf_volume *v = &k->c->volumes[i];
@@ -253,8 +308,10 @@ check_on_volume(struct checker *k, const struct conf_where *w, const char *what,
 		size_t n = top ? strlen(top) : 0;
 
 		if (strcmp(v->name, name) == 0 && n > 1 &&
-		    (strncmp(path, top, n) != 0 || (path[n] && path[n] != '/' && top[n - 1] != '/')))
-			conf_error(k->e, w, "%s = %s is not on volume %s: it is not below %s", what, path, name, top);
+		    (strncmp(path, top, n) != 0 ||
+		     (path[n] && path[n] != '/' && top[n - 1] != '/')))
+			conf_error(k->e, w, "%s = %s is not on volume %s: it is not below %s", what,
+				   path, name, top);
 	}
 }
 
@@ -270,12 +327,16 @@ check_volumes(struct checker *k)
 
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(c->volumes[j].name, v->name) == 0)
-				conf_error(k->e, &v->where, "volume %s: there is another one of this name", v->name);
-		if (n > 1 && v->path && (strncmp(v->path, v->mount, n) != 0 || (v->path[n] && v->path[n] != '/')))
-			conf_error(k->e, &v->where, "volume %s: path = %s is not below mount = %s", v->name, v->path, v->mount);
+				conf_error(k->e, &v->where,
+					   "volume %s: there is another one of this name", v->name);
+		if (n > 1 && v->path &&
+		    (strncmp(v->path, v->mount, n) != 0 || (v->path[n] && v->path[n] != '/')))
+			conf_error(k->e, &v->where, "volume %s: path = %s is not below mount = %s",
+				   v->name, v->path, v->mount);
 	}
 	for (size_t i = 0; i < c->n_storage; i++)
-		check_volume_name(k, &c->storage[i].where, c->storage[i].name, c->storage[i].volume);
+		check_volume_name(k, &c->storage[i].where, c->storage[i].name,
+				  c->storage[i].volume);
 	check_volume_name(k, &c->badmail.where, "badmail", c->badmail.volume);
 	check_volume_name(k, &top, "", c->state_volume);
 	check_on_volume(k, &c->badmail.where, "badmail: path", c->badmail.path, c->badmail.volume);
@@ -292,14 +353,18 @@ check_undo(struct checker *k)
 		return;
 	c->undo = find_section(c->storage, c->n_storage, c->undo_storage);
 	if (!c->undo) {
-		conf_error(k->e, &top, "undo_storage = %s: there is no such storage section", c->undo_storage);
+		conf_error(k->e, &top, "undo_storage = %s: there is no such storage section",
+			   c->undo_storage);
 		return;
 	}
 	c->undo->for_undo = true;
 	if (c->undo->only_wrapped)
-		conf_error(k->e, &top, "undo_storage = %s: another section wraps it; name that one", c->undo_storage);
+		conf_error(k->e, &top, "undo_storage = %s: another section wraps it; name that one",
+			   c->undo_storage);
 	else if (usable_storage(c) == 0)
-		conf_error(k->e, &top, "undo_storage = %s: it is the only storage section; accounts need one of their own",
+		conf_error(k->e, &top,
+			   "undo_storage = %s: it is the only storage section; accounts need one "
+			   "of their own",
 			   c->undo_storage);
 }
 
@@ -311,7 +376,8 @@ check_domains(struct checker *k)
 	for (size_t i = 0; i < c->n_domain_blocks; i++)
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(c->domains[i].name, c->domains[j].name) == 0)
-				conf_error(k->e, &c->domains[i].where, "domain %s: there is another block of it, at line %u",
+				conf_error(k->e, &c->domains[i].where,
+					   "domain %s: there is another block of it, at line %u",
 					   c->domains[i].name, c->domains[j].where.line);
 	if (c->badmail.retry_max_ms < c->badmail.retry_first_ms)
 		conf_error(k->e, &c->badmail.where, "badmail: retry_max is less than retry_first");

@@ -5,7 +5,8 @@
 
 #include "conf/conf.h"
 
-/* Reports what does not fit together; sets what follows from other settings (reserve, only_wrapped). */
+/* Reports what does not fit together; sets what follows from other settings (reserve,
+ * only_wrapped). */
 void check_conf(struct conf *c, struct conf_errors *e);
 
 #endif

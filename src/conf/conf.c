@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the tree to a snapshot: blocks are counted, made, filled by the schema, and then checked against
- * each other.
+ * From the tree to a snapshot: blocks are counted, made, filled by the schema, and then checked
+ * against each other.
  */
 #include "conf/conf.h"
 
@@ -26,7 +26,7 @@
 
 static struct {
 	pthread_mutex_t mutex;
-	struct conf *current;  /* under mutex */
+	struct conf *current; /* under mutex */
 	_Atomic uint64_t serial;
 } cf = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -136,7 +136,8 @@ fill(struct loader *ld, enum schema_block block, void *base, struct conf_node *f
 	for (struct conf_node *n = first; n; n = n->next) {
 		if (n->block) {
 			if (block != BLOCK_TOP)
-				conf_error(ld->e, &n->where, "a block is not possible inside a block");
+				conf_error(ld->e, &n->where,
+					   "a block is not possible inside a block");
 			continue;
 		}
 		if (schema_once(block, n->key) && given_before(first, n))
@@ -146,15 +147,16 @@ fill(struct loader *ld, enum schema_block block, void *base, struct conf_node *f
 	}
 }
 
-/* Names make gates, log lines and metrics; the limit keeps two long ones apart wherever they are cut. */
+/* Names make gates, log lines and metrics; the limit keeps two long ones apart wherever they are
+ * cut. */
 static void
 check_name(struct loader *ld, const struct conf_node *n)
 {
 	if (!*n->value)
 		conf_error(ld->e, &n->where, "%s needs a name: %s NAME {", n->key, n->key);
 	if (strlen(n->value) > NAME_MAX_LEN)
-		conf_error(ld->e, &n->where, "%s %s: a name has at most %d characters", n->key, n->value,
-			   NAME_MAX_LEN);
+		conf_error(ld->e, &n->where, "%s %s: a name has at most %d characters", n->key,
+			   n->value, NAME_MAX_LEN);
 }
 
 /* tls and log: one block each, without a name. */
@@ -163,8 +165,8 @@ fill_only(struct loader *ld, enum schema_block block, struct conf_node *n)
 {
 	for (const struct conf_node *x = ld->top; x != n; x = x->next) {
 		if (is_kind(x, n->key)) {
-			conf_error(ld->e, &n->where, "there is another %s block, at line %u of %s", n->key,
-				   x->where.line, x->where.file);
+			conf_error(ld->e, &n->where, "there is another %s block, at line %u of %s",
+				   n->key, x->where.line, x->where.file);
 			return;
 		}
 	}
@@ -188,12 +190,16 @@ check_address(struct loader *ld, struct conf_listener *l, struct conf_node *n)
 	unsigned char addr[16];
 
 	if (!l->address)
-		conf_error(ld->e, &n->where, "listener %s: address is missing, e.g. 0.0.0.0 or ::", l->name);
-	else if (inet_pton(AF_INET, l->address, addr) != 1 && inet_pton(AF_INET6, l->address, addr) != 1)
-		conf_error(ld->e, &n->where, "listener %s: address = %s: expected an IPv4 or IPv6 address", l->name,
+		conf_error(ld->e, &n->where,
+			   "listener %s: address is missing, e.g. 0.0.0.0 or ::", l->name);
+	else if (inet_pton(AF_INET, l->address, addr) != 1 &&
+		 inet_pton(AF_INET6, l->address, addr) != 1)
+		conf_error(ld->e, &n->where,
+			   "listener %s: address = %s: expected an IPv4 or IPv6 address", l->name,
 			   l->address);
 	if (!is_given(n, "port"))
-		conf_error(ld->e, &n->where, "listener %s: port is missing, e.g. 110 or 995", l->name);
+		conf_error(ld->e, &n->where, "listener %s: port is missing, e.g. 110 or 995",
+			   l->name);
 }
 
 static void
@@ -207,9 +213,12 @@ fill_listener(struct loader *ld, struct conf_listener *l, struct conf_node *n)
 	if (!l->path)
 		check_address(ld, l, n);
 	else if (l->address || is_given(n, "port"))
-		conf_error(ld->e, &n->where, "listener %s: either path, or address and port", l->name);
-	/* a socket of this machine needs no encryption, nor does delivery where there is no certificate */
-	if (!is_given(n, "tls") && (l->path || (l->protocol != CONF_POP3 && !ld->c->tls_certificate)))
+		conf_error(ld->e, &n->where, "listener %s: either path, or address and port",
+			   l->name);
+	/* a socket of this machine needs no encryption, nor does delivery where there is no
+	 * certificate */
+	if (!is_given(n, "tls") &&
+	    (l->path || (l->protocol != CONF_POP3 && !ld->c->tls_certificate)))
 		l->tls = CONF_TLS_NONE;
 }
 
@@ -232,7 +241,8 @@ fill_section(struct loader *ld, struct conf_section *s, struct conf_node *n, enu
 			conf_error(ld->e, &x->where, "%s is given twice", x->key);
 		} else if (!schema_set(BLOCK_SECTION, s, ld->a, x, ld->e)) {
 			/* the module's: its own schema speaks in bind_check */
-			s->settings[s->n_settings++] = (struct conf_setting){x->key, x->value, x->where};
+			s->settings[s->n_settings++] =
+				(struct conf_setting){x->key, x->value, x->where};
 		}
 	}
 	check_name(ld, n);
@@ -249,7 +259,8 @@ fill_volume(struct loader *ld, struct conf_volume *v, struct conf_node *n)
 	fill(ld, BLOCK_VOLUME, v, n->children);
 	check_name(ld, n);
 	if (!v->path)
-		conf_error(ld->e, &n->where, "volume %s: path is missing: a directory on it", v->name);
+		conf_error(ld->e, &n->where, "volume %s: path is missing: a directory on it",
+			   v->name);
 }
 
 static void
@@ -265,7 +276,9 @@ fill_domain(struct loader *ld, struct conf_domain *d, struct conf_node *n)
 	schema_defaults(BLOCK_DOMAIN, d);
 	fill(ld, BLOCK_DOMAIN, d, n->children);
 	if (!*n->value || strlen(n->value) > 255 || strpbrk(n->value, "@/ "))
-		conf_error(ld->e, &n->where, "domain %s: expected the name of a domain: domain example.org {", n->value);
+		conf_error(ld->e, &n->where,
+			   "domain %s: expected the name of a domain: domain example.org {",
+			   n->value);
 }
 
 static void
@@ -288,7 +301,8 @@ fill_metrics(struct loader *ld, struct conf_node *n)
 	if (m->path && (m->address || is_given(n, "port")))
 		conf_error(ld->e, &n->where, "metrics: either path, or address and port");
 	if (!m->path && !is_given(n, "port"))
-		conf_error(ld->e, &n->where, "metrics: port is missing, e.g. 9144; or path, for a unix socket");
+		conf_error(ld->e, &n->where,
+			   "metrics: port is missing, e.g. 9144; or path, for a unix socket");
 	if (!m->path && !m->address)
 		m->address = "127.0.0.1";
 }
@@ -296,11 +310,13 @@ fill_metrics(struct loader *ld, struct conf_node *n)
 static void
 unknown_block(struct loader *ld, const struct conf_node *n)
 {
-	static const char *const kinds[] = {"listener", "auth", "storage", "tls", "log", "delivery", "volume", "domain", "badmail",
-					   "metrics"};
+	static const char *const kinds[] = {"listener", "auth",   "storage", "tls",     "log",
+					    "delivery", "volume", "domain",  "badmail", "metrics"};
 	const char *near = host_nearest(n->key, kinds, sizeof(kinds) / sizeof(kinds[0]));
 
-	conf_error(ld->e, &n->where, "unknown block '%s'%s%s%s; there are listener, auth, storage, tls, log, delivery, volume, "
+	conf_error(ld->e, &n->where,
+		   "unknown block '%s'%s%s%s; there are listener, auth, storage, tls, log, "
+		   "delivery, volume, "
 		   "domain, badmail and metrics",
 		   n->key, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
@@ -389,7 +405,8 @@ const struct conf_domain *
 conf_domain(const struct conf *c, const char *name, size_t n)
 {
 	for (size_t i = 0; i < c->n_domain_blocks; i++)
-		if (strlen(c->domains[i].name) == n && strncasecmp(c->domains[i].name, name, n) == 0)
+		if (strlen(c->domains[i].name) == n &&
+		    strncasecmp(c->domains[i].name, name, n) == 0)
 			return &c->domains[i];
 	return NULL;
 }

@@ -10,7 +10,8 @@
 static void
 put_value(FILE *to, const char *value)
 {
-	if (*value && !strpbrk(value, "#\"\\${\t\r") && value[0] != ' ' && value[strlen(value) - 1] != ' ') {
+	if (*value && !strpbrk(value, "#\"\\${\t\r") && value[0] != ' ' &&
+	    value[strlen(value) - 1] != ' ') {
 		fputs(value, to);
 		return;
 	}
@@ -44,9 +45,10 @@ put_words(FILE *to, const struct schema_row *row, const void *base, const char *
 static bool
 has_path(enum schema_block block, const void *base)
 {
-	const struct conf_listener *l = block == BLOCK_LISTENER	 ? base
-					: block == BLOCK_METRICS ? &((const struct conf *)base)->metrics
-								 : NULL;
+	const struct conf_listener *l = block == BLOCK_LISTENER ? base
+					: block == BLOCK_METRICS
+						? &((const struct conf *)base)->metrics
+						: NULL;
 
 	return l && l->path;
 }
@@ -58,7 +60,8 @@ put_settings(FILE *to, enum schema_block block, const void *base, const char *in
 
 	for (size_t i = 0; i < schema_n_rows; i++) {
 		const struct schema_row *row = &schema_rows[i];
-		const char *value = row->block == block ? schema_text(row, base, buf, sizeof(buf)) : "";
+		const char *value =
+			row->block == block ? schema_text(row, base, buf, sizeof(buf)) : "";
 
 		if (row->block == block && row->type == TYPE_WORDS)
 			put_words(to, row, base, indent);
@@ -83,7 +86,8 @@ static void
 put_section(FILE *to, const struct conf_section *s, const char *kind)
 {
 	put_block(to, kind, s->name, BLOCK_SECTION, s);
-	/* only the module's schema knows which of these are secret: their values stay where they are */
+	/* only the module's schema knows which of these are secret: their values stay where they
+	 * are */
 	for (size_t i = 0; i < s->n_settings; i++)
 		fprintf(to, "    # %s: %s line %u\n", s->settings[i].key, s->settings[i].where.file,
 			s->settings[i].where.line);

@@ -9,25 +9,43 @@
 #include "conf/conf.h"
 #include "conf/tree.h"
 
-enum schema_block { BLOCK_TOP, BLOCK_TLS, BLOCK_LOG, BLOCK_LISTENER, BLOCK_SECTION,
-	BLOCK_DELIVERY, BLOCK_VOLUME, BLOCK_DOMAIN, BLOCK_BADMAIL,
-	BLOCK_METRICS };
+enum schema_block {
+	BLOCK_TOP,
+	BLOCK_TLS,
+	BLOCK_LOG,
+	BLOCK_LISTENER,
+	BLOCK_SECTION,
+	BLOCK_DELIVERY,
+	BLOCK_VOLUME,
+	BLOCK_DOMAIN,
+	BLOCK_BADMAIL,
+	BLOCK_METRICS
+};
 
 enum schema_type {
-	TYPE_STRING, TYPE_PATH, TYPE_U32, TYPE_PORT, TYPE_BOOL, TYPE_SECONDS, /* stored as ms */
-	TYPE_MS, TYPE_I64, TYPE_BYTES, TYPE_CHOICE, TYPE_WORDS,
-	TYPE_MODE,           /* permissions, octal */
-	TYPE_DAYS,           /* int32_t; with words: "client" too, -2 */
+	TYPE_STRING,
+	TYPE_PATH,
+	TYPE_U32,
+	TYPE_PORT,
+	TYPE_BOOL,
+	TYPE_SECONDS, /* stored as ms */
+	TYPE_MS,
+	TYPE_I64,
+	TYPE_BYTES,
+	TYPE_CHOICE,
+	TYPE_WORDS,
+	TYPE_MODE, /* permissions, octal */
+	TYPE_DAYS, /* int32_t; with words: "client" too, -2 */
 };
 
 struct schema_row {
 	enum schema_block block;
 	const char *key;
 	enum schema_type type;
-	size_t offset;       /* into struct conf, conf_listener, conf_section */
-	int64_t min, max;    /* of numbers, in the stored unit */
-	const char *words;   /* choice: "a|b" in the order of the enum */
-	const char *dflt;    /* NULL: none */
+	size_t offset;     /* into struct conf, conf_listener, conf_section */
+	int64_t min, max;  /* of numbers, in the stored unit */
+	const char *words; /* choice: "a|b" in the order of the enum */
+	const char *dflt;  /* NULL: none */
 	const char *doc;
 };
 
@@ -38,8 +56,8 @@ extern const size_t schema_n_rows;
 void schema_defaults(enum schema_block block, void *base);
 /* Is this a key of the block that may be given only once? */
 bool schema_once(enum schema_block block, const char *key);
-/* One setting into *base. False: no such key in this block (nothing reported); a bad value is reported
- * and counts as known. */
+/* One setting into *base. False: no such key in this block (nothing reported); a bad value is
+ * reported and counts as known. */
 bool schema_set(enum schema_block block, void *base, struct arena *a, const struct conf_node *node,
 		struct conf_errors *e);
 /* "unknown setting ..., did you mean ..." */

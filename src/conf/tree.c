@@ -23,11 +23,11 @@ struct reader {
 	struct arena *a;
 	struct conf_errors *e;
 	const char *file;
-	const char *p, *end;    /* what is left of the text */
+	const char *p, *end; /* what is left of the text */
 	const char *line_start;
 	unsigned line;
-	unsigned depth;         /* of include */
-	unsigned blocks;        /* open ones */
+	unsigned depth;  /* of include */
+	unsigned blocks; /* open ones */
 	bool from_memory;
 };
 
@@ -49,7 +49,8 @@ wrong(const struct reader *r, const char *at, const char *text)
 
 /* The whole file, malloc'd; NULL: reported. fd is closed; -1: errno has why. */
 static char *
-read_whole(int fd, const char *file, struct conf_errors *e, const struct conf_where *w, size_t *ret_n)
+read_whole(int fd, const char *file, struct conf_errors *e, const struct conf_where *w,
+	   size_t *ret_n)
 {
 	struct stat st;
 	char *text = NULL;
@@ -92,7 +93,8 @@ read_file(const char *file, struct conf_errors *e, const struct conf_where *w, s
 	return read_whole(open(file, READ_FLAGS), file, e, w, ret_n);
 }
 
-/* A password, perhaps in a directory that is not root's: whoever may put a link there must not learn what root may read. */
+/* A password, perhaps in a directory that is not root's: whoever may put a link there must not
+ * learn what root may read. */
 static char *
 read_secret(const char *file, struct conf_errors *e, const struct conf_where *w, size_t *ret_n)
 {
@@ -132,7 +134,9 @@ put_env(const struct reader *r, const char **at, const char *end, char *to, size
 		if ((unsigned char)*p < 0x20 && *p != '\t') {
 			struct conf_where w = here(r, *at);
 
-			conf_error(r->e, &w, "the environment's %s holds a line end or control character", text);
+			conf_error(r->e, &w,
+				   "the environment's %s holds a line end or control character",
+				   text);
 			return false;
 		}
 	}
@@ -167,7 +171,9 @@ value_of(const struct reader *r, const char *p, const char *end)
 				return NULL;
 		} else if (quoted && *p == '\\') {
 			if (p + 1 == end || !strchr("\"\\$", p[1])) {
-				wrong(r, p, "in quotes there are \\\" \\\\ and \\$; write \\\\ for a backslash");
+				wrong(r, p,
+				      "in quotes there are \\\" \\\\ and \\$; write \\\\ for a "
+				      "backslash");
 				return NULL;
 			}
 			buf[n++] = p[1];
@@ -210,7 +216,8 @@ static bool
 path_of(const struct reader *r, const char *at, const char *name, char *ret_path)
 {
 	const char *slash = name[0] == '/' ? NULL : strrchr(r->file, '/');
-	int n = snprintf(ret_path, PATH_MAX, "%.*s%s", slash ? (int)(slash - r->file + 1) : 0, r->file, name);
+	int n = snprintf(ret_path, PATH_MAX, "%.*s%s", slash ? (int)(slash - r->file + 1) : 0,
+			 r->file, name);
 
 	if (r->from_memory)
 		wrong(r, at, "other files are not read from here");
@@ -236,7 +243,8 @@ value_from_file(const struct reader *r, const char *at, const char *value)
 		line--;
 	copy = memchr(text, '\0', line) ? NULL : arena_dup(r->a, text, line);
 	if (!copy)
-		conf_error(r->e, &w, "the first line of '%s' holds a NUL byte, or there is no memory", path);
+		conf_error(r->e, &w,
+			   "the first line of '%s' holds a NUL byte, or there is no memory", path);
 	secret_wipe(text, n);
 	free(text);
 	return copy;
@@ -255,8 +263,8 @@ skip_space(const char *p, const char *end)
 static const char *
 skip_word(const char *p, const char *end)
 {
-	while (p < end && ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
-			   *p == '_' || *p == '-' || *p == '.'))
+	while (p < end && ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+			   (*p >= '0' && *p <= '9') || *p == '_' || *p == '-' || *p == '.'))
 		p++;
 	return p;
 }
@@ -446,7 +454,12 @@ read_block(struct reader *r, struct conf_node **tail, bool inner)
 struct conf_node *
 tree_parse(struct arena *a, const char *file, const char *text, size_t n, struct conf_errors *e)
 {
-	struct reader r = {.a = a, .e = e, .file = file, .p = text, .end = text + n, .line_start = text,
+	struct reader r = {.a = a,
+			   .e = e,
+			   .file = file,
+			   .p = text,
+			   .end = text + n,
+			   .line_start = text,
 			   .from_memory = true};
 	struct conf_node *first = NULL;
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tree - the text of a configuration as settings and blocks, each with its place. Pure but for reading
- * files (include, file:).
+ * tree - the text of a configuration as settings and blocks, each with its place. Pure but for
+ * reading files (include, file:).
  *
  *   key = value            # comment
  *   kind name {            blocks: one setting a line inside
  *   }
  *   include other.conf     also with a pattern of glob(7)
  *
- * A value is the rest of the line, trimmed; "in quotes" when it must keep spaces or hold a '#'
- * (\" \\ and \$ inside). ${NAME} stands for an environment variable, file:PATH as a whole value for the
+ * A value is the rest of the line, trimmed; "in quotes" when it must keep spaces or hold a '#' (\"
+ * \\ and \$ inside). ${NAME} stands for an environment variable, file:PATH as a whole value for the
  * first line of that file (passwords). File names are relative to the file they stand in.
  */
 #ifndef RST_CONF_TREE_H
@@ -20,8 +20,8 @@
 
 struct conf_node {
 	struct conf_node *next;
-	const char *key;            /* of a setting; kind of a block */
-	const char *value;          /* of a setting; name of a block ("" without) */
+	const char *key;   /* of a setting; kind of a block */
+	const char *value; /* of a setting; name of a block ("" without) */
 	bool block;
 	struct conf_node *children; /* of a block */
 	struct conf_where where;    /* of the key */
@@ -30,7 +30,8 @@ struct conf_node {
 
 /* The top level of the file, errors reported and passed over. NULL: not even one setting. */
 struct conf_node *tree_read(struct arena *a, const char *file, struct conf_errors *e);
-/* The same from memory, for tests and fuzzing: `file` is only a name; include and file: are refused. */
+/* The same from memory, for tests and fuzzing: `file` is only a name; include and file: are
+ * refused. */
 struct conf_node *tree_parse(struct arena *a, const char *file, const char *text, size_t n,
 			     struct conf_errors *e);
 

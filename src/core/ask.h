@@ -25,8 +25,9 @@ struct asker {
 	int64_t asked_ms;
 };
 
-/* Wants a permit of b's gate. BEGIN waits as long as its gate says; CONTINUE and GIVE_BACK as long
- * as a client may be silent, or endlessly: what was promised or must go home. Returns MOVE_PERMIT. */
+/* Wants a permit of b's gate. BEGIN waits as long as its gate says; CONTINUE and GIVE_BACK as
+ * long as a client may be silent, or endlessly: what was promised or must go home. Returns
+ * MOVE_PERMIT. */
 enum move ask_permit(struct asker *a, struct backend *b, enum call_class cls, bool endlessly);
 
 /* True: the permit is held. False: what became of it is in *ret_rc (PM_TEMP or PM_CANCELLED).

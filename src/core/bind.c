@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bind_check walks the sections: plan.c loads modules and chooses permits, here settings are checked.
- * bind_open does it again and opens what is new. A section whose module, settings and permits did not
- * change keeps its instance; its gate belongs to the section's name and is only resized.
+ * bind_check walks the sections: plan.c loads modules and chooses permits, here settings are
+ * checked. bind_open does it again and opens what is new. A section whose module, settings and
+ * permits did not change keeps its instance; its gate belongs to the section's name and is only
+ * resized.
  */
 #include "core/bind.h"
 
@@ -19,10 +20,10 @@
 #include "core/backend.h"
 #include "core/credcache.h"
 #include "core/local.h"
-#include "core/volume.h"
 #include "core/plan.h"
 #include "core/retention.h"
 #include "core/undo.h"
+#include "core/volume.h"
 #include "net/peer.h"
 #include "net/tls.h"
 #include "work/gate.h"
@@ -31,13 +32,14 @@
 #define FILES_PER_SESSION 3 /* socket, lock, message */
 #define FILES_OWN 64
 
-/* ---- what is checked -------------------------------------------------------------------------- */
+/* ---- what is checked ------------------------------------------------------------------------- */
 
 static struct tls *
 tls_open(const struct conf *c, struct conf_errors *e)
 {
 	const struct conf_where w = {c->file, 1, 1};
-	const struct tls_options o = {c->tls_certificate, c->tls_key, c->tls_min_version, c->tls_ciphers};
+	const struct tls_options o = {c->tls_certificate, c->tls_key, c->tls_min_version,
+				      c->tls_ciphers};
 	char err[ERR_MAX];
 	struct tls *t = tls_new(&o, err, sizeof(err));
 
@@ -63,12 +65,17 @@ check_files(const struct conf *c, struct conf_errors *e)
 	uint64_t need = (uint64_t)c->max_sessions * FILES_PER_SESSION + FILES_OWN;
 	struct rlimit rl;
 
-	if (getrlimit(RLIMIT_NOFILE, &rl) != 0 || rl.rlim_max == RLIM_INFINITY || rl.rlim_max >= need || geteuid() == 0)
+	if (getrlimit(RLIMIT_NOFILE, &rl) != 0 || rl.rlim_max == RLIM_INFINITY ||
+	    rl.rlim_max >= need || geteuid() == 0)
 		return;
-	conf_error(e, &w, "max_sessions = %u needs %llu open files, the limit is %llu: raise LimitNOFILE or set "
-			  "max_sessions = %llu", c->max_sessions, (unsigned long long)need,
-		   (unsigned long long)rl.rlim_max,
-		   (unsigned long long)(rl.rlim_max > FILES_OWN ? (rl.rlim_max - FILES_OWN) / FILES_PER_SESSION : 0));
+	conf_error(e, &w,
+		   "max_sessions = %u needs %llu open files, the limit is %llu: raise LimitNOFILE "
+		   "or set "
+		   "max_sessions = %llu",
+		   c->max_sessions, (unsigned long long)need, (unsigned long long)rl.rlim_max,
+		   (unsigned long long)(rl.rlim_max > FILES_OWN
+						? (rl.rlim_max - FILES_OWN) / FILES_PER_SESSION
+						: 0));
 }
 
 static void
@@ -77,9 +84,12 @@ check_domains(struct binder *b, const struct plan *p)
 	const struct pm_module *m = host_desc(p->lib);
 
 	if (m->auth && !m->auth->domain && plan_wants_domains(b, p))
-		conf_error(b->e, &p->section->where, "section %s: module %.*s cannot say which domains are ours: with SMTP and "
-			   "unknown_recipient = badmail mail to any would be kept: set domains = ... here", p->section->name,
-			   (int)m->name.n, m->name.p);
+		conf_error(
+			b->e, &p->section->where,
+			"section %s: module %.*s cannot say which domains are ours: with SMTP and "
+			"unknown_recipient = badmail mail to any would be kept: set domains = ... "
+			"here",
+			p->section->name, (int)m->name.n, m->name.p);
 }
 
 static void
@@ -87,7 +97,8 @@ check_sections(struct binder *b)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		struct plan *p = &b->plans[i];
-		struct host_setting *settings = calloc(p->section->n_settings + 1, sizeof(*settings));
+		struct host_setting *settings =
+			calloc(p->section->n_settings + 1, sizeof(*settings));
 		struct host_spec spec;
 		struct at at;
 
@@ -106,7 +117,8 @@ abilities(struct binder *b, const struct plan *p)
 {
 	uint32_t flags = UINT32_MAX;
 
-	for (; p && p->lib; p = p->section->wrap ? plan_find(b, p->section->kind, p->section->wrap) : NULL)
+	for (; p && p->lib;
+	     p = p->section->wrap ? plan_find(b, p->section->kind, p->section->wrap) : NULL)
 		flags &= host_desc(p->lib)->flags;
 	return flags;
 }
@@ -125,12 +137,15 @@ check_retention(struct binder *b)
 }
 
 static void
-check_list(struct binder *b, const struct conf_listener *l, const char *key, const char *const *list, size_t n)
+check_list(struct binder *b, const struct conf_listener *l, const char *key,
+	   const char *const *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!peer_network_valid(list[i]))
-			conf_error(b->e, &l->where, "listener %s: %s = %s: expected an address, a network such as "
-						    "192.0.2.0/24, or local", l->name, key, list[i]);
+			conf_error(b->e, &l->where,
+				   "listener %s: %s = %s: expected an address, a network such as "
+				   "192.0.2.0/24, or local",
+				   l->name, key, list[i]);
 }
 
 static void
@@ -209,7 +224,8 @@ cache_limits_of(const struct conf_section *s)
 
 /* Everything that makes an instance what it is, digested: settings may be secrets. */
 static bool
-fingerprint_of(const struct plan *p, const struct gate_limits *l, const struct backend *inner, char ret[65])
+fingerprint_of(const struct plan *p, const struct gate_limits *l, const struct backend *inner,
+	       char ret[65])
 {
 	unsigned char sum[EVP_MAX_MD_SIZE];
 	const struct conf_section *s = p->section;
@@ -223,9 +239,10 @@ fingerprint_of(const struct plan *p, const struct gate_limits *l, const struct b
 	if (!f)
 		return false;
 	fprintf(f, "%s\n%p\n%u %u %u %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n",
-		host_path(p->lib), (const void *)inner, l->permits, l->queue_max, l->trip_after, l->wait_ms,
-		l->call_ms, l->scan_ms, l->commit_ms, l->breaker_open_ms);
-	fprintf(f, "%" PRId64 " %" PRId64 " %" PRId64 " %zu\n", k.fresh_ms, k.negative_ms, k.good_ms, k.places);
+		host_path(p->lib), (const void *)inner, l->permits, l->queue_max, l->trip_after,
+		l->wait_ms, l->call_ms, l->scan_ms, l->commit_ms, l->breaker_open_ms);
+	fprintf(f, "%" PRId64 " %" PRId64 " %" PRId64 " %zu\n", k.fresh_ms, k.negative_ms,
+		k.good_ms, k.places);
 	for (size_t i = 0; i < s->n_settings; i++)
 		fprintf(f, "%s=%s\n", s->settings[i].key, s->settings[i].value);
 	fprintf(f, "volume=%s\n", s->volume ? s->volume : "");
@@ -242,11 +259,14 @@ fingerprint_of(const struct plan *p, const struct gate_limits *l, const struct b
 static struct backend *
 find_old(struct conf *old, const struct plan *p, const char *fingerprint, bool gated)
 {
-	struct conf_section *list = !old ? NULL : p->section->kind == CONF_AUTH ? old->auth : old->storage;
+	struct conf_section *list = !old                            ? NULL
+				    : p->section->kind == CONF_AUTH ? old->auth
+								    : old->storage;
 	size_t n = !old ? 0 : p->section->kind == CONF_AUTH ? old->n_auth : old->n_storage;
 
 	for (size_t i = 0; i < n; i++)
-		if (list[i].backend && !list[i].backend->gate == !gated && strcmp(list[i].name, p->section->name) == 0 &&
+		if (list[i].backend && !list[i].backend->gate == !gated &&
+		    strcmp(list[i].name, p->section->name) == 0 &&
 		    strcmp(list[i].backend->fingerprint, fingerprint) == 0)
 			return list[i].backend;
 	return NULL;
@@ -280,7 +300,8 @@ backend_open(struct binder *b, const struct plan *p, struct backend *inner, cons
 	be->can_mark = host_desc(p->lib)->flags & PM_F_CAN_MARK && (!inner || inner->can_mark);
 	be->can_hide = host_desc(p->lib)->flags & PM_F_CAN_HIDE && (!inner || inner->can_hide);
 	be->can_utf8 = host_desc(p->lib)->flags & PM_F_CAN_UTF8 && (!inner || inner->can_utf8);
-	be->can_import = host_desc(p->lib)->flags & PM_F_CAN_IMPORT && (!inner || inner->can_import);
+	be->can_import =
+		host_desc(p->lib)->flags & PM_F_CAN_IMPORT && (!inner || inner->can_import);
 	be->counts = host_desc(p->lib)->flags & PM_F_COUNTS || (inner && inner->counts);
 	be->vol = p->section->vol ? p->section->vol : inner ? inner->vol : NULL;
 	return be;
@@ -340,18 +361,21 @@ has_gate(const struct conf_section *list, size_t n, const struct gate *g)
 	return false;
 }
 
-/* Only when nothing can fail any more. A section that is gone keeps one permit for its last sessions. */
+/* Only when nothing can fail any more. A section that is gone keeps one permit for its last
+ * sessions. */
 static void
 gates_resize(struct conf *c, struct conf *old)
 {
 	for (size_t i = 0; i < c->n_auth + c->n_storage; i++) {
-		struct backend *be = i < c->n_auth ? c->auth[i].backend : c->storage[i - c->n_auth].backend;
+		struct backend *be =
+			i < c->n_auth ? c->auth[i].backend : c->storage[i - c->n_auth].backend;
 
 		if (be->gate)
 			gate_set_limits(be->gate, &be->limits);
 	}
 	for (size_t i = 0; old && i < old->n_auth + old->n_storage; i++) {
-		struct backend *be = i < old->n_auth ? old->auth[i].backend : old->storage[i - old->n_auth].backend;
+		struct backend *be = i < old->n_auth ? old->auth[i].backend
+						     : old->storage[i - old->n_auth].backend;
 		struct gate_limits one;
 
 		if (!be || !be->gate || has_gate(c->auth, c->n_auth, be->gate) ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bind - from a checked configuration to a working one: modules loaded, instances opened, gates made,
- * TLS contexts read, and the proof that permits < workers. Main thread.
+ * bind - from a checked configuration to a working one: modules loaded, instances opened, gates
+ * made, TLS contexts read, and the proof that permits < workers. Main thread.
  */
 #ifndef RST_CORE_BIND_H
 #define RST_CORE_BIND_H
@@ -9,8 +9,8 @@
 #include "conf/conf.h"
 
 /* Loads modules and checks all sections; no instance is opened, nothing changes. Errors of file,
- * modules, certificates and the permit arithmetic (with the numbers, and the W that would do) are all
- * reported. restanted -t and restantectl check-conf stop here. */
+ * modules, certificates and the permit arithmetic (with the numbers, and the W that would do)
+ * are all reported. restanted -t and restantectl check-conf stop here. */
 bool bind_check(struct conf *c, struct conf_errors *e);
 
 /* bind_check, then opens. `old` (may be NULL): unchanged sections keep their instance. False: what

@@ -18,7 +18,8 @@ bool chain_name(const struct conf *c, const char *raw, size_t n, char *ret_name)
 /* The first auth section at or behind `from` that is asked about this name; -1: none. */
 int chain_next(const struct conf *c, const char *name, int from);
 
-/* What an account with the right secret may still lack to come in by POP3, in words; NULL: nothing. */
+/* What an account with the right secret may still lack to come in by POP3, in words; NULL:
+ * nothing. */
 const char *chain_lacks(const struct pm_user *u, int64_t wall_ms);
 
 /* The storage section of an accepted user: pm_user.section, else the auth section's; NULL: there is

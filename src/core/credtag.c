@@ -34,12 +34,14 @@ mac(const uint8_t key[CREDTAG_BYTES], const struct text *t, uint8_t ret[CREDTAG_
 {
 	unsigned n = 0;
 
-	return HMAC(EVP_sha256(), key, CREDTAG_BYTES, t->bytes, t->n, ret, &n) != NULL && n == CREDTAG_BYTES;
+	return HMAC(EVP_sha256(), key, CREDTAG_BYTES, t->bytes, t->n, ret, &n) != NULL &&
+	       n == CREDTAG_BYTES;
 }
 
 /* parts: ended by one without p. */
 static bool
-tag_of(const uint8_t key[CREDTAG_BYTES], uint32_t kind, const struct pm_str *parts, uint8_t ret[CREDTAG_BYTES])
+tag_of(const uint8_t key[CREDTAG_BYTES], uint32_t kind, const struct pm_str *parts,
+       uint8_t ret[CREDTAG_BYTES])
 {
 	struct text t = {.n = sizeof(kind)};
 	bool good = true;

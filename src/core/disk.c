@@ -26,12 +26,17 @@ disk_mounted_at(const char *path)
 	uint64_t id;
 
 	for (int k = 0; k < 2; k++) {
-		if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, want[k], &x) != 0 || !S_ISDIR(x.stx_mode))
+		if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, want[k], &x) != 0 ||
+		    !S_ISDIR(x.stx_mode))
 			return 0;
-		if (x.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT && !(x.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		if (x.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT &&
+		    !(x.stx_attributes & STATX_ATTR_MOUNT_ROOT))
 			return 0;
 		/* stx_mnt_id, which headers of glibc 2.36 do not name yet */
-		memcpy(&id, (const char *)&x + offsetof(struct statx, stx_dev_minor) + sizeof(x.stx_dev_minor), sizeof(id));
+		memcpy(&id,
+		       (const char *)&x + offsetof(struct statx, stx_dev_minor) +
+			       sizeof(x.stx_dev_minor),
+		       sizeof(id));
 		if (x.stx_mask & (MNT_ID_UNIQUE | STATX_MNT_ID))
 			return id + 1; /* never 0 */
 	}
@@ -49,7 +54,8 @@ disk_look(const struct disk *d, struct disk_found *l)
 	l->mount_id = d->mount[0] ? disk_mounted_at(d->mount) : 0;
 	if (d->mount[0] && l->mount_id == 0) {
 		l->state = VOLUME_UNMOUNTED;
-		snprintf(l->text, sizeof(l->text), "nothing is mounted at %.120s; mount it, or correct mount", d->mount);
+		snprintf(l->text, sizeof(l->text),
+			 "nothing is mounted at %.120s; mount it, or correct mount", d->mount);
 		return;
 	}
 	if (statvfs(d->path, &fs) != 0) {
@@ -71,12 +77,15 @@ disk_look(const struct disk *d, struct disk_found *l)
 		snprintf(l->text, sizeof(l->text), "%.150s is mounted read-only", d->path);
 	} else if (l->available < l->reserve) {
 		l->state = VOLUME_LOW;
-		snprintf(l->text, sizeof(l->text), "%" PRIu64 " MiB are free, the reserve is %" PRIu64 " MiB: no new mail",
+		snprintf(l->text, sizeof(l->text),
+			 "%" PRIu64 " MiB are free, the reserve is %" PRIu64 " MiB: no new mail",
 			 l->available / MIB, l->reserve / MIB);
 	} else if (l->inodes > 0 && l->inodes_free * 100 < l->inodes * (uint64_t)d->percent) {
 		l->state = VOLUME_LOW;
-		snprintf(l->text, sizeof(l->text), "%" PRIu64 " of %" PRIu64 " inodes are free, the reserve is %" PRId64
-			 " percent: no new mail", l->inodes_free, l->inodes, d->percent);
+		snprintf(l->text, sizeof(l->text),
+			 "%" PRIu64 " of %" PRIu64 " inodes are free, the reserve is %" PRId64
+			 " percent: no new mail",
+			 l->inodes_free, l->inodes, d->percent);
 	}
 }
 
@@ -98,7 +107,8 @@ disk_make_reserve(const struct disk *d, int64_t size)
 	if (rc != 0) {
 		if (fd != -1)
 			(void)unlink(tmp);
-		log_msg(LOG_LVL_WARNING, "volume", "cannot make the reserve file %s: %s; deleting may fail on a full disk",
+		log_msg(LOG_LVL_WARNING, "volume",
+			"cannot make the reserve file %s: %s; deleting may fail on a full disk",
 			file, strerrordesc_np(rc));
 	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* disk - one look at the disk of a volume, and its reserve file. May block as long as the disk does. Threads: any. */
+/* disk - one look at the disk of a volume, and its reserve file. May block as long as the disk
+ * does. Threads: any. */
 #ifndef RST_CORE_DISK_H
 #define RST_CORE_DISK_H
 

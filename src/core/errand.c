@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An errand is a task like a session: it asks for a permit, makes one call, gives the permit back, and
- * goes again until the call is done. It ends by itself when its deadline comes while it waits.
+ * An errand is a task like a session: it asks for a permit, makes one call, gives the permit back,
+ * and goes again until the call is done. It ends by itself when its deadline comes while it waits.
  */
 #include "core/errand.h"
 
@@ -158,8 +158,8 @@ static void
 tick_finish(struct errand *e, int32_t rc)
 {
 	if (rc != PM_OK)
-		log_msg(LOG_LVL_WARNING, "tick", "section %s: %s %s", e->backend->section, host_code_name(rc),
-			e->call.error);
+		log_msg(LOG_LVL_WARNING, "tick", "section %s: %s %s", e->backend->section,
+			host_code_name(rc), e->call.error);
 	atomic_store(&e->backend->tick_due_ms, mono_ms() + e->backend->inst->desc->life->tick_ms);
 	atomic_store(&e->backend->ticking, false);
 }
@@ -168,14 +168,19 @@ tick_finish(struct errand *e, int32_t rc)
 static void
 tick_section(struct conf *c, struct conf_section *s, int64_t now_ms)
 {
-	struct errand e = {.conf = c, .backend = s->backend, .name = "tick", .run = tick_run, .finish = tick_finish,
+	struct errand e = {.conf = c,
+			   .backend = s->backend,
+			   .name = "tick",
+			   .run = tick_run,
+			   .finish = tick_finish,
 			   .deadline_ms = now_ms + 60000};
 	struct backend *be = s->backend;
 	const struct pm_life *life = be && be->gate ? be->inst->desc->life : NULL;
 
 	if (!life || !life->tick || !life->tick_ms || atomic_load(&be->ticking))
 		return;
-	/* 0: never yet, so at once: what a crash left half done is not to wait for its first visitor */
+	/* 0: never yet, so at once: what a crash left half done is not to wait for its first
+	 * visitor */
 	if (now_ms < atomic_load(&be->tick_due_ms))
 		return;
 	atomic_store(&be->ticking, true);
@@ -222,7 +227,10 @@ void
 errand_probe(struct gate *g)
 {
 	struct conf *c = conf_current();
-	struct errand e = {.conf = c, .name = "probe", .run = probe_run, .finish = probe_finish,
+	struct errand e = {.conf = c,
+			   .name = "probe",
+			   .run = probe_run,
+			   .finish = probe_finish,
 			   .deadline_ms = mono_ms() + 10000};
 
 	if (c)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One entry per (name, address key) for penalties and one per name for logins in flight, both in uthash
- * tables with a keyed hash: names and addresses are chosen by strangers. A shard is full at SHARD_MAX
- * entries; then the oldest that is not in flight gives way, so a flood of names costs bounded memory.
+ * One entry per (name, address key) for penalties and one per name for logins in flight, both in
+ * uthash tables with a keyed hash: names and addresses are chosen by strangers. A shard is full at
+ * SHARD_MAX entries; then the oldest that is not in flight gives way, so a flood of names costs
+ * bounded memory.
  */
 #include "core/guard.h"
 
@@ -22,7 +23,7 @@
 struct entry {
 	UT_hash_handle hh; /* insertion order: oldest first */
 	int64_t last_ms;
-	int64_t next_ms;   /* earliest next attempt */
+	int64_t next_ms; /* earliest next attempt */
 	unsigned failures;
 	unsigned in_flight;
 	size_t n;
@@ -47,7 +48,7 @@ guard_fini(void)
 	for (size_t i = 0; i < SHARDS; i++) {
 		struct entry *e, *next;
 
-		HASH_ITER(hh, shards[i].entries, e, next) {
+		HASH_ITER (hh, shards[i].entries, e, next) {
 			HASH_DEL(shards[i].entries, e);
 			free(e);
 		}
@@ -82,7 +83,7 @@ make_room(struct shard *s)
 
 	if (HASH_COUNT(s->entries) < SHARD_MAX)
 		return;
-	HASH_ITER(hh, s->entries, e, next) {
+	HASH_ITER (hh, s->entries, e, next) {
 		if (e->in_flight == 0) {
 			HASH_DEL(s->entries, e);
 			free(e);

@@ -12,7 +12,8 @@ kill_point(void)
 	static _Atomic long passed;
 	const char *text = getenv("RESTANTE_KILL_POINT");
 
-	if (text && *text != 'm' && atomic_fetch_add(&passed, 1) + 1 == strtol(text + (*text == 's'), NULL, 10))
+	if (text && *text != 'm' &&
+	    atomic_fetch_add(&passed, 1) + 1 == strtol(text + (*text == 's'), NULL, 10))
 		_exit(99);
 }
 #else

@@ -46,8 +46,13 @@ backend_local(const char *name, uint32_t permits, bool tool)
 	}
 	atomic_store(&b->refs, 1);
 	b->kind = CONF_LOCAL;
-	b->limits = (struct gate_limits){.permits = permits, .queue_max = 1000, .wait_ms = WAIT_MS, .call_ms = CALL_MS,
-					 .scan_ms = CALL_MS, .commit_ms = CALL_MS, .breaker_open_ms = WAIT_MS};
+	b->limits = (struct gate_limits){.permits = permits,
+					 .queue_max = 1000,
+					 .wait_ms = WAIT_MS,
+					 .call_ms = CALL_MS,
+					 .scan_ms = CALL_MS,
+					 .commit_ms = CALL_MS,
+					 .breaker_open_ms = WAIT_MS};
 	if (tool)
 		return b;
 	b->gate = gate_get(name, &b->limits);
@@ -77,9 +82,11 @@ local_open(struct conf *c, bool tool)
 	c->state_vol = find(c, c->state_volume);
 	for (size_t i = 0; i < c->n_storage; i++)
 		c->storage[i].vol = find(c, c->storage[i].volume);
-	if (c->badmail.path && !(c->badmail.backend = backend_local("badmail", (uint32_t)c->badmail.permits, tool)))
+	if (c->badmail.path &&
+	    !(c->badmail.backend = backend_local("badmail", (uint32_t)c->badmail.permits, tool)))
 		return false;
-	if (c->n_volumes > 0 && !(c->volume_backend = backend_local("volumes", volume_permits(c), tool)))
+	if (c->n_volumes > 0 &&
+	    !(c->volume_backend = backend_local("volumes", volume_permits(c), tool)))
 		return false;
 	return true;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* local - what binding makes that has no module: volumes, and the gates of Badmail and of the looks at disks. Main thread. */
+/* local - what binding makes that has no module: volumes, and the gates of Badmail and of the
+ * looks at disks. Main thread. */
 #ifndef RST_CORE_LOCAL_H
 #define RST_CORE_LOCAL_H
 
@@ -7,7 +8,8 @@
 
 /* Workers these gates may hold: counted against workers - reserve like the sections' permits. */
 uint32_t local_permits(const struct conf *c);
-/* Volumes of blocks, and their places in sections; backends with gates unless `tool`. False: no memory. */
+/* Volumes of blocks, and their places in sections; backends with gates unless `tool`. False: no
+ * memory. */
 bool local_open(struct conf *c, bool tool);
 /* conf_put's part. Any thread. */
 void local_release(struct conf *c);

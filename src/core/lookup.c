@@ -34,7 +34,9 @@ lookup_end_code(const struct conf_section *blind, char *text, size_t cap)
 {
 	if (lookup_end(blind) == LOOKUP_UNKNOWN)
 		return PM_NOENT;
-	snprintf(text, cap, "auth section %s " LOOKUP_BLIND ", and no other section knows this name: it may be one of its users",
+	snprintf(text, cap,
+		 "auth section %s " LOOKUP_BLIND
+		 ", and no other section knows this name: it may be one of its users",
 		 blind->name);
 	return PM_TEMP;
 }

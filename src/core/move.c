@@ -10,8 +10,8 @@
 #include "core/kill.h"
 #include "core/volume.h"
 
-#define SLICE 128      /* records of mbox_info at a time: 24 KiB of stack */
-#define SLICE_MS 100   /* then the permit goes back */
+#define SLICE 128    /* records of mbox_info at a time: 24 KiB of stack */
+#define SLICE_MS 100 /* then the permit goes back */
 
 struct move_item {
 	struct pm_msg msg;
@@ -28,7 +28,9 @@ go(struct move *m, struct errand *e, enum move_phase phase, const struct move_si
 	bool scans = phase == MOVE_OPEN || phase == MOVE_LOCK_FROM || phase == MOVE_LOCK_TO;
 
 	m->phase = phase;
-	e->call_ms = scans ? side->storage->limits.scan_ms : phase == MOVE_DELETE ? side->storage->limits.commit_ms : 0;
+	e->call_ms = scans                  ? side->storage->limits.scan_ms
+		     : phase == MOVE_DELETE ? side->storage->limits.commit_ms
+					    : 0;
 	errand_go(e, side->storage, e->holding ? CALL_GIVE_BACK : CALL_BEGIN);
 	return PM_AGAIN;
 }
@@ -45,7 +47,8 @@ clean_then(struct move *m, struct errand *e, enum move_phase next)
 {
 	m->next = next;
 	if (holds(m))
-		return go(m, e, MOVE_CLEAN, m->dlv || !(m->msg || m->from.mbox) ? &m->to : &m->from);
+		return go(m, e, MOVE_CLEAN,
+			  m->dlv || !(m->msg || m->from.mbox) ? &m->to : &m->from);
 	e->holding = false;
 	arena_reset(&e->arena); /* nobody's handle lives in it */
 	if (next != MOVE_DONE)
@@ -58,7 +61,8 @@ static int32_t
 fail(struct move *m, struct errand *e, int32_t rc, const char *what)
 {
 	m->rc = rc;
-	snprintf(m->text, sizeof(m->text), "%s: %s%s%s", what, host_code_name(rc), e->call.error[0] ? ", " : "", e->call.error);
+	snprintf(m->text, sizeof(m->text), "%s: %s%s%s", what, host_code_name(rc),
+		 e->call.error[0] ? ", " : "", e->call.error);
 	return clean_then(m, e, MOVE_DONE);
 }
 
@@ -92,7 +96,8 @@ open_side(struct move *m, struct errand *e, struct move_side *s, uint32_t flags)
 {
 	int32_t rc;
 
-	rc = s->mbox ? PM_OK : volume_find(s->storage->vol, NULL, e->call.error, sizeof(e->call.error));
+	rc = s->mbox ? PM_OK
+		     : volume_find(s->storage->vol, NULL, e->call.error, sizeof(e->call.error));
 	if (rc != PM_OK)
 		return fail(m, e, rc, s->storage->section);
 	flags |= s->storage->can_hide ? PM_OPEN_HIDDEN : 0;
@@ -124,11 +129,14 @@ open_from(struct move *m, struct errand *e)
 
 /* One slice of a side's records; *ret_n of them. Not PM_OK: what to return. */
 static int32_t
-look(struct move *m, struct errand *e, struct move_side *s, uint32_t want, struct pm_msg *info, size_t *ret_n)
+look(struct move *m, struct errand *e, struct move_side *s, uint32_t want, struct pm_msg *info,
+     size_t *ret_n)
 {
 	uint64_t left = s->count - s->at;
 	size_t n = left < SLICE ? (size_t)left : SLICE;
-	int32_t rc = n > 0 ? host_mbox_info(s->storage->inst, s->mbox, &e->call, s->at, n, want, info) : PM_OK;
+	int32_t rc =
+		n > 0 ? host_mbox_info(s->storage->inst, s->mbox, &e->call, s->at, n, want, info)
+		      : PM_OK;
 
 	if (errand_should_end(e))
 		return fail(m, e, PM_CANCELLED, s->storage->section);
@@ -143,13 +151,15 @@ choose(struct move *m, struct errand *e)
 {
 	struct pm_msg info[SLICE];
 	size_t n, k;
-	int32_t rc = look(m, e, &m->from, PM_WANT_OCTETS | PM_WANT_UIDL | PM_WANT_DATES | PM_WANT_META, info, &n);
+	int32_t rc = look(m, e, &m->from,
+			  PM_WANT_OCTETS | PM_WANT_UIDL | PM_WANT_DATES | PM_WANT_META, info, &n);
 
 	if (rc != PM_OK)
 		return rc;
 	for (k = 0; k < n && m->n < MOVE_BATCH; k++)
 		if (m->wants(&info[k], m->ctx))
-			m->items[m->n++] = (struct move_item){.msg = info[k], .index = m->from.at + k};
+			m->items[m->n++] =
+				(struct move_item){.msg = info[k], .index = m->from.at + k};
 	m->from.at += k;
 	m->more = m->from.at < m->from.count;
 	if (m->more && m->n < MOVE_BATCH)
@@ -174,15 +184,19 @@ next_copy(struct move *m, struct errand *e)
 	m->i++;
 	if (errand_should_end(e))
 		return fail(m, e, PM_CANCELLED, "copying");
-	return m->i < m->n ? go(m, e, MOVE_BEGIN, &m->to) : clean_then(m, e, m->to_maildrop ? MOVE_LOCK_FROM : MOVE_LOCK_TO);
+	return m->i < m->n ? go(m, e, MOVE_BEGIN, &m->to)
+			   : clean_then(m, e, m->to_maildrop ? MOVE_LOCK_FROM : MOVE_LOCK_TO);
 }
 
 static int32_t
 begin_copy(struct move *m, struct errand *e)
 {
 	const struct pm_msg *msg = &m->items[m->i].msg;
-	struct pm_rcpt r = {.size = sizeof(r), .user = m->to.user, .uidl = {msg->uidl, msg->uidl_len},
-			    .meta = {(const char *)msg->meta, msg->meta_len}, .received_ms = msg->received_ms,
+	struct pm_rcpt r = {.size = sizeof(r),
+			    .user = m->to.user,
+			    .uidl = {msg->uidl, msg->uidl_len},
+			    .meta = {(const char *)msg->meta, msg->meta_len},
+			    .received_ms = msg->received_ms,
 			    .first_retrieved_ms = m->first_retrieved_ms};
 	struct backend *to = m->to.storage;
 	int32_t rc;
@@ -190,7 +204,8 @@ begin_copy(struct move *m, struct errand *e)
 	m->rc = volume_enter(to->vol, msg->octets, &m->mount, m->text, sizeof(m->text));
 	if (m->rc != PM_OK)
 		return clean_then(m, e, MOVE_DONE);
-	rc = host_dlv_begin(to->inst, &e->call, msg->octets, PM_DLVF_IMPORT | PM_DLVF_RESTORE, &m->dlv);
+	rc = host_dlv_begin(to->inst, &e->call, msg->octets, PM_DLVF_IMPORT | PM_DLVF_RESTORE,
+			    &m->dlv);
 	if (rc != PM_OK) {
 		m->dlv = NULL;
 		return fail(m, e, rc, to->section);
@@ -236,10 +251,13 @@ static int32_t
 read_some(struct move *m, struct errand *e)
 {
 	struct backend *from = m->from.storage;
-	char *in = m->buf + MOVE_PIECE + 2; /* becomes wire bytes from the beginning on: never ahead of what is read */
+	/* becomes wire bytes from the beginning on: never ahead of what is read */
+	char *in = m->buf + MOVE_PIECE + 2;
 	int64_t until = mono_ms() + SLICE_MS;
 	size_t n = 0, got;
-	int32_t rc = m->msg ? PM_OK : host_msg_open(from->inst, m->from.mbox, &e->call, m->items[m->i].index, &m->msg);
+	int32_t rc = m->msg ? PM_OK
+			    : host_msg_open(from->inst, m->from.mbox, &e->call,
+					    m->items[m->i].index, &m->msg);
 
 	m->buf_n = m->buf_at = 0;
 	while (rc == PM_OK && n < MOVE_PIECE && mono_ms() < until) {
@@ -296,7 +314,9 @@ prepare(struct move *m, struct errand *e)
 static int32_t
 take_place(struct move *m, char *text)
 {
-	return m->count ? quota_domain_take_anyway(m->conf, m->count, m->items[m->i].msg.octets, 1, &m->hold, text) : PM_OK;
+	return m->count ? quota_domain_take_anyway(m->conf, m->count, m->items[m->i].msg.octets, 1,
+						   &m->hold, text)
+			: PM_OK;
 }
 
 static int32_t
@@ -339,7 +359,8 @@ commit(struct move *m, struct errand *e)
 static int
 by_uidl(const void *a, const void *b)
 {
-	const struct pm_msg *x = &((const struct move_item *)a)->msg, *y = &((const struct move_item *)b)->msg;
+	const struct pm_msg *x = &((const struct move_item *)a)->msg,
+			    *y = &((const struct move_item *)b)->msg;
 	size_t n = x->uidl_len < y->uidl_len ? x->uidl_len : y->uidl_len;
 	int d = memcmp(x->uidl, y->uidl, n);
 
@@ -400,10 +421,13 @@ see_to(struct move *m, struct errand *e)
 			const struct pm_msg *msg = &m->items[k].msg;
 
 			m->rc = PM_TEMP;
-			snprintf(m->text, sizeof(m->text), "%s says that it has '%.*s' and does not show it: it is left where it was",
+			snprintf(m->text, sizeof(m->text),
+				 "%s says that it has '%.*s' and does not show it: it is left "
+				 "where it was",
 				 m->to.storage->section, (int)msg->uidl_len, msg->uidl);
 		}
-	return m->to_maildrop ? go(m, e, MOVE_LEAVE_TO, &m->to) : go(m, e, MOVE_LOCK_FROM, &m->from);
+	return m->to_maildrop ? go(m, e, MOVE_LEAVE_TO, &m->to)
+			      : go(m, e, MOVE_LOCK_FROM, &m->from);
 }
 
 static int32_t
@@ -454,7 +478,8 @@ see_from(struct move *m, struct errand *e)
 static int32_t
 delete_moved(struct move *m, struct errand *e)
 {
-	struct pm_commit c = {.size = sizeof(c), .n = m->from.count, .del = m->map, .now_ms = wall_ms()};
+	struct pm_commit c = {
+		.size = sizeof(c), .n = m->from.count, .del = m->map, .now_ms = wall_ms()};
 	uint64_t done = 0;
 	int32_t rc;
 
@@ -495,11 +520,14 @@ clean(struct move *m, struct errand *e)
 int32_t
 move_step(struct move *m, struct errand *e)
 {
-	static int32_t (*const steps[])(struct move *m, struct errand *e) = {
-		[MOVE_OPEN] = open_from, [MOVE_CHOOSE] = choose, [MOVE_BEGIN] = begin_copy, [MOVE_READ] = read_some,
-		[MOVE_WRITE] = write_some, [MOVE_PREPARE] = prepare, [MOVE_COMMIT] = commit, [MOVE_LOCK_FROM] = lock_from,
-		[MOVE_LOCK_TO] = lock_to, [MOVE_SEE_TO] = see_to, [MOVE_LEAVE_TO] = leave_to, [MOVE_SEE_FROM] = see_from, [MOVE_DELETE] = delete_moved,
-		[MOVE_CLEAN] = clean,
+	static int32_t (*const steps[])(struct move * m, struct errand * e) = {
+		[MOVE_OPEN] = open_from,      [MOVE_CHOOSE] = choose,
+		[MOVE_BEGIN] = begin_copy,    [MOVE_READ] = read_some,
+		[MOVE_WRITE] = write_some,    [MOVE_PREPARE] = prepare,
+		[MOVE_COMMIT] = commit,       [MOVE_LOCK_FROM] = lock_from,
+		[MOVE_LOCK_TO] = lock_to,     [MOVE_SEE_TO] = see_to,
+		[MOVE_LEAVE_TO] = leave_to,   [MOVE_SEE_FROM] = see_from,
+		[MOVE_DELETE] = delete_moved, [MOVE_CLEAN] = clean,
 	};
 
 	return m->phase == MOVE_DONE ? m->rc : steps[m->phase](m, e);

@@ -136,8 +136,8 @@ plan_wants_domains(const struct binder *b, const struct plan *p)
 {
 	const struct conf_section *s = p->section;
 
-	if (b->c->delivery.unknown_recipient != CONF_UNKNOWN_BADMAIL || s->kind != CONF_AUTH || s->only_wrapped ||
-	    s->n_domains > 0)
+	if (b->c->delivery.unknown_recipient != CONF_UNKNOWN_BADMAIL || s->kind != CONF_AUTH ||
+	    s->only_wrapped || s->n_domains > 0)
 		return false;
 	for (size_t i = 0; i < b->c->n_listeners; i++)
 		if (b->c->listeners[i].protocol == CONF_SMTP)

@@ -45,9 +45,10 @@ struct plan *plan_find(struct binder *b, enum conf_kind kind, const char *name);
 /* Explicit numbers first; the others share what is left; reports what is more than the workers
  * allow. */
 void plan_permits(struct binder *b);
-/* Is this section's module to know which domains are ours? With an SMTP listener anybody may hand in mail for any, and with
- * unknown_recipient = badmail what is for nobody is kept if the domain is ours: so it must be known. By LMTP it is the MTA in
- * front who knows. A wrapper is believed: what it wraps is not asked. */
+/* Is this section's module to know which domains are ours? With an SMTP listener anybody may
+ * hand in mail for any, and with unknown_recipient = badmail what is for nobody is kept if the
+ * domain is ours: so it must be known. By LMTP it is the MTA in front who knows. A wrapper is
+ * believed: what it wraps is not asked. */
 bool plan_wants_domains(const struct binder *b, const struct plan *p);
 /* What the host is told of a section. settings: room for n_settings, alive as long as *ret, like
  * *at. */

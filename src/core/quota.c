@@ -23,7 +23,8 @@ domain_of(const struct pm_user *u)
 	if (u->domain.n > 0)
 		return u->domain;
 	at = u->name.n > 0 ? memrchr(u->name.p, '@', u->name.n) : NULL;
-	return at ? (struct pm_str){at + 1, (size_t)(u->name.p + u->name.n - at) - 1} : (struct pm_str){NULL, 0};
+	return at ? (struct pm_str){at + 1, (size_t)(u->name.p + u->name.n - at) - 1}
+		  : (struct pm_str){NULL, 0};
 }
 
 /* The first that is set: the user's own, the domain's block (-1: not given), the site's. */
@@ -40,9 +41,11 @@ quota_fill(const struct conf *c, struct pm_user *u)
 	const struct conf_domain *d = name.n > 0 ? conf_domain(c, name.p, name.n) : NULL;
 
 	u->domain = name; /* stores that count themselves go by it */
-	u->quota_octets = pick(u->quota_octets, d ? d->limits.quota_octets : -1, c->site.quota_octets);
+	u->quota_octets =
+		pick(u->quota_octets, d ? d->limits.quota_octets : -1, c->site.quota_octets);
 	u->quota_msgs = pick(u->quota_msgs, d ? d->limits.quota_msgs : -1, c->site.quota_msgs);
-	u->domain_octets = pick(u->domain_octets, d ? d->limits.domain_octets : -1, c->site.domain_octets);
+	u->domain_octets =
+		pick(u->domain_octets, d ? d->limits.domain_octets : -1, c->site.domain_octets);
 	u->domain_msgs = pick(u->domain_msgs, d ? d->limits.domain_msgs : -1, c->site.domain_msgs);
 }
 
@@ -58,8 +61,10 @@ quota_limits(const struct backend *storage, const struct pm_user *u, struct quot
 	ret->domain_msgs = u->domain_msgs;
 	ret->store_counts = storage->counts;
 	for (size_t i = 0; i < d.n && i < sizeof(ret->domain) - 1; i++)
-		ret->domain[i] = d.p[i] >= 'A' && d.p[i] <= 'Z' ? (char)(d.p[i] - 'A' + 'a') : d.p[i];
-	ret->domain_counted = !storage->counts && (ret->domain_octets > 0 || ret->domain_msgs > 0) &&
+		ret->domain[i] =
+			d.p[i] >= 'A' && d.p[i] <= 'Z' ? (char)(d.p[i] - 'A' + 'a') : d.p[i];
+	ret->domain_counted = !storage->counts &&
+			      (ret->domain_octets > 0 || ret->domain_msgs > 0) &&
 			      d.n < sizeof(ret->domain) && quota_domain_name_ok(ret->domain);
 }
 
@@ -72,11 +77,13 @@ quota_wants_stat(const struct quota_limits *l)
 bool
 quota_wants_usage(const struct conf *c, const struct quota_limits *l)
 {
-	return quota_wants_stat(l) || (l->store_counts && c->quota_warn > 0 && (l->octets > 0 || l->msgs > 0));
+	return quota_wants_stat(l) ||
+	       (l->store_counts && c->quota_warn > 0 && (l->octets > 0 || l->msgs > 0));
 }
 
 int32_t
-quota_check(const struct quota_limits *l, const struct pm_stat *now, uint64_t octets, char *ret_text)
+quota_check(const struct quota_limits *l, const struct pm_stat *now, uint64_t octets,
+	    char *ret_text)
 {
 	uint64_t more = octets > 0 ? octets : 1;
 
@@ -84,14 +91,17 @@ quota_check(const struct quota_limits *l, const struct pm_stat *now, uint64_t oc
 		return PM_OK;
 	if (l->msgs > 0 && now->count >= l->msgs) {
 		if (ret_text)
-			snprintf(ret_text, QUOTA_TEXT_MAX, "mailbox is full: %" PRIu64 " of %" PRIu64 " messages", now->count,
+			snprintf(ret_text, QUOTA_TEXT_MAX,
+				 "mailbox is full: %" PRIu64 " of %" PRIu64 " messages", now->count,
 				 l->msgs);
 		return PM_QUOTA;
 	}
 	if (l->octets > 0 && (now->octets >= l->octets || more > l->octets - now->octets)) {
 		if (ret_text)
-			snprintf(ret_text, QUOTA_TEXT_MAX, "mailbox is full: %" PRIu64 " of %" PRIu64 " octets, the message has %"
-				 PRIu64, now->octets, l->octets, octets);
+			snprintf(ret_text, QUOTA_TEXT_MAX,
+				 "mailbox is full: %" PRIu64 " of %" PRIu64
+				 " octets, the message has %" PRIu64,
+				 now->octets, l->octets, octets);
 		return PM_QUOTA;
 	}
 	return PM_OK;
@@ -106,7 +116,8 @@ warned_path(const struct conf *c, const struct pm_user *u, char *path, size_t ca
 	unsigned char md[EVP_MAX_MD_SIZE];
 	int n;
 
-	if (!volume_mounted(c->state_vol) || EVP_Digest(u->name.p, u->name.n, md, NULL, EVP_sha256(), NULL) != 1)
+	if (!volume_mounted(c->state_vol) ||
+	    EVP_Digest(u->name.p, u->name.n, md, NULL, EVP_sha256(), NULL) != 1)
 		return false;
 	n = snprintf(path, cap, "%s/quota", c->state_dir);
 	if (n < 0 || (size_t)n + 64 > cap || (mkdir(path, 0700) != 0 && errno != EEXIST))
@@ -128,8 +139,8 @@ nearly(uint64_t used, uint64_t limit, uint32_t percent)
 }
 
 bool
-quota_after(const struct conf *c, const struct quota_limits *l, const struct pm_user *u, const struct pm_stat *before,
-	    uint64_t octets)
+quota_after(const struct conf *c, const struct quota_limits *l, const struct pm_user *u,
+	    const struct pm_stat *before, uint64_t octets)
 {
 	bool was, is;
 	char path[PM_PATH_MAX + 1];
@@ -137,13 +148,15 @@ quota_after(const struct conf *c, const struct quota_limits *l, const struct pm_
 
 	if (!quota_wants_usage(c, l) || c->quota_warn == 0)
 		return false;
-	was = nearly(before->octets, l->octets, c->quota_warn) || nearly(before->count, l->msgs, c->quota_warn);
+	was = nearly(before->octets, l->octets, c->quota_warn) ||
+	      nearly(before->count, l->msgs, c->quota_warn);
 	is = nearly(before->octets + octets, l->octets, c->quota_warn) ||
 	     nearly(before->count + 1, l->msgs, c->quota_warn);
 	if ((was && !is) || !warned_path(c, u, path, sizeof(path)))
 		return false;
 	if (!was)
-		(void)unlink(path); /* usually it is not there: usage fell below since the last warning */
+		/* usually it is not there: usage fell below since the last warning */
+		(void)unlink(path);
 	if (!is)
 		return false;
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);

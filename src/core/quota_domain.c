@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the mailboxes of a domain hold together, in one small file per domain, for stores that do not count themselves.
+ * What the mailboxes of a domain hold together, in one small file per domain, for stores that do
+ * not count themselves.
  *
- * What a delivery takes is added before its commit, what a session deletes is subtracted after it: whoever dies in
- * between leaves a count that is too high, never too low, and a slot that tells of it. The next one who opens the file
- * finds the slot of a dead process and declares the count doubtful, and the mailboxes are counted again (core/sweep.h).
+ * What a delivery takes is added before its commit, what a session deletes is subtracted after it:
+ * whoever dies in between leaves a count that is too high, never too low, and a slot that tells of
+ * it. The next one who opens the file finds the slot of a dead process and declares the count
+ * doubtful, and the mailboxes are counted again (core/sweep.h).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -119,7 +121,8 @@ record_open(const struct conf *c, const char *domain, struct quota_record *r)
 	}
 	if (fd == -1) {
 		if (log_rate_pass(&rate, &held))
-			log_msg(LOG_LVL_ERROR, "quota", "the count of domain %s cannot be kept: %s: %s", domain, path,
+			log_msg(LOG_LVL_ERROR, "quota",
+				"the count of domain %s cannot be kept: %s: %s", domain, path,
 				strerrordesc_np(errno));
 		return -1;
 	}
@@ -146,7 +149,8 @@ slot_take(struct quota_record *r, const struct quota_hold *h)
 	for (int32_t i = 0; i < QUOTA_SLOTS; i++) {
 		if (r->slots[i].owner.pid != 0)
 			continue;
-		r->slots[i] = (struct quota_slot){statefile_self(), h->octets, (uint32_t)h->msgs, h->sign};
+		r->slots[i] = (struct quota_slot){statefile_self(), h->octets, (uint32_t)h->msgs,
+						  h->sign};
 		return i;
 	}
 	return -1; /* a crash would go unnoticed; the count is right all the same */
@@ -174,12 +178,13 @@ static bool
 fits(const struct quota_limits *l, const struct quota_record *r, uint64_t octets)
 {
 	return (l->domain_msgs == 0 || r->msgs < l->domain_msgs) &&
-	       (l->domain_octets == 0 || (r->octets < l->domain_octets && octets <= l->domain_octets - r->octets));
+	       (l->domain_octets == 0 ||
+		(r->octets < l->domain_octets && octets <= l->domain_octets - r->octets));
 }
 
 static int32_t
-take(const struct conf *c, const struct quota_limits *l, bool limited, uint64_t octets, uint64_t msgs,
-     struct quota_hold *h, char *ret_text)
+take(const struct conf *c, const struct quota_limits *l, bool limited, uint64_t octets,
+     uint64_t msgs, struct quota_hold *h, char *ret_text)
 {
 	struct quota_record r;
 	int fd;
@@ -190,13 +195,16 @@ take(const struct conf *c, const struct quota_limits *l, bool limited, uint64_t 
 	fd = record_open(c, l->domain, &r);
 	if (fd == -1) {
 		if (ret_text)
-			snprintf(ret_text, QUOTA_TEXT_MAX, "the count of domain %.60s cannot be kept", l->domain);
+			snprintf(ret_text, QUOTA_TEXT_MAX,
+				 "the count of domain %.60s cannot be kept", l->domain);
 		return PM_TEMP;
 	}
 	if (limited && !fits(l, &r, octets)) {
 		statefile_close(fd);
 		if (ret_text)
-			snprintf(ret_text, QUOTA_TEXT_MAX, "the mailboxes of %.60s are full: %" PRIu64 " messages, %" PRIu64 " octets",
+			snprintf(ret_text, QUOTA_TEXT_MAX,
+				 "the mailboxes of %.60s are full: %" PRIu64 " messages, %" PRIu64
+				 " octets",
 				 l->domain, r.msgs, r.octets);
 		return PM_QUOTA;
 	}
@@ -207,7 +215,8 @@ take(const struct conf *c, const struct quota_limits *l, bool limited, uint64_t 
 	KILL_POINT("quota: before it is taken");
 	if (!record_write(fd, &r)) {
 		if (ret_text)
-			snprintf(ret_text, QUOTA_TEXT_MAX, "the count of domain %.60s cannot be written", l->domain);
+			snprintf(ret_text, QUOTA_TEXT_MAX,
+				 "the count of domain %.60s cannot be written", l->domain);
 		return PM_TEMP;
 	}
 	KILL_POINT("quota: taken");
@@ -216,22 +225,22 @@ take(const struct conf *c, const struct quota_limits *l, bool limited, uint64_t 
 }
 
 int32_t
-quota_domain_take(const struct conf *c, const struct quota_limits *l, uint64_t octets, struct quota_hold *h,
-		  char *ret_text)
+quota_domain_take(const struct conf *c, const struct quota_limits *l, uint64_t octets,
+		  struct quota_hold *h, char *ret_text)
 {
 	return take(c, l, true, octets, 1, h, ret_text);
 }
 
 int32_t
-quota_domain_take_anyway(const struct conf *c, const struct quota_limits *l, uint64_t octets, uint64_t msgs,
-			 struct quota_hold *h, char *ret_text)
+quota_domain_take_anyway(const struct conf *c, const struct quota_limits *l, uint64_t octets,
+			 uint64_t msgs, struct quota_hold *h, char *ret_text)
 {
 	return take(c, l, false, octets, msgs, h, ret_text);
 }
 
 void
-quota_domain_drop(const struct conf *c, const struct quota_limits *l, uint64_t octets, uint64_t msgs,
-		  struct quota_hold *h)
+quota_domain_drop(const struct conf *c, const struct quota_limits *l, uint64_t octets,
+		  uint64_t msgs, struct quota_hold *h)
 {
 	struct quota_record r;
 	int fd;
@@ -239,7 +248,8 @@ quota_domain_drop(const struct conf *c, const struct quota_limits *l, uint64_t o
 	h->domain[0] = '\0';
 	if (!l->domain_counted || (fd = record_open(c, l->domain, &r)) == -1)
 		return;
-	*h = (struct quota_hold){.octets = octets == QUOTA_UNKNOWN ? 0 : octets, .msgs = msgs, .sign = -1};
+	*h = (struct quota_hold){
+		.octets = octets == QUOTA_UNKNOWN ? 0 : octets, .msgs = msgs, .sign = -1};
 	if (octets == QUOTA_UNKNOWN)
 		r.doubtful = 1;
 	h->slot = slot_take(&r, h);
@@ -268,7 +278,8 @@ hold_end(const struct conf *c, struct quota_hold *h, enum end end)
 			r.doubtful = 1;
 		if (r.doubtful)
 			doubt_note(h->domain);
-		(void)record_write(fd, &r); /* the slot stays and tells of it, when this process is gone */
+		/* the slot stays and tells of it, when this process is gone */
+		(void)record_write(fd, &r);
 	}
 	KILL_POINT("quota: the hold has ended");
 	h->domain[0] = '\0';
@@ -277,7 +288,10 @@ hold_end(const struct conf *c, struct quota_hold *h, enum end end)
 void
 quota_domain_end(const struct conf *c, struct quota_hold *h, int32_t rc)
 {
-	hold_end(c, h, rc == PM_OK ? KEEP : rc == PM_UNKNOWN || rc == PM_PARTIAL ? DOUBT : GIVE_BACK);
+	hold_end(c, h,
+		 rc == PM_OK                            ? KEEP
+		 : rc == PM_UNKNOWN || rc == PM_PARTIAL ? DOUBT
+							: GIVE_BACK);
 }
 
 void
@@ -310,7 +324,8 @@ quota_domain_get(const struct conf *c, const char *domain, struct quota_usage *r
 	if (statefile_look(path, QUOTA_MAGIC, &r, sizeof(r), &found) != 0)
 		return errno == ENOENT ? PM_NOENT : PM_TEMP;
 	judge(&r, found);
-	*ret = (struct quota_usage){.octets = r.octets, .msgs = r.msgs, .changes = r.changes, .doubtful = r.doubtful};
+	*ret = (struct quota_usage){
+		.octets = r.octets, .msgs = r.msgs, .changes = r.changes, .doubtful = r.doubtful};
 	ret->under_way = under_way(&r);
 	if (r.doubtful)
 		doubt_note(domain);
@@ -318,7 +333,8 @@ quota_domain_get(const struct conf *c, const char *domain, struct quota_usage *r
 }
 
 int32_t
-quota_domain_set(const struct conf *c, const char *domain, uint64_t changes, bool last, uint64_t octets, uint64_t msgs)
+quota_domain_set(const struct conf *c, const char *domain, uint64_t changes, bool last,
+		 uint64_t octets, uint64_t msgs)
 {
 	struct quota_record r;
 	int fd = quota_domain_name_ok(domain) ? record_open(c, domain, &r) : -1;

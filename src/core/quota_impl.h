@@ -20,7 +20,7 @@ struct quota_slot {
 struct quota_record {
 	struct statefile_head head;
 	uint64_t octets, msgs, changes;
-	uint64_t boot;     /* statefile_boot of the last change */
+	uint64_t boot; /* statefile_boot of the last change */
 	uint32_t doubtful;
 	uint32_t pad;
 	struct quota_slot slots[QUOTA_SLOTS];

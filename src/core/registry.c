@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An entry is a maildrop somebody holds or waits for. Its fields are changed under the shard's mutex; the
- * holder keeps a pointer and touches `last_ms` and `pending` through it. Waking happens after unlock: a wake
- * may take the queue's lock, and nobody holds two.
+ * An entry is a maildrop somebody holds or waits for. Its fields are changed under the shard's
+ * mutex; the holder keeps a pointer and touches `last_ms` and `pending` through it. Waking happens
+ * after unlock: a wake may take the queue's lock, and nobody holds two.
  */
 #include "core/registry.h"
 
@@ -24,9 +24,9 @@ struct shard;
 struct registry_entry {
 	UT_hash_handle hh;
 	struct shard *shard;
-	slot_token holder;    /* 0: let go, kept for the waiter */
-	slot_token waiter;    /* 0: none */
-	uint64_t peer_key;    /* of the holder */
+	slot_token holder; /* 0: let go, kept for the waiter */
+	slot_token waiter; /* 0: none */
+	uint64_t peer_key; /* of the holder */
 	_Atomic int64_t last_ms;
 	_Atomic bool pending; /* deletions not committed */
 	size_t n;
@@ -51,7 +51,7 @@ registry_fini(void)
 	for (size_t i = 0; i < SHARDS; i++) {
 		struct registry_entry *e, *next;
 
-		HASH_ITER(hh, shards[i].entries, e, next) {
+		HASH_ITER (hh, shards[i].entries, e, next) {
 			HASH_DEL(shards[i].entries, e);
 			free(e);
 		}
@@ -135,7 +135,8 @@ registry_claim(const char *section, const char *key, size_t key_n, slot_token me
 	}
 	pthread_mutex_unlock(&s->mutex);
 	if (ask)
-		(void)slot_wake(ask, NOTE_TAKEOVER); /* gone already: it will wake us by its release */
+		/* gone already: it will wake us by its release */
+		(void)slot_wake(ask, NOTE_TAKEOVER);
 	return answer;
 }
 
@@ -155,7 +156,8 @@ registry_should_yield(struct registry_entry *e, int64_t takeover_ms, int64_t now
 	pthread_mutex_lock(&e->shard->mutex);
 	waited_for = e->waiter != 0;
 	pthread_mutex_unlock(&e->shard->mutex);
-	return takeover_ms > 0 && waited_for && !atomic_load(&e->pending) && now_ms - atomic_load(&e->last_ms) >= takeover_ms;
+	return takeover_ms > 0 && waited_for && !atomic_load(&e->pending) &&
+	       now_ms - atomic_load(&e->last_ms) >= takeover_ms;
 }
 
 void
@@ -176,7 +178,8 @@ registry_release(struct registry_entry *e)
 	}
 	pthread_mutex_unlock(&s->mutex);
 	if (waiter != 0)
-		(void)slot_wake(waiter, NOTE_WAKE); /* gone: it cancelled, and the entry went with that */
+		/* gone: it cancelled, and the entry went with that */
+		(void)slot_wake(waiter, NOTE_WAKE);
 }
 
 void

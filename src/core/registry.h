@@ -22,9 +22,10 @@ void registry_init(void);
 void registry_fini(void);
 
 enum registry_answer {
-	REGISTRY_MINE,  /* claimed: registry_release must follow */
-	REGISTRY_WAIT,  /* the holder was asked to leave: park; NOTE_WAKE comes when it has; ask again */
-	REGISTRY_HELD,  /* [IN-USE] */
+	REGISTRY_MINE, /* claimed: registry_release must follow */
+	/* the holder was asked to leave: park; NOTE_WAKE comes when it has; ask again */
+	REGISTRY_WAIT,
+	REGISTRY_HELD, /* [IN-USE] */
 	REGISTRY_NOMEM,
 };
 
@@ -33,9 +34,9 @@ enum registry_answer {
  * me, peer_key   who asks.
  * may_wait       false: a second asking after WAIT ran out; then HELD instead of WAIT.
  */
-enum registry_answer registry_claim(const char *section, const char *key, size_t key_n, slot_token me,
-				    uint64_t peer_key, int64_t takeover_ms, int64_t now_ms,
-				    bool may_wait, struct registry_entry **ret);
+enum registry_answer registry_claim(const char *section, const char *key, size_t key_n,
+				    slot_token me, uint64_t peer_key, int64_t takeover_ms,
+				    int64_t now_ms, bool may_wait, struct registry_entry **ret);
 
 /* Holder, after each command: its last byte and whether deletions are pending. Cheap. */
 void registry_touch(struct registry_entry *e, int64_t now_ms, bool pending_dele);

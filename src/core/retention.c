@@ -30,8 +30,10 @@ retention_of(const struct conf *c, const struct pm_user *u, struct retention *re
 {
 	const struct conf_domain *d = domain_of(c, u);
 
-	ret->expire_days = pick(u->expire_days, d ? d->limits.expire_days : PM_EXPIRE_SITE, c->site.expire_days);
-	ret->undo_days = pick(u->undo_days, d ? d->limits.undo_days : PM_EXPIRE_SITE, c->site.undo_days);
+	ret->expire_days = pick(u->expire_days, d ? d->limits.expire_days : PM_EXPIRE_SITE,
+				c->site.expire_days);
+	ret->undo_days =
+		pick(u->undo_days, d ? d->limits.undo_days : PM_EXPIRE_SITE, c->site.undo_days);
 	if (ret->expire_days < 0)
 		ret->expire_days = PM_EXPIRE_CLIENT; /* whatever a directory says */
 	if (ret->undo_days < 0)
@@ -69,7 +71,8 @@ retention_on_retrieval(const struct retention *r, const struct pm_user *u)
 bool
 retention_due(const struct retention *r, int64_t first_retrieved_ms, int64_t now_ms)
 {
-	return r->expire_days > 0 && first_retrieved_ms > 0 && now_ms - first_retrieved_ms >= r->expire_days * DAY_MS;
+	return r->expire_days > 0 && first_retrieved_ms > 0 &&
+	       now_ms - first_retrieved_ms >= r->expire_days * DAY_MS;
 }
 
 int64_t
@@ -112,7 +115,8 @@ retention_capa(const struct conf *c, const struct pm_user *u, char *ret, size_t 
 		days = stricter(days, d);
 	}
 	if (days == PM_EXPIRE_CLIENT) {
-		/* a site that never set it makes no promise either; a user of one that did gets his answer */
+		/* a site that never set it makes no promise either; a user of one that did gets
+		 * his answer */
 		if (!u || !any)
 			return false;
 		snprintf(ret, cap, "NEVER");
@@ -132,14 +136,21 @@ struct checker {
 };
 
 static void
-check_limits(const struct checker *k, const struct conf_where *w, const char *who, const struct conf_limits *l)
+check_limits(const struct checker *k, const struct conf_where *w, const char *who,
+	     const struct conf_limits *l)
 {
 	if (l->expire_days > 0 && !(k->flags & PM_F_CAN_MARK))
-		conf_error(k->e, w, "%sexpire = %" PRId32 ": storage section %s does not remember when a message was "
-			   "retrieved; use expire = client or 0, or another store", who, l->expire_days, k->storage->name);
+		conf_error(k->e, w,
+			   "%sexpire = %" PRId32
+			   ": storage section %s does not remember when a message was "
+			   "retrieved; use expire = client or 0, or another store",
+			   who, l->expire_days, k->storage->name);
 	if (l->undo_days > 0 && !(k->flags & PM_F_CAN_HIDE))
-		conf_error(k->e, w, "%sundo = %" PRId32 ": storage section %s cannot bring deleted mail back; use undo = 0, "
-			   "or another store", who, l->undo_days, k->storage->name);
+		conf_error(k->e, w,
+			   "%sundo = %" PRId32
+			   ": storage section %s cannot bring deleted mail back; use undo = 0, "
+			   "or another store",
+			   who, l->undo_days, k->storage->name);
 }
 
 /* Has this store users of the domain? By the auth sections that are asked about them. */
@@ -156,7 +167,8 @@ holds(const struct checker *k, const char *domain)
 }
 
 void
-retention_check(const struct conf *c, const struct conf_section *storage, uint32_t flags, struct conf_errors *e)
+retention_check(const struct conf *c, const struct conf_section *storage, uint32_t flags,
+		struct conf_errors *e)
 {
 	const struct checker k = {c, storage, flags, e};
 	const struct conf_where top = {c->file, 1, 1};

@@ -3,14 +3,16 @@
  * retention - how long mail is kept: `expire` and `undo`, for the site, a domain, a user.
  *
  * expire = client  the client decides (DELE and QUIT): the default
- *          0       handed over, then let go: a message that was fully RETRieved is deleted by the QUIT of that
- *                  session, never otherwise (RFC 1939 section 8; RFC 2449: EXPIRE 0)
- *          N       N days after it was first retrieved (and that session's QUIT), at a QUIT or by restantectl
- *                  expire. Needs a store that keeps marks (PM_F_CAN_MARK).
- * undo   = N       deleted messages are hidden for N days and can be brought back by restantectl undelete; 0: not.
- *                  Needs a store that hides (PM_F_CAN_HIDE). Hidden messages do not count against quotas.
+ *          0       handed over, then let go: a message that was fully RETRieved is deleted by the
+ *                  QUIT of that session, never otherwise (RFC 1939 section 8; RFC 2449: EXPIRE 0)
+ *          N       N days after it was first retrieved (and that session's QUIT), at a QUIT or by
+ *                  restantectl expire. Needs a store that keeps marks (PM_F_CAN_MARK).
+ * undo   = N       deleted messages are hidden for N days and can be brought back by restantectl
+ *                  undelete; 0: not. Needs a store that hides (PM_F_CAN_HIDE). Hidden messages do
+ *                  not count against quotas.
  *
- * A user without the right to delete expires nothing. This file only chooses; deleting is mbox_commit's. Pure.
+ * A user without the right to delete expires nothing. This file only chooses; deleting is
+ * mbox_commit's. Pure.
  */
 #ifndef RST_CORE_RETENTION_H
 #define RST_CORE_RETENTION_H
@@ -42,18 +44,21 @@ int64_t retention_keep_until(const struct retention *r, bool can_hide, int64_t n
 
 /*
  * The value of EXPIRE in CAPA (RFC 2449 section 6.7), or false: no EXPIRE line.
- * u NULL: before login: the most restrictive that any user may have, with " USER" when they may differ.
- * ret at least 24 bytes: "NEVER", "0", "30 USER".
+ * u NULL: before login: the most restrictive that any user may have, with " USER" when they may
+ * differ. ret at least 24 bytes: "NEVER", "0", "30 USER".
  */
 bool retention_capa(const struct conf *c, const struct pm_user *u, char *ret, size_t cap);
 
 /*
- * Contradictions between a storage section and the settings of the site and of the domains whose users it has:
- * expire = N without PM_F_CAN_MARK, undo without PM_F_CAN_HIDE. flags: of the section's module and of what it wraps.
- * A user's own setting (from a directory) that its store cannot keep is as if it were not there; see retention_fit.
+ * Contradictions between a storage section and the settings of the site and of the domains whose
+ * users it has: expire = N without PM_F_CAN_MARK, undo without PM_F_CAN_HIDE. flags: of the
+ * section's module and of what it wraps. A user's own setting (from a directory) that its store
+ * cannot keep is as if it were not there; see retention_fit.
  */
-void retention_check(const struct conf *c, const struct conf_section *storage, uint32_t flags, struct conf_errors *e);
-/* Takes back what this store cannot do. False: something was taken back, worth a word in the log. */
+void retention_check(const struct conf *c, const struct conf_section *storage, uint32_t flags,
+		     struct conf_errors *e);
+/* Takes back what this store cannot do. False: something was taken back, worth a word in the
+ * log. */
 bool retention_fit(struct retention *r, bool can_mark, bool can_hide);
 
 #endif

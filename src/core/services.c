@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What modules may call (struct pm_host), one record per section name: log lines carry the section, counters
- * are its own. Records live as long as the process: an old instance of a reloaded section still counts.
+ * What modules may call (struct pm_host), one record per section name: log lines carry the section,
+ * counters are its own. Records live as long as the process: an old instance of a reloaded section
+ * still counts.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -74,7 +75,8 @@ svc_count(void *ctx, struct pm_str name, int64_t delta)
 	if (name.n == 0 || name.n >= COUNTER_NAME || delta < 0)
 		return;
 	pthread_mutex_lock(&s->mutex);
-	while (i < s->n && (strlen(s->counters[i].name) != name.n || memcmp(s->counters[i].name, name.p, name.n) != 0))
+	while (i < s->n && (strlen(s->counters[i].name) != name.n ||
+			    memcmp(s->counters[i].name, name.p, name.n) != 0))
 		i++;
 	if (i == s->n && s->n < COUNTERS_MAX)
 		memcpy(s->counters[s->n++].name, name.p, name.n); /* zeroed behind it */
@@ -118,8 +120,14 @@ service_new(const char *section)
 	}
 	pthread_mutex_init(&s->mutex, NULL);
 	s->host = (struct pm_host){
-		.size = sizeof(s->host), .abi_minor = PM_ABI_MINOR, .ctx = s, .now_ms = svc_now,
-		.wall_ms = svc_wall, .log = svc_log, .count = svc_count, .invalidate = svc_invalidate,
+		.size = sizeof(s->host),
+		.abi_minor = PM_ABI_MINOR,
+		.ctx = s,
+		.now_ms = svc_now,
+		.wall_ms = svc_wall,
+		.log = svc_log,
+		.count = svc_count,
+		.invalidate = svc_invalidate,
 		.reserve_release = svc_reserve_release,
 	};
 	s->next = services;
@@ -142,7 +150,8 @@ bind_host(const char *section)
 }
 
 void
-bind_each_counter(void (*fn)(const char *section, const char *name, int64_t value, void *ctx), void *ctx)
+bind_each_counter(void (*fn)(const char *section, const char *name, int64_t value, void *ctx),
+		  void *ctx)
 {
 	struct service *s;
 

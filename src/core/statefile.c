@@ -16,7 +16,8 @@ digest(const void *p, size_t n)
 	unsigned char md[EVP_MAX_MD_SIZE] = {0};
 	uint64_t v;
 
-	(void)EVP_Digest(p, n, md, NULL, EVP_sha256(), NULL); /* of zeroes, if it failed: damaged, then */
+	/* of zeroes, if it failed: damaged, then */
+	(void)EVP_Digest(p, n, md, NULL, EVP_sha256(), NULL);
 	memcpy(&v, md, sizeof(v));
 	return v;
 }
@@ -24,7 +25,8 @@ digest(const void *p, size_t n)
 static uint64_t
 digest_of(const void *record, size_t n)
 {
-	return digest((const char *)record + sizeof(struct statefile_head), n - sizeof(struct statefile_head));
+	return digest((const char *)record + sizeof(struct statefile_head),
+		      n - sizeof(struct statefile_head));
 }
 
 enum statefile_found
@@ -37,7 +39,8 @@ statefile_judge(const void *text, size_t got, const char magic[8], size_t n)
 	if (got != n || n < sizeof(h))
 		return STATEFILE_DAMAGED;
 	memcpy(&h, text, sizeof(h));
-	if (memcmp(h.magic, magic, sizeof(h.magic)) != 0 || h.size != n || h.digest != digest_of(text, n))
+	if (memcmp(h.magic, magic, sizeof(h.magic)) != 0 || h.size != n ||
+	    h.digest != digest_of(text, n))
 		return STATEFILE_DAMAGED;
 	return STATEFILE_SOUND;
 }
@@ -74,7 +77,8 @@ fail(int fd)
 }
 
 int
-statefile_open(const char *path, const char magic[8], void *record, size_t n, enum statefile_found *ret_found)
+statefile_open(const char *path, const char magic[8], void *record, size_t n,
+	       enum statefile_found *ret_found)
 {
 	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), rc;
@@ -90,7 +94,8 @@ statefile_open(const char *path, const char magic[8], void *record, size_t n, en
 }
 
 int
-statefile_look(const char *path, const char magic[8], void *record, size_t n, enum statefile_found *ret_found)
+statefile_look(const char *path, const char magic[8], void *record, size_t n,
+	       enum statefile_found *ret_found)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 

@@ -26,7 +26,8 @@ count_box(struct sweep *s, const struct errand *e, int32_t rc)
 	struct sweep_report *r = s->report;
 
 	pthread_mutex_lock(s->mutex);
-	if (s->order.user[0] || s->order.kind == SWEEP_TIDY || !s->conf->storage[s->section].for_undo)
+	if (s->order.user[0] || s->order.kind == SWEEP_TIDY ||
+	    !s->conf->storage[s->section].for_undo)
 		r->boxes++;
 	if (rc == PM_NOENT)
 		r->no_account++;
@@ -35,7 +36,8 @@ count_box(struct sweep *s, const struct errand *e, int32_t rc)
 	else if (rc != PM_OK)
 		r->failed++;
 	if (rc != PM_OK && rc != PM_BUSY && rc != PM_NOENT)
-		snprintf(r->error, sizeof(r->error), "%s: %s %s", s->box.name, host_code_name(rc), e->call.error);
+		snprintf(r->error, sizeof(r->error), "%s: %s %s", s->box.name, host_code_name(rc),
+			 e->call.error);
 	pthread_mutex_unlock(s->mutex);
 }
 
@@ -198,7 +200,8 @@ step_list(struct sweep *s, struct errand *e)
 	s->page_n = s->page_at = 0;
 	rc = volume_find(b->vol, NULL, e->call.error, sizeof(e->call.error));
 	if (rc == PM_OK)
-		rc = host_box_list(b->inst, &e->call, (struct pm_str){s->cursor, s->cursor_n}, PAGE, s->page, &s->page_n);
+		rc = host_box_list(b->inst, &e->call, (struct pm_str){s->cursor, s->cursor_n}, PAGE,
+				   s->page, &s->page_n);
 	if (rc == PM_AGAIN)
 		return rc;
 	s->last_page = rc != PM_OK || s->page_n < PAGE;
@@ -207,8 +210,11 @@ step_list(struct sweep *s, struct errand *e)
 		pthread_mutex_lock(s->mutex);
 		s->report->failed++;
 		snprintf(s->report->error, sizeof(s->report->error),
-			 rc == PM_UNSUPPORTED ? "storage section %s cannot list its mailboxes: name the users one by one. %s"
-					      : "storage section %s: its mailboxes cannot be listed: %s", b->section, e->call.error);
+			 rc == PM_UNSUPPORTED
+				 ? "storage section %s cannot list its mailboxes: name the users "
+				   "one by one. %s"
+				 : "storage section %s: its mailboxes cannot be listed: %s",
+			 b->section, e->call.error);
 		pthread_mutex_unlock(s->mutex);
 	} else if (s->page_n > 0) {
 		const struct pm_box *last = &s->page[s->page_n - 1];
@@ -233,7 +239,8 @@ keep_user(struct sweep *s, const struct pm_user *u, const struct conf_section *a
 {
 	struct sweep_box *b = &s->box;
 	struct pm_user full = *u;
-	const struct conf_section *storage = chain_storage(s->conf, auth, u->section.p, u->section.n);
+	const struct conf_section *storage =
+		chain_storage(s->conf, auth, u->section.p, u->section.n);
 	size_t n;
 
 	if (!storage)
@@ -278,8 +285,10 @@ step_lookup(struct sweep *s, struct errand *e)
 	default:
 		break;
 	}
-	/* a mailbox that was listed in one store while its user's mail is in another now is not this user's */
-	if (rc == PM_OK && !s->order.user[0] && s->box.storage != s->conf->storage[s->section].backend)
+	/* a mailbox that was listed in one store while its user's mail is in another now is not
+	 * this user's */
+	if (rc == PM_OK && !s->order.user[0] &&
+	    s->box.storage != s->conf->storage[s->section].backend)
 		rc = PM_NOENT;
 	if (rc == PM_OK)
 		rc = sweep_box_begin(s, e);
@@ -307,7 +316,8 @@ sweep_run(struct errand *e)
 static const char *
 kind_name(enum sweep_kind k)
 {
-	static const char *const names[] = {"expire", "recount", "undelete", "usage", "undo", "undo", "undo"};
+	static const char *const names[] = {"expire", "recount", "undelete", "usage",
+					    "undo",   "undo",    "undo"};
 
 	return names[k];
 }
@@ -336,20 +346,25 @@ sweep_finish(struct errand *e, int32_t rc)
 	boxes = r->boxes;
 	messages = r->messages;
 	if (rc == PM_NOENT && s->order.user[0] && !r->error[0])
-		snprintf(r->error, sizeof(r->error), "no auth section knows an account '%.150s'", s->order.user);
+		snprintf(r->error, sizeof(r->error), "no auth section knows an account '%.150s'",
+			 s->order.user);
 	else if (rc != PM_OK && !r->error[0])
-		snprintf(r->error, sizeof(r->error), "%s %s%s", host_code_name(rc), e->call.error[0] ? e->call.error : "section ",
+		snprintf(r->error, sizeof(r->error), "%s %s%s", host_code_name(rc),
+			 e->call.error[0] ? e->call.error : "section ",
 			 e->call.error[0] ? "" : e->backend->section);
 	snprintf(error, sizeof(error), "%.199s", r->error);
 	pthread_mutex_unlock(s->mutex);
 	if (sweep_in_background(&s->order))
 		sweep_undo_end(s, rc, error);
 	else if (s->order.kind != SWEEP_USAGE)
-		log_msg(LOG_LVL_NOTICE, "sweep", "%s%s of %s: %s; %llu mailboxes, %llu messages%s%s", kind_name(s->order.kind),
-			s->order.dry_run ? " (dry run)" : "",
-			s->order.user[0] ? s->order.user : s->order.domain[0] ? s->order.domain : "all",
-			rc == PM_OK ? "done" : host_code_name(rc), (unsigned long long)boxes, (unsigned long long)messages,
-			error[0] ? "; " : "", error);
+		log_msg(LOG_LVL_NOTICE, "sweep",
+			"%s%s of %s: %s; %llu mailboxes, %llu messages%s%s",
+			kind_name(s->order.kind), s->order.dry_run ? " (dry run)" : "",
+			s->order.user[0]     ? s->order.user
+			: s->order.domain[0] ? s->order.domain
+					     : "all",
+			rc == PM_OK ? "done" : host_code_name(rc), (unsigned long long)boxes,
+			(unsigned long long)messages, error[0] ? "; " : "", error);
 	sweep_box_free(&s->box);
 	if (sweep_in_background(&s->order))
 		sweep_report_drop(s);
@@ -377,7 +392,11 @@ uint64_t
 sweep_start(struct conf *c, const struct sweep_order *order, char *ret_error)
 {
 	struct sweep *s = calloc(1, sizeof(*s));
-	struct errand e = {.conf = c, .name = kind_name(order->kind), .run = sweep_run, .finish = sweep_finish, .ctx = s,
+	struct errand e = {.conf = c,
+			   .name = kind_name(order->kind),
+			   .run = sweep_run,
+			   .finish = sweep_finish,
+			   .ctx = s,
 			   .deadline_ms = mono_ms() + SWEEP_MS};
 	uint64_t id = 0;
 

@@ -28,12 +28,14 @@ sweep_box_begin(struct sweep *s, struct errand *e)
 
 	quota_limits(b->storage, &b->user, &b->limits);
 	retention_of(s->conf, &b->user, &b->retention);
-	(void)retention_fit(&b->retention, b->storage->can_mark, b->storage->can_hide); /* said at logins */
+	/* said at logins */
+	(void)retention_fit(&b->retention, b->storage->can_mark, b->storage->can_hide);
 	b->now_ms = wall_ms();
 	s->ours = s->ours || !b->storage->counts;
 	if (s->order.kind == SWEEP_UNDELETE && !b->storage->can_hide)
 		return PM_UNSUPPORTED;
-	if (s->order.kind == SWEEP_EXPIRE && !retention_wants_dates(&b->retention, &b->user) && !b->storage->can_hide)
+	if (s->order.kind == SWEEP_EXPIRE && !retention_wants_dates(&b->retention, &b->user) &&
+	    !b->storage->can_hide)
 		return PM_OK; /* there is nothing to expire */
 	if (s->order.kind == SWEEP_CARRY)
 		return sweep_undo_begin(s, e);
@@ -52,9 +54,12 @@ step_stat(struct sweep *s, struct errand *e)
 {
 	struct pm_stat st = {.size = sizeof(st)};
 	struct sweep_box *b = &s->box;
-	/* a domain that is counted once more because mail came meanwhile was counted anew a moment ago */
+	/* a domain that is counted once more because mail came meanwhile was counted anew a
+	 * moment ago */
 	bool anew = s->order.anew && s->counts == 0 && !b->asked;
-	int32_t rc = b->asked ? PM_OK : volume_find(b->storage->vol, NULL, e->call.error, sizeof(e->call.error));
+	int32_t rc =
+		b->asked ? PM_OK
+			 : volume_find(b->storage->vol, NULL, e->call.error, sizeof(e->call.error));
 
 	if (rc != PM_OK)
 		return rc;
@@ -105,11 +110,14 @@ step_open(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
 	uint32_t flags = PM_OPEN_EXCLUSIVE | (b->storage->can_hide ? PM_OPEN_HIDDEN : 0);
-	int32_t rc = b->mbox ? PM_OK : volume_find(b->storage->vol, NULL, e->call.error, sizeof(e->call.error));
+	int32_t rc =
+		b->mbox ? PM_OK
+			: volume_find(b->storage->vol, NULL, e->call.error, sizeof(e->call.error));
 
 	if (rc != PM_OK)
 		return rc;
-	rc = host_mbox_open(b->storage->inst, &e->call, b->in_undo ? &b->undo_user : &b->user, flags, &b->count, &b->mbox);
+	rc = host_mbox_open(b->storage->inst, &e->call, b->in_undo ? &b->undo_user : &b->user,
+			    flags, &b->count, &b->mbox);
 	if (rc == PM_AGAIN && errand_should_end(e)) {
 		host_mbox_close(b->storage->inst, b->mbox, &e->call);
 		b->mbox = NULL;
@@ -130,7 +138,8 @@ sweep_wants(const struct sweep *s, const struct pm_msg *m)
 	const struct sweep_order *o = &s->order;
 
 	for (size_t i = 0; i < o->n_uidls; i++)
-		if (strlen(o->uidls[i]) == m->uidl_len && memcmp(o->uidls[i], m->uidl, m->uidl_len) == 0)
+		if (strlen(o->uidls[i]) == m->uidl_len &&
+		    memcmp(o->uidls[i], m->uidl, m->uidl_len) == 0)
 			return true;
 	return o->n_uidls == 0;
 }
@@ -148,7 +157,8 @@ note_found(struct sweep *s, const struct pm_msg *m)
 		f->uidl[m->uidl_len] = '\0';
 		f->octets = m->octets;
 		f->received_ms = m->received_ms;
-		f->first_retrieved_ms = s->box.in_undo ? 0 : m->first_retrieved_ms; /* there it is the time until when */
+		/* there it is the time until when */
+		f->first_retrieved_ms = s->box.in_undo ? 0 : m->first_retrieved_ms;
 	}
 	pthread_mutex_unlock(s->mutex);
 }
@@ -170,7 +180,8 @@ is_chosen(struct sweep *s, const struct pm_msg *m)
 	return true;
 }
 
-/* What is about to be deleted or brought back, for the domain's count. PM_OK, or why it cannot be. */
+/* What is about to be deleted or brought back, for the domain's count. PM_OK, or why it cannot
+ * be. */
 static int32_t
 count_begin(struct sweep *s, struct errand *e)
 {
@@ -179,7 +190,8 @@ count_begin(struct sweep *s, struct errand *e)
 	if (b->in_undo)
 		return PM_OK; /* nobody counts it */
 	if (s->order.kind == SWEEP_UNDELETE)
-		return quota_domain_take_anyway(s->conf, &b->limits, b->chosen_octets, b->chosen, &b->hold, e->call.error);
+		return quota_domain_take_anyway(s->conf, &b->limits, b->chosen_octets, b->chosen,
+						&b->hold, e->call.error);
 	quota_domain_drop(s->conf, &b->limits, b->chosen_octets, b->chosen, &b->hold);
 	return PM_OK;
 }
@@ -201,7 +213,8 @@ step_info(struct sweep *s, struct errand *e)
 	struct pm_msg info[SLICE];
 	uint64_t left = b->count - b->at;
 	size_t n = left < SLICE ? (size_t)left : SLICE;
-	uint32_t want = PM_WANT_DATES | PM_WANT_META | PM_WANT_OCTETS | (s->order.kind == SWEEP_UNDELETE ? PM_WANT_UIDL : 0);
+	uint32_t want = PM_WANT_DATES | PM_WANT_META | PM_WANT_OCTETS |
+			(s->order.kind == SWEEP_UNDELETE ? PM_WANT_UIDL : 0);
 	int32_t rc = host_mbox_info(b->storage->inst, b->mbox, &e->call, b->at, n, want, info);
 
 	if (rc == PM_AGAIN)
@@ -218,7 +231,10 @@ step_info(struct sweep *s, struct errand *e)
 	b->at += n;
 	if (b->at < b->count)
 		return errand_should_end(e) ? to_close(s) : PM_AGAIN;
-	s->phase = b->chosen > 0 && !s->order.dry_run && !(b->in_undo && s->order.kind == SWEEP_UNDELETE) ? SWEEP_COMMIT : SWEEP_CLOSE;
+	s->phase = b->chosen > 0 && !s->order.dry_run &&
+				   !(b->in_undo && s->order.kind == SWEEP_UNDELETE)
+			   ? SWEEP_COMMIT
+			   : SWEEP_CLOSE;
 	e->call_ms = b->storage->limits.commit_ms;
 	secret_random(b->op_id, sizeof(b->op_id));
 	if (s->phase != SWEEP_COMMIT || count_begin(s, e) == PM_OK)
@@ -240,7 +256,8 @@ step_commit(struct sweep *s, struct errand *e)
 	} else {
 		c.del = b->map;
 		if (!b->in_undo)
-			c.keep_until_ms = retention_keep_until(&b->retention, b->storage->can_hide, b->now_ms);
+			c.keep_until_ms = retention_keep_until(&b->retention, b->storage->can_hide,
+							       b->now_ms);
 	}
 	memcpy(e->call.pm.op_id, b->op_id, sizeof(b->op_id));
 	rc = host_mbox_commit(b->storage->inst, b->mbox, &e->call, &c, &done);
@@ -254,11 +271,13 @@ step_commit(struct sweep *s, struct errand *e)
 	return to_close(s);
 }
 
-/* In the undo storage there is only what was counted before, unless it is listed, or the background's. */
+/* In the undo storage there is only what was counted before, unless it is listed, or the
+ * background's. */
 static bool
 sweep_counts(const struct sweep *s)
 {
-	return !s->box.in_undo || s->order.kind == SWEEP_TIDY || s->order.unmarked || (s->order.kind == SWEEP_UNDELETE && s->order.dry_run);
+	return !s->box.in_undo || s->order.kind == SWEEP_TIDY || s->order.unmarked ||
+	       (s->order.kind == SWEEP_UNDELETE && s->order.dry_run);
 }
 
 static int32_t

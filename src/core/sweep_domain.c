@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a domain holds: the core's file is counted anew, the stores that count themselves are asked. */
+/* What a domain holds: the core's file is counted anew, the stores that count themselves are
+ * asked. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,8 @@
 #include "core/sweep_impl.h"
 
 #define COUNTS_MAX 3 /* while mail comes and goes */
-#define RECOUNT_GAP_MS 60000 /* between two counts nobody asked for; of one domain twice as long each time */
+/* between two counts nobody asked for; of one domain twice as long each time */
+#define RECOUNT_GAP_MS 60000
 #define RECOUNT_GAP_MOST_MS 3600000
 #define SETTLE_US 5000 /* for what is under way as a count begins: */
 #define SETTLES 40     /* so often at most */
@@ -25,7 +27,8 @@ sweep_domain_mark(struct sweep *s)
 
 	if (s->order.kind != SWEEP_RECOUNT || s->marked)
 		return true;
-	(void)quota_domain_get(s->conf, s->order.domain, &u); /* never counted: there are no changes */
+	/* never counted: there are no changes */
+	(void)quota_domain_get(s->conf, s->order.domain, &u);
 	if (u.under_way > 0 && s->settles++ < SETTLES) {
 		(void)usleep(SETTLE_US);
 		return false;
@@ -47,10 +50,11 @@ sweep_domain_end(struct sweep *s)
 	if (rc != PM_OK)
 		return rc;
 	if (!s->ours && quota_domain_get(s->conf, s->order.domain, &u) == PM_NOENT)
-		return PM_OK; /* its stores count themselves: a count of ours would not be kept up to date */
+		/* its stores count themselves: a count of ours would not be kept up to date */
+		return PM_OK;
 	/* PM_AGAIN: mail came or went meanwhile, or is about to */
-	return quota_domain_set(s->conf, s->order.domain, s->changes, ++s->counts == COUNTS_MAX, s->report->octets,
-				s->report->messages);
+	return quota_domain_set(s->conf, s->order.domain, s->changes, ++s->counts == COUNTS_MAX,
+				s->report->octets, s->report->messages);
 }
 
 /* ---- stores that count themselves ------------------------------------------------------------ */
@@ -73,7 +77,8 @@ sweep_domain_step(struct sweep *s, struct errand *e)
 	const char *domain = s->order.user[0] ? s->box.limits.domain : s->order.domain;
 	struct pm_stat st = {.size = sizeof(st)};
 	struct quota_usage *u;
-	int32_t rc = host_domain_stat(e->backend->inst, &e->call, (struct pm_str){domain, strlen(domain)},
+	int32_t rc = host_domain_stat(e->backend->inst, &e->call,
+				      (struct pm_str){domain, strlen(domain)},
 				      s->order.kind == SWEEP_RECOUNT && s->order.anew, &st);
 
 	if (rc == PM_UNSUPPORTED)
@@ -81,7 +86,8 @@ sweep_domain_step(struct sweep *s, struct errand *e)
 	if (rc != PM_OK)
 		return rc;
 	pthread_mutex_lock(s->mutex);
-	u = &s->report->domain_usage; /* of several stores the fullest: each decides by what it has */
+	/* of several stores the fullest: each decides by what it has */
+	u = &s->report->domain_usage;
 	u->octets = st.octets > u->octets ? st.octets : u->octets;
 	u->msgs = st.count > u->msgs ? st.count : u->msgs;
 	s->report->domain_rc = PM_OK;
@@ -122,11 +128,12 @@ sweep_tick(struct conf *c, int64_t now_ms)
 	if (!quota_domain_doubtful(order.domain))
 		return;
 	/* one that mail never ceases to come to stays doubtful */
-	gap_ms = strcmp(last, order.domain) != 0     ? RECOUNT_GAP_MS
+	gap_ms = strcmp(last, order.domain) != 0    ? RECOUNT_GAP_MS
 		 : 2 * gap_ms < RECOUNT_GAP_MOST_MS ? 2 * gap_ms
-						     : RECOUNT_GAP_MOST_MS;
+						    : RECOUNT_GAP_MOST_MS;
 	memcpy(last, order.domain, sizeof(last));
 	if (sweep_start(c, &order, error) == 0)
-		log_msg(LOG_LVL_WARNING, "quota", "domain %s is to be counted anew: %s", order.domain, error);
+		log_msg(LOG_LVL_WARNING, "quota", "domain %s is to be counted anew: %s",
+			order.domain, error);
 	atomic_store(&recount_due_ms, now_ms + gap_ms);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Is the undo storage's mailbox the one that clients open? Settings cannot tell: %u beside %n, a symbolic link, a bind
- * mount, another order of servers. So both stores are asked where the mailbox lies (box_place): at the start and after
- * each reload for two names made up, then for each account before its mail is moved, or looked for there.
+ * Is the undo storage's mailbox the one that clients open? Settings cannot tell: %u beside %n, a
+ * symbolic link, a bind mount, another order of servers. So both stores are asked where the mailbox
+ * lies (box_place): at the start and after each reload for two names made up, then for each account
+ * before its mail is moved, or looked for there.
  *
- * Nothing that would delete hangs on the answer: that is what the messages say themselves (UNDO_MARK_MS). A store that
- * cannot say where its mail is, or not now, is believed to have a place of its own.
+ * Nothing that would delete hangs on the answer: that is what the messages say themselves
+ * (UNDO_MARK_MS). A store that cannot say where its mail is, or not now, is believed to have a
+ * place of its own.
  */
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +27,8 @@ ask(struct sweep *s, struct errand *e, struct backend *b)
 }
 
 int32_t
-sweep_place_ask(struct sweep *s, struct errand *e, int32_t (*then)(struct sweep *s, struct errand *e))
+sweep_place_ask(struct sweep *s, struct errand *e,
+		int32_t (*then)(struct sweep *s, struct errand *e))
 {
 	struct sweep_box *b = &s->box;
 
@@ -47,15 +50,18 @@ sweep_place_step(struct sweep *s, struct errand *e)
 	struct sweep_box *b = &s->box;
 	bool first = !b->place.p;
 	struct pm_str place = {NULL, 0};
-	int32_t rc = host_box_place(e->backend->inst, &e->call, first ? &b->user : &b->undo_user, &place);
+	int32_t rc = host_box_place(e->backend->inst, &e->call, first ? &b->user : &b->undo_user,
+				    &place);
 
 	if (rc == PM_OK && first) {
 		b->place = place;
 		return ask(s, e, s->conf->undo->backend);
 	}
 	if (rc == PM_OK && same(place, b->place)) {
-		snprintf(e->call.error, sizeof(e->call.error), "undo_storage = %.60s: its mail is in the same place as that of "
-			 "storage section %.60s; deleted mail needs one of its own", s->conf->undo->name, b->home->section);
+		snprintf(e->call.error, sizeof(e->call.error),
+			 "undo_storage = %.60s: its mail is in the same place as that of "
+			 "storage section %.60s; deleted mail needs one of its own",
+			 s->conf->undo->name, b->home->section);
 		return PM_EXISTS;
 	}
 	if (rc == PM_AGAIN || (rc != PM_OK && s->order.unmarked))

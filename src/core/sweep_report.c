@@ -39,8 +39,8 @@ find_same(const struct sweep_order *o)
 	for (size_t i = 0; i < JOBS; i++) {
 		const struct sweep_report *r = &sweeps.jobs[i];
 
-		if (r->id != 0 && !r->done && r->kind == o->kind && strcmp(r->domain, o->domain) == 0 &&
-		    strcmp(r->user, o->user) == 0)
+		if (r->id != 0 && !r->done && r->kind == o->kind &&
+		    strcmp(r->domain, o->domain) == 0 && strcmp(r->user, o->user) == 0)
 			return r;
 	}
 	return NULL;
@@ -51,10 +51,13 @@ static struct sweep_report *
 take_place(const struct sweep_order *o, char *error)
 {
 	const struct sweep_report *same = find_same(o);
-	struct sweep_report *r = same ? NULL : sweep_in_background(o) ? malloc(sizeof(*r)) : find_place();
+	struct sweep_report *r = same                     ? NULL
+				 : sweep_in_background(o) ? malloc(sizeof(*r))
+							  : find_place();
 
 	if (same)
-		snprintf(error, 200, "the same is under way already, as number %llu", (unsigned long long)same->id);
+		snprintf(error, 200, "the same is under way already, as number %llu",
+			 (unsigned long long)same->id);
 	else if (!r)
 		snprintf(error, 200, "%d jobs are at work; try again later", JOBS);
 	return r;

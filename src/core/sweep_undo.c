@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The undo storage's part in a sweep: hidden mail is moved there, comes back from there, and is deleted there when its
- * time is over. Its mailboxes are named after accounts; whose account is gone is known by nothing else.
+ * The undo storage's part in a sweep: hidden mail is moved there, comes back from there, and is
+ * deleted there when its time is over. Its mailboxes are named after accounts; whose account is
+ * gone is known by nothing else.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,9 +21,10 @@
 #define ASK_AGAIN_MS 60000
 
 static _Atomic unsigned carrying;
-static _Atomic uint64_t unmarked;    /* of the last round */
-static _Atomic uint64_t asked, unfit; /* serials of configurations: whose places were asked for, whose are the same */
-static _Atomic int64_t ask_ms;       /* when next */
+static _Atomic uint64_t unmarked; /* of the last round */
+/* serials of configurations: whose places were asked for, whose are the same */
+static _Atomic uint64_t asked, unfit;
+static _Atomic int64_t ask_ms; /* when next */
 
 /* ---- moves ----------------------------------------------------------------------------------- */
 
@@ -58,7 +60,8 @@ move_out(struct sweep *s, struct errand *e)
 	b->move.from = (struct move_side){.storage = b->storage, .user = &b->user};
 	b->move.to = (struct move_side){.storage = s->conf->undo->backend, .user = &b->undo_user};
 	b->move.wants = wants_hidden;
-	b->move.first_retrieved_ms = UNDO_MARK_MS + retention_keep_until(&b->retention, true, wall_ms());
+	b->move.first_retrieved_ms =
+		UNDO_MARK_MS + retention_keep_until(&b->retention, true, wall_ms());
 	return start(s, e);
 }
 
@@ -68,7 +71,8 @@ move_back(struct sweep *s, struct errand *e)
 	struct sweep_box *b = &s->box;
 
 	b->unlimited = b->user; /* who was given it once is given it back */
-	b->unlimited.quota_octets = b->unlimited.quota_msgs = b->unlimited.domain_octets = b->unlimited.domain_msgs = 0;
+	b->unlimited.quota_octets = b->unlimited.quota_msgs = b->unlimited.domain_octets =
+		b->unlimited.domain_msgs = 0;
 	b->move.from = (struct move_side){.storage = b->storage, .user = &b->undo_user};
 	b->move.to = (struct move_side){.storage = b->home, .user = &b->unlimited};
 	b->move.wants = wants_back;
@@ -77,7 +81,8 @@ move_back(struct sweep *s, struct errand *e)
 	return start(s, e);
 }
 
-/* Is the account's part of the undo storage looked at, too? In a sweep over all it is in a list of its own. */
+/* Is the account's part of the undo storage looked at, too? In a sweep over all it is in a list
+ * of its own. */
 static bool
 tidies(const struct sweep *s)
 {
@@ -114,7 +119,8 @@ sweep_undo_move(struct sweep *s, struct errand *e)
 		pthread_mutex_unlock(s->mutex);
 	}
 	if (rc != PM_OK)
-		snprintf(e->call.error, sizeof(e->call.error), "%.60s: %.180s", s->conf->undo->name, m->text);
+		snprintf(e->call.error, sizeof(e->call.error), "%.60s: %.180s", s->conf->undo->name,
+			 m->text);
 	return rc == PM_OK && tidies(s) ? open_undo(s, e) : rc;
 }
 
@@ -174,7 +180,8 @@ sweep_undo_box(struct sweep *s, struct errand *e)
 	return open_undo(s, e);
 }
 
-/* A date without the mark may be anything: of a maildrop in the same place, when its owner retrieved it. */
+/* A date without the mark may be anything: of a maildrop in the same place, when its owner
+ * retrieved it. */
 bool
 sweep_undo_due(struct sweep *s, const struct pm_msg *m)
 {
@@ -186,7 +193,8 @@ sweep_undo_due(struct sweep *s, const struct pm_msg *m)
 		pthread_mutex_unlock(s->mutex);
 		return false;
 	}
-	return m->first_retrieved_ms > 0 && m->first_retrieved_ms - (marked ? UNDO_MARK_MS : 0) <= s->box.now_ms;
+	return m->first_retrieved_ms > 0 &&
+	       m->first_retrieved_ms - (marked ? UNDO_MARK_MS : 0) <= s->box.now_ms;
 }
 
 /* ---- the background -------------------------------------------------------------------------- */
@@ -196,13 +204,18 @@ tidy_end(const struct sweep *s, int32_t rc, const char *error)
 {
 	const char *name = s->conf->undo->name;
 
-	log_msg(rc == PM_OK ? LOG_LVL_INFO : LOG_LVL_WARNING, "undo", "storage section %s: %llu messages whose time was over were "
-		"deleted%s%s", name, (unsigned long long)s->report->messages, error[0] ? "; " : "", error);
+	log_msg(rc == PM_OK ? LOG_LVL_INFO : LOG_LVL_WARNING, "undo",
+		"storage section %s: %llu messages whose time was over were "
+		"deleted%s%s",
+		name, (unsigned long long)s->report->messages, error[0] ? "; " : "", error);
 	atomic_store(&unmarked, s->report->unmarked);
 	if (s->report->unmarked > 0)
-		log_msg(LOG_LVL_WARNING, "undo", "storage section %s: %llu messages there do not say that restante moved them: they are "
-			"kept; restantectl undelete USER --all brings them back, restantectl expire USER --unmarked deletes them", name,
-			(unsigned long long)s->report->unmarked);
+		log_msg(LOG_LVL_WARNING, "undo",
+			"storage section %s: %llu messages there do not say that restante moved "
+			"them: they are "
+			"kept; restantectl undelete USER --all brings them back, restantectl "
+			"expire USER --unmarked deletes them",
+			name, (unsigned long long)s->report->unmarked);
 }
 
 /* Not known now: asked again, and until then each account's own places are enough. */
@@ -257,7 +270,9 @@ sweep_undo_end(struct sweep *s, int32_t rc, const char *error)
 		return;
 	stat_add(STAT_UNDO_FAILED, 1);
 	if (log_rate_pass(&rate, &held))
-		log_msg(LOG_LVL_WARNING, "undo", "deleted mail of '%s' stays hidden in its mailbox for now: %s", s->order.user, error);
+		log_msg(LOG_LVL_WARNING, "undo",
+			"deleted mail of '%s' stays hidden in its mailbox for now: %s",
+			s->order.user, error);
 }
 
 void

@@ -2,8 +2,8 @@
 /*
  * talk - the one loop of a session, whatever it speaks. A turn is: notes and the clock, then -
  * until something must be waited for, or its share is used up - the work that was begun, the next
- * line, the flush, the next read, and notes and the clock again. Handlers say what they want next (enum move); only this loop parks, arms, flushes, reads
- * and shakes hands for TLS.
+ * line, the flush, the next read, and notes and the clock again. Handlers say what they want next
+ * (enum move); only this loop parks, arms, flushes, reads and shakes hands for TLS.
  *
  * What differs from protocol to protocol is a table of functions. Each is given the task that is
  * the first member of the protocol's session.
@@ -47,7 +47,8 @@ struct protocol {
 	enum talk_duty (*duty)(const struct task *t);
 	enum move (*work)(struct task *t);           /* what is BUSY or BOUND goes on */
 	enum move (*line)(struct task *t, size_t n); /* the ring's next n octets are a line */
-	void (*forget)(struct task *t); /* TLS begins: what was learnt in clear is forgotten */
+	/* TLS begins: what was learnt in clear is forgotten */
+	void (*forget)(struct task *t);
 	/* It has ended: logged; MOVE_END when nothing is held any more, else work goes on. */
 	enum move (*finish)(struct task *t);
 };

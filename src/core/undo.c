@@ -27,10 +27,12 @@ static struct {
 static bool
 same_settings(const struct conf_section *a, const struct conf_section *b)
 {
-	if (strcmp(a->module, b->module) != 0 || a->n_settings != b->n_settings || a->wrap || b->wrap)
+	if (strcmp(a->module, b->module) != 0 || a->n_settings != b->n_settings || a->wrap ||
+	    b->wrap)
 		return false;
 	for (size_t i = 0; i < a->n_settings; i++)
-		if (strcmp(a->settings[i].key, b->settings[i].key) != 0 || strcmp(a->settings[i].value, b->settings[i].value) != 0)
+		if (strcmp(a->settings[i].key, b->settings[i].key) != 0 ||
+		    strcmp(a->settings[i].value, b->settings[i].value) != 0)
 			return false;
 	return true;
 }
@@ -41,15 +43,24 @@ undo_check(const struct conf *c, uint32_t flags, struct conf_errors *e)
 	const struct conf_section *u = c->undo;
 
 	if (!(flags & PM_F_CAN_IMPORT))
-		conf_error(e, &u->where, "undo_storage = %s: its module cannot keep unique-ids of mail that comes from elsewhere; "
-			   "use another one there", u->name);
+		conf_error(e, &u->where,
+			   "undo_storage = %s: its module cannot keep unique-ids of mail that "
+			   "comes from elsewhere; "
+			   "use another one there",
+			   u->name);
 	if (!(flags & PM_F_CAN_MARK))
-		conf_error(e, &u->where, "undo_storage = %s: its module keeps no dates, so nothing would ever go from there; use "
-			   "another one there", u->name);
+		conf_error(e, &u->where,
+			   "undo_storage = %s: its module keeps no dates, so nothing would ever go "
+			   "from there; use "
+			   "another one there",
+			   u->name);
 	for (size_t i = 0; i < c->n_storage; i++)
 		if (&c->storage[i] != u && same_settings(&c->storage[i], u))
-			conf_error(e, &u->where, "undo_storage = %s: it is the same place as storage section %s; deleted mail needs one "
-				   "of its own", u->name, c->storage[i].name);
+			conf_error(e, &u->where,
+				   "undo_storage = %s: it is the same place as storage section %s; "
+				   "deleted mail needs one "
+				   "of its own",
+				   u->name, c->storage[i].name);
 }
 
 void

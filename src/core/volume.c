@@ -18,7 +18,7 @@
 
 #define LOOK_MS 1000
 #define MIB (1u << 20)
-#define BLOCK 4096u /* a file system's: what a message takes is rounded up to it */
+#define BLOCK 4096u     /* a file system's: what a message takes is rounded up to it */
 #define SILENT_MS 10000 /* a disk that does not answer */
 
 struct volume {
@@ -33,7 +33,8 @@ struct volume {
 	struct disk_found found;
 	uint64_t wrote; /* octets since that look */
 	uint64_t refused, released;
-	bool retired; /* a reload took its block away: what was found last holds for older snapshots' sessions */
+	/* a reload took its block away: what was found last holds for older snapshots' sessions */
+	bool retired;
 };
 
 static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -44,7 +45,9 @@ static _Atomic int64_t due_ms;
 int32_t
 volume_code(enum volume_state s)
 {
-	return s == VOLUME_OK ? PM_OK : s == VOLUME_LOW || s == VOLUME_READONLY ? PM_NOSPACE : PM_TEMP;
+	return s == VOLUME_OK                            ? PM_OK
+	       : s == VOLUME_LOW || s == VOLUME_READONLY ? PM_NOSPACE
+							 : PM_TEMP;
 }
 
 const char *
@@ -73,9 +76,11 @@ static void
 say_change(const struct volume *v, enum volume_state before, const struct disk_found *l, bool first)
 {
 	if (l->state == VOLUME_OK && !first)
-		log_msg(LOG_LVL_NOTICE, "volume", "%s: ok again, was %s: new mail is taken", v->name, volume_state_name(before));
+		log_msg(LOG_LVL_NOTICE, "volume", "%s: ok again, was %s: new mail is taken",
+			v->name, volume_state_name(before));
 	else if (l->state != VOLUME_OK)
-		log_msg(LOG_LVL_ERROR, "volume", "%s: %s: %s", v->name, volume_state_name(l->state), l->text);
+		log_msg(LOG_LVL_ERROR, "volume", "%s: %s: %s", v->name, volume_state_name(l->state),
+			l->text);
 }
 
 /* reserve: a missing reserve file is made. */
@@ -97,10 +102,12 @@ refresh(struct volume *v, bool reserve)
 	d->percent = v->reserve_percent;
 	d->octets = v->reserve_octets;
 	file_size = v->reserve_file;
-	seen = v->wrote; /* what is written from here on may be counted twice, until the next look */
+	/* what is written from here on may be counted twice, until the next look */
+	seen = v->wrote;
 	pthread_mutex_unlock(&v->mutex);
 	disk_look(d, &found);
-	if (reserve && found.state == VOLUME_OK && file_size > 0 && found.file_there != (uint64_t)file_size &&
+	if (reserve && found.state == VOLUME_OK && file_size > 0 &&
+	    found.file_there != (uint64_t)file_size &&
 	    found.available >= found.reserve + (uint64_t)file_size) {
 		disk_make_reserve(d, file_size);
 		disk_look(d, &found);
@@ -153,7 +160,8 @@ volume_new(const char *name)
 struct volume *
 volume_get(const struct conf_volume *cv)
 {
-	char *path = strdup(cv->path), *mount = cv->mount ? strdup(cv->mount) : NULL, *old_path, *old_mount;
+	char *path = strdup(cv->path), *mount = cv->mount ? strdup(cv->mount) : NULL, *old_path,
+	     *old_mount;
 	struct volume *v = first_volume();
 
 	while (v && strcmp(v->name, cv->name) != 0)
@@ -198,7 +206,8 @@ has_volume(const struct conf *c, const struct volume *v)
 	return false;
 }
 
-/* A look that was on its way when its block went says nothing: hence each time, not at reloads only. */
+/* A look that was on its way when its block went says nothing: hence each time, not at reloads
+ * only. */
 static void
 retire_others(const struct conf *c)
 {
@@ -230,7 +239,10 @@ tick_finish(struct errand *e, int32_t rc)
 void
 volume_tick(const struct conf *c, int64_t now_ms)
 {
-	struct errand e = {.backend = c->volume_backend, .name = "volumes", .run = tick_run, .finish = tick_finish,
+	struct errand e = {.backend = c->volume_backend,
+			   .name = "volumes",
+			   .run = tick_run,
+			   .finish = tick_finish,
 			   .deadline_ms = now_ms + 60000};
 
 	if (now_ms < atomic_load(&due_ms))
@@ -240,7 +252,8 @@ volume_tick(const struct conf *c, int64_t now_ms)
 	if (!c->volume_backend)
 		return;
 	atomic_store(&ticking, true);
-	for (size_t i = 0; i < c->n_volumes; i++) { /* one errand each: a disk that hangs keeps nobody from the others */
+	/* one errand each: a disk that hangs keeps nobody from the others */
+	for (size_t i = 0; i < c->n_volumes; i++) {
 		struct volume *v = c->volumes[i].vol;
 
 		e.ctx = v;
@@ -262,14 +275,19 @@ state_of(struct volume *v, uint64_t octets, char *text, size_t cap)
 	more = octets < UINT64_MAX - v->wrote ? octets + v->wrote : UINT64_MAX;
 	if (!v->retired && mono_ms() - v->looked_ms > SILENT_MS) {
 		s = VOLUME_ERROR;
-		snprintf(v->found.text, sizeof(v->found.text), "%.150s has not answered for ten seconds", v->path);
-	} else if (s == VOLUME_OK && (more > v->found.available || v->found.available - more < v->found.reserve)) {
+		snprintf(v->found.text, sizeof(v->found.text),
+			 "%.150s has not answered for ten seconds", v->path);
+	} else if (s == VOLUME_OK &&
+		   (more > v->found.available || v->found.available - more < v->found.reserve)) {
 		s = VOLUME_LOW;
-		snprintf(v->found.text, sizeof(v->found.text), "a message of %" PRIu64 " octets would go into the reserve of %"
-			 PRIu64 " MiB", octets, v->found.reserve / MIB);
+		snprintf(v->found.text, sizeof(v->found.text),
+			 "a message of %" PRIu64 " octets would go into the reserve of %" PRIu64
+			 " MiB",
+			 octets, v->found.reserve / MIB);
 	}
 	if (text)
-		snprintf(text, cap, "volume %s: %s: %s", v->name, volume_state_name(s), v->found.text);
+		snprintf(text, cap, "volume %s: %s: %s", v->name, volume_state_name(s),
+			 v->found.text);
 	pthread_mutex_unlock(&v->mutex);
 	return s;
 }
@@ -308,7 +326,8 @@ volume_find(struct volume *v, uint64_t *ret_mount, char *text, size_t cap)
 	if (mount == 0) {
 		pthread_mutex_lock(&v->mutex);
 		if (text)
-			snprintf(text, cap, "volume %s: %s: nothing is mounted at %s", v->name, volume_state_name(VOLUME_UNMOUNTED),
+			snprintf(text, cap, "volume %s: %s: nothing is mounted at %s", v->name,
+				 volume_state_name(VOLUME_UNMOUNTED),
 				 v->mount ? v->mount : v->path);
 		pthread_mutex_unlock(&v->mutex);
 		return PM_TEMP;
@@ -347,10 +366,14 @@ volume_state_there(const struct conf *c, char *err, size_t errlen)
 	for (size_t i = 0; c->state_volume && i < c->n_volumes; i++) {
 		const struct conf_volume *v = &c->volumes[i];
 
-		if (strcmp(v->name, c->state_volume) != 0 || !v->mount || disk_mounted_at(v->mount) != 0)
+		if (strcmp(v->name, c->state_volume) != 0 || !v->mount ||
+		    disk_mounted_at(v->mount) != 0)
 			continue;
-		snprintf(err, errlen, "state_volume = %s: nothing is mounted at %s, and state_dir = %s is not made beneath; "
-			 "mount it, or correct mount", v->name, v->mount, c->state_dir);
+		snprintf(err, errlen,
+			 "state_volume = %s: nothing is mounted at %s, and state_dir = %s is not "
+			 "made beneath; "
+			 "mount it, or correct mount",
+			 v->name, v->mount, c->state_dir);
 		return false;
 	}
 	return true;
@@ -440,10 +463,13 @@ beneath(const char *path, const char *dir)
 
 	while (n > 1 && dir[n - 1] == '/')
 		n--;
-	return n > 0 && strncmp(path, dir, n) == 0 && (n == 1 || path[n] == '/' || path[n] == '\0') ? n : 0;
+	return n > 0 && strncmp(path, dir, n) == 0 && (n == 1 || path[n] == '/' || path[n] == '\0')
+		       ? n
+		       : 0;
 }
 
-/* How well a volume fits a path, under its mutex; 0: not at all. Those of the current configuration come first. */
+/* How well a volume fits a path, under its mutex; 0: not at all. Those of the current
+ * configuration come first. */
 static size_t
 fits(const struct volume *v, const char *path)
 {
@@ -481,7 +507,8 @@ volume_reserve_release(const char *path)
 	best->released++;
 	best->found.file_there = 0;
 	pthread_mutex_unlock(&best->mutex);
-	log_msg(LOG_LVL_ERROR, "volume", "%s: the disk is full; the reserve file was freed so that mail can be deleted",
+	log_msg(LOG_LVL_ERROR, "volume",
+		"%s: the disk is full; the reserve file was freed so that mail can be deleted",
 		best->name);
 	return PM_OK;
 }

@@ -69,7 +69,8 @@ who_stand_in(const struct conf *c, struct who *w)
 	if (!name || !is_postmaster(w->whole))
 		return false;
 	if (w->postmaster || !chain_name(c, name, strlen(name), w->name)) {
-		log_msg(LOG_LVL_ERROR, "delivery", "postmaster = %s: there is no such account", name);
+		log_msg(LOG_LVL_ERROR, "delivery", "postmaster = %s: there is no such account",
+			name);
 		return false;
 	}
 	w->postmaster = w->without_tag = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * restantectl badmail: the server answers page by page (src/delivery/badmail_admin.c); here they are asked for one
- * after another, added up and shown.
+ * restantectl badmail: the server answers page by page (src/delivery/badmail_admin.c); here they
+ * are asked for one after another, added up and shown.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -60,7 +60,10 @@ parse_time(const char *s, json_int_t *ret_ms)
 	}
 	if (n < 2 || !strchr("mhd", s[n - 1]) || !num_parse(s, n - 1, 1000000, &age))
 		return false;
-	*ret_ms = ((json_int_t)time(NULL) - (json_int_t)age * (s[n - 1] == 'm' ? 60 : s[n - 1] == 'h' ? 3600 : 86400)) * 1000;
+	*ret_ms = ((json_int_t)time(NULL) - (json_int_t)age * (s[n - 1] == 'm'   ? 60
+							       : s[n - 1] == 'h' ? 3600
+										 : 86400)) *
+		  1000;
 	return true;
 }
 
@@ -78,7 +81,9 @@ add_times(const struct ctl *c, json_t *r)
 		if (!s)
 			continue;
 		if (!parse_time(s, &ms)) {
-			fprintf(stderr, "restantectl: --%s %s: expected 2026-11-24, 2026-11-24T18:00, or an age like 12h or 7d\n",
+			fprintf(stderr,
+				"restantectl: --%s %s: expected 2026-11-24, 2026-11-24T18:00, or "
+				"an age like 12h or 7d\n",
 				times[i].opt, s);
 			return false;
 		}
@@ -93,8 +98,13 @@ question(const struct ctl *c, const char *action)
 {
 	static const struct {
 		const char *opt, *key;
-	} filters[] = {{"class", "class"}, {"reason", "reason"}, {"code", "code"}, {"sender", "sender"},
-		       {"sender-domain", "sender_domain"}, {"recipient", "recipient"}, {"source", "source"}};
+	} filters[] = {{"class", "class"},
+		       {"reason", "reason"},
+		       {"code", "code"},
+		       {"sender", "sender"},
+		       {"sender-domain", "sender_domain"},
+		       {"recipient", "recipient"},
+		       {"source", "source"}};
 	json_t *r = json_pack("{s:s, s:s}", "verb", "badmail", "action", action), *ids;
 	const char *cls = ctl_opt(c, "class");
 
@@ -105,7 +115,8 @@ question(const struct ctl *c, const char *action)
 	}
 	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++)
 		if (ctl_opt(c, filters[i].opt))
-			json_object_set_new(r, filters[i].key, json_string(ctl_opt(c, filters[i].opt)));
+			json_object_set_new(r, filters[i].key,
+					    json_string(ctl_opt(c, filters[i].opt)));
 	if (!add_times(c, r)) {
 		json_decref(r);
 		return NULL;
@@ -160,12 +171,13 @@ static void
 put_item(const json_t *j)
 {
 	const json_t *rcpts = json_object_get(j, "recipients");
-	const char *first = json_string_value(json_array_get(rcpts, 0)), *sender = text(j, "sender");
+	const char *first = json_string_value(json_array_get(rcpts, 0)),
+		   *sender = text(j, "sender");
 	char t[24];
 
-	printf("%-8s %-8s %-17s %9" JSON_INTEGER_FORMAT "  %-6s %-32.32s <%s> -> <%s>", text(j, "id"), text(j, "class"),
-	       when(num(j, "time_ms"), t, sizeof(t)), num(j, "octets"), text(j, "code"), text(j, "reason"), sender,
-	       first ? first : "");
+	printf("%-8s %-8s %-17s %9" JSON_INTEGER_FORMAT "  %-6s %-32.32s <%s> -> <%s>",
+	       text(j, "id"), text(j, "class"), when(num(j, "time_ms"), t, sizeof(t)),
+	       num(j, "octets"), text(j, "code"), text(j, "reason"), sender, first ? first : "");
 	if (json_array_size(rcpts) > 1)
 		printf(" and %zu more", json_array_size(rcpts) - 1);
 	printf("\n");
@@ -190,26 +202,25 @@ run_list(const struct ctl *c, json_t *q)
 	do {
 		json_object_set_new(q, "limit", json_integer((json_int_t)(limit - got)));
 		a = page(c, q, &rc);
-		json_array_foreach(json_object_get(a, "items"), i, j)
-			json_array_append(all, j);
+		json_array_foreach(json_object_get(a, "items"), i, j) json_array_append(all, j);
 		got = json_array_size(all);
 		read += (uint64_t)num(a, "read");
 		json_decref(a);
 	} while (a && got < limit && !is_last(q));
 	if (c->json) {
-		json_t *o = json_pack("{s:b, s:O, s:I, s:O?}", "ok", rc == 0, "items", all, "read", (json_int_t)read, "next",
-				      json_object_get(q, "after"));
+		json_t *o = json_pack("{s:b, s:O, s:I, s:O?}", "ok", rc == 0, "items", all, "read",
+				      (json_int_t)read, "next", json_object_get(q, "after"));
 
 		json_dumpf(o, stdout, JSON_INDENT(1));
 		printf("\n");
 		json_decref(o);
 	} else if (rc == 0) {
 		if (got > 0)
-			printf("%-8s %-8s %-17s %9s  %-6s %-32s %s\n", "ID", "CLASS", "TIME (UTC)", "OCTETS", "CODE", "REASON",
-			       "SENDER -> RECIPIENT");
-		json_array_foreach(all, i, j)
-			put_item(j);
-		printf("%zu items%s%s\n", json_array_size(all), is_last(q) ? "" : "; more with --after ",
+			printf("%-8s %-8s %-17s %9s  %-6s %-32s %s\n", "ID", "CLASS", "TIME (UTC)",
+			       "OCTETS", "CODE", "REASON", "SENDER -> RECIPIENT");
+		json_array_foreach(all, i, j) put_item(j);
+		printf("%zu items%s%s\n", json_array_size(all),
+		       is_last(q) ? "" : "; more with --after ",
 		       is_last(q) ? "" : text(q, "after"));
 	}
 	json_decref(all);
@@ -218,11 +229,13 @@ run_list(const struct ctl *c, json_t *q)
 
 /* ---- stats ----------------------------------------------------------------------------------- */
 
-/* groups: "class\nreason\ncode\ndomain" -> sums. Spam has as many domains as it likes, so none of this may be quadratic. */
+/* groups: "class\nreason\ncode\ndomain" -> sums. Spam has as many domains as it likes, so none
+ * of this may be quadratic. */
 static void
 merge(json_t *groups, json_t *g)
 {
-	json_t *key = json_sprintf("%s\n%s\n%s\n%s", text(g, "class"), text(g, "reason"), text(g, "code"), text(g, "sender_domain"));
+	json_t *key = json_sprintf("%s\n%s\n%s\n%s", text(g, "class"), text(g, "reason"),
+				   text(g, "code"), text(g, "sender_domain"));
 	json_t *x = json_object_get(groups, json_string_value(key));
 
 	if (!x) {
@@ -246,7 +259,8 @@ coarser(json_t *groups, bool by_domain)
 	json_t *out = json_object(), *g;
 	const char *key;
 
-	json_object_foreach(groups, key, g) {
+	json_object_foreach(groups, key, g)
+	{
 		json_t *copy = json_copy(g);
 
 		if (by_domain) {
@@ -267,8 +281,7 @@ list_of(json_t *groups)
 	json_t *list = json_array(), *g;
 	const char *key;
 
-	json_object_foreach(groups, key, g)
-		json_array_append(list, g);
+	json_object_foreach(groups, key, g) json_array_append(list, g);
 	return list;
 }
 
@@ -288,17 +301,19 @@ put_groups(json_t *groups, const char *title, bool by_domain)
 	char a[24], b[24];
 	const char *key;
 
-	json_object_foreach(groups, key, g)
-		if (sorted)
-			sorted[at++] = g;
+	json_object_foreach(groups, key, g) if (sorted) sorted[at++] = g;
 	if (sorted && n > 1)
 		qsort(sorted, n, sizeof(*sorted), by_items);
 	if (n > 0)
-		printf("\n%-8s %9s %14s  %-17s %-17s %s\n", "CLASS", "ITEMS", "OCTETS", "FIRST (UTC)", "LAST (UTC)", title);
+		printf("\n%-8s %9s %14s  %-17s %-17s %s\n", "CLASS", "ITEMS", "OCTETS",
+		       "FIRST (UTC)", "LAST (UTC)", title);
 	for (size_t i = 0; sorted && i < n && i < 40; i++)
-		printf("%-8s %9" JSON_INTEGER_FORMAT " %14" JSON_INTEGER_FORMAT "  %-17s %-17s %s%s%s\n", text(sorted[i], "class"),
-		       num(sorted[i], "items"), num(sorted[i], "octets"), when(num(sorted[i], "first_ms"), a, sizeof(a)),
-		       when(num(sorted[i], "last_ms"), b, sizeof(b)), by_domain ? text(sorted[i], "sender_domain") : text(sorted[i], "code"),
+		printf("%-8s %9" JSON_INTEGER_FORMAT " %14" JSON_INTEGER_FORMAT
+		       "  %-17s %-17s %s%s%s\n",
+		       text(sorted[i], "class"), num(sorted[i], "items"), num(sorted[i], "octets"),
+		       when(num(sorted[i], "first_ms"), a, sizeof(a)),
+		       when(num(sorted[i], "last_ms"), b, sizeof(b)),
+		       by_domain ? text(sorted[i], "sender_domain") : text(sorted[i], "code"),
 		       by_domain ? "" : " ", by_domain ? "" : text(sorted[i], "reason"));
 	if (n > 40)
 		printf("... and %zu more\n", n - 40);
@@ -308,15 +323,20 @@ put_groups(json_t *groups, const char *title, bool by_domain)
 static void
 put_totals(const json_t *t)
 {
-	printf("waiting for their stores  %" JSON_INTEGER_FORMAT " items, %" JSON_INTEGER_FORMAT " octets (at %" JSON_INTEGER_FORMAT
-	       " items or %" JSON_INTEGER_FORMAT " octets no more is accepted)\n", num(t, "retry_items"), num(t, "retry_octets"),
-	       num(t, "max_items") / 2, num(t, "max_octets") / 2);
-	printf("refused                   %" JSON_INTEGER_FORMAT " items, %" JSON_INTEGER_FORMAT " octets\n", num(t, "refused_items"),
-	       num(t, "refused_octets"));
-	printf("bound                     %" JSON_INTEGER_FORMAT " items, %" JSON_INTEGER_FORMAT " octets\n", num(t, "max_items"),
-	       num(t, "max_octets"));
-	printf("dropped so far            %" JSON_INTEGER_FORMAT " items, %" JSON_INTEGER_FORMAT " octets; of these by age %"
-	       JSON_INTEGER_FORMAT "\n", num(t, "dropped"), num(t, "dropped_octets"), num(t, "expired"));
+	printf("waiting for their stores  %" JSON_INTEGER_FORMAT " items, %" JSON_INTEGER_FORMAT
+	       " octets (at %" JSON_INTEGER_FORMAT " items or %" JSON_INTEGER_FORMAT
+	       " octets no more is accepted)\n",
+	       num(t, "retry_items"), num(t, "retry_octets"), num(t, "max_items") / 2,
+	       num(t, "max_octets") / 2);
+	printf("refused                   %" JSON_INTEGER_FORMAT " items, %" JSON_INTEGER_FORMAT
+	       " octets\n",
+	       num(t, "refused_items"), num(t, "refused_octets"));
+	printf("bound                     %" JSON_INTEGER_FORMAT " items, %" JSON_INTEGER_FORMAT
+	       " octets\n",
+	       num(t, "max_items"), num(t, "max_octets"));
+	printf("dropped so far            %" JSON_INTEGER_FORMAT " items, %" JSON_INTEGER_FORMAT
+	       " octets; of these by age %" JSON_INTEGER_FORMAT "\n",
+	       num(t, "dropped"), num(t, "dropped_octets"), num(t, "expired"));
 	printf("delivered by retries      %" JSON_INTEGER_FORMAT "\n", num(t, "delivered"));
 	printf("door closed               %" JSON_INTEGER_FORMAT " times\n", num(t, "door_closed"));
 }
@@ -331,16 +351,15 @@ run_stats(const struct ctl *c, json_t *q)
 
 	do {
 		a = page(c, q, &rc);
-		json_array_foreach(json_object_get(a, "groups"), i, g)
-			merge(groups, g);
+		json_array_foreach(json_object_get(a, "groups"), i, g) merge(groups, g);
 		if (!totals)
 			totals = json_incref(json_object_get(a, "totals"));
 		read += (uint64_t)num(a, "read");
 		json_decref(a);
 	} while (a && !is_last(q));
 	if (rc == 0 && c->json) {
-		json_t *o = json_pack("{s:b, s:O, s:o, s:I}", "ok", 1, "totals", totals, "groups", list_of(groups), "read",
-				      (json_int_t)read);
+		json_t *o = json_pack("{s:b, s:O, s:o, s:I}", "ok", 1, "totals", totals, "groups",
+				      list_of(groups), "read", (json_int_t)read);
 
 		json_dumpf(o, stdout, JSON_INDENT(1));
 		printf("\n");
@@ -385,16 +404,23 @@ run_retry(const struct ctl *c, json_t *q)
 		working += num(a, "working");
 		json_decref(a);
 		if (a && !c->json)
-			fprintf(stderr, "retry: %" JSON_INTEGER_FORMAT " tried, %" JSON_INTEGER_FORMAT " delivered\n", asked, delivered);
+			fprintf(stderr,
+				"retry: %" JSON_INTEGER_FORMAT " tried, %" JSON_INTEGER_FORMAT
+				" delivered\n",
+				asked, delivered);
 	} while (a && (ids ? at < n : !is_last(q)));
 	json_decref(ids);
 	if (rc != 0)
 		return rc;
 	if (c->json)
-		printf("{\"ok\": true, \"asked\": %" JSON_INTEGER_FORMAT ", \"delivered\": %" JSON_INTEGER_FORMAT ", \"failed\": %"
-		       JSON_INTEGER_FORMAT ", \"working\": %" JSON_INTEGER_FORMAT "}\n", asked, delivered, failed, working);
+		printf("{\"ok\": true, \"asked\": %" JSON_INTEGER_FORMAT
+		       ", \"delivered\": %" JSON_INTEGER_FORMAT
+		       ", \"failed\": %" JSON_INTEGER_FORMAT ", \"working\": %" JSON_INTEGER_FORMAT
+		       "}\n",
+		       asked, delivered, failed, working);
 	else
-		printf("%" JSON_INTEGER_FORMAT " delivered, %" JSON_INTEGER_FORMAT " not, %" JSON_INTEGER_FORMAT " still at work\n",
+		printf("%" JSON_INTEGER_FORMAT " delivered, %" JSON_INTEGER_FORMAT
+		       " not, %" JSON_INTEGER_FORMAT " still at work\n",
 		       delivered, failed, working);
 	return failed + working > 0;
 }
@@ -433,7 +459,8 @@ run_show(const struct ctl *c, json_t *q)
 	const char *key;
 
 	if (!json_object_get(q, "ids")) {
-		fprintf(stderr, "restantectl: show needs an item's ID; see restantectl badmail list\n");
+		fprintf(stderr,
+			"restantectl: show needs an item's ID; see restantectl badmail list\n");
 		return EXIT_USAGE;
 	}
 	a = page(c, q, &rc);
@@ -443,7 +470,8 @@ run_show(const struct ctl *c, json_t *q)
 		json_dumpf(a, stdout, JSON_INDENT(1));
 		printf("\n");
 	} else {
-		json_object_foreach(json_object_get(a, "item"), key, v) {
+		json_object_foreach(json_object_get(a, "item"), key, v)
+		{
 			char *s = json_dumps(v, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
 
 			printf("%-14s %s\n", key, s ? s : "");
@@ -461,7 +489,11 @@ run_badmail(const struct ctl *c, const struct verb *v)
 	static const struct {
 		const char *name;
 		int (*run)(const struct ctl *c, json_t *q);
-	} actions[] = {{"list", run_list}, {"stats", run_stats}, {"retry", run_retry}, {"purge", run_purge}, {"show", run_show}};
+	} actions[] = {{"list", run_list},
+		       {"stats", run_stats},
+		       {"retry", run_retry},
+		       {"purge", run_purge},
+		       {"show", run_show}};
 	json_t *q;
 	int rc;
 
@@ -469,8 +501,11 @@ run_badmail(const struct ctl *c, const struct verb *v)
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (strcmp(actions[i].name, c->argv[0]) != 0)
 			continue;
-		if (i > 0 && (ctl_opt(c, "limit") || ctl_opt(c, "after"))) { /* purge --limit 10 would purge all */
-			fprintf(stderr, "restantectl: badmail %s: --limit and --after are list's; name the items, or filter\n",
+		/* purge --limit 10 would purge all */
+		if (i > 0 && (ctl_opt(c, "limit") || ctl_opt(c, "after"))) {
+			fprintf(stderr,
+				"restantectl: badmail %s: --limit and --after are list's; name the "
+				"items, or filter\n",
 				actions[i].name);
 			return EXIT_USAGE;
 		}
@@ -481,6 +516,7 @@ run_badmail(const struct ctl *c, const struct verb *v)
 		json_decref(q);
 		return rc;
 	}
-	fprintf(stderr, "restantectl: badmail: list, show, retry, purge or stats, not '%s'\n", c->argv[0]);
+	fprintf(stderr, "restantectl: badmail: list, show, retry, purge or stats, not '%s'\n",
+		c->argv[0]);
 	return EXIT_USAGE;
 }

@@ -65,7 +65,9 @@ run_kick(const struct ctl *c, const struct verb *v)
 	uint64_t id;
 
 	if (c->argc > 0 && !num_parse(c->argv[0], strlen(c->argv[0]), INT64_MAX, &id)) {
-		fprintf(stderr, "restantectl: kick: '%s' is no session id; see restantectl sessions\n", c->argv[0]);
+		fprintf(stderr,
+			"restantectl: kick: '%s' is no session id; see restantectl sessions\n",
+			c->argv[0]);
 		json_decref(request);
 		return EXIT_USAGE;
 	}
@@ -130,7 +132,8 @@ static int
 run_mysql_schema(const struct ctl *c, const struct verb *v)
 {
 	static const char *const words[] = {"upgrade", "check", "recount"};
-	const char *section = c->argc > 0 ? c->argv[0] : NULL, *what = c->argc > 1 ? c->argv[1] : "";
+	const char *section = c->argc > 0 ? c->argv[0] : NULL,
+		   *what = c->argc > 1 ? c->argv[1] : "";
 
 	(void)v;
 	for (size_t i = 0; c->argc == 1 && i < sizeof(words) / sizeof(words[0]); i++)
@@ -146,26 +149,36 @@ static int run_help(const struct ctl *c, const struct verb *v);
 
 static const struct verb verbs[] = {
 	{"status", "", "how the server is", 0, 0, run_plain, table_status},
-	{"metrics", "", "the server's numbers, as text for Prometheus", 0, 0, run_plain, table_metrics},
+	{"metrics", "", "the server's numbers, as text for Prometheus", 0, 0, run_plain,
+	 table_metrics},
 	{"sessions", "[--user NAME]", "who is connected", 0, 0, run_plain, table_sessions},
-	{"kick", "ID | --user NAME", "end sessions; nothing of theirs is deleted", 0, 1, run_kick, NULL},
-	{"modules", "[doc MODULE]", "sections, gates, breakers, calls; or a module's settings", 0, 2, run_modules,
-	 table_modules},
-	{"user", "NAME", "what the auth sections and the mailbox say of a user", 1, 1, run_user, table_user},
-	{"auth", "test NAME [--password-stdin]", "walk the auth chain as a login would, explain each step", 2, 2, run_auth, table_auth},
-	{"forget", "[NAME]", "forget cached logins of a user, or of all; the sections are asked again", 0, 1, run_forget,
+	{"kick", "ID | --user NAME", "end sessions; nothing of theirs is deleted", 0, 1, run_kick,
 	 NULL},
+	{"modules", "[doc MODULE]", "sections, gates, breakers, calls; or a module's settings", 0,
+	 2, run_modules, table_modules},
+	{"user", "NAME", "what the auth sections and the mailbox say of a user", 1, 1, run_user,
+	 table_user},
+	{"auth", "test NAME [--password-stdin]",
+	 "walk the auth chain as a login would, explain each step", 2, 2, run_auth, table_auth},
+	{"forget", "[NAME]",
+	 "forget cached logins of a user, or of all; the sections are asked again", 0, 1,
+	 run_forget, NULL},
 	{"reload", "", "read the configuration again: all of it or nothing", 0, 0, run_plain, NULL},
 	{"drain", "", "end the server; sessions may come to their QUIT", 0, 0, run_plain, NULL},
-	{"check-conf", "[FILE]", "check a configuration and its modules, print all errors", 0, 1, run_check_conf, NULL},
-	{"mysql-schema", "[SECTION] [WORD]", "upgrade (or make), check or recount the tables of a mysql store", 0, 2,
-	 run_mysql_schema, NULL},
-	{"volumes", "", "disks: mounted, room, reserve", 0, 0, run_plain, table_volumes},
-	{"quota", "USER | --domain D [--recount]", "usage and limits; --recount: count what is there", 0, 1, run_quota, NULL},
-	{"expire", "USER [--unmarked] | --domain D | --all [--dry-run]", "delete what expire = N says is over", 0, 1, run_expire, NULL},
-	{"undelete", "USER --list | --all | UIDL...", "bring deleted mail back while undo lasts", 1, 201, run_undelete, NULL},
-	{"badmail", "list|show|retry|purge|stats [ID...] [FILTER...]", "mail that could not be delivered", 1, 201, run_badmail,
+	{"check-conf", "[FILE]", "check a configuration and its modules, print all errors", 0, 1,
+	 run_check_conf, NULL},
+	{"mysql-schema", "[SECTION] [WORD]",
+	 "upgrade (or make), check or recount the tables of a mysql store", 0, 2, run_mysql_schema,
 	 NULL},
+	{"volumes", "", "disks: mounted, room, reserve", 0, 0, run_plain, table_volumes},
+	{"quota", "USER | --domain D [--recount]",
+	 "usage and limits; --recount: count what is there", 0, 1, run_quota, NULL},
+	{"expire", "USER [--unmarked] | --domain D | --all [--dry-run]",
+	 "delete what expire = N says is over", 0, 1, run_expire, NULL},
+	{"undelete", "USER --list | --all | UIDL...", "bring deleted mail back while undo lasts", 1,
+	 201, run_undelete, NULL},
+	{"badmail", "list|show|retry|purge|stats [ID...] [FILTER...]",
+	 "mail that could not be delivered", 1, 201, run_badmail, NULL},
 	{"log-reopen", "", "open the log file again after a rotation", 0, 0, run_plain, NULL},
 	{"help", "", "this", 0, 1, run_help, NULL},
 };
@@ -173,10 +186,13 @@ static const struct verb verbs[] = {
 static void
 usage(FILE *to)
 {
-	fprintf(to, "usage: restantectl [-c FILE] [-s SOCKET] [--json] VERB\n"
-		    "  -c, --config FILE   configuration (default %s)\n"
-		    "  -s, --socket FILE   control socket (default: run_dir/control of the configuration)\n"
-		    "      --json          print JSON\n", DEFAULT_CONF);
+	fprintf(to,
+		"usage: restantectl [-c FILE] [-s SOCKET] [--json] VERB\n"
+		"  -c, --config FILE   configuration (default %s)\n"
+		"  -s, --socket FILE   control socket (default: run_dir/control of the "
+		"configuration)\n"
+		"      --json          print JSON\n",
+		DEFAULT_CONF);
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		fprintf(to, "  %-12s %-18s %s\n", verbs[i].name, verbs[i].args, verbs[i].doc);
 }
@@ -213,18 +229,30 @@ int
 main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"socket", required_argument, NULL, 's'},
-		{"json", no_argument, NULL, 'j'},         {"user", required_argument, NULL, 'u'},
-		{"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},
-		{"password-stdin", no_argument, NULL, 'P'}, {"peer", required_argument, NULL, 'A'},
-		{"class", required_argument, NULL, 'O'}, {"reason", required_argument, NULL, 'O'},
-		{"code", required_argument, NULL, 'O'}, {"sender", required_argument, NULL, 'O'},
-		{"sender-domain", required_argument, NULL, 'O'}, {"recipient", required_argument, NULL, 'O'},
-		{"source", required_argument, NULL, 'O'}, {"since", required_argument, NULL, 'O'},
-		{"before", required_argument, NULL, 'O'}, {"limit", required_argument, NULL, 'O'},
-		{"after", required_argument, NULL, 'O'}, {"domain", required_argument, NULL, 'O'},
-		{"all", no_argument, NULL, 'O'}, {"list", no_argument, NULL, 'O'},
-		{"dry-run", no_argument, NULL, 'O'}, {"recount", no_argument, NULL, 'O'},
+		{"config", required_argument, NULL, 'c'},
+		{"socket", required_argument, NULL, 's'},
+		{"json", no_argument, NULL, 'j'},
+		{"user", required_argument, NULL, 'u'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{"password-stdin", no_argument, NULL, 'P'},
+		{"peer", required_argument, NULL, 'A'},
+		{"class", required_argument, NULL, 'O'},
+		{"reason", required_argument, NULL, 'O'},
+		{"code", required_argument, NULL, 'O'},
+		{"sender", required_argument, NULL, 'O'},
+		{"sender-domain", required_argument, NULL, 'O'},
+		{"recipient", required_argument, NULL, 'O'},
+		{"source", required_argument, NULL, 'O'},
+		{"since", required_argument, NULL, 'O'},
+		{"before", required_argument, NULL, 'O'},
+		{"limit", required_argument, NULL, 'O'},
+		{"after", required_argument, NULL, 'O'},
+		{"domain", required_argument, NULL, 'O'},
+		{"all", no_argument, NULL, 'O'},
+		{"list", no_argument, NULL, 'O'},
+		{"dry-run", no_argument, NULL, 'O'},
+		{"recount", no_argument, NULL, 'O'},
 		{"unmarked", no_argument, NULL, 'O'},
 		{NULL, 0, NULL, 0},
 	};

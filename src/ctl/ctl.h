@@ -25,9 +25,9 @@ struct ctl {
 	bool json;
 	struct {
 		const char *name, *value;
-	} opts[CTL_OPTS];   /* options of single verbs, as given */
+	} opts[CTL_OPTS]; /* options of single verbs, as given */
 	size_t n_opts;
-	int argc;           /* arguments behind the verb */
+	int argc; /* arguments behind the verb */
 	char **argv;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* restantectl volumes, quota, expire, undelete: jobs are started, watched, and their outcome shown. */
+/* restantectl volumes, quota, expire, undelete: jobs are started, watched, and their outcome
+ * shown. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,13 +71,17 @@ table_volumes(const json_t *answer)
 		printf("no volume blocks in the configuration\n");
 		return;
 	}
-	printf("%-16s %-12s %9s %9s %9s %12s %8s  %s\n", "VOLUME", "STATE", "SIZE", "FREE", "RESERVE", "RESERVE FILE", "REFUSED",
-	       "PATH");
-	json_array_foreach(list, i, v) {
-		printf("%-16s %-12s %9s %9s %9s %12s %8" JSON_INTEGER_FORMAT "  %s\n", text(v, "volume"), text(v, "state"),
-		       size_text(num(v, "octets"), a, sizeof(a)), size_text(num(v, "available"), b, sizeof(b)),
-		       size_text(num(v, "reserve"), r, sizeof(r)), size_text(num(v, "reserve_file"), f, sizeof(f)),
-		       num(v, "refused"), text(v, "path"));
+	printf("%-16s %-12s %9s %9s %9s %12s %8s  %s\n", "VOLUME", "STATE", "SIZE", "FREE",
+	       "RESERVE", "RESERVE FILE", "REFUSED", "PATH");
+	json_array_foreach(list, i, v)
+	{
+		printf("%-16s %-12s %9s %9s %9s %12s %8" JSON_INTEGER_FORMAT "  %s\n",
+		       text(v, "volume"), text(v, "state"),
+		       size_text(num(v, "octets"), a, sizeof(a)),
+		       size_text(num(v, "available"), b, sizeof(b)),
+		       size_text(num(v, "reserve"), r, sizeof(r)),
+		       size_text(num(v, "reserve_file"), f, sizeof(f)), num(v, "refused"),
+		       text(v, "path"));
 		if (*text(v, "detail"))
 			printf("    %s\n", text(v, "detail"));
 	}
@@ -87,10 +92,14 @@ table_volumes(const json_t *answer)
 static void
 say_progress(const json_t *a, bool last)
 {
-	fprintf(stderr, "%s%s: %" JSON_INTEGER_FORMAT " mailboxes, %" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT
-		" octets; %" JSON_INTEGER_FORMAT " busy, %" JSON_INTEGER_FORMAT " without account, %" JSON_INTEGER_FORMAT
-		" failed%s", isatty(2) ? "\r" : "", text(a, "kind"), num(a, "mailboxes"), num(a, "messages"), num(a, "octets"),
-		num(a, "busy"), num(a, "without_account"), num(a, "failed"), isatty(2) && !last ? "" : "\n");
+	fprintf(stderr,
+		"%s%s: %" JSON_INTEGER_FORMAT " mailboxes, %" JSON_INTEGER_FORMAT
+		" messages, %" JSON_INTEGER_FORMAT " octets; %" JSON_INTEGER_FORMAT
+		" busy, %" JSON_INTEGER_FORMAT " without account, %" JSON_INTEGER_FORMAT
+		" failed%s",
+		isatty(2) ? "\r" : "", text(a, "kind"), num(a, "mailboxes"), num(a, "messages"),
+		num(a, "octets"), num(a, "busy"), num(a, "without_account"), num(a, "failed"),
+		isatty(2) && !last ? "" : "\n");
 }
 
 /* Until the job has ended: its last report; NULL: said. `talk`: progress on standard error. */
@@ -98,7 +107,8 @@ static json_t *
 watch(const struct ctl *c, json_int_t job, bool talk, int *ret_rc)
 {
 	for (unsigned looks = 0;; looks++) {
-		json_t *request = json_pack("{s:s, s:I}", "verb", "job", "job", job), *a = ctl_ask(c, request, ret_rc);
+		json_t *request = json_pack("{s:s, s:I}", "verb", "job", "job", job),
+		       *a = ctl_ask(c, request, ret_rc);
 
 		json_decref(request);
 		if (!a)
@@ -157,7 +167,9 @@ show(const struct ctl *c, json_t *a, int rc, void (*table)(const json_t *a))
 	} else {
 		table(a);
 		if (rc != 0)
-			fprintf(stderr, "restantectl: %s\n", *text(a, "detail") ? text(a, "detail") : "not all of it could be done");
+			fprintf(stderr, "restantectl: %s\n",
+				*text(a, "detail") ? text(a, "detail")
+						   : "not all of it could be done");
 	}
 	json_decref(a);
 	return rc;
@@ -184,15 +196,21 @@ request_of(const struct ctl *c, const char *verb)
 static void
 table_expire(const json_t *a)
 {
-	printf("%s%" JSON_INTEGER_FORMAT " messages of %" JSON_INTEGER_FORMAT " octets in %" JSON_INTEGER_FORMAT " mailboxes\n",
-	       json_is_true(json_object_get(a, "dry_run")) ? "would expire " : "expired ", num(a, "messages"), num(a, "octets"),
-	       num(a, "mailboxes"));
+	printf("%s%" JSON_INTEGER_FORMAT " messages of %" JSON_INTEGER_FORMAT
+	       " octets in %" JSON_INTEGER_FORMAT " mailboxes\n",
+	       json_is_true(json_object_get(a, "dry_run")) ? "would expire " : "expired ",
+	       num(a, "messages"), num(a, "octets"), num(a, "mailboxes"));
 	if (num(a, "busy") > 0)
-		printf("%" JSON_INTEGER_FORMAT " mailboxes were passed over because somebody was logged in\n", num(a, "busy"));
+		printf("%" JSON_INTEGER_FORMAT
+		       " mailboxes were passed over because somebody was logged in\n",
+		       num(a, "busy"));
 	if (num(a, "without_account") > 0)
-		printf("%" JSON_INTEGER_FORMAT " mailboxes belong to no account and were left alone\n", num(a, "without_account"));
+		printf("%" JSON_INTEGER_FORMAT
+		       " mailboxes belong to no account and were left alone\n",
+		       num(a, "without_account"));
 	if (num(a, "unmarked") > 0)
-		printf("%" JSON_INTEGER_FORMAT " messages of the undo storage do not say that they were moved there, and are kept\n",
+		printf("%" JSON_INTEGER_FORMAT " messages of the undo storage do not say that they "
+		       "were moved there, and are kept\n",
 		       num(a, "unmarked"));
 }
 
@@ -233,8 +251,10 @@ table_undelete(const json_t *a)
 	size_t i;
 
 	if (json_array_size(list) > 0)
-		printf("%-17s %-17s %10s  %s\n", "RECEIVED (UTC)", "RETRIEVED (UTC)", "OCTETS", "UNIQUE-ID");
-	json_array_foreach(list, i, m) {
+		printf("%-17s %-17s %10s  %s\n", "RECEIVED (UTC)", "RETRIEVED (UTC)", "OCTETS",
+		       "UNIQUE-ID");
+	json_array_foreach(list, i, m)
+	{
 		put_time(num(m, "received_ms"));
 		printf(" ");
 		put_time(num(m, "first_retrieved_ms"));
@@ -257,7 +277,8 @@ run_undelete(const struct ctl *c, const struct verb *v)
 	if (ctl_opt(c, "list"))
 		json_object_set_new(request, "dry_run", json_true());
 	else if (c->argc == 1 && !ctl_opt(c, "all")) {
-		fprintf(stderr, "restantectl: undelete needs unique-ids, --all, or --list to see them\n");
+		fprintf(stderr,
+			"restantectl: undelete needs unique-ids, --all, or --list to see them\n");
 		json_decref(request);
 		return EXIT_USAGE;
 	}
@@ -271,8 +292,9 @@ static void
 put_usage(const char *what, json_int_t used, json_int_t limit)
 {
 	if (limit > 0)
-		printf("%-24s %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " (%" JSON_INTEGER_FORMAT " %%)\n", what, used, limit,
-		       (json_int_t)((double)used * 100 / (double)limit));
+		printf("%-24s %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
+		       " (%" JSON_INTEGER_FORMAT " %%)\n",
+		       what, used, limit, (json_int_t)((double)used * 100 / (double)limit));
 	else
 		printf("%-24s %" JSON_INTEGER_FORMAT ", no limit\n", what, used);
 }
@@ -285,17 +307,25 @@ table_quota(const json_t *a)
 		put_usage("octets", num(a, "used_octets"), num(a, "quota_octets"));
 		put_usage("messages", num(a, "used_messages"), num(a, "quota_messages"));
 		if (num(a, "hidden_messages") > 0)
-			printf("%-24s %" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT " octets\n", "deleted, can be restored",
-			       num(a, "hidden_messages"), num(a, "hidden_octets"));
+			printf("%-24s %" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT
+			       " octets\n",
+			       "deleted, can be restored", num(a, "hidden_messages"),
+			       num(a, "hidden_octets"));
 	}
 	if (strcmp(text(a, "kind"), "recount") == 0)
-		printf("domain %s holds %" JSON_INTEGER_FORMAT " messages of %" JSON_INTEGER_FORMAT " octets in %" JSON_INTEGER_FORMAT
-		       " mailboxes\n", text(a, "domain"), num(a, "messages"), num(a, "octets"), num(a, "mailboxes"));
+		printf("domain %s holds %" JSON_INTEGER_FORMAT " messages of %" JSON_INTEGER_FORMAT
+		       " octets in %" JSON_INTEGER_FORMAT " mailboxes\n",
+		       text(a, "domain"), num(a, "messages"), num(a, "octets"),
+		       num(a, "mailboxes"));
 	if (json_object_get(a, "domain_used_octets")) {
 		printf("%-24s %s%s\n", "domain", text(a, "user_domain"),
-		       json_is_true(json_object_get(a, "domain_doubtful")) ? " (doubtful: it is to be counted anew)" : "");
-		put_usage("domain octets", num(a, "domain_used_octets"), num(a, "domain_quota_octets"));
-		put_usage("domain messages", num(a, "domain_used_messages"), num(a, "domain_quota_messages"));
+		       json_is_true(json_object_get(a, "domain_doubtful"))
+			       ? " (doubtful: it is to be counted anew)"
+			       : "");
+		put_usage("domain octets", num(a, "domain_used_octets"),
+			  num(a, "domain_quota_octets"));
+		put_usage("domain messages", num(a, "domain_used_messages"),
+			  num(a, "domain_quota_messages"));
 	} else if (strcmp(text(a, "counted_by"), "store") == 0) {
 		printf("%-24s counted by its store\n", "domain");
 	}

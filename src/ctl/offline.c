@@ -63,15 +63,18 @@ offline_module_doc(const struct ctl *c, const char *module)
 		return 1;
 	}
 	m = host_desc(lib);
-	printf("%.*s %.*s (%s)%s%s%s\n", (int)m->name.n, m->name.p, (int)m->version.n, m->version.p, host_path(lib),
-	       m->auth ? ", auth" : "", m->storage ? ", storage" : "", m->delivery ? ", delivery" : "");
+	printf("%.*s %.*s (%s)%s%s%s\n", (int)m->name.n, m->name.p, (int)m->version.n, m->version.p,
+	       host_path(lib), m->auth ? ", auth" : "", m->storage ? ", storage" : "",
+	       m->delivery ? ", delivery" : "");
 	for (uint32_t i = 0; i < m->n_options; i++) {
-		const struct pm_option *o = (const void *)((const char *)m->options + (size_t)i * m->option_stride);
+		const struct pm_option *o =
+			(const void *)((const char *)m->options + (size_t)i * m->option_stride);
 
-		printf("\n  %.*s (%s%s%.*s%s%s)\n      %.*s\n", (int)o->key.n, o->key.p, type_name(o->type),
-		       o->unit.n ? " " : "", (int)o->unit.n, o->unit.p ? o->unit.p : "",
-		       o->flags & PM_OPTF_REQUIRED ? ", required" : "", o->flags & PM_OPTF_LIST ? ", repeatable" : "",
-		       (int)o->doc.n, o->doc.p ? o->doc.p : "");
+		printf("\n  %.*s (%s%s%.*s%s%s)\n      %.*s\n", (int)o->key.n, o->key.p,
+		       type_name(o->type), o->unit.n ? " " : "", (int)o->unit.n,
+		       o->unit.p ? o->unit.p : "", o->flags & PM_OPTF_REQUIRED ? ", required" : "",
+		       o->flags & PM_OPTF_LIST ? ", repeatable" : "", (int)o->doc.n,
+		       o->doc.p ? o->doc.p : "");
 		if (o->dflt.n > 0)
 			printf("      default: %.*s\n", (int)o->dflt.n, o->dflt.p);
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* setup - a module's own setup, run here and not in the server: its settings are those of the configuration. */
+/* setup - a module's own setup, run here and not in the server: its settings are those of the
+ * configuration. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,8 @@
 #include "host/load.h"
 #include "host/plain.h"
 
-#define ONE_CALL_MS (24 * 3600 * 1000LL) /* a large store may take its time; who waits may interrupt */
+/* a large store may take its time; who waits may interrupt */
+#define ONE_CALL_MS (24 * 3600 * 1000LL)
 
 /* ---- the host a tool's module sees ----------------------------------------------------------- */
 
@@ -51,7 +53,8 @@ print_error(void *ctx, const char *file, unsigned line, const char *text)
 }
 
 static bool
-is_module(const struct conf *conf, const struct conf_section *s, const char *module, struct host_lib **ret)
+is_module(const struct conf *conf, const struct conf_section *s, const char *module,
+	  struct host_lib **ret)
 {
 	char err[1024];
 	struct pm_str name;
@@ -83,10 +86,11 @@ find_section(const struct conf *conf, const char *module, const char *name, stru
 	if (n == 1)
 		return found;
 	if (name)
-		fprintf(stderr, "restantectl: %s has no storage section '%s' with module = %s\n", conf->file, name, module);
+		fprintf(stderr, "restantectl: %s has no storage section '%s' with module = %s\n",
+			conf->file, name, module);
 	else
-		fprintf(stderr, "restantectl: %s has %zu storage sections with module = %s%s\n", conf->file, n, module,
-			n ? "; name one" : "");
+		fprintf(stderr, "restantectl: %s has %zu storage sections with module = %s%s\n",
+			conf->file, n, module, n ? "; name one" : "");
 	return NULL;
 }
 
@@ -95,8 +99,14 @@ open_section(const struct conf *conf, const struct conf_section *s, struct host_
 {
 	struct host_setting *settings = calloc(s->n_settings + 1, sizeof(*settings));
 	struct host_spec spec = {
-		.section = s->name, .permits = 1, .purpose = PM_PURPOSE_TOOL, .state_dir = conf->state_dir,
-		.run_dir = conf->run_dir, .settings = settings, .n_settings = s->n_settings, .host = &host,
+		.section = s->name,
+		.permits = 1,
+		.purpose = PM_PURPOSE_TOOL,
+		.state_dir = conf->state_dir,
+		.run_dir = conf->run_dir,
+		.settings = settings,
+		.n_settings = s->n_settings,
+		.host = &host,
 		.error = print_error,
 	};
 	struct host_inst *inst;
@@ -104,8 +114,9 @@ open_section(const struct conf *conf, const struct conf_section *s, struct host_
 	if (!settings)
 		return NULL;
 	for (size_t i = 0; i < s->n_settings; i++)
-		settings[i] = (struct host_setting){s->settings[i].key, s->settings[i].value, s->settings[i].where.file,
-						    s->settings[i].where.line};
+		settings[i] =
+			(struct host_setting){s->settings[i].key, s->settings[i].value,
+					      s->settings[i].where.file, s->settings[i].where.line};
 	inst = host_open(lib, &spec);
 	free(settings);
 	return inst;
@@ -122,7 +133,8 @@ run(struct host_inst *inst, const char *what)
 		rc = host_setup(inst, &call, (struct pm_str){what, strlen(what)});
 	} while (rc == PM_AGAIN);
 	if (rc != PM_OK)
-		fprintf(stderr, "restantectl: section %s: %s %s\n", inst->section, host_code_name(rc), call.error);
+		fprintf(stderr, "restantectl: section %s: %s %s\n", inst->section,
+			host_code_name(rc), call.error);
 	return rc;
 }
 

@@ -42,18 +42,18 @@ print_table(const json_t *rows, const struct column *columns, size_t n)
 
 	for (size_t k = 0; k < n; k++)
 		width[k] = (int)strlen(columns[k].title);
-	json_array_foreach(rows, i, row)
-		for (size_t k = 0; k < n; k++)
-			if ((int)strlen(cell(row, columns[k].key, buf)) > width[k])
-				width[k] = (int)strlen(buf);
+	json_array_foreach(rows, i, row) for (size_t k = 0; k < n;
+					      k++) if ((int)strlen(cell(row, columns[k].key, buf)) >
+						       width[k]) width[k] = (int)strlen(buf);
 	for (size_t k = 0; k < n; k++)
 		printf("%-*s%s", width[k], columns[k].title, k + 1 < n ? "  " : "\n");
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		for (size_t k = 0; k < n; k++) {
 			bool number = json_is_integer(json_object_get(row, columns[k].key));
 
-			printf(number ? "%*s%s" : "%-*s%s", width[k], cell(row, columns[k].key, buf),
-			       k + 1 < n ? "  " : "\n");
+			printf(number ? "%*s%s" : "%-*s%s", width[k],
+			       cell(row, columns[k].key, buf), k + 1 < n ? "  " : "\n");
 		}
 	}
 }
@@ -76,16 +76,25 @@ print_object(const char *title, json_t *o)
 	json_t *v;
 
 	printf("%s\n", title);
-	json_object_foreach(o, key, v)
-		printf("  %-42s %s\n", key, cell(o, key, buf));
+	json_object_foreach(o, key, v) printf("  %-42s %s\n", key, cell(o, key, buf));
 }
 
 void
 table_status(const json_t *answer)
 {
-	static const char *const keys[] = {"version", "pid", "uptime_s", "configuration", "configuration_serial",
-					   "workers", "connections", "logged_in", "queue_depth", "queue_head_age_ms",
-					   "calls", "calls_overdue", "log_lines_dropped"};
+	static const char *const keys[] = {"version",
+					   "pid",
+					   "uptime_s",
+					   "configuration",
+					   "configuration_serial",
+					   "workers",
+					   "connections",
+					   "logged_in",
+					   "queue_depth",
+					   "queue_head_age_ms",
+					   "calls",
+					   "calls_overdue",
+					   "log_lines_dropped"};
 	json_int_t end = json_integer_value(json_object_get(answer, "certificate_not_after"));
 	char text[40];
 	struct tm tm;
@@ -111,29 +120,38 @@ void
 table_sessions(const json_t *answer)
 {
 	static const struct column columns[] = {
-		{"id", "ID"}, {"user", "USER"}, {"state", "STATE"}, {"where", "WHERE"}, {"tls", "TLS"},
-		{"age_s", "AGE"}, {"idle_s", "IDLE"}, {"messages", "MSGS"}, {"deleted_pending", "DELE"},
-		{"octets_out", "OCTETS"}, {"peer", "PEER"},
+		{"id", "ID"},
+		{"user", "USER"},
+		{"state", "STATE"},
+		{"where", "WHERE"},
+		{"tls", "TLS"},
+		{"age_s", "AGE"},
+		{"idle_s", "IDLE"},
+		{"messages", "MSGS"},
+		{"deleted_pending", "DELE"},
+		{"octets_out", "OCTETS"},
+		{"peer", "PEER"},
 	};
 
-	print_table(json_object_get(answer, "sessions"), columns, sizeof(columns) / sizeof(columns[0]));
+	print_table(json_object_get(answer, "sessions"), columns,
+		    sizeof(columns) / sizeof(columns[0]));
 }
 
 /* What modules have counted; not what never happened. */
 static void
 print_events(json_t *modules)
 {
-	static const struct column columns[] = {{"section", "SECTION"}, {"event", "EVENT"}, {"count", "COUNT"}};
+	static const struct column columns[] = {
+		{"section", "SECTION"}, {"event", "EVENT"}, {"count", "COUNT"}};
 	json_t *rows = json_array(), *m, *n;
 	const char *name;
 	size_t i;
 
-	json_array_foreach(modules, i, m)
-		json_object_foreach(json_object_get(m, "counters"), name, n)
-			if (json_integer_value(n) != 0)
-				json_array_append_new(rows, json_pack("{s:O, s:s, s:O}", "section",
-								      json_object_get(m, "section"), "event", name,
-								      "count", n));
+	json_array_foreach(modules, i, m) json_object_foreach(json_object_get(m, "counters"), name,
+							      n) if (json_integer_value(n) != 0)
+		json_array_append_new(rows, json_pack("{s:O, s:s, s:O}", "section",
+						      json_object_get(m, "section"), "event", name,
+						      "count", n));
 	if (json_array_size(rows) > 0) {
 		printf("\n");
 		print_table(rows, columns, sizeof(columns) / sizeof(columns[0]));
@@ -145,17 +163,20 @@ void
 table_modules(const json_t *answer)
 {
 	static const struct column sections[] = {
-		{"kind", "KIND"}, {"section", "SECTION"}, {"module", "MODULE"}, {"version", "VERSION"},
-		{"permits", "PERMITS"}, {"in_use", "USED"}, {"waiting", "WAIT"}, {"breaker", "BREAKER"},
-		{"calls", "CALLS"}, {"refused", "REFUSED"}, {"failures", "FAILED"}, {"overdue", "OVERDUE"},
+		{"kind", "KIND"},         {"section", "SECTION"},   {"module", "MODULE"},
+		{"version", "VERSION"},   {"permits", "PERMITS"},   {"in_use", "USED"},
+		{"waiting", "WAIT"},      {"breaker", "BREAKER"},   {"calls", "CALLS"},
+		{"refused", "REFUSED"},   {"failures", "FAILED"},   {"overdue", "OVERDUE"},
 		{"average_us", "AVG us"}, {"slowest_ms", "MAX ms"}, {"cached", "CACHED"},
 	};
 	static const struct column calls[] = {
-		{"gate", "IN"}, {"method", "METHOD"}, {"session", "SESSION"}, {"for_ms", "FOR ms"}, {"overdue", "OVERDUE"},
+		{"gate", "IN"},       {"method", "METHOD"},   {"session", "SESSION"},
+		{"for_ms", "FOR ms"}, {"overdue", "OVERDUE"},
 	};
 	const json_t *under_way = json_object_get(answer, "calls");
 
-	print_table(json_object_get(answer, "modules"), sections, sizeof(sections) / sizeof(sections[0]));
+	print_table(json_object_get(answer, "modules"), sections,
+		    sizeof(sections) / sizeof(sections[0]));
 	print_events(json_object_get(answer, "modules"));
 	if (json_array_size(under_way) > 0) {
 		printf("\n");
@@ -166,18 +187,21 @@ table_modules(const json_t *answer)
 void
 table_user(const json_t *answer)
 {
-	static const char *const keys[] = {"user", "state", "pop3", "delete", "key", "home", "storage", "open",
+	static const char *const keys[] = {"user",     "state",  "pop3",    "delete",
+					   "key",      "home",   "storage", "open",
 					   "messages", "octets", "mailbox", "result"};
 	const json_t *step;
 	char buf[CELL_MAX];
 	size_t i;
 
 	printf("asked for %s\n", cell(answer, "name", buf));
-	json_array_foreach(json_object_get(answer, "chain"), i, step) {
+	json_array_foreach(json_object_get(answer, "chain"), i, step)
+	{
 		const char *detail = json_string_value(json_object_get(step, "detail"));
 
 		printf("  auth section %s ", cell(step, "section", buf));
-		printf("%s%s%s\n", cell(step, "answer", buf), detail && *detail ? ": " : "", detail ? detail : "");
+		printf("%s%s%s\n", cell(step, "answer", buf), detail && *detail ? ": " : "",
+		       detail ? detail : "");
 	}
 	print_pairs(answer, keys, sizeof(keys) / sizeof(keys[0]));
 }
@@ -185,15 +209,18 @@ table_user(const json_t *answer)
 void
 table_auth(const json_t *answer)
 {
-	static const char *const keys[] = {"user", "state", "rights", "quota_octets", "quota_messages", "password_label",
-					   "key", "home", "storage", "open", "messages", "octets", "mailbox", "reply"};
+	static const char *const keys[] = {
+		"user",           "state",  "rights",  "quota_octets", "quota_messages",
+		"password_label", "key",    "home",    "storage",      "open",
+		"messages",       "octets", "mailbox", "reply"};
 	const json_t *step;
 	char buf[CELL_MAX];
 	size_t i;
 
 	printf("asked for %s, password %s\n", json_string_value(json_object_get(answer, "name")),
 	       json_string_value(json_object_get(answer, "password")));
-	json_array_foreach(json_object_get(answer, "chain"), i, step) {
+	json_array_foreach(json_object_get(answer, "chain"), i, step)
+	{
 		const char *detail = json_string_value(json_object_get(step, "detail"));
 		const char *cache = json_string_value(json_object_get(step, "cache"));
 		const char *good = json_string_value(json_object_get(step, "last_known_good"));

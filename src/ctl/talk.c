@@ -28,7 +28,9 @@ socket_path(const struct ctl *c, char *buf, size_t cap)
 	}
 	conf = conf_load(c->conf_file, &e);
 	if (!conf) {
-		fprintf(stderr, "restantectl: cannot read '%s'; name the socket with -s or the configuration with -c\n",
+		fprintf(stderr,
+			"restantectl: cannot read '%s'; name the socket with -s or the "
+			"configuration with -c\n",
 			c->conf_file);
 		return false;
 	}
@@ -51,9 +53,12 @@ open_socket(const struct ctl *c, int *ret_rc)
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd != -1)
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)); /* else it only waits longer */
+		/* else it only waits longer */
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	if (fd == -1 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) != 0) {
-		fprintf(stderr, "restantectl: %s: %s; is restanted running? (-s SOCKET or -c FILE names another one)\n",
+		fprintf(stderr,
+			"restantectl: %s: %s; is restanted running? (-s SOCKET or -c FILE names "
+			"another one)\n",
 			sun.sun_path, strerrordesc_np(errno));
 		if (fd != -1)
 			(void)close(fd);
@@ -67,7 +72,8 @@ write_line(int fd, const char *text)
 {
 	size_t n = strlen(text);
 
-	return send(fd, text, n, MSG_NOSIGNAL) == (ssize_t)n && send(fd, "\n", 1, MSG_NOSIGNAL) == 1;
+	return send(fd, text, n, MSG_NOSIGNAL) == (ssize_t)n &&
+	       send(fd, "\n", 1, MSG_NOSIGNAL) == 1;
 }
 
 /* All there is; NULL: nothing sensible came. */

@@ -90,14 +90,19 @@ badmail_door(const struct conf *c, uint64_t octets, char *ret_text, size_t cap)
 
 	if (!c->badmail.path) {
 		if (ret_text)
-			snprintf(ret_text, cap, "there is no badmail block: what a store cannot take now is not accepted");
+			snprintf(ret_text, cap,
+				 "there is no badmail block: what a store cannot take now is not "
+				 "accepted");
 		return false;
 	}
 	if (totals_seen(&s, NULL) && store_retry_full(&c->badmail, &s, octets + BADMAIL_OVERHEAD)) {
 		stat_add(STAT_DOOR_CLOSED, 1);
 		if (ret_text)
-			snprintf(ret_text, cap, "badmail: %" PRIu64 " accepted messages of %" PRIu64 " octets wait for their stores, "
-				 "half of the bound", s.cls[BADMAIL_RETRY].items, s.cls[BADMAIL_RETRY].octets);
+			snprintf(ret_text, cap,
+				 "badmail: %" PRIu64 " accepted messages of %" PRIu64
+				 " octets wait for their stores, "
+				 "half of the bound",
+				 s.cls[BADMAIL_RETRY].items, s.cls[BADMAIL_RETRY].octets);
 		return false;
 	}
 	return volume_check(c->badmail.vol, octets, ret_text, cap) == VOLUME_OK;
@@ -110,7 +115,9 @@ disk_code(int e, const char *path, char *text)
 {
 	if (text)
 		snprintf(text, 200, "badmail: cannot write %.120s: %s", path, strerrordesc_np(e));
-	return e == ENOSPC || e == EDQUOT ? PM_NOSPACE : e == EACCES || e == EROFS ? PM_PERM : PM_TEMP;
+	return e == ENOSPC || e == EDQUOT  ? PM_NOSPACE
+	       : e == EACCES || e == EROFS ? PM_PERM
+					   : PM_TEMP;
 }
 
 /* The directories are made with the store's first lock. */
@@ -198,14 +205,15 @@ sync_item(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 	return sync_dir(path);
 }
 
-/* One line when the store has filled to 80 %, and one when what waits has come to 80 % of its half; again only after
- * it was less. */
+/* One line when the store has filled to 80 %, and one when what waits has come to 80 % of its
+ * half; again only after it was less. */
 void
 store_warn(struct badmail_store *st)
 {
 	const struct conf_badmail *b = st->conf;
 	struct badmail_state *s = &st->s;
-	uint64_t items = s->cls[0].items + s->cls[1].items, octets = s->cls[0].octets + s->cls[1].octets;
+	uint64_t items = s->cls[0].items + s->cls[1].items,
+		 octets = s->cls[0].octets + s->cls[1].octets;
 	const struct {
 		uint64_t n, max;
 	} now[2][2] = {
@@ -219,8 +227,11 @@ store_warn(struct badmail_store *st)
 			    now[k][1].n >= now[k][1].max / 100.0 * WARN_PERCENT;
 
 		if (high && !(s->warned >> k & 1))
-			log_msg(LOG_LVL_WARNING, "badmail", "%s is at %d percent of %s: %" PRIu64 " items, %" PRIu64 " octets; see "
-				"restantectl badmail stats", b->path, WARN_PERCENT,
+			log_msg(LOG_LVL_WARNING, "badmail",
+				"%s is at %d percent of %s: %" PRIu64 " items, %" PRIu64
+				" octets; see "
+				"restantectl badmail stats",
+				b->path, WARN_PERCENT,
 				k == 0 ? "its bound, the oldest refused mail will be dropped"
 				       : "what may wait for its stores, then mail is not accepted",
 				now[k][0].n, now[k][1].n);
@@ -229,14 +240,16 @@ store_warn(struct badmail_store *st)
 }
 
 static int32_t
-move_in(struct badmail *b, const struct badmail_item *item, const char *json, uint64_t *ret_id, char *text)
+move_in(struct badmail *b, const struct badmail_item *item, const char *json, uint64_t *ret_id,
+	char *text)
 {
 	struct badmail_store st;
 	int32_t rc = store_lock(b->conf, &st, text);
 
 	if (rc != PM_OK)
 		return rc;
-	rc = store_insert(&st, item->cls, b->path, json, b->octets + BADMAIL_OVERHEAD, ret_id, text);
+	rc = store_insert(&st, item->cls, b->path, json, b->octets + BADMAIL_OVERHEAD, ret_id,
+			  text);
 	store_warn(&st);
 	if (rc == PM_OK)
 		stat_add(item->cls == BADMAIL_RETRY ? STAT_KEPT_RETRY : STAT_KEPT_REFUSED, 1);
@@ -245,13 +258,16 @@ move_in(struct badmail *b, const struct badmail_item *item, const char *json, ui
 	(void)store_unlock(&st); /* what is in is in: `pending` tells the next one */
 	if (rc != PM_OK)
 		return rc;
-	rc = sync_item(&b->conf->badmail, item->cls, *ret_id) ? PM_OK : disk_code(errno, b->conf->badmail.path, text);
+	rc = sync_item(&b->conf->badmail, item->cls, *ret_id)
+		     ? PM_OK
+		     : disk_code(errno, b->conf->badmail.path, text);
 	if (rc == PM_OK)
 		rc = volume_stayed(b->conf->badmail.vol, b->mount, text, 200);
 	if (rc == PM_OK)
 		return PM_OK;
 	if (store_lock(b->conf, &st, NULL) == PM_OK) {
-		(void)store_remove(&st, item->cls, *ret_id, PENDING_REMOVE); /* not promised, so it may not stay either */
+		/* not promised, so it may not stay either */
+		(void)store_remove(&st, item->cls, *ret_id, PENDING_REMOVE);
 		(void)store_unlock(&st);
 	}
 	return rc;
@@ -260,7 +276,8 @@ move_in(struct badmail *b, const struct badmail_item *item, const char *json, ui
 int32_t
 badmail_commit(struct badmail *b, const struct badmail_item *item, char *ret_id, char *ret_text)
 {
-	int64_t now = wall_ms(), next = item->cls == BADMAIL_RETRY ? now + b->conf->badmail.retry_first_ms : now;
+	int64_t now = wall_ms(),
+		next = item->cls == BADMAIL_RETRY ? now + b->conf->badmail.retry_first_ms : now;
 	char json[BADMAIL_PATH_MAX];
 	json_t *j;
 	uint64_t id = 0;
@@ -301,7 +318,8 @@ badmail_end(struct badmail *b)
 	if (!b)
 		return;
 	(void)close(b->fd);
-	(void)unlink(b->path); /* items have links of their own; what stays is swept when this process is gone */
+	/* items have links of their own; what stays is swept when this process is gone */
+	(void)unlink(b->path);
 	conf_put(b->conf);
 	free(b);
 }

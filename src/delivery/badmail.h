@@ -11,11 +11,13 @@
  * On disk, below `path` of the badmail block:
  *   tmp/            messages being received
  *   retry/aa/bb/    ID.eml as written, ID.json the sidecar: an item is there when its sidecar is.
- *   refused/aa/bb/  IDs count up, aa and bb are taken from them: a directory holds at most 512
- * files, and the order of IDs is the order of arrival. state           totals of both classes,
- * changed under an OFD lock; names the step under way, so that a process that died is cleaned up
- * after by the next who comes. After a crash of the machine all is counted anew. Several processes
- * may use one store (restanted, restante-deliver).
+ *   refused/aa/bb/  the same. IDs count up, aa and bb are taken from them: a directory holds at
+ *                   most 512 files, and the order of IDs is the order of arrival.
+ *   state           totals of both classes, changed under an OFD lock; names the step under way,
+ *                   so that the next caller cleans up after a process that died.
+ *
+ * After a crash of the machine all is counted anew. Several processes may use one store
+ * (restanted, restante-deliver).
  *
  * Threads: any, one handle one thread at a time. All calls touch the disk: under a permit of
  * badmail_backend()'s gate; class BEGIN for begin, CONTINUE for write, GIVE_BACK for commit and
@@ -63,7 +65,8 @@ struct badmail_item {
 		*names; /* or NULL; else n_rcpts canonical account names: RETRY goes there */
 	size_t n_rcpts;
 	struct pm_str
-		reason; /* one line in words; items are grouped by it: no addresses, no numbers */
+		/* one line in words; items are grouped by it: no addresses, no numbers */
+		reason;
 	struct pm_str detail;     /* or empty: the particulars of this one */
 	struct pm_str code;       /* enhanced code: "5.1.1", "4.3.0" */
 	struct pm_str source;     /* "lmtp", "smtp", "deliver" */

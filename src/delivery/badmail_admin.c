@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * restantectl badmail. Every request is one page: it reads at most READ_MAX sidecars, says how many that were ("read"),
- * and where to go on ("next", absent at the end); restantectl asks again until it has what it wants. So nothing here
- * takes long, however much there is.
+ * restantectl badmail. Every request is one page: it reads at most READ_MAX sidecars, says how many
+ * that were ("read"), and where to go on ("next", absent at the end); restantectl asks again until
+ * it has what it wants. So nothing here takes long, however much there is.
  *
  *   {"verb": "badmail", "action": "list" | "stats" | "retry" | "purge" | "show",
- *    "limit": N,  "after": ID,  "ids": [ID, ...],                      one of: a page, or these items
+ *    "limit": N,  "after": ID,  "ids": [ID, ...],                      one of: a page, or these
+ *                 items
  *    "class": "retry" | "refused",  "reason": TEXT,  "code": TEXT,      filters: the whole text
  *    "sender_domain": TEXT,  "sender": TEXT,  "recipient": TEXT,  "source": TEXT,
  *    "before_ms": UTC,  "since_ms": UTC}
  *
- *   list   {"items": [{"id", "class", "time_ms", "sender", "recipients", "reason", "code", "octets", ...}], ...}
- *   stats  {"totals": {...}, "groups": [{"class", "reason", "code", "sender_domain", "items", "octets", "first_ms",
+ *   list   {"items": [{"id", "class", "time_ms", "sender", "recipients", "reason", "code",
+ *          "octets", ...}], ...}
+ *   stats  {"totals": {...}, "groups": [{"class", "reason", "code", "sender_domain", "items",
+ *          "octets", "first_ms",
  *          "last_ms"}], ...}   the groups of this page, to be added up
  *   retry  {"delivered": N, "failed": N, "working": N, ...}
  *   purge  {"purged": N, ...}
@@ -39,8 +42,8 @@ struct page {
 	enum badmail_class cls; /* where the next item is looked for */
 	uint64_t id;
 	bool end;
-	unsigned read;          /* sidecars */
-	bool both;              /* no class was asked for: REFUSED follows RETRY */
+	unsigned read; /* sidecars */
+	bool both;     /* no class was asked for: REFUSED follows RETRY */
 };
 
 static const char *
@@ -63,9 +66,8 @@ has_recipient(const json_t *j, const char *who)
 	const json_t *x;
 	size_t i;
 
-	json_array_foreach(json_object_get(j, "recipients"), i, x)
-		if (strcasecmp(json_string_value(x), who) == 0)
-			return true;
+	json_array_foreach(json_object_get(j, "recipients"), i,
+			   x) if (strcasecmp(json_string_value(x), who) == 0) return true;
 	return false;
 }
 
@@ -74,7 +76,8 @@ fits(const struct page *p, const json_t *j)
 {
 	static const char *const keys[] = {"reason", "code", "source"};
 	json_int_t when = json_integer_value(json_object_get(j, "time_ms"));
-	const json_t *before = json_object_get(p->request, "before_ms"), *since = json_object_get(p->request, "since_ms");
+	const json_t *before = json_object_get(p->request, "before_ms"),
+		     *since = json_object_get(p->request, "since_ms");
 	char domain[256];
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -87,7 +90,8 @@ fits(const struct page *p, const json_t *j)
 		return false;
 	if (wish(p, "recipient") && !has_recipient(j, wish(p, "recipient")))
 		return false;
-	return (!before || when < json_integer_value(before)) && (!since || when >= json_integer_value(since));
+	return (!before || when < json_integer_value(before)) &&
+	       (!since || when >= json_integer_value(since));
 }
 
 /* ---- pages ----------------------------------------------------------------------------------- */
@@ -123,7 +127,8 @@ page_next(struct page *p, uint64_t *ret_id)
 		json_t *j;
 
 		if (p->s.cls[p->cls].items == 0 ||
-		    !store_next(&p->c->badmail, p->cls, p->id > first ? p->id : first, p->s.next_id, ret_id)) {
+		    !store_next(&p->c->badmail, p->cls, p->id > first ? p->id : first, p->s.next_id,
+				ret_id)) {
 			if (!p->both || p->cls == BADMAIL_REFUSED) {
 				p->end = true;
 				return NULL;
@@ -206,13 +211,15 @@ group(json_t *groups, const json_t *j)
 	json_t *key, *g;
 
 	item_sender_domain(j, domain, sizeof(domain));
-	key = json_sprintf("%s\n%s\n%s\n%s", item_text(j, "class"), item_text(j, "reason"), item_text(j, "code"), domain);
+	key = json_sprintf("%s\n%s\n%s\n%s", item_text(j, "class"), item_text(j, "reason"),
+			   item_text(j, "code"), domain);
 	if (!key)
 		return;
 	g = json_object_get(groups, json_string_value(key));
 	if (!g) {
-		g = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "class", item_text(j, "class"), "reason", item_text(j, "reason"),
-			      "code", item_text(j, "code"), "sender_domain", domain, "first_ms", when, "last_ms", when);
+		g = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "class", item_text(j, "class"),
+			      "reason", item_text(j, "reason"), "code", item_text(j, "code"),
+			      "sender_domain", domain, "first_ms", when, "last_ms", when);
 		json_object_set_new(groups, json_string_value(key), g);
 	}
 	json_decref(key);
@@ -229,13 +236,15 @@ totals_json(const struct page *p)
 {
 	const struct badmail_state *s = &p->s;
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retry_items",
-			 (json_int_t)s->cls[BADMAIL_RETRY].items, "retry_octets", (json_int_t)s->cls[BADMAIL_RETRY].octets,
-			 "refused_items", (json_int_t)s->cls[BADMAIL_REFUSED].items, "refused_octets",
-			 (json_int_t)s->cls[BADMAIL_REFUSED].octets, "max_items", (json_int_t)p->c->badmail.max_items,
-			 "max_octets", (json_int_t)p->c->badmail.max_octets, "dropped", (json_int_t)s->dropped,
-			 "dropped_octets", (json_int_t)s->dropped_octets, "expired", (json_int_t)s->expired, "crowded",
-			 (json_int_t)s->crowded, "delivered",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "retry_items", (json_int_t)s->cls[BADMAIL_RETRY].items, "retry_octets",
+			 (json_int_t)s->cls[BADMAIL_RETRY].octets, "refused_items",
+			 (json_int_t)s->cls[BADMAIL_REFUSED].items, "refused_octets",
+			 (json_int_t)s->cls[BADMAIL_REFUSED].octets, "max_items",
+			 (json_int_t)p->c->badmail.max_items, "max_octets",
+			 (json_int_t)p->c->badmail.max_octets, "dropped", (json_int_t)s->dropped,
+			 "dropped_octets", (json_int_t)s->dropped_octets, "expired",
+			 (json_int_t)s->expired, "crowded", (json_int_t)s->crowded, "delivered",
 			 (json_int_t)s->delivered, "door_closed", (json_int_t)s->door_closed);
 }
 
@@ -253,8 +262,7 @@ do_stats(struct page *p)
 		group(groups, j);
 		json_decref(j);
 	}
-	json_object_foreach(groups, key, j)
-		json_array_append(list, j);
+	json_object_foreach(groups, key, j) json_array_append(list, j);
 	json_decref(groups);
 	json_object_set_new(o, "groups", list);
 	return page_end(p, o);
@@ -312,8 +320,9 @@ do_retry(struct page *p)
 		started += !bad && retry_start(p->c, cls, id, w);
 	}
 	retry_watch_wait(w, RETRY_WAIT_MS, &done, &failed);
-	return page_end(p, json_pack("{s:i, s:i, s:i, s:i}", "asked", n, "delivered", done, "failed", failed + n - started,
-				     "working", started - done - failed));
+	return page_end(p,
+			json_pack("{s:i, s:i, s:i, s:i}", "asked", n, "delivered", done, "failed",
+				  failed + n - started, "working", started - done - failed));
 }
 
 static json_t *
@@ -354,7 +363,8 @@ head_json(const char *path)
 	if (n > 0 && (end = memmem(buf, n, "\r\n\r\n", 4)) != NULL)
 		n = (size_t)(end - buf) + 2;
 	for (size_t i = 0; i < n; i++) /* it is shown on somebody's terminal */
-		if (((unsigned char)buf[i] < 0x20 && buf[i] != '\n' && buf[i] != '\t') || (unsigned char)buf[i] >= 0x7f)
+		if (((unsigned char)buf[i] < 0x20 && buf[i] != '\n' && buf[i] != '\t') ||
+		    (unsigned char)buf[i] >= 0x7f)
 			buf[i] = buf[i] == '\r' ? ' ' : '?';
 	if (n > 0)
 		j = json_stringn(buf, n);
@@ -394,7 +404,11 @@ badmail_admin(const json_t *request)
 	static const struct {
 		const char *name;
 		json_t *(*run)(struct page *p);
-	} actions[] = {{"list", do_list}, {"stats", do_stats}, {"retry", do_retry}, {"purge", do_purge}, {"show", do_show}};
+	} actions[] = {{"list", do_list},
+		       {"stats", do_stats},
+		       {"retry", do_retry},
+		       {"purge", do_purge},
+		       {"show", do_show}};
 	const char *action = json_string_value(json_object_get(request, "action"));
 	struct conf *c = conf_current();
 	json_t *answer = NULL;

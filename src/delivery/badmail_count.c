@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Through all directories: items are counted anew where the totals are not to be trusted, and what processes that
- * ended left in tmp/ goes.
+ * Through all directories: items are counted anew where the totals are not to be trusted, and what
+ * processes that ended left in tmp/ goes.
  */
 #include <dirent.h>
 #include <inttypes.h>
@@ -19,7 +19,8 @@ struct counted {
 
 /* One bucket: pairs are counted, halves are removed: nobody was promised anything for them. */
 static void
-count_bucket(const struct conf_badmail *b, enum badmail_class cls, const char *dir, struct counted *n)
+count_bucket(const struct conf_badmail *b, enum badmail_class cls, const char *dir,
+	     struct counted *n)
 {
 	DIR *d = opendir(dir);
 	struct dirent *e;
@@ -87,8 +88,10 @@ store_count(struct badmail_store *st)
 	s->next_id = next;
 	s->pending = PENDING_NONE;
 	s->boot = statefile_boot();
-	log_msg(LOG_LVL_NOTICE, "badmail", "%s was counted: %" PRIu64 " to retry, %" PRIu64 " refused, %" PRId64 " ms",
-		st->conf->path, s->cls[BADMAIL_RETRY].items, s->cls[BADMAIL_REFUSED].items, mono_ms() - began);
+	log_msg(LOG_LVL_NOTICE, "badmail",
+		"%s was counted: %" PRIu64 " to retry, %" PRIu64 " refused, %" PRId64 " ms",
+		st->conf->path, s->cls[BADMAIL_RETRY].items, s->cls[BADMAIL_REFUSED].items,
+		mono_ms() - began);
 }
 
 /* ---- tmp ------------------------------------------------------------------------------------- */

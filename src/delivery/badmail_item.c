@@ -90,9 +90,7 @@ is_list(const json_t *a)
 
 	if (!json_is_array(a))
 		return false;
-	json_array_foreach(a, i, x)
-		if (!json_is_string(x))
-			return false;
+	json_array_foreach(a, i, x) if (!json_is_string(x)) return false;
 	return true;
 }
 
@@ -106,9 +104,11 @@ is_item(const json_t *j)
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (!json_is_string(json_object_get(j, texts[i])))
 			return false;
-	return json_integer_value(json_object_get(j, "version")) == 1 && is_list(json_object_get(j, "recipients")) &&
-	       (!names || (is_list(names) &&
-			   json_array_size(names) == json_array_size(json_object_get(j, "recipients"))));
+	return json_integer_value(json_object_get(j, "version")) == 1 &&
+	       is_list(json_object_get(j, "recipients")) &&
+	       (!names ||
+		(is_list(names) &&
+		 json_array_size(names) == json_array_size(json_object_get(j, "recipients"))));
 }
 
 json_t *
@@ -146,14 +146,17 @@ item_load(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 	}
 	(void)close(fd);
 	if (!j)
-		log_msg(LOG_LVL_WARNING, "badmail", "%s is no sidecar; look at it, and at the message beside it", path);
+		log_msg(LOG_LVL_WARNING, "badmail",
+			"%s is no sidecar; look at it, and at the message beside it", path);
 	return j;
 }
 
 int
 item_write(const json_t *j, const char *path, int64_t next_ms)
 {
-	struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = next_ms / 1000, .tv_nsec = next_ms % 1000 * 1000000}};
+	struct timespec times[2] = {
+		{.tv_nsec = UTIME_NOW},
+		{.tv_sec = next_ms / 1000, .tv_nsec = next_ms % 1000 * 1000000}};
 	char *text = json_dumps(j, JSON_INDENT(1) | JSON_ENSURE_ASCII);
 	size_t n = text ? strlen(text) : 0;
 	int fd, e = 0;
@@ -161,8 +164,8 @@ item_write(const json_t *j, const char *path, int64_t next_ms)
 	if (!text)
 		return ENOMEM;
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd == -1 || write(fd, text, n) != (ssize_t)n || write(fd, "\n", 1) != 1 || futimens(fd, times) != 0 ||
-	    fsync(fd) != 0)
+	if (fd == -1 || write(fd, text, n) != (ssize_t)n || write(fd, "\n", 1) != 1 ||
+	    futimens(fd, times) != 0 || fsync(fd) != 0)
 		e = errno ? errno : ENOSPC;
 	free(text);
 	if (fd != -1 && close(fd) != 0 && e == 0)
@@ -186,9 +189,9 @@ item_has(const json_t *j, const char *list, const char *text)
 	const json_t *x;
 	size_t i;
 
-	json_array_foreach(json_object_get(j, list), i, x)
-		if (json_is_string(x) && strcmp(json_string_value(x), text) == 0)
-			return true;
+	json_array_foreach(json_object_get(j, list), i,
+			   x) if (json_is_string(x) &&
+				  strcmp(json_string_value(x), text) == 0) return true;
 	return false;
 }
 

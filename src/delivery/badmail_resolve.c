@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whose mail is it by now? The name an item was kept for may have become an alias, or be known only without its tag:
- * it is resolved as RCPT does it (rcpt.c). An alias is good only if all its targets are mailboxes of ours.
+ * Whose mail is it by now? The name an item was kept for may have become an alias, or be known only
+ * without its tag: it is resolved as RCPT does it (rcpt.c). An alias is good only if all its
+ * targets are mailboxes of ours.
  */
 #include <stdio.h>
 #include <string.h>
@@ -61,7 +62,8 @@ alias(struct resolve *r, struct errand *e, const struct pm_user *u)
 	r->addresses = json_array();
 	r->names = json_array();
 	for (size_t i = 0; i < u->n_targets; i++)
-		if (json_array_append_new(r->targets, json_stringn(u->targets[i].p, u->targets[i].n)) != 0)
+		if (json_array_append_new(r->targets,
+					  json_stringn(u->targets[i].p, u->targets[i].n)) != 0)
 			return fail(r, PM_INVALID, "the alias leads to an impossible address");
 	return next_target(r, e);
 }
@@ -88,7 +90,9 @@ next_section(struct resolve *r, struct errand *e)
 	r->who.auth++;
 	if (ask(r, e) || (!r->targets && who_stand_in(e->conf, &r->who) && ask(r, e)))
 		return PM_AGAIN;
-	(void)fail(r, PM_NOENT, r->targets ? "the alias leads to a mailbox that does not exist" : "there is no such account");
+	(void)fail(r, PM_NOENT,
+		   r->targets ? "the alias leads to a mailbox that does not exist"
+			      : "there is no such account");
 	return lookup_end_code(r->who.blind, r->text, sizeof(r->text));
 }
 
@@ -122,7 +126,8 @@ resolve_step(struct resolve *r, struct errand *e)
 bool
 resolve_put(const struct resolve *r, json_t *item, size_t at)
 {
-	json_t *recipients = json_object_get(item, "recipients"), *names = json_object_get(item, "names"), *name;
+	json_t *recipients = json_object_get(item, "recipients"),
+	       *names = json_object_get(item, "names"), *name;
 	size_t i;
 	int bad = 0;
 
@@ -131,7 +136,8 @@ resolve_put(const struct resolve *r, json_t *item, size_t at)
 		bad |= json_object_set_new(item, "names", names);
 	}
 	bad |= json_array_remove(recipients, at) | json_array_remove(names, at);
-	json_array_foreach(r->names, i, name) {
+	json_array_foreach(r->names, i, name)
+	{
 		const char *text = json_string_value(name);
 
 		if (item_has(item, "names", text) || item_has(item, "delivered", text))

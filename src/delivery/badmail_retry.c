@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The background: a look once a second, and the retries it starts. When an item is due stands in the mtime of its
- * sidecar, so that looking for due ones opens no file; a look goes on where the last one ended, 500 items at a time.
+ * The background: a look once a second, and the retries it starts. When an item is due stands in
+ * the mtime of its sidecar, so that looking for due ones opens no file; a look goes on where the
+ * last one ended, 500 items at a time.
  *
- * One retry is one errand: it reads the sidecar, brings the message to each of its recipients (drop.h), and after each
- * writes what is left of the sidecar, or removes the item. If it is killed between a recipient's commit and that, the next
- * one brings the same message once more, under the same unique-id, and the store says that it has it: never lost, and
- * twice only in a store that cannot import.
+ * One retry is one errand: it reads the sidecar, brings the message to each of its recipients
+ * (drop.h), and after each writes what is left of the sidecar, or removes the item. If it is killed
+ * between a recipient's commit and that, the next one brings the same message once more, under the
+ * same unique-id, and the store says that it has it: never lost, and twice only in a store that
+ * cannot import.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -53,10 +55,10 @@ struct retry {
 	size_t at;        /* recipient */
 	struct drop drop; /* of that one */
 	struct resolve resolve;
-	bool resolved;    /* it was asked already who that is by now */
+	bool resolved; /* it was asked already who that is by now */
 	char head[HEAD_MAX];
 	char last[PM_ERROR_MAX + PM_NAME_MAX + 8]; /* why the last one failed */
-	bool gone;        /* the item is no more */
+	bool gone;                                 /* the item is no more */
 };
 
 static const char *
@@ -71,8 +73,8 @@ recipient(const struct retry *r, const char *list)
 static bool
 make_head(struct retry *r)
 {
-	int n = snprintf(r->head, sizeof(r->head), "Return-Path: <%s>\r\nDelivered-To: %s\r\n", item_text(r->j, "sender"),
-			 recipient(r, "recipients"));
+	int n = snprintf(r->head, sizeof(r->head), "Return-Path: <%s>\r\nDelivered-To: %s\r\n",
+			 item_text(r->j, "sender"), recipient(r, "recipients"));
 
 	if (n < 0 || (size_t)n >= sizeof(r->head))
 		return false;
@@ -84,15 +86,17 @@ make_head(struct retry *r)
 	return true;
 }
 
-/* The same for each try of this item and recipient, and of no other item: numbers begin anew when a store of Badmail is
- * made anew, and other hosts have theirs. Items of before there was a key go by when they came. */
+/* The same for each try of this item and recipient, and of no other item: numbers begin anew
+ * when a store of Badmail is made anew, and other hosts have theirs. Items of before there was a
+ * key go by when they came. */
 static void
 make_op_id(struct retry *r)
 {
 	char text[PM_NAME_MAX + 128];
 	unsigned char md[EVP_MAX_MD_SIZE] = {0};
-	int n = snprintf(text, sizeof(text), "%.40s %" PRId64 " %" PRIx64 " %s", item_text(r->j, "key"),
-			 (int64_t)json_integer_value(json_object_get(r->j, "time_ms")), r->id, r->drop.name);
+	int n = snprintf(
+		text, sizeof(text), "%.40s %" PRId64 " %" PRIx64 " %s", item_text(r->j, "key"),
+		(int64_t)json_integer_value(json_object_get(r->j, "time_ms")), r->id, r->drop.name);
 
 	r->drop.once = EVP_Digest(text, (size_t)n, md, NULL, EVP_sha256(), NULL) == 1;
 	memcpy(r->drop.op_id, md, sizeof(r->drop.op_id));
@@ -121,7 +125,8 @@ drop_recipient(struct retry *r)
 	(void)json_array_remove(json_object_get(r->j, "names"), r->at); /* there may be none */
 }
 
-/* The accounts that have it are remembered: a name that leads to one of them later is not delivered once more. */
+/* The accounts that have it are remembered: a name that leads to one of them later is not
+ * delivered once more. */
 static void
 note_delivery(struct retry *r)
 {
@@ -141,7 +146,8 @@ close_message(struct retry *r)
 	r->drop.fd = -1;
 }
 
-/* The drop of recipient `at` to the account of that name; false: it is none, and another is at `at`. */
+/* The drop of recipient `at` to the account of that name; false: it is none, and another is at
+ * `at`. */
 static bool
 begin_drop(struct retry *r, struct errand *e, const char *name)
 {
@@ -171,7 +177,8 @@ begin_drop(struct retry *r, struct errand *e, const char *name)
 	return false;
 }
 
-/* Begins with recipient `at`, or the first behind it that can be tried. Under the Badmail permit or any other. */
+/* Begins with recipient `at`, or the first behind it that can be tried. Under the Badmail permit
+ * or any other. */
 static int32_t
 next_recipient(struct retry *r, struct errand *e)
 {
@@ -196,7 +203,7 @@ load(struct retry *r, struct errand *e)
 	return PM_GONE; /* purged meanwhile */
 }
 
-/* ---- a name that means another account by now ---- */
+/* ---- a name that means another account by now ------------------------------------------------ */
 
 static int32_t
 resolve_one(struct retry *r, struct errand *e)
@@ -275,7 +282,8 @@ untried(const struct retry *r)
 static bool
 rewrite(struct badmail_store *st, struct retry *r)
 {
-	json_int_t tries = json_integer_value(json_object_get(r->j, "tries")) + 1; /* it is counted if this is the last word */
+	/* it is counted if this is the last word */
+	json_int_t tries = json_integer_value(json_object_get(r->j, "tries")) + 1;
 	int64_t next = wall_ms() + backoff_ms(st->conf, tries);
 	char tmp[BADMAIL_PATH_MAX], path[BADMAIL_PATH_MAX];
 	json_t *last = json_string(r->last);
@@ -285,12 +293,14 @@ rewrite(struct badmail_store *st, struct retry *r)
 		(void)json_object_set_new(r->j, "tries", json_integer(tries));
 	(void)json_object_set_new(r->j, "next_ms", json_integer(next));
 	(void)json_object_set_new(r->j, "last_try_ms", json_integer(wall_ms()));
-	(void)json_object_set_new(r->j, "last_error", last ? last : json_string("the recipient's name is not UTF-8"));
+	(void)json_object_set_new(r->j, "last_error",
+				  last ? last : json_string("the recipient's name is not UTF-8"));
 	tmp_path(st->conf, serial_next(), ".json", tmp, sizeof(tmp));
 	item_path(st->conf, r->cls, r->id, ".json", path, sizeof(path));
 	e = item_write(r->j, tmp, next);
 	KILL_POINT("badmail: before the sidecar is replaced");
-	if (e == 0 && faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 && rename(tmp, path) == 0)
+	if (e == 0 && faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    rename(tmp, path) == 0)
 		return true;
 	if (e == 0)
 		(void)unlink(tmp); /* it was purged meanwhile */
@@ -308,13 +318,16 @@ save(struct retry *r, struct errand *e)
 	id_format(r->cls, r->id, id);
 	if (rc != PM_OK) {
 		e->holding = false;
-		log_msg(LOG_LVL_ERROR, "badmail", "item %s was tried, and that cannot be written down: %s", id, text);
+		log_msg(LOG_LVL_ERROR, "badmail",
+			"item %s was tried, and that cannot be written down: %s", id, text);
 		return rc;
 	}
 	if (all)
-		(void)store_remove(&st, r->cls, r->id, PENDING_DELIVER); /* false: it was purged meanwhile */
+		/* false: it was purged meanwhile */
+		(void)store_remove(&st, r->cls, r->id, PENDING_DELIVER);
 	else
-		(void)rewrite(&st, r); /* an old sidecar: tried again sooner, delivered to some once more */
+		/* an old sidecar: tried again sooner, delivered to some once more */
+		(void)rewrite(&st, r);
 	store_warn(&st);
 	(void)store_unlock(&st);
 	e->holding = false;
@@ -367,8 +380,13 @@ bool
 retry_start(struct conf *c, enum badmail_class cls, uint64_t id, struct retry_watch *watch)
 {
 	struct retry *r = calloc(1, sizeof(*r));
-	struct errand e = {.conf = c, .backend = badmail_backend(c), .name = "retry", .run = retry_run,
-			   .finish = retry_finish, .ctx = r, .deadline_ms = mono_ms() + RETRY_MS};
+	struct errand e = {.conf = c,
+			   .backend = badmail_backend(c),
+			   .name = "retry",
+			   .run = retry_run,
+			   .finish = retry_finish,
+			   .ctx = r,
+			   .deadline_ms = mono_ms() + RETRY_MS};
 
 	if (!r || !busy_take(cls, id)) {
 		free(r);
@@ -403,7 +421,8 @@ start_due(struct conf *c, uint64_t first, uint64_t end)
 			return;
 		}
 		item_path(&c->badmail, BADMAIL_RETRY, id, ".json", path, sizeof(path));
-		if (lstat(path, &st) != 0 || (int64_t)st.st_mtim.tv_sec * 1000 > now || busy_has(BADMAIL_RETRY, id))
+		if (lstat(path, &st) != 0 || (int64_t)st.st_mtim.tv_sec * 1000 > now ||
+		    busy_has(BADMAIL_RETRY, id))
 			continue;
 		if (!retry_start(c, BADMAIL_RETRY, id, NULL))
 			break; /* enough are at work: from here in a second */
@@ -454,7 +473,10 @@ void
 badmail_tick(int64_t now_ms)
 {
 	struct conf *c;
-	struct errand e = {.name = "badmail", .run = look_run, .finish = look_finish, .deadline_ms = now_ms + 60000};
+	struct errand e = {.name = "badmail",
+			   .run = look_run,
+			   .finish = look_finish,
+			   .deadline_ms = now_ms + 60000};
 
 	if (now_ms < atomic_load(&look.due_ms) || atomic_exchange(&look.looking, true))
 		return;

@@ -2,10 +2,11 @@
 /*
  * Items on disk and the totals over them.
  *
- * Every change is made under the lock of the state file, and named in it before it begins: `pending` says which item
- * is being moved in or taken out. Whoever finds it set looks whether that item's sidecar is there, and the totals are
- * right again. So the totals survive kill -9 at any point without ever counting. After a crash of the machine (another
- * boot) nothing is trusted and all items are counted.
+ * Every change is made under the lock of the state file, and named in it before it begins:
+ * `pending` says which item is being moved in or taken out. Whoever finds it set looks whether that
+ * item's sidecar is there, and the totals are right again. So the totals survive kill -9 at any
+ * point without ever counting. After a crash of the machine (another boot) nothing is trusted and
+ * all items are counted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@
 #include "core/volume.h"
 #include "delivery/badmail_impl.h"
 
-#define BUCKET 0xffu  /* items of a directory, as a mask of IDs */
+#define BUCKET 0xffu   /* items of a directory, as a mask of IDs */
 #define BRANCH 0xffffu /* of a directory of directories */
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -33,22 +34,26 @@ class_name(enum badmail_class cls)
 }
 
 void
-item_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, const char *suffix, char *buf, size_t cap)
+item_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, const char *suffix,
+	  char *buf, size_t cap)
 {
-	snprintf(buf, cap, "%s/%s/%04" PRIx64 "/%02" PRIx64 "/%016" PRIx64 "%s", b->path, class_name(cls), id >> 16,
-		 id >> 8 & 0xff, id, suffix);
+	snprintf(buf, cap, "%s/%s/%04" PRIx64 "/%02" PRIx64 "/%016" PRIx64 "%s", b->path,
+		 class_name(cls), id >> 16, id >> 8 & 0xff, id, suffix);
 }
 
 static void
-branch_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, char *buf, size_t cap)
+branch_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, char *buf,
+	    size_t cap)
 {
 	snprintf(buf, cap, "%s/%s/%04" PRIx64, b->path, class_name(cls), id >> 16);
 }
 
 static void
-bucket_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, char *buf, size_t cap)
+bucket_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, char *buf,
+	    size_t cap)
 {
-	snprintf(buf, cap, "%s/%s/%04" PRIx64 "/%02" PRIx64, b->path, class_name(cls), id >> 16, id >> 8 & 0xff);
+	snprintf(buf, cap, "%s/%s/%04" PRIx64 "/%02" PRIx64, b->path, class_name(cls), id >> 16,
+		 id >> 8 & 0xff);
 }
 
 void
@@ -56,7 +61,8 @@ tmp_path(const struct conf_badmail *b, uint64_t serial, const char *suffix, char
 {
 	struct statefile_owner me = statefile_self();
 
-	snprintf(buf, cap, "%s/tmp/%d.%" PRIu64 ".%" PRIu64 "%s", b->path, (int)me.pid, me.started, serial, suffix);
+	snprintf(buf, cap, "%s/tmp/%d.%" PRIu64 ".%" PRIu64 "%s", b->path, (int)me.pid, me.started,
+		 serial, suffix);
 }
 
 void
@@ -70,7 +76,8 @@ id_parse(const char *text, enum badmail_class *cls, uint64_t *id)
 {
 	size_t n = strlen(text);
 
-	if ((text[0] != 'r' && text[0] != 'x') || n < 2 || n > 16 || strspn(text + 1, "0123456789abcdef") != n - 1)
+	if ((text[0] != 'r' && text[0] != 'x') || n < 2 || n > 16 ||
+	    strspn(text + 1, "0123456789abcdef") != n - 1)
 		return false;
 	*cls = text[0] == 'r' ? BADMAIL_RETRY : BADMAIL_REFUSED;
 	*id = strtoull(text + 1, NULL, 16);
@@ -91,7 +98,9 @@ sync_dir(const char *path)
 static int32_t
 code_of(int e)
 {
-	return e == ENOSPC || e == EDQUOT ? PM_NOSPACE : e == EACCES || e == EPERM || e == EROFS ? PM_PERM : PM_TEMP;
+	return e == ENOSPC || e == EDQUOT                ? PM_NOSPACE
+	       : e == EACCES || e == EPERM || e == EROFS ? PM_PERM
+							 : PM_TEMP;
 }
 
 static int32_t
@@ -113,7 +122,8 @@ path_there(const char *path)
 }
 
 bool
-store_next(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t end, uint64_t *ret_id)
+store_next(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t end,
+	   uint64_t *ret_id)
 {
 	char path[BADMAIL_PATH_MAX];
 
@@ -136,7 +146,8 @@ store_next(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, ui
 }
 
 bool
-store_stat(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t *octets, int64_t *time_ms)
+store_stat(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t *octets,
+	   int64_t *time_ms)
 {
 	char path[BADMAIL_PATH_MAX];
 	struct stat st;
@@ -162,7 +173,8 @@ add(struct badmail_state *s, enum badmail_class cls, uint64_t octets)
 static void
 subtract(struct badmail_state *s, enum badmail_class cls, uint64_t octets)
 {
-	bool dropped = s->pending == PENDING_DROP || s->pending == PENDING_CROWD || s->pending == PENDING_EXPIRE;
+	bool dropped = s->pending == PENDING_DROP || s->pending == PENDING_CROWD ||
+		       s->pending == PENDING_EXPIRE;
 
 	s->cls[cls].items -= s->cls[cls].items > 0;
 	s->cls[cls].octets -= octets < s->cls[cls].octets ? octets : s->cls[cls].octets;
@@ -250,7 +262,8 @@ store_unlock(struct badmail_store *st)
 
 /* ---- taking out ------------------------------------------------------------------------------ */
 
-/* Its directories, when they are empty. Under the lock nobody is about to put something into them. */
+/* Its directories, when they are empty. Under the lock nobody is about to put something into
+ * them. */
 static void
 drop_dirs(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 {
@@ -280,7 +293,9 @@ store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id, enum
 	s->pending_class = cls;
 	s->pending_id = id;
 	s->pending_octets = octets;
-	(void)write_state(st); /* a page that exists: if that fails, so does the removal's count, and all is counted anew */
+	/* a page that exists: if that fails, so does the removal's count, and all is counted
+	 * anew */
+	(void)write_state(st);
 	KILL_POINT("badmail: before it goes");
 	if (unlink(json) != 0) {
 		s->pending = PENDING_NONE;
@@ -355,7 +370,8 @@ make_room(struct badmail_store *st, uint64_t octets)
 	    s->cls[BADMAIL_RETRY].octets + octets > (uint64_t)st->conf->max_octets)
 		return false; /* not even if all refused ones went */
 	for (;;) {
-		uint64_t items = s->cls[0].items + s->cls[1].items, all = s->cls[0].octets + s->cls[1].octets;
+		uint64_t items = s->cls[0].items + s->cls[1].items,
+			 all = s->cls[0].octets + s->cls[1].octets;
 		bool many = items + 1 > (uint64_t)st->conf->max_items;
 
 		if (!many && all + octets <= (uint64_t)st->conf->max_octets)
@@ -389,8 +405,8 @@ make_bucket(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 }
 
 int32_t
-store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml, const char *json, uint64_t octets,
-	     uint64_t *ret_id, char *text)
+store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml, const char *json,
+	     uint64_t octets, uint64_t *ret_id, char *text)
 {
 	char to_eml[BADMAIL_PATH_MAX], to_json[BADMAIL_PATH_MAX];
 	struct badmail_state *s = &st->s;
@@ -401,13 +417,18 @@ store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml, 
 	if (cls == BADMAIL_RETRY && store_retry_full(st->conf, s, octets)) {
 		s->door_closed++;
 		if (text)
-			snprintf(text, 200, "badmail: accepted mail that waits has reached half of the bound (%" PRIu64 " items)",
+			snprintf(text, 200,
+				 "badmail: accepted mail that waits has reached half of the bound "
+				 "(%" PRIu64 " items)",
 				 s->cls[BADMAIL_RETRY].items);
 		return PM_NOSPACE;
 	}
 	if (!make_room(st, octets)) {
 		if (text)
-			snprintf(text, 200, "badmail: a message of %" PRIu64 " octets does not fit into its bound", octets);
+			snprintf(text, 200,
+				 "badmail: a message of %" PRIu64
+				 " octets does not fit into its bound",
+				 octets);
 		return PM_NOSPACE;
 	}
 	id = s->next_id++;

@@ -159,7 +159,8 @@ cmd_mail(struct dsession *s, const struct dcommand *c)
 	if (!room_at_door(s, p.size, &full))
 		return dsession_say_of(s, &full, NULL);
 	if (!keep_door(s, p.size))
-		return dsession_say(s, 451, "4.3.1", "too much mail waits for another try, try again later");
+		return dsession_say(s, 451, "4.3.1",
+				    "too much mail waits for another try, try again later");
 	return mail_accepted(s, &p);
 }
 

@@ -55,8 +55,9 @@ struct dpath {
 
 enum dpath_result {
 	DPATH_OK,
-	DPATH_SYNTAX,    /* 501 5.5.4: *ret_why says what */
-	DPATH_ADDRESS,   /* 501 5.1.7, of a recipient 5.1.3 (RFC 3463 section 3.2): *ret_why says what */
+	DPATH_SYNTAX, /* 501 5.5.4: *ret_why says what */
+	/* 501 5.1.7, of a recipient 5.1.3 (RFC 3463 section 3.2): *ret_why says what */
+	DPATH_ADDRESS,
 	DPATH_PARAMETER, /* 555: a parameter that is not offered; *ret_why names the matter */
 };
 

@@ -101,7 +101,8 @@ lookup(struct drop *d, struct errand *e)
 	case LOOKUP_NEXT:
 		return ask_next(d, e) ? PM_AGAIN : nobody(d);
 	default:
-		return done(d, rc, e->call.error[0] ? e->call.error : "accounts cannot be looked up now");
+		return done(d, rc,
+			    e->call.error[0] ? e->call.error : "accounts cannot be looked up now");
 	}
 	if (u.n_targets > 0)
 		return done(d, PM_MOVED, "the name is an alias");
@@ -111,7 +112,9 @@ lookup(struct drop *d, struct errand *e)
 	rc = storage ? keep_user(d, &u, storage->backend) : PM_PERM;
 	arena_reset(&e->arena);
 	if (!storage || rc != PM_OK)
-		return done(d, storage ? rc : PM_PERM, storage ? "out of memory" : "the account names a storage section that is not there");
+		return done(d, storage ? rc : PM_PERM,
+			    storage ? "out of memory"
+				    : "the account names a storage section that is not there");
 	if (d->utf8 && !storage->backend->can_utf8)
 		return done(d, PM_PERM, "its store takes no internationalized mail");
 	d->storage = storage->backend;
@@ -151,7 +154,8 @@ give_up(struct drop *d, struct errand *e, int32_t rc)
 	d->dlv = NULL;
 	e->holding = false;
 	quota_domain_give_back(d->conf, &d->hold);
-	if (rc == PM_EXISTS && d->uidl[0]) /* an earlier try delivered it; its owner may even have deleted it since */
+	/* an earlier try delivered it; its owner may even have deleted it since */
+	if (rc == PM_EXISTS && d->uidl[0])
 		return done(d, PM_OK, "");
 	return done(d, rc, d->text[0] ? NULL : e->call.error);
 }
@@ -181,7 +185,8 @@ begin(struct drop *d, struct errand *e)
 	if (d->once && d->storage->can_import)
 		make_uidl(d);
 	r.uidl = (struct pm_str){d->uidl, strlen(d->uidl)};
-	rc = host_dlv_begin(d->storage->inst, &e->call, octets, d->uidl[0] ? PM_DLVF_IMPORT : 0, &d->dlv);
+	rc = host_dlv_begin(d->storage->inst, &e->call, octets, d->uidl[0] ? PM_DLVF_IMPORT : 0,
+			    &d->dlv);
 	if (rc != PM_OK) {
 		d->dlv = NULL;
 		return give_up(d, e, rc);
@@ -205,7 +210,8 @@ write_some(struct drop *d, struct errand *e)
 		int32_t rc;
 
 		if (got < 0 || e->call.cancelled(e->call.ctx)) {
-			snprintf(d->text, sizeof(d->text), "%s", got < 0 ? strerrordesc_np(errno) : "the server ends");
+			snprintf(d->text, sizeof(d->text), "%s",
+				 got < 0 ? strerrordesc_np(errno) : "the server ends");
 			return give_up(d, e, got < 0 ? PM_TEMP : PM_CANCELLED);
 		}
 		if (got == 0) {
@@ -245,7 +251,8 @@ commit(struct drop *d, struct errand *e)
 {
 	int32_t rc;
 
-	rc = d->committing ? PM_OK : volume_stayed(d->storage->vol, d->mount, d->text, sizeof(d->text));
+	rc = d->committing ? PM_OK
+			   : volume_stayed(d->storage->vol, d->mount, d->text, sizeof(d->text));
 	if (rc != PM_OK)
 		return give_up(d, e, rc);
 	memset(&d->result, 0, sizeof(d->result));

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * drop - one message into one mailbox, inside an errand: look the account up, ask volume and quota, deliver. For mail
- * of our own (quota warnings) and for retries; mail from outside comes in by the session's own way. A retry is an import
- * whose unique-id is its op_id: killed before it could say so, it is done all the same.
+ * drop - one message into one mailbox, inside an errand: look the account up, ask volume and quota,
+ * deliver. For mail of our own (quota warnings) and for retries; mail from outside comes in by the
+ * session's own way. A retry is an import whose unique-id is its op_id: killed before it could say
+ * so, it is done all the same.
  *
- * A drop is a part of an errand's context; drop_step is called from the errand's run until it is done. One owner.
+ * A drop is a part of an errand's context; drop_step is called from the errand's run until it is
+ * done. One owner.
  */
 #ifndef RST_DELIVERY_DROP_H
 #define RST_DELIVERY_DROP_H
@@ -28,27 +30,30 @@ struct drop {
 	int fd;                     /* the message, read from its beginning: lines as on the wire */
 	const char *head;           /* written before it; borrowed */
 	size_t head_n;
-	uint8_t op_id[16];          /* the same for each try of the same message and account, */
-	bool once;                  /* and if one of them delivered it, it is done: PM_OK; as the store can (PM_F_CAN_IMPORT) */
-	bool no_quota;              /* a warning about a full mailbox must fit in */
-	bool utf8;                  /* it came by SMTPUTF8 */
+	uint8_t op_id[16]; /* the same for each try of the same message and account, */
+	/* and if one of them delivered it, it is done: PM_OK; as the store can (PM_F_CAN_IMPORT) */
+	bool once;
+	bool no_quota; /* a warning about a full mailbox must fit in */
+	bool utf8;     /* it came by SMTPUTF8 */
 	/* result, when drop_step returns anything but PM_AGAIN */
-	int32_t rc;                 /* PM_OK; PM_NOENT: no such account; PM_MOVED: it is an alias; PM_QUOTA ... */
-	bool nobody;                /* no section knows the name: PM_NOENT, or PM_TEMP: one of them cannot look names up */
+	/* PM_OK; PM_NOENT: no such account; PM_MOVED: it is an alias; PM_QUOTA ... */
+	int32_t rc;
+	/* no section knows the name: PM_NOENT, or PM_TEMP: one of them cannot look names up */
+	bool nobody;
 	char text[PM_ERROR_MAX + 1];
 	/* own */
 	enum drop_phase phase;
-	int auth;                   /* index into conf->auth, -1 before the first */
+	int auth;                         /* index into conf->auth, -1 before the first */
 	const struct conf_section *blind; /* core/lookup.h */
 	void *user_mem;
 	struct pm_user user;
-	struct backend *storage;    /* borrowed from conf */
+	struct backend *storage; /* borrowed from conf */
 	void *dlv;
-	bool committing;            /* a commit answered PM_AGAIN: nothing may stop it */
+	bool committing; /* a commit answered PM_AGAIN: nothing may stop it */
 	off_t at;
 	struct pm_result result;
-	char uidl[33];              /* of an import; empty: none */
-	uint64_t mount;             /* volume_mount when it was begun */
+	char uidl[33];  /* of an import; empty: none */
+	uint64_t mount; /* volume_mount when it was begun */
 	struct quota_limits limits;
 	struct quota_hold hold;
 	uint64_t octets;
@@ -56,7 +61,8 @@ struct drop {
 
 /* Asks for the first backend. False: nobody is asked about this name: rc is set. */
 bool drop_begin(struct drop *d, struct errand *e);
-/* One call under the errand's permit. PM_AGAIN: again, behind e->backend; else done, rc the same as d->rc. */
+/* One call under the errand's permit. PM_AGAIN: again, behind e->backend; else done, rc the same
+ * as d->rc. */
 int32_t drop_step(struct drop *d, struct errand *e);
 /* Frees what it holds; a handle was given back before. */
 void drop_fini(struct drop *d);

@@ -143,7 +143,8 @@ dsession_describe(const struct task *t, struct slot_record *r)
 	snprintf(r->peer, sizeof(r->peer), "%s", s->peer->text);
 	snprintf(r->state, sizeof(r->state), s->state == DSTATE_COMMAND ? "command" : "data");
 	snprintf(r->kind, sizeof(r->kind), "%s", dsession_protocol(s));
-	r->holds_credential = s->mail.begun; /* who is in the midst of a message is not pushed out */
+	/* who is in the midst of a message is not pushed out */
+	r->holds_credential = s->mail.begun;
 	r->messages = (uint32_t)s->n_mails;
 }
 

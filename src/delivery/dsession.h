@@ -4,10 +4,11 @@
  * connection and until no store holds anything half done for it. Owned by its slot's owner; no
  * field has a lock.
  *
- * Who does what: dsession.c makes, ends and describes it; dstep.c is what delivery gives to the
- * one loop (core/talk.h); dcmd.c are the commands; xclient.c is XCLIENT; rcpt.c asks the auth chain about recipients, room.c about volumes
- * and quotas; intake.c takes in DATA and BDAT; store.c hands it to the stores, keep.c to Badmail;
- * answer.c says what became of it; trace.c writes the header lines we add.
+ * Who does what: dsession.c makes, ends and describes it; dstep.c is what delivery gives to the one
+ * loop (core/talk.h); dcmd.c are the commands; xclient.c is XCLIENT; rcpt.c asks the auth chain
+ * about recipients, room.c about volumes and quotas; intake.c takes in DATA and BDAT; store.c hands
+ * it to the stores, keep.c to Badmail; answer.c says what became of it; trace.c writes the header
+ * lines we add.
  */
 #ifndef RST_DELIVERY_DSESSION_H
 #define RST_DELIVERY_DSESSION_H
@@ -56,9 +57,9 @@ enum dsession_work {
 struct lookup {
 	char given[ADDRESS_QUOTED_MAX + 1]; /* quoted, for replies */
 	struct who who;                     /* whom it means; of an alias the target's turn */
-	size_t n_targets_before;      /* to take back what was added */
-	struct rcpt *rcpt;            /* set while an alias is expanded */
-	const struct pm_str *targets; /* the alias' */
+	size_t n_targets_before;            /* to take back what was added */
+	struct rcpt *rcpt;                  /* set while an alias is expanded */
+	const struct pm_str *targets;       /* the alias' */
 	size_t n_targets, at;
 	/* a mailbox that was found, DWORK_ROOM */
 	struct target found;
@@ -90,7 +91,7 @@ struct dsession {
 	struct arena arena;
 };
 
-/* ---- dsession.c ---- */
+/* ---- dsession.c ------------------------------------------------------------------------------ */
 
 void dsession_log_end(struct dsession *s);
 /* One line for each message: who, for whom, how large, and what became of it. */
@@ -105,51 +106,51 @@ void dsession_greet(struct task *t);
 void dsession_describe(const struct task *t, struct slot_record *r);
 void dsession_clear(struct task *t);
 
-/* ---- replies ---- */
+/* ---- replies --------------------------------------------------------------------------------- */
 
 enum move dsession_say(struct dsession *s, unsigned code, const char *enhanced, const char *text);
 enum move dsession_say_of(struct dsession *s, const struct dreply *r, const char *whom);
 /* An error the client made: enough of them end the session. */
 enum move dsession_fault(struct dsession *s, unsigned code, const char *enhanced, const char *text);
 
-/* ---- module calls ---- */
+/* ---- module calls ---------------------------------------------------------------------------- */
 
 enum move dsession_permit(struct dsession *s, struct backend *b, enum call_class cls);
 
-/* ---- dstep.c ---- */
+/* ---- dstep.c --------------------------------------------------------------------------------- */
 extern const struct protocol delivery_protocol;
 /* Between two messages, while the server goes down: 421. */
 void dsession_drain(struct dsession *s);
 
-/* ---- rcpt.c ---- */
+/* ---- rcpt.c ---------------------------------------------------------------------------------- */
 enum move rcpt_start(struct dsession *s, const struct address *a);
 enum move rcpt_work(struct dsession *s);
 void rcpt_forget(struct dsession *s);
 
-/* ---- intake.c ---- */
+/* ---- intake.c -------------------------------------------------------------------------------- */
 enum move intake_data(struct dsession *s);
 enum move intake_bdat(struct dsession *s, uint64_t octets, bool last);
 enum move intake_more(struct dsession *s);
 
-/* ---- store.c ---- */
+/* ---- store.c --------------------------------------------------------------------------------- */
 /* The chunk, and all else that is due. */
 enum move store_work(struct dsession *s);
 /* Handles go back; then the session goes on, or ends. */
 enum move store_abort(struct dsession *s);
 
-/* ---- answer.c ---- */
+/* ---- answer.c -------------------------------------------------------------------------------- */
 /* It is decided what became of the message: counted, logged, replies follow. */
 enum move answer_over(struct dsession *s);
 enum move answer_work(struct dsession *s);
 
-/* ---- trace.c ---- */
+/* ---- trace.c --------------------------------------------------------------------------------- */
 #define TRACE_MAX 2600
 /* "Received: ..." with CRLF; returns its length. */
 size_t trace_received(const struct dsession *s, char to[TRACE_MAX]);
 /* "Return-Path: ...", "Delivered-To: ..." of one target. */
 size_t trace_head(const struct dsession *s, const struct target *t, char to[TRACE_MAX]);
 
-/* ---- xclient.c ---- */
+/* ---- xclient.c ------------------------------------------------------------------------------- */
 enum move xclient_command(struct dsession *s, const struct dcommand *c);
 bool xclient_allowed(const struct dsession *s);
 

@@ -137,7 +137,8 @@ mailbox(struct dsession *s, struct pm_user *u, const struct conf_section *auth)
 	if (lacks)
 		return over(s, 550, "5.2.1", lacks);
 	if (!storage || !storage->backend->inst->desc->delivery) {
-		log_msg(LOG_LVL_ERROR, "delivery", "auth %s, account '%s': %s", auth->name, l->who.name,
+		log_msg(LOG_LVL_ERROR, "delivery", "auth %s, account '%s': %s", auth->name,
+			l->who.name,
 			storage ? "its storage's module takes no mail"
 				: "it names a storage section that is not there");
 		return over(s, 451, "4.3.5",
@@ -235,7 +236,8 @@ blind(struct dsession *s)
 	if (log_rate_pass(&rate, &held))
 		log_msg(LOG_LVL_ERROR, "delivery",
 			"auth section %s " LOOKUP_BLIND
-			", and no other section knows '%s': its mail waits at the sender (451); %llu more since the "
+			", and no other section knows '%s': its mail waits at the sender (451); "
+			"%llu more since the "
 			"last such line",
 			w->blind->name, w->name, (unsigned long long)held);
 	return over(s, 451, "4.3.5",

@@ -59,7 +59,7 @@ count_copies(const struct envelope *e, const struct bag *d)
 			volume_wrote(d->backend->vol, e->content.octets, e->targets[i].rc);
 }
 
-/* ---- one bag -------------------------------------------------------------------------------- */
+/* ---- one bag --------------------------------------------------------------------------------- */
 
 static void
 call_init(struct dsession *s, struct host_call *c, const char *method, int64_t ms)
@@ -192,7 +192,7 @@ bag_go(struct dsession *s, struct bag *d, struct host_call *call)
 			      : PM_OK;
 }
 
-/* ---- all bags, one after the other ---------------------------------------------------------- */
+/* ---- all bags, one after the other ----------------------------------------------------------- */
 
 static enum move
 begin_work(struct dsession *s, enum dsession_work work)
@@ -352,7 +352,9 @@ commit_on(struct dsession *s)
 		return bag_done(s, commit_on);
 	}
 	call_init(s, &call, "dlv_commit", d->backend->limits.commit_ms);
-	rc = d->committing ? PM_OK : volume_stayed(d->backend->vol, d->mount, call.error, sizeof(call.error));
+	rc = d->committing
+		     ? PM_OK
+		     : volume_stayed(d->backend->vol, d->mount, call.error, sizeof(call.error));
 	if (rc != PM_OK) {
 		bag_failed(s, d, "dlv_commit", rc, call.error);
 		return bag_done(s, commit_on);

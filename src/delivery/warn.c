@@ -15,7 +15,8 @@
 #include "core/chain.h"
 #include "delivery/drop.h"
 
-#define WARN_MS 300000 /* then it is given up: the next one comes when usage has fallen and risen again */
+/* then it is given up: the next one comes when usage has fallen and risen again */
+#define WARN_MS 300000
 
 struct warning {
 	struct drop drop;
@@ -37,13 +38,14 @@ static void
 put_usage(FILE *f, const char *what, uint64_t used, uint64_t limit)
 {
 	if (limit > 0)
-		fprintf(f, "    %" PRIu64 " of %" PRIu64 " %s (%" PRIu64 " percent)\r\n", used, limit, what,
-			(uint64_t)((double)used * 100 / (double)limit));
+		fprintf(f, "    %" PRIu64 " of %" PRIu64 " %s (%" PRIu64 " percent)\r\n", used,
+			limit, what, (uint64_t)((double)used * 100 / (double)limit));
 }
 
 /* The text, in memory that looks like a file. -1: none. */
 static int
-message(const struct conf *c, const struct drop *d, const struct quota_limits *l, const struct pm_stat *now)
+message(const struct conf *c, const struct drop *d, const struct quota_limits *l,
+	const struct pm_stat *now)
 {
 	const char *at = strrchr(d->name, '@'), *domain = at ? at + 1 : c->hostname;
 	unsigned char id[8];
@@ -61,15 +63,21 @@ message(const struct conf *c, const struct drop *d, const struct quota_limits *l
 	}
 	date(when, sizeof(when));
 	secret_random(id, sizeof(id));
-	fprintf(f, "Date: %s\r\nFrom: Mail system <postmaster@%s>\r\nTo: <%s>\r\nSubject: Your mailbox is nearly full\r\n"
-		   "Message-ID: <quota.%02x%02x%02x%02x%02x%02x%02x%02x@%s>\r\nAuto-Submitted: auto-generated\r\n"
-		   "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n",
-		when, domain, d->name, id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7], c->hostname);
+	fprintf(f,
+		"Date: %s\r\nFrom: Mail system <postmaster@%s>\r\nTo: <%s>\r\nSubject: Your "
+		"mailbox is nearly full\r\n"
+		"Message-ID: <quota.%02x%02x%02x%02x%02x%02x%02x%02x@%s>\r\nAuto-Submitted: "
+		"auto-generated\r\n"
+		"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n",
+		when, domain, d->name, id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7],
+		c->hostname);
 	fprintf(f, "Your mailbox holds\r\n\r\n");
 	put_usage(f, "octets", now->octets, l->octets);
 	put_usage(f, "messages", now->count, l->msgs);
-	fprintf(f, "\r\nWhen it is full, new mail is not accepted. Please fetch your mail and delete what you\r\n"
-		   "do not need any more; deleting always works.\r\n\r\nThis is said once, and again only after your mailbox "
+	fprintf(f, "\r\nWhen it is full, new mail is not accepted. Please fetch your mail and "
+		   "delete what you\r\n"
+		   "do not need any more; deleting always works.\r\n\r\nThis is said once, and "
+		   "again only after your mailbox "
 		   "has become emptier.\r\n");
 	if (fclose(f) == 0)
 		return fd;
@@ -91,19 +99,23 @@ warn_finish(struct errand *e, int32_t rc)
 	if (rc == PM_OK)
 		log_msg(LOG_LVL_INFO, "quota", "user '%s' was warned", w->drop.name);
 	else
-		log_msg(LOG_LVL_WARNING, "quota", "user '%s' could not be warned: %s %s", w->drop.name, host_code_name(rc),
-			w->drop.text);
+		log_msg(LOG_LVL_WARNING, "quota", "user '%s' could not be warned: %s %s",
+			w->drop.name, host_code_name(rc), w->drop.text);
 	drop_fini(&w->drop);
 	(void)close(w->drop.fd);
 	free(w);
 }
 
 void
-warn_send(struct conf *c, struct backend *storage, const struct pm_user *u, const struct quota_limits *l,
-	  const struct pm_stat *now)
+warn_send(struct conf *c, struct backend *storage, const struct pm_user *u,
+	  const struct quota_limits *l, const struct pm_stat *now)
 {
 	struct warning *w = calloc(1, sizeof(*w));
-	struct errand e = {.conf = c, .name = "quota-warning", .run = warn_run, .finish = warn_finish, .ctx = w,
+	struct errand e = {.conf = c,
+			   .name = "quota-warning",
+			   .run = warn_run,
+			   .finish = warn_finish,
+			   .ctx = w,
 			   .deadline_ms = mono_ms() + WARN_MS};
 
 	(void)storage; /* looked up anew: the account may have moved meanwhile */

@@ -121,11 +121,12 @@ conn_release(struct conn *c)
 
 /* ---- TLS ------------------------------------------------------------------------------------- */
 
-/* A read returns with the first octet of data, so what holds none - key updates, refused renegotiations, empty
- * records - OpenSSL takes in a loop of its own, for as long as the client sends. A key update costs it 27 octets
- * and us two derivations and an answer. Two callbacks end that: one counts records, the other stands before each
- * look at the socket. Who changes keys in a long transfer may: that is one now and then, although we see them all
- * at once, when the transfer is over. */
+/* A read returns with the first octet of data, so what holds none - key updates, refused
+ * renegotiations, empty records - OpenSSL takes in a loop of its own, for as long as the client
+ * sends. A key update costs it 27 octets and us two derivations and an answer. Two callbacks end
+ * that: one counts records, the other stands before each look at the socket. Who changes keys in
+ * a long transfer may: that is one now and then, although we see them all at once, when the
+ * transfer is over. */
 #define BARREN_MAX 32
 #define BARREN_OCTETS (64u << 10) /* sent, pay for one more */
 /* The largest record is read in two or three. */
@@ -149,7 +150,8 @@ on_record(int out, int version, int type, const void *buf, size_t len, SSL *ssl,
 }
 
 static long
-on_socket(BIO *b, int op, const char *argp, size_t len, int argi, long argl, int rc, size_t *processed)
+on_socket(BIO *b, int op, const char *argp, size_t len, int argi, long argl, int rc,
+	  size_t *processed)
 {
 	struct conn *c = (struct conn *)(void *)BIO_get_callback_arg(b);
 

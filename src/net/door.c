@@ -116,7 +116,8 @@ door_admit(const struct listener *l, int fd, const struct peer *p,
 		acceptor_left(p->key);
 		return false;
 	}
-	if (atomic_load(&door.closed)) /* the round that tells everybody may have passed before it was there */
+	/* the round that tells everybody may have passed before it was there */
+	if (atomic_load(&door.closed))
 		(void)slot_wake(slot_get_token(t->slot), NOTE_DRAIN);
 	STRESS_POINT();
 	if (t->need || !slot_park(t->slot)) { /* a gate is asked by a worker only */

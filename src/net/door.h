@@ -21,9 +21,11 @@ void door_open(const struct acceptor_limits *limits);
  * holds a place is asked to leave. */
 /* proxied: no cap for its address: many clients come from there. */
 bool door_enter(const struct peer *p, bool proxied, int64_t now_ms);
-/* One who was let in as `from`, a proxy, is `to`. False: too many of that address; still counted as `from`. */
+/* One who was let in as `from`, a proxy, is `to`. False: too many of that address; still counted
+ * as `from`. */
 bool door_exchange(const struct peer *from, const struct peer *to);
-/* Any thread: makes the task of one who was let in, and parks or queues it. False: turned away and uncounted. */
+/* Any thread: makes the task of one who was let in, and parks or queues it. False: turned away
+ * and uncounted. */
 bool door_admit(const struct listener *l, int fd, const struct peer *p,
 		struct task *(*make)(const struct listener *l, int fd, const struct peer *p));
 /* No newcomer any more: whoever is made after this is told to leave. */

@@ -140,7 +140,8 @@ peer_in(const struct peer *p, const char *network)
 
 	if (strcmp(network, "local") == 0 || strcmp(p->host, "local") == 0)
 		return strcmp(p->host, network) == 0;
-	if (!network_read(network, &n) || (n.family == AF_INET6) != (strchr(p->host, ':') != NULL) ||
+	if (!network_read(network, &n) ||
+	    (n.family == AF_INET6) != (strchr(p->host, ':') != NULL) ||
 	    inet_pton(n.family, p->host, addr) != 1 || memcmp(addr, n.addr, n.bits / 8) != 0)
 		return false;
 	mask = (unsigned char)(0xff00 >> n.bits % 8);

@@ -11,15 +11,16 @@
 #include <sys/socket.h>
 
 struct peer {
-	char text[48];  /* address and port: 192.0.2.1:4711, [2001:db8::1]:4711 */
-	char host[46];  /* address alone */
-	bool tls;       /* a proxy says: the client speaks TLS to it */
-	uint64_t key;   /* keyed hash of the /32 or /64; never 0 */
+	char text[48]; /* address and port: 192.0.2.1:4711, [2001:db8::1]:4711 */
+	char host[46]; /* address alone */
+	bool tls;      /* a proxy says: the client speaks TLS to it */
+	uint64_t key;  /* keyed hash of the /32 or /64; never 0 */
 };
 
 void peer_from(struct peer *p, const struct sockaddr_storage *sa);
 
-/* Is p of this network: "192.0.2.1", "192.0.2.0/24", "2001:db8::/32", or "local" (a unix socket)? */
+/* Is p of this network: "192.0.2.1", "192.0.2.0/24", "2001:db8::/32", or "local" (a unix
+ * socket)? */
 bool peer_in(const struct peer *p, const char *network);
 /* Is it such a network? */
 bool peer_network_valid(const char *network);

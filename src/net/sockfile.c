@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file of a listening unix socket. Its directory is the service user's as a rule, and root makes it:
- * so whatever is done by the name is done with the rights of whoever may change what the name means
- * (base/way.h). Its permissions it has from the moment it is made, and its owner is changed on a
- * descriptor that has been looked at, before anybody is listened to.
+ * The file of a listening unix socket. Its directory is the service user's as a rule, and root
+ * makes it: so whatever is done by the name is done with the rights of whoever may change what the
+ * name means (base/way.h). Its permissions it has from the moment it is made, and its owner is
+ * changed on a descriptor that has been looked at, before anybody is listened to.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ struct place {
 	gid_t service_gid;
 };
 
-/* ---- whose ------------------------------------------------------------------------------------ */
+/* ---- whose ----------------------------------------------------------------------------------- */
 
 /* -1: there is no such one, or it cannot be looked up. */
 static uid_t
@@ -39,7 +39,8 @@ uid_of(const char *name)
 	struct passwd pw, *found = NULL;
 	char buf[4096];
 
-	return getpwnam_r(name, &pw, buf, sizeof(buf), &found) == 0 && found ? pw.pw_uid : (uid_t)-1;
+	return getpwnam_r(name, &pw, buf, sizeof(buf), &found) == 0 && found ? pw.pw_uid
+									     : (uid_t)-1;
 }
 
 static gid_t
@@ -48,7 +49,8 @@ gid_of(const char *name)
 	struct group gr, *found = NULL;
 	char buf[8192];
 
-	return getgrnam_r(name, &gr, buf, sizeof(buf), &found) == 0 && found ? gr.gr_gid : (gid_t)-1;
+	return getgrnam_r(name, &gr, buf, sizeof(buf), &found) == 0 && found ? gr.gr_gid
+									     : (gid_t)-1;
 }
 
 /* Who may change the way to it: the service user, and who is to have it. */
@@ -85,7 +87,8 @@ find_place(const struct listener_file *f, struct place *p, char *err, size_t err
 	char *slash;
 
 	*p = (struct place){.path = f->path, .sa = {.sun_family = AF_UNIX}, .mode = f->mode};
-	if (snprintf(p->sa.sun_path, sizeof(p->sa.sun_path), "%s", f->path) >= (int)sizeof(p->sa.sun_path)) {
+	if (snprintf(p->sa.sun_path, sizeof(p->sa.sun_path), "%s", f->path) >=
+	    (int)sizeof(p->sa.sun_path)) {
 		snprintf(err, errlen, "%s is too long for a socket's path", f->path);
 		return false;
 	}
@@ -103,9 +106,10 @@ find_place(const struct listener_file *f, struct place *p, char *err, size_t err
 	return true;
 }
 
-/* ---- what is there ---------------------------------------------------------------------------- */
+/* ---- what is there --------------------------------------------------------------------------- */
 
-/* Does somebody answer there? Its owner may ask, if that is one we know; who is not let in cannot tell. */
+/* Does somebody answer there? Its owner may ask, if that is one we know; who is not let in
+ * cannot tell. */
 static bool
 is_answered(const struct place *p, uid_t owner)
 {
@@ -114,8 +118,8 @@ is_answered(const struct place *p, uid_t owner)
 	bool yes = false;
 
 	if (fd != -1 && privs_as(owner == p->uid ? owner : p->maker, why, sizeof(why))) {
-		yes = connect(fd, (const struct sockaddr *)&p->sa, sizeof(p->sa)) == 0 || errno == EAGAIN ||
-		      (errno == EACCES && owner != geteuid());
+		yes = connect(fd, (const struct sockaddr *)&p->sa, sizeof(p->sa)) == 0 ||
+		      errno == EAGAIN || (errno == EACCES && owner != geteuid());
 		privs_back();
 	}
 	if (fd != -1)
@@ -138,7 +142,8 @@ clear(const struct place *p, char *err, size_t errlen)
 		return true;
 	if (!S_ISSOCK(st.st_mode) || is_answered(p, st.st_uid)) {
 		snprintf(err, errlen, "%s: %s", p->path,
-			 S_ISSOCK(st.st_mode) ? "another program listens there" : "it is there and is not a socket");
+			 S_ISSOCK(st.st_mode) ? "another program listens there"
+					      : "it is there and is not a socket");
 		return false;
 	}
 	if (!privs_as(p->maker, err, errlen))
@@ -148,7 +153,7 @@ clear(const struct place *p, char *err, size_t errlen)
 	return true;
 }
 
-/* ---- making it -------------------------------------------------------------------------------- */
+/* ---- making it ------------------------------------------------------------------------------- */
 
 /* As its maker. *ret_file: what the name meant afterwards. */
 static bool
@@ -169,7 +174,8 @@ make(const struct place *p, int fd, int *ret_file)
 static bool
 is_ours(const struct place *p, const struct stat *st)
 {
-	return S_ISSOCK(st->st_mode) && st->st_nlink == 1 && st->st_uid == (geteuid() == 0 ? p->maker : geteuid());
+	return S_ISSOCK(st->st_mode) && st->st_nlink == 1 &&
+	       st->st_uid == (geteuid() == 0 ? p->maker : geteuid());
 }
 
 static bool
@@ -184,9 +190,11 @@ give(const struct place *p, int file, char *err, size_t errlen)
 	}
 	if (gid == (gid_t)-1)
 		gid = st.st_gid == 0 && p->service_gid != (gid_t)-1 ? p->service_gid : st.st_gid;
-	if ((p->uid == st.st_uid && gid == st.st_gid) || fchownat(file, "", p->uid, gid, AT_EMPTY_PATH) == 0)
+	if ((p->uid == st.st_uid && gid == st.st_gid) ||
+	    fchownat(file, "", p->uid, gid, AT_EMPTY_PATH) == 0)
 		return true;
-	snprintf(err, errlen, "cannot set the owner of %s: %s (%d)", p->path, strerrordesc_np(errno), errno);
+	snprintf(err, errlen, "cannot set the owner of %s: %s (%d)", p->path,
+		 strerrordesc_np(errno), errno);
 	return false;
 }
 
@@ -201,12 +209,14 @@ open_place(const struct place *p, int fd, char *err, size_t errlen)
 	ok = make(p, fd, &file);
 	privs_back();
 	if (!ok)
-		snprintf(err, errlen, "cannot listen on %s: %s (%d)", p->path, strerrordesc_np(errno), errno);
+		snprintf(err, errlen, "cannot listen on %s: %s (%d)", p->path,
+			 strerrordesc_np(errno), errno);
 	ok = ok && give(p, file, err, errlen);
 	if (file != -1)
 		(void)close(file); /* only looked at */
 	if (ok && listen(fd, SOMAXCONN) != 0) {
-		snprintf(err, errlen, "cannot listen on %s: %s (%d)", p->path, strerrordesc_np(errno), errno);
+		snprintf(err, errlen, "cannot listen on %s: %s (%d)", p->path,
+			 strerrordesc_np(errno), errno);
 		ok = false;
 	}
 	return ok;
@@ -222,7 +232,8 @@ listener_open_path(const struct listener_file *f, char *err, size_t errlen)
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1) {
-		snprintf(err, errlen, "cannot make a socket for %s: %s (%d)", f->path, strerrordesc_np(errno), errno);
+		snprintf(err, errlen, "cannot make a socket for %s: %s (%d)", f->path,
+			 strerrordesc_np(errno), errno);
 		return -1;
 	}
 	if (open_place(&p, fd, err, errlen))

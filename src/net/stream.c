@@ -7,8 +7,8 @@
 #include "net/acceptor.h"
 #include "work/slot.h"
 
-/* What a turn may use up. Octets bound the eager client; rounds, of which each is a read, a line or a piece of a
- * reply, the one who sends an octet at a time; the clock what neither foresees. */
+/* What a turn may use up. Octets bound the eager client; rounds, of which each is a read, a line
+ * or a piece of a reply, the one who sends an octet at a time; the clock what neither foresees. */
 #define TURN_OCTETS (256u << 10)
 #define TURN_ROUNDS 256u
 #define TURN_MS 50
@@ -77,7 +77,8 @@ stream_park(struct stream *st, int want, int64_t deadline_ms)
 bool
 stream_sated(struct stream *st, int64_t now_ms)
 {
-	if (++st->turn_rounds < TURN_ROUNDS && st->turn_octets < TURN_OCTETS && now_ms < st->turn_until_ms)
+	if (++st->turn_rounds < TURN_ROUNDS && st->turn_octets < TURN_OCTETS &&
+	    now_ms < st->turn_until_ms)
 		return false;
 	st->parked = true; /* what follows is a turn of its own */
 	return true;
@@ -160,9 +161,9 @@ stream_read(struct stream *st)
 		return MOVE_READ;
 	if (n == CONN_WANT_WRITE)
 		return MOVE_WRITE;
-	return stream_end(st, n == CONN_EOF		 ? "disconnected"
-			  : conn_is_barren(&st->conn) ? "TLS records without data"
-						      : "connection lost");
+	return stream_end(st, n == CONN_EOF               ? "disconnected"
+			      : conn_is_barren(&st->conn) ? "TLS records without data"
+							  : "connection lost");
 }
 
 bool

@@ -54,9 +54,9 @@ void stream_fini(struct stream *st);
 /* How the session ends; the first reason counts. Returns MOVE_END. */
 enum move stream_end(struct stream *st, const char *how);
 
-/* A turn begins: an edge that came while the session was parked or at a gate is spent, only a read
- * tells. What it may use up counts from when the task came out of the run queue: a turn that follows at once,
- * because something happened meanwhile, goes on with what is left. */
+/* A turn begins: an edge that came while the session was parked or at a gate is spent, only a
+ * read tells. What it may use up counts from when the task came out of the run queue: a turn
+ * that follows at once, because something happened meanwhile, goes on with what is left. */
 void stream_turn(struct stream *st, int64_t now_ms);
 /* Parks for want (CONN_WANT_...) until deadline_ms. */
 enum next stream_park(struct stream *st, int want, int64_t deadline_ms);
@@ -68,8 +68,8 @@ bool stream_first(struct stream *st);
  * session ends, since a client without a reply must not go on. */
 void stream_put(struct stream *st, const char *p, size_t n);
 
-/* Asked once a round. True: so much was read, sent and done in this turn that it is the others', who wait in the
- * run queue. */
+/* Asked once a round. True: so much was read, sent and done in this turn that it is the others',
+ * who wait in the run queue. */
 bool stream_sated(struct stream *st, int64_t now_ms);
 
 /* MOVE_ON: all is sent; MOVE_READ, MOVE_WRITE: the socket wants that first; MOVE_END. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commands of the AUTHORIZATION state (RFC 1939 s4, s7; RFC 2595; RFC 5034), and CAPA for both. */
+/* The commands of the AUTHORIZATION state (RFC 1939 s4, s7; RFC 2595; RFC 5034), and CAPA for
+ * both. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +13,8 @@
 static bool
 offers_stls(const struct session *s)
 {
-	return s->state == STATE_AUTH && !session_encrypted(s) && s->listener->tls == CONF_TLS_STARTTLS &&
-	       s->conf->tls;
+	return s->state == STATE_AUTH && !session_encrypted(s) &&
+	       s->listener->tls == CONF_TLS_STARTTLS && s->conf->tls;
 }
 
 /* RFC 2449: what is true for this connection; the same in both states but for STLS. */
@@ -23,12 +24,15 @@ cmd_capa(struct session *s, const struct command *c)
 	char text[512];
 	char expire[32] = "EXPIRE ";
 	bool login = session_may_login(s);
-	bool expires = retention_capa(s->conf, s->state == STATE_TRANS ? &s->user : NULL, expire + 7, sizeof(expire) - 7);
+	bool expires = retention_capa(s->conf, s->state == STATE_TRANS ? &s->user : NULL,
+				      expire + 7, sizeof(expire) - 7);
 	int n = snprintf(text, sizeof(text),
-			 "+OK capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
+			 "+OK capabilities "
+			 "follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
 			 "%s%s%s%s%s%sIMPLEMENTATION restante\r\n.\r\n",
-			 login ? "USER\r\nSASL " : "", login ? sasl_names() : "", login ? "\r\n" : "",
-			 offers_stls(s) ? "STLS\r\n" : "", expires ? expire : "", expires ? "\r\n" : "");
+			 login ? "USER\r\nSASL " : "", login ? sasl_names() : "",
+			 login ? "\r\n" : "", offers_stls(s) ? "STLS\r\n" : "",
+			 expires ? expire : "", expires ? "\r\n" : "");
 
 	(void)c;
 	stream_put(&s->io, text, (size_t)n);
@@ -46,7 +50,8 @@ cmd_user(struct session *s, const struct command *c)
 	if (!s->user_given)
 		return session_result(s, PM_NOMEM, "login");
 	talk_publish(&s->talk);
-	return session_ok(s, "send PASS"); /* always: RFC 1939 s7 lets us keep who exists to ourselves */
+	/* always: RFC 1939 s7 lets us keep who exists to ourselves */
+	return session_ok(s, "send PASS");
 }
 
 static enum move

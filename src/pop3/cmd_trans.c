@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The commands of the TRANSACTION state (RFC 1939 s5, s7). Numbers never shift after DELE. Sizes are asked
- * of the store when the first answer needs them: a client that only compares unique-ids never waits for a
- * size scan.
+ * The commands of the TRANSACTION state (RFC 1939 s5, s7). Numbers never shift after DELE. Sizes
+ * are asked of the store when the first answer needs them: a client that only compares unique-ids
+ * never waits for a size scan.
  */
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +20,8 @@ message_arg(struct session *s, const struct command *c, unsigned i, uint64_t *re
 {
 	uint64_t msgno;
 
-	return num_parse(c->arg[i].p, c->arg[i].n, UINT64_MAX, &msgno) && maildrop_find(&s->drop, msgno, ret_idx);
+	return num_parse(c->arg[i].p, c->arg[i].n, UINT64_MAX, &msgno) &&
+	       maildrop_find(&s->drop, msgno, ret_idx);
 }
 
 /* Runs trans_sized() with the verb once all sizes are known: now, if they are. */
@@ -62,8 +63,8 @@ begin_list(struct session *s)
 {
 	char text[96];
 
-	snprintf(text, sizeof(text), "%llu messages (%llu octets)", (unsigned long long)s->drop.live_count,
-		 (unsigned long long)s->drop.live_octets);
+	snprintf(text, sizeof(text), "%llu messages (%llu octets)",
+		 (unsigned long long)s->drop.live_count, (unsigned long long)s->drop.live_octets);
 	(void)session_ok(s, text);
 	s->next_idx = 0;
 	s->work = WORK_LIST;

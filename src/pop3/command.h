@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * command - the commands of each state, in two tables. What is not in the table of a state does not
- * exist there. The loop has checked the number of arguments before `run` is called; run may then assume
- * it, and answers exactly once - at once, or when the work it sets is done.
+ * exist there. The loop has checked the number of arguments before `run` is called; run may then
+ * assume it, and answers exactly once - at once, or when the work it sets is done.
  */
 #ifndef RST_POP3_COMMAND_H
 #define RST_POP3_COMMAND_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What QUIT deletes besides what the client asked for (core/retention.h), and what a domain's count must know of it:
- * dates and sizes are asked in slices before the commit. A failure costs only this: what the client deleted is
- * committed all the same.
+ * What QUIT deletes besides what the client asked for (core/retention.h), and what a domain's count
+ * must know of it: dates and sizes are asked in slices before the commit. A failure costs only
+ * this: what the client deleted is committed all the same.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,15 +17,19 @@ fit(struct session *s, struct retention *r)
 	static struct log_rate rate;
 	uint64_t held;
 
-	if (!retention_fit(r, s->storage->can_mark, s->storage->can_hide) && log_rate_pass(&rate, &held))
-		log_msg(LOG_LVL_WARNING, "retention", "user '%.*s' has an expire or undo that storage section %s cannot keep; "
-			"deleting is left to the client", (int)s->user.name.n, s->user.name.p, s->storage->section);
+	if (!retention_fit(r, s->storage->can_mark, s->storage->can_hide) &&
+	    log_rate_pass(&rate, &held))
+		log_msg(LOG_LVL_WARNING, "retention",
+			"user '%.*s' has an expire or undo that storage section %s cannot keep; "
+			"deleting is left to the client",
+			(int)s->user.name.n, s->user.name.p, s->storage->section);
 }
 
 static bool
 wants_sizes(const struct session *s)
 {
-	return s->limits.domain_counted && maildrop_pending(&s->drop) > 0 && s->drop.sized < s->drop.count;
+	return s->limits.domain_counted && maildrop_pending(&s->drop) > 0 &&
+	       s->drop.sized < s->drop.count;
 }
 
 bool
@@ -51,7 +55,8 @@ look_at_dates(struct session *s, struct host_call *call)
 	uint64_t left = s->drop.count - s->next_idx;
 	size_t n = left < SLICE ? (size_t)left : SLICE;
 	int64_t now = wall_ms();
-	int32_t rc = host_mbox_info(s->storage->inst, s->mbox, call, s->next_idx, n, PM_WANT_DATES, info);
+	int32_t rc = host_mbox_info(s->storage->inst, s->mbox, call, s->next_idx, n, PM_WANT_DATES,
+				    info);
 
 	for (size_t i = 0; rc == PM_OK && i < n; i++)
 		if (retention_due(&s->retention, info[i].first_retrieved_ms, now))
@@ -70,7 +75,8 @@ look_at_sizes(struct session *s, struct host_call *call)
 	int32_t rc = maildrop_need_sizes(&s->drop) ? PM_OK : PM_NOMEM;
 
 	if (rc == PM_OK)
-		rc = host_mbox_info(s->storage->inst, s->mbox, call, s->drop.sized, n, PM_WANT_OCTETS, info);
+		rc = host_mbox_info(s->storage->inst, s->mbox, call, s->drop.sized, n,
+				    PM_WANT_OCTETS, info);
 	for (size_t i = 0; rc == PM_OK && i < n; i++)
 		maildrop_add_size(&s->drop, info[i].octets);
 	return rc;
@@ -86,7 +92,8 @@ expire_work(struct session *s)
 		return session_permit(s, s->storage, CALL_CONTINUE);
 	if (ask_granted(&s->ask, &rc)) {
 		session_call(s, &call, "mbox_info", s->storage->limits.scan_ms);
-		rc = s->next_idx < s->drop.count ? look_at_dates(s, &call) : look_at_sizes(s, &call);
+		rc = s->next_idx < s->drop.count ? look_at_dates(s, &call)
+						 : look_at_sizes(s, &call);
 		s->task.backend_failed = host_backend_failed(rc);
 	} else {
 		call.error[0] = '\0';
@@ -112,7 +119,8 @@ expire_count_begin(struct session *s)
 	for (uint64_t i = 0; i < s->drop.count; i++)
 		if (maildrop_deleted(&s->drop, i) && i < s->drop.sized)
 			octets += s->drop.octets[i];
-	quota_domain_drop(s->conf, &s->limits, s->drop.sized == s->drop.count ? octets : QUOTA_UNKNOWN, msgs, &s->hold);
+	quota_domain_drop(s->conf, &s->limits,
+			  s->drop.sized == s->drop.count ? octets : QUOTA_UNKNOWN, msgs, &s->hold);
 }
 
 /* After it: rc is what the commit came to. */

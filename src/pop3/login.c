@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a name and a secret to an open maildrop: penalty, auth chain, registry, mbox_open. A backend's
- * failure is [SYS/TEMP] and ends the chain - going on could hand a name to another account; a refusal is
- * [AUTH] and waits for the next whole second, so that its time tells nothing.
+ * From a name and a secret to an open maildrop: penalty, auth chain, registry, mbox_open. A
+ * backend's failure is [SYS/TEMP] and ends the chain - going on could hand a name to another
+ * account; a refusal is [AUTH] and waits for the next whole second, so that its time tells nothing.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,9 +15,9 @@
 #include "core/chain.h"
 #include "core/credcache.h"
 #include "core/guard.h"
+#include "core/quota.h"
 #include "core/stats.h"
 #include "core/volume.h"
-#include "core/quota.h"
 #include "pop3/session.h"
 
 #define CLAIM_WAIT_MS 5000 /* for a session that was asked to leave */
@@ -144,8 +144,8 @@ penalty_due(struct session *s)
 }
 
 enum move
-login_start(struct session *s, const char *name, size_t name_n, const char *mech, uint32_t kind, char *secret,
-	    size_t secret_n)
+login_start(struct session *s, const char *name, size_t name_n, const char *mech, uint32_t kind,
+	    char *secret, size_t secret_n)
 {
 	struct login *l = calloc(1, sizeof(*l));
 
@@ -216,9 +216,11 @@ accepted(struct session *s, const struct pm_user *u, const struct conf_section *
 		return login_denied(s, lacks);
 	storage = chain_storage(s->conf, auth, u->section.p, u->section.n);
 	if (!storage || !user_complete(s, u))
-		return login_failed_temp(s, storage ? PM_NOMEM : PM_PERM,
-					 storage ? "out of memory" : "the account names a storage section that is not there",
-					 NULL);
+		return login_failed_temp(
+			s, storage ? PM_NOMEM : PM_PERM,
+			storage ? "out of memory"
+				: "the account names a storage section that is not there",
+			NULL);
 	guard_tell(s, GUARD_ACCEPTED);
 	secret_wipe(s->login->secret, s->login->secret_n);
 	s->auth_section = auth->name;
@@ -273,7 +275,8 @@ remembered(struct session *s, struct credcache *cache, enum move *ret)
 static bool
 last_known_good(struct session *s, const struct backend *b, int32_t rc, enum move *ret)
 {
-	static struct log_rate rate; /* an outage concerns everybody; each login's own line says it, too */
+	/* an outage concerns everybody; each login's own line says it, too */
+	static struct log_rate rate;
 	struct pm_cred cred;
 	struct pm_user user;
 	uint64_t held = 0;
@@ -285,8 +288,10 @@ last_known_good(struct session *s, const struct backend *b, int32_t rc, enum mov
 	stat_add(STAT_LAST_GOOD, 1);
 	if (log_rate_pass(&rate, &held))
 		log_msg(LOG_LVL_WARNING, "last-known-good",
-			"section %s cannot be asked (%s): '%s' comes in by a password accepted %lld s ago; %llu more since "
-			"the last such line", b->section, host_code_name(rc), s->login->name, (long long)age_ms / 1000,
+			"section %s cannot be asked (%s): '%s' comes in by a password accepted "
+			"%lld s ago; %llu more since "
+			"the last such line",
+			b->section, host_code_name(rc), s->login->name, (long long)age_ms / 1000,
 			(unsigned long long)held);
 	s->cached = "last-known-good";
 	*ret = judge(s, PM_OK, &user, "");
@@ -320,7 +325,8 @@ verify(struct session *s)
 	session_call(s, &call, "verify", b->limits.call_ms);
 	rc = host_verify(b->inst, &call, &cred, &user);
 	s->task.backend_failed = host_backend_failed(rc);
-	credcache_learn(b->cache, epoch, &cred, rc, &user, rc == PM_OK && !chain_lacks(&user, wall_ms()), call.error, mono_ms());
+	credcache_learn(b->cache, epoch, &cred, rc, &user,
+			rc == PM_OK && !chain_lacks(&user, wall_ms()), call.error, mono_ms());
 	if (rc < 0 && rc != PM_NEXT && rc != PM_DENIED && rc != PM_NOENT && rc != PM_UNSUPPORTED)
 		session_log_call(s, b, "verify", rc, call.error);
 	if (s->task.backend_failed && last_known_good(s, b, rc, &m))
@@ -345,8 +351,9 @@ claim(struct session *s)
 	int64_t now_ms = mono_ms();
 	bool may_wait = !s->login->waited || now_ms < s->talk.resume_ms;
 
-	switch (registry_claim(s->storage->section, s->user.key.p, s->user.key.n, slot_get_token(s->task.slot),
-			       s->peer->key, s->conf->takeover_ms, now_ms, may_wait, &s->claim)) {
+	switch (registry_claim(s->storage->section, s->user.key.p, s->user.key.n,
+			       slot_get_token(s->task.slot), s->peer->key, s->conf->takeover_ms,
+			       now_ms, may_wait, &s->claim)) {
 	case REGISTRY_MINE:
 		s->work = WORK_OPEN;
 		return MOVE_ON;
@@ -356,7 +363,8 @@ claim(struct session *s)
 		s->login->waited = true;
 		return MOVE_TIMER;
 	case REGISTRY_HELD:
-		registry_cancel(s->storage->section, s->user.key.p, s->user.key.n, slot_get_token(s->task.slot));
+		registry_cancel(s->storage->section, s->user.key.p, s->user.key.n,
+				slot_get_token(s->task.slot));
 		return in_use(s, "another session of this server");
 	default:
 		return login_failed_temp(s, PM_NOMEM, "out of memory", NULL);
@@ -400,7 +408,8 @@ opened(struct session *s, uint64_t count)
 	if (!table_new(s, count)) {
 		/* the mailbox goes back like at any end: under a permit */
 		(void)session_result(s, PM_NOMEM, "login");
-		session_log_refused(s, s->login->name, s->login->mech, "no memory for the message table: tables_max", NULL);
+		session_log_refused(s, s->login->name, s->login->mech,
+				    "no memory for the message table: tables_max", NULL);
 		(void)stream_end(&s->io, "out of memory");
 		s->work = WORK_NONE;
 		return MOVE_ON;
@@ -413,7 +422,8 @@ opened(struct session *s, uint64_t count)
 	stat_add(STAT_LOGIN_OK, 1);
 	session_log_login(s);
 	login_drop(s);
-	snprintf(text, sizeof(text), "%llu message%s", (unsigned long long)count, count == 1 ? "" : "s");
+	snprintf(text, sizeof(text), "%llu message%s", (unsigned long long)count,
+		 count == 1 ? "" : "s");
 	(void)session_ok(s, text);
 	talk_publish(&s->talk);
 	return MOVE_ON;
@@ -431,11 +441,15 @@ open_mailbox(struct session *s)
 		return session_permit(s, b, s->mbox_again ? CALL_CONTINUE : CALL_BEGIN);
 	if (!s->mbox && !volume_mounted(b->vol)) {
 		claim_drop(s);
-		return login_failed_temp(s, PM_TEMP, "the disk of the mailbox is not mounted; see restantectl volumes", b->section);
+		return login_failed_temp(
+			s, PM_TEMP,
+			"the disk of the mailbox is not mounted; see restantectl volumes",
+			b->section);
 	}
 	if (ask_granted(&s->ask, &rc)) {
 		if (!s->mbox)
-			quota_fill(s->conf, &s->user); /* a store that makes the mailbox now is to know its domain */
+			/* a store that makes the mailbox now is to know its domain */
+			quota_fill(s->conf, &s->user);
 		session_call(s, &call, "mbox_open", b->limits.scan_ms);
 		rc = host_mbox_open(b->inst, &call, &s->user, PM_OPEN_EXCLUSIVE, &count, &s->mbox);
 		s->task.backend_failed = host_backend_failed(rc);

@@ -13,7 +13,8 @@ map_bytes(uint64_t count)
 uint64_t
 maildrop_bytes(uint64_t count)
 {
-	return count > UINT64_MAX / 16 ? UINT64_MAX : count * sizeof(uint64_t) + 2 * map_bytes(count);
+	return count > UINT64_MAX / 16 ? UINT64_MAX
+				       : count * sizeof(uint64_t) + 2 * map_bytes(count);
 }
 
 bool

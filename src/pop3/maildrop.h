@@ -12,11 +12,11 @@
 
 struct maildrop {
 	uint64_t count;
-	uint64_t live_count;   /* not deleted */
-	uint64_t live_octets;  /* of those; valid once sized == count */
-	uint64_t sized;        /* octets[0..sized) are known */
-	uint64_t *octets;      /* [idx]; NULL until maildrop_need_sizes */
-	uint8_t *deleted;      /* bit idx, as pm_commit */
+	uint64_t live_count;  /* not deleted */
+	uint64_t live_octets; /* of those; valid once sized == count */
+	uint64_t sized;       /* octets[0..sized) are known */
+	uint64_t *octets;     /* [idx]; NULL until maildrop_need_sizes */
+	uint8_t *deleted;     /* bit idx, as pm_commit */
 	uint8_t *retrieved;
 	uint64_t n_retrieved;
 };

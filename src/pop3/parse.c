@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A line is collected in the caller's buffer up to its LF, then looked at. What is wrong with it - too
- * long, a NUL - is remembered while the rest of the line is thrown away, so that one line gets exactly
- * one answer however long it is (the classic sins: several -ERRs for one long line, text behind a NUL
- * ignored, "LIST 4294967297" taken as 1).
+ * A line is collected in the caller's buffer up to its LF, then looked at. What is wrong with it -
+ * too long, a NUL - is remembered while the rest of the line is thrown away, so that one line gets
+ * exactly one answer however long it is (the classic sins: several -ERRs for one long line, text
+ * behind a NUL ignored, "LIST 4294967297" taken as 1).
  */
 #include "pop3/parse.h"
 
@@ -13,10 +13,10 @@
 #include "base/secret.h"
 
 static const char *const names[VERB_MAX] = {
-	[VERB_UNKNOWN] = "?",  [VERB_APOP] = "APOP", [VERB_AUTH] = "AUTH", [VERB_CAPA] = "CAPA",
-	[VERB_DELE] = "DELE",  [VERB_LIST] = "LIST", [VERB_NOOP] = "NOOP", [VERB_PASS] = "PASS",
-	[VERB_QUIT] = "QUIT",  [VERB_RETR] = "RETR", [VERB_RSET] = "RSET", [VERB_STAT] = "STAT",
-	[VERB_STLS] = "STLS",  [VERB_TOP] = "TOP",   [VERB_UIDL] = "UIDL", [VERB_USER] = "USER",
+	[VERB_UNKNOWN] = "?", [VERB_APOP] = "APOP", [VERB_AUTH] = "AUTH", [VERB_CAPA] = "CAPA",
+	[VERB_DELE] = "DELE", [VERB_LIST] = "LIST", [VERB_NOOP] = "NOOP", [VERB_PASS] = "PASS",
+	[VERB_QUIT] = "QUIT", [VERB_RETR] = "RETR", [VERB_RSET] = "RSET", [VERB_STAT] = "STAT",
+	[VERB_STLS] = "STLS", [VERB_TOP] = "TOP",   [VERB_UIDL] = "UIDL", [VERB_USER] = "USER",
 };
 
 const char *

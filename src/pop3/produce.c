@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Long replies, made piece by piece: each function is called while there is room in the output ring, writes
- * what fits, and is called again. Modules are asked in slices, under a permit, and never while bytes wait
- * for a slow client.
+ * Long replies, made piece by piece: each function is called while there is room in the output
+ * ring, writes what fits, and is called again. Modules are asked in slices, under a permit, and
+ * never while bytes wait for a slow client.
  *
- * A message that cannot be read to its end is never ended by a dot: the connection is closed, so that a
- * broken message looks broken (popa3d's rule).
+ * A message that cannot be read to its end is never ended by a dot: the connection is closed, so
+ * that a broken message looks broken (popa3d's rule).
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,12 +16,12 @@
 #include "core/stats.h"
 #include "pop3/session.h"
 
-#define SLICE 128         /* records of mbox_info at a time: 24 KiB of stack */
-#define SLICE_MS 50       /* then the permit goes back */
-#define LINE_LIST 44      /* "msgno octets" CRLF at most */
-#define LINE_UIDL 94      /* "msgno uidl" CRLF at most */
-#define READ_PIECE 8192   /* bytes of a message at a time */
-#define END_ROOM 8        /* wire_end */
+#define SLICE 128       /* records of mbox_info at a time: 24 KiB of stack */
+#define SLICE_MS 50     /* then the permit goes back */
+#define LINE_LIST 44    /* "msgno octets" CRLF at most */
+#define LINE_UIDL 94    /* "msgno uidl" CRLF at most */
+#define READ_PIECE 8192 /* bytes of a message at a time */
+#define END_ROOM 8      /* wire_end */
 #define READ_TRIES 3
 
 /* The work is done; the next command may be taken. */
@@ -50,7 +50,8 @@ sizes_slice(struct session *s, struct host_call *call, int32_t *ret_rc)
 	struct maildrop *m = &s->drop;
 	size_t n = m->count - m->sized < SLICE ? (size_t)(m->count - m->sized) : SLICE;
 
-	*ret_rc = host_mbox_info(s->storage->inst, s->mbox, call, m->sized, n, PM_WANT_OCTETS, info);
+	*ret_rc =
+		host_mbox_info(s->storage->inst, s->mbox, call, m->sized, n, PM_WANT_OCTETS, info);
 	for (size_t i = 0; *ret_rc == PM_OK && i < n; i++)
 		maildrop_add_size(m, info[i].octets);
 	return *ret_rc == PM_OK;
@@ -122,7 +123,8 @@ put_uidl(struct session *s, uint64_t idx, const struct pm_msg *info)
 	stream_put(&s->io, line, n + 2);
 }
 
-/* Before the first line is sent a failure is an -ERR; after it, only the end of the connection is honest. */
+/* Before the first line is sent a failure is an -ERR; after it, only the end of the connection
+ * is honest. */
 static enum move
 uidl_failed(struct session *s, int32_t rc, const char *text)
 {
@@ -228,7 +230,8 @@ msg_done(struct session *s, struct host_call *call)
 		if (s->wire.octets != announced) {
 			stat_add(STAT_SIZE_MISMATCH, 1);
 			log_msg(LOG_LVL_WARNING, "size-mismatch",
-				"section %s, mailbox of '%.*s', message %llu: announced %llu octets, sent %llu",
+				"section %s, mailbox of '%.*s', message %llu: announced %llu "
+				"octets, sent %llu",
 				s->storage->section, (int)s->user.name.n, s->user.name.p,
 				(unsigned long long)s->next_idx + 1, (unsigned long long)announced,
 				(unsigned long long)s->wire.octets);
@@ -284,7 +287,8 @@ put_msg_head(struct session *s)
 	char text[48];
 
 	if (s->then == VERB_RETR)
-		snprintf(text, sizeof(text), "%llu octets", (unsigned long long)s->drop.octets[s->next_idx]);
+		snprintf(text, sizeof(text), "%llu octets",
+			 (unsigned long long)s->drop.octets[s->next_idx]);
 	(void)session_ok(s, s->then == VERB_RETR ? text : "top of message follows");
 }
 
@@ -297,7 +301,8 @@ produce_msg(struct session *s)
 	if (s->task.verdict == VERDICT_NONE)
 		return session_permit(s, s->storage, s->msg ? CALL_CONTINUE : CALL_BEGIN);
 	if (!ask_granted(&s->ask, &rc))
-		return s->msg ? msg_failed(s, PM_TEMP, "no permit in time") : msg_not_opened(s, rc, "");
+		return s->msg ? msg_failed(s, PM_TEMP, "no permit in time")
+			      : msg_not_opened(s, rc, "");
 	session_call(s, &call, s->msg ? "msg_read" : "msg_open", s->storage->limits.call_ms);
 	if (!s->msg) {
 		rc = host_msg_open(s->storage->inst, s->mbox, &call, s->next_idx, &s->msg);

@@ -19,7 +19,8 @@ static const char *const code_text[] = {
 static size_t
 line(char *out, const char *status, const char *code, const char *text)
 {
-	int n = snprintf(out, REPLY_MAX - 1, "%s%s%s%s", status, *code || *text ? " " : "", code, text);
+	int n = snprintf(out, REPLY_MAX - 1, "%s%s%s%s", status, *code || *text ? " " : "", code,
+			 text);
 	size_t len = n < 0 ? 0 : (size_t)n;
 
 	if (len > REPLY_MAX - 2)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reply - one-line replies: +OK and -ERR, response codes, never over 512 octets (RFC 2449 section 4).
- * A text begins with '[' only when it is a response code. Pure.
+ * reply - one-line replies: +OK and -ERR, response codes, never over 512 octets (RFC 2449 section
+ * 4). A text begins with '[' only when it is a response code. Pure.
  */
 #ifndef RST_POP3_REPLY_H
 #define RST_POP3_REPLY_H
@@ -12,15 +12,22 @@
 
 #define REPLY_MAX 512
 
-enum reply_code { CODE_NONE, CODE_AUTH, CODE_IN_USE, CODE_SYS_TEMP, CODE_SYS_PERM, CODE_LOGIN_DELAY };
+enum reply_code {
+	CODE_NONE,
+	CODE_AUTH,
+	CODE_IN_USE,
+	CODE_SYS_TEMP,
+	CODE_SYS_PERM,
+	CODE_LOGIN_DELAY
+};
 
 /* Formats "+OK text\r\n" or "-ERR [CODE] text\r\n" into out (>= REPLY_MAX); cut to fit; control
  * characters become '?'. Returns the length. */
 size_t reply_ok(char *out, const char *text);
 size_t reply_err(char *out, enum reply_code code, const char *text);
 
-/* What a module's result says to the client: the one table of codes and sentences. what: the deed in
- * words ("login", "this message"). */
+/* What a module's result says to the client: the one table of codes and sentences. what: the
+ * deed in words ("login", "this message"). */
 enum reply_code reply_code_of(int32_t pm_rc);
 size_t reply_result(char *out, int32_t pm_rc, const char *what);
 

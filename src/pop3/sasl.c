@@ -120,7 +120,8 @@ sasl_start(struct session *s, const struct command *c)
 {
 	const struct sasl_mech *m = sasl_mechs;
 
-	while (m->name && (strlen(m->name) != c->arg[0].n || strncasecmp(m->name, c->arg[0].p, c->arg[0].n) != 0))
+	while (m->name && (strlen(m->name) != c->arg[0].n ||
+			   strncasecmp(m->name, c->arg[0].p, c->arg[0].n) != 0))
 		m++;
 	if (!m->name)
 		return session_err(s, CODE_NONE, "unknown mechanism");

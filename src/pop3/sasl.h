@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sasl - the seam for SASL mechanisms (RFC 5034). A mechanism is a row: it is given the client's messages,
- * decoded, one at a time, and either asks for another one with a challenge or starts a login. The framing -
- * initial response, "=", "+ " lines, "*" - is sasl.c's and the same for all.
+ * sasl - the seam for SASL mechanisms (RFC 5034). A mechanism is a row: it is given the client's
+ * messages, decoded, one at a time, and either asks for another one with a challenge or starts a
+ * login. The framing - initial response, "=", "+ " lines, "*" - is sasl.c's and the same for all.
  */
 #ifndef RST_POP3_SASL_H
 #define RST_POP3_SASL_H
@@ -30,7 +30,8 @@ struct sasl_mech {
 	const char *name;
 	bool plain; /* sends a password: only where session_may_login */
 	/* msg: n decoded bytes; msg = NULL at the beginning when there was no initial response. */
-	enum sasl_next (*step)(struct sasl *x, const char *msg, size_t n, const char **ret_challenge);
+	enum sasl_next (*step)(struct sasl *x, const char *msg, size_t n,
+			       const char **ret_challenge);
 };
 
 extern const struct sasl_mech sasl_mechs[]; /* ends with name = NULL */

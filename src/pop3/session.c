@@ -228,11 +228,15 @@ session_log_end(struct session *s)
 }
 
 void
-session_log_call(struct session *s, const struct backend *b, const char *method, int32_t rc, const char *text)
+session_log_call(struct session *s, const struct backend *b, const char *method, int32_t rc,
+		 const char *text)
 {
 	const char *user = s->storage ? s->user.name.p : s->login ? s->login->name : NULL;
 
-	ask_log(&s->ask, b, method, rc, text, user, s->storage ? s->user.name.n : user ? strlen(user) : 0);
+	ask_log(&s->ask, b, method, rc, text, user,
+		s->storage ? s->user.name.n
+		: user     ? strlen(user)
+			   : 0);
 }
 
 /* ---- replies --------------------------------------------------------------------------------- */

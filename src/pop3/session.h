@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * session - one POP3 client, from accept to the end of its connection, and until its mailbox is given
- * back. Owned by its slot's owner; no field has a lock.
+ * session - one POP3 client, from accept to the end of its connection, and until its mailbox is
+ * given back. Owned by its slot's owner; no field has a lock.
  *
  * Who does what: session.c makes, ends and describes it; step.c is what POP3 gives to the one loop
  * (core/talk.h); login.c asks the auth chain and opens the maildrop; cmd_auth.c and cmd_trans.c are
@@ -30,8 +30,10 @@
 
 #define SESSION_IN 4096
 #define SESSION_OUT 32768
-#define SESSION_OUT_LOW (SESSION_OUT / 2) /* producers go on when no more than this waits to be sent */
-#define SESSION_SASL_MAX (SESSION_IN - 1) /* a line of a SASL exchange: PLAIN and LOGIN need no more */
+/* producers go on when no more than this waits to be sent */
+#define SESSION_OUT_LOW (SESSION_OUT / 2)
+/* a line of a SASL exchange: PLAIN and LOGIN need no more */
+#define SESSION_SASL_MAX (SESSION_IN - 1)
 
 enum session_state {
 	STATE_AUTH,   /* RFC 1939 s4 */
@@ -66,10 +68,10 @@ struct login {
 	char *secret;               /* wiped and freed */
 	size_t secret_n;
 	char *authzid;
-	int auth;                   /* index into conf->auth */
+	int auth; /* index into conf->auth */
 	int64_t started_ms;
-	bool counted;               /* guard_begin said GO */
-	bool waited;                /* the registry's WAIT was used up */
+	bool counted; /* guard_begin said GO */
+	bool waited;  /* the registry's WAIT was used up */
 };
 
 struct session {
@@ -79,30 +81,31 @@ struct session {
 	struct stream io;
 	struct talk talk;
 	struct asker ask;
-	uint8_t state, work;       /* enum session_state, session_work */
-	bool quit;                 /* QUIT was given: its reply follows WORK_CLOSE */
-	int32_t quit_rc;           /* what the commit came to */
-	bool committing;           /* a commit answered AGAIN: nothing may stop it now */
-	bool mbox_again;           /* mbox_open answered AGAIN: a handle in the making */
+	uint8_t state, work; /* enum session_state, session_work */
+	bool quit;           /* QUIT was given: its reply follows WORK_CLOSE */
+	int32_t quit_rc;     /* what the commit came to */
+	bool committing;     /* a commit answered AGAIN: nothing may stop it now */
+	bool mbox_again;     /* mbox_open answered AGAIN: a handle in the making */
 	uint8_t bad_commands, failed_logins;
-	uint8_t read_errors;       /* of one message */
-	struct peer *peer;         /* in the arena */
-	char *user_given;          /* USER's argument, in the arena; NULL: none */
-	char *apop_stamp;          /* in the arena; NULL: APOP is off */
-	struct sasl *sasl;         /* exchange under way, in the heap */
-	struct login *login;       /* in the heap */
+	uint8_t read_errors; /* of one message */
+	struct peer *peer;   /* in the arena */
+	char *user_given;    /* USER's argument, in the arena; NULL: none */
+	char *apop_stamp;    /* in the arena; NULL: APOP is off */
+	struct sasl *sasl;   /* exchange under way, in the heap */
+	struct login *login; /* in the heap */
 	/* after login */
-	struct backend *storage;   /* one reference */
-	const char *auth_section;  /* the conf's */
-	const char *cached;        /* how the account was known without asking, for the log; NULL: it was asked */
+	struct backend *storage;  /* one reference */
+	const char *auth_section; /* the conf's */
+	/* how the account was known without asking, for the log; NULL: it was asked */
+	const char *cached;
 	struct registry_entry *claim;
-	struct pm_user user;       /* strings in the arena */
+	struct pm_user user; /* strings in the arena */
 	void *mbox;
 	struct maildrop drop;
-	uint64_t table_bytes;      /* counted against tables_max */
+	uint64_t table_bytes; /* counted against tables_max */
 	/* the reply being produced */
 	uint64_t next_idx;
-	uint8_t then;              /* enum verb the sizes are for */
+	uint8_t then; /* enum verb the sizes are for */
 	uint64_t then_idx;
 	uint64_t top_lines;
 	void *msg;
@@ -110,14 +113,14 @@ struct session {
 	uint64_t retrieved, retrieved_octets, deleted;
 	uint8_t op_id[16];
 	/* from QUIT on */
-	int64_t commit_ms;         /* UTC */
+	int64_t commit_ms; /* UTC */
 	struct retention retention;
 	struct quota_limits limits;
 	struct quota_hold hold;
 	struct arena arena;
 };
 
-/* ---- session.c ---- */
+/* ---- session.c ------------------------------------------------------------------------------- */
 
 /* net/acceptor.h: struct listener's session_new. */
 struct task *pop3_session_new(const struct listener *l, int fd, const struct peer *p);
@@ -138,55 +141,56 @@ bool session_encrypted(const struct session *s);
 /* USER, PASS, AUTH are possible on this connection now. */
 bool session_may_login(const struct session *s);
 
-/* ---- replies; all take the text of one line ---- */
+/* ---- replies; all take the text of one line -------------------------------------------------- */
 enum move session_ok(struct session *s, const char *text);
 enum move session_err(struct session *s, enum reply_code code, const char *text);
 enum move session_result(struct session *s, int32_t rc, const char *what);
 
-/* ---- module calls ---- */
+/* ---- module calls ---------------------------------------------------------------------------- */
 
 /* Asks for a permit of b's gate; the work that was set runs with it. */
 enum move session_permit(struct session *s, struct backend *b, enum call_class cls);
 /* Under a permit: a call record and the watchdog's notice. */
 void session_call(struct session *s, struct host_call *c, const char *method, int64_t ms);
 
-/* ---- step.c ---- */
+/* ---- step.c ---------------------------------------------------------------------------------- */
 extern const struct protocol pop3_protocol;
 
-/* ---- login.c ---- */
+/* ---- login.c --------------------------------------------------------------------------------- */
 /* Starts checking; secret is taken over (malloc'd). The reply comes when it is decided. */
-enum move login_start(struct session *s, const char *name, size_t name_n, const char *mech, uint32_t kind,
-		      char *secret, size_t secret_n);
+enum move login_start(struct session *s, const char *name, size_t name_n, const char *mech,
+		      uint32_t kind, char *secret, size_t secret_n);
 enum move login_work(struct session *s);
 void login_drop(struct session *s); /* wiped; guard and registry know */
 /* The message table is no longer counted against tables_max. */
 void login_table_free(struct session *s);
 
-/* ---- sasl.c ---- */
+/* ---- sasl.c ---------------------------------------------------------------------------------- */
 enum move sasl_start(struct session *s, const struct command *c);
 enum move sasl_line(struct session *s, const char *p, size_t n);
 void sasl_drop(struct session *s);
 /* "PLAIN LOGIN" */
 const char *sasl_names(void);
 
-/* ---- produce.c ---- */
+/* ---- produce.c ------------------------------------------------------------------------------- */
 enum move produce_sizes(struct session *s);
 enum move produce_list(struct session *s);
 enum move produce_uidl(struct session *s);
 enum move produce_msg(struct session *s);
 
-/* ---- cmd_trans.c ---- */
+/* ---- cmd_trans.c ----------------------------------------------------------------------------- */
 enum move trans_sized(struct session *s); /* the command that waited for sizes */
 
-/* ---- expire.c ---- */
-/* QUIT: what retention adds is marked for deletion. True: WORK_EXPIRE has something to ask first. */
+/* ---- expire.c -------------------------------------------------------------------------------- */
+/* QUIT: what retention adds is marked for deletion. True: WORK_EXPIRE has something to ask
+ * first. */
 bool expire_begin(struct session *s);
 enum move expire_work(struct session *s);
 /* The domain's count, around mbox_commit. */
 void expire_count_begin(struct session *s);
 void expire_count_end(struct session *s, int32_t rc);
 
-/* ---- update.c ---- */
+/* ---- update.c -------------------------------------------------------------------------------- */
 bool update_commits(const struct session *s); /* is there anything to commit? */
 enum move update_quit(struct session *s);
 enum move update_commit(struct session *s);

@@ -67,7 +67,8 @@ run_command(struct session *s, const struct command *c)
 	while (row->verb != VERB_UNKNOWN && row->verb != c->verb)
 		row++;
 	if (row->verb == VERB_UNKNOWN)
-		return bad_command(s, c->verb == VERB_UNKNOWN ? "unknown command" : "not possible in this state");
+		return bad_command(s, c->verb == VERB_UNKNOWN ? "unknown command"
+							      : "not possible in this state");
 	if (c->argc < row->min_args || c->argc > row->max_args || c->too_many)
 		return bad_command(s, row->usage);
 	s->bad_commands = 0;
@@ -169,7 +170,8 @@ step_finish(struct task *t)
 		session_log_end(s);
 	}
 	if (s->mbox || s->msg) {
-		stream_leave(&s->io); /* the socket goes now, the lock when its store takes it back */
+		/* the socket goes now, the lock when its store takes it back */
+		stream_leave(&s->io);
 		s->work = WORK_CLOSE;
 		return update_close(s);
 	}

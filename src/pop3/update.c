@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * QUIT (RFC 1939 s6). With deletions or marks: commit, give the mailbox back, then answer; so a client that
- * comes back at once finds the lock free, and +OK means durable. Without: only give it back.
+ * QUIT (RFC 1939 s6). With deletions or marks: commit, give the mailbox back, then answer; so a
+ * client that comes back at once finds the lock free, and +OK means durable. Without: only give it
+ * back.
  */
 #include <string.h>
 
@@ -46,7 +47,7 @@ commit_over(struct session *s, int32_t rc, uint64_t done, const char *text)
 		return;
 	s->quit_rc = rc;
 	s->deleted = rc == PM_OK ? pending : rc == PM_PARTIAL ? done : 0;
-	stat_add(rc == PM_OK	     ? STAT_COMMIT_OK
+	stat_add(rc == PM_OK        ? STAT_COMMIT_OK
 		 : rc == PM_PARTIAL ? STAT_COMMIT_PARTIAL
 		 : rc == PM_UNKNOWN ? STAT_COMMIT_UNKNOWN
 				    : STAT_COMMIT_FAILED,
@@ -65,7 +66,8 @@ update_commit(struct session *s)
 	if (s->task.verdict == VERDICT_NONE)
 		return session_permit(s, s->storage, CALL_GIVE_BACK);
 	if (!ask_granted(&s->ask, &rc)) {
-		/* nothing was begun: nothing is deleted; once AGAIN came there is no limit to wait for */
+		/* nothing was begun: nothing is deleted; once AGAIN came there is no limit to
+		 * wait for */
 		commit_over(s, rc, 0, "no permit in time");
 		return MOVE_ON;
 	}
@@ -74,10 +76,12 @@ update_commit(struct session *s)
 		expire_count_begin(s);
 	}
 	commit.del = maildrop_pending(&s->drop) > 0 ? s->drop.deleted : NULL;
-	commit.retrieved = s->drop.n_retrieved > 0 && s->storage->can_mark ? s->drop.retrieved : NULL;
+	commit.retrieved =
+		s->drop.n_retrieved > 0 && s->storage->can_mark ? s->drop.retrieved : NULL;
 	commit.now_ms = s->commit_ms;
 	if (commit.del)
-		commit.keep_until_ms = retention_keep_until(&s->retention, s->storage->can_hide, s->commit_ms);
+		commit.keep_until_ms =
+			retention_keep_until(&s->retention, s->storage->can_hide, s->commit_ms);
 	session_call(s, &call, "mbox_commit", s->storage->limits.commit_ms);
 	memcpy(call.pm.op_id, s->op_id, sizeof(call.pm.op_id));
 	rc = host_mbox_commit(s->storage->inst, s->mbox, &call, &commit, &done);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The common case is a span without CR or LF: found by memchr, moved by memcpy. A CR is held back until
- * the next byte says whether it belongs to a line end; that may be in the next piece, or never.
+ * The common case is a span without CR or LF: found by memchr, moved by memcpy. A CR is held back
+ * until the next byte says whether it belongs to a line end; that may be in the next piece, or
+ * never.
  */
 #include "pop3/wire.h"
 

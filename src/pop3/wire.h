@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire - from stored bytes to the wire: every line end becomes CRLF, a dot at the beginning of a line
- * is doubled, TOP stops after n lines of the body. Pure and resumable at every byte.
- * RFC 1939 section 3 (dots), section 11 (octets), section 7 (TOP).
+ * wire - from stored bytes to the wire: every line end becomes CRLF, a dot at the beginning of a
+ * line is doubled, TOP stops after n lines of the body. Pure and resumable at every byte. RFC 1939
+ * section 3 (dots), section 11 (octets), section 7 (TOP).
  */
 #ifndef RST_POP3_WIRE_H
 #define RST_POP3_WIRE_H
@@ -14,12 +14,13 @@
 #define WIRE_ALL UINT64_MAX
 
 struct wire {
-	bool at_bol;       /* next byte begins a line */
-	bool last_cr;      /* the last byte was CR, held back until we know what follows */
-	bool in_body;      /* header's blank line was seen */
-	bool done;         /* TOP: enough */
+	bool at_bol;  /* next byte begins a line */
+	bool last_cr; /* the last byte was CR, held back until we know what follows */
+	bool in_body; /* header's blank line was seen */
+	bool done;    /* TOP: enough */
 	uint64_t lines_left;
-	uint64_t octets;   /* on the wire so far, as LIST counts: CRLF line ends, no stuffing, no final dot */
+	/* on the wire so far, as LIST counts: CRLF line ends, no stuffing, no final dot */
+	uint64_t octets;
 };
 
 /* body_lines: WIRE_ALL for RETR. */

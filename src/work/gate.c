@@ -199,7 +199,8 @@ judge(struct gate *g, const struct task *t, int64_t now_ms, struct line *out)
 {
 	g->failures += t->backend_failed;
 	if (t->background && !t->backend_failed)
-		return false; /* or a module that ticks more often than its users come would never trip */
+		/* or a module that ticks more often than its users come would never trip */
+		return false;
 	if (t->probe || /* gate_probe_result says what it means */
 	    !breaker_count(&g->breaker, t->backend_failed, t->who_key, g->limits.trip_after))
 		return false;
@@ -323,7 +324,7 @@ gate_enter(struct gate *g, struct task *t)
 	return a;
 }
 
-const uint16_t gate_bucket_ms[GATE_BUCKETS] = {5,   10,   25,   50,   100,	250,  500,
+const uint16_t gate_bucket_ms[GATE_BUCKETS] = {5,    10,   25,   50,    100,   250,  500,
 					       1000, 2500, 5000, 10000, 20000, 60000};
 
 /* Under the mutex. Most turns end in the first bucket. */

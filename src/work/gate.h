@@ -18,13 +18,13 @@
 struct gate;
 
 struct gate_limits {
-	uint32_t permits;         /* calls at once */
-	uint32_t queue_max;       /* sessions waiting in the BEGIN line */
-	uint32_t trip_after;      /* backend failures in a row, from two keys at least; 0 = never */
-	int64_t wait_ms;          /* longest wait in the BEGIN line */
-	int64_t call_ms;          /* deadline of an ordinary call */
-	int64_t scan_ms;          /* of mbox_open and mbox_info */
-	int64_t commit_ms;        /* of mbox_commit */
+	uint32_t permits;    /* calls at once */
+	uint32_t queue_max;  /* sessions waiting in the BEGIN line */
+	uint32_t trip_after; /* backend failures in a row, from two keys at least; 0 = never */
+	int64_t wait_ms;     /* longest wait in the BEGIN line */
+	int64_t call_ms;     /* deadline of an ordinary call */
+	int64_t scan_ms;     /* of mbox_open and mbox_info */
+	int64_t commit_ms;   /* of mbox_commit */
 	int64_t breaker_open_ms;
 };
 
@@ -38,12 +38,13 @@ struct gate_status {
 	char name[GATE_NAME_MAX];
 	struct gate_limits limits;
 	uint32_t in_use;
-	uint32_t waiting[3];      /* by enum call_class */
-	char breaker[10];         /* "closed" "open" "half-open" */
+	uint32_t waiting[3]; /* by enum call_class */
+	char breaker[10];    /* "closed" "open" "half-open" */
 	int64_t open_until_ms;
 	uint64_t calls, refused, timeouts, failures, trips, overdue;
-	uint64_t busy_ms;         /* sum of durations under a permit */
-	uint64_t took[GATE_BUCKETS + 1]; /* turns by duration: up to gate_bucket_ms[i], and longer */
+	uint64_t busy_ms; /* sum of durations under a permit */
+	/* turns by duration: up to gate_bucket_ms[i], and longer */
+	uint64_t took[GATE_BUCKETS + 1];
 	uint64_t slowest_ms;
 };
 
@@ -52,9 +53,9 @@ enum gate_answer { GATE_GO, GATE_WAIT, GATE_REFUSED };
 /* The proof: at most workers - reserve tasks are inside all gates together. */
 void gate_init_global(uint32_t workers, uint32_t reserve);
 
-/* Gates belong to a section's name and are never freed while the server runs: the same name again
- * returns the same gate. limits: its new ones; NULL: those it has (a new gate lets nobody in until it is
- * given some). NULL returned: no memory. name is cut to GATE_NAME_MAX - 1. */
+/* Gates belong to a section's name and are never freed while the server runs: the same name
+ * again returns the same gate. limits: its new ones; NULL: those it has (a new gate lets nobody
+ * in until it is given some). NULL returned: no memory. name is cut to GATE_NAME_MAX - 1. */
 struct gate *gate_get(const char *name, const struct gate_limits *limits);
 /* At once; with fewer permits, those inside stay. */
 void gate_set_limits(struct gate *g, const struct gate_limits *limits);
@@ -69,8 +70,8 @@ enum gate_answer gate_enter(struct gate *g, struct task *t);
 /* Pool: the permit comes back after `ms`; the next waiter is pushed. */
 void gate_leave(struct gate *g, struct task *t, int64_t ms);
 
-/* Acceptor's tick: takes out those past their wait or kicked, closes over-aged breakers, lets in what
- * the global count held back. Gates that want a probe are handed to `probe`. */
+/* Acceptor's tick: takes out those past their wait or kicked, closes over-aged breakers, lets in
+ * what the global count held back. Gates that want a probe are handed to `probe`. */
 void gate_tick(int64_t now_ms, void (*probe)(struct gate *g));
 /* Answer of a probe (errand): success closes the breaker. */
 void gate_probe_result(struct gate *g, bool ok);

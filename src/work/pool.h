@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pool - the worker threads and their loop: pop; if need: gate_enter; step; gate_leave; act on next.
+ * pool - the worker threads and their loop: pop; if need: gate_enter; step; gate_leave; act on
+ * next.
  */
 #ifndef RST_WORK_POOL_H
 #define RST_WORK_POOL_H

@@ -6,9 +6,11 @@
  *   FREE      the free list      slot_take                                   -> RUNNING
  *   PARKED    nobody             claimed: edge, deadline, kick, note         -> QUEUED
  *   QUEUED    run queue          a worker pops it                            -> RUNNING
- *   RUNNING   that thread        step() returned                             -> PARKED QUEUED GATED FREE
+ *   RUNNING   that thread        step() returned                             -> PARKED QUEUED GATED
+ *             FREE
  *   HIT       that thread        RUNNING, and something happened meanwhile: one more turn
- *   GATED     the gate           permit free, wait over, kick                -> QUEUED with a verdict
+ *   GATED     the gate           permit free, wait over, kick                -> QUEUED with a
+ *             verdict
  *
  * Everybody but the owner holds a token (slot and generation), never a pointer. A claim carries no
  * verdict: what happened is in the note, set before claiming; the turn itself looks.
@@ -27,28 +29,28 @@
 typedef uint64_t slot_token;
 
 /* Bits of a note. */
-#define NOTE_HUP 1u      /* the peer closed its side, or the socket failed */
-#define NOTE_KICK 2u     /* restantectl kick */
-#define NOTE_DRAIN 4u    /* the server is going down */
-#define NOTE_TAKEOVER 8u /* somebody asks for the maildrop: judge again */
+#define NOTE_HUP 1u       /* the peer closed its side, or the socket failed */
+#define NOTE_KICK 2u      /* restantectl kick */
+#define NOTE_DRAIN 4u     /* the server is going down */
+#define NOTE_TAKEOVER 8u  /* somebody asks for the maildrop: judge again */
 #define NOTE_PRESSURE 16u /* the table is nearly full: leave if not logged in */
-#define NOTE_WAKE 32u    /* what you waited for has happened (registry, errand) */
+#define NOTE_WAKE 32u     /* what you waited for has happened (registry, errand) */
 
 /* What others may see of a task; written by its owner, read by anybody. */
 struct slot_record {
-	char peer[48];         /* address:port */
-	char user[64];         /* cut; "" before login */
-	char state[12];        /* "auth" "trans" "update" "errand" ... */
-	char kind[8];          /* "pop3", "errand" */
-	uint8_t tls;           /* 0, or 12, 13 */
+	char peer[48];  /* address:port */
+	char user[64];  /* cut; "" before login */
+	char state[12]; /* "auth" "trans" "update" "errand" ... */
+	char kind[8];   /* "pop3", "errand" */
+	uint8_t tls;    /* 0, or 12, 13 */
 	uint8_t logged_in;
 	uint8_t holds_credential; /* USER given: not a victim of pressure */
 	uint64_t id;
 	uint64_t peer_key;
-	int64_t since_ms;      /* mono */
-	int64_t last_byte_ms;  /* mono: the client's last input */
+	int64_t since_ms;     /* mono */
+	int64_t last_byte_ms; /* mono: the client's last input */
 	uint64_t octets_in, octets_out;
-	uint32_t messages;     /* in the maildrop */
+	uint32_t messages; /* in the maildrop */
 	uint32_t pending_dele;
 };
 
@@ -66,8 +68,8 @@ void slot_release(struct slot *s);
 slot_token slot_get_token(const struct slot *s);
 struct task *slot_task(const struct slot *s);
 
-/* Owner: the bits noted since the last call, cleared; but NOTE_HUP stays for good: a connection that
- * was closed by its peer does not come back, and conn_arm must know. */
+/* Owner: the bits noted since the last call, cleared; but NOTE_HUP stays for good: a connection
+ * that was closed by its peer does not come back, and conn_arm must know. */
 unsigned slot_take_note(struct slot *s);
 /* Owner: look without clearing. */
 unsigned slot_peek_note(const struct slot *s);
@@ -83,15 +85,16 @@ bool slot_read(size_t i, struct slot_record *ret, slot_token *ret_token, char *r
 /* Anybody: set note bits, then claim; the run queue gets the task if it was parked. False: gone. */
 bool slot_wake(slot_token t, unsigned note);
 
-/* ---- for work/ and net/ only ---- */
+/* ---- for work/ and net/ only ----------------------------------------------------------------- */
 
 /* Claim: true when the caller now owns it QUEUED and must push it. */
 bool slot_claim(slot_token t, struct task **ret_task);
-/* Owner: RUNNING -> PARKED; false: HIT, take another turn. The task is not the caller's after true. */
+/* Owner: RUNNING -> PARKED; false: HIT, take another turn. The task is not the caller's after
+ * true. */
 bool slot_park(struct slot *s);
-void slot_set_queued(struct slot *s); /* owner: before queue_push or when the gate lets it go */
+void slot_set_queued(struct slot *s);  /* owner: before queue_push or when the gate lets it go */
 void slot_set_running(struct slot *s); /* worker: after queue_pop */
-void slot_set_gated(struct slot *s); /* owner: under the gate's mutex, before it is linked */
+void slot_set_gated(struct slot *s);   /* owner: under the gate's mutex, before it is linked */
 /* Acceptor: claims all whose deadline has passed; hands each to push(). */
 void slot_scan_deadlines(int64_t now_ms, void (*push)(struct task *t, void *ctx), void *ctx);
 void slot_add_note(slot_token t, unsigned note);

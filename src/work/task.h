@@ -17,17 +17,19 @@ struct task;
 
 /* What step() wants next. */
 enum next {
-	NEXT_PARK,  /* nothing to do until an edge, the slot's deadline, or a note */
-	NEXT_AGAIN, /* with need: as soon as the gate lets it in; without: behind the others in the queue */
-	NEXT_MORE,  /* another turn at once, after the permit of this one has gone home */
-	NEXT_DONE,  /* close() it */
+	NEXT_PARK, /* nothing to do until an edge, the slot's deadline, or a note */
+	/* with need: as soon as the gate lets it in; without: behind the others in the queue */
+	NEXT_AGAIN,
+	NEXT_MORE, /* another turn at once, after the permit of this one has gone home */
+	NEXT_DONE, /* close() it */
 };
 
 /* Lines of a gate, served in this order (architecture: GIVE_BACK is never refused). */
 enum call_class {
 	CALL_GIVE_BACK, /* msg_close mbox_commit mbox_close dlv_commit dlv_abort tick */
 	CALL_CONTINUE,  /* mbox_info msg_read dlv_write dlv_prepare; a BEGIN repeated after AGAIN */
-	CALL_BEGIN,     /* verify lookup mbox_open msg_open ...: refused when the gate is full or broken */
+	/* verify lookup mbox_open msg_open ...: refused when the gate is full or broken */
+	CALL_BEGIN,
 };
 
 /* What became of `need`, for the step that follows. */
@@ -42,21 +44,26 @@ enum verdict {
 struct task {
 	struct slot *slot;
 	struct task *link; /* run queue or gate line */
-	struct gate *need; /* set by step with NEXT_AGAIN: a permit, please; cleared by the pool */
-	struct gate *held; /* the permit this turn holds, else NULL */
-	uint8_t call_class;     /* of the permit wanted: enum call_class */
-	uint8_t verdict;        /* enum verdict; NONE unless `need` was set */
-	bool backend_failed;    /* set by step: the call made under the permit was DOWN or TIMEOUT */
-	bool probe;             /* passes an open breaker */
-	bool background;        /* a tick: that it went well says nothing of the backend; it may not have asked it */
-	int64_t wait_until_ms;  /* set with need when the class is CONTINUE or GIVE_BACK: end of waiting; 0 = none */
+	/* set by step with NEXT_AGAIN: a permit, please; cleared by the pool */
+	struct gate *need;
+	struct gate *held;  /* the permit this turn holds, else NULL */
+	uint8_t call_class; /* of the permit wanted: enum call_class */
+	uint8_t verdict;    /* enum verdict; NONE unless `need` was set */
+	/* set by step: the call made under the permit was DOWN or TIMEOUT */
+	bool backend_failed;
+	bool probe; /* passes an open breaker */
+	/* a tick: that it went well says nothing of the backend; it may not have asked it */
+	bool background;
+	/* set with need when the class is CONTINUE or GIVE_BACK: end of waiting; 0 = none */
+	int64_t wait_until_ms;
 	int64_t waiting_since_ms; /* the gate's */
-	int64_t queued_ms;      /* the run queue's */
-	uint32_t pops;          /* the pool's: how often it came out of the run queue */
-	uint64_t peer_key;      /* share of a gate's line per address; 0 = none */
-	uint64_t who_key;       /* breaker: failures must come from two distinct keys */
-	uint64_t id;            /* session id, for log and watchdog */
-	/* One turn, on a worker. Never waits for a client; waits in a module only if verdict is GO. */
+	int64_t queued_ms;        /* the run queue's */
+	uint32_t pops;            /* the pool's: how often it came out of the run queue */
+	uint64_t peer_key;        /* share of a gate's line per address; 0 = none */
+	uint64_t who_key;         /* breaker: failures must come from two distinct keys */
+	uint64_t id;              /* session id, for log and watchdog */
+	/* One turn, on a worker. Never waits for a client; waits in a module only if verdict is
+	 * GO. */
 	enum next (*step)(struct task *t);
 	/* After NEXT_DONE, on the worker, slot already retired: close descriptors, free memory. */
 	void (*close)(struct task *t);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * drive - uses a storage module through the loader as the server does, and prints TAP: what a first own module
- * must get right. The whole contract is checked by restante-conform.
+ * drive - uses a storage module through the loader as the server does, and prints TAP: what a first
+ * own module must get right. The whole contract is checked by restante-conform.
  *
  *   drive MODULE.so MAILBOX KEY=VALUE...     MAILBOX must hold at least two messages
  */
@@ -54,8 +54,15 @@ open_module(const char *path, char **settings, size_t n)
 {
 	struct host_setting set[16];
 	struct host_spec spec = {
-		.section = "drive", .permits = 2, .purpose = PM_PURPOSE_TOOL, .state_dir = "/tmp",
-		.run_dir = "/tmp", .settings = set, .n_settings = n, .host = &services, .error = print_error,
+		.section = "drive",
+		.permits = 2,
+		.purpose = PM_PURPOSE_TOOL,
+		.state_dir = "/tmp",
+		.run_dir = "/tmp",
+		.settings = set,
+		.n_settings = n,
+		.host = &services,
+		.error = print_error,
 	};
 	struct host_lib *lib;
 	char err[1024];
@@ -104,7 +111,8 @@ session_open(struct session *s, uint32_t flags)
 	if (s->n > MESSAGES_MAX)
 		s->n = MESSAGES_MAX;
 	do
-		rc = host_mbox_info(s->inst, s->mbox, &s->call, 0, s->n, PM_WANT_OCTETS | PM_WANT_UIDL, s->msgs);
+		rc = host_mbox_info(s->inst, s->mbox, &s->call, 0, s->n,
+				    PM_WANT_OCTETS | PM_WANT_UIDL, s->msgs);
 	while (rc == PM_AGAIN);
 	return rc;
 }
@@ -115,7 +123,8 @@ session_close(struct session *s)
 	host_mbox_close(s->inst, s->mbox, &s->call);
 }
 
-/* Octets on the wire by reading the message in pieces of an odd size; UINT64_MAX: it could not be read. */
+/* Octets on the wire by reading the message in pieces of an odd size; UINT64_MAX: it could not
+ * be read. */
 static uint64_t
 read_octets(struct session *s, uint64_t i)
 {
@@ -170,16 +179,19 @@ drive(struct session *s)
 	uint64_t done = 0;
 
 	second = later = *s;
-	ok(session_open(s, PM_OPEN_EXCLUSIVE) == PM_OK && s->n >= 2, "a mailbox with messages is opened");
+	ok(session_open(s, PM_OPEN_EXCLUSIVE) == PM_OK && s->n >= 2,
+	   "a mailbox with messages is opened");
 	check_reading(s);
 	ok(session_open(&second, PM_OPEN_EXCLUSIVE) == PM_BUSY, "a second session is told BUSY");
-	ok(session_open(&second, PM_OPEN_READONLY) == PM_OK && same_uidls(s, 0, &second), "a reader is let in");
+	ok(session_open(&second, PM_OPEN_READONLY) == PM_OK && same_uidls(s, 0, &second),
+	   "a reader is let in");
 	session_close(&second);
 	session_close(s);
 	ok(session_open(&later, PM_OPEN_EXCLUSIVE) == PM_OK && same_uidls(s, 0, &later),
 	   "closed without commit: everything is still there");
 	commit.n = later.n;
-	ok(host_mbox_commit(later.inst, later.mbox, &later.call, &commit, &done) == PM_OK && done == 1,
+	ok(host_mbox_commit(later.inst, later.mbox, &later.call, &commit, &done) == PM_OK &&
+		   done == 1,
 	   "one message is deleted");
 	session_close(&later);
 	ok(session_open(&later, PM_OPEN_EXCLUSIVE) == PM_OK && same_uidls(s, 1, &later),
@@ -192,7 +204,8 @@ static void
 drive_elsewhere(struct session *s, const char *name, int32_t expected, const char *what)
 {
 	s->user.name = (struct pm_str){name, strlen(name)};
-	ok(session_open(s, PM_OPEN_EXCLUSIVE) == expected && (expected != PM_OK || s->n == 0), what);
+	ok(session_open(s, PM_OPEN_EXCLUSIVE) == expected && (expected != PM_OK || s->n == 0),
+	   what);
 	if (expected == PM_OK)
 		session_close(s);
 }
@@ -212,7 +225,8 @@ main(int argc, char **argv)
 		host_user_init(&s.user);
 		s.user.name = (struct pm_str){argv[2], strlen(argv[2])};
 		drive(&s);
-		drive_elsewhere(&s, "nobody-has-this-name", PM_OK, "a mailbox that is not there is empty");
+		drive_elsewhere(&s, "nobody-has-this-name", PM_OK,
+				"a mailbox that is not there is empty");
 		drive_elsewhere(&s, "../escape", PM_PERM, "a key that leads elsewhere is refused");
 		host_thread_exit();
 		host_close(s.inst);

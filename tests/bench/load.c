@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rst-load - a POP3 load generator: N clients, each a thread with one session at a time, in a closed
- * loop. It verifies what it receives: counts, sizes announced against octets sent, stuffing, and one
- * checksum over all mail, so that two servers can be compared and a fast wrong answer is no answer.
+ * rst-load - a POP3 load generator: N clients, each a thread with one session at a time, in a
+ * closed loop. It verifies what it receives: counts, sizes announced against octets sent, stuffing,
+ * and one checksum over all mail, so that two servers can be compared and a fast wrong answer is no
+ * answer.
  *
  * Modes   login  USER PASS QUIT
- *         poll   CAPA USER PASS STAT UIDL QUIT (pipelined as a client would: one command, one reply)
+ *         poll   CAPA USER PASS STAT UIDL QUIT (pipelined as a client would: one command, one
+ *                reply)
  *         fetch  USER PASS STAT LIST, RETR of every message, QUIT
  *         idle   logs in `count` sessions, prints "idle", holds them until standard input ends
  * Output  one line of JSON on standard output; exit 1 when anything was wrong.
@@ -49,7 +51,7 @@ struct client {
 	SSL *ssl;
 	char buf[65536];
 	size_t pos, end;
-	uint64_t sum;       /* of all mail received */
+	uint64_t sum; /* of all mail received */
 	uint64_t latency_us[4096];
 	unsigned n_latency;
 	char why[160];
@@ -112,7 +114,8 @@ static bool
 client_send(struct client *c, const char *text)
 {
 	size_t n = strlen(text);
-	ssize_t sent = c->ssl ? SSL_write(c->ssl, text, (int)n) : send(c->fd, text, n, MSG_NOSIGNAL);
+	ssize_t sent =
+		c->ssl ? SSL_write(c->ssl, text, (int)n) : send(c->fd, text, n, MSG_NOSIGNAL);
 
 	return sent == (ssize_t)n || fail(c, "send", text);
 }
@@ -186,7 +189,8 @@ command(struct client *c, const char *text)
 
 /* Reads a multi-line reply's body; calls fn for each unstuffed line. */
 static bool
-body(struct client *c, bool (*fn)(struct client *c, const char *line, size_t n, void *ctx), void *ctx)
+body(struct client *c, bool (*fn)(struct client *c, const char *line, size_t n, void *ctx),
+     void *ctx)
 {
 	for (;;) {
 		size_t n;
@@ -380,9 +384,9 @@ report(struct client *clients, int64_t took_us)
 			*p = '?';
 	printf("{\"sessions\": %llu, \"failed\": %llu, \"seconds\": %.6f, \"octets\": %llu, "
 	       "\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"checksum\": \"%016llx\", \"why\": \"%s\"}\n",
-	       atomic_load(&done), atomic_load(&failed), (double)took_us / 1e6, atomic_load(&octets),
-	       n ? (double)all[n / 2] / 1e3 : 0, n ? (double)all[n * 99 / 100] / 1e3 : 0,
-	       (unsigned long long)sum, why);
+	       atomic_load(&done), atomic_load(&failed), (double)took_us / 1e6,
+	       atomic_load(&octets), n ? (double)all[n / 2] / 1e3 : 0,
+	       n ? (double)all[n * 99 / 100] / 1e3 : 0, (unsigned long long)sum, why);
 	return atomic_load(&failed) ? 1 : 0;
 }
 
@@ -400,10 +404,12 @@ hold_idle(void)
 		memset(c, 0, offsetof(struct client, buf));
 		c->why[0] = '\0';
 		if (!session(c, (unsigned)(i % opt.users))) {
-			fprintf(stderr, "rst-load: session %llu: %s\n", (unsigned long long)i, c->why);
+			fprintf(stderr, "rst-load: session %llu: %s\n", (unsigned long long)i,
+				c->why);
 			return 1;
 		}
-		fds[i] = c->fd; /* the SSL object is left as it is: only the server's memory counts */
+		/* the SSL object is left as it is: only the server's memory counts */
+		fds[i] = c->fd;
 	}
 	printf("idle\n");
 	fflush(stdout);
@@ -417,8 +423,9 @@ hold_idle(void)
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: rst-load -p PORT [-t] -m login|poll|fetch|idle [-u USERS] [-c CLIENTS]\n"
-			"                [-n COUNT] [-k MESSAGES] [-w PASSWORD]\n");
+	fprintf(stderr,
+		"usage: rst-load -p PORT [-t] -m login|poll|fetch|idle [-u USERS] [-c CLIENTS]\n"
+		"                [-n COUNT] [-k MESSAGES] [-w PASSWORD]\n");
 	return 64;
 }
 
@@ -431,19 +438,34 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	while ((ch = getopt(argc, argv, "p:tm:u:c:n:k:w:")) != -1) {
 		switch (ch) {
-		case 'p': opt.port = (uint16_t)strtoul(optarg, NULL, 10); break;
-		case 't': opt.tls = true; break;
+		case 'p':
+			opt.port = (uint16_t)strtoul(optarg, NULL, 10);
+			break;
+		case 't':
+			opt.tls = true;
+			break;
 		case 'm':
 			for (int i = 0; i < 4; i++)
 				if (strcmp(optarg, modes[i]) == 0)
 					mode = i;
 			break;
-		case 'u': opt.users = (unsigned)strtoul(optarg, NULL, 10); break;
-		case 'c': opt.clients = (unsigned)strtoul(optarg, NULL, 10); break;
-		case 'n': opt.count = strtoull(optarg, NULL, 10); break;
-		case 'k': opt.messages = (unsigned)strtoul(optarg, NULL, 10); break;
-		case 'w': opt.password = optarg; break;
-		default: return usage();
+		case 'u':
+			opt.users = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'c':
+			opt.clients = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'n':
+			opt.count = strtoull(optarg, NULL, 10);
+			break;
+		case 'k':
+			opt.messages = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'w':
+			opt.password = optarg;
+			break;
+		default:
+			return usage();
 		}
 	}
 	if (mode < 0 || !opt.port || !opt.clients || opt.clients > 64 || opt.users < opt.clients)

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keep - Badmail, domain counts and volumes without a server, in a process of its own that may be killed. Commands come
- * from standard input, a line each; a line is printed for each, flushed at once.
+ * keep - Badmail, domain counts and volumes without a server, in a process of its own that may be
+ * killed. Commands come from standard input, a line each; a line is printed for each, flushed at
+ * once.
  *
  *   keep CONF
- *     insert retry|refused N OCTETS REASON SENDER RECIPIENT     "ID" or "! CODE text", N times (%u in SENDER: a number)
+ *     insert retry|refused N OCTETS REASON SENDER RECIPIENT     "ID" or "! CODE text", N times (%u
+ *     in SENDER: a number)
  *     begin OCTETS                 a message is written and left without commit
  *     remove ID                    "gone" or "missing"
  *     expire N                     how many
- *     totals                       retry items, octets, refused items, octets, dropped, expired, door
+ *     totals                       retry items, octets, refused items, octets, dropped, expired,
+ *     door
  *     door OCTETS                  "open" or "closed text"
  *     admin JSON                   the answer
- *     take DOMAIN OCTETS | keep | back | drop DOMAIN OCTETS MESSAGES | usage DOMAIN | set DOMAIN OCTETS MESSAGES
+ *     take DOMAIN OCTETS | keep | back | drop DOMAIN OCTETS MESSAGES | usage DOMAIN | set DOMAIN
+ *     OCTETS MESSAGES
  *     hold N                       N times: take 1, keep, drop 1, keep: nothing changes in the end
  *     volume NAME OCTETS           state and text;  release PATH   CODE
  */
@@ -55,7 +59,8 @@ write_message(struct badmail *b, uint64_t octets, unsigned k)
 	memset(line, 'z', 78);
 	memcpy(line + 76, "\r\n", 2);
 	while (rc == PM_OK && badmail_octets(b) < octets)
-		rc = badmail_write(b, line, octets - badmail_octets(b) < 78 ? octets - badmail_octets(b) : 78);
+		rc = badmail_write(
+			b, line, octets - badmail_octets(b) < 78 ? octets - badmail_octets(b) : 78);
 	return rc;
 }
 
@@ -64,7 +69,11 @@ insert_one(enum badmail_class cls, uint64_t octets, unsigned k, char *const arg[
 {
 	char text[200] = "", sender[200], id[17];
 	struct pm_str rcpt = str(arg[5]);
-	struct badmail_item item = {.cls = cls, .rcpts = &rcpt, .n_rcpts = 1, .reason = str(arg[3]), .code = str("5.1.1"),
+	struct badmail_item item = {.cls = cls,
+				    .rcpts = &rcpt,
+				    .n_rcpts = 1,
+				    .reason = str(arg[3]),
+				    .code = str("5.1.1"),
 				    .source = str("test")};
 	const char *u = strstr(arg[4], "%u");
 	struct badmail *b;
@@ -99,7 +108,8 @@ do_insert(char *const arg[])
 	unsigned n = (unsigned)strtoul(arg[1], NULL, 10);
 
 	for (unsigned k = 0; k < n; k++)
-		insert_one(strcmp(arg[0], "retry") == 0 ? BADMAIL_RETRY : BADMAIL_REFUSED, strtoull(arg[2], NULL, 10), k, arg);
+		insert_one(strcmp(arg[0], "retry") == 0 ? BADMAIL_RETRY : BADMAIL_REFUSED,
+			   strtoull(arg[2], NULL, 10), k, arg);
 }
 
 static void
@@ -154,8 +164,10 @@ do_totals(char *const arg[])
 	if (rc != PM_OK)
 		say_failure(rc, "");
 	else
-		printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", t.items[0],
-		       t.octets[0], t.items[1], t.octets[1], t.dropped, t.expired, t.door_closed);
+		printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
+		       " %" PRIu64 "\n",
+		       t.items[0], t.octets[0], t.items[1], t.octets[1], t.dropped, t.expired,
+		       t.door_closed);
 }
 
 static void
@@ -163,14 +175,16 @@ do_door(char *const arg[])
 {
 	char text[200] = "";
 
-	printf("%s", badmail_door(c, strtoull(arg[0], NULL, 10), text, sizeof(text)) ? "open" : "closed");
+	printf("%s",
+	       badmail_door(c, strtoull(arg[0], NULL, 10), text, sizeof(text)) ? "open" : "closed");
 	printf(" %s\n", text);
 }
 
 static void
 do_admin(char *const arg[])
 {
-	json_t *request = json_loads(arg[0], 0, NULL), *answer = request ? badmail_admin(request) : NULL;
+	json_t *request = json_loads(arg[0], 0, NULL),
+	       *answer = request ? badmail_admin(request) : NULL;
 
 	if (answer)
 		json_dumpf(answer, stdout, JSON_COMPACT | JSON_SORT_KEYS);
@@ -257,7 +271,8 @@ do_usage(char *const arg[])
 	if (rc != PM_OK)
 		say_failure(rc, "");
 	else
-		printf("%" PRIu64 " %" PRIu64 " %s %u\n", u.octets, u.msgs, u.doubtful ? "doubtful" : "sure", u.under_way);
+		printf("%" PRIu64 " %" PRIu64 " %s %u\n", u.octets, u.msgs,
+		       u.doubtful ? "doubtful" : "sure", u.under_way);
 }
 
 static void
@@ -266,7 +281,8 @@ do_set(char *const arg[])
 	struct quota_usage u = {0};
 
 	(void)quota_domain_get(c, arg[0], &u); /* never counted */
-	printf("%s\n", host_code_name(quota_domain_set(c, arg[0], u.changes, false, strtoull(arg[1], NULL, 10),
+	printf("%s\n", host_code_name(quota_domain_set(c, arg[0], u.changes, false,
+						       strtoull(arg[1], NULL, 10),
 						       strtoull(arg[2], NULL, 10))));
 }
 
@@ -279,8 +295,11 @@ do_volume(char *const arg[])
 
 	for (size_t i = 0; i < c->n_volumes; i++)
 		if (strcmp(c->volumes[i].name, arg[0]) == 0)
-			printf("%s %s\n", volume_state_name(volume_check(c->volumes[i].vol, strtoull(arg[1], NULL, 10), text,
-									 sizeof(text))), text);
+			printf("%s %s\n",
+			       volume_state_name(volume_check(c->volumes[i].vol,
+							      strtoull(arg[1], NULL, 10), text,
+							      sizeof(text))),
+			       text);
 }
 
 static void
@@ -296,10 +315,12 @@ static const struct {
 	int args;
 	void (*run)(char *const arg[]);
 } commands[] = {
-	{"insert", 6, do_insert}, {"begin", 1, do_begin}, {"remove", 1, do_remove}, {"expire", 1, do_expire},
-	{"totals", 0, do_totals}, {"door", 1, do_door}, {"admin", 1, do_admin}, {"take", 2, do_take},
-	{"keep", 0, do_keep}, {"back", 0, do_back}, {"drop", 3, do_drop}, {"usage", 1, do_usage},
-	{"set", 3, do_set}, {"hold", 1, do_hold}, {"volume", 2, do_volume}, {"release", 1, do_release},
+	{"insert", 6, do_insert},   {"begin", 1, do_begin},   {"remove", 1, do_remove},
+	{"expire", 1, do_expire},   {"totals", 0, do_totals}, {"door", 1, do_door},
+	{"admin", 1, do_admin},     {"take", 2, do_take},     {"keep", 0, do_keep},
+	{"back", 0, do_back},       {"drop", 3, do_drop},     {"usage", 1, do_usage},
+	{"set", 3, do_set},         {"hold", 1, do_hold},     {"volume", 2, do_volume},
+	{"release", 1, do_release},
 };
 
 static void

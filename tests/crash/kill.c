@@ -14,6 +14,7 @@ sdk_kill_point(void)
 	static atomic_int passed;
 	const char *text = getenv("RESTANTE_KILL_POINT");
 
-	if (text && *text != 's' && atomic_fetch_add(&passed, 1) + 1 == (int)strtol(text + (*text == 'm'), NULL, 10))
+	if (text && *text != 's' &&
+	    atomic_fetch_add(&passed, 1) + 1 == (int)strtol(text + (*text == 'm'), NULL, 10))
 		_exit(99);
 }

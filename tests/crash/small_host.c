@@ -18,7 +18,8 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 		printf("log %d %.*s\n", level, (int)text.n, text.p);
 }
 
-const struct pm_host small_services = PLAIN_HOST(plain_now_ms, plain_wall_ms, log_line, plain_count);
+const struct pm_host small_services =
+	PLAIN_HOST(plain_now_ms, plain_wall_ms, log_line, plain_count);
 
 void
 small_error(void *ctx, const char *file, unsigned line, const char *text)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The input is encoded and decoded again, and is decoded as if it were base64: what is taken must be the one
- * text of its value, what is refused must be wrong for a model that knows nothing of groups of four.
+ * The input is encoded and decoded again, and is decoded as if it were base64: what is taken must
+ * be the one text of its value, what is refused must be wrong for a model that knows nothing of
+ * groups of four.
  */
 #include <stdbool.h>
 
@@ -12,7 +13,8 @@
 static bool
 model(const uint8_t *p, size_t n, uint8_t *out, size_t *ret_n)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	size_t chars = n, bits, whole;
 
 	while (chars > 0 && n - chars < 2 && p[chars - 1] == '=')

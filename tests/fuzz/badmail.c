@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What Badmail and the counts read from a disk: a sidecar is an item with all that others rely on, or none; a page is
- * sound or not, and one flipped bit makes it damaged; an ID is one that would be written so.
+ * What Badmail and the counts read from a disk: a sidecar is an item with all that others rely on,
+ * or none; a page is sound or not, and one flipped bit makes it damaged; an ID is one that would be
+ * written so.
  */
 #include "delivery/badmail_impl.h"
 #include "fuzz.h"
@@ -21,10 +22,10 @@ sidecar(const char *p, size_t n)
 	names = json_object_get(j, "names");
 	MUST(json_is_array(rcpts) && json_is_string(json_object_get(j, "sender")));
 	MUST(!names || json_array_size(names) == json_array_size(rcpts));
-	json_array_foreach(rcpts, i, x)
-		MUST(json_is_string(x));
+	json_array_foreach(rcpts, i, x) MUST(json_is_string(x));
 	item_sender_domain(j, domain, sizeof(domain));
-	MUST(domain[0] != '\0' || item_text(j, "sender")[strlen(item_text(j, "sender")) - 1] == '@');
+	MUST(domain[0] != '\0' ||
+	     item_text(j, "sender")[strlen(item_text(j, "sender")) - 1] == '@');
 	MUST(*item_text(j, "no such field") == '\0');
 	json_decref(j);
 }

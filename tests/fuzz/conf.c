@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tree_parse: places lie inside the text, and what was understood, written out again in the safest form, is
- * understood again without an error. ${FUZZ} has a value, ${FUZZ_LONG} one that is nearly too long.
+ * tree_parse: places lie inside the text, and what was understood, written out again in the safest
+ * form, is understood again without an error. ${FUZZ} has a value, ${FUZZ_LONG} one that is nearly
+ * too long.
  */
 #include "base/arena.h"
 #include "conf/tree.h"
@@ -65,7 +66,8 @@ write_tree(struct fuzz_text *t, const struct conf_node *node, struct seen *s, un
 
 		s->longest = n > s->longest ? n : s->longest;
 		MUST(node->key[0] != '\0' && !node->used);
-		MUST(node->where.column >= 1 && node->where.line >= 1 && node->where.line <= s->lines);
+		MUST(node->where.column >= 1 && node->where.line >= 1 &&
+		     node->where.line <= s->lines);
 		MUST(n <= VALUE_MAX && !strchr(node->value, '\n'));
 		MUST(node->block || !node->children);
 		fuzz_puts(t, node->key);

@@ -84,7 +84,9 @@ enum fuzz_cut { FUZZ_WHOLE, FUZZ_BYTES, FUZZ_PIECES, FUZZ_CUTS };
 static inline size_t
 fuzz_piece(enum fuzz_cut how, const uint8_t *at, size_t left)
 {
-	size_t n = how == FUZZ_WHOLE ? left : how == FUZZ_BYTES ? 1 : 1 + (size_t)(at[0] * 31 + left) % 23;
+	size_t n = how == FUZZ_WHOLE   ? left
+		   : how == FUZZ_BYTES ? 1
+				       : 1 + (size_t)(at[0] * 31 + left) % 23;
 
 	return n < left ? n : left;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names in filters and DNs, and what directories say of accounts. The input is a template, a newline, a name; the name
- * is taken for a server's text, too. What is filled in is one value that reads back as the name, whatever it holds.
+ * Names in filters and DNs, and what directories say of accounts. The input is a template, a
+ * newline, a name; the name is taken for a server's text, too. What is filled in is one value that
+ * reads back as the name, whatever it holds.
  */
 #include "../../backends/auth/ldap/filter.h"
 #include "../../backends/auth/ldap/state.h"
@@ -13,7 +14,10 @@
 static const struct pm_str *
 value_of(const struct template_names *names, char letter)
 {
-	return letter == 'u' ? &names->user : letter == 'n' ? &names->local : letter == 'd' ? &names->domain : &names->dn;
+	return letter == 'u'   ? &names->user
+	       : letter == 'n' ? &names->local
+	       : letter == 'd' ? &names->domain
+			       : &names->dn;
 }
 
 /* Reads one value back; where it ends. */
@@ -74,7 +78,8 @@ check_kind(const char *t, enum template_kind kind, const struct template_names *
 	if (out)
 		check_filled(t, out, names);
 	MUST(!out || kind != TEMPLATE_FILTER || depth_of(out) == 0);
-	MUST(!out || kind != TEMPLATE_PLAIN || strcmp(t, "%u") != 0 || strlen(out) == names->user.n);
+	MUST(!out || kind != TEMPLATE_PLAIN || strcmp(t, "%u") != 0 ||
+	     strlen(out) == names->user.n);
 	free(out);
 }
 
@@ -101,7 +106,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	const uint8_t *line = n > 0 ? memchr(data, '\n', n) : NULL;
 	size_t t_n = line ? (size_t)(line - data) : 0, rest = line ? n - t_n - 1 : n;
-	char *t = fuzz_alloc(t_n + 1), *name = fuzz_copy(data + n - rest, rest), *text = fuzz_alloc(rest + 1), letter = 0;
+	char *t = fuzz_alloc(t_n + 1), *name = fuzz_copy(data + n - rest, rest),
+	     *text = fuzz_alloc(rest + 1), letter = 0;
 	struct template_names names;
 	struct pm_str attr;
 

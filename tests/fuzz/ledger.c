@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A ledger of any bytes: it is read to a sound place; what is appended there is read again, whatever stood
- * before; and what a rewriting would write is the same ledger. First byte: if odd, every line gets the crc it
- * should have - a fuzzer does not guess them - computed here bit by bit.
+ * A ledger of any bytes: it is read to a sound place; what is appended there is read again,
+ * whatever stood before; and what a rewriting would write is the same ledger. First byte: if odd,
+ * every line gets the crc it should have - a fuzzer does not guess them - computed here bit by bit.
  */
 #include <stdbool.h>
 
@@ -29,8 +29,8 @@ model_crc(const char *p, size_t n)
 	return ~crc;
 }
 
-/* Each line of p with a crc of its own; a crc that stands there already is replaced. Returns where the
- * last sound line ends: a line with nothing in it is none. */
+/* Each line of p with a crc of its own; a crc that stands there already is replaced. Returns
+ * where the last sound line ends: a line with nothing in it is none. */
 static size_t
 with_crcs(struct fuzz_text *t, const char *p, size_t n)
 {
@@ -72,7 +72,7 @@ read_all(const struct fuzz_text *t, size_t *ret_good)
 	return NULL;
 }
 
-/* ---- rewriting --------------------------------------------------------------------------------- */
+/* ---- rewriting ------------------------------------------------------------------------------- */
 
 struct rewrite {
 	struct ledger_out out;
@@ -83,8 +83,9 @@ struct rewrite {
 static bool
 writable(const struct ledger_message *m)
 {
-	return m->identity_n <= NAME_LIMIT && m->uidl_n <= NAME_LIMIT && m->first_retrieved_ms >= 0 &&
-	       m->hidden_until_ms >= 0 && !memchr(m->identity, '\0', m->identity_n) && !memchr(m->uidl, '\0', m->uidl_n);
+	return m->identity_n <= NAME_LIMIT && m->uidl_n <= NAME_LIMIT &&
+	       m->first_retrieved_ms >= 0 && m->hidden_until_ms >= 0 &&
+	       !memchr(m->identity, '\0', m->identity_n) && !memchr(m->uidl, '\0', m->uidl_n);
 }
 
 static void
@@ -95,8 +96,8 @@ write_one(struct ledger_message *m, void *ctx)
 	MUST(m->identity[m->identity_n] == '\0' && m->uidl[m->uidl_n] == '\0');
 	if (!writable(m))
 		return;
-	ledger_put_message(&r->out, m->identity, m->identity_n, m->uidl, m->uidl_n, m->octets, m->stored,
-			   m->first_retrieved_ms, m->hidden_until_ms);
+	ledger_put_message(&r->out, m->identity, m->identity_n, m->uidl, m->uidl_n, m->octets,
+			   m->stored, m->first_retrieved_ms, m->hidden_until_ms);
 	r->count++;
 }
 
@@ -109,10 +110,12 @@ compare_one(struct ledger_message *m, void *ctx)
 	if (!writable(m))
 		return;
 	o = ledger_find(r->other, m->identity, m->identity_n);
-	MUST(o && o->identity_n == m->identity_n && memcmp(o->identity, m->identity, m->identity_n) == 0);
+	MUST(o && o->identity_n == m->identity_n &&
+	     memcmp(o->identity, m->identity, m->identity_n) == 0);
 	MUST(o->uidl_n == m->uidl_n && memcmp(o->uidl, m->uidl, m->uidl_n) == 0);
 	MUST(o->octets == m->octets && (o->stored == m->stored || m->octets == LEDGER_UNKNOWN));
-	MUST(o->first_retrieved_ms == m->first_retrieved_ms && o->hidden_until_ms == m->hidden_until_ms);
+	MUST(o->first_retrieved_ms == m->first_retrieved_ms &&
+	     o->hidden_until_ms == m->hidden_until_ms);
 }
 
 static void
@@ -127,14 +130,15 @@ check_rewrite(struct ledger *l)
 	MUST(!r.out.failed);
 	fuzz_put(&t, r.out.text, r.out.n);
 	r.other = read_all(&t, &good);
-	MUST(r.other && good == t.n && ledger_count(r.other) == r.count && ledger_lines(r.other) == r.count);
+	MUST(r.other && good == t.n && ledger_count(r.other) == r.count &&
+	     ledger_lines(r.other) == r.count);
 	ledger_each(l, compare_one, &r);
 	ledger_free(r.other);
 	ledger_out_free(&r.out);
 	fuzz_text_free(&t);
 }
 
-/* ---- appending --------------------------------------------------------------------------------- */
+/* ---- appending ------------------------------------------------------------------------------- */
 
 static void
 put_ours(struct ledger_out *o, bool header)
@@ -212,7 +216,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		MUST(good <= t.n && (good > 0 || lines == 0));
 		check_rewrite(l);
 		/* an input that knows our own names may say what it likes of them */
-		if (good == 0 || (!memmem(t.p, good, NAME, strlen(NAME)) && !memmem(t.p, good, OP, strlen(OP))))
+		if (good == 0 ||
+		    (!memmem(t.p, good, NAME, strlen(NAME)) && !memmem(t.p, good, OP, strlen(OP))))
 			check_append(&t, good, lines);
 	}
 	ledger_free(l);

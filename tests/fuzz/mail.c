@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What follows DATA, or the octets of BDAT chunks, whole and cut: what comes out is the same and that of a model which
- * looks for CRLF.CRLF in the whole. First byte, lowest bit: BDAT (no dots).
+ * What follows DATA, or the octets of BDAT chunks, whole and cut: what comes out is the same and
+ * that of a model which looks for CRLF.CRLF in the whole. First byte, lowest bit: BDAT (no dots).
  */
 #include <stdbool.h>
 
@@ -129,7 +129,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	for (enum fuzz_cut how = FUZZ_WHOLE; how < FUZZ_CUTS; how++) {
 		run(&o[how], !(data[0] & 1), how, data + 1, n - 1);
-		MUST(fuzz_same(&o[how].text, &o[FUZZ_WHOLE].text) && fuzz_same(&o[how].loops, &o[FUZZ_WHOLE].loops));
+		MUST(fuzz_same(&o[how].text, &o[FUZZ_WHOLE].text) &&
+		     fuzz_same(&o[how].loops, &o[FUZZ_WHOLE].loops));
 		MUST(o[how].used == o[FUZZ_WHOLE].used && o[how].ended == o[FUZZ_WHOLE].ended);
 		MUST(o[how].content.seen == o[FUZZ_WHOLE].content.seen);
 		MUST(o[how].content.received == o[FUZZ_WHOLE].content.received);

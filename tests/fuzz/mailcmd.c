@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands of LMTP and SMTP, and the addresses in them. What is accepted holds no control character, fits its buffer,
- * and an address that is quoted again reads as itself: what we write into replies and header lines is what was said.
+ * Commands of LMTP and SMTP, and the addresses in them. What is accepted holds no control
+ * character, fits its buffer, and an address that is quoted again reads as itself: what we write
+ * into replies and header lines is what was said.
  */
 #include <stdbool.h>
 
@@ -31,7 +32,8 @@ check_address(const struct address *a)
 	if (a->local_n == a->n && strchr(a->text, '@'))
 		return; /* an '@' inside a local part without a domain: read again it is one */
 	MUST(address_path(path, n + 2, &used, &again) == NULL);
-	MUST(used == n + 2 && again.n == a->n && memcmp(again.text, a->text, a->n) == 0 && again.local_n == a->local_n);
+	MUST(used == n + 2 && again.n == a->n && memcmp(again.text, a->text, a->n) == 0 &&
+	     again.local_n == a->local_n);
 }
 
 static void
@@ -82,7 +84,8 @@ check_line(const uint8_t *data, size_t n)
 	if (dparse_line(line, n, &c) == DPARSE_COMMAND) {
 		MUST(n <= DPARSE_LINE_MAX && c.args >= line && c.args + c.n <= line + n);
 		MUST(c.n == 0 || (c.args[0] != ' ' && c.args[c.n - 1] != ' '));
-		MUST(!memchr(c.args, '\n', c.n) && !memchr(c.args, '\r', c.n) && !memchr(c.args, '\0', c.n));
+		MUST(!memchr(c.args, '\n', c.n) && !memchr(c.args, '\r', c.n) &&
+		     !memchr(c.args, '\0', c.n));
 		check_path(&c, true);
 		check_path(&c, false);
 		check_attributes(&c);

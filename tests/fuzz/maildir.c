@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * File names to a snapshot: the lines of the input are names, those that begin with '+' in new, the others in
- * cur; behind a line of '~' they are those of one more look, behind one of '=' what a ledger knows. The
- * scanner's inner functions have no other callers than its own file, which is therefore part of this one.
+ * File names to a snapshot: the lines of the input are names, those that begin with '+' in new, the
+ * others in cur; behind a line of '~' they are those of one more look, behind one of '=' what a
+ * ledger knows. The scanner's inner functions have no other callers than its own file, which is
+ * therefore part of this one.
  */
-#include "../../backends/storage/maildir/scan.c"
 #include "../../backends/storage/maildir/join.c"
 #include "../../backends/storage/maildir/name.c"
+#include "../../backends/storage/maildir/scan.c"
 
 #include "fuzz.h"
 
@@ -31,8 +32,8 @@ remove_unfinished(struct inst *i, int fd, struct ledger *l)
 
 /* Names without files: each one is a message. */
 int32_t
-twins_run(struct inst *i, const struct pm_call *call, int fd, struct scan *s, struct ledger *l, size_t *at,
-	  int64_t until_ms)
+twins_run(struct inst *i, const struct pm_call *call, int fd, struct scan *s, struct ledger *l,
+	  size_t *at, int64_t until_ms)
 {
 	(void)i;
 	(void)call;
@@ -136,7 +137,8 @@ check_item(const struct scanner *sc, const struct item *it)
 	MUST(it->uidl_n >= 1 && it->uidl_n <= PM_UIDL_MAX);
 	for (size_t i = 0; i < it->uidl_n; i++)
 		MUST(uidl[i] >= 0x21 && uidl[i] <= 0x7e);
-	MUST(!m || (!m->deleted && m->uidl_n == it->uidl_n && memcmp(m->uidl, uidl, it->uidl_n) == 0));
+	MUST(!m ||
+	     (!m->deleted && m->uidl_n == it->uidl_n && memcmp(m->uidl, uidl, it->uidl_n) == 0));
 	if (it->octets != UNKNOWN_OCTETS)
 		MUST(it->stored <= it->octets && it->octets - it->stored <= it->stored);
 	scan_path(sc->scan, it, path, sizeof(path));
@@ -177,8 +179,8 @@ check_ledger(const struct scan *s)
 	for (size_t k = 0; k < s->n; k++) {
 		const struct item *it = &s->items[k];
 
-		ledger_put_message(&o, s->names + it->name, it->base_n, s->names + it->uidl, it->uidl_n, it->octets,
-				   it->stored, 0, 0);
+		ledger_put_message(&o, s->names + it->name, it->base_n, s->names + it->uidl,
+				   it->uidl_n, it->octets, it->stored, 0, 0);
 	}
 	MUST(l && !o.failed && ledger_read(l, o.text, o.n, &good) && good == o.n);
 	MUST(ledger_count(l) == s->n); /* one identity, one message */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* num_parse against a model in 128 bits; num_format against printf, and back. First byte: the maximum. */
+/* num_parse against a model in 128 bits; num_format against printf, and back. First byte: the
+ * maximum. */
 #include <inttypes.h>
 #include <stdbool.h>
 
@@ -52,7 +53,8 @@ check_format(uint64_t v)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static const uint64_t maxima[8] = {0, 1, 255, 65535, UINT32_MAX, INT64_MAX, UINT64_MAX - 1, UINT64_MAX};
+	static const uint64_t maxima[8] = {
+		0, 1, 255, 65535, UINT32_MAX, INT64_MAX, UINT64_MAX - 1, UINT64_MAX};
 	uint64_t v = 0;
 
 	if (n == 0)

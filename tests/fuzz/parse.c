@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * parse, whole and cut: the outcomes must be the same, one for each line, and those of a model. First byte,
- * its two low bits: commands; line mode of 255 octets; line mode of 1,024; AUTH is followed by a line of up to
- * 4,096 in a larger buffer, as in a session.
+ * parse, whole and cut: the outcomes must be the same, one for each line, and those of a model.
+ * First byte, its two low bits: commands; line mode of 255 octets; line mode of 1,024; AUTH is
+ * followed by a line of up to 4,096 in a larger buffer, as in a session.
  */
 #include <stdbool.h>
 #include <strings.h>
@@ -20,12 +20,13 @@ struct feeder {
 	struct fuzz_text log;
 };
 
-/* ---- the model: a whole line without its LF ---------------------------------------------------- */
+/* ---- the model: a whole line without its LF -------------------------------------------------- */
 
 static bool
 long_verb(const char *s, size_t n)
 {
-	return n >= 4 && (n == 4 || s[4] == ' ') && (strncasecmp(s, "PASS", 4) == 0 || strncasecmp(s, "AUTH", 4) == 0);
+	return n >= 4 && (n == 4 || s[4] == ' ') &&
+	       (strncasecmp(s, "PASS", 4) == 0 || strncasecmp(s, "AUTH", 4) == 0);
 }
 
 static enum parse_result
@@ -53,7 +54,7 @@ model(const char *s, size_t n, size_t line_max)
 	return PARSE_COMMAND;
 }
 
-/* ---- what came out ----------------------------------------------------------------------------- */
+/* ---- what came out --------------------------------------------------------------------------- */
 
 static void
 log_piece(struct feeder *f, const char *p, size_t n)
@@ -144,7 +145,8 @@ check_lines(unsigned mode, const uint8_t *data, size_t n, const struct fuzz_text
 	size_t line_max = mode == 1 ? 255 : mode == 2 ? PARSE_LINE_MAX : 0;
 	struct fuzz_text apart = {0};
 
-	for (const uint8_t *p = data; p < end && (lf = memchr(p, '\n', (size_t)(end - p))) != NULL; p = lf + 1) {
+	for (const uint8_t *p = data; p < end && (lf = memchr(p, '\n', (size_t)(end - p))) != NULL;
+	     p = lf + 1) {
 		struct feeder f = {0};
 		enum parse_result r;
 

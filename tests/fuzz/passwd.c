@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A passwd-file in memory: who is found is who stands there, and every field lies inside the file. */
+/* A passwd-file in memory: who is found is who stands there, and every field lies inside the
+ * file. */
 #include "../../backends/auth/passwd/table.h"
 
 #include <stdbool.h>
@@ -50,7 +51,7 @@ check_entry(const struct table *t, size_t i)
 	free(name);
 }
 
-/* ---- the model: what must be taken, and what refused ------------------------------------------- */
+/* ---- the model: what must be taken, and what refused ----------------------------------------- */
 
 struct model {
 	size_t accounts, bad;
@@ -114,7 +115,8 @@ check_usual(const struct table *t)
 {
 	size_t i = 0;
 
-	while (i < t->n && (t->entries[i].hash.p != t->usual.p || t->entries[i].hash.n != t->usual.n))
+	while (i < t->n &&
+	       (t->entries[i].hash.p != t->usual.p || t->entries[i].hash.n != t->usual.n))
 		i++;
 	MUST(t->n == 0 ? t->usual.n == 0 : i < t->n);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stored hash and a password, a line each: whatever stands there, the answer is one of the contract's, comes
- * soon, and never lets in who sends nothing. Costs are limited lower than a table's would be.
+ * A stored hash and a password, a line each: whatever stands there, the answer is one of the
+ * contract's, comes soon, and never lets in who sends nothing. Costs are limited lower than a
+ * table's would be.
  */
 #include <stdbool.h>
 
@@ -29,11 +30,13 @@ check(struct pm_str stored, struct pm_str password)
 {
 	static const struct sdk_password_limits low = {
 		.max_rounds = 2000, .max_log_cost = 4, .max_memory_kib = 256, .allow_plain = 1};
-	char *s = fuzz_copy(stored.p, stored.n), *p = fuzz_copy(password.p, password.n), *why = fuzz_alloc(WHY);
+	char *s = fuzz_copy(stored.p, stored.n), *p = fuzz_copy(password.p, password.n),
+	     *why = fuzz_alloc(WHY);
 	int32_t rc;
 
 	memset(why, 0, WHY);
-	rc = sdk_password_check((struct pm_str){s, stored.n}, (struct pm_str){p, password.n}, &low, why);
+	rc = sdk_password_check((struct pm_str){s, stored.n}, (struct pm_str){p, password.n}, &low,
+				why);
 	MUST(memchr(why, '\0', WHY));
 	MUST((why[0] == '\0') == (rc == PM_OK || rc == PM_DENIED));
 	free(s);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * replay - runs a target over every file of the directories named, without a fuzzer: a test point for each
- * directory. TAP. An input that is wrong ends the process; its name is the last line that was printed.
+ * replay - runs a target over every file of the directories named, without a fuzzer: a test point
+ * for each directory. TAP. An input that is wrong ends the process; its name is the last line that
+ * was printed.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -45,7 +46,8 @@ static int
 replay(const char *path)
 {
 	struct dirent **names;
-	int n = scandir(path, &names, NULL, alphasort), dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int n = scandir(path, &names, NULL, alphasort),
+	    dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int ran = dir == -1 ? -1 : 0;
 
 	for (int i = 0; i < n; i++) {
@@ -81,7 +83,8 @@ main(int argc, char **argv)
 		int ran = replay(argv[i]);
 
 		bad |= ran <= 0;
-		printf("%s %d - %s: %d inputs\n", ran > 0 ? "ok" : "not ok", i, argv[i], ran > 0 ? ran : 0);
+		printf("%s %d - %s: %d inputs\n", ran > 0 ? "ok" : "not ok", i, argv[i],
+		       ran > 0 ? ran : 0);
 	}
 	return bad;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire against a model that takes the message line by line; whole, byte by byte, in pieces, and in two at
- * every place. The SDK's counting must come to the same octets. First byte: TOP's lines, counted from '0'.
+ * wire against a model that takes the message line by line; whole, byte by byte, in pieces, and in
+ * two at every place. The SDK's counting must come to the same octets. First byte: TOP's lines,
+ * counted from '0'.
  */
 #include <stdbool.h>
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ask - one instance of an auth module, through the loader, asked by several threads. Requests are lines on
- * standard input, answers lines on standard output, in the order they are done:
+ * ask - one instance of an auth module, through the loader, asked by several threads. Requests are
+ * lines on standard input, answers lines on standard output, in the order they are done:
  *
  *   ask MODULE.so THREADS [KEY=VALUE...]
- *   > ID VERB MS NAME SECRET     verify lookup domain secret event probe tick; texts in hex, "-" is empty
- *   < user KEY SECTION QUOTA_OCTETS QUOTA_MSGS EXPIRE_DAYS VALID_UNTIL ATTR=VALUE...     texts in hex
- *   < ID CODE ELAPSED_MS STATE RIGHTS NAME CRED_ID LAST_LOGIN TARGETS ERROR...
+ *   > ID VERB MS NAME SECRET     verify lookup domain secret event probe tick; texts in hex, "-" is
+ *   empty
+ *   < user KEY SECTION QUOTA_OCTETS QUOTA_MSGS EXPIRE_DAYS VALID_UNTIL ATTR=VALUE...     texts in
+ *   hex < ID CODE ELAPSED_MS STATE RIGHTS NAME CRED_ID LAST_LOGIN TARGETS ERROR...
  *   < log LEVEL TEXT
  */
 #include <inttypes.h>
@@ -39,7 +40,8 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 	pthread_mutex_unlock(&out);
 }
 
-static const struct pm_host services = PLAIN_HOST(plain_now_ms, plain_wall_ms, log_line, plain_count);
+static const struct pm_host services =
+	PLAIN_HOST(plain_now_ms, plain_wall_ms, log_line, plain_count);
 
 static void
 print_error(void *ctx, const char *file, unsigned line, const char *text)
@@ -107,7 +109,8 @@ print_user(const struct pm_user *u)
 	printf("user");
 	print_hex(u->key);
 	print_hex(u->section);
-	printf(" %" PRIu64 " %" PRIu64 " %d %" PRId64, u->quota_octets, u->quota_msgs, u->expire_days, u->valid_until_ms);
+	printf(" %" PRIu64 " %" PRIu64 " %d %" PRId64, u->quota_octets, u->quota_msgs,
+	       u->expire_days, u->valid_until_ms);
 	for (uint32_t k = 0; k < u->n_attr; k++) {
 		print_hex(u->attr[k].key);
 		print_hex(u->attr[k].value);
@@ -116,7 +119,8 @@ print_user(const struct pm_user *u)
 }
 
 static void
-print_answer(const char *id, int32_t rc, int64_t ms, const struct pm_user *u, const struct host_call *c)
+print_answer(const char *id, int32_t rc, int64_t ms, const struct pm_user *u,
+	     const struct host_call *c)
 {
 	pthread_mutex_lock(&out);
 	print_user(u);
@@ -142,7 +146,8 @@ one(char *line)
 	int32_t rc;
 
 	for (int k = 0; k < 5; k++)
-		if (!(word[k] = strtok_r(k ? NULL : line, " \n", &at)) || strlen(word[k]) > 2 * sizeof(name))
+		if (!(word[k] = strtok_r(k ? NULL : line, " \n", &at)) ||
+		    strlen(word[k]) > 2 * sizeof(name))
 			return;
 	host_cred_init(&cred);
 	host_user_init(&u);
@@ -181,8 +186,13 @@ int
 main(int argc, char **argv)
 {
 	struct host_setting settings[64];
-	struct host_spec spec = {.section = "ask", .purpose = PM_PURPOSE_SERVER, .state_dir = "/nonexistent",
-				 .run_dir = "/nonexistent", .settings = settings, .host = &services, .error = print_error};
+	struct host_spec spec = {.section = "ask",
+				 .purpose = PM_PURPOSE_SERVER,
+				 .state_dir = "/nonexistent",
+				 .run_dir = "/nonexistent",
+				 .settings = settings,
+				 .host = &services,
+				 .error = print_error};
 	pthread_t threads[THREADS_MAX];
 	struct host_lib *lib;
 	char err[1024];
@@ -199,7 +209,8 @@ main(int argc, char **argv)
 		if (!eq)
 			return 64;
 		*eq = '\0';
-		settings[spec.n_settings++] = (struct host_setting){.key = argv[k], .value = eq + 1};
+		settings[spec.n_settings++] =
+			(struct host_setting){.key = argv[k], .value = eq + 1};
 	}
 	lib = host_load(argv[1], "/", err, sizeof(err));
 	if (!lib) {

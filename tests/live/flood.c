@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * flood PORT KIND COUNT UNIT [LINE...] - a TLS client that never pauses, and one that changes its keys often.
+ * flood PORT KIND COUNT UNIT [LINE...] - a TLS client that never pauses, and one that changes its
+ * keys often.
  *
- * LINEs are said first, each is answered by one reply; those with a leading "clear:" before TLS begins, and "send:" says
- * one that has no reply. Then:
+ * LINEs are said first, each is answered by one reply; those with a leading "clear:" before TLS
+ * begins, and "send:" says one that has no reply. Then:
  *
  *   records      COUNT records of TLS 1.3, UNIT in each
  *   updates      COUNT key updates that ask for one in return
  *   hellos       COUNT attempts at renegotiation (TLS 1.2)
  *   rekey        COUNT times a key update and the line UNIT, which is answered
- *   fetch        the line UNIT, whose answer ends with a dot; a key update for every COUNT octets of it; then NOOP
+ *   fetch        the line UNIT, whose answer ends with a dot; a key update for every COUNT octets
+ *                of it; then NOOP
  *
- * COUNT 0: without an end. What the server sends during a flood is thrown away. "flooding" is printed when it begins;
- * then how it ended: "cut" when the server has closed the connection, "told" when standard input ended,
- * "well" when rekey or fetch had all their answers. Exit 1: something went wrong, which is said on standard error.
+ * COUNT 0: without an end. What the server sends during a flood is thrown away. "flooding" is
+ * printed when it begins; then how it ended: "cut" when the server has closed the connection,
+ * "told" when standard input ended, "well" when rekey or fetch had all their answers. Exit 1:
+ * something went wrong, which is said on standard error.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -180,13 +183,16 @@ hand_begin(void)
 	unsigned char seed[13 + 64] = "key expansion", secret[48], block[40];
 	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
 	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
-	OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0),
-			       OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, secret, sizeof(secret)),
-			       OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, seed, sizeof(seed)), OSSL_PARAM_construct_end()};
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, secret, sizeof(secret)),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, seed, sizeof(seed)),
+		OSSL_PARAM_construct_end()};
 
 	SSL_get_server_random(f.ssl, seed + 13, 32);
 	SSL_get_client_random(f.ssl, seed + 45, 32);
-	if (SSL_SESSION_get_master_key(SSL_get_session(f.ssl), secret, sizeof(secret)) != sizeof(secret) ||
+	if (SSL_SESSION_get_master_key(SSL_get_session(f.ssl), secret, sizeof(secret)) !=
+		    sizeof(secret) ||
 	    EVP_KDF_derive(ctx, block, sizeof(block), params) != 1)
 		die("key expansion");
 	memcpy(hand.key, block, 16);
@@ -212,8 +218,10 @@ hand_record(unsigned char type, const unsigned char *text, int n)
 	memcpy(to, (unsigned char[]){type, 3, 3, 0, (unsigned char)(8 + n + 16)}, 5);
 	memcpy(to + 5, aad, 8);
 	if (EVP_EncryptInit_ex(ctx, EVP_aes_128_gcm(), NULL, hand.key, iv) != 1 ||
-	    EVP_EncryptUpdate(ctx, NULL, &len, aad, sizeof(aad)) != 1 || EVP_EncryptUpdate(ctx, to + 13, &len, text, n) != 1 ||
-	    EVP_EncryptFinal_ex(ctx, to + 13 + n, &len) != 1 || EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, 16, to + 13 + n) != 1)
+	    EVP_EncryptUpdate(ctx, NULL, &len, aad, sizeof(aad)) != 1 ||
+	    EVP_EncryptUpdate(ctx, to + 13, &len, text, n) != 1 ||
+	    EVP_EncryptFinal_ex(ctx, to + 13 + n, &len) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, 16, to + 13 + n) != 1)
 		die("AES-GCM");
 	EVP_CIPHER_CTX_free(ctx);
 	hand.sequence++;
@@ -223,7 +231,8 @@ hand_record(unsigned char type, const unsigned char *text, int n)
 static void
 make_hello(void)
 {
-	static const unsigned char hello[4 + 41] = {1, 0, 0, 41, 3, 3, [4 + 34] = 0, 0, 2, 0xc0, 0x2b, 1, 0};
+	static const unsigned char hello[4 + 41] = {1, 0, 0,    41,   3, 3, [4 + 34] = 0,
+						    0, 2, 0xc0, 0x2b, 1, 0};
 
 	hand_record(22, hello, sizeof(hello));
 }
@@ -240,7 +249,8 @@ make_batch(BIO *wire, void (*make)(void))
 		f.n_out = BIO_pending(wire) > 0 ? (size_t)BIO_read(wire, f.out, sizeof(f.out)) : 0;
 }
 
-/* False: the connection is gone. A server that only has nothing to say any more may still listen. */
+/* False: the connection is gone. A server that only has nothing to say any more may still
+ * listen. */
 static bool
 forget_replies(void)
 {

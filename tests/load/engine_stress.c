@@ -12,8 +12,9 @@
  *   PN  400 KB, then N HN  echo, behind a gate whose module hangs: h, or - when refused
  *   DN  echo, and end the session by its deadline    QN  give back, echo, end
  *
- * usage: engine_stress [seconds [hang]]      exit 0: nothing wrong. With -DMUTANT=1..3 it must fail.
- * A client that waits for `hang` seconds is lost: two minutes, as machines are slow; a mutant is caught sooner with less.
+ * usage: engine_stress [seconds [hang]]      exit 0: nothing wrong. With -DMUTANT=1..3 it must
+ * fail. A client that waits for `hang` seconds is lost: two minutes, as machines are slow; a mutant
+ * is caught sooner with less.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -208,13 +208,13 @@ kick_all(void)
 			(void)slot_wake(token, NOTE_KICK);
 }
 
-#define WAIT_FOR(what)                                                                             \
-	do {                                                                                       \
-		int tries_ = 0;                                                                    \
-		while (!(what)) {                                                                  \
-			assert_true(++tries_ < WAIT_TRIES);                                        \
-			usleep(1000);                                                              \
-		}                                                                                  \
+#define WAIT_FOR(what) \
+	do { \
+		int tries_ = 0; \
+		while (!(what)) { \
+			assert_true(++tries_ < WAIT_TRIES); \
+			usleep(1000); \
+		} \
 	} while (0)
 
 /* Time passes; the acceptor, which may be in the middle of a round, has seen it. */

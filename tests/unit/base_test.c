@@ -42,7 +42,8 @@ numbers_are_whole_unsigned_and_in_range(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint64_t v = 99;
 
-		assert_int_equal(num_parse(cases[i].text, strlen(cases[i].text), cases[i].max, &v), cases[i].ok);
+		assert_int_equal(num_parse(cases[i].text, strlen(cases[i].text), cases[i].max, &v),
+				 cases[i].ok);
 		assert_true(v == (cases[i].ok ? cases[i].value : 99));
 	}
 }
@@ -66,7 +67,8 @@ static void
 base64_is_strict(void **state)
 {
 	static const char *const good[] = {"", "YQ==", "YWI=", "YWJj", "AGFubgByZXN0YW50ZQ=="};
-	static const char *const bad[] = {"Y", "YQ", "YQ=", "YR==", "YWJ=", "Y Q=", "YQ==YQ==", "====", "Y=Q=", "YW\nJ"};
+	static const char *const bad[] = {
+		"Y", "YQ", "YQ=", "YR==", "YWJ=", "Y Q=", "YQ==YQ==", "====", "Y=Q=", "YW\nJ"};
 	unsigned char out[64];
 	char again[64];
 	size_t n;
@@ -183,10 +185,13 @@ log_lines_escape_what_comes_from_outside(void **state)
 	log_cstr(&l, "how", "a b");
 	log_cstr(&l, "nothing", NULL);
 	(void)log_render_text(&l, 0, text, sizeof(text));
-	assert_string_equal(text, "1970-01-01T00:00:00.000Z notice login user=a\\x0a\\x22b\\xff\\x00c octets=42 how=\"a b\"");
+	assert_string_equal(text, "1970-01-01T00:00:00.000Z notice login "
+				  "user=a\\x0a\\x22b\\xff\\x00c octets=42 how=\"a b\"");
 	(void)log_render_json(&l, 1234, text, sizeof(text));
-	assert_string_equal(text, "{\"time\":\"1970-01-01T00:00:01.234Z\",\"level\":\"notice\",\"event\":\"login\","
-				  "\"user\":\"a\\\\x0a\\\\x22b\\\\xff\\\\x00c\",\"octets\":42,\"how\":\"a b\"}");
+	assert_string_equal(
+		text,
+		"{\"time\":\"1970-01-01T00:00:01.234Z\",\"level\":\"notice\",\"event\":\"login\","
+		"\"user\":\"a\\\\x0a\\\\x22b\\\\xff\\\\x00c\",\"octets\":42,\"how\":\"a b\"}");
 }
 
 static void

@@ -22,8 +22,10 @@ conf_of(const char *workers, const char *sections)
 	char text[8192];
 
 	snprintf(text, sizeof(text),
-		 "config_version = 1\nmodule_dir = %s\nstate_dir = %s\nrun_dir = %s\nmax_sessions = 10\n%s\n"
-		 "listener l {\naddress = 127.0.0.1\nport = 1\ntls = none\nplaintext_login = allow\n}\n%s",
+		 "config_version = 1\nmodule_dir = %s\nstate_dir = %s\nrun_dir = %s\nmax_sessions "
+		 "= 10\n%s\n"
+		 "listener l {\naddress = 127.0.0.1\nport = 1\ntls = none\nplaintext_login = "
+		 "allow\n}\n%s",
 		 rig_dir(), rig_dir(), rig_dir(), workers, sections);
 	return load_good(text);
 }

@@ -12,20 +12,27 @@ permits_are_shared_out(void **state)
 	} cases[] = {
 		/* 12 for two, but a module gets no more than a quarter of the workers */
 		{W16, USUAL, "auth:a 4, storage:s 4, "},
-		{W16, AUTH("a", "ram", "permits = 5\n") STORE("s", "ram", "permits = 7\n"), "auth:a 5, storage:s 7, "},
-		{W16, AUTH("a", "ram", "permits = 10\n") STORE("s", "ram", ""), "auth:a 10, storage:s 2, "},
-		{W16, AUTH("a", "ram", "permits = 11\n") STORE("s", "ram", ""), "auth:a 11, storage:s 1, "},
-		{W16, AUTH("a", "ram", "storage = s\n") AUTH("b", "ram", "storage = s\n") AUTH("c", "ram", "storage = s\n")
-		      STORE("s", "ram", "permits = 5\n"),
+		{W16, AUTH("a", "ram", "permits = 5\n") STORE("s", "ram", "permits = 7\n"),
+		 "auth:a 5, storage:s 7, "},
+		{W16, AUTH("a", "ram", "permits = 10\n") STORE("s", "ram", ""),
+		 "auth:a 10, storage:s 2, "},
+		{W16, AUTH("a", "ram", "permits = 11\n") STORE("s", "ram", ""),
+		 "auth:a 11, storage:s 1, "},
+		{W16,
+		 AUTH("a", "ram", "storage = s\n") AUTH("b", "ram", "storage = s\n")
+			 AUTH("c", "ram", "storage = s\n") STORE("s", "ram", "permits = 5\n"),
 		 "auth:a 2, auth:b 2, auth:c 2, storage:s 5, "},
 		{W16, AUTH("a", "serial", "") STORE("s", "ram", ""), "auth:a 1, storage:s 4, "},
 		{W16, AUTH("a", "serial", "permits = 1\n") STORE("s", "ram", "permits = 11\n"),
 		 "auth:a 1, storage:s 11, "},
 		/* one permit covers wrapper and wrapped */
-		{W16, AUTH("in", "ram", "") AUTH("a", "fault", "wrap = in\npermits = 6\n") STORE("s", "ram", "permits = 6\n"),
+		{W16,
+		 AUTH("in", "ram", "") AUTH("a", "fault", "wrap = in\npermits = 6\n")
+			 STORE("s", "ram", "permits = 6\n"),
 		 "auth:a 6, storage:s 6, "},
-		{W16, AUTH("in", "serial", "") AUTH("mid", "fault", "wrap = in\n") AUTH("a", "fault", "wrap = mid\n")
-		      STORE("s", "ram", ""),
+		{W16,
+		 AUTH("in", "serial", "") AUTH("mid", "fault", "wrap = in\n")
+			 AUTH("a", "fault", "wrap = mid\n") STORE("s", "ram", ""),
 		 "auth:a 1, storage:s 4, "},
 		{"workers = 4", USUAL, "auth:a 1, storage:s 1, "},
 	};
@@ -50,9 +57,11 @@ who_burns_gets_a_share_of_the_processors(void **state)
 	struct conf *c;
 
 	(void)state;
-	snprintf(sections, sizeof(sections), AUTH("a", "passwd", "file = %s\n") STORE("s", "ram", "permits = 1\n"), path);
+	snprintf(sections, sizeof(sections),
+		 AUTH("a", "passwd", "file = %s\n") STORE("s", "ram", "permits = 1\n"), path);
 	c = bound("workers = 1024\nreserve = 23", sections, NULL);
-	snprintf(expected, sizeof(expected), "auth:a %ld, storage:s 1, ", burn < 1000 ? burn : 1000);
+	snprintf(expected, sizeof(expected), "auth:a %ld, storage:s 1, ",
+		 burn < 1000 ? burn : 1000);
 	assert_string_equal(gates(), expected);
 	gone(c);
 }
@@ -64,21 +73,29 @@ permits_that_cannot_be(void **state)
 		const char *workers, *sections, *said;
 	} cases[] = {
 		{W16, AUTH("a", "ram", "permits = 6\n") STORE("s", "ram", "permits = 7\n"),
-		 "c:1:1 the sections' permits add up to 13, workers (16) less reserve (4) leave 12: set workers = 17 or "
+		 "c:1:1 the sections' permits add up to 13, workers (16) less reserve (4) leave "
+		 "12: set workers = 17 or "
 		 "fewer permits\n"},
 		{W16, AUTH("a", "ram", "permits = 12\n") STORE("s", "ram", ""),
-		 "c:1:1 the sections' permits add up to 13, workers (16) less reserve (4) leave 12: set workers = 17 or "
+		 "c:1:1 the sections' permits add up to 13, workers (16) less reserve (4) leave "
+		 "12: set workers = 17 or "
 		 "fewer permits\n"},
 		{W16, AUTH("a", "ram", "permits = 1024\n") STORE("s", "ram", "permits = 1024\n"),
-		 "c:1:1 the sections' permits add up to 2048, workers (16) less reserve (4) leave 12: set workers = 2052 or "
+		 "c:1:1 the sections' permits add up to 2048, workers (16) less reserve (4) leave "
+		 "12: set workers = 2052 or "
 		 "fewer permits\n"},
 		{"workers = 4", AUTH("a", "ram", "permits = 2\n") STORE("s", "ram", ""),
-		 "c:1:1 the sections' permits add up to 3, workers (4) less reserve (2) leave 2: set workers = 5 or fewer "
+		 "c:1:1 the sections' permits add up to 3, workers (4) less reserve (2) leave 2: "
+		 "set workers = 5 or fewer "
 		 "permits\n"},
 		{W16, AUTH("a", "serial", "permits = 2\n") STORE("s", "ram", ""),
-		 "c:14:1 section a: permits = 2: this module makes one call at a time: permits = 1\n"},
-		{W16, AUTH("in", "serial", "") AUTH("a", "fault", "wrap = in\npermits = 3\n") STORE("s", "ram", ""),
-		 "c:17:1 section a: permits = 3: this module makes one call at a time: permits = 1\n"},
+		 "c:14:1 section a: permits = 2: this module makes one call at a time: permits = "
+		 "1\n"},
+		{W16,
+		 AUTH("in", "serial", "") AUTH("a", "fault", "wrap = in\npermits = 3\n")
+			 STORE("s", "ram", ""),
+		 "c:17:1 section a: permits = 3: this module makes one call at a time: permits = "
+		 "1\n"},
 	};
 
 	(void)state;
@@ -99,9 +116,13 @@ permits_that_cannot_be(void **state)
 static void
 limits_are_the_sections_own(void **state)
 {
-	struct conf *c = bound(W16, AUTH("a", "ram", "") STORE("s", "ram",
-			       "permits = 3\nqueue_max = 4\ntrip_after = 0\nwait_ms = 5\ncall_ms = 6\nscan_ms = 7\n"
-			       "commit_ms = 8\nbreaker_open_ms = 90\n"), NULL);
+	struct conf *c =
+		bound(W16,
+		      AUTH("a", "ram", "") STORE("s", "ram",
+						 "permits = 3\nqueue_max = 4\ntrip_after = "
+						 "0\nwait_ms = 5\ncall_ms = 6\nscan_ms = 7\n"
+						 "commit_ms = 8\nbreaker_open_ms = 90\n"),
+		      NULL);
 	struct gate_limits l;
 
 	(void)state;
@@ -130,12 +151,16 @@ all_errors_in_one_run(void **state)
 	static const struct {
 		const char *sections, *parts[3]; /* of what is said */
 	} cases[] = {
-		{AUTH("a", "nosuch", "storage = s\n") STORE("s", "serial", "") STORE("t", "ram", "mesages = 3\n"),
+		{AUTH("a", "nosuch", "storage = s\n") STORE("s", "serial", "")
+			 STORE("t", "ram", "mesages = 3\n"),
 		 {"c:14:1 section a: ", "c:18:1 section s: module serial does not do storage\n",
-		  "c:23:1 section t: module ram knows no setting 'mesages'; did you mean 'messages'?\n"}},
+		  "c:23:1 section t: module ram knows no setting 'mesages'; did you mean "
+		  "'messages'?\n"}},
 		{AUTH("a", "ram", "messages = many\n") STORE("s", "fault", "rule = nonsense\n"),
-		 {"c:16:1 section a: messages = many: expected a number\n", "c:20:1 section s: rule: "}},
-		{AUTH("a", "passwd", "") STORE("s", "ram", ""), {"c:14:1 section a: file is missing: "}},
+		 {"c:16:1 section a: messages = many: expected a number\n",
+		  "c:20:1 section s: rule: "}},
+		{AUTH("a", "passwd", "") STORE("s", "ram", ""),
+		 {"c:14:1 section a: file is missing: "}},
 		{AUTH("a", "passwd", "file = /nonexistent/x\n") STORE("s", "ram", ""),
 		 {"c:16:1 section a: file: '/nonexistent/x': No such file"}},
 	};
@@ -158,10 +183,13 @@ static void
 domains_have_to_be_known(void **state)
 {
 	static const struct {
-		const char *protocol, *unknown, *settings, *file, *said; /* file: behind the passwd-file's name */
+		/* file: behind the passwd-file's name */
+		const char *protocol, *unknown, *settings, *file, *said;
 	} cases[] = {
-		{"smtp", "badmail", "module = ram\n", NULL, ":1 section a: module ram cannot say which domains are ours: "},
-		{"smtp", "badmail", "module = passwd\n", "", "passwd' does not say which domains are ours: "},
+		{"smtp", "badmail", "module = ram\n", NULL,
+		 ":1 section a: module ram cannot say which domains are ours: "},
+		{"smtp", "badmail", "module = passwd\n", "",
+		 "passwd' does not say which domains are ours: "},
 		{"smtp", "badmail", "module = ram\ndomains = a.example\n", NULL, NULL},
 		{"smtp", "badmail", "module = passwd\ndomains = a.example\n", "", NULL},
 		{"smtp", "badmail", "module = passwd\n", ".%d", NULL},
@@ -177,12 +205,16 @@ domains_have_to_be_known(void **state)
 		char text[1200];
 		struct conf *c;
 
-		snprintf(text, sizeof(text), "listener m {\nprotocol = %s\naddress = 127.0.0.1\nport = 2\ntls = none\n}\n"
-			 "delivery {\npostmaster = ann\nunknown_recipient = %s\n}\nbadmail {\npath = /nonexistent\n}\n"
-			 "%s%s%sauth a {\nstorage = s\n%s%s%s%s\n}\n" STORE("s", "ram", ""), cases[k].protocol, cases[k].unknown,
-			 wraps ? "auth in {\nmodule = passwd\nfile = " : "", wraps ? path : "", wraps ? "\n}\n" : "",
-			 cases[k].settings, cases[k].file ? "file = " : "", cases[k].file ? path : "",
-			 cases[k].file ? cases[k].file : "");
+		snprintf(text, sizeof(text),
+			 "listener m {\nprotocol = %s\naddress = 127.0.0.1\nport = 2\ntls = "
+			 "none\n}\n"
+			 "delivery {\npostmaster = ann\nunknown_recipient = %s\n}\nbadmail {\npath "
+			 "= /nonexistent\n}\n"
+			 "%s%s%sauth a {\nstorage = s\n%s%s%s%s\n}\n" STORE("s", "ram", ""),
+			 cases[k].protocol, cases[k].unknown,
+			 wraps ? "auth in {\nmodule = passwd\nfile = " : "", wraps ? path : "",
+			 wraps ? "\n}\n" : "", cases[k].settings, cases[k].file ? "file = " : "",
+			 cases[k].file ? path : "", cases[k].file ? cases[k].file : "");
 		c = conf_of(W16, text);
 		assert_int_equal(bind_check(c, &errors), cases[k].said == NULL);
 		if (cases[k].said && !strstr(said, cases[k].said))
@@ -218,8 +250,11 @@ serial_permits(const struct backend *b)
 static void
 wrappers_stand_before_their_own(void **state)
 {
-	struct conf *c = bound(W16, AUTH("in", "serial", "") AUTH("a", "fault", "wrap = in\nrule = verify * error DOWN\n")
-			       STORE("s", "ram", ""), NULL);
+	struct conf *c = bound(W16,
+			       AUTH("in", "serial", "")
+				       AUTH("a", "fault", "wrap = in\nrule = verify * error DOWN\n")
+					       STORE("s", "ram", ""),
+			       NULL);
 	struct backend *in = c->auth[0].backend, *a = c->auth[1].backend;
 
 	(void)state;
@@ -231,7 +266,8 @@ wrappers_stand_before_their_own(void **state)
 	gone(c);
 	c = conf_of(W16, AUTH("a", "fault", "") STORE("s", "ram", ""));
 	assert_false(bind_open(c, NULL, false, &errors));
-	assert_non_null(strstr(said, "c:14:1 section a: fault disturbs another section: say which one by wrap = NAME\n"));
+	assert_non_null(strstr(said, "c:14:1 section a: fault disturbs another section: say which "
+				     "one by wrap = NAME\n"));
 	gone(c);
 }
 
@@ -303,16 +339,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(permits_are_shared_out),
-		TEST(who_burns_gets_a_share_of_the_processors),
-		TEST(permits_that_cannot_be),
-		TEST(limits_are_the_sections_own),
-		TEST(all_errors_in_one_run),
-		TEST(domains_have_to_be_known),
-		TEST(checks_change_nothing),
-		TEST(wrappers_stand_before_their_own),
-		TEST(tools_have_no_gates),
-		TEST(counters_belong_to_the_section),
+		TEST(permits_are_shared_out), TEST(who_burns_gets_a_share_of_the_processors),
+		TEST(permits_that_cannot_be), TEST(limits_are_the_sections_own),
+		TEST(all_errors_in_one_run),  TEST(domains_have_to_be_known),
+		TEST(checks_change_nothing),  TEST(wrappers_stand_before_their_own),
+		TEST(tools_have_no_gates),    TEST(counters_belong_to_the_section),
 	};
 
 	return cmocka_run_group_tests(tests, bind_begin, bind_end);

@@ -77,8 +77,8 @@ f_user(void *inst, const struct pm_call *call, const struct pm_cred *cred, struc
 }
 
 static int32_t
-f_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_secret *ret_secret,
-	 struct pm_user *ret)
+f_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred,
+	 struct pm_secret *ret_secret, struct pm_user *ret)
 {
 	assert_int_equal(ret_secret->size, sizeof(*ret_secret));
 	ret_secret->kinds = kinds_to_give;
@@ -100,8 +100,8 @@ f_mbox_open(void *inst, const struct pm_call *call, const struct pm_user *user, 
 }
 
 static int32_t
-f_mbox_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride, uint32_t want,
-	    struct pm_msg *ret)
+f_mbox_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride,
+	    uint32_t want, struct pm_msg *ret)
 {
 	(void)mbox;
 	(void)call;
@@ -206,22 +206,43 @@ f_dlv_begin(void *inst, const struct pm_call *call, uint64_t hint, uint32_t flag
 }
 
 static const struct pm_life life = {
-	.size = sizeof(life), .thread_begin = f_begin, .thread_end = f_end, .probe = f_inst_call, .tick = f_inst_call,
+	.size = sizeof(life),
+	.thread_begin = f_begin,
+	.thread_end = f_end,
+	.probe = f_inst_call,
+	.tick = f_inst_call,
 };
 static const struct pm_auth auth = {
-	.size = sizeof(auth), .caps = f_caps, .verify = f_user, .lookup = f_user, .secret = f_secret,
+	.size = sizeof(auth),
+	.caps = f_caps,
+	.verify = f_user,
+	.lookup = f_user,
+	.secret = f_secret,
 };
 static const struct pm_storage storage = {
-	.size = sizeof(storage), .mbox_open = f_mbox_open, .mbox_info = f_mbox_info, .msg_open = f_msg_open,
-	.msg_read = f_msg_read, .msg_close = f_close, .mbox_commit = f_commit, .mbox_close = f_close,
-	.box_list = f_box_list, .box_stat = f_box_stat,
+	.size = sizeof(storage),
+	.mbox_open = f_mbox_open,
+	.mbox_info = f_mbox_info,
+	.msg_open = f_msg_open,
+	.msg_read = f_msg_read,
+	.msg_close = f_close,
+	.mbox_commit = f_commit,
+	.mbox_close = f_close,
+	.box_list = f_box_list,
+	.box_stat = f_box_stat,
 };
 static const struct pm_delivery delivery = {
-	.size = sizeof(delivery), .dlv_begin = f_dlv_begin, .dlv_prepare = f_results, .dlv_commit = f_results,
+	.size = sizeof(delivery),
+	.dlv_begin = f_dlv_begin,
+	.dlv_prepare = f_results,
+	.dlv_commit = f_results,
 	.dlv_abort = f_close,
 };
 static const struct pm_life no_life = {.size = sizeof(no_life)};
-static const struct pm_module full = {.size = sizeof(full), .life = &life, .auth = &auth, .storage = &storage,
+static const struct pm_module full = {.size = sizeof(full),
+				      .life = &life,
+				      .auth = &auth,
+				      .storage = &storage,
 				      .delivery = &delivery};
 static const struct pm_module bare = {.size = sizeof(bare), .life = &no_life};
 static struct host_inst inst = {.desc = &full}, nothing = {.desc = &bare};
@@ -331,7 +352,8 @@ unknown_codes_are_temp(void **state)
 	}
 	assert_string_equal(host_code_name(PM_TEMP), "TEMP");
 	assert_true(host_backend_failed(PM_DOWN) && host_backend_failed(PM_TIMEOUT));
-	assert_false(host_backend_failed(PM_TEMP) || host_backend_failed(PM_OK) || host_backend_failed(PM_DENIED));
+	assert_false(host_backend_failed(PM_TEMP) || host_backend_failed(PM_OK) ||
+		     host_backend_failed(PM_DENIED));
 }
 
 static void
@@ -358,12 +380,18 @@ again_and_end_only_where_they_belong(void **state)
 		assert_int_equal(host_lookup(&inst, call, &cred, &user), PM_TEMP);
 		assert_int_equal(host_msg_open(&inst, &n, call, 0, &h), PM_TEMP);
 		assert_int_equal(host_probe(&inst, call), PM_TEMP);
-		assert_int_equal(host_mbox_info(&inst, &n, call, 0, 1, 0, &msg), again ? PM_AGAIN : PM_TEMP);
-		assert_int_equal(host_msg_read(&inst, &n, call, buf, 4, &got), again ? PM_TEMP : PM_END);
-		assert_int_equal(host_mbox_commit(&inst, &n, call, &commit, &n), again ? PM_AGAIN : PM_UNKNOWN);
-		assert_int_equal(host_box_stat(&inst, call, &user, &stat), again ? PM_AGAIN : PM_TEMP);
-		assert_int_equal(host_dlv_prepare(&inst, &n, call, &result), again ? PM_AGAIN : PM_TEMP);
-		assert_int_equal(host_dlv_commit(&inst, &n, call, &result), again ? PM_AGAIN : PM_UNKNOWN);
+		assert_int_equal(host_mbox_info(&inst, &n, call, 0, 1, 0, &msg),
+				 again ? PM_AGAIN : PM_TEMP);
+		assert_int_equal(host_msg_read(&inst, &n, call, buf, 4, &got),
+				 again ? PM_TEMP : PM_END);
+		assert_int_equal(host_mbox_commit(&inst, &n, call, &commit, &n),
+				 again ? PM_AGAIN : PM_UNKNOWN);
+		assert_int_equal(host_box_stat(&inst, call, &user, &stat),
+				 again ? PM_AGAIN : PM_TEMP);
+		assert_int_equal(host_dlv_prepare(&inst, &n, call, &result),
+				 again ? PM_AGAIN : PM_TEMP);
+		assert_int_equal(host_dlv_commit(&inst, &n, call, &result),
+				 again ? PM_AGAIN : PM_UNKNOWN);
 		assert_int_equal(host_dlv_begin(&inst, call, 0, 0, &h), PM_TEMP);
 	}
 }
@@ -408,11 +436,14 @@ what_is_missing_is_unsupported(void **state)
 	assert_int_equal(host_domain(&inst, call, cred.authcid), PM_UNSUPPORTED);
 	assert_int_equal(host_event(&inst, call, &user, PM_EVENT_LOGIN), PM_UNSUPPORTED);
 	assert_int_equal(host_mbox_open(&nothing, call, &user, 0, &n, &h), PM_UNSUPPORTED);
-	assert_int_equal(host_box_list(&nothing, call, cred.authcid, 1, &box, &got), PM_UNSUPPORTED);
+	assert_int_equal(host_box_list(&nothing, call, cred.authcid, 1, &box, &got),
+			 PM_UNSUPPORTED);
 	assert_int_equal(host_box_stat(&nothing, call, &user, &stat), PM_UNSUPPORTED);
 	assert_int_equal(host_box_recount(&nothing, call, &user, &stat), PM_UNSUPPORTED);
-	assert_int_equal(host_domain_stat(&nothing, call, cred.authcid, true, &stat), PM_UNSUPPORTED);
-	assert_int_equal(host_domain_stat(&inst, call, cred.authcid, true, &stat), PM_UNSUPPORTED); /* of an older one */
+	assert_int_equal(host_domain_stat(&nothing, call, cred.authcid, true, &stat),
+			 PM_UNSUPPORTED);
+	/* of an older one */
+	assert_int_equal(host_domain_stat(&inst, call, cred.authcid, true, &stat), PM_UNSUPPORTED);
 	assert_int_equal(host_box_delete(&inst, call, &user), PM_UNSUPPORTED);
 	assert_int_equal(host_box_place(&inst, call, &user, &place), PM_UNSUPPORTED);
 	assert_int_equal(host_dlv_begin(&nothing, call, 0, 0, &h), PM_UNSUPPORTED);
@@ -481,8 +512,10 @@ unique_ids_and_sizes_are_looked_at(void **state)
 		{"a\xc3", 2, PM_CORRUPT},
 		{"a\n", 2, PM_CORRUPT},
 		{"!~", 2, PM_OK},
-		{"1234567890123456789012345678901234567890123456789012345678901234567890", 70, PM_OK},
-		{"12345678901234567890123456789012345678901234567890123456789012345678901", 71, PM_CORRUPT},
+		{"1234567890123456789012345678901234567890123456789012345678901234567890", 70,
+		 PM_OK},
+		{"12345678901234567890123456789012345678901234567890123456789012345678901", 71,
+		 PM_CORRUPT},
 		{"a", UINT32_MAX, PM_CORRUPT},
 	};
 	struct pm_msg msg[2];
@@ -492,8 +525,10 @@ unique_ids_and_sizes_are_looked_at(void **state)
 		memset(msg_to_give.uidl, 0, sizeof(msg_to_give.uidl));
 		memcpy(msg_to_give.uidl, cases[i].uidl, strlen(cases[i].uidl));
 		msg_to_give.uidl_len = cases[i].n;
-		assert_int_equal(host_mbox_info(&inst, &rc, call, 0, 2, PM_WANT_UIDL, msg), cases[i].rc);
-		assert_int_equal(host_mbox_info(&inst, &rc, call, 0, 2, PM_WANT_OCTETS, msg), PM_OK);
+		assert_int_equal(host_mbox_info(&inst, &rc, call, 0, 2, PM_WANT_UIDL, msg),
+				 cases[i].rc);
+		assert_int_equal(host_mbox_info(&inst, &rc, call, 0, 2, PM_WANT_OCTETS, msg),
+				 PM_OK);
 	}
 	msg_to_give.octets = UINT64_MAX - 3; /* a lie that wrapped */
 	assert_int_equal(host_mbox_info(&inst, &rc, call, 0, 2, PM_WANT_OCTETS, msg), PM_CORRUPT);

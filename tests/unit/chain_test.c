@@ -37,12 +37,15 @@ names(void **state)
 		{TEXT("ANN"), "Example.ORG", CONF_CASE_KEEP, "ANN@example.org"},
 		{TEXT("ANN@X.Y"), "example.org", CONF_CASE_LOWER, "ann@x.y"},
 		{TEXT("ANN@X.Y"), NULL, CONF_CASE_KEEP, "ANN@x.y"},
-		{TEXT("A@B@C"), "example.org", CONF_CASE_KEEP, "A@B@c"}, /* the last one is the domain's */
+		/* the last one is the domain's */
+		{TEXT("A@B@C"), "example.org", CONF_CASE_KEEP, "A@B@c"},
 		{TEXT("A@B@C"), NULL, CONF_CASE_LOWER, "a@b@c"},
 		{TEXT("Ann@"), "example.org", CONF_CASE_LOWER, "ann@"},
 		{TEXT("a b%c/../d"), NULL, CONF_CASE_LOWER, "a b%c/../d"},
-		{TEXT("[{`~"), NULL, CONF_CASE_LOWER, "[{`~"}, /* the neighbours of the letters */
-		{TEXT("\xc3\x84NN"), NULL, CONF_CASE_LOWER, "\xc3\x84nn"}, /* the case of ASCII only */
+		/* the neighbours of the letters */
+		{TEXT("[{`~"), NULL, CONF_CASE_LOWER, "[{`~"},
+		/* the case of ASCII only */
+		{TEXT("\xc3\x84NN"), NULL, CONF_CASE_LOWER, "\xc3\x84nn"},
 		{TEXT(""), NULL, CONF_CASE_LOWER, NULL},
 		{TEXT(""), "example.org", CONF_CASE_LOWER, NULL},
 		{TEXT("@"), NULL, CONF_CASE_LOWER, NULL},
@@ -54,13 +57,17 @@ names(void **state)
 		{TEXT("\tann"), NULL, CONF_CASE_LOWER, NULL},
 		{TEXT("ann\x7f"), NULL, CONF_CASE_LOWER, NULL},
 		{TEXT("ann@\x1b[2J"), NULL, CONF_CASE_LOWER, NULL},
-		{TEXT("ann\xc2\x9b" "2J"), NULL, CONF_CASE_LOWER, NULL}, /* the same as one C1 control */
+		/* the same as one C1 control */
+		{TEXT("ann\xc2\x9b"
+		      "2J"),
+		 NULL, CONF_CASE_LOWER, NULL},
 		{TEXT("ann@ex\xff"), NULL, CONF_CASE_LOWER, NULL},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct conf c = {.default_domain = cases[i].domain, .name_case = cases[i].name_case};
+		struct conf c = {.default_domain = cases[i].domain,
+				 .name_case = cases[i].name_case};
 		char name[PM_NAME_MAX + 1];
 		bool ok = chain_name(&c, cases[i].raw, cases[i].n, name);
 
@@ -178,7 +185,8 @@ broken_sequences(void **state)
 			free(exact);
 		}
 		for (size_t at = 1; at < len; at++) {
-			static const char wrong[] = {'x', '@', '\0', '\x7f', '\xc0', '\xc3', '\xff'};
+			static const char wrong[] = {'x',    '@',    '\0',  '\x7f',
+						     '\xc0', '\xc3', '\xff'};
 
 			for (size_t k = 0; k < sizeof(wrong); k++) {
 				memcpy(raw, whole[i], len);
@@ -251,7 +259,8 @@ sections_by_domain(void **state)
 	assert_int_equal(chain_next(&none, "ann", 0), -1);
 }
 
-/* Each code of the ABI, and some that are none: who is found, who is asked next, and when nobody may conclude anything. */
+/* Each code of the ABI, and some that are none: who is found, who is asked next, and when nobody
+ * may conclude anything. */
 static void
 every_answer_to_a_lookup(void **state)
 {
@@ -265,7 +274,8 @@ every_answer_to_a_lookup(void **state)
 
 		for (size_t i = 0; i < COUNT(next); i++)
 			want = rc == next[i] ? LOOKUP_NEXT : want;
-		if (lookup_judge(rc, &s, &blind) != want || blind != (rc == PM_UNSUPPORTED ? &s : NULL))
+		if (lookup_judge(rc, &s, &blind) != want ||
+		    blind != (rc == PM_UNSUPPORTED ? &s : NULL))
 			fail_msg("code %d", rc);
 	}
 }
@@ -309,7 +319,8 @@ storage_of_a_user(void **state)
 		{NULL, NULL, 0, 1}, /* the one that may be meant */
 		{"two", NULL, 0, 2},
 		{"two", "", 0, 2},
-		{"two", TEXT("one"), 1}, /* the directory's word comes first */
+		/* the directory's word comes first */
+		{"two", TEXT("one"), 1},
 		{NULL, TEXT("two2"), 3},
 		{NULL, "two2", 3, 2}, /* not NUL-terminated */
 		{NULL, "two2", 2, -1},

@@ -28,7 +28,8 @@ keep_error(void *ctx, const struct conf_where *w, const char *text)
 	const char *slash = strrchr(w->file, '/');
 
 	(void)ctx;
-	snprintf(said + n, sizeof(said) - n, "%s:%u:%u %s\n", slash ? slash + 1 : w->file, w->line, w->column, text);
+	snprintf(said + n, sizeof(said) - n, "%s:%u:%u %s\n", slash ? slash + 1 : w->file, w->line,
+		 w->column, text);
 }
 
 static const char *

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a file to a snapshot: all its errors in one run, blocks against each other, and the way back by a dump. */
+/* From a file to a snapshot: all its errors in one run, blocks against each other, and the way
+ * back by a dump. */
 #include "conf_rig.h"
 
 #include <pthread.h>
@@ -44,11 +45,14 @@ what_does_not_fit_together(void **state)
 		const char *text, *errors;
 	} cases[] = {
 		{PLAIN, ""},
-		{"", "c:1:1 config_version is missing\nc:1:1 no listener\nc:1:1 no auth\nc:1:1 no storage"},
+		{"", "c:1:1 config_version is missing\nc:1:1 no listener\nc:1:1 no auth\nc:1:1 no "
+		     "storage"},
 		{LISTEN AUTH("a", "") STORE("s", ""), "c:1:1 config_version is missing"},
 		{PLAIN "workers = 8\nworkers = 8\n", "c:15:1 workers is given twice"},
-		{PLAIN "workers = 8\nreserve = 8\n", "c:1:1 reserve = 8 must be less than workers = 8"},
-		{PLAIN "tls {\nmin_version = 1.1\n}\n", "c:1:1 tls: min_version = 1.1: expected 1.2 or 1.3"},
+		{PLAIN "workers = 8\nreserve = 8\n",
+		 "c:1:1 reserve = 8 must be less than workers = 8"},
+		{PLAIN "tls {\nmin_version = 1.1\n}\n",
+		 "c:1:1 tls: min_version = 1.1: expected 1.2 or 1.3"},
 		{PLAIN "log {\nto = file\n}\n", "c:1:1 log: to = file needs file = /..."},
 		/* blocks twice; names */
 		{PLAIN "log {\n}\ntls {\n}\nlog {\n}\ntls {\njson = x\n}\n",
@@ -58,14 +62,17 @@ what_does_not_fit_together(void **state)
 		{PLAIN AUTH("a", ""), "c:14:1 auth a: there is another section of this name"},
 		{PLAIN STORE("a", ""), "c:8:1 auth a: storage is missing; there are several"},
 		{PLAIN STORE("s", ""), "c:14:1 storage s: there is another section of this name\n"
-					"c:8:1 auth a: storage is missing"},
+				       "c:8:1 auth a: storage is missing"},
 		{PLAIN LISTEN, "c:14:1 listener l: there is another one\n"
 			       "c:14:1 listener l: :: port 110 is listener l's already"},
 		{TOP LISTEN AUTH(FORTY, "") STORE("s", ""), ""},
-		{TOP LISTEN AUTH(FORTY "1", "") STORE("s", ""), "c:8:1 auth " FORTY "1: a name has at most 40"},
-		{PLAIN "listener " FORTY "1 {\naddress = ::1\nport = 1\ntls = none\nplaintext_login = allow\n}\n",
+		{TOP LISTEN AUTH(FORTY "1", "") STORE("s", ""),
+		 "c:8:1 auth " FORTY "1: a name has at most 40"},
+		{PLAIN "listener " FORTY
+		       "1 {\naddress = ::1\nport = 1\ntls = none\nplaintext_login = allow\n}\n",
 		 "c:14:1 listener " FORTY "1: a name has at most 40"},
-		{TOP LISTEN AUTH("", "") STORE("", ""), "c:8:1 auth needs a name\nc:11:1 storage needs a name"},
+		{TOP LISTEN AUTH("", "") STORE("", ""),
+		 "c:8:1 auth needs a name\nc:11:1 storage needs a name"},
 		{PLAIN AUTH("x", "y z {\n}\n"), "c:16:1 a block is not possible inside a block"},
 		{PLAIN "log {\ny {\n}\n}\n", "c:15:1 a block is not possible inside a block"},
 		{PLAIN AUTH("x", "permits = 1\npermits = 1\n"), "c:17:1 permits is given twice"},
@@ -81,18 +88,25 @@ what_does_not_fit_together(void **state)
 		 "c:14:1 listener m: tls needs certificate"},
 		/* wrap: an earlier section of the same kind, once */
 		{PLAIN AUTH("b", "wrap = a\n"), ""},
-		{PLAIN AUTH("b", "wrap = b\n"), "c:14:1 auth b: wrap = b: expected a auth section above"},
-		{PLAIN AUTH("b", "wrap = s\n"), "c:14:1 auth b: wrap = s: expected a auth section above"},
-		{PLAIN AUTH("b", "wrap = d\n") AUTH("d", ""), "c:14:1 auth b: wrap = d: expected a auth section above"},
-		{PLAIN AUTH("b", "wrap = a\n") AUTH("d", "wrap = a\n"), "c:18:1 auth d: a is wrapped already"},
+		{PLAIN AUTH("b", "wrap = b\n"),
+		 "c:14:1 auth b: wrap = b: expected a auth section above"},
+		{PLAIN AUTH("b", "wrap = s\n"),
+		 "c:14:1 auth b: wrap = s: expected a auth section above"},
+		{PLAIN AUTH("b", "wrap = d\n") AUTH("d", ""),
+		 "c:14:1 auth b: wrap = d: expected a auth section above"},
+		{PLAIN AUTH("b", "wrap = a\n") AUTH("d", "wrap = a\n"),
+		 "c:18:1 auth d: a is wrapped already"},
 		{PLAIN AUTH("b", "wrap = a\n") AUTH("d", "wrap = b\n"), ""},
 		{PLAIN STORE("t", "wrap = s\n"), ""}, /* one of the two is left to be meant */
 		/* storage */
-		{TOP LISTEN AUTH("a", "storage = x\n") STORE("s", ""), "c:8:1 auth a: storage = x: there is no such"},
-		{TOP LISTEN AUTH("a", "storage = t\n") STORE("s", "") STORE("t", ""), ""}, /* also a later one */
+		{TOP LISTEN AUTH("a", "storage = x\n") STORE("s", ""),
+		 "c:8:1 auth a: storage = x: there is no such"},
+		/* also a later one */
+		{TOP LISTEN AUTH("a", "storage = t\n") STORE("s", "") STORE("t", ""), ""},
 		{TOP LISTEN AUTH("a", "storage = s\n") STORE("s", "") STORE("t", "wrap = s\n"),
 		 "c:8:1 auth a: storage = s: another section wraps it; name that one"},
-		{TOP LISTEN AUTH("a", "storage = x\n") AUTH("b", "wrap = a\n") STORE("s", ""), ""}, /* nobody asks a */
+		/* nobody asks a */
+		{TOP LISTEN AUTH("a", "storage = x\n") AUTH("b", "wrap = a\n") STORE("s", ""), ""},
 	};
 
 	(void)state;
@@ -105,21 +119,30 @@ all_errors_in_one_run(void **state)
 {
 	(void)state;
 	write_file("more", "\nauth b {\n  modul = m\n}\nidle_timeot = 5\n");
-	expect_errors("wokers = 8\nzzzzzz = 1\nworkers = 2\nmax_sessions\n \tapop = perhaps\ninclude more\n"
-		      "lissener l {\n}\nlistener l {\n  adress = ::\nport = 99999\n}\nnowhere {\n}\n"
-		      "log {\nlevel = loud\nlevl = info\n}\nauth a {\nwrap = b\npermits = 0\nworkers = 1\n}\n"
-		      "last = \"x\n",
-		      "c:1:1 unknown setting 'wokers'; did you mean 'workers'?\nc:2:1 unknown setting 'zzzzzz'\n"
-		      "c:3:1 workers = 2: expected\nc:4:13 expected 'key = value'\n"
-		      "c:5:3 apop = perhaps: expected yes or no\n"
-		      "more:5:1 unknown setting 'idle_timeot'; did you mean 'idle_timeout'?\n"
-		      "c:7:1 unknown block 'lissener'; did you mean 'listener'?; there are listener, auth\n"
-		      "c:10:3 unknown setting 'adress'; did you mean 'address'?\nc:11:1 port = 99999: expected\n"
-		      "c:9:1 listener l: address is missing\nc:9:1 listener l: tls needs\n"
-		      "c:13:1 unknown block 'nowhere'; there are listener\nc:16:1 level = loud: expected\n"
-		      "c:17:1 unknown setting 'levl'; did you mean 'level'?\nmore:2:1 auth b: module is missing\n"
-		      "c:19:1 auth a: module is missing\nc:21:1 permits = 0: expected\n"
-		      "c:24:10 the quote is not closed\nc:1:1 config_version is missing\nc:1:1 no storage");
+	expect_errors(
+		"wokers = 8\nzzzzzz = 1\nworkers = 2\nmax_sessions\n \tapop = perhaps\ninclude "
+		"more\n"
+		"lissener l {\n}\nlistener l {\n  adress = ::\nport = 99999\n}\nnowhere {\n}\n"
+		"log {\nlevel = loud\nlevl = info\n}\nauth a {\nwrap = b\npermits = 0\nworkers = "
+		"1\n}\n"
+		"last = \"x\n",
+		"c:1:1 unknown setting 'wokers'; did you mean 'workers'?\nc:2:1 unknown setting "
+		"'zzzzzz'\n"
+		"c:3:1 workers = 2: expected\nc:4:13 expected 'key = value'\n"
+		"c:5:3 apop = perhaps: expected yes or no\n"
+		"more:5:1 unknown setting 'idle_timeot'; did you mean 'idle_timeout'?\n"
+		"c:7:1 unknown block 'lissener'; did you mean 'listener'?; there are listener, "
+		"auth\n"
+		"c:10:3 unknown setting 'adress'; did you mean 'address'?\nc:11:1 port = 99999: "
+		"expected\n"
+		"c:9:1 listener l: address is missing\nc:9:1 listener l: tls needs\n"
+		"c:13:1 unknown block 'nowhere'; there are listener\nc:16:1 level = loud: "
+		"expected\n"
+		"c:17:1 unknown setting 'levl'; did you mean 'level'?\nmore:2:1 auth b: module is "
+		"missing\n"
+		"c:19:1 auth a: module is missing\nc:21:1 permits = 0: expected\n"
+		"c:24:10 the quote is not closed\nc:1:1 config_version is missing\nc:1:1 no "
+		"storage");
 	assert_null(load("?\n"));
 	assert_int_equal(errors.count, 1);
 	errors = (struct conf_errors){.report = keep_error};
@@ -145,24 +168,28 @@ defaults_and_fields(void **state)
 	assert_int_equal(c->idle_timeout_ms, 600000);
 	assert_int_equal(c->login_timeout_ms, 60000);
 	assert_int_equal(c->log_level, LOG_LVL_INFO);
-	assert_true(c->log_sink == CONF_LOG_STDERR && !c->log_json && !c->apop && !c->tls && !c->user);
+	assert_true(c->log_sink == CONF_LOG_STDERR && !c->log_json && !c->apop && !c->tls &&
+		    !c->user);
 	assert_int_equal(c->name_case, CONF_CASE_LOWER);
 	assert_string_equal(c->tls_min_version, "1.2");
 	assert_int_equal(gethostname(host, sizeof(host) - 1), 0);
 	assert_string_equal(c->hostname, host);
 	assert_int_equal(c->listeners[0].sndbuf, 65536);
 	assert_true(c->listeners[0].plaintext_login);
-	assert_true(c->auth[0].permits == -1 && c->auth[0].trip_after == -1 && c->auth[0].n_domains == 0);
+	assert_true(c->auth[0].permits == -1 && c->auth[0].trip_after == -1 &&
+		    c->auth[0].n_domains == 0);
 	conf_put(c);
-	c = load_good("workers = 4\n" PLAIN "log {\nlevel = error\n}\n"
-		      AUTH("b", "domains = a.org, b.org\nroot = /x\ndomains = \"*.c.org\"\nroot = y\npermits = 2\n"));
+	c = load_good("workers = 4\n" PLAIN "log {\nlevel = error\n}\n" AUTH(
+		"b", "domains = a.org, b.org\nroot = /x\ndomains = \"*.c.org\"\nroot = y\npermits "
+		     "= 2\n"));
 	assert_true(c->serial > serial);
 	assert_int_equal(c->reserve, 2); /* at least */
 	assert_int_equal(c->log_level, LOG_LVL_ERROR);
 	assert_int_equal(c->auth[1].n_domains, 3);
 	assert_string_equal(c->auth[1].domains[1], "b.org");
 	assert_string_equal(c->auth[1].domains[2], "*.c.org");
-	assert_int_equal(c->auth[1].n_settings, 2); /* the module's, in order; twice is its own affair */
+	/* the module's, in order; twice is its own affair */
+	assert_int_equal(c->auth[1].n_settings, 2);
 	assert_string_equal(c->auth[1].settings[0].key, "root");
 	assert_string_equal(c->auth[1].settings[1].value, "y");
 	assert_int_equal(c->auth[1].settings[1].where.line, 23);
@@ -185,13 +212,17 @@ a_dump_read_back_is_the_same(void **state)
 {
 	static const char *const texts[] = {
 		PLAIN,
-		PLAIN "user = \"a # b\"\nhostname = \" sp \\\"ace\\\" \\\\ \\${HOME} $ \"\nrun_dir = /a{b\n"
-		      "workers = 4\ndefault_domain = \" front\"\nmodule_dir = \"/back \"\n"
-		      "drain = 0\nname_case = keep\ntls {\ncertificate = \"/c#\"\nkey = /k\nciphers = \"#\"\n}\n"
-		      "log {\nto = file\nfile = /l\nlevel = error\njson = yes\n}\n"
-		      "listener i {\naddress = 127.0.0.1\nport = 0\ntls = implicit\nsndbuf = 4k\n}\n"
-		      AUTH("b", "wrap = a\ndomains = a.org *.b.org\ntrip_after = 0\nwait_ms = 2s\n")
-		      STORE("t", "wrap = s\n"),
+		PLAIN
+		"user = \"a # b\"\nhostname = \" sp \\\"ace\\\" \\\\ \\${HOME} $ \"\nrun_dir = "
+		"/a{b\n"
+		"workers = 4\ndefault_domain = \" front\"\nmodule_dir = \"/back \"\n"
+		"drain = 0\nname_case = keep\ntls {\ncertificate = \"/c#\"\nkey = /k\nciphers = "
+		"\"#\"\n}\n"
+		"log {\nto = file\nfile = /l\nlevel = error\njson = yes\n}\n"
+		"listener i {\naddress = 127.0.0.1\nport = 0\ntls = implicit\nsndbuf = "
+		"4k\n}\n" AUTH("b",
+			       "wrap = a\ndomains = a.org *.b.org\ntrip_after = 0\nwait_ms = 2s\n")
+			STORE("t", "wrap = s\n"),
 	};
 	char first[8192], second[8192];
 
@@ -217,7 +248,8 @@ a_dump_read_back_is_the_same(void **state)
 static void
 a_dump_keeps_secrets(void **state)
 {
-	struct conf *c = load_good(TOP LISTEN AUTH("a", "password = hunter2\n") STORE("s", "key = \"hunter2\"\n"));
+	struct conf *c = load_good(TOP LISTEN AUTH("a", "password = hunter2\n")
+					   STORE("s", "key = \"hunter2\"\n"));
 	char text[8192], again[8192];
 
 	(void)state;

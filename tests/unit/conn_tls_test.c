@@ -299,7 +299,8 @@ bytes_travel_both_ways_in_both_versions(void **state)
 	tls_put(t);
 }
 
-/* One octet of a record each time OpenSSL looks at the socket: a call ends before the record does, and says that more is there. */
+/* One octet of a record each time OpenSSL looks at the socket: a call ends before the record
+ * does, and says that more is there. */
 static void
 a_call_looks_at_the_socket_a_few_times_only(void **state)
 {
@@ -314,7 +315,8 @@ a_call_looks_at_the_socket_a_few_times_only(void **state)
 	(void)state;
 	ends_open(&e);
 	assert_true(ends_handshake(&e, t, TLS1_3_VERSION, NULL));
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+			 0);
 	assert_int_equal(dup2(fds[0], e.server.fd), e.server.fd);
 	SSL_set0_wbio(e.ssl, wire);
 	assert_int_equal(SSL_write(e.ssl, "NOOP\r\n", 6), 6);

@@ -42,10 +42,12 @@ count(void *ctx, struct pm_str name, int64_t n)
 {
 	(void)ctx;
 	if (n > 0)
-		snprintf(counted + strlen(counted), sizeof(counted) - strlen(counted), "%.*s+%d ", (int)name.n, name.p, (int)n);
+		snprintf(counted + strlen(counted), sizeof(counted) - strlen(counted), "%.*s+%d ",
+			 (int)name.n, name.p, (int)n);
 }
 
-static const struct pm_host host = {.size = sizeof(host), .now_ms = now_ms, .log = log_line, .count = count};
+static const struct pm_host host = {
+	.size = sizeof(host), .now_ms = now_ms, .log = log_line, .count = count};
 static const char *const labels[] = {"a", "b", "c"};
 
 static int32_t
@@ -231,7 +233,7 @@ a_server_that_is_back_draws_connections_to_it(void **state)
 	assert_int_equal(opened, closed);
 }
 
-/* ---- how servers are written ------------------------------------------------------------------ */
+/* ---- how servers are written ----------------------------------------------------------------- */
 
 static void
 written(const char *text, const char *host_is, uint16_t port, bool local)
@@ -311,7 +313,8 @@ a_sweep_sees_connections_that_nobody_uses(void **state)
 static void
 servers_are_hosts_addresses_or_paths(void **state)
 {
-	static const char *const wrong[] = {"", ":1", "h:", "h:0", "h:65536", "h:1x", "[::1", "[]:1", "[::1]x", "[::1]:"};
+	static const char *const wrong[] = {"",     ":1",   "h:",   "h:0",    "h:65536",
+					    "h:1x", "[::1", "[]:1", "[::1]x", "[::1]:"};
 
 	(void)state;
 	written("db.example.org", "db.example.org", 5, false);

@@ -57,7 +57,8 @@ paths(void **state)
 		char quoted[ADDRESS_QUOTED_MAX + 1], path[ADDRESS_QUOTED_MAX + 3];
 		struct address a;
 		size_t used;
-		const char *wrong = address_path(addresses[i].path, strlen(addresses[i].path), &used, &a);
+		const char *wrong =
+			address_path(addresses[i].path, strlen(addresses[i].path), &used, &a);
 
 		if (!addresses[i].name) {
 			assert_non_null(wrong);
@@ -86,13 +87,15 @@ lengths(void **state)
 	for (int local = 63; local <= 66; local++) {
 		snprintf(path, sizeof(path), "<%.*s@example.org>", local,
 			 "0123456789012345678901234567890123456789012345678901234567890123456789");
-		assert_int_equal(address_path(path, strlen(path), &used, &a) == NULL, local <= ADDRESS_LOCAL_MAX);
+		assert_int_equal(address_path(path, strlen(path), &used, &a) == NULL,
+				 local <= ADDRESS_LOCAL_MAX);
 	}
 	for (size_t domain = 250; domain <= 260; domain++) {
 		memset(path, 'd', sizeof(path));
 		memcpy(path, "<a@", 3);
 		path[3 + domain] = '>';
-		assert_int_equal(address_path(path, 4 + domain, &used, &a) == NULL, domain <= ADDRESS_DOMAIN_MAX);
+		assert_int_equal(address_path(path, 4 + domain, &used, &a) == NULL,
+				 domain <= ADDRESS_DOMAIN_MAX);
 	}
 }
 
@@ -118,14 +121,16 @@ reply_lines(void **state)
 	assert_true(n <= DREPLY_MAX && out[n - 2] == '\r' && out[n - 1] == '\n');
 }
 
-/* Whatever a store says there is an answer, and hardly any is permanent: the sender keeps its mail. */
+/* Whatever a store says there is an answer, and hardly any is permanent: the sender keeps its
+ * mail. */
 static void
 outcomes(void **state)
 {
 	(void)state;
 	for (int32_t rc = -40; rc <= 2; rc++) {
 		struct dreply r = dreply_of(rc, false);
-		bool good = rc == PM_OK || rc == PM_EXISTS, permanent = rc == PM_NOENT || rc == PM_TOOBIG;
+		bool good = rc == PM_OK || rc == PM_EXISTS,
+		     permanent = rc == PM_NOENT || rc == PM_TOOBIG;
 
 		assert_int_equal(r.code / 100, good ? 2 : permanent ? 5 : 4);
 		assert_int_equal(r.enhanced[0], '0' + r.code / 100);
@@ -151,7 +156,9 @@ static const struct {
 	{"A: b\rc\r\n", "A: b\rc\r\n", CONTENT_BARE_CR, 0, 8},
 	{"A: b\r", "A: b\r\r\n", CONTENT_BARE_CR, 0, 7},
 	{"A: \xe4\r\n", "A: \xe4\r\n", CONTENT_EIGHT_BIT, 0, 6},
-	{"Received: x\r\nRECEIVED:y\r\nReceived : z\r\nReceivedx: n\r\n Received: n\r\n\r\nReceived: n\r\n", NULL, 0, 3, 69},
+	{"Received: x\r\nRECEIVED:y\r\nReceived : z\r\nReceivedx: n\r\n Received: "
+	 "n\r\n\r\nReceived: n\r\n",
+	 NULL, 0, 3, 69},
 	{"no field\r\nReceived: n\r\n", NULL, 0, 0, 10},
 };
 
@@ -178,8 +185,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(paths),    cmocka_unit_test(lengths), cmocka_unit_test(reply_lines),
-		cmocka_unit_test(outcomes), cmocka_unit_test(scans),
+		cmocka_unit_test(paths),       cmocka_unit_test(lengths),
+		cmocka_unit_test(reply_lines), cmocka_unit_test(outcomes),
+		cmocka_unit_test(scans),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,7 +113,8 @@ wrong_rules_are_reported(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_null(rig_open("fault", inner, "rule", cases[i].rule, NULL));
 		if (!strstr(rig_errors, cases[i].text))
-			fail_msg("%s: expected '%s' in: %s", cases[i].rule, cases[i].text, rig_errors);
+			fail_msg("%s: expected '%s' in: %s", cases[i].rule, cases[i].text,
+				 rig_errors);
 	}
 	assert_null(rig_open("fault", NULL, "rule", "verify 1 badcode", NULL));
 	assert_non_null(strstr(rig_errors, "wrap = NAME"));
@@ -122,7 +123,8 @@ wrong_rules_are_reported(void **state)
 static void
 scripts_are_read_with_their_lines(void **state)
 {
-	static const char good[] = "# a comment\n\n verify 1\terror DOWN # the first\nverify 3+ error TEMP\n";
+	static const char good[] =
+		"# a comment\n\n verify 1\terror DOWN # the first\nverify 3+ error TEMP\n";
 	static const char bad[] = "verify 1 error DOWN\nnonsense\n";
 	char expected[300];
 	const char *path;
@@ -137,8 +139,10 @@ scripts_are_read_with_their_lines(void **state)
 	assert_int_equal(verify(&u), PM_TEMP);
 	path = rig_file("bad", bad, sizeof(bad) - 1);
 	assert_null(rig_open("fault", inner, "script", path, NULL));
-	snprintf(expected, sizeof(expected), "section test: script: %s:2: 'nonsense' is no function that can be "
-		 "disturbed\n", path);
+	snprintf(expected, sizeof(expected),
+		 "section test: script: %s:2: 'nonsense' is no function that can be "
+		 "disturbed\n",
+		 path);
 	assert_string_equal(rig_errors, expected);
 	assert_null(rig_open("fault", inner, "script", "/nonexistent", NULL));
 	assert_non_null(strstr(rig_errors, "No such file"));
@@ -197,7 +201,8 @@ an_empty_script_is_not_felt(void **state)
 	host_mbox_close(inner, plain, call);
 	assert_int_equal(host_box_stat(outer, call, &ann, &st), PM_OK);
 	assert_int_equal(st.count, 2);
-	assert_int_equal(host_box_list(outer, call, (struct pm_str){NULL, 0}, 1, &box, &got), PM_OK);
+	assert_int_equal(host_box_list(outer, call, (struct pm_str){NULL, 0}, 1, &box, &got),
+			 PM_OK);
 	assert_int_equal(got, 1);
 	assert_int_equal(host_domain(outer, call, ann.name), PM_UNSUPPORTED); /* as ram */
 	assert_int_equal(host_event(outer, call, &ann, PM_EVENT_LOGIN), PM_UNSUPPORTED);
@@ -346,7 +351,8 @@ deliveries_end_however_they_fail(void **state)
 		assert_int_equal(host_dlv_rcpt(outer, dlv, call, &rcpt), PM_OK);
 		assert_int_equal(host_dlv_write(outer, dlv, call, "x\r\n", 3), PM_OK);
 		assert_int_equal(host_dlv_prepare(outer, dlv, call, &res), PM_OK);
-		assert_int_equal(host_dlv_commit(outer, dlv, call, &res), k == 1 ? PM_DOWN : PM_UNKNOWN);
+		assert_int_equal(host_dlv_commit(outer, dlv, call, &res),
+				 k == 1 ? PM_DOWN : PM_UNKNOWN);
 		assert_int_equal(host_box_stat(inner, call, &ann, &st), PM_OK);
 		assert_int_equal(st.count, k == 1 ? 3 : 4);
 	}

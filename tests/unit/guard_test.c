@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What guessing costs: penalties, logins in flight, the grid; and that strangers cannot make it grow. */
+/* What guessing costs: penalties, logins in flight, the grid; and that strangers cannot make it
+ * grow. */
 #include "core/guard.h"
 
 #include <setjmp.h>
@@ -109,7 +110,7 @@ outcomes(void **state)
 	assert_int_equal(penalty("ann", HOME), 0);
 	login("ann", HOME, GUARD_DENIED);
 	assert_int_equal(penalty("ann", HOME), 0); /* from the beginning */
-	login("ben", HOME, GUARD_ACCEPTED); /* nothing to clear */
+	login("ben", HOME, GUARD_ACCEPTED);        /* nothing to clear */
 	login("ben", HOME, GUARD_UNDECIDED);
 	assert_int_equal(penalty("ben", HOME), 0);
 }
@@ -244,8 +245,8 @@ a_flood_of_names_is_bounded(void **state)
 		login(name, AWAY, GUARD_DENIED);
 	}
 	login(name, AWAY, GUARD_DENIED);
-	assert_int_equal(penalty("oldest", HOME), 0); /* gave way */
-	assert_int_equal(penalty(name, AWAY), 1000);  /* the newest did not */
+	assert_int_equal(penalty("oldest", HOME), 0);     /* gave way */
+	assert_int_equal(penalty(name, AWAY), 1000);      /* the newest did not */
 	assert_int_equal(begin("ann", HOME), GUARD_BUSY); /* nor who is in flight */
 	for (int i = 0; i < GUARD_IN_FLIGHT_MAX; i++)
 		guard_end("ann", HOME, GUARD_UNDECIDED, now);
@@ -321,11 +322,14 @@ refusals_are_answered_on_the_grid(void **state)
 	static const struct {
 		int64_t started, now, at;
 	} cases[] = {
-		{0, 0, 1000},	    {0, 1, 1000},	{0, 999, 1000},	      {0, 1000, 1000},
-		{0, 1001, 2000},    {0, 1999, 2000},	{0, 2000, 2000},      {0, 2001, 3000},
-		{123, 123, 1123},   {123, 1122, 1123},	{123, 1123, 1123},    {123, 1124, 2123},
-		{500, 400, 1500},   {7, 60007, 60007},	{7, 60008, 61007},
-		{1LL << 50, (1LL << 50) + 1500, (1LL << 50) + 2000},
+		{0, 0, 1000},      {0, 1, 1000},
+		{0, 999, 1000},    {0, 1000, 1000},
+		{0, 1001, 2000},   {0, 1999, 2000},
+		{0, 2000, 2000},   {0, 2001, 3000},
+		{123, 123, 1123},  {123, 1122, 1123},
+		{123, 1123, 1123}, {123, 1124, 2123},
+		{500, 400, 1500},  {7, 60007, 60007},
+		{7, 60008, 61007}, {1LL << 50, (1LL << 50) + 1500, (1LL << 50) + 2000},
 	};
 
 	(void)state;
@@ -334,7 +338,8 @@ refusals_are_answered_on_the_grid(void **state)
 	for (int64_t t = 77; t < 5000; t++) {
 		int64_t at = guard_grid(77, t);
 
-		assert_true(at >= t && at >= 1077 && (at < t + 1000 || at == 1077) && (at - 77) % 1000 == 0);
+		assert_true(at >= t && at >= 1077 && (at < t + 1000 || at == 1077) &&
+			    (at - 77) % 1000 == 0);
 	}
 }
 
@@ -344,7 +349,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(penalties_rise, setup, teardown),
 		cmocka_unit_test_setup_teardown(outcomes, setup, teardown),
-		cmocka_unit_test_setup_teardown(penalties_are_of_a_name_and_an_address, setup, teardown),
+		cmocka_unit_test_setup_teardown(penalties_are_of_a_name_and_an_address, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(long_names_are_told_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(guesses_side_by_side, setup, teardown),
 		cmocka_unit_test_setup_teardown(failures_are_forgotten, setup, teardown),

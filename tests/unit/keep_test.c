@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is kept and how much of it: retention, quotas, pages on disk, volumes; the shared ones by many threads. */
+/* What is kept and how much of it: retention, quotas, pages on disk, volumes; the shared ones by
+ * many threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,12 +47,15 @@ begin(void **state)
 	snprintf(path, sizeof(path), "%s/conf", dir);
 	f = fopen(path, "w");
 	assert_non_null(f);
-	fprintf(f, "config_version = 1\nstate_dir = %s\nexpire = client\nundo = 1\nquota_messages = 100\n"
-		   "domain zero.example {\n expire = 0\n undo = 0\n}\n"
-		   "domain month.example {\n expire = 30\n quota_octets = 1000\n}\n"
-		   "domain club.example {\n domain_messages = 40\n domain_octets = 1000000\n}\n"
-		   "badmail {\n path = %s/bad\n max_items = 100\n}\n"
-		   "volume v {\n path = %s\n reserve_percent = 0\n reserve_file = 0\n}\n", dir, dir, dir);
+	fprintf(f,
+		"config_version = 1\nstate_dir = %s\nexpire = client\nundo = 1\nquota_messages = "
+		"100\n"
+		"domain zero.example {\n expire = 0\n undo = 0\n}\n"
+		"domain month.example {\n expire = 30\n quota_octets = 1000\n}\n"
+		"domain club.example {\n domain_messages = 40\n domain_octets = 1000000\n}\n"
+		"badmail {\n path = %s/bad\n max_items = 100\n}\n"
+		"volume v {\n path = %s\n reserve_percent = 0\n reserve_file = 0\n}\n",
+		dir, dir, dir);
 	assert_int_equal(fclose(f), 0);
 	c = conf_load(path, &e); /* what it lacks to be a server's is not asked for here */
 	assert_non_null(c);
@@ -295,7 +299,8 @@ in_threads(void *(*run)(void *))
 		pthread_join(t[i], NULL);
 }
 
-/* What a count of the mailboxes says is the domain's, unless it may be counted twice or not at all. */
+/* What a count of the mailboxes says is the domain's, unless it may be counted twice or not at
+ * all. */
 static void
 counted_anew_beside_changes(void **state)
 {
@@ -351,7 +356,8 @@ static void *
 keep_mail(void *arg)
 {
 	struct pm_str rcpt = {"a@b.example", 11};
-	struct badmail_item item = {.cls = BADMAIL_REFUSED, .rcpts = &rcpt, .n_rcpts = 1, .reason = {"why", 3}};
+	struct badmail_item item = {
+		.cls = BADMAIL_REFUSED, .rcpts = &rcpt, .n_rcpts = 1, .reason = {"why", 3}};
 	struct badmail_totals t;
 
 	(void)arg;
@@ -389,7 +395,8 @@ static void
 two_items_of_one_message(void **state)
 {
 	struct pm_str rcpts[2] = {{"a@b.example", 11}, {"c@d.example", 11}};
-	struct badmail_item item = {.cls = BADMAIL_REFUSED, .rcpts = rcpts, .n_rcpts = 1, .reason = {"unknown", 7}};
+	struct badmail_item item = {
+		.cls = BADMAIL_REFUSED, .rcpts = rcpts, .n_rcpts = 1, .reason = {"unknown", 7}};
 	char first[17], second[17], path[BADMAIL_PATH_MAX];
 	enum badmail_class cls;
 	struct badmail *b;
@@ -401,8 +408,12 @@ two_items_of_one_message(void **state)
 	assert_int_equal(badmail_begin(c, &b, NULL), PM_OK);
 	assert_int_equal(badmail_write(b, "Subject: x\r\n\r\ny\r\n", 17), PM_OK);
 	assert_int_equal(badmail_commit(b, &item, first, NULL), PM_OK);
-	item = (struct badmail_item){.cls = BADMAIL_RETRY, .rcpts = &rcpts[1], .names = &rcpts[1], .n_rcpts = 1,
-				     .reason = {"store\xff", 6}, .sender = {"s@t.example", 11}};
+	item = (struct badmail_item){.cls = BADMAIL_RETRY,
+				     .rcpts = &rcpts[1],
+				     .names = &rcpts[1],
+				     .n_rcpts = 1,
+				     .reason = {"store\xff", 6},
+				     .sender = {"s@t.example", 11}};
 	assert_int_equal(badmail_commit(b, &item, second, NULL), PM_OK);
 	assert_int_equal(badmail_write(b, "z", 1), PM_INVALID); /* it is promised as it is */
 	badmail_end(b);
@@ -437,7 +448,8 @@ look_at_volume(void *arg)
 	return NULL;
 }
 
-/* A disk is looked at once a second: what is written meanwhile must not go into the reserve unseen. */
+/* A disk is looked at once a second: what is written meanwhile must not go into the reserve
+ * unseen. */
 static void
 a_volume_counts_between_looks(void **state)
 {
@@ -470,7 +482,8 @@ a_volume_by_many_threads(void **state)
 	atomic_store(&refused, 0);
 	in_threads(look_at_volume);
 	assert_int_equal(atomic_load(&refused), 0);
-	assert_int_equal(volume_check(NULL, UINT64_MAX, NULL, 0), VOLUME_OK); /* of nobody's volume nothing is known */
+	/* of nobody's volume nothing is known */
+	assert_int_equal(volume_check(NULL, UINT64_MAX, NULL, 0), VOLUME_OK);
 }
 
 /* ---- pages ----------------------------------------------------------------------------------- */
@@ -504,8 +517,10 @@ pages_tell_damage(void **state)
 	assert_int_equal(found, STATEFILE_DAMAGED);
 	assert_int_equal(statefile_look("/nowhere/page", "unittest", &p, sizeof(p), &found), -1);
 	assert_int_equal(errno, ENOENT);
-	assert_true(statefile_alive(&(struct statefile_owner){statefile_self().pid, 0, statefile_self().started}));
-	assert_false(statefile_alive(&(struct statefile_owner){statefile_self().pid, 0, statefile_self().started + 1}));
+	assert_true(statefile_alive(
+		&(struct statefile_owner){statefile_self().pid, 0, statefile_self().started}));
+	assert_false(statefile_alive(
+		&(struct statefile_owner){statefile_self().pid, 0, statefile_self().started + 1}));
 }
 
 /* ---- undo ------------------------------------------------------------------------------------ */
@@ -589,12 +604,20 @@ who_does_not_fit_does_not_wait(void **state)
 static void
 whose_mailbox_it_is_there(void **state)
 {
-	struct pm_user u = {.size = sizeof(u), .name = str("ann@zero.example"), .key = str("4711"), .domain = str("other"),
-			    .quota_octets = 5, .quota_msgs = 5, .domain_octets = 5, .domain_msgs = 5}, v;
+	struct pm_user u = {.size = sizeof(u),
+			    .name = str("ann@zero.example"),
+			    .key = str("4711"),
+			    .domain = str("other"),
+			    .quota_octets = 5,
+			    .quota_msgs = 5,
+			    .domain_octets = 5,
+			    .domain_msgs = 5},
+		       v;
 
 	(void)state;
 	undo_user(&u, &v);
-	assert_memory_equal(v.key.p, "ann@zero.example", v.key.n); /* two stores may have the same key */
+	/* two stores may have the same key */
+	assert_memory_equal(v.key.p, "ann@zero.example", v.key.n);
 	assert_memory_equal(v.domain.p, "zero.example", v.domain.n);
 	assert_int_equal(v.quota_octets + v.quota_msgs + v.domain_octets + v.domain_msgs, 0);
 	u.name = str("ann");

@@ -43,7 +43,8 @@ parts_of_a_name(void **state)
 {
 	(void)state;
 	expect("(uid=%n)", TEMPLATE_FILTER, "ann@example.org", "(uid=ann)");
-	expect("(&(mail=%u)(dc=%d))", TEMPLATE_FILTER, "ann@b@example.org", "(&(mail=ann@b@example.org)(dc=example.org))");
+	expect("(&(mail=%u)(dc=%d))", TEMPLATE_FILTER, "ann@b@example.org",
+	       "(&(mail=ann@b@example.org)(dc=example.org))");
 	expect("(uid=%n)", TEMPLATE_FILTER, "a@b@c", "(uid=a@b)");
 	expect("(x=100%%)", TEMPLATE_FILTER, "a", "(x=100%)");
 	expect("(member=%D)", TEMPLATE_FILTER, "a", "(member=cn\\3da\\2cb\\3dc)");
@@ -62,7 +63,8 @@ what_must_be_escaped(void **state)
 	expect("(uid=%u)", TEMPLATE_FILTER, "*)(uid=*", "(uid=\\2a\\29\\28uid\\3d\\2a)");
 	expect("(uid=%u)", TEMPLATE_FILTER, "a\\2a", "(uid=a\\5c2a)");
 	expect("(uid=%u)", TEMPLATE_FILTER, "%u%n", "(uid=\\25u\\25n)");
-	expect("uid=%u,o=x", TEMPLATE_DN, " a,b+c\"#;<>=", "uid=\\20a\\2cb\\2bc\\22\\23\\3b\\3c\\3e\\3d,o=x");
+	expect("uid=%u,o=x", TEMPLATE_DN,
+	       " a,b+c\"#;<>=", "uid=\\20a\\2cb\\2bc\\22\\23\\3b\\3c\\3e\\3d,o=x");
 	expect("(uid=%u)", TEMPLATE_FILTER, "\xc3\xa4", "(uid=\\c3\\a4)");
 }
 
@@ -102,21 +104,27 @@ every_byte_everywhere(void **state)
 
 	(void)state;
 	for (int c = 0; c < 256; c++) {
-		char b = (char)c, names[5][4] = {{b, 'a', 'a', 'a'}, {'a', b, b, 'a'}, {'a', 'a', 'a', b}, {b}, {b, b}};
+		char b = (char)c,
+		     names[5][4] = {
+			     {b, 'a', 'a', 'a'}, {'a', b, b, 'a'}, {'a', 'a', 'a', b}, {b}, {b, b}};
 		size_t lengths[5] = {4, 4, 4, 1, 2};
 
 		for (int k = 0; k < 5; k++) {
 			for (size_t t = 0; t < 2; t++) {
 				int32_t rc;
-				char *got = fill(in[t].template, in[t].kind, names[k], lengths[k], &rc), back[16];
+				char *got = fill(in[t].template, in[t].kind, names[k], lengths[k],
+						 &rc),
+				     back[16];
 				size_t n;
 
 				assert_non_null(got);
 				n = strlen(got);
 				assert_memory_equal(got, in[t].template, in[t].before);
 				assert_string_equal(got + n - in[t].behind,
-						    in[t].template + strlen(in[t].template) - in[t].behind);
-				n = unescape(got + in[t].before, n - in[t].before - in[t].behind, back);
+						    in[t].template + strlen(in[t].template) -
+							    in[t].behind);
+				n = unescape(got + in[t].before, n - in[t].before - in[t].behind,
+					     back);
 				assert_int_equal(n, lengths[k]);
 				assert_memory_equal(back, names[k], n);
 				free(got);
@@ -128,10 +136,12 @@ every_byte_everywhere(void **state)
 static void
 templates_that_are_refused(void **state)
 {
-	static const char *const bad[] = {"uid=%u", "(uid=%u", "(uid=%u))", "(%u=x)", "(uid=%u)(x=y)", "(uid=%x)", "(uid=%)",
-					  "(&(%n=%u))", "", "(uid=%u) ", "(&(uid=a)(%d=1))"};
-	static const char *const good[] = {"(uid=%u)", "(&(objectClass=*)(|(uid=%n)(mail=%u)))", "(!(uid=%u))",
-					   "(member:1.2.840.113556.1.4.1941:=%u)", "(cn=a*%n*%%)"};
+	static const char *const bad[] = {
+		"uid=%u",  "(uid=%u",    "(uid=%u))", "(%u=x)",    "(uid=%u)(x=y)",   "(uid=%x)",
+		"(uid=%)", "(&(%n=%u))", "",          "(uid=%u) ", "(&(uid=a)(%d=1))"};
+	static const char *const good[] = {"(uid=%u)", "(&(objectClass=*)(|(uid=%n)(mail=%u)))",
+					   "(!(uid=%u))", "(member:1.2.840.113556.1.4.1941:=%u)",
+					   "(cn=a*%n*%%)"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -149,7 +159,8 @@ static void
 looking_at_templates(void **state)
 {
 	char letter = 0;
-	struct pm_str a = template_name_attribute("(&(objectClass=person)(|(uid=%n)(mail=%u)))", &letter);
+	struct pm_str a =
+		template_name_attribute("(&(objectClass=person)(|(uid=%n)(mail=%u)))", &letter);
 
 	(void)state;
 	assert_int_equal(a.n, 3);
@@ -171,8 +182,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(parts_of_a_name),	      cmocka_unit_test(what_must_be_escaped),
-		cmocka_unit_test(every_byte_everywhere),      cmocka_unit_test(templates_that_are_refused),
+		cmocka_unit_test(parts_of_a_name),
+		cmocka_unit_test(what_must_be_escaped),
+		cmocka_unit_test(every_byte_everywhere),
+		cmocka_unit_test(templates_that_are_refused),
 		cmocka_unit_test(looking_at_templates),
 	};
 

@@ -47,8 +47,10 @@ static void
 other_texts(void **state)
 {
 	(void)state;
-	assert_int_equal(state_of_text("Account inactivated. Contact system administrator."), STATE_DISABLED);
-	assert_int_equal(state_of_text("Exceed password retry limit. Please try later."), STATE_LOCKED);
+	assert_int_equal(state_of_text("Account inactivated. Contact system administrator."),
+			 STATE_DISABLED);
+	assert_int_equal(state_of_text("Exceed password retry limit. Please try later."),
+			 STATE_LOCKED);
 	assert_int_equal(state_of_text("the server is shutting down"), STATE_OK);
 	assert_int_equal(state_of_account_control(512), STATE_OK);
 	assert_int_equal(state_of_account_control(514), STATE_DISABLED);
@@ -87,7 +89,8 @@ times(void **state)
 	assert_int_equal(state_filetime_ms(0), 0);
 	assert_int_equal(state_filetime_ms(INT64_MAX), 0);
 	assert_int_equal(state_filetime_ms(INT64_C(116444736000000000)), 1);
-	assert_int_equal(state_filetime_ms(INT64_C(132223104000000000)), INT64_C(1577836800000)); /* 2020-01-01 */
+	/* 2020-01-01 */
+	assert_int_equal(state_filetime_ms(INT64_C(132223104000000000)), INT64_C(1577836800000));
 	assert_int_equal(state_filetime_ms(1), 1);
 	assert_int_equal(state_days_ms(-1), 0);
 	assert_int_equal(state_days_ms(0), 0);
@@ -137,8 +140,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(active_directory), cmocka_unit_test(other_texts), cmocka_unit_test(numbers),
-		cmocka_unit_test(times),	    cmocka_unit_test(sizes),	   cmocka_unit_test(rights),
+		cmocka_unit_test(active_directory),
+		cmocka_unit_test(other_texts),
+		cmocka_unit_test(numbers),
+		cmocka_unit_test(times),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(rights),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,7 +102,8 @@ a_changed_byte_costs_its_line_only(void **state)
 		if (at < 16)
 			assert_true(ledger_lines(l) == lines || good == 0); /* of the header */
 		else if (ledger_lines(l) > 0)
-			assert_in_range(ledger_lines(l), lines - 2, lines); /* a line end that went joins two */
+			/* a line end that went joins two */
+			assert_in_range(ledger_lines(l), lines - 2, lines);
 		ledger_free(l);
 		o.text[at] ^= 1;
 	}
@@ -131,7 +132,8 @@ what_is_not_ours_is_told(void **state)
 		size_t good;
 
 		assert_true(ledger_read(l, cases[i].text, strlen(cases[i].text), &good));
-		assert_int_equal(ledger_foreign(cases[i].text, strlen(cases[i].text), good), cases[i].foreign);
+		assert_int_equal(ledger_foreign(cases[i].text, strlen(cases[i].text), good),
+				 cases[i].foreign);
 		ledger_free(l);
 	}
 }
@@ -186,7 +188,8 @@ octets_are_the_same_for_every_split(void **state)
 
 			sdk_octets_init(&o);
 			for (size_t at = 0; at < n; at += piece)
-				sdk_octets_feed(&o, cases[i].in + at, n - at < piece ? n - at : piece);
+				sdk_octets_feed(&o, cases[i].in + at,
+						n - at < piece ? n - at : piece);
 			assert_int_equal(sdk_octets_total(&o), cases[i].octets);
 			assert_int_equal(o.stored, n);
 			assert_int_equal(o.utf8_header, cases[i].utf8);

@@ -187,7 +187,10 @@ a_method_behind_the_end_is_not_there(void **state)
 
 /* ---- settings -------------------------------------------------------------------------------- */
 
-#define SET(k, v) {k, v, "a.conf", __LINE__}
+#define SET(k, v) \
+	{ \
+		k, v, "a.conf", __LINE__ \
+	}
 
 static struct host_lib *
 odd_lib(void)
@@ -204,9 +207,10 @@ static void
 settings_become_values(void **state)
 {
 	static const struct host_setting given[] = {
-		SET("also", "one"),    SET("name", "n"),   SET("wait", "5 s"), SET("room", "10K"),
-		SET("times", "3"),     SET("safe", "Off"), SET("dir", "/tmp"), SET("colour", "blue"),
-		SET("also", "and two"), SET("pin", "1234"),
+		SET("also", "one"), SET("name", "n"),      SET("wait", "5 s"),
+		SET("room", "10K"), SET("times", "3"),     SET("safe", "Off"),
+		SET("dir", "/tmp"), SET("colour", "blue"), SET("also", "and two"),
+		SET("pin", "1234"),
 	};
 	struct host_lib *lib = odd_lib();
 	struct host_spec spec;
@@ -218,8 +222,9 @@ settings_become_values(void **state)
 	i = host_open(lib, &spec);
 	assert_string_equal(rig_errors, "");
 	assert_non_null(i);
-	assert_string_equal(i->inst, "name=n/0 wait=5 s/5000 room=10K/10240 times=3/3 safe=Off/0 dir=/tmp/0 "
-				     "colour=blue/2 also=one/0 also=and two/0 pin=1234/1234 part=abc/0 ");
+	assert_string_equal(i->inst,
+			    "name=n/0 wait=5 s/5000 room=10K/10240 times=3/3 safe=Off/0 dir=/tmp/0 "
+			    "colour=blue/2 also=one/0 also=and two/0 pin=1234/1234 part=abc/0 ");
 	host_retire(i);
 	host_close(i);
 	rig_spec(&spec, given + 1, 1); /* the rest by default */
@@ -235,15 +240,16 @@ static void
 all_errors_of_a_section_are_reported(void **state)
 {
 	static const struct host_setting given[] = {
-		{"wiat", "5s", "a.conf", 2},     {"wait", "5 parsecs", "a.conf", 3},
-		{"safe", "maybe", "a.conf", 4},  {"dir", "relative", "a.conf", 5},
+		{"wiat", "5s", "a.conf", 2},      {"wait", "5 parsecs", "a.conf", 3},
+		{"safe", "maybe", "a.conf", 4},   {"dir", "relative", "a.conf", 5},
 		{"colour", "mauve", "a.conf", 6}, {"times", "-1", "a.conf", 7},
-		{"times", "2", "a.conf", 8},     {"pin", "hunter2", "a.conf", 9},
+		{"times", "2", "a.conf", 8},      {"pin", "hunter2", "a.conf", 9},
 		{"zzz", "1", "a.conf", 10},
 	};
 	static const char *const expected[] = {
 		"a.conf:2: section test: module odd knows no setting 'wiat'; did you mean 'wait'?",
-		"a.conf:3: section test: wait = 5 parsecs: expected a number with or without a unit, counted in ms",
+		"a.conf:3: section test: wait = 5 parsecs: expected a number with or without a "
+		"unit, counted in ms",
 		"a.conf:4: section test: safe = maybe: expected yes or no",
 		"a.conf:5: section test: dir = relative: expected an absolute file name",
 		"a.conf:6: section test: colour = mauve: expected one of red|green|blue",
@@ -268,7 +274,8 @@ all_errors_of_a_section_are_reported(void **state)
 static void
 a_module_refuses_its_settings(void **state)
 {
-	static const struct host_setting given[] = {{"name", "n", "a.conf", 1}, {"wait", "3", "a.conf", 2}};
+	static const struct host_setting given[] = {{"name", "n", "a.conf", 1},
+						    {"wait", "3", "a.conf", 2}};
 	static const struct host_setting misspelt[] = {
 		{"name", "n", "a.conf", 1}, {"wait", "3", "a.conf", 2}, {"zzz", "1", "a.conf", 3}};
 	struct host_lib *lib = odd_lib();
@@ -302,15 +309,35 @@ numbers(void **state)
 		const char *text, *unit;
 		int64_t value; /* -1: none */
 	} cases[] = {
-		{"0", "", 0},		{"12", "", 12},		{"12s", "", -1},	{"", "", -1},
-		{"+1", "", -1},		{"-1", "", -1},		{" 1", "", -1},		{"1 ", "", 1},
-		{"1x", "ms", -1},	{"250", "ms", 250},	{"250ms", "ms", 250},	{"2 s", "ms", 2000},
-		{"1m", "ms", 60000},	{"1min", "ms", 60000},	{"1h", "ms", 3600000},	{"1d", "ms", 86400000},
-		{"1w", "ms", -1},	{"10", "s", 10},	{"2w", "s", 1209600},	{"1ms", "s", -1},
-		{"4k", "bytes", 4096},	{"1M", "bytes", 1048576}, {"1g", "bytes", 1073741824},
-		{"1t", "bytes", -1},	{"9223372036854775807", "", INT64_MAX},
-		{"9223372036854775808", "", -1}, {"9223372036854775807", "bytes", INT64_MAX},
-		{"9223372036854775807k", "bytes", -1}, {"99999999999999999999999", "", -1},
+		{"0", "", 0},
+		{"12", "", 12},
+		{"12s", "", -1},
+		{"", "", -1},
+		{"+1", "", -1},
+		{"-1", "", -1},
+		{" 1", "", -1},
+		{"1 ", "", 1},
+		{"1x", "ms", -1},
+		{"250", "ms", 250},
+		{"250ms", "ms", 250},
+		{"2 s", "ms", 2000},
+		{"1m", "ms", 60000},
+		{"1min", "ms", 60000},
+		{"1h", "ms", 3600000},
+		{"1d", "ms", 86400000},
+		{"1w", "ms", -1},
+		{"10", "s", 10},
+		{"2w", "s", 1209600},
+		{"1ms", "s", -1},
+		{"4k", "bytes", 4096},
+		{"1M", "bytes", 1048576},
+		{"1g", "bytes", 1073741824},
+		{"1t", "bytes", -1},
+		{"9223372036854775807", "", INT64_MAX},
+		{"9223372036854775808", "", -1},
+		{"9223372036854775807", "bytes", INT64_MAX},
+		{"9223372036854775807k", "bytes", -1},
+		{"99999999999999999999999", "", -1},
 	};
 
 	(void)state;
@@ -319,7 +346,8 @@ numbers(void **state)
 		bool ok = host_parse_number(cases[i].text, cases[i].unit, &v);
 
 		if (ok != (cases[i].value >= 0) || v != cases[i].value)
-			fail_msg("'%s' in '%s': %d %lld", cases[i].text, cases[i].unit, ok, (long long)v);
+			fail_msg("'%s' in '%s': %d %lld", cases[i].text, cases[i].unit, ok,
+				 (long long)v);
 	}
 }
 

@@ -23,7 +23,8 @@ escapes(void **state)
 		{TEXT("\x1b[2J\x07\x7f\t"), "\\x1b[2J\\x07\\x7f\\x09"},
 		{TEXT("\"\\"), "\\x22\\x5c"},
 		{TEXT("\\x0a"), "\\x5cx0a"}, /* an escape cannot be forged */
-		{TEXT("\xc3\xa4\xe2\x82\xac\xf0\x9f\x93\xab"), "\xc3\xa4\xe2\x82\xac\xf0\x9f\x93\xab"},
+		{TEXT("\xc3\xa4\xe2\x82\xac\xf0\x9f\x93\xab"),
+		 "\xc3\xa4\xe2\x82\xac\xf0\x9f\x93\xab"},
 		{TEXT("\xc0\xaf"), "\\xc0\\xaf"}, /* overlong */
 		{TEXT("\xe0\x80\xaf"), "\\xe0\\x80\\xaf"},
 		{TEXT("\xf0\x80\x80\xaf"), "\\xf0\\x80\\x80\\xaf"},
@@ -104,7 +105,8 @@ fields_cannot_be_forged(void **state)
 		log_begin(&l, LOG_LVL_WARNING, "e");
 		log_cstr(&l, "k", cases[i].value);
 		(void)log_render_text(&l, 1795456800123, out, sizeof(out));
-		snprintf(expected, sizeof(expected), "2026-11-23T18:00:00.123Z warning e %s", cases[i].rendered);
+		snprintf(expected, sizeof(expected), "2026-11-23T18:00:00.123Z warning e %s",
+			 cases[i].rendered);
 		assert_string_equal(out, expected);
 	}
 }
@@ -140,8 +142,10 @@ lines_are_cut(void **state)
 			fail_msg("%zu: %s", cap, out);
 		free(out);
 	}
-	assert_string_equal(all + head, ",\"event\":\"e\",\"n\":9223372036854775807,"
-					"\"s\":\"a \\\\x22\xe2\x82\xac\\\\x22\",\"text\":\"a \\\"text\\\" \\\\ 5\"}");
+	assert_string_equal(
+		all + head,
+		",\"event\":\"e\",\"n\":9223372036854775807,"
+		"\"s\":\"a \\\\x22\xe2\x82\xac\\\\x22\",\"text\":\"a \\\"text\\\" \\\\ 5\"}");
 }
 
 /* ---- levels, sinks, rates -------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log thread: all lines in order, a slow sink that makes nothing grow, and files that are rotated. */
+/* The log thread: all lines in order, a slow sink that makes nothing grow, and files that are
+ * rotated. */
 #include "admin/logger.h"
 
 #include "log_rig.h"
@@ -14,7 +15,9 @@
 static void
 start(const char *name, bool json)
 {
-	struct conf c = {.log_sink = CONF_LOG_FILE, .log_file = path_of(name), .log_json = json,
+	struct conf c = {.log_sink = CONF_LOG_FILE,
+			 .log_file = path_of(name),
+			 .log_json = json,
 			 .log_level = LOG_LVL_DEBUG};
 
 	assert_true(logger_start(&c));
@@ -55,7 +58,8 @@ lines_in_order(void **state)
 	for (unsigned i = 0; i < 2000; i++) {
 		char expected[40];
 
-		snprintf(expected, sizeof(expected), "%s n %u\\x0a.\n", i % 2 ? " debug" : " error", i);
+		snprintf(expected, sizeof(expected), "%s n %u\\x0a.\n", i % 2 ? " debug" : " error",
+			 i);
 		rest = strchr(rest, ' ');
 		assert_non_null(rest);
 		assert_int_equal(strncmp(rest, expected, strlen(expected)), 0);
@@ -83,7 +87,8 @@ lines_as_json(void **state)
 		log_end(&l);
 	}
 	logger_stop();
-	for (line = (char *)(uintptr_t)read_file("log"); (lf = strchr(line, '\n')) != NULL; line = lf + 1, n++) {
+	for (line = (char *)(uintptr_t)read_file("log"); (lf = strchr(line, '\n')) != NULL;
+	     line = lf + 1, n++) {
 		*lf = '\0';
 		assert_true(is_json(line));
 	}
@@ -258,7 +263,8 @@ a_stuck_sink_delays_nobody(void **state)
 
 	(void)state;
 	assert_int_equal(mkfifo(path_of("fifo"), 0600), 0);
-	fd = open(path_of("fifo"), O_RDONLY | O_NONBLOCK); /* or the logger would wait for a reader */
+	/* or the logger would wait for a reader */
+	fd = open(path_of("fifo"), O_RDONLY | O_NONBLOCK);
 	assert_true(fd != -1);
 	start("fifo", false);
 	fill("info", LOG_LVL_INFO);

@@ -17,7 +17,10 @@ imports_keep_their_unique_id_and_come_once(void **state)
 {
 	struct host_inst *i = MAIL_OPEN(NULL);
 	struct pm_user u = user_named("ann");
-	struct pm_rcpt r = {.size = sizeof(r), .user = &u, .uidl = {"from-elsewhere", 14}, .received_ms = 5000,
+	struct pm_rcpt r = {.size = sizeof(r),
+			    .user = &u,
+			    .uidl = {"from-elsewhere", 14},
+			    .received_ms = 5000,
 			    .first_retrieved_ms = 6000};
 	struct pm_result res;
 	struct pm_msg m;
@@ -40,7 +43,8 @@ imports_keep_their_unique_id_and_come_once(void **state)
 	assert_int_equal(m.first_retrieved_ms, 6000);
 	assert_int_equal(box_commit(i, mbox, n, "0", NULL, 1), PM_OK);
 	host_mbox_close(i, mbox, call);
-	assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "a\r\nb\r\n", &res), PM_EXISTS); /* never reused */
+	/* never reused */
+	assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "a\r\nb\r\n", &res), PM_EXISTS);
 	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), "9.x:3 ");
 	host_close(i);
 }
@@ -74,8 +78,13 @@ imports_know_mail_the_ledger_has_not_seen(void **state)
 static void
 unique_ids_nobody_may_import(void **state)
 {
-	static const char *const uidls[] = {"with space", "tab\t", "\x7f", "caf\xc3\xa9", "line\n",
-					    "01234567890123456789012345678901234567890123456789012345678901234567890"};
+	static const char *const uidls[] = {
+		"with space",
+		"tab\t",
+		"\x7f",
+		"caf\xc3\xa9",
+		"line\n",
+		"01234567890123456789012345678901234567890123456789012345678901234567890"};
 	struct host_inst *i = MAIL_OPEN(NULL);
 	struct pm_user u = user_named("ben");
 	struct pm_rcpt r = {.size = sizeof(r), .user = &u};
@@ -93,13 +102,14 @@ unique_ids_nobody_may_import(void **state)
 	host_close(i);
 }
 
-/* ---- what the last one was cut by ------------------------------------------------------------- */
+/* ---- what the last one was cut by ------------------------------------------------------------ */
 
 static int32_t
 import(struct host_inst *i, const char *uidl, uint32_t flags)
 {
 	struct pm_user u = user_named("ann");
-	struct pm_rcpt r = {.size = sizeof(r), .user = &u, .uidl = {uidl, strlen(uidl)}, .received_ms = 5000};
+	struct pm_rcpt r = {
+		.size = sizeof(r), .user = &u, .uidl = {uidl, strlen(uidl)}, .received_ms = 5000};
 	struct pm_result res;
 
 	return box_deliver(i, &r, PM_DLVF_IMPORT | flags, "y\r\n", &res);
@@ -146,7 +156,8 @@ a_record_without_its_file_proves_nothing(void **state)
 static void
 renamed_is_still_here(void **state)
 {
-	static const char *const names[] = {"new/5.x", "new/5.x,S=2,W=3", "cur/5.x:2,S", "cur/5.x,S=2,W=3:2,FS"};
+	static const char *const names[] = {"new/5.x", "new/5.x,S=2,W=3", "cur/5.x:2,S",
+					    "cur/5.x,S=2,W=3:2,FS"};
 	struct host_inst *i = MAIL_OPEN("cache_messages", "0", NULL);
 	struct ledger_out o = {0};
 
@@ -212,7 +223,8 @@ hidden_is_here_until_its_time_is_over(void **state)
 	assert_int_equal(import(i, "uid", PM_DLVF_RESTORE), PM_EXISTS);
 	assert_string_equal(box_list_of(i, PM_OPEN_READONLY | PM_OPEN_HIDDEN), "uid:3 ");
 	hidden_until(i, now - 1);
-	assert_string_equal(box_list_of(i, PM_OPEN_READONLY | PM_OPEN_HIDDEN), ""); /* nobody sees it */
+	/* nobody sees it */
+	assert_string_equal(box_list_of(i, PM_OPEN_READONLY | PM_OPEN_HIDDEN), "");
 	assert_int_equal(import(i, "uid", 0), PM_EXISTS);
 	assert_int_equal(import(i, "uid", PM_DLVF_RESTORE), PM_OK);
 	assert_string_equal(box_list_of(i, PM_OPEN_READONLY | PM_OPEN_HIDDEN), "uid:3 "); /* one */
@@ -237,7 +249,8 @@ compaction_remembers_imports_for_thirty_days(void **state)
 		char name[20];
 
 		snprintf(name, sizeof(name), "0.dead%d", k);
-		put_import(&o, name, name, 0); /* delivered here, so that its unique-id is its name */
+		/* delivered here, so that its unique-id is its name */
+		put_import(&o, name, name, 0);
 		ledger_put_delete(&o, OP, name, strlen(name));
 	}
 	ledger_put_commit(&o, OP, 4200, now);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The maildir module and its ledger: what it keeps, what happens without it, half of it, or another's. */
+/* The maildir module and its ledger: what it keeps, what happens without it, half of it, or
+ * another's. */
 #include "maildir_rig.h"
 
 #include <stdio.h>
@@ -11,7 +12,8 @@
 #define OP "0123456789abcdef0123456789abcdef"
 
 static void
-known(struct ledger_out *o, const char *identity, const char *uidl, uint64_t octets, uint64_t stored)
+known(struct ledger_out *o, const char *identity, const char *uidl, uint64_t octets,
+      uint64_t stored)
 {
 	ledger_put_message(o, identity, strlen(identity), uidl, strlen(uidl), octets, stored, 0, 0);
 }
@@ -139,8 +141,13 @@ tails_of_all_kinds(void **state)
 		size_t n;
 	} tails[] = {
 #define T(s) {s, sizeof(s) - 1}
-		T("\0"), T("\0\0\0\0\0\0\0\0\0\0\0\0"), T("deadbeef M 2.x forged 3 2 0 0"), T("\xff\xff"), T(" "),
-		T("garbage\nand more of it"), T("00000000 M 1.x forged 3 2 0 0\ngarbage"),
+		T("\0"),
+		T("\0\0\0\0\0\0\0\0\0\0\0\0"),
+		T("deadbeef M 2.x forged 3 2 0 0"),
+		T("\xff\xff"),
+		T(" "),
+		T("garbage\nand more of it"),
+		T("00000000 M 1.x forged 3 2 0 0\ngarbage"),
 #undef T
 	};
 
@@ -192,7 +199,8 @@ a_wrong_checksum_in_the_middle(void **state)
 	o.text[at + 15] ^= 1;
 	mail_ledger(&o);
 	expect_list(i, "uid-one:3 2.x:3 uid-three:3 ");
-	assert_non_null(strstr(rig_log, "1 damaged lines of restante-ledger were passed over; check the disk"));
+	assert_non_null(strstr(
+		rig_log, "1 damaged lines of restante-ledger were passed over; check the disk"));
 	assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "x\r\n", &res), PM_EXISTS);
 	assert_int_equal(box_quit(i, "1", "2", 5), PM_OK); /* and what is written now is read */
 	assert_string_equal(mail_names("cur"), "3.x:2,S ");
@@ -213,12 +221,14 @@ open_code(struct host_inst *i, uint32_t flags)
 	return rc;
 }
 
-/* Of a later version, of another program, or no file at all: other unique-ids would be worse than none. */
+/* Of a later version, of another program, or no file at all: other unique-ids would be worse
+ * than none. */
 static void
 ledgers_that_are_none_of_ours(void **state)
 {
-	static const char *const texts[] = {"restante-ledger 2\n00000000 M 1.x uid-one 3 2 0 0\n", "restante-ledger 10\n",
-					    "restante-ledger 2\ntorn", "\n", "3 V1 N2 G00\n:1.x\n"};
+	static const char *const texts[] = {"restante-ledger 2\n00000000 M 1.x uid-one 3 2 0 0\n",
+					    "restante-ledger 10\n", "restante-ledger 2\ntorn", "\n",
+					    "3 V1 N2 G00\n:1.x\n"};
 	struct host_inst *i = MAIL_OPEN("cache_messages", "0", NULL);
 	struct pm_user u = user_named("ann");
 	struct pm_rcpt r = {.size = sizeof(r), .user = &u, .uidl = {"uid", 3}};
@@ -234,8 +244,8 @@ ledgers_that_are_none_of_ours(void **state)
 		mail_put("restante-ledger", texts[k]);
 		assert_int_equal(open_code(i, PM_OPEN_READONLY), PM_CORRUPT);
 		assert_int_equal(open_code(i, PM_OPEN_EXCLUSIVE), PM_CORRUPT);
-		assert_string_equal(call->error,
-				    "restante-ledger is not ours or of another version; move it away to begin anew");
+		assert_string_equal(call->error, "restante-ledger is not ours or of another "
+						 "version; move it away to begin anew");
 		assert_int_equal(box_totals(i, &st), PM_CORRUPT);
 		assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "x\r\n", &res), PM_CORRUPT);
 		text = mail_text("restante-ledger", &n);
@@ -263,7 +273,8 @@ ledgers_that_are_no_files(void **state)
 	mail_remove("restante-ledger");
 	assert_int_equal(symlink("elsewhere", mail_path("restante-ledger")), 0);
 	assert_int_equal(open_code(i, PM_OPEN_EXCLUSIVE), PM_PERM);
-	assert_string_equal(call->error, "cannot read restante-ledger: Too many levels of symbolic links");
+	assert_string_equal(call->error,
+			    "cannot read restante-ledger: Too many levels of symbolic links");
 	assert_false(mail_there("elsewhere"));
 	host_close(i);
 }
@@ -272,7 +283,11 @@ ledgers_that_are_no_files(void **state)
 static void
 half_a_header(void **state)
 {
-	static const char *const texts[] = {"", "r", "restante-ledger", "restante-ledger 1", "restante-ledger 1\n",
+	static const char *const texts[] = {"",
+					    "r",
+					    "restante-ledger",
+					    "restante-ledger 1",
+					    "restante-ledger 1\n",
 					    "restante-ledger 1\ngarbage\n"};
 
 	(void)state;
@@ -307,9 +322,11 @@ an_unfinished_commit(void **state)
 	ledger_put_delete(&o, OP, "1.x", 3);
 	ledger_put_delete(&o, OP, "2.x", 3);
 	ledger_put_commit(&o, OP, 2, 1);
-	ledger_put_delete(&o, "fedcba9876543210fedcba9876543210", "3.x", 3); /* without its commit: it never happened */
+	/* without its commit: it never happened */
+	ledger_put_delete(&o, "fedcba9876543210fedcba9876543210", "3.x", 3);
 	mail_ledger(&o);
-	assert_string_equal(box_list_of(i, PM_OPEN_READONLY), "3.x:3 "); /* counted as deleted, and left alone */
+	/* counted as deleted, and left alone */
+	assert_string_equal(box_list_of(i, PM_OPEN_READONLY), "3.x:3 ");
 	assert_string_equal(mail_names("new"), "1.x 3.x ");
 	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), "3.x:3 ");
 	assert_string_equal(mail_names("new"), "3.x ");
@@ -357,13 +374,15 @@ compaction_keeps_what_lives(void **state)
 	ledger_put_mark(&o, 'F', "2.x", 3, 4711);
 	put_dead(&o);
 	mail_ledger(&o);
-	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), "uid-one:3 uid-two:3 uid-three:3 4.x:15 ");
+	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE),
+			    "uid-one:3 uid-two:3 uid-three:3 4.x:15 ");
 	l = mail_ledger_read();
 	assert_true(ledger_lines(l) < 10);
 	assert_int_equal(ledger_count(l), 4);
 	assert_int_equal(ledger_find(l, "2.x", 3)->first_retrieved_ms, 4711);
 	ledger_free(l);
-	assert_string_equal(mail_names("."), "cur new restante-ledger tmp "); /* nothing else is left */
+	/* nothing else is left */
+	assert_string_equal(mail_names("."), "cur new restante-ledger tmp ");
 	expect_list(i, "uid-one:3 uid-two:3 uid-three:3 4.x:15 ");
 	assert_int_equal(box_quit(i, "0", "0 1 2", 5000), PM_OK);
 	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
@@ -384,7 +403,10 @@ compaction_beside_an_import(void **state)
 {
 	struct host_inst *i = MAIL_OPEN("cache_messages", "0", NULL);
 	struct pm_user u = user_named("ann");
-	struct pm_rcpt r = {.size = sizeof(r), .user = &u, .uidl = {"imported", 8}, .received_ms = 5000,
+	struct pm_rcpt r = {.size = sizeof(r),
+			    .user = &u,
+			    .uidl = {"imported", 8},
+			    .received_ms = 5000,
 			    .first_retrieved_ms = 77};
 	struct ledger_out o = {0};
 	struct pm_result res;

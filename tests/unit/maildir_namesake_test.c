@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files whose base name is that of another message, of one that was deleted, hidden, imported: nothing goes, and nothing
- * is taken for something else, but what was listed under that name.
+ * Files whose base name is that of another message, of one that was deleted, hidden, imported:
+ * nothing goes, and nothing is taken for something else, but what was listed under that name.
  */
 #include "maildir_rig.h"
 
@@ -23,7 +23,8 @@ what_comes_during_the_session_stays(void **state)
 		const char *moved; /* NULL: another reader removed it */
 		const char *comes;
 	} cases[] = {
-		{"new/1.x", "cur/1.x:2,S"}, {"cur/1.x:2,S", "new/1.x"}, {"cur/1.x:2,S", "cur/1.x:2,"}, {NULL, "cur/1.x:2,S"},
+		{"new/1.x", "cur/1.x:2,S"},    {"cur/1.x:2,S", "new/1.x"},
+		{"cur/1.x:2,S", "cur/1.x:2,"}, {NULL, "cur/1.x:2,S"},
 		{NULL, "new/1.x,S=5"},
 	};
 
@@ -38,7 +39,8 @@ what_comes_during_the_session_stays(void **state)
 		if (cases[k].moved)
 			mail_move("new/1.x", cases[k].moved);
 		else
-			mail_move("new/1.x", "tmp/elsewhere"); /* its inode is not given to the other one */
+			/* its inode is not given to the other one */
+			mail_move("new/1.x", "tmp/elsewhere");
 		mail_put(cases[k].comes, "other");
 		assert_int_equal(box_commit(i, mbox, n, "0", NULL, 1), PM_OK);
 		host_mbox_close(i, mbox, call);
@@ -81,7 +83,8 @@ append(struct ledger_out *o)
 	ledger_out_free(o);
 }
 
-/* A session died after its commit point, and before anybody looks again there is another file of the name. */
+/* A session died after its commit point, and before anybody looks again there is another file of
+ * the name. */
 static void
 an_interrupted_commit(void **state)
 {
@@ -231,7 +234,8 @@ another_reader_removed_what_is_hidden(void **state)
 
 /* ---- imports --------------------------------------------------------------------------------- */
 
-/* "It is here" lets a move delete the other copy: only the message itself says so, not another file of its name. */
+/* "It is here" lets a move delete the other copy: only the message itself says so, not another
+ * file of its name. */
 static void
 an_import_is_not_its_namesake(void **state)
 {
@@ -247,12 +251,16 @@ an_import_is_not_its_namesake(void **state)
 		mail_put("new/1.x", "two");
 		box_expect(i, "1.x=one 1.x,2=two ");
 		r.uidl = (struct pm_str){"1.x,2", 5};
-		assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT | flags[k], "two", &res), PM_EXISTS);
+		assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT | flags[k], "two", &res),
+				 PM_EXISTS);
 		mail_move("new/1.x", "cur/1.x:2,T");
-		assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT | flags[k], "two", &res), PM_EXISTS);
+		assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT | flags[k], "two", &res),
+				 PM_EXISTS);
 		r.uidl = (struct pm_str){"1.x", 3};
-		assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT | flags[k], "one", &res), PM_EXISTS);
-		mail_remove("cur/1.x:2,S"); /* the first one is gone: its namesake is here, it is not */
+		assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT | flags[k], "one", &res),
+				 PM_EXISTS);
+		/* the first one is gone: its namesake is here, it is not */
+		mail_remove("cur/1.x:2,S");
 		assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT | flags[k], "one", &res), PM_OK);
 		assert_non_null(strstr(box_letters(i, PM_OPEN_EXCLUSIVE), "1.x=one "));
 		assert_non_null(strstr(box_letters(i, PM_OPEN_EXCLUSIVE), "1.x,2=two "));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the maildir module looks for a user's mail, and where nothing a user is called can make it look. */
+/* Where the maildir module looks for a user's mail, and where nothing a user is called can make
+ * it look. */
 #include "maildir_rig.h"
 
 #include <stdio.h>
@@ -93,7 +94,8 @@ templates_and_names(void **state)
 		{"/a%n", {.name = "nn@x"}, true},
 		{"/%na%d", {.name = "@x"}, false},
 		{"/a%k%u", {.name = "n", .key = "n"}, true},
-		{"/ann/../%u", {.name = "ann"}, true}, /* the template itself is the administrator's */
+		/* the template itself is the administrator's */
+		{"/ann/../%u", {.name = "ann"}, true},
 		{"/%u", {.name = "Ann"}, false},
 		{"/%u", {.name = "a nn"}, false},
 		{"/%u", {.name = "ann\n"}, false},
@@ -112,7 +114,8 @@ templates_and_names(void **state)
 		if (cases[k].who.name[0] == '@')
 			assert_int_equal(n, PM_PERM); /* has no local part */
 		else if (n != cases[k].there)
-			fail_msg("%s of %s: %ld %s", cases[k].template, cases[k].who.name, (long)n, call->error);
+			fail_msg("%s of %s: %ld %s", cases[k].template, cases[k].who.name, (long)n,
+				 call->error);
 	}
 	assert_string_equal(mail_names(".."), "ann "); /* looking makes nothing */
 }
@@ -153,9 +156,11 @@ names_that_may_not_stand_in_a_path(void **state)
 		char pattern[200], why[60];
 
 		snprintf(pattern, sizeof(pattern), "%s%s", mail_path(".."), cases[k].template);
-		snprintf(why, sizeof(why), "has no %.2s that may stand in a path", cases[k].template + 1);
+		snprintf(why, sizeof(why), "has no %.2s that may stand in a path",
+			 cases[k].template + 1);
 		if (count_at(pattern, &cases[k].who) != PM_PERM)
-			fail_msg("%s of '%s' was let through", cases[k].template, cases[k].who.name);
+			fail_msg("%s of '%s' was let through", cases[k].template,
+				 cases[k].who.name);
 		assert_non_null(strstr(call->error, "has no %"));
 		if (strlen(cases[k].template) == 3)
 			assert_non_null(strstr(call->error, why));
@@ -169,16 +174,21 @@ homes_are_whole_paths(void **state)
 
 	(void)state;
 	mail_put("new/1.x", "x\n");
-	assert_int_equal(count_at("%h", &(struct who){.name = "x", .home = mail_path("../ann")}), 1);
+	assert_int_equal(count_at("%h", &(struct who){.name = "x", .home = mail_path("../ann")}),
+			 1);
 	mail_dir("../home");
 	mail_move("../ann", "../home/Maildir");
-	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "x", .home = mail_path("../home")}), 1);
+	assert_int_equal(
+		count_at("%h/Maildir", &(struct who){.name = "x", .home = mail_path("../home")}),
+		1);
 	snprintf(text, sizeof(text), "%s/", mail_path("../home"));
 	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "x", .home = text}), 1);
-	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "x", .home = "/nonexistent"}), 0);
+	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "x", .home = "/nonexistent"}),
+			 0);
 	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "x"}), PM_PERM);
 	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "x", .home = ""}), PM_PERM);
-	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "x", .home = "home"}), PM_PERM);
+	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "x", .home = "home"}),
+			 PM_PERM);
 	assert_non_null(strstr(call->error, "this user has no %h that may stand in a path"));
 }
 
@@ -192,9 +202,11 @@ paths_have_an_end(void **state)
 	snprintf(pattern, sizeof(pattern), "%s/%%u%04090d", mail_path(".."), 0);
 	assert_int_equal(count_at(pattern, &(struct who){.name = "ann"}), PM_PERM);
 	snprintf(home, sizeof(home), "/%04090d", 0);
-	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "ann", .home = home}), PM_PERM);
+	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "ann", .home = home}),
+			 PM_PERM);
 	assert_non_null(strstr(call->error, "longer than 4,095 bytes for this user"));
-	snprintf(pattern, sizeof(pattern), "%s/%%u%0300d", mail_path(".."), 0); /* a name no file system takes */
+	/* a name no file system takes */
+	snprintf(pattern, sizeof(pattern), "%s/%%u%0300d", mail_path(".."), 0);
 	assert_int_equal(count_at(pattern, &(struct who){.name = "ann"}), PM_PERM);
 	assert_non_null(strstr(call->error, "cannot open or make the maildir"));
 }
@@ -222,7 +234,9 @@ symbolic_links_are_not_followed(void **state)
 	assert_non_null(strstr(call->error, "cannot open or make the maildir '"));
 	snprintf(pattern, sizeof(pattern), "%s/%%d/%%n", mail_path(".."));
 	assert_int_equal(count_at(pattern, &(struct who){.name = "ann@here"}), PM_PERM);
-	assert_int_equal(count_at("%h", &(struct who){.name = "x", .home = mail_path("../here/ann")}), PM_PERM);
+	assert_int_equal(
+		count_at("%h", &(struct who){.name = "x", .home = mail_path("../here/ann")}),
+		PM_PERM);
 	/* the fixed part is the administrator's */
 	snprintf(pattern, sizeof(pattern), "%s/here/%%u", mail_path(".."));
 	assert_int_equal(count_at(pattern, &(struct who){.name = "ann"}), 1);
@@ -256,7 +270,8 @@ no_maildir_at_all(void **state)
 	assert_int_equal(host_probe(i, call), PM_OK);
 	mail_remove("..");
 	assert_int_equal(host_probe(i, call), PM_DOWN);
-	assert_int_equal(host_mbox_open(i, call, &u, PM_OPEN_EXCLUSIVE, &n, &mbox), PM_DOWN); /* R11 */
+	/* R11 */
+	assert_int_equal(host_mbox_open(i, call, &u, PM_OPEN_EXCLUSIVE, &n, &mbox), PM_DOWN);
 	assert_non_null(strstr(call->error, "is its volume mounted?"));
 	host_close(i);
 }

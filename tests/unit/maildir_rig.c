@@ -114,8 +114,10 @@ mail_names(const char *dir)
 	assert_true(n >= 0);
 	text[0] = '\0';
 	for (int k = 0; k < n; k++) {
-		if (strcmp(list[k]->d_name, ".") != 0 && strcmp(list[k]->d_name, "..") != 0 && at < sizeof(names[0]))
-			at += (size_t)snprintf(text + at, sizeof(names[0]) - at, "%s ", list[k]->d_name);
+		if (strcmp(list[k]->d_name, ".") != 0 && strcmp(list[k]->d_name, "..") != 0 &&
+		    at < sizeof(names[0]))
+			at += (size_t)snprintf(text + at, sizeof(names[0]) - at, "%s ",
+					       list[k]->d_name);
 		free(list[k]);
 	}
 	free(list);
@@ -133,7 +135,8 @@ mail_letters(void)
 	for (size_t d = 0; d < COUNT(dirs); d++) {
 		char *names = strdup(mail_names(dirs[d])), *save;
 
-		for (char *name = strtok_r(names, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
+		for (char *name = strtok_r(names, " ", &save); name;
+		     name = strtok_r(NULL, " ", &save)) {
 			char path[300], *letter;
 
 			snprintf(path, sizeof(path), "%s/%s", dirs[d], name);
@@ -252,7 +255,8 @@ box_read(struct host_inst *i, void *mbox, uint64_t k, char *buf, size_t cap)
 	buf[0] = '\0';
 	if (r != PM_OK)
 		return r;
-	while (n + 1 < cap && (r = host_msg_read(i, msg, call, buf + n, cap - n - 1, &got)) == PM_OK)
+	while (n + 1 < cap &&
+	       (r = host_msg_read(i, msg, call, buf + n, cap - n - 1, &got)) == PM_OK)
 		n += got;
 	buf[n] = '\0';
 	host_msg_close(i, msg, call);
@@ -274,8 +278,8 @@ box_list_of(struct host_inst *i, uint32_t flags)
 		struct pm_msg m;
 
 		box_info(i, mbox, k, &m);
-		at += (size_t)snprintf(text + at, sizeof(lists[0]) - at, "%.*s:%lu ", (int)m.uidl_len, m.uidl,
-				       (unsigned long)m.octets);
+		at += (size_t)snprintf(text + at, sizeof(lists[0]) - at, "%.*s:%lu ",
+				       (int)m.uidl_len, m.uidl, (unsigned long)m.octets);
 	}
 	host_mbox_close(i, mbox, call);
 	return text;
@@ -299,7 +303,8 @@ box_letters(struct host_inst *i, uint32_t flags)
 		box_info(i, mbox, k, &m);
 		assert_int_equal(box_read(i, mbox, k, buf, sizeof(buf)), PM_OK);
 		assert_int_equal(m.octets, strlen(buf) + 2); /* no line ends in these letters */
-		at += (size_t)snprintf(text + at, sizeof(texts[0]) - at, "%.*s=%s ", (int)m.uidl_len, m.uidl, buf);
+		at += (size_t)snprintf(text + at, sizeof(texts[0]) - at, "%.*s=%s ",
+				       (int)m.uidl_len, m.uidl, buf);
 	}
 	host_mbox_close(i, mbox, call);
 	return text;
@@ -333,7 +338,8 @@ bits_of(const char *text, uint8_t *map, size_t cap)
 }
 
 int32_t
-box_commit(struct host_inst *i, void *mbox, uint64_t n, const char *del, const char *retrieved, int64_t now_ms)
+box_commit(struct host_inst *i, void *mbox, uint64_t n, const char *del, const char *retrieved,
+	   int64_t now_ms)
 {
 	uint8_t dels[64], seens[64];
 	struct pm_commit c = {.size = sizeof(c), .n = n, .now_ms = now_ms};
@@ -380,7 +386,8 @@ box_totals(struct host_inst *i, struct pm_stat *ret)
 }
 
 int32_t
-box_deliver(struct host_inst *i, const struct pm_rcpt *r, uint32_t flags, const char *text, struct pm_result *ret)
+box_deliver(struct host_inst *i, const struct pm_rcpt *r, uint32_t flags, const char *text,
+	    struct pm_result *ret)
 {
 	int32_t code;
 	void *dlv;

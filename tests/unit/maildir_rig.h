@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* maildir_rig - ann's maildir below the rig's directory, made anew for each test, and sessions on it. */
+/* maildir_rig - ann's maildir below the rig's directory, made anew for each test, and sessions
+ * on it. */
 #ifndef TESTS_UNIT_MAILDIR_RIG_H
 #define TESTS_UNIT_MAILDIR_RIG_H
 
@@ -28,7 +29,8 @@ void mail_dir(const char *rel);
 void mail_move(const char *from, const char *to);
 void mail_remove(const char *rel); /* a tree; what is not there is fine */
 bool mail_there(const char *rel);
-/* Nobody has changed new/ and cur/ for long; another date each time: the clock of directories is coarse. */
+/* Nobody has changed new/ and cur/ for long; another date each time: the clock of directories is
+ * coarse. */
 void mail_age(void);
 /* The whole file, and a NUL; malloc'd. */
 char *mail_text(const char *rel, size_t *ret_n);
@@ -55,8 +57,8 @@ const char *box_letters(struct host_inst *i, uint32_t flags);
 /* That is the list, whoever looks, again and again. */
 void box_expect(struct host_inst *i, const char *list);
 /* Deletes and marks the messages named by digits, "0 2"; however many slices. */
-int32_t box_commit(struct host_inst *i, void *mbox, uint64_t n, const char *del, const char *retrieved,
-		   int64_t now_ms);
+int32_t box_commit(struct host_inst *i, void *mbox, uint64_t n, const char *del,
+		   const char *retrieved, int64_t now_ms);
 /* A session that does just that. */
 int32_t box_quit(struct host_inst *i, const char *del, const char *retrieved, int64_t now_ms);
 /* host_box_stat of ann's, however many slices it takes. */

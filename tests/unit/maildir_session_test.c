@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sessions on maildirs that other readers change meanwhile; marks; what is remembered of unchanged ones. */
+/* Sessions on maildirs that other readers change meanwhile; marks; what is remembered of
+ * unchanged ones. */
 #include "maildir_rig.h"
 
 #include <stdio.h>
@@ -11,8 +12,8 @@
 static void
 renamed_during_the_session(void **state)
 {
-	static const char *const places[] = {"cur/1.x", "cur/1.x:2,", "cur/1.x:2,S", "cur/1.x:2,FRS", "cur/1.x,S=2,W=3:2,T",
-					     "new/1.x"};
+	static const char *const places[] = {"cur/1.x",       "cur/1.x:2,",          "cur/1.x:2,S",
+					     "cur/1.x:2,FRS", "cur/1.x,S=2,W=3:2,T", "new/1.x"};
 	char buf[20];
 
 	(void)state;
@@ -144,7 +145,8 @@ no_file_any_more(void **state)
 	mail_dir("cur/1.x");
 	assert_int_equal(box_read(i, mbox, 0, buf, sizeof(buf)), PM_PERM);
 	assert_non_null(strstr(call->error, "cur/1.x is not a regular file"));
-	assert_int_equal(box_commit(i, mbox, n, "0", NULL, 1), PM_OK); /* what was listed is gone; this is none of ours */
+	/* what was listed is gone; this is none of ours */
+	assert_int_equal(box_commit(i, mbox, n, "0", NULL, 1), PM_OK);
 	assert_true(mail_there("cur/1.x"));
 	host_mbox_close(i, mbox, call);
 	assert_string_equal(box_list_of(i, PM_OPEN_READONLY), "");
@@ -160,10 +162,14 @@ retrieved_and_kept_is_seen(void **state)
 	static const struct {
 		const char *mark_seen, *from, *to;
 	} cases[] = {
-		{"yes", "new/1.x", "cur/1.x:2,S"},	 {"yes", "cur/1.x", "cur/1.x:2,S"},
-		{"yes", "cur/1.x:2,", "cur/1.x:2,S"},	 {"yes", "cur/1.x:2,FR", "cur/1.x:2,FRS"},
-		{"yes", "cur/1.x:2,S", "cur/1.x:2,S"},	 {"yes", "cur/1.x:2,FS", "cur/1.x:2,FS"},
-		{"yes", "new/1.x,S=2,W=3", "cur/1.x,S=2,W=3:2,S"}, {"no", "new/1.x", "new/1.x"},
+		{"yes", "new/1.x", "cur/1.x:2,S"},
+		{"yes", "cur/1.x", "cur/1.x:2,S"},
+		{"yes", "cur/1.x:2,", "cur/1.x:2,S"},
+		{"yes", "cur/1.x:2,FR", "cur/1.x:2,FRS"},
+		{"yes", "cur/1.x:2,S", "cur/1.x:2,S"},
+		{"yes", "cur/1.x:2,FS", "cur/1.x:2,FS"},
+		{"yes", "new/1.x,S=2,W=3", "cur/1.x,S=2,W=3:2,S"},
+		{"no", "new/1.x", "new/1.x"},
 		{"no", "cur/1.x:2,R", "cur/1.x:2,R"},
 	};
 
@@ -179,7 +185,8 @@ retrieved_and_kept_is_seen(void **state)
 		mail_put("new/3.x", "fetched and deleted\n");
 		assert_int_equal(box_quit(i, "2", "0 2", 5000), PM_OK);
 		if (!mail_there(cases[k].to))
-			fail_msg("%s: new %s, cur %s", cases[k].from, mail_names("new"), mail_names("cur"));
+			fail_msg("%s: new %s, cur %s", cases[k].from, mail_names("new"),
+				 mail_names("cur"));
 		assert_true(mail_there("new/2.x"));
 		assert_false(mail_there("new/3.x"));
 		assert_int_equal(box_quit(i, NULL, "0", 6000), PM_OK);
@@ -320,7 +327,8 @@ totals(struct host_inst *i, unsigned *ret_looks)
 	(void)looks();
 	assert_int_equal(box_totals(i, &st), PM_OK);
 	*ret_looks = looks();
-	snprintf(text, sizeof(text), "%llu:%llu", (unsigned long long)st.count, (unsigned long long)st.octets);
+	snprintf(text, sizeof(text), "%llu:%llu", (unsigned long long)st.count,
+		 (unsigned long long)st.octets);
 	return text;
 }
 
@@ -346,7 +354,8 @@ totals_are_counted_once(void **state)
 	assert_int_equal(box_deliver(i, &r, 0, "bb\r\n", &res), PM_OK);
 	assert_string_equal(totals(i, &n), "3:10");
 	assert_int_equal(n, 0);
-	/* what others do is seen, whatever it is; and a delivery on top of it is not added to what is wrong */
+	/* what others do is seen, whatever it is; and a delivery on top of it is not added to
+	 * what is wrong */
 	mail_put("new/2.x", "yy\n");
 	mail_age();
 	assert_string_equal(totals(i, &n), "4:14");
@@ -371,8 +380,8 @@ totals_are_counted_once(void **state)
 	host_close(i);
 }
 
-/* A large mailbox is counted in slices, and once: what is delivered between them is noted, here behind the reading of
- * new/ that cannot have seen it. */
+/* A large mailbox is counted in slices, and once: what is delivered between them is noted, here
+ * behind the reading of new/ that cannot have seen it. */
 static void
 totals_in_slices(void **state)
 {
@@ -408,7 +417,8 @@ totals_in_slices(void **state)
 	host_close(i);
 }
 
-/* What was counted while the directory's clock stood at now may be wrong: it is counted again when it is past. */
+/* What was counted while the directory's clock stood at now may be wrong: it is counted again
+ * when it is past. */
 static void
 fresh_totals_are_counted_again(void **state)
 {
@@ -418,7 +428,8 @@ fresh_totals_are_counted_again(void **state)
 	(void)state;
 	mail_put("new/1.x", "x\n");
 	mail_dir("cur/odd");
-	rig_wall_ms = rig_host.wall_ms(NULL) - 60000; /* whatever this machine does, the directories are younger */
+	/* whatever this machine does, the directories are younger */
+	rig_wall_ms = rig_host.wall_ms(NULL) - 60000;
 	assert_string_equal(totals(i, &n), "1:3");
 	assert_string_equal(totals(i, &n), "1:3");
 	assert_int_equal(n, 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The maildir module reads directories: what is a message, its order, its size, its name; slices and locks. */
+/* The maildir module reads directories: what is a message, its order, its size, its name; slices
+ * and locks. */
 #include "maildir_rig.h"
 
 #include <fcntl.h>
@@ -26,14 +27,16 @@ expect_list(struct host_inst *i, const char *list)
 static void
 in_order_of_arrival(void **state)
 {
-	static const char *const files[] = {"new/200.b", "cur/100.c:2,S", "new/100.a", "cur/0.z:2,", "cur/no-number",
-					    "new/1000.a", "new/100.aa", "cur/100.B:2,FS", "cur/0100.a"};
+	static const char *const files[] = {"new/200.b",  "cur/100.c:2,S",  "new/100.a",
+					    "cur/0.z:2,", "cur/no-number",  "new/1000.a",
+					    "new/100.aa", "cur/100.B:2,FS", "cur/0100.a"};
 	struct host_inst *i = MAIL_OPEN(NULL);
 
 	(void)state;
 	for (size_t k = 0; k < COUNT(files); k++)
 		mail_put(files[k], "x\n");
-	expect_list(i, "0.z:3 no-number:3 0100.a:3 100.B:3 100.a:3 100.aa:3 100.c:3 200.b:3 1000.a:3 ");
+	expect_list(
+		i, "0.z:3 no-number:3 0100.a:3 100.B:3 100.a:3 100.aa:3 100.c:3 200.b:3 1000.a:3 ");
 	host_close(i);
 }
 
@@ -44,8 +47,22 @@ sizes_are_counted_as_on_the_wire(void **state)
 		const char *text;
 		uint64_t octets;
 	} cases[] = {
-		{"", 0}, {"x", 3}, {"x\n", 3}, {"x\r\n", 3}, {"a\nb\n", 6}, {"a\r\nb\r\n", 6}, {"a\r\nb\n", 6}, {"a\rb\n", 5},
-		{"a\r", 4}, {"\n", 2}, {"\r\n", 2}, {"\n\n\n", 6}, {".\n", 3}, {"..\r\n.", 7}, {"\r\r\n", 3}, {"a\n\r", 6},
+		{"", 0},
+		{"x", 3},
+		{"x\n", 3},
+		{"x\r\n", 3},
+		{"a\nb\n", 6},
+		{"a\r\nb\r\n", 6},
+		{"a\r\nb\n", 6},
+		{"a\rb\n", 5},
+		{"a\r", 4},
+		{"\n", 2},
+		{"\r\n", 2},
+		{"\n\n\n", 6},
+		{".\n", 3},
+		{"..\r\n.", 7},
+		{"\r\r\n", 3},
+		{"a\n\r", 6},
 		{"Subject: \xc3\xa9\n\nb", 18},
 	};
 	struct host_inst *i = MAIL_OPEN(NULL);
@@ -85,10 +102,15 @@ sizes_in_names(void **state)
 		const char *info;
 		uint64_t octets;
 	} cases[] = {
-		{",S=9,W=10", 10}, {",S=9,W=11", 11}, {",W=12,S=9", 12}, {",S=9,W=18:2,S", 18}, {",S=9,W=9", 9},
-		{",S=9,W=19", 10}, {",S=9,W=8", 10}, {",S=9", 10}, {",W=11", 10}, {",S=x,W=11", 10}, {",S=9,W=", 10},
-		{",S=-9,W=11", 10}, {",S=9;W=11", 10}, {":2,S", 10}, {"", 10},
-		{",S=99999999999999999999999999,W=1", 10}, {",S=0,W=0", 0},
+		{",S=9,W=10", 10}, {",S=9,W=11", 11},
+		{",W=12,S=9", 12}, {",S=9,W=18:2,S", 18},
+		{",S=9,W=9", 9},   {",S=9,W=19", 10},
+		{",S=9,W=8", 10},  {",S=9", 10},
+		{",W=11", 10},     {",S=x,W=11", 10},
+		{",S=9,W=", 10},   {",S=-9,W=11", 10},
+		{",S=9;W=11", 10}, {":2,S", 10},
+		{"", 10},          {",S=99999999999999999999999999,W=1", 10},
+		{",S=0,W=0", 0},
 	};
 	struct host_inst *i = MAIL_OPEN(NULL);
 
@@ -118,7 +140,8 @@ names_that_cannot_be_unique_ids(void **state)
 	mail_put(longest, "x\n");
 	mail_put("cur/3.\xc3\xa9", "x\n");
 	/* SHA-256 of the base name, 40 digits of it */
-	snprintf(list, sizeof(list), "%s:3 %s:3 %s:3 ", fits + 4, "f8a07d7c9359e8f28d4fdd5d43fa2875706bea86",
+	snprintf(list, sizeof(list), "%s:3 %s:3 %s:3 ", fits + 4,
+		 "f8a07d7c9359e8f28d4fdd5d43fa2875706bea86",
 		 "5992ab7680623fd96504b28478dbd1768bea8bd0");
 	expect_list(i, list);
 	host_close(i);
@@ -149,7 +172,8 @@ what_is_no_message(void **state)
 	mail_put("cur/3.x\n4 forged", "x\n");
 	mail_dir("cur/4.x");
 	assert_string_equal(box_list_of(i, PM_OPEN_READONLY), "1.x:3 ");
-	assert_non_null(strstr(rig_log, "new/2.x\\x20y is not a message (a regular file with a plain name); it is not listed"));
+	assert_non_null(strstr(rig_log, "new/2.x\\x20y is not a message (a regular file with a "
+					"plain name); it is not listed"));
 	assert_non_null(strstr(rig_log, "cur/3.x\\x0a4\\x20forged is not"));
 	assert_non_null(strstr(rig_log, "cur/4.x is not"));
 	assert_int_equal(symlink("1.x", mail_path("new/5.x")), 0);
@@ -159,11 +183,13 @@ what_is_no_message(void **state)
 	mail_put("cur/7.\x7f", "x\n");
 	rig_log[0] = '\0';
 	expect_list(i, "1.x:3 ");
-	assert_int_equal(lines_with("is not a message"), 3 * 3); /* three names each time: enough to find the rest */
+	/* three names each time: enough to find the rest */
+	assert_int_equal(lines_with("is not a message"), 3 * 3);
 	host_close(i);
 }
 
-/* Of one letter that is in two places cur's file counts, the newer place. Letters that differ: maildir_twins_test.c. */
+/* Of one letter that is in two places cur's file counts, the newer place. Letters that differ:
+ * maildir_twins_test.c. */
 static void
 twins_are_one_message(void **state)
 {
@@ -225,9 +251,11 @@ questions_that_make_no_sense(void **state)
 	assert_int_equal(host_mbox_info(i, mbox, call, 0, 2, WANT_ALL, m), PM_INVALID);
 	assert_int_equal(host_mbox_info(i, mbox, call, 2, 0, WANT_ALL, m), PM_INVALID);
 	assert_int_equal(host_mbox_info(i, mbox, call, UINT64_MAX, 1, WANT_ALL, m), PM_INVALID);
-	assert_int_equal(host_mbox_info(i, mbox, call, 0, PM_SLICE_MAX + 1, WANT_ALL, m), PM_INVALID);
+	assert_int_equal(host_mbox_info(i, mbox, call, 0, PM_SLICE_MAX + 1, WANT_ALL, m),
+			 PM_INVALID);
 	assert_int_equal(host_mbox_info(i, mbox, call, 1, 0, WANT_ALL, m), PM_OK);
-	assert_int_equal(host_mbox_info(i, mbox, call, 0, 1, 0, m), PM_OK); /* nothing asked, nothing told */
+	/* nothing asked, nothing told */
+	assert_int_equal(host_mbox_info(i, mbox, call, 0, 1, 0, m), PM_OK);
 	assert_int_equal(m[0].octets, 0);
 	assert_int_equal(m[0].uidl_len, 0);
 	assert_int_equal(host_msg_open(i, mbox, call, 1, &msg), PM_INVALID);
@@ -361,7 +389,8 @@ an_open_that_is_given_up(void **state)
 	assert_int_equal(host_mbox_open(i, call, &u, PM_OPEN_EXCLUSIVE, &n, &mbox), PM_AGAIN);
 	assert_non_null(mbox);
 	assert_int_equal(n, 77);
-	assert_int_equal(host_mbox_open(i, call, &u, PM_OPEN_EXCLUSIVE, &n, &second), PM_BUSY); /* it is locked */
+	/* it is locked */
+	assert_int_equal(host_mbox_open(i, call, &u, PM_OPEN_EXCLUSIVE, &n, &second), PM_BUSY);
 	host_mbox_close(i, mbox, call);
 	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
 	assert_int_equal(n, MANY);

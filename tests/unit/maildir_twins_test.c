@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files of one base name in a maildir. The question that each of these tests asks: is every letter listed, once, under
- * one unique-id that stays its own - and does nothing go but what was listed and deleted?
+ * Files of one base name in a maildir. The question that each of these tests asks: is every letter
+ * listed, once, under one unique-id that stays its own - and does nothing go but what was listed
+ * and deleted?
  */
 #include "maildir_rig.h"
 
@@ -19,15 +20,22 @@
 static const struct places {
 	const char *first, *second;
 } places[] = {
-	{"cur/1.x:2,S", "new/1.x"},		{"cur/1.x:2,", "new/1.x,S=3"},	      {"cur/1.x", "new/1.x"},
-	{"cur/1.x", "cur/1.x:2,S"},		{"cur/1.x:2,F", "cur/1.x:2,S"},	      {"cur/1.x,S=3,W=5", "new/1.x,S=5,W=7"},
-	{"cur/1.x,S=3:2,S", "cur/1.x,W=7:2,S"}, {"new/1.x", "new/1.x,another"}, {"new/1.x,a,b", "new/1.x:odd"},
+	{"cur/1.x:2,S", "new/1.x"},
+	{"cur/1.x:2,", "new/1.x,S=3"},
+	{"cur/1.x", "new/1.x"},
+	{"cur/1.x", "cur/1.x:2,S"},
+	{"cur/1.x:2,F", "cur/1.x:2,S"},
+	{"cur/1.x,S=3,W=5", "new/1.x,S=5,W=7"},
+	{"cur/1.x,S=3:2,S", "cur/1.x,W=7:2,S"},
+	{"new/1.x", "new/1.x,another"},
+	{"new/1.x,a,b", "new/1.x:odd"},
 };
 
 static void
 two_letters_are_two_messages(void **state)
 {
-	static const char *const seconds[] = {"other", "two"}; /* of another size, and of the same */
+	/* of another size, and of the same */
+	static const char *const seconds[] = {"other", "two"};
 
 	(void)state;
 	for (size_t k = 0; k < COUNT(places) * COUNT(seconds); k++) {
@@ -46,7 +54,8 @@ two_letters_are_two_messages(void **state)
 			assert_int_equal(box_quit(i, gone ? "1" : "0", "2", 1), PM_OK);
 			assert_int_equal(mail_there(p->first), gone == 1);
 			assert_int_equal(mail_there(p->second), gone == 0);
-			snprintf(left, sizeof(left), "1.x%s=%s 1.xx=xx ", gone ? "" : ",2", gone ? "one" : second);
+			snprintf(left, sizeof(left), "1.x%s=%s 1.xx=xx ", gone ? "" : ",2",
+				 gone ? "one" : second);
 			box_expect(i, left);
 			assert_int_equal(box_quit(i, "0", NULL, 2), PM_OK);
 			box_expect(i, "1.xx=xx ");
@@ -94,7 +103,8 @@ other_readers_rename_them(void **state)
 	box_expect(i, "1.x=one 1.x,2=two ");
 	mail_move("cur/1.x:2,", "cur/1.x:2,S");
 	box_expect(i, "1.x=one 1.x,2=two ");
-	mail_remove("new/1.x"); /* another reader deletes: the other one does not become the first */
+	/* another reader deletes: the other one does not become the first */
+	mail_remove("new/1.x");
 	box_expect(i, "1.x,2=two ");
 	host_close(i);
 }
@@ -122,7 +132,8 @@ static void
 a_ledger_that_knew_one(void **state)
 {
 	static const uint64_t stored[] = {3, 5, 7};
-	static const char *const lists[] = {"uid=one 1.x,2=other ", "uid=other 1.x,2=one ", "uid=one 1.x,2=other "};
+	static const char *const lists[] = {"uid=one 1.x,2=other ", "uid=other 1.x,2=one ",
+					    "uid=one 1.x,2=other "};
 
 	for (size_t k = 0; k < COUNT(stored); k++) {
 		struct host_inst *i = OPEN();
@@ -131,7 +142,9 @@ a_ledger_that_knew_one(void **state)
 		mail_put("cur/1.x:2,S", "one");
 		mail_put("new/1.x", "other");
 		ledger_put_header(&o);
-		ledger_put_message(&o, "1.x", 3, "uid", 3, stored[k] == 7 ? LEDGER_UNKNOWN : stored[k] + 2, stored[k], 0, 0);
+		ledger_put_message(&o, "1.x", 3, "uid", 3,
+				   stored[k] == 7 ? LEDGER_UNKNOWN : stored[k] + 2, stored[k], 0,
+				   0);
 		mail_ledger(&o);
 		box_expect(i, lists[k]);
 		host_close(i);
@@ -167,7 +180,8 @@ a_unique_id_that_is_taken(void **state)
 {
 	struct host_inst *i = OPEN();
 	struct pm_user u = user_named("ann");
-	struct pm_rcpt r = {.size = sizeof(r), .user = &u, .uidl = {"1.x,2", 5}, .received_ms = 2000};
+	struct pm_rcpt r = {
+		.size = sizeof(r), .user = &u, .uidl = {"1.x,2", 5}, .received_ms = 2000};
 	struct pm_result res;
 	const char *is;
 
@@ -196,7 +210,9 @@ one_letter_twice_is_one_message(void **state)
 
 			mail_put(places[k].first, "one");
 			if (linked)
-				assert_int_equal(link(mail_path(places[k].first), mail_path(places[k].second)), 0);
+				assert_int_equal(link(mail_path(places[k].first),
+						      mail_path(places[k].second)),
+						 0);
 			else
 				mail_put(places[k].second, "one");
 			mail_put("new/1.xx", "xx");
@@ -345,7 +361,8 @@ in_slices(void **state)
 		mail_put(name, text);
 	}
 	step_ms = 200;
-	while ((r = host_mbox_open(i, call, &u, PM_OPEN_EXCLUSIVE, &n, &mbox)) == PM_AGAIN && slices < 10 * N)
+	while ((r = host_mbox_open(i, call, &u, PM_OPEN_EXCLUSIVE, &n, &mbox)) == PM_AGAIN &&
+	       slices < 10 * N)
 		slices++;
 	step_ms = 0;
 	assert_int_equal(r, PM_OK);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Imports into an mbox: once, whatever other programs and ledgers that were written anew leave of them. */
+/* Imports into an mbox: once, whatever other programs and ledgers that were written anew leave
+ * of them. */
 #include "maildir_rig.h"
 
 #include <dirent.h>
@@ -38,7 +39,8 @@ clean(void **state)
 	char path[300];
 
 	snprintf(path, sizeof(path), "%s/mbox", rig_dir());
-	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS); /* each test has a state of its own */
+	/* each test has a state of its own */
+	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	return mail_tidy(state);
 }
 
@@ -57,7 +59,8 @@ static int32_t
 import(struct host_inst *i, const char *uidl, uint32_t flags, const char *text)
 {
 	struct pm_user u = user_named("ann");
-	struct pm_rcpt r = {.size = sizeof(r), .user = &u, .uidl = {uidl, strlen(uidl)}, .received_ms = 5000};
+	struct pm_rcpt r = {
+		.size = sizeof(r), .user = &u, .uidl = {uidl, strlen(uidl)}, .received_ms = 5000};
 	struct pm_result res;
 
 	return box_deliver(i, &r, PM_DLVF_IMPORT | flags, text, &res);
@@ -116,7 +119,8 @@ deleted_is_known_and_restored(void **state)
 		assert_int_equal(import(i, "uid", PM_DLVF_RESTORE, "a\r\n"), PM_OK);
 		assert_int_equal(import(i, "uid", PM_DLVF_RESTORE, "a\r\n"), PM_EXISTS);
 		deliver(i, "a\r\n"); /* equal bytes, another message */
-		assert_string_equal(box_list_of(i, PM_OPEN_READONLY), box_list_of(i, PM_OPEN_EXCLUSIVE));
+		assert_string_equal(box_list_of(i, PM_OPEN_READONLY),
+				    box_list_of(i, PM_OPEN_EXCLUSIVE));
 		assert_int_equal(strncmp(box_list_of(i, PM_OPEN_EXCLUSIVE), "uid:3 ", 6), 0);
 		assert_int_equal(box_quit(i, "0 1", NULL, 1000), PM_OK);
 	}
@@ -145,7 +149,8 @@ gone_is_not_deleted(void **state)
 	fd = ledger_dir(name);
 	l = ledger_load(fd, name, &good, &bad);
 	assert_non_null(l);
-	assert_int_equal(ledger_count(l), 1); /* the same record each time: equal bytes would wake another */
+	/* the same record each time: equal bytes would wake another */
+	assert_int_equal(ledger_count(l), 1);
 	ledger_free(l);
 	(void)close(fd);
 	deliver(i, "a\r\n");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ledger of an mbox that is mostly about messages that are no more, written anew: what is there keeps its unique-ids. */
+/* The ledger of an mbox that is mostly about messages that are no more, written anew: what is
+ * there keeps its unique-ids. */
 #include "maildir_rig.h"
 
 #include <dirent.h>
@@ -62,7 +63,8 @@ clean(void **state)
 	char path[300];
 
 	snprintf(path, sizeof(path), "%s/mbox", rig_dir());
-	(void)nftw(path, remove_any, 16, FTW_DEPTH | FTW_PHYS); /* each test has a state of its own */
+	/* each test has a state of its own */
+	(void)nftw(path, remove_any, 16, FTW_DEPTH | FTW_PHYS);
 	return mail_tidy(state);
 }
 
@@ -251,7 +253,10 @@ hidden_ones_can_still_be_restored(void **state)
 {
 	struct host_inst *i = open_box();
 	const uint8_t second[1] = {2};
-	struct pm_commit hide = {.size = sizeof(hide), .n = 3, .del = second, .now_ms = 1,
+	struct pm_commit hide = {.size = sizeof(hide),
+				 .n = 3,
+				 .del = second,
+				 .now_ms = 1,
 				 .keep_until_ms = rig_host.wall_ms(rig_host.ctx) + 86400000},
 			 back = {.size = sizeof(back), .n = 3, .restore = second, .now_ms = 2};
 	uint64_t n, done;

@@ -73,7 +73,8 @@ clocked_open(const char *module, ...)
 
 	va_start(ap, module);
 	while ((key = va_arg(ap, const char *)) != NULL && n < 16)
-		settings[n++] = (struct host_setting){.key = key, .value = va_arg(ap, const char *)};
+		settings[n++] =
+			(struct host_setting){.key = key, .value = va_arg(ap, const char *)};
 	va_end(ap);
 	host = rig_host;
 	host.now_ms = now_ms;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* module_rig - modules opened beside a clock that the test moves, and the words their tests have in common. */
+/* module_rig - modules opened beside a clock that the test moves, and the words their tests have
+ * in common. */
 #ifndef TESTS_UNIT_MODULE_RIG_H
 #define TESTS_UNIT_MODULE_RIG_H
 
@@ -28,7 +29,8 @@ struct pm_user user_named(const char *name);
 const char *text_of(struct pm_str s);
 
 int32_t verify(struct host_inst *i, const char *name, const char *password, struct pm_user *ret);
-/* As rig_file, each one younger than the last (clocks of file systems are coarse), and two seconds pass. */
+/* As rig_file, each one younger than the last (clocks of file systems are coarse), and two
+ * seconds pass. */
 const char *dated_file(const char *name, const void *bytes, size_t n);
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fresh, tidy)

@@ -38,7 +38,8 @@ odd_check(const struct pm_open *open)
 	if (odd == ODD_CHECK_MUTE)
 		return PM_INVALID;
 	if (odd == ODD_CHECK) {
-		open->report->error(open->report, (struct pm_str){key, 4}, (struct pm_str){text, sizeof(text) - 1});
+		open->report->error(open->report, (struct pm_str){key, 4},
+				    (struct pm_str){text, sizeof(text) - 1});
 		return PM_INVALID;
 	}
 	return PM_OK;
@@ -54,8 +55,9 @@ odd_open(const struct pm_open *open, void **ret_inst)
 	if (odd == ODD_OPEN)
 		return PM_NOMEM;
 	for (uint32_t i = 0; i < open->n_options; i++) {
-		const struct pm_value *v = (const struct pm_value *)(const void *)
-			((const char *)open->options + (size_t)i * open->option_stride);
+		const struct pm_value *v =
+			(const struct pm_value *)(const void *)((const char *)open->options +
+								(size_t)i * open->option_stride);
 		char digits[24];
 		size_t d = 0;
 		int64_t num = v->num;
@@ -117,8 +119,14 @@ dlv_begin(void *inst, const struct pm_call *call, uint64_t hint, uint32_t flags,
 	return PM_TEMP;
 }
 
-#define STR(s) {(s), sizeof(s) - 1}
-#define OPTION(k, t, f, u, d) {sizeof(struct pm_option), t, f, 0, STR(k), STR(u), STR(d), STR("what it is for")}
+#define STR(s) \
+	{ \
+		(s), sizeof(s) - 1 \
+	}
+#define OPTION(k, t, f, u, d) \
+	{ \
+		sizeof(struct pm_option), t, f, 0, STR(k), STR(u), STR(d), STR("what it is for") \
+	}
 
 static const struct pm_option good_options[] = {
 	OPTION("name", PM_OPT_STRING, PM_OPTF_REQUIRED, "", ""),
@@ -131,7 +139,14 @@ static const struct pm_option good_options[] = {
 	OPTION("also", PM_OPT_STRING, PM_OPTF_LIST, "", ""),
 	OPTION("pin", PM_OPT_NUMBER, PM_OPTF_SECRET, "", ""),
 	/* a default that is a part of a longer text: no NUL behind it (R9) */
-	{sizeof(struct pm_option), PM_OPT_STRING, 0, 0, STR("part"), STR(""), {"abcdef", 3}, STR("")},
+	{sizeof(struct pm_option),
+	 PM_OPT_STRING,
+	 0,
+	 0,
+	 STR("part"),
+	 STR(""),
+	 {"abcdef", 3},
+	 STR("")},
 };
 static const struct pm_option bad_options[] = {OPTION("Name", PM_OPT_STRING, 0, "", "")};
 
@@ -149,17 +164,30 @@ pm_module_v1(uint32_t host_minor, uint32_t index)
 	(void)host_minor;
 	if (index > 1)
 		return NULL;
-	life = (struct pm_life){.size = sizeof(life), .global_init = odd_global_init, .check = odd_check,
+	life = (struct pm_life){.size = sizeof(life),
+				.global_init = odd_global_init,
+				.check = odd_check,
 				.open = odd_open};
-	auth = (struct pm_auth){.size = sizeof(auth), .caps = caps, .verify = verify, .lookup = verify,
+	auth = (struct pm_auth){.size = sizeof(auth),
+				.caps = caps,
+				.verify = verify,
+				.lookup = verify,
 				.event = event};
 	delivery = (struct pm_delivery){.size = sizeof(delivery), .dlv_begin = dlv_begin};
 	memset(&d, 0x5a, sizeof(d));
 	d.m = (struct pm_module){
-		.size = sizeof(d.m), .abi_major = PM_ABI_MAJOR, .abi_minor = PM_ABI_MINOR, .flags = PM_F_DRAFT,
-		.name = STR("odd"), .version = STR("1"), .licence = STR("Apache-2.0"), .options = good_options,
+		.size = sizeof(d.m),
+		.abi_major = PM_ABI_MAJOR,
+		.abi_minor = PM_ABI_MINOR,
+		.flags = PM_F_DRAFT,
+		.name = STR("odd"),
+		.version = STR("1"),
+		.licence = STR("Apache-2.0"),
+		.options = good_options,
 		.n_options = sizeof(good_options) / sizeof(good_options[0]),
-		.option_stride = sizeof(good_options[0]), .life = &life, .auth = &auth,
+		.option_stride = sizeof(good_options[0]),
+		.life = &life,
+		.auth = &auth,
 	};
 	if (index == 1)
 		d.m.name = (struct pm_str)STR("second");

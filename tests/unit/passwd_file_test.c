@@ -27,16 +27,21 @@ fields_become_the_user(void **state)
 	} cases[] = {
 		{"", "", "", "", "", "", 0, 0, 0, 0},
 		{":5000", "5000", "", "", "", "", 0, 0, 0, 0},
-		{":5000:6000:Ann, A.:/home/ann:/bin/sh", "5000", "6000", "/home/ann", "", "", 0, 0, 0, 0},
+		{":5000:6000:Ann, A.:/home/ann:/bin/sh", "5000", "6000", "/home/ann", "", "", 0, 0,
+		 0, 0},
 		{":::::", "", "", "", "", "", 0, 0, 0, 0},
 		{"::::/h::nopop3", "", "", "/h", "", "", PM_RIGHT_POP3, 0, 0, 0},
-		{"::::::nodelete nodelivery", "", "", "", "", "", PM_RIGHT_DELETE | PM_RIGHT_DELIVER, 0, 0, 0},
-		{"::::::  nopop3   nodelete  ", "", "", "", "", "", PM_RIGHT_POP3 | PM_RIGHT_DELETE, 0, 0, 0},
+		{"::::::nodelete nodelivery", "", "", "", "", "",
+		 PM_RIGHT_DELETE | PM_RIGHT_DELIVER, 0, 0, 0},
+		{"::::::  nopop3   nodelete  ", "", "", "", "", "", PM_RIGHT_POP3 | PM_RIGHT_DELETE,
+		 0, 0, 0},
 		{"::::::disabled", "", "", "", "", "", 0, PM_USER_DISABLED, 0, 0},
 		{"::::::nologin", "", "", "", "", "", 0, PM_USER_DISABLED, 0, 0},
-		{"::::::quota_octets=1048576 quota_messages=7", "", "", "", "", "", 0, 0, 1048576, 7},
+		{"::::::quota_octets=1048576 quota_messages=7", "", "", "", "", "", 0, 0, 1048576,
+		 7},
 		{"::::::storage=archive key=ann/2", "", "", "", "archive", "ann/2", 0, 0, 0, 0},
-		{"::::::userdb_mail=maildir:~/Mail proxy=y =x key=k", "", "", "", "", "k", 0, 0, 0, 0},
+		{"::::::userdb_mail=maildir:~/Mail proxy=y =x key=k", "", "", "", "", "k", 0, 0, 0,
+		 0},
 		{"::::::NOPOP3 nopop3s", "", "", "", "", "", 0, 0, 0, 0},
 	};
 
@@ -47,7 +52,8 @@ fields_become_the_user(void **state)
 		struct pm_user u[2];
 
 		snprintf(line, sizeof(line), "ann:{PLAIN}a%s\n", cases[k].rest);
-		i = clocked_open("passwd", "file", file("passwd", line), "allow_plain", "yes", NULL);
+		i = clocked_open("passwd", "file", file("passwd", line), "allow_plain", "yes",
+				 NULL);
 		assert_non_null(i);
 		call_again();
 		assert_int_equal(verify(i, "ann", "a", &u[0]), PM_OK);
@@ -84,8 +90,8 @@ files_that_are_in_order(void **state)
 
 	(void)state;
 	for (size_t k = 0; k < COUNT(texts); k++) {
-		struct host_inst *i = clocked_open("passwd", "file", file("passwd", texts[k]), "allow_plain", "yes",
-						   NULL);
+		struct host_inst *i = clocked_open("passwd", "file", file("passwd", texts[k]),
+						   "allow_plain", "yes", NULL);
 
 		assert_non_null(i);
 		expect_user(i, "ann", "a");
@@ -119,7 +125,8 @@ files_that_are_not(void **state)
 
 	(void)state;
 	for (size_t k = 0; k < COUNT(cases); k++) {
-		assert_null(clocked_open("passwd", "file", dated_file("passwd", cases[k].text, cases[k].n), NULL));
+		assert_null(clocked_open("passwd", "file",
+					 dated_file("passwd", cases[k].text, cases[k].n), NULL));
 		assert_non_null(strstr(rig_errors, cases[k].why));
 		assert_non_null(strstr(rig_errors, "section test: file: '/tmp/"));
 	}
@@ -128,7 +135,8 @@ files_that_are_not(void **state)
 	assert_non_null(strstr(rig_errors, "line 2: expected a user name of 1 to 320 bytes"));
 	snprintf(line, sizeof(line), "ann:x::::/%04095d\n", 0);
 	assert_null(clocked_open("passwd", "file", file("passwd", line), NULL));
-	assert_non_null(strstr(rig_errors, "line 1: the home directory is longer than 4,095 bytes"));
+	assert_non_null(
+		strstr(rig_errors, "line 1: the home directory is longer than 4,095 bytes"));
 	assert_null(clocked_open("passwd", "file", "/nonexistent/passwd", NULL));
 	assert_non_null(strstr(rig_errors, "file: '/nonexistent/passwd': No such file"));
 	assert_null(clocked_open("passwd", "file", rig_dir(), NULL));
@@ -153,8 +161,10 @@ extremes_that_are_allowed(void **state)
 	expect_none(i, "ann", PM_DENIED);
 	host_close(i);
 	snprintf(name, sizeof(name), "%0320d", 0);
-	n = snprintf(text, sizeof(text), "%s:{PLAIN}a:::%01000000d:/h\n", name, 0); /* gecos of a million bytes */
-	i = clocked_open("passwd", "file", dated_file("passwd", text, (size_t)n), "allow_plain", "yes", NULL);
+	/* gecos of a million bytes */
+	n = snprintf(text, sizeof(text), "%s:{PLAIN}a:::%01000000d:/h\n", name, 0);
+	i = clocked_open("passwd", "file", dated_file("passwd", text, (size_t)n), "allow_plain",
+			 "yes", NULL);
 	assert_non_null(i);
 	assert_int_equal(verify(i, name, "a", &u), PM_OK);
 	assert_string_equal(attr(&u, "home"), "/h");
@@ -172,8 +182,10 @@ many_accounts(void **state)
 
 	(void)state;
 	for (int k = 0; k < 1000; k++)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "u%d:{PLAIN}p%d\n", (k * 7919) % 1000, (k * 7919) % 1000);
-	i = clocked_open("passwd", "file", dated_file("passwd", text, n), "allow_plain", "yes", NULL);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "u%d:{PLAIN}p%d\n",
+				      (k * 7919) % 1000, (k * 7919) % 1000);
+	i = clocked_open("passwd", "file", dated_file("passwd", text, n), "allow_plain", "yes",
+			 NULL);
 	assert_non_null(i);
 	for (int k = 0; k <= 1000; k++) {
 		char name[16], password[16];
@@ -195,26 +207,34 @@ unknown_users_and_domains(void **state)
 		const char *strip, *unknown, *name;
 		int32_t rc;
 	} cases[] = {
-		{"no", "deny", "ann", PM_OK},	 {"no", "deny", "ann@example.org", PM_DENIED},
-		{"no", "next", "ann@example.org", PM_NEXT}, {"yes", "deny", "ann@example.org", PM_OK},
-		{"yes", "deny", "ann@", PM_OK},	 {"yes", "deny", "@example.org", PM_DENIED},
-		{"yes", "next", "eve@example.org", PM_NEXT}, {"no", "next", "eve", PM_NEXT},
-		{"yes", "deny", "ann@a@b", PM_DENIED}, {"no", "deny", "ben@example.org", PM_OK},
-		{"yes", "deny", "ben@example.org", PM_OK}, {"yes", "deny", "ben@example.com", PM_DENIED},
+		{"no", "deny", "ann", PM_OK},
+		{"no", "deny", "ann@example.org", PM_DENIED},
+		{"no", "next", "ann@example.org", PM_NEXT},
+		{"yes", "deny", "ann@example.org", PM_OK},
+		{"yes", "deny", "ann@", PM_OK},
+		{"yes", "deny", "@example.org", PM_DENIED},
+		{"yes", "next", "eve@example.org", PM_NEXT},
+		{"no", "next", "eve", PM_NEXT},
+		{"yes", "deny", "ann@a@b", PM_DENIED},
+		{"no", "deny", "ben@example.org", PM_OK},
+		{"yes", "deny", "ben@example.org", PM_OK},
+		{"yes", "deny", "ben@example.com", PM_DENIED},
 	};
 	const char *path = file("passwd", "ann:{PLAIN}a\nben@example.org:{PLAIN}a\n");
 
 	(void)state;
 	for (size_t k = 0; k < COUNT(cases); k++) {
-		struct host_inst *i = clocked_open("passwd", "file", path, "allow_plain", "yes", "strip_domain",
-						   cases[k].strip, "unknown", cases[k].unknown, NULL);
+		struct host_inst *i =
+			clocked_open("passwd", "file", path, "allow_plain", "yes", "strip_domain",
+				     cases[k].strip, "unknown", cases[k].unknown, NULL);
 
 		assert_non_null(i);
 		if (cases[k].rc == PM_OK)
 			expect_user(i, cases[k].name, "a");
 		else
 			expect_none(i, cases[k].name, cases[k].rc);
-		assert_int_equal(host_domain(i, call, (struct pm_str){"example.org", 11}), PM_UNSUPPORTED);
+		assert_int_equal(host_domain(i, call, (struct pm_str){"example.org", 11}),
+				 PM_UNSUPPORTED);
 		host_close(i);
 	}
 }
@@ -225,7 +245,8 @@ open_domains(const char *unknown)
 	char pattern[200];
 
 	snprintf(pattern, sizeof(pattern), "%s/%%d.passwd", rig_dir());
-	return clocked_open("passwd", "file", pattern, "allow_plain", "yes", "unknown", unknown, NULL);
+	return clocked_open("passwd", "file", pattern, "allow_plain", "yes", "unknown", unknown,
+			    NULL);
 }
 
 static void
@@ -251,7 +272,8 @@ one_file_per_domain(void **state)
 	expect_user(i, "ann@example.net", "new");
 	assert_int_equal(host_domain(i, call, (struct pm_str){"example.net", 11}), PM_OK);
 	(void)file("example.info.passwd", "broken");
-	assert_int_equal(verify(i, "ann@example.info", "a", &u), PM_TEMP); /* R11: not "no such user" */
+	/* R11: not "no such user" */
+	assert_int_equal(verify(i, "ann@example.info", "a", &u), PM_TEMP);
 	assert_int_equal(lookup(i, "ann@example.info", 16, &u), PM_TEMP);
 	assert_int_equal(host_domain(i, call, (struct pm_str){"example.info", 12}), PM_TEMP);
 	(void)file("example.info.passwd", "ann:{PLAIN}repaired\n");
@@ -268,8 +290,10 @@ hostile_domains(void **state)
 		size_t n;
 	} names[] = {
 #define N(s) {s, sizeof(s) - 1}
-		N("ann@../x"), N("ann@.."), N("ann@."), N("ann@.hidden"), N("ann@x/y"), N("ann@/etc/passwd"), N("ann@"),
-		N("ann@x\0y"), N("ann@%d"), N("ann@%s%n"), N("@"), N("@@"), N("ann@ "), N("ann@\n"),
+		N("ann@../x"), N("ann@.."),          N("ann@."), N("ann@.hidden"),
+		N("ann@x/y"),  N("ann@/etc/passwd"), N("ann@"),  N("ann@x\0y"),
+		N("ann@%d"),   N("ann@%s%n"),        N("@"),     N("@@"),
+		N("ann@ "),    N("ann@\n"),
 #undef N
 	};
 	struct host_inst *i = open_domains("deny");
@@ -289,8 +313,11 @@ hostile_domains(void **state)
 		c.authcid = (struct pm_str){names[k].p, names[k].n};
 		assert_int_equal(host_verify(i, call, &c, &u), PM_DENIED);
 		assert_int_equal(lookup(i, names[k].p, names[k].n, &u), PM_NOENT);
-		assert_int_equal(host_domain(i, call, (struct pm_str){at + 1, (size_t)(names[k].p + names[k].n - at) - 1}),
-				 PM_NOENT);
+		assert_int_equal(
+			host_domain(i, call,
+				    (struct pm_str){at + 1,
+						    (size_t)(names[k].p + names[k].n - at) - 1}),
+			PM_NOENT);
 	}
 	memset(longest + 4, 'd', 300);
 	assert_int_equal(lookup(i, longest, 304, &u), PM_NOENT);
@@ -302,14 +329,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(fields_become_the_user),
-		TEST(files_that_are_in_order),
-		TEST(files_that_are_not),
-		TEST(extremes_that_are_allowed),
-		TEST(many_accounts),
-		TEST(unknown_users_and_domains),
-		TEST(one_file_per_domain),
-		TEST(hostile_domains),
+		TEST(fields_become_the_user), TEST(files_that_are_in_order),
+		TEST(files_that_are_not),     TEST(extremes_that_are_allowed),
+		TEST(many_accounts),          TEST(unknown_users_and_domains),
+		TEST(one_file_per_domain),    TEST(hostile_domains),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

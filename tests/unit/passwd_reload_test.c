@@ -47,7 +47,8 @@ a_broken_file_keeps_the_old_accounts(void **state)
 	(void)state;
 	for (size_t k = 0; k < COUNT(cases); k++) {
 		const char *path = file("passwd", "ann:{PLAIN}a\n");
-		struct host_inst *i = clocked_open("passwd", "file", path, "allow_plain", "yes", NULL);
+		struct host_inst *i =
+			clocked_open("passwd", "file", path, "allow_plain", "yes", NULL);
 
 		assert_non_null(i);
 		expect_user(i, "ann", "a");
@@ -80,7 +81,8 @@ a_deleted_file_keeps_the_old_accounts(void **state)
 	assert_int_equal(unlink(path), 0);
 	skew_ms += 2000;
 	expect_user(i, "ann", "a");
-	assert_non_null(strstr(rig_log, "No such file or directory; the accounts read before stay in force"));
+	assert_non_null(strstr(
+		rig_log, "No such file or directory; the accounts read before stay in force"));
 	assert_int_equal(mkdir(path, 0700), 0); /* worse */
 	skew_ms += 2000;
 	expect_user(i, "ann", "a");
@@ -137,10 +139,12 @@ threads_while_the_file_changes(void **state)
 	expect_user(shared, "ann", "a");
 	for (int k = 0; k < THREADS; k++)
 		assert_int_equal(pthread_create(&t[k], NULL, log_in, NULL), 0);
-	for (int k = 0; k < CHANGES; k++) { /* as vipw does it: a whole new file in place of the old */
+	/* as vipw does it: a whole new file in place of the old */
+	for (int k = 0; k < CHANGES; k++) {
 		unsigned before = logged;
 
-		snprintf(other, sizeof(other), "%s", file("passwd.new", k % 2 ? "ann:{PLAIN}a\n" : "ann:{PLAIN}b\n"));
+		snprintf(other, sizeof(other), "%s",
+			 file("passwd.new", k % 2 ? "ann:{PLAIN}a\n" : "ann:{PLAIN}b\n"));
 		assert_int_equal(rename(other, path), 0);
 		skew_ms += 2000;
 		while (logged == before) /* somebody reads it */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The passwd module and what it checks passwords against: hashes crypt(3) makes here and now, hashes of other
- * programs (Python's hashlib, libargon2) of one password, hostile ones, and the verifiers it hands out.
+ * The passwd module and what it checks passwords against: hashes crypt(3) makes here and now,
+ * hashes of other programs (Python's hashlib, libargon2) of one password, hostile ones, and the
+ * verifiers it hands out.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,11 +20,14 @@
 #define PASSWORD "s3cret \xc3\xa9"
 #define MEMORY "{CRYPT}: it needs more than 1048576 KiB, or too many passes over them"
 #define SALT64 "TmFDbCtwZXBwZXI="
-#define VERIFIER "4096," SALT64 ",ZRr4/f7ru7b9kXoFOipc5PM65agjb4Y+G+4Zvz77vew=,PtqieOqu7zZrIuIFHIZESRagrP20q5QILakh4A8easI="
+#define VERIFIER \
+	"4096," SALT64 ",ZRr4/" \
+	"f7ru7b9kXoFOipc5PM65agjb4Y+G+4Zvz77vew=,PtqieOqu7zZrIuIFHIZESRagrP20q5QILakh4A8easI="
 
 /* A module on a file of one account, ann, whose hash is that; settings as of clocked_open. */
 #define WITH_HASH(hash, ...) \
-	(put_hash(hash), clocked_open("passwd", "file", text_of((struct pm_str){path, strlen(path)}), __VA_ARGS__))
+	(put_hash(hash), clocked_open("passwd", "file", \
+				      text_of((struct pm_str){path, strlen(path)}), __VA_ARGS__))
 
 static char path[200];
 
@@ -43,7 +47,8 @@ put_hash(const char *hash)
 static void
 expect_match(const char *hash)
 {
-	static const char *const wrong[] = {"S3cret \xc3\xa9", "s3cret", "s3cret ", "3cret \xc3\xa9", "x"};
+	static const char *const wrong[] = {"S3cret \xc3\xa9", "s3cret", "s3cret ",
+					    "3cret \xc3\xa9", "x"};
 	struct host_inst *i = WITH_HASH(hash, "allow_plain", "yes", NULL);
 	struct pm_user u;
 
@@ -65,12 +70,15 @@ whatever_crypt_makes(void **state)
 		unsigned long count;
 		bool always;
 	} cases[] = {
-		{"$y$", "{YESCRYPT}", 1, false}, {"$gy$", "{GOST-YESCRYPT}", 1, false}, {"$7$", "{SCRYPT}", 6, false},
-		{"$2b$", "{BLF-CRYPT}", 4, true}, {"$2y$", "{BCRYPT}", 4, false}, {"$2a$", "{blf-crypt}", 4, false},
+		{"$y$", "{YESCRYPT}", 1, false},       {"$gy$", "{GOST-YESCRYPT}", 1, false},
+		{"$7$", "{SCRYPT}", 6, false},         {"$2b$", "{BLF-CRYPT}", 4, true},
+		{"$2y$", "{BCRYPT}", 4, false},        {"$2a$", "{blf-crypt}", 4, false},
 		{"$6$", "{SHA512-CRYPT}", 1000, true}, {"$5$", "{SHA256-CRYPT}", 1000, true},
-		{"$sha1", "{CRYPT}", 1000, false}, {"$md5", "{CRYPT}", 1, false}, {"$1$", "{MD5-CRYPT}", 0, false},
-		{"$1$", "{MD5}", 0, false}, {"$3$", "{CRYPT}", 0, false}, {"_", "{DES-CRYPT}", 1, false},
-		{"", "{DES-CRYPT}", 0, false}, {"$sm3$", "{CRYPT}", 1000, false}, {"$sm3y$", "{CRYPT}", 1, false},
+		{"$sha1", "{CRYPT}", 1000, false},     {"$md5", "{CRYPT}", 1, false},
+		{"$1$", "{MD5-CRYPT}", 0, false},      {"$1$", "{MD5}", 0, false},
+		{"$3$", "{CRYPT}", 0, false},          {"_", "{DES-CRYPT}", 1, false},
+		{"", "{DES-CRYPT}", 0, false},         {"$sm3$", "{CRYPT}", 1000, false},
+		{"$sm3y$", "{CRYPT}", 1, false},
 	};
 	struct crypt_data *data = calloc(1, sizeof(*data));
 
@@ -80,7 +88,8 @@ whatever_crypt_makes(void **state)
 		char setting[CRYPT_GENSALT_OUTPUT_SIZE], hash[CRYPT_OUTPUT_SIZE + 64];
 		const char *made;
 
-		if (!crypt_gensalt_rn(cases[k].prefix, cases[k].count, NULL, 0, setting, sizeof(setting))) {
+		if (!crypt_gensalt_rn(cases[k].prefix, cases[k].count, NULL, 0, setting,
+				      sizeof(setting))) {
 			assert_false(cases[k].always);
 			continue;
 		}
@@ -100,9 +109,12 @@ static void
 hashes_of_other_programs(void **state)
 {
 	static const char *const hashes[] = {
-		"{SHA}KhZ1Vc2++p3skRshFI8qdPsViZI=", "{SHA1}KhZ1Vc2++p3skRshFI8qdPsViZI",
-		"{SHA}2a167555cdbefa9dec911b21148f2a74fb158992", "{SHA.HEX}2A167555CDBEFA9DEC911B21148F2A74FB158992",
-		"{SHA.B64}KhZ1Vc2++p3skRshFI8qdPsViZI=", "{sha.base64}KhZ1Vc2++p3skRshFI8qdPsViZI=",
+		"{SHA}KhZ1Vc2++p3skRshFI8qdPsViZI=",
+		"{SHA1}KhZ1Vc2++p3skRshFI8qdPsViZI",
+		"{SHA}2a167555cdbefa9dec911b21148f2a74fb158992",
+		"{SHA.HEX}2A167555CDBEFA9DEC911B21148F2A74FB158992",
+		"{SHA.B64}KhZ1Vc2++p3skRshFI8qdPsViZI=",
+		"{sha.base64}KhZ1Vc2++p3skRshFI8qdPsViZI=",
 		"{SSHA}5Iat6iojKBPs09IZRAWvPjieg/xOYUNsK3BlcHBlcg==",
 		"{SSHA.HEX}e486adea2a232813ecd3d2194405af3e389e83fc4e61436c2b706570706572",
 		"{SSHA.B64}5Iat6iojKBPs09IZRAWvPjieg/xOYUNsK3BlcHBlcg",
@@ -111,24 +123,37 @@ hashes_of_other_programs(void **state)
 		"{SHA256.HEX}E51155C618C5C438D3EF33CEC650A5013328C9B6950A12BD59653BE757190475",
 		"{SHA256.B64}5RFVxhjFxDjT7zPOxlClATMoybaVChK9WWU751cZBHU=",
 		"{SSHA256}1H2xnCjwH//IBnouyhUvfwnvJpF/Jw6NDA3TcBEumIdOYUNsK3BlcHBlcg==",
-		"{SSHA256.hex}d47db19c28f01fffc8067a2eca152f7f09ef26917f270e8d0c0dd370112e98874e61436c2b706570706572",
+		"{SSHA256.hex}"
+		"d47db19c28f01fffc8067a2eca152f7f09ef26917f270e8d0c0dd370112e98874e61436c2b70657070"
+		"6572",
 		"{SSHA256.B64}1H2xnCjwH//IBnouyhUvfwnvJpF/Jw6NDA3TcBEumIdOYUNsK3BlcHBlcg",
-		"{SHA512}OiW1CGFPeB+gyP5V3bkAXaggAH6oFSRKTI3yAepCApzFhwyMiKD7IjIK5xK+QwBB8VePZi1CINukAMy2yav6cw==",
-		"{SHA512.HEX}3A25B508614F781FA0C8FE55DDB9005DA820007EA815244A4C8DF201EA42029CC5870C8C88A0FB22320AE712BE430041"
+		"{SHA512}OiW1CGFPeB+gyP5V3bkAXaggAH6oFSRKTI3yAepCApzFhwyMiKD7IjIK5xK+"
+		"QwBB8VePZi1CINukAMy2yav6cw==",
+		"{SHA512.HEX}"
+		"3A25B508614F781FA0C8FE55DDB9005DA820007EA815244A4C8DF201EA42029CC5870C8C88A0FB2232"
+		"0AE712BE430041"
 		"F1578F662D4220DBA400CCB6C9ABFA73",
-		"{SSHA512}ZaiM4F5wfSFxzlIMs/m+sL0GeuUr+rb6U9kGxwKtIIPxOWqqgceXdVHFFAUyyCysr+eNsd4zgFZXY1791d3P/U5hQ2wrcGVw"
+		"{SSHA512}ZaiM4F5wfSFxzlIMs/"
+		"m+sL0GeuUr+rb6U9kGxwKtIIPxOWqqgceXdVHFFAUyyCysr+eNsd4zgFZXY1791d3P/U5hQ2wrcGVw"
 		"cGVy",
-		"{SSHA512.HEX}65a88ce05e707d2171ce520cb3f9beb0bd067ae52bfab6fa53d906c702ad2083f1396aaa81c7977551c5140532c82c"
+		"{SSHA512.HEX}"
+		"65a88ce05e707d2171ce520cb3f9beb0bd067ae52bfab6fa53d906c702ad2083f1396aaa81c7977551"
+		"c5140532c82c"
 		"acafe78db1de33805657635efdd5ddcffd4e61436c2b706570706572",
 		"{PBKDF2}$1$peppersalt$1234$fc33a120771ebba88890c241f4c4e42a0017ad5f",
-		"{SCRAM-SHA-1}4096," SALT64 ",/2q2zakFk9poyhziErgywBZXZLc=,Yw6vr+KlQYcfFKYTMbCbjzFHOtk=",
+		"{SCRAM-SHA-1}4096," SALT64
+		",/2q2zakFk9poyhziErgywBZXZLc=,Yw6vr+KlQYcfFKYTMbCbjzFHOtk=",
 		"{SCRAM-SHA-256}" VERIFIER,
 #ifdef HAVE_ARGON2
-		"{ARGON2ID}$argon2id$v=19$m=64,t=2,p=1$TmFDbCtwZXBwZXI$t57YWoXIY4C5gyBUzIvIV+n5EZtxtxsH",
-		"{ARGON2I}$argon2i$v=19$m=64,t=2,p=1$TmFDbCtwZXBwZXI$KyQTZjeqS8bWJB+ECCUIvWIYlVJn1sc0",
+		"{ARGON2ID}$argon2id$v=19$m=64,t=2,p=1$TmFDbCtwZXBwZXI$t57YWoXIY4C5gyBUzIvIV+"
+		"n5EZtxtxsH",
+		"{ARGON2I}$argon2i$v=19$m=64,t=2,p=1$TmFDbCtwZXBwZXI$KyQTZjeqS8bWJB+"
+		"ECCUIvWIYlVJn1sc0",
 		"$argon2id$v=19$m=64,t=2,p=1$TmFDbCtwZXBwZXI$t57YWoXIY4C5gyBUzIvIV+n5EZtxtxsH",
 #endif
-		"{PLAIN}" PASSWORD, "{CLEARTEXT}" PASSWORD, "{clear}" PASSWORD,
+		"{PLAIN}" PASSWORD,
+		"{CLEARTEXT}" PASSWORD,
+		"{clear}" PASSWORD,
 	};
 
 	(void)state;
@@ -150,7 +175,8 @@ expect_refused(const char *hash, const char *why, struct host_inst *i)
 	snprintf(text, sizeof(text), "user 'ann': %s", why);
 	rc = verify(i, "ann", PASSWORD, &u);
 	if (rc != PM_PERM || strcmp(call->error, text) != 0)
-		fail_msg("%s: %s '%s' instead of '%s'", hash, host_code_name(rc), call->error, text);
+		fail_msg("%s: %s '%s' instead of '%s'", hash, host_code_name(rc), call->error,
+			 text);
 	assert_int_equal(u.n_attr, 0); /* R5 */
 	host_close(i);
 }
@@ -163,18 +189,22 @@ hashes_that_are_none(void **state)
 	} cases[] = {
 		{"{NONSENSE}x", "unknown password scheme {NONSENSE}"},
 		{"{}x", "unknown password scheme {}"},
-		{"{PLAIN}" PASSWORD, "{PLAIN}: passwords in plain text are not allowed here: allow_plain = yes"},
-		{"{CLEARTEXT}" PASSWORD, "{CLEARTEXT}: passwords in plain text are not allowed here: allow_plain = yes"},
+		{"{PLAIN}" PASSWORD,
+		 "{PLAIN}: passwords in plain text are not allowed here: allow_plain = yes"},
+		{"{CLEARTEXT}" PASSWORD,
+		 "{CLEARTEXT}: passwords in plain text are not allowed here: allow_plain = yes"},
 		{PASSWORD, "{CRYPT}: not a hash crypt(3) knows"},
 		{"{SHA256}c2hvcnQ=", "{SHA256}: not a digest of its length"},
-		{"{SHA256.HEX}5RFVxhjFxDjT7zPOxlClATMoybaVChK9WWU751cZBHU=", "{SHA256}: not a digest of its length"},
+		{"{SHA256.HEX}5RFVxhjFxDjT7zPOxlClATMoybaVChK9WWU751cZBHU=",
+		 "{SHA256}: not a digest of its length"},
 		{"{SSHA512.B64}AAAA", "{SSHA512}: not a digest of its length"},
 		{"{SSHA}", "{SSHA}: not a digest of its length"},
 		{"{PBKDF2}peppersalt", "{PBKDF2}: expected $1$salt$rounds$hash"},
 		{"{PBKDF2}$1$salt$0$fc33a120771ebba88890c241f4c4e42a0017ad5f",
 		 "{PBKDF2}: no number of rounds within the limit"},
 		{"{PBKDF2}$1$salt$10$fc33", "{PBKDF2}: the hash is not hex"},
-		{"{PBKDF2}$1$salt$10$xc33a120771ebba88890c241f4c4e42a0017ad5f", "{PBKDF2}: the hash is not hex"},
+		{"{PBKDF2}$1$salt$10$xc33a120771ebba88890c241f4c4e42a0017ad5f",
+		 "{PBKDF2}: the hash is not hex"},
 		{"{SCRAM-SHA-1}" VERIFIER,
 		 "{SCRAM-SHA-1}: expected iterations,salt,stored-key,server-key in base64"},
 		{"{SCRAM-SHA-256}-1,a,b,c",
@@ -192,7 +222,8 @@ hashes_that_are_none(void **state)
 	for (size_t k = 0; k < COUNT(cases); k++)
 		expect_refused(cases[k].hash, cases[k].why, WITH_HASH(cases[k].hash, NULL));
 	snprintf(big, sizeof(big), "{SSHA256}%01000d", 0);
-	expect_refused("a hash of 1,000 bytes", "the {SSHA256} hash is longer than 768 bytes", WITH_HASH(big, NULL));
+	expect_refused("a hash of 1,000 bytes", "the {SSHA256} hash is longer than 768 bytes",
+		       WITH_HASH(big, NULL));
 }
 
 /* Each would take hours, or all the memory there is. */
@@ -203,16 +234,22 @@ costs_above_the_defaults(void **state)
 		const char *hash, *why;
 	} cases[] = {
 		{"$6$rounds=999999999$saltsalt$x", "{CRYPT}: more than 5000000 rounds"},
-		{"{SHA256-CRYPT}$5$rounds=5000001$saltsalt$x", "{SHA256-CRYPT}: more than 5000000 rounds"},
+		{"{SHA256-CRYPT}$5$rounds=5000001$saltsalt$x",
+		 "{SHA256-CRYPT}: more than 5000000 rounds"},
 		{"{CRYPT}$sha1$4294967295$zBvW3pFapLzv3A3SPIo6$PtWxqbE5cBY7hg1mxbq1dv2iqPp4",
 		 "{CRYPT}: more than 5000000 rounds"},
-		{"{CRYPT}$md5,rounds=4294967295$QEDVBmVw$$fZ.TibajVVL/Ey6VeGVPU.", "{CRYPT}: more than 5000000 rounds"},
-		{"$2b$31$abcdefghijklmnopqrstuuORZptb90h/SmxaLQNY7rbLqPJI8E.0e", "{CRYPT}: a cost above 16"},
+		{"{CRYPT}$md5,rounds=4294967295$QEDVBmVw$$fZ.TibajVVL/Ey6VeGVPU.",
+		 "{CRYPT}: more than 5000000 rounds"},
+		{"$2b$31$abcdefghijklmnopqrstuuORZptb90h/SmxaLQNY7rbLqPJI8E.0e",
+		 "{CRYPT}: a cost above 16"},
 		{"{BLF-CRYPT}$2y$17$abcdefghijklmnopqrstuuORZptb90h/SmxaLQNY7rbLqPJI8E.0e",
 		 "{BLF-CRYPT}: a cost above 16"},
-		{"{YESCRYPT}$y$jY5$saltsalt$FAQw7ULAlpellLkh8OWSEOAYklsAlm2.9PDO8ai5cq4", "{YESCRYPT}: a cost above 16"},
-		{"$gy$jY5$saltsalt$FAQw7ULAlpellLkh8OWSEOAYklsAlm2.9PDO8ai5cq4", "{CRYPT}: a cost above 16"},
-		{"{SCRYPT}$7$YU..../....SALT$PrPg7D/Y6WzGGhGlpcPlvKYiNh3kmQ9JC3PFH9E3lAC", "{SCRYPT}: a cost above 16"},
+		{"{YESCRYPT}$y$jY5$saltsalt$FAQw7ULAlpellLkh8OWSEOAYklsAlm2.9PDO8ai5cq4",
+		 "{YESCRYPT}: a cost above 16"},
+		{"$gy$jY5$saltsalt$FAQw7ULAlpellLkh8OWSEOAYklsAlm2.9PDO8ai5cq4",
+		 "{CRYPT}: a cost above 16"},
+		{"{SCRYPT}$7$YU..../....SALT$PrPg7D/Y6WzGGhGlpcPlvKYiNh3kmQ9JC3PFH9E3lAC",
+		 "{SCRYPT}: a cost above 16"},
 		/* blocks and lanes of scrypt, blocks and passes of yescrypt */
 		{"$7$BU..../zzzzSALT$PrPg7D/Y6WzGGhGlpcPlvKYiNh3kmQ9JC3PFH9E3lAC", MEMORY},
 		{"$7$Bzzzzz/....SALT$PrPg7D/Y6WzGGhGlpcPlvKYiNh3kmQ9JC3PFH9E3lAC", MEMORY},
@@ -221,14 +258,19 @@ costs_above_the_defaults(void **state)
 		{"{DES-CRYPT}_zzzzrXKisACdwOgoX6U", "{DES-CRYPT}: more than 5000000 rounds"},
 		{"{PBKDF2}$1$salt$5000001$fc33a120771ebba88890c241f4c4e42a0017ad5f",
 		 "{PBKDF2}: no number of rounds within the limit"},
-		{"{SCRAM-SHA-256}4294967295," SALT64 ",ZRr4/f7ru7b9kXoFOipc5PM65agjb4Y+G+4Zvz77vew=,"
-		 "PtqieOqu7zZrIuIFHIZESRagrP20q5QILakh4A8easI=", "{SCRAM-SHA-256}: more iterations than the limit"},
+		{"{SCRAM-SHA-256}4294967295," SALT64
+		 ",ZRr4/f7ru7b9kXoFOipc5PM65agjb4Y+G+4Zvz77vew=,"
+		 "PtqieOqu7zZrIuIFHIZESRagrP20q5QILakh4A8easI=",
+		 "{SCRAM-SHA-256}: more iterations than the limit"},
 #ifdef HAVE_ARGON2
-		{"{ARGON2ID}$argon2id$v=19$m=4294967295,t=1,p=1$TmFDbCtwZXBwZXI$t57YWoXIY4C5gyBUzIvIV+n5EZtxtxsH",
+		{"{ARGON2ID}$argon2id$v=19$m=4294967295,t=1,p=1$TmFDbCtwZXBwZXI$"
+		 "t57YWoXIY4C5gyBUzIvIV+n5EZtxtxsH",
 		 "{ARGON2ID}: m=4294967295,t=1,p=1 is above the limits"},
-		{"{ARGON2I}$argon2i$v=19$m=64,t=4294967295,p=1$TmFDbCtwZXBwZXI$KyQTZjeqS8bWJB+ECCUIvWIYlVJn1sc0",
+		{"{ARGON2I}$argon2i$v=19$m=64,t=4294967295,p=1$TmFDbCtwZXBwZXI$KyQTZjeqS8bWJB+"
+		 "ECCUIvWIYlVJn1sc0",
 		 "{ARGON2I}: m=64,t=4294967295,p=1 is above the limits"},
-		{"$argon2id$v=19$m=1048576,t=63,p=1$TmFDbCtwZXBwZXI$t57YWoXIY4C5gyBUzIvIV+n5EZtxtxsH",
+		{"$argon2id$v=19$m=1048576,t=63,p=1$TmFDbCtwZXBwZXI$t57YWoXIY4C5gyBUzIvIV+"
+		 "n5EZtxtxsH",
 		 "{ARGON2}: m=1048576,t=63,p=1 is above the limits"},
 		{"$argon2id$v=19$m=1024,t=1,p=17$TmFDbCtwZXBwZXI$t57YWoXIY4C5gyBUzIvIV+n5EZtxtxsH",
 		 "{ARGON2}: m=1024,t=1,p=17 is above the limits"},
@@ -247,11 +289,15 @@ costs_above_what_is_set(void **state)
 	static const struct {
 		const char *key, *value, *hash, *why;
 	} cases[] = {
-		{"max_rounds", "4095", "{SCRAM-SHA-256}" VERIFIER, "{SCRAM-SHA-256}: more iterations than the limit"},
-		{"max_rounds", "1233", "{PBKDF2}$1$peppersalt$1234$fc33a120771ebba88890c241f4c4e42a0017ad5f",
+		{"max_rounds", "4095", "{SCRAM-SHA-256}" VERIFIER,
+		 "{SCRAM-SHA-256}: more iterations than the limit"},
+		{"max_rounds", "1233",
+		 "{PBKDF2}$1$peppersalt$1234$fc33a120771ebba88890c241f4c4e42a0017ad5f",
 		 "{PBKDF2}: no number of rounds within the limit"},
-		{"max_rounds", "4999", "{CRYPT}$5$rounds=5000$saltsalt$x", "{CRYPT}: more than 4999 rounds"},
-		{"max_log_cost", "4", "$2b$05$abcdefghijklmnopqrstuuORZptb90h/SmxaLQNY7rbLqPJI8E.0e",
+		{"max_rounds", "4999", "{CRYPT}$5$rounds=5000$saltsalt$x",
+		 "{CRYPT}: more than 4999 rounds"},
+		{"max_log_cost", "4",
+		 "$2b$05$abcdefghijklmnopqrstuuORZptb90h/SmxaLQNY7rbLqPJI8E.0e",
 		 "{CRYPT}: a cost above 4"},
 		{"max_log_cost", "4", "$y$j75$saltsalt$FAQw7ULAlpellLkh8OWSEOAYklsAlm2.9PDO8ai5cq4",
 		 "{CRYPT}: a cost above 4"},
@@ -272,8 +318,14 @@ costs_above_what_is_set(void **state)
 static void
 locked_accounts(void **state)
 {
-	static const char *const hashes[] = {"", "!", "*", "!!", ("!{PLAIN}" PASSWORD), "*{SHA}KhZ1Vc2++p3skRshFI8qdPsViZI=",
-					     "{CRYPT}!", "{SHA}*KhZ1Vc2++p3skRshFI8qdPsViZI="};
+	static const char *const hashes[] = {"",
+					     "!",
+					     "*",
+					     "!!",
+					     ("!{PLAIN}" PASSWORD),
+					     "*{SHA}KhZ1Vc2++p3skRshFI8qdPsViZI=",
+					     "{CRYPT}!",
+					     "{SHA}*KhZ1Vc2++p3skRshFI8qdPsViZI="};
 	struct pm_user u;
 
 	(void)state;
@@ -363,7 +415,8 @@ secrets_of_the_kind_asked_for(void **state)
 		{"ann", "{SCRAM-SHA-256}" VERIFIER, PM_SECRET_PLAIN, PM_UNSUPPORTED},
 		{"ann", "{SCRAM-SHA-256}4096,!,!,!", PM_SECRET_SCRAM_SHA256, PM_CORRUPT},
 		{"ann", "!{SCRAM-SHA-256}" VERIFIER, PM_SECRET_SCRAM_SHA256, PM_UNSUPPORTED},
-		{"ann", "{SHA}KhZ1Vc2++p3skRshFI8qdPsViZI=", PM_SECRET_SCRAM_SHA1 | PM_SECRET_PLAIN, PM_UNSUPPORTED},
+		{"ann", "{SHA}KhZ1Vc2++p3skRshFI8qdPsViZI=", PM_SECRET_SCRAM_SHA1 | PM_SECRET_PLAIN,
+		 PM_UNSUPPORTED},
 		{"ann", "{PLAIN}x", PM_SECRET_SCRAM_SHA1, PM_UNSUPPORTED},
 		{"ann", "{PLAIN}x", PM_SECRET_PLAIN, PM_OK},
 		{"eve", "{PLAIN}x", PM_SECRET_PLAIN, PM_NOENT},
@@ -421,14 +474,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(whatever_crypt_makes),
-		TEST(hashes_of_other_programs),
-		TEST(hashes_that_are_none),
-		TEST(costs_above_the_defaults),
-		TEST(costs_above_what_is_set),
-		TEST(locked_accounts),
-		TEST(passwords_nobody_has),
-		TEST(apop_needs_plain_text),
+		TEST(whatever_crypt_makes),          TEST(hashes_of_other_programs),
+		TEST(hashes_that_are_none),          TEST(costs_above_the_defaults),
+		TEST(costs_above_what_is_set),       TEST(locked_accounts),
+		TEST(passwords_nobody_has),          TEST(apop_needs_plain_text),
 		TEST(secrets_of_the_kind_asked_for),
 	};
 

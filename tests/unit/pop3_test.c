@@ -17,7 +17,7 @@
 #include "pop3/reply.h"
 #include "pop3/wire.h"
 
-/* ---- wire: any split gives the same bytes ---- */
+/* ---- wire: any split gives the same bytes ---------------------------------------------------- */
 
 struct wire_case {
 	const char *in, *out; /* out without the final ".\r\n" */
@@ -89,7 +89,7 @@ wire_counts_octets_without_stuffing(void **state)
 	assert_int_equal(w.octets, 7); /* ".a" CRLF "b" CRLF */
 }
 
-/* ---- parser ---- */
+/* ---- parser ---------------------------------------------------------------------------------- */
 
 static enum parse_result
 parse_text(const char *text, size_t n, struct command *c, size_t piece)
@@ -139,7 +139,9 @@ one_line_gives_one_result_in_any_pieces(void **state)
 		for (size_t piece = 1; piece < 20; piece++) {
 			struct command c = {0};
 
-			assert_int_equal(parse_text(cases[i].text, strlen(cases[i].text), &c, piece), cases[i].result);
+			assert_int_equal(
+				parse_text(cases[i].text, strlen(cases[i].text), &c, piece),
+				cases[i].result);
 			if (cases[i].result != PARSE_COMMAND)
 				continue;
 			assert_int_equal(c.verb, cases[i].verb);
@@ -180,7 +182,7 @@ limits_and_nul(void **state)
 	assert_int_equal(parse_text("PASS a\0b\r\n", 10, &c, 1), PARSE_NUL);
 }
 
-/* ---- message table, replies ---- */
+/* ---- message table, replies ------------------------------------------------------------------ */
 
 static void
 numbers_never_shift(void **state)
@@ -221,7 +223,8 @@ numbers_never_shift(void **state)
 static void
 a_failed_backend_is_never_a_wrong_password(void **state)
 {
-	static const int32_t failures[] = {PM_TEMP, PM_DOWN, PM_TIMEOUT, PM_NOMEM, PM_NOSPACE, PM_PERM, 4242};
+	static const int32_t failures[] = {PM_TEMP,    PM_DOWN, PM_TIMEOUT, PM_NOMEM,
+					   PM_NOSPACE, PM_PERM, 4242};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)

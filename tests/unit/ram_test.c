@@ -66,9 +66,10 @@ count_of(struct host_inst *i, const char *name, uint32_t flags)
 static void
 info_of(struct host_inst *i, void *mbox, uint64_t k, struct pm_msg *ret)
 {
-	assert_int_equal(host_mbox_info(i, mbox, call, k, 1,
-					PM_WANT_OCTETS | PM_WANT_UIDL | PM_WANT_DATES | PM_WANT_META, ret),
-			 PM_OK);
+	assert_int_equal(
+		host_mbox_info(i, mbox, call, k, 1,
+			       PM_WANT_OCTETS | PM_WANT_UIDL | PM_WANT_DATES | PM_WANT_META, ret),
+		PM_OK);
 }
 
 /* The whole of a message, read in pieces; malloc'd with a NUL. */
@@ -91,7 +92,8 @@ text_of(struct host_inst *i, void *mbox, uint64_t k, size_t piece, size_t *ret_n
 }
 
 static int32_t
-deliver(struct host_inst *i, const struct pm_rcpt *rcpt, uint32_t flags, const char *text, struct pm_result *ret)
+deliver(struct host_inst *i, const struct pm_rcpt *rcpt, uint32_t flags, const char *text,
+	struct pm_result *ret)
 {
 	int32_t r;
 	void *dlv;
@@ -163,8 +165,9 @@ static void
 wrong_accounts_are_reported_without_their_secrets(void **state)
 {
 	(void)state;
-	assert_null(rig_open("ram", NULL, "user", "annsecret", "user", "ben:a", "user", "ben:hunter2", "user",
-			     ":p", "user", "x:", "messages", "9999999", NULL));
+	assert_null(rig_open("ram", NULL, "user", "annsecret", "user", "ben:a", "user",
+			     "ben:hunter2", "user", ":p", "user", "x:", "messages", "9999999",
+			     NULL));
 	assert_string_equal(rig_errors, "section test: messages: at most 1000000\n"
 					"section test: user: number 1 is not NAME:PASSWORD\n"
 					"section test: user: 'ben' is given twice\n"
@@ -191,7 +194,8 @@ made_up_mail_is_the_same_each_time(void **state)
 	for (uint64_t m = 0; m < 20; m++) {
 		struct pm_msg a, b;
 		size_t na, nb;
-		char *ta = text_of(i[0], mbox[0], m, 7, &na), *tb = text_of(i[1], mbox[1], m, 4096, &nb);
+		char *ta = text_of(i[0], mbox[0], m, 7, &na),
+		     *tb = text_of(i[1], mbox[1], m, 4096, &nb);
 		uint64_t wire = 0;
 
 		info_of(i[0], mbox[0], m, &a);
@@ -237,16 +241,19 @@ one_exclusive_session_and_snapshots(void **state)
 	assert_int_equal(m, 3);
 	assert_int_equal(count_of(i, "ben", PM_OPEN_EXCLUSIVE), 3); /* another one's is free */
 	assert_int_equal(deliver_to(i, "ann", "new\r\n", &res), PM_OK);
-	assert_int_equal(host_mbox_info(i, mbox, call, 3, 1, 0, &info), PM_INVALID); /* not in the snapshot */
+	/* not in the snapshot */
+	assert_int_equal(host_mbox_info(i, mbox, call, 3, 1, 0, &info), PM_INVALID);
 	{
 		uint8_t del[1] = {2};
 		struct pm_commit c = {.size = sizeof(c), .n = 3, .del = del};
 		uint64_t done;
 
-		assert_int_equal(host_mbox_commit(i, reader, call, &c, &done), PM_INVALID); /* has no lock */
+		/* has no lock */
+		assert_int_equal(host_mbox_commit(i, reader, call, &c, &done), PM_INVALID);
 		assert_int_equal(host_mbox_commit(i, mbox, call, &c, &done), PM_OK);
 		assert_int_equal(done, 1);
-		assert_int_equal(host_mbox_commit(i, mbox, call, &c, &done), PM_OK); /* the same again */
+		/* the same again */
+		assert_int_equal(host_mbox_commit(i, mbox, call, &c, &done), PM_OK);
 		assert_int_equal(done, 1);
 		c.n = 2;
 		assert_int_equal(host_mbox_commit(i, mbox, call, &c, &done), PM_INVALID);
@@ -292,7 +299,8 @@ marks_and_hiding(void **state)
 {
 	struct host_inst *i = rig_open("ram", NULL, "messages", "4", NULL);
 	uint8_t del[1] = {1}, seen[1] = {2}, back[1] = {1};
-	struct pm_commit c = {.size = sizeof(c), .n = 4, .del = del, .retrieved = seen, .now_ms = 500};
+	struct pm_commit c = {
+		.size = sizeof(c), .n = 4, .del = del, .retrieved = seen, .now_ms = 500};
 	struct pm_user u = user_of("ann");
 	struct pm_msg info;
 	struct pm_stat st;
@@ -316,7 +324,8 @@ marks_and_hiding(void **state)
 	assert_true(info.flags & PM_MSG_HIDDEN);
 	info_of(i, mbox, 1, &info);
 	assert_int_equal(info.first_retrieved_ms, 500);
-	c = (struct pm_commit){.size = sizeof(c), .n = 4, .restore = back, .retrieved = seen, .now_ms = 900};
+	c = (struct pm_commit){
+		.size = sizeof(c), .n = 4, .restore = back, .retrieved = seen, .now_ms = 900};
 	assert_int_equal(host_mbox_commit(i, mbox, call, &c, &done), PM_OK);
 	assert_int_equal(done, 0);
 	info_of(i, mbox, 1, &info);
@@ -356,7 +365,8 @@ mailboxes_from_outside(void **state)
 		for (size_t k = 0; k < got; k++) {
 			size_t at = strlen(names);
 
-			snprintf(names + at, sizeof(names) - at, "%.*s ", (int)box[k].key_len, box[k].key);
+			snprintf(names + at, sizeof(names) - at, "%.*s ", (int)box[k].key_len,
+				 box[k].key);
 		}
 		if (got > 0) { /* a copy: the records are cleared by the next call */
 			memcpy(place, box[got - 1].cursor, box[got - 1].cursor_len);
@@ -454,8 +464,13 @@ imports_keep_what_they_bring(void **state)
 {
 	struct host_inst *i = rig_open("ram", NULL, NULL);
 	struct pm_user ann = user_of("ann");
-	struct pm_rcpt r = {.size = sizeof(r), .user = &ann, .uidl = {"old-2", 5}, .meta = {"M", 1},
-			    .order = 2, .received_ms = 22, .first_retrieved_ms = 33};
+	struct pm_rcpt r = {.size = sizeof(r),
+			    .user = &ann,
+			    .uidl = {"old-2", 5},
+			    .meta = {"M", 1},
+			    .order = 2,
+			    .received_ms = 22,
+			    .first_retrieved_ms = 33};
 	struct pm_result res;
 	struct pm_msg info;
 	uint64_t n;
@@ -566,7 +581,8 @@ files_are_messages_byte_for_byte(void **state)
 static struct host_inst *shared;
 static _Atomic uint64_t delivered, deleted;
 
-/* Delivers to one mailbox, and deletes from it when it is free: nothing may get lost or come twice. */
+/* Delivers to one mailbox, and deletes from it when it is free: nothing may get lost or come
+ * twice. */
 static void *
 churn(void *arg)
 {
@@ -589,7 +605,8 @@ churn(void *arg)
 		assert_int_equal(host_dlv_commit(shared, dlv, c, &res), PM_OK);
 		assert_int_equal(res.rc, PM_OK);
 		delivered++;
-		if (host_mbox_open(shared, c, &u, k % 2 ? PM_OPEN_EXCLUSIVE : PM_OPEN_READONLY, &n, &mbox) != PM_OK)
+		if (host_mbox_open(shared, c, &u, k % 2 ? PM_OPEN_EXCLUSIVE : PM_OPEN_READONLY, &n,
+				   &mbox) != PM_OK)
 			continue;
 		if (k % 2) {
 			struct pm_commit commit = {.size = sizeof(commit), .n = n, .del = del};

@@ -105,7 +105,8 @@ one_session_holds_a_maildrop(void **state)
 	assert_non_null(ann->claim);
 	assert_int_equal(claim_key(ben, "s", "drop", 4), REGISTRY_HELD);
 	assert_null(ben->claim);
-	assert_int_equal(claim_key(ann, "s", "drop", 4), REGISTRY_HELD); /* not twice by one either */
+	/* not twice by one either */
+	assert_int_equal(claim_key(ann, "s", "drop", 4), REGISTRY_HELD);
 	assert_true(registry_is_open("s", "drop", 4, &holder));
 	assert_true(holder == ann->token);
 	registry_release(ann->claim);
@@ -124,9 +125,17 @@ maildrops_are_told_apart(void **state)
 		const char *section, *key;
 		size_t n;
 	} cases[] = {
-		{"s", TEXT("drop")},	{"t", TEXT("drop")},   {"s", TEXT("drop2")},	 {"s", TEXT("dro")},
-		{"s", TEXT("")},	{"sd", TEXT("rop")},   {"s", TEXT("dr\0op")},	 {"s", TEXT("dr\0oq")},
-		{"", TEXT("s\0drop")},	{"s", TEXT("Drop")},   {"s", long_a, sizeof(long_a)},
+		{"s", TEXT("drop")},
+		{"t", TEXT("drop")},
+		{"s", TEXT("drop2")},
+		{"s", TEXT("dro")},
+		{"s", TEXT("")},
+		{"sd", TEXT("rop")},
+		{"s", TEXT("dr\0op")},
+		{"s", TEXT("dr\0oq")},
+		{"", TEXT("s\0drop")},
+		{"s", TEXT("Drop")},
+		{"s", long_a, sizeof(long_a)},
 		{"s", long_b, sizeof(long_b)},
 		{"a234567890123456789012345678901234567890", TEXT("drop")},
 		{"a234567890123456789012345678901234567891", TEXT("drop")},
@@ -143,11 +152,13 @@ maildrops_are_told_apart(void **state)
 		held[i] = ann->claim;
 	}
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		assert_int_equal(claim_key(ben, cases[i].section, cases[i].key, cases[i].n), REGISTRY_HELD);
+		assert_int_equal(claim_key(ben, cases[i].section, cases[i].key, cases[i].n),
+				 REGISTRY_HELD);
 		registry_release(held[i]);
 		assert_false(registry_is_open(cases[i].section, cases[i].key, cases[i].n, NULL));
 		for (size_t k = i + 1; k < COUNT(cases); k++)
-			assert_true(registry_is_open(cases[k].section, cases[k].key, cases[k].n, NULL));
+			assert_true(
+				registry_is_open(cases[k].section, cases[k].key, cases[k].n, NULL));
 	}
 }
 
@@ -184,10 +195,12 @@ who_may_take_over(void **state)
 		{HOME, TAKEOVER, TAKEOVER + 1, false, true, REGISTRY_WAIT},
 		{HOME, TAKEOVER, TAKEOVER - 1, false, true, REGISTRY_HELD},
 		{HOME, TAKEOVER, 0, false, true, REGISTRY_HELD},
-		{HOME, TAKEOVER, -5, false, true, REGISTRY_HELD}, /* spoke after the newcomer looked at the clock */
+		/* spoke after the newcomer looked at the clock */
+		{HOME, TAKEOVER, -5, false, true, REGISTRY_HELD},
 		{AWAY, TAKEOVER, TAKEOVER, false, true, REGISTRY_HELD},
 		{AWAY, TAKEOVER, 100 * TAKEOVER, false, true, REGISTRY_HELD},
-		{HOME, TAKEOVER, 100 * TAKEOVER, true, true, REGISTRY_HELD}, /* what she deleted is not undone */
+		/* what she deleted is not undone */
+		{HOME, TAKEOVER, 100 * TAKEOVER, true, true, REGISTRY_HELD},
 		{HOME, TAKEOVER, TAKEOVER, false, false, REGISTRY_HELD},
 		{HOME, 0, 100 * TAKEOVER, false, true, REGISTRY_HELD}, /* switched off */
 	};
@@ -198,8 +211,9 @@ who_may_take_over(void **state)
 
 		assert_int_equal(claim(ann, HOME, START - 7), REGISTRY_MINE);
 		registry_touch(ann->claim, START, cases[i].pending);
-		answer = registry_claim("s", "drop", 4, ben->token, cases[i].peer, cases[i].takeover_ms,
-					START + cases[i].silence, cases[i].may_wait, &ben->claim);
+		answer = registry_claim("s", "drop", 4, ben->token, cases[i].peer,
+					cases[i].takeover_ms, START + cases[i].silence,
+					cases[i].may_wait, &ben->claim);
 		if (answer != cases[i].answer)
 			fail_msg("case %zu: %d", i, (int)answer);
 		assert_int_equal(note(ann), answer == REGISTRY_WAIT ? NOTE_TAKEOVER : 0);
@@ -218,7 +232,8 @@ a_silent_holder_leaves(void **state)
 
 	(void)state;
 	assert_int_equal(claim(ann, HOME, START), REGISTRY_MINE);
-	assert_false(registry_should_yield(ann->claim, TAKEOVER, START + 2 * TAKEOVER)); /* nobody asks */
+	/* nobody asks */
+	assert_false(registry_should_yield(ann->claim, TAKEOVER, START + 2 * TAKEOVER));
 	assert_int_equal(claim(ben, HOME, START + TAKEOVER), REGISTRY_WAIT);
 	assert_null(ben->claim);
 	assert_true(slot_park(ben->task.slot));
@@ -231,7 +246,8 @@ a_silent_holder_leaves(void **state)
 	slot_set_running(ben->task.slot);
 	assert_int_equal(note(ben), NOTE_WAKE);
 	assert_false(is_open());
-	assert_int_equal(claim(eve, HOME, START + TAKEOVER), REGISTRY_HELD); /* kept for who waited */
+	/* kept for who waited */
+	assert_int_equal(claim(eve, HOME, START + TAKEOVER), REGISTRY_HELD);
 	assert_int_equal(claim(eve, AWAY, START + TAKEOVER), REGISTRY_HELD);
 	assert_int_equal(claim_last(ben, HOME, START + TAKEOVER + 10), REGISTRY_MINE);
 	assert_true(registry_is_open("s", "drop", 4, &holder));
@@ -370,9 +386,11 @@ many_claims(void *arg)
 		char key = (char)('a' + k);
 		enum registry_answer answer;
 
-		answer = registry_claim("s", &key, 1, c->token, HOME, 1, (int64_t)i + 1000000, true, &c->claim);
+		answer = registry_claim("s", &key, 1, c->token, HOME, 1, (int64_t)i + 1000000, true,
+					&c->claim);
 		if (answer == REGISTRY_WAIT && i % 2)
-			answer = registry_claim("s", &key, 1, c->token, HOME, 1, i, false, &c->claim);
+			answer = registry_claim("s", &key, 1, c->token, HOME, 1, i, false,
+						&c->claim);
 		if (answer != REGISTRY_MINE) {
 			registry_cancel("s", &key, 1, c->token);
 			continue;

@@ -75,7 +75,8 @@ rig_end(void)
 	while (n_made > 0) {
 		int rc = unlink(made[--n_made]);
 
-		assert(rc == 0 || errno == ENOENT || errno == ENOTDIR); /* the test removed it itself */
+		/* the test removed it itself */
+		assert(rc == 0 || errno == ENOENT || errno == ENOTDIR);
 	}
 	assert(rmdir(dir) == 0);
 }
@@ -150,7 +151,8 @@ rig_open(const char *name, struct host_inst *inner, ...)
 
 	va_start(ap, inner);
 	while ((key = va_arg(ap, const char *)) != NULL && n < 16)
-		settings[n++] = (struct host_setting){.key = key, .value = va_arg(ap, const char *)};
+		settings[n++] =
+			(struct host_setting){.key = key, .value = va_arg(ap, const char *)};
 	va_end(ap);
 	rig_spec(&spec, settings, n);
 	spec.inner = inner;

@@ -113,10 +113,16 @@ options_are_read_by_stride(void **state)
 		char future[24];
 	} values[] = {
 		{{.size = sizeof(values[0]), .key = SDK_STR("user"), .str = SDK_STR("ann")}, ""},
-		{{.size = sizeof(values[0]), .key = SDK_STR("wait"), .num = 250, .str = SDK_STR("250ms")}, ""},
+		{{.size = sizeof(values[0]),
+		  .key = SDK_STR("wait"),
+		  .num = 250,
+		  .str = SDK_STR("250ms")},
+		 ""},
 		{{.size = sizeof(values[0]), .key = SDK_STR("user"), .str = SDK_STR("ben")}, ""},
 	};
-	struct pm_open open = {.size = sizeof(open), .options = &values[0].v, .n_options = 3,
+	struct pm_open open = {.size = sizeof(open),
+			       .options = &values[0].v,
+			       .n_options = 3,
 			       .option_stride = sizeof(values[0])};
 
 	(void)state;
@@ -154,7 +160,8 @@ texts_are_formatted_and_cut(void **state)
 	assert_memory_equal(said, "the path 'xxx", 13);
 	assert_non_null(strstr(said, "xxx...xxx"));
 	assert_string_equal(said + said_n - 22, "see the setting 'path'");
-	for (size_t k = 0; k < 300; k += 3) /* characters of three bytes are not torn, wherever they lie */
+	/* characters of three bytes are not torn, wherever they lie */
+	for (size_t k = 0; k < 300; k += 3)
 		memcpy(text + k, "\u20ac", 3);
 	text[300] = '\0';
 	for (int k = 0; k < 3; k++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Octets on the wire against a slow model: MAIL AS BYTES of restante/module.h, rewritten byte by byte. */
+/* Octets on the wire against a slow model: MAIL AS BYTES of restante/module.h, rewritten byte by
+ * byte. */
 #include "octets.h"
 
 #include <setjmp.h>
@@ -20,7 +21,8 @@ struct model {
 	bool header_done, utf8_header;
 };
 
-/* A line end is LF or CRLF and leaves as CRLF; any other byte is data; a last line without end gets one. */
+/* A line end is LF or CRLF and leaves as CRLF; any other byte is data; a last line without end
+ * gets one. */
 static struct model
 model_of(const char *p, size_t n)
 {
@@ -76,7 +78,8 @@ same_as_model(const char *p, size_t n, size_t piece)
 	assert_int_equal(o.bare_lf, m.bare_lf);
 }
 
-/* What an empty line with a stray CR in it means for the header is nobody's promise: only without one. */
+/* What an empty line with a stray CR in it means for the header is nobody's promise: only
+ * without one. */
 static void
 same_header(const char *p, size_t n, size_t piece)
 {
@@ -97,13 +100,20 @@ known_sizes(void **state)
 		size_t n;
 		uint64_t octets;
 	} cases[] = {
-		{TEXT(""), 0},		      {TEXT("a"), 3},
-		{TEXT("a\n"), 3},	      {TEXT("a\r\n"), 3},
-		{TEXT("\n"), 2},	      {TEXT("\r\n"), 2},
-		{TEXT("\r"), 3},	      {TEXT("a\r"), 4},
-		{TEXT("\r\r\n"), 3},	      {TEXT("\n\r"), 5},
-		{TEXT("a\rb\n"), 5},	      {TEXT("\0\n\0"), 6},
-		{TEXT("a\nb\r\nc"), 9},	      {TEXT("\n\n\n"), 6},
+		{TEXT(""), 0},
+		{TEXT("a"), 3},
+		{TEXT("a\n"), 3},
+		{TEXT("a\r\n"), 3},
+		{TEXT("\n"), 2},
+		{TEXT("\r\n"), 2},
+		{TEXT("\r"), 3},
+		{TEXT("a\r"), 4},
+		{TEXT("\r\r\n"), 3},
+		{TEXT("\n\r"), 5},
+		{TEXT("a\rb\n"), 5},
+		{TEXT("\0\n\0"), 6},
+		{TEXT("a\nb\r\nc"), 9},
+		{TEXT("\n\n\n"), 6},
 		{TEXT(".\n..\n"), 7}, /* before dot-stuffing */
 		{TEXT("S: x\r\n\r\nbody\r\n"), 14},
 	};
@@ -114,7 +124,8 @@ known_sizes(void **state)
 			struct sdk_octets o = feed(cases[i].text, cases[i].n, piece);
 
 			if (sdk_octets_total(&o) != cases[i].octets)
-				fail_msg("case %zu in %zu: %llu", i, piece, (unsigned long long)sdk_octets_total(&o));
+				fail_msg("case %zu in %zu: %llu", i, piece,
+					 (unsigned long long)sdk_octets_total(&o));
 		}
 }
 
@@ -210,7 +221,8 @@ the_header_ends_at_the_first_empty_line(void **state)
 			struct sdk_octets o = feed(cases[i].text, cases[i].n, piece);
 
 			if (o.header_done != cases[i].done || o.utf8_header != cases[i].utf8)
-				fail_msg("case %zu in %zu: %d %d", i, piece, o.header_done, o.utf8_header);
+				fail_msg("case %zu in %zu: %d %d", i, piece, o.header_done,
+					 o.utf8_header);
 		}
 }
 

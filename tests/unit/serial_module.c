@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * serial - a module that makes one call at a time, says what it was opened with, and can be told not to open:
- * caps() is its permits, its purpose above them, and how many instances there are above that.
+ * serial - a module that makes one call at a time, says what it was opened with, and can be told
+ * not to open: caps() is its permits, its purpose above them, and how many instances there are
+ * above that.
  */
 #include <restante/module.h>
 
@@ -21,7 +22,8 @@ serial_open(const struct pm_open *open, void **ret_inst)
 	struct inst *i;
 
 	if (open->n_options > 0 && open->options[0].num) {
-		open->report->error(open->report, (struct pm_str){"fail", 4}, (struct pm_str){why, sizeof(why) - 1});
+		open->report->error(open->report, (struct pm_str){"fail", 4},
+				    (struct pm_str){why, sizeof(why) - 1});
 		return PM_INVALID;
 	}
 	i = calloc(1, sizeof(*i));
@@ -51,7 +53,8 @@ serial_caps(void *inst, uint64_t *ret_kinds)
 }
 
 static int32_t
-serial_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret_user)
+serial_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred,
+	      struct pm_user *ret_user)
 {
 	(void)inst;
 	(void)call;
@@ -60,22 +63,39 @@ serial_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred
 	return PM_NEXT;
 }
 
-#define STR(s) {(s), sizeof(s) - 1}
+#define STR(s) \
+	{ \
+		(s), sizeof(s) - 1 \
+	}
 
 static const struct pm_option options[] = {
-	{sizeof(struct pm_option), PM_OPT_BOOL, 0, 0, STR("fail"), STR(""), STR("no"), STR("not to be opened")},
+	{sizeof(struct pm_option), PM_OPT_BOOL, 0, 0, STR("fail"), STR(""), STR("no"),
+	 STR("not to be opened")},
 };
 
-static const struct pm_life life = {.size = sizeof(life), .open = serial_open, .close = serial_close};
+static const struct pm_life life = {
+	.size = sizeof(life), .open = serial_open, .close = serial_close};
 
 static const struct pm_auth auth = {
-	.size = sizeof(auth), .caps = serial_caps, .verify = serial_verify, .lookup = serial_verify,
+	.size = sizeof(auth),
+	.caps = serial_caps,
+	.verify = serial_verify,
+	.lookup = serial_verify,
 };
 
 static const struct pm_module module = {
-	.size = sizeof(module), .abi_major = PM_ABI_MAJOR, .abi_minor = PM_ABI_MINOR,
-	.flags = PM_F_DRAFT | PM_F_SERIAL, .name = STR("serial"), .version = STR("1"), .licence = STR("Apache-2.0"),
-	.options = options, .n_options = 1, .option_stride = sizeof(options[0]), .life = &life, .auth = &auth,
+	.size = sizeof(module),
+	.abi_major = PM_ABI_MAJOR,
+	.abi_minor = PM_ABI_MINOR,
+	.flags = PM_F_DRAFT | PM_F_SERIAL,
+	.name = STR("serial"),
+	.version = STR("1"),
+	.licence = STR("Apache-2.0"),
+	.options = options,
+	.n_options = 1,
+	.option_stride = sizeof(options[0]),
+	.life = &life,
+	.auth = &auth,
 };
 
 PM_EXPORT const struct pm_module *

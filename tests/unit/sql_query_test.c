@@ -41,21 +41,28 @@ static void
 placeholders(void **state)
 {
 	(void)state;
-	good(Q_USER, SQL_MYSQL, "SELECT 1 WHERE a = :user AND b=:domain", "SELECT 1 WHERE a = ? AND b=?", "02");
-	good(Q_USER, SQL_PGSQL, "SELECT 1 WHERE a = :user AND b=:user", "SELECT 1 WHERE a = $1 AND b=$2", "00");
-	good(Q_USER, SQL_SQLITE, "SELECT :user,:local,:domain,:peer,:service", "SELECT ?1,?2,?3,?4,?5", "01234");
-	good(Q_SET_USED, SQL_PGSQL, "UPDATE t SET a=:time WHERE id=:id::bigint", "UPDATE t SET a=$1 WHERE id=$2::bigint", "78");
-	good(Q_SET_PASSWORD, SQL_MYSQL, "UPDATE t SET p=:hash WHERE p=:old;  ", "UPDATE t SET p=? WHERE p=?", "56");
+	good(Q_USER, SQL_MYSQL, "SELECT 1 WHERE a = :user AND b=:domain",
+	     "SELECT 1 WHERE a = ? AND b=?", "02");
+	good(Q_USER, SQL_PGSQL, "SELECT 1 WHERE a = :user AND b=:user",
+	     "SELECT 1 WHERE a = $1 AND b=$2", "00");
+	good(Q_USER, SQL_SQLITE, "SELECT :user,:local,:domain,:peer,:service",
+	     "SELECT ?1,?2,?3,?4,?5", "01234");
+	good(Q_SET_USED, SQL_PGSQL, "UPDATE t SET a=:time WHERE id=:id::bigint",
+	     "UPDATE t SET a=$1 WHERE id=$2::bigint", "78");
+	good(Q_SET_PASSWORD, SQL_MYSQL, "UPDATE t SET p=:hash WHERE p=:old;  ",
+	     "UPDATE t SET p=? WHERE p=?", "56");
 }
 
 static void
 quotes_and_comments(void **state)
 {
 	(void)state;
-	good(Q_USER, SQL_MYSQL, "SELECT 'a:user b', \"x\\\":user\", `c:user`, :user", "SELECT 'a:user b', \"x\\\":user\", `c:user`, ?", "0");
+	good(Q_USER, SQL_MYSQL, "SELECT 'a:user b', \"x\\\":user\", `c:user`, :user",
+	     "SELECT 'a:user b', \"x\\\":user\", `c:user`, ?", "0");
 	good(Q_USER, SQL_PGSQL, "SELECT 'it''s', 'a\\', :user", "SELECT 'it''s', 'a\\', $1", "0");
 	good(Q_USER, SQL_MYSQL, "SELECT 'a\\' :user', :user", "SELECT 'a\\' :user', ?", "0");
-	good(Q_USER, SQL_PGSQL, "SELECT /* :usr ; ' */ :user -- :nobody's\n, 1", "SELECT   $1  , 1", "0");
+	good(Q_USER, SQL_PGSQL, "SELECT /* :usr ; ' */ :user -- :nobody's\n, 1", "SELECT   $1  , 1",
+	     "0");
 	good(Q_USER, SQL_PGSQL, "SELECT a ? 'b', :user", "SELECT a ? 'b', $1", "0");
 	good(Q_USER, SQL_MYSQL, "SELECT :user # it's", "SELECT ?  ", "0");
 }
@@ -93,7 +100,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(placeholders), cmocka_unit_test(quotes_and_comments), cmocka_unit_test(mistakes),
+		cmocka_unit_test(placeholders),
+		cmocka_unit_test(quotes_and_comments),
+		cmocka_unit_test(mistakes),
 		cmocka_unit_test(many),
 	};
 

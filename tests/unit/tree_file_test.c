@@ -52,8 +52,9 @@ static void
 files_are_included(void **state)
 {
 	(void)state;
-	write_file("inc.conf", "one = 1\ninclude sub/a.conf\ninclude sub/[bc]*.conf # in order\n"
-			       "include sub/none*.conf\nauth x {\n\tinclude \"sub/with space\"\n}\nlast = 1\n");
+	write_file("inc.conf",
+		   "one = 1\ninclude sub/a.conf\ninclude sub/[bc]*.conf # in order\n"
+		   "include sub/none*.conf\nauth x {\n\tinclude \"sub/with space\"\n}\nlast = 1\n");
 	write_file("sub/a.conf", "a = 1\r\ninclude b.conf");
 	write_file("sub/b.conf", "b = 1");
 	write_file("sub/c.conf", "");
@@ -63,11 +64,15 @@ files_are_included(void **state)
 	assert_string_equal(tree_text, "one=1;a=1;b=1;b=1;c2=1;auth x{in=1;}last=1;");
 	/* absolute, and what an error of another file looks like */
 	assert_int_equal(setenv("RST_DIR", dir, 1), 0);
-	write_file("abs.conf", "\n include ${RST_DIR}/sub/wrong\ninclude missing\ninclude sub\ninclude\na = b\n");
+	write_file(
+		"abs.conf",
+		"\n include ${RST_DIR}/sub/wrong\ninclude missing\ninclude sub\ninclude\na = b\n");
 	write_file("sub/wrong", "\n\n  {\ninclude ../gone\nc = d");
 	assert_int_equal(read_tree("abs.conf"), 5);
-	errors_begin("abs.conf", "wrong:3:3 expected a setting's name\nwrong:4:1 cannot read '\n"
-				 "abs.conf:3:1 cannot read '\nabs.conf:4:1 '\nabs.conf:5:8 expected 'key = value'");
+	errors_begin(
+		"abs.conf",
+		"wrong:3:3 expected a setting's name\nwrong:4:1 cannot read '\n"
+		"abs.conf:3:1 cannot read '\nabs.conf:4:1 '\nabs.conf:5:8 expected 'key = value'");
 	assert_non_null(strstr(error_text, "/gone': No such file or directory"));
 	assert_non_null(strstr(error_text, "/sub' is not a regular file"));
 	assert_string_equal(tree_text, "c=d;a=b;");
@@ -82,7 +87,8 @@ blocks_do_not_cross_files(void **state)
 	write_file("open", "tls {\nc = d\n");
 	write_file("close", "e = f\n}\n");
 	assert_int_equal(read_tree("cross.conf"), 2);
-	errors_begin("cross.conf", "open:1:1 this block is not closed\nclose:2:1 '}' closes nothing here");
+	errors_begin("cross.conf",
+		     "open:1:1 this block is not closed\nclose:2:1 '}' closes nothing here");
 	assert_string_equal(tree_text, "tls {c=d;}auth x{e=f;a=b;}");
 }
 
@@ -104,7 +110,8 @@ include_has_a_bound(void **state)
 	errors_begin("d0", "d8:2:1 include is nested more than 8 deep");
 	write_file("self", "a = b\ninclude self\n");
 	assert_int_equal(read_tree("self"), 1);
-	errors_begin("self", "self:2:1 include is nested more than 8 deep; does a file include itself?");
+	errors_begin("self",
+		     "self:2:1 include is nested more than 8 deep; does a file include itself?");
 	/* nor does a block in each of them help */
 	write_file("self", "a {\ninclude self\n}\n");
 	assert_int_equal(read_tree("self"), 1);
@@ -141,7 +148,8 @@ values_from_files(void **state)
 		write_file("p", "secret of p\n");
 		write_bytes(cases[i].name, cases[i].text, cases[i].n);
 		assert_int_equal(read_tree("val.conf"), cases[i].value ? 0 : 1);
-		snprintf(expected, sizeof(expected), "pw=%s;", cases[i].value ? cases[i].value : "");
+		snprintf(expected, sizeof(expected), "pw=%s;",
+			 cases[i].value ? cases[i].value : "");
 		assert_string_equal(tree_text, cases[i].value ? expected : "");
 		if (!cases[i].value)
 			errors_begin("val.conf", "val.conf:1:6 the first line of '");
@@ -191,9 +199,21 @@ static int
 end(void **state)
 {
 	static const char *const names[] = {
-		"inc.conf", "abs.conf", "cross.conf", "open", "close", "self", "val.conf", "p", "fifo", "large",
-		"empty", "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8", "d9", "sub/a.conf", "sub/b.conf", "sub/c.conf",
-		"sub/c2.conf", "sub/with space", "sub/wrong", "sub/p", "sub/v",
+		"inc.conf",    "abs.conf",
+		"cross.conf",  "open",
+		"close",       "self",
+		"val.conf",    "p",
+		"fifo",        "large",
+		"empty",       "d0",
+		"d1",          "d2",
+		"d3",          "d4",
+		"d5",          "d6",
+		"d7",          "d8",
+		"d9",          "sub/a.conf",
+		"sub/b.conf",  "sub/c.conf",
+		"sub/c2.conf", "sub/with space",
+		"sub/wrong",   "sub/p",
+		"sub/v",
 	};
 
 	(void)state;
@@ -207,10 +227,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(files_are_included),
-		cmocka_unit_test(blocks_do_not_cross_files),
-		cmocka_unit_test(include_has_a_bound),
-		cmocka_unit_test(values_from_files),
+		cmocka_unit_test(files_are_included),  cmocka_unit_test(blocks_do_not_cross_files),
+		cmocka_unit_test(include_has_a_bound), cmocka_unit_test(values_from_files),
 		cmocka_unit_test(files_that_are_none),
 	};
 

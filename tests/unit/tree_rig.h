@@ -20,8 +20,7 @@
 static struct arena arena;
 static char tree_text[16384], error_text[16384];
 
-static void __attribute__((format(printf, 2, 3)))
-add(char *to, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 3))) add(char *to, const char *fmt, ...)
 {
 	size_t n = strlen(to);
 	va_list ap;
@@ -38,7 +37,8 @@ keep_error(void *ctx, const struct conf_where *w, const char *text)
 	const char *slash = strrchr(w->file, '/');
 
 	(void)ctx;
-	add(error_text, "%s%s%u:%u %s\n", slash ? slash + 1 : "", slash ? ":" : "", w->line, w->column, text);
+	add(error_text, "%s%s%u:%u %s\n", slash ? slash + 1 : "", slash ? ":" : "", w->line,
+	    w->column, text);
 }
 
 /* key=value; and kind name{...} */

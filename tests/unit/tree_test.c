@@ -30,7 +30,8 @@ check_texts(const struct text_case *cases, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		(void)parse(cases[i].text, cases[i].n);
 		if (strcmp(tree_text, cases[i].tree) != 0)
-			fail_msg("'%s': expected %s, is %s", cases[i].text, cases[i].tree, tree_text);
+			fail_msg("'%s': expected %s, is %s", cases[i].text, cases[i].tree,
+				 tree_text);
 		errors_begin(cases[i].text, cases[i].errors);
 	}
 }
@@ -82,7 +83,8 @@ quotes(void **state)
 		{TEXT("a = \""), "", "1:6 the quote is not closed"},
 		{TEXT("a = \"b\\"), "", "1:7 in quotes there are"},
 		{TEXT("a = \"b\\n\"\n"), "", "1:7 in quotes there are"},
-		{TEXT("a = \"b\" c\n"), "", "1:9 expected the end of the line behind the closing quote"},
+		{TEXT("a = \"b\" c\n"), "",
+		 "1:9 expected the end of the line behind the closing quote"},
 		{TEXT("a = \"b\"\"c\"\n"), "", "1:8 expected the end of the line"},
 	};
 
@@ -97,7 +99,9 @@ errors_have_their_place(void **state)
 	static const struct text_case cases[] = {
 		{TEXT("= b\nc = d\n"), "c=d;", "1:1 expected a setting's name"},
 		{TEXT("a = b\n  \"c\" = d\n"), "a=b;", "2:3 expected a setting's name"},
-		{TEXT("\xef\xbb\xbf""a = b\n"), "", "1:1 expected a setting's name"},
+		{TEXT("\xef\xbb\xbf"
+		      "a = b\n"),
+		 "", "1:1 expected a setting's name"},
 		{TEXT("a =\n"), "", "1:4 expected a value"},
 		{TEXT("a = \t# b\n"), "", "1:6 expected a value"},
 		{TEXT("a\n"), "", "1:2 expected 'key = value'"},
@@ -106,14 +110,17 @@ errors_have_their_place(void **state)
 		{TEXT("a: b\n"), "", "1:2 expected 'key = value'"},
 		{TEXT("}\na = b\n"), "a=b;", "1:1 '}' closes nothing here"},
 		{TEXT("a {\n} b\n"), "a {}", "2:3 expected the end of the line behind '}'"},
-		{TEXT("a { b = c\n}\n"), "a {}", "1:5 expected the end of the line behind the brace"},
+		{TEXT("a { b = c\n}\n"), "a {}",
+		 "1:5 expected the end of the line behind the brace"},
 		{TEXT("a {} b\n"), "a {}", "1:6 expected the end of the line behind the brace"},
 		{TEXT("x = y\n a {\nb = c\n"), "x=y;a {b=c;}", "2:1 this block is not closed"},
 		{TEXT("a {\nb {\n}\n"), "a {b {}}", "1:1 this block is not closed"},
 		{TEXT("a = b\0c\nd = e\n"), "d=e;", "1:1 the line holds a NUL byte"},
-		{TEXT("a = b\n  # \0\n\0"), "a=b;", "2:3 the line holds a NUL byte\n3:1 the line holds a NUL byte"},
+		{TEXT("a = b\n  # \0\n\0"), "a=b;",
+		 "2:3 the line holds a NUL byte\n3:1 the line holds a NUL byte"},
 		{TEXT("a {\n}\0\n}\n"), "a {}", "2:1 the line holds a NUL byte"},
-		{TEXT("?\n!\n"), "", "1:1 expected a setting's name\n2:1 expected a setting's name"},
+		{TEXT("?\n!\n"), "",
+		 "1:1 expected a setting's name\n2:1 expected a setting's name"},
 		{TEXT("include x\n"), "", "1:1 other files are not read from here"},
 		{TEXT("a = file:/dev/null\n"), "", "1:5 other files are not read from here"},
 	};
@@ -135,7 +142,8 @@ environment(void **state)
 		{TEXT("a = \"${RST_NONE}\"\n"), "a=;", ""},
 		{TEXT("a = ${RST_ODD}\n"), "a=a # \"b\\ ${RST_A};", ""}, /* what it holds is text */
 		{TEXT("a = \"${RST_ODD}\"\n"), "a=a # \"b\\ ${RST_A};", ""},
-		{TEXT("a = x ${RST_UNSET}\nb = c\n"), "b=c;", "1:7 the environment has no variable RST_UNSET"},
+		{TEXT("a = x ${RST_UNSET}\nb = c\n"), "b=c;",
+		 "1:7 the environment has no variable RST_UNSET"},
 		{TEXT("a = ${}\n"), "", "1:5 expected ${NAME}"},
 		{TEXT("a = ${RST_A\n"), "", "1:5 expected ${NAME}"},
 		{TEXT("a = ${"), "", "1:5 expected ${NAME}"},
@@ -191,7 +199,8 @@ long_values(void **state)
 static void
 long_lines(void **state)
 {
-	static const char *const heads[] = {"", "a", "a = ", "a = \"", "# ", "a b ", "a {", "}", "a = ${", " "};
+	static const char *const heads[] = {"",     "a",   "a = ", "a = \"", "# ",
+					    "a b ", "a {", "}",    "a = ${", " "};
 	size_t n = 1u << 20;
 	char *text = malloc(n);
 
@@ -231,14 +240,16 @@ blocks_have_a_bound(void **state)
 	free(text);
 }
 
-static const char sample[] = "a = \"b \\\" c\" # d\nauth x {\n\tp = ${RST_A} q\r\n\tin y {\n\t\tr = s\n\t}\n}\n"
-			     "tls {}\ninclude z\nu = file:v\nw = x";
+static const char sample[] =
+	"a = \"b \\\" c\" # d\nauth x {\n\tp = ${RST_A} q\r\n\tin y {\n\t\tr = s\n\t}\n}\n"
+	"tls {}\ninclude z\nu = file:v\nw = x";
 
 /* Whatever one byte becomes, errors stand inside the text. */
 static void
 any_byte_anywhere(void **state)
 {
-	static const char bytes[] = {'\0', '"', '\\', '{', '}', '$', '#', '\r', '\n', '=', ' ', '\t', '\xff', 'x', ':'};
+	static const char bytes[] = {'\0', '"', '\\', '{',  '}',    '$', '#', '\r',
+				     '\n', '=', ' ',  '\t', '\xff', 'x', ':'};
 	char text[sizeof(sample)];
 
 	(void)state;

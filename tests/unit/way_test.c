@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What root does by a path's name while others may change what the name means: directories, sockets, secrets. `vault` is
- * root's alone; `theirs` belongs to the service user, who has planted links to it.
+ * What root does by a path's name while others may change what the name means: directories,
+ * sockets, secrets. `vault` is root's alone; `theirs` belongs to the service user, who has planted
+ * links to it.
  */
 #include "base/way.h"
 
@@ -90,18 +91,18 @@ assert_absent(const char *name)
 }
 
 /* Fails, and the text has this. */
-#define REFUSED(call, part)                                                                                            \
-	do {                                                                                                           \
-		err[0] = '\0';                                                                                         \
-		assert_true(call);                                                                                     \
-		if (!strstr(err, part))                                                                                \
-			fail_msg("'%s' lacks '%s'", err, part);                                                        \
+#define REFUSED(call, part) \
+	do { \
+		err[0] = '\0'; \
+		assert_true(call); \
+		if (!strstr(err, part)) \
+			fail_msg("'%s' lacks '%s'", err, part); \
 	} while (0)
-#define TAKEN(call)                                                                                                    \
-	do {                                                                                                           \
-		err[0] = '\0';                                                                                         \
-		if (!(call))                                                                                           \
-			fail_msg("%s", err);                                                                           \
+#define TAKEN(call) \
+	do { \
+		err[0] = '\0'; \
+		if (!(call)) \
+			fail_msg("%s", err); \
 	} while (0)
 
 static int
@@ -112,7 +113,8 @@ setup(void **state)
 	gid = getegid();
 	root = me == 0;
 	umask(077);
-	if (root && (!privs_find(USER, &uid, &gid, err, sizeof(err)) || !privs_find(OTHER, &other_uid, &other_gid, err, sizeof(err))))
+	if (root && (!privs_find(USER, &uid, &gid, err, sizeof(err)) ||
+		     !privs_find(OTHER, &other_uid, &other_gid, err, sizeof(err))))
 		return -1;
 	if (!mkdtemp(top) || chmod(top, 0755) != 0)
 		return -1;
@@ -132,7 +134,7 @@ teardown(void **state)
 	return system(cmd);
 }
 
-/* ---- directories ------------------------------------------------------------------------------ */
+/* ---- directories ----------------------------------------------------------------------------- */
 
 static bool
 make_dir(const char *name)
@@ -172,7 +174,8 @@ refuses_a_directory_others_may_write_to(void **state)
 		char want[200];
 
 		assert_int_equal(chmod(at("shared"), modes[i]), 0);
-		snprintf(want, sizeof(want), "(mode %04o): chmod go-w '%s'", (unsigned)modes[i], at("shared"));
+		snprintf(want, sizeof(want), "(mode %04o): chmod go-w '%s'", (unsigned)modes[i],
+			 at("shared"));
 		REFUSED(!make_dir("shared"), want);
 	}
 	assert_int_equal(chmod(at("shared"), 0755), 0);
@@ -184,7 +187,8 @@ refuses_a_directory_of_another(void **state)
 {
 	(void)state;
 	if (!root) {
-		REFUSED(!privs_make_dir("/", NULL, err, sizeof(err)), "belongs to user id 0; it must belong to the user who");
+		REFUSED(!privs_make_dir("/", NULL, err, sizeof(err)),
+			"belongs to user id 0; it must belong to the user who");
 		return;
 	}
 	dir_new("roots", 0700, 0, 0);
@@ -192,7 +196,8 @@ refuses_a_directory_of_another(void **state)
 	assert_file("roots", S_IFDIR, 0700, 0, 0);
 	dir_new("foreign", 0755, other_uid, other_gid);
 	REFUSED(!make_dir("foreign"), "it must belong to root or the service user: chown root");
-	REFUSED(!make_dir("foreign/state"), "it must belong to root or the service user: chown root");
+	REFUSED(!make_dir("foreign/state"),
+		"it must belong to root or the service user: chown root");
 	assert_absent("foreign/state");
 	dir_new("wide", 0777, 0, 0);
 	REFUSED(!make_dir("wide/state"), "chmod go-w");
@@ -219,7 +224,7 @@ makes_nothing_behind_a_link_of_the_users(void **state)
 	REFUSED(!make_dir("theirs/loop/state"), "Too many levels");
 }
 
-/* ---- sockets ---------------------------------------------------------------------------------- */
+/* ---- sockets --------------------------------------------------------------------------------- */
 
 static int
 open_socket(const char *name, unsigned mode, const char *owner, const char *group)
@@ -252,8 +257,10 @@ gives_a_socket_its_mode_and_owner(void **state)
 		assert_file("vault/s", S_IFSOCK, modes[i], uid, gid);
 	}
 	assert_int_equal(umask(077), 077);
-	REFUSED(opens("vault/s", 0600, "no-such-user", NULL) == false, "owner = no-such-user: there is no such user");
-	REFUSED(opens("vault/s", 0600, NULL, "no-such-group") == false, "group = no-such-group: there is no such group");
+	REFUSED(opens("vault/s", 0600, "no-such-user", NULL) == false,
+		"owner = no-such-user: there is no such user");
+	REFUSED(opens("vault/s", 0600, NULL, "no-such-group") == false,
+		"group = no-such-group: there is no such group");
 	REFUSED(opens("absent/s", 0600, NULL, NULL) == false, "absent': No such file");
 }
 
@@ -291,7 +298,8 @@ takes_no_socket_that_is_answered(void **state)
 		int fd = open_socket(names[i], 0600, root ? OTHER : NULL, NULL);
 
 		assert_int_not_equal(fd, -1);
-		REFUSED(!opens(names[i], 0600, root ? OTHER : NULL, NULL), "another program listens there");
+		REFUSED(!opens(names[i], 0600, root ? OTHER : NULL, NULL),
+			"another program listens there");
 		REFUSED(!opens(names[i], 0600, NULL, NULL), "another program listens there");
 		close(fd);
 		TAKEN(opens(names[i], 0600, root ? OTHER : NULL, NULL));
@@ -334,7 +342,7 @@ touches_nothing_behind_a_planted_link(void **state)
 	assert_absent("vault/new");
 }
 
-/* ---- secrets, and the account itself ---------------------------------------------------------- */
+/* ---- secrets, and the account itself --------------------------------------------------------- */
 
 static void
 reads_with_the_rights_of_the_way(void **state)
@@ -346,17 +354,22 @@ reads_with_the_rights_of_the_way(void **state)
 	file_new("theirs/secret", "of theirs", 0600, uid);
 	link_new("theirs/sly", "vault/secret");
 	for (int i = 0; i < 2; i++) {
-		fd = privs_open(at(i ? "theirs/secret" : "vault/secret"), O_RDONLY, err, sizeof(err));
+		fd = privs_open(at(i ? "theirs/secret" : "vault/secret"), O_RDONLY, err,
+				sizeof(err));
 		assert_int_not_equal(fd, -1);
 		close(fd);
 	}
-	REFUSED(privs_open(at("theirs/absent"), O_RDONLY, err, sizeof(err)) == -1, "absent': No such file");
+	REFUSED(privs_open(at("theirs/absent"), O_RDONLY, err, sizeof(err)) == -1,
+		"absent': No such file");
 	if (!root)
 		return; /* who has no rights lends none */
-	REFUSED(privs_open(at("theirs/sly"), O_RDONLY, err, sizeof(err)) == -1, "sly': Permission denied");
-	REFUSED(privs_open(at("theirs/way/secret"), O_RDONLY, err, sizeof(err)) == -1, "Permission denied");
+	REFUSED(privs_open(at("theirs/sly"), O_RDONLY, err, sizeof(err)) == -1,
+		"sly': Permission denied");
+	REFUSED(privs_open(at("theirs/way/secret"), O_RDONLY, err, sizeof(err)) == -1,
+		"Permission denied");
 	assert_int_equal(symlink(at("theirs/sly"), at("vault/double")), 0);
-	REFUSED(privs_open(at("vault/double"), O_RDONLY, err, sizeof(err)) == -1, "Permission denied");
+	REFUSED(privs_open(at("vault/double"), O_RDONLY, err, sizeof(err)) == -1,
+		"Permission denied");
 }
 
 static void

@@ -8,12 +8,14 @@
 
 #include "conf.h"
 
-/* Attributes that tell the state of an account, in whatever kind of directory; others have none of that name. */
+/* Attributes that tell the state of an account, in whatever kind of directory; others have none
+ * of that name. */
 static char control[] = "userAccountControl", computed[] = "msDS-User-Account-Control-Computed";
 static char expires[] = "accountExpires", shadow[] = "shadowExpire", ns_lock[] = "nsAccountLock";
 static char pwd_locked[] = "pwdAccountLockedTime";
 
-#define LOCKED_FOR_GOOD "000001010000Z" /* draft-behera-ldap-password-policy: until an administrator says so */
+/* draft-behera-ldap-password-policy: until an administrator says so */
+#define LOCKED_FOR_GOOD "000001010000Z"
 
 void
 account_attributes(const struct settings *s, char *ret[ACCOUNT_ATTRS_MAX])
@@ -111,7 +113,8 @@ size_of(const struct reading *r, const char *attr, uint64_t *ret)
 	struct berval **v;
 
 	if (values(r, attr, &v) > 0 && !state_size(str_of(v[0]), ret))
-		sdk_log(r->a->inst->host, PM_LOG_WARNING, "%s: attribute %s is no size; taken as none", r->acc->dn, attr);
+		sdk_log(r->a->inst->host, PM_LOG_WARNING,
+			"%s: attribute %s is no size; taken as none", r->acc->dn, attr);
 	ldap_value_free_len(v);
 }
 
@@ -123,7 +126,8 @@ rights(const struct reading *r, const char *attr)
 
 	for (int i = 0; i < n; i++)
 		if (!state_right(str_of(v[i]), &r->acc->rights))
-			sdk_log(r->a->inst->host, PM_LOG_WARNING, "%s: attribute %s holds an unknown right", r->acc->dn, attr);
+			sdk_log(r->a->inst->host, PM_LOG_WARNING,
+				"%s: attribute %s holds an unknown right", r->acc->dn, attr);
 	ldap_value_free_len(v);
 }
 
@@ -174,8 +178,8 @@ name_of(struct pm_str value, struct pm_str domain)
 }
 
 /*
- * A directory takes "Ann", " ann" and full-width letters for the same user (RFC 4518), and the mailbox is found by
- * the name: so it is the directory's spelling that counts, never the client's.
+ * A directory takes "Ann", " ann" and full-width letters for the same user (RFC 4518), and the
+ * mailbox is found by the name: so it is the directory's spelling that counts, never the client's.
  */
 static int32_t
 canonical_name(const struct reading *r, const struct template_names *names)
@@ -191,7 +195,8 @@ canonical_name(const struct reading *r, const struct template_names *names)
 		if (same_letters(str_of(v[i]), asked))
 			best = i;
 	if (n == 0)
-		rc = unusable(r, s->attr[MAP_NAME], "is not there: who is this? See name_attribute");
+		rc = unusable(r, s->attr[MAP_NAME],
+			      "is not there: who is this? See name_attribute");
 	for (size_t i = 0; rc == PM_OK && i < v[best]->bv_len; i++)
 		if ((unsigned char)v[best]->bv_val[i] < 0x20 || v[best]->bv_val[i] == 0x7f)
 			rc = unusable(r, s->attr[MAP_NAME], "holds a control character");
@@ -267,8 +272,8 @@ account_new(void)
 }
 
 int32_t
-account_read(const struct ask *a, struct ldap *ld, struct ldapmsg *entry, const struct template_names *names,
-	     struct account **ret)
+account_read(const struct ask *a, struct ldap *ld, struct ldapmsg *entry,
+	     const struct template_names *names, struct account **ret)
 {
 	struct reading r = {.a = a, .ld = ld, .entry = entry, .acc = account_new()};
 	char *dn = ldap_get_dn(ld, entry);

@@ -36,7 +36,8 @@ void account_attributes(const struct settings *s, char *ret[ACCOUNT_ATTRS_MAX]);
 int32_t account_read(const struct ask *a, struct ldap *ld, struct ldapmsg *entry,
 		     const struct template_names *names, struct account **ret);
 
-/* Without an entry (direct bind, nothing readable). PM_NOENT: not a name that is the same whoever compares it. */
+/* Without an entry (direct bind, nothing readable). PM_NOENT: not a name that is the same
+ * whoever compares it. */
 int32_t account_bare(const struct template_names *names, const char *dn, struct account **ret);
 
 void account_free(struct account *acc); /* NULL is fine */

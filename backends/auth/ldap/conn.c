@@ -12,7 +12,8 @@
 #include "tls.h"
 
 #define SLICE_MS 200
-#define INCOMING_MAX (1u << 20) /* bytes of one message: an entry's mapped attributes are far below */
+/* bytes of one message: an entry's mapped attributes are far below */
+#define INCOMING_MAX (1u << 20)
 
 /* Sent by the directories of the Netscape family: the password is expired, or has to be changed. */
 #define CONTROL_PASSWORD_EXPIRED "2.16.840.1.113730.3.4.4"
@@ -39,8 +40,8 @@ conn_broken(struct conn *c, const struct ask *a, const char *what, int err)
 	char *detail = NULL;
 
 	(void)ldap_get_option(c->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &detail);
-	ask_error(a, "%s: %s: %s%s%s", c->server->uri, what, ldap_err2string(err), detail && *detail ? ": " : "",
-		  detail ? detail : "");
+	ask_error(a, "%s: %s: %s%s%s", c->server->uri, what, ldap_err2string(err),
+		  detail && *detail ? ": " : "", detail ? detail : "");
 	ldap_memfree(detail);
 	conn_close(c);
 	return err == LDAP_NO_MEMORY ? PM_NOMEM : PM_DOWN;
@@ -49,7 +50,8 @@ conn_broken(struct conn *c, const struct ask *a, const char *what, int err)
 static int32_t
 too_late(struct conn *c, const struct ask *a, const char *what)
 {
-	ask_error(a, "%s: %s: no answer in time; is it hung, are connect_timeout and timeout enough?",
+	ask_error(a,
+		  "%s: %s: no answer in time; is it hung, are connect_timeout and timeout enough?",
 		  c->server->uri, what);
 	conn_close(c);
 	return PM_TIMEOUT;
@@ -78,10 +80,12 @@ advice(int code)
 }
 
 int32_t
-conn_refused(const struct conn *c, const struct ask *a, const char *what, int code, const char *diagnostic)
+conn_refused(const struct conn *c, const struct ask *a, const char *what, int code,
+	     const char *diagnostic)
 {
-	ask_error(a, "%s: %s: %s (%d)%s%s%s", c->server->uri, what, ldap_err2string(code), code, advice(code),
-		  diagnostic && *diagnostic ? ": " : "", diagnostic ? diagnostic : "");
+	ask_error(a, "%s: %s: %s (%d)%s%s%s", c->server->uri, what, ldap_err2string(code), code,
+		  advice(code), diagnostic && *diagnostic ? ": " : "",
+		  diagnostic ? diagnostic : "");
 	switch (code) {
 	case LDAP_BUSY:
 	case LDAP_UNAVAILABLE:
@@ -138,7 +142,8 @@ answer_free(struct answer *r)
 
 /* Takes msgid as started: err is what libldap's call returned. To be freed in any case. */
 static int32_t
-answer_get(struct conn *c, const struct ask *a, const char *what, int err, int msgid, struct answer *ret)
+answer_get(struct conn *c, const struct ask *a, const char *what, int err, int msgid,
+	   struct answer *ret)
 {
 	LDAPMessage *msg = NULL;
 	int32_t rc;
@@ -158,7 +163,8 @@ answer_get(struct conn *c, const struct ask *a, const char *what, int err, int m
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* Everything is set here: what ldap.conf, .ldaprc or LDAP... in the environment say must not change what we do. */
+/* Everything is set here: what ldap.conf, .ldaprc or LDAP... in the environment say must not
+ * change what we do. */
 static bool
 set_options(LDAP *ld)
 {
@@ -170,7 +176,8 @@ set_options(LDAP *ld)
 	       !ldap_set_option(ld, LDAP_OPT_DEREF, &deref) &&
 	       !ldap_set_option(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF) &&
 	       !ldap_set_option(ld, LDAP_OPT_RESTART, LDAP_OPT_OFF) &&
-	       !ldap_set_option(ld, LDAP_OPT_SIZELIMIT, &none) && !ldap_set_option(ld, LDAP_OPT_TIMELIMIT, &none) &&
+	       !ldap_set_option(ld, LDAP_OPT_SIZELIMIT, &none) &&
+	       !ldap_set_option(ld, LDAP_OPT_TIMELIMIT, &none) &&
 	       !ldap_set_option(ld, LDAP_OPT_CONNECT_ASYNC, LDAP_OPT_OFF) &&
 	       !ldap_get_option(ld, LDAP_OPT_SOCKBUF, &sb) &&
 	       ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &most) > 0;
@@ -233,7 +240,8 @@ conn_open(struct conn *c, const struct ask *a, const struct server *server)
 	if (!wire_install(&c->wire, c->ld) || !set_options(c->ld))
 		return conn_broken(c, a, "libldap refuses an option", LDAP_LOCAL_ERROR);
 	if (wants_tls && !tls_apply(a->inst->tls, s, c->ld))
-		return conn_broken(c, a, "tls_ca, tls_cert or tls_key cannot be used", LDAP_CONNECT_ERROR);
+		return conn_broken(c, a, "tls_ca, tls_cert or tls_key cannot be used",
+				   LDAP_CONNECT_ERROR);
 	if (wants_tls && !server->ldaps)
 		rc = start_tls(c, a);
 	if (wants_tls && rc == PM_OK)
@@ -267,11 +275,14 @@ conn_bind_service(struct conn *c, const struct ask *a)
 		err = ldap_sasl_bind(c->ld, NULL, "EXTERNAL", &password, NULL, NULL, &msgid);
 	} else {
 		password = (struct berval){strlen(s->bind_password), s->bind_password};
-		err = ldap_sasl_bind(c->ld, s->bind_dn, LDAP_SASL_SIMPLE, &password, NULL, NULL, &msgid);
+		err = ldap_sasl_bind(c->ld, s->bind_dn, LDAP_SASL_SIMPLE, &password, NULL, NULL,
+				     &msgid);
 	}
 	rc = answer_get(c, a, "service bind", err, msgid, &r);
 	if (rc == PM_OK && r.code != LDAP_SUCCESS) {
-		(void)conn_refused(c, a, s->bind_external ? "the EXTERNAL bind is refused" : "the service bind is refused",
+		(void)conn_refused(c, a,
+				   s->bind_external ? "the EXTERNAL bind is refused"
+						    : "the service bind is refused",
 				   r.code, r.text);
 		conn_close(c);
 		rc = PM_DOWN; /* whatever it is: nobody can be checked with this server */
@@ -288,7 +299,8 @@ state_of_controls(LDAP *ld, LDAPControl **controls, bool success)
 	LDAPPasswordPolicyError error = PP_noError;
 	ber_int_t expire, grace;
 
-	if (ctrl && ldap_parse_passwordpolicy_control(ld, ctrl, &expire, &grace, &error) != LDAP_SUCCESS)
+	if (ctrl &&
+	    ldap_parse_passwordpolicy_control(ld, ctrl, &expire, &grace, &error) != LDAP_SUCCESS)
 		error = PP_noError;
 	if (error == PP_changeAfterReset)
 		return STATE_MUST_CHANGE;
@@ -301,7 +313,8 @@ state_of_controls(LDAP *ld, LDAPControl **controls, bool success)
 	return STATE_OK;
 }
 
-/* PM_OK and the account's state, or a failure: only what is known to be about the account is held against it (R11). */
+/* PM_OK and the account's state, or a failure: only what is known to be about the account is
+ * held against it (R11). */
 static int32_t
 judge(const struct conn *c, const struct ask *a, const struct answer *r, enum state *ret)
 {
@@ -337,16 +350,19 @@ judge(const struct conn *c, const struct ask *a, const struct answer *r, enum st
 }
 
 int32_t
-conn_bind_user(struct conn *c, const struct ask *a, const char *dn, struct pm_str password, enum state *ret_state)
+conn_bind_user(struct conn *c, const struct ask *a, const char *dn, struct pm_str password,
+	       enum state *ret_state)
 {
 	LDAPControl policy = {.ldctl_oid = (char[]){LDAP_CONTROL_PASSWORDPOLICYREQUEST}};
 	LDAPControl *controls[] = {&policy, NULL};
-	struct berval secret = {password.n, (char *)(uintptr_t)password.p}; /* libldap only reads it */
+	/* libldap only reads it */
+	struct berval secret = {password.n, (char *)(uintptr_t)password.p};
 	struct answer r;
 	int msgid = 0, err;
 	int32_t rc;
 
-	if (password.n == 0 || !*dn) { /* RFC 4513 section 5.1.2: that would be no authentication at all */
+	/* RFC 4513 section 5.1.2: that would be no authentication at all */
+	if (password.n == 0 || !*dn) {
 		*ret_state = STATE_WRONG;
 		return PM_OK;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * We connect ourselves and hand the socket to libldap: its own connect looks names up and tries addresses for as
- * long as it likes. A name lookup is the one thing that cannot be bounded here; the manual says so.
+ * We connect ourselves and hand the socket to libldap: its own connect looks names up and tries
+ * addresses for as long as it likes. A name lookup is the one thing that cannot be bounded here;
+ * the manual says so.
  */
 #include "dial.h"
 
@@ -43,7 +44,8 @@ await(const struct ask *a, int fd)
 	}
 }
 
-/* A connection that nobody answers is given up by the kernel too; small requests are sent at once. */
+/* A connection that nobody answers is given up by the kernel too; small requests are sent at
+ * once. */
 static void
 tune(int fd)
 {
@@ -82,7 +84,8 @@ failed(const struct ask *a, const struct server *server, int err)
 	if (err == ECANCELED)
 		return PM_CANCELLED;
 	if (err == ETIMEDOUT || err == EAGAIN) { /* EAGAIN: the queue of a unix socket is full */
-		ask_error(a, "%s: no connection in time; is it up, is connect_timeout enough?", server->uri);
+		ask_error(a, "%s: no connection in time; is it up, is connect_timeout enough?",
+			  server->uri);
 		return PM_TIMEOUT;
 	}
 	ask_error(a, "%s: no connection: %s", server->uri, strerrordesc_np(err));
@@ -103,7 +106,8 @@ dial_unix(const struct ask *a, const struct server *server, int *ret_fd)
 int32_t
 dial(const struct ask *a, const struct server *server, int *ret_fd)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *list = NULL;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV},
+			*list = NULL;
 	int err = ETIMEDOUT, left = 0;
 
 	if (!server->host)
@@ -117,7 +121,8 @@ dial(const struct ask *a, const struct server *server, int *ret_fd)
 		left++;
 	err = ETIMEDOUT;
 	/* each address gets its share of the time: the first may be the one that is gone */
-	for (const struct addrinfo *i = list; i && err != 0 && err != ECANCELED; i = i->ai_next, left--) {
+	for (const struct addrinfo *i = list; i && err != 0 && err != ECANCELED;
+	     i = i->ai_next, left--) {
 		struct ask mine = ask_within(a, ask_left(a) / left);
 
 		err = connect_to(&mine, i->ai_addr, i->ai_addrlen, ret_fd);

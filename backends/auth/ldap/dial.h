@@ -7,7 +7,8 @@
 
 #include "inst.h"
 
-/* PM_OK: *ret_fd is connected, non-blocking, closed on exec. PM_DOWN, PM_TIMEOUT, PM_CANCELLED: call->error says why. */
+/* PM_OK: *ret_fd is connected, non-blocking, closed on exec. PM_DOWN, PM_TIMEOUT, PM_CANCELLED:
+ * call->error says why. */
 int32_t dial(const struct ask *a, const struct server *server, int *ret_fd);
 
 #endif

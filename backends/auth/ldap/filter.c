@@ -40,8 +40,9 @@ template_bind_kind(const char *t)
 }
 
 /*
- * A filter's parentheses have to match, and what is filled in has to stand behind a '=' of the innermost pair:
- * an escaped value is harmless there, but nothing makes it harmless as an attribute's name.
+ * A filter's parentheses have to match, and what is filled in has to stand behind a '=' of the
+ * innermost pair: an escaped value is harmless there, but nothing makes it harmless as an
+ * attribute's name.
  */
 static const char *
 filter_fault(const char *t)
@@ -93,7 +94,8 @@ template_fault(const char *t, enum template_kind kind, const char *allowed)
 			continue;
 		p++;
 		if (!*p || (*p != '%' && !strchr(allowed, *p)))
-			return "it holds a '%' that is not one of those explained in the manual; write '%%' for a '%'";
+			return "it holds a '%' that is not one of those explained in the manual; "
+			       "write '%%' for a '%'";
 	}
 	return kind == TEMPLATE_FILTER ? filter_fault(t) : kind == TEMPLATE_DN ? dn_fault(t) : NULL;
 }
@@ -111,7 +113,8 @@ template_name_attribute(const char *filter, char *ret_letter)
 			if (*++p != 'u' && *p != 'n')
 				continue;
 			*ret_letter = *p;
-			attr = (struct pm_str){open, strcspn(open, "=~<>:")}; /* RFC 4515: attr, filtertype */
+			/* RFC 4515: attr, filtertype */
+			attr = (struct pm_str){open, strcspn(open, "=~<>:")};
 			break;
 		}
 	}
@@ -121,14 +124,15 @@ template_name_attribute(const char *filter, char *ret_letter)
 /* ---- filling in ------------------------------------------------------------------------------ */
 
 /*
- * What needs no escape in any of the forms. Everything else is written as \XX, which both RFCs allow for every
- * octet: a short list of the harmless is easier to trust than a list of the harmful.
+ * What needs no escape in any of the forms. Everything else is written as \XX, which both RFCs
+ * allow for every octet: a short list of the harmless is easier to trust than a list of the
+ * harmful.
  */
 static bool
 harmless(unsigned char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '@' || c == '.' ||
-	       c == '_' || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '@' || c == '.' || c == '_' || c == '-';
 }
 
 /* Writes a value at `to` (3 bytes for each of it); its length, or 0 when it cannot be written. */
@@ -176,7 +180,8 @@ room_for(const char *t, const struct template_names *names)
 }
 
 char *
-template_fill(const char *t, enum template_kind kind, const struct template_names *names, int32_t *ret_rc)
+template_fill(const char *t, enum template_kind kind, const struct template_names *names,
+	      int32_t *ret_rc)
 {
 	char *out = malloc(room_for(t, names));
 	size_t n = 0;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * filter - templates of search filters and DNs. What a client calls itself becomes one assertion value (RFC 4515)
- * or one attribute value of a DN (RFC 4514), whatever bytes it holds. Pure.
+ * filter - templates of search filters and DNs. What a client calls itself becomes one assertion
+ * value (RFC 4515) or one attribute value of a DN (RFC 4514), whatever bytes it holds. Pure.
  *
- *   %u the whole name   %n the part before the last @   %d the part behind it   %D the DN of the user   %% a %
+ *   %u the whole name   %n the part before the last @   %d the part behind it   %D the DN of the
+ *                       user   %% a %
  */
 #ifndef LDAP_FILTER_H
 #define LDAP_FILTER_H
@@ -16,7 +17,8 @@
 enum template_kind {
 	TEMPLATE_FILTER, /* RFC 4515 */
 	TEMPLATE_DN,     /* RFC 4514 */
-	TEMPLATE_PLAIN,  /* user@domain, DOMAIN\user: nothing to escape with, so special bytes make no name */
+	/* user@domain, DOMAIN\user: nothing to escape with, so special bytes make no name */
+	TEMPLATE_PLAIN,
 };
 
 /* What there is to fill in. */
@@ -27,7 +29,8 @@ struct template_names {
 /* Cuts a name at its last @. */
 void template_split(struct pm_str user, struct template_names *ret);
 
-/* NULL: a good template; else what is wrong with it. `allowed`: the letters behind % that it may hold. */
+/* NULL: a good template; else what is wrong with it. `allowed`: the letters behind % that it may
+ * hold. */
 const char *template_fault(const char *t, enum template_kind kind, const char *allowed);
 
 /* Does it hold %letter? */
@@ -36,14 +39,16 @@ bool template_has(const char *t, char letter);
 /* A DN, or a form that only a bind knows? Told by its '='. */
 enum template_kind template_bind_kind(const char *t);
 
-/* The attribute that the first of %u and %n is compared with; n = 0: none. *ret_letter is that letter. */
+/* The attribute that the first of %u and %n is compared with; n = 0: none. *ret_letter is that
+ * letter. */
 struct pm_str template_name_attribute(const char *filter, char *ret_letter);
 
 /*
  * The template filled in, to be freed. NULL with *ret_rc
- *   PM_NOENT  nobody can have this name: a part that the template needs is empty, or it cannot be written (PLAIN)
- *   PM_NOMEM
+ *   PM_NOENT  nobody can have this name: a part that the template needs is empty, or it cannot be
+ *   written (PLAIN) PM_NOMEM
  */
-char *template_fill(const char *t, enum template_kind kind, const struct template_names *names, int32_t *ret_rc);
+char *template_fill(const char *t, enum template_kind kind, const struct template_names *names,
+		    int32_t *ret_rc);
 
 #endif

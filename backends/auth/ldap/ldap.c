@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * auth/ldap - accounts in LDAP directories, on libldap. Passwords are checked by binding as the user, after a search
- * or directly. What is where: settings (options), filter (names into filters and DNs), dial and conn (one connection,
- * every step bounded), pool (pairs of connections, servers up and down), search, account (an entry as a user), state
- * (locked, expired ...), login (all of it together). wire and tls are what lies below a connection.
+ * auth/ldap - accounts in LDAP directories, on libldap. Passwords are checked by binding as the
+ * user, after a search or directly. What is where: settings (options), filter (names into filters
+ * and DNs), dial and conn (one connection, every step bounded), pool (pairs of connections, servers
+ * up and down), search, account (an entry as a user), state (locked, expired ...), login (all of it
+ * together). wire and tls are what lies below a connection.
  */
 #include <ldap.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@
 #include "search.h"
 #include "tls.h"
 
-/* libldap initialises itself at its first call, on one thread; and it must not write to stderr (R8). */
+/* libldap initialises itself at its first call, on one thread; and it must not write to stderr
+ * (R8). */
 static int32_t
 ldap_module_init(void)
 {
@@ -117,7 +119,8 @@ ldap_module_tick(void *inst, const struct pm_call *call)
 	struct ask a = ask_within(&all, i->set.connect_ms < 1000 ? i->set.connect_ms : 1000);
 
 	pool_tend(&a);
-	return sdk_pool_any_up(i->pool) ? PM_OK : PM_DOWN; /* PM_OK would tell the breaker that all is well */
+	/* PM_OK would tell the breaker that all is well */
+	return sdk_pool_any_up(i->pool) ? PM_OK : PM_DOWN;
 }
 
 static int32_t
@@ -141,7 +144,10 @@ static const struct pm_life life = {
 };
 
 static const struct pm_auth auth = {
-	.size = sizeof(auth), .caps = ldap_module_caps, .verify = login_verify, .lookup = login_lookup,
+	.size = sizeof(auth),
+	.caps = ldap_module_caps,
+	.verify = login_verify,
+	.lookup = login_lookup,
 };
 
 static const struct pm_module module = {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An attempt is everything that one server is asked for one login; when the server fails in the middle the next one
- * is asked from the beginning. What a server says of an account is an outcome; that it could not be asked is a result
- * code, and never becomes "wrong password" (R11).
+ * An attempt is everything that one server is asked for one login; when the server fails in the
+ * middle the next one is asked from the beginning. What a server says of an account is an outcome;
+ * that it could not be asked is a result code, and never becomes "wrong password" (R11).
  */
 #include "login.h"
 
@@ -21,10 +21,10 @@
 struct visit {
 	struct template_names names;
 	struct pm_str secret;
-	bool lookup;          /* no secret: is there such a user? */
-	enum state said;      /* by the bind */
-	bool member;          /* of a required group */
-	struct account *acc;  /* NULL: nobody of that name */
+	bool lookup;         /* no secret: is there such a user? */
+	enum state said;     /* by the bind */
+	bool member;         /* of a required group */
+	struct account *acc; /* NULL: nobody of that name */
 };
 
 /* ---- one server ------------------------------------------------------------------------------ */
@@ -47,7 +47,8 @@ find_account(struct conn *c, const struct ask *a, struct visit *v)
 	char *base = filter ? fill_dn(s->base, v, &rc) : NULL;
 
 	if (base)
-		rc = search_one(c, a, base, s->scope, filter, strchr(s->base, '%') || (v->lookup && settings_blind(s)), &entry);
+		rc = search_one(c, a, base, s->scope, filter,
+				strchr(s->base, '%') || (v->lookup && settings_blind(s)), &entry);
 	if (rc == PM_OK)
 		rc = account_read(a, c->ld, entry, &v->names, &v->acc);
 	ldap_msgfree(entry);
@@ -65,7 +66,8 @@ bind_nobody(struct pair *pair, const struct ask *a)
 	struct conn *c;
 
 	if (pair_user(pair, a, &c) == PM_OK)
-		(void)conn_bind_user(c, &mine, "cn=restante-nobody,cn=restante", (struct pm_str){"-", 1}, &said);
+		(void)conn_bind_user(c, &mine, "cn=restante-nobody,cn=restante",
+				     (struct pm_str){"-", 1}, &said);
 }
 
 static int32_t
@@ -125,7 +127,8 @@ read_own(struct conn *c, const struct ask *a, const char *dn, struct visit *v)
 	return rc == PM_NOENT ? account_bare(&v->names, dn, &v->acc) : rc;
 }
 
-/* Bind as the name that user_dn makes; look afterwards: as the service, if there is one, for users may read little. */
+/* Bind as the name that user_dn makes; look afterwards: as the service, if there is one, for
+ * users may read little. */
 static int32_t
 direct_bind(struct pair *pair, const struct ask *a, struct visit *v)
 {
@@ -202,7 +205,8 @@ unknown(const struct inst *i, const struct pm_call *call)
 
 /* The outcome of a visit that was not a failure, in the ABI's words. */
 static int32_t
-answer(const struct inst *i, const struct pm_call *call, const struct visit *v, int32_t rc, struct pm_user *ret)
+answer(const struct inst *i, const struct pm_call *call, const struct visit *v, int32_t rc,
+       struct pm_user *ret)
 {
 	if (rc == PM_NOENT)
 		return unknown(i, call);
@@ -218,7 +222,8 @@ answer(const struct inst *i, const struct pm_call *call, const struct visit *v, 
 }
 
 int32_t
-login_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret)
+login_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred,
+	     struct pm_user *ret)
 {
 	struct inst *i = inst;
 	struct visit v = {.secret = cred->secret};
@@ -228,7 +233,8 @@ login_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 
 	if (cred->kind != PM_CRED_PASSWORD)
 		return PM_UNSUPPORTED;
-	/* RFC 4513 section 5.1.2: an empty password would be let in as nobody; a NUL cuts hashes short */
+	/* RFC 4513 section 5.1.2: an empty password would be let in as nobody; a NUL cuts hashes
+	 * short */
 	if (cred->secret.n == 0 || memchr(cred->secret.p, '\0', cred->secret.n))
 		return deny(call, state_text(STATE_WRONG));
 	if (cred->authcid.n == 0)
@@ -262,7 +268,8 @@ cannot_tell(const struct pm_call *call, const char *why)
 }
 
 int32_t
-login_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret)
+login_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred,
+	     struct pm_user *ret)
 {
 	struct inst *i = inst;
 	struct visit v = {.lookup = true};

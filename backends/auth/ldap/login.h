@@ -5,7 +5,9 @@
 
 #include "inst.h"
 
-int32_t login_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret);
-int32_t login_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret);
+int32_t login_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred,
+		     struct pm_user *ret);
+int32_t login_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred,
+		     struct pm_user *ret);
 
 #endif

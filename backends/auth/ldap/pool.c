@@ -48,8 +48,8 @@ pair_user(struct pair *pair, const struct ask *a, struct conn **ret)
 }
 
 /*
- * The connection a login begins with. That the kernel took it says nothing: a server is up when it has answered, to the
- * service's bind, or else to a question that needs no bind.
+ * The connection a login begins with. That the kernel took it says nothing: a server is up when it
+ * has answered, to the service's bind, or else to a question that needs no bind.
  */
 static int32_t
 pair_begin(struct pair *pair, const struct ask *a)
@@ -104,7 +104,8 @@ count_of(uint32_t mask)
 
 /* One server's turn, with its share of the time. PM_AGAIN: the next one. */
 static int32_t
-turn(struct sdk_place *at, const struct ask *a, uint32_t *not, attempt_fn attempt, void *ctx, int32_t *ret)
+turn(struct sdk_place *at, const struct ask *a, uint32_t * not, attempt_fn attempt, void *ctx,
+     int32_t *ret)
 {
 	struct sdk_pool *p = a->inst->pool;
 	size_t n = a->inst->set.n_servers;
@@ -113,11 +114,12 @@ turn(struct sdk_place *at, const struct ask *a, uint32_t *not, attempt_fn attemp
 	struct ask mine;
 
 	if (!reused) {
-		*ret = sdk_pool_connect(p, at, *not, a->until_ms, connect_to, (void *)(uintptr_t)a, why);
+		*ret = sdk_pool_connect(p, at, *not, a->until_ms, connect_to, (void *)(uintptr_t)a,
+					why);
 		if (*ret != PM_OK)
 			return *ret;
 	}
-	mine = ask_within(a, ask_left(a) / (int64_t)(n - count_of(*not)));
+	mine = ask_within(a, ask_left(a) / (int64_t)(n - count_of(*not )));
 	*ret = attempt(at->conn, &mine, ctx);
 	if (*ret != PM_DOWN && *ret != PM_TIMEOUT)
 		return *ret;
@@ -127,7 +129,7 @@ turn(struct sdk_place *at, const struct ask *a, uint32_t *not, attempt_fn attemp
 		*not |= 1u << at->server;
 	}
 	sdk_place_close(p, at);
-	return ask_left(a) > 0 && count_of(*not) < n ? PM_AGAIN : *ret;
+	return ask_left(a) > 0 && count_of(*not ) < n ? PM_AGAIN : *ret;
 }
 
 int32_t

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pool - a pair of connections for each permit, and servers with fail-over in the middle of a login. Places and
- * servers are sdk/connpool.h's. A call never waits here: it holds a permit, so there is a pair for it.
+ * pool - a pair of connections for each permit, and servers with fail-over in the middle of a
+ * login. Places and servers are sdk/connpool.h's. A call never waits here: it holds a permit, so
+ * there is a pair for it.
  */
 #ifndef LDAP_POOL_H
 #define LDAP_POOL_H
@@ -12,7 +13,8 @@
 #include "connpool.h"
 #include "inst.h"
 
-/* Searches and binds of users never share a connection: a bind changes who everything behind it is asked as. */
+/* Searches and binds of users never share a connection: a bind changes who everything behind it
+ * is asked as. */
 struct pair {
 	const struct inst *inst;
 	const struct server *server;
@@ -30,7 +32,8 @@ int32_t pair_user(struct pair *pair, const struct ask *a, struct conn **ret);
 /* What is done with one server: PM_DOWN and PM_TIMEOUT send the call to the next one. */
 typedef int32_t (*attempt_fn)(struct pair *pair, const struct ask *a, void *ctx);
 
-/* Tries servers until one has answered; each gets its share of the time left. The result of the last attempt. */
+/* Tries servers until one has answered; each gets its share of the time left. The result of the
+ * last attempt. */
 int32_t pool_each(const struct ask *a, attempt_fn attempt, void *ctx);
 
 /* Asks the servers that are down whether they are back, and closes what is idle. Bounded by `a`. */

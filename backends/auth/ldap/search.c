@@ -13,15 +13,18 @@
 #define REFERENCES_MAX 64 /* at the root of an Active Directory there are a few, always */
 
 static int
-send_search(struct conn *c, const struct ask *a, const char *base, int scope, const char *filter, char **attrs,
-	    int *ret_id)
+send_search(struct conn *c, const struct ask *a, const char *base, int scope, const char *filter,
+	    char **attrs, int *ret_id)
 {
-	struct timeval limit = {.tv_sec = ask_left(a) / 1000 + 1}; /* the server need not go on behind that */
+	/* the server need not go on behind that */
+	struct timeval limit = {.tv_sec = ask_left(a) / 1000 + 1};
 
-	return ldap_search_ext(c->ld, base, scope, filter, attrs, 0, NULL, NULL, &limit, ENTRIES_MAX, ret_id);
+	return ldap_search_ext(c->ld, base, scope, filter, attrs, 0, NULL, NULL, &limit,
+			       ENTRIES_MAX, ret_id);
 }
 
-/* What came of a search: the number of entries (up to ENTRIES_MAX), the first of them, the result. */
+/* What came of a search: the number of entries (up to ENTRIES_MAX), the first of them, the
+ * result. */
 struct found {
 	unsigned n, references;
 	LDAPMessage *entry;
@@ -55,11 +58,12 @@ take(struct conn *c, const struct ask *a, LDAPMessage *msg, struct found *f)
 }
 
 static int32_t
-verdict(struct conn *c, const struct ask *a, const char *base, const char *filter, bool base_of_user,
-	const struct found *f)
+verdict(struct conn *c, const struct ask *a, const char *base, const char *filter,
+	bool base_of_user, const struct found *f)
 {
 	if (f->n > 1 || f->code == LDAP_SIZELIMIT_EXCEEDED) {
-		ask_error(a, "%s: more than one entry matches %s below '%s'", c->server->uri, filter, base);
+		ask_error(a, "%s: more than one entry matches %s below '%s'", c->server->uri,
+			  filter, base);
 		return PM_PERM;
 	}
 	if (f->code == LDAP_NO_SUCH_OBJECT && base_of_user)
@@ -70,8 +74,8 @@ verdict(struct conn *c, const struct ask *a, const char *base, const char *filte
 }
 
 static int32_t
-search(struct conn *c, const struct ask *a, const char *base, int scope, const char *filter, char **attrs,
-       bool base_of_user, LDAPMessage **ret)
+search(struct conn *c, const struct ask *a, const char *base, int scope, const char *filter,
+       char **attrs, bool base_of_user, LDAPMessage **ret)
 {
 	struct ask mine = ask_within(a, a->inst->set.answer_ms);
 	struct found f = {0};
@@ -103,8 +107,8 @@ search(struct conn *c, const struct ask *a, const char *base, int scope, const c
 }
 
 int32_t
-search_one(struct conn *c, const struct ask *a, const char *base, int scope, const char *filter, bool base_of_user,
-	   struct ldapmsg **ret)
+search_one(struct conn *c, const struct ask *a, const char *base, int scope, const char *filter,
+	   bool base_of_user, struct ldapmsg **ret)
 {
 	char *attrs[ACCOUNT_ATTRS_MAX];
 
@@ -156,7 +160,8 @@ search_filter_ok(const char *filter)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd) != 0)
 		return true;
 	if (ldap_init_fd(fd[0], LDAP_PROTO_IPC, "ldapi:///", &ld) == LDAP_SUCCESS) {
-		err = ldap_search_ext(ld, "", LDAP_SCOPE_BASE, filter, NULL, 0, NULL, NULL, NULL, 0, &id);
+		err = ldap_search_ext(ld, "", LDAP_SCOPE_BASE, filter, NULL, 0, NULL, NULL, NULL, 0,
+				      &id);
 		(void)ldap_unbind_ext(ld, NULL, NULL);
 	} else {
 		(void)close(fd[0]);

@@ -7,11 +7,12 @@
 #include "inst.h"
 
 /*
- * Looks for the one entry. PM_OK: *ret, to be given to ldap_msgfree. PM_NOENT: none. PM_PERM: several. Failures as
- * conn_wait, and PM_TEMP: the server would not search. base_of_user: a base that is not there is PM_NOENT.
+ * Looks for the one entry. PM_OK: *ret, to be given to ldap_msgfree. PM_NOENT: none. PM_PERM:
+ * several. Failures as conn_wait, and PM_TEMP: the server would not search. base_of_user: a base
+ * that is not there is PM_NOENT.
  */
-int32_t search_one(struct conn *c, const struct ask *a, const char *base, int scope, const char *filter,
-		   bool base_of_user, struct ldapmsg **ret);
+int32_t search_one(struct conn *c, const struct ask *a, const char *base, int scope,
+		   const char *filter, bool base_of_user, struct ldapmsg **ret);
 
 /* Is the user in one of the required groups (or none required)? PM_OK, PM_NOENT, failures. */
 int32_t search_groups(struct conn *c, const struct ask *a, const struct template_names *names);

@@ -21,10 +21,10 @@ struct reader {
 	int32_t rc;
 };
 
-#define WRONG(r, key, ...)                                                                                         \
-	do {                                                                                                       \
-		sdk_report((r)->open, key, __VA_ARGS__);                                                           \
-		(r)->rc = PM_INVALID;                                                                              \
+#define WRONG(r, key, ...) \
+	do { \
+		sdk_report((r)->open, key, __VA_ARGS__); \
+		(r)->rc = PM_INVALID; \
 	} while (0)
 
 /* A copy of a text; NULL: not given. */
@@ -49,8 +49,8 @@ file(struct reader *r, const char *key)
 	return path;
 }
 
-static char *
-template(struct reader *r, const char *key, enum template_kind kind, const char *allowed)
+static char *template(struct reader *r, const char *key, enum template_kind kind,
+		      const char *allowed)
 {
 	char *t = text(r, key);
 	const char *fault = t ? template_fault(t, kind, allowed) : NULL;
@@ -70,17 +70,24 @@ take_server(struct reader *r, struct server *to, struct pm_str uri)
 
 	to->uri = sdk_strdup(uri);
 	if (!to->uri || ldap_url_parse(to->uri, &u) != LDAP_URL_SUCCESS) {
-		WRONG(r, "server", "'%.*s': expected ldap://host, ldaps://host or ldapi://%%2Fpath", (int)uri.n, uri.p);
+		WRONG(r, "server", "'%.*s': expected ldap://host, ldaps://host or ldapi://%%2Fpath",
+		      (int)uri.n, uri.p);
 		return;
 	}
 	to->ldaps = strcmp(u->lud_scheme, "ldaps") == 0;
 	if (strcmp(u->lud_scheme, "ldapi") == 0) {
 		to->path = u->lud_host && *u->lud_host ? strdup(u->lud_host) : NULL;
 		if (!to->path || *to->path != '/' || strlen(to->path) >= sizeof(sun.sun_path))
-			WRONG(r, "server", "'%s': expected the path of a socket, each '/' as %%2F, at most 107 bytes", to->uri);
+			WRONG(r, "server",
+			      "'%s': expected the path of a socket, each '/' as %%2F, at most 107 "
+			      "bytes",
+			      to->uri);
 	} else {
 		to->host = u->lud_host && *u->lud_host ? strdup(u->lud_host) : NULL;
-		snprintf(to->port, sizeof(to->port), "%d", u->lud_port ? u->lud_port : to->ldaps ? 636 : 389);
+		snprintf(to->port, sizeof(to->port), "%d",
+			 u->lud_port ? u->lud_port
+			 : to->ldaps ? 636
+				     : 389);
 		if (!to->host)
 			WRONG(r, "server", "'%s': it names no host", to->uri);
 	}
@@ -126,7 +133,8 @@ take_tls(struct reader *r)
 	for (size_t i = 0; i < s->n_servers; i++)
 		if (!s->starttls && !s->servers[i].ldaps && !local(&s->servers[i]))
 			sdk_log(r->open->host, PM_LOG_WARNING,
-				"%s without starttls: passwords cross the network in clear text", s->servers[i].uri);
+				"%s without starttls: passwords cross the network in clear text",
+				s->servers[i].uri);
 }
 
 /* A file without any is no error for GnuTLS: nobody is trusted then. */
@@ -144,7 +152,8 @@ holds_certificate(const char *path)
 	return found;
 }
 
-/* Can the files be used? Only what we may read: whoever checks a configuration need not be who runs the server. */
+/* Can the files be used? Only what we may read: whoever checks a configuration need not be who
+ * runs the server. */
 static void
 check_tls_files(struct reader *r)
 {
@@ -158,10 +167,11 @@ check_tls_files(struct reader *r)
 			return;
 	if (s->tls_ca && !holds_certificate(s->tls_ca))
 		WRONG(r, "tls_ca", "'%s' holds no certificate: PEM form is expected", s->tls_ca);
-	if ((s->tls_ca || s->tls_cert) && r->rc == PM_OK && (t = tls_new()) && ldap_create(&ld) == LDAP_SUCCESS &&
-	    !tls_apply(t, s, ld))
+	if ((s->tls_ca || s->tls_cert) && r->rc == PM_OK && (t = tls_new()) &&
+	    ldap_create(&ld) == LDAP_SUCCESS && !tls_apply(t, s, ld))
 		WRONG(r, s->tls_cert ? "tls_cert" : "tls_ca",
-		      "cannot be used: certificates in PEM form are expected, in tls_key the key of tls_cert without a password");
+		      "cannot be used: certificates in PEM form are expected, in tls_key the key "
+		      "of tls_cert without a password");
 	if (ld)
 		(void)ldap_unbind_ext(ld, NULL, NULL);
 	tls_free(t);
@@ -177,13 +187,17 @@ take_service(struct reader *r)
 	s->bind_dn = text(r, "bind_dn");
 	s->bind_password = text(r, "bind_password");
 	s->bind_external = sdk_opt_num(r->open, "bind_external", 0) != 0;
-	if (!s->bind_dn != !s->bind_password) /* RFC 4513 section 5.1.2: a DN without password binds as nobody */
+	/* RFC 4513 section 5.1.2: a DN without password binds as nobody */
+	if (!s->bind_dn != !s->bind_password)
 		WRONG(r, "bind_dn", "bind_dn and bind_password are given together, or not at all");
 	if (s->bind_dn && s->bind_external)
-		WRONG(r, "bind_external", "with bind_external there is no bind_dn: who binds is known by the socket or the certificate");
+		WRONG(r, "bind_external",
+		      "with bind_external there is no bind_dn: who binds is known by the socket or "
+		      "the certificate");
 }
 
-/* The template with a name in its places; NULL: it is none, which was said already, or there is no memory. */
+/* The template with a name in its places; NULL: it is none, which was said already, or there is
+ * no memory. */
 static char *
 sample(const char *t, enum template_kind kind, const char *allowed)
 {
@@ -239,11 +253,13 @@ take_search(struct reader *r)
 		s->user_dn = template(r, "user_dn", s->user_dn_kind, "und");
 	}
 	if (s->user_dn && !template_has(s->user_dn, 'u') && !template_has(s->user_dn, 'n'))
-		WRONG(r, "user_dn", "'%s' holds neither %%u nor %%n: every user would be the same", s->user_dn);
+		WRONG(r, "user_dn", "'%s' holds neither %%u nor %%n: every user would be the same",
+		      s->user_dn);
 	if (!s->user_dn && !s->base)
 		WRONG(r, "base", "base is missing (or user_dn, for a direct bind)");
 	if (s->filter && !template_has(s->filter, 'u') && !template_has(s->filter, 'n'))
-		WRONG(r, "filter", "'%s' holds neither %%u nor %%n: every user would be the same", s->filter);
+		WRONG(r, "filter", "'%s' holds neither %%u nor %%n: every user would be the same",
+		      s->filter);
 	if (s->user_dn && s->user_dn_kind == TEMPLATE_DN)
 		check_dn(r, "user_dn", s->user_dn);
 	check_dn(r, "base", s->base);
@@ -257,7 +273,8 @@ settings_blind(const struct settings *s)
 		return NULL; /* whom the search does not find cannot log in either */
 	if (!s->bind_dn && !s->bind_external)
 		return "user_dn without bind_dn or bind_external";
-	return s->user_dn_kind != TEMPLATE_DN && !s->base ? "user_dn is no DN, and there is no base" : NULL;
+	return s->user_dn_kind != TEMPLATE_DN && !s->base ? "user_dn is no DN, and there is no base"
+							  : NULL;
 }
 
 /* Mail that comes in is for names without a password. */
@@ -267,8 +284,11 @@ check_lookups(struct reader *r)
 	const char *why = settings_blind(r->s);
 
 	if (why && r->open->flags & PM_OPENF_LOOKUPS)
-		WRONG(r, "user_dn", "names cannot be looked up without a password (%s), so the mail of this section's users, "
-		      "which comes in by lmtp or smtp, would wait at its sender (451)", why);
+		WRONG(r, "user_dn",
+		      "names cannot be looked up without a password (%s), so the mail of this "
+		      "section's users, "
+		      "which comes in by lmtp or smtp, would wait at its sender (451)",
+		      why);
 }
 
 static void
@@ -290,7 +310,8 @@ take_groups(struct reader *r)
 			return;
 		}
 		if (!dn_ok(s->groups[s->n_groups++]))
-			WRONG(r, "require_group", "'%.*s' is no DN (RFC 4514)", (int)v->str.n, v->str.p);
+			WRONG(r, "require_group", "'%.*s' is no DN (RFC 4514)", (int)v->str.n,
+			      v->str.p);
 	}
 	s->group_filter = template(r, "group_filter", TEMPLATE_FILTER, "undD");
 	check_filter(r, "group_filter", s->group_filter, "undD");
@@ -302,7 +323,9 @@ take_groups(struct reader *r)
 static bool
 attribute_ok(const char *t)
 {
-	return *t && strspn(t, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-;.") == strlen(t);
+	return *t &&
+	       strspn(t, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-;.") ==
+		       strlen(t);
 }
 
 static void

@@ -17,9 +17,9 @@
 
 /* One directory server. */
 struct server {
-	char *uri;       /* as configured, for people and for libldap */
-	char *host;      /* NULL: a unix socket */
-	char *path;      /* of the unix socket */
+	char *uri;  /* as configured, for people and for libldap */
+	char *host; /* NULL: a unix socket */
+	char *path; /* of the unix socket */
 	char port[8];
 	bool ldaps;
 };
@@ -49,9 +49,10 @@ struct settings {
 	char *user_dn; /* NULL: search, then bind */
 	enum template_kind user_dn_kind;
 	char *base, *filter;
-	int scope;     /* LDAP_SCOPE_... */
+	int scope;         /* LDAP_SCOPE_... */
 	char *attr[MAP_N]; /* NULL: not wanted */
-	char name_letter;  /* what the name attribute stands for: 'u', 'n', or 0: the whole name as it is */
+	/* what the name attribute stands for: 'u', 'n', or 0: the whole name as it is */
+	char name_letter;
 	char *groups[REQUIRED_GROUPS_MAX];
 	size_t n_groups;
 	char *group_filter;
@@ -59,10 +60,12 @@ struct settings {
 	int64_t connect_ms, answer_ms, idle_ms;
 };
 
-/* PM_OK; PM_INVALID after a report for each error; PM_NOMEM. What was read so far is to be freed in any case. */
+/* PM_OK; PM_INVALID after a report for each error; PM_NOMEM. What was read so far is to be freed
+ * in any case. */
 int32_t settings_read(struct settings *s, const struct pm_open *open);
 void settings_free(struct settings *s);
-/* Why a name cannot be looked up without its password, or only as far as anybody may read the directory; NULL: it can. */
+/* Why a name cannot be looked up without its password, or only as far as anybody may read the
+ * directory; NULL: it can. */
 const char *settings_blind(const struct settings *s);
 
 /* The schema. */

@@ -30,9 +30,9 @@ state_of_ad(const char *diagnostic)
 		const char *code;
 		enum state state;
 	} codes[] = {
-		{"525", STATE_UNKNOWN},	 {"52e", STATE_WRONG},	  {"52f", STATE_NOT_NOW},
-		{"530", STATE_NOT_NOW},	 {"531", STATE_NOT_NOW},  {"532", STATE_PASSWORD_EXPIRED},
-		{"533", STATE_DISABLED}, {"701", STATE_EXPIRED},  {"773", STATE_MUST_CHANGE},
+		{"525", STATE_UNKNOWN},  {"52e", STATE_WRONG},   {"52f", STATE_NOT_NOW},
+		{"530", STATE_NOT_NOW},  {"531", STATE_NOT_NOW}, {"532", STATE_PASSWORD_EXPIRED},
+		{"533", STATE_DISABLED}, {"701", STATE_EXPIRED}, {"773", STATE_MUST_CHANGE},
 		{"775", STATE_LOCKED},
 	};
 	const char *data = strstr(diagnostic, "data ");
@@ -151,7 +151,8 @@ state_right(struct pm_str word, uint32_t *rights)
 	if (no)
 		word = (struct pm_str){word.p + 2, word.n - 2};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (word.n != strlen(words[i].word) || strncasecmp(word.p, words[i].word, word.n) != 0)
+		if (word.n != strlen(words[i].word) ||
+		    strncasecmp(word.p, words[i].word, word.n) != 0)
 			continue;
 		*rights = no ? *rights & ~words[i].right : *rights | words[i].right;
 		return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * state - how directories say that an account is locked, expired, disabled. Pure: texts and numbers in, a state
- * out. For the operator's log only; a client is never told more than [AUTH].
+ * state - how directories say that an account is locked, expired, disabled. Pure: texts and numbers
+ * in, a state out. For the operator's log only; a client is never told more than [AUTH].
  */
 #ifndef LDAP_STATE_H
 #define LDAP_STATE_H
@@ -27,7 +27,8 @@ enum state {
 /* A few words for the log. */
 const char *state_text(enum state s);
 
-/* Active Directory's sub-code in the diagnostic text of code 49: "... AcceptSecurityContext error, data 52e, v4563". */
+/* Active Directory's sub-code in the diagnostic text of code 49: "... AcceptSecurityContext
+ * error, data 52e, v4563". */
 enum state state_of_ad(const char *diagnostic);
 
 /* What other servers write beside codes 19 and 53. STATE_OK: nothing of the kind. */
@@ -39,15 +40,17 @@ enum state state_of_account_control(int64_t bits);
 /* Decimal, with sign; false: something else. */
 bool state_number(struct pm_str text, int64_t *ret);
 
-/* accountExpires (100 ns since 1601; 0 and 2^63-1: never) and shadowExpire (days since 1970; below 1: never) as
- * milliseconds since 1970; 0: no end. */
+/* accountExpires (100 ns since 1601; 0 and 2^63-1: never) and shadowExpire (days since 1970;
+ * below 1: never) as milliseconds since 1970; 0: no end. */
 int64_t state_filetime_ms(int64_t filetime);
 int64_t state_days_ms(int64_t days);
 
-/* A size: digits and an optional k, m, g, t (1024 to the power of 1..4), an optional b behind it. */
+/* A size: digits and an optional k, m, g, t (1024 to the power of 1..4), an optional b behind
+ * it. */
 bool state_size(struct pm_str text, uint64_t *ret);
 
-/* Applies one word to a set of PM_RIGHT_...: pop3 delete deliver master, and the same with "no" in front. */
+/* Applies one word to a set of PM_RIGHT_...: pop3 delete deliver master, and the same with "no"
+ * in front. */
 bool state_right(struct pm_str word, uint32_t *rights);
 
 #endif

@@ -9,8 +9,9 @@
 
 #define FILES 3
 
-/* LDAP_OPT_X_TLS_CTX gives a reference away with each get, and this is the only thing that takes one back. libldap
- * exports it without a header; where it does not, a context stays in memory for each change of the files. */
+/* LDAP_OPT_X_TLS_CTX gives a reference away with each get, and this is the only thing that takes
+ * one back. libldap exports it without a header; where it does not, a context stays in memory
+ * for each change of the files. */
 void ldap_pvt_tls_ctx_free(void *ctx) __attribute__((weak));
 
 /* One file as it was; all zero: it is not there, or none is wanted. */
@@ -73,7 +74,8 @@ stamps_of(const struct settings *s, struct stamp ret[FILES])
 	}
 }
 
-/* Whatever ldap.conf and the environment say: no certificate that does not verify is good enough. */
+/* Whatever ldap.conf and the environment say: no certificate that does not verify is good
+ * enough. */
 static bool
 demand(LDAP *ld)
 {
@@ -87,7 +89,8 @@ static bool
 set_versions(LDAP *ld, bool tls13)
 {
 	int least = tls13 ? LDAP_OPT_X_TLS_PROTOCOL_TLS1_3 : LDAP_OPT_X_TLS_PROTOCOL_TLS1_2;
-	const char *priority = tls13 ? "NORMAL:-VERS-ALL:+VERS-TLS1.3" : "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+	const char *priority = tls13 ? "NORMAL:-VERS-ALL:+VERS-TLS1.3"
+				     : "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
 	char *package = NULL;
 	bool gnutls;
 

@@ -6,7 +6,8 @@
 #include <sys/socket.h>
 
 #define SLICE_MS 200
-#define LEVEL (LBER_SBIOD_LEVEL_PROVIDER + 1) /* above libldap's own read and write, below its TLS */
+/* above libldap's own read and write, below its TLS */
+#define LEVEL (LBER_SBIOD_LEVEL_PROVIDER + 1)
 
 /* Until the socket is ready; 0, or -1 with errno: EAGAIN nobody waits, ETIMEDOUT, ECANCELED. */
 static int
@@ -76,9 +77,12 @@ wire_ctrl(Sockbuf_IO_Desc *d, int opt, void *arg)
 bool
 wire_install(struct wire *wire, LDAP *ld)
 {
-	static Sockbuf_IO io = {
-		.sbi_setup = wire_setup, .sbi_ctrl = wire_ctrl, .sbi_read = wire_read, .sbi_write = wire_write};
+	static Sockbuf_IO io = {.sbi_setup = wire_setup,
+				.sbi_ctrl = wire_ctrl,
+				.sbi_read = wire_read,
+				.sbi_write = wire_write};
 	Sockbuf *sb = NULL;
 
-	return !ldap_get_option(ld, LDAP_OPT_SOCKBUF, &sb) && ber_sockbuf_add_io(sb, &io, LEVEL, wire) == 0;
+	return !ldap_get_option(ld, LDAP_OPT_SOCKBUF, &sb) &&
+	       ber_sockbuf_add_io(sb, &io, LEVEL, wire) == 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * auth/passwd - accounts in passwd-files; with %d in its name there is one file per domain. What an account is
- * and who it lets in; source.c reads the files.
+ * auth/passwd - accounts in passwd-files; with %d in its name there is one file per domain. What an
+ * account is and who it lets in; source.c reads the files.
  */
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -27,7 +27,8 @@ find(struct inst *i, const struct table *t, struct pm_str name)
 }
 
 static bool
-put_attr(const struct pm_call *call, struct pm_attr *a, uint32_t *n, const char *key, struct pm_str value)
+put_attr(const struct pm_call *call, struct pm_attr *a, uint32_t *n, const char *key,
+	 struct pm_str value)
 {
 	if (value.n == 0)
 		return true;
@@ -79,7 +80,8 @@ fill_user(const struct pm_call *call, const struct entry *e, struct pm_str asked
 	mine.name = sdk_call_dup(call, asked.p, asked.n);
 	mine.attr = attr;
 	if (!mine.name.p || !put_attr(call, attr, &mine.n_attr, "home", e->home) ||
-	    !put_attr(call, attr, &mine.n_attr, "uid", e->uid) || !put_attr(call, attr, &mine.n_attr, "gid", e->gid))
+	    !put_attr(call, attr, &mine.n_attr, "uid", e->uid) ||
+	    !put_attr(call, attr, &mine.n_attr, "gid", e->gid))
 		return PM_NOMEM;
 	while (table_extra(&rest, &key, &value))
 		if (!put_extra(call, &mine, key, value))
@@ -93,7 +95,8 @@ domain_of(struct pm_str name)
 {
 	const char *at = name.n > 0 ? memrchr(name.p, '@', name.n) : NULL;
 
-	return at ? (struct pm_str){at + 1, (size_t)(name.p + name.n - at) - 1} : (struct pm_str){"", 0};
+	return at ? (struct pm_str){at + 1, (size_t)(name.p + name.n - at) - 1}
+		  : (struct pm_str){"", 0};
 }
 
 /* RFC 1939 s7: MD5 of the stamp and the shared secret, in hex. */
@@ -107,12 +110,14 @@ check_apop(const struct inst *i, const struct entry *e, const struct pm_cred *cr
 	EVP_MD_CTX *ctx;
 	int32_t rc = PM_DENIED;
 
-	if (!i->limits.allow_plain || e->hash.n < sizeof(plain) || memcmp(e->hash.p, plain, sizeof(plain) - 1) != 0)
+	if (!i->limits.allow_plain || e->hash.n < sizeof(plain) ||
+	    memcmp(e->hash.p, plain, sizeof(plain) - 1) != 0)
 		return PM_DENIED;
 	ctx = EVP_MD_CTX_new();
 	if (ctx && EVP_DigestInit_ex(ctx, EVP_md5(), NULL) == 1 &&
 	    EVP_DigestUpdate(ctx, cred->challenge.p, cred->challenge.n) == 1 &&
-	    EVP_DigestUpdate(ctx, e->hash.p + sizeof(plain) - 1, e->hash.n - sizeof(plain) + 1) == 1 &&
+	    EVP_DigestUpdate(ctx, e->hash.p + sizeof(plain) - 1, e->hash.n - sizeof(plain) + 1) ==
+		    1 &&
 	    EVP_DigestFinal_ex(ctx, md, &n) == 1 && n == 16) {
 		for (unsigned k = 0; k < 16; k++)
 			snprintf(hex + 2 * k, 3, "%02x", md[k]);
@@ -124,7 +129,8 @@ check_apop(const struct inst *i, const struct entry *e, const struct pm_cred *cr
 }
 
 static int32_t
-check_secret(struct inst *i, const struct pm_call *call, const struct entry *e, const struct pm_cred *cred)
+check_secret(struct inst *i, const struct pm_call *call, const struct entry *e,
+	     const struct pm_cred *cred)
 {
 	char why[WHY] = "";
 	int32_t rc;
@@ -140,7 +146,8 @@ check_secret(struct inst *i, const struct pm_call *call, const struct entry *e, 
 }
 
 static int32_t
-passwd_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret)
+passwd_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred,
+	      struct pm_user *ret)
 {
 	struct inst *i = inst;
 	struct pm_str domain = domain_of(cred->authcid);
@@ -161,7 +168,8 @@ passwd_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred
 	e = t ? find(i, t, cred->authcid) : NULL;
 	if (!e) {
 		if (cred->kind == PM_CRED_PASSWORD)
-			sdk_password_burn(t ? t->usual : (struct pm_str){NULL, 0}, cred->secret, &i->limits);
+			sdk_password_burn(t ? t->usual : (struct pm_str){NULL, 0}, cred->secret,
+					  &i->limits);
 		rc = i->deny_unknown ? PM_DENIED : PM_NEXT;
 	} else {
 		rc = check_secret(i, call, e, cred);
@@ -173,7 +181,8 @@ passwd_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred
 }
 
 static int32_t
-passwd_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret)
+passwd_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred,
+	      struct pm_user *ret)
 {
 	struct inst *i = inst;
 	struct pm_str domain = domain_of(cred->authcid);
@@ -194,8 +203,8 @@ passwd_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred
 }
 
 static int32_t
-passwd_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_secret *ret_secret,
-	      struct pm_user *ret)
+passwd_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred,
+	      struct pm_secret *ret_secret, struct pm_user *ret)
 {
 	struct inst *i = inst;
 	struct pm_str domain = domain_of(cred->authcid);
@@ -242,7 +251,8 @@ passwd_caps(void *inst, uint64_t *ret_kinds)
 {
 	const struct inst *i = inst;
 
-	*ret_kinds = 1u << PM_CRED_PASSWORD | (uint64_t)(PM_SECRET_SCRAM_SHA1 | PM_SECRET_SCRAM_SHA256) << 16;
+	*ret_kinds = 1u << PM_CRED_PASSWORD |
+		     (uint64_t)(PM_SECRET_SCRAM_SHA1 | PM_SECRET_SCRAM_SHA256) << 16;
 	if (i->limits.allow_plain)
 		*ret_kinds |= 1u << PM_CRED_APOP | (uint64_t)PM_SECRET_PLAIN << 16;
 	return PM_OK;
@@ -266,8 +276,12 @@ passwd_check(const struct pm_open *open)
 	}
 	t = source_parse(path, &st, err, sizeof(err));
 	if (open->flags & PM_OPENF_DOMAINS)
-		sdk_report(open, "file", "'%s' does not say which domains are ours: with SMTP and unknown_recipient = badmail mail to "
-			   "any would be kept: set domains = ... in this section, or use a file per domain (%%d)", path);
+		sdk_report(open, "file",
+			   "'%s' does not say which domains are ours: with SMTP and "
+			   "unknown_recipient = badmail mail to "
+			   "any would be kept: set domains = ... in this section, or use a file "
+			   "per domain (%%d)",
+			   path);
 	if (!t)
 		sdk_report(open, "file", "'%s': %s", path, err);
 	else if (t->n == 0)
@@ -327,26 +341,41 @@ passwd_open(const struct pm_open *open, void **ret_inst)
 	return PM_OK;
 }
 
-#define OPTION(k, t, f, u, d, text)                                                                                \
-	{sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), SDK_STR(text)}
+#define OPTION(k, t, f, u, d, text) \
+	{ \
+		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), \
+			SDK_STR(text) \
+	}
 
 static const struct pm_option options[] = {
-	OPTION("file", PM_OPT_PATH, PM_OPTF_REQUIRED, "", "", "the passwd-file; with %d one per domain"),
-	OPTION("strip_domain", PM_OPT_BOOL, 0, "", "no", "look for ann when ann@example.org is not there"),
-	OPTION("unknown", PM_OPT_CHOICE, 0, "deny|next", "deny", "a user who is not in the file: refused, or the next section's"),
+	OPTION("file", PM_OPT_PATH, PM_OPTF_REQUIRED, "", "",
+	       "the passwd-file; with %d one per domain"),
+	OPTION("strip_domain", PM_OPT_BOOL, 0, "", "no",
+	       "look for ann when ann@example.org is not there"),
+	OPTION("unknown", PM_OPT_CHOICE, 0, "deny|next", "deny",
+	       "a user who is not in the file: refused, or the next section's"),
 	OPTION("allow_plain", PM_OPT_BOOL, 0, "", "no", "accept {PLAIN} passwords"),
-	OPTION("max_rounds", PM_OPT_NUMBER, 0, "", "5000000", "hashes that cost more rounds are refused"),
+	OPTION("max_rounds", PM_OPT_NUMBER, 0, "", "5000000",
+	       "hashes that cost more rounds are refused"),
 	OPTION("max_log_cost", PM_OPT_NUMBER, 0, "", "16", "log2 cost of bcrypt, scrypt, yescrypt"),
-	OPTION("max_memory_kib", PM_OPT_NUMBER, 0, "", "1048576", "memory of argon2, yescrypt and scrypt hashes"),
+	OPTION("max_memory_kib", PM_OPT_NUMBER, 0, "", "1048576",
+	       "memory of argon2, yescrypt and scrypt hashes"),
 };
 
 static const struct pm_life life = {
-	.size = sizeof(life), .check = passwd_check, .open = passwd_open, .close = passwd_close,
+	.size = sizeof(life),
+	.check = passwd_check,
+	.open = passwd_open,
+	.close = passwd_close,
 };
 
 static const struct pm_auth auth = {
-	.size = sizeof(auth), .caps = passwd_caps, .verify = passwd_verify, .lookup = passwd_lookup,
-	.secret = passwd_secret, .domain = passwd_domain,
+	.size = sizeof(auth),
+	.caps = passwd_caps,
+	.verify = passwd_verify,
+	.lookup = passwd_lookup,
+	.secret = passwd_secret,
+	.domain = passwd_domain,
 };
 
 static const struct pm_module module = {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* passwd - what passwd.c (accounts, descriptor) and source.c (files) share; table.h is the text of one file. */
+/* passwd - what passwd.c (accounts, descriptor) and source.c (files) share; table.h is the text
+ * of one file. */
 #ifndef PASSWD_H
 #define PASSWD_H
 
@@ -21,9 +22,9 @@ struct source {
 	struct table *table; /* NULL: never read */
 	struct stat seen;
 	int64_t looked_ms;
-	bool reading;        /* somebody is at it */
-	unsigned users;      /* threads that hold a pointer to it */
-	bool absent;         /* there was no such file at the last look */
+	bool reading;   /* somebody is at it */
+	unsigned users; /* threads that hold a pointer to it */
+	bool absent;    /* there was no such file at the last look */
 };
 
 struct inst {
@@ -37,7 +38,8 @@ struct inst {
 	size_t n_sources;
 };
 
-/* The table for a domain, with a reference; NULL: there is none (*ret_missing: no such file). Any thread. */
+/* The table for a domain, with a reference; NULL: there is none (*ret_missing: no such file).
+ * Any thread. */
 struct table *source_table(struct inst *i, const char *domain, size_t n, bool *ret_missing);
 /* One file as it is now; NULL: err says why. */
 struct table *source_parse(const char *path, struct stat *ret_st, char *err, size_t errlen);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The files: each is looked at (stat) at most once a second and read again when it changed; a broken new one
- * keeps the old and says which line. Parsing happens outside the lock; the table is swapped by reference.
+ * The files: each is looked at (stat) at most once a second and read again when it changed; a
+ * broken new one keeps the old and says which line. Parsing happens outside the lock; the table is
+ * swapped by reference.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,8 @@ path_make(const char *pattern, const char *domain, size_t n)
 
 	if (!mark)
 		return strdup(pattern);
-	if (asprintf(&path, "%.*s%.*s%s", (int)(mark - pattern), pattern, (int)n, domain, mark + 2) < 0)
+	if (asprintf(&path, "%.*s%.*s%s", (int)(mark - pattern), pattern, (int)n, domain,
+		     mark + 2) < 0)
 		return NULL;
 	return path;
 }
@@ -93,7 +95,8 @@ source_parse(const char *path, struct stat *ret_st, char *err, size_t errlen)
 	return text ? table_parse(text, n, err) : NULL;
 }
 
-/* Anybody may ask for domains that do not exist: a place that nobody needs is given to the next one. */
+/* Anybody may ask for domains that do not exist: a place that nobody needs is given to the next
+ * one. */
 static void
 drop_absent(struct inst *i)
 {
@@ -140,7 +143,8 @@ source_get(struct inst *i, const char *domain, size_t n)
 	return s;
 }
 
-/* Reads a changed file and swaps the table. Called without the mutex by the one that set `reading`. */
+/* Reads a changed file and swaps the table. Called without the mutex by the one that set
+ * `reading`. */
 static void
 source_read(struct inst *i, struct source *s, bool known)
 {
@@ -154,7 +158,8 @@ source_read(struct inst *i, struct source *s, bool known)
 		sdk_count(i->host, "file_errors", 1);
 	if (!t && (known || !absent))
 		sdk_log(i->host, PM_LOG_ERROR, "'%s': %s; %s", s->path, err,
-			known ? "the accounts read before stay in force" : "nobody in it can log in");
+			known ? "the accounts read before stay in force"
+			      : "nobody in it can log in");
 	pthread_mutex_lock(&i->mutex);
 	if (t) {
 		old = s->table;
@@ -168,7 +173,8 @@ source_read(struct inst *i, struct source *s, bool known)
 	pthread_cond_broadcast(&i->read); /* all first logins wait for it */
 	table_put(old);
 	if (old)
-		i->host->invalidate(i->host->ctx, (struct pm_str){"", 0}); /* what was true of the old file */
+		/* what was true of the old file */
+		i->host->invalidate(i->host->ctx, (struct pm_str){"", 0});
 	if (old)
 		sdk_log(i->host, PM_LOG_NOTICE, "'%s' was read again: %zu accounts", s->path, n);
 }

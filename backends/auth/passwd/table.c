@@ -42,7 +42,8 @@ table_number(struct pm_str s, uint64_t *ret)
 	size_t k = 0;
 
 	for (; k < s.n && s.p[k] >= '0' && s.p[k] <= '9'; k++)
-		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, (uint64_t)(s.p[k] - '0'), &v))
+		if (__builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(s.p[k] - '0'), &v))
 			return false;
 	if (k == 0)
 		return false;
@@ -73,7 +74,8 @@ check_extra(struct pm_str extra)
 
 			if (n >= m && memcmp(extra.p + k, keys[i], m) == 0 &&
 			    !table_number((struct pm_str){extra.p + k + m, n - m}, &v))
-				return i == 0 ? "quota_octets: expected a number, also with k, m or g"
+				return i == 0 ? "quota_octets: expected a number, also with k, m "
+						"or g"
 					      : "quota_messages: expected a number";
 		}
 	}
@@ -97,7 +99,8 @@ parse_line(const char *p, const char *end, struct entry *e)
 	e->home = field(&p, end);
 	(void)field(&p, end); /* shell */
 	e->extra = (struct pm_str){p, (size_t)(end - p)};
-	return e->home.n > PM_PATH_MAX ? "the home directory is longer than 4,095 bytes" : check_extra(e->extra);
+	return e->home.n > PM_PATH_MAX ? "the home directory is longer than 4,095 bytes"
+				       : check_extra(e->extra);
 }
 
 static bool
@@ -120,7 +123,9 @@ add_entry(struct table *t, size_t *cap, const struct entry *e)
 static size_t
 scheme_n(struct pm_str h)
 {
-	const char *end = h.n > 0 && h.p[0] == '{' ? memchr(h.p, '}', h.n) : h.n > 1 ? memchr(h.p + 1, '$', h.n - 1) : NULL;
+	const char *end = h.n > 0 && h.p[0] == '{' ? memchr(h.p, '}', h.n)
+			  : h.n > 1                ? memchr(h.p + 1, '$', h.n - 1)
+						   : NULL;
 
 	return end ? (size_t)(end - h.p) + 1 : 0;
 }
@@ -178,7 +183,8 @@ table_parse(char *text, size_t n, char *err)
 		qsort(t->entries, t->n, sizeof(*t->entries), compare);
 	for (size_t i = 1; i < t->n && !why; i++) {
 		if (compare_names(t->entries[i - 1].name, t->entries[i].name) == 0) {
-			snprintf(err, ERR, "user '%.*s' is there twice", (int)t->entries[i].name.n, t->entries[i].name.p);
+			snprintf(err, ERR, "user '%.*s' is there twice", (int)t->entries[i].name.n,
+				 t->entries[i].name.p);
 			table_put(t);
 			return NULL;
 		}

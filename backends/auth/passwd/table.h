@@ -4,7 +4,8 @@
  *
  *   user:{SCHEME}hash:uid:gid:gecos:home:shell:extra fields
  *
- * Empty lines and lines that begin with # are passed over. Everything behind the hash may be missing.
+ * Empty lines and lines that begin with # are passed over. Everything behind the hash may be
+ * missing.
  */
 #ifndef PASSWD_TABLE_H
 #define PASSWD_TABLE_H
@@ -22,14 +23,15 @@ struct entry {
 
 struct table {
 	_Atomic unsigned refs;
-	char *text;           /* the file, wiped when it goes: it holds hashes */
+	char *text; /* the file, wiped when it goes: it holds hashes */
 	size_t text_n;
 	struct entry *entries; /* sorted by name */
 	size_t n;
-	struct pm_str usual;  /* a hash of the scheme most used, for unknown users */
+	struct pm_str usual; /* a hash of the scheme most used, for unknown users */
 };
 
-/* Parses n bytes (taken over, malloc'd). NULL: err (>= 256 bytes) says which line and what was expected. */
+/* Parses n bytes (taken over, malloc'd). NULL: err (>= 256 bytes) says which line and what was
+ * expected. */
 struct table *table_parse(char *text, size_t n, char *err);
 struct table *table_ref(struct table *t);
 void table_put(struct table *t);

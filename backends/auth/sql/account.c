@@ -15,20 +15,26 @@
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-/* RFC 3629, no control characters, no NUL: what else is nobody's name, and no database is asked. A server that
- * ends texts at a NUL, or calls a byte no character, would answer another question or fail. */
+/* RFC 3629, no control characters, no NUL: what else is nobody's name, and no database is asked.
+ * A server that ends texts at a NUL, or calls a byte no character, would answer another question
+ * or fail. */
 static size_t
 character(const unsigned char *p, size_t n)
 {
-	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	size_t len = p[0] < 0x80   ? 1
+		     : p[0] < 0xc2 ? 0
+		     : p[0] < 0xe0 ? 2
+		     : p[0] < 0xf0 ? 3
+		     : p[0] < 0xf5 ? 4
+				   : 0;
 
 	if (len == 0 || len > n || p[0] < 0x20 || p[0] == 0x7f)
 		return 0;
 	for (size_t k = 1; k < len; k++)
 		if ((p[k] & 0xc0) != 0x80)
 			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-	    (p[0] == 0xf4 && p[1] > 0x8f))
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
 		return 0;
 	return len;
 }
@@ -51,7 +57,8 @@ args_name(struct pm_str *args, struct pm_str name)
 
 	args[P_USER] = name;
 	args[P_LOCAL] = at ? (struct pm_str){name.p, (size_t)(at - name.p)} : name;
-	args[P_DOMAIN] = at ? (struct pm_str){at + 1, (size_t)(name.p + name.n - at) - 1} : (struct pm_str){"", 0};
+	args[P_DOMAIN] = at ? (struct pm_str){at + 1, (size_t)(name.p + name.n - at) - 1}
+			    : (struct pm_str){"", 0};
 }
 
 static void
@@ -92,7 +99,8 @@ burn(struct inst *i, struct pm_str secret)
 
 /* PM_OK, PM_DENIED; PM_PERM: this hash cannot be checked, which is not the client's fault. */
 static int32_t
-check_hash(struct inst *i, const struct pm_call *call, struct pm_str name, struct pm_str hash, struct pm_str secret)
+check_hash(struct inst *i, const struct pm_call *call, struct pm_str name, struct pm_str hash,
+	   struct pm_str secret)
 {
 	char why[WHY] = "";
 	int32_t rc = hash.n > 0 ? sdk_password_check(hash, secret, &i->limits, why) : PM_DENIED;
@@ -105,19 +113,22 @@ check_hash(struct inst *i, const struct pm_call *call, struct pm_str name, struc
 
 /* The several passwords of one user; the first that fits. */
 static int32_t
-check_apps(struct inst *i, const struct pm_call *call, const struct pm_cred *cred, const struct sql_result *r,
-	   struct pm_user *u)
+check_apps(struct inst *i, const struct pm_call *call, const struct pm_cred *cred,
+	   const struct sql_result *r, struct pm_user *u)
 {
 	if (r->n_rows > 0 && !sql_result_get(r, 0, "password")) {
-		sdk_error(call, "query_passwords: the column 'password' is needed; name it with AS");
+		sdk_error(call,
+			  "query_passwords: the column 'password' is needed; name it with AS");
 		return PM_TEMP;
 	}
 	if (r->n_rows > APP_PASSWORDS_MAX) {
-		sdk_error(call, "query_passwords: %u rows for one user, at most %d are tried", r->n_rows, APP_PASSWORDS_MAX);
+		sdk_error(call, "query_passwords: %u rows for one user, at most %d are tried",
+			  r->n_rows, APP_PASSWORDS_MAX);
 		return PM_TEMP;
 	}
 	for (uint32_t row = 0; row < r->n_rows; row++) {
-		int32_t rc = check_hash(i, call, u->name, *sql_result_get(r, row, "password"), cred->secret);
+		int32_t rc = check_hash(i, call, u->name, *sql_result_get(r, row, "password"),
+					cred->secret);
 
 		if (rc == PM_OK)
 			rc = row_password(i, call, r, row, u);
@@ -132,12 +143,14 @@ upgrade(struct inst *i, const struct pm_user *u, struct pm_str hash, struct pm_s
 {
 	char made[HASH_MAX], why[WHY] = "";
 
-	if (!i->scheme || !pool_has(i, Q_SET_PASSWORD) || sdk_password_is(hash, i->scheme, i->scheme_cost))
+	if (!i->scheme || !pool_has(i, Q_SET_PASSWORD) ||
+	    sdk_password_is(hash, i->scheme, i->scheme_cost))
 		return;
 	if (sdk_password_make(i->scheme, i->scheme_cost, secret, made, sizeof(made), why) == PM_OK)
 		behind_password(i, u->name, hash, sdk_str(made));
 	else
-		sdk_log(i->host, PM_LOG_WARNING, "no new hash for user '%.*s': %s", (int)u->name.n, u->name.p, why);
+		sdk_log(i->host, PM_LOG_WARNING, "no new hash for user '%.*s': %s", (int)u->name.n,
+			u->name.p, why);
 	explicit_bzero(made, sizeof(made));
 }
 
@@ -152,8 +165,8 @@ unknown(struct inst *i, const struct pm_cred *cred)
 
 /* Behind the row of the account: its password, then its app passwords. */
 static int32_t
-check_account(struct inst *i, const struct pm_call *call, const struct pm_cred *cred, struct pm_str hash,
-	      const struct sql_result *apps, struct pm_user *u)
+check_account(struct inst *i, const struct pm_call *call, const struct pm_cred *cred,
+	      struct pm_str hash, const struct sql_result *apps, struct pm_user *u)
 {
 	int32_t first, rc;
 
@@ -170,14 +183,16 @@ static bool
 asks_for_peer(const struct inst *i)
 {
 	for (int q = Q_USER; q <= Q_PASSWORDS; q++)
-		for (size_t k = 0; pool_has(i, (enum sql_which)q) && k < i->queries[q].n_places; k++)
+		for (size_t k = 0; pool_has(i, (enum sql_which)q) && k < i->queries[q].n_places;
+		     k++)
 			if (i->queries[q].place[k] == P_PEER)
 				return true;
 	return false;
 }
 
 int32_t
-account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret)
+account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred,
+	       struct pm_user *ret)
 {
 	struct inst *i = inst;
 	struct pm_str args[P_COUNT] = {0};
@@ -204,7 +219,8 @@ account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cre
 	if (rc == PM_OK && r.n_rows == 0)
 		rc = unknown(i, cred);
 	else if (rc == PM_OK)
-		rc = check_account(i, call, cred, *sql_result_get(&r, 0, "password"), has_apps ? &apps : NULL, &u);
+		rc = check_account(i, call, cred, *sql_result_get(&r, 0, "password"),
+				   has_apps ? &apps : NULL, &u);
 	if (rc == PM_OK) {
 		behind_login(i, u.name, u.cred_id, cred);
 		if (asks_for_peer(i))
@@ -250,7 +266,10 @@ put_targets(const struct pm_call *call, const struct sql_result *r, struct pm_us
 	for (uint32_t row = 0; row < r->n_rows; row++) {
 		for (rest = r->cells[row]; rest.p && next_target(&rest, &one);) {
 			if (n == TARGETS_MAX || !askable(one)) {
-				sdk_error(call, "query_targets: more than %d targets, or one that is no address", TARGETS_MAX);
+				sdk_error(call,
+					  "query_targets: more than %d targets, or one that is no "
+					  "address",
+					  TARGETS_MAX);
 				return PM_TEMP;
 			}
 			list[n] = sdk_call_dup(call, one.p, one.n);
@@ -268,8 +287,8 @@ put_targets(const struct pm_call *call, const struct sql_result *r, struct pm_us
 
 /* The account of a name; *ret_r keeps the row. PM_NOENT: there is none. */
 static int32_t
-find(struct inst *i, const struct pm_call *call, const struct pm_cred *cred, struct pm_str *args, struct pm_user *u,
-     struct sql_result *ret_r)
+find(struct inst *i, const struct pm_call *call, const struct pm_cred *cred, struct pm_str *args,
+     struct pm_user *u, struct sql_result *ret_r)
 {
 	int32_t rc;
 
@@ -284,7 +303,8 @@ find(struct inst *i, const struct pm_call *call, const struct pm_cred *cred, str
 }
 
 static int32_t
-find_targets(struct inst *i, const struct pm_call *call, const struct pm_str *args, struct pm_user *u)
+find_targets(struct inst *i, const struct pm_call *call, const struct pm_str *args,
+	     struct pm_user *u)
 {
 	struct sql_result r = {0};
 	int32_t rc = pool_run(i, call, Q_TARGETS, args, &r);
@@ -296,7 +316,8 @@ find_targets(struct inst *i, const struct pm_call *call, const struct pm_str *ar
 }
 
 int32_t
-account_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret)
+account_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred,
+	       struct pm_user *ret)
 {
 	struct inst *i = inst;
 	struct pm_str args[P_COUNT] = {0};
@@ -321,8 +342,8 @@ account_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cre
 }
 
 int32_t
-account_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_secret *ret_secret,
-	       struct pm_user *ret)
+account_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred,
+	       struct pm_secret *ret_secret, struct pm_user *ret)
 {
 	struct pm_str args[P_COUNT] = {0};
 	struct pm_secret secret = *ret_secret;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Written behind: last logins, last uses of app passwords, hashes of the site's scheme. A login only queues;
- * tick() writes, in slices. What cannot be written stays queued for a better time, up to a bound. All of it may
- * be written twice without harm: a hash is replaced only while the old one still stands there.
+ * Written behind: last logins, last uses of app passwords, hashes of the site's scheme. A login
+ * only queues; tick() writes, in slices. What cannot be written stays queued for a better time, up
+ * to a bound. All of it may be written twice without harm: a hash is replaced only while the old
+ * one still stands there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,7 +110,8 @@ unpop(struct inst *i, struct stamp *s)
 }
 
 static void
-queue_login(struct inst *i, struct pm_str user, struct pm_str id, struct pm_str peer, struct pm_str service)
+queue_login(struct inst *i, struct pm_str user, struct pm_str id, struct pm_str peer,
+	    struct pm_str service)
 {
 	int64_t now = i->host->wall_ms(i->host->ctx);
 	struct stamp *s;
@@ -171,7 +173,8 @@ behind_password(struct inst *i, struct pm_str user, struct pm_str old, struct pm
 /* ---- writing --------------------------------------------------------------------------------- */
 
 static int32_t
-write_one(struct inst *i, const struct pm_call *call, enum sql_which which, const struct pm_str *args)
+write_one(struct inst *i, const struct pm_call *call, enum sql_which which,
+	  const struct pm_str *args)
 {
 	struct sql_result r = {0};
 	int32_t rc = pool_has(i, which) ? pool_run(i, call, which, args, &r) : PM_OK;
@@ -219,7 +222,8 @@ complain(struct inst *i)
 		i->stamp_failed_ms = now;
 	pthread_mutex_unlock(&i->behind_mutex);
 	if (!silent)
-		sdk_log(i->host, PM_LOG_WARNING, "last logins and new hashes cannot be written now; %zu wait", n);
+		sdk_log(i->host, PM_LOG_WARNING,
+			"last logins and new hashes cannot be written now; %zu wait", n);
 }
 
 int32_t
@@ -234,7 +238,9 @@ behind_write(struct inst *i, const struct pm_call *call)
 		/* a statement that is refused will be refused again: only what may pass waits */
 		if (rc == PM_TEMP) {
 			sdk_count(i->host, "stamps_refused", 1);
-			sdk_log(i->host, PM_LOG_ERROR, "a last login or new hash of user '%s' was refused and is given up", s->user);
+			sdk_log(i->host, PM_LOG_ERROR,
+				"a last login or new hash of user '%s' was refused and is given up",
+				s->user);
 			stamp_free(s);
 			return rc;
 		}

@@ -57,7 +57,8 @@ sql_failed(struct sql_fail *f, int32_t rc, const char *fmt, ...)
 
 /* ---- results --------------------------------------------------------------------------------- */
 
-/* Room for n bytes more. The old text is wiped, so realloc will not do; pointers into it move along. */
+/* Room for n bytes more. The old text is wiped, so realloc will not do; pointers into it move
+ * along. */
 static bool
 more_text(struct sql_result *r, size_t n)
 {
@@ -106,7 +107,8 @@ put_text(struct sql_result *r, const char *p, size_t n)
 void
 sql_result_name(struct sql_result *r, const char *name)
 {
-	struct pm_str *names = r->failed ? NULL : realloc(r->names, (r->n_cols + 1) * sizeof(*names));
+	struct pm_str *names =
+		r->failed ? NULL : realloc(r->names, (r->n_cols + 1) * sizeof(*names));
 	struct pm_str s;
 
 	r->failed = r->failed || !names;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * driver - what the databases have in common. A driver opens a connection and runs one prepared statement on
- * it with bound values; both end by `until`, whatever the server does. A connection whose answer did not come
- * in time is never used again: `lost` tells the pool to close it.
+ * driver - what the databases have in common. A driver opens a connection and runs one prepared
+ * statement on it with bound values; both end by `until`, whatever the server does. A connection
+ * whose answer did not come in time is never used again: `lost` tells the pool to close it.
  *
  * Threads: a connection is used by one thread at a time, not always the same.
  */
@@ -31,13 +31,15 @@ int64_t sql_left_ms(struct sql_until u);
 
 /* What went wrong. */
 struct sql_fail {
-	bool lost;     /* the connection is of no use any more */
-	bool again;    /* the same statement may well succeed now: a deadlock, a statement that was forgotten */
-	bool readonly; /* this server takes no writes */
+	bool lost; /* the connection is of no use any more */
+	/* the same statement may well succeed now: a deadlock, a statement that was forgotten */
+	bool again;
+	bool readonly;            /* this server takes no writes */
 	char text[SQL_FAIL_TEXT]; /* for the operator; no secret, no control characters */
 };
 /* Notes the text, returns rc. Control characters of servers' messages become spaces. */
-int32_t sql_failed(struct sql_fail *f, int32_t rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int32_t sql_failed(struct sql_fail *f, int32_t rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* How to connect: the same for all servers. */
 struct sql_access {
@@ -54,8 +56,8 @@ struct sql_result {
 	struct pm_str *names; /* n_cols */
 	struct pm_str *cells; /* n_rows * n_cols */
 	size_t n_text, n_cells, cap_text, cap_cells;
-	char *text;           /* what names and cells point into; wiped: it holds hashes */
-	bool failed;          /* no memory, or more than SQL_RESULT_BYTES */
+	char *text;  /* what names and cells point into; wiped: it holds hashes */
+	bool failed; /* no memory, or more than SQL_RESULT_BYTES */
 };
 #define SQL_RESULT_BYTES (1u << 20)
 
@@ -73,19 +75,20 @@ struct sql_driver {
 	const char *name;
 	enum sql_dialect dialect;
 	bool network;
-	bool watched;     /* its library blocks: access.watch is needed */
+	bool watched; /* its library blocks: access.watch is needed */
 	uint16_t port;
 	/* opt, main: once per process. */
 	int32_t (*global_init)(void);
 	/* PM_OK, PM_DOWN, PM_TIMEOUT, PM_NOMEM. */
-	int32_t (*connect)(const struct sql_access *a, const struct sdk_server *s, struct sql_until until,
-			   struct sql_conn **ret, struct sql_fail *f);
+	int32_t (*connect)(const struct sql_access *a, const struct sdk_server *s,
+			   struct sql_until until, struct sql_conn **ret, struct sql_fail *f);
 	void (*close)(void *conn); /* as sdk_pool_new wants it */
-	/* Looks, without waiting, whether an idle connection was closed by the server or has something to say. */
+	/* Looks, without waiting, whether an idle connection was closed by the server or has
+	 * something to say. */
 	bool (*stale)(struct sql_conn *c);
 	/* PM_OK fills *r. PM_DOWN, PM_TIMEOUT, PM_TEMP, PM_NOMEM. */
-	int32_t (*run)(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args, struct sql_until until,
-		       struct sql_result *r, struct sql_fail *f);
+	int32_t (*run)(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
+		       struct sql_until until, struct sql_result *r, struct sql_fail *f);
 };
 
 extern const struct sql_driver sql_mysql, sql_pgsql, sql_sqlite;

@@ -17,7 +17,7 @@ struct sql_conn {
 	struct sdk_my *link;
 	MYSQL_STMT *stmts[Q_COUNT];
 	struct sql_until until; /* of the statement that runs */
-	bool password; /* what runs carries a hash: the server's text is not repeated */
+	bool password;          /* what runs carries a hash: the server's text is not repeated */
 };
 
 /* ---- failures -------------------------------------------------------------------------------- */
@@ -60,7 +60,8 @@ close_my(void *conn)
 	struct sql_conn *c = conn;
 	const struct pm_host *host = c->until.host;
 
-	(void)sdk_my_begin(c->link, host->now_ms(host->ctx) + CLOSE_MS); /* fails when the library closed its socket */
+	/* fails when the library closed its socket */
+	(void)sdk_my_begin(c->link, host->now_ms(host->ctx) + CLOSE_MS);
 	for (int k = 0; k < Q_COUNT; k++)
 		if (c->stmts[k])
 			mysql_stmt_close(c->stmts[k]);
@@ -69,11 +70,17 @@ close_my(void *conn)
 }
 
 static int32_t
-connect_my(const struct sql_access *a, const struct sdk_server *s, struct sql_until until, struct sql_conn **ret,
-	   struct sql_fail *f)
+connect_my(const struct sql_access *a, const struct sdk_server *s, struct sql_until until,
+	   struct sql_conn **ret, struct sql_fail *f)
 {
-	const struct sdk_my_access mine = {.host = until.host, .watch = a->watch, .database = a->database, .user = a->user,
-		.password = a->password, .tls = a->tls, .tls_ca = a->tls_ca, .packet_max = SQL_RESULT_BYTES};
+	const struct sdk_my_access mine = {.host = until.host,
+					   .watch = a->watch,
+					   .database = a->database,
+					   .user = a->user,
+					   .password = a->password,
+					   .tls = a->tls,
+					   .tls_ca = a->tls_ca,
+					   .packet_max = SQL_RESULT_BYTES};
 	struct sql_conn *c = calloc(1, sizeof(*c));
 	int32_t rc;
 
@@ -123,13 +130,14 @@ prepare(struct sql_conn *c, const struct sql_query *q, MYSQL_STMT **ret, struct 
 	}
 	*ret = c->stmts[q->which] = s;
 	if (mysql_stmt_param_count(s) != q->n_places)
-		return sql_failed(f, PM_TEMP, "the server counts %lu parameters instead of %zu", mysql_stmt_param_count(s),
-				  q->n_places);
+		return sql_failed(f, PM_TEMP, "the server counts %lu parameters instead of %zu",
+				  mysql_stmt_param_count(s), q->n_places);
 	return PM_OK;
 }
 
 static int32_t
-execute(struct sql_conn *c, MYSQL_STMT *s, const struct sql_query *q, const struct pm_str *args, struct sql_fail *f)
+execute(struct sql_conn *c, MYSQL_STMT *s, const struct sql_query *q, const struct pm_str *args,
+	struct sql_fail *f)
 {
 	MYSQL_BIND binds[SQL_PLACES_MAX];
 
@@ -148,7 +156,8 @@ execute(struct sql_conn *c, MYSQL_STMT *s, const struct sql_query *q, const stru
 
 /* Each cell as text, in one buffer of the longest row. */
 static int32_t
-fetch_rows(struct sql_conn *c, MYSQL_STMT *s, const MYSQL_RES *meta, struct sql_result *r, struct sql_fail *f)
+fetch_rows(struct sql_conn *c, MYSQL_STMT *s, const MYSQL_RES *meta, struct sql_result *r,
+	   struct sql_fail *f)
 {
 	MYSQL_BIND binds[COLUMNS_MAX];
 	unsigned long lengths[COLUMNS_MAX];
@@ -175,7 +184,8 @@ fetch_rows(struct sql_conn *c, MYSQL_STMT *s, const MYSQL_RES *meta, struct sql_
 	got = mysql_stmt_bind_result(s, binds) == 0 ? 0 : 1;
 	while (got == 0 && (got = mysql_stmt_fetch(s)) == 0)
 		for (unsigned k = 0; k < n; k++)
-			sql_result_cell(r, nulls[k] ? NULL : binds[k].buffer, nulls[k] ? 0 : lengths[k]);
+			sql_result_cell(r, nulls[k] ? NULL : binds[k].buffer,
+					nulls[k] ? 0 : lengths[k]);
 	explicit_bzero(row, total);
 	free(row);
 	if (got == MYSQL_DATA_TRUNCATED)
@@ -199,15 +209,16 @@ fetch(struct sql_conn *c, MYSQL_STMT *s, struct sql_result *r, struct sql_fail *
 		return stmt_failed(c, s, f);
 	for (unsigned k = 0; k < meta->field_count && k < COLUMNS_MAX; k++)
 		sql_result_name(r, meta->fields[k].name);
-	rc = meta->field_count <= COLUMNS_MAX ? fetch_rows(c, s, meta, r, f)
-					      : sql_failed(f, PM_TEMP, "more than %d columns", COLUMNS_MAX);
+	rc = meta->field_count <= COLUMNS_MAX
+		     ? fetch_rows(c, s, meta, r, f)
+		     : sql_failed(f, PM_TEMP, "more than %d columns", COLUMNS_MAX);
 	mysql_free_result(meta);
 	return rc;
 }
 
 static int32_t
-run_my(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args, struct sql_until until,
-       struct sql_result *r, struct sql_fail *f)
+run_my(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
+       struct sql_until until, struct sql_result *r, struct sql_fail *f)
 {
 	MYSQL_STMT *s = NULL;
 	int32_t rc;
@@ -226,7 +237,8 @@ run_my(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
 	if (s && !f->lost) {
 		mysql_stmt_free_result(s);
 		if (mysql_stmt_more_results(s))
-			f->lost = true; /* a procedure's second result: not ours, and nobody else's either */
+			/* a procedure's second result: not ours, and nobody else's either */
+			f->lost = true;
 	}
 	if (f->again && s) { /* what was forgotten is prepared again */
 		mysql_stmt_close(s);
@@ -238,7 +250,14 @@ run_my(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
 }
 
 const struct sql_driver sql_mysql = {
-	.name = "mysql", .dialect = SQL_MYSQL, .network = true, .watched = true, .port = 3306,
+	.name = "mysql",
+	.dialect = SQL_MYSQL,
+	.network = true,
+	.watched = true,
+	.port = 3306,
 	.global_init = sdk_my_global_init,
-	.connect = connect_my, .close = close_my, .stale = stale_my, .run = run_my,
+	.connect = connect_my,
+	.close = close_my,
+	.stale = stale_my,
+	.run = run_my,
 };

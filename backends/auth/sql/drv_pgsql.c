@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PostgreSQL by libpq's non-blocking calls and poll: every wait ends with the deadline. Name resolution is not
- * covered: addresses, or a resolver on this machine. sslmode=verify-full never falls back to plain text.
+ * PostgreSQL by libpq's non-blocking calls and poll: every wait ends with the deadline. Name
+ * resolution is not covered: addresses, or a resolver on this machine. sslmode=verify-full never
+ * falls back to plain text.
  */
 #include <errno.h>
 #include <libpq-fe.h>
@@ -101,11 +102,38 @@ start(const struct sql_access *a, const struct sdk_server *s)
 	bool tls = a->tls && !s->local;
 	char port[8];
 	/* what is left out here would be taken from the environment and the service user's home */
-	const char *keys[] = {"host", "port", "dbname", "user", "password", "passfile", "sslmode", "sslrootcert",
-			      "sslcert", "sslkey", "gssencmode", "client_encoding", "application_name", "options", "target_session_attrs", NULL};
-	const char *values[] = {s->host, port, a->database, a->user, a->password, NOWHERE,
-				tls ? "verify-full" : "disable", tls ? a->tls_ca : "", NOWHERE, NOWHERE, "disable", "UTF8", "restante", "",
-				"any", NULL};
+	const char *keys[] = {"host",
+			      "port",
+			      "dbname",
+			      "user",
+			      "password",
+			      "passfile",
+			      "sslmode",
+			      "sslrootcert",
+			      "sslcert",
+			      "sslkey",
+			      "gssencmode",
+			      "client_encoding",
+			      "application_name",
+			      "options",
+			      "target_session_attrs",
+			      NULL};
+	const char *values[] = {s->host,
+				port,
+				a->database,
+				a->user,
+				a->password,
+				NOWHERE,
+				tls ? "verify-full" : "disable",
+				tls ? a->tls_ca : "",
+				NOWHERE,
+				NOWHERE,
+				"disable",
+				"UTF8",
+				"restante",
+				"",
+				"any",
+				NULL};
 
 	snprintf(port, sizeof(port), "%u", s->port);
 	return PQconnectStartParams(keys, values, 0);
@@ -117,9 +145,11 @@ connected(PGconn *pg, const struct sdk_server *s, struct sql_until until, struct
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 
 	f->lost = true;
-	while (PQstatus(pg) != CONNECTION_BAD && state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
+	while (PQstatus(pg) != CONNECTION_BAD && state != PGRES_POLLING_OK &&
+	       state != PGRES_POLLING_FAILED) {
 		if (wait_for(pg, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, until) <= 0)
-			return sql_failed(f, PM_TIMEOUT, "%s: accepted no connection in time", s->label);
+			return sql_failed(f, PM_TIMEOUT, "%s: accepted no connection in time",
+					  s->label);
 		state = PQconnectPoll(pg);
 	}
 	if (state != PGRES_POLLING_OK || PQstatus(pg) != CONNECTION_OK)
@@ -129,8 +159,8 @@ connected(PGconn *pg, const struct sdk_server *s, struct sql_until until, struct
 }
 
 static int32_t
-connect_pg(const struct sql_access *a, const struct sdk_server *s, struct sql_until until, struct sql_conn **ret,
-	   struct sql_fail *f)
+connect_pg(const struct sql_access *a, const struct sdk_server *s, struct sql_until until,
+	   struct sql_conn **ret, struct sql_fail *f)
 {
 	struct sql_conn *c = calloc(1, sizeof(*c));
 	int32_t rc;
@@ -142,7 +172,8 @@ connect_pg(const struct sql_access *a, const struct sdk_server *s, struct sql_un
 	(void)PQsetNoticeReceiver(c->pg, no_notice, NULL);
 	rc = connected(c->pg, s, until, f);
 	if (rc == PM_OK && a->tls && !s->local && !PQsslInUse(c->pg))
-		rc = sql_failed(f, PM_DOWN, "%s: the connection is not encrypted; see tls", s->label);
+		rc = sql_failed(f, PM_DOWN, "%s: the connection is not encrypted; see tls",
+				s->label);
 	if (rc == PM_OK && PQsetnonblocking(c->pg, 1) != 0)
 		rc = broken(c, f);
 	if (rc == PM_OK)
@@ -152,7 +183,8 @@ connect_pg(const struct sql_access *a, const struct sdk_server *s, struct sql_un
 	return rc;
 }
 
-/* An idle connection has nothing to read: what is there is its end, or an answer that came too late. */
+/* An idle connection has nothing to read: what is there is its end, or an answer that came too
+ * late. */
 static bool
 stale_pg(struct sql_conn *c)
 {
@@ -200,7 +232,8 @@ answer(struct sql_conn *c, struct sql_until until, PGresult **ret, struct sql_fa
 	}
 	if (rc == PM_OK && !first)
 		rc = broken(c, f);
-	if (rc == PM_OK && PQresultStatus(first) != PGRES_COMMAND_OK && PQresultStatus(first) != PGRES_TUPLES_OK)
+	if (rc == PM_OK && PQresultStatus(first) != PGRES_COMMAND_OK &&
+	    PQresultStatus(first) != PGRES_TUPLES_OK)
 		rc = refused(c, first, f);
 	if (rc != PM_OK) {
 		PQclear(first);
@@ -238,8 +271,8 @@ prepare(struct sql_conn *c, const struct sql_query *q, struct sql_until until, s
 
 /* libpq wants values that end with a NUL; names without one in them were seen to by account.c. */
 static int32_t
-execute(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args, struct sql_until until,
-	PGresult **ret, struct sql_fail *f)
+execute(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
+	struct sql_until until, PGresult **ret, struct sql_fail *f)
 {
 	const char *values[SQL_PLACES_MAX];
 	char name[16], *text, *at;
@@ -276,16 +309,18 @@ copy_rows(const PGresult *res, struct sql_result *r, struct sql_fail *f)
 		sql_result_name(r, PQfname(res, k));
 	for (int row = 0; row < rows; row++)
 		for (int k = 0; k < columns; k++)
-			sql_result_cell(r, PQgetisnull(res, row, k) ? NULL : PQgetvalue(res, row, k),
+			sql_result_cell(r,
+					PQgetisnull(res, row, k) ? NULL : PQgetvalue(res, row, k),
 					(size_t)PQgetlength(res, row, k));
 	if (!sql_result_end(r))
-		return sql_failed(f, PM_TEMP, "the result is larger than %u bytes", SQL_RESULT_BYTES);
+		return sql_failed(f, PM_TEMP, "the result is larger than %u bytes",
+				  SQL_RESULT_BYTES);
 	return PM_OK;
 }
 
 static int32_t
-run_pg(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args, struct sql_until until,
-       struct sql_result *r, struct sql_fail *f)
+run_pg(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
+       struct sql_until until, struct sql_result *r, struct sql_fail *f)
 {
 	PGresult *res;
 	int32_t rc;
@@ -298,13 +333,20 @@ run_pg(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
 		rc = copy_rows(res, r, f);
 		PQclear(res);
 	}
-	/* a statement that is unknown, or whose tables changed: a new connection prepares it anew */
+	/* a statement that is unknown, or whose tables changed: a new connection prepares it
+	 * anew */
 	if (f->again)
 		f->lost = true;
 	return rc;
 }
 
 const struct sql_driver sql_pgsql = {
-	.name = "pgsql", .dialect = SQL_PGSQL, .network = true, .port = 5432, .connect = connect_pg, .close = close_pg,
-	.stale = stale_pg, .run = run_pg,
+	.name = "pgsql",
+	.dialect = SQL_PGSQL,
+	.network = true,
+	.port = 5432,
+	.connect = connect_pg,
+	.close = close_pg,
+	.stale = stale_pg,
+	.run = run_pg,
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQLite: a file, no server. Deadlines: the progress handler ends a long statement, the busy handler waits for
- * a lock no longer than that. A file that was replaced is opened again: SQLite would read the old one for ever.
+ * SQLite: a file, no server. Deadlines: the progress handler ends a long statement, the busy
+ * handler waits for a lock no longer than that. A file that was replaced is opened again: SQLite
+ * would read the old one for ever.
  */
 #include <sqlite3.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 
 #include "driver.h"
 
-#define STEPS 4000  /* virtual machine instructions between two looks at the clock */
+#define STEPS 4000 /* virtual machine instructions between two looks at the clock */
 #define NAP_MS 5
 
 struct sql_conn {
@@ -55,13 +56,17 @@ failed(struct sql_conn *c, struct sql_fail *f, const char *path)
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 	case SQLITE_INTERRUPT:
-		return sql_failed(f, PM_TIMEOUT, "'%s': %s, and the time is over; who holds the lock?", path, text);
+		return sql_failed(f, PM_TIMEOUT,
+				  "'%s': %s, and the time is over; who holds the lock?", path,
+				  text);
 	case SQLITE_NOMEM:
 		return sql_failed(f, PM_NOMEM, "'%s': no memory", path);
 	case SQLITE_READONLY:
 		f->readonly = true;
-		return sql_failed(f, PM_TEMP, "'%s': %s; the server's user must be able to write it and its directory", path,
-				  text);
+		return sql_failed(
+			f, PM_TEMP,
+			"'%s': %s; the server's user must be able to write it and its directory",
+			path, text);
 	case SQLITE_CANTOPEN:
 	case SQLITE_NOTADB:
 	case SQLITE_CORRUPT:
@@ -88,8 +93,8 @@ close_db(void *conn)
 }
 
 static int32_t
-connect_db(const struct sql_access *a, const struct sdk_server *s, struct sql_until until, struct sql_conn **ret,
-	   struct sql_fail *f)
+connect_db(const struct sql_access *a, const struct sdk_server *s, struct sql_until until,
+	   struct sql_conn **ret, struct sql_fail *f)
 {
 	struct sql_conn *c = calloc(1, sizeof(*c));
 	int32_t rc;
@@ -100,10 +105,15 @@ connect_db(const struct sql_access *a, const struct sdk_server *s, struct sql_un
 		return sql_failed(f, PM_NOMEM, "no memory");
 	}
 	c->until = until;
-	/* without the write permission SQLite falls back to reading; without the file it must not make one */
+	/* without the write permission SQLite falls back to reading; without the file it must
+	 * not make one */
 	if (stat(c->path, &c->seen) != 0 ||
-	    sqlite3_open_v2(c->path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-		rc = c->db ? failed(c, f, a->database) : sql_failed(f, PM_DOWN, "'%s' cannot be opened: is it there, and readable?", a->database);
+	    sqlite3_open_v2(c->path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
+		    SQLITE_OK) {
+		rc = c->db ? failed(c, f, a->database)
+			   : sql_failed(f, PM_DOWN,
+					"'%s' cannot be opened: is it there, and readable?",
+					a->database);
 		close_db(c);
 		return rc == PM_TEMP ? PM_DOWN : rc;
 	}
@@ -120,7 +130,8 @@ stale_db(struct sql_conn *c)
 {
 	struct stat now;
 
-	return stat(c->path, &now) != 0 || now.st_dev != c->seen.st_dev || now.st_ino != c->seen.st_ino;
+	return stat(c->path, &now) != 0 || now.st_dev != c->seen.st_dev ||
+	       now.st_ino != c->seen.st_ino;
 }
 
 static int32_t
@@ -128,13 +139,15 @@ prepare(struct sql_conn *c, const struct sql_query *q, struct sql_fail *f)
 {
 	sqlite3_stmt **s = &c->stmts[q->which];
 
-	if (!*s && sqlite3_prepare_v3(c->db, q->text, -1, SQLITE_PREPARE_PERSISTENT, s, NULL) != SQLITE_OK)
+	if (!*s &&
+	    sqlite3_prepare_v3(c->db, q->text, -1, SQLITE_PREPARE_PERSISTENT, s, NULL) != SQLITE_OK)
 		return failed(c, f, c->path);
 	return PM_OK;
 }
 
 static int32_t
-bind(struct sql_conn *c, sqlite3_stmt *s, const struct sql_query *q, const struct pm_str *args, struct sql_fail *f)
+bind(struct sql_conn *c, sqlite3_stmt *s, const struct sql_query *q, const struct pm_str *args,
+     struct sql_fail *f)
 {
 	for (size_t k = 0; k < q->n_places; k++) {
 		struct pm_str a = args[q->place[k]];
@@ -163,12 +176,14 @@ fetch(struct sql_conn *c, sqlite3_stmt *s, struct sql_result *r, struct sql_fail
 	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
 		return failed(c, f, c->path);
 	r->affected = (uint64_t)sqlite3_changes(c->db);
-	return sql_result_end(r) ? PM_OK : sql_failed(f, PM_TEMP, "the result is larger than %u bytes", SQL_RESULT_BYTES);
+	return sql_result_end(r) ? PM_OK
+				 : sql_failed(f, PM_TEMP, "the result is larger than %u bytes",
+					      SQL_RESULT_BYTES);
 }
 
 static int32_t
-run_db(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args, struct sql_until until,
-       struct sql_result *r, struct sql_fail *f)
+run_db(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
+       struct sql_until until, struct sql_result *r, struct sql_fail *f)
 {
 	int32_t rc;
 
@@ -186,5 +201,10 @@ run_db(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
 }
 
 const struct sql_driver sql_sqlite = {
-	.name = "sqlite", .dialect = SQL_SQLITE, .connect = connect_db, .close = close_db, .stale = stale_db, .run = run_db,
+	.name = "sqlite",
+	.dialect = SQL_SQLITE,
+	.connect = connect_db,
+	.close = close_db,
+	.stale = stale_db,
+	.run = run_db,
 };

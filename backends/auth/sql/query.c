@@ -9,8 +9,9 @@
 #define WHY 160
 
 static const char *const names[P_COUNT] = {
-	[P_USER] = "user", [P_LOCAL] = "local", [P_DOMAIN] = "domain", [P_PEER] = "peer", [P_SERVICE] = "service",
-	[P_HASH] = "hash", [P_OLD] = "old", [P_TIME] = "time", [P_ID] = "id",
+	[P_USER] = "user", [P_LOCAL] = "local",     [P_DOMAIN] = "domain",
+	[P_PEER] = "peer", [P_SERVICE] = "service", [P_HASH] = "hash",
+	[P_OLD] = "old",   [P_TIME] = "time",       [P_ID] = "id",
 };
 
 #define BIT(p) (1u << (p))
@@ -18,8 +19,12 @@ static const char *const names[P_COUNT] = {
 #define OF_CALL (OF_NAME | BIT(P_PEER) | BIT(P_SERVICE))
 
 static const uint32_t allowed[Q_COUNT] = {
-	[Q_USER] = OF_CALL, [Q_PASSWORDS] = OF_CALL, [Q_TARGETS] = OF_CALL, [Q_DOMAIN] = BIT(P_DOMAIN),
-	[Q_SET_PASSWORD] = OF_NAME | BIT(P_HASH) | BIT(P_OLD), [Q_SET_LOGIN] = OF_CALL | BIT(P_TIME),
+	[Q_USER] = OF_CALL,
+	[Q_PASSWORDS] = OF_CALL,
+	[Q_TARGETS] = OF_CALL,
+	[Q_DOMAIN] = BIT(P_DOMAIN),
+	[Q_SET_PASSWORD] = OF_NAME | BIT(P_HASH) | BIT(P_OLD),
+	[Q_SET_LOGIN] = OF_CALL | BIT(P_TIME),
 	[Q_SET_USED] = OF_CALL | BIT(P_TIME) | BIT(P_ID),
 };
 
@@ -84,7 +89,8 @@ quoted(struct scan *s)
 		else if (*p == quote)
 			break;
 		else if (p[-1] == quote && p == s->p + 1 && is_name(p, s->end)) {
-			snprintf(s->why, WHY, "%.20s stands in quotes: leave them out, values are bound", p);
+			snprintf(s->why, WHY,
+				 "%.20s stands in quotes: leave them out, values are bound", p);
 			return false;
 		}
 	}
@@ -123,7 +129,8 @@ parameter(struct scan *s)
 	while (k < P_COUNT && (strlen(names[k]) != n || memcmp(names[k], name, n) != 0))
 		k++;
 	if (k == P_COUNT || !(allowed[s->q->which] & BIT(k))) {
-		int len = snprintf(s->why, WHY, "there is no :%.*s here; known are", (int)(n < 32 ? n : 32), name);
+		int len = snprintf(s->why, WHY, "there is no :%.*s here; known are",
+				   (int)(n < 32 ? n : 32), name);
 
 		for (k = 0; k < P_COUNT; k++)
 			if (allowed[s->q->which] & BIT(k))
@@ -138,7 +145,8 @@ parameter(struct scan *s)
 	if (s->dialect == SQL_MYSQL)
 		s->out[s->n++] = '?';
 	else
-		s->n += (size_t)snprintf(s->out + s->n, 5, "%c%zu", s->dialect == SQL_PGSQL ? '$' : '?', s->q->n_places);
+		s->n += (size_t)snprintf(s->out + s->n, 5, "%c%zu",
+					 s->dialect == SQL_PGSQL ? '$' : '?', s->q->n_places);
 	s->p += n + 1;
 	return true;
 }
@@ -150,7 +158,8 @@ foreign_place(const struct scan *s)
 	char c = *s->p;
 
 	return (c == '?' && s->dialect != SQL_PGSQL) ||
-	       (c == '$' && s->dialect == SQL_PGSQL && !(s->n > 0 && word_char(s->out[s->n - 1]))) ||
+	       (c == '$' && s->dialect == SQL_PGSQL &&
+		!(s->n > 0 && word_char(s->out[s->n - 1]))) ||
 	       ((c == '$' || c == '@') && s->dialect == SQL_SQLITE);
 }
 
@@ -174,7 +183,9 @@ one_piece(struct scan *s)
 	if (c == ';') {
 		for (const char *p = s->p + 1; p < s->end; p++)
 			if (!isspace((unsigned char)*p)) {
-				snprintf(s->why, WHY, "more than one statement: something stands behind the ';'");
+				snprintf(
+					s->why, WHY,
+					"more than one statement: something stands behind the ';'");
 				return false;
 			}
 		s->p = s->end;
@@ -189,7 +200,8 @@ one_piece(struct scan *s)
 }
 
 bool
-sql_query_parse(struct sql_query *q, enum sql_which which, enum sql_dialect d, struct pm_str text, char *why)
+sql_query_parse(struct sql_query *q, enum sql_which which, enum sql_dialect d, struct pm_str text,
+		char *why)
 {
 	struct scan s = {.p = text.p, .end = text.p + text.n, .dialect = d, .q = q, .why = why};
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * query - a configured statement with named parameters, rewritten once into what a database prepares. Names
- * become placeholders outside of quotes and comments only; a value never becomes part of the text. Pure.
+ * query - a configured statement with named parameters, rewritten once into what a database
+ * prepares. Names become placeholders outside of quotes and comments only; a value never becomes
+ * part of the text. Pure.
  */
 #ifndef SQL_QUERY_H
 #define SQL_QUERY_H
@@ -28,23 +29,35 @@ enum sql_which {
 };
 
 /* What may stand behind a colon. */
-enum sql_param { P_USER, P_LOCAL, P_DOMAIN, P_PEER, P_SERVICE, P_HASH, P_OLD, P_TIME, P_ID, P_COUNT };
+enum sql_param {
+	P_USER,
+	P_LOCAL,
+	P_DOMAIN,
+	P_PEER,
+	P_SERVICE,
+	P_HASH,
+	P_OLD,
+	P_TIME,
+	P_ID,
+	P_COUNT
+};
 
 #define SQL_PLACES_MAX 32
 
 struct sql_query {
 	enum sql_which which;
-	const char *option;             /* the setting it came from; NULL: not configured */
-	char *text;                     /* NUL-terminated, with the database's own placeholders */
+	const char *option; /* the setting it came from; NULL: not configured */
+	char *text;         /* NUL-terminated, with the database's own placeholders */
 	size_t n_places;
-	uint8_t place[SQL_PLACES_MAX];  /* enum sql_param, one per placeholder, in order */
+	uint8_t place[SQL_PLACES_MAX]; /* enum sql_param, one per placeholder, in order */
 };
 
 /* Bits of the parameters a statement may use. */
 uint32_t sql_query_params(enum sql_which which);
 
 /* false: why (>= 160 bytes) says what is wrong. *q is to be freed by sql_query_free in any case. */
-bool sql_query_parse(struct sql_query *q, enum sql_which which, enum sql_dialect d, struct pm_str text, char *why);
+bool sql_query_parse(struct sql_query *q, enum sql_which which, enum sql_dialect d,
+		     struct pm_str text, char *why);
 void sql_query_free(struct sql_query *q);
 
 #endif

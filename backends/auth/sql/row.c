@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows into accounts. A column nobody knows is an error, not an oversight: 'enabld' would let people in. What
- * cannot be read - a word where a number belongs - is one too; NULL means "as if the column were not there",
- * but for yes or no, where it means no.
+ * Rows into accounts. A column nobody knows is an error, not an oversight: 'enabld' would let
+ * people in. What cannot be read - a word where a number belongs - is one too; NULL means "as if
+ * the column were not there", but for yes or no, where it means no.
  */
 #include <stdio.h>
 #include <string.h>
@@ -154,7 +154,10 @@ put_number(struct filling *f, const struct column *c, struct pm_str v)
 	int32_t days;
 
 	if (!number(v, c->kind == DAYS ? PM_EXPIRE_CLIENT : 0,
-		    c->kind == DAYS ? INT32_MAX : c->kind == DATE ? INT64_MAX / SECOND_MS : INT64_MAX, &n))
+		    c->kind == DAYS   ? INT32_MAX
+		    : c->kind == DATE ? INT64_MAX / SECOND_MS
+				      : INT64_MAX,
+		    &n))
 		return unreadable(f, c, c->kind == DATE ? "seconds since 1970" : "a whole number");
 	days = (int32_t)n;
 	n = c->kind == DATE ? n * SECOND_MS : n;
@@ -214,8 +217,10 @@ fill(struct filling *f, const struct column *columns, const struct sql_result *r
 		while (c->name && !sdk_str_is(r->names[k], c->name))
 			c++;
 		if (!c->name) {
-			sdk_error(f->call, "%s: column '%.40s' is not known here; name it with AS, or leave it out", f->option,
-				  r->names[k].p);
+			sdk_error(f->call,
+				  "%s: column '%.40s' is not known here; name it with AS, or leave "
+				  "it out",
+				  f->option, r->names[k].p);
 			return PM_TEMP;
 		}
 		rc = put(f, c, r->cells[(size_t)row * r->n_cols + k]);
@@ -228,23 +233,28 @@ fill(struct filling *f, const struct column *columns, const struct sql_result *r
 static void
 judge_date(const struct inst *i, struct pm_user *u)
 {
-	if (u->valid_until_ms > 0 && u->valid_until_ms <= i->host->wall_ms(i->host->ctx) && u->state != PM_USER_DISABLED)
+	if (u->valid_until_ms > 0 && u->valid_until_ms <= i->host->wall_ms(i->host->ctx) &&
+	    u->state != PM_USER_DISABLED)
 		u->state = PM_USER_EXPIRED;
 }
 
 int32_t
-row_user(const struct inst *i, const struct pm_call *call, const struct sql_result *r, struct pm_user *u)
+row_user(const struct inst *i, const struct pm_call *call, const struct sql_result *r,
+	 struct pm_user *u)
 {
 	struct pm_user mine = *u;
 	struct filling f = {.i = i, .call = call, .u = &mine, .option = i->queries[Q_USER].option};
 	int32_t rc;
 
 	if (r->n_rows != 1) {
-		sdk_error(call, "%s: %u rows for one name; it has to be unique", f.option, r->n_rows);
+		sdk_error(call, "%s: %u rows for one name; it has to be unique", f.option,
+			  r->n_rows);
 		return PM_TEMP;
 	}
 	if (!sql_result_get(r, 0, "name") || !sql_result_get(r, 0, "password")) {
-		sdk_error(call, "%s: the columns 'name' and 'password' are needed; name them with AS", f.option);
+		sdk_error(call,
+			  "%s: the columns 'name' and 'password' are needed; name them with AS",
+			  f.option);
 		return PM_TEMP;
 	}
 	rc = fill(&f, user_columns, r, 0);
@@ -260,12 +270,13 @@ row_user(const struct inst *i, const struct pm_call *call, const struct sql_resu
 }
 
 int32_t
-row_password(const struct inst *i, const struct pm_call *call, const struct sql_result *r, uint32_t row,
-	     struct pm_user *u)
+row_password(const struct inst *i, const struct pm_call *call, const struct sql_result *r,
+	     uint32_t row, struct pm_user *u)
 {
 	const struct pm_str *enabled = sql_result_get(r, row, "enabled");
 	struct pm_user mine = {.rights = PM_RIGHTS_DEFAULT};
-	struct filling f = {.i = i, .call = call, .u = &mine, .option = i->queries[Q_PASSWORDS].option};
+	struct filling f = {
+		.i = i, .call = call, .u = &mine, .option = i->queries[Q_PASSWORDS].option};
 	bool yes = true;
 	int32_t rc = fill(&f, password_columns, r, row);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The settings: what they are called, what is wrong with them, and an instance made of them. No network. */
+/* The settings: what they are called, what is wrong with them, and an instance made of them. No
+ * network. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,53 +12,78 @@
 
 #define WHY 160
 
-#define OPTION(k, t, f, u, d, text)                                                                                \
-	{sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), SDK_STR(text)}
+#define OPTION(k, t, f, u, d, text) \
+	{ \
+		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), \
+			SDK_STR(text) \
+	}
 
 const struct pm_option setup_options[SQL_OPTIONS] = {
 	OPTION("driver", PM_OPT_CHOICE, PM_OPTF_REQUIRED, "mysql|pgsql|sqlite", "",
 	       "the database: mysql (MariaDB too), pgsql (PostgreSQL) or sqlite"),
 	OPTION("server", PM_OPT_STRING, PM_OPTF_LIST, "", "",
-	       "host, host:port, [IPv6]:port or the path of a socket (pgsql: its directory); several: the next one is asked "
+	       "host, host:port, [IPv6]:port or the path of a socket (pgsql: its directory); "
+	       "several: the next one is asked "
 	       "when the first fails"),
-	OPTION("database", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "", "name of the database; sqlite: its file, an absolute path"),
+	OPTION("database", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
+	       "name of the database; sqlite: its file, an absolute path"),
 	OPTION("user", PM_OPT_STRING, 0, "", "", "the name restante logs in to the database with"),
 	OPTION("password", PM_OPT_STRING, PM_OPTF_SECRET, "", "", "the password that goes with it"),
 	OPTION("tls", PM_OPT_CHOICE, 0, "verify|off", "verify",
-	       "verify: encrypted, certificate and name of the server checked, never plain text; off: plain text, for a server "
+	       "verify: encrypted, certificate and name of the server checked, never plain text; "
+	       "off: plain text, for a server "
 	       "on this machine; sockets need none"),
-	OPTION("tls_ca", PM_OPT_PATH, 0, "", "", "file of the authorities that may have signed the server's certificate"),
-	OPTION("connect_timeout", PM_OPT_NUMBER, 0, "ms", "2s", "how long one server may take to accept a connection"),
-	OPTION("query_timeout", PM_OPT_NUMBER, 0, "ms", "3s", "how long one statement may take; the section's deadline holds as well"),
+	OPTION("tls_ca", PM_OPT_PATH, 0, "", "",
+	       "file of the authorities that may have signed the server's certificate"),
+	OPTION("connect_timeout", PM_OPT_NUMBER, 0, "ms", "2s",
+	       "how long one server may take to accept a connection"),
+	OPTION("query_timeout", PM_OPT_NUMBER, 0, "ms", "3s",
+	       "how long one statement may take; the section's deadline holds as well"),
 	OPTION("query_user", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
-	       "statement that gives the one row of an account, with the columns name, password and those of sql.md; "
+	       "statement that gives the one row of an account, with the columns name, password "
+	       "and those of sql.md; "
 	       "parameters :user :local :domain :peer :service"),
 	OPTION("query_passwords", PM_OPT_STRING, 0, "", "",
-	       "statement that gives a user's app passwords, with the columns password, id, label, enabled, valid_until, may_pop3, "
+	       "statement that gives a user's app passwords, with the columns password, id, label, "
+	       "enabled, valid_until, may_pop3, "
 	       "may_delete"),
 	OPTION("query_targets", PM_OPT_STRING, 0, "", "",
-	       "statement that gives the addresses an alias stands for, in the column target, one a row or with commas"),
-	OPTION("query_domain", PM_OPT_STRING, 0, "", "", "statement that gives a row when :domain is ours"),
+	       "statement that gives the addresses an alias stands for, in the column target, one "
+	       "a row or with commas"),
+	OPTION("query_domain", PM_OPT_STRING, 0, "", "",
+	       "statement that gives a row when :domain is ours"),
 	OPTION("update_password", PM_OPT_STRING, 0, "", "",
-	       "statement that replaces the hash :old of :user by :hash, after a login, when it is not of password_scheme"),
+	       "statement that replaces the hash :old of :user by :hash, after a login, when it is "
+	       "not of password_scheme"),
 	OPTION("update_login", PM_OPT_STRING, 0, "", "",
-	       "statement that notes a login of :user at :time (seconds since 1970) from :peer; run behind the login"),
-	OPTION("update_used", PM_OPT_STRING, 0, "", "", "statement that notes that app password :id of :user was used at :time"),
+	       "statement that notes a login of :user at :time (seconds since 1970) from :peer; "
+	       "run behind the login"),
+	OPTION("update_used", PM_OPT_STRING, 0, "", "",
+	       "statement that notes that app password :id of :user was used at :time"),
 	OPTION("password_scheme", PM_OPT_CHOICE, 0, "keep|sha512-crypt|yescrypt|bcrypt", "keep",
-	       "hashes of another scheme or cost are replaced at login by update_password; keep: never"),
+	       "hashes of another scheme or cost are replaced at login by update_password; keep: "
+	       "never"),
 	OPTION("password_cost", PM_OPT_NUMBER, 0, "", "0",
-	       "rounds of sha512-crypt, 1 to 11 of yescrypt, 4 to 31 of bcrypt; 0: what libcrypt finds right"),
-	OPTION("unknown", PM_OPT_CHOICE, 0, "deny|next", "deny", "a user who is not there: refused, or the next section's"),
+	       "rounds of sha512-crypt, 1 to 11 of yescrypt, 4 to 31 of bcrypt; 0: what libcrypt "
+	       "finds right"),
+	OPTION("unknown", PM_OPT_CHOICE, 0, "deny|next", "deny",
+	       "a user who is not there: refused, or the next section's"),
 	OPTION("allow_plain", PM_OPT_BOOL, 0, "", "no", "accept {PLAIN} passwords"),
-	OPTION("max_rounds", PM_OPT_NUMBER, 0, "", "5000000", "hashes that cost more rounds are refused"),
+	OPTION("max_rounds", PM_OPT_NUMBER, 0, "", "5000000",
+	       "hashes that cost more rounds are refused"),
 	OPTION("max_log_cost", PM_OPT_NUMBER, 0, "", "16", "log2 cost of bcrypt, scrypt, yescrypt"),
 	OPTION("max_memory_kib", PM_OPT_NUMBER, 0, "", "1048576", "memory of argon2 hashes"),
 };
 
 static const char *const query_options[Q_COUNT] = {
-	[Q_USER] = "query_user", [Q_PASSWORDS] = "query_passwords", [Q_TARGETS] = "query_targets",
-	[Q_DOMAIN] = "query_domain", [Q_SET_PASSWORD] = "update_password", [Q_SET_LOGIN] = "update_login",
-	[Q_SET_USED] = "update_used", [Q_PROBE] = NULL,
+	[Q_USER] = "query_user",
+	[Q_PASSWORDS] = "query_passwords",
+	[Q_TARGETS] = "query_targets",
+	[Q_DOMAIN] = "query_domain",
+	[Q_SET_PASSWORD] = "update_password",
+	[Q_SET_LOGIN] = "update_login",
+	[Q_SET_USED] = "update_used",
+	[Q_PROBE] = NULL,
 };
 
 /* ---- check ----------------------------------------------------------------------------------- */
@@ -77,7 +103,8 @@ check_servers(const struct pm_open *open, const struct sql_driver *d, bool *ret_
 		uint16_t port;
 
 		if (!sdk_server_split(v->str, &host, &port))
-			WRONG("server", "'%.*s': expected host, host:port, [IPv6]:port or a path", (int)v->str.n, v->str.p);
+			WRONG("server", "'%.*s': expected host, host:port, [IPv6]:port or a path",
+			      (int)v->str.n, v->str.p);
 		*ret_remote = *ret_remote || sdk_server_remote(host);
 	}
 	if (d->network && n == 0)
@@ -100,7 +127,8 @@ check_tls(const struct pm_open *open, bool remote)
 	if (!ca)
 		return false;
 	if (verify && remote && !*ca)
-		WRONG("tls_ca", "is missing: without it no server can be trusted; tls = off only for a server on this machine");
+		WRONG("tls_ca", "is missing: without it no server can be trusted; tls = off only "
+				"for a server on this machine");
 	else if (*ca && access(ca, R_OK) != 0)
 		WRONG("tls_ca", "'%s' cannot be read", ca);
 	free(ca);
@@ -113,19 +141,22 @@ check_queries(const struct pm_open *open, const struct sql_driver *d)
 	bool bad = false;
 
 	for (int k = 0; k < Q_COUNT; k++) {
-		struct pm_str text = query_options[k] ? sdk_opt_str(open, query_options[k]) : sdk_str("");
+		struct pm_str text =
+			query_options[k] ? sdk_opt_str(open, query_options[k]) : sdk_str("");
 		struct sql_query q = {0};
 		char why[WHY] = "";
 
 		if (text.n > 0 && !sql_query_parse(&q, (enum sql_which)k, d->dialect, text, why))
 			WRONG(query_options[k], "%s", why);
 		else if (text.n > 0 && q.n_places == 0)
-			WRONG(query_options[k], "it uses no parameter: every user would get the same row");
+			WRONG(query_options[k],
+			      "it uses no parameter: every user would get the same row");
 		sql_query_free(&q);
 	}
 	if (open->flags & PM_OPENF_DOMAINS && sdk_opt_str(open, "query_domain").n == 0)
-		WRONG("query_domain", "is missing: with SMTP and unknown_recipient = badmail mail to any domain would be kept; without it "
-		      "set domains = ... in this section");
+		WRONG("query_domain", "is missing: with SMTP and unknown_recipient = badmail mail "
+				      "to any domain would be kept; without it "
+				      "set domains = ... in this section");
 	return !bad;
 }
 
@@ -157,12 +188,14 @@ setup_check(const struct pm_open *open)
 	bool bad = false, remote = false;
 
 	if (!d) {
-		sdk_report(open, "driver", "this build has no %.*s; install its library and configure again",
+		sdk_report(open, "driver",
+			   "this build has no %.*s; install its library and configure again",
 			   (int)sdk_opt_str(open, "driver").n, sdk_opt_str(open, "driver").p);
 		return PM_INVALID;
 	}
 	if (!d->network && (database.n == 0 || database.p[0] != '/'))
-		WRONG("database", "'%.*s': expected an absolute file name", (int)database.n, database.p);
+		WRONG("database", "'%.*s': expected an absolute file name", (int)database.n,
+		      database.p);
 	bad = !check_servers(open, d, &remote) || bad;
 	bad = (d->network && !check_tls(open, remote)) || bad;
 	bad = !check_queries(open, d) || bad;
@@ -188,7 +221,8 @@ open_servers(struct inst *i, const struct pm_open *open)
 			return false;
 	for (size_t k = 0; k < i->n_servers; k++)
 		labels[k] = i->servers[k].label;
-	i->pool = sdk_pool_new(i->host, open->permits > 0 ? open->permits : 1, labels, i->n_servers, i->driver->close);
+	i->pool = sdk_pool_new(i->host, open->permits > 0 ? open->permits : 1, labels, i->n_servers,
+			       i->driver->close);
 	return i->pool;
 }
 
@@ -198,10 +232,12 @@ open_queries(struct inst *i, const struct pm_open *open)
 	char why[WHY];
 
 	for (int k = 0; k < Q_COUNT; k++) {
-		struct pm_str text = query_options[k] ? sdk_opt_str(open, query_options[k]) : sdk_str("SELECT 1");
+		struct pm_str text = query_options[k] ? sdk_opt_str(open, query_options[k])
+						      : sdk_str("SELECT 1");
 
 		i->queries[k].option = query_options[k] ? query_options[k] : "probe";
-		if (text.n > 0 && !sql_query_parse(&i->queries[k], (enum sql_which)k, i->driver->dialect, text, why))
+		if (text.n > 0 && !sql_query_parse(&i->queries[k], (enum sql_which)k,
+						   i->driver->dialect, text, why))
 			return false; /* check() was there before, so: no memory */
 	}
 	return true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * auth/sql - accounts in MySQL, MariaDB, PostgreSQL or SQLite, by the administrator's own statements. Read:
+ * auth/sql - accounts in MySQL, MariaDB, PostgreSQL or SQLite, by the administrator's own
+ * statements. Read:
  *
  *   driver.h   what the databases have in common; drv_*.c are the three
  *   query.c    :user and its like become the database's placeholders; a value is never text
@@ -9,8 +10,8 @@
  *   behind.c   last logins and new hashes, written a moment later
  *   setup.c    the settings
  *
- * A failed database is PM_DOWN, PM_TIMEOUT or PM_TEMP; only an answer of the database can be "no such user",
- * and only a hash that was computed can be "wrong password" (R11).
+ * A failed database is PM_DOWN, PM_TIMEOUT or PM_TEMP; only an answer of the database can be "no
+ * such user", and only a hash that was computed can be "wrong password" (R11).
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -27,7 +28,8 @@ sql_caps(void *inst, uint64_t *ret_kinds)
 {
 	const struct inst *i = inst;
 
-	*ret_kinds = 1u << PM_CRED_PASSWORD | (uint64_t)(PM_SECRET_SCRAM_SHA1 | PM_SECRET_SCRAM_SHA256) << 16;
+	*ret_kinds = 1u << PM_CRED_PASSWORD |
+		     (uint64_t)(PM_SECRET_SCRAM_SHA1 | PM_SECRET_SCRAM_SHA256) << 16;
 	if (i->limits.allow_plain)
 		*ret_kinds |= (uint64_t)PM_SECRET_PLAIN << 16;
 	return PM_OK;
@@ -72,13 +74,25 @@ sql_global_init(void)
 }
 
 static const struct pm_life life = {
-	.size = sizeof(life), .tick_ms = TICK_MS, .global_init = sql_global_init, .check = setup_check, .open = setup_open,
-	.close = setup_close, .retire = sql_retire, .probe = sql_probe, .tick = sql_tick,
+	.size = sizeof(life),
+	.tick_ms = TICK_MS,
+	.global_init = sql_global_init,
+	.check = setup_check,
+	.open = setup_open,
+	.close = setup_close,
+	.retire = sql_retire,
+	.probe = sql_probe,
+	.tick = sql_tick,
 };
 
 static const struct pm_auth auth = {
-	.size = sizeof(auth), .caps = sql_caps, .verify = account_verify, .lookup = account_lookup,
-	.secret = account_secret, .domain = account_domain, .event = behind_event,
+	.size = sizeof(auth),
+	.caps = sql_caps,
+	.verify = account_verify,
+	.lookup = account_lookup,
+	.secret = account_secret,
+	.domain = account_domain,
+	.event = behind_event,
 };
 
 static const struct pm_module module = {

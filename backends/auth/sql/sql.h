@@ -52,31 +52,37 @@ void setup_close(void *inst);
 #define SQL_OPTIONS 23
 extern const struct pm_option setup_options[SQL_OPTIONS];
 
-/* pool.c: one statement, on whatever server answers in time. Reads are repeated once, writes too: those here
- * may happen twice. PM_OK fills *r; otherwise the operator's text is in call->error. */
-int32_t pool_run(struct inst *i, const struct pm_call *call, enum sql_which which, const struct pm_str *args,
-		 struct sql_result *r);
+/* pool.c: one statement, on whatever server answers in time. Reads are repeated once, writes
+ * too: those here may happen twice. PM_OK fills *r; otherwise the operator's text is in
+ * call->error. */
+int32_t pool_run(struct inst *i, const struct pm_call *call, enum sql_which which,
+		 const struct pm_str *args, struct sql_result *r);
 bool pool_has(const struct inst *i, enum sql_which which);
 /* Asks servers that were down whether they are back. */
 void pool_revive(struct inst *i, int64_t deadline_ms);
 
 /* account.c */
-int32_t account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret);
-int32_t account_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_user *ret);
-int32_t account_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred, struct pm_secret *ret_secret,
+int32_t account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 		       struct pm_user *ret);
+int32_t account_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred,
+		       struct pm_user *ret);
+int32_t account_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred,
+		       struct pm_secret *ret_secret, struct pm_user *ret);
 int32_t account_domain(void *inst, const struct pm_call *call, struct pm_str name);
 
-/* row.c: a row of query_user, or of query_passwords, into an account; by the names of its columns. PM_OK, or
- * PM_TEMP or PM_NOMEM with the text in call->error. Strings in the call's memory. */
-int32_t row_user(const struct inst *i, const struct pm_call *call, const struct sql_result *r, struct pm_user *u);
-int32_t row_password(const struct inst *i, const struct pm_call *call, const struct sql_result *r, uint32_t row,
-		     struct pm_user *u);
+/* row.c: a row of query_user, or of query_passwords, into an account; by the names of its
+ * columns. PM_OK, or PM_TEMP or PM_NOMEM with the text in call->error. Strings in the call's
+ * memory. */
+int32_t row_user(const struct inst *i, const struct pm_call *call, const struct sql_result *r,
+		 struct pm_user *u);
+int32_t row_password(const struct inst *i, const struct pm_call *call, const struct sql_result *r,
+		     uint32_t row, struct pm_user *u);
 
 /* behind.c: what may be written a moment later. Copies its arguments. */
 void behind_login(struct inst *i, struct pm_str user, struct pm_str id, const struct pm_cred *cred);
 void behind_password(struct inst *i, struct pm_str user, struct pm_str old, struct pm_str hash);
-int32_t behind_event(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t what);
+int32_t behind_event(void *inst, const struct pm_call *call, const struct pm_user *user,
+		     uint32_t what);
 int32_t behind_write(struct inst *i, const struct pm_call *call);
 void behind_free(struct inst *i);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One mailbox of one session: open, info, read, close. The session's lock is flock(2) on the maildir itself:
- * exclusive also between two sessions of this process, gone with the process, and it needs no file and no
- * space. Files of a maildir are immutable, so nothing else is locked.
+ * One mailbox of one session: open, info, read, close. The session's lock is flock(2) on the
+ * maildir itself: exclusive also between two sessions of this process, gone with the process, and
+ * it needs no file and no space. Files of a maildir are immutable, so nothing else is locked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -80,7 +80,8 @@ open_first(struct inst *i, const struct pm_call *call, const struct pm_user *use
 		rc = set_empty(m) ? PM_OK : PM_NOMEM;
 	else if (rc == PM_OK)
 		rc = lock_box(m, call);
-	if (rc == PM_OK && !m->scan && (flags & (PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN)) == PM_OPEN_EXCLUSIVE) {
+	if (rc == PM_OK && !m->scan &&
+	    (flags & (PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN)) == PM_OPEN_EXCLUSIVE) {
 		scan_stat(m->fd, &now);
 		m->scan = cache_take(i->cache, &now);
 	}
@@ -93,8 +94,8 @@ open_first(struct inst *i, const struct pm_call *call, const struct pm_user *use
 }
 
 int32_t
-box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags, uint64_t *ret_count,
-	 void **ret_mbox)
+box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
+	 uint64_t *ret_count, void **ret_mbox)
 {
 	struct inst *i = inst;
 	struct mbox *m = *ret_mbox;
@@ -185,7 +186,8 @@ box_count_item(struct mbox *m, const struct pm_call *call, struct item *it)
 	if (fd == -1) {
 		if (rc != PM_GONE)
 			return rc;
-		/* it went since the snapshot: whoever asks for it is told; its size is nobody's any more */
+		/* it went since the snapshot: whoever asks for it is told; its size is nobody's
+		 * any more */
 		it->octets = it->stored = 0;
 		return PM_OK;
 	}
@@ -195,7 +197,8 @@ box_count_item(struct mbox *m, const struct pm_call *call, struct item *it)
 		sdk_octets_feed(&o, buf, (size_t)got);
 	if (!buf || got < 0) {
 		rc = buf ? PM_TEMP : PM_NOMEM;
-		sdk_error(call, "reading %s: %s", name_of(m, it), buf ? strerrordesc_np(errno) : "no memory");
+		sdk_error(call, "reading %s: %s", name_of(m, it),
+			  buf ? strerrordesc_np(errno) : "no memory");
 	} else {
 		it->octets = sdk_octets_total(&o);
 		it->stored = o.stored;
@@ -251,8 +254,8 @@ fill_info(const struct mbox *m, const struct item *it, uint32_t want, struct pm_
 }
 
 static int32_t
-box_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride, uint32_t want,
-	 struct pm_msg *ret)
+box_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride,
+	 uint32_t want, struct pm_msg *ret)
 {
 	struct mbox *m = mbox;
 	int32_t rc;
@@ -298,8 +301,10 @@ msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 	if (fd == -1)
 		return rc;
 	/* files are immutable; one of another size than announced would make LIST a lie */
-	if (it->octets != UNKNOWN_OCTETS && (fstat(fd, &st) != 0 || (uint64_t)st.st_size != it->stored)) {
-		sdk_error(call, "%s has changed its size; it is counted again in the next session", name_of(m, it));
+	if (it->octets != UNKNOWN_OCTETS &&
+	    (fstat(fd, &st) != 0 || (uint64_t)st.st_size != it->stored)) {
+		sdk_error(call, "%s has changed its size; it is counted again in the next session",
+			  name_of(m, it));
 		it->octets = UNKNOWN_OCTETS;
 		it->dirty = true;
 		m->scan->dirty = true;

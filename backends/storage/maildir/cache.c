@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Snapshots of mailboxes that nobody changed since: reading the directories is most of what a poll costs.
- * A snapshot has one owner, so taking it out is moving a pointer; the session lock sees to it that no two
- * sessions want the same one. Bounded by messages; the least recently used goes.
+ * Snapshots of mailboxes that nobody changed since: reading the directories is most of what a poll
+ * costs. A snapshot has one owner, so taking it out is moving a pointer; the session lock sees to
+ * it that no two sessions want the same one. Bounded by messages; the least recently used goes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +55,7 @@ cache_free(struct cache *c)
 
 	if (!c)
 		return;
-	HASH_ITER(hh, c->all, e, next)
+	HASH_ITER (hh, c->all, e, next)
 		drop(c, e);
 	pthread_mutex_destroy(&c->mutex);
 	free(c);
@@ -87,7 +87,8 @@ cache_take(struct cache *c, const struct scan *now)
 void
 cache_give(struct cache *c, struct scan *s)
 {
-	struct cached *e = s->settled && s->n + PER_BOX <= c->max ? calloc(1, sizeof(*e)) : NULL, *old, *next;
+	struct cached *e = s->settled && s->n + PER_BOX <= c->max ? calloc(1, sizeof(*e)) : NULL,
+		      *old, *next;
 
 	if (!e) {
 		scan_free(s);
@@ -101,7 +102,7 @@ cache_give(struct cache *c, struct scan *s)
 		drop(c, old);
 	c->messages += s->n + PER_BOX;
 	HASH_ADD(hh, c->all, key, sizeof(e->key), e);
-	HASH_ITER(hh, c->all, old, next) {
+	HASH_ITER (hh, c->all, old, next) {
 		if (c->messages <= c->max)
 			break;
 		drop(c, old);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * QUIT. The commit point is a group in the ledger, written in one append and fsynced: from then on the
- * deletions are done, whatever happens. The files go afterwards, in slices; then the record E. A process that
- * dies in between leaves a group without E: the next exclusive opener unlinks what is left, everybody else
- * counts its messages as deleted.
+ * QUIT. The commit point is a group in the ledger, written in one append and fsynced: from then on
+ * the deletions are done, whatever happens. The files go afterwards, in slices; then the record E.
+ * A process that dies in between leaves a group without E: the next exclusive opener unlinks what
+ * is left, everybody else counts its messages as deleted.
  *
- * A full disk must allow deleting: if the group cannot be written even after the reserve was freed, the files
- * are unlinked without it, and the answer says so (PM_PARTIAL) when that is interrupted.
+ * A full disk must allow deleting: if the group cannot be written even after the reserve was freed,
+ * the files are unlinked without it, and the answer says so (PM_PARTIAL) when that is interrupted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,13 +36,15 @@ under_way(const struct mbox *m, const struct ledger_message *lm)
 {
 	char path[300];
 
-	if (lm->deleted || lm->identity_n > 255 || join_own_uidl(lm->identity, lm->identity_n, lm->uidl, lm->uidl_n))
+	if (lm->deleted || lm->identity_n > 255 ||
+	    join_own_uidl(lm->identity, lm->identity_n, lm->uidl, lm->uidl_n))
 		return false;
 	snprintf(path, sizeof(path), "tmp/%s", lm->identity);
 	return faccessat(m->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Of messages this session did not see only imports are kept: those under way, and those that must not come again. */
+/* Of messages this session did not see only imports are kept: those under way, and those that
+ * must not come again. */
 static void
 keep_import(struct ledger_message *lm, void *ctx)
 {
@@ -51,8 +53,9 @@ keep_import(struct ledger_message *lm, void *ctx)
 	if (join_remembers(lm, a->now))
 		ledger_put_remembered(a->o, lm);
 	else if (under_way(a->m, lm))
-		ledger_put_message(a->o, lm->identity, lm->identity_n, lm->uidl, lm->uidl_n, lm->octets, lm->stored,
-				   lm->first_retrieved_ms, lm->hidden_until_ms);
+		ledger_put_message(a->o, lm->identity, lm->identity_n, lm->uidl, lm->uidl_n,
+				   lm->octets, lm->stored, lm->first_retrieved_ms,
+				   lm->hidden_until_ms);
 }
 
 static void
@@ -62,8 +65,8 @@ put_item(struct ledger_out *o, const struct scan *s, const struct item *it)
 	size_t n;
 	const char *identity = scan_identity(s, it, buf, &n);
 
-	ledger_put_message(o, identity, n, s->names + it->uidl, it->uidl_n, it->octets, it->stored, it->first_ms,
-			   it->hidden_ms);
+	ledger_put_message(o, identity, n, s->names + it->uidl, it->uidl_n, it->octets, it->stored,
+			   it->first_ms, it->hidden_ms);
 }
 
 /* ledger_rewrite's fill(): only while the snapshot is the directories. */
@@ -109,7 +112,8 @@ commit_learnt(struct mbox *m)
 	}
 	rc = o.failed ? ENOMEM : ledger_append(m->fd, LEDGER_FILE, o.text, o.n, false);
 	if (rc != 0)
-		sdk_log(m->inst->host, PM_LOG_WARNING, "sizes could not be kept in the ledger: %s; they are counted again",
+		sdk_log(m->inst->host, PM_LOG_WARNING,
+			"sizes could not be kept in the ledger: %s; they are counted again",
 			strerrordesc_np(rc));
 	ledger_out_free(&o);
 	s->dirty = false;
@@ -245,15 +249,18 @@ commit_group(struct mbox *m, const struct pm_call *call, const struct pm_commit 
 	if (rc == ENOSPC || rc == EDQUOT) {
 		const struct pm_host *h = m->inst->host;
 
-		if (h->reserve_release(h->ctx, (struct pm_str){m->inst->prefix, strlen(m->inst->prefix)}) == PM_OK)
-			rc = ledger_append(m->fd, LEDGER_FILE, o.text, o.n, n > 0 && m->inst->fsync);
+		if (h->reserve_release(h->ctx, (struct pm_str){m->inst->prefix,
+							       strlen(m->inst->prefix)}) == PM_OK)
+			rc = ledger_append(m->fd, LEDGER_FILE, o.text, o.n,
+					   n > 0 && m->inst->fsync);
 	}
 	ledger_out_free(&o);
 	KILL_POINT("commit: after the group");
 	if (rc == 0)
 		return PM_OK;
 	if ((rc == ENOSPC || rc == EDQUOT) && removes(c)) {
-		sdk_log(m->inst->host, PM_LOG_WARNING, "the disk is full: deleting without a record in the ledger");
+		sdk_log(m->inst->host, PM_LOG_WARNING,
+			"the disk is full: deleting without a record in the ledger");
 		m->commit_partial = true;
 		return PM_OK;
 	}
@@ -262,7 +269,8 @@ commit_group(struct mbox *m, const struct pm_call *call, const struct pm_commit 
 		return PM_TEMP;
 	}
 	sdk_error(call, "the ledger could not be written: %s", strerrordesc_np(rc));
-	/* the append was taken back, or it is torn and never happened; a failed fsync is another matter */
+	/* the append was taken back, or it is torn and never happened; a failed fsync is another
+	 * matter */
 	return rc == EIO ? PM_UNKNOWN : PM_TEMP;
 }
 
@@ -314,7 +322,8 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 	sync_dirs(m->inst, m->fd);
 	KILL_POINT("commit: before done");
 	if (m->commit_failed) {
-		sdk_log(m->inst->host, PM_LOG_WARNING, "a deleted message could not be removed: %s; it stays deleted",
+		sdk_log(m->inst->host, PM_LOG_WARNING,
+			"a deleted message could not be removed: %s; it stays deleted",
 			strerrordesc_np(m->commit_failed));
 		return PM_PARTIAL;
 	}
@@ -322,14 +331,16 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 	if (!m->commit_partial && !m->commit_unseen && removes(c)) {
 		ledger_put_done(&o, m->op);
 		if (!o.failed)
-			(void)ledger_append(m->fd, LEDGER_FILE, o.text, o.n, false); /* without it: done again, for nothing */
+			/* without it: done again, for nothing */
+			(void)ledger_append(m->fd, LEDGER_FILE, o.text, o.n, false);
 		ledger_out_free(&o);
 	}
 	return PM_OK;
 }
 
 int32_t
-maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit, uint64_t *ret_done)
+maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
+	       uint64_t *ret_done)
 {
 	struct mbox *m = mbox;
 	int32_t rc;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Delivery: a file in tmp/ of the first recipient's maildir, fsynced at prepare and linked into tmp/ of the others
- * (copied where head lines of its own or another file system ask for it); at commit it is renamed into new/ of
- * each, and each new/ is fsynced. Nothing is ever overwritten. An imported unique-id
- * is in the ledger before its message is visible (import.c). Many recipients are done in slices.
+ * Delivery: a file in tmp/ of the first recipient's maildir, fsynced at prepare and linked into
+ * tmp/ of the others (copied where head lines of its own or another file system ask for it); at
+ * commit it is renamed into new/ of each, and each new/ is fsynced. Nothing is ever overwritten. An
+ * imported unique-id is in the ledger before its message is visible (import.c). Many recipients are
+ * done in slices.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,9 +26,9 @@
 #define PIECE 16384
 
 struct rcpt {
-	int fd;               /* its maildir */
-	char tmp[160];        /* name in its tmp/ */
-	char name[220];       /* name in its new/ */
+	int fd;         /* its maildir */
+	char tmp[160];  /* name in its tmp/ */
+	char name[220]; /* name in its new/ */
 	char *head;
 	size_t head_n;
 	char uidl[PM_UIDL_MAX + 1];
@@ -41,14 +42,14 @@ struct dlv {
 	struct inst *inst;
 	struct rcpt *rcpts;
 	size_t n;
-	int fd;               /* the first recipient's file in tmp/ */
+	int fd; /* the first recipient's file in tmp/ */
 	struct sdk_lines lines;
 	bool failed;
 	struct sdk_octets octets; /* of what was written, without heads */
 	uint32_t flags;
-	char first[160];      /* what the others link from: the file written, while it is needed */
-	size_t left;          /* being prepared, the last one first: so many are not yet */
-	size_t at;            /* being committed: next recipient */
+	char first[160]; /* what the others link from: the file written, while it is needed */
+	size_t left;     /* being prepared, the last one first: so many are not yet */
+	size_t at;       /* being committed: next recipient */
 };
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -72,7 +73,9 @@ write_all(int fd, const char *p, size_t n)
 int32_t
 maildir_disk_code(int e)
 {
-	return e == ENOSPC || e == EDQUOT ? PM_NOSPACE : e == EACCES || e == EROFS ? PM_PERM : PM_TEMP;
+	return e == ENOSPC || e == EDQUOT  ? PM_NOSPACE
+	       : e == EACCES || e == EROFS ? PM_PERM
+					   : PM_TEMP;
 }
 
 static bool
@@ -100,7 +103,8 @@ name_make(struct dlv *d, struct rcpt *r)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	snprintf(r->tmp, sizeof(r->tmp), "%lld.M%06ldP%dQ%llu.%s", (long long)ms / 1000, ts.tv_nsec / 1000, (int)getpid(),
+	snprintf(r->tmp, sizeof(r->tmp), "%lld.M%06ldP%dQ%llu.%s", (long long)ms / 1000,
+		 ts.tv_nsec / 1000, (int)getpid(),
 		 (unsigned long long)atomic_fetch_add(&d->inst->sequence, 1), d->inst->hostname);
 }
 
@@ -113,7 +117,8 @@ open_tmp(const struct dlv *d, struct rcpt *r)
 
 	snprintf(path, sizeof(path), "tmp/%s", r->tmp);
 	fd = openat(r->fd, path, flags, 0600);
-	if (fd == -1 && errno == ENOENT && maildir_fill(d->inst, r->fd)) /* who made it was killed */
+	/* who made it was killed */
+	if (fd == -1 && errno == ENOENT && maildir_fill(d->inst, r->fd))
 		fd = openat(r->fd, path, flags, 0600);
 	return fd;
 }
@@ -121,7 +126,8 @@ open_tmp(const struct dlv *d, struct rcpt *r)
 /* ---- methods --------------------------------------------------------------------------------- */
 
 static int32_t
-dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags, void **ret_dlv)
+dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
+	  void **ret_dlv)
 {
 	struct dlv *d = calloc(1, sizeof(*d));
 
@@ -163,8 +169,9 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 		return rc;
 	if (rcpt->uidl.n > 0) {
 		memcpy(r->uidl, rcpt->uidl.p, rcpt->uidl.n);
-		rc = import_look(d->inst, call, r->fd,
-				 &(struct import){.uidl = r->uidl, .restore = d->flags & PM_DLVF_RESTORE});
+		rc = import_look(
+			d->inst, call, r->fd,
+			&(struct import){.uidl = r->uidl, .restore = d->flags & PM_DLVF_RESTORE});
 	}
 	if (rc == PM_OK && rcpt->head.n > 0) {
 		r->head = malloc(rcpt->head.n);
@@ -229,8 +236,8 @@ static void
 set_name(struct rcpt *r, const struct sdk_octets *o)
 {
 	r->octets = *o;
-	snprintf(r->name, sizeof(r->name), "%s,S=%llu,W=%llu", r->tmp, (unsigned long long)o->stored,
-		 (unsigned long long)sdk_octets_total(o));
+	snprintf(r->name, sizeof(r->name), "%s,S=%llu,W=%llu", r->tmp,
+		 (unsigned long long)o->stored, (unsigned long long)sdk_octets_total(o));
 }
 
 static bool
@@ -239,7 +246,8 @@ sync_file(struct dlv *d, int fd)
 	return !d->inst->fsync || fsync(fd) == 0;
 }
 
-/* One recipient's file in its own tmp/, durable. The first one without a head uses the file written. */
+/* One recipient's file in its own tmp/, durable. The first one without a head uses the file
+ * written. */
 static bool
 prepare_one(struct dlv *d, size_t k)
 {
@@ -260,7 +268,8 @@ prepare_one(struct dlv *d, size_t k)
 		/* another file system, or too many links: a copy */
 	}
 	if (k == 0) {
-		/* the first has a head: its copy takes another name, the plain file serves the others */
+		/* the first has a head: its copy takes another name, the plain file serves the
+		 * others */
 		snprintf(r->tmp + strlen(r->tmp), sizeof(r->tmp) - strlen(r->tmp), "-h");
 	}
 	fd = open_tmp(d, r);
@@ -355,7 +364,8 @@ static int
 show(struct inst *i, const struct rcpt *r, const char *from, const char *to)
 {
 	struct sdk_box box = scan_box(r->fd);
-	struct sdk_total *held = sdk_totals_used(i->totals) ? sdk_totals_hold(i->totals, &box, r->name) : NULL;
+	struct sdk_total *held =
+		sdk_totals_used(i->totals) ? sdk_totals_hold(i->totals, &box, r->name) : NULL;
 	struct sdk_look before, after;
 	int rc;
 
@@ -364,7 +374,8 @@ show(struct inst *i, const struct rcpt *r, const char *from, const char *to)
 	before = scan_look(i, r->fd);
 	rc = maildir_move(r->fd, from, to) ? 0 : errno;
 	after = scan_look(i, r->fd);
-	sdk_totals_release(i->totals, held, rc == 0 ? &before : NULL, &after, sdk_octets_total(&r->octets));
+	sdk_totals_release(i->totals, held, rc == 0 ? &before : NULL, &after,
+			   sdk_octets_total(&r->octets));
 	return rc;
 }
 

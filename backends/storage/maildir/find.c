@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One message among the files: by its base name and inode, which it keeps however other readers rename it, or by the
- * unique-id that a name gives.
+ * One message among the files: by its base name and inode, which it keeps however other readers
+ * rename it, or by the unique-id that a name gives.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,8 @@ unseen_in(int fd, const char *dir, struct ledger *l, const char *uidl, size_t n)
 	while (d && !found && (e = readdir(d)) != NULL) {
 		size_t base_n = e->d_name[0] != '.' ? scan_base_length(e->d_name) : 0;
 
-		found = base_n > 0 && join_own_uidl(e->d_name, base_n, uidl, n) && !ledger_find(l, e->d_name, base_n);
+		found = base_n > 0 && join_own_uidl(e->d_name, base_n, uidl, n) &&
+			!ledger_find(l, e->d_name, base_n);
 	}
 	if (d)
 		closedir(d);
@@ -50,9 +51,11 @@ find_unseen(int fd, struct ledger *l, const char *uidl, size_t n)
 	return unseen_in(fd, "new", l, uidl, n) || unseen_in(fd, "cur", l, uidl, n);
 }
 
-/* Looks for a file in one directory, by base name and, unless it is 0, inode; *ret_name gets the whole name. */
+/* Looks for a file in one directory, by base name and, unless it is 0, inode; *ret_name gets the
+ * whole name. */
 static bool
-find_in(int fd, const char *dir, const char *base, size_t n, uint64_t ino, char *ret_name, size_t cap)
+find_in(int fd, const char *dir, const char *base, size_t n, uint64_t ino, char *ret_name,
+	size_t cap)
 {
 	DIR *d = open_dir(fd, dir);
 	struct dirent *e;
@@ -64,8 +67,8 @@ find_in(int fd, const char *dir, const char *base, size_t n, uint64_t ino, char 
 	while (!found && (e = readdir(d)) != NULL) {
 		if (scan_base_length(e->d_name) != n || memcmp(e->d_name, base, n) != 0)
 			continue;
-		found = ino == 0 ||
-			(fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == ino);
+		found = ino == 0 || (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+				     st.st_ino == ino);
 		if (found)
 			snprintf(ret_name, cap, "%s", e->d_name);
 	}
@@ -84,7 +87,8 @@ find_again(int fd, struct scan *s, struct item *it)
 	/* cur is read again: it may have come there, or been renamed past readdir, meanwhile */
 	for (int look = 0; look < 4 && !found; look++) {
 		in_new = look % 2 == 1;
-		found = find_in(fd, in_new ? "new" : "cur", base, it->base_n, it->ino, name, sizeof(name));
+		found = find_in(fd, in_new ? "new" : "cur", base, it->base_n, it->ino, name,
+				sizeof(name));
 	}
 	if (!found)
 		return false;
@@ -100,7 +104,8 @@ find_again(int fd, struct scan *s, struct item *it)
 /* ---- many of them ---------------------------------------------------------------------------- */
 
 static bool
-add_files(int fd, const char *dir, bool (*wanted)(const char *name, void *ctx), void *ctx, struct scan *s)
+add_files(int fd, const char *dir, bool (*wanted)(const char *name, void *ctx), void *ctx,
+	  struct scan *s)
 {
 	DIR *d = open_dir(fd, dir);
 	bool ok = true;
@@ -109,7 +114,8 @@ add_files(int fd, const char *dir, bool (*wanted)(const char *name, void *ctx), 
 	if (!d)
 		return errno == ENOENT;
 	while (ok && (errno = 0, e = readdir(d)) != NULL)
-		if (wanted(e->d_name, ctx) && scan_takes(dirfd(d), e) && !scan_add(s, e->d_name, dir[0] == 'n', 0)) {
+		if (wanted(e->d_name, ctx) && scan_takes(dirfd(d), e) &&
+		    !scan_add(s, e->d_name, dir[0] == 'n', 0)) {
 			ok = false;
 			errno = ENOMEM;
 		}

@@ -18,7 +18,7 @@ twins_free(struct twins *t)
 
 	if (!t)
 		return;
-	HASH_ITER(hh, t->read, h, next) {
+	HASH_ITER (hh, t->read, h, next) {
 		HASH_DEL(t->read, h);
 		free(h);
 	}
@@ -34,7 +34,8 @@ twins_keep(struct inst *i, struct scan *s, int fd)
 	int e = o ? ledger_append(fd, LEDGER_FILE, o->text, o->n, i->fsync) : 0;
 
 	if (e != 0)
-		sdk_log(i->host, PM_LOG_WARNING, "messages that share a name could not be written to the ledger: %s",
+		sdk_log(i->host, PM_LOG_WARNING,
+			"messages that share a name could not be written to the ledger: %s",
 			strerrordesc_np(e));
 	if (!o || e != 0)
 		return;
@@ -49,7 +50,8 @@ struct look
 held_look(const struct stat *st)
 {
 	return (struct look){st->st_dev, st->st_ino, (uint64_t)st->st_size,
-			     (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec};
+			     (uint64_t)st->st_mtim.tv_sec * 1000000000u +
+				     (uint64_t)st->st_mtim.tv_nsec};
 }
 
 /* An item's file, found again if another reader renamed it. -1: errno. */
@@ -89,7 +91,8 @@ held_failed(const struct source *src, int e)
 }
 
 int32_t
-held_get(const struct source *src, struct item *it, const struct look *look, const struct held **ret)
+held_get(const struct source *src, struct item *it, const struct look *look,
+	 const struct held **ret)
 {
 	struct sdk_octets octets = {0};
 	struct held *h;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* held - what the files hold that share a base name: each is read once, also when the names are looked at again. */
+/* held - what the files hold that share a base name: each is read once, also when the names are
+ * looked at again. */
 #ifndef MAILDIR_HELD_H
 #define MAILDIR_HELD_H
 
@@ -37,8 +38,10 @@ struct source {
 };
 
 struct look held_look(const struct stat *st);
-/* An item's file that looks like that; one that cannot be read is told from others by its look. PM_AGAIN: it is late. */
-int32_t held_get(const struct source *src, struct item *it, const struct look *look, const struct held **ret);
+/* An item's file that looks like that; one that cannot be read is told from others by its look.
+ * PM_AGAIN: it is late. */
+int32_t held_get(const struct source *src, struct item *it, const struct look *look,
+		 const struct held **ret);
 /* The code for that errno, with a text. */
 int32_t held_failed(const struct source *src, int e);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Imports bring a unique-id, and are made once: whoever repeats one is told that it is here, or was. The ledger's record
- * alone does not say so: it is written before the file leaves tmp/, and who wrote it may have been killed in between. So a
- * message is here when its file is in new/ or cur/, and it was here when a committed group deleted or hid it. What is
- * neither was cut, and comes again under another name with the same unique-id; the record without a file means nothing.
+ * Imports bring a unique-id, and are made once: whoever repeats one is told that it is here, or
+ * was. The ledger's record alone does not say so: it is written before the file leaves tmp/, and
+ * who wrote it may have been killed in between. So a message is here when its file is in new/ or
+ * cur/, and it was here when a committed group deleted or hid it. What is neither was cut, and
+ * comes again under another name with the same unique-id; the record without a file means nothing.
  *
- * Imports into one mailbox take turns, by a lock on tmp/: between the look and the rename nobody else makes the same.
+ * Imports into one mailbox take turns, by a lock on tmp/: between the look and the rename nobody
+ * else makes the same.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -58,8 +60,10 @@ is_here(struct looking *look, struct ledger_message *m)
 		look->rc = errno == ENOMEM ? PM_NOMEM : PM_TEMP;
 	else
 		do
-			look->rc = twins_run(look->inst, look->call, look->fd, s, look->l, &at, INT64_MAX);
-		while (look->rc == PM_AGAIN && ++tries < RELOCATE_TRIES); /* replaced while it was looked at */
+			look->rc = twins_run(look->inst, look->call, look->fd, s, look->l, &at,
+					     INT64_MAX);
+		/* replaced while it was looked at */
+		while (look->rc == PM_AGAIN && ++tries < RELOCATE_TRIES);
 	if (look->rc == PM_AGAIN)
 		look->rc = PM_TEMP;
 	for (size_t k = 0; look->rc == PM_OK && k < s->n && !here; k++) {
@@ -67,7 +71,8 @@ is_here(struct looking *look, struct ledger_message *m)
 		size_t n;
 		const char *identity = scan_identity(s, &s->items[k], buf, &n);
 
-		here = s->items[k].number > 0 && n == m->identity_n && memcmp(identity, m->identity, n) == 0;
+		here = s->items[k].number > 0 && n == m->identity_n &&
+		       memcmp(identity, m->identity, n) == 0;
 	}
 	scan_free(s);
 	return here;
@@ -91,10 +96,17 @@ look_at(struct ledger_message *m, void *ctx)
 
 /* PM_EXISTS or PM_OK, by the ledger; `all`: by files it does not know, too. */
 static int32_t
-known(struct inst *i, const struct pm_call *call, const struct import *im, int fd, struct ledger *l, bool all)
+known(struct inst *i, const struct pm_call *call, const struct import *im, int fd, struct ledger *l,
+      bool all)
 {
-	struct looking look = {.inst = i, .call = call, .l = l, .fd = fd, .rc = PM_OK, .uidl = im->uidl,
-			       .n = strlen(im->uidl), .now = i->host->wall_ms(i->host->ctx)};
+	struct looking look = {.inst = i,
+			       .call = call,
+			       .l = l,
+			       .fd = fd,
+			       .rc = PM_OK,
+			       .uidl = im->uidl,
+			       .n = strlen(im->uidl),
+			       .now = i->host->wall_ms(i->host->ctx)};
 
 	ledger_each(l, look_at, &look);
 	if (look.rc != PM_OK) {
@@ -105,7 +117,8 @@ known(struct inst *i, const struct pm_call *call, const struct import *im, int f
 		return PM_EXISTS;
 	if (!look.here && !(all && find_unseen(fd, l, im->uidl, look.n)))
 		return PM_OK;
-	/* who put it there may have been killed before he made it durable, and now the last copy may go */
+	/* who put it there may have been killed before he made it durable, and now the last copy
+	 * may go */
 	return commit_sync_dirs(i, fd) ? PM_EXISTS : PM_TEMP;
 }
 
@@ -152,8 +165,8 @@ write_down(const struct inst *i, const struct pm_call *call, int fd, const struc
 	struct ledger_out o = {0};
 	int e;
 
-	ledger_put_message(&o, im->name, scan_base_length(im->name), im->uidl, strlen(im->uidl), im->octets, im->stored,
-			   im->first_ms, 0);
+	ledger_put_message(&o, im->name, scan_base_length(im->name), im->uidl, strlen(im->uidl),
+			   im->octets, im->stored, im->first_ms, 0);
 	e = o.failed ? ENOMEM : ledger_append(fd, LEDGER_FILE, o.text, o.n, i->fsync);
 	ledger_out_free(&o);
 	if (e == 0)
@@ -163,7 +176,8 @@ write_down(const struct inst *i, const struct pm_call *call, int fd, const struc
 }
 
 int32_t
-import_begin(struct inst *i, const struct pm_call *call, int fd, const struct import *im, int *ret_lock)
+import_begin(struct inst *i, const struct pm_call *call, int fd, const struct import *im,
+	     int *ret_lock)
 {
 	size_t good, bad;
 	struct ledger *l;
@@ -174,7 +188,8 @@ import_begin(struct inst *i, const struct pm_call *call, int fd, const struct im
 	l = ledger_load(fd, LEDGER_FILE, &good, &bad);
 	rc = l ? known(i, call, im, fd, l, true) : ledger_load_code(call, LEDGER_FILE, errno);
 	if (rc == PM_OK && ledger_find(l, im->name, scan_base_length(im->name))) {
-		/* the same microsecond, process and count as a message of old: it may even be deleted */
+		/* the same microsecond, process and count as a message of old: it may even be
+		 * deleted */
 		sdk_error(call, "the name %s was used before", im->name);
 		rc = PM_TEMP;
 	}

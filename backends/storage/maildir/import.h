@@ -15,8 +15,9 @@ struct import {
 
 /* Before anything is written: PM_EXISTS, PM_OK: not that we knew, or a failure. */
 int32_t import_look(struct inst *i, const struct pm_call *call, int fd, const struct import *im);
-/* Just before it becomes visible. PM_OK: it is in the ledger, and nobody makes the same until *ret_lock is closed.
- * PM_EXISTS; PM_AGAIN: another import is at it. */
-int32_t import_begin(struct inst *i, const struct pm_call *call, int fd, const struct import *im, int *ret_lock);
+/* Just before it becomes visible. PM_OK: it is in the ledger, and nobody makes the same until
+ * *ret_lock is closed. PM_EXISTS; PM_AGAIN: another import is at it. */
+int32_t import_begin(struct inst *i, const struct pm_call *call, int fd, const struct import *im,
+		     int *ret_lock);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the files that were found to messages: sorted, those of one message joined (twins.c said which), deleted ones
- * dropped, unique-ids and sizes from the ledger or, for those it has never seen, from the name.
+ * From the files that were found to messages: sorted, those of one message joined (twins.c said
+ * which), deleted ones dropped, unique-ids and sizes from the ledger or, for those it has never
+ * seen, from the name.
  */
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -35,7 +36,8 @@ by_arrival(const void *a, const void *b)
 	if (d == 0 && x->number != y->number)
 		d = x->number < y->number ? -1 : 1;
 	if (d == 0)
-		d = (int)x->stale - (int)y->stale; /* of twins the first one stays: the latest look's, then cur's */
+		/* of twins the first one stays: the latest look's, then cur's */
+		d = (int)x->stale - (int)y->stale;
 	if (d == 0)
 		d = (int)x->in_new - (int)y->in_new;
 	return d ? d : strcmp(sort_names + x->name, sort_names + y->name);
@@ -111,11 +113,12 @@ join_own_uidl(const char *identity, size_t n, const char *uidl, size_t uidl_n)
 bool
 join_remembers(const struct ledger_message *lm, int64_t now_ms)
 {
-	return !join_own_uidl(lm->identity, lm->identity_n, lm->uidl, lm->uidl_n) && ledger_remembers(lm, now_ms);
+	return !join_own_uidl(lm->identity, lm->identity_n, lm->uidl, lm->uidl_n) &&
+	       ledger_remembers(lm, now_ms);
 }
 
-/* Sizes from the ledger, which wins - also when it says that they are not known - or from the name of a newcomer, if
- * plausible: S <= W <= 2 S, and no message of a petabyte. */
+/* Sizes from the ledger, which wins - also when it says that they are not known - or from the
+ * name of a newcomer, if plausible: S <= W <= 2 S, and no message of a petabyte. */
 static void
 set_sizes(struct scan *s, struct item *it, const struct ledger_message *known)
 {
@@ -126,8 +129,9 @@ set_sizes(struct scan *s, struct item *it, const struct ledger_message *known)
 		it->stored = known->stored;
 		return;
 	}
-	if (!known && scan_name_number(s->names + it->name, 'S', &stored) && scan_name_number(s->names + it->name, 'W', &wire) &&
-	    stored <= wire && wire <= 2 * stored && wire < OCTETS_MAX) {
+	if (!known && scan_name_number(s->names + it->name, 'S', &stored) &&
+	    scan_name_number(s->names + it->name, 'W', &wire) && stored <= wire &&
+	    wire <= 2 * stored && wire < OCTETS_MAX) {
 		it->octets = wire;
 		it->stored = stored;
 	}

@@ -52,7 +52,8 @@ look(void *ctx)
 
 /* Messages whose size nobody knows are read. */
 static int32_t
-add_up(struct count *c, const struct asking *a, struct item *items, size_t n, size_t *at, uint64_t *octets)
+add_up(struct count *c, const struct asking *a, struct item *items, size_t n, size_t *at,
+       uint64_t *octets)
 {
 	int64_t until = maildir_now(a->inst) + SLICE_MS;
 
@@ -131,7 +132,8 @@ forget_snapshot(struct inst *i, int fd)
 }
 
 int32_t
-maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
+maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
+	     struct pm_stat *ret)
 {
 	struct asking a = {.inst = inst, .call = call, .user = user};
 	struct sdk_count how = {&a, look, count_slice, saw, (call->flags & PM_CALLF_RECOUNT) != 0};
@@ -152,7 +154,8 @@ maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 }
 
 int32_t
-maildir_place(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_str *ret_place)
+maildir_place(void *inst, const struct pm_call *call, const struct pm_user *user,
+	      struct pm_str *ret_place)
 {
 	return sdk_path_place(((const struct inst *)inst)->pattern, call, user, ret_place);
 }
@@ -172,8 +175,8 @@ is_box(int fd, const char *name)
 }
 
 int32_t
-maildir_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride, struct pm_box *ret,
-	     size_t *ret_got)
+maildir_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
+	     struct pm_box *ret, size_t *ret_got)
 {
 	const struct inst *i = inst;
 
@@ -196,8 +199,8 @@ empty_dir(int fd, const char *dir)
 		return errno == ENOENT ? 0 : errno;
 	}
 	while ((x = readdir(d)) != NULL)
-		if (strcmp(x->d_name, ".") != 0 && strcmp(x->d_name, "..") != 0 && unlinkat(dfd, x->d_name, 0) != 0 &&
-		    errno != ENOENT)
+		if (strcmp(x->d_name, ".") != 0 && strcmp(x->d_name, "..") != 0 &&
+		    unlinkat(dfd, x->d_name, 0) != 0 && errno != ENOENT)
 			e = errno;
 	closedir(d);
 	return e;
@@ -225,7 +228,8 @@ remove_dirs(const struct inst *i, const struct pm_call *call, const struct pm_us
 	root = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	at = root != -1 ? sdk_open_beneath(root, dir, O_RDONLY | O_DIRECTORY, 0) : -1;
 	if (at != -1) {
-		(void)unlinkat(at, slash ? slash + 1 : rel, AT_REMOVEDIR); /* folders of others may be in it */
+		/* folders of others may be in it */
+		(void)unlinkat(at, slash ? slash + 1 : rel, AT_REMOVEDIR);
 		(void)close(at);
 	}
 	if (root != -1)

@@ -31,7 +31,8 @@ maildir_move(int fd, const char *from, const char *to)
 		return false;
 	if (linkat(fd, from, fd, to, 0) != 0)
 		return false;
-	(void)unlinkat(fd, from, 0); /* what stays has the same inode: it is the same message, or swept from tmp/ */
+	/* what stays has the same inode: it is the same message, or swept from tmp/ */
+	(void)unlinkat(fd, from, 0);
 	return true;
 }
 
@@ -67,7 +68,8 @@ make_one(const struct inst *i, int root, const char *part)
 		return errno == EEXIST;
 	if (!i->fsync)
 		return true;
-	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - part) : 1, slash ? part : ".");
+	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - part) : 1,
+		 slash ? part : ".");
 	fd = openat(root, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	ok = fd != -1 && fsync(fd) == 0;
 	if (fd != -1)
@@ -83,7 +85,8 @@ make_maildir(const struct inst *i, int root, const char *rel)
 	int fd;
 
 	for (const char *slash = strchr(rel, '/');; slash = strchr(slash + 1, '/')) {
-		snprintf(part, sizeof(part), "%.*s", slash ? (int)(slash - rel) : (int)strlen(rel), rel);
+		snprintf(part, sizeof(part), "%.*s", slash ? (int)(slash - rel) : (int)strlen(rel),
+			 rel);
 		if (*part && !make_one(i, root, part))
 			return -1;
 		if (!slash)
@@ -99,7 +102,8 @@ make_maildir(const struct inst *i, int root, const char *rel)
 }
 
 int32_t
-maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_user *user, bool create, int *ret_fd)
+maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_user *user,
+		 bool create, int *ret_fd)
 {
 	char path[PM_PATH_MAX + 1];
 	const char *rel, *base;
@@ -112,7 +116,8 @@ maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_use
 	rel = sdk_path_below(path, i->prefix, &base);
 	root = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root == -1) {
-		sdk_error(call, "'%s' is not there: %s; is its volume mounted?", i->prefix, strerrordesc_np(errno));
+		sdk_error(call, "'%s' is not there: %s; is its volume mounted?", i->prefix,
+			  strerrordesc_np(errno));
 		return PM_DOWN;
 	}
 	fd = open_dir(root, rel);
@@ -125,7 +130,8 @@ maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_use
 	if (fd == -1 && e == ENOENT)
 		return PM_OK; /* nobody delivered to it yet */
 	if (fd == -1) {
-		sdk_error(call, "cannot open or make the maildir '%s': %s", path, strerrordesc_np(e));
+		sdk_error(call, "cannot open or make the maildir '%s': %s", path,
+			  strerrordesc_np(e));
 		if (e == ENOSPC || e == EDQUOT) /* it was to be made */
 			return PM_NOSPACE;
 		return e == EMFILE || e == ENFILE || e == ENOMEM || e == EIO ? PM_TEMP : PM_PERM;
@@ -158,7 +164,8 @@ maildir_close(void *inst)
 static int32_t
 maildir_open(const struct pm_open *open, void **ret_inst)
 {
-	static const char *const counters[] = {"commits_finished", "commits_stuck", "ledger_damaged", NULL};
+	static const char *const counters[] = {"commits_finished", "commits_stuck",
+					       "ledger_damaged", NULL};
 	struct inst *i = calloc(1, sizeof(*i));
 
 	if (!i)
@@ -210,28 +217,41 @@ maildir_tick(void *inst, const struct pm_call *call)
 	return PM_OK;
 }
 
-#define OPTION(k, t, f, u, d, text)                                                                                \
-	{sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), SDK_STR(text)}
+#define OPTION(k, t, f, u, d, text) \
+	{ \
+		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), \
+			SDK_STR(text) \
+	}
 
 static const struct pm_option options[] = {
 	OPTION("path", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
-	       "the maildir of a user: %u name, %n local part, %d domain, %k mailbox key, %h home (first)"),
-	OPTION("mark_seen", PM_OPT_BOOL, 0, "", "yes", "retrieved messages that stay go from new to cur, seen"),
-	OPTION("fsync", PM_OPT_BOOL, 0, "", "yes", "no: a power cut may undo deletions and lose mail"),
+	       "the maildir of a user: %u name, %n local part, %d domain, %k mailbox key, %h home "
+	       "(first)"),
+	OPTION("mark_seen", PM_OPT_BOOL, 0, "", "yes",
+	       "retrieved messages that stay go from new to cur, seen"),
+	OPTION("fsync", PM_OPT_BOOL, 0, "", "yes",
+	       "no: a power cut may undo deletions and lose mail"),
 	OPTION("line_end", PM_OPT_CHOICE, 0, "lf|crlf", "lf", "how delivered mail is stored"),
-	OPTION("cache_messages", PM_OPT_NUMBER, 0, "", "1000000", "messages of unchanged mailboxes remembered in memory"),
+	OPTION("cache_messages", PM_OPT_NUMBER, 0, "", "1000000",
+	       "messages of unchanged mailboxes remembered in memory"),
 };
 
 static const struct pm_life life = {
-	.size = sizeof(life), .tick_ms = 60000, .check = maildir_check, .open = maildir_open, .close = maildir_close,
-	.probe = maildir_probe, .tick = maildir_tick,
+	.size = sizeof(life),
+	.tick_ms = 60000,
+	.check = maildir_check,
+	.open = maildir_open,
+	.close = maildir_close,
+	.probe = maildir_probe,
+	.tick = maildir_tick,
 };
 
 static const struct pm_module module = {
 	.size = sizeof(module),
 	.abi_major = PM_ABI_MAJOR,
 	.abi_minor = PM_ABI_MINOR,
-	.flags = PM_F_DRAFT | PM_F_MAY_BLOCK | PM_F_CAN_MARK | PM_F_CAN_HIDE | PM_F_CAN_IMPORT | PM_F_CAN_UTF8,
+	.flags = PM_F_DRAFT | PM_F_MAY_BLOCK | PM_F_CAN_MARK | PM_F_CAN_HIDE | PM_F_CAN_IMPORT |
+		 PM_F_CAN_UTF8,
 	.name = SDK_STR("maildir"),
 	.version = SDK_STR("1.0"),
 	.licence = SDK_STR("Apache-2.0"),

@@ -26,8 +26,9 @@
 #include "totals.h"
 
 #define LEDGER_FILE "restante-ledger"
-#define SLICE_MS 150   /* of long work; the ABI says 200 */
-#define SETTLE_MS 2000 /* a directory changed less than this ago may change again in the same tick of its clock */
+#define SLICE_MS 150 /* of long work; the ABI says 200 */
+/* a directory changed less than this ago may change again in the same tick of its clock */
+#define SETTLE_MS 2000
 #define UNKNOWN_OCTETS UINT64_MAX
 #define IDENTITY_CAP 280
 #define RELOCATE_TRIES 6 /* a file that another reader renames each time we look */
@@ -38,8 +39,8 @@ struct twins;
 struct inst {
 	const struct pm_host *host;
 	char *section;
-	char *pattern;      /* the path option */
-	char *prefix;       /* its part before the first '%', up to a slash: exists already */
+	char *pattern; /* the path option */
+	char *prefix;  /* its part before the first '%', up to a slash: exists already */
 	bool mark_seen, fsync, crlf;
 	uint64_t cache_messages;
 	struct cache *cache;
@@ -50,30 +51,32 @@ struct inst {
 
 /* One message of a snapshot - while it is made one file: 64 bytes and its names. */
 struct item {
-	uint64_t arrival;    /* leading digits of the name */
-	uint64_t octets;     /* UNKNOWN_OCTETS */
-	uint64_t stored;     /* size of the file when octets is known */
-	int64_t first_ms;    /* first retrieved; 0: never */
-	int64_t hidden_ms;   /* hidden until; 0: visible */
-	uint64_t ino;        /* it keeps it when it is renamed; 0: not known */
-	uint32_t name;       /* offset into names: file name, NUL */
-	uint32_t uidl;       /* offset into names */
-	uint32_t number;     /* among the messages of this base name, from 1 on; 0: the file is gone again */
-	uint16_t base_n;     /* name up to ',' or ':' */
+	uint64_t arrival;  /* leading digits of the name */
+	uint64_t octets;   /* UNKNOWN_OCTETS */
+	uint64_t stored;   /* size of the file when octets is known */
+	int64_t first_ms;  /* first retrieved; 0: never */
+	int64_t hidden_ms; /* hidden until; 0: visible */
+	uint64_t ino;      /* it keeps it when it is renamed; 0: not known */
+	uint32_t name;     /* offset into names: file name, NUL */
+	uint32_t uidl;     /* offset into names */
+	/* among the messages of this base name, from 1 on; 0: the file is gone again */
+	uint32_t number;
+	uint16_t base_n; /* name up to ',' or ':' */
 	uint8_t uidl_n;
 	bool in_new : 1;
-	bool dirty : 1;      /* not in the ledger as it is here */
-	bool twins : 1;      /* there is another file of this message */
-	bool stale : 1;      /* while scanning: seen by an earlier look only */
+	bool dirty : 1; /* not in the ledger as it is here */
+	bool twins : 1; /* there is another file of this message */
+	bool stale : 1; /* while scanning: seen by an earlier look only */
 };
 
-/* Everything about a mailbox at one moment. One owner: the session that holds the lock, or the cache. */
+/* Everything about a mailbox at one moment. One owner: the session that holds the lock, or the
+ * cache. */
 struct scan {
 	struct item *items;
 	size_t n, cap;
 	struct item *hidden; /* what is not in items because it is hidden; unless with_hidden */
 	size_t hidden_n;
-	bool with_hidden;    /* items holds the hidden ones too */
+	bool with_hidden; /* items holds the hidden ones too */
 	char *names;
 	size_t names_n, names_cap;
 	struct twins *twins; /* while it is made: what was read of files that share a name */
@@ -84,9 +87,9 @@ struct scan {
 	ino_t ledger_ino;
 	off_t ledger_size;
 	size_t ledger_lines;
-	size_t remembered;   /* imports in the ledger that were deleted */
-	bool settled;        /* both directories were older than SETTLE_MS */
-	bool dirty;          /* some item is */
+	size_t remembered; /* imports in the ledger that were deleted */
+	bool settled;      /* both directories were older than SETTLE_MS */
+	bool dirty;        /* some item is */
 };
 
 /* A mailbox, whatever its path. */
@@ -97,38 +100,40 @@ struct box_key {
 
 struct mbox {
 	struct inst *inst;
-	int fd;              /* the maildir; the session's lock is on it; -1: there is none yet */
-	uint32_t flags;      /* PM_OPEN_... */
+	int fd;         /* the maildir; the session's lock is on it; -1: there is none yet */
+	uint32_t flags; /* PM_OPEN_... */
 	struct scan *scan;
 	struct scanner *scanner; /* while opening */
-	uint64_t sizes_from; /* first item whose size may be unknown */
-	bool committed;      /* files are gone: the snapshot is no longer the directory */
-	char op[33];         /* of the commit under way or done */
-	uint64_t commit_at;  /* next item of the commit's second half */
+	uint64_t sizes_from;     /* first item whose size may be unknown */
+	bool committed;          /* files are gone: the snapshot is no longer the directory */
+	char op[33];             /* of the commit under way or done */
+	uint64_t commit_at;      /* next item of the commit's second half */
 	uint64_t commit_done;
 	bool commit_partial;
-	int commit_failed;   /* errno of a file that will not go */
-	bool commit_unseen;  /* a file was not found: the next opener looks once more */
+	int commit_failed;  /* errno of a file that will not go */
+	bool commit_unseen; /* a file was not found: the next opener looks once more */
 };
 
-/* ---- maildir.c ---- */
+/* ---- maildir.c ------------------------------------------------------------------------------- */
 
-/* Opens (creates) a user's maildir. *ret_fd -1 with PM_OK: there is none. PM_PERM with a text: no such path
- * may exist, or no permission. PM_NOSPACE: no room to create it. */
-int32_t maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_user *user, bool create,
-			 int *ret_fd);
-/* Makes what is missing of cur, new and tmp in an open maildir, tmp last: where tmp is, all are. False: errno. */
+/* Opens (creates) a user's maildir. *ret_fd -1 with PM_OK: there is none. PM_PERM with a text:
+ * no such path may exist, or no permission. PM_NOSPACE: no room to create it. */
+int32_t maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_user *user,
+			 bool create, int *ret_fd);
+/* Makes what is missing of cur, new and tmp in an open maildir, tmp last: where tmp is, all are.
+ * False: errno. */
 bool maildir_fill(const struct inst *i, int fd);
 int64_t maildir_now(const struct inst *i);
 /* A rename that never replaces. False: errno. */
 bool maildir_move(int fd, const char *from, const char *to);
 
-/* ---- scan.c ---- */
+/* ---- scan.c ---------------------------------------------------------------------------------- */
 
 struct scanner;
-/* Reads ledger and directories in slices; an exclusive opener finishes interrupted commits first. PM_OK: *ret_scan is the caller's. PM_AGAIN: *sc goes on. */
-int32_t scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags, struct scanner **sc,
-		 struct scan **ret_scan);
+/* Reads ledger and directories in slices; an exclusive opener finishes interrupted commits
+ * first. PM_OK: *ret_scan is the caller's. PM_AGAIN: *sc goes on. */
+int32_t scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags,
+		 struct scanner **sc, struct scan **ret_scan);
 void scanner_free(struct scanner *sc);
 void scan_free(struct scan *s);
 /* What the snapshot was read from, as it is now. */
@@ -147,12 +152,13 @@ bool scan_takes(int dirfd, const struct dirent *d);
 /* Keeps a text, with a NUL, among the names. False: no memory, or over 4 GiB of them. */
 bool scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret);
 
-/* ---- name.c ---- */
+/* ---- name.c ---------------------------------------------------------------------------------- */
 
 /* The part of a name that stays: up to ',' or ':'. */
 size_t scan_base_length(const char *name);
 /* What the ledger calls an item; in buf, or among the names. */
-const char *scan_identity(const struct scan *s, const struct item *it, char buf[IDENTITY_CAP], size_t *ret_n);
+const char *scan_identity(const struct scan *s, const struct item *it, char buf[IDENTITY_CAP],
+			  size_t *ret_n);
 /* "new/NAME" or "cur/NAME" of an item. */
 void scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap);
 /* The leading number of a name. */
@@ -160,67 +166,73 @@ uint64_t scan_arrival(const char *name);
 /* Digits behind ",S=" or ",W=" in a file name; false: not there. */
 bool scan_name_number(const char *name, char key, uint64_t *ret);
 
-/* ---- find.c ---- */
+/* ---- find.c ---------------------------------------------------------------------------------- */
 
-/* Adds the files of new and cur that wanted() wants by their names; one that moves meanwhile may come twice. False: errno. */
+/* Adds the files of new and cur that wanted() wants by their names; one that moves meanwhile may
+ * come twice. False: errno. */
 bool find_files(int fd, bool (*wanted)(const char *name, void *ctx), void *ctx, struct scan *s);
 /* The file of an item, found again by base name and inode after ENOENT. False: gone. */
 bool find_again(int fd, struct scan *s, struct item *it);
 /* Is there a file the ledger does not know whose unique-id is this? Reads both directories. */
 bool find_unseen(int fd, struct ledger *l, const char *uidl, size_t n);
 
-/* ---- join.c ---- */
+/* ---- join.c ---------------------------------------------------------------------------------- */
 
 /* Brings the files of one message, and of one base name, together. False: no memory. */
 bool join_sort(struct scan *s);
-/* Sorts, makes one item of each message, drops what is deleted, asks the ledger. May be repeated when items were added. */
+/* Sorts, makes one item of each message, drops what is deleted, asks the ledger. May be repeated
+ * when items were added. */
 int32_t scan_join(struct scan *s, struct ledger *l);
 /* Is a message of this name, visible, in the snapshot? */
 bool join_has(const struct scan *s, const char *name);
-/* The unique-id a message of this identity has as long as the ledger does not know it; its length, 0: no memory. */
+/* The unique-id a message of this identity has as long as the ledger does not know it; its
+ * length, 0: no memory. */
 size_t join_make_uidl(const char *identity, size_t n, char uidl[PM_UIDL_MAX + 1]);
 bool join_own_uidl(const char *identity, size_t n, const char *uidl, size_t uidl_n);
 /* Does the ledger keep this record, though its message was deleted? */
 bool join_remembers(const struct ledger_message *lm, int64_t now_ms);
 
-/* ---- twins.c ---- */
+/* ---- twins.c --------------------------------------------------------------------------------- */
 
-/* Which message each file is, from *at on: sets the items' numbers, and l learns what it did not know. PM_AGAIN: later than
- * until_ms. call may be NULL. */
-int32_t twins_run(struct inst *i, const struct pm_call *call, int fd, struct scan *s, struct ledger *l, size_t *at,
-		  int64_t until_ms);
+/* Which message each file is, from *at on: sets the items' numbers, and l learns what it did not
+ * know. PM_AGAIN: later than until_ms. call may be NULL. */
+int32_t twins_run(struct inst *i, const struct pm_call *call, int fd, struct scan *s,
+		  struct ledger *l, size_t *at, int64_t until_ms);
 /* What l learnt goes to its file, before anybody hears of it. Exclusive openers only. */
 void twins_keep(struct inst *i, struct scan *s, int fd);
 void twins_free(struct twins *t);
-/* ---- same.c ---- */
+/* ---- same.c ---------------------------------------------------------------------------------- */
 
 struct sdk_octets;
 #define SAME_UNREAD "-" /* the content of a file that cannot be read: it is a message of its own */
 /* What an open file holds. False: it cannot be read, errno. */
 bool same_read(int fd, char content[LEDGER_CONTENT + 1], struct sdk_octets *ret_octets);
-/* Is that name's file one message with this one: the same inode, or the same size and bytes? fd -1: it cannot be read. */
+/* Is that name's file one message with this one: the same inode, or the same size and bytes? fd
+ * -1: it cannot be read. */
 bool same_message(int fd, const struct stat *st, int dirfd, const char *name);
 /* Does that file hold what the ledger says this message's do? */
 bool same_as_known(int dirfd, const char *path, const struct ledger_message *m);
 
-/* ---- remove.c ---- */
+/* ---- remove.c -------------------------------------------------------------------------------- */
 
-/* Unlinks the file of an item, and what is proven to be the same. 0 or an errno; ENOENT: it was not found. */
+/* Unlinks the file of an item, and what is proven to be the same. 0 or an errno; ENOENT: it was
+ * not found. */
 int remove_item(struct mbox *m, struct item *it);
 /* Finishes what an earlier session committed. Exclusive openers only. */
 void remove_unfinished(struct inst *i, int fd, struct ledger *l);
 /* Hidden messages whose time is over are seen by nobody; with the lock they go now. */
 void remove_hidden(struct mbox *m);
 
-/* ---- commit.c ---- */
+/* ---- commit.c -------------------------------------------------------------------------------- */
 
 /* new and cur as they are, durable. */
 bool commit_sync_dirs(const struct inst *i, int fd);
 /* What the session learnt - sizes, new identities - goes to the ledger. */
 void commit_learnt(struct mbox *m);
-int32_t maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit, uint64_t *ret_done);
+int32_t maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
+		       uint64_t *ret_done);
 
-/* ---- cache.c ---- */
+/* ---- cache.c --------------------------------------------------------------------------------- */
 struct cache *cache_new(uint64_t max_messages);
 void cache_free(struct cache *c);
 /* The snapshot of this directory, taken out; NULL: none that is still true. */
@@ -228,28 +240,31 @@ struct scan *cache_take(struct cache *c, const struct scan *now);
 /* Gives it to the cache, or frees it. */
 void cache_give(struct cache *c, struct scan *s);
 
-/* ---- size.c ---- */
+/* ---- size.c ---------------------------------------------------------------------------------- */
 
-/* Tells maildirsize, if there is one, of so much more (less) mail. A convenience for others: failures are theirs. */
+/* Tells maildirsize, if there is one, of so much more (less) mail. A convenience for others:
+ * failures are theirs. */
 void size_add(int fd, int64_t octets, int64_t messages);
 
-/* ---- list.c ---- */
+/* ---- list.c ---------------------------------------------------------------------------------- */
 /* sdk_totals_new's work_free. */
 void maildir_count_free(void *work);
-int32_t maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret);
-int32_t maildir_place(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_str *ret_place);
-int32_t maildir_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
-		     struct pm_box *ret, size_t *ret_got);
+int32_t maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
+		     struct pm_stat *ret);
+int32_t maildir_place(void *inst, const struct pm_call *call, const struct pm_user *user,
+		      struct pm_str *ret_place);
+int32_t maildir_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
+		     size_t stride, struct pm_box *ret, size_t *ret_got);
 int32_t maildir_delete(void *inst, const struct pm_call *call, const struct pm_user *user);
 
-/* ---- box.c ---- */
-int32_t box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags, uint64_t *ret_count,
-		 void **ret_mbox);
+/* ---- box.c ----------------------------------------------------------------------------------- */
+int32_t box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
+		 uint64_t *ret_count, void **ret_mbox);
 void box_close(void *mbox, const struct pm_call *call);
 /* The octets of an item, counted if they are not known. */
 int32_t box_count_item(struct mbox *m, const struct pm_call *call, struct item *it);
 
-/* ---- box.c, deliver.c ---- */
+/* ---- box.c, deliver.c ------------------------------------------------------------------------ */
 /* PM_NOSPACE, PM_PERM or PM_TEMP. */
 int32_t maildir_disk_code(int e);
 extern const struct pm_storage maildir_storage;

@@ -23,7 +23,8 @@ scan_identity(const struct scan *s, const struct item *it, char buf[IDENTITY_CAP
 	*ret_n = it->base_n;
 	if (it->number <= 1)
 		return s->names + it->name;
-	*ret_n = (size_t)snprintf(buf, IDENTITY_CAP, "%.*s,%u", (int)it->base_n, s->names + it->name, it->number);
+	*ret_n = (size_t)snprintf(buf, IDENTITY_CAP, "%.*s,%u", (int)it->base_n,
+				  s->names + it->name, it->number);
 	return buf;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that go. A file is unlinked for being the one that was listed - its base name and its inode, wherever other
- * readers renamed it - or for holding the same, compared just before. Any other file of that name is another message.
+ * Files that go. A file is unlinked for being the one that was listed - its base name and its
+ * inode, wherever other readers renamed it - or for holding the same, compared just before. Any
+ * other file of that name is another message.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,8 @@
 
 /* ---- one message ----------------------------------------------------------------------------- */
 
-/* 0, or the errno of a file that will not go. ENOENT, after several looks: gone, or renamed faster than that. */
+/* 0, or the errno of a file that will not go. ENOENT, after several looks: gone, or renamed
+ * faster than that. */
 static int
 remove_one(struct mbox *m, struct item *it)
 {
@@ -33,7 +35,8 @@ remove_one(struct mbox *m, struct item *it)
 				return errno;
 		} else if (S_ISREG(st.st_mode) && (it->ino == 0 || it->ino == st.st_ino)) {
 			if (it->octets == UNKNOWN_OCTETS)
-				it->stored = (uint64_t)st.st_size; /* maildirsize is to know what goes */
+				/* maildirsize is to know what goes */
+				it->stored = (uint64_t)st.st_size;
 			if (unlinkat(m->fd, path, 0) == 0)
 				return 0;
 			if (errno != ENOENT)
@@ -45,9 +48,11 @@ remove_one(struct mbox *m, struct item *it)
 	return ENOENT;
 }
 
-/* Its other files in one directory: what is proven to be the same. *ret_gone: one was. 0 or an errno. */
+/* Its other files in one directory: what is proven to be the same. *ret_gone: one was. 0 or an
+ * errno. */
 static int
-remove_same(int fd, const char *dir, const char *base, size_t n, int listed, const struct stat *st, bool *ret_gone)
+remove_same(int fd, const char *dir, const char *base, size_t n, int listed, const struct stat *st,
+	    bool *ret_gone)
 {
 	int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), e = 0;
 	DIR *d = dfd != -1 ? fdopendir(dfd) : NULL;
@@ -72,7 +77,8 @@ remove_same(int fd, const char *dir, const char *base, size_t n, int listed, con
 	return e;
 }
 
-/* Other programs' crashes leave a message in new and in cur; backups that were copied in do, too. */
+/* Other programs' crashes leave a message in new and in cur; backups that were copied in do,
+ * too. */
 static int
 remove_twins(struct mbox *m, const struct item *it, int listed, const struct stat *st)
 {
@@ -96,10 +102,12 @@ hold_listed(struct mbox *m, struct item *it, int *ret_fd, struct stat *ret)
 	char path[300];
 
 	scan_path(m->scan, it, path, sizeof(path));
-	if (faccessat(m->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && find_again(m->fd, m->scan, it))
+	if (faccessat(m->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
+	    find_again(m->fd, m->scan, it))
 		scan_path(m->scan, it, path, sizeof(path));
 	*ret_fd = openat(m->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	return (*ret_fd != -1 ? fstat(*ret_fd, ret) : fstatat(m->fd, path, ret, AT_SYMLINK_NOFOLLOW)) == 0 &&
+	return (*ret_fd != -1 ? fstat(*ret_fd, ret)
+			      : fstatat(m->fd, path, ret, AT_SYMLINK_NOFOLLOW)) == 0 &&
 	       (it->ino == 0 || it->ino == ret->st_ino);
 }
 
@@ -124,7 +132,8 @@ remove_item(struct mbox *m, struct item *it)
 
 #define PURGE_MAX 500 /* files of one open */
 
-/* Another file of such a name, one day, is not to be taken for it. Without these lines nothing is wrong yet. */
+/* Another file of such a name, one day, is not to be taken for it. Without these lines nothing
+ * is wrong yet. */
 static void
 tell_gone(struct mbox *m, struct ledger_out *o, int64_t n, int64_t now)
 {
@@ -136,7 +145,8 @@ tell_gone(struct mbox *m, struct ledger_out *o, int64_t n, int64_t now)
 	if (e == 0)
 		m->scan->ledger_lines += (size_t)n + 2;
 	else
-		sdk_log(m->inst->host, PM_LOG_WARNING, "the ledger could not be told of messages that went: %s",
+		sdk_log(m->inst->host, PM_LOG_WARNING,
+			"the ledger could not be told of messages that went: %s",
 			strerrordesc_np(e));
 }
 
@@ -167,7 +177,8 @@ remove_hidden(struct mbox *m)
 			octets += (int64_t)it->stored;
 			n++;
 		} else if (!over || !s->with_hidden) {
-			list[out++] = *it; /* tried again by the next opener; until then nobody sees it */
+			/* tried again by the next opener; until then nobody sees it */
+			list[out++] = *it;
 		}
 	}
 	*(s->with_hidden ? &s->n : &s->hidden_n) = out;
@@ -175,7 +186,8 @@ remove_hidden(struct mbox *m)
 		(void)commit_sync_dirs(m->inst, m->fd);
 		size_add(m->fd, -octets, -n);
 		s->settled = false; /* it is no longer the directories */
-		sdk_log(m->inst->host, PM_LOG_DEBUG, "%lld messages whose undo time is over were removed", (long long)n);
+		sdk_log(m->inst->host, PM_LOG_DEBUG,
+			"%lld messages whose undo time is over were removed", (long long)n);
 	}
 	if (told > 0)
 		tell_gone(m, &o, told, now);
@@ -217,7 +229,8 @@ look_for_deleted(struct inst *i, int fd, struct ledger *l, unsigned *ret_seen, u
 		char path[300], buf[IDENTITY_CAP];
 		size_t n;
 		const char *identity = scan_identity(s, it, buf, &n);
-		const struct ledger_message *lm = it->number > 0 ? ledger_find(l, identity, n) : NULL;
+		const struct ledger_message *lm =
+			it->number > 0 ? ledger_find(l, identity, n) : NULL;
 
 		scan_path(s, it, path, sizeof(path));
 		if (!lm || !lm->deleted || !lm->unfinished || !same_as_known(fd, path, lm))
@@ -242,15 +255,20 @@ remove_unfinished(struct inst *i, int fd, struct ledger *l)
 		if (!look_for_deleted(i, fd, l, &seen, &gone))
 			seen++; /* who knows */
 	}
-	(void)commit_sync_dirs(i, fd); /* the group says what is deleted, and a crash before this is recovered */
+	/* the group says what is deleted, and a crash before this is recovered */
+	(void)commit_sync_dirs(i, fd);
 	for (size_t k = 0; seen == 0 && (op = ledger_unfinished(l, k)) != NULL; k++)
 		ledger_put_done(&o, op);
 	if (seen == 0 && !o.failed)
-		(void)ledger_append(fd, LEDGER_FILE, o.text, o.n, false); /* else the next opener looks again */
+		/* else the next opener looks again */
+		(void)ledger_append(fd, LEDGER_FILE, o.text, o.n, false);
 	ledger_out_free(&o);
 	sdk_count(i->host, seen > 0 ? "commits_stuck" : "commits_finished", 1);
 	if (seen > 0)
-		sdk_log(i->host, PM_LOG_WARNING, "deleted messages are still there and cannot be removed; they stay deleted");
+		sdk_log(i->host, PM_LOG_WARNING,
+			"deleted messages are still there and cannot be removed; they stay "
+			"deleted");
 	else if (gone > 0)
-		sdk_log(i->host, PM_LOG_NOTICE, "finished an interrupted commit: %u messages removed", gone);
+		sdk_log(i->host, PM_LOG_NOTICE,
+			"finished an interrupted commit: %u messages removed", gone);
 }

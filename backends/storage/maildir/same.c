@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Is it the same? What files hold, of messages that share a base name; asked again before one of them is unlinked. */
+/* Is it the same? What files hold, of messages that share a base name; asked again before one of
+ * them is unlinked. */
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -76,10 +77,12 @@ bool
 same_message(int fd, const struct stat *st, int dirfd, const char *name)
 {
 	struct stat other;
-	bool same = fstatat(dirfd, name, &other, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(other.st_mode);
+	bool same =
+		fstatat(dirfd, name, &other, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(other.st_mode);
 	int b;
 
-	if (!same || (other.st_ino == st->st_ino && other.st_dev == st->st_dev) || fd == -1 || other.st_size != st->st_size)
+	if (!same || (other.st_ino == st->st_ino && other.st_dev == st->st_dev) || fd == -1 ||
+	    other.st_size != st->st_size)
 		return same && other.st_ino == st->st_ino && other.st_dev == st->st_dev;
 	b = open_file(dirfd, name, &other);
 	same = b != -1 && other.st_size == st->st_size && same_bytes(fd, b);
@@ -92,7 +95,8 @@ static bool
 looks_like(const struct ledger_file *x, const struct stat *st)
 {
 	return x->ino == st->st_ino && x->size == (uint64_t)st->st_size &&
-	       x->mtime_ns == (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
+	       x->mtime_ns ==
+		       (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
 }
 
 bool
@@ -112,7 +116,8 @@ same_as_known(int dirfd, const char *path, const struct ledger_message *m)
 	if (fd != -1 && !same_read(fd, content, &octets))
 		snprintf(content, sizeof(content), SAME_UNREAD);
 	for (const struct ledger_file *x = m->files; x && !same; x = x->next)
-		same = strcmp(content, x->content) == 0 && (strcmp(content, SAME_UNREAD) != 0 || looks_like(x, &st));
+		same = strcmp(content, x->content) == 0 &&
+		       (strcmp(content, SAME_UNREAD) != 0 || looks_like(x, &st));
 	if (fd != -1)
 		(void)close(fd);
 	return same;

@@ -2,10 +2,11 @@
 /*
  * From directories and ledger to a snapshot.
  *
- * `new` is read first, then `cur`: a message another reader moves meanwhile is seen in `new`, in `cur`, or in
- * both (then `cur` counts: the newer place), never in neither - but for readdir's freedom to skip a file that
- * is renamed within `cur`. So cur's mtime is looked at again; if it changed, or a message the ledger knows as
- * live is missing and cur is younger than two seconds, both are read again, three times at most.
+ * `new` is read first, then `cur`: a message another reader moves meanwhile is seen in `new`, in
+ * `cur`, or in both (then `cur` counts: the newer place), never in neither - but for readdir's
+ * freedom to skip a file that is renamed within `cur`. So cur's mtime is looked at again; if it
+ * changed, or a message the ledger knows as live is missing and cur is younger than two seconds,
+ * both are read again, three times at most.
  *
  * Order is by arrival (the leading number of the name), then by name: the same in every session.
  */
@@ -30,9 +31,10 @@ struct scanner {
 	struct ledger *ledger;
 	DIR *dir;
 	unsigned tries;
-	unsigned odd; /* entries that are no messages */
+	unsigned odd;  /* entries that are no messages */
 	size_t proven; /* items whose message is known */
-	bool inos, odd_inos; /* a directory's inode numbers were compared with its files'; they are not theirs */
+	/* a directory's inode numbers were compared with its files'; they are not theirs */
+	bool inos, odd_inos;
 };
 
 /* ---- small things ---------------------------------------------------------------------------- */
@@ -99,10 +101,11 @@ scan_look(const struct inst *i, int fd)
 	struct scan s;
 
 	scan_stat(fd, &s);
-	return (struct sdk_look){.word = {s.dev, s.ino, (uint64_t)s.new_mtime.tv_sec, (uint64_t)s.new_mtime.tv_nsec,
-					  (uint64_t)s.cur_mtime.tv_sec, (uint64_t)s.cur_mtime.tv_nsec, s.ledger_ino,
-					  (uint64_t)s.ledger_size},
-				 .at_rest = sdk_at_rest(i->host, s.new_mtime) && sdk_at_rest(i->host, s.cur_mtime)};
+	return (struct sdk_look){
+		.word = {s.dev, s.ino, (uint64_t)s.new_mtime.tv_sec, (uint64_t)s.new_mtime.tv_nsec,
+			 (uint64_t)s.cur_mtime.tv_sec, (uint64_t)s.cur_mtime.tv_nsec, s.ledger_ino,
+			 (uint64_t)s.ledger_size},
+		.at_rest = sdk_at_rest(i->host, s.new_mtime) && sdk_at_rest(i->host, s.cur_mtime)};
 }
 
 struct sdk_box
@@ -217,7 +220,8 @@ scan_takes(int dirfd_, const struct dirent *d)
 	return fstatat(dirfd_, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
 }
 
-/* The inode number the directory tells for free, too; not all file systems tell the one that stat(2) does. 0: not known. */
+/* The inode number the directory tells for free, too; not all file systems tell the one that
+ * stat(2) does. 0: not known. */
 static uint64_t
 ino_of(struct scanner *sc, const struct dirent *d)
 {
@@ -225,7 +229,8 @@ ino_of(struct scanner *sc, const struct dirent *d)
 
 	if (!sc->inos) {
 		sc->inos = true;
-		sc->odd_inos = fstatat(dirfd(sc->dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino != d->d_ino;
+		sc->odd_inos = fstatat(dirfd(sc->dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			       st.st_ino != d->d_ino;
 	}
 	return sc->odd_inos ? 0 : d->d_ino;
 }
@@ -242,11 +247,13 @@ say_odd(struct inst *i, struct scanner *sc, const char *dir, const char *name)
 		if ((unsigned char)*p > 0x20 && *p != 0x7f)
 			text[n++] = *p;
 		else
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "\\x%02x", (unsigned char)*p);
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "\\x%02x",
+					      (unsigned char)*p);
 	}
 	text[n] = '\0';
-	sdk_log(i->host, PM_LOG_WARNING, "%s/%s is not a message (a regular file with a plain name); it is not listed",
-		dir, text);
+	sdk_log(i->host, PM_LOG_WARNING,
+		"%s/%s is not a message (a regular file with a plain name); it is not listed", dir,
+		text);
 }
 
 /* One directory, in slices. PM_OK: read to its end. */
@@ -261,7 +268,8 @@ read_dir(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd,
 		int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 		if (dfd == -1 && errno == ENOENT) {
-			sdk_log(i->host, PM_LOG_WARNING, "a maildir has no %s/; it is taken as empty", dir);
+			sdk_log(i->host, PM_LOG_WARNING,
+				"a maildir has no %s/; it is taken as empty", dir);
 			return PM_OK;
 		}
 		sc->dir = dfd != -1 ? fdopendir(dfd) : NULL;
@@ -296,7 +304,7 @@ read_dir(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd,
 	return PM_OK;
 }
 
-/* ---- is it the truth? ------------------------------------------------------------------------- */
+/* ---- is it the truth? ------------------------------------------------------------------------ */
 
 struct missing {
 	size_t live; /* known, not deleted */
@@ -384,7 +392,8 @@ finish(struct inst *i, struct scanner *sc, int fd, uint32_t flags, struct scan *
 	}
 	sc->scan->settled = same_time(now.new_mtime, sc->scan->new_mtime) &&
 			    same_time(now.cur_mtime, sc->scan->cur_mtime) &&
-			    wall - ms_of(now.new_mtime) >= SETTLE_MS && wall - ms_of(now.cur_mtime) >= SETTLE_MS;
+			    wall - ms_of(now.new_mtime) >= SETTLE_MS &&
+			    wall - ms_of(now.cur_mtime) >= SETTLE_MS;
 	if (flags & PM_OPEN_EXCLUSIVE)
 		twins_keep(i, sc->scan, fd);
 	twins_free(sc->scan->twins);
@@ -414,7 +423,8 @@ begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct
 	size_t good, bad;
 
 	for (int look = 0;; look++) {
-		scan_stat(fd, sc->scan); /* before the reading: what comes in between is a change for the cache */
+		/* before the reading: what comes in between is a change for the cache */
+		scan_stat(fd, sc->scan);
 		sc->ledger = ledger_load(fd, LEDGER_FILE, &good, &bad);
 		if (!sc->ledger)
 			return ledger_load_code(call, LEDGER_FILE, errno);
@@ -425,7 +435,9 @@ begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct
 	}
 	sdk_count(i->host, "ledger_damaged", bad);
 	if (bad > 0)
-		sdk_log(i->host, PM_LOG_WARNING, "%zu damaged lines of %s were passed over; check the disk", bad, LEDGER_FILE);
+		sdk_log(i->host, PM_LOG_WARNING,
+			"%zu damaged lines of %s were passed over; check the disk", bad,
+			LEDGER_FILE);
 	sc->scan->ledger_lines = ledger_lines(sc->ledger);
 	ledger_each(sc->ledger, count_remembered, &x);
 	sc->scan->remembered = x.n;
@@ -456,7 +468,8 @@ scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags, str
 		if (!sc || !sc->scan)
 			return PM_NOMEM;
 	}
-	/* the phases follow each other in one call while the slice lasts; most mailboxes need one */
+	/* the phases follow each other in one call while the slice lasts; most mailboxes need
+	 * one */
 	if (sc->phase == PHASE_LEDGER)
 		rc = begin(i, call, fd, (flags & PM_OPEN_EXCLUSIVE) != 0, sc);
 	sc->scan->with_hidden = (flags & PM_OPEN_HIDDEN) != 0;

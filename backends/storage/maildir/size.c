@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * maildirsize of Maildir++: the running total other programs (Dovecot, Courier) go by. Its first line is the quota, each
- * further one "octets messages", with a sign; lines are appended by one write each. We keep a file that is there; we
- * never make one, and never go by it: who set the quota counts, and counts anew when the file has grown past 5,120
- * octets, as its description asks.
+ * maildirsize of Maildir++: the running total other programs (Dovecot, Courier) go by. Its first
+ * line is the quota, each further one "octets messages", with a sign; lines are appended by one
+ * write each. We keep a file that is there; we never make one, and never go by it: who set the
+ * quota counts, and counts anew when the file has grown past 5,120 octets, as its description asks.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,11 +19,14 @@ size_add(int fd, int64_t octets, int64_t messages)
 	char line[64];
 	struct stat st;
 	int n = snprintf(line, sizeof(line), "%lld %lld\n", (long long)octets, (long long)messages);
-	int sfd = openat(fd, "maildirsize", O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int sfd = openat(fd, "maildirsize",
+			 O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (sfd == -1)
 		return;
-	if (fstat(sfd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && write(sfd, line, (size_t)n) != n)
-		(void)unlinkat(fd, "maildirsize", 0); /* a wrong total is worse than none: it is made anew */
+	if (fstat(sfd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
+	    write(sfd, line, (size_t)n) != n)
+		/* a wrong total is worse than none: it is made anew */
+		(void)unlinkat(fd, "maildirsize", 0);
 	(void)close(sfd);
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that share a base name. Each message is to have a base name of its own, but maildirs are merged, backups are
- * copied in, converters count from 000000, and cloned machines have one host name. Two such files are one message only
- * if they are one inode, or hold the same; else they are two, and the ledger calls the second one NAME,2, and so does
- * its unique-id. The first one is whatever the ledger already knew by this name.
+ * Files that share a base name. Each message is to have a base name of its own, but maildirs are
+ * merged, backups are copied in, converters count from 000000, and cloned machines have one host
+ * name. Two such files are one message only if they are one inode, or hold the same; else they are
+ * two, and the ledger calls the second one NAME,2, and so does its unique-id. The first one is
+ * whatever the ledger already knew by this name.
  *
- * Which is which must not depend on places and flags, which other readers change. So the ledger keeps of each file of
- * a shared name what is in it and how it looked then (T: inode, size, date). A file that looks like that is what it
- * was; any other is read. Names that nobody shares cost nothing: not one file of them is opened here.
+ * Which is which must not depend on places and flags, which other readers change. So the ledger
+ * keeps of each file of a shared name what is in it and how it looked then (T: inode, size, date).
+ * A file that looks like that is what it was; any other is read. Names that nobody shares cost
+ * nothing: not one file of them is opened here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +36,7 @@ struct file {
 	struct item *item; /* the first one of it */
 	const struct held *held;
 	uint32_t number;
-	bool known;        /* the ledger knows it as it looks now */
+	bool known; /* the ledger knows it as it looks now */
 };
 
 /* The files of one base name. */
@@ -43,12 +45,13 @@ struct run {
 	struct ledger *l;
 	struct item *items;
 	size_t n;
-	struct file **of;  /* each item's; NULL: it is gone */
+	struct file **of; /* each item's; NULL: it is gone */
 	struct file *files;
 	struct clue *clues;
-	const struct ledger_message *first; /* by the base name itself; NULL: the ledger does not know it */
-	uint32_t last;     /* number that was given */
-	bool shared;       /* or was once */
+	/* by the base name itself; NULL: the ledger does not know it */
+	const struct ledger_message *first;
+	uint32_t last; /* number that was given */
+	bool shared;   /* or was once */
 };
 
 /* ---- small things ---------------------------------------------------------------------------- */
@@ -91,11 +94,11 @@ run_free(struct run *r)
 	struct clue *c, *next_clue;
 	struct file *f, *next;
 
-	HASH_ITER(hh, r->clues, c, next_clue) {
+	HASH_ITER (hh, r->clues, c, next_clue) {
 		HASH_DEL(r->clues, c);
 		free(c);
 	}
-	HASH_ITER(hh, r->files, f, next) {
+	HASH_ITER (hh, r->files, f, next) {
 		HASH_DEL(r->files, f);
 		free(f);
 	}
@@ -119,7 +122,8 @@ static bool
 is_over(const struct run *r, const struct ledger_message *m)
 {
 	return m->deleted ||
-	       (m->hidden_until_ms != 0 && m->hidden_until_ms <= r->src.inst->host->wall_ms(r->src.inst->host->ctx));
+	       (m->hidden_until_ms != 0 &&
+		m->hidden_until_ms <= r->src.inst->host->wall_ms(r->src.inst->host->ctx));
 }
 
 /* ---- the files of a run ---------------------------------------------------------------------- */
@@ -198,7 +202,8 @@ ask_ledger(struct run *r)
 
 	r->first = numbered(r, 1, buf, &n);
 	r->shared = HASH_COUNT(r->files) > 1 || (r->first && r->first->files);
-	for (r->last = 0; (m = numbered(r, r->last + 1, buf, &n)) != NULL || r->last == 0; r->last++) {
+	for (r->last = 0; (m = numbered(r, r->last + 1, buf, &n)) != NULL || r->last == 0;
+	     r->last++) {
 		for (const struct ledger_file *x = m ? m->files : NULL; x; x = x->next) {
 			look_key(key, x->ino, x->size, x->mtime_ns);
 			if (!clue_put(r, key, r->last + 1) || !clue_put(r, x->content, r->last + 1))
@@ -211,17 +216,21 @@ ask_ledger(struct run *r)
 
 /* ---- whose file it is ------------------------------------------------------------------------ */
 
-/* Has it the size the first message of this name is said to have? Sizes that come from names go with them. */
+/* Has it the size the first message of this name is said to have? Sizes that come from names go
+ * with them. */
 static bool
 fits_first(const struct run *r, const struct file *f)
 {
 	uint64_t said;
 
-	return !r->first || r->first->octets == LEDGER_UNKNOWN || r->first->stored == f->look.size ||
-	       (scan_name_number(r->src.s->names + f->item->name, 'S', &said) && said == r->first->stored);
+	return !r->first || r->first->octets == LEDGER_UNKNOWN ||
+	       r->first->stored == f->look.size ||
+	       (scan_name_number(r->src.s->names + f->item->name, 'S', &said) &&
+		said == r->first->stored);
 }
 
-/* The file that is what the ledger knows by this name, when it does not say more; NULL: none of them. */
+/* The file that is what the ledger knows by this name, when it does not say more; NULL: none of
+ * them. */
 static struct file *
 choose_first(const struct run *r)
 {
@@ -280,9 +289,11 @@ number_files(struct run *r)
 
 /* ---- what was learnt ------------------------------------------------------------------------- */
 
-/* A message that the ledger does not know. Its unique-id is its own, unless an import has the same. */
+/* A message that the ledger does not know. Its unique-id is its own, unless an import has the
+ * same. */
 static void
-put_message(struct run *r, const struct file *f, const char *identity, size_t n, struct ledger_out *o)
+put_message(struct run *r, const struct file *f, const char *identity, size_t n,
+	    struct ledger_out *o)
 {
 	char uidl[PM_UIDL_MAX + 1];
 	char spare[IDENTITY_CAP + 2];
@@ -295,7 +306,8 @@ put_message(struct run *r, const struct file *f, const char *identity, size_t n,
 	if (uidl_n == 0)
 		o->failed = true;
 	else
-		ledger_put_message(o, identity, n, uidl, uidl_n, f->held->octets, f->look.size, 0, 0);
+		ledger_put_message(o, identity, n, uidl, uidl_n, f->held->octets, f->look.size, 0,
+				   0);
 }
 
 /* Of each file that the ledger does not know as it looks now. */
@@ -306,7 +318,8 @@ learn(struct run *r)
 
 	for (struct file *f = r->files; f; f = f->hh.next) {
 		char buf[IDENTITY_CAP];
-		struct ledger_file is = {.ino = f->look.ino, .size = f->look.size, .mtime_ns = f->look.mtime_ns};
+		struct ledger_file is = {
+			.ino = f->look.ino, .size = f->look.size, .mtime_ns = f->look.mtime_ns};
 		size_t from = o->n, good, n;
 		struct item it = *f->item;
 		const char *identity;
@@ -372,13 +385,16 @@ doubtful(const struct run *r)
 }
 
 int32_t
-twins_run(struct inst *i, const struct pm_call *call, int fd, struct scan *s, struct ledger *l, size_t *at,
-	  int64_t until_ms)
+twins_run(struct inst *i, const struct pm_call *call, int fd, struct scan *s, struct ledger *l,
+	  size_t *at, int64_t until_ms)
 {
 	if (s->twins)
 		s->twins->reads = 0;
 	while (*at < s->n) {
-		struct run r = {.src = {i, call, fd, s, until_ms}, .l = l, .items = &s->items[*at], .n = run_length(s, *at)};
+		struct run r = {.src = {i, call, fd, s, until_ms},
+				.l = l,
+				.items = &s->items[*at],
+				.n = run_length(s, *at)};
 		bool look = doubtful(&r);
 		int32_t rc = look ? resolve(&r) : PM_OK;
 

@@ -9,7 +9,8 @@
  *   its beginning, then the end  cut off: nothing was promised
  *   its beginning, then mail     that came later: the beginning is cut out, by a journal
  *   holes of zeroes in it        of a disk that lost what was not synced: filled again when mail
- * follows, else cut off nothing of it                it had not begun
+ *                                follows, else cut off
+ *   nothing of it                it had not begun
  *
  * Nothing that is not provably a part of what the record says is ever removed.
  */
@@ -333,8 +334,11 @@ settle(struct inst *i, const struct place *p, int fd, struct left *l, const stru
 	if (l->fd == -1 || !compare(l, fd, size, &same, &ours))
 		return 0;
 	if (same == l->total || (ours == l->total && size > old + l->total)) {
-		/* who wrote it may have been killed before it was durable, and from now on it is believed */
-		int e = same != l->total ? put_text(i, fd, old, &a, NULL) : i->fsync && fsync(fd) != 0 ? errno : 0;
+		/* who wrote it may have been killed before it was durable, and from now on it is
+		 * believed */
+		int e = same != l->total             ? put_text(i, fd, old, &a, NULL)
+			: i->fsync && fsync(fd) != 0 ? errno
+						     : 0;
 
 		*ret_what = "is whole";
 		return e == 0 && l->head.list_n > 0 ? ledger_append(i->ledger_dir, p->key, l->list,

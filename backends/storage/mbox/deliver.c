@@ -349,17 +349,19 @@ make_list(const struct dlv *d, const struct rcpt *r, const char *lead, size_t le
 
 /* A total that is known grows by this message, as a scan will see it; under the locks. */
 static void
-count_more(struct dlv *d, const struct rcpt *r, struct sdk_total *held, const struct sdk_look *before, const char *lead,
-	   size_t lead_n)
+count_more(struct dlv *d, const struct rcpt *r, struct sdk_total *held,
+	   const struct sdk_look *before, const char *lead, size_t lead_n)
 {
 	struct sdk_look after = place_look(d->inst, &r->place);
 	struct mbox_found f = {0};
-	bool known = lead_foresee(lead, lead_n, d->fd, d->size, d->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS, &f) == 0;
+	bool known = lead_foresee(lead, lead_n, d->fd, d->size,
+				  d->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS, &f) == 0;
 
 	sdk_totals_release(d->inst->totals, held, before, known ? &after : NULL, f.octets);
 }
 
-/* The total of a mailbox that somebody asked for. `name` is where its file ends before the message. */
+/* The total of a mailbox that somebody asked for. `name` is where its file ends before the
+ * message. */
 static struct sdk_total *
 hold(const struct dlv *d, const struct rcpt *r, char name[24])
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Imports bring a unique-id, and are made once: whoever repeats one is told that it is here, or was. What was deleted the
- * ledger knows. A record of one that was not is no proof that it is here: other programs delete too, and an append that was
- * taken back may have left it. So the mailbox is looked at, as a session would.
+ * Imports bring a unique-id, and are made once: whoever repeats one is told that it is here, or
+ * was. What was deleted the ledger knows. A record of one that was not is no proof that it is here:
+ * other programs delete too, and an append that was taken back may have left it. So the mailbox is
+ * looked at, as a session would.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -30,8 +31,8 @@ look_at(struct ledger_message *m, void *ctx)
 }
 
 static int32_t
-ask_ledger(const struct inst *i, const struct pm_call *call, const struct place *p, const struct import *im,
-	   struct looking *ret)
+ask_ledger(const struct inst *i, const struct pm_call *call, const struct place *p,
+	   const struct import *im, struct looking *ret)
 {
 	size_t good, bad;
 	struct ledger *l = ledger_load(i->ledger_dir, p->key, &good, &bad);
@@ -46,7 +47,8 @@ ask_ledger(const struct inst *i, const struct pm_call *call, const struct place 
 }
 
 int32_t
-import_look(const struct inst *i, const struct pm_call *call, const struct place *p, const struct import *im)
+import_look(const struct inst *i, const struct pm_call *call, const struct place *p,
+	    const struct import *im)
 {
 	struct looking l = {0};
 	int32_t rc = ask_ledger(i, call, p, im, &l);
@@ -67,7 +69,8 @@ could_be_a_hash(const char *uidl)
 
 /* PM_OK with im->look: the mailbox as it is, with names. */
 static int32_t
-read_box(struct inst *i, const struct pm_call *call, const struct place *p, int fd, struct held *h, struct import *im)
+read_box(struct inst *i, const struct pm_call *call, const struct place *p, int fd, struct held *h,
+	 struct import *im)
 {
 	struct mbox *m = im->look;
 	int32_t rc;
@@ -104,8 +107,8 @@ holds(const struct snap *s, const char *uidl, int64_t now)
 }
 
 int32_t
-import_check(struct inst *i, const struct pm_call *call, const struct place *p, int fd, struct held *h,
-	     struct import *im)
+import_check(struct inst *i, const struct pm_call *call, const struct place *p, int fd,
+	     struct held *h, struct import *im)
 {
 	struct looking l = {0};
 	bool here = false;
@@ -113,7 +116,8 @@ import_check(struct inst *i, const struct pm_call *call, const struct place *p, 
 
 	if (rc == PM_OK && (l.known || could_be_a_hash(im->uidl))) {
 		rc = read_box(i, call, p, fd, h, im);
-		here = rc == PM_OK && holds(&im->look->snap, im->uidl, i->host->wall_ms(i->host->ctx));
+		here = rc == PM_OK &&
+		       holds(&im->look->snap, im->uidl, i->host->wall_ms(i->host->ctx));
 	}
 	if (rc != PM_OK)
 		return rc;

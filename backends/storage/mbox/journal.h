@@ -64,7 +64,7 @@ int journal_step(struct journal *j);
 int32_t journal_run(struct journal *j, const struct pm_call *call, bool *ret_point);
 void journal_free(struct journal *j);
 
-/* ---- for recovery ---- */
+/* ---- for recovery ---------------------------------------------------------------------------- */
 
 /* Reads head, path (PM_PATH_MAX + 1 bytes) and list of j->jfd. False: not a whole journal of ours.
  */
@@ -72,7 +72,7 @@ bool journal_load(struct journal *j, char *path);
 /* Bytes [from, to) of the mailbox join the payload: from step 1. 0 or an errno. */
 int journal_join(struct journal *j, uint64_t from, uint64_t to);
 
-/* ---- bytes.c ---- */
+/* ---- bytes.c --------------------------------------------------------------------------------- */
 
 /* 0 or an errno. */
 int bytes_write(int fd, const void *p, size_t n, uint64_t at);

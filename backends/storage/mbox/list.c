@@ -86,7 +86,8 @@ box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, str
 	if (rc != PM_OK)
 		return rc;
 	if (how.anew)
-		(void)unlinkat(a.inst->index_dir, place.key, 0); /* a cache: the file is read again */
+		/* a cache: the file is read again */
+		(void)unlinkat(a.inst->index_dir, place.key, 0);
 	box = place_box(&place);
 	rc = sdk_totals_ask(a.inst->totals, &box, &how, &s);
 	if (rc == PM_OK)

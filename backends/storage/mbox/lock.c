@@ -100,9 +100,10 @@ owner_gone(const struct inst *i, int dir, const char *name)
 	return pid > 0 && *host == ':' && strcmp(host + 1, i->hostname) == 0 && process_gone(pid);
 }
 
-/* Moves a stale lock away; one that was made anew meanwhile is put back. We have our turn: no other of ours is here, so
- * the name is the same each time. Who is killed in between leaves a file there that is no mailbox in any list (path.h: no
- * leading dot), and goes with the next one. */
+/* Moves a stale lock away; one that was made anew meanwhile is put back. We have our turn: no
+ * other of ours is here, so the name is the same each time. Who is killed in between leaves a
+ * file there that is no mailbox in any list (path.h: no leading dot), and goes with the next
+ * one. */
 static void
 break_dotlock(struct inst *i, const struct place *p, const struct held *h)
 {

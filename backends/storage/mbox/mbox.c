@@ -109,8 +109,10 @@ open_state(const struct pm_open *open, struct inst *i)
 static int32_t
 open_inst(const struct pm_open *open, void **ret_inst)
 {
-	static const char *const counters[] = {"conflicts", "deletions_finished", "deliveries_finished", "dotlocks_broken",
-					       "incoming_swept", "ledger_damaged", "locks_in_vain", "turns_in_vain", NULL};
+	static const char *const counters[] = {
+		"conflicts",       "deletions_finished", "deliveries_finished",
+		"dotlocks_broken", "incoming_swept",     "ledger_damaged",
+		"locks_in_vain",   "turns_in_vain",      NULL};
 	struct inst *i = calloc(1, sizeof(*i));
 
 	if (!i)
@@ -166,10 +168,10 @@ tick(void *inst, const struct pm_call *call)
 	return PM_OK;
 }
 
-#define OPTION(k, t, f, u, d, text)                                                                \
-	{                                                                                          \
-		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d),             \
-			SDK_STR(text)                                                              \
+#define OPTION(k, t, f, u, d, text) \
+	{ \
+		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), \
+			SDK_STR(text) \
 	}
 
 static const struct pm_option options[] = {

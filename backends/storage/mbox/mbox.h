@@ -9,8 +9,8 @@
  * box.c     open, info, close                   message.c reading, beside other programs
  * commit.c  QUIT                                journal.c in-place deletion that survives a crash
  * append.c  appending that survives a crash     recover.c what a crash left
- * deliver.c delivery                            lead.c    From_ line and head lines before a
- * message list.c    totals, list, removal               bytes.c   bytes of files at places
+ * deliver.c delivery                            lead.c    From_ line and head lines of a message
+ * list.c    totals, list, removal               bytes.c   bytes of files at places
  * import.c  deliveries that bring their unique-id
  */
 #ifndef MBOX_H
@@ -60,7 +60,7 @@ struct place {
 
 /* The MTA's locks on one mailbox. */
 struct held {
-	bool all; /* they are ours */
+	bool all;  /* they are ours */
 	bool turn; /* among ours: turn_fd */
 	int turn_fd;
 	bool dot, fcntl, flock;
@@ -135,7 +135,7 @@ struct mbox {
 	bool committed, verified;
 };
 
-/* ---- place.c ---- */
+/* ---- place.c --------------------------------------------------------------------------------- */
 int64_t mbox_now(const struct inst *i);
 int32_t place_make(struct inst *i, const struct pm_call *call, const struct pm_user *u,
 		   struct place *ret);
@@ -152,7 +152,7 @@ int32_t place_lock(struct inst *i, const struct pm_call *call, const struct plac
 /* PM_OK, PM_NOSPACE, PM_PERM or PM_TEMP. */
 int32_t disk_code(int e);
 
-/* ---- lock.c ---- */
+/* ---- lock.c ---------------------------------------------------------------------------------- */
 int32_t lock_session(struct inst *i, const struct pm_call *call, const struct place *p,
 		     int *ret_fd);
 /* All of the MTA's locks at once, without waiting longer than RETRY_MS. PM_AGAIN: not yet; PM_TEMP:
@@ -162,7 +162,7 @@ int32_t lock_mta(struct inst *i, const struct pm_call *call, const struct place 
 void lock_keep(struct inst *i, struct held *h); /* touches the dotlock now and then */
 void unlock_mta(struct held *h, int fd);
 
-/* ---- scan.c, index.c: under the MTA's locks ---- */
+/* ---- scan.c, index.c: under the MTA's locks -------------------------------------------------- */
 /* Goes on with the snapshot in slices: PM_AGAIN, PM_OK. An index of the file as it is, or as it was
  * before mail was appended, saves the reading. */
 int32_t scan_run(struct mbox *m, const struct pm_call *call);
@@ -176,7 +176,7 @@ enum index_is { INDEX_USELESS, INDEX_SHORTER, INDEX_SAME };
 enum index_is index_load(struct inst *i, const struct place *p, const struct stat *now,
 			 struct snap *s);
 
-/* ---- names.c ---- */
+/* ---- names.c --------------------------------------------------------------------------------- */
 /* Unique-ids and marks from the ledger, if the index has not got them; under the MTA's locks. */
 int32_t snap_name(struct mbox *m, const struct pm_call *call);
 /* What the ledger's file is now; zeroes without one. */
@@ -192,20 +192,21 @@ uint32_t twin_import(struct ledger *l, const unsigned char *hash, const char *ui
 /* Newcomers and marks of this session go to the ledger. */
 void snap_learnt(struct mbox *m);
 
-/* ---- import.c ---- */
+/* ---- import.c -------------------------------------------------------------------------------- */
 struct import {
 	const char *uidl;
 	bool restore;      /* PM_DLVF_RESTORE */
 	struct mbox *look; /* while the mailbox is read; NULL at first */
 };
 /* Before anything is written: PM_EXISTS, PM_OK: not that we knew, or a failure. */
-int32_t import_look(const struct inst *i, const struct pm_call *call, const struct place *p, const struct import *im);
+int32_t import_look(const struct inst *i, const struct pm_call *call, const struct place *p,
+		    const struct import *im);
 /* The same for sure, under the MTA's locks; PM_AGAIN: call again. */
-int32_t import_check(struct inst *i, const struct pm_call *call, const struct place *p, int fd, struct held *h,
-		     struct import *im);
+int32_t import_check(struct inst *i, const struct pm_call *call, const struct place *p, int fd,
+		     struct held *h, struct import *im);
 void import_free(struct import *im);
 
-/* ---- append.c: under the MTA's locks ---- */
+/* ---- append.c: under the MTA's locks --------------------------------------------------------- */
 /* What is appended: `lead` (what ends the file's last line, From_ line, head lines), the file
  * `name` in incoming/ of `size` bytes, an empty line. `list` goes to the ledger with it. */
 struct append {
@@ -224,7 +225,7 @@ bool append_path(struct inst *i, const char *name, char *path);
 /* What nobody came back for. */
 void incoming_sweep(struct inst *i);
 
-/* ---- recover.c ---- */
+/* ---- recover.c ------------------------------------------------------------------------------- */
 /* Finishes what a crash left of this mailbox; under the MTA's locks. PM_OK: nothing is left;
  * PM_PERM: a conflict. */
 int32_t box_recover(struct inst *i, const struct pm_call *call, const struct place *p, int fd);
@@ -232,7 +233,7 @@ int32_t box_recover(struct inst *i, const struct pm_call *call, const struct pla
  * time. */
 void recover_sweep(struct inst *i, const struct pm_call *call);
 
-/* ---- box.c ---- */
+/* ---- box.c ----------------------------------------------------------------------------------- */
 int32_t box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
 		 uint64_t *ret_count, void **ret_mbox);
 void box_close(void *mbox, const struct pm_call *call);
@@ -246,16 +247,16 @@ bool box_unchanged(const struct mbox *m);
 /* What is known of a session's message. */
 struct item *box_item(const struct mbox *m, size_t k);
 
-/* ---- message.c ---- */
+/* ---- message.c ------------------------------------------------------------------------------- */
 int32_t msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg);
 int32_t msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got);
 void msg_close(void *msg, const struct pm_call *call);
 
-/* ---- commit.c ---- */
+/* ---- commit.c -------------------------------------------------------------------------------- */
 int32_t mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
 		    uint64_t *ret_done);
 
-/* ---- list.c ---- */
+/* ---- list.c ---------------------------------------------------------------------------------- */
 void box_count_free(void *work); /* sdk_totals_new's work_free */
 int32_t box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 		 struct pm_stat *ret);

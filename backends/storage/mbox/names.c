@@ -44,8 +44,8 @@ identity_of(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP])
 			snprintf(buf + 2 * MBOX_HASH, IDENTITY_CAP - 2 * MBOX_HASH, ".%u", twin));
 }
 
-/* A record that was left of an import that was taken back, or that another program deleted, comes to life again with equal
- * bytes; it must not be one of two. */
+/* A record that was left of an import that was taken back, or that another program deleted,
+ * comes to life again with equal bytes; it must not be one of two. */
 uint32_t
 twin_import(struct ledger *l, const unsigned char *hash, const char *uidl)
 {
@@ -55,7 +55,8 @@ twin_import(struct ledger *l, const unsigned char *hash, const char *uidl)
 	for (uint32_t twin = 1;; twin++) {
 		const struct ledger_message *m = ledger_find(l, id, identity_of(hash, twin, id));
 
-		if (!m || (!m->deleted && m->hidden_until_ms == 0 && m->uidl_n == n && memcmp(m->uidl, uidl, n) == 0))
+		if (!m || (!m->deleted && m->hidden_until_ms == 0 && m->uidl_n == n &&
+			   memcmp(m->uidl, uidl, n) == 0))
 			return twin;
 	}
 }
@@ -116,8 +117,7 @@ name_all(struct snap *s, struct ledger *l)
 			t->last = it->twin;
 		}
 	}
-	HASH_ITER(hh, table, t, next)
-	{
+	HASH_ITER (hh, table, t, next) {
 		HASH_DEL(table, t);
 		free(t);
 	}
@@ -154,8 +154,9 @@ place_look(const struct inst *i, const struct place *p)
 
 	if (lstat(p->path, &st) != 0)
 		return (struct sdk_look){0};
-	return (struct sdk_look){.word = {st.st_dev, st.st_ino, (uint64_t)st.st_size, (uint64_t)st.st_mtim.tv_sec,
-					  (uint64_t)st.st_mtim.tv_nsec, l.ino, l.size, l.mtime_s, l.mtime_ns},
+	return (struct sdk_look){.word = {st.st_dev, st.st_ino, (uint64_t)st.st_size,
+					  (uint64_t)st.st_mtim.tv_sec, (uint64_t)st.st_mtim.tv_nsec,
+					  l.ino, l.size, l.mtime_s, l.mtime_ns},
 				 .at_rest = sdk_at_rest(i->host, st.st_mtim)};
 }
 
@@ -238,7 +239,8 @@ keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
 static void
 compact(struct mbox *m, size_t lines, size_t n_remembered)
 {
-	if (!(m->flags & PM_OPEN_EXCLUSIVE) || lines < LEDGER_SLACK + 4 * m->snap.n + 3 * n_remembered)
+	if (!(m->flags & PM_OPEN_EXCLUSIVE) ||
+	    lines < LEDGER_SLACK + 4 * m->snap.n + 3 * n_remembered)
 		return;
 	ledger_rewrite(m->inst->ledger_dir, m->place.key, m->inst->fsync, keep_alive, m);
 	m->snap.ledger = ledger_now(m->inst, &m->place);

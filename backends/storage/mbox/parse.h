@@ -33,7 +33,7 @@ struct mbox_quote {
 		matched; /* '>'s and letters of "From " at the beginning of this line, held back */
 	bool mid;        /* the line is decided */
 };
-#define MBOX_QUOTE_MORE                                                                            \
+#define MBOX_QUOTE_MORE \
 	112 /* unquoted text may be this much longer than what went in; quoted, a fifth more again \
 	     */
 

@@ -120,7 +120,8 @@ judge(struct journal *j, const struct stat *st, int *ret_e)
 	if (h->phase == 2 && !nonce_at(j, h->start + h->payload)) {
 		if (nonce_elsewhere(j, size))
 			return "another program rewrote the mailbox";
-		j->step = STEP_CUT; /* truncated already; only ledger and journal are left */
+		/* truncated already; only ledger and journal are left */
+		j->step = STEP_CUT;
 		j->head.payload = size - h->start; /* what came later stays */
 		return NULL;
 	}

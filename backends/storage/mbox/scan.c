@@ -179,8 +179,8 @@ name_oddities(const struct mbox *m)
 	char text[300];
 	size_t n = 0;
 
-#define ODD(cond, ...)                                                                             \
-	if (cond)                                                                                  \
+#define ODD(cond, ...) \
+	if (cond) \
 	n += (size_t)snprintf(text + n, sizeof(text) - n, __VA_ARGS__)
 	ODD(p->junk > 0, "; %llu bytes before the first From_ line are no message",
 	    (unsigned long long)p->junk);

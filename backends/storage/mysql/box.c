@@ -303,8 +303,8 @@ box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
 
 	if (rc != PM_OK)
 		return rc;
-	n = snprintf(text, sizeof(text), "mysql:%lld:%.*s/%.*s", (long long)p.made, (int)p.name_n, p.name,
-		     (int)key.n, key.p);
+	n = snprintf(text, sizeof(text), "mysql:%lld:%.*s/%.*s", (long long)p.made, (int)p.name_n,
+		     p.name, (int)key.n, key.p);
 	*ret_place = sdk_call_dup(call, text, (size_t)n);
 	return ret_place->p ? PM_OK : PM_NOMEM;
 }

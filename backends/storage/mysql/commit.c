@@ -104,7 +104,8 @@ mark(struct db *d, struct job *j, const uint64_t *pos, size_t n)
 static int32_t
 restore(struct db *d, struct job *j, const uint64_t *pos, size_t n)
 {
-	return on_rows(d, "UPDATE mail_message SET hidden_until = NULL, first_retrieved = NULL", "", j->m->box.id, pos, n);
+	return on_rows(d, "UPDATE mail_message SET hidden_until = NULL, first_retrieved = NULL", "",
+		       j->m->box.id, pos, n);
 }
 
 static int32_t

@@ -435,7 +435,11 @@ repeat(struct journey *j, int32_t rc, const struct db_fail *f)
 	bool again = try_again(j, rc, f);
 
 	if (again)
-		sdk_count(j->pool->host, f->readonly ? "repeated_readonly" : f->lost ? "repeated_lost" : "repeated_conflict", 1);
+		sdk_count(j->pool->host,
+			  f->readonly ? "repeated_readonly"
+			  : f->lost   ? "repeated_lost"
+				      : "repeated_conflict",
+			  1);
 	return again;
 }
 

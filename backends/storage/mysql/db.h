@@ -120,9 +120,10 @@ struct db_pool;
 struct db_fail {
 	int32_t rc;    /* PM_OK: nothing */
 	unsigned code; /* the library's or the server's number; 0: neither */
-	bool lost;  /* the connection is of no use any more; what ran last may have been done or not
-		     */
-	bool again; /* the same may well succeed now: a deadlock, a conflict with another node */
+	/* the connection is of no use any more; what ran last may have been done or not */
+	bool lost;
+	/* the same may well succeed now: a deadlock, a conflict with another node */
+	bool again;
 	bool readonly;      /* this server takes no writes */
 	char text[DB_TEXT]; /* for the operator; no control characters */
 };

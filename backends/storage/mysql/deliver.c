@@ -125,7 +125,9 @@ dlv_import_there(struct db *d, const struct rcpt *r)
 	int32_t rc = db_row(d, ST_IMPORT_THERE, args, 2, &col, 1);
 
 	if (rc == PM_OK && r->restore && !col.u)
-		return db_say(d, PM_TEMP, "its time of hiding is over and it is being removed; try again later");
+		return db_say(
+			d, PM_TEMP,
+			"its time of hiding is over and it is being removed; try again later");
 	if (rc == PM_END && !r->restore)
 		rc = db_row(d, ST_IMPORT_KNOWN, args, 2, &col, 1);
 	return rc == PM_OK ? PM_EXISTS : rc == PM_END ? PM_OK : rc;

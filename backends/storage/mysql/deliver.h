@@ -46,8 +46,8 @@ int32_t dlv_check_quota(const struct dlv *v, const struct rcpt *r);
 /* One record per accepted recipient, in their order; only what lies inside (R1). */
 void dlv_fill_results(const struct dlv *v, struct pm_result *ret, size_t stride);
 
-/* In or out of a transaction: PM_EXISTS: a message of this imported unique-id is there or, unless it is restored, was.
- * PM_OK: no. */
+/* In or out of a transaction: PM_EXISTS: a message of this imported unique-id is there or,
+ * unless it is restored, was. PM_OK: no. */
 int32_t dlv_import_there(struct db *d, const struct rcpt *r);
 
 /* publish.c: methods of the table. */

@@ -42,8 +42,8 @@ lock(struct db *d, const struct db_arg *key)
 }
 
 /*
- * Who changes a mailbox has the row of its slot last and keeps it until the commit. So with that row
- * locked, each change is in its mailbox' row for all to see, or is still to come to both.
+ * Who changes a mailbox has the row of its slot last and keeps it until the commit. So with that
+ * row locked, each change is in its mailbox' row for all to see, or is still to come to both.
  */
 static int32_t
 mend(struct db *d, const struct asking *a, uint64_t slot)
@@ -87,6 +87,7 @@ domain_stat(void *inst, const struct pm_call *call, struct pm_str domain, struct
 	if (domain.n > 0 && domain.n < DOMAIN_MAX)
 		rc = db_do(&i->pool, call, anew ? INT32_MAX : 0, anew ? look_anew : look, &a);
 	if (rc == PM_OK)
-		memcpy(ret_stat, &a.stat, a.stat.size < sizeof(a.stat) ? a.stat.size : sizeof(a.stat));
+		memcpy(ret_stat, &a.stat,
+		       a.stat.size < sizeof(a.stat) ? a.stat.size : sizeof(a.stat));
 	return rc;
 }

@@ -3,16 +3,18 @@
  * storage/mysql - mail in MySQL, MariaDB or a Galera cluster. Read:
  *
  *   schema.sql   the tables, and what each is for; schema.c makes and upgrades them
- *   db.c         statements, and work that may be repeated on another connection or server; statements.c: their texts
+ *   db.c         statements, and work that may be repeated on another connection or server;
+ *                statements.c: their texts
  *   server.c     this process's row, which all its leases name
  *   lease.c      the exclusive maildrop
  *   snap.c       opening and looking; read.c: messages
- *   commit.c     what QUIT does; deliver.c, publish.c: mail that comes; box.c: mailboxes and counters
+ *   commit.c     what QUIT does; deliver.c, publish.c: mail that comes; box.c: mailboxes and
+ *                counters
  *   clean.c      the tick
  *
- * What holds it together: a message's rows never change in what a session sees; every change is one transaction;
- * every piece of work can be repeated from its start, finding what an earlier attempt did; no connection is held
- * between calls.
+ * What holds it together: a message's rows never change in what a session sees; every change is one
+ * transaction; every piece of work can be repeated from its start, finding what an earlier attempt
+ * did; no connection is held between calls.
  */
 #include <mysql.h>
 #include <mysqld_error.h>
@@ -26,39 +28,52 @@
 #define TICK_MS 10000
 #define LEASE_MIN_S 30
 
-#define OPTION(k, t, f, u, d, text)                                                                                \
-	{sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), SDK_STR(text)}
+#define OPTION(k, t, f, u, d, text) \
+	{ \
+		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), \
+			SDK_STR(text) \
+	}
 
 static const struct pm_option options[] = {
 	OPTION("server", PM_OPT_STRING, PM_OPTF_REQUIRED | PM_OPTF_LIST, "", "",
-	       "host, host:port, [IPv6]:port or the path of a socket; several: the next one is asked when the first fails"),
-	OPTION("database", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "", "name of the database with the mail"),
-	OPTION("user", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "", "the name restante logs in to the database with"),
+	       "host, host:port, [IPv6]:port or the path of a socket; several: the next one is "
+	       "asked when the first fails"),
+	OPTION("database", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
+	       "name of the database with the mail"),
+	OPTION("user", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
+	       "the name restante logs in to the database with"),
 	OPTION("password", PM_OPT_STRING, PM_OPTF_SECRET, "", "", "the password that goes with it"),
 	OPTION("tls", PM_OPT_CHOICE, 0, "verify|off", "verify",
-	       "verify: encrypted, certificate and name of the server checked, never plain text; off: plain text, for a server "
+	       "verify: encrypted, certificate and name of the server checked, never plain text; "
+	       "off: plain text, for a server "
 	       "on this machine; sockets need none"),
-	OPTION("tls_ca", PM_OPT_PATH, 0, "", "", "file of the authorities that may have signed the server's certificate"),
-	OPTION("connect_timeout", PM_OPT_NUMBER, 0, "ms", "2s", "how long one server may take to accept a connection"),
+	OPTION("tls_ca", PM_OPT_PATH, 0, "", "",
+	       "file of the authorities that may have signed the server's certificate"),
+	OPTION("connect_timeout", PM_OPT_NUMBER, 0, "ms", "2s",
+	       "how long one server may take to accept a connection"),
 	OPTION("query_timeout", PM_OPT_NUMBER, 0, "ms", "5s",
-	       "how long one server may take for a piece of work before the next is asked; large deletions get more"),
+	       "how long one server may take for a piece of work before the next is asked; large "
+	       "deletions get more"),
 	OPTION("lease_time", PM_OPT_NUMBER, 0, "s", "90s",
-	       "how long a maildrop stays locked when this host vanishes; at least 30 s, well above the clocks' differences"),
-	OPTION("abandoned_time", PM_OPT_NUMBER, 0, "s", "1h", "when a delivery nobody goes on with is removed"),
+	       "how long a maildrop stays locked when this host vanishes; at least 30 s, well "
+	       "above the clocks' differences"),
+	OPTION("abandoned_time", PM_OPT_NUMBER, 0, "s", "1h",
+	       "when a delivery nobody goes on with is removed"),
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
-/* Times are UTC whatever the server's zone; values that do not fit are errors; a deletion reads no more locks than
- * rows; a lock that does not come in 5 s is a conflict. */
-static const char hello[] = "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
-			    " autocommit = 1, innodb_lock_wait_timeout = 5";
+/* Times are UTC whatever the server's zone; values that do not fit are errors; a deletion reads
+ * no more locks than rows; a lock that does not come in 5 s is a conflict. */
+static const char hello[] =
+	"SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
+	" autocommit = 1, innodb_lock_wait_timeout = 5";
 static const char isolation[] = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
-/* On a cluster a node may not have applied yet what another has committed: reads wait for it, and fail when that takes
- * too long. Set whatever the node says of itself just now; a server that is none does not know the variable, or
- * ignores it. */
+/* On a cluster a node may not have applied yet what another has committed: reads wait for it,
+ * and fail when that takes too long. Set whatever the node says of itself just now; a server
+ * that is none does not know the variable, or ignores it. */
 static int32_t
 greet(struct db *d)
 {
@@ -105,19 +120,25 @@ my_check(const struct pm_open *open)
 
 	for (; (v = sdk_opt(open, "server", n)) != NULL; n++) {
 		if (!sdk_server_split(v->str, &host, &port))
-			WRONG("server", "'%.*s': expected host, host:port, [IPv6]:port or a path", (int)v->str.n, v->str.p);
+			WRONG("server", "'%.*s': expected host, host:port, [IPv6]:port or a path",
+			      (int)v->str.n, v->str.p);
 		remote = remote || sdk_server_remote(host);
 	}
 	if (n > SDK_SERVERS_MAX)
 		WRONG("server", "at most %d", SDK_SERVERS_MAX);
 	if (ca && sdk_opt_num(open, "tls", 0) == 0 && remote && !*ca)
-		WRONG("tls_ca", "is missing: without it no server can be trusted; tls = off only for a server on this machine");
+		WRONG("tls_ca", "is missing: without it no server can be trusted; tls = off only "
+				"for a server on this machine");
 	else if (ca && *ca && access(ca, R_OK) != 0)
 		WRONG("tls_ca", "'%s' cannot be read", ca);
-	if (sdk_opt_num(open, "lease_time", 90) < LEASE_MIN_S || sdk_opt_num(open, "lease_time", 90) > 3600)
-		WRONG("lease_time", "expected %d s to 1 h: it has to outlast a moment without the database", LEASE_MIN_S);
+	if (sdk_opt_num(open, "lease_time", 90) < LEASE_MIN_S ||
+	    sdk_opt_num(open, "lease_time", 90) > 3600)
+		WRONG("lease_time",
+		      "expected %d s to 1 h: it has to outlast a moment without the database",
+		      LEASE_MIN_S);
 	if (sdk_opt_num(open, "abandoned_time", 3600) < 1200)
-		WRONG("abandoned_time", "expected 20 minutes at least: deliveries say every 10 that they go on");
+		WRONG("abandoned_time",
+		      "expected 20 minutes at least: deliveries say every 10 that they go on");
 	free(ca);
 	return bad ? PM_INVALID : PM_OK;
 }
@@ -128,7 +149,8 @@ open_servers(struct db_pool *p, const struct pm_open *open)
 	const char *labels[SDK_SERVERS_MAX];
 	const struct pm_value *v;
 
-	while (p->n_servers < SDK_SERVERS_MAX && (v = sdk_opt(open, "server", (uint32_t)p->n_servers)) != NULL) {
+	while (p->n_servers < SDK_SERVERS_MAX &&
+	       (v = sdk_opt(open, "server", (uint32_t)p->n_servers)) != NULL) {
 		struct sdk_server *s = &p->servers[p->n_servers];
 
 		if (!sdk_server_parse(s, v->str, 3306))
@@ -156,12 +178,18 @@ open_pool(struct inst *i, const struct pm_open *open)
 	i->password = sdk_strdup(sdk_opt_str(open, "password"));
 	i->tls_ca = sdk_strdup(sdk_opt_str(open, "tls_ca"));
 	p->access = (struct sdk_my_access){
-		.host = open->host, .watch = sdk_watch_new(), .database = i->database, .user = i->user,
-		.password = i->password, .tls = sdk_opt_num(open, "tls", 0) == 0, .tls_ca = i->tls_ca,
+		.host = open->host,
+		.watch = sdk_watch_new(),
+		.database = i->database,
+		.user = i->user,
+		.password = i->password,
+		.tls = sdk_opt_num(open, "tls", 0) == 0,
+		.tls_ca = i->tls_ca,
 		.flags = CLIENT_FOUND_ROWS, /* rows that were matched, changed or not */
 		.packet_max = 1u << 20,
 	};
-	return p->access.watch && i->database && i->user && i->password && i->tls_ca && open_servers(p, open);
+	return p->access.watch && i->database && i->user && i->password && i->tls_ca &&
+	       open_servers(p, open);
 }
 
 static void
@@ -187,8 +215,9 @@ my_close(void *inst)
 static int32_t
 my_open(const struct pm_open *open, void **ret_inst)
 {
-	static const char *const counters[] = {"deliveries_abandoned", "leases_lost", "repeated_conflict", "repeated_lost",
-					       "repeated_readonly", NULL};
+	static const char *const counters[] = {"deliveries_abandoned", "leases_lost",
+					       "repeated_conflict",    "repeated_lost",
+					       "repeated_readonly",    NULL};
 	struct inst *i = calloc(1, sizeof(*i));
 
 	if (!i)
@@ -232,15 +261,32 @@ my_probe(void *inst, const struct pm_call *call)
 }
 
 static const struct pm_life life = {
-	.size = sizeof(life), .tick_ms = TICK_MS, .global_init = sdk_my_global_init, .check = my_check, .open = my_open,
-	.close = my_close, .retire = my_retire, .probe = my_probe, .tick = clean_tick, .setup = schema_setup,
+	.size = sizeof(life),
+	.tick_ms = TICK_MS,
+	.global_init = sdk_my_global_init,
+	.check = my_check,
+	.open = my_open,
+	.close = my_close,
+	.retire = my_retire,
+	.probe = my_probe,
+	.tick = clean_tick,
+	.setup = schema_setup,
 };
 
 static const struct pm_storage storage = {
-	.size = sizeof(storage), .mbox_open = snap_open, .mbox_info = snap_info, .msg_open = read_open,
-	.msg_read = read_some, .msg_close = read_close, .mbox_commit = commit_run, .mbox_close = snap_close,
-	.box_list = box_list, .box_stat = box_stat, .box_delete = box_delete,
-	.domain_stat = domain_stat, .box_place = box_place,
+	.size = sizeof(storage),
+	.mbox_open = snap_open,
+	.mbox_info = snap_info,
+	.msg_open = read_open,
+	.msg_read = read_some,
+	.msg_close = read_close,
+	.mbox_commit = commit_run,
+	.mbox_close = snap_close,
+	.box_list = box_list,
+	.box_stat = box_stat,
+	.box_delete = box_delete,
+	.domain_stat = domain_stat,
+	.box_place = box_place,
 };
 
 static const struct pm_module module = {

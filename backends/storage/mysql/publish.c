@@ -120,7 +120,8 @@ count_in(struct db *d, const struct dlv *v, const struct rcpt *r)
 	return rc == PM_OK && r->box.domain_n > 0 ? db_exec(d, ST_DOMAIN_ADD, domain, 4) : rc;
 }
 
-/* In the transaction, so that it is known as long as the message is, and after. PM_EXISTS: it is known, or there. */
+/* In the transaction, so that it is known as long as the message is, and after. PM_EXISTS: it is
+ * known, or there. */
 static int32_t
 note_import(struct db *d, const struct rcpt *r)
 {

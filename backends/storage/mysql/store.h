@@ -19,7 +19,7 @@
 #define SLICE_MS 150      /* R7, with room for a statement more */
 #define DOMAIN_MAX 320u
 #define DATABASE_MAX 256u /* 64 characters */
-#define FLAG_UTF8 1u /* mail_message.flags */
+#define FLAG_UTF8 1u      /* mail_message.flags */
 
 struct server;
 

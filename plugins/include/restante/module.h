@@ -27,8 +27,8 @@
  *  R7  A call returns by call->deadline_ms + 500 ms. Long work goes in slices of at most 200 ms:
  *      PM_AGAIN means "progress made, call again with the same handle and arguments".
  *      Once a commit point is passed no deadline applies.
- *  R8  A module never calls setlocale, chdir, umask, fork, exit, signal or sigaction, never writes to
- *      stdout or stderr, and leaves no thread behind after close.
+ *  R8  A module never calls setlocale, chdir, umask, fork, exit, signal or sigaction, never writes
+ *      to stdout or stderr, and leaves no thread behind after close.
  *  R9  Strings are UTF-8 with a length, never NUL-dependent; p may be NULL when n is 0.
  *      Names are at most 320 bytes, mailbox keys 1024, paths 4095.
  *  R10 A result code the host does not know counts as PM_TEMP.
@@ -38,10 +38,10 @@
  *
  * MAIL AS BYTES
  *
- *  A message is stored as a sequence of octets. A line ends with LF or CRLF. A CR not followed by LF
- *  and a NUL are data. When the last line has no end, the host supplies one and it is counted.
- *  "octets" is the size on the wire: every line end counted as CRLF, before dot-stuffing, without the
- *  final "." line (RFC 1939 section 11). "stored bytes" is what msg_read delivers in all.
+ *  A message is stored as a sequence of octets. A line ends with LF or CRLF. A CR not followed by
+ *  LF and a NUL are data. When the last line has no end, the host supplies one and it is counted.
+ *  "octets" is the size on the wire: every line end counted as CRLF, before dot-stuffing, without
+ *  the final "." line (RFC 1939 section 11). "stored bytes" is what msg_read delivers in all.
  *
  * THREADS
  *
@@ -73,29 +73,29 @@ extern "C" {
 
 /* Result codes. */
 #define PM_OK 0
-#define PM_END 1            /* no more data */
-#define PM_AGAIN 2          /* progress made, call again with the same handle and arguments */
-#define PM_DENIED (-1)      /* wrong credential, or not allowed in: [AUTH] */
-#define PM_NEXT (-2)        /* not my user: ask the next in the chain */
-#define PM_NOENT (-3)       /* no such user or domain (lookup, secret, domain) */
-#define PM_BUSY (-4)        /* somebody else holds, or took, the maildrop: [IN-USE] */
-#define PM_TEMP (-5)        /* this object, now; nothing changed: [SYS/TEMP] */
-#define PM_TIMEOUT (-6)     /* the deadline came first */
-#define PM_DOWN (-7)        /* the backend, not this object: counts for the breaker */
+#define PM_END 1        /* no more data */
+#define PM_AGAIN 2      /* progress made, call again with the same handle and arguments */
+#define PM_DENIED (-1)  /* wrong credential, or not allowed in: [AUTH] */
+#define PM_NEXT (-2)    /* not my user: ask the next in the chain */
+#define PM_NOENT (-3)   /* no such user or domain (lookup, secret, domain) */
+#define PM_BUSY (-4)    /* somebody else holds, or took, the maildrop: [IN-USE] */
+#define PM_TEMP (-5)    /* this object, now; nothing changed: [SYS/TEMP] */
+#define PM_TIMEOUT (-6) /* the deadline came first */
+#define PM_DOWN (-7)    /* the backend, not this object: counts for the breaker */
 #define PM_NOMEM (-8)
 #define PM_NOSPACE (-9)
-#define PM_CANCELLED (-10)  /* call->cancelled() said so */
-#define PM_PERM (-11)       /* retrying is useless: [SYS/PERM] */
+#define PM_CANCELLED (-10) /* call->cancelled() said so */
+#define PM_PERM (-11)      /* retrying is useless: [SYS/PERM] */
 #define PM_CORRUPT (-12)
-#define PM_INVALID (-13)    /* the caller broke the contract */
+#define PM_INVALID (-13) /* the caller broke the contract */
 #define PM_UNSUPPORTED (-14)
-#define PM_GONE (-15)       /* the message vanished: -ERR, the session lives */
-#define PM_MOVED (-16)      /* the mailbox lives elsewhere now: asked again once */
-#define PM_PARTIAL (-17)    /* committed, but not all cleaned up */
-#define PM_UNKNOWN (-18)    /* outcome not known */
-#define PM_QUOTA (-19)      /* delivery: over quota */
-#define PM_TOOBIG (-20)     /* delivery: message too large */
-#define PM_EXISTS (-21)     /* import: this uidl is here, or was; see PM_DLVF_IMPORT */
+#define PM_GONE (-15)    /* the message vanished: -ERR, the session lives */
+#define PM_MOVED (-16)   /* the mailbox lives elsewhere now: asked again once */
+#define PM_PARTIAL (-17) /* committed, but not all cleaned up */
+#define PM_UNKNOWN (-18) /* outcome not known */
+#define PM_QUOTA (-19)   /* delivery: over quota */
+#define PM_TOOBIG (-20)  /* delivery: message too large */
+#define PM_EXISTS (-21)  /* import: this uidl is here, or was; see PM_DLVF_IMPORT */
 
 /* A string: n bytes at p. */
 struct pm_str {
@@ -117,18 +117,21 @@ struct pm_str {
  */
 struct pm_host {
 	uint32_t size;
-	uint32_t abi_minor; /* of the host */
-	void *ctx;          /* first argument of all functions below */
+	uint32_t abi_minor;            /* of the host */
+	void *ctx;                     /* first argument of all functions below */
 	int64_t (*now_ms)(void *ctx);  /* monotonic: the clock of deadlines */
 	int64_t (*wall_ms)(void *ctx); /* UTC, milliseconds since 1970 */
-	/* One line for the operator: what, where, which value, what to do. No secret, no line end. */
+	/* One line for the operator: what, where, which value, what to do. No secret, no line
+	 * end. */
 	void (*log)(void *ctx, int32_t level, struct pm_str text);
-	/* Adds delta, not negative, to the counter `name` of this section: 1..47 of [a-z0-9_], 64 names at most.
-	 * What does not keep to that is not counted. Shown by restantectl modules and metrics. */
+	/* Adds delta, not negative, to the counter `name` of this section: 1..47 of [a-z0-9_],
+	 * 64 names at most. What does not keep to that is not counted. Shown by restantectl
+	 * modules and metrics. */
 	void (*count)(void *ctx, struct pm_str name, int64_t delta);
 	/* Forget cached credentials of this user; empty name: of all. */
 	void (*invalidate)(void *ctx, struct pm_str name);
-	/* The disk under `path` is full: free the volume's reserve file. PM_OK at most once per filling. */
+	/* The disk under `path` is full: free the volume's reserve file. PM_OK at most once per
+	 * filling. */
 	int32_t (*reserve_release)(void *ctx, struct pm_str path);
 };
 
@@ -143,14 +146,14 @@ struct pm_report {
 /* ---- options --------------------------------------------------------------------------------- */
 
 #define PM_OPT_STRING 1u
-#define PM_OPT_NUMBER 2u   /* decimal, with the unit's suffixes: see `unit` */
-#define PM_OPT_BOOL 3u     /* yes, no; num is 1 or 0 */
-#define PM_OPT_PATH 4u     /* absolute file name */
-#define PM_OPT_CHOICE 5u   /* one of the words in `unit`, separated by '|' */
+#define PM_OPT_NUMBER 2u /* decimal, with the unit's suffixes: see `unit` */
+#define PM_OPT_BOOL 3u   /* yes, no; num is 1 or 0 */
+#define PM_OPT_PATH 4u   /* absolute file name */
+#define PM_OPT_CHOICE 5u /* one of the words in `unit`, separated by '|' */
 
 #define PM_OPTF_REQUIRED 1u
-#define PM_OPTF_SECRET 2u  /* masked wherever it is shown */
-#define PM_OPTF_LIST 4u    /* may be given several times; one pm_value each */
+#define PM_OPTF_SECRET 2u /* masked wherever it is shown */
+#define PM_OPTF_LIST 4u   /* may be given several times; one pm_value each */
 
 /* One setting a module understands. The host parses, checks, masks and documents it. */
 struct pm_option {
@@ -168,7 +171,7 @@ struct pm_option {
 struct pm_value {
 	uint32_t size;
 	uint32_t pad;
-	int64_t num;       /* NUMBER (in the unit), BOOL, CHOICE (index of the word) */
+	int64_t num; /* NUMBER (in the unit), BOOL, CHOICE (index of the word) */
 	struct pm_str key;
 	struct pm_str str; /* the text, also of numbers */
 };
@@ -178,7 +181,8 @@ struct pm_value {
 
 /* Much depends on domain(): check() reports settings with which it would answer PM_UNSUPPORTED. */
 #define PM_OPENF_DOMAINS 1u
-/* Mail is to come in for these users: check() reports settings with which lookup() would answer PM_UNSUPPORTED. */
+/* Mail is to come in for these users: check() reports settings with which lookup() would answer
+ * PM_UNSUPPORTED. */
 #define PM_OPENF_LOOKUPS 2u
 
 /* What an instance is made of. Valid during check() and open() only, but for `host` and what it
@@ -213,11 +217,11 @@ struct pm_call {
 	int64_t deadline_ms; /* absolute, on host->now_ms */
 	uint64_t session_id; /* for logs; 0: no session */
 	void *ctx;           /* the host's */
-	/* Memory that lives as long as the handle the call serves (verify, lookup, secret: as long as
-	 * the session). NULL when there is no more. Never freed by the module. */
+	/* Memory that lives as long as the handle the call serves (verify, lookup, secret: as
+	 * long as the session). NULL when there is no more. Never freed by the module. */
 	void *(*alloc)(const struct pm_call *call, size_t n);
-	/* Operator text for a failure, at most PM_ERROR_MAX bytes, no secret; never shown to clients.
-	 * The last one counts. */
+	/* Operator text for a failure, at most PM_ERROR_MAX bytes, no secret; never shown to
+	 * clients. The last one counts. */
 	void (*error)(const struct pm_call *call, struct pm_str text);
 	/* Non-zero when nobody waits for the answer any more; asked in long loops. */
 	int32_t (*cancelled)(const struct pm_call *call);
@@ -241,10 +245,10 @@ struct pm_cred {
 	uint32_t kind;  /* PM_CRED_... */
 	uint32_t flags; /* PM_CREDF_... */
 	uint32_t pad;
-	struct pm_str service;  /* "pop3", "lmtp", "smtp", "deliver", "ctl" */
-	struct pm_str mech;     /* "USER", "APOP", "PLAIN", ... */
-	struct pm_str authcid;  /* the name, normalised by the host (default domain, case) */
-	struct pm_str authzid;  /* on whose behalf; empty: the same */
+	struct pm_str service; /* "pop3", "lmtp", "smtp", "deliver", "ctl" */
+	struct pm_str mech;    /* "USER", "APOP", "PLAIN", ... */
+	struct pm_str authcid; /* the name, normalised by the host (default domain, case) */
+	struct pm_str authzid; /* on whose behalf; empty: the same */
 	struct pm_str secret;
 	struct pm_str challenge;
 	struct pm_str digest;
@@ -257,7 +261,8 @@ struct pm_cred {
 #define PM_SECRET_SCRAM_SHA256 2u
 #define PM_SECRET_PLAIN 4u /* for APOP and CRAM-MD5: off by default */
 
-/* What secret() hands out. As an argument kinds tells what is asked for; as a result what is there. */
+/* What secret() hands out. As an argument kinds tells what is asked for; as a result what is
+ * there. */
 struct pm_secret {
 	uint32_t size;
 	uint32_t kinds; /* one of PM_SECRET_... */
@@ -286,7 +291,8 @@ struct pm_attr {
 #define PM_RIGHT_MASTER 8u  /* may act for others (authzid) */
 #define PM_RIGHTS_DEFAULT (PM_RIGHT_POP3 | PM_RIGHT_DELETE | PM_RIGHT_DELIVER)
 
-#define PM_EXPIRE_SITE (-1)   /* expire_days, undo_days, login_delay_s, cache_s: the site's setting */
+/* expire_days, undo_days, login_delay_s, cache_s: the site's setting */
+#define PM_EXPIRE_SITE (-1)
 #define PM_EXPIRE_CLIENT (-2) /* expire_days: the client decides */
 
 /*
@@ -295,8 +301,8 @@ struct pm_attr {
  */
 struct pm_user {
 	uint32_t size;
-	uint32_t state;     /* PM_USER_... */
-	uint32_t rights;    /* PM_RIGHT_... */
+	uint32_t state;  /* PM_USER_... */
+	uint32_t rights; /* PM_RIGHT_... */
 	uint32_t n_targets;
 	uint32_t n_attr;
 	int32_t expire_days;
@@ -342,16 +348,16 @@ struct pm_user {
 /* One message of a snapshot. */
 struct pm_msg {
 	uint32_t size;
-	uint32_t flags; /* PM_MSG_... */
-	uint64_t octets;       /* on the wire; see MAIL AS BYTES */
+	uint32_t flags;  /* PM_MSG_... */
+	uint64_t octets; /* on the wire; see MAIL AS BYTES */
 	uint64_t stored_bytes;
-	uint64_t order;        /* rank of arrival, for moves between stores */
-	int64_t received_ms;   /* 0 = unknown */
+	uint64_t order;             /* rank of arrival, for moves between stores */
+	int64_t received_ms;        /* 0 = unknown */
 	int64_t first_retrieved_ms; /* 0 = never */
-	uint32_t uidl_len;     /* 1..PM_UIDL_MAX */
+	uint32_t uidl_len;          /* 1..PM_UIDL_MAX */
 	uint32_t meta_len;
-	char uidl[72];         /* 0x21..0x7E; no NUL needed */
-	uint8_t meta[64];      /* a wrapper's: plain size, key id */
+	char uidl[72];    /* 0x21..0x7E; no NUL needed */
+	uint8_t meta[64]; /* a wrapper's: plain size, key id */
 };
 
 /* What QUIT commits. Bit i of a map = byte i / 8, least significant bit first, ceil(n/8) bytes. */
@@ -363,8 +369,9 @@ struct pm_commit {
 	const uint8_t *retrieved; /* mark as fetched; NULL = none */
 	const uint8_t *restore;   /* unhide, as if it had never been retrieved; NULL = none */
 	int64_t now_ms;           /* UTC */
-	int64_t keep_until_ms;    /* 0 = delete at once; else hidden, and the store's to remove from then on: it never
-				   * becomes visible again by itself */
+	/* 0 = delete at once; else hidden, and the store's to remove from then on: it never
+	 * becomes visible again by itself */
+	int64_t keep_until_ms;
 };
 
 /* One mailbox of box_list(). */
@@ -418,53 +425,56 @@ struct pm_result {
 struct pm_life {
 	uint32_t size;
 	uint32_t tick_ms; /* how often tick() is wanted; 0 = never */
-	/* opt, main: once per process before anything else of this module. PM_OK or the module is not
-	 * used. */
+	/* opt, main: once per process before anything else of this module. PM_OK or the module
+	 * is not used. */
 	int32_t (*global_init)(void);
 	/* opt: on each worker, before its first and after its last call into this module. */
 	void (*thread_begin)(void);
 	void (*thread_end)(void);
-	/* opt, main: reports every error of the section, one report each; no side effect, no network.
-	 * PM_OK, or PM_INVALID after at least one report. */
+	/* opt, main: reports every error of the section, one report each; no side effect, no
+	 * network. PM_OK, or PM_INVALID after at least one report. */
 	int32_t (*check)(const struct pm_open *open);
-	/* main, once per instance: must not need the remote side (a server starts while its directory
-	 * is down). Failure: any code, with a report that says why. */
+	/* main, once per instance: must not need the remote side (a server starts while its
+	 * directory is down). Failure: any code, with a report that says why. */
 	int32_t (*open)(const struct pm_open *open, void **ret_inst);
 	/* main: after all calls and handles ended. Bounded; cannot fail. */
 	void (*close)(void *inst);
-	/* opt, main: the instance was replaced by a reload: close idle connections; open handles live on. */
+	/* opt, main: the instance was replaced by a reload: close idle connections; open handles
+	 * live on. */
 	void (*retire)(void *inst);
 	/* opt, B M: is the backend there? PM_OK, PM_DOWN or PM_TIMEOUT. */
 	int32_t (*probe)(void *inst, const struct pm_call *call);
 	/* opt, B, one at a time: background work in slices (R7). */
 	int32_t (*tick)(void *inst, const struct pm_call *call);
-	/* opt, B, only with PM_PURPOSE_TOOL and nobody else in the instance: makes or changes what the
-	 * backend consists of, at the administrator's word: tables, counters. `what` is a word of the
-	 * module's manual page; empty: what makes it usable. May be repeated. Progress goes to host->log, the
-	 * reason of a failure to call->error. PM_OK, PM_AGAIN, PM_UNSUPPORTED (no such word), failures. */
+	/* opt, B, only with PM_PURPOSE_TOOL and nobody else in the instance: makes or changes
+	 * what the backend consists of, at the administrator's word: tables, counters. `what` is
+	 * a word of the module's manual page; empty: what makes it usable. May be repeated.
+	 * Progress goes to host->log, the reason of a failure to call->error. PM_OK, PM_AGAIN,
+	 * PM_UNSUPPORTED (no such word), failures. */
 	int32_t (*setup)(void *inst, const struct pm_call *call, struct pm_str what);
 };
 
 struct pm_auth {
 	uint32_t size;
 	uint32_t pad;
-	/* M, no I/O: credential kinds (bit 1 << PM_CRED_...) and secrets (PM_SECRET_... << 16) it can
-	 * serve. Constant for an instance: CAPA is the same before and after login. */
+	/* M, no I/O: credential kinds (bit 1 << PM_CRED_...) and secrets (PM_SECRET_... << 16)
+	 * it can serve. Constant for an instance: CAPA is the same before and after login. */
 	int32_t (*caps)(void *inst, uint64_t *ret_kinds);
 	/*
-	 * B M. Is this who it says it is? PM_OK fills *ret_user. PM_DENIED: no. PM_NEXT: not my user.
-	 * PM_TEMP, PM_DOWN, PM_TIMEOUT: cannot tell (R11). An empty secret is PM_DENIED without asking
-	 * anybody. An unknown user takes as long as a known one. A user whose state is not ENABLED, with
-	 * the right secret: PM_OK, state set.
+	 * B M. Is this who it says it is? PM_OK fills *ret_user. PM_DENIED: no. PM_NEXT: not my
+	 * user. PM_TEMP, PM_DOWN, PM_TIMEOUT: cannot tell (R11). An empty secret is PM_DENIED
+	 * without asking anybody. An unknown user takes as long as a known one. A user whose state
+	 * is not ENABLED, with the right secret: PM_OK, state set.
 	 */
 	int32_t (*verify)(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 			  struct pm_user *ret_user);
-	/* B M. As verify, without secret: delivery, master user, proved certificates. PM_OK, PM_NOENT;
-	 * PM_UNSUPPORTED: without a secret this section cannot tell. That is never taken for "no such user". */
+	/* B M. As verify, without secret: delivery, master user, proved certificates. PM_OK,
+	 * PM_NOENT; PM_UNSUPPORTED: without a secret this section cannot tell. That is never
+	 * taken for "no such user". */
 	int32_t (*lookup)(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 			  struct pm_user *ret_user);
-	/* opt, B M. Stored verifier of one of the kinds asked for in ret_secret->kinds, and the user.
-	 * PM_OK, PM_NOENT, PM_UNSUPPORTED (this user has none of the kinds). */
+	/* opt, B M. Stored verifier of one of the kinds asked for in ret_secret->kinds, and the
+	 * user. PM_OK, PM_NOENT, PM_UNSUPPORTED (this user has none of the kinds). */
 	int32_t (*secret)(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 			  struct pm_secret *ret_secret, struct pm_user *ret_user);
 	/* opt, B M. Is this domain ours? PM_OK, PM_NOENT: tells 5.1.2 from 5.1.1. */
@@ -479,46 +489,49 @@ struct pm_storage {
 	uint32_t pad;
 	/*
 	 * B M. Opens a maildrop and takes its snapshot: later deliveries are not in it.
-	 * flags      PM_OPEN_EXCLUSIVE takes the session-long lock, across threads, processes and hosts
-	 *            as the store allows; PM_BUSY at once, never waits for another session.
-	 *            PM_OPEN_READONLY takes none: others may delete meanwhile, then mbox_info goes on as
-	 *            before and msg_open may be PM_GONE.
-	 * *ret_mbox  PM_AGAIN stores a handle in the making: call again with it in *ret_mbox (NULL at
-	 *            first), or give it back by mbox_close. Any result but PM_OK and PM_AGAIN ends it.
-	 * A mailbox that does not exist yet: PM_OK with 0 messages, nothing created. A store that counts
-	 * (PM_F_COUNTS), a database of several hosts, locks it all the same and creates what that needs,
-	 * but for PM_OPEN_READONLY.
+	 * flags      PM_OPEN_EXCLUSIVE takes the session-long lock, across threads, processes and
+	 *            hosts as the store allows; PM_BUSY at once, never waits for another session.
+	 *            PM_OPEN_READONLY takes none: others may delete meanwhile, then mbox_info goes
+	 *            on as before and msg_open may be PM_GONE.
+	 * *ret_mbox  PM_AGAIN stores a handle in the making: call again with it in *ret_mbox (NULL
+	 *            at first), or give it back by mbox_close. Any result but PM_OK and PM_AGAIN
+	 *            ends it.
+	 * A mailbox that does not exist yet: PM_OK with 0 messages, nothing created. A store that
+	 * counts (PM_F_COUNTS), a database of several hosts, locks it all the same and creates what
+	 * that needs, but for PM_OPEN_READONLY.
 	 */
 	int32_t (*mbox_open)(void *inst, const struct pm_call *call, const struct pm_user *user,
 			     uint32_t flags, uint64_t *ret_count, void **ret_mbox);
 	/*
 	 * B H. Fills n records with what `want` asks about messages first..first+n-1 (0-based index
-	 * into the snapshot, first + n <= count, n <= PM_SLICE_MAX, else PM_INVALID).
-	 * octets as in MAIL AS BYTES; uidl 1..70 characters 0x21..0x7E, unique in the maildrop, the same
-	 * in every session, never reused (RFC 1939 section 7).
+	 * into the snapshot, first + n <= count, n <= PM_SLICE_MAX, else PM_INVALID). octets as in
+	 * MAIL AS BYTES; uidl 1..70 characters 0x21..0x7E, unique in the maildrop, the same in
+	 * every session, never reused (RFC 1939 section 7).
 	 * PM_AGAIN: progress made, no record filled yet. All but PM_OK leave ret untouched.
 	 */
 	int32_t (*mbox_info)(void *mbox, const struct pm_call *call, uint64_t first, size_t n,
 			     size_t stride, uint32_t want, struct pm_msg *ret);
-	/* B H. One message at a time per mailbox. The snapshot's content, or PM_GONE or PM_TEMP: never
-	 * another message. */
+	/* B H. One message at a time per mailbox. The snapshot's content, or PM_GONE or PM_TEMP:
+	 * never another message. */
 	int32_t (*msg_open)(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg);
 	/* B H. Bytes as stored: PM_OK with *ret_got >= 1, PM_END after the last. PM_TEMP keeps the
 	 * position. At most 64 KiB are read ahead. */
 	int32_t (*msg_read)(void *msg, const struct pm_call *call, void *buf, size_t cap,
 			    size_t *ret_got);
-	/* opt, B H. The file range of a PM_MSG_WIRE_CLEAN message; the module keeps the descriptor. */
+	/* opt, B H. The file range of a PM_MSG_WIRE_CLEAN message; the module keeps the
+	 * descriptor. */
 	int32_t (*msg_fd)(void *msg, const struct pm_call *call, int32_t *ret_fd, uint64_t *ret_off,
 			  uint64_t *ret_len);
 	/* B H. Cannot fail. */
 	void (*msg_close)(void *msg, const struct pm_call *call);
 	/*
-	 * B H. Deletes or hides exactly commit->del, marks, restores. PM_OK: durable. PM_TEMP and other
-	 * plain failures: nothing changed. PM_BUSY: the lock was lost, nothing changed. PM_PARTIAL:
-	 * committed, *ret_done deleted so far, the rest is finished by a later open. PM_UNKNOWN. One
-	 * call->op_id per handle; the same may be repeated. The lock stays held until mbox_close.
-	 * Without the lock (PM_OPEN_READONLY), or with another n than the snapshot's: PM_INVALID, nothing
-	 * changed. keep_until_ms without PM_F_CAN_HIDE: PM_UNSUPPORTED, nothing changed.
+	 * B H. Deletes or hides exactly commit->del, marks, restores. PM_OK: durable. PM_TEMP and
+	 * other plain failures: nothing changed. PM_BUSY: the lock was lost, nothing changed.
+	 * PM_PARTIAL: committed, *ret_done deleted so far, the rest is finished by a later open.
+	 * PM_UNKNOWN. One call->op_id per handle; the same may be repeated. The lock stays held
+	 * until mbox_close. Without the lock (PM_OPEN_READONLY), or with another n than the
+	 * snapshot's: PM_INVALID, nothing changed. keep_until_ms without PM_F_CAN_HIDE:
+	 * PM_UNSUPPORTED, nothing changed.
 	 */
 	int32_t (*mbox_commit)(void *mbox, const struct pm_call *call,
 			       const struct pm_commit *commit, uint64_t *ret_done);
@@ -528,39 +541,43 @@ struct pm_storage {
 	 * *ret_got < n: the last ones. */
 	int32_t (*box_list)(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
 			    size_t stride, struct pm_box *ret, size_t *ret_got);
-	/* opt, B M. PM_OK, PM_NOENT. PM_AGAIN (R7): there is no handle, the module knows by the mailbox how far it
-	 * is; a caller may never come back.
-	 * PM_CALLF_RECOUNT: what is remembered of this mailbox (totals, counters, caches) is forgotten, and what
-	 * mbox_open would find now is counted and remembered. Of slices the first call alone has the flag: a
-	 * module that answers it with PM_AGAIN has forgotten, and goes on counting with the calls that follow. */
+	/* opt, B M. PM_OK, PM_NOENT. PM_AGAIN (R7): there is no handle, the module knows by the
+	 * mailbox how far it is; a caller may never come back.
+	 * PM_CALLF_RECOUNT: what is remembered of this mailbox (totals, counters, caches) is
+	 * forgotten, and what mbox_open would find now is counted and remembered. Of slices the
+	 * first call alone has the flag: a module that answers it with PM_AGAIN has forgotten,
+	 * and goes on counting with the calls that follow. */
 	int32_t (*box_stat)(void *inst, const struct pm_call *call, const struct pm_user *user,
 			    struct pm_stat *ret_stat);
 	/* opt, B M. Removes the mailbox and all its mail. PM_BUSY while a session holds it. */
 	int32_t (*box_delete)(void *inst, const struct pm_call *call, const struct pm_user *user);
-	/* opt, B M, asked of PM_F_COUNTS alone: count and octets of a domain's mailboxes together, by which
-	 * domain_* of pm_user is decided; a domain nobody has holds nothing. PM_OK, PM_AGAIN, failures.
-	 * PM_CALLF_RECOUNT: first it is made the sum of what box_stat says of them; their own totals stay. */
+	/* opt, B M, asked of PM_F_COUNTS alone: count and octets of a domain's mailboxes
+	 * together, by which domain_* of pm_user is decided; a domain nobody has holds nothing.
+	 * PM_OK, PM_AGAIN, failures. PM_CALLF_RECOUNT: first it is made the sum of what box_stat
+	 * says of them; their own totals stay. */
 	int32_t (*domain_stat)(void *inst, const struct pm_call *call, struct pm_str domain,
 			       struct pm_stat *ret_stat);
-	/* opt, B M. Where this user's mail lies, as it is now: a text (1..PM_PLACE_MAX bytes, of call->alloc()) that is the
-	 * same for two instances of one module and two users if they share a mailbox, however their sections spell it -
-	 * links, mounts, names of servers -, and another one if they do not. Makes nothing; the mailbox may not exist
-	 * yet. PM_OK; PM_PERM: this user can have none here; failures. */
+	/* opt, B M. Where this user's mail lies, as it is now: a text (1..PM_PLACE_MAX bytes, of
+	 * call->alloc()) that is the same for two instances of one module and two users if they
+	 * share a mailbox, however their sections spell it - links, mounts, names of servers -,
+	 * and another one if they do not. Makes nothing; the mailbox may not exist yet. PM_OK;
+	 * PM_PERM: this user can have none here; failures. */
 	int32_t (*box_place)(void *inst, const struct pm_call *call, const struct pm_user *user,
 			     struct pm_str *ret_place);
 };
 
 /*
- * An import: uidl, order and dates of the recipient count. With a uidl it may be repeated, by whoever does not know what
- * became of it: PM_EXISTS, of dlv_rcpt or in dlv_commit's results, means that a message of this unique-id is here,
- * durably, or was here and was deleted by a commit (a store remembers imports for 30 days at least). The caller may let go
- * of his copy. An import that was cut before its message was visible is unknown: its repetition delivers.
+ * An import: uidl, order and dates of the recipient count. With a uidl it may be repeated, by
+ * whoever does not know what became of it: PM_EXISTS, of dlv_rcpt or in dlv_commit's results, means
+ * that a message of this unique-id is here, durably, or was here and was deleted by a commit (a
+ * store remembers imports for 30 days at least). The caller may let go of his copy. An import that
+ * was cut before its message was visible is unknown: its repetition delivers.
  */
 #define PM_DLVF_IMPORT 1u
 /*
- * Together with IMPORT: brings back what was here before. PM_EXISTS only if the message is here now, visible or hidden; one
- * that was deleted, or whose time of hiding is over, is delivered again, with the same unique-id. Who gets PM_EXISTS lets
- * go of the last other copy.
+ * Together with IMPORT: brings back what was here before. PM_EXISTS only if the message is here
+ * now, visible or hidden; one that was deleted, or whose time of hiding is over, is delivered
+ * again, with the same unique-id. Who gets PM_EXISTS lets go of the last other copy.
  */
 #define PM_DLVF_RESTORE 2u
 
@@ -575,7 +592,8 @@ struct pm_delivery {
 	/* B M. size_hint: bytes announced, 0 = unknown. */
 	int32_t (*dlv_begin)(void *inst, const struct pm_call *call, uint64_t size_hint,
 			     uint32_t flags, void **ret_dlv);
-	/* B H. Before the first write. PM_OK, or why not this one (which then has no result record). */
+	/* B H. Before the first write. PM_OK, or why not this one (which then has no result
+	 * record). */
 	int32_t (*dlv_rcpt)(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt);
 	/* B H. The message as on the wire: lines end in CRLF, dots unstuffed. */
 	int32_t (*dlv_write)(void *dlv, const struct pm_call *call, const void *buf, size_t n);
@@ -583,7 +601,8 @@ struct pm_delivery {
 	 * return value is about the whole; ret[i].rc about recipient i. */
 	int32_t (*dlv_prepare)(void *dlv, const struct pm_call *call, struct pm_result *ret,
 			       size_t stride);
-	/* B H. Visible to the next mbox_open of each recipient that was prepared. op_id as in commit. */
+	/* B H. Visible to the next mbox_open of each recipient that was prepared. op_id as in
+	 * commit. */
 	int32_t (*dlv_commit)(void *dlv, const struct pm_call *call, struct pm_result *ret,
 			      size_t stride);
 	/* B H. Cannot fail. */
@@ -592,15 +611,16 @@ struct pm_delivery {
 
 /* ---- the descriptor -------------------------------------------------------------------------- */
 
-#define PM_F_DRAFT 1u      /* built against a draft of this header: required while abi 1.0 is one */
-#define PM_F_SERIAL 2u     /* one call at a time: the host gives it one permit */
-#define PM_F_MAY_BLOCK 4u  /* waits for something remote or for a disk */
-#define PM_F_MAY_BURN 8u   /* burns CPU: password hashes */
-#define PM_F_CAN_MARK 16u  /* stores `retrieved` */
-#define PM_F_CAN_HIDE 32u  /* hides instead of deleting */
+#define PM_F_DRAFT 1u     /* built against a draft of this header: required while abi 1.0 is one */
+#define PM_F_SERIAL 2u    /* one call at a time: the host gives it one permit */
+#define PM_F_MAY_BLOCK 4u /* waits for something remote or for a disk */
+#define PM_F_MAY_BURN 8u  /* burns CPU: password hashes */
+#define PM_F_CAN_MARK 16u /* stores `retrieved` */
+#define PM_F_CAN_HIDE 32u /* hides instead of deleting */
 #define PM_F_CAN_IMPORT 64u
 #define PM_F_CAN_UTF8 128u /* keeps UTF-8 headers as they are */
-#define PM_F_COUNTS 256u   /* checks quota_* and domain_* of pm_user itself, in its own transaction: PM_QUOTA */
+/* checks quota_* and domain_* of pm_user itself, in its own transaction: PM_QUOTA */
+#define PM_F_COUNTS 256u
 
 struct pm_module {
 	uint32_t size;
@@ -613,8 +633,9 @@ struct pm_module {
 	const struct pm_option *options;
 	uint32_t n_options;
 	uint32_t option_stride;
-	const struct pm_life *life;         /* each sub-table has its own size and grows at its own end; */
-	const struct pm_auth *auth;         /* NULL = does not do that */
+	/* each sub-table has its own size and grows at its own end; */
+	const struct pm_life *life;
+	const struct pm_auth *auth; /* NULL = does not do that */
 	const struct pm_storage *storage;
 	const struct pm_delivery *delivery;
 };
