@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/plain.h"
+#include "host/toolhost.h"
 #include "kit.h"
 
 #define PERMITS 8
@@ -28,13 +28,13 @@ now_ms(void *ctx)
 {
 	(void)ctx;
 	hurried_ms += kit_hurry_ms;
-	return plain_now_ms(NULL) + hurried_ms;
+	return toolhost_now_ms(NULL) + hurried_ms;
 }
 
 int64_t
 kit_now_ms(void)
 {
-	return plain_now_ms(NULL) + hurried_ms;
+	return toolhost_now_ms(NULL) + hurried_ms;
 }
 
 static void
@@ -60,7 +60,7 @@ count(void *ctx, struct pm_str name, int64_t delta)
 		       "host->count: '%.*s': only [a-z0-9_]", (int)name.n, name.p);
 }
 
-static const struct pm_host host = PLAIN_HOST(now_ms, plain_wall_ms, log_line, count);
+static const struct pm_host host = TOOLHOST(now_ms, toolhost_wall_ms, log_line, count);
 
 /* ---- instances ------------------------------------------------------------------------------- */
 

@@ -60,7 +60,7 @@ ram_message_put(struct ram_message *m)
 
 /* FNV-1a. The keys come from the administrator's accounts, not from strangers. */
 static uint32_t
-hash(struct pm_str key)
+box_hash(struct pm_str key)
 {
 	uint32_t h = 2166136261u;
 
@@ -72,7 +72,7 @@ hash(struct pm_str key)
 struct ram_box *
 ram_box_find(const struct ram *ram, struct pm_str key)
 {
-	struct ram_box *b = ram->buckets[hash(key)];
+	struct ram_box *b = ram->buckets[box_hash(key)];
 
 	while (b && (b->key_n != key.n || memcmp(b->key, key.p, key.n) != 0))
 		b = b->next_in_bucket;
@@ -91,7 +91,7 @@ box_free(struct ram_box *b)
 
 /* Room for n things of `size` bytes in a list that holds *cap. */
 static void *
-grow(void *list, size_t n, size_t *cap, size_t size)
+box_grow(void *list, size_t n, size_t *cap, size_t size)
 {
 	size_t more = *cap ? *cap * 2 : 16;
 	void *new;
@@ -111,7 +111,7 @@ ram_box_get(struct ram *ram, struct pm_str key)
 
 	if (b || key.n == 0 || key.n > PM_KEY_MAX)
 		return b;
-	boxes = grow(ram->boxes, ram->n_boxes + 1, &ram->cap_boxes, sizeof(struct ram_box *));
+	boxes = box_grow(ram->boxes, ram->n_boxes + 1, &ram->cap_boxes, sizeof(struct ram_box *));
 	if (!boxes)
 		return NULL;
 	ram->boxes = boxes;
@@ -126,8 +126,8 @@ ram_box_get(struct ram *ram, struct pm_str key)
 	}
 	b->serial = ram->n_boxes;
 	ram->boxes[ram->n_boxes++] = b;
-	b->next_in_bucket = ram->buckets[hash(key)];
-	ram->buckets[hash(key)] = b;
+	b->next_in_bucket = ram->buckets[box_hash(key)];
+	ram->buckets[box_hash(key)] = b;
 	return b;
 }
 
@@ -156,7 +156,7 @@ ram_box_note_import(struct ram_box *box, const char *uidl, size_t n)
 
 	if (ram_box_imported(box, uidl, n))
 		return true;
-	more = grow(box->imports, box->n_imports + 1, &box->cap_imports, sizeof(*box->imports));
+	more = box_grow(box->imports, box->n_imports + 1, &box->cap_imports, sizeof(*box->imports));
 	if (!more)
 		return false;
 	box->imports = more;
@@ -171,7 +171,7 @@ ram_box_add(struct ram_box *box, struct ram_message *m)
 	struct ram_message **msgs;
 	size_t at = box->n;
 
-	msgs = grow(box->msgs, box->n + 1, &box->cap, sizeof(struct ram_message *));
+	msgs = box_grow(box->msgs, box->n + 1, &box->cap, sizeof(struct ram_message *));
 	if (!msgs)
 		return false;
 	box->msgs = msgs;

@@ -36,8 +36,8 @@ struct dlv {
 /* ---- begin, recipients, text ----------------------------------------------------------------- */
 
 static int32_t
-dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
-	  void **ret_dlv)
+deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
+		  void **ret_dlv)
 {
 	struct ram *ram = inst;
 	struct dlv *d;
@@ -56,7 +56,7 @@ dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t f
 }
 
 static bool
-uidl_ok(struct pm_str s)
+deliver_uidl_ok(struct pm_str s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		if (s.p[i] < 0x21 || s.p[i] > 0x7e)
@@ -66,7 +66,7 @@ uidl_ok(struct pm_str s)
 
 /* An imported unique-id that is there, or was; a restore asks whether it is. Under the mutex. */
 static bool
-known(const struct dlv *d, const struct ram_box *box, const struct rcpt *r)
+deliver_known(const struct dlv *d, const struct ram_box *box, const struct rcpt *r)
 {
 	return ram_box_has_uidl(box, r->uidl, r->uidl_len) ||
 	       (!(d->flags & PM_DLVF_RESTORE) && ram_box_imported(box, r->uidl, r->uidl_len));
@@ -83,13 +83,13 @@ check_rcpt(const struct dlv *d, struct pm_str key, const struct rcpt *r)
 		return PM_OK;
 	pthread_mutex_lock(&d->ram->mutex);
 	box = ram_box_find(d->ram, key);
-	there = box && known(d, box, r);
+	there = box && deliver_known(d, box, r);
 	pthread_mutex_unlock(&d->ram->mutex);
 	return there ? PM_EXISTS : PM_OK;
 }
 
 static int32_t
-dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
+deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
 	struct dlv *d = dlv;
 	struct pm_str key = ram_key(rcpt->user);
@@ -98,7 +98,7 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 
 	(void)call;
 	if (d->n > 0 || key.n == 0 || key.n > PM_KEY_MAX || rcpt->meta.n > sizeof(r->meta) ||
-	    !uidl_ok(rcpt->uidl) || rcpt->order > INT64_MAX)
+	    !deliver_uidl_ok(rcpt->uidl) || rcpt->order > INT64_MAX)
 		return PM_INVALID;
 	if (rcpt->head.n > d->ram->max_bytes)
 		return PM_TOOBIG;
@@ -134,7 +134,7 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 }
 
 static int32_t
-dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
+deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 {
 	struct dlv *d = dlv;
 	size_t cap = d->cap;
@@ -181,7 +181,7 @@ over_quota(const struct dlv *d, const struct rcpt *r, uint64_t octets)
 }
 
 static int32_t
-prepare_one(struct dlv *d, struct rcpt *r)
+deliver_prepare_one(struct dlv *d, struct rcpt *r)
 {
 	struct ram_message *m = ram_message_new(d->ram, r->head_n + d->n);
 
@@ -228,7 +228,7 @@ fill_results(const struct dlv *d, struct pm_result *ret, size_t stride)
 }
 
 static int32_t
-dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
 
@@ -237,7 +237,7 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 		return PM_INVALID;
 	for (struct rcpt *r = d->first; r; r = r->next)
 		if (!r->m)
-			r->rc = prepare_one(d, r);
+			r->rc = deliver_prepare_one(d, r);
 	fill_results(d, ret, stride);
 	return PM_OK;
 }
@@ -259,7 +259,7 @@ find_op(const struct ram_box *box, const uint8_t op_id[16])
 }
 
 static void
-set_uidl(struct rcpt *r, const char *uidl, size_t n)
+deliver_set_uidl(struct rcpt *r, const char *uidl, size_t n)
 {
 	memcpy(r->uidl, uidl, n);
 	r->uidl_len = (uint32_t)n;
@@ -267,7 +267,7 @@ set_uidl(struct rcpt *r, const char *uidl, size_t n)
 
 /* Under the mutex. */
 static int32_t
-publish(struct dlv *d, struct rcpt *r, const uint8_t op_id[16])
+deliver_publish(struct dlv *d, struct rcpt *r, const uint8_t op_id[16])
 {
 	struct ram_box *box = ram_box_get(d->ram, (struct pm_str){r->text, r->key_n});
 	const struct ram_message *before;
@@ -277,17 +277,17 @@ publish(struct dlv *d, struct rcpt *r, const uint8_t op_id[16])
 		return PM_NOMEM;
 	before = find_op(box, op_id);
 	if (before) {
-		set_uidl(r, before->uidl, before->uidl_len);
+		deliver_set_uidl(r, before->uidl, before->uidl_len);
 		return PM_OK;
 	}
-	if (r->uidl_len > 0 && known(d, box, r))
+	if (r->uidl_len > 0 && deliver_known(d, box, r))
 		return PM_EXISTS;
 	if (r->uidl_len > 0 && !ram_box_note_import(box, r->uidl, r->uidl_len))
 		return PM_NOMEM;
 	if (r->uidl_len == 0) {
 		snprintf(uidl, sizeof(uidl), "%s.%llu", d->ram->tag,
 			 (unsigned long long)++d->ram->last_uidl);
-		set_uidl(r, uidl, strlen(uidl));
+		deliver_set_uidl(r, uidl, strlen(uidl));
 	}
 	(void)ram_message_set_uidl(r->m, r->uidl, r->uidl_len); /* it was checked */
 	memcpy(r->m->op_id, op_id, sizeof(r->m->op_id));
@@ -298,7 +298,7 @@ publish(struct dlv *d, struct rcpt *r, const uint8_t op_id[16])
 }
 
 static void
-dlv_free(struct dlv *d)
+deliver_dlv_free(struct dlv *d)
 {
 	while (d->first) {
 		struct rcpt *r = d->first;
@@ -312,33 +312,33 @@ dlv_free(struct dlv *d)
 }
 
 static int32_t
-dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
 
 	pthread_mutex_lock(&d->ram->mutex);
 	for (struct rcpt *r = d->first; r; r = r->next)
 		if (r->m)
-			r->rc = publish(d, r, call->op_id);
+			r->rc = deliver_publish(d, r, call->op_id);
 	pthread_mutex_unlock(&d->ram->mutex);
 	fill_results(d, ret, stride);
-	dlv_free(d);
+	deliver_dlv_free(d);
 	return PM_OK;
 }
 
 static void
-dlv_abort(void *dlv, const struct pm_call *call)
+deliver_dlv_abort(void *dlv, const struct pm_call *call)
 {
 	(void)call;
-	dlv_free(dlv);
+	deliver_dlv_free(dlv);
 }
 
 const struct pm_delivery ram_delivery = {
 	.size = sizeof(ram_delivery),
-	.dlv_begin = dlv_begin,
-	.dlv_rcpt = dlv_rcpt,
-	.dlv_write = dlv_write,
-	.dlv_prepare = dlv_prepare,
-	.dlv_commit = dlv_commit,
-	.dlv_abort = dlv_abort,
+	.dlv_begin = deliver_dlv_begin,
+	.dlv_rcpt = deliver_dlv_rcpt,
+	.dlv_write = deliver_dlv_write,
+	.dlv_prepare = deliver_dlv_prepare,
+	.dlv_commit = deliver_dlv_commit,
+	.dlv_abort = deliver_dlv_abort,
 };

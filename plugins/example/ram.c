@@ -46,7 +46,7 @@ ram_key(const struct pm_user *user)
 }
 
 static const struct ram_account *
-find_account(const struct ram *ram, struct pm_str name)
+ram_find_account(const struct ram *ram, struct pm_str name)
 {
 	for (size_t i = 0; i < ram->n_accounts; i++)
 		if (sdk_str_is(name, ram->accounts[i].name))
@@ -70,7 +70,7 @@ same_secret(struct pm_str given, const char *right)
  * call (R4). Nothing is written before all is there: out parameters stay as they are unless the
  * answer is PM_OK. */
 static int32_t
-fill_user(const struct pm_call *call, const struct ram_account *a, struct pm_user *ret)
+ram_fill_user(const struct pm_call *call, const struct ram_account *a, struct pm_user *ret)
 {
 	struct pm_str name = sdk_call_dup(call, a->name, strlen(a->name));
 
@@ -92,21 +92,21 @@ ram_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 		return PM_UNSUPPORTED;
 	if (cred->secret.n == 0)
 		return PM_DENIED;
-	a = find_account(ram, cred->authcid);
+	a = ram_find_account(ram, cred->authcid);
 	right = same_secret(cred->secret,
 			    a ? a->password : "nobody"); /* as much work for an unknown name */
 	if (!a)
 		return PM_NEXT;
-	return right ? fill_user(call, a, ret_user) : PM_DENIED;
+	return right ? ram_fill_user(call, a, ret_user) : PM_DENIED;
 }
 
 static int32_t
 ram_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 	   struct pm_user *ret_user)
 {
-	const struct ram_account *a = find_account(inst, cred->authcid);
+	const struct ram_account *a = ram_find_account(inst, cred->authcid);
 
-	return a ? fill_user(call, a, ret_user) : PM_NOENT;
+	return a ? ram_fill_user(call, a, ret_user) : PM_NOENT;
 }
 
 static int32_t

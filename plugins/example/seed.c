@@ -91,7 +91,7 @@ ram_seed(struct ram *ram, struct ram_box *box)
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static bool
-read_all(int fd, unsigned char *to, size_t n)
+seed_read_all(int fd, unsigned char *to, size_t n)
 {
 	while (n > 0) {
 		ssize_t got = read(fd, to, n);
@@ -141,7 +141,7 @@ load_file(const struct ram *ram, int dirfd, const char *name)
 	if (!m)
 		goto out;
 	errno = EIO; /* shorter than it was a moment ago */
-	if (!read_all(fd, m->bytes, m->n)) {
+	if (!seed_read_all(fd, m->bytes, m->n)) {
 		free(m);
 		m = NULL;
 		goto out;

@@ -27,7 +27,7 @@ struct mbox {
 };
 
 static bool
-bit(const uint8_t *map, uint64_t i)
+store_bit(const uint8_t *map, uint64_t i)
 {
 	return map && (map[i / 8] >> (i % 8) & 1);
 }
@@ -48,7 +48,7 @@ expire_hidden(struct ram *ram, struct ram_box *box)
 
 /* Under the mutex. */
 static int32_t
-open_locked(struct ram *ram, struct pm_str key, uint32_t flags, struct mbox **ret)
+store_open_locked(struct ram *ram, struct pm_str key, uint32_t flags, struct mbox **ret)
 {
 	struct ram_box *box = ram_box_get(ram, key);
 	struct mbox *mb;
@@ -80,15 +80,15 @@ open_locked(struct ram *ram, struct pm_str key, uint32_t flags, struct mbox **re
 }
 
 static int32_t
-mbox_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
-	  uint64_t *ret_count, void **ret_mbox)
+store_mbox_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
+		uint64_t *ret_count, void **ret_mbox)
 {
 	struct ram *ram = inst;
 	struct mbox *mb = NULL;
 	int32_t rc;
 
 	pthread_mutex_lock(&ram->mutex);
-	rc = open_locked(ram, ram_key(user), flags, &mb);
+	rc = store_open_locked(ram, ram_key(user), flags, &mb);
 	pthread_mutex_unlock(&ram->mutex);
 	if (rc != PM_OK) {
 		if (rc == PM_NOMEM)
@@ -101,7 +101,7 @@ mbox_open(void *inst, const struct pm_call *call, const struct pm_user *user, ui
 }
 
 static void
-mbox_close(void *mbox, const struct pm_call *call)
+store_mbox_close(void *mbox, const struct pm_call *call)
 {
 	struct mbox *mb = mbox;
 	struct ram *ram = mb->ram;
@@ -121,7 +121,7 @@ mbox_close(void *mbox, const struct pm_call *call)
 /* Only what was asked for, and only what lies inside the caller's record: it may be smaller than
  * ours when the host is older than this module (R1). */
 static void
-fill_info(const struct ram_message *m, uint32_t want, void *record)
+store_fill_info(const struct ram_message *m, uint32_t want, void *record)
 {
 	struct pm_msg x;
 	uint32_t size;
@@ -152,8 +152,8 @@ fill_info(const struct ram_message *m, uint32_t want, void *record)
 }
 
 static int32_t
-mbox_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride,
-	  uint32_t want, struct pm_msg *ret)
+store_mbox_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride,
+		uint32_t want, struct pm_msg *ret)
 {
 	struct mbox *mb = mbox;
 
@@ -162,13 +162,13 @@ mbox_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size
 		return PM_INVALID;
 	pthread_mutex_lock(&mb->ram->mutex); /* marks may change in another session */
 	for (size_t i = 0; i < n; i++)
-		fill_info(mb->msgs[first + i], want, (char *)ret + i * stride);
+		store_fill_info(mb->msgs[first + i], want, (char *)ret + i * stride);
 	pthread_mutex_unlock(&mb->ram->mutex);
 	return PM_OK;
 }
 
 static int32_t
-msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
+store_msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 {
 	struct mbox *mb = mbox;
 
@@ -181,7 +181,7 @@ msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 }
 
 static int32_t
-msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got)
+store_msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got)
 {
 	struct reading *r = msg;
 	size_t n = r->m->n - r->at;
@@ -200,7 +200,7 @@ msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *r
 }
 
 static void
-msg_close(void *msg, const struct pm_call *call)
+store_msg_close(void *msg, const struct pm_call *call)
 {
 	struct reading *r = msg;
 
@@ -213,18 +213,18 @@ msg_close(void *msg, const struct pm_call *call)
 /* Under the mutex. Nothing in here can fail: that is the whole secret of "all or nothing" in
  * memory. Asked again with the same maps it finds its own work done and gives the same answer. */
 static uint64_t
-apply(struct mbox *mb, const struct pm_commit *c)
+store_apply(struct mbox *mb, const struct pm_commit *c)
 {
 	uint64_t done = 0;
 
 	for (uint64_t i = 0; i < mb->n; i++) {
 		struct ram_message *m = mb->msgs[i];
 
-		if (bit(c->retrieved, i) && m->first_retrieved_ms == 0)
+		if (store_bit(c->retrieved, i) && m->first_retrieved_ms == 0)
 			m->first_retrieved_ms = c->now_ms;
-		if (bit(c->restore, i))
+		if (store_bit(c->restore, i))
 			m->hidden_until_ms = m->first_retrieved_ms = 0;
-		if (!bit(c->del, i))
+		if (!store_bit(c->del, i))
 			continue;
 		if (c->keep_until_ms > 0)
 			m->hidden_until_ms = c->keep_until_ms;
@@ -237,8 +237,8 @@ apply(struct mbox *mb, const struct pm_commit *c)
 }
 
 static int32_t
-mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
-	    uint64_t *ret_done)
+store_mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
+		  uint64_t *ret_done)
 {
 	struct mbox *mb = mbox;
 	uint64_t done;
@@ -247,7 +247,7 @@ mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *comm
 	if (!mb->exclusive || commit->n != mb->n)
 		return PM_INVALID;
 	pthread_mutex_lock(&mb->ram->mutex);
-	done = apply(mb, commit);
+	done = store_apply(mb, commit);
 	pthread_mutex_unlock(&mb->ram->mutex);
 	*ret_done = done;
 	return PM_OK;
@@ -257,7 +257,7 @@ mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *comm
 
 /* The cursor is the serial of the next mailbox; they only grow in number. */
 static bool
-read_cursor(struct pm_str cursor, size_t *ret)
+store_read_cursor(struct pm_str cursor, size_t *ret)
 {
 	size_t v = 0;
 
@@ -294,14 +294,14 @@ fill_box(const struct ram_box *b, void *record)
 }
 
 static int32_t
-box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
-	 struct pm_box *ret, size_t *ret_got)
+store_box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
+	       size_t stride, struct pm_box *ret, size_t *ret_got)
 {
 	struct ram *ram = inst;
 	size_t at, got = 0;
 
 	(void)call;
-	if (!read_cursor(cursor, &at))
+	if (!store_read_cursor(cursor, &at))
 		return PM_INVALID;
 	pthread_mutex_lock(&ram->mutex);
 	for (; at < ram->n_boxes && got < n; at++)
@@ -313,8 +313,8 @@ box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
 }
 
 static int32_t
-box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
-	 struct pm_stat *ret_stat)
+store_box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
+	       struct pm_stat *ret_stat)
 {
 	struct ram *ram = inst;
 	struct pm_stat x = {.size = ret_stat->size};
@@ -342,7 +342,7 @@ box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 }
 
 static int32_t
-box_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
+store_box_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
 {
 	struct ram *ram = inst;
 	struct ram_box *b;
@@ -365,8 +365,8 @@ box_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
 }
 
 static int32_t
-box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
-	  struct pm_str *ret_place)
+store_box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
+		struct pm_str *ret_place)
 {
 	struct pm_str key = ram_key(user);
 	char text[PM_KEY_MAX + 40];
@@ -381,15 +381,15 @@ box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
 
 const struct pm_storage ram_storage = {
 	.size = sizeof(ram_storage),
-	.mbox_open = mbox_open,
-	.mbox_info = mbox_info,
-	.msg_open = msg_open,
-	.msg_read = msg_read,
-	.msg_close = msg_close,
-	.mbox_commit = mbox_commit,
-	.mbox_close = mbox_close,
-	.box_list = box_list,
-	.box_stat = box_stat,
-	.box_delete = box_delete,
-	.box_place = box_place,
+	.mbox_open = store_mbox_open,
+	.mbox_info = store_mbox_info,
+	.msg_open = store_msg_open,
+	.msg_read = store_msg_read,
+	.msg_close = store_msg_close,
+	.mbox_commit = store_mbox_commit,
+	.mbox_close = store_mbox_close,
+	.box_list = store_box_list,
+	.box_stat = store_box_stat,
+	.box_delete = store_box_delete,
+	.box_place = store_box_place,
 };

@@ -15,7 +15,7 @@ auth_caps(void *inst, uint64_t *ret_kinds)
 /* A record of our own that looks like the host's: what an `after` rule throws away must not reach
  * it (R5). */
 static void *
-scratch(void *ours, size_t size, const void *theirs)
+auth_scratch(void *ours, size_t size, const void *theirs)
 {
 	uint32_t n;
 
@@ -41,7 +41,7 @@ user_call(struct fault *f, enum fault_fn fn, user_fn *inner, const struct pm_cal
 	if (fault_begin(f, fn, call, &t))
 		return t.rc;
 	if (t.after)
-		ret_user = scratch(&mine, sizeof(mine), ret_user);
+		ret_user = auth_scratch(&mine, sizeof(mine), ret_user);
 	return fault_end(&t, inner(f->inner_inst, call, cred, ret_user));
 }
 
@@ -81,8 +81,8 @@ auth_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 	if (fault_begin(f, FN_SECRET, call, &t))
 		return t.rc;
 	if (t.after) {
-		ret_secret = scratch(&secret, sizeof(secret), ret_secret);
-		ret_user = scratch(&user, sizeof(user), ret_user);
+		ret_secret = auth_scratch(&secret, sizeof(secret), ret_secret);
+		ret_user = auth_scratch(&user, sizeof(user), ret_user);
 	}
 	return fault_end(&t,
 			 f->inner->auth->secret(f->inner_inst, call, cred, ret_secret, ret_user));

@@ -14,8 +14,8 @@ struct dlv {
 };
 
 static int32_t
-dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
-	  void **ret_dlv)
+deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
+		  void **ret_dlv)
 {
 	struct fault *f = inst;
 	struct fault_turn t;
@@ -42,7 +42,7 @@ dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t f
 }
 
 static int32_t
-dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
+deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
 	struct dlv *d = dlv;
 	struct fault_turn t;
@@ -54,7 +54,7 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 }
 
 static int32_t
-dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
+deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 {
 	struct dlv *d = dlv;
 	struct fault_turn t;
@@ -65,7 +65,7 @@ dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 }
 
 static int32_t
-dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
 	struct fault_turn t;
@@ -76,7 +76,7 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 }
 
 static int32_t
-dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
 	struct fault_turn t;
@@ -97,7 +97,7 @@ dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t 
 }
 
 static void
-dlv_abort(void *dlv, const struct pm_call *call)
+deliver_dlv_abort(void *dlv, const struct pm_call *call)
 {
 	struct dlv *d = dlv;
 	struct fault_turn t;
@@ -109,10 +109,10 @@ dlv_abort(void *dlv, const struct pm_call *call)
 
 const struct pm_delivery fault_delivery = {
 	.size = sizeof(fault_delivery),
-	.dlv_begin = dlv_begin,
-	.dlv_rcpt = dlv_rcpt,
-	.dlv_write = dlv_write,
-	.dlv_prepare = dlv_prepare,
-	.dlv_commit = dlv_commit,
-	.dlv_abort = dlv_abort,
+	.dlv_begin = deliver_dlv_begin,
+	.dlv_rcpt = deliver_dlv_rcpt,
+	.dlv_write = deliver_dlv_write,
+	.dlv_prepare = deliver_dlv_prepare,
+	.dlv_commit = deliver_dlv_commit,
+	.dlv_abort = deliver_dlv_abort,
 };

@@ -48,7 +48,8 @@ struct reader {
 };
 
 static void
-take_line(struct reader *rd, const char *key, const char *where, unsigned line, const char *text)
+fault_take_line(struct reader *rd, const char *key, const char *where, unsigned line,
+		const char *text)
 {
 	struct fault_rule r, *more;
 	char err[256];
@@ -86,7 +87,7 @@ take_script(struct reader *rd, const char *path)
 		return;
 	}
 	for (unsigned line = 1; fgets(text, sizeof(text), file); line++)
-		take_line(rd, "script", path, line, text);
+		fault_take_line(rd, "script", path, line, text);
 	if (ferror(file)) {
 		sdk_report(rd->open, "script", "'%s' cannot be read", path);
 		rd->failed = true;
@@ -95,7 +96,7 @@ take_script(struct reader *rd, const char *path)
 }
 
 static bool
-take_all(struct reader *rd)
+fault_take_all(struct reader *rd)
 {
 	const struct pm_value *v;
 	char *text;
@@ -111,7 +112,7 @@ take_all(struct reader *rd)
 		text = sdk_strdup(v->str);
 		if (!text)
 			return false;
-		take_line(rd, "rule", NULL, 0, text);
+		fault_take_line(rd, "rule", NULL, 0, text);
 		free(text);
 	}
 	return !rd->failed;
@@ -124,7 +125,7 @@ fault_check(const struct pm_open *open)
 {
 	struct reader rd = {.open = open};
 
-	return take_all(&rd) ? PM_OK : PM_INVALID;
+	return fault_take_all(&rd) ? PM_OK : PM_INVALID;
 }
 
 static void
@@ -162,7 +163,7 @@ fault_open(const struct pm_open *open, void **ret_inst)
 			return PM_NOMEM;
 		}
 	}
-	if (!take_all(&rd)) {
+	if (!fault_take_all(&rd)) {
 		fault_close(f);
 		return PM_INVALID;
 	}

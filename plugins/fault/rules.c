@@ -48,7 +48,7 @@ struct words {
 };
 
 static bool
-split(struct words *ws, const char *line)
+rules_split(struct words *ws, const char *line)
 {
 	char *rest = ws->text, *word;
 
@@ -69,7 +69,7 @@ split(struct words *ws, const char *line)
 
 /* Digits only, at most 15 of them. */
 static bool
-number(const char *text, size_t n, uint64_t *ret)
+rules_number(const char *text, size_t n, uint64_t *ret)
 {
 	uint64_t v = 0;
 
@@ -95,8 +95,8 @@ read_nth(const char *text, struct fault_rule *r)
 	if (strcmp(text, "*") == 0)
 		return true;
 	if (text[n - 1] == '+')
-		return number(text, n - 1, &r->first) && r->first > 0;
-	if (!number(text, n, &r->first) || r->first == 0)
+		return rules_number(text, n - 1, &r->first) && r->first > 0;
+	if (!rules_number(text, n, &r->first) || r->first == 0)
 		return false;
 	r->last = r->first;
 	return true;
@@ -119,7 +119,7 @@ read_amount(const char *text, struct fault_rule *r)
 {
 	uint64_t v;
 
-	if (!number(text, strlen(text), &v))
+	if (!rules_number(text, strlen(text), &v))
 		return false;
 	r->amount = (int64_t)v;
 	return true;
@@ -184,7 +184,7 @@ read_effect(char *const *w, size_t n, struct fault_rule *r)
 
 /* Functions that cannot fail can only be slow. */
 static bool
-fits(const struct fault_rule *r)
+rules_fits(const struct fault_rule *r)
 {
 	bool is_void = r->fn == FN_MSG_CLOSE || r->fn == FN_MBOX_CLOSE || r->fn == FN_DLV_ABORT;
 
@@ -198,7 +198,7 @@ fault_rule_parse(const char *line, struct fault_rule *ret, bool *ret_empty, char
 	struct fault_rule r = {.fn = FN_COUNT};
 	struct words ws;
 
-	if (!split(&ws, line)) {
+	if (!rules_split(&ws, line)) {
 		snprintf(err, errlen, "longer than a rule can be");
 		return false;
 	}
@@ -223,7 +223,7 @@ fault_rule_parse(const char *line, struct fault_rule *ret, bool *ret_empty, char
 			 ws.w[2]);
 		return false;
 	}
-	if (!fits(&r)) {
+	if (!rules_fits(&r)) {
 		snprintf(err, errlen, "%s cannot fail: only sleep and hang", ws.w[0]);
 		return false;
 	}
@@ -243,21 +243,21 @@ sleep_ms(int64_t ms)
 }
 
 static void
-hang(const struct fault *f)
+rules_hang(const struct fault *f)
 {
 	while (!f->release || access(f->release, F_OK) != 0)
 		sleep_ms(HANG_SLICE_MS);
 }
 
 static void
-apply(const struct fault *f, const struct fault_rule *r, struct fault_turn *t)
+rules_apply(const struct fault *f, const struct fault_rule *r, struct fault_turn *t)
 {
 	switch (r->effect) {
 	case EFFECT_SLEEP:
 		sleep_ms(r->amount);
 		break;
 	case EFFECT_HANG:
-		hang(f);
+		rules_hang(f);
 		break;
 	case EFFECT_SHORT:
 		t->cap = (size_t)r->amount;
@@ -289,7 +289,7 @@ fault_begin(struct fault *f, enum fault_fn fn, const struct pm_call *call, struc
 		const struct fault_rule *r = &f->rules[i];
 
 		if (r->fn == fn && r->first <= nth && nth <= r->last)
-			apply(f, r, t);
+			rules_apply(f, r, t);
 	}
 	if (t->instead || t->after)
 		sdk_error(call, "fault: %s, call %llu, answers %d by its script", fault_names[fn],

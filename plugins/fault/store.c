@@ -28,8 +28,8 @@ undo_open(struct mbox *mb, const struct pm_call *call)
 }
 
 static int32_t
-mbox_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
-	  uint64_t *ret_count, void **ret_mbox)
+store_mbox_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
+		uint64_t *ret_count, void **ret_mbox)
 {
 	struct fault *f = inst;
 	struct mbox *mb = *ret_mbox;
@@ -62,7 +62,7 @@ mbox_open(void *inst, const struct pm_call *call, const struct pm_user *user, ui
 }
 
 static void
-mbox_close(void *mbox, const struct pm_call *call)
+store_mbox_close(void *mbox, const struct pm_call *call)
 {
 	struct mbox *mb = mbox;
 	struct fault_turn t;
@@ -85,8 +85,8 @@ lie_about_octets(struct pm_msg *ret, size_t n, size_t stride, int64_t amount)
 }
 
 static int32_t
-mbox_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride,
-	  uint32_t want, struct pm_msg *ret)
+store_mbox_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride,
+		uint32_t want, struct pm_msg *ret)
 {
 	struct mbox *mb = mbox;
 	const struct pm_storage *inner = mb->f->inner->storage;
@@ -112,7 +112,7 @@ mbox_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size
 }
 
 static int32_t
-msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
+store_msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 {
 	struct mbox *mb = mbox;
 	const struct pm_storage *inner = mb->f->inner->storage;
@@ -137,7 +137,7 @@ msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 }
 
 static int32_t
-msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got)
+store_msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got)
 {
 	struct message *m = msg;
 	struct fault_turn t;
@@ -177,7 +177,7 @@ msg_fd(void *msg, const struct pm_call *call, int32_t *ret_fd, uint64_t *ret_off
 }
 
 static void
-msg_close(void *msg, const struct pm_call *call)
+store_msg_close(void *msg, const struct pm_call *call)
 {
 	struct message *m = msg;
 	struct fault_turn t;
@@ -188,8 +188,8 @@ msg_close(void *msg, const struct pm_call *call)
 }
 
 static int32_t
-mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
-	    uint64_t *ret_done)
+store_mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
+		  uint64_t *ret_done)
 {
 	struct mbox *mb = mbox;
 	struct fault_turn t;
@@ -207,8 +207,8 @@ mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *comm
 /* ---- mailboxes from outside ------------------------------------------------------------------ */
 
 static int32_t
-box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
-	 struct pm_box *ret, size_t *ret_got)
+store_box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
+	       size_t stride, struct pm_box *ret, size_t *ret_got)
 {
 	struct fault *f = inst;
 	struct fault_turn t;
@@ -223,8 +223,8 @@ box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
 }
 
 static int32_t
-box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
-	 struct pm_stat *ret_stat)
+store_box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
+	       struct pm_stat *ret_stat)
 {
 	struct fault *f = inst;
 	struct fault_turn t;
@@ -237,7 +237,7 @@ box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 }
 
 static int32_t
-box_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
+store_box_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
 {
 	struct fault *f = inst;
 	struct fault_turn t;
@@ -250,8 +250,8 @@ box_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
 }
 
 static int32_t
-box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
-	  struct pm_str *ret_place)
+store_box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
+		struct pm_str *ret_place)
 {
 	struct fault *f = inst;
 	struct fault_turn t;
@@ -265,16 +265,16 @@ box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
 
 const struct pm_storage fault_storage = {
 	.size = sizeof(fault_storage),
-	.mbox_open = mbox_open,
-	.mbox_info = mbox_info,
-	.msg_open = msg_open,
-	.msg_read = msg_read,
+	.mbox_open = store_mbox_open,
+	.mbox_info = store_mbox_info,
+	.msg_open = store_msg_open,
+	.msg_read = store_msg_read,
 	.msg_fd = msg_fd,
-	.msg_close = msg_close,
-	.mbox_commit = mbox_commit,
-	.mbox_close = mbox_close,
-	.box_list = box_list,
-	.box_stat = box_stat,
-	.box_delete = box_delete,
-	.box_place = box_place,
+	.msg_close = store_msg_close,
+	.mbox_commit = store_mbox_commit,
+	.mbox_close = store_mbox_close,
+	.box_list = store_box_list,
+	.box_stat = store_box_stat,
+	.box_delete = store_box_delete,
+	.box_place = store_box_place,
 };

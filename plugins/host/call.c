@@ -10,7 +10,7 @@
 #include <restante/module.h>
 
 #include "answer.h"
-#include "meet.h"
+#include "thread.h"
 
 /* ---- the call record ------------------------------------------------------------------------- */
 
@@ -84,7 +84,7 @@ check_user(struct host_call *c, int32_t rc, const struct pm_user *u)
 int32_t
 host_probe(struct host_inst *i, struct host_call *c)
 {
-	meet(i);
+	thread_enter(i);
 	return i->desc->life->probe ? answer_final(c, i->desc->life->probe(i->inst, &c->pm))
 				    : PM_OK;
 }
@@ -92,14 +92,14 @@ host_probe(struct host_inst *i, struct host_call *c)
 int32_t
 host_tick(struct host_inst *i, struct host_call *c)
 {
-	meet(i);
+	thread_enter(i);
 	return i->desc->life->tick ? answer_known(c, i->desc->life->tick(i->inst, &c->pm)) : PM_OK;
 }
 
 int32_t
 host_setup(struct host_inst *i, struct host_call *c, struct pm_str what)
 {
-	meet(i);
+	thread_enter(i);
 	return i->desc->life->setup ? answer_known(c, i->desc->life->setup(i->inst, &c->pm, what))
 				    : PM_UNSUPPORTED;
 }
@@ -122,7 +122,7 @@ host_verify(struct host_inst *i, struct host_call *c, const struct pm_cred *cred
 {
 	if (!i->desc->auth)
 		return PM_UNSUPPORTED;
-	meet(i);
+	thread_enter(i);
 	host_user_init(ret);
 	return check_user(c, answer_final(c, i->desc->auth->verify(i->inst, &c->pm, cred, ret)),
 			  ret);
@@ -134,7 +134,7 @@ host_lookup(struct host_inst *i, struct host_call *c, const struct pm_cred *cred
 {
 	if (!i->desc->auth)
 		return PM_UNSUPPORTED;
-	meet(i);
+	thread_enter(i);
 	host_user_init(ret);
 	return check_user(c, answer_final(c, i->desc->auth->lookup(i->inst, &c->pm, cred, ret)),
 			  ret);
@@ -149,7 +149,7 @@ host_secret(struct host_inst *i, struct host_call *c, const struct pm_cred *cred
 
 	if (!i->desc->auth || !i->desc->auth->secret)
 		return PM_UNSUPPORTED;
-	meet(i);
+	thread_enter(i);
 	memset(ret_secret, 0, sizeof(*ret_secret));
 	ret_secret->size = sizeof(*ret_secret);
 	ret_secret->kinds = kinds;
@@ -168,7 +168,7 @@ host_domain(struct host_inst *i, struct host_call *c, struct pm_str name)
 {
 	if (!i->desc->auth || !i->desc->auth->domain)
 		return PM_UNSUPPORTED;
-	meet(i);
+	thread_enter(i);
 	return answer_final(c, i->desc->auth->domain(i->inst, &c->pm, name));
 }
 
@@ -177,7 +177,7 @@ host_event(struct host_inst *i, struct host_call *c, const struct pm_user *u, ui
 {
 	if (!i->desc->auth || !i->desc->auth->event)
 		return PM_UNSUPPORTED;
-	meet(i);
+	thread_enter(i);
 	return answer_final(c, i->desc->auth->event(i->inst, &c->pm, u, what));
 }
 
@@ -191,7 +191,7 @@ host_mbox_open(struct host_inst *i, struct host_call *c, const struct pm_user *u
 
 	if (!i->desc->storage)
 		return PM_UNSUPPORTED;
-	meet(i);
+	thread_enter(i);
 	rc = answer_known(
 		c, i->desc->storage->mbox_open(i->inst, &c->pm, u, flags, ret_count, ret_mbox));
 	if (rc == PM_OK && !*ret_mbox)
@@ -206,7 +206,7 @@ host_mbox_open(struct host_inst *i, struct host_call *c, const struct pm_user *u
 
 /* RFC 1939 s7: 1..70 characters 0x21..0x7E. */
 static int
-uidl_ok(const char *uidl, uint32_t n)
+call_uidl_ok(const char *uidl, uint32_t n)
 {
 	if (n < 1 || n > PM_UIDL_MAX)
 		return 0;
@@ -222,7 +222,7 @@ uidl_ok(const char *uidl, uint32_t n)
 static int32_t
 check_info(struct host_call *c, uint32_t want, const struct pm_msg *m)
 {
-	if ((want & PM_WANT_UIDL) && !uidl_ok(m->uidl, m->uidl_len))
+	if ((want & PM_WANT_UIDL) && !call_uidl_ok(m->uidl, m->uidl_len))
 		return answer_complain(c, PM_CORRUPT,
 				       "the module gave a unique-id that is none (RFC 1939 s7)");
 	if ((want & PM_WANT_OCTETS) && m->octets > OCTETS_MAX)
@@ -240,7 +240,7 @@ host_mbox_info(struct host_inst *i, void *mbox, struct host_call *c, uint64_t fi
 {
 	int32_t rc;
 
-	meet(i);
+	thread_enter(i);
 	memset(ret, 0, n * sizeof(*ret));
 	for (size_t k = 0; k < n; k++)
 		ret[k].size = sizeof(*ret);
@@ -258,7 +258,7 @@ host_msg_open(struct host_inst *i, void *mbox, struct host_call *c, uint64_t ind
 {
 	int32_t rc;
 
-	meet(i);
+	thread_enter(i);
 	*ret_msg = NULL;
 	rc = answer_final(c, i->desc->storage->msg_open(mbox, &c->pm, index, ret_msg));
 	if (rc == PM_OK && !*ret_msg)
@@ -273,7 +273,7 @@ host_msg_read(struct host_inst *i, void *msg, struct host_call *c, void *buf, si
 {
 	int32_t rc;
 
-	meet(i);
+	thread_enter(i);
 	*ret_got = 0;
 	rc = answer_known(c, i->desc->storage->msg_read(msg, &c->pm, buf, cap, ret_got));
 	if (rc == PM_AGAIN)
@@ -290,14 +290,14 @@ host_msg_fd(struct host_inst *i, void *msg, struct host_call *c, int32_t *ret_fd
 {
 	if (!i->desc->storage->msg_fd)
 		return PM_UNSUPPORTED;
-	meet(i);
+	thread_enter(i);
 	return answer_final(c, i->desc->storage->msg_fd(msg, &c->pm, ret_fd, ret_off, ret_len));
 }
 
 void
 host_msg_close(struct host_inst *i, void *msg, struct host_call *c)
 {
-	meet(i);
+	thread_enter(i);
 	i->desc->storage->msg_close(msg, &c->pm);
 }
 
@@ -307,7 +307,7 @@ host_mbox_commit(struct host_inst *i, void *mbox, struct host_call *c,
 {
 	int32_t rc;
 
-	meet(i);
+	thread_enter(i);
 	*ret_done = 0;
 	rc = answer_known(c, i->desc->storage->mbox_commit(mbox, &c->pm, commit, ret_done));
 	if (rc == PM_END)
@@ -320,7 +320,7 @@ host_mbox_commit(struct host_inst *i, void *mbox, struct host_call *c,
 void
 host_mbox_close(struct host_inst *i, void *mbox, struct host_call *c)
 {
-	meet(i);
+	thread_enter(i);
 	i->desc->storage->mbox_close(mbox, &c->pm);
 }
 
@@ -332,7 +332,7 @@ host_box_list(struct host_inst *i, struct host_call *c, struct pm_str cursor, si
 
 	if (!i->desc->storage || !i->desc->storage->box_list)
 		return PM_UNSUPPORTED;
-	meet(i);
+	thread_enter(i);
 	for (size_t k = 0; k < n; k++) {
 		memset(&ret[k], 0, sizeof(ret[k]));
 		ret[k].size = sizeof(ret[k]);
@@ -361,7 +361,7 @@ host_box_stat(struct host_inst *i, struct host_call *c, const struct pm_user *u,
 
 	if (!i->desc->storage || !i->desc->storage->box_stat)
 		return PM_UNSUPPORTED;
-	meet(i);
+	thread_enter(i);
 	memset(ret, 0, sizeof(*ret));
 	ret->size = sizeof(*ret);
 	rc = answer_known(c, i->desc->storage->box_stat(i->inst, &c->pm, u, ret));
@@ -388,7 +388,7 @@ host_domain_stat(struct host_inst *i, struct host_call *c, struct pm_str domain,
 
 	if (!i->desc->storage || !i->desc->storage->domain_stat)
 		return PM_UNSUPPORTED;
-	meet(i);
+	thread_enter(i);
 	memset(ret, 0, sizeof(*ret));
 	ret->size = sizeof(*ret);
 	c->pm.flags = anew ? PM_CALLF_RECOUNT : 0;
@@ -402,7 +402,7 @@ host_box_delete(struct host_inst *i, struct host_call *c, const struct pm_user *
 {
 	if (!i->desc->storage || !i->desc->storage->box_delete)
 		return PM_UNSUPPORTED;
-	meet(i);
+	thread_enter(i);
 	return answer_final(c, i->desc->storage->box_delete(i->inst, &c->pm, u));
 }
 
@@ -415,7 +415,7 @@ host_box_place(struct host_inst *i, struct host_call *c, const struct pm_user *u
 
 	if (!i->desc->storage || !i->desc->storage->box_place)
 		return PM_UNSUPPORTED;
-	meet(i);
+	thread_enter(i);
 	rc = answer_final(c, i->desc->storage->box_place(i->inst, &c->pm, u, &place));
 	if (rc == PM_OK && (!place.p || place.n == 0 || place.n > PM_PLACE_MAX))
 		return answer_complain(
@@ -436,7 +436,7 @@ host_dlv_begin(struct host_inst *i, struct host_call *c, uint64_t size_hint, uin
 
 	if (!i->desc->delivery)
 		return PM_UNSUPPORTED;
-	meet(i);
+	thread_enter(i);
 	*ret_dlv = NULL;
 	rc = answer_final(c,
 			  i->desc->delivery->dlv_begin(i->inst, &c->pm, size_hint, flags, ret_dlv));
@@ -449,14 +449,14 @@ host_dlv_begin(struct host_inst *i, struct host_call *c, uint64_t size_hint, uin
 int32_t
 host_dlv_rcpt(struct host_inst *i, void *dlv, struct host_call *c, const struct pm_rcpt *r)
 {
-	meet(i);
+	thread_enter(i);
 	return answer_final(c, i->desc->delivery->dlv_rcpt(dlv, &c->pm, r));
 }
 
 int32_t
 host_dlv_write(struct host_inst *i, void *dlv, struct host_call *c, const void *buf, size_t n)
 {
-	meet(i);
+	thread_enter(i);
 	return answer_final(c, i->desc->delivery->dlv_write(dlv, &c->pm, buf, n));
 }
 
@@ -465,7 +465,7 @@ host_dlv_prepare(struct host_inst *i, void *dlv, struct host_call *c, struct pm_
 {
 	int32_t rc;
 
-	meet(i);
+	thread_enter(i);
 	rc = answer_known(c, i->desc->delivery->dlv_prepare(dlv, &c->pm, ret, sizeof(*ret)));
 	return rc == PM_END ? answer_complain(c, PM_TEMP, "the module answered out of turn") : rc;
 }
@@ -475,7 +475,7 @@ host_dlv_commit(struct host_inst *i, void *dlv, struct host_call *c, struct pm_r
 {
 	int32_t rc;
 
-	meet(i);
+	thread_enter(i);
 	rc = answer_known(c, i->desc->delivery->dlv_commit(dlv, &c->pm, ret, sizeof(*ret)));
 	return rc == PM_END
 		       ? answer_complain(c, PM_UNKNOWN, "the module answered a commit out of turn")
@@ -485,6 +485,6 @@ host_dlv_commit(struct host_inst *i, void *dlv, struct host_call *c, struct pm_r
 void
 host_dlv_abort(struct host_inst *i, void *dlv, struct host_call *c)
 {
-	meet(i);
+	thread_enter(i);
 	i->desc->delivery->dlv_abort(dlv, &c->pm);
 }

@@ -26,7 +26,7 @@ host_desc_option(const struct pm_module *m, uint32_t i)
 }
 
 static bool
-name_ok(struct pm_str s)
+desc_name_ok(struct pm_str s)
 {
 	if (s.n == 0 || s.n > 64 || !s.p || s.p[0] < 'a' || s.p[0] > 'z')
 		return false;
@@ -111,7 +111,7 @@ options_ok(const struct pm_module *m, char *err, size_t errlen)
 	for (uint32_t i = 0; i < m->n_options; i++) {
 		struct pm_option o = host_desc_option(m, i);
 
-		if (!name_ok(o.key) || o.type < PM_OPT_STRING || o.type > PM_OPT_CHOICE ||
+		if (!desc_name_ok(o.key) || o.type < PM_OPT_STRING || o.type > PM_OPT_CHOICE ||
 		    (o.type == PM_OPT_CHOICE && o.unit.n == 0)) {
 			snprintf(err, errlen,
 				 "option %u of its schema has no valid key, type or choice", i + 1);
@@ -134,7 +134,7 @@ host_desc_take(struct host_desc *to, const struct pm_module *from, char *err, si
 	copy_sized(&to->module, sizeof(to->module), from);
 	if (!versions_ok(&to->module, err, errlen))
 		return false;
-	if (!name_ok(to->module.name)) {
+	if (!desc_name_ok(to->module.name)) {
 		snprintf(err, errlen, "its descriptor has no valid name ([a-z][a-z0-9_]*)");
 		return false;
 	}

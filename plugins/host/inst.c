@@ -74,7 +74,7 @@ host_parse_number(const char *text, const char *unit, int64_t *ret)
 
 /* Levenshtein's distance, as far as it is at most 2 worth knowing. */
 static unsigned
-distance(const char *a, const char *b)
+inst_distance(const char *a, const char *b)
 {
 	size_t na = strlen(a), nb = strlen(b);
 	unsigned row[64];
@@ -106,7 +106,7 @@ host_nearest(const char *word, const char *const *words, size_t n)
 	unsigned least = 3;
 
 	for (size_t i = 0; i < n; i++) {
-		unsigned d = distance(word, words[i]);
+		unsigned d = inst_distance(word, words[i]);
 
 		if (d < least && d < strlen(word)) {
 			least = d;
@@ -119,7 +119,7 @@ host_nearest(const char *word, const char *const *words, size_t n)
 /* ---- errors ---------------------------------------------------------------------------------- */
 
 static void
-report(struct values *vs, const struct host_setting *at, const char *text)
+inst_report(struct values *vs, const struct host_setting *at, const char *text)
 {
 	vs->errors++;
 	vs->spec->error(vs->spec->error_ctx, at ? at->file : NULL, at ? at->line : 0, text);
@@ -148,7 +148,7 @@ module_report(const struct pm_report *r, struct pm_str key, struct pm_str text)
 	for (char *p = line; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
-	report(vs, key.n ? setting_of(vs->spec, key) : NULL, line);
+	inst_report(vs, key.n ? setting_of(vs->spec, key) : NULL, line);
 }
 
 /* ---- settings against the schema ------------------------------------------------------------- */
@@ -186,12 +186,12 @@ unknown_key(struct values *vs, const struct host_setting *s)
 	snprintf(text, sizeof(text), "section %s: module %.*s knows no setting '%s'%s%s%s",
 		 vs->spec->section, (int)vs->m->name.n, vs->m->name.p, s->key,
 		 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-	report(vs, s, text);
+	inst_report(vs, s, text);
 }
 
 /* Index of the word in "a|b|c", or -1. */
 static int64_t
-choice_index(struct pm_str words, const char *text)
+inst_choice_index(struct pm_str words, const char *text)
 {
 	size_t n = strlen(text), at = 0;
 
@@ -223,7 +223,7 @@ bool_value(const char *text, int64_t *ret)
 
 /* NULL, or what was expected. */
 static const char *
-convert(const struct pm_option *o, const char *text, int64_t *ret, char *buf, size_t cap)
+inst_convert(const struct pm_option *o, const char *text, int64_t *ret, char *buf, size_t cap)
 {
 	char unit[16];
 
@@ -241,7 +241,7 @@ convert(const struct pm_option *o, const char *text, int64_t *ret, char *buf, si
 		return text[0] == '/' && strlen(text) <= PM_PATH_MAX ? NULL
 								     : "an absolute file name";
 	case PM_OPT_CHOICE:
-		*ret = choice_index(o->unit, text);
+		*ret = inst_choice_index(o->unit, text);
 		if (*ret >= 0)
 			return NULL;
 		snprintf(buf, cap, "one of %.*s", (int)o->unit.n, o->unit.p);
@@ -259,14 +259,14 @@ add_value(struct values *vs, const struct pm_option *o, const char *text,
 {
 	char expected[200], line[REPORT_MAX];
 	int64_t num = 0;
-	const char *wrong = convert(o, text, &num, expected, sizeof(expected));
+	const char *wrong = inst_convert(o, text, &num, expected, sizeof(expected));
 
 	if (wrong) {
 		bool secret = o->flags & PM_OPTF_SECRET;
 
 		snprintf(line, sizeof(line), "section %s: %.*s%s%s: expected %s", vs->spec->section,
 			 (int)o->key.n, o->key.p, secret ? "" : " = ", secret ? "" : text, wrong);
-		report(vs, at, line);
+		inst_report(vs, at, line);
 		vs->gaps |= (o->flags & PM_OPTF_REQUIRED) != 0;
 		if (at && o->dflt.n > 0)
 			add_default(vs, o); /* so that the module can still judge the others */
@@ -277,7 +277,7 @@ add_value(struct values *vs, const struct pm_option *o, const char *text,
 		struct pm_value *more = realloc(vs->v, cap * sizeof(*more));
 
 		if (!more) {
-			report(vs, at, "no memory");
+			inst_report(vs, at, "no memory");
 			vs->gaps = true;
 			return;
 		}
@@ -299,7 +299,7 @@ add_default(struct values *vs, const struct pm_option *o)
 		vs->texts = more;
 	text = more ? strndup(o->dflt.p, o->dflt.n) : NULL;
 	if (!text) {
-		report(vs, NULL, "no memory");
+		inst_report(vs, NULL, "no memory");
 		vs->gaps = true;
 		return;
 	}
@@ -332,7 +332,7 @@ add_option(struct values *vs, const struct pm_option *o)
 		if (given++ > 0 && !(o->flags & PM_OPTF_LIST)) {
 			snprintf(line, sizeof(line), "section %s: %s is given twice", spec->section,
 				 s->key);
-			report(vs, s, line);
+			inst_report(vs, s, line);
 			continue;
 		}
 		add_value(vs, o, s->value, s);
@@ -342,7 +342,7 @@ add_option(struct values *vs, const struct pm_option *o)
 	if (o->flags & PM_OPTF_REQUIRED) {
 		snprintf(line, sizeof(line), "section %s: %.*s is missing: %.*s", spec->section,
 			 (int)o->key.n, o->key.p, (int)o->doc.n, o->doc.p);
-		report(vs, NULL, line);
+		inst_report(vs, NULL, line);
 		vs->gaps = true;
 	} else if (o->dflt.n > 0) {
 		add_default(vs, o);
@@ -405,7 +405,8 @@ host_check(struct host_lib *lib, const struct host_spec *spec)
 		int32_t rc = vs.m->life->check(&o);
 
 		if (rc != PM_OK && vs.errors == 0)
-			report(&vs, NULL, "the module refuses its settings and does not say why");
+			inst_report(&vs, NULL,
+				    "the module refuses its settings and does not say why");
 		ok = rc == PM_OK && vs.errors == 0;
 	}
 	values_free(&vs);
@@ -424,7 +425,7 @@ host_open(struct host_lib *lib, const struct host_spec *spec)
 	if (i)
 		i->section = strdup(spec->section);
 	if (!i || !i->section) {
-		report(&vs, NULL, "no memory");
+		inst_report(&vs, NULL, "no memory");
 		ok = false;
 	}
 	if (ok) {
@@ -435,7 +436,8 @@ host_open(struct host_lib *lib, const struct host_spec *spec)
 		open_fill(&o, &r, &vs);
 		ok = vs.m->life->open(&o, &i->inst) == PM_OK;
 		if (!ok && vs.errors == 0)
-			report(&vs, NULL, "the module could not be opened and does not say why");
+			inst_report(&vs, NULL,
+				    "the module could not be opened and does not say why");
 	}
 	values_free(&vs);
 	if (ok)

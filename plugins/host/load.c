@@ -44,7 +44,7 @@ host_path(const struct host_lib *lib)
 
 /* Asked for by file name: the first of the file; by name: that one. */
 static bool
-is_wanted(const struct pm_module *m, uint32_t index, const char *module)
+load_is_wanted(const struct pm_module *m, uint32_t index, const char *module)
 {
 	if (module[0] == '/')
 		return index == 0;
@@ -55,14 +55,14 @@ static struct host_lib *
 find_loaded(const char *real, const char *module)
 {
 	for (struct host_lib *l = libs; l; l = l->next)
-		if (strcmp(l->path, real) == 0 && is_wanted(&l->desc.module, l->index, module))
+		if (strcmp(l->path, real) == 0 && load_is_wanted(&l->desc.module, l->index, module))
 			return l;
 	return NULL;
 }
 
 /* The file behind a module's name, real, in buf (PATH_MAX). */
 static bool
-locate(const char *module, const char *dir, char *buf, char *err, size_t errlen)
+load_locate(const char *module, const char *dir, char *buf, char *err, size_t errlen)
 {
 	char path[PM_PATH_MAX + 1];
 	int n;
@@ -122,7 +122,7 @@ find_module(void *dl, const char *real, const char *module, uint32_t *ret_index,
 	}
 	memcpy(&entry, &symbol, sizeof(entry)); /* POSIX's way from object to function pointer */
 	for (uint32_t i = 0; i < 64 && (m = entry(PM_ABI_MINOR, i)) != NULL; i++) {
-		if (m->size < offsetof(struct pm_module, version) || is_wanted(m, i, module)) {
+		if (m->size < offsetof(struct pm_module, version) || load_is_wanted(m, i, module)) {
 			*ret_index = i;
 			return m; /* a hopeless one is refused with a text later */
 		}
@@ -140,7 +140,7 @@ host_load(const char *module, const char *dir, char *err, size_t errlen)
 	uint32_t index = 0;
 	void *dl;
 
-	if (!locate(module, dir, real, err, errlen))
+	if (!load_locate(module, dir, real, err, errlen))
 		return NULL;
 	lib = find_loaded(real, module);
 	if (lib)

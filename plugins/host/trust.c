@@ -10,7 +10,7 @@
 #include <restante/module.h>
 
 static bool
-one(const char *path, bool file, char *err, size_t errlen)
+trust_one(const char *path, bool file, char *err, size_t errlen)
 {
 	struct stat st;
 	uid_t me = geteuid();
@@ -49,11 +49,11 @@ host_trust(const char *path, char *err, size_t errlen)
 		return false;
 	}
 	memcpy(part, path, n + 1);
-	if (!one(part, true, err, errlen))
+	if (!trust_one(part, true, err, errlen))
 		return false;
 	for (char *slash; (slash = strrchr(part, '/')) != NULL;) {
 		*slash = '\0';
-		if (!one(slash == part ? "/" : part, false, err, errlen))
+		if (!trust_one(slash == part ? "/" : part, false, err, errlen))
 			return false;
 	}
 	return true;

@@ -129,7 +129,7 @@ inside_character(char c)
 /* What is too long loses its middle: what failed stands at the beginning of a text, what to do
  * about it at its end. */
 static struct pm_str
-squeezed(char *buf, size_t n)
+conf_squeezed(char *buf, size_t n)
 {
 	size_t head = PM_ERROR_MAX / 2 - 3, tail = PM_ERROR_MAX / 2;
 
@@ -151,7 +151,7 @@ sdk_error(const struct pm_call *call, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	call->error(call, squeezed(buf, text_of(buf, sizeof(buf), fmt, ap).n));
+	call->error(call, conf_squeezed(buf, text_of(buf, sizeof(buf), fmt, ap).n));
 	va_end(ap);
 }
 

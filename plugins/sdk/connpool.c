@@ -194,7 +194,7 @@ order_of(struct sdk_pool *p, uint32_t not, size_t order[SDK_SERVERS_MAX], size_t
 }
 
 static int64_t
-share(const struct sdk_pool *p, int64_t deadline_ms, size_t n)
+connpool_share(const struct sdk_pool *p, int64_t deadline_ms, size_t n)
 {
 	int64_t now = p->host->now_ms(p->host->ctx);
 
@@ -210,7 +210,7 @@ sdk_pool_connect(struct sdk_pool *p, struct sdk_place *place, uint32_t not, int6
 
 	snprintf(why, SDK_WHY_MAX, "no time left to connect");
 	for (size_t k = 0; k < n; k++) {
-		int64_t until = share(p, deadline_ms, n - k);
+		int64_t until = connpool_share(p, deadline_ms, n - k);
 
 		if (until == 0)
 			break;
@@ -237,7 +237,7 @@ sdk_pool_revive(struct sdk_pool *p, int64_t deadline_ms, sdk_connect_fn connect,
 	size_t order[SDK_SERVERS_MAX], up, n = order_of(p, 0, order, &up);
 
 	for (size_t k = up; k < n; k++) {
-		int64_t until = share(p, deadline_ms, n - k);
+		int64_t until = connpool_share(p, deadline_ms, n - k);
 		char why[SDK_WHY_MAX];
 		void *conn = NULL;
 

@@ -170,7 +170,7 @@ struct fields {
 };
 
 static void
-split(const char *p, const char *end, struct fields *f)
+ledger_split(const char *p, const char *end, struct fields *f)
 {
 	f->count = 0;
 	while (p < end && f->count < FIELDS_MAX) {
@@ -183,7 +183,7 @@ split(const char *p, const char *end, struct fields *f)
 }
 
 static uint64_t
-number(const struct fields *f, size_t i)
+ledger_number(const struct fields *f, size_t i)
 {
 	uint64_t v = 0;
 
@@ -211,10 +211,10 @@ take_message(struct ledger *l, const struct fields *f)
 	made->m.identity_n = (uint32_t)f->n[1];
 	made->m.uidl = made->text + f->n[1] + 1;
 	made->m.uidl_n = (uint32_t)f->n[2];
-	made->m.octets = number(f, 3);
-	made->m.stored = number(f, 4);
-	made->m.first_retrieved_ms = (int64_t)number(f, 5);
-	made->m.hidden_until_ms = (int64_t)number(f, 6);
+	made->m.octets = ledger_number(f, 3);
+	made->m.stored = ledger_number(f, 4);
+	made->m.first_retrieved_ms = (int64_t)ledger_number(f, 5);
+	made->m.hidden_until_ms = (int64_t)ledger_number(f, 6);
 	if (m) {
 		/* groups may point to the old one: it keeps its address, and its unique-id,
 		 * which never changes */
@@ -230,12 +230,12 @@ take_message(struct ledger *l, const struct fields *f)
 }
 
 static bool
-take_file(struct ledger *l, const struct fields *f)
+ledger_take_file(struct ledger *l, const struct fields *f)
 {
 	struct message *m = find(l, f->p[1], f->n[1]);
-	struct ledger_file is = {.ino = number(f, 3),
-				 .size = number(f, 4),
-				 .mtime_ns = number(f, 5)},
+	struct ledger_file is = {.ino = ledger_number(f, 3),
+				 .size = ledger_number(f, 4),
+				 .mtime_ns = ledger_number(f, 5)},
 			   *made;
 
 	if (!m || f->n[2] == 0 || f->n[2] > LEDGER_CONTENT)
@@ -323,7 +323,7 @@ take_commit(struct ledger *l, const struct fields *f)
 			set_hidden(x->m, x->hide_ms);
 		} else if (!x->m->m.deleted) {
 			x->m->m.deleted = x->m->m.unfinished = true;
-			x->m->m.deleted_ms = (int64_t)(number(f, 3) & INT64_MAX);
+			x->m->m.deleted_ms = (int64_t)(ledger_number(f, 3) & INT64_MAX);
 		}
 	}
 	return true;
@@ -331,7 +331,7 @@ take_commit(struct ledger *l, const struct fields *f)
 
 /* Its files are gone. */
 static void
-finish(struct group *g)
+ledger_finish(struct group *g)
 {
 	g->done = true;
 	for (uint64_t k = 0; k < g->applied; k++)
@@ -340,13 +340,13 @@ finish(struct group *g)
 
 /* False: no memory. */
 static bool
-take_line(struct ledger *l, const char *p, const char *end)
+ledger_take_line(struct ledger *l, const char *p, const char *end)
 {
 	struct fields f;
 	struct message *m;
 	struct group *g;
 
-	split(p, end, &f);
+	ledger_split(p, end, &f);
 	l->lines++;
 	switch (f.count > 0 && f.n[0] == 1 ? f.p[0][0] : '\0') {
 	case 'M':
@@ -355,23 +355,24 @@ take_line(struct ledger *l, const char *p, const char *end)
 	case 'H':
 		m = f.count == 3 ? find(l, f.p[1], f.n[1]) : NULL;
 		if (m && f.p[0][0] == 'F' && m->m.first_retrieved_ms == 0)
-			m->m.first_retrieved_ms = (int64_t)number(&f, 2);
+			m->m.first_retrieved_ms = (int64_t)ledger_number(&f, 2);
 		else if (m && f.p[0][0] == 'H')
-			set_hidden(m, (int64_t)number(&f, 2));
+			set_hidden(m, (int64_t)ledger_number(&f, 2));
 		return true;
 	case 'D':
 		return f.count != 3 || take_member(l, &f, -1);
 	case 'G':
-		return f.count != 4 || take_member(l, &f, (int64_t)(number(&f, 3) & INT64_MAX));
+		return f.count != 4 ||
+		       take_member(l, &f, (int64_t)(ledger_number(&f, 3) & INT64_MAX));
 	case 'C':
 		return f.count != 4 || take_commit(l, &f);
 	case 'E':
 		g = f.count == 2 ? group_get(l, f.p[1], f.n[1]) : NULL;
 		if (g)
-			finish(g);
+			ledger_finish(g);
 		return true;
 	case 'T':
-		return f.count != 6 || take_file(l, &f);
+		return f.count != 6 || ledger_take_file(l, &f);
 	default:
 		return true; /* of a newer version: left alone */
 	}
@@ -389,7 +390,7 @@ line_sound(const char *p, const char *lf)
 }
 
 static bool
-begins(const char *text, size_t n, const char *with)
+ledger_begins(const char *text, size_t n, const char *with)
 {
 	return n >= strlen(with) && memcmp(text, with, strlen(with)) == 0;
 }
@@ -401,9 +402,9 @@ ledger_read(struct ledger *l, const char *text, size_t n, size_t *ret_good)
 	size_t bad = 0;
 
 	*ret_good = 0;
-	if (begins(text, n, LEDGER_HEADER))
+	if (ledger_begins(text, n, LEDGER_HEADER))
 		p += *ret_good = sizeof(LEDGER_HEADER) - 1;
-	else if (begins(text, n, LEDGER_MAGIC))
+	else if (ledger_begins(text, n, LEDGER_MAGIC))
 		return true; /* of another version: not a line of it is understood */
 	for (const char *lf; p < end && (lf = memchr(p, '\n', (size_t)(end - p))) != NULL;
 	     p = lf + 1) {
@@ -411,7 +412,7 @@ ledger_read(struct ledger *l, const char *text, size_t n, size_t *ret_good)
 			bad++;
 			continue;
 		}
-		if (!take_line(l, p + 9, lf))
+		if (!ledger_take_line(l, p + 9, lf))
 			return false;
 		*ret_good = (size_t)(lf + 1 - text);
 		l->bad = bad;

@@ -19,7 +19,7 @@
 
 /* The text of an open file, to its end; NULL: errno. */
 static char *
-read_all(int fd, size_t size, size_t *ret_n)
+ledger_file_read_all(int fd, size_t size, size_t *ret_n)
 {
 	char *text = malloc(size + 1);
 	ssize_t got = 1;
@@ -55,7 +55,8 @@ ledger_load(int fd, const char *name, size_t *ret_good, size_t *ret_bad)
 	if (lfd == -1)
 		return errno == ENOENT ? ledger_new() : NULL; /* without memory errno says so */
 	if (fstat(lfd, &st) != 0 ||
-	    !(text = S_ISREG(st.st_mode) ? read_all(lfd, (size_t)st.st_size, &n) : NULL))
+	    !(text = S_ISREG(st.st_mode) ? ledger_file_read_all(lfd, (size_t)st.st_size, &n)
+					 : NULL))
 		e = S_ISREG(st.st_mode) ? errno : EBADMSG;
 	else if (!(l = ledger_new()) || !ledger_read(l, text, n, ret_good))
 		e = ENOMEM;
@@ -90,7 +91,7 @@ ledger_load_code(const struct pm_call *call, const char *name, int e)
 /* ---- appending ------------------------------------------------------------------------------- */
 
 static int
-write_all(int fd, const char *p, size_t n, off_t at)
+ledger_file_write_all(int fd, const char *p, size_t n, off_t at)
 {
 	while (n > 0) {
 		ssize_t w = pwrite(fd, p, n, at);
@@ -108,7 +109,7 @@ write_all(int fd, const char *p, size_t n, off_t at)
 
 /* Locks the file behind a descriptor of its own; the file may have been replaced meanwhile. */
 static int
-open_locked(int fd, const char *name, bool *ret_made)
+ledger_file_open_locked(int fd, const char *name, bool *ret_made)
 {
 	for (int tries = 0; tries < 8; tries++) {
 		struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -161,7 +162,7 @@ ledger_append(int fd, const char *name, const char *text, size_t n, bool sync)
 {
 	struct ledger_out head = {0};
 	bool made;
-	int lfd = open_locked(fd, name, &made), rc = 0;
+	int lfd = ledger_file_open_locked(fd, name, &made), rc = 0;
 	off_t before, end;
 
 	if (lfd == -1)
@@ -174,12 +175,12 @@ ledger_append(int fd, const char *name, const char *text, size_t n, bool sync)
 	}
 	if (end == 0) {
 		ledger_put_header(&head);
-		rc = head.failed ? ENOMEM : write_all(lfd, head.text, head.n, 0);
+		rc = head.failed ? ENOMEM : ledger_file_write_all(lfd, head.text, head.n, 0);
 		end = (off_t)head.n;
 		ledger_out_free(&head);
 	}
 	if (rc == 0)
-		rc = write_all(lfd, text, n, end);
+		rc = ledger_file_write_all(lfd, text, n, end);
 	if (rc != 0 && ftruncate(lfd, before) != 0)
 		/* the torn tail is ignored by readers and cut by the next append */
 		rc = rc ? rc : errno;
@@ -197,7 +198,7 @@ ledger_append(int fd, const char *name, const char *text, size_t n, bool sync)
 
 /* Under the lock: the new text, durable, under the old name. */
 static void
-replace(int fd, const char *name, const struct ledger_out *o, bool sync)
+ledger_file_replace(int fd, const char *name, const struct ledger_out *o, bool sync)
 {
 	char fresh[LEDGER_NAME_MAX + 8];
 	int tfd, rc;
@@ -206,7 +207,7 @@ replace(int fd, const char *name, const struct ledger_out *o, bool sync)
 	tfd = openat(fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (tfd == -1)
 		return; /* the old one is as good */
-	rc = write_all(tfd, o->text, o->n, 0);
+	rc = ledger_file_write_all(tfd, o->text, o->n, 0);
 	if (rc == 0 && sync && fsync(tfd) != 0)
 		rc = errno;
 	(void)close(tfd);
@@ -223,13 +224,13 @@ ledger_rewrite(int fd, const char *name, bool sync,
 	struct ledger_out o = {0};
 	size_t good, bad;
 	bool made;
-	int lfd = open_locked(fd, name, &made);
+	int lfd = ledger_file_open_locked(fd, name, &made);
 	struct ledger *l = lfd != -1 ? ledger_load(fd, name, &good, &bad) : NULL;
 
 	if (l && !ledger_unfinished(l, 0)) {
 		ledger_put_header(&o);
 		if (fill(l, &o, ctx) && !o.failed)
-			replace(fd, name, &o, sync);
+			ledger_file_replace(fd, name, &o, sync);
 	}
 	ledger_out_free(&o);
 	ledger_free(l);

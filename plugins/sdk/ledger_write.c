@@ -29,7 +29,7 @@ ledger_crc(const char *p, size_t n)
 }
 
 static bool
-room(struct ledger_out *o, size_t n)
+ledger_write_room(struct ledger_out *o, size_t n)
 {
 	size_t cap = o->cap ? o->cap : 4096;
 	char *more;
@@ -48,10 +48,11 @@ room(struct ledger_out *o, size_t n)
 	return true;
 }
 
-static void put(struct ledger_out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void ledger_write_put(struct ledger_out *o, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void
-put(struct ledger_out *o, const char *fmt, ...)
+ledger_write_put(struct ledger_out *o, const char *fmt, ...)
 {
 	char line[LINE_MAX_BYTES];
 	va_list ap;
@@ -64,7 +65,7 @@ put(struct ledger_out *o, const char *fmt, ...)
 		o->failed = true; /* names are bounded by the file system: it cannot be */
 		return;
 	}
-	if (!room(o, (size_t)n + 11))
+	if (!ledger_write_room(o, (size_t)n + 11))
 		return;
 	snprintf(o->text + o->n, 10, "%08" PRIx32 " ", ledger_crc(line, (size_t)n));
 	memcpy(o->text + o->n + 9, line, (size_t)n);
@@ -75,7 +76,7 @@ put(struct ledger_out *o, const char *fmt, ...)
 void
 ledger_put_header(struct ledger_out *o)
 {
-	if (!room(o, sizeof(LEDGER_HEADER)))
+	if (!ledger_write_room(o, sizeof(LEDGER_HEADER)))
 		return;
 	memcpy(o->text + o->n, LEDGER_HEADER, sizeof(LEDGER_HEADER) - 1);
 	o->n += sizeof(LEDGER_HEADER) - 1;
@@ -90,33 +91,34 @@ ledger_put_message(struct ledger_out *o, const char *identity, size_t identity_n
 
 	if (octets != LEDGER_UNKNOWN)
 		snprintf(size, sizeof(size), "%" PRIu64, octets);
-	put(o, "M %.*s %.*s %s %" PRIu64 " %" PRId64 " %" PRId64, (int)identity_n, identity,
-	    (int)uidl_n, uidl, size, octets != LEDGER_UNKNOWN ? stored : 0, first_ms, hidden_ms);
+	ledger_write_put(o, "M %.*s %.*s %s %" PRIu64 " %" PRId64 " %" PRId64, (int)identity_n,
+			 identity, (int)uidl_n, uidl, size, octets != LEDGER_UNKNOWN ? stored : 0,
+			 first_ms, hidden_ms);
 }
 
 void
 ledger_put_mark(struct ledger_out *o, char kind, const char *identity, size_t n, int64_t ms)
 {
-	put(o, "%c %.*s %" PRId64, kind, (int)n, identity, ms);
+	ledger_write_put(o, "%c %.*s %" PRId64, kind, (int)n, identity, ms);
 }
 
 void
 ledger_put_delete(struct ledger_out *o, const char *op_hex, const char *identity, size_t n)
 {
-	put(o, "D %s %.*s", op_hex, (int)n, identity);
+	ledger_write_put(o, "D %s %.*s", op_hex, (int)n, identity);
 }
 
 void
 ledger_put_hide(struct ledger_out *o, const char *op_hex, const char *identity, size_t n,
 		int64_t ms)
 {
-	put(o, "G %s %.*s %" PRId64, op_hex, (int)n, identity, ms);
+	ledger_write_put(o, "G %s %.*s %" PRId64, op_hex, (int)n, identity, ms);
 }
 
 void
 ledger_put_commit(struct ledger_out *o, const char *op_hex, uint64_t n, int64_t ms)
 {
-	put(o, "C %s %" PRIu64 " %" PRId64, op_hex, n, ms);
+	ledger_write_put(o, "C %s %" PRIu64 " %" PRId64, op_hex, n, ms);
 }
 
 void
@@ -133,14 +135,14 @@ ledger_put_remembered(struct ledger_out *o, const struct ledger_message *m)
 void
 ledger_put_done(struct ledger_out *o, const char *op_hex)
 {
-	put(o, "E %s", op_hex);
+	ledger_write_put(o, "E %s", op_hex);
 }
 
 void
 ledger_put_file(struct ledger_out *o, const char *identity, size_t n, const struct ledger_file *f)
 {
-	put(o, "T %.*s %s %" PRIu64 " %" PRIu64 " %" PRIu64, (int)n, identity, f->content, f->ino,
-	    f->size, f->mtime_ns);
+	ledger_write_put(o, "T %.*s %s %" PRIu64 " %" PRIu64 " %" PRIu64, (int)n, identity,
+			 f->content, f->ino, f->size, f->mtime_ns);
 }
 
 void

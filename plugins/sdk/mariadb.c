@@ -85,7 +85,7 @@ sdk_my_lost(unsigned code)
 /* ---- connecting ------------------------------------------------------------------------------ */
 
 static void
-set_options(struct sdk_my *c, const struct sdk_my_access *a, const struct sdk_server *s)
+mariadb_set_options(struct sdk_my *c, const struct sdk_my_access *a, const struct sdk_server *s)
 {
 	unsigned seconds = (unsigned)(left_ms(c) / 1000) + SPARE_S, off = 0;
 	size_t packet = a->packet_max;
@@ -108,7 +108,7 @@ set_options(struct sdk_my *c, const struct sdk_my_access *a, const struct sdk_se
 
 /* Why nobody lets us in, and what to look at. Messages of servers are text of somebody else. */
 static int32_t
-refused(struct sdk_my *c, const struct sdk_server *s, char *why, size_t cap)
+mariadb_refused(struct sdk_my *c, const struct sdk_server *s, char *why, size_t cap)
 {
 	unsigned code = mysql_errno(c->my);
 	const char *hint = "";
@@ -130,7 +130,7 @@ refused(struct sdk_my *c, const struct sdk_server *s, char *why, size_t cap)
 }
 
 static void
-dial(struct sdk_my *c, const struct sdk_my_access *a, const struct sdk_server *s)
+mariadb_dial(struct sdk_my *c, const struct sdk_my_access *a, const struct sdk_server *s)
 {
 	current = c;
 	c->connected = mysql_real_connect(c->my, s->local ? NULL : s->host, a->user, a->password,
@@ -156,10 +156,10 @@ sdk_my_connect(const struct sdk_my_access *a, const struct sdk_server *s, int64_
 	c->host = a->host;
 	c->watch = a->watch;
 	c->until_ms = until_ms;
-	set_options(c, a, s);
-	dial(c, a, s);
+	mariadb_set_options(c, a, s);
+	mariadb_dial(c, a, s);
 	if (!c->connected) {
-		rc = refused(c, s, why, cap);
+		rc = mariadb_refused(c, s, why, cap);
 	} else if (a->tls && !s->local && !mysql_get_ssl_cipher(c->my)) {
 		snprintf(why, cap, "%s: the connection is not encrypted; see tls", s->label);
 		rc = PM_DOWN;

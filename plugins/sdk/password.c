@@ -20,7 +20,7 @@ static const struct pwd_scheme *const schemes[] = {
 
 /* Does the comma list "A,B" hold this word? */
 static bool
-named(const char *list, const char *word, size_t n)
+password_named(const char *list, const char *word, size_t n)
 {
 	while (*list) {
 		size_t len = strcspn(list, ",");
@@ -58,7 +58,7 @@ scheme_of(struct pm_str stored, struct pwd_hash *h)
 	if (h->hex || h->b64)
 		*dot = '\0';
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
-		if (named(schemes[i]->names, h->name, strlen(h->name)))
+		if (password_named(schemes[i]->names, h->name, strlen(h->name)))
 			return schemes[i];
 	return NULL;
 }

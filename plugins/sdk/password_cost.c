@@ -13,7 +13,7 @@
 
 /* The alphabet of crypt's base 64, in its order. */
 static bool
-digit(char c, uint32_t *ret)
+password_cost_digit(char c, uint32_t *ret)
 {
 	static const char digits[] =
 		"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -25,13 +25,13 @@ digit(char c, uint32_t *ret)
 
 /* n digits, the lowest six bits first: scrypt's r and p, BSDi DES' count. */
 static bool
-fixed(const char *p, size_t n, uint32_t *ret)
+password_cost_fixed(const char *p, size_t n, uint32_t *ret)
 {
 	uint32_t v;
 
 	*ret = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (!digit(p[i], &v))
+		if (!password_cost_digit(p[i], &v))
 			return false;
 		*ret |= v << (6 * i);
 	}
@@ -41,11 +41,11 @@ fixed(const char *p, size_t n, uint32_t *ret)
 /* yescrypt's numbers take one to six digits; the first one says how many, and `least` is what
  * zero stands for. */
 static bool
-varying(const char **p, uint32_t least, uint32_t *ret)
+password_cost_varying(const char **p, uint32_t least, uint32_t *ret)
 {
 	uint32_t start = 0, end = 47, more = 0, v;
 
-	if (!digit(**p, &v))
+	if (!password_cost_digit(**p, &v))
 		return false;
 	(*p)++;
 	*ret = least;
@@ -56,7 +56,7 @@ varying(const char **p, uint32_t least, uint32_t *ret)
 	}
 	*ret += (v - start) << (6 * more);
 	while (more-- > 0) {
-		if (!digit(**p, &v))
+		if (!password_cost_digit(**p, &v))
 			return false;
 		(*p)++;
 		*ret += v << (6 * more);
@@ -74,8 +74,9 @@ static bool
 read_scrypt(const char *param, struct memory_hard *ret)
 {
 	*ret = (struct memory_hard){0};
-	return digit(param[0], &ret->log_n) && fixed(param + 1, 5, &ret->r) &&
-	       fixed(param + 6, 5, &ret->p);
+	return password_cost_digit(param[0], &ret->log_n) &&
+	       password_cost_fixed(param + 1, 5, &ret->r) &&
+	       password_cost_fixed(param + 6, 5, &ret->p);
 }
 
 static bool
@@ -84,13 +85,14 @@ read_yescrypt(const char *param, struct memory_hard *ret)
 	uint32_t flavor, have = 0;
 
 	*ret = (struct memory_hard){.p = 1};
-	if (!varying(&param, 0, &flavor) || !varying(&param, 1, &ret->log_n) ||
-	    !varying(&param, 1, &ret->r))
+	if (!password_cost_varying(&param, 0, &flavor) ||
+	    !password_cost_varying(&param, 1, &ret->log_n) ||
+	    !password_cost_varying(&param, 1, &ret->r))
 		return false;
-	if (*param != '$' && !varying(&param, 1, &have))
+	if (*param != '$' && !password_cost_varying(&param, 1, &have))
 		return false;
-	if ((have & 1 && !varying(&param, 2, &ret->p)) ||
-	    (have & 2 && !varying(&param, 1, &ret->t)))
+	if ((have & 1 && !password_cost_varying(&param, 2, &ret->p)) ||
+	    (have & 2 && !password_cost_varying(&param, 1, &ret->t)))
 		return false;
 	return (have & ~3u) == 0; /* hash upgrades and ROMs: nobody's passwords */
 }
@@ -127,7 +129,7 @@ rounds_ok(struct pwd_hash *h, const char *number, const struct sdk_password_limi
 }
 
 static bool
-begins(const char *text, const char *with)
+password_cost_begins(const char *text, const char *with)
 {
 	return strncmp(text, with, strlen(with)) == 0;
 }
@@ -139,25 +141,26 @@ pwd_cost_ok(struct pwd_hash *h, const struct sdk_password_limits *l)
 	struct memory_hard m;
 	uint32_t v;
 
-	if (begins(t, "$y$") || begins(t, "$gy$") || begins(t, "$7$")) {
+	if (password_cost_begins(t, "$y$") || password_cost_begins(t, "$gy$") ||
+	    password_cost_begins(t, "$7$")) {
 		if (t[1] == '7' ? read_scrypt(t + 3, &m)
 				: read_yescrypt(strchr(t + 1, '$') + 1, &m))
 			return memory_hard_ok(h, &m, l);
 		(void)pwd_corrupt(h, "its parameters are none crypt(3) makes");
 		return false;
 	}
-	if (begins(t, "$2") && strlen(t) > 6 &&
+	if (password_cost_begins(t, "$2") && strlen(t) > 6 &&
 	    (!pwd_number(t + 4, 2, &v) || v > l->max_log_cost)) {
 		snprintf(h->why, PWD_WHY, "{%s}: a cost above %u", h->name, l->max_log_cost);
 		return false;
 	}
-	if (t[0] == '_' && (!fixed(t + 1, 4, &v) || v > l->max_rounds)) {
+	if (t[0] == '_' && (!password_cost_fixed(t + 1, 4, &v) || v > l->max_rounds)) {
 		snprintf(h->why, PWD_WHY, "{%s}: more than %u rounds", h->name, l->max_rounds);
 		return false;
 	}
-	if (begins(t, "$sha1$"))
+	if (password_cost_begins(t, "$sha1$"))
 		return rounds_ok(h, t + 6, l);
-	if (begins(t, "$md5,rounds="))
+	if (password_cost_begins(t, "$md5,rounds="))
 		return rounds_ok(h, t + 12, l);
 	return !rounds || rounds_ok(h, rounds + 8, l);
 }

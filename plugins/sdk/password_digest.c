@@ -87,7 +87,7 @@ pwd_b64(const char *p, size_t n, unsigned char *out, size_t cap, size_t *ret_n)
 /* ---- (salted) digests ------------------------------------------------------------------------ */
 
 static const EVP_MD *
-digest_of(const char *name)
+password_digest_digest_of(const char *name)
 {
 	if (strcasecmp(name, "SHA") == 0 || strcasecmp(name, "SSHA") == 0 ||
 	    strcasecmp(name, "SHA1") == 0)
@@ -98,7 +98,7 @@ digest_of(const char *name)
 static int32_t
 digest_check(struct pwd_hash *h, struct pm_str password, const struct sdk_password_limits *l)
 {
-	const EVP_MD *md = digest_of(h->name);
+	const EVP_MD *md = password_digest_digest_of(h->name);
 	size_t size = (size_t)EVP_MD_get_size(md), n = 0;
 	unsigned char want[512], got[EVP_MAX_MD_SIZE];
 	bool salted = strncasecmp(h->name, "SS", 2) == 0;

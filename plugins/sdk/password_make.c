@@ -18,7 +18,7 @@ static const struct scheme {
 };
 
 static const struct scheme *
-find(const char *name)
+password_make_find(const char *name)
 {
 	for (size_t k = 0; k < sizeof(schemes) / sizeof(schemes[0]); k++)
 		if (strcmp(schemes[k].name, name) == 0)
@@ -28,7 +28,7 @@ find(const char *name)
 
 /* A salt with its parameters, by the system's randomness. */
 static bool
-setting(const struct scheme *s, uint32_t cost, char out[CRYPT_GENSALT_OUTPUT_SIZE])
+password_make_setting(const struct scheme *s, uint32_t cost, char out[CRYPT_GENSALT_OUTPUT_SIZE])
 {
 	return s && crypt_gensalt_rn(s->prefix, cost, NULL, 0, out, CRYPT_GENSALT_OUTPUT_SIZE) &&
 	       out[0] != '*';
@@ -39,7 +39,7 @@ sdk_password_can(const char *scheme, uint32_t cost)
 {
 	char salt[CRYPT_GENSALT_OUTPUT_SIZE];
 
-	return setting(find(scheme), cost, salt);
+	return password_make_setting(password_make_find(scheme), cost, salt);
 }
 
 bool
@@ -51,7 +51,7 @@ sdk_password_is(struct pm_str stored, const char *scheme, uint32_t cost)
 	size_t n = stored.n - (size_t)(hash - stored.p), head;
 	char salt[CRYPT_GENSALT_OUTPUT_SIZE];
 
-	if (!setting(find(scheme), cost, salt))
+	if (!password_make_setting(password_make_find(scheme), cost, salt))
 		return false;
 	head = (size_t)(strrchr(salt, '$') - salt) + 1; /* all but the salt itself */
 	if (n < head || memcmp(hash, salt, head) != 0)
@@ -65,13 +65,13 @@ int32_t
 sdk_password_make(const char *scheme, uint32_t cost, struct pm_str password, char *out, size_t cap,
 		  char *why)
 {
-	const struct scheme *s = find(scheme);
+	const struct scheme *s = password_make_find(scheme);
 	char salt[CRYPT_GENSALT_OUTPUT_SIZE], key[CRYPT_MAX_PASSPHRASE_SIZE + 1];
 	struct crypt_data *data;
 	const char *made;
 	int32_t rc = PM_OK;
 
-	if (!setting(s, cost, salt)) {
+	if (!password_make_setting(s, cost, salt)) {
 		snprintf(why, WHY, "%s with cost %u cannot be computed here", scheme, cost);
 		return PM_UNSUPPORTED;
 	}

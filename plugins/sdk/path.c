@@ -30,7 +30,7 @@ attr_of(const struct pm_user *u, const char *key)
 
 /* The value of %c for this user; false: there is none that may stand in a path. */
 static bool
-value_of(const struct pm_user *u, char c, struct pm_str *ret)
+path_value_of(const struct pm_user *u, char c, struct pm_str *ret)
 {
 	const char *at = u->name.n > 0 ? memrchr(u->name.p, '@', u->name.n) : NULL;
 	size_t local = at ? (size_t)(at - u->name.p) : u->name.n;
@@ -66,7 +66,7 @@ sdk_path_make(const char *pattern, const struct pm_call *call, const struct pm_u
 	for (const char *p = pattern; *p; p++) {
 		struct pm_str v = {p, 1};
 
-		if (*p == '%' && !value_of(u, *++p, &v)) {
+		if (*p == '%' && !path_value_of(u, *++p, &v)) {
 			sdk_error(call, "path = %s: this user has no %%%c that may stand in a path",
 				  pattern, *p);
 			return PM_PERM;

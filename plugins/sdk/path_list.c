@@ -49,14 +49,15 @@ letter_of(char c)
 /* Fits `name` to one component of a template, `pattern` up to `end`; what the letters stand for.
  * The first letter of two takes as little as it can. */
 static bool
-fits(const char *pattern, const char *end, const char *name, size_t n, struct names *ret)
+path_list_fits(const char *pattern, const char *end, const char *name, size_t n, struct names *ret)
 {
 	if (pattern == end)
 		return n == 0;
 	if (*pattern != '%')
-		return n > 0 && *name == *pattern && fits(pattern + 1, end, name + 1, n - 1, ret);
+		return n > 0 && *name == *pattern &&
+		       path_list_fits(pattern + 1, end, name + 1, n - 1, ret);
 	for (size_t k = 1; k <= n; k++) {
-		if (!fits(pattern + 2, end, name + k, n - k, ret))
+		if (!path_list_fits(pattern + 2, end, name + k, n - k, ret))
 			continue;
 		ret->of[letter_of(pattern[1])] = (struct pm_str){name, k};
 		return true;
@@ -66,7 +67,7 @@ fits(const char *pattern, const char *end, const char *name, size_t n, struct na
 
 /* malloc'd; NULL: nobody's name, or no memory. */
 static char *
-key_of(const struct names *w, size_t *ret_n)
+path_list_key_of(const struct names *w, size_t *ret_n)
 {
 	struct pm_str u = w->of[0], n = w->of[1], d = w->of[2], k = w->of[3];
 	struct pm_str first = k.n   ? k
@@ -88,13 +89,13 @@ key_of(const struct names *w, size_t *ret_n)
 
 /* Into the page, if it belongs there. */
 static void
-take(struct walk *w, const struct names *names)
+path_list_take(struct walk *w, const struct names *names)
 {
 	struct found f;
 	unsigned char sum[EVP_MAX_MD_SIZE];
 	size_t at = w->got;
 
-	f.key = key_of(names, &f.key_n);
+	f.key = path_list_key_of(names, &f.key_n);
 	if (!f.key || EVP_Digest(f.key, f.key_n, sum, NULL, EVP_sha256(), NULL) != 1) {
 		free(f.key);
 		w->no_memory = w->no_memory || errno == ENOMEM;
@@ -132,11 +133,12 @@ walk_down(struct walk *w, int fd, const char *pattern, const struct names *names
 		struct names mine = *names;
 		int sub;
 
-		if (e->d_name[0] == '.' || !fits(pattern, end, e->d_name, strlen(e->d_name), &mine))
+		if (e->d_name[0] == '.' ||
+		    !path_list_fits(pattern, end, e->d_name, strlen(e->d_name), &mine))
 			continue;
 		if (!slash) {
 			if (w->is_box(fd, e->d_name))
-				take(w, &mine);
+				path_list_take(w, &mine);
 			continue;
 		}
 		sub = openat(fd, e->d_name,
@@ -164,7 +166,7 @@ cursor_sum(struct pm_str cursor, unsigned char sum[SUM])
 }
 
 static void
-hand_out(const struct found *f, char *at)
+path_list_hand_out(const struct found *f, char *at)
 {
 	struct pm_box b = {0};
 
@@ -207,7 +209,7 @@ sdk_path_list(const char *pattern, sdk_is_box is_box, const struct pm_call *call
 	}
 	for (size_t k = 0; k < w.got; k++) {
 		if (rc == PM_OK)
-			hand_out(&w.page[k], (char *)ret + k * stride);
+			path_list_hand_out(&w.page[k], (char *)ret + k * stride);
 		free(w.page[k].key);
 	}
 	if (rc == PM_OK)

@@ -60,7 +60,7 @@ struct sdk_totals {
 };
 
 static int64_t
-now_ms(const struct sdk_totals *t)
+totals_now_ms(const struct sdk_totals *t)
 {
 	return t->host->now_ms(t->host->ctx);
 }
@@ -94,7 +94,7 @@ count_end(struct sdk_totals *t, struct counting *c)
 
 /* Under the table's mutex; nobody uses it. */
 static void
-forget(struct sdk_totals *t, struct sdk_total *e)
+totals_forget(struct sdk_totals *t, struct sdk_total *e)
 {
 	HASH_DEL(t->all, e);
 	count_end(t, &e->count);
@@ -111,7 +111,7 @@ sdk_totals_free(struct sdk_totals *t)
 	if (!t)
 		return;
 	HASH_ITER (hh, t->all, e, next)
-		forget(t, e);
+		totals_forget(t, e);
 	pthread_mutex_destroy(&t->mutex);
 	free(t);
 }
@@ -130,7 +130,7 @@ sdk_totals_used(struct sdk_totals *t)
 void
 sdk_totals_tidy(struct sdk_totals *t)
 {
-	int64_t now = now_ms(t);
+	int64_t now = totals_now_ms(t);
 	struct sdk_total *e, *next;
 
 	pthread_mutex_lock(&t->mutex);
@@ -143,7 +143,7 @@ sdk_totals_tidy(struct sdk_totals *t)
 /* Under the table's mutex: a new one, in the place of the oldest that nobody uses. NULL: no memory.
  */
 static struct sdk_total *
-make(struct sdk_totals *t, const struct sdk_box *box)
+totals_make(struct sdk_totals *t, const struct sdk_box *box)
 {
 	struct sdk_total *e = calloc(1, sizeof(*e)), *old, *next;
 	pthread_condattr_t clock;
@@ -160,7 +160,7 @@ make(struct sdk_totals *t, const struct sdk_box *box)
 		if (HASH_COUNT(t->all) < MOST)
 			break;
 		if (old->users == 0)
-			forget(t, old);
+			totals_forget(t, old);
 	}
 	HASH_ADD(hh, t->all, box, sizeof(e->box), e);
 	return e;
@@ -168,14 +168,14 @@ make(struct sdk_totals *t, const struct sdk_box *box)
 
 /* The mailbox' total, its mutex locked. NULL: there is none, or no memory for it. */
 static struct sdk_total *
-enter(struct sdk_totals *t, const struct sdk_box *box, bool may_make)
+totals_enter(struct sdk_totals *t, const struct sdk_box *box, bool may_make)
 {
 	struct sdk_total *e;
 
 	pthread_mutex_lock(&t->mutex);
 	HASH_FIND(hh, t->all, box, sizeof(*box), e);
 	if (!e && may_make)
-		e = make(t, box);
+		e = totals_make(t, box);
 	if (e)
 		e->users++;
 	pthread_mutex_unlock(&t->mutex);
@@ -185,7 +185,7 @@ enter(struct sdk_totals *t, const struct sdk_box *box, bool may_make)
 }
 
 static void
-leave(struct sdk_totals *t, struct sdk_total *e)
+totals_leave(struct sdk_totals *t, struct sdk_total *e)
 {
 	pthread_mutex_unlock(&e->mutex);
 	pthread_mutex_lock(&t->mutex);
@@ -196,7 +196,7 @@ leave(struct sdk_totals *t, struct sdk_total *e)
 /* ---- asking ---------------------------------------------------------------------------------- */
 
 static bool
-same(const struct sdk_look *a, const struct sdk_look *b)
+totals_same(const struct sdk_look *a, const struct sdk_look *b)
 {
 	return memcmp(a->word, b->word, sizeof(a->word)) == 0;
 }
@@ -204,20 +204,20 @@ same(const struct sdk_look *a, const struct sdk_look *b)
 /* Is what is known still true? While a delivery of ours changes the mailbox there is no telling: it
  * was true right before. */
 static bool
-believed(const struct sdk_totals *t, struct sdk_total *e, const struct sdk_count *c)
+totals_believed(const struct sdk_totals *t, struct sdk_total *e, const struct sdk_count *c)
 {
-	if (e->known && now_ms(t) - e->counted_ms >= BELIEVED_MS)
+	if (e->known && totals_now_ms(t) - e->counted_ms >= BELIEVED_MS)
 		e->known = false;
 	if (e->known && !e->changing) {
 		struct sdk_look now = c->look(c->ctx);
 
-		e->known = same(&e->look, &now) && (e->look.at_rest || !now.at_rest);
+		e->known = totals_same(&e->look, &now) && (e->look.at_rest || !now.at_rest);
 	}
 	return e->known;
 }
 
 static void
-add(const struct sdk_totals *t, struct pm_stat *s, uint64_t octets)
+totals_add(const struct sdk_totals *t, struct pm_stat *s, uint64_t octets)
 {
 	s->count++;
 	s->octets += octets;
@@ -226,18 +226,18 @@ add(const struct sdk_totals *t, struct pm_stat *s, uint64_t octets)
 
 /* All is counted: what came meanwhile and was not seen is added. */
 static void
-settle(const struct sdk_totals *t, struct sdk_total *e, const struct sdk_count *c,
-       struct pm_stat *s)
+totals_settle(const struct sdk_totals *t, struct sdk_total *e, const struct sdk_count *c,
+	      struct pm_stat *s)
 {
 	const struct counting *n = &e->count;
 
 	for (size_t k = 0; k < n->n; k++)
 		if (!c->saw(n->work, n->notes[k].name))
-			add(t, s, n->notes[k].octets);
+			totals_add(t, s, n->notes[k].octets);
 	e->seen = e->changing && c->saw(n->work, e->changing_name);
 	e->stat = *s;
 	e->known = !n->spoilt && !n->stale;
-	e->counted_ms = now_ms(t);
+	e->counted_ms = totals_now_ms(t);
 }
 
 /* Makes one slice, without the mutex. */
@@ -247,7 +247,7 @@ count_on(struct sdk_totals *t, struct sdk_total *e, const struct sdk_count *c, s
 	void *work;
 	int32_t rc;
 
-	if (e->count.begun && now_ms(t) - e->count.left_ms >= LEFT_MS)
+	if (e->count.begun && totals_now_ms(t) - e->count.left_ms >= LEFT_MS)
 		count_end(t, &e->count);
 	if (!e->count.begun) {
 		e->look = c->look(c->ctx);
@@ -261,9 +261,9 @@ count_on(struct sdk_totals *t, struct sdk_total *e, const struct sdk_count *c, s
 	pthread_mutex_lock(&e->mutex);
 	e->count.busy = false;
 	e->count.work = work;
-	e->count.left_ms = now_ms(t);
+	e->count.left_ms = totals_now_ms(t);
 	if (rc == PM_OK)
-		settle(t, e, c, s);
+		totals_settle(t, e, c, s);
 	if (rc != PM_AGAIN || e->count.stale)
 		count_end(t, &e->count);
 	pthread_cond_broadcast(&e->moved);
@@ -297,7 +297,7 @@ int32_t
 sdk_totals_ask(struct sdk_totals *t, const struct sdk_box *box, const struct sdk_count *count,
 	       struct pm_stat *ret)
 {
-	struct sdk_total *e = enter(t, box, true);
+	struct sdk_total *e = totals_enter(t, box, true);
 	struct timespec until = wait_until();
 	struct pm_stat s = {0};
 	bool over = false;
@@ -308,7 +308,7 @@ sdk_totals_ask(struct sdk_totals *t, const struct sdk_box *box, const struct sdk
 	if (count->anew)
 		begin_anew(t, e);
 	while (rc == PM_AGAIN && !over) {
-		if (believed(t, e, count)) {
+		if (totals_believed(t, e, count)) {
 			s = e->stat;
 			rc = PM_OK;
 		} else if (e->count.begun ? !e->count.busy : !e->changing) {
@@ -318,7 +318,7 @@ sdk_totals_ask(struct sdk_totals *t, const struct sdk_box *box, const struct sdk
 			over = pthread_cond_timedwait(&e->moved, &e->mutex, &until) != 0;
 		}
 	}
-	leave(t, e);
+	totals_leave(t, e);
 	if (rc == PM_OK) {
 		s.size = ret->size;
 		*ret = s;
@@ -331,7 +331,7 @@ sdk_totals_ask(struct sdk_totals *t, const struct sdk_box *box, const struct sdk
 struct sdk_total *
 sdk_totals_hold(struct sdk_totals *t, const struct sdk_box *box, const char *name)
 {
-	struct sdk_total *e = enter(t, box, false);
+	struct sdk_total *e = totals_enter(t, box, false);
 
 	if (!e)
 		return NULL;
@@ -346,7 +346,7 @@ sdk_totals_hold(struct sdk_totals *t, const struct sdk_box *box, const char *nam
 
 /* False: it cannot be noted. */
 static bool
-note(struct counting *c, const char *name, uint64_t octets)
+totals_note(struct counting *c, const char *name, uint64_t octets)
 {
 	if (c->n == c->cap) {
 		size_t cap = c->cap ? c->cap * 2 : 16;
@@ -367,12 +367,12 @@ sdk_totals_release(struct sdk_totals *t, struct sdk_total *e, const struct sdk_l
 		   const struct sdk_look *after, uint64_t octets)
 {
 	pthread_mutex_lock(&e->mutex);
-	if (before && after && same(&e->look, before)) {
+	if (before && after && totals_same(&e->look, before)) {
 		memcpy(e->look.word, after->word,
 		       sizeof(e->look.word)); /* the counting's rest is as it was */
 		if (e->known && !e->seen)
-			add(t, &e->stat, octets);
-		else if (e->count.begun && !note(&e->count, e->changing_name, octets))
+			totals_add(t, &e->stat, octets);
+		else if (e->count.begun && !totals_note(&e->count, e->changing_name, octets))
 			e->count.spoilt = true;
 	} else if (before) {
 		e->known = false;
@@ -380,7 +380,7 @@ sdk_totals_release(struct sdk_totals *t, struct sdk_total *e, const struct sdk_l
 	}
 	e->changing = false;
 	pthread_cond_broadcast(&e->moved);
-	leave(t, e);
+	totals_leave(t, e);
 }
 
 /* ---- clocks ---------------------------------------------------------------------------------- */

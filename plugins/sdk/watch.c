@@ -26,7 +26,7 @@ struct sdk_watch {
 };
 
 static int64_t
-now_ms(void)
+watch_now_ms(void)
 {
 	struct timespec t;
 
@@ -36,9 +36,9 @@ now_ms(void)
 
 /* Under the mutex: ends what is due, finds the next time. */
 static int64_t
-look(struct sdk_watch *w)
+watch_look(struct sdk_watch *w)
 {
-	int64_t now = now_ms(), next = INT64_MAX;
+	int64_t now = watch_now_ms(), next = INT64_MAX;
 
 	for (struct sdk_watched *one = w->all; one; one = one->next) {
 		if (one->until_ms <= now) {
@@ -58,7 +58,7 @@ watch_main(void *arg)
 
 	pthread_mutex_lock(&w->mutex);
 	while (!w->end) {
-		w->next_ms = look(w);
+		w->next_ms = watch_look(w);
 		if (w->next_ms == INT64_MAX) {
 			pthread_cond_wait(&w->changed, &w->mutex);
 		} else {

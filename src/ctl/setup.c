@@ -9,7 +9,7 @@
 #include "ctl/ctl.h"
 #include "host/call.h"
 #include "host/load.h"
-#include "host/plain.h"
+#include "host/toolhost.h"
 
 /* a large store may take its time; who waits may interrupt */
 #define ONE_CALL_MS (24 * 3600 * 1000LL)
@@ -26,7 +26,8 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 	fflush(to);
 }
 
-static const struct pm_host host = PLAIN_HOST(plain_now_ms, plain_wall_ms, log_line, plain_count);
+static const struct pm_host host =
+	TOOLHOST(toolhost_now_ms, toolhost_wall_ms, log_line, toolhost_count);
 
 static void *
 call_alloc(void *ctx, size_t n)
@@ -129,7 +130,7 @@ run(struct host_inst *inst, const char *what)
 	int32_t rc;
 
 	do {
-		host_call_init(&call, plain_now_ms(NULL) + ONE_CALL_MS, 0);
+		host_call_init(&call, toolhost_now_ms(NULL) + ONE_CALL_MS, 0);
 		rc = host_setup(inst, &call, (struct pm_str){what, strlen(what)});
 	} while (rc == PM_AGAIN);
 	if (rc != PM_OK)

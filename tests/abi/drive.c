@@ -11,7 +11,7 @@
 
 #include "host/call.h"
 #include "host/load.h"
-#include "host/plain.h"
+#include "host/toolhost.h"
 
 static int number, failed;
 
@@ -38,7 +38,7 @@ count(void *ctx, struct pm_str name, int64_t delta)
 	printf("# count %.*s %lld\n", (int)name.n, name.p, (long long)delta);
 }
 
-static const struct pm_host services = PLAIN_HOST(plain_now_ms, plain_wall_ms, log_line, count);
+static const struct pm_host services = TOOLHOST(toolhost_now_ms, toolhost_wall_ms, log_line, count);
 
 static void
 print_error(void *ctx, const char *file, unsigned line, const char *text)
@@ -101,7 +101,7 @@ session_open(struct session *s, uint32_t flags)
 {
 	int32_t rc;
 
-	host_call_init(&s->call, plain_now_ms(NULL) + 10000, 1);
+	host_call_init(&s->call, toolhost_now_ms(NULL) + 10000, 1);
 	s->mbox = NULL;
 	do
 		rc = host_mbox_open(s->inst, &s->call, &s->user, flags, &s->n, &s->mbox);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/plain.h"
+#include "host/toolhost.h"
 
 #define CALL_MS 30000
 
@@ -19,7 +19,7 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 }
 
 const struct pm_host small_services =
-	PLAIN_HOST(plain_now_ms, plain_wall_ms, log_line, plain_count);
+	TOOLHOST(toolhost_now_ms, toolhost_wall_ms, log_line, toolhost_count);
 
 void
 small_error(void *ctx, const char *file, unsigned line, const char *text)
@@ -35,7 +35,7 @@ small_call(void)
 {
 	static struct host_call c;
 
-	host_call_init(&c, plain_now_ms(NULL) + CALL_MS, 1);
+	host_call_init(&c, toolhost_now_ms(NULL) + CALL_MS, 1);
 	return &c;
 }
 

@@ -5,7 +5,7 @@
  * ledger knows. The scanner's inner functions have no other callers than its own file, which is
  * therefore part of this one.
  */
-#include "../../backends/storage/maildir/join.c"
+#include "../../backends/storage/maildir/match.c"
 #include "../../backends/storage/maildir/name.c"
 #include "../../backends/storage/maildir/scan.c"
 
@@ -93,7 +93,7 @@ take_name(struct scanner *sc, const char *line, size_t n)
 	name = fuzz_alloc(n + 1);
 	memcpy(name, line, n);
 	name[n] = '\0';
-	if (name_ok(name))
+	if (scan_name_ok(name))
 		MUST(scan_add(sc->scan, name, in_new, 0));
 	free(name);
 }
@@ -101,8 +101,8 @@ take_name(struct scanner *sc, const char *line, size_t n)
 static void
 look_again(struct scanner *sc)
 {
-	MUST(scan_join(sc->scan, sc->ledger) == PM_OK);
-	begin_again(sc, -1);
+	MUST(scan_match(sc->scan, sc->ledger) == PM_OK);
+	scan_begin_again(sc, -1);
 }
 
 static void
@@ -153,7 +153,7 @@ check_join(struct scanner *sc)
 	size_t n = s->n < LOOKED_FOR ? s->n : LOOKED_FOR;
 	struct item *before = fuzz_copy(s->items, n * sizeof(*before));
 
-	MUST(scan_join(sc->scan, sc->ledger) == PM_OK);
+	MUST(scan_match(sc->scan, sc->ledger) == PM_OK);
 	for (size_t b = 0; b < n; b++) {
 		const char *base = s->names + before[b].name;
 		const struct ledger_message *m = ledger_find(sc->ledger, base, before[b].base_n);

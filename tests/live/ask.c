@@ -19,7 +19,7 @@
 
 #include "host/call.h"
 #include "host/load.h"
-#include "host/plain.h"
+#include "host/toolhost.h"
 #include "unit/rig.h"
 
 #define THREADS_MAX 64
@@ -41,7 +41,7 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 }
 
 static const struct pm_host services =
-	PLAIN_HOST(plain_now_ms, plain_wall_ms, log_line, plain_count);
+	TOOLHOST(toolhost_now_ms, toolhost_wall_ms, log_line, toolhost_count);
 
 static void
 print_error(void *ctx, const char *file, unsigned line, const char *text)
@@ -156,9 +156,9 @@ one(char *line)
 	cred.peer = (struct pm_str){"192.0.2.1", 9};
 	cred.authcid = unhex(word[3], name);
 	cred.secret = unhex(word[4], secret);
-	began = plain_now_ms(NULL);
+	began = toolhost_now_ms(NULL);
 	rc = answer(word[1], rig_call_ms(&r, strtol(word[2], NULL, 10)), &cred, &u);
-	print_answer(word[0], rc, plain_now_ms(NULL) - began, &u, &r.call);
+	print_answer(word[0], rc, toolhost_now_ms(NULL) - began, &u, &r.call);
 	rig_call_end(&r);
 }
 

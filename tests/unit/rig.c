@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "host/plain.h"
+#include "host/toolhost.h"
 
 char rig_log[4096], rig_errors[8192];
 int64_t rig_wall_ms;
@@ -93,7 +93,7 @@ static int64_t
 wall_ms(void *ctx)
 {
 	(void)ctx;
-	return rig_wall_ms ? rig_wall_ms : plain_wall_ms(NULL);
+	return rig_wall_ms ? rig_wall_ms : toolhost_wall_ms(NULL);
 }
 
 static void
@@ -105,7 +105,7 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 	snprintf(rig_log + n, sizeof(rig_log) - n, "%d %.*s\n", level, (int)text.n, text.p);
 }
 
-const struct pm_host rig_host = PLAIN_HOST(plain_now_ms, wall_ms, log_line, plain_count);
+const struct pm_host rig_host = TOOLHOST(toolhost_now_ms, wall_ms, log_line, toolhost_count);
 
 /* ---- instances ------------------------------------------------------------------------------- */
 
@@ -180,7 +180,7 @@ rig_call_ms(struct rig_call *r, int64_t ms)
 	memset(r, 0, sizeof(*r));
 	r->call.alloc = call_alloc;
 	r->call.ctx = r;
-	host_call_init(&r->call, plain_now_ms(NULL) + ms, 1);
+	host_call_init(&r->call, toolhost_now_ms(NULL) + ms, 1);
 	return &r->call;
 }
 

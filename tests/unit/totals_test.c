@@ -5,7 +5,7 @@
  */
 #include "totals.h"
 
-#include "host/plain.h"
+#include "host/toolhost.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,11 +48,11 @@ struct work {
 static int64_t
 skewed_ms(void *ctx)
 {
-	return plain_now_ms(ctx) + skew_ms;
+	return toolhost_now_ms(ctx) + skew_ms;
 }
 
 static const struct pm_host host = {
-	.size = sizeof(host), .now_ms = skewed_ms, .wall_ms = plain_wall_ms};
+	.size = sizeof(host), .now_ms = skewed_ms, .wall_ms = toolhost_wall_ms};
 static const struct sdk_box key = {{1, 2}};
 
 static struct sdk_look

@@ -49,7 +49,7 @@ str_of(const struct berval *v)
 
 /* The number of values, NULL-terminated, to be freed with ldap_value_free_len; 0: none. */
 static int
-values(const struct reading *r, const char *attr, struct berval ***ret)
+account_values(const struct reading *r, const char *attr, struct berval ***ret)
 {
 	*ret = attr ? ldap_get_values_len(r->ld, r->entry, attr) : NULL;
 	return ldap_count_values_len(*ret);
@@ -57,20 +57,20 @@ values(const struct reading *r, const char *attr, struct berval ***ret)
 
 /* A number, if it is there. */
 static bool
-number(const struct reading *r, const char *attr, int64_t *ret)
+account_number(const struct reading *r, const char *attr, int64_t *ret)
 {
 	struct berval **v;
-	bool good = values(r, attr, &v) > 0 && state_number(str_of(v[0]), ret);
+	bool good = account_values(r, attr, &v) > 0 && state_number(str_of(v[0]), ret);
 
 	ldap_value_free_len(v);
 	return good;
 }
 
 static bool
-says(const struct reading *r, const char *attr, const char *word)
+account_says(const struct reading *r, const char *attr, const char *word)
 {
 	struct berval **v;
-	bool good = values(r, attr, &v) > 0 && v[0]->bv_len == strlen(word) &&
+	bool good = account_values(r, attr, &v) > 0 && v[0]->bv_len == strlen(word) &&
 		    strncasecmp(v[0]->bv_val, word, v[0]->bv_len) == 0;
 
 	ldap_value_free_len(v);
@@ -78,7 +78,7 @@ says(const struct reading *r, const char *attr, const char *word)
 }
 
 static int32_t
-unusable(const struct reading *r, const char *attr, const char *why)
+account_unusable(const struct reading *r, const char *attr, const char *why)
 {
 	ask_error(r->a, "%s: attribute %s %s", r->acc->dn, attr, why);
 	return PM_PERM;
@@ -86,19 +86,19 @@ unusable(const struct reading *r, const char *attr, const char *why)
 
 /* Names of mailboxes must be exact: one value, no control characters, within the limit. */
 static int32_t
-exact(const struct reading *r, const char *attr, size_t max, char **ret)
+account_exact(const struct reading *r, const char *attr, size_t max, char **ret)
 {
 	struct berval **v;
-	int n = values(r, attr, &v);
+	int n = account_values(r, attr, &v);
 	int32_t rc = PM_OK;
 
 	if (n > 1)
-		rc = unusable(r, attr, "has more than one value");
+		rc = account_unusable(r, attr, "has more than one value");
 	for (size_t i = 0; rc == PM_OK && n == 1 && i < v[0]->bv_len; i++)
 		if ((unsigned char)v[0]->bv_val[i] < 0x20 || v[0]->bv_val[i] == 0x7f)
-			rc = unusable(r, attr, "holds a control character");
+			rc = account_unusable(r, attr, "holds a control character");
 	if (rc == PM_OK && n == 1 && v[0]->bv_len > max)
-		rc = unusable(r, attr, "is too long");
+		rc = account_unusable(r, attr, "is too long");
 	if (rc == PM_OK && n == 1) {
 		*ret = sdk_strdup(str_of(v[0]));
 		rc = *ret ? PM_OK : PM_NOMEM;
@@ -112,17 +112,17 @@ size_of(const struct reading *r, const char *attr, uint64_t *ret)
 {
 	struct berval **v;
 
-	if (values(r, attr, &v) > 0 && !state_size(str_of(v[0]), ret))
+	if (account_values(r, attr, &v) > 0 && !state_size(str_of(v[0]), ret))
 		sdk_log(r->a->inst->host, PM_LOG_WARNING,
 			"%s: attribute %s is no size; taken as none", r->acc->dn, attr);
 	ldap_value_free_len(v);
 }
 
 static void
-rights(const struct reading *r, const char *attr)
+account_rights(const struct reading *r, const char *attr)
 {
 	struct berval **v;
-	int n = values(r, attr, &v);
+	int n = account_values(r, attr, &v);
 
 	for (int i = 0; i < n; i++)
 		if (!state_right(str_of(v[i]), &r->acc->rights))
@@ -136,7 +136,7 @@ pass_on(const struct reading *r, const char *attr, const char *key)
 {
 	struct account *acc = r->acc;
 	struct berval **v;
-	int n = values(r, attr, &v);
+	int n = account_values(r, attr, &v);
 	int32_t rc = PM_OK;
 
 	for (int i = 0; i < n && acc->n_passed < ACCOUNT_PASSED_MAX && rc == PM_OK; i++) {
@@ -160,7 +160,7 @@ same_letters(struct pm_str a, struct pm_str b)
 
 /* value, or value@domain */
 static char *
-name_of(struct pm_str value, struct pm_str domain)
+account_name_of(struct pm_str value, struct pm_str domain)
 {
 	char *name = malloc(value.n + domain.n + 2);
 	size_t n = value.n;
@@ -188,22 +188,22 @@ canonical_name(const struct reading *r, const struct template_names *names)
 	struct pm_str asked = s->name_letter == 'n' ? names->local : names->user;
 	struct pm_str domain = s->name_letter == 'n' ? names->domain : (struct pm_str){"", 0};
 	struct berval **v;
-	int n = values(r, s->attr[MAP_NAME], &v), best = 0;
+	int n = account_values(r, s->attr[MAP_NAME], &v), best = 0;
 	int32_t rc = PM_OK;
 
 	for (int i = 0; i < n; i++)
 		if (same_letters(str_of(v[i]), asked))
 			best = i;
 	if (n == 0)
-		rc = unusable(r, s->attr[MAP_NAME],
-			      "is not there: who is this? See name_attribute");
+		rc = account_unusable(r, s->attr[MAP_NAME],
+				      "is not there: who is this? See name_attribute");
 	for (size_t i = 0; rc == PM_OK && i < v[best]->bv_len; i++)
 		if ((unsigned char)v[best]->bv_val[i] < 0x20 || v[best]->bv_val[i] == 0x7f)
-			rc = unusable(r, s->attr[MAP_NAME], "holds a control character");
+			rc = account_unusable(r, s->attr[MAP_NAME], "holds a control character");
 	if (rc == PM_OK && v[best]->bv_len + domain.n + 1 > PM_NAME_MAX)
-		rc = unusable(r, s->attr[MAP_NAME], "is too long");
+		rc = account_unusable(r, s->attr[MAP_NAME], "is too long");
 	if (rc == PM_OK) {
-		r->acc->name = name_of(str_of(v[best]), domain);
+		r->acc->name = account_name_of(str_of(v[best]), domain);
 		rc = r->acc->name ? PM_OK : PM_NOMEM;
 	}
 	ldap_value_free_len(v);
@@ -218,17 +218,17 @@ state_of_entry(const struct reading *r)
 	struct account *acc = r->acc;
 	int64_t n;
 
-	if (number(r, control, &n)) /* its LOCKOUT bit is not kept up to date there */
+	if (account_number(r, control, &n)) /* its LOCKOUT bit is not kept up to date there */
 		acc->state = state_of_account_control(n & ~INT64_C(0x10));
-	if (acc->state == STATE_OK && number(r, computed, &n))
+	if (acc->state == STATE_OK && account_number(r, computed, &n))
 		acc->state = state_of_account_control(n);
-	if (says(r, ns_lock, "true"))
+	if (account_says(r, ns_lock, "true"))
 		acc->state = STATE_DISABLED;
-	if (says(r, pwd_locked, LOCKED_FOR_GOOD))
+	if (account_says(r, pwd_locked, LOCKED_FOR_GOOD))
 		acc->state = STATE_LOCKED;
-	if (number(r, expires, &n))
+	if (account_number(r, expires, &n))
 		acc->valid_until_ms = state_filetime_ms(n);
-	else if (number(r, shadow, &n))
+	else if (account_number(r, shadow, &n))
 		acc->valid_until_ms = state_days_ms(n);
 }
 
@@ -241,9 +241,9 @@ read_entry(const struct reading *r, const struct template_names *names)
 	int32_t rc = canonical_name(r, names);
 
 	if (rc == PM_OK && attr[MAP_KEY])
-		rc = exact(r, attr[MAP_KEY], PM_KEY_MAX, &acc->key);
+		rc = account_exact(r, attr[MAP_KEY], PM_KEY_MAX, &acc->key);
 	if (rc == PM_OK && attr[MAP_SECTION])
-		rc = exact(r, attr[MAP_SECTION], 64, &acc->section);
+		rc = account_exact(r, attr[MAP_SECTION], 64, &acc->section);
 	if (rc == PM_OK && attr[MAP_GROUP])
 		rc = pass_on(r, attr[MAP_GROUP], "group");
 	if (rc == PM_OK && attr[MAP_HOME])
@@ -252,9 +252,9 @@ read_entry(const struct reading *r, const struct template_names *names)
 		return rc;
 	size_of(r, attr[MAP_QUOTA], &acc->quota_octets);
 	size_of(r, attr[MAP_QUOTA_MESSAGES], &acc->quota_msgs);
-	if (number(r, attr[MAP_EXPIRE], &days) && days >= 0 && days <= INT32_MAX)
+	if (account_number(r, attr[MAP_EXPIRE], &days) && days >= 0 && days <= INT32_MAX)
 		acc->expire_days = (int32_t)days;
-	rights(r, attr[MAP_RIGHTS]);
+	account_rights(r, attr[MAP_RIGHTS]);
 	state_of_entry(r);
 	return PM_OK;
 }
@@ -348,7 +348,7 @@ user_state(enum state s)
 }
 
 static bool
-give(const struct pm_call *call, const char *text, struct pm_str *ret)
+account_give(const struct pm_call *call, const char *text, struct pm_str *ret)
 {
 	if (text)
 		*ret = sdk_call_dup(call, text, strlen(text));
@@ -361,12 +361,13 @@ account_user(const struct account *acc, const struct pm_call *call, struct pm_us
 	struct pm_attr *attr = call->alloc(call, (acc->n_passed + 1) * sizeof(*attr));
 	struct pm_user mine = *ret;
 
-	if (!attr || !give(call, acc->name, &mine.name) || !give(call, acc->key, &mine.key) ||
-	    !give(call, acc->section, &mine.section))
+	if (!attr || !account_give(call, acc->name, &mine.name) ||
+	    !account_give(call, acc->key, &mine.key) ||
+	    !account_give(call, acc->section, &mine.section))
 		return PM_NOMEM;
 	for (size_t i = 0; i < acc->n_passed; i++) {
 		attr[i].key = sdk_str(acc->passed_key[i]);
-		if (!give(call, acc->passed[i], &attr[i].value))
+		if (!account_give(call, acc->passed[i], &attr[i].value))
 			return PM_NOMEM;
 	}
 	mine.attr = attr;

@@ -59,7 +59,7 @@ too_late(struct conn *c, const struct ask *a, const char *what)
 
 /* What to do about a result code. */
 static const char *
-advice(int code)
+conn_advice(int code)
 {
 	switch (code) {
 	case LDAP_INVALID_CREDENTIALS:
@@ -84,7 +84,7 @@ conn_refused(const struct conn *c, const struct ask *a, const char *what, int co
 	     const char *diagnostic)
 {
 	ask_error(a, "%s: %s: %s (%d)%s%s%s", c->server->uri, what, ldap_err2string(code), code,
-		  advice(code), diagnostic && *diagnostic ? ": " : "",
+		  conn_advice(code), diagnostic && *diagnostic ? ": " : "",
 		  diagnostic ? diagnostic : "");
 	switch (code) {
 	case LDAP_BUSY:
@@ -166,7 +166,7 @@ answer_get(struct conn *c, const struct ask *a, const char *what, int err, int m
 /* Everything is set here: what ldap.conf, .ldaprc or LDAP... in the environment say must not
  * change what we do. */
 static bool
-set_options(LDAP *ld)
+conn_set_options(LDAP *ld)
 {
 	int version = LDAP_VERSION3, deref = LDAP_DEREF_NEVER, none = 0;
 	ber_len_t most = INCOMING_MAX;
@@ -200,7 +200,7 @@ start_tls(struct conn *c, const struct ask *a)
 }
 
 static int32_t
-handshake(struct conn *c, const struct ask *a)
+conn_handshake(struct conn *c, const struct ask *a)
 {
 	int err;
 
@@ -237,7 +237,7 @@ conn_open(struct conn *c, const struct ask *a, const struct server *server)
 		return PM_NOMEM;
 	}
 	c->wire.fd = fd;
-	if (!wire_install(&c->wire, c->ld) || !set_options(c->ld))
+	if (!wire_install(&c->wire, c->ld) || !conn_set_options(c->ld))
 		return conn_broken(c, a, "libldap refuses an option", LDAP_LOCAL_ERROR);
 	if (wants_tls && !tls_apply(a->inst->tls, s, c->ld))
 		return conn_broken(c, a, "tls_ca, tls_cert or tls_key cannot be used",
@@ -245,7 +245,7 @@ conn_open(struct conn *c, const struct ask *a, const struct server *server)
 	if (wants_tls && !server->ldaps)
 		rc = start_tls(c, a);
 	if (wants_tls && rc == PM_OK)
-		rc = handshake(c, a);
+		rc = conn_handshake(c, a);
 	c->used_ms = a->inst->host->now_ms(a->inst->host->ctx);
 	return rc;
 }
@@ -316,7 +316,7 @@ state_of_controls(LDAP *ld, LDAPControl **controls, bool success)
 /* PM_OK and the account's state, or a failure: only what is known to be about the account is
  * held against it (R11). */
 static int32_t
-judge(const struct conn *c, const struct ask *a, const struct answer *r, enum state *ret)
+conn_judge(const struct conn *c, const struct ask *a, const struct answer *r, enum state *ret)
 {
 	enum state said = state_of_controls(c->ld, r->controls, r->code == LDAP_SUCCESS);
 	const char *text = r->text ? r->text : "";
@@ -369,7 +369,7 @@ conn_bind_user(struct conn *c, const struct ask *a, const char *dn, struct pm_st
 	err = ldap_sasl_bind(c->ld, dn, LDAP_SASL_SIMPLE, &secret, controls, NULL, &msgid);
 	rc = answer_get(c, a, "bind of a user", err, msgid, &r);
 	if (rc == PM_OK)
-		rc = judge(c, a, &r, ret_state);
+		rc = conn_judge(c, a, &r, ret_state);
 	answer_free(&r);
 	return rc;
 }

@@ -22,7 +22,7 @@
 
 /* Waits for a connect under way; 0 or an errno. */
 static int
-await(const struct ask *a, int fd)
+dial_await(const struct ask *a, int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
 	int err = 0;
@@ -47,7 +47,7 @@ await(const struct ask *a, int fd)
 /* A connection that nobody answers is given up by the kernel too; small requests are sent at
  * once. */
 static void
-tune(int fd)
+dial_tune(int fd)
 {
 	int on = 1, idle = 60, interval = 10, count = 3, gone_ms = 30000;
 
@@ -61,16 +61,16 @@ tune(int fd)
 
 /* 0 and *ret_fd, or an errno. */
 static int
-connect_to(const struct ask *a, const struct sockaddr *to, socklen_t n, int *ret_fd)
+dial_connect_to(const struct ask *a, const struct sockaddr *to, socklen_t n, int *ret_fd)
 {
 	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err = 0;
 
 	if (fd == -1)
 		return errno;
 	if (to->sa_family != AF_UNIX)
-		tune(fd);
+		dial_tune(fd);
 	if (connect(fd, to, n) != 0)
-		err = errno == EINPROGRESS ? await(a, fd) : errno;
+		err = errno == EINPROGRESS ? dial_await(a, fd) : errno;
 	if (err == 0)
 		*ret_fd = fd;
 	else
@@ -79,7 +79,7 @@ connect_to(const struct ask *a, const struct sockaddr *to, socklen_t n, int *ret
 }
 
 static int32_t
-failed(const struct ask *a, const struct server *server, int err)
+dial_failed(const struct ask *a, const struct server *server, int err)
 {
 	if (err == ECANCELED)
 		return PM_CANCELLED;
@@ -99,8 +99,8 @@ dial_unix(const struct ask *a, const struct server *server, int *ret_fd)
 	int err;
 
 	snprintf(to.sun_path, sizeof(to.sun_path), "%s", server->path); /* its length was checked */
-	err = connect_to(a, (const struct sockaddr *)(const void *)&to, sizeof(to), ret_fd);
-	return err ? failed(a, server, err) : PM_OK;
+	err = dial_connect_to(a, (const struct sockaddr *)(const void *)&to, sizeof(to), ret_fd);
+	return err ? dial_failed(a, server, err) : PM_OK;
 }
 
 int32_t
@@ -125,8 +125,8 @@ dial(const struct ask *a, const struct server *server, int *ret_fd)
 	     i = i->ai_next, left--) {
 		struct ask mine = ask_within(a, ask_left(a) / left);
 
-		err = connect_to(&mine, i->ai_addr, i->ai_addrlen, ret_fd);
+		err = dial_connect_to(&mine, i->ai_addr, i->ai_addrlen, ret_fd);
 	}
 	freeaddrinfo(list);
-	return err ? failed(a, server, err) : PM_OK;
+	return err ? dial_failed(a, server, err) : PM_OK;
 }

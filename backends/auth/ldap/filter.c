@@ -129,7 +129,7 @@ template_name_attribute(const char *filter, char *ret_letter)
  * harmful.
  */
 static bool
-harmless(unsigned char c)
+filter_harmless(unsigned char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
 	       c == '@' || c == '.' || c == '_' || c == '-';
@@ -137,7 +137,7 @@ harmless(unsigned char c)
 
 /* Writes a value at `to` (3 bytes for each of it); its length, or 0 when it cannot be written. */
 static size_t
-put_value(char *to, struct pm_str v, enum template_kind kind)
+filter_put_value(char *to, struct pm_str v, enum template_kind kind)
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t n = 0;
@@ -145,7 +145,7 @@ put_value(char *to, struct pm_str v, enum template_kind kind)
 	for (size_t i = 0; i < v.n; i++) {
 		unsigned char c = (unsigned char)v.p[i];
 
-		if (harmless(c)) {
+		if (filter_harmless(c)) {
 			to[n++] = (char)c;
 		} else if (kind == TEMPLATE_PLAIN) {
 			return 0;
@@ -159,7 +159,7 @@ put_value(char *to, struct pm_str v, enum template_kind kind)
 }
 
 static struct pm_str
-value_of(const struct template_names *names, char letter)
+filter_value_of(const struct template_names *names, char letter)
 {
 	return letter == 'u'   ? names->user
 	       : letter == 'n' ? names->local
@@ -175,7 +175,7 @@ room_for(const char *t, const struct template_names *names)
 
 	for (; *t; t++)
 		if (*t == '%' && t[1] && *++t != '%')
-			room += 3 * value_of(names, *t).n;
+			room += 3 * filter_value_of(names, *t).n;
 	return room;
 }
 
@@ -194,7 +194,7 @@ template_fill(const char *t, enum template_kind kind, const struct template_name
 			out[n++] = *t;
 			continue;
 		}
-		add = put_value(out + n, value_of(names, *t), kind);
+		add = filter_put_value(out + n, filter_value_of(names, *t), kind);
 		if (add == 0) { /* "(uid=)" and "uid=,ou=people" name nobody */
 			*ret_rc = PM_NOENT;
 			free(out);

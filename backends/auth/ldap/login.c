@@ -38,7 +38,7 @@ fill_dn(const char *t, const struct visit *v, int32_t *ret_rc)
 
 /* The entry below base that the filter finds, as an account. */
 static int32_t
-find_account(struct conn *c, const struct ask *a, struct visit *v)
+login_find_account(struct conn *c, const struct ask *a, struct visit *v)
 {
 	const struct settings *s = &a->inst->set;
 	struct ldapmsg *entry = NULL;
@@ -98,7 +98,7 @@ search_then_bind(struct pair *pair, const struct ask *a, struct visit *v)
 	int32_t rc = pair_search(pair, a, &search);
 
 	if (rc == PM_OK)
-		rc = find_account(search, a, v);
+		rc = login_find_account(search, a, v);
 	if (rc == PM_NOENT && !v->lookup)
 		bind_nobody(pair, a);
 	if (rc == PM_OK && !v->lookup)
@@ -117,7 +117,7 @@ read_own(struct conn *c, const struct ask *a, const char *dn, struct visit *v)
 	int32_t rc = PM_NOENT;
 
 	if (s->base) {
-		rc = find_account(c, a, v);
+		rc = login_find_account(c, a, v);
 	} else if (s->user_dn_kind == TEMPLATE_DN) {
 		rc = search_one(c, a, dn, LDAP_SCOPE_BASE, "(objectClass=*)", true, &entry);
 		if (rc == PM_OK)
@@ -171,7 +171,7 @@ look_up_direct(struct pair *pair, const struct ask *a, struct visit *v)
 }
 
 static int32_t
-attempt(struct pair *pair, const struct ask *a, void *ctx)
+login_attempt(struct pair *pair, const struct ask *a, void *ctx)
 {
 	const struct settings *s = &a->inst->set;
 	struct visit *v = ctx;
@@ -190,14 +190,14 @@ attempt(struct pair *pair, const struct ask *a, void *ctx)
 /* ---- all of them ----------------------------------------------------------------------------- */
 
 static int32_t
-deny(const struct pm_call *call, const char *why)
+login_deny(const struct pm_call *call, const char *why)
 {
 	call->error(call, sdk_str(why));
 	return PM_DENIED;
 }
 
 static int32_t
-unknown(const struct inst *i, const struct pm_call *call)
+login_unknown(const struct inst *i, const struct pm_call *call)
 {
 	call->error(call, sdk_str(state_text(STATE_UNKNOWN)));
 	return i->set.deny_unknown ? PM_DENIED : PM_NEXT;
@@ -205,19 +205,20 @@ unknown(const struct inst *i, const struct pm_call *call)
 
 /* The outcome of a visit that was not a failure, in the ABI's words. */
 static int32_t
-answer(const struct inst *i, const struct pm_call *call, const struct visit *v, int32_t rc,
-       struct pm_user *ret)
+login_answer(const struct inst *i, const struct pm_call *call, const struct visit *v, int32_t rc,
+	     struct pm_user *ret)
 {
 	if (rc == PM_NOENT)
-		return unknown(i, call);
+		return login_unknown(i, call);
 	if (rc != PM_OK)
 		return rc;
 	if (v->said != STATE_OK)
-		return deny(call, state_text(v->said));
+		return login_deny(call, state_text(v->said));
 	if (v->acc->state == STATE_LOCKED || v->acc->state == STATE_PASSWORD_EXPIRED)
-		return deny(call, state_text(v->acc->state)); /* PM_USER_... has no word for it */
+		/* PM_USER_... has no word for it */
+		return login_deny(call, state_text(v->acc->state));
 	if (!v->member)
-		return deny(call, "not a member of require_group");
+		return login_deny(call, "not a member of require_group");
 	return account_user(v->acc, call, ret);
 }
 
@@ -236,18 +237,18 @@ login_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 	/* RFC 4513 section 5.1.2: an empty password would be let in as nobody; a NUL cuts hashes
 	 * short */
 	if (cred->secret.n == 0 || memchr(cred->secret.p, '\0', cred->secret.n))
-		return deny(call, state_text(STATE_WRONG));
+		return login_deny(call, state_text(STATE_WRONG));
 	if (cred->authcid.n == 0)
-		return unknown(i, call);
+		return login_unknown(i, call);
 	template_split(cred->authcid, &v.names);
-	rc = answer(i, call, &v, pool_each(&a, attempt, &v), ret);
+	rc = login_answer(i, call, &v, pool_each(&a, login_attempt, &v), ret);
 	account_free(v.acc);
 	return rc;
 }
 
 /* Can there be such a user? Without a DN that is filled in nothing tells. */
 static bool
-possible(const struct settings *s, const struct visit *v)
+login_possible(const struct settings *s, const struct visit *v)
 {
 	int32_t rc = PM_OK;
 
@@ -258,7 +259,7 @@ possible(const struct settings *s, const struct visit *v)
 
 /* Who may see nothing cannot say that there is nobody (R11). */
 static int32_t
-cannot_tell(const struct pm_call *call, const char *why)
+login_cannot_tell(const struct pm_call *call, const char *why)
 {
 	char text[PM_ERROR_MAX];
 
@@ -281,13 +282,13 @@ login_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 	if (cred->authcid.n == 0)
 		return PM_NOENT;
 	template_split(cred->authcid, &v.names);
-	if (!possible(&i->set, &v))
+	if (!login_possible(&i->set, &v))
 		return PM_NOENT;
 	if (blind && !i->set.base && i->set.user_dn_kind != TEMPLATE_DN)
-		return cannot_tell(call, blind); /* there is nothing to search for */
-	rc = pool_each(&a, attempt, &v);
+		return login_cannot_tell(call, blind); /* there is nothing to search for */
+	rc = pool_each(&a, login_attempt, &v);
 	if (rc == PM_OK)
 		rc = v.member ? account_user(v.acc, call, ret) : PM_NOENT;
 	account_free(v.acc);
-	return rc == PM_NOENT && blind ? cannot_tell(call, blind) : rc;
+	return rc == PM_NOENT && blind ? login_cannot_tell(call, blind) : rc;
 }

@@ -20,7 +20,7 @@ pair_free(void *conn)
 }
 
 static int32_t
-ready(struct pair *pair, struct conn *c, const struct ask *a, bool service)
+pool_ready(struct pair *pair, struct conn *c, const struct ask *a, bool service)
 {
 	struct ask mine = ask_within(a, a->inst->set.connect_ms);
 	int32_t rc;
@@ -37,14 +37,14 @@ int32_t
 pair_search(struct pair *pair, const struct ask *a, struct conn **ret)
 {
 	*ret = &pair->search;
-	return ready(pair, &pair->search, a, true);
+	return pool_ready(pair, &pair->search, a, true);
 }
 
 int32_t
 pair_user(struct pair *pair, const struct ask *a, struct conn **ret)
 {
 	*ret = &pair->user;
-	return ready(pair, &pair->user, a, false);
+	return pool_ready(pair, &pair->user, a, false);
 }
 
 /*
@@ -64,7 +64,7 @@ pair_begin(struct pair *pair, const struct ask *a)
 
 /* sdk_connect_fn; ctx is the ask, and what failed was said to it. */
 static int32_t
-connect_to(void *ctx, size_t server, int64_t until_ms, void **ret, char *why)
+pool_connect_to(void *ctx, size_t server, int64_t until_ms, void **ret, char *why)
 {
 	struct ask mine = *(const struct ask *)ctx;
 	struct pair *pair = calloc(1, sizeof(*pair));
@@ -104,8 +104,8 @@ count_of(uint32_t mask)
 
 /* One server's turn, with its share of the time. PM_AGAIN: the next one. */
 static int32_t
-turn(struct sdk_place *at, const struct ask *a, uint32_t * not, attempt_fn attempt, void *ctx,
-     int32_t *ret)
+pool_turn(struct sdk_place *at, const struct ask *a, uint32_t * not, attempt_fn attempt, void *ctx,
+	  int32_t *ret)
 {
 	struct sdk_pool *p = a->inst->pool;
 	size_t n = a->inst->set.n_servers;
@@ -114,8 +114,8 @@ turn(struct sdk_place *at, const struct ask *a, uint32_t * not, attempt_fn attem
 	struct ask mine;
 
 	if (!reused) {
-		*ret = sdk_pool_connect(p, at, *not, a->until_ms, connect_to, (void *)(uintptr_t)a,
-					why);
+		*ret = sdk_pool_connect(p, at, *not, a->until_ms, pool_connect_to,
+					(void *)(uintptr_t)a, why);
 		if (*ret != PM_OK)
 			return *ret;
 	}
@@ -143,7 +143,7 @@ pool_each(const struct ask *a, attempt_fn attempt, void *ctx)
 		ask_error(a, "more calls at once than permits");
 		return PM_TEMP;
 	}
-	while (turn(at, a, &not, attempt, ctx, &rc) == PM_AGAIN)
+	while (pool_turn(at, a, &not, attempt, ctx, &rc) == PM_AGAIN)
 		;
 	sdk_pool_give(a->inst->pool, at);
 	return rc;
@@ -175,5 +175,5 @@ void
 pool_tend(const struct ask *a)
 {
 	sdk_pool_sweep(a->inst->pool, pair_idle);
-	sdk_pool_revive(a->inst->pool, a->until_ms, connect_to, (void *)(uintptr_t)a);
+	sdk_pool_revive(a->inst->pool, a->until_ms, pool_connect_to, (void *)(uintptr_t)a);
 }

@@ -34,7 +34,7 @@ struct found {
 
 /* One message into the books. PM_END: it was the last one. */
 static int32_t
-take(struct conn *c, const struct ask *a, LDAPMessage *msg, struct found *f)
+search_take(struct conn *c, const struct ask *a, LDAPMessage *msg, struct found *f)
 {
 	int err;
 
@@ -58,8 +58,8 @@ take(struct conn *c, const struct ask *a, LDAPMessage *msg, struct found *f)
 }
 
 static int32_t
-verdict(struct conn *c, const struct ask *a, const char *base, const char *filter,
-	bool base_of_user, const struct found *f)
+search_verdict(struct conn *c, const struct ask *a, const char *base, const char *filter,
+	       bool base_of_user, const struct found *f)
 {
 	if (f->n > 1 || f->code == LDAP_SIZELIMIT_EXCEEDED) {
 		ask_error(a, "%s: more than one entry matches %s below '%s'", c->server->uri,
@@ -93,10 +93,10 @@ search(struct conn *c, const struct ask *a, const char *base, int scope, const c
 
 		rc = conn_wait(c, &mine, id, &msg);
 		if (rc == PM_OK)
-			rc = take(c, &mine, msg, &f);
+			rc = search_take(c, &mine, msg, &f);
 	}
 	if (rc == PM_END)
-		rc = verdict(c, a, base, filter, base_of_user, &f);
+		rc = search_verdict(c, a, base, filter, base_of_user, &f);
 	if (rc == PM_OK)
 		*ret = f.entry;
 	else

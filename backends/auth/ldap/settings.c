@@ -29,7 +29,7 @@ struct reader {
 
 /* A copy of a text; NULL: not given. */
 static char *
-text(struct reader *r, const char *key)
+settings_text(struct reader *r, const char *key)
 {
 	struct pm_str v = sdk_opt_str(r->open, key);
 	char *copy = v.n > 0 ? sdk_strdup(v) : NULL;
@@ -40,19 +40,19 @@ text(struct reader *r, const char *key)
 }
 
 static char *
-file(struct reader *r, const char *key)
+settings_file(struct reader *r, const char *key)
 {
-	char *path = text(r, key);
+	char *path = settings_text(r, key);
 
 	if (path && access(path, F_OK) != 0)
 		WRONG(r, key, "'%s': there is no such file", path);
 	return path;
 }
 
-static char *template(struct reader *r, const char *key, enum template_kind kind,
-		      const char *allowed)
+static char *
+settings_template(struct reader *r, const char *key, enum template_kind kind, const char *allowed)
 {
-	char *t = text(r, key);
+	char *t = settings_text(r, key);
 	const char *fault = t ? template_fault(t, kind, allowed) : NULL;
 
 	if (fault)
@@ -112,7 +112,7 @@ take_servers(struct reader *r)
 }
 
 static bool
-local(const struct server *v)
+settings_local(const struct server *v)
 {
 	return !v->host || strcmp(v->host, "127.0.0.1") == 0 || strcmp(v->host, "::1") == 0 ||
 	       strcmp(v->host, "localhost") == 0;
@@ -124,14 +124,14 @@ take_tls(struct reader *r)
 	struct settings *s = r->s;
 
 	s->starttls = sdk_opt_num(r->open, "starttls", 1) != 0;
-	s->tls_ca = file(r, "tls_ca");
-	s->tls_cert = file(r, "tls_cert");
-	s->tls_key = file(r, "tls_key");
+	s->tls_ca = settings_file(r, "tls_ca");
+	s->tls_cert = settings_file(r, "tls_cert");
+	s->tls_key = settings_file(r, "tls_key");
 	s->tls13 = sdk_opt_num(r->open, "tls_min", 0) == 1;
 	if (!s->tls_cert != !s->tls_key)
 		WRONG(r, "tls_cert", "tls_cert and tls_key are given together, or not at all");
 	for (size_t i = 0; i < s->n_servers; i++)
-		if (!s->starttls && !s->servers[i].ldaps && !local(&s->servers[i]))
+		if (!s->starttls && !s->servers[i].ldaps && !settings_local(&s->servers[i]))
 			sdk_log(r->open->host, PM_LOG_WARNING,
 				"%s without starttls: passwords cross the network in clear text",
 				s->servers[i].uri);
@@ -184,8 +184,8 @@ take_service(struct reader *r)
 {
 	struct settings *s = r->s;
 
-	s->bind_dn = text(r, "bind_dn");
-	s->bind_password = text(r, "bind_password");
+	s->bind_dn = settings_text(r, "bind_dn");
+	s->bind_password = settings_text(r, "bind_password");
 	s->bind_external = sdk_opt_num(r->open, "bind_external", 0) != 0;
 	/* RFC 4513 section 5.1.2: a DN without password binds as nobody */
 	if (!s->bind_dn != !s->bind_password)
@@ -199,7 +199,7 @@ take_service(struct reader *r)
 /* The template with a name in its places; NULL: it is none, which was said already, or there is
  * no memory. */
 static char *
-sample(const char *t, enum template_kind kind, const char *allowed)
+settings_sample(const char *t, enum template_kind kind, const char *allowed)
 {
 	struct template_names names = {SDK_STR("a"), SDK_STR("a"), SDK_STR("a"), SDK_STR("a")};
 	int32_t rc;
@@ -210,7 +210,7 @@ sample(const char *t, enum template_kind kind, const char *allowed)
 static void
 check_filter(struct reader *r, const char *key, const char *filter, const char *allowed)
 {
-	char *filled = sample(filter, TEMPLATE_FILTER, allowed);
+	char *filled = settings_sample(filter, TEMPLATE_FILTER, allowed);
 
 	if (filled && !search_filter_ok(filled))
 		WRONG(r, key, "'%s' is no search filter (RFC 4515)", filter);
@@ -230,7 +230,7 @@ dn_ok(const char *dn)
 static void
 check_dn(struct reader *r, const char *key, const char *dn)
 {
-	char *filled = sample(dn, TEMPLATE_DN, "und");
+	char *filled = settings_sample(dn, TEMPLATE_DN, "und");
 
 	if (filled && !dn_ok(filled))
 		WRONG(r, key, "'%s' is no DN (RFC 4514)", dn);
@@ -243,14 +243,14 @@ take_search(struct reader *r)
 	static const int scopes[] = {LDAP_SCOPE_SUBTREE, LDAP_SCOPE_ONELEVEL, LDAP_SCOPE_BASE};
 	struct settings *s = r->s;
 
-	s->base = template(r, "base", TEMPLATE_DN, "und");
-	s->filter = template(r, "filter", TEMPLATE_FILTER, "und");
+	s->base = settings_template(r, "base", TEMPLATE_DN, "und");
+	s->filter = settings_template(r, "filter", TEMPLATE_FILTER, "und");
 	s->scope = scopes[sdk_opt_num(r->open, "scope", 0) % 3];
-	s->user_dn = text(r, "user_dn");
+	s->user_dn = settings_text(r, "user_dn");
 	if (s->user_dn) {
 		s->user_dn_kind = template_bind_kind(s->user_dn);
 		free(s->user_dn);
-		s->user_dn = template(r, "user_dn", s->user_dn_kind, "und");
+		s->user_dn = settings_template(r, "user_dn", s->user_dn_kind, "und");
 	}
 	if (s->user_dn && !template_has(s->user_dn, 'u') && !template_has(s->user_dn, 'n'))
 		WRONG(r, "user_dn", "'%s' holds neither %%u nor %%n: every user would be the same",
@@ -313,7 +313,7 @@ take_groups(struct reader *r)
 			WRONG(r, "require_group", "'%.*s' is no DN (RFC 4514)", (int)v->str.n,
 			      v->str.p);
 	}
-	s->group_filter = template(r, "group_filter", TEMPLATE_FILTER, "undD");
+	s->group_filter = settings_template(r, "group_filter", TEMPLATE_FILTER, "undD");
 	check_filter(r, "group_filter", s->group_filter, "undD");
 }
 
@@ -345,7 +345,7 @@ take_attributes(struct reader *r)
 	struct settings *s = r->s;
 
 	for (int i = 0; i < MAP_N; i++) {
-		s->attr[i] = text(r, keys[i]);
+		s->attr[i] = settings_text(r, keys[i]);
 		if (s->attr[i] && !attribute_ok(s->attr[i]))
 			WRONG(r, keys[i], "'%s' is no name of an attribute", s->attr[i]);
 	}

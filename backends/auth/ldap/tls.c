@@ -39,7 +39,7 @@ tls_new(void)
 }
 
 static void
-drop(struct tls *t)
+tls_drop(struct tls *t)
 {
 	if (t->ctx && ldap_pvt_tls_ctx_free)
 		ldap_pvt_tls_ctx_free(t->ctx);
@@ -51,7 +51,7 @@ tls_free(struct tls *t)
 {
 	if (!t)
 		return;
-	drop(t);
+	tls_drop(t);
 	pthread_mutex_destroy(&t->mutex);
 	free(t);
 }
@@ -77,7 +77,7 @@ stamps_of(const struct settings *s, struct stamp ret[FILES])
 /* Whatever ldap.conf and the environment say: no certificate that does not verify is good
  * enough. */
 static bool
-demand(LDAP *ld)
+tls_demand(LDAP *ld)
 {
 	int demand = LDAP_OPT_X_TLS_DEMAND;
 
@@ -104,7 +104,7 @@ set_versions(LDAP *ld, bool tls13)
 
 /* A handle that is never connected makes it; NULL: one of the files cannot be used. */
 static void *
-make(const struct settings *s)
+tls_make(const struct settings *s)
 {
 	void *ctx = NULL;
 	LDAP *ld = NULL;
@@ -112,7 +112,7 @@ make(const struct settings *s)
 
 	if (ldap_create(&ld) != LDAP_SUCCESS)
 		return NULL;
-	if (demand(ld) && set_versions(ld, s->tls13) &&
+	if (tls_demand(ld) && set_versions(ld, s->tls13) &&
 	    !(s->tls_ca && ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE, s->tls_ca)) &&
 	    !(s->tls_cert && ldap_set_option(ld, LDAP_OPT_X_TLS_CERTFILE, s->tls_cert)) &&
 	    !(s->tls_key && ldap_set_option(ld, LDAP_OPT_X_TLS_KEYFILE, s->tls_key)) &&
@@ -131,11 +131,11 @@ tls_apply(struct tls *t, const struct settings *s, LDAP *ld)
 	stamps_of(s, now);
 	pthread_mutex_lock(&t->mutex);
 	if (!t->ctx || memcmp(now, t->stamps, sizeof(now)) != 0) {
-		drop(t);
+		tls_drop(t);
 		memcpy(t->stamps, now, sizeof(now));
-		t->ctx = make(s);
+		t->ctx = tls_make(s);
 	}
-	good = t->ctx && demand(ld) && !ldap_set_option(ld, LDAP_OPT_X_TLS_CTX, t->ctx);
+	good = t->ctx && tls_demand(ld) && !ldap_set_option(ld, LDAP_OPT_X_TLS_CTX, t->ctx);
 	pthread_mutex_unlock(&t->mutex);
 	return good;
 }

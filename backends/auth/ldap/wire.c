@@ -11,7 +11,7 @@
 
 /* Until the socket is ready; 0, or -1 with errno: EAGAIN nobody waits, ETIMEDOUT, ECANCELED. */
 static int
-await(const struct wire *w, short events)
+wire_await(const struct wire *w, short events)
 {
 	struct pollfd p = {.fd = w->fd, .events = events};
 
@@ -45,7 +45,7 @@ wire_read(Sockbuf_IO_Desc *d, void *buf, ber_len_t len)
 
 	do
 		n = recv(w->fd, buf, len, MSG_DONTWAIT);
-	while (would_block(n) && await(w, POLLIN) == 0);
+	while (would_block(n) && wire_await(w, POLLIN) == 0);
 	return n;
 }
 
@@ -57,7 +57,7 @@ wire_write(Sockbuf_IO_Desc *d, void *buf, ber_len_t len)
 
 	do
 		n = send(w->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (would_block(n) && await(w, POLLOUT) == 0);
+	while (would_block(n) && wire_await(w, POLLOUT) == 0);
 	return n;
 }
 

@@ -16,7 +16,7 @@
 /* ---- accounts -------------------------------------------------------------------------------- */
 
 static const struct entry *
-find(struct inst *i, const struct table *t, struct pm_str name)
+passwd_find(struct inst *i, const struct table *t, struct pm_str name)
 {
 	const struct entry *e = table_find(t, name.p, name.n);
 	const char *at = name.n > 0 ? memrchr(name.p, '@', name.n) : NULL;
@@ -39,7 +39,7 @@ put_attr(const struct pm_call *call, struct pm_attr *a, uint32_t *n, const char 
 
 /* Of an extra field; what is no number did not pass table_parse. */
 static uint64_t
-number(struct pm_str s)
+passwd_number(struct pm_str s)
 {
 	uint64_t v = 0;
 
@@ -58,9 +58,9 @@ put_extra(const struct pm_call *call, struct pm_user *u, struct pm_str key, stru
 	else if (sdk_str_is(key, "disabled") || sdk_str_is(key, "nologin"))
 		u->state = PM_USER_DISABLED;
 	else if (sdk_str_is(key, "quota_octets"))
-		u->quota_octets = number(value);
+		u->quota_octets = passwd_number(value);
 	else if (sdk_str_is(key, "quota_messages"))
-		u->quota_msgs = number(value);
+		u->quota_msgs = passwd_number(value);
 	else if (sdk_str_is(key, "storage"))
 		return (u->section = sdk_call_dup(call, value.p, value.n)).p != NULL;
 	else if (sdk_str_is(key, "key") && value.n <= PM_KEY_MAX)
@@ -69,7 +69,8 @@ put_extra(const struct pm_call *call, struct pm_user *u, struct pm_str key, stru
 }
 
 static int32_t
-fill_user(const struct pm_call *call, const struct entry *e, struct pm_str asked, struct pm_user *u)
+passwd_fill_user(const struct pm_call *call, const struct entry *e, struct pm_str asked,
+		 struct pm_user *u)
 {
 	struct pm_attr *attr = call->alloc(call, 3 * sizeof(*attr));
 	struct pm_str rest = e->extra, key, value;
@@ -91,7 +92,7 @@ fill_user(const struct pm_call *call, const struct entry *e, struct pm_str asked
 }
 
 static struct pm_str
-domain_of(struct pm_str name)
+passwd_domain_of(struct pm_str name)
 {
 	const char *at = name.n > 0 ? memrchr(name.p, '@', name.n) : NULL;
 
@@ -150,7 +151,7 @@ passwd_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred
 	      struct pm_user *ret)
 {
 	struct inst *i = inst;
-	struct pm_str domain = domain_of(cred->authcid);
+	struct pm_str domain = passwd_domain_of(cred->authcid);
 	const struct entry *e;
 	struct table *t;
 	bool missing;
@@ -165,7 +166,7 @@ passwd_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred
 		sdk_error(call, "'%s' could not be read", i->file);
 		return PM_TEMP;
 	}
-	e = t ? find(i, t, cred->authcid) : NULL;
+	e = t ? passwd_find(i, t, cred->authcid) : NULL;
 	if (!e) {
 		if (cred->kind == PM_CRED_PASSWORD)
 			sdk_password_burn(t ? t->usual : (struct pm_str){NULL, 0}, cred->secret,
@@ -174,7 +175,7 @@ passwd_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred
 	} else {
 		rc = check_secret(i, call, e, cred);
 		if (rc == PM_OK)
-			rc = fill_user(call, e, cred->authcid, ret);
+			rc = passwd_fill_user(call, e, cred->authcid, ret);
 	}
 	table_put(t);
 	return rc;
@@ -185,7 +186,7 @@ passwd_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred
 	      struct pm_user *ret)
 {
 	struct inst *i = inst;
-	struct pm_str domain = domain_of(cred->authcid);
+	struct pm_str domain = passwd_domain_of(cred->authcid);
 	const struct entry *e;
 	struct table *t;
 	bool missing;
@@ -196,8 +197,8 @@ passwd_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred
 	t = source_table(i, domain.p, domain.n, &missing);
 	if (!t)
 		return missing ? PM_NOENT : PM_TEMP;
-	e = find(i, t, cred->authcid);
-	rc = e ? fill_user(call, e, cred->authcid, ret) : PM_NOENT;
+	e = passwd_find(i, t, cred->authcid);
+	rc = e ? passwd_fill_user(call, e, cred->authcid, ret) : PM_NOENT;
 	table_put(t);
 	return rc;
 }
@@ -207,7 +208,7 @@ passwd_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred
 	      struct pm_secret *ret_secret, struct pm_user *ret)
 {
 	struct inst *i = inst;
-	struct pm_str domain = domain_of(cred->authcid);
+	struct pm_str domain = passwd_domain_of(cred->authcid);
 	struct pm_secret secret = *ret_secret;
 	const struct entry *e;
 	struct table *t;
@@ -221,10 +222,10 @@ passwd_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred
 	t = source_table(i, domain.p, domain.n, &missing);
 	if (!t)
 		return missing ? PM_NOENT : PM_TEMP;
-	e = find(i, t, cred->authcid);
+	e = passwd_find(i, t, cred->authcid);
 	rc = e ? sdk_password_secret(call, e->hash, &secret) : PM_NOENT;
 	if (rc == PM_OK)
-		rc = fill_user(call, e, cred->authcid, ret);
+		rc = passwd_fill_user(call, e, cred->authcid, ret);
 	if (rc == PM_OK)
 		*ret_secret = secret;
 	table_put(t);

@@ -39,7 +39,7 @@ path_make(const char *pattern, const char *domain, size_t n)
 }
 
 static bool
-same_file(const struct stat *a, const struct stat *b)
+source_same_file(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
@@ -47,7 +47,7 @@ same_file(const struct stat *a, const struct stat *b)
 
 /* The whole file; NULL: err says why. *ret_st is of what was read. */
 static char *
-read_whole(const char *path, struct stat *ret_st, size_t *ret_n, char *err, size_t errlen)
+source_read_whole(const char *path, struct stat *ret_st, size_t *ret_n, char *err, size_t errlen)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char *text = NULL;
@@ -90,7 +90,7 @@ struct table *
 source_parse(const char *path, struct stat *ret_st, char *err, size_t errlen)
 {
 	size_t n = 0;
-	char *text = read_whole(path, ret_st, &n, err, errlen);
+	char *text = source_read_whole(path, ret_st, &n, err, errlen);
 
 	return text ? table_parse(text, n, err) : NULL;
 }
@@ -207,7 +207,7 @@ source_table(struct inst *i, const char *domain, size_t n, bool *ret_missing)
 	if (!s)
 		return NULL;
 	if (look) {
-		if (stat(s->path, &st) != 0 || !same_file(&st, &seen)) {
+		if (stat(s->path, &st) != 0 || !source_same_file(&st, &seen)) {
 			source_read(i, s, known);
 		} else {
 			pthread_mutex_lock(&i->mutex);

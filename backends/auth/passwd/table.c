@@ -19,14 +19,14 @@ compare_names(struct pm_str a, struct pm_str b)
 }
 
 static int
-compare(const void *a, const void *b)
+table_compare(const void *a, const void *b)
 {
 	return compare_names(((const struct entry *)a)->name, ((const struct entry *)b)->name);
 }
 
 /* Up to the next ':' of p..end. */
 static struct pm_str
-field(const char **p, const char *end)
+table_field(const char **p, const char *end)
 {
 	const char *colon = *p < end ? memchr(*p, ':', (size_t)(end - *p)) : NULL;
 	struct pm_str s = {*p, (size_t)((colon ? colon : end) - *p)};
@@ -89,15 +89,15 @@ parse_line(const char *p, const char *end, struct entry *e)
 		return "expected user:{SCHEME}hash";
 	if (memchr(p, '\0', (size_t)(end - p)))
 		return "the line holds a NUL byte";
-	e->name = field(&p, end);
+	e->name = table_field(&p, end);
 	if (e->name.n == 0 || e->name.n > PM_NAME_MAX)
 		return "expected a user name of 1 to 320 bytes";
-	e->hash = field(&p, end);
-	e->uid = field(&p, end);
-	e->gid = field(&p, end);
-	(void)field(&p, end); /* gecos */
-	e->home = field(&p, end);
-	(void)field(&p, end); /* shell */
+	e->hash = table_field(&p, end);
+	e->uid = table_field(&p, end);
+	e->gid = table_field(&p, end);
+	(void)table_field(&p, end); /* gecos */
+	e->home = table_field(&p, end);
+	(void)table_field(&p, end); /* shell */
 	e->extra = (struct pm_str){p, (size_t)(end - p)};
 	return e->home.n > PM_PATH_MAX ? "the home directory is longer than 4,095 bytes"
 				       : check_extra(e->extra);
@@ -180,7 +180,7 @@ table_parse(char *text, size_t n, char *err)
 		p = lf ? lf + 1 : end;
 	}
 	if (!why && t->n > 0)
-		qsort(t->entries, t->n, sizeof(*t->entries), compare);
+		qsort(t->entries, t->n, sizeof(*t->entries), table_compare);
 	for (size_t i = 1; i < t->n && !why; i++) {
 		if (compare_names(t->entries[i - 1].name, t->entries[i].name) == 0) {
 			snprintf(err, ERR, "user '%.*s' is there twice", (int)t->entries[i].name.n,
@@ -223,7 +223,7 @@ table_find(const struct table *t, const char *name, size_t n)
 {
 	struct entry key = {.name = {name, n}};
 
-	return t->n > 0 ? bsearch(&key, t->entries, t->n, sizeof(key), compare) : NULL;
+	return t->n > 0 ? bsearch(&key, t->entries, t->n, sizeof(key), table_compare) : NULL;
 }
 
 int

@@ -19,7 +19,7 @@
  * A server that ends texts at a NUL, or calls a byte no character, would answer another question
  * or fail. */
 static size_t
-character(const unsigned char *p, size_t n)
+account_character(const unsigned char *p, size_t n)
 {
 	size_t len = p[0] < 0x80   ? 1
 		     : p[0] < 0xc2 ? 0
@@ -40,12 +40,12 @@ character(const unsigned char *p, size_t n)
 }
 
 static bool
-askable(struct pm_str name)
+account_askable(struct pm_str name)
 {
 	if (name.n == 0 || name.n > PM_NAME_MAX)
 		return false;
 	for (size_t k = 0, len; k < name.n; k += len)
-		if ((len = character((const unsigned char *)name.p + k, name.n - k)) == 0)
+		if ((len = account_character((const unsigned char *)name.p + k, name.n - k)) == 0)
 			return false;
 	return true;
 }
@@ -65,8 +65,8 @@ static void
 args_cred(struct pm_str *args, const struct pm_cred *cred)
 {
 	args_name(args, cred->authcid);
-	args[P_PEER] = askable(cred->peer) ? cred->peer : (struct pm_str){"", 0};
-	args[P_SERVICE] = askable(cred->service) ? cred->service : (struct pm_str){"", 0};
+	args[P_PEER] = account_askable(cred->peer) ? cred->peer : (struct pm_str){"", 0};
+	args[P_SERVICE] = account_askable(cred->service) ? cred->service : (struct pm_str){"", 0};
 }
 
 /* ---- passwords ------------------------------------------------------------------------------- */
@@ -84,7 +84,7 @@ remember_usual(struct inst *i, struct pm_str hash)
 }
 
 static void
-burn(struct inst *i, struct pm_str secret)
+account_burn(struct inst *i, struct pm_str secret)
 {
 	char usual[SQL_USUAL_MAX];
 	size_t n;
@@ -139,7 +139,7 @@ check_apps(struct inst *i, const struct pm_call *call, const struct pm_cred *cre
 }
 
 static void
-upgrade(struct inst *i, const struct pm_user *u, struct pm_str hash, struct pm_str secret)
+account_upgrade(struct inst *i, const struct pm_user *u, struct pm_str hash, struct pm_str secret)
 {
 	char made[HASH_MAX], why[WHY] = "";
 
@@ -147,7 +147,7 @@ upgrade(struct inst *i, const struct pm_user *u, struct pm_str hash, struct pm_s
 	    sdk_password_is(hash, i->scheme, i->scheme_cost))
 		return;
 	if (sdk_password_make(i->scheme, i->scheme_cost, secret, made, sizeof(made), why) == PM_OK)
-		behind_password(i, u->name, hash, sdk_str(made));
+		write_behind_password(i, u->name, hash, sdk_str(made));
 	else
 		sdk_log(i->host, PM_LOG_WARNING, "no new hash for user '%.*s': %s", (int)u->name.n,
 			u->name.p, why);
@@ -157,9 +157,9 @@ upgrade(struct inst *i, const struct pm_user *u, struct pm_str hash, struct pm_s
 /* ---- methods --------------------------------------------------------------------------------- */
 
 static int32_t
-unknown(struct inst *i, const struct pm_cred *cred)
+account_unknown(struct inst *i, const struct pm_cred *cred)
 {
-	burn(i, cred->secret);
+	account_burn(i, cred->secret);
 	return i->deny_unknown ? PM_DENIED : PM_NEXT;
 }
 
@@ -173,7 +173,7 @@ check_account(struct inst *i, const struct pm_call *call, const struct pm_cred *
 	remember_usual(i, hash);
 	first = rc = check_hash(i, call, u->name, hash, cred->secret);
 	if (rc == PM_OK)
-		upgrade(i, u, hash, cred->secret);
+		account_upgrade(i, u, hash, cred->secret);
 	else if ((rc == PM_DENIED || rc == PM_PERM) && apps)
 		rc = check_apps(i, call, cred, apps, u);
 	return rc == PM_DENIED ? first : rc;
@@ -205,8 +205,8 @@ account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cre
 		return PM_UNSUPPORTED;
 	if (cred->secret.n == 0)
 		return PM_DENIED;
-	if (!askable(cred->authcid))
-		return unknown(i, cred);
+	if (!account_askable(cred->authcid))
+		return account_unknown(i, cred);
 	args_cred(args, cred);
 	rc = pool_run(i, call, Q_USER, args, &r);
 	if (rc == PM_OK && r.n_rows > 0) {
@@ -217,12 +217,12 @@ account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cre
 	if (rc == PM_OK && has_apps)
 		rc = pool_run(i, call, Q_PASSWORDS, args, &apps);
 	if (rc == PM_OK && r.n_rows == 0)
-		rc = unknown(i, cred);
+		rc = account_unknown(i, cred);
 	else if (rc == PM_OK)
 		rc = check_account(i, call, cred, *sql_result_get(&r, 0, "password"),
 				   has_apps ? &apps : NULL, &u);
 	if (rc == PM_OK) {
-		behind_login(i, u.name, u.cred_id, cred);
+		write_behind_login(i, u.name, u.cred_id, cred);
 		if (asks_for_peer(i))
 			u.cache_s = 0; /* an answer for this address is none for another */
 		*ret = u;
@@ -234,7 +234,7 @@ account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cre
 
 /* One address of a list "a@x, b@y"; false at the end. */
 static bool
-next_target(struct pm_str *rest, struct pm_str *ret)
+account_next_target(struct pm_str *rest, struct pm_str *ret)
 {
 	const char *p = rest->p, *end = p + rest->n, *stop;
 
@@ -264,8 +264,8 @@ put_targets(const struct pm_call *call, const struct sql_result *r, struct pm_us
 	if (!list)
 		return PM_NOMEM;
 	for (uint32_t row = 0; row < r->n_rows; row++) {
-		for (rest = r->cells[row]; rest.p && next_target(&rest, &one);) {
-			if (n == TARGETS_MAX || !askable(one)) {
+		for (rest = r->cells[row]; rest.p && account_next_target(&rest, &one);) {
+			if (n == TARGETS_MAX || !account_askable(one)) {
 				sdk_error(call,
 					  "query_targets: more than %d targets, or one that is no "
 					  "address",
@@ -287,13 +287,13 @@ put_targets(const struct pm_call *call, const struct sql_result *r, struct pm_us
 
 /* The account of a name; *ret_r keeps the row. PM_NOENT: there is none. */
 static int32_t
-find(struct inst *i, const struct pm_call *call, const struct pm_cred *cred, struct pm_str *args,
-     struct pm_user *u, struct sql_result *ret_r)
+account_find(struct inst *i, const struct pm_call *call, const struct pm_cred *cred,
+	     struct pm_str *args, struct pm_user *u, struct sql_result *ret_r)
 {
 	int32_t rc;
 
 	memset(ret_r, 0, sizeof(*ret_r));
-	if (!askable(cred->authcid))
+	if (!account_askable(cred->authcid))
 		return PM_NOENT;
 	args_cred(args, cred);
 	rc = pool_run(i, call, Q_USER, args, ret_r);
@@ -323,7 +323,7 @@ account_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cre
 	struct pm_str args[P_COUNT] = {0};
 	struct pm_user u = *ret;
 	struct sql_result r;
-	int32_t rc = find(i, call, cred, args, &u, &r), more;
+	int32_t rc = account_find(i, call, cred, args, &u, &r), more;
 
 	if ((rc == PM_OK || rc == PM_NOENT) && args[P_USER].n > 0 && pool_has(i, Q_TARGETS)) {
 		more = find_targets(i, call, args, &u);
@@ -349,7 +349,7 @@ account_secret(void *inst, const struct pm_call *call, const struct pm_cred *cre
 	struct pm_secret secret = *ret_secret;
 	struct pm_user u = *ret;
 	struct sql_result r;
-	int32_t rc = find(inst, call, cred, args, &u, &r);
+	int32_t rc = account_find(inst, call, cred, args, &u, &r);
 
 	if (rc == PM_OK) {
 		struct pm_str hash = *sql_result_get(&r, 0, "password");
@@ -374,7 +374,7 @@ account_domain(void *inst, const struct pm_call *call, struct pm_str name)
 
 	if (!pool_has(i, Q_DOMAIN))
 		return PM_UNSUPPORTED; /* the routing of the configuration knows */
-	if (!askable(name))
+	if (!account_askable(name))
 		return PM_NOENT;
 	args[P_DOMAIN] = name;
 	rc = pool_run(i, call, Q_DOMAIN, args, &r);

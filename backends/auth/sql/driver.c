@@ -88,7 +88,7 @@ more_text(struct sql_result *r, size_t n)
 }
 
 static struct pm_str
-put_text(struct sql_result *r, const char *p, size_t n)
+driver_put_text(struct sql_result *r, const char *p, size_t n)
 {
 	struct pm_str s = {NULL, 0};
 
@@ -115,7 +115,7 @@ sql_result_name(struct sql_result *r, const char *name)
 	if (!names)
 		return;
 	r->names = names;
-	s = put_text(r, name, strlen(name));
+	s = driver_put_text(r, name, strlen(name));
 	if (!r->failed)
 		r->names[r->n_cols++] = s;
 }
@@ -139,7 +139,7 @@ sql_result_cell(struct sql_result *r, const char *p, size_t n)
 		r->cap_cells = cap;
 	}
 	if (p)
-		s = put_text(r, p, n);
+		s = driver_put_text(r, p, n);
 	if (!r->failed)
 		r->cells[r->n_cells++] = s;
 }

@@ -23,7 +23,7 @@ struct sql_conn {
 /* ---- failures -------------------------------------------------------------------------------- */
 
 static int32_t
-failed(struct sql_conn *c, unsigned code, const char *text, struct sql_fail *f)
+drv_mysql_failed(struct sql_conn *c, unsigned code, const char *text, struct sql_fail *f)
 {
 	if (c->password)
 		text = "the text of the server is left out: it may repeat a hash";
@@ -104,13 +104,14 @@ stale_my(struct sql_conn *c)
 /* ---- statements ------------------------------------------------------------------------------ */
 
 static int32_t
-stmt_failed(struct sql_conn *c, MYSQL_STMT *s, struct sql_fail *f)
+drv_mysql_stmt_failed(struct sql_conn *c, MYSQL_STMT *s, struct sql_fail *f)
 {
-	return failed(c, mysql_stmt_errno(s), mysql_stmt_error(s), f);
+	return drv_mysql_failed(c, mysql_stmt_errno(s), mysql_stmt_error(s), f);
 }
 
 static int32_t
-prepare(struct sql_conn *c, const struct sql_query *q, MYSQL_STMT **ret, struct sql_fail *f)
+drv_mysql_prepare(struct sql_conn *c, const struct sql_query *q, MYSQL_STMT **ret,
+		  struct sql_fail *f)
 {
 	MYSQL_STMT *s = c->stmts[q->which];
 	my_bool yes = 1;
@@ -124,7 +125,7 @@ prepare(struct sql_conn *c, const struct sql_query *q, MYSQL_STMT **ret, struct 
 		return sql_failed(f, PM_NOMEM, "no memory");
 	mysql_stmt_attr_set(s, STMT_ATTR_UPDATE_MAX_LENGTH, &yes);
 	if (mysql_stmt_prepare(s, q->text, strlen(q->text)) != 0) {
-		rc = stmt_failed(c, s, f);
+		rc = drv_mysql_stmt_failed(c, s, f);
 		mysql_stmt_close(s);
 		return rc;
 	}
@@ -136,8 +137,8 @@ prepare(struct sql_conn *c, const struct sql_query *q, MYSQL_STMT **ret, struct 
 }
 
 static int32_t
-execute(struct sql_conn *c, MYSQL_STMT *s, const struct sql_query *q, const struct pm_str *args,
-	struct sql_fail *f)
+drv_mysql_execute(struct sql_conn *c, MYSQL_STMT *s, const struct sql_query *q,
+		  const struct pm_str *args, struct sql_fail *f)
 {
 	MYSQL_BIND binds[SQL_PLACES_MAX];
 
@@ -150,7 +151,7 @@ execute(struct sql_conn *c, MYSQL_STMT *s, const struct sql_query *q, const stru
 		binds[k].buffer_length = a.n;
 	}
 	if ((q->n_places > 0 && mysql_stmt_bind_param(s, binds) != 0) || mysql_stmt_execute(s) != 0)
-		return stmt_failed(c, s, f);
+		return drv_mysql_stmt_failed(c, s, f);
 	return PM_OK;
 }
 
@@ -190,11 +191,11 @@ fetch_rows(struct sql_conn *c, MYSQL_STMT *s, const MYSQL_RES *meta, struct sql_
 	free(row);
 	if (got == MYSQL_DATA_TRUNCATED)
 		return sql_failed(f, PM_TEMP, "a column came longer than announced");
-	return got == MYSQL_NO_DATA ? PM_OK : stmt_failed(c, s, f);
+	return got == MYSQL_NO_DATA ? PM_OK : drv_mysql_stmt_failed(c, s, f);
 }
 
 static int32_t
-fetch(struct sql_conn *c, MYSQL_STMT *s, struct sql_result *r, struct sql_fail *f)
+drv_mysql_fetch(struct sql_conn *c, MYSQL_STMT *s, struct sql_result *r, struct sql_fail *f)
 {
 	MYSQL_RES *meta;
 	int32_t rc;
@@ -203,10 +204,10 @@ fetch(struct sql_conn *c, MYSQL_STMT *s, struct sql_result *r, struct sql_fail *
 	if (mysql_stmt_field_count(s) == 0)
 		return PM_OK;
 	if (mysql_stmt_store_result(s) != 0)
-		return stmt_failed(c, s, f);
+		return drv_mysql_stmt_failed(c, s, f);
 	meta = mysql_stmt_result_metadata(s);
 	if (!meta)
-		return stmt_failed(c, s, f);
+		return drv_mysql_stmt_failed(c, s, f);
 	for (unsigned k = 0; k < meta->field_count && k < COLUMNS_MAX; k++)
 		sql_result_name(r, meta->fields[k].name);
 	rc = meta->field_count <= COLUMNS_MAX
@@ -227,11 +228,11 @@ run_my(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
 	if (!sdk_my_begin(c->link, until.ms))
 		return sql_failed(f, PM_NOMEM, "no memory, or no file descriptor left");
 	c->password = q->which == Q_SET_PASSWORD;
-	rc = prepare(c, q, &s, f);
+	rc = drv_mysql_prepare(c, q, &s, f);
 	if (rc == PM_OK)
-		rc = execute(c, s, q, args, f);
+		rc = drv_mysql_execute(c, s, q, args, f);
 	if (rc == PM_OK)
-		rc = fetch(c, s, r, f);
+		rc = drv_mysql_fetch(c, s, r, f);
 	if (rc == PM_OK && !sql_result_end(r))
 		rc = sql_failed(f, PM_TEMP, "the result is larger than %u bytes", SQL_RESULT_BYTES);
 	if (s && !f->lost) {

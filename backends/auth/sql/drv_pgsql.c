@@ -45,14 +45,14 @@ no_notice(void *arg, const PGresult *res)
 /* ---- failures -------------------------------------------------------------------------------- */
 
 static int32_t
-late(struct sql_fail *f, const char *what)
+drv_pgsql_late(struct sql_fail *f, const char *what)
 {
 	f->lost = true;
 	return sql_failed(f, PM_TIMEOUT, "%s in time", what);
 }
 
 static int32_t
-broken(struct sql_conn *c, struct sql_fail *f)
+drv_pgsql_broken(struct sql_conn *c, struct sql_fail *f)
 {
 	f->lost = true;
 	return sql_failed(f, PM_DOWN, "the connection broke: %.150s", PQerrorMessage(c->pg));
@@ -66,13 +66,13 @@ one_of(const char *state, const char *list)
 
 /* By SQLSTATE (PostgreSQL manual, appendix A). */
 static int32_t
-refused(struct sql_conn *c, const PGresult *res, struct sql_fail *f)
+drv_pgsql_refused(struct sql_conn *c, const PGresult *res, struct sql_fail *f)
 {
 	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
 	const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
 
 	if (!state || PQstatus(c->pg) == CONNECTION_BAD)
-		return broken(c, f);
+		return drv_pgsql_broken(c, f);
 	if (!text || c->password)
 		text = "the text of the server is left out: it may repeat a hash";
 	/* deadlock, serialisation, lock not available, unknown or outdated prepared statement */
@@ -97,7 +97,7 @@ close_pg(void *conn)
 }
 
 static PGconn *
-start(const struct sql_access *a, const struct sdk_server *s)
+drv_pgsql_start(const struct sql_access *a, const struct sdk_server *s)
 {
 	bool tls = a->tls && !s->local;
 	char port[8];
@@ -140,7 +140,8 @@ start(const struct sql_access *a, const struct sdk_server *s)
 }
 
 static int32_t
-connected(PGconn *pg, const struct sdk_server *s, struct sql_until until, struct sql_fail *f)
+drv_pgsql_connected(PGconn *pg, const struct sdk_server *s, struct sql_until until,
+		    struct sql_fail *f)
 {
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 
@@ -165,17 +166,17 @@ connect_pg(const struct sql_access *a, const struct sdk_server *s, struct sql_un
 	struct sql_conn *c = calloc(1, sizeof(*c));
 	int32_t rc;
 
-	if (!c || !(c->pg = start(a, s))) {
+	if (!c || !(c->pg = drv_pgsql_start(a, s))) {
 		free(c);
 		return sql_failed(f, PM_NOMEM, "no memory");
 	}
 	(void)PQsetNoticeReceiver(c->pg, no_notice, NULL);
-	rc = connected(c->pg, s, until, f);
+	rc = drv_pgsql_connected(c->pg, s, until, f);
 	if (rc == PM_OK && a->tls && !s->local && !PQsslInUse(c->pg))
 		rc = sql_failed(f, PM_DOWN, "%s: the connection is not encrypted; see tls",
 				s->label);
 	if (rc == PM_OK && PQsetnonblocking(c->pg, 1) != 0)
-		rc = broken(c, f);
+		rc = drv_pgsql_broken(c, f);
 	if (rc == PM_OK)
 		*ret = c;
 	else
@@ -196,32 +197,32 @@ stale_pg(struct sql_conn *c)
 /* ---- statements ------------------------------------------------------------------------------ */
 
 static int32_t
-flush(struct sql_conn *c, struct sql_until until, struct sql_fail *f)
+drv_pgsql_flush(struct sql_conn *c, struct sql_until until, struct sql_fail *f)
 {
 	int rc;
 
 	while ((rc = PQflush(c->pg)) == 1) {
 		if (wait_for(c->pg, POLLIN | POLLOUT, until) <= 0)
-			return late(f, "the server took no statement");
+			return drv_pgsql_late(f, "the server took no statement");
 		if (!PQconsumeInput(c->pg))
-			return broken(c, f);
+			return drv_pgsql_broken(c, f);
 	}
-	return rc == 0 ? PM_OK : broken(c, f);
+	return rc == 0 ? PM_OK : drv_pgsql_broken(c, f);
 }
 
 /* The answer to what was sent; all of it is read. *ret is the caller's under PM_OK only. */
 static int32_t
-answer(struct sql_conn *c, struct sql_until until, PGresult **ret, struct sql_fail *f)
+drv_pgsql_answer(struct sql_conn *c, struct sql_until until, PGresult **ret, struct sql_fail *f)
 {
 	PGresult *first = NULL, *res;
-	int32_t rc = flush(c, until, f);
+	int32_t rc = drv_pgsql_flush(c, until, f);
 
 	while (rc == PM_OK) {
 		while (rc == PM_OK && PQisBusy(c->pg)) {
 			if (wait_for(c->pg, POLLIN, until) <= 0)
-				rc = late(f, "no answer");
+				rc = drv_pgsql_late(f, "no answer");
 			else if (!PQconsumeInput(c->pg))
-				rc = broken(c, f);
+				rc = drv_pgsql_broken(c, f);
 		}
 		if (rc != PM_OK || !(res = PQgetResult(c->pg)))
 			break;
@@ -231,10 +232,10 @@ answer(struct sql_conn *c, struct sql_until until, PGresult **ret, struct sql_fa
 			first = res;
 	}
 	if (rc == PM_OK && !first)
-		rc = broken(c, f);
+		rc = drv_pgsql_broken(c, f);
 	if (rc == PM_OK && PQresultStatus(first) != PGRES_COMMAND_OK &&
 	    PQresultStatus(first) != PGRES_TUPLES_OK)
-		rc = refused(c, first, f);
+		rc = drv_pgsql_refused(c, first, f);
 	if (rc != PM_OK) {
 		PQclear(first);
 		return rc;
@@ -250,7 +251,8 @@ statement_name(char name[16], enum sql_which which)
 }
 
 static int32_t
-prepare(struct sql_conn *c, const struct sql_query *q, struct sql_until until, struct sql_fail *f)
+drv_pgsql_prepare(struct sql_conn *c, const struct sql_query *q, struct sql_until until,
+		  struct sql_fail *f)
 {
 	PGresult *res;
 	char name[16];
@@ -260,8 +262,8 @@ prepare(struct sql_conn *c, const struct sql_query *q, struct sql_until until, s
 		return PM_OK;
 	statement_name(name, q->which);
 	if (!PQsendPrepare(c->pg, name, q->text, 0, NULL))
-		return broken(c, f);
-	rc = answer(c, until, &res, f);
+		return drv_pgsql_broken(c, f);
+	rc = drv_pgsql_answer(c, until, &res, f);
 	if (rc != PM_OK)
 		return rc;
 	PQclear(res);
@@ -271,8 +273,8 @@ prepare(struct sql_conn *c, const struct sql_query *q, struct sql_until until, s
 
 /* libpq wants values that end with a NUL; names without one in them were seen to by account.c. */
 static int32_t
-execute(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
-	struct sql_until until, PGresult **ret, struct sql_fail *f)
+drv_pgsql_execute(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
+		  struct sql_until until, PGresult **ret, struct sql_fail *f)
 {
 	const char *values[SQL_PLACES_MAX];
 	char name[16], *text, *at;
@@ -297,7 +299,7 @@ execute(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args
 	sent = PQsendQueryPrepared(c->pg, name, (int)q->n_places, values, NULL, NULL, 0);
 	explicit_bzero(text, total);
 	free(text);
-	return sent ? answer(c, until, ret, f) : broken(c, f);
+	return sent ? drv_pgsql_answer(c, until, ret, f) : drv_pgsql_broken(c, f);
 }
 
 static int32_t
@@ -326,9 +328,9 @@ run_pg(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
 	int32_t rc;
 
 	c->password = q->which == Q_SET_PASSWORD;
-	rc = prepare(c, q, until, f);
+	rc = drv_pgsql_prepare(c, q, until, f);
 	if (rc == PM_OK)
-		rc = execute(c, q, args, until, &res, f);
+		rc = drv_pgsql_execute(c, q, args, until, &res, f);
 	if (rc == PM_OK) {
 		rc = copy_rows(res, r, f);
 		PQclear(res);

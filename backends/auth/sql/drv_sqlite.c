@@ -47,7 +47,7 @@ on_busy(void *arg, int times)
 
 /* Failures of the whole file, of this statement, of its time. */
 static int32_t
-failed(struct sql_conn *c, struct sql_fail *f, const char *path)
+drv_sqlite_failed(struct sql_conn *c, struct sql_fail *f, const char *path)
 {
 	int code = c->db ? sqlite3_errcode(c->db) : SQLITE_NOMEM;
 	const char *text = c->db ? sqlite3_errmsg(c->db) : "no memory";
@@ -110,7 +110,7 @@ connect_db(const struct sql_access *a, const struct sdk_server *s, struct sql_un
 	if (stat(c->path, &c->seen) != 0 ||
 	    sqlite3_open_v2(c->path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
 		    SQLITE_OK) {
-		rc = c->db ? failed(c, f, a->database)
+		rc = c->db ? drv_sqlite_failed(c, f, a->database)
 			   : sql_failed(f, PM_DOWN,
 					"'%s' cannot be opened: is it there, and readable?",
 					a->database);
@@ -135,19 +135,19 @@ stale_db(struct sql_conn *c)
 }
 
 static int32_t
-prepare(struct sql_conn *c, const struct sql_query *q, struct sql_fail *f)
+drv_sqlite_prepare(struct sql_conn *c, const struct sql_query *q, struct sql_fail *f)
 {
 	sqlite3_stmt **s = &c->stmts[q->which];
 
 	if (!*s &&
 	    sqlite3_prepare_v3(c->db, q->text, -1, SQLITE_PREPARE_PERSISTENT, s, NULL) != SQLITE_OK)
-		return failed(c, f, c->path);
+		return drv_sqlite_failed(c, f, c->path);
 	return PM_OK;
 }
 
 static int32_t
-bind(struct sql_conn *c, sqlite3_stmt *s, const struct sql_query *q, const struct pm_str *args,
-     struct sql_fail *f)
+drv_sqlite_bind(struct sql_conn *c, sqlite3_stmt *s, const struct sql_query *q,
+		const struct pm_str *args, struct sql_fail *f)
 {
 	for (size_t k = 0; k < q->n_places; k++) {
 		struct pm_str a = args[q->place[k]];
@@ -155,13 +155,13 @@ bind(struct sql_conn *c, sqlite3_stmt *s, const struct sql_query *q, const struc
 			     : sqlite3_bind_null(s, (int)k + 1);
 
 		if (rc != SQLITE_OK)
-			return failed(c, f, c->path);
+			return drv_sqlite_failed(c, f, c->path);
 	}
 	return PM_OK;
 }
 
 static int32_t
-fetch(struct sql_conn *c, sqlite3_stmt *s, struct sql_result *r, struct sql_fail *f)
+drv_sqlite_fetch(struct sql_conn *c, sqlite3_stmt *s, struct sql_result *r, struct sql_fail *f)
 {
 	int n = sqlite3_column_count(s), rc;
 
@@ -174,7 +174,7 @@ fetch(struct sql_conn *c, sqlite3_stmt *s, struct sql_result *r, struct sql_fail
 			sql_result_cell(r, p, (size_t)sqlite3_column_bytes(s, k));
 		}
 	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
-		return failed(c, f, c->path);
+		return drv_sqlite_failed(c, f, c->path);
 	r->affected = (uint64_t)sqlite3_changes(c->db);
 	return sql_result_end(r) ? PM_OK
 				 : sql_failed(f, PM_TEMP, "the result is larger than %u bytes",
@@ -188,11 +188,11 @@ run_db(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
 	int32_t rc;
 
 	c->until = until;
-	rc = prepare(c, q, f);
+	rc = drv_sqlite_prepare(c, q, f);
 	if (rc == PM_OK)
-		rc = bind(c, c->stmts[q->which], q, args, f);
+		rc = drv_sqlite_bind(c, c->stmts[q->which], q, args, f);
 	if (rc == PM_OK)
-		rc = fetch(c, c->stmts[q->which], r, f);
+		rc = drv_sqlite_fetch(c, c->stmts[q->which], r, f);
 	if (c->stmts[q->which]) {
 		(void)sqlite3_reset(c->stmts[q->which]);
 		(void)sqlite3_clear_bindings(c->stmts[q->which]);

@@ -18,7 +18,7 @@ pool_has(const struct inst *i, enum sql_which which)
 }
 
 static struct sql_until
-sooner(const struct inst *i, int64_t deadline_ms, int64_t ms)
+pool_sooner(const struct inst *i, int64_t deadline_ms, int64_t ms)
 {
 	int64_t at = i->host->now_ms(i->host->ctx) + ms;
 
@@ -26,13 +26,13 @@ sooner(const struct inst *i, int64_t deadline_ms, int64_t ms)
 }
 
 static int32_t
-connect_to(void *ctx, size_t server, int64_t until_ms, void **ret, char *why)
+pool_connect_to(void *ctx, size_t server, int64_t until_ms, void **ret, char *why)
 {
 	struct inst *i = ctx;
 	struct sql_fail f = {0};
 	struct sql_conn *c = NULL;
 	int32_t rc = i->driver->connect(&i->access, &i->servers[server],
-					sooner(i, until_ms, i->connect_ms), &c, &f);
+					pool_sooner(i, until_ms, i->connect_ms), &c, &f);
 
 	*ret = c;
 	snprintf(why, SDK_WHY_MAX, "%s", f.text);
@@ -43,7 +43,8 @@ void
 pool_revive(struct inst *i, int64_t deadline_ms)
 {
 	if (i->n_servers > 1)
-		sdk_pool_revive(i->pool, sooner(i, deadline_ms, REVIVE_MS).ms, connect_to, i);
+		sdk_pool_revive(i->pool, pool_sooner(i, deadline_ms, REVIVE_MS).ms, pool_connect_to,
+				i);
 }
 
 /* ---- running --------------------------------------------------------------------------------- */
@@ -55,15 +56,15 @@ struct journey {
 };
 
 static bool
-over(const struct inst *i, int64_t deadline_ms)
+pool_over(const struct inst *i, int64_t deadline_ms)
 {
 	return i->host->now_ms(i->host->ctx) >= deadline_ms;
 }
 
 /* After a failure: is it worth another try, and where? */
 static bool
-try_again(struct inst *i, struct sdk_place *at, struct journey *j, int32_t rc,
-	  const struct sql_fail *f, int64_t deadline_ms)
+pool_try_again(struct inst *i, struct sdk_place *at, struct journey *j, int32_t rc,
+	       const struct sql_fail *f, int64_t deadline_ms)
 {
 	if (rc == PM_TIMEOUT && f->lost)
 		sdk_pool_note(i->pool, at->server, true, f->text);
@@ -71,9 +72,9 @@ try_again(struct inst *i, struct sdk_place *at, struct journey *j, int32_t rc,
 		sdk_place_close(i->pool, at);
 	if (f->readonly) {
 		j->readonly |= 1u << at->server;
-		return j->readonly != (1u << i->n_servers) - 1 && !over(i, deadline_ms);
+		return j->readonly != (1u << i->n_servers) - 1 && !pool_over(i, deadline_ms);
 	}
-	if (j->repeated || !(f->lost || f->again) || over(i, deadline_ms))
+	if (j->repeated || !(f->lost || f->again) || pool_over(i, deadline_ms))
 		return false;
 	j->repeated = true;
 	return rc != PM_TIMEOUT || i->n_servers > 1; /* who did not answer will not answer now */
@@ -91,15 +92,16 @@ run_on(struct inst *i, struct sdk_place *at, const struct sql_query *q, const st
 	do {
 		memset(f, 0, sizeof(*f));
 		rc = at->conn ? PM_OK
-			      : sdk_pool_connect(i->pool, at, j.readonly, deadline_ms, connect_to,
-						 i, f->text);
+			      : sdk_pool_connect(i->pool, at, j.readonly, deadline_ms,
+						 pool_connect_to, i, f->text);
 		if (rc != PM_OK)
 			break;
-		rc = i->driver->run(at->conn, q, args, sooner(i, deadline_ms, i->query_ms), r, f);
+		rc = i->driver->run(at->conn, q, args, pool_sooner(i, deadline_ms, i->query_ms), r,
+				    f);
 		if (rc == PM_OK)
 			break;
 		sql_result_free(r);
-	} while (try_again(i, at, &j, rc, f, deadline_ms));
+	} while (pool_try_again(i, at, &j, rc, f, deadline_ms));
 	if (j.readonly)
 		sdk_place_close(i->pool, at); /* reads begin with the first server again */
 	return rc;

@@ -51,7 +51,7 @@ word_char(char c)
 }
 
 static void
-copy(struct scan *s, size_t n)
+query_copy(struct scan *s, size_t n)
 {
 	memcpy(s->out + s->n, s->p, n);
 	s->n += n;
@@ -59,7 +59,7 @@ copy(struct scan *s, size_t n)
 }
 
 static bool
-at(const struct scan *s, const char *text)
+query_at(const struct scan *s, const char *text)
 {
 	size_t n = strlen(text);
 
@@ -75,7 +75,7 @@ is_name(const char *p, const char *end)
 
 /* 'text', "name", `name`: a doubled quote stands for itself; MySQL's backslash too. */
 static bool
-quoted(struct scan *s)
+query_quoted(struct scan *s)
 {
 	char quote = *s->p;
 	bool backslash = s->dialect == SQL_MYSQL && quote != '`';
@@ -98,13 +98,13 @@ quoted(struct scan *s)
 		snprintf(s->why, WHY, "a quote %c is not closed", quote);
 		return false;
 	}
-	copy(s, (size_t)(p - s->p) + 1);
+	query_copy(s, (size_t)(p - s->p) + 1);
 	return true;
 }
 
 /* To the end of the line, or to the closing mark; left out of what is sent. */
 static bool
-comment(struct scan *s, bool line)
+query_comment(struct scan *s, bool line)
 {
 	const char *stop = line ? memchr(s->p, '\n', (size_t)(s->end - s->p))
 				: memmem(s->p + 2, (size_t)(s->end - s->p) - 2, "*/", 2);
@@ -119,7 +119,7 @@ comment(struct scan *s, bool line)
 }
 
 static bool
-parameter(struct scan *s)
+query_parameter(struct scan *s)
 {
 	const char *name = s->p + 1;
 	size_t n = 0, k = 0;
@@ -169,17 +169,17 @@ one_piece(struct scan *s)
 	char c = *s->p;
 
 	if (c == '\'' || c == '"' || (c == '`' && s->dialect != SQL_PGSQL))
-		return quoted(s);
-	if (at(s, "--") || (c == '#' && s->dialect == SQL_MYSQL))
-		return comment(s, true);
-	if (at(s, "/*"))
-		return comment(s, false);
-	if (at(s, "::") || at(s, ":=")) {
-		copy(s, 2);
+		return query_quoted(s);
+	if (query_at(s, "--") || (c == '#' && s->dialect == SQL_MYSQL))
+		return query_comment(s, true);
+	if (query_at(s, "/*"))
+		return query_comment(s, false);
+	if (query_at(s, "::") || query_at(s, ":=")) {
+		query_copy(s, 2);
 		return true;
 	}
 	if (is_name(s->p, s->end))
-		return parameter(s);
+		return query_parameter(s);
 	if (c == ';') {
 		for (const char *p = s->p + 1; p < s->end; p++)
 			if (!isspace((unsigned char)*p)) {
@@ -195,7 +195,7 @@ one_piece(struct scan *s)
 		snprintf(s->why, WHY, "'%c': use named parameters, like :user", c);
 		return false;
 	}
-	copy(s, 1);
+	query_copy(s, 1);
 	return true;
 }
 

@@ -78,7 +78,7 @@ static const struct column password_columns[] = {
 
 /* Yes or no, as databases write them; MySQL's BIT is one byte 0 or 1. */
 static bool
-truth(struct pm_str v, bool *ret)
+row_truth(struct pm_str v, bool *ret)
 {
 	static const char *const yes[] = {"1", "t", "true", "y", "yes", "on", "\1"};
 	static const char *const no[] = {"0", "f", "false", "n", "no", "off"};
@@ -96,7 +96,7 @@ truth(struct pm_str v, bool *ret)
 }
 
 static bool
-number(struct pm_str v, int64_t least, int64_t most, int64_t *ret)
+row_number(struct pm_str v, int64_t least, int64_t most, int64_t *ret)
 {
 	bool minus = v.n > 0 && v.p[0] == '-';
 	int64_t n = 0;
@@ -113,7 +113,7 @@ number(struct pm_str v, int64_t least, int64_t most, int64_t *ret)
 }
 
 static bool
-clean(struct pm_str v, size_t max)
+row_clean(struct pm_str v, size_t max)
 {
 	for (size_t k = 0; k < v.n; k++)
 		if ((unsigned char)v.p[k] < 0x20 || v.p[k] == 0x7f)
@@ -122,7 +122,7 @@ clean(struct pm_str v, size_t max)
 }
 
 static int32_t
-put_text(struct filling *f, const struct column *c, struct pm_str v)
+row_put_text(struct filling *f, const struct column *c, struct pm_str v)
 {
 	struct pm_str s = sdk_call_dup(f->call, v.p, v.n);
 
@@ -140,7 +140,7 @@ put_text(struct filling *f, const struct column *c, struct pm_str v)
 }
 
 static int32_t
-unreadable(struct filling *f, const struct column *c, const char *expected)
+row_unreadable(struct filling *f, const struct column *c, const char *expected)
 {
 	/* not the value: it may be anything */
 	sdk_error(f->call, "%s: column '%s': expected %s", f->option, c->name, expected);
@@ -153,12 +153,13 @@ put_number(struct filling *f, const struct column *c, struct pm_str v)
 	int64_t n;
 	int32_t days;
 
-	if (!number(v, c->kind == DAYS ? PM_EXPIRE_CLIENT : 0,
-		    c->kind == DAYS   ? INT32_MAX
-		    : c->kind == DATE ? INT64_MAX / SECOND_MS
-				      : INT64_MAX,
-		    &n))
-		return unreadable(f, c, c->kind == DATE ? "seconds since 1970" : "a whole number");
+	if (!row_number(v, c->kind == DAYS ? PM_EXPIRE_CLIENT : 0,
+			c->kind == DAYS   ? INT32_MAX
+			: c->kind == DATE ? INT64_MAX / SECOND_MS
+					  : INT64_MAX,
+			&n))
+		return row_unreadable(f, c,
+				      c->kind == DATE ? "seconds since 1970" : "a whole number");
 	days = (int32_t)n;
 	n = c->kind == DATE ? n * SECOND_MS : n;
 	if (c->kind == DAYS)
@@ -173,8 +174,8 @@ put_truth(struct filling *f, const struct column *c, struct pm_str v)
 {
 	bool yes;
 
-	if (!truth(v, &yes))
-		return unreadable(f, c, "1 or 0");
+	if (!row_truth(v, &yes))
+		return row_unreadable(f, c, "1 or 0");
 	if (c->kind == RIGHT)
 		f->u->rights = yes ? f->u->rights | c->bit : f->u->rights & ~c->bit;
 	else if (yes == (c->bit == PM_USER_MUST_CHANGE) && f->u->state != PM_USER_DISABLED)
@@ -183,7 +184,7 @@ put_truth(struct filling *f, const struct column *c, struct pm_str v)
 }
 
 static int32_t
-put(struct filling *f, const struct column *c, struct pm_str v)
+row_put(struct filling *f, const struct column *c, struct pm_str v)
 {
 	switch (c->kind) {
 	case RIGHT:
@@ -193,9 +194,9 @@ put(struct filling *f, const struct column *c, struct pm_str v)
 	case ATTR:
 		if (!v.p)
 			return PM_OK;
-		if (!clean(v, c->max))
-			return unreadable(f, c, "a shorter text without control characters");
-		return put_text(f, c, v);
+		if (!row_clean(v, c->max))
+			return row_unreadable(f, c, "a shorter text without control characters");
+		return row_put_text(f, c, v);
 	case SIZE:
 	case DAYS:
 	case DATE:
@@ -208,7 +209,7 @@ put(struct filling *f, const struct column *c, struct pm_str v)
 /* ---- rows ------------------------------------------------------------------------------------ */
 
 static int32_t
-fill(struct filling *f, const struct column *columns, const struct sql_result *r, uint32_t row)
+row_fill(struct filling *f, const struct column *columns, const struct sql_result *r, uint32_t row)
 {
 	for (uint32_t k = 0; k < r->n_cols; k++) {
 		const struct column *c = columns;
@@ -223,7 +224,7 @@ fill(struct filling *f, const struct column *columns, const struct sql_result *r
 				  f->option, r->names[k].p);
 			return PM_TEMP;
 		}
-		rc = put(f, c, r->cells[(size_t)row * r->n_cols + k]);
+		rc = row_put(f, c, r->cells[(size_t)row * r->n_cols + k]);
 		if (rc != PM_OK)
 			return rc;
 	}
@@ -257,7 +258,7 @@ row_user(const struct inst *i, const struct pm_call *call, const struct sql_resu
 			  f.option);
 		return PM_TEMP;
 	}
-	rc = fill(&f, user_columns, r, 0);
+	rc = row_fill(&f, user_columns, r, 0);
 	if (rc != PM_OK)
 		return rc;
 	if (mine.name.n == 0) {
@@ -278,11 +279,11 @@ row_password(const struct inst *i, const struct pm_call *call, const struct sql_
 	struct filling f = {
 		.i = i, .call = call, .u = &mine, .option = i->queries[Q_PASSWORDS].option};
 	bool yes = true;
-	int32_t rc = fill(&f, password_columns, r, row);
+	int32_t rc = row_fill(&f, password_columns, r, row);
 
 	if (rc != PM_OK)
 		return rc;
-	if (enabled && !truth(*enabled, &yes)) {
+	if (enabled && !row_truth(*enabled, &yes)) {
 		sdk_error(call, "%s: column 'enabled': expected 1 or 0", f.option);
 		return PM_TEMP;
 	}

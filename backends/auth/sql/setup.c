@@ -206,7 +206,7 @@ setup_check(const struct pm_open *open)
 /* ---- open ------------------------------------------------------------------------------------ */
 
 static bool
-open_servers(struct inst *i, const struct pm_open *open)
+setup_open_servers(struct inst *i, const struct pm_open *open)
 {
 	const char *labels[SDK_SERVERS_MAX];
 	const struct pm_value *v;
@@ -283,7 +283,7 @@ setup_close(void *inst)
 
 	sdk_pool_free(i->pool);
 	sdk_watch_free(i->access.watch);
-	behind_free(i);
+	write_behind_free(i);
 	for (int k = 0; k < Q_COUNT; k++)
 		sql_query_free(&i->queries[k]);
 	for (size_t k = 0; k < i->n_servers; k++)
@@ -296,7 +296,7 @@ setup_close(void *inst)
 	free(i->access.tls_ca);
 	free(i->scheme);
 	pthread_mutex_destroy(&i->mutex);
-	pthread_mutex_destroy(&i->behind_mutex);
+	pthread_mutex_destroy(&i->write_behind_mutex);
 	explicit_bzero(i->usual, sizeof(i->usual));
 	free(i);
 }
@@ -310,7 +310,7 @@ setup_open(const struct pm_open *open, void **ret_inst)
 	if (!i)
 		return PM_NOMEM;
 	pthread_mutex_init(&i->mutex, NULL);
-	pthread_mutex_init(&i->behind_mutex, NULL);
+	pthread_mutex_init(&i->write_behind_mutex, NULL);
 	i->host = open->host;
 	sdk_counters(i->host, counters);
 	i->last = &i->stamps;
@@ -321,7 +321,7 @@ setup_open(const struct pm_open *open, void **ret_inst)
 		return PM_UNSUPPORTED;
 	}
 	i->background = open->purpose == PM_PURPOSE_SERVER;
-	if (!open_access(i, open) || !open_servers(i, open) || !open_queries(i, open)) {
+	if (!open_access(i, open) || !setup_open_servers(i, open) || !open_queries(i, open)) {
 		sdk_report(open, "", "no memory, or no thread to watch the time");
 		setup_close(i);
 		return PM_NOMEM;

@@ -7,7 +7,7 @@
  *   query.c    :user and its like become the database's placeholders; a value is never text
  *   pool.c     a statement on the server that works, repeated once
  *   account.c  verify and its sisters; row.c: columns by name
- *   behind.c   last logins and new hashes, written a moment later
+ *   write_behind.c   last logins and new hashes, written a moment later
  *   setup.c    the settings
  *
  * A failed database is PM_DOWN, PM_TIMEOUT or PM_TEMP; only an answer of the database can be "no
@@ -52,7 +52,7 @@ sql_tick(void *inst, const struct pm_call *call)
 	struct inst *i = inst;
 
 	pool_revive(i, call->deadline_ms);
-	return behind_write(i, call);
+	return write_behind_flush(i, call);
 }
 
 static void
@@ -92,7 +92,7 @@ static const struct pm_auth auth = {
 	.lookup = account_lookup,
 	.secret = account_secret,
 	.domain = account_domain,
-	.event = behind_event,
+	.event = write_behind_event,
 };
 
 static const struct pm_module module = {

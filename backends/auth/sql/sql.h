@@ -17,7 +17,7 @@
 
 #define SQL_USUAL_MAX 256
 
-struct stamp; /* behind.c */
+struct stamp; /* write_behind.c */
 
 struct inst {
 	const struct pm_host *host;
@@ -38,7 +38,7 @@ struct inst {
 	char usual[SQL_USUAL_MAX]; /* the hash seen last: what an unknown user has to cost */
 	size_t usual_n;
 
-	pthread_mutex_t behind_mutex;
+	pthread_mutex_t write_behind_mutex;
 	struct stamp *stamps; /* to be written, oldest first */
 	struct stamp **last;
 	size_t n_stamps;
@@ -78,13 +78,15 @@ int32_t row_user(const struct inst *i, const struct pm_call *call, const struct 
 int32_t row_password(const struct inst *i, const struct pm_call *call, const struct sql_result *r,
 		     uint32_t row, struct pm_user *u);
 
-/* behind.c: what may be written a moment later. Copies its arguments. */
-void behind_login(struct inst *i, struct pm_str user, struct pm_str id, const struct pm_cred *cred);
-void behind_password(struct inst *i, struct pm_str user, struct pm_str old, struct pm_str hash);
-int32_t behind_event(void *inst, const struct pm_call *call, const struct pm_user *user,
-		     uint32_t what);
-int32_t behind_write(struct inst *i, const struct pm_call *call);
-void behind_free(struct inst *i);
+/* write_behind.c: what may be written a moment later. Copies its arguments. */
+void write_behind_login(struct inst *i, struct pm_str user, struct pm_str id,
+			const struct pm_cred *cred);
+void write_behind_password(struct inst *i, struct pm_str user, struct pm_str old,
+			   struct pm_str hash);
+int32_t write_behind_event(void *inst, const struct pm_call *call, const struct pm_user *user,
+			   uint32_t what);
+int32_t write_behind_flush(struct inst *i, const struct pm_call *call);
+void write_behind_free(struct inst *i);
 
 /* :user, :local and :domain of a name. */
 void args_name(struct pm_str *args, struct pm_str name);

@@ -25,7 +25,7 @@ struct msg {
 };
 
 static const char *
-name_of(const struct mbox *m, const struct item *it)
+box_name_of(const struct mbox *m, const struct item *it)
 {
 	return m->scan->names + it->name;
 }
@@ -63,8 +63,8 @@ lock_box(struct mbox *m, const struct pm_call *call)
 
 /* The first call of an open: path, lock, cache. */
 static int32_t
-open_first(struct inst *i, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
-	   struct mbox **ret)
+box_open_first(struct inst *i, const struct pm_call *call, const struct pm_user *user,
+	       uint32_t flags, struct mbox **ret)
 {
 	struct mbox *m = calloc(1, sizeof(*m));
 	struct scan now;
@@ -102,7 +102,7 @@ box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uin
 	int32_t rc = PM_OK;
 
 	if (!m)
-		rc = open_first(i, call, user, flags, &m);
+		rc = box_open_first(i, call, user, flags, &m);
 	if (rc != PM_OK)
 		return rc;
 	if (!m->scan)
@@ -197,7 +197,7 @@ box_count_item(struct mbox *m, const struct pm_call *call, struct item *it)
 		sdk_octets_feed(&o, buf, (size_t)got);
 	if (!buf || got < 0) {
 		rc = buf ? PM_TEMP : PM_NOMEM;
-		sdk_error(call, "reading %s: %s", name_of(m, it),
+		sdk_error(call, "reading %s: %s", box_name_of(m, it),
 			  buf ? strerrordesc_np(errno) : "no memory");
 	} else {
 		it->octets = sdk_octets_total(&o);
@@ -234,7 +234,7 @@ need_sizes(struct mbox *m, const struct pm_call *call, uint64_t first, size_t n)
 }
 
 static void
-fill_info(const struct mbox *m, const struct item *it, uint32_t want, struct pm_msg *r)
+box_fill_info(const struct mbox *m, const struct item *it, uint32_t want, struct pm_msg *r)
 {
 	if (want & PM_WANT_OCTETS) {
 		r->octets = it->octets;
@@ -276,7 +276,7 @@ box_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_
 		memcpy(&size, at, sizeof(size));
 		memset(&r, 0, sizeof(r));
 		r.size = size;
-		fill_info(m, &m->scan->items[first + k], want, &r);
+		box_fill_info(m, &m->scan->items[first + k], want, &r);
 		memcpy(at, &r, size < sizeof(r) ? size : sizeof(r));
 	}
 	return PM_OK;
@@ -285,7 +285,7 @@ box_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_
 /* ---- messages -------------------------------------------------------------------------------- */
 
 static int32_t
-msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
+box_msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 {
 	struct mbox *m = mbox;
 	struct item *it;
@@ -304,7 +304,7 @@ msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 	if (it->octets != UNKNOWN_OCTETS &&
 	    (fstat(fd, &st) != 0 || (uint64_t)st.st_size != it->stored)) {
 		sdk_error(call, "%s has changed its size; it is counted again in the next session",
-			  name_of(m, it));
+			  box_name_of(m, it));
 		it->octets = UNKNOWN_OCTETS;
 		it->dirty = true;
 		m->scan->dirty = true;
@@ -323,7 +323,7 @@ msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 }
 
 static int32_t
-msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got)
+box_msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got)
 {
 	struct msg *g = msg;
 	ssize_t got = pread(g->fd, buf, cap, (off_t)g->at);
@@ -340,7 +340,7 @@ msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *r
 }
 
 static void
-msg_close(void *msg, const struct pm_call *call)
+box_msg_close(void *msg, const struct pm_call *call)
 {
 	struct msg *g = msg;
 
@@ -353,9 +353,9 @@ const struct pm_storage maildir_storage = {
 	.size = sizeof(maildir_storage),
 	.mbox_open = box_open,
 	.mbox_info = box_info,
-	.msg_open = msg_open,
-	.msg_read = msg_read,
-	.msg_close = msg_close,
+	.msg_open = box_msg_open,
+	.msg_read = box_msg_read,
+	.msg_close = box_msg_close,
 	.mbox_commit = maildir_commit,
 	.mbox_close = box_close,
 	.box_list = maildir_list,

@@ -40,7 +40,7 @@ cache_new(uint64_t max_messages)
 
 /* Under the mutex. */
 static void
-drop(struct cache *c, struct cached *e)
+cache_drop(struct cache *c, struct cached *e)
 {
 	HASH_DEL(c->all, e);
 	c->messages -= e->scan->n + PER_BOX;
@@ -56,7 +56,7 @@ cache_free(struct cache *c)
 	if (!c)
 		return;
 	HASH_ITER (hh, c->all, e, next)
-		drop(c, e);
+		cache_drop(c, e);
 	pthread_mutex_destroy(&c->mutex);
 	free(c);
 }
@@ -99,13 +99,13 @@ cache_give(struct cache *c, struct scan *s)
 	pthread_mutex_lock(&c->mutex);
 	HASH_FIND(hh, c->all, &e->key, sizeof(e->key), old);
 	if (old)
-		drop(c, old);
+		cache_drop(c, old);
 	c->messages += s->n + PER_BOX;
 	HASH_ADD(hh, c->all, key, sizeof(e->key), e);
 	HASH_ITER (hh, c->all, old, next) {
 		if (c->messages <= c->max)
 			break;
-		drop(c, old);
+		cache_drop(c, old);
 	}
 	pthread_mutex_unlock(&c->mutex);
 }

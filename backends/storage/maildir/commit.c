@@ -32,12 +32,12 @@ struct alive {
 
 /* An import has its line in the ledger before its file leaves tmp/. */
 static bool
-under_way(const struct mbox *m, const struct ledger_message *lm)
+commit_under_way(const struct mbox *m, const struct ledger_message *lm)
 {
 	char path[300];
 
 	if (lm->deleted || lm->identity_n > 255 ||
-	    join_own_uidl(lm->identity, lm->identity_n, lm->uidl, lm->uidl_n))
+	    match_own_uidl(lm->identity, lm->identity_n, lm->uidl, lm->uidl_n))
 		return false;
 	snprintf(path, sizeof(path), "tmp/%s", lm->identity);
 	return faccessat(m->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
@@ -50,16 +50,16 @@ keep_import(struct ledger_message *lm, void *ctx)
 {
 	const struct alive *a = ctx;
 
-	if (join_remembers(lm, a->now))
+	if (match_remembers(lm, a->now))
 		ledger_put_remembered(a->o, lm);
-	else if (under_way(a->m, lm))
+	else if (commit_under_way(a->m, lm))
 		ledger_put_message(a->o, lm->identity, lm->identity_n, lm->uidl, lm->uidl_n,
 				   lm->octets, lm->stored, lm->first_retrieved_ms,
 				   lm->hidden_until_ms);
 }
 
 static void
-put_item(struct ledger_out *o, const struct scan *s, const struct item *it)
+commit_put_item(struct ledger_out *o, const struct scan *s, const struct item *it)
 {
 	char buf[IDENTITY_CAP];
 	size_t n;
@@ -71,7 +71,7 @@ put_item(struct ledger_out *o, const struct scan *s, const struct item *it)
 
 /* ledger_rewrite's fill(): only while the snapshot is the directories. */
 static bool
-keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
+commit_keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
 {
 	struct alive a = {.m = ctx, .o = o};
 	const struct scan *s = a.m->scan;
@@ -83,10 +83,10 @@ keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
 	for (size_t k = 0; k < s->n; k++) {
 		const struct item *it = &s->items[k];
 
-		put_item(o, s, it);
+		commit_put_item(o, s, it);
 	}
 	for (size_t k = 0; k < s->hidden_n; k++)
-		put_item(o, s, &s->hidden[k]);
+		commit_put_item(o, s, &s->hidden[k]);
 	scan_stat(a.m->fd, &now); /* last: what left tmp/ meanwhile has changed new/ */
 	return scan_same_dirs(s, &now);
 }
@@ -106,7 +106,7 @@ commit_learnt(struct mbox *m)
 
 		if (!it->dirty)
 			continue;
-		put_item(&o, s, it);
+		commit_put_item(&o, s, it);
 		it->dirty = false;
 		new_lines++;
 	}
@@ -119,7 +119,7 @@ commit_learnt(struct mbox *m)
 	s->dirty = false;
 	s->ledger_lines += new_lines;
 	if (s->ledger_lines > 2 * s->n + 3 * s->remembered + COMPACT_SLACK) {
-		ledger_rewrite(m->fd, LEDGER_FILE, m->inst->fsync, keep_alive, m);
+		ledger_rewrite(m->fd, LEDGER_FILE, m->inst->fsync, commit_keep_alive, m);
 		s->ledger_lines = s->n + 3 * s->remembered;
 	}
 	scan_stat(m->fd, &now); /* our own append is no change for the cache */
@@ -130,7 +130,7 @@ commit_learnt(struct mbox *m)
 /* ---- deletions ------------------------------------------------------------------------------- */
 
 static bool
-bit(const uint8_t *map, uint64_t k)
+commit_bit(const uint8_t *map, uint64_t k)
 {
 	return map && (map[k / 8] >> (k % 8) & 1);
 }
@@ -190,7 +190,7 @@ mark_seen(struct mbox *m, struct item *it)
 
 /* Do files go with this commit? */
 static bool
-removes(const struct pm_commit *c)
+commit_removes(const struct pm_commit *c)
 {
 	return c->del && c->keep_until_ms == 0;
 }
@@ -201,19 +201,20 @@ put_records(struct mbox *m, const struct pm_commit *c, uint64_t k, struct ledger
 {
 	const struct scan *s = m->scan;
 	const struct item *it = &s->items[k];
-	bool del = bit(c->del, k), back = !del && bit(c->restore, k) && it->hidden_ms != 0;
+	bool del = commit_bit(c->del, k),
+	     back = !del && commit_bit(c->restore, k) && it->hidden_ms != 0;
 	char buf[IDENTITY_CAP];
 	size_t n;
 	const char *identity = scan_identity(s, it, buf, &n);
 
 	/* a message the ledger never heard of must be known before it is deleted */
 	if (it->dirty)
-		put_item(o, s, it);
+		commit_put_item(o, s, it);
 	if (back || (del && c->keep_until_ms != 0))
 		ledger_put_hide(o, m->op, identity, n, back ? 0 : c->keep_until_ms);
 	else if (del)
 		ledger_put_delete(o, m->op, identity, n);
-	if (bit(c->retrieved, k) && it->first_ms == 0)
+	if (commit_bit(c->retrieved, k) && it->first_ms == 0)
 		ledger_put_mark(o, 'F', identity, n, c->now_ms);
 	return del || back;
 }
@@ -227,7 +228,7 @@ put_group(struct mbox *m, const struct pm_commit *c, struct ledger_out *o, uint6
 		*ret_n += put_records(m, c, k, o);
 	if (*ret_n > 0)
 		ledger_put_commit(o, m->op, *ret_n, c->now_ms);
-	if (*ret_n > 0 && !removes(c))
+	if (*ret_n > 0 && !commit_removes(c))
 		ledger_put_done(o, m->op); /* no file is to go */
 	return !o->failed;
 }
@@ -258,7 +259,7 @@ commit_group(struct mbox *m, const struct pm_call *call, const struct pm_commit 
 	KILL_POINT("commit: after the group");
 	if (rc == 0)
 		return PM_OK;
-	if ((rc == ENOSPC || rc == EDQUOT) && removes(c)) {
+	if ((rc == ENOSPC || rc == EDQUOT) && commit_removes(c)) {
 		sdk_log(m->inst->host, PM_LOG_WARNING,
 			"the disk is full: deleting without a record in the ledger");
 		m->commit_partial = true;
@@ -280,8 +281,8 @@ count_size(struct mbox *m, const struct pm_commit *c)
 {
 	int64_t octets = 0, n = 0;
 
-	for (uint64_t k = 0; k < m->scan->n && removes(c); k++) {
-		if (!bit(c->del, k))
+	for (uint64_t k = 0; k < m->scan->n && commit_removes(c); k++) {
+		if (!commit_bit(c->del, k))
 			continue;
 		octets += (int64_t)m->scan->items[k].stored;
 		n++;
@@ -300,9 +301,9 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 	for (; m->commit_at < m->scan->n; m->commit_at++) {
 		struct item *it = &m->scan->items[m->commit_at];
 
-		if (bit(c->del, m->commit_at) && c->keep_until_ms != 0) {
+		if (commit_bit(c->del, m->commit_at) && c->keep_until_ms != 0) {
 			m->commit_done++;
-		} else if (bit(c->del, m->commit_at)) {
+		} else if (commit_bit(c->del, m->commit_at)) {
 			int e = remove_item(m, it);
 
 			KILL_POINT("commit: a file is gone");
@@ -311,7 +312,7 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 			else if (e)
 				m->commit_failed = e;
 			m->commit_done += e == 0 || e == ENOENT;
-		} else if (bit(c->retrieved, m->commit_at)) {
+		} else if (commit_bit(c->retrieved, m->commit_at)) {
 			mark_seen(m, it);
 		}
 		if ((m->commit_at & 63) == 63 && maildir_now(m->inst) >= until) {
@@ -328,7 +329,7 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 		return PM_PARTIAL;
 	}
 	count_size(m, c);
-	if (!m->commit_partial && !m->commit_unseen && removes(c)) {
+	if (!m->commit_partial && !m->commit_unseen && commit_removes(c)) {
 		ledger_put_done(&o, m->op);
 		if (!o.failed)
 			/* without it: done again, for nothing */

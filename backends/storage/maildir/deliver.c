@@ -55,7 +55,7 @@ struct dlv {
 /* ---- writing --------------------------------------------------------------------------------- */
 
 static bool
-write_all(int fd, const char *p, size_t n)
+deliver_write_all(int fd, const char *p, size_t n)
 {
 	while (n > 0) {
 		ssize_t w = write(fd, p, n);
@@ -79,7 +79,7 @@ maildir_disk_code(int e)
 }
 
 static bool
-put(struct dlv *d, int fd, const char *in, size_t n)
+deliver_put(struct dlv *d, int fd, const char *in, size_t n)
 {
 	char out[PIECE + 1];
 
@@ -87,7 +87,7 @@ put(struct dlv *d, int fd, const char *in, size_t n)
 		size_t k = n < PIECE ? n : PIECE;
 		size_t o = sdk_lines_feed(&d->lines, in, k, out);
 
-		if (!write_all(fd, out, o))
+		if (!deliver_write_all(fd, out, o))
 			return false;
 		sdk_octets_feed(&d->octets, out, o);
 		in += k;
@@ -109,7 +109,7 @@ name_make(struct dlv *d, struct rcpt *r)
 }
 
 static int
-open_tmp(const struct dlv *d, struct rcpt *r)
+deliver_open_tmp(const struct dlv *d, struct rcpt *r)
 {
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
 	char path[200];
@@ -126,8 +126,8 @@ open_tmp(const struct dlv *d, struct rcpt *r)
 /* ---- methods --------------------------------------------------------------------------------- */
 
 static int32_t
-dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
-	  void **ret_dlv)
+deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
+		  void **ret_dlv)
 {
 	struct dlv *d = calloc(1, sizeof(*d));
 
@@ -145,7 +145,7 @@ dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t f
 }
 
 static int32_t
-dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
+deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
 	struct dlv *d = dlv;
 	struct rcpt *more, *r;
@@ -192,15 +192,15 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 }
 
 static int32_t
-dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
+deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 {
 	struct dlv *d = dlv;
 
 	if (d->n == 0 || d->failed)
 		return PM_INVALID;
 	if (d->fd == -1)
-		d->fd = open_tmp(d, &d->rcpts[0]);
-	if (d->fd == -1 || !put(d, d->fd, buf, n)) {
+		d->fd = deliver_open_tmp(d, &d->rcpts[0]);
+	if (d->fd == -1 || !deliver_put(d, d->fd, buf, n)) {
 		int e = errno;
 
 		d->failed = true;
@@ -220,10 +220,10 @@ copy_message(struct dlv *d, struct rcpt *r, int fd, struct sdk_octets *ret_octet
 	ssize_t got;
 
 	sdk_octets_init(&head.octets);
-	if (!put(&head, fd, r->head, r->head_n))
+	if (!deliver_put(&head, fd, r->head, r->head_n))
 		return false;
 	while ((got = pread(d->fd, buf, sizeof(buf), at)) > 0) {
-		if (!write_all(fd, buf, (size_t)got))
+		if (!deliver_write_all(fd, buf, (size_t)got))
 			return false;
 		sdk_octets_feed(&head.octets, buf, (size_t)got);
 		at += got;
@@ -249,7 +249,7 @@ sync_file(struct dlv *d, int fd)
 /* One recipient's file in its own tmp/, durable. The first one without a head uses the file
  * written. */
 static bool
-prepare_one(struct dlv *d, size_t k)
+deliver_prepare_one(struct dlv *d, size_t k)
 {
 	struct rcpt *r = &d->rcpts[k];
 	struct sdk_octets octets = d->octets;
@@ -272,7 +272,7 @@ prepare_one(struct dlv *d, size_t k)
 		 * others */
 		snprintf(r->tmp + strlen(r->tmp), sizeof(r->tmp) - strlen(r->tmp), "-h");
 	}
-	fd = open_tmp(d, r);
+	fd = deliver_open_tmp(d, r);
 	ok = fd != -1 && copy_message(d, r, fd, &octets) && sync_file(d, fd);
 	if (fd != -1 && close(fd) != 0)
 		ok = false;
@@ -281,7 +281,7 @@ prepare_one(struct dlv *d, size_t k)
 }
 
 static void
-set_results(struct dlv *d, struct pm_result *ret, size_t stride)
+deliver_set_results(struct dlv *d, struct pm_result *ret, size_t stride)
 {
 	for (size_t k = 0; k < d->n; k++) {
 		char *at = (char *)ret + k * stride;
@@ -308,12 +308,13 @@ finish_file(struct dlv *d, const struct pm_call *call)
 {
 	char last;
 
-	if (d->fd == -1 && (d->fd = open_tmp(d, &d->rcpts[0])) == -1) { /* an empty message */
+	/* an empty message */
+	if (d->fd == -1 && (d->fd = deliver_open_tmp(d, &d->rcpts[0])) == -1) {
 		sdk_error(call, "cannot write to tmp/: %s", strerrordesc_np(errno));
 		return maildir_disk_code(errno);
 	}
 	if (sdk_lines_end(&d->lines, &last) > 0) {
-		if (!write_all(d->fd, &last, 1))
+		if (!deliver_write_all(d->fd, &last, 1))
 			return maildir_disk_code(errno);
 		sdk_octets_feed(&d->octets, &last, 1);
 	}
@@ -328,7 +329,7 @@ finish_file(struct dlv *d, const struct pm_call *call)
 }
 
 static int32_t
-dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
 	int64_t until = maildir_now(d->inst) + SLICE_MS;
@@ -344,7 +345,7 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 	while (d->left > 0) {
 		size_t k = --d->left;
 
-		d->rcpts[k].prepared = prepare_one(d, k);
+		d->rcpts[k].prepared = deliver_prepare_one(d, k);
 		d->rcpts[k].rc = d->rcpts[k].prepared ? PM_OK : maildir_disk_code(errno);
 		if (d->left > 0 && maildir_now(d->inst) >= until)
 			return PM_AGAIN;
@@ -355,13 +356,13 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 		snprintf(path, sizeof(path), "tmp/%s", d->first);
 		(void)unlinkat(d->rcpts[0].fd, path, 0); /* everybody has a file of his own now */
 	}
-	set_results(d, ret, stride);
+	deliver_set_results(d, ret, stride);
 	return PM_OK;
 }
 
 /* It becomes visible, and is added to a total that is remembered. 0 or an errno. */
 static int
-show(struct inst *i, const struct rcpt *r, const char *from, const char *to)
+deliver_show(struct inst *i, const struct rcpt *r, const char *from, const char *to)
 {
 	struct sdk_box box = scan_box(r->fd);
 	struct sdk_total *held =
@@ -389,9 +390,9 @@ come_out(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
 	snprintf(from, sizeof(from), "tmp/%s", r->tmp);
 	snprintf(to, sizeof(to), "new/%s", r->name);
 	KILL_POINT("delivery: before it is visible");
-	rc = show(d->inst, r, from, to);
+	rc = deliver_show(d->inst, r, from, to);
 	if (rc == ENOENT && maildir_fill(d->inst, r->fd)) /* somebody removed new/ */
-		rc = show(d->inst, r, from, to);
+		rc = deliver_show(d->inst, r, from, to);
 	if (rc != 0) {
 		sdk_error(call, "renaming %s to new/: %s", from, strerrordesc_np(rc));
 		return maildir_disk_code(rc);
@@ -407,7 +408,7 @@ come_out(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
 }
 
 static int32_t
-publish(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
+deliver_publish(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
 {
 	struct import im = {.uidl = r->uidl,
 			    .restore = d->flags & PM_DLVF_RESTORE,
@@ -433,7 +434,7 @@ publish(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
 }
 
 static void
-dlv_free(struct dlv *d)
+deliver_dlv_free(struct dlv *d)
 {
 	for (size_t k = 0; k < d->n; k++) {
 		(void)close(d->rcpts[k].fd);
@@ -446,14 +447,14 @@ dlv_free(struct dlv *d)
 }
 
 static int32_t
-dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
 	int64_t until = maildir_now(d->inst) + SLICE_MS;
 
 	while (d->at < d->n) {
 		struct rcpt *r = &d->rcpts[d->at];
-		int32_t rc = r->prepared ? publish(d, call, r) : r->rc;
+		int32_t rc = r->prepared ? deliver_publish(d, call, r) : r->rc;
 
 		if (rc == PM_AGAIN)
 			return rc;
@@ -463,13 +464,13 @@ dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t 
 		if (d->at < d->n && maildir_now(d->inst) >= until)
 			return PM_AGAIN;
 	}
-	set_results(d, ret, stride);
-	dlv_free(d);
+	deliver_set_results(d, ret, stride);
+	deliver_dlv_free(d);
 	return PM_OK;
 }
 
 static void
-dlv_abort(void *dlv, const struct pm_call *call)
+deliver_dlv_abort(void *dlv, const struct pm_call *call)
 {
 	struct dlv *d = dlv;
 	char path[200];
@@ -479,15 +480,15 @@ dlv_abort(void *dlv, const struct pm_call *call)
 		snprintf(path, sizeof(path), "tmp/%s", d->rcpts[k].tmp);
 		(void)unlinkat(d->rcpts[k].fd, path, 0); /* it may never have been made */
 	}
-	dlv_free(d);
+	deliver_dlv_free(d);
 }
 
 const struct pm_delivery maildir_delivery = {
 	.size = sizeof(maildir_delivery),
-	.dlv_begin = dlv_begin,
-	.dlv_rcpt = dlv_rcpt,
-	.dlv_write = dlv_write,
-	.dlv_prepare = dlv_prepare,
-	.dlv_commit = dlv_commit,
-	.dlv_abort = dlv_abort,
+	.dlv_begin = deliver_dlv_begin,
+	.dlv_rcpt = deliver_dlv_rcpt,
+	.dlv_write = deliver_dlv_write,
+	.dlv_prepare = deliver_dlv_prepare,
+	.dlv_commit = deliver_dlv_commit,
+	.dlv_abort = deliver_dlv_abort,
 };

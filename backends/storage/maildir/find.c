@@ -12,7 +12,7 @@
 #include "maildir.h"
 
 static DIR *
-open_dir(int fd, const char *dir)
+find_open_dir(int fd, const char *dir)
 {
 	int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	DIR *d = dfd != -1 ? fdopendir(dfd) : NULL;
@@ -29,14 +29,14 @@ open_dir(int fd, const char *dir)
 static bool
 unseen_in(int fd, const char *dir, struct ledger *l, const char *uidl, size_t n)
 {
-	DIR *d = open_dir(fd, dir);
+	DIR *d = find_open_dir(fd, dir);
 	struct dirent *e;
 	bool found = false;
 
 	while (d && !found && (e = readdir(d)) != NULL) {
 		size_t base_n = e->d_name[0] != '.' ? scan_base_length(e->d_name) : 0;
 
-		found = base_n > 0 && join_own_uidl(e->d_name, base_n, uidl, n) &&
+		found = base_n > 0 && match_own_uidl(e->d_name, base_n, uidl, n) &&
 			!ledger_find(l, e->d_name, base_n);
 	}
 	if (d)
@@ -57,7 +57,7 @@ static bool
 find_in(int fd, const char *dir, const char *base, size_t n, uint64_t ino, char *ret_name,
 	size_t cap)
 {
-	DIR *d = open_dir(fd, dir);
+	DIR *d = find_open_dir(fd, dir);
 	struct dirent *e;
 	struct stat st;
 	bool found = false;
@@ -107,7 +107,7 @@ static bool
 add_files(int fd, const char *dir, bool (*wanted)(const char *name, void *ctx), void *ctx,
 	  struct scan *s)
 {
-	DIR *d = open_dir(fd, dir);
+	DIR *d = find_open_dir(fd, dir);
 	bool ok = true;
 	struct dirent *e;
 

@@ -71,7 +71,7 @@ open_item(const struct source *src, struct item *it)
 }
 
 static bool
-looks_like(int fd, const struct look *look)
+held_looks_like(int fd, const struct look *look)
 {
 	struct look now;
 	struct stat st;
@@ -109,7 +109,7 @@ held_get(const struct source *src, struct item *it, const struct look *look,
 		return PM_NOMEM;
 	h->look = *look;
 	fd = open_item(src, it);
-	if (fd != -1 && !looks_like(fd, look)) {
+	if (fd != -1 && !held_looks_like(fd, look)) {
 		(void)close(fd);
 		free(h);
 		return PM_AGAIN; /* it was replaced just now */

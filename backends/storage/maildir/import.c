@@ -56,7 +56,7 @@ is_here(struct looking *look, struct ledger_message *m)
 
 	if (!s)
 		look->rc = PM_NOMEM;
-	else if (!find_files(look->fd, of_name, m, s) || !join_sort(s))
+	else if (!find_files(look->fd, of_name, m, s) || !match_sort(s))
 		look->rc = errno == ENOMEM ? PM_NOMEM : PM_TEMP;
 	else
 		do
@@ -80,7 +80,7 @@ is_here(struct looking *look, struct ledger_message *m)
 
 /* One record. Hidden and over is as good as deleted: the next session removes it. */
 static void
-look_at(struct ledger_message *m, void *ctx)
+import_look_at(struct ledger_message *m, void *ctx)
 {
 	struct looking *l = ctx;
 
@@ -96,8 +96,8 @@ look_at(struct ledger_message *m, void *ctx)
 
 /* PM_EXISTS or PM_OK, by the ledger; `all`: by files it does not know, too. */
 static int32_t
-known(struct inst *i, const struct pm_call *call, const struct import *im, int fd, struct ledger *l,
-      bool all)
+import_known(struct inst *i, const struct pm_call *call, const struct import *im, int fd,
+	     struct ledger *l, bool all)
 {
 	struct looking look = {.inst = i,
 			       .call = call,
@@ -108,7 +108,7 @@ known(struct inst *i, const struct pm_call *call, const struct import *im, int f
 			       .n = strlen(im->uidl),
 			       .now = i->host->wall_ms(i->host->ctx)};
 
-	ledger_each(l, look_at, &look);
+	ledger_each(l, import_look_at, &look);
 	if (look.rc != PM_OK) {
 		sdk_error(call, "cannot tell whether the message is here");
 		return look.rc;
@@ -131,14 +131,14 @@ import_look(struct inst *i, const struct pm_call *call, int fd, const struct imp
 
 	if (!l)
 		return ledger_load_code(call, LEDGER_FILE, errno);
-	rc = known(i, call, im, fd, l, false);
+	rc = import_known(i, call, im, fd, l, false);
 	ledger_free(l);
 	return rc;
 }
 
 /* The lock on tmp/. PM_AGAIN: another import has it. */
 static int32_t
-take_turn(const struct inst *i, const struct pm_call *call, int fd, int *ret_lock)
+import_take_turn(const struct inst *i, const struct pm_call *call, int fd, int *ret_lock)
 {
 	const struct timespec pause = {.tv_nsec = TURN_MS * 1000000};
 	int lock = openat(fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), e = 0;
@@ -181,12 +181,13 @@ import_begin(struct inst *i, const struct pm_call *call, int fd, const struct im
 {
 	size_t good, bad;
 	struct ledger *l;
-	int32_t rc = take_turn(i, call, fd, ret_lock);
+	int32_t rc = import_take_turn(i, call, fd, ret_lock);
 
 	if (rc != PM_OK)
 		return rc;
 	l = ledger_load(fd, LEDGER_FILE, &good, &bad);
-	rc = l ? known(i, call, im, fd, l, true) : ledger_load_code(call, LEDGER_FILE, errno);
+	rc = l ? import_known(i, call, im, fd, l, true)
+	       : ledger_load_code(call, LEDGER_FILE, errno);
 	if (rc == PM_OK && ledger_find(l, im->name, scan_base_length(im->name))) {
 		/* the same microsecond, process and count as a message of old: it may even be
 		 * deleted */

@@ -43,7 +43,7 @@ maildir_count_free(void *work)
 }
 
 static struct sdk_look
-look(void *ctx)
+list_look(void *ctx)
 {
 	const struct asking *a = ctx;
 
@@ -89,7 +89,7 @@ count_open(struct count *c, const struct asking *a)
 
 /* Directories and ledger, then their sum. */
 static int32_t
-count_slice(void *ctx, void **work, struct pm_stat *ret)
+list_count_slice(void *ctx, void **work, struct pm_stat *ret)
 {
 	const struct asking *a = ctx;
 	struct count *c = *work ? *work : calloc(1, sizeof(*c));
@@ -114,11 +114,11 @@ count_slice(void *ctx, void **work, struct pm_stat *ret)
 }
 
 static bool
-saw(void *work, const char *name)
+list_saw(void *work, const char *name)
 {
 	const struct count *c = work;
 
-	return join_has(c->mbox->scan, name);
+	return match_has(c->mbox->scan, name);
 }
 
 /* What the next session would believe of directories whose times did not change. */
@@ -136,7 +136,8 @@ maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 	     struct pm_stat *ret)
 {
 	struct asking a = {.inst = inst, .call = call, .user = user};
-	struct sdk_count how = {&a, look, count_slice, saw, (call->flags & PM_CALLF_RECOUNT) != 0};
+	struct sdk_count how = {&a, list_look, list_count_slice, list_saw,
+				(call->flags & PM_CALLF_RECOUNT) != 0};
 	struct pm_stat s = {.size = ret->size};
 	struct sdk_box box;
 	int32_t rc = maildir_open_dir(a.inst, call, user, false, &a.fd);
@@ -163,7 +164,7 @@ maildir_place(void *inst, const struct pm_call *call, const struct pm_user *user
 /* ---- list ------------------------------------------------------------------------------------ */
 
 static bool
-is_box(int fd, const char *name)
+list_is_box(int fd, const char *name)
 {
 	char path[300];
 	struct stat st;
@@ -180,7 +181,7 @@ maildir_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_
 {
 	const struct inst *i = inst;
 
-	return sdk_path_list(i->pattern, is_box, call, cursor, n, stride, ret, ret_got);
+	return sdk_path_list(i->pattern, list_is_box, call, cursor, n, stride, ret, ret_got);
 }
 
 /* ---- removal --------------------------------------------------------------------------------- */

@@ -2,14 +2,21 @@
 /*
  * maildir - what the files of this module share.
  *
- * maildir.c   options, paths, the descriptor        scan.c    from directories to a snapshot
- * join.c      names become messages             find.c    one message among the files
- * twins.c     files that share a base name      same.c    what they hold
- * name.c      what a name says                  remove.c  files that go, recovery
- * cache.c     snapshots of unchanged mailboxes      box.c     open, info, read, close
- * commit.c    deletions and marks, recovery         deliver.c delivery
- * list.c      totals, list, removal                 size.c    Maildir++'s maildirsize
+ * maildir.c   options, paths, the descriptor
+ * scan.c      from directories to a snapshot
+ * name.c      what a file's name says
+ * match.c     file names become messages, by the ledger
+ * twins.c     files that share a base name
+ * same.c      whether two files hold the same
+ * find.c      one message among the files
+ * size.c      Maildir++'s maildirsize
+ * cache.c     snapshots of unchanged mailboxes
+ * box.c       open, info, read, close
+ * commit.c    deletions and marks
+ * remove.c    files that go, recovery
+ * deliver.c   delivery
  * import.c    deliveries that bring their unique-id
+ * list.c      totals, list, removal
  */
 #ifndef MAILDIR_H
 #define MAILDIR_H
@@ -176,21 +183,21 @@ bool find_again(int fd, struct scan *s, struct item *it);
 /* Is there a file the ledger does not know whose unique-id is this? Reads both directories. */
 bool find_unseen(int fd, struct ledger *l, const char *uidl, size_t n);
 
-/* ---- join.c ---------------------------------------------------------------------------------- */
+/* ---- match.c --------------------------------------------------------------------------------- */
 
 /* Brings the files of one message, and of one base name, together. False: no memory. */
-bool join_sort(struct scan *s);
+bool match_sort(struct scan *s);
 /* Sorts, makes one item of each message, drops what is deleted, asks the ledger. May be repeated
  * when items were added. */
-int32_t scan_join(struct scan *s, struct ledger *l);
+int32_t scan_match(struct scan *s, struct ledger *l);
 /* Is a message of this name, visible, in the snapshot? */
-bool join_has(const struct scan *s, const char *name);
+bool match_has(const struct scan *s, const char *name);
 /* The unique-id a message of this identity has as long as the ledger does not know it; its
  * length, 0: no memory. */
-size_t join_make_uidl(const char *identity, size_t n, char uidl[PM_UIDL_MAX + 1]);
-bool join_own_uidl(const char *identity, size_t n, const char *uidl, size_t uidl_n);
+size_t match_make_uidl(const char *identity, size_t n, char uidl[PM_UIDL_MAX + 1]);
+bool match_own_uidl(const char *identity, size_t n, const char *uidl, size_t uidl_n);
 /* Does the ledger keep this record, though its message was deleted? */
-bool join_remembers(const struct ledger_message *lm, int64_t now_ms);
+bool match_remembers(const struct ledger_message *lm, int64_t now_ms);
 
 /* ---- twins.c --------------------------------------------------------------------------------- */
 

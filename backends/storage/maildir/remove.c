@@ -221,7 +221,7 @@ look_for_deleted(struct inst *i, int fd, struct ledger *l, unsigned *ret_seen, u
 {
 	struct scan *s = calloc(1, sizeof(*s));
 	size_t at = 0;
-	bool ok = s && find_files(fd, to_go, l, s) && join_sort(s) &&
+	bool ok = s && find_files(fd, to_go, l, s) && match_sort(s) &&
 		  twins_run(i, NULL, fd, s, l, &at, INT64_MAX) == PM_OK;
 
 	for (size_t k = 0; ok && k < s->n; k++) {

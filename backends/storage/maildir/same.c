@@ -62,7 +62,7 @@ same_bytes(int a, int b)
 
 /* A file to read, and what it is. -1: errno. */
 static int
-open_file(int dirfd, const char *path, struct stat *ret)
+same_open_file(int dirfd, const char *path, struct stat *ret)
 {
 	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
@@ -84,7 +84,7 @@ same_message(int fd, const struct stat *st, int dirfd, const char *name)
 	if (!same || (other.st_ino == st->st_ino && other.st_dev == st->st_dev) || fd == -1 ||
 	    other.st_size != st->st_size)
 		return same && other.st_ino == st->st_ino && other.st_dev == st->st_dev;
-	b = open_file(dirfd, name, &other);
+	b = same_open_file(dirfd, name, &other);
 	same = b != -1 && other.st_size == st->st_size && same_bytes(fd, b);
 	if (b != -1)
 		(void)close(b);
@@ -92,7 +92,7 @@ same_message(int fd, const struct stat *st, int dirfd, const char *name)
 }
 
 static bool
-looks_like(const struct ledger_file *x, const struct stat *st)
+same_looks_like(const struct ledger_file *x, const struct stat *st)
 {
 	return x->ino == st->st_ino && x->size == (uint64_t)st->st_size &&
 	       x->mtime_ns ==
@@ -112,12 +112,12 @@ same_as_known(int dirfd, const char *path, const struct ledger_message *m)
 		return true; /* nothing else had its name */
 	if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return false;
-	fd = open_file(dirfd, path, &st);
+	fd = same_open_file(dirfd, path, &st);
 	if (fd != -1 && !same_read(fd, content, &octets))
 		snprintf(content, sizeof(content), SAME_UNREAD);
 	for (const struct ledger_file *x = m->files; x && !same; x = x->next)
 		same = strcmp(content, x->content) == 0 &&
-		       (strcmp(content, SAME_UNREAD) != 0 || looks_like(x, &st));
+		       (strcmp(content, SAME_UNREAD) != 0 || same_looks_like(x, &st));
 	if (fd != -1)
 		(void)close(fd);
 	return same;

@@ -195,7 +195,7 @@ scan_add(struct scan *s, const char *name, bool in_new, uint64_t ino)
 
 /* A name we can serve: no white space or control byte in it (the ledger's fields), not hidden. */
 static bool
-name_ok(const char *name)
+scan_name_ok(const char *name)
 {
 	if (name[0] == '.' || scan_base_length(name) == 0)
 		return false;
@@ -211,7 +211,7 @@ scan_takes(int dirfd_, const struct dirent *d)
 {
 	struct stat st;
 
-	if (!name_ok(d->d_name))
+	if (!scan_name_ok(d->d_name))
 		return false;
 	if (d->d_type == DT_REG)
 		return true;
@@ -320,7 +320,7 @@ count_live(struct ledger_message *m, void *ctx)
 
 /* Could readdir have skipped a file that was being renamed? */
 static bool
-suspicious(const struct scanner *sc, const struct scan *now, int64_t wall_ms)
+scan_suspicious(const struct scanner *sc, const struct scan *now, int64_t wall_ms)
 {
 	struct missing x = {0};
 	size_t known = 0;
@@ -342,7 +342,7 @@ suspicious(const struct scanner *sc, const struct scan *now, int64_t wall_ms)
 }
 
 static void
-begin_again(struct scanner *sc, int fd)
+scan_begin_again(struct scanner *sc, int fd)
 {
 	struct scan fresh;
 
@@ -370,7 +370,7 @@ drop_stale(struct item *items, size_t n)
 }
 
 static int32_t
-finish(struct inst *i, struct scanner *sc, int fd, uint32_t flags, struct scan **ret_scan)
+scan_finish(struct inst *i, struct scanner *sc, int fd, uint32_t flags, struct scan **ret_scan)
 {
 	int64_t wall = i->host->wall_ms(i->host->ctx);
 	struct scan now;
@@ -378,12 +378,12 @@ finish(struct inst *i, struct scanner *sc, int fd, uint32_t flags, struct scan *
 	int32_t rc;
 
 	scan_stat(fd, &now);
-	rc = scan_join(sc->scan, sc->ledger);
+	rc = scan_match(sc->scan, sc->ledger);
 	if (rc != PM_OK)
 		return rc;
-	again = suspicious(sc, &now, wall);
+	again = scan_suspicious(sc, &now, wall);
 	if (++sc->tries < TRIES && again) {
-		begin_again(sc, fd);
+		scan_begin_again(sc, fd);
 		return PM_AGAIN;
 	}
 	if (!again) {
@@ -413,11 +413,11 @@ count_remembered(struct ledger_message *m, void *ctx)
 {
 	struct remembered *x = ctx;
 
-	x->n += join_remembers(m, x->now);
+	x->n += match_remembers(m, x->now);
 }
 
 static int32_t
-begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct scanner *sc)
+scan_begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct scanner *sc)
 {
 	struct remembered x = {.now = i->host->wall_ms(i->host->ctx)};
 	size_t good, bad;
@@ -447,9 +447,9 @@ begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct
 
 /* Which message each file is. */
 static int32_t
-prove(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd)
+scan_prove(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd)
 {
-	if (sc->proven == 0 && !join_sort(sc->scan))
+	if (sc->proven == 0 && !match_sort(sc->scan))
 		return PM_NOMEM;
 	return twins_run(i, call, fd, sc->scan, sc->ledger, &sc->proven, maildir_now(i) + SLICE_MS);
 }
@@ -471,7 +471,7 @@ scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags, str
 	/* the phases follow each other in one call while the slice lasts; most mailboxes need
 	 * one */
 	if (sc->phase == PHASE_LEDGER)
-		rc = begin(i, call, fd, (flags & PM_OPEN_EXCLUSIVE) != 0, sc);
+		rc = scan_begin(i, call, fd, (flags & PM_OPEN_EXCLUSIVE) != 0, sc);
 	sc->scan->with_hidden = (flags & PM_OPEN_HIDDEN) != 0;
 	if (rc == PM_OK && sc->phase == PHASE_NEW) {
 		rc = read_dir(i, call, sc, fd, "new");
@@ -484,11 +484,11 @@ scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags, str
 			sc->phase = PHASE_TWINS;
 	}
 	if (rc == PM_OK && sc->phase == PHASE_TWINS) {
-		rc = prove(i, call, sc, fd);
+		rc = scan_prove(i, call, sc, fd);
 		if (rc == PM_OK)
 			sc->phase = PHASE_JOIN;
 	}
 	if (rc == PM_OK && sc->phase == PHASE_JOIN)
-		rc = finish(i, sc, fd, flags, ret_scan);
+		rc = scan_finish(i, sc, fd, flags, ret_scan);
 	return rc;
 }

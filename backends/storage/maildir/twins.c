@@ -107,7 +107,7 @@ run_free(struct run *r)
 
 /* The ledger's name of a message of this run, and what it knows of it. */
 static struct ledger_message *
-numbered(const struct run *r, uint32_t number, char buf[IDENTITY_CAP], size_t *ret_n)
+twins_numbered(const struct run *r, uint32_t number, char buf[IDENTITY_CAP], size_t *ret_n)
 {
 	struct item it = *r->items;
 	const char *identity;
@@ -157,7 +157,7 @@ stat_item(struct run *r, struct item *it, struct stat *ret)
 
 /* The file an item is, made when it is the first one of it; NULL: no memory. */
 static struct file *
-file_of(struct run *r, struct item *it, const struct stat *st)
+twins_file_of(struct run *r, struct item *it, const struct stat *st)
 {
 	struct look look = held_look(st);
 	struct file *f;
@@ -172,7 +172,7 @@ file_of(struct run *r, struct item *it, const struct stat *st)
 }
 
 static int32_t
-gather(struct run *r)
+twins_gather(struct run *r)
 {
 	r->of = calloc(r->n, sizeof(struct file *));
 	for (size_t k = 0; r->of && k < r->n; k++) {
@@ -185,7 +185,7 @@ gather(struct run *r)
 		if (e != 0)
 			return held_failed(&r->src, e);
 		it->ino = st.st_ino;
-		r->of[k] = file_of(r, it, &st);
+		r->of[k] = twins_file_of(r, it, &st);
 		if (!r->of[k])
 			return PM_NOMEM;
 	}
@@ -194,15 +194,15 @@ gather(struct run *r)
 
 /* What the ledger knows of this name. False: no memory. */
 static bool
-ask_ledger(struct run *r)
+twins_ask_ledger(struct run *r)
 {
 	char buf[IDENTITY_CAP], key[80];
 	const struct ledger_message *m;
 	size_t n;
 
-	r->first = numbered(r, 1, buf, &n);
+	r->first = twins_numbered(r, 1, buf, &n);
 	r->shared = HASH_COUNT(r->files) > 1 || (r->first && r->first->files);
-	for (r->last = 0; (m = numbered(r, r->last + 1, buf, &n)) != NULL || r->last == 0;
+	for (r->last = 0; (m = twins_numbered(r, r->last + 1, buf, &n)) != NULL || r->last == 0;
 	     r->last++) {
 		for (const struct ledger_file *x = m ? m->files : NULL; x; x = x->next) {
 			look_key(key, x->ino, x->size, x->mtime_ns);
@@ -297,11 +297,11 @@ put_message(struct run *r, const struct file *f, const char *identity, size_t n,
 {
 	char uidl[PM_UIDL_MAX + 1];
 	char spare[IDENTITY_CAP + 2];
-	size_t uidl_n = join_make_uidl(identity, n, uidl);
+	size_t uidl_n = match_make_uidl(identity, n, uidl);
 
 	if (f->number > 1 && uidl_n > 0 && ledger_has_uidl(r->l, uidl, uidl_n)) {
 		snprintf(spare, sizeof(spare), "%.*s,", (int)n, identity);
-		uidl_n = join_make_uidl(spare, n + 1, uidl);
+		uidl_n = match_make_uidl(spare, n + 1, uidl);
 	}
 	if (uidl_n == 0)
 		o->failed = true;
@@ -312,7 +312,7 @@ put_message(struct run *r, const struct file *f, const char *identity, size_t n,
 
 /* Of each file that the ledger does not know as it looks now. */
 static int32_t
-learn(struct run *r)
+twins_learn(struct run *r)
 {
 	struct ledger_out *o = &r->src.s->twins->learnt;
 
@@ -339,17 +339,17 @@ learn(struct run *r)
 }
 
 static int32_t
-resolve(struct run *r)
+twins_resolve(struct run *r)
 {
 	int32_t rc;
 
 	if (!r->src.s->twins && !(r->src.s->twins = calloc(1, sizeof(struct twins))))
 		return PM_NOMEM;
-	rc = gather(r);
+	rc = twins_gather(r);
 	if (rc == PM_OK)
-		rc = ask_ledger(r) ? number_files(r) : PM_NOMEM;
+		rc = twins_ask_ledger(r) ? number_files(r) : PM_NOMEM;
 	if (rc == PM_OK)
-		rc = learn(r);
+		rc = twins_learn(r);
 	for (size_t k = 0; rc == PM_OK && k < r->n; k++)
 		r->items[k].number = r->of[k] ? r->of[k]->number : 0;
 	return rc;
@@ -371,7 +371,7 @@ run_length(const struct scan *s, size_t at)
 
 /* Is its message not plain by the name? */
 static bool
-doubtful(const struct run *r)
+twins_doubtful(const struct run *r)
 {
 	char buf[IDENTITY_CAP];
 	const struct ledger_message *m;
@@ -380,8 +380,8 @@ doubtful(const struct run *r)
 	for (size_t k = 1; k < r->n; k++)
 		if (!one_file(r->src.s, &r->items[0], &r->items[k]))
 			return true;
-	m = numbered(r, 1, buf, &n);
-	return (m && is_over(r, m)) || (ledger_files(r->l) > 0 && numbered(r, 2, buf, &n));
+	m = twins_numbered(r, 1, buf, &n);
+	return (m && is_over(r, m)) || (ledger_files(r->l) > 0 && twins_numbered(r, 2, buf, &n));
 }
 
 int32_t
@@ -395,8 +395,8 @@ twins_run(struct inst *i, const struct pm_call *call, int fd, struct scan *s, st
 				.l = l,
 				.items = &s->items[*at],
 				.n = run_length(s, *at)};
-		bool look = doubtful(&r);
-		int32_t rc = look ? resolve(&r) : PM_OK;
+		bool look = twins_doubtful(&r);
+		int32_t rc = look ? twins_resolve(&r) : PM_OK;
 
 		for (size_t k = 0; !look && k < r.n; k++)
 			r.items[k].number = 1;

@@ -51,7 +51,7 @@ struct left {
 };
 
 static void
-record_name(const struct place *p, char name[KEY_N + 8])
+record_name(const struct location *p, char name[KEY_N + 8])
 {
 	snprintf(name, KEY_N + 8, "%s.append", p->key);
 }
@@ -72,7 +72,7 @@ write_record(int fd, const struct record *r, const char *const part[4], const ui
 }
 
 static int
-put_record(struct inst *i, const struct place *p, const struct append *a, const struct stat *st)
+put_record(struct inst *i, const struct location *p, const struct append *a, const struct stat *st)
 {
 	struct record r = {.magic = MAGIC,
 			   .ino = st->st_ino,
@@ -105,7 +105,7 @@ put_record(struct inst *i, const struct place *p, const struct append *a, const 
 }
 
 static int
-drop_record(struct inst *i, const struct place *p)
+drop_record(struct inst *i, const struct location *p)
 {
 	char name[KEY_N + 8];
 
@@ -116,7 +116,7 @@ drop_record(struct inst *i, const struct place *p)
 
 /* Lead, file, empty line. 0 or an errno. */
 static int
-put_text(struct inst *i, int fd, uint64_t at, const struct append *a, struct held *h)
+append_put_text(struct inst *i, int fd, uint64_t at, const struct append *a, struct held *h)
 {
 	int e = bytes_write(fd, a->lead, a->lead_n, at);
 
@@ -137,7 +137,7 @@ put_text(struct inst *i, int fd, uint64_t at, const struct append *a, struct hel
 }
 
 int
-append_message(struct inst *i, const struct place *p, int fd, const struct append *a,
+append_message(struct inst *i, const struct location *p, int fd, const struct append *a,
 	       struct held *h, bool *ret_torn)
 {
 	struct stat st;
@@ -151,7 +151,7 @@ append_message(struct inst *i, const struct place *p, int fd, const struct appen
 	if (e != 0)
 		return e;
 	KILL_POINT("append: the record is there");
-	e = put_text(i, fd, (uint64_t)st.st_size, a, h);
+	e = append_put_text(i, fd, (uint64_t)st.st_size, a, h);
 	KILL_POINT("append: synced");
 	if (e == 0 && a->list_n > 0)
 		e = ledger_append(i->ledger_dir, p->key, a->list, a->list_n, i->fsync);
@@ -168,7 +168,7 @@ append_message(struct inst *i, const struct place *p, int fd, const struct appen
 
 /* False: torn, so that nothing was begun, or none of ours. */
 static bool
-load(int rfd, struct left *l)
+append_load(int rfd, struct left *l)
 {
 	struct record *h = &l->head;
 	size_t n;
@@ -192,7 +192,7 @@ load(int rfd, struct left *l)
 }
 
 static int
-open_incoming(struct inst *i, const struct left *l)
+append_open_incoming(struct inst *i, const struct left *l)
 {
 	char name[NAME_CAP];
 
@@ -211,7 +211,7 @@ append_path(struct inst *i, const char *name, char *path)
 	if (n > 7 && strcmp(name + n - 7, ".append") == 0)
 		rfd = openat(i->journal_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (rfd != -1) {
-		ok = load(rfd, &l);
+		ok = append_load(rfd, &l);
 		(void)close(rfd);
 	}
 	if (ok)
@@ -222,7 +222,7 @@ append_path(struct inst *i, const char *name, char *path)
 
 /* n bytes of what was to be appended, from `at`. False: they cannot be had. */
 static bool
-expected(const struct left *l, uint64_t at, char *buf, size_t n)
+append_expected(const struct left *l, uint64_t at, char *buf, size_t n)
 {
 	while (n > 0) {
 		size_t k;
@@ -250,7 +250,7 @@ expected(const struct left *l, uint64_t at, char *buf, size_t n)
 /* How far the mailbox is as it was to be: *ret_same exactly, *ret_ours but for zeroes. False:
  * cannot be compared. */
 static bool
-compare(const struct left *l, int fd, uint64_t size, uint64_t *ret_same, uint64_t *ret_ours)
+append_compare(const struct left *l, int fd, uint64_t size, uint64_t *ret_same, uint64_t *ret_ours)
 {
 	uint64_t there = size - l->head.old < l->total ? size - l->head.old : l->total;
 	bool same = true;
@@ -261,7 +261,7 @@ compare(const struct left *l, int fd, uint64_t size, uint64_t *ret_same, uint64_
 		size_t n = there - *ret_ours < sizeof(want) ? (size_t)(there - *ret_ours)
 							    : sizeof(want);
 
-		if (!expected(l, *ret_ours, want, n) ||
+		if (!append_expected(l, *ret_ours, want, n) ||
 		    pread(fd, have, n, (off_t)(l->head.old + *ret_ours)) != (ssize_t)n)
 			return false;
 		for (size_t k = 0; k < n; k++) {
@@ -299,7 +299,8 @@ later_mail(const struct left *l, int fd, uint64_t at, uint64_t *ret)
 
 /* Takes [from, to) of the mailbox out, or off. 0 or an errno. */
 static int
-take_out(struct inst *i, const struct place *p, int fd, uint64_t from, uint64_t to, uint64_t size)
+take_out(struct inst *i, const struct location *p, int fd, uint64_t from, uint64_t to,
+	 uint64_t size)
 {
 	struct journal *j;
 	int e = 0;
@@ -319,8 +320,8 @@ take_out(struct inst *i, const struct place *p, int fd, uint64_t from, uint64_t 
 
 /* 0 or an errno; *ret_what: in words, what was done. */
 static int
-settle(struct inst *i, const struct place *p, int fd, struct left *l, const struct stat *st,
-       const char **ret_what)
+append_settle(struct inst *i, const struct location *p, int fd, struct left *l,
+	      const struct stat *st, const char **ret_what)
 {
 	uint64_t size = (uint64_t)st->st_size, old = l->head.old, same, ours, mail;
 	struct append a = {
@@ -331,12 +332,12 @@ settle(struct inst *i, const struct place *p, int fd, struct left *l, const stru
 		return 0;
 	*ret_what = "cannot be told from other mail and was left as it is; look at the end of the "
 		    "mailbox";
-	if (l->fd == -1 || !compare(l, fd, size, &same, &ours))
+	if (l->fd == -1 || !append_compare(l, fd, size, &same, &ours))
 		return 0;
 	if (same == l->total || (ours == l->total && size > old + l->total)) {
 		/* who wrote it may have been killed before it was durable, and from now on it is
 		 * believed */
-		int e = same != l->total             ? put_text(i, fd, old, &a, NULL)
+		int e = same != l->total             ? append_put_text(i, fd, old, &a, NULL)
 			: i->fsync && fsync(fd) != 0 ? errno
 						     : 0;
 
@@ -356,7 +357,7 @@ settle(struct inst *i, const struct place *p, int fd, struct left *l, const stru
 }
 
 int32_t
-append_recover(struct inst *i, const struct pm_call *call, const struct place *p, int fd)
+append_recover(struct inst *i, const struct pm_call *call, const struct location *p, int fd)
 {
 	struct left l = {.fd = -1};
 	const char *what = "had not begun";
@@ -370,9 +371,9 @@ append_recover(struct inst *i, const struct pm_call *call, const struct place *p
 		return errno == ENOENT ? PM_OK : PM_TEMP;
 	if (fstat(fd, &st) != 0)
 		e = errno;
-	else if (load(rfd, &l)) {
-		l.fd = open_incoming(i, &l);
-		e = settle(i, p, fd, &l, &st, &what);
+	else if (append_load(rfd, &l)) {
+		l.fd = append_open_incoming(i, &l);
+		e = append_settle(i, p, fd, &l, &st, &what);
 	}
 	if (e == 0)
 		e = drop_record(i, p);

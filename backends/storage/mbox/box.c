@@ -32,8 +32,8 @@ box_free(struct mbox *m)
 }
 
 static int32_t
-open_first(struct inst *i, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
-	   struct mbox **ret)
+box_open_first(struct inst *i, const struct pm_call *call, const struct pm_user *user,
+	       uint32_t flags, struct mbox **ret)
 {
 	struct mbox *m = calloc(1, sizeof(*m));
 	int32_t rc;
@@ -43,7 +43,7 @@ open_first(struct inst *i, const struct pm_call *call, const struct pm_user *use
 	m->inst = i;
 	m->flags = flags;
 	m->fd = m->session = -1;
-	rc = place_make(i, call, user, &m->place);
+	rc = location_make(i, call, user, &m->place);
 	if (rc == PM_OK && (flags & PM_OPEN_EXCLUSIVE))
 		rc = lock_session(i, call, &m->place, &m->session);
 	if (rc != PM_OK) {
@@ -75,12 +75,12 @@ make_views(struct mbox *m)
 
 /* Locks, recovery, scan: in slices. */
 static int32_t
-go_on(struct mbox *m, const struct pm_call *call)
+box_go_on(struct mbox *m, const struct pm_call *call)
 {
 	int32_t rc = PM_OK;
 
 	if (m->stage == STAGE_LOCK) {
-		rc = place_lock(m->inst, call, &m->place, false, &m->fd, &m->held);
+		rc = location_lock(m->inst, call, &m->place, false, &m->fd, &m->held);
 		if (rc == PM_OK && m->fd != -1)
 			rc = box_recover(m->inst, call, &m->place, m->fd);
 		if (rc == PM_OK)
@@ -106,10 +106,10 @@ box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uin
 	int32_t rc = PM_OK;
 
 	if (!m)
-		rc = open_first(inst, call, user, flags, &m);
+		rc = box_open_first(inst, call, user, flags, &m);
 	if (rc != PM_OK)
 		return rc;
-	rc = go_on(m, call);
+	rc = box_go_on(m, call);
 	if (rc == PM_AGAIN) {
 		*ret_mbox = m;
 		return rc;
@@ -226,7 +226,7 @@ look_for(const struct snap *s, const size_t *order, const struct item *it, size_
 /* The session's messages in the new snapshot; those that are no more stand behind its end, for what
  * is known of them. */
 static int32_t
-adopt(struct mbox *m)
+box_adopt(struct mbox *m)
 {
 	size_t *order = calloc(m->snap.n + 1, sizeof(*order)), gone = 0;
 	bool ok = order && snap_room(&m->snap, m->snap.n + m->n + 1);
@@ -267,7 +267,7 @@ box_abandon(struct mbox *m)
 int32_t
 box_refresh(struct mbox *m, const struct pm_call *call)
 {
-	int32_t rc = place_lock(m->inst, call, &m->place, false, &m->fd, &m->held);
+	int32_t rc = location_lock(m->inst, call, &m->place, false, &m->fd, &m->held);
 
 	if (rc == PM_OK && m->fd != -1 && !m->refreshing) {
 		rc = box_recover(m->inst, call, &m->place, m->fd);
@@ -287,7 +287,7 @@ box_refresh(struct mbox *m, const struct pm_call *call)
 	if (rc == PM_AGAIN)
 		return rc;
 	if (rc == PM_OK)
-		rc = adopt(m);
+		rc = box_adopt(m);
 	if (rc != PM_OK)
 		box_abandon(m);
 	m->refreshing = false;

@@ -14,7 +14,7 @@
 #include "mbox.h"
 
 static bool
-bit(const uint8_t *map, uint64_t k)
+commit_bit(const uint8_t *map, uint64_t k)
 {
 	return map && (map[k / 8] >> (k % 8) & 1);
 }
@@ -42,7 +42,7 @@ put_retrieved(struct mbox *m, const struct pm_commit *c)
 	for (size_t k = 0; k < m->n; k++) {
 		struct item *it = box_item(m, k);
 
-		if (!bit(c->retrieved, k) || it->gone || it->doomed || it->first_ms != 0)
+		if (!commit_bit(c->retrieved, k) || it->gone || it->doomed || it->first_ms != 0)
 			continue;
 		it->first_ms = c->now_ms;
 		put_mark(&o, it, 'F', c->now_ms);
@@ -63,8 +63,8 @@ put_hidden(struct mbox *m, const struct pm_call *call, const struct pm_commit *c
 
 	for (size_t k = 0; k < m->n; k++) {
 		struct item *it = box_item(m, k);
-		bool hide = c->keep_until_ms != 0 && bit(c->del, k),
-		     show = bit(c->restore, k) && it->hidden_ms != 0;
+		bool hide = c->keep_until_ms != 0 && commit_bit(c->del, k),
+		     show = commit_bit(c->restore, k) && it->hidden_ms != 0;
 		char id[IDENTITY_CAP];
 
 		if (it->gone || (!hide && !show))
@@ -94,7 +94,7 @@ put_hidden(struct mbox *m, const struct pm_call *call, const struct pm_commit *c
 
 /* Marks what is to go; how many. */
 static size_t
-doom(struct mbox *m, const struct pm_commit *c)
+commit_doom(struct mbox *m, const struct pm_commit *c)
 {
 	size_t n = 0;
 
@@ -106,9 +106,9 @@ doom(struct mbox *m, const struct pm_commit *c)
 	for (size_t k = 0; k < m->n; k++) {
 		struct item *it = box_item(m, k);
 
-		if (c->keep_until_ms == 0 && bit(c->del, k) && !it->gone)
+		if (c->keep_until_ms == 0 && commit_bit(c->del, k) && !it->gone)
 			it->doomed = true;
-		if (bit(c->restore, k))
+		if (commit_bit(c->restore, k))
 			it->doomed = false;
 	}
 	for (size_t k = 0; k < m->snap.n; k++)
@@ -118,7 +118,7 @@ doom(struct mbox *m, const struct pm_commit *c)
 
 /* What is left, where it is now: the next session need not read it again. */
 static void
-shift(struct mbox *m)
+commit_shift(struct mbox *m)
 {
 	uint64_t cut = 0;
 	size_t out = 0;
@@ -149,7 +149,7 @@ wants_deletion(const struct mbox *m, const struct pm_commit *c)
 		if (m->snap.items[k].hidden_ms != 0 && m->snap.items[k].hidden_ms <= c->now_ms)
 			return true;
 	for (size_t k = 0; k < m->n && c->keep_until_ms == 0; k++)
-		if (bit(c->del, k))
+		if (commit_bit(c->del, k))
 			return true;
 	return false;
 }
@@ -160,7 +160,7 @@ begin_journal(struct mbox *m, const struct pm_call *call, const struct pm_commit
 {
 	int32_t rc = box_refresh(m, call);
 
-	if (rc != PM_OK || m->fd == -1 || doom(m, c) == 0)
+	if (rc != PM_OK || m->fd == -1 || commit_doom(m, c) == 0)
 		return rc;
 	if (m->held.readonly) {
 		sdk_error(call, "'%s' is on a disk that is read-only now", m->place.path);
@@ -171,7 +171,8 @@ begin_journal(struct mbox *m, const struct pm_call *call, const struct pm_commit
 }
 
 /* The deletions: PM_OK, PM_AGAIN, or what became of them. */
-static int32_t delete (struct mbox *m, const struct pm_call *call, const struct pm_commit *c)
+static int32_t
+commit_delete(struct mbox *m, const struct pm_call *call, const struct pm_commit *c)
 {
 	const struct pm_host *h = m->inst->host;
 	bool point = false;
@@ -193,7 +194,7 @@ static int32_t delete (struct mbox *m, const struct pm_call *call, const struct 
 
 /* Behind the deletions: marks, and an index of what is left. */
 static void
-finish(struct mbox *m, const struct pm_commit *c)
+commit_finish(struct mbox *m, const struct pm_commit *c)
 {
 	size_t doomed = 0;
 
@@ -206,7 +207,7 @@ finish(struct mbox *m, const struct pm_commit *c)
 	snap_learnt(m);
 	if (doomed == 0 || !m->held.all)
 		return;
-	shift(m);
+	commit_shift(m);
 	m->snap.ledger = ledger_now(m->inst, &m->place);
 	index_save(m->inst, &m->place, &m->snap);
 }
@@ -232,13 +233,13 @@ mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *comm
 		return PM_OK;
 	}
 	if (m->journal || m->refreshing || wants_deletion(m, commit))
-		rc = delete (m, call, commit);
+		rc = commit_delete(m, call, commit);
 	if (rc == PM_AGAIN)
 		return rc;
 	if (rc == PM_OK && (commit->keep_until_ms != 0 || commit->restore))
 		rc = put_hidden(m, call, commit);
 	if (rc == PM_OK)
-		finish(m, commit);
+		commit_finish(m, commit);
 	unlock_mta(&m->held, m->fd);
 	journal_free(m->journal);
 	m->journal = NULL;

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "from_line.h"
 #include "journal.h"
 #include "kill.h"
-#include "lead.h"
 #include "lines.h"
 #include "mbox.h"
 
@@ -24,7 +24,7 @@
 #define IN_PIECE 8192
 
 struct rcpt {
-	struct place place;
+	struct location place;
 	char *head; /* as stored */
 	size_t head_n;
 	char sender[SENDER_MAX + 1]; /* of the From_ line */
@@ -66,7 +66,7 @@ maker_init(struct maker *k, const struct inst *i)
 
 /* out: room for n + n / 5 + MBOX_QUOTE_MORE + 8. */
 static size_t
-make(struct maker *k, const char *in, size_t n, char *out)
+deliver_make(struct maker *k, const char *in, size_t n, char *out)
 {
 	char mid[IN_PIECE + 1];
 	size_t o = 0;
@@ -111,7 +111,7 @@ take_head(const struct inst *i, struct pm_str head, struct rcpt *r)
 	if (!r->head)
 		return false;
 	maker_init(&k, i);
-	r->head_n = make(&k, head.p, head.n, r->head);
+	r->head_n = deliver_make(&k, head.p, head.n, r->head);
 	r->head_n += make_end(&k, false, r->head + r->head_n);
 	return true;
 }
@@ -143,7 +143,7 @@ rcpt_free(struct rcpt *r)
 }
 
 static void
-dlv_free(struct dlv *d)
+deliver_dlv_free(struct dlv *d)
 {
 	for (size_t k = 0; k < d->n; k++)
 		rcpt_free(d->rcpts[k]);
@@ -158,7 +158,7 @@ dlv_free(struct dlv *d)
 
 /* A file of its own in incoming/. */
 static int
-open_incoming(struct dlv *d)
+deliver_open_incoming(struct dlv *d)
 {
 	unsigned char r[12];
 	size_t at;
@@ -175,8 +175,8 @@ open_incoming(struct dlv *d)
 }
 
 static int32_t
-dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
-	  void **ret_dlv)
+deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
+		  void **ret_dlv)
 {
 	struct inst *i = inst;
 	struct dlv *d = calloc(1, sizeof(*d));
@@ -189,12 +189,12 @@ dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t f
 	d->box = -1;
 	d->flags = flags;
 	maker_init(&d->maker, i);
-	d->fd = open_incoming(d);
+	d->fd = deliver_open_incoming(d);
 	if (d->fd == -1) {
 		rc = disk_code(errno);
 		sdk_error(call, "cannot make a file in mbox/incoming of the state directory: %s",
 			  strerrordesc_np(errno));
-		dlv_free(d);
+		deliver_dlv_free(d);
 		return rc;
 	}
 	*ret_dlv = d;
@@ -202,7 +202,7 @@ dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t f
 }
 
 static int32_t
-dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
+deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
 	struct dlv *d = dlv;
 	struct rcpt **more, *r;
@@ -217,7 +217,7 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return PM_NOMEM;
-	rc = place_make(d->inst, call, rcpt->user, &r->place);
+	rc = location_make(d->inst, call, rcpt->user, &r->place);
 	if (rc == PM_OK)
 		rc = take_uidl(d, call, rcpt->uidl, r);
 	if (rc == PM_OK && !take_head(d->inst, rcpt->head, r))
@@ -226,7 +226,7 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 		rcpt_free(r);
 		return rc;
 	}
-	lead_sender(rcpt->head, r->sender);
+	from_line_sender(rcpt->head, r->sender);
 	r->received_ms = rcpt->received_ms;
 	r->first_ms = rcpt->first_retrieved_ms;
 	d->rcpts[d->n++] = r;
@@ -234,7 +234,7 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 }
 
 static int32_t
-put(struct dlv *d, const struct pm_call *call, const char *p, size_t n)
+deliver_put(struct dlv *d, const struct pm_call *call, const char *p, size_t n)
 {
 	int e = bytes_write(d->fd, p, n, d->size);
 
@@ -247,7 +247,7 @@ put(struct dlv *d, const struct pm_call *call, const char *p, size_t n)
 }
 
 static int32_t
-dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
+deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 {
 	char out[IN_PIECE + IN_PIECE / 5 + 2 * MBOX_QUOTE_MORE];
 	struct dlv *d = dlv;
@@ -260,7 +260,7 @@ dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 	while (n > 0 && rc == PM_OK) {
 		size_t piece = n < IN_PIECE ? n : IN_PIECE;
 
-		rc = put(d, call, out, make(&d->maker, p, piece, out));
+		rc = deliver_put(d, call, out, deliver_make(&d->maker, p, piece, out));
 		p += piece;
 		n -= piece;
 	}
@@ -268,7 +268,7 @@ dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 }
 
 static void
-set_results(struct dlv *d, struct pm_result *ret, size_t stride)
+deliver_set_results(struct dlv *d, struct pm_result *ret, size_t stride)
 {
 	for (size_t k = 0; k < d->n; k++) {
 		char *at = (char *)ret + k * stride;
@@ -281,7 +281,7 @@ set_results(struct dlv *d, struct pm_result *ret, size_t stride)
 }
 
 static int32_t
-dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
 	char out[2 * MBOX_QUOTE_MORE];
@@ -289,7 +289,7 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 
 	if (d->n == 0 || d->failed)
 		return PM_INVALID;
-	rc = put(d, call, out, make_end(&d->maker, true, out));
+	rc = deliver_put(d, call, out, make_end(&d->maker, true, out));
 	KILL_POINT("delivery: before fsync");
 	if (rc == PM_OK && d->inst->fsync &&
 	    (fsync(d->fd) != 0 || fsync(d->inst->incoming_dir) != 0)) {
@@ -297,7 +297,7 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 		rc = disk_code(errno);
 	}
 	if (rc == PM_OK)
-		set_results(d, ret, stride);
+		deliver_set_results(d, ret, stride);
 	return rc;
 }
 
@@ -305,7 +305,7 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 
 /* What has to stand between the file's end and a From_ line; NULL: errno. */
 static const char *
-gap(int fd)
+deliver_gap(int fd)
 {
 	char last[2] = "\n\n";
 	struct stat st;
@@ -334,8 +334,8 @@ make_list(const struct dlv *d, const struct rcpt *r, const char *lead, size_t le
 
 	if (!r->uidl[0])
 		return 0;
-	e = lead_foresee(lead, lead_n, d->fd, d->size, d->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS,
-			 &f);
+	e = from_line_foresee(lead, lead_n, d->fd, d->size,
+			      d->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS, &f);
 	if (e != 0)
 		return e;
 	l = ledger_load(d->inst->ledger_dir, r->place.key, &good, &bad);
@@ -352,10 +352,10 @@ static void
 count_more(struct dlv *d, const struct rcpt *r, struct sdk_total *held,
 	   const struct sdk_look *before, const char *lead, size_t lead_n)
 {
-	struct sdk_look after = place_look(d->inst, &r->place);
+	struct sdk_look after = location_look(d->inst, &r->place);
 	struct mbox_found f = {0};
-	bool known = lead_foresee(lead, lead_n, d->fd, d->size,
-				  d->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS, &f) == 0;
+	bool known = from_line_foresee(lead, lead_n, d->fd, d->size,
+				       d->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS, &f) == 0;
 
 	sdk_totals_release(d->inst->totals, held, before, known ? &after : NULL, f.octets);
 }
@@ -363,9 +363,9 @@ count_more(struct dlv *d, const struct rcpt *r, struct sdk_total *held,
 /* The total of a mailbox that somebody asked for. `name` is where its file ends before the
  * message. */
 static struct sdk_total *
-hold(const struct dlv *d, const struct rcpt *r, char name[24])
+deliver_hold(const struct dlv *d, const struct rcpt *r, char name[24])
 {
-	struct sdk_box box = place_box(&r->place);
+	struct sdk_box box = location_box(&r->place);
 	struct stat st;
 
 	if (!sdk_totals_used(d->inst->totals) || fstat(d->box, &st) != 0)
@@ -376,18 +376,19 @@ hold(const struct dlv *d, const struct rcpt *r, char name[24])
 
 /* Under the locks. 0 or an errno; *ret_torn as append_message(). */
 static int
-append(struct dlv *d, const struct rcpt *r, bool *ret_torn)
+deliver_append(struct dlv *d, const struct rcpt *r, bool *ret_torn)
 {
-	const char *before = gap(d->box);
+	const char *before = deliver_gap(d->box);
 	struct append a = {.name = d->name, .fd = d->fd, .size = d->size};
 	struct ledger_out list = {0};
 	struct sdk_total *held;
 	struct sdk_look look;
 	char name[24];
 	int64_t now = d->inst->host->wall_ms(d->inst->host->ctx);
-	char *lead = before ? lead_make(before, r->sender, r->received_ms ? r->received_ms : now,
+	char *lead =
+		before ? from_line_make(before, r->sender, r->received_ms ? r->received_ms : now,
 					r->head, r->head_n, &a.lead_n)
-			    : NULL;
+		       : NULL;
 	int e;
 
 	*ret_torn = false;
@@ -397,9 +398,9 @@ append(struct dlv *d, const struct rcpt *r, bool *ret_torn)
 	a.lead = lead;
 	a.list = list.text;
 	a.list_n = list.n;
-	held = e == 0 ? hold(d, r, name) : NULL;
+	held = e == 0 ? deliver_hold(d, r, name) : NULL;
 	if (held)
-		look = place_look(d->inst, &r->place);
+		look = location_look(d->inst, &r->place);
 	if (e == 0)
 		e = append_message(d->inst, &r->place, d->box, &a, &d->held, ret_torn);
 	if (held && e == 0)
@@ -415,7 +416,7 @@ static int32_t
 deliver_one(struct dlv *d, const struct pm_call *call, struct rcpt *r)
 {
 	bool torn = false;
-	int32_t rc = place_lock(d->inst, call, &r->place, true, &d->box, &d->held);
+	int32_t rc = location_lock(d->inst, call, &r->place, true, &d->box, &d->held);
 	int e;
 
 	if (rc == PM_AGAIN)
@@ -428,7 +429,7 @@ deliver_one(struct dlv *d, const struct pm_call *call, struct rcpt *r)
 	if (rc == PM_AGAIN)
 		return rc;
 	if (rc == PM_OK) {
-		e = d->held.readonly ? EROFS : append(d, r, &torn);
+		e = d->held.readonly ? EROFS : deliver_append(d, r, &torn);
 		if (e != 0)
 			sdk_error(call, "'%s': %s", r->place.path, strerrordesc_np(e));
 		rc = e == 0 ? PM_OK : torn ? PM_UNKNOWN : disk_code(e);
@@ -442,7 +443,7 @@ deliver_one(struct dlv *d, const struct pm_call *call, struct rcpt *r)
 }
 
 static int32_t
-dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
 	int64_t until = mbox_now(d->inst) + SLICE_MS;
@@ -456,13 +457,13 @@ dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t 
 		if (d->at < d->n && mbox_now(d->inst) >= until)
 			return PM_AGAIN;
 	}
-	set_results(d, ret, stride);
-	dlv_free(d);
+	deliver_set_results(d, ret, stride);
+	deliver_dlv_free(d);
 	return PM_OK;
 }
 
 static void
-dlv_abort(void *dlv, const struct pm_call *call)
+deliver_dlv_abort(void *dlv, const struct pm_call *call)
 {
 	struct dlv *d = dlv;
 
@@ -470,15 +471,15 @@ dlv_abort(void *dlv, const struct pm_call *call)
 	unlock_mta(&d->held, d->box);
 	if (d->box != -1)
 		(void)close(d->box);
-	dlv_free(d);
+	deliver_dlv_free(d);
 }
 
 const struct pm_delivery mbox_delivery = {
 	.size = sizeof(mbox_delivery),
-	.dlv_begin = dlv_begin,
-	.dlv_rcpt = dlv_rcpt,
-	.dlv_write = dlv_write,
-	.dlv_prepare = dlv_prepare,
-	.dlv_commit = dlv_commit,
-	.dlv_abort = dlv_abort,
+	.dlv_begin = deliver_dlv_begin,
+	.dlv_rcpt = deliver_dlv_rcpt,
+	.dlv_write = deliver_dlv_write,
+	.dlv_prepare = deliver_dlv_prepare,
+	.dlv_commit = deliver_dlv_commit,
+	.dlv_abort = deliver_dlv_abort,
 };

@@ -20,7 +20,7 @@ struct looking {
 };
 
 static void
-look_at(struct ledger_message *m, void *ctx)
+import_look_at(struct ledger_message *m, void *ctx)
 {
 	struct looking *l = ctx;
 
@@ -31,8 +31,8 @@ look_at(struct ledger_message *m, void *ctx)
 }
 
 static int32_t
-ask_ledger(const struct inst *i, const struct pm_call *call, const struct place *p,
-	   const struct import *im, struct looking *ret)
+import_ask_ledger(const struct inst *i, const struct pm_call *call, const struct location *p,
+		  const struct import *im, struct looking *ret)
 {
 	size_t good, bad;
 	struct ledger *l = ledger_load(i->ledger_dir, p->key, &good, &bad);
@@ -41,17 +41,17 @@ ask_ledger(const struct inst *i, const struct pm_call *call, const struct place 
 	ret->n = strlen(im->uidl);
 	if (!l)
 		return ledger_load_code(call, p->key, errno);
-	ledger_each(l, look_at, ret);
+	ledger_each(l, import_look_at, ret);
 	ledger_free(l);
 	return PM_OK;
 }
 
 int32_t
-import_look(const struct inst *i, const struct pm_call *call, const struct place *p,
+import_look(const struct inst *i, const struct pm_call *call, const struct location *p,
 	    const struct import *im)
 {
 	struct looking l = {0};
-	int32_t rc = ask_ledger(i, call, p, im, &l);
+	int32_t rc = import_ask_ledger(i, call, p, im, &l);
 
 	return rc == PM_OK && l.deleted && !l.known && !im->restore ? PM_EXISTS : rc;
 }
@@ -69,8 +69,8 @@ could_be_a_hash(const char *uidl)
 
 /* PM_OK with im->look: the mailbox as it is, with names. */
 static int32_t
-read_box(struct inst *i, const struct pm_call *call, const struct place *p, int fd, struct held *h,
-	 struct import *im)
+read_box(struct inst *i, const struct pm_call *call, const struct location *p, int fd,
+	 struct held *h, struct import *im)
 {
 	struct mbox *m = im->look;
 	int32_t rc;
@@ -92,7 +92,7 @@ read_box(struct inst *i, const struct pm_call *call, const struct place *p, int 
 
 /* Hidden and over is as good as deleted: the next commit removes it. */
 static bool
-holds(const struct snap *s, const char *uidl, int64_t now)
+import_holds(const struct snap *s, const char *uidl, int64_t now)
 {
 	size_t n = strlen(uidl);
 
@@ -107,17 +107,17 @@ holds(const struct snap *s, const char *uidl, int64_t now)
 }
 
 int32_t
-import_check(struct inst *i, const struct pm_call *call, const struct place *p, int fd,
+import_check(struct inst *i, const struct pm_call *call, const struct location *p, int fd,
 	     struct held *h, struct import *im)
 {
 	struct looking l = {0};
 	bool here = false;
-	int32_t rc = ask_ledger(i, call, p, im, &l);
+	int32_t rc = import_ask_ledger(i, call, p, im, &l);
 
 	if (rc == PM_OK && (l.known || could_be_a_hash(im->uidl))) {
 		rc = read_box(i, call, p, fd, h, im);
 		here = rc == PM_OK &&
-		       holds(&im->look->snap, im->uidl, i->host->wall_ms(i->host->ctx));
+		       import_holds(&im->look->snap, im->uidl, i->host->wall_ms(i->host->ctx));
 	}
 	if (rc != PM_OK)
 		return rc;

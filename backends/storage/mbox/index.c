@@ -29,7 +29,7 @@ struct index_item {
 
 /* FNV-1a: against torn and half written files, not against people. */
 static uint64_t
-checksum(const void *p, size_t n, uint64_t h)
+index_checksum(const void *p, size_t n, uint64_t h)
 {
 	for (const unsigned char *c = p; n > 0; c++, n--)
 		h = (h ^ *c) * 0x100000001b3u;
@@ -39,7 +39,7 @@ checksum(const void *p, size_t n, uint64_t h)
 #define FNV_START 0xcbf29ce484222325u
 
 static struct index_item
-packed(const struct item *it)
+index_packed(const struct item *it)
 {
 	struct index_item x;
 
@@ -62,7 +62,7 @@ packed(const struct item *it)
 }
 
 static struct item
-unpacked(const struct index_item *x)
+index_unpacked(const struct index_item *x)
 {
 	struct item it = {.from = x->from,
 			  .body = x->body,
@@ -83,7 +83,7 @@ unpacked(const struct index_item *x)
 }
 
 void
-index_save(struct inst *i, const struct place *p, const struct snap *s)
+index_save(struct inst *i, const struct location *p, const struct snap *s)
 {
 	struct index_head h = {.magic = MAGIC,
 			       .rd = i->rd,
@@ -110,12 +110,12 @@ index_save(struct inst *i, const struct place *p, const struct snap *s)
 			(void)close(fd);
 		return; /* a cache */
 	}
-	sum = checksum(&h, sizeof(h), FNV_START);
+	sum = index_checksum(&h, sizeof(h), FNV_START);
 	ok = fwrite(&h, sizeof(h), 1, f) == 1;
 	for (size_t k = 0; k < s->n && ok; k++) {
-		struct index_item x = packed(&s->items[k]);
+		struct index_item x = index_packed(&s->items[k]);
 
-		sum = checksum(&x, sizeof(x), sum);
+		sum = index_checksum(&x, sizeof(x), sum);
 		ok = fwrite(&x, sizeof(x), 1, f) == 1;
 	}
 	ok = fwrite(&sum, sizeof(sum), 1, f) == 1 && ok;
@@ -127,7 +127,7 @@ index_save(struct inst *i, const struct place *p, const struct snap *s)
 static bool
 read_items(FILE *f, const struct index_head *h, struct snap *s)
 {
-	uint64_t sum = checksum(h, sizeof(*h), FNV_START), said;
+	uint64_t sum = index_checksum(h, sizeof(*h), FNV_START), said;
 
 	if (h->n > h->size || !snap_room(s, h->n))
 		return false;
@@ -136,14 +136,14 @@ read_items(FILE *f, const struct index_head *h, struct snap *s)
 
 		if (fread(&x, sizeof(x), 1, f) != 1)
 			return false;
-		sum = checksum(&x, sizeof(x), sum);
-		s->items[s->n] = unpacked(&x);
+		sum = index_checksum(&x, sizeof(x), sum);
+		s->items[s->n] = index_unpacked(&x);
 	}
 	return fread(&said, sizeof(said), 1, f) == 1 && said == sum;
 }
 
 enum index_is
-index_load(struct inst *i, const struct place *p, const struct stat *now, struct snap *s)
+index_load(struct inst *i, const struct location *p, const struct stat *now, struct snap *s)
 {
 	int fd = openat(i->index_dir, p->key, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	enum index_is how = INDEX_USELESS;

@@ -52,7 +52,7 @@ set_nonce(struct journal_head *h)
 
 /* Head and checksum, once spans and list are known. */
 static void
-seal(struct journal *j)
+journal_seal(struct journal *j)
 {
 	j->head.list_n = (uint32_t)j->list.n;
 	set_nonce(&j->head);
@@ -60,7 +60,7 @@ seal(struct journal *j)
 }
 
 static struct journal *
-begin(struct inst *i, const struct place *p, int fd, size_t spans)
+journal_begin(struct inst *i, const struct location *p, int fd, size_t spans)
 {
 	struct journal *j = calloc(1, sizeof(*j));
 	struct stat st;
@@ -142,7 +142,7 @@ put_list(struct journal *j, const struct snap *s, const char *op_hex, int64_t no
 struct journal *
 journal_new(struct mbox *m, const char *op_hex)
 {
-	struct journal *j = begin(m->inst, &m->place, m->fd, m->snap.n + 2);
+	struct journal *j = journal_begin(m->inst, &m->place, m->fd, m->snap.n + 2);
 
 	if (!j)
 		return NULL;
@@ -153,20 +153,20 @@ journal_new(struct mbox *m, const char *op_hex)
 		journal_free(j);
 		return NULL;
 	}
-	seal(j);
+	journal_seal(j);
 	return j;
 }
 
 struct journal *
-journal_cut(struct inst *i, const struct place *p, int fd, uint64_t from, uint64_t to)
+journal_cut(struct inst *i, const struct location *p, int fd, uint64_t from, uint64_t to)
 {
-	struct journal *j = begin(i, p, fd, 1);
+	struct journal *j = journal_begin(i, p, fd, 1);
 
 	if (!j)
 		return NULL;
 	j->head.start = from;
 	add_span(j, to, j->head.old);
-	seal(j);
+	journal_seal(j);
 	return j;
 }
 
@@ -190,7 +190,7 @@ journal_free(struct journal *j)
 
 /* Step 1, up to the payload's copy. */
 static int
-make(struct journal *j)
+journal_make(struct journal *j)
 {
 	char name[KEY_N + 8];
 	int e;
@@ -211,7 +211,7 @@ make(struct journal *j)
 }
 
 static int64_t
-until(const struct journal *j)
+journal_until(const struct journal *j)
 {
 	lock_keep(j->inst, j->held);
 	return mbox_now(j->inst) + SLICE_MS;
@@ -219,9 +219,9 @@ until(const struct journal *j)
 
 /* Survivors into the journal. EAGAIN: more. */
 static int
-collect(struct journal *j)
+journal_collect(struct journal *j)
 {
-	int64_t end = until(j);
+	int64_t end = journal_until(j);
 	int e = 0;
 
 	while (e == 0 && j->span < j->n_spans) {
@@ -242,7 +242,7 @@ collect(struct journal *j)
 
 /* Named, but is it for good? Then it is not to be. */
 static int
-take_back(struct journal *j, int e)
+journal_take_back(struct journal *j, int e)
 {
 	j->unknown = !j->fresh || unlinkat(j->inst->journal_dir, j->place->key, 0) != 0 ||
 		     fsync(j->inst->journal_dir) != 0;
@@ -262,7 +262,7 @@ name_it(struct journal *j)
 	if (renameat(j->inst->journal_dir, name, j->inst->journal_dir, j->place->key) != 0)
 		return errno;
 	KILL_POINT("journal: named");
-	return j->inst->fsync && fsync(j->inst->journal_dir) != 0 ? take_back(j, errno) : 0;
+	return j->inst->fsync && fsync(j->inst->journal_dir) != 0 ? journal_take_back(j, errno) : 0;
 }
 
 /* ---- carrying it out ------------------------------------------------------------------------- */
@@ -272,7 +272,7 @@ static int
 put_payload(struct journal *j)
 {
 	const struct journal_head *h = &j->head;
-	int64_t end = until(j);
+	int64_t end = journal_until(j);
 	int e = 0;
 
 	while (e == 0 && j->at < h->payload) {
@@ -364,9 +364,9 @@ journal_step(struct journal *j)
 
 	switch (j->step) {
 	case STEP_MAKE:
-		e = j->jfd == -1 ? make(j) : 0;
+		e = j->jfd == -1 ? journal_make(j) : 0;
 		if (e == 0)
-			e = collect(j);
+			e = journal_collect(j);
 		break;
 	case STEP_NAME:
 		e = name_it(j);
@@ -459,7 +459,7 @@ journal_join(struct journal *j, uint64_t from, uint64_t to)
 	j->head.payload += to - from;
 	set_nonce(&j->head);
 	j->head.sum = head_sum(&j->head, j->place->path, j->list.text);
-	e = make(j);
+	e = journal_make(j);
 	if (e == 0)
 		e = copy_all(ofd, payload_at(&old), j->jfd, payload_at(&j->head), old.payload);
 	if (e == 0)

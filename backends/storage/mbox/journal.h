@@ -37,7 +37,7 @@ enum journal_step { STEP_MAKE, STEP_NAME, STEP_PUT, STEP_CUT, STEP_DONE };
 
 struct journal {
 	struct inst *inst;
-	const struct place *place;
+	const struct location *place;
 	struct held *held; /* the dotlock is kept fresh meanwhile; NULL: no need */
 	int fd;            /* the mailbox */
 	int jfd;           /* the journal */
@@ -56,7 +56,7 @@ struct journal {
  * memory. */
 struct journal *journal_new(struct mbox *m, const char *op_hex);
 /* The same of one piece of the file, which no message is lost with. NULL: no memory. */
-struct journal *journal_cut(struct inst *i, const struct place *p, int fd, uint64_t from,
+struct journal *journal_cut(struct inst *i, const struct location *p, int fd, uint64_t from,
 			    uint64_t to);
 /* One step or a slice of it: 0, EAGAIN or an errno. */
 int journal_step(struct journal *j);

@@ -17,7 +17,7 @@ struct asking {
 	struct inst *inst;
 	const struct pm_call *call;
 	const struct pm_user *user;
-	const struct place *place;
+	const struct location *place;
 };
 
 void
@@ -27,17 +27,17 @@ box_count_free(void *work)
 }
 
 static struct sdk_look
-look(void *ctx)
+list_look(void *ctx)
 {
 	const struct asking *a = ctx;
 
-	return place_look(a->inst, a->place);
+	return location_look(a->inst, a->place);
 }
 
 /* All of it: the MTA's locks are not kept from slice to slice for somebody who may never come back.
  * The index is read, and what came since. */
 static int32_t
-count_slice(void *ctx, void **work, struct pm_stat *ret)
+list_count_slice(void *ctx, void **work, struct pm_stat *ret)
 {
 	const struct asking *a = ctx;
 	uint64_t n;
@@ -66,7 +66,7 @@ count_slice(void *ctx, void **work, struct pm_stat *ret)
 
 /* A delivery's name is where the file ended before it. */
 static bool
-saw(void *work, const char *name)
+list_saw(void *work, const char *name)
 {
 	const struct mbox *m = work;
 
@@ -76,19 +76,20 @@ saw(void *work, const char *name)
 int32_t
 box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
 {
-	struct place place;
+	struct location place;
 	struct asking a = {inst, call, user, &place};
-	struct sdk_count how = {&a, look, count_slice, saw, (call->flags & PM_CALLF_RECOUNT) != 0};
+	struct sdk_count how = {&a, list_look, list_count_slice, list_saw,
+				(call->flags & PM_CALLF_RECOUNT) != 0};
 	struct pm_stat s = {.size = ret->size};
 	struct sdk_box box;
-	int32_t rc = place_make(a.inst, call, user, &place);
+	int32_t rc = location_make(a.inst, call, user, &place);
 
 	if (rc != PM_OK)
 		return rc;
 	if (how.anew)
 		/* a cache: the file is read again */
 		(void)unlinkat(a.inst->index_dir, place.key, 0);
-	box = place_box(&place);
+	box = location_box(&place);
 	rc = sdk_totals_ask(a.inst->totals, &box, &how, &s);
 	if (rc == PM_OK)
 		memcpy(ret, &s, s.size < sizeof(s) ? s.size : sizeof(s));
@@ -105,7 +106,7 @@ box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
 /* ---- list ------------------------------------------------------------------------------------ */
 
 static bool
-is_box(int fd, const char *name)
+list_is_box(int fd, const char *name)
 {
 	size_t n = strlen(name);
 	struct stat st;
@@ -121,13 +122,13 @@ box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
 {
 	const struct inst *i = inst;
 
-	return sdk_path_list(i->pattern, is_box, call, cursor, n, stride, ret, ret_got);
+	return sdk_path_list(i->pattern, list_is_box, call, cursor, n, stride, ret, ret_got);
 }
 
 /* ---- removal --------------------------------------------------------------------------------- */
 
 static void
-forget(const struct inst *i, const struct place *p)
+list_forget(const struct inst *i, const struct location *p)
 {
 	char name[KEY_N + 8];
 
@@ -139,7 +140,7 @@ forget(const struct inst *i, const struct place *p)
 }
 
 static int32_t
-remove_file(struct inst *i, const struct pm_call *call, const struct place *p, int fd)
+remove_file(struct inst *i, const struct pm_call *call, const struct location *p, int fd)
 {
 	const char *base, *rel = sdk_path_below(p->path, i->prefix, &base),
 			  *slash = strrchr(rel, '/');
@@ -155,7 +156,7 @@ remove_file(struct inst *i, const struct pm_call *call, const struct place *p, i
 	else if (ftruncate(fd, 0) != 0)
 		e = 0; /* it has no name any more */
 	if (e == 0)
-		forget(i, p);
+		list_forget(i, p);
 	if (at != -1)
 		(void)close(at);
 	if (root != -1)
@@ -170,16 +171,16 @@ int32_t
 box_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
 {
 	struct inst *i = inst;
-	struct place p;
+	struct location p;
 	struct held h = {0};
 	int session = -1, fd = -1;
-	int32_t rc = place_make(i, call, user, &p);
+	int32_t rc = location_make(i, call, user, &p);
 
 	if (rc == PM_OK)
 		rc = lock_session(i, call, &p, &session);
 	if (rc != PM_OK)
 		return rc;
-	while ((rc = place_lock(i, call, &p, false, &fd, &h)) == PM_AGAIN)
+	while ((rc = location_lock(i, call, &p, false, &fd, &h)) == PM_AGAIN)
 		;
 	if (rc == PM_OK)
 		rc = fd == -1 ? PM_NOENT : remove_file(i, call, &p, fd);

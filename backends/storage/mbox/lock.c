@@ -35,7 +35,7 @@
 /* One byte of its own for each mailbox and purpose. 0: ours, *ret_fd releases it; EAGAIN; or
  * another errno. */
 static int
-lock_byte(struct inst *i, const struct place *p, uint64_t purpose, int *ret_fd)
+lock_byte(struct inst *i, const struct location *p, uint64_t purpose, int *ret_fd)
 {
 	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
 	uint64_t at;
@@ -58,7 +58,7 @@ lock_byte(struct inst *i, const struct place *p, uint64_t purpose, int *ret_fd)
 }
 
 int32_t
-lock_session(struct inst *i, const struct pm_call *call, const struct place *p, int *ret_fd)
+lock_session(struct inst *i, const struct pm_call *call, const struct location *p, int *ret_fd)
 {
 	int e = lock_byte(i, p, 0, ret_fd);
 
@@ -105,7 +105,7 @@ owner_gone(const struct inst *i, int dir, const char *name)
  * file there that is no mailbox in any list (path.h: no leading dot), and goes with the next
  * one. */
 static void
-break_dotlock(struct inst *i, const struct place *p, const struct held *h)
+break_dotlock(struct inst *i, const struct location *p, const struct held *h)
 {
 	char away[sizeof(h->name) + 8];
 	struct stat st, moved;
@@ -130,7 +130,7 @@ break_dotlock(struct inst *i, const struct place *p, const struct held *h)
 
 /* The directory of the lock, and its name. 0 or an errno. */
 static int
-open_dir(struct inst *i, const struct place *p, struct held *h)
+lock_open_dir(struct inst *i, const struct location *p, struct held *h)
 {
 	const char *root, *rel = sdk_path_below(p->path, i->prefix, &root),
 			  *slash = strrchr(rel, '/');
@@ -201,10 +201,10 @@ make_dotlock(struct inst *i, struct held *h)
 
 /* 0, EAGAIN: somebody has it, or another errno. */
 static int
-take_dotlock(struct inst *i, const struct place *p, struct held *h)
+take_dotlock(struct inst *i, const struct location *p, struct held *h)
 {
 	struct stat st;
-	int fd, e = open_dir(i, p, h);
+	int fd, e = lock_open_dir(i, p, h);
 
 	if (e != 0)
 		return e;
@@ -238,7 +238,7 @@ drop_dotlock(struct held *h)
 /* ---- the MTA's: all of them ------------------------------------------------------------------ */
 
 static int
-take(struct inst *i, enum mta_lock kind, const struct place *p, int fd, struct held *h)
+lock_take(struct inst *i, enum mta_lock kind, const struct location *p, int fd, struct held *h)
 {
 	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
@@ -261,7 +261,7 @@ take(struct inst *i, enum mta_lock kind, const struct place *p, int fd, struct h
 }
 
 static void
-drop(struct held *h, int fd)
+lock_drop(struct held *h, int fd)
 {
 	struct flock fl = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 
@@ -305,7 +305,7 @@ may_wait(struct inst *i, struct held *h)
 static const char *const names[MTA_LOCKS] = {"dotlock", "fcntl", "flock"};
 
 static void
-nap(long ms)
+lock_nap(long ms)
 {
 	struct timespec pause = {.tv_nsec = ms * 1000000L};
 
@@ -314,12 +314,12 @@ nap(long ms)
 
 /* Another of ours has its turn: PM_AGAIN as long as waiting is allowed. */
 static int32_t
-not_our_turn(struct inst *i, const struct pm_call *call, const struct place *p, struct held *h)
+not_our_turn(struct inst *i, const struct pm_call *call, const struct location *p, struct held *h)
 {
 	if (h->asked_ms == 0)
 		h->asked_ms = mbox_now(i);
 	if (mbox_now(i) - h->asked_ms < i->lock_wait_ms && !call->cancelled(call)) {
-		nap(TURN_MS);
+		lock_nap(TURN_MS);
 		return PM_AGAIN;
 	}
 	sdk_count(i->host, "turns_in_vain", 1);
@@ -332,13 +332,13 @@ not_our_turn(struct inst *i, const struct pm_call *call, const struct place *p, 
 
 /* Another program has a lock: the same. */
 static int32_t
-not_yet(struct inst *i, const struct pm_call *call, const struct place *p, struct held *h,
+not_yet(struct inst *i, const struct pm_call *call, const struct location *p, struct held *h,
 	const char *kind)
 {
 	bool room = may_wait(i, h);
 
 	if (room && mbox_now(i) - h->asked_ms < i->lock_wait_ms && !call->cancelled(call)) {
-		nap(RETRY_MS);
+		lock_nap(RETRY_MS);
 		return PM_AGAIN;
 	}
 	sdk_count(i->host, "locks_in_vain", 1);
@@ -356,7 +356,8 @@ not_yet(struct inst *i, const struct pm_call *call, const struct place *p, struc
 
 /* One after the other, in the configured order. 0 or an errno. */
 static int
-take_all(struct inst *i, const struct place *p, int fd, struct held *h, const char **ret_kind)
+lock_take_all(struct inst *i, const struct location *p, int fd, struct held *h,
+	      const char **ret_kind)
 {
 	struct statvfs fs;
 	int e = 0;
@@ -364,13 +365,14 @@ take_all(struct inst *i, const struct place *p, int fd, struct held *h, const ch
 	h->readonly = fstatvfs(fd, &fs) == 0 && fs.f_flag & ST_RDONLY;
 	for (unsigned k = 0; k < i->n_order && e == 0 && !h->readonly; k++) {
 		*ret_kind = names[i->order[k]];
-		e = take(i, i->order[k], p, fd, h);
+		e = lock_take(i, i->order[k], p, fd, h);
 	}
 	return e;
 }
 
 int32_t
-lock_mta(struct inst *i, const struct pm_call *call, const struct place *p, int fd, struct held *h)
+lock_mta(struct inst *i, const struct pm_call *call, const struct location *p, int fd,
+	 struct held *h)
 {
 	const char *kind = "";
 	int e;
@@ -382,13 +384,13 @@ lock_mta(struct inst *i, const struct pm_call *call, const struct place *p, int 
 	if (e == EAGAIN)
 		return not_our_turn(i, call, p, h);
 	if (e == 0)
-		e = take_all(i, p, fd, h, &kind);
+		e = lock_take_all(i, p, fd, h, &kind);
 	if (e == 0) {
 		wait_no_more(h);
 		h->all = true;
 		return PM_OK;
 	}
-	drop(h, fd);
+	lock_drop(h, fd);
 	if (e == EAGAIN)
 		return not_yet(i, call, p, h, kind);
 	wait_no_more(h);
@@ -413,5 +415,5 @@ void
 unlock_mta(struct held *h, int fd)
 {
 	wait_no_more(h);
-	drop(h, fd);
+	lock_drop(h, fd);
 }

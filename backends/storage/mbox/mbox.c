@@ -43,7 +43,7 @@ read_order(struct pm_str text, struct inst *i)
 }
 
 static int32_t
-check(const struct pm_open *open)
+mbox_check(const struct pm_open *open)
 {
 	int32_t rc = sdk_path_check(open, "path");
 	struct inst i;
@@ -77,7 +77,7 @@ close_inst(void *inst)
 }
 
 static int
-open_dir(int at, const char *name)
+mbox_open_dir(int at, const char *name)
 {
 	if (mkdirat(at, name, 0700) != 0 && errno != EEXIST)
 		return -1;
@@ -93,15 +93,15 @@ open_state(const struct pm_open *open, struct inst *i)
 	free(path);
 	if (base == -1)
 		return false;
-	i->state = open_dir(base, "mbox");
+	i->state = mbox_open_dir(base, "mbox");
 	(void)close(base);
 	if (i->state == -1)
 		return false;
-	i->lock_dir = open_dir(i->state, "lock");
-	i->ledger_dir = open_dir(i->state, "ledger");
-	i->index_dir = open_dir(i->state, "index");
-	i->journal_dir = open_dir(i->state, "journal");
-	i->incoming_dir = open_dir(i->state, "incoming");
+	i->lock_dir = mbox_open_dir(i->state, "lock");
+	i->ledger_dir = mbox_open_dir(i->state, "ledger");
+	i->index_dir = mbox_open_dir(i->state, "index");
+	i->journal_dir = mbox_open_dir(i->state, "journal");
+	i->incoming_dir = mbox_open_dir(i->state, "incoming");
 	return i->lock_dir != -1 && i->ledger_dir != -1 && i->index_dir != -1 &&
 	       i->journal_dir != -1 && i->incoming_dir != -1;
 }
@@ -147,7 +147,7 @@ open_inst(const struct pm_open *open, void **ret_inst)
 }
 
 static int32_t
-probe(void *inst, const struct pm_call *call)
+mbox_probe(void *inst, const struct pm_call *call)
 {
 	struct inst *i = inst;
 	struct stat st;
@@ -160,7 +160,7 @@ probe(void *inst, const struct pm_call *call)
 
 /* Mailboxes that a crash left half rewritten are put right before their owners come. */
 static int32_t
-tick(void *inst, const struct pm_call *call)
+mbox_tick(void *inst, const struct pm_call *call)
 {
 	recover_sweep(inst, call);
 	incoming_sweep(inst);
@@ -190,11 +190,11 @@ static const struct pm_option options[] = {
 static const struct pm_life life = {
 	.size = sizeof(life),
 	.tick_ms = 60000,
-	.check = check,
+	.check = mbox_check,
 	.open = open_inst,
 	.close = close_inst,
-	.probe = probe,
-	.tick = tick,
+	.probe = mbox_probe,
+	.tick = mbox_tick,
 };
 
 static const struct pm_module module = {

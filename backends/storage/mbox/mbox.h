@@ -2,16 +2,24 @@
 /*
  * mbox - what the files of this module share.
  *
- * mbox.c    options, state, the descriptor      parse.c   the text: messages, quoting (pure)
- * place.c   where a mailbox is, opening it      lock.c    the session's lock and the MTA's
- * scan.c    from a file to a snapshot           index.c   the snapshot's short form on disk
- * names.c   unique-ids and marks, by the ledger
- * box.c     open, info, close                   message.c reading, beside other programs
- * commit.c  QUIT                                journal.c in-place deletion that survives a crash
- * append.c  appending that survives a crash     recover.c what a crash left
- * deliver.c delivery                            lead.c    From_ line and head lines of a message
- * list.c    totals, list, removal               bytes.c   bytes of files at places
- * import.c  deliveries that bring their unique-id
+ * mbox.c       options, state, the descriptor
+ * location.c   where a mailbox is, opening it
+ * lock.c       the session's lock and the MTA's
+ * parse.c      the text: messages, quoting (pure)
+ * scan.c       from a file to a snapshot
+ * index.c      the snapshot's short form on disk
+ * names.c      unique-ids and marks, by the ledger
+ * box.c        open, info, close
+ * message.c    reading, beside other programs
+ * commit.c     QUIT
+ * journal.c    in-place deletion that survives a crash
+ * append.c     appending that survives a crash
+ * recover.c    what a crash left
+ * deliver.c    delivery
+ * from_line.c  From_ line and head lines of a message
+ * import.c     deliveries that bring their unique-id
+ * list.c       totals, list, removal
+ * bytes.c      copying, summing, writing bytes of a file
  */
 #ifndef MBOX_H
 #define MBOX_H
@@ -52,7 +60,7 @@ struct inst {
 };
 
 /* Where one user's mailbox is. */
-struct place {
+struct location {
 	char path[PM_PATH_MAX + 1];
 	char key[KEY_N + 1];
 	unsigned char sum[32]; /* SHA-256 of path */
@@ -111,7 +119,7 @@ struct journal; /* journal.h */
 
 struct mbox {
 	struct inst *inst;
-	struct place place;
+	struct location place;
 	uint32_t flags;
 	enum stage stage;
 	int fd;      /* the file; -1: there is none */
@@ -135,29 +143,29 @@ struct mbox {
 	bool committed, verified;
 };
 
-/* ---- place.c --------------------------------------------------------------------------------- */
+/* ---- location.c ------------------------------------------------------------------------------ */
 int64_t mbox_now(const struct inst *i);
-int32_t place_make(struct inst *i, const struct pm_call *call, const struct pm_user *u,
-		   struct place *ret);
+int32_t location_make(struct inst *i, const struct pm_call *call, const struct pm_user *u,
+		      struct location *ret);
 /* The same of a path that is known. False: no memory. */
-bool place_of_path(const char *path, struct place *ret);
+bool location_of_path(const char *path, struct location *ret);
 /* The file, RDWR (RDONLY on a disk that is); made when `create`. PM_OK with -1: there is none. */
-int32_t place_open(struct inst *i, const struct pm_call *call, const struct place *p, bool create,
-		   int *ret_fd);
+int32_t location_open(struct inst *i, const struct pm_call *call, const struct location *p,
+		      bool create, int *ret_fd);
 /* Opens it and takes the MTA's locks, on the file that has the name now; *fd: -1, or the file as it
  * was before, which is closed when it is another one. PM_AGAIN: not yet. PM_OK with -1: there is
  * none, and no lock. */
-int32_t place_lock(struct inst *i, const struct pm_call *call, const struct place *p, bool create,
-		   int *fd, struct held *h);
+int32_t location_lock(struct inst *i, const struct pm_call *call, const struct location *p,
+		      bool create, int *fd, struct held *h);
 /* PM_OK, PM_NOSPACE, PM_PERM or PM_TEMP. */
 int32_t disk_code(int e);
 
 /* ---- lock.c ---------------------------------------------------------------------------------- */
-int32_t lock_session(struct inst *i, const struct pm_call *call, const struct place *p,
+int32_t lock_session(struct inst *i, const struct pm_call *call, const struct location *p,
 		     int *ret_fd);
 /* All of the MTA's locks at once, without waiting longer than RETRY_MS. PM_AGAIN: not yet; PM_TEMP:
  * lock_wait is over, or too many wait already. fd: the mailbox. */
-int32_t lock_mta(struct inst *i, const struct pm_call *call, const struct place *p, int fd,
+int32_t lock_mta(struct inst *i, const struct pm_call *call, const struct location *p, int fd,
 		 struct held *h);
 void lock_keep(struct inst *i, struct held *h); /* touches the dotlock now and then */
 void unlock_mta(struct held *h, int fd);
@@ -170,20 +178,20 @@ void scan_reset(struct mbox *m);
 void snap_free(struct snap *s);
 bool snap_room(struct snap *s, size_t n);
 bool same_file(const struct stat *a, const struct stat *b);
-void index_save(struct inst *i, const struct place *p, const struct snap *s);
+void index_save(struct inst *i, const struct location *p, const struct snap *s);
 enum index_is { INDEX_USELESS, INDEX_SHORTER, INDEX_SAME };
 /* SHORTER: the file grew since. */
-enum index_is index_load(struct inst *i, const struct place *p, const struct stat *now,
+enum index_is index_load(struct inst *i, const struct location *p, const struct stat *now,
 			 struct snap *s);
 
 /* ---- names.c --------------------------------------------------------------------------------- */
 /* Unique-ids and marks from the ledger, if the index has not got them; under the MTA's locks. */
 int32_t snap_name(struct mbox *m, const struct pm_call *call);
 /* What the ledger's file is now; zeroes without one. */
-struct ledger_is ledger_now(const struct inst *i, const struct place *p);
+struct ledger_is ledger_now(const struct inst *i, const struct location *p);
 /* The mailbox and its ledger, for totals. Not there: no words. */
-struct sdk_look place_look(const struct inst *i, const struct place *p);
-struct sdk_box place_box(const struct place *p);
+struct sdk_look location_look(const struct inst *i, const struct location *p);
+struct sdk_box location_box(const struct location *p);
 #define IDENTITY_CAP 64
 /* "40 hex digits.twin" */
 size_t identity_of(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP]);
@@ -199,10 +207,10 @@ struct import {
 	struct mbox *look; /* while the mailbox is read; NULL at first */
 };
 /* Before anything is written: PM_EXISTS, PM_OK: not that we knew, or a failure. */
-int32_t import_look(const struct inst *i, const struct pm_call *call, const struct place *p,
+int32_t import_look(const struct inst *i, const struct pm_call *call, const struct location *p,
 		    const struct import *im);
 /* The same for sure, under the MTA's locks; PM_AGAIN: call again. */
-int32_t import_check(struct inst *i, const struct pm_call *call, const struct place *p, int fd,
+int32_t import_check(struct inst *i, const struct pm_call *call, const struct location *p, int fd,
 		     struct held *h, struct import *im);
 void import_free(struct import *im);
 
@@ -216,10 +224,11 @@ struct append {
 	uint64_t size;
 };
 /* 0 or an errno; *ret_torn: not all of it could be taken back, recovery will. */
-int append_message(struct inst *i, const struct place *p, int fd, const struct append *a,
+int append_message(struct inst *i, const struct location *p, int fd, const struct append *a,
 		   struct held *h, bool *ret_torn);
 /* Finishes or takes back what a crash left; PM_OK: nothing is left. */
-int32_t append_recover(struct inst *i, const struct pm_call *call, const struct place *p, int fd);
+int32_t append_recover(struct inst *i, const struct pm_call *call, const struct location *p,
+		       int fd);
 /* The path a record in journal/ is about (PM_PATH_MAX + 1 bytes). False: it is none, or torn. */
 bool append_path(struct inst *i, const char *name, char *path);
 /* What nobody came back for. */
@@ -228,7 +237,7 @@ void incoming_sweep(struct inst *i);
 /* ---- recover.c ------------------------------------------------------------------------------- */
 /* Finishes what a crash left of this mailbox; under the MTA's locks. PM_OK: nothing is left;
  * PM_PERM: a conflict. */
-int32_t box_recover(struct inst *i, const struct pm_call *call, const struct place *p, int fd);
+int32_t box_recover(struct inst *i, const struct pm_call *call, const struct location *p, int fd);
 /* All journals there are: each under its mailbox' locks; those that are locked wait for the next
  * time. */
 void recover_sweep(struct inst *i, const struct pm_call *call);

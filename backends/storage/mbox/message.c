@@ -26,7 +26,7 @@ struct msg {
 
 /* The file anew; the snapshot stays what it was, at other places. */
 static int32_t
-refresh(struct mbox *m, const struct pm_call *call)
+message_refresh(struct mbox *m, const struct pm_call *call)
 {
 	const struct pm_host *h = m->inst->host;
 	int32_t rc;
@@ -72,7 +72,7 @@ msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 
 	if (index >= m->n)
 		return PM_INVALID;
-	rc = box_unchanged(m) ? PM_OK : refresh(m, call);
+	rc = box_unchanged(m) ? PM_OK : message_refresh(m, call);
 	if (rc == PM_OK)
 		rc = still_there(m, call, index);
 	if (rc != PM_OK)
@@ -115,7 +115,7 @@ read_piece(struct msg *g, const struct pm_call *call, char *raw, size_t *ret_n)
 			*ret_n = (size_t)got;
 			return PM_OK;
 		}
-		rc = refresh(m, call);
+		rc = message_refresh(m, call);
 		if (rc == PM_OK)
 			rc = still_there(m, call, g->index) == PM_OK ? PM_OK : PM_TEMP;
 		it = box_item(m, g->index);
@@ -133,7 +133,7 @@ read_piece(struct msg *g, const struct pm_call *call, char *raw, size_t *ret_n)
 }
 
 static int32_t
-fill(struct msg *g, const struct pm_call *call)
+message_fill(struct msg *g, const struct pm_call *call)
 {
 	char *raw = malloc(PIECE);
 	size_t n;
@@ -162,7 +162,7 @@ msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *r
 
 		if (g->ended)
 			return PM_END;
-		rc = fill(g, call);
+		rc = message_fill(g, call);
 		if (rc != PM_OK)
 			return rc;
 	}

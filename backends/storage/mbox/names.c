@@ -77,7 +77,7 @@ next_twin(struct ledger *l, struct item *it, uint32_t last)
 }
 
 static void
-set_uidl(struct item *it, const struct ledger_message *known)
+names_set_uidl(struct item *it, const struct ledger_message *known)
 {
 	char id[IDENTITY_CAP];
 
@@ -113,7 +113,7 @@ name_all(struct snap *s, struct ledger *l)
 		}
 		ok = t != NULL;
 		if (ok) {
-			set_uidl(it, next_twin(l, it, t->last));
+			names_set_uidl(it, next_twin(l, it, t->last));
 			t->last = it->twin;
 		}
 	}
@@ -127,7 +127,7 @@ name_all(struct snap *s, struct ledger *l)
 /* ---- the ledger ------------------------------------------------------------------------------ */
 
 struct ledger_is
-ledger_now(const struct inst *i, const struct place *p)
+ledger_now(const struct inst *i, const struct location *p)
 {
 	struct stat st;
 
@@ -138,7 +138,7 @@ ledger_now(const struct inst *i, const struct place *p)
 }
 
 struct sdk_box
-place_box(const struct place *p)
+location_box(const struct location *p)
 {
 	struct sdk_box b;
 
@@ -147,7 +147,7 @@ place_box(const struct place *p)
 }
 
 struct sdk_look
-place_look(const struct inst *i, const struct place *p)
+location_look(const struct inst *i, const struct location *p)
 {
 	struct ledger_is l = ledger_now(i, p);
 	struct stat st;
@@ -187,7 +187,7 @@ keep_deleted(struct ledger *l, struct ledger_out *o, const struct item *it)
 
 /* Deleted, and not to be imported again. */
 static bool
-remembered(const struct ledger_message *m, int64_t now)
+names_remembered(const struct ledger_message *m, int64_t now)
 {
 	bool own = m->uidl_n <= m->identity_n && memcmp(m->uidl, m->identity, m->uidl_n) == 0 &&
 		   (m->uidl_n == m->identity_n || m->uidl_n == 2 * MBOX_HASH);
@@ -202,11 +202,11 @@ struct memory {
 };
 
 static void
-remember(struct ledger_message *m, void *ctx)
+names_remember(struct ledger_message *m, void *ctx)
 {
 	struct memory *x = ctx;
 
-	if (!remembered(m, x->now))
+	if (!names_remembered(m, x->now))
 		return;
 	x->n++;
 	if (x->o)
@@ -215,12 +215,12 @@ remember(struct ledger_message *m, void *ctx)
 
 /* What is to stay of a ledger that is mostly about messages that are no more. */
 static bool
-keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
+names_keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
 {
 	const struct mbox *m = ctx;
 	struct memory x = {.now = m->inst->host->wall_ms(m->inst->host->ctx), .o = o};
 
-	ledger_each(l, remember, &x);
+	ledger_each(l, names_remember, &x);
 	for (size_t k = 0; k < m->snap.n; k++) {
 		const struct item *it = &m->snap.items[k];
 		char id[IDENTITY_CAP];
@@ -237,12 +237,12 @@ keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
 /* Imports append to it under the MTA's locks, as the snapshot is taken: whoever is not in it is not
  * there. */
 static void
-compact(struct mbox *m, size_t lines, size_t n_remembered)
+names_compact(struct mbox *m, size_t lines, size_t n_remembered)
 {
 	if (!(m->flags & PM_OPEN_EXCLUSIVE) ||
 	    lines < LEDGER_SLACK + 4 * m->snap.n + 3 * n_remembered)
 		return;
-	ledger_rewrite(m->inst->ledger_dir, m->place.key, m->inst->fsync, keep_alive, m);
+	ledger_rewrite(m->inst->ledger_dir, m->place.key, m->inst->fsync, names_keep_alive, m);
 	m->snap.ledger = ledger_now(m->inst, &m->place);
 }
 
@@ -267,13 +267,13 @@ snap_name(struct mbox *m, const struct pm_call *call)
 			m->place.path, bad, m->place.key);
 	ok = name_all(&m->snap, l);
 	lines = ledger_lines(l);
-	ledger_each(l, remember, &x);
+	ledger_each(l, names_remember, &x);
 	ledger_free(l);
 	if (!ok)
 		return PM_NOMEM;
 	m->snap.named = true;
 	m->snap.ledger = now;
-	compact(m, lines, x.n);
+	names_compact(m, lines, x.n);
 	index_save(m->inst, &m->place, &m->snap);
 	return PM_OK;
 }

@@ -13,7 +13,7 @@ static const char from_word[] = "From ";
 
 /* What was held back of a line that turned out to be one to quote, or not. */
 static size_t
-let_go(struct mbox_quote *q, bool is_from, char *out)
+parse_let_go(struct mbox_quote *q, bool is_from, char *out)
 {
 	unsigned gt = q->gt;
 	size_t n;
@@ -43,9 +43,9 @@ begin_line(struct mbox_quote *q, char c, char *out)
 	}
 	if (c == from_word[q->matched]) {
 		q->matched++;
-		return q->matched == 5 ? let_go(q, true, out) : 0;
+		return q->matched == 5 ? parse_let_go(q, true, out) : 0;
 	}
-	n = let_go(q, false, out);
+	n = parse_let_go(q, false, out);
 	out[n++] = c;
 	q->mid = c != '\n';
 	return n;
@@ -82,7 +82,7 @@ mbox_quote(struct mbox_quote *q, const char *in, size_t n, char *out)
 size_t
 mbox_quote_end(struct mbox_quote *q, char *out)
 {
-	return q->how != MBOX_AS_IS && !q->mid ? let_go(q, false, out) : 0;
+	return q->how != MBOX_AS_IS && !q->mid ? parse_let_go(q, false, out) : 0;
 }
 
 /* ---- lines ----------------------------------------------------------------------------------- */
@@ -191,7 +191,7 @@ without_end(const char *line, size_t n)
 
 /* Bytes of the message itself: unquoted, counted, hashed. */
 static void
-content(struct mbox_parse *p, const char *buf, size_t n)
+parse_content(struct mbox_parse *p, const char *buf, size_t n)
 {
 	char out[4096 + MBOX_QUOTE_MORE];
 
@@ -209,7 +209,7 @@ content(struct mbox_parse *p, const char *buf, size_t n)
 }
 
 static void
-finish(struct mbox_parse *p, uint64_t end)
+parse_finish(struct mbox_parse *p, uint64_t end)
 {
 	unsigned char sum[EVP_MAX_MD_SIZE];
 	char out[MBOX_QUOTE_MORE];
@@ -236,7 +236,7 @@ finish(struct mbox_parse *p, uint64_t end)
 }
 
 static void
-begin(struct mbox_parse *p)
+parse_begin(struct mbox_parse *p)
 {
 	p->inside = p->in_header = true;
 	p->unhashed = false;
@@ -257,7 +257,7 @@ begin(struct mbox_parse *p)
 static void
 blank_was_content(struct mbox_parse *p)
 {
-	content(p, p->blank, p->blank_n);
+	parse_content(p, p->blank, p->blank_n);
 	p->blank_n = 0;
 }
 
@@ -273,16 +273,16 @@ look_at_header(struct mbox_parse *p)
 
 /* The head of a line is whole (to its end), or as long as it is looked at. */
 static void
-decide(struct mbox_parse *p)
+parse_decide(struct mbox_parse *p)
 {
 	bool whole = p->head_n > 0 && p->head[p->head_n - 1] == '\n';
 	size_t n = without_end(p->head, p->head_n);
 
 	if (p->may_begin && whole && mbox_is_from(p->head, n)) {
 		p->junk += p->inside ? 0 : p->blank_n;
-		finish(p, p->blank_n > 0 ? p->blank_at : p->line_at);
+		parse_finish(p, p->blank_n > 0 ? p->blank_at : p->line_at);
 		p->blank_n = 0;
-		begin(p);
+		parse_begin(p);
 	} else {
 		blank_was_content(p);
 		if (whole && n == 0) {
@@ -294,7 +294,7 @@ decide(struct mbox_parse *p)
 			p->blank_at = p->line_at;
 		} else {
 			look_at_header(p);
-			content(p, p->head, p->head_n);
+			parse_content(p, p->head, p->head_n);
 		}
 	}
 	p->may_begin = whole && n == 0;
@@ -327,7 +327,7 @@ mbox_parse_feed(struct mbox_parse *p, const char *buf, size_t n)
 		size_t k = lf ? (size_t)(lf - buf) + 1 : (size_t)(end - buf);
 
 		if (p->mid) {
-			content(p, buf, k);
+			parse_content(p, buf, k);
 			p->mid = !lf;
 			p->at += k;
 			p->line_at = p->at;
@@ -339,7 +339,7 @@ mbox_parse_feed(struct mbox_parse *p, const char *buf, size_t n)
 			p->head_n += k;
 			p->at += k;
 			if (p->head_n == MBOX_HEAD || p->head[p->head_n - 1] == '\n')
-				decide(p);
+				parse_decide(p);
 		}
 		buf += k;
 	}
@@ -353,10 +353,10 @@ mbox_parse_end(struct mbox_parse *p)
 	if (!p->mid && p->head_n > 0) {
 		blank_was_content(p);
 		look_at_header(p);
-		content(p, p->head, p->head_n);
+		parse_content(p, p->head, p->head_n);
 	}
 	p->junk += p->inside ? 0 : p->blank_n;
-	finish(p, p->blank_n > 0 ? p->blank_at : p->at);
+	parse_finish(p, p->blank_n > 0 ? p->blank_at : p->at);
 	return !p->failed;
 }
 

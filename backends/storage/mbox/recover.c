@@ -30,13 +30,14 @@
 /* ---- conflicts ------------------------------------------------------------------------------- */
 
 static void
-conflict_name(const struct place *p, char name[KEY_N + 16])
+conflict_name(const struct location *p, char name[KEY_N + 16])
 {
 	snprintf(name, KEY_N + 16, "%s.conflict", p->key);
 }
 
 static int32_t
-conflict(struct inst *i, const struct pm_call *call, const struct place *p, const char *why)
+recover_conflict(struct inst *i, const struct pm_call *call, const struct location *p,
+		 const char *why)
 {
 	char name[KEY_N + 16];
 
@@ -53,7 +54,7 @@ conflict(struct inst *i, const struct pm_call *call, const struct place *p, cons
 }
 
 static bool
-has_conflict(struct inst *i, const struct place *p)
+has_conflict(struct inst *i, const struct location *p)
 {
 	char name[KEY_N + 16];
 
@@ -107,7 +108,7 @@ mail_at(int fd, uint64_t at)
 
 /* What is to be done about a sound journal; the text of a conflict, or NULL. */
 static const char *
-judge(struct journal *j, const struct stat *st, int *ret_e)
+recover_judge(struct journal *j, const struct stat *st, int *ret_e)
 {
 	const struct journal_head *h = &j->head;
 	uint64_t size = (uint64_t)st->st_size;
@@ -136,7 +137,7 @@ judge(struct journal *j, const struct stat *st, int *ret_e)
 }
 
 static int32_t
-journal_recover(struct inst *i, const struct pm_call *call, const struct place *p, int fd)
+journal_recover(struct inst *i, const struct pm_call *call, const struct location *p, int fd)
 {
 	struct journal j = {.inst = i, .place = p, .fd = fd, .step = STEP_PUT};
 	char path[PM_PATH_MAX + 1];
@@ -149,9 +150,10 @@ journal_recover(struct inst *i, const struct pm_call *call, const struct place *
 		return errno == ENOENT ? PM_OK : PM_TEMP;
 	if (fstat(fd, &st) != 0)
 		e = errno;
-	wrong = e                                                       ? NULL
-		: !journal_load(&j, path) || strcmp(path, p->path) != 0 ? "the journal is damaged"
-									: judge(&j, &st, &e);
+	wrong = e ? NULL
+		: !journal_load(&j, path) || strcmp(path, p->path) != 0
+			? "the journal is damaged"
+			: recover_judge(&j, &st, &e);
 	while (!wrong && e == 0 && j.step != STEP_DONE) {
 		e = journal_step(&j);
 		e = e == EAGAIN ? 0 : e;
@@ -160,7 +162,7 @@ journal_recover(struct inst *i, const struct pm_call *call, const struct place *
 		(void)close(j.jfd);
 	ledger_out_free(&j.list);
 	if (wrong)
-		return conflict(i, call, p, wrong);
+		return recover_conflict(i, call, p, wrong);
 	if (e != 0) {
 		sdk_error(call, "'%s': finishing an interrupted deletion: %s", p->path,
 			  strerrordesc_np(e));
@@ -172,7 +174,7 @@ journal_recover(struct inst *i, const struct pm_call *call, const struct place *
 }
 
 int32_t
-box_recover(struct inst *i, const struct pm_call *call, const struct place *p, int fd)
+box_recover(struct inst *i, const struct pm_call *call, const struct location *p, int fd)
 {
 	int32_t rc;
 
@@ -191,13 +193,13 @@ box_recover(struct inst *i, const struct pm_call *call, const struct place *p, i
 static void
 sweep_one(struct inst *i, const struct pm_call *call, const char *path)
 {
-	struct place p;
+	struct location p;
 	struct held h = {0};
 	int fd = -1;
 
-	if (!place_of_path(path, &p))
+	if (!location_of_path(path, &p))
 		return;
-	if (place_lock(i, call, &p, false, &fd, &h) == PM_OK && fd != -1)
+	if (location_lock(i, call, &p, false, &fd, &h) == PM_OK && fd != -1)
 		(void)box_recover(i, call, &p,
 				  fd); /* its text is in the log, or the next login says it */
 	unlock_mta(&h, fd);

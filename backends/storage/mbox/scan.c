@@ -51,7 +51,7 @@ snap_room(struct snap *s, size_t n)
 }
 
 static bool
-add(struct snap *s, const struct mbox_found *f)
+scan_add(struct snap *s, const struct mbox_found *f)
 {
 	struct item *it;
 
@@ -74,9 +74,9 @@ add(struct snap *s, const struct mbox_found *f)
 /* ---- reading --------------------------------------------------------------------------------- */
 
 static bool
-found(void *ctx, const struct mbox_found *f)
+scan_found(void *ctx, const struct mbox_found *f)
 {
-	return add(ctx, f);
+	return scan_add(ctx, f);
 }
 
 void
@@ -116,7 +116,7 @@ scan_begin(struct mbox *m, const struct pm_call *call, bool *ret_done)
 	else
 		m->snap.junk = 0;
 	m->parse = (struct mbox_parse){.how = m->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS,
-				       .message = found,
+				       .message = scan_found,
 				       .ctx = &m->snap};
 	if (!mbox_parse_init(&m->parse, from))
 		return PM_NOMEM;
@@ -126,7 +126,7 @@ scan_begin(struct mbox *m, const struct pm_call *call, bool *ret_done)
 
 /* The file from where the index ended: is its last message still there? */
 static bool
-joins(const struct snap *s, size_t known, const struct item *last)
+scan_joins(const struct snap *s, size_t known, const struct item *last)
 {
 	return s->n > known - 1 && s->items[known - 1].from == last->from &&
 	       memcmp(s->items[known - 1].hash, last->hash, MBOX_HASH) == 0 &&
@@ -228,7 +228,7 @@ scan_run(struct mbox *m, const struct pm_call *call)
 	rc = read_on(m, call);
 	if (rc == PM_OK)
 		rc = scan_end(m);
-	if (rc == PM_OK && m->last_known && !joins(&m->snap, m->n_known, &m->last)) {
+	if (rc == PM_OK && m->last_known && !scan_joins(&m->snap, m->n_known, &m->last)) {
 		/* not what the index says: everything anew, without it */
 		(void)unlinkat(m->inst->index_dir, m->place.key, 0);
 		return PM_AGAIN;

@@ -144,7 +144,7 @@ box_hidden(struct db *d, const struct box_row *box, int64_t messages, int64_t oc
 
 /* Only what lies inside the caller's record (R1). */
 static void
-hand_out(void *record, const void *full, size_t n)
+box_hand_out(void *record, const void *full, size_t n)
 {
 	uint32_t size;
 
@@ -179,7 +179,7 @@ list(struct db *d, void *arg)
 		x.key_len = (uint32_t)cols[1].n;
 		x.cursor_len = (uint32_t)snprintf(x.cursor, sizeof(x.cursor), "%lld",
 						  (long long)cols[0].u);
-		hand_out(record, &x, sizeof(x));
+		box_hand_out(record, &x, sizeof(x));
 		l->got++;
 	}
 	db_end(d, ST_BOX_LIST);
@@ -187,7 +187,7 @@ list(struct db *d, void *arg)
 }
 
 static bool
-read_cursor(struct pm_str cursor, uint64_t *ret)
+box_read_cursor(struct pm_str cursor, uint64_t *ret)
 {
 	*ret = 0;
 	if (cursor.n > 18)
@@ -208,7 +208,7 @@ box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
 	struct listing l = {.n = n < BATCH ? n : BATCH, .stride = stride, .ret = ret};
 	int32_t rc;
 
-	if (!read_cursor(cursor, &l.after))
+	if (!box_read_cursor(cursor, &l.after))
 		return PM_INVALID;
 	rc = db_do(&i->pool, call, 0, list, &l);
 	if (rc == PM_OK)
@@ -268,7 +268,7 @@ box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 	int32_t rc = db_do(&i->pool, call, anew ? INT32_MAX : 0, anew ? stat_anew : stat_row, &a);
 
 	if (rc == PM_OK)
-		hand_out(ret_stat, &a.stat, sizeof(a.stat));
+		box_hand_out(ret_stat, &a.stat, sizeof(a.stat));
 	return rc;
 }
 

@@ -36,8 +36,8 @@ struct cleaning {
 
 /* The rows of a statement whose columns are three or four numbers, or one. */
 static int32_t
-list(struct db *d, struct cleaning *c, enum db_stmt which, const struct db_arg *args, size_t n_args,
-     size_t n_cols)
+clean_list(struct db *d, struct cleaning *c, enum db_stmt which, const struct db_arg *args,
+	   size_t n_args, size_t n_cols)
 {
 	struct db_col cols[4] = {{.p = NULL}};
 	int32_t rc = db_select(d, which, args, n_args, cols, n_cols);
@@ -53,7 +53,7 @@ list(struct db *d, struct cleaning *c, enum db_stmt which, const struct db_arg *
 
 /* The background's lease, once in a slice; PM_BUSY: another server is at it. */
 static int32_t
-alone(struct db *d, struct cleaning *c)
+clean_alone(struct db *d, struct cleaning *c)
 {
 	return c->lease.held ? PM_OK : lease_take(d, c->i, &c->lease);
 }
@@ -91,17 +91,17 @@ expire_rows(struct db *d, struct cleaning *c, const struct box_row *box, const s
 }
 
 static int32_t
-expire(struct db *d, struct cleaning *c)
+clean_expire(struct db *d, struct cleaning *c)
 {
 	struct db_arg args[] = {DB_U(BATCH)};
 	struct lease l;
 	struct box_row box = {.id = 0};
 	struct db_col cols[3] = {[2] = {.p = box.domain, .cap = sizeof(box.domain)}};
-	int32_t rc = list(d, c, ST_EXPIRED, args, 1, 3);
+	int32_t rc = clean_list(d, c, ST_EXPIRED, args, 1, 3);
 
 	if (rc != PM_OK || c->n == 0)
 		return rc;
-	rc = alone(d, c);
+	rc = clean_alone(d, c);
 	if (rc != PM_OK)
 		return rc;
 	box.id = c->rows[0].a;
@@ -142,14 +142,14 @@ reap_one(struct db *d, struct cleaning *c, uint64_t body)
 }
 
 static int32_t
-reap(struct db *d, struct cleaning *c)
+clean_reap(struct db *d, struct cleaning *c)
 {
 	struct db_arg args[] = {DB_U(c->i->abandoned_s), DB_U(GARBAGE_MAX)};
-	int32_t rc = list(d, c, ST_INCOMING_OLD, args, 2, 1);
+	int32_t rc = clean_list(d, c, ST_INCOMING_OLD, args, 2, 1);
 
 	if (rc != PM_OK || c->n == 0)
 		return rc;
-	rc = alone(d, c);
+	rc = clean_alone(d, c);
 	for (size_t k = 0; rc == PM_OK && k < c->n; k++)
 		rc = reap_one(d, c, c->rows[k].a);
 	c->more = c->more || rc == PM_OK;
@@ -196,14 +196,14 @@ collect_used(struct db *d, const struct cleaning *c)
 }
 
 static int32_t
-collect(struct db *d, struct cleaning *c)
+clean_collect(struct db *d, struct cleaning *c)
 {
 	struct db_arg args[] = {DB_U(GARBAGE_MAX)};
-	int32_t rc = list(d, c, ST_GARBAGE_LIST, args, 1, 4);
+	int32_t rc = clean_list(d, c, ST_GARBAGE_LIST, args, 1, 4);
 
 	if (rc != PM_OK || c->n == 0)
 		return rc;
-	rc = alone(d, c);
+	rc = clean_alone(d, c);
 	if (rc == PM_OK)
 		rc = db_begin(d);
 	if (rc == PM_OK)
@@ -222,11 +222,11 @@ static int32_t
 forget_imports(struct db *d, struct cleaning *c)
 {
 	struct db_arg args[] = {DB_U(IMPORT_DAYS), DB_U(BATCH)};
-	int32_t rc = list(d, c, ST_IMPORT_OLD, args, 1, 1);
+	int32_t rc = clean_list(d, c, ST_IMPORT_OLD, args, 1, 1);
 
 	if (rc != PM_OK || c->n == 0)
 		return rc;
-	rc = alone(d, c);
+	rc = clean_alone(d, c);
 	if (rc == PM_OK)
 		rc = db_exec(d, ST_IMPORT_FORGET, args, 2);
 	c->more = c->more || rc == PM_OK;
@@ -238,12 +238,12 @@ forget_imports(struct db *d, struct cleaning *c)
 static int32_t
 clean_once(struct db *d, struct cleaning *c)
 {
-	int32_t rc = expire(d, c);
+	int32_t rc = clean_expire(d, c);
 
 	if (rc == PM_OK)
-		rc = reap(d, c);
+		rc = clean_reap(d, c);
 	if (rc == PM_OK)
-		rc = collect(d, c);
+		rc = clean_collect(d, c);
 	return rc == PM_OK ? forget_imports(d, c) : rc;
 }
 

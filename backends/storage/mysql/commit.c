@@ -56,7 +56,7 @@ struct job {
 };
 
 static bool
-bit(const uint8_t *map, uint64_t k)
+commit_bit(const uint8_t *map, uint64_t k)
 {
 	return map && (map[k / 8] >> (k % 8) & 1);
 }
@@ -72,7 +72,7 @@ each_batch(struct db *d, struct job *j, const uint8_t *map, const uint8_t * not,
 	int32_t rc = PM_OK;
 
 	for (uint64_t k = 0; map && rc == PM_OK && k < j->m->n; k++) {
-		if (!bit(map, k) || bit(not, k))
+		if (!commit_bit(map, k) || commit_bit(not, k))
 			continue;
 		pos[n++] = j->m->msgs[k].pos;
 		if (n == BATCH) {
@@ -93,7 +93,7 @@ time_text(char *to, size_t cap, const char *before, int64_t ms)
 }
 
 static int32_t
-mark(struct db *d, struct job *j, const uint64_t *pos, size_t n)
+commit_mark(struct db *d, struct job *j, const uint64_t *pos, size_t n)
 {
 	char what[160];
 
@@ -102,14 +102,14 @@ mark(struct db *d, struct job *j, const uint64_t *pos, size_t n)
 }
 
 static int32_t
-restore(struct db *d, struct job *j, const uint64_t *pos, size_t n)
+commit_restore(struct db *d, struct job *j, const uint64_t *pos, size_t n)
 {
 	return on_rows(d, "UPDATE mail_message SET hidden_until = NULL, first_retrieved = NULL", "",
 		       j->m->box.id, pos, n);
 }
 
 static int32_t
-hide(struct db *d, struct job *j, const uint64_t *pos, size_t n)
+commit_hide(struct db *d, struct job *j, const uint64_t *pos, size_t n)
 {
 	char what[160];
 	int32_t rc;
@@ -136,7 +136,7 @@ bury(struct db *d, struct job *j, const uint64_t *pos, size_t n)
 /* The counters: by the snapshot where it tells, counted anew where it does not (hidden ones in it,
  * or rows that were not there). */
 static int32_t
-counters(struct db *d, struct job *j)
+commit_counters(struct db *d, struct job *j)
 {
 	bool recount = (j->m->flags & PM_OPEN_HIDDEN) || j->touched != j->n_del || j->c.restore;
 	int32_t rc;
@@ -152,7 +152,7 @@ counters(struct db *d, struct job *j)
 }
 
 static int32_t
-transaction(struct db *d, struct job *j)
+commit_transaction(struct db *d, struct job *j)
 {
 	struct mbox *m = j->m;
 	struct db_arg lease[] = {DB_S(j->op, ID), DB_U(m->lease.mailbox), DB_S(m->lease.owner, ID),
@@ -166,13 +166,13 @@ transaction(struct db *d, struct job *j)
 		return db_rollback(d, PM_BUSY);
 	if (rc == PM_OK)
 		rc = each_batch(d, j, j->c.retrieved, j->c.keep_until_ms > 0 ? NULL : j->c.del,
-				mark);
+				commit_mark);
 	if (rc == PM_OK)
-		rc = each_batch(d, j, j->c.restore, NULL, restore);
+		rc = each_batch(d, j, j->c.restore, NULL, commit_restore);
 	if (rc == PM_OK)
-		rc = each_batch(d, j, j->c.del, NULL, j->c.keep_until_ms > 0 ? hide : bury);
+		rc = each_batch(d, j, j->c.del, NULL, j->c.keep_until_ms > 0 ? commit_hide : bury);
 	if (rc == PM_OK)
-		rc = counters(d, j);
+		rc = commit_counters(d, j);
 	if (rc != PM_OK)
 		return db_rollback(d, rc);
 	j->sent = true;
@@ -239,12 +239,12 @@ commit_work(struct db *d, void *arg)
 			return rc;
 		}
 	}
-	rc = transaction(d, j);
+	rc = commit_transaction(d, j);
 	if (rc != PM_BUSY)
 		return rc;
 	rc = server_write(
 		d, j->m->inst); /* taken over, or does this node not know yet that it is ours? */
-	return rc == PM_OK ? transaction(d, j) : rc;
+	return rc == PM_OK ? commit_transaction(d, j) : rc;
 }
 
 /* ---- the call -------------------------------------------------------------------------------- */
@@ -263,7 +263,8 @@ static bool
 nothing_to_do(const struct job *j)
 {
 	for (uint64_t k = 0; k < j->m->n; k++)
-		if (bit(j->c.del, k) || bit(j->c.retrieved, k) || bit(j->c.restore, k))
+		if (commit_bit(j->c.del, k) || commit_bit(j->c.retrieved, k) ||
+		    commit_bit(j->c.restore, k))
 			return false;
 	return true;
 }
@@ -283,7 +284,7 @@ commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commi
 		return PM_OK;
 	}
 	for (uint64_t k = 0; k < m->n; k++)
-		if (bit(j.c.del, k)) {
+		if (commit_bit(j.c.del, k)) {
 			j.n_del++;
 			j.octets += m->msgs[k].octets;
 		}

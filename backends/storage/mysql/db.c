@@ -18,7 +18,7 @@
 #define RESERVE_MS 4000 /* of a large deletion's time: to find out what became of it */
 
 static int64_t
-now_ms(const struct db_pool *p)
+db_now_ms(const struct db_pool *p)
 {
 	return p->host->now_ms(p->host->ctx);
 }
@@ -41,12 +41,12 @@ db_say(struct db *d, int32_t rc, const char *fmt, ...)
 
 /* Sorts out a failure of the library or the server. */
 static int32_t
-failed(struct db *d, unsigned code, const char *text)
+db_failed(struct db *d, unsigned code, const char *text)
 {
 	d->fail.code = code;
 	if (sdk_my_lost(code)) {
 		d->fail.lost = true;
-		if (now_ms(d->pool) >= d->until_ms)
+		if (db_now_ms(d->pool) >= d->until_ms)
 			return db_say(d, PM_TIMEOUT, "no answer in time (%u)", code);
 		return db_say(d, PM_DOWN, "the connection broke (%u: %s)", code, text);
 	}
@@ -75,19 +75,19 @@ failed(struct db *d, unsigned code, const char *text)
 /* ---- statements ------------------------------------------------------------------------------ */
 
 static int32_t
-stmt_failed(struct db *d, MYSQL_STMT *s)
+db_stmt_failed(struct db *d, MYSQL_STMT *s)
 {
 	MYSQL *my = sdk_my_handle(d->conn);
 
 	/* a connection that breaks between two rows is noted there alone by some versions of the
 	 * library */
 	if (mysql_stmt_errno(s) == 0)
-		return failed(d, mysql_errno(my), mysql_error(my));
-	return failed(d, mysql_stmt_errno(s), mysql_stmt_error(s));
+		return db_failed(d, mysql_errno(my), mysql_error(my));
+	return db_failed(d, mysql_stmt_errno(s), mysql_stmt_error(s));
 }
 
 static int32_t
-prepared(struct db *d, enum db_stmt which, MYSQL_STMT **ret)
+db_prepared(struct db *d, enum db_stmt which, MYSQL_STMT **ret)
 {
 	MYSQL_STMT *s = d->stmts[which];
 	int32_t rc;
@@ -99,7 +99,7 @@ prepared(struct db *d, enum db_stmt which, MYSQL_STMT **ret)
 	if (!s)
 		return db_say(d, PM_NOMEM, "no memory");
 	if (mysql_stmt_prepare(s, db_texts[which], strlen(db_texts[which])) != 0) {
-		rc = stmt_failed(d, s);
+		rc = db_stmt_failed(d, s);
 		mysql_stmt_close(s);
 		return rc;
 	}
@@ -109,7 +109,7 @@ prepared(struct db *d, enum db_stmt which, MYSQL_STMT **ret)
 
 /* What the server forgot is prepared again at the next attempt. */
 static int32_t
-forget(struct db *d, enum db_stmt which, int32_t rc)
+db_forget(struct db *d, enum db_stmt which, int32_t rc)
 {
 	MYSQL_STMT *s = d->stmts[which];
 
@@ -121,11 +121,11 @@ forget(struct db *d, enum db_stmt which, int32_t rc)
 }
 
 static int32_t
-execute(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args)
+db_execute(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args)
 {
 	MYSQL_BIND binds[16];
 	MYSQL_STMT *s;
-	int32_t rc = prepared(d, which, &s);
+	int32_t rc = db_prepared(d, which, &s);
 
 	if (rc != PM_OK)
 		return rc;
@@ -144,7 +144,7 @@ execute(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_ar
 		binds[k].buffer_length = a->n;
 	}
 	if ((n_args > 0 && mysql_stmt_bind_param(s, binds) != 0) || mysql_stmt_execute(s) != 0)
-		return forget(d, which, stmt_failed(d, s));
+		return db_forget(d, which, db_stmt_failed(d, s));
 	d->affected = mysql_stmt_affected_rows(s);
 	d->insert_id = mysql_stmt_insert_id(s);
 	return PM_OK;
@@ -153,7 +153,7 @@ execute(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_ar
 int32_t
 db_exec(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args)
 {
-	return execute(d, which, args, n_args);
+	return db_execute(d, which, args, n_args);
 }
 
 int32_t
@@ -161,7 +161,7 @@ db_select(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_
 	  struct db_col *cols, size_t n_cols)
 {
 	MYSQL_BIND binds[DB_COLS_MAX];
-	int32_t rc = execute(d, which, args, n_args);
+	int32_t rc = db_execute(d, which, args, n_args);
 
 	if (rc != PM_OK)
 		return rc;
@@ -181,7 +181,7 @@ db_select(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_
 			      mysql_stmt_field_count(d->stmts[which]));
 	return mysql_stmt_bind_result(d->stmts[which], binds) == 0
 		       ? PM_OK
-		       : stmt_failed(d, d->stmts[which]);
+		       : db_stmt_failed(d, d->stmts[which]);
 }
 
 int32_t
@@ -194,7 +194,7 @@ db_next(struct db *d, enum db_stmt which)
 	if (got == MYSQL_DATA_TRUNCATED)
 		return db_say(d, PM_CORRUPT, "a value in the database is larger than it may be");
 	if (got != 0)
-		return forget(d, which, stmt_failed(d, d->stmts[which]));
+		return db_forget(d, which, db_stmt_failed(d, d->stmts[which]));
 	for (size_t k = 0; k < d->n_cols; k++) {
 		d->cols[k].null = d->nulls[k];
 		d->cols[k].n = d->nulls[k] ? 0 : d->lengths[k];
@@ -241,7 +241,7 @@ db_text(struct db *d, const char *text, size_t n)
 	MYSQL *my = sdk_my_handle(d->conn);
 
 	if (mysql_real_query(my, text, n) != 0)
-		return failed(d, mysql_errno(my), mysql_error(my));
+		return db_failed(d, mysql_errno(my), mysql_error(my));
 	d->affected = mysql_affected_rows(my);
 	return PM_OK;
 }
@@ -307,9 +307,9 @@ db_rollback(struct db *d, int32_t rc)
 /* ---- connections ----------------------------------------------------------------------------- */
 
 static int64_t
-sooner(const struct db_pool *p, int64_t deadline_ms, int64_t ms)
+db_sooner(const struct db_pool *p, int64_t deadline_ms, int64_t ms)
 {
-	int64_t at = now_ms(p) + ms;
+	int64_t at = db_now_ms(p) + ms;
 
 	return at < deadline_ms ? at : deadline_ms;
 }
@@ -320,7 +320,7 @@ db_close(void *conn)
 	struct db *d = conn;
 
 	(void)sdk_my_begin(d->conn,
-			   now_ms(d->pool) +
+			   db_now_ms(d->pool) +
 				   CLOSE_MS); /* a dead one has no socket, and does not block */
 	for (int k = 0; k < ST_COUNT; k++)
 		if (d->stmts[k])
@@ -338,7 +338,7 @@ run_begin(struct db *d, int64_t until_ms)
 
 /* A connection that has been greeted. */
 static int32_t
-connect_to(void *ctx, size_t server, int64_t until_ms, void **ret, char *why)
+db_connect_to(void *ctx, size_t server, int64_t until_ms, void **ret, char *why)
 {
 	struct db_pool *p = ctx;
 	struct db *d = calloc(1, sizeof(*d));
@@ -346,7 +346,7 @@ connect_to(void *ctx, size_t server, int64_t until_ms, void **ret, char *why)
 
 	if (!d)
 		return PM_NOMEM;
-	until_ms = sooner(p, until_ms, p->connect_ms);
+	until_ms = db_sooner(p, until_ms, p->connect_ms);
 	d->pool = p;
 	rc = sdk_my_connect(&p->access, &p->servers[server], until_ms, &d->conn, why, SDK_WHY_MAX);
 	if (rc != PM_OK) {
@@ -369,13 +369,13 @@ void
 db_revive(struct db_pool *p, int64_t deadline_ms)
 {
 	if (p->n_servers > 1)
-		sdk_pool_revive(p->places, sooner(p, deadline_ms, REVIVE_MS), connect_to, p);
+		sdk_pool_revive(p->places, db_sooner(p, deadline_ms, REVIVE_MS), db_connect_to, p);
 }
 
 /* ---- work ------------------------------------------------------------------------------------ */
 
 static int32_t
-attempt(struct db *d, int64_t until_ms, db_work *work, void *arg)
+db_attempt(struct db *d, int64_t until_ms, db_work *work, void *arg)
 {
 	const struct db_pool *p = d->pool;
 	int32_t rc;
@@ -405,20 +405,20 @@ struct journey {
 };
 
 static bool
-over(const struct journey *j)
+db_over(const struct journey *j)
 {
-	return now_ms(j->pool) >= j->call->deadline_ms;
+	return db_now_ms(j->pool) >= j->call->deadline_ms;
 }
 
 /* After a failure: is it worth another try? */
 static bool
-try_again(struct journey *j, int32_t rc, const struct db_fail *f)
+db_try_again(struct journey *j, int32_t rc, const struct db_fail *f)
 {
 	if (rc == PM_TIMEOUT && f->lost)
 		sdk_pool_note(j->pool->places, j->at->server, true, f->text);
 	if (f->lost || f->readonly)
 		sdk_place_close(j->pool->places, j->at);
-	if (over(j))
+	if (db_over(j))
 		return false;
 	if (f->readonly) {
 		j->readonly |= 1u << j->at->server;
@@ -430,9 +430,9 @@ try_again(struct journey *j, int32_t rc, const struct db_fail *f)
 }
 
 static bool
-repeat(struct journey *j, int32_t rc, const struct db_fail *f)
+db_repeat(struct journey *j, int32_t rc, const struct db_fail *f)
 {
-	bool again = try_again(j, rc, f);
+	bool again = db_try_again(j, rc, f);
 
 	if (again)
 		sdk_count(j->pool->host,
@@ -444,7 +444,7 @@ repeat(struct journey *j, int32_t rc, const struct db_fail *f)
 }
 
 static int32_t
-run(struct journey *j, db_work *work, void *arg, struct db_fail *ret)
+db_run(struct journey *j, db_work *work, void *arg, struct db_fail *ret)
 {
 	struct sdk_pool *places = j->pool->places;
 	int32_t rc;
@@ -456,15 +456,15 @@ run(struct journey *j, db_work *work, void *arg, struct db_fail *ret)
 		rc = j->at->conn
 			     ? PM_OK
 			     : sdk_pool_connect(places, j->at, j->readonly, j->call->deadline_ms,
-						connect_to, j->pool, ret->text);
+						db_connect_to, j->pool, ret->text);
 		if (rc != PM_OK) {
 			ret->rc = rc;
 			break;
 		}
-		rc = attempt(j->at->conn, sooner(j->pool, j->call->deadline_ms, j->most_ms), work,
-			     arg);
+		rc = db_attempt(j->at->conn, db_sooner(j->pool, j->call->deadline_ms, j->most_ms),
+				work, arg);
 		*ret = ((struct db *)j->at->conn)->fail;
-	} while (rc < 0 && ret->rc != PM_OK && repeat(j, rc, ret));
+	} while (rc < 0 && ret->rc != PM_OK && db_repeat(j, rc, ret));
 	if (ret->lost || j->readonly)
 		sdk_place_close(places,
 				j->at); /* the next one begins with the first server again */
@@ -479,7 +479,7 @@ db_do(struct db_pool *p, const struct pm_call *call, int64_t more_ms, db_work *w
 	struct db_fail f;
 	int32_t rc;
 
-	if (over(&j)) {
+	if (db_over(&j)) {
 		sdk_error(call, "no time left");
 		return PM_TIMEOUT;
 	}
@@ -490,7 +490,7 @@ db_do(struct db_pool *p, const struct pm_call *call, int64_t more_ms, db_work *w
 		sdk_error(call, "more calls at once than permits");
 		return PM_TEMP;
 	}
-	rc = run(&j, work, arg, &f);
+	rc = db_run(&j, work, arg, &f);
 	if (rc < 0 && f.rc != PM_OK)
 		sdk_error(call, "%s", f.text);
 	sdk_pool_give(p->places, j.at);

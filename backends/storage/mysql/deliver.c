@@ -35,8 +35,8 @@ arrival_next(const struct pm_host *host)
 /* ---- begin, recipients ----------------------------------------------------------------------- */
 
 static int32_t
-dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
-	  void **ret_dlv)
+deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
+		  void **ret_dlv)
 {
 	struct dlv *d = malloc(sizeof(*d));
 
@@ -54,7 +54,7 @@ dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t f
 }
 
 static bool
-uidl_ok(struct pm_str s)
+deliver_uidl_ok(struct pm_str s)
 {
 	for (size_t k = 0; k < s.n; k++)
 		if (s.p[k] < 0x21 || s.p[k] > 0x7e)
@@ -77,7 +77,7 @@ wire_lines(char *to, const char *p, size_t n)
 }
 
 static struct rcpt *
-rcpt_new(const struct dlv *d, const struct pm_rcpt *in)
+deliver_rcpt_new(const struct dlv *d, const struct pm_rcpt *in)
 {
 	struct pm_str key = box_key(in->user), domain = in->user->domain;
 	struct rcpt *r = calloc(1, sizeof(*r) + key.n + domain.n + 2 * in->head.n);
@@ -159,7 +159,7 @@ look_work(struct db *d, void *arg)
 }
 
 static int32_t
-dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
+deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
 	struct dlv *d = dlv;
 	struct pm_str key = box_key(rcpt->user);
@@ -167,11 +167,12 @@ dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 	int32_t rc;
 
 	if (d->bytes > 0 || d->n > 0 || key.n == 0 || key.n > PM_KEY_MAX ||
-	    rcpt->meta.n > sizeof(l.r->meta) || !uidl_ok(rcpt->uidl) || rcpt->order > INT64_MAX)
+	    rcpt->meta.n > sizeof(l.r->meta) || !deliver_uidl_ok(rcpt->uidl) ||
+	    rcpt->order > INT64_MAX)
 		return PM_INVALID;
 	if (rcpt->head.n > HEAD_MAX / 2)
 		return PM_TOOBIG;
-	l.r = rcpt_new(d, rcpt);
+	l.r = deliver_rcpt_new(d, rcpt);
 	if (!l.r)
 		return PM_NOMEM;
 	rc = db_do(&d->inst->pool, call, 0, look_work, &l);
@@ -207,7 +208,7 @@ begin_body(struct db *d, struct dlv *v)
 }
 
 static int32_t
-touch(struct db *d, struct dlv *v)
+deliver_touch(struct db *d, struct dlv *v)
 {
 	struct db_arg id = DB_U(v->body);
 	int64_t now = v->inst->host->now_ms(v->inst->host->ctx);
@@ -227,7 +228,7 @@ flush_work(struct db *d, void *arg)
 	struct db_arg args[4];
 	int32_t rc;
 
-	rc = v->seq == 0 ? begin_body(d, v) : touch(d, v);
+	rc = v->seq == 0 ? begin_body(d, v) : deliver_touch(d, v);
 	if (rc != PM_OK)
 		return rc;
 	args[0] = DB_U(v->body);
@@ -241,7 +242,7 @@ flush_work(struct db *d, void *arg)
 }
 
 static int32_t
-flush(struct dlv *v, const struct pm_call *call)
+deliver_flush(struct dlv *v, const struct pm_call *call)
 {
 	int32_t rc = v->n > 0 ? db_do(&v->inst->pool, call, 0, flush_work, v) : PM_OK;
 
@@ -257,11 +258,11 @@ static int32_t
 put_byte(struct dlv *v, const struct pm_call *call, char c)
 {
 	v->buf[v->n++] = c;
-	return v->n == CHUNK ? flush(v, call) : PM_OK;
+	return v->n == CHUNK ? deliver_flush(v, call) : PM_OK;
 }
 
 static int32_t
-dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
+deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 {
 	struct dlv *v = dlv;
 	const char *p = buf;
@@ -314,7 +315,7 @@ dlv_check_quota(const struct dlv *v, const struct rcpt *r)
 }
 
 static int32_t
-dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *v = dlv;
 	int32_t rc = v->failed;
@@ -327,7 +328,7 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 			rc = put_byte(v, call, '\n');
 	}
 	if (rc == PM_OK && !v->prepared)
-		rc = flush(v, call);
+		rc = deliver_flush(v, call);
 	if (rc != PM_OK)
 		return rc;
 	v->prepared = true;
@@ -339,10 +340,10 @@ dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t
 
 const struct pm_delivery deliver_table = {
 	.size = sizeof(deliver_table),
-	.dlv_begin = dlv_begin,
-	.dlv_rcpt = dlv_rcpt,
-	.dlv_write = dlv_write,
-	.dlv_prepare = dlv_prepare,
+	.dlv_begin = deliver_dlv_begin,
+	.dlv_rcpt = deliver_dlv_rcpt,
+	.dlv_write = deliver_dlv_write,
+	.dlv_prepare = deliver_dlv_prepare,
 	.dlv_commit = dlv_commit,
 	.dlv_abort = dlv_abort,
 };

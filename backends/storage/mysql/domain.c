@@ -16,7 +16,7 @@ struct asking {
 };
 
 static int32_t
-look(struct db *d, void *arg)
+domain_look(struct db *d, void *arg)
 {
 	struct asking *a = arg;
 	struct db_arg key = DB_S(a->domain.p, a->domain.n);
@@ -30,7 +30,7 @@ look(struct db *d, void *arg)
 
 /* Locks a slot's row. PM_END: there is none, and none is needed: its mailboxes hold nothing. */
 static int32_t
-lock(struct db *d, const struct db_arg *key)
+domain_lock(struct db *d, const struct db_arg *key)
 {
 	struct db_col sums[2] = {{.p = NULL}};
 	int32_t rc = db_row(d, ST_DOMAIN_BOXES, key, 2, sums, 2);
@@ -46,7 +46,7 @@ lock(struct db *d, const struct db_arg *key)
  * row locked, each change is in its mailbox' row for all to see, or is still to come to both.
  */
 static int32_t
-mend(struct db *d, const struct asking *a, uint64_t slot)
+domain_mend(struct db *d, const struct asking *a, uint64_t slot)
 {
 	struct db_arg key[] = {DB_S(a->domain.p, a->domain.n), DB_U(slot), DB_U(0), DB_U(0)};
 	struct db_arg set[] = {DB_U(0), DB_U(0), key[0], key[1]};
@@ -54,7 +54,7 @@ mend(struct db *d, const struct asking *a, uint64_t slot)
 	int32_t rc = db_begin(d);
 
 	if (rc == PM_OK)
-		rc = lock(d, key);
+		rc = domain_lock(d, key);
 	if (rc == PM_OK)
 		rc = db_row(d, ST_DOMAIN_BOXES, key, 2, sums, 2);
 	set[0] = DB_U(sums[0].u);
@@ -72,8 +72,8 @@ look_anew(struct db *d, void *arg)
 	int32_t rc = PM_OK;
 
 	for (uint64_t slot = 0; rc == PM_OK && slot < SLOTS; slot++)
-		rc = mend(d, arg, slot);
-	return rc == PM_OK ? look(d, arg) : rc;
+		rc = domain_mend(d, arg, slot);
+	return rc == PM_OK ? domain_look(d, arg) : rc;
 }
 
 int32_t
@@ -85,7 +85,8 @@ domain_stat(void *inst, const struct pm_call *call, struct pm_str domain, struct
 	int32_t rc = PM_INVALID;
 
 	if (domain.n > 0 && domain.n < DOMAIN_MAX)
-		rc = db_do(&i->pool, call, anew ? INT32_MAX : 0, anew ? look_anew : look, &a);
+		rc = db_do(&i->pool, call, anew ? INT32_MAX : 0, anew ? look_anew : domain_look,
+			   &a);
 	if (rc == PM_OK)
 		memcpy(ret_stat, &a.stat,
 		       a.stat.size < sizeof(a.stat) ? a.stat.size : sizeof(a.stat));

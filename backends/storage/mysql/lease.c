@@ -26,7 +26,7 @@ lease_init(struct lease *l, uint64_t mailbox)
 
 /* PM_OK: it is ours already (held), or free; PM_BUSY. */
 static int32_t
-look(struct db *d, struct lease *l)
+lease_look(struct db *d, struct lease *l)
 {
 	struct db_arg args[] = {DB_S(l->owner, ID), DB_U(l->mailbox)}, mailbox = DB_U(l->mailbox);
 	struct db_col cols[3] = {{.p = NULL}};
@@ -48,7 +48,7 @@ look(struct db *d, struct lease *l)
  * others have gone on without it, and answers reads, even those that are to wait for the others,
  * from what it had. A write tells. */
 static int32_t
-confirm(struct db *d, struct lease *l)
+lease_confirm(struct db *d, struct lease *l)
 {
 	struct db_arg args[] = {DB_U(l->mailbox), DB_S(l->owner, ID), DB_U(l->fence)};
 	int32_t rc = db_exec(d, ST_LEASE_FENCE, args, 3);
@@ -75,11 +75,11 @@ lease_take(struct db *d, struct inst *i, struct lease *l)
 					DB_U(l->mailbox), DB_U(l->fence)};
 
 		if (!l->looked) {
-			rc = look(d, l);
+			rc = lease_look(d, l);
 			if (rc != PM_OK)
 				return rc;
 			if (l->held)
-				return confirm(d, l);
+				return lease_confirm(d, l);
 			args[3] = DB_U(l->fence);
 		}
 		before = l->asked;

@@ -75,7 +75,7 @@ static const char isolation[] = "SET SESSION TRANSACTION ISOLATION LEVEL READ CO
  * and fail when that takes too long. Set whatever the node says of itself just now; a server
  * that is none does not know the variable, or ignores it. */
 static int32_t
-greet(struct db *d)
+mysql_greet(struct db *d)
 {
 	const struct inst *i = d->pool->ctx;
 	static const char sync[] = "SET SESSION wsrep_sync_wait = 1";
@@ -93,13 +93,13 @@ greet(struct db *d)
 }
 
 static int32_t
-before(struct db *d)
+mysql_before(struct db *d)
 {
 	return server_renew(d, d->pool->ctx, false);
 }
 
 static int32_t
-settle(struct db *d)
+mysql_settle(struct db *d)
 {
 	return server_write(d, d->pool->ctx);
 }
@@ -144,7 +144,7 @@ my_check(const struct pm_open *open)
 }
 
 static bool
-open_servers(struct db_pool *p, const struct pm_open *open)
+mysql_open_servers(struct db_pool *p, const struct pm_open *open)
 {
 	const char *labels[SDK_SERVERS_MAX];
 	const struct pm_value *v;
@@ -167,9 +167,9 @@ open_pool(struct inst *i, const struct pm_open *open)
 	struct db_pool *p = &i->pool;
 
 	p->host = open->host;
-	p->greet = greet;
-	p->before = before;
-	p->settle = settle;
+	p->greet = mysql_greet;
+	p->before = mysql_before;
+	p->settle = mysql_settle;
 	p->ctx = i;
 	p->connect_ms = sdk_opt_num(open, "connect_timeout", 2000);
 	p->query_ms = sdk_opt_num(open, "query_timeout", 5000);
@@ -189,7 +189,7 @@ open_pool(struct inst *i, const struct pm_open *open)
 		.packet_max = 1u << 20,
 	};
 	return p->access.watch && i->database && i->user && i->password && i->tls_ca &&
-	       open_servers(p, open);
+	       mysql_open_servers(p, open);
 }
 
 static void
@@ -244,7 +244,7 @@ my_retire(void *inst)
 }
 
 static int32_t
-nothing(struct db *d, void *arg)
+mysql_nothing(struct db *d, void *arg)
 {
 	struct db_col col = {.p = NULL};
 
@@ -255,7 +255,7 @@ nothing(struct db *d, void *arg)
 static int32_t
 my_probe(void *inst, const struct pm_call *call)
 {
-	int32_t rc = db_do(&((struct inst *)inst)->pool, call, 0, nothing, NULL);
+	int32_t rc = db_do(&((struct inst *)inst)->pool, call, 0, mysql_nothing, NULL);
 
 	return rc == PM_OK || rc == PM_TIMEOUT ? rc : PM_DOWN;
 }

@@ -137,7 +137,7 @@ note_import(struct db *d, const struct rcpt *r)
 }
 
 static int32_t
-take_back(struct db *d, const struct rcpt *r)
+publish_take_back(struct db *d, const struct rcpt *r)
 {
 	struct db_arg place[] = {DB_U(r->box.id), DB_U(r->pos)};
 	struct db_arg uidl[] = {DB_U(r->box.id), DB_S(r->uidl, r->uidl_n)};
@@ -162,7 +162,7 @@ publish(struct db *d, struct publishing *p, struct rcpt *r)
 		rc = count_in(d, p->v, r);
 	if (rc == PM_QUOTA) {
 		r->rc = PM_QUOTA;
-		return take_back(d, r);
+		return publish_take_back(d, r);
 	}
 	if (rc == PM_OK) {
 		r->rc = PM_OK;
@@ -265,7 +265,7 @@ publish_all(struct db *d, struct publishing *p)
 
 /* The transaction. PM_NOENT: the body is not incoming. */
 static int32_t
-transaction(struct db *d, struct publishing *p)
+publish_transaction(struct db *d, struct publishing *p)
 {
 	int32_t rc = make_boxes(d, p->v);
 
@@ -298,11 +298,11 @@ publish_work(struct db *d, void *arg)
 			return rc;
 		}
 	}
-	rc = transaction(d, p);
+	rc = publish_transaction(d, p);
 	if (rc == PM_NOENT) { /* or has this node not heard of it yet? */
 		rc = d->pool->settle(d);
 		if (rc == PM_OK)
-			rc = transaction(d, p);
+			rc = publish_transaction(d, p);
 	}
 	if (rc == PM_NOENT)
 		rc = p->earlier ? was_published(d, p) : PM_NOENT;
@@ -326,7 +326,7 @@ throw_away(struct db *d, void *arg)
 }
 
 static void
-dlv_free(struct dlv *v)
+publish_dlv_free(struct dlv *v)
 {
 	while (v->first) {
 		struct rcpt *r = v->first;
@@ -345,7 +345,7 @@ dlv_abort(void *dlv, const struct pm_call *call)
 	if (v->begun)
 		(void)db_do(&v->inst->pool, call, 0, throw_away,
 			    v); /* else it is reaped in an hour */
-	dlv_free(v);
+	publish_dlv_free(v);
 }
 
 int32_t
@@ -367,11 +367,11 @@ dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t 
 	if (rc == PM_OK) {
 		v->sent = true;
 		dlv_fill_results(v, ret, stride);
-		dlv_free(v);
+		publish_dlv_free(v);
 		return PM_OK;
 	}
 	if (p.sent) {
-		dlv_free(v); /* whatever became of it, it is not ours to remove */
+		publish_dlv_free(v); /* whatever became of it, it is not ours to remove */
 		return PM_UNKNOWN;
 	}
 	dlv_abort(v, call);

@@ -17,7 +17,7 @@ struct reading {
 
 /* Takes what came into the buffer at buf + n. False: more than the message has. */
 static bool
-took(struct reading *r, size_t n)
+read_took(struct reading *r, size_t n)
 {
 	if (n > r->left)
 		return false;
@@ -27,7 +27,7 @@ took(struct reading *r, size_t n)
 }
 
 static int32_t
-damaged(struct db *d, const struct reading *r)
+read_damaged(struct db *d, const struct reading *r)
 {
 	return db_say(d, PM_CORRUPT,
 		      "mailbox %llu: the pieces of message %llu (body %llu) are not its size",
@@ -36,7 +36,7 @@ damaged(struct db *d, const struct reading *r)
 }
 
 static int32_t
-open_work(struct db *d, void *arg)
+read_open_work(struct db *d, void *arg)
 {
 	struct reading *r = arg;
 	struct db_arg args[] = {DB_U(r->m->box.id), DB_U(r->pos)};
@@ -52,11 +52,11 @@ open_work(struct db *d, void *arg)
 	if (rc == PM_OK) {
 		r->body = (uint64_t)cols[0].u;
 		r->n = r->seq = 0;
-		if (!took(r, cols[1].n))
-			rc = damaged(d, r);
+		if (!read_took(r, cols[1].n))
+			rc = read_damaged(d, r);
 		else if (cols[2].n > 0) {
-			if (cols[2].n > CHUNK - r->n || !took(r, cols[2].n))
-				rc = damaged(d, r);
+			if (cols[2].n > CHUNK - r->n || !read_took(r, cols[2].n))
+				rc = read_damaged(d, r);
 			else
 				memcpy(r->buf + cols[1].n, piece, cols[2].n);
 			r->seq = 1;
@@ -84,7 +84,7 @@ read_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg
 	r->pos = m->msgs[index].pos;
 	r->left = m->msgs[index].octets;
 	r->body = r->n = r->at = r->seq = 0;
-	rc = db_do(&m->inst->pool, call, 0, open_work, r);
+	rc = db_do(&m->inst->pool, call, 0, read_open_work, r);
 	if (rc != PM_OK) {
 		free(r);
 		return rc;
@@ -96,7 +96,7 @@ read_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg
 
 /* No such piece: because the message was removed meanwhile, or because it is damaged? */
 static int32_t
-missing(struct db *d, const struct reading *r)
+read_missing(struct db *d, const struct reading *r)
 {
 	struct db_arg args[] = {DB_U(r->m->box.id), DB_U(r->pos)};
 	struct db_col col = {.p = NULL};
@@ -104,7 +104,7 @@ missing(struct db *d, const struct reading *r)
 
 	if (rc == PM_END)
 		return db_say(d, PM_GONE, "the message is not there any more");
-	return rc == PM_OK ? damaged(d, r) : rc;
+	return rc == PM_OK ? read_damaged(d, r) : rc;
 }
 
 static int32_t
@@ -116,12 +116,12 @@ next_work(struct db *d, void *arg)
 	int32_t rc = db_row_sure(d, ST_READ_NEXT, args, 2, &col, 1);
 
 	if (rc == PM_END)
-		return missing(d, r);
+		return read_missing(d, r);
 	if (rc != PM_OK)
 		return rc;
 	r->n = r->at = 0;
-	if (col.n == 0 || !took(r, col.n))
-		return damaged(d, r);
+	if (col.n == 0 || !read_took(r, col.n))
+		return read_damaged(d, r);
 	r->seq++;
 	return PM_OK;
 }

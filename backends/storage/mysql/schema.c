@@ -18,7 +18,7 @@ extern const char schema_text[]; /* made of schema.sql */
 
 /* 0: no tables yet. */
 static int32_t
-version(struct db *d, uint64_t *ret)
+schema_version(struct db *d, uint64_t *ret)
 {
 	struct db_col col = {.p = NULL};
 	int32_t rc = db_row(d, ST_VERSION, NULL, 0, &col, 1);
@@ -37,7 +37,7 @@ int32_t
 schema_check(struct db *d)
 {
 	uint64_t v;
-	int32_t rc = version(d, &v);
+	int32_t rc = schema_version(d, &v);
 
 	if (rc != PM_OK || v == SCHEMA_VERSION)
 		return rc;
@@ -86,11 +86,11 @@ run_step(struct db *d, const char *p, const char *end)
 }
 
 static int32_t
-upgrade(struct db *d, void *arg)
+schema_upgrade(struct db *d, void *arg)
 {
 	const struct pm_host *host = d->pool->host;
 	uint64_t v;
-	int32_t rc = version(d, &v);
+	int32_t rc = schema_version(d, &v);
 
 	(void)arg;
 	if (rc == PM_OK && v > SCHEMA_VERSION)
@@ -153,7 +153,7 @@ recount_one(struct db *d, struct recounting *r, uint64_t id)
 
 /* All mailboxes, then the domains by them. */
 static int32_t
-recount(struct db *d, void *arg)
+schema_recount(struct db *d, void *arg)
 {
 	struct recounting *r = arg;
 	int32_t rc = PM_OK;
@@ -180,7 +180,7 @@ recount(struct db *d, void *arg)
 /* ---- the call -------------------------------------------------------------------------------- */
 
 static int32_t
-look(struct db *d, void *arg)
+schema_look(struct db *d, void *arg)
 {
 	int32_t rc = schema_check(d);
 
@@ -200,16 +200,16 @@ schema_setup(void *inst, const struct pm_call *call, struct pm_str what)
 
 	i->any_schema = true; /* a tool's instance: nobody else is in it */
 	if (what.n == 0 || sdk_str_is(what, "upgrade"))
-		return db_do(&i->pool, call, INT32_MAX, upgrade, NULL);
+		return db_do(&i->pool, call, INT32_MAX, schema_upgrade, NULL);
 	if (sdk_str_is(what, "check"))
-		return db_do(&i->pool, call, 0, look, NULL);
+		return db_do(&i->pool, call, 0, schema_look, NULL);
 	if (!sdk_str_is(what, "recount")) {
 		sdk_error(call, "'%.*s' is not known here: upgrade, check or recount",
 			  (int)(what.n % 100), what.p);
 		return PM_UNSUPPORTED;
 	}
 	i->any_schema = false;
-	rc = db_do(&i->pool, call, INT32_MAX, recount, &r);
+	rc = db_do(&i->pool, call, INT32_MAX, schema_recount, &r);
 	if (rc == PM_OK)
 		sdk_log(i->host, PM_LOG_NOTICE,
 			"%llu mailboxes counted, %llu counters were wrong and are right now",

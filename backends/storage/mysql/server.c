@@ -84,7 +84,7 @@ read_hex(const char *s, uint8_t id[ID])
 /* The id of the run before, and ours in its place. 0 or an errno; EAGAIN: another process has it.
  * Under the mutex. */
 static int
-take_file(struct server *s)
+server_take_file(struct server *s)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char text[2 * ID + 2] = "";
@@ -111,7 +111,7 @@ take_file(struct server *s)
 /* ---- the list -------------------------------------------------------------------------------- */
 
 static char *
-file_of(const struct pm_open *open)
+server_file_of(const struct pm_open *open)
 {
 	char *file = NULL;
 
@@ -147,7 +147,7 @@ struct server *
 server_get(const struct pm_open *open)
 {
 	bool tool = open->purpose == PM_PURPOSE_TOOL;
-	char *file = tool ? NULL : file_of(open);
+	char *file = tool ? NULL : server_file_of(open);
 	struct server *s;
 
 	if (!tool && !file)
@@ -189,7 +189,7 @@ renewal_due(struct inst *i, bool now, int64_t t)
 	pthread_mutex_lock(&s->mutex);
 	s->wanted = s->wanted || now;
 	if (s->wanted && !s->took && s->file)
-		e = take_file(s);
+		e = server_take_file(s);
 	due = s->wanted && (s->renewed_ms == 0 || t - s->renewed_ms >= i->lease_ms / 2 ||
 			    t - s->tried_ms >= i->lease_ms / RENEWALS);
 	if (due)
@@ -324,7 +324,7 @@ not_cancelled(const struct pm_call *call)
 }
 
 static int32_t
-leave(struct db *d, void *arg)
+server_leave(struct db *d, void *arg)
 {
 	struct db_arg id = DB_S(((struct server *)arg)->id, ID);
 
@@ -354,7 +354,7 @@ server_put(struct inst *i)
 		return;
 	if (s->renewed_ms != 0) {
 		s->wanted = false;
-		(void)db_do(&i->pool, &call, 0, leave, s);
+		(void)db_do(&i->pool, &call, 0, server_leave, s);
 	}
 	for (struct owed *o; (o = owed_take(s, 0)) != NULL;)
 		free(o);

@@ -24,13 +24,13 @@ struct opening {
 };
 
 static bool
-locks(const struct mbox *m)
+snap_locks(const struct mbox *m)
 {
 	return m->flags & PM_OPEN_EXCLUSIVE;
 }
 
 static bool
-room(struct mbox *m, uint64_t n)
+snap_room(struct mbox *m, uint64_t n)
 {
 	uint64_t cap = m->cap ? m->cap * 2 : 64;
 	struct pm_msg *records;
@@ -44,7 +44,7 @@ room(struct mbox *m, uint64_t n)
 	if (!more)
 		return false;
 	m->msgs = more;
-	if (!locks(m)) {
+	if (!snap_locks(m)) {
 		records = reallocarray(m->records, cap, sizeof(*records));
 		if (!records)
 			return false;
@@ -64,7 +64,7 @@ record_cols(struct db_col *cols, struct pm_msg *row)
 }
 
 static void
-fill(struct pm_msg *x, const struct db_col *cols)
+snap_fill(struct pm_msg *x, const struct db_col *cols)
 {
 	x->uidl_len = (uint32_t)cols[1].n;
 	x->received_ms = cols[2].u;
@@ -82,22 +82,22 @@ load_page(struct db *d, struct mbox *m, bool *ret_all)
 	uint64_t after = m->n > 0 ? m->msgs[m->n - 1].pos : 0, n = 0;
 	struct db_arg args[] = {DB_U(m->box.id), DB_U(after), DB_U(m->flags & PM_OPEN_HIDDEN),
 				DB_U(PAGE)};
-	enum db_stmt which = locks(m) ? ST_SNAPSHOT : ST_RECORDS;
-	size_t octets = locks(m) ? 1 : 7;
+	enum db_stmt which = snap_locks(m) ? ST_SNAPSHOT : ST_RECORDS;
+	size_t octets = snap_locks(m) ? 1 : 7;
 	struct db_col cols[8] = {{.p = NULL}};
 	struct pm_msg row;
 	int32_t rc;
 
-	if (!locks(m))
+	if (!snap_locks(m))
 		record_cols(cols, &row);
 	rc = db_select(d, which, args, 4, cols, octets + 1);
 	while (rc == PM_OK && (rc = db_next(d, which)) == PM_OK) {
-		if (!room(m, m->n + 1)) {
+		if (!snap_room(m, m->n + 1)) {
 			rc = db_say(d, PM_NOMEM, "no memory for the snapshot of a mailbox");
 			break;
 		}
-		if (!locks(m)) {
-			fill(&row, cols);
+		if (!snap_locks(m)) {
+			snap_fill(&row, cols);
 			m->records[m->n] = row;
 			record_cols(cols, &row);
 		}
@@ -118,7 +118,7 @@ find_box(struct db *d, struct opening *o)
 	struct box_row made;
 	int32_t rc = box_open(d, o->key, &m->box, &m->lease);
 
-	if (rc != PM_OK || m->box.id != 0 || !locks(m))
+	if (rc != PM_OK || m->box.id != 0 || !snap_locks(m))
 		return rc;
 	rc = box_make(d, o->key, o->domain, &made);
 	if (rc == PM_OK) {
@@ -129,7 +129,7 @@ find_box(struct db *d, struct opening *o)
 }
 
 static int32_t
-open_work(struct db *d, void *arg)
+snap_open_work(struct db *d, void *arg)
 {
 	struct opening *o = arg;
 	struct mbox *m = o->m;
@@ -140,12 +140,13 @@ open_work(struct db *d, void *arg)
 		if (rc != PM_OK || m->box.id == 0)
 			return rc;
 	}
-	if (locks(m)) { /* each time: the pages that follow are of this server */
+	if (snap_locks(m)) { /* each time: the pages that follow are of this server */
 		rc = lease_take(d, m->inst, &m->lease);
 		if (rc != PM_OK)
 			return rc;
 	}
-	if (m->n == 0 && !room(m, m->box.messages)) /* the counter is a guess, and mostly right */
+	/* the counter is a guess, and mostly right */
+	if (m->n == 0 && !snap_room(m, m->box.messages))
 		return db_say(d, PM_NOMEM, "no memory for the snapshot of a mailbox");
 	while (rc == PM_OK && !o->all) {
 		if (m->n > 0 && d->pool->host->now_ms(d->pool->host->ctx) >= o->until_ms)
@@ -184,7 +185,7 @@ snap_open(void *inst, const struct pm_call *call, const struct pm_user *user, ui
 		return PM_NOMEM;
 	o.m->inst = i;
 	o.m->flags = flags;
-	rc = call->cancelled(call) ? PM_CANCELLED : db_do(&i->pool, call, 0, open_work, &o);
+	rc = call->cancelled(call) ? PM_CANCELLED : db_do(&i->pool, call, 0, snap_open_work, &o);
 	if (rc == PM_OK || rc == PM_AGAIN)
 		*ret_mbox = o.m;
 	else
@@ -220,7 +221,7 @@ load_info(struct db *d, struct asking *a)
 			break;
 		if (a->filled == a->n || (uint64_t)cols[0].u != e[a->filled].pos)
 			continue;
-		fill(&row, cols);
+		snap_fill(&row, cols);
 		a->msgs[a->filled++] = row;
 	}
 	db_end(d, ST_INFO);
@@ -246,7 +247,7 @@ info_work(struct db *d, void *arg)
 
 /* Only what was asked for, and only what lies inside the caller's record (R1). */
 static void
-hand_out(void *record, const struct pm_msg *m, const struct entry *e, uint32_t want)
+snap_hand_out(void *record, const struct pm_msg *m, const struct entry *e, uint32_t want)
 {
 	struct pm_msg x = {.size = 0};
 	uint32_t size;
@@ -292,8 +293,8 @@ snap_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size
 		records = a.msgs;
 	}
 	for (size_t k = 0; rc == PM_OK && k < n; k++)
-		hand_out((char *)ret + k * stride, records ? &records[k] : &none,
-			 &m->msgs[first + k], want);
+		snap_hand_out((char *)ret + k * stride, records ? &records[k] : &none,
+			      &m->msgs[first + k], want);
 	free(a.msgs);
 	return rc;
 }

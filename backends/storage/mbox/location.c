@@ -29,7 +29,7 @@ disk_code(int e)
 }
 
 static bool
-set_key(struct place *p)
+set_key(struct location *p)
 {
 	if (EVP_Digest(p->path, strlen(p->path), p->sum, NULL, EVP_sha256(), NULL) != 1)
 		return false;
@@ -39,7 +39,8 @@ set_key(struct place *p)
 }
 
 int32_t
-place_make(struct inst *i, const struct pm_call *call, const struct pm_user *u, struct place *ret)
+location_make(struct inst *i, const struct pm_call *call, const struct pm_user *u,
+	      struct location *ret)
 {
 	int32_t rc = sdk_path_make(i->pattern, call, u, ret->path, sizeof(ret->path));
 
@@ -47,7 +48,7 @@ place_make(struct inst *i, const struct pm_call *call, const struct pm_user *u, 
 }
 
 bool
-place_of_path(const char *path, struct place *ret)
+location_of_path(const char *path, struct location *ret)
 {
 	snprintf(ret->path, sizeof(ret->path), "%s", path);
 	return set_key(ret);
@@ -57,7 +58,7 @@ place_of_path(const char *path, struct place *ret)
 
 /* The directories a new mailbox stands in. */
 static void
-make_dirs(int root, const char *rel)
+location_make_dirs(int root, const char *rel)
 {
 	char part[PM_PATH_MAX + 1];
 
@@ -68,7 +69,7 @@ make_dirs(int root, const char *rel)
 }
 
 static int32_t
-check_file(const struct pm_call *call, const struct place *p, int fd)
+check_file(const struct pm_call *call, const struct location *p, int fd)
 {
 	struct statfs fs;
 	struct stat st;
@@ -90,7 +91,7 @@ check_file(const struct pm_call *call, const struct place *p, int fd)
 }
 
 static int
-open_file(int root, const char *rel, bool create)
+location_open_file(int root, const char *rel, bool create)
 {
 	int fd = sdk_open_beneath(root, rel, O_RDWR | O_NONBLOCK, 0);
 
@@ -98,13 +99,13 @@ open_file(int root, const char *rel, bool create)
 		fd = sdk_open_beneath(root, rel, O_RDONLY | O_NONBLOCK, 0);
 	if (fd != -1 || errno != ENOENT || !create)
 		return fd;
-	make_dirs(root, rel);
+	location_make_dirs(root, rel);
 	return sdk_open_beneath(root, rel, O_RDWR | O_NONBLOCK | O_CREAT, 0600);
 }
 
 int32_t
-place_open(struct inst *i, const struct pm_call *call, const struct place *p, bool create,
-	   int *ret_fd)
+location_open(struct inst *i, const struct pm_call *call, const struct location *p, bool create,
+	      int *ret_fd)
 {
 	const char *base, *rel = sdk_path_below(p->path, i->prefix, &base);
 	int root = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC), fd, e;
@@ -116,7 +117,7 @@ place_open(struct inst *i, const struct pm_call *call, const struct place *p, bo
 			  strerrordesc_np(errno));
 		return PM_DOWN;
 	}
-	fd = open_file(root, rel, create);
+	fd = location_open_file(root, rel, create);
 	e = errno;
 	(void)close(root);
 	if (fd == -1 && e == ENOENT && !create)
@@ -138,12 +139,12 @@ place_open(struct inst *i, const struct pm_call *call, const struct place *p, bo
 
 /* Does the name still lead to this file? Another program may have put a new one in its place. */
 static int32_t
-is_current(struct inst *i, const struct pm_call *call, const struct place *p, int fd,
+is_current(struct inst *i, const struct pm_call *call, const struct location *p, int fd,
 	   bool *ret_same)
 {
 	struct stat mine, now;
 	int other;
-	int32_t rc = place_open(i, call, p, false, &other);
+	int32_t rc = location_open(i, call, p, false, &other);
 
 	if (rc != PM_OK)
 		return rc;
@@ -155,8 +156,8 @@ is_current(struct inst *i, const struct pm_call *call, const struct place *p, in
 }
 
 int32_t
-place_lock(struct inst *i, const struct pm_call *call, const struct place *p, bool create, int *fd,
-	   struct held *h)
+location_lock(struct inst *i, const struct pm_call *call, const struct location *p, bool create,
+	      int *fd, struct held *h)
 {
 	bool same = false;
 	int32_t rc = PM_OK;
@@ -165,7 +166,7 @@ place_lock(struct inst *i, const struct pm_call *call, const struct place *p, bo
 		return PM_OK;
 	while (!same) {
 		if (*fd == -1)
-			rc = place_open(i, call, p, create, fd);
+			rc = location_open(i, call, p, create, fd);
 		if (rc == PM_OK && *fd != -1)
 			rc = lock_mta(i, call, p, *fd, h);
 		if (rc != PM_OK || *fd == -1)

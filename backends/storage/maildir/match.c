@@ -16,7 +16,8 @@ static __thread const char *sort_names; /* qsort has no context; one sort per th
 
 /* Order: by arrival, then by base name. */
 static int
-order(const struct item *x, uint64_t arrival, const char *base, size_t base_n, const char *names)
+match_order(const struct item *x, uint64_t arrival, const char *base, size_t base_n,
+	    const char *names)
 {
 	size_t n = x->base_n < base_n ? x->base_n : base_n;
 	int d;
@@ -31,7 +32,7 @@ static int
 by_arrival(const void *a, const void *b)
 {
 	const struct item *x = a, *y = b;
-	int d = order(x, y->arrival, sort_names + y->name, y->base_n, sort_names);
+	int d = match_order(x, y->arrival, sort_names + y->name, y->base_n, sort_names);
 
 	if (d == 0 && x->number != y->number)
 		d = x->number < y->number ? -1 : 1;
@@ -58,7 +59,7 @@ seed_hash(const char *base, size_t n, char hex[41])
 }
 
 static bool
-uidl_ok(const char *base, size_t n)
+match_uidl_ok(const char *base, size_t n)
 {
 	if (n < 1 || n > PM_UIDL_MAX)
 		return false;
@@ -69,9 +70,9 @@ uidl_ok(const char *base, size_t n)
 }
 
 size_t
-join_make_uidl(const char *identity, size_t n, char uidl[PM_UIDL_MAX + 1])
+match_make_uidl(const char *identity, size_t n, char uidl[PM_UIDL_MAX + 1])
 {
-	if (!uidl_ok(identity, n))
+	if (!match_uidl_ok(identity, n))
 		return seed_hash(identity, n, uidl) ? 40 : 0;
 	memcpy(uidl, identity, n);
 	uidl[n] = '\0';
@@ -79,41 +80,41 @@ join_make_uidl(const char *identity, size_t n, char uidl[PM_UIDL_MAX + 1])
 }
 
 static bool
-set_uidl(struct scan *s, struct item *it, const struct ledger_message *known)
+match_set_uidl(struct scan *s, struct item *it, const struct ledger_message *known)
 {
 	char uidl[PM_UIDL_MAX + 1], buf[IDENTITY_CAP];
 	const char *identity;
 	size_t n;
 
-	if (known && uidl_ok(known->uidl, known->uidl_n)) {
+	if (known && match_uidl_ok(known->uidl, known->uidl_n)) {
 		it->uidl_n = (uint8_t)known->uidl_n;
 		return scan_add_name(s, known->uidl, known->uidl_n, &it->uidl);
 	}
 	identity = scan_identity(s, it, buf, &n);
-	if (identity != buf && uidl_ok(identity, n)) {
+	if (identity != buf && match_uidl_ok(identity, n)) {
 		it->uidl = it->name; /* the base name itself */
 		it->uidl_n = (uint8_t)n;
 		return true;
 	}
-	it->uidl_n = (uint8_t)join_make_uidl(identity, n, uidl);
+	it->uidl_n = (uint8_t)match_make_uidl(identity, n, uidl);
 	return it->uidl_n > 0 && scan_add_name(s, uidl, it->uidl_n, &it->uidl);
 }
 
 bool
-join_own_uidl(const char *identity, size_t n, const char *uidl, size_t uidl_n)
+match_own_uidl(const char *identity, size_t n, const char *uidl, size_t uidl_n)
 {
 	char hex[41];
 
-	if (uidl_ok(identity, n))
+	if (match_uidl_ok(identity, n))
 		return n == uidl_n && memcmp(identity, uidl, n) == 0;
 	return uidl_n == 40 && seed_hash(identity, n, hex) && memcmp(hex, uidl, 40) == 0;
 }
 
 /* Imports are, for a time: or they would come again. */
 bool
-join_remembers(const struct ledger_message *lm, int64_t now_ms)
+match_remembers(const struct ledger_message *lm, int64_t now_ms)
 {
-	return !join_own_uidl(lm->identity, lm->identity_n, lm->uidl, lm->uidl_n) &&
+	return !match_own_uidl(lm->identity, lm->identity_n, lm->uidl, lm->uidl_n) &&
 	       ledger_remembers(lm, now_ms);
 }
 
@@ -141,7 +142,7 @@ set_sizes(struct scan *s, struct item *it, const struct ledger_message *known)
 
 /* A second join sorts all of them anew. */
 static bool
-unhide(struct scan *s)
+match_unhide(struct scan *s)
 {
 	struct item *more;
 
@@ -158,7 +159,7 @@ unhide(struct scan *s)
 }
 
 static bool
-hide(struct scan *s, const struct item *it)
+match_hide(struct scan *s, const struct item *it)
 {
 	struct item *more = realloc(s->hidden, (s->hidden_n + 1) * sizeof(*more));
 
@@ -170,11 +171,11 @@ hide(struct scan *s, const struct item *it)
 }
 
 bool
-join_sort(struct scan *s)
+match_sort(struct scan *s)
 {
 	bool sorted = true;
 
-	if (!unhide(s))
+	if (!match_unhide(s))
 		return false;
 	sort_names = s->names;
 	for (size_t k = 1; k < s->n && sorted; k++)
@@ -193,7 +194,7 @@ of_one(const struct scan *s, const struct item *a, const struct item *b)
 
 /* The next message. *ret: where it is now; NULL: it was deleted. */
 static int32_t
-take(struct scan *s, struct ledger *l, struct item *it, size_t *out, struct item **ret)
+match_take(struct scan *s, struct ledger *l, struct item *it, size_t *out, struct item **ret)
 {
 	char buf[IDENTITY_CAP];
 	size_t n;
@@ -206,11 +207,11 @@ take(struct scan *s, struct ledger *l, struct item *it, size_t *out, struct item
 	if (known)
 		it->first_ms = known->first_retrieved_ms;
 	it->hidden_ms = known ? known->hidden_until_ms : 0;
-	if (!set_uidl(s, it, known))
+	if (!match_set_uidl(s, it, known))
 		return PM_NOMEM;
 	set_sizes(s, it, known);
 	if (it->hidden_ms != 0 && !s->with_hidden) {
-		if (!hide(s, it))
+		if (!match_hide(s, it))
 			return PM_NOMEM;
 		*ret = &s->hidden[s->hidden_n - 1];
 		return PM_OK;
@@ -221,12 +222,12 @@ take(struct scan *s, struct ledger *l, struct item *it, size_t *out, struct item
 }
 
 int32_t
-scan_join(struct scan *s, struct ledger *l)
+scan_match(struct scan *s, struct ledger *l)
 {
 	struct item last = {0}, *kept = NULL;
 	size_t out = 0;
 
-	if (!join_sort(s))
+	if (!match_sort(s))
 		return PM_NOMEM;
 	for (size_t k = 0; k < s->n; k++) {
 		struct item it = s->items[k];
@@ -240,7 +241,7 @@ scan_join(struct scan *s, struct ledger *l)
 			continue;
 		}
 		last = it;
-		rc = take(s, l, &it, &out, &kept);
+		rc = match_take(s, l, &it, &out, &kept);
 		if (rc != PM_OK)
 			return rc;
 	}
@@ -249,14 +250,14 @@ scan_join(struct scan *s, struct ledger *l)
 }
 
 bool
-join_has(const struct scan *s, const char *name)
+match_has(const struct scan *s, const char *name)
 {
 	uint64_t arrival = scan_arrival(name);
 	size_t base_n = strcspn(name, ",:"), lo = 0, hi = s->n;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
-		int d = order(&s->items[mid], arrival, name, base_n, s->names);
+		int d = match_order(&s->items[mid], arrival, name, base_n, s->names);
 
 		if (d == 0)
 			return true;

@@ -5,12 +5,12 @@
  *
  * Threads: any; each has a list of its own.
  */
-#ifndef PM_HOST_MEET_H
-#define PM_HOST_MEET_H
+#ifndef PM_HOST_THREAD_H
+#define PM_HOST_THREAD_H
 
 #include "load.h"
 
 /* Before a call into i or into what it wraps. */
-void meet(const struct host_inst *i);
+void thread_enter(const struct host_inst *i);
 
 #endif

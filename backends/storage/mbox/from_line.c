@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lead.h"
+#include "from_line.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 /* The sender of Return-Path, which is a head line if the host put one there; in a From_ line it is
  * one word. */
 void
-lead_sender(struct pm_str head, char *sender)
+from_line_sender(struct pm_str head, char *sender)
 {
 	static const char name[] = "Return-Path:";
 	const char *end = head.p + head.n;
@@ -42,8 +42,8 @@ lead_sender(struct pm_str head, char *sender)
 }
 
 char *
-lead_make(const char *before, const char *sender, int64_t received_ms, const char *head,
-	  size_t head_n, size_t *ret_n)
+from_line_make(const char *before, const char *sender, int64_t received_ms, const char *head,
+	       size_t head_n, size_t *ret_n)
 {
 	time_t when = (time_t)(received_ms / 1000);
 	size_t cap = SENDER_MAX + 100 + head_n;
@@ -69,8 +69,8 @@ one_found(void *ctx, const struct mbox_found *f)
 }
 
 int
-lead_foresee(const char *lead, size_t lead_n, int fd, uint64_t size, enum mbox_quoting how,
-	     struct mbox_found *ret)
+from_line_foresee(const char *lead, size_t lead_n, int fd, uint64_t size, enum mbox_quoting how,
+		  struct mbox_found *ret)
 {
 	struct mbox_parse p = {.how = how, .message = one_found, .ctx = ret};
 	char buf[PIECE];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lead - what stands before a message that is appended: the From_ line and this recipient's head
  * lines. */
-#ifndef MBOX_LEAD_H
-#define MBOX_LEAD_H
+#ifndef MBOX_FROM_LINE_H
+#define MBOX_FROM_LINE_H
 
 #include <restante/module.h>
 
@@ -12,13 +12,13 @@
 
 /* The sender for the From_ line (SENDER_MAX + 1 bytes): that of Return-Path, a head line if the
  * host put one there, as one word; MAILER-DAEMON for the null one, or without it. */
-void lead_sender(struct pm_str head, char *sender);
+void from_line_sender(struct pm_str head, char *sender);
 /* `before`, From_ line, head lines; malloc'd. NULL: no memory. */
-char *lead_make(const char *before, const char *sender, int64_t received_ms, const char *head,
-		size_t head_n, size_t *ret_n);
+char *from_line_make(const char *before, const char *sender, int64_t received_ms, const char *head,
+		     size_t head_n, size_t *ret_n);
 /* What the message - lead without `before`, the file's `size` bytes - will be in a scan. 0 or an
  * errno. */
-int lead_foresee(const char *lead, size_t lead_n, int fd, uint64_t size, enum mbox_quoting how,
-		 struct mbox_found *ret);
+int from_line_foresee(const char *lead, size_t lead_n, int fd, uint64_t size, enum mbox_quoting how,
+		      struct mbox_found *ret);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "plain.h"
+#include "toolhost.h"
 
 #include <time.h>
 
@@ -13,21 +13,21 @@ clock_ms(clockid_t id)
 }
 
 int64_t
-plain_now_ms(void *ctx)
+toolhost_now_ms(void *ctx)
 {
 	(void)ctx;
 	return clock_ms(CLOCK_MONOTONIC);
 }
 
 int64_t
-plain_wall_ms(void *ctx)
+toolhost_wall_ms(void *ctx)
 {
 	(void)ctx;
 	return clock_ms(CLOCK_REALTIME);
 }
 
 void
-plain_count(void *ctx, struct pm_str name, int64_t delta)
+toolhost_count(void *ctx, struct pm_str name, int64_t delta)
 {
 	(void)ctx;
 	(void)name;
@@ -35,14 +35,14 @@ plain_count(void *ctx, struct pm_str name, int64_t delta)
 }
 
 void
-plain_invalidate(void *ctx, struct pm_str name)
+toolhost_invalidate(void *ctx, struct pm_str name)
 {
 	(void)ctx;
 	(void)name;
 }
 
 int32_t
-plain_reserve_release(void *ctx, struct pm_str path)
+toolhost_reserve_release(void *ctx, struct pm_str path)
 {
 	(void)ctx;
 	(void)path;

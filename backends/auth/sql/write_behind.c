@@ -25,7 +25,7 @@ struct stamp {
 };
 
 static void
-wipe(char *s)
+write_behind_wipe(char *s)
 {
 	if (s)
 		explicit_bzero(s, strlen(s));
@@ -41,8 +41,8 @@ stamp_free(struct stamp *s)
 	free(s->id);
 	free(s->peer);
 	free(s->service);
-	wipe(s->old);
-	wipe(s->hash);
+	write_behind_wipe(s->old);
+	write_behind_wipe(s->hash);
 	free(s);
 }
 
@@ -50,7 +50,7 @@ stamp_free(struct stamp *s)
 
 /* Under the mutex: the login of the same user by the same password that is still waiting. */
 static struct stamp *
-waiting(struct inst *i, struct pm_str user, struct pm_str id)
+write_behind_waiting(struct inst *i, struct pm_str user, struct pm_str id)
 {
 	struct stamp *s = i->stamps;
 
@@ -60,18 +60,18 @@ waiting(struct inst *i, struct pm_str user, struct pm_str id)
 }
 
 static void
-push(struct inst *i, struct stamp *s)
+write_behind_push(struct inst *i, struct stamp *s)
 {
 	bool full;
 
-	pthread_mutex_lock(&i->behind_mutex);
+	pthread_mutex_lock(&i->write_behind_mutex);
 	full = i->n_stamps >= STAMPS_MAX;
 	if (!full) {
 		*i->last = s;
 		i->last = &s->next;
 		i->n_stamps++;
 	}
-	pthread_mutex_unlock(&i->behind_mutex);
+	pthread_mutex_unlock(&i->write_behind_mutex);
 	if (full) {
 		sdk_count(i->host, "stamps_dropped", 1);
 		stamp_free(s);
@@ -79,11 +79,11 @@ push(struct inst *i, struct stamp *s)
 }
 
 static struct stamp *
-pop(struct inst *i)
+write_behind_pop(struct inst *i)
 {
 	struct stamp *s;
 
-	pthread_mutex_lock(&i->behind_mutex);
+	pthread_mutex_lock(&i->write_behind_mutex);
 	s = i->stamps;
 	if (s) {
 		i->stamps = s->next;
@@ -92,21 +92,21 @@ pop(struct inst *i)
 			i->last = &i->stamps;
 		s->next = NULL;
 	}
-	pthread_mutex_unlock(&i->behind_mutex);
+	pthread_mutex_unlock(&i->write_behind_mutex);
 	return s;
 }
 
 /* Back to the front: it is still the oldest. */
 static void
-unpop(struct inst *i, struct stamp *s)
+write_behind_unpop(struct inst *i, struct stamp *s)
 {
-	pthread_mutex_lock(&i->behind_mutex);
+	pthread_mutex_lock(&i->write_behind_mutex);
 	s->next = i->stamps;
 	if (!i->stamps)
 		i->last = &s->next;
 	i->stamps = s;
 	i->n_stamps++;
-	pthread_mutex_unlock(&i->behind_mutex);
+	pthread_mutex_unlock(&i->write_behind_mutex);
 }
 
 static void
@@ -119,11 +119,11 @@ queue_login(struct inst *i, struct pm_str user, struct pm_str id, struct pm_str 
 	if (!i->background || user.n == 0 ||
 	    !(pool_has(i, Q_SET_LOGIN) || (id.n > 0 && pool_has(i, Q_SET_USED))))
 		return;
-	pthread_mutex_lock(&i->behind_mutex);
-	s = waiting(i, user, id);
+	pthread_mutex_lock(&i->write_behind_mutex);
+	s = write_behind_waiting(i, user, id);
 	if (s)
 		s->wall_ms = now;
-	pthread_mutex_unlock(&i->behind_mutex);
+	pthread_mutex_unlock(&i->write_behind_mutex);
 	if (s || !(s = calloc(1, sizeof(*s))))
 		return;
 	s->user = sdk_strdup(user);
@@ -132,13 +132,13 @@ queue_login(struct inst *i, struct pm_str user, struct pm_str id, struct pm_str 
 	s->service = sdk_strdup(service);
 	s->wall_ms = now;
 	if (s->user && s->id && s->peer && s->service)
-		push(i, s);
+		write_behind_push(i, s);
 	else
 		stamp_free(s);
 }
 
 void
-behind_login(struct inst *i, struct pm_str user, struct pm_str id, const struct pm_cred *cred)
+write_behind_login(struct inst *i, struct pm_str user, struct pm_str id, const struct pm_cred *cred)
 {
 	if (!sdk_str_is(cred->service, "ctl")) /* an operator's test is no login */
 		queue_login(i, user, id, cred->peer, cred->service);
@@ -146,7 +146,8 @@ behind_login(struct inst *i, struct pm_str user, struct pm_str id, const struct 
 
 /* Mechanisms whose secret was checked elsewhere (SCRAM, certificates) are seen here only. */
 int32_t
-behind_event(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t what)
+write_behind_event(void *inst, const struct pm_call *call, const struct pm_user *user,
+		   uint32_t what)
 {
 	(void)call;
 	if (what == PM_EVENT_LOGIN)
@@ -155,7 +156,7 @@ behind_event(void *inst, const struct pm_call *call, const struct pm_user *user,
 }
 
 void
-behind_password(struct inst *i, struct pm_str user, struct pm_str old, struct pm_str hash)
+write_behind_password(struct inst *i, struct pm_str user, struct pm_str old, struct pm_str hash)
 {
 	struct stamp *s = i->background ? calloc(1, sizeof(*s)) : NULL;
 
@@ -165,7 +166,7 @@ behind_password(struct inst *i, struct pm_str user, struct pm_str old, struct pm
 	s->old = sdk_strdup(old);
 	s->hash = sdk_strdup(hash);
 	if (s->user && s->old && s->hash)
-		push(i, s);
+		write_behind_push(i, s);
 	else
 		stamp_free(s);
 }
@@ -209,30 +210,30 @@ write_stamp(struct inst *i, const struct pm_call *call, struct stamp *s)
 
 /* The text of the failure went to call->error; here the operator hears that nothing is lost yet. */
 static void
-complain(struct inst *i)
+write_behind_complain(struct inst *i)
 {
 	int64_t now = i->host->now_ms(i->host->ctx);
 	size_t n;
 	bool silent;
 
-	pthread_mutex_lock(&i->behind_mutex);
+	pthread_mutex_lock(&i->write_behind_mutex);
 	n = i->n_stamps;
 	silent = i->stamp_failed_ms && now - i->stamp_failed_ms < COMPLAIN_MS;
 	if (!silent)
 		i->stamp_failed_ms = now;
-	pthread_mutex_unlock(&i->behind_mutex);
+	pthread_mutex_unlock(&i->write_behind_mutex);
 	if (!silent)
 		sdk_log(i->host, PM_LOG_WARNING,
 			"last logins and new hashes cannot be written now; %zu wait", n);
 }
 
 int32_t
-behind_write(struct inst *i, const struct pm_call *call)
+write_behind_flush(struct inst *i, const struct pm_call *call)
 {
 	int64_t end = i->host->now_ms(i->host->ctx) + SLICE_MS;
 	struct stamp *s;
 
-	while ((s = pop(i)) != NULL) {
+	while ((s = write_behind_pop(i)) != NULL) {
 		int32_t rc = write_stamp(i, call, s);
 
 		/* a statement that is refused will be refused again: only what may pass waits */
@@ -245,8 +246,8 @@ behind_write(struct inst *i, const struct pm_call *call)
 			return rc;
 		}
 		if (rc != PM_OK) {
-			unpop(i, s);
-			complain(i);
+			write_behind_unpop(i, s);
+			write_behind_complain(i);
 			return PM_OK;
 		}
 		stamp_free(s);
@@ -257,10 +258,10 @@ behind_write(struct inst *i, const struct pm_call *call)
 }
 
 void
-behind_free(struct inst *i)
+write_behind_free(struct inst *i)
 {
 	struct stamp *s;
 
-	while ((s = pop(i)) != NULL)
+	while ((s = write_behind_pop(i)) != NULL)
 		stamp_free(s);
 }

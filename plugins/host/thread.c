@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "meet.h"
+#include "thread.h"
 
 #include "call.h"
 
@@ -22,7 +22,7 @@ meet_one(const struct pm_module *m)
 }
 
 void
-meet(const struct host_inst *i)
+thread_enter(const struct host_inst *i)
 {
 	if (mine.n > 0 && mine.met[0] == i->desc && !i->inner)
 		return; /* the common case */
