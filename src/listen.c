@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "delivery/delivery.h"
 #include "pop3/session.h"
 #include "sd.h"
+#include "smtp/delivery.h"
 
 #define ERROR_MAX 1024
 
@@ -31,7 +31,7 @@ policy_of(const struct listener *l, const struct peer *p)
 
 /* Where started as root the socket's file is the service user's: who serves may also remove it. */
 static int
-open_socket(const struct conf *c, const struct conf_listener *cl, char *err, size_t errlen)
+listen_open_socket(const struct conf *c, const struct conf_listener *cl, char *err, size_t errlen)
 {
 	const struct listener_file f = {.path = cl->path,
 					.mode = cl->mode,
@@ -50,12 +50,12 @@ open_socket(const struct conf *c, const struct conf_listener *cl, char *err, siz
 }
 
 static bool
-open_one(const struct conf *c, const struct conf_listener *cl, struct conf_errors *e,
-	 struct listener *ret)
+listen_open_one(const struct conf *c, const struct conf_listener *cl, struct conf_errors *e,
+		struct listener *ret)
 {
 	char err[ERROR_MAX];
 
-	ret->fd = open_socket(c, cl, err, sizeof(err));
+	ret->fd = listen_open_socket(c, cl, err, sizeof(err));
 	if (ret->fd == -1) {
 		conf_error(e, &cl->where, "listener %s: %s", cl->name, err);
 		return false;
@@ -83,7 +83,7 @@ listen_open(const struct conf *c, struct conf_errors *e, struct listener **ret)
 	bool ok = l != NULL;
 
 	for (size_t i = 0; l && i < c->n_listeners; i++)
-		ok = open_one(c, &c->listeners[i], e, &l[i]) && ok;
+		ok = listen_open_one(c, &c->listeners[i], e, &l[i]) && ok;
 	if (ok) {
 		*ret = l;
 		return true;
@@ -103,7 +103,7 @@ listen_open_metrics(const struct conf *c, struct conf_errors *e, int *ret_fd)
 	*ret_fd = -1;
 	if (!c->metrics.name)
 		return true;
-	*ret_fd = open_socket(c, &c->metrics, err, sizeof(err));
+	*ret_fd = listen_open_socket(c, &c->metrics, err, sizeof(err));
 	if (*ret_fd == -1)
 		conf_error(e, &c->metrics.where, "metrics: %s", err);
 	return *ret_fd != -1;

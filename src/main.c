@@ -19,7 +19,7 @@
 #include "service.h"
 
 static void
-usage(FILE *to)
+main_usage(FILE *to)
 {
 	fprintf(to,
 		"usage: restanted [-c FILE] [-t | -T]\n"
@@ -50,7 +50,7 @@ signals_block(sigset_t *set)
 }
 
 static void
-reload(void)
+main_reload(void)
 {
 	char *errors = NULL;
 
@@ -72,7 +72,7 @@ signal_wait(const sigset_t *set, long timeout_ms)
 
 /* Serving, until somebody asks to end it. */
 static void
-serve(const sigset_t *set)
+main_serve(const sigset_t *set)
 {
 	int64_t watchdog_ms = sd_watchdog_ms();
 	int64_t told_ms = 0;
@@ -83,7 +83,7 @@ serve(const sigset_t *set)
 		case SIGINT:
 			return;
 		case SIGHUP:
-			reload();
+			main_reload();
 			break;
 		case SIGUSR1:
 			service_reopen_logs();
@@ -105,7 +105,7 @@ serve(const sigset_t *set)
 
 /* Sessions may come to their QUIT; a second signal cuts that short. */
 static void
-drain(const sigset_t *set)
+main_drain(const sigset_t *set)
 {
 	int64_t until_ms = mono_ms() + service_drain_ms();
 
@@ -150,16 +150,16 @@ main(int argc, char **argv)
 			printf("restanted %s\n", PACKAGE_VERSION);
 			return 0;
 		case 'h':
-			usage(stdout);
+			main_usage(stdout);
 			return 0;
 		default:
-			usage(stderr);
+			main_usage(stderr);
 			return EXIT_USAGE;
 		}
 	}
 	if (optind < argc) {
 		fprintf(stderr, "restanted: '%s' is not an option\n", argv[optind]);
-		usage(stderr);
+		main_usage(stderr);
 		return EXIT_USAGE;
 	}
 	umask(077);
@@ -171,7 +171,7 @@ main(int argc, char **argv)
 	if (rc != 0)
 		return rc;
 	sd_tell("READY=1");
-	serve(&set);
-	drain(&set);
+	main_serve(&set);
+	main_drain(&set);
 	return service_stop();
 }

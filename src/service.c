@@ -6,27 +6,27 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "account/guard.h"
 #include "admin/admin.h"
 #include "admin/logger.h"
 #include "admin/mainbox.h"
 #include "admin/metrics.h"
+#include "badmail/badmail.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/privs.h"
+#include "base/stats.h"
+#include "bind/bind.h"
 #include "conf/conf.h"
-#include "core/backend.h"
-#include "core/bind.h"
-#include "core/errand.h"
-#include "core/guard.h"
-#include "core/registry.h"
-#include "core/stats.h"
-#include "core/sweep.h"
-#include "core/volume.h"
-#include "delivery/badmail.h"
 #include "host/call.h"
 #include "listen.h"
+#include "mailbox/registry.h"
+#include "mailbox/volume.h"
+#include "module/backend.h"
+#include "module/errand.h"
 #include "net/acceptor.h"
 #include "net/tls.h"
+#include "upkeep/sweep.h"
 #include "work/pool.h"
 #include "work/queue.h"
 #include "work/slot.h"
@@ -107,7 +107,7 @@ service_check(const char *conf_file, bool dump)
 
 /* Directories as root, sockets as root, then never root again. */
 static int
-become(const struct conf *c, struct conf_errors *e)
+service_become(const struct conf *c, struct conf_errors *e)
 {
 	const struct conf_where nowhere = {.file = service.conf_file, .line = 1, .column = 1};
 	bool listening;
@@ -201,7 +201,7 @@ service_start(const char *conf_file)
 		(void)bind_check(c, &e); /* all errors in one run */
 	if (!c || e.count > 0)
 		goto out;
-	rc = become(c, &e);
+	rc = service_become(c, &e);
 	if (rc != 0)
 		goto out;
 	/* twice as many slots as sockets: a session that only waits to give its mailbox back has

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/chain.h"
-#include "core/lookup.h"
-#include "core/registry.h"
+#include "account/chain.h"
+#include "account/lookup.h"
+#include "mailbox/registry.h"
 
 const char *
 account_words(int32_t rc)
@@ -46,7 +46,7 @@ set_str(json_t *o, const char *key, struct pm_str s)
 }
 
 static void
-set_num(json_t *o, const char *key, uint64_t v)
+account_set_num(json_t *o, const char *key, uint64_t v)
 {
 	if (v > 0)
 		json_object_set_new(o, key, json_integer((json_int_t)v));
@@ -73,9 +73,10 @@ add_user(json_t *o, const struct pm_user *u)
 	set_str(o, "key", u->key);
 	json_object_set_new(o, "state", json_string(state_words(u->state)));
 	add_rights(o, u->rights);
-	set_num(o, "quota_octets", u->quota_octets);
-	set_num(o, "quota_messages", u->quota_msgs);
-	set_num(o, "valid_until", (uint64_t)(u->valid_until_ms > 0 ? u->valid_until_ms / 1000 : 0));
+	account_set_num(o, "quota_octets", u->quota_octets);
+	account_set_num(o, "quota_messages", u->quota_msgs);
+	account_set_num(o, "valid_until",
+			(uint64_t)(u->valid_until_ms > 0 ? u->valid_until_ms / 1000 : 0));
 	set_str(o, "password_label", u->cred_label);
 	for (uint32_t i = 0; i < u->n_attr; i++)
 		if (u->attr[i].key.n == 4 && memcmp(u->attr[i].key.p, "home", 4) == 0)

@@ -145,7 +145,7 @@ bind_path(struct sockaddr_un *sun)
 
 /* What jansson took apart may have been a password. */
 static void
-wiping_free(void *p)
+admin_wiping_free(void *p)
 {
 	secret_wipe(p, malloc_usable_size(p));
 	free(p);
@@ -163,7 +163,7 @@ admin_start(const char *run_dir, int metrics_fd)
 		return false;
 	}
 	memcpy(sun.sun_path, ad.path, sizeof(ad.path));
-	json_set_alloc_funcs(malloc, wiping_free);
+	json_set_alloc_funcs(malloc, admin_wiping_free);
 	json_object_seed(0); /* before there are several threads */
 	ad.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	ad.stop = eventfd(0, EFD_CLOEXEC);

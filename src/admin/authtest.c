@@ -9,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/chain.h"
+#include "account/credcache.h"
+#include "account/lookup.h"
 #include "admin/account.h"
 #include "admin/admin.h"
 #include "base/b64.h"
 #include "base/clock.h"
 #include "base/secret.h"
 #include "conf/conf.h"
-#include "core/chain.h"
-#include "core/credcache.h"
-#include "core/lookup.h"
 #include "work/gate.h"
 
 #define SECRET_B64_MAX 8192
@@ -32,7 +32,7 @@ struct test {
 	char *secret; /* NULL: none was given */
 	size_t secret_n;
 	const char *decided_by;           /* section; NULL: the chain goes on */
-	const struct conf_section *blind; /* core/lookup.h */
+	const struct conf_section *blind; /* account/lookup.h */
 };
 
 static void set_text(json_t *o, const char *key, const char *fmt, ...)
@@ -52,7 +52,8 @@ set_text(json_t *o, const char *key, const char *fmt, ...)
 
 /* The end of the walk: would a login come in, what would the client be told, why. */
 static void
-decide(struct test *t, const char *section, bool accepted, const char *reply, const char *why)
+authtest_decide(struct test *t, const char *section, bool accepted, const char *reply,
+		const char *why)
 {
 	t->decided_by = section;
 	json_object_set_new(t->answer, "accepted", json_boolean(accepted));
@@ -110,7 +111,7 @@ struct find_gate {
 };
 
 static void
-find_gate(const struct gate_status *s, void *ctx)
+authtest_find_gate(const struct gate_status *s, void *ctx)
 {
 	struct find_gate *f = ctx;
 
@@ -123,7 +124,7 @@ status_of(const struct backend *b)
 {
 	struct find_gate f = {.name = gate_name(b->gate)};
 
-	gate_each(find_gate, &f);
+	gate_each(authtest_find_gate, &f);
 	return f.status;
 }
 
@@ -165,7 +166,7 @@ say_silent(json_t *step, const struct backend *b, int64_t ms)
 /* ---- one section ----------------------------------------------------------------------------- */
 
 static void
-cred_fill(const struct test *t, struct question *q)
+authtest_cred_fill(const struct test *t, struct question *q)
 {
 	q->cred.flags = PM_CREDF_TLS;
 	snprintf(q->peer, sizeof(q->peer), "%s", t->peer);
@@ -226,12 +227,12 @@ static void
 decide_failed(struct test *t, json_t *step, const struct conf_section *s, bool backend_failed)
 {
 	if (backend_failed && json_object_get(step, "last_known_good"))
-		decide(t, s->name, true, "+OK",
-		       "let in as last known good: the section cannot be asked");
+		authtest_decide(t, s->name, true, "+OK",
+				"let in as last known good: the section cannot be asked");
 	else
-		decide(t, s->name, false, "-ERR [SYS/TEMP]",
-		       "the section cannot be asked, so nobody can tell; later "
-		       "sections are not asked in its place");
+		authtest_decide(t, s->name, false, "-ERR [SYS/TEMP]",
+				"the section cannot be asked, so nobody can tell; later "
+				"sections are not asked in its place");
 }
 
 static void
@@ -241,15 +242,16 @@ decide_accepted(struct test *t, const struct conf_section *s, const struct quest
 
 	account_json(t->answer, t->c, s, t->name, &q->user);
 	if (lacks)
-		decide(t, s->name, false, "-ERR [AUTH]", lacks);
+		authtest_decide(t, s->name, false, "-ERR [AUTH]", lacks);
 	else if (!chain_storage(t->c, s, q->user.section.p, q->user.section.n))
-		decide(t, s->name, false, "-ERR [SYS/PERM]",
-		       "the account names a storage section that is not there");
+		authtest_decide(t, s->name, false, "-ERR [SYS/PERM]",
+				"the account names a storage section that is not there");
 	else if (!t->secret)
-		decide(t, s->name, true, "+OK",
-		       "the account is fit for POP3; no password was given, none was checked");
+		authtest_decide(
+			t, s->name, true, "+OK",
+			"the account is fit for POP3; no password was given, none was checked");
 	else
-		decide(t, s->name, true, "+OK", "a login is let in");
+		authtest_decide(t, s->name, true, "+OK", "a login is let in");
 }
 
 static const char *
@@ -274,7 +276,7 @@ answer_words(const struct test *t, int32_t rc)
 }
 
 static void
-judge(struct test *t, json_t *step, const struct conf_section *s, const struct question *q)
+authtest_judge(struct test *t, json_t *step, const struct conf_section *s, const struct question *q)
 {
 	int32_t rc = q->rc;
 
@@ -286,8 +288,8 @@ judge(struct test *t, json_t *step, const struct conf_section *s, const struct q
 	else if (is_undecided(t, s, rc))
 		decide_failed(t, step, s, host_backend_failed(rc));
 	else if (t->secret && rc != PM_NEXT)
-		decide(t, s->name, false, "-ERR [AUTH]",
-		       q->error[0] ? q->error : answer_words(t, rc));
+		authtest_decide(t, s->name, false, "-ERR [AUTH]",
+				q->error[0] ? q->error : answer_words(t, rc));
 }
 
 /* A refusal is as good as one at a login; an acceptance is not remembered: nobody has logged in. */
@@ -302,7 +304,7 @@ tell_cache(const struct question *q, struct credcache *cache, uint64_t epoch)
 }
 
 static void
-ask_section(struct test *t, json_t *step, const struct conf_section *s)
+authtest_ask_section(struct test *t, json_t *step, const struct conf_section *s)
 {
 	struct backend *b = s->backend;
 	int64_t started_ms = mono_ms(),
@@ -311,10 +313,10 @@ ask_section(struct test *t, json_t *step, const struct conf_section *s)
 	struct question *q = question_new(t->name);
 
 	if (!q) {
-		decide(t, s->name, false, "-ERR [SYS/TEMP]", "no memory");
+		authtest_decide(t, s->name, false, "-ERR [SYS/TEMP]", "no memory");
 		return;
 	}
-	cred_fill(t, q);
+	authtest_cred_fill(t, q);
 	say_cached(step, b->cache, &q->cred);
 	ms += MARGIN_MS;
 	if (!question_ask(q, t->secret ? QUESTION_VERIFY : QUESTION_LOOKUP, t->c, b, ms)) {
@@ -326,7 +328,7 @@ ask_section(struct test *t, json_t *step, const struct conf_section *s)
 	} else {
 		if (t->secret)
 			tell_cache(q, b->cache, epoch);
-		judge(t, step, s, q);
+		authtest_judge(t, step, s, q);
 	}
 	json_object_set_new(step, "ms", json_integer((json_int_t)(mono_ms() - started_ms)));
 	question_put(q);
@@ -341,13 +343,14 @@ decide_nobody(struct test *t)
 	char text[PM_ERROR_MAX];
 
 	if (lookup_end_code(t->blind, text, sizeof(text)) == PM_NOENT)
-		decide(t, NULL, false, "-ERR [AUTH]", "unknown user: no section knows this name");
+		authtest_decide(t, NULL, false, "-ERR [AUTH]",
+				"unknown user: no section knows this name");
 	else
-		decide(t, NULL, false, "not known without a password", text);
+		authtest_decide(t, NULL, false, "not known without a password", text);
 }
 
 static json_t *
-walk(struct test *t)
+authtest_walk(struct test *t)
 {
 	t->answer = json_object();
 	t->steps = json_array();
@@ -361,7 +364,7 @@ walk(struct test *t)
 
 		json_array_append_new(t->steps, step);
 		if (explain_turn(t, step, i))
-			ask_section(t, step, &t->c->auth[i]);
+			authtest_ask_section(t, step, &t->c->auth[i]);
 	}
 	if (!t->decided_by)
 		decide_nobody(t);
@@ -399,7 +402,7 @@ admin_auth_test(const json_t *request)
 	else if (!raw || !t.c || !chain_name(t.c, raw, strlen(raw), t.name))
 		answer = admin_error("'%.64s' is not a possible user name", raw ? raw : "");
 	else
-		answer = walk(&t);
+		answer = authtest_walk(&t);
 	if (t.secret)
 		secret_wipe(t.secret, t.secret_n);
 	free(t.secret);

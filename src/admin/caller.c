@@ -134,7 +134,7 @@ begin_sending(struct caller *c, int64_t now_ms)
 /* ---- the question ---------------------------------------------------------------------------- */
 
 static void
-read_line(struct caller *c, int64_t now_ms)
+caller_read_line(struct caller *c, int64_t now_ms)
 {
 	ssize_t got = recv(c->fd, c->line + c->n, LINE_MAX_BYTES - 1 - c->n, MSG_DONTWAIT);
 	char *lf = got > 0 ? memchr(c->line + c->n, '\n', (size_t)got) : NULL;
@@ -162,7 +162,7 @@ caller_go(struct caller *c, int64_t now_ms)
 {
 	switch (c->phase) {
 	case CALLER_SPEAKS:
-		read_line(c, now_ms);
+		caller_read_line(c, now_ms);
 		break;
 	case CALLER_WAITS:
 		if (!atomic_load(&c->answered))

@@ -27,8 +27,8 @@ static struct {
 /* ---- answers --------------------------------------------------------------------------------- */
 
 static enum MHD_Result
-answer(struct MHD_Connection *c, unsigned status, const char *type, const char *allow,
-       struct MHD_Response *r)
+http_answer(struct MHD_Connection *c, unsigned status, const char *type, const char *allow,
+	    struct MHD_Response *r)
 {
 	enum MHD_Result rc;
 
@@ -44,17 +44,17 @@ answer(struct MHD_Connection *c, unsigned status, const char *type, const char *
 }
 
 static enum MHD_Result
-say(struct MHD_Connection *c, unsigned status, const char *allow, const char *text)
+http_say(struct MHD_Connection *c, unsigned status, const char *allow, const char *text)
 {
-	return answer(c, status, "text/plain; charset=utf-8", allow,
-		      MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text,
-						      MHD_RESPMEM_PERSISTENT));
+	return http_answer(c, status, "text/plain; charset=utf-8", allow,
+			   MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text,
+							   MHD_RESPMEM_PERSISTENT));
 }
 
 /* Once the header is there; whatever body comes behind it is not read. */
 static enum MHD_Result
-serve(void *ctx, struct MHD_Connection *c, const char *url, const char *method, const char *version,
-      const char *data, size_t *data_n, void **request)
+http_serve(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
+	   const char *version, const char *data, size_t *data_n, void **request)
 {
 	size_t n = 0;
 	char *text;
@@ -65,13 +65,13 @@ serve(void *ctx, struct MHD_Connection *c, const char *url, const char *method, 
 	(void)data_n;
 	(void)request;
 	if (strcmp(url, "/metrics") != 0)
-		return say(c, MHD_HTTP_NOT_FOUND, NULL, "only /metrics is here\n");
+		return http_say(c, MHD_HTTP_NOT_FOUND, NULL, "only /metrics is here\n");
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-		return say(c, MHD_HTTP_METHOD_NOT_ALLOWED, "GET, HEAD", "GET it\n");
+		return http_say(c, MHD_HTTP_METHOD_NOT_ALLOWED, "GET, HEAD", "GET it\n");
 	text = metrics_text(&n);
-	return text ? answer(c, MHD_HTTP_OK, METRICS_TYPE, NULL,
-			     MHD_create_response_from_buffer(n, text, MHD_RESPMEM_MUST_FREE))
-		    : say(c, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL, "no memory\n");
+	return text ? http_answer(c, MHD_HTTP_OK, METRICS_TYPE, NULL,
+				  MHD_create_response_from_buffer(n, text, MHD_RESPMEM_MUST_FREE))
+		    : http_say(c, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL, "no memory\n");
 }
 
 /* ---- how long a client may stay -------------------------------------------------------------- */
@@ -120,7 +120,7 @@ http_start(int fd)
 	const union MHD_DaemonInfo *info;
 
 	web.daemon = MHD_start_daemon(
-		MHD_USE_EPOLL, 0, NULL, NULL, serve, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_USE_EPOLL, 0, NULL, NULL, http_serve, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES,
 		MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,

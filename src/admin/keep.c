@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * restantectl volumes, quota, expire, undelete. The last three start a sweep (core/sweep.h) and
+ * restantectl volumes, quota, expire, undelete. The last three start a sweep (upkeep/sweep.h) and
  * answer with its number at once; `job` tells how far it is. Nothing here waits.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/chain.h"
 #include "admin/admin.h"
 #include "admin/keep.h"
-#include "core/chain.h"
-#include "core/sweep.h"
-#include "core/volume.h"
+#include "mailbox/volume.h"
+#include "upkeep/sweep.h"
 
 /* ---- volumes --------------------------------------------------------------------------------- */
 
@@ -47,7 +47,7 @@ keep_volumes(const json_t *request)
 /* ---- jobs ------------------------------------------------------------------------------------ */
 
 static void
-set_num(json_t *o, const char *key, uint64_t v)
+keep_set_num(json_t *o, const char *key, uint64_t v)
 {
 	json_object_set_new(o, key, json_integer((json_int_t)v));
 }
@@ -58,22 +58,22 @@ add_usage(json_t *o, const struct sweep_report *r)
 	const struct quota_limits *l = &r->limits;
 
 	json_object_set_new(o, "storage", json_string(r->section));
-	set_num(o, "used_octets", r->stat.octets);
-	set_num(o, "used_messages", r->stat.count);
-	set_num(o, "quota_octets", l->octets);
-	set_num(o, "quota_messages", l->msgs);
-	set_num(o, "hidden_messages", r->stat.hidden);
-	set_num(o, "hidden_octets", r->stat.hidden_octets);
+	keep_set_num(o, "used_octets", r->stat.octets);
+	keep_set_num(o, "used_messages", r->stat.count);
+	keep_set_num(o, "quota_octets", l->octets);
+	keep_set_num(o, "quota_messages", l->msgs);
+	keep_set_num(o, "hidden_messages", r->stat.hidden);
+	keep_set_num(o, "hidden_octets", r->stat.hidden_octets);
 	json_object_set_new(o, "user_domain", json_string(l->domain));
-	set_num(o, "domain_quota_octets", l->domain_octets);
-	set_num(o, "domain_quota_messages", l->domain_msgs);
+	keep_set_num(o, "domain_quota_octets", l->domain_octets);
+	keep_set_num(o, "domain_quota_messages", l->domain_msgs);
 	json_object_set_new(o, "counted_by",
 			    json_string(l->store_counts     ? "store"
 					: l->domain_counted ? "file"
 							    : "nobody"));
 	if (r->domain_rc == PM_OK) {
-		set_num(o, "domain_used_octets", r->domain_usage.octets);
-		set_num(o, "domain_used_messages", r->domain_usage.msgs);
+		keep_set_num(o, "domain_used_octets", r->domain_usage.octets);
+		keep_set_num(o, "domain_used_messages", r->domain_usage.msgs);
 		json_object_set_new(o, "domain_doubtful", json_boolean(r->domain_usage.doubtful));
 	}
 }
@@ -85,14 +85,14 @@ add_domain(json_t *o, const struct conf *c, const char *domain, const struct quo
 
 	json_object_set_new(o, "user_domain", json_string(domain));
 	json_object_set_new(o, "domain_doubtful", json_boolean(u->doubtful));
-	set_num(o, "domain_used_octets", u->octets);
-	set_num(o, "domain_used_messages", u->msgs);
-	set_num(o, "domain_quota_octets",
-		(uint64_t)(d && d->limits.domain_octets >= 0 ? d->limits.domain_octets
-							     : c->site.domain_octets));
-	set_num(o, "domain_quota_messages",
-		(uint64_t)(d && d->limits.domain_msgs >= 0 ? d->limits.domain_msgs
-							   : c->site.domain_msgs));
+	keep_set_num(o, "domain_used_octets", u->octets);
+	keep_set_num(o, "domain_used_messages", u->msgs);
+	keep_set_num(o, "domain_quota_octets",
+		     (uint64_t)(d && d->limits.domain_octets >= 0 ? d->limits.domain_octets
+								  : c->site.domain_octets));
+	keep_set_num(o, "domain_quota_messages",
+		     (uint64_t)(d && d->limits.domain_msgs >= 0 ? d->limits.domain_msgs
+								: c->site.domain_msgs));
 }
 
 /* Of stores that count domains themselves. */
@@ -136,16 +136,16 @@ keep_job(const json_t *request)
 		      "kind", kinds[r->kind], "user", r->user, "domain", r->domain, "dry_run",
 		      r->dry_run, "done", r->done, "succeeded",
 		      r->done && r->rc == PM_OK && r->failed == 0);
-	set_num(o, "started_ms", (uint64_t)r->started_ms);
-	set_num(o, "ended_ms", (uint64_t)r->ended_ms);
-	set_num(o, "mailboxes", r->boxes);
-	set_num(o, "without_account", r->no_account);
-	set_num(o, "busy", r->busy);
-	set_num(o, "failed", r->failed);
-	set_num(o, "messages", r->messages);
-	set_num(o, "octets", r->octets);
+	keep_set_num(o, "started_ms", (uint64_t)r->started_ms);
+	keep_set_num(o, "ended_ms", (uint64_t)r->ended_ms);
+	keep_set_num(o, "mailboxes", r->boxes);
+	keep_set_num(o, "without_account", r->no_account);
+	keep_set_num(o, "busy", r->busy);
+	keep_set_num(o, "failed", r->failed);
+	keep_set_num(o, "messages", r->messages);
+	keep_set_num(o, "octets", r->octets);
 	if (r->kind == SWEEP_EXPIRE)
-		set_num(o, "unmarked", r->unmarked);
+		keep_set_num(o, "unmarked", r->unmarked);
 	json_object_set_new(o, "detail", json_string(r->error));
 	if (r->done && r->rc == PM_OK && r->kind == SWEEP_USAGE && r->user[0])
 		add_usage(o, r);
@@ -199,7 +199,7 @@ take_uidls(const json_t *request, struct sweep_order *o)
 }
 
 static json_t *
-start(const json_t *request, enum sweep_kind kind)
+keep_start(const json_t *request, enum sweep_kind kind)
 {
 	struct sweep_order *o = calloc(1, sizeof(*o));
 	struct conf *c = conf_current();
@@ -230,7 +230,7 @@ keep_expire(const json_t *request)
 	    !json_is_string(json_object_get(request, "user")))
 		return admin_error("--unmarked needs a user: of each it is looked whether the undo "
 				   "storage is another place");
-	return start(request, SWEEP_EXPIRE);
+	return keep_start(request, SWEEP_EXPIRE);
 }
 
 json_t *
@@ -238,7 +238,7 @@ keep_undelete(const json_t *request)
 {
 	if (!json_is_string(json_object_get(request, "user")))
 		return admin_error("undelete needs a user");
-	return start(request, SWEEP_UNDELETE);
+	return keep_start(request, SWEEP_UNDELETE);
 }
 
 /* Does a store count domains itself? */
@@ -265,7 +265,7 @@ domain_usage(const char *domain, const json_t *request)
 	json_t *o;
 
 	if (rc == PM_NOENT && any_counts(c)) {
-		o = start(request, SWEEP_USAGE);
+		o = keep_start(request, SWEEP_USAGE);
 	} else if (rc != PM_OK) {
 		o = admin_error(rc == PM_NOENT ? "domain %.200s is not counted: it has no "
 						 "domain_octets or domain_messages, or nothing "
@@ -275,7 +275,7 @@ domain_usage(const char *domain, const json_t *request)
 	} else {
 		o = json_pack("{s:b}", "ok", 1);
 		add_domain(o, c, domain, &u);
-		set_num(o, "under_way", u.under_way);
+		keep_set_num(o, "under_way", u.under_way);
 	}
 	conf_put(c);
 	return o;
@@ -290,5 +290,5 @@ keep_quota(const json_t *request)
 		return admin_error("quota needs a user or a domain");
 	if (domain && !json_is_true(json_object_get(request, "recount")))
 		return domain_usage(domain, request);
-	return start(request, domain ? SWEEP_RECOUNT : SWEEP_USAGE);
+	return keep_start(request, domain ? SWEEP_RECOUNT : SWEEP_USAGE);
 }

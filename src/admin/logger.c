@@ -43,7 +43,7 @@ static struct {
 /* ---- any thread ------------------------------------------------------------------------------ */
 
 static void
-sink(const struct log_line *l, int64_t at_ms)
+logger_sink(const struct log_line *l, int64_t at_ms)
 {
 	char text[LOG_LINE_MAX * 2];
 	size_t n = lg.json ? log_render_json(l, at_ms, text, sizeof(text))
@@ -305,7 +305,7 @@ logger_start(const struct conf *c)
 		goto fail;
 	}
 	lg.running = true;
-	log_set_sink(sink);
+	log_set_sink(logger_sink);
 	return true;
 fail:
 	free(second);

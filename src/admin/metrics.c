@@ -6,12 +6,12 @@
 
 #include "admin/logger.h"
 #include "base/clock.h"
+#include "base/stats.h"
 #include "config.h"
-#include "core/stats.h"
-#include "core/sweep.h"
-#include "core/volume.h"
+#include "mailbox/volume.h"
 #include "net/acceptor.h"
 #include "net/tls.h"
+#include "upkeep/sweep.h"
 #include "work/pool.h"
 #include "work/queue.h"
 #include "work/slot.h"
@@ -32,7 +32,7 @@ metrics_add_source(void (*fn)(struct expo *e, const struct conf *c))
 }
 
 static void
-gauge(struct expo *e, const char *name, const char *help, uint64_t v)
+metrics_gauge(struct expo *e, const char *name, const char *help, uint64_t v)
 {
 	expo_family(e, name, EXPO_GAUGE, help);
 	expo_count(e, v);
@@ -195,7 +195,8 @@ put_tally(struct expo *e, const struct tally *t)
 				expo_label(e, "where", wheres[w]);
 				expo_count(e, t->sessions[k][s][w]);
 			}
-	gauge(e, "restante_sessions_logged_in", "POP3 sessions that hold a mailbox.", t->logged_in);
+	metrics_gauge(e, "restante_sessions_logged_in", "POP3 sessions that hold a mailbox.",
+		      t->logged_in);
 	expo_family(e, "restante_errands", EXPO_GAUGE,
 		    "Tasks of the server itself: ticks, probes, retries, jobs.");
 	for (size_t w = 0; w < WHERES; w++) {
@@ -225,10 +226,10 @@ put_engine(struct expo *e)
 {
 	uint32_t workers = pool_size(), idle = queue_idle_workers();
 
-	gauge(e, "restante_workers", "Worker threads.", workers);
-	gauge(e, "restante_workers_busy", "Workers that are not waiting for work.",
-	      workers > idle ? workers - idle : 0);
-	gauge(e, "restante_queue_tasks", "Tasks that wait for a worker.", queue_depth());
+	metrics_gauge(e, "restante_workers", "Worker threads.", workers);
+	metrics_gauge(e, "restante_workers_busy", "Workers that are not waiting for work.",
+		      workers > idle ? workers - idle : 0);
+	metrics_gauge(e, "restante_queue_tasks", "Tasks that wait for a worker.", queue_depth());
 	expo_family(e, "restante_queue_head_age_seconds", EXPO_GAUGE,
 		    "How long the first of them has waited.");
 	expo_seconds(e, queue_head_age_ms(mono_ms()) * US_PER_MS);
@@ -252,7 +253,7 @@ put_door(struct expo *e)
 		{"refused_max_per_address", a.refused_address},
 	};
 
-	gauge(e, "restante_connections", "Connections open now.", acceptor_sessions());
+	metrics_gauge(e, "restante_connections", "Connections open now.", acceptor_sessions());
 	expo_family(e, "restante_connections_total", EXPO_COUNTER,
 		    "Connections by what became of them at the door.");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -367,12 +368,13 @@ put_volumes(struct expo *e, const struct conf *c)
 static void
 put_configuration(struct expo *e, const struct conf *c)
 {
-	gauge(e, "restante_undo_unmarked_messages",
-	      "In the undo storage, not known to have been moved there: kept. Of the last round.",
-	      sweep_unmarked());
-	gauge(e, "restante_configuration_serial",
-	      "How often a configuration was read; changes when another one is in force.",
-	      c->serial);
+	metrics_gauge(
+		e, "restante_undo_unmarked_messages",
+		"In the undo storage, not known to have been moved there: kept. Of the last round.",
+		sweep_unmarked());
+	metrics_gauge(e, "restante_configuration_serial",
+		      "How often a configuration was read; changes when another one is in force.",
+		      c->serial);
 	if (!c->tls)
 		return;
 	expo_family(e, "restante_tls_certificate_not_after_timestamp_seconds", EXPO_GAUGE,

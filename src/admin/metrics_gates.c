@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/credcache.h"
 #include "admin/metrics.h"
-#include "core/backend.h"
-#include "core/bind.h"
-#include "core/credcache.h"
+#include "bind/bind.h"
+#include "module/backend.h"
 #include "work/gate.h"
 #include "work/pool.h"
 
@@ -228,7 +228,7 @@ put_caches(struct expo *e, const struct conf *c)
 /* ---- calls, modules -------------------------------------------------------------------------- */
 
 static void
-count_call(const struct pool_call_status *s, void *ctx)
+metrics_gates_count_call(const struct pool_call_status *s, void *ctx)
 {
 	uint64_t *n = ctx;
 
@@ -241,7 +241,7 @@ put_calls(struct expo *e)
 {
 	uint64_t n[2] = {0};
 
-	pool_each_call(count_call, n);
+	pool_each_call(metrics_gates_count_call, n);
 	expo_family(e, "restante_calls", EXPO_GAUGE, "Calls into modules at this moment.");
 	expo_count(e, n[0]);
 	expo_family(e, "restante_calls_overdue", EXPO_GAUGE, "Those of them past their deadline.");

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "account/usercopy.h"
 #include "base/clock.h"
 #include "base/secret.h"
-#include "core/usercopy.h"
-#include "core/volume.h"
+#include "mailbox/volume.h"
 
 struct question *
 question_new(const char *name)
@@ -91,7 +91,7 @@ run_stat(struct errand *e)
 }
 
 static void
-finish(struct errand *e, int32_t rc)
+question_finish(struct errand *e, int32_t rc)
 {
 	struct question *q = e->ctx;
 
@@ -123,7 +123,7 @@ question_ask(struct question *q, enum question_call what, struct conf *c, struct
 			   .backend = b,
 			   .name = calls[what].name,
 			   .run = calls[what].run,
-			   .finish = finish,
+			   .finish = question_finish,
 			   .ctx = q,
 			   .deadline_ms = mono_ms() + ms};
 	struct timespec until;

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/errand.h"
+#include "module/errand.h"
 
 struct question {
 	_Atomic int refs;

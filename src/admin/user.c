@@ -3,15 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "account/chain.h"
+#include "account/lookup.h"
 #include "admin/account.h"
 #include "admin/admin.h"
 #include "conf/conf.h"
-#include "core/chain.h"
-#include "core/lookup.h"
 
 static enum lookup_verdict
-ask_section(json_t *o, json_t *steps, struct conf *c, int i, const char *name,
-	    const struct conf_section **blind)
+user_ask_section(json_t *o, json_t *steps, struct conf *c, int i, const char *name,
+		 const struct conf_section **blind)
 {
 	struct conf_section *s = &c->auth[i];
 	struct question *q = question_new(name);
@@ -36,7 +36,7 @@ ask_section(json_t *o, json_t *steps, struct conf *c, int i, const char *name,
 
 /* Section after section, as RCPT asks them. */
 static void
-walk(json_t *o, json_t *steps, struct conf *c, const char *name)
+user_walk(json_t *o, json_t *steps, struct conf *c, const char *name)
 {
 	const struct conf_section *blind = NULL;
 	enum lookup_verdict v = LOOKUP_NEXT;
@@ -44,7 +44,7 @@ walk(json_t *o, json_t *steps, struct conf *c, const char *name)
 
 	for (int i = chain_next(c, name, 0); i >= 0 && v == LOOKUP_NEXT;
 	     i = chain_next(c, name, i + 1))
-		v = ask_section(o, steps, c, i, name, &blind);
+		v = user_ask_section(o, steps, c, i, name, &blind);
 	if (v == LOOKUP_FOUND)
 		return;
 	if (v == LOOKUP_NEXT)
@@ -73,7 +73,7 @@ admin_user(const json_t *request)
 	json_object_set_new(o, "ok", json_true());
 	json_object_set_new(o, "name", json_string(name));
 	json_object_set_new(o, "chain", steps);
-	walk(o, steps, c, name);
+	user_walk(o, steps, c, name);
 	conf_put(c);
 	return o;
 }

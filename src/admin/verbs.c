@@ -7,19 +7,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "account/caches.h"
+#include "account/chain.h"
+#include "account/credcache.h"
 #include "admin/admin.h"
 #include "admin/keep.h"
 #include "admin/logger.h"
 #include "admin/mainbox.h"
 #include "admin/metrics.h"
 #include "base/clock.h"
+#include "base/stats.h"
+#include "bind/bind.h"
 #include "conf/conf.h"
 #include "config.h"
-#include "core/backend.h"
-#include "core/bind.h"
-#include "core/chain.h"
-#include "core/credcache.h"
-#include "core/stats.h"
+#include "module/backend.h"
 #include "net/acceptor.h"
 #include "net/tls.h"
 #include "work/gate.h"
@@ -40,7 +41,7 @@ admin_error(const char *fmt, ...)
 }
 
 static void
-set_num(json_t *o, const char *key, uint64_t v)
+verbs_set_num(json_t *o, const char *key, uint64_t v)
 {
 	json_object_set_new(o, key, json_integer((json_int_t)v));
 }
@@ -57,7 +58,7 @@ where_name(char where)
 }
 
 static void
-count_call(const struct pool_call_status *s, void *ctx)
+verbs_count_call(const struct pool_call_status *s, void *ctx)
 {
 	uint64_t *n = ctx;
 
@@ -84,37 +85,38 @@ verb_status(const json_t *request)
 		by_where[w == 'P' ? 0 : w == 'Q' ? 1 : w == 'G' ? 2 : 3]++;
 		logged_in += r.logged_in;
 	}
-	set_num(where, "parked", by_where[0]);
-	set_num(where, "queued", by_where[1]);
-	set_num(where, "gated", by_where[2]);
-	set_num(where, "running", by_where[3]);
+	verbs_set_num(where, "parked", by_where[0]);
+	verbs_set_num(where, "queued", by_where[1]);
+	verbs_set_num(where, "gated", by_where[2]);
+	verbs_set_num(where, "running", by_where[3]);
 	for (int i = 0; i < STAT_MAX; i++)
-		set_num(counters, stat_name((enum stat_id)i), stat_get((enum stat_id)i));
+		verbs_set_num(counters, stat_name((enum stat_id)i), stat_get((enum stat_id)i));
 	acceptor_get_stats(&a);
-	set_num(door, "accepted", a.accepted);
-	set_num(door, "refused_total", a.refused_total);
-	set_num(door, "refused_address", a.refused_address);
-	set_num(door, "shed", a.shed);
-	set_num(door, "out_of_files", a.out_of_files);
-	set_num(door, "pushed_out", a.pressured);
-	pool_each_call(count_call, calls);
+	verbs_set_num(door, "accepted", a.accepted);
+	verbs_set_num(door, "refused_total", a.refused_total);
+	verbs_set_num(door, "refused_address", a.refused_address);
+	verbs_set_num(door, "shed", a.shed);
+	verbs_set_num(door, "out_of_files", a.out_of_files);
+	verbs_set_num(door, "pushed_out", a.pressured);
+	pool_each_call(verbs_count_call, calls);
 	json_object_set_new(o, "ok", json_true());
 	json_object_set_new(o, "version", json_string(PACKAGE_VERSION));
-	set_num(o, "pid", (uint64_t)getpid());
-	set_num(o, "uptime_s", (uint64_t)metrics_uptime_ms() / 1000);
+	verbs_set_num(o, "pid", (uint64_t)getpid());
+	verbs_set_num(o, "uptime_s", (uint64_t)metrics_uptime_ms() / 1000);
 	json_object_set_new(o, "configuration", json_string(c ? c->file : ""));
-	set_num(o, "configuration_serial", c ? c->serial : 0);
-	set_num(o, "workers", c ? c->workers : 0);
-	set_num(o, "connections", acceptor_sessions());
-	set_num(o, "logged_in", logged_in);
+	verbs_set_num(o, "configuration_serial", c ? c->serial : 0);
+	verbs_set_num(o, "workers", c ? c->workers : 0);
+	verbs_set_num(o, "connections", acceptor_sessions());
+	verbs_set_num(o, "logged_in", logged_in);
 	json_object_set_new(o, "sessions", where);
-	set_num(o, "queue_depth", queue_depth());
-	set_num(o, "queue_head_age_ms", (uint64_t)queue_head_age_ms(mono_ms()));
-	set_num(o, "calls", calls[0]);
-	set_num(o, "calls_overdue", calls[1]);
-	set_num(o, "log_lines_dropped", logger_dropped());
+	verbs_set_num(o, "queue_depth", queue_depth());
+	verbs_set_num(o, "queue_head_age_ms", (uint64_t)queue_head_age_ms(mono_ms()));
+	verbs_set_num(o, "calls", calls[0]);
+	verbs_set_num(o, "calls_overdue", calls[1]);
+	verbs_set_num(o, "log_lines_dropped", logger_dropped());
 	if (c && c->tls)
-		set_num(o, "certificate_not_after", (uint64_t)tls_not_after_ms(c->tls) / 1000);
+		verbs_set_num(o, "certificate_not_after",
+			      (uint64_t)tls_not_after_ms(c->tls) / 1000);
 	json_object_set_new(o, "door", door);
 	json_object_set_new(o, "counters", counters);
 	conf_put(c);
@@ -154,7 +156,7 @@ session_json(const struct slot_record *r, char where, int64_t now_ms)
 {
 	json_t *o = json_object();
 
-	set_num(o, "id", r->id);
+	verbs_set_num(o, "id", r->id);
 	json_object_set_new(o, "where", json_string(where_name(where)));
 	json_object_set_new(o, "state", json_string(r->state));
 	json_object_set_new(o, "user",
@@ -164,11 +166,11 @@ session_json(const struct slot_record *r, char where, int64_t now_ms)
 			    json_string(r->tls == 13   ? "1.3"
 					: r->tls == 12 ? "1.2"
 						       : "none"));
-	set_num(o, "age_s", (uint64_t)(now_ms - r->since_ms) / 1000);
-	set_num(o, "idle_s", (uint64_t)(now_ms - r->last_byte_ms) / 1000);
-	set_num(o, "messages", r->messages);
-	set_num(o, "deleted_pending", r->pending_dele);
-	set_num(o, "octets_out", r->octets_out);
+	verbs_set_num(o, "age_s", (uint64_t)(now_ms - r->since_ms) / 1000);
+	verbs_set_num(o, "idle_s", (uint64_t)(now_ms - r->last_byte_ms) / 1000);
+	verbs_set_num(o, "messages", r->messages);
+	verbs_set_num(o, "deleted_pending", r->pending_dele);
+	verbs_set_num(o, "octets_out", r->octets_out);
 	return o;
 }
 
@@ -210,7 +212,7 @@ verb_kick(const json_t *request)
 		return admin_error("no such session");
 	o = json_object();
 	json_object_set_new(o, "ok", json_true());
-	set_num(o, "kicked", n);
+	verbs_set_num(o, "kicked", n);
 	return o;
 }
 
@@ -225,25 +227,25 @@ str_json(struct pm_str s)
 }
 
 static void
-find_gate(const struct gate_status *g, void *ctx)
+verbs_find_gate(const struct gate_status *g, void *ctx)
 {
 	json_t *o = ctx;
 	const char *name = json_string_value(json_object_get(o, "gate"));
 
 	if (!name || strcmp(name, g->name) != 0)
 		return;
-	set_num(o, "permits", g->limits.permits);
-	set_num(o, "in_use", g->in_use);
-	set_num(o, "waiting", (uint64_t)g->waiting[0] + g->waiting[1] + g->waiting[2]);
+	verbs_set_num(o, "permits", g->limits.permits);
+	verbs_set_num(o, "in_use", g->in_use);
+	verbs_set_num(o, "waiting", (uint64_t)g->waiting[0] + g->waiting[1] + g->waiting[2]);
 	json_object_set_new(o, "breaker", json_string(g->breaker));
-	set_num(o, "calls", g->calls);
-	set_num(o, "refused", g->refused);
-	set_num(o, "timeouts", g->timeouts);
-	set_num(o, "failures", g->failures);
-	set_num(o, "trips", g->trips);
-	set_num(o, "overdue", g->overdue);
-	set_num(o, "average_us", g->calls ? g->busy_ms * 1000 / g->calls : 0);
-	set_num(o, "slowest_ms", g->slowest_ms);
+	verbs_set_num(o, "calls", g->calls);
+	verbs_set_num(o, "refused", g->refused);
+	verbs_set_num(o, "timeouts", g->timeouts);
+	verbs_set_num(o, "failures", g->failures);
+	verbs_set_num(o, "trips", g->trips);
+	verbs_set_num(o, "overdue", g->overdue);
+	verbs_set_num(o, "average_us", g->calls ? g->busy_ms * 1000 / g->calls : 0);
+	verbs_set_num(o, "slowest_ms", g->slowest_ms);
 }
 
 struct counter_sink {
@@ -267,9 +269,9 @@ add_cache(json_t *o, const struct credcache *c)
 
 	if (!c)
 		return;
-	set_num(o, "cached", u.accepted);
-	set_num(o, "cached_refusals", u.refused);
-	set_num(o, "cache_size", u.places);
+	verbs_set_num(o, "cached", u.accepted);
+	verbs_set_num(o, "cached_refusals", u.refused);
+	verbs_set_num(o, "cache_size", u.places);
 }
 
 static json_t *
@@ -287,7 +289,7 @@ section_json(const struct conf_section *s)
 	json_object_set_new(o, "gate",
 			    s->backend->gate ? json_string(gate_name(s->backend->gate))
 					     : json_null());
-	gate_each(find_gate, o);
+	gate_each(verbs_find_gate, o);
 	add_cache(o, s->backend->cache);
 	bind_each_counter(add_counter, &sink);
 	json_object_set_new(o, "counters", sink.counters);
@@ -301,8 +303,8 @@ add_call(const struct pool_call_status *s, void *ctx)
 
 	json_object_set_new(o, "gate", json_string(s->gate));
 	json_object_set_new(o, "method", json_string(s->method));
-	set_num(o, "session", s->task_id);
-	set_num(o, "for_ms", (uint64_t)(mono_ms() - s->started_ms));
+	verbs_set_num(o, "session", s->task_id);
+	verbs_set_num(o, "for_ms", (uint64_t)(mono_ms() - s->started_ms));
 	json_object_set_new(o, "overdue", json_boolean(s->overdue));
 	json_array_append_new(ctx, o);
 }
@@ -339,7 +341,7 @@ verb_forget(const json_t *request)
 	conf_put(c);
 	if (!known)
 		return admin_error("'%.64s' is not a possible user name", raw ? raw : "");
-	backend_forget(NULL, (struct pm_str){name, strlen(name)});
+	caches_forget(NULL, (struct pm_str){name, strlen(name)});
 	return json_pack("{s:b}", "ok", 1);
 }
 

@@ -29,7 +29,7 @@ arena_init(struct arena *a, size_t limit)
 }
 
 static struct arena_block *
-block_new(struct arena *a, size_t need)
+arena_block_new(struct arena *a, size_t need)
 {
 	size_t cap = need > BLOCK_MIN ? need : BLOCK_MIN;
 	struct arena_block *b = malloc(sizeof(*b) + cap);
@@ -56,7 +56,7 @@ arena_alloc(struct arena *a, size_t n)
 	if (need > a->limit - a->used)
 		return NULL;
 	if (!b || b->cap - b->used < need) {
-		b = block_new(a, need);
+		b = arena_block_new(a, need);
 		if (!b)
 			return NULL;
 	}

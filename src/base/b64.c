@@ -8,7 +8,7 @@ static const char alphabet[64] = {
 
 /* 0..63, or -1. */
 static int
-value_of(char c)
+b64_value_of(char c)
 {
 	if (c >= 'A' && c <= 'Z')
 		return c - 'A';
@@ -35,7 +35,7 @@ b64_decode(const char *p, size_t n, unsigned char *ret_out, size_t cap, size_t *
 		uint32_t v = 0;
 
 		for (size_t k = 0; k < 4; k++) {
-			int x = k < chars ? value_of(p[i + k]) : 0;
+			int x = k < chars ? b64_value_of(p[i + k]) : 0;
 
 			if (x < 0)
 				return false;

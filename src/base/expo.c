@@ -9,7 +9,7 @@
 #define FIRST_CAP 16384
 
 static void
-put(struct expo *e, const char *p, size_t n)
+expo_put(struct expo *e, const char *p, size_t n)
 {
 	if (e->failed || n > EXPO_MAX - e->n) {
 		e->failed = true;
@@ -36,7 +36,7 @@ put(struct expo *e, const char *p, size_t n)
 static void
 put_cstr(struct expo *e, const char *s)
 {
-	put(e, s, strlen(s));
+	expo_put(e, s, strlen(s));
 }
 
 void
@@ -98,17 +98,17 @@ put_escaped(struct expo *e, const char *s, bool quoted)
 
 		len = 1;
 		if (c == '\\')
-			put(e, "\\\\", 2);
+			expo_put(e, "\\\\", 2);
 		else if (c == '\n')
-			put(e, "\\n", 2);
+			expo_put(e, "\\n", 2);
 		else if (c == '"' && quoted)
-			put(e, "\\\"", 2);
+			expo_put(e, "\\\"", 2);
 		else if (c >= 0x20 && c < 0x7f)
-			put(e, s, 1);
+			expo_put(e, s, 1);
 		else if (c >= 0x80 && (len = utf8_char((const unsigned char *)s, n)) > 0)
-			put(e, s, len);
+			expo_put(e, s, len);
 		else
-			put(e, "?", len = 1);
+			expo_put(e, "?", len = 1);
 	}
 }
 
@@ -132,7 +132,7 @@ expo_family(struct expo *e, const char *name, enum expo_type type, const char *h
 }
 
 static void
-begin(struct expo *e, const char *suffix)
+expo_begin(struct expo *e, const char *suffix)
 {
 	if (e->begun)
 		return;
@@ -144,13 +144,13 @@ begin(struct expo *e, const char *suffix)
 void
 expo_part(struct expo *e, const char *suffix)
 {
-	begin(e, suffix);
+	expo_begin(e, suffix);
 }
 
 void
 expo_label(struct expo *e, const char *key, const char *value)
 {
-	begin(e, "");
+	expo_begin(e, "");
 	put_cstr(e, e->labelled ? "," : "{");
 	put_cstr(e, key);
 	put_cstr(e, "=\"");
@@ -160,9 +160,9 @@ expo_label(struct expo *e, const char *key, const char *value)
 }
 
 static void
-end(struct expo *e, const char *value)
+expo_end(struct expo *e, const char *value)
 {
-	begin(e, "");
+	expo_begin(e, "");
 	put_cstr(e, e->labelled ? "} " : " ");
 	put_cstr(e, value);
 	put_cstr(e, "\n");
@@ -175,7 +175,7 @@ expo_count(struct expo *e, uint64_t v)
 	char text[24];
 
 	snprintf(text, sizeof(text), "%" PRIu64, v);
-	end(e, text);
+	expo_end(e, text);
 }
 
 void
@@ -186,5 +186,5 @@ expo_seconds(struct expo *e, int64_t us)
 
 	snprintf(text, sizeof(text), "%s%" PRIu64 ".%06" PRIu64, us < 0 ? "-" : "", v / 1000000,
 		 v % 1000000);
-	end(e, text);
+	expo_end(e, text);
 }

@@ -245,7 +245,7 @@ struct out {
 };
 
 static void
-put(struct out *o, const char *s, size_t n)
+log_put(struct out *o, const char *s, size_t n)
 {
 	if (n > o->cap - o->n)
 		n = o->cap - o->n;
@@ -256,7 +256,7 @@ put(struct out *o, const char *s, size_t n)
 static void
 put_str(struct out *o, const char *s)
 {
-	put(o, s, strlen(s));
+	log_put(o, s, strlen(s));
 }
 
 static const char *
@@ -277,7 +277,7 @@ level_name(int level)
 }
 
 static void
-put_time(struct out *o, int64_t at_ms)
+log_put_time(struct out *o, int64_t at_ms)
 {
 	time_t t = (time_t)(at_ms / 1000);
 	struct tm tm;
@@ -310,7 +310,7 @@ log_render_text(const struct log_line *l, int64_t at_ms, char *dst, size_t cap)
 	size_t at = 0;
 	char type;
 
-	put_time(&o, at_ms);
+	log_put_time(&o, at_ms);
 	put_str(&o, " ");
 	put_str(&o, level_name(l->level));
 	while (next_record(l, &at, &key, &type, &value)) {
@@ -341,7 +341,7 @@ put_json_string(struct out *o, const char *s)
 	for (; *s; s++) {
 		if (*s == '"' || *s == '\\')
 			put_str(o, "\\");
-		put(o, s, 1);
+		log_put(o, s, 1);
 	}
 	put_str(o, "\"");
 }
@@ -355,7 +355,7 @@ log_render_json(const struct log_line *l, int64_t at_ms, char *dst, size_t cap)
 	char type;
 
 	put_str(&o, "{\"time\":\"");
-	put_time(&o, at_ms);
+	log_put_time(&o, at_ms);
 	put_str(&o, "\",\"level\":\"");
 	put_str(&o, level_name(l->level));
 	put_str(&o, "\"");

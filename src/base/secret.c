@@ -53,7 +53,7 @@ key_draw(void)
 }
 
 static uint64_t
-rotl(uint64_t x, unsigned b)
+secret_rotl(uint64_t x, unsigned b)
 {
 	return x << b | x >> (64 - b);
 }
@@ -63,15 +63,15 @@ static void
 sip_round(uint64_t v[4])
 {
 	v[0] += v[1];
-	v[1] = rotl(v[1], 13) ^ v[0];
-	v[0] = rotl(v[0], 32);
+	v[1] = secret_rotl(v[1], 13) ^ v[0];
+	v[0] = secret_rotl(v[0], 32);
 	v[2] += v[3];
-	v[3] = rotl(v[3], 16) ^ v[2];
+	v[3] = secret_rotl(v[3], 16) ^ v[2];
 	v[0] += v[3];
-	v[3] = rotl(v[3], 21) ^ v[0];
+	v[3] = secret_rotl(v[3], 21) ^ v[0];
 	v[2] += v[1];
-	v[1] = rotl(v[1], 17) ^ v[2];
-	v[2] = rotl(v[2], 32);
+	v[1] = secret_rotl(v[1], 17) ^ v[2];
+	v[2] = secret_rotl(v[2], 32);
 }
 
 uint64_t

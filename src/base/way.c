@@ -40,7 +40,7 @@ name_of(const struct walk *w, const char *part, char name[PATH_MAX])
 }
 
 static bool
-failed(const struct walk *w, const char *part, int e)
+way_failed(const struct walk *w, const char *part, int e)
 {
 	char name[PATH_MAX];
 
@@ -106,11 +106,11 @@ step_to(struct walk *w, const char *part)
 	memset(&w->st, 0, sizeof(w->st));
 	if (fd == -1)
 		return (errno == ENOENT && w->may_miss && !w->todo[strspn(w->todo, "/")]) ||
-		       failed(w, part, errno);
+		       way_failed(w, part, errno);
 	if (w->fd != -1)
 		(void)close(w->fd); /* only looked at */
 	w->fd = fd;
-	return fstat(fd, &w->st) == 0 || failed(w, part, errno);
+	return fstat(fd, &w->st) == 0 || way_failed(w, part, errno);
 }
 
 /* A link of n octets: its text takes the place of its name. */
@@ -121,14 +121,14 @@ step_through(struct walk *w, const char *part, const char *to, size_t n)
 	struct stat st;
 
 	if (fstatat(w->fd, part, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return failed(w, part, errno);
+		return way_failed(w, part, errno);
 	if (geteuid() == 0 && !judge_owner(w, st.st_uid, part))
 		return false;
 	memcpy(rest, w->todo, sizeof(rest));
 	if (++w->links > LINKS_MAX || n >= PATH_MAX ||
 	    (size_t)snprintf(w->todo, sizeof(w->todo), "%.*s/%s", (int)n, to, rest) >=
 		    sizeof(w->todo))
-		return failed(w, part, ELOOP);
+		return way_failed(w, part, ELOOP);
 	return to[0] != '/' || step_to(w, "/");
 }
 
@@ -148,12 +148,12 @@ take_part(struct walk *w, char part[PATH_MAX])
 }
 
 static bool
-walk(struct walk *w, const char *path)
+way_walk(struct walk *w, const char *path)
 {
 	char part[PATH_MAX], to[PATH_MAX];
 
 	if (path[0] == '\0' || strlen(path) >= PATH_MAX)
-		return failed(w, path, path[0] ? ENAMETOOLONG : ENOENT);
+		return way_failed(w, path, path[0] ? ENAMETOOLONG : ENOENT);
 	memcpy(w->todo, path, strlen(path) + 1);
 	if (!step_to(w, path[0] == '/' ? "/" : "."))
 		return false;
@@ -179,10 +179,10 @@ way_follow(const char *path, enum way_end end, const uid_t *may, size_t n, struc
 			 .fd = -1,
 			 .err = err,
 			 .errlen = errlen};
-	bool ok = walk(&w, path);
+	bool ok = way_walk(&w, path);
 
 	if (ok && end == WAY_DIR)
-		ok = S_ISDIR(w.st.st_mode) ? judge_here(&w, true) : failed(&w, "", ENOTDIR);
+		ok = S_ISDIR(w.st.st_mode) ? judge_here(&w, true) : way_failed(&w, "", ENOTDIR);
 	if (w.fd != -1)
 		(void)close(w.fd);
 	*ret = (struct way){w.uid, w.st};

@@ -13,7 +13,7 @@ struct checker {
 };
 
 static struct conf_section *
-find_section(struct conf_section *list, size_t n, const char *name)
+check_find_section(struct conf_section *list, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(list[i].name, name) == 0)
@@ -48,13 +48,13 @@ check_sections(struct checker *k, struct conf_section *list, size_t n, const cha
 	for (size_t i = 0; i < n; i++) {
 		struct conf_section *s = &list[i], *inner;
 
-		if (find_section(list, i, s->name))
+		if (check_find_section(list, i, s->name))
 			conf_error(k->e, &s->where, "%s %s: there is another section of this name",
 				   kind, s->name);
 		if (!s->wrap)
 			continue;
 		/* only an earlier section: no circles, and it is open when this one is opened */
-		inner = find_section(list, i, s->wrap);
+		inner = check_find_section(list, i, s->wrap);
 		if (!inner) {
 			conf_error(k->e, &s->where,
 				   "%s %s: wrap = %s: expected a %s section above this one", kind,
@@ -90,7 +90,8 @@ check_auth_storage(struct checker *k)
 
 		if (s->only_wrapped)
 			continue;
-		target = s->storage ? find_section(c->storage, c->n_storage, s->storage) : NULL;
+		target = s->storage ? check_find_section(c->storage, c->n_storage, s->storage)
+				    : NULL;
 		if (s->storage && !target)
 			conf_error(k->e, &s->where,
 				   "auth %s: storage = %s: there is no such storage section",
@@ -281,7 +282,7 @@ check_top(struct checker *k)
 }
 
 static bool
-has_volume(const struct conf *c, const char *name)
+check_has_volume(const struct conf *c, const char *name)
 {
 	for (size_t i = 0; i < c->n_volumes; i++)
 		if (strcmp(c->volumes[i].name, name) == 0)
@@ -292,7 +293,7 @@ has_volume(const struct conf *c, const char *name)
 static void
 check_volume_name(struct checker *k, const struct conf_where *w, const char *what, const char *name)
 {
-	if (name && !has_volume(k->c, name))
+	if (name && !check_has_volume(k->c, name))
 		conf_error(k->e, w, "%s%s = %s: there is no such volume block", what,
 			   *what ? ": volume" : "state_volume", name);
 }
@@ -351,7 +352,7 @@ check_undo(struct checker *k)
 
 	if (!c->undo_storage)
 		return;
-	c->undo = find_section(c->storage, c->n_storage, c->undo_storage);
+	c->undo = check_find_section(c->storage, c->n_storage, c->undo_storage);
 	if (!c->undo) {
 		conf_error(k->e, &top, "undo_storage = %s: there is no such storage section",
 			   c->undo_storage);

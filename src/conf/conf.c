@@ -131,7 +131,7 @@ given_before(const struct conf_node *first, const struct conf_node *n)
 
 /* Settings of one block whose keys are all the server's. */
 static void
-fill(struct loader *ld, enum schema_block block, void *base, struct conf_node *first)
+conf_fill(struct loader *ld, enum schema_block block, void *base, struct conf_node *first)
 {
 	for (struct conf_node *n = first; n; n = n->next) {
 		if (n->block) {
@@ -172,7 +172,7 @@ fill_only(struct loader *ld, enum schema_block block, struct conf_node *n)
 	}
 	if (*n->value)
 		conf_error(ld->e, &n->where, "%s %s: this block has no name", n->key, n->value);
-	fill(ld, block, ld->c, n->children);
+	conf_fill(ld, block, ld->c, n->children);
 }
 
 static bool
@@ -208,7 +208,7 @@ fill_listener(struct loader *ld, struct conf_listener *l, struct conf_node *n)
 	l->name = n->value;
 	l->where = n->where;
 	schema_defaults(BLOCK_LISTENER, l);
-	fill(ld, BLOCK_LISTENER, l, n->children);
+	conf_fill(ld, BLOCK_LISTENER, l, n->children);
 	check_name(ld, n);
 	if (!l->path)
 		check_address(ld, l, n);
@@ -256,7 +256,7 @@ fill_volume(struct loader *ld, struct conf_volume *v, struct conf_node *n)
 	v->name = n->value;
 	v->where = n->where;
 	schema_defaults(BLOCK_VOLUME, v);
-	fill(ld, BLOCK_VOLUME, v, n->children);
+	conf_fill(ld, BLOCK_VOLUME, v, n->children);
 	check_name(ld, n);
 	if (!v->path)
 		conf_error(ld->e, &n->where, "volume %s: path is missing: a directory on it",
@@ -274,7 +274,7 @@ fill_domain(struct loader *ld, struct conf_domain *d, struct conf_node *n)
 	d->name = name ? name : n->value;
 	d->where = n->where;
 	schema_defaults(BLOCK_DOMAIN, d);
-	fill(ld, BLOCK_DOMAIN, d, n->children);
+	conf_fill(ld, BLOCK_DOMAIN, d, n->children);
 	if (!*n->value || strlen(n->value) > 255 || strpbrk(n->value, "@/ "))
 		conf_error(ld->e, &n->where,
 			   "domain %s: expected the name of a domain: domain example.org {",
@@ -441,7 +441,7 @@ conf_load(const char *file, struct conf_errors *e)
 		conf_put(ld.c);
 		return NULL;
 	}
-	fill(&ld, BLOCK_TOP, ld.c, ld.top);
+	conf_fill(&ld, BLOCK_TOP, ld.c, ld.top);
 	if (!make_blocks(&ld)) {
 		conf_error(e, &w, "no memory");
 		conf_put(ld.c);

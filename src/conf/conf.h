@@ -13,8 +13,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-struct backend; /* core/backend.h */
-struct volume;  /* core/volume.h */
+struct backend; /* module/backend.h */
+struct volume;  /* mailbox/volume.h */
 struct tls;     /* net/tls.h */
 
 enum conf_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
@@ -100,7 +100,7 @@ struct conf_section {
 	bool for_undo;           /* named by undo_storage: nobody's maildrop is there */
 };
 
-/* A disk mail is written to; see core/volume.h. */
+/* A disk mail is written to; see mailbox/volume.h. */
 struct conf_volume {
 	const char *name;
 	const char *path; /* a directory on it */
@@ -116,7 +116,7 @@ struct conf_volume {
 
 /* What the site, a domain and a user may have each; of a domain -1: the site's. */
 struct conf_limits {
-	/* core/retention.h; expire: PM_EXPIRE_CLIENT = client */
+	/* mailbox/retention.h; expire: PM_EXPIRE_CLIENT = client */
 	int32_t expire_days, undo_days;
 	int64_t quota_octets, quota_msgs;   /* of each user; 0: no limit */
 	int64_t domain_octets, domain_msgs; /* of each domain as a whole */
@@ -130,7 +130,7 @@ struct conf_domain {
 
 enum conf_quota_over { CONF_QUOTA_DEFER, CONF_QUOTA_REFUSE };
 
-/* delivery/badmail.h */
+/* badmail/badmail.h */
 struct conf_badmail {
 	const char *path; /* NULL: there is no Badmail */
 	const char *volume;
@@ -193,7 +193,7 @@ struct conf {
 	enum conf_quota_over quota_over; /* what a sender is told: 452 4.2.2 or 552 5.2.2 */
 	struct conf_volume *volumes;
 	size_t n_volumes;
-	const char *undo_storage;  /* core/undo.h; NULL: deleted mail stays hidden where it is */
+	const char *undo_storage;  /* upkeep/undo.h; NULL: deleted mail stays hidden where it is */
 	struct conf_section *undo; /* that section */
 	const char *state_volume;
 	struct volume *state_vol; /* set by bind */
@@ -212,7 +212,7 @@ struct conf_errors {
 void conf_error(struct conf_errors *e, const struct conf_where *w, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Reads and checks a file against the schema (not the modules: see core/bind.h). All errors are
+/* Reads and checks a file against the schema (not the modules: see bind/bind.h). All errors are
  * reported; e->count says whether there were any. A snapshot comes back all the same, so that
  * bind_check can report the modules' errors in the same run; it must not be put into service
  * then. NULL: the file could not be read, or there is no memory. */

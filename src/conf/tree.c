@@ -32,15 +32,15 @@ struct reader {
 };
 
 static struct conf_where
-here(const struct reader *r, const char *at)
+tree_here(const struct reader *r, const char *at)
 {
 	return (struct conf_where){r->file, r->line, (unsigned)(at - r->line_start) + 1};
 }
 
 static void
-wrong(const struct reader *r, const char *at, const char *text)
+tree_wrong(const struct reader *r, const char *at, const char *text)
 {
-	struct conf_where w = here(r, at);
+	struct conf_where w = tree_here(r, at);
 
 	conf_error(r->e, &w, "%s", text);
 }
@@ -118,21 +118,21 @@ put_env(const struct reader *r, const char **at, const char *end, char *to, size
 	const char *value;
 
 	if (!close || close == name || (size_t)(close - name) >= sizeof(text)) {
-		wrong(r, *at, "expected ${NAME}, the name of an environment variable");
+		tree_wrong(r, *at, "expected ${NAME}, the name of an environment variable");
 		return false;
 	}
 	memcpy(text, name, (size_t)(close - name));
 	text[close - name] = '\0';
 	value = getenv(text);
 	if (!value) {
-		struct conf_where w = here(r, *at);
+		struct conf_where w = tree_here(r, *at);
 
 		conf_error(r->e, &w, "the environment has no variable %s", text);
 		return false;
 	}
 	for (const char *p = value; *p; p++) {
 		if ((unsigned char)*p < 0x20 && *p != '\t') {
-			struct conf_where w = here(r, *at);
+			struct conf_where w = tree_here(r, *at);
 
 			conf_error(r->e, &w,
 				   "the environment's %s holds a line end or control character",
@@ -141,7 +141,7 @@ put_env(const struct reader *r, const char **at, const char *end, char *to, size
 		}
 	}
 	if (*n + strlen(value) >= VALUE_MAX) {
-		wrong(r, *at, "the value is longer than 8,191 bytes");
+		tree_wrong(r, *at, "the value is longer than 8,191 bytes");
 		return false;
 	}
 	memcpy(to + *n, value, strlen(value));
@@ -152,7 +152,7 @@ put_env(const struct reader *r, const char **at, const char *end, char *to, size
 
 /* The value in p..end (a line's rest, trimmed); NULL: reported. */
 static const char *
-value_of(const struct reader *r, const char *p, const char *end)
+tree_value_of(const struct reader *r, const char *p, const char *end)
 {
 	char buf[VALUE_MAX], *copy;
 	bool quoted = p < end && *p == '"', closed = false;
@@ -163,7 +163,7 @@ value_of(const struct reader *r, const char *p, const char *end)
 		p++;
 	while (p < end) {
 		if (n + 1 >= sizeof(buf) && !(quoted && *p == '"')) {
-			wrong(r, p, "the value is longer than 8,191 bytes");
+			tree_wrong(r, p, "the value is longer than 8,191 bytes");
 			return NULL;
 		}
 		if (p[0] == '$' && p + 1 < end && p[1] == '{') {
@@ -171,9 +171,10 @@ value_of(const struct reader *r, const char *p, const char *end)
 				return NULL;
 		} else if (quoted && *p == '\\') {
 			if (p + 1 == end || !strchr("\"\\$", p[1])) {
-				wrong(r, p,
-				      "in quotes there are \\\" \\\\ and \\$; write \\\\ for a "
-				      "backslash");
+				tree_wrong(
+					r, p,
+					"in quotes there are \\\" \\\\ and \\$; write \\\\ for a "
+					"backslash");
 				return NULL;
 			}
 			buf[n++] = p[1];
@@ -189,25 +190,25 @@ value_of(const struct reader *r, const char *p, const char *end)
 		}
 	}
 	if (quoted && !closed) {
-		wrong(r, p, "the quote is not closed");
+		tree_wrong(r, p, "the quote is not closed");
 		return NULL;
 	}
 	while (quoted && p < end && (*p == ' ' || *p == '\t'))
 		p++;
 	if (quoted && p < end && *p != '#') {
-		wrong(r, p, "expected the end of the line behind the closing quote");
+		tree_wrong(r, p, "expected the end of the line behind the closing quote");
 		return NULL;
 	}
 	while (!quoted && n > 0 && (buf[n - 1] == ' ' || buf[n - 1] == '\t'))
 		n--;
 	if (!quoted && n == 0) {
-		wrong(r, start, "expected a value; write \"\" for an empty one");
+		tree_wrong(r, start, "expected a value; write \"\" for an empty one");
 		return NULL;
 	}
 	copy = arena_dup(r->a, buf, n);
 	secret_wipe(buf, n);
 	if (!copy)
-		wrong(r, start, "no memory");
+		tree_wrong(r, start, "no memory");
 	return copy;
 }
 
@@ -220,9 +221,9 @@ path_of(const struct reader *r, const char *at, const char *name, char *ret_path
 			 r->file, name);
 
 	if (r->from_memory)
-		wrong(r, at, "other files are not read from here");
+		tree_wrong(r, at, "other files are not read from here");
 	else if (n >= PATH_MAX)
-		wrong(r, at, "the file name is too long");
+		tree_wrong(r, at, "the file name is too long");
 	return !r->from_memory && n < PATH_MAX;
 }
 
@@ -230,7 +231,7 @@ path_of(const struct reader *r, const char *at, const char *name, char *ret_path
 static const char *
 value_from_file(const struct reader *r, const char *at, const char *value)
 {
-	struct conf_where w = here(r, at);
+	struct conf_where w = tree_here(r, at);
 	char path[PATH_MAX], *text, *copy;
 	size_t n = 0, line;
 
@@ -278,7 +279,7 @@ node_new(struct reader *r, const char *at, const char *key, size_t n)
 		return NULL;
 	node->key = arena_dup(r->a, key, n);
 	node->value = "";
-	node->where = here(r, at);
+	node->where = tree_here(r, at);
 	return node->key ? node : NULL;
 }
 
@@ -305,13 +306,14 @@ static struct conf_node **read_block(struct reader *r, struct conf_node **tail, 
 static struct conf_node **
 read_included(struct reader *r, const char *at, const char *file, struct conf_node **tail)
 {
-	struct conf_where w = here(r, at);
+	struct conf_where w = tree_here(r, at);
 	struct reader sub = *r;
 	size_t n = 0;
 	char *text;
 
 	if (r->depth >= DEPTH_MAX) {
-		wrong(r, at, "include is nested more than 8 deep; does a file include itself?");
+		tree_wrong(r, at,
+			   "include is nested more than 8 deep; does a file include itself?");
 		return tail;
 	}
 	text = read_file(file, r->e, &w, &n);
@@ -356,7 +358,7 @@ read_block_head(struct reader *r, struct conf_node *node, const char *p, const c
 	bool empty;
 
 	if (brace >= end || *brace != '{') {
-		wrong(r, word, "expected 'key = value', 'kind name {' or 'include FILE'");
+		tree_wrong(r, word, "expected 'key = value', 'kind name {' or 'include FILE'");
 		return tail;
 	}
 	rest = skip_space(brace + 1, end);
@@ -364,15 +366,17 @@ read_block_head(struct reader *r, struct conf_node *node, const char *p, const c
 	if (empty)
 		rest = skip_space(rest + 1, end);
 	if (rest < end && *rest != '#')
-		wrong(r, rest, "expected the end of the line behind the brace: one setting a line");
+		tree_wrong(r, rest,
+			   "expected the end of the line behind the brace: one setting a line");
 	node->value = arena_dup(r->a, word, (size_t)(stop - word));
 	if (!node->value) {
-		wrong(r, word, "no memory");
+		tree_wrong(r, word, "no memory");
 		return tail;
 	}
 	node->block = true;
 	if (!empty && r->blocks == DEPTH_MAX) {
-		wrong(r, word, "more than 8 blocks are open; the rest of this file is not read");
+		tree_wrong(r, word,
+			   "more than 8 blocks are open; the rest of this file is not read");
 		r->p = r->end;
 	} else if (!empty) {
 		r->blocks++;
@@ -384,29 +388,29 @@ read_block_head(struct reader *r, struct conf_node *node, const char *p, const c
 }
 
 static struct conf_node **
-read_line(struct reader *r, const char *p, const char *end, struct conf_node **tail)
+tree_read_line(struct reader *r, const char *p, const char *end, struct conf_node **tail)
 {
 	const char *stop = skip_word(p, end), *q = skip_space(stop, end);
 	struct conf_node *node;
 	const char *value;
 
 	if (stop == p) {
-		wrong(r, p, "expected a setting's name");
+		tree_wrong(r, p, "expected a setting's name");
 		return tail;
 	}
 	if (stop - p == 7 && memcmp(p, "include", 7) == 0 && q < end && *q != '=') {
-		value = value_of(r, q, end);
+		value = tree_value_of(r, q, end);
 		return value ? read_include(r, p, value, tail) : tail;
 	}
 	node = node_new(r, p, p, (size_t)(stop - p));
 	if (!node) {
-		wrong(r, p, "no memory");
+		tree_wrong(r, p, "no memory");
 		return tail;
 	}
 	if (q >= end || *q != '=')
 		return read_block_head(r, node, stop, end, tail);
 	q = skip_space(q + 1, end);
-	value = value_of(r, q, end);
+	value = tree_value_of(r, q, end);
 	if (value)
 		value = value_from_file(r, q, value);
 	if (!value)
@@ -426,7 +430,7 @@ read_block(struct reader *r, struct conf_node **tail, bool inner)
 		const char *p = skip_space(r->line_start, end);
 
 		if (memchr(r->line_start, '\0', (size_t)(end - r->line_start))) {
-			wrong(r, p, "the line holds a NUL byte");
+			tree_wrong(r, p, "the line holds a NUL byte");
 			continue;
 		}
 		if (p == end || *p == '#')
@@ -435,13 +439,13 @@ read_block(struct reader *r, struct conf_node **tail, bool inner)
 			const char *rest = skip_space(p + 1, end);
 
 			if (rest < end && *rest != '#')
-				wrong(r, rest, "expected the end of the line behind '}'");
+				tree_wrong(r, rest, "expected the end of the line behind '}'");
 			if (inner)
 				return tail;
-			wrong(r, p, "'}' closes nothing here");
+			tree_wrong(r, p, "'}' closes nothing here");
 			continue;
 		}
-		tail = read_line(r, p, end, tail);
+		tail = tree_read_line(r, p, end, tail);
 	}
 	if (inner) {
 		struct conf_where w = {r->file, opened, 1};

@@ -13,7 +13,7 @@
 #define PASSWORD_MAX 4096
 
 static void
-wiping_free(void *p)
+auth_wiping_free(void *p)
 {
 	secret_wipe(p, malloc_usable_size(p));
 	free(p);
@@ -69,7 +69,7 @@ ctl_auth_request(const struct ctl *c)
 		fprintf(stderr, "restantectl: auth takes test NAME\n");
 		return NULL;
 	}
-	json_set_alloc_funcs(malloc, wiping_free);
+	json_set_alloc_funcs(malloc, auth_wiping_free);
 	request = json_pack("{s:s, s:s}", "verb", "auth-test", "name", c->argv[1]);
 	if (request && c->peer)
 		json_object_set_new(request, "peer", json_string(c->peer));

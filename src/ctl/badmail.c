@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * restantectl badmail: the server answers page by page (src/delivery/badmail_admin.c); here they
+ * restantectl badmail: the server answers page by page (src/badmail/badmail_admin.c); here they
  * are asked for one after another, added up and shown.
  */
 #include <inttypes.h>
@@ -15,13 +15,13 @@
 #define PAGE 50
 
 static json_int_t
-num(const json_t *o, const char *key)
+badmail_num(const json_t *o, const char *key)
 {
 	return json_integer_value(json_object_get(o, key));
 }
 
 static const char *
-text(const json_t *o, const char *key)
+badmail_text(const json_t *o, const char *key)
 {
 	const char *s = json_string_value(json_object_get(o, key));
 
@@ -29,7 +29,7 @@ text(const json_t *o, const char *key)
 }
 
 static const char *
-when(json_int_t ms, char *buf, size_t cap)
+badmail_when(json_int_t ms, char *buf, size_t cap)
 {
 	time_t t = (time_t)(ms / 1000);
 	struct tm tm;
@@ -94,7 +94,7 @@ add_times(const struct ctl *c, json_t *r)
 
 /* NULL: said. */
 static json_t *
-question(const struct ctl *c, const char *action)
+badmail_question(const struct ctl *c, const char *action)
 {
 	static const struct {
 		const char *opt, *key;
@@ -138,7 +138,7 @@ has_filter(const json_t *question)
 
 /* One page; "next" goes into the question. NULL: said, or the end (then *ret_rc is 0). */
 static json_t *
-page(const struct ctl *c, json_t *q, int *ret_rc)
+badmail_page(const struct ctl *c, json_t *q, int *ret_rc)
 {
 	json_t *a = ctl_ask(c, q, ret_rc);
 	const char *next;
@@ -168,16 +168,17 @@ is_last(const json_t *q)
 /* ---- list ------------------------------------------------------------------------------------ */
 
 static void
-put_item(const json_t *j)
+badmail_put_item(const json_t *j)
 {
 	const json_t *rcpts = json_object_get(j, "recipients");
 	const char *first = json_string_value(json_array_get(rcpts, 0)),
-		   *sender = text(j, "sender");
+		   *sender = badmail_text(j, "sender");
 	char t[24];
 
 	printf("%-8s %-8s %-17s %9" JSON_INTEGER_FORMAT "  %-6s %-32.32s <%s> -> <%s>",
-	       text(j, "id"), text(j, "class"), when(num(j, "time_ms"), t, sizeof(t)),
-	       num(j, "octets"), text(j, "code"), text(j, "reason"), sender, first ? first : "");
+	       badmail_text(j, "id"), badmail_text(j, "class"),
+	       badmail_when(badmail_num(j, "time_ms"), t, sizeof(t)), badmail_num(j, "octets"),
+	       badmail_text(j, "code"), badmail_text(j, "reason"), sender, first ? first : "");
 	if (json_array_size(rcpts) > 1)
 		printf(" and %zu more", json_array_size(rcpts) - 1);
 	printf("\n");
@@ -201,10 +202,10 @@ run_list(const struct ctl *c, json_t *q)
 		json_object_set_new(q, "after", json_string(ctl_opt(c, "after")));
 	do {
 		json_object_set_new(q, "limit", json_integer((json_int_t)(limit - got)));
-		a = page(c, q, &rc);
+		a = badmail_page(c, q, &rc);
 		json_array_foreach(json_object_get(a, "items"), i, j) json_array_append(all, j);
 		got = json_array_size(all);
-		read += (uint64_t)num(a, "read");
+		read += (uint64_t)badmail_num(a, "read");
 		json_decref(a);
 	} while (a && got < limit && !is_last(q));
 	if (c->json) {
@@ -218,10 +219,10 @@ run_list(const struct ctl *c, json_t *q)
 		if (got > 0)
 			printf("%-8s %-8s %-17s %9s  %-6s %-32s %s\n", "ID", "CLASS", "TIME (UTC)",
 			       "OCTETS", "CODE", "REASON", "SENDER -> RECIPIENT");
-		json_array_foreach(all, i, j) put_item(j);
+		json_array_foreach(all, i, j) badmail_put_item(j);
 		printf("%zu items%s%s\n", json_array_size(all),
 		       is_last(q) ? "" : "; more with --after ",
-		       is_last(q) ? "" : text(q, "after"));
+		       is_last(q) ? "" : badmail_text(q, "after"));
 	}
 	json_decref(all);
 	return rc;
@@ -232,10 +233,11 @@ run_list(const struct ctl *c, json_t *q)
 /* groups: "class\nreason\ncode\ndomain" -> sums. Spam has as many domains as it likes, so none
  * of this may be quadratic. */
 static void
-merge(json_t *groups, json_t *g)
+badmail_merge(json_t *groups, json_t *g)
 {
-	json_t *key = json_sprintf("%s\n%s\n%s\n%s", text(g, "class"), text(g, "reason"),
-				   text(g, "code"), text(g, "sender_domain"));
+	json_t *key =
+		json_sprintf("%s\n%s\n%s\n%s", badmail_text(g, "class"), badmail_text(g, "reason"),
+			     badmail_text(g, "code"), badmail_text(g, "sender_domain"));
 	json_t *x = json_object_get(groups, json_string_value(key));
 
 	if (!x) {
@@ -244,17 +246,19 @@ merge(json_t *groups, json_t *g)
 		return;
 	}
 	json_decref(key);
-	json_object_set_new(x, "items", json_integer(num(x, "items") + num(g, "items")));
-	json_object_set_new(x, "octets", json_integer(num(x, "octets") + num(g, "octets")));
-	if (num(g, "first_ms") < num(x, "first_ms"))
-		json_object_set_new(x, "first_ms", json_integer(num(g, "first_ms")));
-	if (num(g, "last_ms") > num(x, "last_ms"))
-		json_object_set_new(x, "last_ms", json_integer(num(g, "last_ms")));
+	json_object_set_new(x, "items",
+			    json_integer(badmail_num(x, "items") + badmail_num(g, "items")));
+	json_object_set_new(x, "octets",
+			    json_integer(badmail_num(x, "octets") + badmail_num(g, "octets")));
+	if (badmail_num(g, "first_ms") < badmail_num(x, "first_ms"))
+		json_object_set_new(x, "first_ms", json_integer(badmail_num(g, "first_ms")));
+	if (badmail_num(g, "last_ms") > badmail_num(x, "last_ms"))
+		json_object_set_new(x, "last_ms", json_integer(badmail_num(g, "last_ms")));
 }
 
 /* Adds up what differs only in what is not asked for. */
 static json_t *
-coarser(json_t *groups, bool by_domain)
+badmail_coarser(json_t *groups, bool by_domain)
 {
 	json_t *out = json_object(), *g;
 	const char *key;
@@ -269,7 +273,7 @@ coarser(json_t *groups, bool by_domain)
 		} else {
 			json_object_set_new(copy, "sender_domain", json_string(""));
 		}
-		merge(out, copy);
+		badmail_merge(out, copy);
 		json_decref(copy);
 	}
 	return out;
@@ -288,7 +292,8 @@ list_of(json_t *groups)
 static int
 by_items(const void *a, const void *b)
 {
-	json_int_t x = num(*(json_t *const *)a, "items"), y = num(*(json_t *const *)b, "items");
+	json_int_t x = badmail_num(*(json_t *const *)a, "items"),
+		   y = badmail_num(*(json_t *const *)b, "items");
 
 	return x < y ? 1 : x > y ? -1 : 0;
 }
@@ -310,11 +315,13 @@ put_groups(json_t *groups, const char *title, bool by_domain)
 	for (size_t i = 0; sorted && i < n && i < 40; i++)
 		printf("%-8s %9" JSON_INTEGER_FORMAT " %14" JSON_INTEGER_FORMAT
 		       "  %-17s %-17s %s%s%s\n",
-		       text(sorted[i], "class"), num(sorted[i], "items"), num(sorted[i], "octets"),
-		       when(num(sorted[i], "first_ms"), a, sizeof(a)),
-		       when(num(sorted[i], "last_ms"), b, sizeof(b)),
-		       by_domain ? text(sorted[i], "sender_domain") : text(sorted[i], "code"),
-		       by_domain ? "" : " ", by_domain ? "" : text(sorted[i], "reason"));
+		       badmail_text(sorted[i], "class"), badmail_num(sorted[i], "items"),
+		       badmail_num(sorted[i], "octets"),
+		       badmail_when(badmail_num(sorted[i], "first_ms"), a, sizeof(a)),
+		       badmail_when(badmail_num(sorted[i], "last_ms"), b, sizeof(b)),
+		       by_domain ? badmail_text(sorted[i], "sender_domain")
+				 : badmail_text(sorted[i], "code"),
+		       by_domain ? "" : " ", by_domain ? "" : badmail_text(sorted[i], "reason"));
 	if (n > 40)
 		printf("... and %zu more\n", n - 40);
 	free(sorted);
@@ -326,19 +333,21 @@ put_totals(const json_t *t)
 	printf("waiting for their stores  %" JSON_INTEGER_FORMAT " items, %" JSON_INTEGER_FORMAT
 	       " octets (at %" JSON_INTEGER_FORMAT " items or %" JSON_INTEGER_FORMAT
 	       " octets no more is accepted)\n",
-	       num(t, "retry_items"), num(t, "retry_octets"), num(t, "max_items") / 2,
-	       num(t, "max_octets") / 2);
+	       badmail_num(t, "retry_items"), badmail_num(t, "retry_octets"),
+	       badmail_num(t, "max_items") / 2, badmail_num(t, "max_octets") / 2);
 	printf("refused                   %" JSON_INTEGER_FORMAT " items, %" JSON_INTEGER_FORMAT
 	       " octets\n",
-	       num(t, "refused_items"), num(t, "refused_octets"));
+	       badmail_num(t, "refused_items"), badmail_num(t, "refused_octets"));
 	printf("bound                     %" JSON_INTEGER_FORMAT " items, %" JSON_INTEGER_FORMAT
 	       " octets\n",
-	       num(t, "max_items"), num(t, "max_octets"));
+	       badmail_num(t, "max_items"), badmail_num(t, "max_octets"));
 	printf("dropped so far            %" JSON_INTEGER_FORMAT " items, %" JSON_INTEGER_FORMAT
 	       " octets; of these by age %" JSON_INTEGER_FORMAT "\n",
-	       num(t, "dropped"), num(t, "dropped_octets"), num(t, "expired"));
-	printf("delivered by retries      %" JSON_INTEGER_FORMAT "\n", num(t, "delivered"));
-	printf("door closed               %" JSON_INTEGER_FORMAT " times\n", num(t, "door_closed"));
+	       badmail_num(t, "dropped"), badmail_num(t, "dropped_octets"),
+	       badmail_num(t, "expired"));
+	printf("delivered by retries      %" JSON_INTEGER_FORMAT "\n", badmail_num(t, "delivered"));
+	printf("door closed               %" JSON_INTEGER_FORMAT " times\n",
+	       badmail_num(t, "door_closed"));
 }
 
 static int
@@ -350,11 +359,11 @@ run_stats(const struct ctl *c, json_t *q)
 	size_t i;
 
 	do {
-		a = page(c, q, &rc);
-		json_array_foreach(json_object_get(a, "groups"), i, g) merge(groups, g);
+		a = badmail_page(c, q, &rc);
+		json_array_foreach(json_object_get(a, "groups"), i, g) badmail_merge(groups, g);
 		if (!totals)
 			totals = json_incref(json_object_get(a, "totals"));
-		read += (uint64_t)num(a, "read");
+		read += (uint64_t)badmail_num(a, "read");
 		json_decref(a);
 	} while (a && !is_last(q));
 	if (rc == 0 && c->json) {
@@ -365,7 +374,8 @@ run_stats(const struct ctl *c, json_t *q)
 		printf("\n");
 		json_decref(o);
 	} else if (rc == 0) {
-		json_t *reasons = coarser(groups, false), *domains = coarser(groups, true);
+		json_t *reasons = badmail_coarser(groups, false),
+		       *domains = badmail_coarser(groups, true);
 
 		put_totals(totals);
 		put_groups(reasons, "REASON", false);
@@ -397,11 +407,11 @@ run_retry(const struct ctl *c, json_t *q)
 				json_array_append(some, json_array_get(ids, at++));
 			json_object_set_new(q, "ids", some);
 		}
-		a = page(c, q, &rc);
-		asked += num(a, "asked");
-		delivered += num(a, "delivered");
-		failed += num(a, "failed");
-		working += num(a, "working");
+		a = badmail_page(c, q, &rc);
+		asked += badmail_num(a, "asked");
+		delivered += badmail_num(a, "delivered");
+		failed += badmail_num(a, "failed");
+		working += badmail_num(a, "working");
 		json_decref(a);
 		if (a && !c->json)
 			fprintf(stderr,
@@ -440,8 +450,8 @@ run_purge(const struct ctl *c, json_t *q)
 	if (!json_object_get(q, "ids") && !json_object_get(q, "class"))
 		json_object_set_new(q, "class", json_string("refused"));
 	do {
-		a = page(c, q, &rc);
-		purged += num(a, "purged");
+		a = badmail_page(c, q, &rc);
+		purged += badmail_num(a, "purged");
 		json_decref(a);
 	} while (a && !is_last(q));
 	if (rc == 0 && c->json)
@@ -463,7 +473,7 @@ run_show(const struct ctl *c, json_t *q)
 			"restantectl: show needs an item's ID; see restantectl badmail list\n");
 		return EXIT_USAGE;
 	}
-	a = page(c, q, &rc);
+	a = badmail_page(c, q, &rc);
 	if (!a)
 		return rc;
 	if (c->json) {
@@ -477,7 +487,7 @@ run_show(const struct ctl *c, json_t *q)
 			printf("%-14s %s\n", key, s ? s : "");
 			free(s);
 		}
-		printf("%-14s %s\n\n%s", "file", text(a, "file"), text(a, "head"));
+		printf("%-14s %s\n\n%s", "file", badmail_text(a, "file"), badmail_text(a, "head"));
 	}
 	json_decref(a);
 	return 0;
@@ -509,7 +519,7 @@ run_badmail(const struct ctl *c, const struct verb *v)
 				actions[i].name);
 			return EXIT_USAGE;
 		}
-		q = question(c, c->argv[0]);
+		q = badmail_question(c, c->argv[0]);
 		if (!q)
 			return EXIT_USAGE;
 		rc = actions[i].run(c, q);

@@ -184,7 +184,7 @@ static const struct verb verbs[] = {
 };
 
 static void
-usage(FILE *to)
+ctl_usage(FILE *to)
 {
 	fprintf(to,
 		"usage: restantectl [-c FILE] [-s SOCKET] [--json] VERB\n"
@@ -202,7 +202,7 @@ run_help(const struct ctl *c, const struct verb *v)
 {
 	(void)c;
 	(void)v;
-	usage(stdout);
+	ctl_usage(stdout);
 	return 0;
 }
 
@@ -221,7 +221,7 @@ run_verb(struct ctl *c, const char *name)
 		return v->run(c, v);
 	}
 	fprintf(stderr, "restantectl: unknown verb '%s'\n", name);
-	usage(stderr);
+	ctl_usage(stderr);
 	return EXIT_USAGE;
 }
 
@@ -291,15 +291,15 @@ main(int argc, char **argv)
 			printf("restantectl %s\n", PACKAGE_VERSION);
 			return 0;
 		case 'h':
-			usage(stdout);
+			ctl_usage(stdout);
 			return 0;
 		default:
-			usage(stderr);
+			ctl_usage(stderr);
 			return EXIT_USAGE;
 		}
 	}
 	if (optind >= argc) {
-		usage(stderr);
+		ctl_usage(stderr);
 		return EXIT_USAGE;
 	}
 	c.argc = argc - optind - 1;

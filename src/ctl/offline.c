@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bind/bind.h"
 #include "conf/conf.h"
-#include "core/bind.h"
 #include "ctl/ctl.h"
 #include "host/load.h"
 #include "net/tls.h"

@@ -30,7 +30,7 @@ static const struct pm_host host =
 	TOOLHOST(toolhost_now_ms, toolhost_wall_ms, log_line, toolhost_count);
 
 static void *
-call_alloc(void *ctx, size_t n)
+setup_call_alloc(void *ctx, size_t n)
 {
 	(void)ctx;
 	(void)n;
@@ -38,7 +38,7 @@ call_alloc(void *ctx, size_t n)
 }
 
 static int32_t
-call_cancelled(void *ctx)
+setup_call_cancelled(void *ctx)
 {
 	(void)ctx;
 	return 0;
@@ -69,7 +69,8 @@ is_module(const struct conf *conf, const struct conf_section *s, const char *mod
 
 /* NULL: said why. */
 static const struct conf_section *
-find_section(const struct conf *conf, const char *module, const char *name, struct host_lib **ret)
+setup_find_section(const struct conf *conf, const char *module, const char *name,
+		   struct host_lib **ret)
 {
 	const struct conf_section *found = NULL;
 	struct host_lib *lib;
@@ -124,9 +125,9 @@ open_section(const struct conf *conf, const struct conf_section *s, struct host_
 }
 
 static int32_t
-run(struct host_inst *inst, const char *what)
+setup_run(struct host_inst *inst, const char *what)
 {
-	struct host_call call = {.alloc = call_alloc, .cancelled = call_cancelled};
+	struct host_call call = {.alloc = setup_call_alloc, .cancelled = setup_call_cancelled};
 	int32_t rc;
 
 	do {
@@ -154,10 +155,10 @@ offline_setup(const struct ctl *c, const char *module, const char *section, cons
 		conf_put(conf);
 		return EXIT_CONFIG;
 	}
-	s = find_section(conf, module, section, &lib);
+	s = setup_find_section(conf, module, section, &lib);
 	inst = s ? open_section(conf, s, lib) : NULL;
 	if (inst)
-		rc = run(inst, what) == PM_OK ? 0 : 1;
+		rc = setup_run(inst, what) == PM_OK ? 0 : 1;
 	host_close(inst);
 	conf_put(conf);
 	return rc;

@@ -17,7 +17,7 @@ struct column {
 
 /* A value as text. */
 static const char *
-cell(const json_t *row, const char *key, char *buf)
+table_cell(const json_t *row, const char *key, char *buf)
 {
 	const json_t *v = json_object_get(row, key);
 
@@ -42,9 +42,10 @@ print_table(const json_t *rows, const struct column *columns, size_t n)
 
 	for (size_t k = 0; k < n; k++)
 		width[k] = (int)strlen(columns[k].title);
-	json_array_foreach(rows, i, row) for (size_t k = 0; k < n;
-					      k++) if ((int)strlen(cell(row, columns[k].key, buf)) >
-						       width[k]) width[k] = (int)strlen(buf);
+	json_array_foreach(rows, i,
+			   row) for (size_t k = 0; k < n;
+				     k++) if ((int)strlen(table_cell(row, columns[k].key, buf)) >
+					      width[k]) width[k] = (int)strlen(buf);
 	for (size_t k = 0; k < n; k++)
 		printf("%-*s%s", width[k], columns[k].title, k + 1 < n ? "  " : "\n");
 	json_array_foreach(rows, i, row)
@@ -53,7 +54,7 @@ print_table(const json_t *rows, const struct column *columns, size_t n)
 			bool number = json_is_integer(json_object_get(row, columns[k].key));
 
 			printf(number ? "%*s%s" : "%-*s%s", width[k],
-			       cell(row, columns[k].key, buf), k + 1 < n ? "  " : "\n");
+			       table_cell(row, columns[k].key, buf), k + 1 < n ? "  " : "\n");
 		}
 	}
 }
@@ -65,7 +66,7 @@ print_pairs(const json_t *o, const char *const *keys, size_t n)
 
 	for (size_t k = 0; k < n; k++)
 		if (json_object_get(o, keys[k]))
-			printf("%-24s %s\n", keys[k], cell(o, keys[k], buf));
+			printf("%-24s %s\n", keys[k], table_cell(o, keys[k], buf));
 }
 
 static void
@@ -76,7 +77,7 @@ print_object(const char *title, json_t *o)
 	json_t *v;
 
 	printf("%s\n", title);
-	json_object_foreach(o, key, v) printf("  %-42s %s\n", key, cell(o, key, buf));
+	json_object_foreach(o, key, v) printf("  %-42s %s\n", key, table_cell(o, key, buf));
 }
 
 void
@@ -194,13 +195,13 @@ table_user(const json_t *answer)
 	char buf[CELL_MAX];
 	size_t i;
 
-	printf("asked for %s\n", cell(answer, "name", buf));
+	printf("asked for %s\n", table_cell(answer, "name", buf));
 	json_array_foreach(json_object_get(answer, "chain"), i, step)
 	{
 		const char *detail = json_string_value(json_object_get(step, "detail"));
 
-		printf("  auth section %s ", cell(step, "section", buf));
-		printf("%s%s%s\n", cell(step, "answer", buf), detail && *detail ? ": " : "",
+		printf("  auth section %s ", table_cell(step, "section", buf));
+		printf("%s%s%s\n", table_cell(step, "answer", buf), detail && *detail ? ": " : "",
 		       detail ? detail : "");
 	}
 	print_pairs(answer, keys, sizeof(keys) / sizeof(keys[0]));
@@ -225,12 +226,12 @@ table_auth(const json_t *answer)
 		const char *cache = json_string_value(json_object_get(step, "cache"));
 		const char *good = json_string_value(json_object_get(step, "last_known_good"));
 
-		printf("  auth section %s: %s", cell(step, "section", buf),
+		printf("  auth section %s: %s", table_cell(step, "section", buf),
 		       json_string_value(json_object_get(step, "answer")));
 		if (detail && *detail)
 			printf(": %s", detail);
 		if (json_object_get(step, "ms"))
-			printf(" (%s ms)", cell(step, "ms", buf));
+			printf(" (%s ms)", table_cell(step, "ms", buf));
 		printf("\n");
 		if (cache)
 			printf("    its cache: %s\n", cache);

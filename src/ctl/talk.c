@@ -40,7 +40,7 @@ socket_path(const struct ctl *c, char *buf, size_t cap)
 }
 
 static int
-open_socket(const struct ctl *c, int *ret_rc)
+talk_open_socket(const struct ctl *c, int *ret_rc)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	struct timeval tv = {.tv_sec = ANSWER_S};
@@ -104,7 +104,7 @@ read_all(int fd)
 json_t *
 ctl_ask(const struct ctl *c, json_t *request, int *ret_rc)
 {
-	int fd = open_socket(c, ret_rc);
+	int fd = talk_open_socket(c, ret_rc);
 	json_t *answer = NULL;
 	json_error_t err;
 	char *out, *in = NULL;

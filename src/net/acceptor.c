@@ -135,7 +135,8 @@ listeners_review(int64_t now_ms)
 /* ---- newcomers ------------------------------------------------------------------------------- */
 
 static void
-newcomer(const struct listener *l, int fd, const struct sockaddr_storage *sa, int64_t now_ms)
+acceptor_newcomer(const struct listener *l, int fd, const struct sockaddr_storage *sa,
+		  int64_t now_ms)
 {
 	enum proxy_policy policy;
 	struct peer p;
@@ -210,7 +211,7 @@ accept_batch(const struct listener *l, int64_t now_ms)
 		memset(&sa, 0, sizeof(sa));
 		fd = accept4(l->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd != -1)
-			newcomer(l, fd, &sa, now_ms);
+			acceptor_newcomer(l, fd, &sa, now_ms);
 		else if (!accept_failed(l, errno, now_ms))
 			return;
 	}
@@ -248,7 +249,7 @@ close_if_asked(void)
 }
 
 static void
-wake(void)
+acceptor_wake(void)
 {
 	const uint64_t one = 1;
 
@@ -415,7 +416,7 @@ acceptor_close_listeners(void)
 	door_close();
 	pthread_mutex_lock(&acc.mutex);
 	acc.close_asked = true;
-	wake();
+	acceptor_wake();
 	while (!acc.close_done)
 		pthread_cond_wait(&acc.closed, &acc.mutex);
 	pthread_mutex_unlock(&acc.mutex);
@@ -428,7 +429,7 @@ acceptor_stop(void)
 		return;
 	acceptor_close_listeners();
 	atomic_store(&acc.stopping, true);
-	wake();
+	acceptor_wake();
 	pthread_join(acc.thread, NULL);
 	acc.runs = false;
 	epoll_close();

@@ -68,7 +68,7 @@ guest_close(struct task *t)
 /* ---- the header is there --------------------------------------------------------------------- */
 
 static enum next
-let_in(struct guest *g, const struct proxy_header *h)
+foyer_let_in(struct guest *g, const struct proxy_header *h)
 {
 	struct peer p = g->proxy;
 	int fd = conn_release(&g->conn);
@@ -87,14 +87,14 @@ let_in(struct guest *g, const struct proxy_header *h)
 }
 
 static enum next
-park(struct guest *g)
+foyer_park(struct guest *g)
 {
 	slot_set_deadline(g->task.slot, g->until_ms);
 	return conn_arm(&g->conn, g->task.slot, CONN_WANT_READ) ? NEXT_PARK : NEXT_DONE;
 }
 
 static enum next
-look(struct guest *g)
+foyer_look(struct guest *g)
 {
 	char buf[PROXY_MAX];
 	struct proxy_header h;
@@ -103,14 +103,14 @@ look(struct guest *g)
 	enum proxy_result r;
 
 	if (n == CONN_WANT_READ)
-		return park(g);
+		return foyer_park(g);
 	if (n <= 0)
 		return NEXT_DONE; /* a check that the port is open; nothing to tell */
 	r = proxy_parse(buf, (size_t)n, &h, &why);
 	if (r == PROXY_DONE && conn_skip(&g->conn, h.n))
-		return let_in(g, &h);
+		return foyer_let_in(g, &h);
 	if (r == PROXY_MORE && !(slot_peek_note(g->task.slot) & NOTE_HUP))
-		return park(g);
+		return foyer_park(g);
 	say_bad(g, r == PROXY_BAD ? why : "the connection ended within it");
 	return NEXT_DONE;
 }
@@ -127,13 +127,13 @@ guest_step(struct task *t)
 		say_bad(g, "none came within 5 s");
 		return NEXT_DONE;
 	}
-	return look(g);
+	return foyer_look(g);
 }
 
 /* ---- a connection ---------------------------------------------------------------------------- */
 
 static void
-publish(const struct guest *g)
+foyer_publish(const struct guest *g)
 {
 	struct slot_record r = {.kind = "proxy", .state = "proxy"};
 
@@ -162,8 +162,8 @@ foyer_new(const struct listener *l, int fd, const struct peer *p)
 		free(g);
 		return NULL;
 	}
-	publish(g);
-	if (park(g) == NEXT_PARK)
+	foyer_publish(g);
+	if (foyer_park(g) == NEXT_PARK)
 		return &g->task;
 	slot_retire(g->task.slot);
 	slot_release(g->task.slot);

@@ -151,7 +151,7 @@ peer_in(const struct peer *p, const char *network)
 /* ---- counting -------------------------------------------------------------------------------- */
 
 static struct shard *
-shard_of(uint64_t key)
+peer_shard_of(uint64_t key)
 {
 	return &shards[key % SHARDS];
 }
@@ -170,7 +170,7 @@ counter_find(struct shard *s, uint64_t key)
 bool
 peer_enter(uint64_t key, uint32_t max)
 {
-	struct shard *s = shard_of(key);
+	struct shard *s = peer_shard_of(key);
 	struct counter **at;
 	bool ok = false;
 
@@ -192,7 +192,7 @@ peer_enter(uint64_t key, uint32_t max)
 void
 peer_leave(uint64_t key)
 {
-	struct shard *s = shard_of(key);
+	struct shard *s = peer_shard_of(key);
 	struct counter **at, *gone = NULL;
 
 	pthread_mutex_lock(&s->mutex);
@@ -208,7 +208,7 @@ peer_leave(uint64_t key)
 uint32_t
 peer_count(uint64_t key)
 {
-	struct shard *s = shard_of(key);
+	struct shard *s = peer_shard_of(key);
 	struct counter **at;
 	uint32_t n;
 

@@ -46,7 +46,7 @@ victim_add(slot_token token, uint32_t weight)
 }
 
 static void
-look(int64_t now_ms)
+pressure_look(int64_t now_ms)
 {
 	struct slot_record r;
 	slot_token token;
@@ -66,7 +66,7 @@ pressure_relieve(int64_t now_ms)
 	if (found.used == found.n) {
 		if (now_ms < found.again_ms)
 			return false;
-		look(now_ms);
+		pressure_look(now_ms);
 	}
 	while (found.used < found.n)
 		if (slot_wake(found.victims[found.used++].token, NOTE_PRESSURE))

@@ -16,7 +16,7 @@
 #define SSL_CLIENT 0x01 /* the client connected over TLS */
 
 static enum proxy_result
-bad(const char **ret_why, const char *why)
+proxy_bad(const char **ret_why, const char *why)
 {
 	*ret_why = why;
 	return PROXY_BAD;
@@ -120,14 +120,14 @@ v1_parse(const char *p, size_t n, struct proxy_header *ret, const char **ret_why
 	size_t same = n < 6 ? n : 6;
 
 	if (memcmp(p, begin, same) != 0)
-		return bad(ret_why, "it begins like no PROXY header");
+		return proxy_bad(ret_why, "it begins like no PROXY header");
 	if (!lf && n < V1_MAX)
 		return PROXY_MORE;
 	if (!lf || lf[-1] != '\r')
-		return bad(ret_why, "a line of version 1 ends in CRLF within 107 octets");
+		return proxy_bad(ret_why, "a line of version 1 ends in CRLF within 107 octets");
 	ret->n = (size_t)(lf - p) + 1;
 	if (ret->n < 8 || !v1_words((struct words){p + 6, ret->n - 8}, ret))
-		return bad(
+		return proxy_bad(
 			ret_why,
 			"expected TCP4, TCP6 or UNKNOWN, two addresses and two ports in version 1");
 	return PROXY_DONE;
@@ -137,7 +137,7 @@ v1_parse(const char *p, size_t n, struct proxy_header *ret, const char **ret_why
 
 /* CRC-32C (Castagnoli) of RFC 9260 appendix A; `hole`: 4 octets that count as zero. */
 static uint32_t
-crc32c(const unsigned char *p, size_t n, const unsigned char *hole)
+proxy_crc32c(const unsigned char *p, size_t n, const unsigned char *hole)
 {
 	uint32_t crc = UINT32_MAX;
 
@@ -150,7 +150,7 @@ crc32c(const unsigned char *p, size_t n, const unsigned char *hole)
 }
 
 static uint32_t
-be32(const unsigned char *p)
+proxy_be32(const unsigned char *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
@@ -162,7 +162,7 @@ tlv_take(const unsigned char *head, size_t head_n, const unsigned char *value, u
 {
 	switch (type) {
 	case TLV_CRC32C:
-		return n == 4 && crc32c(head, head_n, value) == be32(value);
+		return n == 4 && proxy_crc32c(head, head_n, value) == proxy_be32(value);
 	case TLV_AUTHORITY:
 		if (n >= sizeof(ret->authority))
 			return false;
@@ -223,17 +223,17 @@ v2_body(const unsigned char *p, struct proxy_header *ret, const char **ret_why)
 		return PROXY_DONE;
 	}
 	if (command != 1 || family > 3 || transport > 2)
-		return bad(ret_why, "an unknown command or family in version 2");
+		return proxy_bad(ret_why, "an unknown command or family in version 2");
 	if (family != 0 && transport != 1)
-		return bad(ret_why, "version 2 speaks of something else than a stream");
+		return proxy_bad(ret_why, "version 2 speaks of something else than a stream");
 	if (ret->n < V2_HEAD + sizes[family])
-		return bad(ret_why, "version 2 is too short for its addresses");
+		return proxy_bad(ret_why, "version 2 is too short for its addresses");
 	ret->local = family == 0 || family == 3;
 	if (!ret->local)
 		(void)v2_addresses(tlvs, family == 1 ? AF_INET : AF_INET6, ret);
 	tlvs += sizes[family];
 	if (!tlvs_parse(p, ret->n, tlvs, ret))
-		return bad(ret_why, "a TLV of version 2 is cut, or its CRC32c is wrong");
+		return proxy_bad(ret_why, "a TLV of version 2 is cut, or its CRC32c is wrong");
 	return PROXY_DONE;
 }
 
@@ -243,14 +243,14 @@ v2_parse(const unsigned char *p, size_t n, struct proxy_header *ret, const char 
 	static const unsigned char signature[] = "\r\n\r\n\0\r\nQUIT\n";
 
 	if (memcmp(p, signature, n < 12 ? n : 12) != 0)
-		return bad(ret_why, "it begins like no PROXY header");
+		return proxy_bad(ret_why, "it begins like no PROXY header");
 	if (n > 12 && p[12] >> 4 != 2)
-		return bad(ret_why, "an unknown version");
+		return proxy_bad(ret_why, "an unknown version");
 	if (n < V2_HEAD)
 		return PROXY_MORE;
 	ret->n = V2_HEAD + ((size_t)p[14] << 8 | p[15]);
 	if (ret->n > PROXY_MAX)
-		return bad(ret_why, "it is longer than 4096 octets");
+		return proxy_bad(ret_why, "it is longer than 4096 octets");
 	return n < ret->n ? PROXY_MORE : v2_body(p, ret, ret_why);
 }
 

@@ -79,7 +79,7 @@ find_owners(const struct listener_file *f, struct place *p, uid_t may[2], char *
 }
 
 static bool
-find_place(const struct listener_file *f, struct place *p, char *err, size_t errlen)
+sockfile_find_place(const struct listener_file *f, struct place *p, char *err, size_t errlen)
 {
 	char dir[sizeof(p->sa.sun_path)], why[1024];
 	struct way w;
@@ -129,7 +129,7 @@ is_answered(const struct place *p, uid_t owner)
 
 /* The socket of a server that is gone is removed. */
 static bool
-clear(const struct place *p, char *err, size_t errlen)
+sockfile_clear(const struct place *p, char *err, size_t errlen)
 {
 	struct stat st;
 	bool there;
@@ -157,7 +157,7 @@ clear(const struct place *p, char *err, size_t errlen)
 
 /* As its maker. *ret_file: what the name meant afterwards. */
 static bool
-make(const struct place *p, int fd, int *ret_file)
+sockfile_make(const struct place *p, int fd, int *ret_file)
 {
 	mode_t old = umask(0777 & ~p->mode); /* one thread yet: main's */
 	bool ok = bind(fd, (const struct sockaddr *)&p->sa, sizeof(p->sa)) == 0;
@@ -179,7 +179,7 @@ is_ours(const struct place *p, const struct stat *st)
 }
 
 static bool
-give(const struct place *p, int file, char *err, size_t errlen)
+sockfile_give(const struct place *p, int file, char *err, size_t errlen)
 {
 	gid_t gid = p->gid;
 	struct stat st;
@@ -204,14 +204,14 @@ open_place(const struct place *p, int fd, char *err, size_t errlen)
 	int file = -1;
 	bool ok;
 
-	if (!clear(p, err, errlen) || !privs_as(p->maker, err, errlen))
+	if (!sockfile_clear(p, err, errlen) || !privs_as(p->maker, err, errlen))
 		return false;
-	ok = make(p, fd, &file);
+	ok = sockfile_make(p, fd, &file);
 	privs_back();
 	if (!ok)
 		snprintf(err, errlen, "cannot listen on %s: %s (%d)", p->path,
 			 strerrordesc_np(errno), errno);
-	ok = ok && give(p, file, err, errlen);
+	ok = ok && sockfile_give(p, file, err, errlen);
 	if (file != -1)
 		(void)close(file); /* only looked at */
 	if (ok && listen(fd, SOMAXCONN) != 0) {
@@ -228,7 +228,7 @@ listener_open_path(const struct listener_file *f, char *err, size_t errlen)
 	struct place p;
 	int fd;
 
-	if (!find_place(f, &p, err, errlen))
+	if (!sockfile_find_place(f, &p, err, errlen))
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1) {

@@ -92,8 +92,8 @@ mac_init(EVP_MAC_CTX *mac, struct ticket_key *k)
 }
 
 static int
-seal(struct ticket_key *k, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-     EVP_MAC_CTX *mac)
+ticket_seal(struct ticket_key *k, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+	    EVP_MAC_CTX *mac)
 {
 	memcpy(name, k->name, NAME_BYTES);
 	if (RAND_bytes(iv, IV_BYTES) != 1 ||
@@ -105,8 +105,8 @@ seal(struct ticket_key *k, unsigned char *name, unsigned char *iv, EVP_CIPHER_CT
 
 /* 1: go on; 2: go on, and give the client a new ticket. */
 static int
-unseal(struct ticket_key *k, bool newest, const unsigned char *iv, EVP_CIPHER_CTX *cipher,
-       EVP_MAC_CTX *mac)
+ticket_unseal(struct ticket_key *k, bool newest, const unsigned char *iv, EVP_CIPHER_CTX *cipher,
+	      EVP_MAC_CTX *mac)
 {
 	if (EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->cipher, iv) != 1 ||
 	    !mac_init(mac, k))
@@ -126,7 +126,8 @@ ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cip
 	(void)ssl;
 	if (!key_copy(sealing ? NULL : name, &k, &newest))
 		return 0; /* an old key's, or another server's: a full handshake */
-	rc = sealing ? seal(&k, name, iv, cipher, mac) : unseal(&k, newest, iv, cipher, mac);
+	rc = sealing ? ticket_seal(&k, name, iv, cipher, mac)
+		     : ticket_unseal(&k, newest, iv, cipher, mac);
 	secret_wipe(&k, sizeof(k));
 	return rc;
 }

@@ -36,7 +36,7 @@ tls_global_init(void)
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static const char *
-reason(void)
+tls_reason(void)
 {
 	unsigned long e = ERR_peek_last_error();
 	const char *text = e ? ERR_reason_error_string(e) : NULL;
@@ -72,7 +72,7 @@ key_read(const char *path, char *err, size_t errlen)
 		snprintf(err, errlen,
 			 "TLS key %s: expected a private key in PEM form, without a "
 			 "passphrase: %s",
-			 path, reason());
+			 path, tls_reason());
 	(void)fclose(f); /* only read */
 	return key;
 }
@@ -90,7 +90,7 @@ certificate_use(SSL_CTX *ctx, const char *path, char *err, size_t errlen)
 	snprintf(err, errlen,
 		 "TLS certificate %s: expected certificates in PEM form, the server's own "
 		 "first: %s",
-		 path, reason());
+		 path, tls_reason());
 	return false;
 }
 
@@ -107,7 +107,7 @@ key_use(SSL_CTX *ctx, const struct tls_options *o, char *err, size_t errlen)
 			 "TLS key %s: it does not belong to the first certificate in %s", o->key,
 			 o->certificate);
 	else if (SSL_CTX_use_PrivateKey(ctx, key) != 1)
-		snprintf(err, errlen, "TLS key %s: not accepted: %s", o->key, reason());
+		snprintf(err, errlen, "TLS key %s: not accepted: %s", o->key, tls_reason());
 	else
 		ok = true;
 	EVP_PKEY_free(key);
@@ -129,7 +129,7 @@ versions_set(SSL_CTX *ctx, const char *min, char *err, size_t errlen)
 	}
 	if (SSL_CTX_set_min_proto_version(ctx, version) == 1)
 		return true;
-	snprintf(err, errlen, "TLS version %s: %s", min ? min : "1.2", reason());
+	snprintf(err, errlen, "TLS version %s: %s", min ? min : "1.2", tls_reason());
 	return false;
 }
 
@@ -139,7 +139,7 @@ ciphers_set(SSL_CTX *ctx, const char *ciphers, char *err, size_t errlen)
 	if (SSL_CTX_set_cipher_list(ctx, ciphers ? ciphers : CIPHERS) == 1)
 		return true;
 	snprintf(err, errlen, "TLS ciphers '%s': expected an OpenSSL cipher list: %s",
-		 ciphers ? ciphers : CIPHERS, reason());
+		 ciphers ? ciphers : CIPHERS, tls_reason());
 	return false;
 }
 
@@ -153,7 +153,7 @@ resumption_set(SSL_CTX *ctx, char *err, size_t errlen)
 					   sizeof(SESSION_CONTEXT) - 1) == 1 &&
 	    SSL_CTX_set_num_tickets(ctx, 1) == 1 && ticket_use(ctx))
 		return true;
-	snprintf(err, errlen, "TLS session tickets: %s", reason());
+	snprintf(err, errlen, "TLS session tickets: %s", tls_reason());
 	return false;
 }
 

@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "base/num.h"
-#include "core/stats.h"
+#include "base/stats.h"
 #include "pop3/command.h"
 
 #define NO_SUCH "no such message"
@@ -166,7 +166,7 @@ cmd_dele(struct session *s, const struct command *c)
 }
 
 static enum move
-cmd_rset(struct session *s, const struct command *c)
+cmd_trans_cmd_rset(struct session *s, const struct command *c)
 {
 	(void)c;
 	maildrop_reset(&s->drop);
@@ -175,7 +175,7 @@ cmd_rset(struct session *s, const struct command *c)
 }
 
 static enum move
-cmd_noop(struct session *s, const struct command *c)
+cmd_trans_cmd_noop(struct session *s, const struct command *c)
 {
 	(void)c;
 	return session_ok(s, "");
@@ -188,8 +188,8 @@ const struct command_row trans_commands[] = {
 	{VERB_RETR, 1, 1, cmd_retr, "RETR needs a message number"},
 	{VERB_TOP, 2, 2, cmd_top, "TOP needs a message and a number of lines"},
 	{VERB_DELE, 1, 1, cmd_dele, "DELE needs a message number"},
-	{VERB_RSET, 0, 0, cmd_rset, "RSET takes no argument"},
-	{VERB_NOOP, 0, 0, cmd_noop, "NOOP takes no argument"},
+	{VERB_RSET, 0, 0, cmd_trans_cmd_rset, "RSET takes no argument"},
+	{VERB_NOOP, 0, 0, cmd_trans_cmd_noop, "NOOP takes no argument"},
 	{VERB_CAPA, 0, 0, cmd_capa, "CAPA takes no argument"},
 	{VERB_QUIT, 0, 0, cmd_quit, "QUIT takes no argument"},
 	{VERB_UNKNOWN, 0, 0, NULL, NULL},

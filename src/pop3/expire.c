@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What QUIT deletes besides what the client asked for (core/retention.h), and what a domain's count
- * must know of it: dates and sizes are asked in slices before the commit. A failure costs only
- * this: what the client deleted is committed all the same.
+ * What QUIT deletes besides what the client asked for (mailbox/retention.h), and what a domain's
+ * count must know of it: dates and sizes are asked in slices before the commit. A failure costs
+ * only this: what the client deleted is committed all the same.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,7 +12,7 @@
 
 /* A directory's wish that the store cannot fulfil: said once a minute at most. */
 static void
-fit(struct session *s, struct retention *r)
+expire_fit(struct session *s, struct retention *r)
 {
 	static struct log_rate rate;
 	uint64_t held;
@@ -36,7 +36,7 @@ bool
 expire_begin(struct session *s)
 {
 	retention_of(s->conf, &s->user, &s->retention);
-	fit(s, &s->retention);
+	expire_fit(s, &s->retention);
 	if (retention_on_retrieval(&s->retention, &s->user))
 		for (uint64_t i = 0; i < s->drop.count; i++)
 			if (maildrop_retrieved(&s->drop, i))

@@ -9,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/chain.h"
+#include "account/credcache.h"
+#include "account/guard.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
-#include "core/chain.h"
-#include "core/credcache.h"
-#include "core/guard.h"
-#include "core/quota.h"
-#include "core/stats.h"
-#include "core/volume.h"
+#include "base/stats.h"
+#include "mailbox/quota.h"
+#include "mailbox/volume.h"
 #include "pop3/session.h"
 
 #define CLAIM_WAIT_MS 5000 /* for a session that was asked to leave */
@@ -168,7 +168,7 @@ login_start(struct session *s, const char *name, size_t name_n, const char *mech
 }
 
 static void
-cred_fill(struct session *s, struct pm_cred *c)
+login_cred_fill(struct session *s, struct pm_cred *c)
 {
 	const struct login *l = s->login;
 
@@ -207,7 +207,7 @@ user_complete(struct session *s, const struct pm_user *u)
 }
 
 static enum move
-accepted(struct session *s, const struct pm_user *u, const struct conf_section *auth)
+login_accepted(struct session *s, const struct pm_user *u, const struct conf_section *auth)
 {
 	const struct conf_section *storage;
 	const char *lacks = chain_lacks(u, wall_ms());
@@ -232,13 +232,13 @@ accepted(struct session *s, const struct pm_user *u, const struct conf_section *
 
 /* What a section's answer means. */
 static enum move
-judge(struct session *s, int32_t rc, const struct pm_user *u, const char *error)
+login_judge(struct session *s, int32_t rc, const struct pm_user *u, const char *error)
 {
 	const struct conf_section *auth = &s->conf->auth[s->login->auth];
 
 	switch (rc) {
 	case PM_OK:
-		return accepted(s, u, auth);
+		return login_accepted(s, u, auth);
 	case PM_NEXT:
 		return chain_go(s, s->login->auth + 1);
 	case PM_DENIED:
@@ -253,21 +253,21 @@ judge(struct session *s, int32_t rc, const struct pm_user *u, const char *error)
 
 /* Does the section's cache know the answer? No permit, no call. */
 static bool
-remembered(struct session *s, struct credcache *cache, enum move *ret)
+login_remembered(struct session *s, struct credcache *cache, enum move *ret)
 {
 	char error[PM_ERROR_MAX + 1] = "";
 	struct pm_cred cred;
 	struct pm_user user;
 	int32_t rc;
 
-	cred_fill(s, &cred);
+	login_cred_fill(s, &cred);
 	if (!credcache_find(cache, &cred, mono_ms(), &s->arena, &rc, &user, error)) {
 		stat_add(STAT_CACHE_MISSED, cache != NULL);
 		return false;
 	}
 	stat_add(rc == PM_OK ? STAT_CACHE_ACCEPTED : STAT_CACHE_REFUSED, 1);
 	s->cached = "yes";
-	*ret = judge(s, rc, &user, error);
+	*ret = login_judge(s, rc, &user, error);
 	return true;
 }
 
@@ -282,7 +282,7 @@ last_known_good(struct session *s, const struct backend *b, int32_t rc, enum mov
 	uint64_t held = 0;
 	int64_t age_ms;
 
-	cred_fill(s, &cred);
+	login_cred_fill(s, &cred);
 	if (!credcache_last_good(b->cache, &cred, mono_ms(), &s->arena, &user, &age_ms))
 		return false;
 	stat_add(STAT_LAST_GOOD, 1);
@@ -294,12 +294,12 @@ last_known_good(struct session *s, const struct backend *b, int32_t rc, enum mov
 			b->section, host_code_name(rc), s->login->name, (long long)age_ms / 1000,
 			(unsigned long long)held);
 	s->cached = "last-known-good";
-	*ret = judge(s, PM_OK, &user, "");
+	*ret = login_judge(s, PM_OK, &user, "");
 	return true;
 }
 
 static enum move
-verify(struct session *s)
+login_verify(struct session *s)
 {
 	struct backend *b = s->conf->auth[s->login->auth].backend;
 	uint64_t epoch = credcache_epoch(b->cache);
@@ -311,7 +311,7 @@ verify(struct session *s)
 
 	if (s->task.verdict == VERDICT_NONE) {
 		s->cached = NULL;
-		if (remembered(s, b->cache, &m))
+		if (login_remembered(s, b->cache, &m))
 			return m;
 		s->task.who_key = secret_hash(s->login->name, strlen(s->login->name)) | 1;
 		return session_permit(s, b, CALL_BEGIN);
@@ -321,7 +321,7 @@ verify(struct session *s)
 			return m;
 		return login_failed_temp(s, rc, "accounts cannot be checked now", b->section);
 	}
-	cred_fill(s, &cred);
+	login_cred_fill(s, &cred);
 	session_call(s, &call, "verify", b->limits.call_ms);
 	rc = host_verify(b->inst, &call, &cred, &user);
 	s->task.backend_failed = host_backend_failed(rc);
@@ -331,7 +331,7 @@ verify(struct session *s)
 		session_log_call(s, b, "verify", rc, call.error);
 	if (s->task.backend_failed && last_known_good(s, b, rc, &m))
 		return m;
-	return judge(s, rc, &user, call.error);
+	return login_judge(s, rc, &user, call.error);
 }
 
 /* ---- the maildrop ---------------------------------------------------------------------------- */
@@ -346,7 +346,7 @@ in_use(struct session *s, const char *by)
 }
 
 static enum move
-claim(struct session *s)
+login_claim(struct session *s)
 {
 	int64_t now_ms = mono_ms();
 	bool may_wait = !s->login->waited || now_ms < s->talk.resume_ms;
@@ -401,7 +401,7 @@ claim_drop(struct session *s)
 }
 
 static enum move
-opened(struct session *s, uint64_t count)
+login_opened(struct session *s, uint64_t count)
 {
 	char text[64];
 
@@ -455,7 +455,7 @@ open_mailbox(struct session *s)
 		s->task.backend_failed = host_backend_failed(rc);
 		s->mbox_again = rc == PM_AGAIN;
 		if (rc == PM_OK)
-			return opened(s, count);
+			return login_opened(s, count);
 		if (rc == PM_AGAIN)
 			return session_permit(s, b, CALL_CONTINUE);
 		s->mbox = NULL; /* a failure ends a handle in the making */
@@ -483,11 +483,11 @@ login_work(struct session *s)
 	case WORK_PENALTY:
 		return penalty_due(s);
 	case WORK_VERIFY:
-		return verify(s);
+		return login_verify(s);
 	case WORK_DENIED:
 		return denied_due(s);
 	case WORK_CLAIM:
-		return claim(s);
+		return login_claim(s);
 	default:
 		return open_mailbox(s);
 	}

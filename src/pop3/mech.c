@@ -6,7 +6,7 @@
 #include "pop3/sasl.h"
 
 static char *
-copy(const char *p, size_t n)
+mech_copy(const char *p, size_t n)
 {
 	char *c = malloc(n + 1);
 
@@ -34,9 +34,9 @@ plain_step(struct sasl *x, const char *msg, size_t n, const char **ret_challenge
 	x->authzid_n = (size_t)(first - msg);
 	x->name_n = (size_t)(second - first) - 1;
 	x->secret_n = n - (size_t)(second + 1 - msg);
-	x->authzid = copy(msg, x->authzid_n);
-	x->name = copy(first + 1, x->name_n);
-	x->secret = copy(second + 1, x->secret_n);
+	x->authzid = mech_copy(msg, x->authzid_n);
+	x->name = mech_copy(first + 1, x->name_n);
+	x->secret = mech_copy(second + 1, x->secret_n);
 	return x->authzid && x->name && x->secret ? SASL_LOGIN : SASL_BAD;
 }
 
@@ -48,12 +48,12 @@ login_step(struct sasl *x, const char *msg, size_t n, const char **ret_challenge
 		return SASL_CHALLENGE;
 	}
 	if (!x->name) {
-		x->name = copy(msg, n);
+		x->name = mech_copy(msg, n);
 		x->name_n = n;
 		*ret_challenge = "Password:";
 		return x->name ? SASL_CHALLENGE : SASL_BAD;
 	}
-	x->secret = copy(msg, n);
+	x->secret = mech_copy(msg, n);
 	x->secret_n = n;
 	return x->secret ? SASL_LOGIN : SASL_BAD;
 }

@@ -51,7 +51,7 @@ parse_wipe(struct parse *p)
 }
 
 static enum verb
-verb_find(const char *s, size_t n)
+parse_verb_find(const char *s, size_t n)
 {
 	for (enum verb v = VERB_UNKNOWN + 1; v < VERB_MAX; v++)
 		if (strlen(names[v]) == n && strncasecmp(s, names[v], n) == 0)
@@ -71,7 +71,7 @@ has_control(const char *s, size_t n)
 
 /* Splits rest at single spaces into at most two arguments. */
 static void
-split(struct command *c)
+parse_split(struct command *c)
 {
 	const char *s = c->rest.p;
 	size_t n = c->rest.n;
@@ -106,7 +106,7 @@ command_of(const char *line, size_t n, size_t octets, struct command *ret)
 	memset(ret, 0, sizeof(*ret));
 	if (n == 0)
 		return PARSE_BAD;
-	ret->verb = verb_find(line, len);
+	ret->verb = parse_verb_find(line, len);
 	one = ret->verb == VERB_PASS || ret->verb == VERB_AUTH;
 	if (octets > PARSE_COMMAND_MAX && !one)
 		return PARSE_TOO_LONG; /* RFC 2449 s4 */
@@ -122,7 +122,7 @@ command_of(const char *line, size_t n, size_t octets, struct command *ret)
 	} else {
 		if (space && ret->rest.n == 0)
 			ret->too_many = true;
-		split(ret);
+		parse_split(ret);
 	}
 	return PARSE_COMMAND;
 }

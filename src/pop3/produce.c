@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
-#include "core/stats.h"
+#include "base/stats.h"
 #include "pop3/session.h"
 
 #define SLICE 128       /* records of mbox_info at a time: 24 KiB of stack */
@@ -26,7 +26,7 @@
 
 /* The work is done; the next command may be taken. */
 static enum move
-done(struct session *s)
+produce_done(struct session *s)
 {
 	s->work = WORK_NONE;
 	return MOVE_ON;
@@ -39,7 +39,7 @@ sizes_failed(struct session *s, int32_t rc, const char *text)
 {
 	session_log_call(s, s->storage, "mbox_info", rc, text);
 	(void)session_result(s, rc, "this command");
-	return done(s);
+	return produce_done(s);
 }
 
 /* One slice; false: rc says why not. */
@@ -96,7 +96,7 @@ produce_list(struct session *s)
 		s->next_idx = maildrop_next_live(&s->drop, s->next_idx);
 		if (s->next_idx == s->drop.count) {
 			stream_put(&s->io, ".\r\n", 3);
-			return done(s);
+			return produce_done(s);
 		}
 		n = num_format(line, s->next_idx + 1);
 		line[n++] = ' ';
@@ -131,7 +131,7 @@ uidl_failed(struct session *s, int32_t rc, const char *text)
 	session_log_call(s, s->storage, "mbox_info", rc, text);
 	if (s->then || s->next_idx == 0) {
 		(void)session_result(s, rc, "UIDL");
-		return done(s);
+		return produce_done(s);
 	}
 	s->work = WORK_NONE;
 	stat_add(STAT_READ_ERROR, 1);
@@ -170,7 +170,7 @@ produce_uidl(struct session *s)
 	if (s->drop.count == 0) {
 		(void)session_ok(s, "unique-ids follow");
 		stream_put(&s->io, ".\r\n", 3);
-		return done(s);
+		return produce_done(s);
 	}
 	if (s->task.verdict == VERDICT_NONE)
 		return session_permit(s, s->storage, CALL_CONTINUE);
@@ -186,10 +186,10 @@ produce_uidl(struct session *s)
 	put_uidls(s, info, n);
 	s->next_idx += n;
 	if (s->then)
-		return done(s);
+		return produce_done(s);
 	if (s->next_idx == s->drop.count) {
 		stream_put(&s->io, ".\r\n", 3);
-		return done(s);
+		return produce_done(s);
 	}
 	return MOVE_ON;
 }
@@ -202,11 +202,11 @@ msg_not_opened(struct session *s, int32_t rc, const char *text)
 	if (rc != PM_GONE)
 		session_log_call(s, s->storage, "msg_open", rc, text);
 	(void)session_result(s, rc, "this message");
-	return done(s);
+	return produce_done(s);
 }
 
 static void
-msg_close(struct session *s, struct host_call *call)
+produce_msg_close(struct session *s, struct host_call *call)
 {
 	if (s->msg)
 		host_msg_close(s->storage->inst, s->msg, call);
@@ -220,7 +220,7 @@ msg_done(struct session *s, struct host_call *call)
 	char tail[END_ROOM];
 
 	stream_put(&s->io, tail, wire_end(&s->wire, tail, sizeof(tail)));
-	msg_close(s, call);
+	produce_msg_close(s, call);
 	if (s->then == VERB_RETR) {
 		maildrop_set_retrieved(&s->drop, s->next_idx);
 		s->retrieved++;
@@ -237,7 +237,7 @@ msg_done(struct session *s, struct host_call *call)
 				(unsigned long long)s->wire.octets);
 		}
 	}
-	return done(s);
+	return produce_done(s);
 }
 
 /* A failure in the midst of a message. TEMP and TIMEOUT keep the position: two more tries. */

@@ -17,7 +17,7 @@ static const char *const code_text[] = {
 
 /* One line from three parts, cut to 512 octets with CRLF; control bytes never pass. */
 static size_t
-line(char *out, const char *status, const char *code, const char *text)
+reply_line(char *out, const char *status, const char *code, const char *text)
 {
 	int n = snprintf(out, REPLY_MAX - 1, "%s%s%s%s", status, *code || *text ? " " : "", code,
 			 text);
@@ -37,13 +37,13 @@ line(char *out, const char *status, const char *code, const char *text)
 size_t
 reply_ok(char *out, const char *text)
 {
-	return line(out, "+OK", "", text);
+	return reply_line(out, "+OK", "", text);
 }
 
 size_t
 reply_err(char *out, enum reply_code code, const char *text)
 {
-	return line(out, "-ERR", code_text[code], text);
+	return reply_line(out, "-ERR", code_text[code], text);
 }
 
 /* The one table: what a module said, what a client is told. */

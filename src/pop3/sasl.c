@@ -11,7 +11,7 @@
 #define CHALLENGE_MAX 256
 
 static void
-wipe(char *p, size_t n)
+sasl_wipe(char *p, size_t n)
 {
 	if (p)
 		secret_wipe(p, n);
@@ -25,9 +25,9 @@ sasl_drop(struct session *s)
 
 	if (!x)
 		return;
-	wipe(x->name, x->name_n);
-	wipe(x->authzid, x->authzid_n);
-	wipe(x->secret, x->secret_n);
+	sasl_wipe(x->name, x->name_n);
+	sasl_wipe(x->authzid, x->authzid_n);
+	sasl_wipe(x->secret, x->secret_n);
 	free(x);
 	s->sasl = NULL;
 }
@@ -39,7 +39,7 @@ sasl_names(void)
 }
 
 static enum move
-refuse(struct session *s, enum reply_code code, const char *text)
+sasl_refuse(struct session *s, enum reply_code code, const char *text)
 {
 	sasl_drop(s);
 	return session_err(s, code, text);
@@ -47,7 +47,7 @@ refuse(struct session *s, enum reply_code code, const char *text)
 
 /* "+ " and base64; RFC 5034 s4. */
 static enum move
-challenge(struct session *s, const char *text)
+sasl_challenge(struct session *s, const char *text)
 {
 	char line[CHALLENGE_MAX] = "+ ";
 	size_t n = 2 + b64_encode(text, strlen(text), line + 2);
@@ -69,26 +69,26 @@ to_login(struct session *s)
 
 	/* acting for others needs a master's right, which no module grants yet */
 	if (x->authzid_n > 0 && (x->authzid_n != name_n || memcmp(x->authzid, name, name_n) != 0))
-		return refuse(s, CODE_AUTH, "logging in on behalf of others is not possible");
+		return sasl_refuse(s, CODE_AUTH, "logging in on behalf of others is not possible");
 	x->secret = x->name = NULL;
 	sasl_drop(s);
 	m = login_start(s, name, name_n, mech, PM_CRED_PASSWORD, secret, secret_n);
-	wipe(name, name_n);
+	sasl_wipe(name, name_n);
 	return m;
 }
 
 static enum move
-step(struct session *s, const char *msg, size_t n)
+sasl_step(struct session *s, const char *msg, size_t n)
 {
 	const char *text = "";
 
 	switch (s->sasl->mech->step(s->sasl, msg, n, &text)) {
 	case SASL_CHALLENGE:
-		return challenge(s, text);
+		return sasl_challenge(s, text);
 	case SASL_LOGIN:
 		return to_login(s);
 	default:
-		return refuse(s, CODE_NONE, "not a message of this mechanism");
+		return sasl_refuse(s, CODE_NONE, "not a message of this mechanism");
 	}
 }
 
@@ -101,8 +101,8 @@ step_encoded(struct session *s, const char *p, size_t n)
 	enum move m;
 
 	if (!b64_decode(p, n, msg, sizeof(msg), &got))
-		return refuse(s, CODE_NONE, "not base64");
-	m = step(s, (const char *)msg, got);
+		return sasl_refuse(s, CODE_NONE, "not base64");
+	m = sasl_step(s, (const char *)msg, got);
 	secret_wipe(msg, got);
 	return m;
 }
@@ -111,7 +111,7 @@ enum move
 sasl_line(struct session *s, const char *p, size_t n)
 {
 	if (n == 1 && p[0] == '*')
-		return refuse(s, CODE_NONE, "cancelled"); /* RFC 5034 s4 */
+		return sasl_refuse(s, CODE_NONE, "cancelled"); /* RFC 5034 s4 */
 	return step_encoded(s, p, n);
 }
 
@@ -130,8 +130,8 @@ sasl_start(struct session *s, const struct command *c)
 		return session_result(s, PM_NOMEM, "login");
 	s->sasl->mech = m;
 	if (c->argc < 2)
-		return step(s, NULL, 0);
+		return sasl_step(s, NULL, 0);
 	if (c->arg[1].n == 1 && c->arg[1].p[0] == '=')
-		return step(s, "", 0); /* an empty initial response */
+		return sasl_step(s, "", 0); /* an empty initial response */
 	return step_encoded(s, c->arg[1].p, c->arg[1].n);
 }

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
-#include "core/stats.h"
+#include "base/stats.h"
 
 #define ARENA_MAX (64u << 10)
 

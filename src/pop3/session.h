@@ -4,8 +4,8 @@
  * given back. Owned by its slot's owner; no field has a lock.
  *
  * Who does what: session.c makes, ends and describes it; step.c is what POP3 gives to the one loop
- * (core/talk.h); login.c asks the auth chain and opens the maildrop; cmd_auth.c and cmd_trans.c are
- * the commands of the two states; produce.c writes long replies; update.c is QUIT.
+ * (session/talk.h); login.c asks the auth chain and opens the maildrop; cmd_auth.c and cmd_trans.c
+ * are the commands of the two states; produce.c writes long replies; update.c is QUIT.
  */
 #ifndef RST_POP3_SESSION_H
 #define RST_POP3_SESSION_H
@@ -14,18 +14,18 @@
 
 #include "base/arena.h"
 #include "conf/conf.h"
-#include "core/ask.h"
-#include "core/backend.h"
-#include "core/quota.h"
-#include "core/registry.h"
-#include "core/retention.h"
-#include "core/talk.h"
+#include "mailbox/quota.h"
+#include "mailbox/registry.h"
+#include "mailbox/retention.h"
+#include "module/backend.h"
 #include "net/acceptor.h"
 #include "net/stream.h"
 #include "pop3/maildrop.h"
 #include "pop3/parse.h"
 #include "pop3/reply.h"
 #include "pop3/wire.h"
+#include "session/ask.h"
+#include "session/talk.h"
 #include "work/task.h"
 
 #define SESSION_IN 4096
@@ -124,7 +124,7 @@ struct session {
 
 /* net/acceptor.h: struct listener's session_new. */
 struct task *pop3_session_new(const struct listener *l, int fd, const struct peer *p);
-/* For the loop (core/talk.h). */
+/* For the loop (session/talk.h). */
 void session_greet(struct task *t);
 void session_describe(const struct task *t, struct slot_record *r);
 void session_forget(struct task *t);

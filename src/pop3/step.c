@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What POP3 gives to the one loop (core/talk.h): notes, lines, the work that was begun, the end. */
+/* What POP3 gives to the one loop (session/talk.h): notes, lines, the work that was begun, the
+ * end. */
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/secret.h"
-#include "core/stats.h"
+#include "base/stats.h"
 #include "pop3/command.h"
 #include "pop3/session.h"
 

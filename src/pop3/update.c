@@ -8,9 +8,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "core/stats.h"
-#include "core/undo.h"
+#include "base/stats.h"
 #include "pop3/command.h"
+#include "upkeep/undo.h"
 
 bool
 update_commits(const struct session *s)
@@ -97,7 +97,7 @@ update_commit(struct session *s)
 
 /* The answer to QUIT, when the lock is home. */
 static enum move
-answer(struct session *s)
+update_answer(struct session *s)
 {
 	s->work = WORK_NONE;
 	if (s->io.how && s->io.left)
@@ -138,5 +138,5 @@ update_close(struct session *s)
 	if (s->deleted > 0 && s->retention.undo_days > 0)
 		undo_hidden(s->conf, s->user.name);
 	login_table_free(s);
-	return s->quit ? answer(s) : MOVE_END;
+	return s->quit ? update_answer(s) : MOVE_END;
 }

@@ -132,7 +132,7 @@ first_waiter(struct gate *g, struct line **ret_line, struct task **ret_before)
 }
 
 static void
-grant(struct gate *g, struct task *t)
+gate_grant(struct gate *g, struct task *t)
 {
 	t->held = g;
 	g->calls++;
@@ -140,14 +140,14 @@ grant(struct gate *g, struct task *t)
 
 /* Under the mutex: as many as there are permits for. */
 static void
-let_in(struct gate *g, struct line *out)
+gate_let_in(struct gate *g, struct line *out)
 {
 	struct task *t, *before;
 	struct line *l;
 
 	while ((t = first_waiter(g, &l, &before)) && permit_take(g)) {
 		line_remove(l, before, t);
-		grant(g, t);
+		gate_grant(g, t);
 		let_go(t, VERDICT_GO, out);
 	}
 }
@@ -158,7 +158,7 @@ gate_resized(struct gate *g)
 	struct line out = {0};
 
 	pthread_mutex_lock(&g->mutex);
-	let_in(g, &out);
+	gate_let_in(g, &out);
 	pthread_mutex_unlock(&g->mutex);
 	out_push(&out);
 }
@@ -175,7 +175,7 @@ let_in_everywhere(void)
 
 /* Under the mutex. Those who wait to begin are told at once. */
 static void
-trip(struct gate *g, int64_t now_ms, struct line *out)
+gate_trip(struct gate *g, int64_t now_ms, struct line *out)
 {
 	struct line *l = &g->lines[CALL_BEGIN];
 	struct task *before = NULL, *next;
@@ -195,7 +195,7 @@ trip(struct gate *g, int64_t now_ms, struct line *out)
 
 /* Under the mutex: one call came back. True: the breaker opened. */
 static bool
-judge(struct gate *g, const struct task *t, int64_t now_ms, struct line *out)
+gate_judge(struct gate *g, const struct task *t, int64_t now_ms, struct line *out)
 {
 	g->failures += t->backend_failed;
 	if (t->background && !t->backend_failed)
@@ -204,7 +204,7 @@ judge(struct gate *g, const struct task *t, int64_t now_ms, struct line *out)
 	if (t->probe || /* gate_probe_result says what it means */
 	    !breaker_count(&g->breaker, t->backend_failed, t->who_key, g->limits.trip_after))
 		return false;
-	trip(g, now_ms, out);
+	gate_trip(g, now_ms, out);
 	return true;
 }
 
@@ -227,7 +227,7 @@ gate_probe_result(struct gate *g, bool ok)
 	changed = ok && g->breaker.state != BREAKER_CLOSED;
 	if (changed) {
 		breaker_close(&g->breaker);
-		let_in(g, &out);
+		gate_let_in(g, &out);
 	} else if (!ok && g->breaker.state == BREAKER_HALF_OPEN) {
 		breaker_open(&g->breaker, mono_ms() + g->limits.breaker_open_ms);
 	}
@@ -249,7 +249,7 @@ gate_overdue(struct gate *g)
 	g->overdue++;
 	open_ms = g->limits.breaker_open_ms;
 	if (g->breaker.state == BREAKER_CLOSED && g->limits.trip_after > 0) {
-		trip(g, mono_ms(), &out);
+		gate_trip(g, mono_ms(), &out);
 		opened = true;
 	}
 	pthread_mutex_unlock(&g->mutex);
@@ -295,7 +295,7 @@ answer(struct gate *g, struct task *t, int64_t now_ms)
 	if (begin && g->breaker.state != BREAKER_CLOSED)
 		return GATE_REFUSED;
 	if (!somebody_waits_before(g, t) && permit_take(g)) {
-		grant(g, t);
+		gate_grant(g, t);
 		t->verdict = VERDICT_GO;
 		return GATE_GO;
 	}
@@ -354,12 +354,12 @@ gate_leave(struct gate *g, struct task *t, int64_t ms)
 	t->held = NULL;
 	pthread_mutex_lock(&g->mutex);
 	count_duration(g, ms > 0 ? (uint64_t)ms : 0);
-	opened = judge(g, t, now_ms, &out);
+	opened = gate_judge(g, t, now_ms, &out);
 	open_ms = g->limits.breaker_open_ms;
 	next = first_waiter(g, &l, &before);
 	if (next && g->in_use <= g->limits.permits) { /* the permit itself goes on */
 		line_remove(l, before, next);
-		grant(g, next);
+		gate_grant(g, next);
 		let_go(next, VERDICT_GO, &out);
 	} else {
 		permit_give(g);
@@ -390,7 +390,7 @@ waiter_verdict(const struct gate *g, const struct task *t, int64_t now_ms)
 }
 
 static void
-sweep(struct gate *g, struct line *l, int64_t now_ms, struct line *out)
+gate_sweep(struct gate *g, struct line *l, int64_t now_ms, struct line *out)
 {
 	struct task *before = NULL, *next;
 
@@ -432,9 +432,9 @@ gate_tick(int64_t now_ms, void (*probe)(struct gate *g))
 
 		pthread_mutex_lock(&g->mutex);
 		for (unsigned c = 0; c < CLASSES; c++)
-			sweep(g, &g->lines[c], now_ms, &out);
+			gate_sweep(g, &g->lines[c], now_ms, &out);
 		wants_probe = breaker_tick(g, now_ms, probe != NULL);
-		let_in(g, &out);
+		gate_let_in(g, &out);
 		pthread_mutex_unlock(&g->mutex);
 		out_push(&out);
 		if (wants_probe)

@@ -62,7 +62,7 @@ static _Thread_local struct worker *self;
 /* ---- what a worker is doing ------------------------------------------------------------------ */
 
 static void
-record_write(struct worker *w, const struct call_record *r)
+pool_record_write(struct worker *w, const struct call_record *r)
 {
 	uint64_t seq = atomic_load_explicit(&w->sequence, memory_order_relaxed); /* one writer */
 
@@ -104,7 +104,7 @@ pool_calling(const char *method, int64_t deadline_ms)
 	r.gate = self->task->held;
 	r.task_id = self->task->id;
 	r.started_ms = mono_ms();
-	record_write(self, &r);
+	pool_record_write(self, &r);
 }
 
 void
@@ -181,7 +181,7 @@ take_turn(struct worker *w, struct task *t)
 	w->task = NULL;
 	if (t->held) {
 		if (atomic_load_explicit(&w->gate, memory_order_relaxed)) /* our own store */
-			record_write(w, &(struct call_record){0});
+			pool_record_write(w, &(struct call_record){0});
 		gate_leave(t->held, t, mono_ms() - start_ms);
 	}
 	return next;
@@ -198,7 +198,7 @@ end_task(struct task *t)
 }
 
 static void
-requeue(struct task *t)
+pool_requeue(struct task *t)
 {
 	slot_set_queued(t->slot);
 	queue_push(t);
@@ -226,13 +226,13 @@ run_task(struct worker *w, struct task *t)
 			break;
 		case NEXT_AGAIN:
 			if (!t->need) {
-				requeue(t);
+				pool_requeue(t);
 				return;
 			}
 			break;
 		}
 		if (turns >= TURNS_MAX) {
-			requeue(t);
+			pool_requeue(t);
 			return;
 		}
 	}

@@ -24,12 +24,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "badmail/badmail_impl.h"
+#include "bind/local.h"
 #include "conf/conf.h"
-#include "core/backend.h"
-#include "core/local.h"
-#include "core/quota.h"
-#include "core/volume.h"
-#include "delivery/badmail_impl.h"
+#include "mailbox/quota.h"
+#include "mailbox/volume.h"
+#include "module/backend.h"
 
 static struct conf *c;
 static struct quota_hold hold;

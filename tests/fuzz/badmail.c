@@ -4,7 +4,7 @@
  * or none; a page is sound or not, and one flipped bit makes it damaged; an ID is one that would be
  * written so.
  */
-#include "delivery/badmail_impl.h"
+#include "badmail/badmail_impl.h"
 #include "fuzz.h"
 
 #define RECORD 88

@@ -5,9 +5,9 @@
  */
 #include <stdbool.h>
 
-#include "delivery/content.h"
-#include "delivery/unstuff.h"
 #include "fuzz.h"
+#include "smtp/content.h"
+#include "smtp/unstuff.h"
 
 struct outcome {
 	struct fuzz_text text, loops;

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 #include "base/utf8.h"
-#include "delivery/dparse.h"
 #include "fuzz.h"
+#include "smtp/dparse.h"
 
 static void
 check_address(const struct address *a)

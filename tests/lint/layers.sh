@@ -3,6 +3,7 @@
 # Includes go in the drawn directions (doc/design.md), every header stands alone, and the contract is
 # plain C11 and C++. TAP.
 cd "${top_srcdir:-$(dirname "$0")/../..}" || exit 99
+self=$PWD/tests/lint/layers.sh
 : "${CC:=cc}" "${CXX:=c++}"
 n=0
 bad=0
@@ -42,16 +43,29 @@ layer() {
 	ok "src/$dir includes only:${*:+ $*}" "$work/out"
 }
 
-# The arrows. restante is the contract, host the loader.
+# The arrows, from the ground up. restante is the contract, host the loader.
 layer base
 layer work base
 layer net base work
 layer conf base host
-layer core base work net conf host restante
-layer pop3 base work net conf core host restante
-layer delivery base work net conf core host restante
-layer admin base work net conf core host restante
-layer ctl base work net conf core host restante
+layer module base work conf host restante
+layer account base conf module host restante
+layer mailbox base work conf module account host restante
+layer upkeep base conf module account mailbox host restante
+layer badmail base conf module account mailbox host restante
+layer session base work net module restante
+layer pop3 base work net conf module account mailbox upkeep session host restante
+layer smtp base work net conf module account mailbox badmail session host restante
+layer bind base work net conf module account mailbox upkeep host restante
+layer admin base work net conf module account mailbox upkeep bind host restante
+layer pipe base work net conf module account mailbox smtp bind admin host restante
+layer ctl base net conf bind host restante
+for dir in src/*/; do
+	n_rooms=$((${n_rooms:-0} + 1))
+done
+: >"$work/out"
+grep -c "^layer [a-z0-9]" "$self" | grep -qx "$n_rooms" || echo "src has $n_rooms folders: each needs its line of arrows here" >"$work/out"
+ok "every folder of src has its arrows" "$work/out"
 
 # modules NAME DIR...: the contract, the SDK and their own folder; nothing of the server or the host.
 modules() {

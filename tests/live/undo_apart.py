@@ -15,7 +15,7 @@ from server import Tap, wait_until  # noqa: E402
 from undorig import UndoServer, letters  # noqa: E402
 
 DAY_MS = 86400 * 1000
-MARK_MS = 10 ** 14  # core/undo.h
+MARK_MS = 10 ** 14  # upkeep/undo.h
 
 
 def by_lmtp(server, user, n):

@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
-#include "core/backend.h"
-#include "core/bind.h"
+#include "bind/bind.h"
+#include "module/backend.h"
 #include "rig.h"
 
 #define AUTH(name, module, more) "auth " name " {\nmodule = " module "\n" more "}\n"

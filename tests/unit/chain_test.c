@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names as strangers write them, who is asked about them, and where the mail of the accepted is. */
-#include "core/chain.h"
+#include "account/chain.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 
 #include <restante/module.h>
 
-#include "core/lookup.h"
+#include "account/lookup.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define TEXT(s) s, sizeof(s) - 1

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is remembered of logins, for whom, for how long, and what makes it forgotten. */
-#include "core/credcache.h"
+#include "account/credcache.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

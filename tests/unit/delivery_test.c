@@ -11,9 +11,9 @@
 
 #include <restante/module.h>
 
-#include "delivery/content.h"
-#include "delivery/dparse.h"
-#include "delivery/dreply.h"
+#include "smtp/content.h"
+#include "smtp/dparse.h"
+#include "smtp/dreply.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/expo.h"
-#include "core/stats.h"
+#include "base/stats.h"
 
 /* The text so far, terminated; freed by the next call. */
 static const char *

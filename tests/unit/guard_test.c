@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What guessing costs: penalties, logins in flight, the grid; and that strangers cannot make it
  * grow. */
-#include "core/guard.h"
+#include "account/guard.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

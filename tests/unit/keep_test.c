@@ -16,13 +16,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "badmail/badmail_impl.h"
 #include "base/clock.h"
-#include "core/quota_impl.h"
-#include "core/retention.h"
-#include "core/undo.h"
-#include "core/volume.h"
-#include "delivery/badmail_impl.h"
 #include "host/call.h"
+#include "mailbox/quota_impl.h"
+#include "mailbox/retention.h"
+#include "mailbox/volume.h"
+#include "upkeep/undo.h"
 
 #define DAY INT64_C(86400000)
 #define THREADS 6

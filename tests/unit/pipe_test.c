@@ -12,10 +12,10 @@
 
 #include <cmocka.h>
 
-#include "delivery/outcome.h"
-#include "delivery/pipein.h"
-#include "delivery/stuff.h"
-#include "delivery/unstuff.h"
+#include "pipe/pipein.h"
+#include "pipe/stuff.h"
+#include "pipe/sysexit.h"
+#include "smtp/unstuff.h"
 
 /* ---- stuff ----------------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One session a maildrop, and the rules by which it changes hands. */
-#include "core/registry.h"
+#include "mailbox/registry.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

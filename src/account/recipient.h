@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * who - which accounts a recipient's name may mean, and in which order the auth chain is asked
+ * about them: first the whole name, section after section, then without its +tag (`delimiter`), at
+ * last the one that stands in for postmaster. Both RCPT and retries of Badmail go by it. Pure.
+ */
+#ifndef RST_ACCOUNT_RECIPIENT_H
+#define RST_ACCOUNT_RECIPIENT_H
+
+#include <stdbool.h>
+
+#include <restante/module.h>
+
+#include "conf/conf.h"
+
+#define WHO_TARGETS_MAX 1000 /* of one alias */
+
+struct who {
+	char whole[PM_NAME_MAX + 1]; /* as modules know it: chain_name made it */
+	char name[PM_NAME_MAX + 1];  /* asked about now: whole, or less */
+	/* the section to be asked: who_next's answer; + 1: it does not know the name */
+	int auth;
+	bool without_tag, postmaster; /* already tried */
+	/* account/lookup.h: was asked, and cannot look names up; NULL: none */
+	const struct conf_section *blind;
+};
+
+/* `whole` is set: begins to ask about it. */
+void who_begin(struct who *w);
+/* The section to ask about w->name, which may have become another; -1: nobody is left. */
+int who_next(const struct conf *c, struct who *w);
+/* Nobody knows it, and its domain is ours: does somebody stand in (RFC 5321 section 4.5.1)? Then
+ * who_next goes on. */
+bool who_stand_in(const struct conf *c, struct who *w);
+/* What an account lacks to get mail, in words; NULL: nothing. */
+const char *who_lacks(const struct pm_user *u);
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing an item while it is received, and the door. */
+#include "badmail/badmail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "badmail/badmail_impl.h"
+#include "base/clock.h"
+#include "base/kill.h"
+#include "base/log.h"
+#include "base/stats.h"
+#include "mailbox/volume.h"
+
+#define WARN_PERCENT 80
+
+struct badmail {
+	struct conf *conf; /* one reference */
+	int fd;
+	uint64_t serial;
+	uint64_t octets;
+	uint64_t mount; /* volume_mount when it was begun */
+	bool failed, synced;
+	char path[BADMAIL_PATH_MAX];
+};
+
+static struct {
+	pthread_mutex_t mutex;
+	/* below: under mutex */
+	bool known;
+	struct badmail_state s;
+	int64_t oldest_ms[2];
+} seen = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static _Atomic uint64_t serials;
+
+uint64_t
+serial_next(void)
+{
+	return atomic_fetch_add(&serials, 1);
+}
+
+void
+totals_remember(const struct badmail_state *s)
+{
+	pthread_mutex_lock(&seen.mutex);
+	seen.known = true;
+	seen.s = *s;
+	pthread_mutex_unlock(&seen.mutex);
+}
+
+void
+oldest_remember(const int64_t ms[2])
+{
+	pthread_mutex_lock(&seen.mutex);
+	memcpy(seen.oldest_ms, ms, sizeof(seen.oldest_ms));
+	pthread_mutex_unlock(&seen.mutex);
+}
+
+bool
+totals_seen(struct badmail_state *ret, int64_t ret_oldest_ms[2])
+{
+	bool known;
+
+	pthread_mutex_lock(&seen.mutex);
+	known = seen.known;
+	*ret = seen.s;
+	if (ret_oldest_ms)
+		memcpy(ret_oldest_ms, seen.oldest_ms, sizeof(seen.oldest_ms));
+	pthread_mutex_unlock(&seen.mutex);
+	return known;
+}
+
+struct backend *
+badmail_backend(const struct conf *c)
+{
+	return c->badmail.backend;
+}
+
+bool
+badmail_door(const struct conf *c, uint64_t octets, char *ret_text, size_t cap)
+{
+	struct badmail_state s;
+
+	if (!c->badmail.path) {
+		if (ret_text)
+			snprintf(ret_text, cap,
+				 "there is no badmail block: what a store cannot take now is not "
+				 "accepted");
+		return false;
+	}
+	if (totals_seen(&s, NULL) && store_retry_full(&c->badmail, &s, octets + BADMAIL_OVERHEAD)) {
+		stat_add(STAT_DOOR_CLOSED, 1);
+		if (ret_text)
+			snprintf(ret_text, cap,
+				 "badmail: %" PRIu64 " accepted messages of %" PRIu64
+				 " octets wait for their stores, "
+				 "half of the bound",
+				 s.cls[BADMAIL_RETRY].items, s.cls[BADMAIL_RETRY].octets);
+		return false;
+	}
+	return volume_check(c->badmail.vol, octets, ret_text, cap) == VOLUME_OK;
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static int32_t
+badmail_disk_code(int e, const char *path, char *text)
+{
+	if (text)
+		snprintf(text, 200, "badmail: cannot write %.120s: %s", path, strerrordesc_np(e));
+	return e == ENOSPC || e == EDQUOT  ? PM_NOSPACE
+	       : e == EACCES || e == EROFS ? PM_PERM
+					   : PM_TEMP;
+}
+
+/* The directories are made with the store's first lock. */
+static int
+open_tmp(struct badmail *b, char *text, int32_t *ret_rc)
+{
+	struct badmail_store st;
+
+	b->fd = open(b->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (b->fd == -1 && errno == ENOENT) {
+		*ret_rc = store_lock(b->conf, &st, text);
+		if (*ret_rc != PM_OK)
+			return -1;
+		(void)store_unlock(&st); /* it may be full: the next write says so */
+		b->fd = open(b->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	}
+	if (b->fd == -1)
+		*ret_rc = badmail_disk_code(errno, b->path, text);
+	return b->fd;
+}
+
+int32_t
+badmail_begin(const struct conf *c, struct badmail **ret, char *ret_text)
+{
+	uint64_t mount = 0;
+	int32_t rc = volume_enter(c->badmail.vol, 0, &mount, ret_text, 200);
+	struct badmail *b;
+
+	if (rc != PM_OK)
+		return rc;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return PM_NOMEM;
+	b->conf = conf_ref((struct conf *)(uintptr_t)c);
+	b->serial = serial_next();
+	b->mount = mount;
+	tmp_path(&c->badmail, b->serial, ".eml", b->path, sizeof(b->path));
+	if (open_tmp(b, ret_text, &rc) == -1) {
+		conf_put(b->conf);
+		free(b);
+		return rc;
+	}
+	KILL_POINT("badmail: begun");
+	*ret = b;
+	return PM_OK;
+}
+
+int32_t
+badmail_write(struct badmail *b, const void *buf, size_t n)
+{
+	const char *p = buf;
+
+	if (b->failed || b->synced)
+		return PM_INVALID;
+	while (n > 0) {
+		ssize_t w = write(b->fd, p, n);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0) {
+			b->failed = true;
+			return badmail_disk_code(w < 0 ? errno : ENOSPC, b->path, NULL);
+		}
+		p += w;
+		n -= (size_t)w;
+		b->octets += (uint64_t)w;
+	}
+	return PM_OK;
+}
+
+uint64_t
+badmail_octets(const struct badmail *b)
+{
+	return b->octets;
+}
+
+/* The names of what was moved in, durable. */
+static bool
+sync_item(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
+{
+	char path[BADMAIL_PATH_MAX];
+
+	item_path(b, cls, id, "", path, sizeof(path));
+	*strrchr(path, '/') = '\0';
+	return sync_dir(path);
+}
+
+/* One line when the store has filled to 80 %, and one when what waits has come to 80 % of its
+ * half; again only after it was less. */
+void
+store_warn(struct badmail_store *st)
+{
+	const struct conf_badmail *b = st->conf;
+	struct badmail_state *s = &st->s;
+	uint64_t items = s->cls[0].items + s->cls[1].items,
+		 octets = s->cls[0].octets + s->cls[1].octets;
+	const struct {
+		uint64_t n, max;
+	} now[2][2] = {
+		{{items, (uint64_t)b->max_items}, {octets, (uint64_t)b->max_octets}},
+		{{s->cls[BADMAIL_RETRY].items, (uint64_t)b->max_items / 2},
+		 {s->cls[BADMAIL_RETRY].octets, (uint64_t)b->max_octets / 2}},
+	};
+
+	for (unsigned k = 0; k < 2; k++) {
+		bool high = now[k][0].n >= now[k][0].max / 100.0 * WARN_PERCENT ||
+			    now[k][1].n >= now[k][1].max / 100.0 * WARN_PERCENT;
+
+		if (high && !(s->warned >> k & 1))
+			log_msg(LOG_LVL_WARNING, "badmail",
+				"%s is at %d percent of %s: %" PRIu64 " items, %" PRIu64
+				" octets; see "
+				"restantectl badmail stats",
+				b->path, WARN_PERCENT,
+				k == 0 ? "its bound, the oldest refused mail will be dropped"
+				       : "what may wait for its stores, then mail is not accepted",
+				now[k][0].n, now[k][1].n);
+		s->warned = high ? s->warned | 1u << k : s->warned & ~(1u << k);
+	}
+}
+
+static int32_t
+move_in(struct badmail *b, const struct badmail_item *item, const char *json, uint64_t *ret_id,
+	char *text)
+{
+	struct badmail_store st;
+	int32_t rc = store_lock(b->conf, &st, text);
+
+	if (rc != PM_OK)
+		return rc;
+	rc = store_insert(&st, item->cls, b->path, json, b->octets + BADMAIL_OVERHEAD, ret_id,
+			  text);
+	store_warn(&st);
+	if (rc == PM_OK)
+		stat_add(item->cls == BADMAIL_RETRY ? STAT_KEPT_RETRY : STAT_KEPT_REFUSED, 1);
+	else if (item->cls == BADMAIL_RETRY && rc == PM_NOSPACE)
+		stat_add(STAT_DOOR_CLOSED, 1);
+	(void)store_unlock(&st); /* what is in is in: `pending` tells the next one */
+	if (rc != PM_OK)
+		return rc;
+	rc = sync_item(&b->conf->badmail, item->cls, *ret_id)
+		     ? PM_OK
+		     : badmail_disk_code(errno, b->conf->badmail.path, text);
+	if (rc == PM_OK)
+		rc = volume_stayed(b->conf->badmail.vol, b->mount, text, 200);
+	if (rc == PM_OK)
+		return PM_OK;
+	if (store_lock(b->conf, &st, NULL) == PM_OK) {
+		/* not promised, so it may not stay either */
+		(void)store_remove(&st, item->cls, *ret_id, PENDING_REMOVE);
+		(void)store_unlock(&st);
+	}
+	return rc;
+}
+
+int32_t
+badmail_commit(struct badmail *b, const struct badmail_item *item, char *ret_id, char *ret_text)
+{
+	int64_t now = wall_ms(),
+		next = item->cls == BADMAIL_RETRY ? now + b->conf->badmail.retry_first_ms : now;
+	char json[BADMAIL_PATH_MAX];
+	json_t *j;
+	uint64_t id = 0;
+	int32_t rc;
+	int e;
+
+	if (b->failed || item->n_rcpts == 0)
+		return PM_INVALID;
+	if (!b->synced && fsync(b->fd) != 0) {
+		b->failed = true;
+		return badmail_disk_code(errno, b->path, ret_text);
+	}
+	if (!b->synced)
+		volume_wrote(b->conf->badmail.vol, b->octets, PM_OK);
+	b->synced = true;
+	KILL_POINT("badmail: message durable");
+	j = item_json(item, b->octets, now, next);
+	if (!j)
+		return PM_NOMEM;
+	tmp_path(&b->conf->badmail, serial_next(), ".json", json, sizeof(json));
+	e = item_write(j, json, next);
+	json_decref(j);
+	if (e != 0)
+		return badmail_disk_code(e, json, ret_text);
+	KILL_POINT("badmail: sidecar durable");
+	rc = move_in(b, item, json, &id, ret_text);
+	if (rc != PM_OK)
+		(void)unlink(json); /* it may have been moved and removed */
+	else if (ret_id)
+		id_format(item->cls, id, ret_id);
+	KILL_POINT("badmail: committed");
+	return rc;
+}
+
+void
+badmail_end(struct badmail *b)
+{
+	if (!b)
+		return;
+	(void)close(b->fd);
+	/* items have links of their own; what stays is swept when this process is gone */
+	(void)unlink(b->path);
+	conf_put(b->conf);
+	free(b);
+}
+
+int32_t
+badmail_get_totals(const struct conf *c, struct badmail_totals *ret)
+{
+	struct badmail_store st;
+	int32_t rc;
+
+	if (!c->badmail.path)
+		return PM_NOENT;
+	rc = store_lock(c, &st, NULL);
+	if (rc != PM_OK)
+		return rc;
+	for (int k = 0; k < 2; k++) {
+		ret->items[k] = st.s.cls[k].items;
+		ret->octets[k] = st.s.cls[k].octets;
+	}
+	ret->dropped = st.s.dropped;
+	ret->dropped_octets = st.s.dropped_octets;
+	ret->expired = st.s.expired;
+	ret->crowded = st.s.crowded;
+	ret->delivered = st.s.delivered;
+	ret->door_closed = st.s.door_closed;
+	ret->max_items = (uint64_t)c->badmail.max_items;
+	ret->max_octets = (uint64_t)c->badmail.max_octets;
+	(void)store_unlock(&st);
+	return PM_OK;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What metrics tell of Badmail: totals as the last change or look of this process left them. The
+ * disk is not asked. */
+#include "badmail/badmail_impl.h"
+#include "base/clock.h"
+#include "base/expo.h"
+#include "base/stats.h"
+
+static void
+by_class(struct expo *e, uint64_t retry, uint64_t refused)
+{
+	expo_label(e, "class", class_name(BADMAIL_RETRY));
+	expo_count(e, retry);
+	expo_label(e, "class", class_name(BADMAIL_REFUSED));
+	expo_count(e, refused);
+}
+
+static void
+what_is_there(struct expo *e, const struct badmail_state *s, const int64_t oldest_ms[2])
+{
+	expo_family(e, "restante_badmail_items", EXPO_GAUGE,
+		    "Items kept: retry, accepted mail that waits for its store; refused, mail kept "
+		    "instead of being refused.");
+	by_class(e, s->cls[BADMAIL_RETRY].items, s->cls[BADMAIL_REFUSED].items);
+	expo_family(e, "restante_badmail_bytes", EXPO_GAUGE,
+		    "Their messages and sidecars, as counted against the bound.");
+	by_class(e, s->cls[BADMAIL_RETRY].octets, s->cls[BADMAIL_REFUSED].octets);
+	expo_family(e, "restante_badmail_oldest_age_seconds", EXPO_GAUGE,
+		    "Age of the oldest item; 0 without any.");
+	for (int k = 0; k < 2; k++) {
+		int64_t ms = s->cls[k].items > 0 && oldest_ms[k] > 0 ? wall_ms() - oldest_ms[k] : 0;
+
+		expo_label(e, "class", class_name((enum badmail_class)k));
+		expo_seconds(e, ms > 0 ? ms * 1000 : 0);
+	}
+}
+
+static void
+badmail_metrics_bounds(struct expo *e, const struct conf_badmail *b, const struct badmail_state *s)
+{
+	expo_family(e, "restante_badmail_max_items", EXPO_GAUGE,
+		    "Bound of all items together (max_items).");
+	expo_count(e, (uint64_t)b->max_items);
+	expo_family(e, "restante_badmail_max_bytes", EXPO_GAUGE,
+		    "Bound of all octets together (max_octets).");
+	expo_count(e, (uint64_t)b->max_octets);
+	expo_family(e, "restante_badmail_door_closed", EXPO_GAUGE,
+		    "1: mail that waits has reached half of a bound, and no more is accepted that "
+		    "might have to wait.");
+	expo_count(e, store_retry_full(b, s, BADMAIL_OVERHEAD));
+}
+
+static void
+what_happened(struct expo *e, const struct badmail_state *s)
+{
+	uint64_t for_size = s->dropped - s->expired - s->crowded;
+
+	expo_family(e, "restante_badmail_dropped_total", EXPO_COUNTER,
+		    "Refused items that went for a bound, since the store was made, by the bound.");
+	expo_label(e, "reason", "age");
+	expo_count(e, s->expired);
+	expo_label(e, "reason", "count");
+	expo_count(e, s->crowded);
+	expo_label(e, "reason", "size");
+	expo_count(e, for_size);
+	expo_family(e, "restante_badmail_dropped_bytes_total", EXPO_COUNTER, "Their octets.");
+	expo_count(e, s->dropped_octets);
+	expo_family(e, "restante_badmail_kept_total", EXPO_COUNTER, "Items this server put in.");
+	by_class(e, stat_get(STAT_KEPT_RETRY), stat_get(STAT_KEPT_REFUSED));
+	expo_family(e, "restante_badmail_door_closed_total", EXPO_COUNTER,
+		    "Times mail was not accepted because too much waits already.");
+	expo_count(e, stat_get(STAT_DOOR_CLOSED));
+	expo_family(e, "restante_badmail_retries_total", EXPO_COUNTER,
+		    "Tries to deliver an item, by result.");
+	expo_label(e, "result", "delivered");
+	expo_count(e, stat_get(STAT_RETRY_DELIVERED));
+	expo_label(e, "result", "failed");
+	expo_count(e, stat_get(STAT_RETRY_FAILED));
+}
+
+void
+badmail_metrics(struct expo *e, const struct conf *c)
+{
+	struct badmail_state s;
+	int64_t oldest_ms[2];
+
+	if (!c->badmail.path || !totals_seen(&s, oldest_ms))
+		return;
+	what_is_there(e, &s, oldest_ms);
+	badmail_metrics_bounds(e, &c->badmail, &s);
+	what_happened(e, &s);
+}

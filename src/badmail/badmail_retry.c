@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The background: a look once a second, and the retries it starts. When an item is due stands in
+ * the mtime of its sidecar, so that looking for due ones opens no file; a look goes on where the
+ * last one ended, 500 items at a time.
+ *
+ * One retry is one errand: it reads the sidecar, brings the message to each of its recipients
+ * (drop.h), and after each writes what is left of the sidecar, or removes the item. If it is killed
+ * between a recipient's commit and that, the next one brings the same message once more, under the
+ * same unique-id, and the store says that it has it: never lost, and twice only in a store that
+ * cannot import.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "account/chain.h"
+#include "badmail/badmail_impl.h"
+#include "base/clock.h"
+#include "base/kill.h"
+#include "base/log.h"
+#include "base/stats.h"
+#include "mailbox/post.h"
+
+#define LOOK_MS 1000
+#define LOOK_ITEMS 500
+#define EXPIRE_AT_ONCE 200
+#define TMP_MS 600000
+#define RETRY_MS 600000
+#define HEAD_MAX 2048
+
+static struct {
+	_Atomic bool looking;
+	_Atomic int64_t due_ms;
+	/* below: the errand's, and there is one */
+	uint64_t cursor;
+	int64_t swept_ms;
+} look;
+
+/* ---- one retry ------------------------------------------------------------------------------- */
+
+enum phase { PHASE_LOAD, PHASE_DROP, PHASE_RESOLVE, PHASE_SAVE };
+
+struct retry {
+	enum badmail_class cls;
+	uint64_t id;
+	struct retry_watch *watch;
+	enum phase phase;
+	json_t *j;
+	size_t at;        /* recipient */
+	struct drop drop; /* of that one */
+	struct resolve resolve;
+	bool resolved; /* it was asked already who that is by now */
+	char head[HEAD_MAX];
+	char last[PM_ERROR_MAX + PM_NAME_MAX + 8]; /* why the last one failed */
+	bool gone;                                 /* the item is no more */
+};
+
+static const char *
+badmail_retry_recipient(const struct retry *r, const char *list)
+{
+	const char *s = json_string_value(json_array_get(json_object_get(r->j, list), r->at));
+
+	return s ? s : "";
+}
+
+/* RFC 5321 section 4.4: final delivery says where it came from. */
+static bool
+make_head(struct retry *r)
+{
+	int n = snprintf(r->head, sizeof(r->head), "Return-Path: <%s>\r\nDelivered-To: %s\r\n",
+			 item_text(r->j, "sender"), badmail_retry_recipient(r, "recipients"));
+
+	if (n < 0 || (size_t)n >= sizeof(r->head))
+		return false;
+	for (const char *p = r->head; p < r->head + n - 2; p++)
+		if ((unsigned char)*p < 0x20 && *p != '\r' && *p != '\n')
+			return false; /* an address with a control character is none */
+	r->drop.head = r->head;
+	r->drop.head_n = (size_t)n;
+	return true;
+}
+
+/* The same for each try of this item and recipient, and of no other item: numbers begin anew
+ * when a store of Badmail is made anew, and other hosts have theirs. Items of before there was a
+ * key go by when they came. */
+static void
+make_op_id(struct retry *r)
+{
+	char text[PM_NAME_MAX + 128];
+	unsigned char md[EVP_MAX_MD_SIZE] = {0};
+	int n = snprintf(
+		text, sizeof(text), "%.40s %" PRId64 " %" PRIx64 " %s", item_text(r->j, "key"),
+		(int64_t)json_integer_value(json_object_get(r->j, "time_ms")), r->id, r->drop.name);
+
+	r->drop.once = EVP_Digest(text, (size_t)n, md, NULL, EVP_sha256(), NULL) == 1;
+	memcpy(r->drop.op_id, md, sizeof(r->drop.op_id));
+}
+
+static int32_t
+to_save(struct retry *r, struct errand *e)
+{
+	r->phase = PHASE_SAVE;
+	e->holding = true; /* what was delivered must be written down */
+	errand_go(e, badmail_backend(e->conf), CALL_GIVE_BACK);
+	return PM_AGAIN;
+}
+
+static void
+note_failure(struct retry *r, const char *why)
+{
+	snprintf(r->last, sizeof(r->last), "%.320s: %s", badmail_retry_recipient(r, "recipients"),
+		 why);
+	r->at++;
+}
+
+static void
+drop_recipient(struct retry *r)
+{
+	(void)json_array_remove(json_object_get(r->j, "recipients"), r->at);
+	(void)json_array_remove(json_object_get(r->j, "names"), r->at); /* there may be none */
+}
+
+/* The accounts that have it are remembered: a name that leads to one of them later is not
+ * delivered once more. */
+static void
+note_delivery(struct retry *r)
+{
+	json_t *list = json_object_get(r->j, "delivered");
+
+	if (!list && json_object_set_new(r->j, "delivered", list = json_array()) != 0)
+		list = NULL; /* no memory: a copy too many rather than none */
+	(void)json_array_append_new(list, json_string(r->drop.name));
+	drop_recipient(r);
+}
+
+static void
+close_message(struct retry *r)
+{
+	if (r->drop.fd > 0)
+		(void)close(r->drop.fd);
+	r->drop.fd = -1;
+}
+
+/* The drop of recipient `at` to the account of that name; false: it is none, and another is at
+ * `at`. */
+static bool
+begin_drop(struct retry *r, struct errand *e, const char *name)
+{
+	const struct conf_badmail *b = &e->conf->badmail;
+	char path[BADMAIL_PATH_MAX];
+
+	memset(&r->drop, 0, sizeof(r->drop));
+	r->drop.conf = e->conf;
+	r->drop.utf8 = json_is_true(json_object_get(r->j, "utf8"));
+	item_path(b, r->cls, r->id, ".eml", path, sizeof(path));
+	r->drop.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->drop.fd == -1) {
+		note_failure(r, "its message cannot be read");
+	} else if (!make_head(r) || !chain_name(e->conf, name, strlen(name), r->drop.name)) {
+		note_failure(r, "not a possible name");
+	} else if (item_has(r->j, "delivered", r->drop.name)) {
+		drop_recipient(r); /* by another name */
+	} else {
+		make_op_id(r);
+		if (drop_begin(&r->drop, e)) {
+			r->phase = PHASE_DROP;
+			return true;
+		}
+		note_failure(r, r->drop.text);
+	}
+	close_message(r);
+	return false;
+}
+
+/* Begins with recipient `at`, or the first behind it that can be tried. Under the Badmail permit
+ * or any other. */
+static int32_t
+next_recipient(struct retry *r, struct errand *e)
+{
+	const char *list = json_is_array(json_object_get(r->j, "names")) ? "names" : "recipients";
+
+	drop_fini(&r->drop);
+	close_message(r);
+	r->resolved = false;
+	while (r->at < json_array_size(json_object_get(r->j, "recipients")))
+		if (begin_drop(r, e, badmail_retry_recipient(r, list)))
+			return PM_AGAIN;
+	return to_save(r, e);
+}
+
+static int32_t
+badmail_retry_load(struct retry *r, struct errand *e)
+{
+	r->j = item_load(&e->conf->badmail, r->cls, r->id);
+	if (r->j)
+		return next_recipient(r, e);
+	r->gone = true;
+	return PM_GONE; /* purged meanwhile */
+}
+
+/* ---- a name that means another account by now ------------------------------------------------ */
+
+static int32_t
+resolve_one(struct retry *r, struct errand *e)
+{
+	int32_t rc = resolve_step(&r->resolve, e);
+	char name[PM_NAME_MAX + 1];
+	bool alias;
+
+	if (rc == PM_AGAIN)
+		return rc;
+	if (rc != PM_OK)
+		note_failure(r, r->resolve.text);
+	alias = r->resolve.targets != NULL;
+	if (rc == PM_OK && alias && !resolve_put(&r->resolve, r->j, r->at)) {
+		resolve_fini(&r->resolve);
+		return PM_NOMEM; /* what is on disk stays as it is */
+	}
+	memcpy(name, r->resolve.who.name, sizeof(name));
+	resolve_fini(&r->resolve);
+	if (rc != PM_OK || alias)
+		return next_recipient(r, e);
+	drop_fini(&r->drop);
+	close_message(r);
+	r->resolved = true;
+	return begin_drop(r, e, name) ? PM_AGAIN : next_recipient(r, e);
+}
+
+static bool
+begin_resolve(struct retry *r, struct errand *e, int32_t rc)
+{
+	if (r->resolved || (!r->drop.nobody && rc != PM_MOVED))
+		return false;
+	memcpy(r->resolve.who.whole, r->drop.name, sizeof(r->drop.name));
+	if (!resolve_begin(&r->resolve, e))
+		return false;
+	r->phase = PHASE_RESOLVE;
+	return true;
+}
+
+static int32_t
+drop_one(struct retry *r, struct errand *e)
+{
+	int32_t rc = drop_step(&r->drop, e);
+
+	if (rc == PM_AGAIN)
+		return rc;
+	KILL_POINT("badmail: a recipient has it");
+	if (rc == PM_OK) {
+		note_delivery(r);
+		return to_save(r, e);
+	}
+	if (begin_resolve(r, e, rc))
+		return PM_AGAIN;
+	note_failure(r, r->drop.text[0] ? r->drop.text : host_code_name(rc));
+	return rc == PM_CANCELLED ? to_save(r, e) : next_recipient(r, e);
+}
+
+/* The next try: doubled each time. */
+static int64_t
+backoff_ms(const struct conf_badmail *b, json_int_t tries)
+{
+	int64_t ms = b->retry_first_ms;
+
+	for (json_int_t i = 1; i < tries && ms < b->retry_max_ms; i++)
+		ms *= 2;
+	return ms < b->retry_max_ms ? ms : b->retry_max_ms;
+}
+
+static bool
+badmail_retry_untried(const struct retry *r)
+{
+	return r->at < json_array_size(json_object_get(r->j, "recipients"));
+}
+
+/* What is left of it. */
+static bool
+badmail_retry_rewrite(struct badmail_store *st, struct retry *r)
+{
+	/* it is counted if this is the last word */
+	json_int_t tries = json_integer_value(json_object_get(r->j, "tries")) + 1;
+	int64_t next = wall_ms() + backoff_ms(st->conf, tries);
+	char tmp[BADMAIL_PATH_MAX], path[BADMAIL_PATH_MAX];
+	json_t *last = json_string(r->last);
+	int e;
+
+	if (!badmail_retry_untried(r))
+		(void)json_object_set_new(r->j, "tries", json_integer(tries));
+	(void)json_object_set_new(r->j, "next_ms", json_integer(next));
+	(void)json_object_set_new(r->j, "last_try_ms", json_integer(wall_ms()));
+	(void)json_object_set_new(r->j, "last_error",
+				  last ? last : json_string("the recipient's name is not UTF-8"));
+	tmp_path(st->conf, serial_next(), ".json", tmp, sizeof(tmp));
+	item_path(st->conf, r->cls, r->id, ".json", path, sizeof(path));
+	e = item_write(r->j, tmp, next);
+	KILL_POINT("badmail: before the sidecar is replaced");
+	if (e == 0 && faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    rename(tmp, path) == 0)
+		return true;
+	if (e == 0)
+		(void)unlink(tmp); /* it was purged meanwhile */
+	return false;
+}
+
+static int32_t
+badmail_retry_save(struct retry *r, struct errand *e)
+{
+	bool all = json_array_size(json_object_get(r->j, "recipients")) == 0;
+	struct badmail_store st;
+	char id[17], text[200];
+	int32_t rc = store_lock(e->conf, &st, text);
+
+	id_format(r->cls, r->id, id);
+	if (rc != PM_OK) {
+		e->holding = false;
+		log_msg(LOG_LVL_ERROR, "badmail",
+			"item %s was tried, and that cannot be written down: %s", id, text);
+		return rc;
+	}
+	if (all)
+		/* false: it was purged meanwhile */
+		(void)store_remove(&st, r->cls, r->id, PENDING_DELIVER);
+	else
+		/* an old sidecar: tried again sooner, delivered to some once more */
+		(void)badmail_retry_rewrite(&st, r);
+	store_warn(&st);
+	(void)store_unlock(&st);
+	e->holding = false;
+	if (badmail_retry_untried(r) && !errand_should_end(e))
+		return next_recipient(r, e);
+	if (all)
+		log_msg(LOG_LVL_NOTICE, "badmail", "item %s was delivered", id);
+	else
+		log_msg(LOG_LVL_INFO, "badmail", "item %s waits: %s", id, r->last);
+	return all ? PM_OK : PM_TEMP;
+}
+
+static int32_t
+retry_run(struct errand *e)
+{
+	struct retry *r = e->ctx;
+
+	switch (r->phase) {
+	case PHASE_LOAD:
+		return badmail_retry_load(r, e);
+	case PHASE_DROP:
+		return drop_one(r, e);
+	case PHASE_RESOLVE:
+		return resolve_one(r, e);
+	default:
+		return badmail_retry_save(r, e);
+	}
+}
+
+static void
+retry_finish(struct errand *e, int32_t rc)
+{
+	struct retry *r = e->ctx;
+
+	(void)e;
+	if (!r->gone)
+		stat_add(rc == PM_OK ? STAT_RETRY_DELIVERED : STAT_RETRY_FAILED, 1);
+	drop_fini(&r->drop);
+	resolve_fini(&r->resolve);
+	close_message(r);
+	busy_end(r->cls, r->id);
+	if (rc == PM_OK)
+		atomic_store(&look.due_ms, 0); /* there is room for the next, and its store works */
+	retry_watch_tell(r->watch, rc == PM_OK);
+	json_decref(r->j);
+	free(r);
+}
+
+bool
+retry_start(struct conf *c, enum badmail_class cls, uint64_t id, struct retry_watch *watch)
+{
+	struct retry *r = calloc(1, sizeof(*r));
+	struct errand e = {.conf = c,
+			   .backend = badmail_backend(c),
+			   .name = "retry",
+			   .run = retry_run,
+			   .finish = retry_finish,
+			   .ctx = r,
+			   .deadline_ms = mono_ms() + RETRY_MS};
+
+	if (!r || !busy_take(cls, id)) {
+		free(r);
+		return false;
+	}
+	r->cls = cls;
+	r->id = id;
+	r->watch = watch;
+	r->drop.fd = -1;
+	retry_watch_add(watch);
+	if (errand_start(&e, CALL_BEGIN, false))
+		return true;
+	busy_end(cls, id);
+	retry_watch_tell(watch, false);
+	free(r);
+	return false;
+}
+
+/* ---- the look -------------------------------------------------------------------------------- */
+
+static void
+start_due(struct conf *c, uint64_t first, uint64_t end)
+{
+	int64_t now = wall_ms();
+	char path[BADMAIL_PATH_MAX];
+	uint64_t id = look.cursor > first ? look.cursor : first;
+	struct stat st;
+
+	for (unsigned n = 0; n < LOOK_ITEMS; n++, id++) {
+		if (!store_next(&c->badmail, BADMAIL_RETRY, id, end, &id)) {
+			look.cursor = 0; /* from the start, next time */
+			return;
+		}
+		item_path(&c->badmail, BADMAIL_RETRY, id, ".json", path, sizeof(path));
+		if (lstat(path, &st) != 0 || (int64_t)st.st_mtim.tv_sec * 1000 > now ||
+		    busy_has(BADMAIL_RETRY, id))
+			continue;
+		if (!retry_start(c, BADMAIL_RETRY, id, NULL))
+			break; /* enough are at work: from here in a second */
+	}
+	look.cursor = id;
+}
+
+static int32_t
+look_run(struct errand *e)
+{
+	struct badmail_store st;
+	int64_t oldest_ms[2];
+	char text[200];
+	int32_t rc = store_lock(e->conf, &st, text);
+
+	if (rc != PM_OK) {
+		static struct log_rate rate;
+		uint64_t held;
+
+		if (log_rate_pass(&rate, &held))
+			log_msg(LOG_LVL_ERROR, "badmail", "%s", text);
+		return rc;
+	}
+	(void)store_expire(&st, EXPIRE_AT_ONCE);
+	store_warn(&st);
+	for (int k = 0; k < 2; k++)
+		oldest_ms[k] = store_oldest_ms(&st, (enum badmail_class)k);
+	oldest_remember(oldest_ms);
+	(void)store_unlock(&st);
+	if (st.s.cls[BADMAIL_RETRY].items > 0)
+		start_due(e->conf, st.s.cls[BADMAIL_RETRY].first, st.s.next_id);
+	if (look.swept_ms == 0 || mono_ms() - look.swept_ms > TMP_MS) {
+		store_sweep_tmp(&e->conf->badmail);
+		look.swept_ms = mono_ms();
+	}
+	return PM_OK;
+}
+
+static void
+look_finish(struct errand *e, int32_t rc)
+{
+	(void)e;
+	(void)rc; /* the next look comes anyway */
+	atomic_store(&look.looking, false);
+}
+
+void
+badmail_tick(int64_t now_ms)
+{
+	struct conf *c;
+	struct errand e = {.name = "badmail",
+			   .run = look_run,
+			   .finish = look_finish,
+			   .deadline_ms = now_ms + 60000};
+
+	if (now_ms < atomic_load(&look.due_ms) || atomic_exchange(&look.looking, true))
+		return;
+	atomic_store(&look.due_ms, now_ms + LOOK_MS);
+	c = conf_current();
+	e.conf = c;
+	e.backend = c ? badmail_backend(c) : NULL;
+	if (!e.backend || !errand_start(&e, CALL_GIVE_BACK, false))
+		atomic_store(&look.looking, false);
+	conf_put(c);
+}

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Items on disk and the totals over them.
+ *
+ * Every change is made under the lock of the state file, and named in it before it begins:
+ * `pending` says which item is being moved in or taken out. Whoever finds it set looks whether that
+ * item's sidecar is there, and the totals are right again. So the totals survive kill -9 at any
+ * point without ever counting. After a crash of the machine (another boot) nothing is trusted and
+ * all items are counted.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "badmail/badmail_impl.h"
+#include "base/clock.h"
+#include "base/kill.h"
+#include "base/log.h"
+#include "mailbox/volume.h"
+
+#define BUCKET 0xffu   /* items of a directory, as a mask of IDs */
+#define BRANCH 0xffffu /* of a directory of directories */
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+const char *
+class_name(enum badmail_class cls)
+{
+	return cls == BADMAIL_RETRY ? "retry" : "refused";
+}
+
+void
+item_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, const char *suffix,
+	  char *buf, size_t cap)
+{
+	snprintf(buf, cap, "%s/%s/%04" PRIx64 "/%02" PRIx64 "/%016" PRIx64 "%s", b->path,
+		 class_name(cls), id >> 16, id >> 8 & 0xff, id, suffix);
+}
+
+static void
+branch_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, char *buf,
+	    size_t cap)
+{
+	snprintf(buf, cap, "%s/%s/%04" PRIx64, b->path, class_name(cls), id >> 16);
+}
+
+static void
+bucket_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, char *buf,
+	    size_t cap)
+{
+	snprintf(buf, cap, "%s/%s/%04" PRIx64 "/%02" PRIx64, b->path, class_name(cls), id >> 16,
+		 id >> 8 & 0xff);
+}
+
+void
+tmp_path(const struct conf_badmail *b, uint64_t serial, const char *suffix, char *buf, size_t cap)
+{
+	struct statefile_owner me = statefile_self();
+
+	snprintf(buf, cap, "%s/tmp/%d.%" PRIu64 ".%" PRIu64 "%s", b->path, (int)me.pid, me.started,
+		 serial, suffix);
+}
+
+void
+id_format(enum badmail_class cls, uint64_t id, char buf[17])
+{
+	snprintf(buf, 17, "%c%" PRIx64, cls == BADMAIL_RETRY ? 'r' : 'x', id & (UINT64_MAX >> 4));
+}
+
+bool
+id_parse(const char *text, enum badmail_class *cls, uint64_t *id)
+{
+	size_t n = strlen(text);
+
+	if ((text[0] != 'r' && text[0] != 'x') || n < 2 || n > 16 ||
+	    strspn(text + 1, "0123456789abcdef") != n - 1)
+		return false;
+	*cls = text[0] == 'r' ? BADMAIL_RETRY : BADMAIL_REFUSED;
+	*id = strtoull(text + 1, NULL, 16);
+	return true;
+}
+
+bool
+sync_dir(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd != -1 && fsync(fd) == 0;
+
+	if (fd != -1)
+		(void)close(fd);
+	return ok;
+}
+
+static int32_t
+code_of(int e)
+{
+	return e == ENOSPC || e == EDQUOT                ? PM_NOSPACE
+	       : e == EACCES || e == EPERM || e == EROFS ? PM_PERM
+							 : PM_TEMP;
+}
+
+static int32_t
+badmail_store_fail(char *text, const char *what, const char *path)
+{
+	int e = errno;
+
+	if (text)
+		snprintf(text, 200, "badmail: %s %.120s: %s", what, path, strerrordesc_np(e));
+	return code_of(e);
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+bool
+path_there(const char *path)
+{
+	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool
+store_next(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t end,
+	   uint64_t *ret_id)
+{
+	char path[BADMAIL_PATH_MAX];
+
+	while (id < end) {
+		item_path(b, cls, id, ".json", path, sizeof(path));
+		if (path_there(path)) {
+			*ret_id = id;
+			return true;
+		}
+		/* a gap: how large is it? */
+		branch_path(b, cls, id, path, sizeof(path));
+		if (!path_there(path)) {
+			id = (id | BRANCH) + 1;
+			continue;
+		}
+		bucket_path(b, cls, id, path, sizeof(path));
+		id = path_there(path) ? id + 1 : (id | BUCKET) + 1;
+	}
+	return false;
+}
+
+bool
+store_stat(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t *octets,
+	   int64_t *time_ms)
+{
+	char path[BADMAIL_PATH_MAX];
+	struct stat st;
+
+	item_path(b, cls, id, ".eml", path, sizeof(path));
+	if (lstat(path, &st) != 0)
+		return false;
+	*octets = (uint64_t)st.st_size + BADMAIL_OVERHEAD;
+	*time_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	return true;
+}
+
+/* ---- totals ---------------------------------------------------------------------------------- */
+
+static void
+badmail_store_add(struct badmail_state *s, enum badmail_class cls, uint64_t octets)
+{
+	s->cls[cls].items++;
+	s->cls[cls].octets += octets;
+}
+
+/* What was pending for an item that is no more. */
+static void
+badmail_store_subtract(struct badmail_state *s, enum badmail_class cls, uint64_t octets)
+{
+	bool dropped = s->pending == PENDING_DROP || s->pending == PENDING_CROWD ||
+		       s->pending == PENDING_EXPIRE;
+
+	s->cls[cls].items -= s->cls[cls].items > 0;
+	s->cls[cls].octets -= octets < s->cls[cls].octets ? octets : s->cls[cls].octets;
+	s->dropped += dropped;
+	s->dropped_octets += dropped ? octets : 0;
+	s->expired += s->pending == PENDING_EXPIRE;
+	s->crowded += s->pending == PENDING_CROWD;
+	s->delivered += s->pending == PENDING_DELIVER;
+}
+
+/* What a process that died under the lock was at. */
+static void
+finish_pending(struct badmail_store *st)
+{
+	struct badmail_state *s = &st->s;
+	enum badmail_class cls = (enum badmail_class)(s->pending_class & 1);
+	char json[BADMAIL_PATH_MAX], eml[BADMAIL_PATH_MAX];
+	bool is;
+
+	item_path(st->conf, cls, s->pending_id, ".json", json, sizeof(json));
+	item_path(st->conf, cls, s->pending_id, ".eml", eml, sizeof(eml));
+	is = path_there(json);
+	if (!is)
+		(void)unlink(eml); /* half of an item is none */
+	if (s->pending == PENDING_INSERT && is)
+		badmail_store_add(s, cls, s->pending_octets);
+	else if (s->pending != PENDING_INSERT && !is)
+		badmail_store_subtract(s, cls, s->pending_octets);
+	s->pending = PENDING_NONE;
+}
+
+static bool
+write_state(struct badmail_store *st)
+{
+	return statefile_write(st->fd, &st->s, sizeof(st->s));
+}
+
+static bool
+make_dirs(const struct conf_badmail *b)
+{
+	static const char *const dirs[] = {"", "/tmp", "/retry", "/refused"};
+	char path[BADMAIL_PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", b->path, dirs[i]);
+		if (mkdir(path, 0700) != 0 && errno != EEXIST)
+			return false;
+	}
+	return sync_dir(b->path);
+}
+
+int32_t
+store_lock(const struct conf *c, struct badmail_store *st, char *text)
+{
+	char path[BADMAIL_PATH_MAX];
+	enum statefile_found found = STATEFILE_SOUND;
+
+	st->conf = &c->badmail;
+	snprintf(path, sizeof(path), "%s/state", c->badmail.path);
+	if (!volume_mounted(c->badmail.vol)) {
+		errno = ENODEV; /* nothing is made beneath its mount point */
+		return badmail_store_fail(text, "its volume is not mounted:", path);
+	}
+	st->fd = path_there(path) ? -1 : make_dirs(&c->badmail) ? -1 : -2;
+	if (st->fd == -1)
+		st->fd = statefile_open(path, BADMAIL_MAGIC, &st->s, sizeof(st->s), &found);
+	if (st->fd < 0)
+		return badmail_store_fail(text, "cannot use", path);
+	if (found != STATEFILE_SOUND || st->s.boot != statefile_boot())
+		store_count(st);
+	else if (st->s.pending != PENDING_NONE)
+		finish_pending(st);
+	return PM_OK;
+}
+
+bool
+store_unlock(struct badmail_store *st)
+{
+	bool ok = write_state(st);
+
+	totals_remember(&st->s);
+	statefile_close(st->fd);
+	return ok;
+}
+
+/* ---- taking out ------------------------------------------------------------------------------ */
+
+/* Its directories, when they are empty. Under the lock nobody is about to put something into
+ * them. */
+static void
+drop_dirs(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
+{
+	char path[BADMAIL_PATH_MAX];
+
+	bucket_path(b, cls, id, path, sizeof(path));
+	if (rmdir(path) != 0)
+		return;
+	branch_path(b, cls, id, path, sizeof(path));
+	(void)rmdir(path); /* others are in it */
+}
+
+bool
+store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id, enum pending why)
+{
+	char json[BADMAIL_PATH_MAX], eml[BADMAIL_PATH_MAX];
+	struct badmail_state *s = &st->s;
+	uint64_t octets = BADMAIL_OVERHEAD;
+	int64_t when;
+
+	item_path(st->conf, cls, id, ".json", json, sizeof(json));
+	item_path(st->conf, cls, id, ".eml", eml, sizeof(eml));
+	if (!path_there(json))
+		return false;
+	(void)store_stat(st->conf, cls, id, &octets, &when);
+	s->pending = why;
+	s->pending_class = cls;
+	s->pending_id = id;
+	s->pending_octets = octets;
+	/* a page that exists: if that fails, so does the removal's count, and all is counted
+	 * anew */
+	(void)write_state(st);
+	KILL_POINT("badmail: before it goes");
+	if (unlink(json) != 0) {
+		s->pending = PENDING_NONE;
+		return false;
+	}
+	KILL_POINT("badmail: its sidecar is gone");
+	(void)unlink(eml); /* without a sidecar nobody counts it */
+	KILL_POINT("badmail: it is gone");
+	badmail_store_subtract(s, cls, octets);
+	s->pending = PENDING_NONE;
+	if (id == s->cls[cls].first)
+		s->cls[cls].first = id + 1;
+	drop_dirs(st->conf, cls, id);
+	return true;
+}
+
+static bool
+badmail_store_oldest(struct badmail_store *st, enum badmail_class cls, uint64_t *ret_id)
+{
+	struct badmail_state *s = &st->s;
+
+	if (s->cls[cls].items == 0)
+		return false;
+	if (!store_next(st->conf, cls, s->cls[cls].first, s->next_id, ret_id)) {
+		s->boot = 0; /* totals that are not true: counted by the next who comes */
+		return false;
+	}
+	s->cls[cls].first = *ret_id;
+	return true;
+}
+
+int64_t
+store_oldest_ms(struct badmail_store *st, enum badmail_class cls)
+{
+	uint64_t id, octets;
+	int64_t ms = 0;
+
+	return badmail_store_oldest(st, cls, &id) && store_stat(st->conf, cls, id, &octets, &ms)
+		       ? ms
+		       : 0;
+}
+
+unsigned
+store_expire(struct badmail_store *st, unsigned max)
+{
+	int64_t before = wall_ms() - st->conf->max_age_ms, when;
+	uint64_t id, octets;
+	unsigned n = 0;
+
+	while (n < max && badmail_store_oldest(st, BADMAIL_REFUSED, &id) &&
+	       store_stat(st->conf, BADMAIL_REFUSED, id, &octets, &when) && when < before &&
+	       store_remove(st, BADMAIL_REFUSED, id, PENDING_EXPIRE))
+		n++;
+	return n;
+}
+
+/* ---- putting in ------------------------------------------------------------------------------ */
+
+bool
+store_retry_full(const struct conf_badmail *b, const struct badmail_state *s, uint64_t octets)
+{
+	return s->cls[BADMAIL_RETRY].items + 1 > (uint64_t)b->max_items / 2 ||
+	       s->cls[BADMAIL_RETRY].octets + octets > (uint64_t)b->max_octets / 2;
+}
+
+/* Within the bound with one more of so many octets: the oldest refused items go. */
+static bool
+badmail_store_make_room(struct badmail_store *st, uint64_t octets)
+{
+	const struct badmail_state *s = &st->s;
+	uint64_t id;
+
+	if (s->cls[BADMAIL_RETRY].items + 1 > (uint64_t)st->conf->max_items ||
+	    s->cls[BADMAIL_RETRY].octets + octets > (uint64_t)st->conf->max_octets)
+		return false; /* not even if all refused ones went */
+	for (;;) {
+		uint64_t items = s->cls[0].items + s->cls[1].items,
+			 all = s->cls[0].octets + s->cls[1].octets;
+		bool many = items + 1 > (uint64_t)st->conf->max_items;
+
+		if (!many && all + octets <= (uint64_t)st->conf->max_octets)
+			return true;
+		if (!badmail_store_oldest(st, BADMAIL_REFUSED, &id) ||
+		    !store_remove(st, BADMAIL_REFUSED, id, many ? PENDING_CROWD : PENDING_DROP))
+			return false;
+	}
+}
+
+static bool
+make_bucket(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
+{
+	char path[BADMAIL_PATH_MAX];
+
+	branch_path(b, cls, id, path, sizeof(path));
+	if (mkdir(path, 0700) == 0) {
+		char top[BADMAIL_PATH_MAX];
+
+		snprintf(top, sizeof(top), "%s/%s", b->path, class_name(cls));
+		if (!sync_dir(top))
+			return false;
+	} else if (errno != EEXIST) {
+		return false;
+	}
+	bucket_path(b, cls, id, path, sizeof(path));
+	if (mkdir(path, 0700) != 0)
+		return errno == EEXIST;
+	branch_path(b, cls, id, path, sizeof(path));
+	return sync_dir(path);
+}
+
+int32_t
+store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml, const char *json,
+	     uint64_t octets, uint64_t *ret_id, char *text)
+{
+	char to_eml[BADMAIL_PATH_MAX], to_json[BADMAIL_PATH_MAX];
+	struct badmail_state *s = &st->s;
+	uint64_t id;
+	int32_t rc;
+
+	(void)store_expire(st, 100);
+	if (cls == BADMAIL_RETRY && store_retry_full(st->conf, s, octets)) {
+		s->door_closed++;
+		if (text)
+			snprintf(text, 200,
+				 "badmail: accepted mail that waits has reached half of the bound "
+				 "(%" PRIu64 " items)",
+				 s->cls[BADMAIL_RETRY].items);
+		return PM_NOSPACE;
+	}
+	if (!badmail_store_make_room(st, octets)) {
+		if (text)
+			snprintf(text, 200,
+				 "badmail: a message of %" PRIu64
+				 " octets does not fit into its bound",
+				 octets);
+		return PM_NOSPACE;
+	}
+	id = s->next_id++;
+	s->pending = PENDING_INSERT;
+	s->pending_class = cls;
+	s->pending_id = id;
+	s->pending_octets = octets;
+	if (!write_state(st))
+		return badmail_store_fail(text, "cannot write to", st->conf->path);
+	KILL_POINT("badmail: before it comes in");
+	item_path(st->conf, cls, id, ".eml", to_eml, sizeof(to_eml));
+	item_path(st->conf, cls, id, ".json", to_json, sizeof(to_json));
+	if (!make_bucket(st->conf, cls, id) || link(eml, to_eml) != 0) {
+		rc = badmail_store_fail(text, "cannot make", to_eml);
+		s->pending = PENDING_NONE;
+		return rc;
+	}
+	KILL_POINT("badmail: its message is in");
+	if (rename(json, to_json) != 0) {
+		rc = badmail_store_fail(text, "cannot make", to_json);
+		(void)unlink(to_eml);
+		s->pending = PENDING_NONE;
+		return rc;
+	}
+	KILL_POINT("badmail: it is in");
+	badmail_store_add(s, cls, octets);
+	if (s->cls[cls].items == 1)
+		s->cls[cls].first = id;
+	s->pending = PENDING_NONE;
+	*ret_id = id;
+	return PM_OK;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plan - the sections of a configuration on their way to being bound: their modules loaded, their
+ * permits chosen and proved to be fewer than the workers. Main thread; bind.c only.
+ */
+#ifndef RST_BIND_PLAN_H
+#define RST_BIND_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "host/load.h"
+
+/* One section on its way to being bound. */
+struct plan {
+	struct conf_section *section;
+	struct host_lib *lib;
+	uint32_t permits;
+	bool counted; /* has a gate of its own */
+};
+
+struct binder {
+	struct conf *c;
+	struct conf_errors *e;
+	uint32_t workers, reserve; /* of the pool there is, at a reload */
+	bool tool;
+	struct plan *plans; /* auth sections, then storage sections */
+	size_t n;
+};
+
+/* Who reports the errors of a section: the plan_spec's error_ctx. */
+struct at {
+	struct conf_errors *e;
+	const struct conf_where *section;
+};
+
+/* Loads the module of each section; what cannot be loaded is reported. old: the configuration in
+ * force at a reload, whose pool stays, or NULL. The caller frees ->plans. False: no memory. */
+bool plan_all(struct binder *b, struct conf *c, const struct conf *old, struct conf_errors *e,
+	      bool tool);
+/* The plan of a section, or NULL. */
+struct plan *plan_find(struct binder *b, enum conf_kind kind, const char *name);
+/* Explicit numbers first; the others share what is left; reports what is more than the workers
+ * allow. */
+void plan_permits(struct binder *b);
+/* Is this section's module to know which domains are ours? With an SMTP listener anybody may
+ * hand in mail for any, and with unknown_recipient = badmail what is for nobody is kept if the
+ * domain is ours: so it must be known. By LMTP it is the MTA in front who knows. A wrapper is
+ * believed: what it wraps is not asked. */
+bool plan_wants_domains(const struct binder *b, const struct plan *p);
+/* What the host is told of a section. settings: room for n_settings, alive as long as *ret, like
+ * *at. */
+void plan_spec(struct binder *b, const struct plan *p, struct host_setting *settings, struct at *at,
+	       struct host_spec *ret);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * quota - limits of users and domains: octets and messages.
+ *
+ * Where they come from: pm_user (quota_*, domain_*), else the `domain NAME {` block, else the
+ * site's settings; 0 = no limit. A user's usage is box_stat of the store (hidden messages are not
+ * counted). A domain's usage is
+ *   - counted by the store in its own transaction, if the module says PM_F_COUNTS (then it checks
+ *     the user's limits too, and answers PM_QUOTA); or
+ *   - one small file per domain, state_dir/quota/DOMAIN, changed under an OFD lock. Only domains
+ *     with a limit have one. Its limit is never passed, not by one message. What was under way in a
+ *     process that was killed makes the count doubtful (too high at most); it is counted again at
+ *     the next start, or by restantectl quota --recount.
+ *
+ * How a delivery uses it (under the permit of the storage section's gate: local files are touched):
+ *   RCPT     quota_fill() completes the user's record, for the module too; quota_limits(); if
+ *            quota_wants_stat() then host_box_stat() (PM_NOENT: zeroes); quota_check() with the
+ *            size announced by SIZE=, else 0. PM_QUOTA: 452 4.2.2, or 552 5.2.2 if conf->quota_over
+ *            says so, for this recipient.
+ *   after DATA, with the real size: quota_check() again with the same pm_stat, then
+ *            quota_domain_take(), which is the decision. PM_QUOTA: as above. (Two deliveries to one
+ *            user at once may both pass: one message over; a domain's limit is exact.)
+ *   after dlv_commit: quota_domain_end() with the recipient's pm_result.rc; PM_OK: quota_after().
+ *            Every way in which a recipient is given up before: quota_domain_give_back().
+ * How POP3 and expiry use it: quota_domain_drop() before mbox_commit, quota_domain_end() after it;
+ * what is brought back is taken by quota_domain_take_anyway() before. So nothing comes or goes
+ * without a hold, and a hold ends by one rule.
+ *
+ * Never consulted for deleting: that always works.
+ */
+#ifndef RST_MAILBOX_QUOTA_H
+#define RST_MAILBOX_QUOTA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <restante/module.h>
+
+#include "conf/conf.h"
+#include "module/backend.h"
+
+#define QUOTA_TEXT_MAX 160
+#define QUOTA_UNKNOWN UINT64_MAX
+
+struct quota_limits {
+	uint64_t octets, msgs;               /* of the user; 0 = none */
+	uint64_t domain_octets, domain_msgs; /* of the domain; 0 = none */
+	char domain[256];                    /* lower-case; "": none */
+	/* the module checks all of them in its own transaction */
+	bool store_counts;
+	/* the core's file counts this domain; false: no limit, or the store does it */
+	bool domain_counted;
+};
+
+/* Fills the limits a user's record leaves at 0 from its domain's block and the site, and the
+ * domain it leaves empty from the name: what modules see is what holds. */
+void quota_fill(const struct conf *c, struct pm_user *u);
+
+/* The limits of a user's record after quota_fill(); u->name is complete. `storage` decides who
+ * counts the domain. */
+void quota_limits(const struct backend *storage, const struct pm_user *u, struct quota_limits *ret);
+/* Has the user a limit of its own that the store does not check itself, so that box_stat must be
+ * asked? */
+bool quota_wants_stat(const struct quota_limits *l);
+/* Must box_stat be asked at all? A store that counts by itself still leaves the warning mail to
+ * us. */
+bool quota_wants_usage(const struct conf *c, const struct quota_limits *l);
+
+/*
+ * May a message of `octets` come on top of `now`? PM_OK or PM_QUOTA. A message of unknown size (0)
+ * is refused when the limit is reached already. Pure.
+ * ret_text  may be NULL; else QUOTA_TEXT_MAX: for the sender: "mailbox is full: 1048000 of 1048576
+ *           octets"
+ */
+int32_t quota_check(const struct quota_limits *l, const struct pm_stat *now, uint64_t octets,
+		    char *ret_text);
+
+/* A change of a domain's count that is under way. Zeroed by the caller; lives in the recipient's
+ * record. */
+struct quota_hold {
+	char domain[256]; /* "": nothing is held */
+	uint64_t octets, msgs;
+	int32_t sign; /* +1: taken already; -1: to be subtracted */
+	int32_t slot; /* of the file's list of what is under way; -1: no room there */
+};
+
+/* Takes one message and its octets, if the domain's limits allow. PM_OK (also when nothing is
+ * counted), PM_QUOTA with a text, PM_TEMP (the file cannot be written; text for the log). */
+int32_t quota_domain_take(const struct conf *c, const struct quota_limits *l, uint64_t octets,
+			  struct quota_hold *h, char *ret_text);
+/* Says that msgs messages are about to be deleted or hidden. Cannot fail: without the file the
+ * count becomes doubtful. octets QUOTA_UNKNOWN: it becomes doubtful, too. */
+void quota_domain_drop(const struct conf *c, const struct quota_limits *l, uint64_t octets,
+		       uint64_t msgs, struct quota_hold *h);
+/* Takes them whatever the limits say: what is brought back, and a warning about a full mailbox.
+ * PM_OK or PM_TEMP, as above. */
+int32_t quota_domain_take_anyway(const struct conf *c, const struct quota_limits *l,
+				 uint64_t octets, uint64_t msgs, struct quota_hold *h,
+				 char *ret_text);
+/* What the commit came to. PM_OK: the change counts. PM_UNKNOWN, PM_PARTIAL: it may, or some of
+ * it: the count becomes doubtful. All else: nothing has changed, as with give_back. An empty
+ * hold: nothing happens; so for give_back. */
+void quota_domain_end(const struct conf *c, struct quota_hold *h, int32_t rc);
+/* It did not come to a commit: nothing has changed. */
+void quota_domain_give_back(const struct conf *c, struct quota_hold *h);
+
+struct quota_usage {
+	uint64_t octets, msgs;
+	uint64_t changes; /* counts up with every change */
+	uint32_t under_way;
+	/* a process was killed, or the file was damaged, or never counted: recount */
+	bool doubtful;
+};
+/* PM_OK; PM_NOENT: never counted; PM_TEMP: the file cannot be read. */
+int32_t quota_domain_get(const struct conf *c, const char *domain, struct quota_usage *ret);
+/* Replaces the count by what the mailboxes hold. changes: quota_usage.changes before the
+ * mailboxes were counted. PM_AGAIN: something changed since, or is under way, and nobody knows
+ * whether it was counted with the mailboxes: count again. last: then this is the count all the
+ * same, and doubtful. */
+int32_t quota_domain_set(const struct conf *c, const char *domain, uint64_t changes, bool last,
+			 uint64_t octets, uint64_t msgs);
+/* A domain this process found doubtful, and forgets now. False: none. */
+bool quota_domain_doubtful(char ret_domain[256]);
+/* Calls fn for each counted domain; false from fn ends it. */
+void quota_domain_each(const struct conf *c, bool (*fn)(const char *domain, void *ctx), void *ctx);
+
+/*
+ * After a commit: is a warning mail due now (quota_warn, 80 %)? True: this caller is the one who
+ * sends it (mailbox/warn.h). Once until usage falls below; remembered in state_dir/quota/warned/.
+ * before: what box_stat said at RCPT; octets: what was added.
+ */
+bool quota_after(const struct conf *c, const struct quota_limits *l, const struct pm_user *u,
+		 const struct pm_stat *before, uint64_t octets);
+
+#endif

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * restante-deliver - one message from standard input into mailboxes, for the pipes of mail servers.
+ * It hands it to restanted's LMTP socket; where no server answers it does the work itself, if it
+ * may. What became of it is said by the exit code, as sysexits.h has them, and on standard error.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "pipe/client.h"
+#include "pipe/dial.h"
+#include "pipe/direct.h"
+#include "pipe/sysexit.h"
+#include "pipe/wait.h"
+
+#define RCPTS_MAX 1000
+
+struct options {
+	const char *conf_file, *socket;
+	bool verbose, has_sender, conf_given;
+	struct address sender;
+	struct address *rcpts;
+	size_t n_rcpts;
+};
+
+static void
+deliver_usage(FILE *to)
+{
+	fprintf(to,
+		"usage: restante-deliver -a ADDRESS [-a ADDRESS ...] [-f SENDER] [-s SOCKET] [-c "
+		"FILE] <message\n"
+		"  -a, --address ADDRESS  whose mailbox: user@example.org\n"
+		"  -f, --from SENDER      the envelope sender; '' or '<>': none\n"
+		"                         (default: that of a first line 'From sender ...', else "
+		"none)\n"
+		"  -e, --environment      recipient and sender are $RECIPIENT and $SENDER\n"
+		"  -s, --socket PATH      restanted's LMTP socket (default: that of the "
+		"configuration)\n"
+		"  -c, --config FILE      configuration (default %s)\n"
+		"  -v, --verbose          without a server: what is logged goes to standard error\n"
+		"  -V, --version          print the version, end\n"
+		"  -h, --help             print this, end\n"
+		"Exit codes are those of sysexits.h: 0 delivered, 75 try again, 67 no such user.\n"
+		"See restante-deliver(1).\n",
+		DEFAULT_CONF);
+}
+
+/* ---- the configuration ----------------------------------------------------------------------- */
+
+/* Errors are kept: whether they matter is known only when no server answers. */
+struct complaints {
+	char *text;
+	size_t n;
+	FILE *f;
+};
+
+static void
+deliver_complain(void *ctx, const struct conf_where *w, const char *text)
+{
+	struct complaints *c = ctx;
+
+	if (!c->f)
+		return;
+	if (w && w->file)
+		fprintf(c->f, "4.3.5 restante-deliver: %s:%u:%u: %s\n", w->file, w->line, w->column,
+			text);
+	else
+		fprintf(c->f, "4.3.5 restante-deliver: %s\n", text);
+}
+
+static void
+complaints_say(struct complaints *c)
+{
+	if (c->f && fflush(c->f) == 0 && c->text)
+		fputs(c->text, stderr);
+}
+
+/* ---- the way in ------------------------------------------------------------------------------ */
+
+/* Where we come in without a server. -1: said; *ret_rc why. */
+static int
+go_direct(const struct options *o, struct conf *c, struct conf_errors *e, int *ret_rc)
+{
+	char err[400];
+	int fd;
+
+	*ret_rc = EX_TEMPFAIL;
+	if (!c || e->count > 0) {
+		complaints_say(e->ctx);
+		outcome_say("4.3.5", "no server answers, and %s cannot be used", o->conf_file);
+		conf_put(c);
+		*ret_rc = EX_CONFIG;
+		return -1;
+	}
+	fd = direct_open(c, o->verbose, e, err, sizeof(err));
+	if (fd == -1 && e->count > 0) {
+		complaints_say(e->ctx);
+		*ret_rc = EX_CONFIG;
+	}
+	if (fd == -1)
+		outcome_say(e->count > 0 ? "4.3.5" : "4.3.0",
+			    "no server answers, and without one: %s", err);
+	return fd;
+}
+
+/* -s without -c names a server, and nothing else will do. */
+static bool
+may_go_direct(const struct options *o)
+{
+	return !o->socket || o->conf_given;
+}
+
+/* The server's socket if it answers, else our own. -1: said; *ret_rc why. */
+static int
+deliver_reach(const struct options *o, int *ret_rc)
+{
+	struct complaints said = {0};
+	struct conf_errors e = {.report = deliver_complain, .ctx = &said};
+	char err[400] = "";
+	struct conf *c = NULL;
+	int fd = -1;
+	enum dial_result r = DIAL_NOBODY;
+
+	said.f = open_memstream(&said.text, &said.n);
+	*ret_rc = EX_TEMPFAIL;
+	if (o->socket)
+		r = dial_path(o->socket, &fd, err, sizeof(err));
+	if (r == DIAL_NOBODY && may_go_direct(o))
+		c = conf_load(o->conf_file, &e);
+	if (r == DIAL_NOBODY && c && !o->socket) /* even of a file that is just being changed */
+		r = dial_conf(c, &fd, err, sizeof(err));
+	if (r == DIAL_NOBODY && may_go_direct(o)) {
+		fd = go_direct(o, c, &e, ret_rc);
+	} else {
+		conf_put(c);
+		if (fd == -1)
+			outcome_say("4.4.1", "%s", err);
+	}
+	if (said.f)
+		(void)fclose(said.f); /* memory only */
+	free(said.text);
+	return fd;
+}
+
+/* ---- the message ----------------------------------------------------------------------------- */
+
+static int
+deliver(struct options *o)
+{
+	static struct pipein in;
+	int rc = EX_TEMPFAIL, fd;
+
+	if (!pipein_open(&in, STDIN_FILENO)) {
+		outcome_say("4.3.0", "standard input cannot be read: %s (%d)",
+			    strerrordesc_np(errno), errno);
+		return EX_TEMPFAIL;
+	}
+	if (pipein_empty(&in)) {
+		outcome_say("5.6.0", "there is no message on standard input");
+		return EX_NOINPUT;
+	}
+	if (!o->has_sender && in.has_from)
+		o->sender = in.from;
+	fd = deliver_reach(o, &rc);
+	if (fd != -1) {
+		const struct client_mail m = {&in, &o->sender, o->rcpts, o->n_rcpts};
+
+		rc = client_deliver(fd, &m);
+		(void)close(fd); /* what was promised was said in a reply */
+	}
+	if (!direct_close())
+		_exit(rc); /* what became of the mail is known all the same */
+	return rc;
+}
+
+/* ---- the command line ------------------------------------------------------------------------ */
+
+static int
+add_rcpt(struct options *o, const char *text)
+{
+	struct address *more =
+		o->n_rcpts < RCPTS_MAX ? realloc(o->rcpts, (o->n_rcpts + 1) * sizeof(*more)) : NULL;
+	const char *wrong;
+
+	if (!more) {
+		outcome_say("4.5.3", "more than %d recipients, or no memory", RCPTS_MAX);
+		return EX_TEMPFAIL;
+	}
+	o->rcpts = more;
+	wrong = pipein_address(text, strlen(text), &more[o->n_rcpts]);
+	if (!wrong && more[o->n_rcpts].null) {
+		outcome_say("5.1.3", "-a '%.100s': a recipient is needed", text);
+		return EX_USAGE;
+	}
+	if (wrong) {
+		outcome_say("5.1.3", "a recipient's address (-a) is impossible: %s", wrong);
+		return EX_NOUSER;
+	}
+	o->n_rcpts++;
+	return EX_OK;
+}
+
+static int
+set_sender(struct options *o, const char *text)
+{
+	const char *wrong = pipein_address(text, strlen(text), &o->sender);
+
+	o->has_sender = true;
+	if (!wrong)
+		return EX_OK;
+	outcome_say("5.1.7", "the sender's address (-f) is impossible: %s", wrong);
+	return EX_DATAERR;
+}
+
+/* Exim and OpenSMTPD put them there; Exim lets no address of a stranger onto a command line. */
+static int
+use_environment(struct options *o)
+{
+	const char *recipient = getenv("RECIPIENT"), *sender = getenv("SENDER");
+	int rc;
+
+	if (!recipient) {
+		outcome_say("4.3.5", "-e: there is no RECIPIENT in the environment");
+		return EX_USAGE;
+	}
+	rc = add_rcpt(o, recipient);
+	return rc == EX_OK ? set_sender(o, sender ? sender : "") : rc;
+}
+
+/* One line, which stands in logs and bounces; mail waits until the mail server's line is right. */
+static int
+deliver_misused(const char *what, const char *why)
+{
+	outcome_say("4.3.5", "'%.100s' %s; see restante-deliver --help", what, why);
+	return EX_USAGE;
+}
+
+/* EX_OK: there is work; -1: it was done; else said. */
+static int
+deliver_read_options(struct options *o, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"address", required_argument, NULL, 'a'},
+		{"from", required_argument, NULL, 'f'},
+		{"socket", required_argument, NULL, 's'},
+		{"config", required_argument, NULL, 'c'},
+		{"environment", no_argument, NULL, 'e'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int opt, rc = EX_OK;
+
+	while (rc == EX_OK &&
+	       (opt = getopt_long(argc, argv, "a:f:s:c:evVh", options, NULL)) != -1) {
+		switch (opt) {
+		case 'a':
+			rc = add_rcpt(o, optarg);
+			break;
+		case 'f':
+			rc = set_sender(o, optarg);
+			break;
+		case 'e':
+			rc = use_environment(o);
+			break;
+		case 's':
+			o->socket = optarg;
+			break;
+		case 'c':
+			o->conf_file = optarg;
+			o->conf_given = true;
+			break;
+		case 'v':
+			o->verbose = true;
+			break;
+		case 'V':
+			printf("restante-deliver %s\n", PACKAGE_VERSION);
+			return -1;
+		case 'h':
+			deliver_usage(stdout);
+			return -1;
+		default:
+			return deliver_misused(argv[optind - 1],
+					       "is not an option, or lacks its value");
+		}
+	}
+	if (rc == EX_OK && optind < argc)
+		return deliver_misused(argv[optind], "is not an option");
+	if (rc == EX_OK && o->n_rcpts == 0)
+		return deliver_misused("-a", "is missing: a recipient is needed");
+	return rc;
+}
+
+/* Each of the three is there: a socket must not get the number of one that is not. */
+static void
+open_missing(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		(void)close(fd); /* was only to see that the others are there */
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = {.conf_file = DEFAULT_CONF, .sender = {.null = true}};
+	int rc;
+
+	open_missing();
+	patience_init();
+	opterr = 0; /* said in our own words */
+	rc = deliver_read_options(&o, argc, argv);
+	if (rc == EX_OK)
+		rc = deliver(&o);
+	free(o.rcpts);
+	return rc == -1 ? EX_OK : rc;
+}

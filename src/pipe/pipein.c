@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pipe/pipein.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/utf8.h"
+#include "pipe/wait.h"
+
+#define FROM "From "
+#define FROM_OCTETS 5
+#define FROM_LINE_MAX 2048 /* a longer one is text */
+#define DAEMON "MAILER-DAEMON"
+#define DAEMON_OCTETS 13
+
+/* ---- addresses ------------------------------------------------------------------------------- */
+
+/* As accounts have it, without quotes: they are put in again on the wire. */
+static const char *
+bare_address(const char *p, size_t n, struct address *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < n; i++) {
+		if ((unsigned char)p[i] < 0x20 || p[i] == 0x7f)
+			return "it has a control character";
+		ret->utf8 = ret->utf8 || (unsigned char)p[i] >= 0x80;
+	}
+	if (!utf8_is_text(p, n))
+		return "it is not UTF-8";
+	memcpy(ret->text, p, n);
+	ret->n = n;
+	return NULL;
+}
+
+const char *
+pipein_address(const char *p, size_t n, struct address *ret)
+{
+	char path[ADDRESS_QUOTED_MAX + 3];
+	const char *wrong;
+	size_t used;
+
+	if (n > ADDRESS_MAX)
+		return "it is too long";
+	if (n == 0 || (n == DAEMON_OCTETS && strncasecmp(p, DAEMON, n) == 0)) {
+		memset(ret, 0, sizeof(*ret));
+		ret->null = true;
+		return NULL;
+	}
+	if (*p == '<' && p[n - 1] == '>')
+		return pipein_address(p + 1, n - 2, ret);
+	path[0] = '<';
+	memcpy(path + 1, p, n);
+	path[n + 1] = '>';
+	wrong = address_path(path, n + 2, &used, ret);
+	if (!wrong && used == n + 2)
+		return NULL;
+	return *p == '"' ? wrong ? wrong : "it has more behind its end" : bare_address(p, n, ret);
+}
+
+/* ---- the line "From " ------------------------------------------------------------------------ */
+
+/* Length of the sender in "sender Mon Jan  1 ...": up to a blank that is not in quotes. */
+static size_t
+sender_length(const char *p, size_t n)
+{
+	bool quoted = false;
+	size_t i;
+
+	for (i = 0; i < n && (quoted || (p[i] != ' ' && p[i] != '\r')); i++)
+		quoted = p[i] == '"' ? !quoted : quoted;
+	return i;
+}
+
+static void
+take_from_line(struct pipein *p)
+{
+	const char *line = p->buf + FROM_OCTETS, *lf = memchr(p->buf, '\n', p->n);
+
+	/* "From : ann@example.org" is a header field of old (RFC 5322 section 4.5) */
+	if (!lf || lf - p->buf > FROM_LINE_MAX || line[strspn(line, " ")] == ':')
+		return;
+	p->has_from = true;
+	if (pipein_address(line, sender_length(line, (size_t)(lf - line)), &p->from) != NULL) {
+		memset(&p->from, 0, sizeof(p->from));
+		p->from.null = true;
+	}
+	p->at = (size_t)(lf + 1 - p->buf);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* More into buf. False: errno. */
+static bool
+pipein_fill(struct pipein *p)
+{
+	ssize_t got;
+
+	do {
+		if (!patience_wait(p->fd, POLLIN, -1))
+			return false;
+		got = read(p->fd, p->buf + p->n, sizeof(p->buf) - p->n);
+	} while (got == -1 && (errno == EINTR || errno == EAGAIN));
+	if (got == -1)
+		return false;
+	p->ended = got == 0;
+	p->n += (size_t)got;
+	return true;
+}
+
+/* Could it still become a line "From ..."? */
+static bool
+pipein_undecided(const struct pipein *p)
+{
+	size_t n = p->n < FROM_OCTETS ? p->n : FROM_OCTETS;
+
+	if (p->ended || memcmp(p->buf, FROM, n) != 0)
+		return false;
+	return p->n <= FROM_LINE_MAX && !memchr(p->buf, '\n', p->n);
+}
+
+bool
+pipein_open(struct pipein *p, int fd)
+{
+	p->fd = fd;
+	p->ended = p->has_from = false;
+	p->at = p->n = 0;
+	do
+		if (!pipein_fill(p))
+			return false;
+	while (pipein_undecided(p));
+	if (p->n > FROM_OCTETS && memcmp(p->buf, FROM, FROM_OCTETS) == 0)
+		take_from_line(p);
+	if (p->at == p->n && !p->ended) { /* is there anything behind it? */
+		p->at = p->n = 0;
+		return pipein_fill(p);
+	}
+	return true;
+}
+
+bool
+pipein_empty(const struct pipein *p)
+{
+	return p->ended && p->at == p->n;
+}
+
+ssize_t
+pipein_next(struct pipein *p, const char **ret)
+{
+	ssize_t n;
+
+	if (p->at == p->n && !p->ended) {
+		p->at = p->n = 0;
+		if (!pipein_fill(p))
+			return -1;
+	}
+	*ret = p->buf + p->at;
+	n = (ssize_t)(p->n - p->at);
+	p->at = p->n;
+	return n;
+}
+
+uint64_t
+pipein_octets(const struct pipein *p)
+{
+	off_t at = lseek(p->fd, 0, SEEK_CUR);
+	struct stat st;
+
+	if (at == -1 || fstat(p->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size < at)
+		return UINT64_MAX;
+	return (uint64_t)(st.st_size - at) + (p->n - p->at);
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session/talk.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/stats.h"
+
+#define HANDSHAKE_MS 30000
+#define DRAIN_MS 2000 /* for the client to close after our last word */
+
+/* ---- birth ----------------------------------------------------------------------------------- */
+
+void
+talk_init(struct talk *k, const struct protocol *p, struct stream *io, struct tls *tls,
+	  bool implicit_tls, int64_t idle_ms)
+{
+	*k = (struct talk){.protocol = p,
+			   .task = io->task,
+			   .io = io,
+			   .tls = tls,
+			   .phase = implicit_tls ? TALK_TLS : TALK_OPEN,
+			   .begun_ms = io->idle_since_ms,
+			   .handshake_ms = io->idle_since_ms,
+			   .idle_ms = idle_ms};
+}
+
+static void
+talk_greet(struct talk *k)
+{
+	k->greeted = true;
+	k->protocol->greet(k->task);
+}
+
+static int64_t
+limit_ms(const struct talk *k)
+{
+	int64_t at_ms = k->handshake_ms + HANDSHAKE_MS;
+
+	if (k->phase == TALK_CLOSING || (k->phase == TALK_OPEN && k->login_by_ms == 0))
+		return k->io->idle_since_ms + (k->io->shut ? DRAIN_MS : k->idle_ms);
+	if (k->phase == TALK_OPEN || (k->login_by_ms != 0 && k->login_by_ms < at_ms))
+		return k->login_by_ms;
+	return at_ms;
+}
+
+bool
+talk_start(struct talk *k)
+{
+	struct task *t = k->task;
+
+	t->slot = slot_take(t);
+	if (!t->slot)
+		return false;
+	talk_publish(k);
+	slot_set_deadline(t->slot, limit_ms(k));
+	if (k->phase == TALK_OPEN)
+		talk_greet(k);
+	if ((k->phase == TALK_OPEN || conn_tls(&k->io->conn, k->tls)) && stream_first(k->io))
+		return true;
+	slot_retire(t->slot);
+	k->io->conn.fd = -1; /* the acceptor's to close */
+	conn_close(&k->io->conn);
+	slot_release(t->slot);
+	return false;
+}
+
+void
+talk_publish(struct talk *k)
+{
+	const struct task *t = k->task;
+	const struct conn *c = &k->io->conn;
+	struct slot_record r = {.tls = !conn_tls_version(c) ? 0
+				       : conn_is_tls13(c)   ? 13
+							    : 12,
+				.id = t->id,
+				.peer_key = t->peer_key,
+				.since_ms = k->begun_ms,
+				.last_byte_ms = k->io->idle_since_ms,
+				.octets_in = c->octets_in,
+				.octets_out = c->octets_out};
+
+	k->protocol->describe(t, &r);
+	if (k->phase != TALK_OPEN)
+		snprintf(r.state, sizeof(r.state), "%s", k->phase == TALK_TLS ? "tls" : "closing");
+	slot_publish(t->slot, &r);
+}
+
+enum move
+talk_close(struct talk *k, const char *how)
+{
+	(void)stream_end(k->io, how);
+	k->phase = TALK_CLOSING;
+	return MOVE_ON;
+}
+
+void
+talk_leave(struct talk *k)
+{
+	stat_add(STAT_NET_IN, k->io->conn.octets_in);
+	stat_add(STAT_NET_OUT, k->io->conn.octets_out);
+	stream_leave(k->io);
+}
+
+void
+talk_excuse(struct talk *k, int64_t ms)
+{
+	k->io->idle_since_ms += ms;
+	if (k->login_by_ms != 0)
+		k->login_by_ms += ms;
+}
+
+void
+talk_log(const struct talk *k, const struct peer *p, const char *listener, struct log_line *l)
+{
+	const char *version = conn_tls_version(&k->io->conn);
+
+	log_num(l, "session", k->task->id);
+	log_cstr(l, "peer", p->text);
+	log_cstr(l, "tls", version ? version : p->tls ? "proxy" : "none");
+	log_cstr(l, "listener", listener);
+}
+
+/* ---- TLS ------------------------------------------------------------------------------------- */
+
+/* "Begin TLS" is sent: from here on only TLS is understood, and what was said in clear is forgotten
+ * (RFC 2595 section 4, RFC 3207 section 4.2). */
+static enum move
+begin_tls(struct talk *k)
+{
+	k->starttls = false;
+	stream_forget(k->io);
+	k->protocol->forget(k->task);
+	k->phase = TALK_TLS;
+	k->handshake_ms = mono_ms();
+	if (!conn_tls(&k->io->conn, k->tls))
+		(void)stream_end(k->io, "out of memory");
+	return MOVE_ON;
+}
+
+static enum move
+talk_handshake(struct talk *k)
+{
+	enum move m = stream_handshake(k->io);
+
+	if (m != MOVE_ON) {
+		stat_add(STAT_TLS_FAILED, m == MOVE_END);
+		return m == MOVE_END ? MOVE_ON : m;
+	}
+	stat_add(conn_is_tls13(&k->io->conn) ? STAT_TLS13 : STAT_TLS12, 1);
+	k->phase = TALK_OPEN;
+	if (!k->greeted)
+		talk_greet(k);
+	talk_publish(k);
+	return MOVE_ON;
+}
+
+/* ---- one turn -------------------------------------------------------------------------------- */
+
+static void
+take_notes(struct talk *k, int64_t now_ms)
+{
+	struct task *t = k->task;
+	unsigned note = slot_take_note(t->slot);
+
+	if (note & NOTE_KICK)
+		(void)stream_end(k->io, "kicked");
+	if (note & NOTE_WAKE)
+		k->resume_ms = now_ms;
+	k->protocol->notes(t, note, now_ms);
+	if (t->verdict == VERDICT_NONE && now_ms >= limit_ms(k))
+		k->protocol->late(t, k->phase == TALK_TLS  ? "TLS handshake timeout"
+				     : k->login_by_ms != 0 ? "login timeout"
+							   : "idle timeout");
+}
+
+static enum move
+talk_closing(struct talk *k)
+{
+	enum move m = stream_closing(k->io, limit_ms(k));
+
+	return m == MOVE_END ? k->protocol->finish(k->task) : m;
+}
+
+static enum move
+talk_turn(struct talk *k)
+{
+	struct stream *io = k->io;
+	enum talk_duty duty = k->protocol->duty(k->task);
+	enum move m;
+	size_t n;
+
+	if (duty == TALK_BOUND || (duty == TALK_BUSY && k->phase == TALK_OPEN && !io->how))
+		return k->protocol->work(k->task);
+	if (io->how && k->phase != TALK_CLOSING)
+		return k->protocol->finish(k->task);
+	if (k->phase == TALK_TLS)
+		return talk_handshake(k);
+	if (k->phase == TALK_CLOSING)
+		return talk_closing(k);
+	/* while there is room for replies */
+	if (!k->starttls && ring_used(&io->out) < ring_room(&io->out) && stream_has_line(io, &n))
+		return k->protocol->line(k->task, n);
+	m = stream_flush(io);
+	if (m != MOVE_ON)
+		return m == MOVE_END ? MOVE_ON : m;
+	if (k->starttls)
+		return begin_tls(k);
+	if (stream_has_line(io, &n))
+		return MOVE_ON; /* output was in the way */
+	m = stream_read(io);
+	return m == MOVE_END ? MOVE_ON : m;
+}
+
+enum next
+talk_step(struct talk *k)
+{
+	struct task *t = k->task;
+	int64_t now_ms = mono_ms();
+	enum move m;
+
+	stream_turn(k->io, now_ms);
+	take_notes(k, now_ms);
+	for (;;) {
+		m = talk_turn(k);
+		t->verdict = VERDICT_NONE; /* a permit is good for one call of a handler */
+		switch (m) {
+		case MOVE_ON:
+			if (t->held)
+				return NEXT_MORE; /* the permit goes home before anything is sent */
+			now_ms = mono_ms();
+			if (stream_sated(k->io, now_ms))
+				return NEXT_AGAIN;
+			/* who never lets us wait is kicked, and late, all the same */
+			if (slot_peek_note(t->slot) != 0 || now_ms >= limit_ms(k))
+				take_notes(k, now_ms);
+			continue;
+		case MOVE_PERMIT:
+		case MOVE_YIELD:
+			return NEXT_AGAIN;
+		case MOVE_READ:
+			return stream_park(k->io, CONN_WANT_READ, limit_ms(k));
+		case MOVE_WRITE:
+			return stream_park(k->io, CONN_WANT_WRITE, limit_ms(k));
+		case MOVE_TIMER:
+			(void)stream_flush(k->io); /* what will not go now goes later */
+			return stream_park(k->io, CONN_WANT_READ, k->resume_ms);
+		case MOVE_END:
+			return NEXT_DONE;
+		}
+	}
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * talk - the one loop of a session, whatever it speaks. A turn is: notes and the clock, then -
+ * until something must be waited for, or its share is used up - the work that was begun, the next
+ * line, the flush, the next read, and notes and the clock again. Handlers say what they want next
+ * (enum move); only this loop parks, arms, flushes, reads and shakes hands for TLS.
+ *
+ * What differs from protocol to protocol is a table of functions. Each is given the task that is
+ * the first member of the protocol's session.
+ *
+ * Threads: the session's owner.
+ */
+#ifndef RST_SESSION_TALK_H
+#define RST_SESSION_TALK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "net/peer.h"
+#include "net/stream.h"
+#include "net/tls.h"
+#include "work/slot.h"
+#include "work/task.h"
+
+enum talk_phase {
+	TALK_TLS,     /* handshake, at once or after STLS or STARTTLS */
+	TALK_OPEN,    /* the protocol's */
+	TALK_CLOSING, /* the last reply is on its way */
+};
+
+/* Has a session something to do before it looks at the next line? */
+enum talk_duty {
+	TALK_FREE,
+	TALK_BUSY,  /* yes, unless it has ended */
+	TALK_BOUND, /* yes, whatever happens to the client: it was promised */
+};
+
+struct protocol {
+	void (*greet)(struct task *t); /* puts the first line */
+	/* Its part of the public record: peer, kind, state (while it is OPEN), counts. */
+	void (*describe)(const struct task *t, struct slot_record *r);
+	/* What was noted since the last turn (NOTE_...); a kick has ended the session already. */
+	void (*notes)(struct task *t, unsigned note, int64_t now_ms);
+	/* The time is over; `how` says which. Ends the session, or closes it with a last word. */
+	void (*late)(struct task *t, const char *how);
+	enum talk_duty (*duty)(const struct task *t);
+	enum move (*work)(struct task *t);           /* what is BUSY or BOUND goes on */
+	enum move (*line)(struct task *t, size_t n); /* the ring's next n octets are a line */
+	/* TLS begins: what was learnt in clear is forgotten */
+	void (*forget)(struct task *t);
+	/* It has ended: logged; MOVE_END when nothing is held any more, else work goes on. */
+	enum move (*finish)(struct task *t);
+};
+
+struct talk {
+	const struct protocol *protocol;
+	struct task *task;
+	struct stream *io;
+	struct tls *tls; /* the configuration's; NULL: none */
+	uint8_t phase;   /* enum talk_phase */
+	bool greeted;
+	bool starttls; /* "begin TLS" is being flushed, then the handshake */
+	int64_t begun_ms;
+	int64_t handshake_ms; /* it began */
+	int64_t idle_ms;      /* so long a client may be silent */
+	int64_t login_by_ms;  /* by then it must have logged in, silent or not; 0: no such limit */
+	int64_t resume_ms;    /* MOVE_TIMER: the next turn; NOTE_WAKE brings it forward */
+};
+
+void talk_init(struct talk *k, const struct protocol *p, struct stream *io, struct tls *tls,
+	       bool implicit_tls, int64_t idle_ms);
+/* For session_new (net/acceptor.h): takes the slot, publishes, greets - a fresh socket takes it at
+ * once - and arms. False: refused, no slot or no memory; the descriptor is the acceptor's. */
+bool talk_start(struct talk *k);
+/* task.step */
+enum next talk_step(struct talk *k);
+/* The session ends when the client has our last reply; the first reason counts. */
+enum move talk_close(struct talk *k, const char *how);
+/* ms went by that were not the client's: in the line of a gate. */
+void talk_excuse(struct talk *k, int64_t ms);
+/* task.close: the socket goes, if it is still there; its octets are counted. */
+void talk_leave(struct talk *k);
+/* Who it is, in each of a session's log lines. */
+void talk_log(const struct talk *k, const struct peer *p, const char *listener, struct log_line *l);
+/* The public record is written anew. */
+void talk_publish(struct talk *k);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "smtp/content.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* Is this the field `name`, with its colon? *ret: behind it. */
+static bool
+field_is(const struct content *c, const char *name, size_t *ret)
+{
+	size_t n = strlen(name);
+
+	if (c->field_n <= n || strncasecmp(c->field, name, n) != 0)
+		return false;
+	while (n < c->field_n && (c->field[n] == ' ' || c->field[n] == '\t'))
+		n++;
+	*ret = n + 1;
+	return n < c->field_n && c->field[n] == ':';
+}
+
+static void
+tell_delivered_to(struct content *c, size_t from)
+{
+	size_t to = c->field_n;
+
+	while (from < to && strchr(" \t<", c->field[from]))
+		from++;
+	while (to > from && strchr(" \t>", c->field[to - 1]))
+		to--;
+	if (to > from && c->received > 0 && c->delivered_to)
+		c->delivered_to(c->ctx, c->field + from, to - from);
+}
+
+/* A header line is whole (or as much of it as counts). */
+static void
+header_line(struct content *c)
+{
+	bool folded = c->field_n > 0 && (c->field[0] == ' ' || c->field[0] == '\t');
+	size_t at;
+
+	if (c->field_n == 0 || (!folded && !memchr(c->field, ':', c->field_n)))
+		c->body =
+			true; /* the empty line; or what is no field: the body begins without one */
+	else if (field_is(c, "Received", &at))
+		c->received++;
+	else if (field_is(c, "Delivered-To", &at))
+		tell_delivered_to(c, at);
+}
+
+static void
+line_over(struct content *c)
+{
+	if (!c->body) {
+		c->header_octets += c->line_octets + 2;
+		header_line(c);
+	}
+	c->field_n = 0;
+	c->line_octets = 0;
+}
+
+static void
+text_octet(struct content *c, unsigned char x)
+{
+	if (x & 0x80)
+		c->seen |= CONTENT_EIGHT_BIT;
+	if (x == 0)
+		c->seen |= CONTENT_NUL;
+	if (++c->line_octets > CONTENT_LINE_MAX)
+		c->seen |= CONTENT_LONG_LINE;
+	if (!c->body && c->field_n < CONTENT_FIELD_MAX)
+		c->field[c->field_n++] = (char)x;
+}
+
+/* A CR that no LF followed. */
+static void
+bare_cr(struct content *c)
+{
+	c->seen |= CONTENT_BARE_CR;
+	text_octet(c, '\r');
+	c->cr = false;
+}
+
+static size_t
+feed(struct content *c, const char *in, size_t n, char *out)
+{
+	size_t o = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		char x = in[i];
+
+		if (x == '\n') {
+			if (!c->cr) {
+				c->seen |= CONTENT_BARE_LF;
+				out[o++] = '\r';
+			}
+			out[o++] = '\n';
+			c->cr = false;
+			line_over(c);
+			continue;
+		}
+		if (c->cr)
+			bare_cr(c);
+		if (x == '\r')
+			c->cr = true;
+		else
+			text_octet(c, (unsigned char)x);
+		out[o++] = x;
+	}
+	return o;
+}
+
+size_t
+content_feed(struct content *c, const char *in, size_t n, char *out)
+{
+	size_t o = feed(c, in, n, out);
+
+	c->octets += o;
+	return o;
+}
+
+uint64_t
+content_header(const struct content *c)
+{
+	return c->header_octets + (c->body ? 0 : c->line_octets);
+}
+
+size_t
+content_end(struct content *c, char *out)
+{
+	size_t o = 0;
+
+	if (c->cr)
+		bare_cr(c);
+	if (c->line_octets == 0)
+		return 0;
+	out[o++] = '\r';
+	out[o++] = '\n';
+	line_over(c);
+	c->octets += o;
+	return o;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * envelope - one message on its way in: from whom, for whom, and how far each store is with it.
+ *
+ * An rcpt is what RCPT named and what is answered; a target is a mailbox (an alias has several, and
+ * several rcpts may share one: it is delivered once); a bag is one storage instance, with one
+ * handle for all its targets.
+ *
+ * Threads: the session's owner.
+ */
+#ifndef RST_SMTP_ENVELOPE_H
+#define RST_SMTP_ENVELOPE_H
+
+#include <restante/module.h>
+
+#include "base/arena.h"
+#include "module/backend.h"
+#include "smtp/content.h"
+#include "smtp/dreply.h"
+#include "smtp/unstuff.h"
+
+#define ENVELOPE_CHUNK 32768          /* decoded octets that wait for the stores */
+#define ENVELOPE_ARENA_MAX (8u << 20) /* accounts of all recipients */
+
+struct badmail;
+struct room;
+
+struct target {
+	struct pm_user user; /* strings in the arena */
+	size_t bag;          /* index */
+	const char *address; /* for Delivered-To, quoted; in the arena */
+	const char *account; /* the name it was found under: a loop is one to here */
+	size_t result;       /* index into the bag's results; SIZE_MAX: none */
+	int32_t rc;          /* PM_OK until something else is known */
+	struct room *room;   /* room.h; NULL: nobody counts here */
+	bool wanted;         /* by a recipient the message does not loop to */
+};
+
+struct rcpt {
+	const char *address; /* as given, quoted; for replies, in the arena */
+	const char *lookup;  /* as looked up; for loops */
+	size_t *targets;     /* indices, in the arena */
+	size_t n_targets, max_targets;
+	bool kept;  /* for nobody: it goes to Badmail */
+	bool loops; /* Delivered-To says it was here before */
+};
+
+enum bag_stage { BAG_NEW, BAG_RCPT, BAG_HEAD, BAG_WRITE, BAG_PREPARED, BAG_OVER };
+
+struct bag {
+	struct backend *backend; /* one reference */
+	void *dlv;
+	enum bag_stage stage;
+	size_t next_target; /* BAG_RCPT: which is next */
+	size_t n_results;
+	struct pm_result *results;
+	uint64_t mount;  /* volume_mount when it was begun */
+	int32_t rc;      /* of the whole */
+	bool again;      /* the call answered PM_AGAIN */
+	bool alone;      /* its one target can be left out: no other joins it */
+	bool committing; /* a commit answered PM_AGAIN: nothing may stop it */
+};
+
+struct envelope {
+	bool begun;   /* MAIL was accepted */
+	bool storing; /* DATA or BDAT has begun */
+	bool handed;  /* stores have some of it, and know the recipients */
+	bool ended;   /* the last octet is there */
+	bool forget;  /* RSET and the like: after the handles went back nothing is left */
+	char *sender; /* quoted; "" is <> */
+	bool utf8, eight_bit;
+	uint64_t size; /* announced; UINT64_MAX: not */
+	char id[40];   /* in Received, replies and log */
+	uint8_t op_id[16];
+	struct rcpt *rcpts;
+	struct target *targets;
+	struct bag *bags;
+	size_t n_rcpts, n_targets, n_bags, rcpts_cap, targets_cap, bags_cap;
+	struct badmail *keep; /* badmail.h: it is written there as well */
+	int32_t keep_rc;      /* what became of that; PM_OK: nothing bad yet */
+	bool kept_done;       /* REFUSED recipients have their item */
+	bool split;           /* the stores have had a chunk before the last one */
+	struct unstuff unstuff;
+	struct content content;
+	struct dreply refused; /* code 0: not; of the whole message */
+	char *chunk;           /* ENVELOPE_CHUNK; NULL while nothing waits */
+	size_t chunk_n;
+	size_t at; /* the bag whose turn it is */
+	struct arena arena;
+};
+
+void envelope_init(struct envelope *e);
+/* Forgets all; no bag may have a handle any more. */
+void envelope_reset(struct envelope *e);
+
+/* A mailbox; one that is there already is not added again. alone: in a bag of its own. False: no
+ * memory. *ret_index: which one it is. */
+bool envelope_add_target(struct envelope *e, struct backend *b, const struct target *templ,
+			 bool alone, size_t *ret_index);
+/* NULL: no memory. */
+struct rcpt *envelope_add_rcpt(struct envelope *e, const char *address, const char *lookup,
+			       size_t max_targets);
+/* False: it has max_targets already. */
+bool envelope_rcpt_target(struct rcpt *r, size_t target);
+/* The last rcpt is taken back; its targets stay only if others have them. */
+void envelope_untake_rcpt(struct envelope *e, size_t n_targets_before);
+
+/* Before the stores are told: which targets are to have it at all. */
+void envelope_mark_wanted(struct envelope *e);
+
+/* Does a handle have to be given back? */
+bool envelope_has_handles(const struct envelope *e);
+/* What became of recipient i: the worst of its targets. */
+int32_t envelope_outcome(const struct envelope *e, size_t i);
+
+#endif

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who is this recipient? The auth chain is asked by `lookup`, section after section, each under its
+ * gate: first for the whole name, then without its +tag; at last for postmaster's stand-in. An
+ * alias is expanded one level: a target that is an alias again is a circle or a mistake, and one
+ * that is not ours would make us a relay. A section that cannot answer ends it with 451: going on
+ * could give one user's mail to another.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "account/chain.h"
+#include "account/lookup.h"
+#include "account/recipient.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/stats.h"
+#include "smtp/dsession.h"
+#include "smtp/room.h"
+
+void
+rcpt_forget(struct dsession *s)
+{
+	free(s->lookup);
+	s->lookup = NULL;
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static enum move
+rcpt_over(struct dsession *s, unsigned code, const char *enhanced, const char *text)
+{
+	const struct dreply r = {(uint16_t)code, enhanced, text};
+	struct lookup *l = s->lookup;
+
+	if (l->rcpt && code >= 300)
+		envelope_untake_rcpt(&s->mail, l->n_targets_before);
+	stat_add(STAT_RCPTS_ACCEPTED, code < 300);
+	if (code >= 300) {
+		struct log_line line;
+
+		stat_add(code >= 500 ? STAT_RCPTS_REFUSED : STAT_RCPTS_DEFERRED, 1);
+		log_begin(&line, code >= 500 ? LOG_LVL_INFO : LOG_LVL_NOTICE, "recipient-refused");
+		log_cstr(&line, "to", l->given);
+		log_cstr(&line, "from", s->mail.sender);
+		log_num(&line, "code", code);
+		log_cstr(&line, "enhanced", enhanced);
+		log_cstr(&line, "name", l->who.name);
+		log_cstr(&line, "peer", s->peer->text);
+		log_num(&line, "session", s->task.id);
+		log_textf(&line, "%s", text);
+		log_end(&line);
+	}
+	(void)dsession_say_of(s, &r, l->given);
+	s->work = DWORK_NONE;
+	rcpt_forget(s);
+	return MOVE_ON;
+}
+
+static enum move
+rcpt_no_memory(struct dsession *s)
+{
+	return rcpt_over(s, 452, "4.3.0", "out of memory, try again later");
+}
+
+static enum move
+ask_whole(struct dsession *s)
+{
+	who_begin(&s->lookup->who);
+	s->work = DWORK_LOOKUP;
+	return MOVE_ON;
+}
+
+/* ---- a mailbox is found ---------------------------------------------------------------------- */
+
+static enum move rcpt_next_target(struct dsession *s);
+
+static struct rcpt *
+rcpt_new(struct dsession *s, size_t max_targets)
+{
+	struct lookup *l = s->lookup;
+	struct arena *a = &s->mail.arena;
+	const char *given = arena_dup(a, l->given, strlen(l->given));
+	const char *whole = arena_dup(a, l->who.whole, strlen(l->who.whole));
+
+	l->n_targets_before = s->mail.n_targets;
+	return given && whole ? envelope_add_rcpt(&s->mail, given, whole, max_targets) : NULL;
+}
+
+/* It may have this message. */
+static enum move
+rcpt_admit(struct dsession *s)
+{
+	struct lookup *l = s->lookup;
+	bool alone = l->found.room && room_is_counted(l->found.room);
+	size_t target;
+
+	if (!l->rcpt && !(l->rcpt = rcpt_new(s, 1)))
+		return rcpt_no_memory(s);
+	if (!envelope_add_target(&s->mail, l->storage->backend, &l->found, alone, &target) ||
+	    !envelope_rcpt_target(l->rcpt, target))
+		return rcpt_no_memory(s);
+	return l->targets ? rcpt_next_target(s) : rcpt_over(s, 250, "2.1.5", "recipient ok");
+}
+
+static enum move
+ask_room(struct dsession *s)
+{
+	struct lookup *l = s->lookup;
+	struct dreply reply;
+	int32_t rc;
+
+	if (s->task.verdict == VERDICT_NONE)
+		return dsession_permit(s, l->storage->backend, CALL_BEGIN);
+	if (!ask_granted(&s->ask, &rc)) {
+		reply = dreply_of(rc, false);
+		return rcpt_over(s, reply.code, reply.enhanced, reply.text);
+	}
+	rc = room_ask(s, l->storage, &l->found.user, l->found.room, &reply);
+	if (rc == PM_AGAIN)
+		return dsession_permit(s, l->storage->backend, CALL_CONTINUE);
+	return rc == PM_OK ? rcpt_admit(s) : rcpt_over(s, reply.code, reply.enhanced, reply.text);
+}
+
+static enum move
+rcpt_mailbox(struct dsession *s, struct pm_user *u, const struct conf_section *auth)
+{
+	const struct conf_section *storage =
+		chain_storage(s->conf, auth, u->section.p, u->section.n);
+	struct lookup *l = s->lookup;
+	struct arena *a = &s->mail.arena;
+	const char *lacks = who_lacks(u), *account = arena_dup(a, l->who.name, strlen(l->who.name)),
+		   *address;
+	char quoted[ADDRESS_QUOTED_MAX + 1];
+
+	if (lacks)
+		return rcpt_over(s, 550, "5.2.1", lacks);
+	if (!storage || !storage->backend->inst->desc->delivery) {
+		log_msg(LOG_LVL_ERROR, "delivery", "auth %s, account '%s': %s", auth->name,
+			l->who.name,
+			storage ? "its storage's module takes no mail"
+				: "it names a storage section that is not there");
+		return rcpt_over(s, 451, "4.3.5",
+				 "this mailbox is configured wrongly; the postmaster can see why");
+	}
+	if (s->mail.utf8 && !storage->backend->can_utf8)
+		return rcpt_over(s, 550, "5.6.7",
+				 "this mailbox's store takes no internationalized mail (SMTPUTF8)");
+	address = arena_dup(a, quoted, address_quote(l->who.whole, strlen(l->who.whole), quoted));
+	if (!account || !address)
+		return rcpt_no_memory(s);
+	if (u->name.n == 0)
+		u->name = (struct pm_str){account, strlen(account)};
+	if (u->key.n == 0)
+		u->key = u->name;
+	l->storage = storage;
+	l->found = (struct target){.address = address, .account = account};
+	if (!room_wanted(s, storage, u, &l->found.room))
+		return rcpt_no_memory(s);
+	l->found.user = *u;
+	if (!l->found.room)
+		return rcpt_admit(s);
+	s->work = DWORK_ROOM;
+	return MOVE_ON; /* the permit goes back; the store has its own */
+}
+
+/* ---- aliases --------------------------------------------------------------------------------- */
+
+static enum move
+rcpt_next_target(struct dsession *s)
+{
+	struct lookup *l = s->lookup;
+	const struct pm_str *t;
+
+	if (l->at == l->n_targets)
+		return rcpt_over(s, 250, "2.1.5", "recipient ok");
+	t = &l->targets[l->at++];
+	if (!chain_name(s->conf, t->p, t->n, l->who.whole)) {
+		log_msg(LOG_LVL_ERROR, "alias", "'%s': target '%.*s' is not a possible address",
+			l->alias, (int)(t->n < 320 ? t->n : 320), t->p);
+		return rcpt_over(
+			s, 451, "4.3.5",
+			"the alias leads to an impossible address; the postmaster can see which");
+	}
+	if (strcmp(l->who.whole, l->alias) == 0)
+		return rcpt_over(s, 550, "5.4.6", "the alias leads to itself");
+	return ask_whole(s);
+}
+
+static enum move
+rcpt_alias(struct dsession *s, const struct pm_user *u)
+{
+	struct lookup *l = s->lookup;
+
+	if (l->targets) {
+		log_msg(LOG_LVL_WARNING, "alias",
+			"'%s': its target '%s' is an alias again; one level is followed", l->alias,
+			l->who.name);
+		return rcpt_over(s, 550, "5.4.6",
+				 "the alias leads to another alias, perhaps in a circle");
+	}
+	if (u->n_targets > WHO_TARGETS_MAX)
+		return rcpt_over(s, 451, "4.3.5", "the alias has too many targets");
+	l->rcpt = rcpt_new(s, u->n_targets);
+	if (!l->rcpt)
+		return rcpt_no_memory(s);
+	memcpy(l->alias, l->who.name, sizeof(l->alias));
+	l->targets = u->targets;
+	l->n_targets = u->n_targets;
+	return rcpt_next_target(s);
+}
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+/* unknown_recipient = badmail */
+static enum move
+keep_unknown(struct dsession *s)
+{
+	struct rcpt *r = rcpt_new(s, 1);
+
+	if (!r)
+		return rcpt_no_memory(s);
+	r->kept = true;
+	return rcpt_over(s, 250, "2.1.5", "recipient ok");
+}
+
+/* Nobody knows the name, and a section that was asked cannot look names up. */
+static enum move
+rcpt_blind(struct dsession *s)
+{
+	static struct log_rate rate; /* each recipient has a line of its own, too */
+	const struct who *w = &s->lookup->who;
+	uint64_t held = 0;
+
+	if (log_rate_pass(&rate, &held))
+		log_msg(LOG_LVL_ERROR, "delivery",
+			"auth section %s " LOOKUP_BLIND
+			", and no other section knows '%s': its mail waits at the sender (451); "
+			"%llu more since the "
+			"last such line",
+			w->blind->name, w->name, (unsigned long long)held);
+	return rcpt_over(
+		s, 451, "4.3.5",
+		"whether there is such a mailbox cannot be told; the postmaster can see why");
+}
+
+static enum move
+rcpt_unknown(struct dsession *s, bool domain_ours)
+{
+	struct lookup *l = s->lookup;
+
+	if (domain_ours && !l->targets && who_stand_in(s->conf, &l->who)) {
+		s->work = DWORK_LOOKUP;
+		return MOVE_ON;
+	}
+	if (domain_ours && lookup_end(l->who.blind) == LOOKUP_CANNOT_TELL)
+		return rcpt_blind(s);
+	if (l->targets && !domain_ours)
+		return rcpt_over(s, 550, "5.7.1",
+				 "the alias leads elsewhere; this server does not relay");
+	if (l->targets)
+		return rcpt_over(s, 550, "5.1.1",
+				 "the alias leads to a mailbox that does not exist");
+	if (!domain_ours)
+		return rcpt_over(s, 550, "5.1.2", "mail for this domain is not taken here");
+	if (s->conf->delivery.unknown_recipient == CONF_UNKNOWN_BADMAIL)
+		return keep_unknown(s);
+	return rcpt_over(s, 550, "5.1.1", "there is no such mailbox here");
+}
+
+static enum move
+cannot_tell(struct dsession *s, const struct backend *b, const char *method, int32_t rc,
+	    const char *text)
+{
+	ask_log(&s->ask, b, method, rc, text, s->lookup->who.name, strlen(s->lookup->who.name));
+	return rcpt_over(s, 451, "4.4.3", "accounts cannot be looked up now, try again later");
+}
+
+static void
+rcpt_cred_fill(const struct dsession *s, struct pm_cred *c)
+{
+	const char *service = dsession_protocol(s);
+
+	host_cred_init(c);
+	c->service = (struct pm_str){service, strlen(service)};
+	c->authcid = (struct pm_str){s->lookup->who.name, strlen(s->lookup->who.name)};
+	c->peer = (struct pm_str){s->peer->host, strlen(s->peer->host)};
+}
+
+static enum move
+look_up(struct dsession *s)
+{
+	struct lookup *l = s->lookup;
+	const struct conf_section *auth;
+	struct host_call call;
+	struct pm_cred cred;
+	struct pm_user user;
+	int32_t rc;
+
+	if (who_next(s->conf, &l->who) < 0) {
+		l->who.auth = 0;
+		s->work = DWORK_DOMAIN;
+		return MOVE_ON;
+	}
+	auth = &s->conf->auth[l->who.auth];
+	if (s->task.verdict == VERDICT_NONE) {
+		s->task.who_key = secret_hash(l->who.name, strlen(l->who.name)) | 1;
+		return dsession_permit(s, auth->backend, CALL_BEGIN);
+	}
+	if (!ask_granted(&s->ask, &rc))
+		return cannot_tell(s, auth->backend, "lookup", rc, "no permit in time");
+	rcpt_cred_fill(s, &cred);
+	ask_call(&s->ask, &call, "lookup", auth->backend->limits.call_ms);
+	rc = host_lookup(auth->backend->inst, &call, &cred, &user);
+	s->task.backend_failed = host_backend_failed(rc);
+	switch (lookup_judge(rc, auth, &l->who.blind)) {
+	case LOOKUP_FOUND:
+		return user.n_targets > 0 ? rcpt_alias(s, &user) : rcpt_mailbox(s, &user, auth);
+	case LOOKUP_NEXT:
+		l->who.auth++;
+		return MOVE_ON;
+	default:
+		return cannot_tell(s, auth->backend, "lookup", rc, call.error);
+	}
+}
+
+/* Sections that cannot tell their domains are asked about all of them: then every domain counts as
+ * ours. */
+static enum move
+ask_domain(struct dsession *s)
+{
+	struct lookup *l = s->lookup;
+	const char *at = strrchr(l->who.whole, '@');
+	const struct conf_section *auth;
+	struct host_call call;
+	int32_t rc;
+
+	l->who.auth = at ? chain_next(s->conf, l->who.whole, l->who.auth) : -1;
+	if (l->who.auth < 0)
+		return rcpt_unknown(s, !at);
+	auth = &s->conf->auth[l->who.auth];
+	if (auth->n_domains > 0 || !auth->backend->inst->desc->auth->domain)
+		return rcpt_unknown(s, true); /* it is named there; or nobody can say */
+	if (s->task.verdict == VERDICT_NONE)
+		return dsession_permit(s, auth->backend, CALL_BEGIN);
+	if (!ask_granted(&s->ask, &rc))
+		return cannot_tell(s, auth->backend, "domain", rc, "no permit in time");
+	ask_call(&s->ask, &call, "domain", auth->backend->limits.call_ms);
+	rc = host_domain(auth->backend->inst, &call, (struct pm_str){at + 1, strlen(at + 1)});
+	s->task.backend_failed = host_backend_failed(rc);
+	if (rc == PM_OK || rc == PM_UNSUPPORTED)
+		return rcpt_unknown(s, true);
+	if (rc != PM_NOENT)
+		return cannot_tell(s, auth->backend, "domain", rc, call.error);
+	l->who.auth++;
+	return MOVE_ON;
+}
+
+enum move
+rcpt_work(struct dsession *s)
+{
+	if (s->work == DWORK_ROOM)
+		return ask_room(s);
+	return s->work == DWORK_LOOKUP ? look_up(s) : ask_domain(s);
+}
+
+enum move
+rcpt_start(struct dsession *s, const struct address *a)
+{
+	s->lookup = calloc(1, sizeof(*s->lookup));
+	if (!s->lookup)
+		return dsession_say(s, 452, "4.3.0", "out of memory, try again later");
+	(void)address_quote(a->text, a->n, s->lookup->given);
+	if (a->literal)
+		return rcpt_over(s, 550, "5.1.2", "mail for address literals is not taken here");
+	if (!chain_name(s->conf, a->text, a->n, s->lookup->who.whole))
+		return rcpt_over(s, 553, "5.1.3", "this is not a possible address");
+	return ask_whole(s);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Is there room for it? At MAIL the volumes as a whole, at RCPT the recipient's volume and quota,
+ * behind the last octet the quota again with the real size, and the domain's count. mailbox/quota.h
+ * says who counts what; a target whose quota is checked here has a bag of its own, so that it can
+ * be left out.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "mailbox/quota.h"
+#include "mailbox/volume.h"
+#include "mailbox/warn.h"
+#include "smtp/dsession.h"
+#include "smtp/room.h"
+
+#define TEXT_MAX 200
+
+static struct dreply
+volume_answer(int32_t rc)
+{
+	return rc == PM_NOSPACE
+		       ? (struct dreply){452, "4.3.1", "no space left for mail, try again later"}
+		       : (struct dreply){451, "4.3.0",
+					 "the mail volume is not there, try again later"};
+}
+
+static void
+say_volume(const char *text)
+{
+	static struct log_rate rate;
+	uint64_t held;
+
+	if (log_rate_pass(&rate, &held))
+		log_msg(LOG_LVL_ERROR, "volume",
+			"new mail is not taken: %s (%llu more times since)", text,
+			(unsigned long long)held);
+}
+
+/* What the client announced; 0: nothing. */
+static uint64_t
+room_announced(const struct envelope *e)
+{
+	return e->size == UINT64_MAX ? 0 : e->size;
+}
+
+bool
+room_at_door(struct dsession *s, uint64_t octets, struct dreply *ret)
+{
+	char text[TEXT_MAX] = "";
+	enum volume_state state =
+		volume_door(s->conf, octets == UINT64_MAX ? 0 : octets, text, sizeof(text));
+
+	if (state == VOLUME_OK)
+		return true;
+	say_volume(text);
+	*ret = volume_answer(volume_code(state));
+	return false;
+}
+
+/* ---- RCPT ------------------------------------------------------------------------------------ */
+
+bool
+room_wanted(struct dsession *s, const struct conf_section *storage, struct pm_user *u,
+	    struct room **ret)
+{
+	struct quota_limits limits;
+
+	*ret = NULL;
+	quota_fill(s->conf, u);
+	quota_limits(storage->backend, u, &limits);
+	if (!storage->vol && !quota_wants_usage(s->conf, &limits) && !limits.domain_counted)
+		return true;
+	*ret = arena_alloc(&s->mail.arena, sizeof(**ret));
+	if (*ret)
+		(*ret)->limits = limits;
+	return *ret != NULL;
+}
+
+bool
+room_is_counted(const struct room *r)
+{
+	return quota_wants_stat(&r->limits) || r->limits.domain_counted;
+}
+
+struct dreply
+room_full(const struct dsession *s, const char *text)
+{
+	return s->conf->quota_over == CONF_QUOTA_REFUSE ? (struct dreply){552, "5.2.2", text}
+							: (struct dreply){452, "4.2.2", text};
+}
+
+int32_t
+room_ask(struct dsession *s, const struct conf_section *storage, const struct pm_user *u,
+	 struct room *r, struct dreply *ret)
+{
+	struct backend *b = storage->backend;
+	char text[TEXT_MAX] = "";
+	struct host_call call;
+	int32_t rc = volume_enter(storage->vol, room_announced(&s->mail), NULL, text, sizeof(text));
+
+	if (rc != PM_OK) {
+		say_volume(text);
+		*ret = volume_answer(rc);
+		return rc;
+	}
+	r->before = (struct pm_stat){.size = sizeof(r->before)};
+	if (quota_wants_usage(s->conf, &r->limits)) {
+		ask_call(&s->ask, &call, "box_stat", b->limits.scan_ms);
+		rc = host_box_stat(b->inst, &call, u, &r->before);
+		s->task.backend_failed = host_backend_failed(rc);
+	}
+	if (rc == PM_AGAIN)
+		return rc;
+	if (rc != PM_OK && rc != PM_NOENT) {
+		ask_log(&s->ask, b, "box_stat", rc, call.error, u->name.p, u->name.n);
+		*ret = dreply_of(rc, false);
+		return rc;
+	}
+	if (quota_check(&r->limits, &r->before, room_announced(&s->mail), r->text) == PM_OK)
+		return PM_OK;
+	*ret = room_full(s, r->text);
+	return PM_QUOTA;
+}
+
+/* ---- behind the last octet ------------------------------------------------------------------- */
+
+/* Calls fn for each target of a bag that is counted here. */
+static int32_t
+room_each(struct dsession *s, const struct bag *d,
+	  int32_t (*fn)(struct dsession *s, struct target *t))
+{
+	struct envelope *e = &s->mail;
+	int32_t rc = PM_OK;
+
+	for (size_t i = 0; i < e->n_targets && rc == PM_OK; i++)
+		if (&e->bags[e->targets[i].bag] == d && e->targets[i].room)
+			rc = fn(s, &e->targets[i]);
+	return rc;
+}
+
+/* What the mailbox will hold: the lines we put before it are deleted with it, and counted then. */
+static uint64_t
+octets_of(const struct dsession *s, const struct target *t)
+{
+	char text[TRACE_MAX];
+
+	return s->mail.content.octets + trace_head(s, t, text) + trace_received(s, text);
+}
+
+static int32_t
+take(struct dsession *s, struct target *t)
+{
+	uint64_t octets = octets_of(s, t);
+	struct room *r = t->room;
+	int32_t rc = quota_check(&r->limits, &r->before, octets, r->text);
+
+	if (rc == PM_OK && r->hold.domain[0] == '\0')
+		rc = quota_domain_take(s->conf, &r->limits, octets, &r->hold, r->text);
+	return rc;
+}
+
+static int32_t
+settle(struct dsession *s, struct target *t)
+{
+	uint64_t octets = octets_of(s, t);
+	struct room *r = t->room;
+	struct pm_stat now = r->before;
+
+	quota_domain_end(s->conf, &r->hold, t->rc);
+	if (t->rc != PM_OK)
+		return PM_OK;
+	now.count++;
+	now.octets += octets;
+	if (quota_after(s->conf, &r->limits, &t->user, &r->before, octets))
+		warn_send(s->conf, s->mail.bags[t->bag].backend, &t->user, &r->limits, &now);
+	return PM_OK;
+}
+
+static int32_t
+give_back(struct dsession *s, struct target *t)
+{
+	quota_domain_give_back(s->conf, &t->room->hold);
+	return PM_OK;
+}
+
+int32_t
+room_take(struct dsession *s, const struct bag *d)
+{
+	return room_each(s, d, take);
+}
+
+void
+room_settle(struct dsession *s, const struct bag *d)
+{
+	(void)room_each(s, d, settle);
+}
+
+void
+room_give_back(struct dsession *s, const struct bag *d)
+{
+	(void)room_each(s, d, give_back);
+}

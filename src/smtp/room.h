@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* room - volumes and quotas of one delivery; mailbox/volume.h and mailbox/quota.h do the work. */
+#ifndef RST_SMTP_ROOM_H
+#define RST_SMTP_ROOM_H
+
+#include "mailbox/quota.h"
+#include "smtp/dsession.h"
+
+/* Of a target whose quota is counted by us, or whose volume is looked at. In the envelope's arena.
+ */
+struct room {
+	struct quota_limits limits;
+	struct pm_stat before;
+	struct quota_hold hold;
+	char text[QUOTA_TEXT_MAX];
+};
+
+/* MAIL: may any mail come? False: ret says why not. */
+bool room_at_door(struct dsession *s, uint64_t octets, struct dreply *ret);
+
+/* RCPT: completes the user's limits. *ret is NULL when nothing must be asked. False: no memory. */
+bool room_wanted(struct dsession *s, const struct conf_section *storage, struct pm_user *u,
+		 struct room **ret);
+/* Does the core count for this target? Then its bag is its own. */
+bool room_is_counted(const struct room *r);
+/* Under a permit of the storage section. PM_OK; PM_AGAIN; else ret is the answer to RCPT. */
+int32_t room_ask(struct dsession *s, const struct conf_section *storage, const struct pm_user *u,
+		 struct room *r, struct dreply *ret);
+struct dreply room_full(const struct dsession *s, const char *text);
+
+/* All under the permit, of one bag: before it is prepared, with the real size: PM_OK, PM_QUOTA,
+ * PM_TEMP; when it is known what became of each target; when it is given up. */
+int32_t room_take(struct dsession *s, const struct bag *d);
+void room_settle(struct dsession *s, const struct bag *d);
+void room_give_back(struct dsession *s, const struct bag *d);
+
+#endif

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The message goes to the stores. Each storage section in play has one handle for all its
+ * recipients; every call is made under a permit of its gate, and between calls nothing is held. All
+ * handles are prepared - durable, and invisible - before the first is committed; so what fails
+ * until then leaves nothing behind.
+ *
+ * LMTP: each recipient has its own outcome, and what failed goes back to the client. SMTP has one
+ * reply: it stands for all recipients, so nothing is committed unless all are prepared.
+ *
+ * With one storage section and a message that fits the chunk, all of it happens in one turn under
+ * one permit.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "mailbox/volume.h"
+#include "smtp/dsession.h"
+#include "smtp/room.h"
+#include "smtp/to_badmail.h"
+
+#define SLICE_MS 50 /* then the permit goes back, and others have their turn */
+
+/* ---- recipients and their outcomes ----------------------------------------------------------- */
+
+/* What is not decided yet of a bag's targets, is now. */
+static void
+set_outcome(struct envelope *e, const struct bag *d, int32_t rc)
+{
+	for (size_t i = 0; i < e->n_targets; i++)
+		if (&e->bags[e->targets[i].bag] == d && e->targets[i].rc == PM_OK)
+			e->targets[i].rc = rc;
+}
+
+/* What the store said of each; *ret_good: how many are well. */
+static size_t
+take_results(struct envelope *e, const struct bag *d)
+{
+	size_t good = 0;
+
+	for (size_t i = 0; i < e->n_targets; i++) {
+		struct target *t = &e->targets[i];
+
+		if (&e->bags[t->bag] != d || t->result == SIZE_MAX)
+			continue;
+		t->rc = d->results[t->result].rc;
+		good += t->rc == PM_OK || t->rc == PM_EXISTS;
+	}
+	return good;
+}
+
+/* After the commit. */
+static void
+count_copies(const struct envelope *e, const struct bag *d)
+{
+	for (size_t i = 0; i < e->n_targets; i++)
+		if (&e->bags[e->targets[i].bag] == d && e->targets[i].result != SIZE_MAX)
+			volume_wrote(d->backend->vol, e->content.octets, e->targets[i].rc);
+}
+
+/* ---- one bag --------------------------------------------------------------------------------- */
+
+static void
+call_init(struct dsession *s, struct host_call *c, const char *method, int64_t ms)
+{
+	ask_call(&s->ask, c, method, ms);
+	memcpy(c->pm.op_id, s->mail.op_id, sizeof(c->pm.op_id));
+}
+
+/* Under the permit: the handle goes back. */
+static void
+bag_abort(struct dsession *s, struct bag *d)
+{
+	struct host_call call;
+
+	call_init(s, &call, "dlv_abort", d->backend->limits.call_ms);
+	if (d->dlv)
+		host_dlv_abort(d->backend->inst, d->dlv, &call);
+	d->dlv = NULL;
+	d->stage = BAG_OVER;
+	room_give_back(s, d);
+}
+
+static void
+bag_failed(struct dsession *s, struct bag *d, const char *method, int32_t rc, const char *text)
+{
+	struct envelope *e = &s->mail;
+
+	ask_log(&s->ask, d->backend, method, rc, text, e->id, strlen(e->id));
+	set_outcome(e, d, rc);
+	d->rc = rc;
+	if (s->task.verdict == VERDICT_GO)
+		bag_abort(s, d);
+	d->stage = BAG_OVER; /* without a permit the handle goes back later */
+}
+
+static size_t
+count_wanted(const struct envelope *e, const struct bag *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n_targets; i++)
+		n += &e->bags[e->targets[i].bag] == d && e->targets[i].wanted;
+	return n;
+}
+
+/* The recipients, one call each. */
+static int32_t
+bag_rcpts(struct dsession *s, struct bag *d, struct host_call *call)
+{
+	struct envelope *e = &s->mail;
+	size_t wanted = count_wanted(e, d);
+	int64_t until_ms = mono_ms() + SLICE_MS;
+	char head[TRACE_MAX];
+
+	if (!d->results && !(d->results = calloc(wanted + 1, sizeof(*d->results))))
+		return PM_NOMEM;
+	for (; d->next_target < e->n_targets; d->next_target++) {
+		struct target *t = &e->targets[d->next_target];
+		struct pm_rcpt rcpt = {.size = sizeof(rcpt), .user = &t->user};
+		int32_t rc;
+
+		if (&e->bags[t->bag] != d || !t->wanted)
+			continue;
+		if (mono_ms() >= until_ms)
+			return PM_AGAIN;
+		/* a head of one's own may cost the store a copy: a single recipient's goes in front
+		 */
+		if (wanted > 1)
+			rcpt.head = (struct pm_str){head, trace_head(s, t, head)};
+		rc = host_dlv_rcpt(d->backend->inst, d->dlv, call, &rcpt);
+		if (rc == PM_AGAIN || host_backend_failed(rc))
+			return rc;
+		if (rc == PM_OK) {
+			d->results[d->n_results].size = sizeof(*d->results);
+			t->result = d->n_results++;
+			continue;
+		}
+		t->rc = rc;
+		ask_log(&s->ask, d->backend, "dlv_rcpt", rc, call->error, t->account,
+			strlen(t->account));
+	}
+	return d->n_results > 0 ? PM_OK : PM_END;
+}
+
+static int32_t
+bag_head(struct dsession *s, struct bag *d, struct host_call *call)
+{
+	const struct envelope *e = &s->mail;
+	char text[2 * TRACE_MAX];
+	bool one = count_wanted(e, d) == 1;
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n_targets && one; i++)
+		if (&e->bags[e->targets[i].bag] == d && e->targets[i].wanted)
+			n = trace_head(s, &e->targets[i], text);
+	n += trace_received(s, text + n);
+	return host_dlv_write(d->backend->inst, d->dlv, call, text, n);
+}
+
+/* As far as it gets; PM_OK: the chunk is written. PM_END: it has no recipient left. */
+static int32_t
+bag_go(struct dsession *s, struct bag *d, struct host_call *call)
+{
+	struct envelope *e = &s->mail;
+	uint64_t hint = e->size != UINT64_MAX ? e->size : e->ended ? e->content.octets : 0;
+	int32_t rc = PM_OK;
+
+	if (d->stage == BAG_NEW) {
+		rc = volume_find(d->backend->vol, &d->mount, call->error, sizeof(call->error));
+		if (rc != PM_OK)
+			return rc;
+		rc = host_dlv_begin(d->backend->inst, call, hint, 0, &d->dlv);
+		if (rc != PM_OK)
+			return rc;
+		d->stage = BAG_RCPT;
+	}
+	if (d->stage == BAG_RCPT) {
+		rc = bag_rcpts(s, d, call);
+		if (rc != PM_OK)
+			return rc;
+		d->stage = BAG_HEAD;
+	}
+	if (d->stage == BAG_HEAD) {
+		rc = bag_head(s, d, call);
+		if (rc != PM_OK)
+			return rc;
+		d->stage = BAG_WRITE;
+	}
+	return e->chunk_n > 0 ? host_dlv_write(d->backend->inst, d->dlv, call, e->chunk, e->chunk_n)
+			      : PM_OK;
+}
+
+/* ---- all bags, one after the other ----------------------------------------------------------- */
+
+static enum move
+begin_work(struct dsession *s, enum dsession_work work)
+{
+	s->work = (uint8_t)work;
+	s->mail.at = 0;
+	return MOVE_ON;
+}
+
+/* The next bag this work is for; NULL: none left. */
+static struct bag *
+next_bag(struct dsession *s)
+{
+	struct envelope *e = &s->mail;
+
+	for (; e->at < e->n_bags; e->at++) {
+		struct bag *d = &e->bags[e->at];
+
+		if (s->work == DWORK_ABORT    ? d->dlv != NULL
+		    : s->work == DWORK_COMMIT ? d->stage == BAG_PREPARED
+					      : d->stage != BAG_OVER && d->stage != BAG_PREPARED)
+			return d;
+	}
+	return NULL;
+}
+
+static enum move write_on(struct dsession *s);
+static enum move prepare_on(struct dsession *s);
+static enum move commit_on(struct dsession *s);
+
+/* One bag is done with. The only one there is goes on under the same permit. */
+static enum move
+bag_done(struct dsession *s, enum move (*same)(struct dsession *s))
+{
+	s->mail.at++;
+	return s->mail.n_bags == 1 ? same(s) : MOVE_ON;
+}
+
+/* All have the chunk. */
+static enum move
+store_written(struct dsession *s)
+{
+	struct envelope *e = &s->mail;
+
+	e->handed = true;
+	if (!e->ended) {
+		e->chunk_n = 0;
+		e->split = true;
+		s->work = DWORK_NONE;
+		return MOVE_ON;
+	}
+	(void)begin_work(s, DWORK_PREPARE);
+	return prepare_on(s);
+}
+
+static enum move
+write_on(struct dsession *s)
+{
+	struct bag *d = next_bag(s);
+	struct host_call call;
+	int32_t rc;
+
+	if (!d)
+		return store_written(s);
+	if (s->task.verdict == VERDICT_NONE)
+		return dsession_permit(s, d->backend,
+				       d->stage == BAG_NEW ? CALL_BEGIN : CALL_CONTINUE);
+	if (!ask_granted(&s->ask, &rc)) {
+		bag_failed(s, d, "dlv_begin", rc, "no permit in time");
+		return bag_done(s, write_on);
+	}
+	call_init(s, &call, d->stage == BAG_NEW ? "dlv_begin" : "dlv_write",
+		  d->backend->limits.call_ms);
+	rc = bag_go(s, d, &call);
+	s->task.backend_failed = host_backend_failed(rc);
+	if (rc == PM_AGAIN)
+		return dsession_permit(s, d->backend, CALL_CONTINUE);
+	if (rc == PM_END)
+		bag_abort(s, d); /* each recipient's own code is known */
+	else if (rc != PM_OK)
+		bag_failed(s, d, d->stage == BAG_WRITE ? "dlv_write" : "dlv_begin", rc, call.error);
+	return bag_done(s, write_on);
+}
+
+/* Every copy is durable, or it is known why not. */
+static enum move
+store_prepared(struct dsession *s)
+{
+	struct envelope *e = &s->mail;
+	bool all = true;
+
+	if (keep_due(s)) {
+		s->work = DWORK_KEEP_COMMIT; /* before anything is visible */
+		return MOVE_ON;
+	}
+	for (size_t i = 0; i < e->n_rcpts; i++)
+		all = all && !e->rcpts[i].loops && envelope_outcome(e, i) == PM_OK;
+	if (!all && !dsession_is_lmtp(s))
+		return store_abort(s); /* one reply for all: nobody gets it */
+	(void)begin_work(s, DWORK_COMMIT);
+	return e->n_bags == 1 && s->task.held == e->bags[0].backend->gate ? commit_on(s) : MOVE_ON;
+}
+
+static enum move
+prepare_on(struct dsession *s)
+{
+	struct bag *d = next_bag(s);
+	struct host_call call;
+	int32_t rc;
+
+	if (!d)
+		return store_prepared(s);
+	if (s->task.verdict == VERDICT_NONE)
+		return dsession_permit(s, d->backend, CALL_CONTINUE);
+	if (!ask_granted(&s->ask, &rc)) {
+		bag_failed(s, d, "dlv_prepare", rc, "no permit in time");
+		return bag_done(s, prepare_on);
+	}
+	rc = room_take(s, d);
+	if (rc != PM_OK) {
+		set_outcome(&s->mail, d, rc);
+		bag_abort(s, d);
+		return bag_done(s, prepare_on);
+	}
+	call_init(s, &call, "dlv_prepare", d->backend->limits.commit_ms);
+	rc = host_dlv_prepare(d->backend->inst, d->dlv, &call, d->results);
+	s->task.backend_failed = host_backend_failed(rc);
+	if (rc == PM_AGAIN)
+		return dsession_permit(s, d->backend, CALL_CONTINUE);
+	if (rc != PM_OK)
+		bag_failed(s, d, "dlv_prepare", rc, call.error);
+	else if (take_results(&s->mail, d) == 0)
+		bag_abort(s, d);
+	else
+		d->stage = BAG_PREPARED;
+	return bag_done(s, prepare_on);
+}
+
+static enum move
+commit_on(struct dsession *s)
+{
+	struct envelope *e = &s->mail;
+	struct bag *d = next_bag(s);
+	struct host_call call;
+	int32_t rc;
+
+	if (!d && keep_due(s)) {
+		s->work = DWORK_KEEP_COMMIT; /* a commit failed behind a reply for all */
+		return MOVE_ON;
+	}
+	if (!d)
+		return envelope_has_handles(e) ? store_abort(s) : answer_over(s);
+	if (s->task.verdict == VERDICT_NONE)
+		return dsession_permit(s, d->backend, CALL_GIVE_BACK);
+	if (!ask_granted(&s->ask, &rc)) {
+		bag_failed(s, d, "dlv_commit", rc, "no permit in time"); /* nothing is visible */
+		return bag_done(s, commit_on);
+	}
+	call_init(s, &call, "dlv_commit", d->backend->limits.commit_ms);
+	rc = d->committing
+		     ? PM_OK
+		     : volume_stayed(d->backend->vol, d->mount, call.error, sizeof(call.error));
+	if (rc != PM_OK) {
+		bag_failed(s, d, "dlv_commit", rc, call.error);
+		return bag_done(s, commit_on);
+	}
+	rc = host_dlv_commit(d->backend->inst, d->dlv, &call, d->results);
+	s->task.backend_failed = host_backend_failed(rc);
+	d->committing = rc == PM_AGAIN;
+	if (rc == PM_AGAIN)
+		return dsession_permit(s, d->backend, CALL_GIVE_BACK);
+	d->dlv = NULL; /* a commit gives the handle back however it ends */
+	d->stage = BAG_OVER;
+	(void)take_results(e, d); /* each has its own */
+	if (rc != PM_OK) {
+		ask_log(&s->ask, d->backend, "dlv_commit", rc, call.error, e->id, strlen(e->id));
+		set_outcome(e, d, rc);
+	}
+	count_copies(e, d);
+	room_settle(s, d);
+	return bag_done(s, commit_on);
+}
+
+/* ---- back ------------------------------------------------------------------------------------ */
+
+enum move
+store_abort(struct dsession *s)
+{
+	return begin_work(s, DWORK_ABORT);
+}
+
+/* Nothing is held any more. */
+static enum move
+store_aborted(struct dsession *s)
+{
+	struct envelope *e = &s->mail;
+
+	s->work = DWORK_NONE;
+	for (size_t i = 0; i < e->n_bags; i++)
+		e->bags[i].stage = BAG_OVER;
+	if (s->io.left)
+		return MOVE_END;
+	if (e->ended)
+		return answer_over(s);
+	if (e->forget)
+		dsession_forget(s);
+	return MOVE_ON; /* what is refused is read to its end */
+}
+
+static enum move
+abort_on(struct dsession *s)
+{
+	struct bag *d = next_bag(s);
+	enum move m;
+	int32_t rc;
+
+	if (!d)
+		return keep_end(s, &m) ? store_aborted(s) : m;
+	if (s->task.verdict == VERDICT_NONE || !ask_granted(&s->ask, &rc))
+		return dsession_permit(s, d->backend, CALL_GIVE_BACK); /* it must go home */
+	bag_abort(s, d);
+	s->mail.at++;
+	return MOVE_ON;
+}
+
+static enum move
+keep_on(struct dsession *s)
+{
+	enum move m;
+
+	if (!keep_commit(s, &m))
+		return m;
+	s->mail.at = 0;
+	s->work = DWORK_PREPARE;
+	return store_prepared(s); /* what is kept counts as well */
+}
+
+enum move
+store_work(struct dsession *s)
+{
+	switch ((enum dsession_work)s->work) {
+	case DWORK_KEEP:
+		return keep_write(s);
+	case DWORK_KEEP_COMMIT:
+		return keep_on(s);
+	case DWORK_WRITE:
+		return write_on(s);
+	case DWORK_PREPARE:
+		return prepare_on(s);
+	case DWORK_COMMIT:
+		return commit_on(s);
+	case DWORK_ABORT:
+		return abort_on(s);
+	default:
+		return answer_work(s);
+	}
+}

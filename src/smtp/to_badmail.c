@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What goes to Badmail. REFUSED: mail for nobody, where the site wants it kept (unknown_recipient =
+ * badmail). RETRY: SMTP has one reply for all recipients; where one store fails, the copy it did
+ * not take is made durable here and the others are delivered, or nothing is. LMTP needs no RETRY:
+ * what failed goes back to the client.
+ *
+ * A message that is larger than the chunk is written along while it comes, if it may be needed; one
+ * that fits is written when it is.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "badmail/badmail.h"
+#include "base/log.h"
+#include "base/stats.h"
+#include "smtp/dsession.h"
+#include "smtp/to_badmail.h"
+
+#define TEXT_MAX 200
+
+static bool
+has_kept(const struct envelope *e)
+{
+	for (size_t i = 0; i < e->n_rcpts; i++)
+		if (e->rcpts[i].kept)
+			return true;
+	return false;
+}
+
+bool
+keep_wanted(const struct dsession *s)
+{
+	const struct envelope *e = &s->mail;
+
+	if (e->keep_rc != PM_OK || !badmail_backend(s->conf))
+		return false;
+	return e->keep || (!e->ended && !e->handed && (has_kept(e) || !dsession_is_lmtp(s)));
+}
+
+/* The sender would do no better by keeping it. */
+static bool
+is_keepable(int32_t rc)
+{
+	return rc != PM_QUOTA && rc != PM_CANCELLED && dreply_of(rc, false).code / 100 == 4;
+}
+
+static bool
+target_needs(const struct target *t)
+{
+	return t->wanted && t->rc != PM_OK && t->rc != PM_EXISTS;
+}
+
+bool
+keep_due(const struct dsession *s)
+{
+	const struct envelope *e = &s->mail;
+	bool any = has_kept(e) && !e->kept_done;
+
+	if (e->keep_rc != PM_OK || !badmail_backend(s->conf))
+		return false;
+	for (size_t i = 0; i < e->n_targets && !dsession_is_lmtp(s); i++) {
+		if (target_needs(&e->targets[i]) && !is_keepable(e->targets[i].rc))
+			return false;
+		any = any || target_needs(&e->targets[i]);
+	}
+	for (size_t i = 0; i < e->n_rcpts; i++)
+		if (e->rcpts[i].loops && !dsession_is_lmtp(s))
+			return false;
+	return any;
+}
+
+static void
+to_badmail_failed(struct dsession *s, int32_t rc, const char *text)
+{
+	static struct log_rate rate;
+	uint64_t held;
+
+	s->mail.keep_rc = rc;
+	if (log_rate_pass(&rate, &held))
+		log_msg(LOG_LVL_ERROR, "badmail", "mail cannot be kept: %s (%llu more times since)",
+			text, (unsigned long long)held);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+/* Under the permit: the chunk, and before it what begins every copy. */
+static int32_t
+put_chunk(struct dsession *s, char *text)
+{
+	struct envelope *e = &s->mail;
+	char received[TRACE_MAX];
+	int32_t rc = PM_OK;
+
+	if (!e->keep) {
+		rc = badmail_begin(s->conf, &e->keep, text);
+		if (rc == PM_OK)
+			rc = badmail_write(e->keep, received, trace_received(s, received));
+	}
+	return rc == PM_OK && e->chunk_n > 0 ? badmail_write(e->keep, e->chunk, e->chunk_n) : rc;
+}
+
+enum move
+keep_write(struct dsession *s)
+{
+	struct envelope *e = &s->mail;
+	char text[TEXT_MAX] = "a file cannot be written";
+	int32_t rc;
+
+	if (s->task.verdict == VERDICT_NONE)
+		return dsession_permit(s, badmail_backend(s->conf),
+				       e->keep ? CALL_CONTINUE : CALL_BEGIN);
+	if (!ask_granted(&s->ask, &rc)) {
+		to_badmail_failed(s, rc, "no permit in time");
+	} else {
+		rc = put_chunk(s, text);
+		if (rc != PM_OK)
+			to_badmail_failed(s, rc, text);
+	}
+	s->work = DWORK_WRITE;
+	return MOVE_ON;
+}
+
+/* ---- items ----------------------------------------------------------------------------------- */
+
+static struct pm_str
+to_badmail_str(const char *p)
+{
+	return (struct pm_str){p, strlen(p)};
+}
+
+/* The recipients of one class. Arrays of n; names: accounts, of RETRY only. */
+static size_t
+to_badmail_collect(const struct envelope *e, enum badmail_class cls, struct pm_str *rcpts,
+		   struct pm_str *names, int32_t *ret_rc)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n_rcpts && cls == BADMAIL_REFUSED; i++)
+		if (e->rcpts[i].kept)
+			rcpts[n++] = to_badmail_str(e->rcpts[i].address);
+	for (size_t i = 0; i < e->n_targets && cls == BADMAIL_RETRY; i++) {
+		if (!target_needs(&e->targets[i]))
+			continue;
+		*ret_rc = e->targets[i].rc;
+		rcpts[n] = to_badmail_str(e->targets[i].address);
+		names[n++] = to_badmail_str(e->targets[i].account);
+	}
+	return n;
+}
+
+static int32_t
+to_badmail_put_item(struct dsession *s, enum badmail_class cls, char *text)
+{
+	struct envelope *e = &s->mail;
+	size_t max = e->n_rcpts + e->n_targets + 1;
+	struct pm_str *rcpts = calloc(2 * max, sizeof(*rcpts));
+	bool retry = cls == BADMAIL_RETRY;
+	int32_t rc = PM_OK;
+	size_t n = rcpts ? to_badmail_collect(e, cls, rcpts, rcpts + max, &rc) : 0;
+	struct badmail_item item = {
+		.cls = cls,
+		.sender = to_badmail_str(e->sender),
+		.rcpts = rcpts,
+		.names = retry ? rcpts + max : NULL,
+		.n_rcpts = n,
+		.reason = to_badmail_str(retry ? dreply_of(rc, false).text
+					       : "there is no such mailbox"),
+		.detail = to_badmail_str(retry ? host_code_name(rc) : ""),
+		.code = to_badmail_str(retry ? dreply_of(rc, false).enhanced : "5.1.1"),
+		.source = to_badmail_str(dsession_protocol(s)),
+		.peer = to_badmail_str(s->peer->host),
+		.helo = to_badmail_str(s->helo ? s->helo : ""),
+		.utf8 = e->utf8,
+	};
+	char id[17] = "";
+
+	if (!rcpts)
+		return PM_NOMEM;
+	rc = n > 0 ? badmail_commit(e->keep, &item, id, text) : PM_OK;
+	if (rc == PM_OK && n > 0)
+		log_msg(LOG_LVL_NOTICE, "badmail",
+			"message %s is kept as %s item %s, for %zu recipients", e->id,
+			retry ? "RETRY" : "REFUSED", id, n);
+	free(rcpts);
+	return rc;
+}
+
+/* Kept is as good as delivered: it is durable. */
+static void
+to_badmail_settle(struct dsession *s)
+{
+	struct envelope *e = &s->mail;
+
+	e->kept_done = true;
+	for (size_t i = 0; i < e->n_targets && !dsession_is_lmtp(s); i++)
+		if (target_needs(&e->targets[i]))
+			e->targets[i].rc = PM_OK;
+}
+
+static int32_t
+put_items(struct dsession *s, char *text)
+{
+	struct envelope *e = &s->mail;
+	int32_t rc = e->keep ? PM_OK : e->split ? PM_TEMP : put_chunk(s, text);
+
+	if (rc == PM_OK && !e->kept_done)
+		rc = to_badmail_put_item(s, BADMAIL_REFUSED, text);
+	if (rc == PM_OK && !dsession_is_lmtp(s))
+		rc = to_badmail_put_item(s, BADMAIL_RETRY, text);
+	return rc;
+}
+
+bool
+keep_commit(struct dsession *s, enum move *ret)
+{
+	char text[TEXT_MAX] = "a file cannot be written";
+	int32_t rc;
+
+	if (s->task.verdict == VERDICT_NONE) {
+		*ret = dsession_permit(s, badmail_backend(s->conf), CALL_GIVE_BACK);
+		return false;
+	}
+	if (!ask_granted(&s->ask, &rc)) {
+		to_badmail_failed(s, rc, "no permit in time");
+		return true;
+	}
+	rc = put_items(s, text);
+	if (rc == PM_OK)
+		to_badmail_settle(s);
+	else
+		to_badmail_failed(s, rc, text);
+	return true;
+}
+
+bool
+keep_end(struct dsession *s, enum move *ret)
+{
+	int32_t rc;
+
+	if (!s->mail.keep)
+		return true;
+	if (s->task.verdict == VERDICT_NONE || !ask_granted(&s->ask, &rc)) {
+		*ret = dsession_permit(s, badmail_backend(s->conf), CALL_GIVE_BACK);
+		return false;
+	}
+	badmail_end(s->mail.keep);
+	s->mail.keep = NULL;
+	return true;
+}
+
+bool
+keep_door(struct dsession *s, uint64_t octets)
+{
+	char text[TEXT_MAX] = "";
+
+	if (dsession_is_lmtp(s) || !badmail_backend(s->conf))
+		return true;
+	return badmail_door(s->conf, octets == UINT64_MAX ? 0 : octets, text, sizeof(text));
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The header lines final delivery adds: RFC 5321 section 4.4, RFC 6531 section 4.3 and RFC 3848 for
+ * the protocol's names. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "smtp/dsession.h"
+
+static void
+trace_date(char *to, size_t cap)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	localtime_r(&now, &tm);
+	if (strftime(to, cap, "%a, %d %b %Y %H:%M:%S %z", &tm) == 0)
+		*to = '\0'; /* cannot be: it has room for it */
+}
+
+static const char *
+trace_protocol(const struct dsession *s)
+{
+	bool tls = conn_tls_version(&s->io.conn) != NULL;
+
+	if (dsession_is_lmtp(s))
+		return s->mail.utf8 ? tls ? "UTF8LMTPS" : "UTF8LMTP" : tls ? "LMTPS" : "LMTP";
+	if (!s->esmtp)
+		return "SMTP";
+	return s->mail.utf8 ? tls ? "UTF8SMTPS" : "UTF8SMTP" : tls ? "ESMTPS" : "ESMTP";
+}
+
+size_t
+trace_received(const struct dsession *s, char to[TRACE_MAX])
+{
+	const struct envelope *e = &s->mail;
+	bool one = e->n_rcpts == 1, local = strcmp(s->peer->host, "local") == 0;
+	bool v6 = strchr(s->peer->host, ':') != NULL;
+	char when[64];
+	int n;
+
+	trace_date(when, sizeof(when));
+	n = snprintf(to, TRACE_MAX,
+		     "Received: from %s%s%s%s%s\r\n\tby %s with %s id %s%s%.700s%s;\r\n\t%s\r\n",
+		     s->helo ? s->helo : "unknown", local ? "" : " ([",
+		     local || !v6 ? "" : "IPv6:", local ? "" : s->peer->host, local ? "" : "])",
+		     s->conf->hostname, trace_protocol(s), e->id, one ? "\r\n\tfor <" : "",
+		     one ? e->rcpts[0].address : "", one ? ">" : "", when);
+	return n < 0 ? 0 : n < TRACE_MAX ? (size_t)n : 0;
+}
+
+size_t
+trace_head(const struct dsession *s, const struct target *t, char to[TRACE_MAX])
+{
+	int n = snprintf(to, TRACE_MAX, "Return-Path: <%s>\r\nDelivered-To: %s\r\n", s->mail.sender,
+			 t->address);
+
+	return n < 0 ? 0 : n < TRACE_MAX ? (size_t)n : 0;
+}

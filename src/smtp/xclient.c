@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * XCLIENT, as Postfix defines it: a trusted server in front of us says for whom it speaks. What it
+ * says stands in Received, in the log and in what account modules are told; limits per address stay
+ * with who is connected. Only from listed hosts, only outside of a message; the session then begins
+ * anew, with the greeting.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "net/peer.h"
+#include "smtp/dsession.h"
+
+bool
+xclient_allowed(const struct dsession *s)
+{
+	const struct conf_listener *l = s->listener;
+
+	for (size_t i = 0; i < l->n_xclient; i++)
+		if (peer_in(&s->connected, l->xclient[i]))
+			return true;
+	return false;
+}
+
+/* "[UNAVAILABLE]", "[TEMPUNAVAIL]": not known. */
+static bool
+is_known(const char *value)
+{
+	return value[0] != '[' && value[0] != '\0';
+}
+
+static bool
+set_addr(struct peer *p, const char *value)
+{
+	unsigned char a[16];
+	const char *text = strncasecmp(value, "IPV6:", 5) == 0 ? value + 5 : value;
+	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
+
+	if (inet_pton(family, text, a) != 1 || !inet_ntop(family, a, p->host, sizeof(p->host)))
+		return false;
+	snprintf(p->text, sizeof(p->text), "%s", p->host);
+	return true;
+}
+
+/* One attribute; false: its value makes no sense. */
+static bool
+set_one(struct dsession *s, struct peer *p, const char *name, const char *value)
+{
+	if (strcasecmp(name, "ADDR") == 0)
+		return !is_known(value) || set_addr(p, value);
+	if (strcasecmp(name, "HELO") == 0 && is_known(value)) {
+		if (!dparse_name(value, strlen(value)))
+			return false;
+		s->helo = arena_dup(&s->arena, value, strlen(value));
+		return s->helo != NULL;
+	}
+	/* what is known and has no use here */
+	return strcasecmp(name, "NAME") == 0 || strcasecmp(name, "PORT") == 0 ||
+	       strcasecmp(name, "PROTO") == 0 || strcasecmp(name, "LOGIN") == 0 ||
+	       strcasecmp(name, "DESTADDR") == 0 || strcasecmp(name, "DESTPORT") == 0 ||
+	       strcasecmp(name, "HELO") == 0;
+}
+
+enum move
+xclient_command(struct dsession *s, const struct dcommand *c)
+{
+	const char *at = c->args, *end = c->args + c->n;
+	char name[32], value[256];
+	struct peer p = *s->peer;
+	int more;
+
+	if (!xclient_allowed(s))
+		return dsession_fault(s, 550, "5.7.0", "XCLIENT is not for you");
+	if (s->mail.begun)
+		return dsession_fault(s, 503, "5.5.1", "not in the midst of a message");
+	s->helo = NULL;
+	while ((more = dparse_attribute(&at, end, name, sizeof(name), value, sizeof(value))) == 1)
+		if (!set_one(s, &p, name, value))
+			return dsession_fault(
+				s, 501, "5.5.4",
+				"XCLIENT: an attribute that is not known, or makes no sense");
+	if (more == -1 || c->n == 0)
+		return dsession_fault(s, 501, "5.5.4", "XCLIENT: expected NAME=value");
+	*s->peer = p;
+	dsession_forget(s);
+	dsession_greet(&s->task);
+	talk_publish(&s->talk);
+	return MOVE_ON;
+}

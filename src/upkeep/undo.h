@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * undo - deleted mail that can still be brought back goes to a store of its own (undo_storage), on
+ * a disk of its own.
+ *
+ * QUIT hides, as it does without: it copies nothing and waits for no other disk. Some seconds later
+ * the background moves what is hidden (upkeep/transfer.h) to the undo storage, any storage section
+ * that imports: to the mailbox named after the account. What cannot be moved - its disk is away or
+ * full, its database down - stays hidden where it is, and is removed by its own store when its time
+ * is over.
+ *
+ * There "first retrieved" is the time until when it is kept, and the mark that it was moved there
+ * (UNDO_MARK_MS): what is over goes with `restantectl expire`, and by a round of the background.
+ * What has no mark is never deleted, whatever its date: it may be a maildrop's. restantectl
+ * undelete looks in both places.
+ *
+ * Threads: any.
+ */
+#ifndef RST_UPKEEP_UNDO_H
+#define RST_UPKEEP_UNDO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <restante/module.h>
+
+#include "conf/conf.h"
+
+#define UNDO_DELAY_MS 2000 /* a client that comes back at once finds nobody at its maildrop */
+
+/*
+ * Added to the time until when a moved message is kept: the date is one of the year 5138 or later,
+ * which no retrieval writes and every store keeps (DATETIME ends with 9999). So the message proves
+ * itself that it was moved, in any store that keeps dates, written in the step that delivers it.
+ */
+#define UNDO_MARK_MS INT64_C(100000000000000)
+
+/* Contradictions of undo_storage; flags: of that section's module and of what it wraps. */
+void undo_check(const struct conf *c, uint32_t flags, struct conf_errors *e);
+
+/* The account as the undo storage knows it: a mailbox named after it, without quotas. Borrows
+ * from u. */
+void undo_user(const struct pm_user *u, struct pm_user *ret);
+
+/* This account has hidden mail: it is to be moved soon. Nothing happens without undo_storage.
+ * When too many wait, it stays where it is until the account's next deletion, or restantectl
+ * expire. */
+void undo_hidden(const struct conf *c, struct pm_str name);
+/* A move of this account failed `tries` times: later again, for some hours. */
+void undo_again(const char *name, unsigned tries, int64_t now_ms);
+/* Whose mail is to be moved now; false: nobody's. It is off the list then. */
+bool undo_due(int64_t now_ms, char ret_name[PM_NAME_MAX + 1], unsigned *ret_tries);
+/* How many wait. */
+unsigned undo_waiting(void);
+
+#endif
