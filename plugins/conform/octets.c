@@ -116,6 +116,73 @@ sizes_stay(void)
 	kit_close(in);
 }
 
+/* The host asks once more when a message is open, and announces that. */
+static void
+asked_while_open(void)
+{
+	struct inst *in = kit_open();
+	const struct pm_storage *s = in->m->storage;
+	struct pm_msg m[N_SHAPES];
+	char buf[7];
+	struct box b;
+
+	kit_empty(in, 0);
+	for (size_t k = 0; k < N_SHAPES; k++)
+		kit_deliver(in, 0, shapes[k].p, shapes[k].n);
+	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
+	for (size_t k = 0; k < N_SHAPES; k++) {
+		struct bytes t = box_read(&b, k, 333);
+		uint64_t n = 0;
+		size_t got = 0;
+		void *msg = NULL;
+		int32_t rc;
+
+		expect_rc("msg_open", s->msg_open(b.h, pm(), k, &msg), PM_OK);
+		while ((rc = s->msg_read(msg, pm(), buf, sizeof(buf), &got)) == PM_OK) {
+			EXPECT(n + got <= t.n && memcmp(buf, t.p + n, got) == 0,
+			       "message %zu: asked for sizes while it is open, it goes on with "
+			       "other bytes",
+			       k);
+			n += got;
+			box_info(&b, 0, N_SHAPES, PM_WANT_OCTETS, m);
+			EXPECT(m[k].octets == kit_wire(t, NULL),
+			       "message %zu: while it is open octets is %llu, it has %zu", k,
+			       (unsigned long long)m[k].octets, kit_wire(t, NULL));
+		}
+		expect_rc("msg_read", rc, PM_END);
+		EXPECT(n == t.n,
+		       "message %zu: asked for sizes while it is open, it ends after %llu of %zu "
+		       "bytes",
+		       k, (unsigned long long)n, t.n);
+		s->msg_close(msg, pm());
+		free(t.p);
+	}
+	box_close(&b);
+	kit_close(in);
+}
+
+/* What says of a message that it cannot be read keeps it from its owner. */
+static void
+readable(void)
+{
+	struct inst *in = kit_open();
+	struct pm_msg m[N_SHAPES];
+	struct box b;
+
+	kit_empty(in, 0);
+	for (size_t k = 0; k < N_SHAPES; k++)
+		kit_deliver(in, 0, shapes[k].p, shapes[k].n);
+	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
+	box_info(&b, 0, N_SHAPES, PM_WANT_OCTETS | PM_WANT_META, m);
+	for (size_t k = 0; k < N_SHAPES; k++) {
+		free(box_read(&b, k, 4096).p);
+		EXPECT(!(m[k].flags & PM_MSG_UNREADABLE),
+		       "message %zu is said to be unreadable, and can be read", k);
+	}
+	box_close(&b);
+	kit_close(in);
+}
+
 static char *
 large_text(size_t n)
 {
@@ -329,6 +396,11 @@ const struct check checks_octets[] = {
 	 shapes_come_back},
 	{"octets.sizes", "MAIL AS BYTES; RFC 1939 section 11",
 	 "octets is the size on the wire, in every session", NEED_DELIVERY, sizes_stay},
+	{"octets.open", "mbox_info; msg_open",
+	 "asked while the message is open, too, whatever was read of it", NEED_DELIVERY,
+	 asked_while_open},
+	{"octets.readable", "PM_MSG_UNREADABLE", "only of what cannot be read", NEED_DELIVERY,
+	 readable},
 	{"octets.large", "msg_read", "3 MiB come back octet for octet", NEED_DELIVERY, large},
 	{"octets.one-line", "MAIL AS BYTES", "a line of 1 MiB without an end", NEED_DELIVERY,
 	 one_line},

@@ -19,6 +19,7 @@
  *   hang               do it when the file `release` is there; without one never
  *   short N            msg_read: at most N bytes
  *   lie octets +N      mbox_info: sizes that are N too big; -N: too small
+ *   unreadable N       mbox_info: message N of the mailbox (from 1) cannot be read
  *
  * The same file holds `fault_ascii`: the shim before a store that keeps no internationalized mail
  * (it lacks PM_F_CAN_UTF8). It is found by a link fault_ascii.so to this file.

@@ -51,6 +51,7 @@ enum fault_effect {
 	EFFECT_HANG,    /* until the file `release` is there, or for ever */
 	EFFECT_SHORT,   /* msg_read: at most `amount` bytes */
 	EFFECT_LIE,     /* mbox_info: octets + amount */
+	EFFECT_UNREAD,  /* mbox_info: message number `amount` is PM_MSG_UNREADABLE */
 };
 
 /* Calls first..last (1-based) of fn. */
@@ -80,6 +81,7 @@ struct fault_turn {
 	int32_t rc;
 	size_t cap; /* EFFECT_SHORT; SIZE_MAX: no rule */
 	int64_t lie;
+	uint64_t unread; /* 1-based; 0: none */
 };
 
 /* ---- rules.c -----------------------------------------------------------------------------------

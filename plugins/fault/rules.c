@@ -144,10 +144,11 @@ read_effect(char *const *w, size_t n, struct fault_rule *r)
 		size_t args;
 		enum fault_effect effect;
 	} effects[] = {
-		{"error", 1, EFFECT_ERROR},     {"after", 2, EFFECT_AFTER},
-		{"badcode", 0, EFFECT_BADCODE}, {"again", 1, EFFECT_AGAIN},
-		{"sleep", 1, EFFECT_SLEEP},     {"hang", 0, EFFECT_HANG},
-		{"short", 1, EFFECT_SHORT},     {"lie", 2, EFFECT_LIE},
+		{"error", 1, EFFECT_ERROR},       {"after", 2, EFFECT_AFTER},
+		{"badcode", 0, EFFECT_BADCODE},   {"again", 1, EFFECT_AGAIN},
+		{"sleep", 1, EFFECT_SLEEP},       {"hang", 0, EFFECT_HANG},
+		{"short", 1, EFFECT_SHORT},       {"lie", 2, EFFECT_LIE},
+		{"unreadable", 1, EFFECT_UNREAD},
 	};
 	size_t i = 0;
 
@@ -178,6 +179,8 @@ read_effect(char *const *w, size_t n, struct fault_rule *r)
 		return r->fn == FN_MSG_READ && read_amount(w[1], r) && r->amount > 0;
 	case EFFECT_LIE:
 		return r->fn == FN_MBOX_INFO && read_lie(w[1], w[2], r);
+	case EFFECT_UNREAD:
+		return r->fn == FN_MBOX_INFO && read_amount(w[1], r) && r->amount > 0;
 	}
 	return false;
 }
@@ -219,7 +222,7 @@ fault_rule_parse(const char *line, struct fault_rule *ret, bool *ret_empty, char
 	if (!read_effect(ws.w + 2, ws.n - 2, &r)) {
 		snprintf(err, errlen,
 			 "'%s': expected error CODE, after error CODE, badcode, again N, sleep MS, "
-			 "hang, short N (msg_read), or lie octets +N (mbox_info)",
+			 "hang, short N (msg_read), lie octets +N or unreadable N (mbox_info)",
 			 ws.w[2]);
 		return false;
 	}
@@ -264,6 +267,9 @@ rules_apply(const struct fault *f, const struct fault_rule *r, struct fault_turn
 		break;
 	case EFFECT_LIE:
 		t->lie = r->amount;
+		break;
+	case EFFECT_UNREAD:
+		t->unread = (uint64_t)r->amount;
 		break;
 	case EFFECT_AFTER:
 		t->after = true;

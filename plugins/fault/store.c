@@ -84,6 +84,15 @@ lie_about_octets(struct pm_msg *ret, size_t n, size_t stride, int64_t amount)
 	}
 }
 
+static void
+store_lose(struct pm_msg *ret, size_t n, size_t stride, uint64_t first, uint64_t number)
+{
+	if (number <= first || number - first > n)
+		return;
+	ret = (struct pm_msg *)(void *)((char *)ret + (number - first - 1) * stride);
+	ret->flags |= PM_MSG_UNREADABLE; /* as old as the record itself */
+}
+
 static int32_t
 store_mbox_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride,
 		uint32_t want, struct pm_msg *ret)
@@ -107,6 +116,8 @@ store_mbox_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n
 	rc = inner->mbox_info(mb->inner, call, first, n, stride, want, ret);
 	if (rc == PM_OK && t.lie != 0 && (want & PM_WANT_OCTETS))
 		lie_about_octets(ret, n, stride, t.lie);
+	if (rc == PM_OK && (want & PM_WANT_OCTETS))
+		store_lose(ret, n, stride, first, t.unread);
 	free(mine);
 	return fault_end(&t, rc);
 }

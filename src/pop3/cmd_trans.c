@@ -71,16 +71,6 @@ begin_list(struct session *s)
 	return MOVE_ON;
 }
 
-static enum move
-begin_msg(struct session *s)
-{
-	s->next_idx = s->then_idx;
-	s->read_errors = 0;
-	wire_init(&s->wire, s->then == VERB_TOP ? s->top_lines : WIRE_ALL);
-	s->work = WORK_MSG;
-	return MOVE_ON;
-}
-
 enum move
 trans_sized(struct session *s)
 {
@@ -90,7 +80,7 @@ trans_sized(struct session *s)
 	case VERB_LIST:
 		return s->then_idx < s->drop.count ? say_list_one(s) : begin_list(s);
 	default:
-		return begin_msg(s);
+		return message_begin(s);
 	}
 }
 
@@ -148,7 +138,7 @@ cmd_top(struct session *s, const struct command *c)
 		return session_err(s, CODE_NONE, "TOP needs a message and a number of lines");
 	s->then = VERB_TOP;
 	s->then_idx = idx;
-	return begin_msg(s);
+	return message_begin(s);
 }
 
 static enum move
@@ -160,6 +150,10 @@ cmd_dele(struct session *s, const struct command *c)
 		return session_err(s, CODE_NONE, NO_SUCH);
 	if (!(s->user.rights & PM_RIGHT_DELETE))
 		return session_err(s, CODE_SYS_PERM, "this account may not delete");
+	/* nobody got it: what cannot be read now may be read tomorrow */
+	if (maildrop_unread(&s->drop, idx))
+		return session_err(s, CODE_SYS_TEMP,
+				   "this message cannot be read now, it is not deleted");
 	maildrop_delete(&s->drop, idx);
 	talk_publish(&s->talk);
 	return session_ok(s, "deleted at QUIT");

@@ -59,7 +59,8 @@ look_at_dates(struct session *s, struct host_call *call)
 				    info);
 
 	for (size_t i = 0; rc == PM_OK && i < n; i++)
-		if (retention_due(&s->retention, info[i].first_retrieved_ms, now))
+		if (retention_due(&s->retention, info[i].first_retrieved_ms, now) &&
+		    !maildrop_unread(&s->drop, s->next_idx + i))
 			maildrop_delete(&s->drop, s->next_idx + i);
 	if (rc == PM_OK)
 		s->next_idx += n;

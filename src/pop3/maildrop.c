@@ -14,7 +14,7 @@ uint64_t
 maildrop_bytes(uint64_t count)
 {
 	return count > UINT64_MAX / 16 ? UINT64_MAX
-				       : count * sizeof(uint64_t) + 2 * map_bytes(count);
+				       : count * sizeof(uint64_t) + 3 * map_bytes(count);
 }
 
 bool
@@ -26,10 +26,11 @@ maildrop_init(struct maildrop *m, uint64_t count)
 		return true;
 	if (count > SIZE_MAX / 16)
 		return false;
-	m->deleted = calloc(2, map_bytes(count)); /* both maps in one piece */
+	m->deleted = calloc(3, map_bytes(count)); /* all maps in one piece */
 	if (!m->deleted)
 		return false;
 	m->retrieved = m->deleted + map_bytes(count);
+	m->unread = m->retrieved + map_bytes(count);
 	return true;
 }
 
@@ -57,6 +58,14 @@ maildrop_add_size(struct maildrop *m, uint64_t octets)
 	m->octets[idx] = octets;
 	if (!maildrop_deleted(m, idx))
 		m->live_octets += octets;
+}
+
+void
+maildrop_set_size(struct maildrop *m, uint64_t idx, uint64_t octets)
+{
+	if (!maildrop_deleted(m, idx))
+		m->live_octets += octets - m->octets[idx];
+	m->octets[idx] = octets;
 }
 
 bool
@@ -98,6 +107,20 @@ maildrop_set_retrieved(struct maildrop *m, uint64_t idx)
 
 	m->n_retrieved += !(m->retrieved[idx / 8] & bit);
 	m->retrieved[idx / 8] |= bit;
+}
+
+bool
+maildrop_unread(const struct maildrop *m, uint64_t idx)
+{
+	return m->unread[idx / 8] >> (idx % 8) & 1;
+}
+
+void
+maildrop_set_unread(struct maildrop *m, uint64_t idx, bool unread)
+{
+	uint8_t bit = (uint8_t)(1u << (idx % 8));
+
+	m->unread[idx / 8] = unread ? m->unread[idx / 8] | bit : m->unread[idx / 8] & (uint8_t)~bit;
 }
 
 void

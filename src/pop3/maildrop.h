@@ -18,6 +18,8 @@ struct maildrop {
 	uint64_t *octets;     /* [idx]; NULL until maildrop_need_sizes */
 	uint8_t *deleted;     /* bit idx, as pm_commit */
 	uint8_t *retrieved;
+	/* cannot be read, as far as this session knows: not deleted either */
+	uint8_t *unread;
 	uint64_t n_retrieved;
 };
 
@@ -30,6 +32,8 @@ void maildrop_fini(struct maildrop *m);
 bool maildrop_need_sizes(struct maildrop *m); /* allocates octets; false: no memory */
 /* The next sizes in order: octets[sized] = o, sized + 1, live_octets adjusted. */
 void maildrop_add_size(struct maildrop *m, uint64_t octets);
+/* Another size than was told before; idx < sized. */
+void maildrop_set_size(struct maildrop *m, uint64_t idx, uint64_t octets);
 
 /* msgno -> idx; false: no such message, or deleted. */
 bool maildrop_find(const struct maildrop *m, uint64_t msgno, uint64_t *ret_idx);
@@ -37,8 +41,10 @@ bool maildrop_deleted(const struct maildrop *m, uint64_t idx);
 void maildrop_delete(struct maildrop *m, uint64_t idx);
 bool maildrop_retrieved(const struct maildrop *m, uint64_t idx);
 void maildrop_set_retrieved(struct maildrop *m, uint64_t idx); /* RSET does not undo it */
-void maildrop_reset(struct maildrop *m);                       /* RSET: nothing is deleted */
-uint64_t maildrop_pending(const struct maildrop *m);           /* deletions to commit */
+bool maildrop_unread(const struct maildrop *m, uint64_t idx);
+void maildrop_set_unread(struct maildrop *m, uint64_t idx, bool unread);
+void maildrop_reset(struct maildrop *m);             /* RSET: nothing is deleted */
+uint64_t maildrop_pending(const struct maildrop *m); /* deletions to commit */
 /* The first live idx at or behind `from`; count: none. */
 uint64_t maildrop_next_live(const struct maildrop *m, uint64_t from);
 

@@ -2,27 +2,20 @@
 /*
  * Long replies, made piece by piece: each function is called while there is room in the output
  * ring, writes what fits, and is called again. Modules are asked in slices, under a permit, and
- * never while bytes wait for a slow client.
- *
- * A message that cannot be read to its end is never ended by a dot: the connection is closed, so
- * that a broken message looks broken (popa3d's rule).
+ * never while bytes wait for a slow client. Messages are sent by message.c.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/num.h"
 #include "base/stats.h"
 #include "pop3/session.h"
 
-#define SLICE 128       /* records of mbox_info at a time: 24 KiB of stack */
-#define SLICE_MS 50     /* then the permit goes back */
-#define LINE_LIST 44    /* "msgno octets" CRLF at most */
-#define LINE_UIDL 94    /* "msgno uidl" CRLF at most */
-#define READ_PIECE 8192 /* bytes of a message at a time */
-#define END_ROOM 8      /* wire_end */
-#define READ_TRIES 3
+#define SLICE 128    /* records of mbox_info at a time: 24 KiB of stack */
+#define SLICE_MS 50  /* then the permit goes back */
+#define LINE_LIST 44 /* "msgno octets" CRLF at most */
+#define LINE_UIDL 94 /* "msgno uidl" CRLF at most */
 
 /* The work is done; the next command may be taken. */
 static enum move
@@ -52,8 +45,11 @@ sizes_slice(struct session *s, struct host_call *call, int32_t *ret_rc)
 
 	*ret_rc =
 		host_mbox_info(s->storage->inst, s->mbox, call, m->sized, n, PM_WANT_OCTETS, info);
-	for (size_t i = 0; *ret_rc == PM_OK && i < n; i++)
+	for (size_t i = 0; *ret_rc == PM_OK && i < n; i++) {
+		if (info[i].flags & PM_MSG_UNREADABLE)
+			maildrop_set_unread(m, m->sized, true); /* the module has named it */
 		maildrop_add_size(m, info[i].octets);
+	}
 	return *ret_rc == PM_OK;
 }
 
@@ -192,124 +188,4 @@ produce_uidl(struct session *s)
 		return produce_done(s);
 	}
 	return MOVE_ON;
-}
-
-/* ---- RETR and TOP ---------------------------------------------------------------------------- */
-
-static enum move
-msg_not_opened(struct session *s, int32_t rc, const char *text)
-{
-	if (rc != PM_GONE)
-		session_log_call(s, s->storage, "msg_open", rc, text);
-	(void)session_result(s, rc, "this message");
-	return produce_done(s);
-}
-
-static void
-produce_msg_close(struct session *s, struct host_call *call)
-{
-	if (s->msg)
-		host_msg_close(s->storage->inst, s->msg, call);
-	s->msg = NULL;
-}
-
-static enum move
-msg_done(struct session *s, struct host_call *call)
-{
-	uint64_t announced = s->then == VERB_RETR ? s->drop.octets[s->next_idx] : 0;
-	char tail[END_ROOM];
-
-	stream_put(&s->io, tail, wire_end(&s->wire, tail, sizeof(tail)));
-	produce_msg_close(s, call);
-	if (s->then == VERB_RETR) {
-		maildrop_set_retrieved(&s->drop, s->next_idx);
-		s->retrieved++;
-		s->retrieved_octets += s->wire.octets;
-		stat_add(STAT_RETRIEVED, 1);
-		stat_add(STAT_OCTETS_OUT, s->wire.octets);
-		if (s->wire.octets != announced) {
-			stat_add(STAT_SIZE_MISMATCH, 1);
-			log_msg(LOG_LVL_WARNING, "size-mismatch",
-				"section %s, mailbox of '%.*s', message %llu: announced %llu "
-				"octets, sent %llu",
-				s->storage->section, (int)s->user.name.n, s->user.name.p,
-				(unsigned long long)s->next_idx + 1, (unsigned long long)announced,
-				(unsigned long long)s->wire.octets);
-		}
-	}
-	return produce_done(s);
-}
-
-/* A failure in the midst of a message. TEMP and TIMEOUT keep the position: two more tries. */
-static enum move
-msg_failed(struct session *s, int32_t rc, const char *text)
-{
-	if ((rc == PM_TEMP || rc == PM_TIMEOUT) && ++s->read_errors < READ_TRIES)
-		return MOVE_ON;
-	session_log_call(s, s->storage, "msg_read", rc, text);
-	stat_add(STAT_READ_ERROR, 1);
-	s->work = WORK_NONE;
-	(void)stream_end(&s->io, "read error in the midst of a message");
-	return MOVE_ON; /* no terminating dot */
-}
-
-/* As much as the ring takes; each byte may become two. */
-static enum move
-msg_pump(struct session *s, struct host_call *call)
-{
-	char in[READ_PIECE], out[2 * READ_PIECE + 2];
-
-	for (;;) {
-		size_t room = ring_room(&s->io.out), cap, got;
-		int32_t rc;
-
-		if (room < 2 * 512 + 2 + END_ROOM)
-			return MOVE_ON;
-		cap = (room - 2 - END_ROOM) / 2;
-		if (cap > sizeof(in))
-			cap = sizeof(in);
-		rc = host_msg_read(s->storage->inst, s->msg, call, in, cap, &got);
-		s->task.backend_failed = host_backend_failed(rc);
-		if (rc == PM_END)
-			return msg_done(s, call);
-		if (rc != PM_OK)
-			return msg_failed(s, rc, call->error);
-		s->read_errors = 0;
-		stream_put(&s->io, out, wire_feed(&s->wire, in, got, out, sizeof(out)));
-		if (s->wire.done)
-			return msg_done(s, call); /* TOP has its lines */
-	}
-}
-
-static void
-put_msg_head(struct session *s)
-{
-	char text[48];
-
-	if (s->then == VERB_RETR)
-		snprintf(text, sizeof(text), "%llu octets",
-			 (unsigned long long)s->drop.octets[s->next_idx]);
-	(void)session_ok(s, s->then == VERB_RETR ? text : "top of message follows");
-}
-
-enum move
-produce_msg(struct session *s)
-{
-	struct host_call call;
-	int32_t rc;
-
-	if (s->task.verdict == VERDICT_NONE)
-		return session_permit(s, s->storage, s->msg ? CALL_CONTINUE : CALL_BEGIN);
-	if (!ask_granted(&s->ask, &rc))
-		return s->msg ? msg_failed(s, PM_TEMP, "no permit in time")
-			      : msg_not_opened(s, rc, "");
-	session_call(s, &call, s->msg ? "msg_read" : "msg_open", s->storage->limits.call_ms);
-	if (!s->msg) {
-		rc = host_msg_open(s->storage->inst, s->mbox, &call, s->next_idx, &s->msg);
-		s->task.backend_failed = host_backend_failed(rc);
-		if (rc != PM_OK)
-			return msg_not_opened(s, rc, call.error);
-		put_msg_head(s);
-	}
-	return msg_pump(s, &call);
 }

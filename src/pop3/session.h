@@ -5,7 +5,8 @@
  *
  * Who does what: session.c makes, ends and describes it; step.c is what POP3 gives to the one loop
  * (session/talk.h); login.c asks the auth chain and opens the maildrop; cmd_auth.c and cmd_trans.c
- * are the commands of the two states; produce.c writes long replies; update.c is QUIT.
+ * are the commands of the two states; produce.c writes long replies, message.c messages; update.c
+ * is QUIT.
  */
 #ifndef RST_POP3_SESSION_H
 #define RST_POP3_SESSION_H
@@ -109,6 +110,9 @@ struct session {
 	uint64_t then_idx;
 	uint64_t top_lines;
 	void *msg;
+	uint8_t stage;   /* of the message: message.c's */
+	bool suspect;    /* it broke off before: it is read through before it is sent, */
+	uint64_t proved; /* and had so many octets */
 	struct wire wire;
 	uint64_t retrieved, retrieved_octets, deleted;
 	uint8_t op_id[16];
@@ -176,7 +180,11 @@ const char *sasl_names(void);
 enum move produce_sizes(struct session *s);
 enum move produce_list(struct session *s);
 enum move produce_uidl(struct session *s);
-enum move produce_msg(struct session *s);
+
+/* ---- message.c ------------------------------------------------------------------------------- */
+/* RETR and TOP, as `then`, of message then_idx. */
+enum move message_begin(struct session *s);
+enum move message_send(struct session *s);
 
 /* ---- cmd_trans.c ----------------------------------------------------------------------------- */
 enum move trans_sized(struct session *s); /* the command that waited for sizes */

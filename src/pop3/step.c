@@ -147,7 +147,7 @@ step_work(struct task *t)
 	case WORK_UIDL:
 		return produce_uidl(s);
 	case WORK_MSG:
-		return produce_msg(s);
+		return message_send(s);
 	case WORK_EXPIRE:
 		return expire_work(s);
 	case WORK_COMMIT:

@@ -77,6 +77,8 @@ def conforms(name, least, *args, **kwargs):
 LIES = [
     ("mbox_info * lie octets +1", "octets.sizes"),
     ("mbox_info 2+ lie octets -1", "octets.law"),
+    ("mbox_info 3 lie octets +1", "octets.open"),
+    ("mbox_info * unreadable 3", "octets.readable"),
     ("msg_read 3 after error END", "octets.large"),
     ("mbox_commit * error OK", None),  # not a rule: the shim itself refuses it
     ("mbox_commit 1 after error TEMP", "commit.exact"),
@@ -148,23 +150,23 @@ def main():
         # crypt(3)'s MD5 is quick: the kit asks some hundred times
         table.write_text("# accounts\nann:{SSHA256}" + ssha256("restante") + ":::::: \nben:{SHA}nothing\n")
         account = ("ann", "restante")
-        conforms("ram", 70, "ram", "user=ann:restante", account=account, memory=True)
-        conforms("fault, ram", 70, "fault", wrap="ram", inner=["user=ann:restante"], account=account, memory=True)
+        conforms("ram", 72, "ram", "user=ann:restante", account=account, memory=True)
+        conforms("fault, ram", 72, "fault", wrap="ram", inner=["user=ann:restante"], account=account, memory=True)
         slow = [f"rule={fn} {n} again 3" for fn in ("mbox_open", "mbox_info", "mbox_commit", "dlv_prepare")
                 for n in (1, 5, 17)]
-        conforms("fault that takes turns, ram", 70, "fault", *slow, "rule=msg_read * short 200", wrap="ram",
+        conforms("fault that takes turns, ram", 72, "fault", *slow, "rule=msg_read * short 200", wrap="ram",
                  inner=["user=ann:restante"], account=account, memory=True)
         for end in ("lf", "crlf"):
             (work / end).mkdir()
-            conforms(f"maildir, {end}", 65, "maildir", f"path={work}/{end}/%d/%n", f"line_end={end}")
+            conforms(f"maildir, {end}", 67, "maildir", f"path={work}/{end}/%d/%n", f"line_end={end}")
         for kind in ("mboxrd", "mboxo"):
             (work / kind).mkdir()
             quoted = ["descriptor.*", "open.*", "close.*", "process.*", "snapshot.*", "info.*", "uidl.*", "read.*",
                       "commit.*", "lock.*", "boxes.*", "limits.*", "threads.*"] if kind == "mboxo" else []
-            conforms(kind, 65 if kind == "mboxrd" else 50, "mbox", f"path={work}/{kind}/%d/%n", f"format={kind}",
+            conforms(kind, 67 if kind == "mboxrd" else 52, "mbox", f"path={work}/{kind}/%d/%n", f"format={kind}",
                      only=quoted)
         (work / "wrapped").mkdir()
-        conforms("fault, maildir", 65, "fault", wrap="maildir", inner=[f"path={work}/wrapped/%u"])
+        conforms("fault, maildir", 67, "fault", wrap="maildir", inner=[f"path={work}/wrapped/%u"])
         conforms("passwd", 22, "passwd", f"file={table}", account=account)
         liars()
         command_line(work)

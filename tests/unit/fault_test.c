@@ -102,6 +102,8 @@ wrong_rules_are_reported(void **state)
 		{"msg_read 1 lie octets +1", "'lie': expected"},
 		{"mbox_info 1 lie octets 1", "'lie': expected"},
 		{"mbox_info 1 lie uidl +1", "'lie': expected"},
+		{"msg_read 1 unreadable 1", "'unreadable': expected"},
+		{"mbox_info 1 unreadable 0", "'unreadable': expected"},
 		{"verify 1 badcode now", "'badcode': expected"},
 		{"verify 1 again 0", "'again': expected"},
 		{"verify 1 after error", "'after': expected"},
@@ -313,6 +315,29 @@ short_reads_and_lies(void **state)
 	host_mbox_close(outer, mbox, call);
 }
 
+static void
+messages_that_cannot_be_read(void **state)
+{
+	struct pm_msg m[3];
+	void *mbox;
+	uint64_t n;
+
+	(void)state;
+	disturb("mbox_info * unreadable 2", NULL);
+	assert_int_equal(open_box(&n, &mbox), PM_OK);
+	assert_int_equal(n, 3);
+	assert_int_equal(host_mbox_info(outer, mbox, call, 0, 3, PM_WANT_OCTETS, m), PM_OK);
+	assert_int_equal(m[0].flags | m[2].flags, 0);
+	assert_int_equal(m[1].flags, PM_MSG_UNREADABLE);
+	assert_int_equal(host_mbox_info(outer, mbox, call, 1, 1, PM_WANT_OCTETS, m), PM_OK);
+	assert_int_equal(m[0].flags, PM_MSG_UNREADABLE);
+	assert_int_equal(host_mbox_info(outer, mbox, call, 2, 1, PM_WANT_OCTETS, m), PM_OK);
+	assert_int_equal(m[0].flags, 0);
+	assert_int_equal(host_mbox_info(outer, mbox, call, 0, 2, PM_WANT_UIDL, m), PM_OK);
+	assert_int_equal(m[0].flags | m[1].flags, 0); /* nobody asked */
+	host_mbox_close(outer, mbox, call);
+}
+
 /* A commit whose answer got lost: it was done, and asked again it gives its own answer. */
 static void
 a_lost_commit(void **state)
@@ -446,6 +471,7 @@ main(void)
 		TEST(again_some_times),
 		TEST(a_handle_in_the_making_can_be_given_back),
 		TEST(short_reads_and_lies),
+		TEST(messages_that_cannot_be_read),
 		TEST(a_lost_commit),
 		TEST(deliveries_end_however_they_fail),
 		TEST(sleeping),

@@ -15,6 +15,7 @@
 #include "pop3/maildrop.h"
 #include "pop3/parse.h"
 #include "pop3/reply.h"
+#include "pop3/suspect.h"
 #include "pop3/wire.h"
 
 /* ---- wire: any split gives the same bytes ---------------------------------------------------- */
@@ -220,6 +221,79 @@ numbers_never_shift(void **state)
 	maildrop_fini(&m);
 }
 
+/* Found out while it is sent: the sum STAT gives goes with it, whether it is deleted meanwhile
+ * or comes back. */
+static void
+another_size_than_listed(void **state)
+{
+	struct maildrop m;
+
+	(void)state;
+	assert_true(maildrop_init(&m, 3));
+	assert_true(maildrop_need_sizes(&m));
+	for (int i = 0; i < 3; i++)
+		maildrop_add_size(&m, 10);
+	maildrop_set_size(&m, 0, 3);
+	maildrop_set_size(&m, 1, 50);
+	assert_int_equal(m.live_octets, 63);
+	maildrop_delete(&m, 1);
+	maildrop_set_size(&m, 1, 20);
+	assert_int_equal(m.live_octets, 13);
+	maildrop_reset(&m);
+	assert_int_equal(m.live_octets, 33);
+	maildrop_fini(&m);
+}
+
+static void
+what_cannot_be_read_is_marked(void **state)
+{
+	struct maildrop m;
+
+	(void)state;
+	assert_true(maildrop_init(&m, 17));
+	for (uint64_t i = 0; i < 17; i++)
+		assert_false(maildrop_unread(&m, i));
+	maildrop_set_unread(&m, 8, true);
+	maildrop_set_unread(&m, 16, true);
+	maildrop_set_unread(&m, 8, true);
+	for (uint64_t i = 0; i < 17; i++) {
+		assert_int_equal(maildrop_unread(&m, i), i == 8 || i == 16);
+		assert_false(maildrop_deleted(&m, i) || maildrop_retrieved(&m, i));
+	}
+	maildrop_set_unread(&m, 8, false);
+	maildrop_set_unread(&m, 9, false);
+	assert_false(maildrop_unread(&m, 8));
+	assert_true(maildrop_unread(&m, 16));
+	maildrop_reset(&m); /* RSET reads no file */
+	assert_true(maildrop_unread(&m, 16));
+	maildrop_fini(&m);
+}
+
+static void
+suspects_are_remembered_within_bounds(void **state)
+{
+	uint64_t ann = suspect_box("mail", "ann", 3), ben = suspect_box("mail", "ben", 3);
+	char uidl[20];
+
+	(void)state;
+	assert_true(ann != ben && ann != suspect_box("mai", "lann", 4));
+	assert_false(suspect_any(ann));
+	suspect_add(ann, "1", 1);
+	suspect_add(ann, "1", 1);
+	assert_true(suspect_any(ann) && suspect_has(ann, "1", 1));
+	assert_false(suspect_any(ben) || suspect_has(ann, "2", 1) || suspect_has(ben, "1", 1));
+	suspect_drop(ann, "1", 1);
+	suspect_drop(ann, "1", 1);
+	assert_false(suspect_any(ann));
+	for (int k = 0; k <= SUSPECTS; k++)
+		suspect_add(ben, uidl, (size_t)snprintf(uidl, sizeof(uidl), "%d", k));
+	assert_false(suspect_has(ben, "0", 1)); /* the oldest went */
+	assert_true(suspect_has(ben, "1", 1));
+	for (int k = 0; k <= SUSPECTS; k++)
+		suspect_drop(ben, uidl, (size_t)snprintf(uidl, sizeof(uidl), "%d", k));
+	assert_false(suspect_any(ben));
+}
+
 static void
 a_failed_backend_is_never_a_wrong_password(void **state)
 {
@@ -262,6 +336,9 @@ main(void)
 		cmocka_unit_test(passwords_keep_their_spaces),
 		cmocka_unit_test(limits_and_nul),
 		cmocka_unit_test(numbers_never_shift),
+		cmocka_unit_test(another_size_than_listed),
+		cmocka_unit_test(what_cannot_be_read_is_marked),
+		cmocka_unit_test(suspects_are_remembered_within_bounds),
 		cmocka_unit_test(a_failed_backend_is_never_a_wrong_password),
 		cmocka_unit_test(replies_have_a_limit),
 	};

@@ -1,6 +1,6 @@
 # mail: ann=lines-1m,plain
 # fault storage: msg_read 2+ error PERM
-# a message that cannot be read to its end is never ended by a dot, and nothing is deleted
+# a message that cannot be read to its end is never ended by a dot, and nothing is deleted; the next session is refused it alone
 S: +OK restante ready
 C: USER ann
 S~ \+OK.*
@@ -16,5 +16,11 @@ C: USER ann
 S~ \+OK.*
 C: PASS restante
 S: +OK 2 messages
+C: RETR 1
+S~ -ERR \[SYS/TEMP\] .*
+C: DELE 1
+S~ -ERR \[SYS/TEMP\] .*
+C: RETR 2
+S~ -ERR \[SYS/TEMP\] .*
 C: QUIT
 S: +OK bye

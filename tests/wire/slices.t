@@ -1,6 +1,7 @@
 # mail: ann=plain,dot-lines
 # fault storage: mbox_open 1 again 3
 # fault storage: mbox_info 1 again 3
+# fault storage: mbox_info 5 again 3
 # fault storage: mbox_commit 1 again 3
 # fault storage: msg_read * short 1
 # long work in slices, reads of one byte: the client notices nothing

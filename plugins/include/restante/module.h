@@ -344,6 +344,8 @@ struct pm_user {
 #define PM_MSG_WIRE_CLEAN 1u  /* all lines end in CRLF, none begins with a dot, the last is ended */
 #define PM_MSG_UTF8_HEADER 2u /* header holds UTF-8 (RFC 6532) */
 #define PM_MSG_HIDDEN 4u
+/* with OCTETS: cannot be read now; octets and stored_bytes are a guess */
+#define PM_MSG_UNREADABLE 8u
 
 /* One message of a snapshot. */
 struct pm_msg {
@@ -507,15 +509,25 @@ struct pm_storage {
 	 * into the snapshot, first + n <= count, n <= PM_SLICE_MAX, else PM_INVALID). octets as in
 	 * MAIL AS BYTES; uidl 1..70 characters 0x21..0x7E, unique in the maildrop, the same in
 	 * every session, never reused (RFC 1939 section 7).
-	 * PM_AGAIN: progress made, no record filled yet. All but PM_OK leave ret untouched.
+	 * A message that cannot be read fails nothing here: it has PM_MSG_UNREADABLE and, as
+	 * octets, what was last known, else the size of what is stored, else 0. The module names it
+	 * in the log, once a session. Likewise one that is there no more, which has no flag:
+	 * msg_open is PM_GONE.
+	 * The host asks for OCTETS again while a message is open, before it announces them: of that
+	 * message they are what msg_read will deliver, counted anew if need be, and may be others
+	 * than before. PM_AGAIN: progress made, no record filled yet. All but PM_OK leave ret
+	 * untouched.
 	 */
 	int32_t (*mbox_info)(void *mbox, const struct pm_call *call, uint64_t first, size_t n,
 			     size_t stride, uint32_t want, struct pm_msg *ret);
 	/* B H. One message at a time per mailbox. The snapshot's content, or PM_GONE or PM_TEMP:
 	 * never another message. */
 	int32_t (*msg_open)(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg);
-	/* B H. Bytes as stored: PM_OK with *ret_got >= 1, PM_END after the last. PM_TEMP keeps the
-	 * position. At most 64 KiB are read ahead. */
+	/* B H. Bytes as stored: PM_OK with *ret_got >= 1, PM_END after the last. PM_TEMP keeps
+	 * the position. At most 64 KiB are read ahead. PM_END says that this was the message as
+	 * it was opened: one that was cut, has grown or was replaced meanwhile is PM_TEMP, and a
+	 * size that is remembered of it is forgotten, so that the next session counts anew. (A
+	 * message that ends with other octets than were announced is not retrieved.) */
 	int32_t (*msg_read)(void *msg, const struct pm_call *call, void *buf, size_t cap,
 			    size_t *ret_got);
 	/* opt, B H. The file range of a PM_MSG_WIRE_CLEAN message; the module keeps the

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * RETR and TOP: a message on its way to the client, piece by piece (produce.c).
+ *
+ * Until the first piece is there nothing is promised: what goes wrong is an -ERR and the session
+ * lives. RETR asks the store for the size once more when the message is open, since a file may be
+ * another one than when it was listed. After that, a message that cannot be read to its end, or has
+ * not the size that was announced, is never ended by a dot: the connection is closed, so that a
+ * broken message looks broken (popa3d's rule), and it was not retrieved.
+ *
+ * Clients fetch in order and would meet the same message first in each session. So one that broke
+ * off is a suspect: it is read through before it is sent again, and refused alone if that fails.
+ * When it was read through its size is what was read, whatever the store says.
+ */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/stats.h"
+#include "pop3/session.h"
+#include "pop3/suspect.h"
+
+#define SLICE_MS 50     /* then the permit goes back */
+#define READ_PIECE 8192 /* bytes of a message at a time */
+#define HEAD_ROOM 64    /* the first line */
+#define END_ROOM 8      /* wire_end */
+#define LEAST_ROOM (2 * 512 + 2 + END_ROOM + HEAD_ROOM)
+#define READ_TRIES 3
+
+/* In this order, but that a suspect is opened again after it was proved. */
+enum stage {
+	STAGE_CLOSED,  /* to be opened */
+	STAGE_PROVE,   /* a suspect is read through */
+	STAGE_PROVED,  /* to be opened again */
+	STAGE_MEASURE, /* RETR: how large is it, now that it is open? */
+	STAGE_FIRST,   /* the first piece: nothing was promised yet */
+	STAGE_SEND,
+};
+
+/* ---- ways out -------------------------------------------------------------------------------- */
+
+static void
+close_it(struct session *s, struct host_call *call)
+{
+	if (s->msg)
+		host_msg_close(s->storage->inst, s->msg, call);
+	s->msg = NULL;
+}
+
+/* The work is done; the next command may be taken. */
+static enum move
+message_done(struct session *s)
+{
+	s->work = WORK_NONE;
+	return MOVE_ON;
+}
+
+/* Is it this message's failure, and not the store's, or the machine's? */
+static bool
+is_its_own(int32_t rc)
+{
+	return rc == PM_TEMP || rc == PM_PERM || rc == PM_CORRUPT;
+}
+
+/* Nothing was promised. Whose file it is is logged once in a session; the module may have done
+ * it before. */
+static enum move
+message_refuse(struct session *s, struct host_call *call, int32_t rc)
+{
+	bool its_own = is_its_own(rc);
+
+	if (rc != PM_GONE && !(its_own && maildrop_unread(&s->drop, s->next_idx)))
+		session_log_call(s, s->storage, s->msg ? "msg_read" : "msg_open", rc, call->error);
+	close_it(s, call);
+	if (its_own)
+		maildrop_set_unread(&s->drop, s->next_idx, true);
+	(void)session_result(s, its_own ? PM_TEMP : rc, "this message");
+	return message_done(s);
+}
+
+static uint64_t
+box_of(const struct session *s)
+{
+	const struct pm_str *key = s->user.key.n > 0 ? &s->user.key : &s->user.name;
+
+	return suspect_box(s->storage->section, key->p, key->n);
+}
+
+/* The unique-id, by which another session knows the message. Not there: of a store that is down. */
+static int32_t
+ask_uidl(struct session *s, struct host_call *call, struct pm_msg *info)
+{
+	return host_mbox_info(s->storage->inst, s->mbox, call, s->next_idx, 1, PM_WANT_UIDL, info);
+}
+
+/* No terminating dot. */
+static enum move
+end_broken(struct session *s)
+{
+	stat_add(STAT_READ_ERROR, 1);
+	s->work = WORK_NONE;
+	(void)stream_end(&s->io, "read error in the midst of a message");
+	return MOVE_ON;
+}
+
+/* Something was promised. */
+static enum move
+break_off(struct session *s, struct host_call *call, int32_t rc)
+{
+	struct pm_msg info;
+
+	if (rc != PM_OK)
+		session_log_call(s, s->storage, "msg_read", rc, call->error);
+	if (rc != PM_DOWN && ask_uidl(s, call, &info) == PM_OK)
+		suspect_add(box_of(s), info.uidl, info.uidl_len);
+	return end_broken(s);
+}
+
+/* It is not the message's fault; an open one is given back with the mailbox. */
+static enum move
+no_permit(struct session *s, int32_t rc)
+{
+	session_log_call(s, s->storage, s->msg ? "msg_read" : "msg_open", rc, "no permit in time");
+	if (s->msg)
+		return end_broken(s);
+	(void)session_result(s, rc, "this message");
+	return message_done(s);
+}
+
+/* TEMP and TIMEOUT keep the position: two more tries. */
+static enum move
+read_failed(struct session *s, struct host_call *call, int32_t rc)
+{
+	if ((rc == PM_TEMP || rc == PM_TIMEOUT) && ++s->read_errors < READ_TRIES)
+		return MOVE_ON;
+	return s->stage == STAGE_SEND ? break_off(s, call, rc) : message_refuse(s, call, rc);
+}
+
+/* ---- before it is sent ----------------------------------------------------------------------- */
+
+/* PM_OK: go on; PM_AGAIN: with another permit. */
+static int32_t
+open_it(struct session *s, struct host_call *call)
+{
+	bool look = s->stage == STAGE_CLOSED && suspect_any(box_of(s));
+	struct pm_msg info;
+	int32_t rc = look ? ask_uidl(s, call, &info) : PM_OK;
+
+	if (look && rc == PM_OK)
+		s->suspect = suspect_has(box_of(s), info.uidl, info.uidl_len);
+	if (rc == PM_OK)
+		rc = host_msg_open(s->storage->inst, s->mbox, call, s->next_idx, &s->msg);
+	if (rc == PM_OK)
+		s->stage = s->suspect && s->stage == STAGE_CLOSED ? STAGE_PROVE : STAGE_MEASURE;
+	return rc;
+}
+
+/* Read as it will be, into nothing. */
+static int32_t
+message_prove(struct session *s, struct host_call *call)
+{
+	char in[READ_PIECE], out[2 * READ_PIECE + 2];
+	int64_t until_ms = mono_ms() + SLICE_MS;
+	int32_t rc = PM_OK;
+
+	while (rc == PM_OK && !s->wire.done && mono_ms() < until_ms) {
+		size_t got;
+
+		rc = host_msg_read(s->storage->inst, s->msg, call, in, sizeof(in), &got);
+		if (rc == PM_OK)
+			(void)wire_feed(&s->wire, in, got, out, sizeof(out));
+		else if (rc == PM_END)
+			(void)wire_end(&s->wire, out, sizeof(out));
+	}
+	if (rc != PM_OK && rc != PM_END)
+		return rc;
+	if (!s->wire.done)
+		return PM_AGAIN;
+	close_it(s, call);
+	s->proved = s->wire.octets;
+	wire_init(&s->wire, s->then == VERB_TOP ? s->top_lines : WIRE_ALL);
+	s->stage = STAGE_PROVED;
+	return PM_OK;
+}
+
+/* The store's word is better now than when it was listed; the better still is what was read. */
+static int32_t
+message_measure(struct session *s, struct host_call *call)
+{
+	struct pm_msg info;
+	int32_t rc;
+
+	s->stage = STAGE_FIRST;
+	if (s->then != VERB_RETR)
+		return PM_OK;
+	rc = host_mbox_info(s->storage->inst, s->mbox, call, s->next_idx, 1, PM_WANT_OCTETS, &info);
+	if (rc == PM_AGAIN)
+		s->stage = STAGE_MEASURE;
+	if (rc == PM_OK && (info.flags & PM_MSG_UNREADABLE))
+		return PM_TEMP;
+	if (rc != PM_OK)
+		return rc;
+	maildrop_set_size(&s->drop, s->next_idx, s->suspect ? s->proved : info.octets);
+	/* a store that is wrong about it in each session leaves it a suspect */
+	if (s->suspect && s->proved == info.octets && ask_uidl(s, call, &info) == PM_OK)
+		suspect_drop(box_of(s), info.uidl, info.uidl_len);
+	return PM_OK;
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+static void
+put_head(struct session *s)
+{
+	char text[48];
+
+	s->stage = STAGE_SEND;
+	if (s->then == VERB_RETR)
+		snprintf(text, sizeof(text), "%llu octets",
+			 (unsigned long long)s->drop.octets[s->next_idx]);
+	(void)session_ok(s, s->then == VERB_RETR ? text : "top of message follows");
+}
+
+static enum move
+message_mismatch(struct session *s, struct host_call *call)
+{
+	stat_add(STAT_SIZE_MISMATCH, 1);
+	log_msg(LOG_LVL_WARNING, "size-mismatch",
+		"section %s, mailbox of '%.*s', message %llu: announced %llu octets, read %llu; it "
+		"was not ended",
+		s->storage->section, (int)s->user.name.n, s->user.name.p,
+		(unsigned long long)s->next_idx + 1,
+		(unsigned long long)s->drop.octets[s->next_idx],
+		(unsigned long long)s->wire.octets);
+	return s->stage == STAGE_SEND ? break_off(s, call, PM_OK)
+				      : message_refuse(s, call, PM_TEMP);
+}
+
+static enum move
+message_finish(struct session *s, struct host_call *call)
+{
+	char tail[END_ROOM];
+	size_t n = wire_end(&s->wire, tail, sizeof(tail));
+
+	if (s->then == VERB_RETR && s->wire.octets != s->drop.octets[s->next_idx])
+		return message_mismatch(s, call);
+	if (s->stage == STAGE_FIRST)
+		put_head(s);
+	stream_put(&s->io, tail, n);
+	close_it(s, call);
+	if (s->then == VERB_RETR) {
+		maildrop_set_unread(&s->drop, s->next_idx, false);
+		maildrop_set_retrieved(&s->drop, s->next_idx);
+		s->retrieved++;
+		s->retrieved_octets += s->wire.octets;
+		stat_add(STAT_RETRIEVED, 1);
+		stat_add(STAT_OCTETS_OUT, s->wire.octets);
+	}
+	return message_done(s);
+}
+
+/* As much as the ring takes; each byte may become two. */
+static enum move
+message_pump(struct session *s, struct host_call *call)
+{
+	char in[READ_PIECE], out[2 * READ_PIECE + 2];
+
+	for (;;) {
+		size_t room = ring_room(&s->io.out), cap, got;
+		int32_t rc;
+
+		if (room < LEAST_ROOM)
+			return MOVE_ON;
+		cap = (room - 2 - END_ROOM - HEAD_ROOM) / 2;
+		if (cap > sizeof(in))
+			cap = sizeof(in);
+		rc = host_msg_read(s->storage->inst, s->msg, call, in, cap, &got);
+		s->task.backend_failed = host_backend_failed(rc);
+		if (rc == PM_END)
+			return message_finish(s, call);
+		if (rc != PM_OK)
+			return read_failed(s, call, rc);
+		s->read_errors = 0;
+		if (s->stage == STAGE_FIRST)
+			put_head(s);
+		stream_put(&s->io, out, wire_feed(&s->wire, in, got, out, sizeof(out)));
+		if (s->wire.done)
+			return message_finish(s, call); /* TOP has its lines */
+	}
+}
+
+enum move
+message_begin(struct session *s)
+{
+	s->next_idx = s->then_idx;
+	s->read_errors = 0;
+	s->suspect = false;
+	s->stage = STAGE_CLOSED;
+	wire_init(&s->wire, s->then == VERB_TOP ? s->top_lines : WIRE_ALL);
+	s->work = WORK_MSG;
+	return MOVE_ON;
+}
+
+enum move
+message_send(struct session *s)
+{
+	struct host_call call;
+	int32_t rc;
+
+	if (s->task.verdict == VERDICT_NONE)
+		return session_permit(s, s->storage,
+				      s->stage != STAGE_CLOSED ? CALL_CONTINUE : CALL_BEGIN);
+	if (!ask_granted(&s->ask, &rc))
+		return no_permit(s, rc);
+	session_call(s, &call, s->msg ? "msg_read" : "msg_open", s->storage->limits.call_ms);
+	rc = PM_OK;
+	while (rc == PM_OK && s->stage < STAGE_FIRST)
+		rc = s->stage == STAGE_PROVE     ? message_prove(s, &call)
+		     : s->stage == STAGE_MEASURE ? message_measure(s, &call)
+						 : open_it(s, &call);
+	s->task.backend_failed = host_backend_failed(rc);
+	if (rc == PM_AGAIN)
+		return session_permit(s, s->storage, CALL_CONTINUE);
+	if (rc != PM_OK)
+		return s->stage == STAGE_PROVE ? read_failed(s, &call, rc)
+					       : message_refuse(s, &call, rc);
+	return message_pump(s, &call);
+}
