@@ -25,7 +25,8 @@
  * behind it is still true. D and G lines without their C never happened; a C without its E is
  * finished by the next exclusive opener, and counts as deleted for everybody else.
  *
- * Identities and unique-ids hold no white space (writers see to it).
+ * Identities and unique-ids hold no white space (writers see to it). Octets "-" are not known.
+ * Stored "-": the octets are what somebody says, and were never counted.
  *
  * Threads: one ledger one owner; files of one mailbox are locked by the store's session lock,
  * appends by an OFD lock on a descriptor of their own.
@@ -52,7 +53,7 @@ struct ledger_message {
 	const char *uidl;
 	uint32_t identity_n, uidl_n;
 	uint64_t octets; /* LEDGER_UNKNOWN */
-	uint64_t stored;
+	uint64_t stored; /* LEDGER_UNKNOWN: octets was not counted */
 	int64_t first_retrieved_ms, hidden_until_ms;
 	bool deleted;       /* by a committed group, */
 	int64_t deleted_ms; /* which said when, */

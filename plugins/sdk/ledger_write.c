@@ -87,13 +87,14 @@ ledger_put_message(struct ledger_out *o, const char *identity, size_t identity_n
 		   size_t uidl_n, uint64_t octets, uint64_t stored, int64_t first_ms,
 		   int64_t hidden_ms)
 {
-	char size[24] = "-";
+	char wire[24] = "-", kept[24] = "-";
 
 	if (octets != LEDGER_UNKNOWN)
-		snprintf(size, sizeof(size), "%" PRIu64, octets);
-	ledger_write_put(o, "M %.*s %.*s %s %" PRIu64 " %" PRId64 " %" PRId64, (int)identity_n,
-			 identity, (int)uidl_n, uidl, size, octets != LEDGER_UNKNOWN ? stored : 0,
-			 first_ms, hidden_ms);
+		snprintf(wire, sizeof(wire), "%" PRIu64, octets);
+	if (octets == LEDGER_UNKNOWN || stored != LEDGER_UNKNOWN)
+		snprintf(kept, sizeof(kept), "%" PRIu64, octets != LEDGER_UNKNOWN ? stored : 0);
+	ledger_write_put(o, "M %.*s %.*s %s %s %" PRId64 " %" PRId64, (int)identity_n, identity,
+			 (int)uidl_n, uidl, wire, kept, first_ms, hidden_ms);
 }
 
 void

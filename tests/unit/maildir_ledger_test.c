@@ -63,7 +63,10 @@ learnt_sizes_are_kept(void **state)
 	assert_int_equal(ledger_count(l), 2);
 	assert_int_equal(ledger_lines(l), 2); /* each once, however many sessions */
 	assert_int_equal(ledger_find(l, "1.x", 3)->octets, 3);
-	assert_int_equal(ledger_find(l, "2.x", 3)->stored, 2);
+	assert_int_equal(ledger_find(l, "1.x", 3)->stored, 2);
+	assert_int_equal(ledger_find(l, "2.x", 3)->octets, 3);
+	/* its name says so: nobody counted */
+	assert_int_equal(ledger_find(l, "2.x", 3)->stored, LEDGER_UNKNOWN);
 	ledger_free(l);
 	host_close(i);
 }

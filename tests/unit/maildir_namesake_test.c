@@ -270,6 +270,89 @@ an_import_is_not_its_namesake(void **state)
 	}
 }
 
+/* ---- what is served -------------------------------------------------------------------------- */
+
+/* Another file has its name: that is the message now, it is served, and goes when the client
+ * says so. */
+static void
+what_was_served_goes(void **state)
+{
+	struct host_inst *i = MAIL_OPEN(NULL);
+	char buf[20];
+	uint64_t n;
+	void *mbox;
+
+	(void)state;
+	mail_put("cur/1.x", "abcdef");
+	mail_age();
+	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), "1.x:8 ");
+	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
+	mail_put("tmp/1", "another");
+	mail_move("tmp/1", "cur/1.x");
+	assert_int_equal(box_read(i, mbox, 0, buf, sizeof(buf)), PM_OK);
+	assert_string_equal(buf, "another");
+	assert_int_equal(box_commit(i, mbox, n, "0", NULL, 1), PM_OK);
+	host_mbox_close(i, mbox, call);
+	assert_string_equal(mail_letters(), "");
+	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), "");
+	host_close(i);
+}
+
+/* The file that took its place, or came after it was opened, is another message of the list. */
+static void
+its_namesake_is_not_served(void **state)
+{
+	struct host_inst *i = MAIL_OPEN(NULL);
+	char buf[20];
+	uint64_t n;
+	size_t got;
+	void *mbox, *msg;
+
+	(void)state;
+	for (int opened = 0; opened < 2; opened++) {
+		mail_put("cur/1.x", "abcdef");
+		mail_put("new/1.x", "another");
+		mail_age();
+		assert_string_equal(box_letters(i, PM_OPEN_EXCLUSIVE), "1.x=abcdef 1.x,2=another ");
+		mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
+		if (opened)
+			assert_int_equal(host_msg_open(i, mbox, call, 0, &msg), PM_OK);
+		mail_move("new/1.x", "cur/1.x");
+		if (opened) {
+			assert_int_equal(host_msg_read(i, msg, call, buf, sizeof(buf), &got),
+					 PM_OK);
+			assert_int_equal(host_msg_read(i, msg, call, buf, sizeof(buf), &got),
+					 PM_END);
+			host_msg_close(i, msg, call);
+		}
+		assert_int_equal(box_read(i, mbox, 0, buf, sizeof(buf)), PM_GONE);
+		assert_int_equal(box_read(i, mbox, 1, buf, sizeof(buf)), PM_OK);
+		assert_string_equal(buf, "another");
+		assert_int_equal(box_commit(i, mbox, n, "0", NULL, 1), PM_OK);
+		host_mbox_close(i, mbox, call);
+		assert_string_equal(box_letters(i, PM_OPEN_EXCLUSIVE), "1.x,2=another ");
+		mail_remove("cur/1.x");
+		mail_remove("restante-ledger");
+	}
+	host_close(i);
+}
+
+/* Nobody counted it; it keeps its unique-id all the same when another letter of its name comes. */
+static void
+a_namesake_of_what_a_name_says(void **state)
+{
+	struct host_inst *i = MAIL_OPEN("cache_messages", "0", NULL);
+
+	(void)state;
+	mail_put("new/1.x,S=6,W=8", "abcdef");
+	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), "1.x:8 ");
+	mail_put("cur/1.x,S=7,W=9:2,S", "another");
+	for (int k = 0; k < 2; k++)
+		assert_string_equal(box_letters(i, PM_OPEN_EXCLUSIVE), "1.x=abcdef 1.x,2=another ");
+	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), "1.x:8 1.x,2:9 ");
+	host_close(i);
+}
+
 int
 main(void)
 {
@@ -283,6 +366,9 @@ main(void)
 		MAIL(a_name_of_a_hidden_message),
 		MAIL(another_reader_removed_what_is_hidden),
 		MAIL(an_import_is_not_its_namesake),
+		MAIL(what_was_served_goes),
+		MAIL(its_namesake_is_not_served),
+		MAIL(a_namesake_of_what_a_name_says),
 	};
 
 	return cmocka_run_group_tests(tests, mail_begin, mail_end);

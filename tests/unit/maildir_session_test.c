@@ -73,87 +73,6 @@ removed_during_the_session(void **state)
 	host_close(i);
 }
 
-static void
-a_message_open_while_it_is_removed(void **state)
-{
-	struct host_inst *i = MAIL_OPEN(NULL);
-	char buf[20];
-	uint64_t n;
-	size_t got;
-	void *mbox, *msg;
-
-	(void)state;
-	mail_put("cur/1.x", "abcdef\n");
-	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
-	assert_int_equal(host_msg_open(i, mbox, call, 0, &msg), PM_OK);
-	assert_int_equal(host_msg_read(i, msg, call, buf, 3, &got), PM_OK);
-	mail_remove("cur/1.x");
-	mail_put("cur/1.x", "another\n"); /* never another message */
-	assert_int_equal(host_msg_read(i, msg, call, buf + got, sizeof(buf) - got, &got), PM_OK);
-	assert_memory_equal(buf, "abcdef\n", 7);
-	assert_int_equal(host_msg_read(i, msg, call, buf, sizeof(buf), &got), PM_END);
-	host_msg_close(i, msg, call);
-	host_mbox_close(i, mbox, call);
-	host_close(i);
-}
-
-/* Announced with one size: refused with another, and counted again by the next session. */
-static void
-changed_in_size_behind_the_ledger(void **state)
-{
-	static const char *const limits[] = {"0", "1000000"};
-	char buf[20];
-
-	(void)state;
-	for (size_t k = 0; k < COUNT(limits); k++) {
-		struct host_inst *i = MAIL_OPEN("cache_messages", limits[k], NULL);
-		uint64_t n;
-		void *mbox;
-
-		mail_put("cur/1.x", "x\n");
-		mail_put("cur/2.x", "y\n");
-		mail_age();
-		assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), "1.x:3 2.x:3 ");
-		mail_put("cur/1.x", "longer\n");
-		mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
-		assert_int_equal(box_read(i, mbox, 0, buf, sizeof(buf)), PM_TEMP);
-		assert_non_null(strstr(call->error, "1.x has changed its size"));
-		assert_int_equal(box_read(i, mbox, 1, buf, sizeof(buf)), PM_OK);
-		host_mbox_close(i, mbox, call);
-		assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), "1.x:8 2.x:3 ");
-		mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
-		assert_int_equal(box_read(i, mbox, 0, buf, sizeof(buf)), PM_OK);
-		assert_string_equal(buf, "longer\n");
-		host_mbox_close(i, mbox, call);
-		host_close(i);
-		mail_remove("restante-ledger");
-	}
-}
-
-static void
-no_file_any_more(void **state)
-{
-	struct host_inst *i = MAIL_OPEN(NULL);
-	char buf[20];
-	uint64_t n;
-	void *mbox;
-
-	(void)state;
-	mail_put("cur/1.x", "x\n");
-	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
-	mail_remove("cur/1.x");
-	mail_dir("cur/1.x");
-	assert_int_equal(box_read(i, mbox, 0, buf, sizeof(buf)), PM_PERM);
-	assert_non_null(strstr(call->error, "cur/1.x is not a regular file"));
-	/* what was listed is gone; this is none of ours */
-	assert_int_equal(box_commit(i, mbox, n, "0", NULL, 1), PM_OK);
-	assert_true(mail_there("cur/1.x"));
-	host_mbox_close(i, mbox, call);
-	assert_string_equal(box_list_of(i, PM_OPEN_READONLY), "");
-	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), "");
-	host_close(i);
-}
-
 /* ---- marks and commits ----------------------------------------------------------------------- */
 
 static void
@@ -503,9 +422,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		MAIL(renamed_during_the_session),
 		MAIL(removed_during_the_session),
-		MAIL(a_message_open_while_it_is_removed),
-		MAIL(changed_in_size_behind_the_ledger),
-		MAIL(no_file_any_more),
 		MAIL(retrieved_and_kept_is_seen),
 		MAIL(without_a_commit_nothing_happens),
 		MAIL(commits_it_cannot_do),

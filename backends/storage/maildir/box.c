@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One mailbox of one session: open, info, read, close. The session's lock is flock(2) on the
- * maildir itself: exclusive also between two sessions of this process, gone with the process, and
- * it needs no file and no space. Files of a maildir are immutable, so nothing else is locked.
+ * One mailbox of one session: open, info, close. The session's lock is flock(2) on the maildir
+ * itself: exclusive also between two sessions of this process, gone with the process, and it needs
+ * no file and no space. Files of a maildir are immutable, so nothing else is locked.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,21 +12,6 @@
 
 #include "conf.h"
 #include "maildir.h"
-#include "octets.h"
-
-#define COUNT_PIECE 65536
-
-struct msg {
-	struct mbox *mbox;
-	int fd;
-	uint64_t at;
-};
-
-static const char *
-box_name_of(const struct mbox *m, const struct item *it)
-{
-	return m->scan->names + it->name;
-}
 
 /* ---- open, close ----------------------------------------------------------------------------- */
 
@@ -124,6 +107,19 @@ box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uin
 	return PM_OK;
 }
 
+/* The next session tries again: a snapshot in the cache must not know what it cannot. */
+static void
+forget_guesses(struct mbox *m)
+{
+	for (size_t k = 0; k < m->scan->n && m->guesses; k++) {
+		struct item *it = &m->scan->items[k];
+
+		if (it->guess)
+			it->octets = UNKNOWN_OCTETS;
+		it->guess = it->unread = false;
+	}
+}
+
 void
 box_close(void *mbox, const struct pm_call *call)
 {
@@ -132,6 +128,7 @@ box_close(void *mbox, const struct pm_call *call)
 	(void)call;
 	if (m->scan && m->fd != -1 && (m->flags & PM_OPEN_EXCLUSIVE)) {
 		commit_learnt(m);
+		forget_guesses(m);
 		if (!m->committed && !m->scan->with_hidden) {
 			cache_give(m->inst->cache, m->scan);
 			m->scan = NULL;
@@ -142,72 +139,14 @@ box_close(void *mbox, const struct pm_call *call)
 
 /* ---- info ------------------------------------------------------------------------------------ */
 
-/* Opens an item's file, found again if another reader renamed it. -1: *ret_rc says why. */
-static int
-item_open(struct mbox *m, const struct pm_call *call, struct item *it, int32_t *ret_rc)
+/* A size that only the name knows is good enough for lists, not for a message that is about to
+ * be sent. */
+static bool
+box_counts(const struct mbox *m, uint64_t k)
 {
-	char path[300];
-	struct stat st;
-	bool gone = false;
-	int fd = -1;
+	const struct item *it = &m->scan->items[k];
 
-	for (int tries = 0; tries < RELOCATE_TRIES && fd == -1; tries++) {
-		scan_path(m->scan, it, path, sizeof(path));
-		fd = openat(m->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-		gone = fd == -1 && errno == ENOENT;
-		if (fd == -1 && (!gone || !find_again(m->fd, m->scan, it)))
-			break;
-	}
-	if (fd == -1) {
-		*ret_rc = gone ? PM_GONE : errno == EACCES || errno == ELOOP ? PM_PERM : PM_TEMP;
-		if (!gone)
-			sdk_error(call, "cannot open %s: %s", path, strerrordesc_np(errno));
-		return -1;
-	}
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		sdk_error(call, "%s is not a regular file", path);
-		*ret_rc = PM_PERM;
-		(void)close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* Counts a file's octets on the wire. */
-int32_t
-box_count_item(struct mbox *m, const struct pm_call *call, struct item *it)
-{
-	struct sdk_octets o;
-	int32_t rc = PM_OK;
-	char *buf;
-	ssize_t got = 0;
-	int fd = item_open(m, call, it, &rc);
-
-	if (fd == -1) {
-		if (rc != PM_GONE)
-			return rc;
-		/* it went since the snapshot: whoever asks for it is told; its size is nobody's
-		 * any more */
-		it->octets = it->stored = 0;
-		return PM_OK;
-	}
-	buf = malloc(COUNT_PIECE);
-	sdk_octets_init(&o);
-	while (buf && (got = read(fd, buf, COUNT_PIECE)) > 0)
-		sdk_octets_feed(&o, buf, (size_t)got);
-	if (!buf || got < 0) {
-		rc = buf ? PM_TEMP : PM_NOMEM;
-		sdk_error(call, "reading %s: %s", box_name_of(m, it),
-			  buf ? strerrordesc_np(errno) : "no memory");
-	} else {
-		it->octets = sdk_octets_total(&o);
-		it->stored = o.stored;
-		it->dirty = true;
-		m->scan->dirty = true;
-	}
-	free(buf);
-	(void)close(fd);
-	return rc;
+	return it->octets == UNKNOWN_OCTETS || (it->unproven && message_is(m->msg, k));
 }
 
 /* All sizes of a range, in slices. */
@@ -217,16 +156,16 @@ need_sizes(struct mbox *m, const struct pm_call *call, uint64_t first, size_t n)
 	int64_t until = 0;
 
 	for (uint64_t k = first; k < first + n; k++) {
-		struct item *it = &m->scan->items[k];
 		int32_t rc;
 
-		if (it->octets != UNKNOWN_OCTETS)
+		if (!box_counts(m, k))
 			continue;
 		if (until == 0)
 			until = maildir_now(m->inst) + SLICE_MS;
 		else if (maildir_now(m->inst) >= until)
 			return PM_AGAIN;
-		rc = box_count_item(m, call, it);
+		rc = message_is(m->msg, k) ? message_count_open(m->msg, call)
+					   : message_count(m, call, &m->scan->items[k]);
 		if (rc != PM_OK)
 			return rc;
 	}
@@ -239,13 +178,14 @@ box_fill_info(const struct mbox *m, const struct item *it, uint32_t want, struct
 	if (want & PM_WANT_OCTETS) {
 		r->octets = it->octets;
 		r->stored_bytes = it->stored;
+		r->flags |= it->unread ? PM_MSG_UNREADABLE : 0;
 	}
 	if (want & PM_WANT_UIDL) {
 		r->uidl_len = it->uidl_n;
 		memcpy(r->uidl, m->scan->names + it->uidl, it->uidl_n);
 	}
 	if (want & PM_WANT_META)
-		r->flags = it->hidden_ms != 0 ? PM_MSG_HIDDEN : 0;
+		r->flags |= it->hidden_ms != 0 ? PM_MSG_HIDDEN : 0;
 	if (want & PM_WANT_DATES) {
 		r->received_ms = (int64_t)it->arrival * 1000;
 		r->first_retrieved_ms = it->first_ms;
@@ -282,80 +222,13 @@ box_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_
 	return PM_OK;
 }
 
-/* ---- messages -------------------------------------------------------------------------------- */
-
-static int32_t
-box_msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
-{
-	struct mbox *m = mbox;
-	struct item *it;
-	struct stat st;
-	struct msg *g;
-	int32_t rc = PM_OK;
-	int fd;
-
-	if (index >= m->scan->n)
-		return PM_INVALID;
-	it = &m->scan->items[index];
-	fd = item_open(m, call, it, &rc);
-	if (fd == -1)
-		return rc;
-	/* files are immutable; one of another size than announced would make LIST a lie */
-	if (it->octets != UNKNOWN_OCTETS &&
-	    (fstat(fd, &st) != 0 || (uint64_t)st.st_size != it->stored)) {
-		sdk_error(call, "%s has changed its size; it is counted again in the next session",
-			  box_name_of(m, it));
-		it->octets = UNKNOWN_OCTETS;
-		it->dirty = true;
-		m->scan->dirty = true;
-		(void)close(fd);
-		return PM_TEMP;
-	}
-	g = calloc(1, sizeof(*g));
-	if (!g) {
-		(void)close(fd);
-		return PM_NOMEM;
-	}
-	g->mbox = m;
-	g->fd = fd;
-	*ret_msg = g;
-	return PM_OK;
-}
-
-static int32_t
-box_msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got)
-{
-	struct msg *g = msg;
-	ssize_t got = pread(g->fd, buf, cap, (off_t)g->at);
-
-	if (got < 0) {
-		sdk_error(call, "reading a message: %s", strerrordesc_np(errno));
-		return PM_TEMP; /* the position is kept */
-	}
-	if (got == 0)
-		return PM_END;
-	g->at += (uint64_t)got;
-	*ret_got = (size_t)got;
-	return PM_OK;
-}
-
-static void
-box_msg_close(void *msg, const struct pm_call *call)
-{
-	struct msg *g = msg;
-
-	(void)call;
-	(void)close(g->fd); /* only read from */
-	free(g);
-}
-
 const struct pm_storage maildir_storage = {
 	.size = sizeof(maildir_storage),
 	.mbox_open = box_open,
 	.mbox_info = box_info,
-	.msg_open = box_msg_open,
-	.msg_read = box_msg_read,
-	.msg_close = box_msg_close,
+	.msg_open = message_open,
+	.msg_read = message_read,
+	.msg_close = message_close,
 	.mbox_commit = maildir_commit,
 	.mbox_close = box_close,
 	.box_list = maildir_list,

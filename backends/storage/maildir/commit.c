@@ -65,8 +65,9 @@ commit_put_item(struct ledger_out *o, const struct scan *s, const struct item *i
 	size_t n;
 	const char *identity = scan_identity(s, it, buf, &n);
 
-	ledger_put_message(o, identity, n, s->names + it->uidl, it->uidl_n, it->octets, it->stored,
-			   it->first_ms, it->hidden_ms);
+	ledger_put_message(o, identity, n, s->names + it->uidl, it->uidl_n,
+			   it->guess ? LEDGER_UNKNOWN : it->octets,
+			   it->unproven ? LEDGER_UNKNOWN : it->stored, it->first_ms, it->hidden_ms);
 }
 
 /* ledger_rewrite's fill(): only while the snapshot is the directories. */

@@ -60,7 +60,7 @@ add_up(struct count *c, const struct asking *a, struct item *items, size_t n, si
 	for (; *at < n; ++*at) {
 		struct item *it = &items[*at];
 		bool counted = it->octets == UNKNOWN_OCTETS;
-		int32_t rc = counted ? box_count_item(c->mbox, a->call, it) : PM_OK;
+		int32_t rc = counted ? message_count(c->mbox, a->call, it) : PM_OK;
 
 		if (rc != PM_OK)
 			return rc;

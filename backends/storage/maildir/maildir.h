@@ -11,10 +11,11 @@
  * find.c      one message among the files
  * size.c      Maildir++'s maildirsize
  * cache.c     snapshots of unchanged mailboxes
- * box.c       open, info, read, close
+ * box.c       open, info, close
  * commit.c    deletions and marks
  * remove.c    files that go, recovery
  * deliver.c   delivery
+ * message.c   files are counted and read
  * import.c    deliveries that bring their unique-id
  * list.c      totals, list, removal
  */
@@ -42,6 +43,7 @@
 
 struct cache;
 struct twins;
+struct msg;
 
 struct inst {
 	const struct pm_host *host;
@@ -71,9 +73,12 @@ struct item {
 	uint16_t base_n; /* name up to ',' or ':' */
 	uint8_t uidl_n;
 	bool in_new : 1;
-	bool dirty : 1; /* not in the ledger as it is here */
-	bool twins : 1; /* there is another file of this message */
-	bool stale : 1; /* while scanning: seen by an earlier look only */
+	bool dirty : 1;    /* not in the ledger as it is here */
+	bool twins : 1;    /* there is another file of this message */
+	bool stale : 1;    /* while scanning: seen by an earlier look only */
+	bool unproven : 1; /* octets is what its name says, or said: nobody counted */
+	bool guess : 1;    /* octets is this session's, and never written down */
+	bool unread : 1;   /* cannot be read, as far as this session knows */
 };
 
 /* Everything about a mailbox at one moment. One owner: the session that holds the lock, or the
@@ -111,7 +116,9 @@ struct mbox {
 	uint32_t flags; /* PM_OPEN_... */
 	struct scan *scan;
 	struct scanner *scanner; /* while opening */
-	uint64_t sizes_from;     /* first item whose size may be unknown */
+	struct msg *msg;         /* the open message */
+	bool guesses;            /* some item is a guess, or unread */
+	unsigned named;          /* files in the log that cannot be read */
 	bool committed;          /* files are gone: the snapshot is no longer the directory */
 	char op[33];             /* of the commit under way or done */
 	uint64_t commit_at;      /* next item of the commit's second half */
@@ -268,8 +275,17 @@ int32_t maildir_delete(void *inst, const struct pm_call *call, const struct pm_u
 int32_t box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
 		 uint64_t *ret_count, void **ret_mbox);
 void box_close(void *mbox, const struct pm_call *call);
-/* The octets of an item, counted if they are not known. */
-int32_t box_count_item(struct mbox *m, const struct pm_call *call, struct item *it);
+
+/* ---- message.c ------------------------------------------------------------------------------- */
+/* Counts the octets of a file. One that cannot be read is named in the log of a session, and has
+ * a guess. PM_OK, PM_NOMEM. */
+int32_t message_count(struct mbox *m, const struct pm_call *call, struct item *it);
+/* Likewise the open message's, of the file that is being read. */
+int32_t message_count_open(struct msg *g, const struct pm_call *call);
+bool message_is(const struct msg *g, uint64_t index);
+int32_t message_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg);
+int32_t message_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got);
+void message_close(void *msg, const struct pm_call *call);
 
 /* ---- box.c, deliver.c ------------------------------------------------------------------------ */
 /* PM_NOSPACE, PM_PERM or PM_TEMP. */

@@ -119,22 +119,29 @@ match_remembers(const struct ledger_message *lm, int64_t now_ms)
 }
 
 /* Sizes from the ledger, which wins - also when it says that they are not known - or from the
- * name of a newcomer, if plausible: S <= W <= 2 S, and no message of a petabyte. */
+ * name of a newcomer, if plausible: S <= W <= 2 S, and no message of a petabyte. Names may lie,
+ * or be older than their files: the ledger does not say how much is stored until somebody
+ * counted. */
 static void
 set_sizes(struct scan *s, struct item *it, const struct ledger_message *known)
 {
+	const char *name = s->names + it->name;
 	uint64_t stored, wire;
 
 	if (known && known->octets != LEDGER_UNKNOWN) {
 		it->octets = known->octets;
 		it->stored = known->stored;
-		return;
+		it->unproven = known->stored == LEDGER_UNKNOWN;
+		if (it->unproven && !scan_name_number(name, 'S', &it->stored))
+			it->stored = 0;
 	}
-	if (!known && scan_name_number(s->names + it->name, 'S', &stored) &&
-	    scan_name_number(s->names + it->name, 'W', &wire) && stored <= wire &&
-	    wire <= 2 * stored && wire < OCTETS_MAX) {
+	if (known)
+		return;
+	if (scan_name_number(name, 'S', &stored) && scan_name_number(name, 'W', &wire) &&
+	    stored <= wire && wire <= 2 * stored && wire < OCTETS_MAX) {
 		it->octets = wire;
 		it->stored = stored;
+		it->unproven = true;
 	}
 	it->dirty = true;
 	s->dirty = true;

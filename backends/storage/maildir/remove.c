@@ -34,7 +34,7 @@ remove_one(struct mbox *m, struct item *it)
 			if (errno != ENOENT)
 				return errno;
 		} else if (S_ISREG(st.st_mode) && (it->ino == 0 || it->ino == st.st_ino)) {
-			if (it->octets == UNKNOWN_OCTETS)
+			if (it->octets == UNKNOWN_OCTETS || it->unproven)
 				/* maildirsize is to know what goes */
 				it->stored = (uint64_t)st.st_size;
 			if (unlinkat(m->fd, path, 0) == 0)

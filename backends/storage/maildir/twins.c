@@ -217,16 +217,19 @@ twins_ask_ledger(struct run *r)
 /* ---- whose file it is ------------------------------------------------------------------------ */
 
 /* Has it the size the first message of this name is said to have? Sizes that come from names go
- * with them. */
+ * with them; of one that nobody counted only the octets were written down. */
 static bool
 fits_first(const struct run *r, const struct file *f)
 {
+	const char *name = r->src.s->names + f->item->name;
 	uint64_t said;
 
-	return !r->first || r->first->octets == LEDGER_UNKNOWN ||
-	       r->first->stored == f->look.size ||
-	       (scan_name_number(r->src.s->names + f->item->name, 'S', &said) &&
-		said == r->first->stored);
+	if (!r->first || r->first->octets == LEDGER_UNKNOWN)
+		return true;
+	if (r->first->stored == LEDGER_UNKNOWN)
+		return scan_name_number(name, 'W', &said) && said == r->first->octets;
+	return r->first->stored == f->look.size ||
+	       (scan_name_number(name, 'S', &said) && said == r->first->stored);
 }
 
 /* The file that is what the ledger knows by this name, when it does not say more; NULL: none of
