@@ -3,8 +3,8 @@
  * Reading a message, without the MTA's locks: after each piece the file is looked at, and when it
  * is not the one of the snapshot any more the piece is thrown away and the message looked for
  * (box_refresh). What went out before has to be a part of the same text: a message whose size
- * changed - another program rewrote its headers - is not the one that was announced, and waits for
- * the next session.
+ * changed while it was read - another program rewrote its headers - is not the one that was
+ * announced, and waits for the next session. One that changed before is read as it is.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,11 +13,13 @@
 
 #include "conf.h"
 #include "mbox.h"
+#include "octets.h"
 
 struct msg {
 	struct mbox *mbox;
 	size_t index;
-	uint64_t done, stored; /* bytes of the file read; as many there were when it was opened */
+	uint64_t done, stored;   /* bytes of the file read; as many there were when it was opened */
+	struct sdk_octets count; /* of what was handed over */
 	struct mbox_quote quote;
 	char *out; /* unquoted, not handed over yet */
 	size_t out_n, out_at;
@@ -45,18 +47,23 @@ message_refresh(struct mbox *m, const struct pm_call *call)
 	return rc;
 }
 
-/* Is the message what was announced? */
+/* Is the message what was opened? Asked for each piece: who was told that it is not may ask
+ * again. */
 static int32_t
-still_there(struct mbox *m, const struct pm_call *call, size_t k)
+still_there(const struct msg *g, const struct pm_call *call)
 {
-	if (box_item(m, k)->gone) {
-		sdk_error(call, "another program removed the message from '%s'", m->place.path);
-		return PM_GONE;
+	const struct mbox *m = g->mbox;
+	const struct item *it = box_item(m, g->index);
+
+	if (it->gone) {
+		sdk_error(call, "another program removed the message from '%s' while it was read",
+			  m->place.path);
+		return PM_TEMP;
 	}
-	if (box_item(m, k)->octets != m->views[k].octets) {
+	if (it->octets != m->views[g->index].octets || it->end - it->body != g->stored) {
 		sdk_error(call,
-			  "another program rewrote the message's headers in '%s'; the next session "
-			  "sees it as it is now",
+			  "another program changed the message in '%s' while it was read; the next "
+			  "session sees it as it is now",
 			  m->place.path);
 		return PM_TEMP;
 	}
@@ -73,10 +80,12 @@ msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 	if (index >= m->n)
 		return PM_INVALID;
 	rc = box_unchanged(m) ? PM_OK : message_refresh(m, call);
-	if (rc == PM_OK)
-		rc = still_there(m, call, index);
 	if (rc != PM_OK)
 		return rc;
+	if (box_item(m, index)->gone) {
+		sdk_error(call, "another program removed the message from '%s'", m->place.path);
+		return PM_GONE;
+	}
 	g = calloc(1, sizeof(*g));
 	if (g)
 		g->out = malloc(PIECE + MBOX_QUOTE_MORE);
@@ -87,6 +96,8 @@ msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 	g->mbox = m;
 	g->index = index;
 	g->stored = box_item(m, g->index)->end - box_item(m, g->index)->body;
+	m->views[index].octets = box_item(m, index)->octets; /* as it is now: the host asks again */
+	sdk_octets_init(&g->count);
 	g->quote = (struct mbox_quote){.how = m->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS};
 	*ret_msg = g;
 	return PM_OK;
@@ -102,11 +113,13 @@ read_piece(struct msg *g, const struct pm_call *call, char *raw, size_t *ret_n)
 		const struct item *it = box_item(m, g->index);
 		uint64_t left = it->end - it->body - g->done;
 		size_t n = left < PIECE ? (size_t)left : PIECE;
-		ssize_t got = n > 0 && m->fd != -1
+		int32_t rc = still_there(g, call);
+		ssize_t got = rc == PM_OK && n > 0 && m->fd != -1
 				      ? pread(m->fd, raw, n, (off_t)(it->body + g->done))
 				      : 0;
-		int32_t rc;
 
+		if (rc != PM_OK)
+			return rc;
 		if (got < 0) {
 			sdk_error(call, "reading '%s': %s", m->place.path, strerrordesc_np(errno));
 			return PM_TEMP;
@@ -116,15 +129,6 @@ read_piece(struct msg *g, const struct pm_call *call, char *raw, size_t *ret_n)
 			return PM_OK;
 		}
 		rc = message_refresh(m, call);
-		if (rc == PM_OK)
-			rc = still_there(m, call, g->index) == PM_OK ? PM_OK : PM_TEMP;
-		it = box_item(m, g->index);
-		if (rc == PM_OK && it->end - it->body != g->stored) {
-			sdk_error(call,
-				  "another program changed the message in '%s' while it was read",
-				  m->place.path);
-			rc = PM_TEMP;
-		}
 		if (rc != PM_OK)
 			return rc;
 	}
@@ -132,11 +136,28 @@ read_piece(struct msg *g, const struct pm_call *call, char *raw, size_t *ret_n)
 	return PM_TEMP;
 }
 
+/* The whole message was read. When it is not what the snapshot says, the index is wrong: the
+ * next session reads the file. */
+static int32_t
+message_compare(struct msg *g, const struct pm_call *call)
+{
+	struct mbox *m = g->mbox;
+
+	if (sdk_octets_total(&g->count) == m->views[g->index].octets)
+		return PM_END;
+	(void)unlinkat(m->inst->index_dir, m->place.key, 0); /* it may not be there */
+	sdk_error(call,
+		  "a message of '%s' is not what its index says; the next session reads the file "
+		  "anew",
+		  m->place.path);
+	return PM_TEMP;
+}
+
 static int32_t
 message_fill(struct msg *g, const struct pm_call *call)
 {
 	char *raw = malloc(PIECE);
-	size_t n;
+	size_t n = 0;
 	int32_t rc = raw ? read_piece(g, call, raw, &n) : PM_NOMEM;
 
 	if (rc == PM_OK) {
@@ -146,6 +167,7 @@ message_fill(struct msg *g, const struct pm_call *call)
 		g->ended = g->done == g->stored;
 		if (g->ended)
 			g->out_n += mbox_quote_end(&g->quote, g->out + g->out_n);
+		sdk_octets_feed(&g->count, g->out, g->out_n);
 	}
 	free(raw);
 	return rc;
@@ -161,7 +183,7 @@ msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *r
 		int32_t rc;
 
 		if (g->ended)
-			return PM_END;
+			return message_compare(g, call);
 		rc = message_fill(g, call);
 		if (rc != PM_OK)
 			return rc;
