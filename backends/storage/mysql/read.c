@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* read - a message's bytes: head and first piece in one statement, then a piece of 64 KiB at a
- * time. */
+ * time, after a look whether all pieces are there. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +36,33 @@ read_damaged(struct db *d, const struct reading *r)
 }
 
 static int32_t
+read_count(struct db *d, const struct reading *r, uint64_t *ret)
+{
+	struct db_arg body = DB_U(r->body);
+	struct db_col cols[2] = {{.p = NULL}};
+	int32_t rc = db_row(d, ST_CHUNK_COUNT, &body, 1, cols, 2);
+
+	if (rc == PM_OK)
+		*ret = (uint64_t)cols[1].u;
+	return rc;
+}
+
+/* Are all pieces there, before anybody is promised the message? Looked twice, the second time
+ * when a write has told that this server is up to date. */
+static int32_t
+check_pieces(struct db *d, const struct reading *r, uint64_t octets)
+{
+	uint64_t is = 0;
+	int32_t rc = read_count(d, r, &is);
+
+	if (rc == PM_OK && is != octets)
+		rc = d->pool->settle(d);
+	if (rc == PM_OK && is != octets)
+		rc = read_count(d, r, &is);
+	return rc == PM_OK && is != octets ? read_damaged(d, r) : rc;
+}
+
+static int32_t
 read_open_work(struct db *d, void *arg)
 {
 	struct reading *r = arg;
@@ -61,6 +88,8 @@ read_open_work(struct db *d, void *arg)
 				memcpy(r->buf + cols[1].n, piece, cols[2].n);
 			r->seq = 1;
 		}
+		if (rc == PM_OK && r->left > 0)
+			rc = check_pieces(d, r, octets - cols[1].n);
 	}
 	if (rc != PM_OK)
 		r->left = octets;

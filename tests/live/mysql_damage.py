@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of bodies that are missing or cut in the tables of the storage module mysql: the message is refused alone, before
+anything of it was sent where that can be seen, and the others are served. One whose rows go while it is sent is not ended by a
+dot and is not retrieved; the next session refuses it alone. TAP."""
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from cut_short import TEMP, brief, peek, right, texts  # noqa: E402
+from mailbed import Lmtp  # noqa: E402
+from mysql_fetch import Tables  # noqa: E402
+from pop import entered, session  # noqa: E402
+from sections import accounts, block  # noqa: E402
+from server import Server, Tap  # noqa: E402
+from shapes import wire  # noqa: E402
+from slowread import SlowPop  # noqa: E402
+
+SMALL = b"Subject: small\r\n\r\nthe other one\r\n"
+MIDDLE = b"Subject: middle\r\n\r\n" + b"0123456789\r\n" * 20000
+LARGE = b"Subject: large\r\n\r\n" + b"0123456789\r\n" * 2000000
+NTH = "SELECT body FROM (SELECT m.body FROM mail_message m JOIN mail_box b ON b.id = m.mailbox WHERE b.user_key = '%s' ORDER BY pos LIMIT 1, 1) x"
+
+DAMAGE = {
+    "its first piece is missing": "DELETE FROM mail_chunk WHERE body = (%s) AND seq = 0",
+    "a piece in the middle is missing": "DELETE FROM mail_chunk WHERE body = (%s) AND seq = 1",
+    "its last pieces are missing": "DELETE FROM mail_chunk WHERE body = (%s) AND seq > 1",
+    "all of it is missing": "DELETE FROM mail_chunk WHERE body = (%s)",
+    "a piece too many": "INSERT INTO mail_chunk (body, seq, size, data) VALUES ((%s), 99, 3, 'abc')",
+    "another size in its row": "UPDATE mail_message SET octets = octets - 7 WHERE body = (%s)",
+}
+
+
+def fill(db, user, *messages):
+    """As the module's own delivery stores them, byte for byte."""
+    db.put(None, user, messages)
+
+
+def send(port, user, *messages):
+    """With what a delivery puts before them."""
+    lmtp = Lmtp(port)
+    for m in messages:
+        r = lmtp.send(user, text=m)
+        if not r[0].startswith(b"250"):
+            raise RuntimeError("delivery: %r" % r)
+    lmtp.close()
+
+
+def refused_alone(tap, srv, user, name):
+    with peek(srv, user) as p:
+        found = texts(p)
+        top, dele, ids = p.say("TOP 2 999999"), p.say("DELE 2"), p.lines("UIDL")
+    tap.ok(len(found) == 3 and right([found[0], found[2]], SMALL, SMALL) and found[1][1].startswith(TEMP) and
+           top.startswith(TEMP) and dele.startswith(TEMP) and len(ids) == 3,
+           "%s: refused alone, the others are served" % name, (brief(found), top, dele))
+
+
+def damaged(tap, srv, db):
+    for k, (name, sql) in enumerate(DAMAGE.items()):
+        user = "u%d" % k
+        fill(db, user, SMALL, MIDDLE, SMALL)
+        body = db.db.sql(NTH % user)[0][0]
+        db.db.sql(sql % body)
+        refused_alone(tap, srv, user, name)
+        session(srv, user, "RETR 2")
+        tap.ok(db.db.sql("SELECT COUNT(*) FROM mail_message WHERE body = %s AND first_retrieved IS NULL" % body) == [["1"]],
+               "%s: it is still there after QUIT, and was not retrieved" % name)
+
+
+def cut_bytes(tap, srv, db):
+    """A piece that is shorter than its row says: seen when it is read; from then on it is refused alone."""
+    fill(db, "bytes", SMALL, MIDDLE, SMALL)
+    body = db.db.sql(NTH % "bytes")[0][0]
+    db.db.sql("UPDATE mail_chunk SET data = LEFT(data, 100) WHERE body = %s AND seq = 2" % body)
+    with peek(srv, "bytes", SlowPop) as p:
+        answer = p.begin("RETR 2", 1)
+        p.send("DELE 2\r\nQUIT")
+        _, dot = p.rest()
+    tap.ok(answer.startswith(b"+OK") and not dot, "bytes missing in a piece: no dot", (answer, dot))
+    for turn in (1, 2):
+        refused_alone(tap, srv, "bytes", "bytes missing in a piece, session %d after it" % turn)
+
+
+def meanwhile(tap, srv, db):
+    for k, (command, sql) in enumerate((("RETR 2", "DELETE FROM mail_chunk WHERE body = %s AND seq > 200"),
+                                        ("TOP 2 99999999", "DELETE FROM mail_chunk WHERE body = %s AND seq > 200"))):
+        user = "m%d" % k
+        fill(db, user, SMALL, LARGE, SMALL)
+        body = db.db.sql(NTH % user)[0][0]
+        with peek(srv, user, SlowPop) as p:
+            answer = p.begin(command)
+            db.db.sql(sql % body)
+            p.send("RETR 3\r\nDELE 2\r\nQUIT")
+            _, dot = p.rest()
+            tail = p.buf
+        tap.ok(answer.startswith(b"+OK") and not dot and not tail, "%s, its rows go meanwhile: no dot, nothing after it" % command, (answer, dot))
+        tap.ok(db.db.sql("SELECT COUNT(*) FROM mail_message WHERE body = %s AND hidden_until IS NULL AND first_retrieved IS NULL" % body) == [["1"]],
+               "%s, its rows go meanwhile: expire = 0 keeps it" % command)
+        refused_alone(tap, srv, user, "%s, the session after it" % command)
+
+
+def whole(tap, srv, db, port):
+    """All is well: sizes of one piece, of several, and just at the edge; expire = 0 takes them."""
+    edge = b"Subject: edge\r\n\r\n" + b"x" * 65000 + b"\r\n"
+    send(port, "whole", SMALL, MIDDLE, edge)
+    with entered(srv, "whole") as p:
+        found = texts(p)
+    good = len(found) == 3 and all(a.startswith(b"+OK %d " % s) and len(t) == s and t.endswith(wire(m))
+                                   for (s, a, t), m in zip(found, (SMALL, MIDDLE, edge)))
+    left = db.db.sql("SELECT COUNT(*) FROM mail_message m JOIN mail_box b ON b.id = m.mailbox WHERE b.user_key = 'whole'")
+    tap.ok(good and left == [["0"]], "undamaged: served, and gone after QUIT", (brief(found), left))
+
+
+def main():
+    tap = Tap()
+    db = Tables()
+    try:
+        with Server() as srv:
+            users = ["u%d" % k for k in range(len(DAMAGE))] + ["bytes", "m0", "m1", "whole"]
+            srv.passwd({u: "restante" for u in users})
+            port = srv.listen("lmtp")
+            srv.configure(accounts(srv) + db.section(srv) + block("delivery", postmaster="u0", max_size="64m"), expire=0)
+            srv.start()
+            damaged(tap, srv, db)
+            cut_bytes(tap, srv, db)
+            meanwhile(tap, srv, db)
+            whole(tap, srv, db, port)
+            srv.ends(tap)
+    finally:
+        db.close()
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
