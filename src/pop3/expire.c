@@ -89,22 +89,20 @@ expire_work(struct session *s)
 	struct host_call call;
 	int32_t rc;
 
-	if (s->task.verdict == VERDICT_NONE)
-		return session_permit(s, s->storage, CALL_CONTINUE);
-	if (ask_granted(&s->ask, &rc)) {
-		session_call(s, &call, "mbox_info", s->storage->limits.scan_ms);
+	rc = session_enter(s, CALL_CONTINUE, "mbox_info", s->storage->limits.scan_ms, &call);
+	if (rc == PM_AGAIN)
+		return MOVE_PERMIT;
+	if (rc == PM_OK) {
 		rc = s->next_idx < s->drop.count ? look_at_dates(s, &call)
 						 : look_at_sizes(s, &call);
-		s->task.backend_failed = host_backend_failed(rc);
-	} else {
-		call.error[0] = '\0';
+		(void)caller_done(&s->caller, rc);
 	}
 	if (rc != PM_OK && rc != PM_AGAIN) {
 		session_log_call(s, s->storage, "mbox_info", rc, call.error);
 		s->next_idx = s->drop.count;
 	}
 	if ((rc == PM_OK || rc == PM_AGAIN) && (s->next_idx < s->drop.count || wants_sizes(s)))
-		return session_permit(s, s->storage, CALL_CONTINUE);
+		return session_ask(s, CALL_CONTINUE);
 	s->work = update_commits(s) ? WORK_COMMIT : WORK_CLOSE;
 	return MOVE_ON;
 }

@@ -314,17 +314,17 @@ login_verify(struct session *s)
 		if (login_remembered(s, b->cache, &m))
 			return m;
 		s->task.who_key = secret_hash(s->login->name, strlen(s->login->name)) | 1;
-		return session_permit(s, b, CALL_BEGIN);
 	}
-	if (!ask_granted(&s->ask, &rc)) {
+	rc = caller_enter(&s->caller, b, CALL_BEGIN, "verify", b->limits.call_ms, &call);
+	if (rc == PM_AGAIN)
+		return MOVE_PERMIT;
+	if (rc != PM_OK) {
 		if (rc != PM_CANCELLED && last_known_good(s, b, PM_TEMP, &m))
 			return m;
 		return login_failed_temp(s, rc, "accounts cannot be checked now", b->section);
 	}
 	login_cred_fill(s, &cred);
-	session_call(s, &call, "verify", b->limits.call_ms);
-	rc = host_verify(b->inst, &call, &cred, &user);
-	s->task.backend_failed = host_backend_failed(rc);
+	rc = caller_done(&s->caller, host_verify(b->inst, &call, &cred, &user));
 	credcache_learn(b->cache, epoch, &cred, rc, &user,
 			rc == PM_OK && !chain_lacks(&user, wall_ms()), call.error, mono_ms());
 	if (rc < 0 && rc != PM_NEXT && rc != PM_DENIED && rc != PM_NOENT && rc != PM_UNSUPPORTED)
@@ -437,8 +437,10 @@ open_mailbox(struct session *s)
 	uint64_t count = 0;
 	int32_t rc;
 
-	if (s->task.verdict == VERDICT_NONE)
-		return session_permit(s, b, s->mbox_again ? CALL_CONTINUE : CALL_BEGIN);
+	rc = session_enter(s, s->mbox_again ? CALL_CONTINUE : CALL_BEGIN, "mbox_open",
+			   b->limits.scan_ms, &call);
+	if (rc == PM_AGAIN)
+		return MOVE_PERMIT;
 	if (!s->mbox && !volume_mounted(b->vol)) {
 		claim_drop(s);
 		return login_failed_temp(
@@ -446,21 +448,18 @@ open_mailbox(struct session *s)
 			"the disk of the mailbox is not mounted; see restantectl volumes",
 			b->section);
 	}
-	if (ask_granted(&s->ask, &rc)) {
+	if (rc == PM_OK) {
 		if (!s->mbox)
 			/* a store that makes the mailbox now is to know its domain */
 			quota_fill(s->conf, &s->user);
-		session_call(s, &call, "mbox_open", b->limits.scan_ms);
 		rc = host_mbox_open(b->inst, &call, &s->user, PM_OPEN_EXCLUSIVE, &count, &s->mbox);
-		s->task.backend_failed = host_backend_failed(rc);
+		(void)caller_done(&s->caller, rc);
 		s->mbox_again = rc == PM_AGAIN;
 		if (rc == PM_OK)
 			return login_opened(s, count);
 		if (rc == PM_AGAIN)
-			return session_permit(s, b, CALL_CONTINUE);
+			return session_ask(s, CALL_CONTINUE);
 		s->mbox = NULL; /* a failure ends a handle in the making */
-	} else {
-		call.error[0] = '\0';
 	}
 	if (s->mbox) {
 		/* given up while scanning: the handle is given back at the end */

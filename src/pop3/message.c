@@ -275,8 +275,7 @@ message_pump(struct session *s, struct host_call *call)
 		if (cap > sizeof(in))
 			cap = sizeof(in);
 		rc = host_msg_read(s->storage->inst, s->msg, call, in, cap, &got);
-		s->task.backend_failed = host_backend_failed(rc);
-		if (rc == PM_END)
+		if (caller_done(&s->caller, rc) == PM_END)
 			return message_finish(s, call);
 		if (rc != PM_OK)
 			return read_failed(s, call, rc);
@@ -307,20 +306,18 @@ message_send(struct session *s)
 	struct host_call call;
 	int32_t rc;
 
-	if (s->task.verdict == VERDICT_NONE)
-		return session_permit(s, s->storage,
-				      s->stage != STAGE_CLOSED ? CALL_CONTINUE : CALL_BEGIN);
-	if (!ask_granted(&s->ask, &rc))
+	rc = session_enter(s, s->stage != STAGE_CLOSED ? CALL_CONTINUE : CALL_BEGIN,
+			   s->msg ? "msg_read" : "msg_open", s->storage->limits.call_ms, &call);
+	if (rc == PM_AGAIN)
+		return MOVE_PERMIT;
+	if (rc != PM_OK)
 		return no_permit(s, rc);
-	session_call(s, &call, s->msg ? "msg_read" : "msg_open", s->storage->limits.call_ms);
-	rc = PM_OK;
 	while (rc == PM_OK && s->stage < STAGE_FIRST)
 		rc = s->stage == STAGE_PROVE     ? message_prove(s, &call)
 		     : s->stage == STAGE_MEASURE ? message_measure(s, &call)
 						 : open_it(s, &call);
-	s->task.backend_failed = host_backend_failed(rc);
-	if (rc == PM_AGAIN)
-		return session_permit(s, s->storage, CALL_CONTINUE);
+	if (caller_done(&s->caller, rc) == PM_AGAIN)
+		return session_ask(s, CALL_CONTINUE);
 	if (rc != PM_OK)
 		return s->stage == STAGE_PROVE ? read_failed(s, &call, rc)
 					       : message_refuse(s, &call, rc);

@@ -60,21 +60,20 @@ produce_sizes(struct session *s)
 	struct host_call call;
 	int32_t rc;
 
-	if (s->task.verdict == VERDICT_NONE)
-		return session_permit(s, s->storage, CALL_CONTINUE);
-	if (!ask_granted(&s->ask, &rc))
+	rc = session_enter(s, CALL_CONTINUE, "mbox_info", s->storage->limits.scan_ms, &call);
+	if (rc == PM_AGAIN)
+		return MOVE_PERMIT;
+	if (rc != PM_OK)
 		return sizes_failed(s, rc, "");
-	session_call(s, &call, "mbox_info", s->storage->limits.scan_ms);
 	do {
 		if (!sizes_slice(s, &call, &rc)) {
-			s->task.backend_failed = host_backend_failed(rc);
-			if (rc == PM_AGAIN)
-				return session_permit(s, s->storage, CALL_CONTINUE);
+			if (caller_done(&s->caller, rc) == PM_AGAIN)
+				return session_ask(s, CALL_CONTINUE);
 			return sizes_failed(s, rc, call.error);
 		}
 	} while (s->drop.sized < s->drop.count && mono_ms() < until_ms);
 	if (s->drop.sized < s->drop.count)
-		return session_permit(s, s->storage, CALL_CONTINUE);
+		return session_ask(s, CALL_CONTINUE);
 	s->work = WORK_NONE;
 	return trans_sized(s);
 }
@@ -168,15 +167,15 @@ produce_uidl(struct session *s)
 		stream_put(&s->io, ".\r\n", 3);
 		return produce_done(s);
 	}
-	if (s->task.verdict == VERDICT_NONE)
-		return session_permit(s, s->storage, CALL_CONTINUE);
-	if (!ask_granted(&s->ask, &rc))
-		return uidl_failed(s, rc, "");
-	session_call(s, &call, "mbox_info", s->storage->limits.scan_ms);
-	rc = host_mbox_info(s->storage->inst, s->mbox, &call, s->next_idx, n, PM_WANT_UIDL, info);
-	s->task.backend_failed = host_backend_failed(rc);
+	rc = session_enter(s, CALL_CONTINUE, "mbox_info", s->storage->limits.scan_ms, &call);
 	if (rc == PM_AGAIN)
-		return session_permit(s, s->storage, CALL_CONTINUE);
+		return MOVE_PERMIT;
+	if (rc != PM_OK)
+		return uidl_failed(s, rc, "");
+	rc = host_mbox_info(s->storage->inst, s->mbox, &call, s->next_idx, n, PM_WANT_UIDL, info);
+	(void)caller_done(&s->caller, rc);
+	if (rc == PM_AGAIN)
+		return session_ask(s, CALL_CONTINUE);
 	if (rc != PM_OK)
 		return uidl_failed(s, rc, call.error);
 	put_uidls(s, info, n);

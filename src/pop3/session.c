@@ -79,7 +79,6 @@ session_new(const struct listener *l, int fd, const struct peer *p)
 		return NULL;
 	arena_init(&s->arena, ARENA_MAX);
 	stream_init(&s->io, &s->task, fd, SESSION_IN, SESSION_OUT);
-	s->ask = (struct asker){.talk = &s->talk, .arena = &s->arena};
 	s->conf = conf_current();
 	s->listener = s->conf ? conf_find_listener(s->conf, l->name) : NULL;
 	s->peer = arena_alloc(&s->arena, sizeof(*s->peer));
@@ -93,6 +92,10 @@ session_new(const struct listener *l, int fd, const struct peer *p)
 	s->task.peer_key = p->key;
 	talk_init(&s->talk, &pop3_protocol, &s->io, s->conf->tls,
 		  s->listener->tls == CONF_TLS_IMPLICIT, s->conf->idle_timeout_ms);
+	s->caller = (struct caller){.task = &s->task,
+				    .arena = &s->arena,
+				    .unwanted = NOTE_KICK,
+				    .patience_ms = s->talk.idle_ms};
 	s->talk.login_by_ms = s->talk.begun_ms + s->conf->login_timeout_ms;
 	make_stamp(s);
 	return s;
@@ -233,10 +236,10 @@ session_log_call(struct session *s, const struct backend *b, const char *method,
 {
 	const char *user = s->storage ? s->user.name.p : s->login ? s->login->name : NULL;
 
-	ask_log(&s->ask, b, method, rc, text, user,
-		s->storage ? s->user.name.n
-		: user     ? strlen(user)
-			   : 0);
+	caller_log(&s->caller, b, method, rc, text, user,
+		   s->storage ? s->user.name.n
+		   : user     ? strlen(user)
+			      : 0);
 }
 
 /* ---- replies --------------------------------------------------------------------------------- */
@@ -270,14 +273,18 @@ session_result(struct session *s, int32_t rc, const char *what)
 
 /* ---- module calls ---------------------------------------------------------------------------- */
 
-enum move
-session_permit(struct session *s, struct backend *b, enum call_class cls)
+int32_t
+session_enter(struct session *s, enum call_class cls, const char *method, int64_t ms,
+	      struct host_call *call)
 {
-	return ask_permit(&s->ask, b, cls, s->committing || s->work == WORK_CLOSE);
+	s->caller.endless = s->committing || s->work == WORK_CLOSE;
+	return caller_enter(&s->caller, s->storage, cls, method, ms, call);
 }
 
-void
-session_call(struct session *s, struct host_call *c, const char *method, int64_t ms)
+enum move
+session_ask(struct session *s, enum call_class cls)
 {
-	ask_call(&s->ask, c, method, ms);
+	s->caller.endless = s->committing || s->work == WORK_CLOSE;
+	(void)caller_ask(&s->caller, s->storage, cls);
+	return MOVE_PERMIT;
 }

@@ -19,13 +19,13 @@
 #include "mailbox/registry.h"
 #include "mailbox/retention.h"
 #include "module/backend.h"
+#include "module/caller.h"
 #include "net/acceptor.h"
 #include "net/stream.h"
 #include "pop3/maildrop.h"
 #include "pop3/parse.h"
 #include "pop3/reply.h"
 #include "pop3/wire.h"
-#include "session/ask.h"
 #include "session/talk.h"
 #include "work/task.h"
 
@@ -81,7 +81,7 @@ struct session {
 	const struct conf_listener *listener;
 	struct stream io;
 	struct talk talk;
-	struct asker ask;
+	struct caller caller;
 	uint8_t state, work; /* enum session_state, session_work */
 	bool quit;           /* QUIT was given: its reply follows WORK_CLOSE */
 	int32_t quit_rc;     /* what the commit came to */
@@ -152,10 +152,11 @@ enum move session_result(struct session *s, int32_t rc, const char *what);
 
 /* ---- module calls ---------------------------------------------------------------------------- */
 
-/* Asks for a permit of b's gate; the work that was set runs with it. */
-enum move session_permit(struct session *s, struct backend *b, enum call_class cls);
-/* Under a permit: a call record and the watchdog's notice. */
-void session_call(struct session *s, struct host_call *c, const char *method, int64_t ms);
+/* Into the mailbox' store, as caller_enter. */
+int32_t session_enter(struct session *s, enum call_class cls, const char *method, int64_t ms,
+		      struct host_call *call);
+/* The permit goes back and is asked for again; the work that was set runs with it. */
+enum move session_ask(struct session *s, enum call_class cls);
 
 /* ---- step.c ---------------------------------------------------------------------------------- */
 extern const struct protocol pop3_protocol;

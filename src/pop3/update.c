@@ -63,9 +63,10 @@ update_commit(struct session *s)
 	uint64_t done = 0;
 	int32_t rc;
 
-	if (s->task.verdict == VERDICT_NONE)
-		return session_permit(s, s->storage, CALL_GIVE_BACK);
-	if (!ask_granted(&s->ask, &rc)) {
+	rc = session_enter(s, CALL_GIVE_BACK, "mbox_commit", s->storage->limits.commit_ms, &call);
+	if (rc == PM_AGAIN)
+		return MOVE_PERMIT;
+	if (rc != PM_OK) {
 		/* nothing was begun: nothing is deleted; once AGAIN came there is no limit to
 		 * wait for */
 		commit_over(s, rc, 0, "no permit in time");
@@ -82,13 +83,11 @@ update_commit(struct session *s)
 	if (commit.del)
 		commit.keep_until_ms =
 			retention_keep_until(&s->retention, s->storage->can_hide, s->commit_ms);
-	session_call(s, &call, "mbox_commit", s->storage->limits.commit_ms);
 	memcpy(call.pm.op_id, s->op_id, sizeof(call.pm.op_id));
 	rc = host_mbox_commit(s->storage->inst, s->mbox, &call, &commit, &done);
-	s->task.backend_failed = host_backend_failed(rc);
-	if (rc == PM_AGAIN) {
+	if (caller_done(&s->caller, rc) == PM_AGAIN) {
 		s->committing = true;
-		return session_permit(s, s->storage, CALL_GIVE_BACK);
+		return session_ask(s, CALL_GIVE_BACK);
 	}
 	expire_count_end(s, rc);
 	commit_over(s, rc, done, call.error);
@@ -122,11 +121,11 @@ update_close(struct session *s)
 	struct host_call call;
 	int32_t rc;
 
-	if (s->task.verdict == VERDICT_NONE)
-		return session_permit(s, s->storage, CALL_GIVE_BACK);
-	if (!ask_granted(&s->ask, &rc))
-		return session_permit(s, s->storage, CALL_GIVE_BACK); /* a lock must go home */
-	session_call(s, &call, "mbox_close", s->storage->limits.call_ms);
+	rc = session_enter(s, CALL_GIVE_BACK, "mbox_close", s->storage->limits.call_ms, &call);
+	if (rc != PM_OK && rc != PM_AGAIN)
+		(void)session_ask(s, CALL_GIVE_BACK); /* a lock must go home */
+	if (rc != PM_OK)
+		return MOVE_PERMIT;
 	if (s->msg)
 		host_msg_close(s->storage->inst, s->msg, &call);
 	s->msg = NULL;

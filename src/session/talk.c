@@ -103,7 +103,8 @@ talk_leave(struct talk *k)
 	stream_leave(k->io);
 }
 
-void
+/* ms went by that were not the client's. */
+static void
 talk_excuse(struct talk *k, int64_t ms)
 {
 	k->io->idle_since_ms += ms;
@@ -220,6 +221,9 @@ talk_step(struct talk *k)
 	int64_t now_ms = mono_ms();
 	enum move m;
 
+	if (k->asked_ms != 0)
+		talk_excuse(k, now_ms - k->asked_ms); /* in the line of a gate */
+	k->asked_ms = 0;
 	stream_turn(k->io, now_ms);
 	take_notes(k, now_ms);
 	for (;;) {
@@ -237,6 +241,8 @@ talk_step(struct talk *k)
 				take_notes(k, now_ms);
 			continue;
 		case MOVE_PERMIT:
+			k->asked_ms = mono_ms();
+			return NEXT_AGAIN;
 		case MOVE_YIELD:
 			return NEXT_AGAIN;
 		case MOVE_READ:

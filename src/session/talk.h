@@ -65,6 +65,7 @@ struct talk {
 	int64_t handshake_ms; /* it began */
 	int64_t idle_ms;      /* so long a client may be silent */
 	int64_t login_by_ms;  /* by then it must have logged in, silent or not; 0: no such limit */
+	int64_t asked_ms;     /* for a permit; 0: none is wanted */
 	int64_t resume_ms;    /* MOVE_TIMER: the next turn; NOTE_WAKE brings it forward */
 };
 
@@ -77,8 +78,6 @@ bool talk_start(struct talk *k);
 enum next talk_step(struct talk *k);
 /* The session ends when the client has our last reply; the first reason counts. */
 enum move talk_close(struct talk *k, const char *how);
-/* ms went by that were not the client's: in the line of a gate. */
-void talk_excuse(struct talk *k, int64_t ms);
 /* task.close: the socket goes, if it is still there; its octets are counted. */
 void talk_leave(struct talk *k);
 /* Who it is, in each of a session's log lines. */

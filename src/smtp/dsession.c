@@ -55,7 +55,6 @@ dsession_session_new(const struct listener *l, int fd, const struct peer *p)
 	arena_init(&s->arena, ARENA_MAX);
 	envelope_init(&s->mail);
 	stream_init(&s->io, &s->task, fd, DSESSION_IN, DSESSION_OUT);
-	s->ask = (struct asker){.talk = &s->talk, .arena = &s->mail.arena};
 	s->conf = conf_current();
 	s->listener = s->conf ? conf_find_listener(s->conf, l->name) : NULL;
 	s->peer = arena_alloc(&s->arena, sizeof(*s->peer));
@@ -69,6 +68,10 @@ dsession_session_new(const struct listener *l, int fd, const struct peer *p)
 	s->task.peer_key = p->key;
 	talk_init(&s->talk, &delivery_protocol, &s->io, s->conf->tls,
 		  s->listener->tls == CONF_TLS_IMPLICIT, s->conf->delivery.idle_timeout_ms);
+	s->caller = (struct caller){.task = &s->task,
+				    .arena = &s->mail.arena,
+				    .unwanted = NOTE_KICK,
+				    .patience_ms = s->talk.idle_ms};
 	return s;
 }
 
@@ -218,12 +221,26 @@ dsession_fault(struct dsession *s, unsigned code, const char *enhanced, const ch
 
 /* ---- module calls ---------------------------------------------------------------------------- */
 
-enum move
-dsession_permit(struct dsession *s, struct backend *b, enum call_class cls)
+static bool
+dsession_must(const struct dsession *s)
 {
 	const struct envelope *e = &s->mail;
-	bool endless =
-		s->work == DWORK_ABORT || (s->work == DWORK_COMMIT && e->bags[e->at].committing);
 
-	return ask_permit(&s->ask, b, cls, endless);
+	return s->work == DWORK_ABORT || (s->work == DWORK_COMMIT && e->bags[e->at].committing);
+}
+
+int32_t
+dsession_enter(struct dsession *s, struct backend *b, enum call_class cls, const char *method,
+	       int64_t ms, struct host_call *call)
+{
+	s->caller.endless = dsession_must(s);
+	return caller_enter(&s->caller, b, cls, method, ms, call);
+}
+
+enum move
+dsession_ask(struct dsession *s, struct backend *b, enum call_class cls)
+{
+	s->caller.endless = dsession_must(s);
+	(void)caller_ask(&s->caller, b, cls);
+	return MOVE_PERMIT;
 }

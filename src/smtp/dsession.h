@@ -19,9 +19,9 @@
 #include "base/arena.h"
 #include "conf/conf.h"
 #include "module/backend.h"
+#include "module/caller.h"
 #include "net/acceptor.h"
 #include "net/stream.h"
-#include "session/ask.h"
 #include "session/talk.h"
 #include "smtp/delivery.h"
 #include "smtp/dparse.h"
@@ -73,7 +73,7 @@ struct dsession {
 	const struct conf_listener *listener;
 	struct stream io;
 	struct talk talk;
-	struct asker ask;     /* memory of the envelope */
+	struct caller caller; /* memory of the envelope */
 	uint8_t state, work;  /* enum dsession_state, dsession_work */
 	bool esmtp;           /* EHLO or LHLO was said */
 	bool draining;        /* the server goes down: after this message 421 */
@@ -115,7 +115,10 @@ enum move dsession_fault(struct dsession *s, unsigned code, const char *enhanced
 
 /* ---- module calls ---------------------------------------------------------------------------- */
 
-enum move dsession_permit(struct dsession *s, struct backend *b, enum call_class cls);
+/* As caller_enter and caller_ask; what was promised waits as long as it takes. */
+int32_t dsession_enter(struct dsession *s, struct backend *b, enum call_class cls,
+		       const char *method, int64_t ms, struct host_call *call);
+enum move dsession_ask(struct dsession *s, struct backend *b, enum call_class cls);
 
 /* ---- dstep.c --------------------------------------------------------------------------------- */
 extern const struct protocol delivery_protocol;

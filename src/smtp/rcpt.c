@@ -111,15 +111,9 @@ ask_room(struct dsession *s)
 	struct dreply reply;
 	int32_t rc;
 
-	if (s->task.verdict == VERDICT_NONE)
-		return dsession_permit(s, l->storage->backend, CALL_BEGIN);
-	if (!ask_granted(&s->ask, &rc)) {
-		reply = dreply_of(rc, false);
-		return rcpt_over(s, reply.code, reply.enhanced, reply.text);
-	}
 	rc = room_ask(s, l->storage, &l->found.user, l->found.room, &reply);
 	if (rc == PM_AGAIN)
-		return dsession_permit(s, l->storage->backend, CALL_CONTINUE);
+		return MOVE_PERMIT;
 	return rc == PM_OK ? rcpt_admit(s) : rcpt_over(s, reply.code, reply.enhanced, reply.text);
 }
 
@@ -273,7 +267,8 @@ static enum move
 cannot_tell(struct dsession *s, const struct backend *b, const char *method, int32_t rc,
 	    const char *text)
 {
-	ask_log(&s->ask, b, method, rc, text, s->lookup->who.name, strlen(s->lookup->who.name));
+	caller_log(&s->caller, b, method, rc, text, s->lookup->who.name,
+		   strlen(s->lookup->who.name));
 	return rcpt_over(s, 451, "4.4.3", "accounts cannot be looked up now, try again later");
 }
 
@@ -304,16 +299,16 @@ look_up(struct dsession *s)
 		return MOVE_ON;
 	}
 	auth = &s->conf->auth[l->who.auth];
-	if (s->task.verdict == VERDICT_NONE) {
-		s->task.who_key = secret_hash(l->who.name, strlen(l->who.name)) | 1;
-		return dsession_permit(s, auth->backend, CALL_BEGIN);
-	}
-	if (!ask_granted(&s->ask, &rc))
+	s->task.who_key = secret_hash(l->who.name, strlen(l->who.name)) | 1;
+	rc = dsession_enter(s, auth->backend, CALL_BEGIN, "lookup", auth->backend->limits.call_ms,
+			    &call);
+	if (rc == PM_AGAIN)
+		return MOVE_PERMIT;
+	if (rc != PM_OK)
 		return cannot_tell(s, auth->backend, "lookup", rc, "no permit in time");
 	rcpt_cred_fill(s, &cred);
-	ask_call(&s->ask, &call, "lookup", auth->backend->limits.call_ms);
 	rc = host_lookup(auth->backend->inst, &call, &cred, &user);
-	s->task.backend_failed = host_backend_failed(rc);
+	(void)caller_done(&s->caller, rc);
 	switch (lookup_judge(rc, auth, &l->who.blind)) {
 	case LOOKUP_FOUND:
 		return user.n_targets > 0 ? rcpt_alias(s, &user) : rcpt_mailbox(s, &user, auth);
@@ -342,13 +337,14 @@ ask_domain(struct dsession *s)
 	auth = &s->conf->auth[l->who.auth];
 	if (auth->n_domains > 0 || !auth->backend->inst->desc->auth->domain)
 		return rcpt_unknown(s, true); /* it is named there; or nobody can say */
-	if (s->task.verdict == VERDICT_NONE)
-		return dsession_permit(s, auth->backend, CALL_BEGIN);
-	if (!ask_granted(&s->ask, &rc))
+	rc = dsession_enter(s, auth->backend, CALL_BEGIN, "domain", auth->backend->limits.call_ms,
+			    &call);
+	if (rc == PM_AGAIN)
+		return MOVE_PERMIT;
+	if (rc != PM_OK)
 		return cannot_tell(s, auth->backend, "domain", rc, "no permit in time");
-	ask_call(&s->ask, &call, "domain", auth->backend->limits.call_ms);
 	rc = host_domain(auth->backend->inst, &call, (struct pm_str){at + 1, strlen(at + 1)});
-	s->task.backend_failed = host_backend_failed(rc);
+	(void)caller_done(&s->caller, rc);
 	if (rc == PM_OK || rc == PM_UNSUPPORTED)
 		return rcpt_unknown(s, true);
 	if (rc != PM_NOENT)

@@ -97,8 +97,16 @@ room_ask(struct dsession *s, const struct conf_section *storage, const struct pm
 	struct backend *b = storage->backend;
 	char text[TEXT_MAX] = "";
 	struct host_call call;
-	int32_t rc = volume_enter(storage->vol, room_announced(&s->mail), NULL, text, sizeof(text));
+	int32_t rc = dsession_enter(s, b, r->asked ? CALL_CONTINUE : CALL_BEGIN, "box_stat",
+				    b->limits.scan_ms, &call);
 
+	if (rc == PM_AGAIN)
+		return rc;
+	if (rc != PM_OK) {
+		*ret = dreply_of(rc, false);
+		return rc;
+	}
+	rc = volume_enter(storage->vol, room_announced(&s->mail), NULL, text, sizeof(text));
 	if (rc != PM_OK) {
 		say_volume(text);
 		*ret = volume_answer(rc);
@@ -106,14 +114,13 @@ room_ask(struct dsession *s, const struct conf_section *storage, const struct pm
 	}
 	r->before = (struct pm_stat){.size = sizeof(r->before)};
 	if (quota_wants_usage(s->conf, &r->limits)) {
-		ask_call(&s->ask, &call, "box_stat", b->limits.scan_ms);
-		rc = host_box_stat(b->inst, &call, u, &r->before);
-		s->task.backend_failed = host_backend_failed(rc);
+		rc = caller_done(&s->caller, host_box_stat(b->inst, &call, u, &r->before));
+		r->asked = true;
 	}
 	if (rc == PM_AGAIN)
-		return rc;
+		return caller_ask(&s->caller, b, CALL_CONTINUE);
 	if (rc != PM_OK && rc != PM_NOENT) {
-		ask_log(&s->ask, b, "box_stat", rc, call.error, u->name.p, u->name.n);
+		caller_log(&s->caller, b, "box_stat", rc, call.error, u->name.p, u->name.n);
 		*ret = dreply_of(rc, false);
 		return rc;
 	}

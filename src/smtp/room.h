@@ -11,6 +11,7 @@
 struct room {
 	struct quota_limits limits;
 	struct pm_stat before;
+	bool asked; /* box_stat was begun */
 	struct quota_hold hold;
 	char text[QUOTA_TEXT_MAX];
 };
@@ -23,7 +24,7 @@ bool room_wanted(struct dsession *s, const struct conf_section *storage, struct 
 		 struct room **ret);
 /* Does the core count for this target? Then its bag is its own. */
 bool room_is_counted(const struct room *r);
-/* Under a permit of the storage section. PM_OK; PM_AGAIN; else ret is the answer to RCPT. */
+/* PM_OK; PM_AGAIN: the turn ends, it is called again; else ret is the answer to RCPT. */
 int32_t room_ask(struct dsession *s, const struct conf_section *storage, const struct pm_user *u,
 		 struct room *r, struct dreply *ret);
 struct dreply room_full(const struct dsession *s, const char *text);

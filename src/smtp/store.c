@@ -61,11 +61,14 @@ count_copies(const struct envelope *e, const struct bag *d)
 
 /* ---- one bag --------------------------------------------------------------------------------- */
 
-static void
-call_init(struct dsession *s, struct host_call *c, const char *method, int64_t ms)
+static int32_t
+store_enter(struct dsession *s, struct bag *d, enum call_class cls, const char *method, int64_t ms,
+	    struct host_call *call)
 {
-	ask_call(&s->ask, c, method, ms);
-	memcpy(c->pm.op_id, s->mail.op_id, sizeof(c->pm.op_id));
+	int32_t rc = dsession_enter(s, d->backend, cls, method, ms, call);
+
+	memcpy(call->pm.op_id, s->mail.op_id, sizeof(call->pm.op_id));
+	return rc;
 }
 
 /* Under the permit: the handle goes back. */
@@ -74,8 +77,8 @@ bag_abort(struct dsession *s, struct bag *d)
 {
 	struct host_call call;
 
-	call_init(s, &call, "dlv_abort", d->backend->limits.call_ms);
-	if (d->dlv)
+	if (d->dlv && store_enter(s, d, CALL_GIVE_BACK, "dlv_abort", d->backend->limits.call_ms,
+				  &call) == PM_OK)
 		host_dlv_abort(d->backend->inst, d->dlv, &call);
 	d->dlv = NULL;
 	d->stage = BAG_OVER;
@@ -87,7 +90,7 @@ bag_failed(struct dsession *s, struct bag *d, const char *method, int32_t rc, co
 {
 	struct envelope *e = &s->mail;
 
-	ask_log(&s->ask, d->backend, method, rc, text, e->id, strlen(e->id));
+	caller_log(&s->caller, d->backend, method, rc, text, e->id, strlen(e->id));
 	set_outcome(e, d, rc);
 	d->rc = rc;
 	if (s->task.verdict == VERDICT_GO)
@@ -138,8 +141,8 @@ bag_rcpts(struct dsession *s, struct bag *d, struct host_call *call)
 			continue;
 		}
 		t->rc = rc;
-		ask_log(&s->ask, d->backend, "dlv_rcpt", rc, call->error, t->account,
-			strlen(t->account));
+		caller_log(&s->caller, d->backend, "dlv_rcpt", rc, call->error, t->account,
+			   strlen(t->account));
 	}
 	return d->n_results > 0 ? PM_OK : PM_END;
 }
@@ -257,19 +260,18 @@ write_on(struct dsession *s)
 
 	if (!d)
 		return store_written(s);
-	if (s->task.verdict == VERDICT_NONE)
-		return dsession_permit(s, d->backend,
-				       d->stage == BAG_NEW ? CALL_BEGIN : CALL_CONTINUE);
-	if (!ask_granted(&s->ask, &rc)) {
+	rc = store_enter(s, d, d->stage == BAG_NEW ? CALL_BEGIN : CALL_CONTINUE,
+			 d->stage == BAG_NEW ? "dlv_begin" : "dlv_write",
+			 d->backend->limits.call_ms, &call);
+	if (rc == PM_AGAIN)
+		return MOVE_PERMIT;
+	if (rc != PM_OK) {
 		bag_failed(s, d, "dlv_begin", rc, "no permit in time");
 		return bag_done(s, write_on);
 	}
-	call_init(s, &call, d->stage == BAG_NEW ? "dlv_begin" : "dlv_write",
-		  d->backend->limits.call_ms);
-	rc = bag_go(s, d, &call);
-	s->task.backend_failed = host_backend_failed(rc);
+	rc = caller_done(&s->caller, bag_go(s, d, &call));
 	if (rc == PM_AGAIN)
-		return dsession_permit(s, d->backend, CALL_CONTINUE);
+		return dsession_ask(s, d->backend, CALL_CONTINUE);
 	if (rc == PM_END)
 		bag_abort(s, d); /* each recipient's own code is known */
 	else if (rc != PM_OK)
@@ -305,9 +307,10 @@ prepare_on(struct dsession *s)
 
 	if (!d)
 		return store_prepared(s);
-	if (s->task.verdict == VERDICT_NONE)
-		return dsession_permit(s, d->backend, CALL_CONTINUE);
-	if (!ask_granted(&s->ask, &rc)) {
+	rc = store_enter(s, d, CALL_CONTINUE, "dlv_prepare", d->backend->limits.commit_ms, &call);
+	if (rc == PM_AGAIN)
+		return MOVE_PERMIT;
+	if (rc != PM_OK) {
 		bag_failed(s, d, "dlv_prepare", rc, "no permit in time");
 		return bag_done(s, prepare_on);
 	}
@@ -317,11 +320,9 @@ prepare_on(struct dsession *s)
 		bag_abort(s, d);
 		return bag_done(s, prepare_on);
 	}
-	call_init(s, &call, "dlv_prepare", d->backend->limits.commit_ms);
 	rc = host_dlv_prepare(d->backend->inst, d->dlv, &call, d->results);
-	s->task.backend_failed = host_backend_failed(rc);
-	if (rc == PM_AGAIN)
-		return dsession_permit(s, d->backend, CALL_CONTINUE);
+	if (caller_done(&s->caller, rc) == PM_AGAIN)
+		return dsession_ask(s, d->backend, CALL_CONTINUE);
 	if (rc != PM_OK)
 		bag_failed(s, d, "dlv_prepare", rc, call.error);
 	else if (take_results(&s->mail, d) == 0)
@@ -345,13 +346,13 @@ commit_on(struct dsession *s)
 	}
 	if (!d)
 		return envelope_has_handles(e) ? store_abort(s) : answer_over(s);
-	if (s->task.verdict == VERDICT_NONE)
-		return dsession_permit(s, d->backend, CALL_GIVE_BACK);
-	if (!ask_granted(&s->ask, &rc)) {
+	rc = store_enter(s, d, CALL_GIVE_BACK, "dlv_commit", d->backend->limits.commit_ms, &call);
+	if (rc == PM_AGAIN)
+		return MOVE_PERMIT;
+	if (rc != PM_OK) {
 		bag_failed(s, d, "dlv_commit", rc, "no permit in time"); /* nothing is visible */
 		return bag_done(s, commit_on);
 	}
-	call_init(s, &call, "dlv_commit", d->backend->limits.commit_ms);
 	rc = d->committing
 		     ? PM_OK
 		     : volume_stayed(d->backend->vol, d->mount, call.error, sizeof(call.error));
@@ -359,16 +360,16 @@ commit_on(struct dsession *s)
 		bag_failed(s, d, "dlv_commit", rc, call.error);
 		return bag_done(s, commit_on);
 	}
-	rc = host_dlv_commit(d->backend->inst, d->dlv, &call, d->results);
-	s->task.backend_failed = host_backend_failed(rc);
+	rc = caller_done(&s->caller, host_dlv_commit(d->backend->inst, d->dlv, &call, d->results));
 	d->committing = rc == PM_AGAIN;
 	if (rc == PM_AGAIN)
-		return dsession_permit(s, d->backend, CALL_GIVE_BACK);
+		return dsession_ask(s, d->backend, CALL_GIVE_BACK);
 	d->dlv = NULL; /* a commit gives the handle back however it ends */
 	d->stage = BAG_OVER;
 	(void)take_results(e, d); /* each has its own */
 	if (rc != PM_OK) {
-		ask_log(&s->ask, d->backend, "dlv_commit", rc, call.error, e->id, strlen(e->id));
+		caller_log(&s->caller, d->backend, "dlv_commit", rc, call.error, e->id,
+			   strlen(e->id));
 		set_outcome(e, d, rc);
 	}
 	count_copies(e, d);
@@ -407,12 +408,11 @@ abort_on(struct dsession *s)
 {
 	struct bag *d = next_bag(s);
 	enum move m;
-	int32_t rc;
 
 	if (!d)
 		return keep_end(s, &m) ? store_aborted(s) : m;
-	if (s->task.verdict == VERDICT_NONE || !ask_granted(&s->ask, &rc))
-		return dsession_permit(s, d->backend, CALL_GIVE_BACK); /* it must go home */
+	if (s->task.verdict != VERDICT_GO)
+		return dsession_ask(s, d->backend, CALL_GIVE_BACK); /* it must go home */
 	bag_abort(s, d);
 	s->mail.at++;
 	return MOVE_ON;

@@ -105,12 +105,14 @@ keep_write(struct dsession *s)
 {
 	struct envelope *e = &s->mail;
 	char text[TEXT_MAX] = "a file cannot be written";
+	struct host_call call;
 	int32_t rc;
 
-	if (s->task.verdict == VERDICT_NONE)
-		return dsession_permit(s, badmail_backend(s->conf),
-				       e->keep ? CALL_CONTINUE : CALL_BEGIN);
-	if (!ask_granted(&s->ask, &rc)) {
+	rc = dsession_enter(s, badmail_backend(s->conf), e->keep ? CALL_CONTINUE : CALL_BEGIN,
+			    "write", badmail_backend(s->conf)->limits.call_ms, &call);
+	if (rc == PM_AGAIN)
+		return MOVE_PERMIT;
+	if (rc != PM_OK) {
 		to_badmail_failed(s, rc, "no permit in time");
 	} else {
 		rc = put_chunk(s, text);
@@ -215,13 +217,16 @@ bool
 keep_commit(struct dsession *s, enum move *ret)
 {
 	char text[TEXT_MAX] = "a file cannot be written";
+	struct host_call call;
 	int32_t rc;
 
-	if (s->task.verdict == VERDICT_NONE) {
-		*ret = dsession_permit(s, badmail_backend(s->conf), CALL_GIVE_BACK);
+	rc = dsession_enter(s, badmail_backend(s->conf), CALL_GIVE_BACK, "commit",
+			    badmail_backend(s->conf)->limits.commit_ms, &call);
+	if (rc == PM_AGAIN) {
+		*ret = MOVE_PERMIT;
 		return false;
 	}
-	if (!ask_granted(&s->ask, &rc)) {
+	if (rc != PM_OK) {
 		to_badmail_failed(s, rc, "no permit in time");
 		return true;
 	}
@@ -236,12 +241,10 @@ keep_commit(struct dsession *s, enum move *ret)
 bool
 keep_end(struct dsession *s, enum move *ret)
 {
-	int32_t rc;
-
 	if (!s->mail.keep)
 		return true;
-	if (s->task.verdict == VERDICT_NONE || !ask_granted(&s->ask, &rc)) {
-		*ret = dsession_permit(s, badmail_backend(s->conf), CALL_GIVE_BACK);
+	if (s->task.verdict != VERDICT_GO) {
+		*ret = dsession_ask(s, badmail_backend(s->conf), CALL_GIVE_BACK);
 		return false;
 	}
 	badmail_end(s->mail.keep);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "module/caller.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "work/pool.h"
+#include "work/slot.h"
+
+int32_t
+caller_ask(struct caller *c, struct backend *b, enum call_class cls)
+{
+	struct task *t = c->task;
+
+	t->waiting_since_ms = 0; /* the gate sets it when there is a wait */
+	t->need = b->gate;
+	t->call_class = (uint8_t)cls;
+	t->wait_until_ms = cls == CALL_BEGIN || c->endless ? 0 : mono_ms() + c->patience_ms;
+	return PM_AGAIN;
+}
+
+static void *
+caller_alloc(void *ctx, size_t n)
+{
+	struct caller *c = ctx;
+
+	return arena_alloc(c->arena, n);
+}
+
+static int32_t
+caller_cancelled(void *ctx)
+{
+	const struct caller *c = ctx;
+
+	return (slot_peek_note(c->task->slot) & c->unwanted) != 0;
+}
+
+int32_t
+caller_enter(struct caller *c, struct backend *b, enum call_class cls, const char *method,
+	     int64_t ms, struct host_call *call)
+{
+	const struct task *t = c->task;
+	int64_t deadline_ms;
+
+	call->error[0] = '\0';
+	if (t->verdict == VERDICT_NONE || (t->verdict == VERDICT_GO && t->held != b->gate))
+		return caller_ask(c, b, cls);
+	if (t->verdict != VERDICT_GO)
+		return t->verdict == VERDICT_CLOSED ? PM_CANCELLED : PM_TEMP;
+	deadline_ms = mono_ms() + ms;
+	call->alloc = caller_alloc;
+	call->cancelled = caller_cancelled;
+	call->ctx = c;
+	host_call_init(call, deadline_ms, t->id);
+	pool_calling(method, deadline_ms);
+	return PM_OK;
+}
+
+int32_t
+caller_done(struct caller *c, int32_t rc)
+{
+	c->task->backend_failed = host_backend_failed(rc);
+	return rc;
+}
+
+void
+caller_log(const struct caller *c, const struct backend *b, const char *method, int32_t rc,
+	   const char *text, const char *user, size_t user_n)
+{
+	static struct log_rate rate; /* a dead backend fails every session */
+	uint64_t held = 0;
+	struct log_line l;
+
+	if (host_backend_failed(rc) && !log_rate_pass(&rate, &held))
+		return;
+	log_begin(&l, LOG_LVL_WARNING, "module-call");
+	log_cstr(&l, "section", b->section);
+	log_cstr(&l, "method", method);
+	log_cstr(&l, "result", host_code_name(rc));
+	if (user)
+		log_str(&l, "user", user, user_n);
+	log_num(&l, "session", c->task->id);
+	if (held > 0)
+		log_num(&l, "held_back", held);
+	if (*text)
+		log_textf(&l, "%s", text);
+	log_end(&l);
+}

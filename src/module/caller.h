@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * caller - the one way into a module, for sessions and errands alike: a permit of the section's
+ * gate is asked for, the turn that has it makes the call.
+ *
+ * Work that needs a module is a function that is entered again after every wait:
+ *
+ *   rc = caller_enter(c, backend, CALL_CONTINUE, "mbox_info", limits.scan_ms, &call);
+ *   if (rc == PM_AGAIN)
+ *           return ...;                   the turn ends here; the function is entered again
+ *   if (rc == PM_OK)
+ *           rc = caller_done(c, host_mbox_info(..., &call, ...));
+ *
+ * A permit is good for the rest of the turn: a second caller_enter for the same section goes on
+ * under it, one for another section asks and waits. Work in slices gives it back in between
+ * (caller_ask), so that others have their turn.
+ *
+ * Threads: the owner of the task. No call here blocks.
+ */
+#ifndef RST_MODULE_CALLER_H
+#define RST_MODULE_CALLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "module/backend.h"
+#include "work/task.h"
+
+/* Who calls; one for each life its modules' memory may have. */
+struct caller {
+	struct task *task;
+	struct arena *arena; /* where call->alloc() takes memory */
+	unsigned unwanted;   /* NOTE_...: of these any cancels a call */
+	int64_t patience_ms; /* CONTINUE and GIVE_BACK wait so long for a permit */
+	bool endless;        /* ... or as long as it takes: promised, or must go home */
+};
+
+/* Asks for a permit of b's gate, also when this turn holds one: the caller's turn ends now. BEGIN
+ * waits as long as the gate says. Returns PM_AGAIN. */
+int32_t caller_ask(struct caller *c, struct backend *b, enum call_class cls);
+
+/* PM_OK: the permit is held, *call is filled (deadline ms from now) and the watchdog knows of it;
+ * PM_AGAIN: it was asked for, the turn ends; PM_TEMP: it did not come in time, PM_CANCELLED: the
+ * task was kicked while it waited; call->error is empty then. */
+int32_t caller_enter(struct caller *c, struct backend *b, enum call_class cls, const char *method,
+		     int64_t ms, struct host_call *call);
+
+/* What the call came to, for the breaker. Returns rc. */
+int32_t caller_done(struct caller *c, int32_t rc);
+
+/* A failed call: one line, warning; repeated failures of backends are held back. user may be NULL.
+ */
+void caller_log(const struct caller *c, const struct backend *b, const char *method, int32_t rc,
+		const char *text, const char *user, size_t user_n);
+
+#endif
