@@ -119,7 +119,7 @@ check_one(const struct mbox_found *f, const struct line *l, size_t from, size_t 
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	struct fuzz_text text = {0};
 	bool header = true, skip = false;
-	uint64_t octets = 0;
+	uint64_t octets = 0, after_header = f->end;
 
 	MUST(md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
 	     EVP_DigestUpdate(md, l[from].p, bare(l[from])) == 1);
@@ -130,9 +130,11 @@ check_one(const struct mbox_found *f, const struct line *l, size_t from, size_t 
 		const char *p;
 		size_t n = unquoted(l[k], how, &p);
 
-		if (bare(l[k]) == 0 && ended(l[k]))
+		if (bare(l[k]) == 0 && ended(l[k])) {
+			if (header)
+				after_header = (uint64_t)(l[k].p - base) + l[k].n;
 			header = skip = false;
-		else if (header && l[k].p[0] != ' ' && l[k].p[0] != '\t')
+		} else if (header && l[k].p[0] != ' ' && l[k].p[0] != '\t')
 			skip = is_rewritten(l[k].p, l[k].n < MBOX_HEAD ? l[k].n : MBOX_HEAD);
 		if (!skip)
 			MUST(EVP_DigestUpdate(md, p, n) == 1);
@@ -144,7 +146,7 @@ check_one(const struct mbox_found *f, const struct line *l, size_t from, size_t 
 		octets += 1 + (text.p[k] == '\n' && (k == 0 || text.p[k - 1] != '\r'));
 	if (text.n > 0 && text.p[text.n - 1] != '\n')
 		octets += 2;
-	MUST(f->stored == text.n && f->octets == octets);
+	MUST(f->stored == text.n && f->octets == octets && f->text == after_header);
 	EVP_MD_CTX_free(md);
 	fuzz_text_free(&text);
 }

@@ -330,7 +330,7 @@ def mbox(tap, srv):
            (brief(found), stat, listed))
     path = put("mboxe")
     session(srv, "mboxe", "STAT")
-    with BadSector(srv, path, 3):
+    with BadSector(srv, path, 8):
         with peek(srv, "mboxe", SlowPop) as p:
             answer = p.begin("RETR 1", 8)
             _, dot = p.rest()

@@ -20,6 +20,7 @@ static void
 box_free(struct mbox *m)
 {
 	journal_free(m->journal);
+	proof_abandon(m);
 	unlock_mta(&m->held, m->fd);
 	scan_reset(m);
 	snap_free(&m->old);
@@ -189,6 +190,14 @@ box_unchanged(const struct mbox *m)
 
 	return m->fd != -1 && !m->refreshing && fstat(m->fd, &st) == 0 &&
 	       same_file(&st, &m->snap.st);
+}
+
+void
+box_distrust(struct mbox *m)
+{
+	index_drop(m->inst, &m->place);
+	m->snap.st = (struct stat){0};
+	sdk_count(m->inst->host, "index_wrong", 1);
 }
 
 static int

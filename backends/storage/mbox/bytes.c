@@ -26,22 +26,30 @@ bytes_write(int fd, const void *p, size_t n, uint64_t at)
 }
 
 int
-bytes_copy(int from, uint64_t from_at, int to, uint64_t to_at, size_t n)
+bytes_read(int fd, void *p, size_t n, uint64_t at)
 {
-	char *buf = malloc(n + 1);
-	size_t have = 0;
-	int e = buf ? 0 : ENOMEM;
+	char *c = p;
 
-	while (e == 0 && have < n) {
-		ssize_t got = pread(from, buf + have, n - have, (off_t)(from_at + have));
+	while (n > 0) {
+		ssize_t got = pread(fd, c, n, (off_t)at);
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
-			e = got < 0 ? errno : EIO;
-		else
-			have += (size_t)got;
+			return got < 0 ? errno : EIO;
+		c += got;
+		at += (uint64_t)got;
+		n -= (size_t)got;
 	}
+	return 0;
+}
+
+int
+bytes_copy(int from, uint64_t from_at, int to, uint64_t to_at, size_t n)
+{
+	char *buf = malloc(n + 1);
+	int e = buf ? bytes_read(from, buf, n, from_at) : ENOMEM;
+
 	if (e == 0)
 		e = bytes_write(to, buf, n, to_at);
 	free(buf);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * QUIT: the MTA's locks, a look whether the file is still the snapshot's, the journal, marks. The
- * session's lock stays until the mailbox is closed. What was hidden and whose time is over goes
- * with the next commit.
+ * QUIT: the MTA's locks, a look whether the file is still the snapshot's, the journal, the proof
+ * that the messages to be cut out are what the session saw (the journal's commit point is after
+ * it), marks. The session's lock stays until the mailbox is closed. What was hidden and whose time
+ * is over goes with the next commit.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -132,6 +133,7 @@ commit_shift(struct mbox *m)
 		}
 		it.from -= cut;
 		it.body -= cut;
+		it.text -= cut;
 		it.end -= cut;
 		it.next -= cut;
 		m->snap.items[out++] = it;
@@ -166,6 +168,8 @@ begin_journal(struct mbox *m, const struct pm_call *call, const struct pm_commit
 		sdk_error(call, "'%s' is on a disk that is read-only now", m->place.path);
 		return PM_TEMP;
 	}
+	proof_abandon(m);
+	m->proven = false;
 	m->journal = journal_new(m, m->op);
 	return m->journal ? PM_OK : PM_NOMEM;
 }
@@ -180,7 +184,13 @@ commit_delete(struct mbox *m, const struct pm_call *call, const struct pm_commit
 
 	if (rc != PM_OK || !m->journal)
 		return rc;
-	rc = journal_run(m->journal, call, &point);
+	rc = journal_run(m->journal, call, STEP_NAME, &point);
+	if (rc == PM_OK && !m->proven) {
+		rc = proof_doomed(m, call);
+		m->proven = rc == PM_OK;
+	}
+	if (rc == PM_OK)
+		rc = journal_run(m->journal, call, STEP_DONE, &point);
 	m->committed = m->committed || point;
 	if (rc == PM_NOSPACE &&
 	    h->reserve_release(h->ctx, (struct pm_str){m->inst->prefix, strlen(m->inst->prefix)}) ==
@@ -209,7 +219,7 @@ commit_finish(struct mbox *m, const struct pm_commit *c)
 		return;
 	commit_shift(m);
 	m->snap.ledger = ledger_now(m->inst, &m->place);
-	index_save(m->inst, &m->place, &m->snap);
+	index_save(m->inst, &m->place, m->fd, &m->snap);
 }
 
 int32_t

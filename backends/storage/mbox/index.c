@@ -6,25 +6,27 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mbox.h"
 
-#define MAGIC "rstmbox2"
+#define MAGIC "rstmbox3" /* of another one nothing is believed: it is made anew */
+#define TICKS 12         /* ms */
 
 struct index_head {
 	char magic[8];
-	uint64_t rd, dev, ino, size, mtime_s, mtime_ns, n, junk;
+	uint64_t rd, dev, ino, size, mtime_s, mtime_ns, ctime_s, ctime_ns, n, junk;
 	struct ledger_is ledger;
 };
 
 struct index_item {
-	uint64_t from, body, end, next, octets, stored;
+	uint64_t from, body, text, end, next, octets, stored;
 	int64_t received_ms, first_ms, hidden_ms;
-	unsigned char hash[MBOX_HASH];
+	unsigned char hash[MBOX_HASH], print[MBOX_PRINT];
 	uint32_t twin;
 	char uidl[PM_UIDL_MAX];
-	uint8_t uidl_n, dirty;
+	uint8_t uidl_n, dirty, printed;
 };
 
 /* FNV-1a: against torn and half written files, not against people. */
@@ -46,6 +48,7 @@ index_packed(const struct item *it)
 	memset(&x, 0, sizeof(x)); /* padding too: it is summed */
 	x.from = it->from;
 	x.body = it->body;
+	x.text = it->text;
 	x.end = it->end;
 	x.next = it->next;
 	x.octets = it->octets;
@@ -54,10 +57,12 @@ index_packed(const struct item *it)
 	x.first_ms = it->first_ms;
 	x.hidden_ms = it->hidden_ms;
 	memcpy(x.hash, it->hash, MBOX_HASH);
+	memcpy(x.print, it->print, MBOX_PRINT);
 	x.twin = it->twin;
 	memcpy(x.uidl, it->uidl, it->uidl_n);
 	x.uidl_n = it->uidl_n;
 	x.dirty = it->dirty;
+	x.printed = it->printed;
 	return x;
 }
 
@@ -66,6 +71,7 @@ index_unpacked(const struct index_item *x)
 {
 	struct item it = {.from = x->from,
 			  .body = x->body,
+			  .text = x->text,
 			  .end = x->end,
 			  .next = x->next,
 			  .octets = x->octets,
@@ -75,15 +81,59 @@ index_unpacked(const struct index_item *x)
 			  .hidden_ms = x->hidden_ms,
 			  .twin = x->twin,
 			  .uidl_n = x->uidl_n <= PM_UIDL_MAX ? x->uidl_n : 0,
-			  .dirty = x->dirty != 0};
+			  .dirty = x->dirty != 0,
+			  .printed = x->printed != 0};
 
 	memcpy(it.hash, x->hash, MBOX_HASH);
+	memcpy(it.print, x->print, MBOX_PRINT);
 	memcpy(it.uidl, x->uidl, it.uidl_n);
 	return it;
 }
 
+/* ---- times ----------------------------------------------------------------------------------- */
+
+/* A change from now on gives the file another ctime: the clock that the kernel stamps files by has
+ * moved on. Some file systems know whole seconds or hundredths only. */
+static bool
+tick_over(const struct timespec *stamp, bool coarse)
+{
+	struct timespec now;
+
+	if (clock_gettime(CLOCK_REALTIME_COARSE, &now) != 0)
+		return false;
+	if (coarse)
+		return now.tv_sec > stamp->tv_sec + 2;
+	return now.tv_sec > stamp->tv_sec ||
+	       (now.tv_sec == stamp->tv_sec && now.tv_nsec > stamp->tv_nsec);
+}
+
+/* Is it the file of `st` still, and will every change show? A tick is waited for (4 ms, 10 at
+ * most), which is less than reading the file again; a clock that was set back is not. */
+static bool
+index_settles(int fd, const struct stat *st)
+{
+	const struct timespec ms = {0, 1000000};
+	bool coarse = st->st_ctim.tv_nsec % 1000000 == 0;
+	struct stat now;
+
+	for (int k = 0; !tick_over(&st->st_ctim, coarse); k++) {
+		if (coarse || k == TICKS)
+			return false;
+		(void)nanosleep(&ms, NULL);
+	}
+	return fstat(fd, &now) == 0 && same_file(&now, st);
+}
+
+/* ---- saving, loading ------------------------------------------------------------------------- */
+
 void
-index_save(struct inst *i, const struct location *p, const struct snap *s)
+index_drop(const struct inst *i, const struct location *p)
+{
+	(void)unlinkat(i->index_dir, p->key, 0); /* mostly there is none */
+}
+
+void
+index_save(struct inst *i, const struct location *p, int box, const struct snap *s)
 {
 	struct index_head h = {.magic = MAGIC,
 			       .rd = i->rd,
@@ -92,6 +142,8 @@ index_save(struct inst *i, const struct location *p, const struct snap *s)
 			       .size = (uint64_t)s->st.st_size,
 			       .mtime_s = (uint64_t)s->st.st_mtim.tv_sec,
 			       .mtime_ns = (uint64_t)s->st.st_mtim.tv_nsec,
+			       .ctime_s = (uint64_t)s->st.st_ctim.tv_sec,
+			       .ctime_ns = (uint64_t)s->st.st_ctim.tv_nsec,
 			       .n = s->n,
 			       .junk = s->junk,
 			       .ledger = s->ledger};
@@ -101,6 +153,8 @@ index_save(struct inst *i, const struct location *p, const struct snap *s)
 	FILE *f;
 	int fd;
 
+	if (!index_settles(box, &s->st))
+		return; /* the next one reads the file once more */
 	snprintf(name, sizeof(name), "%s.new", p->key);
 	fd = openat(i->index_dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
 		    0600);
@@ -124,6 +178,23 @@ index_save(struct inst *i, const struct location *p, const struct snap *s)
 		(void)unlinkat(i->index_dir, name, 0);
 }
 
+/* One after the other, within the file. */
+static bool
+in_order(const struct snap *s, uint64_t size)
+{
+	uint64_t at = s->n > 0 ? s->items[0].from : 0;
+
+	for (size_t k = 0; k < s->n; k++) {
+		const struct item *it = &s->items[k];
+
+		if (it->from != at || it->body <= it->from || it->text < it->body ||
+		    it->end < it->text || it->next < it->end)
+			return false;
+		at = it->next;
+	}
+	return at <= size;
+}
+
 static bool
 read_items(FILE *f, const struct index_head *h, struct snap *s)
 {
@@ -139,7 +210,22 @@ read_items(FILE *f, const struct index_head *h, struct snap *s)
 		sum = index_checksum(&x, sizeof(x), sum);
 		s->items[s->n] = index_unpacked(&x);
 	}
-	return fread(&said, sizeof(said), 1, f) == 1 && said == sum;
+	return fread(&said, sizeof(said), 1, f) == 1 && said == sum && in_order(s, h->size);
+}
+
+/* Bytes that are no message have no print: an odd mailbox that changed is read again. */
+static enum index_is
+index_compare(const struct index_head *h, const struct stat *now)
+{
+	if (h->size == (uint64_t)now->st_size)
+		return h->mtime_s == (uint64_t)now->st_mtim.tv_sec &&
+				       h->mtime_ns == (uint64_t)now->st_mtim.tv_nsec &&
+				       h->ctime_s == (uint64_t)now->st_ctim.tv_sec &&
+				       h->ctime_ns == (uint64_t)now->st_ctim.tv_nsec
+			       ? INDEX_SAME
+			       : INDEX_USELESS;
+	return h->size < (uint64_t)now->st_size && h->n > 0 && h->junk == 0 ? INDEX_SHORTER
+									    : INDEX_USELESS;
 }
 
 enum index_is
@@ -157,12 +243,8 @@ index_load(struct inst *i, const struct location *p, const struct stat *now, str
 	}
 	if (fread(&h, sizeof(h), 1, f) == 1 && memcmp(h.magic, MAGIC, sizeof(h.magic)) == 0 &&
 	    h.rd == i->rd && h.dev == (uint64_t)now->st_dev && h.ino == (uint64_t)now->st_ino &&
-	    h.size <= (uint64_t)now->st_size && read_items(f, &h, s)) {
-		how = h.size == (uint64_t)now->st_size &&
-				      h.mtime_s == (uint64_t)now->st_mtim.tv_sec &&
-				      h.mtime_ns == (uint64_t)now->st_mtim.tv_nsec
-			      ? INDEX_SAME
-			      : INDEX_SHORTER;
+	    index_compare(&h, now) != INDEX_USELESS && read_items(f, &h, s)) {
+		how = index_compare(&h, now);
 		s->junk = h.junk;
 		s->ledger = h.ledger;
 		s->named = how == INDEX_SAME;

@@ -387,11 +387,11 @@ journal_step(struct journal *j)
 }
 
 int32_t
-journal_run(struct journal *j, const struct pm_call *call, bool *ret_point)
+journal_run(struct journal *j, const struct pm_call *call, enum journal_step end, bool *ret_point)
 {
-	int64_t end = mbox_now(j->inst) + SLICE_MS;
+	int64_t slice = mbox_now(j->inst) + SLICE_MS;
 
-	while (j->step != STEP_DONE) {
+	while (j->step < end) {
 		int e = journal_step(j);
 
 		*ret_point = j->step > STEP_NAME;
@@ -403,7 +403,7 @@ journal_run(struct journal *j, const struct pm_call *call, bool *ret_point)
 				return PM_PARTIAL; /* the next opener goes on from the journal */
 			return j->unknown ? PM_UNKNOWN : disk_code(e);
 		}
-		if (j->step != STEP_DONE && mbox_now(j->inst) >= end)
+		if (j->step < end && mbox_now(j->inst) >= slice)
 			return PM_AGAIN;
 	}
 	return PM_OK;

@@ -60,8 +60,9 @@ struct journal *journal_cut(struct inst *i, const struct location *p, int fd, ui
 			    uint64_t to);
 /* One step or a slice of it: 0, EAGAIN or an errno. */
 int journal_step(struct journal *j);
-/* Goes on in slices; *ret_point: the commit point is behind us. */
-int32_t journal_run(struct journal *j, const struct pm_call *call, bool *ret_point);
+/* Goes on in slices, up to the step `end`; *ret_point: the commit point is behind us. */
+int32_t journal_run(struct journal *j, const struct pm_call *call, enum journal_step end,
+		    bool *ret_point);
 void journal_free(struct journal *j);
 
 /* ---- for recovery ---------------------------------------------------------------------------- */
@@ -74,7 +75,8 @@ int journal_join(struct journal *j, uint64_t from, uint64_t to);
 
 /* ---- bytes.c --------------------------------------------------------------------------------- */
 
-/* 0 or an errno. */
+/* 0 or an errno; EIO: the file ends before. */
+int bytes_read(int fd, void *p, size_t n, uint64_t at);
 int bytes_write(int fd, const void *p, size_t n, uint64_t at);
 int bytes_copy(int from, uint64_t from_at, int to, uint64_t to_at, size_t n);
 /* FNV-1a: against torn files, not against people. */

@@ -87,8 +87,7 @@ box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, str
 	if (rc != PM_OK)
 		return rc;
 	if (how.anew)
-		/* a cache: the file is read again */
-		(void)unlinkat(a.inst->index_dir, place.key, 0);
+		index_drop(a.inst, &place); /* a cache: the file is read again */
 	box = location_box(&place);
 	rc = sdk_totals_ask(a.inst->totals, &box, &how, &s);
 	if (rc == PM_OK)
@@ -135,7 +134,7 @@ list_forget(const struct inst *i, const struct location *p)
 	snprintf(name, sizeof(name), "%s.append", p->key);
 	(void)unlinkat(i->journal_dir, name, 0);
 	(void)unlinkat(i->journal_dir, p->key, 0);
-	(void)unlinkat(i->index_dir, p->key, 0);
+	index_drop(i, p);
 	(void)unlinkat(i->ledger_dir, p->key, 0);
 }
 

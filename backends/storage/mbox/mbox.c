@@ -109,10 +109,11 @@ open_state(const struct pm_open *open, struct inst *i)
 static int32_t
 open_inst(const struct pm_open *open, void **ret_inst)
 {
-	static const char *const counters[] = {
-		"conflicts",       "deletions_finished", "deliveries_finished",
-		"dotlocks_broken", "incoming_swept",     "ledger_damaged",
-		"locks_in_vain",   "turns_in_vain",      NULL};
+	static const char *const counters[] = {"conflicts",           "deletions_finished",
+					       "deliveries_finished", "dotlocks_broken",
+					       "incoming_swept",      "index_wrong",
+					       "ledger_damaged",      "locks_in_vain",
+					       "turns_in_vain",       NULL};
 	struct inst *i = calloc(1, sizeof(*i));
 
 	if (!i)

@@ -20,6 +20,7 @@
  * import.c     deliveries that bring their unique-id
  * list.c       totals, list, removal
  * bytes.c      copying, summing, writing bytes of a file
+ * proof.c      is a message still where the snapshot says?
  */
 #ifndef MBOX_H
 #define MBOX_H
@@ -39,6 +40,7 @@
 #define RETRY_MS 50 /* between two tries for a lock */
 #define KEY_N 40    /* a mailbox' name in the state directory: hex of its path's hash */
 #define PIECE 65536
+#define MBOX_PRINT 16
 
 enum mta_lock { MTA_DOTLOCK, MTA_FCNTL, MTA_FLOCK, MTA_LOCKS };
 
@@ -83,14 +85,19 @@ struct held {
 
 struct item {
 	uint64_t from, body, end,
-		next; /* next: where the following message begins, or the file ends */
+		next;  /* next: where the following message begins, or the file ends */
+	uint64_t text; /* first byte after the header */
 	uint64_t octets, stored;
 	int64_t received_ms, first_ms, hidden_ms;
 	uint32_t twin; /* 1, 2, ... of equal hashes */
 	unsigned char hash[MBOX_HASH];
-	bool gone;   /* another program removed it: it is behind the last one that is there */
+	unsigned char print[MBOX_PRINT]; /* proof.c */
+	/* another program removed it: it is behind the last one that is there */
+	bool gone;
 	bool doomed; /* to be deleted by the commit that runs */
 	bool dirty;  /* not in the ledger as it is here */
+	/* since the file grew it is known by its print: hashed when it is read */
+	bool printed;
 	uint8_t uidl_n;
 	char uidl[PM_UIDL_MAX + 1];
 };
@@ -113,6 +120,21 @@ struct view {
 	uint64_t octets; /* announced */
 };
 
+/* A message that is compared to an item, all of it. */
+struct proof {
+	struct mbox_parse parse;
+	struct mbox_found found;
+	unsigned n; /* messages that were found in it */
+};
+
+/* How far the doomed messages are proven. */
+struct proving {
+	struct proof proof; /* of the message k */
+	bool begun;
+	size_t k;
+	uint64_t at;
+};
+
 enum stage { STAGE_LOCK, STAGE_SCAN, STAGE_DONE };
 
 struct journal; /* journal.h */
@@ -131,6 +153,8 @@ struct mbox {
 	/* while scanning */
 	struct mbox_parse parse;
 	bool parsing;
+	bool checking; /* the index' messages are compared to the file, `checked` of them were */
+	size_t checked;
 	struct item last; /* of the index; read again */
 	bool last_known;
 	size_t n_known;
@@ -139,6 +163,8 @@ struct mbox {
 	bool refreshing;
 	/* commit */
 	struct journal *journal;
+	struct proving proving;
+	bool proven; /* what the journal is about */
 	char op[33];
 	bool committed, verified;
 };
@@ -171,18 +197,41 @@ void lock_keep(struct inst *i, struct held *h); /* touches the dotlock now and t
 void unlock_mta(struct held *h, int fd);
 
 /* ---- scan.c, index.c: under the MTA's locks -------------------------------------------------- */
-/* Goes on with the snapshot in slices: PM_AGAIN, PM_OK. An index of the file as it is, or as it was
- * before mail was appended, saves the reading. */
+/* Goes on with the snapshot in slices: PM_AGAIN, PM_OK. An index of the file as it is saves the
+ * reading; of one of the file as it was before mail was appended each message is compared. */
 int32_t scan_run(struct mbox *m, const struct pm_call *call);
 void scan_reset(struct mbox *m);
 void snap_free(struct snap *s);
 bool snap_room(struct snap *s, size_t n);
+/* By the time of the last change of the inode, too, which no program can put back. */
 bool same_file(const struct stat *a, const struct stat *b);
-void index_save(struct inst *i, const struct location *p, const struct snap *s);
+/* Under the MTA's locks. Not saved when a change to come might not show in the file's times. */
+void index_save(struct inst *i, const struct location *p, int fd, const struct snap *s);
+void index_drop(const struct inst *i, const struct location *p);
 enum index_is { INDEX_USELESS, INDEX_SHORTER, INDEX_SAME };
-/* SHORTER: the file grew since. */
+/* SHORTER: the file grew since, whatever else happened to it. */
 enum index_is index_load(struct inst *i, const struct location *p, const struct stat *now,
 			 struct snap *s);
+
+/* ---- proof.c --------------------------------------------------------------------------------- */
+/* Of a message as it stands in the file. False: it cannot be read. */
+bool proof_print(int fd, const struct item *it, unsigned char ret[MBOX_PRINT]);
+/* Is it there, as far as its print tells, with an empty line after it? */
+bool proof_stands(int fd, const struct item *it);
+/* Is its From_ line there? */
+bool proof_begins(int fd, const struct item *it);
+/* Is there after it what has to be: an empty line, then mail or the end of the file? */
+bool proof_ends(int fd, const struct item *it, uint64_t size);
+/* Fed from the From_ line to where the next one begins; proof_is ends it. It stays where it is
+ * until proof_free. False: no memory. */
+bool proof_begin(struct proof *x, const struct inst *i, const struct item *it);
+bool proof_feed(struct proof *x, const char *buf, size_t n);
+bool proof_is(struct proof *x, const struct item *it);
+void proof_free(struct proof *x);
+/* Hashes the doomed messages again, under the MTA's locks, in slices. PM_TEMP: one is not what it
+ * was, and the index is no more; or the file changed under our locks. */
+int32_t proof_doomed(struct mbox *m, const struct pm_call *call);
+void proof_abandon(struct mbox *m);
 
 /* ---- names.c --------------------------------------------------------------------------------- */
 /* Unique-ids and marks from the ledger, if the index has not got them; under the MTA's locks. */
@@ -253,6 +302,8 @@ int32_t box_refresh(struct mbox *m, const struct pm_call *call);
 void box_abandon(struct mbox *m);
 /* Is the file the one of the snapshot? */
 bool box_unchanged(const struct mbox *m);
+/* The snapshot was wrong: it and its index count for nothing, the next refresh reads the file. */
+void box_distrust(struct mbox *m);
 /* What is known of a session's message. */
 struct item *box_item(const struct mbox *m, size_t k);
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading a message, without the MTA's locks: after each piece the file is looked at, and when it
- * is not the one of the snapshot any more the piece is thrown away and the message looked for
- * (box_refresh). What went out before has to be a part of the same text: a message whose size
- * changed while it was read - another program rewrote its headers - is not the one that was
- * announced, and waits for the next session. One that changed before is read as it is.
+ * Reading a message, without the MTA's locks: after each piece the file is looked at, and the
+ * message's From_ line. When the file is not the one of the snapshot any more the piece is thrown
+ * away and the message looked for (box_refresh). What went out before has to be a part of the same
+ * text: a message whose size changed while it was read - another program rewrote its headers - is
+ * not the one that was announced, and waits for the next session. One that changed before is read
+ * as it is. A message that proves to be another has no end: its last piece waits for a look at
+ * what stands after it and, of one that is known by its print (proof.c), for the hash of all that
+ * was read.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,6 +15,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "journal.h"
 #include "mbox.h"
 #include "octets.h"
 
@@ -24,6 +28,8 @@ struct msg {
 	char *out; /* unquoted, not handed over yet */
 	size_t out_n, out_at;
 	bool ended;
+	bool proving;
+	struct proof proof; /* of all that was read, when proving */
 };
 
 /* The file anew; the snapshot stays what it was, at other places. */
@@ -70,6 +76,65 @@ still_there(const struct msg *g, const struct pm_call *call)
 	return PM_OK;
 }
 
+/* The message is where the snapshot says; read it anew if not. */
+static bool
+in_place(struct mbox *m, size_t k)
+{
+	if (!box_unchanged(m))
+		return false;
+	if (box_item(m, k)->gone || proof_begins(m->fd, box_item(m, k)))
+		return true;
+	box_distrust(m);
+	return false;
+}
+
+/* From the From_ line to where reading goes on, which is amidst it when the file grew meanwhile.
+ * What was in `out` is handed over. */
+static int32_t
+begin_proof(struct msg *g, const struct pm_call *call)
+{
+	const struct item *it = box_item(g->mbox, g->index);
+	uint64_t at = it->from, end = it->body + g->done;
+	int e = 0;
+
+	if (g->proving || !it->printed)
+		return PM_OK;
+	if (!proof_begin(&g->proof, g->mbox->inst, it))
+		return PM_NOMEM;
+	g->proving = true;
+	while (e == 0 && at < end) {
+		size_t n = end - at < PIECE ? (size_t)(end - at) : PIECE;
+
+		e = bytes_read(g->mbox->fd, g->out, n, at);
+		if (e == 0 && !proof_feed(&g->proof, g->out, n))
+			return PM_NOMEM;
+		at += n;
+	}
+	if (e == 0)
+		return PM_OK;
+	sdk_error(call, "reading '%s': %s", g->mbox->place.path, strerrordesc_np(e));
+	return PM_TEMP;
+}
+
+/* The last piece is read. The empty line is the file's; the message's own last line may be
+ * another. */
+static int32_t
+end_proof(struct msg *g, const struct pm_call *call)
+{
+	struct mbox *m = g->mbox;
+	const struct item *it = box_item(m, g->index);
+	bool separated = it->next > it->end;
+
+	if (proof_ends(m->fd, it, (uint64_t)m->snap.st.st_size) &&
+	    (!g->proving || (proof_feed(&g->proof, "\n", separated) && proof_is(&g->proof, it))))
+		return PM_OK;
+	sdk_error(call,
+		  "a message in '%s' is not what it was when the mailbox was read; it is read anew",
+		  m->place.path);
+	box_distrust(m);
+	return PM_TEMP;
+}
+
 int32_t
 msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 {
@@ -79,7 +144,7 @@ msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 
 	if (index >= m->n)
 		return PM_INVALID;
-	rc = box_unchanged(m) ? PM_OK : message_refresh(m, call);
+	rc = in_place(m, index) ? PM_OK : message_refresh(m, call);
 	if (rc != PM_OK)
 		return rc;
 	if (box_item(m, index)->gone) {
@@ -87,14 +152,15 @@ msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 		return PM_GONE;
 	}
 	g = calloc(1, sizeof(*g));
-	if (g)
-		g->out = malloc(PIECE + MBOX_QUOTE_MORE);
-	if (!g || !g->out) {
+	if (!g)
+		return PM_NOMEM;
+	g->mbox = m;
+	g->index = index;
+	g->out = malloc(PIECE + MBOX_QUOTE_MORE);
+	if (!g->out) {
 		free(g);
 		return PM_NOMEM;
 	}
-	g->mbox = m;
-	g->index = index;
 	g->stored = box_item(m, g->index)->end - box_item(m, g->index)->body;
 	m->views[index].octets = box_item(m, index)->octets; /* as it is now: the host asks again */
 	sdk_octets_init(&g->count);
@@ -124,7 +190,7 @@ read_piece(struct msg *g, const struct pm_call *call, char *raw, size_t *ret_n)
 			sdk_error(call, "reading '%s': %s", m->place.path, strerrordesc_np(errno));
 			return PM_TEMP;
 		}
-		if ((got > 0 || n == 0) && box_unchanged(m)) {
+		if ((got > 0 || n == 0) && in_place(m, g->index)) {
 			*ret_n = (size_t)got;
 			return PM_OK;
 		}
@@ -160,6 +226,12 @@ message_fill(struct msg *g, const struct pm_call *call)
 	size_t n = 0;
 	int32_t rc = raw ? read_piece(g, call, raw, &n) : PM_NOMEM;
 
+	if (rc == PM_OK)
+		rc = begin_proof(g, call);
+	if (rc == PM_OK && g->proving && !proof_feed(&g->proof, raw, n))
+		rc = PM_NOMEM;
+	if (rc == PM_OK && g->done + n == g->stored)
+		rc = end_proof(g, call);
 	if (rc == PM_OK) {
 		g->done += n;
 		g->out_at = 0;
@@ -201,6 +273,8 @@ msg_close(void *msg, const struct pm_call *call)
 	struct msg *g = msg;
 
 	(void)call;
+	if (g->proving)
+		proof_free(&g->proof);
 	free(g->out);
 	free(g);
 }

@@ -146,6 +146,12 @@ location_box(const struct location *p)
 	return b;
 }
 
+static uint64_t
+names_nanoseconds(struct timespec t)
+{
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 struct sdk_look
 location_look(const struct inst *i, const struct location *p)
 {
@@ -154,10 +160,10 @@ location_look(const struct inst *i, const struct location *p)
 
 	if (lstat(p->path, &st) != 0)
 		return (struct sdk_look){0};
-	return (struct sdk_look){.word = {st.st_dev, st.st_ino, (uint64_t)st.st_size,
-					  (uint64_t)st.st_mtim.tv_sec, (uint64_t)st.st_mtim.tv_nsec,
-					  l.ino, l.size, l.mtime_s, l.mtime_ns},
-				 .at_rest = sdk_at_rest(i->host, st.st_mtim)};
+	return (struct sdk_look){
+		.word = {st.st_dev, st.st_ino, (uint64_t)st.st_size, names_nanoseconds(st.st_mtim),
+			 names_nanoseconds(st.st_ctim), l.ino, l.size, l.mtime_s, l.mtime_ns},
+		.at_rest = sdk_at_rest(i->host, st.st_ctim)};
 }
 
 static bool
@@ -274,7 +280,7 @@ snap_name(struct mbox *m, const struct pm_call *call)
 	m->snap.named = true;
 	m->snap.ledger = now;
 	names_compact(m, lines, x.n);
-	index_save(m->inst, &m->place, &m->snap);
+	index_save(m->inst, &m->place, m->fd, &m->snap);
 	return PM_OK;
 }
 

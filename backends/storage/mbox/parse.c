@@ -228,6 +228,7 @@ parse_finish(struct mbox_parse *p, uint64_t end)
 	    (p->in_header || p->text_at > end || p->said != end - p->text_at))
 		p->lies++;
 	p->found.end = end;
+	p->found.text = p->in_header ? end : p->text_at < end ? p->text_at : end;
 	p->found.octets = sdk_octets_total(&p->octets);
 	p->found.stored = p->octets.stored;
 	memcpy(p->found.hash, sum, MBOX_HASH);

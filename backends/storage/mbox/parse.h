@@ -47,6 +47,7 @@ size_t mbox_quote_end(struct mbox_quote *q, char *out);
 struct mbox_found {
 	uint64_t from, body,
 		end;             /* offsets: From_ line, first byte behind it, end of the message */
+	uint64_t text;           /* first byte after the header */
 	uint64_t octets, stored; /* of what is served: unquoted */
 	int64_t received_ms;     /* the From_ line's date, taken for UTC as RFC 4155 says; 0: not
 				    understood */

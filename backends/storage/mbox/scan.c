@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From a file to a snapshot. When the index (index.c) is of this file, nothing is read; when the
- * file grew since, reading begins at the last message that was known, which has to be the same
- * message still.
+ * file grew since, each message that was known is compared to its print (proof.c), and reading
+ * begins at the last one, which has to be the same message still. Of a file that changed otherwise
+ * nothing is known.
  *
  * Who a message is, is its hash and, of equal ones, a number. The ledger gives numbers that were
  * never used to newcomers; which of several twins has which of the numbers that are alive does not
@@ -22,7 +23,8 @@ bool
 same_file(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
 void
@@ -62,6 +64,7 @@ scan_add(struct snap *s, const struct mbox_found *f)
 	it = &s->items[s->n++];
 	*it = (struct item){.from = f->from,
 			    .body = f->body,
+			    .text = f->text,
 			    .end = f->end,
 			    .next = f->end,
 			    .octets = f->octets,
@@ -73,10 +76,19 @@ scan_add(struct snap *s, const struct mbox_found *f)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+/* Its bytes were read a moment ago: the print costs no disk. */
 static bool
 scan_found(void *ctx, const struct mbox_found *f)
 {
-	return scan_add(ctx, f);
+	struct mbox *m = ctx;
+	struct item *it;
+
+	if (!scan_add(&m->snap, f))
+		return false;
+	it = &m->snap.items[m->snap.n - 1];
+	if (!proof_print(m->fd, it, it->print))
+		memset(it->print, 0, sizeof(it->print)); /* of no message */
+	return true;
 }
 
 void
@@ -84,16 +96,47 @@ scan_reset(struct mbox *m)
 {
 	if (m->parsing)
 		mbox_parse_free(&m->parse);
-	m->parsing = false;
+	m->parsing = m->checking = false;
 	snap_free(&m->snap);
 }
 
-/* Where reading begins, and how. */
+/* Reading from the last message that is known, or from the beginning. */
+static int32_t
+read_from(struct mbox *m)
+{
+	uint64_t from = 0;
+
+	m->last_known = m->snap.n > 0;
+	m->n_known = m->snap.n;
+	if (m->last_known) {
+		m->last = m->snap.items[--m->snap.n]; /* it may have been half there */
+		from = m->last.from;
+	}
+	m->parse = (struct mbox_parse){
+		.how = m->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS, .message = scan_found, .ctx = m};
+	if (!mbox_parse_init(&m->parse, from))
+		return PM_NOMEM;
+	m->parsing = true;
+	return PM_OK;
+}
+
+/* Nothing is known, after all. */
+static int32_t
+read_anew(struct mbox *m)
+{
+	struct stat st = m->snap.st;
+
+	index_drop(m->inst, &m->place);
+	snap_free(&m->snap);
+	m->snap.st = st;
+	return read_from(m);
+}
+
+/* What is known. */
 static int32_t
 scan_begin(struct mbox *m, const struct pm_call *call, bool *ret_done)
 {
 	struct stat st;
-	uint64_t from = 0;
 	enum index_is how;
 
 	*ret_done = false;
@@ -106,22 +149,32 @@ scan_begin(struct mbox *m, const struct pm_call *call, bool *ret_done)
 	if (how == INDEX_USELESS)
 		snap_free(&m->snap);
 	m->snap.st = st;
-	if (how == INDEX_SAME) {
-		*ret_done = true;
-		return PM_OK;
+	*ret_done = how == INDEX_SAME;
+	m->checking = how == INDEX_SHORTER;
+	m->checked = 0;
+	return how == INDEX_USELESS ? read_from(m) : PM_OK;
+}
+
+/* Are the messages of the index there? Its last one is read again anyway. */
+static int32_t
+check_known(struct mbox *m)
+{
+	int64_t until = mbox_now(m->inst) + SLICE_MS;
+
+	for (; m->checked + 1 < m->snap.n; m->checked++) {
+		if (!proof_stands(m->fd, &m->snap.items[m->checked])) {
+			m->checking = false;
+			return read_anew(m);
+		}
+		m->snap.items[m->checked].printed = true;
+		if (m->checked % 64 == 63 && mbox_now(m->inst) >= until) {
+			m->checked++;
+			lock_keep(m->inst, &m->held);
+			return PM_AGAIN;
+		}
 	}
-	if (how == INDEX_SHORTER && m->snap.n > 0)
-		from = m->snap.items[m->snap.n - 1]
-			       .from; /* it is read again: it may have been half there */
-	else
-		m->snap.junk = 0;
-	m->parse = (struct mbox_parse){.how = m->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS,
-				       .message = scan_found,
-				       .ctx = &m->snap};
-	if (!mbox_parse_init(&m->parse, from))
-		return PM_NOMEM;
-	m->parsing = true;
-	return PM_OK;
+	m->checking = false;
+	return read_from(m);
 }
 
 /* The file from where the index ended: is its last message still there? */
@@ -161,16 +214,6 @@ read_on(struct mbox *m, const struct pm_call *call)
 	return rc;
 }
 
-/* An index that fits: its last message is taken off and read again. */
-static bool
-take_last(struct mbox *m, struct item *ret)
-{
-	if (m->snap.n == 0)
-		return false;
-	*ret = m->snap.items[--m->snap.n];
-	return true;
-}
-
 /* A mailbox that is not as it should be is served as far as it is sound, and left as it is. */
 static void
 name_oddities(const struct mbox *m)
@@ -201,11 +244,17 @@ scan_end(struct mbox *m)
 {
 	bool ok = mbox_parse_end(&m->parse);
 
-	m->snap.junk += m->parse.junk;
 	mbox_parse_free(&m->parse);
 	m->parsing = false;
 	if (!ok)
 		return PM_NOMEM;
+	if (m->last_known && !scan_joins(&m->snap, m->n_known, &m->last)) {
+		/* read from amidst a message: whatever was odd, the mailbox is not */
+		int32_t rc = read_anew(m);
+
+		return rc == PM_OK ? PM_AGAIN : rc;
+	}
+	m->snap.junk = m->parse.junk;
 	if (m->snap.n > 0)
 		m->snap.items[m->snap.n - 1].next = (uint64_t)m->snap.st.st_size;
 	name_oddities(m);
@@ -218,20 +267,16 @@ scan_run(struct mbox *m, const struct pm_call *call)
 	int32_t rc = PM_OK;
 	bool done = false;
 
-	if (!m->parsing) {
+	if (!m->parsing && !m->checking) {
 		rc = scan_begin(m, call, &done);
 		if (rc != PM_OK || done)
 			return rc;
-		m->last_known = take_last(m, &m->last);
-		m->n_known = m->snap.n + m->last_known;
 	}
-	rc = read_on(m, call);
+	if (m->checking)
+		rc = check_known(m);
+	if (rc == PM_OK)
+		rc = read_on(m, call);
 	if (rc == PM_OK)
 		rc = scan_end(m);
-	if (rc == PM_OK && m->last_known && !scan_joins(&m->snap, m->n_known, &m->last)) {
-		/* not what the index says: everything anew, without it */
-		(void)unlinkat(m->inst->index_dir, m->place.key, 0);
-		return PM_AGAIN;
-	}
 	return rc;
 }

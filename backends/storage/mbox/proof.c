@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * proof - is a message still where the snapshot says? Offsets are remembered: by the session from
+ * one look to the next, and by the index (index.c) from one session to the next; meanwhile other
+ * programs move messages about. Dovecot does so without changing the size, mutt puts the time of
+ * the last change back.
+ *
+ * An index of a file that has grown since is believed as far as prints go: of each message header
+ * and the text's last bytes, and an empty line after it. That finds whatever moved or was replaced,
+ * at the price of a small part of the file; a message that is known by it is hashed on its way out.
+ * And nothing is cut out of a mailbox that was not hashed again under the MTA's locks: from its
+ * From_ line, after an empty line, to the next one's.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf.h"
+#include "journal.h"
+#include "mbox.h"
+
+#define HEADER_MAX 65536 /* of a header; a longer one is found out when it is read */
+#define TAIL 512
+
+/* ---- prints ---------------------------------------------------------------------------------- */
+
+static bool
+add_bytes(EVP_MD_CTX *md, int fd, uint64_t from, uint64_t to)
+{
+	char buf[8192];
+
+	while (from < to) {
+		size_t n = to - from < sizeof(buf) ? (size_t)(to - from) : sizeof(buf);
+
+		if (bytes_read(fd, buf, n, from) != 0 || EVP_DigestUpdate(md, buf, n) != 1)
+			return false;
+		from += n;
+	}
+	return true;
+}
+
+bool
+proof_print(int fd, const struct item *it, unsigned char ret[MBOX_PRINT])
+{
+	const uint64_t lengths[] = {it->body - it->from, it->text - it->from, it->end - it->from};
+	uint64_t header = it->text - it->from, tail = it->end - it->text;
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	bool ok;
+
+	header = header < HEADER_MAX ? header : HEADER_MAX;
+	tail = tail < TAIL ? tail : TAIL;
+	ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
+	     EVP_DigestUpdate(md, lengths, sizeof(lengths)) == 1 &&
+	     add_bytes(md, fd, it->from, it->from + header) &&
+	     add_bytes(md, fd, it->end - tail, it->end) && EVP_DigestFinal_ex(md, sum, NULL) == 1;
+	EVP_MD_CTX_free(md);
+	if (ok)
+		memcpy(ret, sum, MBOX_PRINT);
+	return ok;
+}
+
+/* LF, or CRLF, and nothing else. */
+static bool
+is_line_end(int fd, uint64_t from, uint64_t to)
+{
+	char buf[2];
+	size_t n = (size_t)(to - from);
+
+	if (to <= from || n > 2 || bytes_read(fd, buf, n, from) != 0)
+		return false;
+	return buf[n - 1] == '\n' && (n == 1 || buf[0] == '\r');
+}
+
+bool
+proof_stands(int fd, const struct item *it)
+{
+	unsigned char now[MBOX_PRINT];
+
+	return is_line_end(fd, it->end, it->next) && proof_print(fd, it, now) &&
+	       memcmp(now, it->print, MBOX_PRINT) == 0;
+}
+
+bool
+proof_begins(int fd, const struct item *it)
+{
+	char line[MBOX_HEAD];
+	size_t n = (size_t)(it->body - it->from);
+
+	if (it->body <= it->from || n > sizeof(line) || bytes_read(fd, line, n, it->from) != 0 ||
+	    line[n - 1] != '\n')
+		return false;
+	n -= n > 1 && line[n - 2] == '\r' ? 2 : 1;
+	return !memchr(line, '\n', n) && mbox_is_from(line, n);
+}
+
+/* Does mail begin at `at`, or the file end? */
+static bool
+mail_or_end(int fd, uint64_t at, uint64_t size)
+{
+	char line[MBOX_HEAD], *lf;
+	size_t n = size - at < sizeof(line) ? (size_t)(size - at) : sizeof(line);
+
+	if (at >= size)
+		return at == size;
+	if (bytes_read(fd, line, n, at) != 0 || !(lf = memchr(line, '\n', n)))
+		return false;
+	n = (size_t)(lf - line);
+	return mbox_is_from(line, n - (n > 0 && lf[-1] == '\r'));
+}
+
+bool
+proof_ends(int fd, const struct item *it, uint64_t size)
+{
+	bool last = it->end == it->next && it->next == size;
+
+	return last || (is_line_end(fd, it->end, it->next) && mail_or_end(fd, it->next, size));
+}
+
+/* ---- whole messages -------------------------------------------------------------------------- */
+
+static bool
+proof_found(void *ctx, const struct mbox_found *f)
+{
+	struct proof *x = ctx;
+
+	x->found = *f;
+	x->n++;
+	return true;
+}
+
+bool
+proof_begin(struct proof *x, const struct inst *i, const struct item *it)
+{
+	*x = (struct proof){.parse = {.how = i->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS,
+				      .message = proof_found,
+				      .ctx = x}};
+	return mbox_parse_init(&x->parse, it->from);
+}
+
+bool
+proof_feed(struct proof *x, const char *buf, size_t n)
+{
+	return mbox_parse_feed(&x->parse, buf, n);
+}
+
+bool
+proof_is(struct proof *x, const struct item *it)
+{
+	const struct mbox_found *f = &x->found;
+
+	return mbox_parse_end(&x->parse) && x->n == 1 && x->parse.junk == 0 &&
+	       f->body - f->from == it->body - it->from && f->end - f->from == it->end - it->from &&
+	       f->octets == it->octets && f->stored == it->stored &&
+	       memcmp(f->hash, it->hash, MBOX_HASH) == 0;
+}
+
+void
+proof_free(struct proof *x)
+{
+	mbox_parse_free(&x->parse);
+}
+
+/* ---- what is to be cut out ------------------------------------------------------------------- */
+
+/* Does a line begin here that may be a From_ line: the first one, or after an empty line? */
+static bool
+after_empty(int fd, uint64_t at)
+{
+	char buf[3];
+	size_t n = at < sizeof(buf) ? (size_t)at : sizeof(buf);
+
+	if (n == 0)
+		return true;
+	if (bytes_read(fd, buf, n, at - n) != 0 || buf[--n] != '\n')
+		return false;
+	n -= n > 0 && buf[n - 1] == '\r';
+	return n == 0 || buf[n - 1] == '\n';
+}
+
+/* A piece of a doomed message: PM_AGAIN: there is more of it; PM_GONE: it is another. */
+static int32_t
+prove_piece(struct mbox *m, const struct pm_call *call, const struct item *it, char *buf)
+{
+	struct proving *v = &m->proving;
+	uint64_t left = it->next - v->at;
+	size_t n = left < PIECE ? (size_t)left : PIECE;
+	int e = bytes_read(m->fd, buf, n, v->at);
+	bool same;
+
+	if (e != 0) {
+		sdk_error(call, "reading '%s': %s; nothing was deleted", m->place.path,
+			  strerrordesc_np(e));
+		return PM_TEMP;
+	}
+	if (!proof_feed(&v->proof, buf, n))
+		return PM_NOMEM;
+	v->at += n;
+	if (v->at < it->next)
+		return PM_AGAIN;
+	same = proof_is(&v->proof, it) && after_empty(m->fd, it->from) &&
+	       proof_ends(m->fd, it, (uint64_t)m->snap.st.st_size);
+	proof_free(&v->proof);
+	v->begun = false;
+	return same ? PM_OK : PM_GONE;
+}
+
+static int32_t
+prove_some(struct mbox *m, const struct pm_call *call, char *buf)
+{
+	int64_t until = mbox_now(m->inst) + SLICE_MS;
+	struct proving *v = &m->proving;
+
+	while (v->k < m->snap.n) {
+		const struct item *it = &m->snap.items[v->k];
+		int32_t rc = PM_OK;
+
+		if (it->doomed && !v->begun) {
+			if (it->next <= it->from || !proof_begin(&v->proof, m->inst, it))
+				return it->next <= it->from ? PM_GONE : PM_NOMEM;
+			v->begun = true;
+			v->at = it->from;
+		}
+		if (it->doomed)
+			rc = prove_piece(m, call, it, buf);
+		if (rc != PM_OK && rc != PM_AGAIN)
+			return rc;
+		v->k += rc == PM_OK;
+		if (it->doomed && mbox_now(m->inst) >= until)
+			return PM_AGAIN;
+	}
+	return PM_OK;
+}
+
+int32_t
+proof_doomed(struct mbox *m, const struct pm_call *call)
+{
+	char *buf = malloc(PIECE);
+	int32_t rc = buf ? PM_OK : PM_NOMEM;
+
+	lock_keep(m->inst, &m->held);
+	if (rc == PM_OK)
+		rc = prove_some(m, call, buf);
+	free(buf);
+	if (rc == PM_OK && !box_unchanged(m)) {
+		sdk_error(call,
+			  "'%s' was changed by a program that does not heed our locks; nothing was "
+			  "deleted",
+			  m->place.path);
+		index_drop(m->inst, &m->place);
+		rc = PM_TEMP;
+	} else if (rc == PM_GONE) {
+		sdk_error(call,
+			  "'%s': a message that is to be deleted is not where it was; nothing was "
+			  "deleted, "
+			  "and the mailbox is read anew",
+			  m->place.path);
+		box_distrust(m);
+		rc = PM_TEMP;
+	}
+	if (rc != PM_OK && rc != PM_AGAIN)
+		proof_abandon(m);
+	return rc;
+}
+
+void
+proof_abandon(struct mbox *m)
+{
+	if (m->proving.begun)
+		proof_free(&m->proving.proof);
+	m->proving = (struct proving){0};
+}
