@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What an mbox costs: restanted beside a private Dovecot, each on its own copy of the same file, in turn, in one run. A
-mailbox of 1,000 messages and one of 1 GiB: the first login (a scan), polls of the unchanged file, fetching all, deleting
-the oldest message (the rewrite), fetching and deleting all. CPU is that of the server's process tree, wall time
+mailbox of 1,000 messages and one of 1 GiB: the first login (a scan), polls of the unchanged file, a poll after a message
+was appended and one after the file was rewritten in place, fetching all, deleting the oldest message (the rewrite),
+fetching and deleting all. CPU is that of the server's process tree, wall time
 beside it. Usage: mbox.py [--rounds N] [--small]"""
 import argparse
 import os
@@ -97,8 +98,28 @@ def oldest(port):
     end(p)
 
 
-WORK = (("first login", poll, 1), ("poll", poll, POLLS), ("fetch all", fetch, 1), ("delete the oldest", oldest, 1),
-        ("drain", lambda port: fetch(port, True), 1))
+def nothing(path):
+    pass
+
+
+def append(path):
+    """Mail comes in."""
+    with open(path, "ab") as f:
+        f.write(mboxrd(b"From: clerk@example.org\nSubject: late\n\n" + LINE, b"clerk@example.org", 1))
+
+
+def rewrite(path):
+    """Another program writes what was there; it might have been something else of that size."""
+    with open(path, "r+b") as f:
+        first = f.readline()
+        f.seek(0)
+        f.write(first)
+
+
+# what happens to the file before, what is measured, how often
+WORK = (("first login", nothing, poll, 1), ("poll", nothing, poll, POLLS), ("poll, one more", append, poll, 1),
+        ("poll, rewritten", rewrite, poll, 1), ("fetch all", nothing, fetch, 1), ("delete the oldest", nothing, oldest, 1),
+        ("drain", nothing, lambda port: fetch(port, True), 1))
 
 
 def one_round(servers, size, rows):
@@ -107,8 +128,9 @@ def one_round(servers, size, rows):
         shutil.copyfile(size, os.path.join(box, "u0"))
         os.sync()
     time.sleep(1)
-    for name, work, times in WORK:
+    for name, change, work, times in WORK:
         for s in servers:
+            change(os.path.join(s.srv_dir, "u0"))
             before, start = cpu_seconds(s.pid), time.monotonic()
             for _ in range(times):
                 work(s.port)
