@@ -12,7 +12,7 @@ who_begin(struct who *w)
 {
 	memcpy(w->name, w->whole, sizeof(w->name));
 	w->auth = 0;
-	w->without_tag = false;
+	w->without_tag = w->postmaster = false;
 	w->blind = NULL;
 }
 

@@ -2,7 +2,13 @@
 /*
  * who - which accounts a recipient's name may mean, and in which order the auth chain is asked
  * about them: first the whole name, section after section, then without its +tag (`delimiter`), at
- * last the one that stands in for postmaster. Both RCPT and retries of Badmail go by it. Pure.
+ * last the one that stands in for postmaster.
+ *
+ * It is for names from outside: a recipient, and each target of an alias, which is a recipient as
+ * well; by RCPT, and by a retry that asks whose mail it is by now. An account's own name is none of
+ * them: whoever has found an account (a warning about its mailbox, a retry's first try, a sweep)
+ * asks for that name only, by chain_next, and another account never gets what is meant for it.
+ * Pure.
  */
 #ifndef RST_ACCOUNT_RECIPIENT_H
 #define RST_ACCOUNT_RECIPIENT_H

@@ -89,17 +89,65 @@ badmail_resolve_mailbox(struct resolve *r, struct errand *e)
 	return badmail_resolve_next_target(r, e);
 }
 
+/* ---- nobody ---------------------------------------------------------------------------------- */
+
+/* Nobody knows the name. Only in a domain of ours does somebody stand in for postmaster. */
 static int32_t
-badmail_resolve_next_section(struct resolve *r, struct errand *e)
+badmail_resolve_unknown(struct resolve *r, struct errand *e, bool domain_ours)
 {
-	r->who.auth++;
-	if (badmail_resolve_ask(r, e) ||
-	    (!r->targets && who_stand_in(e->conf, &r->who) && badmail_resolve_ask(r, e)))
+	r->domain = false;
+	if (domain_ours && who_stand_in(e->conf, &r->who) && badmail_resolve_ask(r, e))
 		return PM_AGAIN;
+	if (r->targets && !domain_ours)
+		return badmail_resolve_fail(r, PM_NOENT, "the alias leads elsewhere");
 	(void)badmail_resolve_fail(r, PM_NOENT,
 				   r->targets ? "the alias leads to a mailbox that does not exist"
 					      : "there is no such account");
 	return lookup_end_code(r->who.blind, r->text, sizeof(r->text));
+}
+
+/* Asks the next section whether the domain is ours. One that cannot tell has them all, as at
+ * RCPT. */
+static int32_t
+next_domain(struct resolve *r, struct errand *e)
+{
+	const char *at = strrchr(r->who.whole, '@');
+	const struct conf_section *auth;
+
+	r->who.auth = at ? chain_next(e->conf, r->who.whole, r->who.auth + 1) : -1;
+	if (r->who.auth < 0)
+		return badmail_resolve_unknown(r, e, !at);
+	auth = &e->conf->auth[r->who.auth];
+	if (auth->n_domains > 0 || !auth->backend->inst->desc->auth->domain)
+		return badmail_resolve_unknown(r, e, true);
+	r->domain = true;
+	errand_go(e, auth->backend, CALL_BEGIN);
+	return PM_AGAIN;
+}
+
+static int32_t
+badmail_resolve_ask_domain(struct resolve *r, struct errand *e)
+{
+	const char *domain = strrchr(r->who.whole, '@') + 1;
+	int32_t rc =
+		host_domain(e->backend->inst, &e->call, (struct pm_str){domain, strlen(domain)});
+
+	if (rc == PM_OK || rc == PM_UNSUPPORTED)
+		return badmail_resolve_unknown(r, e, true);
+	return rc == PM_NOENT ? next_domain(r, e)
+			      : badmail_resolve_fail(r, rc, "accounts cannot be looked up now");
+}
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+static int32_t
+badmail_resolve_next_section(struct resolve *r, struct errand *e)
+{
+	r->who.auth++;
+	if (badmail_resolve_ask(r, e))
+		return PM_AGAIN;
+	r->who.auth = -1;
+	return next_domain(r, e);
 }
 
 int32_t
@@ -109,6 +157,8 @@ resolve_step(struct resolve *r, struct errand *e)
 	struct pm_user u;
 	int32_t rc;
 
+	if (r->domain)
+		return badmail_resolve_ask_domain(r, e);
 	host_cred_init(&cred);
 	cred.service = (struct pm_str){"deliver", 7};
 	cred.authcid = (struct pm_str){r->who.name, strlen(r->who.name)};

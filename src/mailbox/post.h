@@ -25,10 +25,12 @@ enum drop_phase { DROP_LOOKUP, DROP_BEGIN, DROP_WRITE, DROP_PREPARE, DROP_COMMIT
 
 struct drop {
 	/* set by the caller, the rest zeroed */
-	struct conf *conf;          /* borrowed: lives as long as the errand */
-	char name[PM_NAME_MAX + 1]; /* the account, normalised (chain_name) */
-	int fd;                     /* the message, read from its beginning: lines as on the wire */
-	const char *head;           /* written before it; borrowed */
+	struct conf *conf; /* borrowed: lives as long as the errand */
+	/* the account's own, normalised (chain_name): no tag is taken off, nobody stands in
+	 * (who.h) */
+	char name[PM_NAME_MAX + 1];
+	int fd;           /* the message, read from its beginning: lines as on the wire */
+	const char *head; /* written before it; borrowed */
 	size_t head_n;
 	uint8_t op_id[16]; /* the same for each try of the same message and account, */
 	/* and if one of them delivered it, it is done: PM_OK; as the store can (PM_F_CAN_IMPORT) */

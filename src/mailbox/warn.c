@@ -118,7 +118,8 @@ warn_send(struct conf *c, struct backend *storage, const struct pm_user *u,
 			   .ctx = w,
 			   .deadline_ms = mono_ms() + WARN_MS};
 
-	(void)storage; /* looked up anew: the account may have moved meanwhile */
+	/* looked up anew, by its own name (who.h): the account may have moved meanwhile */
+	(void)storage;
 	if (!w)
 		return;
 	w->drop.conf = c;

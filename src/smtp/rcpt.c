@@ -244,7 +244,7 @@ rcpt_unknown(struct dsession *s, bool domain_ours)
 {
 	struct lookup *l = s->lookup;
 
-	if (domain_ours && !l->targets && who_stand_in(s->conf, &l->who)) {
+	if (domain_ours && who_stand_in(s->conf, &l->who)) {
 		s->work = DWORK_LOOKUP;
 		return MOVE_ON;
 	}
@@ -323,7 +323,7 @@ look_up(struct dsession *s)
 /* Sections that cannot tell their domains are asked about all of them: then every domain counts as
  * ours. */
 static enum move
-ask_domain(struct dsession *s)
+rcpt_ask_domain(struct dsession *s)
 {
 	struct lookup *l = s->lookup;
 	const char *at = strrchr(l->who.whole, '@');
@@ -358,7 +358,7 @@ rcpt_work(struct dsession *s)
 {
 	if (s->work == DWORK_ROOM)
 		return ask_room(s);
-	return s->work == DWORK_LOOKUP ? look_up(s) : ask_domain(s);
+	return s->work == DWORK_LOOKUP ? look_up(s) : rcpt_ask_domain(s);
 }
 
 enum move

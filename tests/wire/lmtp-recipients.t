@@ -1,5 +1,6 @@
 # users: ann@example.org=restante ben+lists@example.org=restante ben@example.org=restante grüße@example.org=restante stand-in@example.org=restante
 # domain: example.org,other.example
+# alias: hostmaster@example.org=postmaster@other.example
 # delivery: postmaster=stand-in max_errors=100
 # set: default_domain=example.org
 # who is meant: case, tags (the whole first), quotes, UTF-8, postmaster; whose domain it is
@@ -33,6 +34,8 @@ C: RCPT TO:<PostMaster@other.example>
 S: 250 2.1.5 <PostMaster@other.example> recipient ok
 C: RCPT TO:<postmaster>
 S: 250 2.1.5 <postmaster> recipient ok
+C: RCPT TO:<hostmaster@example.org>
+S: 250 2.1.5 <hostmaster@example.org> recipient ok
 C: RCPT TO:<postmaster@elsewhere.example>
 S: 550 5.1.2 <postmaster@elsewhere.example> mail for this domain is not taken here
 C: RCPT TO:<carl@other.example>
@@ -52,6 +55,7 @@ S~ 250 2\.0\.0 <ben\+other@example.org> delivered, id .*
 S~ 250 2\.0\.0 <gr.*e@example.org> delivered, id .*
 S~ 250 2\.0\.0 <PostMaster@other.example> delivered, id .*
 S~ 250 2\.0\.0 <postmaster> delivered, id .*
+S~ 250 2\.0\.0 <hostmaster@example.org> delivered, id .*
 C: QUIT
 S~ 221 .*
 !end
