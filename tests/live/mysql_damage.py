@@ -9,10 +9,9 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from cut_short import TEMP, brief, peek, right, texts  # noqa: E402
+from cut_short import TEMP, brief, peek, quits, right, texts  # noqa: E402
 from mailbed import Lmtp  # noqa: E402
 from mysql_fetch import Tables  # noqa: E402
-from pop import entered, session  # noqa: E402
 from sections import accounts, block  # noqa: E402
 from server import Server, Tap  # noqa: E402
 from shapes import wire  # noqa: E402
@@ -64,7 +63,8 @@ def damaged(tap, srv, db):
         body = db.db.sql(NTH % user)[0][0]
         db.db.sql(sql % body)
         refused_alone(tap, srv, user, name)
-        session(srv, user, "RETR 2")
+        with quits(srv, user) as p:
+            p.say("RETR 2")
         tap.ok(db.db.sql("SELECT COUNT(*) FROM mail_message WHERE body = %s AND first_retrieved IS NULL" % body) == [["1"]],
                "%s: it is still there after QUIT, and was not retrieved" % name)
 
@@ -105,7 +105,7 @@ def whole(tap, srv, db, port):
     """All is well: sizes of one piece, of several, and just at the edge; expire = 0 takes them."""
     edge = b"Subject: edge\r\n\r\n" + b"x" * 65000 + b"\r\n"
     send(port, "whole", SMALL, MIDDLE, edge)
-    with entered(srv, "whole") as p:
+    with quits(srv, "whole") as p:
         found = texts(p)
     good = len(found) == 3 and all(a.startswith(b"+OK %d " % s) and len(t) == s and t.endswith(wire(m))
                                    for (s, a, t), m in zip(found, (SMALL, MIDDLE, edge)))
