@@ -19,22 +19,24 @@ struct message {
 	char text[]; /* identity, NUL, uidl, NUL */
 };
 
-/* A group: its D lines wait here for their C. */
+/* A group: its D and G lines wait here for their C. What became of it is known by its op-id to
+ * the end. */
 struct group {
-	struct group *next;
-	char op[33];
+	UT_hash_handle hh;         /* by op */
+	struct group *prev, *next; /* of those that are committed, and not finished */
+	char op[OP_ID_N + 1];
 	uint64_t n, applied; /* members; those of a C that was read */
-	bool committed, done;
+	bool committed, unfinished;
 	size_t cap;
 	struct member {
-		struct message *m;
-		int64_t hide_ms; /* -1: to be deleted */
+		struct message *m; /* NULL: nobody knows it any more */
+		int64_t hide_ms;   /* -1: to be deleted */
 	} * members;
 };
 
 struct ledger {
 	struct message *messages;
-	struct group *groups;
+	struct group *groups, *unfinished;
 	size_t lines, files;
 	size_t bad; /* unsound lines with a sound one behind them */
 };
@@ -62,6 +64,7 @@ void
 ledger_free(struct ledger *l)
 {
 	struct message *m, *next;
+	struct group *g, *next_g;
 
 	if (!l)
 		return;
@@ -70,10 +73,8 @@ ledger_free(struct ledger *l)
 		free_files(m->m.files);
 		free(m);
 	}
-	while (l->groups) {
-		struct group *g = l->groups;
-
-		l->groups = g->next;
+	HASH_ITER (hh, l->groups, g, next_g) {
+		HASH_DEL(l->groups, g);
 		free(g->members);
 		free(g);
 	}
@@ -135,22 +136,30 @@ ledger_each(struct ledger *l, void (*fn)(struct ledger_message *m, void *ctx), v
 		fn(&m->m, ctx);
 }
 
-const char *
-ledger_unfinished(const struct ledger *l, size_t i)
+static struct group *
+group_find(const struct ledger *l, const char *op, size_t n)
 {
-	for (const struct group *g = l->groups; g; g = g->next)
-		if (g->committed && !g->done && i-- == 0)
-			return g->op;
-	return NULL;
+	struct group *g;
+
+	HASH_FIND(hh, l->groups, op, n, g);
+	return g;
+}
+
+const char *
+ledger_unfinished(const struct ledger *l, const char *after)
+{
+	const struct group *g = after ? group_find(l, after, strlen(after)) : NULL;
+
+	g = g ? g->next : after ? NULL : l->unfinished;
+	return g ? g->op : NULL;
 }
 
 bool
 ledger_has_group(const struct ledger *l, const char *op_hex)
 {
-	for (const struct group *g = l->groups; g; g = g->next)
-		if (g->committed && strcmp(g->op, op_hex) == 0)
-			return true;
-	return false;
+	const struct group *g = group_find(l, op_hex, strlen(op_hex));
+
+	return g && g->committed;
 }
 
 bool
@@ -254,35 +263,57 @@ ledger_take_file(struct ledger *l, const struct fields *f)
 static struct group *
 group_get(struct ledger *l, const char *op, size_t n)
 {
-	struct group *g;
+	struct group *g = group_find(l, op, n);
 
-	if (n != OP_ID_N)
-		return NULL;
-	for (g = l->groups; g; g = g->next)
-		if (memcmp(g->op, op, n) == 0)
-			return g;
-	g = calloc(1, sizeof(*g));
-	if (!g)
-		return NULL;
+	if (g || n != OP_ID_N || !(g = calloc(1, sizeof(*g))))
+		return g;
 	memcpy(g->op, op, n);
-	g->next = l->groups;
-	l->groups = g;
+	HASH_ADD(hh, l->groups, op, OP_ID_N, g);
 	return g;
+}
+
+static void
+put_unfinished(struct ledger *l, struct group *g)
+{
+	if (g->unfinished)
+		return;
+	g->unfinished = true;
+	g->prev = NULL;
+	g->next = l->unfinished;
+	if (g->next)
+		g->next->prev = g;
+	l->unfinished = g;
+}
+
+/* Its files are gone; the members are of no use any more. */
+static void
+ledger_finish(struct ledger *l, struct group *g)
+{
+	if (g->unfinished) {
+		*(g->prev ? &g->prev->next : &l->unfinished) = g->next;
+		if (g->next)
+			g->next->prev = g->prev;
+		g->unfinished = false;
+	}
+	for (uint64_t k = 0; k < g->applied; k++)
+		if (g->members[k].m)
+			g->members[k].m->m.unfinished = false;
+	free(g->members);
+	g->members = NULL;
+	g->n = g->applied = g->cap = 0;
 }
 
 static bool
 take_member(struct ledger *l, const struct fields *f, int64_t hide_ms)
 {
-	struct group *g;
 	struct message *m = find(l, f->p[2], f->n[2]);
+	struct group *g;
 
 	if (f->n[1] != OP_ID_N)
 		return true; /* not ours */
 	g = group_get(l, f->p[1], f->n[1]);
 	if (!g)
 		return false;
-	if (!m)
-		return true; /* a message nobody knows any more */
 	if (g->n == g->cap) {
 		size_t cap = g->cap ? g->cap * 2 : 16;
 		struct member *more = realloc(g->members, cap * sizeof(*more));
@@ -305,37 +336,46 @@ set_hidden(struct message *m, int64_t ms)
 		m->m.first_retrieved_ms = 0;
 }
 
+/* The deletions of before, in a ledger that was written anew: many Cs, of files that are gone. */
+static bool
+is_no_op(const struct group *g)
+{
+	return strcmp(g->op, LEDGER_NO_OP) == 0;
+}
+
+static void
+ledger_apply(struct member *x, bool no_op, int64_t ms)
+{
+	if (!x->m)
+		return;
+	if (x->hide_ms >= 0) {
+		set_hidden(x->m, x->hide_ms);
+	} else if (!x->m->m.deleted) {
+		x->m->m.deleted = true;
+		x->m->m.unfinished = !no_op;
+		x->m->m.deleted_ms = ms;
+	}
+}
+
 static bool
 take_commit(struct ledger *l, const struct fields *f)
 {
 	struct group *g;
+	bool no_op;
 
 	if (f->n[1] != OP_ID_N)
 		return true;
 	g = group_get(l, f->p[1], f->n[1]);
 	if (!g)
 		return false;
+	no_op = is_no_op(g);
+	for (; g->applied < g->n; g->applied++)
+		ledger_apply(&g->members[g->applied], no_op,
+			     (int64_t)(ledger_number(f, 3) & INT64_MAX));
 	g->committed = true;
-	for (; g->applied < g->n; g->applied++) {
-		struct member *x = &g->members[g->applied];
-
-		if (x->hide_ms >= 0) {
-			set_hidden(x->m, x->hide_ms);
-		} else if (!x->m->m.deleted) {
-			x->m->m.deleted = x->m->m.unfinished = true;
-			x->m->m.deleted_ms = (int64_t)(ledger_number(f, 3) & INT64_MAX);
-		}
-	}
+	if (!no_op)
+		put_unfinished(l, g);
 	return true;
-}
-
-/* Its files are gone. */
-static void
-ledger_finish(struct group *g)
-{
-	g->done = true;
-	for (uint64_t k = 0; k < g->applied; k++)
-		g->members[k].m->m.unfinished = false;
 }
 
 /* False: no memory. */
@@ -369,7 +409,7 @@ ledger_take_line(struct ledger *l, const char *p, const char *end)
 	case 'E':
 		g = f.count == 2 ? group_get(l, f.p[1], f.n[1]) : NULL;
 		if (g)
-			ledger_finish(g);
+			ledger_finish(l, g);
 		return true;
 	case 'T':
 		return f.count != 6 || ledger_take_file(l, &f);

@@ -87,8 +87,9 @@ size_t ledger_lines(const struct ledger *l); /* records read */
 size_t ledger_files(const struct ledger *l); /* of all messages */
 /* Is this unique-id known, of whatever message? */
 bool ledger_has_uidl(struct ledger *l, const char *uidl, size_t n);
-/* Committed groups without E: their op-ids as text, one after another; NULL at the end. */
-const char *ledger_unfinished(const struct ledger *l, size_t i);
+/* Committed groups without E: the op-id of the one after that one, as text; of the first one
+ * after NULL; NULL at the end. */
+const char *ledger_unfinished(const struct ledger *l, const char *after);
 /* Was a group with this op-id (32 hex digits) committed? */
 bool ledger_has_group(const struct ledger *l, const char *op_hex);
 /* Calls fn for every message. */

@@ -227,7 +227,7 @@ ledger_rewrite(int fd, const char *name, bool sync,
 	int lfd = ledger_file_open_locked(fd, name, &made);
 	struct ledger *l = lfd != -1 ? ledger_load(fd, name, &good, &bad) : NULL;
 
-	if (l && !ledger_unfinished(l, 0)) {
+	if (l && !ledger_unfinished(l, NULL)) {
 		ledger_put_header(&o);
 		if (fill(l, &o, ctx) && !o.failed)
 			ledger_file_replace(fd, name, &o, sync);

@@ -163,7 +163,7 @@ check_ours(struct ledger *l, size_t lines)
 	MUST(ledger_has_uidl(l, UIDL, sizeof(UIDL) - 1));
 	MUST(ledger_has_group(l, OP));
 	MUST(ledger_lines(l) == lines);
-	MUST(ledger_unfinished(l, 0) && strcmp(ledger_unfinished(l, 0), OP) == 0);
+	MUST(ledger_unfinished(l, NULL) && strcmp(ledger_unfinished(l, NULL), OP) == 0);
 }
 
 /* As a store appends: behind the last sound byte, over whatever torn tail there was. */
@@ -188,8 +188,8 @@ check_append(const struct fuzz_text *t, size_t good, size_t lines)
 	fuzz_puts(&longer, "00000000 C torn");
 	l = read_all(&longer, &now);
 	MUST(l && now == longer.n - strlen("00000000 C torn"));
-	for (size_t i = 0; ledger_unfinished(l, i); i++)
-		MUST(strcmp(ledger_unfinished(l, i), OP) != 0);
+	for (const char *op = NULL; (op = ledger_unfinished(l, op)) != NULL;)
+		MUST(strcmp(op, OP) != 0);
 	ledger_free(l);
 	ledger_out_free(&o);
 	fuzz_text_free(&longer);

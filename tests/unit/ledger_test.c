@@ -51,8 +51,8 @@ what_is_written_is_read(void **state)
 	m = ledger_find(l, "two", 3);
 	assert_true(m->octets == LEDGER_UNKNOWN);
 	assert_true(m->deleted);
-	assert_string_equal(ledger_unfinished(l, 0), OP);
-	assert_null(ledger_unfinished(l, 1));
+	assert_string_equal(ledger_unfinished(l, NULL), OP);
+	assert_null(ledger_unfinished(l, OP));
 	assert_true(ledger_has_uidl(l, "uid-2", 5));
 	assert_false(ledger_has_uidl(l, "uid-3", 5));
 	assert_true(ledger_has_group(l, OP));
@@ -154,7 +154,7 @@ a_unique_id_is_written_once(void **state)
 	ledger_put_done(&o, OP);
 	assert_true(ledger_read(l, o.text, o.n, &good));
 	assert_memory_equal(ledger_find(l, "one", 3)->uidl, "first", 5);
-	assert_null(ledger_unfinished(l, 0));
+	assert_null(ledger_unfinished(l, NULL));
 	ledger_free(l);
 	ledger_out_free(&o);
 }

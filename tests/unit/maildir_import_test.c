@@ -270,7 +270,7 @@ compaction_remembers_imports_for_thirty_days(void **state)
 		assert_int_equal(ledger_count(l), 3);
 		assert_true(ledger_find(l, "2.new", 5)->deleted);
 		assert_int_equal(ledger_find(l, "2.new", 5)->deleted_ms, now - 29 * DAY_MS);
-		assert_null(ledger_unfinished(l, 0));
+		assert_null(ledger_unfinished(l, NULL));
 		ledger_free(l);
 	}
 	assert_int_equal(import(i, "uid-new", 0), PM_EXISTS);

@@ -336,7 +336,7 @@ an_unfinished_commit(void **state)
 	assert_string_equal(mail_names("cur"), "");
 	assert_non_null(strstr(rig_log, "finished an interrupted commit: 2 messages removed"));
 	l = mail_ledger_read();
-	assert_null(ledger_unfinished(l, 0));
+	assert_null(ledger_unfinished(l, NULL));
 	ledger_free(l);
 	host_close(i);
 }

@@ -127,7 +127,7 @@ an_interrupted_commit_of_the_second(void **state)
 	assert_string_equal(box_letters(i, PM_OPEN_EXCLUSIVE), "1.x=one ");
 	assert_string_equal(mail_letters(), "one ");
 	l = mail_ledger_read();
-	assert_null(ledger_unfinished(l, 0));
+	assert_null(ledger_unfinished(l, NULL));
 	ledger_free(l);
 	host_close(i);
 }

@@ -247,7 +247,7 @@ remove_unfinished(struct inst *i, int fd, struct ledger *l)
 {
 	struct ledger_out o = {0};
 	unsigned gone = 0, seen = 1;
-	const char *op;
+	const char *op = NULL;
 
 	/* until a look finds nothing: another reader renames beside us */
 	for (int look = 0; look < RECOVER_LOOKS && seen > 0; look++) {
@@ -257,7 +257,7 @@ remove_unfinished(struct inst *i, int fd, struct ledger *l)
 	}
 	/* the group says what is deleted, and a crash before this is recovered */
 	(void)commit_sync_dirs(i, fd);
-	for (size_t k = 0; seen == 0 && (op = ledger_unfinished(l, k)) != NULL; k++)
+	while (seen == 0 && (op = ledger_unfinished(l, op)) != NULL)
 		ledger_put_done(&o, op);
 	if (seen == 0 && !o.failed)
 		/* else the next opener looks again */

@@ -428,7 +428,7 @@ scan_begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, s
 		sc->ledger = ledger_load(fd, LEDGER_FILE, &good, &bad);
 		if (!sc->ledger)
 			return ledger_load_code(call, LEDGER_FILE, errno);
-		if (look > 0 || !exclusive || !ledger_unfinished(sc->ledger, 0))
+		if (look > 0 || !exclusive || !ledger_unfinished(sc->ledger, NULL))
 			break;
 		remove_unfinished(i, fd, sc->ledger);
 		ledger_free(sc->ledger);
