@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-#include "account/recipient.h"
+#include "account/find.h"
 #include "badmail/badmail.h"
 #include "base/statefile.h"
 #include "module/errand.h"
@@ -158,21 +158,18 @@ void busy_end(enum badmail_class cls, uint64_t id);
 
 /* Who gets a recipient's mail now. One owner. */
 struct resolve {
-	struct who who;  /* of an alias the target's turn */
-	json_t *targets; /* the alias'; NULL: it is none */
-	size_t at;       /* which of them */
-	/* nobody knows the name, and whether its domain is ours is asked */
-	bool domain;
+	struct find find;            /* of an alias the target's turn */
+	json_t *targets;             /* the alias'; NULL: it is none */
+	size_t at;                   /* which of them */
 	json_t *addresses;           /* result, for an alias: what Delivered-To says */
-	json_t *names;               /* ... and the accounts; else who.name is the one */
+	json_t *names;               /* ... and the accounts; else find.who.name is the one */
 	char text[PM_ERROR_MAX + 1]; /* why not */
 };
 
-/* Asks for the first backend; r is zeroed, r->who.whole set. False: nobody is asked about this
- * name. */
-bool resolve_begin(struct resolve *r, struct errand *e);
-/* One question under the errand's permit. PM_AGAIN: again, behind e->backend; PM_OK; else
- * r->text says why not. */
+/* r is zeroed; name: normalised. */
+void resolve_begin(struct resolve *r, struct conf *c, const char *name);
+/* Entered from the errand's run until it returns anything but PM_AGAIN. PM_OK; else r->text has why
+ * not. */
 int32_t resolve_step(struct resolve *r, struct errand *e);
 /* An alias was found: its targets take the place of recipient `at` of the item; who is among the
  * recipients already is not there twice. False: no memory, and the item in memory is not to be

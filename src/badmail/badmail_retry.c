@@ -168,11 +168,10 @@ begin_drop(struct retry *r, struct errand *e, const char *name)
 		drop_recipient(r); /* by another name */
 	} else {
 		make_op_id(r);
-		if (drop_begin(&r->drop, e)) {
-			r->phase = PHASE_DROP;
-			return true;
-		}
-		note_failure(r, r->drop.text);
+		drop_begin(&r->drop);
+		errand_go(e, NULL, CALL_BEGIN); /* it asks for its permits itself */
+		r->phase = PHASE_DROP;
+		return true;
 	}
 	close_message(r);
 	return false;
@@ -222,7 +221,7 @@ resolve_one(struct retry *r, struct errand *e)
 		resolve_fini(&r->resolve);
 		return PM_NOMEM; /* what is on disk stays as it is */
 	}
-	memcpy(name, r->resolve.who.name, sizeof(name));
+	memcpy(name, r->resolve.find.who.name, sizeof(name));
 	resolve_fini(&r->resolve);
 	if (rc != PM_OK || alias)
 		return next_recipient(r, e);
@@ -237,9 +236,8 @@ begin_resolve(struct retry *r, struct errand *e, int32_t rc)
 {
 	if (r->resolved || (!r->drop.nobody && rc != PM_MOVED))
 		return false;
-	memcpy(r->resolve.who.whole, r->drop.name, sizeof(r->drop.name));
-	if (!resolve_begin(&r->resolve, e))
-		return false;
+	resolve_begin(&r->resolve, e->conf, r->drop.name);
+	errand_go(e, NULL, CALL_BEGIN);
 	r->phase = PHASE_RESOLVE;
 	return true;
 }

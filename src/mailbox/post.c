@@ -7,9 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "account/chain.h"
-#include "account/lookup.h"
-#include "account/recipient.h"
 #include "account/usercopy.h"
 #include "base/clock.h"
 #include "mailbox/volume.h"
@@ -27,49 +24,22 @@ post_done(struct drop *d, int32_t rc, const char *text)
 	return rc;
 }
 
-static bool
-ask_next(struct drop *d, struct errand *e)
-{
-	d->auth = chain_next(d->conf, d->name, d->auth + 1);
-	if (d->auth < 0)
-		return false;
-	errand_go(e, d->conf->auth[d->auth].backend, CALL_BEGIN);
-	return true;
-}
-
-bool
-drop_begin(struct drop *d, struct errand *e)
+void
+drop_begin(struct drop *d)
 {
 	d->phase = DROP_LOOKUP;
-	d->auth = -1;
-	if (ask_next(d, e))
-		return true;
-	(void)post_done(d, PM_NOENT, "no auth section is asked about this name");
-	return false;
+	find_begin(&d->find, d->conf, "deliver", "", false, d->name);
 }
 
 /* ---- the account ----------------------------------------------------------------------------- */
-
-/* No section is left to be asked. */
-static int32_t
-post_nobody(struct drop *d)
-{
-	snprintf(d->text, sizeof(d->text), "there is no such account");
-	d->nobody = true;
-	return post_done(d, lookup_end_code(d->blind, d->text, sizeof(d->text)), NULL);
-}
 
 /* storage: whose user it is. */
 static int32_t
 post_keep_user(struct drop *d, const struct pm_user *u, const struct backend *storage)
 {
-	size_t n;
 	struct pm_user full = *u;
+	size_t n;
 
-	if (full.name.n == 0)
-		full.name = (struct pm_str){d->name, strlen(d->name)};
-	if (full.key.n == 0)
-		full.key = full.name;
 	quota_fill(d->conf, &full);
 	if (d->no_quota && storage->counts) /* which refuses by itself */
 		full.quota_octets = full.quota_msgs = full.domain_octets = full.domain_msgs = 0;
@@ -84,33 +54,19 @@ post_keep_user(struct drop *d, const struct pm_user *u, const struct backend *st
 static int32_t
 post_lookup(struct drop *d, struct errand *e)
 {
-	const struct conf_section *auth = &d->conf->auth[d->auth], *storage;
-	struct pm_cred cred;
-	struct pm_user u;
-	int32_t rc;
+	const struct pm_user *u = &d->find.user;
+	const struct conf_section *storage;
+	int32_t rc = find_step(&d->find, &e->caller);
 
-	host_cred_init(&cred);
-	cred.service = (struct pm_str){"deliver", 7};
-	cred.authcid = (struct pm_str){d->name, strlen(d->name)};
-	rc = host_lookup(e->backend->inst, &e->call, &cred, &u);
 	if (rc == PM_AGAIN)
 		return rc;
-	switch (lookup_judge(rc, auth, &d->blind)) {
-	case LOOKUP_FOUND:
-		break;
-	case LOOKUP_NEXT:
-		return ask_next(d, e) ? PM_AGAIN : post_nobody(d);
-	default:
-		return post_done(d, rc,
-				 e->call.error[0] ? e->call.error
-						  : "accounts cannot be looked up now");
-	}
-	if (u.n_targets > 0)
-		return post_done(d, PM_MOVED, "the name is an alias");
-	if (who_lacks(&u))
-		return post_done(d, PM_PERM, who_lacks(&u));
-	storage = chain_storage(d->conf, auth, u.section.p, u.section.n);
-	rc = storage ? post_keep_user(d, &u, storage->backend) : PM_PERM;
+	d->nobody = rc != PM_OK && rc != PM_MOVED && !d->find.method;
+	if (rc != PM_OK)
+		return post_done(d, rc, d->find.text);
+	if (who_lacks(u))
+		return post_done(d, PM_PERM, who_lacks(u));
+	storage = d->find.storage;
+	rc = storage ? post_keep_user(d, u, storage->backend) : PM_PERM;
 	arena_reset(&e->arena);
 	if (!storage || rc != PM_OK)
 		return post_done(d, storage ? rc : PM_PERM,

@@ -17,6 +17,7 @@
 
 #include <restante/module.h>
 
+#include "account/find.h"
 #include "conf/conf.h"
 #include "mailbox/quota.h"
 #include "module/errand.h"
@@ -45,8 +46,7 @@ struct drop {
 	char text[PM_ERROR_MAX + 1];
 	/* own */
 	enum drop_phase phase;
-	int auth;                         /* index into conf->auth, -1 before the first */
-	const struct conf_section *blind; /* account/lookup.h */
+	struct find find;
 	void *user_mem;
 	struct pm_user user;
 	struct backend *storage; /* borrowed from conf */
@@ -61,10 +61,8 @@ struct drop {
 	uint64_t octets;
 };
 
-/* Asks for the first backend. False: nobody is asked about this name: rc is set. */
-bool drop_begin(struct drop *d, struct errand *e);
-/* One call under the errand's permit. PM_AGAIN: again, behind e->backend; else done, rc the same
- * as d->rc. */
+void drop_begin(struct drop *d);
+/* Entered from the errand's run until it returns anything but PM_AGAIN; rc is the same as d->rc. */
 int32_t drop_step(struct drop *d, struct errand *e);
 /* Frees what it holds; a handle was given back before. */
 void drop_fini(struct drop *d);

@@ -129,13 +129,12 @@ warn_send(struct conf *c, struct backend *storage, const struct pm_user *u,
 	w->drop.head_n = strlen(w->head);
 	snprintf(w->drop.name, sizeof(w->drop.name), "%.*s", (int)u->name.n, u->name.p);
 	secret_random(w->drop.op_id, sizeof(w->drop.op_id));
-	w->drop.auth = chain_next(c, w->drop.name, 0);
-	w->drop.fd = w->drop.auth >= 0 ? warn_message(c, &w->drop, l, now) : -1;
+	drop_begin(&w->drop);
+	w->drop.fd = warn_message(c, &w->drop, l, now);
 	if (w->drop.fd == -1) {
 		free(w);
 		return;
 	}
-	e.backend = c->auth[w->drop.auth].backend;
 	if (!errand_start(&e, CALL_BEGIN, false)) {
 		(void)close(w->drop.fd);
 		free(w);

@@ -14,7 +14,10 @@ caller_ask(struct caller *c, struct backend *b, enum call_class cls)
 	t->waiting_since_ms = 0; /* the gate sets it when there is a wait */
 	t->need = b->gate;
 	t->call_class = (uint8_t)cls;
-	t->wait_until_ms = cls == CALL_BEGIN || c->endless ? 0 : mono_ms() + c->patience_ms;
+	t->wait_until_ms = c->endless          ? 0
+			   : c->until_ms != 0  ? c->until_ms
+			   : cls == CALL_BEGIN ? 0
+					       : mono_ms() + c->patience_ms;
 	return PM_AGAIN;
 }
 

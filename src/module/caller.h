@@ -32,12 +32,13 @@ struct caller {
 	struct task *task;
 	struct arena *arena; /* where call->alloc() takes memory */
 	unsigned unwanted;   /* NOTE_...: of these any cancels a call */
-	int64_t patience_ms; /* CONTINUE and GIVE_BACK wait so long for a permit */
-	bool endless;        /* ... or as long as it takes: promised, or must go home */
+	int64_t until_ms;    /* so long any permit is waited for; 0: as follows */
+	int64_t patience_ms; /* CONTINUE and GIVE_BACK wait so long, BEGIN as its gate says */
+	bool endless;        /* all wait as long as it takes: promised, or must go home */
 };
 
-/* Asks for a permit of b's gate, also when this turn holds one: the caller's turn ends now. BEGIN
- * waits as long as the gate says. Returns PM_AGAIN. */
+/* Asks for a permit of b's gate, also when this turn holds one: the turn ends now. Returns
+ * PM_AGAIN. */
 int32_t caller_ask(struct caller *c, struct backend *b, enum call_class cls);
 
 /* PM_OK: the permit is held, *call is filled (deadline ms from now) and the watchdog knows of it;

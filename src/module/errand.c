@@ -71,7 +71,9 @@ errand_step(struct task *t)
 
 	switch ((enum verdict)t->verdict) {
 	case VERDICT_NONE:
-		return errand_ask(e);
+		if (e->backend)
+			return errand_ask(e);
+		break;
 	case VERDICT_GO:
 		break;
 	case VERDICT_TIMEOUT:
@@ -79,18 +81,22 @@ errand_step(struct task *t)
 	default:
 		return errand_end(e, PM_TEMP);
 	}
-	deadline = mono_ms() + (e->call_ms > 0 ? e->call_ms : e->backend->limits.call_ms);
-	host_call_init(&e->call, deadline, 0);
-	pool_calling(e->name, deadline);
+	if (e->backend) {
+		deadline = mono_ms() + (e->call_ms > 0 ? e->call_ms : e->backend->limits.call_ms);
+		host_call_init(&e->call, deadline, 0);
+		pool_calling(e->name, deadline);
+	}
 	rc = e->run(e);
-	t->backend_failed = host_backend_failed(rc);
+	t->backend_failed = t->backend_failed || host_backend_failed(rc);
 	if (rc != PM_AGAIN)
 		return errand_end(e, rc);
 	if (e->holding)
 		return errand_ask(e);
 	if (errand_unwanted(e))
 		return errand_end(e, PM_CANCELLED);
-	return mono_ms() < e->deadline_ms ? errand_ask(e) : errand_end(e, PM_TIMEOUT);
+	if (mono_ms() >= e->deadline_ms)
+		return errand_end(e, PM_TIMEOUT);
+	return t->need || !e->backend ? NEXT_AGAIN : errand_ask(e); /* caller_ask has asked */
 }
 
 void
@@ -125,6 +131,10 @@ errand_start(const struct errand *templ, int cls, bool probe)
 	e->ctx = templ->ctx;
 	e->deadline_ms = templ->deadline_ms;
 	arena_init(&e->arena, ARENA_MAX);
+	e->caller = (struct caller){.task = &e->task,
+				    .arena = &e->arena,
+				    .unwanted = NOTE_KICK | NOTE_DRAIN,
+				    .until_ms = e->deadline_ms};
 	e->call.alloc = errand_alloc;
 	e->call.cancelled = errand_unwanted;
 	e->call.ctx = e;

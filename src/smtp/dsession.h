@@ -15,7 +15,7 @@
 
 #include <restante/module.h>
 
-#include "account/recipient.h"
+#include "account/find.h"
 #include "base/arena.h"
 #include "conf/conf.h"
 #include "module/backend.h"
@@ -42,7 +42,6 @@ enum dsession_state {
 enum dsession_work {
 	DWORK_NONE,
 	DWORK_LOOKUP,      /* RCPT: chain entry `auth` is asked about `name` */
-	DWORK_DOMAIN,      /* RCPT: is the domain ours? */
 	DWORK_ROOM,        /* RCPT: is there room in the mailbox? */
 	DWORK_KEEP,        /* the chunk goes to Badmail first */
 	DWORK_KEEP_COMMIT, /* items of Badmail are made */
@@ -56,7 +55,7 @@ enum dsession_work {
 /* RCPT under way. */
 struct lookup {
 	char given[ADDRESS_QUOTED_MAX + 1]; /* quoted, for replies */
-	struct who who;                     /* whom it means; of an alias the target's turn */
+	struct find find;                   /* whom it means; of an alias the target's turn */
 	size_t n_targets_before;            /* to take back what was added */
 	struct rcpt *rcpt;                  /* set while an alias is expanded */
 	const struct pm_str *targets;       /* the alias' */

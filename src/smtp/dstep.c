@@ -106,7 +106,6 @@ dstep_step_work(struct task *t)
 	case DWORK_NONE:
 		return intake_more(s);
 	case DWORK_LOOKUP:
-	case DWORK_DOMAIN:
 	case DWORK_ROOM:
 		return rcpt_work(s);
 	default:

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is this recipient? The auth chain is asked by `lookup`, section after section, each under its
- * gate: first for the whole name, then without its +tag; at last for postmaster's stand-in. An
+ * Who is this recipient (account/find.h)? An
  * alias is expanded one level: a target that is an alias again is a circle or a mistake, and one
  * that is not ours would make us a relay. A section that cannot answer ends it with 451: going on
  * could give one user's mail to another.
@@ -11,10 +10,9 @@
 #include <strings.h>
 
 #include "account/chain.h"
+#include "account/find.h"
 #include "account/lookup.h"
-#include "account/recipient.h"
 #include "base/log.h"
-#include "base/secret.h"
 #include "base/stats.h"
 #include "smtp/dsession.h"
 #include "smtp/room.h"
@@ -46,7 +44,7 @@ rcpt_over(struct dsession *s, unsigned code, const char *enhanced, const char *t
 		log_cstr(&line, "from", s->mail.sender);
 		log_num(&line, "code", code);
 		log_cstr(&line, "enhanced", enhanced);
-		log_cstr(&line, "name", l->who.name);
+		log_cstr(&line, "name", l->find.who.name);
 		log_cstr(&line, "peer", s->peer->text);
 		log_num(&line, "session", s->task.id);
 		log_textf(&line, "%s", text);
@@ -65,9 +63,9 @@ rcpt_no_memory(struct dsession *s)
 }
 
 static enum move
-ask_whole(struct dsession *s)
+ask_whole(struct dsession *s, const char *whole)
 {
-	who_begin(&s->lookup->who);
+	find_begin(&s->lookup->find, s->conf, dsession_protocol(s), s->peer->host, true, whole);
 	s->work = DWORK_LOOKUP;
 	return MOVE_ON;
 }
@@ -82,7 +80,7 @@ rcpt_new(struct dsession *s, size_t max_targets)
 	struct lookup *l = s->lookup;
 	struct arena *a = &s->mail.arena;
 	const char *given = arena_dup(a, l->given, strlen(l->given));
-	const char *whole = arena_dup(a, l->who.whole, strlen(l->who.whole));
+	const char *whole = arena_dup(a, l->find.who.whole, strlen(l->find.who.whole));
 
 	l->n_targets_before = s->mail.n_targets;
 	return given && whole ? envelope_add_rcpt(&s->mail, given, whole, max_targets) : NULL;
@@ -118,21 +116,21 @@ ask_room(struct dsession *s)
 }
 
 static enum move
-rcpt_mailbox(struct dsession *s, struct pm_user *u, const struct conf_section *auth)
+rcpt_mailbox(struct dsession *s)
 {
-	const struct conf_section *storage =
-		chain_storage(s->conf, auth, u->section.p, u->section.n);
 	struct lookup *l = s->lookup;
+	const struct conf_section *storage = l->find.storage;
+	struct pm_user *u = &l->find.user;
 	struct arena *a = &s->mail.arena;
-	const char *lacks = who_lacks(u), *account = arena_dup(a, l->who.name, strlen(l->who.name)),
-		   *address;
+	const char *lacks = who_lacks(u), *address,
+		   *account = arena_dup(a, l->find.who.name, strlen(l->find.who.name));
 	char quoted[ADDRESS_QUOTED_MAX + 1];
 
 	if (lacks)
 		return rcpt_over(s, 550, "5.2.1", lacks);
 	if (!storage || !storage->backend->inst->desc->delivery) {
-		log_msg(LOG_LVL_ERROR, "delivery", "auth %s, account '%s': %s", auth->name,
-			l->who.name,
+		log_msg(LOG_LVL_ERROR, "delivery", "auth %s, account '%s': %s", l->find.auth->name,
+			l->find.who.name,
 			storage ? "its storage's module takes no mail"
 				: "it names a storage section that is not there");
 		return rcpt_over(s, 451, "4.3.5",
@@ -141,13 +139,10 @@ rcpt_mailbox(struct dsession *s, struct pm_user *u, const struct conf_section *a
 	if (s->mail.utf8 && !storage->backend->can_utf8)
 		return rcpt_over(s, 550, "5.6.7",
 				 "this mailbox's store takes no internationalized mail (SMTPUTF8)");
-	address = arena_dup(a, quoted, address_quote(l->who.whole, strlen(l->who.whole), quoted));
+	address = arena_dup(a, quoted,
+			    address_quote(l->find.who.whole, strlen(l->find.who.whole), quoted));
 	if (!account || !address)
 		return rcpt_no_memory(s);
-	if (u->name.n == 0)
-		u->name = (struct pm_str){account, strlen(account)};
-	if (u->key.n == 0)
-		u->key = u->name;
 	l->storage = storage;
 	l->found = (struct target){.address = address, .account = account};
 	if (!room_wanted(s, storage, u, &l->found.room))
@@ -165,32 +160,34 @@ static enum move
 rcpt_next_target(struct dsession *s)
 {
 	struct lookup *l = s->lookup;
+	char whole[PM_NAME_MAX + 1];
 	const struct pm_str *t;
 
 	if (l->at == l->n_targets)
 		return rcpt_over(s, 250, "2.1.5", "recipient ok");
 	t = &l->targets[l->at++];
-	if (!chain_name(s->conf, t->p, t->n, l->who.whole)) {
+	if (!chain_name(s->conf, t->p, t->n, whole)) {
 		log_msg(LOG_LVL_ERROR, "alias", "'%s': target '%.*s' is not a possible address",
 			l->alias, (int)(t->n < 320 ? t->n : 320), t->p);
 		return rcpt_over(
 			s, 451, "4.3.5",
 			"the alias leads to an impossible address; the postmaster can see which");
 	}
-	if (strcmp(l->who.whole, l->alias) == 0)
+	if (strcmp(whole, l->alias) == 0)
 		return rcpt_over(s, 550, "5.4.6", "the alias leads to itself");
-	return ask_whole(s);
+	return ask_whole(s, whole);
 }
 
 static enum move
-rcpt_alias(struct dsession *s, const struct pm_user *u)
+rcpt_alias(struct dsession *s)
 {
 	struct lookup *l = s->lookup;
+	const struct pm_user *u = &l->find.user;
 
 	if (l->targets) {
 		log_msg(LOG_LVL_WARNING, "alias",
 			"'%s': its target '%s' is an alias again; one level is followed", l->alias,
-			l->who.name);
+			l->find.who.name);
 		return rcpt_over(s, 550, "5.4.6",
 				 "the alias leads to another alias, perhaps in a circle");
 	}
@@ -199,7 +196,7 @@ rcpt_alias(struct dsession *s, const struct pm_user *u)
 	l->rcpt = rcpt_new(s, u->n_targets);
 	if (!l->rcpt)
 		return rcpt_no_memory(s);
-	memcpy(l->alias, l->who.name, sizeof(l->alias));
+	memcpy(l->alias, l->find.who.name, sizeof(l->alias));
 	l->targets = u->targets;
 	l->n_targets = u->n_targets;
 	return rcpt_next_target(s);
@@ -224,7 +221,7 @@ static enum move
 rcpt_blind(struct dsession *s)
 {
 	static struct log_rate rate; /* each recipient has a line of its own, too */
-	const struct who *w = &s->lookup->who;
+	const struct who *w = &s->lookup->find.who;
 	uint64_t held = 0;
 
 	if (log_rate_pass(&rate, &held))
@@ -240,16 +237,11 @@ rcpt_blind(struct dsession *s)
 }
 
 static enum move
-rcpt_unknown(struct dsession *s, bool domain_ours)
+rcpt_unknown(struct dsession *s)
 {
 	struct lookup *l = s->lookup;
+	bool domain_ours = l->find.domain_ours;
 
-	if (domain_ours && who_stand_in(s->conf, &l->who)) {
-		s->work = DWORK_LOOKUP;
-		return MOVE_ON;
-	}
-	if (domain_ours && lookup_end(l->who.blind) == LOOKUP_CANNOT_TELL)
-		return rcpt_blind(s);
 	if (l->targets && !domain_ours)
 		return rcpt_over(s, 550, "5.7.1",
 				 "the alias leads elsewhere; this server does not relay");
@@ -264,93 +256,30 @@ rcpt_unknown(struct dsession *s, bool domain_ours)
 }
 
 static enum move
-cannot_tell(struct dsession *s, const struct backend *b, const char *method, int32_t rc,
-	    const char *text)
+rcpt_find(struct dsession *s)
 {
-	caller_log(&s->caller, b, method, rc, text, s->lookup->who.name,
-		   strlen(s->lookup->who.name));
-	return rcpt_over(s, 451, "4.4.3", "accounts cannot be looked up now, try again later");
-}
-
-static void
-rcpt_cred_fill(const struct dsession *s, struct pm_cred *c)
-{
-	const char *service = dsession_protocol(s);
-
-	host_cred_init(c);
-	c->service = (struct pm_str){service, strlen(service)};
-	c->authcid = (struct pm_str){s->lookup->who.name, strlen(s->lookup->who.name)};
-	c->peer = (struct pm_str){s->peer->host, strlen(s->peer->host)};
-}
-
-static enum move
-look_up(struct dsession *s)
-{
-	struct lookup *l = s->lookup;
-	const struct conf_section *auth;
-	struct host_call call;
-	struct pm_cred cred;
-	struct pm_user user;
+	struct find *f = &s->lookup->find;
 	int32_t rc;
 
-	if (who_next(s->conf, &l->who) < 0) {
-		l->who.auth = 0;
-		s->work = DWORK_DOMAIN;
-		return MOVE_ON;
-	}
-	auth = &s->conf->auth[l->who.auth];
-	s->task.who_key = secret_hash(l->who.name, strlen(l->who.name)) | 1;
-	rc = dsession_enter(s, auth->backend, CALL_BEGIN, "lookup", auth->backend->limits.call_ms,
-			    &call);
-	if (rc == PM_AGAIN)
+	s->caller.endless = false;
+	rc = find_step(f, &s->caller);
+	switch (rc) {
+	case PM_AGAIN:
 		return MOVE_PERMIT;
-	if (rc != PM_OK)
-		return cannot_tell(s, auth->backend, "lookup", rc, "no permit in time");
-	rcpt_cred_fill(s, &cred);
-	rc = host_lookup(auth->backend->inst, &call, &cred, &user);
-	(void)caller_done(&s->caller, rc);
-	switch (lookup_judge(rc, auth, &l->who.blind)) {
-	case LOOKUP_FOUND:
-		return user.n_targets > 0 ? rcpt_alias(s, &user) : rcpt_mailbox(s, &user, auth);
-	case LOOKUP_NEXT:
-		l->who.auth++;
-		return MOVE_ON;
+	case PM_OK:
+		return rcpt_mailbox(s);
+	case PM_MOVED:
+		return rcpt_alias(s);
+	case PM_NOENT:
+		return rcpt_unknown(s);
 	default:
-		return cannot_tell(s, auth->backend, "lookup", rc, call.error);
+		break;
 	}
-}
-
-/* Sections that cannot tell their domains are asked about all of them: then every domain counts as
- * ours. */
-static enum move
-rcpt_ask_domain(struct dsession *s)
-{
-	struct lookup *l = s->lookup;
-	const char *at = strrchr(l->who.whole, '@');
-	const struct conf_section *auth;
-	struct host_call call;
-	int32_t rc;
-
-	l->who.auth = at ? chain_next(s->conf, l->who.whole, l->who.auth) : -1;
-	if (l->who.auth < 0)
-		return rcpt_unknown(s, !at);
-	auth = &s->conf->auth[l->who.auth];
-	if (auth->n_domains > 0 || !auth->backend->inst->desc->auth->domain)
-		return rcpt_unknown(s, true); /* it is named there; or nobody can say */
-	rc = dsession_enter(s, auth->backend, CALL_BEGIN, "domain", auth->backend->limits.call_ms,
-			    &call);
-	if (rc == PM_AGAIN)
-		return MOVE_PERMIT;
-	if (rc != PM_OK)
-		return cannot_tell(s, auth->backend, "domain", rc, "no permit in time");
-	rc = host_domain(auth->backend->inst, &call, (struct pm_str){at + 1, strlen(at + 1)});
-	(void)caller_done(&s->caller, rc);
-	if (rc == PM_OK || rc == PM_UNSUPPORTED)
-		return rcpt_unknown(s, true);
-	if (rc != PM_NOENT)
-		return cannot_tell(s, auth->backend, "domain", rc, call.error);
-	l->who.auth++;
-	return MOVE_ON;
+	if (!f->method)
+		return rcpt_blind(s);
+	caller_log(&s->caller, f->auth->backend, f->method, rc, f->text, f->who.name,
+		   strlen(f->who.name));
+	return rcpt_over(s, 451, "4.4.3", "accounts cannot be looked up now, try again later");
 }
 
 enum move
@@ -358,19 +287,21 @@ rcpt_work(struct dsession *s)
 {
 	if (s->work == DWORK_ROOM)
 		return ask_room(s);
-	return s->work == DWORK_LOOKUP ? look_up(s) : rcpt_ask_domain(s);
+	return rcpt_find(s);
 }
 
 enum move
 rcpt_start(struct dsession *s, const struct address *a)
 {
+	char whole[PM_NAME_MAX + 1];
+
 	s->lookup = calloc(1, sizeof(*s->lookup));
 	if (!s->lookup)
 		return dsession_say(s, 452, "4.3.0", "out of memory, try again later");
 	(void)address_quote(a->text, a->n, s->lookup->given);
 	if (a->literal)
 		return rcpt_over(s, 550, "5.1.2", "mail for address literals is not taken here");
-	if (!chain_name(s->conf, a->text, a->n, s->lookup->who.whole))
+	if (!chain_name(s->conf, a->text, a->n, whole))
 		return rcpt_over(s, 553, "5.1.3", "this is not a possible address");
-	return ask_whole(s);
+	return ask_whole(s, whole);
 }

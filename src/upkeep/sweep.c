@@ -41,16 +41,12 @@ count_box(struct sweep *s, const struct errand *e, int32_t rc)
 	pthread_mutex_unlock(s->mutex);
 }
 
-static bool
-ask_auth(struct sweep *s, struct errand *e)
+/* Whose is it? */
+static void
+begin_lookup(struct sweep *s)
 {
-	s->box.auth = chain_next(s->conf, s->box.name, s->box.auth + 1);
-	if (s->box.auth < 0)
-		return false;
+	find_begin(&s->box.find, s->conf, "ctl", "", false, s->box.name);
 	s->phase = SWEEP_LOOKUP;
-	errand_go(e, s->conf->auth[s->box.auth].backend, CALL_BEGIN);
-	e->call_ms = 0;
-	return true;
 }
 
 static bool
@@ -61,7 +57,6 @@ begin_box(struct sweep *s, struct errand *e, const char *key, size_t n)
 
 	sweep_box_free(&s->box);
 	arena_reset(&e->arena);
-	s->box.auth = -1;
 	if (!(undo ? sweep_undo_name(s, key, n) : chain_name(s->conf, key, n, s->box.name))) {
 		count_box(s, e, PM_NOENT);
 		return false;
@@ -72,7 +67,13 @@ begin_box(struct sweep *s, struct errand *e, const char *key, size_t n)
 		if (!at || strcmp(at + 1, s->order.domain) != 0)
 			return false; /* another domain's */
 	}
-	rc = undo ? sweep_undo_box(s, e) : ask_auth(s, e) ? PM_AGAIN : PM_NOENT;
+	if (!undo) {
+		begin_lookup(s);
+		errand_go(e, NULL, CALL_BEGIN);
+		e->call_ms = 0;
+		return true;
+	}
+	rc = sweep_undo_box(s, e);
 	if (rc != PM_AGAIN)
 		count_box(s, e, rc);
 	return rc == PM_AGAIN;
@@ -235,56 +236,35 @@ end_box(struct sweep *s, struct errand *e, int32_t rc)
 }
 
 static int32_t
-sweep_keep_user(struct sweep *s, const struct pm_user *u, const struct conf_section *auth)
+sweep_keep_user(struct sweep *s)
 {
 	struct sweep_box *b = &s->box;
-	struct pm_user full = *u;
-	const struct conf_section *storage =
-		chain_storage(s->conf, auth, u->section.p, u->section.n);
+	struct pm_user full = b->find.user;
 	size_t n;
 
-	if (!storage)
+	if (!b->find.storage)
 		return PM_PERM;
-	if (full.name.n == 0)
-		full.name = (struct pm_str){b->name, strlen(b->name)};
-	if (full.key.n == 0)
-		full.key = full.name;
 	quota_fill(s->conf, &full);
 	n = user_bytes(&full);
 	b->user_mem = n < SIZE_MAX ? malloc(n) : NULL;
 	if (!b->user_mem)
 		return PM_NOMEM;
 	user_pack(&full, b->user_mem, &b->user);
-	b->storage = storage->backend;
+	b->storage = b->find.storage->backend;
 	return PM_OK;
 }
 
 static int32_t
 step_lookup(struct sweep *s, struct errand *e)
 {
-	const struct conf_section *auth = &s->conf->auth[s->box.auth];
-	struct pm_cred cred;
-	struct pm_user u;
-	int32_t rc;
+	int32_t rc = find_step(&s->box.find, &e->caller);
 
-	host_cred_init(&cred);
-	cred.service = (struct pm_str){"ctl", 3};
-	cred.authcid = (struct pm_str){s->box.name, strlen(s->box.name)};
-	rc = host_lookup(auth->backend->inst, &e->call, &cred, &u);
 	if (rc == PM_AGAIN)
 		return rc;
-	switch (lookup_judge(rc, auth, &s->box.blind)) {
-	case LOOKUP_FOUND:
-		rc = sweep_keep_user(s, &u, auth);
-		break;
-	case LOOKUP_NEXT:
-		if (ask_auth(s, e))
-			return PM_AGAIN;
-		rc = lookup_end_code(s->box.blind, e->call.error, sizeof(e->call.error));
-		break;
-	default:
-		break;
-	}
+	if (rc == PM_OK)
+		rc = sweep_keep_user(s);
+	else
+		snprintf(e->call.error, sizeof(e->call.error), "%s", s->box.find.text);
 	/* a mailbox that was listed in one store while its user's mail is in another now is not
 	 * this user's */
 	if (rc == PM_OK && !s->order.user[0] &&
@@ -351,7 +331,9 @@ sweep_finish(struct errand *e, int32_t rc)
 	else if (rc != PM_OK && !r->error[0])
 		snprintf(r->error, sizeof(r->error), "%s %s%s", host_code_name(rc),
 			 e->call.error[0] ? e->call.error : "section ",
-			 e->call.error[0] ? "" : e->backend->section);
+			 e->call.error[0] ? ""
+			 : e->backend     ? e->backend->section
+					  : "of accounts");
 	snprintf(error, sizeof(error), "%.199s", r->error);
 	pthread_mutex_unlock(s->mutex);
 	if (sweep_in_background(&s->order))
@@ -372,15 +354,14 @@ sweep_finish(struct errand *e, int32_t rc)
 	free(s);
 }
 
-/* The errand's first backend. False: nobody is asked. */
+/* The errand's first backend; NULL: an account is looked up first, or there is nothing to do. */
 static struct backend *
 first_backend(struct sweep *s)
 {
 	if (s->order.user[0]) {
 		memcpy(s->box.name, s->order.user, sizeof(s->box.name));
-		s->box.auth = chain_next(s->conf, s->box.name, 0);
-		s->phase = SWEEP_LOOKUP;
-		return s->box.auth >= 0 ? s->conf->auth[s->box.auth].backend : NULL;
+		begin_lookup(s);
+		return NULL;
 	}
 	if (s->order.kind == SWEEP_PLACES)
 		return s->conf->undo->backend;
@@ -409,7 +390,7 @@ sweep_start(struct conf *c, const struct sweep_order *order, char *ret_error)
 	s->conf = c;
 	s->order = *order;
 	e.backend = first_backend(s);
-	if (!e.backend) {
+	if (order->user[0] ? chain_next(c, order->user, 0) < 0 : !e.backend) {
 		snprintf(ret_error, 200, "no auth section is asked about '%.100s'", order->user);
 		goto fail;
 	}

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "account/find.h"
 #include "mailbox/retention.h"
 #include "module/errand.h"
 #include "upkeep/sweep.h"
@@ -30,8 +31,7 @@ struct sweep;
 /* The mailbox at hand. */
 struct sweep_box {
 	char name[PM_NAME_MAX + 1];
-	int auth;
-	const struct conf_section *blind; /* account/lookup.h */
+	struct find find;
 	void *user_mem;
 	struct pm_user user;
 	struct backend *storage; /* borrowed from conf */

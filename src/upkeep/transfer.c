@@ -61,7 +61,7 @@ static int32_t
 transfer_fail(struct move *m, struct errand *e, int32_t rc, const char *what)
 {
 	m->rc = rc;
-	snprintf(m->text, sizeof(m->text), "%s: %s%s%s", what, host_code_name(rc),
+	snprintf(m->text, sizeof(m->text), "%.60s: %.20s%s%s", what, host_code_name(rc),
 		 e->call.error[0] ? ", " : "", e->call.error);
 	return clean_then(m, e, MOVE_DONE);
 }

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "account/find.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "account/chain.h"
+#include "account/lookup.h"
+#include "base/secret.h"
+
+void
+find_begin(struct find *f, struct conf *c, const char *service, const char *peer, bool outside,
+	   const char *whole)
+{
+	*f = (struct find){.conf = c, .service = service, .peer = peer, .outside = outside};
+	snprintf(f->who.whole, sizeof(f->who.whole), "%s", whole);
+	who_begin(&f->who);
+}
+
+static int32_t
+find_failed(struct find *f, int32_t rc, const char *text)
+{
+	snprintf(f->text, sizeof(f->text), "%s", *text ? text : "accounts cannot be looked up now");
+	return rc;
+}
+
+static int32_t
+find_enter(struct find *f, struct caller *c, const char *method, struct host_call *call)
+{
+	struct backend *b = f->auth->backend;
+	int32_t rc = caller_enter(c, b, CALL_BEGIN, method, b->limits.call_ms, call);
+
+	f->method = method;
+	return rc == PM_OK || rc == PM_AGAIN ? rc : find_failed(f, rc, "no permit in time");
+}
+
+/* ---- it is known ----------------------------------------------------------------------------- */
+
+static int32_t
+find_account(struct find *f, struct caller *c)
+{
+	struct pm_user *u = &f->user;
+
+	if (u->n_targets > 0)
+		return find_failed(f, PM_MOVED, "the name is an alias");
+	f->storage = chain_storage(f->conf, f->auth, u->section.p, u->section.n);
+	if (u->name.n == 0) {
+		u->name.n = strlen(f->who.name);
+		u->name.p = arena_dup(c->arena, f->who.name, u->name.n);
+	}
+	if (u->key.n == 0)
+		u->key = u->name;
+	return u->name.p ? PM_OK : find_failed(f, PM_NOMEM, "out of memory");
+}
+
+/* ---- nobody knows it ------------------------------------------------------------------------- */
+
+static int32_t
+find_nobody(struct find *f)
+{
+	f->method = NULL;
+	(void)find_failed(f, PM_NOENT, "there is no such account");
+	return lookup_end_code(f->who.blind, f->text, sizeof(f->text));
+}
+
+/* Only in a domain of ours does somebody stand in for postmaster. PM_NEXT: he is asked about. */
+static int32_t
+find_domain_told(struct find *f, bool ours)
+{
+	f->in_domain = false;
+	f->domain_ours = ours;
+	if (ours && who_stand_in(f->conf, &f->who))
+		return PM_NEXT;
+	return ours ? find_nobody(f) : find_failed(f, PM_NOENT, "its domain is not ours");
+}
+
+/* Sections that cannot tell their domains are asked about all of them: then every domain counts as
+ * ours. */
+static int32_t
+find_in_domain(struct find *f, struct caller *c)
+{
+	const char *at = strrchr(f->who.whole, '@');
+	struct host_call call;
+	int32_t rc;
+
+	f->who.auth = at ? chain_next(f->conf, f->who.whole, f->who.auth) : -1;
+	if (f->who.auth < 0)
+		return find_domain_told(f, !at);
+	f->auth = &f->conf->auth[f->who.auth];
+	if (f->auth->n_domains > 0 || !f->auth->backend->inst->desc->auth->domain)
+		return find_domain_told(f, true); /* it is named there; or nobody can say */
+	rc = find_enter(f, c, "domain", &call);
+	if (rc != PM_OK)
+		return rc;
+	rc = host_domain(f->auth->backend->inst, &call, (struct pm_str){at + 1, strlen(at + 1)});
+	(void)caller_done(c, rc);
+	if (rc == PM_OK || rc == PM_UNSUPPORTED)
+		return find_domain_told(f, true);
+	if (rc != PM_NOENT)
+		return find_failed(f, rc, call.error);
+	f->who.auth++;
+	return PM_NEXT;
+}
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+static int32_t
+find_ask(struct find *f, struct caller *c)
+{
+	struct host_call call;
+	struct pm_cred cred;
+	int32_t rc;
+
+	c->task->who_key = secret_hash(f->who.name, strlen(f->who.name)) | 1;
+	rc = find_enter(f, c, "lookup", &call);
+	if (rc != PM_OK)
+		return rc;
+	host_cred_init(&cred);
+	cred.service = (struct pm_str){f->service, strlen(f->service)};
+	cred.authcid = (struct pm_str){f->who.name, strlen(f->who.name)};
+	cred.peer = (struct pm_str){f->peer, strlen(f->peer)};
+	rc = caller_done(c, host_lookup(f->auth->backend->inst, &call, &cred, &f->user));
+	if (rc == PM_AGAIN)
+		return caller_ask(c, f->auth->backend, CALL_CONTINUE);
+	switch (lookup_judge(rc, f->auth, &f->who.blind)) {
+	case LOOKUP_FOUND:
+		return find_account(f, c);
+	case LOOKUP_NEXT:
+		f->who.auth++;
+		return PM_NEXT;
+	default:
+		return find_failed(f, rc, call.error);
+	}
+}
+
+static int32_t
+find_by_name(struct find *f, struct caller *c)
+{
+	f->who.auth = f->outside ? who_next(f->conf, &f->who)
+				 : chain_next(f->conf, f->who.name, f->who.auth);
+	if (f->who.auth >= 0) {
+		f->auth = &f->conf->auth[f->who.auth];
+		return find_ask(f, c);
+	}
+	if (!f->outside)
+		return find_nobody(f);
+	f->in_domain = true;
+	f->who.auth = 0;
+	return PM_NEXT;
+}
+
+int32_t
+find_step(struct find *f, struct caller *c)
+{
+	int32_t rc;
+
+	do
+		rc = f->in_domain ? find_in_domain(f, c) : find_by_name(f, c);
+	while (rc == PM_NEXT);
+	return rc;
+}
