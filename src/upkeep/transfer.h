@@ -75,7 +75,7 @@ struct move {
 	int32_t rc;
 	uint64_t copies, copied_octets; /* brought over */
 	uint64_t messages, octets;      /* ... and deleted from the first */
-	char text[PM_ERROR_MAX + 64];
+	char text[PM_ERROR_MAX + 128];
 	/* own */
 	enum move_phase phase, next; /* next: behind MOVE_CLEAN */
 	struct move_item *items;
