@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "admin/mainbox.h"
+#include "admin/to_main.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "config.h"
@@ -89,7 +89,7 @@ main_serve(const sigset_t *set)
 			service_reopen_logs();
 			break;
 		case SIGUSR2:
-			if (mainbox_serve())
+			if (to_main_serve())
 				return; /* restantectl drain */
 			break;
 		default:
@@ -117,7 +117,7 @@ main_drain(const sigset_t *set)
 		if (sig == SIGTERM || sig == SIGINT)
 			return;
 		if (sig == SIGUSR2)
-			(void)mainbox_serve(); /* already draining */
+			(void)to_main_serve(); /* already draining */
 	}
 }
 

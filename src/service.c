@@ -9,8 +9,8 @@
 #include "account/guard.h"
 #include "admin/admin.h"
 #include "admin/logger.h"
-#include "admin/mainbox.h"
 #include "admin/metrics.h"
+#include "admin/to_main.h"
 #include "badmail/badmail.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -158,7 +158,7 @@ start_threads(const struct conf *c)
 		fprintf(stderr, "restanted: cannot start %u worker threads\n", c->workers);
 		return EXIT_OSERR;
 	}
-	mainbox_init(service_reload);
+	to_main_init(service_reload);
 	admin_add_verb("badmail", badmail_admin);
 	metrics_begin();
 	metrics_add_source(badmail_metrics);

@@ -9,7 +9,7 @@ static _Thread_local struct {
 } mine;
 
 static void
-meet_one(const struct pm_module *m)
+thread_meet(const struct pm_module *m)
 {
 	for (size_t i = 0; i < mine.n; i++)
 		if (mine.met[i] == m)
@@ -27,7 +27,7 @@ thread_enter(const struct host_inst *i)
 	if (mine.n > 0 && mine.met[0] == i->desc && !i->inner)
 		return; /* the common case */
 	for (; i; i = i->inner)
-		meet_one(i->desc);
+		thread_meet(i->desc);
 }
 
 void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * meet - which modules this thread was introduced to: thread_begin before its first call into one,
- * thread_end of all of them in host_thread_exit (call.h).
+ * thread - which modules this thread was introduced to: thread_begin before its first call into
+ * one, thread_end of all of them in host_thread_exit (call.h).
  *
  * Threads: any; each has a list of its own.
  */

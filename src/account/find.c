@@ -14,7 +14,7 @@ find_begin(struct find *f, struct conf *c, const char *service, const char *peer
 {
 	*f = (struct find){.conf = c, .service = service, .peer = peer, .outside = outside};
 	snprintf(f->who.whole, sizeof(f->who.whole), "%s", whole);
-	who_begin(&f->who);
+	recipient_begin(&f->who);
 }
 
 static int32_t
@@ -69,7 +69,7 @@ find_domain_told(struct find *f, bool ours)
 {
 	f->in_domain = false;
 	f->domain_ours = ours;
-	if (ours && who_stand_in(f->conf, &f->who))
+	if (ours && recipient_stand_in(f->conf, &f->who))
 		return PM_NEXT;
 	return ours ? find_nobody(f) : find_failed(f, PM_NOENT, "its domain is not ours");
 }
@@ -136,7 +136,7 @@ find_ask(struct find *f, struct caller *c)
 static int32_t
 find_by_name(struct find *f, struct caller *c)
 {
-	f->who.auth = f->outside ? who_next(f->conf, &f->who)
+	f->who.auth = f->outside ? recipient_next(f->conf, &f->who)
 				 : chain_next(f->conf, f->who.name, f->who.auth);
 	if (f->who.auth >= 0) {
 		f->auth = &f->conf->auth[f->who.auth];

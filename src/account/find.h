@@ -28,7 +28,8 @@ struct find {
 	const char *service; /* for the module: "lmtp", "deliver", "ctl"; static */
 	const char *peer;    /* on whose behalf, an address; "": nobody's; borrowed */
 	bool outside;        /* a name from outside */
-	struct who who;      /* .whole is what is looked for, .name what was found, or asked last */
+	struct recipient
+		who; /* .whole is what is looked for, .name what was found, or asked last */
 	/* result */
 	struct pm_user user;                /* strings in the caller's arena; name, key complete */
 	const struct conf_section *auth;    /* the section that was asked last */

@@ -8,7 +8,7 @@
 #include "base/log.h"
 
 void
-who_begin(struct who *w)
+recipient_begin(struct recipient *w)
 {
 	memcpy(w->name, w->whole, sizeof(w->name));
 	w->auth = 0;
@@ -34,7 +34,7 @@ strip_tag(const char *delimiter, char *name)
 
 /* Nobody knows w->name: what else could be meant? False: nothing. */
 static bool
-other_name(const struct conf *c, struct who *w)
+other_name(const struct conf *c, struct recipient *w)
 {
 	if (w->without_tag || !c->delivery.delimiter)
 		return false;
@@ -47,7 +47,7 @@ other_name(const struct conf *c, struct who *w)
 }
 
 int
-who_next(const struct conf *c, struct who *w)
+recipient_next(const struct conf *c, struct recipient *w)
 {
 	do
 		w->auth = chain_next(c, w->name, w->auth);
@@ -62,7 +62,7 @@ is_postmaster(const char *name)
 }
 
 bool
-who_stand_in(const struct conf *c, struct who *w)
+recipient_stand_in(const struct conf *c, struct recipient *w)
 {
 	const char *name = c->delivery.postmaster;
 
@@ -79,7 +79,7 @@ who_stand_in(const struct conf *c, struct who *w)
 }
 
 const char *
-who_lacks(const struct pm_user *u)
+recipient_lacks(const struct pm_user *u)
 {
 	if (u->state == PM_USER_DISABLED)
 		return "this mailbox is disabled";

@@ -17,7 +17,7 @@
 
 #include "admin/caller.h"
 #include "admin/http.h"
-#include "admin/mainbox.h"
+#include "admin/to_main.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -187,7 +187,7 @@ admin_stop(void)
 
 	if (ad.fd == -1)
 		return;
-	mainbox_end();
+	to_main_end();
 	if (write(ad.stop, &one, sizeof(one)) == (ssize_t)sizeof(one))
 		pthread_join(ad.thread, NULL);
 	(void)unlink(ad.path);

@@ -11,10 +11,10 @@
 #include "account/chain.h"
 #include "account/credcache.h"
 #include "admin/admin.h"
-#include "admin/keep.h"
 #include "admin/logger.h"
-#include "admin/mainbox.h"
+#include "admin/mailboxes.h"
 #include "admin/metrics.h"
+#include "admin/to_main.h"
 #include "base/clock.h"
 #include "base/stats.h"
 #include "bind/bind.h"
@@ -351,7 +351,7 @@ static json_t *
 verb_reload(const json_t *request)
 {
 	char *errors = NULL;
-	bool ok = mainbox_reload(&errors);
+	bool ok = to_main_reload(&errors);
 	json_t *o = json_object();
 
 	(void)request;
@@ -368,7 +368,7 @@ static json_t *
 verb_drain(const json_t *request)
 {
 	(void)request;
-	mainbox_drain();
+	to_main_drain();
 	return json_pack("{s:b}", "ok", 1);
 }
 
@@ -387,14 +387,14 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-	{"status", verb_status, false},       {"metrics", verb_metrics, false},
-	{"sessions", verb_sessions, false},   {"kick", verb_kick, false},
-	{"modules", verb_modules, false},     {"user", admin_user, true},
-	{"auth-test", admin_auth_test, true}, {"reload", verb_reload, true},
-	{"forget", verb_forget, false},       {"volumes", keep_volumes, false},
-	{"quota", keep_quota, true},          {"expire", keep_expire, true},
-	{"undelete", keep_undelete, true},    {"job", keep_job, false},
-	{"drain", verb_drain, false},         {"log-reopen", verb_log_reopen, false},
+	{"status", verb_status, false},         {"metrics", verb_metrics, false},
+	{"sessions", verb_sessions, false},     {"kick", verb_kick, false},
+	{"modules", verb_modules, false},       {"user", admin_user, true},
+	{"auth-test", admin_auth_test, true},   {"reload", verb_reload, true},
+	{"forget", verb_forget, false},         {"volumes", mailboxes_volumes, false},
+	{"quota", mailboxes_quota, true},       {"expire", mailboxes_expire, true},
+	{"undelete", mailboxes_undelete, true}, {"job", mailboxes_job, false},
+	{"drain", verb_drain, false},           {"log-reopen", verb_log_reopen, false},
 };
 
 #define ADDED_MAX 8

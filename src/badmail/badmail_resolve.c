@@ -50,7 +50,7 @@ badmail_resolve_alias(struct resolve *r, struct errand *e)
 	if (r->targets)
 		return badmail_resolve_fail(r, PM_PERM,
 					    "the alias leads to another alias, or to itself");
-	if (u->n_targets > WHO_TARGETS_MAX)
+	if (u->n_targets > RECIPIENT_TARGETS_MAX)
 		return badmail_resolve_fail(r, PM_PERM, "the alias has too many targets");
 	r->targets = json_array();
 	r->addresses = json_array();

@@ -5,10 +5,10 @@
  * last one ended, 500 items at a time.
  *
  * One retry is one errand: it reads the sidecar, brings the message to each of its recipients
- * (drop.h), and after each writes what is left of the sidecar, or removes the item. If it is killed
- * between a recipient's commit and that, the next one brings the same message once more, under the
- * same unique-id, and the store says that it has it: never lost, and twice only in a store that
- * cannot import.
+ * (mailbox/post.h), and after each writes what is left of the sidecar, or removes the item. If it
+ * is killed between a recipient's commit and that, the next one brings the same message once more,
+ * under the same unique-id, and the store says that it has it: never lost, and twice only in a
+ * store that cannot import.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -53,7 +53,7 @@ struct retry {
 	enum phase phase;
 	json_t *j;
 	size_t at;        /* recipient */
-	struct drop drop; /* of that one */
+	struct post drop; /* of that one */
 	struct resolve resolve;
 	bool resolved; /* it was asked already who that is by now */
 	char head[HEAD_MAX];
@@ -168,7 +168,7 @@ begin_drop(struct retry *r, struct errand *e, const char *name)
 		drop_recipient(r); /* by another name */
 	} else {
 		make_op_id(r);
-		drop_begin(&r->drop);
+		post_begin(&r->drop);
 		errand_go(e, NULL, CALL_BEGIN); /* it asks for its permits itself */
 		r->phase = PHASE_DROP;
 		return true;
@@ -184,7 +184,7 @@ next_recipient(struct retry *r, struct errand *e)
 {
 	const char *list = json_is_array(json_object_get(r->j, "names")) ? "names" : "recipients";
 
-	drop_fini(&r->drop);
+	post_fini(&r->drop);
 	close_message(r);
 	r->resolved = false;
 	while (r->at < json_array_size(json_object_get(r->j, "recipients")))
@@ -225,7 +225,7 @@ resolve_one(struct retry *r, struct errand *e)
 	resolve_fini(&r->resolve);
 	if (rc != PM_OK || alias)
 		return next_recipient(r, e);
-	drop_fini(&r->drop);
+	post_fini(&r->drop);
 	close_message(r);
 	r->resolved = true;
 	return begin_drop(r, e, name) ? PM_AGAIN : next_recipient(r, e);
@@ -245,7 +245,7 @@ begin_resolve(struct retry *r, struct errand *e, int32_t rc)
 static int32_t
 drop_one(struct retry *r, struct errand *e)
 {
-	int32_t rc = drop_step(&r->drop, e);
+	int32_t rc = post_step(&r->drop, e);
 
 	if (rc == PM_AGAIN)
 		return rc;
@@ -364,7 +364,7 @@ retry_finish(struct errand *e, int32_t rc)
 	(void)e;
 	if (!r->gone)
 		stat_add(rc == PM_OK ? STAT_RETRY_DELIVERED : STAT_RETRY_FAILED, 1);
-	drop_fini(&r->drop);
+	post_fini(&r->drop);
 	resolve_fini(&r->resolve);
 	close_message(r);
 	busy_end(r->cls, r->id);

@@ -31,7 +31,7 @@ struct ctl {
 	char **argv;
 };
 
-/* keep.c: the value of an option ("" without one); NULL: not given. */
+/* mailboxes.c: the value of an option ("" without one); NULL: not given. */
 const char *ctl_opt(const struct ctl *c, const char *name);
 /* Says why the server refused; 1. */
 int ctl_refused(const json_t *answer);

@@ -15,9 +15,9 @@
 #define PIECE 32768
 
 static int32_t
-post_done(struct drop *d, int32_t rc, const char *text)
+post_done(struct post *d, int32_t rc, const char *text)
 {
-	d->phase = DROP_DONE;
+	d->phase = POST_DONE;
 	d->rc = rc;
 	if (text)
 		snprintf(d->text, sizeof(d->text), "%s", text);
@@ -25,9 +25,9 @@ post_done(struct drop *d, int32_t rc, const char *text)
 }
 
 void
-drop_begin(struct drop *d)
+post_begin(struct post *d)
 {
-	d->phase = DROP_LOOKUP;
+	d->phase = POST_LOOKUP;
 	find_begin(&d->find, d->conf, "deliver", "", false, d->name);
 }
 
@@ -35,7 +35,7 @@ drop_begin(struct drop *d)
 
 /* storage: whose user it is. */
 static int32_t
-post_keep_user(struct drop *d, const struct pm_user *u, const struct backend *storage)
+post_keep_user(struct post *d, const struct pm_user *u, const struct backend *storage)
 {
 	struct pm_user full = *u;
 	size_t n;
@@ -52,7 +52,7 @@ post_keep_user(struct drop *d, const struct pm_user *u, const struct backend *st
 }
 
 static int32_t
-post_lookup(struct drop *d, struct errand *e)
+post_lookup(struct post *d, struct errand *e)
 {
 	const struct pm_user *u = &d->find.user;
 	const struct conf_section *storage;
@@ -63,8 +63,8 @@ post_lookup(struct drop *d, struct errand *e)
 	d->nobody = rc != PM_OK && rc != PM_MOVED && !d->find.method;
 	if (rc != PM_OK)
 		return post_done(d, rc, d->find.text);
-	if (who_lacks(u))
-		return post_done(d, PM_PERM, who_lacks(u));
+	if (recipient_lacks(u))
+		return post_done(d, PM_PERM, recipient_lacks(u));
 	storage = d->find.storage;
 	rc = storage ? post_keep_user(d, u, storage->backend) : PM_PERM;
 	arena_reset(&e->arena);
@@ -75,7 +75,7 @@ post_lookup(struct drop *d, struct errand *e)
 	if (d->utf8 && !storage->backend->can_utf8)
 		return post_done(d, PM_PERM, "its store takes no internationalized mail");
 	d->storage = storage->backend;
-	d->phase = DROP_BEGIN;
+	d->phase = POST_BEGIN;
 	errand_go(e, d->storage, CALL_BEGIN);
 	return PM_AGAIN;
 }
@@ -83,7 +83,7 @@ post_lookup(struct drop *d, struct errand *e)
 /* ---- delivery -------------------------------------------------------------------------------- */
 
 static int32_t
-check_quota(struct drop *d, struct errand *e, uint64_t octets)
+post_check_quota(struct post *d, struct errand *e, uint64_t octets)
 {
 	struct pm_stat st = {.size = sizeof(st)};
 	int32_t rc = PM_OK;
@@ -104,7 +104,7 @@ check_quota(struct drop *d, struct errand *e, uint64_t octets)
 
 /* The handle goes home, whatever happened. */
 static int32_t
-give_up(struct drop *d, struct errand *e, int32_t rc)
+post_give_up(struct post *d, struct errand *e, int32_t rc)
 {
 	if (d->dlv)
 		host_dlv_abort(d->storage->inst, d->dlv, &e->call);
@@ -118,14 +118,14 @@ give_up(struct drop *d, struct errand *e, int32_t rc)
 }
 
 static void
-make_uidl(struct drop *d)
+post_make_uidl(struct post *d)
 {
 	for (size_t k = 0; k < sizeof(d->op_id); k++)
 		snprintf(d->uidl + 2 * k, 3, "%02x", d->op_id[k]);
 }
 
 static int32_t
-post_begin(struct drop *d, struct errand *e)
+post_open(struct post *d, struct errand *e)
 {
 	struct pm_rcpt r = {.size = sizeof(r), .user = &d->user, .head = {d->head, d->head_n}};
 	off_t size = lseek(d->fd, 0, SEEK_END);
@@ -134,30 +134,30 @@ post_begin(struct drop *d, struct errand *e)
 
 	if (rc != PM_OK)
 		return post_done(d, rc, NULL);
-	rc = check_quota(d, e, octets);
+	rc = post_check_quota(d, e, octets);
 	if (rc == PM_AGAIN)
 		return rc;
 	if (rc != PM_OK)
-		return give_up(d, e, rc);
+		return post_give_up(d, e, rc);
 	if (d->once && d->storage->can_import)
-		make_uidl(d);
+		post_make_uidl(d);
 	r.uidl = (struct pm_str){d->uidl, strlen(d->uidl)};
 	rc = host_dlv_begin(d->storage->inst, &e->call, octets, d->uidl[0] ? PM_DLVF_IMPORT : 0,
 			    &d->dlv);
 	if (rc != PM_OK) {
 		d->dlv = NULL;
-		return give_up(d, e, rc);
+		return post_give_up(d, e, rc);
 	}
 	rc = host_dlv_rcpt(d->storage->inst, d->dlv, &e->call, &r);
 	if (rc != PM_OK)
-		return give_up(d, e, rc);
+		return post_give_up(d, e, rc);
 	e->holding = true;
-	d->phase = DROP_WRITE;
+	d->phase = POST_WRITE;
 	return PM_AGAIN;
 }
 
 static int32_t
-post_write_some(struct drop *d, struct errand *e)
+post_write_some(struct post *d, struct errand *e)
 {
 	int64_t until = mono_ms() + SLICE_MS;
 	char buf[PIECE];
@@ -169,24 +169,24 @@ post_write_some(struct drop *d, struct errand *e)
 		if (got < 0 || e->call.cancelled(e->call.ctx)) {
 			snprintf(d->text, sizeof(d->text), "%s",
 				 got < 0 ? strerrordesc_np(errno) : "the server ends");
-			return give_up(d, e, got < 0 ? PM_TEMP : PM_CANCELLED);
+			return post_give_up(d, e, got < 0 ? PM_TEMP : PM_CANCELLED);
 		}
 		if (got == 0) {
-			d->phase = DROP_PREPARE;
+			d->phase = POST_PREPARE;
 			return PM_AGAIN;
 		}
 		rc = host_dlv_write(d->storage->inst, d->dlv, &e->call, buf, (size_t)got);
 		if (rc == PM_AGAIN)
 			return rc;
 		if (rc != PM_OK)
-			return give_up(d, e, rc);
+			return post_give_up(d, e, rc);
 		d->at += got;
 	}
 	return PM_AGAIN;
 }
 
 static int32_t
-post_prepare(struct drop *d, struct errand *e)
+post_prepare(struct post *d, struct errand *e)
 {
 	int32_t rc;
 
@@ -198,20 +198,20 @@ post_prepare(struct drop *d, struct errand *e)
 	if (rc == PM_OK)
 		rc = d->result.rc;
 	if (rc != PM_OK)
-		return give_up(d, e, rc);
-	d->phase = DROP_COMMIT;
+		return post_give_up(d, e, rc);
+	d->phase = POST_COMMIT;
 	return PM_AGAIN;
 }
 
 static int32_t
-post_commit(struct drop *d, struct errand *e)
+post_commit(struct post *d, struct errand *e)
 {
 	int32_t rc;
 
 	rc = d->committing ? PM_OK
 			   : volume_stayed(d->storage->vol, d->mount, d->text, sizeof(d->text));
 	if (rc != PM_OK)
-		return give_up(d, e, rc);
+		return post_give_up(d, e, rc);
 	memset(&d->result, 0, sizeof(d->result));
 	d->result.size = sizeof(d->result);
 	memcpy(e->call.pm.op_id, d->op_id, sizeof(d->op_id));
@@ -231,18 +231,18 @@ post_commit(struct drop *d, struct errand *e)
 }
 
 int32_t
-drop_step(struct drop *d, struct errand *e)
+post_step(struct post *d, struct errand *e)
 {
 	switch (d->phase) {
-	case DROP_LOOKUP:
+	case POST_LOOKUP:
 		return post_lookup(d, e);
-	case DROP_BEGIN:
-		return post_begin(d, e);
-	case DROP_WRITE:
+	case POST_BEGIN:
+		return post_open(d, e);
+	case POST_WRITE:
 		return post_write_some(d, e);
-	case DROP_PREPARE:
+	case POST_PREPARE:
 		return post_prepare(d, e);
-	case DROP_COMMIT:
+	case POST_COMMIT:
 		return post_commit(d, e);
 	default:
 		return d->rc;
@@ -250,7 +250,7 @@ drop_step(struct drop *d, struct errand *e)
 }
 
 void
-drop_fini(struct drop *d)
+post_fini(struct post *d)
 {
 	free(d->user_mem);
 	d->user_mem = NULL;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * drop - one message into one mailbox, inside an errand: look the account up, ask volume and quota,
+ * post - one message into one mailbox, inside an errand: look the account up, ask volume and quota,
  * deliver. For mail of our own (quota warnings) and for retries; mail from outside comes in by the
  * session's own way. A retry is an import whose unique-id is its op_id: killed before it could say
  * so, it is done all the same.
  *
- * A drop is a part of an errand's context; drop_step is called from the errand's run until it is
+ * A post is a part of an errand's context; post_step is called from the errand's run until it is
  * done. One owner.
  */
 #ifndef RST_MAILBOX_POST_H
@@ -22,13 +22,13 @@
 #include "mailbox/quota.h"
 #include "module/errand.h"
 
-enum drop_phase { DROP_LOOKUP, DROP_BEGIN, DROP_WRITE, DROP_PREPARE, DROP_COMMIT, DROP_DONE };
+enum post_phase { POST_LOOKUP, POST_BEGIN, POST_WRITE, POST_PREPARE, POST_COMMIT, POST_DONE };
 
-struct drop {
+struct post {
 	/* set by the caller, the rest zeroed */
 	struct conf *conf; /* borrowed: lives as long as the errand */
 	/* the account's own, normalised (chain_name): no tag is taken off, nobody stands in
-	 * (who.h) */
+	 * (account/recipient.h) */
 	char name[PM_NAME_MAX + 1];
 	int fd;           /* the message, read from its beginning: lines as on the wire */
 	const char *head; /* written before it; borrowed */
@@ -38,14 +38,14 @@ struct drop {
 	bool once;
 	bool no_quota; /* a warning about a full mailbox must fit in */
 	bool utf8;     /* it came by SMTPUTF8 */
-	/* result, when drop_step returns anything but PM_AGAIN */
+	/* result, when post_step returns anything but PM_AGAIN */
 	/* PM_OK; PM_NOENT: no such account; PM_MOVED: it is an alias; PM_QUOTA ... */
 	int32_t rc;
 	/* no section knows the name: PM_NOENT, or PM_TEMP: one of them cannot look names up */
 	bool nobody;
 	char text[PM_ERROR_MAX + 1];
 	/* own */
-	enum drop_phase phase;
+	enum post_phase phase;
 	struct find find;
 	void *user_mem;
 	struct pm_user user;
@@ -61,10 +61,10 @@ struct drop {
 	uint64_t octets;
 };
 
-void drop_begin(struct drop *d);
+void post_begin(struct post *d);
 /* Entered from the errand's run until it returns anything but PM_AGAIN; rc is the same as d->rc. */
-int32_t drop_step(struct drop *d, struct errand *e);
+int32_t post_step(struct post *d, struct errand *e);
 /* Frees what it holds; a handle was given back before. */
-void drop_fini(struct drop *d);
+void post_fini(struct post *d);
 
 #endif

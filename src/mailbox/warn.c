@@ -19,7 +19,7 @@
 #define WARN_MS 300000
 
 struct warning {
-	struct drop drop;
+	struct post drop;
 	char head[32];
 };
 
@@ -44,7 +44,7 @@ warn_put_usage(FILE *f, const char *what, uint64_t used, uint64_t limit)
 
 /* The text, in memory that looks like a file. -1: none. */
 static int
-warn_message(const struct conf *c, const struct drop *d, const struct quota_limits *l,
+warn_message(const struct conf *c, const struct post *d, const struct quota_limits *l,
 	     const struct pm_stat *now)
 {
 	const char *at = strrchr(d->name, '@'), *domain = at ? at + 1 : c->hostname;
@@ -88,7 +88,7 @@ warn_message(const struct conf *c, const struct drop *d, const struct quota_limi
 static int32_t
 warn_run(struct errand *e)
 {
-	return drop_step(&((struct warning *)e->ctx)->drop, e);
+	return post_step(&((struct warning *)e->ctx)->drop, e);
 }
 
 static void
@@ -101,7 +101,7 @@ warn_finish(struct errand *e, int32_t rc)
 	else
 		log_msg(LOG_LVL_WARNING, "quota", "user '%s' could not be warned: %s %s",
 			w->drop.name, host_code_name(rc), w->drop.text);
-	drop_fini(&w->drop);
+	post_fini(&w->drop);
 	(void)close(w->drop.fd);
 	free(w);
 }
@@ -118,7 +118,8 @@ warn_send(struct conf *c, struct backend *storage, const struct pm_user *u,
 			   .ctx = w,
 			   .deadline_ms = mono_ms() + WARN_MS};
 
-	/* looked up anew, by its own name (who.h): the account may have moved meanwhile */
+	/* looked up anew, by its own name (account/recipient.h): the account may have moved
+	 * meanwhile */
 	(void)storage;
 	if (!w)
 		return;
@@ -129,7 +130,7 @@ warn_send(struct conf *c, struct backend *storage, const struct pm_user *u,
 	w->drop.head_n = strlen(w->head);
 	snprintf(w->drop.name, sizeof(w->drop.name), "%.*s", (int)u->name.n, u->name.p);
 	secret_random(w->drop.op_id, sizeof(w->drop.op_id));
-	drop_begin(&w->drop);
+	post_begin(&w->drop);
 	w->drop.fd = warn_message(c, &w->drop, l, now);
 	if (w->drop.fd == -1) {
 		free(w);

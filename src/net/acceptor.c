@@ -26,7 +26,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/door.h"
-#include "net/foyer.h"
+#include "net/proxy_wait.h"
 #include "work/gate.h"
 #include "work/pool.h"
 #include "work/queue.h"
@@ -144,7 +144,7 @@ acceptor_newcomer(const struct listener *l, int fd, const struct sockaddr_storag
 	peer_from(&p, sa);
 	policy = l->proxy_policy ? l->proxy_policy(l, &p) : PROXY_OFF;
 	if (policy == PROXY_STRANGER) {
-		foyer_refuse(l, &p);
+		proxy_wait_refuse(l, &p);
 		(void)close(fd); /* nothing is said to strangers */
 		return;
 	}
@@ -152,7 +152,7 @@ acceptor_newcomer(const struct listener *l, int fd, const struct sockaddr_storag
 		door_turn_away(l, fd);
 		return;
 	}
-	if (door_admit(l, fd, &p, policy == PROXY_TRUSTED ? foyer_new : l->session_new))
+	if (door_admit(l, fd, &p, policy == PROXY_TRUSTED ? proxy_wait_new : l->session_new))
 		door_count(DOOR_ACCEPTED);
 }
 

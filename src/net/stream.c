@@ -33,12 +33,12 @@ stream_fini(struct stream *st)
 	ring_fini(&st->out);
 }
 
-enum move
+enum turn
 stream_end(struct stream *st, const char *how)
 {
 	if (!st->how)
 		st->how = how;
-	return MOVE_END;
+	return TURN_END;
 }
 
 /* ---- turns ----------------------------------------------------------------------------------- */
@@ -107,7 +107,7 @@ stream_put(struct stream *st, const char *p, size_t n)
 		(void)stream_end(st, "out of memory");
 }
 
-enum move
+enum turn
 stream_flush(struct stream *st)
 {
 	while (ring_used(&st->out) > 0) {
@@ -122,18 +122,18 @@ stream_flush(struct stream *st)
 			continue;
 		}
 		if (sent == CONN_WANT_WRITE)
-			return MOVE_WRITE;
+			return TURN_WRITE;
 		if (sent == CONN_WANT_READ)
-			return MOVE_READ;
+			return TURN_READ;
 		return stream_end(st, "connection lost");
 	}
 	ring_rest(&st->out);
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* ---- in -------------------------------------------------------------------------------------- */
 
-enum move
+enum turn
 stream_read(struct stream *st)
 {
 	size_t room;
@@ -143,7 +143,7 @@ stream_read(struct stream *st)
 	/* after a short read there is nothing more, and an edge will say when there is */
 	if (st->read_done && st->conn.short_read && !(slot_peek_note(st->task->slot) & NOTE_HUP)) {
 		ring_rest(&st->in);
-		return MOVE_READ;
+		return TURN_READ;
 	}
 	space = ring_space(&st->in, &room);
 	if (!space)
@@ -154,13 +154,13 @@ stream_read(struct stream *st)
 		ring_commit(&st->in, (size_t)n);
 		st->turn_octets += (uint64_t)n;
 		st->idle_since_ms = mono_ms();
-		return MOVE_ON;
+		return TURN_ON;
 	}
 	ring_rest(&st->in);
 	if (n == CONN_WANT_READ)
-		return MOVE_READ;
+		return TURN_READ;
 	if (n == CONN_WANT_WRITE)
-		return MOVE_WRITE;
+		return TURN_WRITE;
 	return stream_end(st, n == CONN_EOF               ? "disconnected"
 			      : conn_is_barren(&st->conn) ? "TLS records without data"
 							  : "connection lost");
@@ -204,51 +204,51 @@ stream_forget(struct stream *st)
 
 /* ---- TLS ------------------------------------------------------------------------------------- */
 
-enum move
+enum turn
 stream_handshake(struct stream *st)
 {
 	int rc = conn_handshake(&st->conn);
 
 	st->read_done = true;
 	if (rc == CONN_WANT_READ)
-		return MOVE_READ;
+		return TURN_READ;
 	if (rc == CONN_WANT_WRITE)
-		return MOVE_WRITE;
+		return TURN_WRITE;
 	if (rc != 1)
 		return stream_end(st, "TLS handshake failed");
 	st->read_done = false;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-enum move
+enum turn
 stream_closing(struct stream *st, int64_t deadline_ms)
 {
 	char rest[512];
 	ssize_t n;
-	enum move m;
+	enum turn m;
 
 	if (mono_ms() >= deadline_ms)
-		return MOVE_END;
+		return TURN_END;
 	m = stream_flush(st);
-	if (m != MOVE_ON)
+	if (m != TURN_ON)
 		return m;
 	if (!st->shut) {
 		conn_shutdown(&st->conn);
 		st->shut = true;
 		st->idle_since_ms = mono_ms();
 		if (ring_used(&st->in) == 0 && st->read_done && st->conn.short_read)
-			return MOVE_END; /* nothing unread: closing sends no reset */
+			return TURN_END; /* nothing unread: closing sends no reset */
 		ring_fini(&st->in);
 	}
 	st->read_done = true;
 	while ((n = conn_read(&st->conn, rest, sizeof(rest))) > 0) {
 		st->turn_octets += (uint64_t)n;
 		if (stream_sated(st, mono_ms()))
-			return MOVE_YIELD;
+			return TURN_YIELD;
 	}
-	return n == CONN_WANT_READ ? MOVE_READ : MOVE_END;
+	return n == CONN_WANT_READ ? TURN_READ : TURN_END;
 }
 
 void

@@ -18,14 +18,14 @@
 #include "work/task.h"
 
 /* What a session's loop does after a handler. */
-enum move {
-	MOVE_ON,     /* go on with the same session: next command, or the work that was set */
-	MOVE_PERMIT, /* task.need is set */
-	MOVE_YIELD,  /* behind the others in the queue */
-	MOVE_READ,   /* park for input */
-	MOVE_WRITE,  /* park until the client reads */
-	MOVE_TIMER,  /* park until the session's own time (input is left alone) */
-	MOVE_END,    /* over */
+enum turn {
+	TURN_ON,     /* go on with the same session: next command, or the work that was set */
+	TURN_PERMIT, /* task.need is set */
+	TURN_YIELD,  /* behind the others in the queue */
+	TURN_READ,   /* park for input */
+	TURN_WRITE,  /* park until the client reads */
+	TURN_TIMER,  /* park until the session's own time (input is left alone) */
+	TURN_END,    /* over */
 };
 
 struct stream {
@@ -51,8 +51,8 @@ void stream_init(struct stream *st, struct task *t, int fd, size_t in, size_t ou
 /* Both rings wiped and given back; the socket is left alone. */
 void stream_fini(struct stream *st);
 
-/* How the session ends; the first reason counts. Returns MOVE_END. */
-enum move stream_end(struct stream *st, const char *how);
+/* How the session ends; the first reason counts. Returns TURN_END. */
+enum turn stream_end(struct stream *st, const char *how);
 
 /* A turn begins: an edge that came while the session was parked or at a gate is spent, only a
  * read tells. What it may use up counts from when the task came out of the run queue: a turn
@@ -72,10 +72,10 @@ void stream_put(struct stream *st, const char *p, size_t n);
  * who wait in the run queue. */
 bool stream_sated(struct stream *st, int64_t now_ms);
 
-/* MOVE_ON: all is sent; MOVE_READ, MOVE_WRITE: the socket wants that first; MOVE_END. */
-enum move stream_flush(struct stream *st);
-/* MOVE_ON: something came; MOVE_READ, MOVE_WRITE: nothing yet; MOVE_END: ended. */
-enum move stream_read(struct stream *st);
+/* TURN_ON: all is sent; TURN_READ, TURN_WRITE: the socket wants that first; TURN_END. */
+enum turn stream_flush(struct stream *st);
+/* TURN_ON: something came; TURN_READ, TURN_WRITE: nothing yet; TURN_END: ended. */
+enum turn stream_read(struct stream *st);
 /* Is there a whole line? *ret_n octets with its LF. A line that fills the ring is thrown away as it
  * comes, and `discarding` says so when its end is there. */
 bool stream_has_line(struct stream *st, size_t *ret_n);
@@ -84,12 +84,12 @@ void stream_take(struct stream *st, char *to, size_t n);
 /* What came is thrown away: plaintext after STARTTLS. */
 void stream_forget(struct stream *st);
 
-/* MOVE_ON: done; counted. */
-enum move stream_handshake(struct stream *st);
+/* TURN_ON: done; counted. */
+enum turn stream_handshake(struct stream *st);
 
 /* The last reply is sent, and a client that still talks is heard out, or a reset would eat our
- * words; until deadline_ms. MOVE_END: over; MOVE_YIELD: it talks and talks. */
-enum move stream_closing(struct stream *st, int64_t deadline_ms);
+ * words; until deadline_ms. TURN_END: over; TURN_YIELD: it talks and talks. */
+enum turn stream_closing(struct stream *st, int64_t deadline_ms);
 /* The socket is closed and no longer counted; the session may live on to give back what it holds.
  */
 void stream_leave(struct stream *st);

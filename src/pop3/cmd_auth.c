@@ -18,7 +18,7 @@ offers_stls(const struct session *s)
 }
 
 /* RFC 2449: what is true for this connection; the same in both states but for STLS. */
-enum move
+enum turn
 cmd_capa(struct session *s, const struct command *c)
 {
 	char text[512];
@@ -36,10 +36,10 @@ cmd_capa(struct session *s, const struct command *c)
 
 	(void)c;
 	stream_put(&s->io, text, (size_t)n);
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-static enum move
+static enum turn
 cmd_user(struct session *s, const struct command *c)
 {
 	if (!session_may_login(s))
@@ -54,7 +54,7 @@ cmd_user(struct session *s, const struct command *c)
 	return session_ok(s, "send PASS");
 }
 
-static enum move
+static enum turn
 cmd_pass(struct session *s, const struct command *c)
 {
 	const char *name = s->user_given;
@@ -83,7 +83,7 @@ is_digest(const char *p, size_t n)
 	return n == 32;
 }
 
-static enum move
+static enum turn
 cmd_apop(struct session *s, const struct command *c)
 {
 	char *digest;
@@ -102,7 +102,7 @@ cmd_apop(struct session *s, const struct command *c)
 	return login_start(s, c->arg[0].p, c->arg[0].n, "APOP", PM_CRED_APOP, digest, c->arg[1].n);
 }
 
-static enum move
+static enum turn
 cmd_auth(struct session *s, const struct command *c)
 {
 	char text[128];
@@ -115,10 +115,10 @@ cmd_auth(struct session *s, const struct command *c)
 	/* not in RFC 5034, but clients ask: one mechanism a line */
 	n = snprintf(text, sizeof(text), "+OK mechanisms follow\r\nPLAIN\r\nLOGIN\r\n.\r\n");
 	stream_put(&s->io, text, (size_t)n);
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-static enum move
+static enum turn
 cmd_stls(struct session *s, const struct command *c)
 {
 	(void)c;

@@ -25,7 +25,7 @@ message_arg(struct session *s, const struct command *c, unsigned i, uint64_t *re
 }
 
 /* Runs trans_sized() with the verb once all sizes are known: now, if they are. */
-static enum move
+static enum turn
 with_sizes(struct session *s, enum verb verb, uint64_t idx)
 {
 	s->then = (uint8_t)verb;
@@ -35,10 +35,10 @@ with_sizes(struct session *s, enum verb verb, uint64_t idx)
 	if (!maildrop_need_sizes(&s->drop))
 		return session_result(s, PM_NOMEM, "this command");
 	s->work = WORK_SIZES;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-static enum move
+static enum turn
 say_stat(struct session *s)
 {
 	char text[64];
@@ -48,7 +48,7 @@ say_stat(struct session *s)
 	return session_ok(s, text);
 }
 
-static enum move
+static enum turn
 say_list_one(struct session *s)
 {
 	char text[64];
@@ -58,7 +58,7 @@ say_list_one(struct session *s)
 	return session_ok(s, text);
 }
 
-static enum move
+static enum turn
 begin_list(struct session *s)
 {
 	char text[96];
@@ -68,10 +68,10 @@ begin_list(struct session *s)
 	(void)session_ok(s, text);
 	s->next_idx = 0;
 	s->work = WORK_LIST;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-enum move
+enum turn
 trans_sized(struct session *s)
 {
 	switch ((enum verb)s->then) {
@@ -86,14 +86,14 @@ trans_sized(struct session *s)
 
 /* ---- commands -------------------------------------------------------------------------------- */
 
-static enum move
+static enum turn
 cmd_stat(struct session *s, const struct command *c)
 {
 	(void)c;
 	return with_sizes(s, VERB_STAT, 0);
 }
 
-static enum move
+static enum turn
 cmd_list(struct session *s, const struct command *c)
 {
 	uint64_t idx = s->drop.count; /* all */
@@ -103,7 +103,7 @@ cmd_list(struct session *s, const struct command *c)
 	return with_sizes(s, VERB_LIST, idx);
 }
 
-static enum move
+static enum turn
 cmd_uidl(struct session *s, const struct command *c)
 {
 	uint64_t idx = s->drop.count;
@@ -114,10 +114,10 @@ cmd_uidl(struct session *s, const struct command *c)
 	s->then_idx = idx;
 	s->next_idx = c->argc == 1 ? idx : 0;
 	s->work = WORK_UIDL;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-static enum move
+static enum turn
 cmd_retr(struct session *s, const struct command *c)
 {
 	uint64_t idx;
@@ -127,7 +127,7 @@ cmd_retr(struct session *s, const struct command *c)
 	return with_sizes(s, VERB_RETR, idx);
 }
 
-static enum move
+static enum turn
 cmd_top(struct session *s, const struct command *c)
 {
 	uint64_t idx;
@@ -141,7 +141,7 @@ cmd_top(struct session *s, const struct command *c)
 	return message_begin(s);
 }
 
-static enum move
+static enum turn
 cmd_dele(struct session *s, const struct command *c)
 {
 	uint64_t idx;
@@ -159,7 +159,7 @@ cmd_dele(struct session *s, const struct command *c)
 	return session_ok(s, "deleted at QUIT");
 }
 
-static enum move
+static enum turn
 cmd_trans_cmd_rset(struct session *s, const struct command *c)
 {
 	(void)c;
@@ -168,7 +168,7 @@ cmd_trans_cmd_rset(struct session *s, const struct command *c)
 	return session_ok(s, "nothing is deleted");
 }
 
-static enum move
+static enum turn
 cmd_trans_cmd_noop(struct session *s, const struct command *c)
 {
 	(void)c;

@@ -12,7 +12,7 @@
 struct command_row {
 	enum verb verb;
 	unsigned min_args, max_args;
-	enum move (*run)(struct session *s, const struct command *c);
+	enum turn (*run)(struct session *s, const struct command *c);
 	const char *usage; /* said when the arguments are wrong */
 };
 
@@ -20,7 +20,7 @@ extern const struct command_row auth_commands[];  /* ends with VERB_UNKNOWN */
 extern const struct command_row trans_commands[]; /* likewise */
 
 /* In both states. */
-enum move cmd_capa(struct session *s, const struct command *c);
-enum move cmd_quit(struct session *s, const struct command *c);
+enum turn cmd_capa(struct session *s, const struct command *c);
+enum turn cmd_quit(struct session *s, const struct command *c);
 
 #endif

@@ -83,7 +83,7 @@ look_at_sizes(struct session *s, struct host_call *call)
 	return rc;
 }
 
-enum move
+enum turn
 expire_work(struct session *s)
 {
 	struct host_call call;
@@ -91,7 +91,7 @@ expire_work(struct session *s)
 
 	rc = session_enter(s, CALL_CONTINUE, "mbox_info", s->storage->limits.scan_ms, &call);
 	if (rc == PM_AGAIN)
-		return MOVE_PERMIT;
+		return TURN_PERMIT;
 	if (rc == PM_OK) {
 		rc = s->next_idx < s->drop.count ? look_at_dates(s, &call)
 						 : look_at_sizes(s, &call);
@@ -104,7 +104,7 @@ expire_work(struct session *s)
 	if ((rc == PM_OK || rc == PM_AGAIN) && (s->next_idx < s->drop.count || wants_sizes(s)))
 		return session_ask(s, CALL_CONTINUE);
 	s->work = update_commits(s) ? WORK_COMMIT : WORK_CLOSE;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* Under the storage's permit, before the first call of mbox_commit. */

@@ -55,7 +55,7 @@ guard_tell(struct session *s, enum guard_result r)
 }
 
 /* The login is decided against; the session stays in AUTHORIZATION and needs a new USER. */
-static enum move
+static enum turn
 login_over(struct session *s)
 {
 	s->work = WORK_NONE;
@@ -65,10 +65,10 @@ login_over(struct session *s)
 	s->storage = NULL;
 	memset(&s->user, 0, sizeof(s->user));
 	talk_publish(&s->talk);
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-static enum move
+static enum turn
 login_failed_temp(struct session *s, int32_t rc, const char *reason, const char *detail)
 {
 	stat_add(STAT_LOGIN_TEMP, 1);
@@ -79,7 +79,7 @@ login_failed_temp(struct session *s, int32_t rc, const char *reason, const char 
 }
 
 /* [AUTH] comes at the next whole second. */
-static enum move
+static enum turn
 login_denied(struct session *s, const char *reason)
 {
 	stat_add(STAT_LOGIN_DENIED, 1);
@@ -87,36 +87,36 @@ login_denied(struct session *s, const char *reason)
 	session_log_refused(s, s->login->name, s->login->mech, reason, NULL);
 	s->work = WORK_DENIED;
 	s->talk.resume_ms = guard_grid(s->login->started_ms, mono_ms());
-	return MOVE_TIMER;
+	return TURN_TIMER;
 }
 
-static enum move
+static enum turn
 denied_due(struct session *s)
 {
 	if (mono_ms() < s->talk.resume_ms)
-		return MOVE_TIMER;
+		return TURN_TIMER;
 	s->talk.login_by_ms += s->talk.resume_ms - s->login->started_ms;
 	s->failed_logins++;
 	(void)session_err(s, CODE_AUTH, REFUSED);
 	(void)login_over(s);
 	if (s->failed_logins >= s->conf->max_failed_logins)
 		return talk_close(&s->talk, "too many failed logins");
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* ---- the auth chain -------------------------------------------------------------------------- */
 
-static enum move
+static enum turn
 chain_go(struct session *s, int from)
 {
 	s->login->auth = chain_next(s->conf, s->login->name, from);
 	if (s->login->auth < 0)
 		return login_denied(s, "unknown user");
 	s->work = WORK_VERIFY;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-static enum move
+static enum turn
 guard_ask(struct session *s)
 {
 	struct login *l = s->login;
@@ -127,23 +127,23 @@ guard_ask(struct session *s)
 		return chain_go(s, 0);
 	case GUARD_WAIT:
 		s->work = WORK_PENALTY;
-		return MOVE_TIMER;
+		return TURN_TIMER;
 	default:
 		return login_failed_temp(s, PM_TEMP, "too many logins of this name at once", NULL);
 	}
 }
 
-static enum move
+static enum turn
 penalty_due(struct session *s)
 {
 	if (mono_ms() < s->talk.resume_ms)
-		return MOVE_TIMER;
+		return TURN_TIMER;
 	s->talk.login_by_ms += mono_ms() - s->login->started_ms;
 	s->login->started_ms = mono_ms();
 	return guard_ask(s);
 }
 
-enum move
+enum turn
 login_start(struct session *s, const char *name, size_t name_n, const char *mech, uint32_t kind,
 	    char *secret, size_t secret_n)
 {
@@ -206,7 +206,7 @@ user_complete(struct session *s, const struct pm_user *u)
 	return s->user.name.p != NULL;
 }
 
-static enum move
+static enum turn
 login_accepted(struct session *s, const struct pm_user *u, const struct conf_section *auth)
 {
 	const struct conf_section *storage;
@@ -227,11 +227,11 @@ login_accepted(struct session *s, const struct pm_user *u, const struct conf_sec
 	s->storage = backend_ref(storage->backend);
 	s->work = WORK_CLAIM;
 	s->talk.resume_ms = mono_ms() + CLAIM_WAIT_MS;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* What a section's answer means. */
-static enum move
+static enum turn
 login_judge(struct session *s, int32_t rc, const struct pm_user *u, const char *error)
 {
 	const struct conf_section *auth = &s->conf->auth[s->login->auth];
@@ -253,7 +253,7 @@ login_judge(struct session *s, int32_t rc, const struct pm_user *u, const char *
 
 /* Does the section's cache know the answer? No permit, no call. */
 static bool
-login_remembered(struct session *s, struct credcache *cache, enum move *ret)
+login_remembered(struct session *s, struct credcache *cache, enum turn *ret)
 {
 	char error[PM_ERROR_MAX + 1] = "";
 	struct pm_cred cred;
@@ -273,7 +273,7 @@ login_remembered(struct session *s, struct credcache *cache, enum move *ret)
 
 /* The section cannot be asked: was this user let in not long ago? */
 static bool
-last_known_good(struct session *s, const struct backend *b, int32_t rc, enum move *ret)
+last_known_good(struct session *s, const struct backend *b, int32_t rc, enum turn *ret)
 {
 	/* an outage concerns everybody; each login's own line says it, too */
 	static struct log_rate rate;
@@ -298,7 +298,7 @@ last_known_good(struct session *s, const struct backend *b, int32_t rc, enum mov
 	return true;
 }
 
-static enum move
+static enum turn
 login_verify(struct session *s)
 {
 	struct backend *b = s->conf->auth[s->login->auth].backend;
@@ -306,7 +306,7 @@ login_verify(struct session *s)
 	struct host_call call;
 	struct pm_cred cred;
 	struct pm_user user;
-	enum move m;
+	enum turn m;
 	int32_t rc;
 
 	if (s->task.verdict == VERDICT_NONE) {
@@ -317,7 +317,7 @@ login_verify(struct session *s)
 	}
 	rc = caller_enter(&s->caller, b, CALL_BEGIN, "verify", b->limits.call_ms, &call);
 	if (rc == PM_AGAIN)
-		return MOVE_PERMIT;
+		return TURN_PERMIT;
 	if (rc != PM_OK) {
 		if (rc != PM_CANCELLED && last_known_good(s, b, PM_TEMP, &m))
 			return m;
@@ -336,7 +336,7 @@ login_verify(struct session *s)
 
 /* ---- the maildrop ---------------------------------------------------------------------------- */
 
-static enum move
+static enum turn
 in_use(struct session *s, const char *by)
 {
 	stat_add(STAT_IN_USE, 1);
@@ -345,7 +345,7 @@ in_use(struct session *s, const char *by)
 	return login_over(s);
 }
 
-static enum move
+static enum turn
 login_claim(struct session *s)
 {
 	int64_t now_ms = mono_ms();
@@ -356,12 +356,12 @@ login_claim(struct session *s)
 			       now_ms, may_wait, &s->claim)) {
 	case REGISTRY_MINE:
 		s->work = WORK_OPEN;
-		return MOVE_ON;
+		return TURN_ON;
 	case REGISTRY_WAIT:
 		if (!s->login->waited)
 			s->talk.resume_ms = now_ms + CLAIM_WAIT_MS;
 		s->login->waited = true;
-		return MOVE_TIMER;
+		return TURN_TIMER;
 	case REGISTRY_HELD:
 		registry_cancel(s->storage->section, s->user.key.p, s->user.key.n,
 				slot_get_token(s->task.slot));
@@ -400,7 +400,7 @@ claim_drop(struct session *s)
 	s->claim = NULL;
 }
 
-static enum move
+static enum turn
 login_opened(struct session *s, uint64_t count)
 {
 	char text[64];
@@ -412,7 +412,7 @@ login_opened(struct session *s, uint64_t count)
 				    "no memory for the message table: tables_max", NULL);
 		(void)stream_end(&s->io, "out of memory");
 		s->work = WORK_NONE;
-		return MOVE_ON;
+		return TURN_ON;
 	}
 	s->state = STATE_TRANS;
 	s->talk.login_by_ms = 0;
@@ -426,10 +426,10 @@ login_opened(struct session *s, uint64_t count)
 		 count == 1 ? "" : "s");
 	(void)session_ok(s, text);
 	talk_publish(&s->talk);
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-static enum move
+static enum turn
 open_mailbox(struct session *s)
 {
 	struct backend *b = s->storage;
@@ -440,7 +440,7 @@ open_mailbox(struct session *s)
 	rc = session_enter(s, s->mbox_again ? CALL_CONTINUE : CALL_BEGIN, "mbox_open",
 			   b->limits.scan_ms, &call);
 	if (rc == PM_AGAIN)
-		return MOVE_PERMIT;
+		return TURN_PERMIT;
 	if (!s->mbox && !volume_mounted(b->vol)) {
 		claim_drop(s);
 		return login_failed_temp(
@@ -466,7 +466,7 @@ open_mailbox(struct session *s)
 		(void)session_result(s, rc, "login");
 		(void)stream_end(&s->io, "the mailbox could not be opened in time");
 		s->work = WORK_NONE;
-		return MOVE_ON;
+		return TURN_ON;
 	}
 	claim_drop(s);
 	if (rc == PM_BUSY)
@@ -475,7 +475,7 @@ open_mailbox(struct session *s)
 	return login_failed_temp(s, rc, "the mailbox cannot be opened", call.error);
 }
 
-enum move
+enum turn
 login_work(struct session *s)
 {
 	switch ((enum session_work)s->work) {

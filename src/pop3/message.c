@@ -48,11 +48,11 @@ close_it(struct session *s, struct host_call *call)
 }
 
 /* The work is done; the next command may be taken. */
-static enum move
+static enum turn
 message_done(struct session *s)
 {
 	s->work = WORK_NONE;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* Is it this message's failure, and not the store's, or the machine's? */
@@ -64,7 +64,7 @@ is_its_own(int32_t rc)
 
 /* Nothing was promised. Whose file it is is logged once in a session; the module may have done
  * it before. */
-static enum move
+static enum turn
 message_refuse(struct session *s, struct host_call *call, int32_t rc)
 {
 	bool its_own = is_its_own(rc);
@@ -94,17 +94,17 @@ ask_uidl(struct session *s, struct host_call *call, struct pm_msg *info)
 }
 
 /* No terminating dot. */
-static enum move
+static enum turn
 end_broken(struct session *s)
 {
 	stat_add(STAT_READ_ERROR, 1);
 	s->work = WORK_NONE;
 	(void)stream_end(&s->io, "read error in the midst of a message");
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* Something was promised. */
-static enum move
+static enum turn
 break_off(struct session *s, struct host_call *call, int32_t rc)
 {
 	struct pm_msg info;
@@ -117,7 +117,7 @@ break_off(struct session *s, struct host_call *call, int32_t rc)
 }
 
 /* It is not the message's fault; an open one is given back with the mailbox. */
-static enum move
+static enum turn
 no_permit(struct session *s, int32_t rc)
 {
 	session_log_call(s, s->storage, s->msg ? "msg_read" : "msg_open", rc, "no permit in time");
@@ -128,11 +128,11 @@ no_permit(struct session *s, int32_t rc)
 }
 
 /* TEMP and TIMEOUT keep the position: two more tries. */
-static enum move
+static enum turn
 read_failed(struct session *s, struct host_call *call, int32_t rc)
 {
 	if ((rc == PM_TEMP || rc == PM_TIMEOUT) && ++s->read_errors < READ_TRIES)
-		return MOVE_ON;
+		return TURN_ON;
 	return s->stage == STAGE_SEND ? break_off(s, call, rc) : message_refuse(s, call, rc);
 }
 
@@ -221,7 +221,7 @@ put_head(struct session *s)
 	(void)session_ok(s, s->then == VERB_RETR ? text : "top of message follows");
 }
 
-static enum move
+static enum turn
 message_mismatch(struct session *s, struct host_call *call)
 {
 	stat_add(STAT_SIZE_MISMATCH, 1);
@@ -236,7 +236,7 @@ message_mismatch(struct session *s, struct host_call *call)
 				      : message_refuse(s, call, PM_TEMP);
 }
 
-static enum move
+static enum turn
 message_finish(struct session *s, struct host_call *call)
 {
 	char tail[END_ROOM];
@@ -260,7 +260,7 @@ message_finish(struct session *s, struct host_call *call)
 }
 
 /* As much as the ring takes; each byte may become two. */
-static enum move
+static enum turn
 message_pump(struct session *s, struct host_call *call)
 {
 	char in[READ_PIECE], out[2 * READ_PIECE + 2];
@@ -270,7 +270,7 @@ message_pump(struct session *s, struct host_call *call)
 		int32_t rc;
 
 		if (room < LEAST_ROOM)
-			return MOVE_ON;
+			return TURN_ON;
 		cap = (room - 2 - END_ROOM - HEAD_ROOM) / 2;
 		if (cap > sizeof(in))
 			cap = sizeof(in);
@@ -288,7 +288,7 @@ message_pump(struct session *s, struct host_call *call)
 	}
 }
 
-enum move
+enum turn
 message_begin(struct session *s)
 {
 	s->next_idx = s->then_idx;
@@ -297,10 +297,10 @@ message_begin(struct session *s)
 	s->stage = STAGE_CLOSED;
 	wire_init(&s->wire, s->then == VERB_TOP ? s->top_lines : WIRE_ALL);
 	s->work = WORK_MSG;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-enum move
+enum turn
 message_send(struct session *s)
 {
 	struct host_call call;
@@ -309,7 +309,7 @@ message_send(struct session *s)
 	rc = session_enter(s, s->stage != STAGE_CLOSED ? CALL_CONTINUE : CALL_BEGIN,
 			   s->msg ? "msg_read" : "msg_open", s->storage->limits.call_ms, &call);
 	if (rc == PM_AGAIN)
-		return MOVE_PERMIT;
+		return TURN_PERMIT;
 	if (rc != PM_OK)
 		return no_permit(s, rc);
 	while (rc == PM_OK && s->stage < STAGE_FIRST)

@@ -18,16 +18,16 @@
 #define LINE_UIDL 94 /* "msgno uidl" CRLF at most */
 
 /* The work is done; the next command may be taken. */
-static enum move
+static enum turn
 produce_done(struct session *s)
 {
 	s->work = WORK_NONE;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* ---- sizes ----------------------------------------------------------------------------------- */
 
-static enum move
+static enum turn
 sizes_failed(struct session *s, int32_t rc, const char *text)
 {
 	session_log_call(s, s->storage, "mbox_info", rc, text);
@@ -53,7 +53,7 @@ sizes_slice(struct session *s, struct host_call *call, int32_t *ret_rc)
 	return *ret_rc == PM_OK;
 }
 
-enum move
+enum turn
 produce_sizes(struct session *s)
 {
 	int64_t until_ms = mono_ms() + SLICE_MS;
@@ -62,7 +62,7 @@ produce_sizes(struct session *s)
 
 	rc = session_enter(s, CALL_CONTINUE, "mbox_info", s->storage->limits.scan_ms, &call);
 	if (rc == PM_AGAIN)
-		return MOVE_PERMIT;
+		return TURN_PERMIT;
 	if (rc != PM_OK)
 		return sizes_failed(s, rc, "");
 	do {
@@ -80,7 +80,7 @@ produce_sizes(struct session *s)
 
 /* ---- LIST ------------------------------------------------------------------------------------ */
 
-enum move
+enum turn
 produce_list(struct session *s)
 {
 	char line[LINE_LIST];
@@ -100,7 +100,7 @@ produce_list(struct session *s)
 		stream_put(&s->io, line, n + 2);
 		s->next_idx++;
 	}
-	return MOVE_ON; /* the ring is full: it is flushed before the next piece */
+	return TURN_ON; /* the ring is full: it is flushed before the next piece */
 }
 
 /* ---- UIDL ------------------------------------------------------------------------------------ */
@@ -120,7 +120,7 @@ put_uidl(struct session *s, uint64_t idx, const struct pm_msg *info)
 
 /* Before the first line is sent a failure is an -ERR; after it, only the end of the connection
  * is honest. */
-static enum move
+static enum turn
 uidl_failed(struct session *s, int32_t rc, const char *text)
 {
 	session_log_call(s, s->storage, "mbox_info", rc, text);
@@ -131,7 +131,7 @@ uidl_failed(struct session *s, int32_t rc, const char *text)
 	s->work = WORK_NONE;
 	stat_add(STAT_READ_ERROR, 1);
 	(void)stream_end(&s->io, "read error");
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 static void
@@ -153,7 +153,7 @@ put_uidls(struct session *s, const struct pm_msg *info, size_t n)
 			put_uidl(s, s->next_idx + i, &info[i]);
 }
 
-enum move
+enum turn
 produce_uidl(struct session *s)
 {
 	struct pm_msg info[SLICE];
@@ -169,7 +169,7 @@ produce_uidl(struct session *s)
 	}
 	rc = session_enter(s, CALL_CONTINUE, "mbox_info", s->storage->limits.scan_ms, &call);
 	if (rc == PM_AGAIN)
-		return MOVE_PERMIT;
+		return TURN_PERMIT;
 	if (rc != PM_OK)
 		return uidl_failed(s, rc, "");
 	rc = host_mbox_info(s->storage->inst, s->mbox, &call, s->next_idx, n, PM_WANT_UIDL, info);
@@ -186,5 +186,5 @@ produce_uidl(struct session *s)
 		stream_put(&s->io, ".\r\n", 3);
 		return produce_done(s);
 	}
-	return MOVE_ON;
+	return TURN_ON;
 }

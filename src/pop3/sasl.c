@@ -38,7 +38,7 @@ sasl_names(void)
 	return "PLAIN LOGIN";
 }
 
-static enum move
+static enum turn
 sasl_refuse(struct session *s, enum reply_code code, const char *text)
 {
 	sasl_drop(s);
@@ -46,7 +46,7 @@ sasl_refuse(struct session *s, enum reply_code code, const char *text)
 }
 
 /* "+ " and base64; RFC 5034 s4. */
-static enum move
+static enum turn
 sasl_challenge(struct session *s, const char *text)
 {
 	char line[CHALLENGE_MAX] = "+ ";
@@ -54,18 +54,18 @@ sasl_challenge(struct session *s, const char *text)
 
 	memcpy(line + n, "\r\n", 2);
 	stream_put(&s->io, line, n + 2);
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* The exchange has a name and a secret: the rest is a login like any other. */
-static enum move
+static enum turn
 to_login(struct session *s)
 {
 	struct sasl *x = s->sasl;
 	const char *mech = x->mech->name;
 	char *secret = x->secret, *name = x->name;
 	size_t secret_n = x->secret_n, name_n = x->name_n;
-	enum move m;
+	enum turn m;
 
 	/* acting for others needs a master's right, which no module grants yet */
 	if (x->authzid_n > 0 && (x->authzid_n != name_n || memcmp(x->authzid, name, name_n) != 0))
@@ -77,7 +77,7 @@ to_login(struct session *s)
 	return m;
 }
 
-static enum move
+static enum turn
 sasl_step(struct session *s, const char *msg, size_t n)
 {
 	const char *text = "";
@@ -93,12 +93,12 @@ sasl_step(struct session *s, const char *msg, size_t n)
 }
 
 /* Base64 to bytes, wiped afterwards. */
-static enum move
+static enum turn
 step_encoded(struct session *s, const char *p, size_t n)
 {
 	unsigned char msg[B64_DECODED_MAX(SESSION_SASL_MAX) + 3];
 	size_t got;
-	enum move m;
+	enum turn m;
 
 	if (!b64_decode(p, n, msg, sizeof(msg), &got))
 		return sasl_refuse(s, CODE_NONE, "not base64");
@@ -107,7 +107,7 @@ step_encoded(struct session *s, const char *p, size_t n)
 	return m;
 }
 
-enum move
+enum turn
 sasl_line(struct session *s, const char *p, size_t n)
 {
 	if (n == 1 && p[0] == '*')
@@ -115,7 +115,7 @@ sasl_line(struct session *s, const char *p, size_t n)
 	return step_encoded(s, p, n);
 }
 
-enum move
+enum turn
 sasl_start(struct session *s, const struct command *c)
 {
 	const struct sasl_mech *m = sasl_mechs;

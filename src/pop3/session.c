@@ -244,31 +244,31 @@ session_log_call(struct session *s, const struct backend *b, const char *method,
 
 /* ---- replies --------------------------------------------------------------------------------- */
 
-enum move
+enum turn
 session_ok(struct session *s, const char *text)
 {
 	char line[REPLY_MAX];
 
 	stream_put(&s->io, line, reply_ok(line, text));
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-enum move
+enum turn
 session_err(struct session *s, enum reply_code code, const char *text)
 {
 	char line[REPLY_MAX];
 
 	stream_put(&s->io, line, reply_err(line, code, text));
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-enum move
+enum turn
 session_result(struct session *s, int32_t rc, const char *what)
 {
 	char line[REPLY_MAX];
 
 	stream_put(&s->io, line, reply_result(line, rc, what));
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* ---- module calls ---------------------------------------------------------------------------- */
@@ -281,10 +281,10 @@ session_enter(struct session *s, enum call_class cls, const char *method, int64_
 	return caller_enter(&s->caller, s->storage, cls, method, ms, call);
 }
 
-enum move
+enum turn
 session_ask(struct session *s, enum call_class cls)
 {
 	s->caller.endless = s->committing || s->work == WORK_CLOSE;
 	(void)caller_ask(&s->caller, s->storage, cls);
-	return MOVE_PERMIT;
+	return TURN_PERMIT;
 }

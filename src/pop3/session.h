@@ -146,9 +146,9 @@ bool session_encrypted(const struct session *s);
 bool session_may_login(const struct session *s);
 
 /* ---- replies; all take the text of one line -------------------------------------------------- */
-enum move session_ok(struct session *s, const char *text);
-enum move session_err(struct session *s, enum reply_code code, const char *text);
-enum move session_result(struct session *s, int32_t rc, const char *what);
+enum turn session_ok(struct session *s, const char *text);
+enum turn session_err(struct session *s, enum reply_code code, const char *text);
+enum turn session_result(struct session *s, int32_t rc, const char *what);
 
 /* ---- module calls ---------------------------------------------------------------------------- */
 
@@ -156,53 +156,53 @@ enum move session_result(struct session *s, int32_t rc, const char *what);
 int32_t session_enter(struct session *s, enum call_class cls, const char *method, int64_t ms,
 		      struct host_call *call);
 /* The permit goes back and is asked for again; the work that was set runs with it. */
-enum move session_ask(struct session *s, enum call_class cls);
+enum turn session_ask(struct session *s, enum call_class cls);
 
 /* ---- step.c ---------------------------------------------------------------------------------- */
 extern const struct protocol pop3_protocol;
 
 /* ---- login.c --------------------------------------------------------------------------------- */
 /* Starts checking; secret is taken over (malloc'd). The reply comes when it is decided. */
-enum move login_start(struct session *s, const char *name, size_t name_n, const char *mech,
+enum turn login_start(struct session *s, const char *name, size_t name_n, const char *mech,
 		      uint32_t kind, char *secret, size_t secret_n);
-enum move login_work(struct session *s);
+enum turn login_work(struct session *s);
 void login_drop(struct session *s); /* wiped; guard and registry know */
 /* The message table is no longer counted against tables_max. */
 void login_table_free(struct session *s);
 
 /* ---- sasl.c ---------------------------------------------------------------------------------- */
-enum move sasl_start(struct session *s, const struct command *c);
-enum move sasl_line(struct session *s, const char *p, size_t n);
+enum turn sasl_start(struct session *s, const struct command *c);
+enum turn sasl_line(struct session *s, const char *p, size_t n);
 void sasl_drop(struct session *s);
 /* "PLAIN LOGIN" */
 const char *sasl_names(void);
 
 /* ---- produce.c ------------------------------------------------------------------------------- */
-enum move produce_sizes(struct session *s);
-enum move produce_list(struct session *s);
-enum move produce_uidl(struct session *s);
+enum turn produce_sizes(struct session *s);
+enum turn produce_list(struct session *s);
+enum turn produce_uidl(struct session *s);
 
 /* ---- message.c ------------------------------------------------------------------------------- */
 /* RETR and TOP, as `then`, of message then_idx. */
-enum move message_begin(struct session *s);
-enum move message_send(struct session *s);
+enum turn message_begin(struct session *s);
+enum turn message_send(struct session *s);
 
 /* ---- cmd_trans.c ----------------------------------------------------------------------------- */
-enum move trans_sized(struct session *s); /* the command that waited for sizes */
+enum turn trans_sized(struct session *s); /* the command that waited for sizes */
 
 /* ---- expire.c -------------------------------------------------------------------------------- */
 /* QUIT: what retention adds is marked for deletion. True: WORK_EXPIRE has something to ask
  * first. */
 bool expire_begin(struct session *s);
-enum move expire_work(struct session *s);
+enum turn expire_work(struct session *s);
 /* The domain's count, around mbox_commit. */
 void expire_count_begin(struct session *s);
 void expire_count_end(struct session *s, int32_t rc);
 
 /* ---- update.c -------------------------------------------------------------------------------- */
 bool update_commits(const struct session *s); /* is there anything to commit? */
-enum move update_quit(struct session *s);
-enum move update_commit(struct session *s);
-enum move update_close(struct session *s);
+enum turn update_quit(struct session *s);
+enum turn update_commit(struct session *s);
+enum turn update_close(struct session *s);
 
 #endif

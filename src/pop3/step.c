@@ -50,17 +50,17 @@ step_duty(const struct task *t)
 
 /* ---- commands -------------------------------------------------------------------------------- */
 
-static enum move
+static enum turn
 bad_command(struct session *s, const char *text)
 {
 	stat_add(STAT_BAD_COMMAND, 1);
 	(void)session_err(s, CODE_NONE, text);
 	if (++s->bad_commands >= s->conf->max_bad_commands)
 		return talk_close(&s->talk, "too many bad commands");
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-static enum move
+static enum turn
 run_command(struct session *s, const struct command *c)
 {
 	const struct command_row *row = s->state == STATE_AUTH ? auth_commands : trans_commands;
@@ -76,7 +76,7 @@ run_command(struct session *s, const struct command *c)
 	return row->run(s, c);
 }
 
-static enum move
+static enum turn
 step_line(struct task *t, size_t n)
 {
 	struct session *s = (struct session *)t;
@@ -84,7 +84,7 @@ step_line(struct task *t, size_t n)
 	enum parse_result r;
 	struct command c;
 	struct parse p;
-	enum move m;
+	enum turn m;
 	size_t used;
 
 	stream_take(&s->io, raw, n);
@@ -123,20 +123,20 @@ step_line(struct task *t, size_t n)
 
 /* ---- work ------------------------------------------------------------------------------------ */
 
-static enum move
+static enum turn
 step_work(struct task *t)
 {
 	struct session *s = (struct session *)t;
 	bool producing = s->work == WORK_MSG || s->work == WORK_UIDL || s->work == WORK_LIST;
-	enum move m;
+	enum turn m;
 
 	/* without a permit: what is ready goes out first, and a producer needs room */
 	if (s->task.verdict == VERDICT_NONE && !s->io.left &&
 	    ring_used(&s->io.out) > (producing ? SESSION_OUT_LOW : 0)) {
 		m = stream_flush(&s->io);
 		if (s->io.how)
-			return MOVE_ON;
-		if (m != MOVE_ON && producing && ring_used(&s->io.out) > SESSION_OUT_LOW)
+			return TURN_ON;
+		if (m != TURN_ON && producing && ring_used(&s->io.out) > SESSION_OUT_LOW)
 			return m;
 	}
 	switch ((enum session_work)s->work) {
@@ -161,7 +161,7 @@ step_work(struct task *t)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-static enum move
+static enum turn
 step_finish(struct task *t)
 {
 	struct session *s = (struct session *)t;
@@ -178,7 +178,7 @@ step_finish(struct task *t)
 	}
 	registry_release(s->claim); /* claimed, and never opened */
 	s->claim = NULL;
-	return MOVE_END;
+	return TURN_END;
 }
 
 const struct protocol pop3_protocol = {

@@ -18,7 +18,7 @@ update_commits(const struct session *s)
 	return maildrop_pending(&s->drop) > 0 || (s->drop.n_retrieved > 0 && s->storage->can_mark);
 }
 
-enum move
+enum turn
 cmd_quit(struct session *s, const struct command *c)
 {
 	(void)c;
@@ -30,7 +30,7 @@ cmd_quit(struct session *s, const struct command *c)
 	s->quit = true;
 	s->state = STATE_UPDATE;
 	s->work = expire_begin(s) ? WORK_EXPIRE : update_commits(s) ? WORK_COMMIT : WORK_CLOSE;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* Marks alone are a convenience: their failure is the log's, not the client's. */
@@ -55,7 +55,7 @@ commit_over(struct session *s, int32_t rc, uint64_t done, const char *text)
 	stat_add(STAT_DELETED, s->deleted);
 }
 
-enum move
+enum turn
 update_commit(struct session *s)
 {
 	struct pm_commit commit = {.size = sizeof(commit), .n = s->drop.count};
@@ -65,12 +65,12 @@ update_commit(struct session *s)
 
 	rc = session_enter(s, CALL_GIVE_BACK, "mbox_commit", s->storage->limits.commit_ms, &call);
 	if (rc == PM_AGAIN)
-		return MOVE_PERMIT;
+		return TURN_PERMIT;
 	if (rc != PM_OK) {
 		/* nothing was begun: nothing is deleted; once AGAIN came there is no limit to
 		 * wait for */
 		commit_over(s, rc, 0, "no permit in time");
-		return MOVE_ON;
+		return TURN_ON;
 	}
 	if (!s->committing) {
 		s->commit_ms = wall_ms(); /* a commit that is repeated says the same */
@@ -95,12 +95,12 @@ update_commit(struct session *s)
 }
 
 /* The answer to QUIT, when the lock is home. */
-static enum move
+static enum turn
 update_answer(struct session *s)
 {
 	s->work = WORK_NONE;
 	if (s->io.how && s->io.left)
-		return MOVE_END;
+		return TURN_END;
 	(void)talk_close(&s->talk, "quit");
 	switch (s->quit_rc) {
 	case PM_OK:
@@ -115,7 +115,7 @@ update_answer(struct session *s)
 	}
 }
 
-enum move
+enum turn
 update_close(struct session *s)
 {
 	struct host_call call;
@@ -125,7 +125,7 @@ update_close(struct session *s)
 	if (rc != PM_OK && rc != PM_AGAIN)
 		(void)session_ask(s, CALL_GIVE_BACK); /* a lock must go home */
 	if (rc != PM_OK)
-		return MOVE_PERMIT;
+		return TURN_PERMIT;
 	if (s->msg)
 		host_msg_close(s->storage->inst, s->msg, &call);
 	s->msg = NULL;
@@ -137,5 +137,5 @@ update_close(struct session *s)
 	if (s->deleted > 0 && s->retention.undo_days > 0)
 		undo_hidden(s->conf, s->user.name);
 	login_table_free(s);
-	return s->quit ? update_answer(s) : MOVE_END;
+	return s->quit ? update_answer(s) : TURN_END;
 }

@@ -87,12 +87,12 @@ talk_publish(struct talk *k)
 	slot_publish(t->slot, &r);
 }
 
-enum move
+enum turn
 talk_close(struct talk *k, const char *how)
 {
 	(void)stream_end(k->io, how);
 	k->phase = TALK_CLOSING;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 void
@@ -127,7 +127,7 @@ talk_log(const struct talk *k, const struct peer *p, const char *listener, struc
 
 /* "Begin TLS" is sent: from here on only TLS is understood, and what was said in clear is forgotten
  * (RFC 2595 section 4, RFC 3207 section 4.2). */
-static enum move
+static enum turn
 begin_tls(struct talk *k)
 {
 	k->starttls = false;
@@ -137,24 +137,24 @@ begin_tls(struct talk *k)
 	k->handshake_ms = mono_ms();
 	if (!conn_tls(&k->io->conn, k->tls))
 		(void)stream_end(k->io, "out of memory");
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-static enum move
+static enum turn
 talk_handshake(struct talk *k)
 {
-	enum move m = stream_handshake(k->io);
+	enum turn m = stream_handshake(k->io);
 
-	if (m != MOVE_ON) {
-		stat_add(STAT_TLS_FAILED, m == MOVE_END);
-		return m == MOVE_END ? MOVE_ON : m;
+	if (m != TURN_ON) {
+		stat_add(STAT_TLS_FAILED, m == TURN_END);
+		return m == TURN_END ? TURN_ON : m;
 	}
 	stat_add(conn_is_tls13(&k->io->conn) ? STAT_TLS13 : STAT_TLS12, 1);
 	k->phase = TALK_OPEN;
 	if (!k->greeted)
 		talk_greet(k);
 	talk_publish(k);
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* ---- one turn -------------------------------------------------------------------------------- */
@@ -176,20 +176,20 @@ take_notes(struct talk *k, int64_t now_ms)
 							   : "idle timeout");
 }
 
-static enum move
+static enum turn
 talk_closing(struct talk *k)
 {
-	enum move m = stream_closing(k->io, limit_ms(k));
+	enum turn m = stream_closing(k->io, limit_ms(k));
 
-	return m == MOVE_END ? k->protocol->finish(k->task) : m;
+	return m == TURN_END ? k->protocol->finish(k->task) : m;
 }
 
-static enum move
+static enum turn
 talk_turn(struct talk *k)
 {
 	struct stream *io = k->io;
 	enum talk_duty duty = k->protocol->duty(k->task);
-	enum move m;
+	enum turn m;
 	size_t n;
 
 	if (duty == TALK_BOUND || (duty == TALK_BUSY && k->phase == TALK_OPEN && !io->how))
@@ -204,14 +204,14 @@ talk_turn(struct talk *k)
 	if (!k->starttls && ring_used(&io->out) < ring_room(&io->out) && stream_has_line(io, &n))
 		return k->protocol->line(k->task, n);
 	m = stream_flush(io);
-	if (m != MOVE_ON)
-		return m == MOVE_END ? MOVE_ON : m;
+	if (m != TURN_ON)
+		return m == TURN_END ? TURN_ON : m;
 	if (k->starttls)
 		return begin_tls(k);
 	if (stream_has_line(io, &n))
-		return MOVE_ON; /* output was in the way */
+		return TURN_ON; /* output was in the way */
 	m = stream_read(io);
-	return m == MOVE_END ? MOVE_ON : m;
+	return m == TURN_END ? TURN_ON : m;
 }
 
 enum next
@@ -219,7 +219,7 @@ talk_step(struct talk *k)
 {
 	struct task *t = k->task;
 	int64_t now_ms = mono_ms();
-	enum move m;
+	enum turn m;
 
 	if (k->asked_ms != 0)
 		talk_excuse(k, now_ms - k->asked_ms); /* in the line of a gate */
@@ -230,7 +230,7 @@ talk_step(struct talk *k)
 		m = talk_turn(k);
 		t->verdict = VERDICT_NONE; /* a permit is good for one call of a handler */
 		switch (m) {
-		case MOVE_ON:
+		case TURN_ON:
 			if (t->held)
 				return NEXT_MORE; /* the permit goes home before anything is sent */
 			now_ms = mono_ms();
@@ -240,19 +240,19 @@ talk_step(struct talk *k)
 			if (slot_peek_note(t->slot) != 0 || now_ms >= limit_ms(k))
 				take_notes(k, now_ms);
 			continue;
-		case MOVE_PERMIT:
+		case TURN_PERMIT:
 			k->asked_ms = mono_ms();
 			return NEXT_AGAIN;
-		case MOVE_YIELD:
+		case TURN_YIELD:
 			return NEXT_AGAIN;
-		case MOVE_READ:
+		case TURN_READ:
 			return stream_park(k->io, CONN_WANT_READ, limit_ms(k));
-		case MOVE_WRITE:
+		case TURN_WRITE:
 			return stream_park(k->io, CONN_WANT_WRITE, limit_ms(k));
-		case MOVE_TIMER:
+		case TURN_TIMER:
 			(void)stream_flush(k->io); /* what will not go now goes later */
 			return stream_park(k->io, CONN_WANT_READ, k->resume_ms);
-		case MOVE_END:
+		case TURN_END:
 			return NEXT_DONE;
 		}
 	}

@@ -3,7 +3,7 @@
  * talk - the one loop of a session, whatever it speaks. A turn is: notes and the clock, then -
  * until something must be waited for, or its share is used up - the work that was begun, the next
  * line, the flush, the next read, and notes and the clock again. Handlers say what they want next
- * (enum move); only this loop parks, arms, flushes, reads and shakes hands for TLS.
+ * (enum turn); only this loop parks, arms, flushes, reads and shakes hands for TLS.
  *
  * What differs from protocol to protocol is a table of functions. Each is given the task that is
  * the first member of the protocol's session.
@@ -45,12 +45,12 @@ struct protocol {
 	/* The time is over; `how` says which. Ends the session, or closes it with a last word. */
 	void (*late)(struct task *t, const char *how);
 	enum talk_duty (*duty)(const struct task *t);
-	enum move (*work)(struct task *t);           /* what is BUSY or BOUND goes on */
-	enum move (*line)(struct task *t, size_t n); /* the ring's next n octets are a line */
+	enum turn (*work)(struct task *t);           /* what is BUSY or BOUND goes on */
+	enum turn (*line)(struct task *t, size_t n); /* the ring's next n octets are a line */
 	/* TLS begins: what was learnt in clear is forgotten */
 	void (*forget)(struct task *t);
-	/* It has ended: logged; MOVE_END when nothing is held any more, else work goes on. */
-	enum move (*finish)(struct task *t);
+	/* It has ended: logged; TURN_END when nothing is held any more, else work goes on. */
+	enum turn (*finish)(struct task *t);
 };
 
 struct talk {
@@ -66,7 +66,7 @@ struct talk {
 	int64_t idle_ms;      /* so long a client may be silent */
 	int64_t login_by_ms;  /* by then it must have logged in, silent or not; 0: no such limit */
 	int64_t asked_ms;     /* for a permit; 0: none is wanted */
-	int64_t resume_ms;    /* MOVE_TIMER: the next turn; NOTE_WAKE brings it forward */
+	int64_t resume_ms;    /* TURN_TIMER: the next turn; NOTE_WAKE brings it forward */
 };
 
 void talk_init(struct talk *k, const struct protocol *p, struct stream *io, struct tls *tls,
@@ -77,7 +77,7 @@ bool talk_start(struct talk *k);
 /* task.step */
 enum next talk_step(struct talk *k);
 /* The session ends when the client has our last reply; the first reason counts. */
-enum move talk_close(struct talk *k, const char *how);
+enum turn talk_close(struct talk *k, const char *how);
 /* task.close: the socket goes, if it is still there; its octets are counted. */
 void talk_leave(struct talk *k);
 /* Who it is, in each of a session's log lines. */

@@ -50,7 +50,7 @@ reply_for_all(struct dsession *s, char *text, size_t cap)
 }
 
 /* What became of it, counted and logged; whether the client still hears it or not. */
-enum move
+enum turn
 answer_over(struct dsession *s)
 {
 	char text[80];
@@ -62,7 +62,7 @@ answer_over(struct dsession *s)
 		answer_count(s, i, &r);
 	}
 	s->work = DWORK_REPLY;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 static void
@@ -75,7 +75,7 @@ reply_once(struct dsession *s)
 	s->next_reply = s->mail.n_rcpts;
 }
 
-static enum move
+static enum turn
 mail_over(struct dsession *s)
 {
 	stat_add(STAT_MAILS, 1);
@@ -87,10 +87,10 @@ mail_over(struct dsession *s)
 	s->next_reply = 0;
 	dsession_forget(s);
 	talk_publish(&s->talk);
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-enum move
+enum turn
 answer_work(struct dsession *s)
 {
 	char text[80];
@@ -99,11 +99,11 @@ answer_work(struct dsession *s)
 		reply_once(s);
 	for (; s->next_reply < s->mail.n_rcpts && !s->io.how; s->next_reply++) {
 		struct dreply r = reply_of(s, s->next_reply, text, sizeof(text));
-		enum move m = ring_room(&s->io.out) < DREPLY_MAX ? stream_flush(&s->io) : MOVE_ON;
+		enum turn m = ring_room(&s->io.out) < DREPLY_MAX ? stream_flush(&s->io) : TURN_ON;
 
-		if (m == MOVE_END)
+		if (m == TURN_END)
 			break; /* nobody listens */
-		if (m != MOVE_ON)
+		if (m != TURN_ON)
 			return m;
 		(void)dsession_say_of(s, &r, s->mail.rcpts[s->next_reply].address);
 	}

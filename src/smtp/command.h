@@ -6,6 +6,6 @@
 
 #include "smtp/dsession.h"
 
-enum move command_run(struct dsession *s, const struct dcommand *c);
+enum turn command_run(struct dsession *s, const struct dcommand *c);
 
 #endif

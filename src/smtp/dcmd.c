@@ -10,13 +10,13 @@
 #include "smtp/room.h"
 #include "smtp/to_badmail.h"
 
-static enum move
+static enum turn
 bad_argument(struct dsession *s, const char *text)
 {
 	return dsession_fault(s, 501, "5.5.4", text);
 }
 
-static enum move
+static enum turn
 out_of_order(struct dsession *s, const char *text)
 {
 	return dsession_fault(s, 503, "5.5.1", text);
@@ -59,18 +59,18 @@ put_extensions(struct dsession *s)
 }
 
 /* RSET and all that includes it. */
-static enum move
+static enum turn
 dcmd_reset(struct dsession *s)
 {
 	if (!envelope_has_handles(&s->mail)) {
 		dsession_forget(s);
-		return MOVE_ON;
+		return TURN_ON;
 	}
 	s->mail.forget = true;
 	return store_abort(s);
 }
 
-static enum move
+static enum turn
 cmd_hello(struct dsession *s, const struct dcommand *c)
 {
 	if (dsession_is_lmtp(s) != (c->verb == DVERB_LHLO))
@@ -90,7 +90,7 @@ cmd_hello(struct dsession *s, const struct dcommand *c)
 	return dcmd_reset(s);
 }
 
-static enum move
+static enum turn
 cmd_starttls(struct dsession *s, const struct dcommand *c)
 {
 	if (!offers_starttls(s))
@@ -107,7 +107,7 @@ cmd_starttls(struct dsession *s, const struct dcommand *c)
 
 /* ---- the envelope ---------------------------------------------------------------------------- */
 
-static enum move
+static enum turn
 bad_path(struct dsession *s, bool from, enum dpath_result r, const char *why)
 {
 	if (r == DPATH_ADDRESS)
@@ -115,7 +115,7 @@ bad_path(struct dsession *s, bool from, enum dpath_result r, const char *why)
 	return dsession_fault(s, r == DPATH_PARAMETER ? 555 : 501, "5.5.4", why);
 }
 
-static enum move
+static enum turn
 mail_accepted(struct dsession *s, const struct dpath *p)
 {
 	struct envelope *e = &s->mail;
@@ -135,7 +135,7 @@ mail_accepted(struct dsession *s, const struct dpath *p)
 	return dsession_say(s, 250, "2.1.0", "sender ok");
 }
 
-static enum move
+static enum turn
 cmd_mail(struct dsession *s, const struct dcommand *c)
 {
 	const char *why;
@@ -158,13 +158,13 @@ cmd_mail(struct dsession *s, const struct dcommand *c)
 				    "the message is larger than this server takes");
 	if (!room_at_door(s, p.size, &full))
 		return dsession_say_of(s, &full, NULL);
-	if (!keep_door(s, p.size))
+	if (!to_badmail_door(s, p.size))
 		return dsession_say(s, 451, "4.3.1",
 				    "too much mail waits for another try, try again later");
 	return mail_accepted(s, &p);
 }
 
-static enum move
+static enum turn
 cmd_rcpt(struct dsession *s, const struct dcommand *c)
 {
 	const char *why;
@@ -189,7 +189,7 @@ cmd_rcpt(struct dsession *s, const struct dcommand *c)
 
 /* ---- the message ----------------------------------------------------------------------------- */
 
-static enum move
+static enum turn
 cmd_data(struct dsession *s, const struct dcommand *c)
 {
 	if (s->bdat)
@@ -203,7 +203,7 @@ cmd_data(struct dsession *s, const struct dcommand *c)
 	return intake_data(s);
 }
 
-static enum move
+static enum turn
 cmd_bdat(struct dsession *s, const struct dcommand *c)
 {
 	uint64_t octets;
@@ -220,7 +220,7 @@ cmd_bdat(struct dsession *s, const struct dcommand *c)
 
 /* ---- the rest -------------------------------------------------------------------------------- */
 
-static enum move
+static enum turn
 dcmd_cmd_rset(struct dsession *s, const struct dcommand *c)
 {
 	if (c->n > 0)
@@ -229,7 +229,7 @@ dcmd_cmd_rset(struct dsession *s, const struct dcommand *c)
 	return dcmd_reset(s);
 }
 
-static enum move
+static enum turn
 dcmd_cmd_quit(struct dsession *s, const struct dcommand *c)
 {
 	if (c->n > 0)
@@ -238,14 +238,14 @@ dcmd_cmd_quit(struct dsession *s, const struct dcommand *c)
 	return talk_close(&s->talk, "quit");
 }
 
-static enum move
+static enum turn
 dcmd_cmd_noop(struct dsession *s, const struct dcommand *c)
 {
 	(void)c; /* RFC 5321 section 4.1.1.9: its argument is ignored */
 	return dsession_say(s, 250, "2.0.0", "ok");
 }
 
-static enum move
+static enum turn
 cmd_vrfy(struct dsession *s, const struct dcommand *c)
 {
 	if (c->n == 0)
@@ -254,21 +254,21 @@ cmd_vrfy(struct dsession *s, const struct dcommand *c)
 	return dsession_say(s, 252, "2.5.2", "send it, and RCPT will say");
 }
 
-static enum move
+static enum turn
 cmd_help(struct dsession *s, const struct dcommand *c)
 {
 	(void)c;
 	return dsession_say(s, 214, "2.0.0", "see RFC 5321 and RFC 2033");
 }
 
-static enum move
+static enum turn
 not_mail(struct dsession *s)
 {
 	(void)dsession_say(s, 421, "4.7.0", "this is a mail server; closing");
 	return talk_close(&s->talk, "it speaks HTTP");
 }
 
-enum move
+enum turn
 command_run(struct dsession *s, const struct dcommand *c)
 {
 	switch (c->verb) {

@@ -191,16 +191,16 @@ dsession_log_mail(struct dsession *s, size_t i, const struct dreply *r)
 
 /* ---- replies --------------------------------------------------------------------------------- */
 
-enum move
+enum turn
 dsession_say_of(struct dsession *s, const struct dreply *r, const char *whom)
 {
 	char line[DREPLY_MAX];
 
 	stream_put(&s->io, line, dreply_line(line, r, whom, false));
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-enum move
+enum turn
 dsession_say(struct dsession *s, unsigned code, const char *enhanced, const char *text)
 {
 	const struct dreply r = {(uint16_t)code, enhanced, text};
@@ -208,13 +208,13 @@ dsession_say(struct dsession *s, unsigned code, const char *enhanced, const char
 	return dsession_say_of(s, &r, NULL);
 }
 
-enum move
+enum turn
 dsession_fault(struct dsession *s, unsigned code, const char *enhanced, const char *text)
 {
 	stat_add(STAT_BAD_COMMAND, 1);
 	(void)dsession_say(s, code, enhanced, text);
 	if (++s->errors < s->conf->delivery.max_errors || s->talk.phase == TALK_CLOSING)
-		return MOVE_ON;
+		return TURN_ON;
 	(void)dsession_say(s, 421, "4.7.0", "too many errors, closing");
 	return talk_close(&s->talk, "too many errors");
 }
@@ -226,7 +226,7 @@ dsession_must(const struct dsession *s)
 {
 	const struct envelope *e = &s->mail;
 
-	return s->work == DWORK_ABORT || (s->work == DWORK_COMMIT && e->bags[e->at].committing);
+	return s->work == DWORK_ABORT || (s->work == DWORK_COMMIT && e->dests[e->at].committing);
 }
 
 int32_t
@@ -237,10 +237,10 @@ dsession_enter(struct dsession *s, struct backend *b, enum call_class cls, const
 	return caller_enter(&s->caller, b, cls, method, ms, call);
 }
 
-enum move
+enum turn
 dsession_ask(struct dsession *s, struct backend *b, enum call_class cls)
 {
 	s->caller.endless = dsession_must(s);
 	(void)caller_ask(&s->caller, b, cls);
-	return MOVE_PERMIT;
+	return TURN_PERMIT;
 }

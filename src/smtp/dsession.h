@@ -7,8 +7,8 @@
  * Who does what: dsession.c makes, ends and describes it; dstep.c is what delivery gives to the one
  * loop (session/talk.h); dcmd.c are the commands; xclient.c is XCLIENT; rcpt.c asks the auth chain
  * about recipients, room.c about volumes and quotas; intake.c takes in DATA and BDAT; store.c hands
- * it to the stores, keep.c to Badmail; answer.c says what became of it; trace.c writes the header
- * lines we add.
+ * it to the stores, to_badmail.c to Badmail; answer.c says what became of it; trace.c writes the
+ * header lines we add.
  */
 #ifndef RST_SMTP_DSESSION_H
 #define RST_SMTP_DSESSION_H
@@ -43,10 +43,10 @@ enum dsession_work {
 	DWORK_NONE,
 	DWORK_LOOKUP,      /* RCPT: chain entry `auth` is asked about `name` */
 	DWORK_ROOM,        /* RCPT: is there room in the mailbox? */
-	DWORK_KEEP,        /* the chunk goes to Badmail first */
+	DWORK_TO_BADMAIL,  /* the chunk goes to Badmail first */
 	DWORK_KEEP_COMMIT, /* items of Badmail are made */
-	DWORK_WRITE,       /* the chunk goes to each bag */
-	DWORK_PREPARE,     /* each bag makes it durable */
+	DWORK_WRITE,       /* the chunk goes to each dest */
+	DWORK_PREPARE,     /* each dest makes it durable */
 	DWORK_COMMIT,      /* and visible */
 	DWORK_ABORT,       /* handles go back */
 	DWORK_REPLY,       /* one for each recipient */
@@ -107,17 +107,17 @@ void dsession_clear(struct task *t);
 
 /* ---- replies --------------------------------------------------------------------------------- */
 
-enum move dsession_say(struct dsession *s, unsigned code, const char *enhanced, const char *text);
-enum move dsession_say_of(struct dsession *s, const struct dreply *r, const char *whom);
+enum turn dsession_say(struct dsession *s, unsigned code, const char *enhanced, const char *text);
+enum turn dsession_say_of(struct dsession *s, const struct dreply *r, const char *whom);
 /* An error the client made: enough of them end the session. */
-enum move dsession_fault(struct dsession *s, unsigned code, const char *enhanced, const char *text);
+enum turn dsession_fault(struct dsession *s, unsigned code, const char *enhanced, const char *text);
 
 /* ---- module calls ---------------------------------------------------------------------------- */
 
 /* As caller_enter and caller_ask; what was promised waits as long as it takes. */
 int32_t dsession_enter(struct dsession *s, struct backend *b, enum call_class cls,
 		       const char *method, int64_t ms, struct host_call *call);
-enum move dsession_ask(struct dsession *s, struct backend *b, enum call_class cls);
+enum turn dsession_ask(struct dsession *s, struct backend *b, enum call_class cls);
 
 /* ---- dstep.c --------------------------------------------------------------------------------- */
 extern const struct protocol delivery_protocol;
@@ -125,25 +125,25 @@ extern const struct protocol delivery_protocol;
 void dsession_drain(struct dsession *s);
 
 /* ---- rcpt.c ---------------------------------------------------------------------------------- */
-enum move rcpt_start(struct dsession *s, const struct address *a);
-enum move rcpt_work(struct dsession *s);
+enum turn rcpt_start(struct dsession *s, const struct address *a);
+enum turn rcpt_work(struct dsession *s);
 void rcpt_forget(struct dsession *s);
 
 /* ---- intake.c -------------------------------------------------------------------------------- */
-enum move intake_data(struct dsession *s);
-enum move intake_bdat(struct dsession *s, uint64_t octets, bool last);
-enum move intake_more(struct dsession *s);
+enum turn intake_data(struct dsession *s);
+enum turn intake_bdat(struct dsession *s, uint64_t octets, bool last);
+enum turn intake_more(struct dsession *s);
 
 /* ---- store.c --------------------------------------------------------------------------------- */
 /* The chunk, and all else that is due. */
-enum move store_work(struct dsession *s);
+enum turn store_work(struct dsession *s);
 /* Handles go back; then the session goes on, or ends. */
-enum move store_abort(struct dsession *s);
+enum turn store_abort(struct dsession *s);
 
 /* ---- answer.c -------------------------------------------------------------------------------- */
 /* It is decided what became of the message: counted, logged, replies follow. */
-enum move answer_over(struct dsession *s);
-enum move answer_work(struct dsession *s);
+enum turn answer_over(struct dsession *s);
+enum turn answer_work(struct dsession *s);
 
 /* ---- trace.c --------------------------------------------------------------------------------- */
 #define TRACE_MAX 2600
@@ -153,7 +153,7 @@ size_t trace_received(const struct dsession *s, char to[TRACE_MAX]);
 size_t trace_head(const struct dsession *s, const struct target *t, char to[TRACE_MAX]);
 
 /* ---- xclient.c ------------------------------------------------------------------------------- */
-enum move xclient_command(struct dsession *s, const struct dcommand *c);
+enum turn xclient_command(struct dsession *s, const struct dcommand *c);
 bool xclient_allowed(const struct dsession *s);
 
 #endif

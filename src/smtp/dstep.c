@@ -72,7 +72,7 @@ dstep_step_duty(const struct task *t)
 
 /* ---- commands and work ----------------------------------------------------------------------- */
 
-static enum move
+static enum turn
 dstep_step_line(struct task *t, size_t n)
 {
 	struct dsession *s = (struct dsession *)t;
@@ -97,7 +97,7 @@ dstep_step_line(struct task *t, size_t n)
 	}
 }
 
-static enum move
+static enum turn
 dstep_step_work(struct task *t)
 {
 	struct dsession *s = (struct dsession *)t;
@@ -115,7 +115,7 @@ dstep_step_work(struct task *t)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-static enum move
+static enum turn
 dstep_step_finish(struct task *t)
 {
 	struct dsession *s = (struct dsession *)t;
@@ -126,7 +126,7 @@ dstep_step_finish(struct task *t)
 		dsession_log_end(s);
 		stream_leave(&s->io); /* the socket goes now, what is held when it is taken back */
 	}
-	return envelope_has_handles(&s->mail) ? store_abort(s) : MOVE_END;
+	return envelope_has_handles(&s->mail) ? store_abort(s) : TURN_END;
 }
 
 const struct protocol delivery_protocol = {

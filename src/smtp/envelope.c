@@ -15,13 +15,13 @@ envelope_init(struct envelope *e)
 void
 envelope_reset(struct envelope *e)
 {
-	for (size_t i = 0; i < e->n_bags; i++) {
-		backend_put(e->bags[i].backend);
-		free(e->bags[i].results);
+	for (size_t i = 0; i < e->n_dests; i++) {
+		backend_put(e->dests[i].backend);
+		free(e->dests[i].results);
 	}
 	free(e->rcpts);
 	free(e->targets);
-	free(e->bags);
+	free(e->dests);
 	free(e->chunk);
 	arena_reset(&e->arena);
 	envelope_init(e);
@@ -45,17 +45,17 @@ envelope_grow(void *list, size_t n, size_t *cap, size_t size)
 static bool
 find_bag(struct envelope *e, struct backend *b, bool alone, size_t *ret)
 {
-	struct bag *more;
+	struct dest *more;
 
-	for (*ret = 0; *ret < e->n_bags && !alone; (*ret)++)
-		if (e->bags[*ret].backend == b && !e->bags[*ret].alone)
+	for (*ret = 0; *ret < e->n_dests && !alone; (*ret)++)
+		if (e->dests[*ret].backend == b && !e->dests[*ret].alone)
 			return true;
-	*ret = e->n_bags;
-	more = envelope_grow(e->bags, e->n_bags, &e->bags_cap, sizeof(*more));
+	*ret = e->n_dests;
+	more = envelope_grow(e->dests, e->n_dests, &e->bags_cap, sizeof(*more));
 	if (!more)
 		return false;
-	e->bags = more;
-	e->bags[e->n_bags++] = (struct bag){.backend = backend_ref(b), .alone = alone};
+	e->dests = more;
+	e->dests[e->n_dests++] = (struct dest){.backend = backend_ref(b), .alone = alone};
 	return true;
 }
 
@@ -63,7 +63,7 @@ static bool
 same_mailbox(const struct envelope *e, const struct target *t, const struct backend *b,
 	     const struct pm_user *u)
 {
-	return e->bags[t->bag].backend == b && t->user.key.n == u->key.n &&
+	return e->dests[t->dest].backend == b && t->user.key.n == u->key.n &&
 	       memcmp(t->user.key.p, u->key.p, u->key.n) == 0;
 }
 
@@ -72,7 +72,7 @@ envelope_add_target(struct envelope *e, struct backend *b, const struct target *
 		    size_t *ret_index)
 {
 	struct target *more;
-	size_t bag;
+	size_t dest;
 
 	for (*ret_index = 0; *ret_index < e->n_targets; (*ret_index)++)
 		if (same_mailbox(e, &e->targets[*ret_index], b, &templ->user))
@@ -81,10 +81,10 @@ envelope_add_target(struct envelope *e, struct backend *b, const struct target *
 	if (!more)
 		return false;
 	e->targets = more;
-	if (!find_bag(e, b, alone, &bag))
+	if (!find_bag(e, b, alone, &dest))
 		return false;
 	e->targets[e->n_targets] = *templ;
-	e->targets[e->n_targets].bag = bag;
+	e->targets[e->n_targets].dest = dest;
 	e->targets[e->n_targets++].result = SIZE_MAX;
 	return true;
 }
@@ -133,10 +133,10 @@ envelope_mark_wanted(struct envelope *e)
 bool
 envelope_has_handles(const struct envelope *e)
 {
-	for (size_t i = 0; i < e->n_bags; i++)
-		if (e->bags[i].dlv)
+	for (size_t i = 0; i < e->n_dests; i++)
+		if (e->dests[i].dlv)
 			return true;
-	return e->keep != NULL;
+	return e->badmail != NULL;
 }
 
 int32_t
@@ -145,7 +145,9 @@ envelope_outcome(const struct envelope *e, size_t i)
 	const struct rcpt *r = &e->rcpts[i];
 
 	if (r->kept)
-		return e->kept_done ? PM_OK : e->keep_rc != PM_OK ? e->keep_rc : PM_TEMP;
+		return e->kept_done                ? PM_OK
+		       : e->to_badmail_rc != PM_OK ? e->to_badmail_rc
+						   : PM_TEMP;
 	for (size_t k = 0; k < r->n_targets; k++) {
 		int32_t rc = e->targets[r->targets[k]].rc;
 

@@ -3,7 +3,7 @@
  * envelope - one message on its way in: from whom, for whom, and how far each store is with it.
  *
  * An rcpt is what RCPT named and what is answered; a target is a mailbox (an alias has several, and
- * several rcpts may share one: it is delivered once); a bag is one storage instance, with one
+ * several rcpts may share one: it is delivered once); a dest is one storage instance, with one
  * handle for all its targets.
  *
  * Threads: the session's owner.
@@ -27,10 +27,10 @@ struct room;
 
 struct target {
 	struct pm_user user; /* strings in the arena */
-	size_t bag;          /* index */
+	size_t dest;         /* index */
 	const char *address; /* for Delivered-To, quoted; in the arena */
 	const char *account; /* the name it was found under: a loop is one to here */
-	size_t result;       /* index into the bag's results; SIZE_MAX: none */
+	size_t result;       /* index into the dest's results; SIZE_MAX: none */
 	int32_t rc;          /* PM_OK until something else is known */
 	struct room *room;   /* room.h; NULL: nobody counts here */
 	bool wanted;         /* by a recipient the message does not loop to */
@@ -45,13 +45,13 @@ struct rcpt {
 	bool loops; /* Delivered-To says it was here before */
 };
 
-enum bag_stage { BAG_NEW, BAG_RCPT, BAG_HEAD, BAG_WRITE, BAG_PREPARED, BAG_OVER };
+enum dest_stage { DEST_NEW, DEST_RCPT, DEST_HEAD, DEST_WRITE, DEST_PREPARED, DEST_OVER };
 
-struct bag {
+struct dest {
 	struct backend *backend; /* one reference */
 	void *dlv;
-	enum bag_stage stage;
-	size_t next_target; /* BAG_RCPT: which is next */
+	enum dest_stage stage;
+	size_t next_target; /* DEST_RCPT: which is next */
 	size_t n_results;
 	struct pm_result *results;
 	uint64_t mount;  /* volume_mount when it was begun */
@@ -74,26 +74,26 @@ struct envelope {
 	uint8_t op_id[16];
 	struct rcpt *rcpts;
 	struct target *targets;
-	struct bag *bags;
-	size_t n_rcpts, n_targets, n_bags, rcpts_cap, targets_cap, bags_cap;
-	struct badmail *keep; /* badmail.h: it is written there as well */
-	int32_t keep_rc;      /* what became of that; PM_OK: nothing bad yet */
-	bool kept_done;       /* REFUSED recipients have their item */
-	bool split;           /* the stores have had a chunk before the last one */
+	struct dest *dests;
+	size_t n_rcpts, n_targets, n_dests, rcpts_cap, targets_cap, bags_cap;
+	struct badmail *badmail; /* badmail.h: it is written there as well */
+	int32_t to_badmail_rc;   /* what became of that; PM_OK: nothing bad yet */
+	bool kept_done;          /* REFUSED recipients have their item */
+	bool split;              /* the stores have had a chunk before the last one */
 	struct unstuff unstuff;
 	struct content content;
 	struct dreply refused; /* code 0: not; of the whole message */
 	char *chunk;           /* ENVELOPE_CHUNK; NULL while nothing waits */
 	size_t chunk_n;
-	size_t at; /* the bag whose turn it is */
+	size_t at; /* the dest whose turn it is */
 	struct arena arena;
 };
 
 void envelope_init(struct envelope *e);
-/* Forgets all; no bag may have a handle any more. */
+/* Forgets all; no dest may have a handle any more. */
 void envelope_reset(struct envelope *e);
 
-/* A mailbox; one that is there already is not added again. alone: in a bag of its own. False: no
+/* A mailbox; one that is there already is not added again. alone: in a dest of its own. False: no
  * memory. *ret_index: which one it is. */
 bool envelope_add_target(struct envelope *e, struct backend *b, const struct target *templ,
 			 bool alone, size_t *ret_index);

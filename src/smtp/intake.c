@@ -131,7 +131,7 @@ intake_begin(struct dsession *s)
 	return true;
 }
 
-enum move
+enum turn
 intake_data(struct dsession *s)
 {
 	if (!intake_begin(s))
@@ -141,7 +141,7 @@ intake_data(struct dsession *s)
 	return dsession_say(s, 354, "", "go on; end with CRLF.CRLF");
 }
 
-enum move
+enum turn
 intake_bdat(struct dsession *s, uint64_t octets, bool last)
 {
 	s->failed = !s->mail.begun || s->mail.n_rcpts == 0;
@@ -152,7 +152,7 @@ intake_bdat(struct dsession *s, uint64_t octets, bool last)
 	s->bdat = true;
 	s->bdat_left = s->bdat_octets = octets;
 	s->bdat_last = last;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* ---- more ------------------------------------------------------------------------------------ */
@@ -215,7 +215,7 @@ intake_take(struct dsession *s)
 }
 
 /* A BDAT chunk is whole, and not the last one. */
-static enum move
+static enum turn
 bdat_over(struct dsession *s)
 {
 	char text[64];
@@ -230,11 +230,11 @@ bdat_over(struct dsession *s)
 	return dsession_say(s, 250, "2.0.0", text);
 }
 
-enum move
+enum turn
 intake_more(struct dsession *s)
 {
 	struct envelope *e = &s->mail;
-	enum move m;
+	enum turn m;
 
 	intake_take(s);
 	if (e->refused.code != 0 && envelope_has_handles(e))
@@ -244,15 +244,15 @@ intake_more(struct dsession *s)
 	if (e->ended || e->chunk_n > CHUNK_FULL) {
 		if (!e->handed)
 			envelope_mark_wanted(e);
-		s->work = keep_wanted(s) ? DWORK_KEEP : DWORK_WRITE;
+		s->work = to_badmail_wanted(s) ? DWORK_TO_BADMAIL : DWORK_WRITE;
 		e->at = 0;
-		return MOVE_ON;
+		return TURN_ON;
 	}
 	if (s->state == DSTATE_BDAT && s->bdat_left == 0)
 		return bdat_over(s);
 	m = stream_flush(&s->io);
-	if (m != MOVE_ON || s->io.how)
-		return s->io.how ? MOVE_ON : m;
+	if (m != TURN_ON || s->io.how)
+		return s->io.how ? TURN_ON : m;
 	m = stream_read(&s->io);
-	return m == MOVE_END ? MOVE_ON : m;
+	return m == TURN_END ? TURN_ON : m;
 }

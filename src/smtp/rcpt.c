@@ -26,7 +26,7 @@ rcpt_forget(struct dsession *s)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static enum move
+static enum turn
 rcpt_over(struct dsession *s, unsigned code, const char *enhanced, const char *text)
 {
 	const struct dreply r = {(uint16_t)code, enhanced, text};
@@ -53,26 +53,26 @@ rcpt_over(struct dsession *s, unsigned code, const char *enhanced, const char *t
 	(void)dsession_say_of(s, &r, l->given);
 	s->work = DWORK_NONE;
 	rcpt_forget(s);
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-static enum move
+static enum turn
 rcpt_no_memory(struct dsession *s)
 {
 	return rcpt_over(s, 452, "4.3.0", "out of memory, try again later");
 }
 
-static enum move
+static enum turn
 ask_whole(struct dsession *s, const char *whole)
 {
 	find_begin(&s->lookup->find, s->conf, dsession_protocol(s), s->peer->host, true, whole);
 	s->work = DWORK_LOOKUP;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* ---- a mailbox is found ---------------------------------------------------------------------- */
 
-static enum move rcpt_next_target(struct dsession *s);
+static enum turn rcpt_next_target(struct dsession *s);
 
 static struct rcpt *
 rcpt_new(struct dsession *s, size_t max_targets)
@@ -87,7 +87,7 @@ rcpt_new(struct dsession *s, size_t max_targets)
 }
 
 /* It may have this message. */
-static enum move
+static enum turn
 rcpt_admit(struct dsession *s)
 {
 	struct lookup *l = s->lookup;
@@ -102,7 +102,7 @@ rcpt_admit(struct dsession *s)
 	return l->targets ? rcpt_next_target(s) : rcpt_over(s, 250, "2.1.5", "recipient ok");
 }
 
-static enum move
+static enum turn
 ask_room(struct dsession *s)
 {
 	struct lookup *l = s->lookup;
@@ -111,18 +111,18 @@ ask_room(struct dsession *s)
 
 	rc = room_ask(s, l->storage, &l->found.user, l->found.room, &reply);
 	if (rc == PM_AGAIN)
-		return MOVE_PERMIT;
+		return TURN_PERMIT;
 	return rc == PM_OK ? rcpt_admit(s) : rcpt_over(s, reply.code, reply.enhanced, reply.text);
 }
 
-static enum move
+static enum turn
 rcpt_mailbox(struct dsession *s)
 {
 	struct lookup *l = s->lookup;
 	const struct conf_section *storage = l->find.storage;
 	struct pm_user *u = &l->find.user;
 	struct arena *a = &s->mail.arena;
-	const char *lacks = who_lacks(u), *address,
+	const char *lacks = recipient_lacks(u), *address,
 		   *account = arena_dup(a, l->find.who.name, strlen(l->find.who.name));
 	char quoted[ADDRESS_QUOTED_MAX + 1];
 
@@ -151,12 +151,12 @@ rcpt_mailbox(struct dsession *s)
 	if (!l->found.room)
 		return rcpt_admit(s);
 	s->work = DWORK_ROOM;
-	return MOVE_ON; /* the permit goes back; the store has its own */
+	return TURN_ON; /* the permit goes back; the store has its own */
 }
 
 /* ---- aliases --------------------------------------------------------------------------------- */
 
-static enum move
+static enum turn
 rcpt_next_target(struct dsession *s)
 {
 	struct lookup *l = s->lookup;
@@ -178,7 +178,7 @@ rcpt_next_target(struct dsession *s)
 	return ask_whole(s, whole);
 }
 
-static enum move
+static enum turn
 rcpt_alias(struct dsession *s)
 {
 	struct lookup *l = s->lookup;
@@ -191,7 +191,7 @@ rcpt_alias(struct dsession *s)
 		return rcpt_over(s, 550, "5.4.6",
 				 "the alias leads to another alias, perhaps in a circle");
 	}
-	if (u->n_targets > WHO_TARGETS_MAX)
+	if (u->n_targets > RECIPIENT_TARGETS_MAX)
 		return rcpt_over(s, 451, "4.3.5", "the alias has too many targets");
 	l->rcpt = rcpt_new(s, u->n_targets);
 	if (!l->rcpt)
@@ -205,7 +205,7 @@ rcpt_alias(struct dsession *s)
 /* ---- asking ---------------------------------------------------------------------------------- */
 
 /* unknown_recipient = badmail */
-static enum move
+static enum turn
 keep_unknown(struct dsession *s)
 {
 	struct rcpt *r = rcpt_new(s, 1);
@@ -217,11 +217,11 @@ keep_unknown(struct dsession *s)
 }
 
 /* Nobody knows the name, and a section that was asked cannot look names up. */
-static enum move
+static enum turn
 rcpt_blind(struct dsession *s)
 {
 	static struct log_rate rate; /* each recipient has a line of its own, too */
-	const struct who *w = &s->lookup->find.who;
+	const struct recipient *w = &s->lookup->find.who;
 	uint64_t held = 0;
 
 	if (log_rate_pass(&rate, &held))
@@ -236,7 +236,7 @@ rcpt_blind(struct dsession *s)
 		"whether there is such a mailbox cannot be told; the postmaster can see why");
 }
 
-static enum move
+static enum turn
 rcpt_unknown(struct dsession *s)
 {
 	struct lookup *l = s->lookup;
@@ -255,7 +255,7 @@ rcpt_unknown(struct dsession *s)
 	return rcpt_over(s, 550, "5.1.1", "there is no such mailbox here");
 }
 
-static enum move
+static enum turn
 rcpt_find(struct dsession *s)
 {
 	struct find *f = &s->lookup->find;
@@ -265,7 +265,7 @@ rcpt_find(struct dsession *s)
 	rc = find_step(f, &s->caller);
 	switch (rc) {
 	case PM_AGAIN:
-		return MOVE_PERMIT;
+		return TURN_PERMIT;
 	case PM_OK:
 		return rcpt_mailbox(s);
 	case PM_MOVED:
@@ -282,7 +282,7 @@ rcpt_find(struct dsession *s)
 	return rcpt_over(s, 451, "4.4.3", "accounts cannot be looked up now, try again later");
 }
 
-enum move
+enum turn
 rcpt_work(struct dsession *s)
 {
 	if (s->work == DWORK_ROOM)
@@ -290,7 +290,7 @@ rcpt_work(struct dsession *s)
 	return rcpt_find(s);
 }
 
-enum move
+enum turn
 rcpt_start(struct dsession *s, const struct address *a)
 {
 	char whole[PM_NAME_MAX + 1];

@@ -2,7 +2,7 @@
 /*
  * Is there room for it? At MAIL the volumes as a whole, at RCPT the recipient's volume and quota,
  * behind the last octet the quota again with the real size, and the domain's count. mailbox/quota.h
- * says who counts what; a target whose quota is checked here has a bag of its own, so that it can
+ * says who counts what; a target whose quota is checked here has a dest of its own, so that it can
  * be left out.
  */
 #include <string.h>
@@ -132,16 +132,16 @@ room_ask(struct dsession *s, const struct conf_section *storage, const struct pm
 
 /* ---- behind the last octet ------------------------------------------------------------------- */
 
-/* Calls fn for each target of a bag that is counted here. */
+/* Calls fn for each target of a dest that is counted here. */
 static int32_t
-room_each(struct dsession *s, const struct bag *d,
+room_each(struct dsession *s, const struct dest *d,
 	  int32_t (*fn)(struct dsession *s, struct target *t))
 {
 	struct envelope *e = &s->mail;
 	int32_t rc = PM_OK;
 
 	for (size_t i = 0; i < e->n_targets && rc == PM_OK; i++)
-		if (&e->bags[e->targets[i].bag] == d && e->targets[i].room)
+		if (&e->dests[e->targets[i].dest] == d && e->targets[i].room)
 			rc = fn(s, &e->targets[i]);
 	return rc;
 }
@@ -180,7 +180,7 @@ settle(struct dsession *s, struct target *t)
 	now.count++;
 	now.octets += octets;
 	if (quota_after(s->conf, &r->limits, &t->user, &r->before, octets))
-		warn_send(s->conf, s->mail.bags[t->bag].backend, &t->user, &r->limits, &now);
+		warn_send(s->conf, s->mail.dests[t->dest].backend, &t->user, &r->limits, &now);
 	return PM_OK;
 }
 
@@ -192,19 +192,19 @@ give_back(struct dsession *s, struct target *t)
 }
 
 int32_t
-room_take(struct dsession *s, const struct bag *d)
+room_take(struct dsession *s, const struct dest *d)
 {
 	return room_each(s, d, take);
 }
 
 void
-room_settle(struct dsession *s, const struct bag *d)
+room_settle(struct dsession *s, const struct dest *d)
 {
 	(void)room_each(s, d, settle);
 }
 
 void
-room_give_back(struct dsession *s, const struct bag *d)
+room_give_back(struct dsession *s, const struct dest *d)
 {
 	(void)room_each(s, d, give_back);
 }

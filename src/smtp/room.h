@@ -22,17 +22,17 @@ bool room_at_door(struct dsession *s, uint64_t octets, struct dreply *ret);
 /* RCPT: completes the user's limits. *ret is NULL when nothing must be asked. False: no memory. */
 bool room_wanted(struct dsession *s, const struct conf_section *storage, struct pm_user *u,
 		 struct room **ret);
-/* Does the core count for this target? Then its bag is its own. */
+/* Does the core count for this target? Then its dest is its own. */
 bool room_is_counted(const struct room *r);
 /* PM_OK; PM_AGAIN: the turn ends, it is called again; else ret is the answer to RCPT. */
 int32_t room_ask(struct dsession *s, const struct conf_section *storage, const struct pm_user *u,
 		 struct room *r, struct dreply *ret);
 struct dreply room_full(const struct dsession *s, const char *text);
 
-/* All under the permit, of one bag: before it is prepared, with the real size: PM_OK, PM_QUOTA,
+/* All under the permit, of one dest: before it is prepared, with the real size: PM_OK, PM_QUOTA,
  * PM_TEMP; when it is known what became of each target; when it is given up. */
-int32_t room_take(struct dsession *s, const struct bag *d);
-void room_settle(struct dsession *s, const struct bag *d);
-void room_give_back(struct dsession *s, const struct bag *d);
+int32_t room_take(struct dsession *s, const struct dest *d);
+void room_settle(struct dsession *s, const struct dest *d);
+void room_give_back(struct dsession *s, const struct dest *d);
 
 #endif

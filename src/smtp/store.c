@@ -24,25 +24,25 @@
 
 /* ---- recipients and their outcomes ----------------------------------------------------------- */
 
-/* What is not decided yet of a bag's targets, is now. */
+/* What is not decided yet of a dest's targets, is now. */
 static void
-set_outcome(struct envelope *e, const struct bag *d, int32_t rc)
+set_outcome(struct envelope *e, const struct dest *d, int32_t rc)
 {
 	for (size_t i = 0; i < e->n_targets; i++)
-		if (&e->bags[e->targets[i].bag] == d && e->targets[i].rc == PM_OK)
+		if (&e->dests[e->targets[i].dest] == d && e->targets[i].rc == PM_OK)
 			e->targets[i].rc = rc;
 }
 
 /* What the store said of each; *ret_good: how many are well. */
 static size_t
-take_results(struct envelope *e, const struct bag *d)
+take_results(struct envelope *e, const struct dest *d)
 {
 	size_t good = 0;
 
 	for (size_t i = 0; i < e->n_targets; i++) {
 		struct target *t = &e->targets[i];
 
-		if (&e->bags[t->bag] != d || t->result == SIZE_MAX)
+		if (&e->dests[t->dest] != d || t->result == SIZE_MAX)
 			continue;
 		t->rc = d->results[t->result].rc;
 		good += t->rc == PM_OK || t->rc == PM_EXISTS;
@@ -52,17 +52,17 @@ take_results(struct envelope *e, const struct bag *d)
 
 /* After the commit. */
 static void
-count_copies(const struct envelope *e, const struct bag *d)
+count_copies(const struct envelope *e, const struct dest *d)
 {
 	for (size_t i = 0; i < e->n_targets; i++)
-		if (&e->bags[e->targets[i].bag] == d && e->targets[i].result != SIZE_MAX)
+		if (&e->dests[e->targets[i].dest] == d && e->targets[i].result != SIZE_MAX)
 			volume_wrote(d->backend->vol, e->content.octets, e->targets[i].rc);
 }
 
-/* ---- one bag --------------------------------------------------------------------------------- */
+/* ---- one dest -------------------------------------------------------------------------------- */
 
 static int32_t
-store_enter(struct dsession *s, struct bag *d, enum call_class cls, const char *method, int64_t ms,
+store_enter(struct dsession *s, struct dest *d, enum call_class cls, const char *method, int64_t ms,
 	    struct host_call *call)
 {
 	int32_t rc = dsession_enter(s, d->backend, cls, method, ms, call);
@@ -73,7 +73,7 @@ store_enter(struct dsession *s, struct bag *d, enum call_class cls, const char *
 
 /* Under the permit: the handle goes back. */
 static void
-bag_abort(struct dsession *s, struct bag *d)
+dest_abort(struct dsession *s, struct dest *d)
 {
 	struct host_call call;
 
@@ -81,12 +81,12 @@ bag_abort(struct dsession *s, struct bag *d)
 				  &call) == PM_OK)
 		host_dlv_abort(d->backend->inst, d->dlv, &call);
 	d->dlv = NULL;
-	d->stage = BAG_OVER;
+	d->stage = DEST_OVER;
 	room_give_back(s, d);
 }
 
 static void
-bag_failed(struct dsession *s, struct bag *d, const char *method, int32_t rc, const char *text)
+dest_failed(struct dsession *s, struct dest *d, const char *method, int32_t rc, const char *text)
 {
 	struct envelope *e = &s->mail;
 
@@ -94,23 +94,23 @@ bag_failed(struct dsession *s, struct bag *d, const char *method, int32_t rc, co
 	set_outcome(e, d, rc);
 	d->rc = rc;
 	if (s->task.verdict == VERDICT_GO)
-		bag_abort(s, d);
-	d->stage = BAG_OVER; /* without a permit the handle goes back later */
+		dest_abort(s, d);
+	d->stage = DEST_OVER; /* without a permit the handle goes back later */
 }
 
 static size_t
-count_wanted(const struct envelope *e, const struct bag *d)
+count_wanted(const struct envelope *e, const struct dest *d)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < e->n_targets; i++)
-		n += &e->bags[e->targets[i].bag] == d && e->targets[i].wanted;
+		n += &e->dests[e->targets[i].dest] == d && e->targets[i].wanted;
 	return n;
 }
 
 /* The recipients, one call each. */
 static int32_t
-bag_rcpts(struct dsession *s, struct bag *d, struct host_call *call)
+dest_rcpts(struct dsession *s, struct dest *d, struct host_call *call)
 {
 	struct envelope *e = &s->mail;
 	size_t wanted = count_wanted(e, d);
@@ -124,7 +124,7 @@ bag_rcpts(struct dsession *s, struct bag *d, struct host_call *call)
 		struct pm_rcpt rcpt = {.size = sizeof(rcpt), .user = &t->user};
 		int32_t rc;
 
-		if (&e->bags[t->bag] != d || !t->wanted)
+		if (&e->dests[t->dest] != d || !t->wanted)
 			continue;
 		if (mono_ms() >= until_ms)
 			return PM_AGAIN;
@@ -148,7 +148,7 @@ bag_rcpts(struct dsession *s, struct bag *d, struct host_call *call)
 }
 
 static int32_t
-bag_head(struct dsession *s, struct bag *d, struct host_call *call)
+dest_head(struct dsession *s, struct dest *d, struct host_call *call)
 {
 	const struct envelope *e = &s->mail;
 	char text[2 * TRACE_MAX];
@@ -156,7 +156,7 @@ bag_head(struct dsession *s, struct bag *d, struct host_call *call)
 	size_t n = 0;
 
 	for (size_t i = 0; i < e->n_targets && one; i++)
-		if (&e->bags[e->targets[i].bag] == d && e->targets[i].wanted)
+		if (&e->dests[e->targets[i].dest] == d && e->targets[i].wanted)
 			n = trace_head(s, &e->targets[i], text);
 	n += trace_received(s, text + n);
 	return host_dlv_write(d->backend->inst, d->dlv, call, text, n);
@@ -164,78 +164,78 @@ bag_head(struct dsession *s, struct bag *d, struct host_call *call)
 
 /* As far as it gets; PM_OK: the chunk is written. PM_END: it has no recipient left. */
 static int32_t
-bag_go(struct dsession *s, struct bag *d, struct host_call *call)
+dest_go(struct dsession *s, struct dest *d, struct host_call *call)
 {
 	struct envelope *e = &s->mail;
 	uint64_t hint = e->size != UINT64_MAX ? e->size : e->ended ? e->content.octets : 0;
 	int32_t rc = PM_OK;
 
-	if (d->stage == BAG_NEW) {
+	if (d->stage == DEST_NEW) {
 		rc = volume_find(d->backend->vol, &d->mount, call->error, sizeof(call->error));
 		if (rc != PM_OK)
 			return rc;
 		rc = host_dlv_begin(d->backend->inst, call, hint, 0, &d->dlv);
 		if (rc != PM_OK)
 			return rc;
-		d->stage = BAG_RCPT;
+		d->stage = DEST_RCPT;
 	}
-	if (d->stage == BAG_RCPT) {
-		rc = bag_rcpts(s, d, call);
+	if (d->stage == DEST_RCPT) {
+		rc = dest_rcpts(s, d, call);
 		if (rc != PM_OK)
 			return rc;
-		d->stage = BAG_HEAD;
+		d->stage = DEST_HEAD;
 	}
-	if (d->stage == BAG_HEAD) {
-		rc = bag_head(s, d, call);
+	if (d->stage == DEST_HEAD) {
+		rc = dest_head(s, d, call);
 		if (rc != PM_OK)
 			return rc;
-		d->stage = BAG_WRITE;
+		d->stage = DEST_WRITE;
 	}
 	return e->chunk_n > 0 ? host_dlv_write(d->backend->inst, d->dlv, call, e->chunk, e->chunk_n)
 			      : PM_OK;
 }
 
-/* ---- all bags, one after the other ----------------------------------------------------------- */
+/* ---- all dests, one after the other ---------------------------------------------------------- */
 
-static enum move
+static enum turn
 begin_work(struct dsession *s, enum dsession_work work)
 {
 	s->work = (uint8_t)work;
 	s->mail.at = 0;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-/* The next bag this work is for; NULL: none left. */
-static struct bag *
+/* The next dest this work is for; NULL: none left. */
+static struct dest *
 next_bag(struct dsession *s)
 {
 	struct envelope *e = &s->mail;
 
-	for (; e->at < e->n_bags; e->at++) {
-		struct bag *d = &e->bags[e->at];
+	for (; e->at < e->n_dests; e->at++) {
+		struct dest *d = &e->dests[e->at];
 
 		if (s->work == DWORK_ABORT    ? d->dlv != NULL
-		    : s->work == DWORK_COMMIT ? d->stage == BAG_PREPARED
-					      : d->stage != BAG_OVER && d->stage != BAG_PREPARED)
+		    : s->work == DWORK_COMMIT ? d->stage == DEST_PREPARED
+					      : d->stage != DEST_OVER && d->stage != DEST_PREPARED)
 			return d;
 	}
 	return NULL;
 }
 
-static enum move write_on(struct dsession *s);
-static enum move prepare_on(struct dsession *s);
-static enum move commit_on(struct dsession *s);
+static enum turn write_on(struct dsession *s);
+static enum turn prepare_on(struct dsession *s);
+static enum turn commit_on(struct dsession *s);
 
-/* One bag is done with. The only one there is goes on under the same permit. */
-static enum move
-bag_done(struct dsession *s, enum move (*same)(struct dsession *s))
+/* One dest is done with. The only one there is goes on under the same permit. */
+static enum turn
+dest_done(struct dsession *s, enum turn (*same)(struct dsession *s))
 {
 	s->mail.at++;
-	return s->mail.n_bags == 1 ? same(s) : MOVE_ON;
+	return s->mail.n_dests == 1 ? same(s) : TURN_ON;
 }
 
 /* All have the chunk. */
-static enum move
+static enum turn
 store_written(struct dsession *s)
 {
 	struct envelope *e = &s->mail;
@@ -245,63 +245,65 @@ store_written(struct dsession *s)
 		e->chunk_n = 0;
 		e->split = true;
 		s->work = DWORK_NONE;
-		return MOVE_ON;
+		return TURN_ON;
 	}
 	(void)begin_work(s, DWORK_PREPARE);
 	return prepare_on(s);
 }
 
-static enum move
+static enum turn
 write_on(struct dsession *s)
 {
-	struct bag *d = next_bag(s);
+	struct dest *d = next_bag(s);
 	struct host_call call;
 	int32_t rc;
 
 	if (!d)
 		return store_written(s);
-	rc = store_enter(s, d, d->stage == BAG_NEW ? CALL_BEGIN : CALL_CONTINUE,
-			 d->stage == BAG_NEW ? "dlv_begin" : "dlv_write",
+	rc = store_enter(s, d, d->stage == DEST_NEW ? CALL_BEGIN : CALL_CONTINUE,
+			 d->stage == DEST_NEW ? "dlv_begin" : "dlv_write",
 			 d->backend->limits.call_ms, &call);
 	if (rc == PM_AGAIN)
-		return MOVE_PERMIT;
+		return TURN_PERMIT;
 	if (rc != PM_OK) {
-		bag_failed(s, d, "dlv_begin", rc, "no permit in time");
-		return bag_done(s, write_on);
+		dest_failed(s, d, "dlv_begin", rc, "no permit in time");
+		return dest_done(s, write_on);
 	}
-	rc = caller_done(&s->caller, bag_go(s, d, &call));
+	rc = caller_done(&s->caller, dest_go(s, d, &call));
 	if (rc == PM_AGAIN)
 		return dsession_ask(s, d->backend, CALL_CONTINUE);
 	if (rc == PM_END)
-		bag_abort(s, d); /* each recipient's own code is known */
+		dest_abort(s, d); /* each recipient's own code is known */
 	else if (rc != PM_OK)
-		bag_failed(s, d, d->stage == BAG_WRITE ? "dlv_write" : "dlv_begin", rc, call.error);
-	return bag_done(s, write_on);
+		dest_failed(s, d, d->stage == DEST_WRITE ? "dlv_write" : "dlv_begin", rc,
+			    call.error);
+	return dest_done(s, write_on);
 }
 
 /* Every copy is durable, or it is known why not. */
-static enum move
+static enum turn
 store_prepared(struct dsession *s)
 {
 	struct envelope *e = &s->mail;
 	bool all = true;
 
-	if (keep_due(s)) {
+	if (to_badmail_due(s)) {
 		s->work = DWORK_KEEP_COMMIT; /* before anything is visible */
-		return MOVE_ON;
+		return TURN_ON;
 	}
 	for (size_t i = 0; i < e->n_rcpts; i++)
 		all = all && !e->rcpts[i].loops && envelope_outcome(e, i) == PM_OK;
 	if (!all && !dsession_is_lmtp(s))
 		return store_abort(s); /* one reply for all: nobody gets it */
 	(void)begin_work(s, DWORK_COMMIT);
-	return e->n_bags == 1 && s->task.held == e->bags[0].backend->gate ? commit_on(s) : MOVE_ON;
+	return e->n_dests == 1 && s->task.held == e->dests[0].backend->gate ? commit_on(s)
+									    : TURN_ON;
 }
 
-static enum move
+static enum turn
 prepare_on(struct dsession *s)
 {
-	struct bag *d = next_bag(s);
+	struct dest *d = next_bag(s);
 	struct host_call call;
 	int32_t rc;
 
@@ -309,63 +311,63 @@ prepare_on(struct dsession *s)
 		return store_prepared(s);
 	rc = store_enter(s, d, CALL_CONTINUE, "dlv_prepare", d->backend->limits.commit_ms, &call);
 	if (rc == PM_AGAIN)
-		return MOVE_PERMIT;
+		return TURN_PERMIT;
 	if (rc != PM_OK) {
-		bag_failed(s, d, "dlv_prepare", rc, "no permit in time");
-		return bag_done(s, prepare_on);
+		dest_failed(s, d, "dlv_prepare", rc, "no permit in time");
+		return dest_done(s, prepare_on);
 	}
 	rc = room_take(s, d);
 	if (rc != PM_OK) {
 		set_outcome(&s->mail, d, rc);
-		bag_abort(s, d);
-		return bag_done(s, prepare_on);
+		dest_abort(s, d);
+		return dest_done(s, prepare_on);
 	}
 	rc = host_dlv_prepare(d->backend->inst, d->dlv, &call, d->results);
 	if (caller_done(&s->caller, rc) == PM_AGAIN)
 		return dsession_ask(s, d->backend, CALL_CONTINUE);
 	if (rc != PM_OK)
-		bag_failed(s, d, "dlv_prepare", rc, call.error);
+		dest_failed(s, d, "dlv_prepare", rc, call.error);
 	else if (take_results(&s->mail, d) == 0)
-		bag_abort(s, d);
+		dest_abort(s, d);
 	else
-		d->stage = BAG_PREPARED;
-	return bag_done(s, prepare_on);
+		d->stage = DEST_PREPARED;
+	return dest_done(s, prepare_on);
 }
 
-static enum move
+static enum turn
 commit_on(struct dsession *s)
 {
 	struct envelope *e = &s->mail;
-	struct bag *d = next_bag(s);
+	struct dest *d = next_bag(s);
 	struct host_call call;
 	int32_t rc;
 
-	if (!d && keep_due(s)) {
+	if (!d && to_badmail_due(s)) {
 		s->work = DWORK_KEEP_COMMIT; /* a commit failed behind a reply for all */
-		return MOVE_ON;
+		return TURN_ON;
 	}
 	if (!d)
 		return envelope_has_handles(e) ? store_abort(s) : answer_over(s);
 	rc = store_enter(s, d, CALL_GIVE_BACK, "dlv_commit", d->backend->limits.commit_ms, &call);
 	if (rc == PM_AGAIN)
-		return MOVE_PERMIT;
+		return TURN_PERMIT;
 	if (rc != PM_OK) {
-		bag_failed(s, d, "dlv_commit", rc, "no permit in time"); /* nothing is visible */
-		return bag_done(s, commit_on);
+		dest_failed(s, d, "dlv_commit", rc, "no permit in time"); /* nothing is visible */
+		return dest_done(s, commit_on);
 	}
 	rc = d->committing
 		     ? PM_OK
 		     : volume_stayed(d->backend->vol, d->mount, call.error, sizeof(call.error));
 	if (rc != PM_OK) {
-		bag_failed(s, d, "dlv_commit", rc, call.error);
-		return bag_done(s, commit_on);
+		dest_failed(s, d, "dlv_commit", rc, call.error);
+		return dest_done(s, commit_on);
 	}
 	rc = caller_done(&s->caller, host_dlv_commit(d->backend->inst, d->dlv, &call, d->results));
 	d->committing = rc == PM_AGAIN;
 	if (rc == PM_AGAIN)
 		return dsession_ask(s, d->backend, CALL_GIVE_BACK);
 	d->dlv = NULL; /* a commit gives the handle back however it ends */
-	d->stage = BAG_OVER;
+	d->stage = DEST_OVER;
 	(void)take_results(e, d); /* each has its own */
 	if (rc != PM_OK) {
 		caller_log(&s->caller, d->backend, "dlv_commit", rc, call.error, e->id,
@@ -374,68 +376,68 @@ commit_on(struct dsession *s)
 	}
 	count_copies(e, d);
 	room_settle(s, d);
-	return bag_done(s, commit_on);
+	return dest_done(s, commit_on);
 }
 
 /* ---- back ------------------------------------------------------------------------------------ */
 
-enum move
+enum turn
 store_abort(struct dsession *s)
 {
 	return begin_work(s, DWORK_ABORT);
 }
 
 /* Nothing is held any more. */
-static enum move
+static enum turn
 store_aborted(struct dsession *s)
 {
 	struct envelope *e = &s->mail;
 
 	s->work = DWORK_NONE;
-	for (size_t i = 0; i < e->n_bags; i++)
-		e->bags[i].stage = BAG_OVER;
+	for (size_t i = 0; i < e->n_dests; i++)
+		e->dests[i].stage = DEST_OVER;
 	if (s->io.left)
-		return MOVE_END;
+		return TURN_END;
 	if (e->ended)
 		return answer_over(s);
 	if (e->forget)
 		dsession_forget(s);
-	return MOVE_ON; /* what is refused is read to its end */
+	return TURN_ON; /* what is refused is read to its end */
 }
 
-static enum move
+static enum turn
 abort_on(struct dsession *s)
 {
-	struct bag *d = next_bag(s);
-	enum move m;
+	struct dest *d = next_bag(s);
+	enum turn m;
 
 	if (!d)
-		return keep_end(s, &m) ? store_aborted(s) : m;
+		return to_badmail_end(s, &m) ? store_aborted(s) : m;
 	if (s->task.verdict != VERDICT_GO)
 		return dsession_ask(s, d->backend, CALL_GIVE_BACK); /* it must go home */
-	bag_abort(s, d);
+	dest_abort(s, d);
 	s->mail.at++;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
-static enum move
+static enum turn
 keep_on(struct dsession *s)
 {
-	enum move m;
+	enum turn m;
 
-	if (!keep_commit(s, &m))
+	if (!to_badmail_commit(s, &m))
 		return m;
 	s->mail.at = 0;
 	s->work = DWORK_PREPARE;
 	return store_prepared(s); /* what is kept counts as well */
 }
 
-enum move
+enum turn
 store_work(struct dsession *s)
 {
 	switch ((enum dsession_work)s->work) {
-	case DWORK_KEEP:
-		return keep_write(s);
+	case DWORK_TO_BADMAIL:
+		return to_badmail_write(s);
 	case DWORK_KEEP_COMMIT:
 		return keep_on(s);
 	case DWORK_WRITE:

@@ -29,13 +29,13 @@ has_kept(const struct envelope *e)
 }
 
 bool
-keep_wanted(const struct dsession *s)
+to_badmail_wanted(const struct dsession *s)
 {
 	const struct envelope *e = &s->mail;
 
-	if (e->keep_rc != PM_OK || !badmail_backend(s->conf))
+	if (e->to_badmail_rc != PM_OK || !badmail_backend(s->conf))
 		return false;
-	return e->keep || (!e->ended && !e->handed && (has_kept(e) || !dsession_is_lmtp(s)));
+	return e->badmail || (!e->ended && !e->handed && (has_kept(e) || !dsession_is_lmtp(s)));
 }
 
 /* The sender would do no better by keeping it. */
@@ -52,12 +52,12 @@ target_needs(const struct target *t)
 }
 
 bool
-keep_due(const struct dsession *s)
+to_badmail_due(const struct dsession *s)
 {
 	const struct envelope *e = &s->mail;
 	bool any = has_kept(e) && !e->kept_done;
 
-	if (e->keep_rc != PM_OK || !badmail_backend(s->conf))
+	if (e->to_badmail_rc != PM_OK || !badmail_backend(s->conf))
 		return false;
 	for (size_t i = 0; i < e->n_targets && !dsession_is_lmtp(s); i++) {
 		if (target_needs(&e->targets[i]) && !is_keepable(e->targets[i].rc))
@@ -76,7 +76,7 @@ to_badmail_failed(struct dsession *s, int32_t rc, const char *text)
 	static struct log_rate rate;
 	uint64_t held;
 
-	s->mail.keep_rc = rc;
+	s->mail.to_badmail_rc = rc;
 	if (log_rate_pass(&rate, &held))
 		log_msg(LOG_LVL_ERROR, "badmail", "mail cannot be kept: %s (%llu more times since)",
 			text, (unsigned long long)held);
@@ -92,26 +92,26 @@ put_chunk(struct dsession *s, char *text)
 	char received[TRACE_MAX];
 	int32_t rc = PM_OK;
 
-	if (!e->keep) {
-		rc = badmail_begin(s->conf, &e->keep, text);
+	if (!e->badmail) {
+		rc = badmail_begin(s->conf, &e->badmail, text);
 		if (rc == PM_OK)
-			rc = badmail_write(e->keep, received, trace_received(s, received));
+			rc = badmail_write(e->badmail, received, trace_received(s, received));
 	}
-	return rc == PM_OK && e->chunk_n > 0 ? badmail_write(e->keep, e->chunk, e->chunk_n) : rc;
+	return rc == PM_OK && e->chunk_n > 0 ? badmail_write(e->badmail, e->chunk, e->chunk_n) : rc;
 }
 
-enum move
-keep_write(struct dsession *s)
+enum turn
+to_badmail_write(struct dsession *s)
 {
 	struct envelope *e = &s->mail;
 	char text[TEXT_MAX] = "a file cannot be written";
 	struct host_call call;
 	int32_t rc;
 
-	rc = dsession_enter(s, badmail_backend(s->conf), e->keep ? CALL_CONTINUE : CALL_BEGIN,
+	rc = dsession_enter(s, badmail_backend(s->conf), e->badmail ? CALL_CONTINUE : CALL_BEGIN,
 			    "write", badmail_backend(s->conf)->limits.call_ms, &call);
 	if (rc == PM_AGAIN)
-		return MOVE_PERMIT;
+		return TURN_PERMIT;
 	if (rc != PM_OK) {
 		to_badmail_failed(s, rc, "no permit in time");
 	} else {
@@ -120,7 +120,7 @@ keep_write(struct dsession *s)
 			to_badmail_failed(s, rc, text);
 	}
 	s->work = DWORK_WRITE;
-	return MOVE_ON;
+	return TURN_ON;
 }
 
 /* ---- items ----------------------------------------------------------------------------------- */
@@ -179,7 +179,7 @@ to_badmail_put_item(struct dsession *s, enum badmail_class cls, char *text)
 
 	if (!rcpts)
 		return PM_NOMEM;
-	rc = n > 0 ? badmail_commit(e->keep, &item, id, text) : PM_OK;
+	rc = n > 0 ? badmail_commit(e->badmail, &item, id, text) : PM_OK;
 	if (rc == PM_OK && n > 0)
 		log_msg(LOG_LVL_NOTICE, "badmail",
 			"message %s is kept as %s item %s, for %zu recipients", e->id,
@@ -204,7 +204,7 @@ static int32_t
 put_items(struct dsession *s, char *text)
 {
 	struct envelope *e = &s->mail;
-	int32_t rc = e->keep ? PM_OK : e->split ? PM_TEMP : put_chunk(s, text);
+	int32_t rc = e->badmail ? PM_OK : e->split ? PM_TEMP : put_chunk(s, text);
 
 	if (rc == PM_OK && !e->kept_done)
 		rc = to_badmail_put_item(s, BADMAIL_REFUSED, text);
@@ -214,7 +214,7 @@ put_items(struct dsession *s, char *text)
 }
 
 bool
-keep_commit(struct dsession *s, enum move *ret)
+to_badmail_commit(struct dsession *s, enum turn *ret)
 {
 	char text[TEXT_MAX] = "a file cannot be written";
 	struct host_call call;
@@ -223,7 +223,7 @@ keep_commit(struct dsession *s, enum move *ret)
 	rc = dsession_enter(s, badmail_backend(s->conf), CALL_GIVE_BACK, "commit",
 			    badmail_backend(s->conf)->limits.commit_ms, &call);
 	if (rc == PM_AGAIN) {
-		*ret = MOVE_PERMIT;
+		*ret = TURN_PERMIT;
 		return false;
 	}
 	if (rc != PM_OK) {
@@ -239,21 +239,21 @@ keep_commit(struct dsession *s, enum move *ret)
 }
 
 bool
-keep_end(struct dsession *s, enum move *ret)
+to_badmail_end(struct dsession *s, enum turn *ret)
 {
-	if (!s->mail.keep)
+	if (!s->mail.badmail)
 		return true;
 	if (s->task.verdict != VERDICT_GO) {
 		*ret = dsession_ask(s, badmail_backend(s->conf), CALL_GIVE_BACK);
 		return false;
 	}
-	badmail_end(s->mail.keep);
-	s->mail.keep = NULL;
+	badmail_end(s->mail.badmail);
+	s->mail.badmail = NULL;
 	return true;
 }
 
 bool
-keep_door(struct dsession *s, uint64_t octets)
+to_badmail_door(struct dsession *s, uint64_t octets)
 {
 	char text[TEXT_MAX] = "";
 

@@ -63,7 +63,7 @@ set_one(struct dsession *s, struct peer *p, const char *name, const char *value)
 	       strcasecmp(name, "HELO") == 0;
 }
 
-enum move
+enum turn
 xclient_command(struct dsession *s, const struct dcommand *c)
 {
 	const char *at = c->args, *end = c->args + c->n;
@@ -87,5 +87,5 @@ xclient_command(struct dsession *s, const struct dcommand *c)
 	dsession_forget(s);
 	dsession_greet(&s->task);
 	talk_publish(&s->talk);
-	return MOVE_ON;
+	return TURN_ON;
 }

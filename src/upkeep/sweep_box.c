@@ -16,7 +16,7 @@ sweep_box_free(struct sweep_box *b)
 {
 	free(b->user_mem);
 	free(b->map);
-	move_fini(&b->move);
+	transfer_fini(&b->move);
 	memset(b, 0, sizeof(*b));
 }
 

@@ -51,7 +51,7 @@ struct sweep_box {
 	struct backend *home;
 	struct pm_user undo_user;
 	struct pm_user unlimited; /* its own, without quotas: for what is brought back */
-	struct move move;
+	struct transfer move;
 	/* where home says that the mailbox lies; the errand's memory */
 	struct pm_str place;
 	/* when its place in the undo storage is another one */

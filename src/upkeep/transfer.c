@@ -13,7 +13,7 @@
 #define SLICE 128    /* records of mbox_info at a time: 24 KiB of stack */
 #define SLICE_MS 100 /* then the permit goes back */
 
-struct move_item {
+struct transfer_item {
 	struct pm_msg msg;
 	uint64_t index; /* in the snapshot that is read */
 	bool copied;    /* the other store says that it has it */
@@ -23,62 +23,64 @@ struct move_item {
 /* ---- ways on --------------------------------------------------------------------------------- */
 
 static int32_t
-transfer_go(struct move *m, struct errand *e, enum move_phase phase, const struct move_side *side)
+transfer_go(struct transfer *m, struct errand *e, enum transfer_phase phase,
+	    const struct transfer_side *side)
 {
-	bool scans = phase == MOVE_OPEN || phase == MOVE_LOCK_FROM || phase == MOVE_LOCK_TO;
+	bool scans =
+		phase == TRANSFER_OPEN || phase == TRANSFER_LOCK_FROM || phase == TRANSFER_LOCK_TO;
 
 	m->phase = phase;
-	e->call_ms = scans                  ? side->storage->limits.scan_ms
-		     : phase == MOVE_DELETE ? side->storage->limits.commit_ms
-					    : 0;
+	e->call_ms = scans                      ? side->storage->limits.scan_ms
+		     : phase == TRANSFER_DELETE ? side->storage->limits.commit_ms
+						: 0;
 	errand_go(e, side->storage, e->holding ? CALL_GIVE_BACK : CALL_BEGIN);
 	return PM_AGAIN;
 }
 
 static bool
-transfer_holds(const struct move *m)
+transfer_holds(const struct transfer *m)
 {
 	return m->dlv || m->msg || m->from.mbox || m->to.mbox;
 }
 
 /* Gives back what is held, each to its store, then goes on with `next`. */
 static int32_t
-clean_then(struct move *m, struct errand *e, enum move_phase next)
+clean_then(struct transfer *m, struct errand *e, enum transfer_phase next)
 {
 	m->next = next;
 	if (transfer_holds(m))
-		return transfer_go(m, e, MOVE_CLEAN,
+		return transfer_go(m, e, TRANSFER_CLEAN,
 				   m->dlv || !(m->msg || m->from.mbox) ? &m->to : &m->from);
 	e->holding = false;
 	arena_reset(&e->arena); /* nobody's handle lives in it */
-	if (next != MOVE_DONE)
-		return transfer_go(m, e, next, next == MOVE_LOCK_TO ? &m->to : &m->from);
-	m->phase = MOVE_DONE;
+	if (next != TRANSFER_DONE)
+		return transfer_go(m, e, next, next == TRANSFER_LOCK_TO ? &m->to : &m->from);
+	m->phase = TRANSFER_DONE;
 	return m->rc;
 }
 
 static int32_t
-transfer_fail(struct move *m, struct errand *e, int32_t rc, const char *what)
+transfer_fail(struct transfer *m, struct errand *e, int32_t rc, const char *what)
 {
 	m->rc = rc;
 	snprintf(m->text, sizeof(m->text), "%.60s: %.20s%s%s", what, host_code_name(rc),
 		 e->call.error[0] ? ", " : "", e->call.error);
-	return clean_then(m, e, MOVE_DONE);
+	return clean_then(m, e, TRANSFER_DONE);
 }
 
 bool
-move_begin(struct move *m, struct errand *e)
+transfer_begin(struct transfer *m, struct errand *e)
 {
-	m->items = calloc(MOVE_BATCH, sizeof(*m->items));
-	m->buf = malloc(2 * MOVE_PIECE + 2); /* each LF may become CRLF */
+	m->items = calloc(TRANSFER_BATCH, sizeof(*m->items));
+	m->buf = malloc(2 * TRANSFER_PIECE + 2); /* each LF may become CRLF */
 	m->rc = m->items && m->buf ? PM_OK : PM_NOMEM;
 	if (m->rc == PM_OK)
-		(void)transfer_go(m, e, MOVE_OPEN, &m->from);
+		(void)transfer_go(m, e, TRANSFER_OPEN, &m->from);
 	return m->rc == PM_OK;
 }
 
 void
-move_fini(struct move *m)
+transfer_fini(struct transfer *m)
 {
 	free(m->items);
 	free(m->buf);
@@ -92,7 +94,7 @@ move_fini(struct move *m)
 
 /* Opens one side; *ret_open: it is. */
 static int32_t
-open_side(struct move *m, struct errand *e, struct move_side *s, uint32_t flags)
+open_side(struct transfer *m, struct errand *e, struct transfer_side *s, uint32_t flags)
 {
 	int32_t rc;
 
@@ -116,7 +118,7 @@ open_side(struct move *m, struct errand *e, struct move_side *s, uint32_t flags)
 }
 
 static int32_t
-open_from(struct move *m, struct errand *e)
+open_from(struct transfer *m, struct errand *e)
 {
 	int32_t rc = open_side(m, e, &m->from, PM_OPEN_READONLY);
 
@@ -124,13 +126,13 @@ open_from(struct move *m, struct errand *e)
 		return rc;
 	m->n = m->i = 0;
 	m->looked = false;
-	return m->from.count > 0 ? transfer_go(m, e, MOVE_CHOOSE, &m->from)
-				 : clean_then(m, e, MOVE_DONE);
+	return m->from.count > 0 ? transfer_go(m, e, TRANSFER_CHOOSE, &m->from)
+				 : clean_then(m, e, TRANSFER_DONE);
 }
 
 /* One slice of a side's records; *ret_n of them. Not PM_OK: what to return. */
 static int32_t
-transfer_look(struct move *m, struct errand *e, struct move_side *s, uint32_t want,
+transfer_look(struct transfer *m, struct errand *e, struct transfer_side *s, uint32_t want,
 	      struct pm_msg *info, size_t *ret_n)
 {
 	uint64_t left = s->count - s->at;
@@ -148,7 +150,7 @@ transfer_look(struct move *m, struct errand *e, struct move_side *s, uint32_t wa
 }
 
 static int32_t
-transfer_choose(struct move *m, struct errand *e)
+transfer_choose(struct transfer *m, struct errand *e)
 {
 	struct pm_msg info[SLICE];
 	size_t n, k;
@@ -158,21 +160,22 @@ transfer_choose(struct move *m, struct errand *e)
 
 	if (rc != PM_OK)
 		return rc;
-	for (k = 0; k < n && m->n < MOVE_BATCH; k++)
+	for (k = 0; k < n && m->n < TRANSFER_BATCH; k++)
 		if (m->wants(&info[k], m->ctx))
 			m->items[m->n++] =
-				(struct move_item){.msg = info[k], .index = m->from.at + k};
+				(struct transfer_item){.msg = info[k], .index = m->from.at + k};
 	m->from.at += k;
 	m->more = m->from.at < m->from.count;
-	if (m->more && m->n < MOVE_BATCH)
+	if (m->more && m->n < TRANSFER_BATCH)
 		return PM_AGAIN;
-	return m->n > 0 ? transfer_go(m, e, MOVE_BEGIN, &m->to) : clean_then(m, e, MOVE_DONE);
+	return m->n > 0 ? transfer_go(m, e, TRANSFER_BEGIN, &m->to)
+			: clean_then(m, e, TRANSFER_DONE);
 }
 
 /* ---- copying --------------------------------------------------------------------------------- */
 
 static void
-msg_end(struct move *m, struct errand *e)
+msg_end(struct transfer *m, struct errand *e)
 {
 	if (m->msg)
 		host_msg_close(m->from.storage->inst, m->msg, &e->call);
@@ -181,17 +184,18 @@ msg_end(struct move *m, struct errand *e)
 
 /* The next message to copy, or the look at what was. Behind any gate. */
 static int32_t
-next_copy(struct move *m, struct errand *e)
+next_copy(struct transfer *m, struct errand *e)
 {
 	m->i++;
 	if (errand_should_end(e))
 		return transfer_fail(m, e, PM_CANCELLED, "copying");
-	return m->i < m->n ? transfer_go(m, e, MOVE_BEGIN, &m->to)
-			   : clean_then(m, e, m->to_maildrop ? MOVE_LOCK_FROM : MOVE_LOCK_TO);
+	return m->i < m->n
+		       ? transfer_go(m, e, TRANSFER_BEGIN, &m->to)
+		       : clean_then(m, e, m->to_maildrop ? TRANSFER_LOCK_FROM : TRANSFER_LOCK_TO);
 }
 
 static int32_t
-begin_copy(struct move *m, struct errand *e)
+begin_copy(struct transfer *m, struct errand *e)
 {
 	const struct pm_msg *msg = &m->items[m->i].msg;
 	struct pm_rcpt r = {.size = sizeof(r),
@@ -205,7 +209,7 @@ begin_copy(struct move *m, struct errand *e)
 
 	m->rc = volume_enter(to->vol, msg->octets, &m->mount, m->text, sizeof(m->text));
 	if (m->rc != PM_OK)
-		return clean_then(m, e, MOVE_DONE);
+		return clean_then(m, e, TRANSFER_DONE);
 	rc = host_dlv_begin(to->inst, &e->call, msg->octets, PM_DLVF_IMPORT | PM_DLVF_RESTORE,
 			    &m->dlv);
 	if (rc != PM_OK) {
@@ -224,12 +228,12 @@ begin_copy(struct move *m, struct errand *e)
 		return transfer_fail(m, e, rc, to->section);
 	m->read_all = false;
 	m->last = '\n';
-	return transfer_go(m, e, MOVE_READ, &m->from);
+	return transfer_go(m, e, TRANSFER_READ, &m->from);
 }
 
 /* Lines end in CRLF on the wire; so does the last one. Returns how many octets. */
 static size_t
-to_wire(struct move *m, const char *in, size_t n, char *out)
+to_wire(struct transfer *m, const char *in, size_t n, char *out)
 {
 	size_t o = 0;
 
@@ -243,18 +247,18 @@ to_wire(struct move *m, const char *in, size_t n, char *out)
 
 /* It cannot be read: that one stays where it is. */
 static int32_t
-transfer_skip(struct move *m, struct errand *e)
+transfer_skip(struct transfer *m, struct errand *e)
 {
 	msg_end(m, e);
-	return clean_then(m, e, MOVE_BEGIN);
+	return clean_then(m, e, TRANSFER_BEGIN);
 }
 
 static int32_t
-transfer_read_some(struct move *m, struct errand *e)
+transfer_read_some(struct transfer *m, struct errand *e)
 {
 	struct backend *from = m->from.storage;
 	/* becomes wire bytes from the beginning on: never ahead of what is read */
-	char *in = m->buf + MOVE_PIECE + 2;
+	char *in = m->buf + TRANSFER_PIECE + 2;
 	int64_t until = mono_ms() + SLICE_MS;
 	size_t n = 0, got;
 	int32_t rc = m->msg ? PM_OK
@@ -262,8 +266,8 @@ transfer_read_some(struct move *m, struct errand *e)
 					    m->items[m->i].index, &m->msg);
 
 	m->buf_n = m->buf_at = 0;
-	while (rc == PM_OK && n < MOVE_PIECE && mono_ms() < until) {
-		rc = host_msg_read(from->inst, m->msg, &e->call, in + n, MOVE_PIECE - n, &got);
+	while (rc == PM_OK && n < TRANSFER_PIECE && mono_ms() < until) {
+		rc = host_msg_read(from->inst, m->msg, &e->call, in + n, TRANSFER_PIECE - n, &got);
 		if (rc == PM_OK)
 			n += got;
 	}
@@ -281,11 +285,11 @@ transfer_read_some(struct move *m, struct errand *e)
 		rc = PM_OK;
 	if (rc != PM_OK || errand_should_end(e))
 		return transfer_fail(m, e, rc != PM_OK ? rc : PM_CANCELLED, from->section);
-	return m->buf_n > 0 || m->read_all ? transfer_go(m, e, MOVE_WRITE, &m->to) : PM_AGAIN;
+	return m->buf_n > 0 || m->read_all ? transfer_go(m, e, TRANSFER_WRITE, &m->to) : PM_AGAIN;
 }
 
 static int32_t
-transfer_write_some(struct move *m, struct errand *e)
+transfer_write_some(struct transfer *m, struct errand *e)
 {
 	int32_t rc = PM_OK;
 
@@ -293,12 +297,12 @@ transfer_write_some(struct move *m, struct errand *e)
 		rc = host_dlv_write(m->to.storage->inst, m->dlv, &e->call, m->buf, m->buf_n);
 	if (rc != PM_OK)
 		return rc == PM_AGAIN ? rc : transfer_fail(m, e, rc, m->to.storage->section);
-	return m->read_all ? transfer_go(m, e, MOVE_PREPARE, &m->to)
-			   : transfer_go(m, e, MOVE_READ, &m->from);
+	return m->read_all ? transfer_go(m, e, TRANSFER_PREPARE, &m->to)
+			   : transfer_go(m, e, TRANSFER_READ, &m->from);
 }
 
 static int32_t
-transfer_prepare(struct move *m, struct errand *e)
+transfer_prepare(struct transfer *m, struct errand *e)
 {
 	struct pm_result r = {.size = sizeof(r)};
 	int32_t rc = host_dlv_prepare(m->to.storage->inst, m->dlv, &e->call, &r);
@@ -310,12 +314,12 @@ transfer_prepare(struct move *m, struct errand *e)
 	if (rc != PM_OK)
 		return transfer_fail(m, e, rc, m->to.storage->section);
 	secret_random(m->op_id, sizeof(m->op_id));
-	return transfer_go(m, e, MOVE_COMMIT, &m->to);
+	return transfer_go(m, e, TRANSFER_COMMIT, &m->to);
 }
 
 /* In the count of its domain, before it is there. */
 static int32_t
-transfer_take_place(struct move *m, char *text)
+transfer_take_place(struct transfer *m, char *text)
 {
 	return m->count ? quota_domain_take_anyway(m->conf, m->count, m->items[m->i].msg.octets, 1,
 						   &m->hold, text)
@@ -323,9 +327,9 @@ transfer_take_place(struct move *m, char *text)
 }
 
 static int32_t
-transfer_commit(struct move *m, struct errand *e)
+transfer_commit(struct transfer *m, struct errand *e)
 {
-	struct move_item *it = &m->items[m->i];
+	struct transfer_item *it = &m->items[m->i];
 	struct backend *to = m->to.storage;
 	struct pm_result r = {.size = sizeof(r)};
 	char text[QUOTA_TEXT_MAX];
@@ -362,47 +366,47 @@ transfer_commit(struct move *m, struct errand *e)
 static int
 by_uidl(const void *a, const void *b)
 {
-	const struct pm_msg *x = &((const struct move_item *)a)->msg,
-			    *y = &((const struct move_item *)b)->msg;
+	const struct pm_msg *x = &((const struct transfer_item *)a)->msg,
+			    *y = &((const struct transfer_item *)b)->msg;
 	size_t n = x->uidl_len < y->uidl_len ? x->uidl_len : y->uidl_len;
 	int d = memcmp(x->uidl, y->uidl, n);
 
 	return d != 0 ? d : (x->uidl_len > y->uidl_len) - (x->uidl_len < y->uidl_len);
 }
 
-static struct move_item *
-transfer_find(const struct move *m, const struct pm_msg *msg)
+static struct transfer_item *
+transfer_find(const struct transfer *m, const struct pm_msg *msg)
 {
-	const struct move_item key = {.msg = *msg};
+	const struct transfer_item key = {.msg = *msg};
 
 	return bsearch(&key, m->items, m->n, sizeof(*m->items), by_uidl);
 }
 
 static int32_t
-lock_from(struct move *m, struct errand *e)
+lock_from(struct transfer *m, struct errand *e)
 {
 	int32_t rc = open_side(m, e, &m->from, PM_OPEN_EXCLUSIVE);
 
 	if (rc != PM_OK)
 		return rc;
-	return m->looked ? transfer_go(m, e, MOVE_SEE_FROM, &m->from)
-			 : transfer_go(m, e, MOVE_LOCK_TO, &m->to);
+	return m->looked ? transfer_go(m, e, TRANSFER_SEE_FROM, &m->from)
+			 : transfer_go(m, e, TRANSFER_LOCK_TO, &m->to);
 }
 
 /* Locked as well: were both the same mailbox, it would be busy. */
 static int32_t
-lock_to(struct move *m, struct errand *e)
+lock_to(struct transfer *m, struct errand *e)
 {
 	int32_t rc = open_side(m, e, &m->to, PM_OPEN_EXCLUSIVE);
 
 	if (rc != PM_OK)
 		return rc;
 	qsort(m->items, m->n, sizeof(*m->items), by_uidl);
-	return transfer_go(m, e, MOVE_SEE_TO, &m->to);
+	return transfer_go(m, e, TRANSFER_SEE_TO, &m->to);
 }
 
 static int32_t
-see_to(struct move *m, struct errand *e)
+see_to(struct transfer *m, struct errand *e)
 {
 	struct pm_msg info[SLICE];
 	size_t n;
@@ -411,7 +415,7 @@ see_to(struct move *m, struct errand *e)
 	if (rc != PM_OK)
 		return rc;
 	for (size_t k = 0; k < n; k++) {
-		struct move_item *it = transfer_find(m, &info[k]);
+		struct transfer_item *it = transfer_find(m, &info[k]);
 
 		if (it)
 			it->seen = true;
@@ -430,20 +434,20 @@ see_to(struct move *m, struct errand *e)
 				 "where it was",
 				 m->to.storage->section, (int)msg->uidl_len, msg->uidl);
 		}
-	return m->to_maildrop ? transfer_go(m, e, MOVE_LEAVE_TO, &m->to)
-			      : transfer_go(m, e, MOVE_LOCK_FROM, &m->from);
+	return m->to_maildrop ? transfer_go(m, e, TRANSFER_LEAVE_TO, &m->to)
+			      : transfer_go(m, e, TRANSFER_LOCK_FROM, &m->from);
 }
 
 static int32_t
-leave_to(struct move *m, struct errand *e)
+leave_to(struct transfer *m, struct errand *e)
 {
 	host_mbox_close(m->to.storage->inst, m->to.mbox, &e->call);
 	m->to.mbox = NULL;
-	return transfer_go(m, e, MOVE_SEE_FROM, &m->from);
+	return transfer_go(m, e, TRANSFER_SEE_FROM, &m->from);
 }
 
 static bool
-begin_map(struct move *m)
+begin_map(struct transfer *m)
 {
 	free(m->map);
 	m->map = calloc(1, m->from.count / 8 + 1);
@@ -452,7 +456,7 @@ begin_map(struct move *m)
 }
 
 static int32_t
-see_from(struct move *m, struct errand *e)
+see_from(struct transfer *m, struct errand *e)
 {
 	struct pm_msg info[SLICE];
 	size_t n;
@@ -463,7 +467,7 @@ see_from(struct move *m, struct errand *e)
 	if (rc != PM_OK)
 		return rc;
 	for (size_t k = 0; k < n; k++) {
-		const struct move_item *it = transfer_find(m, &info[k]);
+		const struct transfer_item *it = transfer_find(m, &info[k]);
 		uint64_t at = m->from.at + k;
 
 		if (!it || !it->copied || !it->seen || !m->wants(&info[k], m->ctx))
@@ -476,12 +480,12 @@ see_from(struct move *m, struct errand *e)
 	if (m->from.at < m->from.count)
 		return PM_AGAIN;
 	secret_random(m->op_id, sizeof(m->op_id));
-	return m->chosen > 0 ? transfer_go(m, e, MOVE_DELETE, &m->from)
-			     : clean_then(m, e, MOVE_DONE);
+	return m->chosen > 0 ? transfer_go(m, e, TRANSFER_DELETE, &m->from)
+			     : clean_then(m, e, TRANSFER_DONE);
 }
 
 static int32_t
-delete_moved(struct move *m, struct errand *e)
+delete_moved(struct transfer *m, struct errand *e)
 {
 	struct pm_commit c = {
 		.size = sizeof(c), .n = m->from.count, .del = m->map, .now_ms = wall_ms()};
@@ -496,19 +500,19 @@ delete_moved(struct move *m, struct errand *e)
 		return transfer_fail(m, e, rc, m->from.storage->section);
 	m->messages += m->chosen;
 	m->octets += m->chosen_octets;
-	return clean_then(m, e, m->more ? MOVE_OPEN : MOVE_DONE);
+	return clean_then(m, e, m->more ? TRANSFER_OPEN : TRANSFER_DONE);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
 /* One store's handles under its permit. */
 static int32_t
-transfer_clean(struct move *m, struct errand *e)
+transfer_clean(struct transfer *m, struct errand *e)
 {
 	if (m->dlv) {
 		host_dlv_abort(m->to.storage->inst, m->dlv, &e->call);
 		m->dlv = NULL;
-		if (m->next == MOVE_BEGIN)
+		if (m->next == TRANSFER_BEGIN)
 			return next_copy(m, e);
 	} else if (m->msg || m->from.mbox) {
 		msg_end(m, e);
@@ -523,24 +527,24 @@ transfer_clean(struct move *m, struct errand *e)
 }
 
 int32_t
-move_step(struct move *m, struct errand *e)
+transfer_step(struct transfer *m, struct errand *e)
 {
-	static int32_t (*const steps[])(struct move * m, struct errand * e) = {
-		[MOVE_OPEN] = open_from,
-		[MOVE_CHOOSE] = transfer_choose,
-		[MOVE_BEGIN] = begin_copy,
-		[MOVE_READ] = transfer_read_some,
-		[MOVE_WRITE] = transfer_write_some,
-		[MOVE_PREPARE] = transfer_prepare,
-		[MOVE_COMMIT] = transfer_commit,
-		[MOVE_LOCK_FROM] = lock_from,
-		[MOVE_LOCK_TO] = lock_to,
-		[MOVE_SEE_TO] = see_to,
-		[MOVE_LEAVE_TO] = leave_to,
-		[MOVE_SEE_FROM] = see_from,
-		[MOVE_DELETE] = delete_moved,
-		[MOVE_CLEAN] = transfer_clean,
+	static int32_t (*const steps[])(struct transfer * m, struct errand * e) = {
+		[TRANSFER_OPEN] = open_from,
+		[TRANSFER_CHOOSE] = transfer_choose,
+		[TRANSFER_BEGIN] = begin_copy,
+		[TRANSFER_READ] = transfer_read_some,
+		[TRANSFER_WRITE] = transfer_write_some,
+		[TRANSFER_PREPARE] = transfer_prepare,
+		[TRANSFER_COMMIT] = transfer_commit,
+		[TRANSFER_LOCK_FROM] = lock_from,
+		[TRANSFER_LOCK_TO] = lock_to,
+		[TRANSFER_SEE_TO] = see_to,
+		[TRANSFER_LEAVE_TO] = leave_to,
+		[TRANSFER_SEE_FROM] = see_from,
+		[TRANSFER_DELETE] = delete_moved,
+		[TRANSFER_CLEAN] = transfer_clean,
 	};
 
-	return m->phase == MOVE_DONE ? m->rc : steps[m->phase](m, e);
+	return m->phase == TRANSFER_DONE ? m->rc : steps[m->phase](m, e);
 }

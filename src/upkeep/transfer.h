@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * move - messages of one user go from one store to another, inside an errand: copied, made sure of,
- * then deleted.
+ * transfer - messages of one user go from one store to another, inside an errand: copied, made sure
+ * of, then deleted.
  *
  * Copying takes no lock: a session may be at work meanwhile. Then both are locked: only what is in
  * the other mailbox by then, under its unique-id, and is still to go, is deleted from the first. So
@@ -10,9 +10,9 @@
  * or the deletion takes, and while no other store is asked. Who is logged in there by then is not
  * waited for: PM_BUSY, the copies stay.
  *
- * A move is a part of an errand's context; move_step is called from the errand's run until it is
- * done. One owner. What it holds in memory is MOVE_BATCH records and one buffer, however large
- * mailbox and messages are.
+ * A transfer is a part of an errand's context; transfer_step is called from the errand's run until
+ * it is done. One owner. What it holds in memory is TRANSFER_BATCH records and one buffer, however
+ * large mailbox and messages are.
  */
 #ifndef RST_UPKEEP_TRANSFER_H
 #define RST_UPKEEP_TRANSFER_H
@@ -27,28 +27,28 @@
 #include "module/backend.h"
 #include "module/errand.h"
 
-#define MOVE_BATCH 512    /* messages copied before they are made sure of */
-#define MOVE_PIECE 262144 /* octets read before they are written */
+#define TRANSFER_BATCH 512    /* messages copied before they are made sure of */
+#define TRANSFER_PIECE 262144 /* octets read before they are written */
 
-enum move_phase {
-	MOVE_OPEN,
-	MOVE_CHOOSE,
-	MOVE_BEGIN,
-	MOVE_READ,
-	MOVE_WRITE,
-	MOVE_PREPARE,
-	MOVE_COMMIT,
-	MOVE_LOCK_FROM,
-	MOVE_LOCK_TO,
-	MOVE_SEE_TO,
-	MOVE_LEAVE_TO,
-	MOVE_SEE_FROM,
-	MOVE_DELETE,
-	MOVE_CLEAN,
-	MOVE_DONE
+enum transfer_phase {
+	TRANSFER_OPEN,
+	TRANSFER_CHOOSE,
+	TRANSFER_BEGIN,
+	TRANSFER_READ,
+	TRANSFER_WRITE,
+	TRANSFER_PREPARE,
+	TRANSFER_COMMIT,
+	TRANSFER_LOCK_FROM,
+	TRANSFER_LOCK_TO,
+	TRANSFER_SEE_TO,
+	TRANSFER_LEAVE_TO,
+	TRANSFER_SEE_FROM,
+	TRANSFER_DELETE,
+	TRANSFER_CLEAN,
+	TRANSFER_DONE
 };
 
-struct move_side {
+struct transfer_side {
 	/* borrowed from conf; imports and, as `from`, tells hidden messages if it can */
 	struct backend *storage;
 	const struct pm_user *user; /* its record there; borrowed */
@@ -57,12 +57,12 @@ struct move_side {
 	uint64_t count, at;
 };
 
-struct move_item;
+struct transfer_item;
 
-struct move {
+struct transfer {
 	/* set by the caller, the rest zeroed */
 	struct conf *conf; /* borrowed: lives as long as the errand */
-	struct move_side from, to;
+	struct transfer_side from, to;
 	/* of `from`; asked twice; uidl and flags are known */
 	bool (*wants)(const struct pm_msg *m, void *ctx);
 	void *ctx;
@@ -70,15 +70,15 @@ struct move {
 	int64_t first_retrieved_ms; /* what the copies say; 0: never retrieved */
 	/* of `to`: the copies count to its domain; NULL: they do not */
 	const struct quota_limits *count;
-	/* result, when move_step returns anything but PM_AGAIN */
+	/* result, when transfer_step returns anything but PM_AGAIN */
 	/* PM_OK; PM_BUSY, PM_NOSPACE, PM_TEMP ...: what had been moved stays moved */
 	int32_t rc;
 	uint64_t copies, copied_octets; /* brought over */
 	uint64_t messages, octets;      /* ... and deleted from the first */
 	char text[PM_ERROR_MAX + 128];
 	/* own */
-	enum move_phase phase, next; /* next: behind MOVE_CLEAN */
-	struct move_item *items;
+	enum transfer_phase phase, next; /* next: behind TRANSFER_CLEAN */
+	struct transfer_item *items;
 	size_t n, i; /* of items; the one that is being copied */
 	bool looked; /* what is in `to` is known */
 	bool more;   /* there may be more to choose */
@@ -96,11 +96,11 @@ struct move {
 };
 
 /* Asks for the first backend. False: no memory; rc is set. */
-bool move_begin(struct move *m, struct errand *e);
+bool transfer_begin(struct transfer *m, struct errand *e);
 /* A few calls under the errand's permit. PM_AGAIN: again, behind e->backend; else done, rc the
  * same as m->rc. */
-int32_t move_step(struct move *m, struct errand *e);
+int32_t transfer_step(struct transfer *m, struct errand *e);
 /* Frees what it holds; its handles were given back before. */
-void move_fini(struct move *m);
+void transfer_fini(struct transfer *m);
 
 #endif

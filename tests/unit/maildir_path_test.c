@@ -33,13 +33,13 @@ settings_that_make_no_sense(void **state)
 
 /* ---- templates ------------------------------------------------------------------------------- */
 
-struct who {
+struct recipient {
 	const char *name, *key, *home;
 	size_t name_n, key_n; /* 0: up to the NUL */
 };
 
 static struct pm_user
-user_of(const struct who *w, struct pm_attr *attr)
+user_of(const struct recipient *w, struct pm_attr *attr)
 {
 	struct pm_user u = user_named(w->name);
 
@@ -57,7 +57,7 @@ user_of(const struct who *w, struct pm_attr *attr)
 
 /* Messages in the mailbox this user has by that template; or what is wrong, a code below 0. */
 static int64_t
-count_at(const char *pattern, const struct who *w)
+count_at(const char *pattern, const struct recipient *w)
 {
 	struct host_inst *i = clocked_open("maildir", "path", pattern, NULL);
 	struct pm_attr attr;
@@ -81,7 +81,7 @@ templates_and_names(void **state)
 {
 	static const struct {
 		const char *template; /* behind the mail directory */
-		struct who who;
+		struct recipient who;
 		bool there; /* ann's maildir with its one message; else one that is not there */
 	} cases[] = {
 		{"/%u", {.name = "ann"}, true},
@@ -125,7 +125,7 @@ names_that_may_not_stand_in_a_path(void **state)
 {
 	static const struct {
 		const char *template;
-		struct who who;
+		struct recipient who;
 	} cases[] = {
 		{"/%u", {.name = ""}},
 		{"/%u", {.name = "."}},
@@ -174,20 +174,22 @@ homes_are_whole_paths(void **state)
 
 	(void)state;
 	mail_put("new/1.x", "x\n");
-	assert_int_equal(count_at("%h", &(struct who){.name = "x", .home = mail_path("../ann")}),
-			 1);
+	assert_int_equal(
+		count_at("%h", &(struct recipient){.name = "x", .home = mail_path("../ann")}), 1);
 	mail_dir("../home");
 	mail_move("../ann", "../home/Maildir");
-	assert_int_equal(
-		count_at("%h/Maildir", &(struct who){.name = "x", .home = mail_path("../home")}),
-		1);
+	assert_int_equal(count_at("%h/Maildir",
+				  &(struct recipient){.name = "x", .home = mail_path("../home")}),
+			 1);
 	snprintf(text, sizeof(text), "%s/", mail_path("../home"));
-	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "x", .home = text}), 1);
-	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "x", .home = "/nonexistent"}),
-			 0);
-	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "x"}), PM_PERM);
-	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "x", .home = ""}), PM_PERM);
-	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "x", .home = "home"}),
+	assert_int_equal(count_at("%h/Maildir", &(struct recipient){.name = "x", .home = text}), 1);
+	assert_int_equal(
+		count_at("%h/Maildir", &(struct recipient){.name = "x", .home = "/nonexistent"}),
+		0);
+	assert_int_equal(count_at("%h/Maildir", &(struct recipient){.name = "x"}), PM_PERM);
+	assert_int_equal(count_at("%h/Maildir", &(struct recipient){.name = "x", .home = ""}),
+			 PM_PERM);
+	assert_int_equal(count_at("%h/Maildir", &(struct recipient){.name = "x", .home = "home"}),
 			 PM_PERM);
 	assert_non_null(strstr(call->error, "this user has no %h that may stand in a path"));
 }
@@ -200,14 +202,14 @@ paths_have_an_end(void **state)
 
 	(void)state;
 	snprintf(pattern, sizeof(pattern), "%s/%%u%04090d", mail_path(".."), 0);
-	assert_int_equal(count_at(pattern, &(struct who){.name = "ann"}), PM_PERM);
+	assert_int_equal(count_at(pattern, &(struct recipient){.name = "ann"}), PM_PERM);
 	snprintf(home, sizeof(home), "/%04090d", 0);
-	assert_int_equal(count_at("%h/Maildir", &(struct who){.name = "ann", .home = home}),
+	assert_int_equal(count_at("%h/Maildir", &(struct recipient){.name = "ann", .home = home}),
 			 PM_PERM);
 	assert_non_null(strstr(call->error, "longer than 4,095 bytes for this user"));
 	/* a name no file system takes */
 	snprintf(pattern, sizeof(pattern), "%s/%%u%0300d", mail_path(".."), 0);
-	assert_int_equal(count_at(pattern, &(struct who){.name = "ann"}), PM_PERM);
+	assert_int_equal(count_at(pattern, &(struct recipient){.name = "ann"}), PM_PERM);
 	assert_non_null(strstr(call->error, "cannot open or make the maildir"));
 }
 
@@ -229,21 +231,21 @@ symbolic_links_are_not_followed(void **state)
 	link_to("ann", "../ben");
 	link_to(".", "../here");
 	snprintf(pattern, sizeof(pattern), "%s/%%u", mail_path(".."));
-	assert_int_equal(count_at(pattern, &(struct who){.name = "ann"}), 1);
-	assert_int_equal(count_at(pattern, &(struct who){.name = "ben"}), PM_PERM);
+	assert_int_equal(count_at(pattern, &(struct recipient){.name = "ann"}), 1);
+	assert_int_equal(count_at(pattern, &(struct recipient){.name = "ben"}), PM_PERM);
 	assert_non_null(strstr(call->error, "cannot open or make the maildir '"));
 	snprintf(pattern, sizeof(pattern), "%s/%%d/%%n", mail_path(".."));
-	assert_int_equal(count_at(pattern, &(struct who){.name = "ann@here"}), PM_PERM);
+	assert_int_equal(count_at(pattern, &(struct recipient){.name = "ann@here"}), PM_PERM);
 	assert_int_equal(
-		count_at("%h", &(struct who){.name = "x", .home = mail_path("../here/ann")}),
+		count_at("%h", &(struct recipient){.name = "x", .home = mail_path("../here/ann")}),
 		PM_PERM);
 	/* the fixed part is the administrator's */
 	snprintf(pattern, sizeof(pattern), "%s/here/%%u", mail_path(".."));
-	assert_int_equal(count_at(pattern, &(struct who){.name = "ann"}), 1);
+	assert_int_equal(count_at(pattern, &(struct recipient){.name = "ann"}), 1);
 	mail_move("new", "../elsewhere");
 	link_to("../elsewhere", "new");
 	snprintf(pattern, sizeof(pattern), "%s/%%u", mail_path(".."));
-	assert_int_equal(count_at(pattern, &(struct who){.name = "ann"}), PM_PERM);
+	assert_int_equal(count_at(pattern, &(struct recipient){.name = "ann"}), PM_PERM);
 	assert_non_null(strstr(call->error, "cannot read new/"));
 }
 

@@ -4,7 +4,7 @@
  * full, so the session finds the connection as a client's: nothing needs to be handed on but the
  * descriptor. An edge comes with every segment, whatever was left unread.
  */
-#include "net/foyer.h"
+#include "net/proxy_wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "net/proxy.h"
 #include "work/slot.h"
 
-struct guest {
+struct unproxied {
 	struct task task; /* first */
 	const struct listener *listener;
 	struct conn conn;
@@ -26,7 +26,7 @@ struct guest {
 };
 
 void
-foyer_refuse(const struct listener *l, const struct peer *p)
+proxy_wait_refuse(const struct listener *l, const struct peer *p)
 {
 	static struct log_rate rate; /* anybody can cause it */
 	uint64_t held;
@@ -40,7 +40,7 @@ foyer_refuse(const struct listener *l, const struct peer *p)
 
 /* A proxy that was configured is not set up right: somebody should hear of it. */
 static void
-say_bad(const struct guest *g, const char *why)
+say_bad(const struct unproxied *g, const char *why)
 {
 	static struct log_rate rate;
 	uint64_t held;
@@ -54,9 +54,9 @@ say_bad(const struct guest *g, const char *why)
 }
 
 static void
-guest_close(struct task *t)
+unproxied_close(struct task *t)
 {
-	struct guest *g = (struct guest *)t;
+	struct unproxied *g = (struct unproxied *)t;
 
 	if (g->conn.fd != -1) {
 		conn_close(&g->conn);
@@ -68,7 +68,7 @@ guest_close(struct task *t)
 /* ---- the header is there --------------------------------------------------------------------- */
 
 static enum next
-foyer_let_in(struct guest *g, const struct proxy_header *h)
+proxy_wait_let_in(struct unproxied *g, const struct proxy_header *h)
 {
 	struct peer p = g->proxy;
 	int fd = conn_release(&g->conn);
@@ -87,14 +87,14 @@ foyer_let_in(struct guest *g, const struct proxy_header *h)
 }
 
 static enum next
-foyer_park(struct guest *g)
+proxy_wait_park(struct unproxied *g)
 {
 	slot_set_deadline(g->task.slot, g->until_ms);
 	return conn_arm(&g->conn, g->task.slot, CONN_WANT_READ) ? NEXT_PARK : NEXT_DONE;
 }
 
 static enum next
-foyer_look(struct guest *g)
+proxy_wait_look(struct unproxied *g)
 {
 	char buf[PROXY_MAX];
 	struct proxy_header h;
@@ -103,22 +103,22 @@ foyer_look(struct guest *g)
 	enum proxy_result r;
 
 	if (n == CONN_WANT_READ)
-		return foyer_park(g);
+		return proxy_wait_park(g);
 	if (n <= 0)
 		return NEXT_DONE; /* a check that the port is open; nothing to tell */
 	r = proxy_parse(buf, (size_t)n, &h, &why);
 	if (r == PROXY_DONE && conn_skip(&g->conn, h.n))
-		return foyer_let_in(g, &h);
+		return proxy_wait_let_in(g, &h);
 	if (r == PROXY_MORE && !(slot_peek_note(g->task.slot) & NOTE_HUP))
-		return foyer_park(g);
+		return proxy_wait_park(g);
 	say_bad(g, r == PROXY_BAD ? why : "the connection ended within it");
 	return NEXT_DONE;
 }
 
 static enum next
-guest_step(struct task *t)
+unproxied_step(struct task *t)
 {
-	struct guest *g = (struct guest *)t;
+	struct unproxied *g = (struct unproxied *)t;
 	unsigned note = slot_take_note(t->slot);
 
 	if (note & (NOTE_KICK | NOTE_DRAIN | NOTE_PRESSURE))
@@ -127,13 +127,13 @@ guest_step(struct task *t)
 		say_bad(g, "none came within 5 s");
 		return NEXT_DONE;
 	}
-	return foyer_look(g);
+	return proxy_wait_look(g);
 }
 
 /* ---- a connection ---------------------------------------------------------------------------- */
 
 static void
-foyer_publish(const struct guest *g)
+proxy_wait_publish(const struct unproxied *g)
 {
 	struct slot_record r = {.kind = "proxy", .state = "proxy"};
 
@@ -144,17 +144,17 @@ foyer_publish(const struct guest *g)
 }
 
 struct task *
-foyer_new(const struct listener *l, int fd, const struct peer *p)
+proxy_wait_new(const struct listener *l, int fd, const struct peer *p)
 {
-	struct guest *g = calloc(1, sizeof(*g));
+	struct unproxied *g = calloc(1, sizeof(*g));
 
 	if (!g)
 		return NULL;
 	g->listener = l;
 	g->proxy = *p;
-	g->until_ms = mono_ms() + FOYER_MS;
-	g->task.step = guest_step;
-	g->task.close = guest_close;
+	g->until_ms = mono_ms() + PROXY_WAIT_MS;
+	g->task.step = unproxied_step;
+	g->task.close = unproxied_close;
 	g->task.peer_key = p->key;
 	conn_init(&g->conn, fd);
 	g->task.slot = slot_take(&g->task);
@@ -162,8 +162,8 @@ foyer_new(const struct listener *l, int fd, const struct peer *p)
 		free(g);
 		return NULL;
 	}
-	foyer_publish(g);
-	if (foyer_park(g) == NEXT_PARK)
+	proxy_wait_publish(g);
+	if (proxy_wait_park(g) == NEXT_PARK)
 		return &g->task;
 	slot_retire(g->task.slot);
 	slot_release(g->task.slot);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "admin/mainbox.h"
+#include "admin/to_main.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -22,7 +22,7 @@ static struct {
 } box = {.mutex = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
 
 void
-mainbox_init(bool (*reload)(char **ret_errors))
+to_main_init(bool (*reload)(char **ret_errors))
 {
 	box.reload = reload;
 }
@@ -35,7 +35,7 @@ wait_answered(const struct timespec *until)
 }
 
 bool
-mainbox_reload(char **ret_errors)
+to_main_reload(char **ret_errors)
 {
 	struct timespec until;
 	bool ok = false;
@@ -74,7 +74,7 @@ mainbox_reload(char **ret_errors)
 }
 
 void
-mainbox_drain(void)
+to_main_drain(void)
 {
 	pthread_mutex_lock(&box.mutex);
 	box.want_drain = true;
@@ -83,7 +83,7 @@ mainbox_drain(void)
 }
 
 bool
-mainbox_serve(void)
+to_main_serve(void)
 {
 	char *errors = NULL;
 	bool reload, drain, ok;
@@ -107,7 +107,7 @@ mainbox_serve(void)
 }
 
 void
-mainbox_end(void)
+to_main_end(void)
 {
 	pthread_mutex_lock(&box.mutex);
 	box.ended = true;

@@ -23,13 +23,13 @@ ctl_opt(const struct ctl *c, const char *name)
 }
 
 static json_int_t
-keep_num(const json_t *o, const char *key)
+mailboxes_num(const json_t *o, const char *key)
 {
 	return json_integer_value(json_object_get(o, key));
 }
 
 static const char *
-keep_text(const json_t *o, const char *key)
+mailboxes_text(const json_t *o, const char *key)
 {
 	const char *s = json_string_value(json_object_get(o, key));
 
@@ -39,7 +39,7 @@ keep_text(const json_t *o, const char *key)
 int
 ctl_refused(const json_t *answer)
 {
-	fprintf(stderr, "restantectl: %s\n", keep_text(answer, "error"));
+	fprintf(stderr, "restantectl: %s\n", mailboxes_text(answer, "error"));
 	return 1;
 }
 
@@ -76,14 +76,14 @@ table_volumes(const json_t *answer)
 	json_array_foreach(list, i, v)
 	{
 		printf("%-16s %-12s %9s %9s %9s %12s %8" JSON_INTEGER_FORMAT "  %s\n",
-		       keep_text(v, "volume"), keep_text(v, "state"),
-		       size_text(keep_num(v, "octets"), a, sizeof(a)),
-		       size_text(keep_num(v, "available"), b, sizeof(b)),
-		       size_text(keep_num(v, "reserve"), r, sizeof(r)),
-		       size_text(keep_num(v, "reserve_file"), f, sizeof(f)), keep_num(v, "refused"),
-		       keep_text(v, "path"));
-		if (*keep_text(v, "detail"))
-			printf("    %s\n", keep_text(v, "detail"));
+		       mailboxes_text(v, "volume"), mailboxes_text(v, "state"),
+		       size_text(mailboxes_num(v, "octets"), a, sizeof(a)),
+		       size_text(mailboxes_num(v, "available"), b, sizeof(b)),
+		       size_text(mailboxes_num(v, "reserve"), r, sizeof(r)),
+		       size_text(mailboxes_num(v, "reserve_file"), f, sizeof(f)),
+		       mailboxes_num(v, "refused"), mailboxes_text(v, "path"));
+		if (*mailboxes_text(v, "detail"))
+			printf("    %s\n", mailboxes_text(v, "detail"));
 	}
 }
 
@@ -97,15 +97,15 @@ say_progress(const json_t *a, bool last)
 		" messages, %" JSON_INTEGER_FORMAT " octets; %" JSON_INTEGER_FORMAT
 		" busy, %" JSON_INTEGER_FORMAT " without account, %" JSON_INTEGER_FORMAT
 		" failed%s",
-		isatty(2) ? "\r" : "", keep_text(a, "kind"), keep_num(a, "mailboxes"),
-		keep_num(a, "messages"), keep_num(a, "octets"), keep_num(a, "busy"),
-		keep_num(a, "without_account"), keep_num(a, "failed"),
+		isatty(2) ? "\r" : "", mailboxes_text(a, "kind"), mailboxes_num(a, "mailboxes"),
+		mailboxes_num(a, "messages"), mailboxes_num(a, "octets"), mailboxes_num(a, "busy"),
+		mailboxes_num(a, "without_account"), mailboxes_num(a, "failed"),
 		isatty(2) && !last ? "" : "\n");
 }
 
 /* Until the job has ended: its last report; NULL: said. `talk`: progress on standard error. */
 static json_t *
-keep_watch(const struct ctl *c, json_int_t job, bool talk, int *ret_rc)
+mailboxes_watch(const struct ctl *c, json_int_t job, bool talk, int *ret_rc)
 {
 	for (unsigned looks = 0;; looks++) {
 		json_t *request = json_pack("{s:s, s:I}", "verb", "job", "job", job),
@@ -149,7 +149,7 @@ run_job(const struct ctl *c, json_t *request, bool talk, int *ret_rc)
 	*ret_rc = 0;
 	job = json_object_get(a, "job");
 	if (job) {
-		json_t *last = keep_watch(c, json_integer_value(job), talk, ret_rc);
+		json_t *last = mailboxes_watch(c, json_integer_value(job), talk, ret_rc);
 
 		json_decref(a);
 		return last;
@@ -158,7 +158,7 @@ run_job(const struct ctl *c, json_t *request, bool talk, int *ret_rc)
 }
 
 static int
-keep_show(const struct ctl *c, json_t *a, int rc, void (*table)(const json_t *a))
+mailboxes_show(const struct ctl *c, json_t *a, int rc, void (*table)(const json_t *a))
 {
 	if (!a)
 		return rc;
@@ -169,8 +169,8 @@ keep_show(const struct ctl *c, json_t *a, int rc, void (*table)(const json_t *a)
 		table(a);
 		if (rc != 0)
 			fprintf(stderr, "restantectl: %s\n",
-				*keep_text(a, "detail") ? keep_text(a, "detail")
-							: "not all of it could be done");
+				*mailboxes_text(a, "detail") ? mailboxes_text(a, "detail")
+							     : "not all of it could be done");
 	}
 	json_decref(a);
 	return rc;
@@ -200,19 +200,20 @@ table_expire(const json_t *a)
 	printf("%s%" JSON_INTEGER_FORMAT " messages of %" JSON_INTEGER_FORMAT
 	       " octets in %" JSON_INTEGER_FORMAT " mailboxes\n",
 	       json_is_true(json_object_get(a, "dry_run")) ? "would expire " : "expired ",
-	       keep_num(a, "messages"), keep_num(a, "octets"), keep_num(a, "mailboxes"));
-	if (keep_num(a, "busy") > 0)
+	       mailboxes_num(a, "messages"), mailboxes_num(a, "octets"),
+	       mailboxes_num(a, "mailboxes"));
+	if (mailboxes_num(a, "busy") > 0)
 		printf("%" JSON_INTEGER_FORMAT
 		       " mailboxes were passed over because somebody was logged in\n",
-		       keep_num(a, "busy"));
-	if (keep_num(a, "without_account") > 0)
+		       mailboxes_num(a, "busy"));
+	if (mailboxes_num(a, "without_account") > 0)
 		printf("%" JSON_INTEGER_FORMAT
 		       " mailboxes belong to no account and were left alone\n",
-		       keep_num(a, "without_account"));
-	if (keep_num(a, "unmarked") > 0)
+		       mailboxes_num(a, "without_account"));
+	if (mailboxes_num(a, "unmarked") > 0)
 		printf("%" JSON_INTEGER_FORMAT " messages of the undo storage do not say that they "
 		       "were moved there, and are kept\n",
-		       keep_num(a, "unmarked"));
+		       mailboxes_num(a, "unmarked"));
 }
 
 int
@@ -227,13 +228,13 @@ run_expire(const struct ctl *c, const struct verb *v)
 		return EXIT_USAGE;
 	}
 	a = run_job(c, request_of(c, "expire"), true, &rc);
-	return keep_show(c, a, rc, table_expire);
+	return mailboxes_show(c, a, rc, table_expire);
 }
 
 /* ---- undelete -------------------------------------------------------------------------------- */
 
 static void
-keep_put_time(json_int_t ms)
+mailboxes_put_time(json_int_t ms)
 {
 	time_t t = (time_t)(ms / 1000);
 	char buf[40] = "-";
@@ -256,13 +257,13 @@ table_undelete(const json_t *a)
 		       "UNIQUE-ID");
 	json_array_foreach(list, i, m)
 	{
-		keep_put_time(keep_num(m, "received_ms"));
+		mailboxes_put_time(mailboxes_num(m, "received_ms"));
 		printf(" ");
-		keep_put_time(keep_num(m, "first_retrieved_ms"));
-		printf(" %10" JSON_INTEGER_FORMAT "  %s\n", keep_num(m, "octets"),
-		       keep_text(m, "uidl"));
+		mailboxes_put_time(mailboxes_num(m, "first_retrieved_ms"));
+		printf(" %10" JSON_INTEGER_FORMAT "  %s\n", mailboxes_num(m, "octets"),
+		       mailboxes_text(m, "uidl"));
 	}
-	printf("%" JSON_INTEGER_FORMAT " deleted messages %s\n", keep_num(a, "messages"),
+	printf("%" JSON_INTEGER_FORMAT " deleted messages %s\n", mailboxes_num(a, "messages"),
 	       only_look ? "can be brought back" : "are in the mailbox again");
 }
 
@@ -285,13 +286,13 @@ run_undelete(const struct ctl *c, const struct verb *v)
 		return EXIT_USAGE;
 	}
 	a = run_job(c, request, false, &rc);
-	return keep_show(c, a, rc, table_undelete);
+	return mailboxes_show(c, a, rc, table_undelete);
 }
 
 /* ---- quota ----------------------------------------------------------------------------------- */
 
 static void
-keep_put_usage(const char *what, json_int_t used, json_int_t limit)
+mailboxes_put_usage(const char *what, json_int_t used, json_int_t limit)
 {
 	if (limit > 0)
 		printf("%-24s %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
@@ -305,32 +306,33 @@ static void
 table_quota(const json_t *a)
 {
 	if (json_object_get(a, "used_octets")) {
-		printf("%-24s %s, storage %s\n", "user", keep_text(a, "user"),
-		       keep_text(a, "storage"));
-		keep_put_usage("octets", keep_num(a, "used_octets"), keep_num(a, "quota_octets"));
-		keep_put_usage("messages", keep_num(a, "used_messages"),
-			       keep_num(a, "quota_messages"));
-		if (keep_num(a, "hidden_messages") > 0)
+		printf("%-24s %s, storage %s\n", "user", mailboxes_text(a, "user"),
+		       mailboxes_text(a, "storage"));
+		mailboxes_put_usage("octets", mailboxes_num(a, "used_octets"),
+				    mailboxes_num(a, "quota_octets"));
+		mailboxes_put_usage("messages", mailboxes_num(a, "used_messages"),
+				    mailboxes_num(a, "quota_messages"));
+		if (mailboxes_num(a, "hidden_messages") > 0)
 			printf("%-24s %" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT
 			       " octets\n",
-			       "deleted, can be restored", keep_num(a, "hidden_messages"),
-			       keep_num(a, "hidden_octets"));
+			       "deleted, can be restored", mailboxes_num(a, "hidden_messages"),
+			       mailboxes_num(a, "hidden_octets"));
 	}
-	if (strcmp(keep_text(a, "kind"), "recount") == 0)
+	if (strcmp(mailboxes_text(a, "kind"), "recount") == 0)
 		printf("domain %s holds %" JSON_INTEGER_FORMAT " messages of %" JSON_INTEGER_FORMAT
 		       " octets in %" JSON_INTEGER_FORMAT " mailboxes\n",
-		       keep_text(a, "domain"), keep_num(a, "messages"), keep_num(a, "octets"),
-		       keep_num(a, "mailboxes"));
+		       mailboxes_text(a, "domain"), mailboxes_num(a, "messages"),
+		       mailboxes_num(a, "octets"), mailboxes_num(a, "mailboxes"));
 	if (json_object_get(a, "domain_used_octets")) {
-		printf("%-24s %s%s\n", "domain", keep_text(a, "user_domain"),
+		printf("%-24s %s%s\n", "domain", mailboxes_text(a, "user_domain"),
 		       json_is_true(json_object_get(a, "domain_doubtful"))
 			       ? " (doubtful: it is to be counted anew)"
 			       : "");
-		keep_put_usage("domain octets", keep_num(a, "domain_used_octets"),
-			       keep_num(a, "domain_quota_octets"));
-		keep_put_usage("domain messages", keep_num(a, "domain_used_messages"),
-			       keep_num(a, "domain_quota_messages"));
-	} else if (strcmp(keep_text(a, "counted_by"), "store") == 0) {
+		mailboxes_put_usage("domain octets", mailboxes_num(a, "domain_used_octets"),
+				    mailboxes_num(a, "domain_quota_octets"));
+		mailboxes_put_usage("domain messages", mailboxes_num(a, "domain_used_messages"),
+				    mailboxes_num(a, "domain_quota_messages"));
+	} else if (strcmp(mailboxes_text(a, "counted_by"), "store") == 0) {
 		printf("%-24s counted by its store\n", "domain");
 	}
 }
@@ -350,5 +352,5 @@ run_quota(const struct ctl *c, const struct verb *v)
 	if (ctl_opt(c, "recount"))
 		json_object_set_new(request, "recount", json_true());
 	a = run_job(c, request, ctl_opt(c, "recount") != NULL && c->argc == 0, &rc);
-	return keep_show(c, a, rc, table_quota);
+	return mailboxes_show(c, a, rc, table_quota);
 }

@@ -8,7 +8,7 @@
 
 #include "account/chain.h"
 #include "admin/admin.h"
-#include "admin/keep.h"
+#include "admin/mailboxes.h"
 #include "mailbox/volume.h"
 #include "upkeep/sweep.h"
 
@@ -33,7 +33,7 @@ add_volume(const struct volume_status *s, void *ctx)
 }
 
 json_t *
-keep_volumes(const json_t *request)
+mailboxes_volumes(const json_t *request)
 {
 	json_t *list = json_array();
 	struct conf *c = conf_current();
@@ -121,7 +121,7 @@ add_found(json_t *o, const struct sweep_report *r)
 }
 
 json_t *
-keep_job(const json_t *request)
+mailboxes_job(const json_t *request)
 {
 	static const char *const kinds[] = {"expire", "recount", "undelete", "quota",
 					    "undo",   "undo",    "undo"};
@@ -224,7 +224,7 @@ keep_start(const json_t *request, enum sweep_kind kind)
 }
 
 json_t *
-keep_expire(const json_t *request)
+mailboxes_expire(const json_t *request)
 {
 	if (json_is_true(json_object_get(request, "unmarked")) &&
 	    !json_is_string(json_object_get(request, "user")))
@@ -234,7 +234,7 @@ keep_expire(const json_t *request)
 }
 
 json_t *
-keep_undelete(const json_t *request)
+mailboxes_undelete(const json_t *request)
 {
 	if (!json_is_string(json_object_get(request, "user")))
 		return admin_error("undelete needs a user");
@@ -282,7 +282,7 @@ domain_usage(const char *domain, const json_t *request)
 }
 
 json_t *
-keep_quota(const json_t *request)
+mailboxes_quota(const json_t *request)
 {
 	const char *domain = json_string_value(json_object_get(request, "domain"));
 

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mainbox - what restantectl asks of the main thread: only main calls open, check and close of
+ * to_main - what restantectl asks of the main thread: only main calls open, check and close of
  * modules.
  *
  * Main sits in sigtimedwait; a request is stored and SIGUSR2 is sent to the process, which main
- * alone takes. Main then calls mainbox_serve().
+ * alone takes. Main then calls to_main_serve().
  */
-#ifndef RST_ADMIN_MAINBOX_H
-#define RST_ADMIN_MAINBOX_H
+#ifndef RST_ADMIN_TO_MAIN_H
+#define RST_ADMIN_TO_MAIN_H
 
 #include <stdbool.h>
 
 /* Main, before admin_start: what a reload is. Errors, one a line, malloc'd, in *ret_errors. */
-void mainbox_init(bool (*reload)(char **ret_errors));
+void to_main_init(bool (*reload)(char **ret_errors));
 
 /* Any thread but main: asks and waits, at most 60 s. One after the other. */
-bool mainbox_reload(char **ret_errors);
+bool to_main_reload(char **ret_errors);
 /* Admin thread: asks the server to end; returns at once. */
-void mainbox_drain(void);
+void to_main_drain(void);
 
 /* Main: nobody is served any more; who waits is told. */
-void mainbox_end(void);
+void to_main_end(void);
 
 /* Main, after SIGUSR2: does what was asked. True: the server is to drain and end. */
-bool mainbox_serve(void);
+bool to_main_serve(void);
 
 #endif
