@@ -67,8 +67,11 @@ run_verify(struct errand *e)
 {
 	struct question *q = e->ctx;
 	struct pm_user u;
+	int32_t rc = errand_enter(e, CALL_BEGIN);
 
-	return answer_user(q, host_verify(e->backend->inst, &e->call, &q->cred, &u), &u);
+	if (rc == PM_OK)
+		rc = caller_done(&e->caller, host_verify(e->backend->inst, &e->call, &q->cred, &u));
+	return answer_user(q, rc, &u);
 }
 
 static int32_t
@@ -76,18 +79,25 @@ run_lookup(struct errand *e)
 {
 	struct question *q = e->ctx;
 	struct pm_user u;
+	int32_t rc = errand_enter(e, CALL_BEGIN);
 
-	return answer_user(q, host_lookup(e->backend->inst, &e->call, &q->cred, &u), &u);
+	if (rc == PM_OK)
+		rc = caller_done(&e->caller, host_lookup(e->backend->inst, &e->call, &q->cred, &u));
+	return answer_user(q, rc, &u);
 }
 
 static int32_t
 run_stat(struct errand *e)
 {
 	struct question *q = e->ctx;
+	int32_t rc = errand_enter(e, CALL_BEGIN);
 
-	int32_t rc = volume_find(e->backend->vol, NULL, e->call.error, sizeof(e->call.error));
-
-	return rc == PM_OK ? host_box_stat(e->backend->inst, &e->call, &q->user, &q->stat) : rc;
+	if (rc == PM_OK)
+		rc = volume_find(e->backend->vol, NULL, e->call.error, sizeof(e->call.error));
+	if (rc == PM_OK)
+		rc = caller_done(&e->caller,
+				 host_box_stat(e->backend->inst, &e->call, &q->user, &q->stat));
+	return rc;
 }
 
 static void
@@ -131,7 +141,7 @@ question_ask(struct question *q, enum question_call what, struct conf *c, struct
 	int rc = 0;
 
 	atomic_fetch_add(&q->refs, 1);
-	if (!errand_start(&e, CALL_BEGIN, false)) {
+	if (!errand_start(&e)) {
 		question_put(q); /* the errand's share */
 		return false;
 	}

@@ -5,7 +5,7 @@
  * last one ended, 500 items at a time.
  *
  * One retry is one errand: it reads the sidecar, brings the message to each of its recipients
- * (mailbox/post.h), and after each writes what is left of the sidecar, or removes the item. If it
+ * (mailbox/letter.h), and after each writes what is left of the sidecar, or removes the item. If it
  * is killed between a recipient's commit and that, the next one brings the same message once more,
  * under the same unique-id, and the store says that it has it: never lost, and twice only in a
  * store that cannot import.
@@ -25,7 +25,7 @@
 #include "base/kill.h"
 #include "base/log.h"
 #include "base/stats.h"
-#include "mailbox/post.h"
+#include "mailbox/letter.h"
 
 #define LOOK_MS 1000
 #define LOOK_ITEMS 500
@@ -44,7 +44,7 @@ static struct {
 
 /* ---- one retry ------------------------------------------------------------------------------- */
 
-enum phase { PHASE_LOAD, PHASE_DROP, PHASE_RESOLVE, PHASE_SAVE };
+enum phase { PHASE_LOAD, PHASE_LETTER, PHASE_RESOLVE, PHASE_SAVE };
 
 struct retry {
 	enum badmail_class cls;
@@ -52,8 +52,8 @@ struct retry {
 	struct retry_watch *watch;
 	enum phase phase;
 	json_t *j;
-	size_t at;        /* recipient */
-	struct post drop; /* of that one */
+	size_t at;            /* recipient */
+	struct letter letter; /* of that one */
 	struct resolve resolve;
 	bool resolved; /* it was asked already who that is by now */
 	char head[HEAD_MAX];
@@ -81,8 +81,8 @@ make_head(struct retry *r)
 	for (const char *p = r->head; p < r->head + n - 2; p++)
 		if ((unsigned char)*p < 0x20 && *p != '\r' && *p != '\n')
 			return false; /* an address with a control character is none */
-	r->drop.head = r->head;
-	r->drop.head_n = (size_t)n;
+	r->letter.head = r->head;
+	r->letter.head_n = (size_t)n;
 	return true;
 }
 
@@ -94,20 +94,20 @@ make_op_id(struct retry *r)
 {
 	char text[PM_NAME_MAX + 128];
 	unsigned char md[EVP_MAX_MD_SIZE] = {0};
-	int n = snprintf(
-		text, sizeof(text), "%.40s %" PRId64 " %" PRIx64 " %s", item_text(r->j, "key"),
-		(int64_t)json_integer_value(json_object_get(r->j, "time_ms")), r->id, r->drop.name);
+	int n = snprintf(text, sizeof(text), "%.40s %" PRId64 " %" PRIx64 " %s",
+			 item_text(r->j, "key"),
+			 (int64_t)json_integer_value(json_object_get(r->j, "time_ms")), r->id,
+			 r->letter.name);
 
-	r->drop.once = EVP_Digest(text, (size_t)n, md, NULL, EVP_sha256(), NULL) == 1;
-	memcpy(r->drop.op_id, md, sizeof(r->drop.op_id));
+	r->letter.once = EVP_Digest(text, (size_t)n, md, NULL, EVP_sha256(), NULL) == 1;
+	memcpy(r->letter.op_id, md, sizeof(r->letter.op_id));
 }
 
 static int32_t
 to_save(struct retry *r, struct errand *e)
 {
 	r->phase = PHASE_SAVE;
-	e->holding = true; /* what was delivered must be written down */
-	errand_go(e, badmail_backend(e->conf), CALL_GIVE_BACK);
+	e->caller.holds++; /* what was delivered must be written down */
 	return PM_AGAIN;
 }
 
@@ -120,7 +120,7 @@ note_failure(struct retry *r, const char *why)
 }
 
 static void
-drop_recipient(struct retry *r)
+badmail_retry_strike(struct retry *r)
 {
 	(void)json_array_remove(json_object_get(r->j, "recipients"), r->at);
 	(void)json_array_remove(json_object_get(r->j, "names"), r->at); /* there may be none */
@@ -135,42 +135,41 @@ note_delivery(struct retry *r)
 
 	if (!list && json_object_set_new(r->j, "delivered", list = json_array()) != 0)
 		list = NULL; /* no memory: a copy too many rather than none */
-	(void)json_array_append_new(list, json_string(r->drop.name));
-	drop_recipient(r);
+	(void)json_array_append_new(list, json_string(r->letter.name));
+	badmail_retry_strike(r);
 }
 
 static void
 close_message(struct retry *r)
 {
-	if (r->drop.fd > 0)
-		(void)close(r->drop.fd);
-	r->drop.fd = -1;
+	if (r->letter.fd > 0)
+		(void)close(r->letter.fd);
+	r->letter.fd = -1;
 }
 
-/* The drop of recipient `at` to the account of that name; false: it is none, and another is at
+/* The letter to recipient `at` to the account of that name; false: it is none, and another is at
  * `at`. */
 static bool
-begin_drop(struct retry *r, struct errand *e, const char *name)
+begin_letter(struct retry *r, struct errand *e, const char *name)
 {
 	const struct conf_badmail *b = &e->conf->badmail;
 	char path[BADMAIL_PATH_MAX];
 
-	memset(&r->drop, 0, sizeof(r->drop));
-	r->drop.conf = e->conf;
-	r->drop.utf8 = json_is_true(json_object_get(r->j, "utf8"));
+	memset(&r->letter, 0, sizeof(r->letter));
+	r->letter.conf = e->conf;
+	r->letter.utf8 = json_is_true(json_object_get(r->j, "utf8"));
 	item_path(b, r->cls, r->id, ".eml", path, sizeof(path));
-	r->drop.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (r->drop.fd == -1) {
+	r->letter.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->letter.fd == -1) {
 		note_failure(r, "its message cannot be read");
-	} else if (!make_head(r) || !chain_name(e->conf, name, strlen(name), r->drop.name)) {
+	} else if (!make_head(r) || !chain_name(e->conf, name, strlen(name), r->letter.name)) {
 		note_failure(r, "not a possible name");
-	} else if (item_has(r->j, "delivered", r->drop.name)) {
-		drop_recipient(r); /* by another name */
+	} else if (item_has(r->j, "delivered", r->letter.name)) {
+		badmail_retry_strike(r); /* by another name */
 	} else {
 		make_op_id(r);
-		post_begin(&r->drop);
-		errand_go(e, NULL, CALL_BEGIN); /* it asks for its permits itself */
-		r->phase = PHASE_DROP;
+		letter_begin(&r->letter);
+		r->phase = PHASE_LETTER;
 		return true;
 	}
 	close_message(r);
@@ -184,11 +183,11 @@ next_recipient(struct retry *r, struct errand *e)
 {
 	const char *list = json_is_array(json_object_get(r->j, "names")) ? "names" : "recipients";
 
-	post_fini(&r->drop);
+	letter_fini(&r->letter);
 	close_message(r);
 	r->resolved = false;
 	while (r->at < json_array_size(json_object_get(r->j, "recipients")))
-		if (begin_drop(r, e, badmail_retry_recipient(r, list)))
+		if (begin_letter(r, e, badmail_retry_recipient(r, list)))
 			return PM_AGAIN;
 	return to_save(r, e);
 }
@@ -196,6 +195,10 @@ next_recipient(struct retry *r, struct errand *e)
 static int32_t
 badmail_retry_load(struct retry *r, struct errand *e)
 {
+	int32_t rc = errand_enter(e, CALL_BEGIN);
+
+	if (rc != PM_OK)
+		return rc;
 	r->j = item_load(&e->conf->badmail, r->cls, r->id);
 	if (r->j)
 		return next_recipient(r, e);
@@ -225,27 +228,26 @@ resolve_one(struct retry *r, struct errand *e)
 	resolve_fini(&r->resolve);
 	if (rc != PM_OK || alias)
 		return next_recipient(r, e);
-	post_fini(&r->drop);
+	letter_fini(&r->letter);
 	close_message(r);
 	r->resolved = true;
-	return begin_drop(r, e, name) ? PM_AGAIN : next_recipient(r, e);
+	return begin_letter(r, e, name) ? PM_AGAIN : next_recipient(r, e);
 }
 
 static bool
 begin_resolve(struct retry *r, struct errand *e, int32_t rc)
 {
-	if (r->resolved || (!r->drop.nobody && rc != PM_MOVED))
+	if (r->resolved || (!r->letter.nobody && rc != PM_MOVED))
 		return false;
-	resolve_begin(&r->resolve, e->conf, r->drop.name);
-	errand_go(e, NULL, CALL_BEGIN);
+	resolve_begin(&r->resolve, e->conf, r->letter.name);
 	r->phase = PHASE_RESOLVE;
 	return true;
 }
 
 static int32_t
-drop_one(struct retry *r, struct errand *e)
+letter_one(struct retry *r, struct errand *e)
 {
-	int32_t rc = post_step(&r->drop, e);
+	int32_t rc = letter_step(&r->letter, &e->caller);
 
 	if (rc == PM_AGAIN)
 		return rc;
@@ -256,7 +258,7 @@ drop_one(struct retry *r, struct errand *e)
 	}
 	if (begin_resolve(r, e, rc))
 		return PM_AGAIN;
-	note_failure(r, r->drop.text[0] ? r->drop.text : host_code_name(rc));
+	note_failure(r, r->letter.text[0] ? r->letter.text : host_code_name(rc));
 	return rc == PM_CANCELLED ? to_save(r, e) : next_recipient(r, e);
 }
 
@@ -312,11 +314,15 @@ badmail_retry_save(struct retry *r, struct errand *e)
 	bool all = json_array_size(json_object_get(r->j, "recipients")) == 0;
 	struct badmail_store st;
 	char id[17], text[200];
-	int32_t rc = store_lock(e->conf, &st, text);
+	int32_t rc = caller_enter_home(&e->caller, e->backend, e->name, e->backend->limits.call_ms,
+				       &e->call);
 
+	if (rc != PM_OK)
+		return rc;
+	rc = store_lock(e->conf, &st, text);
 	id_format(r->cls, r->id, id);
+	e->caller.holds--;
 	if (rc != PM_OK) {
-		e->holding = false;
 		log_msg(LOG_LVL_ERROR, "badmail",
 			"item %s was tried, and that cannot be written down: %s", id, text);
 		return rc;
@@ -329,8 +335,7 @@ badmail_retry_save(struct retry *r, struct errand *e)
 		(void)badmail_retry_rewrite(&st, r);
 	store_warn(&st);
 	(void)store_unlock(&st);
-	e->holding = false;
-	if (badmail_retry_untried(r) && !errand_should_end(e))
+	if (badmail_retry_untried(r) && !caller_should_end(&e->caller))
 		return next_recipient(r, e);
 	if (all)
 		log_msg(LOG_LVL_NOTICE, "badmail", "item %s was delivered", id);
@@ -347,8 +352,8 @@ retry_run(struct errand *e)
 	switch (r->phase) {
 	case PHASE_LOAD:
 		return badmail_retry_load(r, e);
-	case PHASE_DROP:
-		return drop_one(r, e);
+	case PHASE_LETTER:
+		return letter_one(r, e);
 	case PHASE_RESOLVE:
 		return resolve_one(r, e);
 	default:
@@ -364,7 +369,7 @@ retry_finish(struct errand *e, int32_t rc)
 	(void)e;
 	if (!r->gone)
 		stat_add(rc == PM_OK ? STAT_RETRY_DELIVERED : STAT_RETRY_FAILED, 1);
-	post_fini(&r->drop);
+	letter_fini(&r->letter);
 	resolve_fini(&r->resolve);
 	close_message(r);
 	busy_end(r->cls, r->id);
@@ -394,9 +399,9 @@ retry_start(struct conf *c, enum badmail_class cls, uint64_t id, struct retry_wa
 	r->cls = cls;
 	r->id = id;
 	r->watch = watch;
-	r->drop.fd = -1;
+	r->letter.fd = -1;
 	retry_watch_add(watch);
-	if (errand_start(&e, CALL_BEGIN, false))
+	if (errand_start(&e))
 		return true;
 	busy_end(cls, id);
 	retry_watch_tell(watch, false);
@@ -435,8 +440,11 @@ look_run(struct errand *e)
 	struct badmail_store st;
 	int64_t oldest_ms[2];
 	char text[200];
-	int32_t rc = store_lock(e->conf, &st, text);
+	int32_t rc = errand_enter(e, CALL_GIVE_BACK);
 
+	if (rc != PM_OK)
+		return rc;
+	rc = store_lock(e->conf, &st, text);
 	if (rc != PM_OK) {
 		static struct log_rate rate;
 		uint64_t held;
@@ -473,6 +481,7 @@ badmail_tick(int64_t now_ms)
 {
 	struct conf *c;
 	struct errand e = {.name = "badmail",
+			   .background = true,
 			   .run = look_run,
 			   .finish = look_finish,
 			   .deadline_ms = now_ms + 60000};
@@ -483,7 +492,7 @@ badmail_tick(int64_t now_ms)
 	c = conf_current();
 	e.conf = c;
 	e.backend = c ? badmail_backend(c) : NULL;
-	if (!e.backend || !errand_start(&e, CALL_GIVE_BACK, false))
+	if (!e.backend || !errand_start(&e))
 		atomic_store(&look.looking, false);
 	conf_put(c);
 }

@@ -1,257 +1,147 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mailbox/post.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "account/usercopy.h"
-#include "base/clock.h"
 #include "mailbox/volume.h"
 
-#define SLICE_MS 100
-#define PIECE 32768
-
 static int32_t
-post_done(struct post *d, int32_t rc, const char *text)
+post_enter(struct post *p, struct caller *c, enum call_class cls, const char *method, int64_t ms,
+	   struct host_call *call)
 {
-	d->phase = POST_DONE;
-	d->rc = rc;
-	if (text)
-		snprintf(d->text, sizeof(d->text), "%s", text);
+	int32_t rc = caller_enter(c, p->store, cls, method, ms, call);
+
+	if (rc == PM_OK)
+		memcpy(call->pm.op_id, p->op_id, sizeof(p->op_id));
+	else if (rc != PM_AGAIN)
+		snprintf(p->text, sizeof(p->text), "no permit in time");
 	return rc;
 }
 
-void
-post_begin(struct post *d)
-{
-	d->phase = POST_LOOKUP;
-	find_begin(&d->find, d->conf, "deliver", "", false, d->name);
-}
-
-/* ---- the account ----------------------------------------------------------------------------- */
-
-/* storage: whose user it is. */
+/* What a call came to. */
 static int32_t
-post_keep_user(struct post *d, const struct pm_user *u, const struct backend *storage)
+post_done(struct post *p, struct caller *c, const struct host_call *call, int32_t rc)
 {
-	struct pm_user full = *u;
-	size_t n;
-
-	quota_fill(d->conf, &full);
-	if (d->no_quota && storage->counts) /* which refuses by itself */
-		full.quota_octets = full.quota_msgs = full.domain_octets = full.domain_msgs = 0;
-	n = user_bytes(&full);
-	d->user_mem = n < SIZE_MAX ? malloc(n) : NULL;
-	if (!d->user_mem)
-		return PM_NOMEM;
-	user_pack(&full, d->user_mem, &d->user);
-	return PM_OK;
-}
-
-static int32_t
-post_lookup(struct post *d, struct errand *e)
-{
-	const struct pm_user *u = &d->find.user;
-	const struct conf_section *storage;
-	int32_t rc = find_step(&d->find, &e->caller);
-
-	if (rc == PM_AGAIN)
-		return rc;
-	d->nobody = rc != PM_OK && rc != PM_MOVED && !d->find.method;
+	if (caller_done(c, rc) == PM_AGAIN)
+		return caller_ask(c, p->store, CALL_CONTINUE);
 	if (rc != PM_OK)
-		return post_done(d, rc, d->find.text);
-	if (recipient_lacks(u))
-		return post_done(d, PM_PERM, recipient_lacks(u));
-	storage = d->find.storage;
-	rc = storage ? post_keep_user(d, u, storage->backend) : PM_PERM;
-	arena_reset(&e->arena);
-	if (!storage || rc != PM_OK)
-		return post_done(d, storage ? rc : PM_PERM,
-				 storage ? "out of memory"
-					 : "the account names a storage section that is not there");
-	if (d->utf8 && !storage->backend->can_utf8)
-		return post_done(d, PM_PERM, "its store takes no internationalized mail");
-	d->storage = storage->backend;
-	d->phase = POST_BEGIN;
-	errand_go(e, d->storage, CALL_BEGIN);
-	return PM_AGAIN;
-}
-
-/* ---- delivery -------------------------------------------------------------------------------- */
-
-static int32_t
-post_check_quota(struct post *d, struct errand *e, uint64_t octets)
-{
-	struct pm_stat st = {.size = sizeof(st)};
-	int32_t rc = PM_OK;
-
-	quota_limits(d->storage, &d->user, &d->limits);
-	if (d->no_quota)
-		return quota_domain_take_anyway(d->conf, &d->limits, octets, 1, &d->hold, d->text);
-	if (quota_wants_stat(&d->limits))
-		rc = host_box_stat(d->storage->inst, &e->call, &d->user, &st);
-	if (rc == PM_NOENT || rc == PM_UNSUPPORTED)
-		rc = PM_OK;
-	if (rc == PM_OK)
-		rc = quota_check(&d->limits, &st, octets, d->text);
-	if (rc == PM_OK)
-		rc = quota_domain_take(d->conf, &d->limits, octets, &d->hold, d->text);
+		snprintf(p->text, sizeof(p->text), "%s", call->error);
 	return rc;
-}
-
-/* The handle goes home, whatever happened. */
-static int32_t
-post_give_up(struct post *d, struct errand *e, int32_t rc)
-{
-	if (d->dlv)
-		host_dlv_abort(d->storage->inst, d->dlv, &e->call);
-	d->dlv = NULL;
-	e->holding = false;
-	quota_domain_give_back(d->conf, &d->hold);
-	/* an earlier try delivered it; its owner may even have deleted it since */
-	if (rc == PM_EXISTS && d->uidl[0])
-		return post_done(d, PM_OK, "");
-	return post_done(d, rc, d->text[0] ? NULL : e->call.error);
-}
-
-static void
-post_make_uidl(struct post *d)
-{
-	for (size_t k = 0; k < sizeof(d->op_id); k++)
-		snprintf(d->uidl + 2 * k, 3, "%02x", d->op_id[k]);
-}
-
-static int32_t
-post_open(struct post *d, struct errand *e)
-{
-	struct pm_rcpt r = {.size = sizeof(r), .user = &d->user, .head = {d->head, d->head_n}};
-	off_t size = lseek(d->fd, 0, SEEK_END);
-	uint64_t octets = d->octets = (size > 0 ? (uint64_t)size : 0) + d->head_n;
-	int32_t rc = volume_enter(d->storage->vol, octets, &d->mount, d->text, sizeof(d->text));
-
-	if (rc != PM_OK)
-		return post_done(d, rc, NULL);
-	rc = post_check_quota(d, e, octets);
-	if (rc == PM_AGAIN)
-		return rc;
-	if (rc != PM_OK)
-		return post_give_up(d, e, rc);
-	if (d->once && d->storage->can_import)
-		post_make_uidl(d);
-	r.uidl = (struct pm_str){d->uidl, strlen(d->uidl)};
-	rc = host_dlv_begin(d->storage->inst, &e->call, octets, d->uidl[0] ? PM_DLVF_IMPORT : 0,
-			    &d->dlv);
-	if (rc != PM_OK) {
-		d->dlv = NULL;
-		return post_give_up(d, e, rc);
-	}
-	rc = host_dlv_rcpt(d->storage->inst, d->dlv, &e->call, &r);
-	if (rc != PM_OK)
-		return post_give_up(d, e, rc);
-	e->holding = true;
-	d->phase = POST_WRITE;
-	return PM_AGAIN;
-}
-
-static int32_t
-post_write_some(struct post *d, struct errand *e)
-{
-	int64_t until = mono_ms() + SLICE_MS;
-	char buf[PIECE];
-
-	while (mono_ms() < until) {
-		ssize_t got = pread(d->fd, buf, sizeof(buf), d->at);
-		int32_t rc;
-
-		if (got < 0 || e->call.cancelled(e->call.ctx)) {
-			snprintf(d->text, sizeof(d->text), "%s",
-				 got < 0 ? strerrordesc_np(errno) : "the server ends");
-			return post_give_up(d, e, got < 0 ? PM_TEMP : PM_CANCELLED);
-		}
-		if (got == 0) {
-			d->phase = POST_PREPARE;
-			return PM_AGAIN;
-		}
-		rc = host_dlv_write(d->storage->inst, d->dlv, &e->call, buf, (size_t)got);
-		if (rc == PM_AGAIN)
-			return rc;
-		if (rc != PM_OK)
-			return post_give_up(d, e, rc);
-		d->at += got;
-	}
-	return PM_AGAIN;
-}
-
-static int32_t
-post_prepare(struct post *d, struct errand *e)
-{
-	int32_t rc;
-
-	memset(&d->result, 0, sizeof(d->result));
-	d->result.size = sizeof(d->result);
-	rc = host_dlv_prepare(d->storage->inst, d->dlv, &e->call, &d->result);
-	if (rc == PM_AGAIN)
-		return rc;
-	if (rc == PM_OK)
-		rc = d->result.rc;
-	if (rc != PM_OK)
-		return post_give_up(d, e, rc);
-	d->phase = POST_COMMIT;
-	return PM_AGAIN;
-}
-
-static int32_t
-post_commit(struct post *d, struct errand *e)
-{
-	int32_t rc;
-
-	rc = d->committing ? PM_OK
-			   : volume_stayed(d->storage->vol, d->mount, d->text, sizeof(d->text));
-	if (rc != PM_OK)
-		return post_give_up(d, e, rc);
-	memset(&d->result, 0, sizeof(d->result));
-	d->result.size = sizeof(d->result);
-	memcpy(e->call.pm.op_id, d->op_id, sizeof(d->op_id));
-	rc = host_dlv_commit(d->storage->inst, d->dlv, &e->call, &d->result);
-	d->committing = rc == PM_AGAIN;
-	if (rc == PM_AGAIN)
-		return rc;
-	d->dlv = NULL; /* a commit gives the handle back */
-	e->holding = false;
-	if (rc == PM_OK)
-		rc = d->result.rc;
-	volume_wrote(d->storage->vol, d->octets, rc);
-	quota_domain_end(d->conf, &d->hold, rc);
-	if (rc == PM_EXISTS && d->uidl[0]) /* likewise */
-		rc = PM_OK;
-	return post_done(d, rc, rc == PM_OK ? "" : e->call.error);
 }
 
 int32_t
-post_step(struct post *d, struct errand *e)
+post_begin(struct post *p, struct caller *c, uint64_t octets, uint32_t flags)
 {
-	switch (d->phase) {
-	case POST_LOOKUP:
-		return post_lookup(d, e);
-	case POST_BEGIN:
-		return post_open(d, e);
-	case POST_WRITE:
-		return post_write_some(d, e);
-	case POST_PREPARE:
-		return post_prepare(d, e);
-	case POST_COMMIT:
-		return post_commit(d, e);
-	default:
-		return d->rc;
+	struct backend *b = p->store;
+	struct host_call call;
+	int32_t rc = post_enter(p, c, CALL_BEGIN, "dlv_begin", b->limits.call_ms, &call);
+
+	if (rc != PM_OK)
+		return rc;
+	rc = volume_find(b->vol, &p->mount, p->text, sizeof(p->text));
+	if (rc != PM_OK)
+		return rc;
+	rc = host_dlv_begin(b->inst, &call, octets, flags, &p->dlv);
+	if (rc == PM_OK)
+		c->holds++;
+	else
+		p->dlv = NULL;
+	return post_done(p, c, &call, rc);
+}
+
+int32_t
+post_rcpt(struct post *p, struct caller *c, const struct pm_rcpt *r)
+{
+	struct backend *b = p->store;
+	struct host_call call;
+	int32_t rc = post_enter(p, c, CALL_CONTINUE, "dlv_rcpt", b->limits.call_ms, &call);
+
+	return rc != PM_OK ? rc : post_done(p, c, &call, host_dlv_rcpt(b->inst, p->dlv, &call, r));
+}
+
+int32_t
+post_write(struct post *p, struct caller *c, const void *buf, size_t n)
+{
+	struct backend *b = p->store;
+	struct host_call call;
+	int32_t rc = post_enter(p, c, CALL_CONTINUE, "dlv_write", b->limits.call_ms, &call);
+
+	return rc != PM_OK ? rc
+			   : post_done(p, c, &call, host_dlv_write(b->inst, p->dlv, &call, buf, n));
+}
+
+int32_t
+post_prepare(struct post *p, struct caller *c, struct pm_result *results)
+{
+	struct backend *b = p->store;
+	struct host_call call;
+	int32_t rc = post_enter(p, c, CALL_CONTINUE, "dlv_prepare", b->limits.commit_ms, &call);
+
+	return rc != PM_OK
+		       ? rc
+		       : post_done(p, c, &call, host_dlv_prepare(b->inst, p->dlv, &call, results));
+}
+
+/* The permit for a commit. One that was begun is waited for however long it takes. */
+static int32_t
+post_enter_commit(struct post *p, struct caller *c, struct host_call *call)
+{
+	struct backend *b = p->store;
+	int32_t rc;
+
+	if (!p->committing) {
+		rc = post_enter(p, c, CALL_GIVE_BACK, "dlv_commit", b->limits.commit_ms, call);
+		return rc != PM_OK ? rc : volume_stayed(b->vol, p->mount, p->text, sizeof(p->text));
 	}
+	rc = caller_enter_home(c, b, "dlv_commit", b->limits.commit_ms, call);
+	memcpy(call->pm.op_id, p->op_id, sizeof(p->op_id));
+	return rc;
+}
+
+int32_t
+post_commit(struct post *p, struct caller *c, struct pm_result *results)
+{
+	struct backend *b = p->store;
+	struct host_call call;
+	int32_t rc = post_enter_commit(p, c, &call);
+
+	if (rc != PM_OK)
+		return rc;
+	rc = caller_done(c, host_dlv_commit(b->inst, p->dlv, &call, results));
+	p->committing = rc == PM_AGAIN;
+	if (rc == PM_AGAIN)
+		return caller_ask_home(c, b);
+	p->dlv = NULL;
+	c->holds--;
+	if (rc != PM_OK)
+		snprintf(p->text, sizeof(p->text), "%s", call.error);
+	return rc;
+}
+
+int32_t
+post_abort(struct post *p, struct caller *c)
+{
+	struct backend *b = p->store;
+	struct host_call call;
+
+	if (!p->dlv)
+		return PM_OK;
+	if (caller_enter_home(c, b, "dlv_abort", b->limits.call_ms, &call) != PM_OK)
+		return PM_AGAIN;
+	memcpy(call.pm.op_id, p->op_id, sizeof(p->op_id));
+	host_dlv_abort(b->inst, p->dlv, &call);
+	p->dlv = NULL;
+	p->committing = false;
+	c->holds--;
+	return PM_OK;
 }
 
 void
-post_fini(struct post *d)
+post_settle(const struct post *p, const struct conf *c, struct quota_hold *h, uint64_t octets,
+	    int32_t rc)
 {
-	free(d->user_mem);
-	d->user_mem = NULL;
+	volume_wrote(p->store->vol, octets, rc);
+	if (h)
+		quota_domain_end(c, h, rc);
 }

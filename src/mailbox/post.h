@@ -1,70 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * post - one message into one mailbox, inside an errand: look the account up, ask volume and quota,
- * deliver. For mail of our own (quota warnings) and for retries; mail from outside comes in by the
- * session's own way. A retry is an import whose unique-id is its op_id: killed before it could say
- * so, it is done all the same.
+ * post - one message on its way into one store, for one recipient or many: the only way in, for
+ * LMTP and SMTP, for mail of our own and retries (mailbox/letter.h), for what moves to another
+ * store (upkeep/transfer.h).
  *
- * A post is a part of an errand's context; post_step is called from the errand's run until it is
- * done. One owner.
+ *   post_begin    the volume is there, and is leased: what is mounted now must be mounted still
+ *                 when the message is promised; the store begins
+ *   post_rcpt     once for each recipient
+ *   post_write    the message, in pieces
+ *   post_prepare  each copy is durable, and invisible
+ *   post_commit   each copy is in its mailbox; the handle is gone, however it ends
+ *   post_settle   for each copy, when it is known what became of it: the volume and the domain it
+ *                 counts to learn it
+ *   post_abort    in place of the commit: nothing was delivered
+ *
+ * Each waits for its permit by itself: PM_AGAIN, and it is entered again with the same arguments.
+ * Every other code but PM_OK is why not, and `text` says it for the log. Holds on the count of a
+ * domain (mailbox/quota.h) are taken by the callers, who know whose limit counts, before the
+ * commit.
+ *
+ * Threads: the owner of the caller's task.
  */
 #ifndef RST_MAILBOX_POST_H
 #define RST_MAILBOX_POST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include <restante/module.h>
 
-#include "account/find.h"
 #include "conf/conf.h"
 #include "mailbox/quota.h"
-#include "module/errand.h"
-
-enum post_phase { POST_LOOKUP, POST_BEGIN, POST_WRITE, POST_PREPARE, POST_COMMIT, POST_DONE };
+#include "module/backend.h"
+#include "module/caller.h"
 
 struct post {
-	/* set by the caller, the rest zeroed */
-	struct conf *conf; /* borrowed: lives as long as the errand */
-	/* the account's own, normalised (chain_name): no tag is taken off, nobody stands in
-	 * (account/recipient.h) */
-	char name[PM_NAME_MAX + 1];
-	int fd;           /* the message, read from its beginning: lines as on the wire */
-	const char *head; /* written before it; borrowed */
-	size_t head_n;
-	uint8_t op_id[16]; /* the same for each try of the same message and account, */
-	/* and if one of them delivered it, it is done: PM_OK; as the store can (PM_F_CAN_IMPORT) */
-	bool once;
-	bool no_quota; /* a warning about a full mailbox must fit in */
-	bool utf8;     /* it came by SMTPUTF8 */
-	/* result, when post_step returns anything but PM_AGAIN */
-	/* PM_OK; PM_NOENT: no such account; PM_MOVED: it is an alias; PM_QUOTA ... */
-	int32_t rc;
-	/* no section knows the name: PM_NOENT, or PM_TEMP: one of them cannot look names up */
-	bool nobody;
-	char text[PM_ERROR_MAX + 1];
+	/* set before post_begin, the rest zeroed */
+	struct backend *store; /* borrowed */
+	uint8_t op_id[16];     /* of this delivery, in each of its calls (module.h) */
 	/* own */
-	enum post_phase phase;
-	struct find find;
-	void *user_mem;
-	struct pm_user user;
-	struct backend *storage; /* borrowed from conf */
-	void *dlv;
-	bool committing; /* a commit answered PM_AGAIN: nothing may stop it */
-	off_t at;
-	struct pm_result result;
-	char uidl[33];  /* of an import; empty: none */
-	uint64_t mount; /* volume_mount when it was begun */
-	struct quota_limits limits;
-	struct quota_hold hold;
-	uint64_t octets;
+	void *dlv;       /* NULL: nothing has to go home */
+	uint64_t mount;  /* the volume's when it was begun */
+	bool committing; /* the store is at it: nothing may stop it */
+	char text[PM_ERROR_MAX + 1];
 };
 
-void post_begin(struct post *d);
-/* Entered from the errand's run until it returns anything but PM_AGAIN; rc is the same as d->rc. */
-int32_t post_step(struct post *d, struct errand *e);
-/* Frees what it holds; a handle was given back before. */
-void post_fini(struct post *d);
+/* octets: about so many will come, 0: unknown. flags: PM_DLVF_... */
+int32_t post_begin(struct post *p, struct caller *c, uint64_t octets, uint32_t flags);
+/* PM_OK, or why this recipient gets none; the others may. */
+int32_t post_rcpt(struct post *p, struct caller *c, const struct pm_rcpt *r);
+int32_t post_write(struct post *p, struct caller *c, const void *buf, size_t n);
+/* results: one for each recipient that was PM_OK, in their order, `size` set; for both. */
+int32_t post_prepare(struct post *p, struct caller *c, struct pm_result *results);
+/* Not PM_OK and dlv still there: it was not begun, and post_abort follows. */
+int32_t post_commit(struct post *p, struct caller *c, struct pm_result *results);
+/* PM_OK: nothing is held any more. PM_AGAIN. */
+int32_t post_abort(struct post *p, struct caller *c);
+
+/* One copy of so many octets came to rc. h: its hold, NULL: none. */
+void post_settle(const struct post *p, const struct conf *c, struct quota_hold *h, uint64_t octets,
+		 int32_t rc);
 
 #endif

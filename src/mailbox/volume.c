@@ -223,8 +223,11 @@ retire_others(const struct conf *c)
 static int32_t
 volume_tick_run(struct errand *e)
 {
-	volume_refresh(e->ctx, true);
-	return PM_OK;
+	int32_t rc = errand_enter(e, CALL_GIVE_BACK);
+
+	if (rc == PM_OK)
+		volume_refresh(e->ctx, true);
+	return rc;
 }
 
 static void
@@ -241,6 +244,7 @@ volume_tick(const struct conf *c, int64_t now_ms)
 {
 	struct errand e = {.backend = c->volume_backend,
 			   .name = "volumes",
+			   .background = true,
 			   .run = volume_tick_run,
 			   .finish = volume_tick_finish,
 			   .deadline_ms = now_ms + 60000};
@@ -257,7 +261,7 @@ volume_tick(const struct conf *c, int64_t now_ms)
 		struct volume *v = c->volumes[i].vol;
 
 		e.ctx = v;
-		if (!atomic_exchange(&v->looking, true) && !errand_start(&e, CALL_GIVE_BACK, false))
+		if (!atomic_exchange(&v->looking, true) && !errand_start(&e))
 			atomic_store(&v->looking, false);
 	}
 }

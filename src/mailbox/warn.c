@@ -13,13 +13,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
-#include "mailbox/post.h"
+#include "mailbox/letter.h"
+#include "module/errand.h"
 
 /* then it is given up: the next one comes when usage has fallen and risen again */
 #define WARN_MS 300000
 
 struct warning {
-	struct post drop;
+	struct letter letter;
 	char head[32];
 };
 
@@ -44,7 +45,7 @@ warn_put_usage(FILE *f, const char *what, uint64_t used, uint64_t limit)
 
 /* The text, in memory that looks like a file. -1: none. */
 static int
-warn_message(const struct conf *c, const struct post *d, const struct quota_limits *l,
+warn_message(const struct conf *c, const struct letter *d, const struct quota_limits *l,
 	     const struct pm_stat *now)
 {
 	const char *at = strrchr(d->name, '@'), *domain = at ? at + 1 : c->hostname;
@@ -88,7 +89,7 @@ warn_message(const struct conf *c, const struct post *d, const struct quota_limi
 static int32_t
 warn_run(struct errand *e)
 {
-	return post_step(&((struct warning *)e->ctx)->drop, e);
+	return letter_step(&((struct warning *)e->ctx)->letter, &e->caller);
 }
 
 static void
@@ -97,12 +98,12 @@ warn_finish(struct errand *e, int32_t rc)
 	struct warning *w = e->ctx;
 
 	if (rc == PM_OK)
-		log_msg(LOG_LVL_INFO, "quota", "user '%s' was warned", w->drop.name);
+		log_msg(LOG_LVL_INFO, "quota", "user '%s' was warned", w->letter.name);
 	else
 		log_msg(LOG_LVL_WARNING, "quota", "user '%s' could not be warned: %s %s",
-			w->drop.name, host_code_name(rc), w->drop.text);
-	post_fini(&w->drop);
-	(void)close(w->drop.fd);
+			w->letter.name, host_code_name(rc), w->letter.text);
+	letter_fini(&w->letter);
+	(void)close(w->letter.fd);
 	free(w);
 }
 
@@ -123,21 +124,21 @@ warn_send(struct conf *c, struct backend *storage, const struct pm_user *u,
 	(void)storage;
 	if (!w)
 		return;
-	w->drop.conf = c;
-	w->drop.no_quota = true;
+	w->letter.conf = c;
+	w->letter.no_quota = true;
 	snprintf(w->head, sizeof(w->head), "Return-Path: <>\r\n");
-	w->drop.head = w->head;
-	w->drop.head_n = strlen(w->head);
-	snprintf(w->drop.name, sizeof(w->drop.name), "%.*s", (int)u->name.n, u->name.p);
-	secret_random(w->drop.op_id, sizeof(w->drop.op_id));
-	post_begin(&w->drop);
-	w->drop.fd = warn_message(c, &w->drop, l, now);
-	if (w->drop.fd == -1) {
+	w->letter.head = w->head;
+	w->letter.head_n = strlen(w->head);
+	snprintf(w->letter.name, sizeof(w->letter.name), "%.*s", (int)u->name.n, u->name.p);
+	secret_random(w->letter.op_id, sizeof(w->letter.op_id));
+	letter_begin(&w->letter);
+	w->letter.fd = warn_message(c, &w->letter, l, now);
+	if (w->letter.fd == -1) {
 		free(w);
 		return;
 	}
-	if (!errand_start(&e, CALL_BEGIN, false)) {
-		(void)close(w->drop.fd);
+	if (!errand_start(&e)) {
+		(void)close(w->letter.fd);
 		free(w);
 	}
 }

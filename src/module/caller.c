@@ -21,6 +21,24 @@ caller_ask(struct caller *c, struct backend *b, enum call_class cls)
 	return PM_AGAIN;
 }
 
+bool
+caller_should_end(const struct caller *c)
+{
+	return (slot_peek_note(c->task->slot) & c->unwanted) != 0 ||
+	       (c->until_ms != 0 && mono_ms() >= c->until_ms);
+}
+
+int32_t
+caller_ask_home(struct caller *c, struct backend *b)
+{
+	bool endless = c->endless;
+
+	c->endless = true;
+	(void)caller_ask(c, b, CALL_GIVE_BACK);
+	c->endless = endless;
+	return PM_AGAIN;
+}
+
 static void *
 caller_alloc(void *ctx, size_t n)
 {
@@ -56,6 +74,17 @@ caller_enter(struct caller *c, struct backend *b, enum call_class cls, const cha
 	host_call_init(call, deadline_ms, t->id);
 	pool_calling(method, deadline_ms);
 	return PM_OK;
+}
+
+int32_t
+caller_enter_home(struct caller *c, struct backend *b, const char *method, int64_t ms,
+		  struct host_call *call)
+{
+	const struct task *t = c->task;
+
+	return t->verdict == VERDICT_GO && t->held == b->gate
+		       ? caller_enter(c, b, CALL_GIVE_BACK, method, ms, call)
+		       : caller_ask_home(c, b); /* another verdict was of another wait */
 }
 
 int32_t

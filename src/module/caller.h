@@ -11,6 +11,9 @@
  *   if (rc == PM_OK)
  *           rc = caller_done(c, host_mbox_info(..., &call, ...));
  *
+ * Handles of modules go home whatever happens: who takes one counts it in `holds`, and gives it
+ * back under caller_enter_home. post (mailbox/post.h) and visit (mailbox/visit.h) do.
+ *
  * A permit is good for the rest of the turn: a second caller_enter for the same section goes on
  * under it, one for another section asks and waits. Work in slices gives it back in between
  * (caller_ask), so that others have their turn.
@@ -35,7 +38,11 @@ struct caller {
 	int64_t until_ms;    /* so long any permit is waited for; 0: as follows */
 	int64_t patience_ms; /* CONTINUE and GIVE_BACK wait so long, BEGIN as its gate says */
 	bool endless;        /* all wait as long as it takes: promised, or must go home */
+	unsigned holds;      /* handles to give back: until then nobody ends this work */
 };
+
+/* Kicked, or the server ends, or its time (until_ms) is over: what it holds is to go home. */
+bool caller_should_end(const struct caller *c);
 
 /* Asks for a permit of b's gate, also when this turn holds one: the turn ends now. Returns
  * PM_AGAIN. */
@@ -46,6 +53,14 @@ int32_t caller_ask(struct caller *c, struct backend *b, enum call_class cls);
  * task was kicked while it waited; call->error is empty then. */
 int32_t caller_enter(struct caller *c, struct backend *b, enum call_class cls, const char *method,
 		     int64_t ms, struct host_call *call);
+
+/* caller_ask for what is done however long it takes. Returns PM_AGAIN. */
+int32_t caller_ask_home(struct caller *c, struct backend *b);
+
+/* caller_enter for what is done however long it takes: a handle goes home, a commit that was
+ * begun is ended. PM_OK or PM_AGAIN. */
+int32_t caller_enter_home(struct caller *c, struct backend *b, const char *method, int64_t ms,
+			  struct host_call *call);
 
 /* What the call came to, for the breaker. Returns rc. */
 int32_t caller_done(struct caller *c, int32_t rc);

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * An errand is a task like a session: it asks for a permit, makes one call, gives the permit back,
- * and goes again until the call is done. It ends by itself when its deadline comes while it waits.
- */
 #include "module/errand.h"
 
 #include <stdatomic.h>
@@ -16,23 +12,6 @@
 #include "work/slot.h"
 
 #define ARENA_MAX (256u << 10)
-
-static void *
-errand_alloc(void *ctx, size_t n)
-{
-	struct errand *e = ctx;
-
-	return arena_alloc(&e->arena, n);
-}
-
-/* restantectl kick, or the end of the server. */
-static int32_t
-errand_unwanted(void *ctx)
-{
-	const struct errand *e = ctx;
-
-	return (slot_peek_note(e->task.slot) & (NOTE_KICK | NOTE_DRAIN)) != 0;
-}
 
 static void
 errand_close(struct task *t)
@@ -53,70 +32,29 @@ errand_end(struct errand *e, int32_t rc)
 }
 
 static enum next
-errand_ask(struct errand *e)
-{
-	if (e->holding)
-		e->task.call_class = CALL_GIVE_BACK;
-	e->task.need = e->backend->gate;
-	e->task.wait_until_ms = e->holding ? 0 : e->deadline_ms;
-	return NEXT_AGAIN;
-}
-
-static enum next
 errand_step(struct task *t)
 {
 	struct errand *e = (struct errand *)t;
-	int64_t deadline;
-	int32_t rc;
+	int32_t rc = e->run(e);
 
-	switch ((enum verdict)t->verdict) {
-	case VERDICT_NONE:
-		if (e->backend)
-			return errand_ask(e);
-		break;
-	case VERDICT_GO:
-		break;
-	case VERDICT_TIMEOUT:
-		return errand_end(e, PM_TIMEOUT);
-	default:
-		return errand_end(e, PM_TEMP);
-	}
-	if (e->backend) {
-		deadline = mono_ms() + (e->call_ms > 0 ? e->call_ms : e->backend->limits.call_ms);
-		host_call_init(&e->call, deadline, 0);
-		pool_calling(e->name, deadline);
-	}
-	rc = e->run(e);
-	t->backend_failed = t->backend_failed || host_backend_failed(rc);
 	if (rc != PM_AGAIN)
 		return errand_end(e, rc);
-	if (e->holding)
-		return errand_ask(e);
-	if (errand_unwanted(e))
-		return errand_end(e, PM_CANCELLED);
+	if (e->caller.holds > 0)
+		return NEXT_AGAIN;
 	if (mono_ms() >= e->deadline_ms)
 		return errand_end(e, PM_TIMEOUT);
-	return t->need || !e->backend ? NEXT_AGAIN : errand_ask(e); /* caller_ask has asked */
+	return caller_should_end(&e->caller) ? errand_end(e, PM_CANCELLED) : NEXT_AGAIN;
 }
 
-void
-errand_go(struct errand *e, struct backend *b, int cls)
+int32_t
+errand_enter(struct errand *e, enum call_class cls)
 {
-	struct backend *old = e->backend;
-
-	e->backend = backend_ref(b);
-	backend_put(old);
-	e->task.call_class = (uint8_t)cls;
+	return caller_enter(&e->caller, e->backend, cls, e->name, e->backend->limits.call_ms,
+			    &e->call);
 }
 
 bool
-errand_should_end(struct errand *e)
-{
-	return errand_unwanted(e) || mono_ms() >= e->deadline_ms;
-}
-
-bool
-errand_start(const struct errand *templ, int cls, bool probe)
+errand_start(const struct errand *templ)
 {
 	struct errand *e = calloc(1, sizeof(*e));
 	struct slot_record r = {.kind = "errand", .state = "errand"};
@@ -135,14 +73,10 @@ errand_start(const struct errand *templ, int cls, bool probe)
 				    .arena = &e->arena,
 				    .unwanted = NOTE_KICK | NOTE_DRAIN,
 				    .until_ms = e->deadline_ms};
-	e->call.alloc = errand_alloc;
-	e->call.cancelled = errand_unwanted;
-	e->call.ctx = e;
 	e->task.step = errand_step;
 	e->task.close = errand_close;
-	e->task.call_class = (uint8_t)cls;
-	e->task.probe = probe;
-	e->task.background = cls == CALL_GIVE_BACK; /* ticks alone give nothing back to anybody */
+	e->task.probe = templ->probe;
+	e->task.background = templ->background;
 	e->task.slot = slot_take(&e->task);
 	if (!e->task.slot) {
 		errand_close(&e->task);
@@ -161,7 +95,9 @@ errand_start(const struct errand *templ, int cls, bool probe)
 static int32_t
 errand_tick_run(struct errand *e)
 {
-	return host_tick(e->backend->inst, &e->call);
+	int32_t rc = errand_enter(e, CALL_GIVE_BACK);
+
+	return rc == PM_OK ? caller_done(&e->caller, host_tick(e->backend->inst, &e->call)) : rc;
 }
 
 static void
@@ -181,6 +117,7 @@ tick_section(struct conf *c, struct conf_section *s, int64_t now_ms)
 	struct errand e = {.conf = c,
 			   .backend = s->backend,
 			   .name = "tick",
+			   .background = true,
 			   .run = errand_tick_run,
 			   .finish = errand_tick_finish,
 			   .deadline_ms = now_ms + 60000};
@@ -194,7 +131,7 @@ tick_section(struct conf *c, struct conf_section *s, int64_t now_ms)
 	if (now_ms < atomic_load(&be->tick_due_ms))
 		return;
 	atomic_store(&be->ticking, true);
-	if (!errand_start(&e, CALL_GIVE_BACK, false))
+	if (!errand_start(&e))
 		atomic_store(&be->ticking, false); /* no slot: with the next tick */
 }
 
@@ -215,7 +152,9 @@ errand_tick(int64_t now_ms)
 static int32_t
 probe_run(struct errand *e)
 {
-	return host_probe(e->backend->inst, &e->call);
+	int32_t rc = errand_enter(e, CALL_BEGIN);
+
+	return rc == PM_OK ? caller_done(&e->caller, host_probe(e->backend->inst, &e->call)) : rc;
 }
 
 static void
@@ -239,6 +178,7 @@ errand_probe(struct gate *g)
 	struct conf *c = conf_current();
 	struct errand e = {.conf = c,
 			   .name = "probe",
+			   .probe = true,
 			   .run = probe_run,
 			   .finish = probe_finish,
 			   .deadline_ms = mono_ms() + 10000};
@@ -248,7 +188,7 @@ errand_probe(struct gate *g)
 	if (c && !e.backend)
 		e.backend = errand_find_gate(c->storage, c->n_storage, g);
 	/* a section that was removed needs no breaker any more */
-	if (!e.backend || !errand_start(&e, CALL_BEGIN, true))
+	if (!e.backend || !errand_start(&e))
 		gate_probe_result(g, !e.backend);
 	conf_put(c);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * errand - background tasks in the same slots, queue and gates as sessions: probes, module ticks,
- * lookups for restantectl.
+ * lookups for restantectl, retries, sweeps. An errand waits for modules as a session does
+ * (module/caller.h), and ends by itself when its deadline comes.
  * Threads: start: any; run: a worker.
  */
 #ifndef RST_MODULE_ERRAND_H
@@ -18,39 +19,33 @@
 struct errand {
 	struct task task;
 	struct conf *conf;       /* one reference; NULL is fine */
-	struct backend *backend; /* where it runs: one reference; NULL: run asks by `caller` */
+	struct backend *backend; /* one reference, for errand_enter; NULL: run asks for others */
 	const char *name;        /* static: "tick", "probe", "user" */
-	struct host_call call;
-	struct caller caller; /* for what sessions and errands share */
+	struct host_call call;   /* the last one by errand_enter, or run's own to use */
+	struct caller caller;    /* its way into modules */
 	struct arena arena;
 	int64_t deadline_ms; /* of the whole errand: then finish(PM_TIMEOUT) */
-	int64_t call_ms;     /* of the next call; 0: the backend's call_ms */
-	/* Set by run while it holds a handle of a module: the errand is not ended from outside
-	 * then, but asks for its permit in the GIVE_BACK line, without limit. run sees a kick by
-	 * call.cancelled and gives the handle back. */
-	bool holding;
-	/* One module call under the permit; PM_AGAIN: once more. May change ->backend (reference
-	 * moves) and return PM_AGAIN to go on under another gate's permit; or have asked for one by
-	 * `caller`. */
+	bool probe;          /* its calls pass an open breaker */
+	bool background;     /* that its calls went well tells the breaker nothing */
+	/* Goes on with it, by `caller`, until a wait. PM_AGAIN: enter it again; while it holds a
+	 * handle of a module (caller.holds) the errand is not ended from outside, but asks
+	 * caller_should_end itself. */
 	int32_t (*run)(struct errand *e);
-	/* Once, on a worker, with run's last code, or PM_TEMP/PM_TIMEOUT when no permit came.
-	 * Frees ctx. */
+	/* Once, on a worker, with run's last code, or PM_CANCELLED or PM_TIMEOUT. Frees ctx. */
 	void (*finish)(struct errand *e, int32_t rc);
 	void *ctx;
 };
 
-/* Copies the template's conf (referenced), backend (referenced), name, class, run, finish, ctx.
- * False: no slot or memory; finish is not called. cls: enum call_class. */
-bool errand_start(const struct errand *templ, int cls, bool probe);
+/* Copies the template's conf (referenced), backend (referenced), name, probe, background, run,
+ * finish, ctx. False: no slot or memory; finish is not called. */
+bool errand_start(const struct errand *templ);
+
+/* In run: caller_enter for the errand's own backend, within its call_ms, into e->call. */
+int32_t errand_enter(struct errand *e, enum call_class cls);
 
 /* Acceptor's tick: starts tick() of the current snapshot's instances when due. */
 void errand_tick(int64_t now_ms);
 
-/* In run: the next call is to another backend (a reference is taken), or of another class. Then
- * return PM_AGAIN. NULL: run asks for its permits by `caller`. */
-void errand_go(struct errand *e, struct backend *b, int cls);
-/* In run: is the errand unwanted (kicked, or the server ends), or its time over? */
-bool errand_should_end(struct errand *e);
 /* Acceptor: a gate's breaker wants to know. */
 void errand_probe(struct gate *g);
 

@@ -218,29 +218,3 @@ dsession_fault(struct dsession *s, unsigned code, const char *enhanced, const ch
 	(void)dsession_say(s, 421, "4.7.0", "too many errors, closing");
 	return talk_close(&s->talk, "too many errors");
 }
-
-/* ---- module calls ---------------------------------------------------------------------------- */
-
-static bool
-dsession_must(const struct dsession *s)
-{
-	const struct envelope *e = &s->mail;
-
-	return s->work == DWORK_ABORT || (s->work == DWORK_COMMIT && e->dests[e->at].committing);
-}
-
-int32_t
-dsession_enter(struct dsession *s, struct backend *b, enum call_class cls, const char *method,
-	       int64_t ms, struct host_call *call)
-{
-	s->caller.endless = dsession_must(s);
-	return caller_enter(&s->caller, b, cls, method, ms, call);
-}
-
-enum turn
-dsession_ask(struct dsession *s, struct backend *b, enum call_class cls)
-{
-	s->caller.endless = dsession_must(s);
-	(void)caller_ask(&s->caller, b, cls);
-	return TURN_PERMIT;
-}

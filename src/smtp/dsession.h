@@ -112,13 +112,6 @@ enum turn dsession_say_of(struct dsession *s, const struct dreply *r, const char
 /* An error the client made: enough of them end the session. */
 enum turn dsession_fault(struct dsession *s, unsigned code, const char *enhanced, const char *text);
 
-/* ---- module calls ---------------------------------------------------------------------------- */
-
-/* As caller_enter and caller_ask; what was promised waits as long as it takes. */
-int32_t dsession_enter(struct dsession *s, struct backend *b, enum call_class cls,
-		       const char *method, int64_t ms, struct host_call *call);
-enum turn dsession_ask(struct dsession *s, struct backend *b, enum call_class cls);
-
 /* ---- dstep.c --------------------------------------------------------------------------------- */
 extern const struct protocol delivery_protocol;
 /* Between two messages, while the server goes down: 421. */

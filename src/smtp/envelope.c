@@ -134,7 +134,7 @@ bool
 envelope_has_handles(const struct envelope *e)
 {
 	for (size_t i = 0; i < e->n_dests; i++)
-		if (e->dests[i].dlv)
+		if (e->dests[i].post.dlv)
 			return true;
 	return e->badmail != NULL;
 }

@@ -14,6 +14,7 @@
 #include <restante/module.h>
 
 #include "base/arena.h"
+#include "mailbox/post.h"
 #include "module/backend.h"
 #include "smtp/content.h"
 #include "smtp/dreply.h"
@@ -49,16 +50,13 @@ enum dest_stage { DEST_NEW, DEST_RCPT, DEST_HEAD, DEST_WRITE, DEST_PREPARED, DES
 
 struct dest {
 	struct backend *backend; /* one reference */
-	void *dlv;
+	struct post post;
 	enum dest_stage stage;
 	size_t next_target; /* DEST_RCPT: which is next */
 	size_t n_results;
 	struct pm_result *results;
-	uint64_t mount;  /* volume_mount when it was begun */
-	int32_t rc;      /* of the whole */
-	bool again;      /* the call answered PM_AGAIN */
-	bool alone;      /* its one target can be left out: no other joins it */
-	bool committing; /* a commit answered PM_AGAIN: nothing may stop it */
+	int32_t rc; /* of the whole */
+	bool alone; /* its one target can be left out: no other joins it */
 };
 
 struct envelope {

@@ -259,10 +259,8 @@ static enum turn
 rcpt_find(struct dsession *s)
 {
 	struct find *f = &s->lookup->find;
-	int32_t rc;
+	int32_t rc = find_step(f, &s->caller);
 
-	s->caller.endless = false;
-	rc = find_step(f, &s->caller);
 	switch (rc) {
 	case PM_AGAIN:
 		return TURN_PERMIT;

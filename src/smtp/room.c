@@ -97,8 +97,8 @@ room_ask(struct dsession *s, const struct conf_section *storage, const struct pm
 	struct backend *b = storage->backend;
 	char text[TEXT_MAX] = "";
 	struct host_call call;
-	int32_t rc = dsession_enter(s, b, r->asked ? CALL_CONTINUE : CALL_BEGIN, "box_stat",
-				    b->limits.scan_ms, &call);
+	int32_t rc = caller_enter(&s->caller, b, r->asked ? CALL_CONTINUE : CALL_BEGIN, "box_stat",
+				  b->limits.scan_ms, &call);
 
 	if (rc == PM_AGAIN)
 		return rc;
@@ -168,13 +168,12 @@ take(struct dsession *s, struct target *t)
 }
 
 static int32_t
-settle(struct dsession *s, struct target *t)
+look_at_usage(struct dsession *s, struct target *t)
 {
 	uint64_t octets = octets_of(s, t);
 	struct room *r = t->room;
 	struct pm_stat now = r->before;
 
-	quota_domain_end(s->conf, &r->hold, t->rc);
 	if (t->rc != PM_OK)
 		return PM_OK;
 	now.count++;
@@ -198,9 +197,9 @@ room_take(struct dsession *s, const struct dest *d)
 }
 
 void
-room_settle(struct dsession *s, const struct dest *d)
+room_filled(struct dsession *s, const struct dest *d)
 {
-	(void)room_each(s, d, settle);
+	(void)room_each(s, d, look_at_usage);
 }
 
 void

@@ -30,9 +30,9 @@ int32_t room_ask(struct dsession *s, const struct conf_section *storage, const s
 struct dreply room_full(const struct dsession *s, const char *text);
 
 /* All under the permit, of one dest: before it is prepared, with the real size: PM_OK, PM_QUOTA,
- * PM_TEMP; when it is known what became of each target; when it is given up. */
+ * PM_TEMP; when it was committed: is a warning due to one of its targets?; when it is given up. */
 int32_t room_take(struct dsession *s, const struct dest *d);
-void room_settle(struct dsession *s, const struct dest *d);
+void room_filled(struct dsession *s, const struct dest *d);
 void room_give_back(struct dsession *s, const struct dest *d);
 
 #endif

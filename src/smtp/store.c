@@ -52,35 +52,27 @@ take_results(struct envelope *e, const struct dest *d)
 
 /* After the commit. */
 static void
-count_copies(const struct envelope *e, const struct dest *d)
+settle_copies(struct dsession *s, const struct dest *d)
 {
-	for (size_t i = 0; i < e->n_targets; i++)
-		if (&e->dests[e->targets[i].dest] == d && e->targets[i].result != SIZE_MAX)
-			volume_wrote(d->backend->vol, e->content.octets, e->targets[i].rc);
+	struct envelope *e = &s->mail;
+
+	for (size_t i = 0; i < e->n_targets; i++) {
+		struct target *t = &e->targets[i];
+
+		if (&e->dests[t->dest] == d && t->result != SIZE_MAX)
+			post_settle(&d->post, s->conf, t->room ? &t->room->hold : NULL,
+				    e->content.octets, t->rc);
+	}
+	room_filled(s, d);
 }
 
 /* ---- one dest -------------------------------------------------------------------------------- */
-
-static int32_t
-store_enter(struct dsession *s, struct dest *d, enum call_class cls, const char *method, int64_t ms,
-	    struct host_call *call)
-{
-	int32_t rc = dsession_enter(s, d->backend, cls, method, ms, call);
-
-	memcpy(call->pm.op_id, s->mail.op_id, sizeof(call->pm.op_id));
-	return rc;
-}
 
 /* Under the permit: the handle goes back. */
 static void
 dest_abort(struct dsession *s, struct dest *d)
 {
-	struct host_call call;
-
-	if (d->dlv && store_enter(s, d, CALL_GIVE_BACK, "dlv_abort", d->backend->limits.call_ms,
-				  &call) == PM_OK)
-		host_dlv_abort(d->backend->inst, d->dlv, &call);
-	d->dlv = NULL;
+	(void)post_abort(&d->post, &s->caller);
 	d->stage = DEST_OVER;
 	room_give_back(s, d);
 }
@@ -110,7 +102,7 @@ count_wanted(const struct envelope *e, const struct dest *d)
 
 /* The recipients, one call each. */
 static int32_t
-dest_rcpts(struct dsession *s, struct dest *d, struct host_call *call)
+dest_rcpts(struct dsession *s, struct dest *d)
 {
 	struct envelope *e = &s->mail;
 	size_t wanted = count_wanted(e, d);
@@ -127,12 +119,12 @@ dest_rcpts(struct dsession *s, struct dest *d, struct host_call *call)
 		if (&e->dests[t->dest] != d || !t->wanted)
 			continue;
 		if (mono_ms() >= until_ms)
-			return PM_AGAIN;
+			return caller_ask(&s->caller, d->backend, CALL_CONTINUE);
 		/* a head of one's own may cost the store a copy: a single recipient's goes in front
 		 */
 		if (wanted > 1)
 			rcpt.head = (struct pm_str){head, trace_head(s, t, head)};
-		rc = host_dlv_rcpt(d->backend->inst, d->dlv, call, &rcpt);
+		rc = post_rcpt(&d->post, &s->caller, &rcpt);
 		if (rc == PM_AGAIN || host_backend_failed(rc))
 			return rc;
 		if (rc == PM_OK) {
@@ -141,14 +133,14 @@ dest_rcpts(struct dsession *s, struct dest *d, struct host_call *call)
 			continue;
 		}
 		t->rc = rc;
-		caller_log(&s->caller, d->backend, "dlv_rcpt", rc, call->error, t->account,
+		caller_log(&s->caller, d->backend, "dlv_rcpt", rc, d->post.text, t->account,
 			   strlen(t->account));
 	}
 	return d->n_results > 0 ? PM_OK : PM_END;
 }
 
 static int32_t
-dest_head(struct dsession *s, struct dest *d, struct host_call *call)
+dest_head(struct dsession *s, struct dest *d)
 {
 	const struct envelope *e = &s->mail;
 	char text[2 * TRACE_MAX];
@@ -159,40 +151,48 @@ dest_head(struct dsession *s, struct dest *d, struct host_call *call)
 		if (&e->dests[e->targets[i].dest] == d && e->targets[i].wanted)
 			n = trace_head(s, &e->targets[i], text);
 	n += trace_received(s, text + n);
-	return host_dlv_write(d->backend->inst, d->dlv, call, text, n);
+	return post_write(&d->post, &s->caller, text, n);
+}
+
+static int32_t
+dest_begin(struct dsession *s, struct dest *d)
+{
+	const struct envelope *e = &s->mail;
+
+	d->post.store = d->backend;
+	memcpy(d->post.op_id, e->op_id, sizeof(e->op_id));
+	return post_begin(&d->post, &s->caller,
+			  e->size != UINT64_MAX ? e->size
+			  : e->ended            ? e->content.octets
+						: 0,
+			  0);
+}
+
+static int32_t
+dest_chunk(struct dsession *s, struct dest *d)
+{
+	const struct envelope *e = &s->mail;
+
+	return e->chunk_n > 0 ? post_write(&d->post, &s->caller, e->chunk, e->chunk_n) : PM_OK;
 }
 
 /* As far as it gets; PM_OK: the chunk is written. PM_END: it has no recipient left. */
 static int32_t
-dest_go(struct dsession *s, struct dest *d, struct host_call *call)
+dest_go(struct dsession *s, struct dest *d)
 {
-	struct envelope *e = &s->mail;
-	uint64_t hint = e->size != UINT64_MAX ? e->size : e->ended ? e->content.octets : 0;
-	int32_t rc = PM_OK;
+	static int32_t (*const steps[])(struct dsession * s, struct dest * d) = {
+		[DEST_NEW] = dest_begin,
+		[DEST_RCPT] = dest_rcpts,
+		[DEST_HEAD] = dest_head,
+	};
 
-	if (d->stage == DEST_NEW) {
-		rc = volume_find(d->backend->vol, &d->mount, call->error, sizeof(call->error));
+	for (; d->stage < DEST_WRITE; d->stage++) {
+		int32_t rc = steps[d->stage](s, d);
+
 		if (rc != PM_OK)
 			return rc;
-		rc = host_dlv_begin(d->backend->inst, call, hint, 0, &d->dlv);
-		if (rc != PM_OK)
-			return rc;
-		d->stage = DEST_RCPT;
 	}
-	if (d->stage == DEST_RCPT) {
-		rc = dest_rcpts(s, d, call);
-		if (rc != PM_OK)
-			return rc;
-		d->stage = DEST_HEAD;
-	}
-	if (d->stage == DEST_HEAD) {
-		rc = dest_head(s, d, call);
-		if (rc != PM_OK)
-			return rc;
-		d->stage = DEST_WRITE;
-	}
-	return e->chunk_n > 0 ? host_dlv_write(d->backend->inst, d->dlv, call, e->chunk, e->chunk_n)
-			      : PM_OK;
+	return dest_chunk(s, d);
 }
 
 /* ---- all dests, one after the other ---------------------------------------------------------- */
@@ -207,14 +207,14 @@ begin_work(struct dsession *s, enum dsession_work work)
 
 /* The next dest this work is for; NULL: none left. */
 static struct dest *
-next_bag(struct dsession *s)
+next_dest(struct dsession *s)
 {
 	struct envelope *e = &s->mail;
 
 	for (; e->at < e->n_dests; e->at++) {
 		struct dest *d = &e->dests[e->at];
 
-		if (s->work == DWORK_ABORT    ? d->dlv != NULL
+		if (s->work == DWORK_ABORT    ? d->post.dlv != NULL
 		    : s->work == DWORK_COMMIT ? d->stage == DEST_PREPARED
 					      : d->stage != DEST_OVER && d->stage != DEST_PREPARED)
 			return d;
@@ -254,29 +254,19 @@ store_written(struct dsession *s)
 static enum turn
 write_on(struct dsession *s)
 {
-	struct dest *d = next_bag(s);
-	struct host_call call;
+	struct dest *d = next_dest(s);
 	int32_t rc;
 
 	if (!d)
 		return store_written(s);
-	rc = store_enter(s, d, d->stage == DEST_NEW ? CALL_BEGIN : CALL_CONTINUE,
-			 d->stage == DEST_NEW ? "dlv_begin" : "dlv_write",
-			 d->backend->limits.call_ms, &call);
+	rc = dest_go(s, d);
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
-	if (rc != PM_OK) {
-		dest_failed(s, d, "dlv_begin", rc, "no permit in time");
-		return dest_done(s, write_on);
-	}
-	rc = caller_done(&s->caller, dest_go(s, d, &call));
-	if (rc == PM_AGAIN)
-		return dsession_ask(s, d->backend, CALL_CONTINUE);
 	if (rc == PM_END)
 		dest_abort(s, d); /* each recipient's own code is known */
 	else if (rc != PM_OK)
 		dest_failed(s, d, d->stage == DEST_WRITE ? "dlv_write" : "dlv_begin", rc,
-			    call.error);
+			    d->post.text);
 	return dest_done(s, write_on);
 }
 
@@ -303,13 +293,14 @@ store_prepared(struct dsession *s)
 static enum turn
 prepare_on(struct dsession *s)
 {
-	struct dest *d = next_bag(s);
+	struct dest *d = next_dest(s);
 	struct host_call call;
 	int32_t rc;
 
 	if (!d)
 		return store_prepared(s);
-	rc = store_enter(s, d, CALL_CONTINUE, "dlv_prepare", d->backend->limits.commit_ms, &call);
+	rc = caller_enter(&s->caller, d->backend, CALL_CONTINUE, "dlv_prepare",
+			  d->backend->limits.commit_ms, &call);
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
 	if (rc != PM_OK) {
@@ -322,11 +313,11 @@ prepare_on(struct dsession *s)
 		dest_abort(s, d);
 		return dest_done(s, prepare_on);
 	}
-	rc = host_dlv_prepare(d->backend->inst, d->dlv, &call, d->results);
-	if (caller_done(&s->caller, rc) == PM_AGAIN)
-		return dsession_ask(s, d->backend, CALL_CONTINUE);
+	rc = post_prepare(&d->post, &s->caller, d->results);
+	if (rc == PM_AGAIN)
+		return TURN_PERMIT;
 	if (rc != PM_OK)
-		dest_failed(s, d, "dlv_prepare", rc, call.error);
+		dest_failed(s, d, "dlv_prepare", rc, d->post.text);
 	else if (take_results(&s->mail, d) == 0)
 		dest_abort(s, d);
 	else
@@ -338,44 +329,30 @@ static enum turn
 commit_on(struct dsession *s)
 {
 	struct envelope *e = &s->mail;
-	struct dest *d = next_bag(s);
-	struct host_call call;
+	struct dest *d = next_dest(s);
 	int32_t rc;
 
 	if (!d && to_badmail_due(s)) {
-		s->work = DWORK_KEEP_COMMIT; /* a commit failed behind a reply for all */
+		s->work = DWORK_KEEP_COMMIT; /* a commit failed after a reply for all */
 		return TURN_ON;
 	}
 	if (!d)
 		return envelope_has_handles(e) ? store_abort(s) : answer_over(s);
-	rc = store_enter(s, d, CALL_GIVE_BACK, "dlv_commit", d->backend->limits.commit_ms, &call);
+	rc = post_commit(&d->post, &s->caller, d->results);
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
-	if (rc != PM_OK) {
-		dest_failed(s, d, "dlv_commit", rc, "no permit in time"); /* nothing is visible */
+	if (d->post.dlv) { /* it was not begun: nothing is visible */
+		dest_failed(s, d, "dlv_commit", rc, d->post.text);
 		return dest_done(s, commit_on);
 	}
-	rc = d->committing
-		     ? PM_OK
-		     : volume_stayed(d->backend->vol, d->mount, call.error, sizeof(call.error));
-	if (rc != PM_OK) {
-		dest_failed(s, d, "dlv_commit", rc, call.error);
-		return dest_done(s, commit_on);
-	}
-	rc = caller_done(&s->caller, host_dlv_commit(d->backend->inst, d->dlv, &call, d->results));
-	d->committing = rc == PM_AGAIN;
-	if (rc == PM_AGAIN)
-		return dsession_ask(s, d->backend, CALL_GIVE_BACK);
-	d->dlv = NULL; /* a commit gives the handle back however it ends */
 	d->stage = DEST_OVER;
 	(void)take_results(e, d); /* each has its own */
 	if (rc != PM_OK) {
-		caller_log(&s->caller, d->backend, "dlv_commit", rc, call.error, e->id,
+		caller_log(&s->caller, d->backend, "dlv_commit", rc, d->post.text, e->id,
 			   strlen(e->id));
 		set_outcome(e, d, rc);
 	}
-	count_copies(e, d);
-	room_settle(s, d);
+	settle_copies(s, d);
 	return dest_done(s, commit_on);
 }
 
@@ -408,14 +385,15 @@ store_aborted(struct dsession *s)
 static enum turn
 abort_on(struct dsession *s)
 {
-	struct dest *d = next_bag(s);
+	struct dest *d = next_dest(s);
 	enum turn m;
 
 	if (!d)
 		return to_badmail_end(s, &m) ? store_aborted(s) : m;
-	if (s->task.verdict != VERDICT_GO)
-		return dsession_ask(s, d->backend, CALL_GIVE_BACK); /* it must go home */
-	dest_abort(s, d);
+	if (post_abort(&d->post, &s->caller) == PM_AGAIN)
+		return TURN_PERMIT;
+	d->stage = DEST_OVER;
+	room_give_back(s, d);
 	s->mail.at++;
 	return TURN_ON;
 }

@@ -108,8 +108,9 @@ to_badmail_write(struct dsession *s)
 	struct host_call call;
 	int32_t rc;
 
-	rc = dsession_enter(s, badmail_backend(s->conf), e->badmail ? CALL_CONTINUE : CALL_BEGIN,
-			    "write", badmail_backend(s->conf)->limits.call_ms, &call);
+	rc = caller_enter(&s->caller, badmail_backend(s->conf),
+			  e->badmail ? CALL_CONTINUE : CALL_BEGIN, "write",
+			  badmail_backend(s->conf)->limits.call_ms, &call);
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
 	if (rc != PM_OK) {
@@ -220,8 +221,8 @@ to_badmail_commit(struct dsession *s, enum turn *ret)
 	struct host_call call;
 	int32_t rc;
 
-	rc = dsession_enter(s, badmail_backend(s->conf), CALL_GIVE_BACK, "commit",
-			    badmail_backend(s->conf)->limits.commit_ms, &call);
+	rc = caller_enter(&s->caller, badmail_backend(s->conf), CALL_GIVE_BACK, "commit",
+			  badmail_backend(s->conf)->limits.commit_ms, &call);
 	if (rc == PM_AGAIN) {
 		*ret = TURN_PERMIT;
 		return false;
@@ -241,10 +242,13 @@ to_badmail_commit(struct dsession *s, enum turn *ret)
 bool
 to_badmail_end(struct dsession *s, enum turn *ret)
 {
+	struct host_call call;
+
 	if (!s->mail.badmail)
 		return true;
-	if (s->task.verdict != VERDICT_GO) {
-		*ret = dsession_ask(s, badmail_backend(s->conf), CALL_GIVE_BACK);
+	if (caller_enter_home(&s->caller, badmail_backend(s->conf), "abort",
+			      badmail_backend(s->conf)->limits.call_ms, &call) != PM_OK) {
+		*ret = TURN_PERMIT;
 		return false;
 	}
 	badmail_end(s->mail.badmail);

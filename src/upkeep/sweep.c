@@ -69,8 +69,6 @@ begin_box(struct sweep *s, struct errand *e, const char *key, size_t n)
 	}
 	if (!undo) {
 		begin_lookup(s);
-		errand_go(e, NULL, CALL_BEGIN);
-		e->call_ms = 0;
 		return true;
 	}
 	rc = sweep_undo_box(s, e);
@@ -100,19 +98,15 @@ sweep_next_section(struct sweep *s)
 }
 
 static bool
-begin_section(struct sweep *s, struct errand *e)
+begin_section(struct sweep *s)
 {
-	if (!sweep_next_section(s))
-		return false;
 	s->phase = SWEEP_LIST;
-	errand_go(e, s->conf->storage[s->section].backend, CALL_BEGIN);
-	e->call_ms = s->conf->storage[s->section].backend->limits.scan_ms;
-	return true;
+	return sweep_next_section(s) != NULL;
 }
 
 /* All of it once more. */
 static int32_t
-begin_again(struct sweep *s, struct errand *e)
+begin_again(struct sweep *s)
 {
 	pthread_mutex_lock(s->mutex);
 	s->report->boxes = s->report->messages = s->report->octets = 0;
@@ -121,22 +115,23 @@ begin_again(struct sweep *s, struct errand *e)
 	s->cursor_n = s->page_n = s->page_at = 0;
 	s->last_page = false;
 	s->marked = false;
-	s->settles = 0;
-	return begin_section(s, e) ? PM_AGAIN : PM_OK;
+	s->settle_waits = 0;
+	return begin_section(s) ? PM_AGAIN : PM_OK;
 }
 
 /* The stores that count domains themselves, one after another. */
 static int32_t
-ask_stores(struct sweep *s, struct errand *e)
+step_domain(struct sweep *s, struct errand *e)
 {
-	struct backend *b = sweep_domain_next(s);
+	struct backend *b;
+	int32_t rc = PM_OK;
 
-	if (!b)
-		return PM_OK;
 	s->phase = SWEEP_DOMAIN;
-	errand_go(e, b, CALL_BEGIN);
-	e->call_ms = b->limits.scan_ms;
-	return PM_AGAIN;
+	while (rc == PM_OK && (b = sweep_domain_next(s))) {
+		rc = sweep_domain_step(s, e, b);
+		s->section += rc == PM_OK;
+	}
+	return rc;
 }
 
 /* All mailboxes were looked at. */
@@ -146,22 +141,11 @@ end_list(struct sweep *s, struct errand *e)
 	int32_t rc = s->order.kind == SWEEP_RECOUNT ? sweep_domain_end(s) : PM_OK;
 
 	if (rc == PM_AGAIN)
-		return begin_again(s, e);
+		return begin_again(s);
 	if (rc != PM_OK || s->order.kind != SWEEP_RECOUNT)
 		return rc;
 	s->section = 0;
-	return ask_stores(s, e);
-}
-
-static int32_t
-step_domain(struct sweep *s, struct errand *e)
-{
-	int32_t rc = sweep_domain_step(s, e);
-
-	if (rc != PM_OK)
-		return rc;
-	s->section++;
-	return ask_stores(s, e);
+	return step_domain(s, e);
 }
 
 /* The next mailbox, page or section. */
@@ -170,7 +154,7 @@ go_on(struct sweep *s, struct errand *e)
 {
 	if (s->order.user[0])
 		return PM_OK; /* it was the only one */
-	if (errand_should_end(e))
+	if (caller_should_end(&e->caller))
 		return PM_CANCELLED;
 	while (s->page_at < s->page_n) {
 		const struct pm_box *b = &s->page[s->page_at++];
@@ -183,7 +167,7 @@ go_on(struct sweep *s, struct errand *e)
 		s->cursor_n = 0;
 		s->last_page = false;
 	}
-	if (begin_section(s, e))
+	if (begin_section(s))
 		return PM_AGAIN;
 	return end_list(s, e);
 }
@@ -192,19 +176,24 @@ static int32_t
 step_list(struct sweep *s, struct errand *e)
 {
 	struct backend *b = s->conf->storage[s->section].backend;
-	int32_t rc;
+	int32_t rc =
+		caller_enter(&e->caller, b, CALL_BEGIN, "box_list", b->limits.scan_ms, &e->call);
 
+	if (rc == PM_AGAIN)
+		return rc;
 	if (!sweep_domain_mark(s))
 		return PM_AGAIN;
 	for (size_t i = 0; i < PAGE; i++)
 		s->page[i] = (struct pm_box){.size = sizeof(struct pm_box)};
 	s->page_n = s->page_at = 0;
-	rc = volume_find(b->vol, NULL, e->call.error, sizeof(e->call.error));
 	if (rc == PM_OK)
-		rc = host_box_list(b->inst, &e->call, (struct pm_str){s->cursor, s->cursor_n}, PAGE,
-				   s->page, &s->page_n);
+		rc = volume_find(b->vol, NULL, e->call.error, sizeof(e->call.error));
+	if (rc == PM_OK)
+		rc = caller_done(&e->caller, host_box_list(b->inst, &e->call,
+							   (struct pm_str){s->cursor, s->cursor_n},
+							   PAGE, s->page, &s->page_n));
 	if (rc == PM_AGAIN)
-		return rc;
+		return caller_ask(&e->caller, b, CALL_CONTINUE);
 	s->last_page = rc != PM_OK || s->page_n < PAGE;
 	if (rc != PM_OK) {
 		s->page_n = 0;
@@ -332,7 +321,7 @@ sweep_finish(struct errand *e, int32_t rc)
 		snprintf(r->error, sizeof(r->error), "%s %s%s", host_code_name(rc),
 			 e->call.error[0] ? e->call.error : "section ",
 			 e->call.error[0] ? ""
-			 : e->backend     ? e->backend->section
+			 : s->box.storage ? s->box.storage->section
 					  : "of accounts");
 	snprintf(error, sizeof(error), "%.199s", r->error);
 	pthread_mutex_unlock(s->mutex);
@@ -354,19 +343,19 @@ sweep_finish(struct errand *e, int32_t rc)
 	free(s);
 }
 
-/* The errand's first backend; NULL: an account is looked up first, or there is nothing to do. */
-static struct backend *
-first_backend(struct sweep *s)
+/* Sets what is done first. False: there is nothing to do. */
+static bool
+sweep_first(struct sweep *s)
 {
 	if (s->order.user[0]) {
 		memcpy(s->box.name, s->order.user, sizeof(s->box.name));
 		begin_lookup(s);
-		return NULL;
+		return chain_next(s->conf, s->order.user, 0) >= 0;
 	}
 	if (s->order.kind == SWEEP_PLACES)
-		return s->conf->undo->backend;
+		return true;
 	s->phase = s->order.kind == SWEEP_USAGE ? SWEEP_DOMAIN : SWEEP_LIST;
-	return s->phase == SWEEP_DOMAIN ? sweep_domain_next(s) : sweep_next_section(s);
+	return (s->phase == SWEEP_DOMAIN ? sweep_domain_next(s) : sweep_next_section(s)) != NULL;
 }
 
 uint64_t
@@ -389,15 +378,14 @@ sweep_start(struct conf *c, const struct sweep_order *order, char *ret_error)
 	}
 	s->conf = c;
 	s->order = *order;
-	e.backend = first_backend(s);
-	if (order->user[0] ? chain_next(c, order->user, 0) < 0 : !e.backend) {
+	if (!sweep_first(s)) {
 		snprintf(ret_error, 200, "no auth section is asked about '%.100s'", order->user);
 		goto fail;
 	}
 	if (!sweep_report_new(s, ret_error))
 		goto fail;
 	id = s->report->id;
-	if (errand_start(&e, CALL_BEGIN, false))
+	if (errand_start(&e))
 		return id;
 	snprintf(ret_error, 200, "no free slot; try again");
 	sweep_report_drop(s);

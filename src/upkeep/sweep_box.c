@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a sweep does with one mailbox: a session without a client. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,14 +10,12 @@
 #include "mailbox/volume.h"
 #include "upkeep/sweep_impl.h"
 
-#define SLICE 128
-
 void
 sweep_box_free(struct sweep_box *b)
 {
 	free(b->user_mem);
 	free(b->map);
-	transfer_fini(&b->move);
+	transfer_fini(&b->transfer);
 	memset(b, 0, sizeof(*b));
 }
 
@@ -42,30 +41,43 @@ sweep_box_begin(struct sweep *s, struct errand *e)
 	if (!stat)
 		return sweep_box_open(s, e);
 	s->phase = SWEEP_STAT;
-	errand_go(e, b->storage, CALL_BEGIN);
-	e->call_ms = b->storage->limits.scan_ms;
-	return PM_AGAIN;
+	return caller_ask(&e->caller, b->storage, CALL_BEGIN);
 }
 
 /* ---- totals ---------------------------------------------------------------------------------- */
+
+/* What the mailbox holds; *st is zeroed. */
+static int32_t
+ask_stat(struct sweep *s, struct errand *e, struct pm_stat *st)
+{
+	struct sweep_box *b = &s->box;
+	struct backend *store = b->storage;
+	/* a domain that is counted once more because mail came meanwhile was counted anew a
+	 * moment ago */
+	bool anew = s->order.anew && s->recounts_begun == 0 && !b->asked;
+	int32_t rc = caller_enter(&e->caller, store, b->asked ? CALL_CONTINUE : CALL_BEGIN,
+				  "box_stat", store->limits.scan_ms, &e->call);
+
+	if (rc == PM_OK && !b->asked)
+		rc = volume_find(store->vol, NULL, e->call.error, sizeof(e->call.error));
+	if (rc != PM_OK)
+		return rc;
+	b->asked = true;
+	rc = caller_done(&e->caller, (anew ? host_box_recount
+					   : host_box_stat)(store->inst, &e->call, &b->user, st));
+	return rc == PM_AGAIN   ? caller_ask(&e->caller, store, CALL_CONTINUE)
+	       : rc == PM_NOENT ? PM_OK
+				: rc;
+}
 
 static int32_t
 step_stat(struct sweep *s, struct errand *e)
 {
 	struct pm_stat st = {.size = sizeof(st)};
 	struct sweep_box *b = &s->box;
-	/* a domain that is counted once more because mail came meanwhile was counted anew a
-	 * moment ago */
-	bool anew = s->order.anew && s->counts == 0 && !b->asked;
-	int32_t rc =
-		b->asked ? PM_OK
-			 : volume_find(b->storage->vol, NULL, e->call.error, sizeof(e->call.error));
+	int32_t rc = ask_stat(s, e, &st);
 
 	if (rc != PM_OK)
-		return rc;
-	rc = (anew ? host_box_recount : host_box_stat)(b->storage->inst, &e->call, &b->user, &st);
-	b->asked = true;
-	if (rc == PM_AGAIN || (rc != PM_OK && rc != PM_NOENT))
 		return rc;
 	pthread_mutex_lock(s->mutex);
 	s->report->messages += st.count;
@@ -79,17 +91,10 @@ step_stat(struct sweep *s, struct errand *e)
 	if (s->order.kind == SWEEP_RECOUNT || !b->limits.store_counts || !b->limits.domain[0])
 		return PM_OK;
 	s->phase = SWEEP_DOMAIN; /* the same store */
-	return PM_AGAIN;
+	return sweep_domain_step(s, e, b->storage);
 }
 
 /* ---- a session ------------------------------------------------------------------------------- */
-
-static int32_t
-to_close(struct sweep *s)
-{
-	s->phase = SWEEP_CLOSE;
-	return PM_AGAIN;
-}
 
 int32_t
 sweep_box_open(struct sweep *s, struct errand *e)
@@ -98,11 +103,28 @@ sweep_box_open(struct sweep *s, struct errand *e)
 
 	free(b->map);
 	b->map = NULL;
-	b->count = b->at = b->chosen = b->chosen_octets = 0;
+	b->chosen = b->chosen_octets = 0;
+	b->whole = false;
+	b->visit = (struct visit){.store = b->storage};
 	s->phase = SWEEP_OPEN;
-	errand_go(e, b->storage, CALL_BEGIN);
-	e->call_ms = b->storage->limits.scan_ms;
-	return PM_AGAIN;
+	/* a permit of its own, so that others have their turn between two mailboxes */
+	return caller_ask(&e->caller, b->storage, CALL_BEGIN);
+}
+
+/* On with the next phase, under the same permit. */
+static int32_t
+sweep_box_go(struct sweep *s, struct errand *e, enum sweep_phase phase)
+{
+	s->phase = phase;
+	return sweep_box_step(s, e);
+}
+
+/* Its failure is the errand's, for the report. */
+static int32_t
+visit_failed(struct sweep *s, struct errand *e, int32_t rc)
+{
+	snprintf(e->call.error, sizeof(e->call.error), "%s", s->box.visit.text);
+	return rc;
 }
 
 static int32_t
@@ -111,25 +133,17 @@ step_open(struct sweep *s, struct errand *e)
 	struct sweep_box *b = &s->box;
 	uint32_t flags = PM_OPEN_EXCLUSIVE | (b->storage->can_hide ? PM_OPEN_HIDDEN : 0);
 	int32_t rc =
-		b->mbox ? PM_OK
-			: volume_find(b->storage->vol, NULL, e->call.error, sizeof(e->call.error));
+		visit_open(&b->visit, &e->caller, b->in_undo ? &b->undo_user : &b->user, flags);
 
-	if (rc != PM_OK)
+	if (rc == PM_AGAIN && !caller_should_end(&e->caller))
 		return rc;
-	rc = host_mbox_open(b->storage->inst, &e->call, b->in_undo ? &b->undo_user : &b->user,
-			    flags, &b->count, &b->mbox);
-	if (rc == PM_AGAIN && errand_should_end(e)) {
-		host_mbox_close(b->storage->inst, b->mbox, &e->call);
-		b->mbox = NULL;
-		e->holding = false;
-		return PM_CANCELLED;
-	}
-	e->holding = rc == PM_AGAIN || rc == PM_OK;
+	if (rc != PM_OK && b->visit.mbox) /* given up while it was opened */
+		return sweep_box_go(s, e, SWEEP_CLOSE);
 	if (rc != PM_OK)
-		return rc;
-	b->map = calloc(1, b->count / 8 + 1);
-	s->phase = b->map && b->count > 0 ? SWEEP_INFO : SWEEP_CLOSE;
-	return PM_AGAIN;
+		return visit_failed(s, e, rc == PM_AGAIN ? PM_CANCELLED : rc);
+	b->map = calloc(1, b->visit.count / 8 + 1);
+	b->whole = b->visit.count == 0;
+	return sweep_box_go(s, e, b->map && !b->whole ? SWEEP_INFO : SWEEP_CLOSE);
 }
 
 bool
@@ -197,57 +211,64 @@ count_begin(struct sweep *s, struct errand *e)
 }
 
 static void
-note_failed(struct sweep *s, const struct errand *e)
+note_failed(struct sweep *s, const char *text)
 {
 	s->box.chosen = s->box.chosen_octets = 0;
 	pthread_mutex_lock(s->mutex);
 	s->report->failed++;
-	strncpy(s->report->error, e->call.error, sizeof(s->report->error) - 1);
+	snprintf(s->report->error, sizeof(s->report->error), "%s", text);
 	pthread_mutex_unlock(s->mutex);
+}
+
+/* All records were seen: is there something to commit? */
+static int32_t
+info_over(struct sweep *s, struct errand *e)
+{
+	struct sweep_box *b = &s->box;
+
+	b->whole = true;
+	if (b->chosen == 0 || s->order.dry_run || (b->in_undo && s->order.kind == SWEEP_UNDELETE))
+		return sweep_box_go(s, e, SWEEP_CLOSE);
+	if (count_begin(s, e) == PM_OK)
+		return sweep_box_go(s, e, SWEEP_COMMIT);
+	note_failed(s, e->call.error);
+	return sweep_box_go(s, e, SWEEP_CLOSE);
 }
 
 static int32_t
 step_info(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
-	struct pm_msg info[SLICE];
-	uint64_t left = b->count - b->at;
-	size_t n = left < SLICE ? (size_t)left : SLICE;
+	struct pm_msg info[VISIT_SLICE];
+	uint64_t first = b->visit.at;
+	size_t n;
 	uint32_t want = PM_WANT_DATES | PM_WANT_META | PM_WANT_OCTETS |
 			(s->order.kind == SWEEP_UNDELETE ? PM_WANT_UIDL : 0);
-	int32_t rc = host_mbox_info(b->storage->inst, b->mbox, &e->call, b->at, n, want, info);
+	int32_t rc = visit_info(&b->visit, &e->caller, want, info, &n);
 
-	if (rc == PM_AGAIN)
-		return errand_should_end(e) ? to_close(s) : rc;
+	if (rc == PM_AGAIN && !caller_should_end(&e->caller))
+		return rc;
 	if (rc != PM_OK)
-		return to_close(s);
+		return sweep_box_go(s, e, SWEEP_CLOSE);
 	for (size_t i = 0; i < n; i++) {
 		if (!is_chosen(s, &info[i]))
 			continue;
-		b->map[(b->at + i) / 8] |= (uint8_t)(1u << ((b->at + i) % 8));
+		b->map[(first + i) / 8] |= (uint8_t)(1u << ((first + i) % 8));
 		b->chosen++;
 		b->chosen_octets += info[i].octets;
 	}
-	b->at += n;
-	if (b->at < b->count)
-		return errand_should_end(e) ? to_close(s) : PM_AGAIN;
-	s->phase = b->chosen > 0 && !s->order.dry_run &&
-				   !(b->in_undo && s->order.kind == SWEEP_UNDELETE)
-			   ? SWEEP_COMMIT
-			   : SWEEP_CLOSE;
-	e->call_ms = b->storage->limits.commit_ms;
-	secret_random(b->op_id, sizeof(b->op_id));
-	if (s->phase != SWEEP_COMMIT || count_begin(s, e) == PM_OK)
-		return PM_AGAIN;
-	note_failed(s, e);
-	return to_close(s);
+	if (b->visit.at == b->visit.count)
+		return info_over(s, e);
+	if (caller_should_end(&e->caller))
+		return sweep_box_go(s, e, SWEEP_CLOSE);
+	return caller_ask(&e->caller, b->storage, CALL_CONTINUE); /* others have their turn */
 }
 
 static int32_t
 step_commit(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
-	struct pm_commit c = {.size = sizeof(c), .n = b->count, .now_ms = b->now_ms};
+	struct pm_commit c = {.size = sizeof(c), .now_ms = b->now_ms};
 	uint64_t done = 0;
 	int32_t rc;
 
@@ -259,16 +280,14 @@ step_commit(struct sweep *s, struct errand *e)
 			c.keep_until_ms = retention_keep_until(&b->retention, b->storage->can_hide,
 							       b->now_ms);
 	}
-	memcpy(e->call.pm.op_id, b->op_id, sizeof(b->op_id));
-	rc = host_mbox_commit(b->storage->inst, b->mbox, &e->call, &c, &done);
+	rc = visit_commit(&b->visit, &e->caller, s->conf, &c, &b->hold, &done);
 	if (rc == PM_AGAIN)
 		return rc;
 	KILL_POINT("sweep: committed");
-	quota_domain_end(s->conf, &b->hold, rc);
 	b->hidden = b->hidden || (rc == PM_OK && c.keep_until_ms != 0);
 	if (rc != PM_OK)
-		note_failed(s, e);
-	return to_close(s);
+		note_failed(s, b->visit.text);
+	return sweep_box_go(s, e, SWEEP_CLOSE);
 }
 
 /* In the undo storage there is only what was counted before, unless it is listed, or the
@@ -284,18 +303,18 @@ static int32_t
 step_close(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
-	bool whole = b->at == b->count;
 
-	host_mbox_close(b->storage->inst, b->mbox, &e->call);
-	b->mbox = NULL;
-	e->holding = false;
+	if (visit_close(&b->visit, &e->caller) == PM_AGAIN)
+		return PM_AGAIN;
 	pthread_mutex_lock(s->mutex);
-	if (whole && sweep_counts(s)) {
+	if (b->whole && sweep_counts(s)) {
 		s->report->messages += b->chosen;
 		s->report->octets += b->chosen_octets;
 	}
 	pthread_mutex_unlock(s->mutex);
-	return whole ? sweep_undo_next(s, e) : errand_should_end(e) ? PM_CANCELLED : PM_TEMP;
+	if (b->whole)
+		return sweep_undo_next(s, e);
+	return visit_failed(s, e, caller_should_end(&e->caller) ? PM_CANCELLED : PM_TEMP);
 }
 
 int32_t
@@ -312,10 +331,10 @@ sweep_box_step(struct sweep *s, struct errand *e)
 		return step_commit(s, e);
 	case SWEEP_PLACE:
 		return sweep_place_step(s, e);
-	case SWEEP_MOVE:
+	case SWEEP_TRANSFER:
 		return sweep_undo_move(s, e);
 	case SWEEP_DOMAIN:
-		return sweep_domain_step(s, e);
+		return sweep_domain_step(s, e, s->box.storage);
 	default:
 		return step_close(s, e);
 	}

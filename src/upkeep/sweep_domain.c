@@ -29,7 +29,7 @@ sweep_domain_mark(struct sweep *s)
 		return true;
 	/* never counted: there are no changes */
 	(void)quota_domain_get(s->conf, s->order.domain, &u);
-	if (u.under_way > 0 && s->settles++ < SETTLES) {
+	if (u.under_way > 0 && s->settle_waits++ < SETTLES) {
 		(void)usleep(SETTLE_US);
 		return false;
 	}
@@ -53,8 +53,9 @@ sweep_domain_end(struct sweep *s)
 		/* its stores count themselves: a count of ours would not be kept up to date */
 		return PM_OK;
 	/* PM_AGAIN: mail came or went meanwhile, or is about to */
-	return quota_domain_set(s->conf, s->order.domain, s->changes, ++s->counts == COUNTS_MAX,
-				s->report->octets, s->report->messages);
+	return quota_domain_set(s->conf, s->order.domain, s->changes,
+				++s->recounts_begun == COUNTS_MAX, s->report->octets,
+				s->report->messages);
 }
 
 /* ---- stores that count themselves ------------------------------------------------------------ */
@@ -72,15 +73,22 @@ sweep_domain_next(struct sweep *s)
 }
 
 int32_t
-sweep_domain_step(struct sweep *s, struct errand *e)
+sweep_domain_step(struct sweep *s, struct errand *e, struct backend *b)
 {
 	const char *domain = s->order.user[0] ? s->box.limits.domain : s->order.domain;
 	struct pm_stat st = {.size = sizeof(st)};
 	struct quota_usage *u;
-	int32_t rc = host_domain_stat(e->backend->inst, &e->call,
-				      (struct pm_str){domain, strlen(domain)},
-				      s->order.kind == SWEEP_RECOUNT && s->order.anew, &st);
+	int32_t rc =
+		caller_enter(&e->caller, b, CALL_BEGIN, "domain_stat", b->limits.scan_ms, &e->call);
 
+	if (rc != PM_OK)
+		return rc;
+	rc = caller_done(&e->caller,
+			 host_domain_stat(b->inst, &e->call,
+					  (struct pm_str){domain, strlen(domain)},
+					  s->order.kind == SWEEP_RECOUNT && s->order.anew, &st));
+	if (rc == PM_AGAIN)
+		return caller_ask(&e->caller, b, CALL_CONTINUE);
 	if (rc == PM_UNSUPPORTED)
 		return PM_OK; /* it counts, and does not say what */
 	if (rc != PM_OK)

@@ -9,6 +9,7 @@
 
 #include "account/find.h"
 #include "mailbox/retention.h"
+#include "mailbox/visit.h"
 #include "module/errand.h"
 #include "upkeep/sweep.h"
 #include "upkeep/transfer.h"
@@ -22,7 +23,7 @@ enum sweep_phase {
 	SWEEP_COMMIT,
 	SWEEP_CLOSE,
 	SWEEP_PLACE,
-	SWEEP_MOVE,
+	SWEEP_TRANSFER,
 	SWEEP_DOMAIN
 };
 
@@ -34,24 +35,23 @@ struct sweep_box {
 	struct find find;
 	void *user_mem;
 	struct pm_user user;
-	struct backend *storage; /* borrowed from conf */
+	struct backend *storage; /* borrowed from conf: where it is looked at */
 	struct retention retention;
 	struct quota_limits limits;
 	struct quota_hold hold;
-	void *mbox;
-	bool asked; /* box_stat was begun */
-	uint64_t count, at;
+	struct visit visit;
+	bool whole;   /* all of it was looked at */
+	bool asked;   /* box_stat was begun */
 	uint8_t *map; /* to delete, or to restore */
 	uint64_t chosen, chosen_octets;
 	int64_t now_ms;
-	uint8_t op_id[16];
 	/* the undo storage */
 	bool hidden;  /* there is hidden mail */
 	bool in_undo; /* storage and mailbox are the undo storage's now; home: its own */
 	struct backend *home;
 	struct pm_user undo_user;
 	struct pm_user unlimited; /* its own, without quotas: for what is brought back */
-	struct transfer move;
+	struct transfer transfer;
 	/* where home says that the mailbox lies; the errand's memory */
 	struct pm_str place;
 	/* when its place in the undo storage is another one */
@@ -69,8 +69,8 @@ struct sweep {
 	char cursor[PM_CURSOR_MAX + 1];
 	size_t cursor_n;
 	struct sweep_box box;
-	unsigned counts;  /* RECOUNT: how often it was begun, */
-	unsigned settles; /* how often it waited before */
+	unsigned recounts_begun;
+	unsigned settle_waits;
 	uint64_t changes;
 	bool marked;
 	bool ours; /* a mailbox was counted whose store does not count itself */
@@ -78,8 +78,7 @@ struct sweep {
 	struct sweep_report *report; /* under mutex */
 };
 
-/* One call for the box under the errand's permit; PM_AGAIN: again; all else: done with this
- * mailbox. */
+/* Goes on with the box, until a wait; all but PM_AGAIN: done with this mailbox. */
 int32_t sweep_box_step(struct sweep *s, struct errand *e);
 void sweep_box_free(struct sweep_box *b);
 /* The account is known: what is asked next. */
@@ -98,8 +97,8 @@ bool sweep_domain_mark(struct sweep *s);
 int32_t sweep_domain_end(struct sweep *s);
 /* The next storage section that counts domains itself, from s->section on; NULL: none. */
 struct backend *sweep_domain_next(struct sweep *s);
-/* SWEEP_DOMAIN: one call to it, what it says of the domain. */
-int32_t sweep_domain_step(struct sweep *s, struct errand *e);
+/* SWEEP_DOMAIN: what b says of the domain. */
+int32_t sweep_domain_step(struct sweep *s, struct errand *e, struct backend *b);
 
 /* ---- sweep_undo.c ---------------------------------------------------------------------------- */
 
@@ -108,7 +107,7 @@ int32_t sweep_domain_step(struct sweep *s, struct errand *e);
 int32_t sweep_undo_next(struct sweep *s, struct errand *e);
 /* CARRY: the account is known. */
 int32_t sweep_undo_begin(struct sweep *s, struct errand *e);
-/* SWEEP_MOVE. */
+/* SWEEP_TRANSFER. */
 int32_t sweep_undo_move(struct sweep *s, struct errand *e);
 /* A mailbox of the undo storage's list: its name (false: it is none), and its turn: PM_AGAIN, or
  * why not. */

@@ -17,15 +17,6 @@
 
 /* ---- one account ----------------------------------------------------------------------------- */
 
-static int32_t
-ask(struct sweep *s, struct errand *e, struct backend *b)
-{
-	s->phase = SWEEP_PLACE;
-	errand_go(e, b, CALL_BEGIN);
-	e->call_ms = 0;
-	return PM_AGAIN;
-}
-
 int32_t
 sweep_place_ask(struct sweep *s, struct errand *e,
 		int32_t (*then)(struct sweep *s, struct errand *e))
@@ -35,7 +26,8 @@ sweep_place_ask(struct sweep *s, struct errand *e,
 	b->home = b->storage;
 	b->place = (struct pm_str){NULL, 0};
 	b->then = then;
-	return ask(s, e, b->home);
+	s->phase = SWEEP_PLACE;
+	return sweep_place_step(s, e);
 }
 
 static bool
@@ -49,13 +41,18 @@ sweep_place_step(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
 	bool first = !b->place.p;
+	struct backend *at = first ? b->home : s->conf->undo->backend;
 	struct pm_str place = {NULL, 0};
-	int32_t rc = host_box_place(e->backend->inst, &e->call, first ? &b->user : &b->undo_user,
-				    &place);
+	int32_t rc =
+		caller_enter(&e->caller, at, CALL_BEGIN, "box_place", at->limits.call_ms, &e->call);
 
+	if (rc != PM_OK)
+		return rc;
+	rc = caller_done(&e->caller, host_box_place(at->inst, &e->call,
+						    first ? &b->user : &b->undo_user, &place));
 	if (rc == PM_OK && first) {
 		b->place = place;
-		return ask(s, e, s->conf->undo->backend);
+		return sweep_place_step(s, e);
 	}
 	if (rc == PM_OK && sweep_place_same(place, b->place)) {
 		snprintf(e->call.error, sizeof(e->call.error),

@@ -44,12 +44,12 @@ wants_back(const struct pm_msg *m, void *ctx)
 static int32_t
 sweep_undo_start(struct sweep *s, struct errand *e)
 {
-	struct transfer *m = &s->box.move;
+	struct transfer *m = &s->box.transfer;
 
 	m->conf = s->conf;
 	m->ctx = s;
-	s->phase = SWEEP_MOVE;
-	return transfer_begin(m, e) ? PM_AGAIN : m->rc;
+	s->phase = SWEEP_TRANSFER;
+	return transfer_begin(m) ? sweep_undo_move(s, e) : m->rc;
 }
 
 static int32_t
@@ -57,11 +57,11 @@ move_out(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
 
-	b->move.from = (struct transfer_side){.storage = b->storage, .user = &b->user};
-	b->move.to =
-		(struct transfer_side){.storage = s->conf->undo->backend, .user = &b->undo_user};
-	b->move.wants = wants_hidden;
-	b->move.first_retrieved_ms =
+	b->transfer.from = (struct transfer_side){.visit.store = b->storage, .user = &b->user};
+	b->transfer.to = (struct transfer_side){.visit.store = s->conf->undo->backend,
+						.user = &b->undo_user};
+	b->transfer.wants = wants_hidden;
+	b->transfer.first_retrieved_ms =
 		UNDO_MARK_MS + retention_keep_until(&b->retention, true, wall_ms());
 	return sweep_undo_start(s, e);
 }
@@ -74,11 +74,11 @@ move_back(struct sweep *s, struct errand *e)
 	b->unlimited = b->user; /* who was given it once is given it back */
 	b->unlimited.quota_octets = b->unlimited.quota_msgs = b->unlimited.domain_octets =
 		b->unlimited.domain_msgs = 0;
-	b->move.from = (struct transfer_side){.storage = b->storage, .user = &b->undo_user};
-	b->move.to = (struct transfer_side){.storage = b->home, .user = &b->unlimited};
-	b->move.wants = wants_back;
-	b->move.count = &b->limits;
-	b->move.to_maildrop = true;
+	b->transfer.from = (struct transfer_side){.visit.store = b->storage, .user = &b->undo_user};
+	b->transfer.to = (struct transfer_side){.visit.store = b->home, .user = &b->unlimited};
+	b->transfer.wants = wants_back;
+	b->transfer.count = &b->limits;
+	b->transfer.to_maildrop = true;
 	return sweep_undo_start(s, e);
 }
 
@@ -105,9 +105,9 @@ open_undo(struct sweep *s, struct errand *e)
 int32_t
 sweep_undo_move(struct sweep *s, struct errand *e)
 {
-	struct transfer *m = &s->box.move;
+	struct transfer *m = &s->box.transfer;
 	bool back = s->order.kind == SWEEP_UNDELETE;
-	int32_t rc = transfer_step(m, e);
+	int32_t rc = transfer_step(m, &e->caller);
 
 	if (rc == PM_AGAIN)
 		return rc;

@@ -10,7 +10,6 @@
 #include "base/secret.h"
 #include "mailbox/volume.h"
 
-#define SLICE 128    /* records of mbox_info at a time: 24 KiB of stack */
 #define SLICE_MS 100 /* then the permit goes back */
 
 struct transfer_item {
@@ -22,60 +21,52 @@ struct transfer_item {
 
 /* ---- ways on --------------------------------------------------------------------------------- */
 
+/* On with the next phase, under the same permit if it is the same store. */
 static int32_t
-transfer_go(struct transfer *m, struct errand *e, enum transfer_phase phase,
-	    const struct transfer_side *side)
+transfer_go(struct transfer *m, enum transfer_phase phase)
 {
-	bool scans =
-		phase == TRANSFER_OPEN || phase == TRANSFER_LOCK_FROM || phase == TRANSFER_LOCK_TO;
-
 	m->phase = phase;
-	e->call_ms = scans                      ? side->storage->limits.scan_ms
-		     : phase == TRANSFER_DELETE ? side->storage->limits.commit_ms
-						: 0;
-	errand_go(e, side->storage, e->holding ? CALL_GIVE_BACK : CALL_BEGIN);
-	return PM_AGAIN;
-}
-
-static bool
-transfer_holds(const struct transfer *m)
-{
-	return m->dlv || m->msg || m->from.mbox || m->to.mbox;
+	return PM_OK;
 }
 
 /* Gives back what is held, each to its store, then goes on with `next`. */
 static int32_t
-clean_then(struct transfer *m, struct errand *e, enum transfer_phase next)
+clean_then(struct transfer *m, enum transfer_phase next)
 {
 	m->next = next;
-	if (transfer_holds(m))
-		return transfer_go(m, e, TRANSFER_CLEAN,
-				   m->dlv || !(m->msg || m->from.mbox) ? &m->to : &m->from);
-	e->holding = false;
-	arena_reset(&e->arena); /* nobody's handle lives in it */
-	if (next != TRANSFER_DONE)
-		return transfer_go(m, e, next, next == TRANSFER_LOCK_TO ? &m->to : &m->from);
-	m->phase = TRANSFER_DONE;
-	return m->rc;
+	return transfer_go(m, TRANSFER_CLEAN);
 }
 
 static int32_t
-transfer_fail(struct transfer *m, struct errand *e, int32_t rc, const char *what)
+transfer_fail(struct transfer *m, int32_t rc, const char *what, const char *text)
 {
 	m->rc = rc;
 	snprintf(m->text, sizeof(m->text), "%.60s: %.20s%s%s", what, host_code_name(rc),
-		 e->call.error[0] ? ", " : "", e->call.error);
-	return clean_then(m, e, TRANSFER_DONE);
+		 *text ? ", " : "", text);
+	return clean_then(m, TRANSFER_DONE);
+}
+
+/* What one of them answered; not for PM_AGAIN. */
+static int32_t
+fail_visit(struct transfer *m, const struct visit *v, int32_t rc)
+{
+	return transfer_fail(m, rc, v->store->section, v->text);
+}
+
+static int32_t
+fail_post(struct transfer *m, int32_t rc)
+{
+	return transfer_fail(m, rc, m->post.store->section, m->post.text);
 }
 
 bool
-transfer_begin(struct transfer *m, struct errand *e)
+transfer_begin(struct transfer *m)
 {
 	m->items = calloc(TRANSFER_BATCH, sizeof(*m->items));
 	m->buf = malloc(2 * TRANSFER_PIECE + 2); /* each LF may become CRLF */
 	m->rc = m->items && m->buf ? PM_OK : PM_NOMEM;
-	if (m->rc == PM_OK)
-		(void)transfer_go(m, e, TRANSFER_OPEN, &m->from);
+	m->phase = TRANSFER_OPEN;
+	m->post.store = m->to.visit.store;
 	return m->rc == PM_OK;
 }
 
@@ -92,69 +83,59 @@ transfer_fini(struct transfer *m)
 
 /* ---- what goes ------------------------------------------------------------------------------- */
 
-/* Opens one side; *ret_open: it is. */
+/* Opens one side, then `next`. */
 static int32_t
-open_side(struct transfer *m, struct errand *e, struct transfer_side *s, uint32_t flags)
+open_side(struct transfer *m, struct caller *c, struct transfer_side *s, uint32_t flags,
+	  enum transfer_phase next)
 {
 	int32_t rc;
 
-	rc = s->mbox ? PM_OK
-		     : volume_find(s->storage->vol, NULL, e->call.error, sizeof(e->call.error));
-	if (rc != PM_OK)
-		return transfer_fail(m, e, rc, s->storage->section);
-	flags |= s->storage->can_hide ? PM_OPEN_HIDDEN : 0;
-	rc = host_mbox_open(s->storage->inst, &e->call, s->user, flags, &s->count, &s->mbox);
-	if (rc == PM_AGAIN && errand_should_end(e)) {
-		e->holding = true;
-		return transfer_fail(m, e, PM_CANCELLED, "opening a mailbox");
-	}
-	if (rc != PM_OK && rc != PM_AGAIN) {
-		s->mbox = NULL;
-		return transfer_fail(m, e, rc, s->storage->section);
-	}
-	s->at = 0;
-	e->holding = true;
-	return rc;
+	flags |= s->visit.store->can_hide ? PM_OPEN_HIDDEN : 0;
+	rc = visit_open(&s->visit, c, s->user, flags);
+	if (rc == PM_AGAIN && !caller_should_end(c))
+		return rc;
+	if (rc == PM_AGAIN)
+		return transfer_fail(m, PM_CANCELLED, "opening a mailbox", "");
+	return rc == PM_OK ? transfer_go(m, next) : fail_visit(m, &s->visit, rc);
 }
 
 static int32_t
-open_from(struct transfer *m, struct errand *e)
+open_from(struct transfer *m, struct caller *c)
 {
-	int32_t rc = open_side(m, e, &m->from, PM_OPEN_READONLY);
-
-	if (rc != PM_OK)
-		return rc;
 	m->n = m->i = 0;
 	m->looked = false;
-	return m->from.count > 0 ? transfer_go(m, e, TRANSFER_CHOOSE, &m->from)
-				 : clean_then(m, e, TRANSFER_DONE);
+	return open_side(m, c, &m->from, PM_OPEN_READONLY, TRANSFER_CHOOSE);
 }
 
-/* One slice of a side's records; *ret_n of them. Not PM_OK: what to return. */
+/* One slice of a side's records; *ret_n of them. Not PM_OK, or none: what to return. */
 static int32_t
-transfer_look(struct transfer *m, struct errand *e, struct transfer_side *s, uint32_t want,
+transfer_look(struct transfer *m, struct caller *c, struct transfer_side *s, uint32_t want,
 	      struct pm_msg *info, size_t *ret_n)
 {
-	uint64_t left = s->count - s->at;
-	size_t n = left < SLICE ? (size_t)left : SLICE;
-	int32_t rc =
-		n > 0 ? host_mbox_info(s->storage->inst, s->mbox, &e->call, s->at, n, want, info)
-		      : PM_OK;
+	int32_t rc = visit_info(&s->visit, c, want, info, ret_n);
 
-	if (errand_should_end(e))
-		return transfer_fail(m, e, PM_CANCELLED, s->storage->section);
-	if (rc != PM_OK)
-		return rc == PM_AGAIN ? rc : transfer_fail(m, e, rc, s->storage->section);
-	*ret_n = n;
-	return PM_OK;
+	if (rc == PM_AGAIN)
+		return rc;
+	if (rc == PM_OK && caller_should_end(c))
+		rc = PM_CANCELLED;
+	return rc == PM_OK ? rc : (fail_visit(m, &s->visit, rc), rc);
+}
+
+/* The slice is over; others have their turn. */
+static int32_t
+transfer_rest(struct caller *c, struct transfer_side *s)
+{
+	return caller_ask(c, s->visit.store, CALL_CONTINUE);
 }
 
 static int32_t
-transfer_choose(struct transfer *m, struct errand *e)
+transfer_choose(struct transfer *m, struct caller *c)
 {
-	struct pm_msg info[SLICE];
+	struct visit *v = &m->from.visit;
+	struct pm_msg info[VISIT_SLICE];
+	uint64_t first = v->at;
 	size_t n, k;
-	int32_t rc = transfer_look(m, e, &m->from,
+	int32_t rc = transfer_look(m, c, &m->from,
 				   PM_WANT_OCTETS | PM_WANT_UIDL | PM_WANT_DATES | PM_WANT_META,
 				   info, &n);
 
@@ -163,39 +144,45 @@ transfer_choose(struct transfer *m, struct errand *e)
 	for (k = 0; k < n && m->n < TRANSFER_BATCH; k++)
 		if (m->wants(&info[k], m->ctx))
 			m->items[m->n++] =
-				(struct transfer_item){.msg = info[k], .index = m->from.at + k};
-	m->from.at += k;
-	m->more = m->from.at < m->from.count;
+				(struct transfer_item){.msg = info[k], .index = first + k};
+	v->at = first + k;
+	m->more = v->at < v->count;
 	if (m->more && m->n < TRANSFER_BATCH)
-		return PM_AGAIN;
-	return m->n > 0 ? transfer_go(m, e, TRANSFER_BEGIN, &m->to)
-			: clean_then(m, e, TRANSFER_DONE);
+		return transfer_rest(c, &m->from);
+	return m->n > 0 ? transfer_go(m, TRANSFER_BEGIN) : clean_then(m, TRANSFER_DONE);
 }
 
 /* ---- copying --------------------------------------------------------------------------------- */
 
-static void
-msg_end(struct transfer *m, struct errand *e)
-{
-	if (m->msg)
-		host_msg_close(m->from.storage->inst, m->msg, &e->call);
-	m->msg = NULL;
-}
-
-/* The next message to copy, or the look at what was. Behind any gate. */
+/* The next message to copy, or the look at those that were. */
 static int32_t
-next_copy(struct transfer *m, struct errand *e)
+next_copy(struct transfer *m, struct caller *c)
 {
 	m->i++;
-	if (errand_should_end(e))
-		return transfer_fail(m, e, PM_CANCELLED, "copying");
-	return m->i < m->n
-		       ? transfer_go(m, e, TRANSFER_BEGIN, &m->to)
-		       : clean_then(m, e, m->to_maildrop ? TRANSFER_LOCK_FROM : TRANSFER_LOCK_TO);
+	if (caller_should_end(c))
+		return transfer_fail(m, PM_CANCELLED, "copying", "");
+	return m->i < m->n ? transfer_go(m, TRANSFER_BEGIN)
+			   : clean_then(m, m->to_maildrop ? TRANSFER_LOCK_FROM : TRANSFER_LOCK_TO);
 }
 
 static int32_t
-begin_copy(struct transfer *m, struct errand *e)
+begin_copy(struct transfer *m, struct caller *c)
+{
+	const struct pm_msg *msg = &m->items[m->i].msg;
+	int32_t rc = volume_enter(m->post.store->vol, msg->octets, NULL, m->text, sizeof(m->text));
+
+	if (rc != PM_OK) {
+		m->rc = rc;
+		return clean_then(m, TRANSFER_DONE);
+	}
+	rc = post_begin(&m->post, c, msg->octets, PM_DLVF_IMPORT | PM_DLVF_RESTORE);
+	if (rc == PM_AGAIN)
+		return rc;
+	return rc == PM_OK ? transfer_go(m, TRANSFER_RCPT) : fail_post(m, rc);
+}
+
+static int32_t
+copy_rcpt(struct transfer *m, struct caller *c)
 {
 	const struct pm_msg *msg = &m->items[m->i].msg;
 	struct pm_rcpt r = {.size = sizeof(r),
@@ -204,31 +191,27 @@ begin_copy(struct transfer *m, struct errand *e)
 			    .meta = {(const char *)msg->meta, msg->meta_len},
 			    .received_ms = msg->received_ms,
 			    .first_retrieved_ms = m->first_retrieved_ms};
-	struct backend *to = m->to.storage;
-	int32_t rc;
+	int32_t rc = post_rcpt(&m->post, c, &r);
 
-	m->rc = volume_enter(to->vol, msg->octets, &m->mount, m->text, sizeof(m->text));
-	if (m->rc != PM_OK)
-		return clean_then(m, e, TRANSFER_DONE);
-	rc = host_dlv_begin(to->inst, &e->call, msg->octets, PM_DLVF_IMPORT | PM_DLVF_RESTORE,
-			    &m->dlv);
-	if (rc != PM_OK) {
-		m->dlv = NULL;
-		return transfer_fail(m, e, rc, to->section);
-	}
-	e->holding = true;
-	rc = host_dlv_rcpt(to->inst, m->dlv, &e->call, &r);
+	if (rc == PM_AGAIN)
+		return rc;
 	if (rc == PM_EXISTS) {
-		host_dlv_abort(to->inst, m->dlv, &e->call);
-		m->dlv = NULL;
 		m->items[m->i].copied = true;
-		return next_copy(m, e);
+		return transfer_go(m, TRANSFER_SKIP);
 	}
 	if (rc != PM_OK)
-		return transfer_fail(m, e, rc, to->section);
+		return fail_post(m, rc);
 	m->read_all = false;
 	m->last = '\n';
-	return transfer_go(m, e, TRANSFER_READ, &m->from);
+	return transfer_go(m, TRANSFER_READ);
+}
+
+/* The copy is given up: it is there already, or the message cannot be read and stays where it
+ * is. */
+static int32_t
+transfer_skip(struct transfer *m, struct caller *c)
+{
+	return post_abort(&m->post, c) == PM_AGAIN ? PM_AGAIN : next_copy(m, c);
 }
 
 /* Lines end in CRLF on the wire; so does the last one. Returns how many octets. */
@@ -245,120 +228,121 @@ to_wire(struct transfer *m, const char *in, size_t n, char *out)
 	return o;
 }
 
-/* It cannot be read: that one stays where it is. */
-static int32_t
-transfer_skip(struct transfer *m, struct errand *e)
+/* The piece that was read, as it goes over the wire; all: it was the last. */
+static void
+take_piece(struct transfer *m, const char *in, size_t n, bool all)
 {
-	msg_end(m, e);
-	return clean_then(m, e, TRANSFER_BEGIN);
+	m->buf_n = to_wire(m, in, n, m->buf);
+	if (all && m->last != '\n')
+		m->buf_n += to_wire(m, "\n", 1, m->buf + m->buf_n);
+	m->read_all = all;
 }
 
 static int32_t
-transfer_read_some(struct transfer *m, struct errand *e)
+transfer_read_some(struct transfer *m, struct caller *c)
 {
-	struct backend *from = m->from.storage;
+	struct visit *from = &m->from.visit;
 	/* becomes wire bytes from the beginning on: never ahead of what is read */
 	char *in = m->buf + TRANSFER_PIECE + 2;
 	int64_t until = mono_ms() + SLICE_MS;
 	size_t n = 0, got;
-	int32_t rc = m->msg ? PM_OK
-			    : host_msg_open(from->inst, m->from.mbox, &e->call,
-					    m->items[m->i].index, &m->msg);
+	int32_t rc;
 
-	m->buf_n = m->buf_at = 0;
-	while (rc == PM_OK && n < TRANSFER_PIECE && mono_ms() < until) {
-		rc = host_msg_read(from->inst, m->msg, &e->call, in + n, TRANSFER_PIECE - n, &got);
-		if (rc == PM_OK)
-			n += got;
+	do {
+		rc = visit_read(from, c, m->items[m->i].index, in + n, TRANSFER_PIECE - n, &got);
+		n += got;
+	} while (rc == PM_OK && n < TRANSFER_PIECE && mono_ms() < until);
+	if (rc == PM_GONE) {
+		visit_read_end(from, c);
+		return transfer_go(m, TRANSFER_SKIP);
 	}
-	m->buf_n = to_wire(m, in, n, m->buf);
-	if (rc == PM_END) {
-		if (m->last != '\n')
-			m->buf_n += to_wire(m, "\n", 1, m->buf + m->buf_n);
-		msg_end(m, e);
-		m->read_all = true;
-		rc = PM_OK;
-	}
-	if (rc == PM_GONE)
-		return transfer_skip(m, e);
-	if (rc == PM_AGAIN)
-		rc = PM_OK;
-	if (rc != PM_OK || errand_should_end(e))
-		return transfer_fail(m, e, rc != PM_OK ? rc : PM_CANCELLED, from->section);
-	return m->buf_n > 0 || m->read_all ? transfer_go(m, e, TRANSFER_WRITE, &m->to) : PM_AGAIN;
+	if (rc != PM_OK && rc != PM_AGAIN && rc != PM_END)
+		return fail_visit(m, from, rc);
+	if (caller_should_end(c))
+		return transfer_fail(m, PM_CANCELLED, from->store->section, "");
+	take_piece(m, in, n, rc == PM_END);
+	if (m->buf_n > 0 || m->read_all)
+		return transfer_go(m, TRANSFER_WRITE);
+	return rc == PM_AGAIN ? rc : transfer_rest(c, &m->from);
 }
 
 static int32_t
-transfer_write_some(struct transfer *m, struct errand *e)
+transfer_write_some(struct transfer *m, struct caller *c)
 {
-	int32_t rc = PM_OK;
+	int32_t rc = m->buf_n > 0 ? post_write(&m->post, c, m->buf, m->buf_n) : PM_OK;
 
-	if (m->buf_n > 0)
-		rc = host_dlv_write(m->to.storage->inst, m->dlv, &e->call, m->buf, m->buf_n);
+	if (rc == PM_AGAIN)
+		return rc;
 	if (rc != PM_OK)
-		return rc == PM_AGAIN ? rc : transfer_fail(m, e, rc, m->to.storage->section);
-	return m->read_all ? transfer_go(m, e, TRANSFER_PREPARE, &m->to)
-			   : transfer_go(m, e, TRANSFER_READ, &m->from);
+		return fail_post(m, rc);
+	return transfer_go(m, m->read_all ? TRANSFER_PREPARE : TRANSFER_READ);
 }
 
 static int32_t
-transfer_prepare(struct transfer *m, struct errand *e)
+transfer_prepare(struct transfer *m, struct caller *c)
 {
 	struct pm_result r = {.size = sizeof(r)};
-	int32_t rc = host_dlv_prepare(m->to.storage->inst, m->dlv, &e->call, &r);
+	int32_t rc = post_prepare(&m->post, c, &r);
 
 	if (rc == PM_AGAIN)
 		return rc;
 	if (rc == PM_OK && r.rc != PM_EXISTS)
 		rc = r.rc;
 	if (rc != PM_OK)
-		return transfer_fail(m, e, rc, m->to.storage->section);
-	secret_random(m->op_id, sizeof(m->op_id));
-	return transfer_go(m, e, TRANSFER_COMMIT, &m->to);
+		return fail_post(m, rc);
+	secret_random(m->post.op_id, sizeof(m->post.op_id));
+	return transfer_go(m, TRANSFER_COMMIT);
 }
 
-/* In the count of its domain, before it is there. */
+/* In the count of its domain, before it is there; under the permit. */
 static int32_t
-transfer_take_place(struct transfer *m, char *text)
+transfer_take_place(struct transfer *m, struct caller *c, char *text)
 {
-	return m->count ? quota_domain_take_anyway(m->conf, m->count, m->items[m->i].msg.octets, 1,
-						   &m->hold, text)
-			: PM_OK;
-}
-
-static int32_t
-transfer_commit(struct transfer *m, struct errand *e)
-{
-	struct transfer_item *it = &m->items[m->i];
-	struct backend *to = m->to.storage;
-	struct pm_result r = {.size = sizeof(r)};
-	char text[QUOTA_TEXT_MAX];
+	struct backend *to = m->post.store;
+	struct host_call call;
 	int32_t rc;
 
-	rc = m->committing ? PM_OK : volume_stayed(to->vol, m->mount, text, sizeof(text));
-	if (rc == PM_OK && !m->committing)
-		rc = transfer_take_place(m, text);
-	if (rc != PM_OK)
-		return transfer_fail(m, e, rc, text);
-	KILL_POINT("move: before a copy is committed");
-	memcpy(e->call.pm.op_id, m->op_id, sizeof(m->op_id));
-	rc = host_dlv_commit(to->inst, m->dlv, &e->call, &r);
-	m->committing = rc == PM_AGAIN;
+	snprintf(text, QUOTA_TEXT_MAX, "no permit in time");
+	if (!m->count || m->post.committing || m->hold.domain[0])
+		return PM_OK;
+	rc = caller_enter(c, to, CALL_GIVE_BACK, "dlv_commit", to->limits.commit_ms, &call);
+	if (rc == PM_OK)
+		rc = quota_domain_take_anyway(m->conf, m->count, m->items[m->i].msg.octets, 1,
+					      &m->hold, text);
+	return rc;
+}
+
+static int32_t
+transfer_commit(struct transfer *m, struct caller *c)
+{
+	struct transfer_item *it = &m->items[m->i];
+	struct pm_result r = {.size = sizeof(r)};
+	char text[QUOTA_TEXT_MAX];
+	int32_t rc = transfer_take_place(m, c, text);
+
 	if (rc == PM_AGAIN)
 		return rc;
-	m->dlv = NULL; /* a commit gives the handle back */
+	if (rc != PM_OK)
+		return transfer_fail(m, rc, m->post.store->section, text);
+	KILL_POINT("move: before a copy is committed");
+	rc = post_commit(&m->post, c, &r);
+	if (rc == PM_AGAIN)
+		return rc;
+	if (m->post.dlv) { /* it was not begun */
+		quota_domain_give_back(m->conf, &m->hold);
+		return fail_post(m, rc);
+	}
 	if (rc == PM_OK)
 		rc = r.rc;
 	KILL_POINT("move: a copy is committed");
-	quota_domain_end(m->conf, &m->hold, rc);
-	volume_wrote(to->vol, it->msg.octets, rc);
+	post_settle(&m->post, m->conf, &m->hold, it->msg.octets, rc);
 	if (rc != PM_OK && rc != PM_EXISTS)
-		return transfer_fail(m, e, rc, to->section);
+		return fail_post(m, rc);
 	it->copied = true;
 	m->copies++;
 	m->copied_octets += it->msg.octets;
 	KILL_POINT("move: a copy is there");
-	return next_copy(m, e);
+	return next_copy(m, c);
 }
 
 /* ---- made sure of ---------------------------------------------------------------------------- */
@@ -383,34 +367,42 @@ transfer_find(const struct transfer *m, const struct pm_msg *msg)
 }
 
 static int32_t
-lock_from(struct transfer *m, struct errand *e)
+lock_from(struct transfer *m, struct caller *c)
 {
-	int32_t rc = open_side(m, e, &m->from, PM_OPEN_EXCLUSIVE);
-
-	if (rc != PM_OK)
-		return rc;
-	return m->looked ? transfer_go(m, e, TRANSFER_SEE_FROM, &m->from)
-			 : transfer_go(m, e, TRANSFER_LOCK_TO, &m->to);
+	return open_side(m, c, &m->from, PM_OPEN_EXCLUSIVE,
+			 m->looked ? TRANSFER_SEE_FROM : TRANSFER_LOCK_TO);
 }
 
 /* Locked as well: were both the same mailbox, it would be busy. */
 static int32_t
-lock_to(struct transfer *m, struct errand *e)
+lock_to(struct transfer *m, struct caller *c)
 {
-	int32_t rc = open_side(m, e, &m->to, PM_OPEN_EXCLUSIVE);
-
-	if (rc != PM_OK)
-		return rc;
 	qsort(m->items, m->n, sizeof(*m->items), by_uidl);
-	return transfer_go(m, e, TRANSFER_SEE_TO, &m->to);
+	return open_side(m, c, &m->to, PM_OPEN_EXCLUSIVE, TRANSFER_SEE_TO);
+}
+
+/* The store said that it has it, and does not show it. */
+static void
+note_unseen(struct transfer *m)
+{
+	for (size_t k = 0; k < m->n; k++) {
+		const struct pm_msg *msg = &m->items[k].msg;
+
+		if (!m->items[k].copied || m->items[k].seen)
+			continue;
+		m->rc = PM_TEMP;
+		snprintf(m->text, sizeof(m->text),
+			 "%s says that it has '%.*s' and does not show it: it is left where it was",
+			 m->to.visit.store->section, (int)msg->uidl_len, msg->uidl);
+	}
 }
 
 static int32_t
-see_to(struct transfer *m, struct errand *e)
+see_to(struct transfer *m, struct caller *c)
 {
-	struct pm_msg info[SLICE];
+	struct pm_msg info[VISIT_SLICE];
 	size_t n;
-	int32_t rc = transfer_look(m, e, &m->to, PM_WANT_UIDL, info, &n);
+	int32_t rc = transfer_look(m, c, &m->to, PM_WANT_UIDL, info, &n);
 
 	if (rc != PM_OK)
 		return rc;
@@ -420,55 +412,45 @@ see_to(struct transfer *m, struct errand *e)
 		if (it)
 			it->seen = true;
 	}
-	m->to.at += n;
-	if (m->to.at < m->to.count)
-		return PM_AGAIN;
+	if (m->to.visit.at < m->to.visit.count)
+		return transfer_rest(c, &m->to);
 	m->looked = true;
-	for (size_t k = 0; k < m->n; k++)
-		if (m->items[k].copied && !m->items[k].seen) {
-			const struct pm_msg *msg = &m->items[k].msg;
-
-			m->rc = PM_TEMP;
-			snprintf(m->text, sizeof(m->text),
-				 "%s says that it has '%.*s' and does not show it: it is left "
-				 "where it was",
-				 m->to.storage->section, (int)msg->uidl_len, msg->uidl);
-		}
-	return m->to_maildrop ? transfer_go(m, e, TRANSFER_LEAVE_TO, &m->to)
-			      : transfer_go(m, e, TRANSFER_LOCK_FROM, &m->from);
+	note_unseen(m);
+	return transfer_go(m, m->to_maildrop ? TRANSFER_LEAVE_TO : TRANSFER_LOCK_FROM);
 }
 
 static int32_t
-leave_to(struct transfer *m, struct errand *e)
+leave_to(struct transfer *m, struct caller *c)
 {
-	host_mbox_close(m->to.storage->inst, m->to.mbox, &e->call);
-	m->to.mbox = NULL;
-	return transfer_go(m, e, TRANSFER_SEE_FROM, &m->from);
+	return visit_close(&m->to.visit, c) == PM_AGAIN ? PM_AGAIN
+							: transfer_go(m, TRANSFER_SEE_FROM);
 }
 
 static bool
 begin_map(struct transfer *m)
 {
 	free(m->map);
-	m->map = calloc(1, m->from.count / 8 + 1);
+	m->map = calloc(1, m->from.visit.count / 8 + 1);
 	m->chosen = m->chosen_octets = 0;
 	return m->map != NULL;
 }
 
 static int32_t
-see_from(struct transfer *m, struct errand *e)
+see_from(struct transfer *m, struct caller *c)
 {
-	struct pm_msg info[SLICE];
+	struct visit *v = &m->from.visit;
+	struct pm_msg info[VISIT_SLICE];
+	uint64_t first = v->at;
 	size_t n;
-	int32_t rc = transfer_look(m, e, &m->from, PM_WANT_UIDL | PM_WANT_META, info, &n);
+	int32_t rc = transfer_look(m, c, &m->from, PM_WANT_UIDL | PM_WANT_META, info, &n);
 
-	if (rc == PM_OK && m->from.at == 0 && !begin_map(m))
-		return transfer_fail(m, e, PM_NOMEM, "deleting");
 	if (rc != PM_OK)
 		return rc;
+	if (first == 0 && !begin_map(m))
+		return transfer_fail(m, PM_NOMEM, "deleting", "");
 	for (size_t k = 0; k < n; k++) {
 		const struct transfer_item *it = transfer_find(m, &info[k]);
-		uint64_t at = m->from.at + k;
+		uint64_t at = first + k;
 
 		if (!it || !it->copied || !it->seen || !m->wants(&info[k], m->ctx))
 			continue;
@@ -476,63 +458,50 @@ see_from(struct transfer *m, struct errand *e)
 		m->chosen++;
 		m->chosen_octets += it->msg.octets;
 	}
-	m->from.at += n;
-	if (m->from.at < m->from.count)
-		return PM_AGAIN;
-	secret_random(m->op_id, sizeof(m->op_id));
-	return m->chosen > 0 ? transfer_go(m, e, TRANSFER_DELETE, &m->from)
-			     : clean_then(m, e, TRANSFER_DONE);
+	if (v->at < v->count)
+		return transfer_rest(c, &m->from);
+	m->delete_ms = wall_ms();
+	return m->chosen > 0 ? transfer_go(m, TRANSFER_DELETE) : clean_then(m, TRANSFER_DONE);
 }
 
 static int32_t
-delete_moved(struct transfer *m, struct errand *e)
+delete_moved(struct transfer *m, struct caller *c)
 {
-	struct pm_commit c = {
-		.size = sizeof(c), .n = m->from.count, .del = m->map, .now_ms = wall_ms()};
+	struct pm_commit what = {.size = sizeof(what), .del = m->map, .now_ms = m->delete_ms};
+	struct quota_hold none = {0}; /* what is hidden, or in the undo storage, nobody counts */
 	uint64_t done = 0;
-	int32_t rc;
+	int32_t rc = visit_commit(&m->from.visit, c, m->conf, &what, &none, &done);
 
-	memcpy(e->call.pm.op_id, m->op_id, sizeof(m->op_id));
-	rc = host_mbox_commit(m->from.storage->inst, m->from.mbox, &e->call, &c, &done);
 	if (rc == PM_AGAIN)
 		return rc;
 	if (rc != PM_OK)
-		return transfer_fail(m, e, rc, m->from.storage->section);
+		return fail_visit(m, &m->from.visit, rc);
 	m->messages += m->chosen;
 	m->octets += m->chosen_octets;
-	return clean_then(m, e, m->more ? TRANSFER_OPEN : TRANSFER_DONE);
+	return clean_then(m, m->more ? TRANSFER_OPEN : TRANSFER_DONE);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-/* One store's handles under its permit. */
 static int32_t
-transfer_clean(struct transfer *m, struct errand *e)
+transfer_clean(struct transfer *m, struct caller *c)
 {
-	if (m->dlv) {
-		host_dlv_abort(m->to.storage->inst, m->dlv, &e->call);
-		m->dlv = NULL;
-		if (m->next == TRANSFER_BEGIN)
-			return next_copy(m, e);
-	} else if (m->msg || m->from.mbox) {
-		msg_end(m, e);
-		if (m->from.mbox)
-			host_mbox_close(m->from.storage->inst, m->from.mbox, &e->call);
-		m->from.mbox = NULL;
-	} else if (m->to.mbox) {
-		host_mbox_close(m->to.storage->inst, m->to.mbox, &e->call);
-		m->to.mbox = NULL;
-	}
-	return clean_then(m, e, m->next);
+	if (post_abort(&m->post, c) == PM_AGAIN || visit_close(&m->from.visit, c) == PM_AGAIN ||
+	    visit_close(&m->to.visit, c) == PM_AGAIN)
+		return PM_AGAIN;
+	if (c->holds == 0)
+		arena_reset(c->arena); /* nobody's handle lives in it */
+	return transfer_go(m, m->next);
 }
 
 int32_t
-transfer_step(struct transfer *m, struct errand *e)
+transfer_step(struct transfer *m, struct caller *c)
 {
-	static int32_t (*const steps[])(struct transfer * m, struct errand * e) = {
+	static int32_t (*const steps[])(struct transfer * m, struct caller * c) = {
 		[TRANSFER_OPEN] = open_from,
 		[TRANSFER_CHOOSE] = transfer_choose,
 		[TRANSFER_BEGIN] = begin_copy,
+		[TRANSFER_RCPT] = copy_rcpt,
 		[TRANSFER_READ] = transfer_read_some,
 		[TRANSFER_WRITE] = transfer_write_some,
 		[TRANSFER_PREPARE] = transfer_prepare,
@@ -543,8 +512,12 @@ transfer_step(struct transfer *m, struct errand *e)
 		[TRANSFER_LEAVE_TO] = leave_to,
 		[TRANSFER_SEE_FROM] = see_from,
 		[TRANSFER_DELETE] = delete_moved,
+		[TRANSFER_SKIP] = transfer_skip,
 		[TRANSFER_CLEAN] = transfer_clean,
 	};
 
-	return m->phase == TRANSFER_DONE ? m->rc : steps[m->phase](m, e);
+	while (m->phase != TRANSFER_DONE)
+		if (steps[m->phase](m, c) == PM_AGAIN)
+			return PM_AGAIN;
+	return m->rc;
 }

@@ -6,11 +6,11 @@
  * Copying takes no lock: a session may be at work meanwhile. Then both are locked: only what is in
  * the other mailbox by then, under its unique-id, and is still to go, is deleted from the first. So
  * a message is always in one of them at least; killed anywhere, it may be in both, and the next
- * move that takes the same messages ends it. The maildrop is locked last, no longer than the look
- * or the deletion takes, and while no other store is asked. Who is logged in there by then is not
- * waited for: PM_BUSY, the copies stay.
+ * transfer that takes the same messages ends it. The maildrop is locked last, no longer than the
+ * look or the deletion takes, and while no other store is asked. Who is logged in there by then is
+ * not waited for: PM_BUSY, the copies stay.
  *
- * A transfer is a part of an errand's context; transfer_step is called from the errand's run until
+ * A transfer is a part of an errand's context; transfer_step is entered from the errand's run until
  * it is done. One owner. What it holds in memory is TRANSFER_BATCH records and one buffer, however
  * large mailbox and messages are.
  */
@@ -23,9 +23,10 @@
 
 #include <restante/module.h>
 
+#include "mailbox/post.h"
 #include "mailbox/quota.h"
-#include "module/backend.h"
-#include "module/errand.h"
+#include "mailbox/visit.h"
+#include "module/caller.h"
 
 #define TRANSFER_BATCH 512    /* messages copied before they are made sure of */
 #define TRANSFER_PIECE 262144 /* octets read before they are written */
@@ -34,6 +35,7 @@ enum transfer_phase {
 	TRANSFER_OPEN,
 	TRANSFER_CHOOSE,
 	TRANSFER_BEGIN,
+	TRANSFER_RCPT,
 	TRANSFER_READ,
 	TRANSFER_WRITE,
 	TRANSFER_PREPARE,
@@ -44,17 +46,15 @@ enum transfer_phase {
 	TRANSFER_LEAVE_TO,
 	TRANSFER_SEE_FROM,
 	TRANSFER_DELETE,
+	TRANSFER_SKIP,
 	TRANSFER_CLEAN,
 	TRANSFER_DONE
 };
 
 struct transfer_side {
-	/* borrowed from conf; imports and, as `from`, tells hidden messages if it can */
-	struct backend *storage;
+	/* .store is set: imports and, as `from`, tells hidden messages if it can */
+	struct visit visit;
 	const struct pm_user *user; /* its record there; borrowed */
-	/* own */
-	void *mbox;
-	uint64_t count, at;
 };
 
 struct transfer_item;
@@ -77,30 +77,28 @@ struct transfer {
 	uint64_t messages, octets;      /* ... and deleted from the first */
 	char text[PM_ERROR_MAX + 128];
 	/* own */
-	enum transfer_phase phase, next; /* next: behind TRANSFER_CLEAN */
+	enum transfer_phase phase, next; /* next: after TRANSFER_CLEAN */
 	struct transfer_item *items;
 	size_t n, i; /* of items; the one that is being copied */
 	bool looked; /* what is in `to` is known */
 	bool more;   /* there may be more to choose */
-	void *msg, *dlv;
-	bool committing;
+	struct post post;
 	struct quota_hold hold; /* of the copy that is being committed */
-	uint64_t mount;         /* volume_mount of `to` when the copy was begun */
 	char *buf;
 	size_t buf_n, buf_at;
 	bool read_all;
 	char last; /* octet that was read */
 	uint8_t *map;
 	uint64_t chosen, chosen_octets;
-	uint8_t op_id[16];
+	int64_t delete_ms; /* when the deletion was begun */
 };
 
-/* Asks for the first backend. False: no memory; rc is set. */
-bool transfer_begin(struct transfer *m, struct errand *e);
-/* A few calls under the errand's permit. PM_AGAIN: again, behind e->backend; else done, rc the
- * same as m->rc. */
-int32_t transfer_step(struct transfer *m, struct errand *e);
-/* Frees what it holds; its handles were given back before. */
+/* False: no memory; rc is set. */
+bool transfer_begin(struct transfer *m);
+/* PM_AGAIN: it waits, or its slice is over; else done, rc the same as m->rc, and nothing is
+ * held. */
+int32_t transfer_step(struct transfer *m, struct caller *c);
+/* Frees what it holds, once it is done. */
 void transfer_fini(struct transfer *m);
 
 #endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mailbox/visit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/secret.h"
+#include "mailbox/volume.h"
+
+static int32_t
+visit_enter(struct visit *v, struct caller *c, enum call_class cls, const char *method, int64_t ms,
+	    struct host_call *call)
+{
+	int32_t rc = caller_enter(c, v->store, cls, method, ms, call);
+
+	if (rc != PM_OK && rc != PM_AGAIN)
+		snprintf(v->text, sizeof(v->text), "no permit in time");
+	return rc;
+}
+
+static int32_t
+visit_done(struct visit *v, struct caller *c, const struct host_call *call, int32_t rc)
+{
+	if (caller_done(c, rc) == PM_AGAIN)
+		return caller_ask(c, v->store, CALL_CONTINUE);
+	if (rc != PM_OK)
+		snprintf(v->text, sizeof(v->text), "%s", call->error);
+	return rc;
+}
+
+int32_t
+visit_open(struct visit *v, struct caller *c, const struct pm_user *u, uint32_t flags)
+{
+	struct backend *b = v->store;
+	bool held = v->mbox != NULL;
+	struct host_call call;
+	int32_t rc = visit_enter(v, c, held ? CALL_CONTINUE : CALL_BEGIN, "mbox_open",
+				 b->limits.scan_ms, &call);
+
+	if (rc != PM_OK)
+		return rc;
+	rc = held ? PM_OK : volume_find(b->vol, NULL, v->text, sizeof(v->text));
+	if (rc != PM_OK)
+		return rc;
+	rc = host_mbox_open(b->inst, &call, u, flags, &v->count, &v->mbox);
+	if (rc != PM_OK && rc != PM_AGAIN)
+		v->mbox = NULL; /* a failure ends a handle in the making */
+	c->holds += v->mbox && !held;
+	c->holds -= !v->mbox && held;
+	v->at = 0;
+	if (rc == PM_OK)
+		secret_random(v->op_id, sizeof(v->op_id));
+	return visit_done(v, c, &call, rc);
+}
+
+int32_t
+visit_info(struct visit *v, struct caller *c, uint32_t want, struct pm_msg ret[VISIT_SLICE],
+	   size_t *ret_n)
+{
+	struct backend *b = v->store;
+	uint64_t left = v->count - v->at;
+	size_t n = left < VISIT_SLICE ? (size_t)left : VISIT_SLICE;
+	struct host_call call;
+	int32_t rc;
+
+	*ret_n = 0;
+	if (n == 0)
+		return PM_OK;
+	rc = visit_enter(v, c, CALL_CONTINUE, "mbox_info", b->limits.scan_ms, &call);
+	if (rc != PM_OK)
+		return rc;
+	rc = host_mbox_info(b->inst, v->mbox, &call, v->at, n, want, ret);
+	if (rc == PM_OK) {
+		*ret_n = n;
+		v->at += n;
+	}
+	return visit_done(v, c, &call, rc);
+}
+
+/* ---- one message ----------------------------------------------------------------------------- */
+
+static void
+visit_end_message(struct visit *v, struct host_call *call)
+{
+	if (v->msg)
+		host_msg_close(v->store->inst, v->msg, call);
+	v->msg = NULL;
+}
+
+int32_t
+visit_read(struct visit *v, struct caller *c, uint64_t index, void *buf, size_t cap,
+	   size_t *ret_got)
+{
+	struct backend *b = v->store;
+	struct host_call call;
+	int32_t rc;
+
+	*ret_got = 0;
+	rc = visit_enter(v, c, v->msg ? CALL_CONTINUE : CALL_BEGIN, "msg_read", b->limits.call_ms,
+			 &call);
+	if (rc == PM_OK && !v->msg)
+		rc = host_msg_open(b->inst, v->mbox, &call, index, &v->msg);
+	if (rc == PM_OK)
+		rc = host_msg_read(b->inst, v->msg, &call, buf, cap, ret_got);
+	if (rc == PM_END)
+		visit_end_message(v, &call);
+	return visit_done(v, c, &call, rc);
+}
+
+void
+visit_read_end(struct visit *v, struct caller *c)
+{
+	struct host_call call;
+
+	if (v->msg &&
+	    caller_enter_home(c, v->store, "msg_close", v->store->limits.call_ms, &call) == PM_OK)
+		visit_end_message(v, &call);
+}
+
+/* ---- back ------------------------------------------------------------------------------------ */
+
+/* The permit for a commit. One that was begun is waited for however long it takes. */
+static int32_t
+visit_enter_commit(struct visit *v, struct caller *c, struct host_call *call)
+{
+	struct backend *b = v->store;
+	int64_t ms = b->limits.commit_ms;
+
+	return v->committing ? caller_enter_home(c, b, "mbox_commit", ms, call)
+			     : visit_enter(v, c, CALL_GIVE_BACK, "mbox_commit", ms, call);
+}
+
+int32_t
+visit_commit(struct visit *v, struct caller *c, const struct conf *conf, struct pm_commit *what,
+	     struct quota_hold *h, uint64_t *ret_done)
+{
+	struct backend *b = v->store;
+	struct host_call call;
+	int32_t rc = visit_enter_commit(v, c, &call);
+
+	if (rc == PM_AGAIN)
+		return rc;
+	if (rc == PM_OK) {
+		what->n = v->count;
+		memcpy(call.pm.op_id, v->op_id, sizeof(v->op_id));
+		rc = caller_done(c, host_mbox_commit(b->inst, v->mbox, &call, what, ret_done));
+		v->committing = rc == PM_AGAIN;
+		if (rc == PM_AGAIN)
+			return caller_ask_home(c, b);
+		if (rc != PM_OK)
+			snprintf(v->text, sizeof(v->text), "%s", call.error);
+	}
+	quota_domain_end(conf, h, rc);
+	return rc;
+}
+
+int32_t
+visit_close(struct visit *v, struct caller *c)
+{
+	struct backend *b = v->store;
+	struct host_call call;
+
+	if (!v->mbox)
+		return PM_OK;
+	if (caller_enter_home(c, b, "mbox_close", b->limits.call_ms, &call) != PM_OK)
+		return PM_AGAIN;
+	visit_end_message(v, &call);
+	host_mbox_close(b->inst, v->mbox, &call);
+	v->mbox = NULL;
+	v->committing = false;
+	c->holds--;
+	return PM_OK;
+}

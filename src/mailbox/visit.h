@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * visit - one mailbox of one store, from its opening to its close: by a session, by a sweep, by a
+ * move to another store.
+ *
+ *   visit_open    the volume is there; the store opens, and locks as `flags` say
+ *   visit_info    what is known of messages, a slice at a time
+ *   visit_read    one message, from its beginning to its end
+ *   visit_commit  deletes, restores, marks; the count of the domain learns what it came to
+ *   visit_close   the mailbox goes home, also one that is not open yet
+ *
+ * Each waits for its permit by itself: PM_AGAIN, and it is entered again with the same arguments.
+ * Every other code but PM_OK is why not, and `text` says it for the log. While `mbox` is set there
+ * is something to close.
+ *
+ * Threads: the owner of the caller's task.
+ */
+#ifndef RST_MAILBOX_VISIT_H
+#define RST_MAILBOX_VISIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <restante/module.h>
+
+#include "conf/conf.h"
+#include "mailbox/quota.h"
+#include "module/backend.h"
+#include "module/caller.h"
+
+#define VISIT_SLICE 128 /* records of visit_info at a time: 24 KiB of stack */
+
+struct visit {
+	struct backend *store; /* borrowed; set before visit_open, the rest zeroed */
+	/* own */
+	void *mbox;
+	void *msg;      /* the message that is read */
+	uint64_t count; /* messages, once it is open */
+	uint64_t at;    /* the next record of visit_info */
+	uint8_t op_id[16];
+	bool committing; /* the store is at it: nothing may stop it */
+	char text[PM_ERROR_MAX + 1];
+};
+
+/* flags: PM_OPEN_... */
+int32_t visit_open(struct visit *v, struct caller *c, const struct pm_user *u, uint32_t flags);
+/* The next slice: *ret_n records from v->at on, which moves on. None left: PM_OK and 0. */
+int32_t visit_info(struct visit *v, struct caller *c, uint32_t want, struct pm_msg ret[VISIT_SLICE],
+		   size_t *ret_n);
+/* Up to cap octets of message `index`, which is opened first if none is; PM_END: that was all,
+ * and it is closed. After any other end, and before another message: visit_read_end. */
+int32_t visit_read(struct visit *v, struct caller *c, uint64_t index, void *buf, size_t cap,
+		   size_t *ret_got);
+/* Under the permit of visit_read. */
+void visit_read_end(struct visit *v, struct caller *c);
+/* what: the same at each entry but for `n`, which is set here. h: what its domain's count was told
+ * (quota_domain_drop, quota_domain_take_anyway); it is ended. *ret_done: PM_PARTIAL: how many. */
+int32_t visit_commit(struct visit *v, struct caller *c, const struct conf *conf,
+		     struct pm_commit *what, struct quota_hold *h, uint64_t *ret_done);
+/* PM_OK: nothing is held any more. PM_AGAIN. */
+int32_t visit_close(struct visit *v, struct caller *c);
+
+#endif
