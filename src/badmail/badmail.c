@@ -188,12 +188,6 @@ badmail_write(struct badmail *b, const void *buf, size_t n)
 	return PM_OK;
 }
 
-uint64_t
-badmail_octets(const struct badmail *b)
-{
-	return b->octets;
-}
-
 /* The names of what was moved in, durable. */
 static bool
 sync_item(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
@@ -322,31 +316,4 @@ badmail_end(struct badmail *b)
 	(void)unlink(b->path);
 	conf_put(b->conf);
 	free(b);
-}
-
-int32_t
-badmail_get_totals(const struct conf *c, struct badmail_totals *ret)
-{
-	struct badmail_store st;
-	int32_t rc;
-
-	if (!c->badmail.path)
-		return PM_NOENT;
-	rc = store_lock(c, &st, NULL);
-	if (rc != PM_OK)
-		return rc;
-	for (int k = 0; k < 2; k++) {
-		ret->items[k] = st.s.cls[k].items;
-		ret->octets[k] = st.s.cls[k].octets;
-	}
-	ret->dropped = st.s.dropped;
-	ret->dropped_octets = st.s.dropped_octets;
-	ret->expired = st.s.expired;
-	ret->crowded = st.s.crowded;
-	ret->delivered = st.s.delivered;
-	ret->door_closed = st.s.door_closed;
-	ret->max_items = (uint64_t)c->badmail.max_items;
-	ret->max_octets = (uint64_t)c->badmail.max_octets;
-	(void)store_unlock(&st);
-	return PM_OK;
 }

@@ -80,8 +80,6 @@ int32_t badmail_begin(const struct conf *c, struct badmail **ret, char *ret_text
 /* The same bytes as dlv_write gets: CRLF, unstuffed. Constant memory. After a failure only
  * badmail_end. */
 int32_t badmail_write(struct badmail *b, const void *buf, size_t n);
-/* Octets written so far. */
-uint64_t badmail_octets(const struct badmail *b);
 /*
  * Makes one item of what was written. May be called several times: the recipients of one message
  * may have different classes and reasons; the file is shared (hard link), and each item counts in
@@ -112,18 +110,5 @@ json_t *badmail_admin(const json_t *request);
 /* What metrics tell of it, from memory. Admin thread. */
 struct expo;
 void badmail_metrics(struct expo *e, const struct conf *c);
-
-struct badmail_totals {
-	uint64_t items[2], octets[2]; /* by class */
-	uint64_t dropped,
-		dropped_octets; /* REFUSED that went for bounds, since the store was made */
-	uint64_t expired;       /* ... of these by age */
-	uint64_t crowded;       /* ... by number; the others were too many octets */
-	uint64_t delivered;     /* by retries */
-	uint64_t door_closed;   /* times RETRY was not taken on */
-	uint64_t max_items, max_octets;
-};
-/* PM_OK, PM_NOENT: no badmail block, PM_TEMP. */
-int32_t badmail_get_totals(const struct conf *c, struct badmail_totals *ret);
 
 #endif

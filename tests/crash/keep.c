@@ -58,9 +58,10 @@ write_message(struct badmail *b, uint64_t octets, unsigned k)
 	rc = badmail_write(b, line, (size_t)n);
 	memset(line, 'z', 78);
 	memcpy(line + 76, "\r\n", 2);
-	while (rc == PM_OK && badmail_octets(b) < octets)
-		rc = badmail_write(
-			b, line, octets - badmail_octets(b) < 78 ? octets - badmail_octets(b) : 78);
+	for (uint64_t at = (uint64_t)n; rc == PM_OK && at < octets; at += (uint64_t)n) {
+		n = octets - at < 78 ? (int)(octets - at) : 78;
+		rc = badmail_write(b, line, (size_t)n);
+	}
 	return rc;
 }
 
@@ -157,17 +158,19 @@ do_expire(char *const arg[])
 static void
 do_totals(char *const arg[])
 {
-	struct badmail_totals t;
-	int32_t rc = badmail_get_totals(c, &t);
+	struct badmail_store st;
+	int32_t rc = store_lock(c, &st, NULL);
 
 	(void)arg;
-	if (rc != PM_OK)
+	if (rc != PM_OK) {
 		say_failure(rc, "");
-	else
-		printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
-		       " %" PRIu64 "\n",
-		       t.items[0], t.octets[0], t.items[1], t.octets[1], t.dropped, t.expired,
-		       t.door_closed);
+		return;
+	}
+	(void)store_unlock(&st);
+	for (int k = 0; k < 2; k++)
+		printf("%" PRIu64 " %" PRIu64 " ", st.s.cls[k].items, st.s.cls[k].octets);
+	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", st.s.dropped, st.s.expired,
+	       st.s.door_closed);
 }
 
 static void
