@@ -141,7 +141,7 @@ tick(int64_t now_ms)
 		volume_tick(c, now_ms);
 	if (c)
 		sweep_tick(c, now_ms);
-	badmail_tick(now_ms);
+	badmail_retry_tick(now_ms);
 	conf_put(c);
 }
 

@@ -41,13 +41,13 @@ static struct {
 static _Atomic uint64_t serials;
 
 uint64_t
-serial_next(void)
+badmail_place_serial(void)
 {
 	return atomic_fetch_add(&serials, 1);
 }
 
 void
-totals_remember(const struct badmail_state *s)
+badmail_seen_remember(const struct badmail_state *s)
 {
 	pthread_mutex_lock(&seen.mutex);
 	seen.known = true;
@@ -56,7 +56,7 @@ totals_remember(const struct badmail_state *s)
 }
 
 void
-oldest_remember(const int64_t ms[2])
+badmail_seen_remember_oldest(const int64_t ms[2])
 {
 	pthread_mutex_lock(&seen.mutex);
 	memcpy(seen.oldest_ms, ms, sizeof(seen.oldest_ms));
@@ -64,7 +64,7 @@ oldest_remember(const int64_t ms[2])
 }
 
 bool
-totals_seen(struct badmail_state *ret, int64_t ret_oldest_ms[2])
+badmail_seen_get(struct badmail_state *ret, int64_t ret_oldest_ms[2])
 {
 	bool known;
 
@@ -95,7 +95,8 @@ badmail_door(const struct conf *c, uint64_t octets, char *ret_text, size_t cap)
 				 "accepted");
 		return false;
 	}
-	if (totals_seen(&s, NULL) && store_retry_full(&c->badmail, &s, octets + BADMAIL_OVERHEAD)) {
+	if (badmail_seen_get(&s, NULL) &&
+	    badmail_store_retry_full(&c->badmail, &s, octets + BADMAIL_OVERHEAD)) {
 		stat_add(STAT_DOOR_CLOSED, 1);
 		if (ret_text)
 			snprintf(ret_text, cap,
@@ -128,10 +129,10 @@ open_tmp(struct badmail *b, char *text, int32_t *ret_rc)
 
 	b->fd = open(b->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (b->fd == -1 && errno == ENOENT) {
-		*ret_rc = store_lock(b->conf, &st, text);
+		*ret_rc = badmail_store_lock(b->conf, &st, text);
 		if (*ret_rc != PM_OK)
 			return -1;
-		(void)store_unlock(&st); /* it may be full: the next write says so */
+		(void)badmail_store_unlock(&st); /* it may be full: the next write says so */
 		b->fd = open(b->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	}
 	if (b->fd == -1)
@@ -152,9 +153,9 @@ badmail_begin(const struct conf *c, struct badmail **ret, char *ret_text)
 	if (!b)
 		return PM_NOMEM;
 	b->conf = conf_ref((struct conf *)(uintptr_t)c);
-	b->serial = serial_next();
+	b->serial = badmail_place_serial();
 	b->mount = mount;
-	tmp_path(&c->badmail, b->serial, ".eml", b->path, sizeof(b->path));
+	badmail_place_tmp(&c->badmail, b->serial, ".eml", b->path, sizeof(b->path));
 	if (open_tmp(b, ret_text, &rc) == -1) {
 		conf_put(b->conf);
 		free(b);
@@ -194,15 +195,15 @@ sync_item(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 {
 	char path[BADMAIL_PATH_MAX];
 
-	item_path(b, cls, id, "", path, sizeof(path));
+	badmail_place_item(b, cls, id, "", path, sizeof(path));
 	*strrchr(path, '/') = '\0';
-	return sync_dir(path);
+	return badmail_place_sync(path);
 }
 
 /* One line when the store has filled to 80 %, and one when what waits has come to 80 % of its
  * half; again only after it was less. */
 void
-store_warn(struct badmail_store *st)
+badmail_store_warn(struct badmail_store *st)
 {
 	const struct conf_badmail *b = st->conf;
 	struct badmail_state *s = &st->s;
@@ -238,18 +239,18 @@ move_in(struct badmail *b, const struct badmail_item *item, const char *json, ui
 	char *text)
 {
 	struct badmail_store st;
-	int32_t rc = store_lock(b->conf, &st, text);
+	int32_t rc = badmail_store_lock(b->conf, &st, text);
 
 	if (rc != PM_OK)
 		return rc;
-	rc = store_insert(&st, item->cls, b->path, json, b->octets + BADMAIL_OVERHEAD, ret_id,
-			  text);
-	store_warn(&st);
+	rc = badmail_store_insert(&st, item->cls, b->path, json, b->octets + BADMAIL_OVERHEAD,
+				  ret_id, text);
+	badmail_store_warn(&st);
 	if (rc == PM_OK)
 		stat_add(item->cls == BADMAIL_RETRY ? STAT_KEPT_RETRY : STAT_KEPT_REFUSED, 1);
 	else if (item->cls == BADMAIL_RETRY && rc == PM_NOSPACE)
 		stat_add(STAT_DOOR_CLOSED, 1);
-	(void)store_unlock(&st); /* what is in is in: `pending` tells the next one */
+	(void)badmail_store_unlock(&st); /* what is in is in: `pending` tells the next one */
 	if (rc != PM_OK)
 		return rc;
 	rc = sync_item(&b->conf->badmail, item->cls, *ret_id)
@@ -259,10 +260,10 @@ move_in(struct badmail *b, const struct badmail_item *item, const char *json, ui
 		rc = volume_stayed(b->conf->badmail.vol, b->mount, text, 200);
 	if (rc == PM_OK)
 		return PM_OK;
-	if (store_lock(b->conf, &st, NULL) == PM_OK) {
+	if (badmail_store_lock(b->conf, &st, NULL) == PM_OK) {
 		/* not promised, so it may not stay either */
-		(void)store_remove(&st, item->cls, *ret_id, PENDING_REMOVE);
-		(void)store_unlock(&st);
+		(void)badmail_store_remove(&st, item->cls, *ret_id, PENDING_REMOVE);
+		(void)badmail_store_unlock(&st);
 	}
 	return rc;
 }
@@ -288,11 +289,11 @@ badmail_commit(struct badmail *b, const struct badmail_item *item, char *ret_id,
 		volume_wrote(b->conf->badmail.vol, b->octets, PM_OK);
 	b->synced = true;
 	KILL_POINT("badmail: message durable");
-	j = item_json(item, b->octets, now, next);
+	j = badmail_item_json(item, b->octets, now, next);
 	if (!j)
 		return PM_NOMEM;
-	tmp_path(&b->conf->badmail, serial_next(), ".json", json, sizeof(json));
-	e = item_write(j, json, next);
+	badmail_place_tmp(&b->conf->badmail, badmail_place_serial(), ".json", json, sizeof(json));
+	e = badmail_item_write(j, json, next);
 	json_decref(j);
 	if (e != 0)
 		return badmail_disk_code(e, json, ret_text);
@@ -301,7 +302,7 @@ badmail_commit(struct badmail *b, const struct badmail_item *item, char *ret_id,
 	if (rc != PM_OK)
 		(void)unlink(json); /* it may have been moved and removed */
 	else if (ret_id)
-		id_format(item->cls, id, ret_id);
+		badmail_id_format(item->cls, id, ret_id);
 	KILL_POINT("badmail: committed");
 	return rc;
 }

@@ -97,7 +97,7 @@ void badmail_end(struct badmail *b);
  */
 
 /* Acceptor's tick, cheap: starts errands: due retries, items over age, warnings. */
-void badmail_tick(int64_t now_ms);
+void badmail_retry_tick(int64_t now_ms);
 /* The last retry errands end by themselves with the server; a retry that was cut is tried again. */
 
 /* ---- looking at it: restantectl badmail --------------------------------------------------------

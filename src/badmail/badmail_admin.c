@@ -82,14 +82,14 @@ badmail_admin_fits(const struct page *p, const json_t *j)
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (badmail_admin_wish(p, keys[i]) &&
-		    strcmp(badmail_admin_wish(p, keys[i]), item_text(j, keys[i])) != 0)
+		    strcmp(badmail_admin_wish(p, keys[i]), badmail_item_text(j, keys[i])) != 0)
 			return false;
-	item_sender_domain(j, domain, sizeof(domain));
+	badmail_item_sender_domain(j, domain, sizeof(domain));
 	if (badmail_admin_wish(p, "sender_domain") &&
 	    strcasecmp(badmail_admin_wish(p, "sender_domain"), domain) != 0)
 		return false;
 	if (badmail_admin_wish(p, "sender") &&
-	    strcasecmp(badmail_admin_wish(p, "sender"), item_text(j, "sender")) != 0)
+	    strcasecmp(badmail_admin_wish(p, "sender"), badmail_item_text(j, "sender")) != 0)
 		return false;
 	if (badmail_admin_wish(p, "recipient") &&
 	    !has_recipient(j, badmail_admin_wish(p, "recipient")))
@@ -111,14 +111,14 @@ page_begin(struct page *p, struct conf *c, const json_t *request, char *text)
 	p->both = !cls;
 	p->cls = cls && strcmp(cls, "refused") == 0 ? BADMAIL_REFUSED : BADMAIL_RETRY;
 	if (badmail_admin_wish(p, "after") &&
-	    !id_parse(badmail_admin_wish(p, "after"), &p->cls, &p->id)) {
+	    !badmail_id_parse(badmail_admin_wish(p, "after"), &p->cls, &p->id)) {
 		snprintf(text, 200, "'%.40s' is no item's ID", badmail_admin_wish(p, "after"));
 		return false;
 	}
 	p->id += badmail_admin_wish(p, "after") != NULL;
-	if (store_lock(c, &st, text) != PM_OK)
+	if (badmail_store_lock(c, &st, text) != PM_OK)
 		return false;
-	(void)store_unlock(&st);
+	(void)badmail_store_unlock(&st);
 	p->s = st.s;
 	return true;
 }
@@ -132,8 +132,8 @@ page_next(struct page *p, uint64_t *ret_id)
 		json_t *j;
 
 		if (p->s.cls[p->cls].items == 0 ||
-		    !store_next(&p->c->badmail, p->cls, p->id > first ? p->id : first, p->s.next_id,
-				ret_id)) {
+		    !badmail_place_next(&p->c->badmail, p->cls, p->id > first ? p->id : first,
+					p->s.next_id, ret_id)) {
 			if (!p->both || p->cls == BADMAIL_REFUSED) {
 				p->end = true;
 				return NULL;
@@ -143,7 +143,7 @@ page_next(struct page *p, uint64_t *ret_id)
 			continue;
 		}
 		p->id = *ret_id + 1;
-		j = item_load(&p->c->badmail, p->cls, *ret_id);
+		j = badmail_item_load(&p->c->badmail, p->cls, *ret_id);
 		p->read++;
 		if (j && badmail_admin_fits(p, j))
 			return j;
@@ -160,7 +160,7 @@ page_end(struct page *p, json_t *o)
 	json_object_set_new(o, "ok", json_true());
 	json_object_set_new(o, "read", json_integer(p->read));
 	if (!p->end) {
-		id_format(p->cls, p->id - 1, id);
+		badmail_id_format(p->cls, p->id - 1, id);
 		json_object_set_new(o, "next", json_string(p->id > 0 ? id : "x0"));
 	}
 	return o;
@@ -179,7 +179,7 @@ with_id(json_t *j, enum badmail_class cls, uint64_t id)
 {
 	char text[17];
 
-	id_format(cls, id, text);
+	badmail_id_format(cls, id, text);
 	json_object_set_new(j, "id", json_string(text));
 	return j;
 }
@@ -215,15 +215,16 @@ badmail_admin_group(json_t *groups, const json_t *j)
 	char domain[256];
 	json_t *key, *g;
 
-	item_sender_domain(j, domain, sizeof(domain));
-	key = json_sprintf("%s\n%s\n%s\n%s", item_text(j, "class"), item_text(j, "reason"),
-			   item_text(j, "code"), domain);
+	badmail_item_sender_domain(j, domain, sizeof(domain));
+	key = json_sprintf("%s\n%s\n%s\n%s", badmail_item_text(j, "class"),
+			   badmail_item_text(j, "reason"), badmail_item_text(j, "code"), domain);
 	if (!key)
 		return;
 	g = json_object_get(groups, json_string_value(key));
 	if (!g) {
-		g = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "class", item_text(j, "class"),
-			      "reason", item_text(j, "reason"), "code", item_text(j, "code"),
+		g = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "class",
+			      badmail_item_text(j, "class"), "reason",
+			      badmail_item_text(j, "reason"), "code", badmail_item_text(j, "code"),
 			      "sender_domain", domain, "first_ms", when, "last_ms", when);
 		json_object_set_new(groups, json_string_value(key), g);
 	}
@@ -286,7 +287,7 @@ badmail_admin_named(const struct page *p, size_t *at, enum badmail_class *cls, u
 	if (*at >= json_array_size(ids))
 		return false;
 	++*at;
-	*ret_bad = !text || !id_parse(text, cls, id);
+	*ret_bad = !text || !badmail_id_parse(text, cls, id);
 	return true;
 }
 
@@ -314,7 +315,7 @@ static json_t *
 do_retry(struct page *p)
 {
 	unsigned n = 0, started = 0, done = 0, failed = 0, limit = limit_of(p, RETRY_AT_ONCE);
-	struct retry_watch *w = retry_watch_new();
+	struct badmail_watch *w = badmail_watch_new();
 	enum badmail_class cls;
 	size_t at = 0;
 	uint64_t id;
@@ -324,9 +325,9 @@ do_retry(struct page *p)
 		return badmail_admin_error("no memory");
 	while (n < limit && badmail_admin_next_target(p, &at, &cls, &id, &bad)) {
 		n++;
-		started += !bad && retry_start(p->c, cls, id, w);
+		started += !bad && badmail_retry_start(p->c, cls, id, w);
 	}
-	retry_watch_wait(w, RETRY_WAIT_MS, &done, &failed);
+	badmail_watch_wait(w, RETRY_WAIT_MS, &done, &failed);
 	return page_end(p,
 			json_pack("{s:i, s:i, s:i, s:i}", "asked", n, "delivered", done, "failed",
 				  failed + n - started, "working", started - done - failed));
@@ -344,13 +345,13 @@ do_purge(struct page *p)
 	bool bad;
 
 	while (badmail_admin_next_target(p, &at, &cls, &id, &bad)) {
-		if (store_lock(p->c, &st, text) != PM_OK)
+		if (badmail_store_lock(p->c, &st, text) != PM_OK)
 			return badmail_admin_error(text);
-		if (!bad && store_remove(&st, cls, id, PENDING_REMOVE))
+		if (!bad && badmail_store_remove(&st, cls, id, PENDING_REMOVE))
 			purged++;
 		else
 			missing++;
-		if (!store_unlock(&st))
+		if (!badmail_store_unlock(&st))
 			return badmail_admin_error(
 				"the totals cannot be written; is the disk read-only?");
 	}
@@ -391,14 +392,14 @@ do_show(struct page *p)
 	uint64_t id;
 	json_t *j, *o;
 
-	if (!text || !id_parse(text, &cls, &id))
+	if (!text || !badmail_id_parse(text, &cls, &id))
 		return badmail_admin_error("show needs an item's ID: see restantectl badmail list");
-	j = item_load(&p->c->badmail, cls, id);
+	j = badmail_item_load(&p->c->badmail, cls, id);
 	if (!j)
 		return badmail_admin_error("there is no such item (any more)");
 	p->read++;
 	p->end = true;
-	item_path(&p->c->badmail, cls, id, ".eml", path, sizeof(path));
+	badmail_place_item(&p->c->badmail, cls, id, ".eml", path, sizeof(path));
 	o = json_object();
 	json_object_set_new(o, "item", with_id(j, cls, id));
 	json_object_set_new(o, "file", json_string(path));

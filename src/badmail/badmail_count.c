@@ -33,10 +33,10 @@ count_bucket(const struct conf_badmail *b, enum badmail_class cls, const char *d
 
 		if (!json && !(end == e->d_name + 16 && strcmp(end, ".eml") == 0))
 			continue;
-		item_path(b, cls, id, json ? ".eml" : ".json", other, sizeof(other));
-		if (!path_there(other)) {
+		badmail_place_item(b, cls, id, json ? ".eml" : ".json", other, sizeof(other));
+		if (!badmail_place_there(other)) {
 			(void)unlinkat(dirfd(d), e->d_name, 0);
-		} else if (json && store_stat(b, cls, id, &octets, &when)) {
+		} else if (json && badmail_place_stat(b, cls, id, &octets, &when)) {
 			n->items++;
 			n->octets += octets;
 			n->first = id < n->first ? id : n->first;
@@ -54,7 +54,7 @@ count_class(const struct conf_badmail *b, enum badmail_class cls, struct counted
 	struct dirent *e;
 	DIR *d;
 
-	snprintf(path, sizeof(path), "%s/%s", b->path, class_name(cls));
+	snprintf(path, sizeof(path), "%s/%s", b->path, badmail_class_name(cls));
 	d = opendir(path);
 	while (d && (e = readdir(d)) != NULL) {
 		if (e->d_name[0] == '.')
@@ -69,7 +69,7 @@ count_class(const struct conf_badmail *b, enum badmail_class cls, struct counted
 }
 
 void
-store_count(struct badmail_store *st)
+badmail_count(struct badmail_store *st)
 {
 	struct badmail_state *s = &st->s;
 	int64_t began = mono_ms();
@@ -97,7 +97,7 @@ store_count(struct badmail_store *st)
 /* ---- tmp ------------------------------------------------------------------------------------- */
 
 void
-store_sweep_tmp(const struct conf_badmail *b)
+badmail_place_sweep_tmp(const struct conf_badmail *b)
 {
 	char path[BADMAIL_PATH_MAX];
 	struct dirent *e;

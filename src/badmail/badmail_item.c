@@ -52,14 +52,14 @@ list_json(const struct pm_str *list, size_t n)
 }
 
 json_t *
-item_json(const struct badmail_item *item, uint64_t octets, int64_t now_ms, int64_t next_ms)
+badmail_item_json(const struct badmail_item *item, uint64_t octets, int64_t now_ms, int64_t next_ms)
 {
 	json_t *j = json_object();
 	int bad = 0;
 
 	bad |= json_object_set_new(j, "version", json_integer(1));
 	bad |= json_object_set_new(j, "key", key_json());
-	bad |= json_object_set_new(j, "class", json_string(class_name(item->cls)));
+	bad |= json_object_set_new(j, "class", json_string(badmail_class_name(item->cls)));
 	bad |= json_object_set_new(j, "time_ms", json_integer(now_ms));
 	bad |= json_object_set_new(j, "sender", text_json(item->sender));
 	bad |= json_object_set_new(j, "recipients", list_json(item->rcpts, item->n_rcpts));
@@ -112,7 +112,7 @@ is_item(const json_t *j)
 }
 
 json_t *
-item_parse(const char *text, size_t n)
+badmail_item_parse(const char *text, size_t n)
 {
 	json_error_t err;
 	json_t *j = json_loadb(text, n, JSON_REJECT_DUPLICATES, &err);
@@ -125,7 +125,7 @@ item_parse(const char *text, size_t n)
 }
 
 json_t *
-item_load(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
+badmail_item_load(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 {
 	char path[BADMAIL_PATH_MAX], *text;
 	json_t *j = NULL;
@@ -133,7 +133,7 @@ item_load(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 	ssize_t got;
 	int fd;
 
-	item_path(b, cls, id, ".json", path, sizeof(path));
+	badmail_place_item(b, cls, id, ".json", path, sizeof(path));
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1)
 		return NULL;
@@ -141,7 +141,7 @@ item_load(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 	    (text = malloc((size_t)st.st_size + 1)) != NULL) {
 		got = read(fd, text, (size_t)st.st_size);
 		if (got == st.st_size)
-			j = item_parse(text, (size_t)got);
+			j = badmail_item_parse(text, (size_t)got);
 		free(text);
 	}
 	(void)close(fd);
@@ -152,7 +152,7 @@ item_load(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 }
 
 int
-item_write(const json_t *j, const char *path, int64_t next_ms)
+badmail_item_write(const json_t *j, const char *path, int64_t next_ms)
 {
 	struct timespec times[2] = {
 		{.tv_nsec = UTIME_NOW},
@@ -176,7 +176,7 @@ item_write(const json_t *j, const char *path, int64_t next_ms)
 }
 
 const char *
-item_text(const json_t *j, const char *key)
+badmail_item_text(const json_t *j, const char *key)
 {
 	const char *s = json_string_value(json_object_get(j, key));
 
@@ -184,7 +184,7 @@ item_text(const json_t *j, const char *key)
 }
 
 bool
-item_has(const json_t *j, const char *list, const char *text)
+badmail_item_has(const json_t *j, const char *list, const char *text)
 {
 	const json_t *x;
 	size_t i;
@@ -196,9 +196,9 @@ item_has(const json_t *j, const char *list, const char *text)
 }
 
 void
-item_sender_domain(const json_t *j, char *buf, size_t cap)
+badmail_item_sender_domain(const json_t *j, char *buf, size_t cap)
 {
-	const char *sender = item_text(j, "sender"), *at = strrchr(sender, '@');
+	const char *sender = badmail_item_text(j, "sender"), *at = strrchr(sender, '@');
 
 	snprintf(buf, cap, "%s", !*sender ? "<>" : at ? at + 1 : sender);
 	for (char *p = buf; *p; p++)

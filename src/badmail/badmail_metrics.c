@@ -9,9 +9,9 @@
 static void
 by_class(struct expo *e, uint64_t retry, uint64_t refused)
 {
-	expo_label(e, "class", class_name(BADMAIL_RETRY));
+	expo_label(e, "class", badmail_class_name(BADMAIL_RETRY));
 	expo_count(e, retry);
-	expo_label(e, "class", class_name(BADMAIL_REFUSED));
+	expo_label(e, "class", badmail_class_name(BADMAIL_REFUSED));
 	expo_count(e, refused);
 }
 
@@ -30,7 +30,7 @@ what_is_there(struct expo *e, const struct badmail_state *s, const int64_t oldes
 	for (int k = 0; k < 2; k++) {
 		int64_t ms = s->cls[k].items > 0 && oldest_ms[k] > 0 ? wall_ms() - oldest_ms[k] : 0;
 
-		expo_label(e, "class", class_name((enum badmail_class)k));
+		expo_label(e, "class", badmail_class_name((enum badmail_class)k));
 		expo_seconds(e, ms > 0 ? ms * 1000 : 0);
 	}
 }
@@ -47,7 +47,7 @@ badmail_metrics_bounds(struct expo *e, const struct conf_badmail *b, const struc
 	expo_family(e, "restante_badmail_door_closed", EXPO_GAUGE,
 		    "1: mail that waits has reached half of a bound, and no more is accepted that "
 		    "might have to wait.");
-	expo_count(e, store_retry_full(b, s, BADMAIL_OVERHEAD));
+	expo_count(e, badmail_store_retry_full(b, s, BADMAIL_OVERHEAD));
 }
 
 static void
@@ -84,7 +84,7 @@ badmail_metrics(struct expo *e, const struct conf *c)
 	struct badmail_state s;
 	int64_t oldest_ms[2];
 
-	if (!c->badmail.path || !totals_seen(&s, oldest_ms))
+	if (!c->badmail.path || !badmail_seen_get(&s, oldest_ms))
 		return;
 	what_is_there(e, &s, oldest_ms);
 	badmail_metrics_bounds(e, &c->badmail, &s);

@@ -12,14 +12,14 @@
 #include "badmail/badmail_impl.h"
 
 static int32_t
-badmail_resolve_fail(struct resolve *r, int32_t rc, const char *text)
+badmail_resolve_fail(struct badmail_resolve *r, int32_t rc, const char *text)
 {
 	snprintf(r->text, sizeof(r->text), "%s", text);
 	return rc;
 }
 
 void
-resolve_begin(struct resolve *r, struct conf *c, const char *name)
+badmail_resolve_begin(struct badmail_resolve *r, struct conf *c, const char *name)
 {
 	find_begin(&r->find, c, "deliver", "", true, name);
 }
@@ -27,7 +27,7 @@ resolve_begin(struct resolve *r, struct conf *c, const char *name)
 /* ---- an alias -------------------------------------------------------------------------------- */
 
 static int32_t
-badmail_resolve_next_target(struct resolve *r, struct errand *e)
+badmail_resolve_next_target(struct badmail_resolve *r, struct errand *e)
 {
 	char whole[PM_NAME_MAX + 1];
 	const char *t = json_string_value(json_array_get(r->targets, r->at));
@@ -38,12 +38,12 @@ badmail_resolve_next_target(struct resolve *r, struct errand *e)
 	if (!chain_name(e->conf, t, strlen(t), whole))
 		return badmail_resolve_fail(r, PM_INVALID,
 					    "the alias leads to an impossible address");
-	resolve_begin(r, e->conf, whole);
-	return resolve_step(r, e);
+	badmail_resolve_begin(r, e->conf, whole);
+	return badmail_resolve_step(r, e);
 }
 
 static int32_t
-badmail_resolve_alias(struct resolve *r, struct errand *e)
+badmail_resolve_alias(struct badmail_resolve *r, struct errand *e)
 {
 	const struct pm_user *u = &r->find.user;
 
@@ -66,7 +66,7 @@ badmail_resolve_alias(struct resolve *r, struct errand *e)
 /* ---- a mailbox ------------------------------------------------------------------------------- */
 
 static int32_t
-badmail_resolve_mailbox(struct resolve *r, struct errand *e)
+badmail_resolve_mailbox(struct badmail_resolve *r, struct errand *e)
 {
 	char quoted[ADDRESS_QUOTED_MAX + 1];
 
@@ -83,7 +83,7 @@ badmail_resolve_mailbox(struct resolve *r, struct errand *e)
 
 /* Nobody knows the name. */
 static int32_t
-badmail_resolve_unknown(struct resolve *r)
+badmail_resolve_unknown(struct badmail_resolve *r)
 {
 	if (r->targets && !r->find.domain_ours)
 		return badmail_resolve_fail(r, PM_NOENT, "the alias leads elsewhere");
@@ -93,7 +93,7 @@ badmail_resolve_unknown(struct resolve *r)
 }
 
 int32_t
-resolve_step(struct resolve *r, struct errand *e)
+badmail_resolve_step(struct badmail_resolve *r, struct errand *e)
 {
 	int32_t rc = find_step(&r->find, &e->caller);
 
@@ -116,7 +116,7 @@ resolve_step(struct resolve *r, struct errand *e)
 }
 
 bool
-resolve_put(const struct resolve *r, json_t *item, size_t at)
+badmail_resolve_put(const struct badmail_resolve *r, json_t *item, size_t at)
 {
 	json_t *recipients = json_object_get(item, "recipients"),
 	       *names = json_object_get(item, "names"), *name;
@@ -132,7 +132,8 @@ resolve_put(const struct resolve *r, json_t *item, size_t at)
 	{
 		const char *text = json_string_value(name);
 
-		if (item_has(item, "names", text) || item_has(item, "delivered", text))
+		if (badmail_item_has(item, "names", text) ||
+		    badmail_item_has(item, "delivered", text))
 			continue;
 		bad |= json_array_insert(recipients, at, json_array_get(r->addresses, i));
 		bad |= json_array_insert(names, at++, name);
@@ -141,7 +142,7 @@ resolve_put(const struct resolve *r, json_t *item, size_t at)
 }
 
 void
-resolve_fini(struct resolve *r)
+badmail_resolve_fini(struct badmail_resolve *r)
 {
 	json_decref(r->targets);
 	json_decref(r->addresses);

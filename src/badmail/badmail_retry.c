@@ -49,12 +49,12 @@ enum phase { PHASE_LOAD, PHASE_LETTER, PHASE_RESOLVE, PHASE_SAVE };
 struct retry {
 	enum badmail_class cls;
 	uint64_t id;
-	struct retry_watch *watch;
+	struct badmail_watch *watch;
 	enum phase phase;
 	json_t *j;
 	size_t at;            /* recipient */
 	struct letter letter; /* of that one */
-	struct resolve resolve;
+	struct badmail_resolve resolve;
 	bool resolved; /* it was asked already who that is by now */
 	char head[HEAD_MAX];
 	char last[PM_ERROR_MAX + PM_NAME_MAX + 8]; /* why the last one failed */
@@ -74,7 +74,8 @@ static bool
 make_head(struct retry *r)
 {
 	int n = snprintf(r->head, sizeof(r->head), "Return-Path: <%s>\r\nDelivered-To: %s\r\n",
-			 item_text(r->j, "sender"), badmail_retry_recipient(r, "recipients"));
+			 badmail_item_text(r->j, "sender"),
+			 badmail_retry_recipient(r, "recipients"));
 
 	if (n < 0 || (size_t)n >= sizeof(r->head))
 		return false;
@@ -95,7 +96,7 @@ make_op_id(struct retry *r)
 	char text[PM_NAME_MAX + 128];
 	unsigned char md[EVP_MAX_MD_SIZE] = {0};
 	int n = snprintf(text, sizeof(text), "%.40s %" PRId64 " %" PRIx64 " %s",
-			 item_text(r->j, "key"),
+			 badmail_item_text(r->j, "key"),
 			 (int64_t)json_integer_value(json_object_get(r->j, "time_ms")), r->id,
 			 r->letter.name);
 
@@ -158,13 +159,13 @@ begin_letter(struct retry *r, struct errand *e, const char *name)
 	memset(&r->letter, 0, sizeof(r->letter));
 	r->letter.conf = e->conf;
 	r->letter.utf8 = json_is_true(json_object_get(r->j, "utf8"));
-	item_path(b, r->cls, r->id, ".eml", path, sizeof(path));
+	badmail_place_item(b, r->cls, r->id, ".eml", path, sizeof(path));
 	r->letter.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (r->letter.fd == -1) {
 		note_failure(r, "its message cannot be read");
 	} else if (!make_head(r) || !chain_name(e->conf, name, strlen(name), r->letter.name)) {
 		note_failure(r, "not a possible name");
-	} else if (item_has(r->j, "delivered", r->letter.name)) {
+	} else if (badmail_item_has(r->j, "delivered", r->letter.name)) {
 		badmail_retry_strike(r); /* by another name */
 	} else {
 		make_op_id(r);
@@ -199,7 +200,7 @@ badmail_retry_load(struct retry *r, struct errand *e)
 
 	if (rc != PM_OK)
 		return rc;
-	r->j = item_load(&e->conf->badmail, r->cls, r->id);
+	r->j = badmail_item_load(&e->conf->badmail, r->cls, r->id);
 	if (r->j)
 		return next_recipient(r, e);
 	r->gone = true;
@@ -211,7 +212,7 @@ badmail_retry_load(struct retry *r, struct errand *e)
 static int32_t
 resolve_one(struct retry *r, struct errand *e)
 {
-	int32_t rc = resolve_step(&r->resolve, e);
+	int32_t rc = badmail_resolve_step(&r->resolve, e);
 	char name[PM_NAME_MAX + 1];
 	bool alias;
 
@@ -220,12 +221,12 @@ resolve_one(struct retry *r, struct errand *e)
 	if (rc != PM_OK)
 		note_failure(r, r->resolve.text);
 	alias = r->resolve.targets != NULL;
-	if (rc == PM_OK && alias && !resolve_put(&r->resolve, r->j, r->at)) {
-		resolve_fini(&r->resolve);
+	if (rc == PM_OK && alias && !badmail_resolve_put(&r->resolve, r->j, r->at)) {
+		badmail_resolve_fini(&r->resolve);
 		return PM_NOMEM; /* what is on disk stays as it is */
 	}
 	memcpy(name, r->resolve.find.who.name, sizeof(name));
-	resolve_fini(&r->resolve);
+	badmail_resolve_fini(&r->resolve);
 	if (rc != PM_OK || alias)
 		return next_recipient(r, e);
 	letter_fini(&r->letter);
@@ -239,7 +240,7 @@ begin_resolve(struct retry *r, struct errand *e, int32_t rc)
 {
 	if (r->resolved || (!r->letter.nobody && rc != PM_MOVED))
 		return false;
-	resolve_begin(&r->resolve, e->conf, r->letter.name);
+	badmail_resolve_begin(&r->resolve, e->conf, r->letter.name);
 	r->phase = PHASE_RESOLVE;
 	return true;
 }
@@ -296,9 +297,9 @@ badmail_retry_rewrite(struct badmail_store *st, struct retry *r)
 	(void)json_object_set_new(r->j, "last_try_ms", json_integer(wall_ms()));
 	(void)json_object_set_new(r->j, "last_error",
 				  last ? last : json_string("the recipient's name is not UTF-8"));
-	tmp_path(st->conf, serial_next(), ".json", tmp, sizeof(tmp));
-	item_path(st->conf, r->cls, r->id, ".json", path, sizeof(path));
-	e = item_write(r->j, tmp, next);
+	badmail_place_tmp(st->conf, badmail_place_serial(), ".json", tmp, sizeof(tmp));
+	badmail_place_item(st->conf, r->cls, r->id, ".json", path, sizeof(path));
+	e = badmail_item_write(r->j, tmp, next);
 	KILL_POINT("badmail: before the sidecar is replaced");
 	if (e == 0 && faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    rename(tmp, path) == 0)
@@ -319,8 +320,8 @@ badmail_retry_save(struct retry *r, struct errand *e)
 
 	if (rc != PM_OK)
 		return rc;
-	rc = store_lock(e->conf, &st, text);
-	id_format(r->cls, r->id, id);
+	rc = badmail_store_lock(e->conf, &st, text);
+	badmail_id_format(r->cls, r->id, id);
 	e->caller.holds--;
 	if (rc != PM_OK) {
 		log_msg(LOG_LVL_ERROR, "badmail",
@@ -329,12 +330,12 @@ badmail_retry_save(struct retry *r, struct errand *e)
 	}
 	if (all)
 		/* false: it was purged meanwhile */
-		(void)store_remove(&st, r->cls, r->id, PENDING_DELIVER);
+		(void)badmail_store_remove(&st, r->cls, r->id, PENDING_DELIVER);
 	else
 		/* an old sidecar: tried again sooner, delivered to some once more */
 		(void)badmail_retry_rewrite(&st, r);
-	store_warn(&st);
-	(void)store_unlock(&st);
+	badmail_store_warn(&st);
+	(void)badmail_store_unlock(&st);
 	if (badmail_retry_untried(r) && !caller_should_end(&e->caller))
 		return next_recipient(r, e);
 	if (all)
@@ -370,18 +371,19 @@ retry_finish(struct errand *e, int32_t rc)
 	if (!r->gone)
 		stat_add(rc == PM_OK ? STAT_RETRY_DELIVERED : STAT_RETRY_FAILED, 1);
 	letter_fini(&r->letter);
-	resolve_fini(&r->resolve);
+	badmail_resolve_fini(&r->resolve);
 	close_message(r);
-	busy_end(r->cls, r->id);
+	badmail_busy_end(r->cls, r->id);
 	if (rc == PM_OK)
 		atomic_store(&look.due_ms, 0); /* there is room for the next, and its store works */
-	retry_watch_tell(r->watch, rc == PM_OK);
+	badmail_watch_tell(r->watch, rc == PM_OK);
 	json_decref(r->j);
 	free(r);
 }
 
 bool
-retry_start(struct conf *c, enum badmail_class cls, uint64_t id, struct retry_watch *watch)
+badmail_retry_start(struct conf *c, enum badmail_class cls, uint64_t id,
+		    struct badmail_watch *watch)
 {
 	struct retry *r = calloc(1, sizeof(*r));
 	struct errand e = {.conf = c,
@@ -392,7 +394,7 @@ retry_start(struct conf *c, enum badmail_class cls, uint64_t id, struct retry_wa
 			   .ctx = r,
 			   .deadline_ms = mono_ms() + RETRY_MS};
 
-	if (!r || !busy_take(cls, id)) {
+	if (!r || !badmail_busy_take(cls, id)) {
 		free(r);
 		return false;
 	}
@@ -400,11 +402,11 @@ retry_start(struct conf *c, enum badmail_class cls, uint64_t id, struct retry_wa
 	r->id = id;
 	r->watch = watch;
 	r->letter.fd = -1;
-	retry_watch_add(watch);
+	badmail_watch_add(watch);
 	if (errand_start(&e))
 		return true;
-	busy_end(cls, id);
-	retry_watch_tell(watch, false);
+	badmail_busy_end(cls, id);
+	badmail_watch_tell(watch, false);
 	free(r);
 	return false;
 }
@@ -420,15 +422,15 @@ start_due(struct conf *c, uint64_t first, uint64_t end)
 	struct stat st;
 
 	for (unsigned n = 0; n < LOOK_ITEMS; n++, id++) {
-		if (!store_next(&c->badmail, BADMAIL_RETRY, id, end, &id)) {
+		if (!badmail_place_next(&c->badmail, BADMAIL_RETRY, id, end, &id)) {
 			look.cursor = 0; /* from the start, next time */
 			return;
 		}
-		item_path(&c->badmail, BADMAIL_RETRY, id, ".json", path, sizeof(path));
+		badmail_place_item(&c->badmail, BADMAIL_RETRY, id, ".json", path, sizeof(path));
 		if (lstat(path, &st) != 0 || (int64_t)st.st_mtim.tv_sec * 1000 > now ||
-		    busy_has(BADMAIL_RETRY, id))
+		    badmail_busy_has(BADMAIL_RETRY, id))
 			continue;
-		if (!retry_start(c, BADMAIL_RETRY, id, NULL))
+		if (!badmail_retry_start(c, BADMAIL_RETRY, id, NULL))
 			break; /* enough are at work: from here in a second */
 	}
 	look.cursor = id;
@@ -444,7 +446,7 @@ look_run(struct errand *e)
 
 	if (rc != PM_OK)
 		return rc;
-	rc = store_lock(e->conf, &st, text);
+	rc = badmail_store_lock(e->conf, &st, text);
 	if (rc != PM_OK) {
 		static struct log_rate rate;
 		uint64_t held;
@@ -453,16 +455,16 @@ look_run(struct errand *e)
 			log_msg(LOG_LVL_ERROR, "badmail", "%s", text);
 		return rc;
 	}
-	(void)store_expire(&st, EXPIRE_AT_ONCE);
-	store_warn(&st);
+	(void)badmail_store_expire(&st, EXPIRE_AT_ONCE);
+	badmail_store_warn(&st);
 	for (int k = 0; k < 2; k++)
-		oldest_ms[k] = store_oldest_ms(&st, (enum badmail_class)k);
-	oldest_remember(oldest_ms);
-	(void)store_unlock(&st);
+		oldest_ms[k] = badmail_store_oldest_ms(&st, (enum badmail_class)k);
+	badmail_seen_remember_oldest(oldest_ms);
+	(void)badmail_store_unlock(&st);
 	if (st.s.cls[BADMAIL_RETRY].items > 0)
 		start_due(e->conf, st.s.cls[BADMAIL_RETRY].first, st.s.next_id);
 	if (look.swept_ms == 0 || mono_ms() - look.swept_ms > TMP_MS) {
-		store_sweep_tmp(&e->conf->badmail);
+		badmail_place_sweep_tmp(&e->conf->badmail);
 		look.swept_ms = mono_ms();
 	}
 	return PM_OK;
@@ -477,7 +479,7 @@ look_finish(struct errand *e, int32_t rc)
 }
 
 void
-badmail_tick(int64_t now_ms)
+badmail_retry_tick(int64_t now_ms)
 {
 	struct conf *c;
 	struct errand e = {.name = "badmail",

@@ -28,36 +28,37 @@
 /* ---- names ----------------------------------------------------------------------------------- */
 
 const char *
-class_name(enum badmail_class cls)
+badmail_class_name(enum badmail_class cls)
 {
 	return cls == BADMAIL_RETRY ? "retry" : "refused";
 }
 
 void
-item_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, const char *suffix,
-	  char *buf, size_t cap)
+badmail_place_item(const struct conf_badmail *b, enum badmail_class cls, uint64_t id,
+		   const char *suffix, char *buf, size_t cap)
 {
 	snprintf(buf, cap, "%s/%s/%04" PRIx64 "/%02" PRIx64 "/%016" PRIx64 "%s", b->path,
-		 class_name(cls), id >> 16, id >> 8 & 0xff, id, suffix);
+		 badmail_class_name(cls), id >> 16, id >> 8 & 0xff, id, suffix);
 }
 
 static void
 branch_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, char *buf,
 	    size_t cap)
 {
-	snprintf(buf, cap, "%s/%s/%04" PRIx64, b->path, class_name(cls), id >> 16);
+	snprintf(buf, cap, "%s/%s/%04" PRIx64, b->path, badmail_class_name(cls), id >> 16);
 }
 
 static void
 bucket_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, char *buf,
 	    size_t cap)
 {
-	snprintf(buf, cap, "%s/%s/%04" PRIx64 "/%02" PRIx64, b->path, class_name(cls), id >> 16,
-		 id >> 8 & 0xff);
+	snprintf(buf, cap, "%s/%s/%04" PRIx64 "/%02" PRIx64, b->path, badmail_class_name(cls),
+		 id >> 16, id >> 8 & 0xff);
 }
 
 void
-tmp_path(const struct conf_badmail *b, uint64_t serial, const char *suffix, char *buf, size_t cap)
+badmail_place_tmp(const struct conf_badmail *b, uint64_t serial, const char *suffix, char *buf,
+		  size_t cap)
 {
 	struct statefile_owner me = statefile_self();
 
@@ -66,13 +67,13 @@ tmp_path(const struct conf_badmail *b, uint64_t serial, const char *suffix, char
 }
 
 void
-id_format(enum badmail_class cls, uint64_t id, char buf[17])
+badmail_id_format(enum badmail_class cls, uint64_t id, char buf[17])
 {
 	snprintf(buf, 17, "%c%" PRIx64, cls == BADMAIL_RETRY ? 'r' : 'x', id & (UINT64_MAX >> 4));
 }
 
 bool
-id_parse(const char *text, enum badmail_class *cls, uint64_t *id)
+badmail_id_parse(const char *text, enum badmail_class *cls, uint64_t *id)
 {
 	size_t n = strlen(text);
 
@@ -85,7 +86,7 @@ id_parse(const char *text, enum badmail_class *cls, uint64_t *id)
 }
 
 bool
-sync_dir(const char *path)
+badmail_place_sync(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool ok = fd != -1 && fsync(fd) == 0;
@@ -116,43 +117,43 @@ badmail_store_fail(char *text, const char *what, const char *path)
 /* ---- looking --------------------------------------------------------------------------------- */
 
 bool
-path_there(const char *path)
+badmail_place_there(const char *path)
 {
 	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 bool
-store_next(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t end,
-	   uint64_t *ret_id)
+badmail_place_next(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t end,
+		   uint64_t *ret_id)
 {
 	char path[BADMAIL_PATH_MAX];
 
 	while (id < end) {
-		item_path(b, cls, id, ".json", path, sizeof(path));
-		if (path_there(path)) {
+		badmail_place_item(b, cls, id, ".json", path, sizeof(path));
+		if (badmail_place_there(path)) {
 			*ret_id = id;
 			return true;
 		}
 		/* a gap: how large is it? */
 		branch_path(b, cls, id, path, sizeof(path));
-		if (!path_there(path)) {
+		if (!badmail_place_there(path)) {
 			id = (id | BRANCH) + 1;
 			continue;
 		}
 		bucket_path(b, cls, id, path, sizeof(path));
-		id = path_there(path) ? id + 1 : (id | BUCKET) + 1;
+		id = badmail_place_there(path) ? id + 1 : (id | BUCKET) + 1;
 	}
 	return false;
 }
 
 bool
-store_stat(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t *octets,
-	   int64_t *time_ms)
+badmail_place_stat(const struct conf_badmail *b, enum badmail_class cls, uint64_t id,
+		   uint64_t *octets, int64_t *time_ms)
 {
 	char path[BADMAIL_PATH_MAX];
 	struct stat st;
 
-	item_path(b, cls, id, ".eml", path, sizeof(path));
+	badmail_place_item(b, cls, id, ".eml", path, sizeof(path));
 	if (lstat(path, &st) != 0)
 		return false;
 	*octets = (uint64_t)st.st_size + BADMAIL_OVERHEAD;
@@ -194,9 +195,9 @@ finish_pending(struct badmail_store *st)
 	char json[BADMAIL_PATH_MAX], eml[BADMAIL_PATH_MAX];
 	bool is;
 
-	item_path(st->conf, cls, s->pending_id, ".json", json, sizeof(json));
-	item_path(st->conf, cls, s->pending_id, ".eml", eml, sizeof(eml));
-	is = path_there(json);
+	badmail_place_item(st->conf, cls, s->pending_id, ".json", json, sizeof(json));
+	badmail_place_item(st->conf, cls, s->pending_id, ".eml", eml, sizeof(eml));
+	is = badmail_place_there(json);
 	if (!is)
 		(void)unlink(eml); /* half of an item is none */
 	if (s->pending == PENDING_INSERT && is)
@@ -223,11 +224,11 @@ make_dirs(const struct conf_badmail *b)
 		if (mkdir(path, 0700) != 0 && errno != EEXIST)
 			return false;
 	}
-	return sync_dir(b->path);
+	return badmail_place_sync(b->path);
 }
 
 int32_t
-store_lock(const struct conf *c, struct badmail_store *st, char *text)
+badmail_store_lock(const struct conf *c, struct badmail_store *st, char *text)
 {
 	char path[BADMAIL_PATH_MAX];
 	enum statefile_found found = STATEFILE_SOUND;
@@ -238,24 +239,24 @@ store_lock(const struct conf *c, struct badmail_store *st, char *text)
 		errno = ENODEV; /* nothing is made beneath its mount point */
 		return badmail_store_fail(text, "its volume is not mounted:", path);
 	}
-	st->fd = path_there(path) ? -1 : make_dirs(&c->badmail) ? -1 : -2;
+	st->fd = badmail_place_there(path) ? -1 : make_dirs(&c->badmail) ? -1 : -2;
 	if (st->fd == -1)
 		st->fd = statefile_open(path, BADMAIL_MAGIC, &st->s, sizeof(st->s), &found);
 	if (st->fd < 0)
 		return badmail_store_fail(text, "cannot use", path);
 	if (found != STATEFILE_SOUND || st->s.boot != statefile_boot())
-		store_count(st);
+		badmail_count(st);
 	else if (st->s.pending != PENDING_NONE)
 		finish_pending(st);
 	return PM_OK;
 }
 
 bool
-store_unlock(struct badmail_store *st)
+badmail_store_unlock(struct badmail_store *st)
 {
 	bool ok = write_state(st);
 
-	totals_remember(&st->s);
+	badmail_seen_remember(&st->s);
 	statefile_close(st->fd);
 	return ok;
 }
@@ -277,18 +278,19 @@ drop_dirs(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 }
 
 bool
-store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id, enum pending why)
+badmail_store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id,
+		     enum badmail_pending why)
 {
 	char json[BADMAIL_PATH_MAX], eml[BADMAIL_PATH_MAX];
 	struct badmail_state *s = &st->s;
 	uint64_t octets = BADMAIL_OVERHEAD;
 	int64_t when;
 
-	item_path(st->conf, cls, id, ".json", json, sizeof(json));
-	item_path(st->conf, cls, id, ".eml", eml, sizeof(eml));
-	if (!path_there(json))
+	badmail_place_item(st->conf, cls, id, ".json", json, sizeof(json));
+	badmail_place_item(st->conf, cls, id, ".eml", eml, sizeof(eml));
+	if (!badmail_place_there(json))
 		return false;
-	(void)store_stat(st->conf, cls, id, &octets, &when);
+	(void)badmail_place_stat(st->conf, cls, id, &octets, &when);
 	s->pending = why;
 	s->pending_class = cls;
 	s->pending_id = id;
@@ -319,7 +321,7 @@ badmail_store_oldest(struct badmail_store *st, enum badmail_class cls, uint64_t 
 
 	if (s->cls[cls].items == 0)
 		return false;
-	if (!store_next(st->conf, cls, s->cls[cls].first, s->next_id, ret_id)) {
+	if (!badmail_place_next(st->conf, cls, s->cls[cls].first, s->next_id, ret_id)) {
 		s->boot = 0; /* totals that are not true: counted by the next who comes */
 		return false;
 	}
@@ -328,26 +330,27 @@ badmail_store_oldest(struct badmail_store *st, enum badmail_class cls, uint64_t 
 }
 
 int64_t
-store_oldest_ms(struct badmail_store *st, enum badmail_class cls)
+badmail_store_oldest_ms(struct badmail_store *st, enum badmail_class cls)
 {
 	uint64_t id, octets;
 	int64_t ms = 0;
 
-	return badmail_store_oldest(st, cls, &id) && store_stat(st->conf, cls, id, &octets, &ms)
+	return badmail_store_oldest(st, cls, &id) &&
+			       badmail_place_stat(st->conf, cls, id, &octets, &ms)
 		       ? ms
 		       : 0;
 }
 
 unsigned
-store_expire(struct badmail_store *st, unsigned max)
+badmail_store_expire(struct badmail_store *st, unsigned max)
 {
 	int64_t before = wall_ms() - st->conf->max_age_ms, when;
 	uint64_t id, octets;
 	unsigned n = 0;
 
 	while (n < max && badmail_store_oldest(st, BADMAIL_REFUSED, &id) &&
-	       store_stat(st->conf, BADMAIL_REFUSED, id, &octets, &when) && when < before &&
-	       store_remove(st, BADMAIL_REFUSED, id, PENDING_EXPIRE))
+	       badmail_place_stat(st->conf, BADMAIL_REFUSED, id, &octets, &when) && when < before &&
+	       badmail_store_remove(st, BADMAIL_REFUSED, id, PENDING_EXPIRE))
 		n++;
 	return n;
 }
@@ -355,7 +358,8 @@ store_expire(struct badmail_store *st, unsigned max)
 /* ---- putting in ------------------------------------------------------------------------------ */
 
 bool
-store_retry_full(const struct conf_badmail *b, const struct badmail_state *s, uint64_t octets)
+badmail_store_retry_full(const struct conf_badmail *b, const struct badmail_state *s,
+			 uint64_t octets)
 {
 	return s->cls[BADMAIL_RETRY].items + 1 > (uint64_t)b->max_items / 2 ||
 	       s->cls[BADMAIL_RETRY].octets + octets > (uint64_t)b->max_octets / 2;
@@ -379,7 +383,8 @@ badmail_store_make_room(struct badmail_store *st, uint64_t octets)
 		if (!many && all + octets <= (uint64_t)st->conf->max_octets)
 			return true;
 		if (!badmail_store_oldest(st, BADMAIL_REFUSED, &id) ||
-		    !store_remove(st, BADMAIL_REFUSED, id, many ? PENDING_CROWD : PENDING_DROP))
+		    !badmail_store_remove(st, BADMAIL_REFUSED, id,
+					  many ? PENDING_CROWD : PENDING_DROP))
 			return false;
 	}
 }
@@ -393,8 +398,8 @@ make_bucket(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 	if (mkdir(path, 0700) == 0) {
 		char top[BADMAIL_PATH_MAX];
 
-		snprintf(top, sizeof(top), "%s/%s", b->path, class_name(cls));
-		if (!sync_dir(top))
+		snprintf(top, sizeof(top), "%s/%s", b->path, badmail_class_name(cls));
+		if (!badmail_place_sync(top))
 			return false;
 	} else if (errno != EEXIST) {
 		return false;
@@ -403,20 +408,20 @@ make_bucket(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 	if (mkdir(path, 0700) != 0)
 		return errno == EEXIST;
 	branch_path(b, cls, id, path, sizeof(path));
-	return sync_dir(path);
+	return badmail_place_sync(path);
 }
 
 int32_t
-store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml, const char *json,
-	     uint64_t octets, uint64_t *ret_id, char *text)
+badmail_store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml,
+		     const char *json, uint64_t octets, uint64_t *ret_id, char *text)
 {
 	char to_eml[BADMAIL_PATH_MAX], to_json[BADMAIL_PATH_MAX];
 	struct badmail_state *s = &st->s;
 	uint64_t id;
 	int32_t rc;
 
-	(void)store_expire(st, 100);
-	if (cls == BADMAIL_RETRY && store_retry_full(st->conf, s, octets)) {
+	(void)badmail_store_expire(st, 100);
+	if (cls == BADMAIL_RETRY && badmail_store_retry_full(st->conf, s, octets)) {
 		s->door_closed++;
 		if (text)
 			snprintf(text, 200,
@@ -441,8 +446,8 @@ store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml, 
 	if (!write_state(st))
 		return badmail_store_fail(text, "cannot write to", st->conf->path);
 	KILL_POINT("badmail: before it comes in");
-	item_path(st->conf, cls, id, ".eml", to_eml, sizeof(to_eml));
-	item_path(st->conf, cls, id, ".json", to_json, sizeof(to_json));
+	badmail_place_item(st->conf, cls, id, ".eml", to_eml, sizeof(to_eml));
+	badmail_place_item(st->conf, cls, id, ".json", to_json, sizeof(to_json));
 	if (!make_bucket(st->conf, cls, id) || link(eml, to_eml) != 0) {
 		rc = badmail_store_fail(text, "cannot make", to_eml);
 		s->pending = PENDING_NONE;

@@ -10,7 +10,7 @@
 
 /* ---- who waits ------------------------------------------------------------------------------- */
 
-struct retry_watch {
+struct badmail_watch {
 	pthread_mutex_t mutex;
 	pthread_cond_t ended;
 	/* below: under mutex */
@@ -18,10 +18,10 @@ struct retry_watch {
 	unsigned done, failed;
 };
 
-struct retry_watch *
-retry_watch_new(void)
+struct badmail_watch *
+badmail_watch_new(void)
 {
-	struct retry_watch *w = calloc(1, sizeof(*w));
+	struct badmail_watch *w = calloc(1, sizeof(*w));
 
 	if (w) {
 		pthread_mutex_init(&w->mutex, NULL);
@@ -33,7 +33,7 @@ retry_watch_new(void)
 
 /* Under the mutex; gone when the last one goes. */
 static void
-watch_put_unlock(struct retry_watch *w)
+watch_put_unlock(struct badmail_watch *w)
 {
 	bool last = --w->refs == 0;
 
@@ -46,7 +46,7 @@ watch_put_unlock(struct retry_watch *w)
 }
 
 void
-retry_watch_wait(struct retry_watch *w, int64_t ms, unsigned *ret_done, unsigned *ret_failed)
+badmail_watch_wait(struct badmail_watch *w, int64_t ms, unsigned *ret_done, unsigned *ret_failed)
 {
 	struct timespec until;
 	int rc = 0;
@@ -62,7 +62,7 @@ retry_watch_wait(struct retry_watch *w, int64_t ms, unsigned *ret_done, unsigned
 }
 
 void
-retry_watch_add(struct retry_watch *w)
+badmail_watch_add(struct badmail_watch *w)
 {
 	if (!w)
 		return;
@@ -72,7 +72,7 @@ retry_watch_add(struct retry_watch *w)
 }
 
 void
-retry_watch_tell(struct retry_watch *w, bool done)
+badmail_watch_tell(struct badmail_watch *w, bool done)
 {
 	if (!w)
 		return;
@@ -96,7 +96,7 @@ static struct {
 } busy = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 bool
-busy_take(enum badmail_class cls, uint64_t id)
+badmail_busy_take(enum badmail_class cls, uint64_t id)
 {
 	int free_at = -1;
 
@@ -119,7 +119,7 @@ busy_take(enum badmail_class cls, uint64_t id)
 }
 
 bool
-busy_has(enum badmail_class cls, uint64_t id)
+badmail_busy_has(enum badmail_class cls, uint64_t id)
 {
 	bool has = false;
 
@@ -131,7 +131,7 @@ busy_has(enum badmail_class cls, uint64_t id)
 }
 
 void
-busy_end(enum badmail_class cls, uint64_t id)
+badmail_busy_end(enum badmail_class cls, uint64_t id)
 {
 	pthread_mutex_lock(&busy.mutex);
 	for (int i = 0; i < AT_ONCE; i++)

@@ -133,12 +133,12 @@ do_remove(char *const arg[])
 	uint64_t id;
 	bool gone;
 
-	if (!id_parse(arg[0], &cls, &id) || store_lock(c, &st, NULL) != PM_OK) {
+	if (!badmail_id_parse(arg[0], &cls, &id) || badmail_store_lock(c, &st, NULL) != PM_OK) {
 		printf("!\n");
 		return;
 	}
-	gone = store_remove(&st, cls, id, PENDING_REMOVE);
-	store_unlock(&st);
+	gone = badmail_store_remove(&st, cls, id, PENDING_REMOVE);
+	badmail_store_unlock(&st);
 	printf("%s\n", gone ? "gone" : "missing");
 }
 
@@ -148,9 +148,9 @@ do_expire(char *const arg[])
 	struct badmail_store st;
 	unsigned n = 0;
 
-	if (store_lock(c, &st, NULL) == PM_OK) {
-		n = store_expire(&st, (unsigned)strtoul(arg[0], NULL, 10));
-		store_unlock(&st);
+	if (badmail_store_lock(c, &st, NULL) == PM_OK) {
+		n = badmail_store_expire(&st, (unsigned)strtoul(arg[0], NULL, 10));
+		badmail_store_unlock(&st);
 	}
 	printf("%u\n", n);
 }
@@ -159,14 +159,14 @@ static void
 do_totals(char *const arg[])
 {
 	struct badmail_store st;
-	int32_t rc = store_lock(c, &st, NULL);
+	int32_t rc = badmail_store_lock(c, &st, NULL);
 
 	(void)arg;
 	if (rc != PM_OK) {
 		say_failure(rc, "");
 		return;
 	}
-	(void)store_unlock(&st);
+	(void)badmail_store_unlock(&st);
 	for (int k = 0; k < 2; k++)
 		printf("%" PRIu64 " %" PRIu64 " ", st.s.cls[k].items, st.s.cls[k].octets);
 	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", st.s.dropped, st.s.expired,

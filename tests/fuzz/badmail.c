@@ -12,7 +12,7 @@
 static void
 sidecar(const char *p, size_t n)
 {
-	json_t *j = item_parse(p, n), *names, *rcpts, *x;
+	json_t *j = badmail_item_parse(p, n), *names, *rcpts, *x;
 	char domain[256];
 	size_t i;
 
@@ -23,10 +23,10 @@ sidecar(const char *p, size_t n)
 	MUST(json_is_array(rcpts) && json_is_string(json_object_get(j, "sender")));
 	MUST(!names || json_array_size(names) == json_array_size(rcpts));
 	json_array_foreach(rcpts, i, x) MUST(json_is_string(x));
-	item_sender_domain(j, domain, sizeof(domain));
+	badmail_item_sender_domain(j, domain, sizeof(domain));
 	MUST(domain[0] != '\0' ||
-	     item_text(j, "sender")[strlen(item_text(j, "sender")) - 1] == '@');
-	MUST(*item_text(j, "no such field") == '\0');
+	     badmail_item_text(j, "sender")[strlen(badmail_item_text(j, "sender")) - 1] == '@');
+	MUST(*badmail_item_text(j, "no such field") == '\0');
 	json_decref(j);
 }
 
@@ -54,12 +54,12 @@ ident(const char *p, size_t n)
 
 	memcpy(text, p, n);
 	text[n] = '\0';
-	if (id_parse(text, &cls, &id)) {
+	if (badmail_id_parse(text, &cls, &id)) {
 		enum badmail_class cls2;
 		uint64_t id2;
 
-		id_format(cls, id, again);
-		MUST(id_parse(again, &cls2, &id2) && cls2 == cls && id2 == id);
+		badmail_id_format(cls, id, again);
+		MUST(badmail_id_parse(again, &cls2, &id2) && cls2 == cls && id2 == id);
 	}
 	free(text);
 }

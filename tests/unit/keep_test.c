@@ -357,7 +357,7 @@ badmail_totals(struct badmail_state *ret)
 {
 	struct badmail_store st;
 
-	if (store_lock(c, &st, NULL) != PM_OK || !store_unlock(&st))
+	if (badmail_store_lock(c, &st, NULL) != PM_OK || !badmail_store_unlock(&st))
 		return false;
 	*ret = st.s;
 	return true;
@@ -429,14 +429,15 @@ two_items_of_one_message(void **state)
 	assert_int_equal(badmail_write(b, "z", 1), PM_INVALID); /* it is promised as it is */
 	badmail_end(b);
 	assert_true(first[0] == 'x' && second[0] == 'r');
-	assert_true(id_parse(second, &cls, &id));
-	item_path(&c->badmail, cls, id, ".eml", path, sizeof(path));
+	assert_true(badmail_id_parse(second, &cls, &id));
+	badmail_place_item(&c->badmail, cls, id, ".eml", path, sizeof(path));
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_nlink, 2);
 	assert_int_equal(st.st_size, 17);
-	j = item_load(&c->badmail, cls, id);
+	j = badmail_item_load(&c->badmail, cls, id);
 	assert_non_null(j);
-	assert_string_equal(item_text(j, "reason"), "store\\xff"); /* JSON has no such byte */
+	assert_string_equal(badmail_item_text(j, "reason"),
+			    "store\\xff"); /* JSON has no such byte */
 	json_decref(j);
 }
 
