@@ -5,77 +5,29 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "badmail/badmail_impl.h"
+#include "badmail/badmail_item.h"
+#include "badmail/badmail_place.h"
+#include "badmail/badmail_seen.h"
+#include "badmail/badmail_store.h"
 #include "base/clock.h"
 #include "base/kill.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "mailbox/volume.h"
 
-#define WARN_PERCENT 80
-
 struct badmail {
 	struct conf *conf; /* one reference */
 	int fd;
-	uint64_t serial;
 	uint64_t octets;
 	uint64_t mount; /* volume_mount when it was begun */
 	bool failed, synced;
 	char path[BADMAIL_PATH_MAX];
 };
-
-static struct {
-	pthread_mutex_t mutex;
-	/* below: under mutex */
-	bool known;
-	struct badmail_state s;
-	int64_t oldest_ms[2];
-} seen = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-
-static _Atomic uint64_t serials;
-
-uint64_t
-badmail_place_serial(void)
-{
-	return atomic_fetch_add(&serials, 1);
-}
-
-void
-badmail_seen_remember(const struct badmail_state *s)
-{
-	pthread_mutex_lock(&seen.mutex);
-	seen.known = true;
-	seen.s = *s;
-	pthread_mutex_unlock(&seen.mutex);
-}
-
-void
-badmail_seen_remember_oldest(const int64_t ms[2])
-{
-	pthread_mutex_lock(&seen.mutex);
-	memcpy(seen.oldest_ms, ms, sizeof(seen.oldest_ms));
-	pthread_mutex_unlock(&seen.mutex);
-}
-
-bool
-badmail_seen_get(struct badmail_state *ret, int64_t ret_oldest_ms[2])
-{
-	bool known;
-
-	pthread_mutex_lock(&seen.mutex);
-	known = seen.known;
-	*ret = seen.s;
-	if (ret_oldest_ms)
-		memcpy(ret_oldest_ms, seen.oldest_ms, sizeof(seen.oldest_ms));
-	pthread_mutex_unlock(&seen.mutex);
-	return known;
-}
 
 struct backend *
 badmail_backend(const struct conf *c)
@@ -153,9 +105,8 @@ badmail_begin(const struct conf *c, struct badmail **ret, char *ret_text)
 	if (!b)
 		return PM_NOMEM;
 	b->conf = conf_ref((struct conf *)(uintptr_t)c);
-	b->serial = badmail_place_serial();
 	b->mount = mount;
-	badmail_place_tmp(&c->badmail, b->serial, ".eml", b->path, sizeof(b->path));
+	badmail_place_tmp(&c->badmail, ".eml", b->path, sizeof(b->path));
 	if (open_tmp(b, ret_text, &rc) == -1) {
 		conf_put(b->conf);
 		free(b);
@@ -198,40 +149,6 @@ sync_item(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 	badmail_place_item(b, cls, id, "", path, sizeof(path));
 	*strrchr(path, '/') = '\0';
 	return badmail_place_sync(path);
-}
-
-/* One line when the store has filled to 80 %, and one when what waits has come to 80 % of its
- * half; again only after it was less. */
-void
-badmail_store_warn(struct badmail_store *st)
-{
-	const struct conf_badmail *b = st->conf;
-	struct badmail_state *s = &st->s;
-	uint64_t items = s->cls[0].items + s->cls[1].items,
-		 octets = s->cls[0].octets + s->cls[1].octets;
-	const struct {
-		uint64_t n, max;
-	} now[2][2] = {
-		{{items, (uint64_t)b->max_items}, {octets, (uint64_t)b->max_octets}},
-		{{s->cls[BADMAIL_RETRY].items, (uint64_t)b->max_items / 2},
-		 {s->cls[BADMAIL_RETRY].octets, (uint64_t)b->max_octets / 2}},
-	};
-
-	for (unsigned k = 0; k < 2; k++) {
-		bool high = now[k][0].n >= now[k][0].max / 100.0 * WARN_PERCENT ||
-			    now[k][1].n >= now[k][1].max / 100.0 * WARN_PERCENT;
-
-		if (high && !(s->warned >> k & 1))
-			log_msg(LOG_LVL_WARNING, "badmail",
-				"%s is at %d percent of %s: %" PRIu64 " items, %" PRIu64
-				" octets; see "
-				"restantectl badmail stats",
-				b->path, WARN_PERCENT,
-				k == 0 ? "its bound, the oldest refused mail will be dropped"
-				       : "what may wait for its stores, then mail is not accepted",
-				now[k][0].n, now[k][1].n);
-		s->warned = high ? s->warned | 1u << k : s->warned & ~(1u << k);
-	}
 }
 
 static int32_t
@@ -292,7 +209,7 @@ badmail_commit(struct badmail *b, const struct badmail_item *item, char *ret_id,
 	j = badmail_item_json(item, b->octets, now, next);
 	if (!j)
 		return PM_NOMEM;
-	badmail_place_tmp(&b->conf->badmail, badmail_place_serial(), ".json", json, sizeof(json));
+	badmail_place_tmp(&b->conf->badmail, ".json", json, sizeof(json));
 	e = badmail_item_write(j, json, next);
 	json_decref(j);
 	if (e != 0)

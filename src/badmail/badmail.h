@@ -30,13 +30,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <jansson.h>
 #include <restante/module.h>
 
+#include "badmail/badmail_item.h"
 #include "conf/conf.h"
 #include "module/backend.h"
-
-enum badmail_class { BADMAIL_RETRY, BADMAIL_REFUSED };
 
 /* Whose permits the calls need; NULL: the configuration has no badmail block (then nothing here may
  * be called but badmail_door). Borrowed from c. */
@@ -54,25 +52,6 @@ bool badmail_door(const struct conf *c, uint64_t octets, char *ret_text, size_t 
  */
 
 struct badmail;
-
-/* The envelope and why it is here. Strings are copied; bytes above 0x7E and controls are escaped by
- * JSON. */
-struct badmail_item {
-	enum badmail_class cls;
-	struct pm_str sender;       /* reverse-path without <>; empty: the null path */
-	const struct pm_str *rcpts; /* as given in RCPT, without <> */
-	const struct pm_str
-		*names; /* or NULL; else n_rcpts canonical account names: RETRY goes there */
-	size_t n_rcpts;
-	struct pm_str
-		/* one line in words; items are grouped by it: no addresses, no numbers */
-		reason;
-	struct pm_str detail;     /* or empty: the particulars of this one */
-	struct pm_str code;       /* enhanced code: "5.1.1", "4.3.0" */
-	struct pm_str source;     /* "lmtp", "smtp", "deliver" */
-	struct pm_str peer, helo; /* or empty */
-	bool utf8;                /* SMTPUTF8 was asked for */
-};
 
 /* A place to write to. PM_OK; PM_NOSPACE, PM_TEMP, PM_PERM with ret_text (may be NULL, else 200
  * bytes). */
@@ -92,23 +71,5 @@ int32_t badmail_commit(struct badmail *b, const struct badmail_item *item, char 
 		       char *ret_text);
 /* Ends the handle; what was not committed is gone. NULL is fine. */
 void badmail_end(struct badmail *b);
-
-/* ---- background --------------------------------------------------------------------------------
- */
-
-/* Acceptor's tick, cheap: starts errands: due retries, items over age, warnings. */
-void badmail_retry_tick(int64_t now_ms);
-/* The last retry errands end by themselves with the server; a retry that was cut is tried again. */
-
-/* ---- looking at it: restantectl badmail --------------------------------------------------------
- */
-
-/* One page of one verb; request and answer are described in badmail_admin.c. Reads only what the
- * page needs and says how many sidecars that were ("read"). Admin thread. */
-json_t *badmail_admin(const json_t *request);
-
-/* What metrics tell of it, from memory. Admin thread. */
-struct expo;
-void badmail_metrics(struct expo *e, const struct conf *c);
 
 #endif

@@ -20,6 +20,8 @@
  *   purge  {"purged": N, ...}
  *   show   {"item": {...}, "file": PATH, "head": TEXT}
  */
+#include "badmail/badmail_admin.h"
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -27,7 +29,10 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "badmail/badmail_impl.h"
+#include "badmail/badmail_item.h"
+#include "badmail/badmail_place.h"
+#include "badmail/badmail_retry.h"
+#include "badmail/badmail_store.h"
 
 #define READ_MAX 1000
 #define LIMIT_MAX 1000

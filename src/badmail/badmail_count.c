@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Through all directories: items are counted anew where the totals are not to be trusted, and what
- * processes that ended left in tmp/ goes.
- */
+#include "badmail/badmail_count.h"
+
 #include <dirent.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "badmail/badmail_impl.h"
+#include "badmail/badmail_place.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -54,7 +53,7 @@ count_class(const struct conf_badmail *b, enum badmail_class cls, struct counted
 	struct dirent *e;
 	DIR *d;
 
-	snprintf(path, sizeof(path), "%s/%s", b->path, badmail_class_name(cls));
+	snprintf(path, sizeof(path), "%s/%s", b->path, badmail_id_class(cls));
 	d = opendir(path);
 	while (d && (e = readdir(d)) != NULL) {
 		if (e->d_name[0] == '.')
@@ -69,16 +68,15 @@ count_class(const struct conf_badmail *b, enum badmail_class cls, struct counted
 }
 
 void
-badmail_count(struct badmail_store *st)
+badmail_count(const struct conf_badmail *b, struct badmail_state *s)
 {
-	struct badmail_state *s = &st->s;
 	int64_t began = mono_ms();
 	uint64_t next = s->next_id;
 
 	for (int k = 0; k < 2; k++) {
 		struct counted n = {.first = UINT64_MAX};
 
-		count_class(st->conf, (enum badmail_class)k, &n);
+		count_class(b, (enum badmail_class)k, &n);
 		s->cls[k].items = n.items;
 		s->cls[k].octets = n.octets;
 		s->cls[k].first = n.items > 0 ? n.first : 0;
@@ -90,32 +88,6 @@ badmail_count(struct badmail_store *st)
 	s->boot = statefile_boot();
 	log_msg(LOG_LVL_NOTICE, "badmail",
 		"%s was counted: %" PRIu64 " to retry, %" PRIu64 " refused, %" PRId64 " ms",
-		st->conf->path, s->cls[BADMAIL_RETRY].items, s->cls[BADMAIL_REFUSED].items,
+		b->path, s->cls[BADMAIL_RETRY].items, s->cls[BADMAIL_REFUSED].items,
 		mono_ms() - began);
-}
-
-/* ---- tmp ------------------------------------------------------------------------------------- */
-
-void
-badmail_place_sweep_tmp(const struct conf_badmail *b)
-{
-	char path[BADMAIL_PATH_MAX];
-	struct dirent *e;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "%s/tmp", b->path);
-	d = opendir(path);
-	while (d && (e = readdir(d)) != NULL) {
-		struct statefile_owner o = {0};
-		char *end;
-
-		o.pid = (int32_t)strtol(e->d_name, &end, 10);
-		if (o.pid <= 0 || *end != '.')
-			continue;
-		o.started = strtoull(end + 1, NULL, 10);
-		if (!statefile_alive(&o))
-			(void)unlinkat(dirfd(d), e->d_name, 0);
-	}
-	if (d)
-		closedir(d);
 }

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sidecar: one JSON object beside each message. */
+#include "badmail/badmail_item.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/rand.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "badmail/badmail_impl.h"
+#include "badmail/badmail_place.h"
 #include "base/log.h"
 
 #define SIDECAR_MAX (4u << 20) /* a thousand recipients fit many times */
@@ -59,7 +61,7 @@ badmail_item_json(const struct badmail_item *item, uint64_t octets, int64_t now_
 
 	bad |= json_object_set_new(j, "version", json_integer(1));
 	bad |= json_object_set_new(j, "key", key_json());
-	bad |= json_object_set_new(j, "class", json_string(badmail_class_name(item->cls)));
+	bad |= json_object_set_new(j, "class", json_string(badmail_id_class(item->cls)));
 	bad |= json_object_set_new(j, "time_ms", json_integer(now_ms));
 	bad |= json_object_set_new(j, "sender", text_json(item->sender));
 	bad |= json_object_set_new(j, "recipients", list_json(item->rcpts, item->n_rcpts));

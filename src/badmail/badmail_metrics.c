@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What metrics tell of Badmail: totals as the last change or look of this process left them. The
  * disk is not asked. */
-#include "badmail/badmail_impl.h"
+#include "badmail/badmail_metrics.h"
+
+#include "badmail/badmail_id.h"
+#include "badmail/badmail_place.h"
+#include "badmail/badmail_seen.h"
+#include "badmail/badmail_store.h"
 #include "base/clock.h"
 #include "base/expo.h"
 #include "base/stats.h"
@@ -9,9 +14,9 @@
 static void
 by_class(struct expo *e, uint64_t retry, uint64_t refused)
 {
-	expo_label(e, "class", badmail_class_name(BADMAIL_RETRY));
+	expo_label(e, "class", badmail_id_class(BADMAIL_RETRY));
 	expo_count(e, retry);
-	expo_label(e, "class", badmail_class_name(BADMAIL_REFUSED));
+	expo_label(e, "class", badmail_id_class(BADMAIL_REFUSED));
 	expo_count(e, refused);
 }
 
@@ -30,7 +35,7 @@ what_is_there(struct expo *e, const struct badmail_state *s, const int64_t oldes
 	for (int k = 0; k < 2; k++) {
 		int64_t ms = s->cls[k].items > 0 && oldest_ms[k] > 0 ? wall_ms() - oldest_ms[k] : 0;
 
-		expo_label(e, "class", badmail_class_name((enum badmail_class)k));
+		expo_label(e, "class", badmail_id_class((enum badmail_class)k));
 		expo_seconds(e, ms > 0 ? ms * 1000 : 0);
 	}
 }

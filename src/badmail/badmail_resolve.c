@@ -4,12 +4,14 @@
  * without its tag: it is a name from outside, as at RCPT (find.h). An alias is good only if all its
  * targets are mailboxes of ours.
  */
+#include "badmail/badmail_resolve.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "account/address.h"
 #include "account/chain.h"
-#include "badmail/badmail_impl.h"
+#include "badmail/badmail_item.h"
 
 static int32_t
 badmail_resolve_fail(struct badmail_resolve *r, int32_t rc, const char *text)

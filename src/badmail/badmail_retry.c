@@ -10,6 +10,8 @@
  * under the same unique-id, and the store says that it has it: never lost, and twice only in a
  * store that cannot import.
  */
+#include "badmail/badmail_retry.h"
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <openssl/evp.h>
@@ -20,7 +22,13 @@
 #include <unistd.h>
 
 #include "account/chain.h"
-#include "badmail/badmail_impl.h"
+#include "badmail/badmail.h"
+#include "badmail/badmail_busy.h"
+#include "badmail/badmail_item.h"
+#include "badmail/badmail_place.h"
+#include "badmail/badmail_resolve.h"
+#include "badmail/badmail_seen.h"
+#include "badmail/badmail_store.h"
 #include "base/clock.h"
 #include "base/kill.h"
 #include "base/log.h"
@@ -297,7 +305,7 @@ badmail_retry_rewrite(struct badmail_store *st, struct retry *r)
 	(void)json_object_set_new(r->j, "last_try_ms", json_integer(wall_ms()));
 	(void)json_object_set_new(r->j, "last_error",
 				  last ? last : json_string("the recipient's name is not UTF-8"));
-	badmail_place_tmp(st->conf, badmail_place_serial(), ".json", tmp, sizeof(tmp));
+	badmail_place_tmp(st->conf, ".json", tmp, sizeof(tmp));
 	badmail_place_item(st->conf, r->cls, r->id, ".json", path, sizeof(path));
 	e = badmail_item_write(r->j, tmp, next);
 	KILL_POINT("badmail: before the sidecar is replaced");

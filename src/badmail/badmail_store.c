@@ -8,93 +8,23 @@
  * point without ever counting. After a crash of the machine (another boot) nothing is trusted and
  * all items are counted.
  */
+#include "badmail/badmail_store.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "badmail/badmail_impl.h"
+#include "badmail/badmail_count.h"
+#include "badmail/badmail_place.h"
+#include "badmail/badmail_seen.h"
 #include "base/clock.h"
 #include "base/kill.h"
 #include "base/log.h"
 #include "mailbox/volume.h"
 
-#define BUCKET 0xffu   /* items of a directory, as a mask of IDs */
-#define BRANCH 0xffffu /* of a directory of directories */
-
-/* ---- names ----------------------------------------------------------------------------------- */
-
-const char *
-badmail_class_name(enum badmail_class cls)
-{
-	return cls == BADMAIL_RETRY ? "retry" : "refused";
-}
-
-void
-badmail_place_item(const struct conf_badmail *b, enum badmail_class cls, uint64_t id,
-		   const char *suffix, char *buf, size_t cap)
-{
-	snprintf(buf, cap, "%s/%s/%04" PRIx64 "/%02" PRIx64 "/%016" PRIx64 "%s", b->path,
-		 badmail_class_name(cls), id >> 16, id >> 8 & 0xff, id, suffix);
-}
-
-static void
-branch_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, char *buf,
-	    size_t cap)
-{
-	snprintf(buf, cap, "%s/%s/%04" PRIx64, b->path, badmail_class_name(cls), id >> 16);
-}
-
-static void
-bucket_path(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, char *buf,
-	    size_t cap)
-{
-	snprintf(buf, cap, "%s/%s/%04" PRIx64 "/%02" PRIx64, b->path, badmail_class_name(cls),
-		 id >> 16, id >> 8 & 0xff);
-}
-
-void
-badmail_place_tmp(const struct conf_badmail *b, uint64_t serial, const char *suffix, char *buf,
-		  size_t cap)
-{
-	struct statefile_owner me = statefile_self();
-
-	snprintf(buf, cap, "%s/tmp/%d.%" PRIu64 ".%" PRIu64 "%s", b->path, (int)me.pid, me.started,
-		 serial, suffix);
-}
-
-void
-badmail_id_format(enum badmail_class cls, uint64_t id, char buf[17])
-{
-	snprintf(buf, 17, "%c%" PRIx64, cls == BADMAIL_RETRY ? 'r' : 'x', id & (UINT64_MAX >> 4));
-}
-
-bool
-badmail_id_parse(const char *text, enum badmail_class *cls, uint64_t *id)
-{
-	size_t n = strlen(text);
-
-	if ((text[0] != 'r' && text[0] != 'x') || n < 2 || n > 16 ||
-	    strspn(text + 1, "0123456789abcdef") != n - 1)
-		return false;
-	*cls = text[0] == 'r' ? BADMAIL_RETRY : BADMAIL_REFUSED;
-	*id = strtoull(text + 1, NULL, 16);
-	return true;
-}
-
-bool
-badmail_place_sync(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok = fd != -1 && fsync(fd) == 0;
-
-	if (fd != -1)
-		(void)close(fd);
-	return ok;
-}
+#define WARN_PERCENT 80
 
 static int32_t
 code_of(int e)
@@ -112,53 +42,6 @@ badmail_store_fail(char *text, const char *what, const char *path)
 	if (text)
 		snprintf(text, 200, "badmail: %s %.120s: %s", what, path, strerrordesc_np(e));
 	return code_of(e);
-}
-
-/* ---- looking --------------------------------------------------------------------------------- */
-
-bool
-badmail_place_there(const char *path)
-{
-	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-bool
-badmail_place_next(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t end,
-		   uint64_t *ret_id)
-{
-	char path[BADMAIL_PATH_MAX];
-
-	while (id < end) {
-		badmail_place_item(b, cls, id, ".json", path, sizeof(path));
-		if (badmail_place_there(path)) {
-			*ret_id = id;
-			return true;
-		}
-		/* a gap: how large is it? */
-		branch_path(b, cls, id, path, sizeof(path));
-		if (!badmail_place_there(path)) {
-			id = (id | BRANCH) + 1;
-			continue;
-		}
-		bucket_path(b, cls, id, path, sizeof(path));
-		id = badmail_place_there(path) ? id + 1 : (id | BUCKET) + 1;
-	}
-	return false;
-}
-
-bool
-badmail_place_stat(const struct conf_badmail *b, enum badmail_class cls, uint64_t id,
-		   uint64_t *octets, int64_t *time_ms)
-{
-	char path[BADMAIL_PATH_MAX];
-	struct stat st;
-
-	badmail_place_item(b, cls, id, ".eml", path, sizeof(path));
-	if (lstat(path, &st) != 0)
-		return false;
-	*octets = (uint64_t)st.st_size + BADMAIL_OVERHEAD;
-	*time_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
-	return true;
 }
 
 /* ---- totals ---------------------------------------------------------------------------------- */
@@ -213,20 +96,6 @@ write_state(struct badmail_store *st)
 	return statefile_write(st->fd, &st->s, sizeof(st->s));
 }
 
-static bool
-make_dirs(const struct conf_badmail *b)
-{
-	static const char *const dirs[] = {"", "/tmp", "/retry", "/refused"};
-	char path[BADMAIL_PATH_MAX];
-
-	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-		snprintf(path, sizeof(path), "%s%s", b->path, dirs[i]);
-		if (mkdir(path, 0700) != 0 && errno != EEXIST)
-			return false;
-	}
-	return badmail_place_sync(b->path);
-}
-
 int32_t
 badmail_store_lock(const struct conf *c, struct badmail_store *st, char *text)
 {
@@ -239,13 +108,13 @@ badmail_store_lock(const struct conf *c, struct badmail_store *st, char *text)
 		errno = ENODEV; /* nothing is made beneath its mount point */
 		return badmail_store_fail(text, "its volume is not mounted:", path);
 	}
-	st->fd = badmail_place_there(path) ? -1 : make_dirs(&c->badmail) ? -1 : -2;
+	st->fd = badmail_place_there(path) ? -1 : badmail_place_make_all(&c->badmail) ? -1 : -2;
 	if (st->fd == -1)
-		st->fd = statefile_open(path, BADMAIL_MAGIC, &st->s, sizeof(st->s), &found);
+		st->fd = statefile_open(path, BADMAIL_STATE_MAGIC, &st->s, sizeof(st->s), &found);
 	if (st->fd < 0)
 		return badmail_store_fail(text, "cannot use", path);
 	if (found != STATEFILE_SOUND || st->s.boot != statefile_boot())
-		badmail_count(st);
+		badmail_count(st->conf, &st->s);
 	else if (st->s.pending != PENDING_NONE)
 		finish_pending(st);
 	return PM_OK;
@@ -262,20 +131,6 @@ badmail_store_unlock(struct badmail_store *st)
 }
 
 /* ---- taking out ------------------------------------------------------------------------------ */
-
-/* Its directories, when they are empty. Under the lock nobody is about to put something into
- * them. */
-static void
-drop_dirs(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
-{
-	char path[BADMAIL_PATH_MAX];
-
-	bucket_path(b, cls, id, path, sizeof(path));
-	if (rmdir(path) != 0)
-		return;
-	branch_path(b, cls, id, path, sizeof(path));
-	(void)rmdir(path); /* others are in it */
-}
 
 bool
 badmail_store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id,
@@ -310,7 +165,7 @@ badmail_store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t 
 	s->pending = PENDING_NONE;
 	if (id == s->cls[cls].first)
 		s->cls[cls].first = id + 1;
-	drop_dirs(st->conf, cls, id);
+	badmail_place_drop(st->conf, cls, id);
 	return true;
 }
 
@@ -389,28 +244,6 @@ badmail_store_make_room(struct badmail_store *st, uint64_t octets)
 	}
 }
 
-static bool
-make_bucket(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
-{
-	char path[BADMAIL_PATH_MAX];
-
-	branch_path(b, cls, id, path, sizeof(path));
-	if (mkdir(path, 0700) == 0) {
-		char top[BADMAIL_PATH_MAX];
-
-		snprintf(top, sizeof(top), "%s/%s", b->path, badmail_class_name(cls));
-		if (!badmail_place_sync(top))
-			return false;
-	} else if (errno != EEXIST) {
-		return false;
-	}
-	bucket_path(b, cls, id, path, sizeof(path));
-	if (mkdir(path, 0700) != 0)
-		return errno == EEXIST;
-	branch_path(b, cls, id, path, sizeof(path));
-	return badmail_place_sync(path);
-}
-
 int32_t
 badmail_store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml,
 		     const char *json, uint64_t octets, uint64_t *ret_id, char *text)
@@ -448,7 +281,7 @@ badmail_store_insert(struct badmail_store *st, enum badmail_class cls, const cha
 	KILL_POINT("badmail: before it comes in");
 	badmail_place_item(st->conf, cls, id, ".eml", to_eml, sizeof(to_eml));
 	badmail_place_item(st->conf, cls, id, ".json", to_json, sizeof(to_json));
-	if (!make_bucket(st->conf, cls, id) || link(eml, to_eml) != 0) {
+	if (!badmail_place_make(st->conf, cls, id) || link(eml, to_eml) != 0) {
 		rc = badmail_store_fail(text, "cannot make", to_eml);
 		s->pending = PENDING_NONE;
 		return rc;
@@ -467,4 +300,38 @@ badmail_store_insert(struct badmail_store *st, enum badmail_class cls, const cha
 	s->pending = PENDING_NONE;
 	*ret_id = id;
 	return PM_OK;
+}
+
+/* ---- filling up ------------------------------------------------------------------------------ */
+
+void
+badmail_store_warn(struct badmail_store *st)
+{
+	const struct conf_badmail *b = st->conf;
+	struct badmail_state *s = &st->s;
+	uint64_t items = s->cls[0].items + s->cls[1].items,
+		 octets = s->cls[0].octets + s->cls[1].octets;
+	const struct {
+		uint64_t n, max;
+	} now[2][2] = {
+		{{items, (uint64_t)b->max_items}, {octets, (uint64_t)b->max_octets}},
+		{{s->cls[BADMAIL_RETRY].items, (uint64_t)b->max_items / 2},
+		 {s->cls[BADMAIL_RETRY].octets, (uint64_t)b->max_octets / 2}},
+	};
+
+	for (unsigned k = 0; k < 2; k++) {
+		bool high = now[k][0].n >= now[k][0].max / 100.0 * WARN_PERCENT ||
+			    now[k][1].n >= now[k][1].max / 100.0 * WARN_PERCENT;
+
+		if (high && !(s->warned >> k & 1))
+			log_msg(LOG_LVL_WARNING, "badmail",
+				"%s is at %d percent of %s: %" PRIu64 " items, %" PRIu64
+				" octets; see "
+				"restantectl badmail stats",
+				b->path, WARN_PERCENT,
+				k == 0 ? "its bound, the oldest refused mail will be dropped"
+				       : "what may wait for its stores, then mail is not accepted",
+				now[k][0].n, now[k][1].n);
+		s->warned = high ? s->warned | 1u << k : s->warned & ~(1u << k);
+	}
 }

@@ -24,7 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "badmail/badmail_impl.h"
+#include "badmail/badmail.h"
+#include "badmail/badmail_admin.h"
+#include "badmail/badmail_store.h"
 #include "bind/local.h"
 #include "conf/conf.h"
 #include "mailbox/quota.h"

@@ -4,7 +4,9 @@
  * or none; a page is sound or not, and one flipped bit makes it damaged; an ID is one that would be
  * written so.
  */
-#include "badmail/badmail_impl.h"
+#include "badmail/badmail_id.h"
+#include "badmail/badmail_item.h"
+#include "base/statefile.h"
 #include "fuzz.h"
 
 #define RECORD 88

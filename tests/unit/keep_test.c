@@ -16,7 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "badmail/badmail_impl.h"
+#include "badmail/badmail.h"
+#include "badmail/badmail_place.h"
+#include "badmail/badmail_store.h"
 #include "base/clock.h"
 #include "host/call.h"
 #include "mailbox/quota_impl.h"
