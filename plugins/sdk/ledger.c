@@ -29,7 +29,7 @@ struct group {
 	bool committed, unfinished;
 	size_t cap;
 	struct member {
-		struct message *m; /* NULL: nobody knows it any more */
+		struct message *m; /* NULL: of an append that was taken back */
 		int64_t hide_ms;   /* -1: to be deleted */
 	} * members;
 };
@@ -38,7 +38,8 @@ struct ledger {
 	struct message *messages;
 	struct group *groups, *unfinished;
 	size_t lines, files;
-	size_t bad; /* unsound lines with a sound one behind them */
+	size_t torn; /* groups with fewer lines than they say */
+	size_t bad;  /* unsound lines with a sound one behind them */
 };
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -162,6 +163,12 @@ ledger_has_group(const struct ledger *l, const char *op_hex)
 	return g && g->committed;
 }
 
+size_t
+ledger_torn(const struct ledger *l)
+{
+	return l->torn;
+}
+
 bool
 ledger_remembers(const struct ledger_message *m, int64_t now_ms)
 {
@@ -203,38 +210,42 @@ ledger_number(const struct fields *f, size_t i)
 	return v;
 }
 
+/* One that is not known yet. NULL: no memory. */
+static struct message *
+message_new(struct ledger *l, const char *identity, size_t n, const char *uidl, size_t uidl_n)
+{
+	struct message *m = malloc(sizeof(*m) + n + uidl_n + 2);
+
+	if (!m)
+		return NULL;
+	memset(&m->m, 0, sizeof(m->m));
+	memcpy(m->text, identity, n);
+	m->text[n] = '\0';
+	memcpy(m->text + n + 1, uidl, uidl_n);
+	m->text[n + 1 + uidl_n] = '\0';
+	m->m.identity = m->text;
+	m->m.identity_n = (uint32_t)n;
+	m->m.uidl = m->text + n + 1;
+	m->m.uidl_n = (uint32_t)uidl_n;
+	m->m.octets = LEDGER_UNKNOWN;
+	HASH_ADD_KEYPTR(hh, l->messages, m->m.identity, m->m.identity_n, m);
+	return m;
+}
+
 static bool
 take_message(struct ledger *l, const struct fields *f)
 {
-	struct message *m = find(l, f->p[1], f->n[1]), *made;
+	struct message *m = find(l, f->p[1], f->n[1]);
 
-	made = malloc(sizeof(*made) + f->n[1] + f->n[2] + 2);
-	if (!made)
+	/* a known one keeps its address, since groups point to it, and its unique-id */
+	if (!m)
+		m = message_new(l, f->p[1], f->n[1], f->p[2], f->n[2]);
+	if (!m)
 		return false;
-	memset(&made->m, 0, sizeof(made->m));
-	memcpy(made->text, f->p[1], f->n[1]);
-	made->text[f->n[1]] = '\0';
-	memcpy(made->text + f->n[1] + 1, f->p[2], f->n[2]);
-	made->text[f->n[1] + 1 + f->n[2]] = '\0';
-	made->m.identity = made->text;
-	made->m.identity_n = (uint32_t)f->n[1];
-	made->m.uidl = made->text + f->n[1] + 1;
-	made->m.uidl_n = (uint32_t)f->n[2];
-	made->m.octets = ledger_number(f, 3);
-	made->m.stored = ledger_number(f, 4);
-	made->m.first_retrieved_ms = (int64_t)ledger_number(f, 5);
-	made->m.hidden_until_ms = (int64_t)ledger_number(f, 6);
-	if (m) {
-		/* groups may point to the old one: it keeps its address, and its unique-id,
-		 * which never changes */
-		m->m.octets = made->m.octets;
-		m->m.stored = made->m.stored;
-		m->m.first_retrieved_ms = made->m.first_retrieved_ms;
-		m->m.hidden_until_ms = made->m.hidden_until_ms;
-		free(made);
-		return true;
-	}
-	HASH_ADD_KEYPTR(hh, l->messages, made->m.identity, made->m.identity_n, made);
+	m->m.octets = ledger_number(f, 3);
+	m->m.stored = ledger_number(f, 4);
+	m->m.first_retrieved_ms = (int64_t)ledger_number(f, 5);
+	m->m.hidden_until_ms = (int64_t)ledger_number(f, 6);
 	return true;
 }
 
@@ -312,7 +323,10 @@ take_member(struct ledger *l, const struct fields *f, int64_t hide_ms)
 	if (f->n[1] != OP_ID_N)
 		return true; /* not ours */
 	g = group_get(l, f->p[1], f->n[1]);
-	if (!g)
+	/* its M may be the line that the disk lost: it goes with the others all the same */
+	if (!m)
+		m = message_new(l, f->p[2], f->n[2], "", 0);
+	if (!g || !m)
 		return false;
 	if (g->n == g->cap) {
 		size_t cap = g->cap ? g->cap * 2 : 16;
@@ -336,7 +350,8 @@ set_hidden(struct message *m, int64_t ms)
 		m->m.first_retrieved_ms = 0;
 }
 
-/* The deletions of before, in a ledger that was written anew: many Cs, of files that are gone. */
+/* The deletions of before, in a ledger that was written anew: many Cs, with any number, of files
+ * that are gone. */
 static bool
 is_no_op(const struct group *g)
 {
@@ -360,6 +375,7 @@ ledger_apply(struct member *x, bool no_op, int64_t ms)
 static bool
 take_commit(struct ledger *l, const struct fields *f)
 {
+	uint64_t says = ledger_number(f, 2);
 	struct group *g;
 	bool no_op;
 
@@ -369,6 +385,14 @@ take_commit(struct ledger *l, const struct fields *f)
 	if (!g)
 		return false;
 	no_op = is_no_op(g);
+	if (!no_op && g->n - g->applied < says) {
+		l->torn++; /* the disk kept its end and not all of it */
+		g->n = g->applied;
+		return true;
+	}
+	/* more than it says: the first ones are of an append that was to be taken back */
+	while (!no_op && g->n - g->applied > says)
+		g->members[g->applied++].m = NULL;
 	for (; g->applied < g->n; g->applied++)
 		ledger_apply(&g->members[g->applied], no_op,
 			     (int64_t)(ledger_number(f, 3) & INT64_MAX));

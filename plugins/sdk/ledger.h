@@ -22,8 +22,10 @@
  * "restante-ledger 1". A later record of an identity replaces an earlier one, but for the
  * unique-id: the first one stays. A line that does not match its crc is passed over: at the end it
  * is the torn tail of an append that was never acknowledged, elsewhere it is damage, and what is
- * behind it is still true. D and G lines without their C never happened; a C without its E is
- * finished by the next exclusive opener, and counts as deleted for everybody else.
+ * behind it is still true. D and G lines without their C never happened, and neither did a group of
+ * which not all n lines are there: what one append wrote may reach the disk in any order. A message
+ * that has D or G lines and no M is one whose M was lost so: it goes with its group. A C without
+ * its E is finished by the next exclusive opener, and counts as deleted for everybody else.
  *
  * Identities and unique-ids hold no white space (writers see to it). Octets "-" are not known.
  * Stored "-": the octets are what somebody says, and were never counted.
@@ -50,7 +52,7 @@ struct ledger_file {
 
 struct ledger_message {
 	const char *identity; /* in the ledger's memory */
-	const char *uidl;
+	const char *uidl;     /* empty: the record of it is lost */
 	uint32_t identity_n, uidl_n;
 	uint64_t octets; /* LEDGER_UNKNOWN */
 	uint64_t stored; /* LEDGER_UNKNOWN: octets was not counted */
@@ -90,6 +92,8 @@ bool ledger_has_uidl(struct ledger *l, const char *uidl, size_t n);
 /* Committed groups without E: the op-id of the one after that one, as text; of the first one
  * after NULL; NULL at the end. */
 const char *ledger_unfinished(const struct ledger *l, const char *after);
+/* Groups that are not whole: fewer D and G lines than their C says. They did not happen. */
+size_t ledger_torn(const struct ledger *l);
 /* Was a group with this op-id (32 hex digits) committed? */
 bool ledger_has_group(const struct ledger *l, const char *op_hex);
 /* Calls fn for every message. */

@@ -159,6 +159,179 @@ a_unique_id_is_written_once(void **state)
 	ledger_out_free(&o);
 }
 
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+#define MEMBERS 3
+
+/* Three messages, and a group that deletes or hides them; *ret_at: where its lines are, one
+ * behind another. */
+static void
+write_group(struct ledger_out *o, bool hide, size_t ret_at[MEMBERS + 1])
+{
+	static const char *const names[MEMBERS] = {"one", "two", "six"};
+
+	ledger_put_header(o);
+	for (int k = 0; k < MEMBERS; k++)
+		ledger_put_message(o, names[k], 3, names[k], 3, 10, 10, 0, 0);
+	for (int k = 0; k < MEMBERS; k++) {
+		ret_at[k] = o->n;
+		if (hide)
+			ledger_put_hide(o, OP, names[k], 3, 77);
+		else
+			ledger_put_delete(o, OP, names[k], 3);
+	}
+	ret_at[MEMBERS] = o->n;
+	ledger_put_commit(o, OP, MEMBERS, 7);
+}
+
+static size_t
+done_to(struct ledger *l)
+{
+	static const char *const names[MEMBERS] = {"one", "two", "six"};
+	size_t n = 0;
+
+	for (int k = 0; k < MEMBERS; k++) {
+		const struct ledger_message *m = ledger_find(l, names[k], 3);
+
+		n += m->deleted || m->hidden_until_ms != 0;
+	}
+	return n;
+}
+
+/* Pages of one append reach the disk in any order, and a hole is read as zeroes: all of a group
+ * happened, or none. */
+static void
+a_group_that_is_not_whole_did_not_happen(void **state)
+{
+	(void)state;
+	for (unsigned lost = 0; lost < 1u << MEMBERS; lost++) {
+		for (int hide = 0; hide < 2; hide++) {
+			struct ledger_out o = {0};
+			struct ledger *l = ledger_new();
+			size_t at[MEMBERS + 1], good;
+
+			write_group(&o, hide, at);
+			if (hide)
+				ledger_put_done(&o, OP);
+			for (int k = 0; k < MEMBERS; k++)
+				if (lost & 1u << k)
+					memset(o.text + at[k], 0, at[k + 1] - at[k]);
+			assert_true(ledger_read(l, o.text, o.n, &good));
+			assert_int_equal(done_to(l), lost ? 0 : MEMBERS);
+			/* the line after a hole is lost with it: here that is C */
+			assert_int_equal(ledger_torn(l),
+					 lost != 0 && !(lost & 1u << (MEMBERS - 1)));
+			assert_int_equal(ledger_has_group(l, OP), !lost);
+			assert_int_equal(ledger_unfinished(l, NULL) != NULL, !lost && !hide);
+			ledger_free(l);
+			ledger_out_free(&o);
+		}
+	}
+}
+
+/* The record of a message, written by the same append, is lost: it goes with the others all the
+ * same. */
+static void
+a_member_that_nobody_wrote_down(void **state)
+{
+	struct ledger_out o = {0};
+	struct ledger *l = ledger_new();
+	size_t good;
+
+	(void)state;
+	ledger_put_header(&o);
+	ledger_put_message(&o, "two", 3, "two", 3, 10, 10, 0, 0);
+	ledger_put_delete(&o, OP, "one", 3);
+	ledger_put_delete(&o, OP, "two", 3);
+	ledger_put_hide(&o, OP, "six", 3, 77);
+	ledger_put_commit(&o, OP, MEMBERS, 7);
+	assert_true(ledger_read(l, o.text, o.n, &good));
+	assert_int_equal(ledger_torn(l), 0);
+	assert_int_equal(done_to(l), MEMBERS);
+	assert_int_equal(ledger_find(l, "one", 3)->uidl_n, 0);
+	assert_int_equal(ledger_find(l, "one", 3)->octets, LEDGER_UNKNOWN);
+	ledger_free(l);
+	ledger_out_free(&o);
+}
+
+/* The same group again, whole: a store that finds that it did not happen writes it once more. */
+static void
+a_group_is_written_again(void **state)
+{
+	struct ledger_out o = {0}, again = {0};
+	struct ledger *l = ledger_new();
+	size_t at[MEMBERS + 1], good;
+
+	(void)state;
+	write_group(&o, false, at);
+	memset(o.text + at[1], 0, at[2] - at[1]);
+	assert_true(ledger_read(l, o.text, o.n, &good));
+	write_group(&again, false, at);
+	assert_true(ledger_read(l, again.text + at[0], again.n - at[0], &good));
+	assert_int_equal(done_to(l), MEMBERS);
+	assert_true(ledger_has_group(l, OP));
+	ledger_free(l);
+	ledger_out_free(&o);
+	ledger_out_free(&again);
+}
+
+/* An append that failed is taken back; if that failed too, its lines stand in front of those
+ * that count. */
+static void
+lines_of_an_append_that_failed(void **state)
+{
+	struct ledger_out o = {0};
+	struct ledger *l = ledger_new();
+	size_t good;
+
+	(void)state;
+	ledger_put_header(&o);
+	ledger_put_message(&o, "one", 3, "one", 3, 10, 10, 0, 0);
+	ledger_put_message(&o, "two", 3, "two", 3, 10, 10, 0, 0);
+	ledger_put_message(&o, "six", 3, "six", 3, 10, 10, 0, 0);
+	ledger_put_delete(&o, OP, "six", 3);
+	ledger_put_delete(&o, OP, "one", 3);
+	ledger_put_delete(&o, OP, "two", 3);
+	ledger_put_commit(&o, OP, 2, 7);
+	assert_true(ledger_read(l, o.text, o.n, &good));
+	assert_int_equal(done_to(l), 2);
+	assert_false(ledger_find(l, "six", 3)->deleted);
+	assert_int_equal(ledger_torn(l), 0);
+	ledger_free(l);
+	ledger_out_free(&o);
+}
+
+/* Members of messages that the ledger forgot count, too; and a rewritten ledger's deletions have
+ * any number. */
+static void
+numbers_of_groups(void **state)
+{
+	struct ledger_out o = {0};
+	struct ledger *l = ledger_new();
+	size_t good;
+
+	(void)state;
+	ledger_put_header(&o);
+	ledger_put_message(&o, "one", 3, "one", 3, 10, 10, 0, 0);
+	ledger_put_message(&o, "two", 3, "two", 3, 10, 10, 0, 0);
+	ledger_put_delete(&o, OP, "nobody", 6);
+	ledger_put_delete(&o, OP, "one", 3);
+	ledger_put_commit(&o, OP, 2, 7);
+	ledger_put_delete(&o, LEDGER_NO_OP, "two", 3);
+	ledger_put_commit(&o, LEDGER_NO_OP, 0, 8);
+	ledger_put_commit(&o, LEDGER_NO_OP, 5, 9);
+	ledger_put_done(&o, LEDGER_NO_OP);
+	assert_true(ledger_read(l, o.text, o.n, &good));
+	assert_true(ledger_find(l, "one", 3)->deleted && ledger_find(l, "one", 3)->unfinished);
+	assert_true(ledger_find(l, "two", 3)->deleted && !ledger_find(l, "two", 3)->unfinished);
+	assert_int_equal(ledger_find(l, "two", 3)->deleted_ms, 8);
+	assert_int_equal(ledger_torn(l), 0);
+	assert_string_equal(ledger_unfinished(l, NULL), OP);
+	assert_null(ledger_unfinished(l, OP));
+	ledger_free(l);
+	ledger_out_free(&o);
+}
+
 static void
 octets_are_the_same_for_every_split(void **state)
 {
@@ -206,6 +379,11 @@ main(void)
 		cmocka_unit_test(a_changed_byte_costs_its_line_only),
 		cmocka_unit_test(what_is_not_ours_is_told),
 		cmocka_unit_test(a_unique_id_is_written_once),
+		cmocka_unit_test(a_group_that_is_not_whole_did_not_happen),
+		cmocka_unit_test(a_member_that_nobody_wrote_down),
+		cmocka_unit_test(a_group_is_written_again),
+		cmocka_unit_test(lines_of_an_append_that_failed),
+		cmocka_unit_test(numbers_of_groups),
 		cmocka_unit_test(octets_are_the_same_for_every_split),
 	};
 

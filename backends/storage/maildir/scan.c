@@ -438,6 +438,11 @@ scan_begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, s
 		sdk_log(i->host, PM_LOG_WARNING,
 			"%zu damaged lines of %s were passed over; check the disk", bad,
 			LEDGER_FILE);
+	if (ledger_torn(sc->ledger) > 0)
+		sdk_log(i->host, PM_LOG_WARNING,
+			"%s: commits that are not whole, and count as never made: %zu; "
+			"check the disk",
+			LEDGER_FILE, ledger_torn(sc->ledger));
 	sc->scan->ledger_lines = ledger_lines(sc->ledger);
 	ledger_each(sc->ledger, count_remembered, &x);
 	sc->scan->remembered = x.n;

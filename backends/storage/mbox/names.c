@@ -271,6 +271,11 @@ snap_name(struct mbox *m, const struct pm_call *call)
 		sdk_log(m->inst->host, PM_LOG_WARNING,
 			"'%s': %zu damaged lines of ledger/%s were passed over; check the disk",
 			m->place.path, bad, m->place.key);
+	if (ledger_torn(l) > 0)
+		sdk_log(m->inst->host, PM_LOG_WARNING,
+			"'%s': commits in ledger/%s that are not whole, and count as never made: "
+			"%zu; check the disk",
+			m->place.path, m->place.key, ledger_torn(l));
 	ok = name_all(&m->snap, l);
 	lines = ledger_lines(l);
 	ledger_each(l, names_remember, &x);
