@@ -60,6 +60,7 @@ struct ledger_message {
 	bool deleted;       /* by a committed group, */
 	int64_t deleted_ms; /* which said when, */
 	bool unfinished;    /* and whose files may still be there */
+	bool keep;          /* the store's own: it is of use to somebody; false at first */
 	struct ledger_file *files;
 };
 
@@ -107,7 +108,8 @@ bool ledger_remembers(const struct ledger_message *m, int64_t now_ms);
 struct ledger_out {
 	char *text;
 	size_t n, cap;
-	bool failed; /* no memory */
+	size_t lines; /* the header is none */
+	bool failed;  /* no memory */
 };
 
 void ledger_put_header(struct ledger_out *o);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "kill.h"
 #include "ledger_file.h"
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -211,6 +212,7 @@ ledger_file_replace(int fd, const char *name, const struct ledger_out *o, bool s
 	if (rc == 0 && sync && fsync(tfd) != 0)
 		rc = errno;
 	(void)close(tfd);
+	KILL_POINT("ledger: written anew");
 	if (rc != 0 || renameat(fd, fresh, fd, name) != 0)
 		(void)unlinkat(fd, fresh, 0);
 	else if (sync)

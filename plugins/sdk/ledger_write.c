@@ -71,6 +71,7 @@ ledger_write_put(struct ledger_out *o, const char *fmt, ...)
 	memcpy(o->text + o->n + 9, line, (size_t)n);
 	o->text[o->n + 9 + (size_t)n] = '\n';
 	o->n += (size_t)n + 10;
+	o->lines++;
 }
 
 void

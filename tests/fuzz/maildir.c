@@ -52,6 +52,15 @@ twins_keep(struct inst *i, struct scan *s, int fd)
 	(void)fd;
 }
 
+size_t
+compact_useful(const struct scan *s, struct ledger *l, int64_t now_ms)
+{
+	(void)s;
+	(void)l;
+	(void)now_ms;
+	return 0;
+}
+
 void
 twins_free(struct twins *t)
 {

@@ -20,43 +20,7 @@
 #include "kill.h"
 #include "maildir.h"
 
-#define COMPACT_SLACK 4000 /* records that may be dead before the ledger is rewritten */
-
 /* ---- what was learnt ------------------------------------------------------------------------- */
-
-struct alive {
-	struct mbox *m;
-	struct ledger_out *o;
-	int64_t now;
-};
-
-/* An import has its line in the ledger before its file leaves tmp/. */
-static bool
-commit_under_way(const struct mbox *m, const struct ledger_message *lm)
-{
-	char path[300];
-
-	if (lm->deleted || lm->identity_n > 255 ||
-	    match_own_uidl(lm->identity, lm->identity_n, lm->uidl, lm->uidl_n))
-		return false;
-	snprintf(path, sizeof(path), "tmp/%s", lm->identity);
-	return faccessat(m->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-/* Of messages this session did not see only imports are kept: those under way, and those that
- * must not come again. */
-static void
-keep_import(struct ledger_message *lm, void *ctx)
-{
-	const struct alive *a = ctx;
-
-	if (match_remembers(lm, a->now))
-		ledger_put_remembered(a->o, lm);
-	else if (commit_under_way(a->m, lm))
-		ledger_put_message(a->o, lm->identity, lm->identity_n, lm->uidl, lm->uidl_n,
-				   lm->octets, lm->stored, lm->first_retrieved_ms,
-				   lm->hidden_until_ms);
-}
 
 static void
 commit_put_item(struct ledger_out *o, const struct scan *s, const struct item *it)
@@ -70,38 +34,13 @@ commit_put_item(struct ledger_out *o, const struct scan *s, const struct item *i
 			   it->unproven ? LEDGER_UNKNOWN : it->stored, it->first_ms, it->hidden_ms);
 }
 
-/* ledger_rewrite's fill(): only while the snapshot is the directories. */
-static bool
-commit_keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
+static void
+write_learnt(struct mbox *m)
 {
-	struct alive a = {.m = ctx, .o = o};
-	const struct scan *s = a.m->scan;
-	struct scan now;
-
-	a.now = a.m->inst->host->wall_ms(a.m->inst->host->ctx);
-	ledger_each(l, keep_import, &a);
-	ledger_put_done(o, LEDGER_NO_OP);
-	for (size_t k = 0; k < s->n; k++) {
-		const struct item *it = &s->items[k];
-
-		commit_put_item(o, s, it);
-	}
-	for (size_t k = 0; k < s->hidden_n; k++)
-		commit_put_item(o, s, &s->hidden[k]);
-	scan_stat(a.m->fd, &now); /* last: what left tmp/ meanwhile has changed new/ */
-	return scan_same_dirs(s, &now);
-}
-
-void
-commit_learnt(struct mbox *m)
-{
-	struct scan *s = m->scan, now;
+	struct scan *s = m->scan;
 	struct ledger_out o = {0};
-	size_t new_lines = 0;
 	int rc;
 
-	if (!s->dirty || m->committed)
-		return;
 	for (size_t k = 0; k < s->n; k++) {
 		struct item *it = &s->items[k];
 
@@ -109,21 +48,28 @@ commit_learnt(struct mbox *m)
 			continue;
 		commit_put_item(&o, s, it);
 		it->dirty = false;
-		new_lines++;
 	}
 	rc = o.failed ? ENOMEM : ledger_append(m->fd, LEDGER_FILE, o.text, o.n, false);
 	if (rc != 0)
 		sdk_log(m->inst->host, PM_LOG_WARNING,
 			"sizes could not be kept in the ledger: %s; they are counted again",
 			strerrordesc_np(rc));
-	ledger_out_free(&o);
 	s->dirty = false;
-	s->ledger_lines += new_lines;
-	if (s->ledger_lines > 2 * s->n + 3 * s->remembered + COMPACT_SLACK) {
-		ledger_rewrite(m->fd, LEDGER_FILE, m->inst->fsync, commit_keep_alive, m);
-		s->ledger_lines = s->n + 3 * s->remembered;
-	}
-	scan_stat(m->fd, &now); /* our own append is no change for the cache */
+	s->ledger_lines += o.lines;
+	ledger_out_free(&o);
+}
+
+void
+commit_learnt(struct mbox *m)
+{
+	struct scan *s = m->scan, now;
+	bool learnt = s->dirty && !m->committed;
+
+	if (learnt)
+		write_learnt(m);
+	if (!compact_ledger(m) && !learnt)
+		return;
+	scan_stat(m->fd, &now); /* our own writing is no change for the cache */
 	s->ledger_ino = now.ledger_ino;
 	s->ledger_size = now.ledger_size;
 }
@@ -256,6 +202,7 @@ commit_group(struct mbox *m, const struct pm_call *call, const struct pm_commit 
 			rc = ledger_append(m->fd, LEDGER_FILE, o.text, o.n,
 					   n > 0 && m->inst->fsync);
 	}
+	m->scan->ledger_lines += rc == 0 ? o.lines : 0;
 	ledger_out_free(&o);
 	KILL_POINT("commit: after the group");
 	if (rc == 0)
@@ -332,6 +279,7 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 	count_size(m, c);
 	if (!m->commit_partial && !m->commit_unseen && commit_removes(c)) {
 		ledger_put_done(&o, m->op);
+		m->scan->ledger_lines += o.lines;
 		if (!o.failed)
 			/* without it: done again, for nothing */
 			(void)ledger_append(m->fd, LEDGER_FILE, o.text, o.n, false);

@@ -131,3 +131,9 @@ find_files(int fd, bool (*wanted)(const char *name, void *ctx), void *ctx, struc
 	return add_files(fd, "new", wanted, ctx, s) && add_files(fd, "cur", wanted, ctx, s) &&
 	       add_files(fd, "cur", wanted, ctx, s);
 }
+
+bool
+find_names(int fd, bool (*fn)(const char *name, void *ctx), void *ctx)
+{
+	return add_files(fd, "tmp", fn, ctx, NULL) && find_files(fd, fn, ctx, NULL);
+}

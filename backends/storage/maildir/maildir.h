@@ -12,6 +12,7 @@
  * size.c      Maildir++'s maildirsize
  * cache.c     snapshots of unchanged mailboxes
  * box.c       open, info, close
+ * compact.c   the ledger, written anew
  * commit.c    deletions and marks
  * remove.c    files that go, recovery
  * deliver.c   delivery
@@ -99,9 +100,9 @@ struct scan {
 	ino_t ledger_ino;
 	off_t ledger_size;
 	size_t ledger_lines;
-	size_t remembered; /* imports in the ledger that were deleted */
-	bool settled;      /* both directories were older than SETTLE_MS */
-	bool dirty;        /* some item is */
+	size_t ledger_useful; /* lines that it would have if it were written anew, about */
+	bool settled;         /* both directories were older than SETTLE_MS */
+	bool dirty;           /* some item is */
 };
 
 /* A mailbox, whatever its path. */
@@ -173,6 +174,9 @@ size_t scan_base_length(const char *name);
 /* What the ledger calls an item; in buf, or among the names. */
 const char *scan_identity(const struct scan *s, const struct item *it, char buf[IDENTITY_CAP],
 			  size_t *ret_n);
+/* The ledger's message of that number, from 1 on, among those of a file's base name. NULL: it
+ * knows none. */
+struct ledger_message *name_known(struct ledger *l, const char *name, unsigned number);
 /* "new/NAME" or "cur/NAME" of an item. */
 void scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap);
 /* The leading number of a name. */
@@ -185,6 +189,9 @@ bool scan_name_number(const char *name, char key, uint64_t *ret);
 /* Adds the files of new and cur that wanted() wants by their names; one that moves meanwhile may
  * come twice. False: errno. */
 bool find_files(int fd, bool (*wanted)(const char *name, void *ctx), void *ctx, struct scan *s);
+/* Tells fn, which says false, each name in tmp, new and cur: at least once, also of a file that
+ * moves on meanwhile. False: errno. */
+bool find_names(int fd, bool (*fn)(const char *name, void *ctx), void *ctx);
 /* The file of an item, found again by base name and inode after ENOENT. False: gone. */
 bool find_again(int fd, struct scan *s, struct item *it);
 /* Is there a file the ledger does not know whose unique-id is this? Reads both directories. */
@@ -245,6 +252,14 @@ bool commit_sync_dirs(const struct inst *i, int fd);
 void commit_learnt(struct mbox *m);
 int32_t maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
 		       uint64_t *ret_done);
+
+/* ---- compact.c ------------------------------------------------------------------------------- */
+
+/* How many lines would stay, of a ledger in which the scan has marked what it found? */
+size_t compact_useful(const struct scan *s, struct ledger *l, int64_t now_ms);
+/* Writes the ledger anew, if most of it is of no use. False: there was no need. Exclusive
+ * openers only. */
+bool compact_ledger(struct mbox *m);
 
 /* ---- cache.c --------------------------------------------------------------------------------- */
 struct cache *cache_new(uint64_t max_messages);

@@ -206,9 +206,11 @@ match_take(struct scan *s, struct ledger *l, struct item *it, size_t *out, struc
 	char buf[IDENTITY_CAP];
 	size_t n;
 	const char *identity = scan_identity(s, it, buf, &n);
-	const struct ledger_message *known = ledger_find(l, identity, n);
+	struct ledger_message *known = ledger_find(l, identity, n);
 
 	*ret = NULL;
+	if (known)
+		known->keep = true;
 	if (known && known->deleted)
 		return PM_OK;
 	if (known)

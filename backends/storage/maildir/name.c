@@ -28,6 +28,20 @@ scan_identity(const struct scan *s, const struct item *it, char buf[IDENTITY_CAP
 	return buf;
 }
 
+struct ledger_message *
+name_known(struct ledger *l, const char *name, unsigned number)
+{
+	size_t n = scan_base_length(name);
+	char buf[IDENTITY_CAP];
+
+	if (number == 1)
+		return ledger_find(l, name, n);
+	if (n >= 256 || ledger_files(l) == 0)
+		return NULL; /* no name is shared */
+	n = (size_t)snprintf(buf, sizeof(buf), "%.*s,%u", (int)n, name, number);
+	return ledger_find(l, buf, n);
+}
+
 uint64_t
 scan_arrival(const char *name)
 {

@@ -200,18 +200,11 @@ remove_hidden(struct mbox *m)
 static bool
 to_go(const char *name, void *ctx)
 {
-	size_t n = scan_base_length(name);
-	char buf[IDENTITY_CAP];
-	const struct ledger_message *lm = ledger_find(ctx, name, n);
+	const struct ledger_message *lm;
 
-	for (unsigned k = 2; lm || k == 2; k++) {
+	for (unsigned k = 1; (lm = name_known(ctx, name, k)) != NULL || k == 1; k++)
 		if (lm && lm->deleted && lm->unfinished)
 			return true;
-		if (n >= 256 || ledger_files(ctx) == 0)
-			return false;
-		snprintf(buf, sizeof(buf), "%.*s,%u", (int)n, name, k);
-		lm = ledger_find(ctx, buf, strlen(buf));
-	}
 	return false;
 }
 

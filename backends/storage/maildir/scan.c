@@ -394,8 +394,10 @@ scan_finish(struct inst *i, struct scanner *sc, int fd, uint32_t flags, struct s
 			    same_time(now.cur_mtime, sc->scan->cur_mtime) &&
 			    wall - ms_of(now.new_mtime) >= SETTLE_MS &&
 			    wall - ms_of(now.cur_mtime) >= SETTLE_MS;
-	if (flags & PM_OPEN_EXCLUSIVE)
+	if (flags & PM_OPEN_EXCLUSIVE) {
+		sc->scan->ledger_useful = compact_useful(sc->scan, sc->ledger, wall);
 		twins_keep(i, sc->scan, fd);
+	}
 	twins_free(sc->scan->twins);
 	sc->scan->twins = NULL;
 	*ret_scan = sc->scan;
@@ -403,23 +405,9 @@ scan_finish(struct inst *i, struct scanner *sc, int fd, uint32_t flags, struct s
 	return PM_OK;
 }
 
-struct remembered {
-	int64_t now;
-	size_t n;
-};
-
-static void
-count_remembered(struct ledger_message *m, void *ctx)
-{
-	struct remembered *x = ctx;
-
-	x->n += match_remembers(m, x->now);
-}
-
 static int32_t
 scan_begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct scanner *sc)
 {
-	struct remembered x = {.now = i->host->wall_ms(i->host->ctx)};
 	size_t good, bad;
 
 	for (int look = 0;; look++) {
@@ -444,8 +432,6 @@ scan_begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, s
 			"check the disk",
 			LEDGER_FILE, ledger_torn(sc->ledger));
 	sc->scan->ledger_lines = ledger_lines(sc->ledger);
-	ledger_each(sc->ledger, count_remembered, &x);
-	sc->scan->remembered = x.n;
 	sc->phase = PHASE_NEW;
 	return PM_OK;
 }

@@ -197,13 +197,15 @@ static bool
 twins_ask_ledger(struct run *r)
 {
 	char buf[IDENTITY_CAP], key[80];
-	const struct ledger_message *m;
+	struct ledger_message *m;
 	size_t n;
 
 	r->first = twins_numbered(r, 1, buf, &n);
 	r->shared = HASH_COUNT(r->files) > 1 || (r->first && r->first->files);
 	for (r->last = 0; (m = twins_numbered(r, r->last + 1, buf, &n)) != NULL || r->last == 0;
 	     r->last++) {
+		if (m)
+			m->keep = true; /* deleted or not: its number must not be given again */
 		for (const struct ledger_file *x = m ? m->files : NULL; x; x = x->next) {
 			look_key(key, x->ino, x->size, x->mtime_ns);
 			if (!clue_put(r, key, r->last + 1) || !clue_put(r, x->content, r->last + 1))
