@@ -28,7 +28,7 @@
 #include "module/errand.h"
 #include "net/acceptor.h"
 #include "net/tls.h"
-#include "upkeep/sweep.h"
+#include "upkeep/background.h"
 #include "work/pool.h"
 #include "work/queue.h"
 #include "work/slot.h"
@@ -142,7 +142,7 @@ tick(int64_t now_ms)
 	if (c)
 		volume_tick(c, now_ms);
 	if (c)
-		sweep_tick(c, now_ms);
+		background_tick(c, now_ms);
 	badmail_retry_tick(now_ms);
 	conf_put(c);
 }
@@ -224,7 +224,7 @@ service_start(const char *conf_file)
 		goto out;
 	}
 	volume_prepare(c);
-	sweep_begin(c);
+	background_begin(c);
 	conf_publish(conf_ref(c));
 	rc = start_threads(c);
 	if (rc == 0)

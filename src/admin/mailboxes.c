@@ -11,6 +11,7 @@
 #include "admin/mailboxes.h"
 #include "mailbox/volume.h"
 #include "upkeep/sweep.h"
+#include "upkeep/sweep_report.h"
 
 /* ---- volumes --------------------------------------------------------------------------------- */
 
@@ -128,7 +129,8 @@ mailboxes_job(const json_t *request)
 	struct sweep_report *r = malloc(sizeof(*r));
 	json_t *o;
 
-	if (!r || !sweep_look((uint64_t)json_integer_value(json_object_get(request, "job")), r)) {
+	if (!r ||
+	    !sweep_report_get((uint64_t)json_integer_value(json_object_get(request, "job")), r)) {
 		free(r);
 		return admin_error("there is no such job (any more)");
 	}

@@ -11,7 +11,7 @@
 #include "mailbox/volume.h"
 #include "net/acceptor.h"
 #include "net/tls.h"
-#include "upkeep/sweep.h"
+#include "upkeep/background.h"
 #include "work/pool.h"
 #include "work/queue.h"
 #include "work/slot.h"
@@ -371,7 +371,7 @@ put_configuration(struct expo *e, const struct conf *c)
 	metrics_gauge(
 		e, "restante_undo_unmarked_messages",
 		"In the undo storage, not known to have been moved there: kept. Of the last round.",
-		sweep_unmarked());
+		background_unmarked());
 	metrics_gauge(e, "restante_configuration_serial",
 		      "How often a configuration was read; changes when another one is in force.",
 		      c->serial);

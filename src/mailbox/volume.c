@@ -58,20 +58,6 @@ volume_state_name(enum volume_state s)
 	return names[s];
 }
 
-const char *
-volume_reply(enum volume_state s)
-{
-	static const char *const replies[] = {
-		NULL,
-		"452 4.3.1 the mail system's disk is nearly full, try again later",
-		"452 4.3.1 the mail system's disk is read-only, try again later",
-		"451 4.3.0 the mail system's disk is not mounted, try again later",
-		"451 4.3.0 the mail system's disk is out of order, try again later",
-	};
-
-	return replies[s];
-}
-
 static void
 say_change(const struct volume *v, enum volume_state before, const struct disk_found *l, bool first)
 {

@@ -115,10 +115,6 @@ int32_t volume_stayed(struct volume *v, uint64_t mount, char *text, size_t cap);
  * a mount point and nothing is mounted there. */
 bool volume_state_there(const struct conf *c, char *err, size_t errlen);
 
-/* The SMTP reply for a state: "452 4.3.1 ..." or "451 4.3.0 ...", one line without CRLF, static;
- * NULL for OK. */
-const char *volume_reply(enum volume_state s);
-
 /* host->reserve_release: frees the reserve file of the volume that holds `path`. PM_OK at most
  * once per filling; PM_NOENT: there is none (any more); PM_UNSUPPORTED: no volume holds this
  * path. Any thread. */

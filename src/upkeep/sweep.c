@@ -12,7 +12,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "mailbox/volume.h"
-#include "upkeep/sweep_impl.h"
+#include "upkeep/sweep_box.h"
+#include "upkeep/sweep_domain.h"
+#include "upkeep/sweep_place.h"
+#include "upkeep/sweep_report.h"
+#include "upkeep/sweep_state.h"
+#include "upkeep/sweep_undo.h"
 
 #define PAGE 64
 #define SWEEP_MS (INT64_C(7) * 86400 * 1000)
@@ -42,22 +47,23 @@ count_box(struct sweep *s, const struct errand *e, int32_t rc)
 }
 
 /* Whose is it? */
-static void
+static int32_t
 begin_lookup(struct sweep *s)
 {
 	find_begin(&s->box.find, s->conf, "ctl", "", false, s->box.name);
-	s->phase = SWEEP_LOOKUP;
+	return sweep_go(s, SWEEP_LOOKUP);
 }
 
+/* The mailbox of that key; false: it is passed over. *ret_rc: what its step returns. */
 static bool
-begin_box(struct sweep *s, struct errand *e, const char *key, size_t n)
+begin_box(struct sweep *s, struct errand *e, const struct pm_box *b, int32_t *ret_rc)
 {
 	bool undo = s->conf->storage[s->section].for_undo;
-	int32_t rc;
 
 	sweep_box_free(&s->box);
 	arena_reset(&e->arena);
-	if (!(undo ? sweep_undo_name(s, key, n) : chain_name(s->conf, key, n, s->box.name))) {
+	if (!(undo ? sweep_undo_name(s, b->key, b->key_len)
+		   : chain_name(s->conf, b->key, b->key_len, s->box.name))) {
 		count_box(s, e, PM_NOENT);
 		return false;
 	}
@@ -67,14 +73,8 @@ begin_box(struct sweep *s, struct errand *e, const char *key, size_t n)
 		if (!at || strcmp(at + 1, s->order.domain) != 0)
 			return false; /* another domain's */
 	}
-	if (!undo) {
-		begin_lookup(s);
-		return true;
-	}
-	rc = sweep_undo_box(s, e);
-	if (rc != PM_AGAIN)
-		count_box(s, e, rc);
-	return rc == PM_AGAIN;
+	*ret_rc = undo ? sweep_undo_box(s, e) : begin_lookup(s);
+	return true;
 }
 
 /* Is there anything to do for this sweep in that section? */
@@ -97,15 +97,8 @@ sweep_next_section(struct sweep *s)
 	return s->section < s->conf->n_storage ? s->conf->storage[s->section].backend : NULL;
 }
 
-static bool
-begin_section(struct sweep *s)
-{
-	s->phase = SWEEP_LIST;
-	return sweep_next_section(s) != NULL;
-}
-
 /* All of it once more. */
-static int32_t
+static void
 begin_again(struct sweep *s)
 {
 	pthread_mutex_lock(s->mutex);
@@ -116,60 +109,51 @@ begin_again(struct sweep *s)
 	s->last_page = false;
 	s->marked = false;
 	s->settle_waits = 0;
-	return begin_section(s) ? PM_AGAIN : PM_OK;
-}
-
-/* The stores that count domains themselves, one after another. */
-static int32_t
-step_domain(struct sweep *s, struct errand *e)
-{
-	struct backend *b;
-	int32_t rc = PM_OK;
-
-	s->phase = SWEEP_DOMAIN;
-	while (rc == PM_OK && (b = sweep_domain_next(s))) {
-		rc = sweep_domain_step(s, e, b);
-		s->section += rc == PM_OK;
-	}
-	return rc;
 }
 
 /* All mailboxes were looked at. */
 static int32_t
-end_list(struct sweep *s, struct errand *e)
+end_list(struct sweep *s)
 {
-	int32_t rc = s->order.kind == SWEEP_RECOUNT ? sweep_domain_end(s) : PM_OK;
+	int32_t rc = s->order.kind == SWEEP_RECOUNT ? sweep_domain_set(s) : PM_OK;
 
-	if (rc == PM_AGAIN)
-		return begin_again(s);
+	if (rc == PM_AGAIN) {
+		begin_again(s);
+		return sweep_next_section(s) ? sweep_go(s, SWEEP_LIST) : sweep_end(s, PM_OK);
+	}
 	if (rc != PM_OK || s->order.kind != SWEEP_RECOUNT)
-		return rc;
+		return sweep_end(s, rc);
 	s->section = 0;
-	return step_domain(s, e);
+	return sweep_go(s, SWEEP_DOMAINS);
 }
 
 /* The next mailbox, page or section. */
 static int32_t
 go_on(struct sweep *s, struct errand *e)
 {
-	if (s->order.user[0])
-		return PM_OK; /* it was the only one */
-	if (caller_should_end(&e->caller))
-		return PM_CANCELLED;
-	while (s->page_at < s->page_n) {
-		const struct pm_box *b = &s->page[s->page_at++];
+	int32_t rc;
 
-		if (begin_box(s, e, b->key, b->key_len))
-			return PM_AGAIN;
-	}
+	if (caller_should_end(&e->caller))
+		return sweep_end(s, PM_CANCELLED);
+	while (s->page_at < s->page_n)
+		if (begin_box(s, e, &s->page[s->page_at++], &rc))
+			return rc;
 	if (s->last_page) {
 		s->section++;
 		s->cursor_n = 0;
 		s->last_page = false;
 	}
-	if (begin_section(s))
-		return PM_AGAIN;
-	return end_list(s, e);
+	return sweep_next_section(s) ? sweep_go(s, SWEEP_LIST) : end_list(s);
+}
+
+/* Done with the mailbox at hand. */
+static int32_t
+step_next(struct sweep *s, struct errand *e)
+{
+	if (s->order.kind == SWEEP_PLACES)
+		return sweep_end(s, s->box.rc);
+	count_box(s, e, s->box.rc);
+	return s->order.user[0] ? sweep_end(s, s->box.rc) : go_on(s, e);
 }
 
 static int32_t
@@ -216,15 +200,6 @@ step_list(struct sweep *s, struct errand *e)
 }
 
 static int32_t
-end_box(struct sweep *s, struct errand *e, int32_t rc)
-{
-	count_box(s, e, rc);
-	if (s->order.user[0])
-		return rc;
-	return go_on(s, e);
-}
-
-static int32_t
 sweep_keep_user(struct sweep *s)
 {
 	struct sweep_box *b = &s->box;
@@ -259,27 +234,33 @@ step_lookup(struct sweep *s, struct errand *e)
 	if (rc == PM_OK && !s->order.user[0] &&
 	    s->box.storage != s->conf->storage[s->section].backend)
 		rc = PM_NOENT;
-	if (rc == PM_OK)
-		rc = sweep_box_begin(s, e);
-	return rc == PM_AGAIN ? rc : end_box(s, e, rc);
+	return rc == PM_OK ? sweep_box_begin(s, e) : sweep_end_box(s, rc);
 }
 
 static int32_t
 sweep_run(struct errand *e)
 {
+	static int32_t (*const steps[])(struct sweep * s, struct errand * e) = {
+		[SWEEP_LIST] = step_list,
+		[SWEEP_LOOKUP] = step_lookup,
+		[SWEEP_STAT] = sweep_box_stat,
+		[SWEEP_OPEN] = sweep_box_open,
+		[SWEEP_INFO] = sweep_box_info,
+		[SWEEP_COMMIT] = sweep_box_commit,
+		[SWEEP_CLOSE] = sweep_box_close,
+		[SWEEP_PLACE] = sweep_place_step,
+		[SWEEP_TRANSFER] = sweep_undo_transfer,
+		[SWEEP_BOX_DOMAIN] = sweep_domain_of_box,
+		[SWEEP_NEXT] = step_next,
+		[SWEEP_DOMAINS] = sweep_domain_all,
+		[SWEEP_ALL_PLACES] = sweep_place_all,
+	};
 	struct sweep *s = e->ctx;
-	int32_t rc;
 
-	if (s->order.kind == SWEEP_PLACES)
-		return sweep_place_all(s, e);
-	if (s->phase == SWEEP_LIST)
-		return step_list(s, e);
-	if (s->phase == SWEEP_LOOKUP)
-		return step_lookup(s, e);
-	if (s->phase == SWEEP_DOMAIN && !s->order.user[0])
-		return step_domain(s, e);
-	rc = sweep_box_step(s, e);
-	return rc == PM_AGAIN ? rc : end_box(s, e, rc);
+	while (s->phase != SWEEP_OVER)
+		if (steps[s->phase](s, e) == PM_AGAIN)
+			return PM_AGAIN;
+	return s->rc;
 }
 
 static const char *
@@ -291,13 +272,26 @@ kind_name(enum sweep_kind k)
 	return names[k];
 }
 
+/* What became of an order. Under the mutex. */
+static void
+sweep_log(const struct sweep *s)
+{
+	const struct sweep_report *r = s->report;
+
+	log_msg(LOG_LVL_NOTICE, "sweep", "%s%s of %s: %s; %llu mailboxes, %llu messages%s%s",
+		kind_name(s->order.kind), s->order.dry_run ? " (dry run)" : "",
+		s->order.user[0]     ? s->order.user
+		: s->order.domain[0] ? s->order.domain
+				     : "all",
+		r->rc == PM_OK ? "done" : host_code_name(r->rc), (unsigned long long)r->boxes,
+		(unsigned long long)r->messages, r->error[0] ? "; " : "", r->error);
+}
+
 static void
 sweep_finish(struct errand *e, int32_t rc)
 {
 	struct sweep *s = e->ctx;
 	struct sweep_report *r = s->report;
-	uint64_t boxes, messages;
-	char error[200];
 
 	if (s->order.kind == SWEEP_USAGE && s->box.limits.domain_counted) {
 		struct quota_usage u = {0};
@@ -312,8 +306,6 @@ sweep_finish(struct errand *e, int32_t rc)
 	r->rc = rc;
 	r->ended_ms = wall_ms();
 	r->done = true;
-	boxes = r->boxes;
-	messages = r->messages;
 	if (rc == PM_NOENT && s->order.user[0] && !r->error[0])
 		snprintf(r->error, sizeof(r->error), "no auth section knows an account '%.150s'",
 			 s->order.user);
@@ -323,22 +315,14 @@ sweep_finish(struct errand *e, int32_t rc)
 			 e->call.error[0] ? ""
 			 : s->box.storage ? s->box.storage->section
 					  : "of accounts");
-	snprintf(error, sizeof(error), "%.199s", r->error);
+	if (!s->order.over && s->order.kind != SWEEP_USAGE)
+		sweep_log(s);
 	pthread_mutex_unlock(s->mutex);
-	if (sweep_in_background(&s->order))
-		sweep_undo_end(s, rc, error);
-	else if (s->order.kind != SWEEP_USAGE)
-		log_msg(LOG_LVL_NOTICE, "sweep",
-			"%s%s of %s: %s; %llu mailboxes, %llu messages%s%s",
-			kind_name(s->order.kind), s->order.dry_run ? " (dry run)" : "",
-			s->order.user[0]     ? s->order.user
-			: s->order.domain[0] ? s->order.domain
-					     : "all",
-			rc == PM_OK ? "done" : host_code_name(rc), (unsigned long long)boxes,
-			(unsigned long long)messages, error[0] ? "; " : "", error);
+	if (s->order.over)
+		s->order.over(s->conf, &s->order, r); /* nobody else sees this one */
 	sweep_box_free(&s->box);
-	if (sweep_in_background(&s->order))
-		sweep_report_drop(s);
+	if (s->order.over)
+		sweep_report_drop(r, &s->order);
 	free(s->page);
 	free(s);
 }
@@ -349,13 +333,15 @@ sweep_first(struct sweep *s)
 {
 	if (s->order.user[0]) {
 		memcpy(s->box.name, s->order.user, sizeof(s->box.name));
-		begin_lookup(s);
+		(void)begin_lookup(s);
 		return chain_next(s->conf, s->order.user, 0) >= 0;
 	}
-	if (s->order.kind == SWEEP_PLACES)
+	s->phase = s->order.kind == SWEEP_PLACES  ? SWEEP_ALL_PLACES
+		   : s->order.kind == SWEEP_USAGE ? SWEEP_DOMAINS
+						  : SWEEP_LIST;
+	if (s->phase == SWEEP_ALL_PLACES)
 		return true;
-	s->phase = s->order.kind == SWEEP_USAGE ? SWEEP_DOMAIN : SWEEP_LIST;
-	return (s->phase == SWEEP_DOMAIN ? sweep_domain_next(s) : sweep_next_section(s)) != NULL;
+	return (s->phase == SWEEP_DOMAINS ? sweep_domain_next(s) : sweep_next_section(s)) != NULL;
 }
 
 uint64_t
@@ -382,13 +368,14 @@ sweep_start(struct conf *c, const struct sweep_order *order, char *ret_error)
 		snprintf(ret_error, 200, "no auth section is asked about '%.100s'", order->user);
 		goto fail;
 	}
-	if (!sweep_report_new(s, ret_error))
+	s->report = sweep_report_new(order, &s->mutex, ret_error);
+	if (!s->report)
 		goto fail;
 	id = s->report->id;
 	if (errand_start(&e))
 		return id;
 	snprintf(ret_error, 200, "no free slot; try again");
-	sweep_report_drop(s);
+	sweep_report_drop(s->report, order);
 fail:
 	if (s)
 		free(s->page);

@@ -34,6 +34,8 @@ enum sweep_kind {
 
 #define SWEEP_UIDLS 200 /* named in one order, told in one report */
 
+struct sweep_report;
+
 struct sweep_order {
 	enum sweep_kind kind;
 	char user[PM_NAME_MAX + 1]; /* normalised; "": all, or all of the domain */
@@ -44,54 +46,14 @@ struct sweep_order {
 	/* RECOUNT, USAGE: mailboxes are counted, whatever their stores remember */
 	bool anew;
 	unsigned tries; /* CARRY: how often it failed */
+	/* the background's: called with the outcome, on a worker; else NULL */
+	void (*over)(struct conf *c, const struct sweep_order *o, const struct sweep_report *r);
 	size_t n_uidls; /* UNDELETE: only these; 0: all that are hidden */
 	char uidls[SWEEP_UIDLS][PM_UIDL_MAX + 1];
-};
-
-struct sweep_found {
-	char uidl[PM_UIDL_MAX + 1];
-	uint64_t octets;
-	int64_t received_ms, first_retrieved_ms;
-};
-
-struct sweep_report {
-	uint64_t id;
-	enum sweep_kind kind;
-	char user[PM_NAME_MAX + 1], domain[256];
-	bool dry_run, done;
-	int32_t rc;                   /* when done: PM_OK, or why it ended early */
-	int64_t started_ms, ended_ms; /* UTC */
-	uint64_t boxes;               /* looked at */
-	uint64_t no_account;          /* mailboxes nobody has */
-	uint64_t busy;                /* passed over: somebody is logged in */
-	uint64_t failed;
-	uint64_t messages, octets; /* expired, brought back, or counted */
-	/* in the undo storage, not known to have been moved there: kept */
-	uint64_t unmarked;
-	char error[PM_ERROR_MAX + PM_KEY_MAX + 8]; /* of the last mailbox that failed */
-	/* USAGE of a user */
-	struct pm_stat stat;
-	struct quota_limits limits;
-	/* USAGE; RECOUNT: what stores say that count domains themselves */
-	struct quota_usage domain_usage;
-	int32_t domain_rc; /* PM_NOENT: nobody says it */
-	char section[65];
-	/* UNDELETE */
-	size_t n_found; /* of all that are hidden, the first SWEEP_UIDLS */
-	struct sweep_found found[SWEEP_UIDLS];
 };
 
 /* Starts one. 0: ret_error (200 bytes) says why not: too many at work, the domain is being
  * counted already. */
 uint64_t sweep_start(struct conf *c, const struct sweep_order *order, char *ret_error);
-/* False: no such sweep (any more). */
-bool sweep_look(uint64_t id, struct sweep_report *ret);
-/* How many messages of the undo storage the last round of the background kept because nobody
- * knows that they were moved there. */
-uint64_t sweep_unmarked(void);
-/* Main, at start: which domains did the last server leave doubtful? */
-void sweep_begin(struct conf *c);
-/* Acceptor's tick: counts doubtful domains anew, moves hidden mail to the undo storage. */
-void sweep_tick(struct conf *c, int64_t now_ms);
 
 #endif

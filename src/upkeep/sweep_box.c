@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a sweep does with one mailbox: a session without a client. */
+#include "upkeep/sweep_box.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #include "base/kill.h"
 #include "base/secret.h"
 #include "mailbox/volume.h"
-#include "upkeep/sweep_impl.h"
+#include "upkeep/sweep_undo.h"
 
 void
 sweep_box_free(struct sweep_box *b)
@@ -32,14 +33,14 @@ sweep_box_begin(struct sweep *s, struct errand *e)
 	b->now_ms = wall_ms();
 	s->ours = s->ours || !b->storage->counts;
 	if (s->order.kind == SWEEP_UNDELETE && !b->storage->can_hide)
-		return PM_UNSUPPORTED;
+		return sweep_end_box(s, PM_UNSUPPORTED);
 	if (s->order.kind == SWEEP_EXPIRE && !retention_wants_dates(&b->retention, &b->user) &&
 	    !b->storage->can_hide)
-		return PM_OK; /* there is nothing to expire */
+		return sweep_end_box(s, PM_OK); /* there is nothing to expire */
 	if (s->order.kind == SWEEP_CARRY)
-		return sweep_undo_begin(s, e);
+		return sweep_undo_begin(s);
 	if (!stat)
-		return sweep_box_open(s, e);
+		return sweep_box_visit(s, e);
 	s->phase = SWEEP_STAT;
 	return caller_ask(&e->caller, b->storage, CALL_BEGIN);
 }
@@ -70,15 +71,15 @@ ask_stat(struct sweep *s, struct errand *e, struct pm_stat *st)
 				: rc;
 }
 
-static int32_t
-step_stat(struct sweep *s, struct errand *e)
+int32_t
+sweep_box_stat(struct sweep *s, struct errand *e)
 {
 	struct pm_stat st = {.size = sizeof(st)};
 	struct sweep_box *b = &s->box;
 	int32_t rc = ask_stat(s, e, &st);
 
 	if (rc != PM_OK)
-		return rc;
+		return rc == PM_AGAIN ? rc : sweep_end_box(s, rc);
 	pthread_mutex_lock(s->mutex);
 	s->report->messages += st.count;
 	s->report->octets += st.octets;
@@ -89,15 +90,14 @@ step_stat(struct sweep *s, struct errand *e)
 	}
 	pthread_mutex_unlock(s->mutex);
 	if (s->order.kind == SWEEP_RECOUNT || !b->limits.store_counts || !b->limits.domain[0])
-		return PM_OK;
-	s->phase = SWEEP_DOMAIN; /* the same store */
-	return sweep_domain_step(s, e, b->storage);
+		return sweep_end_box(s, PM_OK);
+	return sweep_go(s, SWEEP_BOX_DOMAIN); /* the same store */
 }
 
 /* ---- a session ------------------------------------------------------------------------------- */
 
 int32_t
-sweep_box_open(struct sweep *s, struct errand *e)
+sweep_box_visit(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
 
@@ -111,24 +111,16 @@ sweep_box_open(struct sweep *s, struct errand *e)
 	return caller_ask(&e->caller, b->storage, CALL_BEGIN);
 }
 
-/* On with the next phase, under the same permit. */
-static int32_t
-sweep_box_go(struct sweep *s, struct errand *e, enum sweep_phase phase)
-{
-	s->phase = phase;
-	return sweep_box_step(s, e);
-}
-
-/* Its failure is the errand's, for the report. */
+/* Its failure is the mailbox's, for the report. */
 static int32_t
 visit_failed(struct sweep *s, struct errand *e, int32_t rc)
 {
 	snprintf(e->call.error, sizeof(e->call.error), "%s", s->box.visit.text);
-	return rc;
+	return sweep_end_box(s, rc);
 }
 
-static int32_t
-step_open(struct sweep *s, struct errand *e)
+int32_t
+sweep_box_open(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
 	uint32_t flags = PM_OPEN_EXCLUSIVE | (b->storage->can_hide ? PM_OPEN_HIDDEN : 0);
@@ -138,16 +130,16 @@ step_open(struct sweep *s, struct errand *e)
 	if (rc == PM_AGAIN && !caller_should_end(&e->caller))
 		return rc;
 	if (rc != PM_OK && b->visit.mbox) /* given up while it was opened */
-		return sweep_box_go(s, e, SWEEP_CLOSE);
+		return sweep_go(s, SWEEP_CLOSE);
 	if (rc != PM_OK)
 		return visit_failed(s, e, rc == PM_AGAIN ? PM_CANCELLED : rc);
 	b->map = calloc(1, b->visit.count / 8 + 1);
 	b->whole = b->visit.count == 0;
-	return sweep_box_go(s, e, b->map && !b->whole ? SWEEP_INFO : SWEEP_CLOSE);
+	return sweep_go(s, b->map && !b->whole ? SWEEP_INFO : SWEEP_CLOSE);
 }
 
 bool
-sweep_wants(const struct sweep *s, const struct pm_msg *m)
+sweep_box_wants(const struct sweep *s, const struct pm_msg *m)
 {
 	const struct sweep_order *o = &s->order;
 
@@ -188,7 +180,7 @@ is_chosen(struct sweep *s, const struct pm_msg *m)
 	if (s->order.kind == SWEEP_EXPIRE)
 		return !hidden && retention_wants_dates(&s->box.retention, &s->box.user) &&
 		       retention_due(&s->box.retention, m->first_retrieved_ms, s->box.now_ms);
-	if ((!hidden && !s->box.in_undo) || !sweep_wants(s, m))
+	if ((!hidden && !s->box.in_undo) || !sweep_box_wants(s, m))
 		return false;
 	note_found(s, m);
 	return true;
@@ -228,15 +220,15 @@ info_over(struct sweep *s, struct errand *e)
 
 	b->whole = true;
 	if (b->chosen == 0 || s->order.dry_run || (b->in_undo && s->order.kind == SWEEP_UNDELETE))
-		return sweep_box_go(s, e, SWEEP_CLOSE);
+		return sweep_go(s, SWEEP_CLOSE);
 	if (count_begin(s, e) == PM_OK)
-		return sweep_box_go(s, e, SWEEP_COMMIT);
+		return sweep_go(s, SWEEP_COMMIT);
 	note_failed(s, e->call.error);
-	return sweep_box_go(s, e, SWEEP_CLOSE);
+	return sweep_go(s, SWEEP_CLOSE);
 }
 
-static int32_t
-step_info(struct sweep *s, struct errand *e)
+int32_t
+sweep_box_info(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
 	struct pm_msg info[VISIT_SLICE];
@@ -249,7 +241,7 @@ step_info(struct sweep *s, struct errand *e)
 	if (rc == PM_AGAIN && !caller_should_end(&e->caller))
 		return rc;
 	if (rc != PM_OK)
-		return sweep_box_go(s, e, SWEEP_CLOSE);
+		return sweep_go(s, SWEEP_CLOSE);
 	for (size_t i = 0; i < n; i++) {
 		if (!is_chosen(s, &info[i]))
 			continue;
@@ -260,12 +252,12 @@ step_info(struct sweep *s, struct errand *e)
 	if (b->visit.at == b->visit.count)
 		return info_over(s, e);
 	if (caller_should_end(&e->caller))
-		return sweep_box_go(s, e, SWEEP_CLOSE);
+		return sweep_go(s, SWEEP_CLOSE);
 	return caller_ask(&e->caller, b->storage, CALL_CONTINUE); /* others have their turn */
 }
 
-static int32_t
-step_commit(struct sweep *s, struct errand *e)
+int32_t
+sweep_box_commit(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
 	struct pm_commit c = {.size = sizeof(c), .now_ms = b->now_ms};
@@ -287,7 +279,7 @@ step_commit(struct sweep *s, struct errand *e)
 	b->hidden = b->hidden || (rc == PM_OK && c.keep_until_ms != 0);
 	if (rc != PM_OK)
 		note_failed(s, b->visit.text);
-	return sweep_box_go(s, e, SWEEP_CLOSE);
+	return sweep_go(s, SWEEP_CLOSE);
 }
 
 /* In the undo storage there is only what was counted before, unless it is listed, or the
@@ -299,8 +291,8 @@ sweep_counts(const struct sweep *s)
 	       (s->order.kind == SWEEP_UNDELETE && s->order.dry_run);
 }
 
-static int32_t
-step_close(struct sweep *s, struct errand *e)
+int32_t
+sweep_box_close(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
 
@@ -313,29 +305,6 @@ step_close(struct sweep *s, struct errand *e)
 	}
 	pthread_mutex_unlock(s->mutex);
 	if (b->whole)
-		return sweep_undo_next(s, e);
+		return sweep_undo_next(s);
 	return visit_failed(s, e, caller_should_end(&e->caller) ? PM_CANCELLED : PM_TEMP);
-}
-
-int32_t
-sweep_box_step(struct sweep *s, struct errand *e)
-{
-	switch (s->phase) {
-	case SWEEP_STAT:
-		return step_stat(s, e);
-	case SWEEP_OPEN:
-		return step_open(s, e);
-	case SWEEP_INFO:
-		return step_info(s, e);
-	case SWEEP_COMMIT:
-		return step_commit(s, e);
-	case SWEEP_PLACE:
-		return sweep_place_step(s, e);
-	case SWEEP_TRANSFER:
-		return sweep_undo_move(s, e);
-	case SWEEP_DOMAIN:
-		return sweep_domain_step(s, e, s->box.storage);
-	default:
-		return step_close(s, e);
-	}
 }

@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a domain holds: the core's file is counted anew, the stores that count themselves are
- * asked. */
-#include <stdatomic.h>
+#include "upkeep/sweep_domain.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "upkeep/sweep_impl.h"
-
-#define COUNTS_MAX 3 /* while mail comes and goes */
-/* between two counts nobody asked for; of one domain twice as long each time */
-#define RECOUNT_GAP_MS 60000
-#define RECOUNT_GAP_MOST_MS 3600000
+#define COUNTS_MAX 3   /* while mail comes and goes */
 #define SETTLE_US 5000 /* for what is under way as a count begins: */
 #define SETTLES 40     /* so often at most */
-
-static _Atomic int64_t recount_due_ms;
 
 /* ---- the core's file ------------------------------------------------------------------------- */
 
@@ -39,7 +30,7 @@ sweep_domain_mark(struct sweep *s)
 }
 
 int32_t
-sweep_domain_end(struct sweep *s)
+sweep_domain_set(struct sweep *s)
 {
 	struct quota_usage u;
 	int32_t rc;
@@ -72,8 +63,9 @@ sweep_domain_next(struct sweep *s)
 	return NULL;
 }
 
-int32_t
-sweep_domain_step(struct sweep *s, struct errand *e, struct backend *b)
+/* Asks b what the domain holds. */
+static int32_t
+ask_store(struct sweep *s, struct errand *e, struct backend *b)
 {
 	const char *domain = s->order.user[0] ? s->box.limits.domain : s->order.domain;
 	struct pm_stat st = {.size = sizeof(st)};
@@ -103,45 +95,23 @@ sweep_domain_step(struct sweep *s, struct errand *e, struct backend *b)
 	return PM_OK;
 }
 
-/* ---- doubtful domains ------------------------------------------------------------------------ */
-
-static bool
-look_at_domain(const char *domain, void *ctx)
+int32_t
+sweep_domain_of_box(struct sweep *s, struct errand *e)
 {
-	struct quota_usage u;
+	int32_t rc = ask_store(s, e, s->box.storage);
 
-	(void)quota_domain_get(ctx, domain, &u); /* notes what is doubtful */
-	return true;
+	return rc == PM_AGAIN ? rc : sweep_end_box(s, rc);
 }
 
-void
-sweep_begin(struct conf *c)
+int32_t
+sweep_domain_all(struct sweep *s, struct errand *e)
 {
-	quota_domain_each(c, look_at_domain, c);
-}
+	struct backend *b;
+	int32_t rc = PM_OK;
 
-void
-sweep_tick(struct conf *c, int64_t now_ms)
-{
-	static struct sweep_order order = {.kind = SWEEP_RECOUNT}; /* the acceptor's */
-	static char last[sizeof(order.domain)];
-	static int64_t gap_ms;
-	int64_t due = atomic_load(&recount_due_ms);
-	char error[200];
-
-	sweep_undo_tick(c, now_ms);
-	if (now_ms < due)
-		return;
-	atomic_store(&recount_due_ms, now_ms + 1000);
-	if (!quota_domain_doubtful(order.domain))
-		return;
-	/* one that mail never ceases to come to stays doubtful */
-	gap_ms = strcmp(last, order.domain) != 0    ? RECOUNT_GAP_MS
-		 : 2 * gap_ms < RECOUNT_GAP_MOST_MS ? 2 * gap_ms
-						    : RECOUNT_GAP_MOST_MS;
-	memcpy(last, order.domain, sizeof(last));
-	if (sweep_start(c, &order, error) == 0)
-		log_msg(LOG_LVL_WARNING, "quota", "domain %s is to be counted anew: %s",
-			order.domain, error);
-	atomic_store(&recount_due_ms, now_ms + gap_ms);
+	while (rc == PM_OK && (b = sweep_domain_next(s))) {
+		rc = ask_store(s, e, b);
+		s->section += rc == PM_OK;
+	}
+	return rc == PM_AGAIN ? rc : sweep_end(s, rc);
 }

@@ -9,25 +9,24 @@
  * (UNDO_MARK_MS). A store that cannot say where its mail is, or not now, is believed to have a
  * place of its own.
  */
+#include "upkeep/sweep_place.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "upkeep/sweep_impl.h"
 #include "upkeep/undo.h"
 
 /* ---- one account ----------------------------------------------------------------------------- */
 
 int32_t
-sweep_place_ask(struct sweep *s, struct errand *e,
-		int32_t (*then)(struct sweep *s, struct errand *e))
+sweep_place_ask(struct sweep *s, int32_t (*then)(struct sweep *s, struct errand *e))
 {
 	struct sweep_box *b = &s->box;
 
 	b->home = b->storage;
 	b->place = (struct pm_str){NULL, 0};
 	b->then = then;
-	s->phase = SWEEP_PLACE;
-	return sweep_place_step(s, e);
+	return sweep_go(s, SWEEP_PLACE);
 }
 
 static bool
@@ -47,22 +46,24 @@ sweep_place_step(struct sweep *s, struct errand *e)
 		caller_enter(&e->caller, at, CALL_BEGIN, "box_place", at->limits.call_ms, &e->call);
 
 	if (rc != PM_OK)
-		return rc;
+		return rc == PM_AGAIN ? rc : sweep_end_box(s, rc);
 	rc = caller_done(&e->caller, host_box_place(at->inst, &e->call,
 						    first ? &b->user : &b->undo_user, &place));
 	if (rc == PM_OK && first) {
 		b->place = place;
-		return sweep_place_step(s, e);
+		return sweep_go(s, SWEEP_PLACE);
 	}
 	if (rc == PM_OK && sweep_place_same(place, b->place)) {
 		snprintf(e->call.error, sizeof(e->call.error),
 			 "undo_storage = %.60s: its mail is in the same place as that of "
 			 "storage section %.60s; deleted mail needs one of its own",
 			 s->conf->undo->name, b->home->section);
-		return PM_EXISTS;
+		return sweep_end_box(s, PM_EXISTS);
 	}
-	if (rc == PM_AGAIN || (rc != PM_OK && s->order.unmarked))
-		return rc; /* the messages do not say it either */
+	if (rc == PM_AGAIN)
+		return caller_ask(&e->caller, at, CALL_CONTINUE);
+	if (rc != PM_OK && s->order.unmarked)
+		return sweep_end_box(s, rc); /* the messages do not say it either */
 	return b->then(s, e);
 }
 
@@ -70,8 +71,8 @@ sweep_place_step(struct sweep *s, struct errand *e)
 
 static const char *const made_up[] = {"a", "a@b.invalid"}; /* %u, %n and %d in all their ways */
 
-static int32_t
-sweep_place_next_section(struct sweep *s, struct errand *e)
+int32_t
+sweep_place_all(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
 	const char *name = made_up[s->page_at];
@@ -89,13 +90,7 @@ sweep_place_next_section(struct sweep *s, struct errand *e)
 		s->page_at = (s->page_at + 1) % (sizeof(made_up) / sizeof(made_up[0]));
 		s->section += s->page_at == 0;
 		arena_reset(&e->arena);
-		return sweep_place_ask(s, e, sweep_place_next_section);
+		return sweep_place_ask(s, sweep_place_all);
 	}
-	return PM_OK;
-}
-
-int32_t
-sweep_place_all(struct sweep *s, struct errand *e)
-{
-	return s->box.then ? sweep_place_step(s, e) : sweep_place_next_section(s, e);
+	return sweep_end(s, PM_OK);
 }

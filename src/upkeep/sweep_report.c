@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reports of sweeps: the last few of those an operator asked for, by number. */
+#include "upkeep/sweep_report.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "upkeep/sweep_impl.h"
 
 #define JOBS 8
 
@@ -51,9 +51,9 @@ static struct sweep_report *
 sweep_report_take_place(const struct sweep_order *o, char *error)
 {
 	const struct sweep_report *same = find_same(o);
-	struct sweep_report *r = same                     ? NULL
-				 : sweep_in_background(o) ? malloc(sizeof(*r))
-							  : sweep_report_find_place();
+	struct sweep_report *r = same      ? NULL
+				 : o->over ? malloc(sizeof(*r))
+					   : sweep_report_find_place();
 
 	if (same)
 		snprintf(error, 200, "the same is under way already, as number %llu",
@@ -63,18 +63,17 @@ sweep_report_take_place(const struct sweep_order *o, char *error)
 	return r;
 }
 
-bool
-sweep_report_new(struct sweep *s, char *error)
+struct sweep_report *
+sweep_report_new(const struct sweep_order *o, pthread_mutex_t **ret_mutex, char *error)
 {
-	const struct sweep_order *o = &s->order;
 	struct sweep_report *r;
 
-	s->mutex = &sweeps.mutex;
+	*ret_mutex = &sweeps.mutex;
 	pthread_mutex_lock(&sweeps.mutex);
-	r = s->report = sweep_report_take_place(o, error);
+	r = sweep_report_take_place(o, error);
 	if (r) {
 		memset(r, 0, sizeof(*r));
-		r->id = sweep_in_background(o) ? UINT64_MAX : ++sweeps.last_id;
+		r->id = o->over ? UINT64_MAX : ++sweeps.last_id;
 		r->kind = o->kind;
 		r->dry_run = o->dry_run;
 		memcpy(r->user, o->user, sizeof(r->user));
@@ -83,23 +82,23 @@ sweep_report_new(struct sweep *s, char *error)
 		r->domain_rc = PM_NOENT;
 	}
 	pthread_mutex_unlock(&sweeps.mutex);
-	return r != NULL;
+	return r;
 }
 
 void
-sweep_report_drop(struct sweep *s)
+sweep_report_drop(struct sweep_report *r, const struct sweep_order *o)
 {
-	if (sweep_in_background(&s->order)) {
-		free(s->report);
+	if (o->over) {
+		free(r);
 		return;
 	}
 	pthread_mutex_lock(&sweeps.mutex);
-	s->report->id = 0;
+	r->id = 0;
 	pthread_mutex_unlock(&sweeps.mutex);
 }
 
 bool
-sweep_look(uint64_t id, struct sweep_report *ret)
+sweep_report_get(uint64_t id, struct sweep_report *ret)
 {
 	bool found = false;
 

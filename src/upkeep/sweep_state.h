@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sweep_state - a sweep on its way. Its steps lie in sweep.c (from mailbox to mailbox), sweep_box.c
+ * (what is done with one), sweep_domain.c (a domain as a whole), sweep_undo.c (the undo storage's
+ * part in it) and sweep_place.c (is that a place of its own?).
+ *
+ * A step goes on as far as it gets. PM_AGAIN: it waits, and is entered again. PM_OK: on with
+ * `phase`, which it has set by sweep_go, sweep_end_box or sweep_end.
+ *
+ * Threads: the errand's owner; the report is under its mutex.
+ */
+#ifndef RST_UPKEEP_SWEEP_STATE_H
+#define RST_UPKEEP_SWEEP_STATE_H
+
+#include <pthread.h>
+
+#include "account/find.h"
+#include "mailbox/retention.h"
+#include "mailbox/visit.h"
+#include "module/errand.h"
+#include "upkeep/sweep.h"
+#include "upkeep/sweep_report.h"
+#include "upkeep/transfer.h"
+
+/* What it is at; each has its step. */
+enum sweep_phase {
+	SWEEP_LIST,       /* the next page of a section's mailboxes */
+	SWEEP_LOOKUP,     /* whose is the mailbox at hand? */
+	SWEEP_STAT,       /* what it holds */
+	SWEEP_OPEN,       /* a visit to it: */
+	SWEEP_INFO,       /* which of its messages? */
+	SWEEP_COMMIT,     /* they are deleted, or restored */
+	SWEEP_CLOSE,      /* it goes home */
+	SWEEP_PLACE,      /* is its place in the undo storage another one? */
+	SWEEP_TRANSFER,   /* to the undo storage, or back */
+	SWEEP_BOX_DOMAIN, /* what its store says of its domain */
+	SWEEP_NEXT,       /* done with it: box.rc; the next one, or the next page */
+	SWEEP_DOMAINS,    /* the stores that count the domain themselves */
+	SWEEP_ALL_PLACES, /* SWEEP_PLACES: the next made-up name, the next section */
+	SWEEP_OVER        /* rc */
+};
+
+struct sweep;
+
+/* The mailbox at hand. */
+struct sweep_box {
+	char name[PM_NAME_MAX + 1];
+	struct find find;
+	void *user_mem;
+	struct pm_user user;
+	struct backend *storage; /* borrowed from conf: where it is looked at */
+	struct retention retention;
+	struct quota_limits limits;
+	struct quota_hold hold;
+	int32_t rc; /* SWEEP_NEXT: what it came to */
+	struct visit visit;
+	bool whole;   /* all of it was looked at */
+	bool asked;   /* box_stat was begun */
+	uint8_t *map; /* to delete, or to restore */
+	uint64_t chosen, chosen_octets;
+	int64_t now_ms;
+	/* the undo storage */
+	bool hidden;  /* there is hidden mail */
+	bool in_undo; /* storage and mailbox are the undo storage's now; home: its own */
+	struct backend *home;
+	struct pm_user undo_user;
+	struct pm_user unlimited; /* its own, without quotas: for what is brought back */
+	struct transfer transfer;
+	/* where home says that the mailbox lies; the errand's memory */
+	struct pm_str place;
+	/* when its place in the undo storage is another one */
+	int32_t (*then)(struct sweep *s, struct errand *e);
+};
+
+struct sweep {
+	struct conf *conf; /* the errand's */
+	struct sweep_order order;
+	enum sweep_phase phase;
+	int32_t rc;     /* SWEEP_OVER */
+	size_t section; /* of conf->storage */
+	struct pm_box *page;
+	size_t page_n, page_at;
+	bool last_page;
+	char cursor[PM_CURSOR_MAX + 1];
+	size_t cursor_n;
+	struct sweep_box box;
+	unsigned recounts_begun;
+	unsigned settle_waits;
+	uint64_t changes;
+	bool marked;
+	bool ours; /* a mailbox was counted whose store does not count itself */
+	pthread_mutex_t *mutex;
+	struct sweep_report *report; /* under mutex */
+};
+
+static inline int32_t
+sweep_go(struct sweep *s, enum sweep_phase phase)
+{
+	s->phase = phase;
+	return PM_OK;
+}
+
+/* Done with the mailbox at hand. */
+static inline int32_t
+sweep_end_box(struct sweep *s, int32_t rc)
+{
+	s->box.rc = rc;
+	return sweep_go(s, SWEEP_NEXT);
+}
+
+/* Done with all. */
+static inline int32_t
+sweep_end(struct sweep *s, int32_t rc)
+{
+	s->rc = rc;
+	return sweep_go(s, SWEEP_OVER);
+}
+
+#endif
