@@ -14,12 +14,19 @@ _Atomic unsigned logged;
 struct host_call *call;
 
 static struct rig_call rc;
+static _Atomic int64_t stopped_ms, changed_ms; /* 0: it is now */
 
 static int64_t
 now_ms(void *ctx)
 {
 	skew_ms += step_ms;
-	return rig_host.now_ms(ctx) + skew_ms;
+	return (stopped_ms ? stopped_ms : rig_host.now_ms(ctx)) + skew_ms;
+}
+
+static int64_t
+wall_ms(void *ctx)
+{
+	return changed_ms ? changed_ms + skew_ms : rig_host.wall_ms(ctx);
 }
 
 /* rig_log is one for all. */
@@ -34,13 +41,28 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 	logged++;
 }
 
+void
+clock_stop(void)
+{
+	stopped_ms = rig_host.now_ms(rig_host.ctx);
+}
+
+void
+clock_at(const char *path)
+{
+	struct stat st;
+
+	assert(stat(path, &st) == 0);
+	changed_ms = (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000 - skew_ms;
+}
+
 int
 fresh(void **state)
 {
 	(void)state;
 	rig_wall_ms = 0;
 	rig_log[0] = '\0';
-	step_ms = 0;
+	step_ms = changed_ms = 0;
 	call = rig_call(&rc);
 	return 0;
 }
@@ -78,6 +100,7 @@ clocked_open(const char *module, ...)
 	va_end(ap);
 	host = rig_host;
 	host.now_ms = now_ms;
+	host.wall_ms = wall_ms;
 	host.log = log_line;
 	rig_spec(&spec, settings, n);
 	spec.host = &host;

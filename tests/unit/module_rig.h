@@ -10,6 +10,10 @@
 
 /* The clock of deadlines: the real one and skew_ms, which grows by step_ms whenever it is asked. */
 extern _Atomic int64_t skew_ms, step_ms;
+/* From now on it is moved by skew_ms alone. */
+void clock_stop(void);
+/* The time of day is that of this file's last change (ctime), and goes on with skew_ms. */
+void clock_at(const char *path);
 
 /* Lines the module has logged, counted when they are. */
 extern _Atomic unsigned logged;
