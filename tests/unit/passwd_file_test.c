@@ -80,11 +80,11 @@ files_that_are_in_order(void **state)
 {
 	static const char *const texts[] = {
 		"ann:{PLAIN}a\nben:{PLAIN}b\n",
-		"ben:{PLAIN}b\nann:{PLAIN}a",
+		"ben:{PLAIN}b\nann:{PLAIN}a\n",
 		"ann:{PLAIN}a\r\nben:{PLAIN}b\r\n",
-		"ann:{PLAIN}a\r\nben:{PLAIN}b\r",
-		"# people\n\nann:{PLAIN}a\n#eve:{PLAIN}e\n\n\nben:{PLAIN}b\n#",
-		"\r\n#\r\n\r\nann:{PLAIN}a\nben:{PLAIN}b",
+		"\n\nann:{PLAIN}a\r\nben:{PLAIN}b\r\n",
+		"# people\n\nann:{PLAIN}a\n#eve:{PLAIN}e\n\n\nben:{PLAIN}b\n#\n",
+		"\r\n#\r\n\r\nann:{PLAIN}a\nben:{PLAIN}b\n",
 		"ann:{PLAIN}a:::#no comment\nben:{PLAIN}b\n",
 	};
 
@@ -114,7 +114,11 @@ files_that_are_not(void **state)
 #define CASE(t, why) {t, why, sizeof(t) - 1}
 		CASE("ann\n", "line 1: expected user:{SCHEME}hash"),
 		CASE("#\n\nann:x\nben\n", "line 4: expected user:{SCHEME}hash"),
-		CASE("ann:x\n ", "line 2: expected user:{SCHEME}hash"),
+		CASE("ann:x\n \n", "line 2: expected user:{SCHEME}hash"),
+		CASE("", "the file is empty: a line with # says that there are no accounts"),
+		CASE("ann:x", "line 1 has no end: the file may have been cut off there"),
+		CASE("ann:x\nben:y\r", "line 2 has no end: the file may have been cut off there"),
+		CASE("ann:x\n#", "line 2 has no end: the file may have been cut off there"),
 		CASE(":x\n", "line 1: expected a user name of 1 to 320 bytes"),
 		CASE("ann:x\nb\0n:y\n", "line 2: the line holds a NUL byte"),
 		CASE("ann:x\0\n", "line 1: the line holds a NUL byte"),
@@ -126,7 +130,7 @@ files_that_are_not(void **state)
 	(void)state;
 	for (size_t k = 0; k < COUNT(cases); k++) {
 		assert_null(clocked_open("passwd", "file",
-					 dated_file("passwd", cases[k].text, cases[k].n), NULL));
+					 file_of("passwd", cases[k].text, cases[k].n), NULL));
 		assert_non_null(strstr(rig_errors, cases[k].why));
 		assert_non_null(strstr(rig_errors, "section test: file: '/tmp/"));
 	}
@@ -155,7 +159,7 @@ extremes_that_are_allowed(void **state)
 	int n;
 
 	(void)state;
-	i = clocked_open("passwd", "file", file("passwd", ""), NULL);
+	i = clocked_open("passwd", "file", file("passwd", "#\n"), NULL);
 	assert_non_null(i);
 	assert_non_null(strstr(rig_log, "holds no accounts"));
 	expect_none(i, "ann", PM_DENIED);
@@ -163,8 +167,8 @@ extremes_that_are_allowed(void **state)
 	snprintf(name, sizeof(name), "%0320d", 0);
 	/* gecos of a million bytes */
 	n = snprintf(text, sizeof(text), "%s:{PLAIN}a:::%01000000d:/h\n", name, 0);
-	i = clocked_open("passwd", "file", dated_file("passwd", text, (size_t)n), "allow_plain",
-			 "yes", NULL);
+	i = clocked_open("passwd", "file", file_of("passwd", text, (size_t)n), "allow_plain", "yes",
+			 NULL);
 	assert_non_null(i);
 	assert_int_equal(verify(i, name, "a", &u), PM_OK);
 	assert_string_equal(attr(&u, "home"), "/h");
@@ -184,8 +188,7 @@ many_accounts(void **state)
 	for (int k = 0; k < 1000; k++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "u%d:{PLAIN}p%d\n",
 				      (k * 7919) % 1000, (k * 7919) % 1000);
-	i = clocked_open("passwd", "file", dated_file("passwd", text, n), "allow_plain", "yes",
-			 NULL);
+	i = clocked_open("passwd", "file", file_of("passwd", text, n), "allow_plain", "yes", NULL);
 	assert_non_null(i);
 	for (int k = 0; k <= 1000; k++) {
 		char name[16], password[16];
@@ -271,7 +274,7 @@ one_file_per_domain(void **state)
 	(void)file("example.net.passwd", "ann:{PLAIN}new\n"); /* domains may come */
 	expect_user(i, "ann@example.net", "new");
 	assert_int_equal(host_domain(i, call, (struct pm_str){"example.net", 11}), PM_OK);
-	(void)file("example.info.passwd", "broken");
+	(void)file("example.info.passwd", "broken\n");
 	/* R11: not "no such user" */
 	assert_int_equal(verify(i, "ann@example.info", "a", &u), PM_TEMP);
 	assert_int_equal(lookup(i, "ann@example.info", 16, &u), PM_TEMP);

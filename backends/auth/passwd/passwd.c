@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * auth/passwd - accounts in passwd-files; with %d in its name there is one file per domain. What an
- * account is and who it lets in; source.c reads the files.
+ * account is and who it lets in; source.c has the files.
  */
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -15,13 +15,14 @@
 
 /* ---- accounts -------------------------------------------------------------------------------- */
 
+/* Of a part ann is not taken for ann@example.org, who may be in the rest. t may be NULL. */
 static const struct entry *
-passwd_find(struct inst *i, const struct table *t, struct pm_str name)
+passwd_find(struct inst *i, const struct table *t, enum source_state state, struct pm_str name)
 {
-	const struct entry *e = table_find(t, name.p, name.n);
+	const struct entry *e = t ? table_find(t, name.p, name.n) : NULL;
 	const char *at = name.n > 0 ? memrchr(name.p, '@', name.n) : NULL;
 
-	if (!e && at && (i->strip_domain || i->per_domain))
+	if (t && !e && at && (i->strip_domain || i->per_domain) && state != SOURCE_PART)
 		e = table_find(t, name.p, (size_t)(at - name.p));
 	return e;
 }
@@ -146,29 +147,40 @@ check_secret(struct inst *i, const struct pm_call *call, const struct entry *e,
 	return PM_PERM;
 }
 
+/* ---- questions ------------------------------------------------------------------------------- */
+
+/* "No" is an answer only when the whole file was read. */
+static int32_t
+passwd_answer(const struct inst *i, const struct pm_call *call, enum source_state state, int32_t rc)
+{
+	if (rc == PM_OK || state == SOURCE_WHOLE || state == SOURCE_MISSING)
+		return rc;
+	if (state == SOURCE_FAILED)
+		sdk_error(call, "'%s' could not be read", i->file);
+	else
+		sdk_error(call, "'%s' is being written: it is not known yet who is in it", i->file);
+	return PM_TEMP;
+}
+
 static int32_t
 passwd_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 	      struct pm_user *ret)
 {
 	struct inst *i = inst;
 	struct pm_str domain = passwd_domain_of(cred->authcid);
+	enum source_state state;
 	const struct entry *e;
 	struct table *t;
-	bool missing;
 	int32_t rc;
 
 	if (cred->kind != PM_CRED_PASSWORD && cred->kind != PM_CRED_APOP)
 		return PM_UNSUPPORTED;
 	if (cred->kind == PM_CRED_PASSWORD && cred->secret.n == 0)
 		return PM_DENIED;
-	t = source_table(i, domain.p, domain.n, &missing);
-	if (!t && !missing) {
-		sdk_error(call, "'%s' could not be read", i->file);
-		return PM_TEMP;
-	}
-	e = t ? passwd_find(i, t, cred->authcid) : NULL;
+	t = source_table(i, domain.p, domain.n, &state);
+	e = passwd_find(i, t, state, cred->authcid);
 	if (!e) {
-		if (cred->kind == PM_CRED_PASSWORD)
+		if (cred->kind == PM_CRED_PASSWORD && state != SOURCE_FAILED)
 			sdk_password_burn(t ? t->usual : (struct pm_str){NULL, 0}, cred->secret,
 					  &i->limits);
 		rc = i->deny_unknown ? PM_DENIED : PM_NEXT;
@@ -178,7 +190,7 @@ passwd_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred
 			rc = passwd_fill_user(call, e, cred->authcid, ret);
 	}
 	table_put(t);
-	return rc;
+	return passwd_answer(i, call, state, rc);
 }
 
 static int32_t
@@ -187,20 +199,18 @@ passwd_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred
 {
 	struct inst *i = inst;
 	struct pm_str domain = passwd_domain_of(cred->authcid);
+	enum source_state state;
 	const struct entry *e;
 	struct table *t;
-	bool missing;
 	int32_t rc;
 
 	if (cred->authcid.n == 0)
 		return PM_NOENT;
-	t = source_table(i, domain.p, domain.n, &missing);
-	if (!t)
-		return missing ? PM_NOENT : PM_TEMP;
-	e = passwd_find(i, t, cred->authcid);
+	t = source_table(i, domain.p, domain.n, &state);
+	e = passwd_find(i, t, state, cred->authcid);
 	rc = e ? passwd_fill_user(call, e, cred->authcid, ret) : PM_NOENT;
 	table_put(t);
-	return rc;
+	return passwd_answer(i, call, state, rc);
 }
 
 static int32_t
@@ -210,41 +220,39 @@ passwd_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred
 	struct inst *i = inst;
 	struct pm_str domain = passwd_domain_of(cred->authcid);
 	struct pm_secret secret = *ret_secret;
+	enum source_state state;
 	const struct entry *e;
 	struct table *t;
-	bool missing;
 	int32_t rc;
 
 	if (cred->authcid.n == 0)
 		return PM_NOENT;
 	if (!i->limits.allow_plain)
 		secret.kinds &= ~PM_SECRET_PLAIN;
-	t = source_table(i, domain.p, domain.n, &missing);
-	if (!t)
-		return missing ? PM_NOENT : PM_TEMP;
-	e = passwd_find(i, t, cred->authcid);
+	t = source_table(i, domain.p, domain.n, &state);
+	e = passwd_find(i, t, state, cred->authcid);
 	rc = e ? sdk_password_secret(call, e->hash, &secret) : PM_NOENT;
 	if (rc == PM_OK)
 		rc = passwd_fill_user(call, e, cred->authcid, ret);
 	if (rc == PM_OK)
 		*ret_secret = secret;
 	table_put(t);
-	return rc;
+	return passwd_answer(i, call, state, rc);
 }
 
 static int32_t
 passwd_domain(void *inst, const struct pm_call *call, struct pm_str name)
 {
 	struct inst *i = inst;
-	struct table *t;
-	bool missing;
+	enum source_state state;
 
-	(void)call;
 	if (!i->per_domain)
 		return PM_UNSUPPORTED; /* the routing of the configuration knows */
-	t = source_table(i, name.p, name.n, &missing);
-	table_put(t);
-	return t ? PM_OK : missing ? PM_NOENT : PM_TEMP;
+	table_put(source_table(i, name.p, name.n, &state));
+	return passwd_answer(i, call, state,
+			     state == SOURCE_MISSING  ? PM_NOENT
+			     : state == SOURCE_FAILED ? PM_TEMP
+						      : PM_OK);
 }
 
 static int32_t
@@ -266,7 +274,6 @@ passwd_check(const struct pm_open *open)
 {
 	struct pm_str file = sdk_opt_str(open, "file");
 	char err[256] = "", *path = sdk_strdup(file);
-	struct stat st;
 	struct table *t;
 
 	if (!path)
@@ -275,7 +282,7 @@ passwd_check(const struct pm_open *open)
 		free(path);
 		return PM_OK; /* files of domains may come and go */
 	}
-	t = source_parse(path, &st, err, sizeof(err));
+	t = look_once(open->host, path, err, sizeof(err));
 	if (open->flags & PM_OPENF_DOMAINS)
 		sdk_report(open, "file",
 			   "'%s' does not say which domains are ours: with SMTP and "

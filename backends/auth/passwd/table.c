@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "table.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,6 +9,8 @@
 #include <string.h>
 
 #define ERR 256
+
+static const char no_memory[] = "no memory";
 
 static int
 compare_names(struct pm_str a, struct pm_str b)
@@ -149,49 +152,72 @@ find_usual(struct table *t)
 	}
 }
 
-struct table *
-table_parse(char *text, size_t n, char *err)
+/* The first line that is none is *ret_line. */
+static const char *
+parse_lines(struct table *t, unsigned *ret_line)
 {
-	struct table *t = calloc(1, sizeof(*t));
-	const char *end = text + n, *why = t ? NULL : "no memory";
+	const char *end = t->text + t->text_n, *why = NULL;
 	size_t cap = 0;
-	unsigned line = 0;
 
-	if (!t) {
-		free(text);
-		snprintf(err, ERR, "no memory");
-		return NULL;
-	}
-	atomic_store(&t->refs, 1);
-	t->text = text;
-	t->text_n = n;
-	for (const char *p = text; p < end && !why;) {
+	*ret_line = 0;
+	for (const char *p = t->text; p < end && !why;) {
 		const char *lf = memchr(p, '\n', (size_t)(end - p)), *stop = lf ? lf : end;
 		struct entry e = {0};
 
-		line++;
+		++*ret_line;
 		if (stop > p && stop[-1] == '\r')
 			stop--;
 		if (stop > p && *p != '#') {
 			why = parse_line(p, stop, &e);
 			if (!why && !add_entry(t, &cap, &e))
-				why = "no memory";
+				why = no_memory;
 		}
 		p = lf ? lf + 1 : end;
 	}
+	return why;
+}
+
+/* Who is there twice, in a sorted table; or NULL. */
+static const struct entry *
+find_twin(const struct table *t)
+{
+	for (size_t i = 1; i < t->n; i++)
+		if (compare_names(t->entries[i - 1].name, t->entries[i].name) == 0)
+			return &t->entries[i];
+	return NULL;
+}
+
+struct table *
+table_parse(char *text, size_t n, char *err)
+{
+	struct table *t = calloc(1, sizeof(*t));
+	const struct entry *twin = NULL;
+	const char *why;
+	unsigned line;
+
+	if (!t) {
+		explicit_bzero(text, n);
+		free(text);
+		snprintf(err, ERR, "%s", no_memory);
+		errno = ENOMEM;
+		return NULL;
+	}
+	atomic_store(&t->refs, 1);
+	t->text = text;
+	t->text_n = n;
+	why = parse_lines(t, &line);
 	if (!why && t->n > 0)
 		qsort(t->entries, t->n, sizeof(*t->entries), table_compare);
-	for (size_t i = 1; i < t->n && !why; i++) {
-		if (compare_names(t->entries[i - 1].name, t->entries[i].name) == 0) {
-			snprintf(err, ERR, "user '%.*s' is there twice", (int)t->entries[i].name.n,
-				 t->entries[i].name.p);
-			table_put(t);
-			return NULL;
-		}
-	}
-	if (why) {
-		snprintf(err, ERR, "line %u: %s", line, why);
+	if (!why)
+		twin = find_twin(t);
+	if (why || twin) {
+		if (why)
+			snprintf(err, ERR, "line %u: %s", line, why);
+		else
+			snprintf(err, ERR, "user '%.*s' is there twice", (int)twin->name.n,
+				 twin->name.p);
 		table_put(t);
+		errno = why == no_memory ? ENOMEM : EINVAL;
 		return NULL;
 	}
 	find_usual(t);

@@ -4,7 +4,7 @@
  *
  *   user:{SCHEME}hash:uid:gid:gecos:home:shell:extra fields
  *
- * Empty lines and lines that begin with # are passed over. Everything behind the hash may be
+ * Empty lines and lines that begin with # are passed over. Everything after the hash may be
  * missing.
  */
 #ifndef PASSWD_TABLE_H
@@ -31,7 +31,7 @@ struct table {
 };
 
 /* Parses n bytes (taken over, malloc'd). NULL: err (>= 256 bytes) says which line and what was
- * expected. */
+ * expected; errno is ENOMEM when it is not the text's fault. */
 struct table *table_parse(char *text, size_t n, char *err);
 struct table *table_ref(struct table *t);
 void table_put(struct table *t);
