@@ -9,7 +9,8 @@
  *     or its times, after that: ctime is later than mtime);
  *   - a last line without an end was cut off, however old it is, and so was an empty file;
  *   - one that was written in place and has lost more than half of its accounts is looked at once
- *     more, ten seconds later.
+ *     more, ten seconds later;
+ *   - a domain's file that is not there for two seconds was taken away, if its directory is there.
  *
  * Until then the accounts read before stay in force. Without any, what a file says while it is
  * written holds for those who are in it; of all others nothing is known.
@@ -19,6 +20,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,11 +290,36 @@ look_read(struct inst *i, struct source *s, struct table **ret)
 	look_judge(l, &text.st); /* a broken file is not read again until it changes */
 	if (!t)
 		return look_fail(i, s, text.err);
+	l->root_dev = stat(i->root, &after) == 0 ? after.st_dev : 0;
 	*ret = t;
 	return LOOK_WHOLE;
 }
 
 /* ---- no file --------------------------------------------------------------------------------- */
+
+/* Is there really none? Not to be seen is also a file on a disk that is away: its directory or
+ * a link on the way leads nowhere, or to another file system than when it was read. */
+static bool
+is_gone(const struct inst *i, const struct source *s)
+{
+	size_t n = strlen(i->root);
+	char part[PATH_MAX];
+	struct stat st;
+
+	if (stat(i->root, &st) != 0 || (is_known(s) && st.st_dev != s->look.root_dev))
+		return false;
+	while (s->path[n]) {
+		n += strspn(s->path + n, "/");
+		n += strcspn(s->path + n, "/");
+		if (n >= sizeof(part))
+			return true;
+		memcpy(part, s->path, n);
+		part[n] = '\0';
+		if (stat(part, &st) != 0)
+			return (errno == ENOENT || errno == ENAMETOOLONG) && lstat(part, &st) != 0;
+	}
+	return false; /* here it is again */
+}
 
 static enum look_verdict
 look_missing(struct inst *i, struct source *s, int error)
@@ -300,9 +327,13 @@ look_missing(struct inst *i, struct source *s, int error)
 	const struct stat none = {0};
 	struct look *l = &s->look;
 
-	if (!i->per_domain || error != ENOENT || s->table)
+	if (!i->per_domain || !is_gone(i, s)) {
+		l->since_ms = l->now_ms; /* the time its directory is away does not count */
 		return not_said(l, SAID_UNREAD) ? look_fail(i, s, strerrordesc_np(error))
 						: LOOK_KEEP;
+	}
+	if (s->table && l->now_ms - l->since_ms < REST_MS)
+		return LOOK_KEEP;
 	look_judge(l, &none);
 	return LOOK_GONE;
 }

@@ -10,6 +10,7 @@
 
 #include "conf.h"
 #include "passwd.h"
+#include "path.h"
 
 #define WHY 128
 
@@ -315,6 +316,7 @@ passwd_close(void *inst)
 	}
 	pthread_cond_destroy(&i->read);
 	pthread_mutex_destroy(&i->mutex);
+	free(i->root);
 	free(i->file);
 	free(i);
 }
@@ -332,7 +334,8 @@ passwd_open(const struct pm_open *open, void **ret_inst)
 	i->host = open->host;
 	sdk_counters(i->host, counters);
 	i->file = sdk_strdup(sdk_opt_str(open, "file"));
-	if (!i->file) {
+	i->root = i->file ? sdk_path_prefix(i->file) : NULL;
+	if (!i->root) {
 		passwd_close(i);
 		return PM_NOMEM;
 	}

@@ -23,6 +23,7 @@ struct look {
 	int64_t gap_ms;   /* from the look before that */
 	unsigned said;    /* what is in the log already */
 	int64_t now_ms;   /* of the last look */
+	dev_t root_dev;   /* of the directory before %d when the file was read */
 };
 
 /* One file; kept for ever, per-domain files bounded by DOMAINS_MAX. */
@@ -41,7 +42,7 @@ struct source {
 
 struct inst {
 	const struct pm_host *host;
-	char *file;
+	char *file, *root; /* root: the directory before any %d */
 	bool per_domain, strip_domain, deny_unknown;
 	struct sdk_password_limits limits;
 	pthread_mutex_t mutex;

@@ -106,6 +106,9 @@ source_look(struct inst *i, struct source *s)
 		i->host->invalidate(i->host->ctx, (struct pm_str){"", 0});
 	if (known && v == LOOK_WHOLE)
 		sdk_log(i->host, PM_LOG_NOTICE, "'%s' was read again: %zu accounts", s->path, n);
+	if (known && v == LOOK_GONE)
+		sdk_log(i->host, PM_LOG_NOTICE, "'%s' is gone, and with it %zu accounts", s->path,
+			old->n);
 	table_put(old);
 }
 
