@@ -84,7 +84,8 @@ open_tmp(struct badmail *b, char *text, int32_t *ret_rc)
 		*ret_rc = badmail_store_lock(b->conf, &st, text);
 		if (*ret_rc != PM_OK)
 			return -1;
-		(void)badmail_store_unlock(&st); /* it may be full: the next write says so */
+		(void)badmail_store_unlock(
+			&st); /* if the disk is full, the next write reports it */
 		b->fd = open(b->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	}
 	if (b->fd == -1)
@@ -140,7 +141,7 @@ badmail_write(struct badmail *b, const void *buf, size_t n)
 	return PM_OK;
 }
 
-/* The names of what was moved in, durable. */
+/* Makes the names of an item that was moved in durable. */
 static bool
 sync_item(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 {
@@ -167,7 +168,7 @@ move_in(struct badmail *b, const struct badmail_item *item, const char *json, ui
 		stat_add(item->cls == BADMAIL_RETRY ? STAT_KEPT_RETRY : STAT_KEPT_REFUSED, 1);
 	else if (item->cls == BADMAIL_RETRY && rc == PM_NOSPACE)
 		stat_add(STAT_DOOR_CLOSED, 1);
-	(void)badmail_store_unlock(&st); /* what is in is in: `pending` tells the next one */
+	(void)badmail_store_unlock(&st); /* the item is in: `pending` tells the next caller */
 	if (rc != PM_OK)
 		return rc;
 	rc = sync_item(&b->conf->badmail, item->cls, *ret_id)
@@ -178,7 +179,7 @@ move_in(struct badmail *b, const struct badmail_item *item, const char *json, ui
 	if (rc == PM_OK)
 		return PM_OK;
 	if (badmail_store_lock(b->conf, &st, NULL) == PM_OK) {
-		/* not promised, so it may not stay either */
+		/* it was not promised, so it may not stay either */
 		(void)badmail_store_remove(&st, item->cls, *ret_id, PENDING_REMOVE);
 		(void)badmail_store_unlock(&st);
 	}
@@ -230,7 +231,7 @@ badmail_end(struct badmail *b)
 	if (!b)
 		return;
 	(void)close(b->fd);
-	/* items have links of their own; what stays is swept when this process is gone */
+	/* items have links of their own; a file that stays is swept after this process has ended */
 	(void)unlink(b->path);
 	conf_put(b->conf);
 	free(b);

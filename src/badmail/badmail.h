@@ -2,11 +2,12 @@
 /*
  * badmail - mail that could not be delivered, kept in a store that cannot grow without bound.
  *
- * RETRY    accepted mail (a 250 was or is about to be given) whose store failed: never dropped,
- * whatever its size or age; retried with back-off. When RETRY mail reaches half of the bound the
- * door closes (badmail_door). REFUSED  mail kept instead of being refused (unknown_recipient =
- * badmail): the oldest go when the bound of octets, messages or age is reached, at every insertion
- * and in the background. Nobody gets a bounce.
+ * - RETRY is accepted mail whose store failed: the 250 was given, or is about to be. It is never
+ *   dropped, whatever its size or age, and is tried again with back-off. When RETRY mail reaches
+ *   half of the bound, the door closes (badmail_door).
+ * - REFUSED is mail kept instead of being refused (unknown_recipient = badmail). The oldest goes
+ *   when the bound of octets, messages or age is reached, at every insertion and in the
+ *   background. Nobody gets a bounce.
  *
  * On disk, below `path` of the badmail block:
  *   tmp/            messages being received
@@ -16,12 +17,12 @@
  *   state           totals of both classes, changed under an OFD lock; names the step under way,
  *                   so that the next caller cleans up after a process that died.
  *
- * After a crash of the machine all is counted anew. Several processes may use one store
+ * After a crash of the machine all items are counted again. Several processes may use one store
  * (restanted, restante-deliver).
  *
- * Threads: any, one handle one thread at a time. All calls touch the disk: under a permit of
- * badmail_backend()'s gate; class BEGIN for begin, CONTINUE for write, GIVE_BACK for commit and
- * end.
+ * Threads: any, but one thread at a time for each handle. All calls but badmail_door touch the
+ * disk and need a permit of badmail_backend()'s gate: class BEGIN for begin, CONTINUE for write,
+ * GIVE_BACK for commit and end.
  */
 #ifndef RST_BADMAIL_BADMAIL_H
 #define RST_BADMAIL_BADMAIL_H
@@ -36,20 +37,19 @@
 #include "conf/conf.h"
 #include "module/backend.h"
 
-/* Whose permits the calls need; NULL: the configuration has no badmail block (then nothing here may
- * be called but badmail_door). Borrowed from c. */
+/* The gate that the calls need permits of. NULL: the configuration has no badmail block, and only
+ * badmail_door may be called. Borrowed from c. */
 struct backend *badmail_backend(const struct conf *c);
 
 /*
- * At MAIL, and again before RETRY mail is taken on: may mail be accepted that might become RETRY?
- * False: 451 4.3.1. Also false without a badmail block: then a store's failure is the sender's to
- * retry, 451. `octets`: of this message, 0: unknown. Asks nobody but memory and, once a second, the
- * state file. ret_text as volume_check.
+ * Asked at MAIL, and again before RETRY mail is taken on: may mail be accepted that might become
+ * RETRY? False: 451 4.3.1. Also false without a badmail block: after a store's failure the sender
+ * has to try again, 451. octets: of this message, 0 if unknown. Goes by the state page as this
+ * process saw it last, and by what is known of the volume. ret_text as in volume_check.
  */
 bool badmail_door(const struct conf *c, uint64_t octets, char *ret_text, size_t cap);
 
-/* ---- writing: once, while the message is received ----------------------------------------------
- */
+/* ---- writing: once, while the message is received -------------------------------------------- */
 
 struct badmail;
 
@@ -57,19 +57,22 @@ struct badmail;
  * bytes). */
 int32_t badmail_begin(const struct conf *c, struct badmail **ret, char *ret_text);
 /* The same bytes as dlv_write gets: CRLF, unstuffed. Constant memory. After a failure only
- * badmail_end. */
+ * badmail_end may follow. */
 int32_t badmail_write(struct badmail *b, const void *buf, size_t n);
 /*
- * Makes one item of what was written. May be called several times: the recipients of one message
- * may have different classes and reasons; the file is shared (hard link), and each item counts in
- * full. PM_OK: durable; the reply may promise it. PM_NOSPACE: RETRY is at its half, or the item
- * alone is larger than the bound: the sender keeps it, 451 4.3.1. PM_TEMP, PM_PERM: the disk. All
- * but PM_OK: there is no such item. ret_id may be NULL; else 17 bytes: the ID, for the log and the
- * reply.
+ * Makes an item of the message that was written. May be called several times, since the recipients
+ * of one message may have different classes and reasons: the file is shared (hard link), and each
+ * item counts in full.
+ *
+ * PM_OK       durable; the reply may promise it.
+ * PM_NOSPACE  RETRY is at its half, or the item alone is larger than the bound: the sender keeps
+ *             it, 451 4.3.1.
+ * PM_TEMP, PM_PERM  the disk failed. After anything but PM_OK there is no such item.
+ * ret_id      may be NULL; else 17 bytes: the ID, for the log and the reply.
  */
 int32_t badmail_commit(struct badmail *b, const struct badmail_item *item, char *ret_id,
 		       char *ret_text);
-/* Ends the handle; what was not committed is gone. NULL is fine. */
+/* Ends the handle; a message that was not committed is gone. NULL is fine. */
 void badmail_end(struct badmail *b);
 
 #endif

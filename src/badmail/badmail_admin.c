@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * restantectl badmail. Every request is one page: it reads at most READ_MAX sidecars, says how many
- * that were ("read"), and where to go on ("next", absent at the end); restantectl asks again until
- * it has what it wants. So nothing here takes long, however much there is.
+ * restantectl badmail. Every request is one page: it reads at most READ_MAX sidecars, reports how
+ * many that were ("read"), and where to go on ("next", absent at the end); restantectl asks again
+ * until it has enough. So nothing here takes long, however many items there are.
  *
  *   {"verb": "badmail", "action": "list" | "stats" | "retry" | "purge" | "show",
- *    "limit": N,  "after": ID,  "ids": [ID, ...],                      one of: a page, or these
- *                 items
- *    "class": "retry" | "refused",  "reason": TEXT,  "code": TEXT,      filters: the whole text
- *    "sender_domain": TEXT,  "sender": TEXT,  "recipient": TEXT,  "source": TEXT,
+ *    "limit": N,  "after": ID,                     a page, or
+ *    "ids": [ID, ...],                             these items
+ *    "class": "retry" | "refused",                 filters: the whole text
+ *    "reason": TEXT,  "code": TEXT,  "source": TEXT,
+ *    "sender_domain": TEXT,  "sender": TEXT,  "recipient": TEXT,
  *    "before_ms": UTC,  "since_ms": UTC}
  *
  *   list   {"items": [{"id", "class", "time_ms", "sender", "recipients", "reason", "code",
  *          "octets", ...}], ...}
  *   stats  {"totals": {...}, "groups": [{"class", "reason", "code", "sender_domain", "items",
- *          "octets", "first_ms",
- *          "last_ms"}], ...}   the groups of this page, to be added up
+ *          "octets", "first_ms", "last_ms"}], ...}  the groups of this page, to be added up
  *   retry  {"delivered": N, "failed": N, "working": N, ...}
  *   purge  {"purged": N, ...}
  *   show   {"item": {...}, "file": PATH, "head": TEXT}
@@ -44,7 +44,7 @@ struct page {
 	struct conf *c;
 	const json_t *request;
 	struct badmail_state s;
-	enum badmail_class cls; /* where the next item is looked for */
+	enum badmail_class cls; /* in which the next item is looked for */
 	uint64_t id;
 	bool end;
 	unsigned read; /* sidecars */
@@ -128,7 +128,7 @@ page_begin(struct page *p, struct conf *c, const json_t *request, char *text)
 	return true;
 }
 
-/* The next item that fits; NULL: none in this page. Its place is in p->cls and *ret_id. */
+/* The next item that fits; NULL: there is none in this page. p->cls and *ret_id name it. */
 static json_t *
 page_next(struct page *p, uint64_t *ret_id)
 {
@@ -281,7 +281,7 @@ do_stats(struct page *p)
 
 /* ---- retry, purge ---------------------------------------------------------------------------- */
 
-/* What the request names one by one; false: there are none (left). *ret_bad: one is no ID. */
+/* The items that the request names, one by one; false: none is left. *ret_bad: it is no ID. */
 static bool
 badmail_admin_named(const struct page *p, size_t *at, enum badmail_class *cls, uint64_t *id,
 		    bool *ret_bad)
@@ -296,7 +296,7 @@ badmail_admin_named(const struct page *p, size_t *at, enum badmail_class *cls, u
 	return true;
 }
 
-/* The next item to act on: of those that were named, else of the page. */
+/* The next item to act on: one that was named, else one of the page. */
 static bool
 badmail_admin_next_target(struct page *p, size_t *at, enum badmail_class *cls, uint64_t *id,
 			  bool *ret_bad)

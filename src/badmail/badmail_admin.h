@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* badmail_admin - what restantectl badmail asks. */
+/* badmail_admin - the questions of restantectl badmail. */
 #ifndef RST_BADMAIL_BADMAIL_ADMIN_H
 #define RST_BADMAIL_BADMAIL_ADMIN_H
 

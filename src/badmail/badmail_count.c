@@ -16,7 +16,7 @@ struct counted {
 	uint64_t items, octets, first, last;
 };
 
-/* One bucket: pairs are counted, halves are removed: nobody was promised anything for them. */
+/* One bucket: pairs are counted, halves removed, since nobody was promised anything for them. */
 static void
 count_bucket(const struct conf_badmail *b, enum badmail_class cls, const char *dir,
 	     struct counted *n)

@@ -14,7 +14,7 @@
 #include "badmail/badmail_place.h"
 #include "base/log.h"
 
-#define SIDECAR_MAX (4u << 20) /* a thousand recipients fit many times */
+#define SIDECAR_MAX (4u << 20) /* a thousand recipients fit many times over */
 
 /* JSON holds UTF-8 only: other bytes are escaped, so that the operator sees them. */
 static json_t *
@@ -26,7 +26,7 @@ text_json(struct pm_str s)
 	return j ? j : json_string(log_escape(buf, sizeof(buf), s.p, s.n));
 }
 
-/* Tells this item from all others, whatever becomes of numbers. */
+/* Tells this item from all others, even after the numbers have begun anew. */
 static json_t *
 key_json(void)
 {

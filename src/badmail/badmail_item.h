@@ -13,18 +13,17 @@
 #include "badmail/badmail_id.h"
 #include "conf/conf.h"
 
-/* The envelope and why it is here. Strings are copied; bytes above 0x7E and controls are escaped by
- * JSON. */
+/* The envelope of an item, and why it is here. Strings are copied; JSON escapes bytes above 0x7E
+ * and controls. */
 struct badmail_item {
 	enum badmail_class cls;
 	struct pm_str sender;       /* reverse-path without <>; empty: the null path */
 	const struct pm_str *rcpts; /* as given in RCPT, without <> */
-	const struct pm_str
-		*names; /* or NULL; else n_rcpts canonical account names: RETRY goes there */
+	/* n_rcpts canonical account names, to which RETRY goes; or NULL */
+	const struct pm_str *names;
 	size_t n_rcpts;
-	struct pm_str
-		/* one line in words; items are grouped by it: no addresses, no numbers */
-		reason;
+	/* one line in words; items are grouped by it: no addresses, no numbers */
+	struct pm_str reason;
 	struct pm_str detail;     /* or empty: the particulars of this one */
 	struct pm_str code;       /* enhanced code: "5.1.1", "4.3.0" */
 	struct pm_str source;     /* "lmtp", "smtp", "deliver" */
@@ -35,16 +34,16 @@ struct badmail_item {
 /* The sidecar of a new item; NULL: no memory. */
 json_t *badmail_item_json(const struct badmail_item *item, uint64_t octets, int64_t now_ms,
 			  int64_t next_ms);
-/* Reads and checks a sidecar; NULL: not there, or none of ours. Counts into *read when it was
- * looked at. */
+/* Reads and checks a sidecar. NULL: it is not there, or is none of ours, which is logged. */
 json_t *badmail_item_load(const struct conf_badmail *b, enum badmail_class cls, uint64_t id);
-/* The same from memory. Pure; the fuzz target. */
+/* The same from memory, without the log. Pure; the fuzz target. */
 json_t *badmail_item_parse(const char *text, size_t n);
-/* Writes a sidecar to a file of tmp/, durable, its mtime the time of the next try. 0 or errno. */
+/* Writes a sidecar to a file of tmp/, durable, with the time of the next try as its mtime. 0 or
+ * errno. */
 int badmail_item_write(const json_t *j, const char *path, int64_t next_ms);
-/* Text of a field, "" if missing. */
+/* The text of a field, "" if it is missing. */
 const char *badmail_item_text(const json_t *j, const char *key);
-/* Is it in one of the lists: "recipients", "names", "delivered" (accounts that have the
+/* Is the text in one of the lists: "recipients", "names", "delivered" (accounts that have the
  * message)? */
 bool badmail_item_has(const json_t *j, const char *list, const char *text);
 /* The domain of the sender, lower-case; "<>" for the null path. */

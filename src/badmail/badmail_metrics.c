@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What metrics tell of Badmail: totals as the last change or look of this process left them. The
- * disk is not asked. */
+/* Metrics of Badmail: the totals as the last change or look of this process left them. The disk is
+ * not asked. */
 #include "badmail/badmail_metrics.h"
 
 #include "badmail/badmail_id.h"
@@ -21,7 +21,7 @@ by_class(struct expo *e, uint64_t retry, uint64_t refused)
 }
 
 static void
-what_is_there(struct expo *e, const struct badmail_state *s, const int64_t oldest_ms[2])
+badmail_metrics_contents(struct expo *e, const struct badmail_state *s, const int64_t oldest_ms[2])
 {
 	expo_family(e, "restante_badmail_items", EXPO_GAUGE,
 		    "Items kept: retry, accepted mail that waits for its store; refused, mail kept "
@@ -56,7 +56,7 @@ badmail_metrics_bounds(struct expo *e, const struct conf_badmail *b, const struc
 }
 
 static void
-what_happened(struct expo *e, const struct badmail_state *s)
+badmail_metrics_events(struct expo *e, const struct badmail_state *s)
 {
 	uint64_t for_size = s->dropped - s->expired - s->crowded;
 
@@ -91,7 +91,7 @@ badmail_metrics(struct expo *e, const struct conf *c)
 
 	if (!c->badmail.path || !badmail_seen_get(&s, oldest_ms))
 		return;
-	what_is_there(e, &s, oldest_ms);
+	badmail_metrics_contents(e, &s, oldest_ms);
 	badmail_metrics_bounds(e, &c->badmail, &s);
-	what_happened(e, &s);
+	badmail_metrics_events(e, &s);
 }

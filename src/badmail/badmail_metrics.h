@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* badmail_metrics - what metrics tell of Badmail, from memory. */
+/* badmail_metrics - the metrics of Badmail, from memory. */
 #ifndef RST_BADMAIL_BADMAIL_METRICS_H
 #define RST_BADMAIL_BADMAIL_METRICS_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * badmail_seen - the state page as this process saw it last: what the door and the metrics go by,
- * without asking the disk. Threads: any.
+ * badmail_seen - the state page as this process saw it last, for the door and the metrics, which do
+ * not ask the disk. Threads: any.
  */
 #ifndef RST_BADMAIL_BADMAIL_SEEN_H
 #define RST_BADMAIL_BADMAIL_SEEN_H

@@ -24,7 +24,7 @@ enum badmail_pending {
 
 struct badmail_state {
 	struct statefile_head head;
-	uint64_t boot; /* statefile_boot of the last change; another one: counted anew */
+	uint64_t boot; /* statefile_boot at the last change; if it is another now, all is counted */
 	uint64_t next_id;
 	struct {
 		uint64_t items, octets;

@@ -3,9 +3,9 @@
  * Items on disk and the totals over them.
  *
  * Every change is made under the lock of the state file, and named in it before it begins:
- * `pending` says which item is being moved in or taken out. Whoever finds it set looks whether that
- * item's sidecar is there, and the totals are right again. So the totals survive kill -9 at any
- * point without ever counting. After a crash of the machine (another boot) nothing is trusted and
+ * `pending` tells which item is being moved in or taken out. A process that finds it set looks
+ * whether that item's sidecar is there, and the totals are right again. So they survive kill -9 at
+ * any point without counting. After a crash of the machine (another boot) nothing is trusted, and
  * all items are counted.
  */
 #include "badmail/badmail_store.h"
@@ -53,7 +53,7 @@ badmail_store_add(struct badmail_state *s, enum badmail_class cls, uint64_t octe
 	s->cls[cls].octets += octets;
 }
 
-/* What was pending for an item that is no more. */
+/* The step that was pending took the item out. */
 static void
 badmail_store_subtract(struct badmail_state *s, enum badmail_class cls, uint64_t octets)
 {
@@ -69,7 +69,7 @@ badmail_store_subtract(struct badmail_state *s, enum badmail_class cls, uint64_t
 	s->delivered += s->pending == PENDING_DELIVER;
 }
 
-/* What a process that died under the lock was at. */
+/* Ends the step of a process that died under the lock. */
 static void
 finish_pending(struct badmail_store *st)
 {
@@ -82,7 +82,7 @@ finish_pending(struct badmail_store *st)
 	badmail_place_item(st->conf, cls, s->pending_id, ".eml", eml, sizeof(eml));
 	is = badmail_place_there(json);
 	if (!is)
-		(void)unlink(eml); /* half of an item is none */
+		(void)unlink(eml); /* half an item is no item */
 	if (s->pending == PENDING_INSERT && is)
 		badmail_store_add(s, cls, s->pending_octets);
 	else if (s->pending != PENDING_INSERT && !is)
@@ -150,8 +150,8 @@ badmail_store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t 
 	s->pending_class = cls;
 	s->pending_id = id;
 	s->pending_octets = octets;
-	/* a page that exists: if that fails, so does the removal's count, and all is counted
-	 * anew */
+	/* if the page cannot be written now, it cannot be afterwards either, and all is counted
+	 * again */
 	(void)write_state(st);
 	KILL_POINT("badmail: before it goes");
 	if (unlink(json) != 0) {
@@ -177,7 +177,7 @@ badmail_store_oldest(struct badmail_store *st, enum badmail_class cls, uint64_t 
 	if (s->cls[cls].items == 0)
 		return false;
 	if (!badmail_place_next(st->conf, cls, s->cls[cls].first, s->next_id, ret_id)) {
-		s->boot = 0; /* totals that are not true: counted by the next who comes */
+		s->boot = 0; /* the totals are wrong: the next caller counts */
 		return false;
 	}
 	s->cls[cls].first = *ret_id;
@@ -220,7 +220,7 @@ badmail_store_retry_full(const struct conf_badmail *b, const struct badmail_stat
 	       s->cls[BADMAIL_RETRY].octets + octets > (uint64_t)b->max_octets / 2;
 }
 
-/* Within the bound with one more of so many octets: the oldest refused items go. */
+/* Makes room within the bound for one more item of so many octets: the oldest refused ones go. */
 static bool
 badmail_store_make_room(struct badmail_store *st, uint64_t octets)
 {

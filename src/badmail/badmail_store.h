@@ -20,16 +20,17 @@ struct badmail_store {
 	struct badmail_state s;
 };
 
-/* Locks, makes what is missing, cleans up after a process that died. PM_OK, or
- * PM_TEMP/PM_PERM/PM_NOSPACE with a text (200 bytes, may be NULL). */
+/* Locks, makes directories that are missing, cleans up after a process that died. PM_OK; PM_TEMP,
+ * PM_PERM, PM_NOSPACE with a text (200 bytes, may be NULL). */
 int32_t badmail_store_lock(const struct conf *c, struct badmail_store *st, char *text);
-/* Writes the totals and unlocks. False: they could not be written (counted anew by the next). */
+/* Writes the totals and unlocks. False: they could not be written, and the next caller counts. */
 bool badmail_store_unlock(struct badmail_store *st);
 
-/* Moves a finished message (hard link) and its sidecar in. Room is made first. *ret_id. */
+/* Makes room, then moves a finished message (hard link) and its sidecar in. Codes and text as
+ * above; PM_NOSPACE also for a bound. */
 int32_t badmail_store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml,
 			     const char *json, uint64_t octets, uint64_t *ret_id, char *text);
-/* Takes an item out; why: PENDING_REMOVE and what follows it. True: it was there and is gone. */
+/* Takes an item out; why: PENDING_REMOVE or one that follows it. True: it was there and is gone. */
 bool badmail_store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t id,
 			  enum badmail_pending why);
 /* When the oldest item of a class came, UTC ms; 0: there is none. */

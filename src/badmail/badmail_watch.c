@@ -9,7 +9,7 @@ struct badmail_watch {
 	pthread_mutex_t mutex;
 	pthread_cond_t ended;
 	/* below: under mutex */
-	int refs; /* its owner, and each retry at work */
+	int refs; /* of its owner, and of each retry at work */
 	unsigned done, failed;
 };
 
@@ -26,7 +26,7 @@ badmail_watch_new(void)
 	return w;
 }
 
-/* Under the mutex; gone when the last one goes. */
+/* Under the mutex, which it releases. The last reference frees w. */
 static void
 watch_put_unlock(struct badmail_watch *w)
 {
