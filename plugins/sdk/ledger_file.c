@@ -108,12 +108,24 @@ ledger_file_write_all(int fd, const char *p, size_t n, off_t at)
 	return 0;
 }
 
+/* OFD: belongs to this descriptor, not to the process; held for one append. */
+static int
+lock_file(int lfd)
+{
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int rc;
+
+	do
+		rc = fcntl(lfd, F_OFD_SETLKW, &fl);
+	while (rc != 0 && errno == EINTR);
+	return rc;
+}
+
 /* Locks the file behind a descriptor of its own; the file may have been replaced meanwhile. */
 static int
 ledger_file_open_locked(int fd, const char *name, bool *ret_made)
 {
 	for (int tries = 0; tries < 8; tries++) {
-		struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 		struct stat mine, theirs;
 		int lfd = openat(fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
@@ -122,8 +134,7 @@ ledger_file_open_locked(int fd, const char *name, bool *ret_made)
 			lfd = openat(fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (lfd == -1)
 			return -1;
-		/* OFD: belongs to this descriptor, not to the process; held for one append */
-		if (fcntl(lfd, F_OFD_SETLKW, &fl) != 0 && errno != EINTR) {
+		if (lock_file(lfd) != 0) {
 			(void)close(lfd);
 			return -1;
 		}
@@ -158,6 +169,16 @@ sound_end(int fd, const char *name, int lfd)
 	return l ? (off_t)good : -1;
 }
 
+/* Lines that the disk may not keep must not be read meanwhile: they are taken back. EIO: nobody
+ * knows. */
+static int
+make_durable(int fd, int lfd, bool made, off_t before)
+{
+	int e = fdatasync(lfd) != 0 || (made && fsync(fd) != 0) ? errno : 0;
+
+	return e == 0 || (ftruncate(lfd, before) == 0 && fdatasync(lfd) == 0) ? e : EIO;
+}
+
 int
 ledger_append(int fd, const char *name, const char *text, size_t n, bool sync)
 {
@@ -187,10 +208,8 @@ ledger_append(int fd, const char *name, const char *text, size_t n, bool sync)
 		rc = rc ? rc : errno;
 	if (rc == 0 && ftruncate(lfd, end + (off_t)n) != 0)
 		rc = errno; /* an old torn tail may have been longer */
-	if (rc == 0 && sync && fdatasync(lfd) != 0)
-		rc = errno;
-	if (rc == 0 && sync && made && fsync(fd) != 0)
-		rc = errno;
+	if (rc == 0 && sync)
+		rc = make_durable(fd, lfd, made, before);
 	(void)close(lfd);
 	return rc;
 }

@@ -18,7 +18,7 @@ struct ledger *ledger_load(int fd, const char *name, size_t *ret_good, size_t *r
 /* The code for that errno, with a text. */
 int32_t ledger_load_code(const struct pm_call *call, const char *name, int e);
 /* Appends lines (the file is made when missing); durable when `sync`. 0 or an errno: then
- * nothing was appended, but for EIO of the sync itself. */
+ * nothing was appended; EIO: it may have been. */
 int ledger_append(int fd, const char *name, const char *text, size_t n, bool sync);
 /* Rewrites it: fill() puts what is to stay, behind the header; l is the ledger as it is now,
  * locked; false: not now. Only the store's session lock holder may. A ledger with unfinished

@@ -44,7 +44,8 @@ STORES = ("maildir", "mbox")
 class Store:
     def __init__(self, where=None, kind="maildir"):
         self.own = where is None
-        self.kind = kind
+        self.kind = self.name = kind
+        self.at_end = False     # whether a sweep is for the end of a session alone
         self.dir = where or tempfile.mkdtemp(prefix="rst-crash.", dir="/tmp")
         for d in ("mail", "state"):
             os.makedirs(os.path.join(self.dir, d), exist_ok=True)

@@ -7,21 +7,25 @@ import os
 import socket
 import subprocess
 import sys
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
 from server import Tap  # noqa: E402
-from store import STORES, Store, fnv, judge_delivery, judge_session  # noqa: E402
+from store import MESSAGES, STORES, Store, fnv, judge_delivery, judge_session  # noqa: E402
 
 ERRORS = {
-    "write": ("ENOSPC", "EIO"), "pwrite64": ("ENOSPC", "EIO"), "fsync": ("EIO", "ENOSPC"), "linkat": ("ENOSPC", "EIO"), "renameat": ("EIO",),
+    "write": ("ENOSPC", "EIO"), "pwrite64": ("ENOSPC", "EIO"), "fsync": ("EIO", "ENOSPC", "EINVAL"), "linkat": ("ENOSPC", "EIO"), "renameat": ("EIO",),
     "renameat2": ("EIO", "ENOSPC", "EINVAL"), "unlinkat": ("EIO", "EACCES"), "openat": ("EMFILE", "EACCES", "EIO"), "mkdirat": ("ENOSPC",),
     "ftruncate": ("EIO",), "pread64": ("EIO",), "read": ("EIO",), "getdents64": ("EIO",), "newfstatat": ("EIO",),
-    "fstat": ("EIO",), "flock": ("ENOLCK",), "fcntl": ("ENOLCK",), "fdatasync": ("EIO",),
+    "fstat": ("EIO",), "flock": ("ENOLCK",), "fcntl": ("ENOLCK", "EINTR"), "fdatasync": ("EIO", "ENOSPC", "EDQUOT", "EINVAL"),
 }
 NEW = b"Subject: the new one\r\n\r\nnew\r\n"
 MOST = 80
+SHARP = ("fdatasync",)  # each error of these, also in a short run
+DEAD = 1200             # lines of a ledger that is written anew
+END = 16                # calls of each kind at the end of a session, where it is
 
 
 def strace(call, what, n):
@@ -61,13 +65,13 @@ def sweep(tap, store, kind, call, what):
     store.fill()
     first, last = mailbox_count(store, call, args)
     problems, runs = [], 0
-    for n in range(first + 1, min(last, first + MOST) + 1):
+    for n in range(max(first, last - END) + 1, last + 1) if store.at_end else range(first + 1, min(last, first + MOST) + 1):
         problem, out = one(store, kind, call, what, n)
         runs += 1
         if problem:
             problems.append("%s number %d %s: %s\n%s" % (call, n, what, problem, out.text[-600:]))
     if runs:
-        tap.ok(not problems, "%s, %s: %s, %s, %d times" % (store.kind, kind, call, what, runs), "\n".join(problems[:3]))
+        tap.ok(not problems, "%s, %s: %s, %s, %d times" % (store.name, kind, call, what, runs), "\n".join(problems[:3]))
     return runs
 
 
@@ -133,13 +137,46 @@ def broken_lock(tap, store):
     tap.ok(left > 0 and not problems, "%s: killed while a dead lock is broken" % store.kind, "\n".join(problems[:3]) or left)
 
 
-def attack(tap, store):
+class Full(Store):
+    """A maildir whose ledger is written anew at the end of the next session; looked at twice, since that is one, too."""
+
+    def __init__(self):
+        super().__init__(kind="maildir")
+        self.ledger = os.path.join(self.dir, "mail", "ann", "restante-ledger")
+        self.name = "maildir with a full ledger"
+        self.filled, self.anew, self.at_end = False, 0, True
+
+    def fill(self, user="ann", messages=MESSAGES):
+        self.filled = False
+        before = super().fill(user, messages)
+        with open(self.ledger, "a", encoding="ascii") as f:
+            for k in range(DEAD):
+                line = "M 0.dead%d 0.dead%d 3 2 0 0" % (k, k)
+                f.write("%08x %s\n" % (zlib.crc32(line.encode()), line))
+        self.filled = True
+        return before
+
+    def look(self, user="ann"):
+        if not self.filled:
+            return super().look(user)
+        self.anew += self.lines() < DEAD
+        first, second = super().look(user), super().look(user)
+        if first != second or self.lines() >= DEAD:
+            raise RuntimeError("a second look differs, or the ledger is as long as before:\n%s\n%s" % (first, second))
+        return first
+
+    def lines(self):
+        with open(self.ledger, "rb") as f:
+            return f.read().count(b"\n")
+
+
+def attack(tap, store, kinds=("session", "delivery")):
     """Every call of a session and of a delivery; how many runs that were."""
     runs = 0
     everything = os.environ.get("ALL") == "yes"
-    for kind in ("session", "delivery"):
+    for kind in kinds:
         for call, errors in ERRORS.items():
-            for e in errors if everything else errors[:1]:
+            for e in errors if everything or call in SHARP else errors[:1]:
                 runs += sweep(tap, store, kind, call, "error=" + e)
         for call in ("write", "pwrite64", "fsync", "ftruncate", "unlinkat", "linkat", "renameat", "renameat2", "openat"):
             runs += sweep(tap, store, kind, call, "signal=SIGKILL")
@@ -158,6 +195,13 @@ def main():
             tap.ok(runs >= 60, "%s: %d failures were tried" % (kind, runs))
         finally:
             store.close()
+    store = Full()
+    try:
+        runs = attack(tap, store, ("session",))
+        tap.ok(runs >= 60 and store.anew >= 30, "a full ledger: %d failures were tried, it was written anew %d times" %
+               (runs, store.anew))
+    finally:
+        store.close()
     return tap.done()
 
 
