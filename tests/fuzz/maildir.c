@@ -32,24 +32,17 @@ remove_unfinished(struct inst *i, int fd, struct ledger *l)
 
 /* Names without files: each one is a message. */
 int32_t
-twins_run(struct inst *i, const struct pm_call *call, int fd, struct scan *s, struct ledger *l,
-	  size_t *at, int64_t until_ms)
+twins_run(const struct source *src, struct ledger *l, size_t *at)
 {
-	(void)i;
-	(void)call;
-	(void)fd;
 	(void)l;
-	(void)until_ms;
-	*at = s->n;
+	*at = src->s->n;
 	return PM_OK;
 }
 
 void
-twins_keep(struct inst *i, struct scan *s, int fd)
+twins_keep(const struct source *src)
 {
-	(void)i;
-	(void)s;
-	(void)fd;
+	(void)src;
 }
 
 size_t

@@ -16,34 +16,11 @@ twins_free(struct twins *t)
 {
 	struct held *h, *next;
 
-	if (!t)
-		return;
 	HASH_ITER (hh, t->read, h, next) {
 		HASH_DEL(t->read, h);
 		free(h);
 	}
 	ledger_out_free(&t->learnt);
-	free(t);
-}
-
-void
-twins_keep(struct inst *i, struct scan *s, int fd)
-{
-	const struct ledger_out *o = s->twins && s->twins->learnt.n > 0 ? &s->twins->learnt : NULL;
-	struct scan now;
-	int e = o ? ledger_append(fd, LEDGER_FILE, o->text, o->n, i->fsync) : 0;
-
-	if (e != 0)
-		sdk_log(i->host, PM_LOG_WARNING,
-			"messages that share a name could not be written to the ledger: %s",
-			strerrordesc_np(e));
-	if (!o || e != 0)
-		return;
-	for (size_t k = 0; k < o->n; k++)
-		s->ledger_lines += o->text[k] == '\n';
-	scan_stat(fd, &now); /* our own append is no change for the cache */
-	s->ledger_ino = now.ledger_ino;
-	s->ledger_size = now.ledger_size;
 }
 
 struct look
@@ -98,11 +75,11 @@ held_get(const struct source *src, struct item *it, const struct look *look,
 	struct held *h;
 	int fd, e;
 
-	HASH_FIND(hh, src->s->twins->read, look, sizeof(*look), h);
+	HASH_FIND(hh, src->twins->read, look, sizeof(*look), h);
 	*ret = h;
 	if (h)
 		return PM_OK;
-	if (src->s->twins->reads++ > 0 && maildir_now(src->inst) >= src->until_ms)
+	if (src->twins->reads++ > 0 && maildir_now(src->inst) >= src->until_ms)
 		return PM_AGAIN;
 	h = calloc(1, sizeof(*h));
 	if (!h)
@@ -124,7 +101,7 @@ held_get(const struct source *src, struct item *it, const struct look *look,
 	if (e != 0)
 		snprintf(h->content, sizeof(h->content), SAME_UNREAD);
 	h->octets = e == 0 ? sdk_octets_total(&octets) : UNKNOWN_OCTETS;
-	HASH_ADD(hh, src->s->twins->read, look, sizeof(h->look), h);
+	HASH_ADD(hh, src->twins->read, look, sizeof(h->look), h);
 	*ret = h;
 	return PM_OK;
 }

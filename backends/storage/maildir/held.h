@@ -34,6 +34,7 @@ struct source {
 	const struct pm_call *call;
 	int fd;
 	struct scan *s;
+	struct twins *twins;
 	int64_t until_ms;
 };
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "held.h"
 #include "import.h"
 
 #define TURN_MS 20 /* between two tries for the lock */
@@ -50,6 +51,8 @@ static bool
 is_here(struct looking *look, struct ledger_message *m)
 {
 	struct scan *s = calloc(1, sizeof(*s));
+	struct twins twins = {0};
+	const struct source src = {look->inst, look->call, look->fd, s, &twins, INT64_MAX};
 	unsigned tries = 0;
 	bool here = false;
 	size_t at = 0;
@@ -60,8 +63,7 @@ is_here(struct looking *look, struct ledger_message *m)
 		look->rc = errno == ENOMEM ? PM_NOMEM : PM_TEMP;
 	else
 		do
-			look->rc = twins_run(look->inst, look->call, look->fd, s, look->l, &at,
-					     INT64_MAX);
+			look->rc = twins_run(&src, look->l, &at);
 		/* replaced while it was looked at */
 		while (look->rc == PM_AGAIN && ++tries < RELOCATE_TRIES);
 	if (look->rc == PM_AGAIN)
@@ -74,6 +76,7 @@ is_here(struct looking *look, struct ledger_message *m)
 		here = s->items[k].number > 0 && n == m->identity_n &&
 		       memcmp(identity, m->identity, n) == 0;
 	}
+	twins_free(&twins);
 	scan_free(s);
 	return here;
 }

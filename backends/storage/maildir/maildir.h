@@ -43,6 +43,7 @@
 #define RELOCATE_TRIES 6 /* a file that another reader renames each time we look */
 
 struct cache;
+struct source;
 struct twins;
 struct msg;
 
@@ -92,7 +93,6 @@ struct scan {
 	bool with_hidden; /* items holds the hidden ones too */
 	char *names;
 	size_t names_n, names_cap;
-	struct twins *twins; /* while it is made: what was read of files that share a name */
 	/* what it was read from */
 	dev_t dev;
 	ino_t ino;
@@ -216,11 +216,10 @@ bool match_remembers(const struct ledger_message *lm, int64_t now_ms);
 /* ---- twins.c --------------------------------------------------------------------------------- */
 
 /* Which message each file is, from *at on: sets the items' numbers, and l learns what it did not
- * know. PM_AGAIN: later than until_ms. call may be NULL. */
-int32_t twins_run(struct inst *i, const struct pm_call *call, int fd, struct scan *s,
-		  struct ledger *l, size_t *at, int64_t until_ms);
+ * know. PM_AGAIN: later than until_ms. */
+int32_t twins_run(const struct source *src, struct ledger *l, size_t *at);
 /* What l learnt goes to its file, before anybody hears of it. Exclusive openers only. */
-void twins_keep(struct inst *i, struct scan *s, int fd);
+void twins_keep(const struct source *src);
 void twins_free(struct twins *t);
 /* ---- same.c ---------------------------------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "held.h"
 #include "maildir.h"
 
 #define RECOVER_LOOKS 4
@@ -213,9 +214,11 @@ static bool
 look_for_deleted(struct inst *i, int fd, struct ledger *l, unsigned *ret_seen, unsigned *ret_gone)
 {
 	struct scan *s = calloc(1, sizeof(*s));
+	struct twins twins = {0};
+	const struct source src = {i, NULL, fd, s, &twins, INT64_MAX};
 	size_t at = 0;
 	bool ok = s && find_files(fd, to_go, l, s) && match_sort(s) &&
-		  twins_run(i, NULL, fd, s, l, &at, INT64_MAX) == PM_OK;
+		  twins_run(&src, l, &at) == PM_OK;
 
 	for (size_t k = 0; ok && k < s->n; k++) {
 		struct item *it = &s->items[k];
@@ -231,6 +234,7 @@ look_for_deleted(struct inst *i, int fd, struct ledger *l, unsigned *ret_seen, u
 		++*ret_seen;
 		*ret_gone += unlinkat(fd, path, 0) == 0;
 	}
+	twins_free(&twins);
 	scan_free(s);
 	return ok;
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "held.h"
 #include "maildir.h"
 
 #define TRIES 3
@@ -29,6 +30,7 @@ struct scanner {
 	enum phase phase;
 	struct scan *scan;
 	struct ledger *ledger;
+	struct twins twins; /* what was read of files that share a name */
 	DIR *dir;
 	unsigned tries;
 	unsigned odd;  /* entries that are no messages */
@@ -47,7 +49,6 @@ scan_free(struct scan *s)
 	free(s->items);
 	free(s->hidden);
 	free(s->names);
-	twins_free(s->twins);
 	free(s);
 }
 
@@ -59,6 +60,7 @@ scanner_free(struct scanner *sc)
 	if (sc->dir)
 		closedir(sc->dir);
 	ledger_free(sc->ledger);
+	twins_free(&sc->twins);
 	scan_free(sc->scan);
 	free(sc);
 }
@@ -372,6 +374,7 @@ drop_stale(struct item *items, size_t n)
 static int32_t
 scan_finish(struct inst *i, struct scanner *sc, int fd, uint32_t flags, struct scan **ret_scan)
 {
+	const struct source src = {.inst = i, .fd = fd, .s = sc->scan, .twins = &sc->twins};
 	int64_t wall = i->host->wall_ms(i->host->ctx);
 	struct scan now;
 	bool again;
@@ -396,10 +399,8 @@ scan_finish(struct inst *i, struct scanner *sc, int fd, uint32_t flags, struct s
 			    wall - ms_of(now.cur_mtime) >= SETTLE_MS;
 	if (flags & PM_OPEN_EXCLUSIVE) {
 		sc->scan->ledger_useful = compact_useful(sc->scan, sc->ledger, wall);
-		twins_keep(i, sc->scan, fd);
+		twins_keep(&src);
 	}
-	twins_free(sc->scan->twins);
-	sc->scan->twins = NULL;
 	*ret_scan = sc->scan;
 	sc->scan = NULL;
 	return PM_OK;
@@ -440,9 +441,11 @@ scan_begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, s
 static int32_t
 scan_prove(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd)
 {
+	const struct source src = {i, call, fd, sc->scan, &sc->twins, maildir_now(i) + SLICE_MS};
+
 	if (sc->proven == 0 && !match_sort(sc->scan))
 		return PM_NOMEM;
-	return twins_run(i, call, fd, sc->scan, sc->ledger, &sc->proven, maildir_now(i) + SLICE_MS);
+	return twins_run(&src, sc->ledger, &sc->proven);
 }
 
 int32_t

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf.h"
 #include "held.h"
 
 #include <uthash.h>
@@ -319,7 +320,7 @@ put_message(struct run *r, const struct file *f, const char *identity, size_t n,
 static int32_t
 twins_learn(struct run *r)
 {
-	struct ledger_out *o = &r->src.s->twins->learnt;
+	struct ledger_out *o = &r->src.twins->learnt;
 
 	for (struct file *f = r->files; f; f = f->hh.next) {
 		char buf[IDENTITY_CAP];
@@ -346,11 +347,8 @@ twins_learn(struct run *r)
 static int32_t
 twins_resolve(struct run *r)
 {
-	int32_t rc;
+	int32_t rc = twins_gather(r);
 
-	if (!r->src.s->twins && !(r->src.s->twins = calloc(1, sizeof(struct twins))))
-		return PM_NOMEM;
-	rc = twins_gather(r);
 	if (rc == PM_OK)
 		rc = twins_ask_ledger(r) ? number_files(r) : PM_NOMEM;
 	if (rc == PM_OK)
@@ -390,16 +388,14 @@ twins_doubtful(const struct run *r)
 }
 
 int32_t
-twins_run(struct inst *i, const struct pm_call *call, int fd, struct scan *s, struct ledger *l,
-	  size_t *at, int64_t until_ms)
+twins_run(const struct source *src, struct ledger *l, size_t *at)
 {
-	if (s->twins)
-		s->twins->reads = 0;
+	struct scan *s = src->s;
+
+	src->twins->reads = 0;
 	while (*at < s->n) {
-		struct run r = {.src = {i, call, fd, s, until_ms},
-				.l = l,
-				.items = &s->items[*at],
-				.n = run_length(s, *at)};
+		struct run r = {
+			.src = *src, .l = l, .items = &s->items[*at], .n = run_length(s, *at)};
 		bool look = twins_doubtful(&r);
 		int32_t rc = look ? twins_resolve(&r) : PM_OK;
 
@@ -409,8 +405,31 @@ twins_run(struct inst *i, const struct pm_call *call, int fd, struct scan *s, st
 		if (rc != PM_OK)
 			return rc;
 		*at += r.n;
-		if (look && *at < s->n && maildir_now(i) >= until_ms)
+		if (look && *at < s->n && maildir_now(src->inst) >= src->until_ms)
 			return PM_AGAIN;
 	}
 	return PM_OK;
+}
+
+void
+twins_keep(const struct source *src)
+{
+	const struct ledger_out *o = &src->twins->learnt;
+	struct scan *s = src->s, now;
+	int e;
+
+	if (o->n == 0)
+		return;
+	e = ledger_append(src->fd, LEDGER_FILE, o->text, o->n, src->inst->fsync);
+
+	if (e != 0)
+		sdk_log(src->inst->host, PM_LOG_WARNING,
+			"messages that share a name could not be written to the ledger: %s",
+			strerrordesc_np(e));
+	if (e != 0)
+		return;
+	s->ledger_lines += o->lines;
+	scan_stat(src->fd, &now); /* our own append is no change for the cache */
+	s->ledger_ino = now.ledger_ino;
+	s->ledger_size = now.ledger_size;
 }
