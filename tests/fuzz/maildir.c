@@ -8,6 +8,7 @@
 #include "../../backends/storage/maildir/match.c"
 #include "../../backends/storage/maildir/name.c"
 #include "../../backends/storage/maildir/scan.c"
+#include "../../backends/storage/maildir/snap.c"
 
 #include "fuzz.h"
 

@@ -193,7 +193,7 @@ box_fill_info(const struct mbox *m, const struct item *it, uint32_t want, struct
 	}
 }
 
-static int32_t
+int32_t
 box_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride,
 	 uint32_t want, struct pm_msg *ret)
 {
@@ -221,18 +221,3 @@ box_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_
 	}
 	return PM_OK;
 }
-
-const struct pm_storage maildir_storage = {
-	.size = sizeof(maildir_storage),
-	.mbox_open = box_open,
-	.mbox_info = box_info,
-	.msg_open = message_open,
-	.msg_read = message_read,
-	.msg_close = message_close,
-	.mbox_commit = maildir_commit,
-	.mbox_close = box_close,
-	.box_list = maildir_list,
-	.box_stat = maildir_stat,
-	.box_delete = maildir_delete,
-	.box_place = maildir_place,
-};

@@ -82,25 +82,6 @@ commit_bit(const uint8_t *map, uint64_t k)
 	return map && (map[k / 8] >> (k % 8) & 1);
 }
 
-bool
-commit_sync_dirs(const struct inst *i, int fd)
-{
-	static const char *const dirs[] = {"new", "cur"};
-	bool ok = true;
-
-	for (int k = 0; k < 2 && i->fsync; k++) {
-		int dfd = openat(fd, dirs[k], O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-		if (dfd == -1) {
-			ok = ok && errno == ENOENT;
-			continue;
-		}
-		ok = fsync(dfd) == 0 && ok;
-		(void)close(dfd);
-	}
-	return ok;
-}
-
 /* Of files that go: the group says what is deleted, and a crash before this is recovered. */
 static void
 sync_dirs(const struct inst *i, int fd)

@@ -70,14 +70,6 @@ deliver_write_all(int fd, const char *p, size_t n)
 	return true;
 }
 
-int32_t
-maildir_disk_code(int e)
-{
-	return e == ENOSPC || e == EDQUOT  ? PM_NOSPACE
-	       : e == EACCES || e == EROFS ? PM_PERM
-					   : PM_TEMP;
-}
-
 static bool
 deliver_put(struct dlv *d, int fd, const char *in, size_t n)
 {
@@ -125,7 +117,7 @@ deliver_open_tmp(const struct dlv *d, struct rcpt *r)
 
 /* ---- methods --------------------------------------------------------------------------------- */
 
-static int32_t
+int32_t
 deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
 		  void **ret_dlv)
 {
@@ -144,7 +136,7 @@ deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, ui
 	return PM_OK;
 }
 
-static int32_t
+int32_t
 deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
 	struct dlv *d = dlv;
@@ -191,7 +183,7 @@ deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rc
 	return PM_OK;
 }
 
-static int32_t
+int32_t
 deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 {
 	struct dlv *d = dlv;
@@ -328,7 +320,7 @@ finish_file(struct dlv *d, const struct pm_call *call)
 	return PM_OK;
 }
 
-static int32_t
+int32_t
 deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
@@ -446,7 +438,7 @@ deliver_dlv_free(struct dlv *d)
 	free(d);
 }
 
-static int32_t
+int32_t
 deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
@@ -469,7 +461,7 @@ deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret,
 	return PM_OK;
 }
 
-static void
+void
 deliver_dlv_abort(void *dlv, const struct pm_call *call)
 {
 	struct dlv *d = dlv;
@@ -482,13 +474,3 @@ deliver_dlv_abort(void *dlv, const struct pm_call *call)
 	}
 	deliver_dlv_free(d);
 }
-
-const struct pm_delivery maildir_delivery = {
-	.size = sizeof(maildir_delivery),
-	.dlv_begin = deliver_dlv_begin,
-	.dlv_rcpt = deliver_dlv_rcpt,
-	.dlv_write = deliver_dlv_write,
-	.dlv_prepare = deliver_dlv_prepare,
-	.dlv_commit = deliver_dlv_commit,
-	.dlv_abort = deliver_dlv_abort,
-};

@@ -1,144 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * storage/maildir - options, directories and the descriptor. sdk/path.h makes paths of names.
+ * storage/maildir - options, life and the descriptor. sdk/path.h makes paths of names.
  */
 #include "maildir.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "conf.h"
-#include "kill.h"
 #include "path.h"
-
-int64_t
-maildir_now(const struct inst *i)
-{
-	return i->host->now_ms(i->host->ctx);
-}
-
-/* link(2) and unlink(2) where the file system cannot, as every maildir once did. */
-bool
-maildir_move(int fd, const char *from, const char *to)
-{
-	if (renameat2(fd, from, fd, to, RENAME_NOREPLACE) == 0)
-		return true;
-	if (errno != EINVAL && errno != ENOSYS)
-		return false;
-	if (linkat(fd, from, fd, to, 0) != 0)
-		return false;
-	/* what stays has the same inode: it is the same message, or swept from tmp/ */
-	(void)unlinkat(fd, from, 0);
-	return true;
-}
-
-/* ---- paths ----------------------------------------------------------------------------------- */
-
-static int
-open_dir(int root, const char *path)
-{
-	return sdk_open_beneath(root, path, O_RDONLY | O_DIRECTORY, 0);
-}
-
-bool
-maildir_fill(const struct inst *i, int fd)
-{
-	static const char *const dirs[] = {"cur", "new", "tmp"};
-
-	for (int k = 0; k < 3; k++)
-		if (mkdirat(fd, dirs[k], 0700) != 0 && errno != EEXIST)
-			return false;
-	return !i->fsync || fsync(fd) == 0;
-}
-
-/* A directory, if it is missing, and its name durable. */
-static bool
-make_one(const struct inst *i, int root, const char *part)
-{
-	char parent[PM_PATH_MAX + 8];
-	const char *slash = strrchr(part, '/');
-	bool ok;
-	int fd;
-
-	if (mkdirat(root, part, 0700) != 0)
-		return errno == EEXIST;
-	if (!i->fsync)
-		return true;
-	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - part) : 1,
-		 slash ? part : ".");
-	fd = openat(root, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	ok = fd != -1 && fsync(fd) == 0;
-	if (fd != -1)
-		(void)close(fd);
-	return ok;
-}
-
-/* Makes each missing directory of a relative path, and the three of a maildir. */
-static int
-make_maildir(const struct inst *i, int root, const char *rel)
-{
-	char part[PM_PATH_MAX + 8];
-	int fd;
-
-	for (const char *slash = strchr(rel, '/');; slash = strchr(slash + 1, '/')) {
-		snprintf(part, sizeof(part), "%.*s", slash ? (int)(slash - rel) : (int)strlen(rel),
-			 rel);
-		if (*part && !make_one(i, root, part))
-			return -1;
-		if (!slash)
-			break;
-	}
-	KILL_POINT("maildir: made, and empty");
-	fd = open_dir(root, rel);
-	if (fd != -1 && !maildir_fill(i, fd)) {
-		(void)close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-int32_t
-maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_user *user,
-		 bool create, int *ret_fd)
-{
-	char path[PM_PATH_MAX + 1];
-	const char *rel, *base;
-	int root, fd, e;
-	int32_t rc = sdk_path_make(i->pattern, call, user, path, sizeof(path));
-
-	*ret_fd = -1;
-	if (rc != PM_OK)
-		return rc;
-	rel = sdk_path_below(path, i->prefix, &base);
-	root = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root == -1) {
-		sdk_error(call, "'%s' is not there: %s; is its volume mounted?", i->prefix,
-			  strerrordesc_np(errno));
-		return PM_DOWN;
-	}
-	fd = open_dir(root, rel);
-	e = errno;
-	if (fd == -1 && e == ENOENT && create) {
-		fd = make_maildir(i, root, rel);
-		e = errno;
-	}
-	(void)close(root);
-	if (fd == -1 && e == ENOENT)
-		return PM_OK; /* nobody delivered to it yet */
-	if (fd == -1) {
-		sdk_error(call, "cannot open or make the maildir '%s': %s", path,
-			  strerrordesc_np(e));
-		if (e == ENOSPC || e == EDQUOT) /* it was to be made */
-			return PM_NOSPACE;
-		return e == EMFILE || e == ENFILE || e == ENOMEM || e == EIO ? PM_TEMP : PM_PERM;
-	}
-	*ret_fd = fd;
-	return PM_OK;
-}
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -216,6 +89,33 @@ maildir_tick(void *inst, const struct pm_call *call)
 	sdk_totals_tidy(i->totals);
 	return PM_OK;
 }
+
+/* ---- the descriptor -------------------------------------------------------------------------- */
+
+static const struct pm_storage maildir_storage = {
+	.size = sizeof(maildir_storage),
+	.mbox_open = box_open,
+	.mbox_info = box_info,
+	.msg_open = message_open,
+	.msg_read = message_read,
+	.msg_close = message_close,
+	.mbox_commit = maildir_commit,
+	.mbox_close = box_close,
+	.box_list = maildir_list,
+	.box_stat = maildir_stat,
+	.box_delete = maildir_delete,
+	.box_place = maildir_place,
+};
+
+static const struct pm_delivery maildir_delivery = {
+	.size = sizeof(maildir_delivery),
+	.dlv_begin = deliver_dlv_begin,
+	.dlv_rcpt = deliver_dlv_rcpt,
+	.dlv_write = deliver_dlv_write,
+	.dlv_prepare = deliver_dlv_prepare,
+	.dlv_commit = deliver_dlv_commit,
+	.dlv_abort = deliver_dlv_abort,
+};
 
 #define OPTION(k, t, f, u, d, text) \
 	{ \

@@ -2,7 +2,9 @@
 /*
  * maildir - what the files of this module share.
  *
- * maildir.c   options, paths, the descriptor
+ * maildir.c   options, the descriptor
+ * dir.c       its directories
+ * snap.c      a snapshot
  * scan.c      from directories to a snapshot
  * name.c      what a file's name says
  * match.c     file names become messages, by the ledger
@@ -129,7 +131,7 @@ struct mbox {
 	bool commit_unseen; /* a file was not found: the next opener looks once more */
 };
 
-/* ---- maildir.c ------------------------------------------------------------------------------- */
+/* ---- dir.c ------------------------------------------------------------------------------------ */
 
 /* Opens (creates) a user's maildir. *ret_fd -1 with PM_OK: there is none. PM_PERM with a text:
  * no such path may exist, or no permission. PM_NOSPACE: no room to create it. */
@@ -141,21 +143,20 @@ bool maildir_fill(const struct inst *i, int fd);
 int64_t maildir_now(const struct inst *i);
 /* A rename that never replaces. False: errno. */
 bool maildir_move(int fd, const char *from, const char *to);
+/* new and cur as they are, durable. */
+bool commit_sync_dirs(const struct inst *i, int fd);
+/* PM_NOSPACE, PM_PERM or PM_TEMP. */
+int32_t maildir_disk_code(int e);
 
-/* ---- scan.c ---------------------------------------------------------------------------------- */
+/* ---- snap.c ---------------------------------------------------------------------------------- */
 
-struct scanner;
-/* Reads ledger and directories in slices; an exclusive opener finishes interrupted commits
- * first. PM_OK: *ret_scan is the caller's. PM_AGAIN: *sc goes on. */
-int32_t scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags,
-		 struct scanner **sc, struct scan **ret_scan);
-void scanner_free(struct scanner *sc);
 void scan_free(struct scan *s);
 /* What the snapshot was read from, as it is now. */
 void scan_stat(int fd, struct scan *ret);
 /* The same, for totals. */
 struct sdk_look scan_look(const struct inst *i, int fd);
 struct sdk_box scan_box(int fd);
+bool same_time(struct timespec a, struct timespec b);
 bool scan_unchanged(const struct scan *s, const struct scan *now);
 /* new and cur as they were, by their times. */
 bool scan_same_dirs(const struct scan *a, const struct scan *b);
@@ -166,6 +167,15 @@ bool scan_add(struct scan *s, const char *name, bool in_new, uint64_t ino);
 bool scan_takes(int dirfd, const struct dirent *d);
 /* Keeps a text, with a NUL, among the names. False: no memory, or over 4 GiB of them. */
 bool scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret);
+
+/* ---- scan.c ---------------------------------------------------------------------------------- */
+
+struct scanner;
+/* Reads ledger and directories in slices; an exclusive opener finishes interrupted commits
+ * first. PM_OK: *ret_scan is the caller's. PM_AGAIN: *sc goes on. */
+int32_t scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags,
+		 struct scanner **sc, struct scan **ret_scan);
+void scanner_free(struct scanner *sc);
 
 /* ---- name.c ---------------------------------------------------------------------------------- */
 
@@ -245,8 +255,6 @@ void remove_hidden(struct mbox *m);
 
 /* ---- commit.c -------------------------------------------------------------------------------- */
 
-/* new and cur as they are, durable. */
-bool commit_sync_dirs(const struct inst *i, int fd);
 /* What the session learnt - sizes, new identities - goes to the ledger. */
 void commit_learnt(struct mbox *m);
 int32_t maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
@@ -288,6 +296,8 @@ int32_t maildir_delete(void *inst, const struct pm_call *call, const struct pm_u
 /* ---- box.c ----------------------------------------------------------------------------------- */
 int32_t box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
 		 uint64_t *ret_count, void **ret_mbox);
+int32_t box_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride,
+		 uint32_t want, struct pm_msg *ret);
 void box_close(void *mbox, const struct pm_call *call);
 
 /* ---- message.c ------------------------------------------------------------------------------- */
@@ -300,11 +310,15 @@ bool message_is(const struct msg *g, uint64_t index);
 int32_t message_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg);
 int32_t message_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got);
 void message_close(void *msg, const struct pm_call *call);
-
-/* ---- box.c, deliver.c ------------------------------------------------------------------------ */
-/* PM_NOSPACE, PM_PERM or PM_TEMP. */
-int32_t maildir_disk_code(int e);
-extern const struct pm_storage maildir_storage;
-extern const struct pm_delivery maildir_delivery;
+/* ---- deliver.c ------------------------------------------------------------------------------- */
+int32_t deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint,
+			  uint32_t flags, void **ret_dlv);
+int32_t deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt);
+int32_t deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n);
+int32_t deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret,
+			    size_t stride);
+int32_t deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret,
+			   size_t stride);
+void deliver_dlv_abort(void *dlv, const struct pm_call *call);
 
 #endif

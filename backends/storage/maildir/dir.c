@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The directories of a maildir: opened, made, synced; and what a failure of theirs means. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "kill.h"
+#include "maildir.h"
+#include "path.h"
+
+int64_t
+maildir_now(const struct inst *i)
+{
+	return i->host->now_ms(i->host->ctx);
+}
+
+int32_t
+maildir_disk_code(int e)
+{
+	return e == ENOSPC || e == EDQUOT  ? PM_NOSPACE
+	       : e == EACCES || e == EROFS ? PM_PERM
+					   : PM_TEMP;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static int
+open_dir(int root, const char *path)
+{
+	return sdk_open_beneath(root, path, O_RDONLY | O_DIRECTORY, 0);
+}
+
+bool
+maildir_fill(const struct inst *i, int fd)
+{
+	static const char *const dirs[] = {"cur", "new", "tmp"};
+
+	for (int k = 0; k < 3; k++)
+		if (mkdirat(fd, dirs[k], 0700) != 0 && errno != EEXIST)
+			return false;
+	return !i->fsync || fsync(fd) == 0;
+}
+
+/* A directory, if it is missing, and its name durable. */
+static bool
+make_one(const struct inst *i, int root, const char *part)
+{
+	char parent[PM_PATH_MAX + 8];
+	const char *slash = strrchr(part, '/');
+	bool ok;
+	int fd;
+
+	if (mkdirat(root, part, 0700) != 0)
+		return errno == EEXIST;
+	if (!i->fsync)
+		return true;
+	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - part) : 1,
+		 slash ? part : ".");
+	fd = openat(root, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	ok = fd != -1 && fsync(fd) == 0;
+	if (fd != -1)
+		(void)close(fd);
+	return ok;
+}
+
+/* Makes each missing directory of a relative path, and the three of a maildir. */
+static int
+make_maildir(const struct inst *i, int root, const char *rel)
+{
+	char part[PM_PATH_MAX + 8];
+	int fd;
+
+	for (const char *slash = strchr(rel, '/');; slash = strchr(slash + 1, '/')) {
+		snprintf(part, sizeof(part), "%.*s", slash ? (int)(slash - rel) : (int)strlen(rel),
+			 rel);
+		if (*part && !make_one(i, root, part))
+			return -1;
+		if (!slash)
+			break;
+	}
+	KILL_POINT("maildir: made, and empty");
+	fd = open_dir(root, rel);
+	if (fd != -1 && !maildir_fill(i, fd)) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int32_t
+maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_user *user,
+		 bool create, int *ret_fd)
+{
+	char path[PM_PATH_MAX + 1];
+	const char *rel, *base;
+	int root, fd, e;
+	int32_t rc = sdk_path_make(i->pattern, call, user, path, sizeof(path));
+
+	*ret_fd = -1;
+	if (rc != PM_OK)
+		return rc;
+	rel = sdk_path_below(path, i->prefix, &base);
+	root = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root == -1) {
+		sdk_error(call, "'%s' is not there: %s; is its volume mounted?", i->prefix,
+			  strerrordesc_np(errno));
+		return PM_DOWN;
+	}
+	fd = open_dir(root, rel);
+	e = errno;
+	if (fd == -1 && e == ENOENT && create) {
+		fd = make_maildir(i, root, rel);
+		e = errno;
+	}
+	(void)close(root);
+	if (fd == -1 && e == ENOENT)
+		return PM_OK; /* nobody delivered to it yet */
+	if (fd == -1) {
+		sdk_error(call, "cannot open or make the maildir '%s': %s", path,
+			  strerrordesc_np(e));
+		if (e == ENOSPC || e == EDQUOT) /* it was to be made */
+			return PM_NOSPACE;
+		return e == EMFILE || e == ENFILE || e == ENOMEM || e == EIO ? PM_TEMP : PM_PERM;
+	}
+	*ret_fd = fd;
+	return PM_OK;
+}
+
+/* ---- changing -------------------------------------------------------------------------------- */
+
+/* link(2) and unlink(2) where the file system cannot, as every maildir once did. */
+bool
+maildir_move(int fd, const char *from, const char *to)
+{
+	if (renameat2(fd, from, fd, to, RENAME_NOREPLACE) == 0)
+		return true;
+	if (errno != EINVAL && errno != ENOSYS)
+		return false;
+	if (linkat(fd, from, fd, to, 0) != 0)
+		return false;
+	/* what stays has the same inode: it is the same message, or swept from tmp/ */
+	(void)unlinkat(fd, from, 0);
+	return true;
+}
+
+bool
+commit_sync_dirs(const struct inst *i, int fd)
+{
+	static const char *const dirs[] = {"new", "cur"};
+	bool ok = true;
+
+	for (int k = 0; k < 2 && i->fsync; k++) {
+		int dfd = openat(fd, dirs[k], O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+		if (dfd == -1) {
+			ok = ok && errno == ENOENT;
+			continue;
+		}
+		ok = fsync(dfd) == 0 && ok;
+		(void)close(dfd);
+	}
+	return ok;
+}
