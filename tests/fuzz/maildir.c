@@ -47,7 +47,7 @@ twins_keep(const struct source *src)
 }
 
 size_t
-compact_useful(const struct scan *s, struct ledger *l, int64_t now_ms)
+compact_useful(const struct snap *s, struct ledger *l, int64_t now_ms)
 {
 	(void)s;
 	(void)l;
@@ -56,7 +56,7 @@ compact_useful(const struct scan *s, struct ledger *l, int64_t now_ms)
 }
 
 void
-twins_free(struct twins *t)
+held_free(struct twins *t)
 {
 	(void)t;
 }
@@ -96,15 +96,15 @@ take_name(struct scanner *sc, const char *line, size_t n)
 	name = fuzz_alloc(n + 1);
 	memcpy(name, line, n);
 	name[n] = '\0';
-	if (scan_name_ok(name))
-		MUST(scan_add(sc->scan, name, in_new, 0));
+	if (snap_name_ok(name))
+		MUST(snap_add(sc->snap, name, in_new, 0));
 	free(name);
 }
 
 static void
 look_again(struct scanner *sc)
 {
-	MUST(scan_match(sc->scan, sc->ledger) == PM_OK);
+	MUST(match_run(sc->snap, sc->ledger) == PM_OK);
 	scan_begin_again(sc, -1);
 }
 
@@ -131,11 +131,11 @@ take_lines(struct scanner *sc, struct ledger_out *o, const char *p, const char *
 static void
 check_item(const struct scanner *sc, const struct item *it)
 {
-	const char *name = sc->scan->names + it->name, *uidl = sc->scan->names + it->uidl;
+	const char *name = sc->snap->names + it->name, *uidl = sc->snap->names + it->uidl;
 	const struct ledger_message *m = ledger_find(sc->ledger, name, it->base_n);
 	char path[NAME_LIMIT + 8];
 
-	MUST(it->name < sc->scan->names_n && it->uidl < sc->scan->names_n);
+	MUST(it->name < sc->snap->names_n && it->uidl < sc->snap->names_n);
 	MUST(it->base_n >= 1 && it->base_n <= strlen(name));
 	MUST(it->uidl_n >= 1 && it->uidl_n <= PM_UIDL_MAX);
 	for (size_t i = 0; i < it->uidl_n; i++)
@@ -144,7 +144,7 @@ check_item(const struct scanner *sc, const struct item *it)
 	     (!m->deleted && m->uidl_n == it->uidl_n && memcmp(m->uidl, uidl, it->uidl_n) == 0));
 	if (it->octets != UNKNOWN_OCTETS)
 		MUST(it->stored <= it->octets && it->octets - it->stored <= it->stored);
-	scan_path(sc->scan, it, path, sizeof(path));
+	name_path(sc->snap, it, path, sizeof(path));
 	MUST(strcmp(path + 4, name) == 0 && strncmp(path, it->in_new ? "new/" : "cur/", 4) == 0);
 }
 
@@ -152,11 +152,11 @@ check_item(const struct scanner *sc, const struct item *it)
 static void
 check_join(struct scanner *sc)
 {
-	struct scan *s = sc->scan;
+	struct snap *s = sc->snap;
 	size_t n = s->n < LOOKED_FOR ? s->n : LOOKED_FOR;
 	struct item *before = fuzz_copy(s->items, n * sizeof(*before));
 
-	MUST(scan_match(sc->scan, sc->ledger) == PM_OK);
+	MUST(match_run(sc->snap, sc->ledger) == PM_OK);
 	for (size_t b = 0; b < n; b++) {
 		const char *base = s->names + before[b].name;
 		const struct ledger_message *m = ledger_find(sc->ledger, base, before[b].base_n);
@@ -172,7 +172,7 @@ check_join(struct scanner *sc)
 
 /* What is appended of an item to the ledger finds it again. */
 static void
-check_ledger(const struct scan *s)
+check_ledger(const struct snap *s)
 {
 	struct ledger_out o = {0};
 	struct ledger *l = ledger_new();
@@ -200,18 +200,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct ledger_out o = {0};
 	size_t good;
 
-	MUST(sc && (sc->scan = calloc(1, sizeof(*sc->scan))) && (sc->ledger = ledger_new()));
+	MUST(sc && (sc->snap = calloc(1, sizeof(*sc->snap))) && (sc->ledger = ledger_new()));
 	ledger_put_header(&o);
 	take_lines(sc, &o, (const char *)data, (const char *)data + n);
 	MUST(!o.failed && ledger_read(sc->ledger, o.text, o.n, &good) && good == o.n);
 	check_join(sc);
-	sort_names = sc->scan->names;
-	for (size_t k = 0; k < sc->scan->n; k++) {
-		check_item(sc, &sc->scan->items[k]);
-		MUST(k == 0 || by_arrival(&sc->scan->items[k - 1], &sc->scan->items[k]) < 0);
+	sort_names = sc->snap->names;
+	for (size_t k = 0; k < sc->snap->n; k++) {
+		check_item(sc, &sc->snap->items[k]);
+		MUST(k == 0 || by_arrival(&sc->snap->items[k - 1], &sc->snap->items[k]) < 0);
 	}
-	check_ledger(sc->scan);
+	check_ledger(sc->snap);
 	ledger_out_free(&o);
-	scanner_free(sc);
+	scan_free(sc);
 	return 0;
 }

@@ -18,8 +18,8 @@
 static void
 box_free(struct mbox *m)
 {
-	scanner_free(m->scanner);
-	scan_free(m->scan);
+	scan_free(m->scanner);
+	snap_free(m->snap);
 	if (m->fd != -1)
 		(void)close(m->fd); /* releases the lock */
 	free(m);
@@ -29,8 +29,8 @@ box_free(struct mbox *m)
 static bool
 set_empty(struct mbox *m)
 {
-	m->scan = calloc(1, sizeof(*m->scan));
-	return m->scan != NULL;
+	m->snap = calloc(1, sizeof(*m->snap));
+	return m->snap != NULL;
 }
 
 static int32_t
@@ -50,7 +50,7 @@ box_open_first(struct inst *i, const struct pm_call *call, const struct pm_user 
 	       uint32_t flags, struct mbox **ret)
 {
 	struct mbox *m = calloc(1, sizeof(*m));
-	struct scan now;
+	struct snap now;
 	int32_t rc;
 
 	if (!m)
@@ -58,15 +58,15 @@ box_open_first(struct inst *i, const struct pm_call *call, const struct pm_user 
 	m->inst = i;
 	m->flags = flags;
 	m->fd = -1;
-	rc = maildir_open_dir(i, call, user, false, &m->fd);
+	rc = dir_open(i, call, user, false, &m->fd);
 	if (rc == PM_OK && m->fd == -1)
 		rc = set_empty(m) ? PM_OK : PM_NOMEM;
 	else if (rc == PM_OK)
 		rc = lock_box(m, call);
-	if (rc == PM_OK && !m->scan &&
+	if (rc == PM_OK && !m->snap &&
 	    (flags & (PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN)) == PM_OPEN_EXCLUSIVE) {
-		scan_stat(m->fd, &now);
-		m->scan = cache_take(i->cache, &now);
+		snap_stat(m->fd, &now);
+		m->snap = cache_take(i->cache, &now);
 	}
 	if (rc != PM_OK) {
 		box_free(m);
@@ -88,13 +88,13 @@ box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uin
 		rc = box_open_first(i, call, user, flags, &m);
 	if (rc != PM_OK)
 		return rc;
-	if (!m->scan)
-		rc = scan_run(i, call, m->fd, flags, &m->scanner, &m->scan);
+	if (!m->snap)
+		rc = scan_run(i, call, m->fd, flags, &m->scanner, &m->snap);
 	if (rc == PM_AGAIN) {
 		*ret_mbox = m;
 		return rc;
 	}
-	scanner_free(m->scanner);
+	scan_free(m->scanner);
 	m->scanner = NULL;
 	if (rc != PM_OK) {
 		box_free(m); /* a failure ends a handle in the making */
@@ -102,7 +102,7 @@ box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uin
 	}
 	if (flags & (PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN))
 		remove_hidden(m);
-	*ret_count = m->scan->n;
+	*ret_count = m->snap->n;
 	*ret_mbox = m;
 	return PM_OK;
 }
@@ -111,8 +111,8 @@ box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uin
 static void
 forget_guesses(struct mbox *m)
 {
-	for (size_t k = 0; k < m->scan->n && m->guesses; k++) {
-		struct item *it = &m->scan->items[k];
+	for (size_t k = 0; k < m->snap->n && m->guesses; k++) {
+		struct item *it = &m->snap->items[k];
 
 		if (it->guess)
 			it->octets = UNKNOWN_OCTETS;
@@ -126,12 +126,12 @@ box_close(void *mbox, const struct pm_call *call)
 	struct mbox *m = mbox;
 
 	(void)call;
-	if (m->scan && m->fd != -1 && (m->flags & PM_OPEN_EXCLUSIVE)) {
+	if (m->snap && m->fd != -1 && (m->flags & PM_OPEN_EXCLUSIVE)) {
 		commit_learnt(m);
 		forget_guesses(m);
-		if (!m->committed && !m->scan->with_hidden) {
-			cache_give(m->inst->cache, m->scan);
-			m->scan = NULL;
+		if (!m->committed && !m->snap->with_hidden) {
+			cache_give(m->inst->cache, m->snap);
+			m->snap = NULL;
 		}
 	}
 	box_free(m);
@@ -144,7 +144,7 @@ box_close(void *mbox, const struct pm_call *call)
 static bool
 box_counts(const struct mbox *m, uint64_t k)
 {
-	const struct item *it = &m->scan->items[k];
+	const struct item *it = &m->snap->items[k];
 
 	return it->octets == UNKNOWN_OCTETS || (it->unproven && message_is(m->msg, k));
 }
@@ -165,7 +165,7 @@ need_sizes(struct mbox *m, const struct pm_call *call, uint64_t first, size_t n)
 		else if (maildir_now(m->inst) >= until)
 			return PM_AGAIN;
 		rc = message_is(m->msg, k) ? message_count_open(m->msg, call)
-					   : message_count(m, call, &m->scan->items[k]);
+					   : message_count(m, call, &m->snap->items[k]);
 		if (rc != PM_OK)
 			return rc;
 	}
@@ -182,7 +182,7 @@ box_fill_info(const struct mbox *m, const struct item *it, uint32_t want, struct
 	}
 	if (want & PM_WANT_UIDL) {
 		r->uidl_len = it->uidl_n;
-		memcpy(r->uidl, m->scan->names + it->uidl, it->uidl_n);
+		memcpy(r->uidl, m->snap->names + it->uidl, it->uidl_n);
 	}
 	if (want & PM_WANT_META)
 		r->flags |= it->hidden_ms != 0 ? PM_MSG_HIDDEN : 0;
@@ -200,7 +200,7 @@ box_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_
 	struct mbox *m = mbox;
 	int32_t rc;
 
-	if (n > PM_SLICE_MAX || first > m->scan->n || n > m->scan->n - first)
+	if (n > PM_SLICE_MAX || first > m->snap->n || n > m->snap->n - first)
 		return PM_INVALID;
 	if (want & PM_WANT_OCTETS) {
 		rc = need_sizes(m, call, first, n);
@@ -216,7 +216,7 @@ box_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_
 		memcpy(&size, at, sizeof(size));
 		memset(&r, 0, sizeof(r));
 		r.size = size;
-		box_fill_info(m, &m->scan->items[first + k], want, &r);
+		box_fill_info(m, &m->snap->items[first + k], want, &r);
 		memcpy(at, &r, size < sizeof(r) ? size : sizeof(r));
 	}
 	return PM_OK;

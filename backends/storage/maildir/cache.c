@@ -14,7 +14,7 @@
 struct cached {
 	UT_hash_handle hh; /* oldest first */
 	struct box_key key;
-	struct scan *scan;
+	struct snap *snap;
 };
 
 struct cache {
@@ -43,8 +43,8 @@ static void
 cache_drop(struct cache *c, struct cached *e)
 {
 	HASH_DEL(c->all, e);
-	c->messages -= e->scan->n + PER_BOX;
-	scan_free(e->scan);
+	c->messages -= e->snap->n + PER_BOX;
+	snap_free(e->snap);
 	free(e);
 }
 
@@ -61,41 +61,41 @@ cache_free(struct cache *c)
 	free(c);
 }
 
-struct scan *
-cache_take(struct cache *c, const struct scan *now)
+struct snap *
+cache_take(struct cache *c, const struct snap *now)
 {
-	struct box_key k = scan_key(now);
-	struct scan *s = NULL;
+	struct box_key k = snap_key(now);
+	struct snap *s = NULL;
 	struct cached *e;
 
 	pthread_mutex_lock(&c->mutex);
 	HASH_FIND(hh, c->all, &k, sizeof(k), e);
 	if (e) {
-		s = e->scan;
+		s = e->snap;
 		HASH_DEL(c->all, e);
 		c->messages -= s->n + PER_BOX;
 	}
 	pthread_mutex_unlock(&c->mutex);
 	free(e);
-	if (s && !scan_unchanged(s, now)) {
-		scan_free(s);
+	if (s && !snap_unchanged(s, now)) {
+		snap_free(s);
 		s = NULL;
 	}
 	return s;
 }
 
 void
-cache_give(struct cache *c, struct scan *s)
+cache_give(struct cache *c, struct snap *s)
 {
 	struct cached *e = s->settled && s->n + PER_BOX <= c->max ? calloc(1, sizeof(*e)) : NULL,
 		      *old, *next;
 
 	if (!e) {
-		scan_free(s);
+		snap_free(s);
 		return;
 	}
-	e->key = scan_key(s);
-	e->scan = s;
+	e->key = snap_key(s);
+	e->snap = s;
 	pthread_mutex_lock(&c->mutex);
 	HASH_FIND(hh, c->all, &e->key, sizeof(e->key), old);
 	if (old)

@@ -23,11 +23,11 @@
 /* ---- what was learnt ------------------------------------------------------------------------- */
 
 static void
-commit_put_item(struct ledger_out *o, const struct scan *s, const struct item *it)
+commit_put_item(struct ledger_out *o, const struct snap *s, const struct item *it)
 {
 	char buf[IDENTITY_CAP];
 	size_t n;
-	const char *identity = scan_identity(s, it, buf, &n);
+	const char *identity = name_identity(s, it, buf, &n);
 
 	ledger_put_message(o, identity, n, s->names + it->uidl, it->uidl_n,
 			   it->guess ? LEDGER_UNKNOWN : it->octets,
@@ -37,7 +37,7 @@ commit_put_item(struct ledger_out *o, const struct scan *s, const struct item *i
 static void
 write_learnt(struct mbox *m)
 {
-	struct scan *s = m->scan;
+	struct snap *s = m->snap;
 	struct ledger_out o = {0};
 	int rc;
 
@@ -62,14 +62,14 @@ write_learnt(struct mbox *m)
 void
 commit_learnt(struct mbox *m)
 {
-	struct scan *s = m->scan, now;
+	struct snap *s = m->snap, now;
 	bool learnt = s->dirty && !m->committed;
 
 	if (learnt)
 		write_learnt(m);
 	if (!compact_ledger(m) && !learnt)
 		return;
-	scan_stat(m->fd, &now); /* our own writing is no change for the cache */
+	snap_stat(m->fd, &now); /* our own writing is no change for the cache */
 	s->ledger_ino = now.ledger_ino;
 	s->ledger_size = now.ledger_size;
 }
@@ -86,7 +86,7 @@ commit_bit(const uint8_t *map, uint64_t k)
 static void
 sync_dirs(const struct inst *i, int fd)
 {
-	(void)commit_sync_dirs(i, fd);
+	(void)dir_sync(i, fd);
 }
 
 /* Retrieved and kept: from new to cur, seen. A convenience: failures change nothing. */
@@ -97,8 +97,8 @@ mark_seen(struct mbox *m, struct item *it)
 
 	if (!m->inst->mark_seen)
 		return;
-	scan_path(m->scan, it, from, sizeof(from));
-	snprintf(to, sizeof(to), "cur/%s", m->scan->names + it->name);
+	name_path(m->snap, it, from, sizeof(from));
+	snprintf(to, sizeof(to), "cur/%s", m->snap->names + it->name);
 	flags = strstr(to, ":2,");
 	if (flags && strchr(flags + 3, 'S'))
 		return;
@@ -113,7 +113,7 @@ mark_seen(struct mbox *m, struct item *it)
 		*flags = 'S';
 	}
 	if (strlen(to) - 4 < 255)
-		(void)maildir_move(m->fd, from, to); /* another message may have this name */
+		(void)dir_move(m->fd, from, to); /* another message may have this name */
 }
 
 /* Do files go with this commit? */
@@ -127,13 +127,13 @@ commit_removes(const struct pm_commit *c)
 static bool
 put_records(struct mbox *m, const struct pm_commit *c, uint64_t k, struct ledger_out *o)
 {
-	const struct scan *s = m->scan;
+	const struct snap *s = m->snap;
 	const struct item *it = &s->items[k];
 	bool del = commit_bit(c->del, k),
 	     back = !del && commit_bit(c->restore, k) && it->hidden_ms != 0;
 	char buf[IDENTITY_CAP];
 	size_t n;
-	const char *identity = scan_identity(s, it, buf, &n);
+	const char *identity = name_identity(s, it, buf, &n);
 
 	/* a message the ledger never heard of must be known before it is deleted */
 	if (it->dirty)
@@ -152,7 +152,7 @@ static bool
 put_group(struct mbox *m, const struct pm_commit *c, struct ledger_out *o, uint64_t *ret_n)
 {
 	*ret_n = 0;
-	for (uint64_t k = 0; k < m->scan->n; k++)
+	for (uint64_t k = 0; k < m->snap->n; k++)
 		*ret_n += put_records(m, c, k, o);
 	if (*ret_n > 0)
 		ledger_put_commit(o, m->op, *ret_n, c->now_ms);
@@ -183,7 +183,7 @@ commit_group(struct mbox *m, const struct pm_call *call, const struct pm_commit 
 			rc = ledger_append(m->fd, LEDGER_FILE, o.text, o.n,
 					   n > 0 && m->inst->fsync);
 	}
-	m->scan->ledger_lines += rc == 0 ? o.lines : 0;
+	m->snap->ledger_lines += rc == 0 ? o.lines : 0;
 	ledger_out_free(&o);
 	KILL_POINT("commit: after the group");
 	if (rc == 0)
@@ -210,10 +210,10 @@ count_size(struct mbox *m, const struct pm_commit *c)
 {
 	int64_t octets = 0, n = 0;
 
-	for (uint64_t k = 0; k < m->scan->n && commit_removes(c); k++) {
+	for (uint64_t k = 0; k < m->snap->n && commit_removes(c); k++) {
 		if (!commit_bit(c->del, k))
 			continue;
-		octets += (int64_t)m->scan->items[k].stored;
+		octets += (int64_t)m->snap->items[k].stored;
 		n++;
 	}
 	if (n > 0)
@@ -227,8 +227,8 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 	int64_t until = maildir_now(m->inst) + SLICE_MS;
 	struct ledger_out o = {0};
 
-	for (; m->commit_at < m->scan->n; m->commit_at++) {
-		struct item *it = &m->scan->items[m->commit_at];
+	for (; m->commit_at < m->snap->n; m->commit_at++) {
+		struct item *it = &m->snap->items[m->commit_at];
 
 		if (commit_bit(c->del, m->commit_at) && c->keep_until_ms != 0) {
 			m->commit_done++;
@@ -260,7 +260,7 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 	count_size(m, c);
 	if (!m->commit_partial && !m->commit_unseen && commit_removes(c)) {
 		ledger_put_done(&o, m->op);
-		m->scan->ledger_lines += o.lines;
+		m->snap->ledger_lines += o.lines;
 		if (!o.failed)
 			/* without it: done again, for nothing */
 			(void)ledger_append(m->fd, LEDGER_FILE, o.text, o.n, false);
@@ -270,15 +270,15 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 }
 
 int32_t
-maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
-	       uint64_t *ret_done)
+commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
+	   uint64_t *ret_done)
 {
 	struct mbox *m = mbox;
 	int32_t rc;
 
-	if (commit->n != m->scan->n || !(m->flags & PM_OPEN_EXCLUSIVE))
+	if (commit->n != m->snap->n || !(m->flags & PM_OPEN_EXCLUSIVE))
 		return PM_INVALID;
-	if (m->fd == -1 || m->scan->n == 0)
+	if (m->fd == -1 || m->snap->n == 0)
 		return PM_OK; /* there is nothing to delete */
 	if (!m->committed) {
 		rc = commit_group(m, call, commit);

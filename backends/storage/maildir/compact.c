@@ -36,12 +36,12 @@ mark_name(const char *name, void *ctx)
 }
 
 static void
-mark_listed(const struct scan *s, const struct item *items, size_t n, struct ledger *l)
+mark_listed(const struct snap *s, const struct item *items, size_t n, struct ledger *l)
 {
 	for (size_t k = 0; k < n; k++) {
 		char buf[IDENTITY_CAP];
 		size_t id_n;
-		const char *identity = scan_identity(s, &items[k], buf, &id_n);
+		const char *identity = name_identity(s, &items[k], buf, &id_n);
 		struct ledger_message *lm = ledger_find(l, identity, id_n);
 
 		if (!lm || lm->deleted)
@@ -94,7 +94,7 @@ count_lines(struct ledger_message *lm, void *ctx)
 }
 
 size_t
-compact_useful(const struct scan *s, struct ledger *l, int64_t now_ms)
+compact_useful(const struct snap *s, struct ledger *l, int64_t now_ms)
 {
 	struct memory x = {l, now_ms};
 	size_t listed = s->n + s->hidden_n, n = 0;
@@ -132,16 +132,16 @@ keep_useful(struct ledger *l, struct ledger_out *o, void *ctx)
 	struct anew *a = ctx;
 	struct mbox *m = a->m;
 	struct memory x = {l, m->inst->host->wall_ms(m->inst->host->ctx)};
-	struct scan before, after;
+	struct snap before, after;
 
-	mark_listed(m->scan, m->scan->items, m->scan->n, l);
-	mark_listed(m->scan, m->scan->hidden, m->scan->hidden_n, l);
+	mark_listed(m->snap, m->snap->items, m->snap->n, l);
+	mark_listed(m->snap, m->snap->hidden, m->snap->hidden_n, l);
 	ledger_each(l, mark_remembered, &x);
-	scan_stat(m->fd, &before);
+	snap_stat(m->fd, &before);
 	if (!find_names(m->fd, mark_name, l))
 		return false;
-	scan_stat(m->fd, &after);
-	if (!scan_same_dirs(&before, &after))
+	snap_stat(m->fd, &after);
+	if (!snap_same_dirs(&before, &after))
 		return false;
 	ledger_each(l, put_message, o);
 	ledger_put_done(o, LEDGER_NO_OP);
@@ -154,7 +154,7 @@ bool
 compact_ledger(struct mbox *m)
 {
 	struct anew a = {.m = m};
-	struct scan *s = m->scan;
+	struct snap *s = m->snap;
 
 	if (s->ledger_lines <= 2 * s->ledger_useful + SLACK)
 		return false;

@@ -89,7 +89,7 @@ deliver_put(struct dlv *d, int fd, const char *in, size_t n)
 }
 
 static void
-name_make(struct dlv *d, struct rcpt *r)
+deliver_name(struct dlv *d, struct rcpt *r)
 {
 	int64_t ms = r->received_ms ? r->received_ms : d->inst->host->wall_ms(d->inst->host->ctx);
 	struct timespec ts;
@@ -110,7 +110,7 @@ deliver_open_tmp(const struct dlv *d, struct rcpt *r)
 	snprintf(path, sizeof(path), "tmp/%s", r->tmp);
 	fd = openat(r->fd, path, flags, 0600);
 	/* who made it was killed */
-	if (fd == -1 && errno == ENOENT && maildir_fill(d->inst, r->fd))
+	if (fd == -1 && errno == ENOENT && dir_fill(d->inst, r->fd))
 		fd = openat(r->fd, path, flags, 0600);
 	return fd;
 }
@@ -118,8 +118,8 @@ deliver_open_tmp(const struct dlv *d, struct rcpt *r)
 /* ---- methods --------------------------------------------------------------------------------- */
 
 int32_t
-deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
-		  void **ret_dlv)
+deliver_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
+	      void **ret_dlv)
 {
 	struct dlv *d = calloc(1, sizeof(*d));
 
@@ -137,7 +137,7 @@ deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, ui
 }
 
 int32_t
-deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
+deliver_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
 	struct dlv *d = dlv;
 	struct rcpt *more, *r;
@@ -154,7 +154,7 @@ deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rc
 	d->rcpts = more;
 	r = &more[d->n];
 	memset(r, 0, sizeof(*r));
-	rc = maildir_open_dir(d->inst, call, rcpt->user, true, &r->fd);
+	rc = dir_open(d->inst, call, rcpt->user, true, &r->fd);
 	if (rc == PM_OK && r->fd == -1)
 		rc = PM_TEMP;
 	if (rc != PM_OK)
@@ -178,13 +178,13 @@ deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rc
 	}
 	r->received_ms = rcpt->received_ms;
 	r->first_ms = rcpt->first_retrieved_ms;
-	name_make(d, r);
+	deliver_name(d, r);
 	d->n++;
 	return PM_OK;
 }
 
 int32_t
-deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
+deliver_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 {
 	struct dlv *d = dlv;
 
@@ -197,7 +197,7 @@ deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t
 
 		d->failed = true;
 		sdk_error(call, "writing to tmp/: %s", strerrordesc_np(e));
-		return maildir_disk_code(e);
+		return dir_code(e);
 	}
 	return PM_OK;
 }
@@ -303,17 +303,17 @@ finish_file(struct dlv *d, const struct pm_call *call)
 	/* an empty message */
 	if (d->fd == -1 && (d->fd = deliver_open_tmp(d, &d->rcpts[0])) == -1) {
 		sdk_error(call, "cannot write to tmp/: %s", strerrordesc_np(errno));
-		return maildir_disk_code(errno);
+		return dir_code(errno);
 	}
 	if (sdk_lines_end(&d->lines, &last) > 0) {
 		if (!deliver_write_all(d->fd, &last, 1))
-			return maildir_disk_code(errno);
+			return dir_code(errno);
 		sdk_octets_feed(&d->octets, &last, 1);
 	}
 	KILL_POINT("delivery: before fsync");
 	if (!sync_file(d, d->fd)) {
 		sdk_error(call, "fsync of tmp/%s: %s", d->rcpts[0].tmp, strerrordesc_np(errno));
-		return maildir_disk_code(errno);
+		return dir_code(errno);
 	}
 	snprintf(d->first, sizeof(d->first), "%s", d->rcpts[0].tmp);
 	d->left = d->n;
@@ -321,7 +321,7 @@ finish_file(struct dlv *d, const struct pm_call *call)
 }
 
 int32_t
-deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+deliver_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
 	int64_t until = maildir_now(d->inst) + SLICE_MS;
@@ -338,7 +338,7 @@ deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret
 		size_t k = --d->left;
 
 		d->rcpts[k].prepared = deliver_prepare_one(d, k);
-		d->rcpts[k].rc = d->rcpts[k].prepared ? PM_OK : maildir_disk_code(errno);
+		d->rcpts[k].rc = d->rcpts[k].prepared ? PM_OK : dir_code(errno);
 		if (d->left > 0 && maildir_now(d->inst) >= until)
 			return PM_AGAIN;
 	}
@@ -356,17 +356,17 @@ deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret
 static int
 deliver_show(struct inst *i, const struct rcpt *r, const char *from, const char *to)
 {
-	struct sdk_box box = scan_box(r->fd);
+	struct sdk_box box = snap_box(r->fd);
 	struct sdk_total *held =
 		sdk_totals_used(i->totals) ? sdk_totals_hold(i->totals, &box, r->name) : NULL;
 	struct sdk_look before, after;
 	int rc;
 
 	if (!held)
-		return maildir_move(r->fd, from, to) ? 0 : errno;
-	before = scan_look(i, r->fd);
-	rc = maildir_move(r->fd, from, to) ? 0 : errno;
-	after = scan_look(i, r->fd);
+		return dir_move(r->fd, from, to) ? 0 : errno;
+	before = snap_look(i, r->fd);
+	rc = dir_move(r->fd, from, to) ? 0 : errno;
+	after = snap_look(i, r->fd);
 	sdk_totals_release(i->totals, held, rc == 0 ? &before : NULL, &after,
 			   sdk_octets_total(&r->octets));
 	return rc;
@@ -383,11 +383,11 @@ come_out(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
 	snprintf(to, sizeof(to), "new/%s", r->name);
 	KILL_POINT("delivery: before it is visible");
 	rc = deliver_show(d->inst, r, from, to);
-	if (rc == ENOENT && maildir_fill(d->inst, r->fd)) /* somebody removed new/ */
+	if (rc == ENOENT && dir_fill(d->inst, r->fd)) /* somebody removed new/ */
 		rc = deliver_show(d->inst, r, from, to);
 	if (rc != 0) {
 		sdk_error(call, "renaming %s to new/: %s", from, strerrordesc_np(rc));
-		return maildir_disk_code(rc);
+		return dir_code(rc);
 	}
 	KILL_POINT("delivery: after");
 	dfd = openat(r->fd, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -426,7 +426,7 @@ deliver_publish(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
 }
 
 static void
-deliver_dlv_free(struct dlv *d)
+deliver_free(struct dlv *d)
 {
 	for (size_t k = 0; k < d->n; k++) {
 		(void)close(d->rcpts[k].fd);
@@ -439,7 +439,7 @@ deliver_dlv_free(struct dlv *d)
 }
 
 int32_t
-deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+deliver_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
 	int64_t until = maildir_now(d->inst) + SLICE_MS;
@@ -457,12 +457,12 @@ deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret,
 			return PM_AGAIN;
 	}
 	deliver_set_results(d, ret, stride);
-	deliver_dlv_free(d);
+	deliver_free(d);
 	return PM_OK;
 }
 
 void
-deliver_dlv_abort(void *dlv, const struct pm_call *call)
+deliver_abort(void *dlv, const struct pm_call *call)
 {
 	struct dlv *d = dlv;
 	char path[200];
@@ -472,5 +472,5 @@ deliver_dlv_abort(void *dlv, const struct pm_call *call)
 		snprintf(path, sizeof(path), "tmp/%s", d->rcpts[k].tmp);
 		(void)unlinkat(d->rcpts[k].fd, path, 0); /* it may never have been made */
 	}
-	deliver_dlv_free(d);
+	deliver_free(d);
 }

@@ -19,7 +19,7 @@ maildir_now(const struct inst *i)
 }
 
 int32_t
-maildir_disk_code(int e)
+dir_code(int e)
 {
 	return e == ENOSPC || e == EDQUOT  ? PM_NOSPACE
 	       : e == EACCES || e == EROFS ? PM_PERM
@@ -29,13 +29,13 @@ maildir_disk_code(int e)
 /* ---- opening --------------------------------------------------------------------------------- */
 
 static int
-open_dir(int root, const char *path)
+dir_open_beneath(int root, const char *path)
 {
 	return sdk_open_beneath(root, path, O_RDONLY | O_DIRECTORY, 0);
 }
 
 bool
-maildir_fill(const struct inst *i, int fd)
+dir_fill(const struct inst *i, int fd)
 {
 	static const char *const dirs[] = {"cur", "new", "tmp"};
 
@@ -47,7 +47,7 @@ maildir_fill(const struct inst *i, int fd)
 
 /* A directory, if it is missing, and its name durable. */
 static bool
-make_one(const struct inst *i, int root, const char *part)
+dir_make_one(const struct inst *i, int root, const char *part)
 {
 	char parent[PM_PATH_MAX + 8];
 	const char *slash = strrchr(part, '/');
@@ -69,7 +69,7 @@ make_one(const struct inst *i, int root, const char *part)
 
 /* Makes each missing directory of a relative path, and the three of a maildir. */
 static int
-make_maildir(const struct inst *i, int root, const char *rel)
+dir_make(const struct inst *i, int root, const char *rel)
 {
 	char part[PM_PATH_MAX + 8];
 	int fd;
@@ -77,14 +77,14 @@ make_maildir(const struct inst *i, int root, const char *rel)
 	for (const char *slash = strchr(rel, '/');; slash = strchr(slash + 1, '/')) {
 		snprintf(part, sizeof(part), "%.*s", slash ? (int)(slash - rel) : (int)strlen(rel),
 			 rel);
-		if (*part && !make_one(i, root, part))
+		if (*part && !dir_make_one(i, root, part))
 			return -1;
 		if (!slash)
 			break;
 	}
 	KILL_POINT("maildir: made, and empty");
-	fd = open_dir(root, rel);
-	if (fd != -1 && !maildir_fill(i, fd)) {
+	fd = dir_open_beneath(root, rel);
+	if (fd != -1 && !dir_fill(i, fd)) {
 		(void)close(fd);
 		return -1;
 	}
@@ -92,8 +92,8 @@ make_maildir(const struct inst *i, int root, const char *rel)
 }
 
 int32_t
-maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_user *user,
-		 bool create, int *ret_fd)
+dir_open(struct inst *i, const struct pm_call *call, const struct pm_user *user, bool create,
+	 int *ret_fd)
 {
 	char path[PM_PATH_MAX + 1];
 	const char *rel, *base;
@@ -110,10 +110,10 @@ maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_use
 			  strerrordesc_np(errno));
 		return PM_DOWN;
 	}
-	fd = open_dir(root, rel);
+	fd = dir_open_beneath(root, rel);
 	e = errno;
 	if (fd == -1 && e == ENOENT && create) {
-		fd = make_maildir(i, root, rel);
+		fd = dir_make(i, root, rel);
 		e = errno;
 	}
 	(void)close(root);
@@ -134,7 +134,7 @@ maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_use
 
 /* link(2) and unlink(2) where the file system cannot, as every maildir once did. */
 bool
-maildir_move(int fd, const char *from, const char *to)
+dir_move(int fd, const char *from, const char *to)
 {
 	if (renameat2(fd, from, fd, to, RENAME_NOREPLACE) == 0)
 		return true;
@@ -148,7 +148,7 @@ maildir_move(int fd, const char *from, const char *to)
 }
 
 bool
-commit_sync_dirs(const struct inst *i, int fd)
+dir_sync(const struct inst *i, int fd)
 {
 	static const char *const dirs[] = {"new", "cur"};
 	bool ok = true;

@@ -34,7 +34,7 @@ unseen_in(int fd, const char *dir, struct ledger *l, const char *uidl, size_t n)
 	bool found = false;
 
 	while (d && !found && (e = readdir(d)) != NULL) {
-		size_t base_n = e->d_name[0] != '.' ? scan_base_length(e->d_name) : 0;
+		size_t base_n = e->d_name[0] != '.' ? name_base_length(e->d_name) : 0;
 
 		found = base_n > 0 && match_own_uidl(e->d_name, base_n, uidl, n) &&
 			!ledger_find(l, e->d_name, base_n);
@@ -65,7 +65,7 @@ find_in(int fd, const char *dir, const char *base, size_t n, uint64_t ino, char 
 	if (!d)
 		return false;
 	while (!found && (e = readdir(d)) != NULL) {
-		if (scan_base_length(e->d_name) != n || memcmp(e->d_name, base, n) != 0)
+		if (name_base_length(e->d_name) != n || memcmp(e->d_name, base, n) != 0)
 			continue;
 		found = ino == 0 || (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 				     st.st_ino == ino);
@@ -77,7 +77,7 @@ find_in(int fd, const char *dir, const char *base, size_t n, uint64_t ino, char 
 }
 
 bool
-find_again(int fd, struct scan *s, struct item *it)
+find_again(int fd, struct snap *s, struct item *it)
 {
 	char base[256], name[256];
 	uint32_t at;
@@ -92,7 +92,7 @@ find_again(int fd, struct scan *s, struct item *it)
 	}
 	if (!found)
 		return false;
-	if (!scan_add_name(s, name, strlen(name), &at))
+	if (!snap_add_name(s, name, strlen(name), &at))
 		return false;
 	if (it->uidl == it->name)
 		it->uidl = at; /* the same base name */
@@ -105,7 +105,7 @@ find_again(int fd, struct scan *s, struct item *it)
 
 static bool
 add_files(int fd, const char *dir, bool (*wanted)(const char *name, void *ctx), void *ctx,
-	  struct scan *s)
+	  struct snap *s)
 {
 	DIR *d = find_open_dir(fd, dir);
 	bool ok = true;
@@ -114,8 +114,8 @@ add_files(int fd, const char *dir, bool (*wanted)(const char *name, void *ctx), 
 	if (!d)
 		return errno == ENOENT;
 	while (ok && (errno = 0, e = readdir(d)) != NULL)
-		if (wanted(e->d_name, ctx) && scan_takes(dirfd(d), e) &&
-		    !scan_add(s, e->d_name, dir[0] == 'n', 0)) {
+		if (wanted(e->d_name, ctx) && snap_takes(dirfd(d), e) &&
+		    !snap_add(s, e->d_name, dir[0] == 'n', 0)) {
 			ok = false;
 			errno = ENOMEM;
 		}
@@ -125,7 +125,7 @@ add_files(int fd, const char *dir, bool (*wanted)(const char *name, void *ctx), 
 }
 
 bool
-find_files(int fd, bool (*wanted)(const char *name, void *ctx), void *ctx, struct scan *s)
+find_files(int fd, bool (*wanted)(const char *name, void *ctx), void *ctx, struct snap *s)
 {
 	/* mail moves from new to cur; cur twice: another reader may rename it past readdir */
 	return add_files(fd, "new", wanted, ctx, s) && add_files(fd, "cur", wanted, ctx, s) &&

@@ -12,7 +12,7 @@
 #include "octets.h"
 
 void
-twins_free(struct twins *t)
+held_free(struct twins *t)
 {
 	struct held *h, *next;
 
@@ -39,7 +39,7 @@ open_item(const struct source *src, struct item *it)
 	int fd = -1;
 
 	for (int tries = 0; tries < RELOCATE_TRIES && fd == -1; tries++) {
-		scan_path(src->s, it, path, sizeof(path));
+		name_path(src->s, it, path, sizeof(path));
 		fd = openat(src->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		if (fd == -1 && (errno != ENOENT || !find_again(src->fd, src->s, it)))
 			break;

@@ -33,7 +33,7 @@ struct source {
 	struct inst *inst;
 	const struct pm_call *call;
 	int fd;
-	struct scan *s;
+	struct snap *s;
 	struct twins *twins;
 	int64_t until_ms;
 };

@@ -41,16 +41,16 @@ static bool
 of_name(const char *name, void *ctx)
 {
 	const struct ledger_message *m = ctx;
-	size_t n = scan_base_length(m->identity);
+	size_t n = name_base_length(m->identity);
 
-	return scan_base_length(name) == n && memcmp(name, m->identity, n) == 0;
+	return name_base_length(name) == n && memcmp(name, m->identity, n) == 0;
 }
 
 /* Is a file of this very message in new or cur? */
 static bool
 is_here(struct looking *look, struct ledger_message *m)
 {
-	struct scan *s = calloc(1, sizeof(*s));
+	struct snap *s = calloc(1, sizeof(*s));
 	struct twins twins = {0};
 	const struct source src = {look->inst, look->call, look->fd, s, &twins, INT64_MAX};
 	unsigned tries = 0;
@@ -71,13 +71,13 @@ is_here(struct looking *look, struct ledger_message *m)
 	for (size_t k = 0; look->rc == PM_OK && k < s->n && !here; k++) {
 		char buf[IDENTITY_CAP];
 		size_t n;
-		const char *identity = scan_identity(s, &s->items[k], buf, &n);
+		const char *identity = name_identity(s, &s->items[k], buf, &n);
 
 		here = s->items[k].number > 0 && n == m->identity_n &&
 		       memcmp(identity, m->identity, n) == 0;
 	}
-	twins_free(&twins);
-	scan_free(s);
+	held_free(&twins);
+	snap_free(s);
 	return here;
 }
 
@@ -122,7 +122,7 @@ import_known(struct inst *i, const struct pm_call *call, const struct import *im
 		return PM_OK;
 	/* who put it there may have been killed before he made it durable, and now the last copy
 	 * may go */
-	return commit_sync_dirs(i, fd) ? PM_EXISTS : PM_TEMP;
+	return dir_sync(i, fd) ? PM_EXISTS : PM_TEMP;
 }
 
 int32_t
@@ -168,14 +168,14 @@ write_down(const struct inst *i, const struct pm_call *call, int fd, const struc
 	struct ledger_out o = {0};
 	int e;
 
-	ledger_put_message(&o, im->name, scan_base_length(im->name), im->uidl, strlen(im->uidl),
+	ledger_put_message(&o, im->name, name_base_length(im->name), im->uidl, strlen(im->uidl),
 			   im->octets, im->stored, im->first_ms, 0);
 	e = o.failed ? ENOMEM : ledger_append(fd, LEDGER_FILE, o.text, o.n, i->fsync);
 	ledger_out_free(&o);
 	if (e == 0)
 		return PM_OK;
 	sdk_error(call, "the ledger could not be written: %s", strerrordesc_np(e));
-	return maildir_disk_code(e);
+	return dir_code(e);
 }
 
 int32_t
@@ -191,7 +191,7 @@ import_begin(struct inst *i, const struct pm_call *call, int fd, const struct im
 	l = ledger_load(fd, LEDGER_FILE, &good, &bad);
 	rc = l ? import_known(i, call, im, fd, l, true)
 	       : ledger_load_code(call, LEDGER_FILE, errno);
-	if (rc == PM_OK && ledger_find(l, im->name, scan_base_length(im->name))) {
+	if (rc == PM_OK && ledger_find(l, im->name, name_base_length(im->name))) {
 		/* the same microsecond, process and count as a message of old: it may even be
 		 * deleted */
 		sdk_error(call, "the name %s was used before", im->name);

@@ -33,7 +33,7 @@ struct asking {
 };
 
 void
-maildir_count_free(void *work)
+list_count_free(void *work)
 {
 	struct count *c = work;
 
@@ -47,7 +47,7 @@ list_look(void *ctx)
 {
 	const struct asking *a = ctx;
 
-	return scan_look(a->inst, a->fd);
+	return snap_look(a->inst, a->fd);
 }
 
 /* Messages whose size nobody knows are read. */
@@ -93,7 +93,7 @@ list_count_slice(void *ctx, void **work, struct pm_stat *ret)
 {
 	const struct asking *a = ctx;
 	struct count *c = *work ? *work : calloc(1, sizeof(*c));
-	struct scan *s;
+	struct snap *s;
 	int32_t rc;
 
 	*work = c;
@@ -102,7 +102,7 @@ list_count_slice(void *ctx, void **work, struct pm_stat *ret)
 	rc = c->opened ? PM_OK : count_open(c, a);
 	if (rc != PM_OK)
 		return rc;
-	s = c->mbox->scan;
+	s = c->mbox->snap;
 	rc = add_up(c, a, s->items, s->n, &c->at, &c->sum.octets);
 	if (rc == PM_OK)
 		rc = add_up(c, a, s->hidden, s->hidden_n, &c->hidden_at, &c->sum.hidden_octets);
@@ -118,35 +118,34 @@ list_saw(void *work, const char *name)
 {
 	const struct count *c = work;
 
-	return match_has(c->mbox->scan, name);
+	return match_has(c->mbox->snap, name);
 }
 
 /* What the next session would believe of directories whose times did not change. */
 static void
 forget_snapshot(struct inst *i, int fd)
 {
-	struct scan now;
+	struct snap now;
 
-	scan_stat(fd, &now);
-	scan_free(cache_take(i->cache, &now));
+	snap_stat(fd, &now);
+	snap_free(cache_take(i->cache, &now));
 }
 
 int32_t
-maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
-	     struct pm_stat *ret)
+list_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
 {
 	struct asking a = {.inst = inst, .call = call, .user = user};
 	struct sdk_count how = {&a, list_look, list_count_slice, list_saw,
 				(call->flags & PM_CALLF_RECOUNT) != 0};
 	struct pm_stat s = {.size = ret->size};
 	struct sdk_box box;
-	int32_t rc = maildir_open_dir(a.inst, call, user, false, &a.fd);
+	int32_t rc = dir_open(a.inst, call, user, false, &a.fd);
 
 	if (rc != PM_OK || a.fd == -1)
 		return rc != PM_OK ? rc : PM_NOENT;
 	if (how.anew)
 		forget_snapshot(a.inst, a.fd);
-	box = scan_box(a.fd);
+	box = snap_box(a.fd);
 	rc = sdk_totals_ask(a.inst->totals, &box, &how, &s);
 	(void)close(a.fd);
 	if (rc == PM_OK)
@@ -155,8 +154,8 @@ maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 }
 
 int32_t
-maildir_place(void *inst, const struct pm_call *call, const struct pm_user *user,
-	      struct pm_str *ret_place)
+list_place(void *inst, const struct pm_call *call, const struct pm_user *user,
+	   struct pm_str *ret_place)
 {
 	return sdk_path_place(((const struct inst *)inst)->pattern, call, user, ret_place);
 }
@@ -176,8 +175,8 @@ list_is_box(int fd, const char *name)
 }
 
 int32_t
-maildir_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
-	     struct pm_box *ret, size_t *ret_got)
+list_boxes(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
+	   struct pm_box *ret, size_t *ret_got)
 {
 	const struct inst *i = inst;
 
@@ -238,14 +237,14 @@ remove_dirs(const struct inst *i, const struct pm_call *call, const struct pm_us
 }
 
 int32_t
-maildir_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
+list_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
 {
 	static const char *const dirs[] = {"new", "cur", "tmp"};
 	struct inst *i = inst;
 	int32_t rc;
 	int fd, e = 0;
 
-	rc = maildir_open_dir(i, call, user, false, &fd);
+	rc = dir_open(i, call, user, false, &fd);
 	if (rc != PM_OK)
 		return rc;
 	if (fd == -1)

@@ -53,7 +53,7 @@ maildir_open(const struct pm_open *open, void **ret_inst)
 	i->crlf = sdk_opt_num(open, "line_end", 0) != 0;
 	i->cache_messages = (uint64_t)sdk_opt_num(open, "cache_messages", 1000000);
 	i->cache = cache_new(i->cache_messages);
-	i->totals = sdk_totals_new(i->host, maildir_count_free);
+	i->totals = sdk_totals_new(i->host, list_count_free);
 	if (gethostname(i->hostname, sizeof(i->hostname) - 1) != 0)
 		snprintf(i->hostname, sizeof(i->hostname), "localhost");
 	for (char *p = i->hostname; *p; p++)
@@ -92,29 +92,29 @@ maildir_tick(void *inst, const struct pm_call *call)
 
 /* ---- the descriptor -------------------------------------------------------------------------- */
 
-static const struct pm_storage maildir_storage = {
-	.size = sizeof(maildir_storage),
+static const struct pm_storage storage = {
+	.size = sizeof(storage),
 	.mbox_open = box_open,
 	.mbox_info = box_info,
 	.msg_open = message_open,
 	.msg_read = message_read,
 	.msg_close = message_close,
-	.mbox_commit = maildir_commit,
+	.mbox_commit = commit_run,
 	.mbox_close = box_close,
-	.box_list = maildir_list,
-	.box_stat = maildir_stat,
-	.box_delete = maildir_delete,
-	.box_place = maildir_place,
+	.box_list = list_boxes,
+	.box_stat = list_stat,
+	.box_delete = list_delete,
+	.box_place = list_place,
 };
 
-static const struct pm_delivery maildir_delivery = {
-	.size = sizeof(maildir_delivery),
-	.dlv_begin = deliver_dlv_begin,
-	.dlv_rcpt = deliver_dlv_rcpt,
-	.dlv_write = deliver_dlv_write,
-	.dlv_prepare = deliver_dlv_prepare,
-	.dlv_commit = deliver_dlv_commit,
-	.dlv_abort = deliver_dlv_abort,
+static const struct pm_delivery delivery = {
+	.size = sizeof(delivery),
+	.dlv_begin = deliver_begin,
+	.dlv_rcpt = deliver_rcpt,
+	.dlv_write = deliver_write,
+	.dlv_prepare = deliver_prepare,
+	.dlv_commit = deliver_commit,
+	.dlv_abort = deliver_abort,
 };
 
 #define OPTION(k, t, f, u, d, text) \
@@ -159,8 +159,8 @@ static const struct pm_module module = {
 	.n_options = sizeof(options) / sizeof(options[0]),
 	.option_stride = sizeof(options[0]),
 	.life = &life,
-	.storage = &maildir_storage,
-	.delivery = &maildir_delivery,
+	.storage = &storage,
+	.delivery = &delivery,
 };
 
 PM_EXPORT const struct pm_module *

@@ -87,7 +87,7 @@ struct item {
 
 /* Everything about a mailbox at one moment. One owner: the session that holds the lock, or the
  * cache. */
-struct scan {
+struct snap {
 	struct item *items;
 	size_t n, cap;
 	struct item *hidden; /* what is not in items because it is hidden; unless with_hidden */
@@ -117,7 +117,7 @@ struct mbox {
 	struct inst *inst;
 	int fd;         /* the maildir; the session's lock is on it; -1: there is none yet */
 	uint32_t flags; /* PM_OPEN_... */
-	struct scan *scan;
+	struct snap *snap;
 	struct scanner *scanner; /* while opening */
 	struct msg *msg;         /* the open message */
 	bool guesses;            /* some item is a guess, or unread */
@@ -135,87 +135,87 @@ struct mbox {
 
 /* Opens (creates) a user's maildir. *ret_fd -1 with PM_OK: there is none. PM_PERM with a text:
  * no such path may exist, or no permission. PM_NOSPACE: no room to create it. */
-int32_t maildir_open_dir(struct inst *i, const struct pm_call *call, const struct pm_user *user,
-			 bool create, int *ret_fd);
+int32_t dir_open(struct inst *i, const struct pm_call *call, const struct pm_user *user,
+		 bool create, int *ret_fd);
 /* Makes what is missing of cur, new and tmp in an open maildir, tmp last: where tmp is, all are.
  * False: errno. */
-bool maildir_fill(const struct inst *i, int fd);
+bool dir_fill(const struct inst *i, int fd);
 int64_t maildir_now(const struct inst *i);
 /* A rename that never replaces. False: errno. */
-bool maildir_move(int fd, const char *from, const char *to);
+bool dir_move(int fd, const char *from, const char *to);
 /* new and cur as they are, durable. */
-bool commit_sync_dirs(const struct inst *i, int fd);
+bool dir_sync(const struct inst *i, int fd);
 /* PM_NOSPACE, PM_PERM or PM_TEMP. */
-int32_t maildir_disk_code(int e);
+int32_t dir_code(int e);
 
 /* ---- snap.c ---------------------------------------------------------------------------------- */
 
-void scan_free(struct scan *s);
+void snap_free(struct snap *s);
 /* What the snapshot was read from, as it is now. */
-void scan_stat(int fd, struct scan *ret);
+void snap_stat(int fd, struct snap *ret);
 /* The same, for totals. */
-struct sdk_look scan_look(const struct inst *i, int fd);
-struct sdk_box scan_box(int fd);
-bool same_time(struct timespec a, struct timespec b);
-bool scan_unchanged(const struct scan *s, const struct scan *now);
+struct sdk_look snap_look(const struct inst *i, int fd);
+struct sdk_box snap_box(int fd);
+bool snap_same_time(struct timespec a, struct timespec b);
+bool snap_unchanged(const struct snap *s, const struct snap *now);
 /* new and cur as they were, by their times. */
-bool scan_same_dirs(const struct scan *a, const struct scan *b);
-struct box_key scan_key(const struct scan *s);
+bool snap_same_dirs(const struct snap *a, const struct snap *b);
+struct box_key snap_key(const struct snap *s);
 /* Another file. False: no memory. */
-bool scan_add(struct scan *s, const char *name, bool in_new, uint64_t ino);
+bool snap_add(struct snap *s, const char *name, bool in_new, uint64_t ino);
 /* A regular file with a name we can serve? */
-bool scan_takes(int dirfd, const struct dirent *d);
+bool snap_takes(int dirfd, const struct dirent *d);
 /* Keeps a text, with a NUL, among the names. False: no memory, or over 4 GiB of them. */
-bool scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret);
+bool snap_add_name(struct snap *s, const char *text, size_t n, uint32_t *ret);
 
 /* ---- scan.c ---------------------------------------------------------------------------------- */
 
 struct scanner;
 /* Reads ledger and directories in slices; an exclusive opener finishes interrupted commits
- * first. PM_OK: *ret_scan is the caller's. PM_AGAIN: *sc goes on. */
+ * first. PM_OK: *ret_snap is the caller's. PM_AGAIN: *sc goes on. */
 int32_t scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags,
-		 struct scanner **sc, struct scan **ret_scan);
-void scanner_free(struct scanner *sc);
+		 struct scanner **sc, struct snap **ret_snap);
+void scan_free(struct scanner *sc);
 
 /* ---- name.c ---------------------------------------------------------------------------------- */
 
 /* The part of a name that stays: up to ',' or ':'. */
-size_t scan_base_length(const char *name);
+size_t name_base_length(const char *name);
 /* What the ledger calls an item; in buf, or among the names. */
-const char *scan_identity(const struct scan *s, const struct item *it, char buf[IDENTITY_CAP],
+const char *name_identity(const struct snap *s, const struct item *it, char buf[IDENTITY_CAP],
 			  size_t *ret_n);
 /* The ledger's message of that number, from 1 on, among those of a file's base name. NULL: it
  * knows none. */
 struct ledger_message *name_known(struct ledger *l, const char *name, unsigned number);
 /* "new/NAME" or "cur/NAME" of an item. */
-void scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap);
+void name_path(const struct snap *s, const struct item *it, char *buf, size_t cap);
 /* The leading number of a name. */
-uint64_t scan_arrival(const char *name);
+uint64_t name_arrival(const char *name);
 /* Digits behind ",S=" or ",W=" in a file name; false: not there. */
-bool scan_name_number(const char *name, char key, uint64_t *ret);
+bool name_number(const char *name, char key, uint64_t *ret);
 
 /* ---- find.c ---------------------------------------------------------------------------------- */
 
 /* Adds the files of new and cur that wanted() wants by their names; one that moves meanwhile may
  * come twice. False: errno. */
-bool find_files(int fd, bool (*wanted)(const char *name, void *ctx), void *ctx, struct scan *s);
+bool find_files(int fd, bool (*wanted)(const char *name, void *ctx), void *ctx, struct snap *s);
 /* Tells fn, which says false, each name in tmp, new and cur: at least once, also of a file that
  * moves on meanwhile. False: errno. */
 bool find_names(int fd, bool (*fn)(const char *name, void *ctx), void *ctx);
 /* The file of an item, found again by base name and inode after ENOENT. False: gone. */
-bool find_again(int fd, struct scan *s, struct item *it);
+bool find_again(int fd, struct snap *s, struct item *it);
 /* Is there a file the ledger does not know whose unique-id is this? Reads both directories. */
 bool find_unseen(int fd, struct ledger *l, const char *uidl, size_t n);
 
 /* ---- match.c --------------------------------------------------------------------------------- */
 
 /* Brings the files of one message, and of one base name, together. False: no memory. */
-bool match_sort(struct scan *s);
+bool match_sort(struct snap *s);
 /* Sorts, makes one item of each message, drops what is deleted, asks the ledger. May be repeated
  * when items were added. */
-int32_t scan_match(struct scan *s, struct ledger *l);
+int32_t match_run(struct snap *s, struct ledger *l);
 /* Is a message of this name, visible, in the snapshot? */
-bool match_has(const struct scan *s, const char *name);
+bool match_has(const struct snap *s, const char *name);
 /* The unique-id a message of this identity has as long as the ledger does not know it; its
  * length, 0: no memory. */
 size_t match_make_uidl(const char *identity, size_t n, char uidl[PM_UIDL_MAX + 1]);
@@ -230,7 +230,7 @@ bool match_remembers(const struct ledger_message *lm, int64_t now_ms);
 int32_t twins_run(const struct source *src, struct ledger *l, size_t *at);
 /* What l learnt goes to its file, before anybody hears of it. Exclusive openers only. */
 void twins_keep(const struct source *src);
-void twins_free(struct twins *t);
+void held_free(struct twins *t);
 /* ---- same.c ---------------------------------------------------------------------------------- */
 
 struct sdk_octets;
@@ -257,13 +257,13 @@ void remove_hidden(struct mbox *m);
 
 /* What the session learnt - sizes, new identities - goes to the ledger. */
 void commit_learnt(struct mbox *m);
-int32_t maildir_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
-		       uint64_t *ret_done);
+int32_t commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
+		   uint64_t *ret_done);
 
 /* ---- compact.c ------------------------------------------------------------------------------- */
 
 /* How many lines would stay, of a ledger in which the scan has marked what it found? */
-size_t compact_useful(const struct scan *s, struct ledger *l, int64_t now_ms);
+size_t compact_useful(const struct snap *s, struct ledger *l, int64_t now_ms);
 /* Writes the ledger anew, if most of it is of no use. False: there was no need. Exclusive
  * openers only. */
 bool compact_ledger(struct mbox *m);
@@ -272,9 +272,9 @@ bool compact_ledger(struct mbox *m);
 struct cache *cache_new(uint64_t max_messages);
 void cache_free(struct cache *c);
 /* The snapshot of this directory, taken out; NULL: none that is still true. */
-struct scan *cache_take(struct cache *c, const struct scan *now);
+struct snap *cache_take(struct cache *c, const struct snap *now);
 /* Gives it to the cache, or frees it. */
-void cache_give(struct cache *c, struct scan *s);
+void cache_give(struct cache *c, struct snap *s);
 
 /* ---- size.c ---------------------------------------------------------------------------------- */
 
@@ -284,14 +284,14 @@ void size_add(int fd, int64_t octets, int64_t messages);
 
 /* ---- list.c ---------------------------------------------------------------------------------- */
 /* sdk_totals_new's work_free. */
-void maildir_count_free(void *work);
-int32_t maildir_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
-		     struct pm_stat *ret);
-int32_t maildir_place(void *inst, const struct pm_call *call, const struct pm_user *user,
-		      struct pm_str *ret_place);
-int32_t maildir_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
-		     size_t stride, struct pm_box *ret, size_t *ret_got);
-int32_t maildir_delete(void *inst, const struct pm_call *call, const struct pm_user *user);
+void list_count_free(void *work);
+int32_t list_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
+		  struct pm_stat *ret);
+int32_t list_place(void *inst, const struct pm_call *call, const struct pm_user *user,
+		   struct pm_str *ret_place);
+int32_t list_boxes(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
+		   size_t stride, struct pm_box *ret, size_t *ret_got);
+int32_t list_delete(void *inst, const struct pm_call *call, const struct pm_user *user);
 
 /* ---- box.c ----------------------------------------------------------------------------------- */
 int32_t box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
@@ -311,14 +311,13 @@ int32_t message_open(void *mbox, const struct pm_call *call, uint64_t index, voi
 int32_t message_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got);
 void message_close(void *msg, const struct pm_call *call);
 /* ---- deliver.c ------------------------------------------------------------------------------- */
-int32_t deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint,
-			  uint32_t flags, void **ret_dlv);
-int32_t deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt);
-int32_t deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n);
-int32_t deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret,
-			    size_t stride);
-int32_t deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret,
-			   size_t stride);
-void deliver_dlv_abort(void *dlv, const struct pm_call *call);
+int32_t deliver_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
+		      void **ret_dlv);
+int32_t deliver_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt);
+int32_t deliver_write(void *dlv, const struct pm_call *call, const void *buf, size_t n);
+int32_t deliver_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret,
+			size_t stride);
+int32_t deliver_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride);
+void deliver_abort(void *dlv, const struct pm_call *call);
 
 #endif

@@ -80,7 +80,7 @@ match_make_uidl(const char *identity, size_t n, char uidl[PM_UIDL_MAX + 1])
 }
 
 static bool
-match_set_uidl(struct scan *s, struct item *it, const struct ledger_message *known)
+match_set_uidl(struct snap *s, struct item *it, const struct ledger_message *known)
 {
 	char uidl[PM_UIDL_MAX + 1], buf[IDENTITY_CAP];
 	const char *identity;
@@ -88,16 +88,16 @@ match_set_uidl(struct scan *s, struct item *it, const struct ledger_message *kno
 
 	if (known && match_uidl_ok(known->uidl, known->uidl_n)) {
 		it->uidl_n = (uint8_t)known->uidl_n;
-		return scan_add_name(s, known->uidl, known->uidl_n, &it->uidl);
+		return snap_add_name(s, known->uidl, known->uidl_n, &it->uidl);
 	}
-	identity = scan_identity(s, it, buf, &n);
+	identity = name_identity(s, it, buf, &n);
 	if (identity != buf && match_uidl_ok(identity, n)) {
 		it->uidl = it->name; /* the base name itself */
 		it->uidl_n = (uint8_t)n;
 		return true;
 	}
 	it->uidl_n = (uint8_t)match_make_uidl(identity, n, uidl);
-	return it->uidl_n > 0 && scan_add_name(s, uidl, it->uidl_n, &it->uidl);
+	return it->uidl_n > 0 && snap_add_name(s, uidl, it->uidl_n, &it->uidl);
 }
 
 bool
@@ -123,7 +123,7 @@ match_remembers(const struct ledger_message *lm, int64_t now_ms)
  * or be older than their files: the ledger does not say how much is stored until somebody
  * counted. */
 static void
-set_sizes(struct scan *s, struct item *it, const struct ledger_message *known)
+set_sizes(struct snap *s, struct item *it, const struct ledger_message *known)
 {
 	const char *name = s->names + it->name;
 	uint64_t stored, wire;
@@ -132,13 +132,13 @@ set_sizes(struct scan *s, struct item *it, const struct ledger_message *known)
 		it->octets = known->octets;
 		it->stored = known->stored;
 		it->unproven = known->stored == LEDGER_UNKNOWN;
-		if (it->unproven && !scan_name_number(name, 'S', &it->stored))
+		if (it->unproven && !name_number(name, 'S', &it->stored))
 			it->stored = 0;
 	}
 	if (known)
 		return;
-	if (scan_name_number(name, 'S', &stored) && scan_name_number(name, 'W', &wire) &&
-	    stored <= wire && wire <= 2 * stored && wire < OCTETS_MAX) {
+	if (name_number(name, 'S', &stored) && name_number(name, 'W', &wire) && stored <= wire &&
+	    wire <= 2 * stored && wire < OCTETS_MAX) {
 		it->octets = wire;
 		it->stored = stored;
 		it->unproven = true;
@@ -149,7 +149,7 @@ set_sizes(struct scan *s, struct item *it, const struct ledger_message *known)
 
 /* A second join sorts all of them anew. */
 static bool
-match_unhide(struct scan *s)
+match_unhide(struct snap *s)
 {
 	struct item *more;
 
@@ -166,7 +166,7 @@ match_unhide(struct scan *s)
 }
 
 static bool
-match_hide(struct scan *s, const struct item *it)
+match_hide(struct snap *s, const struct item *it)
 {
 	struct item *more = realloc(s->hidden, (s->hidden_n + 1) * sizeof(*more));
 
@@ -178,7 +178,7 @@ match_hide(struct scan *s, const struct item *it)
 }
 
 bool
-match_sort(struct scan *s)
+match_sort(struct snap *s)
 {
 	bool sorted = true;
 
@@ -193,7 +193,7 @@ match_sort(struct scan *s)
 }
 
 static bool
-of_one(const struct scan *s, const struct item *a, const struct item *b)
+of_one(const struct snap *s, const struct item *a, const struct item *b)
 {
 	return a->number == b->number && a->base_n == b->base_n &&
 	       memcmp(s->names + a->name, s->names + b->name, a->base_n) == 0;
@@ -201,11 +201,11 @@ of_one(const struct scan *s, const struct item *a, const struct item *b)
 
 /* The next message. *ret: where it is now; NULL: it was deleted. */
 static int32_t
-match_take(struct scan *s, struct ledger *l, struct item *it, size_t *out, struct item **ret)
+match_take(struct snap *s, struct ledger *l, struct item *it, size_t *out, struct item **ret)
 {
 	char buf[IDENTITY_CAP];
 	size_t n;
-	const char *identity = scan_identity(s, it, buf, &n);
+	const char *identity = name_identity(s, it, buf, &n);
 	struct ledger_message *known = ledger_find(l, identity, n);
 
 	*ret = NULL;
@@ -231,7 +231,7 @@ match_take(struct scan *s, struct ledger *l, struct item *it, size_t *out, struc
 }
 
 int32_t
-scan_match(struct scan *s, struct ledger *l)
+match_run(struct snap *s, struct ledger *l)
 {
 	struct item last = {0}, *kept = NULL;
 	size_t out = 0;
@@ -259,9 +259,9 @@ scan_match(struct scan *s, struct ledger *l)
 }
 
 bool
-match_has(const struct scan *s, const char *name)
+match_has(const struct snap *s, const char *name)
 {
-	uint64_t arrival = scan_arrival(name);
+	uint64_t arrival = name_arrival(name);
 	size_t base_n = strcspn(name, ",:"), lo = 0, hi = s->n;
 
 	while (lo < hi) {

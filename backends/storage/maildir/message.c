@@ -52,7 +52,7 @@ open_code(int e)
 /* Are there other messages of this base name? Then a file that was not listed is none of this
  * one's. */
 static bool
-shares_name(const struct scan *s, const struct item *it)
+shares_name(const struct snap *s, const struct item *it)
 {
 	size_t same = 0;
 
@@ -76,7 +76,7 @@ open_there(struct mbox *m, struct item *it, const char *path, struct stat *ret_s
 		return fd;
 	/* another file: where is ours? If it is nowhere this is what has become of it, unless it
 	 * is another message's */
-	if (!find_again(m->fd, m->scan, it) && !shares_name(m->scan, it))
+	if (!find_again(m->fd, m->snap, it) && !shares_name(m->snap, it))
 		return fd;
 	(void)close(fd);
 	errno = ENOENT;
@@ -92,10 +92,10 @@ item_open(struct mbox *m, struct item *it, struct stat *ret_st, char why[WHY_MAX
 	int fd = -1, e = 0;
 
 	for (int tries = 0; tries < RELOCATE_TRIES && fd == -1; tries++) {
-		scan_path(m->scan, it, path, sizeof(path));
+		name_path(m->snap, it, path, sizeof(path));
 		fd = open_there(m, it, path, ret_st);
 		e = errno;
-		if (fd == -1 && (e != ENOENT || !find_again(m->fd, m->scan, it)))
+		if (fd == -1 && (e != ENOENT || !find_again(m->fd, m->snap, it)))
 			break;
 	}
 	if (fd == -1) {
@@ -124,7 +124,7 @@ count_file(struct mbox *m, const struct item *it, int fd, struct sdk_octets *ret
 	free(buf);
 	if (buf && got == 0)
 		return PM_OK;
-	snprintf(why, WHY_MAX, "reading %s: %s", m->scan->names + it->name,
+	snprintf(why, WHY_MAX, "reading %s: %s", m->snap->names + it->name,
 		 buf ? strerrordesc_np(e) : "no memory");
 	return buf ? PM_TEMP : PM_NOMEM;
 }
@@ -137,7 +137,7 @@ set_counted(struct mbox *m, struct item *it, const struct sdk_octets *o)
 	it->octets = sdk_octets_total(o);
 	it->stored = o->stored;
 	it->unproven = it->guess = it->unread = false;
-	it->dirty = m->scan->dirty = true;
+	it->dirty = m->snap->dirty = true;
 }
 
 /* What is remembered was wrong. The ledger says so, too: or a name would be believed again. */
@@ -146,7 +146,7 @@ forget_size(struct mbox *m, struct item *it)
 {
 	it->octets = UNKNOWN_OCTETS;
 	it->unproven = it->guess = false;
-	it->dirty = m->scan->dirty = true;
+	it->dirty = m->snap->dirty = true;
 }
 
 static void
@@ -158,7 +158,7 @@ set_unread(struct mbox *m, struct item *it)
 	it->unread = m->guesses = true;
 	if (it->octets != UNKNOWN_OCTETS)
 		return; /* the last that is known */
-	scan_path(m->scan, it, path, sizeof(path));
+	name_path(m->snap, it, path, sizeof(path));
 	it->octets = it->stored =
 		fstatat(m->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)st.st_size : 0;
 	it->guess = true;
@@ -166,7 +166,7 @@ set_unread(struct mbox *m, struct item *it)
 
 /* Sessions only: totals are counted again and again. */
 static void
-name_unread(struct mbox *m, const char *why)
+log_unread(struct mbox *m, const char *why)
 {
 	char link[64], dir[PM_PATH_MAX + 1];
 	ssize_t n;
@@ -203,7 +203,7 @@ message_count(struct mbox *m, const struct pm_call *call, struct item *it)
 		it->guess = m->guesses = true;
 	} else if (rc == PM_TEMP) {
 		if (!it->unread)
-			name_unread(m, why);
+			log_unread(m, why);
 		set_unread(m, it);
 	} else {
 		sdk_error(call, "%s", why);
@@ -223,7 +223,7 @@ int32_t
 message_count_open(struct msg *g, const struct pm_call *call)
 {
 	struct mbox *m = g->mbox;
-	struct item *it = &m->scan->items[g->index];
+	struct item *it = &m->snap->items[g->index];
 	struct sdk_octets o = {0};
 	struct stat before;
 	char why[WHY_MAX];
@@ -238,7 +238,7 @@ message_count_open(struct msg *g, const struct pm_call *call)
 			set_counted(m, it, &o);
 			return PM_OK;
 		}
-		snprintf(why, WHY_MAX, "%s does not stop changing", m->scan->names + it->name);
+		snprintf(why, WHY_MAX, "%s does not stop changing", m->snap->names + it->name);
 	}
 	sdk_error(call, "%s", why);
 	if (rc == PM_NOMEM)
@@ -271,12 +271,12 @@ message_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_
 	char why[WHY_MAX];
 	int32_t rc = PM_OK;
 
-	if (index >= m->scan->n)
+	if (index >= m->snap->n)
 		return PM_INVALID;
 	g = calloc(1, sizeof(*g));
 	if (!g)
 		return PM_NOMEM;
-	it = &m->scan->items[index];
+	it = &m->snap->items[index];
 	*g = (struct msg){.mbox = m, .index = index};
 	g->fd = item_open(m, it, &g->st, why, &rc);
 	if (g->fd == -1) {
@@ -299,18 +299,18 @@ static bool
 message_replaced(const struct msg *g, const struct stat *now)
 {
 	struct mbox *m = g->mbox;
-	struct item *it = &m->scan->items[g->index], any = *it;
+	struct item *it = &m->snap->items[g->index], any = *it;
 	struct stat st;
 	char path[300];
 
-	scan_path(m->scan, it, path, sizeof(path));
+	name_path(m->snap, it, path, sizeof(path));
 	if (fstatat(m->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == now->st_ino &&
 	    st.st_dev == now->st_dev)
 		return false;
-	if (now->st_nlink > 0 && find_again(m->fd, m->scan, it))
+	if (now->st_nlink > 0 && find_again(m->fd, m->snap, it))
 		return false; /* renamed by another reader */
 	any.ino = 0;
-	return !shares_name(m->scan, it) && find_again(m->fd, m->scan, &any);
+	return !shares_name(m->snap, it) && find_again(m->fd, m->snap, &any);
 }
 
 /* Was this the message that was opened? */
@@ -318,14 +318,14 @@ static int32_t
 end_of(struct msg *g, const struct pm_call *call)
 {
 	struct mbox *m = g->mbox;
-	struct item *it = &m->scan->items[g->index];
+	struct item *it = &m->snap->items[g->index];
 	struct stat now;
 	bool same = fstat(g->fd, &now) == 0 && message_same_file(&now, &g->st) &&
 		    g->at == (uint64_t)now.st_size;
 
 	if (!same || message_replaced(g, &now)) {
 		sdk_error(call, "%s was %s while it was read; the next session counts it anew",
-			  m->scan->names + it->name, same ? "replaced" : "changed");
+			  m->snap->names + it->name, same ? "replaced" : "changed");
 		forget_size(m, it);
 		return PM_TEMP;
 	}
@@ -342,10 +342,10 @@ message_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_
 
 	if (got < 0) {
 		sdk_error(call, "reading %s: %s",
-			  g->mbox->scan->names + g->mbox->scan->items[g->index].name,
+			  g->mbox->snap->names + g->mbox->snap->items[g->index].name,
 			  strerrordesc_np(errno));
 		/* the next session sees at once that it cannot be read */
-		forget_size(g->mbox, &g->mbox->scan->items[g->index]);
+		forget_size(g->mbox, &g->mbox->snap->items[g->index]);
 		return PM_TEMP; /* the position is kept */
 	}
 	if (got == 0)

@@ -6,19 +6,19 @@
 #include "maildir.h"
 
 void
-scan_path(const struct scan *s, const struct item *it, char *buf, size_t cap)
+name_path(const struct snap *s, const struct item *it, char *buf, size_t cap)
 {
 	snprintf(buf, cap, "%s/%s", it->in_new ? "new" : "cur", s->names + it->name);
 }
 
 size_t
-scan_base_length(const char *name)
+name_base_length(const char *name)
 {
 	return strcspn(name, ",:");
 }
 
 const char *
-scan_identity(const struct scan *s, const struct item *it, char buf[IDENTITY_CAP], size_t *ret_n)
+name_identity(const struct snap *s, const struct item *it, char buf[IDENTITY_CAP], size_t *ret_n)
 {
 	*ret_n = it->base_n;
 	if (it->number <= 1)
@@ -31,7 +31,7 @@ scan_identity(const struct scan *s, const struct item *it, char buf[IDENTITY_CAP
 struct ledger_message *
 name_known(struct ledger *l, const char *name, unsigned number)
 {
-	size_t n = scan_base_length(name);
+	size_t n = name_base_length(name);
 	char buf[IDENTITY_CAP];
 
 	if (number == 1)
@@ -43,7 +43,7 @@ name_known(struct ledger *l, const char *name, unsigned number)
 }
 
 uint64_t
-scan_arrival(const char *name)
+name_arrival(const char *name)
 {
 	uint64_t n = 0;
 
@@ -53,7 +53,7 @@ scan_arrival(const char *name)
 }
 
 bool
-scan_name_number(const char *name, char key, uint64_t *ret)
+name_number(const char *name, char key, uint64_t *ret)
 {
 	char mark[4] = {',', key, '=', '\0'};
 	const char *p = strstr(name, mark);

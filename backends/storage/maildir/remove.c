@@ -30,7 +30,7 @@ remove_one(struct mbox *m, struct item *it)
 	for (int tries = 0; tries < RELOCATE_TRIES; tries++) {
 		struct stat st;
 
-		scan_path(m->scan, it, path, sizeof(path));
+		name_path(m->snap, it, path, sizeof(path));
 		if (fstatat(m->fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0) {
 			if (errno != ENOENT)
 				return errno;
@@ -43,7 +43,7 @@ remove_one(struct mbox *m, struct item *it)
 			if (errno != ENOENT)
 				return errno;
 		}
-		if (!find_again(m->fd, m->scan, it))
+		if (!find_again(m->fd, m->snap, it))
 			break;
 	}
 	return ENOENT;
@@ -66,7 +66,7 @@ remove_same(int fd, const char *dir, const char *base, size_t n, int listed, con
 		return e == ENOENT ? 0 : e;
 	}
 	while ((x = readdir(d)) != NULL) {
-		if (scan_base_length(x->d_name) != n || memcmp(x->d_name, base, n) != 0 ||
+		if (name_base_length(x->d_name) != n || memcmp(x->d_name, base, n) != 0 ||
 		    !same_message(listed, st, dfd, x->d_name))
 			continue;
 		if (unlinkat(dfd, x->d_name, 0) == 0 || errno == ENOENT)
@@ -83,7 +83,7 @@ remove_same(int fd, const char *dir, const char *base, size_t n, int listed, con
 static int
 remove_twins(struct mbox *m, const struct item *it, int listed, const struct stat *st)
 {
-	const char *base = m->scan->names + it->name;
+	const char *base = m->snap->names + it->name;
 	bool gone = true;
 	int e = 0;
 
@@ -102,10 +102,10 @@ hold_listed(struct mbox *m, struct item *it, int *ret_fd, struct stat *ret)
 {
 	char path[300];
 
-	scan_path(m->scan, it, path, sizeof(path));
+	name_path(m->snap, it, path, sizeof(path));
 	if (faccessat(m->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
-	    find_again(m->fd, m->scan, it))
-		scan_path(m->scan, it, path, sizeof(path));
+	    find_again(m->fd, m->snap, it))
+		name_path(m->snap, it, path, sizeof(path));
 	*ret_fd = openat(m->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	return (*ret_fd != -1 ? fstat(*ret_fd, ret)
 			      : fstatat(m->fd, path, ret, AT_SYMLINK_NOFOLLOW)) == 0 &&
@@ -144,7 +144,7 @@ tell_gone(struct mbox *m, struct ledger_out *o, int64_t n, int64_t now)
 	ledger_put_done(o, LEDGER_NO_OP);
 	e = o->failed ? ENOMEM : ledger_append(m->fd, LEDGER_FILE, o->text, o->n, false);
 	if (e == 0)
-		m->scan->ledger_lines += (size_t)n + 2;
+		m->snap->ledger_lines += (size_t)n + 2;
 	else
 		sdk_log(m->inst->host, PM_LOG_WARNING,
 			"the ledger could not be told of messages that went: %s",
@@ -155,7 +155,7 @@ void
 remove_hidden(struct mbox *m)
 {
 	int64_t now = m->inst->host->wall_ms(m->inst->host->ctx), octets = 0, n = 0, told = 0;
-	struct scan *s = m->scan;
+	struct snap *s = m->snap;
 	struct item *list = s->with_hidden ? s->items : s->hidden;
 	size_t count = s->with_hidden ? s->n : s->hidden_n, out = 0;
 	struct ledger_out o = {0};
@@ -169,7 +169,7 @@ remove_hidden(struct mbox *m)
 		if (e == 0) {
 			char buf[IDENTITY_CAP];
 			size_t id_n;
-			const char *identity = scan_identity(s, it, buf, &id_n);
+			const char *identity = name_identity(s, it, buf, &id_n);
 
 			ledger_put_delete(&o, LEDGER_NO_OP, identity, id_n);
 			told++;
@@ -184,7 +184,7 @@ remove_hidden(struct mbox *m)
 	}
 	*(s->with_hidden ? &s->n : &s->hidden_n) = out;
 	if (n > 0) {
-		(void)commit_sync_dirs(m->inst, m->fd);
+		(void)dir_sync(m->inst, m->fd);
 		size_add(m->fd, -octets, -n);
 		s->settled = false; /* it is no longer the directories */
 		sdk_log(m->inst->host, PM_LOG_DEBUG,
@@ -213,7 +213,7 @@ to_go(const char *name, void *ctx)
 static bool
 look_for_deleted(struct inst *i, int fd, struct ledger *l, unsigned *ret_seen, unsigned *ret_gone)
 {
-	struct scan *s = calloc(1, sizeof(*s));
+	struct snap *s = calloc(1, sizeof(*s));
 	struct twins twins = {0};
 	const struct source src = {i, NULL, fd, s, &twins, INT64_MAX};
 	size_t at = 0;
@@ -224,18 +224,18 @@ look_for_deleted(struct inst *i, int fd, struct ledger *l, unsigned *ret_seen, u
 		struct item *it = &s->items[k];
 		char path[300], buf[IDENTITY_CAP];
 		size_t n;
-		const char *identity = scan_identity(s, it, buf, &n);
+		const char *identity = name_identity(s, it, buf, &n);
 		const struct ledger_message *lm =
 			it->number > 0 ? ledger_find(l, identity, n) : NULL;
 
-		scan_path(s, it, path, sizeof(path));
+		name_path(s, it, path, sizeof(path));
 		if (!lm || !lm->deleted || !lm->unfinished || !same_as_known(fd, path, lm))
 			continue;
 		++*ret_seen;
 		*ret_gone += unlinkat(fd, path, 0) == 0;
 	}
-	twins_free(&twins);
-	scan_free(s);
+	held_free(&twins);
+	snap_free(s);
 	return ok;
 }
 
@@ -253,7 +253,7 @@ remove_unfinished(struct inst *i, int fd, struct ledger *l)
 			seen++; /* who knows */
 	}
 	/* the group says what is deleted, and a crash before this is recovered */
-	(void)commit_sync_dirs(i, fd);
+	(void)dir_sync(i, fd);
 	while (seen == 0 && (op = ledger_unfinished(l, op)) != NULL)
 		ledger_put_done(&o, op);
 	if (seen == 0 && !o.failed)

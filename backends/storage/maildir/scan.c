@@ -24,11 +24,11 @@
 #define TRIES 3
 #define NAMES_PER_LOOK 512 /* directory entries between two looks at the clock */
 
-enum phase { PHASE_LEDGER, PHASE_NEW, PHASE_CUR, PHASE_TWINS, PHASE_JOIN };
+enum phase { PHASE_LEDGER, PHASE_NEW, PHASE_CUR, PHASE_TWINS, PHASE_MATCH };
 
 struct scanner {
 	enum phase phase;
-	struct scan *scan;
+	struct snap *snap;
 	struct ledger *ledger;
 	struct twins twins; /* what was read of files that share a name */
 	DIR *dir;
@@ -42,15 +42,15 @@ struct scanner {
 /* ---- small things ---------------------------------------------------------------------------- */
 
 void
-scanner_free(struct scanner *sc)
+scan_free(struct scanner *sc)
 {
 	if (!sc)
 		return;
 	if (sc->dir)
 		closedir(sc->dir);
 	ledger_free(sc->ledger);
-	twins_free(&sc->twins);
-	scan_free(sc->scan);
+	held_free(&sc->twins);
+	snap_free(sc->snap);
 	free(sc);
 }
 
@@ -127,9 +127,9 @@ read_dir(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd,
 	while (errno = 0, (d = readdir(sc->dir)) != NULL) {
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
-		if (!scan_takes(dirfd(sc->dir), d))
+		if (!snap_takes(dirfd(sc->dir), d))
 			say_odd(i, sc, dir, d->d_name);
-		else if (!scan_add(sc->scan, d->d_name, dir[0] == 'n', ino_of(sc, d)))
+		else if (!snap_add(sc->snap, d->d_name, dir[0] == 'n', ino_of(sc, d)))
 			return PM_NOMEM;
 		if (++n % NAMES_PER_LOOK == 0 && maildir_now(i) >= until)
 			return PM_AGAIN;
@@ -162,23 +162,23 @@ count_live(struct ledger_message *m, void *ctx)
 
 /* Could readdir have skipped a file that was being renamed? */
 static bool
-scan_suspicious(const struct scanner *sc, const struct scan *now, int64_t wall_ms)
+scan_suspicious(const struct scanner *sc, const struct snap *now, int64_t wall_ms)
 {
 	struct missing x = {0};
 	size_t known = 0;
 
-	if (!same_time(now->cur_mtime, sc->scan->cur_mtime))
+	if (!snap_same_time(now->cur_mtime, sc->snap->cur_mtime))
 		return true;
 	if (wall_ms - ms_of(now->cur_mtime) >= SETTLE_MS)
 		return false;
 	ledger_each(sc->ledger, count_live, &x);
-	known = sc->scan->hidden_n;
-	for (size_t k = 0; k < sc->scan->n; k++) {
+	known = sc->snap->hidden_n;
+	for (size_t k = 0; k < sc->snap->n; k++) {
 		char buf[IDENTITY_CAP];
 		size_t n;
-		const char *identity = scan_identity(sc->scan, &sc->scan->items[k], buf, &n);
+		const char *identity = name_identity(sc->snap, &sc->snap->items[k], buf, &n);
 
-		known += !sc->scan->items[k].stale && ledger_find(sc->ledger, identity, n) != NULL;
+		known += !sc->snap->items[k].stale && ledger_find(sc->ledger, identity, n) != NULL;
 	}
 	return known < x.live;
 }
@@ -186,15 +186,15 @@ scan_suspicious(const struct scanner *sc, const struct scan *now, int64_t wall_m
 static void
 scan_begin_again(struct scanner *sc, int fd)
 {
-	struct scan fresh;
+	struct snap fresh;
 
-	scan_stat(fd, &fresh);
-	for (size_t k = 0; k < sc->scan->n; k++)
-		sc->scan->items[k].stale = true;
-	for (size_t k = 0; k < sc->scan->hidden_n; k++)
-		sc->scan->hidden[k].stale = true;
-	sc->scan->new_mtime = fresh.new_mtime;
-	sc->scan->cur_mtime = fresh.cur_mtime;
+	snap_stat(fd, &fresh);
+	for (size_t k = 0; k < sc->snap->n; k++)
+		sc->snap->items[k].stale = true;
+	for (size_t k = 0; k < sc->snap->hidden_n; k++)
+		sc->snap->hidden[k].stale = true;
+	sc->snap->new_mtime = fresh.new_mtime;
+	sc->snap->cur_mtime = fresh.cur_mtime;
 	sc->proven = 0;
 	sc->phase = PHASE_NEW;
 }
@@ -212,16 +212,16 @@ drop_stale(struct item *items, size_t n)
 }
 
 static int32_t
-scan_finish(struct inst *i, struct scanner *sc, int fd, uint32_t flags, struct scan **ret_scan)
+scan_finish(struct inst *i, struct scanner *sc, int fd, uint32_t flags, struct snap **ret_snap)
 {
-	const struct source src = {.inst = i, .fd = fd, .s = sc->scan, .twins = &sc->twins};
+	const struct source src = {.inst = i, .fd = fd, .s = sc->snap, .twins = &sc->twins};
 	int64_t wall = i->host->wall_ms(i->host->ctx);
-	struct scan now;
+	struct snap now;
 	bool again;
 	int32_t rc;
 
-	scan_stat(fd, &now);
-	rc = scan_match(sc->scan, sc->ledger);
+	snap_stat(fd, &now);
+	rc = match_run(sc->snap, sc->ledger);
 	if (rc != PM_OK)
 		return rc;
 	again = scan_suspicious(sc, &now, wall);
@@ -230,19 +230,19 @@ scan_finish(struct inst *i, struct scanner *sc, int fd, uint32_t flags, struct s
 		return PM_AGAIN;
 	}
 	if (!again) {
-		sc->scan->n = drop_stale(sc->scan->items, sc->scan->n);
-		sc->scan->hidden_n = drop_stale(sc->scan->hidden, sc->scan->hidden_n);
+		sc->snap->n = drop_stale(sc->snap->items, sc->snap->n);
+		sc->snap->hidden_n = drop_stale(sc->snap->hidden, sc->snap->hidden_n);
 	}
-	sc->scan->settled = same_time(now.new_mtime, sc->scan->new_mtime) &&
-			    same_time(now.cur_mtime, sc->scan->cur_mtime) &&
+	sc->snap->settled = snap_same_time(now.new_mtime, sc->snap->new_mtime) &&
+			    snap_same_time(now.cur_mtime, sc->snap->cur_mtime) &&
 			    wall - ms_of(now.new_mtime) >= SETTLE_MS &&
 			    wall - ms_of(now.cur_mtime) >= SETTLE_MS;
 	if (flags & PM_OPEN_EXCLUSIVE) {
-		sc->scan->ledger_useful = compact_useful(sc->scan, sc->ledger, wall);
+		sc->snap->ledger_useful = compact_useful(sc->snap, sc->ledger, wall);
 		twins_keep(&src);
 	}
-	*ret_scan = sc->scan;
-	sc->scan = NULL;
+	*ret_snap = sc->snap;
+	sc->snap = NULL;
 	return PM_OK;
 }
 
@@ -253,7 +253,7 @@ scan_begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, s
 
 	for (int look = 0;; look++) {
 		/* before the reading: what comes in between is a change for the cache */
-		scan_stat(fd, sc->scan);
+		snap_stat(fd, sc->snap);
 		sc->ledger = ledger_load(fd, LEDGER_FILE, &good, &bad);
 		if (!sc->ledger)
 			return ledger_load_code(call, LEDGER_FILE, errno);
@@ -272,7 +272,7 @@ scan_begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, s
 			"%s: commits that are not whole, and count as never made: %zu; "
 			"check the disk",
 			LEDGER_FILE, ledger_torn(sc->ledger));
-	sc->scan->ledger_lines = ledger_lines(sc->ledger);
+	sc->snap->ledger_lines = ledger_lines(sc->ledger);
 	sc->phase = PHASE_NEW;
 	return PM_OK;
 }
@@ -281,16 +281,16 @@ scan_begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, s
 static int32_t
 scan_prove(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd)
 {
-	const struct source src = {i, call, fd, sc->scan, &sc->twins, maildir_now(i) + SLICE_MS};
+	const struct source src = {i, call, fd, sc->snap, &sc->twins, maildir_now(i) + SLICE_MS};
 
-	if (sc->proven == 0 && !match_sort(sc->scan))
+	if (sc->proven == 0 && !match_sort(sc->snap))
 		return PM_NOMEM;
 	return twins_run(&src, sc->ledger, &sc->proven);
 }
 
 int32_t
 scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags, struct scanner **psc,
-	 struct scan **ret_scan)
+	 struct snap **ret_snap)
 {
 	struct scanner *sc = *psc;
 	int32_t rc = PM_OK;
@@ -298,15 +298,15 @@ scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags, str
 	if (!sc) {
 		sc = *psc = calloc(1, sizeof(*sc));
 		if (sc)
-			sc->scan = calloc(1, sizeof(*sc->scan));
-		if (!sc || !sc->scan)
+			sc->snap = calloc(1, sizeof(*sc->snap));
+		if (!sc || !sc->snap)
 			return PM_NOMEM;
 	}
 	/* the phases follow each other in one call while the slice lasts; most mailboxes need
 	 * one */
 	if (sc->phase == PHASE_LEDGER)
 		rc = scan_begin(i, call, fd, (flags & PM_OPEN_EXCLUSIVE) != 0, sc);
-	sc->scan->with_hidden = (flags & PM_OPEN_HIDDEN) != 0;
+	sc->snap->with_hidden = (flags & PM_OPEN_HIDDEN) != 0;
 	if (rc == PM_OK && sc->phase == PHASE_NEW) {
 		rc = read_dir(i, call, sc, fd, "new");
 		if (rc == PM_OK)
@@ -320,9 +320,9 @@ scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags, str
 	if (rc == PM_OK && sc->phase == PHASE_TWINS) {
 		rc = scan_prove(i, call, sc, fd);
 		if (rc == PM_OK)
-			sc->phase = PHASE_JOIN;
+			sc->phase = PHASE_MATCH;
 	}
-	if (rc == PM_OK && sc->phase == PHASE_JOIN)
-		rc = scan_finish(i, sc, fd, flags, ret_scan);
+	if (rc == PM_OK && sc->phase == PHASE_MATCH)
+		rc = scan_finish(i, sc, fd, flags, ret_snap);
 	return rc;
 }

@@ -9,7 +9,7 @@
 /* ---- items ----------------------------------------------------------------------------------- */
 
 void
-scan_free(struct scan *s)
+snap_free(struct snap *s)
 {
 	if (!s)
 		return;
@@ -20,7 +20,7 @@ scan_free(struct scan *s)
 }
 
 bool
-scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret)
+snap_add_name(struct snap *s, const char *text, size_t n, uint32_t *ret)
 {
 	if (s->names_n + n + 1 > s->names_cap) {
 		size_t cap = s->names_cap ? s->names_cap * 2 : 4096;
@@ -42,7 +42,7 @@ scan_add_name(struct scan *s, const char *text, size_t n, uint32_t *ret)
 }
 
 bool
-scan_add(struct scan *s, const char *name, bool in_new, uint64_t ino)
+snap_add(struct snap *s, const char *name, bool in_new, uint64_t ino)
 {
 	struct item *it;
 
@@ -57,23 +57,23 @@ scan_add(struct scan *s, const char *name, bool in_new, uint64_t ino)
 	}
 	it = &s->items[s->n];
 	memset(it, 0, sizeof(*it));
-	if (!scan_add_name(s, name, strlen(name), &it->name))
+	if (!snap_add_name(s, name, strlen(name), &it->name))
 		return false;
-	it->base_n = (uint16_t)scan_base_length(name);
+	it->base_n = (uint16_t)name_base_length(name);
 	it->in_new = in_new;
 	it->ino = ino;
 	it->number = 1;
 	it->octets = UNKNOWN_OCTETS;
-	it->arrival = scan_arrival(name);
+	it->arrival = name_arrival(name);
 	s->n++;
 	return true;
 }
 
 /* A name we can serve: no white space or control byte in it (the ledger's fields), not hidden. */
 static bool
-scan_name_ok(const char *name)
+snap_name_ok(const char *name)
 {
-	if (name[0] == '.' || scan_base_length(name) == 0)
+	if (name[0] == '.' || name_base_length(name) == 0)
 		return false;
 	for (const char *p = name; *p; p++)
 		if ((unsigned char)*p <= 0x20 || *p == 0x7f)
@@ -83,11 +83,11 @@ scan_name_ok(const char *name)
 
 /* Types the directory tells for free; DT_UNKNOWN costs a stat. */
 bool
-scan_takes(int dirfd_, const struct dirent *d)
+snap_takes(int dirfd_, const struct dirent *d)
 {
 	struct stat st;
 
-	if (!scan_name_ok(d->d_name))
+	if (!snap_name_ok(d->d_name))
 		return false;
 	if (d->d_type == DT_REG)
 		return true;
@@ -99,7 +99,7 @@ scan_takes(int dirfd_, const struct dirent *d)
 /* ---- what it was taken from ------------------------------------------------------------------- */
 
 void
-scan_stat(int fd, struct scan *ret)
+snap_stat(int fd, struct snap *ret)
 {
 	struct stat st;
 
@@ -119,26 +119,27 @@ scan_stat(int fd, struct scan *ret)
 }
 
 bool
-same_time(struct timespec a, struct timespec b)
+snap_same_time(struct timespec a, struct timespec b)
 {
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
 bool
-scan_same_dirs(const struct scan *a, const struct scan *b)
+snap_same_dirs(const struct snap *a, const struct snap *b)
 {
-	return same_time(a->new_mtime, b->new_mtime) && same_time(a->cur_mtime, b->cur_mtime);
+	return snap_same_time(a->new_mtime, b->new_mtime) &&
+	       snap_same_time(a->cur_mtime, b->cur_mtime);
 }
 
 bool
-scan_unchanged(const struct scan *s, const struct scan *now)
+snap_unchanged(const struct snap *s, const struct snap *now)
 {
-	return s->settled && s->dev == now->dev && s->ino == now->ino && scan_same_dirs(s, now) &&
+	return s->settled && s->dev == now->dev && s->ino == now->ino && snap_same_dirs(s, now) &&
 	       s->ledger_ino == now->ledger_ino && s->ledger_size == now->ledger_size;
 }
 
 struct box_key
-scan_key(const struct scan *s)
+snap_key(const struct snap *s)
 {
 	struct box_key k;
 
@@ -149,11 +150,11 @@ scan_key(const struct scan *s)
 }
 
 struct sdk_look
-scan_look(const struct inst *i, int fd)
+snap_look(const struct inst *i, int fd)
 {
-	struct scan s;
+	struct snap s;
 
-	scan_stat(fd, &s);
+	snap_stat(fd, &s);
 	return (struct sdk_look){
 		.word = {s.dev, s.ino, (uint64_t)s.new_mtime.tv_sec, (uint64_t)s.new_mtime.tv_nsec,
 			 (uint64_t)s.cur_mtime.tv_sec, (uint64_t)s.cur_mtime.tv_nsec, s.ledger_ino,
@@ -162,7 +163,7 @@ scan_look(const struct inst *i, int fd)
 }
 
 struct sdk_box
-scan_box(int fd)
+snap_box(int fd)
 {
 	struct stat st = {0};
 

@@ -114,7 +114,7 @@ twins_numbered(const struct run *r, uint32_t number, char buf[IDENTITY_CAP], siz
 	const char *identity;
 
 	it.number = number;
-	identity = scan_identity(r->src.s, &it, buf, ret_n);
+	identity = name_identity(r->src.s, &it, buf, ret_n);
 	return ledger_find(r->l, identity, *ret_n);
 }
 
@@ -131,7 +131,7 @@ is_over(const struct run *r, const struct ledger_message *m)
 
 /* Told by the directory alone: one name that was seen twice, or one inode. */
 static bool
-one_file(const struct scan *s, const struct item *a, const struct item *b)
+one_file(const struct snap *s, const struct item *a, const struct item *b)
 {
 	if (a->ino != 0 && b->ino != 0)
 		return a->ino == b->ino;
@@ -145,7 +145,7 @@ stat_item(struct run *r, struct item *it, struct stat *ret)
 	char path[300];
 
 	for (int tries = 0; tries < RELOCATE_TRIES; tries++) {
-		scan_path(r->src.s, it, path, sizeof(path));
+		name_path(r->src.s, it, path, sizeof(path));
 		if (fstatat(r->src.fd, path, ret, AT_SYMLINK_NOFOLLOW) == 0)
 			return S_ISREG(ret->st_mode) ? 0 : ENOENT;
 		if (errno != ENOENT)
@@ -230,9 +230,9 @@ fits_first(const struct run *r, const struct file *f)
 	if (!r->first || r->first->octets == LEDGER_UNKNOWN)
 		return true;
 	if (r->first->stored == LEDGER_UNKNOWN)
-		return scan_name_number(name, 'W', &said) && said == r->first->octets;
+		return name_number(name, 'W', &said) && said == r->first->octets;
 	return r->first->stored == f->look.size ||
-	       (scan_name_number(name, 'S', &said) && said == r->first->stored);
+	       (name_number(name, 'S', &said) && said == r->first->stored);
 }
 
 /* The file that is what the ledger knows by this name, when it does not say more; NULL: none of
@@ -333,7 +333,7 @@ twins_learn(struct run *r)
 		if (f->known || !f->held)
 			continue;
 		it.number = f->number;
-		identity = scan_identity(r->src.s, &it, buf, &n);
+		identity = name_identity(r->src.s, &it, buf, &n);
 		memcpy(is.content, f->held->content, sizeof(is.content));
 		if (!ledger_find(r->l, identity, n))
 			put_message(r, f, identity, n, o);
@@ -361,7 +361,7 @@ twins_resolve(struct run *r)
 /* ---- all names ------------------------------------------------------------------------------- */
 
 static size_t
-run_length(const struct scan *s, size_t at)
+run_length(const struct snap *s, size_t at)
 {
 	const struct item *a = &s->items[at];
 	size_t k = at + 1;
@@ -390,7 +390,7 @@ twins_doubtful(const struct run *r)
 int32_t
 twins_run(const struct source *src, struct ledger *l, size_t *at)
 {
-	struct scan *s = src->s;
+	struct snap *s = src->s;
 
 	src->twins->reads = 0;
 	while (*at < s->n) {
@@ -415,7 +415,7 @@ void
 twins_keep(const struct source *src)
 {
 	const struct ledger_out *o = &src->twins->learnt;
-	struct scan *s = src->s, now;
+	struct snap *s = src->s, now;
 	int e;
 
 	if (o->n == 0)
@@ -429,7 +429,7 @@ twins_keep(const struct source *src)
 	if (e != 0)
 		return;
 	s->ledger_lines += o->lines;
-	scan_stat(src->fd, &now); /* our own append is no change for the cache */
+	snap_stat(src->fd, &now); /* our own append is no change for the cache */
 	s->ledger_ino = now.ledger_ino;
 	s->ledger_size = now.ledger_size;
 }
