@@ -9,29 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <time.h>
 
 #include "admin/to_main.h"
 #include "base/clock.h"
+#include "base/cmdline.h"
 #include "base/log.h"
-#include "config.h"
 #include "sd.h"
 #include "service.h"
 
 static void
-main_usage(FILE *to)
+print_rest(FILE *to)
 {
-	fprintf(to,
-		"usage: restanted [-c FILE] [-t | -T]\n"
-		"  -c, --config FILE   configuration (default %s)\n"
-		"  -t, --test          check the configuration and its modules, print all errors, "
-		"end\n"
-		"  -T, --dump          the same, then print the settings in force, defaults "
-		"included\n"
-		"  -V, --version       print the version, end\n"
-		"  -h, --help          print this, end\n"
-		"restanted stays in the foreground. See restanted(8).\n",
-		DEFAULT_CONF);
+	fprintf(to, "restanted stays in the foreground. See restanted(8).\n");
 }
 
 /* Threads inherit the mask: all signals wait for main's sigtimedwait. */
@@ -121,53 +112,57 @@ main_drain(const sigset_t *set)
 	}
 }
 
+/* -1: there is work; else the exit code: what was asked for is done, or the usage was wrong. */
+static int
+main_read_options(int argc, char **argv, const char **ret_file, bool *ret_test, bool *ret_dump)
+{
+	static const struct cmdline_option options[] = {
+		{"config", 'c', "FILE", "configuration (default " DEFAULT_CONF ")"},
+		{"test", 't', NULL,
+		 "check the configuration and its modules, print all errors, end"},
+		{"dump", 'T', NULL,
+		 "the same, then print the settings in force, defaults included"},
+		{NULL, 0, NULL, NULL},
+	};
+	static const struct cmdline line = {"restanted", "[-c FILE] [-t | -T]", options,
+					    print_rest};
+	const char *value;
+	int opt;
+
+	*ret_file = DEFAULT_CONF;
+	*ret_test = *ret_dump = false;
+	while ((opt = cmdline_next(&line, argc, argv, &value)) >= 0) {
+		if (options[opt].letter == 'c')
+			*ret_file = value;
+		*ret_test = *ret_test || options[opt].letter != 'c';
+		*ret_dump = *ret_dump || options[opt].letter == 'T';
+	}
+	if (opt == CMDLINE_SERVED)
+		return EX_OK;
+	if (opt == CMDLINE_END && optind == argc)
+		return -1;
+	if (opt == CMDLINE_END)
+		fprintf(stderr, "restanted: '%s' is not an option\n", argv[optind]);
+	cmdline_usage(&line, stderr);
+	return EX_USAGE;
+}
+
 int
 main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
-		{"dump", no_argument, NULL, 'T'},         {"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
-	};
-	const char *conf_file = DEFAULT_CONF;
-	bool test = false, dump = false;
+	const char *conf_file;
+	bool test, dump;
 	sigset_t set;
-	int opt;
+	int rc;
 
 	signals_block(&set);
-	while ((opt = getopt_long(argc, argv, "c:tTVh", options, NULL)) != -1) {
-		switch (opt) {
-		case 'c':
-			conf_file = optarg;
-			break;
-		case 't':
-			test = true;
-			break;
-		case 'T':
-			test = dump = true;
-			break;
-		case 'V':
-			printf("restanted %s\n", PACKAGE_VERSION);
-			return 0;
-		case 'h':
-			main_usage(stdout);
-			return 0;
-		default:
-			main_usage(stderr);
-			return EXIT_USAGE;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "restanted: '%s' is not an option\n", argv[optind]);
-		main_usage(stderr);
-		return EXIT_USAGE;
-	}
+	rc = main_read_options(argc, argv, &conf_file, &test, &dump);
+	if (rc != -1)
+		return rc;
 	umask(077);
 	if (test)
 		return service_check(conf_file, dump);
-
-	int rc = service_start(conf_file);
-
+	rc = service_start(conf_file);
 	if (rc != 0)
 		return rc;
 	sd_tell("READY=1");

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "account/guard.h"
@@ -100,7 +101,7 @@ service_check(const char *conf_file, bool dump)
 	if (e.count > 0) {
 		fprintf(stderr, "restanted: %zu error%s in %s\n", e.count, e.count == 1 ? "" : "s",
 			conf_file);
-		return EXIT_CONFIG;
+		return EX_CONFIG;
 	}
 	if (!dump)
 		printf("%s: ok\n", conf_file);
@@ -120,15 +121,15 @@ service_become(const struct conf *c, struct conf_errors *e)
 	    !privs_make_dir(c->state_dir, c->user, err, sizeof(err)) ||
 	    !privs_make_dir(c->run_dir, c->user, err, sizeof(err))) {
 		conf_error(e, &nowhere, "%s", err);
-		return EXIT_CONFIG;
+		return EX_CONFIG;
 	}
 	listening = listen_open(c, e, &service.listeners);
 	/* all errors in one run */
 	if (!listen_open_metrics(c, e, &service.metrics_fd) || !listening)
-		return EXIT_CONFIG;
+		return EX_CONFIG;
 	if (!privs_drop(c->user, err, sizeof(err))) {
 		conf_error(e, &nowhere, "%s", err);
-		return EXIT_CONFIG;
+		return EX_CONFIG;
 	}
 	return 0;
 }
@@ -158,17 +159,17 @@ start_threads(const struct conf *c)
 	acceptor_set_probe(errand_probe);
 	if (!pool_start(c->workers)) {
 		fprintf(stderr, "restanted: cannot start %u worker threads\n", c->workers);
-		return EXIT_OSERR;
+		return EX_OSERR;
 	}
 	to_main_init(service_reload);
 	admin_add_verb("badmail", badmail_admin);
 	metrics_begin();
 	metrics_add_source(badmail_metrics);
 	if (!admin_start(c->run_dir, service.metrics_fd))
-		return EXIT_OSERR;
+		return EX_OSERR;
 	if (!acceptor_start(&limits, service.listeners, c->n_listeners)) {
 		fprintf(stderr, "restanted: cannot start the acceptor\n");
-		return EXIT_OSERR;
+		return EX_OSERR;
 	}
 	return 0;
 }
@@ -194,7 +195,7 @@ service_start(const char *conf_file)
 	struct error_text t = {.to_stderr = true};
 	struct conf_errors e = {.report = error_add, .ctx = &t};
 	struct conf *c;
-	int rc = EXIT_CONFIG;
+	int rc = EX_CONFIG;
 
 	service.conf_file = conf_file;
 	tls_global_init();
@@ -210,17 +211,17 @@ service_start(const char *conf_file)
 	 * lost its socket already */
 	if (!slot_init((size_t)c->max_sessions * 2)) {
 		fprintf(stderr, "restanted: no memory for max_sessions = %u\n", c->max_sessions);
-		rc = EXIT_OSERR;
+		rc = EX_OSERR;
 		goto out;
 	}
 	queue_init();
 	guard_init();
 	registry_init();
-	rc = EXIT_CONFIG;
+	rc = EX_CONFIG;
 	if (!bind_open(c, NULL, false, &e))
 		goto out;
 	if (!logger_start(c)) {
-		rc = EXIT_OSERR;
+		rc = EX_OSERR;
 		goto out;
 	}
 	volume_prepare(c);
@@ -412,7 +413,7 @@ service_stop(void)
 				"sessions are stuck in modules; the stores recover "
 				"at the next start");
 			logger_stop();
-			_exit(EXIT_TEMPFAIL);
+			_exit(EX_TEMPFAIL);
 		}
 		usleep(STOP_POLL_US);
 		note_all(NOTE_KICK); /* also those that came to be meanwhile */

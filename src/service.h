@@ -8,13 +8,8 @@
 
 #include <stdbool.h>
 
-/* sysexits(3), as far as restanted uses them. */
-#define EXIT_USAGE 64
-#define EXIT_OSERR 71
-#define EXIT_TEMPFAIL 75
-#define EXIT_CONFIG 78
-
-/* Reads and checks the configuration and its modules; all errors to standard error. 0 or 78.
+/* Reads and checks the configuration and its modules; all errors to standard error. The exit
+ * code, of sysexits.h like all here.
  * dump: without errors, the settings in force go to standard output. */
 int service_check(const char *conf_file, bool dump);
 

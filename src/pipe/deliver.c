@@ -13,7 +13,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "base/cmdline.h"
 #include "pipe/client.h"
 #include "pipe/dial.h"
 #include "pipe/direct.h"
@@ -29,28 +29,6 @@ struct options {
 	struct address *rcpts;
 	size_t n_rcpts;
 };
-
-static void
-deliver_usage(FILE *to)
-{
-	fprintf(to,
-		"usage: restante-deliver -a ADDRESS [-a ADDRESS ...] [-f SENDER] [-s SOCKET] [-c "
-		"FILE] <message\n"
-		"  -a, --address ADDRESS  whose mailbox: user@example.org\n"
-		"  -f, --from SENDER      the envelope sender; '' or '<>': none\n"
-		"                         (default: that of a first line 'From sender ...', else "
-		"none)\n"
-		"  -e, --environment      recipient and sender are $RECIPIENT and $SENDER\n"
-		"  -s, --socket PATH      restanted's LMTP socket (default: that of the "
-		"configuration)\n"
-		"  -c, --config FILE      configuration (default %s)\n"
-		"  -v, --verbose          without a server: what is logged goes to standard error\n"
-		"  -V, --version          print the version, end\n"
-		"  -h, --help             print this, end\n"
-		"Exit codes are those of sysexits.h: 0 delivered, 75 try again, 67 no such user.\n"
-		"See restante-deliver(1).\n",
-		DEFAULT_CONF);
-}
 
 /* ---- the configuration ----------------------------------------------------------------------- */
 
@@ -242,55 +220,69 @@ deliver_misused(const char *what, const char *why)
 	return EX_USAGE;
 }
 
-/* EX_OK: there is work; -1: it was done; else said. */
+static void
+print_rest(FILE *to)
+{
+	fprintf(to,
+		"Exit codes are those of sysexits.h: 0 delivered, 75 try again, 67 no such user.\n"
+		"See restante-deliver(1).\n");
+}
+
+static const struct cmdline_option options[] = {
+	{"address", 'a', "ADDRESS", "whose mailbox: user@example.org"},
+	{"from", 'f', "SENDER",
+	 "the envelope sender; '' or '<>': none\n"
+	 "(default: that of a first line 'From sender ...', else none)"},
+	{"environment", 'e', NULL, "recipient and sender are $RECIPIENT and $SENDER"},
+	{"socket", 's', "PATH", "restanted's LMTP socket (default: that of the configuration)"},
+	{"config", 'c', "FILE", "configuration (default " DEFAULT_CONF ")"},
+	{"verbose", 'v', NULL, "without a server: the log goes to standard error"},
+	{NULL, 0, NULL, NULL},
+};
+
+static const struct cmdline line = {
+	"restante-deliver",
+	"-a ADDRESS [-a ADDRESS ...] [-f SENDER] [-s SOCKET] [-c FILE] <message", options,
+	print_rest};
+
+/* EX_OK, or an exit code: the reason was printed. */
+static int
+deliver_take_option(struct options *o, char letter, const char *value)
+{
+	switch (letter) {
+	case 'a':
+		return add_rcpt(o, value);
+	case 'f':
+		return set_sender(o, value);
+	case 'e':
+		return use_environment(o);
+	case 's':
+		o->socket = value;
+		return EX_OK;
+	case 'c':
+		o->conf_file = value;
+		o->conf_given = true;
+		return EX_OK;
+	default:
+		o->verbose = true;
+		return EX_OK;
+	}
+}
+
+/* EX_OK: there is work; -1: it was done; else the reason was printed. */
 static int
 deliver_read_options(struct options *o, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"address", required_argument, NULL, 'a'},
-		{"from", required_argument, NULL, 'f'},
-		{"socket", required_argument, NULL, 's'},
-		{"config", required_argument, NULL, 'c'},
-		{"environment", no_argument, NULL, 'e'},
-		{"verbose", no_argument, NULL, 'v'},
-		{"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
+	const char *value;
 	int opt, rc = EX_OK;
 
-	while (rc == EX_OK &&
-	       (opt = getopt_long(argc, argv, "a:f:s:c:evVh", options, NULL)) != -1) {
-		switch (opt) {
-		case 'a':
-			rc = add_rcpt(o, optarg);
-			break;
-		case 'f':
-			rc = set_sender(o, optarg);
-			break;
-		case 'e':
-			rc = use_environment(o);
-			break;
-		case 's':
-			o->socket = optarg;
-			break;
-		case 'c':
-			o->conf_file = optarg;
-			o->conf_given = true;
-			break;
-		case 'v':
-			o->verbose = true;
-			break;
-		case 'V':
-			printf("restante-deliver %s\n", PACKAGE_VERSION);
+	while (rc == EX_OK && (opt = cmdline_next(&line, argc, argv, &value)) != CMDLINE_END) {
+		if (opt == CMDLINE_SERVED)
 			return -1;
-		case 'h':
-			deliver_usage(stdout);
-			return -1;
-		default:
+		if (opt == CMDLINE_WRONG)
 			return deliver_misused(argv[optind - 1],
 					       "is not an option, or lacks its value");
-		}
+		rc = deliver_take_option(o, options[opt].letter, value);
 	}
 	if (rc == EX_OK && optind < argc)
 		return deliver_misused(argv[optind], "is not an option");
