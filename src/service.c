@@ -11,7 +11,9 @@
 #include "admin/admin.h"
 #include "admin/logger.h"
 #include "admin/metrics.h"
+#include "admin/metrics_process.h"
 #include "admin/to_main.h"
+#include "admin/verbs.h"
 #include "badmail/badmail_admin.h"
 #include "badmail/badmail_metrics.h"
 #include "badmail/badmail_retry.h"
@@ -162,7 +164,7 @@ start_threads(const struct conf *c)
 		return EX_OSERR;
 	}
 	to_main_init(service_reload);
-	admin_add_verb("badmail", badmail_admin);
+	verbs_add("badmail", badmail_admin);
 	metrics_begin();
 	metrics_add_source(badmail_metrics);
 	if (!admin_start(c->run_dir, service.metrics_fd))

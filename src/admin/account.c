@@ -6,6 +6,7 @@
 
 #include "account/chain.h"
 #include "account/lookup.h"
+#include "answer/answers.h"
 #include "mailbox/registry.h"
 
 const char *
@@ -38,76 +39,100 @@ state_words(uint32_t state)
 	return state < 4 ? words[state] : "?";
 }
 
-static void
-set_str(json_t *o, const char *key, struct pm_str s)
+/* A text of a module, which need not be terminated; NULL: it is empty. Cut at PM_PATH_MAX. */
+struct account_text {
+	char text[PM_PATH_MAX + 1];
+};
+
+static const char *
+str_text(struct account_text *t, struct pm_str s)
 {
-	if (s.n > 0)
-		json_object_set_new(o, key, json_stringn(s.p, s.n));
+	snprintf(t->text, sizeof(t->text), "%.*s",
+		 (int)(s.n < sizeof(t->text) ? s.n : sizeof(t->text) - 1), s.p ? s.p : "");
+	return s.n > 0 ? t->text : NULL;
 }
 
-static void
-account_set_num(json_t *o, const char *key, uint64_t v)
+static const char *
+rights_text(struct account_text *t, uint32_t rights)
 {
-	if (v > 0)
-		json_object_set_new(o, key, json_integer((json_int_t)v));
-}
-
-static void
-add_rights(json_t *o, uint32_t rights)
-{
-	char text[64];
-
-	snprintf(text, sizeof(text), "%s%s%s%s", rights & PM_RIGHT_POP3 ? " pop3" : "",
+	snprintf(t->text, sizeof(t->text), "%s%s%s%s", rights & PM_RIGHT_POP3 ? " pop3" : "",
 		 rights & PM_RIGHT_DELETE ? " delete" : "",
 		 rights & PM_RIGHT_DELIVER ? " deliver" : "",
 		 rights & PM_RIGHT_MASTER ? " master" : "");
-	json_object_set_new(o, "rights", json_string(*text ? text + 1 : "none"));
-	json_object_set_new(o, "pop3", json_boolean(rights & PM_RIGHT_POP3));
-	json_object_set_new(o, "delete", json_boolean(rights & PM_RIGHT_DELETE));
+	return t->text[0] ? t->text + 1 : "none";
 }
 
-static void
-add_user(json_t *o, const struct pm_user *u)
+static struct pm_str
+home_of(const struct pm_user *u)
 {
-	set_str(o, "user", u->name);
-	set_str(o, "key", u->key);
-	json_object_set_new(o, "state", json_string(state_words(u->state)));
-	add_rights(o, u->rights);
-	account_set_num(o, "quota_octets", u->quota_octets);
-	account_set_num(o, "quota_messages", u->quota_msgs);
-	account_set_num(o, "valid_until",
-			(uint64_t)(u->valid_until_ms > 0 ? u->valid_until_ms / 1000 : 0));
-	set_str(o, "password_label", u->cred_label);
 	for (uint32_t i = 0; i < u->n_attr; i++)
 		if (u->attr[i].key.n == 4 && memcmp(u->attr[i].key.p, "home", 4) == 0)
-			set_str(o, "home", u->attr[i].value);
+			return u->attr[i].value;
+	return (struct pm_str){NULL, 0};
 }
 
 static void
-add_mailbox(json_t *o, struct conf *c, struct backend *b, const struct pm_user *u)
+add_account(json_t *o, const struct pm_user *u, const char *storage)
+{
+	struct account_text user, rights, label, key, home;
+	const struct answer_account a = {
+		.user = str_text(&user, u->name),
+		.state = state_words(u->state),
+		.rights = rights_text(&rights, u->rights),
+		.pop3 = u->rights & PM_RIGHT_POP3,
+		.delete = u->rights & PM_RIGHT_DELETE,
+		.quota_octets = u->quota_octets,
+		.quota_messages = u->quota_msgs,
+		.valid_until = u->valid_until_ms > 0 ? (uint64_t)u->valid_until_ms / 1000 : 0,
+		.password_label = str_text(&label, u->cred_label),
+		.key = str_text(&key, u->key),
+		.home = str_text(&home, home_of(u)),
+		.storage = storage,
+	};
+
+	ANSWER_PUT(o, account, &a);
+}
+
+static void
+add_content(json_t *o, const struct pm_stat *s)
+{
+	const struct answer_content a = {
+		.messages = s->count,
+		.octets = s->octets,
+		.last_delivery = (uint64_t)s->last_delivery_ms / 1000,
+	};
+
+	ANSWER_PUT(o, content, &a);
+}
+
+/* Why a mailbox cannot be looked at. */
+static const char *
+mailbox_words(const struct question *q)
+{
+	if (q->rc == PM_NOENT)
+		return "none yet: nothing was delivered";
+	if (q->error[0])
+		return q->error;
+	return q->rc == PM_UNSUPPORTED ? "its store cannot tell" : account_words(q->rc);
+}
+
+static void
+add_mailbox(json_t *o, struct conf *c, const struct conf_section *s, const struct pm_user *u)
 {
 	struct question *q = question_new("");
+	struct answer_mailbox a = {.mailbox = "no memory"};
+	slot_token holder;
 
-	if (!q || !question_keep(q, u)) {
-		question_put(q);
-		return;
+	a.open = registry_is_open(s->name, u->key.p, u->key.n, &holder);
+	if (q && question_keep(q, u)) {
+		if (!question_ask(q, QUESTION_STAT, c, s->backend, ACCOUNT_ASK_MS))
+			a.mailbox = "the storage module did not answer within 5 s";
+		else
+			a.mailbox = q->rc == PM_OK ? NULL : mailbox_words(q);
 	}
-	if (!question_ask(q, QUESTION_STAT, c, b, ACCOUNT_ASK_MS)) {
-		json_object_set_new(o, "mailbox",
-				    json_string("the storage module did not answer within 5 s"));
-	} else if (q->rc == PM_OK) {
-		json_object_set_new(o, "messages", json_integer((json_int_t)q->stat.count));
-		json_object_set_new(o, "octets", json_integer((json_int_t)q->stat.octets));
-		json_object_set_new(o, "last_delivery",
-				    json_integer((json_int_t)q->stat.last_delivery_ms / 1000));
-	} else {
-		json_object_set_new(o, "mailbox",
-				    json_string(q->rc == PM_NOENT
-							? "none yet: nothing was delivered"
-						: q->error[0]             ? q->error
-						: q->rc == PM_UNSUPPORTED ? "its store cannot tell"
-									  : account_words(q->rc)));
-	}
+	ANSWER_PUT(o, mailbox, &a);
+	if (!a.mailbox)
+		add_content(o, &q->stat);
 	question_put(q);
 }
 
@@ -117,17 +142,12 @@ account_json(json_t *o, struct conf *c, const struct conf_section *auth, const c
 {
 	struct conf_section *s = chain_storage(c, auth, found->section.p, found->section.n);
 	struct pm_user u = *found;
-	slot_token holder;
 
 	if (u.name.n == 0)
 		u.name = (struct pm_str){name, strlen(name)};
 	if (u.key.n == 0)
 		u.key = u.name;
-	add_user(o, &u);
-	json_object_set_new(o, "storage", json_string(s ? s->name : "(no such section)"));
-	if (!s)
-		return;
-	json_object_set_new(o, "open",
-			    json_boolean(registry_is_open(s->name, u.key.p, u.key.n, &holder)));
-	add_mailbox(o, c, s->backend, &u);
+	add_account(o, &u, s ? s->name : "(no such section)");
+	if (s)
+		add_mailbox(o, c, s, &u);
 }

@@ -2,6 +2,7 @@
 #include "admin/admin.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>

@@ -9,25 +9,11 @@
 #ifndef RST_ADMIN_ADMIN_H
 #define RST_ADMIN_ADMIN_H
 
-#include <jansson.h>
 #include <stdbool.h>
 
 /* Main. metrics_fd: a listening socket for /metrics, taken over; -1: none. False: said on
  * standard error. */
 bool admin_start(const char *run_dir, int metrics_fd);
 void admin_stop(void);
-
-/* Main, before admin_start: one more verb, whose answer comes from above this folder; it may
- * take its time (any thread). */
-void admin_add_verb(const char *name, json_t *(*run)(const json_t *request));
-
-/* Private to src/admin: the answer to a request; a new reference. Any thread. */
-json_t *admin_answer(const json_t *request);
-/* Does it ask a module, the disk or main? */
-bool admin_is_slow(const json_t *request);
-json_t *admin_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* verbs that ask modules */
-json_t *admin_user(const json_t *request);
-json_t *admin_auth_test(const json_t *request);
 
 #endif

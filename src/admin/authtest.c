@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * restantectl auth test NAME: walks the auth chain as a login over TLS would, and says of each
- * section whether it is asked, why not, and what it answers. With a password it is checked; without
- * one the sections are asked whether they have the user. No penalty is counted here - whoever may
- * use the control socket is no guesser - but a directory counts a wrong password as it counts any.
- */
+#include "admin/authtest.h"
+
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +10,7 @@
 #include "account/credcache.h"
 #include "account/lookup.h"
 #include "admin/account.h"
-#include "admin/admin.h"
+#include "answer/answers.h"
 #include "base/b64.h"
 #include "base/clock.h"
 #include "base/secret.h"
@@ -26,28 +23,37 @@
 
 struct test {
 	struct conf *c;
-	json_t *answer, *steps;
+	json_t *o;
+	struct answer_auth a;
 	char name[PM_NAME_MAX + 1];
 	char peer[64];
 	char *secret; /* NULL: none was given */
 	size_t secret_n;
 	const char *decided_by;           /* section; NULL: the chain goes on */
 	const struct conf_section *blind; /* account/lookup.h */
+	char result[PM_ERROR_MAX + 1];
 };
 
-static void set_text(json_t *o, const char *key, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+/* The row of one section, and the texts it points to. */
+struct step {
+	struct answer_step a;
+	struct answer_step_time t;
+	bool asked;
+	char answer[1024], detail[PM_ERROR_MAX + 1], good[100];
+};
+
+static void step_explain(struct step *st, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void
-set_text(json_t *o, const char *key, const char *fmt, ...)
+step_explain(struct step *st, const char *fmt, ...)
 {
-	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	vsnprintf(st->answer, sizeof(st->answer), fmt, ap);
 	va_end(ap);
-	json_object_set_new(o, key, json_string(text));
+	st->a.answer = st->answer;
 }
 
 /* The end of the walk: would a login come in, what would the client be told, why. */
@@ -56,15 +62,15 @@ authtest_decide(struct test *t, const char *section, bool accepted, const char *
 		const char *why)
 {
 	t->decided_by = section;
-	json_object_set_new(t->answer, "accepted", json_boolean(accepted));
-	json_object_set_new(t->answer, "reply", json_string(reply));
-	json_object_set_new(t->answer, "result", json_string(why));
+	t->a.accepted = accepted;
+	t->a.reply = reply;
+	snprintf(t->result, sizeof(t->result), "%s", why);
 }
 
 /* ---- sections that are not asked ------------------------------------------------------------- */
 
 static void
-say_domains(json_t *step, const struct conf_section *s)
+explain_domains(struct step *st, const struct conf_section *s)
 {
 	char text[400] = "";
 	size_t n = 0;
@@ -72,32 +78,32 @@ say_domains(json_t *step, const struct conf_section *s)
 	for (size_t i = 0; i < s->n_domains && n < sizeof(text); i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i ? ", " : "",
 				      s->domains[i]);
-	set_text(step, "answer", "not asked: it serves names of %s only", text);
+	step_explain(st, "not asked: it serves names of %s only", text);
 }
 
 static void
-say_wrapped(json_t *step, const struct conf *c, const struct conf_section *s)
+explain_wrapped(struct step *st, const struct conf *c, const struct conf_section *s)
 {
 	const char *by = "?";
 
 	for (size_t i = 0; i < c->n_auth; i++)
 		if (c->auth[i].wrap && strcmp(c->auth[i].wrap, s->name) == 0)
 			by = c->auth[i].name;
-	set_text(step, "answer", "not asked by itself: section %s wraps it", by);
+	step_explain(st, "not asked by itself: section %s wraps it", by);
 }
 
 /* True: it is, or would be, this section's turn. */
 static bool
-explain_turn(struct test *t, json_t *step, size_t i)
+explain_turn(struct test *t, struct step *st, size_t i)
 {
 	const struct conf_section *s = &t->c->auth[i];
 
 	if (s->only_wrapped)
-		say_wrapped(step, t->c, s);
+		explain_wrapped(st, t->c, s);
 	else if (chain_next(t->c, t->name, (int)i) != (int)i)
-		say_domains(step, s);
+		explain_domains(st, s);
 	else if (t->decided_by)
-		set_text(step, "answer", "not asked: section %s has decided", t->decided_by);
+		step_explain(st, "not asked: section %s has decided", t->decided_by);
 	else
 		return true;
 	return false;
@@ -130,37 +136,39 @@ status_of(const struct backend *b)
 
 /* The gate did not let the question in. */
 static void
-say_refused(json_t *step, const struct backend *b, uint8_t verdict)
+explain_refused(struct step *st, const struct backend *b, uint8_t verdict)
 {
 	struct gate_status g = status_of(b);
 	int64_t left_ms = g.open_until_ms - mono_ms();
 
 	if (verdict == VERDICT_REFUSED && strcmp(g.breaker, "closed") != 0)
-		set_text(step, "answer",
-			 "not asked: its breaker is %s after failures in a row; it is tried again "
-			 "in %lld s",
-			 g.breaker, (long long)(left_ms > 0 ? left_ms / 1000 + 1 : 0));
+		step_explain(
+			st,
+			"not asked: its breaker is %s after failures in a row; it is tried again "
+			"in %lld s",
+			g.breaker, (long long)(left_ms > 0 ? left_ms / 1000 + 1 : 0));
 	else if (verdict == VERDICT_REFUSED)
-		set_text(step, "answer",
-			 "not asked: its line is full, %u wait for %u permits (queue_max, permits)",
-			 g.waiting[CALL_BEGIN], g.limits.permits);
+		step_explain(
+			st,
+			"not asked: its line is full, %u wait for %u permits (queue_max, permits)",
+			g.waiting[CALL_BEGIN], g.limits.permits);
 	else
-		set_text(
-			step, "answer",
+		step_explain(
+			st,
 			"not asked: no permit within %lld ms, all %u are in use (wait_ms, permits)",
 			(long long)g.limits.wait_ms, g.limits.permits);
 }
 
 static void
-say_silent(json_t *step, const struct backend *b, int64_t ms)
+explain_silence(struct step *st, const struct backend *b, int64_t ms)
 {
 	struct gate_status g = status_of(b);
 
-	set_text(step, "answer",
-		 "no answer within %lld ms: %u of %u permits are in use; see the calls of "
-		 "restantectl "
-		 "modules",
-		 (long long)ms, g.in_use, g.limits.permits);
+	step_explain(st,
+		     "no answer within %lld ms: %u of %u permits are in use; see the calls of "
+		     "restantectl "
+		     "modules",
+		     (long long)ms, g.in_use, g.limits.permits);
 }
 
 /* ---- one section ----------------------------------------------------------------------------- */
@@ -184,9 +192,9 @@ authtest_cred_fill(const struct test *t, struct question *q)
 	q->cred.secret = (struct pm_str){q->secret, q->secret_n};
 }
 
-/* What the cache would have said in place of the section. */
+/* How the cache would have answered in place of the section. */
 static void
-say_cached(json_t *step, struct credcache *cache, const struct pm_cred *cred)
+explain_cache(struct step *st, struct credcache *cache, const struct pm_cred *cred)
 {
 	char error[PM_ERROR_MAX + 1];
 	struct arena a;
@@ -197,19 +205,18 @@ say_cached(json_t *step, struct credcache *cache, const struct pm_cred *cred)
 	if (!cache)
 		return;
 	arena_init(&a, 64u << 10);
-	if (credcache_find(cache, cred, mono_ms(), &a, &rc, &u, error))
-		json_object_set_new(
-			step, "cache",
-			json_string(rc == PM_OK       ? "a login is answered from it: accepted"
-				    : rc == PM_DENIED ? "a login is answered from it: refused"
-						      : "a login is answered from it: unknown"));
+	if (!credcache_find(cache, cred, mono_ms(), &a, &rc, &u, error))
+		st->a.cache = "does not know this name and password";
 	else
-		json_object_set_new(step, "cache",
-				    json_string("does not know this name and password"));
-	if (credcache_last_good(cache, cred, mono_ms(), &a, &u, &age_ms))
-		set_text(step, "last_known_good",
+		st->a.cache = rc == PM_OK       ? "a login is answered from it: accepted"
+			      : rc == PM_DENIED ? "a login is answered from it: refused"
+						: "a login is answered from it: unknown";
+	if (credcache_last_good(cache, cred, mono_ms(), &a, &u, &age_ms)) {
+		snprintf(st->good, sizeof(st->good),
 			 "accepted %lld s ago: lets in while the section cannot be asked",
 			 (long long)age_ms / 1000);
+		st->a.last_known_good = st->good;
+	}
 	arena_reset(&a);
 }
 
@@ -224,9 +231,9 @@ is_undecided(struct test *t, const struct conf_section *s, int32_t rc)
 
 /* The section cannot be asked now; last known good may still open the door. */
 static void
-decide_failed(struct test *t, json_t *step, const struct conf_section *s, bool backend_failed)
+decide_failed(struct test *t, struct step *st, const struct conf_section *s, bool backend_failed)
 {
-	if (backend_failed && json_object_get(step, "last_known_good"))
+	if (backend_failed && st->a.last_known_good)
 		authtest_decide(t, s->name, true, "+OK",
 				"let in as last known good: the section cannot be asked");
 	else
@@ -240,7 +247,7 @@ decide_accepted(struct test *t, const struct conf_section *s, const struct quest
 {
 	const char *lacks = chain_lacks(&q->user, wall_ms());
 
-	account_json(t->answer, t->c, s, t->name, &q->user);
+	account_json(t->o, t->c, s, t->name, &q->user);
 	if (lacks)
 		authtest_decide(t, s->name, false, "-ERR [AUTH]", lacks);
 	else if (!chain_storage(t->c, s, q->user.section.p, q->user.section.n))
@@ -276,17 +283,19 @@ answer_words(const struct test *t, int32_t rc)
 }
 
 static void
-authtest_judge(struct test *t, json_t *step, const struct conf_section *s, const struct question *q)
+authtest_judge(struct test *t, struct step *st, const struct conf_section *s,
+	       const struct question *q)
 {
 	int32_t rc = q->rc;
 
-	json_object_set_new(step, "answer", json_string(answer_words(t, rc)));
-	json_object_set_new(step, "detail", json_string(q->error));
-	json_object_set_new(step, "code", json_string(host_code_name(rc)));
+	snprintf(st->detail, sizeof(st->detail), "%s", q->error);
+	st->a.answer = answer_words(t, rc);
+	st->a.detail = st->detail;
+	st->a.code = host_code_name(rc);
 	if (rc == PM_OK)
 		decide_accepted(t, s, q);
 	else if (is_undecided(t, s, rc))
-		decide_failed(t, step, s, host_backend_failed(rc));
+		decide_failed(t, st, s, host_backend_failed(rc));
 	else if (t->secret && rc != PM_NEXT)
 		authtest_decide(t, s->name, false, "-ERR [AUTH]",
 				q->error[0] ? q->error : answer_words(t, rc));
@@ -304,7 +313,7 @@ tell_cache(const struct question *q, struct credcache *cache, uint64_t epoch)
 }
 
 static void
-authtest_ask_section(struct test *t, json_t *step, const struct conf_section *s)
+authtest_ask_section(struct test *t, struct step *st, const struct conf_section *s)
 {
 	struct backend *b = s->backend;
 	int64_t started_ms = mono_ms(),
@@ -317,20 +326,21 @@ authtest_ask_section(struct test *t, json_t *step, const struct conf_section *s)
 		return;
 	}
 	authtest_cred_fill(t, q);
-	say_cached(step, b->cache, &q->cred);
+	explain_cache(st, b->cache, &q->cred);
 	ms += MARGIN_MS;
 	if (!question_ask(q, t->secret ? QUESTION_VERIFY : QUESTION_LOOKUP, t->c, b, ms)) {
-		say_silent(step, b, ms);
-		decide_failed(t, step, s, true);
+		explain_silence(st, b, ms);
+		decide_failed(t, st, s, true);
 	} else if (q->verdict != VERDICT_GO) {
-		say_refused(step, b, q->verdict);
-		decide_failed(t, step, s, true);
+		explain_refused(st, b, q->verdict);
+		decide_failed(t, st, s, true);
 	} else {
 		if (t->secret)
 			tell_cache(q, b->cache, epoch);
-		authtest_judge(t, step, s, q);
+		authtest_judge(t, st, s, q);
 	}
-	json_object_set_new(step, "ms", json_integer((json_int_t)(mono_ms() - started_ms)));
+	st->asked = true;
+	st->t.ms = (uint64_t)(mono_ms() - started_ms);
 	question_put(q);
 }
 
@@ -349,26 +359,34 @@ decide_nobody(struct test *t)
 		authtest_decide(t, NULL, false, "not known without a password", text);
 }
 
+static void
+authtest_step(struct test *t, size_t i)
+{
+	struct step st = {.a.section = t->c->auth[i].name};
+	json_t *o = json_object();
+
+	if (explain_turn(t, &st, i))
+		authtest_ask_section(t, &st, &t->c->auth[i]);
+	ANSWER_PUT(o, step, &st.a);
+	if (st.asked)
+		ANSWER_PUT(o, step_time, &st.t);
+	json_array_append_new(t->a.chain, o);
+}
+
 static json_t *
 authtest_walk(struct test *t)
 {
-	t->answer = json_object();
-	t->steps = json_array();
-	json_object_set_new(t->answer, "ok", json_true());
-	json_object_set_new(t->answer, "name", json_string(t->name));
-	json_object_set_new(t->answer, "password",
-			    json_string(t->secret ? "given" : "not given: users are looked up"));
-	json_object_set_new(t->answer, "chain", t->steps);
-	for (size_t i = 0; i < t->c->n_auth; i++) {
-		json_t *step = json_pack("{s:s}", "section", t->c->auth[i].name);
-
-		json_array_append_new(t->steps, step);
-		if (explain_turn(t, step, i))
-			authtest_ask_section(t, step, &t->c->auth[i]);
-	}
+	t->o = answers_new();
+	t->a.name = t->name;
+	t->a.password = t->secret ? "given" : "not given: users are looked up";
+	t->a.chain = json_array();
+	t->a.result = t->result;
+	for (size_t i = 0; i < t->c->n_auth; i++)
+		authtest_step(t, i);
 	if (!t->decided_by)
 		decide_nobody(t);
-	return t->answer;
+	ANSWER_PUT(t->o, auth, &t->a);
+	return t->o;
 }
 
 /* Base64: a password may be any octets, JSON is UTF-8. False: not base64, or no memory. */
@@ -389,7 +407,7 @@ take_secret(struct test *t, const json_t *j)
 }
 
 json_t *
-admin_auth_test(const json_t *request)
+authtest_answer(const json_t *request)
 {
 	const char *raw = json_string_value(json_object_get(request, "name"));
 	const char *peer = json_string_value(json_object_get(request, "peer"));
@@ -398,9 +416,9 @@ admin_auth_test(const json_t *request)
 
 	snprintf(t.peer, sizeof(t.peer), "%s", peer ? peer : "");
 	if (!take_secret(&t, json_object_get(request, "password_base64")))
-		answer = admin_error("the password is too long");
+		answer = answers_error("the password is too long");
 	else if (!raw || !t.c || !chain_name(t.c, raw, strlen(raw), t.name))
-		answer = admin_error("'%.64s' is not a possible user name", raw ? raw : "");
+		answer = answers_error("'%.64s' is not a possible user name", raw ? raw : "");
 	else
 		answer = authtest_walk(&t);
 	if (t.secret)

@@ -8,7 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "admin/admin.h"
+#include "admin/verbs.h"
+#include "answer/answers.h"
 #include "base/secret.h"
 
 #define LINE_MAX_BYTES 65536
@@ -56,8 +57,8 @@ make_answer(struct caller *c)
 {
 	json_error_t err;
 	json_t *request = json_loads(c->line, JSON_REJECT_DUPLICATES, &err);
-	json_t *answer = json_is_object(request) ? admin_answer(request)
-						 : admin_error("not a JSON object: %s", err.text);
+	json_t *answer = json_is_object(request) ? verbs_answer(request)
+						 : answers_error("not a JSON object: %s", err.text);
 
 	c->answer = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
 	c->answer_n = c->answer ? strlen(c->answer) : 0;
@@ -86,7 +87,7 @@ static bool
 is_slow(const char *line)
 {
 	json_t *request = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
-	bool slow = json_is_object(request) && admin_is_slow(request);
+	bool slow = json_is_object(request) && verbs_is_slow(request);
 
 	json_decref(request);
 	return slow;

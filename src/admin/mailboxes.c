@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * restantectl volumes, quota, expire, undelete. The last three start a sweep (upkeep/sweep.h) and
- * answer with its number at once; `job` tells how far it is. Nothing here waits.
- */
+#include "admin/mailboxes.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "account/chain.h"
-#include "admin/admin.h"
-#include "admin/mailboxes.h"
+#include "answer/answers.h"
 #include "mailbox/volume.h"
 #include "upkeep/sweep.h"
 #include "upkeep/sweep_report.h"
@@ -18,143 +15,187 @@
 static void
 add_volume(const struct volume_status *s, void *ctx)
 {
-	json_t *o =
-		json_pack("{s:s, s:s, s:s, s:s, s:s}", "volume", s->name, "path", s->path, "mount",
-			  s->mount, "state", volume_state_name(s->state), "detail", s->text);
+	const struct answer_volume a = {
+		.volume = s->name,
+		.state = volume_state_name(s->state),
+		.octets = s->total,
+		.available = s->available,
+		.reserve = s->reserve,
+		.reserve_file = s->reserve_file,
+		.refused = s->refused,
+		.path = s->path,
+		.mount = s->mount,
+		.inodes = s->inodes,
+		.inodes_free = s->inodes_free,
+		.released = s->released,
+		.detail = s->text,
+	};
+	json_t *o = json_object();
 
-	json_object_set_new(o, "octets", json_integer((json_int_t)s->total));
-	json_object_set_new(o, "available", json_integer((json_int_t)s->available));
-	json_object_set_new(o, "reserve", json_integer((json_int_t)s->reserve));
-	json_object_set_new(o, "reserve_file", json_integer((json_int_t)s->reserve_file));
-	json_object_set_new(o, "inodes", json_integer((json_int_t)s->inodes));
-	json_object_set_new(o, "inodes_free", json_integer((json_int_t)s->inodes_free));
-	json_object_set_new(o, "refused", json_integer((json_int_t)s->refused));
-	json_object_set_new(o, "released", json_integer((json_int_t)s->released));
+	ANSWER_PUT(o, volume, &a);
 	json_array_append_new(ctx, o);
 }
 
 json_t *
 mailboxes_volumes(const json_t *request)
 {
-	json_t *list = json_array();
+	struct answer_volumes a = {.volumes = json_array()};
 	struct conf *c = conf_current();
+	json_t *o = answers_new();
 
 	(void)request;
-	volume_each(c, add_volume, list);
+	volume_each(c, add_volume, a.volumes);
 	conf_put(c);
-	return json_pack("{s:b, s:o}", "ok", 1, "volumes", list);
+	ANSWER_PUT(o, volumes, &a);
+	return o;
 }
 
 /* ---- jobs ------------------------------------------------------------------------------------ */
 
 static void
-keep_set_num(json_t *o, const char *key, uint64_t v)
+add_domain_usage(json_t *o, const struct quota_usage *u)
 {
-	json_object_set_new(o, key, json_integer((json_int_t)v));
+	const struct answer_domain_usage a = {.domain_used_octets = u->octets,
+					      .domain_used_messages = u->msgs,
+					      .domain_doubtful = u->doubtful};
+
+	ANSWER_PUT(o, domain_usage, &a);
 }
 
+/* What a user's mailbox holds and may hold, and the same of the domain. */
 static void
 add_usage(json_t *o, const struct sweep_report *r)
 {
 	const struct quota_limits *l = &r->limits;
+	const struct answer_usage a = {
+		.used_octets = r->stat.octets,
+		.used_messages = r->stat.count,
+		.quota_octets = l->octets,
+		.quota_messages = l->msgs,
+		.hidden_messages = r->stat.hidden,
+		.hidden_octets = r->stat.hidden_octets,
+		.storage = r->section,
+	};
+	const struct answer_domain d = {
+		.user_domain = l->domain,
+		.domain_quota_octets = l->domain_octets,
+		.domain_quota_messages = l->domain_msgs,
+		.counted_by = l->store_counts     ? "store"
+			      : l->domain_counted ? "file"
+						  : "nobody",
+	};
 
-	json_object_set_new(o, "storage", json_string(r->section));
-	keep_set_num(o, "used_octets", r->stat.octets);
-	keep_set_num(o, "used_messages", r->stat.count);
-	keep_set_num(o, "quota_octets", l->octets);
-	keep_set_num(o, "quota_messages", l->msgs);
-	keep_set_num(o, "hidden_messages", r->stat.hidden);
-	keep_set_num(o, "hidden_octets", r->stat.hidden_octets);
-	json_object_set_new(o, "user_domain", json_string(l->domain));
-	keep_set_num(o, "domain_quota_octets", l->domain_octets);
-	keep_set_num(o, "domain_quota_messages", l->domain_msgs);
-	json_object_set_new(o, "counted_by",
-			    json_string(l->store_counts     ? "store"
-					: l->domain_counted ? "file"
-							    : "nobody"));
-	if (r->domain_rc == PM_OK) {
-		keep_set_num(o, "domain_used_octets", r->domain_usage.octets);
-		keep_set_num(o, "domain_used_messages", r->domain_usage.msgs);
-		json_object_set_new(o, "domain_doubtful", json_boolean(r->domain_usage.doubtful));
-	}
+	ANSWER_PUT(o, usage, &a);
+	ANSWER_PUT(o, domain, &d);
+	if (r->domain_rc == PM_OK)
+		add_domain_usage(o, &r->domain_usage);
 }
 
+/* counted_by NULL: by the server's own file, which needs no mention. */
 static void
-add_domain(json_t *o, const struct conf *c, const char *domain, const struct quota_usage *u)
+add_domain(json_t *o, const struct conf *c, const char *domain, const struct quota_usage *u,
+	   const char *counted_by)
 {
 	const struct conf_domain *d = conf_domain(c, domain, strlen(domain));
+	const struct answer_domain a = {
+		.user_domain = domain,
+		.domain_quota_octets =
+			(uint64_t)(d && d->limits.domain_octets >= 0 ? d->limits.domain_octets
+								     : c->site.domain_octets),
+		.domain_quota_messages =
+			(uint64_t)(d && d->limits.domain_msgs >= 0 ? d->limits.domain_msgs
+								   : c->site.domain_msgs),
+		.counted_by = counted_by,
+	};
 
-	json_object_set_new(o, "user_domain", json_string(domain));
-	json_object_set_new(o, "domain_doubtful", json_boolean(u->doubtful));
-	keep_set_num(o, "domain_used_octets", u->octets);
-	keep_set_num(o, "domain_used_messages", u->msgs);
-	keep_set_num(o, "domain_quota_octets",
-		     (uint64_t)(d && d->limits.domain_octets >= 0 ? d->limits.domain_octets
-								  : c->site.domain_octets));
-	keep_set_num(o, "domain_quota_messages",
-		     (uint64_t)(d && d->limits.domain_msgs >= 0 ? d->limits.domain_msgs
-								: c->site.domain_msgs));
-}
-
-/* Of stores that count domains themselves. */
-static void
-add_stores_count(json_t *o, const struct sweep_report *r)
-{
-	struct conf *c = conf_current();
-
-	add_domain(o, c, r->domain, &r->domain_usage);
-	json_object_set_new(o, "counted_by", json_string("store"));
-	conf_put(c);
+	ANSWER_PUT(o, domain, &a);
+	add_domain_usage(o, u);
 }
 
 static void
-add_found(json_t *o, const struct sweep_report *r)
+add_hidden(json_t *o, const struct sweep_report *r)
 {
-	json_t *list = json_array();
+	struct answer_undelete a = {.hidden = json_array()};
 
-	for (size_t i = 0; i < r->n_found; i++)
-		json_array_append_new(
-			list, json_pack("{s:s, s:I, s:I, s:I}", "uidl", r->found[i].uidl, "octets",
-					(json_int_t)r->found[i].octets, "received_ms",
-					(json_int_t)r->found[i].received_ms, "first_retrieved_ms",
-					(json_int_t)r->found[i].first_retrieved_ms));
-	json_object_set_new(o, "hidden", list);
+	for (size_t i = 0; i < r->n_found; i++) {
+		const struct answer_hidden h = {
+			.received_ms = (uint64_t)r->found[i].received_ms,
+			.first_retrieved_ms = (uint64_t)r->found[i].first_retrieved_ms,
+			.octets = r->found[i].octets,
+			.uidl = r->found[i].uidl,
+		};
+		json_t *row = json_object();
+
+		ANSWER_PUT(row, hidden, &h);
+		json_array_append_new(a.hidden, row);
+	}
+	ANSWER_PUT(o, undelete, &a);
+}
+
+static json_t *
+job_json(const struct sweep_report *r)
+{
+	static const char *const kinds[] = {"expire", "recount", "undelete", "quota",
+					    "undo",   "undo",    "undo"};
+	const struct answer_job a = {
+		.job = r->id,
+		.kind = kinds[r->kind],
+		.user = r->user,
+		.domain = r->domain,
+		.dry_run = r->dry_run,
+		.done = r->done,
+		.succeeded = r->done && r->rc == PM_OK && r->failed == 0,
+		.started_ms = (uint64_t)r->started_ms,
+		.ended_ms = (uint64_t)r->ended_ms,
+		.mailboxes = r->boxes,
+		.without_account = r->no_account,
+		.busy = r->busy,
+		.failed = r->failed,
+		.messages = r->messages,
+		.octets = r->octets,
+		.detail = r->error,
+	};
+	json_t *o = answers_new();
+
+	ANSWER_PUT(o, job, &a);
+	return o;
+}
+
+/* Of a job that has ended well: what a user's mailbox or a domain holds. */
+static void
+add_result(json_t *o, const struct sweep_report *r)
+{
+	if (r->kind == SWEEP_USAGE && r->user[0]) {
+		add_usage(o, r);
+	} else if (r->domain_rc == PM_OK) { /* of stores that count domains themselves */
+		struct conf *c = conf_current();
+
+		add_domain(o, c, r->domain, &r->domain_usage, "store");
+		conf_put(c);
+	}
 }
 
 json_t *
 mailboxes_job(const json_t *request)
 {
-	static const char *const kinds[] = {"expire", "recount", "undelete", "quota",
-					    "undo",   "undo",    "undo"};
 	struct sweep_report *r = malloc(sizeof(*r));
 	json_t *o;
 
 	if (!r ||
 	    !sweep_report_get((uint64_t)json_integer_value(json_object_get(request, "job")), r)) {
 		free(r);
-		return admin_error("there is no such job (any more)");
+		return answers_error("there is no such job (any more)");
 	}
-	o = json_pack("{s:b, s:I, s:s, s:s, s:s, s:b, s:b, s:b}", "ok", 1, "job", (json_int_t)r->id,
-		      "kind", kinds[r->kind], "user", r->user, "domain", r->domain, "dry_run",
-		      r->dry_run, "done", r->done, "succeeded",
-		      r->done && r->rc == PM_OK && r->failed == 0);
-	keep_set_num(o, "started_ms", (uint64_t)r->started_ms);
-	keep_set_num(o, "ended_ms", (uint64_t)r->ended_ms);
-	keep_set_num(o, "mailboxes", r->boxes);
-	keep_set_num(o, "without_account", r->no_account);
-	keep_set_num(o, "busy", r->busy);
-	keep_set_num(o, "failed", r->failed);
-	keep_set_num(o, "messages", r->messages);
-	keep_set_num(o, "octets", r->octets);
-	if (r->kind == SWEEP_EXPIRE)
-		keep_set_num(o, "unmarked", r->unmarked);
-	json_object_set_new(o, "detail", json_string(r->error));
-	if (r->done && r->rc == PM_OK && r->kind == SWEEP_USAGE && r->user[0])
-		add_usage(o, r);
-	else if (r->done && r->rc == PM_OK && r->domain_rc == PM_OK)
-		add_stores_count(o, r);
+	o = job_json(r);
+	if (r->kind == SWEEP_EXPIRE) {
+		const struct answer_expire a = {.unmarked = r->unmarked};
+
+		ANSWER_PUT(o, expire, &a);
+	}
+	if (r->done && r->rc == PM_OK)
+		add_result(o, r);
 	if (r->done && r->kind == SWEEP_UNDELETE)
-		add_found(o, r);
+		add_hidden(o, r);
 	free(r);
 	return o;
 }
@@ -201,7 +242,17 @@ take_uidls(const json_t *request, struct sweep_order *o)
 }
 
 static json_t *
-keep_start(const json_t *request, enum sweep_kind kind)
+started_json(uint64_t id)
+{
+	const struct answer_started a = {.job = id};
+	json_t *o = answers_new();
+
+	ANSWER_PUT(o, started, &a);
+	return o;
+}
+
+static json_t *
+mailboxes_start(const json_t *request, enum sweep_kind kind)
 {
 	struct sweep_order *o = calloc(1, sizeof(*o));
 	struct conf *c = conf_current();
@@ -221,8 +272,7 @@ keep_start(const json_t *request, enum sweep_kind kind)
 	}
 	conf_put(c);
 	free(o);
-	return id ? json_pack("{s:b, s:I}", "ok", 1, "job", (json_int_t)id)
-		  : admin_error("%s", text);
+	return id ? started_json(id) : answers_error("%s", text);
 }
 
 json_t *
@@ -230,17 +280,18 @@ mailboxes_expire(const json_t *request)
 {
 	if (json_is_true(json_object_get(request, "unmarked")) &&
 	    !json_is_string(json_object_get(request, "user")))
-		return admin_error("--unmarked needs a user: of each it is looked whether the undo "
-				   "storage is another place");
-	return keep_start(request, SWEEP_EXPIRE);
+		return answers_error(
+			"--unmarked needs a user: of each it is looked whether the undo "
+			"storage is another place");
+	return mailboxes_start(request, SWEEP_EXPIRE);
 }
 
 json_t *
 mailboxes_undelete(const json_t *request)
 {
 	if (!json_is_string(json_object_get(request, "user")))
-		return admin_error("undelete needs a user");
-	return keep_start(request, SWEEP_UNDELETE);
+		return answers_error("undelete needs a user");
+	return mailboxes_start(request, SWEEP_UNDELETE);
 }
 
 /* Does a store count domains itself? */
@@ -267,17 +318,19 @@ domain_usage(const char *domain, const json_t *request)
 	json_t *o;
 
 	if (rc == PM_NOENT && any_counts(c)) {
-		o = keep_start(request, SWEEP_USAGE);
+		o = mailboxes_start(request, SWEEP_USAGE);
 	} else if (rc != PM_OK) {
-		o = admin_error(rc == PM_NOENT ? "domain %.200s is not counted: it has no "
-						 "domain_octets or domain_messages, or nothing "
-						 "was delivered yet"
-					       : "the count of domain %.200s cannot be read",
-				domain);
+		o = answers_error(rc == PM_NOENT ? "domain %.200s is not counted: it has no "
+						   "domain_octets or domain_messages, or nothing "
+						   "was delivered yet"
+						 : "the count of domain %.200s cannot be read",
+				  domain);
 	} else {
-		o = json_pack("{s:b}", "ok", 1);
-		add_domain(o, c, domain, &u);
-		keep_set_num(o, "under_way", u.under_way);
+		const struct answer_domain_file a = {.under_way = u.under_way};
+
+		o = answers_new();
+		add_domain(o, c, domain, &u, NULL);
+		ANSWER_PUT(o, domain_file, &a);
 	}
 	conf_put(c);
 	return o;
@@ -289,8 +342,8 @@ mailboxes_quota(const json_t *request)
 	const char *domain = json_string_value(json_object_get(request, "domain"));
 
 	if (!domain && !json_is_string(json_object_get(request, "user")))
-		return admin_error("quota needs a user or a domain");
+		return answers_error("quota needs a user or a domain");
 	if (domain && !json_is_true(json_object_get(request, "recount")))
 		return domain_usage(domain, request);
-	return keep_start(request, domain ? SWEEP_RECOUNT : SWEEP_USAGE);
+	return mailboxes_start(request, domain ? SWEEP_RECOUNT : SWEEP_USAGE);
 }

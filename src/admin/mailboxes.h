@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mailboxes - verbs about what is kept: volumes, quotas, retention. Private to src/admin; a new
- * reference each. */
+/*
+ * mailboxes - verbs about mailboxes and their disks: volumes, quota, expire, undelete. The last
+ * three start a sweep (upkeep/sweep.h) and answer with its number at once; `job` tells how far it
+ * is. Nothing here waits. A new reference each.
+ */
 #ifndef RST_ADMIN_MAILBOXES_H
 #define RST_ADMIN_MAILBOXES_H
 

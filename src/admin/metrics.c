@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "admin/logger.h"
+#include "admin/metrics_gates.h"
+#include "admin/metrics_process.h"
 #include "base/clock.h"
 #include "base/stats.h"
 #include "config.h"

@@ -20,15 +20,7 @@
 /* Main, before admin_start: families from above this folder. fn: admin thread; must not block. */
 void metrics_add_source(void (*fn)(struct expo *e, const struct conf *c));
 
-/* Main, once, before admin_start: the server begins. */
-void metrics_begin(void);
-int64_t metrics_uptime_ms(void);
-
 /* Admin thread: malloc'd, *ret_n bytes; NULL: no memory. */
 char *metrics_text(size_t *ret_n);
-
-/* Private to src/admin: parts of it. */
-void metrics_gates(struct expo *e, const struct conf *c);
-void metrics_process(struct expo *e);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What metrics tell of gates, and of what modules count themselves. */
+#include "admin/metrics_gates.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "account/credcache.h"
-#include "admin/metrics.h"
-#include "bind/bind.h"
+#include "bind/services.h"
 #include "module/backend.h"
 #include "work/gate.h"
 #include "work/pool.h"
@@ -292,5 +292,5 @@ metrics_gates(struct expo *e, const struct conf *c)
 	put_caches(e, c);
 	expo_family(e, "restante_module_events_total", EXPO_COUNTER,
 		    "What modules count themselves; see their manual pages.");
-	bind_each_counter(put_counter, &v);
+	services_each_counter(put_counter, &v);
 }

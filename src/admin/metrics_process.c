@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The numbers of a process that every client library of Prometheus has, under their usual names. */
+#include "admin/metrics_process.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "admin/metrics.h"
 #include "base/clock.h"
 
 #define US_PER_S 1000000

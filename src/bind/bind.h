@@ -17,12 +17,4 @@ bool bind_check(struct conf *c, struct conf_errors *e);
  * was opened is closed again. tool: purpose TOOL, no background work. */
 bool bind_open(struct conf *c, struct conf *old, bool tool, struct conf_errors *e);
 
-/* Services of the host for modules (log, counters); shared with tools. */
-struct pm_host;
-const struct pm_host *bind_host(const char *section);
-
-/* Counters modules made through host->count, for status: fn(section, name, value). */
-void bind_each_counter(void (*fn)(const char *section, const char *name, int64_t value, void *ctx),
-		       void *ctx);
-
 #endif

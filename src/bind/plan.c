@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bind/bind.h"
 #include "bind/local.h"
+#include "bind/services.h"
 
 #define ERR_MAX 1024
 
@@ -176,7 +176,7 @@ plan_spec(struct binder *b, const struct plan *p, struct host_setting *settings,
 		.run_dir = b->c->run_dir,
 		.settings = settings,
 		.n_settings = s->n_settings,
-		.host = bind_host(s->name),
+		.host = services_host(s->name),
 		.error = plan_report,
 		.error_ctx = at,
 	};

@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What modules may call (struct pm_host), one record per section name: log lines carry the section,
- * counters are its own. Records live as long as the process: an old instance of a reloaded section
- * still counts.
- */
+#include "bind/services.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <restante/module.h>
-
 #include "account/caches.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "bind/bind.h"
 #include "mailbox/volume.h"
 #include "module/backend.h"
 
@@ -80,7 +74,7 @@ svc_count(void *ctx, struct pm_str name, int64_t delta)
 			    memcmp(s->counters[i].name, name.p, name.n) != 0))
 		i++;
 	if (i == s->n && s->n < COUNTERS_MAX)
-		memcpy(s->counters[s->n++].name, name.p, name.n); /* zeroed behind it */
+		memcpy(s->counters[s->n++].name, name.p, name.n); /* zeroed after it */
 	if (i < s->n)
 		s->counters[i].value += delta;
 	pthread_mutex_unlock(&s->mutex);
@@ -137,7 +131,7 @@ service_new(const char *section)
 }
 
 const struct pm_host *
-bind_host(const char *section)
+services_host(const char *section)
 {
 	struct service *s;
 
@@ -151,8 +145,8 @@ bind_host(const char *section)
 }
 
 void
-bind_each_counter(void (*fn)(const char *section, const char *name, int64_t value, void *ctx),
-		  void *ctx)
+services_each_counter(void (*fn)(const char *section, const char *name, int64_t value, void *ctx),
+		      void *ctx)
 {
 	struct service *s;
 

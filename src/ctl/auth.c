@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* restantectl auth test: the password comes on standard input only; arguments are seen by everybody
- * on the host. */
+#include "ctl/auth.h"
+
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,6 @@
 
 #include "base/b64.h"
 #include "base/secret.h"
-#include "ctl/ctl.h"
 
 #define PASSWORD_MAX 4096
 
@@ -19,7 +18,7 @@ auth_wiping_free(void *p)
 	free(p);
 }
 
-/* The first line of standard input, without its end; false: said. */
+/* The first line of standard input, without its end; false: what is wrong was printed. */
 static bool
 read_password(char *buf, size_t *ret_n)
 {
@@ -61,8 +60,9 @@ add_password(json_t *request)
 }
 
 json_t *
-ctl_auth_request(const struct ctl *c)
+auth_request(const struct ctl *c)
 {
+	const char *peer = options_get(c, "peer");
 	json_t *request;
 
 	if (c->argc != 2 || strcmp(c->argv[0], "test") != 0) {
@@ -71,9 +71,9 @@ ctl_auth_request(const struct ctl *c)
 	}
 	json_set_alloc_funcs(malloc, auth_wiping_free);
 	request = json_pack("{s:s, s:s}", "verb", "auth-test", "name", c->argv[1]);
-	if (request && c->peer)
-		json_object_set_new(request, "peer", json_string(c->peer));
-	if (request && c->password_stdin && !add_password(request)) {
+	if (request && peer)
+		json_object_set_new(request, "peer", json_string(peer));
+	if (request && options_get(c, "password-stdin") && !add_password(request)) {
 		json_decref(request);
 		return NULL;
 	}

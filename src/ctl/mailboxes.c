@@ -1,193 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* restantectl volumes, quota, expire, undelete: jobs are started, watched, and their outcome
- * shown. */
+#include "ctl/mailboxes.h"
+
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
+#include <sysexits.h>
 
-#include "ctl/ctl.h"
+#include "answer/answers.h"
+#include "ctl/job.h"
+#include "ctl/show.h"
 
-#define LOOK_US 100000
-#define SAY_EVERY 10 /* looks */
-
-const char *
-ctl_opt(const struct ctl *c, const char *name)
-{
-	for (size_t i = 0; i < c->n_opts; i++)
-		if (strcmp(c->opts[i].name, name) == 0)
-			return c->opts[i].value ? c->opts[i].value : "";
-	return NULL;
-}
-
-static json_int_t
-mailboxes_num(const json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
-static const char *
-mailboxes_text(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
-int
-ctl_refused(const json_t *answer)
-{
-	fprintf(stderr, "restantectl: %s\n", mailboxes_text(answer, "error"));
-	return 1;
-}
-
-/* ---- volumes --------------------------------------------------------------------------------- */
-
-static const char *
-size_text(json_int_t octets, char *buf, size_t cap)
-{
-	static const char units[] = " KMGTP";
-	double v = (double)octets;
-	size_t u = 0;
-
-	while (v >= 1024 && u + 1 < sizeof(units) - 1) {
-		v /= 1024;
-		u++;
-	}
-	snprintf(buf, cap, u == 0 ? "%.0f" : "%.1f%c", v, units[u]);
-	return buf;
-}
-
-void
-table_volumes(const json_t *answer)
-{
-	const json_t *list = json_object_get(answer, "volumes"), *v;
-	char a[24], b[24], r[24], f[24];
-	size_t i;
-
-	if (json_array_size(list) == 0) {
-		printf("no volume blocks in the configuration\n");
-		return;
-	}
-	printf("%-16s %-12s %9s %9s %9s %12s %8s  %s\n", "VOLUME", "STATE", "SIZE", "FREE",
-	       "RESERVE", "RESERVE FILE", "REFUSED", "PATH");
-	json_array_foreach(list, i, v)
-	{
-		printf("%-16s %-12s %9s %9s %9s %12s %8" JSON_INTEGER_FORMAT "  %s\n",
-		       mailboxes_text(v, "volume"), mailboxes_text(v, "state"),
-		       size_text(mailboxes_num(v, "octets"), a, sizeof(a)),
-		       size_text(mailboxes_num(v, "available"), b, sizeof(b)),
-		       size_text(mailboxes_num(v, "reserve"), r, sizeof(r)),
-		       size_text(mailboxes_num(v, "reserve_file"), f, sizeof(f)),
-		       mailboxes_num(v, "refused"), mailboxes_text(v, "path"));
-		if (*mailboxes_text(v, "detail"))
-			printf("    %s\n", mailboxes_text(v, "detail"));
-	}
-}
-
-/* ---- jobs ------------------------------------------------------------------------------------ */
-
-static void
-say_progress(const json_t *a, bool last)
-{
-	fprintf(stderr,
-		"%s%s: %" JSON_INTEGER_FORMAT " mailboxes, %" JSON_INTEGER_FORMAT
-		" messages, %" JSON_INTEGER_FORMAT " octets; %" JSON_INTEGER_FORMAT
-		" busy, %" JSON_INTEGER_FORMAT " without account, %" JSON_INTEGER_FORMAT
-		" failed%s",
-		isatty(2) ? "\r" : "", mailboxes_text(a, "kind"), mailboxes_num(a, "mailboxes"),
-		mailboxes_num(a, "messages"), mailboxes_num(a, "octets"), mailboxes_num(a, "busy"),
-		mailboxes_num(a, "without_account"), mailboxes_num(a, "failed"),
-		isatty(2) && !last ? "" : "\n");
-}
-
-/* Until the job has ended: its last report; NULL: said. `talk`: progress on standard error. */
-static json_t *
-mailboxes_watch(const struct ctl *c, json_int_t job, bool talk, int *ret_rc)
-{
-	for (unsigned looks = 0;; looks++) {
-		json_t *request = json_pack("{s:s, s:I}", "verb", "job", "job", job),
-		       *a = ctl_ask(c, request, ret_rc);
-
-		json_decref(request);
-		if (!a)
-			return NULL;
-		if (!json_is_true(json_object_get(a, "ok"))) {
-			*ret_rc = ctl_refused(a);
-			json_decref(a);
-			return NULL;
-		}
-		if (json_is_true(json_object_get(a, "done"))) {
-			if (talk)
-				say_progress(a, true);
-			*ret_rc = json_is_true(json_object_get(a, "succeeded")) ? 0 : 1;
-			return a;
-		}
-		if (talk && looks % SAY_EVERY == SAY_EVERY - 1)
-			say_progress(a, false);
-		json_decref(a);
-		usleep(LOOK_US);
-	}
-}
-
-/* Asks; when that started a job, its last report. */
-static json_t *
-run_job(const struct ctl *c, json_t *request, bool talk, int *ret_rc)
-{
-	json_t *a = ctl_ask(c, request, ret_rc), *job;
-
-	json_decref(request);
-	if (!a)
-		return NULL;
-	if (!json_is_true(json_object_get(a, "ok"))) {
-		*ret_rc = ctl_refused(a);
-		json_decref(a);
-		return NULL;
-	}
-	*ret_rc = 0;
-	job = json_object_get(a, "job");
-	if (job) {
-		json_t *last = mailboxes_watch(c, json_integer_value(job), talk, ret_rc);
-
-		json_decref(a);
-		return last;
-	}
-	return a;
-}
-
-static int
-mailboxes_show(const struct ctl *c, json_t *a, int rc, void (*table)(const json_t *a))
-{
-	if (!a)
-		return rc;
-	if (c->json) {
-		json_dumpf(a, stdout, JSON_INDENT(1));
-		printf("\n");
-	} else {
-		table(a);
-		if (rc != 0)
-			fprintf(stderr, "restantectl: %s\n",
-				*mailboxes_text(a, "detail") ? mailboxes_text(a, "detail")
-							     : "not all of it could be done");
-	}
-	json_decref(a);
-	return rc;
-}
+#define TITLE 24 /* columns */
 
 static json_t *
-request_of(const struct ctl *c, const char *verb)
+request_of(const struct ctl *c)
 {
-	json_t *r = json_pack("{s:s}", "verb", verb);
+	json_t *r = json_pack("{s:s}", "verb", c->verb);
 
 	if (c->argc > 0)
 		json_object_set_new(r, "user", json_string(c->argv[0]));
-	if (ctl_opt(c, "domain"))
-		json_object_set_new(r, "domain", json_string(ctl_opt(c, "domain")));
-	if (ctl_opt(c, "dry-run"))
+	if (options_get(c, "domain"))
+		json_object_set_new(r, "domain", json_string(options_get(c, "domain")));
+	if (options_get(c, "dry-run"))
 		json_object_set_new(r, "dry_run", json_true());
-	if (ctl_opt(c, "unmarked"))
+	if (options_get(c, "unmarked"))
 		json_object_set_new(r, "unmarked", json_true());
 	return r;
 }
@@ -195,162 +32,140 @@ request_of(const struct ctl *c, const char *verb)
 /* ---- expire ---------------------------------------------------------------------------------- */
 
 static void
-table_expire(const json_t *a)
+view_expire(const json_t *answer)
 {
-	printf("%s%" JSON_INTEGER_FORMAT " messages of %" JSON_INTEGER_FORMAT
-	       " octets in %" JSON_INTEGER_FORMAT " mailboxes\n",
-	       json_is_true(json_object_get(a, "dry_run")) ? "would expire " : "expired ",
-	       mailboxes_num(a, "messages"), mailboxes_num(a, "octets"),
-	       mailboxes_num(a, "mailboxes"));
-	if (mailboxes_num(a, "busy") > 0)
-		printf("%" JSON_INTEGER_FORMAT
-		       " mailboxes were passed over because somebody was logged in\n",
-		       mailboxes_num(a, "busy"));
-	if (mailboxes_num(a, "without_account") > 0)
-		printf("%" JSON_INTEGER_FORMAT
-		       " mailboxes belong to no account and were left alone\n",
-		       mailboxes_num(a, "without_account"));
-	if (mailboxes_num(a, "unmarked") > 0)
-		printf("%" JSON_INTEGER_FORMAT " messages of the undo storage do not say that they "
-		       "were moved there, and are kept\n",
-		       mailboxes_num(a, "unmarked"));
+	struct answer_expire e;
+	struct answer_job j;
+
+	ANSWER_GET(answer, job, &j);
+	ANSWER_GET(answer, expire, &e);
+	printf("%s%" PRIu64 " messages of %" PRIu64 " octets in %" PRIu64 " mailboxes\n",
+	       j.dry_run ? "would expire " : "expired ", j.messages, j.octets, j.mailboxes);
+	if (j.busy > 0)
+		printf("%" PRIu64 " mailboxes were passed over because somebody was logged in\n",
+		       j.busy);
+	if (j.without_account > 0)
+		printf("%" PRIu64 " mailboxes belong to no account and were left alone\n",
+		       j.without_account);
+	if (e.unmarked > 0)
+		printf("%" PRIu64 " messages of the undo storage have no mark of having been moved "
+		       "there, and are kept\n",
+		       e.unmarked);
 }
 
 int
-run_expire(const struct ctl *c, const struct verb *v)
+mailboxes_expire(const struct ctl *c)
 {
-	int rc = 1;
-	json_t *a;
-
-	(void)v;
-	if (c->argc == 0 && !ctl_opt(c, "domain") && !ctl_opt(c, "all")) {
+	if (c->argc == 0 && !options_get(c, "domain") && !options_get(c, "all")) {
 		fprintf(stderr, "restantectl: expire needs a user, --domain NAME or --all\n");
-		return EXIT_USAGE;
+		return EX_USAGE;
 	}
-	a = run_job(c, request_of(c, "expire"), true, &rc);
-	return mailboxes_show(c, a, rc, table_expire);
+	return job_run(c, request_of(c), true, view_expire);
 }
 
 /* ---- undelete -------------------------------------------------------------------------------- */
 
 static void
-mailboxes_put_time(json_int_t ms)
+view_undelete(const json_t *answer)
 {
-	time_t t = (time_t)(ms / 1000);
-	char buf[40] = "-";
-	struct tm tm;
+	static const struct fields *const parts[] = {&answers_hidden, NULL};
+	struct answer_undelete u;
+	struct answer_job j;
 
-	if (ms > 0 && gmtime_r(&t, &tm))
-		(void)strftime(buf, sizeof(buf), "%Y-%m-%d %H:%M", &tm);
-	printf("%-17s", buf);
-}
-
-static void
-table_undelete(const json_t *a)
-{
-	const json_t *list = json_object_get(a, "hidden"), *m;
-	bool only_look = json_is_true(json_object_get(a, "dry_run"));
-	size_t i;
-
-	if (json_array_size(list) > 0)
-		printf("%-17s %-17s %10s  %s\n", "RECEIVED (UTC)", "RETRIEVED (UTC)", "OCTETS",
-		       "UNIQUE-ID");
-	json_array_foreach(list, i, m)
-	{
-		mailboxes_put_time(mailboxes_num(m, "received_ms"));
-		printf(" ");
-		mailboxes_put_time(mailboxes_num(m, "first_retrieved_ms"));
-		printf(" %10" JSON_INTEGER_FORMAT "  %s\n", mailboxes_num(m, "octets"),
-		       mailboxes_text(m, "uidl"));
-	}
-	printf("%" JSON_INTEGER_FORMAT " deleted messages %s\n", mailboxes_num(a, "messages"),
-	       only_look ? "can be brought back" : "are in the mailbox again");
+	ANSWER_GET(answer, job, &j);
+	ANSWER_GET(answer, undelete, &u);
+	if (json_array_size(u.hidden) > 0)
+		show_rows(u.hidden, parts, NULL);
+	printf("%" PRIu64 " deleted messages %s\n", j.messages,
+	       j.dry_run ? "can be brought back" : "are in the mailbox again");
 }
 
 int
-run_undelete(const struct ctl *c, const struct verb *v)
+mailboxes_undelete(const struct ctl *c)
 {
-	json_t *request = request_of(c, "undelete"), *uidls = json_array(), *a;
-	int rc = 1;
+	json_t *request, *uidls;
 
-	(void)v;
+	if (c->argc == 1 && !options_get(c, "all") && !options_get(c, "list")) {
+		fprintf(stderr,
+			"restantectl: undelete needs unique-ids, --all, or --list to see them\n");
+		return EX_USAGE;
+	}
+	request = request_of(c);
+	uidls = json_array();
 	for (int i = 1; i < c->argc; i++)
 		json_array_append_new(uidls, json_string(c->argv[i]));
 	json_object_set_new(request, "uidls", uidls);
-	if (ctl_opt(c, "list"))
+	if (options_get(c, "list"))
 		json_object_set_new(request, "dry_run", json_true());
-	else if (c->argc == 1 && !ctl_opt(c, "all")) {
-		fprintf(stderr,
-			"restantectl: undelete needs unique-ids, --all, or --list to see them\n");
-		json_decref(request);
-		return EXIT_USAGE;
-	}
-	a = run_job(c, request, false, &rc);
-	return mailboxes_show(c, a, rc, table_undelete);
+	return job_run(c, request, false, view_undelete);
 }
 
 /* ---- quota ----------------------------------------------------------------------------------- */
 
 static void
-mailboxes_put_usage(const char *what, json_int_t used, json_int_t limit)
+print_usage(const char *title, uint64_t used, uint64_t limit)
 {
 	if (limit > 0)
-		printf("%-24s %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
-		       " (%" JSON_INTEGER_FORMAT " %%)\n",
-		       what, used, limit, (json_int_t)((double)used * 100 / (double)limit));
+		printf("%-*s %" PRIu64 " of %" PRIu64 " (%" PRIu64 " %%)\n", TITLE, title, used,
+		       limit, (uint64_t)((double)used * 100 / (double)limit));
 	else
-		printf("%-24s %" JSON_INTEGER_FORMAT ", no limit\n", what, used);
+		printf("%-*s %" PRIu64 ", no limit\n", TITLE, title, used);
 }
 
 static void
-table_quota(const json_t *a)
+view_user_usage(const struct answer_usage *u, const char *user)
 {
-	if (json_object_get(a, "used_octets")) {
-		printf("%-24s %s, storage %s\n", "user", mailboxes_text(a, "user"),
-		       mailboxes_text(a, "storage"));
-		mailboxes_put_usage("octets", mailboxes_num(a, "used_octets"),
-				    mailboxes_num(a, "quota_octets"));
-		mailboxes_put_usage("messages", mailboxes_num(a, "used_messages"),
-				    mailboxes_num(a, "quota_messages"));
-		if (mailboxes_num(a, "hidden_messages") > 0)
-			printf("%-24s %" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT
-			       " octets\n",
-			       "deleted, can be restored", mailboxes_num(a, "hidden_messages"),
-			       mailboxes_num(a, "hidden_octets"));
-	}
-	if (strcmp(mailboxes_text(a, "kind"), "recount") == 0)
-		printf("domain %s holds %" JSON_INTEGER_FORMAT " messages of %" JSON_INTEGER_FORMAT
-		       " octets in %" JSON_INTEGER_FORMAT " mailboxes\n",
-		       mailboxes_text(a, "domain"), mailboxes_num(a, "messages"),
-		       mailboxes_num(a, "octets"), mailboxes_num(a, "mailboxes"));
-	if (json_object_get(a, "domain_used_octets")) {
-		printf("%-24s %s%s\n", "domain", mailboxes_text(a, "user_domain"),
-		       json_is_true(json_object_get(a, "domain_doubtful"))
-			       ? " (doubtful: it is to be counted anew)"
-			       : "");
-		mailboxes_put_usage("domain octets", mailboxes_num(a, "domain_used_octets"),
-				    mailboxes_num(a, "domain_quota_octets"));
-		mailboxes_put_usage("domain messages", mailboxes_num(a, "domain_used_messages"),
-				    mailboxes_num(a, "domain_quota_messages"));
-	} else if (strcmp(mailboxes_text(a, "counted_by"), "store") == 0) {
-		printf("%-24s counted by its store\n", "domain");
-	}
+	printf("%-*s %s, storage %s\n", TITLE, "user", user, u->storage);
+	print_usage("octets", u->used_octets, u->quota_octets);
+	print_usage("messages", u->used_messages, u->quota_messages);
+	if (u->hidden_messages > 0)
+		printf("%-*s %" PRIu64 " messages, %" PRIu64 " octets\n", TITLE,
+		       "deleted, can be restored", u->hidden_messages, u->hidden_octets);
+}
+
+static void
+view_domain_usage(const struct answer_domain_usage *u, const struct answer_domain *d)
+{
+	printf("%-*s %s%s\n", TITLE, "domain", d->user_domain,
+	       u->domain_doubtful ? " (doubtful: it is to be counted anew)" : "");
+	print_usage("domain octets", u->domain_used_octets, d->domain_quota_octets);
+	print_usage("domain messages", u->domain_used_messages, d->domain_quota_messages);
+}
+
+static void
+view_quota(const json_t *answer)
+{
+	struct answer_domain_usage du;
+	struct answer_domain d;
+	struct answer_usage u;
+	struct answer_job j;
+
+	ANSWER_GET(answer, job, &j);
+	ANSWER_GET(answer, domain, &d);
+	if (ANSWER_GET(answer, usage, &u))
+		view_user_usage(&u, j.user);
+	if (strcmp(j.kind, "recount") == 0)
+		printf("domain %s holds %" PRIu64 " messages of %" PRIu64 " octets in %" PRIu64
+		       " mailboxes\n",
+		       j.domain, j.messages, j.octets, j.mailboxes);
+	if (ANSWER_GET(answer, domain_usage, &du))
+		view_domain_usage(&du, &d);
+	else if (strcmp(d.counted_by, "store") == 0)
+		printf("%-*s counted by its store\n", TITLE, "domain");
 }
 
 int
-run_quota(const struct ctl *c, const struct verb *v)
+mailboxes_quota(const struct ctl *c)
 {
-	json_t *request = request_of(c, "quota"), *a;
-	int rc = 1;
+	bool recount = options_get(c, "recount") != NULL;
+	json_t *request;
 
-	(void)v;
-	if ((c->argc == 0) == (ctl_opt(c, "domain") == NULL)) {
+	if ((c->argc == 0) == (options_get(c, "domain") == NULL)) {
 		fprintf(stderr, "restantectl: quota needs a user or --domain NAME\n");
-		json_decref(request);
-		return EXIT_USAGE;
+		return EX_USAGE;
 	}
-	if (ctl_opt(c, "recount"))
+	request = request_of(c);
+	if (recount)
 		json_object_set_new(request, "recount", json_true());
-	a = run_job(c, request, ctl_opt(c, "recount") != NULL && c->argc == 0, &rc);
-	return mailboxes_show(c, a, rc, table_quota);
+	return job_run(c, request, recount && c->argc == 0, view_quota);
 }

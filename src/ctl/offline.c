@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/offline.h"
+
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "bind/bind.h"
 #include "conf/conf.h"
-#include "ctl/ctl.h"
 #include "host/load.h"
 #include "net/tls.h"
 
@@ -32,7 +34,7 @@ offline_check_conf(const struct ctl *c)
 	conf_put(conf);
 	if (e.count > 0) {
 		fprintf(stderr, "%zu error%s in %s\n", e.count, e.count == 1 ? "" : "s", file);
-		return EXIT_CONFIG;
+		return EX_CONFIG;
 	}
 	printf("%s: ok\n", file);
 	return 0;

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* setup - a module's own setup, run here and not in the server: its settings are those of the
- * configuration. */
+#include "ctl/setup.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "conf/conf.h"
-#include "ctl/ctl.h"
+#include "ctl/offline.h"
 #include "host/call.h"
 #include "host/load.h"
 #include "host/toolhost.h"
 
-/* a large store may take its time; who waits may interrupt */
+/* a large store may take its time; the operator may interrupt */
 #define ONE_CALL_MS (24 * 3600 * 1000LL)
 
 /* ---- the host a tool's module sees ----------------------------------------------------------- */
@@ -67,7 +68,7 @@ is_module(const struct conf *conf, const struct conf_section *s, const char *mod
 	return name.n == strlen(module) && memcmp(name.p, module, name.n) == 0;
 }
 
-/* NULL: said why. */
+/* NULL: the reason was printed. */
 static const struct conf_section *
 setup_find_section(const struct conf *conf, const char *module, const char *name,
 		   struct host_lib **ret)
@@ -125,7 +126,7 @@ open_section(const struct conf *conf, const struct conf_section *s, struct host_
 }
 
 static int32_t
-setup_run(struct host_inst *inst, const char *what)
+setup_call(struct host_inst *inst, const char *what)
 {
 	struct host_call call = {.alloc = setup_call_alloc, .cancelled = setup_call_cancelled};
 	int32_t rc;
@@ -141,24 +142,24 @@ setup_run(struct host_inst *inst, const char *what)
 }
 
 int
-offline_setup(const struct ctl *c, const char *module, const char *section, const char *what)
+setup_module(const struct ctl *c, const char *module, const char *section, const char *what)
 {
 	struct conf_errors e = {.report = offline_error};
 	struct conf *conf = conf_load(c->conf_file, &e);
 	const struct conf_section *s;
 	struct host_inst *inst;
 	struct host_lib *lib = NULL;
-	int rc = EXIT_CONFIG;
+	int rc = EX_CONFIG;
 
 	if (!conf || e.count > 0) {
 		fprintf(stderr, "restantectl: nothing was done: %s has errors\n", c->conf_file);
 		conf_put(conf);
-		return EXIT_CONFIG;
+		return EX_CONFIG;
 	}
 	s = setup_find_section(conf, module, section, &lib);
 	inst = s ? open_section(conf, s, lib) : NULL;
 	if (inst)
-		rc = setup_run(inst, what) == PM_OK ? 0 : 1;
+		rc = setup_call(inst, what) == PM_OK ? 0 : 1;
 	host_close(inst);
 	conf_put(conf);
 	return rc;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/talk.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,11 +8,12 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sysexits.h>
 #include <unistd.h>
 
+#include "answer/answers.h"
 #include "base/secret.h"
 #include "conf/conf.h"
-#include "ctl/ctl.h"
 
 #define ANSWER_MAX (64u << 20)
 #define ANSWER_S 70 /* a reload may take a minute */
@@ -46,9 +49,9 @@ talk_open_socket(const struct ctl *c, int *ret_rc)
 	struct timeval tv = {.tv_sec = ANSWER_S};
 	int fd;
 
-	*ret_rc = EXIT_UNAVAILABLE;
+	*ret_rc = EX_UNAVAILABLE;
 	if (!socket_path(c, sun.sun_path, sizeof(sun.sun_path))) {
-		*ret_rc = EXIT_CONFIG;
+		*ret_rc = EX_CONFIG;
 		return -1;
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -102,7 +105,7 @@ read_all(int fd)
 }
 
 json_t *
-ctl_ask(const struct ctl *c, json_t *request, int *ret_rc)
+talk_ask(const struct ctl *c, json_t *request, int *ret_rc)
 {
 	int fd = talk_open_socket(c, ret_rc);
 	json_t *answer = NULL;
@@ -118,7 +121,7 @@ ctl_ask(const struct ctl *c, json_t *request, int *ret_rc)
 		answer = json_loads(in, 0, &err);
 	if (!answer) {
 		fprintf(stderr, "restantectl: the server gave no answer\n");
-		*ret_rc = EXIT_UNAVAILABLE;
+		*ret_rc = EX_UNAVAILABLE;
 	}
 	if (out)
 		secret_wipe(out, strlen(out)); /* auth test: a password */
@@ -126,4 +129,21 @@ ctl_ask(const struct ctl *c, json_t *request, int *ret_rc)
 	free(in);
 	(void)close(fd);
 	return answer;
+}
+
+json_t *
+talk_ask_ok(const struct ctl *c, json_t *request, int *ret_rc)
+{
+	json_t *answer = talk_ask(c, request, ret_rc);
+	struct answer_outcome a;
+
+	if (!answer)
+		return NULL;
+	ANSWER_GET(answer, outcome, &a);
+	*ret_rc = a.ok ? 0 : 1;
+	if (a.ok)
+		return answer;
+	fprintf(stderr, "restantectl: %s\n", a.error);
+	json_decref(answer);
+	return NULL;
 }

@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 
+from fields import Seen
 from server import wait_until
 
 PATIENCE = 30
+SEEN = Seen()
 
 
 class Out:
@@ -53,6 +55,7 @@ def answer(tap, srv, fields, *args):
     except ValueError as e:
         tap.ok(False, "%s --json is JSON" % args[0], "%s\n%s" % (e, p))
         return {}
+    SEEN.look(args[0], doc)
     good = p.rc == 0 and doc.get("ok") is True and fields <= set(doc)
     tap.ok(good, "%s --json is JSON with the fields of its verb" % " ".join(args[:2]),
            "missing %s in\n%s" % (sorted(fields - set(doc)), p))

@@ -45,6 +45,7 @@ layer() {
 
 # The arrows, from the ground up. restante is the contract, host the loader.
 layer base
+layer answer
 layer work base
 layer net base work
 layer conf base host
@@ -52,14 +53,14 @@ layer module base work conf host restante
 layer account base conf module host restante
 layer mailbox base work conf module account host restante
 layer upkeep base conf module account mailbox host restante
-layer badmail base conf module account mailbox host restante
+layer badmail answer base conf module account mailbox host restante
 layer session base work net module restante
 layer pop3 base work net conf module account mailbox upkeep session host restante
 layer smtp base work net conf module account mailbox badmail session host restante
 layer bind base work net conf module account mailbox upkeep host restante
-layer admin base work net conf module account mailbox upkeep bind host restante
+layer admin answer base work net conf module account mailbox upkeep bind host restante
 layer pipe base work net conf module account mailbox smtp bind admin host restante
-layer ctl base net conf bind host restante
+layer ctl answer base net conf bind host restante
 for dir in src/*/; do
 	n_rooms=$((${n_rooms:-0} + 1))
 done

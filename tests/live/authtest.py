@@ -9,6 +9,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from pop import Pop  # noqa: E402
+from restantectl import SEEN  # noqa: E402
 from sections import accounts, faulty, maildirs  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
@@ -47,6 +48,7 @@ class Test:
             self.doc = json.loads(one.stdout)
         except ValueError:
             self.doc = {}
+        SEEN.look("auth test", self.doc)
         self.tail, self.args, self.given = tail, args, given
 
     def text(self):
@@ -208,6 +210,7 @@ def main():
         for step in (plain, failures, hanging, cached, secrets, offline):
             step(tap, srv)
         srv.ends(tap, "a clean end")
+    SEEN.show(tap, "auth test")
     return tap.done()
 
 

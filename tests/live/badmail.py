@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, os.path.join(HERE, "..", "crash"))
 from keeper import PROGRAM  # noqa: E402
 from pop import mails  # noqa: E402
+from restantectl import SEEN  # noqa: E402
 from sections import block, plain  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
@@ -45,9 +46,11 @@ def put(server, lines):
 def ctl(server, *args):
     out = server.ctl("--json", "badmail", *args, timeout=60)
     try:
-        return json.loads(out.stdout), out
+        doc = json.loads(out.stdout)
     except ValueError:
         return {}, out
+    SEEN.look("badmail " + args[0], doc)
+    return doc, out
 
 
 def totals(server):
@@ -232,6 +235,7 @@ def main():
         for step in (comes_back, operator, by_age, killed):
             step(tap, server)
         server.ends(tap, "the server ends cleanly")
+    SEEN.show(tap, *("badmail " + action for action in ("list", "show", "stats", "retry", "purge")))
     return tap.done()
 
 

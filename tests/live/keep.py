@@ -14,6 +14,7 @@ import zlib
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from pop import Pop  # noqa: E402
+from restantectl import SEEN  # noqa: E402
 from sections import accounts, block, maildirs  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
@@ -91,9 +92,11 @@ def capa(p):
 def ctl(server, *args):
     out = server.ctl("--json", *args, timeout=60)
     try:
-        return json.loads(out.stdout), out
+        doc = json.loads(out.stdout)
     except ValueError:
         return {}, out
+    SEEN.look(args[0], doc)
+    return doc, out
 
 
 def say_expire(tap, server):
@@ -357,6 +360,7 @@ def main():
         server.ends(tap, "the server ends cleanly")
     a_volume_goes(tap)
     wrong_configurations(tap)
+    SEEN.show(tap, "expire", "undelete", "quota", "volumes")
     return tap.done()
 
 

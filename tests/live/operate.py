@@ -10,7 +10,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from pop import PATIENCE, Pop  # noqa: E402
-from restantectl import Out, alone, answer, ended, is_plain, letters, pairs, session_of, sessions, table  # noqa: E402
+from restantectl import SEEN, Out, alone, answer, ended, is_plain, letters, pairs, session_of, sessions, table  # noqa: E402
 from sections import accounts, hurt, maildirs, plain  # noqa: E402
 from server import Server, Tap, has_ipv6, wait_until  # noqa: E402
 
@@ -29,6 +29,8 @@ USER = {"ok", "name", "chain", "user", "key", "state", "pop3", "delete", "storag
 # Names a login may have: text of any kind (control characters are refused at the door).
 NAMES = ["ann", 'quo"te', "back\\slash", '{"ok",false}', "%s%n%x", "<b>&amp;", "a|b;c`d`$e", "zo\u00eb", "\u65e5\u672c",
          "\u202etxt", "-", "--json", "x" * 63]
+LONG = "y" * 62 + "\u00eb"
+
 
 def status(tap, srv):
     with Pop(srv.clear_port) as ann, Pop(srv.clear_port) as nobody:
@@ -55,7 +57,7 @@ def who_is_there(tap, srv):
         ben.login("ben")
         ann.say("DELE 1")
         rows = table(Out(srv, "sessions").out)
-        docs = sessions(srv)
+        docs = answer(tap, srv, {"sessions"}, "sessions")["sessions"]
         tap.ok(len(docs) == 3 and all(SESSION <= set(d) for d in docs), "sessions --json has all of them", docs)
         tap.ok(sorted(r["ID"] for r in rows) == sorted(str(d["id"]) for d in docs), "and so has the table", rows)
         ours = [r for r in rows if r["USER"] == "ann"][0]
@@ -108,7 +110,7 @@ def user(tap, srv):
            [2, 2 * octets, "mail", "enabled", True, True, False],
            "user: account, rights and mailbox", doc)
     p = Out(srv, "user", "ann")
-    tap.ok(p.rc == 0 and p.said("asked for ann", "auth section accounts has this user") and
+    tap.ok(p.rc == 0 and p.said("asked for ann", "auth section accounts: has this user") and
            pairs(p.out)["messages"] == "2" and pairs(p.out)["state"] == "enabled", "and for people", p)
     with Pop(srv.clear_port) as ann:
         ann.login("ann")
@@ -216,6 +218,16 @@ def odd_names(tap, srv):
                "and does no harm to the table")
 
 
+def cut_name(tap, srv):
+    """The table of sessions holds 63 octets of a name: the last letter of this one does not fit."""
+    with Pop(srv.clear_port) as p:
+        tap.ok(p.login(LONG).startswith(b"+OK"), "a name whose 63rd octet is in the middle of a letter logs in")
+        got = Out(srv, "--json", "sessions")
+        tap.ok(got.rc == 0 and [s["user"] for s in json.loads(got.out or b'{"sessions": []}')["sessions"]] == [LONG[:-1]],
+               "sessions shows it as far as it goes, and all others", got)
+        p.say("QUIT")
+
+
 def odd_peers(tap, srv):
     with socket.socket(socket.AF_INET6) as s:
         s.settimeout(PATIENCE)
@@ -229,14 +241,14 @@ def odd_peers(tap, srv):
 
 
 def prepare(srv):
-    srv.passwd({n: "restante" for n in NAMES + ["ben", "new", "off", "meek", "hung", "brk", "brk2", "lost"]}, off="disabled",
+    srv.passwd({n: "restante" for n in NAMES + [LONG, "ben", "new", "off", "meek", "hung", "brk", "brk2", "lost"]}, off="disabled",
                meek="nopop3 nodelete", hung="storage=hangs", brk="storage=breaks", brk2="storage=breaks", lost="storage=nowhere")
     for i, name in enumerate(NAMES + ["ben", "brk", "hung"]):
         srv.maildir(name, [LETTER] * (2 if i == 0 or name == "ben" else 1))
 
 
 def at_work(tap):
-    steps = [status, who_is_there, kick, odd_names]
+    steps = [status, who_is_there, kick, odd_names, cut_name]
     with Server() as srv:
         prepare(srv)
         if has_ipv6():
@@ -270,6 +282,7 @@ def main():
     tap = Tap()
     at_work(tap)
     in_need(tap)
+    SEEN.show(tap, "status", "sessions", "kick", "modules", "user")
     return tap.done()
 
 

@@ -2,6 +2,8 @@
 /* From a configuration to instances and gates: permits, limits, wrappers, errors, services. */
 #include "bind_rig.h"
 
+#include "bind/services.h"
+
 /* ---- permits --------------------------------------------------------------------------------- */
 
 static void
@@ -313,20 +315,21 @@ add_counter(const char *section, const char *name, int64_t value, void *ctx)
 static void
 counters_belong_to_the_section(void **state)
 {
-	const struct pm_host *h = bind_host("counting");
+	const struct pm_host *h = services_host("counting");
 	static char longest[100];
 	struct sum s = {0};
 
 	(void)state;
-	assert_ptr_equal(bind_host("counting"), h);
-	assert_ptr_not_equal(bind_host("another"), h);
+	assert_ptr_equal(services_host("counting"), h);
+	assert_ptr_not_equal(services_host("another"), h);
 	h->count(h->ctx, (struct pm_str){"sheep", 5}, 3);
 	h->count(h->ctx, (struct pm_str){"sheepdog", 5}, 4);
-	bind_host("another")->count(bind_host("another")->ctx, (struct pm_str){"sheep", 5}, 100);
+	services_host("another")->count(services_host("another")->ctx, (struct pm_str){"sheep", 5},
+					100);
 	memset(longest, 'x', sizeof(longest));
 	h->count(h->ctx, (struct pm_str){longest, sizeof(longest)}, 1); /* no such name */
 	h->count(h->ctx, (struct pm_str){"", 0}, 1);
-	bind_each_counter(add_counter, &s);
+	services_each_counter(add_counter, &s);
 	assert_int_equal(s.value, 7);
 	assert_int_equal(s.n, 1);
 	assert_true(h->now_ms(h->ctx) > 0);
