@@ -131,7 +131,7 @@ struct mbox {
 	bool commit_unseen; /* a file was not found: the next opener looks once more */
 };
 
-/* ---- dir.c ------------------------------------------------------------------------------------ */
+/* ---- dir.c ----------------------------------------------------------------------------------- */
 
 /* Opens (creates) a user's maildir. *ret_fd -1 with PM_OK: there is none. PM_PERM with a text:
  * no such path may exist, or no permission. PM_NOSPACE: no room to create it. */

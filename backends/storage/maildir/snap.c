@@ -96,7 +96,7 @@ snap_takes(int dirfd_, const struct dirent *d)
 	return fstatat(dirfd_, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
 }
 
-/* ---- what it was taken from ------------------------------------------------------------------- */
+/* ---- what it was taken from ------------------------------------------------------------------ */
 
 void
 snap_stat(int fd, struct snap *ret)
