@@ -24,6 +24,16 @@ find_failed(struct find *f, int32_t rc, const char *text)
 	return rc;
 }
 
+/* A section answered neither yes nor no. Its code is passed on, for the breaker's sake and the log's,
+ * but for those that mean something of find's own: an answer nobody expects is no account. */
+static int32_t
+find_cannot_tell(struct find *f, int32_t rc, const char *text)
+{
+	return find_failed(
+		f, rc < 0 && rc != PM_MOVED && rc != PM_NOENT && rc != PM_NEXT ? rc : PM_TEMP,
+		text);
+}
+
 static int32_t
 find_enter(struct find *f, struct caller *c, const char *method, struct host_call *call)
 {
@@ -93,11 +103,12 @@ find_in_domain(struct find *f, struct caller *c)
 	if (rc != PM_OK)
 		return rc;
 	rc = host_domain(f->auth->backend->inst, &call, (struct pm_str){at + 1, strlen(at + 1)});
-	(void)caller_done(c, rc);
+	if (caller_done(c, rc) == PM_AGAIN)
+		return caller_ask(c, f->auth->backend, CALL_CONTINUE);
 	if (rc == PM_OK || rc == PM_UNSUPPORTED)
 		return find_domain_told(f, true);
 	if (rc != PM_NOENT)
-		return find_failed(f, rc, call.error);
+		return find_cannot_tell(f, rc, call.error);
 	f->who.auth++;
 	return PM_NEXT;
 }
@@ -129,7 +140,7 @@ find_ask(struct find *f, struct caller *c)
 		f->who.auth++;
 		return PM_NEXT;
 	default:
-		return find_failed(f, rc, call.error);
+		return find_cannot_tell(f, rc, call.error);
 	}
 }
 

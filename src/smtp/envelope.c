@@ -154,5 +154,5 @@ envelope_outcome(const struct envelope *e, size_t i)
 		if (rc != PM_OK && rc != PM_EXISTS)
 			return rc;
 	}
-	return PM_OK;
+	return r->n_targets > 0 ? PM_OK : PM_TEMP; /* nobody has it */
 }
