@@ -16,7 +16,7 @@
 #include "admin/verbs.h"
 #include "badmail/badmail_admin.h"
 #include "badmail/badmail_metrics.h"
-#include "badmail/badmail_retry.h"
+#include "badmail/badmail_look.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/privs.h"
@@ -146,7 +146,7 @@ tick(int64_t now_ms)
 		volume_tick(c, now_ms);
 	if (c)
 		background_tick(c, now_ms);
-	badmail_retry_tick(now_ms);
+	badmail_look_tick(now_ms);
 	conf_put(c);
 }
 

@@ -24,8 +24,9 @@ find_failed(struct find *f, int32_t rc, const char *text)
 	return rc;
 }
 
-/* A section answered neither yes nor no. Its code is passed on, for the breaker's sake and the log's,
- * but for those that mean something of find's own: an answer nobody expects is no account. */
+/* A section answered neither yes nor no. Its code is passed on, for the breaker's sake and the
+ * log's, but for those that mean something of find's own: an answer nobody expects is no
+ * account. */
 static int32_t
 find_cannot_tell(struct find *f, int32_t rc, const char *text)
 {

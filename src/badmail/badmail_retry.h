@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* badmail_retry - items are tried again, and those over age go, in the background. */
+/* badmail_retry - an item is tried again, in the background. */
 #ifndef RST_BADMAIL_BADMAIL_RETRY_H
 #define RST_BADMAIL_BADMAIL_RETRY_H
 
@@ -10,9 +10,6 @@
 #include "badmail/badmail_watch.h"
 #include "conf/conf.h"
 
-/* Acceptor's tick, cheap: starts errands: due retries, items over age, warnings. The last retries
- * end by themselves with the server; one that was cut is tried again. */
-void badmail_retry_tick(int64_t now_ms);
 /* Tries one item now, in the background; false: it is being tried already, or there is no slot.
  * watch may be NULL. */
 bool badmail_retry_start(struct conf *c, enum badmail_class cls, uint64_t id,
