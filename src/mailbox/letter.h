@@ -20,7 +20,7 @@
 #include "account/find.h"
 #include "conf/conf.h"
 #include "mailbox/post.h"
-#include "mailbox/quota.h"
+#include "mailbox/quota_domain.h"
 #include "module/caller.h"
 
 enum letter_phase {

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "mailbox/quota_impl.h"
+#include "mailbox/quota_domain.h"
 #include "mailbox/volume.h"
 
 static struct pm_str

@@ -8,6 +8,8 @@
  * it. The next one who opens the file finds the slot of a dead process and declares the count
  * doubtful, and the mailboxes are counted again (upkeep/sweep.h).
  */
+#include "mailbox/quota_domain.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quota_impl - what quota.c and quota_domain.c share, and the record on disk, for its tests. */
+/* quota_impl - the record of a domain on disk, for quota_domain.c and its tests. */
 #ifndef RST_MAILBOX_QUOTA_IMPL_H
 #define RST_MAILBOX_QUOTA_IMPL_H
 
 #include "base/statefile.h"
-#include "mailbox/quota.h"
 
 #define QUOTA_MAGIC "rstquota"
 #define QUOTA_SLOTS 100
@@ -26,8 +25,5 @@ struct quota_record {
 	struct quota_slot slots[QUOTA_SLOTS];
 };
 _Static_assert(sizeof(struct quota_record) <= STATEFILE_MAX, "one page");
-
-/* Can this domain have a file of its name? */
-bool quota_domain_name_ok(const char *domain);
 
 #endif

@@ -25,7 +25,7 @@
 #include <restante/module.h>
 
 #include "conf/conf.h"
-#include "mailbox/quota.h"
+#include "mailbox/quota_domain.h"
 #include "module/backend.h"
 #include "module/caller.h"
 

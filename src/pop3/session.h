@@ -15,7 +15,7 @@
 
 #include "base/arena.h"
 #include "conf/conf.h"
-#include "mailbox/quota.h"
+#include "mailbox/quota_domain.h"
 #include "mailbox/registry.h"
 #include "mailbox/retention.h"
 #include "module/backend.h"

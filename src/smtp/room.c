@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "mailbox/quota.h"
+#include "mailbox/quota_domain.h"
 #include "mailbox/volume.h"
 #include "mailbox/warn.h"
 #include "smtp/dsession.h"

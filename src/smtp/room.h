@@ -3,7 +3,7 @@
 #ifndef RST_SMTP_ROOM_H
 #define RST_SMTP_ROOM_H
 
-#include "mailbox/quota.h"
+#include "mailbox/quota_domain.h"
 #include "smtp/dsession.h"
 
 /* Of a target whose quota is counted by us, or whose volume is looked at. In the envelope's arena.

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stats.h"
-#include "mailbox/quota.h"
+#include "mailbox/quota_domain.h"
 #include "mailbox/volume.h"
 #include "upkeep/sweep.h"
 #include "upkeep/sweep_report.h"

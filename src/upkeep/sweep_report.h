@@ -12,7 +12,7 @@
 
 #include <restante/module.h>
 
-#include "mailbox/quota.h"
+#include "mailbox/quota_domain.h"
 #include "upkeep/sweep.h"
 
 struct sweep_found {

@@ -24,7 +24,7 @@
 #include <restante/module.h>
 
 #include "mailbox/post.h"
-#include "mailbox/quota.h"
+#include "mailbox/quota_domain.h"
 #include "mailbox/visit.h"
 #include "module/caller.h"
 

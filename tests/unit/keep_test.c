@@ -21,6 +21,7 @@
 #include "badmail/badmail_store.h"
 #include "base/clock.h"
 #include "host/call.h"
+#include "mailbox/quota_domain.h"
 #include "mailbox/quota_impl.h"
 #include "mailbox/retention.h"
 #include "mailbox/volume.h"
