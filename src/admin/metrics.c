@@ -42,103 +42,17 @@ metrics_gauge(struct expo *e, const char *name, const char *help, uint64_t v)
 
 /* ---- counters -------------------------------------------------------------------------------- */
 
-/* Rows without a family belong to that of the row above. */
-static const struct {
-	const char *family, *help;
-	const char *key, *value;   /* a label, or none */
-	const char *key2, *value2; /* another one */
-	enum stat_id id;
-} counters[] = {
-	{"restante_sessions_total", "Sessions that were begun.", "protocol", "pop3", NULL, NULL,
-	 STAT_SESSIONS},
-	{NULL, NULL, "protocol", "lmtp", NULL, NULL, STAT_LMTP_SESSIONS},
-	{NULL, NULL, "protocol", "smtp", NULL, NULL, STAT_SMTP_SESSIONS},
-	{"restante_session_received_bytes_total",
-	 "Octets from clients, inside TLS; added when a session ends.", NULL, NULL, NULL, NULL,
-	 STAT_NET_IN},
-	{"restante_session_sent_bytes_total",
-	 "Octets to clients, inside TLS; added when a session ends.", NULL, NULL, NULL, NULL,
-	 STAT_NET_OUT},
-	{"restante_bad_commands_total", "Commands nobody understands.", NULL, NULL, NULL, NULL,
-	 STAT_BAD_COMMAND},
-	{"restante_tls_handshakes_total", "TLS handshakes by result and version.", "result",
-	 "completed", "version", "1.2", STAT_TLS12},
-	{NULL, NULL, "result", "completed", "version", "1.3", STAT_TLS13},
-	{NULL, NULL, "result", "failed", "version", "none", STAT_TLS_FAILED},
-	{"restante_logins_total",
-	 "POP3 logins by result: accepted; denied; backend_failed, accounts or mailbox could not "
-	 "be asked; in_use, the mailbox "
-	 "is another session's.",
-	 "result", "accepted", NULL, NULL, STAT_LOGIN_OK},
-	{NULL, NULL, "result", "denied", NULL, NULL, STAT_LOGIN_DENIED},
-	{NULL, NULL, "result", "backend_failed", NULL, NULL, STAT_LOGIN_TEMP},
-	{NULL, NULL, "result", "in_use", NULL, NULL, STAT_IN_USE},
-	{"restante_takeovers_total", "Silent sessions that lost their mailbox to a newcomer.", NULL,
-	 NULL, NULL, NULL, STAT_TAKEOVER},
-	{"restante_credential_cache_lookups_total", "Credential caches by what they knew.",
-	 "result", "accepted", NULL, NULL, STAT_CACHE_ACCEPTED},
-	{NULL, NULL, "result", "refused", NULL, NULL, STAT_CACHE_REFUSED},
-	{NULL, NULL, "result", "unknown", NULL, NULL, STAT_CACHE_MISSED},
-	{"restante_last_known_good_logins_total",
-	 "Users who came in while their auth section could not be asked.", NULL, NULL, NULL, NULL,
-	 STAT_LAST_GOOD},
-	{"restante_messages_retrieved_total", "Messages sent whole by RETR.", NULL, NULL, NULL,
-	 NULL, STAT_RETRIEVED},
-	{"restante_retrieved_bytes_total", "Their octets, before dot-stuffing.", NULL, NULL, NULL,
-	 NULL, STAT_OCTETS_OUT},
-	{"restante_commits_total",
-	 "QUITs with deletions by result: ok; partial; unknown, whether it happened; failed, "
-	 "nothing was deleted.",
-	 "result", "ok", NULL, NULL, STAT_COMMIT_OK},
-	{NULL, NULL, "result", "partial", NULL, NULL, STAT_COMMIT_PARTIAL},
-	{NULL, NULL, "result", "unknown", NULL, NULL, STAT_COMMIT_UNKNOWN},
-	{NULL, NULL, "result", "failed", NULL, NULL, STAT_COMMIT_FAILED},
-	{"restante_messages_deleted_total", "Messages deleted by QUITs.", NULL, NULL, NULL, NULL,
-	 STAT_DELETED},
-	{"restante_sessions_without_quit_total",
-	 "Sessions that ended with deletions and without QUIT: nothing was deleted.", NULL, NULL,
-	 NULL, NULL, STAT_QUIT_WITHOUT},
-	{"restante_read_errors_total", "Connections dropped because a store could not be read.",
-	 NULL, NULL, NULL, NULL, STAT_READ_ERROR},
-	{"restante_size_mismatches_total", "Messages whose octets were not as many as announced.",
-	 NULL, NULL, NULL, NULL, STAT_SIZE_MISMATCH},
-	{"restante_delivery_messages_total",
-	 "Messages that came in by LMTP or SMTP, whatever became of them.", NULL, NULL, NULL, NULL,
-	 STAT_MAILS},
-	{"restante_delivery_received_bytes_total", "Their octets.", NULL, NULL, NULL, NULL,
-	 STAT_OCTETS_IN},
-	{"restante_delivery_recipients_total", "RCPT commands by result.", "result", "accepted",
-	 NULL, NULL, STAT_RCPTS_ACCEPTED},
-	{NULL, NULL, "result", "deferred", NULL, NULL, STAT_RCPTS_DEFERRED},
-	{NULL, NULL, "result", "refused", NULL, NULL, STAT_RCPTS_REFUSED},
-	{"restante_delivery_copies_total",
-	 "What senders were told behind the message, for each recipient.", "result", "accepted",
-	 NULL, NULL, STAT_MAILS_ACCEPTED},
-	{NULL, NULL, "result", "deferred", NULL, NULL, STAT_MAILS_DEFERRED},
-	{NULL, NULL, "result", "refused", NULL, NULL, STAT_MAILS_REFUSED},
-	{"restante_undo_moved_messages_total",
-	 "Deleted messages that were moved to the undo storage.", NULL, NULL, NULL, NULL,
-	 STAT_UNDO_MOVED},
-	{"restante_undo_failed_moves_total",
-	 "Moves to the undo storage that failed: the mail stays hidden where it is, and is tried "
-	 "again.",
-	 NULL, NULL, NULL, NULL, STAT_UNDO_FAILED},
-	{"restante_reloads_total", "Configurations read again, by result.", "result", "ok", NULL,
-	 NULL, STAT_RELOADED},
-	{NULL, NULL, "result", "failed", NULL, NULL, STAT_RELOAD_FAILED},
-};
-
 static void
 put_counters(struct expo *e)
 {
-	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
-		if (counters[i].family)
-			expo_family(e, counters[i].family, EXPO_COUNTER, counters[i].help);
-		if (counters[i].key)
-			expo_label(e, counters[i].key, counters[i].value);
-		if (counters[i].key2)
-			expo_label(e, counters[i].key2, counters[i].value2);
-		expo_count(e, stat_get(counters[i].id));
+	for (int i = 0; i < STAT_MAX; i++) {
+		const struct stat_row *r = stat_row((enum stat_id)i);
+
+		if (r->family)
+			expo_family(e, r->family, EXPO_COUNTER, r->help);
+		for (size_t k = 0; k < STAT_LABELS && r->labels[k].key; k++)
+			expo_label(e, r->labels[k].key, r->labels[k].value);
+		expo_count(e, stat_get((enum stat_id)i));
 	}
 }
 

@@ -63,9 +63,10 @@ static json_t *
 counters_json(void)
 {
 	json_t *o = json_object();
+	char name[STAT_NAME_MAX];
 
 	for (int i = 0; i < STAT_MAX; i++)
-		json_object_set_new(o, stat_name((enum stat_id)i),
+		json_object_set_new(o, stat_name((enum stat_id)i, name),
 				    json_integer((json_int_t)stat_get((enum stat_id)i)));
 	return o;
 }

@@ -9,7 +9,6 @@
 #include "badmail/badmail_store.h"
 #include "base/clock.h"
 #include "base/expo.h"
-#include "base/stats.h"
 
 static void
 by_class(struct expo *e, uint64_t retry, uint64_t refused)
@@ -70,17 +69,6 @@ badmail_metrics_events(struct expo *e, const struct badmail_state *s)
 	expo_count(e, for_size);
 	expo_family(e, "restante_badmail_dropped_bytes_total", EXPO_COUNTER, "Their octets.");
 	expo_count(e, s->dropped_octets);
-	expo_family(e, "restante_badmail_kept_total", EXPO_COUNTER, "Items this server put in.");
-	by_class(e, stat_get(STAT_KEPT_RETRY), stat_get(STAT_KEPT_REFUSED));
-	expo_family(e, "restante_badmail_door_closed_total", EXPO_COUNTER,
-		    "Times mail was not accepted because too much waits already.");
-	expo_count(e, stat_get(STAT_DOOR_CLOSED));
-	expo_family(e, "restante_badmail_retries_total", EXPO_COUNTER,
-		    "Tries to deliver an item, by result.");
-	expo_label(e, "result", "delivered");
-	expo_count(e, stat_get(STAT_RETRY_DELIVERED));
-	expo_label(e, "result", "failed");
-	expo_count(e, stat_get(STAT_RETRY_FAILED));
 }
 
 void

@@ -2,6 +2,7 @@
 #include "base/stats.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,53 +17,8 @@ static _Atomic(struct block *) blocks;
 static _Thread_local struct block *mine;
 static struct block shared; /* of threads that found no memory for one */
 
-static const char *const names[STAT_MAX] = {
-	[STAT_SESSIONS] = "sessions",
-	[STAT_LOGIN_OK] = "logins_accepted",
-	[STAT_LOGIN_DENIED] = "logins_denied",
-	[STAT_LOGIN_TEMP] = "logins_failed_by_backend",
-	[STAT_TLS12] = "tls_handshakes_1.2",
-	[STAT_TLS13] = "tls_handshakes_1.3",
-	[STAT_TLS_FAILED] = "tls_handshakes_failed",
-	[STAT_RETRIEVED] = "messages_retrieved",
-	[STAT_OCTETS_OUT] = "octets_retrieved",
-	[STAT_COMMIT_OK] = "commits",
-	[STAT_COMMIT_PARTIAL] = "commits_partial",
-	[STAT_COMMIT_UNKNOWN] = "commits_unknown",
-	[STAT_COMMIT_FAILED] = "commits_failed",
-	[STAT_DELETED] = "messages_deleted",
-	[STAT_QUIT_WITHOUT] = "sessions_ended_without_quit_with_deletes",
-	[STAT_TAKEOVER] = "takeovers",
-	[STAT_IN_USE] = "logins_in_use",
-	[STAT_READ_ERROR] = "read_errors",
-	[STAT_SIZE_MISMATCH] = "size_mismatches",
-	[STAT_BAD_COMMAND] = "bad_commands",
-	[STAT_CACHE_ACCEPTED] = "logins_accepted_from_cache",
-	[STAT_CACHE_REFUSED] = "logins_refused_from_cache",
-	[STAT_CACHE_MISSED] = "logins_not_in_cache",
-	[STAT_LAST_GOOD] = "logins_by_last_known_good",
-	[STAT_LMTP_SESSIONS] = "lmtp_sessions",
-	[STAT_SMTP_SESSIONS] = "smtp_sessions",
-	[STAT_MAILS] = "messages_received",
-	[STAT_MAILS_ACCEPTED] = "copies_delivered",
-	[STAT_MAILS_REFUSED] = "copies_refused",
-	[STAT_MAILS_DEFERRED] = "copies_deferred",
-	[STAT_OCTETS_IN] = "octets_delivered",
-	[STAT_RCPTS_ACCEPTED] = "recipients_accepted",
-	[STAT_RCPTS_REFUSED] = "recipients_refused",
-	[STAT_RCPTS_DEFERRED] = "recipients_deferred",
-	[STAT_KEPT_RETRY] = "badmail_kept_to_retry",
-	[STAT_KEPT_REFUSED] = "badmail_kept_refused",
-	[STAT_DOOR_CLOSED] = "badmail_door_closed",
-	[STAT_RETRY_DELIVERED] = "badmail_retries_delivered",
-	[STAT_RETRY_FAILED] = "badmail_retries_failed",
-	[STAT_UNDO_MOVED] = "undo_messages_moved",
-	[STAT_UNDO_FAILED] = "undo_moves_failed",
-	[STAT_NET_IN] = "octets_from_clients",
-	[STAT_NET_OUT] = "octets_to_clients",
-	[STAT_RELOADED] = "reloads",
-	[STAT_RELOAD_FAILED] = "reloads_failed",
-};
+#define STAT_ROW(id, family, help, ...) [STAT_##id] = {family, help, {__VA_ARGS__}},
+static const struct stat_row rows[STAT_MAX] = {STATS(STAT_ROW)};
 
 /* The thread's block, made with its first count. */
 static struct block *
@@ -102,8 +58,27 @@ stat_get(enum stat_id id)
 	return sum;
 }
 
-const char *
-stat_name(enum stat_id id)
+const struct stat_row *
+stat_row(enum stat_id id)
 {
-	return names[id];
+	return &rows[id];
+}
+
+#define PREFIX "restante_"
+#define SUFFIX "_total"
+
+const char *
+stat_name(enum stat_id id, char buf[STAT_NAME_MAX])
+{
+	const struct stat_row *r = &rows[id], *first = r;
+	int n;
+
+	while (!first->family)
+		first--; /* the first row of all has one */
+	n = snprintf(buf, STAT_NAME_MAX, "%.*s",
+		     (int)(strlen(first->family) - strlen(PREFIX SUFFIX)),
+		     first->family + strlen(PREFIX));
+	for (size_t i = 0; i < STAT_LABELS && r->labels[i].key; i++)
+		n += snprintf(buf + n, STAT_NAME_MAX - (size_t)n, "_%s", r->labels[i].value);
+	return buf;
 }

@@ -88,14 +88,14 @@ def negative(tap, srv):
     start = time.monotonic()
     expect(tap, srv, "negative", [("ann", "wrong", DENIED)] * 3, "a refused pair is refused again")
     tap.ok(time.monotonic() - start >= 3, "a refusal out of the cache waits for its second, as any")
-    tap.ok(counted(srv, "logins_refused_from_cache") == 2, "two of them came out of the cache")
+    tap.ok(counted(srv, "credential_cache_lookups_refused") == 2, "two of them came out of the cache")
     expect(tap, srv, "negative", [("eve", "one", DENIED), ("eve", "two", DENIED)],
            "an unknown name stays unknown, whatever the password")
     expect(tap, srv, "negative", [("ann", "restante", IN), ("ann", "wrong", DENIED)],
            "the right password is asked for, then the wrong one anew")
     expect(tap, srv, "negative", [("bob", "restante", TEMP)] * 2,
            "these were four calls; and a failure is not remembered as a refusal")
-    tap.ok(counted(srv, "logins_refused_from_cache") == 3, "one more came out of the cache")
+    tap.ok(counted(srv, "credential_cache_lookups_refused") == 3, "one more came out of the cache")
 
 
 def good(tap, srv):
@@ -103,7 +103,7 @@ def good(tap, srv):
                               ("ann", "wrong", TEMP)], "while it is down the last known good come in, nobody else")
     tap.ok(gate(srv, "good")["breaker"] == "open", "the breaker is open", gate(srv, "good"))
     expect(tap, srv, "good", [("ann", "restante", IN), ("bob", "restante", TEMP)], "so they do behind an open breaker")
-    tap.ok(counted(srv, "logins_by_last_known_good") == 2, "both are counted")
+    tap.ok(counted(srv, "last_known_good_logins") == 2, "both are counted")
     wait_until(lambda: srv.log().count("auth=good cached=last-known-good") >= 2, 60, "the lines of both logins")
     tap.ok(srv.log().count("auth=good cached=last-known-good") == 2 and srv.log().count("section good cannot be asked") in (1, 2),
            "the log warns once a minute, and every such login says it", srv.log()[-2000:])
@@ -151,10 +151,10 @@ def others(tap, srv):
 
 
 def kept(tap, srv):
-    name, was = "kept", counted(srv, "logins_accepted_from_cache")
+    name, was = "kept", counted(srv, "credential_cache_lookups_accepted")
 
     def hits():
-        return counted(srv, "logins_accepted_from_cache") - was
+        return counted(srv, "credential_cache_lookups_accepted") - was
     expect(tap, srv, name, [("ann", "restante", IN), ("bob", "restante", IN), ("ann", "wrong", DENIED)], "three answers")
     tap.ok(hits() == 0 and login(srv, name).startswith(IN) and hits() == 1, "are remembered")
     tap.ok(srv.ctl("reload").returncode == 0 and login(srv, name).startswith(IN) and hits() == 1,

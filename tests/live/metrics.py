@@ -9,8 +9,8 @@ import socket
 import ssl
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+HERE_DIR = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE_DIR, "..", "lib"))
 from pop import PATIENCE, Pop, stranger  # noqa: E402
 from scrape import Numbers, look, promtool  # noqa: E402
 from sections import accounts, block, maildirs  # noqa: E402
@@ -353,6 +353,21 @@ def text(tap, srv):
            "labels are fixed words and names of the configuration: nobody's name or address", (labels, values))
 
 
+def documented(tap, srv):
+    """doc/admin.md has each family with its type and labels, and no other."""
+    with open(os.path.join(HERE_DIR, "..", "..", "doc", "admin.md")) as f:
+        rows = re.findall(r"(?m)^\| `(\w+)(?:\{([\w,]+)\})?` \| (counter|gauge|histogram) \|", f.read())
+    kinds = dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)$", look(srv.web).text))
+    labels = {name: set() for name in kinds}
+    for sample, pairs in look(srv.web).all:
+        name = sample if sample in kinds else sample.rpartition("_")[0]
+        labels[name] |= {k for k, _ in pairs}
+    served = {(name, kind, frozenset(labels[name])) for name, kind in kinds.items()}
+    told = {(name, kind, frozenset(keys.split(",") if keys else ())) for name, keys, kind in rows}
+    tap.ok(served == told and len(told) == len(rows), "doc/admin.md explains each family, with its type and labels, and no other",
+           sorted(map(str, served ^ told)))
+
+
 def hurt(tap, srv):
     """A module that hangs, and one whose backend is down."""
     c = Changes(tap, srv)
@@ -397,7 +412,7 @@ def run(tap, steps, text):
 
 def main():
     tap = Tap()
-    run(tap, [nobody_yet, fetching, refused, traffic, tls, delivering, bounded, volumes, gates, events, caches, reloads, text, waiting], sections)
+    run(tap, [nobody_yet, fetching, refused, traffic, tls, delivering, bounded, volumes, gates, events, caches, reloads, text, waiting, documented], sections)
     run(tap, [hurt, text_of_hurt], in_need)
     return tap.done()
 

@@ -42,7 +42,7 @@ def status(tap, srv):
         tap.ok(doc["connections"] == 2 and doc["logged_in"] == 1 and sum(doc["sessions"].values()) == 2,
                "status counts connections and logins", doc)
         tap.ok(doc["counters"]["messages_retrieved"] == 1 and doc["counters"]["logins_accepted"] == 1 and
-               doc["counters"]["octets_retrieved"] == len(b"".join(got)), "status counts what was retrieved", doc)
+               doc["counters"]["retrieved_bytes"] == len(b"".join(got)), "status counts what was retrieved", doc)
         p = Out(srv, "status")
         seen = pairs(p.out)
         tap.ok(p.rc == 0 and seen["pid"] == str(srv.proc.pid) and seen["logged_in"] == "1" and

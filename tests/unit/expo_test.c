@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -165,16 +166,93 @@ counts_of_all_threads_add_up(void **state)
 	assert_int_equal(stat_get(STAT_OCTETS_OUT) - octets, (uint64_t)THREADS * TIMES * 1000);
 }
 
+/* ---- the table of counters ------------------------------------------------------------------- */
+
+static char doc[400000];
+
+static int
+doc_read(void **state)
+{
+	const char *top = getenv("top_srcdir");
+	char path[4096];
+	FILE *f;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/doc/admin.md", top ? top : ".");
+	f = fopen(path, "r");
+	if (!f)
+		return -1;
+	doc[fread(doc, 1, sizeof(doc) - 1, f)] = '\0';
+	return fclose(f);
+}
+
 static void
 every_counter_has_a_name_of_its_own(void **state)
 {
+	char names[STAT_MAX][STAT_NAME_MAX];
+
+	(void)state;
+	assert_non_null(stat_row(0)->family);
+	for (int i = 0; i < STAT_MAX; i++) {
+		const struct stat_row *r = stat_row((enum stat_id)i);
+		size_t n = r->family ? strlen(r->family) : 0;
+
+		assert_true(!r->family == !r->help);
+		assert_true(!r->family || (n > 15 && strncmp(r->family, "restante_", 9) == 0 &&
+					   strcmp(r->family + n - 6, "_total") == 0));
+		assert_true(r->family || r->labels[0].key);
+		(void)stat_name((enum stat_id)i, names[i]);
+		assert_true(strlen(names[i]) < STAT_NAME_MAX - 1);
+		for (int k = 0; k < i; k++)
+			assert_string_not_equal(names[i], names[k]);
+	}
+	assert_string_equal(names[STAT_RETRIEVED], "messages_retrieved");
+	assert_string_equal(names[STAT_TLS13], "tls_handshakes_completed_1.3");
+}
+
+/* The row of a family in doc/admin.md, with its labels and its type; "": there is none. */
+static const char *
+doc_row(const struct stat_row *r)
+{
+	static char row[1000];
+	char begin[200];
+	const char *at;
+
+	snprintf(begin, sizeof(begin), "\n| `%s%s%s%s%s%s` | counter | ", r->family,
+		 r->labels[0].key ? "{" : "", r->labels[0].key ? r->labels[0].key : "",
+		 r->labels[1].key ? "," : "", r->labels[1].key ? r->labels[1].key : "",
+		 r->labels[0].key ? "}" : "");
+	at = strstr(doc, begin);
+	snprintf(row, sizeof(row), "%.*s", at ? (int)strcspn(at + 1, "\n") + 1 : 0, at ? at : "");
+	return row;
+}
+
+static void
+the_manual_explains_each_counter(void **state)
+{
+	const char *row = "";
+	size_t missing = 0;
+
 	(void)state;
 	for (int i = 0; i < STAT_MAX; i++) {
-		assert_non_null(stat_name((enum stat_id)i));
-		for (int j = 0; j < i; j++)
-			assert_string_not_equal(stat_name((enum stat_id)i),
-						stat_name((enum stat_id)j));
+		const struct stat_row *r = stat_row((enum stat_id)i);
+		bool there = true;
+
+		row = r->family ? doc_row(r) : row;
+		for (size_t k = 0; k < STAT_LABELS && r->labels[k].key; k++) {
+			char value[60];
+
+			snprintf(value, sizeof(value), "`%s`", r->labels[k].value);
+			there = there && strstr(row, value);
+		}
+		if (*row && there)
+			continue;
+		print_message(
+			"# doc/admin.md lacks the row, or a value of a label, of counter %s\n",
+			stat_name((enum stat_id)i, (char[STAT_NAME_MAX]){0}));
+		missing++;
 	}
+	assert_int_equal(missing, 0);
 }
 
 int
@@ -187,7 +265,8 @@ main(void)
 		cmocka_unit_test(too_much_is_no_text_at_all),
 		cmocka_unit_test(counts_of_all_threads_add_up),
 		cmocka_unit_test(every_counter_has_a_name_of_its_own),
+		cmocka_unit_test(the_manual_explains_each_counter),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, doc_read, NULL);
 }
