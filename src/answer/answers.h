@@ -252,8 +252,10 @@
 
 #define ANSWER_BADMAIL_LIST(F) F(items, LIST, NONE, "")
 
+/* An item is its sidecar and its ID, which is the sidecar's name. */
+#define ANSWER_BADMAIL_ID(F) F(id, TEXT, NONE, "ID")
+
 #define ANSWER_BADMAIL_ITEM(F) \
-	F(id, TEXT, NONE, "ID") \
 	F(class, TEXT, NONE, "CLASS") \
 	F(time_ms, NUMBER, DATE_MS, "TIME (UTC)") \
 	F(octets, NUMBER, OCTETS, "OCTETS") \
@@ -356,6 +358,7 @@
 	A(badmail_page, "badmail", ANSWER_BADMAIL_PAGE) \
 	A(badmail_list, "badmail list", ANSWER_BADMAIL_LIST) \
 	A(badmail_show, "badmail show", ANSWER_BADMAIL_SHOW) \
+	A(badmail_id, "badmail list .items[], badmail show .item", ANSWER_BADMAIL_ID) \
 	A(badmail_item, "badmail list .items[], badmail show .item", ANSWER_BADMAIL_ITEM) \
 	A(badmail_stats, "badmail stats", ANSWER_BADMAIL_STATS) \
 	A(badmail_totals, "badmail stats .totals", ANSWER_BADMAIL_TOTALS) \

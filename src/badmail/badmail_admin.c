@@ -12,13 +12,8 @@
  *    "sender_domain": TEXT,  "sender": TEXT,  "recipient": TEXT,
  *    "before_ms": UTC,  "since_ms": UTC}
  *
- *   list   {"items": [{"id", "class", "time_ms", "sender", "recipients", "reason", "code",
- *          "octets", ...}], ...}
- *   stats  {"totals": {...}, "groups": [{"class", "reason", "code", "sender_domain", "items",
- *          "octets", "first_ms", "last_ms"}], ...}  the groups of this page, to be added up
- *   retry  {"delivered": N, "failed": N, "working": N, ...}
- *   purge  {"purged": N, ...}
- *   show   {"item": {...}, "file": PATH, "head": TEXT}
+ * The fields of the answers are in answer/answers.h; the groups of stats are those of the page, to
+ * be added up.
  */
 #include "badmail/badmail_admin.h"
 
@@ -29,6 +24,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "answer/badmail_sums.h"
 #include "badmail/badmail_item.h"
 #include "badmail/badmail_place.h"
 #include "badmail/badmail_retry.h"
@@ -55,12 +51,6 @@ static const char *
 badmail_admin_wish(const struct page *p, const char *key)
 {
 	return json_string_value(json_object_get(p->request, key));
-}
-
-static json_t *
-badmail_admin_error(const char *text)
-{
-	return json_pack("{s:b, s:s}", "ok", 0, "error", text);
 }
 
 /* ---- filters --------------------------------------------------------------------------------- */
@@ -160,14 +150,14 @@ page_next(struct page *p, uint64_t *ret_id)
 static json_t *
 page_end(struct page *p, json_t *o)
 {
+	struct answer_badmail_page a = {.read = p->read};
 	char id[17];
 
-	json_object_set_new(o, "ok", json_true());
-	json_object_set_new(o, "read", json_integer(p->read));
 	if (!p->end) {
 		badmail_id_format(p->cls, p->id - 1, id);
-		json_object_set_new(o, "next", json_string(p->id > 0 ? id : "x0"));
+		a.next = p->id > 0 ? id : "x0";
 	}
+	ANSWER_PUT(o, badmail_page, &a);
 	return o;
 }
 
@@ -183,9 +173,10 @@ static json_t *
 with_id(json_t *j, enum badmail_class cls, uint64_t id)
 {
 	char text[17];
+	const struct answer_badmail_id a = {.id = text};
 
 	badmail_id_format(cls, id, text);
-	json_object_set_new(j, "id", json_string(text));
+	ANSWER_PUT(j, badmail_id, &a);
 	return j;
 }
 
@@ -194,88 +185,76 @@ with_id(json_t *j, enum badmail_class cls, uint64_t id)
 static json_t *
 do_list(struct page *p)
 {
-	json_t *o = json_object(), *items = json_array(), *j;
+	struct answer_badmail_list a = {.items = json_array()};
 	unsigned n = 0, limit = limit_of(p, LIMIT_MAX);
+	json_t *o = answers_new(), *j;
 	uint64_t id;
 
 	while (n < limit && (j = page_next(p, &id)) != NULL) {
-		json_array_append_new(items, with_id(j, p->cls, id));
+		json_array_append_new(a.items, with_id(j, p->cls, id));
 		n++;
 	}
-	json_object_set_new(o, "items", items);
+	ANSWER_PUT(o, badmail_list, &a);
 	return page_end(p, o);
 }
 
 static void
-add_to(json_t *o, const char *key, json_int_t v)
+badmail_admin_sum(json_t *sums, const json_t *j)
 {
-	json_object_set_new(o, key, json_integer(json_integer_value(json_object_get(o, key)) + v));
-}
-
-/* groups: "class\nreason\ncode\ndomain" -> sums */
-static void
-badmail_admin_group(json_t *groups, const json_t *j)
-{
-	json_int_t when = json_integer_value(json_object_get(j, "time_ms"));
+	struct answer_badmail_item i;
 	char domain[256];
-	json_t *key, *g;
 
+	ANSWER_GET(j, badmail_item, &i);
 	badmail_item_sender_domain(j, domain, sizeof(domain));
-	key = json_sprintf("%s\n%s\n%s\n%s", badmail_item_text(j, "class"),
-			   badmail_item_text(j, "reason"), badmail_item_text(j, "code"), domain);
-	if (!key)
-		return;
-	g = json_object_get(groups, json_string_value(key));
-	if (!g) {
-		g = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "class",
-			      badmail_item_text(j, "class"), "reason",
-			      badmail_item_text(j, "reason"), "code", badmail_item_text(j, "code"),
-			      "sender_domain", domain, "first_ms", when, "last_ms", when);
-		json_object_set_new(groups, json_string_value(key), g);
-	}
-	json_decref(key);
-	add_to(g, "items", 1);
-	add_to(g, "octets", json_integer_value(json_object_get(j, "octets")));
-	if (when < json_integer_value(json_object_get(g, "first_ms")))
-		json_object_set_new(g, "first_ms", json_integer(when));
-	if (when > json_integer_value(json_object_get(g, "last_ms")))
-		json_object_set_new(g, "last_ms", json_integer(when));
+	badmail_sums_add(sums, &(struct answer_badmail_group){.class = i.class,
+							      .items = 1,
+							      .octets = i.octets,
+							      .first_ms = i.time_ms,
+							      .last_ms = i.time_ms,
+							      .reason = i.reason,
+							      .code = i.code,
+							      .sender_domain = domain});
 }
 
 static json_t *
 totals_json(const struct page *p)
 {
 	const struct badmail_state *s = &p->s;
+	const struct answer_badmail_totals a = {
+		.retry_items = s->cls[BADMAIL_RETRY].items,
+		.retry_octets = s->cls[BADMAIL_RETRY].octets,
+		.refused_items = s->cls[BADMAIL_REFUSED].items,
+		.refused_octets = s->cls[BADMAIL_REFUSED].octets,
+		.max_items = (uint64_t)p->c->badmail.max_items,
+		.max_octets = (uint64_t)p->c->badmail.max_octets,
+		.dropped = s->dropped,
+		.dropped_octets = s->dropped_octets,
+		.expired = s->expired,
+		.crowded = s->crowded,
+		.delivered = s->delivered,
+		.door_closed = s->door_closed,
+	};
+	json_t *o = json_object();
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-			 "retry_items", (json_int_t)s->cls[BADMAIL_RETRY].items, "retry_octets",
-			 (json_int_t)s->cls[BADMAIL_RETRY].octets, "refused_items",
-			 (json_int_t)s->cls[BADMAIL_REFUSED].items, "refused_octets",
-			 (json_int_t)s->cls[BADMAIL_REFUSED].octets, "max_items",
-			 (json_int_t)p->c->badmail.max_items, "max_octets",
-			 (json_int_t)p->c->badmail.max_octets, "dropped", (json_int_t)s->dropped,
-			 "dropped_octets", (json_int_t)s->dropped_octets, "expired",
-			 (json_int_t)s->expired, "crowded", (json_int_t)s->crowded, "delivered",
-			 (json_int_t)s->delivered, "door_closed", (json_int_t)s->door_closed);
+	ANSWER_PUT(o, badmail_totals, &a);
+	return o;
 }
 
 static json_t *
 do_stats(struct page *p)
 {
-	json_t *o = json_object(), *groups = json_object(), *list = json_array(), *j;
-	const char *key;
+	struct answer_badmail_stats a = {.totals = totals_json(p)};
+	json_t *o = answers_new(), *sums = json_object(), *j;
 	uint64_t id;
 
-	json_object_set_new(o, "totals", totals_json(p));
 	if (json_is_true(json_object_get(p->request, "totals_only")))
 		p->end = true;
 	while (!p->end && (j = page_next(p, &id)) != NULL) {
-		badmail_admin_group(groups, j);
+		badmail_admin_sum(sums, j);
 		json_decref(j);
 	}
-	json_object_foreach(groups, key, j) json_array_append(list, j);
-	json_decref(groups);
-	json_object_set_new(o, "groups", list);
+	a.groups = badmail_sums_list(sums);
+	ANSWER_PUT(o, badmail_stats, &a);
 	return page_end(p, o);
 }
 
@@ -321,71 +300,79 @@ do_retry(struct page *p)
 {
 	unsigned n = 0, started = 0, done = 0, failed = 0, limit = limit_of(p, RETRY_AT_ONCE);
 	struct badmail_watch *w = badmail_watch_new();
+	struct answer_badmail_retry a;
 	enum badmail_class cls;
 	size_t at = 0;
 	uint64_t id;
+	json_t *o;
 	bool bad;
 
 	if (!w)
-		return badmail_admin_error("no memory");
+		return answers_error("no memory");
 	while (n < limit && badmail_admin_next_target(p, &at, &cls, &id, &bad)) {
 		n++;
 		started += !bad && badmail_retry_start(p->c, cls, id, w);
 	}
 	badmail_watch_wait(w, RETRY_WAIT_MS, &done, &failed);
-	return page_end(p,
-			json_pack("{s:i, s:i, s:i, s:i}", "asked", n, "delivered", done, "failed",
-				  failed + n - started, "working", started - done - failed));
+	a = (struct answer_badmail_retry){.asked = n,
+					  .delivered = done,
+					  .failed = failed + n - started,
+					  .working = started - done - failed};
+	o = answers_new();
+	ANSWER_PUT(o, badmail_retry, &a);
+	return page_end(p, o);
 }
 
 static json_t *
 do_purge(struct page *p)
 {
-	unsigned purged = 0, missing = 0;
+	struct answer_badmail_purge a = {0};
 	struct badmail_store st;
 	enum badmail_class cls;
 	char text[200];
 	size_t at = 0;
 	uint64_t id;
+	json_t *o;
 	bool bad;
 
 	while (badmail_admin_next_target(p, &at, &cls, &id, &bad)) {
 		if (badmail_store_lock(p->c, &st, text) != PM_OK)
-			return badmail_admin_error(text);
+			return answers_error("%s", text);
 		if (!bad && badmail_store_remove(&st, cls, id, PENDING_REMOVE))
-			purged++;
+			a.purged++;
 		else
-			missing++;
+			a.missing++;
 		if (!badmail_store_unlock(&st))
-			return badmail_admin_error(
+			return answers_error(
 				"the totals cannot be written; is the disk read-only?");
 	}
-	return page_end(p, json_pack("{s:i, s:i}", "purged", purged, "missing", missing));
+	o = answers_new();
+	ANSWER_PUT(o, badmail_purge, &a);
+	return page_end(p, o);
 }
 
 /* ---- show ------------------------------------------------------------------------------------ */
 
-static json_t *
-head_json(const char *path)
+/* The header of a message as it may be shown on a terminal, malloc'd; NULL: no memory. */
+static char *
+head_text(const char *path)
 {
-	char *buf = malloc(HEAD_MAX), *end;
+	char *buf = calloc(1, HEAD_MAX + 1), *end;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	ssize_t got = buf && fd != -1 ? read(fd, buf, HEAD_MAX) : 0;
-	json_t *j = NULL;
 	size_t n = got > 0 ? (size_t)got : 0;
 
 	if (n > 0 && (end = memmem(buf, n, "\r\n\r\n", 4)) != NULL)
 		n = (size_t)(end - buf) + 2;
-	for (size_t i = 0; i < n; i++) /* it is shown on somebody's terminal */
+	for (size_t i = 0; i < n; i++)
 		if (((unsigned char)buf[i] < 0x20 && buf[i] != '\n' && buf[i] != '\t') ||
 		    (unsigned char)buf[i] >= 0x7f)
 			buf[i] = buf[i] == '\r' ? ' ' : '?';
-	if (n > 0)
-		j = json_stringn(buf, n);
+	if (buf)
+		buf[n] = '\0';
 	if (fd != -1)
 		(void)close(fd);
-	free(buf);
-	return j ? j : json_string("");
+	return buf;
 }
 
 static json_t *
@@ -393,22 +380,26 @@ do_show(struct page *p)
 {
 	const char *text = json_string_value(json_array_get(json_object_get(p->request, "ids"), 0));
 	char path[BADMAIL_PATH_MAX];
+	struct answer_badmail_show a;
 	enum badmail_class cls;
-	uint64_t id;
 	json_t *j, *o;
+	uint64_t id;
+	char *head;
 
 	if (!text || !badmail_id_parse(text, &cls, &id))
-		return badmail_admin_error("show needs an item's ID: see restantectl badmail list");
+		return answers_error("show needs an item's ID: see restantectl badmail list");
 	j = badmail_item_load(&p->c->badmail, cls, id);
 	if (!j)
-		return badmail_admin_error("there is no such item (any more)");
+		return answers_error("there is no such item (any more)");
 	p->read++;
 	p->end = true;
 	badmail_place_item(&p->c->badmail, cls, id, ".eml", path, sizeof(path));
-	o = json_object();
-	json_object_set_new(o, "item", with_id(j, cls, id));
-	json_object_set_new(o, "file", json_string(path));
-	json_object_set_new(o, "head", head_json(path));
+	head = head_text(path);
+	a = (struct answer_badmail_show){
+		.item = with_id(j, cls, id), .file = path, .head = head ? head : ""};
+	o = answers_new();
+	ANSWER_PUT(o, badmail_show, &a);
+	free(head);
 	return page_end(p, o);
 }
 
@@ -430,12 +421,12 @@ badmail_admin(const json_t *request)
 	struct page p;
 
 	if (!c || !c->badmail.path)
-		answer = badmail_admin_error("there is no badmail block in the configuration");
+		answer = answers_error("there is no badmail block in the configuration");
 	else if (!page_begin(&p, c, request, text))
-		answer = badmail_admin_error(text);
+		answer = answers_error("%s", text);
 	for (size_t i = 0; !answer && action && i < sizeof(actions) / sizeof(actions[0]); i++)
 		if (strcmp(actions[i].name, action) == 0)
 			answer = actions[i].run(&p);
 	conf_put(c);
-	return answer ? answer : badmail_admin_error("badmail: list, show, retry, purge or stats");
+	return answer ? answer : answers_error("badmail: list, show, retry, purge or stats");
 }

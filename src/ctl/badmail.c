@@ -133,7 +133,8 @@ static void
 view_list(const json_t *answer)
 {
 	static const struct show_column envelope = {"SENDER -> RECIPIENT", print_envelope};
-	static const struct fields *const parts[] = {&answers_badmail_item, NULL};
+	static const struct fields *const parts[] = {&answers_badmail_id, &answers_badmail_item,
+						     NULL};
 	struct answer_badmail_list l;
 	struct answer_badmail_page p;
 

@@ -5,36 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "answer/answers.h"
+#include "answer/badmail_sums.h"
 #include "ctl/pages.h"
 #include "ctl/show.h"
 
 #define GROUPS_SHOWN 40
 
 /* ---- sums ------------------------------------------------------------------------------------ */
-
-/* sums: "class\nreason\ncode\ndomain" -> a group. Spam has as many domains as it likes, so none of
- * this may be quadratic. */
-static void
-sums_add(json_t *sums, struct answer_badmail_group *g)
-{
-	json_t *key = json_sprintf("%s\n%s\n%s\n%s", g->class, g->reason, g->code,
-				   g->sender_domain),
-	       *o = json_object_get(sums, json_string_value(key));
-	struct answer_badmail_group x;
-
-	if (o) {
-		ANSWER_GET(o, badmail_group, &x);
-		g->items += x.items;
-		g->octets += x.octets;
-		g->first_ms = x.first_ms < g->first_ms ? x.first_ms : g->first_ms;
-		g->last_ms = x.last_ms > g->last_ms ? x.last_ms : g->last_ms;
-	}
-	o = json_object();
-	ANSWER_PUT(o, badmail_group, g);
-	json_object_set_new(sums, json_string_value(key), o);
-	json_decref(key);
-}
 
 /* Adds up the groups that differ only in what is not asked for. */
 static json_t *
@@ -51,21 +28,9 @@ sums_coarser(const json_t *groups, bool by_domain)
 			x.reason = x.code = "";
 		else
 			x.sender_domain = "";
-		sums_add(sums, &x);
+		badmail_sums_add(sums, &x);
 	}
 	return sums;
-}
-
-/* The groups as a list; takes the sums over. */
-static json_t *
-sums_list(json_t *sums)
-{
-	json_t *list = json_array(), *g;
-	const char *key;
-
-	json_object_foreach(sums, key, g) json_array_append(list, g);
-	json_decref(sums);
-	return list;
 }
 
 /* ---- for people ------------------------------------------------------------------------------ */
@@ -155,8 +120,8 @@ view_stats(const json_t *answer)
 
 	ANSWER_GET(answer, badmail_stats, &s);
 	print_totals(s.totals);
-	print_groups(sums_list(sums_coarser(s.groups, false)), &reason);
-	print_groups(sums_list(sums_coarser(s.groups, true)), &domain);
+	print_groups(badmail_sums_list(sums_coarser(s.groups, false)), &reason);
+	print_groups(badmail_sums_list(sums_coarser(s.groups, true)), &domain);
 }
 
 /* ---- all pages ------------------------------------------------------------------------------- */
@@ -178,14 +143,14 @@ badmail_stats(const struct ctl *c, json_t *question)
 		json_array_foreach(s.groups, i, g)
 		{
 			ANSWER_GET(g, badmail_group, &x);
-			sums_add(sums, &x);
+			badmail_sums_add(sums, &x);
 		}
 		if (!all.totals)
 			all.totals = json_incref(s.totals);
 		json_decref(a);
 	} while (a && !pages.end);
 	p.read = pages.read;
-	all.groups = sums_list(sums);
+	all.groups = badmail_sums_list(sums);
 	o = answers_new();
 	ANSWER_PUT(o, badmail_stats, &all);
 	ANSWER_PUT(o, badmail_page, &p);
