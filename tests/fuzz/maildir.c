@@ -16,13 +16,6 @@
 #define NAME_LIMIT 255
 #define LOOKED_FOR 200 /* so many names are looked for one by one */
 
-int64_t
-maildir_now(const struct inst *i)
-{
-	(void)i;
-	return 0;
-}
-
 void
 remove_unfinished(struct inst *i, int fd, struct ledger *l)
 {

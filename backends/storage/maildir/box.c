@@ -4,14 +4,23 @@
  * itself: exclusive also between two sessions of this process, gone with the process, and it needs
  * no file and no space. Files of a maildir are immutable, so nothing else is locked.
  */
+#include "box.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "cache.h"
+#include "commit.h"
 #include "conf.h"
+#include "dir.h"
 #include "maildir.h"
+#include "message.h"
+#include "remove.h"
+#include "scan.h"
+#include "snap.h"
 
 /* ---- open, close ----------------------------------------------------------------------------- */
 

@@ -4,12 +4,15 @@
  * costs. A snapshot has one owner, so taking it out is moving a pointer; the session lock sees to
  * it that no two sessions want the same one. Bounded by messages; the least recently used goes.
  */
+#include "cache.h"
+
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "maildir.h"
-
 #include <uthash.h>
+
+#include "snap.h"
 
 struct cached {
 	UT_hash_handle hh; /* oldest first */

@@ -8,6 +8,8 @@
  * A full disk must allow deleting: if the group cannot be written even after the reserve was freed,
  * the files are unlinked without it, and the answer says so (PM_PARTIAL) when that is interrupted.
  */
+#include "commit.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,9 +18,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "compact.h"
 #include "conf.h"
+#include "dir.h"
 #include "kill.h"
+#include "ledger_file.h"
 #include "maildir.h"
+#include "name.h"
+#include "remove.h"
+#include "size.h"
+#include "snap.h"
 
 /* ---- what was learnt ------------------------------------------------------------------------- */
 

@@ -12,10 +12,18 @@
  * It is due when it has twice the lines that are of use, and SLACK: so it is never longer than that
  * and one session, and a line is copied once for each one that is added, on average.
  */
-#include "kill.h"
-#include "maildir.h"
+#include "compact.h"
 
 #include <string.h>
+
+#include "find.h"
+#include "kill.h"
+#include "ledger_file.h"
+#include "maildir.h"
+#include "match.h"
+#include "name.h"
+#include "same.h"
+#include "snap.h"
 
 #define SLACK 1000 /* lines of no use that are not worth the work */
 /* records of one message's files: another program may give the file a new look each day */

@@ -6,6 +6,8 @@
  * imported unique-id is in the ledger before its message is visible (import.c). Many recipients are
  * done in slices.
  */
+#include "deliver.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -16,11 +18,15 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "dir.h"
 #include "import.h"
 #include "kill.h"
 #include "lines.h"
 #include "maildir.h"
 #include "octets.h"
+#include "size.h"
+#include "snap.h"
+#include "totals.h"
 
 #define RCPTS_MAX 1024
 #define PIECE 16384

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The directories of a maildir: opened, made, synced; and what a failure of theirs means. */
+#include "dir.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,12 +13,6 @@
 #include "kill.h"
 #include "maildir.h"
 #include "path.h"
-
-int64_t
-maildir_now(const struct inst *i)
-{
-	return i->host->now_ms(i->host->ctx);
-}
 
 int32_t
 dir_code(int e)

@@ -3,13 +3,19 @@
  * One message among the files: by its base name and inode, which it keeps however other readers
  * rename it, or by the unique-id that a name gives.
  */
+#include "find.h"
+
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "maildir.h"
+#include "match.h"
+#include "name.h"
+#include "snap.h"
 
 static DIR *
 find_open_dir(int fd, const char *dir)

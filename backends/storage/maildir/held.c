@@ -6,10 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf.h"
+#include "find.h"
+#include "maildir.h"
+#include "name.h"
 #include "octets.h"
+#include "same.h"
+#include "snap.h"
 
 void
 held_free(struct twins *t)

@@ -4,9 +4,12 @@
 #ifndef MAILDIR_HELD_H
 #define MAILDIR_HELD_H
 
-#include "maildir.h"
+#include <sys/stat.h>
 
 #include <uthash.h>
+
+#include "ledger.h"
+#include "snap.h"
 
 /* How a file looks. */
 struct look {
@@ -38,6 +41,7 @@ struct source {
 	int64_t until_ms;
 };
 
+void held_free(struct twins *t);
 struct look held_look(const struct stat *st);
 /* An item's file that looks like that; one that cannot be read is told from others by its look.
  * PM_AGAIN: it is late. */

@@ -9,6 +9,8 @@
  * Imports into one mailbox take turns, by a lock on tmp/: between the look and the rename nobody
  * else makes the same.
  */
+#include "import.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,8 +21,15 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "dir.h"
+#include "find.h"
 #include "held.h"
-#include "import.h"
+#include "ledger_file.h"
+#include "maildir.h"
+#include "match.h"
+#include "name.h"
+#include "snap.h"
+#include "twins.h"
 
 #define TURN_MS 20 /* between two tries for the lock */
 

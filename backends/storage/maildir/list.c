@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mailboxes from outside: totals, list, removal. */
+#include "list.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -7,12 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "box.h"
+#include "cache.h"
 #include "conf.h"
+#include "dir.h"
 #include "maildir.h"
+#include "match.h"
+#include "message.h"
 #include "path.h"
 #include "path_list.h"
+#include "snap.h"
+#include "totals.h"
 
 /* ---- totals ---------------------------------------------------------------------------------- */
 

@@ -8,10 +8,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "box.h"
+#include "cache.h"
+#include "commit.h"
 #include "conf.h"
+#include "deliver.h"
+#include "list.h"
+#include "message.h"
 #include "path.h"
+#include "totals.h"
 
 /* ---- life ------------------------------------------------------------------------------------ */
 

@@ -4,11 +4,15 @@
  * which), deleted ones dropped, unique-ids and sizes from the ledger or, for those it has never
  * seen, from the name.
  */
+#include "match.h"
+
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "maildir.h"
+#include "name.h"
+#include "snap.h"
 
 #define OCTETS_MAX (UINT64_C(1) << 50)
 

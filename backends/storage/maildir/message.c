@@ -7,16 +7,22 @@
  * A file that cannot be read keeps nobody from the others: its size is a guess, and the log names
  * it.
  */
+#include "message.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf.h"
+#include "find.h"
 #include "maildir.h"
+#include "name.h"
 #include "octets.h"
+#include "snap.h"
 
 #define COUNT_PIECE 65536
 #define COUNT_TRIES 3

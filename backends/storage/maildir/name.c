@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of files: arrival, base name, sizes; and what the ledger calls their messages. */
+#include "name.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "maildir.h"
+#include "snap.h"
 
 void
 name_path(const struct snap *s, const struct item *it, char *buf, size_t cap)

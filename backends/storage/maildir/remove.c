@@ -4,6 +4,9 @@
  * inode, wherever other readers renamed it - or for holding the same, compared just before. Any
  * other file of that name is another message.
  */
+#include "remove.h"
+
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,8 +16,17 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "dir.h"
+#include "find.h"
 #include "held.h"
+#include "ledger_file.h"
 #include "maildir.h"
+#include "match.h"
+#include "name.h"
+#include "same.h"
+#include "size.h"
+#include "snap.h"
+#include "twins.h"
 
 #define RECOVER_LOOKS 4
 

@@ -10,16 +10,27 @@
  *
  * Order is by arrival (the leading number of the name), then by name: the same in every session.
  */
+#include "scan.h"
+
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "compact.h"
 #include "conf.h"
 #include "held.h"
+#include "ledger_file.h"
 #include "maildir.h"
+#include "match.h"
+#include "name.h"
+#include "remove.h"
+#include "snap.h"
+#include "twins.h"
 
 #define TRIES 3
 #define NAMES_PER_LOOK 512 /* directory entries between two looks at the clock */

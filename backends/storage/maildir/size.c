@@ -5,13 +5,13 @@
  * write each. We keep a file that is there; we never make one, and never go by it: who set the
  * quota counts, and counts anew when the file has grown past 5,120 octets, as its description asks.
  */
+#include "size.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "maildir.h"
 
 void
 size_add(int fd, int64_t octets, int64_t messages)

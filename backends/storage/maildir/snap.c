@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A snapshot: its items and names, and what it was taken from. */
+#include "snap.h"
+
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "maildir.h"
+#include "name.h"
 
 /* ---- items ----------------------------------------------------------------------------------- */
 

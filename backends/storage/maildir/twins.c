@@ -11,17 +11,27 @@
  * A file that looks like that is what it was; any other is read. Names that nobody shares cost
  * nothing: not one file of them is opened here.
  */
+#include "twins.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "conf.h"
-#include "held.h"
+#include <sys/stat.h>
 
 #include <uthash.h>
+
+#include "conf.h"
+#include "find.h"
+#include "held.h"
+#include "ledger_file.h"
+#include "maildir.h"
+#include "match.h"
+#include "name.h"
+#include "same.h"
+#include "snap.h"
 
 /* What tells a message's number: the look of a file, or a content. */
 struct clue {

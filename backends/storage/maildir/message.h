@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* message - files are counted and read. */
+#ifndef MAILDIR_MESSAGE_H
+#define MAILDIR_MESSAGE_H
+
+#include "snap.h"
+
+/* Counts the octets of a file. One that cannot be read is named in the log of a session, and has
+ * a guess. PM_OK, PM_NOMEM. */
+int32_t message_count(struct mbox *m, const struct pm_call *call, struct item *it);
+/* Likewise the open message's, of the file that is being read. */
+int32_t message_count_open(struct msg *g, const struct pm_call *call);
+bool message_is(const struct msg *g, uint64_t index);
+int32_t message_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg);
+int32_t message_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got);
+void message_close(void *msg, const struct pm_call *call);
+
+#endif
