@@ -174,7 +174,7 @@ deliver_open_incoming(struct dlv *d)
 		      O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
-static int32_t
+int32_t
 deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
 		  void **ret_dlv)
 {
@@ -201,7 +201,7 @@ deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, ui
 	return PM_OK;
 }
 
-static int32_t
+int32_t
 deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
 	struct dlv *d = dlv;
@@ -246,7 +246,7 @@ deliver_put(struct dlv *d, const struct pm_call *call, const char *p, size_t n)
 	return disk_code(e);
 }
 
-static int32_t
+int32_t
 deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 {
 	char out[IN_PIECE + IN_PIECE / 5 + 2 * MBOX_QUOTE_MORE];
@@ -280,7 +280,7 @@ deliver_set_results(struct dlv *d, struct pm_result *ret, size_t stride)
 	}
 }
 
-static int32_t
+int32_t
 deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
@@ -442,7 +442,7 @@ deliver_one(struct dlv *d, const struct pm_call *call, struct rcpt *r)
 	return rc;
 }
 
-static int32_t
+int32_t
 deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
@@ -462,7 +462,7 @@ deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret,
 	return PM_OK;
 }
 
-static void
+void
 deliver_dlv_abort(void *dlv, const struct pm_call *call)
 {
 	struct dlv *d = dlv;
@@ -473,13 +473,3 @@ deliver_dlv_abort(void *dlv, const struct pm_call *call)
 		(void)close(d->box);
 	deliver_dlv_free(d);
 }
-
-const struct pm_delivery mbox_delivery = {
-	.size = sizeof(mbox_delivery),
-	.dlv_begin = deliver_dlv_begin,
-	.dlv_rcpt = deliver_dlv_rcpt,
-	.dlv_write = deliver_dlv_write,
-	.dlv_prepare = deliver_dlv_prepare,
-	.dlv_commit = deliver_dlv_commit,
-	.dlv_abort = deliver_dlv_abort,
-};

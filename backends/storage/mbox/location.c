@@ -14,12 +14,6 @@
 
 #define NFS_MAGIC 0x6969
 
-int64_t
-mbox_now(const struct inst *i)
-{
-	return i->host->now_ms(i->host->ctx);
-}
-
 int32_t
 disk_code(int e)
 {
@@ -52,6 +46,15 @@ location_of_path(const char *path, struct location *ret)
 {
 	snprintf(ret->path, sizeof(ret->path), "%s", path);
 	return set_key(ret);
+}
+
+struct sdk_box
+location_box(const struct location *p)
+{
+	struct sdk_box b;
+
+	memcpy(b.word, p->sum, sizeof(b.word));
+	return b;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */

@@ -188,6 +188,31 @@ static const struct pm_option options[] = {
 	       "no: a power cut may undo deletions and lose mail"),
 };
 
+static const struct pm_storage mbox_storage = {
+	.size = sizeof(mbox_storage),
+	.mbox_open = box_open,
+	.mbox_info = box_info,
+	.msg_open = msg_open,
+	.msg_read = msg_read,
+	.msg_close = msg_close,
+	.mbox_commit = mbox_commit,
+	.mbox_close = box_close,
+	.box_list = box_list,
+	.box_stat = box_stat,
+	.box_delete = box_delete,
+	.box_place = box_place,
+};
+
+static const struct pm_delivery mbox_delivery = {
+	.size = sizeof(mbox_delivery),
+	.dlv_begin = deliver_dlv_begin,
+	.dlv_rcpt = deliver_dlv_rcpt,
+	.dlv_write = deliver_dlv_write,
+	.dlv_prepare = deliver_dlv_prepare,
+	.dlv_commit = deliver_dlv_commit,
+	.dlv_abort = deliver_dlv_abort,
+};
+
 static const struct pm_life life = {
 	.size = sizeof(life),
 	.tick_ms = 60000,

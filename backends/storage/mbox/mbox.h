@@ -6,10 +6,12 @@
  * location.c   where a mailbox is, opening it
  * lock.c       the session's lock and the MTA's
  * parse.c      the text: messages, quoting (pure)
+ * snap.c       a snapshot: items, and the file it was taken from
  * scan.c       from a file to a snapshot
  * index.c      the snapshot's short form on disk
  * names.c      unique-ids and marks, by the ledger
  * box.c        open, info, close
+ * view.c       the messages of a session, while the file changes
  * message.c    reading, beside other programs
  * commit.c     QUIT
  * journal.c    in-place deletion that survives a crash
@@ -21,6 +23,7 @@
  * list.c       totals, list, removal
  * bytes.c      copying, summing, writing bytes of a file
  * proof.c      is a message still where the snapshot says?
+ * doomed.c     is it, before it is cut out?
  */
 #ifndef MBOX_H
 #define MBOX_H
@@ -169,8 +172,13 @@ struct mbox {
 	bool committed, verified;
 };
 
+static inline int64_t
+mbox_now(const struct inst *i)
+{
+	return i->host->now_ms(i->host->ctx);
+}
+
 /* ---- location.c ------------------------------------------------------------------------------ */
-int64_t mbox_now(const struct inst *i);
 int32_t location_make(struct inst *i, const struct pm_call *call, const struct pm_user *u,
 		      struct location *ret);
 /* The same of a path that is known. False: no memory. */
@@ -183,6 +191,8 @@ int32_t location_open(struct inst *i, const struct pm_call *call, const struct l
  * none, and no lock. */
 int32_t location_lock(struct inst *i, const struct pm_call *call, const struct location *p,
 		      bool create, int *fd, struct held *h);
+/* For totals. */
+struct sdk_box location_box(const struct location *p);
 /* PM_OK, PM_NOSPACE, PM_PERM or PM_TEMP. */
 int32_t disk_code(int e);
 
@@ -196,15 +206,19 @@ int32_t lock_mta(struct inst *i, const struct pm_call *call, const struct locati
 void lock_keep(struct inst *i, struct held *h); /* touches the dotlock now and then */
 void unlock_mta(struct held *h, int fd);
 
-/* ---- scan.c, index.c: under the MTA's locks -------------------------------------------------- */
-/* Goes on with the snapshot in slices: PM_AGAIN, PM_OK. An index of the file as it is saves the
- * reading; of one of the file as it was before mail was appended each message is compared. */
-int32_t scan_run(struct mbox *m, const struct pm_call *call);
-void scan_reset(struct mbox *m);
+/* ---- snap.c ---------------------------------------------------------------------------------- */
 void snap_free(struct snap *s);
 bool snap_room(struct snap *s, size_t n);
 /* By the time of the last change of the inode, too, which no program can put back. */
 bool same_file(const struct stat *a, const struct stat *b);
+
+/* ---- scan.c: under the MTA's locks ----------------------------------------------------------- */
+/* Goes on with the snapshot in slices: PM_AGAIN, PM_OK. An index of the file as it is saves the
+ * reading; of one of the file as it was before mail was appended each message is compared. */
+int32_t scan_run(struct mbox *m, const struct pm_call *call);
+void scan_reset(struct mbox *m);
+
+/* ---- index.c --------------------------------------------------------------------------------- */
 /* Under the MTA's locks. Not saved when a change to come might not show in the file's times. */
 void index_save(struct inst *i, const struct location *p, int fd, const struct snap *s);
 void index_drop(const struct inst *i, const struct location *p);
@@ -228,6 +242,8 @@ bool proof_begin(struct proof *x, const struct inst *i, const struct item *it);
 bool proof_feed(struct proof *x, const char *buf, size_t n);
 bool proof_is(struct proof *x, const struct item *it);
 void proof_free(struct proof *x);
+
+/* ---- doomed.c -------------------------------------------------------------------------------- */
 /* Hashes the doomed messages again, under the MTA's locks, in slices. PM_TEMP: one is not what it
  * was, and the index is no more; or the file changed under our locks. */
 int32_t proof_doomed(struct mbox *m, const struct pm_call *call);
@@ -240,7 +256,6 @@ int32_t snap_name(struct mbox *m, const struct pm_call *call);
 struct ledger_is ledger_now(const struct inst *i, const struct location *p);
 /* The mailbox and its ledger, for totals. Not there: no words. */
 struct sdk_look location_look(const struct inst *i, const struct location *p);
-struct sdk_box location_box(const struct location *p);
 #define IDENTITY_CAP 64
 /* "40 hex digits.twin" */
 size_t identity_of(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP]);
@@ -294,7 +309,11 @@ void recover_sweep(struct inst *i, const struct pm_call *call);
 /* ---- box.c ----------------------------------------------------------------------------------- */
 int32_t box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uint32_t flags,
 		 uint64_t *ret_count, void **ret_mbox);
+int32_t box_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_t stride,
+		 uint32_t want, struct pm_msg *ret);
 void box_close(void *mbox, const struct pm_call *call);
+
+/* ---- view.c ---------------------------------------------------------------------------------- */
 /* The MTA's locks, and the snapshot as the file is now: the session's messages are where they are
  * now. PM_AGAIN: not yet. The locks stay ours with PM_OK and PM_AGAIN. */
 int32_t box_refresh(struct mbox *m, const struct pm_call *call);
@@ -326,7 +345,15 @@ int32_t box_delete(void *inst, const struct pm_call *call, const struct pm_user 
 int32_t box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
 		  struct pm_str *ret_place);
 
-extern const struct pm_storage mbox_storage;
-extern const struct pm_delivery mbox_delivery;
+/* ---- deliver.c ------------------------------------------------------------------------------- */
+int32_t deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint,
+			  uint32_t flags, void **ret_dlv);
+int32_t deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt);
+int32_t deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n);
+int32_t deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret,
+			    size_t stride);
+int32_t deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret,
+			   size_t stride);
+void deliver_dlv_abort(void *dlv, const struct pm_call *call);
 
 #endif

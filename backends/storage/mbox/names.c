@@ -137,15 +137,6 @@ ledger_now(const struct inst *i, const struct location *p)
 				  (uint64_t)st.st_mtim.tv_nsec};
 }
 
-struct sdk_box
-location_box(const struct location *p)
-{
-	struct sdk_box b;
-
-	memcpy(b.word, p->sum, sizeof(b.word));
-	return b;
-}
-
 static uint64_t
 names_nanoseconds(struct timespec t)
 {
