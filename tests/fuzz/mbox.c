@@ -34,18 +34,18 @@ scan(struct finds *ret, const uint8_t *p, size_t n, uint64_t at, enum mbox_quoti
 	struct mbox_parse s = {.how = how, .message = keep, .ctx = ret};
 
 	ret->n = 0;
-	MUST(mbox_parse_init(&s, at));
+	MUST(parse_init(&s, at));
 	for (size_t k = 0; k < n;) {
 		size_t piece = fuzz_piece(cut, p + k, n - k);
 		char *copy = fuzz_copy(p + k, piece);
 
-		MUST(mbox_parse_feed(&s, copy, piece));
+		MUST(parse_feed(&s, copy, piece));
 		free(copy);
 		k += piece;
 	}
-	MUST(mbox_parse_end(&s));
+	MUST(parse_end(&s));
 	ret->junk = s.junk;
-	mbox_parse_free(&s);
+	parse_free(&s);
 }
 
 /* ---- the model ------------------------------------------------------------------------------- */
@@ -93,7 +93,7 @@ begins(const struct line *l, size_t k)
 {
 	bool blank = k == 0 || (ended(l[k - 1]) && bare(l[k - 1]) == 0);
 
-	return blank && ended(l[k]) && l[k].n <= MBOX_HEAD && mbox_is_from(l[k].p, bare(l[k]));
+	return blank && ended(l[k]) && l[k].n <= MBOX_HEAD && parse_is_from(l[k].p, bare(l[k]));
 }
 
 static size_t
@@ -186,7 +186,7 @@ through(enum mbox_quoting how, const struct fuzz_text *in, struct fuzz_text *out
 		char *piece = fuzz_copy(in->p + k, n),
 		     *to = fuzz_alloc(n + n / 5 + MBOX_QUOTE_MORE);
 
-		fuzz_put(out, to, mbox_quote(&q, piece, n, to));
+		fuzz_put(out, to, parse_quote(&q, piece, n, to));
 		free(piece);
 		free(to);
 		k += n;
@@ -194,7 +194,7 @@ through(enum mbox_quoting how, const struct fuzz_text *in, struct fuzz_text *out
 	{
 		char *to = fuzz_alloc(MBOX_QUOTE_MORE);
 
-		fuzz_put(out, to, mbox_quote_end(&q, to));
+		fuzz_put(out, to, parse_quote_end(&q, to));
 		free(to);
 	}
 }

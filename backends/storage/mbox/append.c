@@ -289,7 +289,7 @@ later_mail(const struct left *l, int fd, uint64_t at, uint64_t *ret)
 		const char *lf = k < (uint64_t)got ? memchr(buf + k, '\n', (size_t)got - k) : NULL;
 
 		if (lf && from + (uint64_t)(lf - buf) >= at &&
-		    mbox_is_from(buf + k, (size_t)(lf - buf) - k)) {
+		    parse_is_from(buf + k, (size_t)(lf - buf) - k)) {
 			*ret = from + k;
 			return true;
 		}
@@ -394,7 +394,7 @@ append_recover(struct inst *i, const struct pm_call *call, const struct location
 /* ---- incoming/ ------------------------------------------------------------------------------- */
 
 void
-incoming_sweep(struct inst *i)
+append_sweep(struct inst *i)
 {
 	int fd = openat(i->incoming_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd != -1 ? fdopendir(fd) : NULL;

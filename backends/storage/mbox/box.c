@@ -18,8 +18,8 @@ static void
 box_free(struct mbox *m)
 {
 	journal_free(m->journal);
-	proof_abandon(m);
-	unlock_mta(&m->held, m->fd);
+	doomed_abandon(m);
+	lock_release(&m->held, m->fd);
 	scan_reset(m);
 	snap_free(&m->old);
 	free(m->views);
@@ -81,17 +81,17 @@ box_go_on(struct mbox *m, const struct pm_call *call)
 	if (m->stage == STAGE_LOCK) {
 		rc = location_lock(m->inst, call, &m->place, false, &m->fd, &m->held);
 		if (rc == PM_OK && m->fd != -1)
-			rc = box_recover(m->inst, call, &m->place, m->fd);
+			rc = recover_box(m->inst, call, &m->place, m->fd);
 		if (rc == PM_OK)
 			m->stage = m->fd == -1 ? STAGE_DONE : STAGE_SCAN;
 	}
 	if (rc == PM_OK && m->stage == STAGE_SCAN) {
 		rc = scan_run(m, call);
 		if (rc == PM_OK)
-			rc = snap_name(m, call);
+			rc = names_give(m, call);
 		if (rc != PM_OK)
 			return rc;
-		unlock_mta(&m->held, m->fd);
+		lock_release(&m->held, m->fd);
 		m->stage = STAGE_DONE;
 	}
 	return rc == PM_OK ? make_views(m) : rc;
@@ -130,7 +130,7 @@ box_close(void *mbox, const struct pm_call *call)
 	(void)call;
 	if (m->stage == STAGE_DONE && (m->flags & PM_OPEN_EXCLUSIVE) && !m->committed &&
 	    !m->refreshing)
-		snap_learnt(m);
+		names_learnt(m);
 	box_free(m);
 }
 
@@ -147,7 +147,7 @@ box_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n, size_
 		return PM_INVALID;
 	for (size_t k = 0; k < n; k++) {
 		const struct view *v = &m->views[first + k];
-		const struct item *it = box_item(m, first + k);
+		const struct item *it = view_item(m, first + k);
 		char *at = (char *)ret + k * stride;
 		struct pm_msg r = {0};
 

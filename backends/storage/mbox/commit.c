@@ -30,7 +30,7 @@ put_mark(struct ledger_out *o, const struct item *it, char kind, int64_t ms)
 	char id[IDENTITY_CAP];
 
 	if (!it->dirty)
-		ledger_put_mark(o, kind, id, identity_of(it->hash, it->twin, id), ms);
+		ledger_put_mark(o, kind, id, names_identity(it->hash, it->twin, id), ms);
 }
 
 /* A convenience: the mail is handed over, whatever becomes of its mark. */
@@ -41,7 +41,7 @@ put_retrieved(struct mbox *m, const struct pm_commit *c)
 	int e = 0;
 
 	for (size_t k = 0; k < m->n; k++) {
-		struct item *it = box_item(m, k);
+		struct item *it = view_item(m, k);
 
 		if (!commit_bit(c->retrieved, k) || it->gone || it->doomed || it->first_ms != 0)
 			continue;
@@ -63,7 +63,7 @@ put_hidden(struct mbox *m, const struct pm_call *call, const struct pm_commit *c
 	int e = 0;
 
 	for (size_t k = 0; k < m->n; k++) {
-		struct item *it = box_item(m, k);
+		struct item *it = view_item(m, k);
 		bool hide = c->keep_until_ms != 0 && commit_bit(c->del, k),
 		     show = commit_bit(c->restore, k) && it->hidden_ms != 0;
 		char id[IDENTITY_CAP];
@@ -74,7 +74,7 @@ put_hidden(struct mbox *m, const struct pm_call *call, const struct pm_commit *c
 		if (show)
 			it->first_ms = 0;
 		if (it->dirty)
-			ledger_put_message(&o, id, identity_of(it->hash, it->twin, id), it->uidl,
+			ledger_put_message(&o, id, names_identity(it->hash, it->twin, id), it->uidl,
 					   it->uidl_n, it->octets, it->stored, it->first_ms, 0);
 		it->dirty = false;
 		put_mark(&o, it, 'H', it->hidden_ms);
@@ -88,7 +88,7 @@ put_hidden(struct mbox *m, const struct pm_call *call, const struct pm_commit *c
 		return PM_OK;
 	sdk_error(call, "'%s': its ledger cannot be written: %s", m->place.path,
 		  strerrordesc_np(e));
-	return e == EIO ? PM_UNKNOWN : disk_code(e);
+	return e == EIO ? PM_UNKNOWN : location_code(e);
 }
 
 /* ---- deletions ------------------------------------------------------------------------------- */
@@ -105,7 +105,7 @@ commit_doom(struct mbox *m, const struct pm_commit *c)
 		it->doomed = it->hidden_ms != 0 && it->hidden_ms <= c->now_ms;
 	}
 	for (size_t k = 0; k < m->n; k++) {
-		struct item *it = box_item(m, k);
+		struct item *it = view_item(m, k);
 
 		if (c->keep_until_ms == 0 && commit_bit(c->del, k) && !it->gone)
 			it->doomed = true;
@@ -160,7 +160,7 @@ wants_deletion(const struct mbox *m, const struct pm_commit *c)
 static int32_t
 begin_journal(struct mbox *m, const struct pm_call *call, const struct pm_commit *c)
 {
-	int32_t rc = box_refresh(m, call);
+	int32_t rc = view_refresh(m, call);
 
 	if (rc != PM_OK || m->fd == -1 || commit_doom(m, c) == 0)
 		return rc;
@@ -168,7 +168,7 @@ begin_journal(struct mbox *m, const struct pm_call *call, const struct pm_commit
 		sdk_error(call, "'%s' is on a disk that is read-only now", m->place.path);
 		return PM_TEMP;
 	}
-	proof_abandon(m);
+	doomed_abandon(m);
 	m->proven = false;
 	m->journal = journal_new(m, m->op);
 	return m->journal ? PM_OK : PM_NOMEM;
@@ -186,7 +186,7 @@ commit_delete(struct mbox *m, const struct pm_call *call, const struct pm_commit
 		return rc;
 	rc = journal_run(m->journal, call, STEP_NAME, &point);
 	if (rc == PM_OK && !m->proven) {
-		rc = proof_doomed(m, call);
+		rc = doomed_prove(m, call);
 		m->proven = rc == PM_OK;
 	}
 	if (rc == PM_OK)
@@ -214,17 +214,17 @@ commit_finish(struct mbox *m, const struct pm_commit *c)
 					 !m->snap.items[k].doomed; /* the journal told the ledger */
 	}
 	put_retrieved(m, c);
-	snap_learnt(m);
+	names_learnt(m);
 	if (doomed == 0 || !m->held.all)
 		return;
 	commit_shift(m);
-	m->snap.ledger = ledger_now(m->inst, &m->place);
+	m->snap.ledger = names_ledger(m->inst, &m->place);
 	index_save(m->inst, &m->place, m->fd, &m->snap);
 }
 
 int32_t
-mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
-	    uint64_t *ret_done)
+commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
+	   uint64_t *ret_done)
 {
 	struct mbox *m = mbox;
 	char op[33];
@@ -250,7 +250,7 @@ mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *comm
 		rc = put_hidden(m, call, commit);
 	if (rc == PM_OK)
 		commit_finish(m, commit);
-	unlock_mta(&m->held, m->fd);
+	lock_release(&m->held, m->fd);
 	journal_free(m->journal);
 	m->journal = NULL;
 	m->verified = rc == PM_OK;

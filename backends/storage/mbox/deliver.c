@@ -75,7 +75,7 @@ deliver_make(struct maker *k, const char *in, size_t n, char *out)
 		size_t piece = n < IN_PIECE ? n : IN_PIECE,
 		       m = sdk_lines_feed(&k->lines, in, piece, mid);
 
-		o += mbox_quote(&k->quote, mid, m, out + o);
+		o += parse_quote(&k->quote, mid, m, out + o);
 		in += piece;
 		n -= piece;
 	}
@@ -87,9 +87,9 @@ static size_t
 make_end(struct maker *k, bool end_line, char *out)
 {
 	char cr;
-	size_t o = sdk_lines_end(&k->lines, &cr) > 0 ? mbox_quote(&k->quote, &cr, 1, out) : 0;
+	size_t o = sdk_lines_end(&k->lines, &cr) > 0 ? parse_quote(&k->quote, &cr, 1, out) : 0;
 
-	o += mbox_quote_end(&k->quote, out + o);
+	o += parse_quote_end(&k->quote, out + o);
 	if (end_line && k->lines.last_out == '\r')
 		out[o++] = '\r'; /* its CR is data: CRLF ends the line */
 	if (end_line && k->lines.last_out != '\0' && k->lines.last_out != '\n')
@@ -143,7 +143,7 @@ rcpt_free(struct rcpt *r)
 }
 
 static void
-deliver_dlv_free(struct dlv *d)
+deliver_free(struct dlv *d)
 {
 	for (size_t k = 0; k < d->n; k++)
 		rcpt_free(d->rcpts[k]);
@@ -175,8 +175,8 @@ deliver_open_incoming(struct dlv *d)
 }
 
 int32_t
-deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
-		  void **ret_dlv)
+deliver_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
+	      void **ret_dlv)
 {
 	struct inst *i = inst;
 	struct dlv *d = calloc(1, sizeof(*d));
@@ -191,10 +191,10 @@ deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, ui
 	maker_init(&d->maker, i);
 	d->fd = deliver_open_incoming(d);
 	if (d->fd == -1) {
-		rc = disk_code(errno);
+		rc = location_code(errno);
 		sdk_error(call, "cannot make a file in mbox/incoming of the state directory: %s",
 			  strerrordesc_np(errno));
-		deliver_dlv_free(d);
+		deliver_free(d);
 		return rc;
 	}
 	*ret_dlv = d;
@@ -202,7 +202,7 @@ deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, ui
 }
 
 int32_t
-deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
+deliver_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
 	struct dlv *d = dlv;
 	struct rcpt **more, *r;
@@ -243,11 +243,11 @@ deliver_put(struct dlv *d, const struct pm_call *call, const char *p, size_t n)
 	if (e == 0)
 		return PM_OK;
 	sdk_error(call, "writing in the state directory: %s", strerrordesc_np(e));
-	return disk_code(e);
+	return location_code(e);
 }
 
 int32_t
-deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
+deliver_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 {
 	char out[IN_PIECE + IN_PIECE / 5 + 2 * MBOX_QUOTE_MORE];
 	struct dlv *d = dlv;
@@ -281,7 +281,7 @@ deliver_set_results(struct dlv *d, struct pm_result *ret, size_t stride)
 }
 
 int32_t
-deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+deliver_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
 	char out[2 * MBOX_QUOTE_MORE];
@@ -294,7 +294,7 @@ deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret
 	if (rc == PM_OK && d->inst->fsync &&
 	    (fsync(d->fd) != 0 || fsync(d->inst->incoming_dir) != 0)) {
 		sdk_error(call, "fsync in the state directory: %s", strerrordesc_np(errno));
-		rc = disk_code(errno);
+		rc = location_code(errno);
 	}
 	if (rc == PM_OK)
 		deliver_set_results(d, ret, stride);
@@ -341,8 +341,8 @@ make_list(const struct dlv *d, const struct rcpt *r, const char *lead, size_t le
 	l = ledger_load(d->inst->ledger_dir, r->place.key, &good, &bad);
 	if (!l)
 		return errno ? errno : ENOMEM;
-	ledger_put_message(o, id, identity_of(f.hash, twin_import(l, f.hash, r->uidl), id), r->uidl,
-			   strlen(r->uidl), f.octets, f.stored, r->first_ms, 0);
+	ledger_put_message(o, id, names_identity(f.hash, names_for_import(l, f.hash, r->uidl), id),
+			   r->uidl, strlen(r->uidl), f.octets, f.stored, r->first_ms, 0);
 	ledger_free(l);
 	return o->failed ? ENOMEM : 0;
 }
@@ -352,7 +352,7 @@ static void
 count_more(struct dlv *d, const struct rcpt *r, struct sdk_total *held,
 	   const struct sdk_look *before, const char *lead, size_t lead_n)
 {
-	struct sdk_look after = location_look(d->inst, &r->place);
+	struct sdk_look after = names_look(d->inst, &r->place);
 	struct mbox_found f = {0};
 	bool known = from_line_foresee(lead, lead_n, d->fd, d->size,
 				       d->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS, &f) == 0;
@@ -400,7 +400,7 @@ deliver_append(struct dlv *d, const struct rcpt *r, bool *ret_torn)
 	a.list_n = list.n;
 	held = e == 0 ? deliver_hold(d, r, name) : NULL;
 	if (held)
-		look = location_look(d->inst, &r->place);
+		look = names_look(d->inst, &r->place);
 	if (e == 0)
 		e = append_message(d->inst, &r->place, d->box, &a, &d->held, ret_torn);
 	if (held && e == 0)
@@ -423,7 +423,7 @@ deliver_one(struct dlv *d, const struct pm_call *call, struct rcpt *r)
 		return rc;
 	/* what a crash left is finished first: it knows the file as it was */
 	if (rc == PM_OK && !r->import.look)
-		rc = box_recover(d->inst, call, &r->place, d->box);
+		rc = recover_box(d->inst, call, &r->place, d->box);
 	if (rc == PM_OK && r->uidl[0])
 		rc = import_check(d->inst, call, &r->place, d->box, &d->held, &r->import);
 	if (rc == PM_AGAIN)
@@ -432,10 +432,10 @@ deliver_one(struct dlv *d, const struct pm_call *call, struct rcpt *r)
 		e = d->held.readonly ? EROFS : deliver_append(d, r, &torn);
 		if (e != 0)
 			sdk_error(call, "'%s': %s", r->place.path, strerrordesc_np(e));
-		rc = e == 0 ? PM_OK : torn ? PM_UNKNOWN : disk_code(e);
+		rc = e == 0 ? PM_OK : torn ? PM_UNKNOWN : location_code(e);
 		d->keep = d->keep || torn;
 	}
-	unlock_mta(&d->held, d->box);
+	lock_release(&d->held, d->box);
 	if (d->box != -1)
 		(void)close(d->box);
 	d->box = -1;
@@ -443,7 +443,7 @@ deliver_one(struct dlv *d, const struct pm_call *call, struct rcpt *r)
 }
 
 int32_t
-deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+deliver_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *d = dlv;
 	int64_t until = mbox_now(d->inst) + SLICE_MS;
@@ -458,18 +458,18 @@ deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret,
 			return PM_AGAIN;
 	}
 	deliver_set_results(d, ret, stride);
-	deliver_dlv_free(d);
+	deliver_free(d);
 	return PM_OK;
 }
 
 void
-deliver_dlv_abort(void *dlv, const struct pm_call *call)
+deliver_abort(void *dlv, const struct pm_call *call)
 {
 	struct dlv *d = dlv;
 
 	(void)call;
-	unlock_mta(&d->held, d->box);
+	lock_release(&d->held, d->box);
 	if (d->box != -1)
 		(void)close(d->box);
-	deliver_dlv_free(d);
+	deliver_free(d);
 }

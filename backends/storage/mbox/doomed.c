@@ -77,7 +77,7 @@ prove_some(struct mbox *m, const struct pm_call *call, char *buf)
 }
 
 int32_t
-proof_doomed(struct mbox *m, const struct pm_call *call)
+doomed_prove(struct mbox *m, const struct pm_call *call)
 {
 	char *buf = malloc(PIECE);
 	int32_t rc = buf ? PM_OK : PM_NOMEM;
@@ -86,7 +86,7 @@ proof_doomed(struct mbox *m, const struct pm_call *call)
 	if (rc == PM_OK)
 		rc = prove_some(m, call, buf);
 	free(buf);
-	if (rc == PM_OK && !box_unchanged(m)) {
+	if (rc == PM_OK && !view_unchanged(m)) {
 		sdk_error(call,
 			  "'%s' was changed by a program that does not heed our locks; nothing was "
 			  "deleted",
@@ -99,16 +99,16 @@ proof_doomed(struct mbox *m, const struct pm_call *call)
 			  "deleted, "
 			  "and the mailbox is read anew",
 			  m->place.path);
-		box_distrust(m);
+		view_distrust(m);
 		rc = PM_TEMP;
 	}
 	if (rc != PM_OK && rc != PM_AGAIN)
-		proof_abandon(m);
+		doomed_abandon(m);
 	return rc;
 }
 
 void
-proof_abandon(struct mbox *m)
+doomed_abandon(struct mbox *m)
 {
 	if (m->proving.begun)
 		proof_free(&m->proving.proof);

@@ -74,14 +74,14 @@ from_line_foresee(const char *lead, size_t lead_n, int fd, uint64_t size, enum m
 {
 	struct mbox_parse p = {.how = how, .message = one_found, .ctx = ret};
 	char buf[PIECE];
-	bool ok = mbox_parse_init(&p, 0) && mbox_parse_feed(&p, lead, lead_n);
+	bool ok = parse_init(&p, 0) && parse_feed(&p, lead, lead_n);
 	ssize_t got;
 
 	for (uint64_t at = 0; ok && at < size; at += (uint64_t)got) {
 		got = pread(fd, buf, sizeof(buf), (off_t)at);
-		ok = got > 0 && mbox_parse_feed(&p, buf, (size_t)got);
+		ok = got > 0 && parse_feed(&p, buf, (size_t)got);
 	}
-	ok = ok && mbox_parse_feed(&p, "\n", 1) && mbox_parse_end(&p);
-	mbox_parse_free(&p);
+	ok = ok && parse_feed(&p, "\n", 1) && parse_end(&p);
+	parse_free(&p);
 	return ok ? 0 : EIO;
 }

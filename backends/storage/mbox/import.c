@@ -85,7 +85,7 @@ read_box(struct inst *i, const struct pm_call *call, const struct location *p, i
 	m->held = *h;
 	rc = scan_run(m, call);
 	if (rc == PM_OK)
-		rc = snap_name(m, call);
+		rc = names_give(m, call);
 	*h = m->held;
 	return rc;
 }

@@ -121,7 +121,7 @@ index_settles(int fd, const struct stat *st)
 			return false;
 		(void)nanosleep(&ms, NULL);
 	}
-	return fstat(fd, &now) == 0 && same_file(&now, st);
+	return fstat(fd, &now) == 0 && snap_same_file(&now, st);
 }
 
 /* ---- saving, loading ------------------------------------------------------------------------- */

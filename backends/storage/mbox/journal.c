@@ -129,7 +129,7 @@ put_list(struct journal *j, const struct snap *s, const char *op_hex, int64_t no
 
 		if (!it->doomed)
 			continue;
-		id_n = identity_of(it->hash, it->twin, id);
+		id_n = names_identity(it->hash, it->twin, id);
 		ledger_put_message(&j->list, id, id_n, it->uidl, it->uidl_n, it->octets, it->stored,
 				   it->first_ms, 0);
 		ledger_put_delete(&j->list, op_hex, id, id_n);
@@ -401,7 +401,7 @@ journal_run(struct journal *j, const struct pm_call *call, enum journal_step end
 			sdk_error(call, "'%s': deleting: %s", j->place->path, strerrordesc_np(e));
 			if (*ret_point)
 				return PM_PARTIAL; /* the next opener goes on from the journal */
-			return j->unknown ? PM_UNKNOWN : disk_code(e);
+			return j->unknown ? PM_UNKNOWN : location_code(e);
 		}
 		if (j->step < end && mbox_now(j->inst) >= slice)
 			return PM_AGAIN;

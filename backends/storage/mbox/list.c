@@ -21,7 +21,7 @@ struct asking {
 };
 
 void
-box_count_free(void *work)
+list_count_free(void *work)
 {
 	box_close(work, NULL);
 }
@@ -31,7 +31,7 @@ list_look(void *ctx)
 {
 	const struct asking *a = ctx;
 
-	return location_look(a->inst, a->place);
+	return names_look(a->inst, a->place);
 }
 
 /* All of it: the MTA's locks are not kept from slice to slice for somebody who may never come back.
@@ -74,7 +74,7 @@ list_saw(void *work, const char *name)
 }
 
 int32_t
-box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
+list_stat(void *inst, const struct pm_call *call, const struct pm_user *user, struct pm_stat *ret)
 {
 	struct location place;
 	struct asking a = {inst, call, user, &place};
@@ -96,8 +96,8 @@ box_stat(void *inst, const struct pm_call *call, const struct pm_user *user, str
 }
 
 int32_t
-box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
-	  struct pm_str *ret_place)
+list_place(void *inst, const struct pm_call *call, const struct pm_user *user,
+	   struct pm_str *ret_place)
 {
 	return sdk_path_place(((const struct inst *)inst)->pattern, call, user, ret_place);
 }
@@ -116,8 +116,8 @@ list_is_box(int fd, const char *name)
 }
 
 int32_t
-box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
-	 struct pm_box *ret, size_t *ret_got)
+list_boxes(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
+	   struct pm_box *ret, size_t *ret_got)
 {
 	const struct inst *i = inst;
 
@@ -163,11 +163,11 @@ remove_file(struct inst *i, const struct pm_call *call, const struct location *p
 	if (e == 0)
 		return PM_OK;
 	sdk_error(call, "cannot remove '%s': %s", p->path, strerrordesc_np(e));
-	return disk_code(e);
+	return location_code(e);
 }
 
 int32_t
-box_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
+list_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
 {
 	struct inst *i = inst;
 	struct location p;
@@ -183,7 +183,7 @@ box_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
 		;
 	if (rc == PM_OK)
 		rc = fd == -1 ? PM_NOENT : remove_file(i, call, &p, fd);
-	unlock_mta(&h, fd);
+	lock_release(&h, fd);
 	if (fd != -1)
 		(void)close(fd);
 	(void)close(session);

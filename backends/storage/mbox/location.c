@@ -15,7 +15,7 @@
 #define NFS_MAGIC 0x6969
 
 int32_t
-disk_code(int e)
+location_code(int e)
 {
 	return e == ENOSPC || e == EDQUOT  ? PM_NOSPACE
 	       : e == EACCES || e == EROFS ? PM_PERM
@@ -177,7 +177,7 @@ location_lock(struct inst *i, const struct pm_call *call, const struct location 
 		rc = is_current(i, call, p, *fd, &same);
 		if (rc == PM_OK && same)
 			break;
-		unlock_mta(h, *fd);
+		lock_release(h, *fd);
 		if (rc != PM_OK)
 			return rc;
 		(void)close(*fd);

@@ -412,7 +412,7 @@ lock_keep(struct inst *i, struct held *h)
 }
 
 void
-unlock_mta(struct held *h, int fd)
+lock_release(struct held *h, int fd)
 {
 	wait_no_more(h);
 	lock_drop(h, fd);

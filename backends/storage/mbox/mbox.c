@@ -122,7 +122,7 @@ open_inst(const struct pm_open *open, void **ret_inst)
 		-1;
 	i->host = open->host;
 	sdk_counters(i->host, counters);
-	i->totals = sdk_totals_new(i->host, box_count_free);
+	i->totals = sdk_totals_new(i->host, list_count_free);
 	i->section = sdk_strdup(open->section);
 	i->pattern = sdk_strdup(sdk_opt_str(open, "path"));
 	i->prefix = i->pattern ? sdk_path_prefix(i->pattern) : NULL;
@@ -164,7 +164,7 @@ static int32_t
 mbox_tick(void *inst, const struct pm_call *call)
 {
 	recover_sweep(inst, call);
-	incoming_sweep(inst);
+	append_sweep(inst);
 	sdk_totals_tidy(((struct inst *)inst)->totals);
 	return PM_OK;
 }
@@ -188,29 +188,29 @@ static const struct pm_option options[] = {
 	       "no: a power cut may undo deletions and lose mail"),
 };
 
-static const struct pm_storage mbox_storage = {
-	.size = sizeof(mbox_storage),
+static const struct pm_storage storage = {
+	.size = sizeof(storage),
 	.mbox_open = box_open,
 	.mbox_info = box_info,
-	.msg_open = msg_open,
-	.msg_read = msg_read,
-	.msg_close = msg_close,
-	.mbox_commit = mbox_commit,
+	.msg_open = message_open,
+	.msg_read = message_read,
+	.msg_close = message_close,
+	.mbox_commit = commit_run,
 	.mbox_close = box_close,
-	.box_list = box_list,
-	.box_stat = box_stat,
-	.box_delete = box_delete,
-	.box_place = box_place,
+	.box_list = list_boxes,
+	.box_stat = list_stat,
+	.box_delete = list_delete,
+	.box_place = list_place,
 };
 
-static const struct pm_delivery mbox_delivery = {
-	.size = sizeof(mbox_delivery),
-	.dlv_begin = deliver_dlv_begin,
-	.dlv_rcpt = deliver_dlv_rcpt,
-	.dlv_write = deliver_dlv_write,
-	.dlv_prepare = deliver_dlv_prepare,
-	.dlv_commit = deliver_dlv_commit,
-	.dlv_abort = deliver_dlv_abort,
+static const struct pm_delivery delivery = {
+	.size = sizeof(delivery),
+	.dlv_begin = deliver_begin,
+	.dlv_rcpt = deliver_rcpt,
+	.dlv_write = deliver_write,
+	.dlv_prepare = deliver_prepare,
+	.dlv_commit = deliver_commit,
+	.dlv_abort = deliver_abort,
 };
 
 static const struct pm_life life = {
@@ -236,8 +236,8 @@ static const struct pm_module module = {
 	.n_options = sizeof(options) / sizeof(options[0]),
 	.option_stride = sizeof(options[0]),
 	.life = &life,
-	.storage = &mbox_storage,
-	.delivery = &mbox_delivery,
+	.storage = &storage,
+	.delivery = &delivery,
 };
 
 PM_EXPORT const struct pm_module *

@@ -194,7 +194,7 @@ int32_t location_lock(struct inst *i, const struct pm_call *call, const struct l
 /* For totals. */
 struct sdk_box location_box(const struct location *p);
 /* PM_OK, PM_NOSPACE, PM_PERM or PM_TEMP. */
-int32_t disk_code(int e);
+int32_t location_code(int e);
 
 /* ---- lock.c ---------------------------------------------------------------------------------- */
 int32_t lock_session(struct inst *i, const struct pm_call *call, const struct location *p,
@@ -204,13 +204,13 @@ int32_t lock_session(struct inst *i, const struct pm_call *call, const struct lo
 int32_t lock_mta(struct inst *i, const struct pm_call *call, const struct location *p, int fd,
 		 struct held *h);
 void lock_keep(struct inst *i, struct held *h); /* touches the dotlock now and then */
-void unlock_mta(struct held *h, int fd);
+void lock_release(struct held *h, int fd);
 
 /* ---- snap.c ---------------------------------------------------------------------------------- */
 void snap_free(struct snap *s);
 bool snap_room(struct snap *s, size_t n);
 /* By the time of the last change of the inode, too, which no program can put back. */
-bool same_file(const struct stat *a, const struct stat *b);
+bool snap_same_file(const struct stat *a, const struct stat *b);
 
 /* ---- scan.c: under the MTA's locks ----------------------------------------------------------- */
 /* Goes on with the snapshot in slices: PM_AGAIN, PM_OK. An index of the file as it is saves the
@@ -246,23 +246,23 @@ void proof_free(struct proof *x);
 /* ---- doomed.c -------------------------------------------------------------------------------- */
 /* Hashes the doomed messages again, under the MTA's locks, in slices. PM_TEMP: one is not what it
  * was, and the index is no more; or the file changed under our locks. */
-int32_t proof_doomed(struct mbox *m, const struct pm_call *call);
-void proof_abandon(struct mbox *m);
+int32_t doomed_prove(struct mbox *m, const struct pm_call *call);
+void doomed_abandon(struct mbox *m);
 
 /* ---- names.c --------------------------------------------------------------------------------- */
 /* Unique-ids and marks from the ledger, if the index has not got them; under the MTA's locks. */
-int32_t snap_name(struct mbox *m, const struct pm_call *call);
+int32_t names_give(struct mbox *m, const struct pm_call *call);
 /* What the ledger's file is now; zeroes without one. */
-struct ledger_is ledger_now(const struct inst *i, const struct location *p);
+struct ledger_is names_ledger(const struct inst *i, const struct location *p);
 /* The mailbox and its ledger, for totals. Not there: no words. */
-struct sdk_look location_look(const struct inst *i, const struct location *p);
+struct sdk_look names_look(const struct inst *i, const struct location *p);
 #define IDENTITY_CAP 64
 /* "40 hex digits.twin" */
-size_t identity_of(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP]);
+size_t names_identity(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP]);
 /* The number of this hash for an import that is not here: one that was never given, or its own. */
-uint32_t twin_import(struct ledger *l, const unsigned char *hash, const char *uidl);
+uint32_t names_for_import(struct ledger *l, const unsigned char *hash, const char *uidl);
 /* Newcomers and marks of this session go to the ledger. */
-void snap_learnt(struct mbox *m);
+void names_learnt(struct mbox *m);
 
 /* ---- import.c -------------------------------------------------------------------------------- */
 struct import {
@@ -296,12 +296,12 @@ int32_t append_recover(struct inst *i, const struct pm_call *call, const struct 
 /* The path a record in journal/ is about (PM_PATH_MAX + 1 bytes). False: it is none, or torn. */
 bool append_path(struct inst *i, const char *name, char *path);
 /* What nobody came back for. */
-void incoming_sweep(struct inst *i);
+void append_sweep(struct inst *i);
 
 /* ---- recover.c ------------------------------------------------------------------------------- */
 /* Finishes what a crash left of this mailbox; under the MTA's locks. PM_OK: nothing is left;
  * PM_PERM: a conflict. */
-int32_t box_recover(struct inst *i, const struct pm_call *call, const struct location *p, int fd);
+int32_t recover_box(struct inst *i, const struct pm_call *call, const struct location *p, int fd);
 /* All journals there are: each under its mailbox' locks; those that are locked wait for the next
  * time. */
 void recover_sweep(struct inst *i, const struct pm_call *call);
@@ -316,44 +316,43 @@ void box_close(void *mbox, const struct pm_call *call);
 /* ---- view.c ---------------------------------------------------------------------------------- */
 /* The MTA's locks, and the snapshot as the file is now: the session's messages are where they are
  * now. PM_AGAIN: not yet. The locks stay ours with PM_OK and PM_AGAIN. */
-int32_t box_refresh(struct mbox *m, const struct pm_call *call);
+int32_t view_refresh(struct mbox *m, const struct pm_call *call);
 /* Ends a refresh that returned PM_AGAIN: everything is as it was before. */
-void box_abandon(struct mbox *m);
+void view_abandon(struct mbox *m);
 /* Is the file the one of the snapshot? */
-bool box_unchanged(const struct mbox *m);
+bool view_unchanged(const struct mbox *m);
 /* The snapshot was wrong: it and its index count for nothing, the next refresh reads the file. */
-void box_distrust(struct mbox *m);
+void view_distrust(struct mbox *m);
 /* What is known of a session's message. */
-struct item *box_item(const struct mbox *m, size_t k);
+struct item *view_item(const struct mbox *m, size_t k);
 
 /* ---- message.c ------------------------------------------------------------------------------- */
-int32_t msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg);
-int32_t msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got);
-void msg_close(void *msg, const struct pm_call *call);
+int32_t message_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg);
+int32_t message_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got);
+void message_close(void *msg, const struct pm_call *call);
 
 /* ---- commit.c -------------------------------------------------------------------------------- */
-int32_t mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
-		    uint64_t *ret_done);
+int32_t commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
+		   uint64_t *ret_done);
 
 /* ---- list.c ---------------------------------------------------------------------------------- */
-void box_count_free(void *work); /* sdk_totals_new's work_free */
-int32_t box_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
-		 struct pm_stat *ret);
-int32_t box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
-		 size_t stride, struct pm_box *ret, size_t *ret_got);
-int32_t box_delete(void *inst, const struct pm_call *call, const struct pm_user *user);
-int32_t box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
-		  struct pm_str *ret_place);
+void list_count_free(void *work); /* sdk_totals_new's work_free */
+int32_t list_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
+		  struct pm_stat *ret);
+int32_t list_boxes(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
+		   size_t stride, struct pm_box *ret, size_t *ret_got);
+int32_t list_delete(void *inst, const struct pm_call *call, const struct pm_user *user);
+int32_t list_place(void *inst, const struct pm_call *call, const struct pm_user *user,
+		   struct pm_str *ret_place);
 
 /* ---- deliver.c ------------------------------------------------------------------------------- */
-int32_t deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint,
-			  uint32_t flags, void **ret_dlv);
-int32_t deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt);
-int32_t deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n);
-int32_t deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret,
-			    size_t stride);
-int32_t deliver_dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret,
-			   size_t stride);
-void deliver_dlv_abort(void *dlv, const struct pm_call *call);
+int32_t deliver_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
+		      void **ret_dlv);
+int32_t deliver_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt);
+int32_t deliver_write(void *dlv, const struct pm_call *call, const void *buf, size_t n);
+int32_t deliver_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret,
+			size_t stride);
+int32_t deliver_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride);
+void deliver_abort(void *dlv, const struct pm_call *call);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * Reading a message, without the MTA's locks: after each piece the file is looked at, and the
  * message's From_ line. When the file is not the one of the snapshot any more the piece is thrown
- * away and the message looked for (box_refresh). What went out before has to be a part of the same
+ * away and the message looked for (view_refresh). What went out before has to be a part of the same
  * text: a message whose size changed while it was read - another program rewrote its headers - is
  * not the one that was announced, and waits for the next session. One that changed before is read
  * as it is. A message that proves to be another has no end: its last piece waits for a look at
@@ -40,16 +40,16 @@ message_refresh(struct mbox *m, const struct pm_call *call)
 	int32_t rc;
 
 	do
-		rc = box_refresh(m, call);
+		rc = view_refresh(m, call);
 	while (rc == PM_AGAIN && h->now_ms(h->ctx) < call->deadline_ms && !call->cancelled(call));
 	if (rc == PM_AGAIN) {
 		sdk_error(call,
 			  "'%s' was changed by another program, and reading it anew took too long",
 			  m->place.path);
-		box_abandon(m);
+		view_abandon(m);
 		rc = PM_TIMEOUT;
 	}
-	unlock_mta(&m->held, m->fd);
+	lock_release(&m->held, m->fd);
 	return rc;
 }
 
@@ -59,7 +59,7 @@ static int32_t
 still_there(const struct msg *g, const struct pm_call *call)
 {
 	const struct mbox *m = g->mbox;
-	const struct item *it = box_item(m, g->index);
+	const struct item *it = view_item(m, g->index);
 
 	if (it->gone) {
 		sdk_error(call, "another program removed the message from '%s' while it was read",
@@ -80,11 +80,11 @@ still_there(const struct msg *g, const struct pm_call *call)
 static bool
 in_place(struct mbox *m, size_t k)
 {
-	if (!box_unchanged(m))
+	if (!view_unchanged(m))
 		return false;
-	if (box_item(m, k)->gone || proof_begins(m->fd, box_item(m, k)))
+	if (view_item(m, k)->gone || proof_begins(m->fd, view_item(m, k)))
 		return true;
-	box_distrust(m);
+	view_distrust(m);
 	return false;
 }
 
@@ -93,7 +93,7 @@ in_place(struct mbox *m, size_t k)
 static int32_t
 begin_proof(struct msg *g, const struct pm_call *call)
 {
-	const struct item *it = box_item(g->mbox, g->index);
+	const struct item *it = view_item(g->mbox, g->index);
 	uint64_t at = it->from, end = it->body + g->done;
 	int e = 0;
 
@@ -122,7 +122,7 @@ static int32_t
 end_proof(struct msg *g, const struct pm_call *call)
 {
 	struct mbox *m = g->mbox;
-	const struct item *it = box_item(m, g->index);
+	const struct item *it = view_item(m, g->index);
 	bool separated = it->next > it->end;
 
 	if (proof_ends(m->fd, it, (uint64_t)m->snap.st.st_size) &&
@@ -131,12 +131,12 @@ end_proof(struct msg *g, const struct pm_call *call)
 	sdk_error(call,
 		  "a message in '%s' is not what it was when the mailbox was read; it is read anew",
 		  m->place.path);
-	box_distrust(m);
+	view_distrust(m);
 	return PM_TEMP;
 }
 
 int32_t
-msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
+message_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 {
 	struct mbox *m = mbox;
 	struct msg *g;
@@ -147,7 +147,7 @@ msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 	rc = in_place(m, index) ? PM_OK : message_refresh(m, call);
 	if (rc != PM_OK)
 		return rc;
-	if (box_item(m, index)->gone) {
+	if (view_item(m, index)->gone) {
 		sdk_error(call, "another program removed the message from '%s'", m->place.path);
 		return PM_GONE;
 	}
@@ -161,8 +161,9 @@ msg_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg)
 		free(g);
 		return PM_NOMEM;
 	}
-	g->stored = box_item(m, g->index)->end - box_item(m, g->index)->body;
-	m->views[index].octets = box_item(m, index)->octets; /* as it is now: the host asks again */
+	g->stored = view_item(m, g->index)->end - view_item(m, g->index)->body;
+	m->views[index].octets =
+		view_item(m, index)->octets; /* as it is now: the host asks again */
 	sdk_octets_init(&g->count);
 	g->quote = (struct mbox_quote){.how = m->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS};
 	*ret_msg = g;
@@ -176,7 +177,7 @@ read_piece(struct msg *g, const struct pm_call *call, char *raw, size_t *ret_n)
 	struct mbox *m = g->mbox;
 
 	for (int tries = 0; tries < 3; tries++) {
-		const struct item *it = box_item(m, g->index);
+		const struct item *it = view_item(m, g->index);
 		uint64_t left = it->end - it->body - g->done;
 		size_t n = left < PIECE ? (size_t)left : PIECE;
 		int32_t rc = still_there(g, call);
@@ -235,10 +236,10 @@ message_fill(struct msg *g, const struct pm_call *call)
 	if (rc == PM_OK) {
 		g->done += n;
 		g->out_at = 0;
-		g->out_n = mbox_quote(&g->quote, raw, n, g->out);
+		g->out_n = parse_quote(&g->quote, raw, n, g->out);
 		g->ended = g->done == g->stored;
 		if (g->ended)
-			g->out_n += mbox_quote_end(&g->quote, g->out + g->out_n);
+			g->out_n += parse_quote_end(&g->quote, g->out + g->out_n);
 		sdk_octets_feed(&g->count, g->out, g->out_n);
 	}
 	free(raw);
@@ -246,7 +247,7 @@ message_fill(struct msg *g, const struct pm_call *call)
 }
 
 int32_t
-msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got)
+message_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *ret_got)
 {
 	struct msg *g = msg;
 	size_t n;
@@ -268,7 +269,7 @@ msg_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_t *r
 }
 
 void
-msg_close(void *msg, const struct pm_call *call)
+message_close(void *msg, const struct pm_call *call)
 {
 	struct msg *g = msg;
 

@@ -37,7 +37,7 @@ hex_of(const unsigned char *hash, char *buf)
 }
 
 size_t
-identity_of(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP])
+names_identity(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP])
 {
 	hex_of(hash, buf);
 	return (size_t)(2 * MBOX_HASH +
@@ -47,13 +47,13 @@ identity_of(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP])
 /* A record that was left of an import that was taken back, or that another program deleted,
  * comes to life again with equal bytes; it must not be one of two. */
 uint32_t
-twin_import(struct ledger *l, const unsigned char *hash, const char *uidl)
+names_for_import(struct ledger *l, const unsigned char *hash, const char *uidl)
 {
 	char id[IDENTITY_CAP];
 	size_t n = strlen(uidl);
 
 	for (uint32_t twin = 1;; twin++) {
-		const struct ledger_message *m = ledger_find(l, id, identity_of(hash, twin, id));
+		const struct ledger_message *m = ledger_find(l, id, names_identity(hash, twin, id));
 
 		if (!m || (!m->deleted && m->hidden_until_ms == 0 && m->uidl_n == n &&
 			   memcmp(m->uidl, uidl, n) == 0))
@@ -68,7 +68,7 @@ next_twin(struct ledger *l, struct item *it, uint32_t last)
 	char id[IDENTITY_CAP];
 
 	for (it->twin = last + 1;; it->twin++) {
-		size_t n = identity_of(it->hash, it->twin, id);
+		size_t n = names_identity(it->hash, it->twin, id);
 		const struct ledger_message *m = ledger_find(l, id, n);
 
 		if (!m || !m->deleted)
@@ -89,7 +89,7 @@ names_set_uidl(struct item *it, const struct ledger_message *known)
 		it->dirty = false;
 		return;
 	}
-	(void)identity_of(it->hash, it->twin, id);
+	(void)names_identity(it->hash, it->twin, id);
 	if (it->twin == 1)
 		id[2 * MBOX_HASH] = '\0';
 	it->uidl_n = (uint8_t)strlen(id);
@@ -127,7 +127,7 @@ name_all(struct snap *s, struct ledger *l)
 /* ---- the ledger ------------------------------------------------------------------------------ */
 
 struct ledger_is
-ledger_now(const struct inst *i, const struct location *p)
+names_ledger(const struct inst *i, const struct location *p)
 {
 	struct stat st;
 
@@ -144,9 +144,9 @@ names_nanoseconds(struct timespec t)
 }
 
 struct sdk_look
-location_look(const struct inst *i, const struct location *p)
+names_look(const struct inst *i, const struct location *p)
 {
-	struct ledger_is l = ledger_now(i, p);
+	struct ledger_is l = names_ledger(i, p);
 	struct stat st;
 
 	if (lstat(p->path, &st) != 0)
@@ -171,7 +171,7 @@ keep_deleted(struct ledger *l, struct ledger_out *o, const struct item *it)
 	char id[IDENTITY_CAP];
 
 	for (uint32_t twin = 1; twin < it->twin; twin++) {
-		size_t n = identity_of(it->hash, twin, id);
+		size_t n = names_identity(it->hash, twin, id);
 		const struct ledger_message *m = ledger_find(l, id, n);
 
 		if (m && m->deleted) {
@@ -223,8 +223,8 @@ names_keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
 		char id[IDENTITY_CAP];
 
 		keep_deleted(l, o, it);
-		ledger_put_message(o, id, identity_of(it->hash, it->twin, id), it->uidl, it->uidl_n,
-				   it->octets, it->stored, it->first_ms, it->hidden_ms);
+		ledger_put_message(o, id, names_identity(it->hash, it->twin, id), it->uidl,
+				   it->uidl_n, it->octets, it->stored, it->first_ms, it->hidden_ms);
 	}
 	ledger_put_commit(o, LEDGER_NO_OP, 0, 0);
 	ledger_put_done(o, LEDGER_NO_OP);
@@ -240,13 +240,13 @@ names_compact(struct mbox *m, size_t lines, size_t n_remembered)
 	    lines < LEDGER_SLACK + 4 * m->snap.n + 3 * n_remembered)
 		return;
 	ledger_rewrite(m->inst->ledger_dir, m->place.key, m->inst->fsync, names_keep_alive, m);
-	m->snap.ledger = ledger_now(m->inst, &m->place);
+	m->snap.ledger = names_ledger(m->inst, &m->place);
 }
 
 int32_t
-snap_name(struct mbox *m, const struct pm_call *call)
+names_give(struct mbox *m, const struct pm_call *call)
 {
-	struct ledger_is now = ledger_now(m->inst, &m->place);
+	struct ledger_is now = names_ledger(m->inst, &m->place);
 	struct memory x = {.now = m->inst->host->wall_ms(m->inst->host->ctx)};
 	size_t good, bad, lines;
 	struct ledger *l;
@@ -281,7 +281,7 @@ snap_name(struct mbox *m, const struct pm_call *call)
 }
 
 void
-snap_learnt(struct mbox *m)
+names_learnt(struct mbox *m)
 {
 	struct ledger_out o = {0};
 	size_t n = 0;
@@ -293,7 +293,7 @@ snap_learnt(struct mbox *m)
 
 		if (!it->dirty)
 			continue;
-		ledger_put_message(&o, id, identity_of(it->hash, it->twin, id), it->uidl,
+		ledger_put_message(&o, id, names_identity(it->hash, it->twin, id), it->uidl,
 				   it->uidl_n, it->octets, it->stored, it->first_ms, it->hidden_ms);
 		it->dirty = false;
 		n++;

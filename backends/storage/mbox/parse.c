@@ -52,7 +52,7 @@ begin_line(struct mbox_quote *q, char c, char *out)
 }
 
 size_t
-mbox_quote(struct mbox_quote *q, const char *in, size_t n, char *out)
+parse_quote(struct mbox_quote *q, const char *in, size_t n, char *out)
 {
 	const char *end = in + n;
 	size_t o = 0;
@@ -80,7 +80,7 @@ mbox_quote(struct mbox_quote *q, const char *in, size_t n, char *out)
 }
 
 size_t
-mbox_quote_end(struct mbox_quote *q, char *out)
+parse_quote_end(struct mbox_quote *q, char *out)
 {
 	return q->how != MBOX_AS_IS && !q->mid ? parse_let_go(q, false, out) : 0;
 }
@@ -103,7 +103,7 @@ has_word(const char *p, size_t n, const char *words)
 
 /* A date makes it one: a line of a letter that begins with "From " was not quoted by everybody. */
 bool
-mbox_is_from(const char *line, size_t n)
+parse_is_from(const char *line, size_t n)
 {
 	return n > 5 && memcmp(line, from_word, 5) == 0 && line[5] != ' ' &&
 	       has_word(line, n, "MonTueWedThuFriSatSun") &&
@@ -111,7 +111,7 @@ mbox_is_from(const char *line, size_t n)
 }
 
 int64_t
-mbox_from_date(const char *line, size_t n)
+parse_from_date(const char *line, size_t n)
 {
 	static const char *const forms[] = {"%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S %Z %Y",
 					    "%a %b %d %H:%M %Y", "%a, %d %b %Y %H:%M:%S"};
@@ -196,7 +196,7 @@ parse_content(struct mbox_parse *p, const char *buf, size_t n)
 	char out[4096 + MBOX_QUOTE_MORE];
 
 	while (p->inside && n > 0) {
-		size_t k = n < 4096 ? n : 4096, o = mbox_quote(&p->quote, buf, k, out);
+		size_t k = n < 4096 ? n : 4096, o = parse_quote(&p->quote, buf, k, out);
 
 		sdk_octets_feed(&p->octets, out, o);
 		if (!p->unhashed && EVP_DigestUpdate(p->md, out, o) != 1)
@@ -218,7 +218,7 @@ parse_finish(struct mbox_parse *p, uint64_t end)
 	if (!p->inside)
 		return;
 	p->inside = false;
-	o = mbox_quote_end(&p->quote, out);
+	o = parse_quote_end(&p->quote, out);
 	sdk_octets_feed(&p->octets, out, o);
 	if (EVP_DigestUpdate(p->md, out, o) != 1 || EVP_DigestFinal_ex(p->md, sum, NULL) != 1) {
 		p->failed = true;
@@ -246,7 +246,7 @@ parse_begin(struct mbox_parse *p)
 	p->found = (struct mbox_found){
 		.from = p->line_at,
 		.body = p->line_at + p->head_n,
-		.received_ms = mbox_from_date(p->head, without_end(p->head, p->head_n))};
+		.received_ms = parse_from_date(p->head, without_end(p->head, p->head_n))};
 	p->quote = (struct mbox_quote){.how = p->how};
 	sdk_octets_init(&p->octets);
 	if (EVP_DigestInit_ex(p->md, EVP_sha256(), NULL) != 1 ||
@@ -279,7 +279,7 @@ parse_decide(struct mbox_parse *p)
 	bool whole = p->head_n > 0 && p->head[p->head_n - 1] == '\n';
 	size_t n = without_end(p->head, p->head_n);
 
-	if (p->may_begin && whole && mbox_is_from(p->head, n)) {
+	if (p->may_begin && whole && parse_is_from(p->head, n)) {
 		p->junk += p->inside ? 0 : p->blank_n;
 		parse_finish(p, p->blank_n > 0 ? p->blank_at : p->line_at);
 		p->blank_n = 0;
@@ -305,7 +305,7 @@ parse_decide(struct mbox_parse *p)
 }
 
 bool
-mbox_parse_init(struct mbox_parse *p, uint64_t at)
+parse_init(struct mbox_parse *p, uint64_t at)
 {
 	p->at = p->line_at = at;
 	p->head_n = p->blank_n = 0;
@@ -318,7 +318,7 @@ mbox_parse_init(struct mbox_parse *p, uint64_t at)
 }
 
 bool
-mbox_parse_feed(struct mbox_parse *p, const char *buf, size_t n)
+parse_feed(struct mbox_parse *p, const char *buf, size_t n)
 {
 	const char *end = buf + n;
 
@@ -348,7 +348,7 @@ mbox_parse_feed(struct mbox_parse *p, const char *buf, size_t n)
 }
 
 bool
-mbox_parse_end(struct mbox_parse *p)
+parse_end(struct mbox_parse *p)
 {
 	p->cut = p->mid || p->head_n > 0;
 	if (!p->mid && p->head_n > 0) {
@@ -362,7 +362,7 @@ mbox_parse_end(struct mbox_parse *p)
 }
 
 void
-mbox_parse_free(struct mbox_parse *p)
+parse_free(struct mbox_parse *p)
 {
 	EVP_MD_CTX_free(p->md);
 	p->md = NULL;

@@ -38,9 +38,9 @@ struct mbox_quote {
 	     */
 
 /* n bytes of in; returns how many of out were written. */
-size_t mbox_quote(struct mbox_quote *q, const char *in, size_t n, char *out);
+size_t parse_quote(struct mbox_quote *q, const char *in, size_t n, char *out);
 /* What is held back at the end. */
-size_t mbox_quote_end(struct mbox_quote *q, char *out);
+size_t parse_quote_end(struct mbox_quote *q, char *out);
 
 /* ---- messages -------------------------------------------------------------------------------- */
 
@@ -55,7 +55,7 @@ struct mbox_found {
 };
 
 struct mbox_parse {
-	/* set before mbox_parse_init */
+	/* set before parse_init */
 	enum mbox_quoting how; /* MBOX_UNQUOTE_RD or MBOX_AS_IS */
 	bool (*message)(void *ctx,
 			const struct mbox_found *f); /* false: no more, please (no memory) */
@@ -81,15 +81,15 @@ struct mbox_parse {
 };
 
 /* at: the file's offset where feeding begins: 0, or a message's From_ line. False: no memory. */
-bool mbox_parse_init(struct mbox_parse *p, uint64_t at);
-bool mbox_parse_feed(struct mbox_parse *p, const char *buf, size_t n);
+bool parse_init(struct mbox_parse *p, uint64_t at);
+bool parse_feed(struct mbox_parse *p, const char *buf, size_t n);
 /* The end of the file: the last message. */
-bool mbox_parse_end(struct mbox_parse *p);
-void mbox_parse_free(struct mbox_parse *p);
+bool parse_end(struct mbox_parse *p);
+void parse_free(struct mbox_parse *p);
 
 /* The date of a From_ line, n bytes. */
-int64_t mbox_from_date(const char *line, size_t n);
+int64_t parse_from_date(const char *line, size_t n);
 /* Is this line, without its end, a From_ line? */
-bool mbox_is_from(const char *line, size_t n);
+bool parse_is_from(const char *line, size_t n);
 
 #endif

@@ -90,7 +90,7 @@ proof_begins(int fd, const struct item *it)
 	    line[n - 1] != '\n')
 		return false;
 	n -= n > 1 && line[n - 2] == '\r' ? 2 : 1;
-	return !memchr(line, '\n', n) && mbox_is_from(line, n);
+	return !memchr(line, '\n', n) && parse_is_from(line, n);
 }
 
 /* Does mail begin at `at`, or the file end? */
@@ -105,7 +105,7 @@ mail_or_end(int fd, uint64_t at, uint64_t size)
 	if (bytes_read(fd, line, n, at) != 0 || !(lf = memchr(line, '\n', n)))
 		return false;
 	n = (size_t)(lf - line);
-	return mbox_is_from(line, n - (n > 0 && lf[-1] == '\r'));
+	return parse_is_from(line, n - (n > 0 && lf[-1] == '\r'));
 }
 
 bool
@@ -134,13 +134,13 @@ proof_begin(struct proof *x, const struct inst *i, const struct item *it)
 	*x = (struct proof){.parse = {.how = i->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS,
 				      .message = proof_found,
 				      .ctx = x}};
-	return mbox_parse_init(&x->parse, it->from);
+	return parse_init(&x->parse, it->from);
 }
 
 bool
 proof_feed(struct proof *x, const char *buf, size_t n)
 {
-	return mbox_parse_feed(&x->parse, buf, n);
+	return parse_feed(&x->parse, buf, n);
 }
 
 bool
@@ -148,7 +148,7 @@ proof_is(struct proof *x, const struct item *it)
 {
 	const struct mbox_found *f = &x->found;
 
-	return mbox_parse_end(&x->parse) && x->n == 1 && x->parse.junk == 0 &&
+	return parse_end(&x->parse) && x->n == 1 && x->parse.junk == 0 &&
 	       f->body - f->from == it->body - it->from && f->end - f->from == it->end - it->from &&
 	       f->octets == it->octets && f->stored == it->stored &&
 	       memcmp(f->hash, it->hash, MBOX_HASH) == 0;
@@ -157,7 +157,7 @@ proof_is(struct proof *x, const struct item *it)
 void
 proof_free(struct proof *x)
 {
-	mbox_parse_free(&x->parse);
+	parse_free(&x->parse);
 }
 
 /* ---- what is to be cut out ------------------------------------------------------------------- */

@@ -103,7 +103,7 @@ mail_at(int fd, uint64_t at)
 	while (k < n && (buf[k] == '\n' || buf[k] == '\r'))
 		k++;
 	lf = memchr(buf + k, '\n', n - k);
-	return k == n || (lf && mbox_is_from(buf + k, (size_t)(lf - buf) - k));
+	return k == n || (lf && parse_is_from(buf + k, (size_t)(lf - buf) - k));
 }
 
 /* What is to be done about a sound journal; the text of a conflict, or NULL. */
@@ -174,7 +174,7 @@ journal_recover(struct inst *i, const struct pm_call *call, const struct locatio
 }
 
 int32_t
-box_recover(struct inst *i, const struct pm_call *call, const struct location *p, int fd)
+recover_box(struct inst *i, const struct pm_call *call, const struct location *p, int fd)
 {
 	int32_t rc;
 
@@ -200,9 +200,9 @@ sweep_one(struct inst *i, const struct pm_call *call, const char *path)
 	if (!location_of_path(path, &p))
 		return;
 	if (location_lock(i, call, &p, false, &fd, &h) == PM_OK && fd != -1)
-		(void)box_recover(i, call, &p,
+		(void)recover_box(i, call, &p,
 				  fd); /* its text is in the log, or the next login says it */
-	unlock_mta(&h, fd);
+	lock_release(&h, fd);
 	if (fd != -1)
 		(void)close(fd);
 }

@@ -62,7 +62,7 @@ void
 scan_reset(struct mbox *m)
 {
 	if (m->parsing)
-		mbox_parse_free(&m->parse);
+		parse_free(&m->parse);
 	m->parsing = m->checking = false;
 	snap_free(&m->snap);
 }
@@ -81,7 +81,7 @@ read_from(struct mbox *m)
 	}
 	m->parse = (struct mbox_parse){
 		.how = m->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS, .message = scan_found, .ctx = m};
-	if (!mbox_parse_init(&m->parse, from))
+	if (!parse_init(&m->parse, from))
 		return PM_NOMEM;
 	m->parsing = true;
 	return PM_OK;
@@ -169,7 +169,7 @@ read_on(struct mbox *m, const struct pm_call *call)
 			sdk_error(call, "reading '%s': %s", m->place.path,
 				  got < 0 ? strerrordesc_np(errno) : "it became shorter");
 			rc = PM_TEMP;
-		} else if (!mbox_parse_feed(&m->parse, buf, (size_t)got)) {
+		} else if (!parse_feed(&m->parse, buf, (size_t)got)) {
 			rc = PM_NOMEM;
 		} else if (m->parse.at < (uint64_t)m->snap.st.st_size &&
 			   mbox_now(m->inst) >= until) {
@@ -209,9 +209,9 @@ name_oddities(const struct mbox *m)
 static int32_t
 scan_end(struct mbox *m)
 {
-	bool ok = mbox_parse_end(&m->parse);
+	bool ok = parse_end(&m->parse);
 
-	mbox_parse_free(&m->parse);
+	parse_free(&m->parse);
 	m->parsing = false;
 	if (!ok)
 		return PM_NOMEM;

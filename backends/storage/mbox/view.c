@@ -10,22 +10,22 @@
 #include "mbox.h"
 
 struct item *
-box_item(const struct mbox *m, size_t k)
+view_item(const struct mbox *m, size_t k)
 {
 	return &(m->refreshing ? &m->old : &m->snap)->items[m->views[k].item];
 }
 
 bool
-box_unchanged(const struct mbox *m)
+view_unchanged(const struct mbox *m)
 {
 	struct stat st;
 
 	return m->fd != -1 && !m->refreshing && fstat(m->fd, &st) == 0 &&
-	       same_file(&st, &m->snap.st);
+	       snap_same_file(&st, &m->snap.st);
 }
 
 void
-box_distrust(struct mbox *m)
+view_distrust(struct mbox *m)
 {
 	index_drop(m->inst, &m->place);
 	m->snap.st = (struct stat){0};
@@ -44,7 +44,7 @@ by_identity(const void *a, const void *b, void *ctx)
 
 /* The item of `s` that is `it`, among `order`, which is sorted; false: there is none. */
 static bool
-look_for(const struct snap *s, const size_t *order, const struct item *it, size_t *ret)
+view_find(const struct snap *s, const size_t *order, const struct item *it, size_t *ret)
 {
 	size_t lo = 0, hi = s->n;
 
@@ -67,7 +67,7 @@ look_for(const struct snap *s, const size_t *order, const struct item *it, size_
 /* The session's messages in the new snapshot; those that are no more stand behind its end, for what
  * is known of them. */
 static int32_t
-box_adopt(struct mbox *m)
+view_adopt(struct mbox *m)
 {
 	size_t *order = calloc(m->snap.n + 1, sizeof(*order)), gone = 0;
 	bool ok = order && snap_room(&m->snap, m->snap.n + m->n + 1);
@@ -80,7 +80,7 @@ box_adopt(struct mbox *m)
 		const struct item *it = &m->old.items[m->views[k].item];
 		size_t at;
 
-		if (it->gone || !look_for(&m->snap, order, it, &at)) {
+		if (it->gone || !view_find(&m->snap, order, it, &at)) {
 			at = m->snap.n + gone++;
 			m->snap.items[at] = *it;
 			m->snap.items[at].gone = true;
@@ -95,7 +95,7 @@ box_adopt(struct mbox *m)
 }
 
 void
-box_abandon(struct mbox *m)
+view_abandon(struct mbox *m)
 {
 	if (!m->refreshing)
 		return;
@@ -106,13 +106,13 @@ box_abandon(struct mbox *m)
 }
 
 int32_t
-box_refresh(struct mbox *m, const struct pm_call *call)
+view_refresh(struct mbox *m, const struct pm_call *call)
 {
 	int32_t rc = location_lock(m->inst, call, &m->place, false, &m->fd, &m->held);
 
 	if (rc == PM_OK && m->fd != -1 && !m->refreshing) {
-		rc = box_recover(m->inst, call, &m->place, m->fd);
-		if (rc == PM_OK && box_unchanged(m))
+		rc = recover_box(m->inst, call, &m->place, m->fd);
+		if (rc == PM_OK && view_unchanged(m))
 			return PM_OK;
 	}
 	if (rc != PM_OK)
@@ -124,13 +124,13 @@ box_refresh(struct mbox *m, const struct pm_call *call)
 	}
 	rc = m->fd != -1 ? scan_run(m, call) : PM_OK; /* no file: all of them are gone */
 	if (rc == PM_OK && m->fd != -1)
-		rc = snap_name(m, call);
+		rc = names_give(m, call);
 	if (rc == PM_AGAIN)
 		return rc;
 	if (rc == PM_OK)
-		rc = box_adopt(m);
+		rc = view_adopt(m);
 	if (rc != PM_OK)
-		box_abandon(m);
+		view_abandon(m);
 	m->refreshing = false;
 	return rc;
 }
