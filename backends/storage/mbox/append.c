@@ -14,18 +14,27 @@
  *
  * Nothing that is not provably a part of what the record says is ever removed.
  */
+#include "append.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "conf.h"
 #include "journal.h"
 #include "kill.h"
+#include "ledger_file.h"
+#include "location.h"
+#include "lock.h"
+#include "mbox.h"
+#include "parse.h"
 
 #define MAGIC "rstmapp1"
 #define RECORD_MAX (1u << 20)

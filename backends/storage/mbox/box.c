@@ -3,14 +3,24 @@
  * One mailbox of one session. The MTA's locks are held while the file is scanned, and given back:
  * mail is appended beside the session, and other programs change the file (view.c).
  */
+#include "box.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "conf.h"
+#include "doomed.h"
 #include "journal.h"
+#include "location.h"
+#include "lock.h"
 #include "mbox.h"
+#include "names.h"
+#include "recover.h"
+#include "scan.h"
+#include "snap.h"
+#include "view.h"
 
 /* ---- open, close ----------------------------------------------------------------------------- */
 

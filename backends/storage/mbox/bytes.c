@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes of files at places, whole or not at all as far as the caller can see. */
+#include "bytes.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include "journal.h"
 
 int
 bytes_write(int fd, const void *p, size_t n, uint64_t at)

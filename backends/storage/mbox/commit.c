@@ -5,14 +5,25 @@
  * it), marks. The session's lock stays until the mailbox is closed. What was hidden and whose time
  * is over goes with the next commit.
  */
+#include "commit.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf.h"
+#include "doomed.h"
+#include "index.h"
 #include "journal.h"
+#include "ledger_file.h"
+#include "location.h"
+#include "lock.h"
 #include "mbox.h"
+#include "names.h"
+#include "snap.h"
+#include "view.h"
 
 static bool
 commit_bit(const uint8_t *map, uint64_t k)

@@ -5,20 +5,32 @@
  * locks (append.c), with a From_ line before and an empty line behind it. An imported unique-id
  * goes to the ledger with its message.
  */
+#include "deliver.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "append.h"
+#include "bytes.h"
 #include "conf.h"
 #include "from_line.h"
-#include "journal.h"
+#include "import.h"
 #include "kill.h"
+#include "ledger_file.h"
 #include "lines.h"
+#include "location.h"
+#include "lock.h"
 #include "mbox.h"
+#include "names.h"
+#include "parse.h"
+#include "recover.h"
+#include "totals.h"
 
 #define RCPTS_MAX 1024
 #define IN_PIECE 8192

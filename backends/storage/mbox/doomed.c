@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The messages that are to be cut out are what they were: hashed again, under the MTA's locks. */
+#include "doomed.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "conf.h"
-#include "journal.h"
+#include "index.h"
+#include "lock.h"
 #include "mbox.h"
+#include "proof.h"
+#include "snap.h"
+#include "view.h"
 
 /* Does a line begin here that may be a From_ line: the first one, or after an empty line? */
 static bool

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "parse.h"
+
 #define PIECE 8192
 
 /* The sender of Return-Path, which is a head line if the host put one there; in a From_ line it is

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lead - what stands before a message that is appended: the From_ line and this recipient's head
+/* from_line - the lines before a message that is appended: From_, and this recipient's own head
  * lines. */
 #ifndef MBOX_FROM_LINE_H
 #define MBOX_FROM_LINE_H

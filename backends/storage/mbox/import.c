@@ -5,13 +5,22 @@
  * other programs delete too, and an append that was taken back may have left it. So the mailbox is
  * looked at, as a session would.
  */
+#include "import.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf.h"
+#include "ledger_file.h"
+#include "location.h"
+#include "lock.h"
 #include "mbox.h"
+#include "names.h"
+#include "parse.h"
+#include "scan.h"
+#include "snap.h"
 
 struct looking {
 	const char *uidl;

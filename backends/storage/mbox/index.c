@@ -3,13 +3,20 @@
  * The index of a mailbox: offsets, sizes, hashes and unique-ids of its messages, and what file and
  * what ledger they are of. A cache: without it both are read again.
  */
+#include "index.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "ledger.h"
+#include "location.h"
 #include "mbox.h"
+#include "parse.h"
+#include "snap.h"
 
 #define MAGIC "rstmbox3" /* of another one nothing is believed: it is made anew */
 #define TICKS 12         /* ms */

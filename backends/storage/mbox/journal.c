@@ -7,10 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "conf.h"
 #include "kill.h"
+#include "ledger_file.h"
+#include "location.h"
+#include "lock.h"
+#include "mbox.h"
+#include "names.h"
+#include "snap.h"
 
 #define MAGIC "rstmjrn1"
 #define LIST_MAX (256u << 20)

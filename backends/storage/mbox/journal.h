@@ -5,16 +5,20 @@
  * locks.
  *
  *   1  the journal: what is to stand from the first deletion on, the surviving bytes with mail
- * appended since; made under another name, fsynced, renamed, its directory fsynced: the COMMIT
- * POINT. A named journal is whole. 2  the payload goes to its place, then a nonce over the first
- * bytes that truncation will drop; fsync 3  the journal becomes phase 2     4  ftruncate, fsync 5
- * the ledger learns of it, the journal goes
+ *      appended since; made under another name, fsynced, renamed, its directory fsynced: the COMMIT
+ *      POINT. A named journal is whole.
+ *   2  the payload goes to its place, then a nonce over the first bytes that truncation will drop;
+ *      fsync
+ *   3  the journal becomes phase 2
+ *   4  ftruncate, fsync
+ *   5  the ledger learns of it, the journal goes
  *
  * What a crash left is finished by recover.c.
  */
 #ifndef MBOX_JOURNAL_H
 #define MBOX_JOURNAL_H
 
+#include "ledger.h"
 #include "mbox.h"
 
 #define NONCE 16
@@ -72,15 +76,5 @@ void journal_free(struct journal *j);
 bool journal_load(struct journal *j, char *path);
 /* Bytes [from, to) of the mailbox join the payload: from step 1. 0 or an errno. */
 int journal_join(struct journal *j, uint64_t from, uint64_t to);
-
-/* ---- bytes.c --------------------------------------------------------------------------------- */
-
-/* 0 or an errno; EIO: the file ends before. */
-int bytes_read(int fd, void *p, size_t n, uint64_t at);
-int bytes_write(int fd, const void *p, size_t n, uint64_t at);
-int bytes_copy(int from, uint64_t from_at, int to, uint64_t to_at, size_t n);
-/* FNV-1a: against torn files, not against people. */
-#define BYTES_SUM 0xcbf29ce484222325u
-uint64_t bytes_sum(const void *p, size_t n, uint64_t sum);
 
 #endif

@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mailboxes from outside: totals, list, removal. */
+#include "list.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "box.h"
 #include "conf.h"
+#include "index.h"
+#include "location.h"
+#include "lock.h"
 #include "mbox.h"
+#include "names.h"
 #include "path.h"
 #include "path_list.h"
+#include "snap.h"
+#include "totals.h"
 
 /* Who counts. */
 struct asking {

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where a mailbox is, and opening it: beneath the template's fixed part, no link followed
  * (sdk/path.h). */
+#include "location.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "conf.h"
+#include "lock.h"
 #include "mbox.h"
 #include "path.h"
 

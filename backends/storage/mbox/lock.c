@@ -10,18 +10,22 @@
  * broken at once, any other when nobody touched it for ten minutes. Ours appear with that in them:
  * who is killed between making and writing one would lock the mailbox for those ten minutes.
  */
+#include "lock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "conf.h"
+#include "location.h"
 #include "mbox.h"
 #include "path.h"
 

@@ -7,10 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "append.h"
+#include "box.h"
+#include "commit.h"
 #include "conf.h"
+#include "deliver.h"
+#include "list.h"
+#include "message.h"
 #include "path.h"
+#include "recover.h"
+#include "totals.h"
 
 /* ---- options --------------------------------------------------------------------------------- */
 

@@ -9,15 +9,22 @@
  * what stands after it and, of one that is known by its print (proof.c), for the hash of all that
  * was read.
  */
+#include "message.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "conf.h"
-#include "journal.h"
+#include "lock.h"
 #include "mbox.h"
 #include "octets.h"
+#include "parse.h"
+#include "proof.h"
+#include "snap.h"
+#include "view.h"
 
 struct msg {
 	struct mbox *mbox;

@@ -4,17 +4,25 @@
  * were given and which of them were deleted, and nothing is given twice. The unique-id is written
  * with the first session that sees the message: the hash, and the number from the second twin on.
  */
+#include "names.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "conf.h"
-#include "mbox.h"
-
 #include <uthash.h>
+
+#include "conf.h"
+#include "index.h"
+#include "ledger_file.h"
+#include "location.h"
+#include "mbox.h"
+#include "parse.h"
+#include "snap.h"
 
 #define LEDGER_SLACK 4000
 

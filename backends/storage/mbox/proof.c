@@ -11,12 +11,16 @@
  * And nothing is cut out of a mailbox that was not hashed again under the MTA's locks: from its
  * From_ line, after an empty line, to the next one's.
  */
+#include "proof.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "conf.h"
-#include "journal.h"
 #include "mbox.h"
+#include "parse.h"
+#include "snap.h"
 
 #define HEADER_MAX 65536 /* of a header; a longer one is found out when it is read */
 #define TAIL 512

@@ -14,16 +14,24 @@
  * another inode and a damaged journal. A conflict never deletes the journal: it is renamed, and
  * both files are named in the log for a person to look at.
  */
+#include "recover.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "append.h"
 #include "conf.h"
 #include "journal.h"
+#include "location.h"
+#include "lock.h"
+#include "mbox.h"
+#include "parse.h"
 
 #define LOOK 700 /* a From_ line and what may stand before it */
 

@@ -9,15 +9,23 @@
  * never used to newcomers; which of several twins has which of the numbers that are alive does not
  * matter, they are equal.
  */
+#include "scan.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf.h"
+#include "index.h"
+#include "lock.h"
 #include "mbox.h"
+#include "parse.h"
+#include "proof.h"
+#include "snap.h"
 
 static bool
 scan_add(struct snap *s, const struct mbox_found *f)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A snapshot: its items, and the file it was taken from. */
+#include "snap.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "mbox.h"
+#include <sys/stat.h>
 
 void
 snap_free(struct snap *s)

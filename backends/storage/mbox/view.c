@@ -3,11 +3,21 @@
  * The messages of a session. It goes on with those it was given: whenever the file is not the one
  * of the snapshot it is scanned anew, and each message is looked for by what it is.
  */
+#include "view.h"
+
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "conf.h"
+#include "index.h"
+#include "location.h"
 #include "mbox.h"
+#include "names.h"
+#include "parse.h"
+#include "recover.h"
+#include "scan.h"
+#include "snap.h"
 
 struct item *
 view_item(const struct mbox *m, size_t k)

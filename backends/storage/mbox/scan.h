@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scan - from a file to a snapshot; under the MTA's locks. */
+#ifndef MBOX_SCAN_H
+#define MBOX_SCAN_H
+
+#include "mbox.h"
+
+/* Goes on with the snapshot in slices: PM_AGAIN, PM_OK. An index of the file as it is saves the
+ * reading; of one of the file as it was before mail was appended each message is compared. */
+int32_t scan_run(struct mbox *m, const struct pm_call *call);
+void scan_reset(struct mbox *m);
+
+#endif
