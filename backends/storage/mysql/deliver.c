@@ -6,7 +6,6 @@
  * so that the size stored is the size on the wire.
  */
 #include <mysqld_error.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,25 +15,9 @@
 #define HEAD_MAX CHUNK
 #define TOUCH_MS 600000
 
-uint64_t
-arrival_next(const struct pm_host *host)
-{
-	static _Atomic uint64_t last; /* of the process: no two alike, and in order */
-	uint64_t before = atomic_load(&last), at;
-	uint32_t r;
-
-	random_bytes(&r, sizeof(r));
-	do {
-		at = (uint64_t)host->wall_ms(host->ctx) << 22 | (r & 0x1fffff);
-		if (at <= before)
-			at = before + 1;
-	} while (!atomic_compare_exchange_weak(&last, &before, at));
-	return at;
-}
-
 /* ---- begin, recipients ----------------------------------------------------------------------- */
 
-static int32_t
+int32_t
 deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
 		  void **ret_dlv)
 {
@@ -158,7 +141,7 @@ look_work(struct db *d, void *arg)
 	return PM_OK;
 }
 
-static int32_t
+int32_t
 deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
 	struct dlv *d = dlv;
@@ -261,7 +244,7 @@ put_byte(struct dlv *v, const struct pm_call *call, char c)
 	return v->n == CHUNK ? deliver_flush(v, call) : PM_OK;
 }
 
-static int32_t
+int32_t
 deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 {
 	struct dlv *v = dlv;
@@ -314,7 +297,7 @@ dlv_check_quota(const struct dlv *v, const struct rcpt *r)
 		       : PM_OK;
 }
 
-static int32_t
+int32_t
 deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *v = dlv;
@@ -337,13 +320,3 @@ deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret
 	dlv_fill_results(v, ret, stride);
 	return PM_OK;
 }
-
-const struct pm_delivery deliver_table = {
-	.size = sizeof(deliver_table),
-	.dlv_begin = deliver_dlv_begin,
-	.dlv_rcpt = deliver_dlv_rcpt,
-	.dlv_write = deliver_dlv_write,
-	.dlv_prepare = deliver_dlv_prepare,
-	.dlv_commit = dlv_commit,
-	.dlv_abort = dlv_abort,
-};

@@ -50,6 +50,14 @@ void dlv_fill_results(const struct dlv *v, struct pm_result *ret, size_t stride)
  * unless it is restored, was. PM_OK: no. */
 int32_t dlv_import_there(struct db *d, const struct rcpt *r);
 
+/* deliver.c: methods of the table. */
+int32_t deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint,
+			  uint32_t flags, void **ret_dlv);
+int32_t deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt);
+int32_t deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n);
+int32_t deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret,
+			    size_t stride);
+
 /* publish.c: methods of the table. */
 int32_t dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride);
 void dlv_abort(void *dlv, const struct pm_call *call);

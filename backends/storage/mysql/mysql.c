@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "deliver.h"
 #include "store.h"
 
 #define TICK_MS 10000
@@ -287,6 +288,16 @@ static const struct pm_storage storage = {
 	.box_delete = box_delete,
 	.domain_stat = domain_stat,
 	.box_place = box_place,
+};
+
+static const struct pm_delivery deliver_table = {
+	.size = sizeof(deliver_table),
+	.dlv_begin = deliver_dlv_begin,
+	.dlv_rcpt = deliver_dlv_rcpt,
+	.dlv_write = deliver_dlv_write,
+	.dlv_prepare = deliver_dlv_prepare,
+	.dlv_commit = dlv_commit,
+	.dlv_abort = dlv_abort,
 };
 
 static const struct pm_module module = {

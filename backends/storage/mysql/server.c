@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "conf.h"
@@ -47,21 +46,6 @@ struct server {
 
 static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct server *list;
-
-void
-random_bytes(void *p, size_t n)
-{
-	char *at = p;
-
-	while (n > 0) {
-		ssize_t got = getrandom(at, n < 256 ? n : 256, 0);
-
-		if (got > 0) {
-			at += got;
-			n -= (size_t)got;
-		}
-	}
-}
 
 /* ---- the file -------------------------------------------------------------------------------- */
 

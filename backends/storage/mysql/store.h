@@ -143,8 +143,6 @@ int32_t commit_run(void *mbox, const struct pm_call *call, const struct pm_commi
 int32_t commit_bury(struct db *d, const char *and, uint64_t mailbox, const uint64_t *pos, size_t n,
 		    uint64_t *ret_n);
 
-extern const struct pm_delivery deliver_table; /* deliver.c */
-
 /* clean.c: the tick. */
 int32_t clean_tick(void *inst, const struct pm_call *call);
 
