@@ -116,7 +116,7 @@ clean_expire(struct db *d, struct cleaning *c)
 	if (rc == PM_OK)
 		rc = expire_rows(d, c, &box, &l);
 	if (l.asked && (d->fail.lost || lease_drop(d, l.mailbox, l.owner, l.fence) != PM_OK))
-		server_owe(c->i->server, &l);
+		process_owe(c->i->process, &l);
 	return rc == PM_END ? PM_OK : rc;
 }
 
@@ -253,7 +253,7 @@ clean_work(struct db *d, void *arg)
 	struct cleaning *c = arg;
 	const struct pm_host *host = c->i->host;
 	int64_t until = host->now_ms(host->ctx) + SLICE_MS;
-	int32_t rc = server_pay(d, c->i->server, 0);
+	int32_t rc = process_pay(d, c->i->process, 0);
 
 	if (rc == PM_OK && !c->lease.asked)
 		rc = db_exec(d, ST_SERVERS_OLD, NULL, 0);
@@ -284,7 +284,7 @@ clean_tick(void *inst, const struct pm_call *call)
 	db_revive(&i->pool, call->deadline_ms);
 	rc = db_do(&i->pool, call, 0, clean_work, c);
 	if (c->lease.asked)
-		server_owe(i->server, &c->lease);
+		process_owe(i->process, &c->lease);
 	free(c);
 	return rc;
 }

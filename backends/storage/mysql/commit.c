@@ -199,7 +199,7 @@ what_became(struct db *d, struct job *j)
 	for (int k = 0; k < 2 && rc == PM_OK;
 	     k++) { /* "not there" of a node that may be behind is no answer */
 		if (k > 0)
-			rc = server_write(d, m->inst);
+			rc = process_write(d, m->inst);
 		if (rc == PM_OK)
 			rc = db_exec(d, ST_LEASE_FENCE, fence, 3);
 		if (rc == PM_OK && d->affected == 1) {
@@ -242,7 +242,7 @@ commit_work(struct db *d, void *arg)
 	rc = commit_transaction(d, j);
 	if (rc != PM_BUSY)
 		return rc;
-	rc = server_write(
+	rc = process_write(
 		d, j->m->inst); /* taken over, or does this node not know yet that it is ours? */
 	return rc == PM_OK ? commit_transaction(d, j) : rc;
 }
@@ -293,8 +293,7 @@ commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commi
 		return PM_OK;
 	}
 	if (!m->unsure)
-		random_bytes(m->op,
-			     ID); /* of this commit of this handle: tells it from all others */
+		ids_random(m->op, ID); /* of this commit of this handle: tells it from all others */
 	rc = db_do(&m->inst->pool, call, (int64_t)m->n, commit_work,
 		   &j); /* a millisecond a message */
 	m->unsure = rc != PM_OK && j.sent;

@@ -18,8 +18,8 @@
 /* ---- begin, recipients ----------------------------------------------------------------------- */
 
 int32_t
-deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
-		  void **ret_dlv)
+deliver_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
+	      void **ret_dlv)
 {
 	struct dlv *d = malloc(sizeof(*d));
 
@@ -95,13 +95,13 @@ deliver_rcpt_new(const struct dlv *d, const struct pm_rcpt *in)
 }
 
 bool
-dlv_over(uint64_t used, uint64_t more, uint64_t quota)
+deliver_over(uint64_t used, uint64_t more, uint64_t quota)
 {
 	return quota > 0 && (used > quota || more > quota - used);
 }
 
 int32_t
-dlv_import_there(struct db *d, const struct rcpt *r)
+deliver_import_there(struct db *d, const struct rcpt *r)
 {
 	struct db_arg args[] = {DB_U(r->box.id), DB_S(r->uidl, r->uidl_n)};
 	struct db_col col = {.p = NULL};
@@ -132,17 +132,17 @@ look_work(struct db *d, void *arg)
 	if (rc != PM_OK || r->box.id == 0)
 		return rc;
 	if (r->import)
-		rc = dlv_import_there(d, r);
+		rc = deliver_import_there(d, r);
 	if (rc != PM_OK)
 		return rc;
-	if (dlv_over(r->box.messages, 1, r->quota_msgs) ||
-	    dlv_over(r->box.octets, l->d->hint, r->quota_octets))
+	if (deliver_over(r->box.messages, 1, r->quota_msgs) ||
+	    deliver_over(r->box.octets, l->d->hint, r->quota_octets))
 		return PM_QUOTA;
 	return PM_OK;
 }
 
 int32_t
-deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
+deliver_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
 	struct dlv *d = dlv;
 	struct pm_str key = box_key(rcpt->user);
@@ -179,7 +179,7 @@ begin_body(struct db *d, struct dlv *v)
 
 	for (int k = 0; k < 3; k++) {
 		memset(&d->fail, 0, sizeof(d->fail));
-		v->body = arrival_next(v->inst->host);
+		v->body = ids_arrival(v->inst->host);
 		id = DB_U(v->body);
 		rc = db_exec(d, ST_INCOMING_ADD, &id, 1);
 		if (rc == PM_OK || d->fail.code != ER_DUP_ENTRY)
@@ -245,7 +245,7 @@ put_byte(struct dlv *v, const struct pm_call *call, char c)
 }
 
 int32_t
-deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
+deliver_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 {
 	struct dlv *v = dlv;
 	const char *p = buf;
@@ -268,7 +268,7 @@ deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t
 /* ---- prepare --------------------------------------------------------------------------------- */
 
 void
-dlv_fill_results(const struct dlv *d, struct pm_result *ret, size_t stride)
+deliver_fill_results(const struct dlv *d, struct pm_result *ret, size_t stride)
 {
 	char *at = (char *)ret;
 
@@ -287,18 +287,18 @@ dlv_fill_results(const struct dlv *d, struct pm_result *ret, size_t stride)
 }
 
 int32_t
-dlv_check_quota(const struct dlv *v, const struct rcpt *r)
+deliver_check_quota(const struct dlv *v, const struct rcpt *r)
 {
 	uint64_t octets = r->head.n + v->bytes;
 
-	return dlv_over(r->box.octets, octets, r->quota_octets) ||
-			       dlv_over(0, octets, r->domain_octets)
+	return deliver_over(r->box.octets, octets, r->quota_octets) ||
+			       deliver_over(0, octets, r->domain_octets)
 		       ? PM_QUOTA
 		       : PM_OK;
 }
 
 int32_t
-deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+deliver_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *v = dlv;
 	int32_t rc = v->failed;
@@ -316,7 +316,7 @@ deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret
 		return rc;
 	v->prepared = true;
 	for (struct rcpt *r = v->first; r; r = r->next)
-		r->rc = dlv_check_quota(v, r);
-	dlv_fill_results(v, ret, stride);
+		r->rc = deliver_check_quota(v, r);
+	deliver_fill_results(v, ret, stride);
 	return PM_OK;
 }

@@ -40,26 +40,26 @@ struct dlv {
 };
 
 /* More than the quota, 0 = none? */
-bool dlv_over(uint64_t used, uint64_t more, uint64_t quota);
+bool deliver_over(uint64_t used, uint64_t more, uint64_t quota);
 /* Does this recipient's copy, whose size is known, fit? PM_OK, PM_QUOTA. */
-int32_t dlv_check_quota(const struct dlv *v, const struct rcpt *r);
+int32_t deliver_check_quota(const struct dlv *v, const struct rcpt *r);
 /* One record per accepted recipient, in their order; only what lies inside (R1). */
-void dlv_fill_results(const struct dlv *v, struct pm_result *ret, size_t stride);
+void deliver_fill_results(const struct dlv *v, struct pm_result *ret, size_t stride);
 
 /* In or out of a transaction: PM_EXISTS: a message of this imported unique-id is there or,
  * unless it is restored, was. PM_OK: no. */
-int32_t dlv_import_there(struct db *d, const struct rcpt *r);
+int32_t deliver_import_there(struct db *d, const struct rcpt *r);
 
 /* deliver.c: methods of the table. */
-int32_t deliver_dlv_begin(void *inst, const struct pm_call *call, uint64_t size_hint,
-			  uint32_t flags, void **ret_dlv);
-int32_t deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt);
-int32_t deliver_dlv_write(void *dlv, const struct pm_call *call, const void *buf, size_t n);
-int32_t deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret,
-			    size_t stride);
+int32_t deliver_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
+		      void **ret_dlv);
+int32_t deliver_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt);
+int32_t deliver_write(void *dlv, const struct pm_call *call, const void *buf, size_t n);
+int32_t deliver_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret,
+			size_t stride);
 
 /* publish.c: methods of the table. */
-int32_t dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride);
-void dlv_abort(void *dlv, const struct pm_call *call);
+int32_t publish_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride);
+void publish_abort(void *dlv, const struct pm_call *call);
 
 #endif

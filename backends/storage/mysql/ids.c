@@ -6,7 +6,7 @@
 #include "store.h"
 
 void
-random_bytes(void *p, size_t n)
+ids_random(void *p, size_t n)
 {
 	char *at = p;
 
@@ -21,13 +21,13 @@ random_bytes(void *p, size_t n)
 }
 
 uint64_t
-arrival_next(const struct pm_host *host)
+ids_arrival(const struct pm_host *host)
 {
 	static _Atomic uint64_t last; /* of the process: no two alike, and in order */
 	uint64_t before = atomic_load(&last), at;
 	uint32_t r;
 
-	random_bytes(&r, sizeof(r));
+	ids_random(&r, sizeof(r));
 	do {
 		at = (uint64_t)host->wall_ms(host->ctx) << 22 | (r & 0x1fffff);
 		if (at <= before)

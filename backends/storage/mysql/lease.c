@@ -21,7 +21,7 @@ lease_init(struct lease *l, uint64_t mailbox)
 {
 	memset(l, 0, sizeof(*l));
 	l->mailbox = mailbox;
-	random_bytes(l->owner, sizeof(l->owner));
+	ids_random(l->owner, sizeof(l->owner));
 }
 
 /* PM_OK: it is ours already (held), or free; PM_BUSY. */
@@ -63,15 +63,15 @@ lease_confirm(struct db *d, struct lease *l)
 int32_t
 lease_take(struct db *d, struct inst *i, struct lease *l)
 {
-	int32_t rc = server_renew(d, i, true);
+	int32_t rc = process_renew(d, i, true);
 	bool before;
 
 	if (rc == PM_OK)
-		rc = server_pay(d, i->server, l->mailbox);
+		rc = process_pay(d, i->process, l->mailbox);
 	if (l->held)
 		l->held = l->looked = false; /* is it still? */
 	for (int k = 0; rc == PM_OK && k < TRIES; k++) {
-		struct db_arg args[] = {DB_S(l->owner, ID), DB_S(server_id(i->server), ID),
+		struct db_arg args[] = {DB_S(l->owner, ID), DB_S(process_id(i->process), ID),
 					DB_U(l->mailbox), DB_U(l->fence)};
 
 		if (!l->looked) {
@@ -128,6 +128,6 @@ lease_give(struct inst *i, const struct pm_call *call, struct lease *l)
 	if (!l->asked)
 		return;
 	if (db_do(&i->pool, call, 0, give, l) != PM_OK)
-		server_owe(i->server, l);
+		process_owe(i->process, l);
 	l->asked = l->held = false;
 }

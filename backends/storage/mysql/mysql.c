@@ -96,13 +96,13 @@ mysql_greet(struct db *d)
 static int32_t
 mysql_before(struct db *d)
 {
-	return server_renew(d, d->pool->ctx, false);
+	return process_renew(d, d->pool->ctx, false);
 }
 
 static int32_t
 mysql_settle(struct db *d)
 {
-	return server_write(d, d->pool->ctx);
+	return process_write(d, d->pool->ctx);
 }
 
 /* ---- settings -------------------------------------------------------------------------------- */
@@ -198,8 +198,8 @@ my_close(void *inst)
 {
 	struct inst *i = inst;
 
-	if (i->server)
-		server_put(i);
+	if (i->process)
+		process_put(i);
 	sdk_pool_free(i->pool.places);
 	sdk_watch_free(i->pool.access.watch);
 	for (size_t k = 0; k < i->pool.n_servers; k++)
@@ -227,7 +227,7 @@ my_open(const struct pm_open *open, void **ret_inst)
 	sdk_counters(i->host, counters);
 	i->lease_ms = sdk_opt_num(open, "lease_time", 90) * 1000;
 	i->abandoned_s = (uint64_t)sdk_opt_num(open, "abandoned_time", 3600);
-	if (!open_pool(i, open) || !(i->server = server_get(open))) {
+	if (!open_pool(i, open) || !(i->process = process_get(open))) {
 		sdk_report(open, "", "no memory, or no thread to watch the time");
 		my_close(i);
 		return PM_NOMEM;
@@ -290,14 +290,14 @@ static const struct pm_storage storage = {
 	.box_place = box_place,
 };
 
-static const struct pm_delivery deliver_table = {
-	.size = sizeof(deliver_table),
-	.dlv_begin = deliver_dlv_begin,
-	.dlv_rcpt = deliver_dlv_rcpt,
-	.dlv_write = deliver_dlv_write,
-	.dlv_prepare = deliver_dlv_prepare,
-	.dlv_commit = dlv_commit,
-	.dlv_abort = dlv_abort,
+static const struct pm_delivery delivery = {
+	.size = sizeof(delivery),
+	.dlv_begin = deliver_begin,
+	.dlv_rcpt = deliver_rcpt,
+	.dlv_write = deliver_write,
+	.dlv_prepare = deliver_prepare,
+	.dlv_commit = publish_commit,
+	.dlv_abort = publish_abort,
 };
 
 static const struct pm_module module = {
@@ -314,7 +314,7 @@ static const struct pm_module module = {
 	.option_stride = sizeof(struct pm_option),
 	.life = &life,
 	.storage = &storage,
-	.delivery = &deliver_table,
+	.delivery = &delivery,
 };
 
 PM_EXPORT const struct pm_module *

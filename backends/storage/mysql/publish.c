@@ -35,9 +35,9 @@ choose_uidl(struct rcpt *r, const uint8_t op[ID])
 		memcpy(text, op, ID);
 		memcpy(text + ID, r->key.p, r->key.n);
 		if (EVP_Digest(text, ID + r->key.n, sum, NULL, EVP_sha256(), NULL) != 1)
-			random_bytes(sum, ID);
+			ids_random(sum, ID);
 	} else {
-		random_bytes(sum, ID);
+		ids_random(sum, ID);
 	}
 	for (int k = 0; k < ID; k++)
 		snprintf(r->uidl + (size_t)k * 2, 3, "%02x", sum[k]);
@@ -103,8 +103,8 @@ count_in(struct db *d, const struct dlv *v, const struct rcpt *r)
 
 	if (r->box.domain_n > 0 && (r->domain_octets > 0 || r->domain_msgs > 0)) {
 		rc = db_row(d, ST_DOMAIN_SUM, domain, 1, sums, 2);
-		if (rc == PM_OK && (dlv_over((uint64_t)sums[0].u, 1, r->domain_msgs) ||
-				    dlv_over((uint64_t)sums[1].u, octets, r->domain_octets)))
+		if (rc == PM_OK && (deliver_over((uint64_t)sums[0].u, 1, r->domain_msgs) ||
+				    deliver_over((uint64_t)sums[1].u, octets, r->domain_octets)))
 			return PM_QUOTA;
 	}
 	if (rc == PM_OK)
@@ -126,7 +126,7 @@ static int32_t
 note_import(struct db *d, const struct rcpt *r)
 {
 	struct db_arg args[] = {DB_U(r->box.id), DB_S(r->uidl, r->uidl_n)};
-	int32_t rc = dlv_import_there(d, r);
+	int32_t rc = deliver_import_there(d, r);
 
 	if (rc != PM_OK)
 		return rc;
@@ -217,7 +217,7 @@ make_boxes(struct db *d, struct dlv *v)
 	int32_t rc = PM_OK;
 
 	for (struct rcpt *r = v->first; r && rc == PM_OK; r = r->next)
-		if (dlv_check_quota(v, r) == PM_OK)
+		if (deliver_check_quota(v, r) == PM_OK)
 			rc = box_make(d, r->key, r->domain, &r->box);
 	return rc;
 }
@@ -244,7 +244,7 @@ static void
 forget_results(struct dlv *v)
 {
 	for (struct rcpt *r = v->first; r; r = r->next)
-		r->rc = dlv_check_quota(v, r);
+		r->rc = deliver_check_quota(v, r);
 }
 
 static int32_t
@@ -326,7 +326,7 @@ throw_away(struct db *d, void *arg)
 }
 
 static void
-publish_dlv_free(struct dlv *v)
+publish_free(struct dlv *v)
 {
 	while (v->first) {
 		struct rcpt *r = v->first;
@@ -338,18 +338,18 @@ publish_dlv_free(struct dlv *v)
 }
 
 void
-dlv_abort(void *dlv, const struct pm_call *call)
+publish_abort(void *dlv, const struct pm_call *call)
 {
 	struct dlv *v = dlv;
 
 	if (v->begun)
 		(void)db_do(&v->inst->pool, call, 0, throw_away,
 			    v); /* else it is reaped in an hour */
-	publish_dlv_free(v);
+	publish_free(v);
 }
 
 int32_t
-dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
+publish_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride)
 {
 	struct dlv *v = dlv;
 	struct publishing p = {.v = v};
@@ -360,20 +360,20 @@ dlv_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t 
 			if (!r->import)
 				choose_uidl(r, call->op_id);
 			if (r->pos == 0)
-				r->pos = arrival_next(v->inst->host);
+				r->pos = ids_arrival(v->inst->host);
 		}
 		rc = db_do(&v->inst->pool, call, 0, publish_work, &p);
 	}
 	if (rc == PM_OK) {
 		v->sent = true;
-		dlv_fill_results(v, ret, stride);
-		publish_dlv_free(v);
+		deliver_fill_results(v, ret, stride);
+		publish_free(v);
 		return PM_OK;
 	}
 	if (p.sent) {
-		publish_dlv_free(v); /* whatever became of it, it is not ours to remove */
+		publish_free(v); /* whatever became of it, it is not ours to remove */
 		return PM_UNKNOWN;
 	}
-	dlv_abort(v, call);
+	publish_abort(v, call);
 	return rc;
 }

@@ -21,13 +21,13 @@
 #define DATABASE_MAX 256u /* 64 characters */
 #define FLAG_UTF8 1u      /* mail_message.flags */
 
-struct server;
+struct process;
 
 /* One instance. */
 struct inst {
 	const struct pm_host *host;
 	struct db_pool pool;
-	struct server *server;
+	struct process *process;
 	int64_t lease_ms;
 	uint64_t abandoned_s;
 	char *database, *user, *password, *tls_ca;
@@ -74,19 +74,19 @@ struct mbox {
 	uint64_t done;
 };
 
-/* server.c: this process's row, shared by the instances of one section, and the leases it owes. */
-struct server *server_get(const struct pm_open *open);
+/* process.c: this process's row, shared by the instances of one section, and the leases it owes. */
+struct process *process_get(const struct pm_open *open);
 /* The row goes with the last one. */
-void server_put(struct inst *i);
+void process_put(struct inst *i);
 /* Inserts or renews the row when it is due; work that takes or keeps a lease runs it first. */
-int32_t server_renew(struct db *d, struct inst *i, bool now);
+int32_t process_renew(struct db *d, struct inst *i, bool now);
 /* Does so in any case. On a cluster such a write succeeds only on a node that has all that was
  * committed before. */
-int32_t server_write(struct db *d, struct inst *i);
-const uint8_t *server_id(const struct server *s);
-void server_owe(struct server *s, const struct lease *l);
+int32_t process_write(struct db *d, struct inst *i);
+const uint8_t *process_id(const struct process *s);
+void process_owe(struct process *s, const struct lease *l);
 /* Gives back what is owed: of this mailbox, or all of it (0). */
-int32_t server_pay(struct db *d, struct server *s, uint64_t mailbox);
+int32_t process_pay(struct db *d, struct process *s, uint64_t mailbox);
 
 /* lease.c */
 void lease_init(struct lease *l, uint64_t mailbox);
@@ -151,7 +151,7 @@ int32_t schema_check(struct db *d);
 int32_t schema_setup(void *inst, const struct pm_call *call, struct pm_str what);
 
 /* Random bytes; an order of arrival nobody else in this process has. */
-void random_bytes(void *p, size_t n);
-uint64_t arrival_next(const struct pm_host *host);
+void ids_random(void *p, size_t n);
+uint64_t ids_arrival(const struct pm_host *host);
 
 #endif

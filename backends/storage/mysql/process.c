@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server - this process as the database knows it: a row whose `until` is renewed, instead of each
+ * process - this process as the database knows it: a row whose `until` is renewed, instead of each
  * lease. The instances of a section share it, so that a reload frees nobody's maildrop; it is kept
  * in a list of the process (R12: that much is shared on purpose). Which row the run before had
  * stands in a file of the state directory, locked while the process lives: a restart takes that row
@@ -27,8 +27,8 @@ struct owed {
 	uint64_t fence;
 };
 
-struct server {
-	struct server *next;
+struct process {
+	struct process *next;
 	char *file; /* names it in the list; NULL: a tool's own */
 	unsigned refs;
 	uint8_t id[ID];
@@ -45,7 +45,7 @@ struct server {
 };
 
 static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct server *list;
+static struct process *list;
 
 /* ---- the file -------------------------------------------------------------------------------- */
 
@@ -68,7 +68,7 @@ read_hex(const char *s, uint8_t id[ID])
 /* The id of the run before, and ours in its place. 0 or an errno; EAGAIN: another process has it.
  * Under the mutex. */
 static int
-server_take_file(struct server *s)
+process_take_file(struct process *s)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char text[2 * ID + 2] = "";
@@ -95,7 +95,7 @@ server_take_file(struct server *s)
 /* ---- the list -------------------------------------------------------------------------------- */
 
 static char *
-server_file_of(const struct pm_open *open)
+process_file_of(const struct pm_open *open)
 {
 	char *file = NULL;
 
@@ -108,10 +108,10 @@ server_file_of(const struct pm_open *open)
 	return file;
 }
 
-static struct server *
-server_new(const struct pm_open *open, char *file)
+static struct process *
+process_new(const struct pm_open *open, char *file)
 {
-	struct server *s = calloc(1, sizeof(*s));
+	struct process *s = calloc(1, sizeof(*s));
 	char host[128] = "";
 
 	if (!s)
@@ -120,19 +120,19 @@ server_new(const struct pm_open *open, char *file)
 	snprintf(s->name, sizeof(s->name), "%s %ld %.*s", host, (long)getpid(),
 		 (int)(open->section.n % 100), open->section.p);
 	pthread_mutex_init(&s->mutex, NULL);
-	random_bytes(s->id, sizeof(s->id));
+	ids_random(s->id, sizeof(s->id));
 	s->file = file;
 	s->fd = -1;
 	s->refs = 1;
 	return s;
 }
 
-struct server *
-server_get(const struct pm_open *open)
+struct process *
+process_get(const struct pm_open *open)
 {
 	bool tool = open->purpose == PM_PURPOSE_TOOL;
-	char *file = tool ? NULL : server_file_of(open);
-	struct server *s;
+	char *file = tool ? NULL : process_file_of(open);
+	struct process *s;
 
 	if (!tool && !file)
 		return NULL;
@@ -143,7 +143,7 @@ server_get(const struct pm_open *open)
 	if (s) {
 		s->refs++;
 		free(file);
-	} else if ((s = server_new(open, file)) != NULL && !tool) {
+	} else if ((s = process_new(open, file)) != NULL && !tool) {
 		s->next = list;
 		list = s;
 	} else if (!s) {
@@ -154,7 +154,7 @@ server_get(const struct pm_open *open)
 }
 
 const uint8_t *
-server_id(const struct server *s)
+process_id(const struct process *s)
 {
 	return s->id;
 }
@@ -166,14 +166,14 @@ server_id(const struct server *s)
 static bool
 renewal_due(struct inst *i, bool now, int64_t t)
 {
-	struct server *s = i->server;
+	struct process *s = i->process;
 	bool due;
 	int e = 0;
 
 	pthread_mutex_lock(&s->mutex);
 	s->wanted = s->wanted || now;
 	if (s->wanted && !s->took && s->file)
-		e = server_take_file(s);
+		e = process_take_file(s);
 	due = s->wanted && (s->renewed_ms == 0 || t - s->renewed_ms >= i->lease_ms / 2 ||
 			    t - s->tried_ms >= i->lease_ms / RENEWALS);
 	if (due)
@@ -188,7 +188,7 @@ renewal_due(struct inst *i, bool now, int64_t t)
 
 /* The leases of the run before are free now: its process is dead, or the file would be locked. */
 static int32_t
-forget_before(struct db *d, struct server *s)
+forget_before(struct db *d, struct process *s)
 {
 	struct db_arg arg = DB_S(s->before, ID);
 	int32_t rc;
@@ -208,15 +208,15 @@ forget_before(struct db *d, struct server *s)
 }
 
 int32_t
-server_renew(struct db *d, struct inst *i, bool now)
+process_renew(struct db *d, struct inst *i, bool now)
 {
-	return renewal_due(i, now, i->host->now_ms(i->host->ctx)) ? server_write(d, i) : PM_OK;
+	return renewal_due(i, now, i->host->now_ms(i->host->ctx)) ? process_write(d, i) : PM_OK;
 }
 
 int32_t
-server_write(struct db *d, struct inst *i)
+process_write(struct db *d, struct inst *i)
 {
-	struct server *s = i->server;
+	struct process *s = i->process;
 	struct db_arg args[] = {DB_S(s->id, ID), DB_S(s->name, strlen(s->name)), DB_U(i->lease_ms)};
 	int64_t t = i->host->now_ms(i->host->ctx);
 	int32_t rc = db_exec(d, ST_SERVER_SEEN, args, 3);
@@ -233,7 +233,7 @@ server_write(struct db *d, struct inst *i)
 /* ---- leases that could not be given back ----------------------------------------------------- */
 
 void
-server_owe(struct server *s, const struct lease *l)
+process_owe(struct process *s, const struct lease *l)
 {
 	struct owed *o = malloc(sizeof(*o));
 
@@ -249,7 +249,7 @@ server_owe(struct server *s, const struct lease *l)
 }
 
 static struct owed *
-owed_take(struct server *s, uint64_t mailbox)
+owed_take(struct process *s, uint64_t mailbox)
 {
 	struct owed *o, **link;
 
@@ -264,7 +264,7 @@ owed_take(struct server *s, uint64_t mailbox)
 }
 
 int32_t
-server_pay(struct db *d, struct server *s, uint64_t mailbox)
+process_pay(struct db *d, struct process *s, uint64_t mailbox)
 {
 	struct owed *o;
 
@@ -308,17 +308,17 @@ not_cancelled(const struct pm_call *call)
 }
 
 static int32_t
-server_leave(struct db *d, void *arg)
+process_leave(struct db *d, void *arg)
 {
-	struct db_arg id = DB_S(((struct server *)arg)->id, ID);
+	struct db_arg id = DB_S(((struct process *)arg)->id, ID);
 
 	return db_exec(d, ST_SERVER_GONE, &id, 1);
 }
 
 void
-server_put(struct inst *i)
+process_put(struct inst *i)
 {
-	struct server *s = i->server, **link;
+	struct process *s = i->process, **link;
 	struct pm_call call = {.size = sizeof(call),
 			       .deadline_ms = i->host->now_ms(i->host->ctx) + LAST_MS,
 			       .alloc = no_alloc,
@@ -338,7 +338,7 @@ server_put(struct inst *i)
 		return;
 	if (s->renewed_ms != 0) {
 		s->wanted = false;
-		(void)db_do(&i->pool, &call, 0, server_leave, s);
+		(void)db_do(&i->pool, &call, 0, process_leave, s);
 	}
 	for (struct owed *o; (o = owed_take(s, 0)) != NULL;)
 		free(o);
