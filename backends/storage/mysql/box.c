@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* box - mailboxes: their rows, their counters, and how they look from outside. */
+#include "box.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf.h"
+#include "db.h"
+#include "ids.h"
+#include "lease.h"
 #include "store.h"
 
 struct pm_str

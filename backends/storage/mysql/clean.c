@@ -9,11 +9,19 @@
  * it nobody ever will, on any node that knows of the deletion: no counting of references, and no
  * lock.
  */
+#include "clean.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "box.h"
+#include "commit.h"
 #include "conf.h"
+#include "db.h"
+#include "ids.h"
+#include "lease.h"
+#include "process.h"
 #include "store.h"
 
 #define GARBAGE_MAX 200 /* rows of mail_garbage in one transaction */

@@ -8,11 +8,17 @@
  * When the answer to COMMIT does not come, the fence tells: raised with our operation beside it, it
  * was done; where we can raise it ourselves it was not, and never will be.
  */
+#include "commit.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "box.h"
 #include "conf.h"
+#include "db.h"
+#include "ids.h"
+#include "process.h"
 #include "store.h"
 
 #define LAST_MS 253402300799000 /* the last moment DATETIME knows */

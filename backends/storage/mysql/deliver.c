@@ -5,12 +5,17 @@
  * mail of all recipients and moves their counters. Lines are stored as on the wire, ended in CRLF,
  * so that the size stored is the size on the wire.
  */
+#include "deliver.h"
+
 #include <mysqld_error.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "box.h"
 #include "conf.h"
-#include "deliver.h"
+#include "db.h"
+#include "ids.h"
+#include "store.h"
 
 #define HEAD_MAX CHUNK
 #define TOUCH_MS 600000

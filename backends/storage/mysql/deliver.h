@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* deliver - a delivery in the making: deliver.c takes it in, publish.c makes it mail. */
+/* deliver - a delivery in the making; publish.c makes it mail. */
 #ifndef MYSQL_DELIVER_H
 #define MYSQL_DELIVER_H
 
@@ -50,16 +50,12 @@ void deliver_fill_results(const struct dlv *v, struct pm_result *ret, size_t str
  * unless it is restored, was. PM_OK: no. */
 int32_t deliver_import_there(struct db *d, const struct rcpt *r);
 
-/* deliver.c: methods of the table. */
+/* Methods of the table. */
 int32_t deliver_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
 		      void **ret_dlv);
 int32_t deliver_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt);
 int32_t deliver_write(void *dlv, const struct pm_call *call, const void *buf, size_t n);
 int32_t deliver_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret,
 			size_t stride);
-
-/* publish.c: methods of the table. */
-int32_t publish_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, size_t stride);
-void publish_abort(void *dlv, const struct pm_call *call);
 
 #endif

@@ -3,9 +3,13 @@
  * domain - what a domain's mailboxes hold together: 16 rows, each of the mailboxes whose id ends in
  * its number (slot), changed in the transactions that change a mailbox, after its row.
  */
+#include "domain.h"
+
 #include <string.h>
 
+#include "box.h"
 #include "conf.h"
+#include "db.h"
 #include "store.h"
 
 #define SLOTS 16

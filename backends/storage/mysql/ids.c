@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random bytes, and an order of arrival. */
+#include "ids.h"
+
 #include <stdatomic.h>
 #include <sys/random.h>
-
-#include "store.h"
 
 void
 ids_random(void *p, size_t n)

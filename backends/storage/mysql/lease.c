@@ -10,8 +10,13 @@
  * raises fence: what asked for the lease then finds another value, and a maildrop never comes to
  * belong to a session that is gone.
  */
+#include "lease.h"
+
 #include <string.h>
 
+#include "db.h"
+#include "ids.h"
+#include "process.h"
 #include "store.h"
 
 #define TRIES 4

@@ -5,7 +5,7 @@
  *   schema.sql   the tables, and what each is for; schema.c makes and upgrades them
  *   db.c         statements, and work that may be repeated on another connection or server;
  *                statements.c: their texts
- *   server.c     this process's row, which all its leases name
+ *   process.c    this process's row, which all its leases name
  *   lease.c      the exclusive maildrop
  *   snap.c       opening and looking; read.c: messages
  *   commit.c     what QUIT does; deliver.c, publish.c: mail that comes; box.c: mailboxes and
@@ -22,8 +22,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "box.h"
+#include "clean.h"
+#include "commit.h"
 #include "conf.h"
+#include "db.h"
 #include "deliver.h"
+#include "domain.h"
+#include "process.h"
+#include "publish.h"
+#include "read.h"
+#include "schema.h"
+#include "snap.h"
 #include "store.h"
 
 #define TICK_MS 10000

@@ -7,14 +7,20 @@
  * away and so frees its maildrops at once. Who takes no lease leaves the file alone: a
  * restante-deliver that works while the server is down would be "the run before".
  */
+#include "process.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "conf.h"
+#include "db.h"
+#include "ids.h"
+#include "lease.h"
 #include "store.h"
 
 #define RENEWALS 9 /* in the time of a lease: each 10 s of 90 s */

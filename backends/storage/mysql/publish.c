@@ -5,15 +5,21 @@
  * nobody answered the next attempt finds out: the row there is ours to claim again; gone, and the
  * message there: it was done.
  */
+#include "publish.h"
+
 #include <mysqld_error.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "box.h"
 #include "conf.h"
+#include "db.h"
 #include "deliver.h"
+#include "ids.h"
 #include "kill.h"
+#include "store.h"
 
 #define POS_TRIES 1000 /* imports that bring the same order */
 

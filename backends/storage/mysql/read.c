@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* read - a message's bytes: head and first piece in one statement, then a piece of 64 KiB at a
  * time, after a look whether all pieces are there. */
+#include "read.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "db.h"
 #include "store.h"
 
 struct reading {

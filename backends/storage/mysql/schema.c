@@ -4,12 +4,16 @@
  * it is compiled in, cut at its "-- step N" lines. Each step can be run again after it was
  * interrupted; its last statement notes it in mail_version.
  */
+#include "schema.h"
+
 #include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "box.h"
 #include "conf.h"
+#include "db.h"
 #include "store.h"
 
 extern const char schema_text[]; /* made of schema.sql */

@@ -5,10 +5,15 @@
  * ranges of pos later. Who has no lock, a tool, keeps the whole records: others may delete the rows
  * meanwhile.
  */
+#include "snap.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "box.h"
 #include "conf.h"
+#include "db.h"
+#include "lease.h"
 #include "store.h"
 
 #define PAGE 4096

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* schema - the tables: their version, and how they come to it. */
+#ifndef MYSQL_SCHEMA_H
+#define MYSQL_SCHEMA_H
+
+#include <restante/module.h>
+
+struct db;
+
+int32_t schema_check(struct db *d);
+int32_t schema_setup(void *inst, const struct pm_call *call, struct pm_str what);
+
+#endif
