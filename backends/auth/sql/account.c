@@ -50,17 +50,6 @@ account_askable(struct pm_str name)
 	return true;
 }
 
-void
-args_name(struct pm_str *args, struct pm_str name)
-{
-	const char *at = name.n > 0 ? memrchr(name.p, '@', name.n) : NULL;
-
-	args[P_USER] = name;
-	args[P_LOCAL] = at ? (struct pm_str){name.p, (size_t)(at - name.p)} : name;
-	args[P_DOMAIN] = at ? (struct pm_str){at + 1, (size_t)(name.p + name.n - at) - 1}
-			    : (struct pm_str){"", 0};
-}
-
 static void
 args_cred(struct pm_str *args, const struct pm_cred *cred)
 {

@@ -234,3 +234,14 @@ sql_query_free(struct sql_query *q)
 	free(q->text);
 	q->text = NULL;
 }
+
+void
+args_name(struct pm_str *args, struct pm_str name)
+{
+	const char *at = name.n > 0 ? memrchr(name.p, '@', name.n) : NULL;
+
+	args[P_USER] = name;
+	args[P_LOCAL] = at ? (struct pm_str){name.p, (size_t)(at - name.p)} : name;
+	args[P_DOMAIN] = at ? (struct pm_str){at + 1, (size_t)(name.p + name.n - at) - 1}
+			    : (struct pm_str){"", 0};
+}

@@ -59,5 +59,7 @@ uint32_t sql_query_params(enum sql_which which);
 bool sql_query_parse(struct sql_query *q, enum sql_which which, enum sql_dialect d,
 		     struct pm_str text, char *why);
 void sql_query_free(struct sql_query *q);
+/* :user, :local and :domain of a name, among a statement's arguments (P_COUNT). */
+void args_name(struct pm_str *args, struct pm_str name);
 
 #endif

@@ -88,7 +88,4 @@ int32_t write_behind_event(void *inst, const struct pm_call *call, const struct 
 int32_t write_behind_flush(struct inst *i, const struct pm_call *call);
 void write_behind_free(struct inst *i);
 
-/* :user, :local and :domain of a name. */
-void args_name(struct pm_str *args, struct pm_str name);
-
 #endif
