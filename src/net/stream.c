@@ -186,11 +186,11 @@ stream_has_line(struct stream *st, size_t *ret_n)
 }
 
 void
-stream_take(struct stream *st, char *to, size_t n)
+stream_take(struct stream *st, size_t n, bool secret)
 {
-	if (to)
-		(void)ring_peek(&st->in, 0, to, n);
-	ring_consume(&st->in, n, true); /* it may hold a password */
+	if (n == 0)
+		return;
+	ring_consume(&st->in, n, secret);
 	st->scanned = 0;
 }
 

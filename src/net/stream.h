@@ -79,8 +79,8 @@ enum turn stream_read(struct stream *st);
 /* Is there a whole line? *ret_n octets with its LF. A line that fills the ring is thrown away as it
  * comes, and `discarding` says so when its end is there. */
 bool stream_has_line(struct stream *st, size_t *ret_n);
-/* Takes n octets of `in` for good into to (NULL: nowhere); they are wiped. */
-void stream_take(struct stream *st, char *to, size_t n);
+/* The first n octets of `in` are done with; secret: they are wiped. */
+void stream_take(struct stream *st, size_t n, bool secret);
 /* What came is thrown away: plaintext after STARTTLS. */
 void stream_forget(struct stream *st);
 

@@ -31,8 +31,6 @@
 
 #define SESSION_IN 4096
 #define SESSION_OUT 32768
-/* producers go on when no more than this waits to be sent */
-#define SESSION_OUT_LOW (SESSION_OUT / 2)
 /* a line of a SASL exchange: PLAIN and LOGIN need no more */
 #define SESSION_SASL_MAX (SESSION_IN - 1)
 

@@ -43,9 +43,21 @@ step_duty(const struct task *t)
 {
 	const struct session *s = (const struct session *)t;
 
-	if (s->work == WORK_EXPIRE || s->work == WORK_COMMIT || (s->work == WORK_CLOSE && s->quit))
+	switch ((enum session_work)s->work) {
+	case WORK_NONE:
+		return TALK_LINE;
+	case WORK_LIST:
+	case WORK_UIDL:
+	case WORK_MSG:
+		return TALK_PRODUCE;
+	case WORK_EXPIRE:
+	case WORK_COMMIT:
 		return TALK_BOUND;
-	return s->work != WORK_NONE ? TALK_BUSY : TALK_FREE;
+	case WORK_CLOSE:
+		return s->quit ? TALK_BOUND : TALK_WORK;
+	default:
+		return TALK_WORK;
+	}
 }
 
 /* ---- commands -------------------------------------------------------------------------------- */
@@ -77,26 +89,20 @@ run_command(struct session *s, const struct command *c)
 }
 
 static enum turn
-step_line(struct task *t, size_t n)
+step_line(struct task *t, const char *raw, size_t n)
 {
 	struct session *s = (struct session *)t;
-	char raw[SESSION_IN], line[SESSION_IN];
-	enum parse_result r;
+	char line[SESSION_IN];
+	enum parse_result r = PARSE_TOO_LONG;
 	struct command c;
 	struct parse p;
 	enum turn m;
 	size_t used;
 
-	stream_take(&s->io, raw, n);
-	if (s->io.discarding) {
-		s->io.discarding = false;
-		sasl_drop(s);
-		return bad_command(s, "line too long");
-	}
 	parse_init(&p, line, sizeof(line));
 	parse_set_line_mode(&p, s->sasl != NULL, SESSION_SASL_MAX);
-	r = parse_feed(&p, raw, n, &used, &c);
-	secret_wipe(raw, n);
+	if (raw)
+		r = parse_feed(&p, raw, n, &used, &c);
 	switch (r) {
 	case PARSE_COMMAND:
 		m = run_command(s, &c);
@@ -127,27 +133,10 @@ static enum turn
 step_work(struct task *t)
 {
 	struct session *s = (struct session *)t;
-	bool producing = s->work == WORK_MSG || s->work == WORK_UIDL || s->work == WORK_LIST;
-	enum turn m;
 
-	/* without a permit: what is ready goes out first, and a producer needs room */
-	if (s->task.verdict == VERDICT_NONE && !s->io.left &&
-	    ring_used(&s->io.out) > (producing ? SESSION_OUT_LOW : 0)) {
-		m = stream_flush(&s->io);
-		if (s->io.how)
-			return TURN_ON;
-		if (m != TURN_ON && producing && ring_used(&s->io.out) > SESSION_OUT_LOW)
-			return m;
-	}
 	switch ((enum session_work)s->work) {
 	case WORK_SIZES:
 		return produce_sizes(s);
-	case WORK_LIST:
-		return produce_list(s);
-	case WORK_UIDL:
-		return produce_uidl(s);
-	case WORK_MSG:
-		return message_send(s);
 	case WORK_EXPIRE:
 		return expire_work(s);
 	case WORK_COMMIT:
@@ -156,6 +145,21 @@ step_work(struct task *t)
 		return update_close(s);
 	default:
 		return login_work(s);
+	}
+}
+
+static enum turn
+step_produce(struct task *t)
+{
+	struct session *s = (struct session *)t;
+
+	switch ((enum session_work)s->work) {
+	case WORK_LIST:
+		return produce_list(s);
+	case WORK_UIDL:
+		return produce_uidl(s);
+	default:
+		return message_send(s);
 	}
 }
 
@@ -171,8 +175,7 @@ step_finish(struct task *t)
 		session_log_end(s);
 	}
 	if (s->mbox || s->msg) {
-		/* the socket goes now, the lock when its store takes it back */
-		stream_leave(&s->io);
+		talk_hang_up(&s->talk);
 		s->work = WORK_CLOSE;
 		return update_close(s);
 	}
@@ -187,7 +190,9 @@ const struct protocol pop3_protocol = {
 	.notes = step_notes,
 	.late = step_late,
 	.duty = step_duty,
+	.prompt = true,
 	.work = step_work,
+	.produce = step_produce,
 	.line = step_line,
 	.forget = session_forget,
 	.finish = step_finish,

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session/talk.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/secret.h"
 #include "base/stats.h"
 
 #define HANDSHAKE_MS 30000
 #define DRAIN_MS 2000 /* for the client to close after our last word */
+#define IN_MAX 16384  /* no ring of input is larger */
 
 /* ---- birth ----------------------------------------------------------------------------------- */
 
@@ -16,6 +19,7 @@ void
 talk_init(struct talk *k, const struct protocol *p, struct stream *io, struct tls *tls,
 	  bool implicit_tls, int64_t idle_ms)
 {
+	assert(io->in.cap <= IN_MAX);
 	*k = (struct talk){.protocol = p,
 			   .task = io->task,
 			   .io = io,
@@ -93,6 +97,14 @@ talk_close(struct talk *k, const char *how)
 	(void)stream_end(k->io, how);
 	k->phase = TALK_CLOSING;
 	return TURN_ON;
+}
+
+void
+talk_hang_up(struct talk *k)
+{
+	if (k->phase != TALK_TLS && !k->io->left)
+		(void)stream_flush(k->io);
+	stream_leave(k->io);
 }
 
 void
@@ -184,34 +196,131 @@ talk_closing(struct talk *k)
 	return m == TURN_END ? k->protocol->finish(k->task) : m;
 }
 
+/* What came is used up: replies go out, then more comes in. */
+static enum turn
+talk_exchange(struct talk *k)
+{
+	enum turn m = stream_flush(k->io);
+
+	if (m != TURN_ON)
+		return m;
+	return k->starttls ? begin_tls(k) : stream_read(k->io);
+}
+
+static bool
+has_room(const struct stream *io)
+{
+	return ring_used(&io->out) <= ring_room(&io->out);
+}
+
+static enum turn
+talk_work(struct talk *k)
+{
+	struct stream *io = k->io;
+
+	if (k->protocol->prompt && k->task->verdict == VERDICT_NONE && !io->how &&
+	    stream_flush(io) == TURN_END)
+		return TURN_ON; /* what is bound goes on all the same */
+	return k->protocol->work(k->task);
+}
+
+static enum turn
+talk_produce(struct talk *k)
+{
+	enum turn m = TURN_ON;
+
+	/* with a permit at once: others wait for it */
+	if (k->task->verdict == VERDICT_NONE && !has_room(k->io))
+		m = stream_flush(k->io);
+	return m == TURN_END || !has_room(k->io) ? m : k->protocol->produce(k->task);
+}
+
+static enum turn
+talk_feed(struct talk *k)
+{
+	struct stream *io = k->io;
+	size_t n, used = 0;
+	const char *p = ring_data(&io->in, &n);
+	enum turn m = k->protocol->feed(k->task, p, n, &used);
+
+	stream_take(io, used, false);
+	if (m != TURN_READ)
+		return m;
+	return ring_used(&io->in) > 0 ? TURN_ON : talk_exchange(k);
+}
+
+/* A line that lies about the end of the ring. */
+static enum turn
+line_in_two(struct talk *k, size_t n)
+{
+	char line[IN_MAX];
+	enum turn m;
+
+	(void)ring_peek(&k->io->in, 0, line, n);
+	m = k->protocol->line(k->task, line, n);
+	secret_wipe(line, n);
+	return m;
+}
+
+static enum turn
+talk_line(struct talk *k, size_t n)
+{
+	struct stream *io = k->io;
+	size_t piece;
+	const char *line = ring_data(&io->in, &piece);
+	enum turn m;
+
+	if (io->discarding)
+		m = k->protocol->line(k->task, NULL, 0);
+	else
+		m = n <= piece ? k->protocol->line(k->task, line, n) : line_in_two(k, n);
+	io->discarding = false;
+	stream_take(io, n, true); /* it may have held a password */
+	return m;
+}
+
+static enum turn
+talk_command(struct talk *k)
+{
+	size_t n;
+
+	if (k->starttls || !stream_has_line(k->io, &n))
+		return talk_exchange(k);
+	return has_room(k->io) ? talk_line(k, n) : stream_flush(k->io);
+}
+
+static enum turn
+talk_do(struct talk *k, enum talk_duty duty)
+{
+	switch (duty) {
+	case TALK_LINE:
+		return talk_command(k);
+	case TALK_FEED:
+		return talk_feed(k);
+	case TALK_PRODUCE:
+		return talk_produce(k);
+	default:
+		return talk_work(k);
+	}
+}
+
+/* TURN_END: nothing is left to be done, and nothing held. */
 static enum turn
 talk_turn(struct talk *k)
 {
-	struct stream *io = k->io;
 	enum talk_duty duty = k->protocol->duty(k->task);
 	enum turn m;
-	size_t n;
 
-	if (duty == TALK_BOUND || (duty == TALK_BUSY && k->phase == TALK_OPEN && !io->how))
-		return k->protocol->work(k->task);
-	if (io->how && k->phase != TALK_CLOSING)
-		return k->protocol->finish(k->task);
-	if (k->phase == TALK_TLS)
-		return talk_handshake(k);
-	if (k->phase == TALK_CLOSING)
-		return talk_closing(k);
-	/* while there is room for replies */
-	if (!k->starttls && ring_used(&io->out) < ring_room(&io->out) && stream_has_line(io, &n))
-		return k->protocol->line(k->task, n);
-	m = stream_flush(io);
-	if (m != TURN_ON)
-		return m == TURN_END ? TURN_ON : m;
-	if (k->starttls)
-		return begin_tls(k);
-	if (stream_has_line(io, &n))
-		return TURN_ON; /* output was in the way */
-	m = stream_read(io);
-	return m == TURN_END ? TURN_ON : m;
+	if (duty != TALK_BOUND) {
+		if (k->io->how && k->phase != TALK_CLOSING)
+			return k->protocol->finish(k->task);
+		if (k->phase == TALK_TLS)
+			return talk_handshake(k);
+		if (k->phase == TALK_CLOSING)
+			return talk_closing(k);
+	}
+	m = talk_do(k, duty);
+	return m == TURN_END ? TURN_ON : m; /* the session has ended: `finish` is next */
 }
 
 enum next

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * talk - the one loop of a session, whatever it speaks. A turn is: notes and the clock, then -
- * until something must be waited for, or its share is used up - the work that was begun, the next
- * line, the flush, the next read, and notes and the clock again. Handlers say what they want next
- * (enum turn); only this loop parks, arms, flushes, reads and shakes hands for TLS.
+ * until something must be waited for, or its share is used up - the protocol's duty (the work that
+ * was begun, a piece of a long reply, the octets or the line that came), the flush, the next read,
+ * and notes and the clock again. Handlers return what they want next (enum turn); only this loop
+ * parks, yields, arms, flushes, reads and shakes hands for TLS.
  *
  * What differs from protocol to protocol is a table of functions. Each is given the task that is
  * the first member of the protocol's session.
@@ -29,11 +30,13 @@ enum talk_phase {
 	TALK_CLOSING, /* the last reply is on its way */
 };
 
-/* Has a session something to do before it looks at the next line? */
+/* What a session does next. */
 enum talk_duty {
-	TALK_FREE,
-	TALK_BUSY,  /* yes, unless it has ended */
-	TALK_BOUND, /* yes, whatever happens to the client: it was promised */
+	TALK_LINE,    /* nothing: it wants the next line */
+	TALK_FEED,    /* it wants octets: a message is coming in */
+	TALK_PRODUCE, /* it has a long reply to send */
+	TALK_WORK,    /* what was begun goes on, unless the session has ended */
+	TALK_BOUND,   /* what was begun goes on, whatever happens to the client: it was promised */
 };
 
 struct protocol {
@@ -45,11 +48,21 @@ struct protocol {
 	/* The time is over; `how` says which. Ends the session, or closes it with a last word. */
 	void (*late)(struct task *t, const char *how);
 	enum talk_duty (*duty)(const struct task *t);
-	enum turn (*work)(struct task *t);           /* what is BUSY or BOUND goes on */
-	enum turn (*line)(struct task *t, size_t n); /* the ring's next n octets are a line */
+	/* What is ready for the client is sent before `work` is called: it may take long. */
+	bool prompt;
+	enum turn (*work)(struct task *t);
+	/* The next piece of a reply. It is called while at least half of `out` is free, or with the
+	 * permit it asked for; TURN_ON: it needs more room, or is done. */
+	enum turn (*produce)(struct task *t);
+	/* n octets came; n may be 0. *ret_used of them were taken. TURN_READ: all of them, and more
+	 * are needed; with any other turn the duty may have changed. */
+	enum turn (*feed)(struct task *t, const char *p, size_t n, size_t *ret_used);
+	/* A line of n octets, with its LF. It is wiped when this returns. NULL: it was as long as
+	 * the ring, and thrown away. */
+	enum turn (*line)(struct task *t, const char *line, size_t n);
 	/* TLS begins: what was learnt in clear is forgotten */
 	void (*forget)(struct task *t);
-	/* It has ended: logged; TURN_END when nothing is held any more, else work goes on. */
+	/* It has ended. Logs it, once; what is held goes back. TURN_END: nothing is any more. */
 	enum turn (*finish)(struct task *t);
 };
 
@@ -78,6 +91,9 @@ bool talk_start(struct talk *k);
 enum next talk_step(struct talk *k);
 /* The session ends when the client has our last reply; the first reason counts. */
 enum turn talk_close(struct talk *k, const char *how);
+/* For `finish`: the socket goes now, what is held when it is taken back. What is ready is sent if
+ * the socket takes it at once: the client should hear of what was stored or deleted. */
+void talk_hang_up(struct talk *k);
 /* task.close: the socket goes, if it is still there; its octets are counted. */
 void talk_leave(struct talk *k);
 /* Who it is, in each of a session's log lines. */

@@ -97,14 +97,14 @@ answer_work(struct dsession *s)
 
 	if (!dsession_is_lmtp(s))
 		reply_once(s);
-	for (; s->next_reply < s->mail.n_rcpts && !s->io.how; s->next_reply++) {
+	for (; s->next_reply < s->mail.n_rcpts; s->next_reply++) {
 		struct dreply r = reply_of(s, s->next_reply, text, sizeof(text));
-		enum turn m = ring_room(&s->io.out) < DREPLY_MAX ? stream_flush(&s->io) : TURN_ON;
 
-		if (m == TURN_END)
-			break; /* nobody listens */
-		if (m != TURN_ON)
-			return m;
+		if (ring_room(&s->io.out) < DREPLY_MAX) {
+			if (s->io.how)
+				break; /* nobody makes room any more */
+			return TURN_ON;
+		}
 		(void)dsession_say_of(s, &r, s->mail.rcpts[s->next_reply].address);
 	}
 	return mail_over(s);

@@ -125,7 +125,8 @@ void rcpt_forget(struct dsession *s);
 /* ---- intake.c -------------------------------------------------------------------------------- */
 enum turn intake_data(struct dsession *s);
 enum turn intake_bdat(struct dsession *s, uint64_t octets, bool last);
-enum turn intake_more(struct dsession *s);
+/* For the loop (session/talk.h): n octets of the message. */
+enum turn intake_feed(struct dsession *s, const char *p, size_t n, size_t *ret_used);
 
 /* ---- store.c --------------------------------------------------------------------------------- */
 /* The chunk, and all else that is due. */

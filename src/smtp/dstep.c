@@ -65,26 +65,28 @@ dstep_step_duty(const struct task *t)
 {
 	const struct dsession *s = (const struct dsession *)t;
 
-	if (s->work == DWORK_COMMIT || s->work == DWORK_REPLY || s->work == DWORK_ABORT)
+	switch ((enum dsession_work)s->work) {
+	case DWORK_NONE:
+		return s->state == DSTATE_COMMAND ? TALK_LINE : TALK_FEED;
+	case DWORK_COMMIT:
+	case DWORK_ABORT:
 		return TALK_BOUND;
-	return s->work != DWORK_NONE || s->state != DSTATE_COMMAND ? TALK_BUSY : TALK_FREE;
+	case DWORK_REPLY:
+		return s->io.how ? TALK_BOUND : TALK_PRODUCE;
+	default:
+		return TALK_WORK;
+	}
 }
 
 /* ---- commands and work ----------------------------------------------------------------------- */
 
 static enum turn
-dstep_step_line(struct task *t, size_t n)
+dstep_step_line(struct task *t, const char *line, size_t n)
 {
 	struct dsession *s = (struct dsession *)t;
-	char line[DSESSION_IN];
 	struct dcommand c;
 
-	stream_take(&s->io, line, n);
-	if (s->io.discarding) {
-		s->io.discarding = false;
-		return dsession_fault(s, 500, "5.5.2", "line too long");
-	}
-	switch (dparse_line(line, n, &c)) {
+	switch (line ? dparse_line(line, n, &c) : DPARSE_TOO_LONG) {
 	case DPARSE_COMMAND:
 		return command_run(s, &c);
 	case DPARSE_TOO_LONG:
@@ -103,14 +105,26 @@ dstep_step_work(struct task *t)
 	struct dsession *s = (struct dsession *)t;
 
 	switch ((enum dsession_work)s->work) {
-	case DWORK_NONE:
-		return intake_more(s);
 	case DWORK_LOOKUP:
 	case DWORK_ROOM:
 		return rcpt_work(s);
+	case DWORK_REPLY:
+		return answer_work(s);
 	default:
 		return store_work(s);
 	}
+}
+
+static enum turn
+dstep_step_produce(struct task *t)
+{
+	return answer_work((struct dsession *)t);
+}
+
+static enum turn
+dstep_step_feed(struct task *t, const char *p, size_t n, size_t *ret_used)
+{
+	return intake_feed((struct dsession *)t, p, n, ret_used);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -121,10 +135,8 @@ dstep_step_finish(struct task *t)
 	struct dsession *s = (struct dsession *)t;
 
 	if (!s->io.left) {
-		if (s->talk.phase != TALK_TLS)
-			(void)stream_flush(&s->io); /* of what was stored, if anybody listens */
 		dsession_log_end(s);
-		stream_leave(&s->io); /* the socket goes now, what is held when it is taken back */
+		talk_hang_up(&s->talk);
 	}
 	return envelope_has_handles(&s->mail) ? store_abort(s) : TURN_END;
 }
@@ -136,6 +148,8 @@ const struct protocol delivery_protocol = {
 	.late = dstep_step_late,
 	.duty = dstep_step_duty,
 	.work = dstep_step_work,
+	.produce = dstep_step_produce,
+	.feed = dstep_step_feed,
 	.line = dstep_step_line,
 	.forget = dsession_clear,
 	.finish = dstep_step_finish,

@@ -157,8 +157,8 @@ intake_bdat(struct dsession *s, uint64_t octets, bool last)
 
 /* ---- more ------------------------------------------------------------------------------------ */
 
-/* One piece from the ring to the chunk. */
-static void
+/* One piece to the chunk; how much of it was taken. */
+static size_t
 take_piece(struct dsession *s, const char *in, size_t n)
 {
 	struct envelope *e = &s->mail;
@@ -173,8 +173,7 @@ take_piece(struct dsession *s, const char *in, size_t n)
 	}
 	if (!s->failed)
 		e->chunk_n += content_feed(&e->content, in, len, e->chunk + e->chunk_n);
-	ring_consume(&s->io.in, used, false);
-	s->io.scanned = 0;
+	return used;
 }
 
 static bool
@@ -184,23 +183,20 @@ is_whole(const struct dsession *s)
 				       : s->bdat_last && s->bdat_left == 0 && !s->failed;
 }
 
-static void
-intake_take(struct dsession *s)
+/* Of n octets; how many were taken: all, unless the chunk is full or the message whole. */
+static size_t
+intake_take(struct dsession *s, const char *in, size_t n)
 {
 	struct envelope *e = &s->mail;
+	size_t used = 0;
 
-	while (e->chunk_n <= CHUNK_FULL && !is_whole(s) &&
+	while (used < n && e->chunk_n <= CHUNK_FULL && !is_whole(s) &&
 	       (s->state == DSTATE_DATA || s->bdat_left > 0)) {
-		size_t n;
-		const char *in = ring_data(&s->io.in, &n);
+		size_t piece = n - used < PIECE ? n - used : PIECE;
 
-		if (n == 0)
-			break;
-		if (n > PIECE)
-			n = PIECE;
-		if (s->state == DSTATE_BDAT && n > s->bdat_left)
-			n = (size_t)s->bdat_left;
-		take_piece(s, in, n);
+		if (s->state == DSTATE_BDAT && piece > s->bdat_left)
+			piece = (size_t)s->bdat_left;
+		used += take_piece(s, in + used, piece);
 		if (s->failed)
 			continue;
 		intake_check(s);
@@ -212,6 +208,7 @@ intake_take(struct dsession *s)
 		if (e->refused.code == 0)
 			e->chunk_n += content_end(&e->content, e->chunk + e->chunk_n);
 	}
+	return used;
 }
 
 /* A BDAT chunk is whole, and not the last one. */
@@ -231,12 +228,11 @@ bdat_over(struct dsession *s)
 }
 
 enum turn
-intake_more(struct dsession *s)
+intake_feed(struct dsession *s, const char *p, size_t n, size_t *ret_used)
 {
 	struct envelope *e = &s->mail;
-	enum turn m;
 
-	intake_take(s);
+	*ret_used = intake_take(s, p, n);
 	if (e->refused.code != 0 && envelope_has_handles(e))
 		return store_abort(s);
 	if (e->ended && e->refused.code != 0)
@@ -250,9 +246,5 @@ intake_more(struct dsession *s)
 	}
 	if (s->state == DSTATE_BDAT && s->bdat_left == 0)
 		return bdat_over(s);
-	m = stream_flush(&s->io);
-	if (m != TURN_ON || s->io.how)
-		return s->io.how ? TURN_ON : m;
-	m = stream_read(&s->io);
-	return m == TURN_END ? TURN_ON : m;
+	return TURN_READ;
 }

@@ -424,9 +424,7 @@ store_work(struct dsession *s)
 		return prepare_on(s);
 	case DWORK_COMMIT:
 		return commit_on(s);
-	case DWORK_ABORT:
-		return abort_on(s);
 	default:
-		return answer_work(s);
+		return abort_on(s);
 	}
 }

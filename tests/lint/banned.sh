@@ -72,6 +72,17 @@ code $modules | grep -E '[^A-Za-z0-9_](stdout|stderr)[^A-Za-z0-9_]' >"$work/out"
 ok "modules do not know stdout and stderr (R8)" "$work/out"
 }
 
+# The one loop keeps its word (session/talk.h): a protocol looks at its rings, and appends to `out`.
+protocols=$(find src/pop3 src/smtp src/session -name '*.[ch]' ! -name talk.c | sort)
+loops='stream_(first|turn|park|sated|flush|read|has_line|take|forget|handshake|closing|leave)'
+# shellcheck disable=SC2086
+{
+banned "only the loop reads, flushes, parks and yields" \
+	"$loops|conn_(read|write|arm|shutdown|handshake)|ring_(space|commit|data|consume|put)" $protocols
+code $protocols | grep -E '[^A-Za-z0-9_](TURN_WRITE|TURN_YIELD|NEXT_(PARK|AGAIN|MORE)|io(\.|->)(scanned|turn_octets|read_done|discarding))([^A-Za-z0-9_]|$)' >"$work/out"
+ok "only the loop knows how far a stream is" "$work/out"
+}
+
 # The test itself: it must see a call, and not see what is none.
 cat >"$work/yes.c" <<'C'
 	strcpy(a, b); /* found */
