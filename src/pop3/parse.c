@@ -1,54 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A line is collected in the caller's buffer up to its LF, then looked at. What is wrong with it -
- * too long, a NUL - is remembered while the rest of the line is thrown away, so that one line gets
- * exactly one answer however long it is (the classic sins: several -ERRs for one long line, text
- * behind a NUL ignored, "LIST 4294967297" taken as 1).
- */
+/* The classic sins: several -ERRs for one long line, text after a NUL ignored, "LIST 4294967297"
+ * taken as 1. */
 #include "pop3/parse.h"
 
 #include <string.h>
 #include <strings.h>
 
-#include "base/secret.h"
-
 static const char *const names[VERB_MAX] = {
-	[VERB_UNKNOWN] = "?", [VERB_APOP] = "APOP", [VERB_AUTH] = "AUTH", [VERB_CAPA] = "CAPA",
-	[VERB_DELE] = "DELE", [VERB_LIST] = "LIST", [VERB_NOOP] = "NOOP", [VERB_PASS] = "PASS",
-	[VERB_QUIT] = "QUIT", [VERB_RETR] = "RETR", [VERB_RSET] = "RSET", [VERB_STAT] = "STAT",
-	[VERB_STLS] = "STLS", [VERB_TOP] = "TOP",   [VERB_UIDL] = "UIDL", [VERB_USER] = "USER",
+	[VERB_APOP] = "APOP", [VERB_AUTH] = "AUTH", [VERB_CAPA] = "CAPA", [VERB_DELE] = "DELE",
+	[VERB_LIST] = "LIST", [VERB_NOOP] = "NOOP", [VERB_PASS] = "PASS", [VERB_QUIT] = "QUIT",
+	[VERB_RETR] = "RETR", [VERB_RSET] = "RSET", [VERB_STAT] = "STAT", [VERB_STLS] = "STLS",
+	[VERB_TOP] = "TOP",   [VERB_UIDL] = "UIDL", [VERB_USER] = "USER",
 };
-
-const char *
-verb_name(enum verb v)
-{
-	return names[v < VERB_MAX ? v : VERB_UNKNOWN];
-}
-
-void
-parse_init(struct parse *p, char *buf, size_t cap)
-{
-	memset(p, 0, sizeof(*p));
-	p->line = buf;
-	p->cap = cap;
-}
-
-void
-parse_set_line_mode(struct parse *p, bool on, size_t max)
-{
-	p->line_mode = on;
-	p->line_mode_max = max;
-}
-
-void
-parse_wipe(struct parse *p)
-{
-	if (p->line)
-		secret_wipe(p->line, p->cap);
-	p->n = 0;
-	p->discarding = false;
-	p->saw_nul = false;
-}
 
 static enum verb
 parse_verb_find(const char *s, size_t n)
@@ -103,7 +66,6 @@ command_of(const char *line, size_t n, size_t octets, struct command *ret)
 	size_t len = space ? (size_t)(space - line) : n;
 	bool one;
 
-	memset(ret, 0, sizeof(*ret));
 	if (n == 0)
 		return PARSE_BAD;
 	ret->verb = parse_verb_find(line, len);
@@ -127,50 +89,38 @@ command_of(const char *line, size_t n, size_t octets, struct command *ret)
 	return PARSE_COMMAND;
 }
 
+/* Is there something to look at? *n becomes the length without the line's end. */
 static enum parse_result
-line_done(struct parse *p, struct command *ret)
+parse_end(const char *line, size_t *n, size_t max)
 {
-	size_t n = p->n, octets = n + 1;
-	bool too_long = p->discarding, nul = p->saw_nul;
-
-	p->n = 0;
-	p->discarding = p->saw_nul = false;
-	if (too_long)
+	if (*n > max)
 		return PARSE_TOO_LONG;
-	if (nul)
+	if (memchr(line, '\0', *n))
 		return PARSE_NUL;
-	if (n > 0 && p->line[n - 1] == '\r')
-		n--;
-	if (p->line_mode) {
-		memset(ret, 0, sizeof(*ret));
-		ret->rest.p = p->line;
-		ret->rest.n = n;
-		return PARSE_LINE;
-	}
-	return command_of(p->line, n, octets, ret);
+	if (*n > 0 && line[*n - 1] == '\n')
+		--*n;
+	if (*n > 0 && line[*n - 1] == '\r')
+		--*n;
+	return PARSE_COMMAND;
 }
 
 enum parse_result
-parse_feed(struct parse *p, const void *data, size_t n, size_t *ret_used, struct command *ret)
+parse_line(const char *line, size_t n, struct command *ret)
 {
-	const char *in = data;
-	const char *lf = memchr(in, '\n', n);
-	size_t piece = lf ? (size_t)(lf - in) : n;
-	size_t max = p->line_mode ? p->line_mode_max : PARSE_LINE_MAX;
+	size_t octets = n;
+	enum parse_result r = parse_end(line, &n, PARSE_LINE_MAX);
 
-	if (max > p->cap)
-		max = p->cap;
-	*ret_used = piece + (lf ? 1 : 0);
-	if (memchr(in, '\0', piece))
-		p->saw_nul = true;
-	if (!p->discarding && p->n + piece + 1 > max) {
-		p->discarding = true;
-		if (p->line)
-			secret_wipe(p->line, p->n); /* it may have been a password */
-	}
-	if (!p->discarding) {
-		memcpy(p->line + p->n, in, piece);
-		p->n += piece;
-	}
-	return lf ? line_done(p, ret) : PARSE_MORE;
+	memset(ret, 0, sizeof(*ret));
+	return r == PARSE_COMMAND ? command_of(line, n, octets, ret) : r;
+}
+
+enum parse_result
+parse_response(const char *line, size_t n, size_t max, struct command *ret)
+{
+	enum parse_result r = parse_end(line, &n, max);
+
+	memset(ret, 0, sizeof(*ret));
+	ret->rest.p = line;
+	ret->rest.n = n;
+	return r == PARSE_COMMAND ? PARSE_RESPONSE : r;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * parse - bytes from the client into commands. Pure and resumable: feed what came, in any pieces;
- * one line gives exactly one result. RFC 1939 section 3, RFC 2449 section 4 (255 octets a command),
- * RFC 5034 (AUTH lines are longer).
+ * parse - a line from the client into a command. One line gives exactly one result: RFC 1939
+ * section 3, RFC 2449 section 4 (255 octets a command), RFC 5034 (AUTH lines are longer). Pure:
+ * what comes out points into the line.
  */
 #ifndef RST_POP3_PARSE_H
 #define RST_POP3_PARSE_H
@@ -11,8 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PARSE_LINE_MAX 1024   /* PASS and AUTH; any other command 255 with CRLF */
-#define PARSE_COMMAND_MAX 255 /* octets of a line, CRLF counted */
+/* Octets of a line, CRLF counted. */
+#define PARSE_LINE_MAX 1024   /* PASS and AUTH */
+#define PARSE_COMMAND_MAX 255 /* any other command */
 
 enum verb {
 	VERB_UNKNOWN,
@@ -35,10 +36,9 @@ enum verb {
 };
 
 enum parse_result {
-	PARSE_MORE,     /* no complete line yet */
 	PARSE_COMMAND,  /* verb and arguments are set */
-	PARSE_LINE,     /* line mode (SASL continuation): text is set */
-	PARSE_TOO_LONG, /* the line was over its limit; it is consumed through its LF */
+	PARSE_RESPONSE, /* of a SASL exchange: rest is the line without its end */
+	PARSE_TOO_LONG, /* the line was over its limit */
 	PARSE_NUL,      /* the line held a NUL */
 	PARSE_BAD,      /* not a command: empty line, bare CR inside, control characters */
 };
@@ -55,37 +55,13 @@ struct command {
 	struct {
 		const char *p;
 		size_t n;
-	} rest; /* all behind the verb and one space, as sent */
+	} rest; /* all after the verb and one space, as sent */
 };
 
-struct parse {
-	char *line; /* buffer of the caller, cap bytes */
-	size_t cap;
-	size_t n;
-	bool discarding; /* over-long or NUL line: skip through LF */
-	bool saw_nul;
-	bool line_mode;
-	size_t line_mode_max; /* limit in line mode, CRLF counted */
-};
+/* A line of n octets with its LF; a CR before that is dropped. Verbs in any case. */
+enum parse_result parse_line(const char *line, size_t n, struct command *ret);
 
-/* buf: PARSE_LINE_MAX bytes or more, the caller's; wiped by parse_wipe. */
-void parse_init(struct parse *p, char *buf, size_t cap);
-
-/* Line mode: the next lines are SASL responses of at most max octets; buf/cap may be exchanged
- * for a larger buffer while no line is in progress. */
-void parse_set_line_mode(struct parse *p, bool on, size_t max);
-
-/*
- * Takes bytes from data[0..n); *ret_used of them are consumed (never past the LF of a line).
- * Command and text point into the caller's buffer until the next call. Lines end in LF; a CR before
- * it is dropped. Verbs in any case. The result PARSE_LINE sets ret->rest.
- */
-enum parse_result parse_feed(struct parse *p, const void *data, size_t n, size_t *ret_used,
-			     struct command *ret);
-
-/* Forgets and wipes whatever line is in progress (STLS; after PASS and AUTH). */
-void parse_wipe(struct parse *p);
-
-const char *verb_name(enum verb v);
+/* The same of a line, at most max octets long, that continues a SASL exchange. */
+enum parse_result parse_response(const char *line, size_t n, size_t max, struct command *ret);
 
 #endif

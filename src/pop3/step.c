@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What POP3 gives to the one loop (session/talk.h): notes, lines, the work that was begun, the
  * end. */
-#include <string.h>
-
 #include "base/clock.h"
-#include "base/secret.h"
 #include "base/stats.h"
 #include "pop3/command.h"
 #include "pop3/session.h"
@@ -89,25 +86,21 @@ run_command(struct session *s, const struct command *c)
 }
 
 static enum turn
-step_line(struct task *t, const char *raw, size_t n)
+step_line(struct task *t, const char *line, size_t n)
 {
 	struct session *s = (struct session *)t;
-	char line[SESSION_IN];
 	enum parse_result r = PARSE_TOO_LONG;
 	struct command c;
-	struct parse p;
 	enum turn m;
-	size_t used;
 
-	parse_init(&p, line, sizeof(line));
-	parse_set_line_mode(&p, s->sasl != NULL, SESSION_SASL_MAX);
-	if (raw)
-		r = parse_feed(&p, raw, n, &used, &c);
+	if (line)
+		r = s->sasl ? parse_response(line, n, SESSION_SASL_MAX, &c)
+			    : parse_line(line, n, &c);
 	switch (r) {
 	case PARSE_COMMAND:
 		m = run_command(s, &c);
 		break;
-	case PARSE_LINE:
+	case PARSE_RESPONSE:
 		m = sasl_line(s, c.rest.p, c.rest.n);
 		break;
 	case PARSE_TOO_LONG:
@@ -121,7 +114,6 @@ step_line(struct task *t, const char *raw, size_t n)
 	default:
 		m = bad_command(s, "unknown command");
 	}
-	secret_wipe(line, n);
 	if (s->claim)
 		registry_touch(s->claim, mono_ms(), maildrop_pending(&s->drop) > 0);
 	return m;

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * parse, whole and cut: the outcomes must be the same, one for each line, and those of a model.
- * First byte, its two low bits: commands; line mode of 255 octets; line mode of 1,024; AUTH is
- * followed by a line of up to 4,096 in a larger buffer, as in a session.
+ * parse, behind the ring that collects lines, whole and cut: the outcomes must be the same, one for
+ * each line, and those of a model. First byte, its two low bits: commands; SASL responses of 255
+ * octets; of 1,024; AUTH is followed by a response as long as the ring takes, as in a session.
  */
 #include <stdbool.h>
 #include <strings.h>
 
 #include "fuzz.h"
+#include "net/stream.h"
 #include "pop3/parse.h"
 
-#define SASL_MAX 4096
+#define RING 4096
+#define SASL_MAX (RING - 1)
 
 struct feeder {
-	struct parse p;
-	char *small, *large;
+	struct task task;
+	struct stream io;
 	unsigned mode;
+	bool auth; /* mode 3: the next line is a response */
 	size_t lines;
 	struct fuzz_text log;
 };
@@ -42,7 +45,7 @@ model(const char *s, size_t n, size_t line_max)
 	if (n > 0 && s[n - 1] == '\r')
 		n--;
 	if (line_max)
-		return PARSE_LINE;
+		return PARSE_RESPONSE;
 	if (n == 0)
 		return PARSE_BAD;
 	if (octets > PARSE_COMMAND_MAX && !long_verb(s, n))
@@ -56,66 +59,101 @@ model(const char *s, size_t n, size_t line_max)
 
 /* ---- what came out --------------------------------------------------------------------------- */
 
+/* It points into the line. */
 static void
-log_piece(struct feeder *f, const char *p, size_t n)
+log_piece(struct feeder *f, const char *line, size_t line_n, const char *p, size_t n)
 {
 	if (n > 0)
-		MUST(p >= f->p.line && n <= f->p.cap && p + n <= f->p.line + f->p.cap);
+		MUST(p >= line && n <= line_n && p + n <= line + line_n);
 	fuzz_put(&f->log, &n, sizeof(n));
 	fuzz_put(&f->log, p, n);
 }
 
 static void
-log_result(struct feeder *f, enum parse_result r, const struct command *c)
+log_result(struct feeder *f, enum parse_result r, const struct command *c, const char *line,
+	   size_t n)
 {
 	f->lines++;
 	fuzz_put(&f->log, &r, sizeof(r));
-	if (r != PARSE_COMMAND && r != PARSE_LINE)
+	if (r != PARSE_COMMAND && r != PARSE_RESPONSE)
 		return;
-	log_piece(f, c->rest.p, c->rest.n);
+	log_piece(f, line, n, c->rest.p, c->rest.n);
 	MUST(c->rest.n == 0 || !memchr(c->rest.p, '\0', c->rest.n));
-	if (r == PARSE_LINE)
+	if (r == PARSE_RESPONSE)
 		return;
 	MUST(c->verb < VERB_MAX && c->argc <= 2);
-	MUST(verb_name(c->verb) != NULL);
 	fuzz_put(&f->log, &c->verb, sizeof(c->verb));
 	fuzz_put(&f->log, &c->too_many, sizeof(c->too_many));
 	for (unsigned i = 0; i < c->argc; i++) {
-		log_piece(f, c->arg[i].p, c->arg[i].n);
+		log_piece(f, line, n, c->arg[i].p, c->arg[i].n);
 		if (c->verb != VERB_PASS && c->verb != VERB_USER)
 			MUST(c->arg[i].n > 0 && !memchr(c->arg[i].p, ' ', c->arg[i].n));
 	}
 }
 
-/* The line behind AUTH comes in line mode, and goes to the larger buffer. */
-static void
-next_mode(struct feeder *f, bool auth)
+static enum parse_result
+parse(struct feeder *f, const char *line, size_t n, struct command *c)
 {
-	if (f->mode != 3)
-		return;
-	f->p.line = auth ? f->large : f->small;
-	f->p.cap = auth ? SASL_MAX : PARSE_LINE_MAX;
-	parse_set_line_mode(&f->p, auth, SASL_MAX);
+	if (f->mode == 1 || f->mode == 2)
+		return parse_response(line, n, f->mode == 1 ? 255 : PARSE_LINE_MAX, c);
+	return f->auth ? parse_response(line, n, SASL_MAX, c) : parse_line(line, n, c);
+}
+
+/* The first n octets of the ring, as the session's loop hands them over; *line is malloc'd. */
+static enum parse_result
+take_line(struct feeder *f, size_t n, char **ret_line, struct command *c)
+{
+	struct ring *in = &f->io.in;
+	size_t at = in->head;
+	enum parse_result r = PARSE_TOO_LONG;
+
+	*ret_line = fuzz_alloc(n);
+	MUST(ring_peek(in, 0, *ret_line, n) == n && (*ret_line)[n - 1] == '\n');
+	MUST(!memchr(*ret_line, '\n', n - 1));
+	if (!f->io.discarding)
+		r = parse(f, *ret_line, n, c);
+	f->io.discarding = false;
+	stream_take(&f->io, n, true);
+	for (size_t i = 0; i < n; i++)
+		MUST(in->buf[(at + i) & (RING - 1)] == 0); /* it may have been a password */
+	return r;
+}
+
+/* ---- what goes in ---------------------------------------------------------------------------- */
+
+static void
+lines(struct feeder *f)
+{
+	size_t n;
+
+	while (stream_has_line(&f->io, &n)) {
+		struct command c = {0};
+		char *line;
+		enum parse_result r = take_line(f, n, &line, &c);
+
+		log_result(f, r, &c, line, n);
+		free(line);
+		f->auth = f->mode == 3 && r == PARSE_COMMAND && c.verb == VERB_AUTH;
+	}
+	MUST(ring_find(&f->io.in, 0, '\n') == -1 && ring_room(&f->io.in) > 0);
 }
 
 static void
 feed(struct feeder *f, const uint8_t *data, size_t n)
 {
-	char *copy = fuzz_copy(data, n);
+	while (n > 0) {
+		size_t room;
+		void *to = ring_space(&f->io.in, &room);
 
-	for (size_t at = 0, used; at < n; at += used) {
-		struct command c = {0};
-		const char *lf = memchr(copy + at, '\n', n - at);
-		enum parse_result r = parse_feed(&f->p, copy + at, n - at, &used, &c);
-
-		MUST(used == (lf ? (size_t)(lf - copy) + 1 : n) - at);
-		MUST((r == PARSE_MORE) == !lf);
-		if (r == PARSE_MORE)
-			continue;
-		log_result(f, r, &c);
-		next_mode(f, r == PARSE_COMMAND && c.verb == VERB_AUTH);
+		MUST(to && room > 0);
+		if (room > n)
+			room = n;
+		memcpy(to, data, room);
+		ring_commit(&f->io.in, room);
+		data += room;
+		n -= room;
+		lines(f);
 	}
-	free(copy);
 }
 
 static void
@@ -124,20 +162,15 @@ run(struct feeder *f, unsigned mode, enum fuzz_cut how, const uint8_t *data, siz
 	size_t piece;
 
 	f->mode = mode;
-	f->small = fuzz_alloc(PARSE_LINE_MAX);
-	f->large = fuzz_alloc(SASL_MAX);
-	parse_init(&f->p, f->small, PARSE_LINE_MAX);
-	if (mode == 1 || mode == 2)
-		parse_set_line_mode(&f->p, true, mode == 1 ? 255 : PARSE_LINE_MAX);
+	stream_init(&f->io, &f->task, -1, RING, 1024);
 	for (size_t at = 0; at < n; at += piece)
 		feed(f, data + at, piece = fuzz_piece(how, data + at, n - at));
-	parse_wipe(&f->p);
-	MUST(f->p.n == 0 && !f->p.discarding && !f->p.saw_nul);
-	free(f->small);
-	free(f->large);
+	stream_forget(&f->io);
+	MUST(ring_used(&f->io.in) == 0 && !f->io.discarding);
+	stream_fini(&f->io);
 }
 
-/* Each line alone, by a new parser, is what the model says, and what it was among the others. */
+/* Each line alone, in a new ring, is what the model says, and what it was among the others. */
 static void
 check_lines(unsigned mode, const uint8_t *data, size_t n, const struct fuzz_text *together)
 {
@@ -165,16 +198,16 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct feeder f[FUZZ_CUTS];
-	size_t lines = 0;
+	size_t count = 0;
 
 	if (n == 0)
 		return 0;
 	memset(f, 0, sizeof(f));
 	for (size_t i = 1; i < n; i++)
-		lines += data[i] == '\n';
+		count += data[i] == '\n';
 	for (enum fuzz_cut how = FUZZ_WHOLE; how < FUZZ_CUTS; how++) {
 		run(&f[how], data[0] & 3, how, data + 1, n - 1);
-		MUST(f[how].lines == lines);
+		MUST(f[how].lines == count);
 		MUST(fuzz_same(&f[how].log, &f[FUZZ_WHOLE].log));
 	}
 	check_lines(data[0] & 3, data + 1, n - 1, &f[FUZZ_WHOLE].log);

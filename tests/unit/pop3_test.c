@@ -92,25 +92,8 @@ wire_counts_octets_without_stuffing(void **state)
 
 /* ---- parser ---------------------------------------------------------------------------------- */
 
-static enum parse_result
-parse_text(const char *text, size_t n, struct command *c, size_t piece)
-{
-	static char buf[2048]; /* arguments point into it */
-	enum parse_result r = PARSE_MORE;
-	struct parse p;
-
-	parse_init(&p, buf, sizeof(buf));
-	for (size_t at = 0; at < n && r == PARSE_MORE;) {
-		size_t used, k = n - at < piece ? n - at : piece;
-
-		r = parse_feed(&p, text + at, k, &used, c);
-		at += used;
-	}
-	return r;
-}
-
 static void
-one_line_gives_one_result_in_any_pieces(void **state)
+one_line_gives_one_result(void **state)
 {
 	static const struct {
 		const char *text;
@@ -137,18 +120,15 @@ one_line_gives_one_result_in_any_pieces(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		for (size_t piece = 1; piece < 20; piece++) {
-			struct command c = {0};
+		struct command c = {0};
 
-			assert_int_equal(
-				parse_text(cases[i].text, strlen(cases[i].text), &c, piece),
-				cases[i].result);
-			if (cases[i].result != PARSE_COMMAND)
-				continue;
-			assert_int_equal(c.verb, cases[i].verb);
-			assert_int_equal(c.argc, cases[i].argc);
-			assert_int_equal(c.too_many, cases[i].too_many);
-		}
+		assert_int_equal(parse_line(cases[i].text, strlen(cases[i].text), &c),
+				 cases[i].result);
+		if (cases[i].result != PARSE_COMMAND)
+			continue;
+		assert_int_equal(c.verb, cases[i].verb);
+		assert_int_equal(c.argc, cases[i].argc);
+		assert_int_equal(c.too_many, cases[i].too_many);
 	}
 }
 
@@ -158,7 +138,7 @@ passwords_keep_their_spaces(void **state)
 	struct command c;
 
 	(void)state;
-	assert_int_equal(parse_text("PASS  a b \r\n", 12, &c, 3), PARSE_COMMAND);
+	assert_int_equal(parse_line("PASS  a b \r\n", 12, &c), PARSE_COMMAND);
 	assert_int_equal(c.arg[0].n, 5);
 	assert_memory_equal(c.arg[0].p, " a b ", 5);
 }
@@ -173,14 +153,42 @@ limits_and_nul(void **state)
 	memset(line, 'x', sizeof(line));
 	memcpy(line, "NOOP ", 5);
 	memcpy(line + 253, "\r\n", 2);
-	assert_int_equal(parse_text(line, 255, &c, 7), PARSE_COMMAND);
+	assert_int_equal(parse_line(line, 255, &c), PARSE_COMMAND);
 	memcpy(line + 253, "xx\r\n", 4);
-	assert_int_equal(parse_text(line, 257, &c, 7), PARSE_TOO_LONG);
+	assert_int_equal(parse_line(line, 257, &c), PARSE_TOO_LONG);
 	memset(line, 'x', sizeof(line));
 	line[4999] = '\n';
-	assert_int_equal(parse_text(line, 5000, &c, 100), PARSE_TOO_LONG);
-	assert_int_equal(parse_text("NO\0OP\r\n", 7, &c, 2), PARSE_NUL);
-	assert_int_equal(parse_text("PASS a\0b\r\n", 10, &c, 1), PARSE_NUL);
+	assert_int_equal(parse_line(line, 5000, &c), PARSE_TOO_LONG);
+	assert_int_equal(parse_line("NO\0OP\r\n", 7, &c), PARSE_NUL);
+	assert_int_equal(parse_line("PASS a\0b\r\n", 10, &c), PARSE_NUL);
+}
+
+static void
+responses_have_a_limit_of_their_own(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t n, max;
+		enum parse_result result;
+		size_t rest;
+	} cases[] = {
+		{"YQ==\r\n", 6, 4095, PARSE_RESPONSE, 4}, {"YQ==\n", 5, 4095, PARSE_RESPONSE, 4},
+		{"YQ==\r\n", 6, 6, PARSE_RESPONSE, 4},    {"YQ==\r\n", 6, 5, PARSE_TOO_LONG, 0},
+		{"\r\n", 2, 4095, PARSE_RESPONSE, 0},     {"*\r\n", 3, 4095, PARSE_RESPONSE, 1},
+		{"Y\0==\r\n", 6, 4095, PARSE_NUL, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct command c;
+
+		assert_int_equal(parse_response(cases[i].text, cases[i].n, cases[i].max, &c),
+				 cases[i].result);
+		if (cases[i].result != PARSE_RESPONSE)
+			continue;
+		assert_ptr_equal(c.rest.p, cases[i].text);
+		assert_int_equal(c.rest.n, cases[i].rest);
+	}
 }
 
 /* ---- message table, replies ------------------------------------------------------------------ */
@@ -332,9 +340,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wire_is_the_same_for_every_split),
 		cmocka_unit_test(wire_counts_octets_without_stuffing),
-		cmocka_unit_test(one_line_gives_one_result_in_any_pieces),
+		cmocka_unit_test(one_line_gives_one_result),
 		cmocka_unit_test(passwords_keep_their_spaces),
 		cmocka_unit_test(limits_and_nul),
+		cmocka_unit_test(responses_have_a_limit_of_their_own),
 		cmocka_unit_test(numbers_never_shift),
 		cmocka_unit_test(another_size_than_listed),
 		cmocka_unit_test(what_cannot_be_read_is_marked),
