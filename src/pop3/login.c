@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a name and a secret to an open maildrop: penalty, auth chain, registry, mbox_open. A
+ * From a name and a secret to an account, by penalty and auth chain; open.c opens its maildrop. A
  * backend's failure is [SYS/TEMP] and ends the chain - going on could hand a name to another
  * account; a refusal is [AUTH] and waits for the next whole second, so that its time tells nothing.
  */
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,14 +15,9 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/stats.h"
-#include "mailbox/quota.h"
-#include "mailbox/volume.h"
 #include "pop3/session.h"
 
-#define CLAIM_WAIT_MS 5000 /* for a session that was asked to leave */
 #define REFUSED "user name or password is wrong"
-
-static _Atomic uint64_t tables_bytes; /* of all sessions */
 
 void
 login_drop(struct session *s)
@@ -54,8 +48,7 @@ guard_tell(struct session *s, enum guard_result r)
 	s->login->counted = false;
 }
 
-/* The login is decided against; the session stays in AUTHORIZATION and needs a new USER. */
-static enum turn
+enum turn
 login_over(struct session *s)
 {
 	s->work = WORK_NONE;
@@ -68,7 +61,7 @@ login_over(struct session *s)
 	return TURN_ON;
 }
 
-static enum turn
+enum turn
 login_failed_temp(struct session *s, int32_t rc, const char *reason, const char *detail)
 {
 	stat_add(STAT_LOGIN_TEMP, 1);
@@ -225,9 +218,7 @@ login_accepted(struct session *s, const struct pm_user *u, const struct conf_sec
 	secret_wipe(s->login->secret, s->login->secret_n);
 	s->auth_section = auth->name;
 	s->storage = backend_ref(storage->backend);
-	s->work = WORK_CLAIM;
-	s->talk.resume_ms = mono_ms() + CLAIM_WAIT_MS;
-	return TURN_ON;
+	return open_begin(s);
 }
 
 /* What a section's answer means. */
@@ -334,146 +325,7 @@ login_verify(struct session *s)
 	return login_judge(s, rc, &user, call.error);
 }
 
-/* ---- the maildrop ---------------------------------------------------------------------------- */
-
-static enum turn
-in_use(struct session *s, const char *by)
-{
-	stat_add(STAT_IN_USE, 1);
-	session_log_refused(s, s->login->name, s->login->mech, "mailbox in use", by);
-	(void)session_result(s, PM_BUSY, "login");
-	return login_over(s);
-}
-
-static enum turn
-login_claim(struct session *s)
-{
-	int64_t now_ms = mono_ms();
-	bool may_wait = !s->login->waited || now_ms < s->talk.resume_ms;
-
-	switch (registry_claim(s->storage->section, s->user.key.p, s->user.key.n,
-			       slot_get_token(s->task.slot), s->peer->key, s->conf->takeover_ms,
-			       now_ms, may_wait, &s->claim)) {
-	case REGISTRY_MINE:
-		s->work = WORK_OPEN;
-		return TURN_ON;
-	case REGISTRY_WAIT:
-		if (!s->login->waited)
-			s->talk.resume_ms = now_ms + CLAIM_WAIT_MS;
-		s->login->waited = true;
-		return TURN_TIMER;
-	case REGISTRY_HELD:
-		registry_cancel(s->storage->section, s->user.key.p, s->user.key.n,
-				slot_get_token(s->task.slot));
-		return in_use(s, "another session of this server");
-	default:
-		return login_failed_temp(s, PM_NOMEM, "out of memory", NULL);
-	}
-}
-
-/* Room for the message table, of this session and of all together. */
-static bool
-table_new(struct session *s, uint64_t count)
-{
-	uint64_t bytes = maildrop_bytes(count);
-
-	if (atomic_fetch_add(&tables_bytes, bytes) + bytes > s->conf->tables_max ||
-	    !maildrop_init(&s->drop, count)) {
-		atomic_fetch_sub(&tables_bytes, bytes);
-		return false;
-	}
-	s->table_bytes = bytes;
-	return true;
-}
-
-void
-login_table_free(struct session *s)
-{
-	atomic_fetch_sub(&tables_bytes, s->table_bytes);
-	s->table_bytes = 0;
-}
-
-static void
-claim_drop(struct session *s)
-{
-	registry_release(s->claim);
-	s->claim = NULL;
-}
-
-static enum turn
-login_opened(struct session *s, uint64_t count)
-{
-	char text[64];
-
-	if (!table_new(s, count)) {
-		/* the mailbox goes back like at any end: under a permit */
-		(void)session_result(s, PM_NOMEM, "login");
-		session_log_refused(s, s->login->name, s->login->mech,
-				    "no memory for the message table: tables_max", NULL);
-		(void)stream_end(&s->io, "out of memory");
-		s->work = WORK_NONE;
-		return TURN_ON;
-	}
-	s->state = STATE_TRANS;
-	s->talk.login_by_ms = 0;
-	s->work = WORK_NONE;
-	s->task.who_key = s->peer->key;
-	secret_random(s->op_id, sizeof(s->op_id));
-	stat_add(STAT_LOGIN_OK, 1);
-	session_log_login(s);
-	login_drop(s);
-	snprintf(text, sizeof(text), "%llu message%s", (unsigned long long)count,
-		 count == 1 ? "" : "s");
-	(void)session_ok(s, text);
-	talk_publish(&s->talk);
-	return TURN_ON;
-}
-
-static enum turn
-open_mailbox(struct session *s)
-{
-	struct backend *b = s->storage;
-	struct host_call call;
-	uint64_t count = 0;
-	int32_t rc;
-
-	rc = session_enter(s, s->mbox_again ? CALL_CONTINUE : CALL_BEGIN, "mbox_open",
-			   b->limits.scan_ms, &call);
-	if (rc == PM_AGAIN)
-		return TURN_PERMIT;
-	if (!s->mbox && !volume_mounted(b->vol)) {
-		claim_drop(s);
-		return login_failed_temp(
-			s, PM_TEMP,
-			"the disk of the mailbox is not mounted; see restantectl volumes",
-			b->section);
-	}
-	if (rc == PM_OK) {
-		if (!s->mbox)
-			/* a store that makes the mailbox now is to know its domain */
-			quota_fill(s->conf, &s->user);
-		rc = host_mbox_open(b->inst, &call, &s->user, PM_OPEN_EXCLUSIVE, &count, &s->mbox);
-		(void)caller_done(&s->caller, rc);
-		s->mbox_again = rc == PM_AGAIN;
-		if (rc == PM_OK)
-			return login_opened(s, count);
-		if (rc == PM_AGAIN)
-			return session_ask(s, CALL_CONTINUE);
-		s->mbox = NULL; /* a failure ends a handle in the making */
-	}
-	if (s->mbox) {
-		/* given up while scanning: the handle is given back at the end */
-		(void)session_result(s, rc, "login");
-		(void)stream_end(&s->io, "the mailbox could not be opened in time");
-		s->work = WORK_NONE;
-		return TURN_ON;
-	}
-	claim_drop(s);
-	if (rc == PM_BUSY)
-		return in_use(s, "another program or host");
-	session_log_call(s, b, "mbox_open", rc, call.error);
-	return login_failed_temp(s, rc, "the mailbox cannot be opened", call.error);
-}
+/* ---- its work ----------------------------------------------------------------------------------- */
 
 enum turn
 login_work(struct session *s)
@@ -485,9 +337,7 @@ login_work(struct session *s)
 		return login_verify(s);
 	case WORK_DENIED:
 		return denied_due(s);
-	case WORK_CLAIM:
-		return login_claim(s);
 	default:
-		return open_mailbox(s);
+		return open_work(s);
 	}
 }

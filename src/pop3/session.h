@@ -4,9 +4,9 @@
  * given back. Owned by its slot's owner; no field has a lock.
  *
  * Who does what: session.c makes, ends and describes it; step.c is what POP3 gives to the one loop
- * (session/talk.h); login.c asks the auth chain and opens the maildrop; cmd_auth.c and cmd_trans.c
- * are the commands of the two states; produce.c writes long replies, message.c messages; update.c
- * is QUIT.
+ * (session/talk.h); login.c asks the auth chain, open.c opens the maildrop; cmd_auth.c and
+ * cmd_trans.c are the commands of the two states; produce.c writes long replies, message.c
+ * messages; update.c is QUIT.
  */
 #ifndef RST_POP3_SESSION_H
 #define RST_POP3_SESSION_H
@@ -165,8 +165,17 @@ enum turn login_start(struct session *s, const char *name, size_t name_n, const 
 		      uint32_t kind, char *secret, size_t secret_n);
 enum turn login_work(struct session *s);
 void login_drop(struct session *s); /* wiped; guard and registry know */
+/* It is decided against; the session stays in AUTHORIZATION and needs a new USER. */
+enum turn login_over(struct session *s);
+/* The same, for a failure that is not the client's fault: logged, and told by rc. */
+enum turn login_failed_temp(struct session *s, int32_t rc, const char *reason, const char *detail);
+
+/* ---- open.c ---------------------------------------------------------------------------------- */
+/* s->user is let in, its storage known; login_work goes on with open_work. */
+enum turn open_begin(struct session *s);
+enum turn open_work(struct session *s);
 /* The message table is no longer counted against tables_max. */
-void login_table_free(struct session *s);
+void open_table_free(struct session *s);
 
 /* ---- sasl.c ---------------------------------------------------------------------------------- */
 enum turn sasl_start(struct session *s, const struct command *c);

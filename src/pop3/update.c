@@ -136,6 +136,6 @@ update_close(struct session *s)
 	s->claim = NULL;
 	if (s->deleted > 0 && s->retention.undo_days > 0)
 		undo_hidden(s->conf, s->user.name);
-	login_table_free(s);
+	open_table_free(s);
 	return s->quit ? update_answer(s) : TURN_END;
 }

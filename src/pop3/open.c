@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The maildrop of an account that was let in: its claim in the registry, mbox_open, its table. */
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/secret.h"
+#include "base/stats.h"
+#include "mailbox/quota.h"
+#include "mailbox/volume.h"
+#include "pop3/session.h"
+
+#define CLAIM_WAIT_MS 5000 /* for a session that was asked to leave */
+
+static _Atomic uint64_t tables_bytes; /* of all sessions */
+
+static enum turn
+in_use(struct session *s, const char *by)
+{
+	stat_add(STAT_IN_USE, 1);
+	session_log_refused(s, s->login->name, s->login->mech, "mailbox in use", by);
+	(void)session_result(s, PM_BUSY, "login");
+	return login_over(s);
+}
+
+static enum turn
+open_claim(struct session *s)
+{
+	int64_t now_ms = mono_ms();
+	bool may_wait = !s->login->waited || now_ms < s->talk.resume_ms;
+
+	switch (registry_claim(s->storage->section, s->user.key.p, s->user.key.n,
+			       slot_get_token(s->task.slot), s->peer->key, s->conf->takeover_ms,
+			       now_ms, may_wait, &s->claim)) {
+	case REGISTRY_MINE:
+		s->work = WORK_OPEN;
+		return TURN_ON;
+	case REGISTRY_WAIT:
+		if (!s->login->waited)
+			s->talk.resume_ms = now_ms + CLAIM_WAIT_MS;
+		s->login->waited = true;
+		return TURN_TIMER;
+	case REGISTRY_HELD:
+		registry_cancel(s->storage->section, s->user.key.p, s->user.key.n,
+				slot_get_token(s->task.slot));
+		return in_use(s, "another session of this server");
+	default:
+		return login_failed_temp(s, PM_NOMEM, "out of memory", NULL);
+	}
+}
+
+/* Room for the message table, of this session and of all together. */
+static bool
+table_new(struct session *s, uint64_t count)
+{
+	uint64_t bytes = maildrop_bytes(count);
+
+	if (atomic_fetch_add(&tables_bytes, bytes) + bytes > s->conf->tables_max ||
+	    !maildrop_init(&s->drop, count)) {
+		atomic_fetch_sub(&tables_bytes, bytes);
+		return false;
+	}
+	s->table_bytes = bytes;
+	return true;
+}
+
+void
+open_table_free(struct session *s)
+{
+	atomic_fetch_sub(&tables_bytes, s->table_bytes);
+	s->table_bytes = 0;
+}
+
+static void
+claim_drop(struct session *s)
+{
+	registry_release(s->claim);
+	s->claim = NULL;
+}
+
+static enum turn
+open_done(struct session *s, uint64_t count)
+{
+	char text[64];
+
+	if (!table_new(s, count)) {
+		/* the mailbox goes back like at any end: under a permit */
+		(void)session_result(s, PM_NOMEM, "login");
+		session_log_refused(s, s->login->name, s->login->mech,
+				    "no memory for the message table: tables_max", NULL);
+		(void)stream_end(&s->io, "out of memory");
+		s->work = WORK_NONE;
+		return TURN_ON;
+	}
+	s->state = STATE_TRANS;
+	s->talk.login_by_ms = 0;
+	s->work = WORK_NONE;
+	s->task.who_key = s->peer->key;
+	secret_random(s->op_id, sizeof(s->op_id));
+	stat_add(STAT_LOGIN_OK, 1);
+	session_log_login(s);
+	login_drop(s);
+	snprintf(text, sizeof(text), "%llu message%s", (unsigned long long)count,
+		 count == 1 ? "" : "s");
+	(void)session_ok(s, text);
+	talk_publish(&s->talk);
+	return TURN_ON;
+}
+
+static enum turn
+open_mailbox(struct session *s)
+{
+	struct backend *b = s->storage;
+	struct host_call call;
+	uint64_t count = 0;
+	int32_t rc;
+
+	rc = session_enter(s, s->mbox_again ? CALL_CONTINUE : CALL_BEGIN, "mbox_open",
+			   b->limits.scan_ms, &call);
+	if (rc == PM_AGAIN)
+		return TURN_PERMIT;
+	if (!s->mbox && !volume_mounted(b->vol)) {
+		claim_drop(s);
+		return login_failed_temp(
+			s, PM_TEMP,
+			"the disk of the mailbox is not mounted; see restantectl volumes",
+			b->section);
+	}
+	if (rc == PM_OK) {
+		if (!s->mbox)
+			/* a store that makes the mailbox now is to know its domain */
+			quota_fill(s->conf, &s->user);
+		rc = host_mbox_open(b->inst, &call, &s->user, PM_OPEN_EXCLUSIVE, &count, &s->mbox);
+		(void)caller_done(&s->caller, rc);
+		s->mbox_again = rc == PM_AGAIN;
+		if (rc == PM_OK)
+			return open_done(s, count);
+		if (rc == PM_AGAIN)
+			return session_ask(s, CALL_CONTINUE);
+		s->mbox = NULL; /* a failure ends a handle in the making */
+	}
+	if (s->mbox) {
+		/* given up while scanning: the handle is given back at the end */
+		(void)session_result(s, rc, "login");
+		(void)stream_end(&s->io, "the mailbox could not be opened in time");
+		s->work = WORK_NONE;
+		return TURN_ON;
+	}
+	claim_drop(s);
+	if (rc == PM_BUSY)
+		return in_use(s, "another program or host");
+	session_log_call(s, b, "mbox_open", rc, call.error);
+	return login_failed_temp(s, rc, "the mailbox cannot be opened", call.error);
+}
+
+enum turn
+open_begin(struct session *s)
+{
+	s->work = WORK_CLAIM;
+	s->talk.resume_ms = mono_ms() + CLAIM_WAIT_MS;
+	return TURN_ON;
+}
+
+enum turn
+open_work(struct session *s)
+{
+	return s->work == WORK_CLAIM ? open_claim(s) : open_mailbox(s);
+}
