@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * quota_domain - what the mailboxes of a domain hold together, for stores that do not count it
- * themselves; quota.h tells when each of these is called. Threads: any; the file's lock orders them.
+ * themselves; quota.h tells when each of these is called. Threads: any; the file's lock orders
+ * them.
  */
 #ifndef RST_MAILBOX_QUOTA_DOMAIN_H
 #define RST_MAILBOX_QUOTA_DOMAIN_H

@@ -325,7 +325,7 @@ login_verify(struct session *s)
 	return login_judge(s, rc, &user, call.error);
 }
 
-/* ---- its work ----------------------------------------------------------------------------------- */
+/* ---- its work -------------------------------------------------------------------------------- */
 
 enum turn
 login_work(struct session *s)
