@@ -12,6 +12,7 @@ post_enter(struct post *p, struct caller *c, enum call_class cls, const char *me
 {
 	int32_t rc = caller_enter(c, p->store, cls, method, ms, call);
 
+	p->text[0] = '\0';
 	if (rc == PM_OK)
 		memcpy(call->pm.op_id, p->op_id, sizeof(p->op_id));
 	else if (rc != PM_AGAIN)

@@ -13,6 +13,7 @@ visit_enter(struct visit *v, struct caller *c, enum call_class cls, const char *
 {
 	int32_t rc = caller_enter(c, v->store, cls, method, ms, call);
 
+	v->text[0] = '\0';
 	if (rc != PM_OK && rc != PM_AGAIN)
 		snprintf(v->text, sizeof(v->text), "no permit in time");
 	return rc;
@@ -54,33 +55,48 @@ visit_open(struct visit *v, struct caller *c, const struct pm_user *u, uint32_t 
 }
 
 int32_t
-visit_info(struct visit *v, struct caller *c, uint32_t want, struct pm_msg ret[VISIT_SLICE],
-	   size_t *ret_n)
+visit_info(struct visit *v, struct caller *c, uint64_t first, size_t n, uint32_t want,
+	   struct pm_msg *ret)
 {
 	struct backend *b = v->store;
-	uint64_t left = v->count - v->at;
-	size_t n = left < VISIT_SLICE ? (size_t)left : VISIT_SLICE;
 	struct host_call call;
-	int32_t rc;
+	int32_t rc = visit_enter(v, c, CALL_CONTINUE, "mbox_info", b->limits.scan_ms, &call);
 
-	*ret_n = 0;
-	if (n == 0)
-		return PM_OK;
-	rc = visit_enter(v, c, CALL_CONTINUE, "mbox_info", b->limits.scan_ms, &call);
 	if (rc != PM_OK)
 		return rc;
-	rc = host_mbox_info(b->inst, v->mbox, &call, v->at, n, want, ret);
-	if (rc == PM_OK) {
-		*ret_n = n;
-		v->at += n;
-	}
-	return visit_done(v, c, &call, rc);
+	return visit_done(v, c, &call,
+			  host_mbox_info(b->inst, v->mbox, &call, first, n, want, ret));
+}
+
+int32_t
+visit_next(struct visit *v, struct caller *c, uint32_t want, struct pm_msg ret[VISIT_SLICE],
+	   size_t *ret_n)
+{
+	uint64_t left = v->count - v->at;
+	size_t n = left < VISIT_SLICE ? (size_t)left : VISIT_SLICE;
+	int32_t rc = n > 0 ? visit_info(v, c, v->at, n, want, ret) : PM_OK;
+
+	*ret_n = rc == PM_OK ? n : 0;
+	v->at += *ret_n;
+	return rc;
 }
 
 /* ---- one message ----------------------------------------------------------------------------- */
 
+int32_t
+visit_begin_message(struct visit *v, struct caller *c, uint64_t index)
+{
+	struct backend *b = v->store;
+	struct host_call call;
+	int32_t rc = visit_enter(v, c, CALL_BEGIN, "msg_open", b->limits.call_ms, &call);
+
+	if (rc != PM_OK)
+		return rc;
+	return visit_done(v, c, &call, host_msg_open(b->inst, v->mbox, &call, index, &v->msg));
+}
+
 static void
-visit_end_message(struct visit *v, struct host_call *call)
+close_message(struct visit *v, struct host_call *call)
 {
 	if (v->msg)
 		host_msg_close(v->store->inst, v->msg, call);
@@ -88,33 +104,30 @@ visit_end_message(struct visit *v, struct host_call *call)
 }
 
 int32_t
-visit_read(struct visit *v, struct caller *c, uint64_t index, void *buf, size_t cap,
-	   size_t *ret_got)
+visit_read(struct visit *v, struct caller *c, void *buf, size_t cap, size_t *ret_got)
 {
 	struct backend *b = v->store;
 	struct host_call call;
 	int32_t rc;
 
 	*ret_got = 0;
-	rc = visit_enter(v, c, v->msg ? CALL_CONTINUE : CALL_BEGIN, "msg_read", b->limits.call_ms,
-			 &call);
-	if (rc == PM_OK && !v->msg)
-		rc = host_msg_open(b->inst, v->mbox, &call, index, &v->msg);
-	if (rc == PM_OK)
-		rc = host_msg_read(b->inst, v->msg, &call, buf, cap, ret_got);
+	rc = visit_enter(v, c, CALL_CONTINUE, "msg_read", b->limits.call_ms, &call);
+	if (rc != PM_OK)
+		return rc;
+	rc = host_msg_read(b->inst, v->msg, &call, buf, cap, ret_got);
 	if (rc == PM_END)
-		visit_end_message(v, &call);
+		close_message(v, &call);
 	return visit_done(v, c, &call, rc);
 }
 
 void
-visit_read_end(struct visit *v, struct caller *c)
+visit_end_message(struct visit *v, struct caller *c)
 {
 	struct host_call call;
 
-	if (v->msg &&
-	    caller_enter_home(c, v->store, "msg_close", v->store->limits.call_ms, &call) == PM_OK)
-		visit_end_message(v, &call);
+	if (v->msg && visit_enter(v, c, CALL_GIVE_BACK, "msg_close", v->store->limits.call_ms,
+				  &call) == PM_OK)
+		close_message(v, &call);
 }
 
 /* ---- back ------------------------------------------------------------------------------------ */
@@ -164,7 +177,7 @@ visit_close(struct visit *v, struct caller *c)
 		return PM_OK;
 	if (caller_enter_home(c, b, "mbox_close", b->limits.call_ms, &call) != PM_OK)
 		return PM_AGAIN;
-	visit_end_message(v, &call);
+	close_message(v, &call);
 	host_mbox_close(b->inst, v->mbox, &call);
 	v->mbox = NULL;
 	v->committing = false;

@@ -4,8 +4,8 @@
  * move to another store.
  *
  *   visit_open    the volume is there; the store opens, and locks as `flags` say
- *   visit_info    what is known of messages, a slice at a time
- *   visit_read    one message, from its beginning to its end
+ *   visit_info    what is known of messages; visit_next: of the next slice of them
+ *   visit_read    one message, between visit_begin_message and its end
  *   visit_commit  deletes, restores, marks; the count of the domain learns what it came to
  *   visit_close   the mailbox goes home, also one that is not open yet
  *
@@ -29,7 +29,7 @@
 #include "module/backend.h"
 #include "module/caller.h"
 
-#define VISIT_SLICE 128 /* records of visit_info at a time: 24 KiB of stack */
+#define VISIT_SLICE 128 /* records at a time: 24 KiB of stack */
 
 struct visit {
 	struct backend *store; /* borrowed; set before visit_open, the rest zeroed */
@@ -45,15 +45,19 @@ struct visit {
 
 /* flags: PM_OPEN_... */
 int32_t visit_open(struct visit *v, struct caller *c, const struct pm_user *u, uint32_t flags);
+/* n records from `first` on; n is at most PM_SLICE_MAX. */
+int32_t visit_info(struct visit *v, struct caller *c, uint64_t first, size_t n, uint32_t want,
+		   struct pm_msg *ret);
 /* The next slice: *ret_n records from v->at on, which moves on. None left: PM_OK and 0. */
-int32_t visit_info(struct visit *v, struct caller *c, uint32_t want, struct pm_msg ret[VISIT_SLICE],
+int32_t visit_next(struct visit *v, struct caller *c, uint32_t want, struct pm_msg ret[VISIT_SLICE],
 		   size_t *ret_n);
-/* Up to cap octets of message `index`, which is opened first if none is; PM_END: that was all,
- * and it is closed. After any other end, and before another message: visit_read_end. */
-int32_t visit_read(struct visit *v, struct caller *c, uint64_t index, void *buf, size_t cap,
-		   size_t *ret_got);
-/* Under the permit of visit_read. */
-void visit_read_end(struct visit *v, struct caller *c);
+/* Opens message `index`, from its beginning on. */
+int32_t visit_begin_message(struct visit *v, struct caller *c, uint64_t index);
+/* Up to cap octets of it; PM_END: that was all, and it is closed. */
+int32_t visit_read(struct visit *v, struct caller *c, void *buf, size_t cap, size_t *ret_got);
+/* Closes it, under the permit that is held; one that is not open is fine. Without a permit it is
+ * closed with the mailbox. */
+void visit_end_message(struct visit *v, struct caller *c);
 /* what: the same at each entry but for `n`, which is set here. h: what its domain's count was told
  * (quota_domain_drop, quota_domain_take_anyway); it is ended. *ret_done: PM_PARTIAL: how many. */
 int32_t visit_commit(struct visit *v, struct caller *c, const struct conf *conf,

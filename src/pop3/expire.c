@@ -8,8 +8,6 @@
 #include "base/log.h"
 #include "pop3/command.h"
 
-#define SLICE 128 /* records of mbox_info at a time: 24 KiB of stack */
-
 /* A directory's wish that the store cannot fulfil: said once a minute at most. */
 static void
 expire_fit(struct session *s, struct retention *r)
@@ -49,14 +47,13 @@ expire_begin(struct session *s)
 
 /* One slice of dates. */
 static int32_t
-look_at_dates(struct session *s, struct host_call *call)
+look_at_dates(struct session *s)
 {
-	struct pm_msg info[SLICE];
+	struct pm_msg info[VISIT_SLICE];
 	uint64_t left = s->drop.count - s->next_idx;
-	size_t n = left < SLICE ? (size_t)left : SLICE;
+	size_t n = left < VISIT_SLICE ? (size_t)left : VISIT_SLICE;
 	int64_t now = wall_ms();
-	int32_t rc = host_mbox_info(s->storage->inst, s->mbox, call, s->next_idx, n, PM_WANT_DATES,
-				    info);
+	int32_t rc = visit_info(&s->visit, &s->caller, s->next_idx, n, PM_WANT_DATES, info);
 
 	for (size_t i = 0; rc == PM_OK && i < n; i++)
 		if (retention_due(&s->retention, info[i].first_retrieved_ms, now) &&
@@ -68,16 +65,15 @@ look_at_dates(struct session *s, struct host_call *call)
 }
 
 static int32_t
-look_at_sizes(struct session *s, struct host_call *call)
+look_at_sizes(struct session *s)
 {
-	struct pm_msg info[SLICE];
+	struct pm_msg info[VISIT_SLICE];
 	uint64_t left = s->drop.count - s->drop.sized;
-	size_t n = left < SLICE ? (size_t)left : SLICE;
+	size_t n = left < VISIT_SLICE ? (size_t)left : VISIT_SLICE;
 	int32_t rc = maildrop_need_sizes(&s->drop) ? PM_OK : PM_NOMEM;
 
 	if (rc == PM_OK)
-		rc = host_mbox_info(s->storage->inst, s->mbox, call, s->drop.sized, n,
-				    PM_WANT_OCTETS, info);
+		rc = visit_info(&s->visit, &s->caller, s->drop.sized, n, PM_WANT_OCTETS, info);
 	for (size_t i = 0; rc == PM_OK && i < n; i++)
 		maildrop_add_size(&s->drop, info[i].octets);
 	return rc;
@@ -86,23 +82,17 @@ look_at_sizes(struct session *s, struct host_call *call)
 enum turn
 expire_work(struct session *s)
 {
-	struct host_call call;
-	int32_t rc;
+	int32_t rc = s->next_idx < s->drop.count ? look_at_dates(s) : look_at_sizes(s);
 
-	rc = session_enter(s, CALL_CONTINUE, "mbox_info", s->storage->limits.scan_ms, &call);
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
-	if (rc == PM_OK) {
-		rc = s->next_idx < s->drop.count ? look_at_dates(s, &call)
-						 : look_at_sizes(s, &call);
-		(void)caller_done(&s->caller, rc);
-	}
-	if (rc != PM_OK && rc != PM_AGAIN) {
-		session_log_call(s, s->storage, "mbox_info", rc, call.error);
+	if (rc != PM_OK) {
+		session_log_call(s, s->storage, "mbox_info", rc, s->visit.text);
 		s->next_idx = s->drop.count;
+	} else if (s->next_idx < s->drop.count || wants_sizes(s)) {
+		(void)caller_ask(&s->caller, s->storage, CALL_CONTINUE);
+		return TURN_PERMIT;
 	}
-	if ((rc == PM_OK || rc == PM_AGAIN) && (s->next_idx < s->drop.count || wants_sizes(s)))
-		return session_ask(s, CALL_CONTINUE);
 	s->work = update_commits(s) ? WORK_COMMIT : WORK_CLOSE;
 	return TURN_ON;
 }
@@ -120,11 +110,4 @@ expire_count_begin(struct session *s)
 			octets += s->drop.octets[i];
 	quota_domain_drop(s->conf, &s->limits,
 			  s->drop.sized == s->drop.count ? octets : QUOTA_UNKNOWN, msgs, &s->hold);
-}
-
-/* After it: rc is what the commit came to. */
-void
-expire_count_end(struct session *s, int32_t rc)
-{
-	quota_domain_end(s->conf, &s->hold, rc);
 }

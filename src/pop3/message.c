@@ -39,14 +39,6 @@ enum stage {
 
 /* ---- ways out -------------------------------------------------------------------------------- */
 
-static void
-close_it(struct session *s, struct host_call *call)
-{
-	if (s->msg)
-		host_msg_close(s->storage->inst, s->msg, call);
-	s->msg = NULL;
-}
-
 /* The work is done; the next command may be taken. */
 static enum turn
 message_done(struct session *s)
@@ -65,13 +57,14 @@ is_its_own(int32_t rc)
 /* Nothing was promised. Whose file it is is logged once in a session; the module may have done
  * it before. */
 static enum turn
-message_refuse(struct session *s, struct host_call *call, int32_t rc)
+message_refuse(struct session *s, int32_t rc)
 {
 	bool its_own = is_its_own(rc);
 
 	if (rc != PM_GONE && !(its_own && maildrop_unread(&s->drop, s->next_idx)))
-		session_log_call(s, s->storage, s->msg ? "msg_read" : "msg_open", rc, call->error);
-	close_it(s, call);
+		session_log_call(s, s->storage, s->visit.msg ? "msg_read" : "msg_open", rc,
+				 s->visit.text);
+	visit_end_message(&s->visit, &s->caller);
 	if (its_own)
 		maildrop_set_unread(&s->drop, s->next_idx, true);
 	(void)session_result(s, its_own ? PM_TEMP : rc, "this message");
@@ -88,9 +81,9 @@ box_of(const struct session *s)
 
 /* The unique-id, by which another session knows the message. Not there: of a store that is down. */
 static int32_t
-ask_uidl(struct session *s, struct host_call *call, struct pm_msg *info)
+ask_uidl(struct session *s, struct pm_msg *info)
 {
-	return host_mbox_info(s->storage->inst, s->mbox, call, s->next_idx, 1, PM_WANT_UIDL, info);
+	return visit_info(&s->visit, &s->caller, s->next_idx, 1, PM_WANT_UIDL, info);
 }
 
 /* No terminating dot. */
@@ -105,13 +98,13 @@ end_broken(struct session *s)
 
 /* Something was promised. */
 static enum turn
-break_off(struct session *s, struct host_call *call, int32_t rc)
+break_off(struct session *s, int32_t rc)
 {
 	struct pm_msg info;
 
 	if (rc != PM_OK)
-		session_log_call(s, s->storage, "msg_read", rc, call->error);
-	if (rc != PM_DOWN && ask_uidl(s, call, &info) == PM_OK)
+		session_log_call(s, s->storage, "msg_read", rc, s->visit.text);
+	if (rc != PM_DOWN && ask_uidl(s, &info) == PM_OK)
 		suspect_add(box_of(s), info.uidl, info.uidl_len);
 	return end_broken(s);
 }
@@ -120,8 +113,9 @@ break_off(struct session *s, struct host_call *call, int32_t rc)
 static enum turn
 no_permit(struct session *s, int32_t rc)
 {
-	session_log_call(s, s->storage, s->msg ? "msg_read" : "msg_open", rc, "no permit in time");
-	if (s->msg)
+	session_log_call(s, s->storage, s->visit.msg ? "msg_read" : "msg_open", rc,
+			 "no permit in time");
+	if (s->visit.msg)
 		return end_broken(s);
 	(void)session_result(s, rc, "this message");
 	return message_done(s);
@@ -129,27 +123,27 @@ no_permit(struct session *s, int32_t rc)
 
 /* TEMP and TIMEOUT keep the position: two more tries. */
 static enum turn
-read_failed(struct session *s, struct host_call *call, int32_t rc)
+read_failed(struct session *s, int32_t rc)
 {
 	if ((rc == PM_TEMP || rc == PM_TIMEOUT) && ++s->read_errors < READ_TRIES)
 		return TURN_ON;
-	return s->stage == STAGE_SEND ? break_off(s, call, rc) : message_refuse(s, call, rc);
+	return s->stage == STAGE_SEND ? break_off(s, rc) : message_refuse(s, rc);
 }
 
 /* ---- before it is sent ----------------------------------------------------------------------- */
 
 /* PM_OK: go on; PM_AGAIN: with another permit. */
 static int32_t
-open_it(struct session *s, struct host_call *call)
+open_it(struct session *s)
 {
 	bool look = s->stage == STAGE_CLOSED && suspect_any(box_of(s));
 	struct pm_msg info;
-	int32_t rc = look ? ask_uidl(s, call, &info) : PM_OK;
+	int32_t rc = look ? ask_uidl(s, &info) : PM_OK;
 
 	if (look && rc == PM_OK)
 		s->suspect = suspect_has(box_of(s), info.uidl, info.uidl_len);
 	if (rc == PM_OK)
-		rc = host_msg_open(s->storage->inst, s->mbox, call, s->next_idx, &s->msg);
+		rc = visit_begin_message(&s->visit, &s->caller, s->next_idx);
 	if (rc == PM_OK)
 		s->stage = s->suspect && s->stage == STAGE_CLOSED ? STAGE_PROVE : STAGE_MEASURE;
 	return rc;
@@ -157,7 +151,7 @@ open_it(struct session *s, struct host_call *call)
 
 /* Read as it will be, into nothing. */
 static int32_t
-message_prove(struct session *s, struct host_call *call)
+message_prove(struct session *s)
 {
 	char in[READ_PIECE], out[2 * READ_PIECE + 2];
 	int64_t until_ms = mono_ms() + SLICE_MS;
@@ -166,7 +160,7 @@ message_prove(struct session *s, struct host_call *call)
 	while (rc == PM_OK && !s->wire.done && mono_ms() < until_ms) {
 		size_t got;
 
-		rc = host_msg_read(s->storage->inst, s->msg, call, in, sizeof(in), &got);
+		rc = visit_read(&s->visit, &s->caller, in, sizeof(in), &got);
 		if (rc == PM_OK)
 			(void)wire_feed(&s->wire, in, got, out, sizeof(out));
 		else if (rc == PM_END)
@@ -175,8 +169,8 @@ message_prove(struct session *s, struct host_call *call)
 	if (rc != PM_OK && rc != PM_END)
 		return rc;
 	if (!s->wire.done)
-		return PM_AGAIN;
-	close_it(s, call);
+		return caller_ask(&s->caller, s->storage, CALL_CONTINUE);
+	visit_end_message(&s->visit, &s->caller);
 	s->proved = s->wire.octets;
 	wire_init(&s->wire, s->then == VERB_TOP ? s->top_lines : WIRE_ALL);
 	s->stage = STAGE_PROVED;
@@ -185,7 +179,7 @@ message_prove(struct session *s, struct host_call *call)
 
 /* The store's word is better now than when it was listed; the better still is what was read. */
 static int32_t
-message_measure(struct session *s, struct host_call *call)
+message_measure(struct session *s)
 {
 	struct pm_msg info;
 	int32_t rc;
@@ -193,7 +187,7 @@ message_measure(struct session *s, struct host_call *call)
 	s->stage = STAGE_FIRST;
 	if (s->then != VERB_RETR)
 		return PM_OK;
-	rc = host_mbox_info(s->storage->inst, s->mbox, call, s->next_idx, 1, PM_WANT_OCTETS, &info);
+	rc = visit_info(&s->visit, &s->caller, s->next_idx, 1, PM_WANT_OCTETS, &info);
 	if (rc == PM_AGAIN)
 		s->stage = STAGE_MEASURE;
 	if (rc == PM_OK && (info.flags & PM_MSG_UNREADABLE))
@@ -202,7 +196,7 @@ message_measure(struct session *s, struct host_call *call)
 		return rc;
 	maildrop_set_size(&s->drop, s->next_idx, s->suspect ? s->proved : info.octets);
 	/* a store that is wrong about it in each session leaves it a suspect */
-	if (s->suspect && s->proved == info.octets && ask_uidl(s, call, &info) == PM_OK)
+	if (s->suspect && s->proved == info.octets && ask_uidl(s, &info) == PM_OK)
 		suspect_drop(box_of(s), info.uidl, info.uidl_len);
 	return PM_OK;
 }
@@ -222,7 +216,7 @@ put_head(struct session *s)
 }
 
 static enum turn
-message_mismatch(struct session *s, struct host_call *call)
+message_mismatch(struct session *s)
 {
 	stat_add(STAT_SIZE_MISMATCH, 1);
 	log_msg(LOG_LVL_WARNING, "size-mismatch",
@@ -232,22 +226,21 @@ message_mismatch(struct session *s, struct host_call *call)
 		(unsigned long long)s->next_idx + 1,
 		(unsigned long long)s->drop.octets[s->next_idx],
 		(unsigned long long)s->wire.octets);
-	return s->stage == STAGE_SEND ? break_off(s, call, PM_OK)
-				      : message_refuse(s, call, PM_TEMP);
+	return s->stage == STAGE_SEND ? break_off(s, PM_OK) : message_refuse(s, PM_TEMP);
 }
 
 static enum turn
-message_finish(struct session *s, struct host_call *call)
+message_finish(struct session *s)
 {
 	char tail[END_ROOM];
 	size_t n = wire_end(&s->wire, tail, sizeof(tail));
 
 	if (s->then == VERB_RETR && s->wire.octets != s->drop.octets[s->next_idx])
-		return message_mismatch(s, call);
+		return message_mismatch(s);
 	if (s->stage == STAGE_FIRST)
 		put_head(s);
 	stream_put(&s->io, tail, n);
-	close_it(s, call);
+	visit_end_message(&s->visit, &s->caller);
 	if (s->then == VERB_RETR) {
 		maildrop_set_unread(&s->drop, s->next_idx, false);
 		maildrop_set_retrieved(&s->drop, s->next_idx);
@@ -261,7 +254,7 @@ message_finish(struct session *s, struct host_call *call)
 
 /* As much as the ring takes; each byte may become two. */
 static enum turn
-message_pump(struct session *s, struct host_call *call)
+message_pump(struct session *s)
 {
 	char in[READ_PIECE], out[2 * READ_PIECE + 2];
 
@@ -274,17 +267,19 @@ message_pump(struct session *s, struct host_call *call)
 		cap = (room - 2 - END_ROOM - HEAD_ROOM) / 2;
 		if (cap > sizeof(in))
 			cap = sizeof(in);
-		rc = host_msg_read(s->storage->inst, s->msg, call, in, cap, &got);
-		if (caller_done(&s->caller, rc) == PM_END)
-			return message_finish(s, call);
+		rc = visit_read(&s->visit, &s->caller, in, cap, &got);
+		if (rc == PM_END)
+			return message_finish(s);
+		if (rc == PM_AGAIN)
+			return TURN_PERMIT;
 		if (rc != PM_OK)
-			return read_failed(s, call, rc);
+			return read_failed(s, rc);
 		s->read_errors = 0;
 		if (s->stage == STAGE_FIRST)
 			put_head(s);
 		stream_put(&s->io, out, wire_feed(&s->wire, in, got, out, sizeof(out)));
 		if (s->wire.done)
-			return message_finish(s, call); /* TOP has its lines */
+			return message_finish(s); /* TOP has its lines */
 	}
 }
 
@@ -303,23 +298,23 @@ message_begin(struct session *s)
 enum turn
 message_send(struct session *s)
 {
+	struct backend *b = s->storage;
 	struct host_call call;
 	int32_t rc;
 
-	rc = session_enter(s, s->stage != STAGE_CLOSED ? CALL_CONTINUE : CALL_BEGIN,
-			   s->msg ? "msg_read" : "msg_open", s->storage->limits.call_ms, &call);
+	rc = caller_enter(&s->caller, b, s->stage != STAGE_CLOSED ? CALL_CONTINUE : CALL_BEGIN,
+			  s->visit.msg ? "msg_read" : "msg_open", b->limits.call_ms, &call);
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
 	if (rc != PM_OK)
 		return no_permit(s, rc);
 	while (rc == PM_OK && s->stage < STAGE_FIRST)
-		rc = s->stage == STAGE_PROVE     ? message_prove(s, &call)
-		     : s->stage == STAGE_MEASURE ? message_measure(s, &call)
-						 : open_it(s, &call);
-	if (caller_done(&s->caller, rc) == PM_AGAIN)
-		return session_ask(s, CALL_CONTINUE);
+		rc = s->stage == STAGE_PROVE     ? message_prove(s)
+		     : s->stage == STAGE_MEASURE ? message_measure(s)
+						 : open_it(s);
+	if (rc == PM_AGAIN)
+		return TURN_PERMIT;
 	if (rc != PM_OK)
-		return s->stage == STAGE_PROVE ? read_failed(s, &call, rc)
-					       : message_refuse(s, &call, rc);
-	return message_pump(s, &call);
+		return s->stage == STAGE_PROVE ? read_failed(s, rc) : message_refuse(s, rc);
+	return message_pump(s);
 }

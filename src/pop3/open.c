@@ -4,10 +4,8 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "base/secret.h"
 #include "base/stats.h"
 #include "mailbox/quota.h"
-#include "mailbox/volume.h"
 #include "pop3/session.h"
 
 #define CLAIM_WAIT_MS 5000 /* for a session that was asked to leave */
@@ -96,7 +94,6 @@ open_done(struct session *s, uint64_t count)
 	s->talk.login_by_ms = 0;
 	s->work = WORK_NONE;
 	s->task.who_key = s->peer->key;
-	secret_random(s->op_id, sizeof(s->op_id));
 	stat_add(STAT_LOGIN_OK, 1);
 	session_log_login(s);
 	login_drop(s);
@@ -110,36 +107,20 @@ open_done(struct session *s, uint64_t count)
 static enum turn
 open_mailbox(struct session *s)
 {
-	struct backend *b = s->storage;
-	struct host_call call;
-	uint64_t count = 0;
+	struct visit *v = &s->visit;
 	int32_t rc;
 
-	rc = session_enter(s, s->mbox_again ? CALL_CONTINUE : CALL_BEGIN, "mbox_open",
-			   b->limits.scan_ms, &call);
+	if (!v->mbox) {
+		v->store = s->storage;
+		/* a store that makes the mailbox now is to know its domain */
+		quota_fill(s->conf, &s->user);
+	}
+	rc = visit_open(v, &s->caller, &s->user, PM_OPEN_EXCLUSIVE);
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
-	if (!s->mbox && !volume_mounted(b->vol)) {
-		claim_drop(s);
-		return login_failed_temp(
-			s, PM_TEMP,
-			"the disk of the mailbox is not mounted; see restantectl volumes",
-			b->section);
-	}
-	if (rc == PM_OK) {
-		if (!s->mbox)
-			/* a store that makes the mailbox now is to know its domain */
-			quota_fill(s->conf, &s->user);
-		rc = host_mbox_open(b->inst, &call, &s->user, PM_OPEN_EXCLUSIVE, &count, &s->mbox);
-		(void)caller_done(&s->caller, rc);
-		s->mbox_again = rc == PM_AGAIN;
-		if (rc == PM_OK)
-			return open_done(s, count);
-		if (rc == PM_AGAIN)
-			return session_ask(s, CALL_CONTINUE);
-		s->mbox = NULL; /* a failure ends a handle in the making */
-	}
-	if (s->mbox) {
+	if (rc == PM_OK)
+		return open_done(s, v->count);
+	if (v->mbox) {
 		/* given up while scanning: the handle is given back at the end */
 		(void)session_result(s, rc, "login");
 		(void)stream_end(&s->io, "the mailbox could not be opened in time");
@@ -149,8 +130,8 @@ open_mailbox(struct session *s)
 	claim_drop(s);
 	if (rc == PM_BUSY)
 		return in_use(s, "another program or host");
-	session_log_call(s, b, "mbox_open", rc, call.error);
-	return login_failed_temp(s, rc, "the mailbox cannot be opened", call.error);
+	session_log_call(s, s->storage, "mbox_open", rc, v->text);
+	return login_failed_temp(s, rc, "the mailbox cannot be opened", v->text);
 }
 
 enum turn

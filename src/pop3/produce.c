@@ -12,7 +12,6 @@
 #include "base/stats.h"
 #include "pop3/session.h"
 
-#define SLICE 128    /* records of mbox_info at a time: 24 KiB of stack */
 #define SLICE_MS 50  /* then the permit goes back */
 #define LINE_LIST 44 /* "msgno octets" CRLF at most */
 #define LINE_UIDL 94 /* "msgno uidl" CRLF at most */
@@ -35,45 +34,38 @@ sizes_failed(struct session *s, int32_t rc, const char *text)
 	return produce_done(s);
 }
 
-/* One slice; false: rc says why not. */
-static bool
-sizes_slice(struct session *s, struct host_call *call, int32_t *ret_rc)
+static int32_t
+sizes_slice(struct session *s)
 {
-	struct pm_msg info[SLICE];
+	struct pm_msg info[VISIT_SLICE];
 	struct maildrop *m = &s->drop;
-	size_t n = m->count - m->sized < SLICE ? (size_t)(m->count - m->sized) : SLICE;
+	uint64_t left = m->count - m->sized;
+	size_t n = left < VISIT_SLICE ? (size_t)left : VISIT_SLICE;
+	int32_t rc = visit_info(&s->visit, &s->caller, m->sized, n, PM_WANT_OCTETS, info);
 
-	*ret_rc =
-		host_mbox_info(s->storage->inst, s->mbox, call, m->sized, n, PM_WANT_OCTETS, info);
-	for (size_t i = 0; *ret_rc == PM_OK && i < n; i++) {
+	for (size_t i = 0; rc == PM_OK && i < n; i++) {
 		if (info[i].flags & PM_MSG_UNREADABLE)
 			maildrop_set_unread(m, m->sized, true); /* the module has named it */
 		maildrop_add_size(m, info[i].octets);
 	}
-	return *ret_rc == PM_OK;
+	return rc;
 }
 
 enum turn
 produce_sizes(struct session *s)
 {
 	int64_t until_ms = mono_ms() + SLICE_MS;
-	struct host_call call;
 	int32_t rc;
 
-	rc = session_enter(s, CALL_CONTINUE, "mbox_info", s->storage->limits.scan_ms, &call);
+	do
+		rc = sizes_slice(s);
+	while (rc == PM_OK && s->drop.sized < s->drop.count && mono_ms() < until_ms);
+	if (rc == PM_OK && s->drop.sized < s->drop.count)
+		rc = caller_ask(&s->caller, s->storage, CALL_CONTINUE);
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
 	if (rc != PM_OK)
-		return sizes_failed(s, rc, "");
-	do {
-		if (!sizes_slice(s, &call, &rc)) {
-			if (caller_done(&s->caller, rc) == PM_AGAIN)
-				return session_ask(s, CALL_CONTINUE);
-			return sizes_failed(s, rc, call.error);
-		}
-	} while (s->drop.sized < s->drop.count && mono_ms() < until_ms);
-	if (s->drop.sized < s->drop.count)
-		return session_ask(s, CALL_CONTINUE);
+		return sizes_failed(s, rc, s->visit.text);
 	s->work = WORK_NONE;
 	return trans_sized(s);
 }
@@ -156,10 +148,9 @@ put_uidls(struct session *s, const struct pm_msg *info, size_t n)
 enum turn
 produce_uidl(struct session *s)
 {
-	struct pm_msg info[SLICE];
+	struct pm_msg info[VISIT_SLICE];
 	uint64_t left = s->then ? 1 : s->drop.count - s->next_idx;
-	size_t n = left < SLICE ? (size_t)left : SLICE;
-	struct host_call call;
+	size_t n = left < VISIT_SLICE ? (size_t)left : VISIT_SLICE;
 	int32_t rc;
 
 	if (s->drop.count == 0) {
@@ -167,17 +158,11 @@ produce_uidl(struct session *s)
 		stream_put(&s->io, ".\r\n", 3);
 		return produce_done(s);
 	}
-	rc = session_enter(s, CALL_CONTINUE, "mbox_info", s->storage->limits.scan_ms, &call);
+	rc = visit_info(&s->visit, &s->caller, s->next_idx, n, PM_WANT_UIDL, info);
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
 	if (rc != PM_OK)
-		return uidl_failed(s, rc, "");
-	rc = host_mbox_info(s->storage->inst, s->mbox, &call, s->next_idx, n, PM_WANT_UIDL, info);
-	(void)caller_done(&s->caller, rc);
-	if (rc == PM_AGAIN)
-		return session_ask(s, CALL_CONTINUE);
-	if (rc != PM_OK)
-		return uidl_failed(s, rc, call.error);
+		return uidl_failed(s, rc, s->visit.text);
 	put_uidls(s, info, n);
 	s->next_idx += n;
 	if (s->then)

@@ -270,21 +270,3 @@ session_result(struct session *s, int32_t rc, const char *what)
 	stream_put(&s->io, line, reply_result(line, rc, what));
 	return TURN_ON;
 }
-
-/* ---- module calls ---------------------------------------------------------------------------- */
-
-int32_t
-session_enter(struct session *s, enum call_class cls, const char *method, int64_t ms,
-	      struct host_call *call)
-{
-	s->caller.endless = s->committing || s->work == WORK_CLOSE;
-	return caller_enter(&s->caller, s->storage, cls, method, ms, call);
-}
-
-enum turn
-session_ask(struct session *s, enum call_class cls)
-{
-	s->caller.endless = s->committing || s->work == WORK_CLOSE;
-	(void)caller_ask(&s->caller, s->storage, cls);
-	return TURN_PERMIT;
-}

@@ -18,6 +18,7 @@
 #include "mailbox/quota_domain.h"
 #include "mailbox/registry.h"
 #include "mailbox/retention.h"
+#include "mailbox/visit.h"
 #include "module/backend.h"
 #include "module/caller.h"
 #include "net/acceptor.h"
@@ -83,8 +84,6 @@ struct session {
 	uint8_t state, work; /* enum session_state, session_work */
 	bool quit;           /* QUIT was given: its reply follows WORK_CLOSE */
 	int32_t quit_rc;     /* what the commit came to */
-	bool committing;     /* a commit answered AGAIN: nothing may stop it now */
-	bool mbox_again;     /* mbox_open answered AGAIN: a handle in the making */
 	uint8_t bad_commands, failed_logins;
 	uint8_t read_errors; /* of one message */
 	struct peer *peer;   /* in the arena */
@@ -99,7 +98,7 @@ struct session {
 	const char *cached;
 	struct registry_entry *claim;
 	struct pm_user user; /* strings in the arena */
-	void *mbox;
+	struct visit visit;  /* to the mailbox */
 	struct maildrop drop;
 	uint64_t table_bytes; /* counted against tables_max */
 	/* the reply being produced */
@@ -107,13 +106,11 @@ struct session {
 	uint8_t then; /* enum verb the sizes are for */
 	uint64_t then_idx;
 	uint64_t top_lines;
-	void *msg;
 	uint8_t stage;   /* of the message: message.c's */
 	bool suspect;    /* it broke off before: it is read through before it is sent, */
 	uint64_t proved; /* and had so many octets */
 	struct wire wire;
 	uint64_t retrieved, retrieved_octets, deleted;
-	uint8_t op_id[16];
 	/* from QUIT on */
 	int64_t commit_ms; /* UTC */
 	struct retention retention;
@@ -147,14 +144,6 @@ bool session_may_login(const struct session *s);
 enum turn session_ok(struct session *s, const char *text);
 enum turn session_err(struct session *s, enum reply_code code, const char *text);
 enum turn session_result(struct session *s, int32_t rc, const char *what);
-
-/* ---- module calls ---------------------------------------------------------------------------- */
-
-/* Into the mailbox' store, as caller_enter. */
-int32_t session_enter(struct session *s, enum call_class cls, const char *method, int64_t ms,
-		      struct host_call *call);
-/* The permit goes back and is asked for again; the work that was set runs with it. */
-enum turn session_ask(struct session *s, enum call_class cls);
 
 /* ---- step.c ---------------------------------------------------------------------------------- */
 extern const struct protocol pop3_protocol;
@@ -202,9 +191,8 @@ enum turn trans_sized(struct session *s); /* the command that waited for sizes *
  * first. */
 bool expire_begin(struct session *s);
 enum turn expire_work(struct session *s);
-/* The domain's count, around mbox_commit. */
+/* The domain's count, under the permit and before the commit. */
 void expire_count_begin(struct session *s);
-void expire_count_end(struct session *s, int32_t rc);
 
 /* ---- update.c -------------------------------------------------------------------------------- */
 bool update_commits(const struct session *s); /* is there anything to commit? */

@@ -166,7 +166,7 @@ step_finish(struct task *t)
 		login_drop(s);
 		session_log_end(s);
 	}
-	if (s->mbox || s->msg) {
+	if (s->visit.mbox) {
 		talk_hang_up(&s->talk);
 		s->work = WORK_CLOSE;
 		return update_close(s);

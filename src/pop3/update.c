@@ -39,7 +39,6 @@ commit_over(struct session *s, int32_t rc, uint64_t done, const char *text)
 {
 	uint64_t pending = maildrop_pending(&s->drop);
 
-	s->committing = false;
 	s->work = WORK_CLOSE;
 	if (rc != PM_OK)
 		session_log_call(s, s->storage, "mbox_commit", rc, text);
@@ -55,15 +54,31 @@ commit_over(struct session *s, int32_t rc, uint64_t done, const char *text)
 	stat_add(STAT_DELETED, s->deleted);
 }
 
+/* Under the permit, once: a commit that is repeated says the same. PM_OK; PM_AGAIN; no permit. */
+static int32_t
+commit_begin(struct session *s)
+{
+	struct backend *b = s->storage;
+	struct host_call call;
+	int32_t rc;
+
+	if (s->visit.committing)
+		return PM_OK;
+	rc = caller_enter(&s->caller, b, CALL_GIVE_BACK, "mbox_commit", b->limits.commit_ms, &call);
+	if (rc != PM_OK)
+		return rc;
+	s->commit_ms = wall_ms();
+	expire_count_begin(s);
+	return PM_OK;
+}
+
 enum turn
 update_commit(struct session *s)
 {
-	struct pm_commit commit = {.size = sizeof(commit), .n = s->drop.count};
-	struct host_call call;
+	struct pm_commit commit = {.size = sizeof(commit)};
 	uint64_t done = 0;
-	int32_t rc;
+	int32_t rc = commit_begin(s);
 
-	rc = session_enter(s, CALL_GIVE_BACK, "mbox_commit", s->storage->limits.commit_ms, &call);
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
 	if (rc != PM_OK) {
@@ -72,10 +87,6 @@ update_commit(struct session *s)
 		commit_over(s, rc, 0, "no permit in time");
 		return TURN_ON;
 	}
-	if (!s->committing) {
-		s->commit_ms = wall_ms(); /* a commit that is repeated says the same */
-		expire_count_begin(s);
-	}
 	commit.del = maildrop_pending(&s->drop) > 0 ? s->drop.deleted : NULL;
 	commit.retrieved =
 		s->drop.n_retrieved > 0 && s->storage->can_mark ? s->drop.retrieved : NULL;
@@ -83,14 +94,10 @@ update_commit(struct session *s)
 	if (commit.del)
 		commit.keep_until_ms =
 			retention_keep_until(&s->retention, s->storage->can_hide, s->commit_ms);
-	memcpy(call.pm.op_id, s->op_id, sizeof(call.pm.op_id));
-	rc = host_mbox_commit(s->storage->inst, s->mbox, &call, &commit, &done);
-	if (caller_done(&s->caller, rc) == PM_AGAIN) {
-		s->committing = true;
-		return session_ask(s, CALL_GIVE_BACK);
-	}
-	expire_count_end(s, rc);
-	commit_over(s, rc, done, call.error);
+	rc = visit_commit(&s->visit, &s->caller, s->conf, &commit, &s->hold, &done);
+	if (rc == PM_AGAIN)
+		return TURN_PERMIT;
+	commit_over(s, rc, done, s->visit.text);
 	return update_close(s); /* the same permit */
 }
 
@@ -118,20 +125,8 @@ update_answer(struct session *s)
 enum turn
 update_close(struct session *s)
 {
-	struct host_call call;
-	int32_t rc;
-
-	rc = session_enter(s, CALL_GIVE_BACK, "mbox_close", s->storage->limits.call_ms, &call);
-	if (rc != PM_OK && rc != PM_AGAIN)
-		(void)session_ask(s, CALL_GIVE_BACK); /* a lock must go home */
-	if (rc != PM_OK)
+	if (visit_close(&s->visit, &s->caller) == PM_AGAIN)
 		return TURN_PERMIT;
-	if (s->msg)
-		host_msg_close(s->storage->inst, s->msg, &call);
-	s->msg = NULL;
-	if (s->mbox)
-		host_mbox_close(s->storage->inst, s->mbox, &call);
-	s->mbox = NULL;
 	registry_release(s->claim);
 	s->claim = NULL;
 	if (s->deleted > 0 && s->retention.undo_days > 0)

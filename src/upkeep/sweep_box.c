@@ -236,7 +236,7 @@ sweep_box_info(struct sweep *s, struct errand *e)
 	size_t n;
 	uint32_t want = PM_WANT_DATES | PM_WANT_META | PM_WANT_OCTETS |
 			(s->order.kind == SWEEP_UNDELETE ? PM_WANT_UIDL : 0);
-	int32_t rc = visit_info(&b->visit, &e->caller, want, info, &n);
+	int32_t rc = visit_next(&b->visit, &e->caller, want, info, &n);
 
 	if (rc == PM_AGAIN && !caller_should_end(&e->caller))
 		return rc;

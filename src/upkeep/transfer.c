@@ -112,7 +112,7 @@ static int32_t
 transfer_look(struct transfer *m, struct caller *c, struct transfer_side *s, uint32_t want,
 	      struct pm_msg *info, size_t *ret_n)
 {
-	int32_t rc = visit_info(&s->visit, c, want, info, ret_n);
+	int32_t rc = visit_next(&s->visit, c, want, info, ret_n);
 
 	if (rc == PM_AGAIN)
 		return rc;
@@ -246,14 +246,14 @@ transfer_read_some(struct transfer *m, struct caller *c)
 	char *in = m->buf + TRANSFER_PIECE + 2;
 	int64_t until = mono_ms() + SLICE_MS;
 	size_t n = 0, got;
-	int32_t rc;
+	int32_t rc = from->msg ? PM_OK : visit_begin_message(from, c, m->items[m->i].index);
 
-	do {
-		rc = visit_read(from, c, m->items[m->i].index, in + n, TRANSFER_PIECE - n, &got);
+	while (rc == PM_OK && n < TRANSFER_PIECE && mono_ms() < until) {
+		rc = visit_read(from, c, in + n, TRANSFER_PIECE - n, &got);
 		n += got;
-	} while (rc == PM_OK && n < TRANSFER_PIECE && mono_ms() < until);
+	}
 	if (rc == PM_GONE) {
-		visit_read_end(from, c);
+		visit_end_message(from, c);
 		return transfer_go(m, TRANSFER_SKIP);
 	}
 	if (rc != PM_OK && rc != PM_AGAIN && rc != PM_END)
