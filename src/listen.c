@@ -29,7 +29,8 @@ policy_of(const struct listener *l, const struct peer *p)
 	return policy;
 }
 
-/* Where started as root the socket's file is the service user's: who serves may also remove it. */
+/* When started as root the socket's file is the service user's, so that the server may remove
+ * it. */
 static int
 listen_open_socket(const struct conf *c, const struct conf_listener *cl, char *err, size_t errlen)
 {

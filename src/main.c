@@ -112,7 +112,7 @@ main_drain(const sigset_t *set)
 	}
 }
 
-/* -1: there is work; else the exit code: what was asked for is done, or the usage was wrong. */
+/* -1: there is work; else the exit code: the option asked for no more, or the usage was wrong. */
 static int
 main_read_options(int argc, char **argv, const char **ret_file, bool *ret_test, bool *ret_dump)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sd - what systemd asks of a service, without its library: inherited sockets, readiness, watchdog.
+ * sd - systemd's side of a service, without its library: inherited sockets, readiness, watchdog.
  * See sd_listen_fds(3), sd_notify(3). Main thread.
  */
 #ifndef RST_SD_H

@@ -36,10 +36,10 @@
 #include "work/queue.h"
 #include "work/slot.h"
 
-/* Files per session: socket, lock, message; and what the server itself needs. */
+/* Files per session: socket, lock, message; and those the server itself needs. */
 #define FILES_PER_SESSION 3
 #define FILES_OWN 128
-/* What is left to a commit at shutdown beyond its own deadline. */
+/* The time a commit has at shutdown beyond its own deadline. */
 #define STOP_GRACE_MS 5000
 #define STOP_POLL_US 20000
 
@@ -75,7 +75,7 @@ error_add(void *ctx, const struct conf_where *w, const char *text)
 	char *more = realloc(t->text, t->n + len + 2);
 
 	if (!more)
-		return; /* it was said above */
+		return; /* it was printed or logged above */
 	memcpy(more + t->n, line, len);
 	t->text = more;
 	t->n += len;
@@ -150,7 +150,7 @@ tick(int64_t now_ms)
 	conf_put(c);
 }
 
-/* Threads, from the inside out: who is fed must be there before who feeds. */
+/* Threads, from the inside out: each is there before those that give it work. */
 static int
 start_threads(const struct conf *c)
 {
@@ -177,7 +177,7 @@ start_threads(const struct conf *c)
 }
 
 static void
-say_serving(const struct conf *c)
+log_serving(const struct conf *c)
 {
 	for (size_t i = 0; i < c->n_listeners; i++)
 		log_msg(LOG_LVL_NOTICE, "listening", "%s on %s", service.listeners[i].name,
@@ -231,7 +231,7 @@ service_start(const char *conf_file)
 	conf_publish(conf_ref(c));
 	rc = start_threads(c);
 	if (rc == 0)
-		say_serving(c);
+		log_serving(c);
 out:
 	if (e.count > 0)
 		fprintf(stderr, "restanted: not started: %zu error%s\n", e.count,
@@ -257,9 +257,9 @@ same_listener(const struct conf_listener *a, const struct conf_listener *b)
 	       a->port == b->port;
 }
 
-/* What only a restart can change; said, and kept as it was. */
+/* Logs the settings that only a restart can change; they stay as they were. */
 static void
-say_restart_needed(const struct conf *old, const struct conf *new)
+log_restart_needed(const struct conf *old, const struct conf *new)
 {
 	if (old->workers != new->workers)
 		log_msg(LOG_LVL_WARNING, "reload", "workers = %u takes effect at the next restart",
@@ -300,7 +300,7 @@ service_reload(char **ret_errors)
 	if (c && e.count == 0 && bind_open(c, old, false, &e)) {
 		struct acceptor_limits limits = {old->max_sessions, c->max_per_address, c->shed_ms};
 
-		say_restart_needed(old, c);
+		log_restart_needed(old, c);
 		log_set_level(c->log_level);
 		acceptor_set_limits(&limits);
 		conf_publish(conf_ref(c));
@@ -309,8 +309,9 @@ service_reload(char **ret_errors)
 		ok = true;
 	} else {
 		stat_add(STAT_RELOAD_FAILED, 1);
-		log_msg(LOG_LVL_ERROR, "reload", "%zu error%s: the old configuration stays",
-			e.count, e.count == 1 ? "" : "s");
+		log_msg(LOG_LVL_ERROR, "reload",
+			"%zu error%s: the old configuration stays in force", e.count,
+			e.count == 1 ? "" : "s");
 	}
 	conf_put(c);
 	conf_put(old);
@@ -382,7 +383,7 @@ service_drain_ms(void)
 }
 
 static void
-say_call(const struct pool_call_status *s, void *ctx)
+log_call(const struct pool_call_status *s, void *ctx)
 {
 	(void)ctx;
 	log_msg(LOG_LVL_ERROR, "stuck", "%s of section %s, session %llu, has not returned",
@@ -410,7 +411,7 @@ service_stop(void)
 	note_all(NOTE_KICK);
 	while (!service_drained()) {
 		if (mono_ms() > until_ms) {
-			pool_each_call(say_call, NULL);
+			pool_each_call(log_call, NULL);
 			log_msg(LOG_LVL_ERROR, "stopped",
 				"sessions are stuck in modules; the stores recover "
 				"at the next start");

@@ -8,9 +8,9 @@
 
 #include <stdbool.h>
 
-/* Reads and checks the configuration and its modules; all errors to standard error. The exit
- * code, of sysexits.h like all here.
- * dump: without errors, the settings in force go to standard output. */
+/* Reads and checks the configuration and its modules; all errors go to standard error. The exit
+ * code, of sysexits.h like all here. dump: without errors, the settings in force go to standard
+ * output. */
 int service_check(const char *conf_file, bool dump);
 
 /* Everything up to serving. 0, or an exit code; the reason is on standard error. */
@@ -23,7 +23,7 @@ bool service_reload(char **ret_errors);
 /* Log files are opened again under their names. */
 void service_reopen_logs(void);
 
-/* Once a second: what replaced snapshots left behind is closed. */
+/* Once a second: closes instances that only replaced snapshots used. */
 void service_tick(void);
 
 /* Listeners closed, sessions not logged in are ended, the others asked to. */

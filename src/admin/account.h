@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* account - an account that a section knows, and its mailbox, as fields of an answer. Admin thread.
- */
+/* account - an account that a section knows, and its mailbox, as fields of an answer. The
+ * thread of a verb. */
 #ifndef RST_ADMIN_ACCOUNT_H
 #define RST_ADMIN_ACCOUNT_H
 
@@ -10,13 +10,12 @@
 
 #define ACCOUNT_ASK_MS 5000 /* a lookup, or the mailbox's numbers */
 
-/* What this section found for the name, names it left empty filled in. Asks the storage section,
- * too. */
+/* Adds the account that this section found for the name; fields the section left empty are
+ * filled in. Asks the storage section, too. */
 void account_json(json_t *o, struct conf *c, const struct conf_section *auth, const char *name,
 		  const struct pm_user *found);
 
-/* What a section says of a name that is looked up: a result code in words, for the person who
- * asked. */
+/* The result of a lookup in words, for the person who asked. */
 const char *account_words(int32_t rc);
 
 #endif

@@ -16,50 +16,50 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "admin/caller.h"
+#include "admin/control.h"
 #include "admin/http.h"
 #include "admin/to_main.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
 
-#define CALLERS_MAX 16
+#define CONTROLS_MAX 16
 
 static struct {
 	pthread_t thread;
 	int fd;
 	int stop, wake; /* eventfds */
 	char path[108];
-	struct caller callers[CALLERS_MAX];
+	struct control controls[CONTROLS_MAX];
 } ad = {.fd = -1, .stop = -1, .wake = -1};
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
 static void
-accept_caller(int64_t now_ms)
+accept_control(int64_t now_ms)
 {
 	int fd = accept4(ad.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	for (size_t i = 0; fd != -1 && i < CALLERS_MAX; i++)
-		if (ad.callers[i].phase == CALLER_GONE) {
+	for (size_t i = 0; fd != -1 && i < CONTROLS_MAX; i++)
+		if (ad.controls[i].phase == CONTROL_GONE) {
 			/* else it is closed: no memory */
-			(void)caller_begin(&ad.callers[i], fd, ad.wake, now_ms);
+			(void)control_begin(&ad.controls[i], fd, ad.wake, now_ms);
 			return;
 		}
 }
 
 /* Places that are taken; the earliest time one of them wants to be looked at. */
 static size_t
-poll_callers(struct pollfd *p, int64_t *due_ms)
+poll_controls(struct pollfd *p, int64_t *due_ms)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < CALLERS_MAX; i++) {
-		const struct caller *c = &ad.callers[i];
-		short events = caller_events(c);
+	for (size_t i = 0; i < CONTROLS_MAX; i++) {
+		const struct control *c = &ad.controls[i];
+		short events = control_events(c);
 
 		p[i] = (struct pollfd){.fd = events ? c->fd : -1, .events = events};
-		n += c->phase != CALLER_GONE;
+		n += c->phase != CONTROL_GONE;
 		if (events && c->until_ms < *due_ms)
 			*due_ms = c->until_ms;
 	}
@@ -87,8 +87,8 @@ clear_wake(void)
 static void *
 admin_main(void *arg)
 {
-	enum { STOP, WAKE, WEB, DOOR, CALLERS };
-	struct pollfd p[CALLERS + CALLERS_MAX] = {
+	enum { STOP, WAKE, WEB, DOOR, CONTROLS };
+	struct pollfd p[CONTROLS + CONTROLS_MAX] = {
 		[STOP] = {.fd = ad.stop, .events = POLLIN},
 		[WAKE] = {.fd = ad.wake, .events = POLLIN},
 	};
@@ -96,12 +96,12 @@ admin_main(void *arg)
 	(void)arg;
 	for (;;) {
 		int64_t now_ms = mono_ms(), due_ms = http_due_ms(now_ms);
-		bool full = poll_callers(p + CALLERS, &due_ms) == CALLERS_MAX;
+		bool full = poll_controls(p + CONTROLS, &due_ms) == CONTROLS_MAX;
 
 		p[WEB] = (struct pollfd){.fd = http_fd(), .events = POLLIN};
 		/* the backlog holds them */
 		p[DOOR] = (struct pollfd){.fd = full ? -1 : ad.fd, .events = POLLIN};
-		if (poll(p, CALLERS + CALLERS_MAX, timeout_of(due_ms, now_ms)) < 0 &&
+		if (poll(p, CONTROLS + CONTROLS_MAX, timeout_of(due_ms, now_ms)) < 0 &&
 		    errno != EINTR)
 			break;
 		if (p[STOP].revents)
@@ -110,17 +110,17 @@ admin_main(void *arg)
 		clear_wake();
 		if (p[WEB].revents || now_ms >= http_due_ms(now_ms))
 			http_run(now_ms);
-		for (size_t i = 0; i < CALLERS_MAX; i++)
-			caller_go(&ad.callers[i], now_ms);
+		for (size_t i = 0; i < CONTROLS_MAX; i++)
+			control_go(&ad.controls[i], now_ms);
 		if (p[DOOR].revents & POLLIN)
-			accept_caller(now_ms);
+			accept_control(now_ms);
 	}
-	for (size_t i = 0; i < CALLERS_MAX; i++)
-		caller_end(&ad.callers[i]);
+	for (size_t i = 0; i < CONTROLS_MAX; i++)
+		control_end(&ad.controls[i]);
 	return NULL;
 }
 
-/* A socket left behind by a crash is removed; one that answers is another server's. */
+/* A socket that a crash left there is removed; if it answers, another server has it. */
 static bool
 bind_path(struct sockaddr_un *sun)
 {
@@ -144,7 +144,7 @@ bind_path(struct sockaddr_un *sun)
 	return true;
 }
 
-/* What jansson took apart may have been a password. */
+/* The text that jansson took apart may have been a password. */
 static void
 admin_wiping_free(void *p)
 {

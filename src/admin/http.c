@@ -44,14 +44,14 @@ http_answer(struct MHD_Connection *c, unsigned status, const char *type, const c
 }
 
 static enum MHD_Result
-http_say(struct MHD_Connection *c, unsigned status, const char *allow, const char *text)
+http_text(struct MHD_Connection *c, unsigned status, const char *allow, const char *text)
 {
 	return http_answer(c, status, "text/plain; charset=utf-8", allow,
 			   MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text,
 							   MHD_RESPMEM_PERSISTENT));
 }
 
-/* Once the header is there; whatever body comes behind it is not read. */
+/* Once the header is there; a body after it is not read. */
 static enum MHD_Result
 http_serve(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
 	   const char *version, const char *data, size_t *data_n, void **request)
@@ -65,13 +65,13 @@ http_serve(void *ctx, struct MHD_Connection *c, const char *url, const char *met
 	(void)data_n;
 	(void)request;
 	if (strcmp(url, "/metrics") != 0)
-		return http_say(c, MHD_HTTP_NOT_FOUND, NULL, "only /metrics is here\n");
+		return http_text(c, MHD_HTTP_NOT_FOUND, NULL, "only /metrics is here\n");
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-		return http_say(c, MHD_HTTP_METHOD_NOT_ALLOWED, "GET, HEAD", "GET it\n");
+		return http_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "GET, HEAD", "GET it\n");
 	text = metrics_text(&n);
 	return text ? http_answer(c, MHD_HTTP_OK, METRICS_TYPE, NULL,
 				  MHD_create_response_from_buffer(n, text, MHD_RESPMEM_MUST_FREE))
-		    : http_say(c, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL, "no memory\n");
+		    : http_text(c, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL, "no memory\n");
 }
 
 /* ---- how long a client may stay -------------------------------------------------------------- */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http - GET /metrics for a scraper on this machine, by libmicrohttpd. It has no thread and no loop
- * of its own: the admin thread polls its one descriptor and lets it work a little whenever that or
- * its time-out says so; nothing here waits for a client.
+ * http - GET /metrics for a scraper on this machine, by libmicrohttpd. It has no thread and no
+ * loop of its own: the admin thread polls its one descriptor and lets it work a little whenever
+ * that is ready or its time-out is over; nothing here waits for a client.
  *
  * Bounded: 16 connections, each 16 KiB of request, five seconds of silence, and a quarter of a
  * minute in all, whatever the client does. One request a connection.
  *
- * Threads: admin; start and stop: main, while the admin thread does not run.
- * Built without libmicrohttpd (http_none.c) there is never a listener: the configuration is
+ * Threads: admin; start and stop: main, while the admin thread does not run. Built without
+ * libmicrohttpd (http_none.c) there is never a listener: a configuration that wants one is
  * refused.
  */
 #ifndef RST_ADMIN_HTTP_H

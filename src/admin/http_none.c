@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Built without libmicrohttpd: no listener. The configuration says so (conf/check.c). */
+/* Built without libmicrohttpd: no listener. conf/check.c refuses a configuration with one. */
 #include <unistd.h>
 
 #include "admin/http.h"

@@ -37,7 +37,7 @@ static struct {
 	char *ring; /* lines: level byte, text, LF */
 	size_t n;
 	bool stop, reopen;
-	unsigned long long dropped, dropped_said;
+	unsigned long long dropped, dropped_logged;
 } lg = {.mutex = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .fd = -1};
 
 /* ---- any thread ------------------------------------------------------------------------------ */
@@ -124,8 +124,8 @@ write_all(int fd, const char *p, size_t n)
 }
 
 /* send(2), waiting while syslog's queue is full: the lines to come wait in the ring meanwhile.
- * Only once: when it took nothing for so long, and until it does again, what does not fit is
- * lost, so that our own end need not wait for it. */
+ * Only once: after it took nothing for so long, and until it does again, lines that do not fit
+ * are lost, so that our own end need not wait for it. */
 static bool
 syslog_send(const char *text, size_t n)
 {
@@ -220,7 +220,7 @@ file_reopen(void)
 }
 
 static void
-say_dropped(unsigned long long n)
+log_dropped(unsigned long long n)
 {
 	struct log_line l;
 	char text[LOG_LINE_MAX];
@@ -260,8 +260,8 @@ logger_main(void *arg)
 		mine = full;
 		n = lg.n;
 		lg.n = 0;
-		lost = lg.dropped - lg.dropped_said;
-		lg.dropped_said = lg.dropped;
+		lost = lg.dropped - lg.dropped_logged;
+		lg.dropped_logged = lg.dropped;
 		reopen = lg.reopen;
 		lg.reopen = false;
 		stop = lg.stop && n == 0;
@@ -271,7 +271,7 @@ logger_main(void *arg)
 		if (n > 0)
 			write_batch(mine, n);
 		if (lost > 0)
-			say_dropped(lost);
+			log_dropped(lost);
 	}
 	free(mine);
 	return NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * logger - the log thread: lines come by a bounded ring and go to standard error, a file or syslog.
- * A slow sink delays nobody; what does not fit is dropped - debug and info first, audit lines last
- * - and counted, and the count is said. Main starts and stops it.
+ * logger - the log thread: lines come by a bounded ring and go to standard error, a file or
+ * syslog. A slow sink delays nobody; lines that do not fit are dropped - debug and info first,
+ * audit lines last - and counted, and the count is logged. Main starts and stops it.
  */
 #ifndef RST_ADMIN_LOGGER_H
 #define RST_ADMIN_LOGGER_H
@@ -11,13 +11,13 @@
 
 #include "conf/conf.h"
 
-/* Takes over as sink of base/log. False: no thread, or the file cannot be opened; said on
- * stderr. */
+/* Takes over as sink of base/log. False: no thread, or the file cannot be opened; the reason is
+ * on standard error. */
 bool logger_start(const struct conf *c);
 /* The log file is opened again under its name (after a rotation). Any thread. */
 void logger_reopen(void);
-/* Writes what is there, ends the thread; lines go to standard error again. Fine when not
- * started. */
+/* Writes the lines that are there, ends the thread; lines go to standard error again. Fine when
+ * not started. */
 void logger_stop(void);
 /* Lines dropped since the start. */
 unsigned long long logger_dropped(void);

@@ -62,7 +62,7 @@ add_domain_usage(json_t *o, const struct quota_usage *u)
 	ANSWER_PUT(o, domain_usage, &a);
 }
 
-/* What a user's mailbox holds and may hold, and the same of the domain. */
+/* Usage and limits of a user's mailbox, and of the domain. */
 static void
 add_usage(json_t *o, const struct sweep_report *r)
 {
@@ -161,7 +161,7 @@ job_json(const struct sweep_report *r)
 	return o;
 }
 
-/* Of a job that has ended well: what a user's mailbox or a domain holds. */
+/* The usage of a user's mailbox or of a domain, after a job that has ended well. */
 static void
 add_result(json_t *o, const struct sweep_report *r)
 {

@@ -58,8 +58,7 @@ put_counters(struct expo *e)
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 
-/* What kinds of sessions there are, and their states as they publish them: always the same series.
- */
+/* The kinds of sessions, and their states as they publish them: always the same series. */
 static const struct {
 	const char *kind;
 	const char *states[6];

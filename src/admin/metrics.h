@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * metrics - the server's numbers as text for Prometheus. Built once, whoever asks: GET /metrics
- * (http.h) and restantectl metrics.
+ * metrics - the server's numbers as text for Prometheus, the same for GET /metrics (http.h) and
+ * restantectl metrics.
  *
  * Everything is read from memory: counters, statuses under their short locks, the table of slots.
- * No module, disk or network is asked, so it takes a millisecond however slow those are. Labels are
- * the names of sections and volumes and fixed words: never users or addresses.
+ * No module, disk or network is asked, so it takes a millisecond however slow those are. Labels
+ * are the names of sections and volumes and fixed words: never users or addresses.
  */
 #ifndef RST_ADMIN_METRICS_H
 #define RST_ADMIN_METRICS_H

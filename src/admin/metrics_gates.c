@@ -291,6 +291,6 @@ metrics_gates(struct expo *e, const struct conf *c)
 	free(g.list);
 	put_caches(e, c);
 	expo_family(e, "restante_module_events_total", EXPO_COUNTER,
-		    "What modules count themselves; see their manual pages.");
+		    "Events that modules count themselves; see their manual pages.");
 	services_each_counter(put_counter, &v);
 }

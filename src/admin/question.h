@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * question - one call into a module on behalf of restantectl: an errand makes it, the caller's
- * thread waits for it until a deadline. An answer that comes later is thrown away by whoever is the
- * last to hold the question.
+ * question - one call into a module on behalf of restantectl: an errand makes it, the thread of
+ * the verb (control.h) waits for it until a deadline. An answer that comes later is thrown away
+ * with the last reference to the question.
  *
- * Threads: question_new, question_ask, question_put: the caller's (caller.h). What is asked is set
- * before question_ask; the answer is that thread's once question_ask has returned true, the
- * errand's alone after false.
+ * Threads: question_new, question_ask, question_put: the verb's. The question is set before
+ * question_ask; the answer belongs to that thread once question_ask has returned true, and to the
+ * errand alone after false.
  */
 #ifndef RST_ADMIN_QUESTION_H
 #define RST_ADMIN_QUESTION_H
@@ -22,7 +22,7 @@ struct question {
 	pthread_mutex_t mutex;
 	pthread_cond_t answered;
 	bool done; /* under mutex */
-	/* what is asked */
+	/* the question */
 	struct pm_cred cred; /* verify, lookup; strings below, or static */
 	char name[PM_NAME_MAX + 1];
 	char peer[64];

@@ -15,7 +15,7 @@ static struct {
 	pthread_cond_t answered;
 	bool (*reload)(char **ret_errors);
 	/* below: under mutex */
-	bool busy; /* somebody waits for a reload of his */
+	bool busy; /* a reload is under way, and somebody waits for it */
 	bool ended;
 	bool want_reload, want_drain, done, ok;
 	char *errors;
@@ -97,7 +97,7 @@ to_main_serve(void)
 		return drain;
 	ok = box.reload(&errors);
 	pthread_mutex_lock(&box.mutex);
-	free(box.errors); /* of one who gave up waiting */
+	free(box.errors); /* nobody waited for them any longer */
 	box.errors = errors;
 	box.ok = ok;
 	box.done = true;

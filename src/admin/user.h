@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* user - the verb user: what each auth section answers to a name, and what the mailbox holds. The
- * caller's thread; a new reference. */
+/* user - the verb user: the answer of each auth section to a name, and the content of the
+ * mailbox. The thread of the verb; a new reference. */
 #ifndef RST_ADMIN_USER_H
 #define RST_ADMIN_USER_H
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verbs - what the control socket can be asked: the table of verbs. */
+/* verbs - the table of the verbs the control socket understands. */
 #ifndef RST_ADMIN_VERBS_H
 #define RST_ADMIN_VERBS_H
 
 #include <jansson.h>
 #include <stdbool.h>
 
-/* Main, before admin_start: one more verb, whose answer comes from above this folder; it may take
- * its time (any thread). */
+/* Main, before admin_start: one more verb, answered by a folder above this one; it may take its
+ * time (any thread). */
 void verbs_add(const char *name, json_t *(*run)(const json_t *request));
 
 /* The answer to a request; a new reference. Any thread. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CUT_MAX 3 /* octets of a character whose end was cut off */
+#define CUT_MAX 3 /* octets of a character without its end */
 
 /* JSON holds UTF-8 only. A field is never left out because of a stray octet: a character that was
  * cut at the end goes, and where that does not help no octet above ASCII stays. */

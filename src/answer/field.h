@@ -55,8 +55,8 @@ struct fields {
 
 /* Sets each field in o; lists and objects are taken over. */
 void fields_put(json_t *o, const struct fields *f, const void *values);
-/* The other way round: what is missing is 0, false, "" or NULL, all else borrowed from o. True: the
- * first field is there. */
+/* The other way round: a field that is missing is 0, false, "" or NULL, all else borrowed from
+ * o. True: the first field is there. */
 bool fields_get(const json_t *o, const struct fields *f, void *ret_values);
 
 /* "number, seconds": the type and the unit of a field, for manuals. The text is in buf. */

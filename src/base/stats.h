@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stats - counters of the server as a whole; any thread. Each is a line in the table below, and
- * nowhere else: metrics and restantectl status read it from there, and tests/unit/expo_test.c sees
- * to it that doc/admin.md explains each.
+ * stats - counters of the server as a whole; any thread. Each is a row in the table below, and
+ * nowhere else: metrics and restantectl status read it from there, and tests/unit/expo_test.c
+ * fails when doc/admin.md does not explain it.
  *
  * Each thread adds to a block of its own, so that counting costs a load and a store and shares no
- * cache line; reading sums over the blocks. They are as many as there were threads, and stay.
+ * cache line; reading sums over the blocks. There are as many as there were threads, and they
+ * stay.
  */
 #ifndef RST_BASE_STATS_H
 #define RST_BASE_STATS_H

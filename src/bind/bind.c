@@ -54,7 +54,8 @@ wants_tls(const struct conf *c)
 {
 	for (size_t i = 0; i < c->n_listeners; i++)
 		if (c->listeners[i].tls != CONF_TLS_NONE)
-			return c->tls_certificate && c->tls_key; /* missing: said by conf_load */
+			return c->tls_certificate &&
+			       c->tls_key; /* missing: conf_load has reported it */
 	return false;
 }
 
@@ -112,7 +113,7 @@ bind_check_sections(struct binder *b)
 	}
 }
 
-/* What a wrapper and all it wraps can do. */
+/* The abilities that a wrapper and all it wraps have. */
 static uint32_t
 bind_abilities(struct binder *b, const struct plan *p)
 {

@@ -13,8 +13,8 @@
  * are all reported. restanted -t and restantectl check-conf stop here. */
 bool bind_check(struct conf *c, struct conf_errors *e);
 
-/* bind_check, then opens. `old` (may be NULL): unchanged sections keep their instance. False: what
- * was opened is closed again. tool: purpose TOOL, no background work. */
+/* bind_check, then opens. `old` (may be NULL): unchanged sections keep their instance. False:
+ * all that was opened goes with the caller's conf_put. tool: purpose TOOL, no background work. */
 bool bind_open(struct conf *c, struct conf *old, bool tool, struct conf_errors *e);
 
 #endif

@@ -38,7 +38,7 @@ plan_find(struct binder *b, enum conf_kind kind, const char *name)
 	return NULL;
 }
 
-/* The most a section without a number gets, by what its module says of itself. */
+/* The most a section without a number gets, by the flags of its module. */
 static uint32_t
 permits_cap(uint32_t flags, uint32_t workers)
 {
@@ -51,7 +51,7 @@ permits_cap(uint32_t flags, uint32_t workers)
 	return workers / 4 > 1 ? workers / 4 : 1;
 }
 
-/* One permit covers wrapper and wrapped: what one of them says of itself holds for the call. */
+/* One permit covers wrapper and wrapped: the flags of either hold for the call. */
 static uint32_t
 flags_of(struct binder *b, const struct plan *p)
 {
@@ -64,7 +64,7 @@ flags_of(struct binder *b, const struct plan *p)
 	return flags;
 }
 
-/* What the sections with a number take; *ret_open: how many have none. */
+/* The permits of the sections that have a number; *ret_open: how many have none. */
 static uint32_t
 permits_given(struct binder *b, uint32_t *ret_open)
 {
@@ -199,7 +199,7 @@ plan_load(struct binder *b, struct plan *p)
 	char err[ERR_MAX];
 
 	if (!p->section->module)
-		return; /* said by conf_load */
+		return; /* conf_load has reported it */
 	p->lib = host_load(p->section->module, b->c->module_dir, err, sizeof(err));
 	if (!p->lib)
 		conf_error(b->e, &p->section->where, "section %s: %s", p->section->name, err);

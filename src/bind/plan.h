@@ -30,28 +30,28 @@ struct binder {
 	size_t n;
 };
 
-/* Who reports the errors of a section: the plan_spec's error_ctx. */
+/* Where the errors of a section go: error_ctx of the plan_spec. */
 struct at {
 	struct conf_errors *e;
 	const struct conf_where *section;
 };
 
-/* Loads the module of each section; what cannot be loaded is reported. old: the configuration in
- * force at a reload, whose pool stays, or NULL. The caller frees ->plans. False: no memory. */
+/* Loads the module of each section; a module that cannot be loaded is reported. old: the
+ * configuration in force at a reload, whose pool stays, or NULL. The caller frees ->plans.
+ * False: no memory. */
 bool plan_all(struct binder *b, struct conf *c, const struct conf *old, struct conf_errors *e,
 	      bool tool);
 /* The plan of a section, or NULL. */
 struct plan *plan_find(struct binder *b, enum conf_kind kind, const char *name);
-/* Explicit numbers first; the others share what is left; reports what is more than the workers
- * allow. */
+/* Explicit numbers first; the others share the rest. More than the workers allow is reported. */
 void plan_permits(struct binder *b);
-/* Is this section's module to know which domains are ours? With an SMTP listener anybody may
- * hand in mail for any, and with unknown_recipient = badmail what is for nobody is kept if the
- * domain is ours: so it must be known. By LMTP it is the MTA in front who knows. A wrapper is
- * believed: what it wraps is not asked. */
+/* Must this section's module know which domains are ours? With an SMTP listener anybody may
+ * hand in mail for any domain, and with unknown_recipient = badmail mail for nobody is kept if
+ * the domain is ours: so it must be known. With LMTP the MTA in front knows. A wrapper is
+ * believed: the section it wraps is not asked. */
 bool plan_wants_domains(const struct binder *b, const struct plan *p);
-/* What the host is told of a section. settings: room for n_settings, alive as long as *ret, like
- * *at. */
+/* The description of a section for the loader. settings: room for n_settings, alive as long as
+ * *ret, like *at. */
 void plan_spec(struct binder *b, const struct plan *p, struct host_setting *settings, struct at *at,
 	       struct host_spec *ret);
 

@@ -18,7 +18,7 @@ auth_wiping_free(void *p)
 	free(p);
 }
 
-/* The first line of standard input, without its end; false: what is wrong was printed. */
+/* The first line of standard input, without its end; false: the reason was printed. */
 static bool
 read_password(char *buf, size_t *ret_n)
 {

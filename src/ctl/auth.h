@@ -8,7 +8,7 @@
 
 #include "ctl/options.h"
 
-/* A new reference; NULL: what is wrong was printed. */
+/* A new reference; NULL: the reason was printed. */
 json_t *auth_request(const struct ctl *c);
 
 #endif

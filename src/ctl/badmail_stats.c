@@ -13,7 +13,7 @@
 
 /* ---- sums ------------------------------------------------------------------------------------ */
 
-/* Adds up the groups that differ only in what is not asked for. */
+/* Adds up the groups that differ only in the fields that are not shown. */
 static json_t *
 sums_coarser(const json_t *groups, bool by_domain)
 {

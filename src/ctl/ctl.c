@@ -8,8 +8,8 @@
 #include "answer/answers.h"
 #include "base/num.h"
 #include "ctl/auth.h"
-#include "ctl/badmail.h"
-#include "ctl/mailboxes.h"
+#include "ctl/badmail_verb.h"
+#include "ctl/mailbox_verbs.h"
 #include "ctl/offline.h"
 #include "ctl/options.h"
 #include "ctl/setup.h"
@@ -21,8 +21,7 @@ struct ctl_verb {
 	const char *name, *args, *doc;
 	int min_args, max_args;
 	int (*run)(const struct ctl *c);         /* NULL: the server is asked, once */
-	json_t *(*request)(const struct ctl *c); /* for that; NULL: the usage was wrong, and why is
-						     printed */
+	json_t *(*request)(const struct ctl *c); /* for that; NULL: a usage error, printed */
 	void (*view)(const json_t *answer);      /* the answer, for people; NULL: "ok" */
 };
 
@@ -134,13 +133,13 @@ static const struct ctl_verb verbs[] = {
 	 NULL, NULL},
 	{"volumes", "", "disks: mounted, room, reserve", 0, 0, NULL, request_plain, view_volumes},
 	{"quota", "USER | --domain D [--recount]",
-	 "usage and limits; --recount: count what is there", 0, 1, mailboxes_quota, NULL, NULL},
+	 "usage and limits; --recount: count what is there", 0, 1, mailbox_verbs_quota, NULL, NULL},
 	{"expire", "USER [--unmarked] | --domain D | --all [--dry-run]",
-	 "delete mail whose days (expire = N) are over", 0, 1, mailboxes_expire, NULL, NULL},
+	 "delete mail whose days (expire = N) are over", 0, 1, mailbox_verbs_expire, NULL, NULL},
 	{"undelete", "USER --list | --all | UIDL...", "bring deleted mail back while undo lasts", 1,
-	 201, mailboxes_undelete, NULL, NULL},
+	 201, mailbox_verbs_undelete, NULL, NULL},
 	{"badmail", "list|show|retry|purge|stats [ID...] [FILTER...]",
-	 "mail that could not be delivered", 1, 201, badmail_run, NULL, NULL},
+	 "mail that could not be delivered", 1, 201, badmail_verb, NULL, NULL},
 	{"log-reopen", "", "open the log file again after a rotation", 0, 0, NULL, request_plain,
 	 NULL},
 	{"help", "", "this", 0, 1, run_help, NULL, NULL},

@@ -22,7 +22,7 @@ struct ctl {
 	char **argv;
 };
 
-/* -1: c is filled; else the exit code: the usage was printed, or what is wrong. print_verbs: the
+/* -1: c is filled; else the exit code: the usage was printed, or an error. print_verbs: the
  * usage below the options. */
 int options_read(struct ctl *c, int argc, char **argv, void (*print_verbs)(FILE *to));
 

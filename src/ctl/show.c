@@ -161,7 +161,7 @@ columns_measure(struct columns *c, const json_t *rows)
 	}
 }
 
-/* The text of column k, and what stands between it and the next. */
+/* The text of column k, and the gap before the next. */
 static void
 print_cell(const struct columns *c, size_t k, const char *text, bool right)
 {

@@ -10,7 +10,7 @@
 /* The answer, a new reference; NULL: there is none, *ret_rc is the exit code, and the reason is on
  * standard error. */
 json_t *talk_ask(const struct ctl *c, json_t *request, int *ret_rc);
-/* The same, and "ok" is true: what the server refuses is printed, too. */
+/* The same, but only if "ok" is true: else the server's reason is printed. */
 json_t *talk_ask_ok(const struct ctl *c, json_t *request, int *ret_rc);
 
 #endif

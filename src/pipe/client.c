@@ -28,7 +28,7 @@
 struct client {
 	int fd;
 	size_t in_n;
-	bool size, eight_bit, utf8; /* what LHLO offered */
+	bool size, eight_bit, utf8; /* offered by LHLO */
 	char in[LINE_OCTETS];
 	char reply[LINE_OCTETS]; /* its last line */
 };
@@ -46,7 +46,7 @@ client_put(struct client *c, const char *p, size_t n)
 			n -= (size_t)w;
 		} else if (w == -1 && errno != EAGAIN && errno != EINTR) {
 			return false;
-		} else if (!patience_wait(c->fd, POLLOUT, SEND_MS)) {
+		} else if (!wait_ready(c->fd, POLLOUT, SEND_MS)) {
 			return false;
 		}
 	}
@@ -79,7 +79,7 @@ get_line(struct client *c, int64_t ms)
 			take_line(c, lf);
 			return true;
 		}
-		if (c->in_n == sizeof(c->in) - 1 || !patience_wait(c->fd, POLLIN, ms))
+		if (c->in_n == sizeof(c->in) - 1 || !wait_ready(c->fd, POLLIN, ms))
 			return false;
 		got = recv(c->fd, c->in + c->in_n, sizeof(c->in) - 1 - c->in_n, MSG_DONTWAIT);
 		if (got == 0 || (got == -1 && errno != EAGAIN && errno != EINTR))
@@ -112,7 +112,7 @@ get_reply(struct client *c, int64_t ms)
 	return c->reply;
 }
 
-/* A command, and what it is answered. */
+/* A command, and the reply to it. */
 __attribute__((format(printf, 2, 3))) static const char *
 client_ask(struct client *c, const char *fmt, ...)
 {
@@ -125,18 +125,18 @@ client_ask(struct client *c, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0 || (size_t)n >= sizeof(line))
 		return NULL;                  /* cannot be: an address fits */
-	(void)client_put(c, line, (size_t)n); /* why not may have been said before */
+	(void)client_put(c, line, (size_t)n); /* the reason may be in a reply that came before */
 	return get_reply(c, REPLY_MS);
 }
 
-/* What a reply means; said if it is not well. */
+/* The exit code of a reply, which is printed if it is a failure. */
 static int
 client_judge(const char *reply)
 {
-	int rc = outcome_of(reply);
+	int rc = sysexit_of(reply);
 
 	if (rc != EX_OK)
-		outcome_say_reply(reply);
+		sysexit_print_reply(reply);
 	return rc;
 }
 
@@ -174,7 +174,8 @@ mail(struct client *c, const struct client_mail *m)
 	char quoted[ADDRESS_QUOTED_MAX + 1], size[40] = "";
 
 	if (wants_utf8(m) && !c->utf8) {
-		outcome_say("5.6.7", "the server takes no internationalized addresses (SMTPUTF8)");
+		sysexit_print("5.6.7",
+			      "the server takes no internationalized addresses (SMTPUTF8)");
 		return EX_DATAERR;
 	}
 	if (c->size && octets != UINT64_MAX)
@@ -196,13 +197,13 @@ client_recipients(struct client *c, const struct client_mail *m)
 
 		(void)address_quote(m->rcpts[i].text, m->rcpts[i].n, quoted);
 		reply = client_ask(c, "RCPT TO:<%s>\r\n", quoted);
-		rc = outcome_worse(rc, client_judge(reply));
+		rc = sysexit_worse(rc, client_judge(reply));
 		if (!reply)
 			break;
 	}
 	if (rc != EX_OK && m->n_rcpts > 1)
-		outcome_say(rc == EX_TEMPFAIL ? "4.3.0" : "5.3.0",
-			    "nothing was delivered to any of the recipients");
+		sysexit_print(rc == EX_TEMPFAIL ? "4.3.0" : "5.3.0",
+			      "nothing was delivered to any of the recipients");
 	return rc;
 }
 
@@ -213,7 +214,7 @@ static int
 broken_off(struct client *c)
 {
 	if (errno == EINTR) {
-		outcome_say("4.3.0", "ended by a signal; nothing was delivered");
+		sysexit_print("4.3.0", "ended by a signal; nothing was delivered");
 		return EX_TEMPFAIL;
 	}
 	return client_judge(get_reply(c, 0)); /* its last words, if it had any */
@@ -235,11 +236,12 @@ client_data(struct client *c, const struct client_mail *m)
 		}
 	}
 	if (n < 0) {
-		outcome_say("4.3.0", "%s; nothing was delivered",
-			    errno == EINTR ? "ended by a signal" : "standard input cannot be read");
+		sysexit_print("4.3.0", "%s; nothing was delivered",
+			      errno == EINTR ? "ended by a signal"
+					     : "standard input cannot be read");
 		return EX_TEMPFAIL; /* the end is not sent */
 	}
-	patience_hold_signals();
+	wait_hold_signals();
 	return client_put(c, out, stuff_end(&s, out)) ? EX_OK : broken_off(c);
 }
 
@@ -255,12 +257,12 @@ client_results(struct client *c, const struct client_mail *m)
 		int one = client_judge(reply);
 
 		well += one == EX_OK;
-		rc = outcome_worse(rc, one);
+		rc = sysexit_worse(rc, one);
 		if (!reply)
 			break;
 	}
 	if (rc != EX_OK && well > 0)
-		outcome_say(
+		sysexit_print(
 			rc == EX_TEMPFAIL ? "4.3.0" : "5.3.0",
 			"%zu of %zu recipients have it; one recipient for each call avoids this",
 			well, m->n_rcpts);

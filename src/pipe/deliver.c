@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * restante-deliver - one message from standard input into mailboxes, for the pipes of mail servers.
- * It hands it to restanted's LMTP socket; where no server answers it does the work itself, if it
- * may. What became of it is said by the exit code, as sysexits.h has them, and on standard error.
+ * restante-deliver - one message from standard input into mailboxes, for the pipes of mail
+ * servers. It hands it to restanted's LMTP socket; where no server answers it does the work
+ * itself, if it may. The outcome is the exit code, one of sysexits.h, and a text on standard
+ * error.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +55,7 @@ deliver_complain(void *ctx, const struct conf_where *w, const char *text)
 }
 
 static void
-complaints_say(struct complaints *c)
+complaints_print(struct complaints *c)
 {
 	if (c->f && fflush(c->f) == 0 && c->text)
 		fputs(c->text, stderr);
@@ -62,7 +63,7 @@ complaints_say(struct complaints *c)
 
 /* ---- the way in ------------------------------------------------------------------------------ */
 
-/* Where we come in without a server. -1: said; *ret_rc why. */
+/* The way in without a server. -1: the reason was printed, *ret_rc is the exit code. */
 static int
 go_direct(const struct options *o, struct conf *c, struct conf_errors *e, int *ret_rc)
 {
@@ -71,20 +72,20 @@ go_direct(const struct options *o, struct conf *c, struct conf_errors *e, int *r
 
 	*ret_rc = EX_TEMPFAIL;
 	if (!c || e->count > 0) {
-		complaints_say(e->ctx);
-		outcome_say("4.3.5", "no server answers, and %s cannot be used", o->conf_file);
+		complaints_print(e->ctx);
+		sysexit_print("4.3.5", "no server answers, and %s cannot be used", o->conf_file);
 		conf_put(c);
 		*ret_rc = EX_CONFIG;
 		return -1;
 	}
 	fd = direct_open(c, o->verbose, e, err, sizeof(err));
 	if (fd == -1 && e->count > 0) {
-		complaints_say(e->ctx);
+		complaints_print(e->ctx);
 		*ret_rc = EX_CONFIG;
 	}
 	if (fd == -1)
-		outcome_say(e->count > 0 ? "4.3.5" : "4.3.0",
-			    "no server answers, and without one: %s", err);
+		sysexit_print(e->count > 0 ? "4.3.5" : "4.3.0",
+			      "no server answers, and without one: %s", err);
 	return fd;
 }
 
@@ -95,18 +96,19 @@ may_go_direct(const struct options *o)
 	return !o->socket || o->conf_given;
 }
 
-/* The server's socket if it answers, else our own. -1: said; *ret_rc why. */
+/* The server's socket if it answers, else our own. -1: the reason was printed, *ret_rc is the
+ * exit code. */
 static int
 deliver_reach(const struct options *o, int *ret_rc)
 {
-	struct complaints said = {0};
-	struct conf_errors e = {.report = deliver_complain, .ctx = &said};
+	struct complaints kept = {0};
+	struct conf_errors e = {.report = deliver_complain, .ctx = &kept};
 	char err[400] = "";
 	struct conf *c = NULL;
 	int fd = -1;
 	enum dial_result r = DIAL_NOBODY;
 
-	said.f = open_memstream(&said.text, &said.n);
+	kept.f = open_memstream(&kept.text, &kept.n);
 	*ret_rc = EX_TEMPFAIL;
 	if (o->socket)
 		r = dial_path(o->socket, &fd, err, sizeof(err));
@@ -119,11 +121,11 @@ deliver_reach(const struct options *o, int *ret_rc)
 	} else {
 		conf_put(c);
 		if (fd == -1)
-			outcome_say("4.4.1", "%s", err);
+			sysexit_print("4.4.1", "%s", err);
 	}
-	if (said.f)
-		(void)fclose(said.f); /* memory only */
-	free(said.text);
+	if (kept.f)
+		(void)fclose(kept.f); /* memory only */
+	free(kept.text);
 	return fd;
 }
 
@@ -136,12 +138,12 @@ deliver(struct options *o)
 	int rc = EX_TEMPFAIL, fd;
 
 	if (!pipein_open(&in, STDIN_FILENO)) {
-		outcome_say("4.3.0", "standard input cannot be read: %s (%d)",
-			    strerrordesc_np(errno), errno);
+		sysexit_print("4.3.0", "standard input cannot be read: %s (%d)",
+			      strerrordesc_np(errno), errno);
 		return EX_TEMPFAIL;
 	}
 	if (pipein_empty(&in)) {
-		outcome_say("5.6.0", "there is no message on standard input");
+		sysexit_print("5.6.0", "there is no message on standard input");
 		return EX_NOINPUT;
 	}
 	if (!o->has_sender && in.has_from)
@@ -151,10 +153,10 @@ deliver(struct options *o)
 		const struct client_mail m = {&in, &o->sender, o->rcpts, o->n_rcpts};
 
 		rc = client_deliver(fd, &m);
-		(void)close(fd); /* what was promised was said in a reply */
+		(void)close(fd); /* the replies have it all */
 	}
 	if (!direct_close())
-		_exit(rc); /* what became of the mail is known all the same */
+		_exit(rc); /* the outcome is known all the same */
 	return rc;
 }
 
@@ -168,17 +170,17 @@ add_rcpt(struct options *o, const char *text)
 	const char *wrong;
 
 	if (!more) {
-		outcome_say("4.5.3", "more than %d recipients, or no memory", RCPTS_MAX);
+		sysexit_print("4.5.3", "more than %d recipients, or no memory", RCPTS_MAX);
 		return EX_TEMPFAIL;
 	}
 	o->rcpts = more;
 	wrong = pipein_address(text, strlen(text), &more[o->n_rcpts]);
 	if (!wrong && more[o->n_rcpts].null) {
-		outcome_say("5.1.3", "-a '%.100s': a recipient is needed", text);
+		sysexit_print("5.1.3", "-a '%.100s': a recipient is needed", text);
 		return EX_USAGE;
 	}
 	if (wrong) {
-		outcome_say("5.1.3", "a recipient's address (-a) is impossible: %s", wrong);
+		sysexit_print("5.1.3", "a recipient's address (-a) is impossible: %s", wrong);
 		return EX_NOUSER;
 	}
 	o->n_rcpts++;
@@ -193,7 +195,7 @@ set_sender(struct options *o, const char *text)
 	o->has_sender = true;
 	if (!wrong)
 		return EX_OK;
-	outcome_say("5.1.7", "the sender's address (-f) is impossible: %s", wrong);
+	sysexit_print("5.1.7", "the sender's address (-f) is impossible: %s", wrong);
 	return EX_DATAERR;
 }
 
@@ -205,18 +207,19 @@ use_environment(struct options *o)
 	int rc;
 
 	if (!recipient) {
-		outcome_say("4.3.5", "-e: there is no RECIPIENT in the environment");
+		sysexit_print("4.3.5", "-e: there is no RECIPIENT in the environment");
 		return EX_USAGE;
 	}
 	rc = add_rcpt(o, recipient);
 	return rc == EX_OK ? set_sender(o, sender ? sender : "") : rc;
 }
 
-/* One line, which stands in logs and bounces; mail waits until the mail server's line is right. */
+/* One line, as it goes into logs and bounces; mail waits until the mail server's command line
+ * is right. */
 static int
 deliver_misused(const char *what, const char *why)
 {
-	outcome_say("4.3.5", "'%.100s' %s; see restante-deliver --help", what, why);
+	sysexit_print("4.3.5", "'%.100s' %s; see restante-deliver --help", what, why);
 	return EX_USAGE;
 }
 
@@ -229,7 +232,7 @@ print_rest(FILE *to)
 }
 
 static const struct cmdline_option options[] = {
-	{"address", 'a', "ADDRESS", "whose mailbox: user@example.org"},
+	{"address", 'a', "ADDRESS", "the recipient: user@example.org"},
 	{"from", 'f', "SENDER",
 	 "the envelope sender; '' or '<>': none\n"
 	 "(default: that of a first line 'From sender ...', else none)"},
@@ -311,8 +314,8 @@ main(int argc, char **argv)
 	int rc;
 
 	open_missing();
-	patience_init();
-	opterr = 0; /* said in our own words */
+	wait_init();
+	opterr = 0; /* reported in our own words */
 	rc = deliver_read_options(&o, argc, argv);
 	if (rc == EX_OK)
 		rc = deliver(&o);

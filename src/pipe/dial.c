@@ -41,7 +41,7 @@ dial_path(const char *path, int *ret_fd, char *err, size_t errlen)
 	return dial((const struct sockaddr *)&sa, sizeof(sa), path, ret_fd, err, errlen);
 }
 
-/* An address that stands for all is reached at the loopback's. */
+/* A listener on all addresses is reached by the loopback's. */
 static enum dial_result
 dial_tcp(const struct conf_listener *l, int *ret_fd, char *err, size_t errlen)
 {

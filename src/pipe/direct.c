@@ -57,8 +57,8 @@ direct_become(const struct conf *c, char *err, size_t errlen)
 	return true;
 }
 
-/* One who is not in the file: conf.h keeps a place. Of what only serving needs - many files, the
- * key of TLS - nothing is asked. */
+/* One more listener than the file has: conf.h keeps a place for it. Nothing is wanted that only
+ * a server needs: many files, the key of TLS. */
 static void
 add_listener(struct conf *c)
 {
@@ -124,7 +124,7 @@ connect_inside(char *err, size_t errlen)
 	    door_admit(&listener, pair[1], &p, listener.session_new))
 		return pair[0];
 	snprintf(err, errlen, "no memory for a session");
-	(void)close(pair[0]); /* nothing was said */
+	(void)close(pair[0]); /* nothing was sent */
 	return -1;
 }
 

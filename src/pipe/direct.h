@@ -10,9 +10,9 @@
 #include "conf/conf.h"
 
 /*
- * Becomes the user the server runs as (root only; anybody else must be it already), opens what is
- * configured, and returns the client's end. -1: why not is in err, and in e if it is the
- * configuration. verbose: the log goes to standard error. c's reference is taken over.
+ * Becomes the user the server runs as (root only; anybody else must be it already), opens the
+ * configured modules, and returns the client's end. -1: the reason is in err, and in e if it is
+ * the configuration. verbose: the log goes to standard error. c's reference is taken over.
  */
 int direct_open(struct conf *c, bool verbose, struct conf_errors *e, char *err, size_t errlen);
 

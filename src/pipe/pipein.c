@@ -58,7 +58,7 @@ pipein_address(const char *p, size_t n, struct address *ret)
 	wrong = address_path(path, n + 2, &used, ret);
 	if (!wrong && used == n + 2)
 		return NULL;
-	return *p == '"' ? wrong ? wrong : "it has more behind its end" : bare_address(p, n, ret);
+	return *p == '"' ? wrong ? wrong : "there is more after its end" : bare_address(p, n, ret);
 }
 
 /* ---- the line "From " ------------------------------------------------------------------------ */
@@ -100,7 +100,7 @@ pipein_fill(struct pipein *p)
 	ssize_t got;
 
 	do {
-		if (!patience_wait(p->fd, POLLIN, -1))
+		if (!wait_ready(p->fd, POLLIN, -1))
 			return false;
 		got = read(p->fd, p->buf + p->n, sizeof(p->buf) - p->n);
 	} while (got == -1 && (errno == EINTR || errno == EAGAIN));
@@ -134,7 +134,7 @@ pipein_open(struct pipein *p, int fd)
 	while (pipein_undecided(p));
 	if (p->n > FROM_OCTETS && memcmp(p->buf, FROM, FROM_OCTETS) == 0)
 		take_from_line(p);
-	if (p->at == p->n && !p->ended) { /* is there anything behind it? */
+	if (p->at == p->n && !p->ended) { /* is there anything after it? */
 		p->at = p->n = 0;
 		return pipein_fill(p);
 	}

@@ -20,7 +20,7 @@ struct pipein {
 	int fd;
 	bool ended;
 	bool has_from;       /* there was such a line */
-	struct address from; /* who it names; null: MAILER-DAEMON, or no possible address */
+	struct address from; /* its address; null: MAILER-DAEMON, or no possible address */
 	size_t at, n;        /* buf[at..n) is not given out yet */
 	char buf[PIPEIN_OCTETS];
 };
@@ -34,8 +34,8 @@ ssize_t pipein_next(struct pipein *p, const char **ret);
 uint64_t pipein_octets(const struct pipein *p);
 
 /* An address as mail servers and people give it on a command line: bare, quoted, or in angle
- * brackets; with blanks in its local part or whatever else needs quotes. "" and <> are null, and so
- * is MAILER-DAEMON. NULL: fine, else what is wrong. */
+ * brackets; with blanks or anything else that needs quotes in its local part. "" and <> are
+ * null, and so is MAILER-DAEMON. NULL: fine; else the fault in words. */
 const char *pipein_address(const char *p, size_t n, struct address *ret);
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stuff - a message as programs hand it on, made ready to follow DATA: every line end becomes CRLF,
- * a dot that begins a line is doubled (RFC 5321 section 4.5.2). The other way round is unstuff.h.
- * Pure and resumable. A CR without LF stays what it is: whether it may come in is the server's to
- * say.
+ * stuff - a message as programs hand it on, made ready to follow DATA: every line end becomes
+ * CRLF, a dot that begins a line is doubled (RFC 5321 section 4.5.2). The other way round is
+ * unstuff.h. Pure and resumable. A CR without LF is left alone: the server decides about it.
  */
 #ifndef RST_PIPE_STUFF_H
 #define RST_PIPE_STUFF_H
@@ -20,7 +19,7 @@ struct stuff {
 
 /* Takes n octets of in and writes at most 2n to out; returns how many. */
 size_t stuff_feed(struct stuff *s, const char *in, size_t n, char *out);
-/* Behind the last octet: the line end that lacks, and the dot that ends it all. */
+/* After the last octet: a line end if the last one is missing, and the dot that ends it all. */
 size_t stuff_end(const struct stuff *s, char out[STUFF_END]);
 
 #endif

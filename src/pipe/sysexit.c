@@ -17,7 +17,7 @@ static const struct {
 };
 
 int
-outcome_of(const char *reply)
+sysexit_of(const char *reply)
 {
 	if (!reply || strlen(reply) < 3 || reply[0] == '4')
 		return EX_TEMPFAIL;
@@ -32,18 +32,18 @@ outcome_of(const char *reply)
 }
 
 void
-outcome_say_reply(const char *reply)
+sysexit_print_reply(const char *reply)
 {
 	if (!reply)
-		outcome_say("4.4.2", "the connection to the server was lost before it answered");
-	else if (outcome_of(reply) == EX_TEMPFAIL && reply[0] != '4')
-		outcome_say("4.5.0", "this is no answer of an LMTP server: %s", reply);
+		sysexit_print("4.4.2", "the connection to the server was lost before it answered");
+	else if (sysexit_of(reply) == EX_TEMPFAIL && reply[0] != '4')
+		sysexit_print("4.5.0", "this is no answer of an LMTP server: %s", reply);
 	else
 		fprintf(stderr, "%s\n", reply[3] ? reply + 4 : reply);
 }
 
 void
-outcome_say(const char *enhanced, const char *fmt, ...)
+sysexit_print(const char *enhanced, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -55,7 +55,7 @@ outcome_say(const char *enhanced, const char *fmt, ...)
 }
 
 int
-outcome_worse(int a, int b)
+sysexit_worse(int a, int b)
 {
 	if (a == EX_TEMPFAIL || b == EX_TEMPFAIL)
 		return EX_TEMPFAIL;

@@ -21,7 +21,7 @@ on_signal(int sig)
 }
 
 void
-patience_init(void)
+wait_init(void)
 {
 	struct sigaction sa = {.sa_handler = on_signal};
 	sigset_t block;
@@ -37,14 +37,14 @@ patience_init(void)
 }
 
 void
-patience_hold_signals(void)
+wait_hold_signals(void)
 {
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 		sigaddset(&waiting, ends[i]);
 }
 
-/* Did a signal come that has its turn only now? A ready descriptor keeps it from ppoll: the end of
- * a message must not be believed when who wrote it is being ended with us. */
+/* Did a signal come that has its turn only now? A ready descriptor keeps it from ppoll: the end
+ * of a message must not be believed when its writer is being ended with us. */
 static bool
 is_asked(void)
 {
@@ -59,7 +59,7 @@ is_asked(void)
 }
 
 bool
-patience_wait(int fd, short events, int64_t ms)
+wait_ready(int fd, short events, int64_t ms)
 {
 	struct pollfd p = {.fd = fd, .events = events};
 	int64_t until_ms = mono_ms() + ms;

@@ -119,19 +119,19 @@ replies_mean(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_int_equal(outcome_of(rows[i].reply), rows[i].code);
+		assert_int_equal(sysexit_of(rows[i].reply), rows[i].code);
 }
 
 static void
 trying_again_wins(void **state)
 {
 	(void)state;
-	assert_int_equal(outcome_worse(EX_OK, EX_OK), EX_OK);
-	assert_int_equal(outcome_worse(EX_NOUSER, EX_OK), EX_NOUSER);
-	assert_int_equal(outcome_worse(EX_OK, EX_NOUSER), EX_NOUSER);
-	assert_int_equal(outcome_worse(EX_NOUSER, EX_NOPERM), EX_NOUSER);
-	assert_int_equal(outcome_worse(EX_NOUSER, EX_TEMPFAIL), EX_TEMPFAIL);
-	assert_int_equal(outcome_worse(EX_TEMPFAIL, EX_NOUSER), EX_TEMPFAIL);
+	assert_int_equal(sysexit_worse(EX_OK, EX_OK), EX_OK);
+	assert_int_equal(sysexit_worse(EX_NOUSER, EX_OK), EX_NOUSER);
+	assert_int_equal(sysexit_worse(EX_OK, EX_NOUSER), EX_NOUSER);
+	assert_int_equal(sysexit_worse(EX_NOUSER, EX_NOPERM), EX_NOUSER);
+	assert_int_equal(sysexit_worse(EX_NOUSER, EX_TEMPFAIL), EX_TEMPFAIL);
+	assert_int_equal(sysexit_worse(EX_TEMPFAIL, EX_NOUSER), EX_TEMPFAIL);
 }
 
 /* ---- addresses and the pipe ------------------------------------------------------------------ */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "admin/caller.h"
+#include "admin/control.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,22 +17,22 @@
 #define STACK_BYTES (512 * 1024)
 
 bool
-caller_begin(struct caller *c, int fd, int wake, int64_t now_ms)
+control_begin(struct control *c, int fd, int wake, int64_t now_ms)
 {
-	*c = (struct caller){
-		.phase = CALLER_SPEAKS, .fd = fd, .wake = wake, .until_ms = now_ms + PEER_MS};
+	*c = (struct control){
+		.phase = CONTROL_SPEAKS, .fd = fd, .wake = wake, .until_ms = now_ms + PEER_MS};
 	c->line = malloc(LINE_MAX_BYTES);
 	if (!c->line)
-		caller_end(c);
+		control_end(c);
 	return c->line != NULL;
 }
 
 void
-caller_end(struct caller *c)
+control_end(struct control *c)
 {
-	if (c->phase == CALLER_WAITS)
+	if (c->phase == CONTROL_WAITS)
 		pthread_join(c->thread, NULL);
-	if (c->phase == CALLER_GONE)
+	if (c->phase == CONTROL_GONE)
 		return;
 	if (c->line)
 		secret_wipe(c->line, c->n);
@@ -40,20 +40,20 @@ caller_end(struct caller *c)
 	free(c->answer);
 	(void)close(c->fd);
 	c->line = c->answer = NULL;
-	c->phase = CALLER_GONE;
+	c->phase = CONTROL_GONE;
 }
 
 short
-caller_events(const struct caller *c)
+control_events(const struct control *c)
 {
-	return c->phase == CALLER_SPEAKS ? POLLIN : c->phase == CALLER_LISTENS ? POLLOUT : 0;
+	return c->phase == CONTROL_SPEAKS ? POLLIN : c->phase == CONTROL_LISTENS ? POLLOUT : 0;
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */
 
 /* Any thread: line in, answer out. */
 static void
-make_answer(struct caller *c)
+make_answer(struct control *c)
 {
 	json_error_t err;
 	json_t *request = json_loads(c->line, JSON_REJECT_DUPLICATES, &err);
@@ -71,7 +71,7 @@ make_answer(struct caller *c)
 static void *
 waiting_main(void *arg)
 {
-	struct caller *c = arg;
+	struct control *c = arg;
 	uint64_t one = 1;
 	ssize_t w;
 
@@ -94,7 +94,7 @@ is_slow(const char *line)
 }
 
 static bool
-start_thread(struct caller *c)
+start_thread(struct control *c)
 {
 	pthread_attr_t attr;
 	bool ok;
@@ -109,7 +109,7 @@ start_thread(struct caller *c)
 }
 
 static void
-send_answer(struct caller *c, int64_t now_ms)
+send_answer(struct control *c, int64_t now_ms)
 {
 	while (c->sent < c->answer_n) {
 		ssize_t w = send(c->fd, c->answer + c->sent, c->answer_n - c->sent,
@@ -121,13 +121,13 @@ send_answer(struct caller *c, int64_t now_ms)
 			break; /* the caller is gone, or does not read */
 		c->sent += (size_t)w;
 	}
-	caller_end(c);
+	control_end(c);
 }
 
 static void
-begin_sending(struct caller *c, int64_t now_ms)
+begin_sending(struct control *c, int64_t now_ms)
 {
-	c->phase = CALLER_LISTENS;
+	c->phase = CONTROL_LISTENS;
 	c->until_ms = now_ms + PEER_MS;
 	send_answer(c, now_ms);
 }
@@ -135,7 +135,7 @@ begin_sending(struct caller *c, int64_t now_ms)
 /* ---- the question ---------------------------------------------------------------------------- */
 
 static void
-caller_read_line(struct caller *c, int64_t now_ms)
+control_read_line(struct control *c, int64_t now_ms)
 {
 	ssize_t got = recv(c->fd, c->line + c->n, LINE_MAX_BYTES - 1 - c->n, MSG_DONTWAIT);
 	char *lf = got > 0 ? memchr(c->line + c->n, '\n', (size_t)got) : NULL;
@@ -146,12 +146,12 @@ caller_read_line(struct caller *c, int64_t now_ms)
 		bool may_come = got > 0 ? c->n < LINE_MAX_BYTES - 1 : got < 0 && errno == EAGAIN;
 
 		if (!may_come || now_ms >= c->until_ms)
-			caller_end(c);
+			control_end(c);
 		return;
 	}
 	*lf = '\0';
 	if (is_slow(c->line) && start_thread(c)) {
-		c->phase = CALLER_WAITS;
+		c->phase = CONTROL_WAITS;
 		return;
 	}
 	make_answer(c);
@@ -159,19 +159,19 @@ caller_read_line(struct caller *c, int64_t now_ms)
 }
 
 void
-caller_go(struct caller *c, int64_t now_ms)
+control_go(struct control *c, int64_t now_ms)
 {
 	switch (c->phase) {
-	case CALLER_SPEAKS:
-		caller_read_line(c, now_ms);
+	case CONTROL_SPEAKS:
+		control_read_line(c, now_ms);
 		break;
-	case CALLER_WAITS:
+	case CONTROL_WAITS:
 		if (!atomic_load(&c->answered))
 			break;
 		pthread_join(c->thread, NULL);
 		begin_sending(c, now_ms);
 		break;
-	case CALLER_LISTENS:
+	case CONTROL_LISTENS:
 		send_answer(c, now_ms);
 		break;
 	default:

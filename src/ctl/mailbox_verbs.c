@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ctl/mailboxes.h"
+#include "ctl/mailbox_verbs.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -54,7 +54,7 @@ view_expire(const json_t *answer)
 }
 
 int
-mailboxes_expire(const struct ctl *c)
+mailbox_verbs_expire(const struct ctl *c)
 {
 	if (c->argc == 0 && !options_get(c, "domain") && !options_get(c, "all")) {
 		fprintf(stderr, "restantectl: expire needs a user, --domain NAME or --all\n");
@@ -81,7 +81,7 @@ view_undelete(const json_t *answer)
 }
 
 int
-mailboxes_undelete(const struct ctl *c)
+mailbox_verbs_undelete(const struct ctl *c)
 {
 	json_t *request, *uidls;
 
@@ -127,7 +127,7 @@ static void
 view_domain_usage(const struct answer_domain_usage *u, const struct answer_domain *d)
 {
 	printf("%-*s %s%s\n", TITLE, "domain", d->user_domain,
-	       u->domain_doubtful ? " (doubtful: it is to be counted anew)" : "");
+	       u->domain_doubtful ? " (doubtful: it will be counted again)" : "");
 	print_usage("domain octets", u->domain_used_octets, d->domain_quota_octets);
 	print_usage("domain messages", u->domain_used_messages, d->domain_quota_messages);
 }
@@ -155,7 +155,7 @@ view_quota(const json_t *answer)
 }
 
 int
-mailboxes_quota(const struct ctl *c)
+mailbox_verbs_quota(const struct ctl *c)
 {
 	bool recount = options_get(c, "recount") != NULL;
 	json_t *request;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ctl/badmail.h"
+#include "ctl/badmail_verb.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -70,9 +70,9 @@ add_times(const struct ctl *c, json_t *r)
 	return true;
 }
 
-/* NULL: what is wrong was printed. */
+/* NULL: the reason was printed. */
 static json_t *
-badmail_question(const struct ctl *c, const char *action)
+badmail_verb_question(const struct ctl *c, const char *action)
 {
 	static const struct {
 		const char *opt, *key;
@@ -300,7 +300,7 @@ run_show(const struct ctl *c, json_t *q)
 }
 
 int
-badmail_run(const struct ctl *c)
+badmail_verb(const struct ctl *c)
 {
 	static const struct {
 		const char *name;
@@ -324,7 +324,7 @@ badmail_run(const struct ctl *c)
 				actions[i].name);
 			return EX_USAGE;
 		}
-		q = badmail_question(c, c->argv[0]);
+		q = badmail_verb_question(c, c->argv[0]);
 		if (!q)
 			return EX_USAGE;
 		rc = actions[i].run(c, q);
