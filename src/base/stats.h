@@ -24,10 +24,11 @@
 	X(LMTP_SESSIONS, NULL, NULL, {"protocol", "lmtp"}) \
 	X(SMTP_SESSIONS, NULL, NULL, {"protocol", "smtp"}) \
 	X(NET_IN, "restante_session_received_bytes_total", \
-	  "Octets from clients, inside TLS; added when a session ends.", {NULL}) \
+	  "Octets from clients, inside TLS; added when a session ends.", {NULL, NULL}) \
 	X(NET_OUT, "restante_session_sent_bytes_total", \
-	  "Octets to clients, inside TLS; added when a session ends.", {NULL}) \
-	X(BAD_COMMAND, "restante_bad_commands_total", "Commands nobody understands.", {NULL}) \
+	  "Octets to clients, inside TLS; added when a session ends.", {NULL, NULL}) \
+	X(BAD_COMMAND, "restante_bad_commands_total", "Commands nobody understands.", \
+	  {NULL, NULL}) \
 	X(TLS12, "restante_tls_handshakes_total", "TLS handshakes by result and version.", \
 	  {"result", "completed"}, {"version", "1.2"}) \
 	X(TLS13, NULL, NULL, {"result", "completed"}, {"version", "1.3"}) \
@@ -40,16 +41,17 @@
 	X(LOGIN_TEMP, NULL, NULL, {"result", "backend_failed"}) \
 	X(IN_USE, NULL, NULL, {"result", "in_use"}) \
 	X(TAKEOVER, "restante_takeovers_total", \
-	  "Silent sessions that lost their mailbox to a newcomer.", {NULL}) \
+	  "Silent sessions that lost their mailbox to a newcomer.", {NULL, NULL}) \
 	X(CACHE_ACCEPTED, "restante_credential_cache_lookups_total", \
 	  "Credential caches by what they knew.", {"result", "accepted"}) \
 	X(CACHE_REFUSED, NULL, NULL, {"result", "refused"}) \
 	X(CACHE_MISSED, NULL, NULL, {"result", "unknown"}) \
 	X(LAST_GOOD, "restante_last_known_good_logins_total", \
-	  "Users who came in while their auth section could not be asked.", {NULL}) \
-	X(RETRIEVED, "restante_messages_retrieved_total", "Messages sent whole by RETR.", {NULL}) \
+	  "Users who came in while their auth section could not be asked.", {NULL, NULL}) \
+	X(RETRIEVED, "restante_messages_retrieved_total", "Messages sent whole by RETR.", \
+	  {NULL, NULL}) \
 	X(OCTETS_OUT, "restante_retrieved_bytes_total", "Their octets, before dot-stuffing.", \
-	  {NULL}) \
+	  {NULL, NULL}) \
 	X(COMMIT_OK, "restante_commits_total", \
 	  "QUITs with deletions by result: ok; partial; unknown, whether it happened; failed, " \
 	  "nothing was deleted.", \
@@ -57,16 +59,17 @@
 	X(COMMIT_PARTIAL, NULL, NULL, {"result", "partial"}) \
 	X(COMMIT_UNKNOWN, NULL, NULL, {"result", "unknown"}) \
 	X(COMMIT_FAILED, NULL, NULL, {"result", "failed"}) \
-	X(DELETED, "restante_messages_deleted_total", "Messages deleted by QUITs.", {NULL}) \
+	X(DELETED, "restante_messages_deleted_total", "Messages deleted by QUITs.", {NULL, NULL}) \
 	X(QUIT_WITHOUT, "restante_sessions_without_quit_total", \
-	  "Sessions that ended with deletions and without QUIT: nothing was deleted.", {NULL}) \
+	  "Sessions that ended with deletions and without QUIT: nothing was deleted.", \
+	  {NULL, NULL}) \
 	X(READ_ERROR, "restante_read_errors_total", \
-	  "Connections dropped because a store could not be read.", {NULL}) \
+	  "Connections dropped because a store could not be read.", {NULL, NULL}) \
 	X(SIZE_MISMATCH, "restante_size_mismatches_total", \
-	  "Messages whose octets were not as many as announced.", {NULL}) \
+	  "Messages whose octets were not as many as announced.", {NULL, NULL}) \
 	X(MAILS, "restante_delivery_messages_total", \
-	  "Messages that came in by LMTP or SMTP, whatever became of them.", {NULL}) \
-	X(OCTETS_IN, "restante_delivery_received_bytes_total", "Their octets.", {NULL}) \
+	  "Messages that came in by LMTP or SMTP, whatever became of them.", {NULL, NULL}) \
+	X(OCTETS_IN, "restante_delivery_received_bytes_total", "Their octets.", {NULL, NULL}) \
 	X(RCPTS_ACCEPTED, "restante_delivery_recipients_total", "RCPT commands by result.", \
 	  {"result", "accepted"}) \
 	X(RCPTS_DEFERRED, NULL, NULL, {"result", "deferred"}) \
@@ -79,17 +82,17 @@
 	  {"class", "retry"}) \
 	X(KEPT_REFUSED, NULL, NULL, {"class", "refused"}) \
 	X(DOOR_CLOSED, "restante_badmail_door_closed_total", \
-	  "Times mail was not accepted because too much waits already.", {NULL}) \
+	  "Times mail was not accepted because too much waits already.", {NULL, NULL}) \
 	X(RETRY_DELIVERED, "restante_badmail_retries_total", \
 	  "Tries to deliver an item of Badmail, by result.", {"result", "delivered"}) \
 	X(RETRY_FAILED, NULL, NULL, {"result", "failed"}) \
 	X(UNDO_MOVED, "restante_undo_moved_messages_total", \
-	  "Deleted messages that were moved to the undo storage.", {NULL}) \
+	  "Deleted messages that were moved to the undo storage.", {NULL, NULL}) \
 	X(UNDO_FAILED, "restante_undo_failed_moves_total", \
 	  "Moves to the undo storage that failed: the mail stays hidden where it is, and is " \
 	  "tried " \
 	  "again.", \
-	  {NULL}) \
+	  {NULL, NULL}) \
 	X(RELOADED, "restante_reloads_total", "Configurations read again, by result.", \
 	  {"result", "ok"}) \
 	X(RELOAD_FAILED, NULL, NULL, {"result", "failed"})
