@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/sockfile.h"
 #include "pop3/session.h"
 #include "sd.h"
 #include "smtp/delivery.h"
@@ -34,17 +35,17 @@ policy_of(const struct listener *l, const struct peer *p)
 static int
 listen_open_socket(const struct conf *c, const struct conf_listener *cl, char *err, size_t errlen)
 {
-	const struct listener_file f = {.path = cl->path,
-					.mode = cl->mode,
-					.user = geteuid() == 0 ? c->user : NULL,
-					.owner = cl->owner,
-					.group = cl->group};
+	const struct sockfile f = {.path = cl->path,
+				   .mode = cl->mode,
+				   .user = geteuid() == 0 ? c->user : NULL,
+				   .owner = cl->owner,
+				   .group = cl->group};
 	int fd = cl->path ? sd_listen_find(cl->path, 0) : sd_listen_find(cl->address, cl->port);
 
 	if (fd != -1)
 		listener_tune(fd, cl->sndbuf);
 	else if (cl->path)
-		fd = listener_open_path(&f, err, errlen);
+		fd = sockfile_open(&f, err, errlen);
 	else
 		fd = listener_open(cl->address, cl->port, cl->sndbuf, err, errlen);
 	return fd;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "conf/conf.h"
-#include "net/acceptor.h"
+#include "net/listener.h"
 
 /* One struct listener per section, in the order of the file, in *ret (malloc'd). Every one that
  * cannot be opened is reported; false: none is left open. */

@@ -154,7 +154,7 @@ tick(int64_t now_ms)
 static int
 start_threads(const struct conf *c)
 {
-	struct acceptor_limits limits = {c->max_sessions, c->max_per_address, c->shed_ms};
+	struct door_limits limits = {c->max_sessions, c->max_per_address, c->shed_ms};
 
 	pool_set_thread_exit(host_thread_exit);
 	acceptor_set_tick(tick);
@@ -298,11 +298,11 @@ service_reload(char **ret_errors)
 	if (c && e.count > 0)
 		(void)bind_check(c, &e); /* all errors in one run */
 	if (c && e.count == 0 && bind_open(c, old, false, &e)) {
-		struct acceptor_limits limits = {old->max_sessions, c->max_per_address, c->shed_ms};
+		struct door_limits limits = {old->max_sessions, c->max_per_address, c->shed_ms};
 
 		log_restart_needed(old, c);
 		log_set_level(c->log_level);
-		acceptor_set_limits(&limits);
+		door_set_limits(&limits);
 		conf_publish(conf_ref(c));
 		log_msg(LOG_LVL_NOTICE, "reload", "%s is in force for new sessions", c->file);
 		stat_add(STAT_RELOADED, 1);

@@ -11,7 +11,7 @@
 #include "base/stats.h"
 #include "config.h"
 #include "mailbox/volume.h"
-#include "net/acceptor.h"
+#include "net/door.h"
 #include "net/tls.h"
 #include "upkeep/background.h"
 #include "work/pool.h"
@@ -156,9 +156,9 @@ put_engine(struct expo *e)
 static void
 put_door(struct expo *e)
 {
-	struct acceptor_stats a;
+	struct door_stats a;
 
-	acceptor_get_stats(&a);
+	door_get_stats(&a);
 	const struct {
 		const char *result;
 		uint64_t n;
@@ -168,7 +168,7 @@ put_door(struct expo *e)
 		{"refused_max_per_address", a.refused_address},
 	};
 
-	metrics_gauge(e, "restante_connections", "Connections open now.", acceptor_sessions());
+	metrics_gauge(e, "restante_connections", "Connections open now.", door_sessions());
 	expo_family(e, "restante_connections_total", EXPO_COUNTER,
 		    "Connections by what became of them at the door.");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

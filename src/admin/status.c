@@ -11,7 +11,7 @@
 #include "base/stats.h"
 #include "conf/conf.h"
 #include "config.h"
-#include "net/acceptor.h"
+#include "net/door.h"
 #include "net/tls.h"
 #include "work/pool.h"
 #include "work/queue.h"
@@ -44,10 +44,10 @@ places_json(uint64_t *ret_logged_in)
 static json_t *
 door_json(void)
 {
-	struct acceptor_stats a;
+	struct door_stats a;
 	json_t *o = json_object();
 
-	acceptor_get_stats(&a);
+	door_get_stats(&a);
 	struct answer_door d = {.accepted = a.accepted,
 				.refused_total = a.refused_total,
 				.refused_address = a.refused_address,
@@ -91,7 +91,7 @@ status_answer(const json_t *request)
 		.configuration = c ? c->file : "",
 		.configuration_serial = c ? c->serial : 0,
 		.workers = c ? c->workers : 0,
-		.connections = acceptor_sessions(),
+		.connections = door_sessions(),
 		.queue_depth = queue_depth(),
 		.queue_head_age_ms = (uint64_t)queue_head_age_ms(mono_ms()),
 		.log_lines_dropped = logger_dropped(),

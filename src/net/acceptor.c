@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One thread: sockets in, edges and deadlines out to the run queue. It never runs a session, never
- * waits for anything but epoll, and is never without a timeout, because four times a second it
- * looks at deadlines, gates and overdue calls.
+ * waits for anything but epoll, and never without a timeout, because four times a second it looks
+ * at deadlines, gates and overdue calls.
  *
- * epoll data of a session is its token; generations begin with 1, so the numbers below 2^32 are
- * free for what is not a session: 0 the wake-up descriptor, i + 1 listener i.
+ * Events that are not a session's carry a number below 2^32 (pollset.h): 0 the wake-up descriptor,
+ * i + 1 listener i.
  *
  * Listeners are level-triggered and accepted from in batches, so that a flood of newcomers does not
- * keep those who are inside waiting. When no more can be taken - no descriptors, or the run queue
- * is behind - the listeners leave the epoll set for a while: the kernel's backlog holds who comes,
- * and nothing spins.
+ * keep running sessions waiting. When no more can be accepted - no descriptors, or the run queue
+ * lags - the listeners leave the epoll set for a while: new connections wait in the kernel's
+ * backlog, and nothing spins.
  */
 #include "net/acceptor.h"
 
@@ -18,7 +18,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,14 +25,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/door.h"
+#include "net/pollset.h"
 #include "net/proxy_wait.h"
 #include "work/gate.h"
 #include "work/pool.h"
 #include "work/queue.h"
+#include "work/slot.h"
 #include "work/stress.h"
 
 #define EVENTS 256
-#define BATCH 64 /* accepted from one listener before others have their turn */
+#define BATCH 64 /* accepted from one listener before the others have their turn */
 #define TICK_MS 250
 #define REST_MS 250 /* listeners rest after EMFILE and the like */
 #define WAKE_DATA 0
@@ -46,22 +47,21 @@ struct batch {
 static struct {
 	pthread_t thread;
 	bool runs;
-	int epoll, wake;
+	int wake; /* eventfd: closing and stopping do not wait for the tick */
 	struct listener *listeners;
 	size_t n_listeners;
 	void (*tick)(int64_t now_ms);
 	void (*probe)(struct gate *g);
 	_Atomic bool stopping;
 	/* the acceptor thread's own */
-	bool armed;      /* listeners are in the epoll set */
-	int64_t rest_ms; /* and not before this time again */
+	bool armed;      /* the listeners are in the epoll set */
+	int64_t rest_ms; /* they do not return to it before this time */
 	int64_t ticked_ms;
 	pthread_mutex_t mutex;
 	pthread_cond_t closed;
 	/* below: under mutex */
 	bool close_asked, close_done;
 } acc = {
-	.epoll = -1,
 	.wake = -1,
 	.mutex = PTHREAD_MUTEX_INITIALIZER,
 	.closed = PTHREAD_COND_INITIALIZER,
@@ -96,13 +96,12 @@ static void
 listeners_arm(bool on)
 {
 	for (size_t i = 0; i < acc.n_listeners; i++) {
-		struct epoll_event e = {.events = on ? EPOLLIN : 0, .data.u64 = i + 1};
-		int op = on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
+		int fd = acc.listeners[i].fd;
 
-		if (acc.listeners[i].fd == -1)
+		if (fd == -1)
 			continue;
-		if (epoll_ctl(acc.epoll, op, acc.listeners[i].fd, &e) == -1 && errno != EEXIST &&
-		    errno != ENOENT)
+		if (!(on ? pollset_add(fd, EPOLLIN, i + 1) : pollset_remove(fd)) &&
+		    errno != EEXIST && errno != ENOENT)
 			log_msg(LOG_LVL_ERROR, "listener", "%s: epoll_ctl: %s (%d)",
 				acc.listeners[i].name, strerrordesc_np(errno), errno);
 	}
@@ -116,7 +115,7 @@ listeners_rest(int64_t until_ms)
 	acc.rest_ms = until_ms;
 }
 
-/* Is the run queue so far behind that newcomers had better wait outside? */
+/* Does the run queue lag so much that newcomers had better wait in the backlog? */
 static bool
 must_shed(int64_t now_ms)
 {
@@ -145,7 +144,7 @@ acceptor_newcomer(const struct listener *l, int fd, const struct sockaddr_storag
 	policy = l->proxy_policy ? l->proxy_policy(l, &p) : PROXY_OFF;
 	if (policy == PROXY_STRANGER) {
 		proxy_wait_refuse(l, &p);
-		(void)close(fd); /* nothing is said to strangers */
+		(void)close(fd); /* without a word, as for any other stranger */
 		return;
 	}
 	if (!door_enter(&p, policy == PROXY_TRUSTED, now_ms)) {
@@ -167,7 +166,7 @@ accept_failed(const struct listener *l, int e, int64_t now_ms)
 	case EAGAIN:
 		return false;
 	case EINTR:
-	case ECONNABORTED: /* the newcomer's own trouble, see accept(2) */
+	case ECONNABORTED: /* this one connection's trouble, see accept(2) */
 	case EPROTO:
 	case EPERM:
 	case ENETDOWN:
@@ -221,7 +220,7 @@ static void
 on_listener(size_t i, int64_t now_ms)
 {
 	if (!acc.armed || acc.listeners[i].fd == -1)
-		return; /* disarmed by one before it in this round */
+		return; /* disarmed by another listener earlier in this round */
 	if (must_shed(now_ms)) {
 		door_count(DOOR_SHED);
 		listeners_rest(now_ms);
@@ -239,7 +238,7 @@ close_if_asked(void)
 	if (acc.close_asked && !acc.close_done) {
 		for (size_t i = 0; i < acc.n_listeners; i++) {
 			if (acc.listeners[i].fd != -1)
-				(void)close(acc.listeners[i].fd); /* leaves the epoll set, too */
+				(void)close(acc.listeners[i].fd); /* it leaves the epoll set */
 			acc.listeners[i].fd = -1;
 		}
 		acc.close_done = true;
@@ -254,7 +253,7 @@ acceptor_wake(void)
 	const uint64_t one = 1;
 
 	while (write(acc.wake, &one, sizeof(one)) == -1 && errno == EINTR)
-		; /* EAGAIN: it is awake already */
+		; /* EAGAIN: it has been woken already */
 }
 
 static void
@@ -312,10 +311,10 @@ acceptor_main(void *arg)
 
 	(void)arg;
 	while (!atomic_load(&acc.stopping)) {
-		int n = epoll_wait(acc.epoll, events, EVENTS, wait_ms(mono_ms()));
+		int n = pollset_wait(events, EVENTS, wait_ms(mono_ms()));
 		int64_t now_ms = mono_ms();
 
-		/* those inside first, newcomers after them */
+		/* running sessions first, newcomers after them */
 		for (int i = 0; i < n; i++)
 			if (events[i].data.u64 > UINT32_MAX)
 				on_session(&events[i], &b);
@@ -350,24 +349,19 @@ acceptor_set_probe(void (*fn)(struct gate *g))
 }
 
 static bool
-epoll_open(void)
+events_open(void)
 {
-	struct epoll_event e = {.events = EPOLLIN, .data.u64 = WAKE_DATA};
-
-	acc.epoll = epoll_create1(EPOLL_CLOEXEC);
 	acc.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	return acc.epoll != -1 && acc.wake != -1 &&
-	       epoll_ctl(acc.epoll, EPOLL_CTL_ADD, acc.wake, &e) == 0;
+	return pollset_open() && acc.wake != -1 && pollset_add(acc.wake, EPOLLIN, WAKE_DATA);
 }
 
 static void
-epoll_close(void)
+events_close(void)
 {
-	if (acc.epoll != -1)
-		(void)close(acc.epoll); /* kernel memory only */
+	pollset_close();
 	if (acc.wake != -1)
-		(void)close(acc.wake);
-	acc.epoll = acc.wake = -1;
+		(void)close(acc.wake); /* kernel memory only */
+	acc.wake = -1;
 }
 
 static bool
@@ -388,7 +382,7 @@ thread_start(void)
 }
 
 bool
-acceptor_start(const struct acceptor_limits *limits, struct listener *listeners, size_t n)
+acceptor_start(const struct door_limits *limits, struct listener *listeners, size_t n)
 {
 	acc.listeners = listeners;
 	acc.n_listeners = n;
@@ -397,14 +391,14 @@ acceptor_start(const struct acceptor_limits *limits, struct listener *listeners,
 	acc.ticked_ms = mono_ms();
 	atomic_store(&acc.stopping, false);
 	door_open(limits);
-	if (!epoll_open()) {
-		epoll_close();
+	if (!events_open()) {
+		events_close();
 		return false;
 	}
 	listeners_arm(true);
 	acc.runs = thread_start();
 	if (!acc.runs)
-		epoll_close();
+		events_close();
 	return acc.runs;
 }
 
@@ -432,11 +426,5 @@ acceptor_stop(void)
 	acceptor_wake();
 	pthread_join(acc.thread, NULL);
 	acc.runs = false;
-	epoll_close();
-}
-
-int
-acceptor_epoll(void)
-{
-	return acc.epoll;
+	events_close();
 }

@@ -23,12 +23,11 @@
 #include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "net/acceptor.h"
 #include "net/peer.h"
+#include "net/pollset.h"
 #include "net/tls.h"
 #include "work/stress.h"
 
@@ -113,7 +112,7 @@ conn_release(struct conn *c)
 	int fd = c->fd;
 
 	if (c->added)
-		(void)epoll_ctl(acceptor_epoll(), EPOLL_CTL_DEL, fd, NULL); /* it is in there */
+		(void)pollset_remove(fd); /* it is in there */
 	c->fd = -1;
 	c->added = false;
 	return fd;
@@ -312,12 +311,6 @@ conn_tls_version(const struct conn *c)
 	return c->ssl ? SSL_get_version(c->ssl) : NULL;
 }
 
-const char *
-conn_tls_cipher(const struct conn *c)
-{
-	return c->ssl ? SSL_get_cipher_name(c->ssl) : NULL;
-}
-
 /* ---- both ------------------------------------------------------------------------------------ */
 
 ssize_t
@@ -342,15 +335,11 @@ conn_write(struct conn *c, const void *buf, size_t n)
 	return sent;
 }
 
-static bool
-epoll_change(struct conn *c, const struct slot *s, int op, bool write)
+/* Edges for all that a turn may have to know of. */
+static uint32_t
+events_of(bool write)
 {
-	struct epoll_event e = {
-		.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (write ? EPOLLOUT : 0),
-		.data.u64 = slot_get_token(s),
-	};
-
-	return epoll_ctl(acceptor_epoll(), op, c->fd, &e) == 0;
+	return EPOLLIN | EPOLLRDHUP | EPOLLET | (write ? EPOLLOUT : 0);
 }
 
 /* May input be there that no edge will announce? */
@@ -376,11 +365,11 @@ conn_arm(struct conn *c, const struct slot *s, int want)
 		/* set before: the edge may be there before epoll_ctl returns */
 		c->added = true;
 		c->wants_write = write;
-		if (!epoll_change(c, s, EPOLL_CTL_ADD, write))
+		if (!pollset_add(c->fd, events_of(write), slot_get_token(s)))
 			return false;
 	} else if (c->wants_write != write) {
 		c->wants_write = write;
-		if (!epoll_change(c, s, EPOLL_CTL_MOD, write))
+		if (!pollset_change(c->fd, events_of(write), slot_get_token(s)))
 			return false;
 	}
 	if (!write && left_behind(c, s)) {

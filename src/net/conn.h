@@ -66,9 +66,8 @@ bool conn_tls(struct conn *c, struct tls *t);
 int conn_handshake(struct conn *c);
 /* False: TLS 1.2, or plain. */
 bool conn_is_tls13(const struct conn *c);
-/* "TLSv1.3", "TLS_AES_..." or NULL when plain. */
+/* "TLSv1.3", or NULL when plain. */
 const char *conn_tls_version(const struct conn *c);
-const char *conn_tls_cipher(const struct conn *c);
 
 /*
  * Owner in RUNNING, before step returns NEXT_PARK: makes sure that an edge for `want`

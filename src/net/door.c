@@ -25,15 +25,15 @@ static struct {
 } door;
 
 void
-door_open(const struct acceptor_limits *limits)
+door_open(const struct door_limits *limits)
 {
-	acceptor_set_limits(limits);
+	door_set_limits(limits);
 	atomic_store(&door.closed, false);
 	pressure_forget();
 }
 
 void
-acceptor_set_limits(const struct acceptor_limits *limits)
+door_set_limits(const struct door_limits *limits)
 {
 	atomic_store(&door.max_sessions, limits->max_sessions);
 	atomic_store(&door.max_per_address, limits->max_per_address);
@@ -75,7 +75,7 @@ door_enter(const struct peer *p, bool proxied, int64_t now_ms)
 	uint32_t max_per_address = proxied ? 0 : atomic_load(&door.max_per_address);
 	uint32_t sessions = atomic_load(&door.sessions);
 
-	/* first: who is over the cap of its own address pushes nobody out */
+	/* first: a newcomer over the cap of its own address pushes nobody out */
 	if (!peer_enter(p->key, max_per_address)) {
 		say_address(p, max_per_address);
 		return false;
@@ -113,14 +113,14 @@ door_admit(const struct listener *l, int fd, const struct peer *p,
 
 	if (!t) {
 		door_turn_away(l, fd);
-		acceptor_left(p->key);
+		door_leave(p->key);
 		return false;
 	}
-	/* the round that tells everybody may have passed before it was there */
+	/* the round that tells everybody may have passed before this task was there */
 	if (atomic_load(&door.closed))
 		(void)slot_wake(slot_get_token(t->slot), NOTE_DRAIN);
 	STRESS_POINT();
-	if (t->need || !slot_park(t->slot)) { /* a gate is asked by a worker only */
+	if (t->need || !slot_park(t->slot)) { /* only workers ask a gate */
 		slot_set_queued(t->slot);
 		queue_push(t);
 	}
@@ -144,14 +144,14 @@ door_turn_away(const struct listener *l, int fd)
 /* ---- out, and counting ----------------------------------------------------------------------- */
 
 void
-acceptor_left(uint64_t peer_key)
+door_leave(uint64_t peer_key)
 {
 	peer_leave(peer_key);
 	atomic_fetch_sub(&door.sessions, 1);
 }
 
 uint32_t
-acceptor_sessions(void)
+door_sessions(void)
 {
 	return atomic_load(&door.sessions);
 }
@@ -179,7 +179,7 @@ door_count(enum door_event e)
 }
 
 void
-acceptor_get_stats(struct acceptor_stats *ret)
+door_get_stats(struct door_stats *ret)
 {
 	ret->accepted = atomic_load(&door.accepted);
 	ret->refused_total = atomic_load(&door.refused_total);

@@ -5,6 +5,8 @@
  * TCP_USER_TIMEOUT: it counts the time of a window that stays shut, and so would cut off a client
  * that digests one message before it reads the next; how long it may is the idle timer's matter.
  */
+#include "net/listener.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +16,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "net/acceptor.h"
 
 /* Measured: 64 KiB bounds what a stopped reader can make the kernel hold to twice that, and an
  * eager one loses little; 16 KiB costs a factor of ten. */

@@ -60,7 +60,7 @@ unproxied_close(struct task *t)
 
 	if (g->conn.fd != -1) {
 		conn_close(&g->conn);
-		acceptor_left(g->proxy.key);
+		door_leave(g->proxy.key);
 	}
 	free(g);
 }
@@ -81,7 +81,7 @@ proxy_wait_let_in(struct unproxied *g, const struct proxy_header *h)
 		(void)door_admit(g->listener, fd, &p, g->listener->session_new);
 	} else {
 		door_turn_away(g->listener, fd);
-		acceptor_left(g->proxy.key);
+		door_leave(g->proxy.key);
 	}
 	return NEXT_DONE;
 }

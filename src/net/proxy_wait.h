@@ -10,7 +10,7 @@
 #ifndef RST_NET_PROXY_WAIT_H
 #define RST_NET_PROXY_WAIT_H
 
-#include "net/acceptor.h"
+#include "net/listener.h"
 
 #define PROXY_WAIT_MS 5000 /* a header comes at once, or not */
 

@@ -5,6 +5,8 @@
  * name means (base/way.h). Its permissions it has from the moment it is made, and its owner is
  * changed on a descriptor that has been looked at, before anybody is listened to.
  */
+#include "net/sockfile.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -18,7 +20,6 @@
 
 #include "base/privs.h"
 #include "base/way.h"
-#include "net/acceptor.h"
 
 struct place {
 	const char *path;
@@ -55,7 +56,7 @@ gid_of(const char *name)
 
 /* Who may change the way to it: the service user, and who is to have it. */
 static bool
-find_owners(const struct listener_file *f, struct place *p, uid_t may[2], char *err, size_t errlen)
+find_owners(const struct sockfile *f, struct place *p, uid_t may[2], char *err, size_t errlen)
 {
 	p->uid = geteuid();
 	p->gid = p->service_gid = (gid_t)-1;
@@ -79,7 +80,7 @@ find_owners(const struct listener_file *f, struct place *p, uid_t may[2], char *
 }
 
 static bool
-sockfile_find_place(const struct listener_file *f, struct place *p, char *err, size_t errlen)
+sockfile_find_place(const struct sockfile *f, struct place *p, char *err, size_t errlen)
 {
 	char dir[sizeof(p->sa.sun_path)], why[1024];
 	struct way w;
@@ -223,7 +224,7 @@ open_place(const struct place *p, int fd, char *err, size_t errlen)
 }
 
 int
-listener_open_path(const struct listener_file *f, char *err, size_t errlen)
+sockfile_open(const struct sockfile *f, char *err, size_t errlen)
 {
 	struct place p;
 	int fd;

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
-#include "net/acceptor.h"
+#include "net/door.h"
 #include "work/slot.h"
 
 /* What a turn may use up. Octets bound the eager client; rounds, of which each is a read, a line
@@ -258,5 +258,5 @@ stream_leave(struct stream *st)
 		return;
 	st->left = true;
 	conn_close(&st->conn);
-	acceptor_left(st->task->peer_key);
+	door_leave(st->task->peer_key);
 }

@@ -17,7 +17,7 @@
 #include "mailbox/registry.h"
 #include "mailbox/volume.h"
 #include "module/backend.h"
-#include "net/door.h"
+#include "net/acceptor.h"
 #include "net/tls.h"
 #include "smtp/delivery.h"
 #include "work/pool.h"
@@ -94,7 +94,7 @@ direct_tick(int64_t now_ms)
 static bool
 direct_start(struct conf *c, bool verbose)
 {
-	const struct acceptor_limits limits = {.max_sessions = SLOTS};
+	const struct door_limits limits = {.max_sessions = SLOTS};
 
 	if (!start_log(c, verbose))
 		return false;

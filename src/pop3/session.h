@@ -21,7 +21,7 @@
 #include "mailbox/visit.h"
 #include "module/backend.h"
 #include "module/caller.h"
-#include "net/acceptor.h"
+#include "net/listener.h"
 #include "net/stream.h"
 #include "pop3/maildrop.h"
 #include "pop3/parse.h"
@@ -121,7 +121,7 @@ struct session {
 
 /* ---- session.c ------------------------------------------------------------------------------- */
 
-/* net/acceptor.h: struct listener's session_new. */
+/* net/listener.h: struct listener's session_new. */
 struct task *pop3_session_new(const struct listener *l, int fd, const struct peer *p);
 /* For the loop (session/talk.h). */
 void session_greet(struct task *t);

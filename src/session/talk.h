@@ -84,7 +84,7 @@ struct talk {
 
 void talk_init(struct talk *k, const struct protocol *p, struct stream *io, struct tls *tls,
 	       bool implicit_tls, int64_t idle_ms);
-/* For session_new (net/acceptor.h): takes the slot, publishes, greets - a fresh socket takes it at
+/* For session_new (net/listener.h): takes the slot, publishes, greets - a fresh socket takes it at
  * once - and arms. False: refused, no slot or no memory; the descriptor is the acceptor's. */
 bool talk_start(struct talk *k);
 /* task.step */

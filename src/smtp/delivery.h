@@ -3,9 +3,9 @@
 #ifndef RST_SMTP_DELIVERY_H
 #define RST_SMTP_DELIVERY_H
 
-#include "net/acceptor.h"
+#include "net/listener.h"
 
-/* net/acceptor.h: struct listener's session_new. */
+/* net/listener.h: struct listener's session_new. */
 struct task *delivery_session_new(const struct listener *l, int fd, const struct peer *p);
 
 #endif

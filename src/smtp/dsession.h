@@ -20,7 +20,7 @@
 #include "conf/conf.h"
 #include "module/backend.h"
 #include "module/caller.h"
-#include "net/acceptor.h"
+#include "net/listener.h"
 #include "net/stream.h"
 #include "session/talk.h"
 #include "smtp/delivery.h"

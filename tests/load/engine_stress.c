@@ -263,7 +263,7 @@ kicker_main(void *arg)
 static bool
 server_start(void)
 {
-	static const struct acceptor_limits limits = {.max_sessions = SLOTS / 2, .shed_ms = 60000};
+	static const struct door_limits limits = {.max_sessions = SLOTS / 2, .shed_ms = 60000};
 	static const struct gate_limits good_limits = {.permits = 3,
 						       .queue_max = 64,
 						       .wait_ms = 3000,
@@ -340,7 +340,7 @@ verdict(void)
 	       N(hangs), N(wrong_replies), N(failures));
 	return N(double_owners) == 0 && N(hangs) == 0 && N(wrong_replies) == 0 &&
 	       N(failures) == 0 && N(opened) == N(given_back) && N(sessions) > 100 &&
-	       N(kicks) > 0 && N(deadlines) > 0 && N(early) <= N(kicks) && acceptor_sessions() == 0;
+	       N(kicks) > 0 && N(deadlines) > 0 && N(early) <= N(kicks) && door_sessions() == 0;
 #undef N
 }
 

@@ -339,7 +339,7 @@ echo_close(struct task *t)
 		atomic_fetch_add(&count.double_owners, 1);
 	conn_shutdown(&e->conn);
 	conn_close(&e->conn);
-	acceptor_left(e->peer_key);
+	door_leave(e->peer_key);
 	free(e);
 	atomic_fetch_sub(&count.alive, 1);
 }

@@ -135,7 +135,7 @@ echo_close(struct task *t)
 
 	conn_shutdown(&e->conn);
 	conn_close(&e->conn);
-	acceptor_left(e->peer_key);
+	door_leave(e->peer_key);
 	free(e);
 	atomic_fetch_sub(&alive, 1);
 }
@@ -173,7 +173,7 @@ on_tick(int64_t now_ms)
 	atomic_fetch_add(&ticks, 1);
 }
 
-static const struct acceptor_limits usual = {.max_sessions = 100, .shed_ms = 5000};
+static const struct door_limits usual = {.max_sessions = 100, .shed_ms = 5000};
 
 static int
 server_start(void **state)
@@ -240,7 +240,7 @@ server_stop(void **state)
 	slot_fini();
 	gate_fini_all();
 	clock_replace(NULL);
-	assert_int_equal(acceptor_sessions(), 0);
+	assert_int_equal(door_sessions(), 0);
 	return 0;
 }
 
@@ -334,7 +334,7 @@ many_clients_get_their_own_bytes_back(void **state)
 	for (unsigned i = 0; i < 40; i++)
 		close(fds[i]);
 	WAIT_FOR(atomic_load(&alive) == 0);
-	assert_int_equal(acceptor_sessions(), 0);
+	assert_int_equal(door_sessions(), 0);
 }
 
 static void
@@ -383,20 +383,20 @@ a_client_that_does_not_read_stops_itself(void **state)
 static void
 over_the_cap_of_an_address_comes_the_text_and_the_end(void **state)
 {
-	struct acceptor_limits l = {.max_sessions = 100, .max_per_address = 2};
-	struct acceptor_stats before, after;
+	struct door_limits l = {.max_sessions = 100, .max_per_address = 2};
+	struct door_stats before, after;
 	int a, b, c;
 
 	(void)state;
-	acceptor_set_limits(&l);
-	acceptor_get_stats(&before);
+	door_set_limits(&l);
+	door_get_stats(&before);
 	a = client_new();
 	b = client_new();
 	c = client_socket();
 	assert_int_equal(client_connect_at(c), 0);
 	expect(c, BUSY);
 	expect_end(c);
-	acceptor_get_stats(&after);
+	door_get_stats(&after);
 	assert_int_equal(after.refused_address - before.refused_address, 1);
 	close(a);
 	WAIT_FOR(atomic_load(&alive) == 1);
@@ -408,11 +408,11 @@ over_the_cap_of_an_address_comes_the_text_and_the_end(void **state)
 static void
 over_the_cap_of_all_an_implicit_tls_port_is_silent(void **state)
 {
-	struct acceptor_limits l = {.max_sessions = 1};
+	struct door_limits l = {.max_sessions = 1};
 	int a = client_new(), b = client_socket();
 
 	(void)state;
-	acceptor_set_limits(&l);
+	door_set_limits(&l);
 	listener.implicit_tls = true;
 	assert_int_equal(client_connect_at(b), 0);
 	expect_end(b);
@@ -449,20 +449,20 @@ a_kick_ends_a_parked_session(void **state)
 static void
 a_newcomer_pushes_out_an_old_one_that_did_not_log_in(void **state)
 {
-	struct acceptor_limits l = {.max_sessions = 10};
-	struct acceptor_stats before, after;
+	struct door_limits l = {.max_sessions = 10};
+	struct door_stats before, after;
 	int fds[10];
 
 	(void)state;
-	acceptor_set_limits(&l);
-	acceptor_get_stats(&before);
+	door_set_limits(&l);
+	door_get_stats(&before);
 	for (unsigned i = 0; i < 8; i++)
 		fds[i] = client_new();
 	WAIT_FOR(queue_depth() == 0);
 	jump(6000);
 	fds[8] = client_new();
 	WAIT_FOR(atomic_load(&alive) == 8);
-	acceptor_get_stats(&after);
+	door_get_stats(&after);
 	assert_int_equal(after.pressured - before.pressured, 1);
 	for (unsigned i = 0; i < 9; i++)
 		close(fds[i]);
@@ -471,13 +471,13 @@ a_newcomer_pushes_out_an_old_one_that_did_not_log_in(void **state)
 static void
 without_descriptors_newcomers_wait_and_are_served_later(void **state)
 {
-	struct acceptor_stats before, after;
+	struct door_stats before, after;
 	struct rlimit was, low;
 	int fd = client_socket(), last = dup(fd);
 
 	(void)state;
 	assert_int_not_equal(last, -1);
-	acceptor_get_stats(&before);
+	door_get_stats(&before);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
 	low = was;
 	low.rlim_cur = (rlim_t)last + 1;
@@ -485,7 +485,7 @@ without_descriptors_newcomers_wait_and_are_served_later(void **state)
 	assert_int_equal(client_connect_at(fd), 0); /* into the backlog */
 	do {
 		usleep(1000);
-		acceptor_get_stats(&after);
+		door_get_stats(&after);
 	} while (after.out_of_files == before.out_of_files);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
 	expect(fd, GREETING);
@@ -498,11 +498,11 @@ without_descriptors_newcomers_wait_and_are_served_later(void **state)
 static void
 behind_the_run_queue_nobody_is_accepted(void **state)
 {
-	struct acceptor_stats before, after;
+	struct door_stats before, after;
 	int fds[WORKERS + 1], late;
 
 	(void)state;
-	acceptor_get_stats(&before);
+	door_get_stats(&before);
 	atomic_store(&blocking, true);
 	for (unsigned i = 0; i < WORKERS + 1; i++)
 		fds[i] = client_new();
@@ -514,7 +514,7 @@ behind_the_run_queue_nobody_is_accepted(void **state)
 	assert_int_equal(client_connect_at(late), 0);
 	do {
 		usleep(1000);
-		acceptor_get_stats(&after);
+		door_get_stats(&after);
 	} while (after.shed == before.shed);
 	assert_int_equal(after.accepted - before.accepted, WORKERS + 1);
 	atomic_store(&blocking, false);

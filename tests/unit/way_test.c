@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "base/privs.h"
-#include "net/acceptor.h"
+#include "net/sockfile.h"
 
 #define USER "nobody"
 #define OTHER "daemon"
@@ -229,9 +229,9 @@ makes_nothing_behind_a_link_of_the_users(void **state)
 static int
 open_socket(const char *name, unsigned mode, const char *owner, const char *group)
 {
-	struct listener_file f = {at(name), mode, root ? USER : NULL, owner, group};
+	struct sockfile f = {at(name), mode, root ? USER : NULL, owner, group};
 
-	return listener_open_path(&f, err, sizeof(err));
+	return sockfile_open(&f, err, sizeof(err));
 }
 
 static bool
