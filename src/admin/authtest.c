@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "conf/conf.h"
-#include "work/gate.h"
+#include "work/gate_status.h"
 
 #define SECRET_B64_MAX 8192
 #define CALL_MS_MAX 10000 /* a section is waited for as long as a login waits, but not longer */
@@ -111,36 +111,15 @@ explain_turn(struct test *t, struct step *st, size_t i)
 
 /* ---- sections that could not be asked -------------------------------------------------------- */
 
-struct find_gate {
-	const char *name;
-	struct gate_status status;
-};
-
-static void
-authtest_find_gate(const struct gate_status *s, void *ctx)
-{
-	struct find_gate *f = ctx;
-
-	if (strcmp(s->name, f->name) == 0)
-		f->status = *s;
-}
-
-static struct gate_status
-status_of(const struct backend *b)
-{
-	struct find_gate f = {.name = gate_name(b->gate)};
-
-	gate_each(authtest_find_gate, &f);
-	return f.status;
-}
-
 /* The gate did not let the question in. */
 static void
 explain_refused(struct step *st, const struct backend *b, uint8_t verdict)
 {
-	struct gate_status g = status_of(b);
-	int64_t left_ms = g.open_until_ms - mono_ms();
+	struct gate_status g;
+	int64_t left_ms;
 
+	gate_status_get(b->gate, &g);
+	left_ms = g.open_until_ms - mono_ms();
 	if (verdict == VERDICT_REFUSED && strcmp(g.breaker, "closed") != 0)
 		step_explain(
 			st,
@@ -162,8 +141,9 @@ explain_refused(struct step *st, const struct backend *b, uint8_t verdict)
 static void
 explain_silence(struct step *st, const struct backend *b, int64_t ms)
 {
-	struct gate_status g = status_of(b);
+	struct gate_status g;
 
+	gate_status_get(b->gate, &g);
 	step_explain(st,
 		     "no answer within %lld ms: %u of %u permits are in use; see the calls of "
 		     "restantectl "

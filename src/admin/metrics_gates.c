@@ -8,7 +8,7 @@
 #include "account/credcache.h"
 #include "bind/services.h"
 #include "module/backend.h"
-#include "work/gate.h"
+#include "work/gate_status.h"
 #include "work/pool.h"
 
 #define US_PER_MS 1000
@@ -283,7 +283,7 @@ metrics_gates(struct expo *e, const struct conf *c)
 	struct events v = {e, c};
 
 	put_calls(e);
-	gate_each(keep_gate, &g);
+	gate_status_each(keep_gate, &g);
 	put_numbers(e, &g);
 	put_lines(e, &g);
 	put_breakers(e, &g);

@@ -10,20 +10,14 @@
 #include "bind/services.h"
 #include "conf/conf.h"
 #include "module/backend.h"
-#include "work/gate.h"
+#include "work/gate_status.h"
 #include "work/pool.h"
 
 #define TEXT_MAX 64
 
-struct gate_place {
-	const char *name;
-	json_t *o;
-};
-
 static void
-modules_add_gate(const struct gate_status *g, void *ctx)
+modules_add_gate(json_t *o, const struct gate_status *g)
 {
-	struct gate_place *p = ctx;
 	const struct answer_module_gate a = {
 		.gate = g->name,
 		.permits = g->limits.permits,
@@ -40,8 +34,7 @@ modules_add_gate(const struct gate_status *g, void *ctx)
 		.slowest_ms = g->slowest_ms,
 	};
 
-	if (strcmp(p->name, g->name) == 0)
-		ANSWER_PUT(p->o, module_gate, &a);
+	ANSWER_PUT(o, module_gate, &a);
 }
 
 static void
@@ -91,9 +84,10 @@ section_json(const struct conf_section *s)
 	services_each_counter(add_counter, &sink);
 	ANSWER_PUT(o, module, &a);
 	if (s->backend->gate) {
-		struct gate_place p = {gate_name(s->backend->gate), o};
+		struct gate_status g;
 
-		gate_each(modules_add_gate, &p);
+		gate_status_get(s->backend->gate, &g);
+		modules_add_gate(o, &g);
 	}
 	modules_add_cache(o, s->backend->cache);
 	return o;

@@ -34,6 +34,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "work/gate_impl.h"
 #include "work/gates.h"
 #include "work/queue.h"
 #include "work/slot.h"
@@ -51,13 +52,6 @@ void
 gate_init_global(uint32_t workers, uint32_t reserve)
 {
 	atomic_store(&all.max, workers > reserve ? workers - reserve : 1);
-}
-
-void
-gate_forget_global(void)
-{
-	assert(atomic_load(&all.inside) == 0);
-	atomic_store(&all.starved, false);
 }
 
 /* ---- out of the gate ------------------------------------------------------------------------- */
@@ -152,7 +146,8 @@ gate_let_in(struct gate *g, struct line *out)
 	}
 }
 
-void
+/* Its limits or the global count have changed. */
+static void
 gate_resized(struct gate *g)
 {
 	struct line out = {0};
@@ -169,6 +164,41 @@ let_in_everywhere(void)
 {
 	for (struct gate *g = gates_first(); g; g = g->next)
 		gate_resized(g);
+}
+
+/* ---- a name's gate ---------------------------------------------------------------------------- */
+
+struct gate *
+gate_get(const char *name, const struct gate_limits *limits)
+{
+	struct gate *g = gates_get(name);
+
+	if (g && limits)
+		gate_set_limits(g, limits);
+	return g;
+}
+
+void
+gate_set_limits(struct gate *g, const struct gate_limits *limits)
+{
+	pthread_mutex_lock(&g->mutex);
+	g->limits = *limits;
+	pthread_mutex_unlock(&g->mutex);
+	gate_resized(g);
+}
+
+const char *
+gate_name(const struct gate *g)
+{
+	return g->name;
+}
+
+void
+gate_fini_all(void)
+{
+	gates_fini();
+	assert(atomic_load(&all.inside) == 0);
+	atomic_store(&all.starved, false);
 }
 
 /* ---- breaker --------------------------------------------------------------------------------- */
@@ -288,7 +318,7 @@ somebody_waits_before(struct gate *g, const struct task *t)
 
 /* Under the mutex. */
 static enum gate_answer
-answer(struct gate *g, struct task *t, int64_t now_ms)
+gate_decide(struct gate *g, struct task *t, int64_t now_ms)
 {
 	bool begin = t->call_class == CALL_BEGIN && !t->probe;
 
@@ -315,7 +345,7 @@ gate_enter(struct gate *g, struct task *t)
 
 	assert(t->call_class < CLASSES && !t->held);
 	pthread_mutex_lock(&g->mutex);
-	a = answer(g, t, now_ms);
+	a = gate_decide(g, t, now_ms);
 	if (a == GATE_REFUSED) {
 		t->verdict = VERDICT_REFUSED;
 		g->refused++;

@@ -34,20 +34,6 @@ struct gate_limits {
 #define GATE_BUCKETS 13
 extern const uint16_t gate_bucket_ms[GATE_BUCKETS];
 
-struct gate_status {
-	char name[GATE_NAME_MAX];
-	struct gate_limits limits;
-	uint32_t in_use;
-	uint32_t waiting[3]; /* by enum call_class */
-	char breaker[10];    /* "closed" "open" "half-open" */
-	int64_t open_until_ms;
-	uint64_t calls, refused, timeouts, failures, trips, overdue;
-	uint64_t busy_ms; /* sum of durations under a permit */
-	/* turns by duration: up to gate_bucket_ms[i], and longer */
-	uint64_t took[GATE_BUCKETS + 1];
-	uint64_t slowest_ms;
-};
-
 enum gate_answer { GATE_GO, GATE_WAIT, GATE_REFUSED };
 
 /* The proof: at most workers - reserve tasks are inside all gates together. */
@@ -63,7 +49,6 @@ void gate_set_limits(struct gate *g, const struct gate_limits *limits);
 void gate_fini_all(void);
 
 const char *gate_name(const struct gate *g);
-void gate_get_limits(const struct gate *g, struct gate_limits *ret);
 
 /* Pool: owner of t asks for t->need. GO: t->held is set. WAIT: the gate owns t now. */
 enum gate_answer gate_enter(struct gate *g, struct task *t);
@@ -77,8 +62,5 @@ void gate_tick(int64_t now_ms, void (*probe)(struct gate *g));
 void gate_probe_result(struct gate *g, bool ok);
 /* Watchdog: a call is overdue: log once, count, trip. */
 void gate_overdue(struct gate *g);
-
-/* For status: calls fn for every gate. */
-void gate_each(void (*fn)(const struct gate_status *s, void *ctx), void *ctx);
 
 #endif

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "work/gate_impl.h"
+
 static struct {
-	pthread_mutex_t mutex; /* adding, and looking up to add */
+	pthread_mutex_t mutex; /* held to add, and to look up before adding */
 	_Atomic(struct gate *) first;
 } list = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -20,7 +22,7 @@ gates_first(void)
 
 /* Under the mutex. */
 static struct gate *
-gate_find(const char *name)
+gates_find(const char *name)
 {
 	for (struct gate *g = gates_first(); g; g = g->next)
 		if (strncmp(g->name, name, GATE_NAME_MAX - 1) == 0)
@@ -30,7 +32,7 @@ gate_find(const char *name)
 
 /* Under the mutex. */
 static struct gate *
-gate_add(const char *name)
+gates_add(const char *name)
 {
 	struct gate *g = calloc(1, sizeof(*g));
 
@@ -47,31 +49,20 @@ gate_add(const char *name)
 }
 
 struct gate *
-gate_get(const char *name, const struct gate_limits *limits)
+gates_get(const char *name)
 {
 	struct gate *g;
 
 	pthread_mutex_lock(&list.mutex);
-	g = gate_find(name);
+	g = gates_find(name);
 	if (!g)
-		g = gate_add(name);
+		g = gates_add(name);
 	pthread_mutex_unlock(&list.mutex);
-	if (g && limits)
-		gate_set_limits(g, limits);
 	return g;
 }
 
 void
-gate_set_limits(struct gate *g, const struct gate_limits *limits)
-{
-	pthread_mutex_lock(&g->mutex);
-	g->limits = *limits;
-	pthread_mutex_unlock(&g->mutex);
-	gate_resized(g);
-}
-
-void
-gate_fini_all(void)
+gates_fini(void)
 {
 	struct gate *g = atomic_exchange(&list.first, NULL), *next;
 
@@ -80,59 +71,5 @@ gate_fini_all(void)
 		assert(g->in_use == 0);
 		pthread_mutex_destroy(&g->mutex);
 		free(g);
-	}
-	gate_forget_global();
-}
-
-const char *
-gate_name(const struct gate *g)
-{
-	return g->name;
-}
-
-void
-gate_get_limits(const struct gate *g, struct gate_limits *ret)
-{
-	struct gate *m = (struct gate *)g; /* the mutex is not what the caller may not change */
-
-	pthread_mutex_lock(&m->mutex);
-	*ret = g->limits;
-	pthread_mutex_unlock(&m->mutex);
-}
-
-/* Under the mutex. */
-static void
-status_fill(const struct gate *g, struct gate_status *s)
-{
-	static const char *const words[] = {"closed", "open", "half-open"};
-
-	memcpy(s->name, g->name, sizeof(s->name));
-	s->limits = g->limits;
-	s->in_use = g->in_use;
-	for (unsigned c = 0; c < CLASSES; c++)
-		s->waiting[c] = g->lines[c].n;
-	snprintf(s->breaker, sizeof(s->breaker), "%s", words[g->breaker.state]);
-	s->open_until_ms = g->breaker.until_ms;
-	s->calls = g->calls;
-	s->refused = g->refused;
-	s->timeouts = g->timeouts;
-	s->failures = g->failures;
-	s->trips = g->breaker.trips;
-	s->overdue = g->overdue;
-	s->busy_ms = g->busy_ms;
-	s->slowest_ms = g->slowest_ms;
-	memcpy(s->took, g->took, sizeof(s->took));
-}
-
-void
-gate_each(void (*fn)(const struct gate_status *s, void *ctx), void *ctx)
-{
-	for (struct gate *g = gates_first(); g; g = g->next) {
-		struct gate_status s;
-
-		pthread_mutex_lock(&g->mutex);
-		status_fill(g, &s);
-		pthread_mutex_unlock(&g->mutex);
-		fn(&s, ctx);
 	}
 }

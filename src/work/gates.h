@@ -1,36 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gates - what a gate is, for gate.c (its life) and gates.c (the list of all; looking at them). */
+/* gates - the list of all gates. Threads: any; readers take no lock, since none is ever removed. */
 #ifndef RST_WORK_GATES_H
 #define RST_WORK_GATES_H
 
-#include <pthread.h>
+struct gate;
 
-#include "work/breaker.h"
-#include "work/gate.h"
-#include "work/line.h"
-
-#define CLASSES 3 /* enum call_class */
-
-struct gate {
-	struct gate *next; /* never changes */
-	char name[GATE_NAME_MAX];
-	pthread_mutex_t mutex;
-	/* below: under mutex */
-	struct gate_limits limits;
-	uint32_t in_use;
-	struct line lines[CLASSES];
-	struct breaker breaker;
-	uint64_t calls, refused, timeouts, failures, overdue, busy_ms, slowest_ms;
-	uint64_t took[GATE_BUCKETS + 1];
-};
-
-/* The newest gate, then ->next; none is ever removed while the server runs. */
+/* The newest gate, then ->next; NULL: there is none. */
 struct gate *gates_first(void);
+/* The gate of that name, made if there is none; NULL: no memory. */
+struct gate *gates_get(const char *name);
 
-/* Limits or the global count have changed: lets in who may. */
-void gate_resized(struct gate *g);
-
-/* Tests: no gate is left. */
-void gate_forget_global(void);
+/* Tests: frees them all. */
+void gates_fini(void);
 
 #endif

@@ -34,7 +34,7 @@
 #include "base/log.h"
 #include "net/acceptor.h"
 #include "stress_echo.h"
-#include "work/gate.h"
+#include "work/gate_status.h"
 #include "work/pool.h"
 #include "work/queue.h"
 #include "work/slot.h"
@@ -359,7 +359,7 @@ main(int argc, char **argv)
 	}
 	clients_run(seconds);
 	ok = atomic_load(&count.hangs) == 0 && sessions_end(); /* lost is lost */
-	gate_each(print_gate, NULL);
+	gate_status_each(print_gate, NULL);
 	ok = verdict() && ok;
 	if (!ok) { /* threads may be lost for ever: no orderly end */
 		printf("FAILED\n");

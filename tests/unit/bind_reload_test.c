@@ -204,15 +204,15 @@ a_reload_that_fails_leaves_the_gates(void **state)
 	for (size_t k = 0; k < COUNT(cases); k++) {
 		struct backend *a = old->auth[0].backend, *s = old->storage[0].backend;
 		struct conf *c = conf_of(W16, cases[k].sections);
-		struct gate_limits l;
+		struct gate_status g;
 
 		assert_false(bind_open(c, old, false, &errors));
 		if (!strstr(said, cases[k].said))
 			fail_msg("'%s' is not in\n%s", cases[k].said, said);
-		gate_get_limits(a->gate, &l);
-		assert_int_equal(l.permits, 2);
-		gate_get_limits(s->gate, &l);
-		assert_int_equal(l.permits, 3);
+		gate_status_get(a->gate, &g);
+		assert_int_equal(g.limits.permits, 2);
+		gate_status_get(s->gate, &g);
+		assert_int_equal(g.limits.permits, 3);
 		gone(c);
 		assert_int_equal(verify(a, "ann", "old"), PM_OK);
 		assert_int_equal(a->refs, 1);

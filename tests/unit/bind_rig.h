@@ -10,6 +10,7 @@
 #include "bind/bind.h"
 #include "module/backend.h"
 #include "rig.h"
+#include "work/gate_status.h"
 
 #define AUTH(name, module, more) "auth " name " {\nmodule = " module "\n" more "}\n"
 #define STORE(name, module, more) "storage " name " {\nmodule = " module "\n" more "}\n"
@@ -77,7 +78,7 @@ gates(void)
 	struct list l = {.n = 0};
 	size_t at = 0;
 
-	gate_each(add_gate, &l);
+	gate_status_each(add_gate, &l);
 	qsort(l.lines, l.n, sizeof(l.lines[0]), by_text);
 	text[0] = '\0';
 	for (size_t k = 0; k < l.n; k++)

@@ -125,23 +125,23 @@ limits_are_the_sections_own(void **state)
 						 "0\nwait_ms = 5\ncall_ms = 6\nscan_ms = 7\n"
 						 "commit_ms = 8\nbreaker_open_ms = 90\n"),
 		      NULL);
-	struct gate_limits l;
+	struct gate_status g;
 
 	(void)state;
-	gate_get_limits(c->storage[0].backend->gate, &l);
-	assert_int_equal(l.permits, 3);
-	assert_int_equal(l.queue_max, 4);
-	assert_int_equal(l.trip_after, 0);
-	assert_int_equal(l.wait_ms, 5);
-	assert_int_equal(l.call_ms, 6);
-	assert_int_equal(l.scan_ms, 7);
-	assert_int_equal(l.commit_ms, 8);
-	assert_int_equal(l.breaker_open_ms, 90);
-	gate_get_limits(c->auth[0].backend->gate, &l);
-	assert_int_equal(l.queue_max, 1000);
-	assert_int_equal(l.trip_after, 5);
-	assert_int_equal(l.commit_ms, 60000);
-	assert_int_equal(l.breaker_open_ms, 2000);
+	gate_status_get(c->storage[0].backend->gate, &g);
+	assert_int_equal(g.limits.permits, 3);
+	assert_int_equal(g.limits.queue_max, 4);
+	assert_int_equal(g.limits.trip_after, 0);
+	assert_int_equal(g.limits.wait_ms, 5);
+	assert_int_equal(g.limits.call_ms, 6);
+	assert_int_equal(g.limits.scan_ms, 7);
+	assert_int_equal(g.limits.commit_ms, 8);
+	assert_int_equal(g.limits.breaker_open_ms, 90);
+	gate_status_get(c->auth[0].backend->gate, &g);
+	assert_int_equal(g.limits.queue_max, 1000);
+	assert_int_equal(g.limits.trip_after, 5);
+	assert_int_equal(g.limits.commit_ms, 60000);
+	assert_int_equal(g.limits.breaker_open_ms, 2000);
 	gone(c);
 }
 

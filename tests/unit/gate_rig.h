@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_GATE_RIG_H
 #define TESTS_UNIT_GATE_RIG_H
 
-#include "work/gate.h"
+#include "work/gate_status.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -131,7 +131,7 @@ status_of(const char *name)
 {
 	struct find f = {.name = name};
 
-	gate_each(find_one, &f);
+	gate_status_each(find_one, &f);
 	return f.status;
 }
 

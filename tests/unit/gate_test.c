@@ -191,7 +191,8 @@ a_kick_ends_waiting_but_never_giving_back(void **state)
 static void
 the_same_name_is_the_same_gate_resized(void **state)
 {
-	struct gate_limits l = usual, seen;
+	struct gate_limits l = usual;
+	struct gate_status seen;
 	struct gate *g = gate_get("a", &usual);
 
 	(void)state;
@@ -205,8 +206,8 @@ the_same_name_is_the_same_gate_resized(void **state)
 	nobody_comes();
 	l.permits = 1;
 	assert_ptr_equal(gate_get("a", &l), g);
-	gate_get_limits(g, &seen);
-	assert_int_equal(seen.permits, 1);
+	gate_status_get(g, &seen);
+	assert_int_equal(seen.limits.permits, 1);
 	for (unsigned i = 0; i < 3; i++) {
 		leave(i, false);
 		nobody_comes(); /* three permits too many are out */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "work/gate.h"
+#include "work/gate_status.h"
 #include "work/queue.h"
 #include "work/slot.h"
 
@@ -230,7 +230,7 @@ watch_at(int64_t ms)
 	pool_watch(ms - 250);
 	atomic_store(&now_ms, ms);
 	pool_watch(ms);
-	gate_each(see_gate, &s);
+	gate_status_each(see_gate, &s);
 	return s;
 }
 
