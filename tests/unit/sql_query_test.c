@@ -16,13 +16,13 @@ good(enum sql_which which, enum sql_dialect d, const char *in, const char *out, 
 	struct sql_query q = {0};
 	char why[160] = "";
 
-	if (!sql_query_parse(&q, which, d, (struct pm_str){in, strlen(in)}, why))
+	if (!query_parse(&q, which, d, (struct pm_str){in, strlen(in)}, why))
 		fail_msg("'%s': %s", in, why);
 	assert_string_equal(q.text, out);
 	assert_int_equal(q.n_places, strlen(places));
 	for (size_t k = 0; k < q.n_places; k++)
 		assert_int_equal(q.place[k], places[k] - '0');
-	sql_query_free(&q);
+	query_free(&q);
 }
 
 static void
@@ -31,10 +31,10 @@ bad(enum sql_dialect d, const char *in, const char *word)
 	struct sql_query q = {0};
 	char why[160] = "";
 
-	assert_false(sql_query_parse(&q, Q_USER, d, (struct pm_str){in, strlen(in)}, why));
+	assert_false(query_parse(&q, Q_USER, d, (struct pm_str){in, strlen(in)}, why));
 	if (!strstr(why, word))
 		fail_msg("'%s': '%s' does not say '%s'", in, why, word);
-	sql_query_free(&q);
+	query_free(&q);
 }
 
 static void

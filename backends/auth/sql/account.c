@@ -51,9 +51,9 @@ account_askable(struct pm_str name)
 }
 
 static void
-args_cred(struct pm_str *args, const struct pm_cred *cred)
+account_args(struct pm_str *args, const struct pm_cred *cred)
 {
-	args_name(args, cred->authcid);
+	query_name(args, cred->authcid);
 	args[P_PEER] = account_askable(cred->peer) ? cred->peer : (struct pm_str){"", 0};
 	args[P_SERVICE] = account_askable(cred->service) ? cred->service : (struct pm_str){"", 0};
 }
@@ -105,7 +105,7 @@ static int32_t
 check_apps(struct inst *i, const struct pm_call *call, const struct pm_cred *cred,
 	   const struct sql_result *r, struct pm_user *u)
 {
-	if (r->n_rows > 0 && !sql_result_get(r, 0, "password")) {
+	if (r->n_rows > 0 && !result_get(r, 0, "password")) {
 		sdk_error(call,
 			  "query_passwords: the column 'password' is needed; name it with AS");
 		return PM_TEMP;
@@ -116,8 +116,8 @@ check_apps(struct inst *i, const struct pm_call *call, const struct pm_cred *cre
 		return PM_TEMP;
 	}
 	for (uint32_t row = 0; row < r->n_rows; row++) {
-		int32_t rc = check_hash(i, call, u->name, *sql_result_get(r, row, "password"),
-					cred->secret);
+		int32_t rc =
+			check_hash(i, call, u->name, *result_get(r, row, "password"), cred->secret);
 
 		if (rc == PM_OK)
 			rc = row_password(i, call, r, row, u);
@@ -196,11 +196,11 @@ account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cre
 		return PM_DENIED;
 	if (!account_askable(cred->authcid))
 		return account_unknown(i, cred);
-	args_cred(args, cred);
+	account_args(args, cred);
 	rc = pool_run(i, call, Q_USER, args, &r);
 	if (rc == PM_OK && r.n_rows > 0) {
 		rc = row_user(i, call, &r, &u);
-		args_name(args, u.name);
+		query_name(args, u.name);
 	}
 	/* for strangers too: they must not be told by the time it takes */
 	if (rc == PM_OK && has_apps)
@@ -208,7 +208,7 @@ account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cre
 	if (rc == PM_OK && r.n_rows == 0)
 		rc = account_unknown(i, cred);
 	else if (rc == PM_OK)
-		rc = check_account(i, call, cred, *sql_result_get(&r, 0, "password"),
+		rc = check_account(i, call, cred, *result_get(&r, 0, "password"),
 				   has_apps ? &apps : NULL, &u);
 	if (rc == PM_OK) {
 		write_behind_login(i, u.name, u.cred_id, cred);
@@ -216,8 +216,8 @@ account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cre
 			u.cache_s = 0; /* an answer for this address is none for another */
 		*ret = u;
 	}
-	sql_result_free(&r);
-	sql_result_free(&apps);
+	result_free(&r);
+	result_free(&apps);
 	return rc;
 }
 
@@ -284,7 +284,7 @@ account_find(struct inst *i, const struct pm_call *call, const struct pm_cred *c
 	memset(ret_r, 0, sizeof(*ret_r));
 	if (!account_askable(cred->authcid))
 		return PM_NOENT;
-	args_cred(args, cred);
+	account_args(args, cred);
 	rc = pool_run(i, call, Q_USER, args, ret_r);
 	if (rc != PM_OK)
 		return rc;
@@ -300,7 +300,7 @@ find_targets(struct inst *i, const struct pm_call *call, const struct pm_str *ar
 
 	if (rc == PM_OK)
 		rc = put_targets(call, &r, u);
-	sql_result_free(&r);
+	result_free(&r);
 	return rc;
 }
 
@@ -326,7 +326,7 @@ account_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cre
 	}
 	if (rc == PM_OK)
 		*ret = u;
-	sql_result_free(&r);
+	result_free(&r);
 	return rc;
 }
 
@@ -341,7 +341,7 @@ account_secret(void *inst, const struct pm_call *call, const struct pm_cred *cre
 	int32_t rc = account_find(inst, call, cred, args, &u, &r);
 
 	if (rc == PM_OK) {
-		struct pm_str hash = *sql_result_get(&r, 0, "password");
+		struct pm_str hash = *result_get(&r, 0, "password");
 
 		rc = hash.n > 0 ? sdk_password_secret(call, hash, &secret) : PM_UNSUPPORTED;
 	}
@@ -349,7 +349,7 @@ account_secret(void *inst, const struct pm_call *call, const struct pm_cred *cre
 		*ret_secret = secret;
 		*ret = u;
 	}
-	sql_result_free(&r);
+	result_free(&r);
 	return rc;
 }
 
@@ -369,6 +369,6 @@ account_domain(void *inst, const struct pm_call *call, struct pm_str name)
 	rc = pool_run(i, call, Q_DOMAIN, args, &r);
 	if (rc == PM_OK && r.n_rows == 0)
 		rc = PM_NOENT;
-	sql_result_free(&r);
+	result_free(&r);
 	return rc;
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 int64_t
-sql_left_ms(struct sql_until u)
+driver_left_ms(struct sql_until u)
 {
 	int64_t left = u.ms - u.host->now_ms(u.host->ctx);
 
@@ -14,7 +14,7 @@ sql_left_ms(struct sql_until u)
 }
 
 int32_t
-sql_failed(struct sql_fail *f, int32_t rc, const char *fmt, ...)
+driver_failed(struct sql_fail *f, int32_t rc, const char *fmt, ...)
 {
 	va_list ap;
 

@@ -27,7 +27,7 @@ struct sql_until {
 	const struct pm_host *host;
 	int64_t ms;
 };
-int64_t sql_left_ms(struct sql_until u);
+int64_t driver_left_ms(struct sql_until u);
 
 /* What went wrong. */
 struct sql_fail {
@@ -38,7 +38,7 @@ struct sql_fail {
 	char text[SQL_FAIL_TEXT]; /* for the operator; no secret, no control characters */
 };
 /* Notes the text, returns rc. Control characters of servers' messages become spaces. */
-int32_t sql_failed(struct sql_fail *f, int32_t rc, const char *fmt, ...)
+int32_t driver_failed(struct sql_fail *f, int32_t rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* How to connect: the same for all servers. */
@@ -62,12 +62,12 @@ struct sql_result {
 #define SQL_RESULT_BYTES (1u << 20)
 
 /* Filling: all names, then cells row by row; then end. A result that failed stays empty. */
-void sql_result_name(struct sql_result *r, const char *name);
-void sql_result_cell(struct sql_result *r, const char *p, size_t n);
-bool sql_result_end(struct sql_result *r);
-void sql_result_free(struct sql_result *r);
+void result_name(struct sql_result *r, const char *name);
+void result_cell(struct sql_result *r, const char *p, size_t n);
+bool result_end(struct sql_result *r);
+void result_free(struct sql_result *r);
 /* The cell of this column, NULL: there is no such column. */
-const struct pm_str *sql_result_get(const struct sql_result *r, uint32_t row, const char *column);
+const struct pm_str *result_get(const struct sql_result *r, uint32_t row, const char *column);
 
 struct sql_conn; /* each driver's own */
 
@@ -93,6 +93,6 @@ struct sql_driver {
 
 extern const struct sql_driver sql_mysql, sql_pgsql, sql_sqlite;
 /* The driver of this name; NULL: this build has none. */
-const struct sql_driver *sql_driver_find(struct pm_str name);
+const struct sql_driver *drivers_find(struct pm_str name);
 
 #endif

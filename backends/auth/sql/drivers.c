@@ -7,7 +7,7 @@
 #include "driver.h"
 
 const struct sql_driver *
-sql_driver_find(struct pm_str name)
+drivers_find(struct pm_str name)
 {
 	static const struct sql_driver *const all[] = {
 #ifdef HAVE_MYSQL

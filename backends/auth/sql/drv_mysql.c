@@ -29,13 +29,13 @@ drv_mysql_failed(struct sql_conn *c, unsigned code, const char *text, struct sql
 		text = "the text of the server is left out: it may repeat a hash";
 	if (sdk_my_lost(code)) {
 		f->lost = true;
-		if (sql_left_ms(c->until) == 0)
-			return sql_failed(f, PM_TIMEOUT, "no answer in time (%u)", code);
-		return sql_failed(f, PM_DOWN, "the connection broke (%u: %s)", code, text);
+		if (driver_left_ms(c->until) == 0)
+			return driver_failed(f, PM_TIMEOUT, "no answer in time (%u)", code);
+		return driver_failed(f, PM_DOWN, "the connection broke (%u: %s)", code, text);
 	}
 	switch (code) {
 	case CR_OUT_OF_MEMORY:
-		return sql_failed(f, PM_NOMEM, "no memory");
+		return driver_failed(f, PM_NOMEM, "no memory");
 	case ER_LOCK_DEADLOCK:
 	case ER_LOCK_WAIT_TIMEOUT:
 	case ER_NEED_REPREPARE:
@@ -49,7 +49,7 @@ drv_mysql_failed(struct sql_conn *c, unsigned code, const char *text, struct sql
 	default:
 		break;
 	}
-	return sql_failed(f, PM_TEMP, "%u: %s", code, text);
+	return driver_failed(f, PM_TEMP, "%u: %s", code, text);
 }
 
 /* ---- connections ----------------------------------------------------------------------------- */
@@ -85,7 +85,7 @@ connect_my(const struct sql_access *a, const struct sdk_server *s, struct sql_un
 	int32_t rc;
 
 	if (!c)
-		return sql_failed(f, PM_NOMEM, "no memory");
+		return driver_failed(f, PM_NOMEM, "no memory");
 	c->until = until;
 	rc = sdk_my_connect(&mine, s, until.ms, &c->link, f->text, sizeof(f->text));
 	if (rc == PM_OK)
@@ -122,7 +122,7 @@ drv_mysql_prepare(struct sql_conn *c, const struct sql_query *q, MYSQL_STMT **re
 		return PM_OK;
 	s = mysql_stmt_init(sdk_my_handle(c->link));
 	if (!s)
-		return sql_failed(f, PM_NOMEM, "no memory");
+		return driver_failed(f, PM_NOMEM, "no memory");
 	mysql_stmt_attr_set(s, STMT_ATTR_UPDATE_MAX_LENGTH, &yes);
 	if (mysql_stmt_prepare(s, q->text, strlen(q->text)) != 0) {
 		rc = drv_mysql_stmt_failed(c, s, f);
@@ -131,8 +131,8 @@ drv_mysql_prepare(struct sql_conn *c, const struct sql_query *q, MYSQL_STMT **re
 	}
 	*ret = c->stmts[q->which] = s;
 	if (mysql_stmt_param_count(s) != q->n_places)
-		return sql_failed(f, PM_TEMP, "the server counts %lu parameters instead of %zu",
-				  mysql_stmt_param_count(s), q->n_places);
+		return driver_failed(f, PM_TEMP, "the server counts %lu parameters instead of %zu",
+				     mysql_stmt_param_count(s), q->n_places);
 	return PM_OK;
 }
 
@@ -173,7 +173,7 @@ fetch_rows(struct sql_conn *c, MYSQL_STMT *s, const MYSQL_RES *meta, struct sql_
 		total += meta->fields[k].max_length + 1;
 	row = total <= SQL_RESULT_BYTES ? malloc(total) : NULL;
 	if (!row)
-		return sql_failed(f, PM_TEMP, "a row is larger than %u bytes", SQL_RESULT_BYTES);
+		return driver_failed(f, PM_TEMP, "a row is larger than %u bytes", SQL_RESULT_BYTES);
 	for (unsigned k = 0; k < n; k++) {
 		binds[k].buffer_type = MYSQL_TYPE_STRING;
 		binds[k].buffer = row + at;
@@ -185,12 +185,12 @@ fetch_rows(struct sql_conn *c, MYSQL_STMT *s, const MYSQL_RES *meta, struct sql_
 	got = mysql_stmt_bind_result(s, binds) == 0 ? 0 : 1;
 	while (got == 0 && (got = mysql_stmt_fetch(s)) == 0)
 		for (unsigned k = 0; k < n; k++)
-			sql_result_cell(r, nulls[k] ? NULL : binds[k].buffer,
-					nulls[k] ? 0 : lengths[k]);
+			result_cell(r, nulls[k] ? NULL : binds[k].buffer,
+				    nulls[k] ? 0 : lengths[k]);
 	explicit_bzero(row, total);
 	free(row);
 	if (got == MYSQL_DATA_TRUNCATED)
-		return sql_failed(f, PM_TEMP, "a column came longer than announced");
+		return driver_failed(f, PM_TEMP, "a column came longer than announced");
 	return got == MYSQL_NO_DATA ? PM_OK : drv_mysql_stmt_failed(c, s, f);
 }
 
@@ -209,10 +209,10 @@ drv_mysql_fetch(struct sql_conn *c, MYSQL_STMT *s, struct sql_result *r, struct 
 	if (!meta)
 		return drv_mysql_stmt_failed(c, s, f);
 	for (unsigned k = 0; k < meta->field_count && k < COLUMNS_MAX; k++)
-		sql_result_name(r, meta->fields[k].name);
+		result_name(r, meta->fields[k].name);
 	rc = meta->field_count <= COLUMNS_MAX
 		     ? fetch_rows(c, s, meta, r, f)
-		     : sql_failed(f, PM_TEMP, "more than %d columns", COLUMNS_MAX);
+		     : driver_failed(f, PM_TEMP, "more than %d columns", COLUMNS_MAX);
 	mysql_free_result(meta);
 	return rc;
 }
@@ -226,15 +226,16 @@ run_my(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
 
 	c->until = until;
 	if (!sdk_my_begin(c->link, until.ms))
-		return sql_failed(f, PM_NOMEM, "no memory, or no file descriptor left");
+		return driver_failed(f, PM_NOMEM, "no memory, or no file descriptor left");
 	c->password = q->which == Q_SET_PASSWORD;
 	rc = drv_mysql_prepare(c, q, &s, f);
 	if (rc == PM_OK)
 		rc = drv_mysql_execute(c, s, q, args, f);
 	if (rc == PM_OK)
 		rc = drv_mysql_fetch(c, s, r, f);
-	if (rc == PM_OK && !sql_result_end(r))
-		rc = sql_failed(f, PM_TEMP, "the result is larger than %u bytes", SQL_RESULT_BYTES);
+	if (rc == PM_OK && !result_end(r))
+		rc = driver_failed(f, PM_TEMP, "the result is larger than %u bytes",
+				   SQL_RESULT_BYTES);
 	if (s && !f->lost) {
 		mysql_stmt_free_result(s);
 		if (mysql_stmt_more_results(s))

@@ -29,7 +29,7 @@ wait_for(PGconn *pg, short events, struct sql_until until)
 	int rc;
 
 	do
-		rc = poll(&p, 1, (int)sql_left_ms(until));
+		rc = poll(&p, 1, (int)driver_left_ms(until));
 	while (rc == -1 && errno == EINTR);
 	return rc;
 }
@@ -48,14 +48,14 @@ static int32_t
 drv_pgsql_late(struct sql_fail *f, const char *what)
 {
 	f->lost = true;
-	return sql_failed(f, PM_TIMEOUT, "%s in time", what);
+	return driver_failed(f, PM_TIMEOUT, "%s in time", what);
 }
 
 static int32_t
 drv_pgsql_broken(struct sql_conn *c, struct sql_fail *f)
 {
 	f->lost = true;
-	return sql_failed(f, PM_DOWN, "the connection broke: %.150s", PQerrorMessage(c->pg));
+	return driver_failed(f, PM_DOWN, "the connection broke: %.150s", PQerrorMessage(c->pg));
 }
 
 static bool
@@ -80,9 +80,9 @@ drv_pgsql_refused(struct sql_conn *c, const PGresult *res, struct sql_fail *f)
 	f->readonly = one_of(state, "25006");
 	if (strncmp(state, "08", 2) == 0 || one_of(state, "57P01 57P02 57P03 57P05 53300")) {
 		f->lost = true;
-		return sql_failed(f, PM_DOWN, "%s: %s", state, text);
+		return driver_failed(f, PM_DOWN, "%s: %s", state, text);
 	}
-	return sql_failed(f, PM_TEMP, "%s: %s", state, text);
+	return driver_failed(f, PM_TEMP, "%s: %s", state, text);
 }
 
 /* ---- connections ----------------------------------------------------------------------------- */
@@ -149,12 +149,12 @@ drv_pgsql_connected(PGconn *pg, const struct sdk_server *s, struct sql_until unt
 	while (PQstatus(pg) != CONNECTION_BAD && state != PGRES_POLLING_OK &&
 	       state != PGRES_POLLING_FAILED) {
 		if (wait_for(pg, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, until) <= 0)
-			return sql_failed(f, PM_TIMEOUT, "%s: accepted no connection in time",
-					  s->label);
+			return driver_failed(f, PM_TIMEOUT, "%s: accepted no connection in time",
+					     s->label);
 		state = PQconnectPoll(pg);
 	}
 	if (state != PGRES_POLLING_OK || PQstatus(pg) != CONNECTION_OK)
-		return sql_failed(f, PM_DOWN, "%s: %.140s", s->label, PQerrorMessage(pg));
+		return driver_failed(f, PM_DOWN, "%s: %.140s", s->label, PQerrorMessage(pg));
 	f->lost = false;
 	return PM_OK;
 }
@@ -168,13 +168,13 @@ connect_pg(const struct sql_access *a, const struct sdk_server *s, struct sql_un
 
 	if (!c || !(c->pg = drv_pgsql_start(a, s))) {
 		free(c);
-		return sql_failed(f, PM_NOMEM, "no memory");
+		return driver_failed(f, PM_NOMEM, "no memory");
 	}
 	(void)PQsetNoticeReceiver(c->pg, no_notice, NULL);
 	rc = drv_pgsql_connected(c->pg, s, until, f);
 	if (rc == PM_OK && a->tls && !s->local && !PQsslInUse(c->pg))
-		rc = sql_failed(f, PM_DOWN, "%s: the connection is not encrypted; see tls",
-				s->label);
+		rc = driver_failed(f, PM_DOWN, "%s: the connection is not encrypted; see tls",
+				   s->label);
 	if (rc == PM_OK && PQsetnonblocking(c->pg, 1) != 0)
 		rc = drv_pgsql_broken(c, f);
 	if (rc == PM_OK)
@@ -285,7 +285,7 @@ drv_pgsql_execute(struct sql_conn *c, const struct sql_query *q, const struct pm
 		total += args[q->place[k]].n + 1;
 	at = text = malloc(total);
 	if (!text)
-		return sql_failed(f, PM_NOMEM, "no memory");
+		return driver_failed(f, PM_NOMEM, "no memory");
 	for (size_t k = 0; k < q->n_places; k++) {
 		struct pm_str a = args[q->place[k]];
 
@@ -308,15 +308,14 @@ copy_rows(const PGresult *res, struct sql_result *r, struct sql_fail *f)
 	int rows = PQntuples(res), columns = PQnfields(res);
 
 	for (int k = 0; k < columns; k++)
-		sql_result_name(r, PQfname(res, k));
+		result_name(r, PQfname(res, k));
 	for (int row = 0; row < rows; row++)
 		for (int k = 0; k < columns; k++)
-			sql_result_cell(r,
-					PQgetisnull(res, row, k) ? NULL : PQgetvalue(res, row, k),
-					(size_t)PQgetlength(res, row, k));
-	if (!sql_result_end(r))
-		return sql_failed(f, PM_TEMP, "the result is larger than %u bytes",
-				  SQL_RESULT_BYTES);
+			result_cell(r, PQgetisnull(res, row, k) ? NULL : PQgetvalue(res, row, k),
+				    (size_t)PQgetlength(res, row, k));
+	if (!result_end(r))
+		return driver_failed(f, PM_TEMP, "the result is larger than %u bytes",
+				     SQL_RESULT_BYTES);
 	return PM_OK;
 }
 

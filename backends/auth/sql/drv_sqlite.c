@@ -29,7 +29,7 @@ on_progress(void *arg)
 {
 	const struct sql_conn *c = arg;
 
-	return sql_left_ms(c->until) == 0;
+	return driver_left_ms(c->until) == 0;
 }
 
 static int
@@ -39,7 +39,7 @@ on_busy(void *arg, int times)
 	const struct timespec nap = {0, NAP_MS * 1000000};
 
 	(void)times;
-	if (sql_left_ms(c->until) <= NAP_MS)
+	if (driver_left_ms(c->until) <= NAP_MS)
 		return 0;
 	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
 	return 1;
@@ -56,14 +56,14 @@ drv_sqlite_failed(struct sql_conn *c, struct sql_fail *f, const char *path)
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 	case SQLITE_INTERRUPT:
-		return sql_failed(f, PM_TIMEOUT,
-				  "'%s': %s, and the time is over; who holds the lock?", path,
-				  text);
+		return driver_failed(f, PM_TIMEOUT,
+				     "'%s': %s, and the time is over; who holds the lock?", path,
+				     text);
 	case SQLITE_NOMEM:
-		return sql_failed(f, PM_NOMEM, "'%s': no memory", path);
+		return driver_failed(f, PM_NOMEM, "'%s': no memory", path);
 	case SQLITE_READONLY:
 		f->readonly = true;
-		return sql_failed(
+		return driver_failed(
 			f, PM_TEMP,
 			"'%s': %s; the server's user must be able to write it and its directory",
 			path, text);
@@ -74,9 +74,9 @@ drv_sqlite_failed(struct sql_conn *c, struct sql_fail *f, const char *path)
 	case SQLITE_PERM:
 	case SQLITE_AUTH:
 		f->lost = true;
-		return sql_failed(f, PM_DOWN, "'%s': %s", path, text);
+		return driver_failed(f, PM_DOWN, "'%s': %s", path, text);
 	default:
-		return sql_failed(f, PM_TEMP, "'%s': %s", path, text);
+		return driver_failed(f, PM_TEMP, "'%s': %s", path, text);
 	}
 }
 
@@ -102,7 +102,7 @@ connect_db(const struct sql_access *a, const struct sdk_server *s, struct sql_un
 	(void)s;
 	if (!c || !(c->path = strdup(a->database))) {
 		free(c);
-		return sql_failed(f, PM_NOMEM, "no memory");
+		return driver_failed(f, PM_NOMEM, "no memory");
 	}
 	c->until = until;
 	/* without the write permission SQLite falls back to reading; without the file it must
@@ -111,9 +111,9 @@ connect_db(const struct sql_access *a, const struct sdk_server *s, struct sql_un
 	    sqlite3_open_v2(c->path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
 		    SQLITE_OK) {
 		rc = c->db ? drv_sqlite_failed(c, f, a->database)
-			   : sql_failed(f, PM_DOWN,
-					"'%s' cannot be opened: is it there, and readable?",
-					a->database);
+			   : driver_failed(f, PM_DOWN,
+					   "'%s' cannot be opened: is it there, and readable?",
+					   a->database);
 		close_db(c);
 		return rc == PM_TEMP ? PM_DOWN : rc;
 	}
@@ -166,19 +166,19 @@ drv_sqlite_fetch(struct sql_conn *c, sqlite3_stmt *s, struct sql_result *r, stru
 	int n = sqlite3_column_count(s), rc;
 
 	for (int k = 0; k < n; k++)
-		sql_result_name(r, sqlite3_column_name(s, k));
+		result_name(r, sqlite3_column_name(s, k));
 	while ((rc = sqlite3_step(s)) == SQLITE_ROW && !r->failed)
 		for (int k = 0; k < n; k++) {
 			const char *p = (const char *)sqlite3_column_text(s, k);
 
-			sql_result_cell(r, p, (size_t)sqlite3_column_bytes(s, k));
+			result_cell(r, p, (size_t)sqlite3_column_bytes(s, k));
 		}
 	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
 		return drv_sqlite_failed(c, f, c->path);
 	r->affected = (uint64_t)sqlite3_changes(c->db);
-	return sql_result_end(r) ? PM_OK
-				 : sql_failed(f, PM_TEMP, "the result is larger than %u bytes",
-					      SQL_RESULT_BYTES);
+	return result_end(r) ? PM_OK
+			     : driver_failed(f, PM_TEMP, "the result is larger than %u bytes",
+					     SQL_RESULT_BYTES);
 }
 
 static int32_t

@@ -100,7 +100,7 @@ run_on(struct inst *i, struct sdk_place *at, const struct sql_query *q, const st
 				    f);
 		if (rc == PM_OK)
 			break;
-		sql_result_free(r);
+		result_free(r);
 	} while (pool_try_again(i, at, &j, rc, f, deadline_ms));
 	if (j.readonly)
 		sdk_place_close(i->pool, at); /* reads begin with the first server again */

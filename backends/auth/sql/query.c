@@ -29,7 +29,7 @@ static const uint32_t allowed[Q_COUNT] = {
 };
 
 uint32_t
-sql_query_params(enum sql_which which)
+query_params(enum sql_which which)
 {
 	return allowed[which];
 }
@@ -200,8 +200,8 @@ one_piece(struct scan *s)
 }
 
 bool
-sql_query_parse(struct sql_query *q, enum sql_which which, enum sql_dialect d, struct pm_str text,
-		char *why)
+query_parse(struct sql_query *q, enum sql_which which, enum sql_dialect d, struct pm_str text,
+	    char *why)
 {
 	struct scan s = {.p = text.p, .end = text.p + text.n, .dialect = d, .q = q, .why = why};
 
@@ -229,14 +229,14 @@ sql_query_parse(struct sql_query *q, enum sql_which which, enum sql_dialect d, s
 }
 
 void
-sql_query_free(struct sql_query *q)
+query_free(struct sql_query *q)
 {
 	free(q->text);
 	q->text = NULL;
 }
 
 void
-args_name(struct pm_str *args, struct pm_str name)
+query_name(struct pm_str *args, struct pm_str name)
 {
 	const char *at = name.n > 0 ? memrchr(name.p, '@', name.n) : NULL;
 

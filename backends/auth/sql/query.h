@@ -53,13 +53,13 @@ struct sql_query {
 };
 
 /* Bits of the parameters a statement may use. */
-uint32_t sql_query_params(enum sql_which which);
+uint32_t query_params(enum sql_which which);
 
-/* false: why (>= 160 bytes) says what is wrong. *q is to be freed by sql_query_free in any case. */
-bool sql_query_parse(struct sql_query *q, enum sql_which which, enum sql_dialect d,
-		     struct pm_str text, char *why);
-void sql_query_free(struct sql_query *q);
+/* false: why (>= 160 bytes) says what is wrong. *q is to be freed by query_free in any case. */
+bool query_parse(struct sql_query *q, enum sql_which which, enum sql_dialect d, struct pm_str text,
+		 char *why);
+void query_free(struct sql_query *q);
 /* :user, :local and :domain of a name, among a statement's arguments (P_COUNT). */
-void args_name(struct pm_str *args, struct pm_str name);
+void query_name(struct pm_str *args, struct pm_str name);
 
 #endif

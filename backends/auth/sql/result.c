@@ -37,7 +37,7 @@ more_text(struct sql_result *r, size_t n)
 }
 
 static struct pm_str
-driver_put_text(struct sql_result *r, const char *p, size_t n)
+result_put_text(struct sql_result *r, const char *p, size_t n)
 {
 	struct pm_str s = {NULL, 0};
 
@@ -54,7 +54,7 @@ driver_put_text(struct sql_result *r, const char *p, size_t n)
 }
 
 void
-sql_result_name(struct sql_result *r, const char *name)
+result_name(struct sql_result *r, const char *name)
 {
 	struct pm_str *names =
 		r->failed ? NULL : realloc(r->names, (r->n_cols + 1) * sizeof(*names));
@@ -64,13 +64,13 @@ sql_result_name(struct sql_result *r, const char *name)
 	if (!names)
 		return;
 	r->names = names;
-	s = driver_put_text(r, name, strlen(name));
+	s = result_put_text(r, name, strlen(name));
 	if (!r->failed)
 		r->names[r->n_cols++] = s;
 }
 
 void
-sql_result_cell(struct sql_result *r, const char *p, size_t n)
+result_cell(struct sql_result *r, const char *p, size_t n)
 {
 	struct pm_str s = {NULL, 0};
 
@@ -88,13 +88,13 @@ sql_result_cell(struct sql_result *r, const char *p, size_t n)
 		r->cap_cells = cap;
 	}
 	if (p)
-		s = driver_put_text(r, p, n);
+		s = result_put_text(r, p, n);
 	if (!r->failed)
 		r->cells[r->n_cells++] = s;
 }
 
 bool
-sql_result_end(struct sql_result *r)
+result_end(struct sql_result *r)
 {
 	if (r->failed)
 		return false;
@@ -103,7 +103,7 @@ sql_result_end(struct sql_result *r)
 }
 
 void
-sql_result_free(struct sql_result *r)
+result_free(struct sql_result *r)
 {
 	if (r->text)
 		explicit_bzero(r->text, r->cap_text);
@@ -114,7 +114,7 @@ sql_result_free(struct sql_result *r)
 }
 
 const struct pm_str *
-sql_result_get(const struct sql_result *r, uint32_t row, const char *column)
+result_get(const struct sql_result *r, uint32_t row, const char *column)
 {
 	for (uint32_t k = 0; k < r->n_cols; k++)
 		if (sdk_str_is(r->names[k], column))

@@ -252,7 +252,7 @@ row_user(const struct inst *i, const struct pm_call *call, const struct sql_resu
 			  r->n_rows);
 		return PM_TEMP;
 	}
-	if (!sql_result_get(r, 0, "name") || !sql_result_get(r, 0, "password")) {
+	if (!result_get(r, 0, "name") || !result_get(r, 0, "password")) {
 		sdk_error(call,
 			  "%s: the columns 'name' and 'password' are needed; name them with AS",
 			  f.option);
@@ -274,7 +274,7 @@ int32_t
 row_password(const struct inst *i, const struct pm_call *call, const struct sql_result *r,
 	     uint32_t row, struct pm_user *u)
 {
-	const struct pm_str *enabled = sql_result_get(r, row, "enabled");
+	const struct pm_str *enabled = result_get(r, row, "enabled");
 	struct pm_user mine = {.rights = PM_RIGHTS_DEFAULT};
 	struct filling f = {
 		.i = i, .call = call, .u = &mine, .option = i->queries[Q_PASSWORDS].option};

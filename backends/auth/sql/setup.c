@@ -146,12 +146,12 @@ check_queries(const struct pm_open *open, const struct sql_driver *d)
 		struct sql_query q = {0};
 		char why[WHY] = "";
 
-		if (text.n > 0 && !sql_query_parse(&q, (enum sql_which)k, d->dialect, text, why))
+		if (text.n > 0 && !query_parse(&q, (enum sql_which)k, d->dialect, text, why))
 			WRONG(query_options[k], "%s", why);
 		else if (text.n > 0 && q.n_places == 0)
 			WRONG(query_options[k],
 			      "it uses no parameter: every user would get the same row");
-		sql_query_free(&q);
+		query_free(&q);
 	}
 	if (open->flags & PM_OPENF_DOMAINS && sdk_opt_str(open, "query_domain").n == 0)
 		WRONG("query_domain", "is missing: with SMTP and unknown_recipient = badmail mail "
@@ -183,7 +183,7 @@ check_scheme(const struct pm_open *open)
 int32_t
 setup_check(const struct pm_open *open)
 {
-	const struct sql_driver *d = sql_driver_find(sdk_opt_str(open, "driver"));
+	const struct sql_driver *d = drivers_find(sdk_opt_str(open, "driver"));
 	struct pm_str database = sdk_opt_str(open, "database");
 	bool bad = false, remote = false;
 
@@ -236,8 +236,8 @@ open_queries(struct inst *i, const struct pm_open *open)
 						      : sdk_str("SELECT 1");
 
 		i->queries[k].option = query_options[k] ? query_options[k] : "probe";
-		if (text.n > 0 && !sql_query_parse(&i->queries[k], (enum sql_which)k,
-						   i->driver->dialect, text, why))
+		if (text.n > 0 &&
+		    !query_parse(&i->queries[k], (enum sql_which)k, i->driver->dialect, text, why))
 			return false; /* check() was there before, so: no memory */
 	}
 	return true;
@@ -285,7 +285,7 @@ setup_close(void *inst)
 	sdk_watch_free(i->access.watch);
 	write_behind_free(i);
 	for (int k = 0; k < Q_COUNT; k++)
-		sql_query_free(&i->queries[k]);
+		query_free(&i->queries[k]);
 	for (size_t k = 0; k < i->n_servers; k++)
 		sdk_server_free(&i->servers[k]);
 	if (i->access.password)
@@ -314,7 +314,7 @@ setup_open(const struct pm_open *open, void **ret_inst)
 	i->host = open->host;
 	sdk_counters(i->host, counters);
 	i->last = &i->stamps;
-	i->driver = sql_driver_find(sdk_opt_str(open, "driver"));
+	i->driver = drivers_find(sdk_opt_str(open, "driver"));
 	if (!i->driver) {
 		sdk_report(open, "driver", "this build does not have it");
 		setup_close(i);

@@ -42,7 +42,7 @@ sql_probe(void *inst, const struct pm_call *call)
 	struct sql_result r = {0};
 	int32_t rc = pool_run(inst, call, Q_PROBE, args, &r);
 
-	sql_result_free(&r);
+	result_free(&r);
 	return rc == PM_OK || rc == PM_TIMEOUT ? rc : PM_DOWN;
 }
 

@@ -180,7 +180,7 @@ write_one(struct inst *i, const struct pm_call *call, enum sql_which which,
 	struct sql_result r = {0};
 	int32_t rc = pool_has(i, which) ? pool_run(i, call, which, args, &r) : PM_OK;
 
-	sql_result_free(&r);
+	result_free(&r);
 	return rc;
 }
 
@@ -191,7 +191,7 @@ write_stamp(struct inst *i, const struct pm_call *call, struct stamp *s)
 	char seconds[24];
 	int32_t rc = PM_OK;
 
-	args_name(args, sdk_str(s->user));
+	query_name(args, sdk_str(s->user));
 	if (s->hash) {
 		args[P_OLD] = sdk_str(s->old);
 		args[P_HASH] = sdk_str(s->hash);
