@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who gets in: a statement, a hash, an account. No connection is held while a hash is computed. */
+#include "account.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf.h"
 #include "password_make.h"
+#include "pool.h"
+#include "query.h"
+#include "result.h"
+#include "row.h"
 #include "sql.h"
+#include "write_behind.h"
 
 #define WHY 128
 #define HASH_MAX 256

@@ -3,6 +3,8 @@
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
+#include "drivers.h"
+
 #include "conf.h"
 #include "driver.h"
 

@@ -8,7 +8,10 @@
 #include <string.h>
 
 #include "driver.h"
+#include "drivers.h"
 #include "mariadb.h"
+#include "query.h"
+#include "result.h"
 
 #define CLOSE_MS 100
 #define COLUMNS_MAX 64

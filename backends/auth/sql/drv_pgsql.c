@@ -12,6 +12,9 @@
 #include <string.h>
 
 #include "driver.h"
+#include "drivers.h"
+#include "query.h"
+#include "result.h"
 
 #define NOWHERE "/dev/null/none"
 

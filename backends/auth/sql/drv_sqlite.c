@@ -12,6 +12,9 @@
 #include <time.h>
 
 #include "driver.h"
+#include "drivers.h"
+#include "query.h"
+#include "result.h"
 
 #define STEPS 4000 /* virtual machine instructions between two looks at the clock */
 #define NAP_MS 5

@@ -3,10 +3,15 @@
  * One statement on the server that works. A connection is asked without waiting whether it still
  * lives before it is used; places and servers are sdk/connpool.h's.
  */
+#include "pool.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "conf.h"
+#include "driver.h"
+#include "query.h"
+#include "result.h"
 #include "sql.h"
 
 #define REVIVE_MS 1000

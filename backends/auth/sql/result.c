@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows of text, filled by a driver. */
+#include "result.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf.h"
-#include "driver.h"
 
 /* Room for n bytes more. The old text is wiped, so realloc will not do; pointers into it move
  * along. */

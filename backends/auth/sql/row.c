@@ -4,10 +4,14 @@
  * people in. What cannot be read - a word where a number belongs - is one too; NULL means "as if
  * the column were not there", but for yes or no, where it means no.
  */
+#include "row.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "conf.h"
+#include "query.h"
+#include "result.h"
 #include "sql.h"
 
 #define ATTRS_MAX 3

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The settings: what they are called, what is wrong with them, and an instance made of them. No
  * network. */
+#include "setup.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "conf.h"
+#include "driver.h"
+#include "drivers.h"
 #include "password_make.h"
+#include "query.h"
 #include "sql.h"
+#include "write_behind.h"
 
 #define WHY 160
 

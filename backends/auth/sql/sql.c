@@ -16,10 +16,18 @@
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
+#include "sql.h"
+
 #include <string.h>
 
+#include "account.h"
 #include "conf.h"
-#include "sql.h"
+#include "drivers.h"
+#include "pool.h"
+#include "query.h"
+#include "result.h"
+#include "setup.h"
+#include "write_behind.h"
 
 #define TICK_MS 1000
 

@@ -5,11 +5,16 @@
  * to a bound. All of it may be written twice without harm: a hash is replaced only while the old
  * one still stands there.
  */
+#include "write_behind.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf.h"
+#include "pool.h"
+#include "query.h"
+#include "result.h"
 #include "sql.h"
 
 #define STAMPS_MAX 4096
