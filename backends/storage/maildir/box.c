@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * One mailbox of one session: open, info, close. The session's lock is flock(2) on the maildir
- * itself: exclusive also between two sessions of this process, gone with the process, and it needs
- * no file and no space. Files of a maildir are immutable, so nothing else is locked.
- */
+/* One mailbox of one session: open, info, close. The session's lock is flock(2) on the maildir
+ * itself. It excludes other sessions of this process, too, ends with the process, and needs neither
+ * a file nor space. Files of a maildir are immutable, so nothing else is locked. */
 #include "box.h"
 
 #include <errno.h>
@@ -34,7 +32,7 @@ box_free(struct mbox *m)
 	free(m);
 }
 
-/* A mailbox nobody has delivered to yet: empty, and nothing is made. */
+/* A mailbox that nobody has delivered to yet is empty, and nothing is made. */
 static bool
 set_empty(struct mbox *m)
 {
@@ -106,7 +104,7 @@ box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uin
 	scan_free(m->scanner);
 	m->scanner = NULL;
 	if (rc != PM_OK) {
-		box_free(m); /* a failure ends a handle in the making */
+		box_free(m); /* a failed open leaves no handle */
 		return rc;
 	}
 	if (flags & (PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN))
@@ -116,7 +114,8 @@ box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uin
 	return PM_OK;
 }
 
-/* The next session tries again: a snapshot in the cache must not know what it cannot. */
+/* Forgets guesses: the next session has to try again, and a snapshot in the cache must not claim to
+ * know a size that nobody could read. */
 static void
 forget_guesses(struct mbox *m)
 {
@@ -148,7 +147,7 @@ box_close(void *mbox, const struct pm_call *call)
 
 /* ---- info ------------------------------------------------------------------------------------ */
 
-/* A size that only the name knows is good enough for lists, not for a message that is about to
+/* A size that only the name gives is good enough for lists, but not for a message that is about to
  * be sent. */
 static bool
 box_counts(const struct mbox *m, uint64_t k)
@@ -158,7 +157,7 @@ box_counts(const struct mbox *m, uint64_t k)
 	return it->octets == UNKNOWN_OCTETS || (it->unproven && message_is(m->msg, k));
 }
 
-/* All sizes of a range, in slices. */
+/* Finds out all sizes of a range, in slices. */
 static int32_t
 need_sizes(struct mbox *m, const struct pm_call *call, uint64_t first, size_t n)
 {

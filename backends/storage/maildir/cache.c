@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Snapshots of mailboxes that nobody changed since: reading the directories is most of what a poll
- * costs. A snapshot has one owner, so taking it out is moving a pointer; the session lock sees to
- * it that no two sessions want the same one. Bounded by messages; the least recently used goes.
+ * Snapshots of mailboxes that nobody has changed since: reading the directories is most of the cost
+ * of a poll. A snapshot has one owner, so taking it out moves a pointer; the session lock ensures
+ * that no two sessions want the same one. The cache is bounded by messages; the least recently used
+ * snapshot goes.
  */
 #include "cache.h"
 
@@ -27,7 +28,7 @@ struct cache {
 	uint64_t messages, max;
 };
 
-#define PER_BOX 16 /* an empty mailbox is not free either */
+#define PER_BOX 16 /* an empty mailbox takes memory, too */
 
 struct cache *
 cache_new(uint64_t max_messages)

@@ -7,9 +7,9 @@
 
 struct cache *cache_new(uint64_t max_messages);
 void cache_free(struct cache *c);
-/* The snapshot of this directory, taken out; NULL: none that is still true. */
+/* Takes the snapshot of this directory out of the cache. NULL: there is none that is still true. */
 struct snap *cache_take(struct cache *c, const struct snap *now);
-/* Gives it to the cache, or frees it. */
+/* Gives a snapshot to the cache, which may free it. */
 void cache_give(struct cache *c, struct snap *s);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * QUIT. The commit point is a group in the ledger, written in one append and fsynced: from then on
- * the deletions are done, whatever happens. The files go afterwards, in slices; then the record E.
- * A process that dies in between leaves a group without E: the next exclusive opener unlinks what
- * is left, everybody else counts its messages as deleted.
+ * QUIT. The commit point is a group in the ledger, written in one append and fsynced: after it the
+ * deletions are done, whatever happens. The files go afterwards, in slices; then the record E. A
+ * process that dies in between leaves a group without E: the next exclusive opener unlinks the
+ * files that are left, and everybody else counts their messages as deleted.
  *
  * A full disk must allow deleting: if the group cannot be written even after the reserve was freed,
- * the files are unlinked without it, and the answer says so (PM_PARTIAL) when that is interrupted.
+ * the files are unlinked without it, and the answer is PM_PARTIAL when that is interrupted.
  */
 #include "commit.h"
 
@@ -29,7 +29,7 @@
 #include "size.h"
 #include "snap.h"
 
-/* ---- what was learnt ------------------------------------------------------------------------- */
+/* ---- learning -------------------------------------------------------------------------------- */
 
 static void
 commit_put_item(struct ledger_out *o, const struct snap *s, const struct item *it)
@@ -78,7 +78,7 @@ commit_learnt(struct mbox *m)
 		write_learnt(m);
 	if (!compact_ledger(m) && !learnt)
 		return;
-	snap_stat(m->fd, &now); /* our own writing is no change for the cache */
+	snap_stat(m->fd, &now); /* our own writing is not a change to the cache */
 	s->ledger_ino = now.ledger_ino;
 	s->ledger_size = now.ledger_size;
 }
@@ -91,14 +91,16 @@ commit_bit(const uint8_t *map, uint64_t k)
 	return map && (map[k / 8] >> (k % 8) & 1);
 }
 
-/* Of files that go: the group says what is deleted, and a crash before this is recovered. */
+/* Syncs the directories that files went from. Failures change nothing: the group names what is
+ * deleted, and a crash before this is recovered. */
 static void
 sync_dirs(const struct inst *i, int fd)
 {
 	(void)dir_sync(i, fd);
 }
 
-/* Retrieved and kept: from new to cur, seen. A convenience: failures change nothing. */
+/* Moves a retrieved message that is kept from new to cur, and flags it as seen. Failures change
+ * nothing. */
 static void
 mark_seen(struct mbox *m, struct item *it)
 {
@@ -113,7 +115,7 @@ mark_seen(struct mbox *m, struct item *it)
 		return;
 	if (!flags) {
 		snprintf(to + strlen(to), sizeof(to) - strlen(to), ":2,S");
-	} else { /* flags stand in the order of ASCII */
+	} else { /* flags are in ASCII order */
 		for (flags += 3; *flags && *flags < 'S'; flags++)
 			;
 		if (strlen(to) + 2 > sizeof(to))
@@ -125,14 +127,14 @@ mark_seen(struct mbox *m, struct item *it)
 		(void)dir_move(m->fd, from, to); /* another message may have this name */
 }
 
-/* Do files go with this commit? */
+/* True if this commit unlinks files. */
 static bool
 commit_removes(const struct pm_commit *c)
 {
 	return c->del && c->keep_until_ms == 0;
 }
 
-/* One message's records; true: a member of the group. */
+/* Puts one message's records. True: it is a member of the group. */
 static bool
 put_records(struct mbox *m, const struct pm_commit *c, uint64_t k, struct ledger_out *o)
 {
@@ -144,7 +146,7 @@ put_records(struct mbox *m, const struct pm_commit *c, uint64_t k, struct ledger
 	size_t n;
 	const char *identity = name_identity(s, it, buf, &n);
 
-	/* a message the ledger never heard of must be known before it is deleted */
+	/* a message must be known to the ledger before it is deleted there */
 	if (it->dirty)
 		commit_put_item(o, s, it);
 	if (back || (del && c->keep_until_ms != 0))
@@ -156,7 +158,7 @@ put_records(struct mbox *m, const struct pm_commit *c, uint64_t k, struct ledger
 	return del || back;
 }
 
-/* The group's records; false: no memory. */
+/* Puts the group's records. False: no memory. */
 static bool
 put_group(struct mbox *m, const struct pm_commit *c, struct ledger_out *o, uint64_t *ret_n)
 {
@@ -166,11 +168,11 @@ put_group(struct mbox *m, const struct pm_commit *c, struct ledger_out *o, uint6
 	if (*ret_n > 0)
 		ledger_put_commit(o, m->op, *ret_n, c->now_ms);
 	if (*ret_n > 0 && !commit_removes(c))
-		ledger_put_done(o, m->op); /* no file is to go */
+		ledger_put_done(o, m->op); /* no file will go */
 	return !o->failed;
 }
 
-/* The first half: up to the commit point. */
+/* The first half, up to the commit point. */
 static int32_t
 commit_group(struct mbox *m, const struct pm_call *call, const struct pm_commit *c)
 {
@@ -208,12 +210,12 @@ commit_group(struct mbox *m, const struct pm_call *call, const struct pm_commit 
 		return PM_TEMP;
 	}
 	sdk_error(call, "the ledger could not be written: %s", strerrordesc_np(rc));
-	/* the append was taken back, or it is torn and never happened; a failed fsync is another
-	 * matter */
+	/* the append was taken back, or is torn and never happened; after a failed sync nobody
+	 * knows */
 	return rc == EIO ? PM_UNKNOWN : PM_TEMP;
 }
 
-/* Hidden mail is on the disk all the same: maildirsize counts it until it goes. */
+/* Hidden mail is still on the disk, so maildirsize counts it until it goes. */
 static void
 count_size(struct mbox *m, const struct pm_commit *c)
 {
@@ -271,7 +273,7 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 		ledger_put_done(&o, m->op);
 		m->snap->ledger_lines += o.lines;
 		if (!o.failed)
-			/* without it: done again, for nothing */
+			/* without this record the next opener looks again, and finds nothing */
 			(void)ledger_append(m->fd, LEDGER_FILE, o.text, o.n, false);
 		ledger_out_free(&o);
 	}
@@ -293,7 +295,7 @@ commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commi
 		rc = commit_group(m, call, commit);
 		if (rc != PM_OK)
 			return rc;
-		m->committed = true; /* the same op_id again goes on from here */
+		m->committed = true; /* a call with the same op_id goes on from here */
 	}
 	rc = commit_files(m, commit);
 	if (rc == PM_PARTIAL || rc == PM_OK)

@@ -5,7 +5,7 @@
 
 #include "maildir.h"
 
-/* What the session learnt - sizes, new identities - goes to the ledger. */
+/* Writes to the ledger what the session learnt: sizes and new identities. */
 void commit_learnt(struct mbox *m);
 int32_t commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
 		   uint64_t *ret_done);

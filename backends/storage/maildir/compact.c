@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ledger, written anew when most of it is about messages that are gone. Everything stays that
- * it knows of a name that is in tmp, new or cur, deleted messages of that name included: their
- * numbers must not be given again. Of other names only imports stay that must not come again.
+ * Rewrites the ledger when most of it is about messages that are gone. It keeps everything about
+ * each name that is in tmp, new or cur, including deleted messages of that name, since their
+ * numbers must not be given again. Of other names it keeps only imports that must not come again.
  *
- * The directories are read under the ledger's lock, in the order in which files move. An import has
- * its line before its file leaves tmp/, so whatever has a line by then is seen in one of the three.
- * readdir may skip a file of cur that another reader renames just then: so all that the session has
- * listed stays in any case, and nothing is written while files move.
+ * The directories are read under the ledger's lock, in the order in which files move. The line of
+ * an import is written before its file leaves tmp/, so a message that has a line by then is seen in
+ * one of the three. readdir may skip a file of cur that another reader renames just then; so
+ * everything the session has listed is kept in any case, and nothing is written while files move.
  *
- * It is due when it has twice the lines that are of use, and SLACK: so it is never longer than that
- * and one session, and a line is copied once for each one that is added, on average.
+ * A rewrite is due when the ledger has SLACK lines more than twice those that are of use. So it is
+ * never longer than that and one session, and on average a line is copied once for each line that
+ * is added.
  */
 #include "compact.h"
 
@@ -25,13 +26,13 @@
 #include "same.h"
 #include "snap.h"
 
-#define SLACK 1000 /* lines of no use that are not worth the work */
-/* records of one message's files: another program may give the file a new look each day */
+#define SLACK 1000 /* useless lines that are not worth a rewrite */
+/* records of one message's files: another program may replace the file each day */
 #define LOOKS 8
 
-/* ---- what is of use -------------------------------------------------------------------------- */
+/* ---- lines of use ---------------------------------------------------------------------------- */
 
-/* Every message of this name, whatever became of it. */
+/* Marks every message of this name, whatever became of it. */
 static bool
 mark_name(const char *name, void *ctx)
 {
@@ -75,8 +76,8 @@ mark_remembered(struct ledger_message *lm, void *ctx)
 	(void)mark_name(lm->identity, x->l);
 }
 
-/* The last records of its files; *ret: 2 * LOOKS of them, the last one first. What could not be
- * read is known by its look alone. */
+/* The latest records of a message's files: at most 2 * LOOKS, the last one first. A file that could
+ * not be read is known only by its inode, size and date. */
 static size_t
 files_to_keep(const struct ledger_message *lm, const struct ledger_file *ret[2 * LOOKS])
 {
@@ -109,14 +110,14 @@ compact_useful(const struct snap *s, struct ledger *l, int64_t now_ms)
 
 	ledger_each(l, mark_remembered, &x);
 	ledger_each(l, count_lines, &n);
-	return n > listed ? n : listed; /* newcomers have their lines at the end of the session */
+	return n > listed ? n : listed; /* new messages get their lines at the end of the session */
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
 struct anew {
 	struct mbox *m;
-	size_t lines; /* that were written; 0: it is as it was */
+	size_t lines; /* lines that were written; 0: the ledger was not rewritten */
 };
 
 static void
@@ -133,7 +134,7 @@ put_message(struct ledger_message *lm, void *ctx)
 		ledger_put_file(o, lm->identity, lm->identity_n, files[n - 1]);
 }
 
-/* ledger_rewrite's fill(). */
+/* The fill() of ledger_rewrite. */
 static bool
 keep_useful(struct ledger *l, struct ledger_out *o, void *ctx)
 {
@@ -167,7 +168,7 @@ compact_ledger(struct mbox *m)
 	if (s->ledger_lines <= 2 * s->ledger_useful + SLACK)
 		return false;
 	ledger_rewrite(m->fd, LEDGER_FILE, m->inst->fsync, keep_useful, &a);
-	/* after a failure nobody tries again until the ledger is read again */
+	/* after a failure nobody tries again before the ledger is read again */
 	s->ledger_lines = a.lines;
 	KILL_POINT("compact: done");
 	return true;

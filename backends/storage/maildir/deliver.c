@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Delivery: a file in tmp/ of the first recipient's maildir, fsynced at prepare and linked into
- * tmp/ of the others (copied where head lines of its own or another file system ask for it); at
- * commit it is renamed into new/ of each, and each new/ is fsynced. Nothing is ever overwritten. An
- * imported unique-id is in the ledger before its message is visible (import.c). Many recipients are
- * done in slices.
+ * Delivery. The message is written to tmp/ of the first recipient's maildir, fsynced at prepare,
+ * and linked into tmp/ of the others, or copied when they have head lines of their own or are on
+ * another file system. At commit it is renamed into new/ of each, and each new/ is fsynced. Nothing
+ * is ever overwritten. An imported unique-id is in the ledger before its message is visible
+ * (import.c). Many recipients are done in slices.
  */
 #include "deliver.h"
 
@@ -53,9 +53,9 @@ struct dlv {
 	bool failed;
 	struct sdk_octets octets; /* of what was written, without heads */
 	uint32_t flags;
-	char first[160]; /* what the others link from: the file written, while it is needed */
-	size_t left;     /* being prepared, the last one first: so many are not yet */
-	size_t at;       /* being committed: next recipient */
+	char first[160]; /* the name the others link from: the file written, while it is needed */
+	size_t left;     /* recipients that are not prepared yet; the last one is first */
+	size_t at;       /* the next recipient to commit */
 };
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -115,7 +115,7 @@ deliver_open_tmp(const struct dlv *d, struct rcpt *r)
 
 	snprintf(path, sizeof(path), "tmp/%s", r->tmp);
 	fd = openat(r->fd, path, flags, 0600);
-	/* who made it was killed */
+	/* the process that made the maildir was killed before it made tmp/ */
 	if (fd == -1 && errno == ENOENT && dir_fill(d->inst, r->fd))
 		fd = openat(r->fd, path, flags, 0600);
 	return fd;
@@ -208,7 +208,7 @@ deliver_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 	return PM_OK;
 }
 
-/* The message with this recipient's head, in a file of its own. */
+/* Writes the message with this recipient's head to a file of its own. */
 static bool
 copy_message(struct dlv *d, struct rcpt *r, int fd, struct sdk_octets *ret_octets)
 {
@@ -244,8 +244,8 @@ sync_file(struct dlv *d, int fd)
 	return !d->inst->fsync || fsync(fd) == 0;
 }
 
-/* One recipient's file in its own tmp/, durable. The first one without a head uses the file
- * written. */
+/* Makes one recipient's file in its own tmp/, durable. The first one uses the file written, unless
+ * it has a head. */
 static bool
 deliver_prepare_one(struct dlv *d, size_t k)
 {
@@ -266,7 +266,7 @@ deliver_prepare_one(struct dlv *d, size_t k)
 		/* another file system, or too many links: a copy */
 	}
 	if (k == 0) {
-		/* the first has a head: its copy takes another name, the plain file serves the
+		/* the first has a head: its copy takes another name, and the plain file serves the
 		 * others */
 		snprintf(r->tmp + strlen(r->tmp), sizeof(r->tmp) - strlen(r->tmp), "-h");
 	}
@@ -300,7 +300,7 @@ deliver_set_results(struct dlv *d, struct pm_result *ret, size_t stride)
 	}
 }
 
-/* The file written is whole and durable. */
+/* Completes the file written, and makes it durable. */
 static int32_t
 finish_file(struct dlv *d, const struct pm_call *call)
 {
@@ -339,7 +339,7 @@ deliver_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, si
 		rc = finish_file(d, call);
 	if (rc != PM_OK)
 		return rc;
-	/* the others first: a first recipient with a head renames what they link from */
+	/* the others first, since a first recipient with a head renames the file they link from */
 	while (d->left > 0) {
 		size_t k = --d->left;
 
@@ -352,13 +352,13 @@ deliver_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, si
 		char path[200];
 
 		snprintf(path, sizeof(path), "tmp/%s", d->first);
-		(void)unlinkat(d->rcpts[0].fd, path, 0); /* everybody has a file of his own now */
+		(void)unlinkat(d->rcpts[0].fd, path, 0); /* every recipient has a file now */
 	}
 	deliver_set_results(d, ret, stride);
 	return PM_OK;
 }
 
-/* It becomes visible, and is added to a total that is remembered. 0 or an errno. */
+/* Makes the message visible, and adds it to a remembered total. 0 or an errno. */
 static int
 deliver_show(struct inst *i, const struct rcpt *r, const char *from, const char *to)
 {
@@ -378,7 +378,7 @@ deliver_show(struct inst *i, const struct rcpt *r, const char *from, const char 
 	return rc;
 }
 
-/* Out of tmp/, and durable. */
+/* Moves the message out of tmp/, and makes that durable. */
 static int32_t
 come_out(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
 {
@@ -427,7 +427,7 @@ deliver_publish(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
 	}
 	snprintf(path, sizeof(path), "tmp/%s", r->tmp);
 	if (rc != PM_OK && rc != PM_UNKNOWN)
-		(void)unlinkat(r->fd, path, 0); /* nobody comes back to it */
+		(void)unlinkat(r->fd, path, 0); /* nobody will use it again */
 	return rc;
 }
 
@@ -476,7 +476,7 @@ deliver_abort(void *dlv, const struct pm_call *call)
 	(void)call;
 	for (size_t k = 0; k < d->n; k++) {
 		snprintf(path, sizeof(path), "tmp/%s", d->rcpts[k].tmp);
-		(void)unlinkat(d->rcpts[k].fd, path, 0); /* it may never have been made */
+		(void)unlinkat(d->rcpts[k].fd, path, 0); /* it may not exist */
 	}
 	deliver_free(d);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The directories of a maildir: opened, made, synced; and what a failure of theirs means. */
+/* Opening, making and syncing the directories of a maildir, and the codes of their failures. */
 #include "dir.h"
 
 #include <errno.h>
@@ -41,7 +41,7 @@ dir_fill(const struct inst *i, int fd)
 	return !i->fsync || fsync(fd) == 0;
 }
 
-/* A directory, if it is missing, and its name durable. */
+/* Makes a directory if it is missing, and its name durable. */
 static bool
 dir_make_one(const struct inst *i, int root, const char *part)
 {
@@ -118,7 +118,7 @@ dir_open(struct inst *i, const struct pm_call *call, const struct pm_user *user,
 	if (fd == -1) {
 		sdk_error(call, "cannot open or make the maildir '%s': %s", path,
 			  strerrordesc_np(e));
-		if (e == ENOSPC || e == EDQUOT) /* it was to be made */
+		if (e == ENOSPC || e == EDQUOT) /* it could not be made */
 			return PM_NOSPACE;
 		return e == EMFILE || e == ENFILE || e == ENOMEM || e == EIO ? PM_TEMP : PM_PERM;
 	}
@@ -128,7 +128,7 @@ dir_open(struct inst *i, const struct pm_call *call, const struct pm_user *user,
 
 /* ---- changing -------------------------------------------------------------------------------- */
 
-/* link(2) and unlink(2) where the file system cannot, as every maildir once did. */
+/* link(2) and unlink(2) where the file system has no such rename. */
 bool
 dir_move(int fd, const char *from, const char *to)
 {
@@ -138,7 +138,7 @@ dir_move(int fd, const char *from, const char *to)
 		return false;
 	if (linkat(fd, from, fd, to, 0) != 0)
 		return false;
-	/* what stays has the same inode: it is the same message, or swept from tmp/ */
+	/* a name that stays is the same inode, so the same message, or is swept from tmp/ */
 	(void)unlinkat(fd, from, 0);
 	return true;
 }

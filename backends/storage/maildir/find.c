@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * One message among the files: by its base name and inode, which it keeps however other readers
- * rename it, or by the unique-id that a name gives.
- */
+/* Finding one message among the files, by its base name and inode, which stay when other readers
+ * rename it, or by the unique-id that its name gives. */
 #include "find.h"
 
 #include <dirent.h>
@@ -53,11 +51,11 @@ unseen_in(int fd, const char *dir, struct ledger *l, const char *uidl, size_t n)
 bool
 find_unseen(int fd, struct ledger *l, const char *uidl, size_t n)
 {
-	/* in this order: mail moves from new to cur, never back */
+	/* in this order, since mail moves from new to cur, never back */
 	return unseen_in(fd, "new", l, uidl, n) || unseen_in(fd, "cur", l, uidl, n);
 }
 
-/* Looks for a file in one directory, by base name and, unless it is 0, inode; *ret_name gets the
+/* Looks for a file in one directory by base name and, unless it is 0, inode. *ret_name gets the
  * whole name. */
 static bool
 find_in(int fd, const char *dir, const char *base, size_t n, uint64_t ino, char *ret_name,
@@ -90,7 +88,8 @@ find_again(int fd, struct snap *s, struct item *it)
 	bool in_new = false, found = false;
 
 	snprintf(base, sizeof(base), "%.*s", (int)it->base_n, s->names + it->name);
-	/* cur is read again: it may have come there, or been renamed past readdir, meanwhile */
+	/* cur is read again: the file may have come there, or been renamed past readdir, meanwhile
+	 */
 	for (int look = 0; look < 4 && !found; look++) {
 		in_new = look % 2 == 1;
 		found = find_in(fd, in_new ? "new" : "cur", base, it->base_n, it->ino, name,
@@ -133,7 +132,8 @@ add_files(int fd, const char *dir, bool (*wanted)(const char *name, void *ctx), 
 bool
 find_files(int fd, bool (*wanted)(const char *name, void *ctx), void *ctx, struct snap *s)
 {
-	/* mail moves from new to cur; cur twice: another reader may rename it past readdir */
+	/* mail moves from new to cur; cur is read twice because another reader may rename a file
+	 * past readdir */
 	return add_files(fd, "new", wanted, ctx, s) && add_files(fd, "cur", wanted, ctx, s) &&
 	       add_files(fd, "cur", wanted, ctx, s);
 }

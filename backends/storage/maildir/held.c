@@ -37,7 +37,7 @@ held_look(const struct stat *st)
 				     (uint64_t)st->st_mtim.tv_nsec};
 }
 
-/* An item's file, found again if another reader renamed it. -1: errno. */
+/* Opens an item's file, and finds it again if another reader renamed it. -1: errno. */
 static int
 open_item(const struct source *src, struct item *it)
 {
@@ -95,7 +95,7 @@ held_get(const struct source *src, struct item *it, const struct look *look,
 	if (fd != -1 && !held_looks_like(fd, look)) {
 		(void)close(fd);
 		free(h);
-		return PM_AGAIN; /* it was replaced just now */
+		return PM_AGAIN; /* it was replaced a moment ago */
 	}
 	e = fd != -1 && same_read(fd, h->content, &octets) ? 0 : errno;
 	if (fd != -1)

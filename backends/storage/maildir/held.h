@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* held - what the files hold that share a base name: each is read once, also when the names are
- * looked at again. */
+/* held - the contents of files that share a base name. Each file is read once, even if the names
+ * are looked at again. */
 #ifndef MAILDIR_HELD_H
 #define MAILDIR_HELD_H
 
@@ -11,12 +11,12 @@
 #include "ledger.h"
 #include "snap.h"
 
-/* How a file looks. */
+/* The looks of a file. */
 struct look {
 	uint64_t dev, ino, size, mtime_ns;
 };
 
-/* What it holds. */
+/* The content of a file. */
 struct held {
 	UT_hash_handle hh; /* by look */
 	struct look look;
@@ -24,14 +24,14 @@ struct held {
 	uint64_t octets;
 };
 
-/* What a scan found out. */
+/* The files that a scan read, and the ledger lines that follow from them. */
 struct twins {
 	struct held *read;
-	size_t reads; /* of this slice: one at least */
+	size_t reads; /* files read in this slice; at least one is */
 	struct ledger_out learnt;
 };
 
-/* Whose files they are; call may be NULL. */
+/* The snapshot whose files are read; call may be NULL. */
 struct source {
 	struct inst *inst;
 	const struct pm_call *call;
@@ -43,11 +43,11 @@ struct source {
 
 void held_free(struct twins *t);
 struct look held_look(const struct stat *st);
-/* An item's file that looks like that; one that cannot be read is told from others by its look.
- * PM_AGAIN: it is late. */
+/* The content of an item's file that has these looks. A file that cannot be read is told from
+ * others by its looks. PM_AGAIN: the slice is over. */
 int32_t held_get(const struct source *src, struct item *it, const struct look *look,
 		 const struct held **ret);
-/* The code for that errno, with a text. */
+/* The code for an errno, with a text. */
 int32_t held_failed(const struct source *src, int e);
 
 #endif

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Imports bring a unique-id, and are made once: whoever repeats one is told that it is here, or
- * was. The ledger's record alone does not say so: it is written before the file leaves tmp/, and
- * who wrote it may have been killed in between. So a message is here when its file is in new/ or
- * cur/, and it was here when a committed group deleted or hid it. What is neither was cut, and
- * comes again under another name with the same unique-id; the record without a file means nothing.
+ * Imports bring a unique-id, and are made once: a caller that repeats one is told that the message
+ * is here, or was. The ledger's record alone does not prove that: it is written before the file
+ * leaves tmp/, and its writer may have been killed in between. So a message is here when its file
+ * is in new/ or cur/, and it was here when a committed group deleted or hid it. Otherwise the
+ * import was interrupted, and comes again under another name with the same unique-id; a record
+ * without a file means nothing.
  *
  * Imports into one mailbox take turns, by a lock on tmp/: between the look and the rename nobody
- * else makes the same.
+ * else makes the same import.
  */
 #include "import.h"
 
@@ -45,7 +46,7 @@ struct looking {
 	bool here, gone;
 };
 
-/* The name of a message, and those that others of its name have. */
+/* True for the base name of this message. */
 static bool
 of_name(const char *name, void *ctx)
 {
@@ -55,7 +56,7 @@ of_name(const char *name, void *ctx)
 	return name_base_length(name) == n && memcmp(name, m->identity, n) == 0;
 }
 
-/* Is a file of this very message in new or cur? */
+/* True if a file of this very message is in new or cur. */
 static bool
 is_here(struct looking *look, struct ledger_message *m)
 {
@@ -90,7 +91,8 @@ is_here(struct looking *look, struct ledger_message *m)
 	return here;
 }
 
-/* One record. Hidden and over is as good as deleted: the next session removes it. */
+/* Looks at one record. A hidden message whose time is over is as good as deleted: the next session
+ * removes it. */
 static void
 import_look_at(struct ledger_message *m, void *ctx)
 {
@@ -106,7 +108,7 @@ import_look_at(struct ledger_message *m, void *ctx)
 		l->gone = true;
 }
 
-/* PM_EXISTS or PM_OK, by the ledger; `all`: by files it does not know, too. */
+/* PM_EXISTS or PM_OK, by the ledger; with `all` also by files that the ledger does not know. */
 static int32_t
 import_known(struct inst *i, const struct pm_call *call, const struct import *im, int fd,
 	     struct ledger *l, bool all)
@@ -129,8 +131,8 @@ import_known(struct inst *i, const struct pm_call *call, const struct import *im
 		return PM_EXISTS;
 	if (!look.here && !(all && find_unseen(fd, l, im->uidl, look.n)))
 		return PM_OK;
-	/* who put it there may have been killed before he made it durable, and now the last copy
-	 * may go */
+	/* the process that put it there may have been killed before it made that durable, and after
+	 * this answer the last other copy may go */
 	return dir_sync(i, fd) ? PM_EXISTS : PM_TEMP;
 }
 
@@ -148,7 +150,7 @@ import_look(struct inst *i, const struct pm_call *call, int fd, const struct imp
 	return rc;
 }
 
-/* The lock on tmp/. PM_AGAIN: another import has it. */
+/* Takes the lock on tmp/. PM_AGAIN: another import has it. */
 static int32_t
 import_take_turn(const struct inst *i, const struct pm_call *call, int fd, int *ret_lock)
 {
@@ -170,7 +172,7 @@ import_take_turn(const struct inst *i, const struct pm_call *call, int fd, int *
 	return PM_TEMP;
 }
 
-/* Its record, durable. */
+/* Writes the record of an import, durable. */
 static int32_t
 write_down(const struct inst *i, const struct pm_call *call, int fd, const struct import *im)
 {
@@ -201,7 +203,7 @@ import_begin(struct inst *i, const struct pm_call *call, int fd, const struct im
 	rc = l ? import_known(i, call, im, fd, l, true)
 	       : ledger_load_code(call, LEDGER_FILE, errno);
 	if (rc == PM_OK && ledger_find(l, im->name, name_base_length(im->name))) {
-		/* the same microsecond, process and count as a message of old: it may even be
+		/* the same microsecond, process and count as an old message, which may even be
 		 * deleted */
 		sdk_error(call, "the name %s was used before", im->name);
 		rc = PM_TEMP;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mailboxes from outside: totals, list, removal. */
+/* Mailboxes without a session: totals, list, removal. */
 #include "list.h"
 
 #include <dirent.h>
@@ -26,15 +26,15 @@
 
 /* ---- totals ---------------------------------------------------------------------------------- */
 
-/* A count between its slices: a session's snapshot, and how far it is added up. */
+/* A count between its slices: the snapshot of a session, and how far it is added up. */
 struct count {
-	struct mbox *mbox; /* in the making while it has no snapshot */
+	struct mbox *mbox; /* being opened while it has no snapshot */
 	bool opened;
 	size_t at, hidden_at;
 	struct pm_stat sum;
 };
 
-/* Who makes a slice. */
+/* The call that makes a slice. */
 struct asking {
 	struct inst *inst;
 	const struct pm_call *call;
@@ -60,7 +60,7 @@ list_look(void *ctx)
 	return snap_look(a->inst, a->fd);
 }
 
-/* Messages whose size nobody knows are read. */
+/* Adds up sizes; messages whose size is not known are read. */
 static int32_t
 add_up(struct count *c, const struct asking *a, struct item *items, size_t n, size_t *at,
        uint64_t *octets)
@@ -97,7 +97,7 @@ count_open(struct count *c, const struct asking *a)
 	return rc == PM_OK && c->mbox->fd == -1 ? PM_NOENT : rc;
 }
 
-/* Directories and ledger, then their sum. */
+/* Opens the mailbox, then adds up its messages. */
 static int32_t
 list_count_slice(void *ctx, void **work, struct pm_stat *ret)
 {
@@ -131,7 +131,8 @@ list_saw(void *work, const char *name)
 	return match_has(c->mbox->snap, name);
 }
 
-/* What the next session would believe of directories whose times did not change. */
+/* Drops the snapshot that the next session would take, if the times of the directories did not
+ * change. */
 static void
 forget_snapshot(struct inst *i, int fd)
 {
@@ -195,7 +196,7 @@ list_boxes(void *inst, const struct pm_call *call, struct pm_str cursor, size_t 
 
 /* ---- removal --------------------------------------------------------------------------------- */
 
-/* Files of one directory; others' folders stay. */
+/* Removes the files of one directory; folders of other programs stay. */
 static int
 empty_dir(int fd, const char *dir)
 {
@@ -216,7 +217,7 @@ empty_dir(int fd, const char *dir)
 	return e;
 }
 
-/* The maildir itself, when nothing of others is in it. */
+/* Removes the maildir itself, unless files of other programs are in it. */
 static void
 remove_dirs(const struct inst *i, const struct pm_call *call, const struct pm_user *user, int fd)
 {
@@ -238,7 +239,7 @@ remove_dirs(const struct inst *i, const struct pm_call *call, const struct pm_us
 	root = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	at = root != -1 ? sdk_open_beneath(root, dir, O_RDONLY | O_DIRECTORY, 0) : -1;
 	if (at != -1) {
-		/* folders of others may be in it */
+		/* it stays if it holds folders of other programs */
 		(void)unlinkat(at, slash ? slash + 1 : rel, AT_REMOVEDIR);
 		(void)close(at);
 	}

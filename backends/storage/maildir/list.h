@@ -5,7 +5,7 @@
 
 #include "maildir.h"
 
-/* sdk_totals_new's work_free. */
+/* The work_free of sdk_totals_new. */
 void list_count_free(void *work);
 int32_t list_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 		  struct pm_stat *ret);

@@ -66,7 +66,7 @@ maildir_open(const struct pm_open *open, void **ret_inst)
 		snprintf(i->hostname, sizeof(i->hostname), "localhost");
 	for (char *p = i->hostname; *p; p++)
 		if (*p == '/' || *p == ':' || *p == ',' || (unsigned char)*p <= 0x20)
-			*p = '_'; /* qmail's rule for names of files */
+			*p = '_'; /* as qmail does in names of files */
 	if (!i->section || !i->pattern || !i->prefix || !i->cache || !i->totals) {
 		maildir_close(i);
 		return PM_NOMEM;
@@ -87,7 +87,7 @@ maildir_probe(void *inst, const struct pm_call *call)
 	return PM_DOWN;
 }
 
-/* Counts of large mailboxes that nobody waits for any more. */
+/* Drops counts of large mailboxes that nobody waits for any more. */
 static int32_t
 maildir_tick(void *inst, const struct pm_call *call)
 {

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * maildir - what the files of this module share.
+ * maildir - shared by the files of this module.
  *
  * maildir.c   options, the descriptor
- * dir.c       directories, opened and made
- * snap.c      a snapshot: items, and what it was taken from
+ * dir.c       opening, making and syncing directories
+ * snap.c      a snapshot: its items, and the directories it was taken from
  * scan.c      from directories to a snapshot
- * name.c      what a file's name says
- * match.c     file names become messages, by the ledger
+ * name.c      the parts of a file's name
+ * match.c     from file names to messages, by the ledger
  * twins.c     files that share a base name
  * same.c      whether two files hold the same
  * find.c      one message among the files
  * size.c      Maildir++'s maildirsize
  * cache.c     snapshots of unchanged mailboxes
  * box.c       open, info, close
- * compact.c   the ledger, written anew
+ * message.c   counting and reading files
  * commit.c    deletions and marks
- * remove.c    files that go, recovery
+ * remove.c    unlinking files, recovery
+ * compact.c   rewriting the ledger
  * deliver.c   delivery
- * message.c   files are counted and read
  * import.c    deliveries that bring their unique-id
  * list.c      totals, list, removal
  */
@@ -31,12 +31,12 @@
 #include <restante/module.h>
 
 #define LEDGER_FILE "restante-ledger"
-#define SLICE_MS 150 /* of long work; the ABI says 200 */
-/* a directory changed less than this ago may change again in the same tick of its clock */
+#define SLICE_MS 150 /* of long work; the ABI allows 200 */
+/* a directory that changed less than this ago may change again in the same tick of its clock */
 #define SETTLE_MS 2000
 #define UNKNOWN_OCTETS UINT64_MAX
 #define IDENTITY_CAP 280
-#define RELOCATE_TRIES 6 /* a file that another reader renames each time we look */
+#define RELOCATE_TRIES 6 /* looks for a file that another reader renames each time */
 
 struct cache;
 struct msg;
@@ -48,7 +48,7 @@ struct inst {
 	const struct pm_host *host;
 	char *section;
 	char *pattern; /* the path option */
-	char *prefix;  /* its part before the first '%', up to a slash: exists already */
+	char *prefix;  /* the part of the pattern before the first '%', up to a slash; it exists */
 	bool mark_seen, fsync, crlf;
 	uint64_t cache_messages;
 	struct cache *cache;
@@ -60,14 +60,14 @@ struct inst {
 /* A session. */
 struct mbox {
 	struct inst *inst;
-	int fd;         /* the maildir; the session's lock is on it; -1: there is none yet */
+	int fd;         /* the maildir, which the session's lock is on; -1: there is none yet */
 	uint32_t flags; /* PM_OPEN_... */
 	struct snap *snap;
 	struct scanner *scanner; /* while opening */
 	struct msg *msg;         /* the open message */
-	bool guesses;            /* some item is a guess, or unread */
-	unsigned named;          /* files in the log that cannot be read */
-	bool committed;          /* files are gone: the snapshot is no longer the directory */
+	bool guesses;            /* the size of some item is a guess */
+	unsigned named;          /* unreadable files that were logged */
+	bool committed;          /* files are gone: the snapshot no longer matches the directory */
 	char op[33];             /* of the commit under way or done */
 	uint64_t commit_at;      /* next item of the commit's second half */
 	uint64_t commit_done;

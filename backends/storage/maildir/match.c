@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * From the files that were found to messages: sorted, those of one message joined (twins.c said
- * which), deleted ones dropped, unique-ids and sizes from the ledger or, for those it has never
- * seen, from the name.
- */
+/* From the files that were found to messages: sorted, files of one message joined (by the numbers
+ * of twins.c), deleted messages dropped. Unique-ids and sizes come from the ledger or, for messages
+ * it has never seen, from the name. */
 #include "match.h"
 
 #include <openssl/evp.h>
@@ -18,7 +16,7 @@
 
 static __thread const char *sort_names; /* qsort has no context; one sort per thread at a time */
 
-/* Order: by arrival, then by base name. */
+/* The order: by arrival, then by base name. */
 static int
 match_order(const struct item *x, uint64_t arrival, const char *base, size_t base_n,
 	    const char *names)
@@ -41,7 +39,8 @@ by_arrival(const void *a, const void *b)
 	if (d == 0 && x->number != y->number)
 		d = x->number < y->number ? -1 : 1;
 	if (d == 0)
-		/* of twins the first one stays: the latest look's, then cur's */
+		/* of several files of a message the first one stays: that of the latest look, then
+		 * that in cur */
 		d = (int)x->stale - (int)y->stale;
 	if (d == 0)
 		d = (int)x->in_new - (int)y->in_new;
@@ -114,7 +113,7 @@ match_own_uidl(const char *identity, size_t n, const char *uidl, size_t uidl_n)
 	return uidl_n == 40 && seed_hash(identity, n, hex) && memcmp(hex, uidl, 40) == 0;
 }
 
-/* Imports are, for a time: or they would come again. */
+/* Imports are kept for a time, because they would come again otherwise. */
 bool
 match_remembers(const struct ledger_message *lm, int64_t now_ms)
 {
@@ -122,10 +121,9 @@ match_remembers(const struct ledger_message *lm, int64_t now_ms)
 	       ledger_remembers(lm, now_ms);
 }
 
-/* Sizes from the ledger, which wins - also when it says that they are not known - or from the
- * name of a newcomer, if plausible: S <= W <= 2 S, and no message of a petabyte. Names may lie,
- * or be older than their files: the ledger does not say how much is stored until somebody
- * counted. */
+/* Takes sizes from the ledger, also when it has them as not known, or from the name of a new
+ * message if they are plausible: S <= W <= 2 S, and less than a petabyte. A name may be wrong, or
+ * older than its file, so the ledger does not get the size stored until somebody has counted it. */
 static void
 set_sizes(struct snap *s, struct item *it, const struct ledger_message *known)
 {
@@ -151,7 +149,7 @@ set_sizes(struct snap *s, struct item *it, const struct ledger_message *known)
 	s->dirty = true;
 }
 
-/* A second join sorts all of them anew. */
+/* Puts hidden items back among the others, since a second match sorts all of them again. */
 static bool
 match_unhide(struct snap *s)
 {
@@ -203,7 +201,7 @@ of_one(const struct snap *s, const struct item *a, const struct item *b)
 	       memcmp(s->names + a->name, s->names + b->name, a->base_n) == 0;
 }
 
-/* The next message. *ret: where it is now; NULL: it was deleted. */
+/* Takes the next message. *ret: the place of its item now; NULL: it was deleted. */
 static int32_t
 match_take(struct snap *s, struct ledger *l, struct item *it, size_t *out, struct item **ret)
 {

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* match - file names become messages, by the ledger. */
+/* match - from file names to messages, by the ledger. */
 #ifndef MAILDIR_MATCH_H
 #define MAILDIR_MATCH_H
 
 #include "ledger.h"
 #include "snap.h"
 
-/* Brings the files of one message, and of one base name, together. False: no memory. */
+/* Sorts the items, so that the files of one message, and of one base name, are neighbours. False:
+ * no memory. */
 bool match_sort(struct snap *s);
-/* Sorts, makes one item of each message, drops what is deleted, asks the ledger. May be repeated
- * when items were added. */
+/* Sorts, makes one item of each message, drops deleted ones, and takes unique-ids and sizes from
+ * the ledger. May be called again after items were added. */
 int32_t match_run(struct snap *s, struct ledger *l);
-/* Is a message of this name, visible, in the snapshot? */
+/* True if a visible message of this name is in the snapshot. */
 bool match_has(const struct snap *s, const char *name);
-/* The unique-id a message of this identity has as long as the ledger does not know it; its
- * length, 0: no memory. */
+/* The unique-id of a message with this identity that the ledger does not know. Returns its length;
+ * 0: no memory. */
 size_t match_make_uidl(const char *identity, size_t n, char uidl[PM_UIDL_MAX + 1]);
 bool match_own_uidl(const char *identity, size_t n, const char *uidl, size_t uidl_n);
-/* Does the ledger keep this record, though its message was deleted? */
+/* True if the ledger keeps this record though its message was deleted. */
 bool match_remembers(const struct ledger_message *lm, int64_t now_ms);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The files of messages: counted and read. They are immutable - but editors, restores, full disks
- * and other stores' tools do change them. What is counted or read counts only if the file is the
- * same after it; a size that was wrong is forgotten, so that the next session counts.
+ * Counting and reading the files of messages. They are immutable, but editors, restores, full disks
+ * and tools of other stores do change them. A count or a read is valid only if the file is the same
+ * after it; a size that was wrong is forgotten, so that the next session counts again.
  *
  * A file that cannot be read keeps nobody from the others: its size is a guess, and the log names
  * it.
@@ -26,7 +26,7 @@
 
 #define COUNT_PIECE 65536
 #define COUNT_TRIES 3
-#define NAMED_MAX 16 /* files in the log of one session */
+#define NAMED_MAX 16 /* unreadable files that one session logs */
 #define WHY_MAX 400
 
 struct msg {
@@ -46,7 +46,7 @@ message_is(const struct msg *g, uint64_t index)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-/* Nobody's fault but the process', or the machine's. */
+/* A failure of the process or of the machine, not of this file. */
 static int32_t
 open_code(int e)
 {
@@ -55,8 +55,8 @@ open_code(int e)
 							   : PM_TEMP;
 }
 
-/* Are there other messages of this base name? Then a file that was not listed is none of this
- * one's. */
+/* True if there are other messages of this base name. Then a file that was not listed belongs to
+ * none of them. */
 static bool
 shares_name(const struct snap *s, const struct item *it)
 {
@@ -71,7 +71,7 @@ shares_name(const struct snap *s, const struct item *it)
 	return same > 1 || it->number > 1;
 }
 
-/* One look at where it was. -1: errno; *ret_st is not true then. */
+/* Opens the file where it was. -1: errno, and *ret_st is not set. */
 static int
 open_there(struct mbox *m, struct item *it, const char *path, struct stat *ret_st)
 {
@@ -80,8 +80,8 @@ open_there(struct mbox *m, struct item *it, const char *path, struct stat *ret_s
 	if (fd == -1 || fstat(fd, ret_st) != 0 || !S_ISREG(ret_st->st_mode) || it->ino == 0 ||
 	    it->ino == ret_st->st_ino)
 		return fd;
-	/* another file: where is ours? If it is nowhere this is what has become of it, unless it
-	 * is another message's */
+	/* another file: ours may have been renamed; if it is nowhere, this file replaced it, unless
+	 * it belongs to another message */
 	if (!find_again(m->fd, m->snap, it) && !shares_name(m->snap, it))
 		return fd;
 	(void)close(fd);
@@ -89,8 +89,8 @@ open_there(struct mbox *m, struct item *it, const char *path, struct stat *ret_s
 	return -1;
 }
 
-/* Opens an item's file, found again if another reader renamed it. -1: PM_GONE, PM_NOMEM, or
- * PM_TEMP: this file. */
+/* Opens an item's file, and finds it again if another reader renamed it. -1: PM_GONE, PM_NOMEM, or
+ * PM_TEMP for this file. */
 static int
 item_open(struct mbox *m, struct item *it, struct stat *ret_st, char why[WHY_MAX], int32_t *ret_rc)
 {
@@ -146,7 +146,8 @@ set_counted(struct mbox *m, struct item *it, const struct sdk_octets *o)
 	it->dirty = m->snap->dirty = true;
 }
 
-/* What is remembered was wrong. The ledger says so, too: or a name would be believed again. */
+/* Forgets a size that was wrong, in the ledger too: otherwise the file's name would be believed
+ * again. */
 static void
 forget_size(struct mbox *m, struct item *it)
 {
@@ -163,14 +164,14 @@ set_unread(struct mbox *m, struct item *it)
 
 	it->unread = m->guesses = true;
 	if (it->octets != UNKNOWN_OCTETS)
-		return; /* the last that is known */
+		return; /* keep the last size that is known */
 	name_path(m->snap, it, path, sizeof(path));
 	it->octets = it->stored =
 		fstatat(m->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)st.st_size : 0;
 	it->guess = true;
 }
 
-/* Sessions only: totals are counted again and again. */
+/* Only in sessions, since totals are counted again and again. */
 static void
 log_unread(struct mbox *m, const char *why)
 {
@@ -203,8 +204,8 @@ message_count(struct mbox *m, const struct pm_call *call, struct item *it)
 	if (rc == PM_OK) {
 		set_counted(m, it, &o);
 	} else if (rc == PM_GONE) {
-		/* it went since the snapshot: whoever asks for it is told; its size is nobody's
-		 * any more */
+		/* it went after the snapshot: reading it answers PM_GONE, and its size does not
+		 * matter */
 		it->octets = it->stored = 0;
 		it->guess = m->guesses = true;
 	} else if (rc == PM_TEMP) {
@@ -224,7 +225,7 @@ message_same_file(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* Of a file that is changing right now there is no size. */
+/* A file that is changing right now has no size. */
 int32_t
 message_count_open(struct msg *g, const struct pm_call *call)
 {
@@ -255,7 +256,7 @@ message_count_open(struct msg *g, const struct pm_call *call)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* The size that was listed may be another file's. */
+/* The size that was listed may be that of another file. */
 static void
 compare_size(struct mbox *m, struct item *it, const struct stat *st)
 {
@@ -293,14 +294,15 @@ message_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_
 		return rc;
 	}
 	compare_size(m, it, &g->st);
-	it->ino = g->st.st_ino; /* a deletion is of what was served */
+	it->ino = g->st.st_ino; /* a deletion is to remove the file that was served */
 	sdk_octets_init(&g->count);
 	m->msg = g;
 	*ret_msg = g;
 	return PM_OK;
 }
 
-/* Has this name become another file's? Clients would take that for what they have. */
+/* True if this name now belongs to another file. Clients would take that for the message they have.
+ */
 static bool
 message_replaced(const struct msg *g, const struct stat *now)
 {
@@ -319,7 +321,7 @@ message_replaced(const struct msg *g, const struct stat *now)
 	return !shares_name(m->snap, it) && find_again(m->fd, m->snap, &any);
 }
 
-/* Was this the message that was opened? */
+/* True if this was the message that was opened. */
 static int32_t
 end_of(struct msg *g, const struct pm_call *call)
 {
@@ -336,7 +338,7 @@ end_of(struct msg *g, const struct pm_call *call)
 		return PM_TEMP;
 	}
 	if (it->unproven || it->octets != sdk_octets_total(&g->count))
-		set_counted(m, it, &g->count); /* for whoever comes next */
+		set_counted(m, it, &g->count); /* for the next session */
 	return PM_END;
 }
 
@@ -350,7 +352,7 @@ message_read(void *msg, const struct pm_call *call, void *buf, size_t cap, size_
 		sdk_error(call, "reading %s: %s",
 			  g->mbox->snap->names + g->mbox->snap->items[g->index].name,
 			  strerrordesc_np(errno));
-		/* the next session sees at once that it cannot be read */
+		/* the next session finds at once that it cannot be read */
 		forget_size(g->mbox, &g->mbox->snap->items[g->index]);
 		return PM_TEMP; /* the position is kept */
 	}
@@ -370,6 +372,6 @@ message_close(void *msg, const struct pm_call *call)
 	(void)call;
 	if (g->mbox->msg == g)
 		g->mbox->msg = NULL;
-	(void)close(g->fd); /* only read from */
+	(void)close(g->fd); /* it was only read from */
 	free(g);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of files: arrival, base name, sizes; and what the ledger calls their messages. */
+/* Names of files: arrival, base name, sizes, and the identities of their messages in the ledger. */
 #include "name.h"
 
 #include <stdio.h>
@@ -52,7 +52,8 @@ name_arrival(const char *name)
 
 	for (const char *p = name; *p >= '0' && *p <= '9'; p++)
 		n = n * 10 + (uint64_t)(*p - '0');
-	return n < INT64_MAX / 1000 ? n : INT64_MAX / 1000; /* it becomes milliseconds */
+	/* the caller makes milliseconds of it */
+	return n < INT64_MAX / 1000 ? n : INT64_MAX / 1000;
 }
 
 bool

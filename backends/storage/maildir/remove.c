@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Files that go. A file is unlinked for being the one that was listed - its base name and its
- * inode, wherever other readers renamed it - or for holding the same, compared just before. Any
- * other file of that name is another message.
- */
+/* Unlinking files. A file is unlinked because it is the one that was listed, by its base name and
+ * inode, wherever other readers renamed it, or because it holds the same, compared just before. Any
+ * other file of that name is another message. */
 #include "remove.h"
 
 #include <dirent.h>
@@ -32,8 +30,8 @@
 
 /* ---- one message ----------------------------------------------------------------------------- */
 
-/* 0, or the errno of a file that will not go. ENOENT, after several looks: gone, or renamed
- * faster than that. */
+/* 0, or an errno: the file cannot be unlinked. ENOENT, after several looks: it is gone, or was
+ * renamed faster than that. */
 static int
 remove_one(struct mbox *m, struct item *it)
 {
@@ -48,7 +46,7 @@ remove_one(struct mbox *m, struct item *it)
 				return errno;
 		} else if (S_ISREG(st.st_mode) && (it->ino == 0 || it->ino == st.st_ino)) {
 			if (it->octets == UNKNOWN_OCTETS || it->unproven)
-				/* maildirsize is to know what goes */
+				/* maildirsize has to be told how much goes */
 				it->stored = (uint64_t)st.st_size;
 			if (unlinkat(m->fd, path, 0) == 0)
 				return 0;
@@ -61,8 +59,8 @@ remove_one(struct mbox *m, struct item *it)
 	return ENOENT;
 }
 
-/* Its other files in one directory: what is proven to be the same. *ret_gone: one was. 0 or an
- * errno. */
+/* Unlinks the other files of the message in one directory that are proven to be the same.
+ * *ret_gone: one was unlinked. 0 or an errno. */
 static int
 remove_same(int fd, const char *dir, const char *base, size_t n, int listed, const struct stat *st,
 	    bool *ret_gone)
@@ -82,7 +80,7 @@ remove_same(int fd, const char *dir, const char *base, size_t n, int listed, con
 		    !same_message(listed, st, dfd, x->d_name))
 			continue;
 		if (unlinkat(dfd, x->d_name, 0) == 0 || errno == ENOENT)
-			*ret_gone = true; /* or renamed: another look */
+			*ret_gone = true; /* or was renamed: look again */
 		else
 			e = errno;
 	}
@@ -90,8 +88,8 @@ remove_same(int fd, const char *dir, const char *base, size_t n, int listed, con
 	return e;
 }
 
-/* Other programs' crashes leave a message in new and in cur; backups that were copied in do,
- * too. */
+/* Crashes of other programs leave a message in both new and cur; so do backups that were copied in.
+ */
 static int
 remove_twins(struct mbox *m, const struct item *it, int listed, const struct stat *st)
 {
@@ -108,7 +106,7 @@ remove_twins(struct mbox *m, const struct item *it, int listed, const struct sta
 	return e;
 }
 
-/* The file that was listed, open if it can be read. False: it is not where it was. */
+/* Opens the file that was listed, if it can be read. False: it is not where it was. */
 static bool
 hold_listed(struct mbox *m, struct item *it, int *ret_fd, struct stat *ret)
 {
@@ -143,10 +141,10 @@ remove_item(struct mbox *m, struct item *it)
 
 /* ---- hidden, and over ------------------------------------------------------------------------ */
 
-#define PURGE_MAX 500 /* files of one open */
+#define PURGE_MAX 500 /* files removed by one open */
 
-/* Another file of such a name, one day, is not to be taken for it. Without these lines nothing
- * is wrong yet. */
+/* Writes down that these messages are gone, so that a later file of such a name is not taken for
+ * them. Without these lines nothing is wrong yet. */
 static void
 tell_gone(struct mbox *m, struct ledger_out *o, int64_t n, int64_t now)
 {
@@ -190,7 +188,7 @@ remove_hidden(struct mbox *m)
 			octets += (int64_t)it->stored;
 			n++;
 		} else if (!over || !s->with_hidden) {
-			/* tried again by the next opener; until then nobody sees it */
+			/* the next opener tries again; until then nobody sees the message */
 			list[out++] = *it;
 		}
 	}
@@ -198,7 +196,7 @@ remove_hidden(struct mbox *m)
 	if (n > 0) {
 		(void)dir_sync(m->inst, m->fd);
 		size_add(m->fd, -octets, -n);
-		s->settled = false; /* it is no longer the directories */
+		s->settled = false; /* the snapshot no longer matches the directories */
 		sdk_log(m->inst->host, PM_LOG_DEBUG,
 			"%lld messages whose undo time is over were removed", (long long)n);
 	}
@@ -209,7 +207,7 @@ remove_hidden(struct mbox *m)
 
 /* ---- recovery -------------------------------------------------------------------------------- */
 
-/* The message a name was given to, or one that got a number after it, is to go. */
+/* True if a message of this name, or one of the numbered ones, has to go. */
 static bool
 to_go(const char *name, void *ctx)
 {
@@ -221,7 +219,8 @@ to_go(const char *name, void *ctx)
 	return false;
 }
 
-/* One look at what committed groups deleted and is still there. False: it cannot be told. */
+/* Unlinks files that committed groups deleted and that are still there. False: the directories
+ * could not be read. */
 static bool
 look_for_deleted(struct inst *i, int fd, struct ledger *l, unsigned *ret_seen, unsigned *ret_gone)
 {
@@ -258,18 +257,18 @@ remove_unfinished(struct inst *i, int fd, struct ledger *l)
 	unsigned gone = 0, seen = 1;
 	const char *op = NULL;
 
-	/* until a look finds nothing: another reader renames beside us */
+	/* until a look finds nothing, since another reader may rename files meanwhile */
 	for (int look = 0; look < RECOVER_LOOKS && seen > 0; look++) {
 		seen = 0;
 		if (!look_for_deleted(i, fd, l, &seen, &gone))
-			seen++; /* who knows */
+			seen++; /* a file may still be there */
 	}
-	/* the group says what is deleted, and a crash before this is recovered */
+	/* the group names what is deleted, and a crash before this is recovered */
 	(void)dir_sync(i, fd);
 	while (seen == 0 && (op = ledger_unfinished(l, op)) != NULL)
 		ledger_put_done(&o, op);
 	if (seen == 0 && !o.failed)
-		/* else the next opener looks again */
+		/* without this record the next opener looks again */
 		(void)ledger_append(fd, LEDGER_FILE, o.text, o.n, false);
 	ledger_out_free(&o);
 	sdk_count(i->host, seen > 0 ? "commits_stuck" : "commits_finished", 1);

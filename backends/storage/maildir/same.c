@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Is it the same? What files hold, of messages that share a base name; asked again before one of
- * them is unlinked. */
+/* The contents of files of messages that share a base name, compared, and again before one of them
+ * is unlinked. */
 #include "same.h"
 
 #include <errno.h>
@@ -63,7 +63,7 @@ same_bytes(int a, int b)
 	return same;
 }
 
-/* A file to read, and what it is. -1: errno. */
+/* Opens a regular file. -1: errno. */
 static int
 same_open_file(int dirfd, const char *path, struct stat *ret)
 {
@@ -112,7 +112,7 @@ same_as_known(int dirfd, const char *path, const struct ledger_message *m)
 	int fd;
 
 	if (!m->files)
-		return true; /* nothing else had its name */
+		return true; /* no other message had its name */
 	if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return false;
 	fd = same_open_file(dirfd, path, &st);

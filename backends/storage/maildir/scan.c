@@ -2,13 +2,14 @@
 /*
  * From directories and ledger to a snapshot.
  *
- * `new` is read first, then `cur`: a message another reader moves meanwhile is seen in `new`, in
- * `cur`, or in both (then `cur` counts: the newer place), never in neither - but for readdir's
- * freedom to skip a file that is renamed within `cur`. So cur's mtime is looked at again; if it
- * changed, or a message the ledger knows as live is missing and cur is younger than two seconds,
- * both are read again, three times at most.
+ * `new` is read first, then `cur`. A message that another reader moves meanwhile is seen in `new`,
+ * in `cur`, or in both (then the newer place, `cur`, counts), never in neither, except that readdir
+ * may skip a file that is renamed within `cur`. So cur's mtime is looked at again. If it changed,
+ * or if a message that the ledger has as live is missing and cur is younger than two seconds, both
+ * are read again, up to three times.
  *
- * Order is by arrival (the leading number of the name), then by name: the same in every session.
+ * The order is by arrival (the leading number of the name), then by name: the same in every
+ * session.
  */
 #include "scan.h"
 
@@ -41,12 +42,13 @@ struct scanner {
 	enum phase phase;
 	struct snap *snap;
 	struct ledger *ledger;
-	struct twins twins; /* what was read of files that share a name */
+	struct twins twins; /* files that share a name, as they were read */
 	DIR *dir;
 	unsigned tries;
-	unsigned odd;  /* entries that are no messages */
-	size_t proven; /* items whose message is known */
-	/* a directory's inode numbers were compared with its files'; they are not theirs */
+	unsigned odd;  /* entries that are not messages */
+	size_t proven; /* items matched to a message so far */
+	/* inos: the inode numbers of a directory's entries were compared with stat(2); odd_inos:
+	 * they differ */
 	bool inos, odd_inos;
 };
 
@@ -73,8 +75,8 @@ ms_of(struct timespec t)
 
 /* ---- directories ----------------------------------------------------------------------------- */
 
-/* The inode number the directory tells for free, too; not all file systems tell the one that
- * stat(2) does. 0: not known. */
+/* The inode number that the directory gives for free. On some file systems it is not the one of
+ * stat(2). 0: not known. */
 static uint64_t
 ino_of(struct scanner *sc, const struct dirent *d)
 {
@@ -109,7 +111,7 @@ say_odd(struct inst *i, struct scanner *sc, const char *dir, const char *name)
 		text);
 }
 
-/* One directory, in slices. PM_OK: read to its end. */
+/* Reads one directory, in slices. PM_OK: to its end. */
 static int32_t
 read_dir(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd, const char *dir)
 {
@@ -157,10 +159,10 @@ read_dir(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd,
 	return PM_OK;
 }
 
-/* ---- is it the truth? ------------------------------------------------------------------------ */
+/* ---- checking the look ----------------------------------------------------------------------- */
 
 struct missing {
-	size_t live; /* known, not deleted */
+	size_t live; /* messages in the ledger that are not deleted */
 };
 
 static void
@@ -171,7 +173,7 @@ count_live(struct ledger_message *m, void *ctx)
 	x->live += !m->deleted;
 }
 
-/* Could readdir have skipped a file that was being renamed? */
+/* True if readdir may have skipped a file that was being renamed. */
 static bool
 scan_suspicious(const struct scanner *sc, const struct snap *now, int64_t wall_ms)
 {
@@ -210,7 +212,8 @@ scan_begin_again(struct scanner *sc, int fd)
 	sc->phase = PHASE_NEW;
 }
 
-/* A calm look is the truth. Without one, what any look saw counts: readdir may have skipped it. */
+/* If nothing changed during the last look, it is the truth. Otherwise every look counts, since
+ * readdir may have skipped files. */
 static size_t
 drop_stale(struct item *items, size_t n)
 {
@@ -263,7 +266,8 @@ scan_begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, s
 	size_t good, bad;
 
 	for (int look = 0;; look++) {
-		/* before the reading: what comes in between is a change for the cache */
+		/* before the ledger is read, so that a change in between is seen as one by the
+		 * cache */
 		snap_stat(fd, sc->snap);
 		sc->ledger = ledger_load(fd, LEDGER_FILE, &good, &bad);
 		if (!sc->ledger)
@@ -288,7 +292,7 @@ scan_begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, s
 	return PM_OK;
 }
 
-/* Which message each file is. */
+/* Finds out which message each file belongs to. */
 static int32_t
 scan_prove(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd)
 {
@@ -313,8 +317,8 @@ scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags, str
 		if (!sc || !sc->snap)
 			return PM_NOMEM;
 	}
-	/* the phases follow each other in one call while the slice lasts; most mailboxes need
-	 * one */
+	/* the phases follow each other in one call while the slice lasts; most mailboxes need only
+	 * one call */
 	if (sc->phase == PHASE_LEDGER)
 		rc = scan_begin(i, call, fd, (flags & PM_OPEN_EXCLUSIVE) != 0, sc);
 	sc->snap->with_hidden = (flags & PM_OPEN_HIDDEN) != 0;

@@ -5,8 +5,8 @@
 
 #include "maildir.h"
 
-/* Reads ledger and directories in slices; an exclusive opener finishes interrupted commits
- * first. PM_OK: *ret_snap is the caller's. PM_AGAIN: *sc goes on. */
+/* Reads ledger and directories in slices; an exclusive opener finishes interrupted commits first.
+ * PM_OK: the caller owns *ret_snap. PM_AGAIN: call again with *sc. */
 int32_t scan_run(struct inst *i, const struct pm_call *call, int fd, uint32_t flags,
 		 struct scanner **sc, struct snap **ret_snap);
 void scan_free(struct scanner *sc);

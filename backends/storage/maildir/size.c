@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * maildirsize of Maildir++: the running total other programs (Dovecot, Courier) go by. Its first
- * line is the quota, each further one "octets messages", with a sign; lines are appended by one
- * write each. We keep a file that is there; we never make one, and never go by it: who set the
- * quota counts, and counts anew when the file has grown past 5,120 octets, as its description asks.
+ * maildirsize of Maildir++: the running total that other programs (Dovecot, Courier) use. Its first
+ * line is the quota, each further one "octets messages", with a sign; each line is appended by one
+ * write. We keep such a file up to date, but never make one and never use it: the program that set
+ * the quota counts, and counts again when the file has grown past 5,120 octets, as the description
+ * of Maildir++ asks.
  */
 #include "size.h"
 
@@ -26,7 +27,7 @@ size_add(int fd, int64_t octets, int64_t messages)
 		return;
 	if (fstat(sfd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
 	    write(sfd, line, (size_t)n) != n)
-		/* a wrong total is worse than none: it is made anew */
+		/* a wrong total is worse than none: the other program makes a new one */
 		(void)unlinkat(fd, "maildirsize", 0);
 	(void)close(sfd);
 }

@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-/* Tells maildirsize, if there is one, of so much more (less) mail. A convenience for others:
- * failures are theirs. */
+/* Adds to maildirsize, if there is one; negative numbers subtract. Failures are ignored: nothing of
+ * ours depends on it. */
 void size_add(int fd, int64_t octets, int64_t messages);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A snapshot: its items and names, and what it was taken from. */
+/* A snapshot: its items and names, and the directories it was taken from. */
 #include "snap.h"
 
 #include <dirent.h>
@@ -74,7 +74,8 @@ snap_add(struct snap *s, const char *name, bool in_new, uint64_t ino)
 	return true;
 }
 
-/* A name we can serve: no white space or control byte in it (the ledger's fields), not hidden. */
+/* True for a name that can be served: not hidden, and without white space or control bytes, which
+ * the ledger's fields cannot hold. */
 static bool
 snap_name_ok(const char *name)
 {
@@ -86,7 +87,7 @@ snap_name_ok(const char *name)
 	return true;
 }
 
-/* Types the directory tells for free; DT_UNKNOWN costs a stat. */
+/* The directory gives most types for free; DT_UNKNOWN costs a stat. */
 bool
 snap_takes(int dirfd_, const struct dirent *d)
 {
@@ -101,7 +102,7 @@ snap_takes(int dirfd_, const struct dirent *d)
 	return fstatat(dirfd_, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
 }
 
-/* ---- what it was taken from ------------------------------------------------------------------ */
+/* ---- the directories it was taken from ------------------------------------------------------- */
 
 void
 snap_stat(int fd, struct snap *ret)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that share a base name. Each message is to have a base name of its own, but maildirs are
+ * Files that share a base name. Each message should have a base name of its own, but maildirs are
  * merged, backups are copied in, converters count from 000000, and cloned machines have one host
- * name. Two such files are one message only if they are one inode, or hold the same; else they are
- * two, and the ledger calls the second one NAME,2, and so does its unique-id. The first one is
- * whatever the ledger already knew by this name.
+ * name. Two such files are one message only if they are one inode or hold the same. Otherwise they
+ * are two messages, and the second one has the identity NAME,2 in the ledger and as its unique-id.
+ * The first one is the message that the ledger knew by this name before.
  *
- * Which is which must not depend on places and flags, which other readers change. So the ledger
- * keeps of each file of a shared name what is in it and how it looked then (T: inode, size, date).
- * A file that looks like that is what it was; any other is read. Names that nobody shares cost
- * nothing: not one file of them is opened here.
+ * Which file is which must not depend on places and flags, since other readers change those. So the
+ * ledger keeps the content and the looks (T: inode, size, date) of each file of a shared name. A
+ * file with the same looks is known; any other is read. Names that are not shared cost nothing:
+ * none of their files is opened here.
  */
 #include "twins.h"
 
@@ -33,21 +33,21 @@
 #include "same.h"
 #include "snap.h"
 
-/* What tells a message's number: the look of a file, or a content. */
+/* The looks or the content of a file, by which its message's number is known. */
 struct clue {
 	UT_hash_handle hh; /* by key */
 	char key[80];
 	uint32_t number;
 };
 
-/* A file of a run: one inode, whatever it is called. */
+/* A file of a run: one inode, whatever its names. */
 struct file {
 	UT_hash_handle hh; /* by device and inode */
 	struct look look;
-	struct item *item; /* the first one of it */
+	struct item *item; /* the first item of this file */
 	const struct held *held;
 	uint32_t number;
-	bool known; /* the ledger knows it as it looks now */
+	bool known; /* the ledger has its present looks */
 };
 
 /* The files of one base name. */
@@ -56,13 +56,13 @@ struct run {
 	struct ledger *l;
 	struct item *items;
 	size_t n;
-	struct file **of; /* each item's; NULL: it is gone */
+	struct file **of; /* one for each item; NULL: the file is gone */
 	struct file *files;
 	struct clue *clues;
-	/* by the base name itself; NULL: the ledger does not know it */
+	/* the message with the base name itself; NULL: the ledger does not know it */
 	const struct ledger_message *first;
-	uint32_t last; /* number that was given */
-	bool shared;   /* or was once */
+	uint32_t last; /* the last number that was given */
+	bool shared;   /* the name is shared, or was once */
 };
 
 /* ---- small things ---------------------------------------------------------------------------- */
@@ -116,7 +116,7 @@ run_free(struct run *r)
 	free(r->of);
 }
 
-/* The ledger's name of a message of this run, and what it knows of it. */
+/* The identity of a message of this run, and the ledger's record of it. */
 static struct ledger_message *
 twins_numbered(const struct run *r, uint32_t number, char buf[IDENTITY_CAP], size_t *ret_n)
 {
@@ -128,7 +128,8 @@ twins_numbered(const struct run *r, uint32_t number, char buf[IDENTITY_CAP], siz
 	return ledger_find(r->l, identity, *ret_n);
 }
 
-/* Nobody is to see it again: a file of this name that is no file of it is another message. */
+/* True if nobody may see this message again: then a file of this name that is not one of its files
+ * is another message. */
 static bool
 is_over(const struct run *r, const struct ledger_message *m)
 {
@@ -139,7 +140,8 @@ is_over(const struct run *r, const struct ledger_message *m)
 
 /* ---- the files of a run ---------------------------------------------------------------------- */
 
-/* Told by the directory alone: one name that was seen twice, or one inode. */
+/* True if the directory alone shows that two items are one file: one name seen twice, or one inode.
+ */
 static bool
 one_file(const struct snap *s, const struct item *a, const struct item *b)
 {
@@ -148,7 +150,7 @@ one_file(const struct snap *s, const struct item *a, const struct item *b)
 	return a->in_new == b->in_new && strcmp(s->names + a->name, s->names + b->name) == 0;
 }
 
-/* 0 or an errno; ENOENT: it is gone. */
+/* 0 or an errno; ENOENT: the file is gone. */
 static int
 stat_item(struct run *r, struct item *it, struct stat *ret)
 {
@@ -166,7 +168,7 @@ stat_item(struct run *r, struct item *it, struct stat *ret)
 	return ENOENT;
 }
 
-/* The file an item is, made when it is the first one of it; NULL: no memory. */
+/* The file of an item; made for the first item of it. NULL: no memory. */
 static struct file *
 twins_file_of(struct run *r, struct item *it, const struct stat *st)
 {
@@ -203,7 +205,7 @@ twins_gather(struct run *r)
 	return r->of ? PM_OK : PM_NOMEM;
 }
 
-/* What the ledger knows of this name. False: no memory. */
+/* Collects what the ledger knows of this name. False: no memory. */
 static bool
 twins_ask_ledger(struct run *r)
 {
@@ -227,10 +229,10 @@ twins_ask_ledger(struct run *r)
 	return true;
 }
 
-/* ---- whose file it is ------------------------------------------------------------------------ */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
-/* Has it the size the first message of this name is said to have? Sizes that come from names go
- * with them; of one that nobody counted only the octets were written down. */
+/* True if this file has the size that the ledger has of the first message. A size that comes from a
+ * name fits the same name; of a size that nobody counted only the octets were written down. */
 static bool
 fits_first(const struct run *r, const struct file *f)
 {
@@ -245,8 +247,8 @@ fits_first(const struct run *r, const struct file *f)
 	       (name_number(name, 'S', &said) && said == r->first->stored);
 }
 
-/* The file that is what the ledger knows by this name, when it does not say more; NULL: none of
- * them. */
+/* Chooses the file of the message that the ledger knows by the base name, when it has no more about
+ * it. NULL: none of them. */
 static struct file *
 choose_first(const struct run *r)
 {
@@ -279,7 +281,7 @@ number_files(struct run *r)
 		if (f->known)
 			continue;
 		if (!r->shared && fits_first(r, f)) {
-			f->number = 1; /* nothing else is known of this name */
+			f->number = 1; /* the ledger knows nothing else of this name */
 			return PM_OK;
 		}
 		rc = held_get(&r->src, f->item, &f->look, &f->held);
@@ -303,9 +305,9 @@ number_files(struct run *r)
 	return PM_OK;
 }
 
-/* ---- what was learnt ------------------------------------------------------------------------- */
+/* ---- learning -------------------------------------------------------------------------------- */
 
-/* A message that the ledger does not know. Its unique-id is its own, unless an import has the
+/* Puts a message that the ledger does not know. Its unique-id is its own, unless an import has the
  * same. */
 static void
 put_message(struct run *r, const struct file *f, const char *identity, size_t n,
@@ -326,7 +328,7 @@ put_message(struct run *r, const struct file *f, const char *identity, size_t n,
 				   0);
 }
 
-/* Of each file that the ledger does not know as it looks now. */
+/* Notes each file whose present looks the ledger does not have. */
 static int32_t
 twins_learn(struct run *r)
 {
@@ -382,7 +384,7 @@ run_length(const struct snap *s, size_t at)
 	return k - at;
 }
 
-/* Is its message not plain by the name? */
+/* True if the name alone does not show which message these files are. */
 static bool
 twins_doubtful(const struct run *r)
 {
@@ -439,7 +441,7 @@ twins_keep(const struct source *src)
 	if (e != 0)
 		return;
 	s->ledger_lines += o->lines;
-	snap_stat(src->fd, &now); /* our own append is no change for the cache */
+	snap_stat(src->fd, &now); /* our own append is not a change to the cache */
 	s->ledger_ino = now.ledger_ino;
 	s->ledger_size = now.ledger_size;
 }

@@ -5,10 +5,11 @@
 
 #include "held.h"
 
-/* Which message each file is, from *at on: sets the items' numbers, and l learns what it did not
- * know. PM_AGAIN: later than until_ms. */
+/* Finds out which message each file is, from *at on: sets the items' numbers, and adds to l what it
+ * did not know. PM_AGAIN: it is later than until_ms. */
 int32_t twins_run(const struct source *src, struct ledger *l, size_t *at);
-/* What l learnt goes to its file, before anybody hears of it. Exclusive openers only. */
+/* Writes what was added to the ledger to its file, before any client sees it. For exclusive openers
+ * only. */
 void twins_keep(const struct source *src);
 
 #endif

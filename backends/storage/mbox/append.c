@@ -173,7 +173,7 @@ append_message(struct inst *i, const struct location *p, int fd, const struct ap
 	return e;
 }
 
-/* ---- what a crash left ----------------------------------------------------------------------- */
+/* ---- after a crash --------------------------------------------------------------------------- */
 
 /* False: torn, so that nothing was begun, or none of ours. */
 static bool

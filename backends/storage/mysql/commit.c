@@ -50,7 +50,7 @@ commit_bury(struct db *d, const char *and, uint64_t mailbox, const uint64_t *pos
 	return rc;
 }
 
-/* ---- what the maps ask for ------------------------------------------------------------------- */
+/* ---- the maps -------------------------------------------------------------------------------- */
 
 struct job {
 	struct mbox *m;
