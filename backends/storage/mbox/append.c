@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Appending that a crash does not leave half done. Before the first byte goes to the mailbox a
- * record of it is durable: where the file ended, and what was to be appended, the large part by the
- * name of a file in incoming/. The record goes when all of it is in the mailbox, synced. If a crash
- * leaves it, the next one who has the locks compares the mailbox with it:
+ * record of the append is durable: where the file ended, and the text to be appended, its large
+ * part by the name of a file in incoming/. The record is removed when all of the text is in the
+ * mailbox, synced. If a crash leaves it, the next one who has the locks compares the mailbox with
+ * it:
  *
  *   all of it is there           it was delivered, whatever the sender believes; the record goes
  *   its beginning, then the end  cut off: nothing was promised
- *   its beginning, then mail     that came later: the beginning is cut out, by a journal
- *   holes of zeroes in it        of a disk that lost what was not synced: filled again when mail
+ *   its beginning, then mail     the mail came later: the beginning is cut out, by a journal
+ *   holes of zeroes in it        a disk lost parts that were not synced: filled again when mail
  *                                follows, else cut off
- *   nothing of it                it had not begun
+ *   nothing of it                the append had not begun
  *
- * Nothing that is not provably a part of what the record says is ever removed.
+ * Nothing is ever removed unless it is provably a part of the recorded text.
  */
 #include "append.h"
 
@@ -39,13 +40,13 @@
 #define MAGIC "rstmapp1"
 #define RECORD_MAX (1u << 20)
 #define NAME_CAP 64
-#define STALE_S (36 * 3600) /* a delivery that nobody comes back for */
-#define LOOK 700            /* a From_ line is not longer */
+#define STALE_S (36 * 3600) /* a delivery that was given up */
+#define LOOK 700            /* no From_ line is longer */
 
-/* The record's file: head, path, name in incoming/, lead, list. */
+/* The file of a record: head, path, name in incoming/, lead, list. */
 struct record {
 	char magic[8];
-	uint64_t sum; /* of all that follows */
+	uint64_t sum; /* of everything that follows */
 	uint64_t ino, old, size;
 	uint32_t path_n, name_n, lead_n, list_n;
 };
@@ -109,7 +110,7 @@ put_record(struct inst *i, const struct location *p, const struct append *a, con
 		e = errno;
 	(void)close(fd);
 	if (e != 0)
-		(void)unlinkat(i->journal_dir, name, 0); /* one that is torn counts for nothing */
+		(void)unlinkat(i->journal_dir, name, 0); /* a torn record counts for nothing */
 	return e;
 }
 
@@ -119,11 +120,11 @@ drop_record(struct inst *i, const struct location *p)
 	char name[KEY_N + 8];
 
 	record_name(p, name);
-	/* one that comes back after a power cut is compared again, and found done */
+	/* a record that reappears after a power cut is compared again, and found done */
 	return unlinkat(i->journal_dir, name, 0) == 0 || errno == ENOENT ? 0 : errno;
 }
 
-/* Lead, file, empty line. 0 or an errno. */
+/* Writes lead, file and empty line. 0 or an errno. */
 static int
 append_put_text(struct inst *i, int fd, uint64_t at, const struct append *a, struct held *h)
 {
@@ -175,7 +176,7 @@ append_message(struct inst *i, const struct location *p, int fd, const struct ap
 
 /* ---- after a crash --------------------------------------------------------------------------- */
 
-/* False: torn, so that nothing was begun, or none of ours. */
+/* Loads a record. False: it is torn, so nothing was begun, or it is not ours. */
 static bool
 append_load(int rfd, struct left *l)
 {
@@ -229,7 +230,7 @@ append_path(struct inst *i, const char *name, char *path)
 	return ok;
 }
 
-/* n bytes of what was to be appended, from `at`. False: they cannot be had. */
+/* Gives n bytes of the text to be appended, from `at`. False: they cannot be read. */
 static bool
 append_expected(const struct left *l, uint64_t at, char *buf, size_t n)
 {
@@ -256,8 +257,8 @@ append_expected(const struct left *l, uint64_t at, char *buf, size_t n)
 	return true;
 }
 
-/* How far the mailbox is as it was to be: *ret_same exactly, *ret_ours but for zeroes. False:
- * cannot be compared. */
+/* Compares the mailbox with the text to be appended. *ret_same: bytes that are equal; *ret_ours:
+ * bytes that are equal or zeroes. False: they cannot be compared. */
 static bool
 append_compare(const struct left *l, int fd, uint64_t size, uint64_t *ret_same, uint64_t *ret_ours)
 {
@@ -284,9 +285,9 @@ append_compare(const struct left *l, int fd, uint64_t size, uint64_t *ret_same, 
 	return true;
 }
 
-/* The last place at or before `at` (and behind the old end) where a From_ line stands in the
- * mailbox: mail that came later. A line that is a part of what was appended is none. False: none is
- * near. */
+/* Finds the last place at or before `at`, and after the old end, where the mailbox has a From_
+ * line: mail that came later. A line that is a part of the appended text does not count. False:
+ * there is none nearby. */
 static bool
 later_mail(const struct left *l, int fd, uint64_t at, uint64_t *ret)
 {
@@ -306,7 +307,7 @@ later_mail(const struct left *l, int fd, uint64_t at, uint64_t *ret)
 	return false;
 }
 
-/* Takes [from, to) of the mailbox out, or off. 0 or an errno. */
+/* Cuts [from, to) out of the mailbox, or off its end. 0 or an errno. */
 static int
 take_out(struct inst *i, const struct location *p, int fd, uint64_t from, uint64_t to,
 	 uint64_t size)
@@ -327,7 +328,7 @@ take_out(struct inst *i, const struct location *p, int fd, uint64_t from, uint64
 	return e;
 }
 
-/* 0 or an errno; *ret_what: in words, what was done. */
+/* 0 or an errno; *ret_what: a text about the outcome. */
 static int
 append_settle(struct inst *i, const struct location *p, int fd, struct left *l,
 	      const struct stat *st, const char **ret_what)
@@ -344,8 +345,8 @@ append_settle(struct inst *i, const struct location *p, int fd, struct left *l,
 	if (l->fd == -1 || !append_compare(l, fd, size, &same, &ours))
 		return 0;
 	if (same == l->total || (ours == l->total && size > old + l->total)) {
-		/* who wrote it may have been killed before it was durable, and from now on it is
-		 * believed */
+		/* its writer may have been killed before it was durable, and after this it is
+		 * relied on */
 		int e = same != l->total             ? append_put_text(i, fd, old, &a, NULL)
 			: i->fsync && fsync(fd) != 0 ? errno
 						     : 0;

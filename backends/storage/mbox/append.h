@@ -5,23 +5,25 @@
 
 #include "mbox.h"
 
-/* What is appended: `lead` (what ends the file's last line, From_ line, head lines), the file
- * `name` in incoming/ of `size` bytes, an empty line. `list` goes to the ledger with it. */
+/* One message to append: `lead` (the end of the file's last line, From_ line, head lines), the file
+ * `name` in incoming/ of `size` bytes, and an empty line. `list` goes to the ledger with it. */
 struct append {
 	const char *lead, *list, *name;
 	size_t lead_n, list_n;
 	int fd; /* of the file in incoming/ */
 	uint64_t size;
 };
-/* 0 or an errno; *ret_torn: not all of it could be taken back, recovery will. */
+/* Appends a message. 0 or an errno; *ret_torn: not all of it could be taken back, but recovery will
+ * do it. */
 int append_message(struct inst *i, const struct location *p, int fd, const struct append *a,
 		   struct held *h, bool *ret_torn);
-/* Finishes or takes back what a crash left; PM_OK: nothing is left. */
+/* Finishes or takes back an append that a crash interrupted. PM_OK: nothing is left. */
 int32_t append_recover(struct inst *i, const struct pm_call *call, const struct location *p,
 		       int fd);
-/* The path a record in journal/ is about (PM_PATH_MAX + 1 bytes). False: it is none, or torn. */
+/* Gives the path of the mailbox of a record in journal/ (PM_PATH_MAX + 1 bytes). False: it is not a
+ * record, or torn. */
 bool append_path(struct inst *i, const char *name, char *path);
-/* What nobody came back for. */
+/* Removes files in incoming/ that nobody came back for. */
 void append_sweep(struct inst *i);
 
 #endif

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * One mailbox of one session. The MTA's locks are held while the file is scanned, and given back:
- * mail is appended beside the session, and other programs change the file (view.c).
- */
+/* One mailbox of one session. The MTA's locks are held while the file is scanned, and then
+ * released: during the session mail is appended, and other programs change the file (view.c). */
 #include "box.h"
 
 #include <errno.h>
@@ -63,7 +61,8 @@ box_open_first(struct inst *i, const struct pm_call *call, const struct pm_user 
 	return PM_OK;
 }
 
-/* What the session sees: all but what is hidden, or was until its time was over. */
+/* Makes the session's list: every message but the hidden ones, and those that were hidden until
+ * their time was over. */
 static int32_t
 make_views(struct mbox *m)
 {
@@ -82,7 +81,7 @@ make_views(struct mbox *m)
 	return PM_OK;
 }
 
-/* Locks, recovery, scan: in slices. */
+/* Takes the locks, recovers, scans: in slices. */
 static int32_t
 box_go_on(struct mbox *m, const struct pm_call *call)
 {
@@ -124,7 +123,7 @@ box_open(void *inst, const struct pm_call *call, const struct pm_user *user, uin
 		return rc;
 	}
 	if (rc != PM_OK) {
-		box_free(m); /* a failure ends a handle in the making */
+		box_free(m); /* a failed open leaves no handle */
 		return rc;
 	}
 	*ret_count = m->n;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes of files at places, whole or not at all as far as the caller can see. */
+/* Reads and writes bytes at offsets of files: all of them, or the caller gets an errno. */
 #include "bytes.h"
 
 #include <errno.h>

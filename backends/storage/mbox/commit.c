@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * QUIT: the MTA's locks, a look whether the file is still the snapshot's, the journal, the proof
- * that the messages to be cut out are what the session saw (the journal's commit point is after
- * it), marks. The session's lock stays until the mailbox is closed. What was hidden and whose time
- * is over goes with the next commit.
+ * QUIT takes the MTA's locks, makes sure that the snapshot is that of the file, makes the journal,
+ * proves that the messages to be cut out are those the session saw (the journal's commit point
+ * comes after that), and writes marks. The session's lock stays until the mailbox is closed. Hidden
+ * messages whose time is over go with the next commit.
  */
 #include "commit.h"
 
@@ -33,8 +33,8 @@ commit_bit(const uint8_t *map, uint64_t k)
 
 /* ---- marks ----------------------------------------------------------------------------------- */
 
-/* A message's mark of one kind; of one that the ledger does not know yet it goes there with the
- * rest. */
+/* Puts a message's mark of one kind. The mark of a message that the ledger does not know yet is
+ * written with its record. */
 static void
 put_mark(struct ledger_out *o, const struct item *it, char kind, int64_t ms)
 {
@@ -44,7 +44,7 @@ put_mark(struct ledger_out *o, const struct item *it, char kind, int64_t ms)
 		ledger_put_mark(o, kind, id, names_identity(it->hash, it->twin, id), ms);
 }
 
-/* A convenience: the mail is handed over, whatever becomes of its mark. */
+/* Writes marks. A failure changes nothing: the mail has been handed over. */
 static void
 put_retrieved(struct mbox *m, const struct pm_commit *c)
 {
@@ -66,7 +66,7 @@ put_retrieved(struct mbox *m, const struct pm_commit *c)
 	ledger_out_free(&o);
 }
 
-/* Hides instead of deleting, and unhides: one append, its end is the commit point. */
+/* Hides instead of deleting, and unhides, in one append; its end is the commit point. */
 static int32_t
 put_hidden(struct mbox *m, const struct pm_call *call, const struct pm_commit *c)
 {
@@ -104,7 +104,7 @@ put_hidden(struct mbox *m, const struct pm_call *call, const struct pm_commit *c
 
 /* ---- deletions ------------------------------------------------------------------------------- */
 
-/* Marks what is to go; how many. */
+/* Marks the messages to be deleted; returns how many. */
 static size_t
 commit_doom(struct mbox *m, const struct pm_commit *c)
 {
@@ -128,7 +128,8 @@ commit_doom(struct mbox *m, const struct pm_commit *c)
 	return n;
 }
 
-/* What is left, where it is now: the next session need not read it again. */
+/* Moves the items that are left to their new places, so that the next session need not read them
+ * again. */
 static void
 commit_shift(struct mbox *m)
 {
@@ -167,7 +168,7 @@ wants_deletion(const struct mbox *m, const struct pm_commit *c)
 	return false;
 }
 
-/* The journal, ready to run: PM_OK with none: nothing is left to delete. */
+/* Makes the journal ready to run. PM_OK without a journal: nothing is left to delete. */
 static int32_t
 begin_journal(struct mbox *m, const struct pm_call *call, const struct pm_commit *c)
 {
@@ -185,7 +186,7 @@ begin_journal(struct mbox *m, const struct pm_call *call, const struct pm_commit
 	return m->journal ? PM_OK : PM_NOMEM;
 }
 
-/* The deletions: PM_OK, PM_AGAIN, or what became of them. */
+/* Deletes. PM_OK, PM_AGAIN, or the code of the failure. */
 static int32_t
 commit_delete(struct mbox *m, const struct pm_call *call, const struct pm_commit *c)
 {
@@ -208,12 +209,12 @@ commit_delete(struct mbox *m, const struct pm_call *call, const struct pm_commit
 		    PM_OK) {
 		journal_free(m->journal);
 		m->journal = NULL;
-		return PM_AGAIN; /* from the beginning, with the reserve's space */
+		return PM_AGAIN; /* again from the beginning, now with the space of the reserve */
 	}
 	return rc;
 }
 
-/* Behind the deletions: marks, and an index of what is left. */
+/* After the deletions: writes marks, and an index of the messages that are left. */
 static void
 commit_finish(struct mbox *m, const struct pm_commit *c)
 {
@@ -222,7 +223,8 @@ commit_finish(struct mbox *m, const struct pm_commit *c)
 	for (size_t k = 0; k < m->snap.n; k++) {
 		doomed += m->snap.items[k].doomed;
 		m->snap.items[k].dirty = m->snap.items[k].dirty &&
-					 !m->snap.items[k].doomed; /* the journal told the ledger */
+					 /* the journal wrote these to the ledger */
+					 !m->snap.items[k].doomed;
 	}
 	put_retrieved(m, c);
 	names_learnt(m);
@@ -245,7 +247,7 @@ commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commi
 		return PM_INVALID;
 	ledger_op_hex(call->op_id, op);
 	if (m->verified && strcmp(op, m->op) == 0)
-		return PM_OK; /* the same once more */
+		return PM_OK; /* a repeated call */
 	if (commit->n != m->n)
 		return PM_INVALID;
 	memcpy(m->op, op, sizeof(op));

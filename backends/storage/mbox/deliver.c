@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Delivery: the message is made once, quoted and with LF line ends, in a file of incoming/ in the
- * state directory, durable at prepare; at commit it is appended to each mailbox under the MTA's
- * locks (append.c), with a From_ line before and an empty line behind it. An imported unique-id
- * goes to the ledger with its message.
+ * Delivery. The message is made once, quoted and with LF line ends, in a file of incoming/ in the
+ * state directory, durable at prepare. At commit it is appended to each mailbox under the MTA's
+ * locks (append.c), with a From_ line before and an empty line after it. An imported unique-id goes
+ * to the ledger with its message.
  */
 #include "deliver.h"
 
@@ -46,7 +46,7 @@ struct rcpt {
 	int32_t rc;
 };
 
-/* Wire bytes on their way to stored ones. */
+/* Turns bytes on the wire into stored ones. */
 struct maker {
 	struct sdk_lines lines;
 	struct mbox_quote quote;
@@ -61,9 +61,9 @@ struct dlv {
 	uint64_t size;
 	uint32_t flags;
 	bool written, failed;
-	bool keep; /* a record needs it */
+	bool keep; /* a record refers to the file */
 	struct maker maker;
-	size_t at; /* while committing: next recipient */
+	size_t at; /* while committing: the next recipient */
 	struct held held;
 	int box; /* its mailbox; -1 */
 };
@@ -76,7 +76,7 @@ maker_init(struct maker *k, const struct inst *i)
 	*k = (struct maker){.quote.how = i->rd ? MBOX_QUOTE_RD : MBOX_QUOTE_O};
 }
 
-/* out: room for n + n / 5 + MBOX_QUOTE_MORE + 8. */
+/* out has room for n + n / 5 + MBOX_QUOTE_MORE + 8 bytes. */
 static size_t
 deliver_make(struct maker *k, const char *in, size_t n, char *out)
 {
@@ -94,7 +94,7 @@ deliver_make(struct maker *k, const char *in, size_t n, char *out)
 	return o;
 }
 
-/* What was held back, and a line end where there is none: an mbox cannot do without. */
+/* Gives the bytes that were held back, and a line end if it is missing, which an mbox needs. */
 static size_t
 make_end(struct maker *k, bool end_line, char *out)
 {
@@ -111,7 +111,7 @@ make_end(struct maker *k, bool end_line, char *out)
 
 /* ---- recipients ------------------------------------------------------------------------------ */
 
-/* Head lines as they are stored. False: no memory. */
+/* Makes head lines as they are stored. False: no memory. */
 static bool
 take_head(const struct inst *i, struct pm_str head, struct rcpt *r)
 {
@@ -128,7 +128,7 @@ take_head(const struct inst *i, struct pm_str head, struct rcpt *r)
 	return true;
 }
 
-/* An import keeps its unique-id, once. */
+/* Takes the unique-id of an import, and makes sure that it comes once. */
 static int32_t
 take_uidl(const struct dlv *d, const struct pm_call *call, struct pm_str uidl, struct rcpt *r)
 {
@@ -168,7 +168,7 @@ deliver_free(struct dlv *d)
 	free(d);
 }
 
-/* A file of its own in incoming/. */
+/* Opens a new file in incoming/. */
 static int
 deliver_open_incoming(struct dlv *d)
 {
@@ -315,7 +315,7 @@ deliver_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, si
 
 /* ---- appending ------------------------------------------------------------------------------- */
 
-/* What has to stand between the file's end and a From_ line; NULL: errno. */
+/* The text that is needed between the file's end and a From_ line. NULL: errno. */
 static const char *
 deliver_gap(int fd)
 {
@@ -333,7 +333,8 @@ deliver_gap(int fd)
 	return last[1] != '\n' ? "\n\n" : last[0] != '\n' ? "\n" : "";
 }
 
-/* The ledger's line of an import: its unique-id goes with what the message is. 0 or an errno. */
+/* Makes the ledger's line of an import: its unique-id, and the identity of the message. 0 or an
+ * errno. */
 static int
 make_list(const struct dlv *d, const struct rcpt *r, const char *lead, size_t lead_n,
 	  struct ledger_out *o)
@@ -359,7 +360,7 @@ make_list(const struct dlv *d, const struct rcpt *r, const char *lead, size_t le
 	return o->failed ? ENOMEM : 0;
 }
 
-/* A total that is known grows by this message, as a scan will see it; under the locks. */
+/* Adds this message to a known total, as a scan will count it; under the locks. */
 static void
 count_more(struct dlv *d, const struct rcpt *r, struct sdk_total *held,
 	   const struct sdk_look *before, const char *lead, size_t lead_n)
@@ -372,7 +373,7 @@ count_more(struct dlv *d, const struct rcpt *r, struct sdk_total *held,
 	sdk_totals_release(d->inst->totals, held, before, known ? &after : NULL, f.octets);
 }
 
-/* The total of a mailbox that somebody asked for. `name` is where its file ends before the
+/* Holds the total of a mailbox that somebody asked for. `name` is where its file ends before the
  * message. */
 static struct sdk_total *
 deliver_hold(const struct dlv *d, const struct rcpt *r, char name[24])
@@ -386,7 +387,7 @@ deliver_hold(const struct dlv *d, const struct rcpt *r, char name[24])
 	return sdk_totals_hold(d->inst->totals, &box, name);
 }
 
-/* Under the locks. 0 or an errno; *ret_torn as append_message(). */
+/* Appends under the locks. 0 or an errno; *ret_torn as in append_message(). */
 static int
 deliver_append(struct dlv *d, const struct rcpt *r, bool *ret_torn)
 {
@@ -433,7 +434,8 @@ deliver_one(struct dlv *d, const struct pm_call *call, struct rcpt *r)
 
 	if (rc == PM_AGAIN)
 		return rc;
-	/* what a crash left is finished first: it knows the file as it was */
+	/* an operation that a crash interrupted is finished first, since it knows the file as it
+	 * was */
 	if (rc == PM_OK && !r->import.look)
 		rc = recover_box(d->inst, call, &r->place, d->box);
 	if (rc == PM_OK && r->uidl[0])

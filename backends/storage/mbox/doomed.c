@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The messages that are to be cut out are what they were: hashed again, under the MTA's locks. */
+/* Proves that the messages to be cut out are unchanged: they are hashed again, under the MTA's
+ * locks. */
 #include "doomed.h"
 
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 #include "snap.h"
 #include "view.h"
 
-/* Does a line begin here that may be a From_ line: the first one, or after an empty line? */
+/* True if a line that begins here may be a From_ line: the first one, or one after an empty line.
+ */
 static bool
 after_empty(int fd, uint64_t at)
 {
@@ -29,7 +31,8 @@ after_empty(int fd, uint64_t at)
 	return n == 0 || buf[n - 1] == '\n';
 }
 
-/* A piece of a doomed message: PM_AGAIN: there is more of it; PM_GONE: it is another. */
+/* Hashes a piece of a doomed message. PM_AGAIN: there is more of it; PM_GONE: it is another
+ * message. */
 static int32_t
 prove_piece(struct mbox *m, const struct pm_call *call, const struct item *it, char *buf)
 {

@@ -13,8 +13,8 @@
 
 #define PIECE 8192
 
-/* The sender of Return-Path, which is a head line if the host put one there; in a From_ line it is
- * one word. */
+/* Takes the sender from Return-Path, which is a head line if the host put one there; in a From_
+ * line it is one word. */
 void
 from_line_sender(struct pm_str head, char *sender)
 {

@@ -10,14 +10,15 @@
 
 #define SENDER_MAX 250
 
-/* The sender for the From_ line (SENDER_MAX + 1 bytes): that of Return-Path, a head line if the
- * host put one there, as one word; MAILER-DAEMON for the null one, or without it. */
+/* Gives the sender for the From_ line (SENDER_MAX + 1 bytes), as one word: that of Return-Path,
+ * which is a head line if the host put one there, or MAILER-DAEMON for a null sender or without
+ * Return-Path. */
 void from_line_sender(struct pm_str head, char *sender);
-/* `before`, From_ line, head lines; malloc'd. NULL: no memory. */
+/* Makes `before`, the From_ line and the head lines; malloc'd. NULL: no memory. */
 char *from_line_make(const char *before, const char *sender, int64_t received_ms, const char *head,
 		     size_t head_n, size_t *ret_n);
-/* What the message - lead without `before`, the file's `size` bytes - will be in a scan. 0 or an
- * errno. */
+/* Tells how a scan will see the message made of lead without `before` and the file's `size` bytes.
+ * 0 or an errno. */
 int from_line_foresee(const char *lead, size_t lead_n, int fd, uint64_t size, enum mbox_quoting how,
 		      struct mbox_found *ret);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Imports bring a unique-id, and are made once: whoever repeats one is told that it is here, or
- * was. What was deleted the ledger knows. A record of one that was not is no proof that it is here:
- * other programs delete too, and an append that was taken back may have left it. So the mailbox is
- * looked at, as a session would.
+ * Imports bring a unique-id, and are made once: a caller that repeats one is told that the message
+ * is here, or was. The ledger knows which messages were deleted. A record of one that was not
+ * deleted does not prove that it is here: other programs delete, too, and an append that was taken
+ * back may have left the record. So the mailbox is read, as in a session.
  */
 #include "import.h"
 
@@ -25,7 +25,7 @@
 struct looking {
 	const char *uidl;
 	size_t n;
-	bool known, deleted; /* records that say: it is here; it was deleted, or hidden */
+	bool known, deleted; /* there is a record of it; it was deleted, or hidden */
 };
 
 static void
@@ -65,7 +65,7 @@ import_look(const struct inst *i, const struct pm_call *call, const struct locat
 	return rc == PM_OK && l.deleted && !l.known && !im->restore ? PM_EXISTS : rc;
 }
 
-/* The unique-id of a message that no session has seen is its hash. */
+/* True if this unique-id could be that of a message that no session has seen, which is its hash. */
 static bool
 could_be_a_hash(const char *uidl)
 {
@@ -76,7 +76,7 @@ could_be_a_hash(const char *uidl)
 	return n == 2 * MBOX_HASH && (uidl[n] == '\0' || uidl[n] == '.');
 }
 
-/* PM_OK with im->look: the mailbox as it is, with names. */
+/* Reads the mailbox. PM_OK with im->look: it was read, and its messages have names. */
 static int32_t
 read_box(struct inst *i, const struct pm_call *call, const struct location *p, int fd,
 	 struct held *h, struct import *im)
@@ -90,7 +90,7 @@ read_box(struct inst *i, const struct pm_call *call, const struct location *p, i
 		return PM_NOMEM;
 	m->inst = i;
 	m->place = *p;
-	m->fd = fd; /* and locks: the delivery's */
+	m->fd = fd; /* fd and locks are the delivery's */
 	m->held = *h;
 	rc = scan_run(m, call);
 	if (rc == PM_OK)
@@ -99,7 +99,8 @@ read_box(struct inst *i, const struct pm_call *call, const struct location *p, i
 	return rc;
 }
 
-/* Hidden and over is as good as deleted: the next commit removes it. */
+/* True if the snapshot has this message. A hidden one whose time is over is as good as deleted: the
+ * next commit removes it. */
 static bool
 import_holds(const struct snap *s, const char *uidl, int64_t now)
 {

@@ -10,10 +10,10 @@ struct import {
 	bool restore;      /* PM_DLVF_RESTORE */
 	struct mbox *look; /* while the mailbox is read; NULL at first */
 };
-/* Before anything is written: PM_EXISTS, PM_OK: not that we knew, or a failure. */
+/* Asked before anything is written. PM_EXISTS; PM_OK: not known to be here; or a failure. */
 int32_t import_look(const struct inst *i, const struct pm_call *call, const struct location *p,
 		    const struct import *im);
-/* The same for sure, under the MTA's locks; PM_AGAIN: call again. */
+/* The same with certainty, under the MTA's locks. PM_AGAIN: call again. */
 int32_t import_check(struct inst *i, const struct pm_call *call, const struct location *p, int fd,
 		     struct held *h, struct import *im);
 void import_free(struct import *im);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The index of a mailbox: offsets, sizes, hashes and unique-ids of its messages, and what file and
- * what ledger they are of. A cache: without it both are read again.
- */
+/* The index of a mailbox: offsets, sizes, hashes and unique-ids of its messages, and the state of
+ * the file and the ledger that they are of. It is a cache: without it both are read again. */
 #include "index.h"
 
 #include <fcntl.h>
@@ -18,7 +16,7 @@
 #include "parse.h"
 #include "snap.h"
 
-#define MAGIC "rstmbox3" /* of another one nothing is believed: it is made anew */
+#define MAGIC "rstmbox3" /* an index with another magic is ignored, and replaced */
 #define TICKS 12         /* ms */
 
 struct index_head {
@@ -36,7 +34,7 @@ struct index_item {
 	uint8_t uidl_n, dirty, printed;
 };
 
-/* FNV-1a: against torn and half written files, not against people. */
+/* FNV-1a: a guard against torn and half written files, not against people. */
 static uint64_t
 index_checksum(const void *p, size_t n, uint64_t h)
 {
@@ -52,7 +50,7 @@ index_packed(const struct item *it)
 {
 	struct index_item x;
 
-	memset(&x, 0, sizeof(x)); /* padding too: it is summed */
+	memset(&x, 0, sizeof(x)); /* padding is summed, too */
 	x.from = it->from;
 	x.body = it->body;
 	x.text = it->text;
@@ -99,8 +97,8 @@ index_unpacked(const struct index_item *x)
 
 /* ---- times ----------------------------------------------------------------------------------- */
 
-/* A change from now on gives the file another ctime: the clock that the kernel stamps files by has
- * moved on. Some file systems know whole seconds or hundredths only. */
+/* True if a change from now on gives the file another ctime, because the clock that the kernel
+ * stamps files by has moved on. Some file systems have whole seconds or hundredths only. */
 static bool
 tick_over(const struct timespec *stamp, bool coarse)
 {
@@ -114,8 +112,9 @@ tick_over(const struct timespec *stamp, bool coarse)
 	       (now.tv_sec == stamp->tv_sec && now.tv_nsec > stamp->tv_nsec);
 }
 
-/* Is it the file of `st` still, and will every change show? A tick is waited for (4 ms, 10 at
- * most), which is less than reading the file again; a clock that was set back is not. */
+/* True if the file is still that of `st` and every later change will show. Waits for a tick (4 ms,
+ * 10 at most), which takes less time than reading the file again, but not for a clock that was set
+ * back. */
 static bool
 index_settles(int fd, const struct stat *st)
 {
@@ -136,7 +135,7 @@ index_settles(int fd, const struct stat *st)
 void
 index_drop(const struct inst *i, const struct location *p)
 {
-	(void)unlinkat(i->index_dir, p->key, 0); /* mostly there is none */
+	(void)unlinkat(i->index_dir, p->key, 0); /* usually there is none */
 }
 
 void
@@ -161,7 +160,7 @@ index_save(struct inst *i, const struct location *p, int box, const struct snap 
 	int fd;
 
 	if (!index_settles(box, &s->st))
-		return; /* the next one reads the file once more */
+		return; /* the next session reads the file once more */
 	snprintf(name, sizeof(name), "%s.new", p->key);
 	fd = openat(i->index_dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
 		    0600);
@@ -169,7 +168,7 @@ index_save(struct inst *i, const struct location *p, int box, const struct snap 
 	if (!f) {
 		if (fd != -1)
 			(void)close(fd);
-		return; /* a cache */
+		return; /* it is only a cache */
 	}
 	sum = index_checksum(&h, sizeof(h), FNV_START);
 	ok = fwrite(&h, sizeof(h), 1, f) == 1;
@@ -185,7 +184,7 @@ index_save(struct inst *i, const struct location *p, int box, const struct snap 
 		(void)unlinkat(i->index_dir, name, 0);
 }
 
-/* One after the other, within the file. */
+/* True if the items follow each other within the file. */
 static bool
 in_order(const struct snap *s, uint64_t size)
 {
@@ -220,7 +219,8 @@ read_items(FILE *f, const struct index_head *h, struct snap *s)
 	return fread(&said, sizeof(said), 1, f) == 1 && said == sum && in_order(s, h->size);
 }
 
-/* Bytes that are no message have no print: an odd mailbox that changed is read again. */
+/* Bytes that are not a message have no print, so a mailbox with such bytes is read again when it
+ * has changed. */
 static enum index_is
 index_compare(const struct index_head *h, const struct stat *now)
 {

@@ -45,7 +45,7 @@ fresh_name(const struct journal *j, char name[KEY_N + 8])
 	snprintf(name, KEY_N + 8, "%s.new", j->place->key);
 }
 
-/* The nonce covers what truncation drops first; no text has these bytes. */
+/* The nonce covers the bytes that truncation drops first; no text has such bytes. */
 static void
 set_nonce(struct journal_head *h)
 {
@@ -53,12 +53,12 @@ set_nonce(struct journal_head *h)
 
 	h->nonce_n = drop < NONCE ? (uint32_t)drop : NONCE;
 	if (RAND_bytes(h->nonce, NONCE) != 1)
-		memset(h->nonce, 0xa5, NONCE); /* still no text */
+		memset(h->nonce, 0xa5, NONCE); /* no text has these either */
 	for (int k = 0; k < NONCE; k++)
 		h->nonce[k] |= 0x80;
 }
 
-/* Head and checksum, once spans and list are known. */
+/* Completes head and checksum, once spans and list are known. */
 static void
 journal_seal(struct journal *j)
 {
@@ -102,8 +102,8 @@ add_span(struct journal *j, uint64_t from, uint64_t to)
 	j->head.payload += to - from;
 }
 
-/* All but the doomed messages stays, whatever stands between them. The snapshot is in the file's
- * order. */
+/* Makes the spans to keep: everything but the doomed messages, whatever is between them. The
+ * snapshot is in the file's order. */
 static void
 make_spans(struct journal *j, const struct snap *s)
 {
@@ -187,7 +187,8 @@ journal_free(struct journal *j)
 		return;
 	if (j->step <= STEP_NAME && j->jfd != -1) {
 		fresh_name(j, name);
-		(void)unlinkat(j->inst->journal_dir, name, 0); /* never named: it never was */
+		/* it was not named, so it never existed */
+		(void)unlinkat(j->inst->journal_dir, name, 0);
 	}
 	if (j->jfd != -1)
 		(void)close(j->jfd);
@@ -196,7 +197,7 @@ journal_free(struct journal *j)
 	free(j);
 }
 
-/* Step 1, up to the payload's copy. */
+/* Step 1, up to the copy of the payload. */
 static int
 journal_make(struct journal *j)
 {
@@ -225,7 +226,7 @@ journal_until(const struct journal *j)
 	return mbox_now(j->inst) + SLICE_MS;
 }
 
-/* Survivors into the journal. EAGAIN: more. */
+/* Copies the bytes to keep into the journal. EAGAIN: there is more. */
 static int
 journal_collect(struct journal *j)
 {
@@ -248,7 +249,7 @@ journal_collect(struct journal *j)
 	return e;
 }
 
-/* Named, but is it for good? Then it is not to be. */
+/* Takes back a journal whose name may not be durable. */
 static int
 journal_take_back(struct journal *j, int e)
 {
@@ -275,7 +276,7 @@ name_it(struct journal *j)
 
 /* ---- carrying it out ------------------------------------------------------------------------- */
 
-/* Step 2. EAGAIN: more. */
+/* Step 2. EAGAIN: there is more. */
 static int
 put_payload(struct journal *j)
 {
@@ -318,7 +319,7 @@ put_back(struct journal *j)
 	return e;
 }
 
-/* The deletions are in the ledger before the journal goes: twins keep their numbers. */
+/* Writes the deletions to the ledger before the journal goes, so that twins keep their numbers. */
 static int
 tell_ledger(struct journal *j)
 {
@@ -361,7 +362,8 @@ cut(struct journal *j)
 		return errno;
 	KILL_POINT("cut: the journal is gone");
 	if (j->inst->fsync)
-		(void)fsync(j->inst->journal_dir); /* else it is done again, for nothing */
+		/* otherwise recovery runs once more, and finds nothing to do */
+		(void)fsync(j->inst->journal_dir);
 	return 0;
 }
 
@@ -444,7 +446,7 @@ journal_load(struct journal *j, char *path)
 	       j->head.start + j->head.payload <= j->head.old;
 }
 
-/* n bytes, however many. */
+/* Copies n bytes, however many. */
 static int
 copy_all(int from, uint64_t from_at, int to, uint64_t to_at, uint64_t n)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mailboxes from outside: totals, list, removal. */
+/* Mailboxes without a session: totals, list, removal. */
 #include "list.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@
 #include "snap.h"
 #include "totals.h"
 
-/* Who counts. */
+/* The call that counts. */
 struct asking {
 	struct inst *inst;
 	const struct pm_call *call;
@@ -44,8 +44,8 @@ list_look(void *ctx)
 	return names_look(a->inst, a->place);
 }
 
-/* All of it: the MTA's locks are not kept from slice to slice for somebody who may never come back.
- * The index is read, and what came since. */
+/* Counts everything in one call: the MTA's locks are not kept from slice to slice for a caller that
+ * may never come back. The index is read, and the mail that came since. */
 static int32_t
 list_count_slice(void *ctx, void **work, struct pm_stat *ret)
 {
@@ -74,7 +74,7 @@ list_count_slice(void *ctx, void **work, struct pm_stat *ret)
 	return PM_OK;
 }
 
-/* A delivery's name is where the file ended before it. */
+/* The name of a delivery is where the file ended before it. */
 static bool
 list_saw(void *work, const char *name)
 {
@@ -97,7 +97,7 @@ list_stat(void *inst, const struct pm_call *call, const struct pm_user *user, st
 	if (rc != PM_OK)
 		return rc;
 	if (how.anew)
-		index_drop(a.inst, &place); /* a cache: the file is read again */
+		index_drop(a.inst, &place); /* without this cache the file is read again */
 	box = location_box(&place);
 	rc = sdk_totals_ask(a.inst->totals, &box, &how, &s);
 	if (rc == PM_OK)
@@ -120,7 +120,7 @@ list_is_box(int fd, const char *name)
 	size_t n = strlen(name);
 	struct stat st;
 
-	/* a dotlock is none */
+	/* a dotlock is not a mailbox */
 	return !(n > 5 && strcmp(name + n - 5, ".lock") == 0) &&
 	       fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
 }
@@ -159,11 +159,11 @@ remove_file(struct inst *i, const struct pm_call *call, const struct location *p
 	if (slash)
 		snprintf(dir, sizeof(dir), "%.*s", (int)(slash - rel), rel);
 	at = root != -1 ? sdk_open_beneath(root, dir, O_RDONLY | O_DIRECTORY, 0) : -1;
-	/* whoever has it open already and waits for its lock finds it empty */
+	/* a program that has it open and waits for its lock finds it empty */
 	if (at == -1 || unlinkat(at, slash ? slash + 1 : rel, 0) != 0)
 		e = errno;
 	else if (ftruncate(fd, 0) != 0)
-		e = 0; /* it has no name any more */
+		e = 0; /* the file has no name any more */
 	if (e == 0)
 		list_forget(i, p);
 	if (at != -1)

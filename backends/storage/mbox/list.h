@@ -5,7 +5,7 @@
 
 #include "mbox.h"
 
-void list_count_free(void *work); /* sdk_totals_new's work_free */
+void list_count_free(void *work); /* the work_free of sdk_totals_new */
 int32_t list_stat(void *inst, const struct pm_call *call, const struct pm_user *user,
 		  struct pm_stat *ret);
 int32_t list_boxes(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,

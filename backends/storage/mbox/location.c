@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a mailbox is, and opening it: beneath the template's fixed part, no link followed
+/* Where a mailbox is, and opening it: beneath the fixed part of the template, following no link
  * (sdk/path.h). */
 #include "location.h"
 
@@ -63,7 +63,7 @@ location_box(const struct location *p)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* The directories a new mailbox stands in. */
+/* Makes the directories that a new mailbox is in. */
 static void
 location_make_dirs(int root, const char *rel)
 {
@@ -71,7 +71,8 @@ location_make_dirs(int root, const char *rel)
 
 	for (const char *slash = strchr(rel, '/'); slash; slash = strchr(slash + 1, '/')) {
 		snprintf(part, sizeof(part), "%.*s", (int)(slash - rel), rel);
-		(void)mkdirat(root, part, 0700); /* there already, or the open below says why */
+		/* it exists, or the open below reports the failure */
+		(void)mkdirat(root, part, 0700);
 	}
 }
 
@@ -144,7 +145,8 @@ location_open(struct inst *i, const struct pm_call *call, const struct location 
 	return PM_OK;
 }
 
-/* Does the name still lead to this file? Another program may have put a new one in its place. */
+/* True if the name still leads to this file. Another program may have put a new one in its place.
+ */
 static int32_t
 is_current(struct inst *i, const struct pm_call *call, const struct location *p, int fd,
 	   bool *ret_same)

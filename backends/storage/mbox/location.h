@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* location - where a mailbox is, opening it. */
+/* location - where a mailbox is, and opening it. */
 #ifndef MBOX_LOCATION_H
 #define MBOX_LOCATION_H
 
@@ -16,7 +16,7 @@ struct inst;
 
 #define KEY_N 40 /* a mailbox' name in the state directory: hex of its path's hash */
 
-/* Where one user's mailbox is. */
+/* The place of one user's mailbox. */
 struct location {
 	char path[PM_PATH_MAX + 1];
 	char key[KEY_N + 1];
@@ -25,14 +25,15 @@ struct location {
 
 int32_t location_make(struct inst *i, const struct pm_call *call, const struct pm_user *u,
 		      struct location *ret);
-/* The same of a path that is known. False: no memory. */
+/* The same for a known path. False: no memory. */
 bool location_of_path(const char *path, struct location *ret);
-/* The file, RDWR (RDONLY on a disk that is); made when `create`. PM_OK with -1: there is none. */
+/* Opens the file, RDWR, or RDONLY on a read-only disk; makes it when `create`. PM_OK with -1: there
+ * is none. */
 int32_t location_open(struct inst *i, const struct pm_call *call, const struct location *p,
 		      bool create, int *ret_fd);
-/* Opens it and takes the MTA's locks, on the file that has the name now; *fd: -1, or the file as it
- * was before, which is closed when it is another one. PM_AGAIN: not yet. PM_OK with -1: there is
- * none, and no lock. */
+/* Opens the file that has the name now, and takes the MTA's locks on it. *fd is -1, or the file as
+ * it was before, which is closed when it is another one. PM_AGAIN: not yet. PM_OK with -1: there is
+ * no file, and no lock. */
 int32_t location_lock(struct inst *i, const struct pm_call *call, const struct location *p,
 		      bool create, int *fd, struct held *h);
 /* For totals. */

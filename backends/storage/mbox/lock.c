@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two kinds of locks. The session's own, from login to QUIT: one byte of one of 1,024 files in the
- * state directory, by the hash of the mailbox' path; OFD, so that two sessions of this process
- * exclude each other too, and each opens the file anew. And the MTA's - dotlock, fcntl, flock,
- * whichever the site's programs use - only while the file is scanned or changed: mail keeps coming
- * in while somebody reads his.
+ * Two kinds of locks. The session's own is held from login to QUIT: one byte of one of 1,024 files
+ * in the state directory, chosen by the hash of the mailbox' path. It is an OFD lock on a
+ * descriptor of its own, so that two sessions of this process exclude each other, too. The MTA's
+ * locks (dotlock, fcntl, flock, as the site's programs use them) are held only while the file is
+ * scanned or changed: mail keeps coming in while a user reads.
  *
- * A dotlock holds "pid:host", as Dovecot's do: one whose process is gone from this machine is
- * broken at once, any other when nobody touched it for ten minutes. Ours appear with that in them:
- * who is killed between making and writing one would lock the mailbox for those ten minutes.
+ * A dotlock holds "pid:host", as Dovecot's do. A lock whose process is gone from this machine is
+ * broken at once, any other one when nobody has touched it for ten minutes. Ours appear with that
+ * text in them: a process killed between making and writing one would otherwise lock the mailbox
+ * for those ten minutes.
  */
 #include "lock.h"
 
@@ -29,15 +30,15 @@
 #include "mbox.h"
 #include "path.h"
 
-#define TOUCH_MS 30000 /* others break a dotlock that nobody touched for some minutes */
+#define TOUCH_MS 30000 /* other programs break a dotlock that nobody touched for some minutes */
 #define TURN 0x4000000000000000u
-#define TURN_MS 3   /* ours are quick */
-#define STALE_S 600 /* and so do we */
+#define TURN_MS 3   /* our own turns are short */
+#define STALE_S 600 /* we do so, too */
 
 /* ---- the session's --------------------------------------------------------------------------- */
 
-/* One byte of its own for each mailbox and purpose. 0: ours, *ret_fd releases it; EAGAIN; or
- * another errno. */
+/* Locks the byte of this mailbox and purpose. 0: it is ours, and closing *ret_fd releases it;
+ * EAGAIN; or another errno. */
 static int
 lock_byte(struct inst *i, const struct location *p, uint64_t purpose, int *ret_fd)
 {
@@ -75,7 +76,7 @@ lock_session(struct inst *i, const struct pm_call *call, const struct location *
 
 /* ---- the MTA's: dotlocks --------------------------------------------------------------------- */
 
-/* Other users' processes are seen as well, whatever /proc shows. */
+/* kill(2) sees processes of other users as well, whatever /proc shows. */
 static bool
 process_gone(long pid)
 {
@@ -86,7 +87,7 @@ process_gone(long pid)
 	return fd == -1 && errno == ESRCH;
 }
 
-/* Was it made on this machine by a process that is no more? */
+/* True if a process of this machine made it and is gone. */
 static bool
 owner_gone(const struct inst *i, int dir, const char *name)
 {
@@ -104,10 +105,12 @@ owner_gone(const struct inst *i, int dir, const char *name)
 	return pid > 0 && *host == ':' && strcmp(host + 1, i->hostname) == 0 && process_gone(pid);
 }
 
-/* Moves a stale lock away; one that was made anew meanwhile is put back. We have our turn: no
- * other of ours is here, so the name is the same each time. Who is killed in between leaves a
- * file there that is no mailbox in any list (path.h: no leading dot), and goes with the next
- * one. */
+/*
+ * Moves a stale lock away; a new one that took its place meanwhile is put back. We have our turn,
+ * so no other session of ours is here, and the name is the same each time. A process killed in
+ * between leaves a file that is not a mailbox in any list (path.h: no leading dot), and goes with
+ * the next stale lock.
+ */
 static void
 break_dotlock(struct inst *i, const struct location *p, const struct held *h)
 {
@@ -122,7 +125,7 @@ break_dotlock(struct inst *i, const struct location *p, const struct held *h)
 		return;
 	if (fstatat(h->dir, away, &moved, AT_SYMLINK_NOFOLLOW) == 0 && moved.st_ino != st.st_ino) {
 		(void)renameat2(h->dir, away, h->dir, h->name,
-				RENAME_NOREPLACE); /* else a third one has it */
+				RENAME_NOREPLACE); /* otherwise a third process has it */
 		return;
 	}
 	(void)unlinkat(h->dir, away, 0);
@@ -132,7 +135,7 @@ break_dotlock(struct inst *i, const struct location *p, const struct held *h)
 		(long long)(time(NULL) - st.st_mtime));
 }
 
-/* The directory of the lock, and its name. 0 or an errno. */
+/* Opens the directory of the lock, and makes its name. 0 or an errno. */
 static int
 lock_open_dir(struct inst *i, const struct location *p, struct held *h)
 {
@@ -161,11 +164,11 @@ write_owner(struct inst *i, int fd)
 	int n = snprintf(text, sizeof(text), "%d:%s\n", (int)getpid(), i->hostname);
 
 	if (write(fd, text, (size_t)n) != n)
-		errno = 0; /* an empty file locks as well, also on a full disk */
+		errno = 0; /* an empty file locks as well, which helps on a full disk */
 }
 
-/* A file that gets its name when it is written; -1: there is a lock (EEXIST), or that cannot be
- * done here: no O_TMPFILE, no /proc. */
+/* Opens a file that gets its name after it is written. -1: there is a lock (EEXIST), or this is not
+ * possible here, without O_TMPFILE or /proc. */
 static int
 name_written(struct inst *i, struct held *h)
 {
@@ -203,7 +206,7 @@ make_dotlock(struct inst *i, struct held *h)
 	return fd;
 }
 
-/* 0, EAGAIN: somebody has it, or another errno. */
+/* 0; EAGAIN: somebody has it; or another errno. */
 static int
 take_dotlock(struct inst *i, const struct location *p, struct held *h)
 {
@@ -216,7 +219,7 @@ take_dotlock(struct inst *i, const struct location *p, struct held *h)
 	e = errno;
 	if (fd == -1) {
 		if (e == EEXIST)
-			break_dotlock(i, p, h); /* with the next try it may be ours */
+			break_dotlock(i, p, h); /* the next try may get it */
 		(void)close(h->dir);
 		return e == EEXIST ? EAGAIN : e;
 	}
@@ -227,7 +230,7 @@ take_dotlock(struct inst *i, const struct location *p, struct held *h)
 	return 0;
 }
 
-/* Ours only: somebody may have taken us for dead. */
+/* Removes the dotlock only if it is ours: somebody may have taken us for dead. */
 static void
 drop_dotlock(struct held *h)
 {
@@ -250,8 +253,8 @@ lock_take(struct inst *i, enum mta_lock kind, const struct location *p, int fd, 
 	case MTA_DOTLOCK:
 		return take_dotlock(i, p, h);
 	case MTA_FCNTL:
-		/* an OFD lock conflicts with everybody's classic ones and is not dropped by another
-		 * descriptor's close */
+		/* an OFD lock conflicts with everybody's classic locks, and is not dropped when
+		 * another descriptor is closed */
 		if (fcntl(fd, F_OFD_SETLK, &fl) != 0)
 			return errno == EACCES ? EAGAIN : errno;
 		h->fcntl = true;
@@ -289,8 +292,8 @@ wait_no_more(struct held *h)
 	h->asked_ms = 0;
 }
 
-/* At most half of the permits wait for others at once: mailboxes that nobody holds are served
- * meanwhile. */
+/* At most half of the permits wait for other programs at once, so that mailboxes that nobody locks
+ * are served meanwhile. */
 static bool
 may_wait(struct inst *i, struct held *h)
 {
@@ -316,7 +319,7 @@ lock_nap(long ms)
 	(void)nanosleep(&pause, NULL);
 }
 
-/* Another of ours has its turn: PM_AGAIN as long as waiting is allowed. */
+/* Another session of ours has its turn: PM_AGAIN as long as waiting is allowed. */
 static int32_t
 not_our_turn(struct inst *i, const struct pm_call *call, const struct location *p, struct held *h)
 {
@@ -334,7 +337,7 @@ not_our_turn(struct inst *i, const struct pm_call *call, const struct location *
 	return PM_TEMP;
 }
 
-/* Another program has a lock: the same. */
+/* Another program has a lock: PM_AGAIN likewise. */
 static int32_t
 not_yet(struct inst *i, const struct pm_call *call, const struct location *p, struct held *h,
 	const char *kind)
@@ -358,7 +361,7 @@ not_yet(struct inst *i, const struct pm_call *call, const struct location *p, st
 	return PM_TEMP;
 }
 
-/* One after the other, in the configured order. 0 or an errno. */
+/* Takes one lock after the other, in the configured order. 0 or an errno. */
 static int
 lock_take_all(struct inst *i, const struct location *p, int fd, struct held *h,
 	      const char **ret_kind)

@@ -15,22 +15,22 @@ struct location;
 /* The MTA's locks on one mailbox. */
 struct held {
 	bool all;  /* they are ours */
-	bool turn; /* among ours: turn_fd */
+	bool turn; /* we have our turn: turn_fd */
 	int turn_fd;
 	bool dot, fcntl, flock;
-	bool readonly;  /* the disk is: nobody can write, and there are no locks */
+	bool readonly;  /* the disk is read-only: nobody can write, and there are no locks */
 	int dir;        /* of the dotlock */
 	char name[300]; /* its name */
 	ino_t ino;
 	int64_t touched_ms;
-	int64_t asked_ms;   /* since when they are tried; 0: not yet */
-	struct inst *waits; /* counted in waiting; NULL: not */
+	int64_t asked_ms;   /* when we first tried; 0: not yet */
+	struct inst *waits; /* the instance whose `waiting` counts us; NULL: none */
 };
 
 int32_t lock_session(struct inst *i, const struct pm_call *call, const struct location *p,
 		     int *ret_fd);
-/* All of the MTA's locks at once, without waiting longer than RETRY_MS. PM_AGAIN: not yet; PM_TEMP:
- * lock_wait is over, or too many wait already. fd: the mailbox. */
+/* Takes all of the MTA's locks, without waiting longer than RETRY_MS. PM_AGAIN: not yet; PM_TEMP:
+ * lock_wait is over, or too many calls wait already. fd: the mailbox. */
 int32_t lock_mta(struct inst *i, const struct pm_call *call, const struct location *p, int fd,
 		 struct held *h);
 void lock_keep(struct inst *i, struct held *h); /* touches the dotlock now and then */

@@ -23,7 +23,7 @@
 
 /* ---- options --------------------------------------------------------------------------------- */
 
-/* "dotlock fcntl": in this order, each at most once. */
+/* Reads "dotlock fcntl": in this order, each at most once. */
 static bool
 read_order(struct pm_str text, struct inst *i)
 {
@@ -141,7 +141,7 @@ open_inst(const struct pm_open *open, void **ret_inst)
 	i->wait_most = open->permits > 3 ? open->permits / 2 : 1;
 	if (gethostname(i->hostname, sizeof(i->hostname) - 1) != 0)
 		snprintf(i->hostname, sizeof(i->hostname), "localhost");
-	(void)read_order(sdk_opt_str(open, "locks"), i); /* check() has seen it */
+	(void)read_order(sdk_opt_str(open, "locks"), i); /* check() accepted it */
 	if (!i->section || !i->pattern || !i->prefix || !i->totals) {
 		close_inst(i);
 		return PM_NOMEM;
@@ -168,7 +168,7 @@ mbox_probe(void *inst, const struct pm_call *call)
 	return PM_DOWN;
 }
 
-/* Mailboxes that a crash left half rewritten are put right before their owners come. */
+/* Repairs mailboxes that a crash left half rewritten, before their owners come. */
 static int32_t
 mbox_tick(void *inst, const struct pm_call *call)
 {

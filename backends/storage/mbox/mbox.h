@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mbox - what the files of this module share.
+ * mbox - shared by the files of this module.
  *
  * mbox.c       options, state, the descriptor
- * location.c   where a mailbox is, opening it
+ * location.c   where a mailbox is, and opening it
  * lock.c       the session's lock and the MTA's
  * parse.c      the text: messages, quoting (pure)
- * snap.c       a snapshot: items, and the file it was taken from
+ * bytes.c      copying, summing, writing bytes of a file
+ * snap.c       a snapshot: its items, and the file it was taken from
+ * proof.c      whether a message is still where the snapshot has it
+ * index.c      the short form of a snapshot on disk
  * scan.c       from a file to a snapshot
- * index.c      the snapshot's short form on disk
  * names.c      unique-ids and marks, by the ledger
  * box.c        open, info, close
  * view.c       the messages of a session, while the file changes
  * message.c    reading, beside other programs
  * commit.c     QUIT
+ * doomed.c     proving, before messages are cut out, that they are unchanged
  * journal.c    in-place deletion that survives a crash
  * append.c     appending that survives a crash
- * recover.c    what a crash left
+ * recover.c    finishing what a crash interrupted
  * deliver.c    delivery
  * from_line.c  From_ line and head lines of a message
  * import.c     deliveries that bring their unique-id
  * list.c       totals, list, removal
- * bytes.c      copying, summing, writing bytes of a file
- * proof.c      is a message still where the snapshot says?
- * doomed.c     is it, before it is cut out?
  */
 #ifndef MBOX_H
 #define MBOX_H
@@ -57,9 +57,9 @@ struct inst {
 	int64_t lock_wait_ms;
 	bool rd, fsync;
 	struct sdk_totals *totals;
-	char hostname[65];  /* in dotlocks */
-	unsigned wait_most; /* so many calls may wait for other programs' locks at once: half of the
-			       permits */
+	char hostname[65]; /* in dotlocks */
+	/* calls that may wait for other programs' locks at once: half of the permits */
+	unsigned wait_most;
 	atomic_uint waiting;
 	/* descriptors of the state directory's parts */
 	int state, lock_dir, ledger_dir, index_dir, journal_dir, incoming_dir;
@@ -96,18 +96,19 @@ struct mbox {
 	/* while scanning */
 	struct mbox_parse parse;
 	bool parsing;
-	bool checking; /* the index' messages are compared to the file, `checked` of them were */
+	/* the messages of the index are compared to the file; `checked` of them were */
+	bool checking;
 	size_t checked;
-	struct item last; /* of the index; read again */
+	struct item last; /* of the index; it is read again */
 	bool last_known;
 	size_t n_known;
-	/* while scanning anew: the snapshot that the views are of */
+	/* while scanning again: the snapshot that the views belong to */
 	struct snap old;
 	bool refreshing;
 	/* commit */
 	struct journal *journal;
 	struct proving proving;
-	bool proven; /* what the journal is about */
+	bool proven; /* the messages of the journal are proven */
 	char op[33];
 	bool committed, verified;
 };

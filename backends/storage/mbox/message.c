@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading a message, without the MTA's locks: after each piece the file is looked at, and the
- * message's From_ line. When the file is not the one of the snapshot any more the piece is thrown
- * away and the message looked for (view_refresh). What went out before has to be a part of the same
- * text: a message whose size changed while it was read - another program rewrote its headers - is
- * not the one that was announced, and waits for the next session. One that changed before is read
- * as it is. A message that proves to be another has no end: its last piece waits for a look at
- * what stands after it and, of one that is known by its print (proof.c), for the hash of all that
- * was read.
+ * Reading a message, without the MTA's locks. After each piece the file and the message's From_
+ * line are looked at. When the file is not that of the snapshot any more, the piece is thrown away
+ * and the message is looked for (view_refresh). The part that was sent before has to be a part of
+ * the same text: a message whose size changed while it was read, because another program rewrote
+ * its headers, is not the one that was announced, and waits for the next session. A message that
+ * changed before is read as it is. A message that proves to be another one gets no end: its last
+ * piece waits for a look at the bytes after it and, if the message is known by its print (proof.c),
+ * for the hash of everything that was read.
  */
 #include "message.h"
 
@@ -29,17 +29,17 @@
 struct msg {
 	struct mbox *mbox;
 	size_t index;
-	uint64_t done, stored;   /* bytes of the file read; as many there were when it was opened */
-	struct sdk_octets count; /* of what was handed over */
+	uint64_t done, stored;   /* bytes of the file read; bytes there were when it was opened */
+	struct sdk_octets count; /* of the bytes that were handed over */
 	struct mbox_quote quote;
 	char *out; /* unquoted, not handed over yet */
 	size_t out_n, out_at;
 	bool ended;
 	bool proving;
-	struct proof proof; /* of all that was read, when proving */
+	struct proof proof; /* of everything that was read, when proving */
 };
 
-/* The file anew; the snapshot stays what it was, at other places. */
+/* Reads the file again; the snapshot stays as it was, at other places. */
 static int32_t
 message_refresh(struct mbox *m, const struct pm_call *call)
 {
@@ -60,8 +60,8 @@ message_refresh(struct mbox *m, const struct pm_call *call)
 	return rc;
 }
 
-/* Is the message what was opened? Asked for each piece: who was told that it is not may ask
- * again. */
+/* Checks that the message is the one that was opened. Called for each piece: a caller that was told
+ * no may ask again. */
 static int32_t
 still_there(const struct msg *g, const struct pm_call *call)
 {
@@ -83,7 +83,7 @@ still_there(const struct msg *g, const struct pm_call *call)
 	return PM_OK;
 }
 
-/* The message is where the snapshot says; read it anew if not. */
+/* Makes sure that the message is where the snapshot has it; otherwise the file is read again. */
 static bool
 in_place(struct mbox *m, size_t k)
 {
@@ -95,8 +95,8 @@ in_place(struct mbox *m, size_t k)
 	return false;
 }
 
-/* From the From_ line to where reading goes on, which is amidst it when the file grew meanwhile.
- * What was in `out` is handed over. */
+/* Begins a proof, from the From_ line to where reading goes on, which is in the middle of the
+ * message if the file grew meanwhile. The bytes in `out` were handed over. */
 static int32_t
 begin_proof(struct msg *g, const struct pm_call *call)
 {
@@ -123,8 +123,8 @@ begin_proof(struct msg *g, const struct pm_call *call)
 	return PM_TEMP;
 }
 
-/* The last piece is read. The empty line is the file's; the message's own last line may be
- * another. */
+/* Ends a proof after the last piece. The empty line belongs to the file; the message's own last
+ * line may be another. */
 static int32_t
 end_proof(struct msg *g, const struct pm_call *call)
 {
@@ -170,14 +170,14 @@ message_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_
 	}
 	g->stored = view_item(m, g->index)->end - view_item(m, g->index)->body;
 	m->views[index].octets =
-		view_item(m, index)->octets; /* as it is now: the host asks again */
+		view_item(m, index)->octets; /* its present size, for which the host asks again */
 	sdk_octets_init(&g->count);
 	g->quote = (struct mbox_quote){.how = m->inst->rd ? MBOX_UNQUOTE_RD : MBOX_AS_IS};
 	*ret_msg = g;
 	return PM_OK;
 }
 
-/* A piece of the file, looked at twice: it counts only when the file is still the same after it. */
+/* Reads a piece of the file. It counts only if the file is still the same afterwards. */
 static int32_t
 read_piece(struct msg *g, const struct pm_call *call, char *raw, size_t *ret_n)
 {
@@ -210,8 +210,8 @@ read_piece(struct msg *g, const struct pm_call *call, char *raw, size_t *ret_n)
 	return PM_TEMP;
 }
 
-/* The whole message was read. When it is not what the snapshot says, the index is wrong: the
- * next session reads the file. */
+/* Compares the message, after all of it was read, with the snapshot. If they differ, the index is
+ * wrong, and the next session reads the file. */
 static int32_t
 message_compare(struct msg *g, const struct pm_call *call)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Unique-ids. A message is its hash and a number among equal ones; the ledger knows which numbers
- * were given and which of them were deleted, and nothing is given twice. The unique-id is written
- * with the first session that sees the message: the hash, and the number from the second twin on.
+ * Unique-ids. The identity of a message is its hash, and a number among messages with an equal
+ * hash. The ledger knows which numbers were given and which of their messages were deleted, and no
+ * number is given twice. The unique-id is written by the first session that sees the message: it is
+ * the hash, and the number from the second twin on.
  */
 #include "names.h"
 
@@ -26,7 +27,7 @@
 
 #define LEDGER_SLACK 4000
 
-/* How far the numbers of one hash were given out in this snapshot. */
+/* The numbers of one hash that this snapshot has used. */
 struct twins {
 	UT_hash_handle hh;
 	unsigned char hash[MBOX_HASH];
@@ -52,8 +53,9 @@ names_identity(const unsigned char *hash, uint32_t twin, char buf[IDENTITY_CAP])
 			snprintf(buf + 2 * MBOX_HASH, IDENTITY_CAP - 2 * MBOX_HASH, ".%u", twin));
 }
 
-/* A record that was left of an import that was taken back, or that another program deleted,
- * comes to life again with equal bytes; it must not be one of two. */
+/* The number for an import that is not here. A record that is left of an import that was taken
+ * back, or of one that another program deleted, is used again for equal bytes; it must not be one
+ * of two. */
 uint32_t
 names_for_import(struct ledger *l, const unsigned char *hash, const char *uidl)
 {
@@ -69,7 +71,7 @@ names_for_import(struct ledger *l, const unsigned char *hash, const char *uidl)
 	}
 }
 
-/* The next number of this hash that is alive or new. */
+/* Finds the next number of this hash that is alive or new. */
 static const struct ledger_message *
 next_twin(struct ledger *l, struct item *it, uint32_t last)
 {
@@ -172,7 +174,8 @@ same_ledger(struct ledger_is a, struct ledger_is b)
 	       a.mtime_ns == b.mtime_ns;
 }
 
-/* Numbers of this hash that were given and deleted: its twins that are here must not get them. */
+/* Keeps the numbers of this hash that were given and deleted: twins that are here must not get
+ * them. */
 static void
 keep_deleted(struct ledger *l, struct ledger_out *o, const struct item *it)
 {
@@ -190,7 +193,7 @@ keep_deleted(struct ledger *l, struct ledger_out *o, const struct item *it)
 	}
 }
 
-/* Deleted, and not to be imported again. */
+/* True if it was deleted and must not be imported again. */
 static bool
 names_remembered(const struct ledger_message *m, int64_t now)
 {
@@ -218,7 +221,7 @@ names_remember(struct ledger_message *m, void *ctx)
 		ledger_put_remembered(x->o, m);
 }
 
-/* What is to stay of a ledger that is mostly about messages that are no more. */
+/* Keeps the useful part of a ledger that is mostly about messages that are gone. */
 static bool
 names_keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
 {
@@ -239,8 +242,8 @@ names_keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
 	return true;
 }
 
-/* Imports append to it under the MTA's locks, as the snapshot is taken: whoever is not in it is not
- * there. */
+/* Rewrites the ledger if most of it is of no use. Imports append to it under the MTA's locks, under
+ * which the snapshot is taken, too: a message that is not in it is not there. */
 static void
 names_compact(struct mbox *m, size_t lines, size_t n_remembered)
 {

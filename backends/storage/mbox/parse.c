@@ -5,13 +5,13 @@
 #include <strings.h>
 #include <time.h>
 
-#define GT_MAX 100 /* more '>'s than this are somebody's drawing */
+#define GT_MAX 100 /* with more '>'s than this it is a drawing */
 
 /* ---- quoting --------------------------------------------------------------------------------- */
 
 static const char from_word[] = "From ";
 
-/* What was held back of a line that turned out to be one to quote, or not. */
+/* Writes the bytes that were held back of a line, once it is known whether to quote it. */
 static size_t
 parse_let_go(struct mbox_quote *q, bool is_from, char *out)
 {
@@ -31,7 +31,7 @@ parse_let_go(struct mbox_quote *q, bool is_from, char *out)
 	return n;
 }
 
-/* One byte at the beginning of a line. */
+/* Takes one byte at the beginning of a line. */
 static size_t
 begin_line(struct mbox_quote *q, char c, char *out)
 {
@@ -87,7 +87,7 @@ parse_quote_end(struct mbox_quote *q, char *out)
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
-/* A word of three letters out of a list, between a blank and a blank or comma. */
+/* True for a word of three letters from a list, between a blank and a blank or comma. */
 static bool
 has_word(const char *p, size_t n, const char *words)
 {
@@ -101,7 +101,7 @@ has_word(const char *p, size_t n, const char *words)
 	return false;
 }
 
-/* A date makes it one: a line of a letter that begins with "From " was not quoted by everybody. */
+/* The date decides: not every program quoted lines of a letter that begin with "From ". */
 bool
 parse_is_from(const char *line, size_t n)
 {
@@ -149,7 +149,8 @@ is_rewritten(const char *line, size_t n)
 	return false;
 }
 
-/* Nobody believes it here; it is only named when it is wrong. */
+/* The length that Content-Length gives. Nothing depends on it; it is only logged when it is wrong.
+ */
 static uint64_t
 said_length(const char *line, size_t n)
 {
@@ -189,7 +190,7 @@ without_end(const char *line, size_t n)
 
 /* ---- messages -------------------------------------------------------------------------------- */
 
-/* Bytes of the message itself: unquoted, counted, hashed. */
+/* Takes bytes of the message itself: unquotes, counts and hashes them. */
 static void
 parse_content(struct mbox_parse *p, const char *buf, size_t n)
 {
@@ -254,7 +255,7 @@ parse_begin(struct mbox_parse *p)
 		p->failed = true;
 }
 
-/* An empty line that was held back is content after all. */
+/* Takes an empty line that was held back as content after all. */
 static void
 blank_was_content(struct mbox_parse *p)
 {
@@ -262,7 +263,7 @@ blank_was_content(struct mbox_parse *p)
 	p->blank_n = 0;
 }
 
-/* Is this line one that readers rewrite? */
+/* Looks whether this is a header line that readers rewrite. */
 static void
 look_at_header(struct mbox_parse *p)
 {
@@ -272,7 +273,7 @@ look_at_header(struct mbox_parse *p)
 		p->said = said_length(p->head, p->head_n);
 }
 
-/* The head of a line is whole (to its end), or as long as it is looked at. */
+/* Decides about a line: its head is complete, or as long as it is looked at. */
 static void
 parse_decide(struct mbox_parse *p)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * proof - is a message still where the snapshot says? Offsets are remembered: by the session from
- * one look to the next, and by the index (index.c) from one session to the next; meanwhile other
- * programs move messages about. Dovecot does so without changing the size, mutt puts the time of
- * the last change back.
+ * proof - whether a message is still where the snapshot has it. Offsets are remembered: by the
+ * session from one look to the next, and by the index (index.c) from one session to the next.
+ * Meanwhile other programs move messages about. Dovecot does so without changing the size, and mutt
+ * restores the time of the last change.
  *
- * An index of a file that has grown since is believed as far as prints go: of each message header
- * and the text's last bytes, and an empty line after it. That finds whatever moved or was replaced,
- * at the price of a small part of the file; a message that is known by it is hashed on its way out.
- * And nothing is cut out of a mailbox that was not hashed again under the MTA's locks: from its
- * From_ line, after an empty line, to the next one's.
+ * An index of a file that has grown since is trusted as far as its prints go: of each message's
+ * header and the last bytes of its text, and an empty line after it. That finds any message that
+ * moved or was replaced, and reads a small part of the file only. A message that is known by its
+ * print is hashed while it is sent. And nothing is cut out of a mailbox that was not hashed again
+ * under the MTA's locks, from its From_ line, after an empty line, to the next From_ line.
  */
 #include "proof.h"
 
@@ -22,7 +22,7 @@
 #include "parse.h"
 #include "snap.h"
 
-#define HEADER_MAX 65536 /* of a header; a longer one is found out when it is read */
+#define HEADER_MAX 65536 /* of a header; a longer one is checked when it is read */
 #define TAIL 512
 
 /* ---- prints ---------------------------------------------------------------------------------- */
@@ -63,7 +63,7 @@ proof_print(int fd, const struct item *it, unsigned char ret[MBOX_PRINT])
 	return ok;
 }
 
-/* LF, or CRLF, and nothing else. */
+/* True for LF or CRLF, and nothing else. */
 static bool
 is_line_end(int fd, uint64_t from, uint64_t to)
 {
@@ -97,7 +97,7 @@ proof_begins(int fd, const struct item *it)
 	return !memchr(line, '\n', n) && parse_is_from(line, n);
 }
 
-/* Does mail begin at `at`, or the file end? */
+/* True if mail begins at `at`, or the file ends there. */
 static bool
 mail_or_end(int fd, uint64_t at, uint64_t size)
 {

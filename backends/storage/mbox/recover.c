@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a crash left of a mailbox: a deletion on its way, or a message that was being appended.
- * Whoever has the MTA's locks finishes it before anything else; the background walks over all of
- * them.
+ * A crash leaves a deletion on its way, or a message that was being appended. The next one who has
+ * the MTA's locks finishes it before anything else; the background walks over all mailboxes with
+ * such work.
  *
- *   phase 1  truncation cannot have happened. The file is at least as long as it was: from step 2;
- * mail behind the old end first joins the payload: from step 1. It is shorter: conflict. phase 2
- * shorter than the new end: conflict. The nonce is there: not truncated yet, from step 4 (with mail
- * behind the old end: from step 1). The nonce is gone: truncated, and what follows came later.
+ * - Phase 1: truncation cannot have happened. The file is at least as long as it was: go on from
+ *   step 2. Mail after the old end first joins the payload: from step 1. The file is shorter:
+ *   conflict.
+ * - Phase 2: the file is shorter than the new end: conflict. The nonce is there: not truncated yet,
+ *   so from step 4 (with mail after the old end: from step 1). The nonce is gone: truncated, and
+ *   what follows came later.
  *
- * What stands behind the old end has to begin as mail does, and a nonce that moved has to be
- * nowhere: else another program rewrote the file meanwhile, and that is a conflict too, as are
- * another inode and a damaged journal. A conflict never deletes the journal: it is renamed, and
- * both files are named in the log for a person to look at.
+ * The bytes after the old end have to begin as mail does, and a nonce that moved must not be found:
+ * otherwise another program rewrote the file meanwhile, and that is a conflict, too, as are another
+ * inode and a damaged journal. A conflict never deletes the journal: it is renamed, and the log
+ * names both files for a person to look at.
  */
 #include "recover.h"
 
@@ -33,7 +35,7 @@
 #include "mbox.h"
 #include "parse.h"
 
-#define LOOK 700 /* a From_ line and what may stand before it */
+#define LOOK 700 /* a From_ line and the bytes that may precede it */
 
 /* ---- conflicts ------------------------------------------------------------------------------- */
 
@@ -82,13 +84,14 @@ nonce_at(const struct journal *j, uint64_t at)
 	       memcmp(now, h->nonce, h->nonce_n) == 0;
 }
 
-/* Did another program's rewriting move it? No text holds such bytes. */
+/* True if the nonce is at another place because another program rewrote the file. No text holds
+ * such bytes. */
 static bool
 nonce_elsewhere(const struct journal *j, uint64_t size)
 {
 	const struct journal_head *h = &j->head;
 	char *buf = malloc(PIECE);
-	bool found = !buf; /* without memory nothing is said */
+	bool found = !buf; /* without memory it counts as found */
 
 	for (uint64_t at = h->start; buf && !found && at < size; at += PIECE - NONCE) {
 		ssize_t got = pread(j->fd, buf, PIECE, (off_t)at);
@@ -99,7 +102,7 @@ nonce_elsewhere(const struct journal *j, uint64_t size)
 	return found;
 }
 
-/* Does mail begin here: a From_ line, behind empty lines? */
+/* True if mail begins here: a From_ line, after empty lines. */
 static bool
 mail_at(int fd, uint64_t at)
 {
@@ -114,7 +117,7 @@ mail_at(int fd, uint64_t at)
 	return k == n || (lf && parse_is_from(buf + k, (size_t)(lf - buf) - k));
 }
 
-/* What is to be done about a sound journal; the text of a conflict, or NULL. */
+/* Decides how to finish a sound journal. Returns the text of a conflict, or NULL. */
 static const char *
 recover_judge(struct journal *j, const struct stat *st, int *ret_e)
 {
@@ -131,7 +134,7 @@ recover_judge(struct journal *j, const struct stat *st, int *ret_e)
 			return "another program rewrote the mailbox";
 		/* truncated already; only ledger and journal are left */
 		j->step = STEP_CUT;
-		j->head.payload = size - h->start; /* what came later stays */
+		j->head.payload = size - h->start; /* mail that came later stays */
 		return NULL;
 	}
 	if (size > h->old && !mail_at(j->fd, h->old))
@@ -209,14 +212,14 @@ sweep_one(struct inst *i, const struct pm_call *call, const char *path)
 		return;
 	if (location_lock(i, call, &p, false, &fd, &h) == PM_OK && fd != -1)
 		(void)recover_box(i, call, &p,
-				  fd); /* its text is in the log, or the next login says it */
+				  fd); /* the log has its text, or the next login reports it */
 	lock_release(&h, fd);
 	if (fd != -1)
 		(void)close(fd);
 }
 
-/* A journal's own words about its mailbox; false: it cannot be read, and the next login says what
- * is wrong. */
+/* Gives the path of the mailbox of a journal. False: it cannot be read, and the next login reports
+ * the reason. */
 static bool
 read_path(struct inst *i, const char *name, char *path)
 {

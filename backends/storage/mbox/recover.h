@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* recover - what a crash left. */
+/* recover - finishing what a crash interrupted. */
 #ifndef MBOX_RECOVER_H
 #define MBOX_RECOVER_H
 
 #include "mbox.h"
 
-/* Finishes what a crash left of this mailbox; under the MTA's locks. PM_OK: nothing is left;
- * PM_PERM: a conflict. */
+/* Finishes an operation on this mailbox that a crash interrupted; under the MTA's locks. PM_OK:
+ * nothing is left; PM_PERM: a conflict. */
 int32_t recover_box(struct inst *i, const struct pm_call *call, const struct location *p, int fd);
-/* All journals there are: each under its mailbox' locks; those that are locked wait for the next
- * time. */
+/* Finishes all journals, each under the locks of its mailbox. Those whose mailbox is locked wait
+ * for the next time. */
 void recover_sweep(struct inst *i, const struct pm_call *call);
 
 #endif

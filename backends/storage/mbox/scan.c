@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a file to a snapshot. When the index (index.c) is of this file, nothing is read; when the
- * file grew since, each message that was known is compared to its print (proof.c), and reading
- * begins at the last one, which has to be the same message still. Of a file that changed otherwise
+ * From a file to a snapshot. When the index (index.c) is of this file, nothing is read. When the
+ * file has grown since, each known message is compared to its print (proof.c), and reading begins
+ * at the last one, which must still be the same message. When the file changed in any other way,
  * nothing is known.
  *
- * Who a message is, is its hash and, of equal ones, a number. The ledger gives numbers that were
- * never used to newcomers; which of several twins has which of the numbers that are alive does not
- * matter, they are equal.
+ * The identity of a message is its hash and, among equal ones, a number. The ledger gives unused
+ * numbers to new messages. It does not matter which of several twins has which of the numbers that
+ * are alive, since they are equal.
  */
 #include "scan.h"
 
@@ -51,7 +51,7 @@ scan_add(struct snap *s, const struct mbox_found *f)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* Its bytes were read a moment ago: the print costs no disk. */
+/* The print costs no disk access: its bytes were read a moment ago. */
 static bool
 scan_found(void *ctx, const struct mbox_found *f)
 {
@@ -62,7 +62,7 @@ scan_found(void *ctx, const struct mbox_found *f)
 		return false;
 	it = &m->snap.items[m->snap.n - 1];
 	if (!proof_print(m->fd, it, it->print))
-		memset(it->print, 0, sizeof(it->print)); /* of no message */
+		memset(it->print, 0, sizeof(it->print)); /* it belongs to no message */
 	return true;
 }
 
@@ -75,7 +75,7 @@ scan_reset(struct mbox *m)
 	snap_free(&m->snap);
 }
 
-/* Reading from the last message that is known, or from the beginning. */
+/* Reads from the last known message, or from the beginning. */
 static int32_t
 read_from(struct mbox *m)
 {
@@ -84,7 +84,7 @@ read_from(struct mbox *m)
 	m->last_known = m->snap.n > 0;
 	m->n_known = m->snap.n;
 	if (m->last_known) {
-		m->last = m->snap.items[--m->snap.n]; /* it may have been half there */
+		m->last = m->snap.items[--m->snap.n]; /* it may have been incomplete */
 		from = m->last.from;
 	}
 	m->parse = (struct mbox_parse){
@@ -95,7 +95,7 @@ read_from(struct mbox *m)
 	return PM_OK;
 }
 
-/* Nothing is known, after all. */
+/* Starts from the beginning: nothing is known, after all. */
 static int32_t
 read_anew(struct mbox *m)
 {
@@ -107,7 +107,7 @@ read_anew(struct mbox *m)
 	return read_from(m);
 }
 
-/* What is known. */
+/* Loads the index, if there is one. */
 static int32_t
 scan_begin(struct mbox *m, const struct pm_call *call, bool *ret_done)
 {
@@ -130,7 +130,7 @@ scan_begin(struct mbox *m, const struct pm_call *call, bool *ret_done)
 	return how == INDEX_USELESS ? read_from(m) : PM_OK;
 }
 
-/* Are the messages of the index there? Its last one is read again anyway. */
+/* Checks that the messages of the index are there. The last one is read again anyway. */
 static int32_t
 check_known(struct mbox *m)
 {
@@ -152,7 +152,7 @@ check_known(struct mbox *m)
 	return read_from(m);
 }
 
-/* The file from where the index ended: is its last message still there? */
+/* Reads the file from where the index ended, and checks that its last message is still there. */
 static bool
 scan_joins(const struct snap *s, size_t known, const struct item *last)
 {
@@ -189,7 +189,8 @@ read_on(struct mbox *m, const struct pm_call *call)
 	return rc;
 }
 
-/* A mailbox that is not as it should be is served as far as it is sound, and left as it is. */
+/* Logs oddities. A mailbox that is not as it should be is served as far as it is sound, and left as
+ * it is. */
 static void
 name_oddities(const struct mbox *m)
 {
@@ -224,7 +225,7 @@ scan_end(struct mbox *m)
 	if (!ok)
 		return PM_NOMEM;
 	if (m->last_known && !scan_joins(&m->snap, m->n_known, &m->last)) {
-		/* read from amidst a message: whatever was odd, the mailbox is not */
+		/* the reading began inside a message, so the oddities found are not the mailbox' */
 		int32_t rc = read_anew(m);
 
 		return rc == PM_OK ? PM_AGAIN : rc;

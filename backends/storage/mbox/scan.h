@@ -5,8 +5,8 @@
 
 #include "mbox.h"
 
-/* Goes on with the snapshot in slices: PM_AGAIN, PM_OK. An index of the file as it is saves the
- * reading; of one of the file as it was before mail was appended each message is compared. */
+/* Takes the snapshot in slices: PM_AGAIN, PM_OK. With an index of the file as it is nothing is
+ * read; with one of the file before mail was appended each message is compared. */
 int32_t scan_run(struct mbox *m, const struct pm_call *call);
 void scan_reset(struct mbox *m);
 

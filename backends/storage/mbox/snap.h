@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* snap - a snapshot: items, and the file it was taken from. */
+/* snap - a snapshot: its items, and the file it was taken from. */
 #ifndef MBOX_SNAP_H
 #define MBOX_SNAP_H
 
@@ -23,11 +23,11 @@ struct item {
 	uint32_t twin; /* 1, 2, ... of equal hashes */
 	unsigned char hash[MBOX_HASH];
 	unsigned char print[MBOX_PRINT]; /* proof.c */
-	/* another program removed it: it is behind the last one that is there */
+	/* another program removed it; its place is after the last one that is there */
 	bool gone;
-	bool doomed; /* to be deleted by the commit that runs */
-	bool dirty;  /* not in the ledger as it is here */
-	/* since the file grew it is known by its print: hashed when it is read */
+	bool doomed; /* the commit that runs deletes it */
+	bool dirty;  /* the ledger has not got it like this */
+	/* the file grew, so it is known by its print, and hashed when it is read */
 	bool printed;
 	uint8_t uidl_n;
 	char uidl[PM_UIDL_MAX + 1];
@@ -47,7 +47,7 @@ struct snap {
 
 void snap_free(struct snap *s);
 bool snap_room(struct snap *s, size_t n);
-/* By the time of the last change of the inode, too, which no program can put back. */
+/* Also compares the time of the last change of the inode, which no program can set. */
 bool snap_same_file(const struct stat *a, const struct stat *b);
 
 #endif

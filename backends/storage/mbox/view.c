@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The messages of a session. It goes on with those it was given: whenever the file is not the one
- * of the snapshot it is scanned anew, and each message is looked for by what it is.
+/* The messages of a session. The session goes on with the messages it was given: whenever the file
+ * is not that of the snapshot, it is scanned again, and each message is looked for by its identity.
  */
 #include "view.h"
 
@@ -52,7 +51,8 @@ by_identity(const void *a, const void *b, void *ctx)
 	return d ? d : x->twin < y->twin ? -1 : x->twin > y->twin;
 }
 
-/* The item of `s` that is `it`, among `order`, which is sorted; false: there is none. */
+/* Finds the item of `s` that is the same message as `it`; `order` is sorted. False: there is none.
+ */
 static bool
 view_find(const struct snap *s, const size_t *order, const struct item *it, size_t *ret)
 {
@@ -74,8 +74,8 @@ view_find(const struct snap *s, const size_t *order, const struct item *it, size
 	return false;
 }
 
-/* The session's messages in the new snapshot; those that are no more stand behind its end, for what
- * is known of them. */
+/* Finds the session's messages in the new snapshot. Those that are gone are put after its end, so
+ * that they stay known. */
 static int32_t
 view_adopt(struct mbox *m)
 {
