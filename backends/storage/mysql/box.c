@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* box - mailboxes: their rows, their counters, and how they look from outside. */
+/* box - mailboxes: their rows, their counters, and the calls about them without a session. */
 #include "box.h"
 
 #include <stdio.h>
@@ -78,7 +78,7 @@ box_make(struct db *d, struct pm_str key, struct pm_str domain, struct box_row *
 			d->fail = made;
 			return rc;
 		}
-		memset(&d->fail, 0, sizeof(d->fail)); /* another was quicker */
+		memset(&d->fail, 0, sizeof(d->fail)); /* another process made the row first */
 		return PM_OK;
 	}
 	*ret = (struct box_row){.id = d->insert_id, .domain_n = domain_n};
@@ -101,8 +101,8 @@ domain_add(struct db *d, const struct box_row *box, int64_t messages, int64_t oc
 		       : db_exec(d, ST_DOMAIN_ADD, args, 4);
 }
 
-/* The row is locked meanwhile, so that no delivery counts itself in between; the domain is told
- * what changed. */
+/* Counts a mailbox again. Its row is locked meanwhile, so that no delivery counts itself in
+ * between; the domain gets the difference. */
 int32_t
 box_recount(struct db *d, const struct box_row *box)
 {
@@ -147,7 +147,7 @@ box_hidden(struct db *d, const struct box_row *box, int64_t messages, int64_t oc
 
 /* ---- from outside ---------------------------------------------------------------------------- */
 
-/* Only what lies inside the caller's record (R1). */
+/* Writes only the part that lies inside the caller's record (R1). */
 static void
 box_hand_out(void *record, const void *full, size_t n)
 {
@@ -244,7 +244,7 @@ stat_row(struct db *d, void *arg)
 	return PM_OK;
 }
 
-/* The counters are made right first, those of the domain too. */
+/* Corrects the counters first, those of the domain too. */
 static int32_t
 stat_anew(struct db *d, void *arg)
 {
@@ -320,10 +320,11 @@ struct removal {
 	struct inst *inst;
 	struct pm_str key;
 	struct lease lease;
-	bool gone; /* the commit was sent: the row is not there because of us */
+	bool gone; /* the commit was sent, so if the row is gone, we removed it */
 };
 
-/* Deliveries change the mailbox's row last: locked here, none slips in between. */
+/* Removes the rows of a mailbox. Deliveries change the mailbox's row last: while it is locked here,
+ * none slips in between. */
 static int32_t
 remove_rows(struct db *d, struct removal *r, const struct box_row *box)
 {

@@ -24,14 +24,15 @@ struct box_row {
 struct pm_str box_key(const struct pm_user *user);
 int32_t box_find(struct db *d, struct pm_str key,
 		 struct box_row *ret); /* PM_OK also when there is none */
-/* Likewise, and the lease's fence for lease_take. */
+/* The same, and reads the lease's fence for lease_take. */
 int32_t box_open(struct db *d, struct pm_str key, struct box_row *ret, struct lease *l);
-/* When there is none it is made. */
+/* Makes the row when there is none. */
 int32_t box_make(struct db *d, struct pm_str key, struct pm_str domain, struct box_row *ret);
-/* In a transaction: mail that goes; a counter that cannot be right is counted anew. */
+/* Called in a transaction: subtracts mail that goes; a counter that cannot be right is counted
+ * again. */
 int32_t box_subtract(struct db *d, const struct box_row *box, uint64_t messages, uint64_t octets);
 int32_t box_recount(struct db *d, const struct box_row *box);
-/* The counters of hidden mail: of what is hidden, or (negative) removed. */
+/* Changes the counters of hidden mail: messages that were hidden or, negative, removed. */
 int32_t box_hidden(struct db *d, const struct box_row *box, int64_t messages, int64_t octets);
 int32_t box_list(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
 		 size_t stride, struct pm_box *ret, size_t *ret_got);

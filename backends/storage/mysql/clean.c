@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * clean - what the tick does: this server's row, leases it owes, hidden messages whose time has
- * come, deliveries that were abandoned, bodies no message names any more, and imports of old. One
- * server at a time cleans: it holds the lease of mailbox 0. Looking costs four statements; only who
- * finds something takes the lease.
+ * clean - the tick renews this server's row, pays leases it owes, and removes hidden messages whose
+ * time is over, abandoned deliveries, bodies that no message names any more, and old imports. One
+ * server at a time cleans: it holds the lease of mailbox 0. Looking costs four statements; the
+ * lease is taken only when there is work.
  *
  * A body is named by the messages of one transaction, never by later ones. So once no message names
- * it nobody ever will, on any node that knows of the deletion: no counting of references, and no
+ * it, none ever will, on any node that knows of the deletion: no counting of references, and no
  * lock.
  */
 #include "clean.h"
@@ -25,8 +25,8 @@
 #include "store.h"
 
 #define GARBAGE_MAX 200 /* rows of mail_garbage in one transaction */
-#define CHUNKS_MAX 256  /* pieces likewise: 16 MiB */
-#define IMPORT_DAYS 30  /* PM_DLVF_IMPORT promises them */
+#define CHUNKS_MAX 256  /* pieces in one transaction: 16 MiB */
+#define IMPORT_DAYS 30  /* as PM_DLVF_IMPORT promises */
 
 struct row {
 	uint64_t a, b, c; /* expired: mailbox, pos, octets; garbage: body, mailbox, pos */
@@ -39,10 +39,10 @@ struct cleaning {
 	struct lease lease; /* of mailbox 0 */
 	struct row rows[BATCH];
 	size_t n;
-	bool more; /* something was done: there may be more */
+	bool more; /* something was done, so there may be more */
 };
 
-/* The rows of a statement whose columns are three or four numbers, or one. */
+/* Reads the rows of a statement whose columns are three or four numbers, or one. */
 static int32_t
 clean_list(struct db *d, struct cleaning *c, enum db_stmt which, const struct db_arg *args,
 	   size_t n_args, size_t n_cols)
@@ -59,7 +59,7 @@ clean_list(struct db *d, struct cleaning *c, enum db_stmt which, const struct db
 	return rc == PM_END ? PM_OK : rc;
 }
 
-/* The background's lease, once in a slice; PM_BUSY: another server is at it. */
+/* Takes the background's lease, once in a slice. PM_BUSY: another server is cleaning. */
 static int32_t
 clean_alone(struct db *d, struct cleaning *c)
 {
@@ -68,8 +68,8 @@ clean_alone(struct db *d, struct cleaning *c)
 
 /* ---- hidden messages ------------------------------------------------------------------------- */
 
-/* Those of the first row's mailbox, which is held like a session holds it. One that was restored
- * meanwhile stays. */
+/* Removes the hidden messages of the first row's mailbox, which is locked as by a session. A
+ * message that was restored meanwhile stays. */
 static int32_t
 expire_rows(struct db *d, struct cleaning *c, const struct box_row *box, const struct lease *l)
 {
@@ -86,7 +86,8 @@ expire_rows(struct db *d, struct cleaning *c, const struct box_row *box, const s
 	if (rc == PM_OK)
 		rc = db_exec(d, ST_LEASE_FENCE, fence, 3);
 	if (rc == PM_OK && d->affected != 1)
-		return db_rollback(d, PM_OK); /* taken over: the next round's */
+		/* another server took over: left for the next round */
+		return db_rollback(d, PM_OK);
 	if (rc == PM_OK)
 		rc = commit_bury(d, " AND hidden_until < UTC_TIMESTAMP(6)", box->id, pos, n, &gone);
 	if (rc == PM_OK)
@@ -116,7 +117,7 @@ clean_expire(struct db *d, struct cleaning *c)
 	lease_init(&l, box.id);
 	rc = lease_take(d, c->i, &l);
 	if (rc == PM_BUSY)
-		return PM_OK; /* a session has it: when it ends */
+		return PM_OK; /* a session has it: left until it ends */
 	args[0] = DB_U(box.id);
 	if (rc == PM_OK)
 		rc = db_row(d, ST_BOX_LOCK, args, 1, cols, 3);
@@ -166,8 +167,8 @@ clean_reap(struct db *d, struct cleaning *c)
 
 /* ---- garbage --------------------------------------------------------------------------------- */
 
-/* Pieces of bodies nobody names, a bounded number at once; when all are gone, the rows that told of
- * them. */
+/* Removes pieces of bodies that no message names, a bounded number at once; when all are gone,
+ * their rows in mail_garbage. */
 static int32_t
 collect_unused(struct db *d, const struct cleaning *c)
 {
@@ -188,7 +189,8 @@ collect_unused(struct db *d, const struct cleaning *c)
 	return rc;
 }
 
-/* Another message still names the body: its own deletion will tell. */
+/* Removes rows of bodies that another message still names: the deletion of that message will put
+ * them back. */
 static int32_t
 collect_used(struct db *d, const struct cleaning *c)
 {

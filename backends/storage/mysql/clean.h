@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clean - what the tick does: hidden mail whose time is over, what deliveries left, garbage. */
+/* clean - the tick: hidden mail whose time is over, abandoned deliveries, garbage. */
 #ifndef MYSQL_CLEAN_H
 #define MYSQL_CLEAN_H
 

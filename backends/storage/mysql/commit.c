@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * commit - what QUIT does, in one transaction. Its first statement raises the fence of our lease:
- * if nobody took the maildrop over, that row is as we left it, and on a cluster any other writer of
- * it makes one of the two fail. No test of time is needed. Messages that go leave a row in
- * mail_garbage; their bodies are removed later.
+ * commit - QUIT, in one transaction. Its first statement raises the fence of our lease: if nobody
+ * took the maildrop over, that row is as we left it, and on a cluster any other writer of it makes
+ * one of the two fail. No test of time is needed. Messages that go leave a row in mail_garbage;
+ * their bodies are removed later.
  *
- * When the answer to COMMIT does not come, the fence tells: raised with our operation beside it, it
- * was done; where we can raise it ourselves it was not, and never will be.
+ * When the answer to COMMIT does not come, the fence decides: if it was raised and our operation is
+ * beside it, the commit was done; if we can raise it ourselves, it was not done, and never will be.
  */
 #include "commit.h"
 
@@ -21,9 +21,9 @@
 #include "process.h"
 #include "store.h"
 
-#define LAST_MS 253402300799000 /* the last moment DATETIME knows */
+#define LAST_MS 253402300799000 /* the last moment that DATETIME can hold */
 
-/* `what` and the rows it is about. */
+/* Runs `what` on these rows. */
 static int32_t
 on_rows(struct db *d, const char *what, const char *and, uint64_t mailbox, const uint64_t *pos,
 	size_t n)
@@ -56,9 +56,9 @@ struct job {
 	struct mbox *m;
 	struct pm_commit c;
 	const uint8_t *op;
-	uint64_t n_del, octets; /* of what is deleted or hidden, by the snapshot */
-	uint64_t touched;       /* rows that were there */
-	bool sent;              /* COMMIT: its outcome may be unknown */
+	uint64_t n_del, octets; /* messages and octets deleted or hidden, by the snapshot */
+	uint64_t touched;       /* rows that existed */
+	bool sent;              /* COMMIT was sent: its outcome may be unknown */
 };
 
 static bool
@@ -67,7 +67,7 @@ commit_bit(const uint8_t *map, uint64_t k)
 	return map && (map[k / 8] >> (k % 8) & 1);
 }
 
-/* Messages of a map that are not in the other, in batches: fn on each. */
+/* Calls fn with batches of the messages of one map that are not in the other. */
 typedef int32_t on_batch(struct db *d, struct job *j, const uint64_t *pos, size_t n);
 
 static int32_t
@@ -139,8 +139,8 @@ bury(struct db *d, struct job *j, const uint64_t *pos, size_t n)
 
 /* ---- the transaction ------------------------------------------------------------------------- */
 
-/* The counters: by the snapshot where it tells, counted anew where it does not (hidden ones in it,
- * or rows that were not there). */
+/* Changes the counters, by the snapshot where that is possible; otherwise (hidden messages in it,
+ * or rows that were missing) they are counted again. */
 static int32_t
 commit_counters(struct db *d, struct job *j)
 {
@@ -189,9 +189,9 @@ commit_transaction(struct db *d, struct job *j)
 	return rc;
 }
 
-/* An earlier COMMIT was not answered. PM_OK: it was done; PM_AGAIN: it was not and never will be;
- * PM_BUSY: not, and another has the maildrop; PM_UNKNOWN: another has it and has committed since.
- */
+/* Finds out the outcome of an earlier COMMIT that was not answered. PM_OK: it was done; PM_AGAIN:
+ * it was not and never will be; PM_BUSY: it was not, and another session has the maildrop;
+ * PM_UNKNOWN: another session has it and has committed since. */
 static int32_t
 what_became(struct db *d, struct job *j)
 {
@@ -203,7 +203,7 @@ what_became(struct db *d, struct job *j)
 	int32_t rc = PM_OK;
 
 	for (int k = 0; k < 2 && rc == PM_OK;
-	     k++) { /* "not there" of a node that may be behind is no answer */
+	     k++) { /* a node that may be behind must not decide that it is not there */
 		if (k > 0)
 			rc = process_write(d, m->inst);
 		if (rc == PM_OK)
@@ -224,7 +224,7 @@ what_became(struct db *d, struct job *j)
 		m->lease.fence = (uint64_t)cols[0].u;
 		return PM_OK;
 	}
-	if (cols[1].u) { /* ours: an earlier answer to ST_LEASE_FENCE was lost as well */
+	if (cols[1].u) { /* ours: the answer to an earlier ST_LEASE_FENCE was lost as well */
 		m->lease.fence = (uint64_t)cols[0].u;
 		j->sent = false;
 		return PM_AGAIN;
@@ -249,13 +249,14 @@ commit_work(struct db *d, void *arg)
 	if (rc != PM_BUSY)
 		return rc;
 	rc = process_write(
-		d, j->m->inst); /* taken over, or does this node not know yet that it is ours? */
+		/* it was taken over, or this node does not know yet that it is ours */
+		d, j->m->inst);
 	return rc == PM_OK ? commit_transaction(d, j) : rc;
 }
 
 /* ---- the call -------------------------------------------------------------------------------- */
 
-/* As much of the record as there is (R1). */
+/* Copies as much of the record as there is (R1). */
 static struct pm_commit
 read_commit(const struct pm_commit *commit)
 {
@@ -299,7 +300,7 @@ commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commi
 		return PM_OK;
 	}
 	if (!m->unsure)
-		ids_random(m->op, ID); /* of this commit of this handle: tells it from all others */
+		ids_random(m->op, ID); /* identifies this commit of this handle */
 	rc = db_do(&m->inst->pool, call, (int64_t)m->n, commit_work,
 		   &j); /* a millisecond a message */
 	m->unsure = rc != PM_OK && j.sent;

@@ -9,7 +9,7 @@ struct db;
 
 int32_t commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commit,
 		   uint64_t *ret_done);
-/* In a transaction: these messages become garbage, those of them for which `and` (SQL, or "")
+/* Called in a transaction: makes garbage of those of these messages for which `and` (SQL, or "")
  * holds. n <= BATCH; *ret_n: how many there were. */
 int32_t commit_bury(struct db *d, const char *and, uint64_t mailbox, const uint64_t *pos, size_t n,
 		    uint64_t *ret_n);

@@ -15,7 +15,7 @@
 #define CLOSE_MS 100
 #define ATTEMPTS 6      /* of work that was undone by a conflict */
 #define LOST_ATTEMPTS 3 /* of work whose connection was lost */
-#define RESERVE_MS 4000 /* of a large deletion's time: to find out what became of it */
+#define RESERVE_MS 4000 /* of a large deletion's time, to find out its outcome */
 
 static int64_t
 db_now_ms(const struct db_pool *p)
@@ -39,7 +39,7 @@ db_say(struct db *d, int32_t rc, const char *fmt, ...)
 	return d->fail.rc = rc;
 }
 
-/* Sorts out a failure of the library or the server. */
+/* Classifies a failure of the library or the server. */
 static int32_t
 db_failed(struct db *d, unsigned code, const char *text)
 {
@@ -79,8 +79,7 @@ db_stmt_failed(struct db *d, MYSQL_STMT *s)
 {
 	MYSQL *my = sdk_my_handle(d->conn);
 
-	/* a connection that breaks between two rows is noted there alone by some versions of the
-	 * library */
+	/* some versions of the library note a connection that breaks between two rows only there */
 	if (mysql_stmt_errno(s) == 0)
 		return db_failed(d, mysql_errno(my), mysql_error(my));
 	return db_failed(d, mysql_stmt_errno(s), mysql_stmt_error(s));
@@ -107,7 +106,7 @@ db_prepared(struct db *d, enum db_stmt which, MYSQL_STMT **ret)
 	return PM_OK;
 }
 
-/* What the server forgot is prepared again at the next attempt. */
+/* A statement that the server forgot is prepared again at the next attempt. */
 static int32_t
 db_forget(struct db *d, enum db_stmt which, int32_t rc)
 {
@@ -283,8 +282,8 @@ db_commit(struct db *d)
 	int32_t rc = db_text(d, "COMMIT", 6);
 
 	d->in_transaction = false;
-	/* Conflicts are told before anything is written. After any other failure nobody knows, so
-	 * that this connection is not asked again. */
+	/* The server reports conflicts before anything is written. After any other failure the
+	 * outcome is unknown, so this connection is not used again. */
 	if (rc != PM_OK && d->fail.code != ER_LOCK_DEADLOCK && d->fail.code != ER_LOCK_WAIT_TIMEOUT)
 		d->fail.lost = true;
 	return rc;
@@ -321,7 +320,8 @@ db_close(void *conn)
 
 	(void)sdk_my_begin(d->conn,
 			   db_now_ms(d->pool) +
-				   CLOSE_MS); /* a dead one has no socket, and does not block */
+				   /* a dead connection has no socket, and does not block */
+				   CLOSE_MS);
 	for (int k = 0; k < ST_COUNT; k++)
 		if (d->stmts[k])
 			mysql_stmt_close(d->stmts[k]);
@@ -336,7 +336,7 @@ run_begin(struct db *d, int64_t until_ms)
 	return sdk_my_begin(d->conn, until_ms);
 }
 
-/* A connection that has been greeted. */
+/* Gets a connection that has been greeted. */
 static int32_t
 db_connect_to(void *ctx, size_t server, int64_t until_ms, void **ret, char *why)
 {
@@ -390,16 +390,16 @@ db_attempt(struct db *d, int64_t until_ms, db_work *work, void *arg)
 		(void)db_rollback(d, rc);
 	if (!sdk_my_end(d->conn))
 		d->fail.lost =
-			true; /* the socket may have been ended although the answer had come */
+			true; /* the socket may have been shut down although the answer had come */
 	return rc;
 }
 
-/* One call: what its work has been through. */
+/* One call, and the history of its work. */
 struct journey {
 	struct db_pool *pool;
 	struct sdk_place *at;
 	const struct pm_call *call;
-	int64_t most_ms;   /* one attempt's time */
+	int64_t most_ms;   /* time for one attempt */
 	uint32_t readonly; /* servers that take no writes */
 	unsigned lost, conflicts;
 };
@@ -410,7 +410,7 @@ db_over(const struct journey *j)
 	return db_now_ms(j->pool) >= j->call->deadline_ms;
 }
 
-/* After a failure: is it worth another try? */
+/* True if another try is worthwhile after a failure. */
 static bool
 db_try_again(struct journey *j, int32_t rc, const struct db_fail *f)
 {
@@ -467,7 +467,7 @@ db_run(struct journey *j, db_work *work, void *arg, struct db_fail *ret)
 	} while (rc < 0 && ret->rc != PM_OK && db_repeat(j, rc, ret));
 	if (ret->lost || j->readonly)
 		sdk_place_close(places,
-				j->at); /* the next one begins with the first server again */
+				j->at); /* the next attempt begins with the first server again */
 	return rc;
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * db - connections, and statements on them. As many connections as there are permits, so that
- * nobody waits here for one; servers are tried in the order of the configuration, those that failed
+ * db - connections, and statements on them. There are as many connections as permits, so that
+ * nobody waits here for one. Servers are tried in the order of the configuration, those that failed
  * last of all.
  *
  * Work is a function that may be run again from its start, on another connection or server, when
- * the first was lost or a conflict undid it: what it has to know of an earlier attempt it keeps in
+ * the first was lost or a conflict undid it. It keeps what it has to know of an earlier attempt in
  * its argument.
  */
 #ifndef MYSQL_DB_H
@@ -23,7 +23,7 @@
 #define DB_TEXT 200
 #define DB_COLS_MAX 8
 
-/* Prepared on each connection when first used; their texts are in statements.c. */
+/* Each is prepared on a connection when first used; the texts are in statements.c. */
 enum db_stmt {
 	/* schema and processes */
 	ST_VERSION,
@@ -104,8 +104,8 @@ struct db_arg {
 #define DB_S(ptr, len) ((struct db_arg){.kind = DB_BYTES, .p = (ptr), .n = (len)})
 #define DB_NIL ((struct db_arg){.kind = DB_NULL})
 
-/* Where a column goes: a number when p is NULL, else at most cap bytes; a longer one is PM_CORRUPT.
- */
+/* The place of a column's value: a number when p is NULL, else at most cap bytes; a longer value is
+ * PM_CORRUPT. */
 struct db_col {
 	void *p;
 	size_t cap, n;
@@ -116,13 +116,13 @@ struct db_col {
 struct st_mysql_stmt;
 struct db_pool;
 
-/* What went wrong. */
+/* A failure. */
 struct db_fail {
 	int32_t rc;    /* PM_OK: nothing */
 	unsigned code; /* the library's or the server's number; 0: neither */
-	/* the connection is of no use any more; what ran last may have been done or not */
+	/* the connection is useless now; the last statement may have been done or not */
 	bool lost;
-	/* the same may well succeed now: a deadlock, a conflict with another node */
+	/* the same may well succeed if tried again: a deadlock, a conflict with another node */
 	bool again;
 	bool readonly;      /* this server takes no writes */
 	char text[DB_TEXT]; /* for the operator; no control characters */
@@ -133,9 +133,9 @@ struct db {
 	struct db_pool *pool;
 	struct sdk_my *conn;
 	struct st_mysql_stmt *stmts[ST_COUNT];
-	int64_t until_ms; /* of what runs */
+	int64_t until_ms; /* deadline of the running statement */
 	bool in_transaction;
-	/* of the work that runs */
+	/* of the running work */
 	struct db_fail fail;
 	uint64_t affected;
 	uint64_t insert_id;
@@ -154,19 +154,21 @@ struct db_pool {
 	size_t n_servers;
 	struct sdk_pool *places;
 	int64_t connect_ms, query_ms;
-	/* run on each new connection before anything else, and before each piece of work; PM_OK, or
-	 * d->fail is filled */
+	/* greet runs on each new connection before anything else, `before` ahead of each piece of
+	 * work; PM_OK, or d->fail is filled */
 	int32_t (*greet)(struct db *d);
 	int32_t (*before)(struct db *d);
-	/* a write: after it this server has all that was committed before, or it is an error */
+	/* a write; after it this server has everything that was committed before, or it is an error
+	 */
 	int32_t (*settle)(struct db *d);
-	void *ctx; /* theirs */
+	void *ctx; /* for these functions */
 };
 
 typedef int32_t db_work(struct db *d, void *arg);
 
-/* Runs work, and again when that may help. One attempt may take query_ms, and more_ms for much to
- * do, but leaves some of the call's time for another. The failure's text is in call->error. */
+/* Runs work, and again when that may help. One attempt may take query_ms, and more_ms when there is
+ * much to do, but leaves some of the call's time for another. The failure's text is in call->error.
+ */
 int32_t db_do(struct db_pool *p, const struct pm_call *call, int64_t more_ms, db_work *work,
 	      void *arg);
 
@@ -180,25 +182,25 @@ void db_end(struct db *d, enum db_stmt which);
 /* One row: PM_OK, or PM_END when there is none. */
 int32_t db_row(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args,
 	       struct db_col *cols, size_t n_cols);
-/* Likewise, of a row that has to be there: a node that was frozen may have gone on without what the
- * others have, and its reads do not wait for it. So before there is none, a write tells whether
- * this server is one of them. Outside of transactions. */
+/* The same for a row that has to exist. A node that was frozen may have gone on without changes the
+ * others have, and its reads do not wait for those. So before the answer is that there is none, a
+ * write shows whether this server is up to date. Outside of transactions. */
 int32_t db_row_sure(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args,
 		    struct db_col *cols, size_t n_cols);
-/* A statement made of our own numbers and words. */
+/* Runs a statement made of our own numbers and words. */
 int32_t db_text(struct db *d, const char *text, size_t n);
-/* "WHAT WHERE IN (values) AND", of our own numbers and words; n > 0. */
+/* Runs "WHAT WHERE IN (values) AND", made of our own numbers and words; n > 0. */
 int32_t db_list(struct db *d, const char *what, const char *where, const uint64_t *values, size_t n,
 		const char *and);
 int32_t db_begin(struct db *d);
 int32_t db_commit(struct db *d);
-/* Notes a failure of the caller's own, returns rc. */
+/* Notes a failure found by the caller; returns rc. */
 int32_t db_say(struct db *d, int32_t rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Undoes the open transaction, keeps d->fail as it is, returns rc. */
+/* Undoes the open transaction, keeps d->fail as it is; returns rc. */
 int32_t db_rollback(struct db *d, int32_t rc);
 
-/* For sdk_pool_new: closes a connection. */
+/* Closes a connection; for sdk_pool_new. */
 void db_close(void *conn);
 /* Asks servers that were down whether they are back. */
 void db_revive(struct db_pool *p, int64_t deadline_ms);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * deliver - one message for several recipients. Its pieces are written as they come, each in a
- * transaction of its own, under a body nobody names yet; one short transaction then makes it the
- * mail of all recipients and moves their counters. Lines are stored as on the wire, ended in CRLF,
- * so that the size stored is the size on the wire.
+ * transaction of its own, under a body that no message names yet; one short transaction then makes
+ * it the mail of all recipients and changes their counters. Lines are stored as on the wire, ended
+ * in CRLF, so that the size stored is the size on the wire.
  */
 #include "deliver.h"
 
@@ -50,7 +50,7 @@ deliver_uidl_ok(struct pm_str s)
 	return s.n <= PM_UIDL_MAX;
 }
 
-/* Bare LFs become CRLF; `to` has room for twice as much. */
+/* Turns bare LFs into CRLF; `to` has room for twice as much. */
 static size_t
 wire_lines(char *to, const char *p, size_t n)
 {
@@ -126,7 +126,7 @@ struct looking {
 	struct rcpt *r;
 };
 
-/* Why not this one, before the sender has sent a byte. */
+/* Looks whether this recipient can be served at all, before the sender has sent a byte. */
 static int32_t
 look_work(struct db *d, void *arg)
 {
@@ -175,7 +175,7 @@ deliver_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 
 /* ---- the text -------------------------------------------------------------------------------- */
 
-/* A row of mail_incoming says that this body is in the making, and since when. */
+/* Begins a body: a row of mail_incoming marks it as being written, and since when. */
 static int32_t
 begin_body(struct db *d, struct dlv *v)
 {
@@ -207,8 +207,8 @@ deliver_touch(struct db *d, struct dlv *v)
 	return db_exec(d, ST_INCOMING_TOUCH, &id, 1);
 }
 
-/* The first piece is written under a fresh body at each attempt; a later one may be there already.
- */
+/* Writes a piece. The first one is written under a fresh body at each attempt; a later one may be
+ * there already. */
 static int32_t
 flush_work(struct db *d, void *arg)
 {
@@ -225,7 +225,7 @@ flush_work(struct db *d, void *arg)
 	args[3] = DB_S(v->buf, v->n);
 	rc = db_exec(d, v->seq == 0 ? ST_CHUNK_ADD : ST_CHUNK_AGAIN, args, 4);
 	if (rc != PM_OK && d->fail.code == ER_DUP_ENTRY)
-		d->fail.again = true; /* somebody's body has this number */
+		d->fail.again = true; /* this number is taken by another body */
 	return rc;
 }
 

@@ -13,7 +13,7 @@ struct rcpt {
 	uint64_t pos;
 	int64_t received_ms, first_retrieved_ms;
 	int32_t rc;
-	bool import; /* it brought its uidl */
+	bool import; /* it brought its unique-id */
 	bool restore;
 	uint8_t meta_n, meta[64];
 	uint32_t uidl_n;
@@ -33,24 +33,25 @@ struct dlv {
 	int64_t touched_ms;
 	bool begun, prepared, sent;
 	bool last_cr, last_lf;
-	int32_t failed; /* a write that failed: the message is not whole */
+	int32_t failed; /* a write failed: the message is incomplete */
 	struct sdk_octets seen;
 	size_t n;
 	char buf[CHUNK];
 };
 
-/* More than the quota, 0 = none? */
+/* True if this is more than the quota; 0: no quota. */
 bool deliver_over(uint64_t used, uint64_t more, uint64_t quota);
-/* Does this recipient's copy, whose size is known, fit? PM_OK, PM_QUOTA. */
+/* Checks that this recipient's copy, whose size is known, fits. PM_OK, PM_QUOTA. */
 int32_t deliver_check_quota(const struct dlv *v, const struct rcpt *r);
-/* One record per accepted recipient, in their order; only what lies inside (R1). */
+/* Fills one record for each accepted recipient, in their order, as far as it lies inside the
+ * caller's record (R1). */
 void deliver_fill_results(const struct dlv *v, struct pm_result *ret, size_t stride);
 
-/* In or out of a transaction: PM_EXISTS: a message of this imported unique-id is there or,
+/* Called in or out of a transaction. PM_EXISTS: a message of this imported unique-id is there or,
  * unless it is restored, was. PM_OK: no. */
 int32_t deliver_import_there(struct db *d, const struct rcpt *r);
 
-/* Methods of the table. */
+/* Methods of the table, as those of publish.h. */
 int32_t deliver_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
 		      void **ret_dlv);
 int32_t deliver_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * domain - what a domain's mailboxes hold together: 16 rows, each of the mailboxes whose id ends in
- * its number (slot), changed in the transactions that change a mailbox, after its row.
- */
+/* domain - the totals of a domain's mailboxes: 16 rows, each of the mailboxes whose id ends in its
+ * number (slot). They are changed in the transactions that change a mailbox, after its row. */
 #include "domain.h"
 
 #include <string.h>
@@ -32,7 +30,8 @@ domain_look(struct db *d, void *arg)
 	return rc;
 }
 
-/* Locks a slot's row. PM_END: there is none, and none is needed: its mailboxes hold nothing. */
+/* Locks a slot's row. PM_END: there is none, and none is needed, since its mailboxes hold nothing.
+ */
 static int32_t
 domain_lock(struct db *d, const struct db_arg *key)
 {
@@ -45,10 +44,9 @@ domain_lock(struct db *d, const struct db_arg *key)
 			     : db_row(d, ST_DOMAIN_LOCK, key, 2, sums, 1);
 }
 
-/*
- * Who changes a mailbox has the row of its slot last and keeps it until the commit. So with that
- * row locked, each change is in its mailbox' row for all to see, or is still to come to both.
- */
+/* A transaction that changes a mailbox locks the row of its slot last and keeps it until the
+ * commit. So while that row is locked here, each change is either visible in its mailbox' row, or
+ * still to come to both. */
 static int32_t
 domain_mend(struct db *d, const struct asking *a, uint64_t slot)
 {

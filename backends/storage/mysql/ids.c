@@ -23,7 +23,7 @@ ids_random(void *p, size_t n)
 uint64_t
 ids_arrival(const struct pm_host *host)
 {
-	static _Atomic uint64_t last; /* of the process: no two alike, and in order */
+	static _Atomic uint64_t last; /* of the process: no two are alike, and they are in order */
 	uint64_t before = atomic_load(&last), at;
 	uint32_t r;
 

@@ -11,7 +11,7 @@
 #define ID 16 /* bytes of owners, servers, operations */
 
 void ids_random(void *p, size_t n);
-/* An order of arrival nobody else in this process has. */
+/* An order of arrival that nothing else in this process has. */
 uint64_t ids_arrival(const struct pm_host *host);
 
 #endif

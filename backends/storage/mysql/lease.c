@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lease - the exclusive maildrop. Taking it is one statement with a commit of its own, and good for
- * one value of fence only; owner is a fresh random value, so that looking again, because the answer
- * was lost, finds its own. fence only grows: with each change of hands and each commit. Nothing is
- * held on a connection.
+ * lease - the exclusive maildrop. It is taken by one statement with a commit of its own, which
+ * works for one value of fence only. owner is a fresh random value, so that a second look, after an
+ * answer was lost, finds its own lease. fence only grows: with each change of hands and each
+ * commit. Nothing is held on a connection.
  *
- * A statement whose answer was lost may still be done much later: a frozen server reads what is in
- * its socket when it goes on, and a Galera node may repeat it once it is back. So whoever gives up
- * raises fence: what asked for the lease then finds another value, and a maildrop never comes to
+ * A statement whose answer was lost may still be done much later: a frozen server reads the bytes
+ * in its socket when it goes on, and a Galera node may repeat it once it is back. So a session that
+ * gives up raises fence: the statement then finds another value, and a maildrop never comes to
  * belong to a session that is gone.
  */
 #include "lease.h"
@@ -29,7 +29,7 @@ lease_init(struct lease *l, uint64_t mailbox)
 	ids_random(l->owner, sizeof(l->owner));
 }
 
-/* PM_OK: it is ours already (held), or free; PM_BUSY. */
+/* Looks at the lease. PM_OK: it is ours already (held), or free; PM_BUSY. */
 static int32_t
 lease_look(struct db *d, struct lease *l)
 {
@@ -37,7 +37,7 @@ lease_look(struct db *d, struct lease *l)
 	struct db_col cols[3] = {{.p = NULL}};
 	int32_t rc = db_row(d, ST_LEASE_STATE, args, 2, cols, 3);
 
-	if (rc == PM_END) { /* missing: a backup of some tables only */
+	if (rc == PM_END) { /* missing: somebody restored a backup of some tables only */
 		rc = db_exec(d, ST_LEASE_MAKE, &mailbox, 1);
 		cols[2].u = 1;
 	}
@@ -49,9 +49,9 @@ lease_look(struct db *d, struct lease *l)
 	return l->held || cols[2].u ? PM_OK : PM_BUSY;
 }
 
-/* Ours, by what this server knows: but a node that was frozen may not have noticed yet that the
- * others have gone on without it, and answers reads, even those that are to wait for the others,
- * from what it had. A write tells. */
+/* Makes sure of a lease that is ours as far as this server knows. A node that was frozen may not
+ * have noticed yet that the others have gone on without it, and answers reads from its old state,
+ * even those that should wait for the others. A write finds that out. */
 static int32_t
 lease_confirm(struct db *d, struct lease *l)
 {
@@ -74,7 +74,7 @@ lease_take(struct db *d, struct inst *i, struct lease *l)
 	if (rc == PM_OK)
 		rc = process_pay(d, i->process, l->mailbox);
 	if (l->held)
-		l->held = l->looked = false; /* is it still? */
+		l->held = l->looked = false; /* it may be ours no longer */
 	for (int k = 0; rc == PM_OK && k < TRIES; k++) {
 		struct db_arg args[] = {DB_S(l->owner, ID), DB_S(process_id(i->process), ID),
 					DB_U(l->mailbox), DB_U(l->fence)};
@@ -97,7 +97,7 @@ lease_take(struct db *d, struct inst *i, struct lease *l)
 			return PM_OK;
 		}
 		if (rc == PM_OK)
-			l->asked = before; /* refused: nothing to give back */
+			l->asked = before; /* it was refused, so there is nothing to give back */
 	}
 	return rc == PM_OK ? PM_BUSY : rc;
 }
@@ -108,9 +108,9 @@ lease_drop(struct db *d, uint64_t mailbox, const uint8_t *owner, uint64_t fence)
 	struct db_arg args[] = {DB_U(mailbox), DB_S(owner, ID), DB_U(fence)};
 	int32_t rc = db_exec(d, ST_LEASE_GIVE, args, 3);
 
-	/* No such row here: another has it, or this node does not know yet that it is ours -
-	 * wsrep_sync_wait makes reads wait, not updates - and it would stay locked as long as this
-	 * server lives. */
+	/* There is no such row here: another session has it, or this node does not know yet that it
+	 * is ours (wsrep_sync_wait makes reads wait, not updates), and it would stay locked as long
+	 * as this server lives. */
 	if (rc == PM_OK && d->affected == 0) {
 		rc = d->pool->settle(d);
 		if (rc == PM_OK)

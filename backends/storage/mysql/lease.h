@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lease - the exclusive maildrop, or who would like it. */
+/* lease - the exclusive maildrop, held or wanted. */
 #ifndef MYSQL_LEASE_H
 #define MYSQL_LEASE_H
 
@@ -16,19 +16,19 @@ struct inst;
 struct lease {
 	uint64_t mailbox;
 	uint8_t owner[ID]; /* random */
-	uint64_t fence;    /* held: ours; else what it was when it was looked at last */
+	uint64_t fence;    /* held: ours; otherwise its value at the last look */
 	bool looked;       /* nothing was asked for since */
-	bool asked;        /* it may be ours, whether we heard of it or not */
+	bool asked;        /* it may be ours, even if no answer told so */
 	bool held;
 };
 
 void lease_init(struct lease *l, uint64_t mailbox);
 /* Work: PM_OK, PM_BUSY. May be repeated. */
 int32_t lease_take(struct db *d, struct inst *i, struct lease *l);
-/* Work: it is not ours any more, nor will be if a statement that asked for it is still under way
- * somewhere. */
+/* Work: gives it back, and makes sure that it will not become ours by a statement that is still
+ * under way somewhere. */
 int32_t lease_drop(struct db *d, uint64_t mailbox, const uint8_t *owner, uint64_t fence);
-/* Never fails: what cannot be given back now is owed. */
+/* Never fails: a lease that cannot be given back now is owed. */
 void lease_give(struct inst *i, const struct pm_call *call, struct lease *l);
 
 #endif

@@ -2,19 +2,18 @@
 /*
  * storage/mysql - mail in MySQL, MariaDB or a Galera cluster. Read:
  *
- *   schema.sql   the tables, and what each is for; schema.c makes and upgrades them
+ *   schema.sql   the tables, and the purpose of each; schema.c makes and upgrades them
  *   db.c         statements, and work that may be repeated on another connection or server;
  *                statements.c: their texts
  *   process.c    this process's row, which all its leases name
  *   lease.c      the exclusive maildrop
  *   snap.c       opening and looking; read.c: messages
- *   commit.c     what QUIT does; deliver.c, publish.c: mail that comes; box.c: mailboxes and
- *                counters
+ *   commit.c     QUIT; deliver.c, publish.c: mail that comes; box.c: mailboxes and counters
  *   clean.c      the tick
  *
- * What holds it together: a message's rows never change in what a session sees; every change is one
- * transaction; every piece of work can be repeated from its start, finding what an earlier attempt
- * did; no connection is held between calls.
+ * The design rests on four rules: a session never sees a message's rows change; every change is one
+ * transaction; every piece of work can be repeated from its start, and finds the results of an
+ * earlier attempt; no connection is held between calls.
  */
 #include <mysql.h>
 #include <mysqld_error.h>
@@ -75,16 +74,16 @@ static const struct pm_option options[] = {
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
-/* Times are UTC whatever the server's zone; values that do not fit are errors; a deletion reads
- * no more locks than rows; a lock that does not come in 5 s is a conflict. */
+/* Times are UTC whatever the server's zone; values that do not fit are errors; a deletion reads no
+ * more locks than rows; a lock that does not come within 5 s is a conflict. */
 static const char hello[] =
 	"SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
 	" autocommit = 1, innodb_lock_wait_timeout = 5";
 static const char isolation[] = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
-/* On a cluster a node may not have applied yet what another has committed: reads wait for it,
- * and fail when that takes too long. Set whatever the node says of itself just now; a server
- * that is none does not know the variable, or ignores it. */
+/* On a cluster a node may not have applied yet the commits of another: reads wait for them, and
+ * fail when that takes too long. This is set whatever state the node reports just now; a server
+ * that is not in a cluster does not know the variable, or ignores it. */
 static int32_t
 mysql_greet(struct db *d)
 {
@@ -196,7 +195,7 @@ open_pool(struct inst *i, const struct pm_open *open)
 		.password = i->password,
 		.tls = sdk_opt_num(open, "tls", 0) == 0,
 		.tls_ca = i->tls_ca,
-		.flags = CLIENT_FOUND_ROWS, /* rows that were matched, changed or not */
+		.flags = CLIENT_FOUND_ROWS, /* counts rows that were matched, changed or not */
 		.packet_max = 1u << 20,
 	};
 	return p->access.watch && i->database && i->user && i->password && i->tls_ca &&

@@ -2,10 +2,10 @@
 /*
  * process - this process as the database knows it: a row whose `until` is renewed, instead of each
  * lease. The instances of a section share it, so that a reload frees nobody's maildrop; it is kept
- * in a list of the process (R12: that much is shared on purpose). Which row the run before had
- * stands in a file of the state directory, locked while the process lives: a restart takes that row
- * away and so frees its maildrops at once. Who takes no lease leaves the file alone: a
- * restante-deliver that works while the server is down would be "the run before".
+ * in a list of the process (R12: that much is shared on purpose). A file of the state directory,
+ * locked while the process lives, holds the id of the previous run's row: a restart removes that
+ * row, and so frees its maildrops at once. A process that takes no lease leaves the file alone;
+ * otherwise a restante-deliver that works while the server is down would count as the previous run.
  */
 #include "process.h"
 
@@ -35,18 +35,18 @@ struct owed {
 
 struct process {
 	struct process *next;
-	char *file; /* names it in the list; NULL: a tool's own */
+	char *file; /* identifies it in the list; NULL: a tool's own */
 	unsigned refs;
 	uint8_t id[ID];
 	char name[256];
-	pthread_mutex_t mutex; /* below */
-	bool wanted;           /* a lease was asked for: the row has to be there */
-	bool took;             /* the file was looked at */
+	pthread_mutex_t mutex; /* for the fields below */
+	bool wanted;           /* a lease was asked for, so the row has to exist */
+	bool took;             /* the file was read */
 	int fd;                /* the locked file; -1: none */
-	int64_t tried_ms;      /* when somebody began to renew it */
-	int64_t renewed_ms;    /* when it was last done; 0: not yet */
+	int64_t tried_ms;      /* when a renewal began */
+	int64_t renewed_ms;    /* when one was last done; 0: not yet */
 	bool had_before;
-	uint8_t before[ID]; /* the row of the run before */
+	uint8_t before[ID]; /* the row of the previous run */
 	struct owed *owed;
 };
 
@@ -71,8 +71,8 @@ read_hex(const char *s, uint8_t id[ID])
 	return true;
 }
 
-/* The id of the run before, and ours in its place. 0 or an errno; EAGAIN: another process has it.
- * Under the mutex. */
+/* Reads the id of the previous run, and writes ours in its place. 0 or an errno; EAGAIN: another
+ * process has the file. Under the mutex. */
 static int
 process_take_file(struct process *s)
 {
@@ -93,7 +93,7 @@ process_take_file(struct process *s)
 	for (int k = 0; k < ID; k++)
 		snprintf(text + (size_t)k * 2, 3, "%02x", s->id[k]);
 	text[2 * ID] = '\n';
-	errno = ENOSPC; /* of a short write */
+	errno = ENOSPC; /* for a short write */
 	return pwrite(s->fd, text, 2 * ID + 1, 0) == 2 * ID + 1 && fdatasync(s->fd) == 0 ? 0
 											 : errno;
 }
@@ -167,8 +167,8 @@ process_id(const struct process *s)
 
 /* ---- the row --------------------------------------------------------------------------------- */
 
-/* One of us is enough, unless the row may be missing or past: then a lease that names it is
- * nobody's. */
+/* True if this call has to renew. One of us is enough, unless the row may be missing or expired:
+ * then a lease that names it protects nobody. */
 static bool
 renewal_due(struct inst *i, bool now, int64_t t)
 {
@@ -192,7 +192,7 @@ renewal_due(struct inst *i, bool now, int64_t t)
 	return due;
 }
 
-/* The leases of the run before are free now: its process is dead, or the file would be locked. */
+/* Frees the leases of the previous run: its process is dead, or the file would be locked. */
 static int32_t
 forget_before(struct db *d, struct process *s)
 {
@@ -244,7 +244,7 @@ process_owe(struct process *s, const struct lease *l)
 	struct owed *o = malloc(sizeof(*o));
 
 	if (!o)
-		return; /* it is free when this process ends */
+		return; /* it becomes free when this process ends */
 	o->mailbox = l->mailbox;
 	memcpy(o->owner, l->owner, ID);
 	o->fence = l->fence;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * publish - a delivery becomes mail: one short transaction for all recipients, and what undoes a
- * delivery that does not. The transaction claims the row of mail_incoming, so that after a COMMIT
- * nobody answered the next attempt finds out: the row there is ours to claim again; gone, and the
- * message there: it was done.
+ * publish - a delivery becomes mail, in one short transaction for all recipients; and the undoing
+ * of a delivery that does not. The transaction claims the row of mail_incoming, so that after a
+ * COMMIT without an answer the next attempt finds out: if the row is there, it can be claimed
+ * again; if it is gone and the message is there, the COMMIT was done.
  */
 #include "publish.h"
 
@@ -21,16 +21,17 @@
 #include "kill.h"
 #include "store.h"
 
-#define POS_TRIES 1000 /* imports that bring the same order */
+#define POS_TRIES 1000 /* tries for imports that bring the same order */
 
 struct publishing {
 	struct dlv *v;
 	size_t delivered;
-	bool sent;    /* COMMIT: its outcome may be unknown */
-	bool earlier; /* there was such an attempt: it may even still be on its way */
+	bool sent;    /* COMMIT was sent: its outcome may be unknown */
+	bool earlier; /* an earlier attempt sent COMMIT, and may even still be on its way */
 };
 
-/* 128 random bits, or as many drawn from the operation's: its repetition makes the same one. */
+/* Makes a unique-id of 128 random bits, or of as many drawn from those of the operation, so that a
+ * repetition makes the same one. */
 static void
 choose_uidl(struct rcpt *r, const uint8_t op[ID])
 {
@@ -70,7 +71,7 @@ message_add(struct db *d, const struct dlv *v, const struct rcpt *r)
 	return db_exec(d, ST_MESSAGE_ADD, args, 10);
 }
 
-/* Inserts, at the next free place. PM_EXISTS: its unique-id is there. */
+/* Inserts the message at the next free place. PM_EXISTS: its unique-id is there. */
 static int32_t
 message_place(struct db *d, const struct dlv *v, struct rcpt *r)
 {
@@ -90,8 +91,8 @@ message_place(struct db *d, const struct dlv *v, struct rcpt *r)
 	return rc;
 }
 
-/* Counts the message to mailbox and domain. PM_QUOTA: it does not fit; fail.again: the mailbox was
- * removed. */
+/* Adds the message to the counters of mailbox and domain. PM_QUOTA: it does not fit; fail.again:
+ * the mailbox was removed. */
 static int32_t
 count_in(struct db *d, const struct dlv *v, const struct rcpt *r)
 {
@@ -126,8 +127,8 @@ count_in(struct db *d, const struct dlv *v, const struct rcpt *r)
 	return rc == PM_OK && r->box.domain_n > 0 ? db_exec(d, ST_DOMAIN_ADD, domain, 4) : rc;
 }
 
-/* In the transaction, so that it is known as long as the message is, and after. PM_EXISTS: it is
- * known, or there. */
+/* Notes an import, in the transaction, so that it is known as long as the message is, and after.
+ * PM_EXISTS: it is known, or there. */
 static int32_t
 note_import(struct db *d, const struct rcpt *r)
 {
@@ -138,7 +139,7 @@ note_import(struct db *d, const struct rcpt *r)
 		return rc;
 	rc = db_exec(d, r->restore ? ST_IMPORT_AGAIN : ST_IMPORT_ADD, args, 2);
 	if (rc != PM_OK && d->fail.code == ER_DUP_ENTRY)
-		d->fail.again = true; /* the same import beside us */
+		d->fail.again = true; /* the same import runs beside this one */
 	return rc;
 }
 
@@ -152,7 +153,7 @@ publish_take_back(struct db *d, const struct rcpt *r)
 	return rc == PM_OK && r->import ? db_exec(d, ST_IMPORT_TAKE_BACK, uidl, 2) : rc;
 }
 
-/* PM_OK: r->rc is decided. */
+/* Publishes for one recipient. PM_OK: r->rc is set. */
 static int32_t
 publish(struct db *d, struct publishing *p, struct rcpt *r)
 {
@@ -161,7 +162,8 @@ publish(struct db *d, struct publishing *p, struct rcpt *r)
 	if (rc == PM_OK)
 		rc = message_place(d, p->v, r);
 	if (rc == PM_EXISTS) {
-		r->rc = r->import ? PM_EXISTS : PM_OK; /* this very delivery, the first time */
+		/* this very delivery did it in an earlier attempt */
+		r->rc = r->import ? PM_EXISTS : PM_OK;
 		return PM_OK;
 	}
 	if (rc == PM_OK)
@@ -177,7 +179,8 @@ publish(struct db *d, struct publishing *p, struct rcpt *r)
 	return rc;
 }
 
-/* The body is whole, and ours: nobody has reaped it. PM_NOENT: it is not incoming any more. */
+/* Claims the body: it is whole, and nobody has reaped it. PM_NOENT: its row in mail_incoming is
+ * gone. */
 static int32_t
 claim_body(struct db *d, const struct dlv *v)
 {
@@ -200,7 +203,7 @@ claim_body(struct db *d, const struct dlv *v)
 	return rc;
 }
 
-/* Is the message of this delivery there: did the COMMIT that was not answered succeed? */
+/* Finds out whether the COMMIT that was not answered succeeded, by a look for the message. */
 static int32_t
 was_published(struct db *d, struct publishing *p)
 {
@@ -228,7 +231,8 @@ make_boxes(struct db *d, struct dlv *v)
 	return rc;
 }
 
-/* Recipients by mailbox: two deliveries that share some lock their rows in the same order. */
+/* Gives recipients in the order of their mailboxes, so that two deliveries that share some lock
+ * their rows in the same order. */
 static struct rcpt *
 next_box(const struct dlv *v, const struct rcpt *last)
 {
@@ -245,7 +249,7 @@ next_box(const struct dlv *v, const struct rcpt *last)
 	return best;
 }
 
-/* What earlier attempts decided of recipients is decided anew. */
+/* Forgets the results of earlier attempts. */
 static void
 forget_results(struct dlv *v)
 {
@@ -269,7 +273,7 @@ publish_all(struct db *d, struct publishing *p)
 	return rc;
 }
 
-/* The transaction. PM_NOENT: the body is not incoming. */
+/* The transaction. PM_NOENT: the row of the body in mail_incoming is gone. */
 static int32_t
 publish_transaction(struct db *d, struct publishing *p)
 {
@@ -305,7 +309,7 @@ publish_work(struct db *d, void *arg)
 		}
 	}
 	rc = publish_transaction(d, p);
-	if (rc == PM_NOENT) { /* or has this node not heard of it yet? */
+	if (rc == PM_NOENT) { /* or this node does not know of it yet */
 		rc = d->pool->settle(d);
 		if (rc == PM_OK)
 			rc = publish_transaction(d, p);
@@ -350,7 +354,7 @@ publish_abort(void *dlv, const struct pm_call *call)
 
 	if (v->begun)
 		(void)db_do(&v->inst->pool, call, 0, throw_away,
-			    v); /* else it is reaped in an hour */
+			    v); /* otherwise it is reaped in an hour */
 	publish_free(v);
 }
 
@@ -377,7 +381,7 @@ publish_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, siz
 		return PM_OK;
 	}
 	if (p.sent) {
-		publish_free(v); /* whatever became of it, it is not ours to remove */
+		publish_free(v); /* whatever the outcome, it is not ours to remove */
 		return PM_UNKNOWN;
 	}
 	publish_abort(v, call);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* read - a message's bytes: head and first piece in one statement, then a piece of 64 KiB at a
- * time, after a look whether all pieces are there. */
+/* read - the bytes of a message: head and first piece in one statement, then a piece of 64 KiB at a
+ * time, after a check that all pieces are there. */
 #include "read.h"
 
 #include <stdlib.h>
@@ -18,7 +18,7 @@ struct reading {
 	char buf[CHUNK];
 };
 
-/* Takes what came into the buffer at buf + n. False: more than the message has. */
+/* Takes bytes that came into the buffer at buf + n. False: more than the message has. */
 static bool
 read_took(struct reading *r, size_t n)
 {
@@ -50,8 +50,8 @@ read_count(struct db *d, const struct reading *r, uint64_t *ret)
 	return rc;
 }
 
-/* Are all pieces there, before anybody is promised the message? Looked twice, the second time
- * when a write has told that this server is up to date. */
+/* Checks that all pieces are there, before the message is promised to a client. Looks twice, the
+ * second time after a write has shown that this server is up to date. */
 static int32_t
 check_pieces(struct db *d, const struct reading *r, uint64_t octets)
 {
@@ -126,7 +126,7 @@ read_open(void *mbox, const struct pm_call *call, uint64_t index, void **ret_msg
 	return PM_OK;
 }
 
-/* No such piece: because the message was removed meanwhile, or because it is damaged? */
+/* A piece is missing: decides whether the message was removed meanwhile, or is damaged. */
 static int32_t
 read_missing(struct db *d, const struct reading *r)
 {

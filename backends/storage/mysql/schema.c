@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * schema - the steps of schema.sql, and which of them this database has. The file is the program:
- * it is compiled in, cut at its "-- step N" lines. Each step can be run again after it was
- * interrupted; its last statement notes it in mail_version.
- */
+/* schema - the steps of schema.sql, and which of them this database has. The file itself is
+ * compiled in, and cut at its "-- step N" lines. Each step can be run again after it was
+ * interrupted; its last statement notes it in mail_version. */
 #include "schema.h"
 
 #include <mysqld_error.h>
@@ -20,7 +18,7 @@ extern const char schema_text[]; /* made of schema.sql */
 
 /* ---- the version ----------------------------------------------------------------------------- */
 
-/* 0: no tables yet. */
+/* Reads the version. 0: no tables yet. */
 static int32_t
 schema_version(struct db *d, uint64_t *ret)
 {
@@ -61,7 +59,7 @@ schema_check(struct db *d)
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
-/* Statements of a step, one at a time; lines that begin with "--" are for people. */
+/* Runs the statements of a step, one at a time. Lines that begin with "--" are for people. */
 static int32_t
 run_step(struct db *d, const char *p, const char *end)
 {
@@ -155,7 +153,7 @@ recount_one(struct db *d, struct recounting *r, uint64_t id)
 	return rc;
 }
 
-/* All mailboxes, then the domains by them. */
+/* Counts all mailboxes again, and from them the domains. */
 static int32_t
 schema_recount(struct db *d, void *arg)
 {
@@ -202,7 +200,7 @@ schema_setup(void *inst, const struct pm_call *call, struct pm_str what)
 	struct recounting r = {.after = 0};
 	int32_t rc;
 
-	i->any_schema = true; /* a tool's instance: nobody else is in it */
+	i->any_schema = true; /* this is a tool's instance, which no one else uses */
 	if (what.n == 0 || sdk_str_is(what, "upgrade"))
 		return db_do(&i->pool, call, INT32_MAX, schema_upgrade, NULL);
 	if (sdk_str_is(what, "check"))

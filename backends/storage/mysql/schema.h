@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* schema - the tables: their version, and how they come to it. */
+/* schema - the version of the tables, and upgrades. */
 #ifndef MYSQL_SCHEMA_H
 #define MYSQL_SCHEMA_H
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * snap - opening a mailbox: the lease, then (pos, octets) of each message, 16 bytes, page by page.
- * Rows of messages never change in what a session sees, so that unique-ids and dates are read by
- * ranges of pos later. Who has no lock, a tool, keeps the whole records: others may delete the rows
- * meanwhile.
+ * snap - opening a mailbox: takes the lease, then reads (pos, octets) of each message, 16 bytes,
+ * page by page. A session never sees rows of messages change, so unique-ids and dates can be read
+ * later, by ranges of pos. A reader without a lock, a tool, keeps whole records, since others may
+ * delete the rows meanwhile.
  */
 #include "snap.h"
 
@@ -59,7 +59,7 @@ snap_room(struct mbox *m, uint64_t n)
 	return true;
 }
 
-/* ST_INFO's columns, and the first of ST_RECORDS. */
+/* The columns of ST_INFO, and the first ones of ST_RECORDS. */
 static void
 record_cols(struct db_col *cols, struct pm_msg *row)
 {
@@ -80,7 +80,7 @@ snap_fill(struct pm_msg *x, const struct db_col *cols)
 	x->meta_len = (uint32_t)cols[6].n;
 }
 
-/* The next page; *ret_all: it was the last. */
+/* Reads the next page; *ret_all: it was the last. */
 static int32_t
 load_page(struct db *d, struct mbox *m, bool *ret_all)
 {
@@ -111,11 +111,13 @@ load_page(struct db *d, struct mbox *m, bool *ret_all)
 	}
 	db_end(d, which);
 	*ret_all = rc == PM_END &&
-		   n < PAGE; /* a page that broke off was not the last: the next attempt goes on */
+		   /* a page that broke off was not the last one: the next attempt goes on */
+		   n < PAGE;
 	return rc == PM_END ? PM_OK : rc;
 }
 
-/* A mailbox nobody has delivered to has no row, and so no lock: it is made. */
+/* Finds the mailbox. One that nobody has delivered to has no row, and so no lock: its row is made.
+ */
 static int32_t
 find_box(struct db *d, struct opening *o)
 {
@@ -145,12 +147,13 @@ snap_open_work(struct db *d, void *arg)
 		if (rc != PM_OK || m->box.id == 0)
 			return rc;
 	}
-	if (snap_locks(m)) { /* each time: the pages that follow are of this server */
+	/* done at each attempt, since the pages that follow are of this server */
+	if (snap_locks(m)) {
 		rc = lease_take(d, m->inst, &m->lease);
 		if (rc != PM_OK)
 			return rc;
 	}
-	/* the counter is a guess, and mostly right */
+	/* the counter is a guess, but mostly right */
 	if (m->n == 0 && !snap_room(m, m->box.messages))
 		return db_say(d, PM_NOMEM, "no memory for the snapshot of a mailbox");
 	while (rc == PM_OK && !o->all) {
@@ -209,7 +212,8 @@ struct asking {
 	struct pm_msg *msgs;
 };
 
-/* Rows between the first and the last; what came later has no entry and is passed over. */
+/* Reads the rows between the first and the last message; mail that came later has no entry and is
+ * passed over. */
 static int32_t
 load_info(struct db *d, struct asking *a)
 {
@@ -233,8 +237,7 @@ load_info(struct db *d, struct asking *a)
 	return rc == PM_END ? PM_OK : rc;
 }
 
-/* Rows that are missing are looked for once more, when a write has told that this server is up to
- * date. */
+/* Looks for missing rows once more, after a write has shown that this server is up to date. */
 static int32_t
 info_work(struct db *d, void *arg)
 {
@@ -250,7 +253,7 @@ info_work(struct db *d, void *arg)
 	return rc;
 }
 
-/* Only what was asked for, and only what lies inside the caller's record (R1). */
+/* Writes only the fields that were asked for and lie inside the caller's record (R1). */
 static void
 snap_hand_out(void *record, const struct pm_msg *m, const struct entry *e, uint32_t want)
 {

@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The statements. Each is found by a key of schema.sql; tests/live/mysql_plan.py counts the rows
- * they read. Times go out as milliseconds since 1970 and come in likewise; UNIX_TIMESTAMP() ends in
- * 2038.
- */
+/* The statements. Each finds its rows by a key of schema.sql; tests/live/mysql_plan.py counts the
+ * rows they read. Times are sent and received as milliseconds since 1970; UNIX_TIMESTAMP() ends in
+ * 2038. */
 #include "db.h"
 
 #define MS_OF(column) "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', " column ") DIV 1000"
 #define TIME_OF "'1970-01-01' + INTERVAL ? * 1000 MICROSECOND"
-/* a lease whose holder's server is gone, or has not been heard of for its time */
+/* a lease whose holder's server is gone, or has not renewed its row in time */
 #define LEASE_FREE \
 	"(owner IS NULL OR NOT EXISTS (SELECT 1 FROM mail_server s WHERE s.id = mail_lease.server" \
 	" AND s.until >= UTC_TIMESTAMP(6)))"
 
 const char *const db_texts[ST_COUNT] = {
 	[ST_VERSION] = "SELECT MAX(version) FROM mail_version",
-	/* all nodes and replicas tell the same, two databases do not */
+	/* the same on all nodes and replicas, different for two databases */
 	[ST_PLACE] = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', made), DATABASE() FROM "
 		     "mail_version"
 		     " ORDER BY version LIMIT 1",

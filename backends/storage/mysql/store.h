@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store - what the files of this module share.
+ * store - shared by the files of this module.
  *
- * mysql.c       the essay; options, connections, the descriptor
+ * mysql.c       an overview; options, connections, the descriptor
  * db.c          connections, and statements on them
  * statements.c  texts of the statements
- * schema.c      the tables: their version, and how they come to it
+ * schema.c      the version of the tables, and upgrades
+ * ids.c         random bytes, and an order of arrival
  * process.c     this process's row, shared by the instances of one section, and the leases it owes
- * lease.c       the exclusive maildrop, or who would like it
+ * lease.c       the exclusive maildrop, held or wanted
  * box.c         mailboxes: rows, counters, totals, removal
  * domain.c      totals of a domain
  * snap.c        a session: open, info, close
@@ -15,8 +16,7 @@
  * commit.c      QUIT
  * deliver.c     a delivery in the making
  * publish.c     a delivery becomes mail
- * clean.c       what the tick does: hidden mail whose time is over, what deliveries left, garbage
- * ids.c         random bytes, and an order of arrival
+ * clean.c       the tick: hidden mail whose time is over, abandoned deliveries, garbage
  */
 #ifndef MYSQL_STORE_H
 #define MYSQL_STORE_H
@@ -35,7 +35,7 @@
 #define CHUNK 65536u      /* bytes of a body's row */
 #define BATCH 500u        /* rows per statement; MariaDB makes a subquery of an IN list of 1,000 */
 #define SCHEMA_VERSION 3u /* steps of schema.c */
-#define SLICE_MS 150      /* R7, with room for a statement more */
+#define SLICE_MS 150      /* R7, with room for one more statement */
 #define DATABASE_MAX 256u /* 64 characters */
 #define FLAG_UTF8 1u      /* mail_message.flags */
 
@@ -50,7 +50,7 @@ struct inst {
 	int64_t lease_ms;
 	uint64_t abandoned_s;
 	char *database, *user, *password, *tls_ca;
-	bool any_schema; /* setup: the tables may be missing */
+	bool any_schema; /* for setup: the tables may be missing */
 };
 
 struct entry {
@@ -67,7 +67,7 @@ struct mbox {
 	uint64_t n, cap;
 	struct pm_msg *records;  /* PM_OPEN_READONLY: the rows may go meanwhile; else NULL */
 	struct reading *reading; /* one message at a time */
-	/* what became of the commit */
+	/* the outcome of the commit */
 	bool committed, unsure;
 	uint8_t op[ID];
 	uint64_t done;
