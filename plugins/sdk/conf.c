@@ -126,8 +126,8 @@ inside_character(char c)
 	return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* What is too long loses its middle: what failed stands at the beginning of a text, what to do
- * about it at its end. */
+/* A text that is too long loses its middle: the failure is named at its beginning, and the remedy
+ * at its end. */
 static struct pm_str
 conf_squeezed(char *buf, size_t n)
 {

@@ -18,7 +18,7 @@
 struct pm_str sdk_str(const char *s); /* NULL: empty */
 bool sdk_str_is(struct pm_str a, const char *s);
 char *sdk_strdup(struct pm_str a); /* malloc'd, NUL-terminated; NULL: no memory */
-/* A copy in call->alloc memory, NUL behind it; p = NULL: no memory. */
+/* A copy in call->alloc memory, with a NUL after it; p = NULL: no memory. */
 struct pm_str sdk_call_dup(const struct pm_call *call, const char *p, size_t n);
 
 /* The i-th value of a key (i > 0 for lists), or NULL. */
@@ -35,10 +35,10 @@ void sdk_report(const struct pm_open *open, const char *key, const char *fmt, ..
 void sdk_error(const struct pm_call *call, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* n more of this event: host->count. */
+/* Counts n more of this event: host->count. */
 void sdk_count(const struct pm_host *host, const char *name, uint64_t n);
-/* In open(): these are there from now on, at 0, so that the first event is seen as a growth.
- * NULL ends the list. */
+/* Called in open(): these counters exist from now on, at 0, so that the first event is seen as a
+ * growth. NULL ends the list. */
 void sdk_counters(const struct pm_host *host, const char *const *names);
 
 /* Milliseconds left until the call's deadline, >= 0. */

@@ -14,8 +14,8 @@ struct sdk_pool {
 	size_t n_servers;
 
 	pthread_mutex_t mutex;
-	bool down[SDK_SERVERS_MAX]; /* under the mutex, like all below */
-	unsigned era;               /* connections of an older one are not used again */
+	bool down[SDK_SERVERS_MAX]; /* under the mutex, as is everything below */
+	unsigned era;               /* connections of an older era are not used again */
 	bool retired;
 	size_t n;
 	struct sdk_place places[];
@@ -25,7 +25,7 @@ struct sdk_pool *
 sdk_pool_new(const struct pm_host *host, uint32_t permits, const char *const *labels,
 	     size_t n_labels, void (*close)(void *conn))
 {
-	/* one more: sweep and retire hold one at a time without having a permit */
+	/* one more place: sweep and retire hold one at a time without a permit */
 	size_t n = (size_t)permits + 1;
 	static const char *const counters[] = {"connects", "server_failures", NULL};
 	struct sdk_pool *p = n_labels <= SDK_SERVERS_MAX
@@ -103,7 +103,7 @@ sdk_pool_give(struct sdk_pool *p, struct sdk_place *place)
 	pthread_mutex_unlock(&p->mutex);
 }
 
-/* Takes a certain place, if nobody has it. */
+/* Takes a given place, if it is free. */
 static bool
 take_if_free(struct sdk_pool *p, struct sdk_place *place)
 {
@@ -175,7 +175,8 @@ sdk_pool_any_up(struct sdk_pool *p)
 	return up;
 }
 
-/* The servers in the order they are tried, but for the mask's; how many. */
+/* Lists the servers, except those of the mask, in the order in which they are tried; returns how
+ * many. */
 static size_t
 order_of(struct sdk_pool *p, uint32_t not, size_t order[SDK_SERVERS_MAX], size_t *ret_up)
 {

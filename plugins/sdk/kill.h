@@ -2,8 +2,8 @@
 /*
  * kill - places where tests/crash ends the process: before and after each durable step of a store.
  * Nothing at all in builds without --enable-kill-points. RESTANTE_KILL_POINT=n: the n-th point that
- * is passed ends the process with code 99; the points of one module are counted together, those of
- * the server (base/kill.h) apart: mn is for modules only, sn for the server only.
+ * is passed ends the process with code 99. The points of modules and those of the server
+ * (base/kill.h) are counted apart: mn is for modules only, sn for the server only.
  */
 #ifndef SDK_KILL_H
 #define SDK_KILL_H

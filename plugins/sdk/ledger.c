@@ -19,17 +19,16 @@ struct message {
 	char text[]; /* identity, NUL, uidl, NUL */
 };
 
-/* A group: its D and G lines wait here for their C. What became of it is known by its op-id to
- * the end. */
+/* A group: its D and G lines wait here for their C. Its outcome stays known by its op-id. */
 struct group {
 	UT_hash_handle hh;         /* by op */
-	struct group *prev, *next; /* of those that are committed, and not finished */
+	struct group *prev, *next; /* list of the groups that are committed and not finished */
 	char op[OP_ID_N + 1];
-	uint64_t n, applied; /* members; those of a C that was read */
+	uint64_t n, applied; /* members, and those of them whose C was read */
 	bool committed, unfinished;
 	size_t cap;
 	struct member {
-		struct message *m; /* NULL: of an append that was taken back */
+		struct message *m; /* NULL: it belongs to an append that was taken back */
 		int64_t hide_ms;   /* -1: to be deleted */
 	} * members;
 };
@@ -38,8 +37,8 @@ struct ledger {
 	struct message *messages;
 	struct group *groups, *unfinished;
 	size_t lines, files;
-	size_t torn; /* groups with fewer lines than they say */
-	size_t bad;  /* unsound lines with a sound one behind them */
+	size_t torn; /* groups with fewer lines than their C counts */
+	size_t bad;  /* unsound lines that are followed by a sound one */
 };
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -210,7 +209,7 @@ ledger_number(const struct fields *f, size_t i)
 	return v;
 }
 
-/* One that is not known yet. NULL: no memory. */
+/* Adds a message that is not known yet. NULL: no memory. */
 static struct message *
 message_new(struct ledger *l, const char *identity, size_t n, const char *uidl, size_t uidl_n)
 {
@@ -296,7 +295,7 @@ put_unfinished(struct ledger *l, struct group *g)
 	l->unfinished = g;
 }
 
-/* Its files are gone; the members are of no use any more. */
+/* Finishes a group: its files are gone, and its members are of no use any more. */
 static void
 ledger_finish(struct ledger *l, struct group *g)
 {
@@ -323,7 +322,7 @@ take_member(struct ledger *l, const struct fields *f, int64_t hide_ms)
 	if (f->n[1] != OP_ID_N)
 		return true; /* not ours */
 	g = group_get(l, f->p[1], f->n[1]);
-	/* its M may be the line that the disk lost: it goes with the others all the same */
+	/* the disk may have lost the M of this message; it goes with the others all the same */
 	if (!m)
 		m = message_new(l, f->p[2], f->n[2], "", 0);
 	if (!g || !m)
@@ -341,7 +340,8 @@ take_member(struct ledger *l, const struct fields *f, int64_t hide_ms)
 	return true;
 }
 
-/* What is brought back is as if it had never been retrieved: its age begins anew. */
+/* Hides a message, or shows it again. A message that is shown again counts as never retrieved: its
+ * age begins again. */
 static void
 set_hidden(struct message *m, int64_t ms)
 {
@@ -350,8 +350,8 @@ set_hidden(struct message *m, int64_t ms)
 		m->m.first_retrieved_ms = 0;
 }
 
-/* The deletions of before, in a ledger that was written anew: many Cs, with any number, of files
- * that are gone. */
+/* The op-id of earlier deletions in a rewritten ledger: many Cs, with any number, of files that are
+ * gone. */
 static bool
 is_no_op(const struct group *g)
 {
@@ -386,11 +386,11 @@ take_commit(struct ledger *l, const struct fields *f)
 		return false;
 	no_op = is_no_op(g);
 	if (!no_op && g->n - g->applied < says) {
-		l->torn++; /* the disk kept its end and not all of it */
+		l->torn++; /* the disk kept the end of the group, but not all of it */
 		g->n = g->applied;
 		return true;
 	}
-	/* more than it says: the first ones are of an append that was to be taken back */
+	/* more lines than C counts: the first ones belong to an append that was to be taken back */
 	while (!no_op && g->n - g->applied > says)
 		g->members[g->applied++].m = NULL;
 	for (; g->applied < g->n; g->applied++)
@@ -438,7 +438,7 @@ ledger_take_line(struct ledger *l, const char *p, const char *end)
 	case 'T':
 		return f.count != 6 || ledger_take_file(l, &f);
 	default:
-		return true; /* of a newer version: left alone */
+		return true; /* a line of a newer version: ignored */
 	}
 }
 
@@ -469,7 +469,7 @@ ledger_read(struct ledger *l, const char *text, size_t n, size_t *ret_good)
 	if (ledger_begins(text, n, LEDGER_HEADER))
 		p += *ret_good = sizeof(LEDGER_HEADER) - 1;
 	else if (ledger_begins(text, n, LEDGER_MAGIC))
-		return true; /* of another version: not a line of it is understood */
+		return true; /* a ledger of another version: no line of it is understood */
 	for (const char *lf; p < end && (lf = memchr(p, '\n', (size_t)(end - p))) != NULL;
 	     p = lf + 1) {
 		if (!line_sound(p, lf)) {

@@ -1,37 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ledger - what a store of plain files knows of its messages and must never forget: unique-ids,
- * sizes on the wire, marks, and the deletions that were committed. Data, not a cache. One
- * append-only text file per mailbox; a line is a record:
+ * ledger - the facts about messages that a store of plain files must never forget: unique-ids,
+ * sizes on the wire, marks, and deletions that were committed. It is data, not a cache. There is
+ * one append-only text file for each mailbox; a line is a record, after its crc32:
  *
- *   crc32 M identity uidl octets stored first_retrieved_ms hidden_until_ms      a message
- *   crc32 F identity ms                                                         first retrieved
- *   crc32 H identity ms                                                         hidden until; 0:
- *   visible, not retrieved
- *   crc32 D op-id identity                                                      to be deleted with
- *   a group
- *   crc32 G op-id identity ms                                                   hidden until, with
- *   a group; 0: as H
- *   crc32 C op-id n ms                                                          the group of n D or
- *   G lines is committed
- *   crc32 E op-id                                                               its files are gone
- *   crc32 T identity content inode size mtime_ns                                a file of a message
- *   that shares its base name
+ *   M identity uidl octets stored first_retrieved_ms hidden_until_ms
+ *                          a message
+ *   F identity ms          first retrieved
+ *   H identity ms          hidden until; 0: visible, not retrieved
+ *   D op-id identity       deleted, with a group
+ *   G op-id identity ms    hidden until, with a group; 0: as H
+ *   C op-id n ms           the group of n D or G lines is committed
+ *   E op-id                its files are gone
+ *   T identity content inode size mtime_ns
+ *                          a file of a message that shares its base name
  *
- * The crc is of the rest of the line, in eight hex digits. The file begins with the line
- * "restante-ledger 1". A later record of an identity replaces an earlier one, but for the
- * unique-id: the first one stays. A line that does not match its crc is passed over: at the end it
- * is the torn tail of an append that was never acknowledged, elsewhere it is damage, and what is
- * behind it is still true. D and G lines without their C never happened, and neither did a group of
- * which not all n lines are there: what one append wrote may reach the disk in any order. A message
- * that has D or G lines and no M is one whose M was lost so: it goes with its group. A C without
- * its E is finished by the next exclusive opener, and counts as deleted for everybody else.
+ * The crc is that of the rest of the line, in eight hex digits and a space. The file begins with
+ * the line "restante-ledger 1". A later record of an identity replaces an earlier one, except for
+ * the unique-id: the first one stays.
  *
- * Identities and unique-ids hold no white space (writers see to it). Octets "-" are not known.
- * Stored "-": the octets are what somebody says, and were never counted.
+ * A line that does not match its crc is passed over. At the end it is the torn tail of an append
+ * that was never acknowledged; elsewhere it is damage, and the lines after it are still true. D and
+ * G lines without their C never happened, and neither did a group of which some of the n lines are
+ * missing, since the parts of an append may reach the disk in any order. A message that has D or G
+ * lines and no M lost its M in this way: it goes with its group. A C without its E is finished by
+ * the next exclusive opener; for everybody else its messages count as deleted.
  *
- * Threads: one ledger one owner; files of one mailbox are locked by the store's session lock,
- * appends by an OFD lock on a descriptor of their own.
+ * Identities and unique-ids hold no white space (writers ensure that). Octets "-" are not known.
+ * Stored "-": the octets were taken from elsewhere, and never counted.
+ *
+ * Threads: a ledger has one owner at a time. The files of a mailbox are protected by the store's
+ * session lock, and appends by an OFD lock on a descriptor of their own.
  */
 #ifndef SDK_LEDGER_H
 #define SDK_LEDGER_H
@@ -42,8 +41,8 @@
 
 #define LEDGER_CONTENT 40 /* hex digits of a file's SHA-256 */
 
-/* A file of a message whose base name other files have or had, too, and how it looked when it
- * was read: a maildir's. */
+/* For a maildir: a file of a message whose base name other files have or had, too, and its looks
+ * when it was read. */
 struct ledger_file {
 	struct ledger_file *next;
 	char content[LEDGER_CONTENT + 1]; /* "-": it could not be read */
@@ -57,29 +56,30 @@ struct ledger_message {
 	uint64_t octets; /* LEDGER_UNKNOWN */
 	uint64_t stored; /* LEDGER_UNKNOWN: octets was not counted */
 	int64_t first_retrieved_ms, hidden_until_ms;
-	bool deleted;       /* by a committed group, */
-	int64_t deleted_ms; /* which said when, */
-	bool unfinished;    /* and whose files may still be there */
-	bool keep;          /* the store's own: it is of use to somebody; false at first */
+	bool deleted;       /* by a committed group */
+	int64_t deleted_ms; /* when that was committed */
+	bool unfinished;    /* its files may still be there */
+	bool keep;          /* for the store: the message is of use; false at first */
 	struct ledger_file *files;
 };
 
 #define LEDGER_UNKNOWN UINT64_MAX
-/* of what a rewritten ledger keeps of deletions; it may have many Cs */
+/* the op-id of deletions that a rewritten ledger keeps; it may have many Cs */
 #define LEDGER_NO_OP "00000000000000000000000000000000"
-/* imports that were deleted: PM_DLVF_IMPORT */
+/* how long deleted imports are remembered: PM_DLVF_IMPORT */
 #define LEDGER_REMEMBER_MS (30 * INT64_C(86400000))
 
 struct ledger;
 
-/* Empty, in memory. NULL: no memory. */
+/* Makes an empty ledger in memory. NULL: no memory. */
 struct ledger *ledger_new(void);
 void ledger_free(struct ledger *l);
 
-/* Reads n bytes of text; false: no memory. *ret_good: the end of the last sound line (a torn
- * tail is behind it). */
+/* Reads n bytes of text; false: no memory. *ret_good: the end of the last sound line; a torn tail
+ * comes after it. */
 bool ledger_read(struct ledger *l, const char *text, size_t n, size_t *ret_good);
-/* After ledger_read: another program's file, or of another version; it must not be written to. */
+/* After ledger_read: true if the file belongs to another program or version; it must not be written
+ * to. */
 bool ledger_foreign(const char *text, size_t n, size_t good);
 /* Damaged lines that were passed over, the torn tail not counted. */
 size_t ledger_bad(const struct ledger *l);
@@ -88,19 +88,19 @@ struct ledger_message *ledger_find(struct ledger *l, const char *identity, size_
 size_t ledger_count(const struct ledger *l); /* messages known */
 size_t ledger_lines(const struct ledger *l); /* records read */
 size_t ledger_files(const struct ledger *l); /* of all messages */
-/* Is this unique-id known, of whatever message? */
+/* True if some message has this unique-id. */
 bool ledger_has_uidl(struct ledger *l, const char *uidl, size_t n);
-/* Committed groups without E: the op-id of the one after that one, as text; of the first one
- * after NULL; NULL at the end. */
+/* Committed groups without E: gives the op-id of the one that follows `after`, as text; of the
+ * first one for NULL; NULL at the end. */
 const char *ledger_unfinished(const struct ledger *l, const char *after);
-/* Groups that are not whole: fewer D and G lines than their C says. They did not happen. */
+/* The number of groups with fewer D and G lines than their C counts. They did not happen. */
 size_t ledger_torn(const struct ledger *l);
-/* Was a group with this op-id (32 hex digits) committed? */
+/* True if a group with this op-id (32 hex digits) was committed. */
 bool ledger_has_group(const struct ledger *l, const char *op_hex);
 /* Calls fn for every message. */
 void ledger_each(struct ledger *l, void (*fn)(struct ledger_message *m, void *ctx), void *ctx);
 
-/* Deleted, or hidden and over, for no more than LEDGER_REMEMBER_MS? */
+/* True if it was deleted, or its hidden time was over, no more than LEDGER_REMEMBER_MS ago. */
 bool ledger_remembers(const struct ledger_message *m, int64_t now_ms);
 
 /* ---- writing: lines are collected, then appended in one write -------------------------------- */
@@ -108,7 +108,7 @@ bool ledger_remembers(const struct ledger_message *m, int64_t now_ms);
 struct ledger_out {
 	char *text;
 	size_t n, cap;
-	size_t lines; /* the header is none */
+	size_t lines; /* the header does not count */
 	bool failed;  /* no memory */
 };
 
@@ -122,8 +122,8 @@ void ledger_put_delete(struct ledger_out *o, const char *op_hex, const char *ide
 void ledger_put_hide(struct ledger_out *o, const char *op_hex, const char *identity, size_t n,
 		     int64_t ms);
 void ledger_put_commit(struct ledger_out *o, const char *op_hex, uint64_t n, int64_t ms);
-/* Such a one, for a ledger that is rewritten: three records at most. LEDGER_NO_OP's E is the
- * caller's. */
+/* Puts a message that is kept, for a ledger that is rewritten: three records at most. The caller
+ * puts the E of LEDGER_NO_OP. */
 void ledger_put_remembered(struct ledger_out *o, const struct ledger_message *m);
 void ledger_put_done(struct ledger_out *o, const char *op_hex);
 void ledger_put_file(struct ledger_out *o, const char *identity, size_t n,

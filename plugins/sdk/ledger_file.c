@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The ledger's file: read whole, appended to under a lock of its own, rewritten when most of it is
- * dead. Deliveries append to it beside a session (imported unique-ids), so whoever writes locks it,
- * looks whether it is still the file of that name, and only then writes.
- */
+/* The file of a ledger is read whole, appended to under a lock of its own, and rewritten when most
+ * of it is of no use. Deliveries append to it beside a session (imported unique-ids), so a writer
+ * locks it, checks that it is still the file of that name, and only then writes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,7 +16,7 @@
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* The text of an open file, to its end; NULL: errno. */
+/* Reads an open file to its end. NULL: errno. */
 static char *
 ledger_file_read_all(int fd, size_t size, size_t *ret_n)
 {
@@ -54,7 +52,7 @@ ledger_load(int fd, const char *name, size_t *ret_good, size_t *ret_bad)
 
 	*ret_good = *ret_bad = 0;
 	if (lfd == -1)
-		return errno == ENOENT ? ledger_new() : NULL; /* without memory errno says so */
+		return errno == ENOENT ? ledger_new() : NULL; /* without memory, errno is ENOMEM */
 	if (fstat(lfd, &st) != 0 ||
 	    !(text = S_ISREG(st.st_mode) ? ledger_file_read_all(lfd, (size_t)st.st_size, &n)
 					 : NULL))
@@ -84,7 +82,7 @@ ledger_load_code(const struct pm_call *call, const char *name, int e)
 			  name);
 		return PM_CORRUPT;
 	}
-	/* never without it: unique-ids would change */
+	/* the mailbox is never opened without it: unique-ids would change */
 	sdk_error(call, "cannot read %s: %s", name, strerrordesc_np(e));
 	return e == EACCES || e == ELOOP ? PM_PERM : PM_TEMP;
 }
@@ -108,7 +106,7 @@ ledger_file_write_all(int fd, const char *p, size_t n, off_t at)
 	return 0;
 }
 
-/* OFD: belongs to this descriptor, not to the process; held for one append. */
+/* An OFD lock, which belongs to this descriptor, not to the process; held for one append. */
 static int
 lock_file(int lfd)
 {
@@ -121,7 +119,7 @@ lock_file(int lfd)
 	return rc;
 }
 
-/* Locks the file behind a descriptor of its own; the file may have been replaced meanwhile. */
+/* Locks the file through a descriptor of its own; the file may have been replaced meanwhile. */
 static int
 ledger_file_open_locked(int fd, const char *name, bool *ret_made)
 {
@@ -148,7 +146,7 @@ ledger_file_open_locked(int fd, const char *name, bool *ret_made)
 	return -1;
 }
 
-/* Where sound records end: a torn tail is cut by writing over it. -1: errno. */
+/* Finds the end of the sound records: a torn tail is overwritten. -1: errno. */
 static off_t
 sound_end(int fd, const char *name, int lfd)
 {
@@ -169,8 +167,8 @@ sound_end(int fd, const char *name, int lfd)
 	return l ? (off_t)good : -1;
 }
 
-/* Lines that the disk may not keep must not be read meanwhile: they are taken back. EIO: nobody
- * knows. */
+/* Syncs the appended lines. If the disk may not keep them nobody may read them meanwhile, so they
+ * are taken back. EIO: the outcome is unknown. */
 static int
 make_durable(int fd, int lfd, bool made, off_t before)
 {
@@ -204,7 +202,7 @@ ledger_append(int fd, const char *name, const char *text, size_t n, bool sync)
 	if (rc == 0)
 		rc = ledger_file_write_all(lfd, text, n, end);
 	if (rc != 0 && ftruncate(lfd, before) != 0)
-		/* the torn tail is ignored by readers and cut by the next append */
+		/* readers ignore the torn tail, and the next append cuts it */
 		rc = rc ? rc : errno;
 	if (rc == 0 && ftruncate(lfd, end + (off_t)n) != 0)
 		rc = errno; /* an old torn tail may have been longer */
@@ -216,7 +214,7 @@ ledger_append(int fd, const char *name, const char *text, size_t n, bool sync)
 
 /* ---- rewriting ------------------------------------------------------------------------------- */
 
-/* Under the lock: the new text, durable, under the old name. */
+/* Under the lock: puts the new text, durable, under the old name. */
 static void
 ledger_file_replace(int fd, const char *name, const struct ledger_out *o, bool sync)
 {
@@ -256,6 +254,7 @@ ledger_rewrite(int fd, const char *name, bool sync,
 	ledger_out_free(&o);
 	ledger_free(l);
 	if (lfd != -1)
-		/* who waited for it finds another file of this name, and opens that */
+		/* a writer that waited for the lock finds another file of this name, and opens that
+		 */
 		(void)close(lfd);
 }

@@ -62,7 +62,7 @@ ledger_write_put(struct ledger_out *o, const char *fmt, ...)
 	n = vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	if (n < 0 || (size_t)n >= sizeof(line)) {
-		o->failed = true; /* names are bounded by the file system: it cannot be */
+		o->failed = true; /* the file system bounds names, so this cannot happen */
 		return;
 	}
 	if (!ledger_write_room(o, (size_t)n + 11))

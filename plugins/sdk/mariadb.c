@@ -21,7 +21,7 @@ struct sdk_my {
 	bool connected;
 };
 
-/* The hook has no argument of ours: what this thread is at. */
+/* The hook gets no argument of ours, so this is the call that the thread makes. */
 static _Thread_local struct sdk_my *current;
 
 static int64_t
@@ -106,7 +106,7 @@ mariadb_set_options(struct sdk_my *c, const struct sdk_my_access *a, const struc
 	}
 }
 
-/* Why nobody lets us in, and what to look at. Messages of servers are text of somebody else. */
+/* Explains a refused login, and suggests a remedy. A server's message is a foreign text. */
 static int32_t
 mariadb_refused(struct sdk_my *c, const struct sdk_server *s, char *why, size_t cap)
 {
@@ -179,8 +179,8 @@ sdk_my_handle(struct sdk_my *c)
 	return c->my;
 }
 
-/* An idle connection has nothing to read: what is there is its end, or an answer that came too
- * late. */
+/* An idle connection has nothing to read: bytes there are its end, or an answer that came too late.
+ */
 bool
 sdk_my_stale(struct sdk_my *c)
 {

@@ -21,7 +21,7 @@ feed_header(struct sdk_octets *o, const unsigned char *p, size_t n)
 			o->header_done = o->at_bol;
 			o->at_bol = true;
 		} else if (p[i] != '\r' || o->header_cr) {
-			o->at_bol = false; /* a CR is data unless it is the line end's */
+			o->at_bol = false; /* a CR is data unless it belongs to the line end */
 		}
 		o->header_cr = p[i] == '\r';
 		if (p[i] & 0x80)

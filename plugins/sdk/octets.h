@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * octets - the size of stored bytes on the wire (module.h, MAIL AS BYTES), counted piece by piece,
- * and what else one pass tells. Pure.
- */
+/* octets - the size of stored bytes on the wire (module.h, MAIL AS BYTES), counted piece by piece,
+ * and other facts that the same pass yields. Pure. */
 #ifndef SDK_OCTETS_H
 #define SDK_OCTETS_H
 
@@ -23,7 +21,7 @@ struct sdk_octets {
 
 void sdk_octets_init(struct sdk_octets *o);
 void sdk_octets_feed(struct sdk_octets *o, const void *p, size_t n);
-/* Octets on the wire of all that was fed; a missing last line end is counted. */
+/* The octets on the wire of everything that was fed; a missing last line end is counted. */
 uint64_t sdk_octets_total(const struct sdk_octets *o);
 
 #endif

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A stored hash is taken apart once, by a table of schemes; each scheme computes and compares.
- * Costs are read from the hash and judged before anything is computed: a hostile table must not
- * burn hours.
- */
+/* A stored hash is taken apart once, by a table of schemes; each scheme computes and compares.
+ * Costs are read from the hash and checked before anything is computed, since a hostile table must
+ * not burn hours. */
 #include "password.h"
 
 #include <errno.h>
@@ -18,7 +16,7 @@ static const struct pwd_scheme *const schemes[] = {
 	&pwd_plain, &pwd_crypt, &pwd_argon2, &pwd_digest, &pwd_pbkdf2, &pwd_scram,
 };
 
-/* Does the comma list "A,B" hold this word? */
+/* True if the comma list "A,B" holds this word. */
 static bool
 password_named(const char *list, const char *word, size_t n)
 {
@@ -32,7 +30,8 @@ password_named(const char *list, const char *word, size_t n)
 	return false;
 }
 
-/* "{NAME}rest" or a bare hash: crypt's own prefixes, argon2's, else plain refused as CRYPT. */
+/* Takes "{NAME}rest" or a bare hash apart: one with a prefix of crypt or argon2; any other text is
+ * refused as CRYPT. */
 static const struct pwd_scheme *
 scheme_of(struct pm_str stored, struct pwd_hash *h)
 {
@@ -50,7 +49,7 @@ scheme_of(struct pm_str stored, struct pwd_hash *h)
 		h->data = stored.p;
 	}
 	h->n = stored.n - (size_t)(h->data - stored.p);
-	/* {SSHA.HEX}, {SHA.B64}: how the digest is written */
+	/* In {SSHA.HEX} and {SHA.B64} the suffix is the encoding of the digest. */
 	char *dot = strrchr(h->name, '.');
 
 	h->hex = dot && strcasecmp(dot, ".HEX") == 0;
@@ -114,8 +113,7 @@ void
 sdk_password_burn(struct pm_str like, struct pm_str password,
 		  const struct sdk_password_limits *limits)
 {
-	/* a real hash of nothing anybody types; 5,000 rounds of sha512-crypt are the site's
-	 * usual */
+	/* a real hash of a text that nobody types; 5,000 rounds of sha512-crypt are usual */
 	static const char usual[] = "{SHA512-CRYPT}$6$restante.restant$"
 				    "NEu2nBvYpPzYVvQ0F5X2m5X3TjR9mI0cA5q7g5S8dTq6yqS4l7wS2m7yF0o1jN"
 				    "3kM9pQ1rS5tU7vW9xY1zA3b/";
@@ -123,7 +121,7 @@ sdk_password_burn(struct pm_str like, struct pm_str password,
 
 	if (like.n == 0)
 		like = (struct pm_str){usual, sizeof(usual) - 1};
-	/* the answer is thrown away: only the time counts */
+	/* the answer is ignored: only the time counts */
 	(void)sdk_password_check(like, password, limits, why);
 }
 

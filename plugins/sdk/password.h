@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * password - checks a password against a stored hash, Dovecot's way of writing them: {SCHEME}data,
- * or a bare crypt(3) hash. Used by passwd and sql. Any thread; burns CPU.
- */
+/* password - checks a password against a stored hash, as Dovecot writes them: {SCHEME}data, or a
+ * bare crypt(3) hash. Used by passwd and sql. Any thread; burns CPU. */
 #ifndef SDK_PASSWORD_H
 #define SDK_PASSWORD_H
 
@@ -10,8 +8,8 @@
 
 #include <restante/module.h>
 
-/* Costs above these are refused before anything is computed: a hostile table must not burn
- * hours. */
+/* Costs above these limits are refused before anything is computed, since a hostile table must not
+ * burn hours. */
 struct sdk_password_limits {
 	/* sha256/512-crypt rounds, PBKDF2 and SCRAM iterations; 0 = 5,000,000 */
 	uint32_t max_rounds;
@@ -23,23 +21,23 @@ struct sdk_password_limits {
 /*
  * PM_OK: it matches; PM_DENIED: it does not (also: empty password, NUL in it, locked hash "!" "*");
  * PM_UNSUPPORTED: scheme unknown or not allowed; PM_CORRUPT: malformed or over a limit; PM_NOMEM.
- * why (>= 128 bytes) says which scheme and what is wrong, without hash or password; untouched on
- * PM_OK and PM_DENIED.
+ * why (>= 128 bytes) gets the scheme and the trouble, without hash or password; untouched on PM_OK
+ * and PM_DENIED.
  */
 int32_t sdk_password_check(struct pm_str stored, struct pm_str password,
 			   const struct sdk_password_limits *limits, char *why);
 
-/* As much work as checking a password against `like` (a stored hash; n = 0: sha512-crypt): for
+/* Does as much work as checking a password against `like` (a stored hash; n = 0: sha512-crypt), for
  * unknown users. */
 void sdk_password_burn(struct pm_str like, struct pm_str password,
 		       const struct sdk_password_limits *limits);
 
-/* A SCRAM verifier in `stored` of the kind asked for in ret->kinds (PM_SECRET_...), copied to
+/* Finds a SCRAM verifier in `stored` of the kind asked for in ret->kinds (PM_SECRET_...), copied to
  * call->alloc; PM_UNSUPPORTED: it holds none. */
 int32_t sdk_password_secret(const struct pm_call *call, struct pm_str stored,
 			    struct pm_secret *ret);
 
-/* PM_OK or PM_DENIED: same n bytes? In constant time. */
+/* Compares n bytes in constant time: PM_OK or PM_DENIED. */
 int32_t sdk_password_equal(const void *a, const void *b, size_t n);
 
 #endif

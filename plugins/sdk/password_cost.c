@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What a crypt(3) hash asks for, read before anything is computed. The costs stand in the hash
- * itself, and who can write the table - or a hosting customer his own row - could ask for hours and
- * gigabytes. Encodings: crypt(5).
- */
+/* The costs of a crypt(3) hash, read before anything is computed. They are in the hash itself, and
+ * whoever can write the table, or a hosting customer his own row, could ask for hours and
+ * gigabytes. Encodings: crypt(5). */
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +21,7 @@ password_cost_digit(char c, uint32_t *ret)
 	return at != NULL;
 }
 
-/* n digits, the lowest six bits first: scrypt's r and p, BSDi DES' count. */
+/* Reads n digits, the lowest six bits first: r and p of scrypt, the count of BSDi DES. */
 static bool
 password_cost_fixed(const char *p, size_t n, uint32_t *ret)
 {
@@ -38,8 +36,8 @@ password_cost_fixed(const char *p, size_t n, uint32_t *ret)
 	return true;
 }
 
-/* yescrypt's numbers take one to six digits; the first one says how many, and `least` is what
- * zero stands for. */
+/* Reads a number of yescrypt, which takes one to six digits; the first one tells how many, and zero
+ * stands for `least`. */
 static bool
 password_cost_varying(const char **p, uint32_t least, uint32_t *ret)
 {
@@ -64,8 +62,8 @@ password_cost_varying(const char **p, uint32_t least, uint32_t *ret)
 	return true;
 }
 
-/* N, r, p and t of scrypt and yescrypt: 128 * N * r bytes of memory, gone through p * (t + 1)
- * times or so. */
+/* N, r, p and t of scrypt and yescrypt: 128 * N * r bytes of memory, passed over about p * (t + 1)
+ * times. */
 struct memory_hard {
 	uint32_t log_n, r, p, t;
 };
@@ -94,7 +92,7 @@ read_yescrypt(const char *param, struct memory_hard *ret)
 	if ((have & 1 && !password_cost_varying(&param, 2, &ret->p)) ||
 	    (have & 2 && !password_cost_varying(&param, 1, &ret->t)))
 		return false;
-	return (have & ~3u) == 0; /* hash upgrades and ROMs: nobody's passwords */
+	return (have & ~3u) == 0; /* hash upgrades and ROMs are not used for passwords */
 }
 
 static bool

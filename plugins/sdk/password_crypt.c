@@ -72,7 +72,7 @@ const struct pwd_scheme pwd_crypt = {"CRYPT,DES-CRYPT,MD5-CRYPT,SHA256-CRYPT,SHA
 /* ---- argon2 ---------------------------------------------------------------------------------- */
 
 #ifdef HAVE_ARGON2
-/* $argon2id$v=19$m=65536,t=3,p=1$...: the costs stand in the hash. */
+/* $argon2id$v=19$m=65536,t=3,p=1$...: the costs are in the hash. */
 static bool
 argon2_cost_ok(struct pwd_hash *h, const struct sdk_password_limits *l)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hashes OpenSSL computes: (salted) SHA, PBKDF2, SCRAM verifiers; and the small helpers of all
+/* Hashes that OpenSSL computes: (salted) SHA, PBKDF2, SCRAM verifiers; and the small helpers of all
  * schemes. */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -102,7 +102,7 @@ digest_check(struct pwd_hash *h, struct pm_str password, const struct sdk_passwo
 	size_t size = (size_t)EVP_MD_get_size(md), n = 0;
 	unsigned char want[512], got[EVP_MAX_MD_SIZE];
 	bool salted = strncasecmp(h->name, "SS", 2) == 0;
-	/* Dovecot's rule: hex when it has exactly hex's length, else base64 */
+	/* as Dovecot does: hex when it has exactly the length of hex, otherwise base64 */
 	bool hex = h->hex || (!h->b64 && !salted && h->n == 2 * size);
 	EVP_MD_CTX *ctx;
 	int32_t rc;

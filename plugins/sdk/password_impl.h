@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* password_impl - what the files of password.h share. Private to the SDK. */
+/* password_impl - shared by the files of password.h. Private to the SDK. */
 #ifndef SDK_PASSWORD_IMPL_H
 #define SDK_PASSWORD_IMPL_H
 
@@ -17,9 +17,9 @@
 /* A stored hash, taken apart. */
 struct pwd_hash {
 	char name[32];    /* scheme, as written */
-	const char *data; /* behind the braces */
+	const char *data; /* after the braces */
 	size_t n;
-	bool hex, b64;  /* the suffix said so */
+	bool hex, b64;  /* by the suffix */
 	char *why;      /* PWD_WHY bytes, the caller's */
 	char text[768]; /* data with a NUL; wiped by password.c */
 };
@@ -32,7 +32,7 @@ struct pwd_scheme {
 
 extern const struct pwd_scheme pwd_plain, pwd_crypt, pwd_argon2, pwd_digest, pwd_pbkdf2, pwd_scram;
 
-/* Is what a crypt(3) hash asks for within the limits? False: why is set. */
+/* True if the costs of a crypt(3) hash are within the limits. False: why is set. */
 bool pwd_cost_ok(struct pwd_hash *h, const struct sdk_password_limits *l);
 int32_t pwd_scram_secret(const struct pm_call *call, struct pwd_hash *h, struct pm_secret *ret);
 

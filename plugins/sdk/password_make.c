@@ -8,7 +8,7 @@
 
 #define WHY 128
 
-/* How a scheme is written in the table, and what crypt(3) calls it. */
+/* The name of a scheme in the table, and its prefix in crypt(3). */
 static const struct scheme {
 	const char *name, *braces, *prefix;
 } schemes[] = {
@@ -26,7 +26,7 @@ password_make_find(const char *name)
 	return NULL;
 }
 
-/* A salt with its parameters, by the system's randomness. */
+/* Makes a salt with its parameters, by the system's randomness. */
 static bool
 password_make_setting(const struct scheme *s, uint32_t cost, char out[CRYPT_GENSALT_OUTPUT_SIZE])
 {
@@ -56,7 +56,7 @@ sdk_password_is(struct pm_str stored, const char *scheme, uint32_t cost)
 	head = (size_t)(strrchr(salt, '$') - salt) + 1; /* all but the salt itself */
 	if (n < head || memcmp(hash, salt, head) != 0)
 		return false;
-	/* "$6$salt" has the default cost, "$6$rounds=1000$salt" has not */
+	/* "$6$salt" has the default cost, "$6$rounds=1000$salt" does not */
 	return n < head + sizeof(rounds) - 1 ||
 	       memcmp(hash + head, rounds, sizeof(rounds) - 1) != 0;
 }

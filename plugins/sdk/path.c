@@ -28,7 +28,7 @@ attr_of(const struct pm_user *u, const char *key)
 	return (struct pm_str){NULL, 0};
 }
 
-/* The value of %c for this user; false: there is none that may stand in a path. */
+/* Gives the value of %c for this user. False: there is none that may be part of a path. */
 static bool
 path_value_of(const struct pm_user *u, char c, struct pm_str *ret)
 {
@@ -83,7 +83,7 @@ sdk_path_make(const char *pattern, const struct pm_call *call, const struct pm_u
 	return PM_OK;
 }
 
-/* The plain way is for kernels and sandboxes without openat2. */
+/* The plain way, for kernels and sandboxes without openat2. */
 int
 sdk_open_beneath(int root, const char *path, int flags, unsigned mode)
 {
@@ -110,7 +110,7 @@ sdk_path_below(const char *path, const char *prefix, const char **ret_root)
 	return path;
 }
 
-/* Cuts `path` down to what exists of it; *ret_n is its length then. */
+/* Cuts `path` down to the part that exists; *ret_n is its length then. */
 static int32_t
 find_there(char *path, const struct pm_call *call, struct stat *ret_st, size_t *ret_n)
 {

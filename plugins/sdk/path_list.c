@@ -14,12 +14,12 @@
 #include "path.h"
 
 #define SUM 16
-#define PARTS 5 /* u n d k, and whatever %h would be */
+#define PARTS 5 /* u n d k, and one for %h */
 
 static const char letters[] = "undkh";
 
-/* What the template's letters stand for on the way down; strings of the directory entries passed.
- */
+/* The values of the template's letters on the way down; strings of the directory entries that were
+ * passed. */
 struct names {
 	struct pm_str of[PARTS];
 };
@@ -32,8 +32,8 @@ struct found {
 
 struct walk {
 	sdk_is_box is_box;
-	const unsigned char *behind; /* the cursor; NULL: from the start */
-	struct found *page;          /* the smallest ones, in order */
+	const unsigned char *after; /* the page begins after this cursor; NULL: from the start */
+	struct found *page;         /* the smallest keys, in order */
 	size_t n, got;
 	bool no_memory;
 };
@@ -46,8 +46,8 @@ letter_of(char c)
 	return (size_t)(strchr(letters, c) - letters);
 }
 
-/* Fits `name` to one component of a template, `pattern` up to `end`; what the letters stand for.
- * The first letter of two takes as little as it can. */
+/* Fits `name` to one component of a template, `pattern` up to `end`, and notes the values of the
+ * letters. The first letter of two takes as little as it can. */
 static bool
 path_list_fits(const char *pattern, const char *end, const char *name, size_t n, struct names *ret)
 {
@@ -65,7 +65,7 @@ path_list_fits(const char *pattern, const char *end, const char *name, size_t n,
 	return false;
 }
 
-/* malloc'd; NULL: nobody's name, or no memory. */
+/* Makes the key; malloc'd. NULL: it is not the name of a user, or no memory. */
 static char *
 path_list_key_of(const struct names *w, size_t *ret_n)
 {
@@ -87,7 +87,7 @@ path_list_key_of(const struct names *w, size_t *ret_n)
 	return key;
 }
 
-/* Into the page, if it belongs there. */
+/* Puts a key into the page, if it belongs there. */
 static void
 path_list_take(struct walk *w, const struct names *names)
 {
@@ -104,7 +104,7 @@ path_list_take(struct walk *w, const struct names *names)
 	memcpy(f.sum, sum, SUM);
 	while (at > 0 && memcmp(w->page[at - 1].sum, f.sum, SUM) > 0)
 		at--;
-	if (at == w->n || (w->behind && memcmp(f.sum, w->behind, SUM) <= 0)) {
+	if (at == w->n || (w->after && memcmp(f.sum, w->after, SUM) <= 0)) {
 		free(f.key);
 		return;
 	}
@@ -117,7 +117,7 @@ path_list_take(struct walk *w, const struct names *names)
 
 /* ---- the tree -------------------------------------------------------------------------------- */
 
-/* The directory `fd`, which is closed: entries that fit the template's next component. */
+/* Walks the directory `fd`, and closes it: entries that fit the template's next component. */
 static void
 walk_down(struct walk *w, int fd, const char *pattern, const struct names *names)
 {
@@ -184,7 +184,7 @@ sdk_path_list(const char *pattern, sdk_is_box is_box, const struct pm_call *call
 	      struct pm_str cursor, size_t n, size_t stride, struct pm_box *ret, size_t *ret_got)
 {
 	struct walk w = {.is_box = is_box, .n = n};
-	unsigned char behind[SUM];
+	unsigned char after[SUM];
 	char *prefix = sdk_path_prefix(pattern);
 	int root = prefix ? open(prefix, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	int32_t rc = PM_OK;
@@ -192,7 +192,7 @@ sdk_path_list(const char *pattern, sdk_is_box is_box, const struct pm_call *call
 	if (strstr(pattern, "%h")) {
 		sdk_error(call, "path = %s: mailboxes in homes cannot be listed", pattern);
 		rc = PM_UNSUPPORTED;
-	} else if (cursor.n > 0 && !cursor_sum(cursor, behind)) {
+	} else if (cursor.n > 0 && !cursor_sum(cursor, after)) {
 		rc = PM_INVALID;
 	} else if (root == -1) {
 		sdk_error(call, "'%s': %s", prefix ? prefix : pattern, strerrordesc_np(errno));
@@ -201,7 +201,7 @@ sdk_path_list(const char *pattern, sdk_is_box is_box, const struct pm_call *call
 		rc = PM_NOMEM;
 	}
 	if (rc == PM_OK) {
-		w.behind = cursor.n > 0 ? behind : NULL;
+		w.after = cursor.n > 0 ? after : NULL;
 		errno = 0;
 		walk_down(&w, root, pattern + strlen(prefix), &(struct names){0});
 		root = -1;

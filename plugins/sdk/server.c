@@ -39,7 +39,7 @@ sdk_server_split(struct pm_str v, struct pm_str *host, uint16_t *port)
 			return false;
 		colon = close + 1;
 	} else if (!colon || (v.p[0] != '/' && memchr(v.p, ':', (size_t)(colon - v.p)))) {
-		return v.n > 0; /* none, or an address of IPv6 without a port */
+		return v.n > 0; /* no port, or an IPv6 address without one */
 	} else {
 		host->n = (size_t)(colon - v.p);
 	}

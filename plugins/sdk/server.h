@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* server - where a database listens, as it is written in the configuration. Pure. */
+/* server - the address of a database server, as it is written in the configuration. Pure. */
 #ifndef SDK_SERVER_H
 #define SDK_SERVER_H
 
@@ -20,7 +20,7 @@ struct sdk_server {
  */
 bool sdk_server_split(struct pm_str text, struct pm_str *host, uint16_t *port);
 bool sdk_server_remote(struct pm_str host);
-/* false: no server, or no memory; *s is to be freed in any case. */
+/* False: not an address, or no memory; *s is to be freed in any case. */
 bool sdk_server_parse(struct sdk_server *s, struct pm_str text, uint16_t usual_port);
 void sdk_server_free(struct sdk_server *s);
 

@@ -10,10 +10,10 @@
 
 #define MOST 16384 /* mailboxes */
 #define BELIEVED_MS (10 * 60 * 1000)
-#define TICK_MS 20     /* of a file system that tells parts of seconds, */
-#define SECOND_MS 2000 /* and of one that does not */
-#define WAIT_MS 150    /* for another's slice or delivery; then the permit is given back */
-#define LEFT_MS 60000  /* a count that nobody went on with for so long is begun anew */
+#define TICK_MS 20     /* for a file system that keeps parts of seconds */
+#define SECOND_MS 2000 /* for one that does not */
+#define WAIT_MS 150    /* for another caller's slice or delivery; then the permit is given back */
+#define LEFT_MS 60000  /* a count that nobody went on with for so long is begun again */
 #define NOTES_MOST 100000
 
 /* A delivery while the mailbox is counted. */
@@ -24,10 +24,11 @@ struct note {
 
 struct counting {
 	bool begun;
-	bool busy;   /* somebody makes a slice of it */
-	bool spoilt; /* others changed the mailbox since: true for who asked, not to be remembered
-		      */
-	bool stale;  /* it was begun before somebody wanted a new one: ends with its slice */
+	bool busy; /* a caller is making a slice of it */
+	/* others changed the mailbox since, so the result is good for the callers that asked, but
+	 * not remembered */
+	bool spoilt;
+	bool stale; /* it was begun before a caller asked for a new one: it ends with its slice */
 	void *work;
 	int64_t left_ms; /* when the last slice ended */
 	struct note *notes;
@@ -37,17 +38,17 @@ struct counting {
 struct sdk_total {
 	UT_hash_handle hh; /* by box; oldest first */
 	struct sdk_box box;
-	unsigned users; /* under the table's mutex; not forgotten while there are any */
+	unsigned users; /* under the table's mutex; the entry is kept while there are any */
 	pthread_mutex_t mutex;
-	pthread_cond_t moved; /* changing or busy ended */
+	pthread_cond_t moved; /* signalled when changing or busy ends */
 	/* below: under mutex */
-	struct sdk_look look; /* that stat, or the count with its notes, is of */
+	struct sdk_look look; /* the looks that stat, or the count with its notes, belongs to */
 	struct pm_stat stat;
 	int64_t counted_ms;
-	bool known;    /* stat is */
-	bool changing; /* a delivery of ours is between its looks, */
+	bool known;    /* stat is valid */
+	bool changing; /* a delivery of ours is between its looks */
 	const char *changing_name;
-	bool seen; /* and a count that ended meanwhile has it already */
+	bool seen; /* a count that ended meanwhile has counted that delivery */
 	struct counting count;
 };
 
@@ -80,7 +81,7 @@ sdk_totals_new(const struct pm_host *host, void (*work_free)(void *work))
 	return t;
 }
 
-/* The count is over, whatever became of it. */
+/* Ends a count, whatever its outcome. */
 static void
 count_end(struct sdk_totals *t, struct counting *c)
 {
@@ -92,7 +93,7 @@ count_end(struct sdk_totals *t, struct counting *c)
 	*c = (struct counting){0};
 }
 
-/* Under the table's mutex; nobody uses it. */
+/* Frees an entry that nobody uses; under the table's mutex. */
 static void
 totals_forget(struct sdk_totals *t, struct sdk_total *e)
 {
@@ -140,8 +141,8 @@ sdk_totals_tidy(struct sdk_totals *t)
 	pthread_mutex_unlock(&t->mutex);
 }
 
-/* Under the table's mutex: a new one, in the place of the oldest that nobody uses. NULL: no memory.
- */
+/* Makes a new entry, in the place of the oldest that nobody uses; under the table's mutex. NULL: no
+ * memory. */
 static struct sdk_total *
 totals_make(struct sdk_totals *t, const struct sdk_box *box)
 {
@@ -166,7 +167,7 @@ totals_make(struct sdk_totals *t, const struct sdk_box *box)
 	return e;
 }
 
-/* The mailbox' total, its mutex locked. NULL: there is none, or no memory for it. */
+/* Gives the mailbox' total, with its mutex locked. NULL: there is none, or no memory for it. */
 static struct sdk_total *
 totals_enter(struct sdk_totals *t, const struct sdk_box *box, bool may_make)
 {
@@ -201,8 +202,8 @@ totals_same(const struct sdk_look *a, const struct sdk_look *b)
 	return memcmp(a->word, b->word, sizeof(a->word)) == 0;
 }
 
-/* Is what is known still true? While a delivery of ours changes the mailbox there is no telling: it
- * was true right before. */
+/* True if the known total is still valid. While a delivery of ours changes the mailbox nobody can
+ * tell; it was valid right before. */
 static bool
 totals_believed(const struct sdk_totals *t, struct sdk_total *e, const struct sdk_count *c)
 {
@@ -224,7 +225,7 @@ totals_add(const struct sdk_totals *t, struct pm_stat *s, uint64_t octets)
 	s->last_delivery_ms = t->host->wall_ms(t->host->ctx) / 1000 * 1000;
 }
 
-/* All is counted: what came meanwhile and was not seen is added. */
+/* Completes a count: adds deliveries that came meanwhile and were not seen. */
 static void
 totals_settle(const struct sdk_totals *t, struct sdk_total *e, const struct sdk_count *c,
 	      struct pm_stat *s)
@@ -280,7 +281,7 @@ begin_anew(struct sdk_totals *t, struct sdk_total *e)
 		count_end(t, &e->count);
 }
 
-/* WAIT_MS from now, on the clock that conditions wait by. */
+/* The time WAIT_MS from now, on the clock of conditions. */
 static struct timespec
 wait_until(void)
 {
@@ -340,11 +341,11 @@ sdk_totals_hold(struct sdk_totals *t, const struct sdk_box *box, const char *nam
 	e->changing = true;
 	e->changing_name = name;
 	e->seen = false;
-	pthread_mutex_unlock(&e->mutex); /* it stays in use */
+	pthread_mutex_unlock(&e->mutex); /* the entry stays in use */
 	return e;
 }
 
-/* False: it cannot be noted. */
+/* Notes a delivery. False: it cannot be noted. */
 static bool
 totals_note(struct counting *c, const char *name, uint64_t octets)
 {
@@ -369,7 +370,7 @@ sdk_totals_release(struct sdk_totals *t, struct sdk_total *e, const struct sdk_l
 	pthread_mutex_lock(&e->mutex);
 	if (before && after && totals_same(&e->look, before)) {
 		memcpy(e->look.word, after->word,
-		       sizeof(e->look.word)); /* the counting's rest is as it was */
+		       sizeof(e->look.word)); /* the rest of the count is as it was */
 		if (e->known && !e->seen)
 			totals_add(t, &e->stat, octets);
 		else if (e->count.begun && !totals_note(&e->count, e->changing_name, octets))

@@ -13,12 +13,12 @@
 struct sdk_watched {
 	struct sdk_watched *next, **link;
 	int fd;
-	int64_t until_ms; /* INT64_MAX: it was ended */
+	int64_t until_ms; /* INT64_MAX: it was shut down */
 };
 
 struct sdk_watch {
 	pthread_mutex_t mutex;
-	pthread_cond_t changed; /* an earlier time, or the end */
+	pthread_cond_t changed; /* signals an earlier time, or the end */
 	pthread_t thread;
 	struct sdk_watched *all;
 	int64_t next_ms; /* when the thread wakes up */
@@ -34,7 +34,7 @@ watch_now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Under the mutex: ends what is due, finds the next time. */
+/* Under the mutex: shuts down sockets that are due, and finds the next time. */
 static int64_t
 watch_look(struct sdk_watch *w)
 {
@@ -83,7 +83,7 @@ sdk_watch_new(void)
 	pthread_mutex_init(&w->mutex, NULL);
 	pthread_cond_init(&w->changed, NULL);
 	w->next_ms = INT64_MAX;
-	sigfillset(&all); /* signals are the main thread's */
+	sigfillset(&all); /* signals are for the main thread */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(&w->thread, NULL, watch_main, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
