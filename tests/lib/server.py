@@ -8,8 +8,9 @@
         ...
         srv.ends(tap)
 
-An exception on the way shows the end of the log. The tree under test is an installed one (make check-tree); as root it is copied to a place every user
-can traverse, because the server then runs as `nobody`.
+An exception on the way shows the end of the log. The tree under test is an installed one (make check-tree). As root the
+server runs as `nobody`: a tree that not every user can traverse, or that others than root may change, is copied to a place of
+its own.
 """
 import json
 import os
@@ -18,6 +19,7 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -62,11 +64,12 @@ LEAST_S = 120  # no limit is shorter: it is there for what hangs, and machines a
 
 
 def wait_until(check, seconds, what):
-    end = time.monotonic() + max(seconds, LEAST_S)
+    begin = time.monotonic()
     while not check():
-        if time.monotonic() > end:
+        waited = time.monotonic() - begin
+        if waited > max(seconds, LEAST_S):
             raise RuntimeError("timeout waiting for " + what)
-        time.sleep(0.02)
+        time.sleep(min(max(waited / 30, 0.02), 0.1))  # a look is often a process; what takes long is in no hurry
 
 
 def port_open(port):
@@ -111,6 +114,24 @@ class Tap:
         return 0 if self.n and not self.failed else 1
 
 
+def may_serve(tree):
+    """Whether this tree will do for a server that root starts: everybody may read it, nobody but root may change it."""
+    up = os.path.realpath(tree)
+    places = [up]
+    while up != "/":
+        up = os.path.dirname(up)
+        places.append(up)
+    for path in places:
+        st = os.stat(path)
+        if st.st_uid or not st.st_mode & 0o001 or st.st_mode & 0o022 and not st.st_mode & 0o1000:
+            return False
+    for path, _, names in os.walk(tree):
+        for st in [os.stat(path)] + [os.lstat(os.path.join(path, name)) for name in names]:
+            if st.st_uid or not st.st_mode & 0o004 or not stat.S_ISLNK(st.st_mode) and st.st_mode & 0o022:
+                return False
+    return True
+
+
 class Server:
     def __init__(self, tree=None, keep=False):
         tree = tree or os.environ.get("CHECK_TREE")
@@ -121,7 +142,7 @@ class Server:
         self.keep = keep
         self.proc = None
         self.root = os.geteuid() == 0
-        if self.root:
+        if self.root and not may_serve(tree):
             shutil.copytree(tree, self.path("inst"), symlinks=True)
             subprocess.check_call(["chmod", "-R", "a+rX,go-w", self.path("inst")])
             self.tree = self.path("inst")

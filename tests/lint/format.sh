@@ -6,9 +6,9 @@ files=$(find src plugins backends tests -name '*.[ch]' | sort)
 bad=0
 echo 1..2
 # shellcheck disable=SC2086
-odd=$(clang-format --dry-run -Werror $files 2>&1 | sed -n 's/^\([^:]*\):.*/\1/p' | sort -u)
-# shellcheck disable=SC2086
-[ -n "$odd" ] || clang-format --dry-run -Werror $files >/dev/null 2>&1 || odd="clang-format fails, or is not installed"
+said=$(clang-format --dry-run -Werror $files 2>&1) || said="clang-format fails, or is not installed: $said"
+odd=$(echo "$said" | sed -n 's/^\([^: ]*\):[0-9].*/\1/p' | sort -u)
+[ -n "$odd" ] || odd=$said
 if [ -n "$odd" ]; then
 	bad=1
 	echo "not ok 1 - every file is formatted: make format"
@@ -17,7 +17,17 @@ else
 	echo "ok 1 - every file is formatted"
 fi
 # shellcheck disable=SC2086
-odd=$(for f in $files; do expand -t8 "$f" | awk -v f="$f" 'length > 100 { print f ":" NR ": " length " columns" }'; done)
+odd=$(awk '{
+	columns = 0
+	n = split($0, part, "\t")
+	for (k = 1; k <= n; k++) {
+		columns += length(part[k])
+		if (k < n)
+			columns += 8 - columns % 8
+	}
+	if (columns > 100)
+		print FILENAME ":" FNR ": " columns " columns"
+}' $files)
 if [ -n "$odd" ]; then
 	bad=1
 	echo "not ok 2 - no line is longer than 100 columns"
