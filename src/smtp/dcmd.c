@@ -1,28 +1,101 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The commands: RFC 5321 section 4.1, RFC 2033 for LMTP, and the extensions that are announced. */
+#include "smtp/dcmd.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/secret.h"
-#include "base/stats.h"
-#include "smtp/command.h"
 #include "smtp/room.h"
 #include "smtp/to_badmail.h"
+#include "smtp/xclient.h"
 
-static enum turn
-bad_argument(struct dsession *s, const char *text)
+#define CHECKS 6
+
+/* What a check makes of a command. */
+enum check {
+	CHECK_OK,
+	CHECK_FAULT,  /* a mistake of the client, which is counted */
+	CHECK_REFUSE, /* not now, or not here */
+};
+
+/* A command on its way through its row. */
+struct dcmd {
+	const struct dcommand *c;
+	const char *usage; /* the row's */
+	struct dpath path; /* of MAIL and RCPT, after it was checked */
+	struct dreply no;  /* of a check that does not pass */
+};
+
+struct dcmd_row {
+	enum dverb verb;
+	const char *usage; /* the answer to an argument of the wrong form */
+	/* In this order, until one does not pass; they change nothing. */
+	enum check (*checks[CHECKS])(struct dsession *s, struct dcmd *d);
+	/* May assume them all. Answers once, at once or by the work that it sets. */
+	enum turn (*run)(struct dsession *s, const struct dcmd *d);
+};
+
+static enum check
+not_well(struct dcmd *d, enum check how, unsigned code, const char *enhanced, const char *text)
 {
-	return dsession_fault(s, 501, "5.5.4", text);
+	d->no = (struct dreply){(uint16_t)code, enhanced, text};
+	return how;
 }
 
-static enum turn
-out_of_order(struct dsession *s, const char *text)
+static enum check
+out_of_order(struct dcmd *d, const char *text)
 {
-	return dsession_fault(s, 503, "5.5.1", text);
+	return not_well(d, CHECK_FAULT, 503, "5.5.1", text);
+}
+
+static enum check
+bad_argument(struct dcmd *d)
+{
+	return not_well(d, CHECK_FAULT, 501, "5.5.4", d->usage);
+}
+
+static enum check
+no_argument(struct dsession *s, struct dcmd *d)
+{
+	(void)s;
+	return d->c->n > 0 ? bad_argument(d) : CHECK_OK;
+}
+
+static enum check
+an_argument(struct dsession *s, struct dcmd *d)
+{
+	(void)s;
+	return d->c->n == 0 ? bad_argument(d) : CHECK_OK;
+}
+
+static enum check
+outside_of_mail(struct dsession *s, struct dcmd *d)
+{
+	return s->mail.begun ? out_of_order(d, "not in the midst of a message") : CHECK_OK;
 }
 
 /* ---- who speaks ------------------------------------------------------------------------------ */
+
+static enum check
+our_protocol(struct dsession *s, struct dcmd *d)
+{
+	bool lmtp = dsession_is_lmtp(s);
+
+	return lmtp == (d->c->verb == DVERB_LHLO)
+		       ? CHECK_OK
+		       : not_well(d, CHECK_FAULT, 500, "5.5.1",
+				  lmtp ? "this is LMTP: LHLO, please"
+				       : "this is SMTP: EHLO or HELO, please");
+}
+
+static enum check
+a_name(struct dsession *s, struct dcmd *d)
+{
+	(void)s;
+	return dparse_name(d->c->args, d->c->n) ? CHECK_OK : bad_argument(d);
+}
 
 static void
 put_line(struct dsession *s, const char *text, bool more)
@@ -71,18 +144,12 @@ dcmd_reset(struct dsession *s)
 }
 
 static enum turn
-cmd_hello(struct dsession *s, const struct dcommand *c)
+cmd_hello(struct dsession *s, const struct dcmd *d)
 {
-	if (dsession_is_lmtp(s) != (c->verb == DVERB_LHLO))
-		return dsession_fault(s, 500, "5.5.1",
-				      dsession_is_lmtp(s) ? "this is LMTP: LHLO, please"
-							  : "this is SMTP: EHLO or HELO, please");
-	if (!dparse_name(c->args, c->n))
-		return bad_argument(s, "your name is missing, or has characters no host name has");
-	s->helo = arena_dup(&s->arena, c->args, c->n);
+	s->helo = arena_dup(&s->arena, d->c->args, d->c->n);
 	if (!s->helo)
 		return stream_end(&s->io, "out of memory");
-	s->esmtp = c->verb != DVERB_HELO;
+	s->esmtp = d->c->verb != DVERB_HELO;
 	if (s->esmtp)
 		put_extensions(s);
 	else
@@ -90,34 +157,117 @@ cmd_hello(struct dsession *s, const struct dcommand *c)
 	return dcmd_reset(s);
 }
 
-static enum turn
-cmd_starttls(struct dsession *s, const struct dcommand *c)
+static enum check
+tls_offered(struct dsession *s, struct dcmd *d)
 {
-	if (!offers_starttls(s))
-		return dsession_fault(s, s->io.conn.ssl ? 503 : 502, "5.5.1",
-				      s->io.conn.ssl ? "it is encrypted already"
-						     : "STARTTLS is not offered here");
-	if (c->n > 0)
-		return bad_argument(s, "STARTTLS takes no argument");
-	if (s->mail.begun)
-		return out_of_order(s, "not in the midst of a message");
+	if (offers_starttls(s))
+		return CHECK_OK;
+	return not_well(d, CHECK_FAULT, s->io.conn.ssl ? 503 : 502, "5.5.1",
+			s->io.conn.ssl ? "it is encrypted already"
+				       : "STARTTLS is not offered here");
+}
+
+static enum turn
+cmd_starttls(struct dsession *s, const struct dcmd *d)
+{
+	(void)d;
 	s->talk.starttls = true;
 	return dsession_say(s, 220, "2.0.0", "go ahead");
 }
 
-/* ---- the envelope ---------------------------------------------------------------------------- */
-
-static enum turn
-bad_path(struct dsession *s, bool from, enum dpath_result r, const char *why)
+static enum check
+a_proxy(struct dsession *s, struct dcmd *d)
 {
-	if (r == DPATH_ADDRESS)
-		return dsession_fault(s, 501, from ? "5.1.7" : "5.1.3", why);
-	return dsession_fault(s, r == DPATH_PARAMETER ? 555 : 501, "5.5.4", why);
+	return xclient_allowed(s)
+		       ? CHECK_OK
+		       : not_well(d, CHECK_FAULT, 550, "5.7.0", "XCLIENT is not for you");
 }
 
 static enum turn
-mail_accepted(struct dsession *s, const struct dpath *p)
+cmd_xclient(struct dsession *s, const struct dcmd *d)
 {
+	return xclient_run(s, d->c);
+}
+
+/* ---- the envelope ---------------------------------------------------------------------------- */
+
+/* MAIL's or RCPT's argument. */
+static enum check
+a_path(struct dcmd *d, bool from)
+{
+	const char *why;
+
+	switch (dparse_path(d->c->args, d->c->n, from, &d->path, &why)) {
+	case DPATH_OK:
+		return CHECK_OK;
+	case DPATH_ADDRESS:
+		return not_well(d, CHECK_FAULT, 501, from ? "5.1.7" : "5.1.3", why);
+	case DPATH_PARAMETER:
+		return not_well(d, CHECK_FAULT, 555, "5.5.4", why);
+	default:
+		return not_well(d, CHECK_FAULT, 501, "5.5.4", why);
+	}
+}
+
+static enum check
+needs_utf8(struct dcmd *d)
+{
+	return not_well(d, CHECK_FAULT, 553, "5.6.7",
+			"an internationalized address needs SMTPUTF8");
+}
+
+static enum check
+after_hello(struct dsession *s, struct dcmd *d)
+{
+	if (s->helo)
+		return CHECK_OK;
+	return out_of_order(d, dsession_is_lmtp(s) ? "LHLO first" : "EHLO or HELO first");
+}
+
+static enum check
+first_sender(struct dsession *s, struct dcmd *d)
+{
+	return s->mail.begun ? out_of_order(d, "there is a sender already; RSET begins anew")
+			     : CHECK_OK;
+}
+
+static enum check
+a_sender(struct dsession *s, struct dcmd *d)
+{
+	enum check is = a_path(d, true);
+
+	(void)s;
+	return is == CHECK_OK && d->path.address.utf8 && !d->path.utf8 ? needs_utf8(d) : is;
+}
+
+static enum check
+not_too_large(struct dsession *s, struct dcmd *d)
+{
+	if (d->path.size == UINT64_MAX || d->path.size <= s->conf->delivery.max_size)
+		return CHECK_OK;
+	return not_well(d, CHECK_REFUSE, 552, "5.3.4",
+			"the message is larger than this server takes");
+}
+
+static enum check
+room_in_volumes(struct dsession *s, struct dcmd *d)
+{
+	return room_at_door(s, d->path.size, &d->no) ? CHECK_OK : CHECK_REFUSE;
+}
+
+static enum check
+room_in_badmail(struct dsession *s, struct dcmd *d)
+{
+	if (to_badmail_door(s, d->path.size))
+		return CHECK_OK;
+	return not_well(d, CHECK_REFUSE, 451, "4.3.1",
+			"too much mail waits for another try, try again later");
+}
+
+static enum turn
+cmd_mail(struct dsession *s, const struct dcmd *d)
+{
+	const struct dpath *p = &d->path;
 	struct envelope *e = &s->mail;
 	char quoted[ADDRESS_QUOTED_MAX + 1];
 
@@ -135,84 +285,77 @@ mail_accepted(struct dsession *s, const struct dpath *p)
 	return dsession_say(s, 250, "2.1.0", "sender ok");
 }
 
-static enum turn
-cmd_mail(struct dsession *s, const struct dcommand *c)
+static enum check
+after_mail(struct dsession *s, struct dcmd *d)
 {
-	const char *why;
-	struct dpath p;
-	struct dreply full;
-	enum dpath_result r;
+	return s->mail.begun ? CHECK_OK : out_of_order(d, "MAIL first");
+}
 
-	if (!s->helo)
-		return out_of_order(s, dsession_is_lmtp(s) ? "LHLO first" : "EHLO or HELO first");
-	if (s->mail.begun)
-		return out_of_order(s, "there is a sender already; RSET begins anew");
-	r = dparse_path(c->args, c->n, true, &p, &why);
-	if (r != DPATH_OK)
-		return bad_path(s, true, r, why);
-	if (p.address.utf8 && !p.utf8)
-		return dsession_fault(s, 553, "5.6.7",
-				      "an internationalized address needs SMTPUTF8");
-	if (p.size != UINT64_MAX && p.size > s->conf->delivery.max_size)
-		return dsession_say(s, 552, "5.3.4",
-				    "the message is larger than this server takes");
-	if (!room_at_door(s, p.size, &full))
-		return dsession_say_of(s, &full, NULL);
-	if (!to_badmail_door(s, p.size))
-		return dsession_say(s, 451, "4.3.1",
-				    "too much mail waits for another try, try again later");
-	return mail_accepted(s, &p);
+static enum check
+before_message(struct dsession *s, struct dcmd *d)
+{
+	return s->mail.storing ? out_of_order(d, "the message has begun") : CHECK_OK;
+}
+
+static enum check
+a_recipient(struct dsession *s, struct dcmd *d)
+{
+	enum check is = a_path(d, false);
+
+	if (is != CHECK_OK)
+		return is;
+	if (d->path.address.null)
+		return not_well(d, CHECK_FAULT, 501, "5.1.3", "a recipient is needed");
+	return d->path.address.utf8 && !s->mail.utf8 ? needs_utf8(d) : CHECK_OK;
+}
+
+static enum check
+not_too_many(struct dsession *s, struct dcmd *d)
+{
+	if (s->mail.n_rcpts < s->conf->delivery.max_recipients)
+		return CHECK_OK;
+	return not_well(d, CHECK_REFUSE, 452, "4.5.3",
+			"this message has as many recipients as it may have");
 }
 
 static enum turn
-cmd_rcpt(struct dsession *s, const struct dcommand *c)
+cmd_rcpt(struct dsession *s, const struct dcmd *d)
 {
-	const char *why;
-	struct dpath p;
-	enum dpath_result r;
-
-	if (!s->mail.begun || s->mail.storing)
-		return out_of_order(s, s->mail.begun ? "the message has begun" : "MAIL first");
-	r = dparse_path(c->args, c->n, false, &p, &why);
-	if (r != DPATH_OK)
-		return bad_path(s, false, r, why);
-	if (p.address.null)
-		return dsession_fault(s, 501, "5.1.3", "a recipient is needed");
-	if (p.address.utf8 && !s->mail.utf8)
-		return dsession_fault(s, 553, "5.6.7",
-				      "an internationalized address needs SMTPUTF8");
-	if (s->mail.n_rcpts >= s->conf->delivery.max_recipients)
-		return dsession_say(s, 452, "4.5.3",
-				    "this message has as many recipients as it may have");
-	return rcpt_start(s, &p.address);
+	return rcpt_start(s, &d->path.address);
 }
 
 /* ---- the message ----------------------------------------------------------------------------- */
 
-static enum turn
-cmd_data(struct dsession *s, const struct dcommand *c)
+/* RFC 3030 section 2 */
+static enum check
+not_by_bdat(struct dsession *s, struct dcmd *d)
 {
-	if (s->bdat)
-		return out_of_order(s, "the message has begun by BDAT"); /* RFC 3030 section 2 */
-	if (c->n > 0)
-		return bad_argument(s, "DATA takes no argument");
-	if (!s->mail.begun)
-		return out_of_order(s, "MAIL first");
-	if (s->mail.n_rcpts == 0)
-		return out_of_order(s, "no valid recipients");
-	return intake_data(s);
+	return s->bdat ? out_of_order(d, "the message has begun by BDAT") : CHECK_OK;
+}
+
+static enum check
+after_rcpt(struct dsession *s, struct dcmd *d)
+{
+	return s->mail.n_rcpts > 0 ? CHECK_OK : out_of_order(d, "no valid recipients");
 }
 
 static enum turn
-cmd_bdat(struct dsession *s, const struct dcommand *c)
+cmd_data(struct dsession *s, const struct dcmd *d)
+{
+	(void)d;
+	return intake_data(s);
+}
+
+/* Checked by intake.c: octets that nobody wants come all the same. */
+static enum turn
+cmd_bdat(struct dsession *s, const struct dcmd *d)
 {
 	uint64_t octets;
 	bool last;
 
-	if (!dparse_bdat(c->args, c->n, &octets, &last)) {
+	if (!dparse_bdat(d->c->args, d->c->n, &octets, &last)) {
 		/* how much to read away is not known: what follows would be taken for commands */
-		(void)dsession_say(s, 501, "5.5.4",
-				   "BDAT needs a number of octets, and perhaps LAST; closing");
+		(void)dsession_say(s, 501, "5.5.4", d->usage);
 		return talk_close(&s->talk, "BDAT without a length");
 	}
 	return intake_bdat(s, octets, last);
@@ -221,88 +364,114 @@ cmd_bdat(struct dsession *s, const struct dcommand *c)
 /* ---- the rest -------------------------------------------------------------------------------- */
 
 static enum turn
-dcmd_cmd_rset(struct dsession *s, const struct dcommand *c)
+cmd_rset(struct dsession *s, const struct dcmd *d)
 {
-	if (c->n > 0)
-		return bad_argument(s, "RSET takes no argument");
+	(void)d;
 	(void)dsession_say(s, 250, "2.0.0", "ok");
 	return dcmd_reset(s);
 }
 
 static enum turn
-dcmd_cmd_quit(struct dsession *s, const struct dcommand *c)
+cmd_quit(struct dsession *s, const struct dcmd *d)
 {
-	if (c->n > 0)
-		return bad_argument(s, "QUIT takes no argument");
+	(void)d;
 	(void)dsession_say(s, 221, "2.0.0", "bye");
 	return talk_close(&s->talk, "quit");
 }
 
 static enum turn
-dcmd_cmd_noop(struct dsession *s, const struct dcommand *c)
+cmd_noop(struct dsession *s, const struct dcmd *d)
 {
-	(void)c; /* RFC 5321 section 4.1.1.9: its argument is ignored */
+	(void)d; /* RFC 5321 section 4.1.1.9: its argument is ignored */
 	return dsession_say(s, 250, "2.0.0", "ok");
 }
 
+/* RFC 5321 section 7.3: nobody learns here which addresses there are. */
 static enum turn
-cmd_vrfy(struct dsession *s, const struct dcommand *c)
+cmd_vrfy(struct dsession *s, const struct dcmd *d)
 {
-	if (c->n == 0)
-		return bad_argument(s, "VRFY needs a name");
-	/* RFC 5321 section 7.3: nobody learns here which addresses there are */
+	(void)d;
 	return dsession_say(s, 252, "2.5.2", "send it, and RCPT will say");
 }
 
 static enum turn
-cmd_help(struct dsession *s, const struct dcommand *c)
+cmd_help(struct dsession *s, const struct dcmd *d)
 {
-	(void)c;
+	(void)d;
 	return dsession_say(s, 214, "2.0.0", "see RFC 5321 and RFC 2033");
 }
 
 static enum turn
-not_mail(struct dsession *s)
+cmd_not_mail(struct dsession *s, const struct dcmd *d)
 {
+	(void)d;
 	(void)dsession_say(s, 421, "4.7.0", "this is a mail server; closing");
 	return talk_close(&s->talk, "it speaks HTTP");
 }
 
-enum turn
-command_run(struct dsession *s, const struct dcommand *c)
+static enum turn
+cmd_elsewhere(struct dsession *s, const struct dcmd *d)
 {
-	switch (c->verb) {
-	case DVERB_LHLO:
-	case DVERB_HELO:
-	case DVERB_EHLO:
-		return cmd_hello(s, c);
-	case DVERB_MAIL:
-		return cmd_mail(s, c);
-	case DVERB_RCPT:
-		return cmd_rcpt(s, c);
-	case DVERB_DATA:
-		return cmd_data(s, c);
-	case DVERB_BDAT:
-		return cmd_bdat(s, c);
-	case DVERB_RSET:
-		return dcmd_cmd_rset(s, c);
-	case DVERB_NOOP:
-		return dcmd_cmd_noop(s, c);
-	case DVERB_VRFY:
-		return cmd_vrfy(s, c);
-	case DVERB_QUIT:
-		return dcmd_cmd_quit(s, c);
-	case DVERB_STARTTLS:
-		return cmd_starttls(s, c);
-	case DVERB_XCLIENT:
-		return xclient_command(s, c);
-	case DVERB_HELP:
-		return cmd_help(s, c);
-	case DVERB_NOT_MAIL:
-		return not_mail(s);
-	case DVERB_ELSEWHERE:
-		return dsession_fault(s, 502, "5.5.1", "this command is not offered here");
-	default:
-		return dsession_fault(s, 500, "5.5.2", "unknown command");
+	(void)d;
+	return dsession_fault(s, 502, "5.5.1", "this command is not offered here");
+}
+
+static enum turn
+cmd_unknown(struct dsession *s, const struct dcmd *d)
+{
+	(void)d;
+	return dsession_fault(s, 500, "5.5.2", "unknown command");
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+#define NAME "your name is missing, or has characters no host name has"
+
+static const struct dcmd_row rows[] = {
+	{DVERB_LHLO, NAME, {our_protocol, a_name}, cmd_hello},
+	{DVERB_EHLO, NAME, {our_protocol, a_name}, cmd_hello},
+	{DVERB_HELO, NAME, {our_protocol, a_name}, cmd_hello},
+	{DVERB_STARTTLS,
+	 "STARTTLS takes no argument",
+	 {tls_offered, no_argument, outside_of_mail},
+	 cmd_starttls},
+	{DVERB_XCLIENT, NULL, {a_proxy, outside_of_mail}, cmd_xclient},
+	{DVERB_MAIL,
+	 NULL,
+	 {after_hello, first_sender, a_sender, not_too_large, room_in_volumes, room_in_badmail},
+	 cmd_mail},
+	{DVERB_RCPT, NULL, {after_mail, before_message, a_recipient, not_too_many}, cmd_rcpt},
+	{DVERB_DATA,
+	 "DATA takes no argument",
+	 {not_by_bdat, no_argument, after_mail, after_rcpt},
+	 cmd_data},
+	{DVERB_BDAT, "BDAT needs a number of octets, and perhaps LAST; closing", {NULL}, cmd_bdat},
+	{DVERB_RSET, "RSET takes no argument", {no_argument}, cmd_rset},
+	{DVERB_NOOP, NULL, {NULL}, cmd_noop},
+	{DVERB_VRFY, "VRFY needs a name", {an_argument}, cmd_vrfy},
+	{DVERB_HELP, NULL, {NULL}, cmd_help},
+	{DVERB_QUIT, "QUIT takes no argument", {no_argument}, cmd_quit},
+	{DVERB_ELSEWHERE, NULL, {NULL}, cmd_elsewhere},
+	{DVERB_NOT_MAIL, NULL, {NULL}, cmd_not_mail},
+	{DVERB_UNKNOWN, NULL, {NULL}, cmd_unknown},
+};
+
+enum turn
+dcmd_run(struct dsession *s, const struct dcommand *c)
+{
+	const struct dcmd_row *row = rows;
+	struct dcmd d = {.c = c};
+
+	while (row->verb != c->verb && row->verb != DVERB_UNKNOWN)
+		row++;
+	d.usage = row->usage;
+	for (size_t i = 0; i < CHECKS && row->checks[i]; i++) {
+		enum check is = row->checks[i](s, &d);
+
+		if (is == CHECK_FAULT)
+			return dsession_fault(s, d.no.code, d.no.enhanced, d.no.text);
+		if (is == CHECK_REFUSE)
+			return dsession_say_of(s, &d.no, NULL);
 	}
+	return row->run(s, &d);
 }

@@ -146,8 +146,4 @@ size_t trace_received(const struct dsession *s, char to[TRACE_MAX]);
 /* "Return-Path: ...", "Delivered-To: ..." of one target. */
 size_t trace_head(const struct dsession *s, const struct target *t, char to[TRACE_MAX]);
 
-/* ---- xclient.c ------------------------------------------------------------------------------- */
-enum turn xclient_command(struct dsession *s, const struct dcommand *c);
-bool xclient_allowed(const struct dsession *s);
-
 #endif

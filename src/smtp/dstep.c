@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/stats.h"
-#include "smtp/command.h"
+#include "smtp/dcmd.h"
 #include "smtp/dsession.h"
 
 /* ---- notes and duties ------------------------------------------------------------------------ */
@@ -88,7 +88,7 @@ dstep_step_line(struct task *t, const char *line, size_t n)
 
 	switch (line ? dparse_line(line, n, &c) : DPARSE_TOO_LONG) {
 	case DPARSE_COMMAND:
-		return command_run(s, &c);
+		return dcmd_run(s, &c);
 	case DPARSE_TOO_LONG:
 		return dsession_fault(s, 500, "5.5.2", "line too long");
 	case DPARSE_NUL:

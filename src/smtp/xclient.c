@@ -5,13 +5,14 @@
  * with who is connected. Only from listed hosts, only outside of a message; the session then begins
  * anew, with the greeting.
  */
+#include "smtp/xclient.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "net/peer.h"
-#include "smtp/dsession.h"
 
 bool
 xclient_allowed(const struct dsession *s)
@@ -64,17 +65,13 @@ set_one(struct dsession *s, struct peer *p, const char *name, const char *value)
 }
 
 enum turn
-xclient_command(struct dsession *s, const struct dcommand *c)
+xclient_run(struct dsession *s, const struct dcommand *c)
 {
 	const char *at = c->args, *end = c->args + c->n;
 	char name[32], value[256];
 	struct peer p = *s->peer;
 	int more;
 
-	if (!xclient_allowed(s))
-		return dsession_fault(s, 550, "5.7.0", "XCLIENT is not for you");
-	if (s->mail.begun)
-		return dsession_fault(s, 503, "5.5.1", "not in the midst of a message");
 	s->helo = NULL;
 	while ((more = dparse_attribute(&at, end, name, sizeof(name), value, sizeof(value))) == 1)
 		if (!set_one(s, &p, name, value))
