@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who gets in: a statement, a hash, an account. No connection is held while a hash is computed. */
+/* Logins: a statement, a hash, an account. No connection is held while a hash is computed. */
 #include "account.h"
 
 #include <stdio.h>
@@ -22,9 +22,9 @@
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-/* RFC 3629, no control characters, no NUL: what else is nobody's name, and no database is asked.
- * A server that ends texts at a NUL, or calls a byte no character, would answer another question
- * or fail. */
+/* True for a name in UTF-8 (RFC 3629) without control characters or NUL. The database is never
+ * asked about any other: a server that ends texts at a NUL, or calls a byte no character, would
+ * answer another question or fail. */
 static size_t
 account_character(const unsigned char *p, size_t n)
 {
@@ -159,7 +159,7 @@ account_unknown(struct inst *i, const struct pm_cred *cred)
 	return i->deny_unknown ? PM_DENIED : PM_NEXT;
 }
 
-/* Behind the row of the account: its password, then its app passwords. */
+/* After the row of the account: checks its password, then its app passwords. */
 static int32_t
 check_account(struct inst *i, const struct pm_call *call, const struct pm_cred *cred,
 	      struct pm_str hash, const struct sql_result *apps, struct pm_user *u)
@@ -273,7 +273,8 @@ put_targets(const struct pm_call *call, const struct sql_result *r, struct pm_us
 				return PM_NOMEM;
 		}
 	}
-	/* who only points to himself is a mailbox: PostfixAdmin writes such a line for each */
+	/* a name that only points to itself is a mailbox: PostfixAdmin writes such a line for each
+	 */
 	if (n == 1 && u->name.n == list[0].n && memcmp(u->name.p, list[0].p, list[0].n) == 0)
 		n = 0;
 	u->targets = n > 0 ? list : NULL;
@@ -325,7 +326,8 @@ account_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cre
 		more = find_targets(i, call, args, &u);
 		if (more != PM_OK)
 			rc = more;
-		else if (rc == PM_NOENT && u.n_targets > 0) { /* an alias: nobody logs in by it */
+		/* an alias, which nobody logs in with */
+		else if (rc == PM_NOENT && u.n_targets > 0) {
 			u.rights = PM_RIGHT_DELIVER;
 			u.name = sdk_call_dup(call, cred->authcid.p, cred->authcid.n);
 			rc = u.name.p ? PM_OK : PM_NOMEM;
@@ -369,7 +371,7 @@ account_domain(void *inst, const struct pm_call *call, struct pm_str name)
 	int32_t rc;
 
 	if (!pool_has(i, Q_DOMAIN))
-		return PM_UNSUPPORTED; /* the routing of the configuration knows */
+		return PM_UNSUPPORTED; /* the configuration's own routing decides */
 	if (!account_askable(name))
 		return PM_NOENT;
 	args[P_DOMAIN] = name;

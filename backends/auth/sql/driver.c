@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all drivers use: time and failures. */
+/* Time and failures, for all drivers. */
 #include "driver.h"
 
 #include <stdarg.h>

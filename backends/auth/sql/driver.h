@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * driver - what the databases have in common. A driver opens a connection and runs one prepared
- * statement on it with bound values; both end by `until`, whatever the server does. A connection
- * whose answer did not come in time is never used again: `lost` tells the pool to close it.
+ * driver - the interface that the databases have in common. A driver opens a connection and runs
+ * one prepared statement on it with bound values; both end by `until`, whatever the server does. A
+ * connection whose answer did not come in time is never used again: `lost` tells the pool to close
+ * it.
  *
  * Threads: a connection is used by one thread at a time, not always the same.
  */
@@ -22,16 +23,16 @@
 
 #define SQL_FAIL_TEXT SDK_WHY_MAX
 
-/* When a call has to be back. */
+/* The time at which a call has to be back. */
 struct sql_until {
 	const struct pm_host *host;
 	int64_t ms;
 };
 int64_t driver_left_ms(struct sql_until u);
 
-/* What went wrong. */
+/* A failure. */
 struct sql_fail {
-	bool lost; /* the connection is of no use any more */
+	bool lost; /* the connection is useless now */
 	/* the same statement may well succeed now: a deadlock, a statement that was forgotten */
 	bool again;
 	bool readonly;            /* this server takes no writes */
@@ -64,8 +65,8 @@ struct sql_driver {
 	int32_t (*connect)(const struct sql_access *a, const struct sdk_server *s,
 			   struct sql_until until, struct sql_conn **ret, struct sql_fail *f);
 	void (*close)(void *conn); /* as sdk_pool_new wants it */
-	/* Looks, without waiting, whether an idle connection was closed by the server or has
-	 * something to say. */
+	/* True if an idle connection was closed by the server or has something to say. Does not
+	 * wait. */
 	bool (*stale)(struct sql_conn *c);
 	/* PM_OK fills *r. PM_DOWN, PM_TIMEOUT, PM_TEMP, PM_NOMEM. */
 	int32_t (*run)(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,

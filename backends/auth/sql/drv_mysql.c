@@ -20,7 +20,8 @@ struct sql_conn {
 	struct sdk_my *link;
 	MYSQL_STMT *stmts[Q_COUNT];
 	struct sql_until until; /* of the statement that runs */
-	bool password;          /* what runs carries a hash: the server's text is not repeated */
+	/* the statement carries a hash, so the server's text is not repeated */
+	bool password;
 };
 
 /* ---- failures -------------------------------------------------------------------------------- */
@@ -242,10 +243,10 @@ run_my(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
 	if (s && !f->lost) {
 		mysql_stmt_free_result(s);
 		if (mysql_stmt_more_results(s))
-			/* a procedure's second result: not ours, and nobody else's either */
+			/* the second result of a procedure is ignored */
 			f->lost = true;
 	}
-	if (f->again && s) { /* what was forgotten is prepared again */
+	if (f->again && s) { /* a forgotten statement is prepared again */
 		mysql_stmt_close(s);
 		c->stmts[q->which] = NULL;
 	}

@@ -21,7 +21,7 @@
 struct sql_conn {
 	PGconn *pg;
 	bool prepared[Q_COUNT];
-	bool password; /* what runs carries a hash: the server's text is not repeated */
+	bool password; /* the statement carries a hash, so the server's text is not repeated */
 };
 
 /* > 0: ready; 0: the time is over. */
@@ -104,7 +104,7 @@ drv_pgsql_start(const struct sql_access *a, const struct sdk_server *s)
 {
 	bool tls = a->tls && !s->local;
 	char port[8];
-	/* what is left out here would be taken from the environment and the service user's home */
+	/* a value left out here would be taken from the environment and the service user's home */
 	const char *keys[] = {"host",
 			      "port",
 			      "dbname",
@@ -187,8 +187,8 @@ connect_pg(const struct sql_access *a, const struct sdk_server *s, struct sql_un
 	return rc;
 }
 
-/* An idle connection has nothing to read: what is there is its end, or an answer that came too
- * late. */
+/* An idle connection has nothing to read: bytes there are its end, or an answer that came too late.
+ */
 static bool
 stale_pg(struct sql_conn *c)
 {
@@ -213,7 +213,7 @@ drv_pgsql_flush(struct sql_conn *c, struct sql_until until, struct sql_fail *f)
 	return rc == 0 ? PM_OK : drv_pgsql_broken(c, f);
 }
 
-/* The answer to what was sent; all of it is read. *ret is the caller's under PM_OK only. */
+/* Reads the whole answer. *ret is the caller's under PM_OK only. */
 static int32_t
 drv_pgsql_answer(struct sql_conn *c, struct sql_until until, PGresult **ret, struct sql_fail *f)
 {
@@ -274,7 +274,7 @@ drv_pgsql_prepare(struct sql_conn *c, const struct sql_query *q, struct sql_unti
 	return PM_OK;
 }
 
-/* libpq wants values that end with a NUL; names without one in them were seen to by account.c. */
+/* libpq wants values that end with a NUL; account.c refuses names that hold one. */
 static int32_t
 drv_pgsql_execute(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
 		  struct sql_until until, PGresult **ret, struct sql_fail *f)
@@ -337,8 +337,8 @@ run_pg(struct sql_conn *c, const struct sql_query *q, const struct pm_str *args,
 		rc = copy_rows(res, r, f);
 		PQclear(res);
 	}
-	/* a statement that is unknown, or whose tables changed: a new connection prepares it
-	 * anew */
+	/* a statement that is unknown, or whose tables changed: a new connection prepares it again
+	 */
 	if (f->again)
 		f->lost = true;
 	return rc;

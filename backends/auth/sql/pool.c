@@ -54,7 +54,7 @@ pool_revive(struct inst *i, int64_t deadline_ms)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-/* What one statement has been through. */
+/* The history of one statement. */
 struct journey {
 	uint32_t readonly; /* servers that take no writes */
 	bool repeated;
@@ -66,7 +66,7 @@ pool_over(const struct inst *i, int64_t deadline_ms)
 	return i->host->now_ms(i->host->ctx) >= deadline_ms;
 }
 
-/* After a failure: is it worth another try, and where? */
+/* Decides after a failure whether and where to try again. */
 static bool
 pool_try_again(struct inst *i, struct sdk_place *at, struct journey *j, int32_t rc,
 	       const struct sql_fail *f, int64_t deadline_ms)
@@ -82,7 +82,8 @@ pool_try_again(struct inst *i, struct sdk_place *at, struct journey *j, int32_t 
 	if (j->repeated || !(f->lost || f->again) || pool_over(i, deadline_ms))
 		return false;
 	j->repeated = true;
-	return rc != PM_TIMEOUT || i->n_servers > 1; /* who did not answer will not answer now */
+	/* a server that did not answer will not answer now */
+	return rc != PM_TIMEOUT || i->n_servers > 1;
 }
 
 static int32_t

@@ -66,7 +66,7 @@ query_at(const struct scan *s, const char *text)
 	return (size_t)(s->end - s->p) >= n && memcmp(s->p, text, n) == 0;
 }
 
-/* A parameter's name right behind p, as in ':user'. */
+/* True if a parameter's name follows p, as in ':user'. */
 static bool
 is_name(const char *p, const char *end)
 {

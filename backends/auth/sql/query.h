@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * query - a configured statement with named parameters, rewritten once into what a database
- * prepares. Names become placeholders outside of quotes and comments only; a value never becomes
- * part of the text. Pure.
- */
+/* query - a configured statement with named parameters, rewritten once into the form that a
+ * database prepares. Names become placeholders outside of quotes and comments only; a value never
+ * becomes part of the text. Pure. */
 #ifndef SQL_QUERY_H
 #define SQL_QUERY_H
 
@@ -28,7 +26,7 @@ enum sql_which {
 	Q_COUNT
 };
 
-/* What may stand behind a colon. */
+/* The names that may follow a colon. */
 enum sql_param {
 	P_USER,
 	P_LOCAL,
@@ -55,7 +53,7 @@ struct sql_query {
 /* Bits of the parameters a statement may use. */
 uint32_t query_params(enum sql_which which);
 
-/* false: why (>= 160 bytes) says what is wrong. *q is to be freed by query_free in any case. */
+/* False: why (>= 160 bytes) gets the reason. *q is to be freed by query_free in any case. */
 bool query_parse(struct sql_query *q, enum sql_which which, enum sql_dialect d, struct pm_str text,
 		 char *why);
 void query_free(struct sql_query *q);

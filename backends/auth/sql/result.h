@@ -16,7 +16,7 @@ struct sql_result {
 	struct pm_str *names; /* n_cols */
 	struct pm_str *cells; /* n_rows * n_cols */
 	size_t n_text, n_cells, cap_text, cap_cells;
-	char *text;  /* what names and cells point into; wiped: it holds hashes */
+	char *text;  /* names and cells point into it; wiped, since it holds hashes */
 	bool failed; /* no memory, or more than SQL_RESULT_BYTES */
 };
 #define SQL_RESULT_BYTES (1u << 20)

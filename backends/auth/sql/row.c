@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Rows into accounts. A column nobody knows is an error, not an oversight: 'enabld' would let
- * people in. What cannot be read - a word where a number belongs - is one too; NULL means "as if
- * the column were not there", but for yes or no, where it means no.
- */
+/* From rows to accounts. An unknown column is an error, not an oversight: 'enabld' would let people
+ * in. A value that cannot be read, such as a word where a number belongs, is an error, too. NULL
+ * means "as if the column were not there", except for yes or no, where it means no. */
 #include "row.h"
 
 #include <stdio.h>
@@ -27,7 +25,7 @@ struct filling {
 
 enum kind { TEXT, ATTR, RIGHT, FLAG, SIZE, DAYS, DATE, NOTHING };
 
-/* Where a value goes: an offset into struct pm_user, or a bit. */
+/* The place of a value: an offset into struct pm_user, or a bit. */
 struct column {
 	const char *name;
 	enum kind kind;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The settings: what they are called, what is wrong with them, and an instance made of them. No
- * network. */
+/* The settings: their names, the checks, and an instance made of them. No network. */
 #include "setup.h"
 
 #include <stdio.h>
@@ -244,7 +243,7 @@ open_queries(struct inst *i, const struct pm_open *open)
 		i->queries[k].option = query_options[k] ? query_options[k] : "probe";
 		if (text.n > 0 &&
 		    !query_parse(&i->queries[k], (enum sql_which)k, i->driver->dialect, text, why))
-			return false; /* check() was there before, so: no memory */
+			return false; /* check() accepted it, so there was no memory */
 	}
 	return true;
 }

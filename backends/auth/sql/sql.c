@@ -3,12 +3,12 @@
  * auth/sql - accounts in MySQL, MariaDB, PostgreSQL or SQLite, by the administrator's own
  * statements. Read:
  *
- *   driver.h   what the databases have in common; drv_*.c are the three
- *   query.c    :user and its like become the database's placeholders; a value is never text
- *   pool.c     a statement on the server that works, repeated once
- *   account.c  verify and its sisters; row.c: columns by name
+ *   driver.h         the interface that the databases have in common; drv_*.c are the three
+ *   query.c          parameters like :user become placeholders; a value is never text
+ *   pool.c           a statement on a server that works, repeated once
+ *   account.c        verify and the other methods; row.c: columns by name
  *   write_behind.c   last logins and new hashes, written a moment later
- *   setup.c    the settings
+ *   setup.c          the settings
  *
  * A failed database is PM_DOWN, PM_TIMEOUT or PM_TEMP; only an answer of the database can be "no
  * such user", and only a hash that was computed can be "wrong password" (R11).

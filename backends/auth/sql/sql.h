@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sql - one instance: its settings, its connections, and what it still has to write.
+ * sql - one instance: its settings, its connections, and its pending writes.
  *
  * sql.c             the descriptor
  * setup.c           the settings, and an instance made of them
  * account.c         logins and lookups
- * row.c             a row of a result becomes an account
- * write_behind.c    what may be written a moment later
- * pool.c            one statement, on whatever server answers in time
+ * row.c             from a row of a result to an account
+ * write_behind.c    writes that may come a moment later
+ * pool.c            one statement, on a server that answers in time
  * query.c           a configured statement, rewritten
- * driver.c          what the databases have in common
+ * driver.c          the interface that the databases have in common
  * drivers.c         the drivers of this build
  * result.c          rows of text
  * drv_*.c           one for each database
@@ -48,7 +48,7 @@ struct inst {
 	struct sdk_pool *pool;
 
 	pthread_mutex_t mutex;
-	char usual[SQL_USUAL_MAX]; /* the hash seen last: what an unknown user has to cost */
+	char usual[SQL_USUAL_MAX]; /* the hash seen last, for the cost of an unknown user */
 	size_t usual_n;
 
 	pthread_mutex_t write_behind_mutex;

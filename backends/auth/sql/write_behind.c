@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Written behind: last logins, last uses of app passwords, hashes of the site's scheme. A login
- * only queues; tick() writes, in slices. What cannot be written stays queued for a better time, up
- * to a bound. All of it may be written twice without harm: a hash is replaced only while the old
- * one still stands there.
+ * Writes that come after the login: last logins, last uses of app passwords, hashes of the site's
+ * scheme. A login only queues; tick() writes, in slices. A write that fails stays queued for a
+ * better time, up to a bound. All of it may be written twice without harm: a hash is replaced only
+ * while the old one is still there.
  */
 #include "write_behind.h"
 
@@ -145,7 +145,7 @@ queue_login(struct inst *i, struct pm_str user, struct pm_str id, struct pm_str 
 void
 write_behind_login(struct inst *i, struct pm_str user, struct pm_str id, const struct pm_cred *cred)
 {
-	if (!sdk_str_is(cred->service, "ctl")) /* an operator's test is no login */
+	if (!sdk_str_is(cred->service, "ctl")) /* an operator's test does not count as a login */
 		queue_login(i, user, id, cred->peer, cred->service);
 }
 
@@ -213,7 +213,7 @@ write_stamp(struct inst *i, const struct pm_call *call, struct stamp *s)
 	return rc == PM_OK ? write_one(i, call, Q_SET_LOGIN, args) : rc;
 }
 
-/* The text of the failure went to call->error; here the operator hears that nothing is lost yet. */
+/* Reports, beside the failure's text in call->error, that nothing is lost yet. */
 static void
 write_behind_complain(struct inst *i)
 {
@@ -241,7 +241,8 @@ write_behind_flush(struct inst *i, const struct pm_call *call)
 	while ((s = write_behind_pop(i)) != NULL) {
 		int32_t rc = write_stamp(i, call, s);
 
-		/* a statement that is refused will be refused again: only what may pass waits */
+		/* a statement that was refused will be refused again: only failures that may pass
+		 * are tried again */
 		if (rc == PM_TEMP) {
 			sdk_count(i->host, "stamps_refused", 1);
 			sdk_log(i->host, PM_LOG_ERROR,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* write_behind - what may be written a moment later. */
+/* write_behind - writes that may come a moment later. */
 #ifndef SQL_WRITE_BEHIND_H
 #define SQL_WRITE_BEHIND_H
 
