@@ -431,6 +431,7 @@ service_stop(void)
 	logger_stop();
 	guard_fini();
 	registry_fini();
+	gate_fini_all();
 	queue_fini();
 	slot_fini();
 	free(service.listeners);

@@ -11,7 +11,4 @@ int64_t mono_ms(void);
 /* UTC, milliseconds since 1970. */
 int64_t wall_ms(void);
 
-/* Tests only: another clock for mono_ms; NULL = the real one. */
-void clock_replace(int64_t (*mono)(void));
-
 #endif

@@ -17,17 +17,6 @@ secret_wipe(void *p, size_t n)
 		explicit_bzero(p, n);
 }
 
-bool
-secret_equal(const void *a, const void *b, size_t n)
-{
-	const volatile unsigned char *x = a, *y = b;
-	unsigned diff = 0;
-
-	for (size_t i = 0; i < n; i++)
-		diff |= (unsigned)(x[i] ^ y[i]);
-	return diff == 0;
-}
-
 void
 secret_random(void *p, size_t n)
 {

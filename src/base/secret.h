@@ -10,9 +10,6 @@
 /* Overwrites n bytes; the compiler may not leave it out. p may be NULL when n is 0. */
 void secret_wipe(void *p, size_t n);
 
-/* Same bytes? Time depends on n only. */
-bool secret_equal(const void *a, const void *b, size_t n);
-
 /* n random bytes from the kernel; never fails once the process runs. */
 void secret_random(void *p, size_t n);
 

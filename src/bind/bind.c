@@ -175,7 +175,7 @@ check_all(struct binder *b)
 		check_files(b->c, b->e);
 	if (!b->tool && wants_tls(b->c)) {
 		t = tls_open(b->c, b->e);
-		tls_put(t);
+		tls_free(t);
 	}
 	return b->e->count == before;
 }
@@ -404,7 +404,7 @@ conf_release(struct conf *c)
 	for (size_t i = 0; i < c->n_storage; i++)
 		backend_put(c->storage[i].backend);
 	local_release(c);
-	tls_put(c->tls);
+	tls_free(c->tls);
 }
 
 /* Modules make directories of their own in it. */

@@ -272,7 +272,7 @@ on_session(const struct epoll_event *e, struct batch *b)
 {
 	struct task *t;
 
-	if (MUTANT != 3 && (e->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+	if (e->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		slot_add_note(e->data.u64, NOTE_HUP);
 	STRESS_POINT();
 	if (slot_claim(e->data.u64, &t))

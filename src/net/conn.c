@@ -29,7 +29,6 @@
 #include "net/peer.h"
 #include "net/pollset.h"
 #include "net/tls.h"
-#include "work/stress.h"
 
 void
 conn_init(struct conn *c, int fd)
@@ -355,10 +354,6 @@ conn_arm(struct conn *c, const struct slot *s, int want)
 {
 	bool write = want == CONN_WANT_WRITE;
 
-#if MUTANT == 1
-	(void)slot_park((struct slot *)s);
-	stress_point();
-#endif
 	if (!c->added) {
 		c->slot = s;
 		c->read_at = slot_task(s)->pops; /* the first edge is still to come */

@@ -22,7 +22,6 @@
 #define SESSION_CONTEXT "restante"
 
 struct tls {
-	_Atomic uint32_t refs;
 	SSL_CTX *ctx;
 	int64_t not_after_ms;
 };
@@ -197,13 +196,12 @@ tls_new(const struct tls_options *o, char *err, size_t errlen)
 		free(t);
 		return NULL;
 	}
-	atomic_init(&t->refs, 1);
 	manners_set(t->ctx);
 	if (!versions_set(t->ctx, o->min_version, err, errlen) ||
 	    !ciphers_set(t->ctx, o->ciphers, err, errlen) || !resumption_set(t->ctx, err, errlen) ||
 	    !certificate_use(t->ctx, o->certificate, err, errlen) ||
 	    !key_use(t->ctx, o, err, errlen)) {
-		tls_put(t);
+		tls_free(t);
 		ERR_clear_error();
 		return NULL;
 	}
@@ -211,17 +209,10 @@ tls_new(const struct tls_options *o, char *err, size_t errlen)
 	return t;
 }
 
-struct tls *
-tls_get(struct tls *t)
-{
-	atomic_fetch_add(&t->refs, 1);
-	return t;
-}
-
 void
-tls_put(struct tls *t)
+tls_free(struct tls *t)
 {
-	if (!t || atomic_fetch_sub(&t->refs, 1) != 1)
+	if (!t)
 		return;
 	SSL_CTX_free(t->ctx); /* sessions hold references of their own */
 	free(t);

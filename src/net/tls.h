@@ -20,10 +20,9 @@ struct tls_options {
 
 /* Main, before tls_new. Again: nothing. */
 void tls_global_init(void);
-/* A context with one reference; NULL: why is in err (which file, what was expected). */
+/* A context; NULL: why is in err (which file, what was expected). */
 struct tls *tls_new(const struct tls_options *o, char *err, size_t errlen);
-struct tls *tls_get(struct tls *t);
-void tls_put(struct tls *t); /* NULL is fine */
+void tls_free(struct tls *t); /* NULL is fine; sessions that have begun TLS keep what they need */
 /* For conn_tls; borrowed. */
 struct ssl_ctx_st *tls_ctx(const struct tls *t);
 /* not-after of the certificate, UTC ms; 0: none. */

@@ -132,14 +132,3 @@ undo_due(int64_t now_ms, char ret_name[PM_NAME_MAX + 1], unsigned *ret_tries)
 	pthread_mutex_unlock(&undo.mutex);
 	return found;
 }
-
-unsigned
-undo_waiting(void)
-{
-	unsigned n;
-
-	pthread_mutex_lock(&undo.mutex);
-	n = undo.n;
-	pthread_mutex_unlock(&undo.mutex);
-	return n;
-}

@@ -50,7 +50,5 @@ void undo_hidden(const struct conf *c, struct pm_str name);
 void undo_again(const char *name, unsigned tries, int64_t now_ms);
 /* Whose mail is to be moved now; false: nobody's. It is off the list then. */
 bool undo_due(int64_t now_ms, char ret_name[PM_NAME_MAX + 1], unsigned *ret_tries);
-/* How many wait. */
-unsigned undo_waiting(void);
 
 #endif

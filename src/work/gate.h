@@ -45,7 +45,7 @@ void gate_init_global(uint32_t workers, uint32_t reserve);
 struct gate *gate_get(const char *name, const struct gate_limits *limits);
 /* At once; with fewer permits, those inside stay. */
 void gate_set_limits(struct gate *g, const struct gate_limits *limits);
-/* Tests: forget all gates; none may be in use. */
+/* At the end: forgets all gates. None may be in use. */
 void gate_fini_all(void);
 
 const char *gate_name(const struct gate *g);

@@ -10,7 +10,7 @@ struct gate *gates_first(void);
 /* The gate of that name, made if there is none; NULL: no memory. */
 struct gate *gates_get(const char *name);
 
-/* Tests: frees them all. */
+/* At the end: frees them all. */
 void gates_fini(void);
 
 #endif

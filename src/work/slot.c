@@ -274,8 +274,6 @@ slot_claim(slot_token t, struct task **ret_task)
 			*ret_task = s->task;
 			return true;
 		case RUNNING:
-			if (MUTANT == 2)
-				return false;
 			if (!atomic_compare_exchange_weak(&s->where, &w,
 							  where_make(where_generation(w), HIT)))
 				continue;
@@ -308,8 +306,6 @@ slot_park(struct slot *s)
 	uint32_t generation = where_generation(w);
 
 	STRESS_POINT();
-	if (MUTANT == 1 && where_state(w) != RUNNING && where_state(w) != HIT)
-		return true; /* conn_arm did it */
 	w = where_make(generation, RUNNING);
 	if (atomic_compare_exchange_strong(&s->where, &w, where_make(generation, PARKED)))
 		return true;

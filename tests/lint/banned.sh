@@ -72,6 +72,9 @@ banned "modules do not write to standard output (R8)" 'printf|puts|putchar|perro
 grep -E '[^A-Za-z0-9_](stdout|stderr)[^A-Za-z0-9_]' "$modules" >"$work/out"
 ok "modules do not know stdout and stderr (R8)" "$work/out"
 
+code $sources | grep -E '[^A-Za-z0-9_](MUTANT|RST_STRESS|UNIT_TEST)([^A-Za-z0-9_]|$)' >"$work/out"
+ok "mistakes for tests are patches (tests/load/mutants)" "$work/out"
+
 # The one loop keeps its word (session/talk.h): a protocol looks at its rings, and appends to `out`.
 protocols=$(find src/pop3 src/smtp src/session -name '*.[ch]' ! -name talk.c | sort)
 loops='stream_(first|turn|park|sated|flush|read|has_line|take|forget|handshake|closing|leave)'

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ownership under stress: random clients against a session that echoes, with random delays at every
- * change of `where` (work/stress.h). Built with -DRST_STRESS together with the engine's sources.
+ * change of `where` (work/stress.h). Built together with the engine's sources.
  *
  * Asserted: no session has two owners; nobody waits for ever (every client is answered or ended,
  * every session ends); every handle that was opened behind a gate is given back; nothing stays
@@ -12,9 +12,9 @@
  *   PN  400 KB, then N HN  echo, behind a gate whose module hangs: h, or - when refused
  *   DN  echo, and end the session by its deadline    QN  give back, echo, end
  *
- * usage: engine_stress [seconds [hang]]      exit 0: nothing wrong. With -DMUTANT=1..3 it must
- * fail. A client that waits for `hang` seconds is lost: two minutes, as machines are slow; a mutant
- * is caught sooner with less.
+ * usage: engine_stress [seconds [hang]]      exit 0: nothing wrong. With one of the mistakes of
+ * mutants/ it must fail. A client that waits for `hang` seconds is lost: two minutes, as machines
+ * are slow; a mutant is caught sooner with less.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "net/conn.h"
 #include "work/pool.h"
-#include "work/stress.h"
 
 #define IN_MAX 128
 #define OUT_MAX 8192

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The whole engine over loopback with a session that echoes: "B" in its input blocks a worker. */
+#include "clock_rig.h"
 #include "net/acceptor.h"
 
 #include <setjmp.h>
@@ -21,7 +22,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "net/conn.h"
 #include "work/gate.h"
 #include "work/pool.h"

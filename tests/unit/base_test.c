@@ -168,8 +168,6 @@ hash_depends_on_every_byte(void **state)
 		buf[i] = 0;
 	}
 	assert_true(h != secret_hash(buf, sizeof(buf) - 1));
-	assert_true(secret_equal("abc", "abc", 3));
-	assert_false(secret_equal("abc", "abd", 3));
 }
 
 static void

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections over a socket pair, plain and TLS; resumption across contexts; bad files. */
+#include "clock_rig.h"
 #include "net/conn.h"
 
 #include <setjmp.h>
@@ -23,7 +24,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "net/acceptor.h"
 #include "net/tls.h"
 #include "work/queue.h"
@@ -295,7 +295,7 @@ bytes_travel_both_ways_in_both_versions(void **state)
 				 SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 		ends_close(&e);
 	}
-	tls_put(t);
+	tls_free(t);
 }
 
 /* One octet of a record each time OpenSSL looks at the socket: a call ends before the record
@@ -332,7 +332,7 @@ a_call_looks_at_the_socket_a_few_times_only(void **state)
 	close(fds[0]);
 	close(fds[1]);
 	ends_close(&e);
-	tls_put(t);
+	tls_free(t);
 }
 
 static void
@@ -345,7 +345,7 @@ an_end_without_close_notify_is_an_end(void **state)
 	(void)state;
 	ends_open(&e);
 	assert_true(ends_handshake(&e, t, TLS1_3_VERSION, NULL));
-	tls_put(t); /* the session keeps what it needs */
+	tls_free(t); /* the session keeps what it needs */
 	assert_int_equal(SSL_write(e.ssl, "QUIT\r\n", 6), 6);
 	shutdown(e.client, SHUT_WR);
 	assert_int_equal(conn_read(&e.server, buf, sizeof(buf)), 6);
@@ -369,7 +369,7 @@ what_is_not_tls_fails_once_and_for_all(void **state)
 	assert_int_equal(conn_handshake(&e.server), CONN_FAIL);
 	conn_shutdown(&e.server);
 	ends_close(&e);
-	tls_put(t);
+	tls_free(t);
 }
 
 static void
@@ -382,7 +382,7 @@ the_lowest_version_is_kept(void **state)
 	ends_open(&e);
 	assert_false(ends_handshake(&e, t, TLS1_2_VERSION, NULL));
 	ends_close(&e);
-	tls_put(t);
+	tls_free(t);
 }
 
 /* ---- resumption ------------------------------------------------------------------------------ */
@@ -432,14 +432,14 @@ a_ticket_is_good_in_another_context_until_its_key_is_gone(void **state)
 		SSL_SESSION *s = session_from(old, versions[i]);
 
 		assert_true(resumes(old, versions[i], s));
-		tls_put(old); /* a reload */
+		tls_free(old); /* a reload */
 		assert_true(resumes(new, versions[i], s));
 		ahead_ms += 3700 * 1000; /* the next key seals; this one still opens */
 		assert_true(resumes(new, versions[i], s));
 		ahead_ms += 3 * 3600 * 1000;
 		assert_false(resumes(new, versions[i], s));
 		SSL_SESSION_free(s);
-		tls_put(new);
+		tls_free(new);
 	}
 }
 
@@ -485,15 +485,14 @@ errors_name_the_file_and_what_was_expected(void **state)
 static void
 the_end_of_the_certificate_is_known(void **state)
 {
-	struct tls *t = server_new(NULL), *same = tls_get(t);
+	struct tls *t = server_new(NULL);
 	int64_t left = tls_not_after_ms(t) - wall_ms();
 
 	(void)state;
 	assert_true(left > 86000LL * 1000 && left <= 86400LL * 1000);
-	tls_put(t);
-	assert_non_null(tls_ctx(same));
-	tls_put(same);
-	tls_put(NULL);
+	assert_non_null(tls_ctx(t));
+	tls_free(t);
+	tls_free(NULL);
 }
 
 /* ---- arming ---------------------------------------------------------------------------------- */
@@ -559,7 +558,7 @@ arming_sees_what_was_left_behind(void **state)
 	while (!slot_park(task.slot))
 		; /* the edge of ADD may come late */
 	ends_close(&e);
-	tls_put(t);
+	tls_free(t);
 	own_again();
 }
 

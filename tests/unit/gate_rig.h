@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "clock_rig.h"
 #include "work/queue.h"
 #include "work/slot.h"
 

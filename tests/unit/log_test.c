@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lines that strangers help to write: harmless, one line each, and not more than are wanted. */
+#include "clock_rig.h"
 #include "log_rig.h"
 
 #include <pthread.h>
-
-#include "base/clock.h"
 
 /* ---- bytes from outside ---------------------------------------------------------------------- */
 

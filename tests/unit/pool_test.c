@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "clock_rig.h"
 #include "work/pool.h"
 
 #include <setjmp.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "work/gate_status.h"
 #include "work/queue.h"
 #include "work/slot.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "clock_rig.h"
 #include "work/queue.h"
 
 #include <setjmp.h>
@@ -10,8 +11,6 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "base/clock.h"
 
 #define WORKERS 6
 #define TASKS 64
