@@ -41,6 +41,12 @@ stream_end(struct stream *st, const char *how)
 	return TURN_END;
 }
 
+bool
+stream_ended(const struct stream *st)
+{
+	return st->how != NULL;
+}
+
 /* ---- turns ----------------------------------------------------------------------------------- */
 
 void

@@ -43,7 +43,7 @@ struct stream {
 	uint32_t turn_rounds;  /* of the session's loop, in this turn */
 	uint64_t turn_octets;  /* moved in this turn */
 	int64_t turn_until_ms; /* so long it may be */
-	const char *how;       /* how it ended, for the log; NULL: it has not */
+	const char *how;       /* how it ended, for the log; whether it has: stream_ended */
 };
 
 /* in, out: capacities of the rings, powers of two. The task gets its id. */
@@ -53,6 +53,9 @@ void stream_fini(struct stream *st);
 
 /* How the session ends; the first reason counts. Returns TURN_END. */
 enum turn stream_end(struct stream *st, const char *how);
+/* Was that called? Then the client is not listened to any more, and at most what is ready for it is
+ * sent. */
+bool stream_ended(const struct stream *st);
 
 /* A turn begins: an edge that came while the session was parked or at a gate is spent, only a
  * read tells. What it may use up counts from when the task came out of the run queue: a turn

@@ -24,12 +24,11 @@ message_arg(struct session *s, const struct command *c, unsigned i, uint64_t *re
 	       maildrop_find(&s->drop, msgno, ret_idx);
 }
 
-/* Runs trans_sized() with the verb once all sizes are known: now, if they are. */
+/* Runs trans_sized() for the verb once all sizes are known: now, if they are. */
 static enum turn
-with_sizes(struct session *s, enum verb verb, uint64_t idx)
+with_sizes(struct session *s, enum verb verb)
 {
-	s->then = (uint8_t)verb;
-	s->then_idx = idx;
+	s->verb = (uint8_t)verb;
 	if (s->drop.sized == s->drop.count)
 		return trans_sized(s);
 	if (!maildrop_need_sizes(&s->drop))
@@ -53,8 +52,8 @@ say_list_one(struct session *s)
 {
 	char text[64];
 
-	snprintf(text, sizeof(text), "%llu %llu", (unsigned long long)s->then_idx + 1,
-		 (unsigned long long)s->drop.octets[s->then_idx]);
+	snprintf(text, sizeof(text), "%llu %llu", (unsigned long long)s->msg_idx + 1,
+		 (unsigned long long)s->drop.octets[s->msg_idx]);
 	return session_ok(s, text);
 }
 
@@ -74,11 +73,11 @@ begin_list(struct session *s)
 enum turn
 trans_sized(struct session *s)
 {
-	switch ((enum verb)s->then) {
+	switch ((enum verb)s->verb) {
 	case VERB_STAT:
 		return say_stat(s);
 	case VERB_LIST:
-		return s->then_idx < s->drop.count ? say_list_one(s) : begin_list(s);
+		return s->one ? say_list_one(s) : begin_list(s);
 	default:
 		return message_begin(s);
 	}
@@ -90,29 +89,26 @@ static enum turn
 cmd_stat(struct session *s, const struct command *c)
 {
 	(void)c;
-	return with_sizes(s, VERB_STAT, 0);
+	return with_sizes(s, VERB_STAT);
 }
 
 static enum turn
 cmd_list(struct session *s, const struct command *c)
 {
-	uint64_t idx = s->drop.count; /* all */
-
-	if (c->argc == 1 && !message_arg(s, c, 0, &idx))
+	s->one = c->argc == 1;
+	if (s->one && !message_arg(s, c, 0, &s->msg_idx))
 		return session_err(s, CODE_NONE, NO_SUCH);
-	return with_sizes(s, VERB_LIST, idx);
+	return with_sizes(s, VERB_LIST);
 }
 
 static enum turn
 cmd_uidl(struct session *s, const struct command *c)
 {
-	uint64_t idx = s->drop.count;
-
-	if (c->argc == 1 && !message_arg(s, c, 0, &idx))
+	s->one = c->argc == 1;
+	if (s->one && !message_arg(s, c, 0, &s->msg_idx))
 		return session_err(s, CODE_NONE, NO_SUCH);
-	s->then = c->argc == 1; /* one only */
-	s->then_idx = idx;
-	s->next_idx = c->argc == 1 ? idx : 0;
+	s->verb = VERB_UIDL;
+	s->next_idx = s->one ? s->msg_idx : 0;
 	s->work = WORK_UIDL;
 	return TURN_ON;
 }
@@ -120,24 +116,19 @@ cmd_uidl(struct session *s, const struct command *c)
 static enum turn
 cmd_retr(struct session *s, const struct command *c)
 {
-	uint64_t idx;
-
-	if (!message_arg(s, c, 0, &idx))
+	if (!message_arg(s, c, 0, &s->msg_idx))
 		return session_err(s, CODE_NONE, NO_SUCH);
-	return with_sizes(s, VERB_RETR, idx);
+	return with_sizes(s, VERB_RETR);
 }
 
 static enum turn
 cmd_top(struct session *s, const struct command *c)
 {
-	uint64_t idx;
-
-	if (!message_arg(s, c, 0, &idx))
+	if (!message_arg(s, c, 0, &s->msg_idx))
 		return session_err(s, CODE_NONE, NO_SUCH);
 	if (!num_parse(c->arg[1].p, c->arg[1].n, UINT64_MAX - 1, &s->top_lines))
 		return session_err(s, CODE_NONE, "TOP needs a message and a number of lines");
-	s->then = VERB_TOP;
-	s->then_idx = idx;
+	s->verb = VERB_TOP;
 	return message_begin(s);
 }
 

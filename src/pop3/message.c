@@ -172,7 +172,7 @@ message_prove(struct session *s)
 		return caller_ask(&s->caller, s->storage, CALL_CONTINUE);
 	visit_end_message(&s->visit, &s->caller);
 	s->proved = s->wire.octets;
-	wire_init(&s->wire, s->then == VERB_TOP ? s->top_lines : WIRE_ALL);
+	wire_init(&s->wire, s->verb == VERB_TOP ? s->top_lines : WIRE_ALL);
 	s->stage = STAGE_PROVED;
 	return PM_OK;
 }
@@ -185,7 +185,7 @@ message_measure(struct session *s)
 	int32_t rc;
 
 	s->stage = STAGE_FIRST;
-	if (s->then != VERB_RETR)
+	if (s->verb != VERB_RETR)
 		return PM_OK;
 	rc = visit_info(&s->visit, &s->caller, s->next_idx, 1, PM_WANT_OCTETS, &info);
 	if (rc == PM_AGAIN)
@@ -209,10 +209,10 @@ put_head(struct session *s)
 	char text[48];
 
 	s->stage = STAGE_SEND;
-	if (s->then == VERB_RETR)
+	if (s->verb == VERB_RETR)
 		snprintf(text, sizeof(text), "%llu octets",
 			 (unsigned long long)s->drop.octets[s->next_idx]);
-	(void)session_ok(s, s->then == VERB_RETR ? text : "top of message follows");
+	(void)session_ok(s, s->verb == VERB_RETR ? text : "top of message follows");
 }
 
 static enum turn
@@ -235,13 +235,13 @@ message_finish(struct session *s)
 	char tail[END_ROOM];
 	size_t n = wire_end(&s->wire, tail, sizeof(tail));
 
-	if (s->then == VERB_RETR && s->wire.octets != s->drop.octets[s->next_idx])
+	if (s->verb == VERB_RETR && s->wire.octets != s->drop.octets[s->next_idx])
 		return message_mismatch(s);
 	if (s->stage == STAGE_FIRST)
 		put_head(s);
 	stream_put(&s->io, tail, n);
 	visit_end_message(&s->visit, &s->caller);
-	if (s->then == VERB_RETR) {
+	if (s->verb == VERB_RETR) {
 		maildrop_set_unread(&s->drop, s->next_idx, false);
 		maildrop_set_retrieved(&s->drop, s->next_idx);
 		s->retrieved++;
@@ -286,11 +286,11 @@ message_pump(struct session *s)
 enum turn
 message_begin(struct session *s)
 {
-	s->next_idx = s->then_idx;
+	s->next_idx = s->msg_idx;
 	s->read_errors = 0;
 	s->suspect = false;
 	s->stage = STAGE_CLOSED;
-	wire_init(&s->wire, s->then == VERB_TOP ? s->top_lines : WIRE_ALL);
+	wire_init(&s->wire, s->verb == VERB_TOP ? s->top_lines : WIRE_ALL);
 	s->work = WORK_MSG;
 	return TURN_ON;
 }

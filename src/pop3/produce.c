@@ -116,7 +116,7 @@ static enum turn
 uidl_failed(struct session *s, int32_t rc, const char *text)
 {
 	session_log_call(s, s->storage, "mbox_info", rc, text);
-	if (s->then || s->next_idx == 0) {
+	if (s->one || s->next_idx == 0) {
 		(void)session_result(s, rc, "UIDL");
 		return produce_done(s);
 	}
@@ -131,8 +131,8 @@ put_uidls(struct session *s, const struct pm_msg *info, size_t n)
 {
 	char text[40];
 
-	if (s->then) {
-		snprintf(text, sizeof(text), "+OK %llu ", (unsigned long long)s->then_idx + 1);
+	if (s->one) {
+		snprintf(text, sizeof(text), "+OK %llu ", (unsigned long long)s->msg_idx + 1);
 		stream_put(&s->io, text, strlen(text));
 		stream_put(&s->io, info[0].uidl, info[0].uidl_len);
 		stream_put(&s->io, "\r\n", 2);
@@ -149,7 +149,7 @@ enum turn
 produce_uidl(struct session *s)
 {
 	struct pm_msg info[VISIT_SLICE];
-	uint64_t left = s->then ? 1 : s->drop.count - s->next_idx;
+	uint64_t left = s->one ? 1 : s->drop.count - s->next_idx;
 	size_t n = left < VISIT_SLICE ? (size_t)left : VISIT_SLICE;
 	int32_t rc;
 
@@ -165,7 +165,7 @@ produce_uidl(struct session *s)
 		return uidl_failed(s, rc, s->visit.text);
 	put_uidls(s, info, n);
 	s->next_idx += n;
-	if (s->then)
+	if (s->one)
 		return produce_done(s);
 	if (s->next_idx == s->drop.count) {
 		stream_put(&s->io, ".\r\n", 3);

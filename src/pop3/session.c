@@ -199,7 +199,7 @@ session_log_end(struct session *s)
 	uint64_t pending = maildrop_pending(&s->drop);
 	struct log_line l;
 
-	if (!s->storage && !s->io.how)
+	if (!s->storage && !stream_ended(&s->io))
 		return;
 	if (!s->storage) {
 		/* a port scanner must not fill the disk */

@@ -102,9 +102,10 @@ struct session {
 	struct maildrop drop;
 	uint64_t table_bytes; /* counted against tables_max */
 	/* the reply being produced */
-	uint64_t next_idx;
-	uint8_t then; /* enum verb the sizes are for */
-	uint64_t then_idx;
+	uint8_t verb;      /* whose it is: enum verb */
+	bool one;          /* LIST, UIDL: of one message, not of all */
+	uint64_t msg_idx;  /* that one; RETR, TOP: which */
+	uint64_t next_idx; /* how far it is */
 	uint64_t top_lines;
 	uint8_t stage;   /* of the message: message.c's */
 	bool suspect;    /* it broke off before: it is read through before it is sent, */
@@ -179,7 +180,7 @@ enum turn produce_list(struct session *s);
 enum turn produce_uidl(struct session *s);
 
 /* ---- message.c ------------------------------------------------------------------------------- */
-/* RETR and TOP, as `then`, of message then_idx. */
+/* RETR and TOP, as `verb`, of message msg_idx. */
 enum turn message_begin(struct session *s);
 enum turn message_send(struct session *s);
 

@@ -106,7 +106,7 @@ static enum turn
 update_answer(struct session *s)
 {
 	s->work = WORK_NONE;
-	if (s->io.how && s->io.left)
+	if (stream_ended(&s->io) && s->io.left)
 		return TURN_END;
 	(void)talk_close(&s->talk, "quit");
 	switch (s->quit_rc) {

@@ -218,7 +218,7 @@ talk_work(struct talk *k)
 {
 	struct stream *io = k->io;
 
-	if (k->protocol->prompt && k->task->verdict == VERDICT_NONE && !io->how &&
+	if (k->protocol->prompt && k->task->verdict == VERDICT_NONE && !stream_ended(io) &&
 	    stream_flush(io) == TURN_END)
 		return TURN_ON; /* what is bound goes on all the same */
 	return k->protocol->work(k->task);
@@ -312,7 +312,7 @@ talk_turn(struct talk *k)
 	enum turn m;
 
 	if (duty != TALK_BOUND) {
-		if (k->io->how && k->phase != TALK_CLOSING)
+		if (stream_ended(k->io) && k->phase != TALK_CLOSING)
 			return k->protocol->finish(k->task);
 		if (k->phase == TALK_TLS)
 			return talk_handshake(k);

@@ -101,7 +101,7 @@ answer_work(struct dsession *s)
 		struct dreply r = reply_of(s, s->next_reply, text, sizeof(text));
 
 		if (ring_room(&s->io.out) < DREPLY_MAX) {
-			if (s->io.how)
+			if (stream_ended(&s->io))
 				break; /* nobody makes room any more */
 			return TURN_ON;
 		}

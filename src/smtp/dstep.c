@@ -14,7 +14,7 @@
 static void
 close_with(struct dsession *s, const char *enhanced, const char *text, const char *how)
 {
-	if (s->io.how)
+	if (stream_ended(&s->io))
 		return;
 	if (s->talk.phase == TALK_TLS) {
 		(void)stream_end(&s->io, how);
@@ -72,7 +72,7 @@ dstep_step_duty(const struct task *t)
 	case DWORK_ABORT:
 		return TALK_BOUND;
 	case DWORK_REPLY:
-		return s->io.how ? TALK_BOUND : TALK_PRODUCE;
+		return stream_ended(&s->io) ? TALK_BOUND : TALK_PRODUCE;
 	default:
 		return TALK_WORK;
 	}

@@ -84,6 +84,8 @@ banned "only the loop reads, flushes, parks and yields" \
 	"$loops|conn_(read|write|arm|shutdown|handshake)|ring_(space|commit|data|consume|put)" $protocols
 code $protocols | grep -E '[^A-Za-z0-9_](TURN_WRITE|TURN_YIELD|NEXT_(PARK|AGAIN|MORE)|io(\.|->)(scanned|turn_octets|read_done|discarding))([^A-Za-z0-9_]|$)' >"$work/out"
 ok "only the loop knows how far a stream is" "$work/out"
+code $protocols src/session/talk.c | grep -E '(->|[.])how([^A-Za-z0-9_]|$)' | grep -v 'log_cstr(' >"$work/out"
+ok "how a session ended is a text for the log" "$work/out"
 }
 
 # The test itself: it must see a call, and not see what is none.
