@@ -23,7 +23,7 @@
 #include "base/stats.h"
 #include "bind/bind.h"
 #include "conf/conf.h"
-#include "host/call.h"
+#include "host/thread.h"
 #include "listen.h"
 #include "mailbox/registry.h"
 #include "mailbox/volume.h"

@@ -15,8 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "host/answer.h"
 #include "host/call.h"
-#include "host/load.h"
+#include "host/inst.h"
 
 /* What a check needs of the module, or of the command line. */
 #define NEED_STORAGE 1u

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "host/number.h"
 #include "kit.h"
 
 #define EXIT_USAGE 64

@@ -21,4 +21,9 @@ int32_t answer_known(struct host_call *c, int32_t rc);
  * PM_TEMP. */
 int32_t answer_final(struct host_call *c, int32_t rc);
 
+/* Name of a code: PM_TEMP -> "TEMP"; "?" for unknown. */
+const char *host_code_name(int32_t rc);
+/* DOWN or TIMEOUT: counts for the breaker. */
+int host_backend_failed(int32_t rc);
+
 #endif

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "load.h"
+#include "inst.h"
 
 struct host_call {
 	struct pm_call pm; /* first member */
@@ -27,11 +27,6 @@ struct host_call {
 
 /* Fills pm from the caller's fields. op_id is zero: set it for commits and deliveries. */
 void host_call_init(struct host_call *c, int64_t deadline_ms, uint64_t session_id);
-
-/* Name of a code: "PM_TEMP" -> "TEMP"; "?" for unknown. */
-const char *host_code_name(int32_t rc);
-/* DOWN or TIMEOUT: counts for the breaker. */
-int host_backend_failed(int32_t rc);
 
 /* Zeroed, sized, defaults as in module.h. */
 void host_user_init(struct pm_user *u);
@@ -95,8 +90,5 @@ int32_t host_dlv_prepare(struct host_inst *i, void *dlv, struct host_call *c,
 			 struct pm_result *ret);
 int32_t host_dlv_commit(struct host_inst *i, void *dlv, struct host_call *c, struct pm_result *ret);
 void host_dlv_abort(struct host_inst *i, void *dlv, struct host_call *c);
-
-/* thread_end of every module this thread has called: last act of a worker. */
-void host_thread_exit(void);
 
 #endif

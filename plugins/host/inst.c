@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Instances: settings as text become values as the schema types them, the module checks them, and
- * an instance is opened. The other half of load.h.
- */
+#include "inst.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "desc.h"
-#include "load.h"
+#include "nearest.h"
+#include "number.h"
 
 #define REPORT_MAX 1024
 
@@ -25,96 +24,6 @@ struct values {
 	/* a value the module may rely on is not there: it is not asked to check the others */
 	bool gaps;
 };
-
-/* ---- numbers and names ----------------------------------------------------------------------- */
-
-struct suffix {
-	const char *text;
-	int64_t factor;
-};
-
-/* In the base unit: ms, s, or bytes. */
-static const struct suffix ms_suffix[] = {{"ms", 1},      {"s", 1000},    {"m", 60000},
-					  {"min", 60000}, {"h", 3600000}, {"d", 86400000},
-					  {NULL, 0}};
-static const struct suffix s_suffix[] = {{"s", 1},     {"m", 60},     {"min", 60}, {"h", 3600},
-					 {"d", 86400}, {"w", 604800}, {NULL, 0}};
-static const struct suffix byte_suffix[] = {
-	{"k", 1024}, {"m", 1048576}, {"g", 1073741824}, {NULL, 0}};
-
-bool
-host_parse_number(const char *text, const char *unit, int64_t *ret)
-{
-	const struct suffix *s = strcmp(unit, "ms") == 0      ? ms_suffix
-				 : strcmp(unit, "s") == 0     ? s_suffix
-				 : strcmp(unit, "bytes") == 0 ? byte_suffix
-							      : NULL;
-	int64_t v = 0, factor = 1;
-	const char *p = text;
-
-	for (; *p >= '0' && *p <= '9'; p++)
-		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, *p - '0', &v))
-			return false;
-	if (p == text)
-		return false;
-	while (*p == ' ')
-		p++;
-	if (*p) {
-		while (s && s->text && strcasecmp(s->text, p) != 0)
-			s++;
-		if (!s || !s->text)
-			return false;
-		factor = s->factor;
-	}
-	if (__builtin_mul_overflow(v, factor, &v))
-		return false;
-	*ret = v;
-	return true;
-}
-
-/* Levenshtein's distance, as far as it is at most 2 worth knowing. */
-static unsigned
-inst_distance(const char *a, const char *b)
-{
-	size_t na = strlen(a), nb = strlen(b);
-	unsigned row[64];
-
-	if (na > 60 || nb > 60)
-		return 99;
-	for (size_t j = 0; j <= nb; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 1; i <= na; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= nb; j++) {
-			unsigned above = row[j];
-			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-
-			best = above + 1 < best ? above + 1 : best;
-			row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-			diagonal = above;
-		}
-	}
-	return row[nb];
-}
-
-const char *
-host_nearest(const char *word, const char *const *words, size_t n)
-{
-	const char *best = NULL;
-	unsigned least = 3;
-
-	for (size_t i = 0; i < n; i++) {
-		unsigned d = inst_distance(word, words[i]);
-
-		if (d < least && d < strlen(word)) {
-			least = d;
-			best = words[i];
-		}
-	}
-	return best;
-}
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "thread.h"
 
-#include "call.h"
-
 static _Thread_local struct {
 	const struct pm_module *met[HOST_LIBS_MAX];
 	size_t n;

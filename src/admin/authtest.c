@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "conf/conf.h"
+#include "host/answer.h"
 #include "work/gate_status.h"
 
 #define SECRET_B64_MAX 8192

@@ -29,6 +29,7 @@
 #include "base/kill.h"
 #include "base/log.h"
 #include "base/stats.h"
+#include "host/answer.h"
 #include "mailbox/letter.h"
 
 #define RETRY_MS 600000

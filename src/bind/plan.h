@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
-#include "host/load.h"
+#include "host/inst.h"
 
 /* One section on its way to being bound. */
 struct plan {

@@ -19,7 +19,7 @@
 #include "conf/check.h"
 #include "conf/schema.h"
 #include "conf/tree.h"
-#include "host/load.h"
+#include "host/nearest.h"
 
 #define MEMORY_MAX (64u << 20)
 #define NAME_MAX_LEN 40

@@ -8,7 +8,8 @@
 #include <strings.h>
 
 #include "base/log.h"
-#include "host/load.h"
+#include "host/nearest.h"
+#include "host/number.h"
 
 #define TOP(k, t, f, lo, hi, w, d, doc) \
 	{ \

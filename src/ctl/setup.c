@@ -8,8 +8,9 @@
 
 #include "conf/conf.h"
 #include "ctl/offline.h"
+#include "host/answer.h"
 #include "host/call.h"
-#include "host/load.h"
+#include "host/inst.h"
 #include "host/toolhost.h"
 
 /* a large store may take its time; the operator may interrupt */

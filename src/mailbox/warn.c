@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "host/answer.h"
 #include "mailbox/letter.h"
 #include "module/errand.h"
 

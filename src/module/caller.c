@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "host/answer.h"
 #include "work/pool.h"
 #include "work/slot.h"
 

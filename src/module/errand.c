@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "host/answer.h"
 #include "work/pool.h"
 #include "work/queue.h"
 #include "work/slot.h"

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/privs.h"
 #include "bind/bind.h"
-#include "host/call.h"
+#include "host/thread.h"
 #include "mailbox/registry.h"
 #include "mailbox/volume.h"
 #include "module/backend.h"

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/stats.h"
+#include "host/answer.h"
 #include "pop3/session.h"
 
 #define REFUSED "user name or password is wrong"

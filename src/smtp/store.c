@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "host/answer.h"
 #include "mailbox/volume.h"
 #include "smtp/dsession.h"
 #include "smtp/room.h"

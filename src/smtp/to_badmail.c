@@ -14,6 +14,7 @@
 #include "badmail/badmail.h"
 #include "base/log.h"
 #include "base/stats.h"
+#include "host/answer.h"
 #include "smtp/dsession.h"
 #include "smtp/to_badmail.h"
 

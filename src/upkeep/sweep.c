@@ -11,6 +11,7 @@
 #include "account/usercopy.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "host/answer.h"
 #include "mailbox/volume.h"
 #include "upkeep/sweep_box.h"
 #include "upkeep/sweep_domain.h"

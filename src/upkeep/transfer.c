@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/kill.h"
 #include "base/secret.h"
+#include "host/answer.h"
 #include "mailbox/volume.h"
 
 #define SLICE_MS 100 /* then the permit goes back */

@@ -10,7 +10,8 @@
 #include <string.h>
 
 #include "host/call.h"
-#include "host/load.h"
+#include "host/inst.h"
+#include "host/thread.h"
 #include "host/toolhost.h"
 
 static int number, failed;

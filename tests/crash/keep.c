@@ -29,6 +29,7 @@
 #include "badmail/badmail_store.h"
 #include "bind/local.h"
 #include "conf/conf.h"
+#include "host/answer.h"
 #include "mailbox/quota_domain.h"
 #include "mailbox/volume.h"
 #include "module/backend.h"

@@ -6,8 +6,10 @@
 
 #include <stdbool.h>
 
+#include "host/answer.h"
 #include "host/call.h"
-#include "host/load.h"
+#include "host/inst.h"
+#include "host/thread.h"
 
 extern bool small_quiet; /* no log */
 extern const struct pm_host small_services;

@@ -17,8 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/answer.h"
 #include "host/call.h"
-#include "host/load.h"
+#include "host/inst.h"
 #include "host/toolhost.h"
 #include "unit/rig.h"
 

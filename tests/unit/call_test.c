@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "host/answer.h"
 #include "rig.h"
 
 /* ---- a module that answers what it is told --------------------------------------------------- */

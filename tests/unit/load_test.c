@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whom the loader trusts, what it refuses and with which words, and how settings become values. */
-#include "host/load.h"
+#include "host/inst.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/nearest.h"
+#include "host/number.h"
 #include "odd_module.h"
 #include "rig.h"
 

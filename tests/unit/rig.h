@@ -6,8 +6,10 @@
 
 #include <stddef.h>
 
+#include "host/answer.h"
 #include "host/call.h"
-#include "host/load.h"
+#include "host/inst.h"
+#include "host/thread.h"
 
 /* A private directory with copies of the modules named (NULL at the end); removed by rig_end. */
 const char *rig_begin(const char *const *modules);
