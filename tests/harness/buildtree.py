@@ -53,8 +53,9 @@ class BuildTree:
         return make("-C", self.path, "-j%d" % jobs, *targets)
 
     def file(self, test):
-        built = os.path.join(self.path, test)
-        return built if os.path.exists(built) else os.path.join(TOP, test)
+        """A script lies in the source; a program is, or will be, built."""
+        script = os.path.join(TOP, test)
+        return script if os.path.exists(script) else os.path.join(self.path, test)
 
     def log(self, test):
         base, end = os.path.splitext(test)
