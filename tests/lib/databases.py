@@ -88,6 +88,24 @@ class Database:
         os.chmod(ca, 0o644)
         return ca
 
+    def first_data(self, server, make):
+        """The data a new server begins with: make() makes them in data/, once for all tests of a build; the others copy them.
+        server: its program, of another version they would be others."""
+        place = os.environ.get("top_builddir")
+        if not place:
+            return make()
+        template = os.path.join(place, "server-data", "%s-%d" % (self.driver, os.stat(os.path.realpath(server)).st_mtime))
+        os.makedirs(os.path.dirname(template), exist_ok=True)
+        with open(template + ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.path.isdir(template):
+                make()
+                shutil.rmtree(template + ".new", ignore_errors=True)
+                subprocess.check_call(["cp", "-a", self.path("data"), template + ".new"])
+                os.rename(template + ".new", template)
+                return
+        subprocess.check_call(["cp", "-a", template + "/.", self.path("data")])
+
     def schema(self):
         with open(os.path.join(SCHEMA, self.driver + ".sql")) as f:
             self.sql(f.read())
@@ -199,15 +217,18 @@ class Maria(Database):
             f.write("\n".join(lines) + "\n")
         os.mkdir(self.path("data"))
         self.own(self.path("data"), self.path("run"))
-        user = ["--user=" + self.account] if self.account else []
-        subprocess.run([program("mariadb-install-db"), "--defaults-file=" + self.path("my.cnf"), *user, "--skip-test-db",
-                        "--auth-root-authentication-method=normal"], check=True, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
+        self.first_data(program("mariadbd", "/usr/sbin"), self.install)
         self.start("ca-server" if tls else None)
         self.sql("CREATE DATABASE mail CHARACTER SET utf8mb4;"
                  "CREATE USER restante@'127.0.0.1' IDENTIFIED BY '%s'; GRANT ALL ON mail.* TO restante@'127.0.0.1';"
                  % PASSWORD, database="")
         self.schema()
+
+    def install(self):
+        user = ["--user=" + self.account] if self.account else []
+        subprocess.run([program("mariadb-install-db"), "--defaults-file=" + self.path("my.cnf"), *user, "--skip-test-db",
+                        "--auth-root-authentication-method=normal"], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
 
     def start(self, certificate="ca-server"):
         """None: without TLS."""
@@ -284,8 +305,7 @@ class Postgres(Database):
             f.write(PASSWORD)
         self.own(self.path("data"), self.path("run"))
         self.bin = os.path.dirname(os.path.realpath(program("pg_ctl", "/usr/lib/postgresql/*/bin")))
-        self.as_user(os.path.join(self.bin, "initdb"), "-D", self.path("data"), "-U", "restante", "-A", "scram-sha-256",
-                     "--pwfile=" + self.path("run", "pw"), "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+        self.first_data(os.path.join(self.bin, "postgres"), self.install)
         self.args = ["-D", self.path("data"), "-k", self.path("run"), "-p", str(self.port), "-c",
                      "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=32MB"]
         for k, v in extra.items():
@@ -293,6 +313,10 @@ class Postgres(Database):
         self.start("ca-server" if tls else None)
         self.sql("CREATE DATABASE mail", database="postgres")
         self.schema()
+
+    def install(self):
+        self.as_user(os.path.join(self.bin, "initdb"), "-D", self.path("data"), "-U", "restante", "-A", "scram-sha-256",
+                     "--pwfile=" + self.path("run", "pw"), "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
 
     def as_user(self, *cmd):
         if self.account:
