@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ledger_impl.h"
+#include "ledger.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "ledger_line.h"
 
 #define OP_ID_N 32 /* hex digits */
 #define HASH_INITIAL_NUM_BUCKETS 64U
@@ -82,7 +84,7 @@ ledger_free(struct ledger *l)
 }
 
 static struct message *
-find(struct ledger *l, const char *identity, size_t n)
+message_find(struct ledger *l, const char *identity, size_t n)
 {
 	struct message *m;
 
@@ -93,7 +95,7 @@ find(struct ledger *l, const char *identity, size_t n)
 struct ledger_message *
 ledger_find(struct ledger *l, const char *identity, size_t n)
 {
-	struct message *m = find(l, identity, n);
+	struct message *m = message_find(l, identity, n);
 
 	return m ? &m->m : NULL;
 }
@@ -234,7 +236,7 @@ message_new(struct ledger *l, const char *identity, size_t n, const char *uidl, 
 static bool
 take_message(struct ledger *l, const struct fields *f)
 {
-	struct message *m = find(l, f->p[1], f->n[1]);
+	struct message *m = message_find(l, f->p[1], f->n[1]);
 
 	/* a known one keeps its address, since groups point to it, and its unique-id */
 	if (!m)
@@ -251,7 +253,7 @@ take_message(struct ledger *l, const struct fields *f)
 static bool
 ledger_take_file(struct ledger *l, const struct fields *f)
 {
-	struct message *m = find(l, f->p[1], f->n[1]);
+	struct message *m = message_find(l, f->p[1], f->n[1]);
 	struct ledger_file is = {.ino = ledger_number(f, 3),
 				 .size = ledger_number(f, 4),
 				 .mtime_ns = ledger_number(f, 5)},
@@ -316,7 +318,7 @@ ledger_finish(struct ledger *l, struct group *g)
 static bool
 take_member(struct ledger *l, const struct fields *f, int64_t hide_ms)
 {
-	struct message *m = find(l, f->p[2], f->n[2]);
+	struct message *m = message_find(l, f->p[2], f->n[2]);
 	struct group *g;
 
 	if (f->n[1] != OP_ID_N)
@@ -417,7 +419,7 @@ ledger_take_line(struct ledger *l, const char *p, const char *end)
 		return f.count < 7 || take_message(l, &f);
 	case 'F':
 	case 'H':
-		m = f.count == 3 ? find(l, f.p[1], f.n[1]) : NULL;
+		m = f.count == 3 ? message_find(l, f.p[1], f.n[1]) : NULL;
 		if (m && f.p[0][0] == 'F' && m->m.first_retrieved_ms == 0)
 			m->m.first_retrieved_ms = (int64_t)ledger_number(&f, 2);
 		else if (m && f.p[0][0] == 'H')
@@ -449,7 +451,7 @@ line_sound(const char *p, const char *lf)
 
 	if (lf - p < 10 || p[8] != ' ')
 		return false;
-	snprintf(hex, sizeof(hex), "%08" PRIx32, ledger_crc(p + 9, (size_t)(lf - p) - 9));
+	snprintf(hex, sizeof(hex), "%08" PRIx32, ledger_line_crc(p + 9, (size_t)(lf - p) - 9));
 	return memcmp(hex, p, 8) == 0;
 }
 

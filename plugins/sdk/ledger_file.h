@@ -8,6 +8,7 @@
 #include <restante/module.h>
 
 #include "ledger.h"
+#include "ledger_write.h"
 
 #define LEDGER_NAME_MAX 80
 

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "password_impl.h"
+#include "password_crypt.h"
+#include "password_digest.h"
+#include "password_scheme.h"
 
 static const struct pwd_scheme *const schemes[] = {
 	&pwd_plain, &pwd_crypt, &pwd_argon2, &pwd_digest, &pwd_pbkdf2, &pwd_scram,

@@ -2,10 +2,10 @@
 /* The costs of a crypt(3) hash, read before anything is computed. They are in the hash itself, and
  * whoever can write the table, or a hosting customer his own row, could ask for hours and
  * gigabytes. Encodings: crypt(5). */
+#include "password_cost.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#include "password_impl.h"
 
 #define WORK_FACTOR 8u /* passes over the most memory that is allowed */
 

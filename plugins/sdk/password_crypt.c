@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hashes that libxcrypt and libargon2 check, and plain text. */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
+#include "password_crypt.h"
+
 #include <crypt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include <argon2.h>
 #endif
 
-#include "password_impl.h"
+#include "password_cost.h"
 
 /* ---- plain ----------------------------------------------------------------------------------- */
 

@@ -9,41 +9,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "password_impl.h"
+/* ---- hex and base64 --------------------------------------------------------------------------- */
 
-/* ---- helpers --------------------------------------------------------------------------------- */
-
-int32_t
-pwd_corrupt(struct pwd_hash *h, const char *text)
-{
-	snprintf(h->why, PWD_WHY, "{%s}: %s", h->name, text);
-	return PM_CORRUPT;
-}
-
-int32_t
-pwd_same(const void *a, const void *b, size_t n)
-{
-	return CRYPTO_memcmp(a, b, n) == 0 ? PM_OK : PM_DENIED;
-}
-
-bool
-pwd_number(const char *p, size_t n, uint32_t *ret)
-{
-	uint64_t v = 0;
-
-	if (n == 0 || n > 10)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		if (p[i] < '0' || p[i] > '9')
-			return false;
-		v = v * 10 + (uint64_t)(p[i] - '0');
-	}
-	*ret = (uint32_t)v;
-	return v <= UINT32_MAX;
-}
-
-bool
-pwd_hex(const char *p, size_t n, unsigned char *out, size_t cap, size_t *ret_n)
+static bool
+hex_decode(const char *p, size_t n, unsigned char *out, size_t cap, size_t *ret_n)
 {
 	if (n % 2 != 0 || n / 2 > cap)
 		return false;
@@ -59,8 +28,9 @@ pwd_hex(const char *p, size_t n, unsigned char *out, size_t cap, size_t *ret_n)
 	return true;
 }
 
-bool
-pwd_b64(const char *p, size_t n, unsigned char *out, size_t cap, size_t *ret_n)
+/* Strict base64 with or without padding; false: not base64, or over cap. */
+static bool
+b64_decode(const char *p, size_t n, unsigned char *out, size_t cap, size_t *ret_n)
 {
 	unsigned char text[768], raw[768];
 	size_t pad = 0;
@@ -108,8 +78,8 @@ digest_check(struct pwd_hash *h, struct pm_str password, const struct sdk_passwo
 	int32_t rc;
 
 	(void)l;
-	if (!(hex ? pwd_hex(h->text, h->n, want, sizeof(want), &n)
-		  : pwd_b64(h->text, h->n, want, sizeof(want), &n)) ||
+	if (!(hex ? hex_decode(h->text, h->n, want, sizeof(want), &n)
+		  : b64_decode(h->text, h->n, want, sizeof(want), &n)) ||
 	    n < size || (!salted && n != size))
 		return pwd_corrupt(h, "not a digest of its length");
 	ctx = EVP_MD_CTX_new();
@@ -145,7 +115,7 @@ pbkdf2_check(struct pwd_hash *h, struct pm_str password, const struct sdk_passwo
 		return pwd_corrupt(h, "expected $1$salt$rounds$hash");
 	if (!pwd_number(rounds + 1, (size_t)(hex - rounds) - 1, &v) || v == 0 || v > l->max_rounds)
 		return pwd_corrupt(h, "no number of rounds within the limit");
-	if (!pwd_hex(hex + 1, strlen(hex + 1), want, sizeof(want), &n) || n < 16)
+	if (!hex_decode(hex + 1, strlen(hex + 1), want, sizeof(want), &n) || n < 16)
 		return pwd_corrupt(h, "the hash is not hex");
 	if (PKCS5_PBKDF2_HMAC(password.p, (int)password.n, (const unsigned char *)salt,
 			      (int)(rounds - salt), (int)v, EVP_sha1(), (int)n, got) != 1)
@@ -173,12 +143,12 @@ verifier_read(struct pwd_hash *h, struct verifier *v)
 	stored = salt ? strchr(salt + 1, ',') : NULL;
 	server = stored ? strchr(stored + 1, ',') : NULL;
 	return server && pwd_number(h->text, (size_t)(salt - h->text), &v->iter) && v->iter > 0 &&
-	       pwd_b64(salt + 1, (size_t)(stored - salt) - 1, v->salt, sizeof(v->salt),
-		       &v->salt_n) &&
-	       pwd_b64(stored + 1, (size_t)(server - stored) - 1, v->stored, sizeof(v->stored),
-		       &v->stored_n) &&
-	       pwd_b64(server + 1, strlen(server + 1), v->server, sizeof(v->server),
-		       &v->server_n) &&
+	       b64_decode(salt + 1, (size_t)(stored - salt) - 1, v->salt, sizeof(v->salt),
+			  &v->salt_n) &&
+	       b64_decode(stored + 1, (size_t)(server - stored) - 1, v->stored, sizeof(v->stored),
+			  &v->stored_n) &&
+	       b64_decode(server + 1, strlen(server + 1), v->server, sizeof(v->server),
+			  &v->server_n) &&
 	       v->stored_n == (size_t)EVP_MD_get_size(v->md) && v->server_n == v->stored_n;
 }
 

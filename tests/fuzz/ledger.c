@@ -8,6 +8,7 @@
 
 #include "fuzz.h"
 #include "sdk/ledger.h"
+#include "sdk/ledger_write.h"
 
 #define HEADER "restante-ledger 1\n"
 #define HEADER_N (sizeof(HEADER) - 1)

@@ -18,6 +18,7 @@ counted(const void *a, const void *b, size_t n)
 /* the reader itself, every memcmp of it - uthash's, too - through the counter */
 #define memcmp counted
 #include "../../plugins/sdk/ledger.c"
+#include "ledger_write.h"
 #undef memcmp
 
 #include <setjmp.h>

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "ledger.h"
+#include "ledger_write.h"
 #include "octets.h"
 
 #define OP "0123456789abcdef0123456789abcdef"

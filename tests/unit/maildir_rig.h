@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "ledger.h"
+#include "ledger_write.h"
 
 #define WANT_ALL (PM_WANT_OCTETS | PM_WANT_UIDL | PM_WANT_DATES | PM_WANT_META)
 

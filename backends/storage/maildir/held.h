@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include "ledger.h"
+#include "ledger_write.h"
 #include "snap.h"
 
 /* The looks of a file. */

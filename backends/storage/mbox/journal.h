@@ -19,6 +19,7 @@
 #define MBOX_JOURNAL_H
 
 #include "ledger.h"
+#include "ledger_write.h"
 #include "mbox.h"
 
 #define NONCE 16
