@@ -2,7 +2,6 @@
 #include "account/chain.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include <restante/module.h>
 
@@ -43,20 +42,8 @@ chain_name(const struct conf *c, const char *raw, size_t n, char *ret_name)
 	return true;
 }
 
-/* "example.org", or "*.example.org" for all below it. */
-static bool
-domain_fits(const char *pattern, const char *domain)
-{
-	if (pattern[0] == '*' && pattern[1] == '.') {
-		size_t n = strlen(domain), m = strlen(pattern + 1);
-
-		return n > m && strcasecmp(domain + n - m, pattern + 1) == 0;
-	}
-	return strcasecmp(pattern, domain) == 0;
-}
-
-static bool
-section_fits(const struct conf_section *s, const char *name)
+bool
+chain_fits(const struct conf_section *s, const char *name)
 {
 	const char *at = strrchr(name, '@');
 
@@ -65,7 +52,7 @@ section_fits(const struct conf_section *s, const char *name)
 	if (s->n_domains == 0)
 		return true;
 	for (size_t i = 0; at && i < s->n_domains; i++)
-		if (domain_fits(s->domains[i], at + 1))
+		if (conf_domain_fits(s->domains[i], at + 1))
 			return true;
 	return false;
 }
@@ -74,7 +61,7 @@ int
 chain_next(const struct conf *c, const char *name, int from)
 {
 	for (size_t i = (size_t)from; i < c->n_auth; i++)
-		if (section_fits(&c->auth[i], name))
+		if (chain_fits(&c->auth[i], name))
 			return (int)i;
 	return -1;
 }

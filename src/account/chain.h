@@ -15,6 +15,8 @@
  * UTF-8, or with control characters. ret_name: PM_NAME_MAX + 1 bytes, NUL-terminated. */
 bool chain_name(const struct conf *c, const char *raw, size_t n, char *ret_name);
 
+/* Is this section asked about names of this domain? */
+bool chain_fits(const struct conf_section *s, const char *name);
 /* The first auth section at or behind `from` that is asked about this name; -1: none. */
 int chain_next(const struct conf *c, const char *name, int from);
 

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "account/credtag.h"
 #include "account/usercopy.h"
@@ -41,6 +42,7 @@ struct table {
 
 struct credcache {
 	struct credcache_limits limits;
+	char *domain; /* limits.domain */
 	size_t n_sets;
 	_Atomic uint64_t epoch; /* + 1 with each forgetting */
 	uint8_t key[MAC];
@@ -73,6 +75,7 @@ credcache_new(const struct credcache_limits *l)
 	if (!c)
 		return NULL;
 	c->limits = *l;
+	c->limits.domain = c->domain = l->domain ? strdup(l->domain) : NULL;
 	c->n_sets = (l->places + WAYS - 1) / WAYS;
 	if (c->n_sets == 0)
 		c->n_sets = 1;
@@ -81,7 +84,7 @@ credcache_new(const struct credcache_limits *l)
 		pthread_mutex_init(&c->mutex[i], NULL);
 	c->accepted.places = calloc(c->n_sets * WAYS, sizeof(struct place));
 	c->refused.places = calloc(c->n_sets * WAYS, sizeof(struct place));
-	if (c->accepted.places && c->refused.places)
+	if (c->accepted.places && c->refused.places && !c->domain == !l->domain)
 		return c;
 	credcache_free(c);
 	return NULL;
@@ -104,6 +107,7 @@ credcache_free(struct credcache *c)
 	table_free(&c->refused, c->n_sets * WAYS);
 	for (size_t i = 0; i < SHARDS; i++)
 		pthread_mutex_destroy(&c->mutex[i]);
+	free(c->domain);
 	secret_wipe(c, sizeof(*c));
 	free(c);
 }
@@ -401,19 +405,32 @@ place_stale(struct table *t, struct place *p, const uint8_t *name)
 	p->fresh_ms = 0;
 }
 
-void
-credcache_forget(struct credcache *c, struct pm_str name)
+static void
+forget_name(struct credcache *c, struct pm_str name)
 {
 	uint8_t tag[MAC];
 	bool one = name.n > 0;
 
-	if (!c)
-		return;
-	atomic_fetch_add(&c->epoch, 1); /* first: an answer under way was given before */
 	if (one && !credtag_name(c->key, name, tag))
 		one = false; /* cannot tell whom: all of them */
 	each_place(c, &c->accepted, place_forget, one ? tag : NULL);
 	each_place(c, &c->refused, place_forget, one ? tag : NULL);
+}
+
+void
+credcache_forget(struct credcache *c, struct pm_str name)
+{
+	const char *at = c && c->domain && name.n > 0 ? memrchr(name.p, '@', name.n) : NULL;
+	size_t local = at ? (size_t)(at - name.p) : 0;
+
+	if (!c)
+		return;
+	atomic_fetch_add(&c->epoch, 1); /* first: an answer under way was given before */
+	forget_name(c, name);
+	/* the section itself calls this account by the part before its domain */
+	if (local > 0 && name.n - local - 1 == strlen(c->domain) &&
+	    strncasecmp(at + 1, c->domain, strlen(c->domain)) == 0)
+		forget_name(c, (struct pm_str){name.p, local});
 }
 
 void

@@ -33,6 +33,8 @@ struct credcache_limits {
 	int64_t negative_ms; /* refused, unknown; 0: always asked */
 	int64_t good_ms;     /* last known good; 0: never */
 	size_t places;       /* of the accepted, and as many of the refused */
+	/* appended to names that the section gives without one (own.h); NULL: none; copied */
+	const char *domain;
 };
 
 struct credcache;

@@ -3,9 +3,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "account/chain.h"
 #include "account/lookup.h"
+#include "account/own.h"
 #include "base/secret.h"
 
 void
@@ -45,23 +47,95 @@ find_enter(struct find *f, struct caller *c, const char *method, struct host_cal
 	return rc == PM_OK || rc == PM_AGAIN ? rc : find_failed(f, rc, "no permit in time");
 }
 
+/* ---- the name it goes by --------------------------------------------------------------------- */
+
+static void
+find_look_again(struct find *f)
+{
+	const struct pm_str *name = &f->first.user.name;
+
+	f->again = true;
+	f->who.blind = NULL;
+	f->who.auth = 0;
+	memcpy(f->who.name, name->p, name->n);
+	f->who.name[name->n] = '\0';
+}
+
+void
+find_confirm(struct find *f, struct conf *c, const char *service, const char *peer,
+	     const struct find_first *first)
+{
+	find_begin(f, c, service, peer, false, first->asked);
+	f->first = *first;
+	find_look_again(f);
+}
+
+/* The search ends where it was before that name was looked for. */
+static int32_t
+find_confirmed(struct find *f)
+{
+	f->again = false;
+	f->user = f->first.user;
+	f->auth = f->first.auth;
+	f->storage = f->first.storage;
+	memcpy(f->who.name, f->first.asked, sizeof(f->who.name));
+	return PM_OK;
+}
+
+static int32_t
+find_not_own(struct find *f, const char *whose)
+{
+	char text[PM_ERROR_MAX + 1];
+
+	snprintf(text, sizeof(text), OWN_LEADS_ELSEWHERE, f->who.name,
+		 whose ? OWN_OF_SECTION : OWN_NONE, whose ? whose : "");
+	f->auth = f->first.auth;
+	f->method = "lookup";
+	memcpy(f->who.name, f->first.asked, sizeof(f->who.name));
+	return find_failed(f, PM_PERM, text);
+}
+
+/* Nobody has the name: but a section that cannot look names up has it, in another spelling. */
+static int32_t
+find_nobody_again(struct find *f)
+{
+	if (!f->who.blind)
+		return find_not_own(f, NULL);
+	if (f->who.blind == f->first.auth && strcasecmp(f->who.name, f->first.asked) == 0)
+		return find_confirmed(f);
+	f->method = NULL;
+	return lookup_end_code(f->who.blind, f->text, sizeof(f->text));
+}
+
 /* ---- it is known ----------------------------------------------------------------------------- */
 
 static int32_t
 find_account(struct find *f, struct caller *c)
 {
 	struct pm_user *u = &f->user;
+	char text[PM_ERROR_MAX + 1];
+	int32_t rc;
 
+	if (f->again) /* no other section can have it */
+		return f->auth == f->first.auth ? find_confirmed(f)
+						: find_not_own(f, f->auth->name);
 	if (u->n_targets > 0)
 		return find_failed(f, PM_MOVED, "the name is an alias");
+	rc = own_complete(f->auth, f->who.name, c->arena, u);
+	if (rc != PM_OK)
+		return find_failed(f, rc, rc == PM_PERM ? "its name is too long" : "out of memory");
 	f->storage = chain_storage(f->conf, f->auth, u->section.p, u->section.n);
-	if (u->name.n == 0) {
-		u->name.n = strlen(f->who.name);
-		u->name.p = arena_dup(c->arena, f->who.name, u->name.n);
+	switch (own_judge(f->conf, f->auth, f->storage, f->who.name, u, text, sizeof(text))) {
+	case OWN_YES:
+		return PM_OK;
+	case OWN_NO:
+		return find_failed(f, PM_PERM, text);
+	default:
+		f->first = (struct find_first){.user = *u, .auth = f->auth, .storage = f->storage};
+		memcpy(f->first.asked, f->who.name, sizeof(f->first.asked));
+		find_look_again(f);
+		return PM_NEXT;
 	}
-	if (u->key.n == 0)
-		u->key = u->name;
-	return u->name.p ? PM_OK : find_failed(f, PM_NOMEM, "out of memory");
 }
 
 /* ---- nobody knows it ------------------------------------------------------------------------- */
@@ -148,13 +222,17 @@ find_ask(struct find *f, struct caller *c)
 static int32_t
 find_by_name(struct find *f, struct caller *c)
 {
-	f->who.auth = f->outside ? recipient_next(f->conf, &f->who)
-				 : chain_next(f->conf, f->who.name, f->who.auth);
+	bool outside = f->outside && !f->again;
+
+	f->who.auth = outside ? recipient_next(f->conf, &f->who)
+			      : chain_next(f->conf, f->who.name, f->who.auth);
 	if (f->who.auth >= 0) {
 		f->auth = &f->conf->auth[f->who.auth];
 		return find_ask(f, c);
 	}
-	if (!f->outside)
+	if (f->again)
+		return find_nobody_again(f);
+	if (!outside)
 		return find_nobody(f);
 	f->in_domain = true;
 	f->who.auth = 0;

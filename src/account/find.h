@@ -8,6 +8,9 @@
  * postmaster, and when nobody knows it, the sections are asked whether its domain is ours. An
  * account's own name is looked up as it is.
  *
+ * An account may go by another name than was asked for; where sections share a storage section,
+ * that name is looked for in its turn, because it may be another account's (own.h).
+ *
  * find_step is entered again until it returns anything but PM_AGAIN (module/caller.h). One owner.
  */
 #ifndef RST_ACCOUNT_FIND_H
@@ -41,16 +44,27 @@ struct find {
 	char text[PM_ERROR_MAX + 1]; /* all but PM_OK: why, for the operator */
 	/* own */
 	bool in_domain; /* nobody knows the name: whose is the domain? */
+	bool again;     /* the name `first` goes by is looked for */
+	struct find_first {
+		char asked[PM_NAME_MAX + 1];
+		struct pm_user user;
+		const struct conf_section *auth, *storage;
+	} first;
 };
 
 /* whole: normalised (chain_name). */
 void find_begin(struct find *f, struct conf *c, const char *service, const char *peer, bool outside,
 		const char *whole);
 
+/* Asks whether the name of an account that was found otherwise, by a login, leads to its section;
+ * after OWN_ASK of own_judge. `user`: complete, as for own_judge. find_step: PM_OK, it is. */
+void find_confirm(struct find *f, struct conf *c, const char *service, const char *peer,
+		  const struct find_first *first);
+
 /* PM_OK: a mailbox; its rights and state were not looked at. PM_MOVED: an alias, user.targets
- * has where to. PM_NOENT: no section knows it. PM_AGAIN: the turn ends, enter again. All else:
- * it cannot be told, now (PM_TEMP, PM_DOWN ...), or because who.blind, a section that was asked,
- * cannot look names up. */
+ * has where to. PM_NOENT: no section knows it. PM_AGAIN: the turn ends, enter again. PM_PERM: it
+ * goes by a name that may be another account's. All else: it cannot be told, now (PM_TEMP, PM_DOWN
+ * ...), or because who.blind, a section that was asked, cannot look names up. */
 int32_t find_step(struct find *f, struct caller *c);
 
 #endif

@@ -3,9 +3,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "account/chain.h"
 #include "account/lookup.h"
+#include "account/own.h"
 #include "answer/answers.h"
 #include "mailbox/registry.h"
 
@@ -136,18 +138,84 @@ add_mailbox(json_t *o, struct conf *c, const struct conf_section *s, const struc
 	question_put(q);
 }
 
+/* ---- whose name it is ------------------------------------------------------------------------ */
+
+#define NAME_ROOM 1024 /* a name, its key, and what an arena needs */
+
+/* As find.c does, one section after the other. */
+static int32_t
+account_ask_name(struct conf *c, const struct conf_section *auth, const char *asked,
+		 const struct pm_user *u, char *text, size_t cap)
+{
+	const struct conf_section *blind = NULL, *at = NULL;
+	enum lookup_verdict v = LOOKUP_NEXT;
+	char name[PM_NAME_MAX + 1];
+
+	snprintf(name, sizeof(name), "%.*s", (int)u->name.n, u->name.p);
+	for (int i = chain_next(c, name, 0); i >= 0 && v == LOOKUP_NEXT;
+	     i = chain_next(c, name, i + 1)) {
+		struct question *q = question_new(name);
+
+		at = &c->auth[i];
+		v = q && question_ask(q, QUESTION_LOOKUP, c, at->backend, ACCOUNT_ASK_MS)
+			    ? lookup_judge(q->rc, at, &blind)
+			    : LOOKUP_CANNOT_TELL;
+		question_put(q);
+	}
+	if ((v == LOOKUP_FOUND && at == auth) ||
+	    (v == LOOKUP_NEXT && blind == auth && strcasecmp(asked, name) == 0))
+		return PM_OK;
+	if (v != LOOKUP_FOUND && (v == LOOKUP_CANNOT_TELL || blind)) {
+		snprintf(text, cap,
+			 "whether its name, '%.80s', is another account's cannot be told", name);
+		return PM_TEMP;
+	}
+	snprintf(text, cap, OWN_LEADS_ELSEWHERE, name,
+		 v == LOOKUP_FOUND ? OWN_OF_SECTION : OWN_NONE, v == LOOKUP_FOUND ? at->name : "");
+	return PM_PERM;
+}
+
+int32_t
+account_own(struct conf *c, const struct conf_section *auth, const char *name,
+	    const struct pm_user *found, char *text, size_t cap)
+{
+	struct conf_section *storage = chain_storage(c, auth, found->section.p, found->section.n);
+	struct pm_user u = *found;
+	struct arena a;
+	int32_t rc;
+
+	arena_init(&a, NAME_ROOM);
+	rc = own_complete(auth, name, &a, &u);
+	if (rc != PM_OK)
+		snprintf(text, cap, "its name is too long");
+	else
+		switch (own_judge(c, auth, storage, name, &u, text, cap)) {
+		case OWN_YES:
+			break;
+		case OWN_NO:
+			rc = PM_PERM;
+			break;
+		default:
+			rc = account_ask_name(c, auth, name, &u, text, cap);
+		}
+	arena_reset(&a);
+	return rc;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
 void
 account_json(json_t *o, struct conf *c, const struct conf_section *auth, const char *name,
 	     const struct pm_user *found)
 {
 	struct conf_section *s = chain_storage(c, auth, found->section.p, found->section.n);
 	struct pm_user u = *found;
+	struct arena a;
 
-	if (u.name.n == 0)
-		u.name = (struct pm_str){name, strlen(name)};
-	if (u.key.n == 0)
-		u.key = u.name;
+	arena_init(&a, NAME_ROOM);
+	(void)own_complete(auth, name, &a, &u); /* account_own tells why not */
 	add_account(o, &u, s ? s->name : "(no such section)");
 	if (s)
 		add_mailbox(o, c, s, &u);
+	arena_reset(&a);
 }

@@ -15,6 +15,11 @@
 void account_json(json_t *o, struct conf *c, const struct conf_section *auth, const char *name,
 		  const struct pm_user *found);
 
+/* Does this account's name lead back (account/own.h)? PM_OK; else `text` has the reason that a
+ * login fails for: PM_PERM, or it cannot be told now. */
+int32_t account_own(struct conf *c, const struct conf_section *auth, const char *name,
+		    const struct pm_user *found, char *text, size_t cap);
+
 /* The result of a lookup in words, for the person who asked. */
 const char *account_words(int32_t rc);
 

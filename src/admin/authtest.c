@@ -227,6 +227,8 @@ static void
 decide_accepted(struct test *t, const struct conf_section *s, const struct question *q)
 {
 	const char *lacks = chain_lacks(&q->user, wall_ms());
+	char text[PM_ERROR_MAX + 1];
+	int32_t rc;
 
 	account_json(t->o, t->c, s, t->name, &q->user);
 	if (lacks)
@@ -234,6 +236,9 @@ decide_accepted(struct test *t, const struct conf_section *s, const struct quest
 	else if (!chain_storage(t->c, s, q->user.section.p, q->user.section.n))
 		authtest_decide(t, s->name, false, "-ERR [SYS/PERM]",
 				"the account names a storage section that is not there");
+	else if ((rc = account_own(t->c, s, t->name, &q->user, text, sizeof(text))) != PM_OK)
+		authtest_decide(t, s->name, false,
+				rc == PM_PERM ? "-ERR [SYS/PERM]" : "-ERR [SYS/TEMP]", text);
 	else if (!t->secret)
 		authtest_decide(
 			t, s->name, true, "+OK",

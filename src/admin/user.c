@@ -12,7 +12,7 @@
 
 static enum lookup_verdict
 user_ask_section(json_t *o, json_t *steps, struct conf *c, int i, const char *name,
-		 const struct conf_section **blind)
+		 const struct conf_section **blind, char text[PM_ERROR_MAX])
 {
 	struct conf_section *s = &c->auth[i];
 	struct answer_step a = {.section = s->name, .answer = "did not answer within 5 s"};
@@ -27,24 +27,27 @@ user_ask_section(json_t *o, json_t *steps, struct conf *c, int i, const char *na
 	}
 	ANSWER_PUT(step, step, &a);
 	json_array_append_new(steps, step);
-	if (v == LOOKUP_FOUND)
+	if (v == LOOKUP_FOUND) {
 		account_json(o, c, s, name, &q->user);
+		(void)account_own(c, s, name, &q->user, text, PM_ERROR_MAX);
+	}
 	question_put(q);
 	return v;
 }
 
-/* Section after section, as RCPT asks them. The result, unless the account was found; NULL then. */
+/* Section after section, as RCPT asks them. The result; NULL: the account was found, and is good. */
 static const char *
 user_walk(json_t *o, json_t *steps, struct conf *c, const char *name, char text[PM_ERROR_MAX])
 {
 	const struct conf_section *blind = NULL;
 	enum lookup_verdict v = LOOKUP_NEXT;
 
+	text[0] = '\0';
 	for (int i = chain_next(c, name, 0); i >= 0 && v == LOOKUP_NEXT;
 	     i = chain_next(c, name, i + 1))
-		v = user_ask_section(o, steps, c, i, name, &blind);
+		v = user_ask_section(o, steps, c, i, name, &blind, text);
 	if (v == LOOKUP_FOUND)
-		return NULL;
+		return *text ? text : NULL;
 	if (v != LOOKUP_NEXT)
 		return "the last section asked cannot answer now, so nobody can tell whose name "
 		       "it is";

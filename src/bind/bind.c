@@ -221,6 +221,7 @@ cache_limits_of(const struct conf_section *s)
 		.negative_ms = s->cache_negative_ms > 0 ? s->cache_negative_ms : 0,
 		.good_ms = s->last_known_good_ms > 0 ? s->last_known_good_ms : 0,
 		.places = s->cache_size > 0 ? (size_t)s->cache_size : 10000,
+		.domain = s->name_domain,
 	};
 }
 
@@ -248,6 +249,7 @@ fingerprint_of(const struct plan *p, const struct gate_limits *l, const struct b
 	for (size_t i = 0; i < s->n_settings; i++)
 		fprintf(f, "%s=%s\n", s->settings[i].key, s->settings[i].value);
 	fprintf(f, "volume=%s\n", s->volume ? s->volume : "");
+	fprintf(f, "name_domain=%s\n", s->name_domain ? s->name_domain : ""); /* the cache's */
 	if (fclose(f) == 0)
 		ok = EVP_Digest(text, n, sum, NULL, EVP_sha256(), NULL) == 1;
 	for (size_t i = 0; ok && i < 32; i++)

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "account/chain.h"
+#include "account/own.h"
 #include "bind/local.h"
 #include "bind/services.h"
 
@@ -155,6 +157,34 @@ wants_lookups(const struct binder *b, const struct plan *p)
 	return false;
 }
 
+/* The section that is asked in the place of this one: what wraps it. */
+static const struct conf_section *
+plan_outermost(const struct binder *b, const struct conf_section *s)
+{
+	for (size_t i = 0; i < b->n; i++) { /* only earlier sections are wrapped */
+		const struct conf_section *o = b->plans[i].section;
+
+		if (o->kind == s->kind && o->wrap && strcmp(o->wrap, s->name) == 0)
+			s = o;
+	}
+	return s;
+}
+
+/* May names that its module gives be those of another section's accounts (account/own.h)? */
+static uint32_t
+names_flags(const struct binder *b, const struct plan *p)
+{
+	const struct conf_section *s = plan_outermost(b, p->section), *storage;
+
+	if (s->kind != CONF_AUTH)
+		return 0;
+	storage = chain_storage(b->c, s, NULL, 0);
+	if (!storage || !own_sharer(b->c, s, storage, false))
+		return 0;
+	return s->n_domains > 0 && !s->name_domain ? PM_OPENF_SHARED | PM_OPENF_WHOLE_NAMES
+						   : PM_OPENF_SHARED;
+}
+
 void
 plan_spec(struct binder *b, const struct plan *p, struct host_setting *settings, struct at *at,
 	  struct host_spec *ret)
@@ -171,7 +201,7 @@ plan_spec(struct binder *b, const struct plan *p, struct host_setting *settings,
 		.permits = p->permits,
 		.purpose = b->tool ? PM_PURPOSE_TOOL : PM_PURPOSE_SERVER,
 		.flags = (plan_wants_domains(b, p) ? PM_OPENF_DOMAINS : 0) |
-			 (wants_lookups(b, p) ? PM_OPENF_LOOKUPS : 0),
+			 (wants_lookups(b, p) ? PM_OPENF_LOOKUPS : 0) | names_flags(b, p),
 		.state_dir = b->c->state_dir,
 		.run_dir = b->c->run_dir,
 		.settings = settings,

@@ -42,6 +42,62 @@ check_cache(struct checker *k, const struct conf_section *s)
 			   s->name);
 }
 
+/* Names with this domain are to lead back to the section. */
+static bool
+names_lead_back(const struct conf_section *s)
+{
+	for (size_t i = 0; i < s->n_domains; i++)
+		if (conf_domain_fits(s->domains[i], s->name_domain))
+			return true;
+	return s->n_domains == 0;
+}
+
+static void
+check_name_domain(struct checker *k, const struct conf_section *s)
+{
+	if (s->kind != CONF_AUTH || s->only_wrapped)
+		conf_error(k->e, &s->where, "%s %s: name_domain belongs into %s",
+			   s->kind == CONF_AUTH ? "auth" : "storage", s->name,
+			   s->kind == CONF_AUTH ? "the section that wraps this one"
+						: "an auth section");
+	else if (strcmp(s->name_domain, CONF_NAME_BARE) == 0)
+		return;
+	else if (strpbrk(s->name_domain, "@*/ \t"))
+		conf_error(k->e, &s->where,
+			   "auth %s: name_domain = %s: expected a domain, such as example.org, or "
+			   "none",
+			   s->name, s->name_domain);
+	else if (!names_lead_back(s))
+		conf_error(k->e, &s->where,
+			   "auth %s: name_domain = %s is none of its domains: the section would "
+			   "not be asked about its own accounts",
+			   s->name, s->name_domain);
+}
+
+/* At most one of those with mail in one place may call its accounts as it likes. */
+static void
+check_bare_names(struct checker *k, size_t i)
+{
+	const struct conf_section *list = k->c->auth, *s = &list[i];
+
+	for (size_t j = 0; j < i; j++) {
+		const struct conf_section *o = &list[j];
+
+		if (!s->name_domain || !o->name_domain || s->only_wrapped || o->only_wrapped ||
+		    strcmp(s->name_domain, CONF_NAME_BARE) != 0 ||
+		    strcmp(o->name_domain, CONF_NAME_BARE) != 0)
+			continue;
+		if (k->c->undo_storage || !s->storage || !o->storage ||
+		    strcmp(s->storage, o->storage) == 0)
+			conf_error(k->e, &s->where,
+				   "auth %s: name_domain = none, and auth %s has it too: two of "
+				   "their accounts that are called the same would have one "
+				   "mailbox%s; give one of them a domain%s",
+				   s->name, o->name, k->c->undo_storage ? " in undo_storage" : "",
+				   k->c->undo_storage ? "" : ", or a storage section of its own");
+	}
+}
+
 static void
 check_sections(struct checker *k, struct conf_section *list, size_t n, const char *kind)
 {
@@ -66,8 +122,11 @@ check_sections(struct checker *k, struct conf_section *list, size_t n, const cha
 				   s->wrap);
 		inner->only_wrapped = true;
 	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		check_cache(k, &list[i]);
+		if (list[i].name_domain)
+			check_name_domain(k, &list[i]);
+	}
 }
 
 static size_t
@@ -88,6 +147,7 @@ check_auth_storage(struct checker *k)
 	for (size_t i = 0; i < c->n_auth; i++) {
 		struct conf_section *s = &c->auth[i], *target;
 
+		check_bare_names(k, i);
 		if (s->only_wrapped)
 			continue;
 		target = s->storage ? check_find_section(c->storage, c->n_storage, s->storage)

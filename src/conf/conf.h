@@ -76,6 +76,8 @@ struct conf_setting {
 
 enum conf_kind { CONF_AUTH, CONF_STORAGE, CONF_LOCAL };
 
+#define CONF_NAME_BARE "none"
+
 struct conf_section {
 	enum conf_kind kind;
 	const char *name;
@@ -85,6 +87,9 @@ struct conf_section {
 	const char *storage;
 	const char **domains; /* auth: which names it is asked about; n = 0: all */
 	size_t n_domains;
+	/* auth: appended to names of accounts without a domain; CONF_NAME_BARE: they need none;
+	 * NULL: not given (account/own.h) */
+	const char *name_domain;
 	const char *volume; /* storage: the volume block its mail is on; NULL: none */
 	struct volume *vol; /* set by bind; also in the backend */
 	/* gate; -1 = not given (bind.c chooses) */
@@ -220,6 +225,9 @@ struct conf *conf_load(const char *file, struct conf_errors *e);
 struct conf *conf_ref(struct conf *c);
 /* The last reference: c->release first, then the memory. NULL is fine. */
 void conf_put(struct conf *c);
+
+/* A domain of a section, "example.org", or "*.example.org" for all below it (any case). */
+bool conf_domain_fits(const char *pattern, const char *domain);
 
 /* The block of this domain (any case), or NULL. */
 const struct conf_domain *conf_domain(const struct conf *c, const char *name, size_t n);

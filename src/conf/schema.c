@@ -190,6 +190,8 @@ const struct schema_row schema_rows[] = {
 	SEC("storage", TYPE_STRING, storage, 0, 0, NULL, "auth: where its users' mail is"),
 	SEC("domains", TYPE_WORDS, domains, 0, 0, NULL,
 	    "auth: only names of these domains; *.example.org too; may be repeated"),
+	SEC("name_domain", TYPE_STRING, name_domain, 0, 0, NULL,
+	    "auth: appended to names of accounts without a domain; none: they need none"),
 	SEC("cache", TYPE_SECONDS, cache_ms, 0, 86400 * S, "-1",
 	    "auth: an accepted name and password are not asked for again for so long; 0: always"),
 	SEC("cache_negative", TYPE_SECONDS, cache_negative_ms, 0, 3600 * S, "-1",

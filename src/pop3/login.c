@@ -10,7 +10,9 @@
 
 #include "account/chain.h"
 #include "account/credcache.h"
+#include "account/find.h"
 #include "account/guard.h"
+#include "account/own.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -36,6 +38,7 @@ login_drop(struct session *s)
 		secret_wipe(l->secret, l->secret_n);
 	free(l->secret);
 	free(l->authzid);
+	free(l->find);
 	secret_wipe(l, sizeof(*l));
 	free(l);
 	s->login = NULL;
@@ -186,18 +189,54 @@ login_cred_fill(struct session *s, struct pm_cred *c)
 
 /* ---- accepted -------------------------------------------------------------------------------- */
 
-/* Names a module left empty are as the client gave them. */
-static bool
-user_complete(struct session *s, const struct pm_user *u)
+static enum turn
+login_enter(struct session *s)
 {
-	s->user = *u;
-	if (u->name.n == 0) {
-		s->user.name.n = strlen(s->login->name);
-		s->user.name.p = arena_dup(&s->arena, s->login->name, s->user.name.n);
-	}
-	if (u->key.n == 0)
-		s->user.key = s->user.name;
-	return s->user.name.p != NULL;
+	const struct conf_section *auth = &s->conf->auth[s->login->auth];
+
+	guard_tell(s, GUARD_ACCEPTED);
+	secret_wipe(s->login->secret, s->login->secret_n);
+	s->auth_section = auth->name;
+	s->storage = backend_ref(
+		chain_storage(s->conf, auth, s->user.section.p, s->user.section.n)->backend);
+	return open_begin(s);
+}
+
+static enum turn
+login_not_own(struct session *s, int32_t rc, const char *text)
+{
+	return login_failed_temp(s, rc,
+				 rc == PM_PERM ? "whose mailbox it is cannot be told"
+					       : "accounts cannot be checked now",
+				 text);
+}
+
+/* Another account may go by this name: the sections are asked, as for mail. */
+static enum turn
+login_confirm(struct session *s)
+{
+	struct find *f = s->login->find;
+	int32_t rc = find_step(f, &s->caller);
+
+	if (rc == PM_AGAIN)
+		return TURN_PERMIT;
+	return rc == PM_OK ? login_enter(s) : login_not_own(s, rc, f->text);
+}
+
+static enum turn
+login_ask_name(struct session *s, const struct conf_section *auth,
+	       const struct conf_section *storage)
+{
+	struct find_first first = {.user = s->user, .auth = auth, .storage = storage};
+	struct login *l = s->login;
+
+	l->find = calloc(1, sizeof(*l->find));
+	if (!l->find)
+		return login_failed_temp(s, PM_NOMEM, "out of memory", NULL);
+	memcpy(first.asked, l->name, sizeof(first.asked));
+	find_confirm(l->find, s->conf, "pop3", s->peer->host, &first);
+	s->work = WORK_CONFIRM;
+	return TURN_ON;
 }
 
 static enum turn
@@ -205,21 +244,28 @@ login_accepted(struct session *s, const struct pm_user *u, const struct conf_sec
 {
 	const struct conf_section *storage;
 	const char *lacks = chain_lacks(u, wall_ms());
+	char text[PM_ERROR_MAX + 1];
+	int32_t rc;
 
 	if (lacks)
 		return login_denied(s, lacks);
 	storage = chain_storage(s->conf, auth, u->section.p, u->section.n);
-	if (!storage || !user_complete(s, u))
+	if (!storage)
 		return login_failed_temp(
-			s, storage ? PM_NOMEM : PM_PERM,
-			storage ? "out of memory"
-				: "the account names a storage section that is not there",
-			NULL);
-	guard_tell(s, GUARD_ACCEPTED);
-	secret_wipe(s->login->secret, s->login->secret_n);
-	s->auth_section = auth->name;
-	s->storage = backend_ref(storage->backend);
-	return open_begin(s);
+			s, PM_PERM, "the account names a storage section that is not there", NULL);
+	s->user = *u;
+	rc = own_complete(auth, s->login->name, &s->arena, &s->user);
+	if (rc != PM_OK)
+		return login_failed_temp(
+			s, rc, rc == PM_PERM ? "its name is too long" : "out of memory", NULL);
+	switch (own_judge(s->conf, auth, storage, s->login->name, &s->user, text, sizeof(text))) {
+	case OWN_YES:
+		return login_enter(s);
+	case OWN_NO:
+		return login_not_own(s, PM_PERM, text);
+	default:
+		return login_ask_name(s, auth, storage);
+	}
 }
 
 /* What a section's answer means. */
@@ -336,6 +382,8 @@ login_work(struct session *s)
 		return penalty_due(s);
 	case WORK_VERIFY:
 		return login_verify(s);
+	case WORK_CONFIRM:
+		return login_confirm(s);
 	case WORK_DENIED:
 		return denied_due(s);
 	default:

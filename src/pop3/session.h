@@ -46,6 +46,7 @@ enum session_work {
 	WORK_NONE,
 	WORK_PENALTY, /* login: a timer, then VERIFY */
 	WORK_VERIFY,  /* login: permit of chain entry `auth` */
+	WORK_CONFIRM, /* login: is the name it goes by this account's? */
 	WORK_CLAIM,   /* login: the maildrop's holder was asked to leave */
 	WORK_OPEN,    /* login: mbox_open */
 	WORK_DENIED,  /* login: the refusal waits for its second */
@@ -59,6 +60,7 @@ enum session_work {
 };
 
 struct session;
+struct find; /* account/find.h */
 
 /* A login under way; gone when it is decided. */
 struct login {
@@ -68,7 +70,8 @@ struct login {
 	char *secret;               /* wiped and freed */
 	size_t secret_n;
 	char *authzid;
-	int auth; /* index into conf->auth */
+	int auth;          /* index into conf->auth */
+	struct find *find; /* WORK_CONFIRM; NULL: nothing is to be asked */
 	int64_t started_ms;
 	bool counted; /* guard_begin said GO */
 	bool waited;  /* the registry's WAIT was used up */

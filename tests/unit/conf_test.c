@@ -105,6 +105,34 @@ what_does_not_fit_together(void **state)
 		{TOP LISTEN AUTH("a", "storage = t\n") STORE("s", "") STORE("t", ""), ""},
 		{TOP LISTEN AUTH("a", "storage = s\n") STORE("s", "") STORE("t", "wrap = s\n"),
 		 "c:8:1 auth a: storage = s: another section wraps it; name that one"},
+		/* names of accounts */
+		{TOP LISTEN AUTH("a", "name_domain = x.y\n") STORE("s", ""), ""},
+		{TOP LISTEN AUTH("a", "name_domain = none\ndomains = x.y\n") STORE("s", ""), ""},
+		{TOP LISTEN AUTH("a", "name_domain = X.y\ndomains = z.y x.Y\n") STORE("s", ""), ""},
+		{TOP LISTEN AUTH("a", "name_domain = x.y\ndomains = *.y\n") STORE("s", ""), ""},
+		{TOP LISTEN AUTH("a", "name_domain = y\ndomains = *.y x.y\n") STORE("s", ""),
+		 "c:8:1 auth a: name_domain = y is none of its domains"},
+		{TOP LISTEN AUTH("a", "name_domain = @x.y\n") STORE("s", ""),
+		 "c:8:1 auth a: name_domain = @x.y: expected a domain"},
+		{TOP LISTEN AUTH("a", "name_domain = *.y\n") STORE("s", ""),
+		 "c:8:1 auth a: name_domain = *.y: expected a domain"},
+		{TOP LISTEN AUTH("a", "") STORE("s", "name_domain = x.y\n"),
+		 "c:11:1 storage s: name_domain belongs into an auth section"},
+		{TOP LISTEN AUTH("a", "name_domain = x.y\n") AUTH("b", "wrap = a\n") STORE("s", ""),
+		 "c:8:1 auth a: name_domain belongs into the section that wraps this one"},
+		{TOP LISTEN AUTH("a", "name_domain = none\n") AUTH("b", "name_domain = none\n")
+			 STORE("s", ""),
+		 "c:12:1 auth b: name_domain = none, and auth a has it too: two of their accounts "
+		 "that are called the same would have one mailbox; give one of them a domain, or a "
+		 "storage"},
+		{TOP LISTEN AUTH("a", "storage = s\nname_domain = none\n") AUTH(
+			 "b", "storage = t\nname_domain = none\n") STORE("s", "") STORE("t", ""),
+		 ""},
+		{"undo_storage = u\n" TOP LISTEN AUTH("a", "storage = s\nname_domain = none\n")
+			 AUTH("b", "storage = t\nname_domain = none\n") STORE("s", "")
+				 STORE("t", "") STORE("u", ""),
+		 "c:14:1 auth b: name_domain = none, and auth a has it too: two of their accounts "
+		 "that are called the same would have one mailbox in undo_storage"},
 		/* nobody asks a */
 		{TOP LISTEN AUTH("a", "storage = x\n") AUTH("b", "wrap = a\n") STORE("s", ""), ""},
 	};

@@ -442,6 +442,26 @@ a_reload_asks_everybody_again(void **state)
 	assert_true(good("ann", "secret")); /* the directory may be down just now */
 }
 
+/* The section calls them "canonical", the host canonical@example.org. */
+static void
+forgotten_by_the_name_with_its_domain(void **state)
+{
+	const struct credcache_limits l = {
+		.fresh_ms = MINUTE, .negative_ms = MINUTE, .places = 1000, .domain = "Example.org"};
+	const struct pm_user u = user_of("canonical");
+
+	(void)state;
+	credcache_free(c);
+	c = credcache_new(&l);
+	learn_user("bob@example.net", "secret", &u);
+	credcache_forget(c, STR("canonical@example.net"));
+	credcache_forget(c, STR("canonical@xexample.org"));
+	credcache_forget(c, STR("@example.org"));
+	assert_int_equal(find("bob@example.net", "secret"), PM_OK);
+	credcache_forget(c, STR("canonical@example.org"));
+	assert_int_equal(find("bob@example.net", "secret"), ASK);
+}
+
 /* ---- last known good --------------------------------------------------------------------------
  */
 
@@ -609,6 +629,7 @@ main(void)
 		TEST(who_may_not_enter_is_purged),
 		TEST(who_is_gone_is_purged),
 		TEST(a_name_or_all_can_be_forgotten),
+		TEST(forgotten_by_the_name_with_its_domain),
 		TEST(what_it_holds_is_known),
 		TEST(an_answer_from_before_is_not_kept),
 		TEST(a_reload_asks_everybody_again),

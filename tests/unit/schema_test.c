@@ -105,6 +105,7 @@ static const struct setting {
 	{BLOCK_SECTION, "wrap", "first", NULL, "\"\"", "expected a text"},
 	{BLOCK_SECTION, "storage", "store", NULL, "\"\"", "expected a text"},
 	{BLOCK_SECTION, "domains", "a.org, b.org", "", NULL, NULL},
+	{BLOCK_SECTION, "name_domain", "example.org", NULL, "\"\"", "expected a text"},
 	{BLOCK_SECTION, "cache", "5m", "300", "25h", "expected a number from 0 to 86400 seconds"},
 	{BLOCK_SECTION, "cache_negative", "0", NULL, "-1",
 	 "expected a number from 0 to 3600 seconds"},

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -358,6 +359,37 @@ take_attributes(struct reader *r)
 	}
 }
 
+/* Values with an @, by what the attribute is for (RFC 4524; Active Directory). */
+static bool
+holds_addresses(const char *attr)
+{
+	return strcasecmp(attr, "mail") == 0 || strcasecmp(attr, "rfc822Mailbox") == 0 ||
+	       strcasecmp(attr, "userPrincipalName") == 0;
+}
+
+/* Other sections' accounts have mail in the same storage: two people, and one mailbox? */
+static void
+check_names(struct reader *r)
+{
+	static const enum mapped places[] = {MAP_KEY, MAP_HOME};
+	const struct settings *s = r->s;
+
+	if (r->open->flags & PM_OPENF_WHOLE_NAMES && s->attr[MAP_NAME] && !s->name_letter &&
+	    !holds_addresses(s->attr[MAP_NAME]))
+		WRONG(r, "name_attribute",
+		      "'%s' gives names without a domain, and another section has mail in the same "
+		      "storage: two people of one name would have one mailbox; set name_domain in "
+		      "this section, to one of its domains",
+		      s->attr[MAP_NAME]);
+	for (size_t i = 0; r->open->flags & PM_OPENF_SHARED && i < 2; i++)
+		if (s->attr[places[i]])
+			sdk_log(r->open->host, PM_LOG_WARNING,
+				"%s: another section has mail in the same storage: nobody there "
+				"may "
+				"have the same %s",
+				s->attr[places[i]], places[i] == MAP_KEY ? "key" : "home");
+}
+
 static void
 take_limits(struct reader *r)
 {
@@ -388,6 +420,7 @@ settings_read(struct settings *s, const struct pm_open *open)
 	take_attributes(&r);
 	take_limits(&r);
 	check_lookups(&r);
+	check_names(&r);
 	check_tls_files(&r);
 	return r.rc;
 }

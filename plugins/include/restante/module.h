@@ -184,6 +184,12 @@ struct pm_value {
 /* Mail is to come in for these users: check() reports settings with which lookup() would answer
  * PM_UNSUPPORTED. */
 #define PM_OPENF_LOOKUPS 2u
+/* Accounts of other sections have their mail in the same storage: check() warns of settings that
+ * could give two accounts one key. */
+#define PM_OPENF_SHARED 4u
+/* And an account whose pm_user.name has no domain is refused by the host: check() reports settings
+ * with which it knows that names have none. */
+#define PM_OPENF_WHOLE_NAMES 8u
 
 /* What an instance is made of. Valid during check() and open() only, but for `host` and what it
  * points to, which live until close() returned; a module copies what else it keeps (R4). */
@@ -316,7 +322,9 @@ struct pm_user {
 	uint64_t quota_msgs;
 	uint64_t domain_octets;
 	uint64_t domain_msgs;
-	struct pm_str name;    /* canonical name; empty: as asked for */
+	/* canonical name; empty: as asked for. It should lead back: lookup() of it is this account.
+	 * Where sections share a storage section, others are refused */
+	struct pm_str name;
 	struct pm_str key;     /* mailbox key; empty: the name */
 	struct pm_str section; /* storage section; empty: the auth section's */
 	struct pm_str domain;

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Domains as sections name them. */
+#include <string.h>
+#include <strings.h>
+
+#include "conf/conf.h"
+
+bool
+conf_domain_fits(const char *pattern, const char *domain)
+{
+	if (pattern[0] == '*' && pattern[1] == '.') {
+		size_t n = strlen(domain), m = strlen(pattern + 1);
+
+		return n > m && strcasecmp(domain + n - m, pattern + 1) == 0;
+	}
+	return strcasecmp(pattern, domain) == 0;
+}

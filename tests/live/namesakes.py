@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Two people of one name, in whatever kinds of sections: no name that a statement, a file or a wrapper gives makes one mailbox of two,
+also while the section that could tell is out of order. (tests/live/ldap_forests.py asks the same of two directories.)"""
+import os
+import smtplib
+import sqlite3
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from pop import Pop, stranger  # noqa: E402
+from sections import accounts, block, maildirs  # noqa: E402
+from server import Server, Tap  # noqa: E402
+
+OK, TEMP, PERM = b"+OK", b"-ERR [SYS/TEMP]", b"-ERR [SYS/PERM]"
+QUERY = "SELECT name, password FROM %s WHERE login = :user"
+
+
+def prepare(server):
+    """ann@one.test and ann@two.test: both statements call her ann. chief@one.test is ann@one.test, too."""
+    with sqlite3.connect(server.path("accounts.db")) as db:
+        for table in ("one", "two"):
+            db.execute("CREATE TABLE %s (login, name, password)" % table)
+            db.executemany("INSERT INTO %s VALUES (?, ?, '{PLAIN}%s')" % (table, table),
+                           [("ann@%s.test" % table, "ann"), ("chief@%s.test" % table, "ann@%s.test" % table)])
+    db.close()
+    server.give(server.path("accounts.db"))
+    server.mkdir("mail")
+    server.lmtp = server.listen("lmtp")
+
+
+def sql(server, table, storage="mail", **more):
+    return block("auth", table, module="sql", driver="sqlite", database=server.path("accounts.db"), allow_plain="yes",
+                 query_user=QUERY % table, storage=storage, **more)
+
+
+def boxes(server):
+    """The mailboxes that hold mail, with how much."""
+    top = server.path("mail")
+    found = {b: len(os.listdir(os.path.join(top, b, "new"))) for b in os.listdir(top) if os.path.isdir(os.path.join(top, b, "new"))}
+    return {b: n for b, n in found.items() if n}
+
+
+def deliver(server, *names):
+    """Each a message; the last answers."""
+    codes = []
+    for name in names:
+        with smtplib.LMTP("127.0.0.1", server.lmtp) as c:
+            c.ehlo("far.example")
+            c.mail("sender@far.example")
+            code = c.rcpt("<%s>" % name)[0]
+            if code == 250:
+                c.putcmd("data")
+                c.getreply()
+                c.send(b"Subject: x\r\n\r\nbody\r\n.\r\n")
+                code = c.getreply()[0]
+            codes.append(code)
+    return codes
+
+
+def login(server, name, password):
+    """How many messages there are; else the answer."""
+    with Pop(server.clear_port, source=stranger()) as c:
+        answer = c.login(name, password)
+        return int(answer.split()[1]) if answer.startswith(OK) else answer[:15]
+
+
+def statements(tap, server):
+    def both(**more):
+        return sql(server, "one", domains="one.test", **more) + sql(server, "two", domains="two.test") + maildirs(server, "%u")
+    server.reconfigure(both())
+    got = deliver(server, "ann@one.test", "ann@two.test"), [login(server, "ann@%s.test" % t, t) for t in ("one", "two")]
+    tap.ok(got == ([451, 451], [PERM, PERM]) and not boxes(server), "two statements call two people ann: neither is let in", (got, boxes(server)))
+    server.reconfigure(both(name_domain="one.test"))
+    got = deliver(server, "ann@one.test", "chief@one.test", "ann@two.test"), login(server, "ann@one.test", "one"), login(server, "ann@two.test", "two")
+    tap.ok(got == ([250, 250, 451], 2, PERM) and boxes(server) == {"ann@one.test": 2},
+           "name_domain makes one of them whole; whoever is it by another name has the same mailbox", (got, boxes(server)))
+    apart = (sql(server, "one", "first", domains="one.test") + sql(server, "two", "second", domains="two.test") +
+             maildirs(server, "%u.first", name="first") + maildirs(server, "%u.second", name="second"))
+    server.reconfigure(apart)
+    got = [login(server, "ann@%s.test" % t, t) for t in ("one", "two")]
+    tap.ok(got == [0, 0], "with storage sections of their own both are", got)
+    server.reconfigure(apart + maildirs(server, "%u.attic", name="attic"), undo_storage="attic", undo=1)
+    got = [login(server, "ann@%s.test" % t, t) for t in ("one", "two")]
+    tap.ok(got == [PERM, PERM], "but not if their deleted mail meets in undo_storage", got)
+
+
+def files(tap, server):
+    """The line `ben`, which is good for every domain."""
+    server.passwd({"ben": "restante"})
+    names = ["ben", "ben@here.test", "BEN@Here.TEST"]
+    for more, wanted in (({}, {"ben", "ben@here.test"}), ({"name_domain": "here.test"}, {"ben@here.test"})):
+        server.reconfigure(accounts(server, strip_domain="yes", **more) + maildirs(server, "%u"))
+        got = [login(server, n, "restante") for n in names]
+        before = boxes(server)
+        codes = deliver(server, *names)
+        grown = {b for b, n in boxes(server).items() if n != before.get(b)}
+        tap.ok(all(isinstance(n, int) for n in got) and codes == [250] * 3 and grown == wanted,
+               "strip_domain, %s: %s" % (more or "as it was", " ".join(sorted(wanted))), (got, codes, grown))
+
+
+def in_doubt(tap, server):
+    """chief@one.test goes by ann@one.test, which the sections before are asked about: when one of them cannot answer, nobody knows."""
+    def chain(rules, users):
+        server.passwd(users)
+        return (accounts(server, "file", storage=None, unknown="next") +
+                block("auth", "before", module="fault", wrap="file", storage="mail", rule=rules, trip_after=0) +
+                sql(server, "one", unknown="next") + maildirs(server, "%u"))
+    for what, rules, users, want, code in (
+            ("nobody else", None, {"eve": "x"}, 2, 250),
+            ("it cannot be told", ["lookup * error DOWN"], {"eve": "x"}, TEMP, 451),
+            ("another one", None, {"ann@one.test": "x"}, PERM, 451)):
+        server.reconfigure(chain(rules, users))
+        got = login(server, "chief@one.test", "one")
+        tap.ok(got == want, "a login by another name, and who has hers: %s" % what, (got, server.log()[-900:]))
+        got = deliver(server, "chief@one.test")
+        tap.ok(got == [code], "mail by another name, likewise", got)
+        told = server.json("auth", "test", "chief@one.test").get("reply", "")
+        want = OK if code == 250 else want
+        tap.ok(told.encode().startswith(want), "auth test says so", told)
+    got = login(server, "ann@one.test", "x")
+    tap.ok(got == 3, "whose name it is gets in", got)
+
+
+def wrapped(tap, server):
+    """name_domain is the section's that is asked."""
+    more = sql(server, "two", domains="two.test", name_domain="two.test") + maildirs(server, "%u")
+    for domain, wanted in ((None, PERM), ("one.test", 3)):
+        server.reconfigure(sql(server, "one", None) + block("auth", "outer", module="fault", wrap="one", storage="mail", domains="one.test",
+                                                            name_domain=domain) + more)
+        got = login(server, "ann@one.test", "one")
+        tap.ok(got == wanted, "a wrapper with name_domain %s" % domain, got)
+
+
+def main():
+    tap = Tap()
+    with Server() as server:
+        prepare(server)
+        server.passwd({"eve": "x"})
+        server.configure(accounts(server) + maildirs(server, "%u"))
+        server.start()
+        for part in (statements, files, in_doubt, wrapped):
+            part(tap, server)
+        server.ends(tap)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
