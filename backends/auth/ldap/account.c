@@ -204,6 +204,7 @@ canonical_name(const struct reading *r, const struct template_names *names)
 		rc = account_unusable(r, s->attr[MAP_NAME], "is too long");
 	if (rc == PM_OK) {
 		r->acc->name = account_name_of(str_of(v[best]), domain);
+		r->acc->value_n = v[best]->bv_len;
 		rc = r->acc->name ? PM_OK : PM_NOMEM;
 	}
 	ldap_value_free_len(v);

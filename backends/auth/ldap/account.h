@@ -19,6 +19,7 @@ struct ldapmsg;
 struct account {
 	char *dn; /* of the entry */
 	char *name, *key, *section;
+	size_t value_n;   /* of the name: so much is the attribute's value; 0: there was no entry */
 	enum state state; /* by its attributes */
 	uint32_t rights;
 	int32_t expire_days;

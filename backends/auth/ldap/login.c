@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "account.h"
 #include "conf.h"
 #include "conn.h"
 #include "pool.h"
+#include "prove.h"
 #include "search.h"
 
 /* One user being looked at. */
@@ -56,6 +58,82 @@ login_find_account(struct conn *c, const struct ask *a, struct visit *v)
 	free(base);
 	return rc;
 }
+
+/* ---- the only one of that name? -------------------------------------------------------------- */
+
+/* By what found the entry: then nobody else can have the name. */
+static bool
+name_is_proven(const struct settings *s, const struct visit *v, struct pm_str value, bool within)
+{
+	static const char letters[] = "un";
+
+	for (size_t i = 0; letters[i]; i++) {
+		struct pm_str part = letters[i] == 'u' ? v->names.user : v->names.local;
+
+		if (part.n != value.n || strncasecmp(part.p, value.p, value.n) != 0)
+			continue;
+		if (s->base && !prove_varies(s->base, within) &&
+		    prove_finds_all(s->filter, s->attr[MAP_NAME], letters[i], within))
+			return true;
+		/* each name has a DN of its own */
+		if (!s->base && prove_only(s->user_dn, letters[i], within))
+			return true;
+	}
+	return false;
+}
+
+/* The filter and the base to look for others with. */
+static int32_t
+ask_namesakes(struct conn *c, const struct ask *a, const struct template_names *names, bool within)
+{
+	const struct settings *s = &a->inst->set;
+	const char *below = s->base ? s->base : s->user_dn, *root = prove_root(below, within);
+	char *t = prove_namesakes(s->base ? s->filter : NULL, s->attr[MAP_NAME], within);
+	int32_t rc = PM_NOMEM;
+	char *filter = t ? template_fill(t, TEMPLATE_FILTER, names, &rc) : NULL;
+	char *base = filter ? template_fill(root, TEMPLATE_DN, names, &rc) : NULL;
+
+	if (base)
+		rc = search_count(c, a, base, root == s->base ? s->scope : LDAP_SCOPE_SUBTREE,
+				  filter);
+	free(base);
+	free(filter);
+	free(t);
+	return rc;
+}
+
+/*
+ * Two people of one name would have one mailbox. With a key of its own it is another one; what the
+ * directory does not show cannot be counted.
+ */
+static int32_t
+check_alone(struct conn *c, const struct ask *a, const struct visit *v)
+{
+	const struct settings *s = &a->inst->set;
+	const struct account *acc = v->acc;
+	struct pm_str value = {acc->name, acc->value_n};
+	struct template_names names = {.user = value, .local = value, .domain = v->names.domain};
+	bool within = s->name_letter == 'n';
+	int32_t rc;
+
+	if (acc->value_n == 0 || acc->key || name_is_proven(s, v, value, within))
+		return PM_OK;
+	if (!within && !*prove_root(s->base ? s->base : s->user_dn, within) &&
+	    !memchr(value.p, '@', value.n)) {
+		ask_error(a,
+			  "%s: %s is '%.*s', and each domain has a directory of its own: whose "
+			  "mailbox is it? Leave name_attribute out",
+			  acc->dn, s->attr[MAP_NAME], (int)value.n, value.p);
+		return PM_PERM;
+	}
+	rc = ask_namesakes(c, a, &names, within);
+	if (rc == PM_PERM)
+		ask_error(a, "%s: %s is '%.*s', and another entry's, too: whose mailbox is it?",
+			  acc->dn, s->attr[MAP_NAME], (int)value.n, value.p);
+	return rc == PM_NOENT ? PM_OK : rc;
+}
+
+/* ---- one server, step by step ---------------------------------------------------------------- */
 
 /* A bind that cannot succeed: an unknown user costs the same steps as a known one. */
 static void
@@ -104,6 +182,8 @@ search_then_bind(struct pair *pair, const struct ask *a, struct visit *v)
 	if (rc == PM_OK && !v->lookup)
 		rc = bind_as(pair, a, v->acc->dn, v, &user);
 	if (rc == PM_OK && v->said == STATE_OK)
+		rc = check_alone(search, a, v);
+	if (rc == PM_OK && v->said == STATE_OK)
 		rc = check_member(search, a, v);
 	return rc;
 }
@@ -145,6 +225,8 @@ direct_bind(struct pair *pair, const struct ask *a, struct visit *v)
 	if (rc == PM_OK && v->said == STATE_OK)
 		rc = read_own(reader, a, dn, v);
 	if (rc == PM_OK && v->said == STATE_OK)
+		rc = check_alone(reader, a, v);
+	if (rc == PM_OK && v->said == STATE_OK)
 		rc = check_member(reader, a, v);
 	free(dn);
 	return rc;
@@ -163,6 +245,8 @@ look_up_direct(struct pair *pair, const struct ask *a, struct visit *v)
 		rc = search_one(search, a, dn, LDAP_SCOPE_BASE, "(objectClass=*)", true, &entry);
 	if (rc == PM_OK)
 		rc = account_read(a, search->ld, entry, &v->names, &v->acc);
+	if (rc == PM_OK)
+		rc = check_alone(search, a, v);
 	if (rc == PM_OK)
 		rc = check_member(search, a, v);
 	ldap_msgfree(entry);

@@ -117,6 +117,17 @@ search_one(struct conn *c, const struct ask *a, const char *base, int scope, con
 }
 
 int32_t
+search_count(struct conn *c, const struct ask *a, const char *base, int scope, const char *filter)
+{
+	char none[] = LDAP_NO_ATTRS, *attrs[] = {none, NULL};
+	LDAPMessage *entry = NULL;
+	int32_t rc = search(c, a, base, scope, filter, attrs, true, &entry);
+
+	ldap_msgfree(entry);
+	return rc;
+}
+
+int32_t
 search_groups(struct conn *c, const struct ask *a, const struct template_names *names)
 {
 	const struct settings *s = &a->inst->set;
@@ -142,11 +153,8 @@ search_groups(struct conn *c, const struct ask *a, const struct template_names *
 int32_t
 search_alive(struct conn *c, const struct ask *a)
 {
-	char none[] = LDAP_NO_ATTRS, *attrs[] = {none, NULL};
-	LDAPMessage *entry = NULL;
-	int32_t rc = search(c, a, "", LDAP_SCOPE_BASE, "(objectClass=*)", attrs, true, &entry);
+	int32_t rc = search_count(c, a, "", LDAP_SCOPE_BASE, "(objectClass=*)");
 
-	ldap_msgfree(entry);
 	return rc == PM_NOENT || rc == PM_TEMP ? PM_OK : rc; /* an answer is an answer */
 }
 

@@ -14,6 +14,10 @@
 int32_t search_one(struct conn *c, const struct ask *a, const char *base, int scope,
 		   const char *filter, bool base_of_user, struct ldapmsg **ret);
 
+/* How many entries does the filter find? PM_OK: one; PM_NOENT: none; PM_PERM: several; failures. */
+int32_t search_count(struct conn *c, const struct ask *a, const char *base, int scope,
+		     const char *filter);
+
 /* Is the user in one of the required groups (or none required)? PM_OK, PM_NOENT, failures. */
 int32_t search_groups(struct conn *c, const struct ask *a, const struct template_names *names);
 

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Two people of one name in one directory: found by their addresses, or in subtrees of their domains, and named by an attribute that
+both have. Nobody gets a mailbox then that may be the other's; whoever is the only one is let in as ever, and costs no search more."""
+import sys
+
+from ldap_lib import MODULE, Tap, ask_settings, slapd
+from databases import Ask
+
+ADDRESS = {"filter": "(&(objectClass=inetOrgPerson)(mail=%u))", "name_attribute": "uid"}
+TOO = "and another entry's, too: whose mailbox is it?"
+
+
+def below(ou):
+    return "ou=%s,%s" % (ou, slapd.PEOPLE)
+
+
+def directory():
+    entries = [slapd.entry(below(ou), ["organizationalUnit"], ou=ou) for ou in ("sales", "tech")]
+    for ou in ("sales", "tech"):
+        entries.append(slapd.user("twin", ou, dn="uid=twin," + below(ou), mail=["twin@" + ou, "t.%s@both" % ou]))
+        entries.append(slapd.user("keyed", ou, dn="uid=keyed," + below(ou), mail="keyed@" + ou, mailKey="box-" + ou))
+        entries.append(slapd.user("solo-" + ou, ou, dn="uid=solo-%s,%s" % (ou, below(ou)), mail="solo@" + ou))
+    entries.append(slapd.user("half", "sales", dn="uid=half," + below("sales"), mail="half@sales"))
+    entries.append(slapd.entry("cn=half," + below("tech"), ["applicationProcess", "extensibleObject"], cn="half", uid="half"))
+    return slapd.tree(*entries)
+
+
+def searches(d):
+    return d.log().count(" SRCH base=")
+
+
+class Section:
+    """The module with these settings."""
+
+    def __init__(self, tap, d, what, **more):
+        self.tap, self.what = tap, what
+        self.ask = Ask(MODULE, 1, ask_settings(d.uri, **more))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        rc, err = self.ask.close()
+        self.tap.ok(rc == 0 and not err, self.what + ": ended cleanly", (rc, err))
+
+    def lets_in(self, name, password, as_name):
+        for got in self.ask.ask("verify", name, password), self.ask.ask("lookup", name):
+            self.tap.ok(got["code"] == "OK" and got["name"].decode() == as_name, "%s: %s is %s" % (self.what, name, as_name), got)
+
+    def refuses(self, name, password, why=TOO):
+        for got in self.ask.ask("verify", name, password), self.ask.ask("lookup", name):
+            self.tap.ok(got["code"] == "PERM" and why in got["error"], "%s: %s may be two" % (self.what, name), got)
+        got = self.ask.ask("verify", name, "wrong")
+        self.tap.ok(got["code"] in ("DENIED", "PERM") and (why != TOO or got["code"] == "DENIED"),
+                    "%s: %s with a wrong password hears nothing of it" % (self.what, name), got)
+
+
+def by_address(tap, d):
+    with Section(tap, d, "found by address", key_attribute="mailKey", **ADDRESS) as s:
+        for ou in ("sales", "tech"):
+            s.refuses("twin@" + ou, ou)
+            s.lets_in("solo@" + ou, ou, "solo-" + ou)
+            s.lets_in("keyed@" + ou, ou, "keyed")
+        s.lets_in("half@sales", "sales", "half")
+    with Section(tap, d, "without a key", **ADDRESS) as s:
+        s.refuses("keyed@sales", "sales")
+
+
+def by_alias(tap, d):
+    """The name is the value with the domain asked for, as without name_attribute."""
+    with Section(tap, d, "found by either", filter="(|(uid=%n)(mail=%u))") as s:
+        s.refuses("t.sales@both", "sales")
+        s.refuses("twin@sales", "sales", "more than one entry matches")
+        s.lets_in("solo@tech", "tech", "solo-tech@tech")
+
+
+def by_domain(tap, d):
+    trees = {"search": {"base": "ou=%d," + slapd.PEOPLE}, "direct": {"user_dn": "uid=%n,ou=%d," + slapd.PEOPLE, "base": None}}
+    for how, more in trees.items():
+        with Section(tap, d, how + ", bare names", name_attribute="uid", **more) as s:
+            s.refuses("twin@sales", "sales")
+            s.refuses("twin@tech", "tech")
+            s.lets_in("solo-sales@sales", "sales", "solo-sales")
+        with Section(tap, d, how + ", names with a domain", **more) as s:
+            s.lets_in("twin@sales", "sales", "twin@sales")
+            s.lets_in("twin@tech", "tech", "twin@tech")
+
+
+def what_it_costs(tap, d):
+    """Searches of one login: of the name, and of who else has it, where what was asked does not prove that nobody has."""
+    for what, wanted, name, more in (
+            ("as shipped", 1, "solo-sales@x", {}),
+            ("the same named", 1, "solo-sales@x", {"name_attribute": "uid"}),
+            ("a login's own name beside addresses", 1, "solo-sales@x", {"filter": "(&(objectClass=inetOrgPerson)(|(uid=%n)(mail=%u)))"}),
+            ("direct", 1, "solo-sales@x", {"user_dn": "uid=%n," + below("sales"), "base": None}),
+            ("found by address", 2, "solo@sales", ADDRESS)):
+        with Section(tap, d, what, **more) as s:
+            s.ask.ask("verify", name, "sales")
+            before = searches(d)
+            got = s.ask.ask("verify", name, "sales")
+            n = searches(d) - before
+            tap.ok(got["code"] == "OK" and n == wanted, "%s: %d search(es)" % (what, wanted), (got, n))
+
+
+def main():
+    tap = Tap()
+    d = slapd.Slapd(directory()).start()
+    try:
+        for part in (by_address, by_alias, by_domain, what_it_costs):
+            part(tap, d)
+    finally:
+        d.close()
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
