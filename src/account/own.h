@@ -44,7 +44,7 @@ int32_t own_complete(const struct conf_section *auth, const char *asked, struct 
 enum own {
 	OWN_YES,
 	OWN_ASK, /* others are asked about this name, too */
-	OWN_NO,  /* `text`, of `cap` bytes, says why, for the operator */
+	OWN_NO,  /* `text`, of `cap` bytes, gives the reason, for the operator */
 };
 
 /* Of a complete user. storage: where its mail is; NULL: nowhere, which others report. */

@@ -35,7 +35,8 @@ user_ask_section(json_t *o, json_t *steps, struct conf *c, int i, const char *na
 	return v;
 }
 
-/* Section after section, as RCPT asks them. The result; NULL: the account was found, and is good. */
+/* Section after section, as RCPT asks them. The result; NULL: the account was found, and is
+ * good. */
 static const char *
 user_walk(json_t *o, json_t *steps, struct conf *c, const char *name, char text[PM_ERROR_MAX])
 {

@@ -37,7 +37,7 @@ def maildir(srv, name="mail"):
 
 
 def checked(srv, sections, **settings):
-    """What restanted -t says: exit code, words."""
+    """Exit code and words of restanted -t."""
     done = subprocess.run([srv.bin("restanted"), "-t", "-c", srv.configure(sections, **settings)], capture_output=True, text=True,
                           timeout=60)
     return done.returncode, done.stdout + done.stderr
@@ -143,7 +143,7 @@ def values_lie(tap, srv, corp, emea):
         tap.ok(got[:15] == PERM, "corp's %s does not get into a mailbox that may be another's" % who, got)
         got = subjects(srv, "%s@%s" % (who, EMEA), SECRET[EMEA])
         tap.ok(got == ["theirs"], "emea's %s has the mailbox" % who, got)
-    tap.ok(srv.said("its name is 'bob', in no domain of section corp") and srv.said("its name is 'eve@emea.test'"), "the log says why",
+    tap.ok(srv.said("its name is 'bob', in no domain of section corp") and srv.said("its name is 'eve@emea.test'"), "the log gives the reason",
            srv.log()[-1500:])
     got = deliver(srv, "astray", "eve@" + CORP, "bob@" + CORP)
     tap.ok(got == [451, 451] and boxes(srv) == {"eve@emea.test": 1, "bob@emea.test": 1}, "mail for them waits at its sender", (got, boxes(srv)))
@@ -164,7 +164,7 @@ def in_one_chain(tap, srv, corp, emea):
     for domain in (CORP, EMEA):
         got = subjects(srv, "alice@" + domain, SECRET[domain])
         tap.ok(got[:15] == PERM, "a name that leads to nobody may be two people's: %s" % domain, got)
-    tap.ok(srv.said("its name is 'alice', and that leads to no account"), "the log says why", srv.log()[-1500:])
+    tap.ok(srv.said("its name is 'alice', and that leads to no account"), "the log gives the reason", srv.log()[-1500:])
     for first, second in ((CORP, EMEA), (EMEA, CORP)):
         fresh(srv)
         served(srv, chain("(|(uid=%u)(mail=%u))", first.split(".", maxsplit=1)[0]))

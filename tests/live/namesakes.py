@@ -118,7 +118,7 @@ def in_doubt(tap, server):
         tap.ok(got == [code], "mail by another name, likewise", got)
         told = server.json("auth", "test", "chief@one.test").get("reply", "")
         want = OK if code == 250 else want
-        tap.ok(told.encode().startswith(want), "auth test says so", told)
+        tap.ok(told.encode().startswith(want), "auth test reports it", told)
     got = login(server, "ann@one.test", "x")
     tap.ok(got == 3, "whose name it is gets in", got)
 

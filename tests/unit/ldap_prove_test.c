@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What filters and DNs prove of a name, and what is asked where they do not. */
+/* The proofs that filters and DNs give of a name, and the questions where they give none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -47,7 +47,7 @@ struct walk {
 	FILE *out; /* NULL: none is wanted */
 };
 
-/* What is known of a part of it. */
+/* A part of it: how it depends on the name. */
 struct part {
 	bool varies; /* it depends on the name */
 	bool all;    /* it finds all with attr = %letter */
