@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* password_crypt - hashes that libxcrypt and libargon2 check, and plain text. Private to the SDK. */
+/* password_crypt - hashes that libxcrypt and libargon2 check, and plain text. Private to the
+ * SDK. */
 #ifndef SDK_PASSWORD_CRYPT_H
 #define SDK_PASSWORD_CRYPT_H
 

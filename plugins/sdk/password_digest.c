@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hashes that OpenSSL computes: (salted) SHA, PBKDF2, SCRAM verifiers; and the small helpers of all
- * schemes. */
+#include "password_digest.h"
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- hex and base64 --------------------------------------------------------------------------- */
+/* ---- hex and base64 -------------------------------------------------------------------------- */
 
 static bool
 hex_decode(const char *p, size_t n, unsigned char *out, size_t cap, size_t *ret_n)

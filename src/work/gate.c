@@ -166,7 +166,7 @@ let_in_everywhere(void)
 		gate_resized(g);
 }
 
-/* ---- a name's gate ---------------------------------------------------------------------------- */
+/* ---- a name's gate --------------------------------------------------------------------------- */
 
 struct gate *
 gate_get(const char *name, const struct gate_limits *limits)
