@@ -41,7 +41,7 @@ class BuildTree:
         return [p for p in self.lists.get("program", []) if p not in others] + self.lists.get("module", [])
 
     def programs(self, tests):
-        """What of these tests is compiled, the tools aside."""
+        """Those of these tests that are compiled, and the programs others of them run; the tools aside."""
         needs = [t for t in tests if not os.path.splitext(t)[1]]
         for script, kind in (("tests/fuzz/replay.t", "fuzz"), ("tests/load/engine_stress.t", "stress")):
             if script in tests:
@@ -87,7 +87,7 @@ def counts(trs):
 
 
 def failures(log, most=25):
-    """What a log has besides tests that passed, its end."""
+    """The end of a log, without the tests that passed."""
     try:
         with open(log, errors="replace") as f:
             return [line.rstrip("\n") for line in f if not line.startswith(("ok", "PASS"))][-most:]

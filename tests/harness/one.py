@@ -51,12 +51,14 @@ def find(tree, name):
 
 def build(tree, one):
     """A unit needs itself and modules; a script the installed tree and the tools, and perhaps programs of its own; lint
-    reads sources."""
-    if one.test.startswith("tests/lint/"):
+    reads sources, and measure.py objects."""
+    if one.test.startswith("tests/lint/") and one.test.endswith(".sh"):
         return 0
     unit = "." not in os.path.basename(one.test)
     programs = one.programs if one.programs is not None else tree.programs([one.test])
-    if unit:
+    if one.test.startswith("tests/lint/"):
+        targets = ["all"]
+    elif unit:
         targets = [*tree.lists.get("module", []), *programs]
     elif programs:
         targets = programs

@@ -115,7 +115,7 @@ class Schedule:
             time.sleep(0.05)
 
     def stop(self):
-        """What we started, by its process groups: as Ctrl-C does, so that a test ends its servers; then for good."""
+        """Ends the tasks, by their process groups: as Ctrl-C does, so that a test ends its servers; then for good."""
         for number, patience in ((2, 20), (15, 5), (9, 5)):
             for task in [t for t in self.running if not t.ended()]:
                 os.killpg(task.proc.pid, number)  # not yet waited for, so the group is there

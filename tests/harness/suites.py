@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What ./bootstrap test runs: builds, all tests of each, single checks, beside each other. A line of progress every 20
+"""The run of ./bootstrap test: builds, all tests of each, single checks, beside each other. A line of progress every 20
 seconds, failures as they happen, at the end the counts. The last line is "N passed, N failed".
 
     suites.py [--all] [WHAT...]
@@ -29,7 +29,7 @@ FILLERS = ("clang", "least")  # nothing is run in them that has to wait for them
 
 
 class Times:
-    """What each task took in an earlier run: it tells the order, and the estimate."""
+    """Seconds each task took in an earlier run: they tell the order, and the estimate."""
 
     def __init__(self, path=os.path.join(HERE, "times")):
         self.table = {}

@@ -186,7 +186,7 @@ def net_pop3(a, transport, home):
 
 
 def _read_ahead(home):
-    """What lets movemail take more than one octet at a time from a connection in clear: see readahead.c."""
+    """Lets movemail take more than one octet at a time from a connection in clear: see readahead.c."""
     lib = os.path.join(home, "readahead.so")
     _run([os.environ.get("CC", "cc"), "-O2", "-shared", "-fPIC", "-o", lib, os.path.join(HERE, "readahead.c")], home)
     return {"TERM": "dumb", "LD_PRELOAD": lib}
