@@ -3,6 +3,7 @@
 the time. So the next one starts when those that run are not expected to fill the processors, by what each took in an earlier
 run, or when a processor has in fact been idle. Those that take longest start first."""
 import os
+import signal
 import subprocess
 import time
 
@@ -114,12 +115,11 @@ class Schedule:
             each_look()
             time.sleep(0.05)
 
-    def stop(self):
+    def stop(self, patience=20):
         """Ends the tasks, by their process groups: as Ctrl-C does, so that a test ends its servers; then for good."""
-        for number, patience in ((2, 20), (15, 5), (9, 5)):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             for task in [t for t in self.running if not t.ended()]:
                 os.killpg(task.proc.pid, number)  # not yet waited for, so the group is there
             end = time.monotonic() + patience
-            while time.monotonic() < end and not all(t.ended() for t in self.running if t.rc is None):
+            while time.monotonic() < end and not all([t.ended() for t in self.running]):
                 time.sleep(0.05)
-            self.running = [t for t in self.running if t.rc is None]

@@ -48,6 +48,7 @@ TABLE = [
     ("'behind' for 'after' in comments", "plugins", 0, 4),
     ("'behind' for 'after' in comments", "backends", 0, 14),
     ("'behind' for 'after' in comments", "tests", 0, 49),
+    ("tests that tests/README does not name", "tests", 0, 0),
 ]
 PUBLIC = ("plugins/sdk/", "plugins/include/")  # for modules that are not here
 ENTRIES = {"main", "pm_module_v1"}
@@ -205,6 +206,21 @@ def behind(area):
             for m in AFTER.finditer(PLACE.sub(lambda m: "-" * len(m.group(0)), words))]
 
 
+# ---- the list of tests ---------------------------------------------------------------------------
+
+def unlisted(area):
+    """Tests that tests/README does not name."""
+    named = set(re.findall(r"[\w/-]+", text("tests/README")))
+    tests = {p[len("tests/"):].rsplit(".", 1)[0]: p for end in (".py", ".sh", ".t") for p in files(area, ends=end)
+             if not p.startswith(("tests/bench/", "tests/corpus/", "tests/harness/", "tests/lib/")) and
+             (end != ".py" or '__name__ == "__main__"' in text(p))}
+    for end, kind in (("_test.c", "unit_"), (".c", "fuzz/")):
+        folder = os.path.join(area, kind.strip("_/"))
+        tests.update({kind + os.path.basename(p)[:-len(end)]: p for p in files(folder, ends=end)})
+    return [p for name, p in sorted(tests.items()) if name not in named and name != "fuzz/replay" and
+            not (name.startswith("wire/") and p.endswith(".t") and name[len("wire/"):] in named)]
+
+
 # ---- all of it -----------------------------------------------------------------------------------
 
 MEASURES = {
@@ -218,6 +234,7 @@ MEASURES = {
     "lines over 100 columns": long_lines,
     "comments that open with What, Who, Whose": free_relatives,
     "'behind' for 'after' in comments": behind,
+    "tests that tests/README does not name": unlisted,
 }
 
 
