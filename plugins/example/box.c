@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* box - mailboxes and their messages. Everything here is called with the instance's mutex held, but
- * for the functions that make a message nobody else knows yet. */
+/* Everything here is called with the instance's mutex held, except the functions that make a
+ * message, which nobody else can see yet. */
+#include "box.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "octets.h"
-#include "ram.h"
+#include "seed.h"
 
 /* ---- messages -------------------------------------------------------------------------------- */
 
@@ -67,6 +69,12 @@ box_hash(struct pm_str key)
 	for (size_t i = 0; i < key.n; i++)
 		h = (h ^ (unsigned char)key.p[i]) * 16777619u;
 	return h % RAM_BUCKETS;
+}
+
+struct pm_str
+ram_box_key(const struct pm_user *user)
+{
+	return user->key.n > 0 ? user->key : user->name;
 }
 
 struct ram_box *

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * deliver - one message to several recipients. It is collected in a buffer of the delivery's own;
- * prepare makes a message for each recipient, which is all the memory there will be needed; commit
- * puts them into their mailboxes. Each recipient has an outcome of his own.
+ * One message to several recipients. It is collected in a buffer of the delivery's own; prepare
+ * makes a message for each recipient, and no more memory is needed later; commit puts them into
+ * their mailboxes. Each recipient has an outcome of his own.
  */
+#include "deliver.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "box.h"
 #include "conf.h"
 #include "ram.h"
 
@@ -64,7 +67,8 @@ deliver_uidl_ok(struct pm_str s)
 	return s.n <= PM_UIDL_MAX;
 }
 
-/* An imported unique-id that is there, or was; a restore asks whether it is. Under the mutex. */
+/* Is an imported unique-id there, or was it ever? A restore only asks whether it is. Under the
+ * mutex. */
 static bool
 deliver_known(const struct dlv *d, const struct ram_box *box, const struct rcpt *r)
 {
@@ -72,7 +76,7 @@ deliver_known(const struct dlv *d, const struct ram_box *box, const struct rcpt 
 	       (!(d->flags & PM_DLVF_RESTORE) && ram_box_imported(box, r->uidl, r->uidl_len));
 }
 
-/* Why not this one, before the sender has sent a byte. */
+/* A recipient who cannot be served is refused here, before the sender has sent a byte. */
 static int32_t
 check_rcpt(const struct dlv *d, struct pm_str key, const struct rcpt *r)
 {
@@ -92,7 +96,7 @@ static int32_t
 deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
 	struct dlv *d = dlv;
-	struct pm_str key = ram_key(rcpt->user);
+	struct pm_str key = ram_box_key(rcpt->user);
 	struct rcpt *r;
 	int32_t rc;
 
@@ -244,7 +248,7 @@ deliver_dlv_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret
 
 /* ---- commit and abort ------------------------------------------------------------------------ */
 
-/* The same delivery, asked for again because its first answer was lost. Under the mutex. */
+/* Was this delivery made already, and its answer lost? Under the mutex. */
 static const struct ram_message *
 find_op(const struct ram_box *box, const uint8_t op_id[16])
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ram - accounts and mail in memory: the example module. Nothing survives the process, everything
- * else is done as a real store must do it, so it serves as lesson, as test bench and as the first
- * thing the conformance kit is run against. Read the files in this order:
+ * ram - accounts and mail in memory: the example module. Nothing survives the process; everything
+ * else is done as a real store must do it, so it serves as a lesson, as a test bench and as the
+ * first thing the conformance kit is run against. Read the files in this order:
  *
- *   ram.h      what there is: an instance, its mailboxes, their messages
+ *   ram.h      an instance, its mailboxes, their messages
  *   ram.c      how a module introduces itself, reads its settings, checks a password
  *   box.c      mailboxes; seed.c fills them for tests
  *   store.c    a session: lock, snapshot, reading, commit
@@ -16,8 +16,8 @@
  *     A store that waits for a disk or a network inside its lock stops all its users at once.
  *  2. A message never changes once it is in a mailbox, and is counted. So a snapshot is an array
  *     of references, reading needs no lock, and a session still has what another one deleted.
- *  3. What can fail is done before what cannot. A commit only sets flags and moves pointers: it
- *     happens wholly or not at all. A delivery gets its memory in prepare.
+ *  3. Steps that can fail come before those that cannot. A commit only sets flags and moves
+ *     pointers: it happens as a whole or not at all. A delivery gets its memory in prepare.
  *
  * SETTINGS
  *
@@ -33,17 +33,15 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "box.h"
 #include "conf.h"
+#include "deliver.h"
+#include "seed.h"
+#include "store.h"
 
 #define SEED_MAX 1000000
 
 /* ---- accounts -------------------------------------------------------------------------------- */
-
-struct pm_str
-ram_key(const struct pm_user *user)
-{
-	return user->key.n > 0 ? user->key : user->name;
-}
 
 static const struct ram_account *
 ram_find_account(const struct ram *ram, struct pm_str name)
@@ -54,7 +52,7 @@ ram_find_account(const struct ram *ram, struct pm_str name)
 	return NULL;
 }
 
-/* In a time that depends on what was given only: nobody learns how long the right one is. */
+/* Takes a time that depends on the given one only: nobody learns how long the right one is. */
 static bool
 same_secret(struct pm_str given, const char *right)
 {
@@ -66,9 +64,9 @@ same_secret(struct pm_str given, const char *right)
 	return !differ;
 }
 
-/* What the host must know of an account: strings in the call's memory, because they outlive the
- * call (R4). Nothing is written before all is there: out parameters stay as they are unless the
- * answer is PM_OK. */
+/* Tells the host of an account: strings in the call's memory, because they outlive the call (R4).
+ * Nothing is written until everything is there: out parameters stay as they are unless the answer
+ * is PM_OK. */
 static int32_t
 ram_fill_user(const struct pm_call *call, const struct ram_account *a, struct pm_user *ret)
 {
@@ -207,7 +205,7 @@ read_accounts(struct ram *ram, const struct pm_open *open)
 		size_t name = 0;
 
 		if (!split_user(v, &name))
-			return false; /* check() was there before */
+			return false; /* check() has refused it */
 		a->name = sdk_strdup((struct pm_str){v.p, name});
 		a->password = sdk_strdup((struct pm_str){v.p + name + 1, v.n - name - 1});
 		if (!a->name || !a->password)

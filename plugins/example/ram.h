@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ram - what the files of the example module share. The essay is in ram.c. */
+/* ram - an instance of the example module, its mailboxes, their messages. The essay is in ram.c. */
 #ifndef RAM_H
 #define RAM_H
 
@@ -31,8 +31,8 @@ struct ram_message {
 	unsigned char bytes[];
 };
 
-/* A mailbox. Lives until the instance is closed, also when it is empty: its key costs less than the
- * question who still points to it. */
+/* A mailbox. It lives until the instance is closed, even when it is empty: keeping its key costs
+ * less than finding out who still points to it. */
 struct ram_box {
 	struct ram_box *next_in_bucket;
 	struct ram_message **msgs; /* by order */
@@ -69,45 +69,5 @@ struct ram {
 	size_t n_boxes, cap_boxes;
 	uint64_t last_uidl;
 };
-
-/* ---- box.c: mailboxes and messages -------------------------------------------------------------
- */
-
-/* A message of n bytes with nothing set but n, refs = 1 and received_ms; NULL: no memory. */
-struct ram_message *ram_message_new(const struct ram *ram, size_t n);
-/* Octets and flags of bytes that are complete now. */
-void ram_message_measure(struct ram_message *m);
-bool ram_message_set_uidl(struct ram_message *m, const char *uidl, size_t n);
-
-/* All below: under the mutex. */
-void ram_message_put(struct ram_message *m);
-/* The mailbox of this key, made and seeded when it is not there. NULL: no memory. */
-struct ram_box *ram_box_get(struct ram *ram, struct pm_str key);
-/* The same, never made. */
-struct ram_box *ram_box_find(const struct ram *ram, struct pm_str key);
-/* Takes over the caller's reference. The unique-id is known to be unique. False: no memory. */
-bool ram_box_add(struct ram_box *box, struct ram_message *m);
-bool ram_box_has_uidl(const struct ram_box *box, const char *uidl, size_t n);
-/* Was it imported, whatever became of it? */
-bool ram_box_imported(const struct ram_box *box, const char *uidl, size_t n);
-/* False: no memory. */
-bool ram_box_note_import(struct ram_box *box, const char *uidl, size_t n);
-/* Lets go of the messages marked `gone`. */
-void ram_box_sweep(struct ram_box *box);
-void ram_boxes_free(struct ram *ram);
-
-/* ---- seed.c: mail to begin with ----------------------------------------------------------------
- */
-
-/* ram->seed messages, the same in every run. False: no memory. */
-bool ram_seed(struct ram *ram, struct ram_box *box);
-/* The files of DIR/KEY/ as mailboxes, for open(). False: err says why. */
-bool ram_seed_load(struct ram *ram, const char *dir, char *err, size_t errlen);
-
-/* The key of a user's mailbox: as auth says, or the name. */
-struct pm_str ram_key(const struct pm_user *user);
-
-extern const struct pm_storage ram_storage;   /* store.c */
-extern const struct pm_delivery ram_delivery; /* deliver.c */
 
 #endif

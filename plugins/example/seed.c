@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * seed - mail to begin with. Made-up messages are the same in every run and cover what a POP3
+ * Made-up messages are the same in every run and cover what a POP3
  * server must get right: lines that begin with dots, bare LF, a lone CR, 8-bit text, a UTF-8
  * header, no end of the last line. Files are taken byte for byte.
  */
+#include "seed.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "box.h"
 #include "conf.h"
-#include "ram.h"
 
 #define SEED_MS 1700000000000 /* 14 November 2023 */
 #define SEED_TEXT_MAX 16384
@@ -121,7 +123,7 @@ set_file_uidl(struct ram_message *m, const char *name)
 	(void)ram_message_set_uidl(m, text, strlen(text)); /* it is one */
 }
 
-/* NULL: errno says why. */
+/* NULL: see errno. */
 static struct ram_message *
 load_file(const struct ram *ram, int dirfd, const char *name)
 {
@@ -216,7 +218,7 @@ ram_seed_load(struct ram *ram, const char *dir, char *err, size_t errlen)
 	ok = n >= 0;
 	if (!ok)
 		snprintf(err, errlen, "'%s': %s", dir, strerrordesc_np(errno));
-	ram->seed = 0; /* who has files needs no made-up ones */
+	ram->seed = 0; /* a mailbox with files needs no made-up messages */
 	for (int i = 0; ok && i < n; i++)
 		ok = load_box(ram, fd, names[i]->d_name, err, errlen);
 	ram->seed = seed;

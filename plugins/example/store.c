@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store - a session's view of a mailbox. mbox_open takes the lock and a snapshot; what others
- * deliver or delete later does not change it. The commit works on the snapshot's messages, so
- * numbers cannot shift.
+ * A session's view of a mailbox. mbox_open takes the lock and a snapshot, which later deliveries
+ * and deletions do not change. The commit works on the snapshot's messages, so numbers cannot
+ * shift.
  */
+#include "store.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "box.h"
 #include "conf.h"
 #include "ram.h"
 
@@ -34,7 +37,7 @@ store_bit(const uint8_t *map, uint64_t i)
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
-/* Hidden messages whose time has come are deleted by whoever has the lock. Under the mutex. */
+/* The session with the lock deletes hidden messages whose time has come. Under the mutex. */
 static void
 expire_hidden(struct ram *ram, struct ram_box *box)
 {
@@ -56,7 +59,7 @@ store_open_locked(struct ram *ram, struct pm_str key, uint32_t flags, struct mbo
 	if (!box)
 		return key.n == 0 || key.n > PM_KEY_MAX ? PM_INVALID : PM_NOMEM;
 	if ((flags & PM_OPEN_EXCLUSIVE) && box->locked)
-		return PM_BUSY; /* at once: who wants to wait is the host's business */
+		return PM_BUSY; /* at once: waiting is the host's business */
 	if (flags & PM_OPEN_EXCLUSIVE)
 		expire_hidden(ram, box);
 	mb = calloc(1, sizeof(*mb) + box->n * sizeof(mb->msgs[0]));
@@ -88,7 +91,7 @@ store_mbox_open(void *inst, const struct pm_call *call, const struct pm_user *us
 	int32_t rc;
 
 	pthread_mutex_lock(&ram->mutex);
-	rc = store_open_locked(ram, ram_key(user), flags, &mb);
+	rc = store_open_locked(ram, ram_box_key(user), flags, &mb);
 	pthread_mutex_unlock(&ram->mutex);
 	if (rc != PM_OK) {
 		if (rc == PM_NOMEM)
@@ -211,7 +214,8 @@ store_msg_close(void *msg, const struct pm_call *call)
 /* ---- commit ---------------------------------------------------------------------------------- */
 
 /* Under the mutex. Nothing in here can fail: that is the whole secret of "all or nothing" in
- * memory. Asked again with the same maps it finds its own work done and gives the same answer. */
+ * memory. When it is called again with the same maps, it finds its own work done and gives the same
+ * answer. */
 static uint64_t
 store_apply(struct mbox *mb, const struct pm_commit *c)
 {
@@ -255,7 +259,7 @@ store_mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit
 
 /* ---- mailboxes from outside ------------------------------------------------------------------ */
 
-/* The cursor is the serial of the next mailbox; they only grow in number. */
+/* The cursor is the serial of the next mailbox. Mailboxes are never removed from the list. */
 static bool
 store_read_cursor(struct pm_str cursor, size_t *ret)
 {
@@ -323,7 +327,7 @@ store_box_stat(void *inst, const struct pm_call *call, const struct pm_user *use
 
 	(void)call;
 	pthread_mutex_lock(&ram->mutex);
-	b = ram_box_find(ram, ram_key(user));
+	b = ram_box_find(ram, ram_box_key(user));
 	exists = b && b->exists;
 	for (size_t i = 0; exists && i < b->n; i++) {
 		bool hidden = b->msgs[i]->hidden_until_ms != 0;
@@ -350,7 +354,7 @@ store_box_delete(void *inst, const struct pm_call *call, const struct pm_user *u
 
 	(void)call;
 	pthread_mutex_lock(&ram->mutex);
-	b = ram_box_find(ram, ram_key(user));
+	b = ram_box_find(ram, ram_box_key(user));
 	if (b && b->exists)
 		rc = b->locked ? PM_BUSY : PM_OK;
 	if (rc == PM_OK) {
@@ -368,7 +372,7 @@ static int32_t
 store_box_place(void *inst, const struct pm_call *call, const struct pm_user *user,
 		struct pm_str *ret_place)
 {
-	struct pm_str key = ram_key(user);
+	struct pm_str key = ram_box_key(user);
 	char text[PM_KEY_MAX + 40];
 	int n;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth - the accounts' half of the shim. */
+#include "auth.h"
+
 #include <string.h>
 
 #include "fault.h"
@@ -12,8 +13,8 @@ auth_caps(void *inst, uint64_t *ret_kinds)
 	return f->inner->auth ? f->inner->auth->caps(f->inner_inst, ret_kinds) : PM_UNSUPPORTED;
 }
 
-/* A record of our own that looks like the host's: what an `after` rule throws away must not reach
- * it (R5). */
+/* A record of our own that looks like the host's: an answer that an `after` rule discards must not
+ * reach the host's (R5). */
 static void *
 auth_scratch(void *ours, size_t size, const void *theirs)
 {

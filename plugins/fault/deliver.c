@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * deliver - the delivery half of the shim. Results are the wrapped module's: a rule changes what
- * the call as a whole answers. A commit, however it ends, gives the handle back; only PM_AGAIN
- * keeps it.
+ * Results are the wrapped module's: a rule changes the answer of the call as a whole. A commit,
+ * however it ends, gives the handle back; only PM_AGAIN keeps it.
  */
+#include "deliver.h"
+
 #include <stdlib.h>
 
 #include "fault.h"
@@ -47,7 +48,7 @@ deliver_dlv_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rc
 	struct dlv *d = dlv;
 	struct fault_turn t;
 
-	/* a recipient that was taken cannot be taken back: `after` is refused before */
+	/* an accepted recipient cannot be withdrawn: `after` refuses before the call */
 	if (fault_begin(d->f, FN_DLV_RCPT, call, &t) || t.after)
 		return t.rc;
 	return d->f->inner->delivery->dlv_rcpt(d->inner, call, rcpt);

@@ -1,32 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fault - a module that stands before another one and disturbs it by a script: how the server
- * behaves when a store is slow, lies, hangs or breaks is tested with it, and the server needs no
- * test hook.
+ * fault - a module in front of another one, which it disturbs by a script. It tests how the server
+ * behaves when a store is slow, lies, hangs or breaks; so the server needs no hook for that.
  *
  *   storage mail      { module = maildir ... }
  *   storage disturbed { module = fault  wrap = mail  rule = msg_read 3 error TEMP }
  *
  * A rule is a line FUNCTION NTH EFFECT, given as `rule` or in the file `script`. NTH is the number
- * of the call (counted per instance and function, from 1), N+ for all from N on, * for all. All
- * rules that fit a call apply, in their order. EFFECT:
+ * of the call (counted per instance and function, from 1), N+ means all from N on, * means all. All
+ * rules that match a call apply, in their order. EFFECT:
  *
  *   error CODE         answer CODE (TEMP, DOWN, BUSY, ...) without doing anything
- *   after error CODE   do it, then answer CODE: an outcome that got lost
+ *   after error CODE   do it, then answer CODE: the outcome was lost
  *   badcode            answer a code that does not exist
  *   again N            answer AGAIN N times, beginning with call NTH
- *   sleep MS           do it, MS milliseconds later, whatever the deadline says
- *   hang               do it when the file `release` is there; without one never
+ *   sleep MS           do it MS milliseconds later, whatever the deadline
+ *   hang               do it when the file `release` exists; without that setting, never
  *   short N            msg_read: at most N bytes
  *   lie octets +N      mbox_info: sizes that are N too big; -N: too small
  *   unreadable N       mbox_info: message N of the mailbox (from 1) cannot be read
  *
- * The same file holds `fault_ascii`: the shim before a store that keeps no internationalized mail
- * (it lacks PM_F_CAN_UTF8). It is found by a link fault_ascii.so to this file.
+ * The same file holds `fault_ascii`: the shim in front of a store that keeps no internationalized
+ * mail (it lacks PM_F_CAN_UTF8). It is found by a link fault_ascii.so to this file.
  *
- * Functions that cannot fail (msg_close, mbox_close, dlv_abort) can only sleep and hang. What the
- * wrapped module does not do is PM_UNSUPPORTED. With an empty script the shim must not be felt: the
- * conformance kit runs through it.
+ * Functions that cannot fail (msg_close, mbox_close, dlv_abort) can only sleep and hang. A function
+ * that the wrapped module lacks answers PM_UNSUPPORTED. With an empty script the shim must change
+ * nothing: the conformance kit runs through it.
  */
 #include "fault.h"
 
@@ -35,7 +34,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth.h"
 #include "conf.h"
+#include "deliver.h"
+#include "store.h"
 
 #define LINE_MAX_BYTES 512
 
@@ -145,7 +147,7 @@ fault_open(const struct pm_open *open, void **ret_inst)
 	struct fault *f;
 	struct reader rd = {.open = open};
 
-	if (!open->inner) { /* check() cannot tell: nothing is open then */
+	if (!open->inner) { /* check() cannot tell, since nothing is open yet */
 		sdk_report(open, "",
 			   "fault disturbs another section: say which one by wrap = NAME");
 		return PM_INVALID;
@@ -184,8 +186,8 @@ fault_probe(void *inst, const struct pm_call *call)
 						   : PM_OK);
 }
 
-/* The wrapped module's own rhythm, to the tenth of a second: ours is constant. One tick at a time.
- */
+/* The wrapped module's own rhythm, to a tenth of a second, since ours is constant. One tick at a
+ * time. */
 static int32_t
 fault_tick(void *inst, const struct pm_call *call)
 {
@@ -240,7 +242,7 @@ static const struct pm_life life = {
 	.setup = fault_setup,
 };
 
-/* what the wrapped one cannot it will refuse itself */
+/* all of them: the wrapped module refuses by itself what it cannot do */
 #define FLAGS (PM_F_DRAFT | PM_F_MAY_BLOCK | PM_F_CAN_MARK | PM_F_CAN_HIDE | PM_F_CAN_IMPORT)
 
 #define MODULE(module_name, module_flags) \

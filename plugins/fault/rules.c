@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rules - the script: its lines, and what they make of a call. */
+#include "rules.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -11,7 +12,7 @@
 #define BAD_CODE 4242
 #define HANG_SLICE_MS 50
 
-const char *const fault_names[FN_COUNT] = {
+static const char *const fault_names[FN_COUNT] = {
 	"verify",      "lookup",      "secret",     "domain",   "event",
 	"mbox_open",   "mbox_info",   "msg_open",   "msg_read", "msg_fd",
 	"msg_close",   "mbox_commit", "mbox_close", "box_list", "box_stat",

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store - the mailboxes' half of the shim. A handle of ours holds the wrapped module's. */
+/* A handle of ours holds the wrapped module's. */
+#include "store.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +20,7 @@ struct mbox {
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* Opened by the wrapped module, and the script says it was not. */
+/* The wrapped module has opened it, and by the script it is not open. */
 static void
 undo_open(struct mbox *mb, const struct pm_call *call)
 {
@@ -80,7 +82,7 @@ lie_about_octets(struct pm_msg *ret, size_t n, size_t stride, int64_t amount)
 		struct pm_msg *m = (struct pm_msg *)(void *)((char *)ret + i * stride);
 
 		if (m->size >= offsetof(struct pm_msg, octets) + sizeof(m->octets))
-			m->octets += (uint64_t)amount; /* a negative one wraps to what is meant */
+			m->octets += (uint64_t)amount; /* a negative amount wraps: it subtracts */
 	}
 }
 
@@ -105,7 +107,7 @@ store_mbox_info(void *mbox, const struct pm_call *call, uint64_t first, size_t n
 
 	if (fault_begin(mb->f, FN_MBOX_INFO, call, &t))
 		return t.rc;
-	if (t.after) { /* what is thrown away must not reach the host's records (R5) */
+	if (t.after) { /* a discarded answer must not reach the host's records (R5) */
 		mine = calloc(n ? n : 1, stride);
 		if (!mine)
 			return PM_NOMEM;
@@ -226,8 +228,7 @@ store_box_list(void *inst, const struct pm_call *call, struct pm_str cursor, siz
 
 	if (!f->inner->storage || !f->inner->storage->box_list)
 		return PM_UNSUPPORTED;
-	/* nothing is changed by a list: one that fails after it was made is one that was not made
-	 */
+	/* a list changes nothing: to fail after it is to fail before it */
 	if (fault_begin(f, FN_BOX_LIST, call, &t) || t.after)
 		return t.rc;
 	return f->inner->storage->box_list(f->inner_inst, call, cursor, n, stride, ret, ret_got);
