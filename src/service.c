@@ -23,6 +23,7 @@
 #include "base/stats.h"
 #include "bind/bind.h"
 #include "conf/conf.h"
+#include "conf/dump.h"
 #include "host/thread.h"
 #include "listen.h"
 #include "mailbox/registry.h"

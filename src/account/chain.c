@@ -6,6 +6,7 @@
 #include <restante/module.h>
 
 #include "base/utf8.h"
+#include "conf/domain.h"
 
 static void
 chain_lower(char *p, size_t n)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf/check.h"
+#include "conf/domain.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

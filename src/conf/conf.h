@@ -226,9 +226,6 @@ struct conf *conf_ref(struct conf *c);
 /* The last reference: c->release first, then the memory. NULL is fine. */
 void conf_put(struct conf *c);
 
-/* A domain of a section, "example.org", or "*.example.org" for all below it (any case). */
-bool conf_domain_fits(const char *pattern, const char *domain);
-
 /* The block of this domain (any case), or NULL. */
 const struct conf_domain *conf_domain(const struct conf *c, const char *name, size_t n);
 
@@ -239,9 +236,5 @@ void conf_publish(struct conf *c);
 
 /* The listener of this name; NULL: a reload has removed it. */
 const struct conf_listener *conf_find_listener(const struct conf *c, const char *name);
-
-/* Writes the effective configuration, defaults included, as a configuration file; of the
- * modules' settings, which may be secrets, only where they stand. */
-void conf_dump(const struct conf *c, FILE *to);
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Domains as sections name them. */
+#include "conf/domain.h"
+
 #include <string.h>
 #include <strings.h>
-
-#include "conf/conf.h"
 
 bool
 conf_domain_fits(const char *pattern, const char *domain)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
+#include "conf/dump.h"
 #include "conf/schema.h"
 
 /* In quotes when it would be read as something else without. */

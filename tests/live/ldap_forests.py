@@ -208,7 +208,7 @@ def one_person(tap, srv, corp, emea):
 
 
 def bare_names_stay(tap, srv, corp, emea):
-    """Who had bare names, and grows a second section, may keep them."""
+    """A site that had bare names, and grows a second section, may keep them."""
     fresh(srv)
     served(srv, section("corp", corp, domains=CORP, name_attribute="uid") + maildir(srv))
     deliver(srv, "old", "alice@" + CORP)

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/log.h"
+#include "conf/dump.h"
 
 /* Exactly these errors, one a line: each is the beginning of one that was said. */
 static void
