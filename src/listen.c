@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "net/sockfile.h"
-#include "pop3/session.h"
+#include "pop3/step.h"
 #include "sd.h"
-#include "smtp/delivery.h"
+#include "smtp/dstep.h"
 
 #define ERROR_MAX 1024
 

@@ -19,7 +19,7 @@
 #include "module/backend.h"
 #include "net/acceptor.h"
 #include "net/tls.h"
-#include "smtp/delivery.h"
+#include "smtp/dstep.h"
 #include "work/pool.h"
 #include "work/queue.h"
 #include "work/slot.h"

@@ -7,20 +7,13 @@
 #ifndef RST_POP3_COMMAND_H
 #define RST_POP3_COMMAND_H
 
-#include "pop3/session.h"
+#include "pop3/pop3.h"
 
 struct command_row {
 	enum verb verb;
 	unsigned min_args, max_args;
-	enum turn (*run)(struct session *s, const struct command *c);
+	enum turn (*run)(struct pop3 *s, const struct command *c);
 	const char *usage; /* said when the arguments are wrong */
 };
-
-extern const struct command_row auth_commands[];  /* ends with VERB_UNKNOWN */
-extern const struct command_row trans_commands[]; /* likewise */
-
-/* In both states. */
-enum turn cmd_capa(struct session *s, const struct command *c);
-enum turn cmd_quit(struct session *s, const struct command *c);
 
 #endif

@@ -4,13 +4,15 @@
  * count must know of it: dates and sizes are asked in slices before the commit. A failure costs
  * only this: what the client deleted is committed all the same.
  */
+#include "pop3/expire.h"
+
 #include "base/clock.h"
 #include "base/log.h"
-#include "pop3/command.h"
+#include "pop3/update.h"
 
 /* A directory's wish that the store cannot fulfil: said once a minute at most. */
 static void
-expire_fit(struct session *s, struct retention *r)
+expire_fit(struct pop3 *s, struct retention *r)
 {
 	static struct log_rate rate;
 	uint64_t held;
@@ -24,22 +26,22 @@ expire_fit(struct session *s, struct retention *r)
 }
 
 static bool
-wants_sizes(const struct session *s)
+wants_sizes(const struct pop3 *s)
 {
 	return s->limits.domain_counted && maildrop_pending(&s->drop) > 0 &&
 	       s->drop.sized < s->drop.count;
 }
 
 bool
-expire_begin(struct session *s)
+expire_begin(struct pop3 *s)
 {
-	retention_of(s->conf, &s->user, &s->retention);
+	retention_of(s->base.conf, &s->user, &s->retention);
 	expire_fit(s, &s->retention);
 	if (retention_on_retrieval(&s->retention, &s->user))
 		for (uint64_t i = 0; i < s->drop.count; i++)
 			if (maildrop_retrieved(&s->drop, i))
 				maildrop_delete(&s->drop, i);
-	quota_fill(s->conf, &s->user);
+	quota_fill(s->base.conf, &s->user);
 	quota_limits(s->storage, &s->user, &s->limits);
 	s->next_idx = retention_wants_dates(&s->retention, &s->user) ? 0 : s->drop.count;
 	return s->next_idx < s->drop.count || wants_sizes(s);
@@ -47,7 +49,7 @@ expire_begin(struct session *s)
 
 /* One slice of dates. */
 static int32_t
-look_at_dates(struct session *s)
+look_at_dates(struct pop3 *s)
 {
 	struct pm_msg info[VISIT_SLICE];
 	uint64_t left = s->drop.count - s->next_idx;
@@ -65,7 +67,7 @@ look_at_dates(struct session *s)
 }
 
 static int32_t
-look_at_sizes(struct session *s)
+look_at_sizes(struct pop3 *s)
 {
 	struct pm_msg info[VISIT_SLICE];
 	uint64_t left = s->drop.count - s->drop.sized;
@@ -80,14 +82,14 @@ look_at_sizes(struct session *s)
 }
 
 enum turn
-expire_work(struct session *s)
+expire_work(struct pop3 *s)
 {
 	int32_t rc = s->next_idx < s->drop.count ? look_at_dates(s) : look_at_sizes(s);
 
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
 	if (rc != PM_OK) {
-		session_log_call(s, s->storage, "mbox_info", rc, s->visit.text);
+		pop3_log_call(s, s->storage, "mbox_info", rc, s->visit.text);
 		s->next_idx = s->drop.count;
 	} else if (s->next_idx < s->drop.count || wants_sizes(s)) {
 		(void)caller_ask(&s->caller, s->storage, CALL_CONTINUE);
@@ -99,7 +101,7 @@ expire_work(struct session *s)
 
 /* Under the storage's permit, before the first call of mbox_commit. */
 void
-expire_count_begin(struct session *s)
+expire_count_begin(struct pop3 *s)
 {
 	uint64_t octets = 0, msgs = maildrop_pending(&s->drop);
 
@@ -108,6 +110,6 @@ expire_count_begin(struct session *s)
 	for (uint64_t i = 0; i < s->drop.count; i++)
 		if (maildrop_deleted(&s->drop, i) && i < s->drop.sized)
 			octets += s->drop.octets[i];
-	quota_domain_drop(s->conf, &s->limits,
+	quota_domain_drop(s->base.conf, &s->limits,
 			  s->drop.sized == s->drop.count ? octets : QUOTA_UNKNOWN, msgs, &s->hold);
 }

@@ -4,6 +4,8 @@
  * backend's failure is [SYS/TEMP] and ends the chain - going on could hand a name to another
  * account; a refusal is [AUTH] and waits for the next whole second, so that its time tells nothing.
  */
+#include "pop3/login.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,22 +20,22 @@
 #include "base/secret.h"
 #include "base/stats.h"
 #include "host/answer.h"
-#include "pop3/session.h"
+#include "pop3/open.h"
 
 #define REFUSED "user name or password is wrong"
 
 void
-login_drop(struct session *s)
+login_drop(struct pop3 *s)
 {
 	struct login *l = s->login;
 
 	if (!l)
 		return;
 	if (l->counted)
-		guard_end(l->name, s->peer->key, GUARD_UNDECIDED, mono_ms());
+		guard_end(l->name, s->base.peer->key, GUARD_UNDECIDED, mono_ms());
 	if (s->work == WORK_CLAIM && s->storage)
 		registry_cancel(s->storage->section, s->user.key.p, s->user.key.n,
-				slot_get_token(s->task.slot));
+				slot_get_token(s->base.task.slot));
 	if (l->secret)
 		secret_wipe(l->secret, l->secret_n);
 	free(l->secret);
@@ -45,15 +47,15 @@ login_drop(struct session *s)
 }
 
 static void
-guard_tell(struct session *s, enum guard_result r)
+guard_tell(struct pop3 *s, enum guard_result r)
 {
 	if (s->login->counted)
-		guard_end(s->login->name, s->peer->key, r, mono_ms());
+		guard_end(s->login->name, s->base.peer->key, r, mono_ms());
 	s->login->counted = false;
 }
 
 enum turn
-login_over(struct session *s)
+login_over(struct pop3 *s)
 {
 	s->work = WORK_NONE;
 	login_drop(s);
@@ -61,52 +63,52 @@ login_over(struct session *s)
 	backend_put(s->storage);
 	s->storage = NULL;
 	memset(&s->user, 0, sizeof(s->user));
-	talk_publish(&s->talk);
+	talk_publish(&s->base.talk);
 	return TURN_ON;
 }
 
 enum turn
-login_failed_temp(struct session *s, int32_t rc, const char *reason, const char *detail)
+login_failed_temp(struct pop3 *s, int32_t rc, const char *reason, const char *detail)
 {
 	stat_add(STAT_LOGIN_TEMP, 1);
 	guard_tell(s, GUARD_UNDECIDED);
-	session_log_refused(s, s->login->name, s->login->mech, reason, detail);
-	(void)session_result(s, rc, "login");
+	pop3_log_refused(s, s->login->name, s->login->mech, reason, detail);
+	(void)pop3_result(s, rc, "login");
 	return login_over(s);
 }
 
 /* [AUTH] comes at the next whole second. */
 static enum turn
-login_denied(struct session *s, const char *reason)
+login_denied(struct pop3 *s, const char *reason)
 {
 	stat_add(STAT_LOGIN_DENIED, 1);
 	guard_tell(s, GUARD_DENIED);
-	session_log_refused(s, s->login->name, s->login->mech, reason, NULL);
+	pop3_log_refused(s, s->login->name, s->login->mech, reason, NULL);
 	s->work = WORK_DENIED;
-	s->talk.resume_ms = guard_grid(s->login->started_ms, mono_ms());
+	s->base.talk.resume_ms = guard_grid(s->login->started_ms, mono_ms());
 	return TURN_TIMER;
 }
 
 static enum turn
-denied_due(struct session *s)
+denied_due(struct pop3 *s)
 {
-	if (mono_ms() < s->talk.resume_ms)
+	if (mono_ms() < s->base.talk.resume_ms)
 		return TURN_TIMER;
-	s->talk.login_by_ms += s->talk.resume_ms - s->login->started_ms;
+	s->base.talk.login_by_ms += s->base.talk.resume_ms - s->login->started_ms;
 	s->failed_logins++;
-	(void)session_err(s, CODE_AUTH, REFUSED);
+	(void)pop3_err(s, CODE_AUTH, REFUSED);
 	(void)login_over(s);
-	if (s->failed_logins >= s->conf->max_failed_logins)
-		return talk_close(&s->talk, "too many failed logins");
+	if (s->failed_logins >= s->base.conf->max_failed_logins)
+		return talk_close(&s->base.talk, "too many failed logins");
 	return TURN_ON;
 }
 
 /* ---- the auth chain -------------------------------------------------------------------------- */
 
 static enum turn
-chain_go(struct session *s, int from)
+chain_go(struct pop3 *s, int from)
 {
-	s->login->auth = chain_next(s->conf, s->login->name, from);
+	s->login->auth = chain_next(s->base.conf, s->login->name, from);
 	if (s->login->auth < 0)
 		return login_denied(s, "unknown user");
 	s->work = WORK_VERIFY;
@@ -114,11 +116,11 @@ chain_go(struct session *s, int from)
 }
 
 static enum turn
-guard_ask(struct session *s)
+guard_ask(struct pop3 *s)
 {
 	struct login *l = s->login;
 
-	switch (guard_begin(l->name, s->peer->key, mono_ms(), &s->talk.resume_ms)) {
+	switch (guard_begin(l->name, s->base.peer->key, mono_ms(), &s->base.talk.resume_ms)) {
 	case GUARD_GO:
 		l->counted = true;
 		return chain_go(s, 0);
@@ -131,17 +133,17 @@ guard_ask(struct session *s)
 }
 
 static enum turn
-penalty_due(struct session *s)
+penalty_due(struct pop3 *s)
 {
-	if (mono_ms() < s->talk.resume_ms)
+	if (mono_ms() < s->base.talk.resume_ms)
 		return TURN_TIMER;
-	s->talk.login_by_ms += mono_ms() - s->login->started_ms;
+	s->base.talk.login_by_ms += mono_ms() - s->login->started_ms;
 	s->login->started_ms = mono_ms();
 	return guard_ask(s);
 }
 
 enum turn
-login_start(struct session *s, const char *name, size_t name_n, const char *mech, uint32_t kind,
+login_start(struct pop3 *s, const char *name, size_t name_n, const char *mech, uint32_t kind,
 	    char *secret, size_t secret_n)
 {
 	struct login *l = calloc(1, sizeof(*l));
@@ -149,7 +151,7 @@ login_start(struct session *s, const char *name, size_t name_n, const char *mech
 	if (!l) {
 		secret_wipe(secret, secret_n);
 		free(secret);
-		return session_result(s, PM_NOMEM, "login");
+		return pop3_result(s, PM_NOMEM, "login");
 	}
 	s->login = l;
 	l->mech = mech;
@@ -157,7 +159,7 @@ login_start(struct session *s, const char *name, size_t name_n, const char *mech
 	l->secret = secret;
 	l->secret_n = secret_n;
 	l->started_ms = mono_ms();
-	if (!chain_name(s->conf, name, name_n, l->name)) {
+	if (!chain_name(s->base.conf, name, name_n, l->name)) {
 		snprintf(l->name, sizeof(l->name), "%.*s", (int)(name_n < 64 ? name_n : 64), name);
 		return login_denied(s, "not a possible name");
 	}
@@ -165,13 +167,13 @@ login_start(struct session *s, const char *name, size_t name_n, const char *mech
 }
 
 static void
-login_cred_fill(struct session *s, struct pm_cred *c)
+login_cred_fill(struct pop3 *s, struct pm_cred *c)
 {
 	const struct login *l = s->login;
 
 	host_cred_init(c);
 	c->kind = l->kind;
-	c->flags = session_encrypted(s) ? PM_CREDF_TLS : 0;
+	c->flags = pop3_encrypted(s) ? PM_CREDF_TLS : 0;
 	c->service = (struct pm_str){"pop3", 4};
 	c->mech = (struct pm_str){l->mech, strlen(l->mech)};
 	c->authcid = (struct pm_str){l->name, strlen(l->name)};
@@ -183,27 +185,27 @@ login_cred_fill(struct session *s, struct pm_cred *c)
 	} else {
 		c->secret = (struct pm_str){l->secret, l->secret_n};
 	}
-	c->peer = (struct pm_str){s->peer->host, strlen(s->peer->host)};
-	c->local = (struct pm_str){s->listener->address, strlen(s->listener->address)};
+	c->peer = (struct pm_str){s->base.peer->host, strlen(s->base.peer->host)};
+	c->local = (struct pm_str){s->base.listener->address, strlen(s->base.listener->address)};
 }
 
 /* ---- accepted -------------------------------------------------------------------------------- */
 
 static enum turn
-login_enter(struct session *s)
+login_enter(struct pop3 *s)
 {
-	const struct conf_section *auth = &s->conf->auth[s->login->auth];
+	const struct conf_section *auth = &s->base.conf->auth[s->login->auth];
 
 	guard_tell(s, GUARD_ACCEPTED);
 	secret_wipe(s->login->secret, s->login->secret_n);
 	s->auth_section = auth->name;
 	s->storage = backend_ref(
-		chain_storage(s->conf, auth, s->user.section.p, s->user.section.n)->backend);
+		chain_storage(s->base.conf, auth, s->user.section.p, s->user.section.n)->backend);
 	return open_begin(s);
 }
 
 static enum turn
-login_not_own(struct session *s, int32_t rc, const char *text)
+login_not_own(struct pop3 *s, int32_t rc, const char *text)
 {
 	return login_failed_temp(s, rc,
 				 rc == PM_PERM ? "whose mailbox it is cannot be told"
@@ -213,7 +215,7 @@ login_not_own(struct session *s, int32_t rc, const char *text)
 
 /* Another account may go by this name: the sections are asked, as for mail. */
 static enum turn
-login_confirm(struct session *s)
+login_confirm(struct pop3 *s)
 {
 	struct find *f = s->login->find;
 	int32_t rc = find_step(f, &s->caller);
@@ -224,8 +226,7 @@ login_confirm(struct session *s)
 }
 
 static enum turn
-login_ask_name(struct session *s, const struct conf_section *auth,
-	       const struct conf_section *storage)
+login_ask_name(struct pop3 *s, const struct conf_section *auth, const struct conf_section *storage)
 {
 	struct find_first first = {.user = s->user, .auth = auth, .storage = storage};
 	struct login *l = s->login;
@@ -234,13 +235,13 @@ login_ask_name(struct session *s, const struct conf_section *auth,
 	if (!l->find)
 		return login_failed_temp(s, PM_NOMEM, "out of memory", NULL);
 	memcpy(first.asked, l->name, sizeof(first.asked));
-	find_confirm(l->find, s->conf, "pop3", s->peer->host, &first);
+	find_confirm(l->find, s->base.conf, "pop3", s->base.peer->host, &first);
 	s->work = WORK_CONFIRM;
 	return TURN_ON;
 }
 
 static enum turn
-login_accepted(struct session *s, const struct pm_user *u, const struct conf_section *auth)
+login_accepted(struct pop3 *s, const struct pm_user *u, const struct conf_section *auth)
 {
 	const struct conf_section *storage;
 	const char *lacks = chain_lacks(u, wall_ms());
@@ -249,16 +250,17 @@ login_accepted(struct session *s, const struct pm_user *u, const struct conf_sec
 
 	if (lacks)
 		return login_denied(s, lacks);
-	storage = chain_storage(s->conf, auth, u->section.p, u->section.n);
+	storage = chain_storage(s->base.conf, auth, u->section.p, u->section.n);
 	if (!storage)
 		return login_failed_temp(
 			s, PM_PERM, "the account names a storage section that is not there", NULL);
 	s->user = *u;
-	rc = own_complete(auth, s->login->name, &s->arena, &s->user);
+	rc = own_complete(auth, s->login->name, &s->base.arena, &s->user);
 	if (rc != PM_OK)
 		return login_failed_temp(
 			s, rc, rc == PM_PERM ? "its name is too long" : "out of memory", NULL);
-	switch (own_judge(s->conf, auth, storage, s->login->name, &s->user, text, sizeof(text))) {
+	switch (own_judge(s->base.conf, auth, storage, s->login->name, &s->user, text,
+			  sizeof(text))) {
 	case OWN_YES:
 		return login_enter(s);
 	case OWN_NO:
@@ -270,9 +272,9 @@ login_accepted(struct session *s, const struct pm_user *u, const struct conf_sec
 
 /* What a section's answer means. */
 static enum turn
-login_judge(struct session *s, int32_t rc, const struct pm_user *u, const char *error)
+login_judge(struct pop3 *s, int32_t rc, const struct pm_user *u, const char *error)
 {
-	const struct conf_section *auth = &s->conf->auth[s->login->auth];
+	const struct conf_section *auth = &s->base.conf->auth[s->login->auth];
 
 	switch (rc) {
 	case PM_OK:
@@ -291,7 +293,7 @@ login_judge(struct session *s, int32_t rc, const struct pm_user *u, const char *
 
 /* Does the section's cache know the answer? No permit, no call. */
 static bool
-login_remembered(struct session *s, struct credcache *cache, enum turn *ret)
+login_remembered(struct pop3 *s, struct credcache *cache, enum turn *ret)
 {
 	char error[PM_ERROR_MAX + 1] = "";
 	struct pm_cred cred;
@@ -299,7 +301,7 @@ login_remembered(struct session *s, struct credcache *cache, enum turn *ret)
 	int32_t rc;
 
 	login_cred_fill(s, &cred);
-	if (!credcache_find(cache, &cred, mono_ms(), &s->arena, &rc, &user, error)) {
+	if (!credcache_find(cache, &cred, mono_ms(), &s->base.arena, &rc, &user, error)) {
 		stat_add(STAT_CACHE_MISSED, cache != NULL);
 		return false;
 	}
@@ -311,7 +313,7 @@ login_remembered(struct session *s, struct credcache *cache, enum turn *ret)
 
 /* The section cannot be asked: was this user let in not long ago? */
 static bool
-last_known_good(struct session *s, const struct backend *b, int32_t rc, enum turn *ret)
+last_known_good(struct pop3 *s, const struct backend *b, int32_t rc, enum turn *ret)
 {
 	/* an outage concerns everybody; each login's own line says it, too */
 	static struct log_rate rate;
@@ -321,7 +323,7 @@ last_known_good(struct session *s, const struct backend *b, int32_t rc, enum tur
 	int64_t age_ms;
 
 	login_cred_fill(s, &cred);
-	if (!credcache_last_good(b->cache, &cred, mono_ms(), &s->arena, &user, &age_ms))
+	if (!credcache_last_good(b->cache, &cred, mono_ms(), &s->base.arena, &user, &age_ms))
 		return false;
 	stat_add(STAT_LAST_GOOD, 1);
 	if (log_rate_pass(&rate, &held))
@@ -337,9 +339,9 @@ last_known_good(struct session *s, const struct backend *b, int32_t rc, enum tur
 }
 
 static enum turn
-login_verify(struct session *s)
+login_verify(struct pop3 *s)
 {
-	struct backend *b = s->conf->auth[s->login->auth].backend;
+	struct backend *b = s->base.conf->auth[s->login->auth].backend;
 	uint64_t epoch = credcache_epoch(b->cache);
 	struct host_call call;
 	struct pm_cred cred;
@@ -347,11 +349,11 @@ login_verify(struct session *s)
 	enum turn m;
 	int32_t rc;
 
-	if (s->task.verdict == VERDICT_NONE) {
+	if (s->base.task.verdict == VERDICT_NONE) {
 		s->cached = NULL;
 		if (login_remembered(s, b->cache, &m))
 			return m;
-		s->task.who_key = secret_hash(s->login->name, strlen(s->login->name)) | 1;
+		s->base.task.who_key = secret_hash(s->login->name, strlen(s->login->name)) | 1;
 	}
 	rc = caller_enter(&s->caller, b, CALL_BEGIN, "verify", b->limits.call_ms, &call);
 	if (rc == PM_AGAIN)
@@ -366,8 +368,8 @@ login_verify(struct session *s)
 	credcache_learn(b->cache, epoch, &cred, rc, &user,
 			rc == PM_OK && !chain_lacks(&user, wall_ms()), call.error, mono_ms());
 	if (rc < 0 && rc != PM_NEXT && rc != PM_DENIED && rc != PM_NOENT && rc != PM_UNSUPPORTED)
-		session_log_call(s, b, "verify", rc, call.error);
-	if (s->task.backend_failed && last_known_good(s, b, rc, &m))
+		pop3_log_call(s, b, "verify", rc, call.error);
+	if (s->base.task.backend_failed && last_known_good(s, b, rc, &m))
 		return m;
 	return login_judge(s, rc, &user, call.error);
 }
@@ -375,9 +377,9 @@ login_verify(struct session *s)
 /* ---- its work -------------------------------------------------------------------------------- */
 
 enum turn
-login_work(struct session *s)
+login_work(struct pop3 *s)
 {
-	switch ((enum session_work)s->work) {
+	switch ((enum pop3_work)s->work) {
 	case WORK_PENALTY:
 		return penalty_due(s);
 	case WORK_VERIFY:

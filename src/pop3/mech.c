@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The mechanisms that are ours: PLAIN (RFC 4616) and LOGIN (draft-murchison-sasl-login). */
+#include "pop3/mech.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "pop3/sasl.h"
 
 static char *
 mech_copy(const char *p, size_t n)
@@ -58,7 +58,7 @@ login_step(struct sasl *x, const char *msg, size_t n, const char **ret_challenge
 	return x->secret ? SASL_LOGIN : SASL_BAD;
 }
 
-const struct sasl_mech sasl_mechs[] = {
+const struct sasl_mech mech_table[] = {
 	{"PLAIN", true, plain_step},
 	{"LOGIN", true, login_step},
 	{NULL, false, NULL},

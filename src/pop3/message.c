@@ -12,12 +12,13 @@
  * off is a suspect: it is read through before it is sent again, and refused alone if that fails.
  * When it was read through its size is what was read, whatever the store says.
  */
+#include "pop3/message.h"
+
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stats.h"
-#include "pop3/session.h"
 #include "pop3/suspect.h"
 
 #define SLICE_MS 50     /* then the permit goes back */
@@ -41,7 +42,7 @@ enum stage {
 
 /* The work is done; the next command may be taken. */
 static enum turn
-message_done(struct session *s)
+message_done(struct pop3 *s)
 {
 	s->work = WORK_NONE;
 	return TURN_ON;
@@ -57,22 +58,22 @@ is_its_own(int32_t rc)
 /* Nothing was promised. Whose file it is is logged once in a session; the module may have done
  * it before. */
 static enum turn
-message_refuse(struct session *s, int32_t rc)
+message_refuse(struct pop3 *s, int32_t rc)
 {
 	bool its_own = is_its_own(rc);
 
 	if (rc != PM_GONE && !(its_own && maildrop_unread(&s->drop, s->next_idx)))
-		session_log_call(s, s->storage, s->visit.msg ? "msg_read" : "msg_open", rc,
-				 s->visit.text);
+		pop3_log_call(s, s->storage, s->visit.msg ? "msg_read" : "msg_open", rc,
+			      s->visit.text);
 	visit_end_message(&s->visit, &s->caller);
 	if (its_own)
 		maildrop_set_unread(&s->drop, s->next_idx, true);
-	(void)session_result(s, its_own ? PM_TEMP : rc, "this message");
+	(void)pop3_result(s, its_own ? PM_TEMP : rc, "this message");
 	return message_done(s);
 }
 
 static uint64_t
-box_of(const struct session *s)
+box_of(const struct pop3 *s)
 {
 	const struct pm_str *key = s->user.key.n > 0 ? &s->user.key : &s->user.name;
 
@@ -81,29 +82,29 @@ box_of(const struct session *s)
 
 /* The unique-id, by which another session knows the message. Not there: of a store that is down. */
 static int32_t
-ask_uidl(struct session *s, struct pm_msg *info)
+ask_uidl(struct pop3 *s, struct pm_msg *info)
 {
 	return visit_info(&s->visit, &s->caller, s->next_idx, 1, PM_WANT_UIDL, info);
 }
 
 /* No terminating dot. */
 static enum turn
-end_broken(struct session *s)
+end_broken(struct pop3 *s)
 {
 	stat_add(STAT_READ_ERROR, 1);
 	s->work = WORK_NONE;
-	(void)stream_end(&s->io, "read error in the midst of a message");
+	(void)stream_end(&s->base.io, "read error in the midst of a message");
 	return TURN_ON;
 }
 
 /* Something was promised. */
 static enum turn
-break_off(struct session *s, int32_t rc)
+break_off(struct pop3 *s, int32_t rc)
 {
 	struct pm_msg info;
 
 	if (rc != PM_OK)
-		session_log_call(s, s->storage, "msg_read", rc, s->visit.text);
+		pop3_log_call(s, s->storage, "msg_read", rc, s->visit.text);
 	if (rc != PM_DOWN && ask_uidl(s, &info) == PM_OK)
 		suspect_add(box_of(s), info.uidl, info.uidl_len);
 	return end_broken(s);
@@ -111,19 +112,19 @@ break_off(struct session *s, int32_t rc)
 
 /* It is not the message's fault; an open one is given back with the mailbox. */
 static enum turn
-no_permit(struct session *s, int32_t rc)
+no_permit(struct pop3 *s, int32_t rc)
 {
-	session_log_call(s, s->storage, s->visit.msg ? "msg_read" : "msg_open", rc,
-			 "no permit in time");
+	pop3_log_call(s, s->storage, s->visit.msg ? "msg_read" : "msg_open", rc,
+		      "no permit in time");
 	if (s->visit.msg)
 		return end_broken(s);
-	(void)session_result(s, rc, "this message");
+	(void)pop3_result(s, rc, "this message");
 	return message_done(s);
 }
 
 /* TEMP and TIMEOUT keep the position: two more tries. */
 static enum turn
-read_failed(struct session *s, int32_t rc)
+read_failed(struct pop3 *s, int32_t rc)
 {
 	if ((rc == PM_TEMP || rc == PM_TIMEOUT) && ++s->read_errors < READ_TRIES)
 		return TURN_ON;
@@ -134,7 +135,7 @@ read_failed(struct session *s, int32_t rc)
 
 /* PM_OK: go on; PM_AGAIN: with another permit. */
 static int32_t
-open_it(struct session *s)
+open_it(struct pop3 *s)
 {
 	bool look = s->stage == STAGE_CLOSED && suspect_any(box_of(s));
 	struct pm_msg info;
@@ -151,7 +152,7 @@ open_it(struct session *s)
 
 /* Read as it will be, into nothing. */
 static int32_t
-message_prove(struct session *s)
+message_prove(struct pop3 *s)
 {
 	char in[READ_PIECE], out[2 * READ_PIECE + 2];
 	int64_t until_ms = mono_ms() + SLICE_MS;
@@ -179,7 +180,7 @@ message_prove(struct session *s)
 
 /* The store's word is better now than when it was listed; the better still is what was read. */
 static int32_t
-message_measure(struct session *s)
+message_measure(struct pop3 *s)
 {
 	struct pm_msg info;
 	int32_t rc;
@@ -204,7 +205,7 @@ message_measure(struct session *s)
 /* ---- sending --------------------------------------------------------------------------------- */
 
 static void
-put_head(struct session *s)
+put_head(struct pop3 *s)
 {
 	char text[48];
 
@@ -212,11 +213,11 @@ put_head(struct session *s)
 	if (s->verb == VERB_RETR)
 		snprintf(text, sizeof(text), "%llu octets",
 			 (unsigned long long)s->drop.octets[s->next_idx]);
-	(void)session_ok(s, s->verb == VERB_RETR ? text : "top of message follows");
+	(void)pop3_ok(s, s->verb == VERB_RETR ? text : "top of message follows");
 }
 
 static enum turn
-message_mismatch(struct session *s)
+message_mismatch(struct pop3 *s)
 {
 	stat_add(STAT_SIZE_MISMATCH, 1);
 	log_msg(LOG_LVL_WARNING, "size-mismatch",
@@ -230,7 +231,7 @@ message_mismatch(struct session *s)
 }
 
 static enum turn
-message_finish(struct session *s)
+message_finish(struct pop3 *s)
 {
 	char tail[END_ROOM];
 	size_t n = wire_end(&s->wire, tail, sizeof(tail));
@@ -239,7 +240,7 @@ message_finish(struct session *s)
 		return message_mismatch(s);
 	if (s->stage == STAGE_FIRST)
 		put_head(s);
-	stream_put(&s->io, tail, n);
+	stream_put(&s->base.io, tail, n);
 	visit_end_message(&s->visit, &s->caller);
 	if (s->verb == VERB_RETR) {
 		maildrop_set_unread(&s->drop, s->next_idx, false);
@@ -254,12 +255,12 @@ message_finish(struct session *s)
 
 /* As much as the ring takes; each byte may become two. */
 static enum turn
-message_pump(struct session *s)
+message_pump(struct pop3 *s)
 {
 	char in[READ_PIECE], out[2 * READ_PIECE + 2];
 
 	for (;;) {
-		size_t room = ring_room(&s->io.out), cap, got;
+		size_t room = ring_room(&s->base.io.out), cap, got;
 		int32_t rc;
 
 		if (room < LEAST_ROOM)
@@ -277,14 +278,14 @@ message_pump(struct session *s)
 		s->read_errors = 0;
 		if (s->stage == STAGE_FIRST)
 			put_head(s);
-		stream_put(&s->io, out, wire_feed(&s->wire, in, got, out, sizeof(out)));
+		stream_put(&s->base.io, out, wire_feed(&s->wire, in, got, out, sizeof(out)));
 		if (s->wire.done)
 			return message_finish(s); /* TOP has its lines */
 	}
 }
 
 enum turn
-message_begin(struct session *s)
+message_begin(struct pop3 *s)
 {
 	s->next_idx = s->msg_idx;
 	s->read_errors = 0;
@@ -296,7 +297,7 @@ message_begin(struct session *s)
 }
 
 enum turn
-message_send(struct session *s)
+message_send(struct pop3 *s)
 {
 	struct backend *b = s->storage;
 	struct host_call call;

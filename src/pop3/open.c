@@ -1,46 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The maildrop of an account that was let in: its claim in the registry, mbox_open, its table. */
+#include "pop3/open.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/stats.h"
 #include "mailbox/quota.h"
-#include "pop3/session.h"
+#include "pop3/login.h"
 
 #define CLAIM_WAIT_MS 5000 /* for a session that was asked to leave */
 
 static _Atomic uint64_t tables_bytes; /* of all sessions */
 
 static enum turn
-in_use(struct session *s, const char *by)
+in_use(struct pop3 *s, const char *by)
 {
 	stat_add(STAT_IN_USE, 1);
-	session_log_refused(s, s->login->name, s->login->mech, "mailbox in use", by);
-	(void)session_result(s, PM_BUSY, "login");
+	pop3_log_refused(s, s->login->name, s->login->mech, "mailbox in use", by);
+	(void)pop3_result(s, PM_BUSY, "login");
 	return login_over(s);
 }
 
 static enum turn
-open_claim(struct session *s)
+open_claim(struct pop3 *s)
 {
 	int64_t now_ms = mono_ms();
-	bool may_wait = !s->login->waited || now_ms < s->talk.resume_ms;
+	bool may_wait = !s->login->waited || now_ms < s->base.talk.resume_ms;
 
 	switch (registry_claim(s->storage->section, s->user.key.p, s->user.key.n,
-			       slot_get_token(s->task.slot), s->peer->key, s->conf->takeover_ms,
-			       now_ms, may_wait, &s->claim)) {
+			       slot_get_token(s->base.task.slot), s->base.peer->key,
+			       s->base.conf->takeover_ms, now_ms, may_wait, &s->claim)) {
 	case REGISTRY_MINE:
 		s->work = WORK_OPEN;
 		return TURN_ON;
 	case REGISTRY_WAIT:
 		if (!s->login->waited)
-			s->talk.resume_ms = now_ms + CLAIM_WAIT_MS;
+			s->base.talk.resume_ms = now_ms + CLAIM_WAIT_MS;
 		s->login->waited = true;
 		return TURN_TIMER;
 	case REGISTRY_HELD:
 		registry_cancel(s->storage->section, s->user.key.p, s->user.key.n,
-				slot_get_token(s->task.slot));
+				slot_get_token(s->base.task.slot));
 		return in_use(s, "another session of this server");
 	default:
 		return login_failed_temp(s, PM_NOMEM, "out of memory", NULL);
@@ -49,11 +51,11 @@ open_claim(struct session *s)
 
 /* Room for the message table, of this session and of all together. */
 static bool
-table_new(struct session *s, uint64_t count)
+table_new(struct pop3 *s, uint64_t count)
 {
 	uint64_t bytes = maildrop_bytes(count);
 
-	if (atomic_fetch_add(&tables_bytes, bytes) + bytes > s->conf->tables_max ||
+	if (atomic_fetch_add(&tables_bytes, bytes) + bytes > s->base.conf->tables_max ||
 	    !maildrop_init(&s->drop, count)) {
 		atomic_fetch_sub(&tables_bytes, bytes);
 		return false;
@@ -63,49 +65,49 @@ table_new(struct session *s, uint64_t count)
 }
 
 void
-open_table_free(struct session *s)
+open_table_free(struct pop3 *s)
 {
 	atomic_fetch_sub(&tables_bytes, s->table_bytes);
 	s->table_bytes = 0;
 }
 
 static void
-claim_drop(struct session *s)
+claim_drop(struct pop3 *s)
 {
 	registry_release(s->claim);
 	s->claim = NULL;
 }
 
 static enum turn
-open_done(struct session *s, uint64_t count)
+open_done(struct pop3 *s, uint64_t count)
 {
 	char text[64];
 
 	if (!table_new(s, count)) {
 		/* the mailbox goes back like at any end: under a permit */
-		(void)session_result(s, PM_NOMEM, "login");
-		session_log_refused(s, s->login->name, s->login->mech,
-				    "no memory for the message table: tables_max", NULL);
-		(void)stream_end(&s->io, "out of memory");
+		(void)pop3_result(s, PM_NOMEM, "login");
+		pop3_log_refused(s, s->login->name, s->login->mech,
+				 "no memory for the message table: tables_max", NULL);
+		(void)stream_end(&s->base.io, "out of memory");
 		s->work = WORK_NONE;
 		return TURN_ON;
 	}
 	s->state = STATE_TRANS;
-	s->talk.login_by_ms = 0;
+	s->base.talk.login_by_ms = 0;
 	s->work = WORK_NONE;
-	s->task.who_key = s->peer->key;
+	s->base.task.who_key = s->base.peer->key;
 	stat_add(STAT_LOGIN_OK, 1);
-	session_log_login(s);
+	pop3_log_login(s);
 	login_drop(s);
 	snprintf(text, sizeof(text), "%llu message%s", (unsigned long long)count,
 		 count == 1 ? "" : "s");
-	(void)session_ok(s, text);
-	talk_publish(&s->talk);
+	(void)pop3_ok(s, text);
+	talk_publish(&s->base.talk);
 	return TURN_ON;
 }
 
 static enum turn
-open_mailbox(struct session *s)
+open_mailbox(struct pop3 *s)
 {
 	struct visit *v = &s->visit;
 	int32_t rc;
@@ -113,7 +115,7 @@ open_mailbox(struct session *s)
 	if (!v->mbox) {
 		v->store = s->storage;
 		/* a store that makes the mailbox now is to know its domain */
-		quota_fill(s->conf, &s->user);
+		quota_fill(s->base.conf, &s->user);
 	}
 	rc = visit_open(v, &s->caller, &s->user, PM_OPEN_EXCLUSIVE);
 	if (rc == PM_AGAIN)
@@ -122,28 +124,28 @@ open_mailbox(struct session *s)
 		return open_done(s, v->count);
 	if (v->mbox) {
 		/* given up while scanning: the handle is given back at the end */
-		(void)session_result(s, rc, "login");
-		(void)stream_end(&s->io, "the mailbox could not be opened in time");
+		(void)pop3_result(s, rc, "login");
+		(void)stream_end(&s->base.io, "the mailbox could not be opened in time");
 		s->work = WORK_NONE;
 		return TURN_ON;
 	}
 	claim_drop(s);
 	if (rc == PM_BUSY)
 		return in_use(s, "another program or host");
-	session_log_call(s, s->storage, "mbox_open", rc, v->text);
+	pop3_log_call(s, s->storage, "mbox_open", rc, v->text);
 	return login_failed_temp(s, rc, "the mailbox cannot be opened", v->text);
 }
 
 enum turn
-open_begin(struct session *s)
+open_begin(struct pop3 *s)
 {
 	s->work = WORK_CLAIM;
-	s->talk.resume_ms = mono_ms() + CLAIM_WAIT_MS;
+	s->base.talk.resume_ms = mono_ms() + CLAIM_WAIT_MS;
 	return TURN_ON;
 }
 
 enum turn
-open_work(struct session *s)
+open_work(struct pop3 *s)
 {
 	return s->work == WORK_CLAIM ? open_claim(s) : open_mailbox(s);
 }

@@ -91,7 +91,7 @@ command_of(const char *line, size_t n, size_t octets, struct command *ret)
 
 /* Is there something to look at? *n becomes the length without the line's end. */
 static enum parse_result
-parse_end(const char *line, size_t *n, size_t max)
+parse_trim(const char *line, size_t *n, size_t max)
 {
 	if (*n > max)
 		return PARSE_TOO_LONG;
@@ -108,7 +108,7 @@ enum parse_result
 parse_line(const char *line, size_t n, struct command *ret)
 {
 	size_t octets = n;
-	enum parse_result r = parse_end(line, &n, PARSE_LINE_MAX);
+	enum parse_result r = parse_trim(line, &n, PARSE_LINE_MAX);
 
 	memset(ret, 0, sizeof(*ret));
 	return r == PARSE_COMMAND ? command_of(line, n, octets, ret) : r;
@@ -117,7 +117,7 @@ parse_line(const char *line, size_t n, struct command *ret)
 enum parse_result
 parse_response(const char *line, size_t n, size_t max, struct command *ret)
 {
-	enum parse_result r = parse_end(line, &n, max);
+	enum parse_result r = parse_trim(line, &n, max);
 
 	memset(ret, 0, sizeof(*ret));
 	ret->rest.p = line;

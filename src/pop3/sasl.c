@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
 #include "pop3/sasl.h"
 
 #include <stdlib.h>
@@ -7,6 +8,8 @@
 
 #include "base/b64.h"
 #include "base/secret.h"
+#include "pop3/login.h"
+#include "pop3/mech.h"
 
 #define CHALLENGE_MAX 256
 
@@ -19,7 +22,7 @@ sasl_wipe(char *p, size_t n)
 }
 
 void
-sasl_drop(struct session *s)
+sasl_drop(struct pop3 *s)
 {
 	struct sasl *x = s->sasl;
 
@@ -39,27 +42,27 @@ sasl_names(void)
 }
 
 static enum turn
-sasl_refuse(struct session *s, enum reply_code code, const char *text)
+sasl_refuse(struct pop3 *s, enum reply_code code, const char *text)
 {
 	sasl_drop(s);
-	return session_err(s, code, text);
+	return pop3_err(s, code, text);
 }
 
 /* "+ " and base64; RFC 5034 s4. */
 static enum turn
-sasl_challenge(struct session *s, const char *text)
+sasl_challenge(struct pop3 *s, const char *text)
 {
 	char line[CHALLENGE_MAX] = "+ ";
 	size_t n = 2 + b64_encode(text, strlen(text), line + 2);
 
 	memcpy(line + n, "\r\n", 2);
-	stream_put(&s->io, line, n + 2);
+	stream_put(&s->base.io, line, n + 2);
 	return TURN_ON;
 }
 
 /* The exchange has a name and a secret: the rest is a login like any other. */
 static enum turn
-to_login(struct session *s)
+to_login(struct pop3 *s)
 {
 	struct sasl *x = s->sasl;
 	const char *mech = x->mech->name;
@@ -78,7 +81,7 @@ to_login(struct session *s)
 }
 
 static enum turn
-sasl_step(struct session *s, const char *msg, size_t n)
+sasl_step(struct pop3 *s, const char *msg, size_t n)
 {
 	const char *text = "";
 
@@ -94,9 +97,9 @@ sasl_step(struct session *s, const char *msg, size_t n)
 
 /* Base64 to bytes, wiped afterwards. */
 static enum turn
-step_encoded(struct session *s, const char *p, size_t n)
+step_encoded(struct pop3 *s, const char *p, size_t n)
 {
-	unsigned char msg[B64_DECODED_MAX(SESSION_SASL_MAX) + 3];
+	unsigned char msg[B64_DECODED_MAX(POP3_SASL_MAX) + 3];
 	size_t got;
 	enum turn m;
 
@@ -108,7 +111,7 @@ step_encoded(struct session *s, const char *p, size_t n)
 }
 
 enum turn
-sasl_line(struct session *s, const char *p, size_t n)
+sasl_line(struct pop3 *s, const char *p, size_t n)
 {
 	if (n == 1 && p[0] == '*')
 		return sasl_refuse(s, CODE_NONE, "cancelled"); /* RFC 5034 s4 */
@@ -116,18 +119,18 @@ sasl_line(struct session *s, const char *p, size_t n)
 }
 
 enum turn
-sasl_start(struct session *s, const struct command *c)
+sasl_start(struct pop3 *s, const struct command *c)
 {
-	const struct sasl_mech *m = sasl_mechs;
+	const struct sasl_mech *m = mech_table;
 
 	while (m->name && (strlen(m->name) != c->arg[0].n ||
 			   strncasecmp(m->name, c->arg[0].p, c->arg[0].n) != 0))
 		m++;
 	if (!m->name)
-		return session_err(s, CODE_NONE, "unknown mechanism");
+		return pop3_err(s, CODE_NONE, "unknown mechanism");
 	s->sasl = calloc(1, sizeof(*s->sasl));
 	if (!s->sasl)
-		return session_result(s, PM_NOMEM, "login");
+		return pop3_result(s, PM_NOMEM, "login");
 	s->sasl->mech = m;
 	if (c->argc < 2)
 		return sasl_step(s, NULL, 0);

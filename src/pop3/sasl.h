@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "pop3/session.h"
+#include "pop3/pop3.h"
 
 enum sasl_next {
 	SASL_CHALLENGE, /* ret_challenge is sent as base64 */
@@ -28,12 +28,18 @@ struct sasl {
 
 struct sasl_mech {
 	const char *name;
-	bool plain; /* sends a password: only where session_may_login */
+	bool plain; /* sends a password: only where pop3_may_login */
 	/* msg: n decoded bytes; msg = NULL at the beginning when there was no initial response. */
 	enum sasl_next (*step)(struct sasl *x, const char *msg, size_t n,
 			       const char **ret_challenge);
 };
 
-extern const struct sasl_mech sasl_mechs[]; /* ends with name = NULL */
+/* AUTH with a mechanism. */
+enum turn sasl_start(struct pop3 *s, const struct command *c);
+/* The next line of the exchange. */
+enum turn sasl_line(struct pop3 *s, const char *p, size_t n);
+void sasl_drop(struct pop3 *s); /* wiped */
+/* "PLAIN LOGIN" */
+const char *sasl_names(void);
 
 #endif

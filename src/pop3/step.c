@@ -1,26 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What POP3 gives to the one loop (session/talk.h): notes, lines, the work that was begun, the
- * end. */
+#include "pop3/step.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "base/clock.h"
+#include "base/secret.h"
 #include "base/stats.h"
-#include "pop3/command.h"
-#include "pop3/session.h"
+#include "pop3/cmd_auth.h"
+#include "pop3/cmd_trans.h"
+#include "pop3/expire.h"
+#include "pop3/login.h"
+#include "pop3/message.h"
+#include "pop3/produce.h"
+#include "pop3/sasl.h"
+#include "pop3/update.h"
 
 /* ---- notes and duties ------------------------------------------------------------------------ */
 
 static void
 step_notes(struct task *t, unsigned note, int64_t now_ms)
 {
-	struct session *s = (struct session *)t;
+	struct pop3 *s = (struct pop3 *)t;
 
 	if ((note & NOTE_DRAIN) && !s->storage)
-		(void)stream_end(&s->io, "shutdown");
+		(void)stream_end(&s->base.io, "shutdown");
 	if ((note & NOTE_PRESSURE) && !s->storage && !s->login)
-		(void)stream_end(&s->io, "pushed out: too many connections");
+		(void)stream_end(&s->base.io, "pushed out: too many connections");
 	if ((note & NOTE_TAKEOVER) && s->claim && !s->quit &&
-	    registry_should_yield(s->claim, s->conf->takeover_ms, now_ms)) {
+	    registry_should_yield(s->claim, s->base.conf->takeover_ms, now_ms)) {
 		stat_add(STAT_TAKEOVER, 1);
-		(void)stream_end(&s->io, "taken over by a new session from the same address");
+		(void)stream_end(&s->base.io, "taken over by a new session from the same address");
 	}
 }
 
@@ -28,19 +39,19 @@ step_notes(struct task *t, unsigned note, int64_t now_ms)
 static void
 step_late(struct task *t, const char *how)
 {
-	struct session *s = (struct session *)t;
+	struct pop3 *s = (struct pop3 *)t;
 
 	if (s->work != WORK_PENALTY && s->work != WORK_DENIED && s->work != WORK_CLAIM)
-		(void)stream_end(&s->io, how);
+		(void)stream_end(&s->base.io, how);
 }
 
 /* Once QUIT's commit has begun it comes to its end. */
 static enum talk_duty
 step_duty(const struct task *t)
 {
-	const struct session *s = (const struct session *)t;
+	const struct pop3 *s = (const struct pop3 *)t;
 
-	switch ((enum session_work)s->work) {
+	switch ((enum pop3_work)s->work) {
 	case WORK_NONE:
 		return TALK_LINE;
 	case WORK_LIST:
@@ -60,17 +71,17 @@ step_duty(const struct task *t)
 /* ---- commands -------------------------------------------------------------------------------- */
 
 static enum turn
-bad_command(struct session *s, const char *text)
+bad_command(struct pop3 *s, const char *text)
 {
 	stat_add(STAT_BAD_COMMAND, 1);
-	(void)session_err(s, CODE_NONE, text);
-	if (++s->bad_commands >= s->conf->max_bad_commands)
-		return talk_close(&s->talk, "too many bad commands");
+	(void)pop3_err(s, CODE_NONE, text);
+	if (++s->bad_commands >= s->base.conf->max_bad_commands)
+		return talk_close(&s->base.talk, "too many bad commands");
 	return TURN_ON;
 }
 
 static enum turn
-run_command(struct session *s, const struct command *c)
+run_command(struct pop3 *s, const struct command *c)
 {
 	const struct command_row *row = s->state == STATE_AUTH ? auth_commands : trans_commands;
 
@@ -88,14 +99,13 @@ run_command(struct session *s, const struct command *c)
 static enum turn
 step_line(struct task *t, const char *line, size_t n)
 {
-	struct session *s = (struct session *)t;
+	struct pop3 *s = (struct pop3 *)t;
 	enum parse_result r = PARSE_TOO_LONG;
 	struct command c;
 	enum turn m;
 
 	if (line)
-		r = s->sasl ? parse_response(line, n, SESSION_SASL_MAX, &c)
-			    : parse_line(line, n, &c);
+		r = s->sasl ? parse_response(line, n, POP3_SASL_MAX, &c) : parse_line(line, n, &c);
 	switch (r) {
 	case PARSE_COMMAND:
 		m = run_command(s, &c);
@@ -124,9 +134,9 @@ step_line(struct task *t, const char *line, size_t n)
 static enum turn
 step_work(struct task *t)
 {
-	struct session *s = (struct session *)t;
+	struct pop3 *s = (struct pop3 *)t;
 
-	switch ((enum session_work)s->work) {
+	switch ((enum pop3_work)s->work) {
 	case WORK_SIZES:
 		return produce_sizes(s);
 	case WORK_EXPIRE:
@@ -143,9 +153,9 @@ step_work(struct task *t)
 static enum turn
 step_produce(struct task *t)
 {
-	struct session *s = (struct session *)t;
+	struct pop3 *s = (struct pop3 *)t;
 
-	switch ((enum session_work)s->work) {
+	switch ((enum pop3_work)s->work) {
 	case WORK_LIST:
 		return produce_list(s);
 	case WORK_UIDL:
@@ -157,17 +167,26 @@ step_produce(struct task *t)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+static void
+step_forget(struct task *t)
+{
+	struct pop3 *s = (struct pop3 *)t;
+
+	s->user_given = NULL;
+	sasl_drop(s);
+}
+
 static enum turn
 step_finish(struct task *t)
 {
-	struct session *s = (struct session *)t;
+	struct pop3 *s = (struct pop3 *)t;
 
-	if (!s->io.left) {
+	if (!s->base.io.left) {
 		login_drop(s);
-		session_log_end(s);
+		pop3_log_end(s);
 	}
 	if (s->visit.mbox) {
-		talk_hang_up(&s->talk);
+		talk_hang_up(&s->base.talk);
 		s->work = WORK_CLOSE;
 		return update_close(s);
 	}
@@ -176,9 +195,32 @@ step_finish(struct task *t)
 	return TURN_END;
 }
 
-const struct protocol pop3_protocol = {
-	.greet = session_greet,
-	.describe = session_describe,
+static void
+step_drop(struct task *t)
+{
+	struct pop3 *s = (struct pop3 *)t;
+
+	login_drop(s);
+	sasl_drop(s);
+	maildrop_fini(&s->drop);
+	backend_put(s->storage);
+}
+
+/* ---- birth ----------------------------------------------------------------------------------- */
+
+static int64_t
+step_idle_ms(const struct conf *c)
+{
+	return c->idle_timeout_ms;
+}
+
+static const struct protocol pop3_protocol = {
+	.size = sizeof(struct pop3),
+	.in = POP3_IN,
+	.out = POP3_OUT,
+	.idle_ms = step_idle_ms,
+	.greet = pop3_greet,
+	.describe = pop3_describe,
 	.notes = step_notes,
 	.late = step_late,
 	.duty = step_duty,
@@ -186,6 +228,38 @@ const struct protocol pop3_protocol = {
 	.work = step_work,
 	.produce = step_produce,
 	.line = step_line,
-	.forget = session_forget,
+	.forget = step_forget,
 	.finish = step_finish,
+	.drop = step_drop,
 };
+
+/* RFC 1939 s7: <process.clock@host>, different each time. */
+static void
+make_stamp(struct pop3 *s)
+{
+	char text[320];
+	uint64_t salt;
+
+	if (!s->base.conf->apop)
+		return;
+	secret_random(&salt, sizeof(salt));
+	snprintf(text, sizeof(text), "<%d.%lld.%llx@%.200s>", (int)getpid(), (long long)wall_ms(),
+		 (unsigned long long)salt, s->base.conf->hostname);
+	s->apop_stamp = arena_dup(&s->base.arena, text, strlen(text));
+}
+
+struct task *
+pop3_session_new(const struct listener *l, int fd, const struct peer *p)
+{
+	struct pop3 *s = (struct pop3 *)session_new(&pop3_protocol, l, fd, p);
+	struct task *t;
+
+	if (!s)
+		return NULL;
+	s->caller = session_caller(&s->base, &s->base.arena);
+	s->base.talk.login_by_ms = s->base.talk.begun_ms + s->base.conf->login_timeout_ms;
+	make_stamp(s);
+	t = session_start(&s->base);
+	stat_add(STAT_SESSIONS, t != NULL);
+	return t;
+}

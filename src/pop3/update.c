@@ -4,28 +4,31 @@
  * client that comes back at once finds the lock free, and +OK means durable. Without: only give it
  * back.
  */
+#include "pop3/update.h"
+
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stats.h"
-#include "pop3/command.h"
+#include "pop3/expire.h"
+#include "pop3/open.h"
 #include "upkeep/undo.h"
 
 bool
-update_commits(const struct session *s)
+update_commits(const struct pop3 *s)
 {
 	return maildrop_pending(&s->drop) > 0 || (s->drop.n_retrieved > 0 && s->storage->can_mark);
 }
 
 enum turn
-cmd_quit(struct session *s, const struct command *c)
+update_quit(struct pop3 *s, const struct command *c)
 {
 	(void)c;
 	s->quit_rc = PM_OK;
 	if (s->state != STATE_TRANS) {
-		(void)talk_close(&s->talk, "quit");
-		return session_ok(s, "bye");
+		(void)talk_close(&s->base.talk, "quit");
+		return pop3_ok(s, "bye");
 	}
 	s->quit = true;
 	s->state = STATE_UPDATE;
@@ -35,13 +38,13 @@ cmd_quit(struct session *s, const struct command *c)
 
 /* Marks alone are a convenience: their failure is the log's, not the client's. */
 static void
-commit_over(struct session *s, int32_t rc, uint64_t done, const char *text)
+commit_over(struct pop3 *s, int32_t rc, uint64_t done, const char *text)
 {
 	uint64_t pending = maildrop_pending(&s->drop);
 
 	s->work = WORK_CLOSE;
 	if (rc != PM_OK)
-		session_log_call(s, s->storage, "mbox_commit", rc, text);
+		pop3_log_call(s, s->storage, "mbox_commit", rc, text);
 	if (pending == 0)
 		return;
 	s->quit_rc = rc;
@@ -56,7 +59,7 @@ commit_over(struct session *s, int32_t rc, uint64_t done, const char *text)
 
 /* Under the permit, once: a commit that is repeated says the same. PM_OK; PM_AGAIN; no permit. */
 static int32_t
-commit_begin(struct session *s)
+commit_begin(struct pop3 *s)
 {
 	struct backend *b = s->storage;
 	struct host_call call;
@@ -73,7 +76,7 @@ commit_begin(struct session *s)
 }
 
 enum turn
-update_commit(struct session *s)
+update_commit(struct pop3 *s)
 {
 	struct pm_commit commit = {.size = sizeof(commit)};
 	uint64_t done = 0;
@@ -94,7 +97,7 @@ update_commit(struct session *s)
 	if (commit.del)
 		commit.keep_until_ms =
 			retention_keep_until(&s->retention, s->storage->can_hide, s->commit_ms);
-	rc = visit_commit(&s->visit, &s->caller, s->conf, &commit, &s->hold, &done);
+	rc = visit_commit(&s->visit, &s->caller, s->base.conf, &commit, &s->hold, &done);
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
 	commit_over(s, rc, done, s->visit.text);
@@ -103,34 +106,34 @@ update_commit(struct session *s)
 
 /* The answer to QUIT, when the lock is home. */
 static enum turn
-update_answer(struct session *s)
+update_answer(struct pop3 *s)
 {
 	s->work = WORK_NONE;
-	if (stream_ended(&s->io) && s->io.left)
+	if (stream_ended(&s->base.io) && s->base.io.left)
 		return TURN_END;
-	(void)talk_close(&s->talk, "quit");
+	(void)talk_close(&s->base.talk, "quit");
 	switch (s->quit_rc) {
 	case PM_OK:
-		return session_ok(s, "bye");
+		return pop3_ok(s, "bye");
 	case PM_PARTIAL:
 	case PM_UNKNOWN:
-		return session_result(s, s->quit_rc, "deletion");
+		return pop3_result(s, s->quit_rc, "deletion");
 	case PM_BUSY:
-		return session_err(s, CODE_IN_USE, "the mailbox was taken over, not changed");
+		return pop3_err(s, CODE_IN_USE, "the mailbox was taken over, not changed");
 	default:
-		return session_err(s, reply_code_of(s->quit_rc), "mailbox not changed");
+		return pop3_err(s, reply_code_of(s->quit_rc), "mailbox not changed");
 	}
 }
 
 enum turn
-update_close(struct session *s)
+update_close(struct pop3 *s)
 {
 	if (visit_close(&s->visit, &s->caller) == PM_AGAIN)
 		return TURN_PERMIT;
 	registry_release(s->claim);
 	s->claim = NULL;
 	if (s->deleted > 0 && s->retention.undo_days > 0)
-		undo_hidden(s->conf, s->user.name);
+		undo_hidden(s->base.conf, s->user.name);
 	open_table_free(s);
 	return s->quit ? update_answer(s) : TURN_END;
 }

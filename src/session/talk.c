@@ -124,17 +124,6 @@ talk_excuse(struct talk *k, int64_t ms)
 		k->login_by_ms += ms;
 }
 
-void
-talk_log(const struct talk *k, const struct peer *p, const char *listener, struct log_line *l)
-{
-	const char *version = conn_tls_version(&k->io->conn);
-
-	log_num(l, "session", k->task->id);
-	log_cstr(l, "peer", p->text);
-	log_cstr(l, "tls", version ? version : p->tls ? "proxy" : "none");
-	log_cstr(l, "listener", listener);
-}
-
 /* ---- TLS ------------------------------------------------------------------------------------- */
 
 /* "Begin TLS" is sent: from here on only TLS is understood, and what was said in clear is forgotten

@@ -17,12 +17,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/log.h"
-#include "net/peer.h"
 #include "net/stream.h"
 #include "net/tls.h"
 #include "work/slot.h"
 #include "work/task.h"
+
+struct conf;
 
 enum talk_phase {
 	TALK_TLS,     /* handshake, at once or after STLS or STARTTLS */
@@ -40,6 +40,10 @@ enum talk_duty {
 };
 
 struct protocol {
+	size_t size;    /* of its session, which begins with a struct session (session/session.h) */
+	size_t in, out; /* capacities of the rings */
+	/* So long its client may be silent. */
+	int64_t (*idle_ms)(const struct conf *c);
 	void (*greet)(struct task *t); /* puts the first line */
 	/* Its part of the public record: peer, kind, state (while it is OPEN), counts. */
 	void (*describe)(const struct task *t, struct slot_record *r);
@@ -64,6 +68,8 @@ struct protocol {
 	void (*forget)(struct task *t);
 	/* It has ended. Logs it, once; what is held goes back. TURN_END: nothing is any more. */
 	enum turn (*finish)(struct task *t);
+	/* The last call: what it has in memory is freed. */
+	void (*drop)(struct task *t);
 };
 
 struct talk {
@@ -96,8 +102,6 @@ enum turn talk_close(struct talk *k, const char *how);
 void talk_hang_up(struct talk *k);
 /* task.close: the socket goes, if it is still there; its octets are counted. */
 void talk_leave(struct talk *k);
-/* Who it is, in each of a session's log lines. */
-void talk_log(const struct talk *k, const struct peer *p, const char *listener, struct log_line *l);
 /* The public record is written anew. */
 void talk_publish(struct talk *k);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What became of a message: counted, logged, and said - to each recipient by LMTP, once by SMTP. */
+#include "smtp/answer.h"
+
 #include <stdio.h>
 
 #include "base/stats.h"
-#include "smtp/dsession.h"
 
 static struct dreply
 reply_of(struct dsession *s, size_t i, char *text, size_t cap)
@@ -16,7 +17,8 @@ reply_of(struct dsession *s, size_t i, char *text, size_t cap)
 			554, "5.4.6",
 			"the message was delivered here before: it goes round in circles"};
 	if (r.code == 0)
-		r = dreply_of(envelope_outcome(e, i), s->conf->quota_over == CONF_QUOTA_REFUSE);
+		r = dreply_of(envelope_outcome(e, i),
+			      s->base.conf->quota_over == CONF_QUOTA_REFUSE);
 	if (r.code == 250) {
 		snprintf(text, cap, "%s, id %s", r.text, e->id);
 		r.text = text;
@@ -86,7 +88,7 @@ mail_over(struct dsession *s)
 	s->state = DSTATE_COMMAND;
 	s->next_reply = 0;
 	dsession_forget(s);
-	talk_publish(&s->talk);
+	talk_publish(&s->base.talk);
 	return TURN_ON;
 }
 
@@ -100,8 +102,8 @@ answer_work(struct dsession *s)
 	for (; s->next_reply < s->mail.n_rcpts; s->next_reply++) {
 		struct dreply r = reply_of(s, s->next_reply, text, sizeof(text));
 
-		if (ring_room(&s->io.out) < DREPLY_MAX) {
-			if (stream_ended(&s->io))
+		if (ring_room(&s->base.io.out) < DREPLY_MAX) {
+			if (stream_ended(&s->base.io))
 				break; /* nobody makes room any more */
 			return TURN_ON;
 		}

@@ -81,7 +81,7 @@ bare_cr(struct content *c)
 }
 
 static size_t
-feed(struct content *c, const char *in, size_t n, char *out)
+content_take(struct content *c, const char *in, size_t n, char *out)
 {
 	size_t o = 0;
 
@@ -112,7 +112,7 @@ feed(struct content *c, const char *in, size_t n, char *out)
 size_t
 content_feed(struct content *c, const char *in, size_t n, char *out)
 {
-	size_t o = feed(c, in, n, out);
+	size_t o = content_take(c, in, n, out);
 
 	c->octets += o;
 	return o;

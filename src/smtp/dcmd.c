@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The commands: RFC 5321 section 4.1, RFC 2033 for LMTP, and the extensions that are announced. */
+
 #include "smtp/dcmd.h"
 
 #include <stdio.h>
@@ -7,7 +8,10 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
+#include "smtp/intake.h"
+#include "smtp/rcpt.h"
 #include "smtp/room.h"
+#include "smtp/store.h"
 #include "smtp/to_badmail.h"
 #include "smtp/xclient.h"
 
@@ -102,14 +106,15 @@ put_line(struct dsession *s, const char *text, bool more)
 {
 	char line[300];
 
-	stream_put(&s->io, line,
+	stream_put(&s->base.io, line,
 		   (size_t)snprintf(line, sizeof(line), "250%c%.280s\r\n", more ? '-' : ' ', text));
 }
 
 static bool
 offers_starttls(const struct dsession *s)
 {
-	return s->listener->tls == CONF_TLS_STARTTLS && s->conf->tls && !s->io.conn.ssl;
+	return s->base.listener->tls == CONF_TLS_STARTTLS && s->base.conf->tls &&
+	       !s->base.io.conn.ssl;
 }
 
 static void
@@ -117,7 +122,7 @@ put_extensions(struct dsession *s)
 {
 	char size[40];
 
-	put_line(s, s->conf->hostname, true);
+	put_line(s, s->base.conf->hostname, true);
 	put_line(s, "PIPELINING", true);
 	if (offers_starttls(s))
 		put_line(s, "STARTTLS", true);
@@ -127,7 +132,8 @@ put_extensions(struct dsession *s)
 	put_line(s, "SMTPUTF8", true);
 	put_line(s, "CHUNKING", true);
 	put_line(s, "ENHANCEDSTATUSCODES", true);
-	snprintf(size, sizeof(size), "SIZE %llu", (unsigned long long)s->conf->delivery.max_size);
+	snprintf(size, sizeof(size), "SIZE %llu",
+		 (unsigned long long)s->base.conf->delivery.max_size);
 	put_line(s, size, false);
 }
 
@@ -144,16 +150,16 @@ dcmd_reset(struct dsession *s)
 }
 
 static enum turn
-cmd_hello(struct dsession *s, const struct dcmd *d)
+dcmd_hello(struct dsession *s, const struct dcmd *d)
 {
-	s->helo = arena_dup(&s->arena, d->c->args, d->c->n);
+	s->helo = arena_dup(&s->base.arena, d->c->args, d->c->n);
 	if (!s->helo)
-		return stream_end(&s->io, "out of memory");
+		return stream_end(&s->base.io, "out of memory");
 	s->esmtp = d->c->verb != DVERB_HELO;
 	if (s->esmtp)
 		put_extensions(s);
 	else
-		put_line(s, s->conf->hostname, false);
+		put_line(s, s->base.conf->hostname, false);
 	return dcmd_reset(s);
 }
 
@@ -162,16 +168,16 @@ tls_offered(struct dsession *s, struct dcmd *d)
 {
 	if (offers_starttls(s))
 		return CHECK_OK;
-	return not_well(d, CHECK_FAULT, s->io.conn.ssl ? 503 : 502, "5.5.1",
-			s->io.conn.ssl ? "it is encrypted already"
-				       : "STARTTLS is not offered here");
+	return not_well(d, CHECK_FAULT, s->base.io.conn.ssl ? 503 : 502, "5.5.1",
+			s->base.io.conn.ssl ? "it is encrypted already"
+					    : "STARTTLS is not offered here");
 }
 
 static enum turn
-cmd_starttls(struct dsession *s, const struct dcmd *d)
+dcmd_starttls(struct dsession *s, const struct dcmd *d)
 {
 	(void)d;
-	s->talk.starttls = true;
+	s->base.talk.starttls = true;
 	return dsession_say(s, 220, "2.0.0", "go ahead");
 }
 
@@ -184,7 +190,7 @@ a_proxy(struct dsession *s, struct dcmd *d)
 }
 
 static enum turn
-cmd_xclient(struct dsession *s, const struct dcmd *d)
+dcmd_xclient(struct dsession *s, const struct dcmd *d)
 {
 	return xclient_run(s, d->c);
 }
@@ -243,7 +249,7 @@ a_sender(struct dsession *s, struct dcmd *d)
 static enum check
 not_too_large(struct dsession *s, struct dcmd *d)
 {
-	if (d->path.size == UINT64_MAX || d->path.size <= s->conf->delivery.max_size)
+	if (d->path.size == UINT64_MAX || d->path.size <= s->base.conf->delivery.max_size)
 		return CHECK_OK;
 	return not_well(d, CHECK_REFUSE, 552, "5.3.4",
 			"the message is larger than this server takes");
@@ -265,7 +271,7 @@ room_in_badmail(struct dsession *s, struct dcmd *d)
 }
 
 static enum turn
-cmd_mail(struct dsession *s, const struct dcmd *d)
+dcmd_mail(struct dsession *s, const struct dcmd *d)
 {
 	const struct dpath *p = &d->path;
 	struct envelope *e = &s->mail;
@@ -281,7 +287,7 @@ cmd_mail(struct dsession *s, const struct dcmd *d)
 	e->size = p->size;
 	secret_random(e->op_id, sizeof(e->op_id));
 	snprintf(e->id, sizeof(e->id), "%llx.%llx.%llx", (unsigned long long)wall_ms() / 1000,
-		 (unsigned long long)s->task.id, (unsigned long long)s->n_mails);
+		 (unsigned long long)s->base.task.id, (unsigned long long)s->n_mails);
 	return dsession_say(s, 250, "2.1.0", "sender ok");
 }
 
@@ -312,14 +318,14 @@ a_recipient(struct dsession *s, struct dcmd *d)
 static enum check
 not_too_many(struct dsession *s, struct dcmd *d)
 {
-	if (s->mail.n_rcpts < s->conf->delivery.max_recipients)
+	if (s->mail.n_rcpts < s->base.conf->delivery.max_recipients)
 		return CHECK_OK;
 	return not_well(d, CHECK_REFUSE, 452, "4.5.3",
 			"this message has as many recipients as it may have");
 }
 
 static enum turn
-cmd_rcpt(struct dsession *s, const struct dcmd *d)
+dcmd_rcpt(struct dsession *s, const struct dcmd *d)
 {
 	return rcpt_start(s, &d->path.address);
 }
@@ -340,7 +346,7 @@ after_rcpt(struct dsession *s, struct dcmd *d)
 }
 
 static enum turn
-cmd_data(struct dsession *s, const struct dcmd *d)
+dcmd_data(struct dsession *s, const struct dcmd *d)
 {
 	(void)d;
 	return intake_data(s);
@@ -348,7 +354,7 @@ cmd_data(struct dsession *s, const struct dcmd *d)
 
 /* Checked by intake.c: octets that nobody wants come all the same. */
 static enum turn
-cmd_bdat(struct dsession *s, const struct dcmd *d)
+dcmd_bdat(struct dsession *s, const struct dcmd *d)
 {
 	uint64_t octets;
 	bool last;
@@ -356,7 +362,7 @@ cmd_bdat(struct dsession *s, const struct dcmd *d)
 	if (!dparse_bdat(d->c->args, d->c->n, &octets, &last)) {
 		/* how much to read away is not known: what follows would be taken for commands */
 		(void)dsession_say(s, 501, "5.5.4", d->usage);
-		return talk_close(&s->talk, "BDAT without a length");
+		return talk_close(&s->base.talk, "BDAT without a length");
 	}
 	return intake_bdat(s, octets, last);
 }
@@ -364,7 +370,7 @@ cmd_bdat(struct dsession *s, const struct dcmd *d)
 /* ---- the rest -------------------------------------------------------------------------------- */
 
 static enum turn
-cmd_rset(struct dsession *s, const struct dcmd *d)
+dcmd_rset(struct dsession *s, const struct dcmd *d)
 {
 	(void)d;
 	(void)dsession_say(s, 250, "2.0.0", "ok");
@@ -372,15 +378,15 @@ cmd_rset(struct dsession *s, const struct dcmd *d)
 }
 
 static enum turn
-cmd_quit(struct dsession *s, const struct dcmd *d)
+dcmd_quit(struct dsession *s, const struct dcmd *d)
 {
 	(void)d;
 	(void)dsession_say(s, 221, "2.0.0", "bye");
-	return talk_close(&s->talk, "quit");
+	return talk_close(&s->base.talk, "quit");
 }
 
 static enum turn
-cmd_noop(struct dsession *s, const struct dcmd *d)
+dcmd_noop(struct dsession *s, const struct dcmd *d)
 {
 	(void)d; /* RFC 5321 section 4.1.1.9: its argument is ignored */
 	return dsession_say(s, 250, "2.0.0", "ok");
@@ -388,36 +394,36 @@ cmd_noop(struct dsession *s, const struct dcmd *d)
 
 /* RFC 5321 section 7.3: nobody learns here which addresses there are. */
 static enum turn
-cmd_vrfy(struct dsession *s, const struct dcmd *d)
+dcmd_vrfy(struct dsession *s, const struct dcmd *d)
 {
 	(void)d;
 	return dsession_say(s, 252, "2.5.2", "send it, and RCPT will say");
 }
 
 static enum turn
-cmd_help(struct dsession *s, const struct dcmd *d)
+dcmd_help(struct dsession *s, const struct dcmd *d)
 {
 	(void)d;
 	return dsession_say(s, 214, "2.0.0", "see RFC 5321 and RFC 2033");
 }
 
 static enum turn
-cmd_not_mail(struct dsession *s, const struct dcmd *d)
+dcmd_not_mail(struct dsession *s, const struct dcmd *d)
 {
 	(void)d;
 	(void)dsession_say(s, 421, "4.7.0", "this is a mail server; closing");
-	return talk_close(&s->talk, "it speaks HTTP");
+	return talk_close(&s->base.talk, "it speaks HTTP");
 }
 
 static enum turn
-cmd_elsewhere(struct dsession *s, const struct dcmd *d)
+dcmd_elsewhere(struct dsession *s, const struct dcmd *d)
 {
 	(void)d;
 	return dsession_fault(s, 502, "5.5.1", "this command is not offered here");
 }
 
 static enum turn
-cmd_unknown(struct dsession *s, const struct dcmd *d)
+dcmd_unknown(struct dsession *s, const struct dcmd *d)
 {
 	(void)d;
 	return dsession_fault(s, 500, "5.5.2", "unknown command");
@@ -428,32 +434,32 @@ cmd_unknown(struct dsession *s, const struct dcmd *d)
 #define NAME "your name is missing, or has characters no host name has"
 
 static const struct dcmd_row rows[] = {
-	{DVERB_LHLO, NAME, {our_protocol, a_name}, cmd_hello},
-	{DVERB_EHLO, NAME, {our_protocol, a_name}, cmd_hello},
-	{DVERB_HELO, NAME, {our_protocol, a_name}, cmd_hello},
+	{DVERB_LHLO, NAME, {our_protocol, a_name}, dcmd_hello},
+	{DVERB_EHLO, NAME, {our_protocol, a_name}, dcmd_hello},
+	{DVERB_HELO, NAME, {our_protocol, a_name}, dcmd_hello},
 	{DVERB_STARTTLS,
 	 "STARTTLS takes no argument",
 	 {tls_offered, no_argument, outside_of_mail},
-	 cmd_starttls},
-	{DVERB_XCLIENT, NULL, {a_proxy, outside_of_mail}, cmd_xclient},
+	 dcmd_starttls},
+	{DVERB_XCLIENT, NULL, {a_proxy, outside_of_mail}, dcmd_xclient},
 	{DVERB_MAIL,
 	 NULL,
 	 {after_hello, first_sender, a_sender, not_too_large, room_in_volumes, room_in_badmail},
-	 cmd_mail},
-	{DVERB_RCPT, NULL, {after_mail, before_message, a_recipient, not_too_many}, cmd_rcpt},
+	 dcmd_mail},
+	{DVERB_RCPT, NULL, {after_mail, before_message, a_recipient, not_too_many}, dcmd_rcpt},
 	{DVERB_DATA,
 	 "DATA takes no argument",
 	 {not_by_bdat, no_argument, after_mail, after_rcpt},
-	 cmd_data},
-	{DVERB_BDAT, "BDAT needs a number of octets, and perhaps LAST; closing", {NULL}, cmd_bdat},
-	{DVERB_RSET, "RSET takes no argument", {no_argument}, cmd_rset},
-	{DVERB_NOOP, NULL, {NULL}, cmd_noop},
-	{DVERB_VRFY, "VRFY needs a name", {an_argument}, cmd_vrfy},
-	{DVERB_HELP, NULL, {NULL}, cmd_help},
-	{DVERB_QUIT, "QUIT takes no argument", {no_argument}, cmd_quit},
-	{DVERB_ELSEWHERE, NULL, {NULL}, cmd_elsewhere},
-	{DVERB_NOT_MAIL, NULL, {NULL}, cmd_not_mail},
-	{DVERB_UNKNOWN, NULL, {NULL}, cmd_unknown},
+	 dcmd_data},
+	{DVERB_BDAT, "BDAT needs a number of octets, and perhaps LAST; closing", {NULL}, dcmd_bdat},
+	{DVERB_RSET, "RSET takes no argument", {no_argument}, dcmd_rset},
+	{DVERB_NOOP, NULL, {NULL}, dcmd_noop},
+	{DVERB_VRFY, "VRFY needs a name", {an_argument}, dcmd_vrfy},
+	{DVERB_HELP, NULL, {NULL}, dcmd_help},
+	{DVERB_QUIT, "QUIT takes no argument", {no_argument}, dcmd_quit},
+	{DVERB_ELSEWHERE, NULL, {NULL}, dcmd_elsewhere},
+	{DVERB_NOT_MAIL, NULL, {NULL}, dcmd_not_mail},
+	{DVERB_UNKNOWN, NULL, {NULL}, dcmd_unknown},
 };
 
 enum turn

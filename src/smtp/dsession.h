@@ -1,33 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dsession - one client that hands over mail, by LMTP or SMTP, from accept to the end of its
- * connection and until no store holds anything half done for it. Owned by its slot's owner; no
- * field has a lock.
+ * connection and until no store holds anything half done for it; and what all parts of it need:
+ * replies, log lines. Owned by its slot's owner; no field has a lock.
  *
- * Who does what: dsession.c makes, ends and describes it; dstep.c is what delivery gives to the one
- * loop (session/talk.h); dcmd.c are the commands; xclient.c is XCLIENT; rcpt.c asks the auth chain
- * about recipients, room.c about volumes and quotas; intake.c takes in DATA and BDAT; store.c hands
- * it to the stores, to_badmail.c to Badmail; answer.c says what became of it; trace.c writes the
- * header lines we add.
+ * Who does what: dstep.c makes it, and is what delivery gives to the one loop (session/talk.h);
+ * dcmd.c are the commands; xclient.c is XCLIENT; rcpt.c asks the auth chain about recipients,
+ * room.c about volumes and quotas; intake.c takes in DATA and BDAT; store.c hands it to the stores,
+ * to_badmail.c to Badmail; answer.c tells what became of it; trace.c writes the header lines we
+ * add. doc/internals/sessions.md draws its states.
  */
 #ifndef RST_SMTP_DSESSION_H
 #define RST_SMTP_DSESSION_H
 
 #include <restante/module.h>
 
-#include "account/find.h"
-#include "base/arena.h"
-#include "conf/conf.h"
-#include "module/backend.h"
 #include "module/caller.h"
-#include "net/listener.h"
-#include "net/stream.h"
-#include "session/talk.h"
-#include "smtp/delivery.h"
+#include "net/peer.h"
+#include "session/session.h"
 #include "smtp/dparse.h"
 #include "smtp/dreply.h"
 #include "smtp/envelope.h"
-#include "work/task.h"
 
 #define DSESSION_IN 16384
 #define DSESSION_OUT 8192
@@ -52,27 +45,12 @@ enum dsession_work {
 	DWORK_REPLY,       /* one for each recipient */
 };
 
-/* RCPT under way. */
-struct lookup {
-	char given[ADDRESS_QUOTED_MAX + 1]; /* quoted, for replies */
-	struct find find;                   /* whom it means; of an alias the target's turn */
-	size_t n_targets_before;            /* to take back what was added */
-	struct rcpt *rcpt;                  /* set while an alias is expanded */
-	const struct pm_str *targets;       /* the alias' */
-	size_t n_targets, at;
-	/* a mailbox that was found, DWORK_ROOM */
-	struct target found;
-	const struct conf_section *storage;
-	char alias[PM_NAME_MAX + 1]; /* its own name */
-};
+struct lookup;
 
 struct dsession {
-	struct task task; /* first */
-	struct conf *conf;
-	const struct conf_listener *listener;
-	struct stream io;
-	struct talk talk;
+	struct session base; /* first; its peer is who is there, or for whom it speaks by XCLIENT */
 	struct caller caller; /* memory of the envelope */
+	bool counted;         /* in delivery's share of max_sessions */
 	uint8_t state, work;  /* enum dsession_state, dsession_work */
 	bool esmtp;           /* EHLO or LHLO was said */
 	bool draining;        /* the server goes down: after this message 421 */
@@ -80,30 +58,32 @@ struct dsession {
 	bool bdat, bdat_last; /* the message comes by BDAT */
 	uint64_t bdat_left, bdat_octets;
 	uint32_t errors;
-	struct peer connected; /* who is there */
-	struct peer *peer;     /* the same, or for whom it speaks by XCLIENT; in the arena */
+	struct peer connected; /* who is there, whomever it speaks for */
 	char *helo;            /* in the arena; NULL: not said */
-	struct lookup *lookup; /* in the heap */
+	struct lookup *lookup; /* rcpt.h: RCPT under way; in the heap */
 	struct envelope mail;
 	size_t next_reply; /* DWORK_REPLY */
 	uint64_t n_mails, accepted, refused, octets;
-	struct arena arena;
 };
 
-/* ---- dsession.c ------------------------------------------------------------------------------ */
+/* ---- for the loop (session/talk.h) ----------------------------------------------------------- */
+
+void dsession_greet(struct task *t);
+void dsession_describe(const struct task *t, struct slot_record *r);
+/* What the client has said of itself and its mail is forgotten. */
+void dsession_clear(struct task *t);
+
+/* ---- what it speaks -------------------------------------------------------------------------- */
+
+bool dsession_is_lmtp(const struct dsession *s);
+/* For logs and Received. */
+const char *dsession_protocol(const struct dsession *s);
+
+/* ---- the log --------------------------------------------------------------------------------- */
 
 void dsession_log_end(struct dsession *s);
 /* One line for each message: who, for whom, how large, and what became of it. */
 void dsession_log_mail(struct dsession *s, size_t i, const struct dreply *r);
-bool dsession_is_lmtp(const struct dsession *s);
-/* For logs and Received. */
-const char *dsession_protocol(const struct dsession *s);
-/* What the client has said of itself and its mail is forgotten; no handle may be open. */
-void dsession_forget(struct dsession *s);
-/* For the loop (session/talk.h). */
-void dsession_greet(struct task *t);
-void dsession_describe(const struct task *t, struct slot_record *r);
-void dsession_clear(struct task *t);
 
 /* ---- replies --------------------------------------------------------------------------------- */
 
@@ -112,38 +92,14 @@ enum turn dsession_say_of(struct dsession *s, const struct dreply *r, const char
 /* An error the client made: enough of them end the session. */
 enum turn dsession_fault(struct dsession *s, unsigned code, const char *enhanced, const char *text);
 
-/* ---- dstep.c --------------------------------------------------------------------------------- */
-extern const struct protocol delivery_protocol;
-/* Between two messages, while the server goes down: 421. */
+/* ---- ends ------------------------------------------------------------------------------------ */
+
+/* The mail is forgotten; no handle may be open. */
+void dsession_forget(struct dsession *s);
+void dsession_drop_lookup(struct dsession *s);
+/* The last reply, 421, of a session that did not ask for it. */
+void dsession_close(struct dsession *s, const char *enhanced, const char *text, const char *how);
+/* Between two messages, while the server goes down: that. */
 void dsession_drain(struct dsession *s);
-
-/* ---- rcpt.c ---------------------------------------------------------------------------------- */
-enum turn rcpt_start(struct dsession *s, const struct address *a);
-enum turn rcpt_work(struct dsession *s);
-void rcpt_forget(struct dsession *s);
-
-/* ---- intake.c -------------------------------------------------------------------------------- */
-enum turn intake_data(struct dsession *s);
-enum turn intake_bdat(struct dsession *s, uint64_t octets, bool last);
-/* For the loop (session/talk.h): n octets of the message. */
-enum turn intake_feed(struct dsession *s, const char *p, size_t n, size_t *ret_used);
-
-/* ---- store.c --------------------------------------------------------------------------------- */
-/* The chunk, and all else that is due. */
-enum turn store_work(struct dsession *s);
-/* Handles go back; then the session goes on, or ends. */
-enum turn store_abort(struct dsession *s);
-
-/* ---- answer.c -------------------------------------------------------------------------------- */
-/* It is decided what became of the message: counted, logged, replies follow. */
-enum turn answer_over(struct dsession *s);
-enum turn answer_work(struct dsession *s);
-
-/* ---- trace.c --------------------------------------------------------------------------------- */
-#define TRACE_MAX 2600
-/* "Received: ..." with CRLF; returns its length. */
-size_t trace_received(const struct dsession *s, char to[TRACE_MAX]);
-/* "Return-Path: ...", "Delivered-To: ..." of one target. */
-size_t trace_head(const struct dsession *s, const struct target *t, char to[TRACE_MAX]);
 
 #endif

@@ -1,39 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What delivery gives to the one loop (session/talk.h): notes, lines, the work that was begun, the
- * end. */
-#include <string.h>
+#include "smtp/dstep.h"
+
+#include <stdatomic.h>
 
 #include "base/clock.h"
 #include "base/stats.h"
+#include "smtp/answer.h"
 #include "smtp/dcmd.h"
-#include "smtp/dsession.h"
+#include "smtp/intake.h"
+#include "smtp/rcpt.h"
+#include "smtp/store.h"
+
+static _Atomic uint32_t sessions; /* delivery's share of max_sessions */
 
 /* ---- notes and duties ------------------------------------------------------------------------ */
 
-/* The last reply of a session that did not ask for it. */
 static void
-close_with(struct dsession *s, const char *enhanced, const char *text, const char *how)
-{
-	if (stream_ended(&s->io))
-		return;
-	if (s->talk.phase == TALK_TLS) {
-		(void)stream_end(&s->io, how);
-		return;
-	}
-	(void)talk_close(&s->talk, how);
-	(void)dsession_say(s, 421, enhanced, text);
-	s->io.idle_since_ms = mono_ms(); /* it may take some time to hear it */
-}
-
-void
-dsession_drain(struct dsession *s)
-{
-	if (s->draining && !s->mail.begun)
-		close_with(s, "4.3.2", "the server is going down, try again soon", "shutdown");
-}
-
-static void
-dstep_step_notes(struct task *t, unsigned note, int64_t now_ms)
+dstep_notes(struct task *t, unsigned note, int64_t now_ms)
 {
 	struct dsession *s = (struct dsession *)t;
 
@@ -43,25 +26,25 @@ dstep_step_notes(struct task *t, unsigned note, int64_t now_ms)
 		return;
 	dsession_drain(s);
 	if ((note & NOTE_PRESSURE) && !s->mail.begun)
-		close_with(s, "4.3.2", "too many connections, try again later",
-			   "pushed out: too many connections");
+		dsession_close(s, "4.3.2", "too many connections, try again later",
+			       "pushed out: too many connections");
 }
 
 /* Only the client can be late: with a command, with its message, in reading our replies. */
 static void
-dstep_step_late(struct task *t, const char *how)
+dstep_late(struct task *t, const char *how)
 {
 	struct dsession *s = (struct dsession *)t;
 
 	if (s->work == DWORK_NONE)
-		close_with(s, "4.4.2", "nothing came for too long, closing", how);
+		dsession_close(s, "4.4.2", "nothing came for too long, closing", how);
 	else if (s->work == DWORK_REPLY)
-		(void)stream_end(&s->io, how);
+		(void)stream_end(&s->base.io, how);
 }
 
 /* What was accepted comes to its end and is answered, and what is held goes home. */
 static enum talk_duty
-dstep_step_duty(const struct task *t)
+dstep_duty(const struct task *t)
 {
 	const struct dsession *s = (const struct dsession *)t;
 
@@ -72,7 +55,7 @@ dstep_step_duty(const struct task *t)
 	case DWORK_ABORT:
 		return TALK_BOUND;
 	case DWORK_REPLY:
-		return stream_ended(&s->io) ? TALK_BOUND : TALK_PRODUCE;
+		return stream_ended(&s->base.io) ? TALK_BOUND : TALK_PRODUCE;
 	default:
 		return TALK_WORK;
 	}
@@ -81,7 +64,7 @@ dstep_step_duty(const struct task *t)
 /* ---- commands and work ----------------------------------------------------------------------- */
 
 static enum turn
-dstep_step_line(struct task *t, const char *line, size_t n)
+dstep_line(struct task *t, const char *line, size_t n)
 {
 	struct dsession *s = (struct dsession *)t;
 	struct dcommand c;
@@ -100,7 +83,7 @@ dstep_step_line(struct task *t, const char *line, size_t n)
 }
 
 static enum turn
-dstep_step_work(struct task *t)
+dstep_work(struct task *t)
 {
 	struct dsession *s = (struct dsession *)t;
 
@@ -116,13 +99,13 @@ dstep_step_work(struct task *t)
 }
 
 static enum turn
-dstep_step_produce(struct task *t)
+dstep_produce(struct task *t)
 {
 	return answer_work((struct dsession *)t);
 }
 
 static enum turn
-dstep_step_feed(struct task *t, const char *p, size_t n, size_t *ret_used)
+dstep_feed(struct task *t, const char *p, size_t n, size_t *ret_used)
 {
 	return intake_feed((struct dsession *)t, p, n, ret_used);
 }
@@ -130,27 +113,77 @@ dstep_step_feed(struct task *t, const char *p, size_t n, size_t *ret_used)
 /* ---- the end --------------------------------------------------------------------------------- */
 
 static enum turn
-dstep_step_finish(struct task *t)
+dstep_finish(struct task *t)
 {
 	struct dsession *s = (struct dsession *)t;
 
-	if (!s->io.left) {
+	if (!s->base.io.left) {
 		dsession_log_end(s);
-		talk_hang_up(&s->talk);
+		talk_hang_up(&s->base.talk);
 	}
 	return envelope_has_handles(&s->mail) ? store_abort(s) : TURN_END;
 }
 
-const struct protocol delivery_protocol = {
+static void
+dstep_drop(struct task *t)
+{
+	struct dsession *s = (struct dsession *)t;
+
+	dsession_drop_lookup(s);
+	envelope_reset(&s->mail);
+	if (s->counted)
+		atomic_fetch_sub(&sessions, 1);
+}
+
+/* ---- birth ----------------------------------------------------------------------------------- */
+
+static int64_t
+dstep_idle_ms(const struct conf *c)
+{
+	return c->delivery.idle_timeout_ms;
+}
+
+static const struct protocol delivery_protocol = {
+	.size = sizeof(struct dsession),
+	.in = DSESSION_IN,
+	.out = DSESSION_OUT,
+	.idle_ms = dstep_idle_ms,
 	.greet = dsession_greet,
 	.describe = dsession_describe,
-	.notes = dstep_step_notes,
-	.late = dstep_step_late,
-	.duty = dstep_step_duty,
-	.work = dstep_step_work,
-	.produce = dstep_step_produce,
-	.feed = dstep_step_feed,
-	.line = dstep_step_line,
+	.notes = dstep_notes,
+	.late = dstep_late,
+	.duty = dstep_duty,
+	.work = dstep_work,
+	.produce = dstep_produce,
+	.feed = dstep_feed,
+	.line = dstep_line,
 	.forget = dsession_clear,
-	.finish = dstep_step_finish,
+	.finish = dstep_finish,
+	.drop = dstep_drop,
 };
+
+struct task *
+delivery_session_new(const struct listener *l, int fd, const struct peer *p)
+{
+	struct dsession *s = (struct dsession *)session_new(&delivery_protocol, l, fd, p);
+	uint32_t max;
+	struct task *t;
+
+	if (!s)
+		return NULL;
+	envelope_init(&s->mail);
+	s->connected = *p;
+	s->caller = session_caller(&s->base, &s->mail.arena);
+	max = s->base.conf->delivery.max_sessions;
+	if (max > 0 && atomic_load(&sessions) >= max) {
+		session_free(&s->base);
+		return NULL;
+	}
+	t = session_start(&s->base);
+	if (!t)
+		return NULL;
+	s->counted = true;
+	atomic_fetch_add(&sessions, 1);
+	stat_add(dsession_is_lmtp(s) ? STAT_LMTP_SESSIONS : STAT_SMTP_SESSIONS, 1);
+	return t;
+}

@@ -7,6 +7,8 @@
  *
  * What is refused is still read to its end: the client listens only then.
  */
+#include "smtp/intake.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,8 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "base/stats.h"
-#include "smtp/dsession.h"
+#include "smtp/answer.h"
+#include "smtp/store.h"
 #include "smtp/to_badmail.h"
 
 #define PIECE 4096 /* at a time: becomes twice that at most */
@@ -34,7 +37,7 @@ intake_refuse(struct envelope *e, unsigned code, const char *enhanced, const cha
 static void
 check_seen(struct dsession *s)
 {
-	const struct conf_delivery *d = &s->conf->delivery;
+	const struct conf_delivery *d = &s->base.conf->delivery;
 	struct envelope *e = &s->mail;
 	const struct {
 		unsigned bit;
@@ -68,7 +71,7 @@ check_seen(struct dsession *s)
 static void
 intake_check(struct dsession *s)
 {
-	const struct conf_delivery *d = &s->conf->delivery;
+	const struct conf_delivery *d = &s->base.conf->delivery;
 	struct envelope *e = &s->mail;
 
 	if (e->content.octets > d->max_size)
@@ -124,7 +127,7 @@ intake_begin(struct dsession *s)
 	if (!e->chunk)
 		return false;
 	e->storing = true;
-	if (s->conf->delivery.check_delivered_to) {
+	if (s->base.conf->delivery.check_delivered_to) {
 		e->content.delivered_to = delivered_to;
 		e->content.ctx = s;
 	}
@@ -137,7 +140,7 @@ intake_data(struct dsession *s)
 	if (!intake_begin(s))
 		return dsession_say(s, 452, "4.3.0", "out of memory, try again later");
 	s->state = DSTATE_DATA;
-	talk_publish(&s->talk);
+	talk_publish(&s->base.talk);
 	return dsession_say(s, 354, "", "go on; end with CRLF.CRLF");
 }
 
@@ -147,7 +150,7 @@ intake_bdat(struct dsession *s, uint64_t octets, bool last)
 	s->failed = !s->mail.begun || s->mail.n_rcpts == 0;
 	if (!s->failed && !intake_begin(s))
 		/* what follows would be taken for commands */
-		return stream_end(&s->io, "out of memory");
+		return stream_end(&s->base.io, "out of memory");
 	s->state = DSTATE_BDAT;
 	s->bdat = true;
 	s->bdat_left = s->bdat_octets = octets;
@@ -159,7 +162,7 @@ intake_bdat(struct dsession *s, uint64_t octets, bool last)
 
 /* One piece to the chunk; how much of it was taken. */
 static size_t
-take_piece(struct dsession *s, const char *in, size_t n)
+intake_piece(struct dsession *s, const char *in, size_t n)
 {
 	struct envelope *e = &s->mail;
 	char text[PIECE + 1];
@@ -196,7 +199,7 @@ intake_take(struct dsession *s, const char *in, size_t n)
 
 		if (s->state == DSTATE_BDAT && piece > s->bdat_left)
 			piece = (size_t)s->bdat_left;
-		used += take_piece(s, in + used, piece);
+		used += intake_piece(s, in + used, piece);
 		if (s->failed)
 			continue;
 		intake_check(s);

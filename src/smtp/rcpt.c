@@ -5,6 +5,8 @@
  * that is not ours would make us a relay. A section that cannot answer ends it with 451: going on
  * could give one user's mail to another.
  */
+#include "smtp/rcpt.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -14,15 +16,7 @@
 #include "account/lookup.h"
 #include "base/log.h"
 #include "base/stats.h"
-#include "smtp/dsession.h"
 #include "smtp/room.h"
-
-void
-rcpt_forget(struct dsession *s)
-{
-	free(s->lookup);
-	s->lookup = NULL;
-}
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
@@ -45,14 +39,14 @@ rcpt_over(struct dsession *s, unsigned code, const char *enhanced, const char *t
 		log_num(&line, "code", code);
 		log_cstr(&line, "enhanced", enhanced);
 		log_cstr(&line, "name", l->find.who.name);
-		log_cstr(&line, "peer", s->peer->text);
-		log_num(&line, "session", s->task.id);
+		log_cstr(&line, "peer", s->base.peer->text);
+		log_num(&line, "session", s->base.task.id);
 		log_textf(&line, "%s", text);
 		log_end(&line);
 	}
 	(void)dsession_say_of(s, &r, l->given);
 	s->work = DWORK_NONE;
-	rcpt_forget(s);
+	dsession_drop_lookup(s);
 	return TURN_ON;
 }
 
@@ -65,7 +59,8 @@ rcpt_no_memory(struct dsession *s)
 static enum turn
 ask_whole(struct dsession *s, const char *whole)
 {
-	find_begin(&s->lookup->find, s->conf, dsession_protocol(s), s->peer->host, true, whole);
+	find_begin(&s->lookup->find, s->base.conf, dsession_protocol(s), s->base.peer->host, true,
+		   whole);
 	s->work = DWORK_LOOKUP;
 	return TURN_ON;
 }
@@ -166,7 +161,7 @@ rcpt_next_target(struct dsession *s)
 	if (l->at == l->n_targets)
 		return rcpt_over(s, 250, "2.1.5", "recipient ok");
 	t = &l->targets[l->at++];
-	if (!chain_name(s->conf, t->p, t->n, whole)) {
+	if (!chain_name(s->base.conf, t->p, t->n, whole)) {
 		log_msg(LOG_LVL_ERROR, "alias", "'%s': target '%.*s' is not a possible address",
 			l->alias, (int)(t->n < 320 ? t->n : 320), t->p);
 		return rcpt_over(
@@ -250,7 +245,7 @@ rcpt_unknown(struct dsession *s)
 				 "the alias leads to a mailbox that does not exist");
 	if (!domain_ours)
 		return rcpt_over(s, 550, "5.1.2", "mail for this domain is not taken here");
-	if (s->conf->delivery.unknown_recipient == CONF_UNKNOWN_BADMAIL)
+	if (s->base.conf->delivery.unknown_recipient == CONF_UNKNOWN_BADMAIL)
 		return keep_unknown(s);
 	return rcpt_over(s, 550, "5.1.1", "there is no such mailbox here");
 }
@@ -299,7 +294,7 @@ rcpt_start(struct dsession *s, const struct address *a)
 	(void)address_quote(a->text, a->n, s->lookup->given);
 	if (a->literal)
 		return rcpt_over(s, 550, "5.1.2", "mail for address literals is not taken here");
-	if (!chain_name(s->conf, a->text, a->n, whole))
+	if (!chain_name(s->base.conf, a->text, a->n, whole))
 		return rcpt_over(s, 553, "5.1.3", "this is not a possible address");
 	return ask_whole(s, whole);
 }

@@ -5,14 +5,15 @@
  * says who counts what; a target whose quota is checked here has a dest of its own, so that it can
  * be left out.
  */
+#include "smtp/room.h"
+
 #include <string.h>
 
 #include "base/log.h"
 #include "mailbox/quota_domain.h"
 #include "mailbox/volume.h"
 #include "mailbox/warn.h"
-#include "smtp/dsession.h"
-#include "smtp/room.h"
+#include "smtp/trace.h"
 
 #define TEXT_MAX 200
 
@@ -49,7 +50,7 @@ room_at_door(struct dsession *s, uint64_t octets, struct dreply *ret)
 {
 	char text[TEXT_MAX] = "";
 	enum volume_state state =
-		volume_door(s->conf, octets == UINT64_MAX ? 0 : octets, text, sizeof(text));
+		volume_door(s->base.conf, octets == UINT64_MAX ? 0 : octets, text, sizeof(text));
 
 	if (state == VOLUME_OK)
 		return true;
@@ -67,9 +68,9 @@ room_wanted(struct dsession *s, const struct conf_section *storage, struct pm_us
 	struct quota_limits limits;
 
 	*ret = NULL;
-	quota_fill(s->conf, u);
+	quota_fill(s->base.conf, u);
 	quota_limits(storage->backend, u, &limits);
-	if (!storage->vol && !quota_wants_usage(s->conf, &limits) && !limits.domain_counted)
+	if (!storage->vol && !quota_wants_usage(s->base.conf, &limits) && !limits.domain_counted)
 		return true;
 	*ret = arena_alloc(&s->mail.arena, sizeof(**ret));
 	if (*ret)
@@ -86,8 +87,8 @@ room_is_counted(const struct room *r)
 struct dreply
 room_full(const struct dsession *s, const char *text)
 {
-	return s->conf->quota_over == CONF_QUOTA_REFUSE ? (struct dreply){552, "5.2.2", text}
-							: (struct dreply){452, "4.2.2", text};
+	return s->base.conf->quota_over == CONF_QUOTA_REFUSE ? (struct dreply){552, "5.2.2", text}
+							     : (struct dreply){452, "4.2.2", text};
 }
 
 int32_t
@@ -113,7 +114,7 @@ room_ask(struct dsession *s, const struct conf_section *storage, const struct pm
 		return rc;
 	}
 	r->before = (struct pm_stat){.size = sizeof(r->before)};
-	if (quota_wants_usage(s->conf, &r->limits)) {
+	if (quota_wants_usage(s->base.conf, &r->limits)) {
 		rc = caller_done(&s->caller, host_box_stat(b->inst, &call, u, &r->before));
 		r->asked = true;
 	}
@@ -163,7 +164,7 @@ take(struct dsession *s, struct target *t)
 	int32_t rc = quota_check(&r->limits, &r->before, octets, r->text);
 
 	if (rc == PM_OK && r->hold.domain[0] == '\0')
-		rc = quota_domain_take(s->conf, &r->limits, octets, &r->hold, r->text);
+		rc = quota_domain_take(s->base.conf, &r->limits, octets, &r->hold, r->text);
 	return rc;
 }
 
@@ -178,15 +179,15 @@ look_at_usage(struct dsession *s, struct target *t)
 		return PM_OK;
 	now.count++;
 	now.octets += octets;
-	if (quota_after(s->conf, &r->limits, &t->user, &r->before, octets))
-		warn_send(s->conf, s->mail.dests[t->dest].backend, &t->user, &r->limits, &now);
+	if (quota_after(s->base.conf, &r->limits, &t->user, &r->before, octets))
+		warn_send(s->base.conf, s->mail.dests[t->dest].backend, &t->user, &r->limits, &now);
 	return PM_OK;
 }
 
 static int32_t
 give_back(struct dsession *s, struct target *t)
 {
-	quota_domain_give_back(s->conf, &t->room->hold);
+	quota_domain_give_back(s->base.conf, &t->room->hold);
 	return PM_OK;
 }
 

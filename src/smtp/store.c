@@ -11,15 +11,18 @@
  * With one storage section and a message that fits the chunk, all of it happens in one turn under
  * one permit.
  */
+#include "smtp/store.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "host/answer.h"
 #include "mailbox/volume.h"
-#include "smtp/dsession.h"
+#include "smtp/answer.h"
 #include "smtp/room.h"
 #include "smtp/to_badmail.h"
+#include "smtp/trace.h"
 
 #define SLICE_MS 50 /* then the permit goes back, and others have their turn */
 
@@ -61,7 +64,7 @@ settle_copies(struct dsession *s, const struct dest *d)
 		struct target *t = &e->targets[i];
 
 		if (&e->dests[t->dest] == d && t->result != SIZE_MAX)
-			post_settle(&d->post, s->conf, t->room ? &t->room->hold : NULL,
+			post_settle(&d->post, s->base.conf, t->room ? &t->room->hold : NULL,
 				    e->content.octets, t->rc);
 	}
 	room_filled(s, d);
@@ -86,7 +89,7 @@ dest_failed(struct dsession *s, struct dest *d, const char *method, int32_t rc, 
 	caller_log(&s->caller, d->backend, method, rc, text, e->id, strlen(e->id));
 	set_outcome(e, d, rc);
 	d->rc = rc;
-	if (s->task.verdict == VERDICT_GO)
+	if (s->base.task.verdict == VERDICT_GO)
 		dest_abort(s, d);
 	d->stage = DEST_OVER; /* without a permit the handle goes back later */
 }
@@ -287,8 +290,8 @@ store_prepared(struct dsession *s)
 	if (!all && !dsession_is_lmtp(s))
 		return store_abort(s); /* one reply for all: nobody gets it */
 	(void)begin_work(s, DWORK_COMMIT);
-	return e->n_dests == 1 && s->task.held == e->dests[0].backend->gate ? commit_on(s)
-									    : TURN_ON;
+	return e->n_dests == 1 && s->base.task.held == e->dests[0].backend->gate ? commit_on(s)
+										 : TURN_ON;
 }
 
 static enum turn
@@ -374,7 +377,7 @@ store_aborted(struct dsession *s)
 	s->work = DWORK_NONE;
 	for (size_t i = 0; i < e->n_dests; i++)
 		e->dests[i].stage = DEST_OVER;
-	if (s->io.left)
+	if (s->base.io.left)
 		return TURN_END;
 	if (e->ended)
 		return answer_over(s);

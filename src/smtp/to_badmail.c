@@ -8,6 +8,8 @@
  * A message that is larger than the chunk is written along while it comes, if it may be needed; one
  * that fits is written when it is.
  */
+#include "smtp/to_badmail.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,8 +17,7 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "host/answer.h"
-#include "smtp/dsession.h"
-#include "smtp/to_badmail.h"
+#include "smtp/trace.h"
 
 #define TEXT_MAX 200
 
@@ -34,7 +35,7 @@ to_badmail_wanted(const struct dsession *s)
 {
 	const struct envelope *e = &s->mail;
 
-	if (e->to_badmail_rc != PM_OK || !badmail_backend(s->conf))
+	if (e->to_badmail_rc != PM_OK || !badmail_backend(s->base.conf))
 		return false;
 	return e->badmail || (!e->ended && !e->handed && (has_kept(e) || !dsession_is_lmtp(s)));
 }
@@ -58,7 +59,7 @@ to_badmail_due(const struct dsession *s)
 	const struct envelope *e = &s->mail;
 	bool any = has_kept(e) && !e->kept_done;
 
-	if (e->to_badmail_rc != PM_OK || !badmail_backend(s->conf))
+	if (e->to_badmail_rc != PM_OK || !badmail_backend(s->base.conf))
 		return false;
 	for (size_t i = 0; i < e->n_targets && !dsession_is_lmtp(s); i++) {
 		if (target_needs(&e->targets[i]) && !is_keepable(e->targets[i].rc))
@@ -94,7 +95,7 @@ put_chunk(struct dsession *s, char *text)
 	int32_t rc = PM_OK;
 
 	if (!e->badmail) {
-		rc = badmail_begin(s->conf, &e->badmail, text);
+		rc = badmail_begin(s->base.conf, &e->badmail, text);
 		if (rc == PM_OK)
 			rc = badmail_write(e->badmail, received, trace_received(s, received));
 	}
@@ -109,9 +110,9 @@ to_badmail_write(struct dsession *s)
 	struct host_call call;
 	int32_t rc;
 
-	rc = caller_enter(&s->caller, badmail_backend(s->conf),
+	rc = caller_enter(&s->caller, badmail_backend(s->base.conf),
 			  e->badmail ? CALL_CONTINUE : CALL_BEGIN, "write",
-			  badmail_backend(s->conf)->limits.call_ms, &call);
+			  badmail_backend(s->base.conf)->limits.call_ms, &call);
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
 	if (rc != PM_OK) {
@@ -173,7 +174,7 @@ to_badmail_put_item(struct dsession *s, enum badmail_class cls, char *text)
 		.detail = to_badmail_str(retry ? host_code_name(rc) : ""),
 		.code = to_badmail_str(retry ? dreply_of(rc, false).enhanced : "5.1.1"),
 		.source = to_badmail_str(dsession_protocol(s)),
-		.peer = to_badmail_str(s->peer->host),
+		.peer = to_badmail_str(s->base.peer->host),
 		.helo = to_badmail_str(s->helo ? s->helo : ""),
 		.utf8 = e->utf8,
 	};
@@ -222,8 +223,8 @@ to_badmail_commit(struct dsession *s, enum turn *ret)
 	struct host_call call;
 	int32_t rc;
 
-	rc = caller_enter(&s->caller, badmail_backend(s->conf), CALL_GIVE_BACK, "commit",
-			  badmail_backend(s->conf)->limits.commit_ms, &call);
+	rc = caller_enter(&s->caller, badmail_backend(s->base.conf), CALL_GIVE_BACK, "commit",
+			  badmail_backend(s->base.conf)->limits.commit_ms, &call);
 	if (rc == PM_AGAIN) {
 		*ret = TURN_PERMIT;
 		return false;
@@ -247,8 +248,8 @@ to_badmail_end(struct dsession *s, enum turn *ret)
 
 	if (!s->mail.badmail)
 		return true;
-	if (caller_enter_home(&s->caller, badmail_backend(s->conf), "abort",
-			      badmail_backend(s->conf)->limits.call_ms, &call) != PM_OK) {
+	if (caller_enter_home(&s->caller, badmail_backend(s->base.conf), "abort",
+			      badmail_backend(s->base.conf)->limits.call_ms, &call) != PM_OK) {
 		*ret = TURN_PERMIT;
 		return false;
 	}
@@ -262,7 +263,7 @@ to_badmail_door(struct dsession *s, uint64_t octets)
 {
 	char text[TEXT_MAX] = "";
 
-	if (dsession_is_lmtp(s) || !badmail_backend(s->conf))
+	if (dsession_is_lmtp(s) || !badmail_backend(s->base.conf))
 		return true;
-	return badmail_door(s->conf, octets == UINT64_MAX ? 0 : octets, text, sizeof(text));
+	return badmail_door(s->base.conf, octets == UINT64_MAX ? 0 : octets, text, sizeof(text));
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The header lines final delivery adds: RFC 5321 section 4.4, RFC 6531 section 4.3 and RFC 3848 for
  * the protocol's names. */
+#include "smtp/trace.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-#include "smtp/dsession.h"
 
 static void
 trace_date(char *to, size_t cap)
@@ -21,7 +21,7 @@ trace_date(char *to, size_t cap)
 static const char *
 trace_protocol(const struct dsession *s)
 {
-	bool tls = conn_tls_version(&s->io.conn) != NULL;
+	bool tls = conn_tls_version(&s->base.io.conn) != NULL;
 
 	if (dsession_is_lmtp(s))
 		return s->mail.utf8 ? tls ? "UTF8LMTPS" : "UTF8LMTP" : tls ? "LMTPS" : "LMTP";
@@ -34,8 +34,8 @@ size_t
 trace_received(const struct dsession *s, char to[TRACE_MAX])
 {
 	const struct envelope *e = &s->mail;
-	bool one = e->n_rcpts == 1, local = strcmp(s->peer->host, "local") == 0;
-	bool v6 = strchr(s->peer->host, ':') != NULL;
+	bool one = e->n_rcpts == 1, local = strcmp(s->base.peer->host, "local") == 0;
+	bool v6 = strchr(s->base.peer->host, ':') != NULL;
 	char when[64];
 	int n;
 
@@ -43,9 +43,10 @@ trace_received(const struct dsession *s, char to[TRACE_MAX])
 	n = snprintf(to, TRACE_MAX,
 		     "Received: from %s%s%s%s%s\r\n\tby %s with %s id %s%s%.700s%s;\r\n\t%s\r\n",
 		     s->helo ? s->helo : "unknown", local ? "" : " ([",
-		     local || !v6 ? "" : "IPv6:", local ? "" : s->peer->host, local ? "" : "])",
-		     s->conf->hostname, trace_protocol(s), e->id, one ? "\r\n\tfor <" : "",
-		     one ? e->rcpts[0].address : "", one ? ">" : "", when);
+		     local || !v6 ? "" : "IPv6:", local ? "" : s->base.peer->host,
+		     local ? "" : "])", s->base.conf->hostname, trace_protocol(s), e->id,
+		     one ? "\r\n\tfor <" : "", one ? e->rcpts[0].address : "", one ? ">" : "",
+		     when);
 	return n < 0 ? 0 : n < TRACE_MAX ? (size_t)n : 0;
 }
 

@@ -17,7 +17,7 @@
 bool
 xclient_allowed(const struct dsession *s)
 {
-	const struct conf_listener *l = s->listener;
+	const struct conf_listener *l = s->base.listener;
 
 	for (size_t i = 0; i < l->n_xclient; i++)
 		if (peer_in(&s->connected, l->xclient[i]))
@@ -27,7 +27,7 @@ xclient_allowed(const struct dsession *s)
 
 /* "[UNAVAILABLE]", "[TEMPUNAVAIL]": not known. */
 static bool
-is_known(const char *value)
+xclient_known(const char *value)
 {
 	return value[0] != '[' && value[0] != '\0';
 }
@@ -50,11 +50,11 @@ static bool
 set_one(struct dsession *s, struct peer *p, const char *name, const char *value)
 {
 	if (strcasecmp(name, "ADDR") == 0)
-		return !is_known(value) || set_addr(p, value);
-	if (strcasecmp(name, "HELO") == 0 && is_known(value)) {
+		return !xclient_known(value) || set_addr(p, value);
+	if (strcasecmp(name, "HELO") == 0 && xclient_known(value)) {
 		if (!dparse_name(value, strlen(value)))
 			return false;
-		s->helo = arena_dup(&s->arena, value, strlen(value));
+		s->helo = arena_dup(&s->base.arena, value, strlen(value));
 		return s->helo != NULL;
 	}
 	/* what is known and has no use here */
@@ -69,7 +69,7 @@ xclient_run(struct dsession *s, const struct dcommand *c)
 {
 	const char *at = c->args, *end = c->args + c->n;
 	char name[32], value[256];
-	struct peer p = *s->peer;
+	struct peer p = *s->base.peer;
 	int more;
 
 	s->helo = NULL;
@@ -80,9 +80,9 @@ xclient_run(struct dsession *s, const struct dcommand *c)
 				"XCLIENT: an attribute that is not known, or makes no sense");
 	if (more == -1 || c->n == 0)
 		return dsession_fault(s, 501, "5.5.4", "XCLIENT: expected NAME=value");
-	*s->peer = p;
+	*s->base.peer = p;
 	dsession_forget(s);
-	dsession_greet(&s->task);
-	talk_publish(&s->talk);
+	dsession_greet(&s->base.task);
+	talk_publish(&s->base.talk);
 	return TURN_ON;
 }

@@ -54,7 +54,7 @@ layer account base conf module host restante
 layer mailbox base work conf module account host restante
 layer upkeep base conf module account mailbox host restante
 layer badmail answer base conf module account mailbox host restante
-layer session base work net module restante
+layer session base work net conf module restante
 layer pop3 base work net conf module account mailbox upkeep session host restante
 layer smtp base work net conf module account mailbox badmail session host restante
 layer bind base work net conf module account mailbox upkeep host restante

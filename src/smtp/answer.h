@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* answer - what became of a message: counted, logged, and answered. */
+#ifndef RST_SMTP_ANSWER_H
+#define RST_SMTP_ANSWER_H
+
+#include "smtp/dsession.h"
+
+/* It is decided what became of the message: counted, logged, replies follow. */
+enum turn answer_over(struct dsession *s);
+enum turn answer_work(struct dsession *s);
+
+#endif
