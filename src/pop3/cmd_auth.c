@@ -21,7 +21,8 @@ offers_stls(const struct pop3 *s)
 	       s->base.listener->tls == CONF_TLS_STARTTLS && s->base.conf->tls;
 }
 
-/* RFC 2449: what is true for this connection; the same in both states but for STLS. */
+/* RFC 2449: lists only what is true for this connection; the same in both states except for
+ * STLS. */
 enum turn
 cmd_auth_capa(struct pop3 *s, const struct command *c)
 {
@@ -54,7 +55,7 @@ cmd_user(struct pop3 *s, const struct command *c)
 	if (!s->user_given)
 		return pop3_result(s, PM_NOMEM, "login");
 	talk_publish(&s->base.talk);
-	/* always: RFC 1939 s7 lets us keep who exists to ourselves */
+	/* always +OK: RFC 1939 s7 allows a server not to tell which names exist */
 	return pop3_ok(s, "send PASS");
 }
 
@@ -116,7 +117,7 @@ cmd_auth(struct pop3 *s, const struct command *c)
 		return pop3_err(s, CODE_NONE, NO_CLEAR);
 	if (c->argc > 0)
 		return sasl_start(s, c);
-	/* not in RFC 5034, but clients ask: one mechanism a line */
+	/* not in RFC 5034, but clients do it: list the mechanisms, one a line */
 	n = snprintf(text, sizeof(text), "+OK mechanisms follow\r\nPLAIN\r\nLOGIN\r\n.\r\n");
 	stream_put(&s->base.io, text, (size_t)n);
 	return TURN_ON;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The commands of the TRANSACTION state (RFC 1939 s5, s7). Numbers never shift after DELE. Sizes
- * are asked of the store when the first answer needs them: a client that only compares unique-ids
+ * The commands of the TRANSACTION state (RFC 1939 s5, s7). Numbers never shift after DELE. The
+ * store is asked for sizes when the first answer needs them: a client that only compares unique-ids
  * never waits for a size scan.
  */
 #include "pop3/cmd_trans.h"
@@ -18,7 +18,7 @@
 
 #define NO_SUCH "no such message"
 
-/* Argument i as a live message's index. */
+/* The index of the message that argument i names; false: there is none, or it is deleted. */
 static bool
 message_arg(struct pop3 *s, const struct command *c, unsigned i, uint64_t *ret_idx)
 {
@@ -28,7 +28,7 @@ message_arg(struct pop3 *s, const struct command *c, unsigned i, uint64_t *ret_i
 	       maildrop_find(&s->drop, msgno, ret_idx);
 }
 
-/* Runs cmd_trans_sized() for the verb once all sizes are known: now, if they are. */
+/* Runs cmd_trans_sized() for the verb once all sizes are known, at once if they already are. */
 static enum turn
 with_sizes(struct pop3 *s, enum verb verb)
 {
@@ -145,7 +145,7 @@ cmd_dele(struct pop3 *s, const struct command *c)
 		return pop3_err(s, CODE_NONE, NO_SUCH);
 	if (!(s->user.rights & PM_RIGHT_DELETE))
 		return pop3_err(s, CODE_SYS_PERM, "this account may not delete");
-	/* nobody got it: what cannot be read now may be read tomorrow */
+	/* the client cannot have it: a message that cannot be read now may be readable tomorrow */
 	if (maildrop_unread(&s->drop, idx))
 		return pop3_err(s, CODE_SYS_TEMP,
 				"this message cannot be read now, it is not deleted");

@@ -7,7 +7,7 @@
 
 extern const struct command_row trans_commands[];
 
-/* All sizes are known: the command that waited for them goes on. */
+/* Called when all sizes are known: the command that waited for them continues. */
 enum turn cmd_trans_sized(struct pop3 *s);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What QUIT deletes besides what the client asked for (mailbox/retention.h), and what a domain's
- * count must know of it: dates and sizes are asked in slices before the commit. A failure costs
- * only this: what the client deleted is committed all the same.
+ * Messages that QUIT deletes besides those the client deleted (mailbox/retention.h), and the sizes
+ * that a domain's count needs: dates and sizes are asked for in slices before the commit. If that
+ * fails, only this is lost: the client's own deletions are committed all the same.
  */
 #include "pop3/expire.h"
 
@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "pop3/update.h"
 
-/* A directory's wish that the store cannot fulfil: said once a minute at most. */
+/* A wish of the directory that the store cannot fulfil is logged at most once a minute. */
 static void
 expire_fit(struct pop3 *s, struct retention *r)
 {
@@ -99,7 +99,7 @@ expire_work(struct pop3 *s)
 	return TURN_ON;
 }
 
-/* Under the storage's permit, before the first call of mbox_commit. */
+/* Called under the storage's permit, before the first call of mbox_commit. */
 void
 expire_count_begin(struct pop3 *s)
 {

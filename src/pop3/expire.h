@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* expire - what QUIT deletes besides what the client asked for. */
+/* expire - messages that QUIT deletes besides those the client deleted. */
 #ifndef RST_POP3_EXPIRE_H
 #define RST_POP3_EXPIRE_H
 
 #include "pop3/pop3.h"
 
-/* What retention adds is marked for deletion. True: WORK_EXPIRE has something to ask first. */
+/* Marks for deletion what retention says must go. True: WORK_EXPIRE has to ask the store first. */
 bool expire_begin(struct pop3 *s);
 enum turn expire_work(struct pop3 *s);
-/* The domain's count, under the permit and before the commit. */
+/* Tells the domain's count; under the permit, before the commit. */
 void expire_count_begin(struct pop3 *s);
 
 #endif

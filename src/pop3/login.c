@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a name and a secret to an account, by penalty and auth chain; open.c opens its maildrop. A
- * backend's failure is [SYS/TEMP] and ends the chain - going on could hand a name to another
- * account; a refusal is [AUTH] and waits for the next whole second, so that its time tells nothing.
+ * From a name and a secret to an account: the penalty, then the chain of auth sections; open.c
+ * opens the maildrop. A failure of a backend is [SYS/TEMP] and ends the chain, since going on could
+ * give a name to another account. A refusal is [AUTH] and waits for the next whole second, so that
+ * its timing tells nothing.
  */
 #include "pop3/login.h"
 
@@ -77,7 +78,7 @@ login_failed_temp(struct pop3 *s, int32_t rc, const char *reason, const char *de
 	return login_over(s);
 }
 
-/* [AUTH] comes at the next whole second. */
+/* The [AUTH] reply is sent at the next whole second. */
 static enum turn
 login_denied(struct pop3 *s, const char *reason)
 {
@@ -213,7 +214,7 @@ login_not_own(struct pop3 *s, int32_t rc, const char *text)
 				 text);
 }
 
-/* Another account may go by this name: the sections are asked, as for mail. */
+/* Another account may have this name: the sections are asked, as for mail. */
 static enum turn
 login_confirm(struct pop3 *s)
 {
@@ -270,7 +271,7 @@ login_accepted(struct pop3 *s, const struct pm_user *u, const struct conf_sectio
 	}
 }
 
-/* What a section's answer means. */
+/* Acts on a section's answer. */
 static enum turn
 login_judge(struct pop3 *s, int32_t rc, const struct pm_user *u, const char *error)
 {
@@ -315,7 +316,7 @@ login_remembered(struct pop3 *s, struct credcache *cache, enum turn *ret)
 static bool
 last_known_good(struct pop3 *s, const struct backend *b, int32_t rc, enum turn *ret)
 {
-	/* an outage concerns everybody; each login's own line says it, too */
+	/* an outage concerns everybody; each login has a log line of its own besides */
 	static struct log_rate rate;
 	struct pm_cred cred;
 	struct pm_user user;

@@ -7,7 +7,7 @@
 
 struct find; /* account/find.h */
 
-/* A login under way; gone when it is decided. */
+/* A login in progress; freed when it is decided. */
 struct login {
 	char name[PM_NAME_MAX + 1]; /* normalised */
 	const char *mech;           /* "USER", "PLAIN", "LOGIN", "APOP" */
@@ -16,20 +16,20 @@ struct login {
 	size_t secret_n;
 	char *authzid;
 	int auth;          /* index into conf->auth */
-	struct find *find; /* WORK_CONFIRM; NULL: nothing is to be asked */
+	struct find *find; /* WORK_CONFIRM; NULL: nothing has to be asked */
 	int64_t started_ms;
-	bool counted; /* guard_begin said GO */
-	bool waited;  /* the registry's WAIT was used up */
+	bool counted; /* guard_begin returned GO */
+	bool waited;  /* it has waited for the registry once, and may not again */
 };
 
-/* Starts checking; secret is taken over (malloc'd). The reply comes when it is decided. */
+/* Starts the check and takes over `secret` (malloc'd). The reply is sent when it is decided. */
 enum turn login_start(struct pop3 *s, const char *name, size_t name_n, const char *mech,
 		      uint32_t kind, char *secret, size_t secret_n);
 enum turn login_work(struct pop3 *s);
-void login_drop(struct pop3 *s); /* wiped; guard and registry know */
-/* It is decided against; the session stays in AUTHORIZATION and needs a new USER. */
+void login_drop(struct pop3 *s); /* wiped; guard and registry are told */
+/* The login is refused: the session stays in AUTHORIZATION and needs a new USER. */
 enum turn login_over(struct pop3 *s);
-/* The same, for a failure that is not the client's fault: logged, and told by rc. */
+/* The same, for a failure that is not the client's fault: logged, and the reply follows from rc. */
 enum turn login_failed_temp(struct pop3 *s, int32_t rc, const char *reason, const char *detail);
 
 #endif

@@ -18,7 +18,7 @@ struct maildrop {
 	uint64_t *octets;     /* [idx]; NULL until maildrop_need_sizes */
 	uint8_t *deleted;     /* bit idx, as pm_commit */
 	uint8_t *retrieved;
-	/* cannot be read, as far as this session knows: not deleted either */
+	/* cannot be read, as far as this session knows; such a message is not deleted either */
 	uint8_t *unread;
 	uint64_t n_retrieved;
 };
@@ -32,7 +32,7 @@ void maildrop_fini(struct maildrop *m);
 bool maildrop_need_sizes(struct maildrop *m); /* allocates octets; false: no memory */
 /* The next sizes in order: octets[sized] = o, sized + 1, live_octets adjusted. */
 void maildrop_add_size(struct maildrop *m, uint64_t octets);
-/* Another size than was told before; idx < sized. */
+/* Corrects a size that was set before; idx < sized. */
 void maildrop_set_size(struct maildrop *m, uint64_t idx, uint64_t octets);
 
 /* msgno -> idx; false: no such message, or deleted. */
@@ -45,7 +45,7 @@ bool maildrop_unread(const struct maildrop *m, uint64_t idx);
 void maildrop_set_unread(struct maildrop *m, uint64_t idx, bool unread);
 void maildrop_reset(struct maildrop *m);             /* RSET: nothing is deleted */
 uint64_t maildrop_pending(const struct maildrop *m); /* deletions to commit */
-/* The first live idx at or behind `from`; count: none. */
+/* The first index from `from` on that is not deleted; count: there is none. */
 uint64_t maildrop_next_live(const struct maildrop *m, uint64_t from);
 
 #endif

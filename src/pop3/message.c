@@ -2,15 +2,16 @@
 /*
  * RETR and TOP: a message on its way to the client, piece by piece (produce.c).
  *
- * Until the first piece is there nothing is promised: what goes wrong is an -ERR and the session
- * lives. RETR asks the store for the size once more when the message is open, since a file may be
- * another one than when it was listed. After that, a message that cannot be read to its end, or has
- * not the size that was announced, is never ended by a dot: the connection is closed, so that a
- * broken message looks broken (popa3d's rule), and it was not retrieved.
+ * Nothing is promised before the first piece was read: a failure until then is an -ERR, and the
+ * session goes on. RETR asks the store for the size again when the message is open, since the file
+ * may not be the one that was listed. After that, a message that cannot be read to its end, or does
+ * not have the announced size, is never ended by a dot: the connection is closed, so that a broken
+ * message looks broken (popa3d's rule), and it does not count as retrieved.
  *
- * Clients fetch in order and would meet the same message first in each session. So one that broke
- * off is a suspect: it is read through before it is sent again, and refused alone if that fails.
- * When it was read through its size is what was read, whatever the store says.
+ * Clients fetch in order and would meet the same message first in each session. So a message that
+ * broke off is a suspect: before it is sent again it is read through, and if that fails it is
+ * refused alone. A message that was read through has the size that was read, whatever the store
+ * reports.
  */
 #include "pop3/message.h"
 
@@ -28,13 +29,13 @@
 #define LEAST_ROOM (2 * 512 + 2 + END_ROOM + HEAD_ROOM)
 #define READ_TRIES 3
 
-/* In this order, but that a suspect is opened again after it was proved. */
+/* In this order, except that a suspect is opened again after it was read through. */
 enum stage {
 	STAGE_CLOSED,  /* to be opened */
 	STAGE_PROVE,   /* a suspect is read through */
 	STAGE_PROVED,  /* to be opened again */
 	STAGE_MEASURE, /* RETR: how large is it, now that it is open? */
-	STAGE_FIRST,   /* the first piece: nothing was promised yet */
+	STAGE_FIRST,   /* the first piece is to come: nothing has been promised yet */
 	STAGE_SEND,
 };
 
@@ -48,15 +49,15 @@ message_done(struct pop3 *s)
 	return TURN_ON;
 }
 
-/* Is it this message's failure, and not the store's, or the machine's? */
+/* Did this message fail, rather than the store or the machine? */
 static bool
 is_its_own(int32_t rc)
 {
 	return rc == PM_TEMP || rc == PM_PERM || rc == PM_CORRUPT;
 }
 
-/* Nothing was promised. Whose file it is is logged once in a session; the module may have done
- * it before. */
+/* Refuses the message, of which nothing was promised. Which one failed is logged once in a
+ * session; the module may have logged it before. */
 static enum turn
 message_refuse(struct pop3 *s, int32_t rc)
 {
@@ -80,14 +81,15 @@ box_of(const struct pop3 *s)
 	return suspect_box(s->storage->section, key->p, key->n);
 }
 
-/* The unique-id, by which another session knows the message. Not there: of a store that is down. */
+/* Asks for the unique-id, by which another session will know the message. Not to be asked of a
+ * store that is down. */
 static int32_t
 ask_uidl(struct pop3 *s, struct pm_msg *info)
 {
 	return visit_info(&s->visit, &s->caller, s->next_idx, 1, PM_WANT_UIDL, info);
 }
 
-/* No terminating dot. */
+/* Ends the session without the terminating dot. */
 static enum turn
 end_broken(struct pop3 *s)
 {
@@ -97,7 +99,7 @@ end_broken(struct pop3 *s)
 	return TURN_ON;
 }
 
-/* Something was promised. */
+/* As end_broken, of a message that was promised: it is a suspect from now on. */
 static enum turn
 break_off(struct pop3 *s, int32_t rc)
 {
@@ -110,7 +112,7 @@ break_off(struct pop3 *s, int32_t rc)
 	return end_broken(s);
 }
 
-/* It is not the message's fault; an open one is given back with the mailbox. */
+/* Not the message's fault. If it is open, it is given back with the mailbox. */
 static enum turn
 no_permit(struct pop3 *s, int32_t rc)
 {
@@ -150,7 +152,7 @@ open_it(struct pop3 *s)
 	return rc;
 }
 
-/* Read as it will be, into nothing. */
+/* Reads the message as it will be read for the client, and throws it away. */
 static int32_t
 message_prove(struct pop3 *s)
 {
@@ -178,7 +180,8 @@ message_prove(struct pop3 *s)
 	return PM_OK;
 }
 
-/* The store's word is better now than when it was listed; the better still is what was read. */
+/* The size that the store reports now is more reliable than the listed one, and the size that was
+ * read more reliable than both. */
 static int32_t
 message_measure(struct pop3 *s)
 {
@@ -196,7 +199,7 @@ message_measure(struct pop3 *s)
 	if (rc != PM_OK)
 		return rc;
 	maildrop_set_size(&s->drop, s->next_idx, s->suspect ? s->proved : info.octets);
-	/* a store that is wrong about it in each session leaves it a suspect */
+	/* a message whose store reports the wrong size in every session stays a suspect */
 	if (s->suspect && s->proved == info.octets && ask_uidl(s, &info) == PM_OK)
 		suspect_drop(box_of(s), info.uidl, info.uidl_len);
 	return PM_OK;
@@ -253,7 +256,7 @@ message_finish(struct pop3 *s)
 	return message_done(s);
 }
 
-/* As much as the ring takes; each byte may become two. */
+/* Sends as much as fits the ring; each byte may become two. */
 static enum turn
 message_pump(struct pop3 *s)
 {

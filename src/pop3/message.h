@@ -5,7 +5,7 @@
 
 #include "pop3/pop3.h"
 
-/* As `verb`, of message msg_idx. */
+/* Both for `verb` and message msg_idx. */
 enum turn message_begin(struct pop3 *s);
 enum turn message_send(struct pop3 *s);
 

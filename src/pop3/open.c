@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The maildrop of an account that was let in: its claim in the registry, mbox_open, its table. */
+/* The maildrop of an account that was accepted: its claim in the registry, mbox_open, its table. */
 #include "pop3/open.h"
 
 #include <stdatomic.h>
@@ -49,7 +49,7 @@ open_claim(struct pop3 *s)
 	}
 }
 
-/* Room for the message table, of this session and of all together. */
+/* Allocates the message table, within the limit for all sessions together. */
 static bool
 table_new(struct pop3 *s, uint64_t count)
 {
@@ -84,7 +84,7 @@ open_done(struct pop3 *s, uint64_t count)
 	char text[64];
 
 	if (!table_new(s, count)) {
-		/* the mailbox goes back like at any end: under a permit */
+		/* the mailbox is given back as at any other end: under a permit */
 		(void)pop3_result(s, PM_NOMEM, "login");
 		pop3_log_refused(s, s->login->name, s->login->mech,
 				 "no memory for the message table: tables_max", NULL);
@@ -114,7 +114,7 @@ open_mailbox(struct pop3 *s)
 
 	if (!v->mbox) {
 		v->store = s->storage;
-		/* a store that makes the mailbox now is to know its domain */
+		/* a store that creates the mailbox now must know its domain */
 		quota_fill(s->base.conf, &s->user);
 	}
 	rc = visit_open(v, &s->caller, &s->user, PM_OPEN_EXCLUSIVE);
@@ -123,7 +123,7 @@ open_mailbox(struct pop3 *s)
 	if (rc == PM_OK)
 		return open_done(s, v->count);
 	if (v->mbox) {
-		/* given up while scanning: the handle is given back at the end */
+		/* it was given up during the scan: the handle goes back when the session ends */
 		(void)pop3_result(s, rc, "login");
 		(void)stream_end(&s->base.io, "the mailbox could not be opened in time");
 		s->work = WORK_NONE;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The classic sins: several -ERRs for one long line, text after a NUL ignored, "LIST 4294967297"
- * taken as 1. */
+/* The classic mistakes of POP3 servers: several -ERRs for one long line, text after a NUL ignored,
+ * "LIST 4294967297" taken as 1. */
 #include "pop3/parse.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ parse_verb_find(const char *s, size_t n)
 	return VERB_UNKNOWN;
 }
 
-/* PASS may hold anything, AUTH long base64; all else is printable ASCII, or UTF-8 in a name. */
+/* PASS may hold anything, AUTH long base64; the rest is printable ASCII, or UTF-8 in a name. */
 static bool
 has_control(const char *s, size_t n)
 {
@@ -58,7 +58,7 @@ parse_split(struct command *c)
 	}
 }
 
-/* A whole line without its end. */
+/* A whole line, given without its end. */
 static enum parse_result
 command_of(const char *line, size_t n, size_t octets, struct command *ret)
 {
@@ -89,7 +89,8 @@ command_of(const char *line, size_t n, size_t octets, struct command *ret)
 	return PARSE_COMMAND;
 }
 
-/* Is there something to look at? *n becomes the length without the line's end. */
+/* Checks length and NULs, which are the same for all lines; *n becomes the length without the
+ * line's end. PARSE_COMMAND: it passed. */
 static enum parse_result
 parse_trim(const char *line, size_t *n, size_t max)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * parse - a line from the client into a command. One line gives exactly one result: RFC 1939
- * section 3, RFC 2449 section 4 (255 octets a command), RFC 5034 (AUTH lines are longer). Pure:
- * what comes out points into the line.
+ * parse - turns a line from the client into a command. One line gives exactly one result: RFC 1939
+ * section 3, RFC 2449 section 4 (255 octets a command), RFC 5034 (AUTH lines are longer). Pure: the
+ * results point into the line.
  */
 #ifndef RST_POP3_PARSE_H
 #define RST_POP3_PARSE_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Octets of a line, CRLF counted. */
+/* The longest lines, in octets with CRLF. */
 #define PARSE_LINE_MAX 1024   /* PASS and AUTH */
 #define PARSE_COMMAND_MAX 255 /* any other command */
 
@@ -55,13 +55,13 @@ struct command {
 	struct {
 		const char *p;
 		size_t n;
-	} rest; /* all after the verb and one space, as sent */
+	} rest; /* everything after the verb and one space, as sent */
 };
 
-/* A line of n octets with its LF; a CR before that is dropped. Verbs in any case. */
+/* A line of n octets, its LF included; a CR before the LF is dropped. Verbs may be in any case. */
 enum parse_result parse_line(const char *line, size_t n, struct command *ret);
 
-/* The same of a line, at most max octets long, that continues a SASL exchange. */
+/* The same for a line that continues a SASL exchange and may have at most max octets. */
 enum parse_result parse_response(const char *line, size_t n, size_t max, struct command *ret);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Long replies, made piece by piece: each function is called while there is room in the output
- * ring, writes what fits, and is called again. Modules are asked in slices, under a permit, and
- * never while bytes wait for a slow client. Messages are sent by message.c.
+ * Long replies, piece by piece: each function is called while the output ring has room, writes what
+ * fits, and is called again. Modules are asked for a slice at a time, under a permit, and never
+ * while bytes wait for a slow client. message.c sends messages.
  */
 #include "pop3/produce.h"
 
@@ -112,8 +112,7 @@ put_uidl(struct pop3 *s, uint64_t idx, const struct pm_msg *info)
 	stream_put(&s->base.io, line, n + 2);
 }
 
-/* Before the first line is sent a failure is an -ERR; after it, only the end of the connection
- * is honest. */
+/* Before the first line a failure is an -ERR; after it, only closing the connection is honest. */
 static enum turn
 uidl_failed(struct pop3 *s, int32_t rc, const char *text)
 {

@@ -5,7 +5,7 @@
 
 #include "pop3/pop3.h"
 
-enum turn produce_sizes(struct pop3 *s); /* then cmd_trans_sized */
+enum turn produce_sizes(struct pop3 *s); /* followed by cmd_trans_sized */
 enum turn produce_list(struct pop3 *s);
 enum turn produce_uidl(struct pop3 *s);
 

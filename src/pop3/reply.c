@@ -15,7 +15,7 @@ static const char *const code_text[] = {
 	[CODE_LOGIN_DELAY] = "[LOGIN-DELAY] ",
 };
 
-/* One line from three parts, cut to 512 octets with CRLF; control bytes never pass. */
+/* One line from three parts, cut to 512 octets with CRLF, without control characters. */
 static size_t
 reply_line(char *out, const char *status, const char *code, const char *text)
 {
@@ -46,7 +46,7 @@ reply_err(char *out, enum reply_code code, const char *text)
 	return reply_line(out, "-ERR", code_text[code], text);
 }
 
-/* The one table: what a module said, what a client is told. */
+/* The only place where a module's result becomes a reply. */
 static const struct {
 	int32_t rc;
 	enum reply_code code;

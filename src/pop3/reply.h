@@ -26,8 +26,8 @@ enum reply_code {
 size_t reply_ok(char *out, const char *text);
 size_t reply_err(char *out, enum reply_code code, const char *text);
 
-/* What a module's result says to the client: the one table of codes and sentences. what: the
- * deed in words ("login", "this message"). */
+/* The reply to a client after a module's result, from one table of codes and sentences. what:
+ * names the action ("login", "this message"). */
 enum reply_code reply_code_of(int32_t pm_rc);
 size_t reply_result(char *out, int32_t pm_rc, const char *what);
 

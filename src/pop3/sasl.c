@@ -70,7 +70,7 @@ to_login(struct pop3 *s)
 	size_t secret_n = x->secret_n, name_n = x->name_n;
 	enum turn m;
 
-	/* acting for others needs a master's right, which no module grants yet */
+	/* acting for another user needs a right that no module grants yet */
 	if (x->authzid_n > 0 && (x->authzid_n != name_n || memcmp(x->authzid, name, name_n) != 0))
 		return sasl_refuse(s, CODE_AUTH, "logging in on behalf of others is not possible");
 	x->secret = x->name = NULL;
@@ -95,7 +95,7 @@ sasl_step(struct pop3 *s, const char *msg, size_t n)
 	}
 }
 
-/* Base64 to bytes, wiped afterwards. */
+/* Decodes base64 for sasl_step; the bytes are wiped afterwards. */
 static enum turn
 step_encoded(struct pop3 *s, const char *p, size_t n)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sasl - the seam for SASL mechanisms (RFC 5034). A mechanism is a row: it is given the client's
- * messages, decoded, one at a time, and either asks for another one with a challenge or starts a
- * login. The framing - initial response, "=", "+ " lines, "*" - is sasl.c's and the same for all.
+ * sasl - AUTH and its mechanisms (RFC 5034). A mechanism is a row in mech.c: it gets the client's
+ * messages one at a time, decoded, and either asks for another one with a challenge or has what a
+ * login needs. The framing (initial response, "=", "+ " lines, "*") is done here, the same for all.
  */
 #ifndef RST_POP3_SASL_H
 #define RST_POP3_SASL_H
@@ -28,13 +28,13 @@ struct sasl {
 
 struct sasl_mech {
 	const char *name;
-	bool plain; /* sends a password: only where pop3_may_login */
+	bool plain; /* it sends a password: only if pop3_may_login */
 	/* msg: n decoded bytes; msg = NULL at the beginning when there was no initial response. */
 	enum sasl_next (*step)(struct sasl *x, const char *msg, size_t n,
 			       const char **ret_challenge);
 };
 
-/* AUTH with a mechanism. */
+/* AUTH, with a mechanism named. */
 enum turn sasl_start(struct pop3 *s, const struct command *c);
 /* The next line of the exchange. */
 enum turn sasl_line(struct pop3 *s, const char *p, size_t n);

@@ -35,7 +35,8 @@ step_notes(struct task *t, unsigned note, int64_t now_ms)
 	}
 }
 
-/* RFC 1939 s3: on expiry close without a response. Some work runs by its own clock. */
+/* RFC 1939 s3: when the time is over, close without a response. Some works have timers of their
+ * own. */
 static void
 step_late(struct task *t, const char *how)
 {
@@ -45,7 +46,7 @@ step_late(struct task *t, const char *how)
 		(void)stream_end(&s->base.io, how);
 }
 
-/* Once QUIT's commit has begun it comes to its end. */
+/* Once QUIT has begun, it is brought to its end. */
 static enum talk_duty
 step_duty(const struct task *t)
 {
@@ -233,7 +234,7 @@ static const struct protocol pop3_protocol = {
 	.drop = step_drop,
 };
 
-/* RFC 1939 s7: <process.clock@host>, different each time. */
+/* The stamp for APOP, RFC 1939 s7: <process.clock@host>, different each time. */
 static void
 make_stamp(struct pop3 *s)
 {

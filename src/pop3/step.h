@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* step - what POP3 gives to the one loop (session/talk.h), and to the acceptor: birth, notes,
- * lines, the work that was begun, the end. */
+/* step - what POP3 provides for the acceptor (a new session) and for the one loop
+ * (session/talk.h): notes, lines, work, the end. */
 #ifndef RST_POP3_STEP_H
 #define RST_POP3_STEP_H
 

@@ -13,9 +13,9 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 /* below: under mutex */
 static struct suspect table[SUSPECTS];
 static size_t next;         /* the oldest */
-static atomic_size_t count; /* read without it: mostly there are none */
+static atomic_size_t count; /* read without the mutex: mostly there are none */
 
-/* FNV-1a. Who makes two names meet makes the server read a message twice. */
+/* FNV-1a. Somebody who makes two names collide makes the server read a message twice, no more. */
 static uint64_t
 suspect_hash(uint64_t h, const char *p, size_t n)
 {
@@ -32,7 +32,7 @@ suspect_box(const char *section, const char *key, size_t n)
 	return suspect_hash(suspect_hash(SEED, section, strlen(section) + 1), key, n) | 1;
 }
 
-/* Under the mutex; NULL: it is not there. msg 0: any. */
+/* Under the mutex. msg 0: any of the mailbox. NULL: there is none. */
 static struct suspect *
 suspect_find(uint64_t box, uint64_t msg)
 {
@@ -47,8 +47,8 @@ suspect_there(uint64_t box, uint64_t msg)
 {
 	bool found;
 
-	/* relaxed: who misses one that is being added comes a moment too early, as he might have
-	 * anyhow */
+	/* relaxed: a session that misses one just being added could as well have come a moment
+	 * earlier */
 	if (atomic_load_explicit(&count, memory_order_relaxed) == 0)
 		return false;
 	pthread_mutex_lock(&mutex);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * QUIT (RFC 1939 s6). With deletions or marks: commit, give the mailbox back, then answer; so a
- * client that comes back at once finds the lock free, and +OK means durable. Without: only give it
- * back.
+ * QUIT (RFC 1939 s6). With deletions or marks it commits, gives the mailbox back and then answers:
+ * a client that returns at once finds the lock free, and +OK means that the deletions are durable.
+ * Without them it only gives the mailbox back.
  */
 #include "pop3/update.h"
 
@@ -36,7 +36,7 @@ update_quit(struct pop3 *s, const struct command *c)
 	return TURN_ON;
 }
 
-/* Marks alone are a convenience: their failure is the log's, not the client's. */
+/* Marks are only a convenience: if they alone fail, it is logged, and the client is not told. */
 static void
 commit_over(struct pop3 *s, int32_t rc, uint64_t done, const char *text)
 {
@@ -57,7 +57,8 @@ commit_over(struct pop3 *s, int32_t rc, uint64_t done, const char *text)
 	stat_add(STAT_DELETED, s->deleted);
 }
 
-/* Under the permit, once: a commit that is repeated says the same. PM_OK; PM_AGAIN; no permit. */
+/* Once, under the permit, so that a repeated commit has the same arguments. PM_OK; PM_AGAIN;
+ * otherwise there was no permit. */
 static int32_t
 commit_begin(struct pop3 *s)
 {
@@ -85,8 +86,8 @@ update_commit(struct pop3 *s)
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
 	if (rc != PM_OK) {
-		/* nothing was begun: nothing is deleted; once AGAIN came there is no limit to
-		 * wait for */
+		/* nothing was begun, so nothing is deleted; after a PM_AGAIN there is no time
+		 * limit */
 		commit_over(s, rc, 0, "no permit in time");
 		return TURN_ON;
 	}
@@ -104,7 +105,7 @@ update_commit(struct pop3 *s)
 	return update_close(s); /* the same permit */
 }
 
-/* The answer to QUIT, when the lock is home. */
+/* The answer to QUIT, after the lock was given back. */
 static enum turn
 update_answer(struct pop3 *s)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The common case is a span without CR or LF: found by memchr, moved by memcpy. A CR is held back
- * until the next byte says whether it belongs to a line end; that may be in the next piece, or
- * never.
+ * The common case is a span without CR or LF: memchr finds it, memcpy moves it. A CR is held back
+ * until the next byte shows whether it belongs to a line end; that byte may come with the next
+ * piece, or never.
  */
 #include "pop3/wire.h"
 
@@ -16,7 +16,7 @@ wire_init(struct wire *w, uint64_t body_lines)
 	w->lines_left = body_lines;
 }
 
-/* Bytes of a line, none of them an end; a dot that begins it is doubled. */
+/* Bytes within a line; a dot at its beginning is doubled. */
 static size_t
 put_span(struct wire *w, const unsigned char *in, size_t n, char *out)
 {
@@ -32,7 +32,7 @@ put_span(struct wire *w, const unsigned char *in, size_t n, char *out)
 	return o + n;
 }
 
-/* A line ends here: CRLF. Counts TOP's lines. */
+/* Ends the line by CRLF and counts the lines for TOP. */
 static size_t
 put_end(struct wire *w, char *out)
 {
@@ -43,7 +43,7 @@ put_end(struct wire *w, char *out)
 		if (w->lines_left != WIRE_ALL && --w->lines_left == 0)
 			w->done = true;
 	} else if (w->at_bol) {
-		w->in_body = true; /* the blank line behind the header */
+		w->in_body = true; /* the blank line after the header */
 		if (w->lines_left == 0)
 			w->done = true;
 	}
@@ -51,7 +51,7 @@ put_end(struct wire *w, char *out)
 	return 2;
 }
 
-/* The held-back CR was data after all. */
+/* The CR that was held back was data after all. */
 static size_t
 put_cr(struct wire *w, char *out)
 {
@@ -59,7 +59,7 @@ put_cr(struct wire *w, char *out)
 	return put_span(w, (const unsigned char *)"\r", 1, out);
 }
 
-/* The first CR or LF at or behind p. Both are looked for once per call, not once per line. */
+/* The first CR or LF from p on. Each is searched for once per call, not once per line. */
 struct seek {
 	const unsigned char *cr, *lf, *end;
 };
@@ -87,7 +87,7 @@ wire_feed(struct wire *w, const void *in, size_t n, char *out, size_t cap)
 	struct seek s = {p, p, end};
 	size_t o = 0;
 
-	(void)cap; /* the caller sees to 2 * n + 2 */
+	(void)cap; /* the caller guarantees 2 * n + 2 */
 	if (n == 0 || w->done)
 		return 0;
 	s.cr = memchr(p, '\r', n);

@@ -16,10 +16,10 @@
 struct wire {
 	bool at_bol;  /* next byte begins a line */
 	bool last_cr; /* the last byte was CR, held back until we know what follows */
-	bool in_body; /* header's blank line was seen */
+	bool in_body; /* the blank line after the header was seen */
 	bool done;    /* TOP: enough */
 	uint64_t lines_left;
-	/* on the wire so far, as LIST counts: CRLF line ends, no stuffing, no final dot */
+	/* so far, as LIST counts: with CRLF line ends, without stuffing and final dot */
 	uint64_t octets;
 };
 
@@ -27,14 +27,14 @@ struct wire {
 void wire_init(struct wire *w, uint64_t body_lines);
 
 /*
- * Converts in[0..n) into out; consumes all of it if cap >= 2 * n + 2, which the caller sees to.
- * Returns bytes written. After `done` nothing more is written.
+ * Converts in[0..n) into out. The caller guarantees that cap >= 2 * n + 2, so all of it is
+ * consumed. Returns the number of bytes written: none once `done` is set.
  */
 size_t wire_feed(struct wire *w, const void *in, size_t n, char *out, size_t cap);
 
 /*
- * End of the message: what was held back, a missing last line end, for TOP a missing blank line
- * behind the header, and ".\r\n". At most 8 bytes.
+ * Ends the message: writes what was held back, a line end if the last line has none, for TOP the
+ * blank line if the header has none after it, and ".\r\n". At most 8 bytes.
  */
 size_t wire_end(struct wire *w, char *out, size_t cap);
 

@@ -23,7 +23,7 @@ session_close(struct task *t)
 	session_free(s);
 }
 
-/* What it needs of the configuration; false: it is not there. */
+/* Takes what the session needs of the configuration; false: it is not there. */
 static bool
 session_bind(struct session *s, const char *listener, const struct peer *peer)
 {

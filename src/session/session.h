@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * session - what every session has, whatever it speaks. A protocol's own session begins with one:
- * it is made on an accepted socket, lives by the one loop (session/talk.h), and is freed when
- * nothing is held any more. Owned by its slot's owner; no field has a lock.
+ * session - the part that all sessions have, whatever protocol they speak. The session of a
+ * protocol begins with one. It is made for an accepted socket, run by the one loop
+ * (session/talk.h), and freed when it holds nothing any more. Owned by its slot's owner; no field
+ * has a lock.
  */
 #ifndef RST_SESSION_SESSION_H
 #define RST_SESSION_SESSION_H
@@ -21,25 +22,27 @@ struct session {
 	struct task task; /* first */
 	struct talk talk;
 	struct stream io;
-	struct conf *conf;                    /* one reference: as it was when the client came */
+	/* one reference: the configuration when the client came */
+	struct conf *conf;
 	const struct conf_listener *listener; /* the conf's */
 	struct peer *peer;                    /* in the arena */
 	struct arena arena;                   /* lives as long as the session */
 };
 
-/* For struct listener's session_new: protocol->size zeroed octets that begin with this. NULL: no
- * memory, or the configuration has no such listener any more. */
+/* For the session_new of a struct listener. Makes protocol->size octets that begin with a struct
+ * session; the rest is zeroed. NULL: no memory, or the configuration no longer has this
+ * listener. */
 struct session *session_new(const struct protocol *protocol, const struct listener *l, int fd,
 			    const struct peer *peer);
-/* Its first turn, as talk_start; the task, or NULL: refused, and freed. */
+/* Starts it (talk_start). Returns its task; NULL: it was refused, and is freed. */
 struct task *session_start(struct session *s);
-/* Of one that was not started. */
+/* Frees a session that was not started. */
 void session_free(struct session *s);
 
-/* Its way to modules; answers are in arena a. */
+/* A caller for its module calls; their answers are kept in arena a. */
 struct caller session_caller(struct session *s, struct arena *a);
 
-/* Who it is, in each of its log lines. */
+/* Adds the fields that all of its log lines have. */
 void session_log(const struct session *s, struct log_line *l);
 
 #endif

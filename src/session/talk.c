@@ -10,8 +10,8 @@
 #include "base/stats.h"
 
 #define HANDSHAKE_MS 30000
-#define DRAIN_MS 2000 /* for the client to close after our last word */
-#define IN_MAX 16384  /* no ring of input is larger */
+#define DRAIN_MS 2000 /* the client has this long to close after our last reply */
+#define IN_MAX 16384  /* the largest ring for input */
 
 /* ---- birth ----------------------------------------------------------------------------------- */
 
@@ -64,7 +64,7 @@ talk_start(struct talk *k)
 	if ((k->phase == TALK_OPEN || conn_tls(&k->io->conn, k->tls)) && stream_first(k->io))
 		return true;
 	slot_retire(t->slot);
-	k->io->conn.fd = -1; /* the acceptor's to close */
+	k->io->conn.fd = -1; /* the acceptor closes it */
 	conn_close(&k->io->conn);
 	slot_release(t->slot);
 	return false;
@@ -115,7 +115,7 @@ talk_leave(struct talk *k)
 	stream_leave(k->io);
 }
 
-/* ms went by that were not the client's. */
+/* This much time passed that is not the client's fault. */
 static void
 talk_excuse(struct talk *k, int64_t ms)
 {
@@ -126,8 +126,8 @@ talk_excuse(struct talk *k, int64_t ms)
 
 /* ---- TLS ------------------------------------------------------------------------------------- */
 
-/* "Begin TLS" is sent: from here on only TLS is understood, and what was said in clear is forgotten
- * (RFC 2595 section 4, RFC 3207 section 4.2). */
+/* The reply "begin TLS" was sent: from now on only TLS is understood, and everything received in
+ * clear is forgotten (RFC 2595 section 4, RFC 3207 section 4.2). */
 static enum turn
 begin_tls(struct talk *k)
 {
@@ -185,7 +185,7 @@ talk_closing(struct talk *k)
 	return m == TURN_END ? k->protocol->finish(k->task) : m;
 }
 
-/* What came is used up: replies go out, then more comes in. */
+/* All input is used up: sends the replies, then reads more. */
 static enum turn
 talk_exchange(struct talk *k)
 {
@@ -209,7 +209,7 @@ talk_work(struct talk *k)
 
 	if (k->protocol->prompt && k->task->verdict == VERDICT_NONE && !stream_ended(io) &&
 	    stream_flush(io) == TURN_END)
-		return TURN_ON; /* what is bound goes on all the same */
+		return TURN_ON; /* promised work goes on in the next round */
 	return k->protocol->work(k->task);
 }
 
@@ -218,7 +218,7 @@ talk_produce(struct talk *k)
 {
 	enum turn m = TURN_ON;
 
-	/* with a permit at once: others wait for it */
+	/* with a permit it runs at once: others wait for the permit */
 	if (k->task->verdict == VERDICT_NONE && !has_room(k->io))
 		m = stream_flush(k->io);
 	return m == TURN_END || !has_room(k->io) ? m : k->protocol->produce(k->task);
@@ -238,7 +238,7 @@ talk_feed(struct talk *k)
 	return ring_used(&io->in) > 0 ? TURN_ON : talk_exchange(k);
 }
 
-/* A line that lies about the end of the ring. */
+/* A line that wraps around the end of the ring. */
 static enum turn
 line_in_two(struct talk *k, size_t n)
 {
@@ -293,7 +293,7 @@ talk_do(struct talk *k, enum talk_duty duty)
 	}
 }
 
-/* TURN_END: nothing is left to be done, and nothing held. */
+/* TURN_END: nothing is left to do, and nothing is held. */
 static enum turn
 talk_turn(struct talk *k)
 {
@@ -320,7 +320,7 @@ talk_step(struct talk *k)
 	enum turn m;
 
 	if (k->asked_ms != 0)
-		talk_excuse(k, now_ms - k->asked_ms); /* in the line of a gate */
+		talk_excuse(k, now_ms - k->asked_ms); /* it waited at a gate */
 	k->asked_ms = 0;
 	stream_turn(k->io, now_ms);
 	take_notes(k, now_ms);
@@ -330,11 +330,11 @@ talk_step(struct talk *k)
 		switch (m) {
 		case TURN_ON:
 			if (t->held)
-				return NEXT_MORE; /* the permit goes home before anything is sent */
+				return NEXT_MORE; /* the permit goes back before anything is sent */
 			now_ms = mono_ms();
 			if (stream_sated(k->io, now_ms))
 				return NEXT_AGAIN;
-			/* who never lets us wait is kicked, and late, all the same */
+			/* a client that never lets us wait can be kicked or late all the same */
 			if (slot_peek_note(t->slot) != 0 || now_ms >= limit_ms(k))
 				take_notes(k, now_ms);
 			continue;
@@ -348,7 +348,7 @@ talk_step(struct talk *k)
 		case TURN_WRITE:
 			return stream_park(k->io, CONN_WANT_WRITE, limit_ms(k));
 		case TURN_TIMER:
-			(void)stream_flush(k->io); /* what will not go now goes later */
+			(void)stream_flush(k->io); /* what is not sent now is sent later */
 			return stream_park(k->io, CONN_WANT_READ, k->resume_ms);
 		case TURN_END:
 			return NEXT_DONE;

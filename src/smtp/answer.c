@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What became of a message: counted, logged, and said - to each recipient by LMTP, once by SMTP. */
+/* The outcome of a message: counted, logged, and answered - for each recipient by LMTP, once by
+ * SMTP. */
 #include "smtp/answer.h"
 
 #include <stdio.h>
@@ -40,7 +41,7 @@ answer_count(struct dsession *s, size_t i, const struct dreply *r)
 	dsession_log_mail(s, i, r);
 }
 
-/* SMTP's one reply: the first that is not well stands for all. */
+/* SMTP's one reply: the first failure stands for all recipients. */
 static struct dreply
 reply_for_all(struct dsession *s, char *text, size_t cap)
 {
@@ -51,7 +52,7 @@ reply_for_all(struct dsession *s, char *text, size_t cap)
 	return r;
 }
 
-/* What became of it, counted and logged; whether the client still hears it or not. */
+/* Counts and logs the outcome, whether or not the client is still there. */
 enum turn
 answer_over(struct dsession *s)
 {
@@ -104,7 +105,7 @@ answer_work(struct dsession *s)
 
 		if (ring_room(&s->base.io.out) < DREPLY_MAX) {
 			if (stream_ended(&s->base.io))
-				break; /* nobody makes room any more */
+				break; /* no more room will be made */
 			return TURN_ON;
 		}
 		(void)dsession_say_of(s, &r, s->mail.rcpts[s->next_reply].address);

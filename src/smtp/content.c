@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Is this the field `name`, with its colon? *ret: behind it. */
+/* Is this the field `name`, colon included? *ret: where its value begins. */
 static bool
 field_is(const struct content *c, const char *name, size_t *ret)
 {
@@ -40,7 +40,9 @@ header_line(struct content *c)
 
 	if (c->field_n == 0 || (!folded && !memchr(c->field, ':', c->field_n)))
 		c->body =
-			true; /* the empty line; or what is no field: the body begins without one */
+			/* the empty line, or a line that is no field: the body begins without
+			 * one */
+			true;
 	else if (field_is(c, "Received", &at))
 		c->received++;
 	else if (field_is(c, "Delivered-To", &at))
@@ -71,7 +73,7 @@ text_octet(struct content *c, unsigned char x)
 		c->field[c->field_n++] = (char)x;
 }
 
-/* A CR that no LF followed. */
+/* A CR without an LF after it. */
 static void
 bare_cr(struct content *c)
 {

@@ -17,7 +17,7 @@
 
 #define CHECKS 6
 
-/* What a check makes of a command. */
+/* The result of a check. */
 enum check {
 	CHECK_OK,
 	CHECK_FAULT,  /* a mistake of the client, which is counted */
@@ -28,16 +28,16 @@ enum check {
 struct dcmd {
 	const struct dcommand *c;
 	const char *usage; /* the row's */
-	struct dpath path; /* of MAIL and RCPT, after it was checked */
-	struct dreply no;  /* of a check that does not pass */
+	struct dpath path; /* for MAIL and RCPT, after its check */
+	struct dreply no;  /* the reply of a check that did not pass */
 };
 
 struct dcmd_row {
 	enum dverb verb;
 	const char *usage; /* the answer to an argument of the wrong form */
-	/* In this order, until one does not pass; they change nothing. */
+	/* Called in this order until one does not pass. They change nothing. */
 	enum check (*checks[CHECKS])(struct dsession *s, struct dcmd *d);
-	/* May assume them all. Answers once, at once or by the work that it sets. */
+	/* May rely on all checks. Answers exactly once: at once, or by the work that it sets. */
 	enum turn (*run)(struct dsession *s, const struct dcmd *d);
 };
 
@@ -137,7 +137,7 @@ put_extensions(struct dsession *s)
 	put_line(s, size, false);
 }
 
-/* RSET and all that includes it. */
+/* RSET, and the commands that include it. */
 static enum turn
 dcmd_reset(struct dsession *s)
 {
@@ -352,7 +352,7 @@ dcmd_data(struct dsession *s, const struct dcmd *d)
 	return intake_data(s);
 }
 
-/* Checked by intake.c: octets that nobody wants come all the same. */
+/* Its order is checked by intake.c: the octets come even if nobody wants them. */
 static enum turn
 dcmd_bdat(struct dsession *s, const struct dcmd *d)
 {
@@ -360,7 +360,7 @@ dcmd_bdat(struct dsession *s, const struct dcmd *d)
 	bool last;
 
 	if (!dparse_bdat(d->c->args, d->c->n, &octets, &last)) {
-		/* how much to read away is not known: what follows would be taken for commands */
+		/* it is not known how much to skip: what follows would be taken for commands */
 		(void)dsession_say(s, 501, "5.5.4", d->usage);
 		return talk_close(&s->base.talk, "BDAT without a length");
 	}
@@ -392,7 +392,7 @@ dcmd_noop(struct dsession *s, const struct dcmd *d)
 	return dsession_say(s, 250, "2.0.0", "ok");
 }
 
-/* RFC 5321 section 7.3: nobody learns here which addresses there are. */
+/* RFC 5321 section 7.3: VRFY does not reveal which addresses exist. */
 static enum turn
 dcmd_vrfy(struct dsession *s, const struct dcmd *d)
 {

@@ -110,7 +110,7 @@ dparse_path(const char *p, size_t n, bool from, struct dpath *ret, const char **
 	if (n < len || strncasecmp(p, word, len) != 0)
 		return DPATH_SYNTAX;
 	p += len;
-	while (p < end && *p == ' ') /* a frequent sin, and harmless */
+	while (p < end && *p == ' ') /* a frequent mistake, and harmless */
 		p++;
 	*ret_why = address_path(p, (size_t)(end - p), &used, &ret->address);
 	if (*ret_why)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dparse - a line from the client into a command of LMTP or SMTP: RFC 5321 section 4.1, RFC 2033.
- * Pure.
+ * dparse - turns a line from the client into a command of LMTP or SMTP: RFC 5321 section 4.1, RFC
+ * 2033. Pure.
  */
 #ifndef RST_SMTP_DPARSE_H
 #define RST_SMTP_DPARSE_H
@@ -12,7 +12,7 @@
 
 #include "account/address.h"
 
-#define DPARSE_LINE_MAX 2048 /* with CRLF; RFC 5321 asks for 512, its extensions add to that */
+#define DPARSE_LINE_MAX 2048 /* with CRLF; RFC 5321 requires 512, extensions add to that */
 
 enum dverb {
 	DVERB_UNKNOWN,
@@ -30,7 +30,7 @@ enum dverb {
 	DVERB_STARTTLS,
 	DVERB_XCLIENT,
 	DVERB_HELP,
-	DVERB_ELSEWHERE, /* EXPN, AUTH, ETRN, TURN: known, and not done here */
+	DVERB_ELSEWHERE, /* EXPN, AUTH, ETRN, TURN: known, but not offered here */
 	DVERB_NOT_MAIL,  /* GET, POST, CONNECT: somebody speaks HTTP */
 };
 
@@ -38,15 +38,14 @@ enum dparse_result { DPARSE_COMMAND, DPARSE_TOO_LONG, DPARSE_NUL, DPARSE_BAD };
 
 struct dcommand {
 	enum dverb verb;
-	const char *args; /* behind the verb and one space, without spaces at its ends; points into
-			     the line */
+	const char *args; /* after the verb, without spaces at its ends; points into the line */
 	size_t n;
 };
 
-/* One line of n octets with its LF. */
+/* A line of n octets, its LF included. */
 enum dparse_result dparse_line(const char *line, size_t n, struct dcommand *ret);
 
-/* MAIL's and RCPT's. Octets of `size`: UINT64_MAX when not given. */
+/* The argument of MAIL or RCPT. size: in octets, UINT64_MAX when not given. */
 struct dpath {
 	struct address address;
 	uint64_t size;
@@ -55,13 +54,13 @@ struct dpath {
 
 enum dpath_result {
 	DPATH_OK,
-	DPATH_SYNTAX, /* 501 5.5.4: *ret_why says what */
-	/* 501 5.1.7, of a recipient 5.1.3 (RFC 3463 section 3.2): *ret_why says what */
+	DPATH_SYNTAX, /* 501 5.5.4: *ret_why tells why */
+	/* 501 5.1.7, for a recipient 5.1.3 (RFC 3463 section 3.2): *ret_why tells why */
 	DPATH_ADDRESS,
-	DPATH_PARAMETER, /* 555: a parameter that is not offered; *ret_why names the matter */
+	DPATH_PARAMETER, /* 555: a parameter that is not offered; *ret_why tells so */
 };
 
-/* "FROM:<...> SIZE=1 BODY=8BITMIME SMTPUTF8", "TO:<...>"; `from` says which. */
+/* "FROM:<...> SIZE=1 BODY=8BITMIME SMTPUTF8" if `from`, else "TO:<...>". */
 enum dpath_result dparse_path(const char *p, size_t n, bool from, struct dpath *ret,
 			      const char **ret_why);
 
@@ -71,8 +70,8 @@ bool dparse_bdat(const char *p, size_t n, uint64_t *ret_octets, bool *ret_last);
 /* The client's name in LHLO, HELO, EHLO: printable ASCII without spaces, at most 255. */
 bool dparse_name(const char *p, size_t n);
 
-/* XCLIENT's next NAME=value: *p moves on. The value is xtext-decoded into value (at most cap - 1
- * octets and a NUL). 1: there is one, 0: no more, -1: not well formed. */
+/* The next NAME=value of XCLIENT; *p moves past it. The value is decoded from xtext into `value`,
+ * at most cap - 1 octets and a NUL. 1: there is one, 0: no more, -1: not well formed. */
 int dparse_attribute(const char **p, const char *end, char *name, size_t name_cap, char *value,
 		     size_t cap);
 

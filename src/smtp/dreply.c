@@ -19,8 +19,8 @@ dreply_line(char out[DREPLY_MAX], const struct dreply *r, const char *whom, bool
 	return len + 2;
 }
 
-/* A store that cannot be written to is the operator's to mend, and the sender keeps its mail until
- * then: so hardly anything is permanent. */
+/* The operator can mend a store that cannot be written to, and the sender keeps its mail until
+ * then: so hardly any failure is permanent. */
 static const struct {
 	int32_t rc;
 	struct dreply reply;

@@ -40,7 +40,7 @@ dsession_close(struct dsession *s, const char *enhanced, const char *text, const
 	}
 	(void)talk_close(&s->base.talk, how);
 	(void)dsession_say(s, 421, enhanced, text);
-	s->base.io.idle_since_ms = mono_ms(); /* it may take some time to hear it */
+	s->base.io.idle_since_ms = mono_ms(); /* the client gets time to read it */
 }
 
 void
@@ -90,7 +90,7 @@ dsession_describe(const struct task *t, struct slot_record *r)
 	snprintf(r->peer, sizeof(r->peer), "%s", s->base.peer->text);
 	snprintf(r->state, sizeof(r->state), s->state == DSTATE_COMMAND ? "command" : "data");
 	snprintf(r->kind, sizeof(r->kind), "%s", dsession_protocol(s));
-	/* who is in the midst of a message is not pushed out */
+	/* a client in the middle of a message is not pushed out */
 	r->holds_credential = s->mail.begun;
 	r->messages = (uint32_t)s->n_mails;
 }

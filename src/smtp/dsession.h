@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dsession - one client that hands over mail, by LMTP or SMTP, from accept to the end of its
- * connection and until no store holds anything half done for it; and what all parts of it need:
- * replies, log lines. Owned by its slot's owner; no field has a lock.
+ * dsession - one client that delivers mail, by LMTP or SMTP, from accept to the end of its
+ * connection, and on until no store holds anything half done for it; and what all parts of delivery
+ * use: replies and log lines. Owned by its slot's owner; no field has a lock.
  *
- * Who does what: dstep.c makes it, and is what delivery gives to the one loop (session/talk.h);
- * dcmd.c are the commands; xclient.c is XCLIENT; rcpt.c asks the auth chain about recipients,
- * room.c about volumes and quotas; intake.c takes in DATA and BDAT; store.c hands it to the stores,
- * to_badmail.c to Badmail; answer.c tells what became of it; trace.c writes the header lines we
- * add. doc/internals/sessions.md draws its states.
+ * The files: dstep.c makes the session and serves the one loop (session/talk.h); dcmd.c has the
+ * commands, xclient.c XCLIENT; rcpt.c asks the auth chain about recipients, room.c about volumes
+ * and quotas; intake.c receives DATA and BDAT; store.c gives the message to the stores,
+ * to_badmail.c to Badmail; answer.c replies with the outcome; trace.c writes the header lines we
+ * add. doc/internals/sessions.md has a drawing of the states.
  */
 #ifndef RST_SMTP_DSESSION_H
 #define RST_SMTP_DSESSION_H
@@ -31,15 +31,15 @@ enum dsession_state {
 	DSTATE_BDAT, /* until bdat_left is 0 */
 };
 
-/* What the session is waiting to do. */
+/* The work in progress. */
 enum dsession_work {
 	DWORK_NONE,
-	DWORK_LOOKUP,      /* RCPT: chain entry `auth` is asked about `name` */
+	DWORK_LOOKUP,      /* RCPT: the auth chain is asked about a name */
 	DWORK_ROOM,        /* RCPT: is there room in the mailbox? */
 	DWORK_TO_BADMAIL,  /* the chunk goes to Badmail first */
 	DWORK_KEEP_COMMIT, /* items of Badmail are made */
-	DWORK_WRITE,       /* the chunk goes to each dest */
-	DWORK_PREPARE,     /* each dest makes it durable */
+	DWORK_WRITE,       /* each dest gets the chunk */
+	DWORK_PREPARE,     /* each dest makes the message durable */
 	DWORK_COMMIT,      /* and visible */
 	DWORK_ABORT,       /* handles go back */
 	DWORK_REPLY,       /* one for each recipient */
@@ -48,19 +48,20 @@ enum dsession_work {
 struct lookup;
 
 struct dsession {
-	struct session base; /* first; its peer is who is there, or for whom it speaks by XCLIENT */
-	struct caller caller; /* memory of the envelope */
-	bool counted;         /* in delivery's share of max_sessions */
+	/* first; its peer is the client, or whom the client speaks for by XCLIENT */
+	struct session base;
+	struct caller caller; /* its arena is the envelope's */
+	bool counted;         /* it counts towards the max_sessions of delivery */
 	uint8_t state, work;  /* enum dsession_state, dsession_work */
-	bool esmtp;           /* EHLO or LHLO was said */
-	bool draining;        /* the server goes down: after this message 421 */
-	bool failed;          /* this BDAT chunk is only read away: 503 follows */
+	bool esmtp;           /* it came with EHLO or LHLO */
+	bool draining;        /* the server goes down: 421 after this message */
+	bool failed;          /* this BDAT chunk is thrown away, and 503 follows */
 	bool bdat, bdat_last; /* the message comes by BDAT */
 	uint64_t bdat_left, bdat_octets;
 	uint32_t errors;
-	struct peer connected; /* who is there, whomever it speaks for */
-	char *helo;            /* in the arena; NULL: not said */
-	struct lookup *lookup; /* rcpt.h: RCPT under way; in the heap */
+	struct peer connected; /* the client itself, whomever it speaks for */
+	char *helo;            /* in the arena; NULL: no LHLO, EHLO or HELO yet */
+	struct lookup *lookup; /* rcpt.h: RCPT in progress; in the heap */
 	struct envelope mail;
 	size_t next_reply; /* DWORK_REPLY */
 	uint64_t n_mails, accepted, refused, octets;
@@ -70,7 +71,7 @@ struct dsession {
 
 void dsession_greet(struct task *t);
 void dsession_describe(const struct task *t, struct slot_record *r);
-/* What the client has said of itself and its mail is forgotten. */
+/* Forgets the mail, and what the client has told about itself. */
 void dsession_clear(struct task *t);
 
 /* ---- what it speaks -------------------------------------------------------------------------- */
@@ -82,24 +83,24 @@ const char *dsession_protocol(const struct dsession *s);
 /* ---- the log --------------------------------------------------------------------------------- */
 
 void dsession_log_end(struct dsession *s);
-/* One line for each message: who, for whom, how large, and what became of it. */
+/* One line for recipient i of a message: from whom, to whom, how large, and the outcome. */
 void dsession_log_mail(struct dsession *s, size_t i, const struct dreply *r);
 
 /* ---- replies --------------------------------------------------------------------------------- */
 
 enum turn dsession_say(struct dsession *s, unsigned code, const char *enhanced, const char *text);
 enum turn dsession_say_of(struct dsession *s, const struct dreply *r, const char *whom);
-/* An error the client made: enough of them end the session. */
+/* The reply to a mistake of the client; too many of them end the session. */
 enum turn dsession_fault(struct dsession *s, unsigned code, const char *enhanced, const char *text);
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
-/* The mail is forgotten; no handle may be open. */
+/* Forgets the mail; no handle may be open. */
 void dsession_forget(struct dsession *s);
 void dsession_drop_lookup(struct dsession *s);
-/* The last reply, 421, of a session that did not ask for it. */
+/* Closes a session that did not ask for it, with a last reply, 421. */
 void dsession_close(struct dsession *s, const char *enhanced, const char *text, const char *how);
-/* Between two messages, while the server goes down: that. */
+/* That, between two messages, if the server is going down. */
 void dsession_drain(struct dsession *s);
 
 #endif

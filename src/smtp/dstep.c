@@ -11,7 +11,7 @@
 #include "smtp/rcpt.h"
 #include "smtp/store.h"
 
-static _Atomic uint32_t sessions; /* delivery's share of max_sessions */
+static _Atomic uint32_t sessions; /* for the max_sessions of delivery */
 
 /* ---- notes and duties ------------------------------------------------------------------------ */
 
@@ -30,7 +30,7 @@ dstep_notes(struct task *t, unsigned note, int64_t now_ms)
 			       "pushed out: too many connections");
 }
 
-/* Only the client can be late: with a command, with its message, in reading our replies. */
+/* Only the client can be late: with a command, with its message, with reading our replies. */
 static void
 dstep_late(struct task *t, const char *how)
 {
@@ -42,7 +42,7 @@ dstep_late(struct task *t, const char *how)
 		(void)stream_end(&s->base.io, how);
 }
 
-/* What was accepted comes to its end and is answered, and what is held goes home. */
+/* An accepted message is brought to its end and answered, and handles are given back. */
 static enum talk_duty
 dstep_duty(const struct task *t)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dstep - what delivery gives to the one loop (session/talk.h), and to the acceptor: birth, notes,
- * lines, octets, the work that was begun, the end. */
+/* dstep - what delivery provides for the acceptor (a new session) and for the one loop
+ * (session/talk.h): notes, lines, octets, work, the end. */
 #ifndef RST_SMTP_DSTEP_H
 #define RST_SMTP_DSTEP_H
 

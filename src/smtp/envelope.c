@@ -119,7 +119,7 @@ void
 envelope_untake_rcpt(struct envelope *e, size_t n_targets_before)
 {
 	e->n_rcpts--;
-	e->n_targets = n_targets_before; /* newer ones are of no other rcpt */
+	e->n_targets = n_targets_before; /* newer ones belong to no other rcpt */
 }
 
 void

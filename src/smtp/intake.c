@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A message comes in, by DATA or by BDAT: from the ring through unstuffing and the look at its
- * content into a chunk, which the stores are given when it is full or the message is whole. So a
+ * A message comes in, by DATA or by BDAT: from the ring, through unstuffing and the checks of its
+ * content, into a chunk, which goes to the stores when it is full or the message is complete. So a
  * small message is stored in one go under one permit, a large one needs no more memory than a
  * chunk, and a slow sender holds neither worker nor permit: between reads the session is parked.
  *
- * What is refused is still read to its end: the client listens only then.
+ * A refused message is still read to its end: the client listens only then.
  */
 #include "smtp/intake.h"
 
@@ -21,7 +21,7 @@
 #include "smtp/store.h"
 #include "smtp/to_badmail.h"
 
-#define PIECE 4096 /* at a time: becomes twice that at most */
+#define PIECE 4096 /* taken at a time; may become twice as much */
 #define CHUNK_FULL (ENVELOPE_CHUNK - 2 * (PIECE + 1) - 2)
 
 /* ---- what is refused ------------------------------------------------------------------------- */
@@ -87,7 +87,7 @@ intake_check(struct dsession *s)
 		check_seen(s);
 }
 
-/* content.h: this message was delivered to p once before. */
+/* For content.h: this message has been delivered to p before. */
 static void
 delivered_to(void *ctx, const char *p, size_t n)
 {
@@ -105,8 +105,8 @@ delivered_to(void *ctx, const char *p, size_t n)
 			      (strlen(t->account) == n && strncasecmp(t->account, p, n) == 0);
 		}
 		r->loops = r->loops || hit;
-		/* a header of more than a chunk: the stores have its beginning, and cannot leave
-		 * one out */
+		/* the header is larger than a chunk: the stores have its beginning, and cannot
+		 * leave one recipient out */
 		if (hit && e->handed)
 			intake_refuse(
 				e, 554, "5.4.6",
@@ -160,7 +160,7 @@ intake_bdat(struct dsession *s, uint64_t octets, bool last)
 
 /* ---- more ------------------------------------------------------------------------------------ */
 
-/* One piece to the chunk; how much of it was taken. */
+/* Adds a piece to the chunk; returns how much of it was taken. */
 static size_t
 intake_piece(struct dsession *s, const char *in, size_t n)
 {
@@ -186,7 +186,7 @@ is_whole(const struct dsession *s)
 				       : s->bdat_last && s->bdat_left == 0 && !s->failed;
 }
 
-/* Of n octets; how many were taken: all, unless the chunk is full or the message whole. */
+/* Takes octets in; returns how many: all n, unless the chunk is full or the message complete. */
 static size_t
 intake_take(struct dsession *s, const char *in, size_t n)
 {
@@ -214,7 +214,7 @@ intake_take(struct dsession *s, const char *in, size_t n)
 	return used;
 }
 
-/* A BDAT chunk is whole, and not the last one. */
+/* A BDAT chunk is complete, and not the last one. */
 static enum turn
 bdat_over(struct dsession *s)
 {
@@ -225,7 +225,7 @@ bdat_over(struct dsession *s)
 		s->failed = false;
 		return dsession_fault(s, 503, "5.5.1", s->mail.begun ? "RCPT first" : "MAIL first");
 	}
-	/* what is wrong with the message is said after the last chunk, to each recipient */
+	/* if the message is refused, that is the reply after the last chunk, for each recipient */
 	snprintf(text, sizeof(text), "%llu octets taken", (unsigned long long)s->bdat_octets);
 	return dsession_say(s, 250, "2.0.0", text);
 }

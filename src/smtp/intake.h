@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* intake - a message comes in, by DATA or by BDAT. */
+/* intake - receives a message, by DATA or by BDAT. */
 #ifndef RST_SMTP_INTAKE_H
 #define RST_SMTP_INTAKE_H
 
@@ -7,7 +7,7 @@
 
 enum turn intake_data(struct dsession *s);
 enum turn intake_bdat(struct dsession *s, uint64_t octets, bool last);
-/* For the loop (session/talk.h): n octets of the message. */
+/* `feed` for the loop (session/talk.h). */
 enum turn intake_feed(struct dsession *s, const char *p, size_t n, size_t *ret_used);
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is this recipient (account/find.h)? An
- * alias is expanded one level: a target that is an alias again is a circle or a mistake, and one
- * that is not ours would make us a relay. A section that cannot answer ends it with 451: going on
- * could give one user's mail to another.
+ * Finds out who a recipient is (account/find.h). An alias is expanded one level: a target that is
+ * an alias again is a circle or a mistake, and a target elsewhere would make us a relay. A section
+ * that cannot answer ends the search with 451: going on could give one user's mail to another.
  */
 #include "smtp/rcpt.h"
 
@@ -81,7 +80,7 @@ rcpt_new(struct dsession *s, size_t max_targets)
 	return given && whole ? envelope_add_rcpt(&s->mail, given, whole, max_targets) : NULL;
 }
 
-/* It may have this message. */
+/* The mailbox may have this message. */
 static enum turn
 rcpt_admit(struct dsession *s)
 {
@@ -146,7 +145,7 @@ rcpt_mailbox(struct dsession *s)
 	if (!l->found.room)
 		return rcpt_admit(s);
 	s->work = DWORK_ROOM;
-	return TURN_ON; /* the permit goes back; the store has its own */
+	return TURN_ON; /* this permit goes back; the store has a gate of its own */
 }
 
 /* ---- aliases --------------------------------------------------------------------------------- */
@@ -199,7 +198,7 @@ rcpt_alias(struct dsession *s)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-/* unknown_recipient = badmail */
+/* For unknown_recipient = badmail. */
 static enum turn
 keep_unknown(struct dsession *s)
 {
@@ -215,7 +214,7 @@ keep_unknown(struct dsession *s)
 static enum turn
 rcpt_blind(struct dsession *s)
 {
-	static struct log_rate rate; /* each recipient has a line of its own, too */
+	static struct log_rate rate; /* each recipient has a log line of its own besides */
 	const struct recipient *w = &s->lookup->find.who;
 	uint64_t held = 0;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Is there room for it? At MAIL the volumes as a whole, at RCPT the recipient's volume and quota,
- * behind the last octet the quota again with the real size, and the domain's count. mailbox/quota.h
- * says who counts what; a target whose quota is checked here has a dest of its own, so that it can
- * be left out.
+ * Is there room for a message? MAIL looks at the volumes as a whole, RCPT at the volume and quota
+ * of the recipient; after the last octet the quota is checked again with the real size, and the
+ * domain's count. mailbox/quota.h tells who counts what. A target whose quota is checked here has a
+ * dest of its own, so that it can be left out.
  */
 #include "smtp/room.h"
 
@@ -38,7 +38,7 @@ say_volume(const char *text)
 			(unsigned long long)held);
 }
 
-/* What the client announced; 0: nothing. */
+/* The size that the client announced; 0: none. */
 static uint64_t
 room_announced(const struct envelope *e)
 {
@@ -131,7 +131,7 @@ room_ask(struct dsession *s, const struct conf_section *storage, const struct pm
 	return PM_QUOTA;
 }
 
-/* ---- behind the last octet ------------------------------------------------------------------- */
+/* ---- after the last octet -------------------------------------------------------------------- */
 
 /* Calls fn for each target of a dest that is counted here. */
 static int32_t
@@ -147,7 +147,8 @@ room_each(struct dsession *s, const struct dest *d,
 	return rc;
 }
 
-/* What the mailbox will hold: the lines we put before it are deleted with it, and counted then. */
+/* As much as the mailbox will hold: the lines that we add are deleted with the message, and are
+ * counted then. */
 static uint64_t
 octets_of(const struct dsession *s, const struct target *t)
 {

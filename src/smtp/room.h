@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* room - volumes and quotas of one delivery; mailbox/volume.h and mailbox/quota.h do the work. */
+/* room - volumes and quotas of one delivery, by mailbox/volume.h and mailbox/quota.h. */
 #ifndef RST_SMTP_ROOM_H
 #define RST_SMTP_ROOM_H
 
 #include "mailbox/quota_domain.h"
 #include "smtp/dsession.h"
 
-/* Of a target whose quota is counted by us, or whose volume is looked at. In the envelope's arena.
- */
+/* For a target whose quota we count, or whose volume is looked at. In the envelope's arena. */
 struct room {
 	struct quota_limits limits;
 	struct pm_stat before;
@@ -16,21 +15,23 @@ struct room {
 	char text[QUOTA_TEXT_MAX];
 };
 
-/* MAIL: may any mail come? False: ret says why not. */
+/* MAIL: may mail come at all? False: *ret is the reply. */
 bool room_at_door(struct dsession *s, uint64_t octets, struct dreply *ret);
 
-/* RCPT: completes the user's limits. *ret is NULL when nothing must be asked. False: no memory. */
+/* RCPT: completes the user's limits. *ret is NULL if the store need not be asked. False: no
+ * memory. */
 bool room_wanted(struct dsession *s, const struct conf_section *storage, struct pm_user *u,
 		 struct room **ret);
-/* Does the core count for this target? Then its dest is its own. */
+/* Do we count for this target? Then it has a dest of its own. */
 bool room_is_counted(const struct room *r);
-/* PM_OK; PM_AGAIN: the turn ends, it is called again; else ret is the answer to RCPT. */
+/* PM_OK; PM_AGAIN: the turn ends, and it is called again; otherwise *ret is the reply to RCPT. */
 int32_t room_ask(struct dsession *s, const struct conf_section *storage, const struct pm_user *u,
 		 struct room *r, struct dreply *ret);
 struct dreply room_full(const struct dsession *s, const char *text);
 
-/* All under the permit, of one dest: before it is prepared, with the real size: PM_OK, PM_QUOTA,
- * PM_TEMP; when it was committed: is a warning due to one of its targets?; when it is given up. */
+/* All for one dest, under its permit. room_take: before it is prepared, with the real size; PM_OK,
+ * PM_QUOTA, PM_TEMP. room_filled: after the commit; is a warning due to one of its targets?
+ * room_give_back: it is given up. */
 int32_t room_take(struct dsession *s, const struct dest *d);
 void room_filled(struct dsession *s, const struct dest *d);
 void room_give_back(struct dsession *s, const struct dest *d);

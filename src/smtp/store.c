@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The message goes to the stores. Each storage section in play has one handle for all its
- * recipients; every call is made under a permit of its gate, and between calls nothing is held. All
- * handles are prepared - durable, and invisible - before the first is committed; so what fails
+ * Gives the message to the stores. Each storage section involved has one handle for all of its
+ * recipients; every call is made under a permit of its gate, and between calls no permit is held.
+ * All handles are prepared (durable, and invisible) before the first is committed, so a failure
  * until then leaves nothing behind.
  *
- * LMTP: each recipient has its own outcome, and what failed goes back to the client. SMTP has one
- * reply: it stands for all recipients, so nothing is committed unless all are prepared.
+ * By LMTP each recipient has its own outcome, and the client keeps the mail of those that failed.
+ * SMTP has one reply for all recipients, so nothing is committed unless all are prepared.
  *
- * With one storage section and a message that fits the chunk, all of it happens in one turn under
+ * With one storage section and a message that fits the chunk, everything happens in one turn under
  * one permit.
  */
 #include "smtp/store.h"
@@ -28,7 +28,7 @@
 
 /* ---- recipients and their outcomes ----------------------------------------------------------- */
 
-/* What is not decided yet of a dest's targets, is now. */
+/* Sets the outcome of those targets of a dest that have none yet. */
 static void
 set_outcome(struct envelope *e, const struct dest *d, int32_t rc)
 {
@@ -37,7 +37,7 @@ set_outcome(struct envelope *e, const struct dest *d, int32_t rc)
 			e->targets[i].rc = rc;
 }
 
-/* What the store said of each; *ret_good: how many are well. */
+/* Takes over the results that the store gave for each target. Returns how many succeeded. */
 static size_t
 take_results(struct envelope *e, const struct dest *d)
 {
@@ -72,7 +72,7 @@ settle_copies(struct dsession *s, const struct dest *d)
 
 /* ---- one dest -------------------------------------------------------------------------------- */
 
-/* Under the permit: the handle goes back. */
+/* Under the permit: gives the handle back. */
 static void
 dest_abort(struct dsession *s, struct dest *d)
 {
@@ -124,8 +124,8 @@ dest_rcpts(struct dsession *s, struct dest *d)
 			continue;
 		if (mono_ms() >= until_ms)
 			return caller_ask(&s->caller, d->backend, CALL_CONTINUE);
-		/* a head of one's own may cost the store a copy: a single recipient's goes in front
-		 */
+		/* a head for each recipient may cost the store a copy, so a single recipient's
+		 * goes before the message */
 		if (wanted > 1)
 			rcpt.head = (struct pm_str){head, trace_head(s, t, head)};
 		rc = post_rcpt(&d->post, &s->caller, &rcpt);
@@ -180,7 +180,7 @@ dest_chunk(struct dsession *s, struct dest *d)
 	return e->chunk_n > 0 ? post_write(&d->post, &s->caller, e->chunk, e->chunk_n) : PM_OK;
 }
 
-/* As far as it gets; PM_OK: the chunk is written. PM_END: it has no recipient left. */
+/* Goes on as far as it can. PM_OK: the chunk is written. PM_END: no recipient is left. */
 static int32_t
 dest_go(struct dsession *s, struct dest *d)
 {
@@ -230,7 +230,7 @@ static enum turn write_on(struct dsession *s);
 static enum turn prepare_on(struct dsession *s);
 static enum turn commit_on(struct dsession *s);
 
-/* One dest is done with. The only one there is goes on under the same permit. */
+/* Done with one dest. If it is the only one, work continues under the same permit. */
 static enum turn
 dest_done(struct dsession *s, enum turn (*same)(struct dsession *s))
 {
@@ -238,7 +238,7 @@ dest_done(struct dsession *s, enum turn (*same)(struct dsession *s))
 	return s->mail.n_dests == 1 ? same(s) : TURN_ON;
 }
 
-/* All have the chunk. */
+/* All dests have the chunk. */
 static enum turn
 store_written(struct dsession *s)
 {
@@ -274,7 +274,7 @@ write_on(struct dsession *s)
 	return dest_done(s, write_on);
 }
 
-/* Every copy is durable, or it is known why not. */
+/* Every copy is durable, or has failed. */
 static enum turn
 store_prepared(struct dsession *s)
 {
@@ -383,7 +383,7 @@ store_aborted(struct dsession *s)
 		return answer_over(s);
 	if (e->forget)
 		dsession_forget(s);
-	return TURN_ON; /* what is refused is read to its end */
+	return TURN_ON; /* a refused message is read to its end */
 }
 
 static enum turn
@@ -411,7 +411,7 @@ keep_on(struct dsession *s)
 		return m;
 	s->mail.at = 0;
 	s->work = DWORK_PREPARE;
-	return store_prepared(s); /* what is kept counts as well */
+	return store_prepared(s); /* mail in Badmail counts as delivered */
 }
 
 enum turn

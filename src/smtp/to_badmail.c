@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What goes to Badmail. REFUSED: mail for nobody, where the site wants it kept (unknown_recipient =
- * badmail). RETRY: SMTP has one reply for all recipients; where one store fails, the copy it did
- * not take is made durable here and the others are delivered, or nothing is. LMTP needs no RETRY:
- * what failed goes back to the client.
+ * Mail that goes to Badmail. REFUSED: mail for unknown recipients, if the site wants it kept
+ * (unknown_recipient = badmail). RETRY: SMTP has one reply for all recipients; if one store fails,
+ * the copy that it did not take is made durable here and the others are delivered, or nothing is.
+ * LMTP needs no RETRY: the client keeps the mail that failed.
  *
- * A message that is larger than the chunk is written along while it comes, if it may be needed; one
- * that fits is written when it is.
+ * A message that is larger than the chunk is written to Badmail while it comes, if it may be needed
+ * there; a smaller one is written when it is needed.
  */
 #include "smtp/to_badmail.h"
 
@@ -40,7 +40,7 @@ to_badmail_wanted(const struct dsession *s)
 	return e->badmail || (!e->ended && !e->handed && (has_kept(e) || !dsession_is_lmtp(s)));
 }
 
-/* The sender would do no better by keeping it. */
+/* Would the sender gain nothing by keeping it? */
 static bool
 is_keepable(int32_t rc)
 {
@@ -86,7 +86,7 @@ to_badmail_failed(struct dsession *s, int32_t rc, const char *text)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* Under the permit: the chunk, and before it what begins every copy. */
+/* Under the permit: writes the chunk, preceded by the lines that begin every copy. */
 static int32_t
 put_chunk(struct dsession *s, char *text)
 {
@@ -134,7 +134,7 @@ to_badmail_str(const char *p)
 	return (struct pm_str){p, strlen(p)};
 }
 
-/* The recipients of one class. Arrays of n; names: accounts, of RETRY only. */
+/* Collects the recipients of one class; returns how many. names: their accounts, for RETRY only. */
 static size_t
 to_badmail_collect(const struct envelope *e, enum badmail_class cls, struct pm_str *rcpts,
 		   struct pm_str *names, int32_t *ret_rc)
@@ -191,7 +191,7 @@ to_badmail_put_item(struct dsession *s, enum badmail_class cls, char *text)
 	return rc;
 }
 
-/* Kept is as good as delivered: it is durable. */
+/* Mail in Badmail is durable, and counts as delivered. */
 static void
 to_badmail_settle(struct dsession *s)
 {

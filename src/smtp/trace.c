@@ -15,7 +15,7 @@ trace_date(char *to, size_t cap)
 
 	localtime_r(&now, &tm);
 	if (strftime(to, cap, "%a, %d %b %Y %H:%M:%S %z", &tm) == 0)
-		*to = '\0'; /* cannot be: it has room for it */
+		*to = '\0'; /* never happens: the buffer is large enough */
 }
 
 static const char *

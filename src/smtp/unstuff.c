@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Inside a line nothing matters but its CR. Returns how many octets were copied. */
+/* Inside a line only a CR matters. Returns how many octets were copied. */
 static size_t
 copy_text(const char *in, size_t n, char *out)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * XCLIENT, as Postfix defines it: a trusted server in front of us says for whom it speaks. What it
- * says stands in Received, in the log and in what account modules are told; limits per address stay
- * with who is connected. Only from listed hosts, only outside of a message; the session then begins
- * anew, with the greeting.
+ * XCLIENT, as Postfix defines it: a trusted server in front of us tells for whom it speaks. That
+ * goes into Received, into the log, and to account modules; limits per address still count the
+ * server that is connected. Only from listed hosts, and only outside of a message; then the session
+ * begins again with the greeting.
  */
 #include "smtp/xclient.h"
 
@@ -45,7 +45,7 @@ set_addr(struct peer *p, const char *value)
 	return true;
 }
 
-/* One attribute; false: its value makes no sense. */
+/* Sets one attribute; false: its value makes no sense. */
 static bool
 set_one(struct dsession *s, struct peer *p, const char *name, const char *value)
 {
@@ -57,7 +57,7 @@ set_one(struct dsession *s, struct peer *p, const char *name, const char *value)
 		s->helo = arena_dup(&s->base.arena, value, strlen(value));
 		return s->helo != NULL;
 	}
-	/* what is known and has no use here */
+	/* attributes that are known and of no use here */
 	return strcasecmp(name, "NAME") == 0 || strcasecmp(name, "PORT") == 0 ||
 	       strcasecmp(name, "PROTO") == 0 || strcasecmp(name, "LOGIN") == 0 ||
 	       strcasecmp(name, "DESTADDR") == 0 || strcasecmp(name, "DESTPORT") == 0 ||

@@ -5,9 +5,9 @@
 
 #include "smtp/dsession.h"
 
-/* Only from listed hosts. */
+/* Is the client one of the listed hosts? */
 bool xclient_allowed(const struct dsession *s);
-/* The command, from such a host and outside of a message. */
+/* Runs the command, which came from such a host and outside of a message. */
 enum turn xclient_run(struct dsession *s, const struct dcommand *c);
 
 #endif
