@@ -176,7 +176,7 @@ unknown(void)
 	kit_close(in);
 }
 
-/* What attackers send instead of a name. */
+/* Names as attackers send them. */
 static void
 hostile_names(void)
 {

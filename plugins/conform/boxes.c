@@ -87,7 +87,7 @@ totals_grow(void)
 	kit_close(in);
 }
 
-/* What a reader sees of user 0: as box_stat has to tell it. */
+/* User 0 as a reader sees it, which is what box_stat has to report. */
 static struct pm_stat
 seen(struct inst *in)
 {

@@ -39,7 +39,7 @@ everything(void)
 {
 	struct inst *in = kit_open();
 	struct box b = kept_begin(in, "all", 17);
-	uint8_t del[3] = {0xff, 0xff, 0xff}; /* bits behind the last message mean nothing */
+	uint8_t del[3] = {0xff, 0xff, 0xff}; /* bits after the last message mean nothing */
 
 	expect_rc("mbox_commit", box_commit(&b, del, NULL, NULL, 0), PM_OK);
 	box_close(&b);

@@ -354,7 +354,7 @@ tick(void)
 	kit_close(in);
 }
 
-/* What is set up already stays as it is; a word that is none changes nothing. */
+/* Tables that are set up already stay as they are; a word that is none changes nothing. */
 static void
 set_up(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a commit leaves behind: marks on retrieved messages, and deleted ones that are hidden
+/* The traces of a commit: marks on retrieved messages, and deleted ones that are hidden
  * until their time is over. */
 #include <signal.h>
 #include <stdio.h>

@@ -110,7 +110,7 @@ once(void)
 	kit_close(in);
 }
 
-/* Who was cut off does not know how far he came. */
+/* An importer that was cut off does not know how far it came. */
 static void
 cut(void)
 {

@@ -19,7 +19,7 @@
 #include "host/call.h"
 #include "host/inst.h"
 
-/* What a check needs of the module, or of the command line. */
+/* Needs of a check: of the module, or of the command line. */
 #define NEED_STORAGE 1u
 #define NEED_DELIVERY 2u /* storage and delivery: the kit makes its own mail */
 #define NEED_AUTH 4u

@@ -13,7 +13,7 @@
 		s, sizeof(s) - 1 \
 	}
 
-/* What comes in over the wire: lines end in CRLF; the rest is data. */
+/* Messages as they come over the wire: lines end in CRLF; the rest is data. */
 static const struct {
 	const char *p;
 	size_t n;
@@ -161,7 +161,7 @@ asked_while_open(void)
 	kit_close(in);
 }
 
-/* What says of a message that it cannot be read keeps it from its owner. */
+/* A store that reports a message as unreadable keeps it from its owner. */
 static void
 readable(void)
 {

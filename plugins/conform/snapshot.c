@@ -89,7 +89,7 @@ readonly_beside(void)
 	kit_close(in);
 }
 
-/* What a session deletes stays in a reader's snapshot: its record is the same, its text is
+/* A message a session deletes stays in a reader's snapshot: its record is the same, its text is
  * PM_GONE or still there. */
 static void
 readonly_gone(void)

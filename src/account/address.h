@@ -26,8 +26,8 @@ struct address {
 	bool literal;   /* [192.0.2.1] instead of a domain */
 };
 
-/* The path that begins at p[0], "<...>"; *ret_used: behind its '>'. NULL: fine, else what is wrong,
- * in words. */
+/* The path that begins at p[0], "<...>"; *ret_used: up to and with its '>'. NULL: fine, else
+ * what is wrong, in words. */
 const char *address_path(const char *p, size_t n, size_t *ret_used, struct address *ret);
 
 /* The address as it stands in a path or header field, quoted again where it must be: at most

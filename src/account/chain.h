@@ -17,11 +17,11 @@ bool chain_name(const struct conf *c, const char *raw, size_t n, char *ret_name)
 
 /* Is this section asked about names of this domain? */
 bool chain_fits(const struct conf_section *s, const char *name);
-/* The first auth section at or behind `from` that is asked about this name; -1: none. */
+/* Index of the first auth section, from `from` on, that is asked about this name; -1: none. */
 int chain_next(const struct conf *c, const char *name, int from);
 
-/* What an account with the right secret may still lack to come in by POP3, in words; NULL:
- * nothing. */
+/* The right an account with the right secret still lacks to log in by POP3, in words; NULL: it
+ * lacks none. */
 const char *chain_lacks(const struct pm_user *u, int64_t wall_ms);
 
 /* The storage section of an accepted user: pm_user.section, else the auth section's; NULL: there is

@@ -28,7 +28,7 @@ enum lookup_verdict {
 	LOOKUP_CANNOT_TELL,
 };
 
-/* What rc means, the answer of section s. *blind: NULL before the search begins. */
+/* The meaning of rc, the answer of section s. *blind: NULL before the search begins. */
 enum lookup_verdict lookup_judge(int32_t rc, const struct conf_section *s,
 				 const struct conf_section **blind);
 /* Nobody is left to be asked: LOOKUP_UNKNOWN or LOOKUP_CANNOT_TELL. */

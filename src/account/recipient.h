@@ -38,7 +38,7 @@ int recipient_next(const struct conf *c, struct recipient *w);
 /* Nobody knows it, and its domain is ours: does somebody stand in (RFC 5321 section 4.5.1)? Then
  * recipient_next goes on. */
 bool recipient_stand_in(const struct conf *c, struct recipient *w);
-/* What an account lacks to get mail, in words; NULL: nothing. */
+/* The right an account lacks to get mail, in words; NULL: it lacks none. */
 const char *recipient_lacks(const struct pm_user *u);
 
 #endif

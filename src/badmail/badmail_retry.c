@@ -170,7 +170,7 @@ begin_letter(struct retry *r, struct errand *e, const char *name)
 	return false;
 }
 
-/* Begins with recipient `at`, or the first behind it that can be tried. Under the Badmail permit
+/* Begins with recipient `at`, or the first after it that can be tried. Under the Badmail permit
  * or any other. */
 static int32_t
 next_recipient(struct retry *r, struct errand *e)
@@ -273,7 +273,7 @@ badmail_retry_untried(const struct retry *r)
 	return r->at < json_array_size(json_object_get(r->j, "recipients"));
 }
 
-/* What is left of it. */
+/* The sidecar gets the recipients that are left. */
 static bool
 badmail_retry_rewrite(struct badmail_store *st, struct retry *r)
 {

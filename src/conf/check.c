@@ -175,7 +175,7 @@ check_auth_storage(struct checker *k)
 	}
 }
 
-/* What only mail coming in, or a unix socket, must keep to. */
+/* Rules for listeners of mail coming in, and for unix sockets. */
 static void
 check_delivery(struct checker *k, const struct conf_listener *l)
 {

@@ -48,7 +48,7 @@ struct conf_listener {
 	struct conf_where where;
 };
 
-/* What to do with content that may be refused. */
+/* For content that may be refused. */
 enum conf_content { CONF_REFUSE, CONF_ACCEPT };
 enum conf_unknown { CONF_UNKNOWN_REFUSE, CONF_UNKNOWN_BADMAIL };
 
@@ -119,7 +119,7 @@ struct conf_volume {
 	struct volume *vol; /* set by bind */
 };
 
-/* What the site, a domain and a user may have each; of a domain -1: the site's. */
+/* Limits that the site, a domain and a user each may set; in a domain -1: the site's. */
 struct conf_limits {
 	/* mailbox/retention.h; expire: PM_EXPIRE_CLIENT = client */
 	int32_t expire_days, undo_days;

@@ -109,7 +109,7 @@ read_secret(const char *file, struct conf_errors *e, const struct conf_where *w,
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-/* Copies ${NAME}'s value; moves *at behind the '}'. */
+/* Copies ${NAME}'s value; moves *at past the '}'. */
 static bool
 put_env(const struct reader *r, const char **at, const char *end, char *to, size_t *n)
 {
@@ -348,7 +348,7 @@ read_include(struct reader *r, const char *at, const char *what, struct conf_nod
 	return tail;
 }
 
-/* "kind name {": the head of a block; p is behind the kind. */
+/* "kind name {": the head of a block; p is past the kind. */
 static struct conf_node **
 read_block_head(struct reader *r, struct conf_node *node, const char *p, const char *end,
 		struct conf_node **tail)

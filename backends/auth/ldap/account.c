@@ -33,7 +33,7 @@ account_attributes(const struct settings *s, char *ret[ACCOUNT_ATTRS_MAX])
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-/* What account_read works with. */
+/* The state of account_read. */
 struct reading {
 	const struct ask *a;
 	LDAP *ld;

@@ -13,7 +13,7 @@
 struct ldap;
 struct ldapmsg;
 
-#define ACCOUNT_ATTRS_MAX 24   /* names asked for, with the NULL behind them */
+#define ACCOUNT_ATTRS_MAX 24   /* names asked for, with the NULL after them */
 #define ACCOUNT_PASSED_MAX 128 /* attributes handed on */
 
 struct account {
@@ -30,7 +30,7 @@ struct account {
 	char *passed[ACCOUNT_PASSED_MAX];
 };
 
-/* The names to ask for, NULL behind the last. */
+/* The names to ask for, NULL after the last. */
 void account_attributes(const struct settings *s, char *ret[ACCOUNT_ATTRS_MAX]);
 
 /* From an entry. PM_OK; PM_PERM: it cannot be used, call->error says why; PM_NOMEM. */

@@ -57,7 +57,7 @@ too_late(struct conn *c, const struct ask *a, const char *what)
 	return PM_TIMEOUT;
 }
 
-/* What to do about a result code. */
+/* Advice about a result code. */
 static const char *
 conn_advice(int code)
 {
@@ -126,7 +126,7 @@ conn_wait(struct conn *c, const struct ask *a, int msgid, struct ldapmsg **ret)
 	}
 }
 
-/* What a bind or an extended operation came to. */
+/* The result of a bind or an extended operation. */
 struct answer {
 	int code;
 	char *text;

@@ -40,7 +40,7 @@ template_bind_kind(const char *t)
 }
 
 /*
- * A filter's parentheses have to match, and what is filled in has to stand behind a '=' of the
+ * A filter's parentheses have to match, and what is filled in has to stand after a '=' of the
  * innermost pair: an escaped value is harmless there, but nothing makes it harmless as an
  * attribute's name.
  */
@@ -124,8 +124,8 @@ template_name_attribute(const char *filter, char *ret_letter)
 /* ---- filling in ------------------------------------------------------------------------------ */
 
 /*
- * What needs no escape in any of the forms. Everything else is written as \XX, which both RFCs
- * allow for every octet: a short list of the harmless is easier to trust than a list of the
+ * Characters that need no escape in any of the forms. Everything else is written as \XX, which both
+ * RFCs allow for every octet: a short list of the harmless is easier to trust than a list of the
  * harmful.
  */
 static bool

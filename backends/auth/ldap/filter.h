@@ -3,7 +3,7 @@
  * filter - templates of search filters and DNs. What a client calls itself becomes one assertion
  * value (RFC 4515) or one attribute value of a DN (RFC 4514), whatever bytes it holds. Pure.
  *
- *   %u the whole name   %n the part before the last @   %d the part behind it   %D the DN of the
+ *   %u the whole name   %n the part before the last @   %d the part after it   %D the DN of the
  *                       user   %% a %
  */
 #ifndef LDAP_FILTER_H
@@ -21,7 +21,7 @@ enum template_kind {
 	TEMPLATE_PLAIN,
 };
 
-/* What there is to fill in. */
+/* The values to fill in. */
 struct template_names {
 	struct pm_str user, local, domain, dn;
 };
@@ -29,7 +29,7 @@ struct template_names {
 /* Cuts a name at its last @. */
 void template_split(struct pm_str user, struct template_names *ret);
 
-/* NULL: a good template; else what is wrong with it. `allowed`: the letters behind % that it may
+/* NULL: a good template; else what is wrong with it. `allowed`: the letters after % that it may
  * hold. */
 const char *template_fault(const char *t, enum template_kind kind, const char *allowed);
 

@@ -23,7 +23,7 @@ struct inst {
 struct ask {
 	const struct inst *inst;
 	const struct pm_call *call;
-	int64_t until_ms; /* never behind call->deadline_ms */
+	int64_t until_ms; /* never after call->deadline_ms */
 	char *why;        /* PM_ERROR_MAX + 1 bytes: the last failure in words */
 };
 

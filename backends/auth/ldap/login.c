@@ -188,7 +188,7 @@ search_then_bind(struct pair *pair, const struct ask *a, struct visit *v)
 	return rc;
 }
 
-/* What may be read of the user, there or below base; nothing readable is no failure. */
+/* Reads of the user what may be read, there or below base; nothing readable is no failure. */
 static int32_t
 read_own(struct conn *c, const struct ask *a, const char *dn, struct visit *v)
 {
@@ -341,7 +341,7 @@ login_possible(const struct settings *s, const struct visit *v)
 	return rc != PM_NOENT;
 }
 
-/* Who may see nothing cannot say that there is nobody (R11). */
+/* A service user that may see nothing cannot say that there is nobody (R11). */
 static int32_t
 login_cannot_tell(const struct pm_call *call, const char *why)
 {

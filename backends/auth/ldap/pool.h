@@ -13,8 +13,8 @@
 #include "connpool.h"
 #include "inst.h"
 
-/* Searches and binds of users never share a connection: a bind changes who everything behind it
- * is asked as. */
+/* Searches and binds of users never share a connection: a bind changes the identity that
+ * everything after it is asked under. */
 struct pair {
 	const struct inst *inst;
 	const struct server *server;
@@ -29,7 +29,7 @@ struct sdk_pool *pool_new(const struct inst *inst, uint32_t permits);
 int32_t pair_search(struct pair *pair, const struct ask *a, struct conn **ret);
 int32_t pair_user(struct pair *pair, const struct ask *a, struct conn **ret);
 
-/* What is done with one server: PM_DOWN and PM_TIMEOUT send the call to the next one. */
+/* Work with one server: PM_DOWN and PM_TIMEOUT send the call to the next one. */
 typedef int32_t (*attempt_fn)(struct pair *pair, const struct ask *a, void *ctx);
 
 /* Tries servers until one has answered; each gets its share of the time left. The result of the

@@ -16,14 +16,14 @@ static int
 send_search(struct conn *c, const struct ask *a, const char *base, int scope, const char *filter,
 	    char **attrs, int *ret_id)
 {
-	/* the server need not go on behind that */
+	/* the server need not go on after that */
 	struct timeval limit = {.tv_sec = ask_left(a) / 1000 + 1};
 
 	return ldap_search_ext(c->ld, base, scope, filter, attrs, 0, NULL, NULL, &limit,
 			       ENTRIES_MAX, ret_id);
 }
 
-/* What came of a search: the number of entries (up to ENTRIES_MAX), the first of them, the
+/* The result of a search: the number of entries (up to ENTRIES_MAX), the first of them, the
  * result. */
 struct found {
 	unsigned n, references;

@@ -15,7 +15,7 @@
 
 /* ---- reading one value ----------------------------------------------------------------------- */
 
-/* What settings_read works with. */
+/* The state of settings_read. */
 struct reader {
 	struct settings *s;
 	const struct pm_open *open;

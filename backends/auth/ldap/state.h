@@ -31,7 +31,7 @@ const char *state_text(enum state s);
  * error, data 52e, v4563". */
 enum state state_of_ad(const char *diagnostic);
 
-/* What other servers write beside codes 19 and 53. STATE_OK: nothing of the kind. */
+/* Texts that other servers send with codes 19 and 53. STATE_OK: none of them. */
 enum state state_of_text(const char *diagnostic);
 
 /* userAccountControl and msDS-User-Account-Control-Computed (MS-ADTS 2.2.16). */
@@ -45,7 +45,7 @@ bool state_number(struct pm_str text, int64_t *ret);
 int64_t state_filetime_ms(int64_t filetime);
 int64_t state_days_ms(int64_t days);
 
-/* A size: digits and an optional k, m, g, t (1024 to the power of 1..4), an optional b behind
+/* A size: digits and an optional k, m, g, t (1024 to the power of 1..4), an optional b after
  * it. */
 bool state_size(struct pm_str text, uint64_t *ret);
 

@@ -14,7 +14,7 @@
 #include "password.h"
 #include "table.h"
 
-/* What look.c knows of a file. */
+/* A file as look.c knows it. */
 struct look {
 	struct stat judged; /* as it was when it was judged last; zeroes: none */
 	bool pending;       /* it looks otherwise now: */
@@ -51,7 +51,7 @@ struct inst {
 	size_t n_sources;
 };
 
-/* ---- source.c ---- */
+/* ---- source.c -------------------------------------------------------------------------------- */
 
 enum source_state {
 	SOURCE_WHOLE,
@@ -64,7 +64,7 @@ enum source_state {
 struct table *source_table(struct inst *i, const char *domain, size_t n,
 			   enum source_state *ret_state);
 
-/* ---- look.c ---- */
+/* ---- look.c ---------------------------------------------------------------------------------- */
 
 enum look_verdict {
 	LOOK_KEEP,   /* nothing new, or nothing to be believed */

@@ -61,7 +61,7 @@ table_number(struct pm_str s, uint64_t *ret)
 	return k == s.n && (v == 0 || *ret / v == unit);
 }
 
-/* What a wrong number would silently mean. */
+/* Numbers that would silently mean something else are refused. */
 static const char *
 check_extra(struct pm_str extra)
 {
@@ -177,7 +177,7 @@ parse_lines(struct table *t, unsigned *ret_line)
 	return why;
 }
 
-/* Who is there twice, in a sorted table; or NULL. */
+/* An entry that is there twice, in a sorted table; or NULL. */
 static const struct entry *
 find_twin(const struct table *t)
 {
