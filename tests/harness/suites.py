@@ -20,6 +20,7 @@ from schedule import CPUS, Schedule, Task  # noqa: E402
 
 LOGS = os.path.join(TOP, "build", "logs")
 PROGRESS_S = 20
+GUESS_S = 120  # so long the first guess of the speed counts as much as the run
 UNKNOWN = (10, 3)  # seconds and processor seconds of a test that is not in the table
 
 # The builds and their suites: in every run, and with --all. No sanitizer goes twice over the same ground.
@@ -155,7 +156,8 @@ class Run:
             print("    " + line, flush=True)
 
     def left(self):
-        """Seconds: by how much of what was expected has been done so far, and not less than what runs longest."""
+        """Seconds: by how much of what was expected has been done so far - at first, by what an idle machine does -, and not
+        less than what runs longest."""
         s, now = self.schedule, time.monotonic()
         done = sum(t.cpu for t in s.finished)
         left = sum(t.cpu for t in s.pending) + sum(self.times.of(k)[1] for k in self.unseen)
@@ -164,7 +166,7 @@ class Run:
             part = min(0.95, (now - t.began) / max(t.wall, 0.1))
             done, left = done + part * t.cpu, left + (1 - part) * t.cpu
             long.append((1 - part) * t.wall)
-        rate = done / (now - self.t0) if now - self.t0 > 60 and done else 0.8 * len(CPUS)
+        rate = (done + GUESS_S * 0.8 * len(CPUS)) / (now - self.t0 + GUESS_S)
         return max([left / rate, *long])
 
     def progress(self):

@@ -28,6 +28,13 @@ def names(tap):
         tap.ok(found == labels, "'%s' means %s" % (name, " or ".join(labels) or "nothing"), found)
 
 
+def programs(tap):
+    """Where a run looks for its test, also before that is compiled."""
+    tree = BuildTree(os.environ["top_builddir"])
+    tap.ok(tree.file("unit_that_is_not_built") == os.path.join(tree.path, "unit_that_is_not_built"), "a program is looked for in the build")
+    tap.ok(os.path.exists(tree.file("tests/unit/harness.py")), "a script is looked for in the sources")
+
+
 def results(tap, work):
     trs, log = os.path.join(work, "x.trs"), os.path.join(work, "x.log")
     for text, want in (("PASS\n:test-result: PASS\n", (2, 0)), ("PASS\n:test-result: FAIL\n:test-result: ERROR\n", (1, 2)), ("SKIP\n", (0, 1))):
@@ -64,18 +71,17 @@ def order(tap, work):
 
 def interrupt(tap, work):
     """A test that tidies up when it is interrupted, and one that does not care."""
-    pid = os.path.join(work, "pid")
-    script = "import time\nopen(%r, 'w').write('x')\ntry:\n time.sleep(600)\nfinally:\n open(%r, 'w').write('y')\n"
-    kind, stubborn = os.path.join(work, "kind"), os.path.join(work, "stubborn")
-    tasks = [Task("kind", [sys.executable, "-c", script % (kind, pid)], None, 1, 1),
+    tidy, kind, stubborn = (os.path.join(work, name) for name in ("tidy", "kind", "stubborn"))
+    script = "import time\ntry:\n open(%r, 'w').close()\n time.sleep(600)\nfinally:\n open(%r, 'w').close()\n" % (kind, tidy)
+    tasks = [Task("kind", [sys.executable, "-c", script], None, 1, 1),
              Task("stubborn", ["sh", "-c", "trap '' INT; echo x >%s; sleep 600; sleep 600" % stubborn], None, 1, 1)]
     s = Schedule(tasks)
     s.fill()
     wait_until(lambda: os.path.exists(kind) and os.path.exists(stubborn), 30, "both to be at work")
     began = time.monotonic()
     s.stop(patience=2)
-    tap.ok(os.path.exists(pid) and all(t.rc for t in tasks), "an interrupted task tidies up; one that goes on is ended",
-           (os.path.exists(pid), [t.rc for t in tasks]))
+    tap.ok(os.path.exists(tidy) and all(t.rc for t in tasks), "an interrupted task tidies up; one that goes on is ended",
+           (os.path.exists(tidy), [t.rc for t in tasks]))
     tap.note("ended in %.1f s" % (time.monotonic() - began))
 
 
@@ -84,6 +90,7 @@ def main():
     work = tempfile.mkdtemp(prefix="rst-harness.")
     try:
         names(tap)
+        programs(tap)
         results(tap, work)
         order(tap, work)
         interrupt(tap, work)
