@@ -49,11 +49,13 @@ expo_fini(struct expo *e)
 char *
 expo_take(struct expo *e, size_t *ret_n)
 {
-	char *text = e->failed ? NULL : e->text;
+	char *text;
 
-	if (!text)
+	expo_put(e, "", 1);
+	if (e->failed)
 		return NULL;
-	*ret_n = e->n;
+	text = e->text;
+	*ret_n = e->n - 1;
 	e->text = NULL;
 	return text;
 }

@@ -23,7 +23,7 @@
 enum expo_type { EXPO_COUNTER, EXPO_GAUGE, EXPO_HISTOGRAM };
 
 struct expo {
-	char *text; /* n bytes, not terminated */
+	char *text; /* n bytes, terminated by expo_take() */
 	size_t n, cap;
 	const char *family; /* static */
 	bool labelled;      /* the sample under way has labels */
@@ -33,7 +33,7 @@ struct expo {
 
 /* One static initialiser is enough: struct expo e = {0}. */
 void expo_fini(struct expo *e);
-/* What was written, malloc'd, *ret_n bytes; NULL: failed. Then only expo_fini. */
+/* The text, malloc'd, *ret_n bytes and a NUL; NULL: failed. Afterwards only expo_fini. */
 char *expo_take(struct expo *e, size_t *ret_n);
 
 /* HELP and TYPE lines; name stays the caller's (static). A counter's name ends in _total. */

@@ -25,8 +25,8 @@ text_of(struct expo *e)
 
 	assert_non_null(text);
 	assert_true(n < sizeof(buf));
-	memcpy(buf, text, n);
-	buf[n] = '\0';
+	memcpy(buf, text, n + 1);
+	assert_int_equal(strlen(buf), n); /* the answer to restantectl takes it as a string */
 	free(text);
 	expo_fini(e);
 	return buf;
