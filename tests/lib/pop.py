@@ -47,8 +47,10 @@ class Pop:
 
     def lines(self, text):
         """A command with a multi-line answer: the lines as received, without the final dot; None after -ERR."""
-        if not self.say(text).startswith(b"+OK"):
-            return None
+        return self.rest() if self.say(text).startswith(b"+OK") else None
+
+    def rest(self):
+        """The lines up to the final dot; None: the connection ended before it."""
         out = []
         for line in iter(self.line, b""):
             if line == b".\r\n":
