@@ -40,7 +40,7 @@ TABLE = [
     ("lines over 100 columns", "plugins", 0, 0),
     ("lines over 100 columns", "backends", 0, 0),
     ("lines over 100 columns", "tests", 0, 0),
-    ("comments that open with What, Who, Whose", "src", 0, 28),
+    ("comments that open with What, Who, Whose", "src", 0, 27),
     ("comments that open with What, Who, Whose", "plugins", 0, 5),
     ("comments that open with What, Who, Whose", "backends", 0, 0),
     ("comments that open with What, Who, Whose", "tests", 0, 94),
