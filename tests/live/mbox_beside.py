@@ -34,16 +34,19 @@ def body(number):
 
 
 class Sender(threading.Thread):
-    """Mail by SMTP, six messages for each session; every fourth is for mutt."""
+    """Mail by SMTP, six messages for each session, and more whenever a session found none; every fourth is for mutt."""
 
-    def __init__(self, pf):
+    def __init__(self, pf, sessions):
         super().__init__()
-        self.pf, self.stop, self.sent, self.problem = pf, False, {}, ""
+        self.pf, self.sessions, self.stop, self.sent, self.problem = pf, sessions, False, {}, ""
 
     def run(self):
         number = 0
         try:
-            while not self.stop and number < 6 * SESSIONS:
+            while not self.stop:
+                if number >= 6 * SESSIONS and not self.sessions.empty:
+                    time.sleep(0.05)
+                    continue
                 number += 1
                 kind = "mutt" if number % 4 == 0 else "pop"
                 self.pf.send("clerk@example.test", [SERVICE_USER + "@example.test"],
@@ -77,6 +80,7 @@ class Sessions:
         self.port, self.rnd = port, random.Random(SEED)
         self.fetched, self.problems = {}, []  # number -> how often it was fetched and deleted
         self.whole = self.refused = self.busy = self.reread = self.cut = 0
+        self.empty = False  # the last one found no mail
 
     def one(self):
         p = Pop(self.port)
@@ -88,6 +92,7 @@ class Sessions:
                     self.problems.append("login: %r" % reply)
                 return
             listed = p.lines("LIST") or []
+            self.empty = not listed
             doomed = self.fetch(p, listed)
             if doomed is None:
                 self.cut += 1  # mutt changed a message while it was sent: no dot, no QUIT, nothing is deleted
@@ -187,7 +192,7 @@ def main():
     try:
         srv.start()
         pf.start()
-        sender, reader = Sender(pf), Mutt(box, home)
+        sender, reader = Sender(pf, sessions), Mutt(box, home)
         sender.start()
         reader.start()
         try:
