@@ -2,6 +2,7 @@
 """Tasks beside each other: as many as keep the processors at work. Most tests wait more than they compute, some compute all
 the time. So the next one starts when those that run are not expected to fill the processors, by what each took in an earlier
 run, or when a processor has in fact been idle. Those that take longest start first."""
+import ctypes
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ LEAST = len(CPUS) + 1  # run whatever else the machine does
 MOST = 6 * len(CPUS)
 LOOK_S = 0.4  # one more at a time, and time to see what it costs
 IDLE = 0.12  # of a processor
+PR_SET_CHILD_SUBREAPER = 36
 ROOM = 1500  # MB of memory that are free when more than those few run
 
 
@@ -71,8 +73,28 @@ def free_mb():
         return next(int(line.split()[1]) // 1024 for line in f if line.startswith("MemAvailable"))
 
 
+def children():
+    found = []
+    for thread in os.listdir("/proc/self/task"):
+        with open("/proc/self/task/%s/children" % thread) as f:
+            found += [int(pid) for pid in f.read().split()]
+    return found
+
+
+def command(pid):
+    """The program a process runs; "": it has ended."""
+    try:
+        with open("/proc/%d/cmdline" % pid, errors="replace") as f:
+            return f.read().replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
 class Schedule:
+    """Processes that a task leaves behind become ours: they are ended, and waited for, with the last task."""
+
     def __init__(self, tasks):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self.pending, self.running, self.finished = [], [], []
         self.add(tasks)
 
@@ -102,6 +124,7 @@ class Schedule:
         """Until all is done; each_look() is called between."""
         idle, last = Idle(), 0
         while self.pending or self.running:
+            self.strays()
             for task in [t for t in self.running if t.ended()]:
                 self.running.remove(task)
                 self.finished.append(task)
@@ -115,6 +138,28 @@ class Schedule:
             each_look()
             time.sleep(0.05)
 
+    def strays(self):
+        """Those that are no task's first process and still run; those that have ended are waited for."""
+        alive = []
+        for pid in set(children()) - {t.proc.pid for t in self.running if t.rc is None}:
+            try:
+                if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                    alive.append(pid)
+            except ChildProcessError:
+                pass  # a task that was waited for meanwhile
+        return alive
+
+    def tidy(self, patience=5):
+        """Ends what tasks left behind; what that was."""
+        left = [command(pid) for pid in self.strays()]
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            end = time.monotonic() + patience
+            for pid in self.strays():
+                os.kill(pid, number)
+            while time.monotonic() < end and self.strays():
+                time.sleep(0.05)
+        return left
+
     def stop(self, patience=20):
         """Ends the tasks, by their process groups: as Ctrl-C does, so that a test ends its servers; then for good."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
@@ -123,3 +168,4 @@ class Schedule:
             end = time.monotonic() + patience
             while time.monotonic() < end and not all([t.ended() for t in self.running]):
                 time.sleep(0.05)
+        return self.tidy()

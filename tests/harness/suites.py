@@ -181,6 +181,11 @@ class Run:
             ", ".join("%s %d s" % (t.name.replace("tests/", ""), now - t.began) for t in running[:4]),
             ", ..." if running[4:] else "", len(s.pending) + len(self.unseen), clock(self.left())))
 
+    @staticmethod
+    def left_behind(commands):
+        for command in commands:
+            say("a test left this behind, and it was ended: " + command[:150])
+
     def end(self):
         for build in SUITES:
             if build not in self.trees and SUITES[build][self.everything] and self.wanted(build + ":"):
@@ -202,11 +207,12 @@ def main():
     run = Run("--all" in sys.argv[1:], args)
 
     def interrupted(number, _):
-        run.schedule.stop()
+        run.left_behind(run.schedule.stop())
         sys.exit(128 + number)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
     run.schedule.run(run.progress)
+    run.left_behind(run.schedule.tidy())
     return run.end()
 
 

@@ -85,6 +85,19 @@ def interrupt(tap, work):
     tap.note("ended in %.1f s" % (time.monotonic() - began))
 
 
+def left_behind(tap, work):
+    """A task that ends, and leaves a server: the last one tidies up; and a daemon that ends by itself is no zombie."""
+    pid, other = os.path.join(work, "left"), os.path.join(work, "gone")
+    s = Schedule([Task("leaves", ["sh", "-c", "setsid sleep 600 & echo $! >%s; setsid true & echo $! >%s; sleep 0.5" % (pid, other)],
+                       None, 1, 1)])
+    s.run(lambda: None)
+    with open(pid) as f, open(other) as g:
+        server, ended = int(f.read()), int(g.read())
+    tap.ok(os.path.exists("/proc/%d" % server) and not os.path.exists("/proc/%d" % ended), "a server outlives its test, as ours")
+    said = s.tidy()
+    tap.ok(said == ["sleep 600"] and not os.path.exists("/proc/%d" % server), "it is named, and ended", said)
+
+
 def main():
     tap = Tap()
     work = tempfile.mkdtemp(prefix="rst-harness.")
@@ -94,6 +107,7 @@ def main():
         results(tap, work)
         order(tap, work)
         interrupt(tap, work)
+        left_behind(tap, work)
     finally:
         shutil.rmtree(work)
     return tap.done()
