@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Accounts: who gets in, who does not, and what is told about them. */
+/* Accounts: which are let in, which are not, and what the module tells about them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +21,10 @@ make_cred(struct pm_cred *c, const char *name, const char *secret)
 }
 
 static int32_t
-ask(struct inst *in, const struct pm_cred *c, struct pm_user *u)
+auth_ask(struct inst *in, const struct pm_cred *c, struct pm_user *u)
 {
 	host_user_init(u);
-	return in->m->auth->verify(in->i, pm(), c, u);
+	return in->m->auth->verify(in->i, kit_pm(), c, u);
 }
 
 /* R5: all but sasl_error is as it was. */
@@ -38,12 +38,12 @@ expect_untouched(const struct pm_user *u, const char *when)
 	EXPECT(memcmp(u, &fresh, sizeof(fresh)) == 0, "%s, and the user was written to", when);
 }
 
-/* Nobody comes in, and no failure is made up either. */
+/* Nobody gets in, and the module invents no failure either. */
 static void
 expect_refused(struct inst *in, const struct pm_cred *c, const char *what)
 {
 	struct pm_user u;
-	int32_t rc = ask(in, c, &u);
+	int32_t rc = auth_ask(in, c, &u);
 
 	EXPECT(rc == PM_DENIED || rc == PM_NEXT, "%s: verify gave %s (%s), expected DENIED or NEXT",
 	       what, host_code_name(rc), kit_said());
@@ -62,7 +62,7 @@ check_str(struct pm_str s, size_t max, const char *what)
 /* ---- checks ---------------------------------------------------------------------------------- */
 
 static void
-caps(void)
+auth_caps(void)
 {
 	struct inst *in = kit_open();
 	uint64_t first = 0, again = 0;
@@ -72,7 +72,7 @@ caps(void)
 	expect_rc("caps", in->m->auth->caps(in->i, &first), PM_OK);
 	EXPECT(first != 0, "no kind of credential at all");
 	make_cred(&c, "nobody-there", "x");
-	(void)ask(in, &c, &u);
+	(void)auth_ask(in, &c, &u);
 	expect_rc("caps", in->m->auth->caps(in->i, &again), PM_OK);
 	EXPECT(first == again, "caps changed from %llx to %llx", (unsigned long long)first,
 	       (unsigned long long)again);
@@ -80,7 +80,7 @@ caps(void)
 }
 
 static void
-right(void)
+auth_right(void)
 {
 	struct inst *in = kit_open();
 	char name[PM_NAME_MAX + 1], secret[1024];
@@ -90,7 +90,7 @@ right(void)
 	snprintf(name, sizeof(name), "%s", setup.user);
 	snprintf(secret, sizeof(secret), "%s", setup.password);
 	make_cred(&c, name, secret);
-	expect_rc("verify with the right password", ask(in, &c, &u), PM_OK);
+	expect_rc("verify with the right password", auth_ask(in, &c, &u), PM_OK);
 	/* R4: the credentials were borrowed, the user lives on */
 	memset(name, '#', sizeof(name) - 1);
 	memset(secret, '#', sizeof(secret) - 1);
@@ -110,7 +110,7 @@ right(void)
 }
 
 static void
-wrong(void)
+auth_wrong(void)
 {
 	struct inst *in = kit_open();
 	char almost[1024];
@@ -146,8 +146,8 @@ empty_secret(void)
 	kit_close(in);
 }
 
-/* It is as wanted, or the settings leave it blind: then check() says so to who depends on
- * lookups. False: blind. */
+/* The result must be the wanted one, or the settings leave lookups blind: then check() must tell
+ * those who depend on them. False: blind. */
 static bool
 expect_lookup(const char *what, int32_t rc, int32_t wanted)
 {
@@ -160,7 +160,7 @@ expect_lookup(const char *what, int32_t rc, int32_t wanted)
 }
 
 static void
-unknown(void)
+auth_unknown(void)
 {
 	struct inst *in = kit_open();
 	struct pm_cred c;
@@ -170,13 +170,13 @@ unknown(void)
 	make_cred(&c, "nobody-has-this-name@nowhere.example", "x");
 	expect_refused(in, &c, "an unknown user");
 	host_user_init(&u);
-	rc = in->m->auth->lookup(in->i, pm(), &c, &u);
+	rc = in->m->auth->lookup(in->i, kit_pm(), &c, &u);
 	(void)expect_lookup("lookup of an unknown user", rc, PM_NOENT);
 	expect_untouched(&u, "no user");
 	kit_close(in);
 }
 
-/* Names as attackers send them. */
+/* Attackers send these as names. */
 static void
 hostile_names(void)
 {
@@ -275,7 +275,7 @@ other_kinds(void)
 			continue;
 		make_cred(&c, setup.user ? setup.user : "nobody-there", "x");
 		c.kind = kind;
-		rc = ask(in, &c, &u);
+		rc = auth_ask(in, &c, &u);
 		EXPECT(rc == PM_UNSUPPORTED || rc == PM_DENIED || rc == PM_NEXT || rc == PM_INVALID,
 		       "credential kind %u gave %s", kind, host_code_name(rc));
 		expect_untouched(&u, "a kind it does not serve");
@@ -291,10 +291,10 @@ lookup_agrees(void)
 	struct pm_cred c;
 
 	make_cred(&c, setup.user, setup.password);
-	expect_rc("verify", ask(in, &c, &a), PM_OK);
+	expect_rc("verify", auth_ask(in, &c, &a), PM_OK);
 	c.secret = (struct pm_str){NULL, 0};
 	host_user_init(&b);
-	if (!expect_lookup("lookup", in->m->auth->lookup(in->i, pm(), &c, &b), PM_OK)) {
+	if (!expect_lookup("lookup", in->m->auth->lookup(in->i, kit_pm(), &c, &b), PM_OK)) {
 		kit_close(in);
 		return;
 	}
@@ -308,7 +308,7 @@ lookup_agrees(void)
 }
 
 static void
-verifier(void)
+auth_verifier(void)
 {
 	static const uint32_t kinds[] = {PM_SECRET_SCRAM_SHA1, PM_SECRET_SCRAM_SHA256,
 					 PM_SECRET_PLAIN};
@@ -325,7 +325,7 @@ verifier(void)
 		make_cred(&c, setup.user, "");
 		s = (struct pm_secret){.size = sizeof(s), .kinds = kinds[k]};
 		host_user_init(&u);
-		rc = in->m->auth->secret(in->i, pm(), &c, &s, &u);
+		rc = in->m->auth->secret(in->i, kit_pm(), &c, &s, &u);
 		EXPECT(rc == PM_OK || rc == PM_UNSUPPORTED, "secret of kind %u gave %s", kinds[k],
 		       host_code_name(rc));
 		EXPECT(rc != PM_OK || served & ((uint64_t)kinds[k] << 16),
@@ -338,7 +338,7 @@ verifier(void)
 		c.authcid = kit_str("nobody-has-this-name");
 		s = (struct pm_secret){.size = sizeof(s), .kinds = kinds[k]};
 		host_user_init(&u);
-		rc = in->m->auth->secret(in->i, pm(), &c, &s, &u);
+		rc = in->m->auth->secret(in->i, kit_pm(), &c, &s, &u);
 		EXPECT(rc == PM_NOENT || rc == PM_UNSUPPORTED, "secret of an unknown user gave %s",
 		       host_code_name(rc));
 	}
@@ -346,7 +346,7 @@ verifier(void)
 }
 
 static void
-domains(void)
+auth_domains(void)
 {
 	struct inst *in = kit_open();
 	const char *at = strrchr(setup.user, '@');
@@ -354,58 +354,60 @@ domains(void)
 
 	if (at)
 		expect_rc("domain of the account",
-			  in->m->auth->domain(in->i, pm(), kit_str(at + 1)), PM_OK);
+			  in->m->auth->domain(in->i, kit_pm(), kit_str(at + 1)), PM_OK);
 	memset(longest, 'd', sizeof(longest));
-	EXPECT(in->m->auth->domain(in->i, pm(), (struct pm_str){longest, sizeof(longest)}) !=
+	EXPECT(in->m->auth->domain(in->i, kit_pm(), (struct pm_str){longest, sizeof(longest)}) !=
 			       PM_OK ||
 		       !at,
 	       "a domain of 320 d is ours");
-	EXPECT(in->m->auth->domain(in->i, pm(), kit_str("../..")) != PM_OK || !at,
+	EXPECT(in->m->auth->domain(in->i, kit_pm(), kit_str("../..")) != PM_OK || !at,
 	       "'../..' is our domain");
 	EXPECT(setup.wrapped ||
-		       in->m->auth->domain(in->i, pm(), kit_str("example.org")) != PM_UNSUPPORTED ||
+		       in->m->auth->domain(in->i, kit_pm(), kit_str("example.org")) !=
+			       PM_UNSUPPORTED ||
 		       !kit_check(PM_OPENF_DOMAINS),
 	       "check() takes PM_OPENF_DOMAINS, and domain() cannot tell");
 	kit_close(in);
 }
 
 static void
-events(void)
+auth_events(void)
 {
 	struct inst *in = kit_open();
 	struct pm_cred c;
 	struct pm_user u;
 
 	make_cred(&c, setup.user, setup.password);
-	expect_rc("verify", ask(in, &c, &u), PM_OK);
-	expect_rc("event LOGIN", in->m->auth->event(in->i, pm(), &u, PM_EVENT_LOGIN), PM_OK);
-	expect_rc("event SESSION_END", in->m->auth->event(in->i, pm(), &u, PM_EVENT_SESSION_END),
-		  PM_OK);
+	expect_rc("verify", auth_ask(in, &c, &u), PM_OK);
+	expect_rc("event LOGIN", in->m->auth->event(in->i, kit_pm(), &u, PM_EVENT_LOGIN), PM_OK);
+	expect_rc("event SESSION_END",
+		  in->m->auth->event(in->i, kit_pm(), &u, PM_EVENT_SESSION_END), PM_OK);
 	kit_close(in);
 }
 
 const struct check checks_auth[] = {
-	{"auth.caps", "caps", "some kind of credential, the same ones always", NEED_AUTH, caps},
+	{"auth.caps", "caps", "some kind of credential, the same ones always", NEED_AUTH,
+	 auth_caps},
 	{"auth.right", "verify; R4", "the right password; the user outlives the credentials",
-	 NEED_AUTH | NEED_ACCOUNT, right},
+	 NEED_AUTH | NEED_ACCOUNT, auth_right},
 	{"auth.wrong", "verify; R5; R9",
 	 "wrong, shorter, longer, with a NUL: no, the user untouched", NEED_AUTH | NEED_ACCOUNT,
-	 wrong},
+	 auth_wrong},
 	{"auth.empty", "verify", "an empty secret is PM_DENIED", NEED_AUTH, empty_secret},
 	{"auth.unknown", "verify; lookup", "an unknown user: no, and the user untouched", NEED_AUTH,
-	 unknown},
-	{"auth.names", "verify; R9; R11", "35 hostile names: no, and no failure made up", NEED_AUTH,
-	 hostile_names},
+	 auth_unknown},
+	{"auth.names", "verify; R9; R11", "35 hostile names: no, and no failure invented",
+	 NEED_AUTH, hostile_names},
 	{"auth.secrets", "verify; R9", "1,024 bytes, NULs, 0xFF: no", NEED_AUTH, hostile_secrets},
 	{"auth.kinds", "caps", "kinds of credentials it does not serve are refused", NEED_AUTH,
 	 other_kinds},
 	{"auth.lookup", "lookup", "the same user as verify, or check() says that it cannot",
 	 NEED_AUTH | NEED_ACCOUNT, lookup_agrees},
-	{"auth.verifier", "secret", "a whole verifier, or that there is none",
-	 NEED_AUTH | NEED_ACCOUNT | NEED_SECRET, verifier},
+	{"auth.verifier", "secret", "a whole verifier, or an answer that there is none",
+	 NEED_AUTH | NEED_ACCOUNT | NEED_SECRET, auth_verifier},
 	{"auth.domain", "domain", "the account's domain is ours, nonsense is not",
-	 NEED_AUTH | NEED_ACCOUNT | NEED_DOMAIN, domains},
-	{"auth.event", "event", "a login and its end are taken note of",
-	 NEED_AUTH | NEED_ACCOUNT | NEED_EVENT, events},
+	 NEED_AUTH | NEED_ACCOUNT | NEED_DOMAIN, auth_domains},
+	{"auth.event", "event", "a login and its end are noted",
+	 NEED_AUTH | NEED_ACCOUNT | NEED_EVENT, auth_events},
 	{0},
 };

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mailboxes and mail, through the descriptor's tables. */
+#include "box.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +54,7 @@ box_try(struct inst *in, unsigned user, uint32_t flags, struct box *ret)
 	int32_t rc = PM_AGAIN;
 
 	for (unsigned i = 0; rc == PM_AGAIN && i < AGAIN_MAX; i++) {
-		rc = in->m->storage->mbox_open(in->i, pm(), &u, flags, &b.n, &b.h);
+		rc = in->m->storage->mbox_open(in->i, kit_pm(), &u, flags, &b.n, &b.h);
 		EXPECT(rc != PM_AGAIN || b.h, "mbox_open: PM_AGAIN without a handle in the making");
 	}
 	EXPECT(rc != PM_OK || b.h, "mbox_open: PM_OK without a handle");
@@ -62,7 +64,7 @@ box_try(struct inst *in, unsigned user, uint32_t flags, struct box *ret)
 }
 
 static int32_t
-totals(struct inst *in, unsigned user, uint32_t flags, struct pm_stat *ret)
+box_stat_all(struct inst *in, unsigned user, uint32_t flags, struct pm_stat *ret)
 {
 	struct pm_user u = kit_user(user);
 	int32_t rc = PM_AGAIN;
@@ -79,13 +81,13 @@ totals(struct inst *in, unsigned user, uint32_t flags, struct pm_stat *ret)
 int32_t
 box_totals(struct inst *in, unsigned user, struct pm_stat *ret)
 {
-	return totals(in, user, 0, ret);
+	return box_stat_all(in, user, 0, ret);
 }
 
 int32_t
 box_recount(struct inst *in, unsigned user, struct pm_stat *ret)
 {
-	return totals(in, user, PM_CALLF_RECOUNT, ret);
+	return box_stat_all(in, user, PM_CALLF_RECOUNT, ret);
 }
 
 struct box
@@ -113,7 +115,7 @@ box_open_dead(struct inst *in, unsigned user)
 void
 box_close(struct box *b)
 {
-	b->in->m->storage->mbox_close(b->h, pm());
+	b->in->m->storage->mbox_close(b->h, kit_pm());
 	b->h = NULL;
 }
 
@@ -128,7 +130,8 @@ box_info(struct box *b, uint64_t first, size_t n, uint32_t want, struct pm_msg *
 		memset(ret, 0, n * sizeof(*ret));
 		for (size_t k = 0; k < n; k++)
 			ret[k].size = sizeof(*ret);
-		rc = b->in->m->storage->mbox_info(b->h, pm(), first, n, sizeof(*ret), want, ret);
+		rc = b->in->m->storage->mbox_info(b->h, kit_pm(), first, n, sizeof(*ret), want,
+						  ret);
 	}
 	expect_rc("mbox_info", rc, PM_OK);
 }
@@ -153,13 +156,13 @@ box_read(struct box *b, uint64_t index, size_t cap)
 	int32_t rc;
 
 	EXPECT(buf, "no memory");
-	expect_rc("msg_open", s->msg_open(b->h, pm(), index, &msg), PM_OK);
+	expect_rc("msg_open", s->msg_open(b->h, kit_pm(), index, &msg), PM_OK);
 	EXPECT(msg, "msg_open: PM_OK without a handle");
 	for (;;) {
 		size_t got = 0;
 
 		buf[cap] = '\x5a';
-		rc = s->msg_read(msg, pm(), buf, cap, &got);
+		rc = s->msg_read(msg, kit_pm(), buf, cap, &got);
 		EXPECT(buf[cap] == '\x5a', "msg_read wrote behind the buffer");
 		if (rc == PM_END)
 			break;
@@ -174,7 +177,7 @@ box_read(struct box *b, uint64_t index, size_t cap)
 		memcpy(r.p + r.n, buf, got);
 		r.n += got;
 	}
-	s->msg_close(msg, pm());
+	s->msg_close(msg, kit_pm());
 	free(buf);
 	return r;
 }
@@ -248,15 +251,15 @@ kit_deliver(struct inst *in, unsigned user, const void *text, size_t n)
 	void *dlv = NULL;
 	int32_t rc;
 
-	expect_rc("dlv_begin", d->dlv_begin(in->i, pm(), n, 0, &dlv), PM_OK);
-	expect_rc("dlv_rcpt", d->dlv_rcpt(dlv, pm(), &r), PM_OK);
+	expect_rc("dlv_begin", d->dlv_begin(in->i, kit_pm(), n, 0, &dlv), PM_OK);
+	expect_rc("dlv_rcpt", d->dlv_rcpt(dlv, kit_pm(), &r), PM_OK);
 	if (n > 0)
-		expect_rc("dlv_write", d->dlv_write(dlv, pm(), text, n), PM_OK);
-	while ((rc = d->dlv_prepare(dlv, pm(), &res, sizeof(res))) == PM_AGAIN)
+		expect_rc("dlv_write", d->dlv_write(dlv, kit_pm(), text, n), PM_OK);
+	while ((rc = d->dlv_prepare(dlv, kit_pm(), &res, sizeof(res))) == PM_AGAIN)
 		;
 	expect_rc("dlv_prepare", rc, PM_OK);
 	expect_rc("dlv_prepare, this recipient,", res.rc, PM_OK);
-	while ((rc = d->dlv_commit(dlv, pm(), &res, sizeof(res))) == PM_AGAIN)
+	while ((rc = d->dlv_commit(dlv, kit_pm(), &res, sizeof(res))) == PM_AGAIN)
 		;
 	expect_rc("dlv_commit", rc, PM_OK);
 	expect_rc("dlv_commit, this recipient,", res.rc, PM_OK);

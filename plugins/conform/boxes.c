@@ -7,7 +7,7 @@
 #include "kit.h"
 
 static void
-totals(void)
+boxes_totals(void)
 {
 	struct inst *in = kit_open();
 	struct pm_stat s = {.size = sizeof(s)};
@@ -46,7 +46,7 @@ stat_of(struct inst *in)
 	return s;
 }
 
-/* Whoever remembers totals and adds to them must come to what a session sees, whatever the text. */
+/* A module that remembers totals and adds to them must agree with a session, whatever the text. */
 static void
 totals_grow(void)
 {
@@ -87,9 +87,9 @@ totals_grow(void)
 	kit_close(in);
 }
 
-/* User 0 as a reader sees it, which is what box_stat has to report. */
+/* User 0's totals as a reader sees them: box_stat has to report the same. */
 static struct pm_stat
-seen(struct inst *in)
+boxes_seen(struct inst *in)
 {
 	struct box b = box_open(in, 0, PM_OPEN_READONLY);
 	struct pm_stat s = {.size = sizeof(s), .count = b.n};
@@ -103,7 +103,7 @@ seen(struct inst *in)
 static void
 recount_is_seen(struct inst *in, const char *when)
 {
-	struct pm_stat anew = {.size = sizeof(anew)}, is = seen(in), after;
+	struct pm_stat anew = {.size = sizeof(anew)}, is = boxes_seen(in), after;
 
 	expect_rc("box_stat with PM_CALLF_RECOUNT", box_recount(in, 0, &anew), PM_OK);
 	after = stat_of(in);
@@ -117,10 +117,10 @@ recount_is_seen(struct inst *in, const char *when)
 	       (unsigned long long)after.count, (unsigned long long)after.octets);
 }
 
-/* Counted anew between deliveries and deletions; a module that does not know the flag answers as
+/* Counted again between deliveries and deletions; a module that does not know the flag answers as
  * ever. */
 static void
-recount(void)
+boxes_recount(void)
 {
 	struct inst *in = kit_open();
 	struct pm_stat none = {.size = sizeof(none)};
@@ -137,8 +137,8 @@ recount(void)
 	expect_rc("mbox_commit", box_commit(&b, del, NULL, NULL, 0), PM_OK);
 	box_close(&b);
 	recount_is_seen(in, "after two deletions");
-	EXPECT(seen(in).count == 3, "two of five are deleted, %llu are left",
-	       (unsigned long long)seen(in).count);
+	EXPECT(boxes_seen(in).count == 3, "two of five are deleted, %llu are left",
+	       (unsigned long long)boxes_seen(in).count);
 	expect_rc("box_stat with PM_CALLF_RECOUNT of a mailbox that is not there",
 		  box_recount(in, 94, &none), PM_NOENT);
 	kit_close(in);
@@ -152,7 +152,7 @@ no_such_box(void)
 	struct pm_stat s, before;
 
 	if (in->m->storage->box_delete)
-		(void)in->m->storage->box_delete(in->i, pm(), &u); /* of an earlier run */
+		(void)in->m->storage->box_delete(in->i, kit_pm(), &u); /* of an earlier run */
 	memset(&s, 0x33, sizeof(s));
 	s.size = sizeof(s);
 	before = s;
@@ -188,9 +188,9 @@ is_more(const char *when, const struct pm_stat *before, const struct pm_stat *no
 	       (long long)count, (long long)octets);
 }
 
-/* Two mailboxes of the kit's domain; what is in its others from earlier is not known. */
+/* Two mailboxes of the kit's domain; its others may hold mail of earlier runs. */
 static void
-domain(void)
+boxes_domain(void)
 {
 	struct inst *in = kit_open();
 	struct pm_stat before, now;
@@ -208,13 +208,13 @@ domain(void)
 	kit_empty(in, 0);
 	before = domain_of(in, "example.org", PM_CALLF_RECOUNT);
 	kit_deliver_many(in, 0, "of a domain", 3);
-	octets = seen(in).octets;
+	octets = boxes_seen(in).octets;
 	now = domain_of(in, "example.org", 0);
 	is_more("three deliveries:", &before, &now, 3, (int64_t)octets);
 	now = domain_of(in, "example.org", PM_CALLF_RECOUNT);
 	is_more("counted anew,", &before, &now, 3, (int64_t)octets);
 	kit_deliver_many(in, 95, "of a domain", 1);
-	(void)in->m->storage->box_delete(in->i, pm(), &u);
+	(void)in->m->storage->box_delete(in->i, kit_pm(), &u);
 	kit_empty(in, 0);
 	now = domain_of(in, "example.org", 0);
 	is_more("emptied and removed:", &before, &now, 0, 0);
@@ -237,9 +237,10 @@ page_through(struct inst *in, size_t n)
 		for (size_t k = 0; k < n; k++)
 			page[k].size = sizeof(*page);
 		got = 0;
-		expect_rc("box_list",
-			  in->m->storage->box_list(in->i, pm(), at, n, sizeof(*page), page, &got),
-			  PM_OK);
+		expect_rc(
+			"box_list",
+			in->m->storage->box_list(in->i, kit_pm(), at, n, sizeof(*page), page, &got),
+			PM_OK);
 		EXPECT(got <= n, "box_list gave %zu of at most %zu", got, n);
 		for (size_t k = 0; k < got; k++) {
 			EXPECT(page[k].key_len <= PM_KEY_MAX && page[k].cursor_len <= PM_CURSOR_MAX,
@@ -268,7 +269,7 @@ page_through(struct inst *in, size_t n)
 }
 
 static void
-list(void)
+boxes_list(void)
 {
 	static const size_t pages[] = {1, 3, 10, 100};
 	struct inst *in = kit_open();
@@ -286,7 +287,7 @@ list(void)
 }
 
 static void
-removal(void)
+boxes_removal(void)
 {
 	struct inst *in = kit_open();
 	struct pm_user u = kit_user(5);
@@ -295,12 +296,12 @@ removal(void)
 	kit_empty(in, 5);
 	kit_deliver_many(in, 5, "remove", 2);
 	b = box_open(in, 5, PM_OPEN_EXCLUSIVE);
-	expect_rc("box_delete of a held mailbox", in->m->storage->box_delete(in->i, pm(), &u),
+	expect_rc("box_delete of a held mailbox", in->m->storage->box_delete(in->i, kit_pm(), &u),
 		  PM_BUSY);
 	EXPECT(box_find(&b, "Subject: remove 1") >= 0, "PM_BUSY, and its mail is gone");
 	box_close(&b);
-	expect_rc("box_delete", in->m->storage->box_delete(in->i, pm(), &u), PM_OK);
-	expect_rc("box_delete again", in->m->storage->box_delete(in->i, pm(), &u), PM_NOENT);
+	expect_rc("box_delete", in->m->storage->box_delete(in->i, kit_pm(), &u), PM_OK);
+	expect_rc("box_delete again", in->m->storage->box_delete(in->i, kit_pm(), &u), PM_NOENT);
 	b = box_open(in, 5, PM_OPEN_EXCLUSIVE);
 	EXPECT(b.n == 0, "after box_delete %llu messages are left", (unsigned long long)b.n);
 	box_close(&b);
@@ -317,14 +318,14 @@ place_of(struct inst *in, unsigned user)
 	struct pm_user u = kit_user(user);
 	struct pm_str place = {NULL, 0};
 
-	expect_rc("box_place", in->m->storage->box_place(in->i, pm(), &u, &place), PM_OK);
+	expect_rc("box_place", in->m->storage->box_place(in->i, kit_pm(), &u, &place), PM_OK);
 	EXPECT(place.p && place.n > 0 && place.n <= PM_PLACE_MAX, "box_place told %zu bytes",
 	       place.n);
 	return place;
 }
 
 static void
-place(void)
+boxes_place(void)
 {
 	struct inst *in = kit_open();
 	struct pm_str a, b;
@@ -350,21 +351,21 @@ place(void)
 
 const struct check checks_boxes[] = {
 	{"boxes.stat", "box_stat", "count and octets as the session sees them",
-	 NEED_DELIVERY | NEED_STAT, totals},
+	 NEED_DELIVERY | NEED_STAT, boxes_totals},
 	{"boxes.stat-grows", "box_stat dlv_commit", "with each delivery, as the session sees them",
 	 NEED_DELIVERY | NEED_STAT, totals_grow},
-	{"boxes.recount", "box_stat PM_CALLF_RECOUNT", "what a reader sees, then and afterwards",
-	 NEED_DELIVERY | NEED_STAT, recount},
-	{"boxes.domain", "domain_stat PM_CALLF_RECOUNT", "what a domain's mailboxes hold together",
-	 NEED_DELIVERY | NEED_COUNTS, domain},
+	{"boxes.recount", "box_stat PM_CALLF_RECOUNT",
+	 "the totals a reader sees, then and afterwards", NEED_DELIVERY | NEED_STAT, boxes_recount},
+	{"boxes.domain", "domain_stat PM_CALLF_RECOUNT", "the sum of a domain's mailboxes",
+	 NEED_DELIVERY | NEED_COUNTS, boxes_domain},
 	{"boxes.none", "box_stat; R5",
 	 "a mailbox that is not there: PM_NOENT, the record untouched", NEED_STORAGE | NEED_STAT,
 	 no_such_box},
 	{"boxes.list", "box_list", "every mailbox once, however the pages are cut",
-	 NEED_DELIVERY | NEED_LIST, list},
+	 NEED_DELIVERY | NEED_LIST, boxes_list},
 	{"boxes.place", "box_place", "the same for one mailbox, another for another one",
-	 NEED_DELIVERY, place},
+	 NEED_DELIVERY, boxes_place},
 	{"boxes.delete", "box_delete", "PM_BUSY while held; then all is gone",
-	 NEED_DELIVERY | NEED_DELETE, removal},
+	 NEED_DELIVERY | NEED_DELETE, boxes_removal},
 	{0},
 };

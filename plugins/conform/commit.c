@@ -21,7 +21,7 @@ not_without(void)
 }
 
 static void
-exactly(void)
+commit_exactly(void)
 {
 	struct inst *in = kit_open();
 	struct box b = kept_begin(in, "exact", 25);
@@ -35,7 +35,7 @@ exactly(void)
 }
 
 static void
-everything(void)
+commit_everything(void)
 {
 	struct inst *in = kit_open();
 	struct box b = kept_begin(in, "all", 17);
@@ -48,7 +48,7 @@ everything(void)
 }
 
 static void
-nothing(void)
+commit_nothing(void)
 {
 	struct inst *in = kit_open();
 	struct box b = kept_begin(in, "nothing", 9);
@@ -76,7 +76,7 @@ wrong_count(void)
 		uint64_t done = 4711;
 		int32_t rc;
 
-		while ((rc = in->m->storage->mbox_commit(b.h, pm(), &c, &done)) == PM_AGAIN)
+		while ((rc = in->m->storage->mbox_commit(b.h, kit_pm(), &c, &done)) == PM_AGAIN)
 			;
 		expect_rc("mbox_commit with another number of messages", rc, PM_INVALID);
 		EXPECT(done == 4711, "PM_INVALID, and *ret_done was written to");
@@ -87,7 +87,7 @@ wrong_count(void)
 }
 
 static void
-readonly(void)
+commit_readonly(void)
 {
 	struct inst *in = kit_open();
 	struct box b = kept_begin(in, "readonly", 3);
@@ -103,7 +103,7 @@ readonly(void)
 
 /* The same op_id again: the answer may have been lost. */
 static void
-repeated(void)
+commit_repeated(void)
 {
 	struct inst *in = kit_open();
 	struct box b = kept_begin(in, "again", 8);
@@ -146,7 +146,7 @@ keeps_lock(void)
 	kit_close(in);
 }
 
-/* Mail that came during the session was never seen: it cannot have been deleted. */
+/* Mail that arrived during the session was never seen: it cannot have been deleted. */
 static void
 late_mail_stays(void)
 {
@@ -168,7 +168,7 @@ late_mail_stays(void)
 }
 
 static void
-many(void)
+commit_many(void)
 {
 	enum { N = 1500 };
 	struct inst *in = kit_open();
@@ -193,7 +193,7 @@ many(void)
 	kit_close(in);
 }
 
-/* PM_OK is durable: the process ends there and then. */
+/* PM_OK is durable: the process ends at that very moment. */
 static int
 commit_and_die(void *arg)
 {
@@ -209,7 +209,7 @@ commit_and_die(void *arg)
 }
 
 static void
-durable(void)
+commit_durable(void)
 {
 	struct inst *in = kit_open();
 	struct box b = kept_begin(in, "die", 6);
@@ -229,24 +229,25 @@ durable(void)
 const struct check checks_commit[] = {
 	{"commit.none", "mbox_close", "without a commit nothing is deleted", NEED_DELIVERY,
 	 not_without},
-	{"commit.exact", "mbox_commit", "exactly the messages of the map", NEED_DELIVERY, exactly},
-	{"commit.all", "mbox_commit", "all of them; bits behind the last mean nothing",
-	 NEED_DELIVERY, everything},
+	{"commit.exact", "mbox_commit", "exactly the messages of the map", NEED_DELIVERY,
+	 commit_exactly},
+	{"commit.all", "mbox_commit", "all of them; bits after the last mean nothing",
+	 NEED_DELIVERY, commit_everything},
 	{"commit.empty", "mbox_commit", "an empty map and no map delete nothing", NEED_DELIVERY,
-	 nothing},
+	 commit_nothing},
 	{"commit.count", "mbox_commit; R5",
 	 "another n than the snapshot's: PM_INVALID, nothing changed", NEED_DELIVERY, wrong_count},
 	{"commit.readonly", "mbox_commit", "without the lock: PM_INVALID, nothing changed",
-	 NEED_DELIVERY, readonly},
+	 NEED_DELIVERY, commit_readonly},
 	{"commit.repeated", "mbox_commit", "the same op_id may be repeated", NEED_DELIVERY,
-	 repeated},
+	 commit_repeated},
 	{"commit.lock", "mbox_commit", "the lock stays held until mbox_close", NEED_DELIVERY,
 	 keeps_lock},
 	{"commit.late-mail", "mbox_commit", "mail that came meanwhile stays", NEED_DELIVERY,
 	 late_mail_stays},
 	{"commit.many", "mbox_commit; R7", "1,200 of 1,500 messages, in slices", NEED_DELIVERY,
-	 many},
+	 commit_many},
 	{"commit.durable", "mbox_commit", "PM_OK holds when the process dies at once",
-	 NEED_DELIVERY | NEED_SHARED, durable},
+	 NEED_DELIVERY | NEED_SHARED, commit_durable},
 	{0},
 };

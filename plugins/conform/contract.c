@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The descriptor, life, and what a module may not do to the process it lives in. */
+/* The descriptor, life, and the limits of a module within the process it lives in. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -52,13 +52,13 @@ auth_day(struct inst *in)
 	c.authcid = kit_str(setup.user ? setup.user : "nobody-there@example.org");
 	c.secret = kit_str("certainly wrong");
 	host_user_init(&u);
-	(void)in->m->auth->verify(in->i, pm(), &c, &u); /* whatever it says */
+	(void)in->m->auth->verify(in->i, kit_pm(), &c, &u); /* whatever it says */
 	host_user_init(&u);
-	(void)in->m->auth->lookup(in->i, pm(), &c, &u);
+	(void)in->m->auth->lookup(in->i, kit_pm(), &c, &u);
 }
 
 static void
-day(struct inst *in)
+contract_day(struct inst *in)
 {
 	if (in->m->storage)
 		storage_day(in);
@@ -67,7 +67,7 @@ day(struct inst *in)
 }
 
 static size_t
-entries(const char *dir)
+contract_entries(const char *dir)
 {
 	DIR *d = opendir(dir);
 	size_t n = 0;
@@ -176,11 +176,11 @@ open_permits(void)
 	struct inst *in = kit_try_open(setup.settings, setup.n_settings, 1);
 
 	EXPECT(in, "with one permit it does not open: %s", kit_errors);
-	day(in);
+	contract_day(in);
 	kit_close(in);
 	in = kit_try_open(setup.settings, setup.n_settings, 64);
 	EXPECT(in, "with 64 permits it does not open: %s", kit_errors);
-	day(in);
+	contract_day(in);
 	kit_close(in);
 }
 
@@ -190,17 +190,17 @@ two_instances(void)
 	struct inst *a = kit_open(), *b = kit_open();
 
 	EXPECT(a->i != b->i || !a->i, "both instances are the same object");
-	day(a);
-	day(b);
+	contract_day(a);
+	contract_day(b);
 	kit_close(a);
-	day(b); /* what it shared with the other would be gone now */
+	contract_day(b); /* if it shared anything with the other, that is gone now */
 	kit_close(b);
 }
 
 /* ---- the process ----------------------------------------------------------------------------- */
 
 static void *
-nothing(void *arg)
+contract_nothing(void *arg)
 {
 	return arg;
 }
@@ -212,15 +212,15 @@ no_thread_left(void)
 	struct inst *in;
 	pthread_t t;
 
-	/* the first thread of a process brings a sanitizer's own along, which stays */
-	EXPECT(pthread_create(&t, NULL, nothing, NULL) == 0 && pthread_join(t, NULL) == 0,
+	/* the first thread of a process starts one of the sanitizer's, which stays */
+	EXPECT(pthread_create(&t, NULL, contract_nothing, NULL) == 0 && pthread_join(t, NULL) == 0,
 	       "cannot start a thread");
-	before = entries("/proc/self/task");
+	before = contract_entries("/proc/self/task");
 	in = kit_open();
 
-	day(in);
+	contract_day(in);
 	kit_close(in);
-	for (int i = 0; i < 50 && (after = entries("/proc/self/task")) > before; i++)
+	for (int i = 0; i < 50 && (after = contract_entries("/proc/self/task")) > before; i++)
 		usleep(20000); /* a joined thread takes a moment to leave /proc */
 	EXPECT(after <= before, "%zu threads are left after close", after - before);
 }
@@ -231,15 +231,15 @@ no_file_left(void)
 	size_t before, after;
 	struct inst *in = kit_open();
 
-	day(in);
-	kit_close(in); /* what a library opens once and keeps is not counted */
-	before = entries("/proc/self/fd");
+	contract_day(in);
+	kit_close(in); /* a descriptor that a library opens once and keeps does not count */
+	before = contract_entries("/proc/self/fd");
 	for (int i = 0; i < 3; i++) {
 		in = kit_open();
-		day(in);
+		contract_day(in);
 		kit_close(in);
 	}
-	after = entries("/proc/self/fd");
+	after = contract_entries("/proc/self/fd");
 	EXPECT(after <= before, "three instances left %zu descriptors open", after - before);
 }
 
@@ -250,13 +250,13 @@ no_memory_left(void)
 	size_t before, after;
 
 	for (int i = 0; i < 40; i++)
-		day(in); /* caches fill */
+		contract_day(in); /* caches fill */
 	before = mallinfo2().uordblks;
 	for (int i = 0; i < 200; i++)
-		day(in);
+		contract_day(in);
 	after = mallinfo2().uordblks;
 	kit_close(in);
-	/* what alloc() gave is the kit's and stays: at most 4 KiB a day */
+	/* alloc()'s memory is the kit's and stays: at most 4 KiB a day */
 	EXPECT(after < before + 200 * 4096, "200 days took %zu KiB more memory",
 	       (after - before) / 1024);
 }
@@ -268,7 +268,7 @@ struct surroundings {
 };
 
 static void
-look(struct surroundings *s)
+contract_look(struct surroundings *s)
 {
 	memset(s, 0, sizeof(*s));
 	EXPECT(getcwd(s->cwd, sizeof(s->cwd)), "getcwd failed");
@@ -276,7 +276,7 @@ look(struct surroundings *s)
 	s->mask = umask(077);
 	(void)umask(s->mask);
 	for (int k = 1; k < 32; k++)
-		/* all but SIGKILL and SIGSTOP can be asked */
+		/* every signal but SIGKILL and SIGSTOP can be asked for */
 		(void)sigaction(k, NULL, &s->actions[k]);
 }
 
@@ -286,11 +286,11 @@ process_untouched(void)
 	struct surroundings a, b;
 	struct inst *in;
 
-	look(&a);
+	contract_look(&a);
 	in = kit_open();
-	day(in);
+	contract_day(in);
 	kit_close(in);
-	look(&b);
+	contract_look(&b);
 	EXPECT(strcmp(a.cwd, b.cwd) == 0, "the working directory became %s", b.cwd);
 	EXPECT(strcmp(a.locale, b.locale) == 0, "the locale became %s", b.locale);
 	EXPECT(a.mask == b.mask, "umask became %03o", b.mask);
@@ -300,7 +300,7 @@ process_untouched(void)
 }
 
 static void
-quiet(void)
+contract_quiet(void)
 {
 	char text[200] = "";
 	FILE *f = tmpfile();
@@ -312,7 +312,7 @@ quiet(void)
 	fflush(NULL);
 	EXPECT(dup2(fileno(f), 1) != -1 && dup2(fileno(f), 2) != -1, "dup2 failed");
 	in = kit_open();
-	day(in);
+	contract_day(in);
 	kit_close(in);
 	fflush(NULL);
 	(void)dup2(out, 1);
@@ -329,53 +329,53 @@ quiet(void)
 /* ---- background ------------------------------------------------------------------------------ */
 
 static void
-probe(void)
+contract_probe(void)
 {
 	struct inst *in = kit_open();
 
-	expect_rc("probe", in->m->life->probe(in->i, pm()), PM_OK);
+	expect_rc("probe", in->m->life->probe(in->i, kit_pm()), PM_OK);
 	kit_close(in);
 }
 
 static void
-tick(void)
+contract_tick(void)
 {
 	struct inst *in = kit_open();
 	int32_t rc;
 
-	day(in);
+	contract_day(in);
 	for (int i = 0; i < 3; i++) {
 		for (unsigned k = 0;
-		     (rc = in->m->life->tick(in->i, pm())) == PM_AGAIN && k < 100000; k++)
+		     (rc = in->m->life->tick(in->i, kit_pm())) == PM_AGAIN && k < 100000; k++)
 			;
 		expect_rc("tick", rc, PM_OK);
 	}
-	day(in);
+	contract_day(in);
 	kit_close(in);
 }
 
-/* Tables that are set up already stay as they are; a word that is none changes nothing. */
+/* A second setup changes nothing, and neither does an unknown word. */
 static void
 set_up(void)
 {
 	struct inst *in = kit_open();
 	int32_t rc;
 
-	day(in);
+	contract_day(in);
 	for (int k = 0; k < 2; k++) {
-		while ((rc = in->m->life->setup(in->i, pm(), kit_str(""))) == PM_AGAIN)
+		while ((rc = in->m->life->setup(in->i, kit_pm(), kit_str(""))) == PM_AGAIN)
 			;
 		expect_rc("setup", rc, PM_OK);
 	}
 	expect_rc("setup with a word that is none",
-		  in->m->life->setup(in->i, pm(), kit_str("no such word")), PM_UNSUPPORTED);
+		  in->m->life->setup(in->i, kit_pm(), kit_str("no such word")), PM_UNSUPPORTED);
 	EXPECT(*kit_said(), "PM_UNSUPPORTED without a reason");
-	day(in);
+	contract_day(in);
 	kit_close(in);
 }
 
 static void
-retire(void)
+contract_retire(void)
 {
 	struct inst *in = kit_open();
 	struct box b;
@@ -408,12 +408,13 @@ const struct check checks_contract[] = {
 	{"close.memory", "R4", "memory does not grow from session to session", 0, no_memory_left},
 	{"process.untouched", "R8", "directory, umask, locale and signal actions stay as they were",
 	 0, process_untouched},
-	{"process.quiet", "R8", "nothing goes to standard output or standard error", 0, quiet},
-	{"life.probe", "pm_life.probe", "the backend is there", NEED_PROBE, probe},
+	{"process.quiet", "R8", "nothing goes to standard output or standard error", 0,
+	 contract_quiet},
+	{"life.probe", "pm_life.probe", "the backend is there", NEED_PROBE, contract_probe},
 	{"life.tick", "pm_life.tick", "background work ends, and disturbs nothing", NEED_TICK,
-	 tick},
+	 contract_tick},
 	{"life.setup", "pm_life.setup",
 	 "may be repeated; an unknown word: PM_UNSUPPORTED and a reason", NEED_SETUP, set_up},
-	{"life.retire", "pm_life.retire", "handles that are open live on", 0, retire},
+	{"life.retire", "pm_life.retire", "handles that are open live on", 0, contract_retire},
 	{0},
 };

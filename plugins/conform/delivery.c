@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Delivery: invisible until committed, whole or not at all, one result for each recipient. */
+/* Delivery: invisible until committed, as a whole or not at all, one result for each recipient. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,26 +10,26 @@
 
 /* A delivery to users 0..n-1 up to and with `steps`: 1 begin, 2 rcpt, 3 write, 4 prepare. */
 static void *
-upto(struct inst *in, int steps, unsigned n, const char *text, struct pm_result *res)
+delivery_upto(struct inst *in, int steps, unsigned n, const char *text, struct pm_result *res)
 {
 	const struct pm_delivery *d = in->m->delivery;
 	void *dlv = NULL;
 	int32_t rc;
 
-	expect_rc("dlv_begin", d->dlv_begin(in->i, pm(), 0, 0, &dlv), PM_OK);
+	expect_rc("dlv_begin", d->dlv_begin(in->i, kit_pm(), 0, 0, &dlv), PM_OK);
 	for (unsigned k = 0; steps >= 2 && k < n; k++) {
 		struct pm_user u = kit_user(k);
 		struct pm_rcpt r = {.size = sizeof(r), .user = &u};
 
-		expect_rc("dlv_rcpt", d->dlv_rcpt(dlv, pm(), &r), PM_OK);
+		expect_rc("dlv_rcpt", d->dlv_rcpt(dlv, kit_pm(), &r), PM_OK);
 	}
 	if (steps >= 3)
-		expect_rc("dlv_write", d->dlv_write(dlv, pm(), text, strlen(text)), PM_OK);
+		expect_rc("dlv_write", d->dlv_write(dlv, kit_pm(), text, strlen(text)), PM_OK);
 	if (steps < 4)
 		return dlv;
 	for (unsigned k = 0; k < n; k++)
 		res[k] = (struct pm_result){.size = sizeof(res[k])};
-	while ((rc = d->dlv_prepare(dlv, pm(), res, sizeof(*res))) == PM_AGAIN)
+	while ((rc = d->dlv_prepare(dlv, kit_pm(), res, sizeof(*res))) == PM_AGAIN)
 		;
 	expect_rc("dlv_prepare", rc, PM_OK);
 	for (unsigned k = 0; k < n; k++)
@@ -38,11 +38,11 @@ upto(struct inst *in, int steps, unsigned n, const char *text, struct pm_result 
 }
 
 static void
-commit(struct inst *in, void *dlv, struct pm_result *res, unsigned n)
+delivery_commit(struct inst *in, void *dlv, struct pm_result *res, unsigned n)
 {
 	int32_t rc;
 
-	while ((rc = in->m->delivery->dlv_commit(dlv, pm(), res, sizeof(*res))) == PM_AGAIN)
+	while ((rc = in->m->delivery->dlv_commit(dlv, kit_pm(), res, sizeof(*res))) == PM_AGAIN)
 		;
 	expect_rc("dlv_commit", rc, PM_OK);
 	for (unsigned k = 0; k < n; k++)
@@ -69,7 +69,7 @@ empty_all(struct inst *in)
 /* ---- checks ---------------------------------------------------------------------------------- */
 
 static void
-invisible(void)
+delivery_invisible(void)
 {
 	struct inst *in = kit_open();
 	struct pm_result res[RCPTS];
@@ -77,28 +77,28 @@ invisible(void)
 
 	empty_all(in);
 	for (int steps = 1; steps <= 4; steps++) {
-		dlv = upto(in, steps, 1, "Subject: not yet\r\n\r\nx\r\n", res);
+		dlv = delivery_upto(in, steps, 1, "Subject: not yet\r\n\r\nx\r\n", res);
 		expect_count(in, 0, 0, "before dlv_commit");
-		in->m->delivery->dlv_abort(dlv, pm());
+		in->m->delivery->dlv_abort(dlv, kit_pm());
 	}
-	dlv = upto(in, 4, 1, "Subject: now\r\n\r\nx\r\n", res);
+	dlv = delivery_upto(in, 4, 1, "Subject: now\r\n\r\nx\r\n", res);
 	expect_count(in, 0, 0, "after dlv_prepare");
-	commit(in, dlv, res, 1);
+	delivery_commit(in, dlv, res, 1);
 	expect_count(in, 0, 1, "after dlv_commit");
 	kit_close(in);
 }
 
 static void
-aborted(void)
+delivery_aborted(void)
 {
 	struct inst *in = kit_open();
 	struct pm_result res[RCPTS];
 
 	empty_all(in);
 	for (int steps = 1; steps <= 4; steps++) {
-		void *dlv = upto(in, steps, RCPTS, "Subject: never\r\n\r\nx\r\n", res);
+		void *dlv = delivery_upto(in, steps, RCPTS, "Subject: never\r\n\r\nx\r\n", res);
 
-		in->m->delivery->dlv_abort(dlv, pm());
+		in->m->delivery->dlv_abort(dlv, kit_pm());
 		for (unsigned k = 0; k < RCPTS; k++)
 			expect_count(in, k, 0, "after dlv_abort");
 	}
@@ -106,14 +106,14 @@ aborted(void)
 }
 
 static void
-several(void)
+delivery_several(void)
 {
 	static const char text[] = "Subject: to three\r\n\r\nthe same for all\r\n";
 	struct inst *in = kit_open();
 	struct pm_result res[RCPTS];
 
 	empty_all(in);
-	commit(in, upto(in, 4, RCPTS, text, res), res, RCPTS);
+	delivery_commit(in, delivery_upto(in, 4, RCPTS, text, res), res, RCPTS);
 	for (unsigned k = 0; k < RCPTS; k++) {
 		struct box b = box_open(in, k, PM_OPEN_EXCLUSIVE);
 		struct bytes t;
@@ -133,10 +133,9 @@ several(void)
 	kit_close(in);
 }
 
-/* Many recipients are more than a slice: what is left comes with the next call, and nothing
- * twice. */
+/* Many recipients are more than a slice: the rest comes with the next call, and nothing twice. */
 static void
-sliced(void)
+delivery_sliced(void)
 {
 	struct inst *in = kit_open();
 	struct pm_result res[RCPTS];
@@ -146,8 +145,8 @@ sliced(void)
 
 	empty_all(in);
 	kit_hurry_ms = 201;
-	dlv = upto(in, 4, RCPTS, "Subject: slices\r\n\r\nx\r\n", res);
-	while ((rc = in->m->delivery->dlv_commit(dlv, pm(), res, sizeof(*res))) == PM_AGAIN)
+	dlv = delivery_upto(in, 4, RCPTS, "Subject: slices\r\n\r\nx\r\n", res);
+	while ((rc = in->m->delivery->dlv_commit(dlv, kit_pm(), res, sizeof(*res))) == PM_AGAIN)
 		EXPECT(++again < 1000,
 		       "dlv_commit answered PM_AGAIN %u times: does it go on at all?", again);
 	kit_hurry_ms = 0;
@@ -158,11 +157,11 @@ sliced(void)
 	}
 	/* given back in the midst of it, before anything is visible */
 	kit_hurry_ms = 201;
-	dlv = upto(in, 3, RCPTS, "Subject: never\r\n\r\nx\r\n", res);
+	dlv = delivery_upto(in, 3, RCPTS, "Subject: never\r\n\r\nx\r\n", res);
 	for (unsigned k = 0; k < RCPTS; k++)
 		res[k] = (struct pm_result){.size = sizeof(res[k])};
-	(void)in->m->delivery->dlv_prepare(dlv, pm(), res, sizeof(*res));
-	in->m->delivery->dlv_abort(dlv, pm());
+	(void)in->m->delivery->dlv_prepare(dlv, kit_pm(), res, sizeof(*res));
+	in->m->delivery->dlv_abort(dlv, kit_pm());
 	kit_hurry_ms = 0;
 	for (unsigned k = 0; k < RCPTS; k++)
 		expect_count(in, k, 1, "after dlv_abort between two slices of dlv_prepare");
@@ -178,7 +177,8 @@ uidl_told(void)
 	struct box b;
 
 	empty_all(in);
-	commit(in, upto(in, 4, RCPTS, "Subject: uidl\r\n\r\nx\r\n", res), res, RCPTS);
+	delivery_commit(in, delivery_upto(in, 4, RCPTS, "Subject: uidl\r\n\r\nx\r\n", res), res,
+			RCPTS);
 	for (unsigned k = 0; k < RCPTS; k++) {
 		if (res[k].uidl_len == 0)
 			continue; /* not known before the next session: allowed */
@@ -195,7 +195,7 @@ uidl_told(void)
 
 /* Trace headers: for this recipient only, before the message. */
 static void
-heads(void)
+delivery_heads(void)
 {
 	static const char text[] = "Subject: head\r\n\r\nx\r\n";
 	struct inst *in = kit_open();
@@ -205,21 +205,21 @@ heads(void)
 	void *dlv = NULL;
 
 	empty_all(in);
-	expect_rc("dlv_begin", d->dlv_begin(in->i, pm(), sizeof(text), 0, &dlv), PM_OK);
+	expect_rc("dlv_begin", d->dlv_begin(in->i, kit_pm(), sizeof(text), 0, &dlv), PM_OK);
 	for (unsigned k = 0; k < RCPTS; k++) {
 		struct pm_user u = kit_user(k);
 		struct pm_rcpt r = {.size = sizeof(r), .user = &u};
 
 		snprintf(head[k], sizeof(head[k]), "Delivered-To: user %u\r\n", k);
 		r.head = k == 1 ? (struct pm_str){NULL, 0} : kit_str(head[k]);
-		expect_rc("dlv_rcpt", d->dlv_rcpt(dlv, pm(), &r), PM_OK);
+		expect_rc("dlv_rcpt", d->dlv_rcpt(dlv, kit_pm(), &r), PM_OK);
 		memset(head[k], '#', 4); /* borrowed until it returned (R4) */
 		res[k] = (struct pm_result){.size = sizeof(res[k])};
 	}
-	expect_rc("dlv_write", d->dlv_write(dlv, pm(), text, strlen(text)), PM_OK);
-	while (d->dlv_prepare(dlv, pm(), res, sizeof(*res)) == PM_AGAIN)
+	expect_rc("dlv_write", d->dlv_write(dlv, kit_pm(), text, strlen(text)), PM_OK);
+	while (d->dlv_prepare(dlv, kit_pm(), res, sizeof(*res)) == PM_AGAIN)
 		;
-	commit(in, dlv, res, RCPTS);
+	delivery_commit(in, dlv, res, RCPTS);
 	for (unsigned k = 0; k < RCPTS; k++) {
 		struct box b = box_open(in, k, PM_OPEN_EXCLUSIVE);
 		struct bytes t = box_read(&b, 0, 4096);
@@ -244,7 +244,7 @@ heads(void)
 
 /* Pieces of any size, also with CR and LF in two of them. */
 static void
-pieces(void)
+delivery_pieces(void)
 {
 	static const char text[] = "Subject: pieces\r\n\r\na\r\r\n.\r\nb\rc\r\n\r\nlast\r";
 	static const size_t sizes[] = {1, 2, 3, 5};
@@ -260,17 +260,17 @@ pieces(void)
 		void *dlv;
 
 		kit_empty(in, 0);
-		dlv = upto(in, 2, 1, NULL, NULL);
+		dlv = delivery_upto(in, 2, 1, NULL, NULL);
 		for (size_t at = 0; at < strlen(text); at += sizes[s])
 			expect_rc("dlv_write",
-				  d->dlv_write(dlv, pm(), text + at,
+				  d->dlv_write(dlv, kit_pm(), text + at,
 					       strlen(text) - at < sizes[s] ? strlen(text) - at
 									    : sizes[s]),
 				  PM_OK);
 		res = (struct pm_result){.size = sizeof(res)};
-		while (d->dlv_prepare(dlv, pm(), &res, sizeof(res)) == PM_AGAIN)
+		while (d->dlv_prepare(dlv, kit_pm(), &res, sizeof(res)) == PM_AGAIN)
 			;
-		commit(in, dlv, &res, 1);
+		delivery_commit(in, dlv, &res, 1);
 		b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
 		t = box_read(&b, 0, 4096);
 		EXPECT(kit_wire(t, &wire) == n && memcmp(wire, expected, n) == 0,
@@ -285,7 +285,7 @@ pieces(void)
 	kit_close(in);
 }
 
-/* A recipient who cannot be has no record; the others do. */
+/* A recipient that is refused has no record; the others do. */
 static void
 refused_recipient(void)
 {
@@ -299,16 +299,16 @@ refused_recipient(void)
 
 	kit_empty(in, 1);
 	memset(uidl, 'u', sizeof(uidl));
-	expect_rc("dlv_begin", d->dlv_begin(in->i, pm(), 0, 0, &dlv), PM_OK);
+	expect_rc("dlv_begin", d->dlv_begin(in->i, kit_pm(), 0, 0, &dlv), PM_OK);
 	r.uidl = (struct pm_str){uidl, sizeof(uidl)}; /* 72 octets: no unique-id */
-	EXPECT(d->dlv_rcpt(dlv, pm(), &r) != PM_OK, "a unique-id of 72 octets was accepted");
+	EXPECT(d->dlv_rcpt(dlv, kit_pm(), &r) != PM_OK, "a unique-id of 72 octets was accepted");
 	r.user = &good;
 	r.uidl = (struct pm_str){NULL, 0};
-	expect_rc("dlv_rcpt after a refused one", d->dlv_rcpt(dlv, pm(), &r), PM_OK);
-	expect_rc("dlv_write", d->dlv_write(dlv, pm(), "x\r\n", 3), PM_OK);
-	while (d->dlv_prepare(dlv, pm(), &res, sizeof(res)) == PM_AGAIN)
+	expect_rc("dlv_rcpt after a refused one", d->dlv_rcpt(dlv, kit_pm(), &r), PM_OK);
+	expect_rc("dlv_write", d->dlv_write(dlv, kit_pm(), "x\r\n", 3), PM_OK);
+	while (d->dlv_prepare(dlv, kit_pm(), &res, sizeof(res)) == PM_AGAIN)
 		;
-	commit(in, dlv, &res, 1);
+	delivery_commit(in, dlv, &res, 1);
 	expect_count(in, 1, 1, "beside a refused recipient");
 	kit_close(in);
 }
@@ -336,12 +336,12 @@ many_at_once(void)
 
 	empty_all(in);
 	for (int k = 0; k < 8; k++)
-		dlv[k] = upto(in, 4, RCPTS, "Subject: beside others\r\n\r\nx\r\n", res[k]);
+		dlv[k] = delivery_upto(in, 4, RCPTS, "Subject: beside others\r\n\r\nx\r\n", res[k]);
 	for (int k = 7; k >= 0; k--) {
 		if (k % 4 == 3)
-			in->m->delivery->dlv_abort(dlv[k], pm());
+			in->m->delivery->dlv_abort(dlv[k], kit_pm());
 		else
-			commit(in, dlv[k], res[k], RCPTS);
+			delivery_commit(in, dlv[k], res[k], RCPTS);
 	}
 	for (unsigned k = 0; k < RCPTS; k++)
 		expect_count(in, k, 6, "after 6 of 8 deliveries at once");
@@ -350,19 +350,21 @@ many_at_once(void)
 
 const struct check checks_delivery[] = {
 	{"delivery.invisible", "dlv_commit",
-	 "not there before dlv_commit, there for the next mbox_open", NEED_DELIVERY, invisible},
-	{"delivery.abort", "dlv_abort", "leaves nothing, at any step", NEED_DELIVERY, aborted},
+	 "not there before dlv_commit, there for the next mbox_open", NEED_DELIVERY,
+	 delivery_invisible},
+	{"delivery.abort", "dlv_abort", "leaves nothing, at any step", NEED_DELIVERY,
+	 delivery_aborted},
 	{"delivery.several", "dlv_rcpt", "three recipients: each a copy of its own", NEED_DELIVERY,
-	 several},
+	 delivery_several},
 	{"delivery.slices", "dlv_prepare dlv_commit; PM_AGAIN",
-	 "in slices: each recipient once; what is given back between two leaves nothing",
-	 NEED_DELIVERY, sliced},
-	{"delivery.uidl", "struct pm_result", "the unique-id told is the one the session shows",
+	 "in slices: each recipient once; a handle given back between two leaves nothing",
+	 NEED_DELIVERY, delivery_sliced},
+	{"delivery.uidl", "struct pm_result", "the unique-id reported is the one the session shows",
 	 NEED_DELIVERY, uidl_told},
 	{"delivery.heads", "pm_rcpt.head",
-	 "head lines before the message, for their recipient only", NEED_DELIVERY, heads},
+	 "head lines before the message, for their recipient only", NEED_DELIVERY, delivery_heads},
 	{"delivery.pieces", "dlv_write", "the message does not depend on how it is cut",
-	 NEED_DELIVERY, pieces},
+	 NEED_DELIVERY, delivery_pieces},
 	{"delivery.refused", "dlv_rcpt", "a refused recipient has no record and does no harm",
 	 NEED_DELIVERY, refused_recipient},
 	{"delivery.held", "dlv_commit", "a session that holds the mailbox is not in the way",

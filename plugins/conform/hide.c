@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The traces of a commit: marks on retrieved messages, and deleted ones that are hidden
- * until their time is over. */
+/* The effects of a commit that stay: marks on retrieved messages, and deleted messages that are
+ * hidden until their time is over. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "kept.h"
 
 static void
-marks(void)
+hide_marks(void)
 {
 	struct inst *in = kit_open();
 	struct box b = kept_begin(in, "mark", 4);
@@ -44,7 +44,7 @@ marks(void)
 }
 
 static void
-hide(void)
+hide_commit(void)
 {
 	struct inst *in = kit_open();
 	struct box b = kept_begin(in, "hide", 5);
@@ -72,7 +72,7 @@ hide(void)
 	kit_close(in);
 }
 
-/* The n messages of tag; those `kept` says no to are hidden until then. */
+/* The n messages of tag; all but the `kept` ones are hidden until that time. */
 static struct inst *
 begin_hidden(const char *tag, unsigned n, kept_fn *kept, int64_t until_ms)
 {
@@ -92,7 +92,7 @@ in_a_day(void)
 	return ((int64_t)time(NULL) + 86400) * 1000;
 }
 
-/* Hidden mail is not in the mailbox, but its totals are told. */
+/* Hidden mail is not in the mailbox, but its totals are reported. */
 static void
 hidden_totals(void)
 {
@@ -109,7 +109,7 @@ hidden_totals(void)
 	kit_close(in);
 }
 
-/* Their unique-ids are theirs, hidden or not. */
+/* Messages keep their unique-ids, hidden or not. */
 static void
 hidden_uidls(void)
 {
@@ -140,7 +140,7 @@ hidden_uidls(void)
 	kit_close(in);
 }
 
-/* Brought back, its age begins anew. */
+/* A restored message's age starts again. */
 static void
 restored_unmarked(void)
 {
@@ -174,7 +174,7 @@ restored_unmarked(void)
 					      .now_ms = 1700000000000};
 			uint64_t done = 0;
 
-			while (in->m->storage->mbox_commit(b.h, pm(), &c, &done) == PM_AGAIN)
+			while (in->m->storage->mbox_commit(b.h, kit_pm(), &c, &done) == PM_AGAIN)
 				;
 		}
 		box_close(&b);
@@ -182,7 +182,7 @@ restored_unmarked(void)
 	kit_close(in);
 }
 
-/* A time that is over is a deletion. */
+/* Hidden until a time in the past: deleted. */
 static void
 hidden_over(void)
 {
@@ -198,7 +198,7 @@ hidden_over(void)
 	kit_close(in);
 }
 
-/* An undo that ends: hidden mail can be deleted for good. */
+/* The end of an undo time: hidden mail can be deleted for good. */
 static void
 hidden_deleted(void)
 {
@@ -268,7 +268,7 @@ marks_stay(void)
 	uint64_t done = 0;
 	int32_t rc;
 
-	while ((rc = in->m->storage->mbox_commit(b.h, pm(), &c, &done)) == PM_AGAIN)
+	while ((rc = in->m->storage->mbox_commit(b.h, kit_pm(), &c, &done)) == PM_AGAIN)
 		;
 	expect_rc("mbox_commit with a mark", rc, PM_OK);
 	box_close(&b);
@@ -303,9 +303,9 @@ cannot_hide(void)
 
 const struct check checks_hide[] = {
 	{"commit.marks", "PM_F_CAN_MARK", "retrieved messages are marked, the others not",
-	 NEED_DELIVERY | NEED_MARK, marks},
+	 NEED_DELIVERY | NEED_MARK, hide_marks},
 	{"commit.hide", "PM_F_CAN_HIDE", "hidden, flagged, and restored", NEED_DELIVERY | NEED_HIDE,
-	 hide},
+	 hide_commit},
 	{"commit.marks-stay", "PM_F_CAN_MARK", "the first retrieval counts",
 	 NEED_DELIVERY | NEED_MARK, marks_stay},
 	{"commit.hide-totals", "PM_F_CAN_HIDE; box_stat", "hidden messages are totalled apart",
@@ -314,7 +314,7 @@ const struct check checks_hide[] = {
 	 "unique-ids are the same before, while and after hiding", NEED_DELIVERY | NEED_HIDE,
 	 hidden_uidls},
 	{"commit.restore-marks", "pm_commit.restore",
-	 "what is restored was never retrieved, and can be marked again",
+	 "a restored message was never retrieved, and can be marked again",
 	 NEED_DELIVERY | NEED_HIDE | NEED_MARK, restored_unmarked},
 	{"commit.hide-over", "keep_until_ms",
 	 "when it is over they are gone, also for PM_OPEN_HIDDEN", NEED_DELIVERY | NEED_HIDE,

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Instances, the host they see, and calls. */
+#include "inst.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -13,13 +15,15 @@
 #define CALL_MS 20000
 
 struct setup setup;
-char kit_errors[4096], kit_log[8192];
+char kit_errors[4096];
+/* Nobody reads it; but copying a text shows a sanitizer that it is alive. */
+static char said_log[8192];
 _Thread_local bool kit_cancelled;
 _Thread_local int kit_allocs_left = -1;
 _Thread_local int kit_hurry_ms;
 static _Thread_local int64_t hurried_ms;
 static _Thread_local struct host_call call;
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* kit_log, memory */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* said_log, memory */
 
 /* ---- the host -------------------------------------------------------------------------------- */
 
@@ -44,13 +48,13 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 
 	(void)ctx;
 	pthread_mutex_lock(&mutex);
-	n = strlen(kit_log);
-	snprintf(kit_log + n, sizeof(kit_log) - n, "%d %.*s\n", level, (int)text.n, text.p);
+	n = strlen(said_log);
+	snprintf(said_log + n, sizeof(said_log) - n, "%d %.*s\n", level, (int)text.n, text.p);
 	pthread_mutex_unlock(&mutex);
 }
 
 static void
-count(void *ctx, struct pm_str name, int64_t delta)
+inst_count(void *ctx, struct pm_str name, int64_t delta)
 {
 	(void)ctx;
 	EXPECT(delta >= 0, "host->count: a delta of %lld", (long long)delta);
@@ -60,7 +64,7 @@ count(void *ctx, struct pm_str name, int64_t delta)
 		       "host->count: '%.*s': only [a-z0-9_]", (int)name.n, name.p);
 }
 
-static const struct pm_host host = TOOLHOST(now_ms, toolhost_wall_ms, log_line, count);
+static const struct pm_host host = TOOLHOST(now_ms, toolhost_wall_ms, log_line, inst_count);
 
 /* ---- instances ------------------------------------------------------------------------------- */
 
@@ -98,7 +102,7 @@ kit_check(uint32_t flags)
 	return host_check(setup.lib, &spec);
 }
 
-/* R4: what open() is given lives no longer than the call; it is overwritten behind its back. */
+/* R4: arguments of open() live no longer than the call, so they are overwritten afterwards. */
 static struct host_inst *
 open_one(struct host_lib *lib, const struct host_setting *settings, size_t n, uint32_t permits,
 	 struct host_inst *inner)
@@ -182,7 +186,7 @@ kit_close(struct inst *in)
 
 /* ---- calls ----------------------------------------------------------------------------------- */
 
-/* alloc()'s memory: kept reachable, so that the search for leaks finds the module's only. */
+/* alloc()'s memory stays reachable, so that the search for leaks finds only the module's. */
 static struct piece {
 	struct piece *next;
 } * pieces;
@@ -233,13 +237,13 @@ kit_call(void)
 }
 
 const struct pm_call *
-pm(void)
+kit_pm(void)
 {
 	return &kit_call()->pm;
 }
 
 const struct pm_call *
-pm_by(int64_t in_ms)
+kit_pm_by(int64_t in_ms)
 {
 	return &new_call(in_ms)->pm;
 }

@@ -71,7 +71,7 @@ kept_begin(struct inst *in, const char *tag, unsigned n)
 	return b;
 }
 
-/* The messages of the snapshot that `kept` says no to. Their order is the store's, so they are
+/* The messages of the snapshot but for the `kept` ones. Their order is the store's, so they are
  * looked up. */
 void
 kept_choose(struct box *b, const char *tag, unsigned n, kept_fn *kept, uint8_t *del)

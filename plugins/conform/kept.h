@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kept - messages 0 to n - 1 of a tag, some of which are deleted, and whether exactly the others
- * are left. What goes wrong ends the check.
+ * kept - messages 0 to n - 1 of a tag, some of which are deleted, and the question whether exactly
+ * the others are left. A wrong answer ends the check.
  */
 #ifndef CONFORM_KEPT_H
 #define CONFORM_KEPT_H
 
 #include "kit.h"
 
-/* Whether message k is to stay. */
+/* Is message k to stay? */
 typedef bool kept_fn(unsigned k);
 kept_fn kept_all, kept_none, kept_even, kept_two_thirds;
 
@@ -19,7 +19,7 @@ struct box kept_begin(struct inst *in, const char *tag, unsigned n);
 void kept_choose(struct box *b, const char *tag, unsigned n, kept_fn *kept, uint8_t *del);
 /* Is exactly this message there once, or not at all? */
 bool kept_there(struct box *b, const char *tag, unsigned k);
-/* Opens the mailbox anew: those that are to stay are there, and nothing else. */
+/* Opens the mailbox again: it holds the messages that are to stay, and nothing else. */
 void kept_expect(struct inst *in, const char *tag, unsigned n, kept_fn *kept);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Deadlines, cancellation, no memory, keys from hell: nothing hangs, nothing breaks, nothing is
- * made up. */
+/* Deadlines, cancellation, no memory, hostile keys: nothing hangs, nothing breaks, nothing is
+ * invented. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +8,9 @@
 #include "kit.h"
 
 #define LATE_MS 500      /* R7 */
-#define PATIENCE_MS 5000 /* a loaded machine under a sanitizer is no breach of contract */
+#define PATIENCE_MS 5000 /* a loaded machine with a sanitizer is no breach of contract */
 
-/* Calls with the deadline already over: soon back, and what they say is true. */
+/* Calls with a deadline in the past: they are back soon, and their results are true. */
 static void
 past_deadline(void)
 {
@@ -27,18 +27,18 @@ past_deadline(void)
 	kit_empty(in, 0);
 	kit_deliver_many(in, 0, "late", 3);
 	began = kit_now_ms();
-	rc = in->m->storage->mbox_open(in->i, pm_by(-1), &u, PM_OPEN_EXCLUSIVE, &n, &h);
+	rc = in->m->storage->mbox_open(in->i, kit_pm_by(-1), &u, PM_OPEN_EXCLUSIVE, &n, &h);
 	EXPECT(kit_now_ms() - began < LATE_MS + PATIENCE_MS,
 	       "mbox_open came back %lld ms after its deadline", (long long)(kit_now_ms() - began));
 	EXPECT(rc == PM_OK || rc == PM_AGAIN || rc == PM_TIMEOUT,
 	       "mbox_open after its deadline gave %s", host_code_name(rc));
 	if (rc == PM_OK || rc == PM_AGAIN)
 		/* cannot fail, also not for lack of time */
-		in->m->storage->mbox_close(h, pm_by(-1));
+		in->m->storage->mbox_close(h, kit_pm_by(-1));
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
 	EXPECT(b.n == 3, "%llu messages instead of 3", (unsigned long long)b.n);
 	do
-		rc = in->m->storage->mbox_commit(b.h, pm_by(-1), &c, &done);
+		rc = in->m->storage->mbox_commit(b.h, kit_pm_by(-1), &c, &done);
 	while (rc == PM_AGAIN);
 	EXPECT(rc == PM_OK || rc == PM_TIMEOUT, "mbox_commit after its deadline gave %s",
 	       host_code_name(rc));
@@ -64,7 +64,7 @@ past_deadline_auth(void)
 	c.authcid = kit_str(setup.user);
 	c.secret = kit_str(setup.password);
 	host_user_init(&u);
-	rc = in->m->auth->verify(in->i, pm_by(-1), &c, &u);
+	rc = in->m->auth->verify(in->i, kit_pm_by(-1), &c, &u);
 	EXPECT(kit_now_ms() - began < LATE_MS + PATIENCE_MS,
 	       "verify came back %lld ms after its deadline", (long long)(kit_now_ms() - began));
 	EXPECT(rc == PM_OK || rc == PM_TIMEOUT || rc == PM_TEMP || rc == PM_DOWN,
@@ -74,7 +74,7 @@ past_deadline_auth(void)
 }
 
 static void
-cancelled(void)
+limits_cancelled(void)
 {
 	struct inst *in = kit_open();
 	struct pm_user u = kit_user(0);
@@ -87,14 +87,14 @@ cancelled(void)
 	kit_deliver_many(in, 0, "cancel", 3);
 	kit_cancelled = true;
 	for (int k = 0; k < 1000; k++) {
-		rc = in->m->storage->mbox_open(in->i, pm(), &u, PM_OPEN_EXCLUSIVE, &n, &h);
+		rc = in->m->storage->mbox_open(in->i, kit_pm(), &u, PM_OPEN_EXCLUSIVE, &n, &h);
 		if (rc != PM_AGAIN)
 			break;
 	}
 	EXPECT(rc == PM_OK || rc == PM_CANCELLED, "mbox_open nobody waits for gave %s",
 	       host_code_name(rc));
 	if (rc == PM_OK)
-		in->m->storage->mbox_close(h, pm());
+		in->m->storage->mbox_close(h, kit_pm());
 	kit_cancelled = false;
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
 	EXPECT(b.n == 3, "%llu messages instead of 3", (unsigned long long)b.n);
@@ -102,7 +102,7 @@ cancelled(void)
 	kit_close(in);
 }
 
-/* alloc() has no more: PM_NOMEM, or it was not needed. */
+/* alloc() gives no more: PM_NOMEM, or it was not needed. */
 static void
 no_memory(void)
 {
@@ -118,18 +118,18 @@ no_memory(void)
 	for (int n = 0; n < 20; n++) {
 		kit_allocs_left = n;
 		host_user_init(&u);
-		rc = in->m->auth->verify(in->i, pm(), &c, &u);
+		rc = in->m->auth->verify(in->i, kit_pm(), &c, &u);
 		EXPECT(rc == PM_OK || rc == PM_NOMEM || rc == PM_TEMP,
 		       "with %d allocations verify gave %s", n, host_code_name(rc));
 	}
 	kit_allocs_left = -1;
 	host_user_init(&u);
-	expect_rc("verify, with memory again", in->m->auth->verify(in->i, pm(), &c, &u), PM_OK);
+	expect_rc("verify, with memory again", in->m->auth->verify(in->i, kit_pm(), &c, &u), PM_OK);
 	kit_close(in);
 }
 
-/* Keys and names that lead out of the store. No mailbox is there; it is refused or empty, and
- * nothing is made. */
+/* Keys and names that point out of the store. There is no such mailbox: it is refused or empty, and
+ * nothing is created. */
 static void
 hostile_keys(void)
 {
@@ -164,7 +164,8 @@ hostile_keys(void)
 		u.key = key;
 		u.name = last ? (struct pm_str){longest, PM_NAME_MAX} : key;
 		do
-			rc = in->m->storage->mbox_open(in->i, pm(), &u, PM_OPEN_EXCLUSIVE, &n, &h);
+			rc = in->m->storage->mbox_open(in->i, kit_pm(), &u, PM_OPEN_EXCLUSIVE, &n,
+						       &h);
 		while (rc == PM_AGAIN);
 		EXPECT(rc == PM_OK || rc == PM_PERM || rc == PM_INVALID || rc == PM_NOENT ||
 			       rc == PM_UNSUPPORTED,
@@ -174,7 +175,7 @@ hostile_keys(void)
 			continue;
 		EXPECT(n == 0, "hostile key %zu (%.20s) opened somebody's mailbox of %llu messages",
 		       k, key.p, (unsigned long long)n);
-		in->m->storage->mbox_close(h, pm());
+		in->m->storage->mbox_close(h, kit_pm());
 	}
 	kit_close(in);
 }
@@ -257,13 +258,13 @@ larger_structs(void)
 }
 
 const struct check checks_limits[] = {
-	{"limits.deadline", "R7", "after the deadline: soon back, and truthful", NEED_DELIVERY,
+	{"limits.deadline", "R7", "after the deadline: back soon, and truthful", NEED_DELIVERY,
 	 past_deadline},
 	{"limits.deadline-auth", "R7; R11", "verify after its deadline is never a wrong password",
 	 NEED_AUTH | NEED_ACCOUNT, past_deadline_auth},
-	{"limits.cancelled", "pm_call.cancelled",
-	 "when nobody waits any more nothing is left behind", NEED_DELIVERY, cancelled},
-	{"limits.memory", "pm_call.alloc", "when alloc has no more: PM_NOMEM",
+	{"limits.cancelled", "pm_call.cancelled", "after a cancelled call nothing is left behind",
+	 NEED_DELIVERY, limits_cancelled},
+	{"limits.memory", "pm_call.alloc", "when alloc gives no more: PM_NOMEM",
 	 NEED_AUTH | NEED_ACCOUNT, no_memory},
 	{"limits.keys", "R9", "20 hostile keys: refused or empty, never another's mail",
 	 NEED_STORAGE, hostile_keys},

@@ -22,7 +22,7 @@ second_opener(void)
 	kit_empty(in, 0);
 	kit_deliver_many(in, 0, "one", 1);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-	while ((rc = in->m->storage->mbox_open(in->i, pm(), &u, PM_OPEN_EXCLUSIVE, &n, &h)) ==
+	while ((rc = in->m->storage->mbox_open(in->i, kit_pm(), &u, PM_OPEN_EXCLUSIVE, &n, &h)) ==
 	       PM_AGAIN)
 		;
 	expect_rc("mbox_open of a held mailbox", rc, PM_BUSY);
@@ -50,7 +50,7 @@ other_instance(void)
 }
 
 static void
-released(void)
+lock_released(void)
 {
 	struct inst *in = kit_open();
 	struct box b;
@@ -66,17 +66,17 @@ released(void)
 	kit_close(in);
 }
 
-/* A mailbox nobody has delivered to is a maildrop, too: while a session has it, before and after
+/* A mailbox that never had a delivery is a maildrop, too: while a session has it, before and after
  * its first mail. */
 static void
-unborn(void)
+lock_unborn(void)
 {
 	struct inst *in = kit_open();
 	struct pm_user u = kit_user(92);
 	struct box b, other;
 
 	if (in->m->storage->box_delete)
-		(void)in->m->storage->box_delete(in->i, pm(), &u); /* of an earlier run */
+		(void)in->m->storage->box_delete(in->i, kit_pm(), &u); /* of an earlier run */
 	else
 		kit_empty(in, 92);
 	b = box_open(in, 92, PM_OPEN_EXCLUSIVE);
@@ -118,7 +118,7 @@ not_dropped(void)
 }
 
 static void
-neighbours(void)
+lock_neighbours(void)
 {
 	struct inst *in = kit_open();
 	struct box b[20];
@@ -137,7 +137,7 @@ neighbours(void)
 	kit_close(in);
 }
 
-/* A handle in the making is given back by mbox_close and holds nothing then. */
+/* A handle that is not ready yet is given back by mbox_close and holds nothing afterwards. */
 static void
 half_open(void)
 {
@@ -152,10 +152,10 @@ half_open(void)
 	kit_deliver_many(in, 0, "half", 30);
 	for (int k = 0; k < 3; k++) {
 		h = NULL;
-		rc = in->m->storage->mbox_open(in->i, pm(), &u, PM_OPEN_EXCLUSIVE, &n, &h);
+		rc = in->m->storage->mbox_open(in->i, kit_pm(), &u, PM_OPEN_EXCLUSIVE, &n, &h);
 		EXPECT(rc == PM_OK || rc == PM_AGAIN, "mbox_open gave %s: %s", host_code_name(rc),
 		       kit_said());
-		in->m->storage->mbox_close(h, pm());
+		in->m->storage->mbox_close(h, kit_pm());
 	}
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
 	EXPECT(b.n == 30, "30 messages were delivered, %llu are there", (unsigned long long)b.n);
@@ -176,9 +176,9 @@ make_pipes(struct pipes *p)
 	       strerrordesc_np(errno));
 }
 
-/* Opens, says so, and waits for a word - or for its death. */
+/* Opens, reports it, and waits for a word - or for its death. */
 static int
-hold(void *arg)
+lock_hold(void *arg)
 {
 	struct pipes *p = arg;
 	struct inst *in = kit_open();
@@ -199,7 +199,7 @@ start_holder(struct pipes *p)
 	char c = 0;
 
 	make_pipes(p);
-	pid = kit_fork(hold, p);
+	pid = kit_fork(lock_hold, p);
 	EXPECT(read(p->to_parent[0], &c, 1) == 1 && c == 'y',
 	       "another process could not open the free mailbox");
 	return pid;
@@ -257,7 +257,7 @@ struct race {
 };
 
 static void
-contend(void *arg)
+lock_contend(void *arg)
 {
 	struct race *r = arg;
 	struct box b;
@@ -285,7 +285,7 @@ never_two(void)
 	kit_empty(r.in, 0);
 	kit_deliver_many(r.in, 0, "race", 2);
 	for (int k = 0; k < 6; k++)
-		t[k] = kit_thread_start(r.in, contend, &r);
+		t[k] = kit_thread_start(r.in, lock_contend, &r);
 	for (int k = 0; k < 6; k++)
 		kit_thread_join(t[k]);
 	EXPECT(r.wrong == 0, "%d times two threads held one mailbox", r.wrong);
@@ -300,19 +300,19 @@ const struct check checks_lock[] = {
 	{"lock.instances", "mbox_open", "also through another instance of the same store",
 	 NEED_DELIVERY | NEED_SHARED, other_instance},
 	{"lock.released", "mbox_close", "free as soon as mbox_close has returned", NEED_DELIVERY,
-	 released},
-	{"lock.unborn", "mbox_open", "also of a mailbox nobody has delivered to yet",
-	 NEED_DELIVERY | NEED_COUNTS, unborn},
+	 lock_released},
+	{"lock.unborn", "mbox_open", "also a mailbox that never had a delivery",
+	 NEED_DELIVERY | NEED_COUNTS, lock_unborn},
 	{"lock.kept", "mbox_open", "readers and refused openers do not take it away", NEED_DELIVERY,
 	 not_dropped},
-	{"lock.neighbours", "mbox_open", "20 other mailboxes are open beside it", NEED_DELIVERY,
-	 neighbours},
-	{"lock.half-open", "mbox_open", "a handle in the making goes back by mbox_close",
+	{"lock.neighbours", "mbox_open", "20 other mailboxes open at the same time", NEED_DELIVERY,
+	 lock_neighbours},
+	{"lock.half-open", "mbox_open", "a handle that is not ready yet goes back by mbox_close",
 	 NEED_DELIVERY, half_open},
 	{"lock.processes", "mbox_open", "a second exclusive opener in another process: PM_BUSY",
 	 NEED_DELIVERY | NEED_SHARED, other_process},
 	{"lock.dead-holder", "mbox_open",
-	 "a killed session's lock comes free, its mail is all there", NEED_DELIVERY | NEED_SHARED,
+	 "a killed session's lock is released, its mail is all there", NEED_DELIVERY | NEED_SHARED,
 	 dead_holder},
 	{"lock.threads", "mbox_open; R6", "six threads: never two holders", NEED_DELIVERY,
 	 never_two},

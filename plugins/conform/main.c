@@ -36,7 +36,7 @@ static struct {
 } opts;
 
 static void
-usage(FILE *to)
+main_usage(FILE *to)
 {
 	fputs("usage: restante-conform [options] MODULE.so [key=value ...]\n"
 	      "  MODULE.so          the module, with its settings as in restante.conf\n"
@@ -131,10 +131,10 @@ one_option(int opt)
 		       PM_ABI_MINOR);
 		return 0;
 	case 'h':
-		usage(stdout);
+		main_usage(stdout);
 		return 0;
 	default:
-		usage(stderr);
+		main_usage(stderr);
 		return EXIT_USAGE;
 	}
 }
@@ -164,7 +164,7 @@ read_options(int argc, char **argv)
 		return -1;
 	if (optind == argc) {
 		fputs("restante-conform: no module is named\n", stderr);
-		usage(stderr);
+		main_usage(stderr);
 		return EXIT_USAGE;
 	}
 	opts.module = argv[optind++];
@@ -180,7 +180,7 @@ read_options(int argc, char **argv)
 
 /* ---- which checks ---------------------------------------------------------------------------- */
 
-/* Why a check does not apply to this module; NULL: it does. */
+/* The reason why a check does not apply to this module; NULL: it does. */
 static const char *
 not_for_one(const struct pm_module *m, unsigned needs)
 {
@@ -216,7 +216,7 @@ not_for_one(const struct pm_module *m, unsigned needs)
 	return NULL;
 }
 
-/* A wrapper does what the wrapped module does, no more. */
+/* A wrapper does as much as the wrapped module, no more. */
 static const char *
 not_for(unsigned needs)
 {
@@ -228,7 +228,7 @@ not_for(unsigned needs)
 }
 
 static bool
-chosen(const struct check *c)
+main_chosen(const struct check *c)
 {
 	for (size_t k = 0; k < opts.n_only; k++)
 		if (fnmatch(opts.only[k], c->id, 0) == 0)
@@ -237,11 +237,11 @@ chosen(const struct check *c)
 }
 
 static void
-each(void (*fn)(const struct check *c, void *ctx), void *ctx)
+main_each(void (*fn)(const struct check *c, void *ctx), void *ctx)
 {
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
 		for (const struct check *c = tables[t]; c->id; c++)
-			if (chosen(c))
+			if (main_chosen(c))
 				fn(c, ctx);
 }
 
@@ -267,7 +267,7 @@ count_one(const struct check *c, void *ctx)
 
 /* Every line of the text becomes a comment. */
 static void
-explain(const char *text)
+main_explain(const char *text)
 {
 	while (*text) {
 		size_t n = strcspn(text, "\n");
@@ -297,12 +297,12 @@ run_one(const struct check *c, void *ctx)
 		printf(" # SKIP %s", o.text);
 	putchar('\n');
 	if (o.how == FAILED)
-		explain(o.text);
+		main_explain(o.text);
 	fflush(stdout);
 }
 
 static struct host_lib *
-load(const char *file)
+main_load(const char *file)
 {
 	char path[4096], err[1024];
 	struct host_lib *lib;
@@ -319,7 +319,7 @@ load(const char *file)
 
 /* Settings are checked once here, so that a mistake is one message and not seventy failures. */
 static void
-say(void *ctx, const char *file, unsigned line, const char *text)
+main_say(void *ctx, const char *file, unsigned line, const char *text)
 {
 	(void)ctx;
 	(void)file;
@@ -337,7 +337,7 @@ settings_fit(struct host_lib *lib, const struct host_setting *settings, size_t n
 				 .run_dir = setup.work_dir,
 				 .settings = settings,
 				 .n_settings = n,
-				 .error = say};
+				 .error = main_say};
 
 	return host_check(lib, &spec);
 }
@@ -387,12 +387,12 @@ main(int argc, char **argv)
 	if (rc != -1)
 		return rc;
 	if (opts.list) {
-		each(print_one, NULL);
+		main_each(print_one, NULL);
 		return 0;
 	}
-	if (opts.wrapped && !(setup.wrapped = load(opts.wrapped)))
+	if (opts.wrapped && !(setup.wrapped = main_load(opts.wrapped)))
 		return EXIT_CONFIG;
-	if (!(setup.lib = load(opts.module)))
+	if (!(setup.lib = main_load(opts.module)))
 		return EXIT_CONFIG;
 	if (!make_work_dir(dir)) {
 		perror("restante-conform: a directory under /tmp");
@@ -404,9 +404,9 @@ main(int argc, char **argv)
 		remove_work_dir();
 		return EXIT_CONFIG;
 	}
-	each(count_one, &n);
+	main_each(count_one, &n);
 	printf("1..%u\n", n);
-	each(run_one, &t);
+	main_each(run_one, &t);
 	printf("# %u checks: %u passed, %u failed, %u do not apply\n", t.n, t.n - t.bad - t.skipped,
 	       t.bad, t.skipped);
 	remove_work_dir();

@@ -13,7 +13,7 @@
 		s, sizeof(s) - 1 \
 	}
 
-/* Messages as they come over the wire: lines end in CRLF; the rest is data. */
+/* Text from the wire: lines end in CRLF; the rest is data. */
 static const struct {
 	const char *p;
 	size_t n;
@@ -36,9 +36,9 @@ static const struct {
 };
 #define N_SHAPES (sizeof(shapes) / sizeof(shapes[0]))
 
-/* Message `index` against what was delivered: the line-end law. */
+/* Message `index` compared with the delivered one: the line-end law. */
 static void
-compare(struct box *b, uint64_t index, const char *p, size_t n, const char *name, size_t cap)
+octets_compare(struct box *b, uint64_t index, const char *p, size_t n, const char *name, size_t cap)
 {
 	struct bytes in = {(char *)(uintptr_t)p, n}, stored = box_read(b, index, cap);
 	struct pm_msg m = box_one(b, index, PM_WANT_OCTETS);
@@ -73,13 +73,13 @@ shapes_come_back(void)
 		EXPECT(b.n == 1, "shape %zu: %llu messages instead of 1", k,
 		       (unsigned long long)b.n);
 		snprintf(name, sizeof(name), "shape %zu (%.30s)", k, shapes[k].p);
-		compare(&b, 0, shapes[k].p, shapes[k].n, name, 4096);
+		octets_compare(&b, 0, shapes[k].p, shapes[k].n, name, 4096);
 		box_close(&b);
 	}
 	kit_close(in);
 }
 
-/* Sizes announced before a message was read, and in the session after: the same. */
+/* Sizes announced before a message was read and those in the next session are the same. */
 static void
 sizes_stay(void)
 {
@@ -137,8 +137,8 @@ asked_while_open(void)
 		void *msg = NULL;
 		int32_t rc;
 
-		expect_rc("msg_open", s->msg_open(b.h, pm(), k, &msg), PM_OK);
-		while ((rc = s->msg_read(msg, pm(), buf, sizeof(buf), &got)) == PM_OK) {
+		expect_rc("msg_open", s->msg_open(b.h, kit_pm(), k, &msg), PM_OK);
+		while ((rc = s->msg_read(msg, kit_pm(), buf, sizeof(buf), &got)) == PM_OK) {
 			EXPECT(n + got <= t.n && memcmp(buf, t.p + n, got) == 0,
 			       "message %zu: asked for sizes while it is open, it goes on with "
 			       "other bytes",
@@ -154,16 +154,16 @@ asked_while_open(void)
 		       "message %zu: asked for sizes while it is open, it ends after %llu of %zu "
 		       "bytes",
 		       k, (unsigned long long)n, t.n);
-		s->msg_close(msg, pm());
+		s->msg_close(msg, kit_pm());
 		free(t.p);
 	}
 	box_close(&b);
 	kit_close(in);
 }
 
-/* A store that reports a message as unreadable keeps it from its owner. */
+/* A flag that a message is unreadable keeps it from its owner. */
 static void
-readable(void)
+octets_readable(void)
 {
 	struct inst *in = kit_open();
 	struct pm_msg m[N_SHAPES];
@@ -202,7 +202,7 @@ large_text(size_t n)
 }
 
 static void
-large(void)
+octets_large(void)
 {
 	enum { SIZE = 3 << 20 };
 	struct inst *in = kit_open();
@@ -213,8 +213,8 @@ large(void)
 	kit_deliver(in, 0, p, SIZE);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
 	EXPECT(b.n == 1, "1 message was delivered, %llu are there", (unsigned long long)b.n);
-	compare(&b, 0, p, SIZE, "3 MiB", 16384);
-	compare(&b, 0, p, SIZE, "3 MiB in large reads", 1 << 20);
+	octets_compare(&b, 0, p, SIZE, "3 MiB", 16384);
+	octets_compare(&b, 0, p, SIZE, "3 MiB in large reads", 1 << 20);
 	box_close(&b);
 	free(p);
 	kit_close(in);
@@ -233,7 +233,7 @@ one_line(void)
 	kit_empty(in, 0);
 	kit_deliver(in, 0, p, SIZE);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-	compare(&b, 0, p, SIZE, "a line of 1 MiB", 8192);
+	octets_compare(&b, 0, p, SIZE, "a line of 1 MiB", 8192);
 	box_close(&b);
 	free(p);
 	kit_close(in);
@@ -256,7 +256,7 @@ any_buffer(void)
 		char name[40];
 
 		snprintf(name, sizeof(name), "in reads of %zu", caps[k]);
-		compare(&b, 0, p, 5000, name, caps[k]);
+		octets_compare(&b, 0, p, 5000, name, caps[k]);
 	}
 	box_close(&b);
 	free(p);
@@ -277,16 +277,16 @@ end_stays(void)
 	kit_empty(in, 0);
 	kit_deliver_many(in, 0, "end", 1);
 	b = box_open(in, 0, PM_OPEN_EXCLUSIVE);
-	expect_rc("msg_open", s->msg_open(b.h, pm(), 0, &msg), PM_OK);
-	while ((rc = s->msg_read(msg, pm(), buf, sizeof(buf), &got)) == PM_OK)
+	expect_rc("msg_open", s->msg_open(b.h, kit_pm(), 0, &msg), PM_OK);
+	while ((rc = s->msg_read(msg, kit_pm(), buf, sizeof(buf), &got)) == PM_OK)
 		;
 	for (int k = 0; k < 3; k++) {
 		expect_rc("msg_read after the last byte", rc, PM_END);
 		got = 4711;
-		rc = s->msg_read(msg, pm(), buf, sizeof(buf), &got);
+		rc = s->msg_read(msg, kit_pm(), buf, sizeof(buf), &got);
 		EXPECT(got == 4711, "PM_END, and the number of bytes was written to");
 	}
-	s->msg_close(msg, pm());
+	s->msg_close(msg, kit_pm());
 	box_close(&b);
 	kit_close(in);
 }
@@ -306,14 +306,14 @@ index_range(void)
 		void *msg = &mark;
 
 		expect_rc("msg_open beyond the snapshot",
-			  in->m->storage->msg_open(b.h, pm(), bad[k], &msg), PM_INVALID);
+			  in->m->storage->msg_open(b.h, kit_pm(), bad[k], &msg), PM_INVALID);
 		EXPECT(msg == &mark, "PM_INVALID, and the handle was written to");
 	}
 	box_close(&b);
 	kit_close(in);
 }
 
-/* TOP: read a little, close, go on with the next one. */
+/* TOP: read a little, close, continue with the next one. */
 static void
 early_close(void)
 {
@@ -330,13 +330,13 @@ early_close(void)
 		void *msg = NULL;
 		size_t got = 0;
 
-		expect_rc("msg_open", s->msg_open(b.h, pm(), (uint64_t)k % 2, &msg), PM_OK);
+		expect_rc("msg_open", s->msg_open(b.h, kit_pm(), (uint64_t)k % 2, &msg), PM_OK);
 		if (k % 3)
-			expect_rc("msg_read", s->msg_read(msg, pm(), buf, sizeof(buf), &got),
+			expect_rc("msg_read", s->msg_read(msg, kit_pm(), buf, sizeof(buf), &got),
 				  PM_OK);
-		s->msg_close(msg, pm());
+		s->msg_close(msg, kit_pm());
 	}
-	compare(&b, 0, p, 300000, "after 50 messages left early", 4096);
+	octets_compare(&b, 0, p, 300000, "after 50 messages left early", 4096);
 	box_close(&b);
 	free(p);
 	kit_close(in);
@@ -361,8 +361,8 @@ file_range(void)
 		void *msg = NULL;
 		char *wire;
 
-		expect_rc("msg_open", s->msg_open(b.h, pm(), k, &msg), PM_OK);
-		rc = s->msg_fd(msg, pm(), &fd, &off, &len);
+		expect_rc("msg_open", s->msg_open(b.h, kit_pm(), k, &msg), PM_OK);
+		rc = s->msg_fd(msg, kit_pm(), &fd, &off, &len);
 		if (rc == PM_OK) {
 			char *raw = malloc(len + 1);
 
@@ -381,7 +381,7 @@ file_range(void)
 		} else {
 			expect_rc("msg_fd", rc, PM_UNSUPPORTED);
 		}
-		s->msg_close(msg, pm());
+		s->msg_close(msg, kit_pm());
 		free(t.p);
 	}
 	box_close(&b);
@@ -399,9 +399,10 @@ const struct check checks_octets[] = {
 	{"octets.open", "mbox_info; msg_open",
 	 "asked while the message is open, too, whatever was read of it", NEED_DELIVERY,
 	 asked_while_open},
-	{"octets.readable", "PM_MSG_UNREADABLE", "only of what cannot be read", NEED_DELIVERY,
-	 readable},
-	{"octets.large", "msg_read", "3 MiB come back octet for octet", NEED_DELIVERY, large},
+	{"octets.readable", "PM_MSG_UNREADABLE", "only for a message that cannot be read",
+	 NEED_DELIVERY, octets_readable},
+	{"octets.large", "msg_read", "3 MiB come back octet for octet", NEED_DELIVERY,
+	 octets_large},
 	{"octets.one-line", "MAIL AS BYTES", "a line of 1 MiB without an end", NEED_DELIVERY,
 	 one_line},
 	{"read.buffers", "msg_read", "the bytes do not depend on the size of the reads",

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A check is a child process. What it has to say comes through a pipe; a signal, an exit code of
- * its own (a leak found at the end, a sanitizer's report) or the alarm is said by the parent.
+ * A check is a child process. Its findings come through a pipe; the parent reports a signal, an
+ * exit code of its own (a leak found at the end, a sanitizer's report) or the alarm.
  */
+#include "run.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -27,7 +29,7 @@ static void __attribute__((format(printf, 1, 0))) tell(const char *fmt, va_list 
 	if (n > (int)sizeof(text) - 1)
 		n = (int)sizeof(text) - 1;
 	if (n > 0 && write(tell_fd, text, (size_t)n) != n)
-		_exit(EXIT_FAILED); /* nobody listens: the exit code has to do */
+		_exit(EXIT_FAILED); /* nobody listens: the exit code must do */
 }
 
 void
@@ -78,7 +80,7 @@ listen_to(int fd, struct outcome *o)
 }
 
 static void
-judge(int status, struct outcome *o)
+run_judge(int status, struct outcome *o)
 {
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED) {
 		o->how = SKIPPED;
@@ -116,14 +118,14 @@ run_check(const struct check *c)
 		tell_fd = p[1];
 		alarm(setup.seconds);
 		c->fn();
-		exit(0); /* not _exit: leaks are looked for at the end */
+		exit(0); /* not _exit: the search for leaks comes at the end */
 	}
 	(void)close(p[1]);
 	listen_to(p[0], &o);
 	(void)close(p[0]);
 	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
 		;
-	judge(status, &o);
+	run_judge(status, &o);
 	return o;
 }
 

@@ -15,7 +15,7 @@ unknown_mailbox(void)
 	if (in->m->storage->box_delete) {
 		struct pm_user u = kit_user(90);
 
-		(void)in->m->storage->box_delete(in->i, pm(), &u); /* of an earlier run */
+		(void)in->m->storage->box_delete(in->i, kit_pm(), &u); /* of an earlier run */
 	}
 	for (int i = 0; i < 2; i++) {
 		b = box_open(in, 90, PM_OPEN_EXCLUSIVE);
@@ -89,8 +89,8 @@ readonly_beside(void)
 	kit_close(in);
 }
 
-/* A message a session deletes stays in a reader's snapshot: its record is the same, its text is
- * PM_GONE or still there. */
+/* A message that a session deletes stays in a reader's snapshot: its record is the same, its text
+ * is PM_GONE or still there. */
 static void
 readonly_gone(void)
 {
@@ -115,12 +115,12 @@ readonly_gone(void)
 		       "message %d of a reader's snapshot is another one when the second was "
 		       "deleted",
 		       k);
-	while ((rc = in->m->storage->msg_open(b.h, pm(), 1, &msg)) == PM_AGAIN)
+	while ((rc = in->m->storage->msg_open(b.h, kit_pm(), 1, &msg)) == PM_AGAIN)
 		;
 	EXPECT(rc == PM_OK || rc == PM_GONE, "the text of a deleted message: %s",
 	       host_code_name(rc));
 	if (rc == PM_OK)
-		in->m->storage->msg_close(msg, pm());
+		in->m->storage->msg_close(msg, kit_pm());
 	free(box_read(&b, 2, 1000).p);
 	box_close(&b);
 	kit_close(in);
@@ -129,7 +129,7 @@ readonly_gone(void)
 /* ---- records --------------------------------------------------------------------------------- */
 
 static void
-range(void)
+snapshot_range(void)
 {
 	static struct pm_msg m[PM_SLICE_MAX + 2], before[PM_SLICE_MAX + 2];
 	static const struct {
@@ -156,7 +156,7 @@ range(void)
 			m[i].size = sizeof(m[0]);
 		memcpy(before, m, sizeof(m));
 		do
-			rc = in->m->storage->mbox_info(b.h, pm(), bad[k].first, bad[k].n,
+			rc = in->m->storage->mbox_info(b.h, kit_pm(), bad[k].first, bad[k].n,
 						       sizeof(m[0]), PM_WANT_OCTETS | PM_WANT_UIDL,
 						       m);
 		while (rc == PM_AGAIN);
@@ -170,7 +170,7 @@ range(void)
 }
 
 static void
-slices(void)
+snapshot_slices(void)
 {
 	struct inst *in = kit_open();
 	struct pm_msg all[23], part[23];
@@ -197,7 +197,7 @@ slices(void)
 
 /* A host of a later minor has larger records; a stride may be larger than the record. */
 static void
-stride(void)
+snapshot_stride(void)
 {
 	enum { N = 5, STEP = sizeof(struct pm_msg) + 40, SIZE = sizeof(struct pm_msg) + 16 };
 	struct inst *in = kit_open();
@@ -218,7 +218,8 @@ stride(void)
 			memset(raw + k * STEP, 0, SIZE);
 			memcpy(raw + k * STEP, &size, sizeof(size));
 		}
-		rc = in->m->storage->mbox_info(b.h, pm(), 0, N, STEP, PM_WANT_OCTETS | PM_WANT_UIDL,
+		rc = in->m->storage->mbox_info(b.h, kit_pm(), 0, N, STEP,
+					       PM_WANT_OCTETS | PM_WANT_UIDL,
 					       (struct pm_msg *)(void *)raw);
 	}
 	expect_rc("mbox_info with larger records", rc, PM_OK);
@@ -285,7 +286,7 @@ uidl_legal(void)
 	kit_close(in);
 }
 
-/* Over a new instance too, and when the neighbours are gone. */
+/* After another open too, and when the neighbours are gone. */
 static void
 uidl_stable(void)
 {
@@ -345,7 +346,7 @@ uidl_not_reused(void)
 const struct check checks_snapshot[] = {
 	{"open.unknown", "mbox_open", "a mailbox that does not exist yet opens empty", NEED_STORAGE,
 	 unknown_mailbox},
-	{"snapshot.closed", "mbox_open", "later deliveries are not in it, and in the next one",
+	{"snapshot.closed", "mbox_open", "later deliveries are not in it, but in the next one",
 	 NEED_DELIVERY, closed_to_delivery},
 	{"snapshot.order", "mbox_open", "the messages come in the same order in every session",
 	 NEED_DELIVERY, same_order},
@@ -355,12 +356,12 @@ const struct check checks_snapshot[] = {
 	 "deletions of others leave the records as they are", NEED_DELIVERY, readonly_gone},
 	{"info.range", "mbox_info",
 	 "beyond the snapshot or 1,024 records: PM_INVALID, records untouched", NEED_DELIVERY,
-	 range},
+	 snapshot_range},
 	{"info.slices", "mbox_info", "a record is the same however the range is cut", NEED_DELIVERY,
-	 slices},
+	 snapshot_slices},
 	{"info.stride", "R1", "records of a larger size, at a larger stride", NEED_DELIVERY,
-	 stride},
-	{"info.want", "mbox_info", "what is asked for is there; nothing may be asked for",
+	 snapshot_stride},
+	{"info.want", "mbox_info", "the fields asked for are there; none may be asked for",
 	 NEED_DELIVERY, wanted_only},
 	{"uidl.legal", "mbox_info; RFC 1939 section 7",
 	 "1 to 70 characters 0x21..0x7E, no two alike, twins too", NEED_DELIVERY, uidl_legal},

@@ -21,7 +21,7 @@ struct part {
 };
 
 static void
-session(struct work *w, unsigned user)
+threads_session(struct work *w, unsigned user)
 {
 	uint8_t del[64] = {0};
 	struct pm_msg m;
@@ -46,7 +46,7 @@ session(struct work *w, unsigned user)
 }
 
 static void
-work(void *arg)
+threads_work(void *arg)
 {
 	struct part *p = arg;
 
@@ -55,12 +55,12 @@ work(void *arg)
 
 		kit_deliver_many(p->w->in, user, "thread", 2);
 		p->w->delivered += 2;
-		session(p->w, user);
+		threads_session(p->w, user);
 	}
 }
 
 static void
-sessions(void)
+threads_sessions(void)
 {
 	struct work w = {.in = kit_open()};
 	struct part parts[THREADS];
@@ -71,7 +71,7 @@ sessions(void)
 		kit_empty(w.in, k);
 	for (unsigned k = 0; k < THREADS; k++) {
 		parts[k] = (struct part){&w, k};
-		t[k] = kit_thread_start(w.in, work, &parts[k]);
+		t[k] = kit_thread_start(w.in, threads_work, &parts[k]);
 	}
 	for (unsigned k = 0; k < THREADS; k++)
 		kit_thread_join(t[k]);
@@ -111,7 +111,7 @@ relay_message(void *arg)
 {
 	struct relay *r = arg;
 
-	expect_rc("msg_open", r->in->m->storage->msg_open(r->b.h, pm(), 0, &r->msg), PM_OK);
+	expect_rc("msg_open", r->in->m->storage->msg_open(r->b.h, kit_pm(), 0, &r->msg), PM_OK);
 }
 
 static void
@@ -120,7 +120,7 @@ relay_read(void *arg)
 	struct relay *r = arg;
 
 	expect_rc("msg_read",
-		  r->in->m->storage->msg_read(r->msg, pm(), r->buf, sizeof(r->buf), &r->got),
+		  r->in->m->storage->msg_read(r->msg, kit_pm(), r->buf, sizeof(r->buf), &r->got),
 		  PM_OK);
 }
 
@@ -130,7 +130,7 @@ relay_commit(void *arg)
 	struct relay *r = arg;
 	uint8_t del[1] = {1};
 
-	r->in->m->storage->msg_close(r->msg, pm());
+	r->in->m->storage->msg_close(r->msg, kit_pm());
 	expect_rc("mbox_commit", box_commit(&r->b, del, NULL, NULL, 0), PM_OK);
 }
 
@@ -143,7 +143,7 @@ relay_close(void *arg)
 }
 
 static void
-wandering(void)
+threads_wandering(void)
 {
 	static void (*const steps[])(void *) = {relay_open, relay_message, relay_read, relay_commit,
 						relay_close};
@@ -163,7 +163,7 @@ wandering(void)
 /* ---- logins ---------------------------------------------------------------------------------- */
 
 static void
-login(void *arg)
+threads_login(void *arg)
 {
 	struct part *p = arg;
 
@@ -179,7 +179,7 @@ login(void *arg)
 		c.authcid = kit_str(setup.user);
 		c.secret = kit_str(good ? setup.password : "certainly wrong");
 		host_user_init(&u);
-		rc = p->w->in->m->auth->verify(p->w->in->i, pm(), &c, &u);
+		rc = p->w->in->m->auth->verify(p->w->in->i, kit_pm(), &c, &u);
 		EXPECT(good ? rc == PM_OK : rc == PM_DENIED || rc == PM_NEXT,
 		       "beside others the %s password gave %s", good ? "right" : "wrong",
 		       host_code_name(rc));
@@ -187,7 +187,7 @@ login(void *arg)
 }
 
 static void
-logins(void)
+threads_logins(void)
 {
 	struct work w = {.in = kit_open()};
 	struct part parts[THREADS];
@@ -195,7 +195,7 @@ logins(void)
 
 	for (unsigned k = 0; k < THREADS; k++) {
 		parts[k] = (struct part){&w, k};
-		t[k] = kit_thread_start(w.in, login, &parts[k]);
+		t[k] = kit_thread_start(w.in, threads_login, &parts[k]);
 	}
 	for (unsigned k = 0; k < THREADS; k++)
 		kit_thread_join(t[k]);
@@ -205,10 +205,10 @@ logins(void)
 const struct check checks_threads[] = {
 	{"threads.sessions", "R6",
 	 "six threads deliver, fetch and delete in four mailboxes; the sum is right", NEED_DELIVERY,
-	 sessions},
+	 threads_sessions},
 	{"threads.wandering", "R6", "each step of a session on another thread", NEED_DELIVERY,
-	 wandering},
+	 threads_wandering},
 	{"threads.logins", "R6", "six threads log in, right and wrong", NEED_AUTH | NEED_ACCOUNT,
-	 logins},
+	 threads_logins},
 	{0},
 };
