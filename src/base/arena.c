@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A chain of blocks, newest first. Small requests share a block, a large one gets its own. Memory
- * is wiped when it goes: sessions keep names and, for a moment, passwords here.
+ * is wiped before it is freed: sessions keep names and, for a moment, passwords here.
  */
 #include "base/arena.h"
 

@@ -6,7 +6,7 @@
 
 #include "config.h"
 
-#define FIRST_VAL 256 /* of getopt_long's answers, above all letters */
+#define FIRST_VAL 256 /* getopt_long returns FIRST_VAL + index for these: above all letters */
 
 static const struct cmdline_option everybodys[] = {
 	{"version", 'V', NULL, "print the version, end"},
@@ -71,7 +71,7 @@ cmdline_usage(const struct cmdline *l, FILE *to)
 		l->print_rest(to);
 }
 
-/* An option for getopt_long, whose answer it is to be `val`. */
+/* An option for getopt_long, which returns `val` for it. */
 static struct option
 long_option(const struct cmdline_option *o, int val, char **shorts)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cmdline - the options of a program: one table, for getopt_long(3) and for the usage. --version
- * and --help (-V, -h) are every program's, and are answered here. Main thread.
+ * and --help (-V, -h) belong to every program, and are answered here. Main thread.
  */
 #ifndef RST_BASE_CMDLINE_H
 #define RST_BASE_CMDLINE_H
@@ -12,7 +12,7 @@
 
 struct cmdline_option {
 	const char *name;
-	char letter;       /* 0: it has none */
+	char letter;       /* 0: none */
 	const char *value; /* the word for its value in the usage; NULL: it takes none */
 	const char *doc;   /* for the usage, where LF begins another line; NULL: it is not listed */
 };
@@ -26,7 +26,7 @@ struct cmdline {
 
 enum {
 	CMDLINE_END = -1,    /* optind is the first argument */
-	CMDLINE_WRONG = -2,  /* no option of ours, or it lacks its value; reported if opterr */
+	CMDLINE_WRONG = -2,  /* an unknown option, or one without its value; reported if opterr */
 	CMDLINE_SERVED = -3, /* version or usage were printed: the program is done */
 };
 

@@ -62,7 +62,7 @@ expo_take(struct expo *e, size_t *ret_n)
 
 /* ---- escaping -------------------------------------------------------------------------------- */
 
-/* Octets of the UTF-8 character at p (RFC 3629); 0: there is none. */
+/* Octets of the UTF-8 character at p (RFC 3629); 0: not one. */
 static size_t
 utf8_char(const unsigned char *p, size_t n)
 {

@@ -28,7 +28,7 @@ struct expo {
 	const char *family; /* static */
 	bool labelled;      /* the sample under way has labels */
 	bool begun;         /* ... its name is written */
-	bool failed;        /* no memory, or more than EXPO_MAX: what is there is not to be used */
+	bool failed;        /* no memory, or more than EXPO_MAX: the text must not be used */
 };
 
 /* One static initialiser is enough: struct expo e = {0}. */
@@ -40,8 +40,8 @@ char *expo_take(struct expo *e, size_t *ret_n);
 void expo_family(struct expo *e, const char *name, enum expo_type type, const char *help);
 /* _bucket, _sum, _count of a histogram: before the labels of a sample. */
 void expo_part(struct expo *e, const char *suffix);
-/* Backslash, quote and line feed are escaped, other control characters and what is not UTF-8
- * become '?'. */
+/* Backslash, quote and line feed are escaped; other control characters and octets that are not
+ * UTF-8 become '?'. */
 void expo_label(struct expo *e, const char *key, const char *value);
 /* The value ends the sample. */
 void expo_count(struct expo *e, uint64_t v);

@@ -7,8 +7,8 @@
 #define RST_BASE_KILL_H
 
 #ifdef RST_KILL_POINTS
-/* RESTANTE_KILL_POINT=n: the n-th point that is passed ends the process with code 99, here or in
- * a module (sdk/kill.h), which count for themselves; sn: here only; mn: there only. */
+/* RESTANTE_KILL_POINT=n: the n-th point passed ends the process with code 99, here or in a module
+ * (sdk/kill.h), which have counts of their own; sn: here only; mn: there only. */
 void kill_point(void);
 #define KILL_POINT(name) kill_point()
 #else

@@ -4,11 +4,11 @@
  *
  * A line is an event word, fields, and perhaps a text. It is put into a bounded ring and written by
  * the log thread (admin/logger.c); before that thread runs, and in the tools, it goes to standard
- * error at once. A full ring drops debug and info text first: audit lines (log_audit) have room of
- * their own; what was dropped is counted and said.
+ * error at once. A full ring drops debug and info text first, since audit lines (log_audit) have
+ * room of their own; dropped lines are counted, and the count is logged.
  *
  * Text form:  2026-11-23T18:00:00.123Z notice login user=ann peer=127.0.0.1:4711 tls=TLSv1.3
- * Bytes from outside are escaped and cut when they are added; a secret must never be.
+ * Bytes from outside are escaped and cut when they are added; a secret must never be added.
  *
  * Threads: any; a struct log_line belongs to the caller. Never blocks on the sink.
  */
@@ -53,7 +53,7 @@ void log_msg(int level, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * Repeated failures: the first is logged, the next are counted, and one line a minute says how
+ * Repeated failures: the first is logged, the next are counted, and one line a minute reports how
  * many. One static struct per place or per object; zeroed at first.
  */
 struct log_rate {

@@ -17,7 +17,7 @@
 
 #define PW_BUFFER 4096
 
-/* What root gave away for a while. */
+/* The rights that root has laid down for a while. */
 static struct {
 	bool away;
 	gid_t gid;
@@ -44,7 +44,7 @@ privs_find(const char *user, uid_t *ret_uid, gid_t *ret_gid, char *err, size_t e
 
 /* ---- for a while ----------------------------------------------------------------------------- */
 
-/* An account that is in no list has its number as its group's. */
+/* An account that is in no list: the number of its group is its own. */
 static gid_t
 group_of(uid_t uid)
 {
@@ -82,7 +82,7 @@ privs_back(void)
 {
 	int e = errno;
 
-	/* root's number first, it allows the rest; what is half root and half not must not go on */
+	/* the user id first, which allows the rest; a process that is half root must not go on */
 	if (lent.away && (seteuid(0) != 0 || setegid(lent.gid) != 0 ||
 			  setgroups((size_t)lent.n_groups, lent.groups) != 0))
 		abort();
@@ -110,7 +110,7 @@ privs_open(const char *path, int flags, char *err, size_t errlen)
 
 /* ---- a directory of the service user's ------------------------------------------------------- */
 
-/* Root made it where only root may make anything. */
+/* Root has made it where only root can make anything. */
 static bool
 give_dir(const char *path, uid_t uid, gid_t gid)
 {
@@ -191,7 +191,7 @@ privs_drop(const char *user, char *err, size_t errlen)
 			 "user = %s: is root itself; name an account without privileges", user);
 		return false;
 	}
-	/* glibc's wrappers change all threads; there is only one yet */
+	/* glibc's wrappers change all threads; there is only one so far */
 	if (initgroups(user, gid) != 0 || setresgid(gid, gid, gid) != 0 ||
 	    setresuid(uid, uid, uid) != 0) {
 		snprintf(err, errlen, "cannot become %s: %s", user, strerrordesc_np(errno));
@@ -222,7 +222,7 @@ privs_raise_files(size_t wanted)
 	if (getrlimit(RLIMIT_NOFILE, &rl) != 0 || rl.rlim_cur >= wanted)
 		return;
 	if (rl.rlim_max != RLIM_INFINITY && rl.rlim_max < wanted && geteuid() == 0)
-		/* refused in a container: then the check that follows says so */
+		/* refused in a container: then the check that follows reports it */
 		rl.rlim_max = wanted;
 	rl.rlim_cur = rl.rlim_max < wanted ? rl.rlim_max : wanted;
 	if (setrlimit(RLIMIT_NOFILE, &rl) != 0 && getrlimit(RLIMIT_NOFILE, &rl) == 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ring - a bounded queue of bytes. Its maximum is fixed at init; memory is borrowed from a shared
- * free list with the first byte and goes back when the ring is empty and ring_rest() is called, so
+ * free list with the first byte and returned when the ring is empty and ring_rest() is called, so
  * that an idle session holds none.
  *
  * Threads: one owner at a time; the free list has a lock of its own.
@@ -16,7 +16,7 @@ struct ring {
 	unsigned char *buf; /* NULL while at rest */
 	size_t cap;         /* a power of two */
 	size_t head;        /* position of the first byte: counts up, taken modulo cap */
-	size_t tail;        /* position behind the last byte */
+	size_t tail;        /* position after the last byte */
 };
 
 /* cap: a power of two, 1 KiB .. 64 KiB. Takes no memory. */
@@ -38,7 +38,7 @@ void ring_commit(struct ring *r, size_t n);
 
 /* Contiguous bytes to read; *ret_n of them. */
 const void *ring_data(const struct ring *r, size_t *ret_n);
-/* The first n bytes are done with: they are wiped when `wipe`. */
+/* Drops the first n bytes; they are wiped when `wipe`. */
 void ring_consume(struct ring *r, size_t n, bool wipe);
 
 /* Appends all n bytes or none. */
@@ -47,7 +47,7 @@ bool ring_put(struct ring *r, const void *p, size_t n);
 /* Copies up to n bytes from offset `at` without consuming; returns how many. */
 size_t ring_peek(const struct ring *r, size_t at, void *p, size_t n);
 
-/* Offset of the first byte c at or behind `from`, or -1. */
+/* Offset of the first byte c, from `from` on, or -1. */
 long ring_find(const struct ring *r, size_t from, unsigned char c);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* secret - wiping and comparing what must not leak. */
+/* secret - wiping secrets, random numbers, keyed hashes. */
 #ifndef RST_BASE_SECRET_H
 #define RST_BASE_SECRET_H
 

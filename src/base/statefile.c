@@ -16,7 +16,7 @@ statefile_digest(const void *p, size_t n)
 	unsigned char md[EVP_MAX_MD_SIZE] = {0};
 	uint64_t v;
 
-	/* of zeroes, if it failed: damaged, then */
+	/* a digest of zeroes if it failed: then the record is damaged */
 	(void)EVP_Digest(p, n, md, NULL, EVP_sha256(), NULL);
 	memcpy(&v, md, sizeof(v));
 	return v;
@@ -45,7 +45,7 @@ statefile_judge(const void *text, size_t got, const char magic[8], size_t n)
 	return STATEFILE_SOUND;
 }
 
-/* A record of another size is another version's, or nobody's: damaged. */
+/* A record of another size is another version's, or not ours: damaged. */
 static bool
 read_record(int fd, const char magic[8], void *record, size_t n, enum statefile_found *ret_found)
 {
@@ -125,12 +125,12 @@ statefile_write(int fd, void *record, size_t n)
 void
 statefile_close(int fd)
 {
-	(void)close(fd); /* an OFD lock goes with its descriptor */
+	(void)close(fd); /* closing the descriptor ends its OFD lock */
 }
 
 /* ---- who is at work -------------------------------------------------------------------------- */
 
-/* Field 22 of /proc/PID/stat: when it started; 0: there is no such process. */
+/* Field 22 of /proc/PID/stat: the start time; 0: there is no such process. */
 static uint64_t
 started_of(int pid)
 {

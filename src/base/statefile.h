@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * statefile - a small record on disk that several processes and threads change: one page, read and
- * written whole under an OFD lock of its own descriptor.
+ * written as a whole under an OFD lock of its own descriptor.
  *
- * One write of a page either happens or not when a process is killed; a page torn by a power cut is
- * told by its digest. Threads: any; may block on the disk and, briefly, on whoever holds the lock.
+ * When a process is killed, its write of a page either happens or not; a page torn by a power cut
+ * is found by its digest. Threads: any; may block on the disk and, briefly, on the holder of the
+ * lock.
  */
 #ifndef RST_BASE_STATEFILE_H
 #define RST_BASE_STATEFILE_H
@@ -18,26 +19,26 @@
 
 /* First member of every record. */
 struct statefile_head {
-	char magic[8]; /* what kind of record: the caller's */
+	char magic[8]; /* the kind of record; the caller's choice */
 	uint32_t size; /* of the whole record */
 	uint32_t pad;
-	uint64_t digest; /* of all behind it */
+	uint64_t digest; /* checksum of the bytes that follow this header */
 };
 
 enum statefile_found {
 	STATEFILE_SOUND,
-	/* there was none, or an empty one: the record is zeroed but for its head */
+	/* there was none, or an empty one: the record is zeroed except its head */
 	STATEFILE_NEW,
-	STATEFILE_DAMAGED, /* torn, or none of ours: likewise */
+	STATEFILE_DAMAGED, /* torn, or not ours: likewise */
 };
 
 /* Opens (makes) and locks; reads the record of n <= STATEFILE_MAX bytes. -1: errno. */
 int statefile_open(const char *path, const char magic[8], void *record, size_t n,
 		   enum statefile_found *ret_found);
-/* The same without a lock and without making it: a look. -1: errno (ENOENT: there is none). */
+/* Reads without a lock, and without making the file. -1: errno (ENOENT: there is none). */
 int statefile_look(const char *path, const char magic[8], void *record, size_t n,
 		   enum statefile_found *ret_found);
-/* Writes the record. False: errno, and the old one is still there. */
+/* Writes the record. False: errno, and the old record is still there. */
 bool statefile_write(int fd, void *record, size_t n);
 /* Unlocks and closes. */
 void statefile_close(int fd);
@@ -47,7 +48,7 @@ enum statefile_found statefile_judge(const void *text, size_t got, const char ma
 
 /* ---- who is at work -------------------------------------------------------------------------- */
 
-/* A process, told from later ones with its number. */
+/* A process, distinct from later ones with the same number. */
 struct statefile_owner {
 	int32_t pid;
 	int32_t pad;
@@ -58,7 +59,7 @@ struct statefile_owner statefile_self(void);
 bool statefile_is_self(const struct statefile_owner *o);
 /* False: it has ended. */
 bool statefile_alive(const struct statefile_owner *o);
-/* A number of this boot of the machine: what a crash of it may have torn is judged by it. Never
+/* A number of this boot of the machine: if it has changed, a crash may have torn the record. Never
  * 0. */
 uint64_t statefile_boot(void);
 

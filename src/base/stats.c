@@ -15,7 +15,7 @@ struct block {
 
 static _Atomic(struct block *) blocks;
 static _Thread_local struct block *mine;
-static struct block shared; /* of threads that found no memory for one */
+static struct block shared; /* of threads that found no memory for a block */
 
 #define STAT_ROW(id, family, help, ...) [STAT_##id] = {family, help, {__VA_ARGS__}},
 static const struct stat_row rows[STAT_MAX] = {STATS(STAT_ROW)};
@@ -42,7 +42,7 @@ stat_add(enum stat_id id, uint64_t n)
 		atomic_fetch_add_explicit(&shared.n[id], n, memory_order_relaxed);
 		return;
 	}
-	/* one writer, and sums nobody decides by: order does not matter */
+	/* one writer, and nobody decides anything by the sums: order does not matter */
 	atomic_store_explicit(&mine->n[id],
 			      atomic_load_explicit(&mine->n[id], memory_order_relaxed) + n,
 			      memory_order_relaxed);
@@ -74,7 +74,7 @@ stat_name(enum stat_id id, char buf[STAT_NAME_MAX])
 	int n;
 
 	while (!first->family)
-		first--; /* the first row of all has one */
+		first--; /* the first row has one */
 	n = snprintf(buf, STAT_NAME_MAX, "%.*s",
 		     (int)(strlen(first->family) - strlen(PREFIX SUFFIX)),
 		     first->family + strlen(PREFIX));

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * stats - counters of the server as a whole; any thread. Each is a row in the table below, and
- * nowhere else: metrics and restantectl status read it from there, and tests/unit/expo_test.c
- * fails when doc/admin.md does not explain it.
+ * nowhere else: metrics and restantectl status read it from there, and tests/unit/expo_test.c fails
+ * when doc/admin.md does not explain it.
  *
  * Each thread adds to a block of its own, so that counting costs a load and a store and shares no
- * cache line; reading sums over the blocks. There are as many as there were threads, and they
- * stay.
+ * cache line; reading sums over the blocks. There are as many blocks as there ever were threads;
+ * none is freed.
  */
 #ifndef RST_BASE_STATS_H
 #define RST_BASE_STATS_H
@@ -17,7 +17,7 @@
 /*
  * X(id, family, help, {label, value} ...): the counter's name for Prometheus; in restantectl status
  * it is the family without restante_ and _total, and the values of the labels, joined by "_". A
- * family is told once: the other counters of it follow with NULL.
+ * family is named once: its other counters follow with NULL.
  */
 #define STATS(X) \
 	X(SESSIONS, "restante_sessions_total", "Sessions that were begun.", {"protocol", "pop3"}) \
@@ -107,7 +107,7 @@ struct stat_row {
 	const char *family; /* NULL: that of the row above */
 	const char *help;
 	struct {
-		const char *key, *value; /* NULL: there is none */
+		const char *key, *value; /* NULL: none */
 	} labels[STAT_LABELS];
 };
 

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* UTF-8 (RFC 3629: shortest form, no surrogates) without control characters, also those of
- * U+0080..9F. */
+/* UTF-8 (RFC 3629: shortest form, no surrogates) without control characters, U+0080..9F among
+ * them. */
 bool utf8_is_text(const char *p, size_t n);
 
 #endif

@@ -14,17 +14,17 @@ struct walk {
 	const uid_t *may;
 	size_t n_may;
 	bool may_miss;  /* the end */
-	int fd;         /* where it is; -1: nowhere */
-	struct stat st; /* of that */
+	int fd;         /* the current place; -1: nowhere */
+	struct stat st; /* of that place */
 	unsigned links;
 	uid_t uid;               /* the first owner who is not root */
-	char todo[2 * PATH_MAX]; /* what is left of the path */
+	char todo[2 * PATH_MAX]; /* the rest of the path */
 	char *err;
 	size_t errlen;
 };
 
-/* For a message: the name of where it is, and of a part of it; only the part where /proc is not
- * mounted. */
+/* For a message: the name of the current place, and of a part of it; only the part where /proc is
+ * not mounted. */
 static const char *
 name_of(const struct walk *w, const char *part, char name[PATH_MAX])
 {
@@ -60,7 +60,7 @@ may_own(const struct walk *w, uid_t uid)
 	return yes;
 }
 
-/* Of where it is, or of the link `part` there. */
+/* Of the current place, or of the link `part` there. */
 static bool
 judge_owner(struct walk *w, uid_t uid, const char *part)
 {
@@ -79,7 +79,7 @@ judge_owner(struct walk *w, uid_t uid, const char *part)
 	return true;
 }
 
-/* The directory where it is. */
+/* Judges the current place, a directory. */
 static bool
 judge_here(struct walk *w, bool last)
 {
@@ -97,7 +97,7 @@ judge_here(struct walk *w, bool last)
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
-/* To `part` of where it is, or of nothing; what is there is no link. */
+/* Moves to `part` of the current place, or of nothing; it is not a link. */
 static bool
 step_to(struct walk *w, const char *part)
 {
@@ -113,7 +113,7 @@ step_to(struct walk *w, const char *part)
 	return fstat(fd, &w->st) == 0 || way_failed(w, part, errno);
 }
 
-/* A link of n octets: its text takes the place of its name. */
+/* A link of n octets: its text replaces its name. */
 static bool
 step_through(struct walk *w, const char *part, const char *to, size_t n)
 {
@@ -132,7 +132,7 @@ step_through(struct walk *w, const char *part, const char *to, size_t n)
 	return to[0] != '/' || step_to(w, "/");
 }
 
-/* Takes the next part out of what is left; false: there is none. */
+/* Takes the next part off the rest; false: there is none. */
 static bool
 take_part(struct walk *w, char part[PATH_MAX])
 {

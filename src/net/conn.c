@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a turn must know about a socket before it may park: whether input can have been left behind,
- * since the edge that announced it is spent.
+ * Before a turn parks it must know whether input can have been left, since the edge that announced
+ * it is spent.
  *
- * Plain: a read that took less than was asked emptied the socket (short_read): a further byte makes
- * a new edge. Except the FIN: data and FIN may come under one edge, and a short read never sees the
- * end. So once NOTE_HUP is there only WOULDBLOCK or end of file will do.
+ * Plain: a read that took less than it asked for emptied the socket (short_read): a further byte
+ * makes a new edge. Except the FIN: data and FIN may come under one edge, and a short read never
+ * sees the end. So once NOTE_HUP is there, only WOULDBLOCK or end of file will do.
  *
- * TLS: only what OpenSSL says, WANT_READ. It may hold a whole record, or with read-ahead several,
+ * TLS: only OpenSSL's WANT_READ counts. It may hold a whole record, or with read-ahead several,
  * while the socket is empty, and no edge will ever announce those. One call may look at the socket
  * FILLS_MAX times; then OpenSSL is told that it is empty, and the turn that follows reads on.
  *
@@ -15,7 +15,7 @@
  * counts only if the task has not been in the run queue since (task.pops). A session that yielded
  * after a short read and then parked without another lost the next command, once in some thousands.
  *
- * conn_arm() looks at all that itself, so a step that stops reading early loses nothing.
+ * conn_arm() checks all that itself, so a step that stops reading early loses nothing.
  */
 #include "net/conn.h"
 
@@ -36,7 +36,7 @@ conn_init(struct conn *c, int fd)
 	*c = (struct conn){.fd = fd, .drained = true}; /* the ADD to come makes the first edge */
 }
 
-/* From now on edges that were spent do not matter. */
+/* Edges that were spent before this read do not matter any more. */
 static void
 note_read(struct conn *c)
 {
@@ -83,7 +83,7 @@ conn_peek(struct conn *c, void *buf, size_t cap)
 	do
 		n = recv(c->fd, buf, cap, MSG_PEEK);
 	while (n == -1 && errno == EINTR);
-	c->drained = true; /* what stays there is seen again: every segment makes an edge */
+	c->drained = true; /* octets that stay there are seen again: every segment makes an edge */
 	if (n >= 0)
 		return n;
 	return errno == EAGAIN || errno == EWOULDBLOCK ? CONN_WANT_READ : CONN_FAIL;
@@ -111,7 +111,7 @@ conn_release(struct conn *c)
 	int fd = c->fd;
 
 	if (c->added)
-		(void)pollset_remove(fd); /* it is in there */
+		(void)pollset_remove(fd); /* it is in there, so this cannot fail */
 	c->fd = -1;
 	c->added = false;
 	return fd;
@@ -119,15 +119,15 @@ conn_release(struct conn *c)
 
 /* ---- TLS ------------------------------------------------------------------------------------- */
 
-/* A read returns with the first octet of data, so what holds none - key updates, refused
- * renegotiations, empty records - OpenSSL takes in a loop of its own, for as long as the client
- * sends. A key update costs it 27 octets and us two derivations and an answer. Two callbacks end
- * that: one counts records, the other stands before each look at the socket. Who changes keys in
- * a long transfer may: that is one now and then, although we see them all at once, when the
- * transfer is over. */
+/* A read returns with the first octet of data. Records that hold none - key updates, refused
+ * renegotiations, empty records - OpenSSL handles in a loop of its own, for as long as the client
+ * sends them. A key update costs the client 27 octets and us two derivations and an answer. Two
+ * callbacks end that: one counts records, the other is asked before each look at the socket. A
+ * client may change its keys in a long transfer: that is one record now and then, although we see
+ * them all at once, when the transfer is over. */
 #define BARREN_MAX 32
-#define BARREN_OCTETS (64u << 10) /* sent, pay for one more */
-/* The largest record is read in two or three. */
+#define BARREN_OCTETS (64u << 10) /* sent, pay for one more record */
+/* The largest record is read in two or three fills. */
 #define FILLS_MAX 8
 
 static void
@@ -186,7 +186,7 @@ ssl_begin(struct conn *c)
 	c->fills = 0;
 }
 
-/* What a call of OpenSSL that did not succeed means. */
+/* The outcome of a call of OpenSSL that did not succeed. */
 static int
 ssl_outcome(struct conn *c, int rc)
 {
@@ -252,7 +252,7 @@ conn_tls(struct conn *c, struct tls *t)
 	return true;
 }
 
-/* Why a handshake failed, in a line; clients cause that, so it is not an error of ours. */
+/* Logs why a handshake failed, in one line; clients cause that, so it is not an error of ours. */
 static void
 say_failed(const struct conn *c, int saved_errno)
 {
@@ -334,14 +334,14 @@ conn_write(struct conn *c, const void *buf, size_t n)
 	return sent;
 }
 
-/* Edges for all that a turn may have to know of. */
+/* Edges for every event that a turn may have to know of. */
 static uint32_t
 events_of(bool write)
 {
 	return EPOLLIN | EPOLLRDHUP | EPOLLET | (write ? EPOLLOUT : 0);
 }
 
-/* May input be there that no edge will announce? */
+/* May there be input that no edge will announce? */
 static bool
 left_behind(const struct conn *c, const struct slot *s)
 {
@@ -368,7 +368,7 @@ conn_arm(struct conn *c, const struct slot *s, int want)
 			return false;
 	}
 	if (!write && left_behind(c, s)) {
-		/* once: a turn that leaves it there on purpose may park */
+		/* once: a turn that leaves the input there on purpose may park */
 		c->drained = true;
 		c->short_read = false;
 		c->read_at = slot_task(s)->pops;
@@ -383,7 +383,7 @@ conn_shutdown(struct conn *c)
 {
 	if (c->ssl && SSL_is_init_finished(c->ssl)) {
 		ERR_clear_error();
-		/* close_notify, if there is room; the FIN says it too */
+		/* close_notify, if there is room; otherwise the FIN has to do */
 		(void)SSL_shutdown(c->ssl);
 	}
 	(void)shutdown(c->fd, SHUT_WR); /* the peer may be gone already */

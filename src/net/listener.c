@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Listening sockets. What a session's socket needs is set here once: Linux hands TCP_NODELAY,
- * SO_SNDBUF and keepalive on to accepted sockets, which saves five calls a session. There is no
- * TCP_USER_TIMEOUT: it counts the time of a window that stays shut, and so would cut off a client
- * that digests one message before it reads the next; how long it may is the idle timer's matter.
+ * Listening sockets. The options that a session's socket needs are set here once: Linux hands
+ * TCP_NODELAY, SO_SNDBUF and keepalive on to accepted sockets, which saves five calls a session.
+ * There is no TCP_USER_TIMEOUT: it counts the time of a window that stays shut, and so would cut
+ * off a client that digests one message before it reads the next; how long that may take is up to
+ * the idle timer.
  */
 #include "net/listener.h"
 
@@ -17,8 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Measured: 64 KiB bounds what a stopped reader can make the kernel hold to twice that, and an
- * eager one loses little; 16 KiB costs a factor of ten. */
+/* Measured: 64 KiB limits what the kernel must hold for a stopped reader to twice that, and costs
+ * an eager one little; 16 KiB makes it ten times slower. */
 #define SNDBUF_DEFAULT (64 * 1024)
 #define KEEPALIVE_IDLE_S 30
 #define KEEPALIVE_INTERVAL_S 10
@@ -47,7 +48,7 @@ listener_tune(int fd, int sndbuf)
 	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
 }
 
-/* Length of the address, 0: not one. */
+/* Length of the address, 0: not an address. */
 static socklen_t
 address_from_text(const char *address, uint16_t port, struct sockaddr_storage *ret)
 {
@@ -68,7 +69,7 @@ address_from_text(const char *address, uint16_t port, struct sockaddr_storage *r
 	return 0;
 }
 
-/* errno text, with the number: "Permission denied (13)". */
+/* With the text of errno and its number: "Permission denied (13)". */
 static void
 listener_say(char *err, size_t errlen, const char *what, const char *address, uint16_t port)
 {

@@ -156,7 +156,7 @@ peer_shard_of(uint64_t key)
 	return &shards[key % SHARDS];
 }
 
-/* Under the mutex: the link that points to the counter, or to the NULL behind the last. */
+/* Under the mutex: the link that points to the counter, or to the NULL after the last. */
 static struct counter **
 counter_find(struct shard *s, uint64_t key)
 {

@@ -13,7 +13,7 @@
 struct peer {
 	char text[48]; /* address and port: 192.0.2.1:4711, [2001:db8::1]:4711 */
 	char host[46]; /* address alone */
-	bool tls;      /* a proxy says: the client speaks TLS to it */
+	bool tls;      /* according to a proxy, the client speaks TLS to it */
 	uint64_t key;  /* keyed hash of the /32 or /64; never 0 */
 };
 

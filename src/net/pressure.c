@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A walk over all public records for each newcomer would make a flood dearer for us than for
- * whoever sends it. So one walk chooses up to VICTIMS sessions, and the next newcomers are paid
- * from those; who has logged in meanwhile does not leave, since the session itself judges its note.
+ * A walk over all public records for each newcomer would cost us more than it costs the sender of a
+ * flood. So one walk chooses up to VICTIMS sessions, and each of the next newcomers evicts one of
+ * them without a new scan. A session that has logged in meanwhile stays, since the session itself
+ * decides by its note.
  */
 #include "net/pressure.h"
 
@@ -14,7 +15,7 @@
 
 #define VICTIMS 32
 #define GRACE_MS 5000
-/* A walk that found nothing is not repeated before. */
+/* A walk that found nothing is not repeated for this long. */
 #define LOOK_MS 250
 
 struct victim {

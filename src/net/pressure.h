@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pressure - when the table is nearly full, who only holds a place gives it up.
+ * pressure - when the table is nearly full, sessions that only hold a place give it up.
  * Threads: the acceptor's.
  */
 #ifndef RST_NET_PRESSURE_H
@@ -13,7 +13,7 @@
  * 5 s, first from the address with most connections. False: there is none. */
 bool pressure_relieve(int64_t now_ms);
 
-/* Forgets what the last look found; for a new table. */
+/* Forgets the findings of the last look; for a new table. */
 void pressure_forget(void);
 
 #endif

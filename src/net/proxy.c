@@ -49,7 +49,7 @@ struct words {
 	size_t n;
 };
 
-/* The next word; they are apart by one space. NULL: no more. */
+/* The next word; they are separated by one space. NULL: no more. */
 static const char *
 next_word(struct words *rest, size_t *ret_n)
 {
@@ -93,7 +93,7 @@ v1_port(struct words *rest, struct sockaddr_storage *ret)
 	return true;
 }
 
-/* Behind "PROXY ", without CRLF. */
+/* After "PROXY ", without CRLF. */
 static bool
 v1_words(struct words rest, struct proxy_header *ret)
 {
@@ -102,7 +102,7 @@ v1_words(struct words rest, struct proxy_header *ret)
 	int family = n == 4 && memcmp(word, "TCP4", 4) == 0 ? AF_INET : AF_INET6;
 
 	if (n == 7 && memcmp(word, "UNKNOWN", 7) == 0) {
-		ret->local = true; /* whatever follows */
+		ret->local = true; /* whatever comes after it */
 		return true;
 	}
 	if (n != 4 || memcmp(word, family == AF_INET ? "TCP4" : "TCP6", 4) != 0)
@@ -155,7 +155,7 @@ proxy_be32(const unsigned char *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* One TLV whose value is there in full; false: it cannot be. */
+/* One TLV whose value is there in full; false: it is malformed. */
 static bool
 tlv_take(const unsigned char *head, size_t head_n, const unsigned char *value, unsigned type,
 	 size_t n, struct proxy_header *ret)
@@ -219,7 +219,7 @@ v2_body(const unsigned char *p, struct proxy_header *ret, const char **ret_why)
 	const unsigned char *tlvs = p + V2_HEAD;
 
 	if (command == 0) {
-		ret->local = true; /* its block is to be ignored, whatever it holds */
+		ret->local = true; /* its block is ignored, whatever it holds */
 		return PROXY_DONE;
 	}
 	if (command != 1 || family > 3 || transport > 2)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The header is looked at where it lies (MSG_PEEK) and taken out of the socket when it is there in
- * full, so the session finds the connection as a client's: nothing needs to be handed on but the
- * descriptor. An edge comes with every segment, whatever was left unread.
+ * The header is examined in the socket (MSG_PEEK) and taken out when all of it is there, so the
+ * session finds the connection as if its client had made it: nothing but the descriptor is handed
+ * on. An edge comes with every segment, whatever was left unread.
  */
 #include "net/proxy_wait.h"
 
@@ -38,7 +38,7 @@ proxy_wait_refuse(const struct listener *l, const struct peer *p)
 			p->text, l->name, (unsigned long long)held);
 }
 
-/* A proxy that was configured is not set up right: somebody should hear of it. */
+/* A configured proxy is not set up right: somebody should hear of it. */
 static void
 say_bad(const struct unproxied *g, const char *why)
 {

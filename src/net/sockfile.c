@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file of a listening unix socket. Its directory is the service user's as a rule, and root
- * makes it: so whatever is done by the name is done with the rights of whoever may change what the
- * name means (base/way.h). Its permissions it has from the moment it is made, and its owner is
- * changed on a descriptor that has been looked at, before anybody is listened to.
+ * The file of a listening unix socket. Its directory usually belongs to the service user, and root
+ * makes the socket: so every step that goes by the name has the rights of the account that may
+ * change what the name means (base/way.h). The file has its permissions from the moment it is made;
+ * its owner is changed by a descriptor that has been examined, before the socket listens.
  */
 #include "net/sockfile.h"
 
@@ -25,15 +25,15 @@ struct place {
 	const char *path;
 	struct sockaddr_un sa;
 	mode_t mode;
-	uid_t maker; /* who makes it, and may change what the path means */
-	uid_t uid;   /* whose it is to be */
-	gid_t gid;   /* -1: as it is made, only not root's: */
+	uid_t maker; /* makes it, and may change what the path means */
+	uid_t uid;   /* the owner it is to have */
+	gid_t gid;   /* -1: leave it as it is made, unless that is root's; then this: */
 	gid_t service_gid;
 };
 
 /* ---- whose ----------------------------------------------------------------------------------- */
 
-/* -1: there is no such one, or it cannot be looked up. */
+/* -1: there is no such account, or it cannot be looked up. */
 static uid_t
 uid_of(const char *name)
 {
@@ -54,7 +54,8 @@ gid_of(const char *name)
 									     : (gid_t)-1;
 }
 
-/* Who may change the way to it: the service user, and who is to have it. */
+/* Finds the accounts that may change the way to it: the service user, and the owner it is to
+ * have. */
 static bool
 find_owners(const struct sockfile *f, struct place *p, uid_t may[2], char *err, size_t errlen)
 {
@@ -109,8 +110,8 @@ sockfile_find_place(const struct sockfile *f, struct place *p, char *err, size_t
 
 /* ---- what is there --------------------------------------------------------------------------- */
 
-/* Does somebody answer there? Its owner may ask, if that is one we know; who is not let in
- * cannot tell. */
+/* Does somebody answer there? We ask with its owner's rights, if that is an account we know;
+ * without access we cannot tell, and assume it. */
 static bool
 is_answered(const struct place *p, uid_t owner)
 {
@@ -128,7 +129,7 @@ is_answered(const struct place *p, uid_t owner)
 	return yes;
 }
 
-/* The socket of a server that is gone is removed. */
+/* Removes the socket of a server that is gone. */
 static bool
 sockfile_clear(const struct place *p, char *err, size_t errlen)
 {
@@ -149,18 +150,18 @@ sockfile_clear(const struct place *p, char *err, size_t errlen)
 	}
 	if (!privs_as(p->maker, err, errlen))
 		return false;
-	(void)unlink(p->path); /* bind says it if it would not go */
+	(void)unlink(p->path); /* bind reports it if it is still there */
 	privs_back();
 	return true;
 }
 
 /* ---- making it ------------------------------------------------------------------------------- */
 
-/* As its maker. *ret_file: what the name meant afterwards. */
+/* As its maker. *ret_file: the file that the name meant afterwards. */
 static bool
 sockfile_make(const struct place *p, int fd, int *ret_file)
 {
-	mode_t old = umask(0777 & ~p->mode); /* one thread yet: main's */
+	mode_t old = umask(0777 & ~p->mode); /* there is only the main thread so far */
 	bool ok = bind(fd, (const struct sockaddr *)&p->sa, sizeof(p->sa)) == 0;
 	int e = errno;
 
@@ -171,7 +172,7 @@ sockfile_make(const struct place *p, int fd, int *ret_file)
 	return ok && *ret_file != -1;
 }
 
-/* Is this what was made, and not what somebody has put in its place? */
+/* Is this the file that was made, and not one that somebody has put in its place? */
 static bool
 is_ours(const struct place *p, const struct stat *st)
 {

@@ -7,14 +7,13 @@
 #include "net/door.h"
 #include "work/slot.h"
 
-/* What a turn may use up. Octets bound the eager client; rounds, of which each is a read, a line
- * or a piece of a reply, the one who sends an octet at a time; the clock what neither foresees. */
+/* The limits of one turn. Octets bound the eager client; rounds, of which each is a read, a line or
+ * a piece of a reply, the one that sends an octet at a time; the clock bounds everything else. */
 #define TURN_OCTETS (256u << 10)
 #define TURN_ROUNDS 256u
 #define TURN_MS 50
 
-static _Atomic uint64_t next_id =
-	1; /* of sessions, whatever they speak: restantectl kick names them */
+static _Atomic uint64_t next_id = 1; /* of sessions of any protocol: restantectl kick names them */
 
 void
 stream_init(struct stream *st, struct task *t, int fd, size_t in, size_t out)
@@ -146,7 +145,7 @@ stream_read(struct stream *st)
 	void *space;
 	ssize_t n;
 
-	/* after a short read there is nothing more, and an edge will say when there is */
+	/* after a short read the socket is empty, and an edge will announce more */
 	if (st->read_done && st->conn.short_read && !(slot_peek_note(st->task->slot) & NOTE_HUP)) {
 		ring_rest(&st->in);
 		return TURN_READ;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A ticket is the session's state, sealed by us and kept by the client. Sealed with the newest key,
- * which is replaced every hour; opened with any that can still have a living ticket. Who comes with
- * a ticket of an older key gets a fresh one. Keys are made when they are needed, live in memory
- * only, and are wiped when no ticket of theirs can be alive: a stolen key opens three hours of
- * sessions at most, and none from before the start of the process.
+ * A ticket is the session's state, sealed by us and kept by the client. It is sealed with the
+ * newest key, which is replaced every hour, and opened with any key that can still have a living
+ * ticket. A client with a ticket of an older key gets a fresh one. Keys are made when they are
+ * needed, live in memory only, and are wiped when no ticket of theirs can be alive: a stolen key
+ * opens three hours of sessions at most, and none from before the start of the process.
  */
 #include "net/ticket.h"
 
@@ -37,7 +37,7 @@ static struct {
 	struct ticket_key keys[KEYS]; /* the newest first */
 } tickets = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-/* Under the mutex: too old ones go, and the first is fit for sealing. */
+/* Under the mutex: keys that are too old go, and the first is fit for sealing. */
 static void
 keys_rotate(int64_t now_ms)
 {
@@ -56,7 +56,8 @@ keys_rotate(int64_t now_ms)
 	k[0].set = true;
 }
 
-/* The key to seal with (name NULL) or the one of that name. *ret_newest: it still seals. */
+/* The key to seal with (name NULL) or the one of that name. *ret_newest: it is the one that
+ * seals. */
 static bool
 key_copy(const unsigned char *name, struct ticket_key *ret, bool *ret_newest)
 {

@@ -15,8 +15,8 @@
 
 #include "net/ticket.h"
 
-/* TLS 1.2: forward secrecy and authenticated encryption only. Clients without either are served by
- * a site's own `tls_ciphers`. TLS 1.3 has nothing to choose. */
+/* TLS 1.2: forward secrecy and authenticated encryption only. For clients without either a site
+ * sets its own `tls_ciphers`. TLS 1.3 has nothing to choose. */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 /* A ticket is bound to this; the same in all contexts, or a reload would end resumption. */
 #define SESSION_CONTEXT "restante"
@@ -43,7 +43,7 @@ tls_reason(void)
 	return text ? text : "no reason given";
 }
 
-/* Opens a PEM file; NULL: why is in err. */
+/* Opens a PEM file; NULL: the reason is in err. */
 static FILE *
 file_open(const char *what, const char *path, char *err, size_t errlen)
 {
@@ -83,7 +83,7 @@ certificate_use(SSL_CTX *ctx, const char *path, char *err, size_t errlen)
 
 	if (!f)
 		return false;
-	(void)fclose(f); /* only to have errno said; OpenSSL reads it itself */
+	(void)fclose(f); /* opened only for its errno; OpenSSL reads it itself */
 	if (SSL_CTX_use_certificate_chain_file(ctx, path) == 1)
 		return true;
 	snprintf(err, errlen,

@@ -18,9 +18,9 @@ struct tls_options {
 	const char *ciphers;     /* TLS 1.2 list; NULL = built in */
 };
 
-/* Main, before tls_new. Again: nothing. */
+/* Main, before tls_new. May be called again. */
 void tls_global_init(void);
-/* A context; NULL: why is in err (which file, what was expected). */
+/* A context; NULL: the reason is in err (which file, what was expected). */
 struct tls *tls_new(const struct tls_options *o, char *err, size_t errlen);
 void tls_free(struct tls *t); /* NULL is fine; sessions that have begun TLS keep what they need */
 /* For conn_tls; borrowed. */

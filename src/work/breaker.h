@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * breaker - is it worth while to ask the backend at all? Pure: no lock, no clock, no log.
+ * breaker - is the backend worth asking at all? Pure: no lock, no clock, no log.
  *
  *   CLOSED     calls go through; failures in a row are counted, with the accounts that saw them
  *   OPEN       nothing may begin until until_ms
@@ -17,8 +17,8 @@ enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 struct breaker {
 	enum breaker_state state;
 	uint32_t in_a_row;  /* failures */
-	bool two_keys;      /* seen by more than one account */
-	uint64_t first_key; /* of the first of them */
+	bool two_keys;      /* failures came from more than one account */
+	uint64_t first_key; /* the account of the first failure */
 	int64_t until_ms;
 	uint64_t trips;
 };

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Gates: who may be inside a module.
+ * Gates: how many tasks may be inside a module.
  *
  * A module call may block until its deadline, and a blocked thread cannot be taken back. So a
- * section has `permits`, and a task that finds none is not waited for by its worker: it is put on
+ * section has `permits`. When none is free, the worker does not wait for one: the task is put on
  * one of three lines and belongs to the gate until a permit comes back.
  *
- *   GIVE_BACK  must happen (a lock goes home, a commit): never refused, never kicked
- *   CONTINUE   a download under way: never refused, waits as long as it said itself
+ *   GIVE_BACK  must happen (a lock is released, a commit): never refused, never kicked
+ *   CONTINUE   a download under way: never refused, waits as long as the task itself allows
  *   BEGIN      everything else: bounded line, bounded wait, bounded share per address, breaker
  *
- * A permit that comes back goes to the head of the first line that has one, directly: in_use and
- * the global count do not move, so nobody can slip in between.
+ * A permit that comes back goes directly to the head of the first line that has one: in_use and the
+ * global count do not move, so nobody can slip in between.
  *
  * The global count keeps all gates together below workers - reserve. The configuration is checked
- * so that the permits alone already do that; while a reload has old and new gates at once, or a
- * smaller number of permits has not come into effect, only the count does. A task it holds back
- * waits like any other; `starved` remembers that there is one, and the next permit given back
- * anywhere, or the tick, goes round the gates. One gate's mutex at a time: leaving A unlocks A
- * before it looks at B.
+ * so that the permits alone already ensure that; but while a reload has old and new gates at once,
+ * or a smaller number of permits has not come into effect, only the count does. A task it holds
+ * back waits like any other; `starved` remembers that there is one, and the next permit given back
+ * anywhere, or the tick, visits all gates. One gate's mutex at a time: leaving A unlocks A before
+ * it looks at B.
  *
  * The breaker counts failures of the backend in a row (DOWN, TIMEOUT; a broken mailbox is neither),
- * and opens only if two different accounts saw them. While it is open BEGIN is refused at once,
- * also those who wait already. Then one probe: the prober's errand passes, all others are still
- * refused. Its success closes the breaker. A probe that never answers is sent again after the same
- * time.
+ * and opens only if two different accounts saw them. While it is open, BEGIN is refused at once,
+ * and so are tasks that are already waiting for it. Then one probe: the prober's errand passes, all
+ * others are still refused. Its success closes the breaker. If a probe never answers, another one
+ * is sent after the same time.
  */
 #include "work/gate.h"
 
@@ -45,7 +45,7 @@
 static struct {
 	_Atomic uint32_t inside;
 	_Atomic uint32_t max;
-	_Atomic bool starved; /* a permit was free, but not the count */
+	_Atomic bool starved; /* a permit was free, but the count did not allow it */
 } all = {.max = UINT32_MAX};
 
 void
@@ -56,7 +56,7 @@ gate_init_global(uint32_t workers, uint32_t reserve)
 
 /* ---- out of the gate ------------------------------------------------------------------------- */
 
-/* Without any lock: those who left go to the run queue. */
+/* Without any lock: tasks that left the gate go to the run queue. */
 static void
 out_push(struct line *out)
 {
@@ -102,7 +102,7 @@ permit_give(struct gate *g)
 	atomic_fetch_sub(&all.inside, 1);
 }
 
-/* Under the mutex: who is next; not removed. ret_before as line_remove wants it. */
+/* Under the mutex: the next waiter; not removed. ret_before as line_remove needs it. */
 static struct task *
 first_waiter(struct gate *g, struct line **ret_line, struct task **ret_before)
 {
@@ -132,7 +132,7 @@ gate_grant(struct gate *g, struct task *t)
 	g->calls++;
 }
 
-/* Under the mutex: as many as there are permits for. */
+/* Under the mutex: as many waiters as there are permits. */
 static void
 gate_let_in(struct gate *g, struct line *out)
 {
@@ -158,7 +158,7 @@ gate_resized(struct gate *g)
 	out_push(&out);
 }
 
-/* All gates, one after the other: what the global count held back. */
+/* In all gates, one after the other: waiters that the global count held back. */
 static void
 let_in_everywhere(void)
 {
@@ -203,7 +203,7 @@ gate_fini_all(void)
 
 /* ---- breaker --------------------------------------------------------------------------------- */
 
-/* Under the mutex. Those who wait to begin are told at once. */
+/* Under the mutex. Tasks that wait to begin are refused at once. */
 static void
 gate_trip(struct gate *g, int64_t now_ms, struct line *out)
 {
@@ -229,9 +229,9 @@ gate_judge(struct gate *g, const struct task *t, int64_t now_ms, struct line *ou
 {
 	g->failures += t->backend_failed;
 	if (t->background && !t->backend_failed)
-		/* or a module that ticks more often than its users come would never trip */
+		/* otherwise a module that ticks more often than its users come would never trip */
 		return false;
-	if (t->probe || /* gate_probe_result says what it means */
+	if (t->probe || /* the errand that probed reports by gate_probe_result */
 	    !breaker_count(&g->breaker, t->backend_failed, t->who_key, g->limits.trip_after))
 		return false;
 	gate_trip(g, now_ms, out);
@@ -387,7 +387,7 @@ gate_leave(struct gate *g, struct task *t, int64_t ms)
 	opened = gate_judge(g, t, now_ms, &out);
 	open_ms = g->limits.breaker_open_ms;
 	next = first_waiter(g, &l, &before);
-	if (next && g->in_use <= g->limits.permits) { /* the permit itself goes on */
+	if (next && g->in_use <= g->limits.permits) { /* the permit itself is passed on */
 		line_remove(l, before, next);
 		gate_grant(g, next);
 		let_go(next, VERDICT_GO, &out);
@@ -404,7 +404,7 @@ gate_leave(struct gate *g, struct task *t, int64_t ms)
 
 /* ---- the tick -------------------------------------------------------------------------------- */
 
-/* Its verdict, or VERDICT_NONE: it waits on. */
+/* The waiter's verdict, or VERDICT_NONE: it goes on waiting. */
 static enum verdict
 waiter_verdict(const struct gate *g, const struct task *t, int64_t now_ms)
 {

@@ -36,12 +36,12 @@ extern const uint16_t gate_bucket_ms[GATE_BUCKETS];
 
 enum gate_answer { GATE_GO, GATE_WAIT, GATE_REFUSED };
 
-/* The proof: at most workers - reserve tasks are inside all gates together. */
+/* At most workers - reserve tasks are inside all gates together. */
 void gate_init_global(uint32_t workers, uint32_t reserve);
 
-/* Gates belong to a section's name and are never freed while the server runs: the same name
- * again returns the same gate. limits: its new ones; NULL: those it has (a new gate lets nobody
- * in until it is given some). NULL returned: no memory. name is cut to GATE_NAME_MAX - 1. */
+/* A gate belongs to a section's name and is never freed while the server runs: the same name again
+ * returns the same gate. limits: its new ones; NULL: keeps those it has (a new gate lets nobody in
+ * until it has been given some). NULL returned: no memory. name is cut to GATE_NAME_MAX - 1. */
 struct gate *gate_get(const char *name, const struct gate_limits *limits);
 /* At once; with fewer permits, those inside stay. */
 void gate_set_limits(struct gate *g, const struct gate_limits *limits);
@@ -55,12 +55,13 @@ enum gate_answer gate_enter(struct gate *g, struct task *t);
 /* Pool: the permit comes back after `ms`; the next waiter is pushed. */
 void gate_leave(struct gate *g, struct task *t, int64_t ms);
 
-/* Acceptor's tick: takes out those past their wait or kicked, closes over-aged breakers, lets in
- * what the global count held back. Gates that want a probe are handed to `probe`. */
+/* Acceptor's tick: takes out waiters whose wait is over or who were kicked, closes over-aged
+ * breakers, lets in waiters that the global count held back. Gates that want a probe are handed to
+ * `probe`. */
 void gate_tick(int64_t now_ms, void (*probe)(struct gate *g));
 /* Answer of a probe (errand): success closes the breaker. */
 void gate_probe_result(struct gate *g, bool ok);
-/* Watchdog: a call is overdue: log once, count, trip. */
+/* Watchdog: a call is overdue: count it, and open the breaker. */
 void gate_overdue(struct gate *g);
 
 #endif

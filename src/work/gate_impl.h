@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gate_impl - what a gate is, for gate.c (its life), gates.c (the list) and gate_status.c. */
+/* gate_impl - a gate's fields, for gate.c (its life), gates.c (the list) and gate_status.c. */
 #ifndef RST_WORK_GATE_IMPL_H
 #define RST_WORK_GATE_IMPL_H
 

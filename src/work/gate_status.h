@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gate_status - what operators see of gates. Threads: any; a gate's mutex is held while its numbers
- * are copied.
+ * gate_status - a gate's numbers, for operators. Threads: any; its mutex is held while they are
+ * copied.
  */
 #ifndef RST_WORK_GATE_STATUS_H
 #define RST_WORK_GATE_STATUS_H

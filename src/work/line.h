@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* line - tasks one behind the other, by their intrusive link. Pure; the caller holds the lock. */
+/* line - tasks one after the other, by their intrusive link. Pure; the caller holds the lock. */
 #ifndef RST_WORK_LINE_H
 #define RST_WORK_LINE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The workers. What a step wants next is done here and nowhere else.
+ * The workers. The next move that a step asks for is made here and nowhere else.
  *
  * A worker has a public record of the call it is in, for the watchdog and `restantectl modules`,
  * under a sequence number like the slots' (slot.c). The watchdog only looks: no thread is
@@ -23,12 +23,12 @@
 
 /* Client libraries are hungry; 32 of these are address space, not memory. */
 #define STACK_BYTES (512 * 1024)
-/* Turns in a row that a task may have while others wait; then it goes to the end of the queue. A
- * client that never stops sending would keep a worker for itself. */
+/* Turns in a row that a task may have while others wait; then it goes to the end of the queue.
+ * Without this a client that never stops sending would keep a worker to itself. */
 #define TURNS_MAX 32
 /* A call is overdue this long after its deadline. */
 #define OVERDUE_MS 2000
-/* The tick comes every 250 ms; when it is this late the machine was away, not the modules. */
+/* The tick comes every 250 ms; when it is this late, the machine stood still, not the modules. */
 #define TICK_LATE_MS 1250
 
 struct call_record {
@@ -41,8 +41,8 @@ struct call_record {
 struct worker {
 	pthread_t thread;
 	struct queue_worker *place;
-	struct task *task;         /* its own: whose turn it is */
-	uint64_t judged;           /* the watchdog's: the call that was reported */
+	struct task *task;         /* the worker's own: the task whose turn it is */
+	uint64_t judged;           /* the watchdog's: the call that it has reported */
 	_Atomic uint64_t sequence; /* odd: being written; gate NULL: in no call */
 	_Atomic(struct gate *) gate;
 	_Atomic(const char *) method;
@@ -54,7 +54,7 @@ static struct {
 	struct worker *workers;
 	uint32_t n; /* threads that run */
 	void (*thread_exit)(void);
-	int64_t watched_ms; /* the watchdog's: when it looked last */
+	int64_t watched_ms; /* the watchdog's: the time of its last look */
 } pool;
 
 static _Thread_local struct worker *self;
@@ -75,7 +75,7 @@ pool_record_write(struct worker *w, const struct call_record *r)
 	atomic_store_explicit(&w->sequence, seq + 2, memory_order_release);
 }
 
-/* False: in no call, or just changing. *ret_seq names the call. */
+/* False: in no call, or changing right now. *ret_seq identifies the call. */
 static bool
 record_read(struct worker *w, struct call_record *ret, uint64_t *ret_seq)
 {
@@ -192,7 +192,8 @@ end_task(struct task *t)
 {
 	struct slot *s = t->slot;
 
-	slot_retire(s); /* tokens match no more; then the descriptor may be closed and reused */
+	/* no token matches any more; only then may the descriptor be closed and reused */
+	slot_retire(s);
 	t->close(t);
 	slot_release(s);
 }

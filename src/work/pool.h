@@ -14,7 +14,7 @@
 
 /* workers >= 4. False: threads could not be made (those made are ended again). */
 bool pool_start(uint32_t workers);
-/* queue_stop, then joins all workers: main, at shutdown. thread_exit hook runs on each. */
+/* queue_stop, then joins all workers. Main, at shutdown. The thread_exit hook runs on each. */
 void pool_stop(void);
 
 /* Threads that run. */
@@ -23,8 +23,8 @@ uint32_t pool_size(void);
 /* Called on each worker thread as its last act (the ABI's thread_end); set before pool_start. */
 void pool_set_thread_exit(void (*fn)(void));
 
-/* Worker, before a module call: what it is doing, for the watchdog and `restantectl modules`.
- * method: a static string. deadline_ms as in pm_call. Cleared by the pool after the turn. */
+/* Worker, before a module call: tells the watchdog and `restantectl modules` of it. method: a
+ * static string. deadline_ms as in pm_call. Cleared by the pool after the turn. */
 void pool_calling(const char *method, int64_t deadline_ms);
 
 /* Acceptor's tick: a call past its deadline + 2 s is reported once through gate_overdue. */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The run queue. Two things were measured before they were written:
+ * The run queue. Two choices come from measurements:
  *
  * Idle workers form a stack: the one that slept last has the warmest caches. A condition variable
  * shared by all wakes the coldest and costs 15-20 % more CPU per session.
  *
  * At most one worker is waking at any time. A signal for each pushed session wakes workers that
  * find the queue empty again, because a worker that is up takes the next task without sleeping. So
- * push wakes nobody while somebody is on its way; and a worker that has taken a task wakes the next
- * one if work is left, *before* it may block in its own. That chain is what keeps the promise: as
- * long as there is work and an idle worker, somebody is waking.
+ * push wakes nobody while a worker is on its way; and a worker that has taken a task wakes the next
+ * one if work is left, *before* it may block in its own. That chain keeps the promise: as long as
+ * there is work and an idle worker, one is waking.
  */
 #include "work/queue.h"
 
@@ -170,7 +170,7 @@ queue_stop(void)
 
 	pthread_mutex_lock(&queue.mutex);
 	queue.stopped = true;
-	while ((w = queue.idle)) { /* the one time when everybody must look */
+	while ((w = queue.idle)) { /* the one time when all of them must look */
 		queue.idle = w->below;
 		w->woken = true;
 		pthread_cond_signal(&w->cond);

@@ -29,7 +29,7 @@ void queue_stop(void);
 /* For status and shedding. */
 uint64_t queue_depth(void);
 int64_t queue_head_age_ms(int64_t now_ms);
-/* Workers that have nothing to do. */
+/* Workers without work. */
 uint32_t queue_idle_workers(void);
 
 #endif

@@ -2,18 +2,18 @@
 /*
  * The table of tasks. Each slot has two words that others may touch:
  *
- *   where   generation << 8 | state     who owns the task
- *   note    generation << 8 | bits      what happened to it, for its next turn to look at
+ *   where   generation << 8 | state     the owner of the task
+ *   note    generation << 8 | bits      events, for the task's next turn to look at
  *
  * Both are sequentially consistent, for one pair of accesses: somebody sets a note and then looks
  * at `where`; the owner stores RUNNING and then looks at the note. One of the two must see the
  * other, or a kick that meets a QUEUED task would be lost; weaker orders allow both to miss.
  *
  * The generation is part of both words, so that a token of a session that ended does nothing to the
- * next one in the same slot, and one compare-and-swap settles state and generation together. 32
- * bits of it: a token would have to be kept while one slot is used 4,294,967,295 times.
+ * next one in the same slot, and one compare-and-swap settles state and generation together. It has
+ * 32 bits: a token goes wrong only if it is kept while its slot is used 4,294,967,295 times.
  *
- * Every move checks the state it starts from. A wrong one means two owners; nothing sensible can
+ * Every move checks the state it starts from. A wrong state means two owners; nothing sensible can
  * follow, so that is an assertion.
  *
  * The public record is written word by word under a sequence number. Fences would be the textbook
@@ -106,7 +106,7 @@ slot_init(size_t n)
 	}
 	memset((void *)slots, 0, n * sizeof(*slots));
 	table.free = NULL;
-	for (size_t i = n; i-- > 0;) { /* low numbers first: what is in use stays together */
+	for (size_t i = n; i-- > 0;) { /* low numbers first: slots in use stay together */
 		slots[i].number = (uint32_t)i;
 		atomic_init(&slots[i].where, where_make(1, FREE));
 		atomic_init(&slots[i].note, where_make(1, 0));
@@ -199,7 +199,7 @@ slot_task(const struct slot *s)
 	return s->task;
 }
 
-/* NULL: no such slot, or the generation is another. *ret_where: the word it was judged by. */
+/* NULL: no such slot, or the generation is another. *ret_where: the word that decided it. */
 static struct slot *
 slot_find(slot_token t, uint64_t *ret_where)
 {
@@ -349,7 +349,8 @@ slot_scan_deadlines(int64_t now_ms, void (*push)(struct task *t, void *ctx), voi
 
 		if (atomic_load_explicit(&table.deadlines[i], memory_order_relaxed) > now_ms)
 			continue;
-		/* who is RUNNING sets another, or is found at the next scan: no HIT from here */
+		/* a task that is RUNNING sets another, or is found at the next scan: no HIT from
+		 * here */
 		w = atomic_load(&s->where);
 		if (where_state(w) != PARKED)
 			continue;
@@ -375,7 +376,7 @@ slot_publish(struct slot *s, const struct slot_record *r)
 	atomic_store_explicit(&s->sequence, seq + 2, memory_order_release);
 }
 
-/* False: it was being written all the while. */
+/* False: it was being written each time. */
 static bool
 record_copy(struct slot *s, struct slot_record *ret)
 {
@@ -414,7 +415,7 @@ slot_read(size_t i, struct slot_record *ret, slot_token *ret_token, char *ret_wh
 	if (where_state(w) == FREE)
 		return false;
 	if (!record_copy(s, &r))
-		memset(&r, 0, sizeof(r)); /* it exists all the same */
+		memset(&r, 0, sizeof(r)); /* the task exists all the same */
 	if (where_generation(atomic_load(&s->where)) != where_generation(w))
 		return false;
 	*ret = r;

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * slot - the fixed table of tasks and the one word that says who owns each.
+ * slot - the fixed table of tasks, with the one word that tells the owner of each.
  *
  *   where     owner              leaves when
- *   FREE      the free list      slot_take                                   -> RUNNING
- *   PARKED    nobody             claimed: edge, deadline, kick, note         -> QUEUED
- *   QUEUED    run queue          a worker pops it                            -> RUNNING
- *   RUNNING   that thread        step() returned                             -> PARKED QUEUED GATED
- *             FREE
- *   HIT       that thread        RUNNING, and something happened meanwhile: one more turn
- *   GATED     the gate           permit free, wait over, kick                -> QUEUED with a
- *             verdict
+ *   FREE      the free list      slot_take                    -> RUNNING
+ *   PARKED    nobody             edge, deadline, kick, note   -> QUEUED
+ *   QUEUED    run queue          a worker pops it             -> RUNNING
+ *   RUNNING   that thread        step() returned              -> PARKED QUEUED GATED FREE
+ *   HIT       that thread        as RUNNING; an event came meanwhile: one more turn
+ *   GATED     the gate           permit free, wait over, kick -> QUEUED with a verdict
  *
  * Everybody but the owner holds a token (slot and generation), never a pointer. A claim carries no
- * verdict: what happened is in the note, set before claiming; the turn itself looks.
+ * reason: the event is in the note, set before claiming; the turn itself looks.
  * doc/internals/engine.md has the essay and the interleavings.
  */
 #ifndef RST_WORK_SLOT_H
@@ -32,11 +30,11 @@ typedef uint64_t slot_token;
 #define NOTE_HUP 1u       /* the peer closed its side, or the socket failed */
 #define NOTE_KICK 2u      /* restantectl kick */
 #define NOTE_DRAIN 4u     /* the server is going down */
-#define NOTE_TAKEOVER 8u  /* somebody asks for the maildrop: judge again */
+#define NOTE_TAKEOVER 8u  /* another session asks for the maildrop: decide again */
 #define NOTE_PRESSURE 16u /* the table is nearly full: leave if not logged in */
-#define NOTE_WAKE 32u     /* what you waited for has happened (registry, errand) */
+#define NOTE_WAKE 32u     /* the event you waited for has happened (registry, errand) */
 
-/* What others may see of a task; written by its owner, read by anybody. */
+/* The public view of a task; written by its owner, read by anybody. */
 struct slot_record {
 	char peer[48];  /* address:port */
 	char user[64];  /* cut; "" before login */

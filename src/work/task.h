@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * task - all that the engine (work, net) knows of a session or an errand: the first member of
- * struct session, struct errand, ...
+ * task - a session or an errand as the engine (work, net) knows it: the first member of struct
+ * session, struct errand, ...
  *
  * A task is owned by exactly one place at a time (slot.h); its fields belong to that owner.
  */
@@ -15,16 +15,16 @@ struct gate;
 struct slot;
 struct task;
 
-/* What step() wants next. */
+/* The next move that step() wants. */
 enum next {
 	NEXT_PARK, /* nothing to do until an edge, the slot's deadline, or a note */
-	/* with need: as soon as the gate lets it in; without: behind the others in the queue */
+	/* with need: as soon as the gate lets it in; without: after the others in the queue */
 	NEXT_AGAIN,
-	NEXT_MORE, /* another turn at once, after the permit of this one has gone home */
+	NEXT_MORE, /* another turn at once, after this turn's permit has been given back */
 	NEXT_DONE, /* close() it */
 };
 
-/* Lines of a gate, served in this order (architecture: GIVE_BACK is never refused). */
+/* Lines of a gate, served in this order. GIVE_BACK is never refused. */
 enum call_class {
 	CALL_GIVE_BACK, /* msg_close mbox_commit mbox_close dlv_commit dlv_abort tick */
 	CALL_CONTINUE,  /* mbox_info msg_read dlv_write dlv_prepare; a BEGIN repeated after AGAIN */
@@ -32,7 +32,7 @@ enum call_class {
 	CALL_BEGIN,
 };
 
-/* What became of `need`, for the step that follows. */
+/* The outcome of `need`, for the step that follows. */
 enum verdict {
 	VERDICT_NONE,    /* no permit was asked for */
 	VERDICT_GO,      /* this turn holds the permit: make the module call */
@@ -52,13 +52,14 @@ struct task {
 	/* set by step: the call made under the permit was DOWN or TIMEOUT */
 	bool backend_failed;
 	bool probe; /* passes an open breaker */
-	/* a tick: that it went well says nothing of the backend; it may not have asked it */
+	/* set for module ticks: success does not prove the backend is up, a tick may not contact
+	 * it */
 	bool background;
-	/* set with need when the class is CONTINUE or GIVE_BACK: end of waiting; 0 = none */
+	/* set with need when the class is CONTINUE or GIVE_BACK: the wait ends then; 0 = never */
 	int64_t wait_until_ms;
 	int64_t waiting_since_ms; /* the gate's */
 	int64_t queued_ms;        /* the run queue's */
-	uint32_t pops;            /* the pool's: how often it came out of the run queue */
+	uint32_t pops;            /* the pool's: how often the task came out of the run queue */
 	uint64_t peer_key;        /* share of a gate's line per address; 0 = none */
 	uint64_t who_key;         /* breaker: failures must come from two distinct keys */
 	uint64_t id;              /* session id, for log and watchdog */
