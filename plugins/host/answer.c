@@ -7,7 +7,7 @@
 void
 answer_error(const struct pm_call *pm, struct pm_str text)
 {
-	/* pm is the first member of a host_call that its owner lent the module as const */
+	/* pm is the first member of a host_call, which its owner lent the module as const */
 	struct host_call *c = (struct host_call *)(uintptr_t)pm;
 	size_t n = text.n < PM_ERROR_MAX ? text.n : PM_ERROR_MAX;
 

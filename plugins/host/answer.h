@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * answer - what a module says in a call, before the server believes it: its text for the operator,
- * and its code.
+ * answer - the text and the code that a module gives in a call, before the server believes them.
  *
  * Threads: that of the call.
  */
@@ -15,9 +14,10 @@
 void answer_error(const struct pm_call *pm, struct pm_str text);
 /* Our own words in the place of the module's; returns rc. */
 int32_t answer_complain(struct host_call *c, int32_t rc, const char *text);
-/* rc; a code we do not know is PM_TEMP (R10), with a text: somebody should hear of it. */
+/* Returns rc; a code we do not know becomes PM_TEMP (R10), with a text: somebody should hear of
+ * it. */
 int32_t answer_known(struct host_call *c, int32_t rc);
-/* The same; and PM_AGAIN and PM_END, which mean something only where the ABI says so, are
+/* The same; and PM_AGAIN and PM_END, which mean something only where the ABI defines it, become
  * PM_TEMP. */
 int32_t answer_final(struct host_call *c, int32_t rc);
 

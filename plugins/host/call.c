@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every function here has the same shape: introduce the thread, see that the method exists, call,
- * and look at what came back before the server believes it. Nothing is allocated.
+ * and check the answer before the server believes it. Nothing is allocated.
  */
 #include "call.h"
 
@@ -62,7 +62,7 @@ host_cred_init(struct pm_cred *c)
 	c->size = sizeof(*c);
 }
 
-/* Fields an accepted user came with must be within the ABI's limits. */
+/* The fields of an accepted user must be within the ABI's limits. */
 static int32_t
 check_user(struct host_call *c, int32_t rc, const struct pm_user *u)
 {
@@ -200,7 +200,7 @@ host_mbox_open(struct host_inst *i, struct host_call *c, const struct pm_user *u
 	if (rc == PM_END)
 		rc = answer_complain(c, PM_TEMP, "the module answered out of turn");
 	if (rc != PM_OK && rc != PM_AGAIN)
-		*ret_mbox = NULL; /* a failure ends a handle in the making */
+		*ret_mbox = NULL; /* a failure ends a handle that was not ready yet */
 	return rc;
 }
 
@@ -218,7 +218,7 @@ call_uidl_ok(const char *uidl, uint32_t n)
 
 #define OCTETS_MAX (UINT64_C(1) << 50) /* a sum of 8,192 such sizes still fits */
 
-/* One record, as far as it was asked for. */
+/* Checks the fields of one record that were asked for. */
 static int32_t
 check_info(struct host_call *c, uint32_t want, const struct pm_msg *m)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * call - every call into a module goes through here: the call record is filled, the thread is
- * introduced to the module (thread_begin), and what comes back is checked against the contract: an
- * unknown code becomes PM_TEMP, a method that is missing PM_UNSUPPORTED, a unique-id that is not
- * one or a number that cannot be PM_CORRUPT with an operator text.
+ * introduced to the module (thread_begin), and the answer is checked against the contract: an
+ * unknown code becomes PM_TEMP, a missing method PM_UNSUPPORTED, a malformed unique-id or an
+ * impossible number PM_CORRUPT with an operator text.
  *
  * Threads: any worker, under a permit (gates are the server's business, not this file's).
  */
@@ -48,8 +48,8 @@ int32_t host_domain(struct host_inst *i, struct host_call *c, struct pm_str name
 int32_t host_event(struct host_inst *i, struct host_call *c, const struct pm_user *u,
 		   uint32_t what);
 
-/* *ret_mbox is NULL at first; PM_AGAIN leaves a handle in the making in it; a failure ends that and
- * makes it NULL again. */
+/* *ret_mbox is NULL at first; PM_AGAIN leaves a handle in it that is not ready yet; a failure ends
+ * that and makes it NULL again. */
 int32_t host_mbox_open(struct host_inst *i, struct host_call *c, const struct pm_user *u,
 		       uint32_t flags, uint64_t *ret_count, void **ret_mbox);
 int32_t host_mbox_info(struct host_inst *i, void *mbox, struct host_call *c, uint64_t first,
@@ -75,7 +75,7 @@ int32_t host_box_recount(struct host_inst *i, struct host_call *c, const struct 
 int32_t host_domain_stat(struct host_inst *i, struct host_call *c, struct pm_str domain, bool anew,
 			 struct pm_stat *ret);
 int32_t host_box_delete(struct host_inst *i, struct host_call *c, const struct pm_user *u);
-/* *ret lives as long as what call->alloc() gives. */
+/* *ret lives as long as memory of call->alloc(). */
 int32_t host_box_place(struct host_inst *i, struct host_call *c, const struct pm_user *u,
 		       struct pm_str *ret);
 
@@ -84,8 +84,8 @@ int32_t host_dlv_begin(struct host_inst *i, struct host_call *c, uint64_t size_h
 int32_t host_dlv_rcpt(struct host_inst *i, void *dlv, struct host_call *c, const struct pm_rcpt *r);
 int32_t host_dlv_write(struct host_inst *i, void *dlv, struct host_call *c, const void *buf,
 		       size_t n);
-/* ret: one record per recipient dlv_rcpt took, zeroed and with size set by the caller. commit
- * gives the handle back however it ends, but for PM_AGAIN. */
+/* ret: one record per recipient that dlv_rcpt accepted, zeroed and with size set by the caller.
+ * commit gives the handle back however it ends, unless it returns PM_AGAIN. */
 int32_t host_dlv_prepare(struct host_inst *i, void *dlv, struct host_call *c,
 			 struct pm_result *ret);
 int32_t host_dlv_commit(struct host_inst *i, void *dlv, struct host_call *c, struct pm_result *ret);

@@ -58,7 +58,7 @@ versions_ok(const struct pm_module *m, char *err, size_t errlen)
 	return true;
 }
 
-/* The methods without which a table is none. */
+/* A table must have these methods. */
 #define NEED(table, method) \
 	{ \
 		offsetof(struct host_desc, table), offsetof(struct host_desc, table.method), \
@@ -124,7 +124,7 @@ options_ok(const struct pm_module *m, char *err, size_t errlen)
 bool
 host_desc_take(struct host_desc *to, const struct pm_module *from, char *err, size_t errlen)
 {
-	/* all fields up to `flags` are older than any version */
+	/* all fields up to `flags` have always been there */
 	if (from->size < offsetof(struct pm_module, name)) {
 		snprintf(err, errlen, "its descriptor is %u bytes, too small to be one",
 			 from->size);

@@ -17,8 +17,8 @@ struct host_desc {
 	struct pm_delivery delivery;
 };
 
-/* Copies what lies inside the module's sizes, zeroes the rest (R1), checks versions, names and
- * required methods. False: what was found and expected is in err. */
+/* Copies the part that lies inside the module's sizes, zeroes the rest (R1), checks versions, names
+ * and required methods. False: err tells what was found and what was expected. */
 bool host_desc_take(struct host_desc *to, const struct pm_module *from, char *err, size_t errlen);
 
 /* The i-th option of a schema, in this host's size. */

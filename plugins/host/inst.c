@@ -12,7 +12,7 @@
 
 #define REPORT_MAX 1024
 
-/* The values of one section and the way back to where they stand. */
+/* The values of one section and the way back to their settings. */
 struct values {
 	struct pm_value *v;
 	uint32_t n, cap;
@@ -21,7 +21,7 @@ struct values {
 	const struct host_spec *spec;
 	const struct pm_module *m;
 	size_t errors;
-	/* a value the module may rely on is not there: it is not asked to check the others */
+	/* a value the module may rely on is missing: it is not asked to check the others */
 	bool gaps;
 };
 
@@ -44,7 +44,7 @@ setting_of(const struct host_spec *spec, struct pm_str key)
 	return NULL;
 }
 
-/* pm_report's function: the module found an error itself. */
+/* pm_report's function: the module itself found an error. */
 static void
 module_report(const struct pm_report *r, struct pm_str key, struct pm_str text)
 {
@@ -130,7 +130,7 @@ bool_value(const char *text, int64_t *ret)
 	return false;
 }
 
-/* NULL, or what was expected. */
+/* NULL, or the expected kind of value. */
 static const char *
 inst_convert(const struct pm_option *o, const char *text, int64_t *ret, char *buf, size_t cap)
 {
@@ -308,7 +308,7 @@ host_check(struct host_lib *lib, const struct host_spec *spec)
 	struct pm_report r;
 	bool ok = values_make(&vs, lib, spec);
 
-	/* A misspelt setting does not hide what the module has to say of the others. */
+	/* A misspelt setting does not hide the module's errors about the others. */
 	if (!vs.gaps && vs.m->life->check) {
 		open_fill(&o, &r, &vs);
 		int32_t rc = vs.m->life->check(&o);

@@ -12,10 +12,10 @@
 
 #include "load.h"
 
-/* What an instance is opened with; strings are NUL-terminated, borrowed. */
+/* The settings and surroundings of an instance; strings are NUL-terminated, borrowed. */
 struct host_setting {
 	const char *key, *value;
-	const char *file; /* where it stands, for errors; NULL: unknown */
+	const char *file; /* for errors: the file it is in; NULL: unknown */
 	unsigned line;
 };
 
@@ -48,7 +48,7 @@ struct host_inst {
 	const struct pm_host *host;
 };
 
-/* host_check is done first. NULL: errors were reported. */
+/* After a host_check that succeeded. NULL: errors were reported. */
 struct host_inst *host_open(struct host_lib *lib, const struct host_spec *spec);
 /* retire / close; the caller knows that no call is under way. NULL is fine. */
 void host_retire(struct host_inst *i);

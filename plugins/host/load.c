@@ -42,7 +42,7 @@ host_path(const struct host_lib *lib)
 	return lib->path;
 }
 
-/* Asked for by file name: the first of the file; by name: that one. */
+/* Asked for by file name: the first of the file; by name: the one of that name. */
 static bool
 load_is_wanted(const struct pm_module *m, uint32_t index, const char *module)
 {
@@ -60,7 +60,7 @@ find_loaded(const char *real, const char *module)
 	return NULL;
 }
 
-/* The file behind a module's name, real, in buf (PATH_MAX). */
+/* The file of a module's name, real, in buf (PATH_MAX). */
 static bool
 load_locate(const char *module, const char *dir, char *buf, char *err, size_t errlen)
 {
@@ -86,7 +86,7 @@ load_locate(const char *module, const char *dir, char *buf, char *err, size_t er
 	return true;
 }
 
-/* Why there is no pm_module_v1. */
+/* Explains why there is no pm_module_v1. */
 static void
 explain_no_entry(void *dl, const char *real, char *err, size_t errlen)
 {
@@ -124,7 +124,7 @@ find_module(void *dl, const char *real, const char *module, uint32_t *ret_index,
 	for (uint32_t i = 0; i < 64 && (m = entry(PM_ABI_MINOR, i)) != NULL; i++) {
 		if (m->size < offsetof(struct pm_module, version) || load_is_wanted(m, i, module)) {
 			*ret_index = i;
-			return m; /* a hopeless one is refused with a text later */
+			return m; /* one that is too small is refused with a text later */
 		}
 	}
 	snprintf(err, errlen, "'%s' holds no module called '%s'", real, module);

@@ -15,9 +15,9 @@ struct host_lib; /* one loaded module of one file */
 #define HOST_LIBS_MAX 64 /* each thread remembers which of them it has called */
 
 /*
- * Loads `module`: an absolute file name, or a NAME found as <dir>/NAME.so. In a file with several
- * modules the one called `NAME` is meant (file name: the first).
- * Refused, with a text in err that names path, what was found, what was expected and what to do:
+ * Loads `module`: an absolute file name, or a NAME found as <dir>/NAME.so. A file with several
+ * modules: the one called `NAME` (file name: the first).
+ * Refused, with a text in err that names the path, the finding, the expectation and the remedy:
  * no such file; not owned by root (or by the invoking user when that is not root) or writable by
  * others, also a directory of its path; dlopen's reason; no pm_module_v1 (or only another
  * version: its ABI, ours); descriptor too small, wrong major, newer minor, missing DRAFT flag, bad

@@ -10,7 +10,7 @@
 
 #include "inst.h"
 
-/* Before a call into i or into what it wraps. */
+/* Before a call into i or into the instance that it wraps. */
 void thread_enter(const struct host_inst *i);
 
 /* thread_end of every module this thread has called: the last act of a worker. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plain - a host's services where there is no server: clocks, and functions that do nothing. A
+ * toolhost - a host's services where there is no server: clocks, and functions that do nothing. A
  * program that opens a module by itself names them in TOOLHOST beside its own log. Threads: any.
  */
 #ifndef RST_HOST_TOOLHOST_H

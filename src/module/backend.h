@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * backend - one auth or storage section, bound: module instance and gate. Shared by the snapshots
- * that have the same section; closed on the main thread after the last one is gone. Badmail and the
- * looks at volumes have one without a module (inst NULL): their permits count like all others.
+ * that have the same section; closed on the main thread after the last of them is gone. Badmail and
+ * the looks at volumes have one without a module (inst NULL): their permits count like all others.
  */
 #ifndef RST_MODULE_BACKEND_H
 #define RST_MODULE_BACKEND_H
@@ -36,17 +36,17 @@ struct backend {
 	_Atomic int64_t tick_due_ms; /* errand_tick's; 0: at once */
 	_Atomic bool ticking;        /* one tick at a time */
 	struct backend *next_unused; /* backend_reap's list */
-	/* NULL, or called once before the instance is closed: whoever keeps something of it lets
-	 * go */
+	/* NULL, or called once before the instance is closed: owners of anything that belongs to it
+	 * release it */
 	void (*closing)(struct backend *b);
 };
 
 struct backend *backend_ref(struct backend *b);
 /* Any thread: the last one puts it on a list that backend_reap (main) closes. */
 void backend_put(struct backend *b);
-/* A reference, unless nobody holds it any more and it is on its way out: false. Any thread. */
+/* A reference, unless nobody holds it any more and it is about to be closed: false. Any thread. */
 bool backend_try_ref(struct backend *b);
-/* Main: retires and closes what nobody uses any more. */
+/* Main: retires and closes backends that nobody uses any more. */
 void backend_reap(void);
 
 #endif

@@ -85,7 +85,7 @@ caller_enter_home(struct caller *c, struct backend *b, const char *method, int64
 
 	return t->verdict == VERDICT_GO && t->held == b->gate
 		       ? caller_enter(c, b, CALL_GIVE_BACK, method, ms, call)
-		       : caller_ask_home(c, b); /* another verdict was of another wait */
+		       : caller_ask_home(c, b); /* another verdict belonged to another wait */
 }
 
 int32_t

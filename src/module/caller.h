@@ -11,8 +11,9 @@
  *   if (rc == PM_OK)
  *           rc = caller_done(c, host_mbox_info(..., &call, ...));
  *
- * Handles of modules go home whatever happens: who takes one counts it in `holds`, and gives it
- * back under caller_enter_home. post (mailbox/post.h) and visit (mailbox/visit.h) do.
+ * Handles of modules are given back whatever happens: the function that takes one counts it in
+ * `holds`, and gives it back under caller_enter_home, as post (mailbox/post.h) and visit
+ * (mailbox/visit.h) do.
  *
  * A permit is good for the rest of the turn: a second caller_enter for the same section goes on
  * under it, one for another section asks and waits. Work in slices gives it back in between
@@ -30,39 +31,42 @@
 #include "module/backend.h"
 #include "work/task.h"
 
-/* Who calls; one for each life its modules' memory may have. */
+/* The party that calls; one for each lifetime that the memory of its calls may have. */
 struct caller {
 	struct task *task;
 	struct arena *arena; /* where call->alloc() takes memory */
-	unsigned unwanted;   /* NOTE_...: of these any cancels a call */
-	int64_t until_ms;    /* so long any permit is waited for; 0: as follows */
-	int64_t patience_ms; /* CONTINUE and GIVE_BACK wait so long, BEGIN as its gate says */
-	bool endless;        /* all wait as long as it takes: promised, or must go home */
-	unsigned holds;      /* handles to give back: until then nobody ends this work */
+	unsigned unwanted;   /* NOTE_...: any of these cancels a call */
+	int64_t until_ms;    /* any permit is waited for until then; 0: as follows */
+	/* CONTINUE and GIVE_BACK wait so long, BEGIN as long as its gate allows */
+	int64_t patience_ms;
+	/* all wait as long as it takes: a promise was made, or a handle must be given back */
+	bool endless;
+	/* handles to give back: until then nobody ends this work from outside */
+	unsigned holds;
 };
 
-/* Kicked, or the server ends, or its time (until_ms) is over: what it holds is to go home. */
+/* Kicked, or the server ends, or its time (until_ms) is over: it should give back its handles. */
 bool caller_should_end(const struct caller *c);
 
-/* Asks for a permit of b's gate, also when this turn holds one: the turn ends now. Returns
+/* Asks for a permit of b's gate, even if this turn holds one: the turn ends now. Returns
  * PM_AGAIN. */
 int32_t caller_ask(struct caller *c, struct backend *b, enum call_class cls);
 
 /* PM_OK: the permit is held, *call is filled (deadline ms from now) and the watchdog knows of it;
- * PM_AGAIN: it was asked for, the turn ends; PM_TEMP: it did not come in time, PM_CANCELLED: the
+ * PM_AGAIN: it was asked for, the turn ends; PM_TEMP: it did not come in time; PM_CANCELLED: the
  * task was kicked while it waited; call->error is empty then. */
 int32_t caller_enter(struct caller *c, struct backend *b, enum call_class cls, const char *method,
 		     int64_t ms, struct host_call *call);
 
-/* caller_ask for what is done however long it takes. Returns PM_AGAIN. */
+/* caller_ask for a step that is done however long it takes. Returns PM_AGAIN. */
 int32_t caller_ask_home(struct caller *c, struct backend *b);
 
-/* caller_enter for what is done however long it takes: a handle goes home, a commit that was
- * begun is ended. PM_OK or PM_AGAIN. */
+/* caller_enter for a step that is done however long it takes: a handle is given back, a commit that
+ * was begun is ended. PM_OK or PM_AGAIN. */
 int32_t caller_enter_home(struct caller *c, struct backend *b, const char *method, int64_t ms,
 			  struct host_call *call);
 
-/* What the call came to, for the breaker. Returns rc. */
+/* Tells the breaker the result of the call. Returns rc. */
 int32_t caller_done(struct caller *c, int32_t rc);
 
 /* A failed call: one line, warning; repeated failures of backends are held back. user may be NULL.

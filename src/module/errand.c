@@ -127,13 +127,13 @@ tick_section(struct conf *c, struct conf_section *s, int64_t now_ms)
 
 	if (!life || !life->tick || !life->tick_ms || atomic_load(&be->ticking))
 		return;
-	/* 0: never yet, so at once: what a crash left half done is not to wait for its first
+	/* 0: never yet, so at once: work that a crash left half done does not wait for its first
 	 * visitor */
 	if (now_ms < atomic_load(&be->tick_due_ms))
 		return;
 	atomic_store(&be->ticking, true);
 	if (!errand_start(&e))
-		atomic_store(&be->ticking, false); /* no slot: with the next tick */
+		atomic_store(&be->ticking, false); /* no slot: the next tick tries again */
 }
 
 void

@@ -26,9 +26,10 @@ struct errand {
 	struct arena arena;
 	int64_t deadline_ms; /* of the whole errand: then finish(PM_TIMEOUT) */
 	bool probe;          /* its calls pass an open breaker */
-	bool background;     /* that its calls went well tells the breaker nothing */
-	/* Goes on with it, by `caller`, until a wait. PM_AGAIN: enter it again; while it holds a
-	 * handle of a module (caller.holds) the errand is not ended from outside, but asks
+	/* success of its calls does not prove to the breaker that the backend is up */
+	bool background;
+	/* Goes on until a wait; its calls go by `caller`. PM_AGAIN: enter it again. While it holds
+	 * a handle of a module (caller.holds) the errand is not ended from outside; it asks
 	 * caller_should_end itself. */
 	int32_t (*run)(struct errand *e);
 	/* Once, on a worker, with run's last code, or PM_CANCELLED or PM_TIMEOUT. Frees ctx. */
@@ -46,7 +47,7 @@ int32_t errand_enter(struct errand *e, enum call_class cls);
 /* Acceptor's tick: starts tick() of the current snapshot's instances when due. */
 void errand_tick(int64_t now_ms);
 
-/* Acceptor: a gate's breaker wants to know. */
+/* Acceptor: a gate's breaker wants a probe. */
 void errand_probe(struct gate *g);
 
 #endif
