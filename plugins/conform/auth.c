@@ -177,59 +177,63 @@ auth_unknown(void)
 }
 
 /* Attackers send these as names. */
+static const struct {
+	const char *p;
+	size_t n;
+} hostile[] = {
+#define N(s) \
+	{ \
+		s, sizeof(s) - 1 \
+	}
+	N(""),
+	N("\0"),
+	N("a\0b"),
+	N("../../etc/passwd"),
+	N("/etc/passwd"),
+	N("."),
+	N(".."),
+	N("a/b@c/d"),
+	N("*"),
+	N("*)(uid=*"),
+	N("admin)(&)"),
+	N("' OR '1'='1"),
+	N("x'; DROP TABLE users; --"),
+	N("\" OR \"\"=\""),
+	N("%s%s%s%n"),
+	N("%u"),
+	N("%d/%n"),
+	N("a b"),
+	N(" a"),
+	N("a "),
+	N("a:b"),
+	N("a\nb"),
+	N("a\r\nb"),
+	N("\t"),
+	N("$(id)"),
+	N("`id`"),
+	N("\\"),
+	N("\xff\xfe"),
+	N("\xc3"),
+	N("\xed\xa0\x80"),
+	N("@"),
+	N("@@"),
+	N("a@"),
+	N("@b"),
+	N("root"),
+#undef N
+};
+
 static void
 hostile_names(void)
 {
-	static const struct {
-		const char *p;
-		size_t n;
-	} names[] = {
-#define N(s) {s, sizeof(s) - 1}
-		N(""),
-		N("\0"),
-		N("a\0b"),
-		N("../../etc/passwd"),
-		N("/etc/passwd"),
-		N("."),
-		N(".."),
-		N("a/b@c/d"),
-		N("*"),
-		N("*)(uid=*"),
-		N("admin)(&)"),
-		N("' OR '1'='1"),
-		N("x'; DROP TABLE users; --"),
-		N("\" OR \"\"=\""),
-		N("%s%s%s%n"),
-		N("%u"),
-		N("%d/%n"),
-		N("a b"),
-		N(" a"),
-		N("a "),
-		N("a:b"),
-		N("a\nb"),
-		N("a\r\nb"),
-		N("\t"),
-		N("$(id)"),
-		N("`id`"),
-		N("\\"),
-		N("\xff\xfe"),
-		N("\xc3"),
-		N("\xed\xa0\x80"),
-		N("@"),
-		N("@@"),
-		N("a@"),
-		N("@b"),
-		N("root"),
-#undef N
-	};
 	struct inst *in = kit_open();
 	char longest[PM_NAME_MAX], what[80];
 	struct pm_cred c;
 
 	make_cred(&c, "", "' OR '1'='1");
-	for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
-		c.authcid = (struct pm_str){names[k].p, names[k].n};
-		snprintf(what, sizeof(what), "hostile name %zu (%.20s)", k, names[k].p);
+	for (size_t k = 0; k < sizeof(hostile) / sizeof(hostile[0]); k++) {
+		c.authcid = (struct pm_str){hostile[k].p, hostile[k].n};
+		snprintf(what, sizeof(what), "hostile name %zu (%.20s)", k, hostile[k].p);
 		expect_refused(in, &c, what);
 	}
 	memset(longest, 'a', sizeof(longest));

@@ -131,12 +131,62 @@ find_module(void *dl, const char *real, const char *module, uint32_t *ret_index,
 	return NULL;
 }
 
+/* The file is not loaded yet. *ret_dl stays open for ever. */
+static bool
+load_file(const char *module, const char *real, void **ret_dl, char *err, size_t errlen)
+{
+	char why[ERR_MAX];
+
+	if (n_libs == HOST_LIBS_MAX) {
+		snprintf(err, errlen,
+			 "module '%s' is not loaded: %d modules are, and that is the most", module,
+			 HOST_LIBS_MAX);
+		return false;
+	}
+	if (!host_trust(real, why, sizeof(why))) {
+		snprintf(err, errlen, "module '%s' is not loaded: %s", module, why);
+		return false;
+	}
+	*ret_dl = dlopen(real, RTLD_NOW | RTLD_LOCAL);
+	if (!*ret_dl)
+		snprintf(err, errlen, "module '%s': %s; `ldd %s` shows what is missing", module,
+			 dlerror(), real);
+	return *ret_dl != NULL;
+}
+
+/* The checked and initialised lib of a descriptor; NULL: the reason is in err. */
+static struct host_lib *
+load_make_lib(const struct pm_module *found, uint32_t index, const char *real, char *err,
+	      size_t errlen)
+{
+	struct host_lib *lib = calloc(1, sizeof(*lib));
+	char why[ERR_MAX] = "no memory";
+
+	if (!lib || !(lib->path = strdup(real)) ||
+	    !host_desc_take(&lib->desc, found, why, sizeof(why))) {
+		snprintf(err, errlen, "'%s' does not fit: %s", real, why);
+		goto fail;
+	}
+	if (lib->desc.life.global_init && lib->desc.life.global_init() != PM_OK) {
+		snprintf(err, errlen, "'%s': its global_init failed; its own messages say why",
+			 real);
+		goto fail;
+	}
+	lib->index = index;
+	return lib;
+fail:
+	if (lib)
+		free(lib->path);
+	free(lib);
+	return NULL;
+}
+
 struct host_lib *
 host_load(const char *module, const char *dir, char *err, size_t errlen)
 {
-	char real[PATH_MAX], why[ERR_MAX];
-	struct host_lib *lib;
+	char real[PATH_MAX];
 	const struct pm_module *found;
+	struct host_lib *lib;
 	uint32_t index = 0;
 	void *dl;
 
@@ -145,47 +195,15 @@ host_load(const char *module, const char *dir, char *err, size_t errlen)
 	lib = find_loaded(real, module);
 	if (lib)
 		return lib;
-	if (n_libs == HOST_LIBS_MAX) {
-		snprintf(err, errlen,
-			 "module '%s' is not loaded: %d modules are, and that is the most", module,
-			 HOST_LIBS_MAX);
+	if (!load_file(module, real, &dl, err, errlen))
 		return NULL;
-	}
-	if (!host_trust(real, why, sizeof(why))) {
-		snprintf(err, errlen, "module '%s' is not loaded: %s", module, why);
-		return NULL;
-	}
-	dl = dlopen(real, RTLD_NOW | RTLD_LOCAL);
-	if (!dl) {
-		snprintf(err, errlen, "module '%s': %s; `ldd %s` shows what is missing", module,
-			 dlerror(), real);
-		return NULL;
-	}
 	found = find_module(dl, real, module, &index, err, errlen);
-	lib = found ? calloc(1, sizeof(*lib)) : NULL;
-	if (!lib) {
-		if (found)
-			snprintf(err, errlen, "no memory");
+	lib = found ? load_make_lib(found, index, real, err, errlen) : NULL;
+	if (!lib)
 		return NULL; /* dl stays: see above */
-	}
 	lib->dl = dl;
-	lib->index = index;
-	lib->path = strdup(real);
-	if (!lib->path || !host_desc_take(&lib->desc, found, why, sizeof(why))) {
-		snprintf(err, errlen, "'%s' does not fit: %s", real, lib->path ? why : "no memory");
-		goto fail;
-	}
-	if (lib->desc.life.global_init && lib->desc.life.global_init() != PM_OK) {
-		snprintf(err, errlen, "'%s': its global_init failed; its own messages say why",
-			 real);
-		goto fail;
-	}
 	lib->next = libs;
 	libs = lib;
 	n_libs++;
 	return lib;
-fail:
-	free(lib->path);
-	free(lib);
-	return NULL;
 }
