@@ -16,7 +16,7 @@
 #ifndef STATX_MNT_ID
 #define STATX_MNT_ID 0x1000U
 #endif
-#define MNT_ID_UNIQUE 0x4000U /* from Linux 6.8 on: an ID that no later mount gets */
+#define MNT_ID_UNIQUE 0x4000U /* since Linux 6.8: an ID that is never given to a later mount */
 
 uint64_t
 disk_mounted_at(const char *path)
@@ -89,7 +89,7 @@ disk_look(const struct disk *d, struct disk_found *l)
 	}
 }
 
-/* Real blocks, not a hole. Made under another name: a crash leaves none that is too small. */
+/* Real blocks, not a hole. Made under another name: a crash leaves no reserve that is too small. */
 void
 disk_make_reserve(const struct disk *d, int64_t size)
 {

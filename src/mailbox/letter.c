@@ -41,7 +41,7 @@ letter_begin(struct letter *l)
 
 /* ---- the account ----------------------------------------------------------------------------- */
 
-/* storage: whose user it is. */
+/* storage: where this user's mailbox is. */
 static int32_t
 letter_keep_user(struct letter *l, const struct pm_user *u, const struct backend *storage)
 {
@@ -49,7 +49,7 @@ letter_keep_user(struct letter *l, const struct pm_user *u, const struct backend
 	size_t n;
 
 	quota_fill(l->conf, &full);
-	if (l->no_quota && storage->counts) /* which refuses by itself */
+	if (l->no_quota && storage->counts) /* a store that counts refuses by itself */
 		full.quota_octets = full.quota_msgs = full.domain_octets = full.domain_msgs = 0;
 	n = user_bytes(&full);
 	l->user_mem = n < SIZE_MAX ? malloc(n) : NULL;
@@ -149,7 +149,7 @@ letter_room(struct letter *l, struct caller *c)
 
 /* ---- delivery -------------------------------------------------------------------------------- */
 
-/* The handle goes home, whatever happened. */
+/* Gives the handle back, whatever happened. */
 static int32_t
 letter_give_up(struct letter *l, int32_t rc)
 {
@@ -165,7 +165,7 @@ letter_abort(struct letter *l, struct caller *c)
 {
 	if (post_abort(&l->post, c) == PM_AGAIN)
 		return PM_AGAIN;
-	/* an earlier try delivered it; its owner may even have deleted it since */
+	/* an earlier attempt delivered it; its owner may even have deleted it since */
 	if (l->rc == PM_EXISTS && l->uidl[0])
 		return letter_done(l, PM_OK, "");
 	return letter_done(l, l->rc, NULL);

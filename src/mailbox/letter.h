@@ -3,7 +3,8 @@
  * letter - one message from a file to one account: the account is looked up, volume and quota are
  * asked, and it is posted (mailbox/post.h). For mail of our own (quota warnings) and for retries;
  * mail from outside comes in by the session's own way. A retry is an import whose unique-id is its
- * op_id: killed before it could report so, it is done all the same.
+ * op_id: when it was delivered and the process died before it could report that, the next attempt
+ * finds it.
  *
  * A letter is a part of an errand's context; letter_step is entered from the errand's run until it
  * is done. One owner.
@@ -38,24 +39,25 @@ enum letter_phase {
 struct letter {
 	/* set by the caller, the rest zeroed */
 	struct conf *conf; /* borrowed: lives as long as the errand */
-	/* the account's own, normalised (chain_name): no tag is taken off, nobody stands in
-	 * (account/recipient.h) */
+	/* the account's own name, normalised (chain_name): no tag is removed, postmaster stands for
+	 * nobody (account/recipient.h) */
 	char name[PM_NAME_MAX + 1];
 	int fd;           /* the message, read from its beginning: lines as on the wire */
-	const char *head; /* written before it; borrowed */
+	const char *head; /* written before the message; borrowed */
 	size_t head_n;
-	uint8_t op_id[16]; /* the same for each try of the same message and account, */
-	/* and if one of them delivered it, it is done: PM_OK; as the store can (PM_F_CAN_IMPORT) */
+	uint8_t op_id[16]; /* same for every attempt */
+	/* if an earlier attempt delivered it, return PM_OK; as far as the store can tell
+	 * (PM_F_CAN_IMPORT) */
 	bool once;
 	bool no_quota; /* a warning about a full mailbox must fit in */
-	bool utf8;     /* it came by SMTPUTF8 */
+	bool utf8;     /* it arrived by SMTPUTF8 */
 	/* result, when letter_step returns anything but PM_AGAIN */
 	/* PM_OK; PM_NOENT: no such account; PM_MOVED: it is an alias; PM_QUOTA ... */
 	int32_t rc;
 	/* no section knows the name: PM_NOENT, or PM_TEMP: one of them cannot look names up */
 	bool nobody;
 	char text[PM_ERROR_MAX + 1];
-	/* own */
+	/* private */
 	enum letter_phase phase;
 	struct find find;
 	void *user_mem;
@@ -71,10 +73,10 @@ struct letter {
 };
 
 void letter_begin(struct letter *l);
-/* PM_AGAIN: it waits, or its slice is over; else done, rc the same as l->rc, and nothing is
+/* PM_AGAIN: it waits, or its slice is over; else it is done, rc is that of l->rc, and nothing is
  * held. */
 int32_t letter_step(struct letter *l, struct caller *c);
-/* Frees what it holds, once it is done. */
+/* Frees its memory, once it is done. */
 void letter_fini(struct letter *l);
 
 #endif

@@ -20,7 +20,7 @@ post_enter(struct post *p, struct caller *c, enum call_class cls, const char *me
 	return rc;
 }
 
-/* What a call came to. */
+/* Notes the result of a call. */
 static int32_t
 post_done(struct post *p, struct caller *c, const struct host_call *call, int32_t rc)
 {
@@ -84,7 +84,7 @@ post_prepare(struct post *p, struct caller *c, struct pm_result *results)
 		       : post_done(p, c, &call, host_dlv_prepare(b->inst, p->dlv, &call, results));
 }
 
-/* The permit for a commit. One that was begun is waited for however long it takes. */
+/* The permit for a commit. A commit that was begun is waited for however long it takes. */
 static int32_t
 post_enter_commit(struct post *p, struct caller *c, struct host_call *call)
 {

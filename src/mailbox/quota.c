@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Limits, users, and the warning. The count of domains is in quota_domain.c. */
+/* Limits, users, and the warning. quota_domain.c counts domains. */
 #include "mailbox/quota.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ quota_domain_of(const struct pm_user *u)
 		  : (struct pm_str){NULL, 0};
 }
 
-/* The first that is set: the user's own, the domain's block (-1: not given), the site's. */
+/* The first limit that is set: the user's own, the domain's block (-1: not given), the site's. */
 static uint64_t
 quota_pick(uint64_t user, int64_t domain, int64_t site)
 {
@@ -111,7 +111,7 @@ quota_check(const struct quota_limits *l, const struct pm_stat *now, uint64_t oc
 
 /* ---- the warning ----------------------------------------------------------------------------- */
 
-/* A file per user who was warned; names are hashed: they may hold anything. */
+/* One file for each user who was warned; names are hashed, since they may hold any character. */
 static bool
 warned_path(const struct conf *c, const struct pm_user *u, char *path, size_t cap)
 {
@@ -133,7 +133,7 @@ warned_path(const struct conf *c, const struct pm_user *u, char *path, size_t ca
 	return true;
 }
 
-/* Is so much of the limit a reason to warn? */
+/* Is so much of the limit used that a warning is due? */
 static bool
 quota_nearly(uint64_t used, uint64_t limit, uint32_t percent)
 {

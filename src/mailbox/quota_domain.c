@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the mailboxes of a domain hold together, in one small file per domain, for stores that do
- * not count themselves.
+ * The usage of a domain's mailboxes together, in one small file per domain, for stores that do not
+ * count domains themselves.
  *
- * What a delivery takes is added before its commit, what a session deletes is subtracted after it:
- * whoever dies in between leaves a count that is too high, never too low, and a slot that tells of
- * it. The next one who opens the file finds the slot of a dead process and declares the count
- * doubtful, and the mailboxes are counted again (upkeep/sweep.h).
+ * A delivery is added before its commit, a deletion is subtracted after it: a process that dies in
+ * between leaves a count that is too high, never too low, and a slot that reveals it. The next one
+ * to open the file finds the slot of a dead process and declares the count doubtful, and the
+ * mailboxes are counted again (upkeep/sweep.h).
  */
 #include "mailbox/quota_domain.h"
 
@@ -25,7 +25,7 @@
 
 #define DOUBTS 16
 
-/* Domains this process found doubtful, for whoever counts again. */
+/* Domains this process found doubtful, to be counted again. */
 static struct {
 	pthread_mutex_t mutex;
 	/* below: under mutex */
@@ -72,7 +72,8 @@ quota_domain_doubtful(char ret_domain[256])
 
 /* ---- the record ------------------------------------------------------------------------------ */
 
-/* What others left behind, and what a crash of the machine may have undone. */
+/* Accounts for slots of dead processes, and for a write that a crash of the machine may have
+ * undone. */
 static void
 quota_domain_judge(struct quota_record *r, enum statefile_found found)
 {
@@ -100,7 +101,7 @@ record_path(const struct conf *c, const char *domain, char *path, size_t cap)
 	return n;
 }
 
-/* Opened and locked, made when missing; -1: errno, said in the log. */
+/* Opened and locked, made when missing; -1: errno, logged. */
 static int
 record_open(const struct conf *c, const char *domain, struct quota_record *r)
 {
@@ -116,7 +117,7 @@ record_open(const struct conf *c, const char *domain, struct quota_record *r)
 		fd = statefile_open(path, QUOTA_MAGIC, r, sizeof(*r), &found);
 		if (fd == -1 && errno == ENOENT) {
 			path[n] = '\0';
-			(void)mkdir(path, 0700); /* else the next open says why */
+			(void)mkdir(path, 0700); /* if it fails, the next open reports it */
 			path[n] = '/';
 			fd = statefile_open(path, QUOTA_MAGIC, r, sizeof(*r), &found);
 		}
@@ -169,7 +170,7 @@ static void
 quota_domain_less(struct quota_record *r, const struct quota_hold *h)
 {
 	if (h->octets > r->octets || h->msgs > r->msgs)
-		r->doubtful = 1; /* it was too low: what was there before counting began */
+		r->doubtful = 1; /* it was too low: some of this was there before counting began */
 	r->octets -= h->octets < r->octets ? h->octets : r->octets;
 	r->msgs -= h->msgs < r->msgs ? h->msgs : r->msgs;
 }
@@ -280,7 +281,7 @@ hold_end(const struct conf *c, struct quota_hold *h, enum end end)
 			r.doubtful = 1;
 		if (r.doubtful)
 			doubt_note(h->domain);
-		/* the slot stays and tells of it, when this process is gone */
+		/* the slot stays and reveals it, when this process is gone */
 		(void)quota_domain_record_write(fd, &r);
 	}
 	KILL_POINT("quota: the hold has ended");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An entry is a maildrop somebody holds or waits for. Its fields are changed under the shard's
- * mutex; the holder keeps a pointer and touches `last_ms` and `pending` through it. Waking happens
- * after unlock: a wake may take the queue's lock, and nobody holds two.
+ * An entry is a maildrop that a session holds or waits for. Its fields are changed under the
+ * shard's mutex; the holder keeps a pointer and touches `last_ms` and `pending` through it. Waking
+ * happens after unlock: a wake may take the queue's lock, and no thread holds two.
  */
 #include "mailbox/registry.h"
 
@@ -24,7 +24,7 @@ struct shard;
 struct registry_entry {
 	UT_hash_handle hh;
 	struct shard *shard;
-	slot_token holder; /* 0: let go, kept for the waiter */
+	slot_token holder; /* 0: released, kept for the waiter */
 	slot_token waiter; /* 0: none */
 	uint64_t peer_key; /* of the holder */
 	_Atomic int64_t last_ms;
@@ -143,7 +143,7 @@ registry_claim(const char *section, const char *key, size_t key_n, slot_token me
 void
 registry_touch(struct registry_entry *e, int64_t now_ms, bool pending_dele)
 {
-	/* read by a newcomer's guess only; the holder itself judges again */
+	/* only a newcomer's estimate reads these; the holder itself decides */
 	atomic_store_explicit(&e->last_ms, now_ms, memory_order_relaxed);
 	atomic_store_explicit(&e->pending, pending_dele, memory_order_relaxed);
 }
@@ -178,7 +178,7 @@ registry_release(struct registry_entry *e)
 	}
 	pthread_mutex_unlock(&s->mutex);
 	if (waiter != 0)
-		/* gone: it cancelled, and the entry went with that */
+		/* gone: it cancelled, and its entry with it */
 		(void)slot_wake(waiter, NOTE_WAKE);
 }
 

@@ -2,9 +2,9 @@
 /*
  * registry - which session of this process holds which maildrop, and taking over.
  *
- * Rule (architecture section 15): a newcomer from the same address takes over after takeover_ms of
- * silence, if the holder has no DELE pending. The holder gets NOTE_TAKEOVER and judges again; the
- * newcomer waits parked for at most 5 s until the holder has let go. Everybody else: [IN-USE].
+ * Rule: a newcomer from the same address takes over after takeover_ms of silence, if the holder has
+ * no DELE pending. The holder gets NOTE_TAKEOVER and decides for itself; the newcomer waits parked
+ * for at most 5 s until the holder has released it. Everybody else: [IN-USE].
  * Threads: any; 16 shards with a mutex each, never held while waking.
  */
 #ifndef RST_MAILBOX_REGISTRY_H
@@ -23,7 +23,7 @@ void registry_fini(void);
 
 enum registry_answer {
 	REGISTRY_MINE, /* claimed: registry_release must follow */
-	/* the holder was asked to leave: park; NOTE_WAKE comes when it has; ask again */
+	/* the holder was asked to leave: park; NOTE_WAKE comes when it has left; claim again */
 	REGISTRY_WAIT,
 	REGISTRY_HELD, /* [IN-USE] */
 	REGISTRY_NOMEM,
@@ -31,8 +31,8 @@ enum registry_answer {
 
 /*
  * section, key   the maildrop.
- * me, peer_key   who asks.
- * may_wait       false: a second asking after WAIT ran out; then HELD instead of WAIT.
+ * me, peer_key   the session that claims it.
+ * may_wait       false: claimed again after WAIT ran out; then HELD instead of WAIT.
  */
 enum registry_answer registry_claim(const char *section, const char *key, size_t key_n,
 				    slot_token me, uint64_t peer_key, int64_t takeover_ms,
@@ -41,10 +41,11 @@ enum registry_answer registry_claim(const char *section, const char *key, size_t
 /* Holder, after each command: its last byte and whether deletions are pending. Cheap. */
 void registry_touch(struct registry_entry *e, int64_t now_ms, bool pending_dele);
 
-/* Holder, on NOTE_TAKEOVER: is it still silent enough to leave? (Judged by the holder itself.) */
+/* Holder, on NOTE_TAKEOVER: has it been silent long enough to leave? The holder itself decides. */
 bool registry_should_yield(struct registry_entry *e, int64_t takeover_ms, int64_t now_ms);
 
-/* Holder, after mbox_close returned: the next may have it; a waiting one is woken. NULL is fine. */
+/* Holder, after mbox_close returned: the maildrop is free; a waiting session is woken. NULL is
+ * fine. */
 void registry_release(struct registry_entry *e);
 /* A waiter gives up. */
 void registry_cancel(const char *section, const char *key, size_t key_n, slot_token me);

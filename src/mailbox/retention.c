@@ -35,7 +35,7 @@ retention_of(const struct conf *c, const struct pm_user *u, struct retention *re
 	ret->undo_days = retention_pick(u->undo_days, d ? d->limits.undo_days : PM_EXPIRE_SITE,
 					c->site.undo_days);
 	if (ret->expire_days < 0)
-		ret->expire_days = PM_EXPIRE_CLIENT; /* whatever a directory says */
+		ret->expire_days = PM_EXPIRE_CLIENT; /* whatever a directory gives */
 	if (ret->undo_days < 0)
 		ret->undo_days = 0;
 }
@@ -115,8 +115,8 @@ retention_capa(const struct conf *c, const struct pm_user *u, char *ret, size_t 
 		days = retention_stricter(days, d);
 	}
 	if (days == PM_EXPIRE_CLIENT) {
-		/* a site that never set it makes no promise either; a user of one that did gets
-		 * his answer */
+		/* a site that never set it makes no promise; but a user of a site that did gets his
+		 * answer */
 		if (!u || !any)
 			return false;
 		snprintf(ret, cap, "NEVER");
@@ -153,7 +153,7 @@ check_limits(const struct checker *k, const struct conf_where *w, const char *wh
 			   who, l->undo_days, k->storage->name);
 }
 
-/* Has this store users of the domain? By the auth sections that are asked about them. */
+/* Has this store users of the domain? The auth sections that are asked about them decide. */
 static bool
 retention_holds(const struct checker *k, const char *domain)
 {

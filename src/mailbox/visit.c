@@ -45,7 +45,7 @@ visit_open(struct visit *v, struct caller *c, const struct pm_user *u, uint32_t 
 		return rc;
 	rc = host_mbox_open(b->inst, &call, u, flags, &v->count, &v->mbox);
 	if (rc != PM_OK && rc != PM_AGAIN)
-		v->mbox = NULL; /* a failure ends a handle in the making */
+		v->mbox = NULL; /* a failure ends a handle that was not ready yet */
 	c->holds += v->mbox && !held;
 	c->holds -= !v->mbox && held;
 	v->at = 0;
@@ -132,7 +132,7 @@ visit_end_message(struct visit *v, struct caller *c)
 
 /* ---- back ------------------------------------------------------------------------------------ */
 
-/* The permit for a commit. One that was begun is waited for however long it takes. */
+/* The permit for a commit. A commit that was begun is waited for however long it takes. */
 static int32_t
 visit_enter_commit(struct visit *v, struct caller *c, struct host_call *call)
 {

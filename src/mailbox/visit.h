@@ -4,14 +4,14 @@
  * move to another store.
  *
  *   visit_open    the volume is there; the store opens, and locks as `flags` say
- *   visit_info    what is known of messages; visit_next: of the next slice of them
+ *   visit_info    the records of messages; visit_next: of the next slice of them
  *   visit_read    one message, between visit_begin_message and its end
- *   visit_commit  deletes, restores, marks; the count of the domain learns what it came to
- *   visit_close   the mailbox goes home, also one that is not open yet
+ *   visit_commit  deletes, restores, marks; tells the count of the domain the result
+ *   visit_close   gives the mailbox back, also one that is not open yet
  *
  * Each waits for its permit by itself: PM_AGAIN, and it is entered again with the same arguments.
- * Every other code but PM_OK is why not, and `text` says it for the log. While `mbox` is set there
- * is something to close.
+ * Any other code than PM_OK is a failure, explained for the log in `text`. While `mbox` is set
+ * there is something to close.
  *
  * Threads: the owner of the caller's task.
  */
@@ -33,13 +33,13 @@
 
 struct visit {
 	struct backend *store; /* borrowed; set before visit_open, the rest zeroed */
-	/* own */
+	/* private */
 	void *mbox;
-	void *msg;      /* the message that is read */
+	void *msg;      /* the message that is being read */
 	uint64_t count; /* messages, once it is open */
 	uint64_t at;    /* the next record of visit_info */
 	uint8_t op_id[16];
-	bool committing; /* the store is at it: nothing may stop it */
+	bool committing; /* the store is committing: nothing may stop it */
 	char text[PM_ERROR_MAX + 1];
 };
 
@@ -51,14 +51,14 @@ int32_t visit_info(struct visit *v, struct caller *c, uint64_t first, size_t n, 
 /* The next slice: *ret_n records from v->at on, which moves on. None left: PM_OK and 0. */
 int32_t visit_next(struct visit *v, struct caller *c, uint32_t want, struct pm_msg ret[VISIT_SLICE],
 		   size_t *ret_n);
-/* Opens message `index`, from its beginning on. */
+/* Opens message `index`, to be read from its beginning. */
 int32_t visit_begin_message(struct visit *v, struct caller *c, uint64_t index);
 /* Up to cap octets of it; PM_END: that was all, and it is closed. */
 int32_t visit_read(struct visit *v, struct caller *c, void *buf, size_t cap, size_t *ret_got);
-/* Closes it, under the permit that is held; one that is not open is fine. Without a permit it is
- * closed with the mailbox. */
+/* Closes the message, under the permit that is held; it is fine if none is open. Without a permit
+ * it is closed with the mailbox. */
 void visit_end_message(struct visit *v, struct caller *c);
-/* what: the same at each entry but for `n`, which is set here. h: what its domain's count was told
+/* what: the same at each entry except `n`, which is set here. h: the hold of its domain's count
  * (quota_domain_drop, quota_domain_take_anyway); it is ended. *ret_done: PM_PARTIAL: how many. */
 int32_t visit_commit(struct visit *v, struct caller *c, const struct conf *conf,
 		     struct pm_commit *what, struct quota_hold *h, uint64_t *ret_done);

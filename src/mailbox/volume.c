@@ -24,7 +24,7 @@
 struct volume {
 	struct volume *next; /* never changes */
 	char *name;
-	_Atomic bool looking; /* an errand is at it */
+	_Atomic bool looking; /* an errand is looking at it */
 	pthread_mutex_t mutex;
 	/* below: under mutex */
 	char *path, *mount;
@@ -33,7 +33,7 @@ struct volume {
 	struct disk_found found;
 	uint64_t wrote; /* octets since that look */
 	uint64_t refused, released;
-	/* a reload took its block away: what was found last holds for older snapshots' sessions */
+	/* a reload removed its block: the last findings hold for sessions of older snapshots */
 	bool retired;
 };
 
@@ -81,14 +81,14 @@ volume_refresh(struct volume *v, bool reserve)
 	bool first;
 
 	if (!d)
-		return; /* what was found before stays until it is too old */
+		return; /* the earlier findings stay until they are too old */
 	pthread_mutex_lock(&v->mutex);
 	snprintf(d->path, sizeof(d->path), "%s", v->path);
 	snprintf(d->mount, sizeof(d->mount), "%s", v->mount ? v->mount : "");
 	d->percent = v->reserve_percent;
 	d->octets = v->reserve_octets;
 	file_size = v->reserve_file;
-	/* what is written from here on may be counted twice, until the next look */
+	/* octets written from here on may be counted twice, until the next look */
 	seen = v->wrote;
 	pthread_mutex_unlock(&v->mutex);
 	disk_look(d, &found);
@@ -105,7 +105,7 @@ volume_refresh(struct volume *v, bool reserve)
 	v->found = found;
 	v->wrote -= seen < v->wrote ? seen : v->wrote; /* two looks may run side by side */
 	v->looked_ms = mono_ms();
-	v->retired = false; /* volume_tick knows better */
+	v->retired = false; /* volume_tick will set it again */
 	pthread_mutex_unlock(&v->mutex);
 	if (first || before != found.state)
 		say_change(v, before, &found, first);
@@ -168,7 +168,7 @@ volume_get(const struct conf_volume *cv)
 	v->reserve_octets = cv->reserve_octets;
 	v->reserve_file = cv->reserve_file;
 	if (v->retired)
-		v->looked_ms = 0; /* as a new one: nobody looked at it meanwhile */
+		v->looked_ms = 0; /* like a new one: nobody has looked at it meanwhile */
 	v->retired = false;
 	pthread_mutex_unlock(&v->mutex);
 	free(old_path);
@@ -192,8 +192,8 @@ volume_has_volume(const struct conf *c, const struct volume *v)
 	return false;
 }
 
-/* A look that was on its way when its block went says nothing: hence each time, not at reloads
- * only. */
+/* A look that was under way when its block was removed would undo this: hence each time, not only
+ * at reloads. */
 static void
 retire_others(const struct conf *c)
 {
@@ -242,7 +242,7 @@ volume_tick(const struct conf *c, int64_t now_ms)
 	if (!c->volume_backend)
 		return;
 	atomic_store(&ticking, true);
-	/* one errand each: a disk that hangs keeps nobody from the others */
+	/* one errand each: a disk that hangs does not keep the others waiting */
 	for (size_t i = 0; i < c->n_volumes; i++) {
 		struct volume *v = c->volumes[i].vol;
 
@@ -429,7 +429,7 @@ volume_door(const struct conf *c, uint64_t octets, char *ret_text, size_t cap)
 	enum volume_state first = volume_check(c->state_vol, 0, ret_text, cap);
 
 	if (first != VOLUME_OK)
-		return first; /* counts, ledgers and journals are there */
+		return first; /* it holds counts, ledgers and journals */
 	for (size_t i = 0; i < c->n_storage; i++) {
 		const struct conf_section *s = &c->storage[i];
 		enum volume_state now;
@@ -510,7 +510,8 @@ volume_each(const struct conf *c, void (*fn)(const struct volume_status *s, void
 		struct volume *v = c->volumes[i].vol;
 		struct volume_status s = {0};
 
-		if (!atomic_load(&ticking)) /* else who asks would wait for a disk that hangs */
+		/* otherwise the caller would wait for a disk that hangs */
+		if (!atomic_load(&ticking))
 			look_if_old(v);
 		s.state = state_of(v, 0, NULL, 0);
 		pthread_mutex_lock(&v->mutex);

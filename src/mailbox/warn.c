@@ -44,7 +44,7 @@ warn_put_usage(FILE *f, const char *what, uint64_t used, uint64_t limit)
 			limit, what, (uint64_t)((double)used * 100 / (double)limit));
 }
 
-/* The text, in memory that looks like a file. -1: none. */
+/* The text, in memory that looks like a file. -1: failed. */
 static int
 warn_message(const struct conf *c, const struct letter *d, const struct quota_limits *l,
 	     const struct pm_stat *now)
@@ -120,7 +120,7 @@ warn_send(struct conf *c, struct backend *storage, const struct pm_user *u,
 			   .ctx = w,
 			   .deadline_ms = mono_ms() + WARN_MS};
 
-	/* looked up anew, by its own name (account/recipient.h): the account may have moved
+	/* looked up again, by its own name (account/recipient.h): the account may have moved
 	 * meanwhile */
 	(void)storage;
 	if (!w)

@@ -14,7 +14,7 @@
 #include "upkeep/sweep_report.h"
 #include "upkeep/undo.h"
 
-/* between two counts nobody asked for; of one domain twice as long each time */
+/* between two counts that nobody ordered; of one domain twice as long each time */
 #define RECOUNT_GAP_MS 60000
 #define RECOUNT_GAP_MOST_MS 3600000
 #define CARRIES_MAX 2 /* at once */
@@ -25,7 +25,8 @@
 static _Atomic int64_t recount_due_ms;
 static _Atomic unsigned carrying;
 static _Atomic uint64_t unmarked; /* of the last round */
-/* serials of configurations: whose places were asked for, whose are the same */
+/* serials of configurations: the one whose places were asked for, the one whose places are the
+ * same */
 static _Atomic uint64_t asked, unfit;
 static _Atomic int64_t ask_ms; /* when next */
 
@@ -36,7 +37,7 @@ look_at_domain(const char *domain, void *ctx)
 {
 	struct quota_usage u;
 
-	(void)quota_domain_get(ctx, domain, &u); /* notes what is doubtful */
+	(void)quota_domain_get(ctx, domain, &u); /* puts it on the list if it is doubtful */
 	return true;
 }
 
@@ -60,7 +61,7 @@ count_doubtful(struct conf *c, int64_t now_ms)
 	atomic_store(&recount_due_ms, now_ms + 1000);
 	if (!quota_domain_doubtful(order.domain))
 		return;
-	/* one that mail never ceases to come to stays doubtful */
+	/* a domain whose mail never rests stays doubtful */
 	gap_ms = strcmp(last, order.domain) != 0    ? RECOUNT_GAP_MS
 		 : 2 * gap_ms < RECOUNT_GAP_MOST_MS ? 2 * gap_ms
 						    : RECOUNT_GAP_MOST_MS;
@@ -73,7 +74,7 @@ count_doubtful(struct conf *c, int64_t now_ms)
 
 /* ---- is the undo storage a place of its own? ------------------------------------------------- */
 
-/* Not known now: asked again, and until then each account's own places are enough. */
+/* Not known now: it is asked again, and until then each account's own places are enough. */
 static void
 places_over(struct conf *c, const struct sweep_order *o, const struct sweep_report *r)
 {
@@ -88,7 +89,7 @@ places_over(struct conf *c, const struct sweep_order *o, const struct sweep_repo
 	}
 }
 
-/* Once with each configuration. False: it is not fit to be used. */
+/* Once with each configuration. False: the undo storage is not fit for use. */
 static bool
 is_apart(struct conf *c, int64_t now_ms)
 {
@@ -114,7 +115,7 @@ carry_over(struct conf *c, const struct sweep_order *o, const struct sweep_repor
 	(void)c;
 	atomic_fetch_sub(&carrying, 1);
 	if (r->rc == PM_OK || r->rc == PM_NOENT || r->rc == PM_CANCELLED)
-		return; /* moved; whose account is gone; the server ends */
+		return; /* moved; or its account is gone; or the server ends */
 	undo_again(o->user, o->tries + 1, mono_ms());
 	if (r->rc == PM_BUSY)
 		return;

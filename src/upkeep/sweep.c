@@ -25,7 +25,7 @@
 
 /* ---- from mailbox to mailbox ----------------------------------------------------------------- */
 
-/* What became of the mailbox at hand. */
+/* Counts the result of the mailbox at hand. */
 static void
 count_box(struct sweep *s, const struct errand *e, int32_t rc)
 {
@@ -47,7 +47,7 @@ count_box(struct sweep *s, const struct errand *e, int32_t rc)
 	pthread_mutex_unlock(s->mutex);
 }
 
-/* Whose is it? */
+/* Whose mailbox is it? */
 static int32_t
 begin_lookup(struct sweep *s)
 {
@@ -98,7 +98,7 @@ sweep_next_section(struct sweep *s)
 	return s->section < s->conf->n_storage ? s->conf->storage[s->section].backend : NULL;
 }
 
-/* All of it once more. */
+/* All of it again. */
 static void
 begin_again(struct sweep *s)
 {
@@ -147,7 +147,7 @@ go_on(struct sweep *s, struct errand *e)
 	return sweep_next_section(s) ? sweep_go(s, SWEEP_LIST) : end_list(s);
 }
 
-/* Done with the mailbox at hand. */
+/* The mailbox at hand is done. */
 static int32_t
 step_next(struct sweep *s, struct errand *e)
 {
@@ -273,7 +273,7 @@ kind_name(enum sweep_kind k)
 	return names[k];
 }
 
-/* What became of an order. Under the mutex. */
+/* Logs the result of an order. Under the mutex. */
 static void
 sweep_log(const struct sweep *s)
 {
@@ -320,7 +320,7 @@ sweep_finish(struct errand *e, int32_t rc)
 		sweep_log(s);
 	pthread_mutex_unlock(s->mutex);
 	if (s->order.over)
-		s->order.over(s->conf, &s->order, r); /* nobody else sees this one */
+		s->order.over(s->conf, &s->order, r); /* nobody else sees this report */
 	sweep_box_free(&s->box);
 	if (s->order.over)
 		sweep_report_drop(r, &s->order);
@@ -328,7 +328,7 @@ sweep_finish(struct errand *e, int32_t rc)
 	free(s);
 }
 
-/* Sets what is done first. False: there is nothing to do. */
+/* Sets the first phase. False: there is nothing to do. */
 static bool
 sweep_first(struct sweep *s)
 {

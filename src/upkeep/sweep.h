@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sweep - work on many mailboxes in the background, one after another: expiry, counting a domain
- * anew; and the same on one mailbox for the operator: bringing deleted mail back, telling usage. A
- * sweep is one errand that goes from gate to gate like a session: list, look the account up, open
- * (the maildrop's lock, like any session), look, commit, close. Somebody who is logged in is passed
- * over and counted. It ends with the server; what it did is done.
+ * sweep - work on many mailboxes in the background, one after another: expiry, recounting a domain;
+ * and the same on one mailbox for the operator: restoring deleted mail, reporting usage. A sweep is
+ * one errand that goes from gate to gate like a session: list, look the account up, open (the
+ * maildrop's lock, like any session), look, commit, close. A mailbox whose user is logged in is
+ * passed over and counted. It ends with the server; work already done stays done.
  *
  * Threads: any; sweep_look copies.
  */
@@ -21,18 +21,18 @@
 #include "mailbox/quota.h"
 
 enum sweep_kind {
-	SWEEP_EXPIRE,   /* delete what expire = N says, and what was hidden long enough */
+	SWEEP_EXPIRE,   /* delete mail by expire = N, and mail that was hidden long enough */
 	SWEEP_RECOUNT,  /* a domain's mailboxes: their sum is the new count */
-	SWEEP_UNDELETE, /* one user: what is hidden, listed or brought back */
+	SWEEP_UNDELETE, /* one user: hidden mail, listed or restored */
 	/* one user: usage and limits; or a domain, of stores that count domains themselves */
 	SWEEP_USAGE,
-	/* the background's (upkeep/undo.h), which nobody looks at: */
-	SWEEP_CARRY,  /* one user: what is hidden goes to the undo storage */
-	SWEEP_TIDY,   /* all: what is over is deleted there */
+	/* the background's (upkeep/undo.h), without a report: */
+	SWEEP_CARRY,  /* one user: hidden mail goes to the undo storage */
+	SWEEP_TIDY,   /* all: mail whose time is over is deleted there */
 	SWEEP_PLACES, /* is the undo storage a place of its own? */
 };
 
-#define SWEEP_UIDLS 200 /* named in one order, told in one report */
+#define SWEEP_UIDLS 200 /* named in one order, listed in one report */
 
 struct sweep_report;
 
@@ -40,20 +40,21 @@ struct sweep_order {
 	enum sweep_kind kind;
 	char user[PM_NAME_MAX + 1]; /* normalised; "": all, or all of the domain */
 	char domain[256];           /* lower-case; "": all */
-	bool dry_run;               /* EXPIRE, UNDELETE: only say what would be done */
-	/* EXPIRE of a user: in the undo storage also what is not known to have been moved there */
+	bool dry_run;               /* EXPIRE, UNDELETE: report only, change nothing */
+	/* EXPIRE of a user: in the undo storage also mail that is not known to have been moved
+	 * there */
 	bool unmarked;
-	/* RECOUNT, USAGE: mailboxes are counted, whatever their stores remember */
+	/* RECOUNT, USAGE: mailboxes are counted, whatever totals their stores remember */
 	bool anew;
 	unsigned tries; /* CARRY: how often it failed */
-	/* the background's: called with the outcome, on a worker; else NULL */
+	/* the background's: called with the result, on a worker; else NULL */
 	void (*over)(struct conf *c, const struct sweep_order *o, const struct sweep_report *r);
-	size_t n_uidls; /* UNDELETE: only these; 0: all that are hidden */
+	size_t n_uidls; /* UNDELETE: only these; 0: all hidden messages */
 	char uidls[SWEEP_UIDLS][PM_UIDL_MAX + 1];
 };
 
-/* Starts one. 0: ret_error (200 bytes) says why not: too many at work, the domain is being
- * counted already. */
+/* Starts a sweep. 0: the reason is in ret_error (200 bytes): too many are running, or the domain is
+ * being counted already. */
 uint64_t sweep_start(struct conf *c, const struct sweep_order *order, char *ret_error);
 
 #endif

@@ -28,7 +28,7 @@ sweep_box_begin(struct sweep *s, struct errand *e)
 
 	quota_limits(b->storage, &b->user, &b->limits);
 	retention_of(s->conf, &b->user, &b->retention);
-	/* said at logins */
+	/* logins report it */
 	(void)retention_fit(&b->retention, b->storage->can_mark, b->storage->can_hide);
 	b->now_ms = wall_ms();
 	s->ours = s->ours || !b->storage->counts;
@@ -47,13 +47,13 @@ sweep_box_begin(struct sweep *s, struct errand *e)
 
 /* ---- totals ---------------------------------------------------------------------------------- */
 
-/* What the mailbox holds; *st is zeroed. */
+/* Asks for the totals of the mailbox; *st is zeroed. */
 static int32_t
 ask_stat(struct sweep *s, struct errand *e, struct pm_stat *st)
 {
 	struct sweep_box *b = &s->box;
 	struct backend *store = b->storage;
-	/* a domain that is counted once more because mail came meanwhile was counted anew a
+	/* a domain that is counted once more because mail came meanwhile was counted from scratch a
 	 * moment ago */
 	bool anew = s->order.anew && s->recounts_begun == 0 && !b->asked;
 	int32_t rc = caller_enter(&e->caller, store, b->asked ? CALL_CONTINUE : CALL_BEGIN,
@@ -129,7 +129,7 @@ sweep_box_open(struct sweep *s, struct errand *e)
 
 	if (rc == PM_AGAIN && !caller_should_end(&e->caller))
 		return rc;
-	if (rc != PM_OK && b->visit.mbox) /* given up while it was opened */
+	if (rc != PM_OK && b->visit.mbox) /* given up while it was being opened */
 		return sweep_go(s, SWEEP_CLOSE);
 	if (rc != PM_OK)
 		return visit_failed(s, e, rc == PM_AGAIN ? PM_CANCELLED : rc);
@@ -163,7 +163,7 @@ note_found(struct sweep *s, const struct pm_msg *m)
 		f->uidl[m->uidl_len] = '\0';
 		f->octets = m->octets;
 		f->received_ms = m->received_ms;
-		/* there it is the time until when */
+		/* in the undo storage this is the time until which it is kept */
 		f->first_retrieved_ms = s->box.in_undo ? 0 : m->first_retrieved_ms;
 	}
 	pthread_mutex_unlock(s->mutex);
@@ -186,8 +186,7 @@ is_chosen(struct sweep *s, const struct pm_msg *m)
 	return true;
 }
 
-/* What is about to be deleted or brought back, for the domain's count. PM_OK, or why it cannot
- * be. */
+/* Announces deletions or restored mail to the domain's count. PM_OK, or the reason why not. */
 static int32_t
 count_begin(struct sweep *s, struct errand *e)
 {
@@ -282,8 +281,8 @@ sweep_box_commit(struct sweep *s, struct errand *e)
 	return sweep_go(s, SWEEP_CLOSE);
 }
 
-/* In the undo storage there is only what was counted before, unless it is listed, or the
- * background's. */
+/* Do its messages count in the report? Those of the undo storage have been counted already, unless
+ * it is listed, or visited in the background. */
 static bool
 sweep_counts(const struct sweep *s)
 {

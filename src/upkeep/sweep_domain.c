@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #define COUNTS_MAX 3   /* while mail comes and goes */
-#define SETTLE_US 5000 /* for what is under way as a count begins: */
-#define SETTLES 40     /* so often at most */
+#define SETTLE_US 5000 /* to let changes that are under way as a count begins come to their end: */
+#define SETTLES 40     /* this often at most */
 
 /* ---- the core's file ------------------------------------------------------------------------- */
 
@@ -63,7 +63,7 @@ sweep_domain_next(struct sweep *s)
 	return NULL;
 }
 
-/* Asks b what the domain holds. */
+/* Asks b for the domain's totals. */
 static int32_t
 ask_store(struct sweep *s, struct errand *e, struct backend *b)
 {
@@ -82,11 +82,11 @@ ask_store(struct sweep *s, struct errand *e, struct backend *b)
 	if (rc == PM_AGAIN)
 		return caller_ask(&e->caller, b, CALL_CONTINUE);
 	if (rc == PM_UNSUPPORTED)
-		return PM_OK; /* it counts, and does not say what */
+		return PM_OK; /* it counts, and does not report the totals */
 	if (rc != PM_OK)
 		return rc;
 	pthread_mutex_lock(s->mutex);
-	/* of several stores the fullest: each decides by what it has */
+	/* of several stores the fullest: each decides by its own count */
 	u = &s->report->domain_usage;
 	u->octets = st.octets > u->octets ? st.octets : u->octets;
 	u->msgs = st.count > u->msgs ? st.count : u->msgs;

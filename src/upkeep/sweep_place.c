@@ -2,12 +2,11 @@
 /*
  * Is the undo storage's mailbox the one that clients open? Settings cannot tell: %u beside %n, a
  * symbolic link, a bind mount, another order of servers. So both stores are asked where the mailbox
- * lies (box_place): at the start and after each reload for two names made up, then for each account
+ * lies (box_place): at the start and after each reload for two made-up names, then for each account
  * before its mail is moved, or looked for there.
  *
- * Nothing that would delete hangs on the answer: that is what the messages say themselves
- * (UNDO_MARK_MS). A store that cannot say where its mail is, or not now, is believed to have a
- * place of its own.
+ * No deletion depends on the answer: the messages themselves carry the proof (UNDO_MARK_MS). A
+ * store that cannot tell where its mail is, or not now, is believed to have a place of its own.
  */
 #include "upkeep/sweep_place.h"
 
@@ -69,7 +68,7 @@ sweep_place_step(struct sweep *s, struct errand *e)
 
 /* ---- all sections ---------------------------------------------------------------------------- */
 
-static const char *const made_up[] = {"a", "a@b.invalid"}; /* %u, %n and %d in all their ways */
+static const char *const made_up[] = {"a", "a@b.invalid"}; /* %u, %n and %d in all their forms */
 
 int32_t
 sweep_place_all(struct sweep *s, struct errand *e)

@@ -5,7 +5,7 @@
 
 #include "upkeep/sweep_state.h"
 
-/* The account at hand is known to s->storage, and undo_user is made: asks both where its mailbox
+/* The account at hand is known to s->storage, and undo_user is set: asks both where its mailbox
  * lies, then goes on with `then`. In the same place: PM_EXISTS and a text. */
 int32_t sweep_place_ask(struct sweep *s, int32_t (*then)(struct sweep *s, struct errand *e));
 /* The steps of the phases PLACE and ALL_PLACES. */

@@ -46,7 +46,7 @@ find_same(const struct sweep_order *o)
 	return NULL;
 }
 
-/* For a round of the background, which nobody looks at: memory of its own. Else a place. */
+/* For a round of the background, without a report to look at: memory of its own. Else a place. */
 static struct sweep_report *
 sweep_report_take_place(const struct sweep_order *o, char *error)
 {

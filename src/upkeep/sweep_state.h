@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sweep_state - a sweep on its way. Its steps lie in sweep.c (from mailbox to mailbox), sweep_box.c
- * (what is done with one), sweep_domain.c (a domain as a whole), sweep_undo.c (the undo storage's
- * part in it) and sweep_place.c (is that a place of its own?).
+ * sweep_state - a sweep under way. Its steps are in sweep.c (from mailbox to mailbox), sweep_box.c
+ * (the work on one), sweep_domain.c (a domain as a whole), sweep_undo.c (the undo storage) and
+ * sweep_place.c (is that a place of its own?).
  *
- * A step goes on as far as it gets. PM_AGAIN: it waits, and is entered again. PM_OK: on with
- * `phase`, which it has set by sweep_go, sweep_end_box or sweep_end.
+ * A step goes on as far as it gets. PM_AGAIN: it waits, and is entered again. PM_OK: `phase` is the
+ * next step, set by sweep_go, sweep_end_box or sweep_end.
  *
  * Threads: the errand's owner; the report is under its mutex.
  */
@@ -22,18 +22,18 @@
 #include "upkeep/sweep_report.h"
 #include "upkeep/transfer.h"
 
-/* What it is at; each has its step. */
+/* The state of a sweep; each phase has its step. */
 enum sweep_phase {
 	SWEEP_LIST,       /* the next page of a section's mailboxes */
-	SWEEP_LOOKUP,     /* whose is the mailbox at hand? */
-	SWEEP_STAT,       /* what it holds */
+	SWEEP_LOOKUP,     /* the account of the mailbox at hand */
+	SWEEP_STAT,       /* its totals */
 	SWEEP_OPEN,       /* a visit to it: */
-	SWEEP_INFO,       /* which of its messages? */
+	SWEEP_INFO,       /* which of its messages are chosen */
 	SWEEP_COMMIT,     /* they are deleted, or restored */
-	SWEEP_CLOSE,      /* it goes home */
+	SWEEP_CLOSE,      /* gives it back */
 	SWEEP_PLACE,      /* is its place in the undo storage another one? */
 	SWEEP_TRANSFER,   /* to the undo storage, or back */
-	SWEEP_BOX_DOMAIN, /* what its store says of its domain */
+	SWEEP_BOX_DOMAIN, /* its domain's totals, from its store */
 	SWEEP_NEXT,       /* done with it: box.rc; the next one, or the next page */
 	SWEEP_DOMAINS,    /* the stores that count the domain themselves */
 	SWEEP_ALL_PLACES, /* SWEEP_PLACES: the next made-up name, the next section */
@@ -48,11 +48,11 @@ struct sweep_box {
 	struct find find;
 	void *user_mem;
 	struct pm_user user;
-	struct backend *storage; /* borrowed from conf: where it is looked at */
+	struct backend *storage; /* borrowed from conf: the store that is visited */
 	struct retention retention;
 	struct quota_limits limits;
 	struct quota_hold hold;
-	int32_t rc; /* SWEEP_NEXT: what it came to */
+	int32_t rc; /* SWEEP_NEXT: the mailbox's result */
 	struct visit visit;
 	bool whole;   /* all of it was looked at */
 	bool asked;   /* box_stat was begun */
@@ -64,11 +64,11 @@ struct sweep_box {
 	bool in_undo; /* storage and mailbox are the undo storage's now; home: its own */
 	struct backend *home;
 	struct pm_user undo_user;
-	struct pm_user unlimited; /* its own, without quotas: for what is brought back */
+	struct pm_user unlimited; /* its own, without quotas: for restored mail */
 	struct transfer transfer;
-	/* where home says that the mailbox lies; the errand's memory */
+	/* the place of the mailbox by home; the errand's memory */
 	struct pm_str place;
-	/* when its place in the undo storage is another one */
+	/* called when its place in the undo storage is another one */
 	int32_t (*then)(struct sweep *s, struct errand *e);
 };
 
@@ -88,7 +88,7 @@ struct sweep {
 	unsigned settle_waits;
 	uint64_t changes;
 	bool marked;
-	bool ours; /* a mailbox was counted whose store does not count itself */
+	bool ours; /* a mailbox was counted whose store does not count domains */
 	pthread_mutex_t *mutex;
 	struct sweep_report *report; /* under mutex */
 };
@@ -100,7 +100,7 @@ sweep_go(struct sweep *s, enum sweep_phase phase)
 	return PM_OK;
 }
 
-/* Done with the mailbox at hand. */
+/* The mailbox at hand is done. */
 static inline int32_t
 sweep_end_box(struct sweep *s, int32_t rc)
 {
@@ -108,7 +108,7 @@ sweep_end_box(struct sweep *s, int32_t rc)
 	return sweep_go(s, SWEEP_NEXT);
 }
 
-/* Done with all. */
+/* The sweep is done. */
 static inline int32_t
 sweep_end(struct sweep *s, int32_t rc)
 {

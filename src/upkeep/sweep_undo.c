@@ -55,7 +55,7 @@ move_back(struct sweep *s)
 {
 	struct sweep_box *b = &s->box;
 
-	b->unlimited = b->user; /* who was given it once is given it back */
+	b->unlimited = b->user; /* mail that was accepted once is restored whatever the quota */
 	b->unlimited.quota_octets = b->unlimited.quota_msgs = b->unlimited.domain_octets =
 		b->unlimited.domain_msgs = 0;
 	b->transfer.from = (struct transfer_side){.visit.store = b->storage, .user = &b->undo_user};
@@ -66,8 +66,8 @@ move_back(struct sweep *s)
 	return sweep_undo_start(s);
 }
 
-/* Is the account's part of the undo storage looked at, too? In a sweep over all it is in a list
- * of its own. */
+/* Is the account's part of the undo storage visited, too? A sweep over all accounts lists it by
+ * itself. */
 static bool
 sweep_undo_tidies(const struct sweep *s)
 {
@@ -165,8 +165,8 @@ sweep_undo_box(struct sweep *s, struct errand *e)
 	return open_undo(s, e);
 }
 
-/* A date without the mark may be anything: of a maildrop in the same place, when its owner
- * retrieved it. */
+/* A date without the mark may mean anything: in a maildrop in the same place, the time when its
+ * owner retrieved it. */
 bool
 sweep_undo_due(struct sweep *s, const struct pm_msg *m)
 {

@@ -15,8 +15,8 @@
 
 struct transfer_item {
 	struct pm_msg msg;
-	uint64_t index; /* in the snapshot that is read */
-	bool copied;    /* the other store says that it has it */
+	uint64_t index; /* in the snapshot that is being read */
+	bool copied;    /* the other store reported that it has it */
 	bool seen;      /* ... and it is there */
 };
 
@@ -30,7 +30,7 @@ transfer_go(struct transfer *m, enum transfer_phase phase)
 	return PM_OK;
 }
 
-/* Gives back what is held, each to its store, then goes on with `next`. */
+/* Gives back all that is held, each handle to its store, then goes on with `next`. */
 static int32_t
 clean_then(struct transfer *m, enum transfer_phase next)
 {
@@ -47,7 +47,7 @@ transfer_fail(struct transfer *m, int32_t rc, const char *what, const char *text
 	return clean_then(m, TRANSFER_DONE);
 }
 
-/* What one of them answered; not for PM_AGAIN. */
+/* The result of one of them; not for PM_AGAIN. */
 static int32_t
 fail_visit(struct transfer *m, const struct visit *v, int32_t rc)
 {
@@ -108,7 +108,7 @@ open_from(struct transfer *m, struct caller *c)
 	return open_side(m, c, &m->from, PM_OPEN_READONLY, TRANSFER_CHOOSE);
 }
 
-/* One slice of a side's records; *ret_n of them. Not PM_OK, or none: what to return. */
+/* One slice of a side's records; *ret_n of them. Not PM_OK, or none: the value to return. */
 static int32_t
 transfer_look(struct transfer *m, struct caller *c, struct transfer_side *s, uint32_t want,
 	      struct pm_msg *info, size_t *ret_n)
@@ -155,7 +155,7 @@ transfer_choose(struct transfer *m, struct caller *c)
 
 /* ---- copying --------------------------------------------------------------------------------- */
 
-/* The next message to copy, or the look at those that were. */
+/* The next message to copy, or the check of the copies. */
 static int32_t
 next_copy(struct transfer *m, struct caller *c)
 {
@@ -207,7 +207,7 @@ copy_rcpt(struct transfer *m, struct caller *c)
 	return transfer_go(m, TRANSFER_READ);
 }
 
-/* The copy is given up: it is there already, or the message cannot be read and stays where it
+/* The copy is given up: the message is there already, or it cannot be read and stays where it
  * is. */
 static int32_t
 transfer_skip(struct transfer *m, struct caller *c)
@@ -215,7 +215,7 @@ transfer_skip(struct transfer *m, struct caller *c)
 	return post_abort(&m->post, c) == PM_AGAIN ? PM_AGAIN : next_copy(m, c);
 }
 
-/* Lines end in CRLF on the wire; so does the last one. Returns how many octets. */
+/* Lines end in CRLF on the wire; so does the last one. Returns the number of octets. */
 static size_t
 to_wire(struct transfer *m, const char *in, size_t n, char *out)
 {
@@ -229,7 +229,7 @@ to_wire(struct transfer *m, const char *in, size_t n, char *out)
 	return o;
 }
 
-/* The piece that was read, as it goes over the wire; all: it was the last. */
+/* The piece that was read, in its form on the wire; all: it was the last. */
 static void
 take_piece(struct transfer *m, const char *in, size_t n, bool all)
 {
@@ -243,7 +243,7 @@ static int32_t
 transfer_read_some(struct transfer *m, struct caller *c)
 {
 	struct visit *from = &m->from.visit;
-	/* becomes wire bytes from the beginning on: never ahead of what is read */
+	/* becomes wire bytes from the beginning on: writing never overtakes reading */
 	char *in = m->buf + TRANSFER_PIECE + 2;
 	int64_t until = mono_ms() + SLICE_MS;
 	size_t n = 0, got;
@@ -295,7 +295,7 @@ transfer_prepare(struct transfer *m, struct caller *c)
 	return transfer_go(m, TRANSFER_COMMIT);
 }
 
-/* In the count of its domain, before it is there; under the permit. */
+/* Takes room in the count of its domain, before it is there; under the permit. */
 static int32_t
 transfer_take_place(struct transfer *m, struct caller *c, char *text)
 {
@@ -329,7 +329,7 @@ transfer_commit(struct transfer *m, struct caller *c)
 	rc = post_commit(&m->post, c, &r);
 	if (rc == PM_AGAIN)
 		return rc;
-	if (m->post.dlv) { /* it was not begun */
+	if (m->post.dlv) { /* the commit was not begun */
 		quota_domain_give_back(m->conf, &m->hold);
 		return fail_post(m, rc);
 	}
@@ -374,7 +374,7 @@ lock_from(struct transfer *m, struct caller *c)
 			 m->looked ? TRANSFER_SEE_FROM : TRANSFER_LOCK_TO);
 }
 
-/* Locked as well: were both the same mailbox, it would be busy. */
+/* Locked as well: if both were the same mailbox, it would be busy. */
 static int32_t
 lock_to(struct transfer *m, struct caller *c)
 {
@@ -382,7 +382,7 @@ lock_to(struct transfer *m, struct caller *c)
 	return open_side(m, c, &m->to, PM_OPEN_EXCLUSIVE, TRANSFER_SEE_TO);
 }
 
-/* The store said that it has it, and does not show it. */
+/* The store reported that it has it, and does not show it. */
 static void
 note_unseen(struct transfer *m)
 {
@@ -469,7 +469,8 @@ static int32_t
 delete_moved(struct transfer *m, struct caller *c)
 {
 	struct pm_commit what = {.size = sizeof(what), .del = m->map, .now_ms = m->delete_ms};
-	struct quota_hold none = {0}; /* what is hidden, or in the undo storage, nobody counts */
+	/* hidden mail, and mail in the undo storage, is not counted */
+	struct quota_hold none = {0};
 	uint64_t done = 0;
 	int32_t rc = visit_commit(&m->from.visit, c, m->conf, &what, &none, &done);
 

@@ -94,7 +94,7 @@ undo_put(const char *name, size_t n, int64_t due_ms, unsigned tries)
 		w->name[n] = '\0';
 		w->due_ms = INT64_MAX;
 	}
-	if (w && due_ms < w->due_ms) { /* who waited for another try has it sooner */
+	if (w && due_ms < w->due_ms) { /* one that waited for another try has it sooner */
 		w->due_ms = due_ms;
 		w->tries = tries;
 	}
