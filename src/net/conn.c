@@ -254,7 +254,7 @@ conn_tls(struct conn *c, struct tls *t)
 
 /* Logs why a handshake failed, in one line; clients cause that, so it is not an error of ours. */
 static void
-say_failed(const struct conn *c, int saved_errno)
+conn_report_failed(const struct conn *c, int saved_errno)
 {
 	struct sockaddr_storage sa = {0};
 	socklen_t len = sizeof(sa);
@@ -294,7 +294,7 @@ conn_handshake(struct conn *c)
 	rc = ssl_outcome(c, rc);
 	if (rc == CONN_WANT_READ || rc == CONN_WANT_WRITE)
 		return rc;
-	say_failed(c, saved_errno);
+	conn_report_failed(c, saved_errno);
 	return CONN_FAIL;
 }
 

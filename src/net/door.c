@@ -43,7 +43,7 @@ door_set_limits(const struct door_limits *limits)
 /* ---- in -------------------------------------------------------------------------------------- */
 
 static void
-say_address(const struct peer *p, uint32_t max)
+door_report_address(const struct peer *p, uint32_t max)
 {
 	static struct log_rate rate;
 	uint64_t held;
@@ -56,7 +56,7 @@ say_address(const struct peer *p, uint32_t max)
 }
 
 static void
-say_total(const struct peer *p, uint32_t max)
+door_report_total(const struct peer *p, uint32_t max)
 {
 	static struct log_rate rate;
 	uint64_t held;
@@ -77,7 +77,7 @@ door_enter(const struct peer *p, bool proxied, int64_t now_ms)
 
 	/* first: a newcomer over the cap of its own address pushes nobody out */
 	if (!peer_enter(p->key, max_per_address)) {
-		say_address(p, max_per_address);
+		door_report_address(p, max_per_address);
 		return false;
 	}
 	if ((uint64_t)sessions * 100 >= (uint64_t)max * PRESSURE_PERCENT &&
@@ -85,7 +85,7 @@ door_enter(const struct peer *p, bool proxied, int64_t now_ms)
 		atomic_fetch_add(&door.pressured, 1);
 	if (sessions >= max) {
 		peer_leave(p->key);
-		say_total(p, max);
+		door_report_total(p, max);
 		return false;
 	}
 	atomic_fetch_add(&door.sessions, 1);
@@ -98,7 +98,7 @@ door_exchange(const struct peer *from, const struct peer *to)
 	uint32_t max_per_address = atomic_load(&door.max_per_address);
 
 	if (!peer_enter(to->key, max_per_address)) {
-		say_address(to, max_per_address);
+		door_report_address(to, max_per_address);
 		return false;
 	}
 	peer_leave(from->key);

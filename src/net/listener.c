@@ -71,7 +71,7 @@ address_from_text(const char *address, uint16_t port, struct sockaddr_storage *r
 
 /* With the text of errno and its number: "Permission denied (13)". */
 static void
-listener_say(char *err, size_t errlen, const char *what, const char *address, uint16_t port)
+listener_explain(char *err, size_t errlen, const char *what, const char *address, uint16_t port)
 {
 	int e = errno;
 	const char *hint = "";
@@ -115,7 +115,7 @@ listener_open(const char *address, uint16_t port, int sndbuf, char *err, size_t 
 		goto failed;
 	return fd;
 failed:
-	listener_say(err, errlen, what, address, port);
+	listener_explain(err, errlen, what, address, port);
 	if (fd != -1)
 		(void)close(fd); /* nothing came through it */
 	return -1;

@@ -40,7 +40,7 @@ proxy_wait_refuse(const struct listener *l, const struct peer *p)
 
 /* A configured proxy is not set up right: somebody should hear of it. */
 static void
-say_bad(const struct unproxied *g, const char *why)
+proxy_wait_report(const struct unproxied *g, const char *why)
 {
 	static struct log_rate rate;
 	uint64_t held;
@@ -111,7 +111,7 @@ proxy_wait_look(struct unproxied *g)
 		return proxy_wait_let_in(g, &h);
 	if (r == PROXY_MORE && !(slot_peek_note(g->task.slot) & NOTE_HUP))
 		return proxy_wait_park(g);
-	say_bad(g, r == PROXY_BAD ? why : "the connection ended within it");
+	proxy_wait_report(g, r == PROXY_BAD ? why : "the connection ended within it");
 	return NEXT_DONE;
 }
 
@@ -124,7 +124,7 @@ unproxied_step(struct task *t)
 	if (note & (NOTE_KICK | NOTE_DRAIN | NOTE_PRESSURE))
 		return NEXT_DONE;
 	if (mono_ms() >= g->until_ms) {
-		say_bad(g, "none came within 5 s");
+		proxy_wait_report(g, "none came within 5 s");
 		return NEXT_DONE;
 	}
 	return proxy_wait_look(g);

@@ -239,7 +239,7 @@ gate_judge(struct gate *g, const struct task *t, int64_t now_ms, struct line *ou
 }
 
 static void
-say_open(const struct gate *g, int64_t open_ms)
+gate_report_open(const struct gate *g, int64_t open_ms)
 {
 	log_msg(LOG_LVL_WARNING, "breaker",
 		"section %s: its backend fails; new calls are refused for %lld ms, then it is "
@@ -285,7 +285,7 @@ gate_overdue(struct gate *g)
 	pthread_mutex_unlock(&g->mutex);
 	out_push(&out);
 	if (opened)
-		say_open(g, open_ms);
+		gate_report_open(g, open_ms);
 }
 
 /* ---- enter, leave ---------------------------------------------------------------------------- */
@@ -397,7 +397,7 @@ gate_leave(struct gate *g, struct task *t, int64_t ms)
 	pthread_mutex_unlock(&g->mutex);
 	out_push(&out);
 	if (opened)
-		say_open(g, open_ms);
+		gate_report_open(g, open_ms);
 	if (atomic_load(&all.starved) && atomic_exchange(&all.starved, false))
 		let_in_everywhere();
 }

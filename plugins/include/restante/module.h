@@ -191,8 +191,9 @@ struct pm_value {
  * with which it knows that names have none. */
 #define PM_OPENF_WHOLE_NAMES 8u
 
-/* What an instance is made of. Valid during check() and open() only, but for `host` and what it
- * points to, which live until close() returned; a module copies what else it keeps (R4). */
+/* The settings and surroundings of an instance. Valid during check() and open() only, except `host`
+ * and everything it points to, which live until close() returned; a module copies anything else
+ * that it keeps (R4). */
 struct pm_open {
 	uint32_t size;
 	uint32_t permits; /* calls at once: make exactly this many connections */
@@ -245,7 +246,7 @@ struct pm_call {
 
 #define PM_CREDF_TLS 1u /* the client's connection is encrypted */
 
-/* Who asks to be let in, and with what. Wiped by the host after the call. */
+/* A name and its credentials. Wiped by the host after the call. */
 struct pm_cred {
 	uint32_t size;
 	uint32_t kind;  /* PM_CRED_... */
@@ -267,7 +268,7 @@ struct pm_cred {
 #define PM_SECRET_SCRAM_SHA256 2u
 #define PM_SECRET_PLAIN 4u /* for APOP and CRAM-MD5: off by default */
 
-/* What secret() hands out. As an argument kinds tells what is asked for; as a result what is
+/* The answer of secret(). As an argument kinds tells which are asked for; as a result which one is
  * there. */
 struct pm_secret {
 	uint32_t size;
@@ -370,7 +371,8 @@ struct pm_msg {
 	uint8_t meta[64]; /* a wrapper's: plain size, key id */
 };
 
-/* What QUIT commits. Bit i of a map = byte i / 8, least significant bit first, ceil(n/8) bytes. */
+/* The changes that QUIT commits. Bit i of a map = byte i / 8, least significant bit first,
+ * ceil(n/8) bytes. */
 struct pm_commit {
 	uint32_t size;
 	uint32_t pad;
@@ -388,7 +390,7 @@ struct pm_commit {
 struct pm_box {
 	uint32_t size;
 	uint32_t key_len;
-	uint32_t cursor_len; /* to go on behind this one */
+	uint32_t cursor_len; /* to go on after this one */
 	uint32_t pad;
 	char key[PM_KEY_MAX];
 	char cursor[256];
@@ -557,7 +559,7 @@ struct pm_storage {
 			       const struct pm_commit *commit, uint64_t *ret_done);
 	/* B H. Cannot fail. Without commit nothing is deleted. Releases the lock. */
 	void (*mbox_close)(void *mbox, const struct pm_call *call);
-	/* opt, B M. Up to n mailboxes behind `cursor` (empty: from the start), in a stable order;
+	/* opt, B M. Up to n mailboxes after `cursor` (empty: from the start), in a stable order;
 	 * *ret_got < n: the last ones. */
 	int32_t (*box_list)(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
 			    size_t stride, struct pm_box *ret, size_t *ret_got);
