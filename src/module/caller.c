@@ -57,23 +57,33 @@ caller_cancelled(void *ctx)
 }
 
 int32_t
+caller_permit(struct caller *c, struct backend *b, enum call_class cls)
+{
+	const struct task *t = c->task;
+
+	if (t->verdict == VERDICT_NONE || (t->verdict == VERDICT_GO && t->held != b->gate))
+		return caller_ask(c, b, cls);
+	return t->verdict == VERDICT_GO       ? PM_OK
+	       : t->verdict == VERDICT_CLOSED ? PM_CANCELLED
+					      : PM_TEMP;
+}
+
+int32_t
 caller_enter(struct caller *c, struct backend *b, enum call_class cls, const char *method,
 	     int64_t ms, struct host_call *call)
 {
-	const struct task *t = c->task;
-	int64_t deadline_ms;
+	int32_t rc = caller_permit(c, b, cls);
+	int64_t now_ms;
 
 	call->error[0] = '\0';
-	if (t->verdict == VERDICT_NONE || (t->verdict == VERDICT_GO && t->held != b->gate))
-		return caller_ask(c, b, cls);
-	if (t->verdict != VERDICT_GO)
-		return t->verdict == VERDICT_CLOSED ? PM_CANCELLED : PM_TEMP;
-	deadline_ms = mono_ms() + ms;
+	if (rc != PM_OK)
+		return rc;
+	now_ms = mono_ms();
 	call->alloc = caller_alloc;
 	call->cancelled = caller_cancelled;
 	call->ctx = c;
-	host_call_init(call, deadline_ms, t->id);
-	pool_calling(method, deadline_ms);
+	host_call_init(call, now_ms + ms, c->task->id);
+	pool_calling(method, now_ms, now_ms + ms);
 	return PM_OK;
 }
 

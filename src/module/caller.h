@@ -52,9 +52,12 @@ bool caller_should_end(const struct caller *c);
  * PM_AGAIN. */
 int32_t caller_ask(struct caller *c, struct backend *b, enum call_class cls);
 
-/* PM_OK: the permit is held, *call is filled (deadline ms from now) and the watchdog knows of it;
- * PM_AGAIN: it was asked for, the turn ends; PM_TEMP: it did not come in time; PM_CANCELLED: the
- * task was kicked while it waited; call->error is empty then. */
+/* The permit of b's gate. PM_OK: this turn holds it; PM_AGAIN: it was asked for, the turn ends;
+ * PM_TEMP: it did not come in time, PM_CANCELLED: the task was kicked while it waited. */
+int32_t caller_permit(struct caller *c, struct backend *b, enum call_class cls);
+
+/* caller_permit, then the call begins: *call is filled, its deadline ms from now, and the watchdog
+ * knows of it. Not PM_OK: call->error is empty. */
 int32_t caller_enter(struct caller *c, struct backend *b, enum call_class cls, const char *method,
 		     int64_t ms, struct host_call *call);
 

@@ -302,12 +302,10 @@ message_begin(struct pop3 *s)
 enum turn
 message_send(struct pop3 *s)
 {
-	struct backend *b = s->storage;
-	struct host_call call;
 	int32_t rc;
 
-	rc = caller_enter(&s->caller, b, s->stage != STAGE_CLOSED ? CALL_CONTINUE : CALL_BEGIN,
-			  s->visit.msg ? "msg_read" : "msg_open", b->limits.call_ms, &call);
+	rc = caller_permit(&s->caller, s->storage,
+			   s->stage != STAGE_CLOSED ? CALL_CONTINUE : CALL_BEGIN);
 	if (rc == PM_AGAIN)
 		return TURN_PERMIT;
 	if (rc != PM_OK)

@@ -95,15 +95,14 @@ record_read(struct worker *w, struct call_record *ret, uint64_t *ret_seq)
 }
 
 void
-pool_calling(const char *method, int64_t deadline_ms)
+pool_calling(const char *method, int64_t now_ms, int64_t deadline_ms)
 {
-	struct call_record r = {.method = method, .deadline_ms = deadline_ms};
+	struct call_record r = {.method = method, .started_ms = now_ms, .deadline_ms = deadline_ms};
 
 	if (!self || !self->task || !self->task->held)
 		return; /* not under a permit: nothing to watch */
 	r.gate = self->task->held;
 	r.task_id = self->task->id;
-	r.started_ms = mono_ms();
 	pool_record_write(self, &r);
 }
 

@@ -24,8 +24,9 @@ uint32_t pool_size(void);
 void pool_set_thread_exit(void (*fn)(void));
 
 /* Worker, before a module call: tells the watchdog and `restantectl modules` of it. method: a
- * static string. deadline_ms as in pm_call. Cleared by the pool after the turn. */
-void pool_calling(const char *method, int64_t deadline_ms);
+ * static string. now_ms: mono_ms(), deadline_ms as in pm_call. Cleared by the pool after the
+ * turn. */
+void pool_calling(const char *method, int64_t now_ms, int64_t deadline_ms);
 
 /* Acceptor's tick: a call past its deadline + 2 s is reported once through gate_overdue. */
 void pool_watch(int64_t now_ms);

@@ -142,7 +142,7 @@ park(struct echo *e, int want)
 static void
 module_call(struct echo *e)
 {
-	pool_calling(e->line[0] == 'H' ? "hang" : "work", mono_ms() + 1000);
+	pool_calling(e->line[0] == 'H' ? "hang" : "work", mono_ms(), mono_ms() + 1000);
 	if (e->line[0] == 'H')
 		usleep(chance(4) == 0 ? 150000 : 20000);
 	else

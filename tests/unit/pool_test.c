@@ -202,7 +202,7 @@ hang(struct task *t)
 		t->call_class = CALL_BEGIN;
 		return NEXT_AGAIN;
 	}
-	pool_calling("verify", DEADLINE_MS);
+	pool_calling("verify", mono_ms(), DEADLINE_MS);
 	atomic_store(&calling, 1);
 	while (!atomic_load(&go))
 		usleep(500);
