@@ -26,7 +26,8 @@ env_number(const char *name, uint64_t max, uint64_t *ret)
 	return text && num_parse(text, strlen(text), max, ret);
 }
 
-int
+/* Sockets passed in: descriptors 3 .. 3 + n - 1, made close-on-exec. 0: none, or not for us. */
+static int
 sd_listen_count(void)
 {
 	uint64_t pid, n;

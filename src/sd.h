@@ -8,9 +8,6 @@
 
 #include <stdint.h>
 
-/* Sockets passed in: descriptors 3 .. 3 + n - 1, made close-on-exec. 0: none, or not for us. */
-int sd_listen_count(void);
-
 /* The passed socket bound to this address text and port, or to this path, or -1. */
 int sd_listen_find(const char *address, uint16_t port);
 

@@ -24,7 +24,7 @@ struct badmail {
 	struct conf *conf; /* one reference */
 	int fd;
 	uint64_t octets;
-	uint64_t mount; /* volume_mount when it was begun */
+	uint64_t mount; /* the volume's, when it was begun */
 	bool failed, synced;
 	char path[BADMAIL_PATH_MAX];
 };

@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "conf/errors.h"
+
 struct backend; /* module/backend.h */
 struct volume;  /* mailbox/volume.h */
 struct tls;     /* net/tls.h */
@@ -20,11 +22,6 @@ struct tls;     /* net/tls.h */
 enum conf_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
 
 enum conf_proxy { CONF_PROXY_OFF, CONF_PROXY_REQUIRED };
-
-struct conf_where {
-	const char *file;
-	unsigned line, column;
-};
 
 enum conf_protocol { CONF_POP3, CONF_LMTP, CONF_SMTP };
 
@@ -207,15 +204,6 @@ struct conf {
 	struct conf_badmail badmail;
 	void *memory; /* all strings and arrays */
 };
-
-/* Where errors go: file:line:column and a sentence. Called once per error. */
-struct conf_errors {
-	void (*report)(void *ctx, const struct conf_where *where, const char *text);
-	void *ctx;
-	size_t count;
-};
-void conf_error(struct conf_errors *e, const struct conf_where *w, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
 
 /* Reads and checks a file against the schema (not the modules: see bind/bind.h). All errors are
  * reported; e->count says whether there were any. A snapshot comes back all the same, so that

@@ -16,6 +16,7 @@
 #include "mailbox/disk.h"
 #include "module/errand.h"
 
+#define VOLUME_ANYWHERE UINT64_MAX /* no mount point is expected */
 #define LOOK_MS 1000
 #define MIB (1u << 20)
 #define BLOCK 4096u     /* a file system's: what a message takes is rounded up to it */
@@ -282,7 +283,8 @@ state_of(struct volume *v, uint64_t octets, char *text, size_t cap)
 	return s;
 }
 
-uint64_t
+/* The number of the mount; 0: nothing is mounted there. */
+static uint64_t
 volume_mount(struct volume *v)
 {
 	char mount[PM_PATH_MAX + 1] = "";

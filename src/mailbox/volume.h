@@ -82,20 +82,17 @@ void volume_wrote(struct volume *v, uint64_t octets, int32_t rc);
 enum volume_state volume_door(const struct conf *c, uint64_t octets, char *ret_text, size_t cap);
 
 /*
- * A number for the file system mounted at the volume's mount point now; 0: none; VOLUME_ANYWHERE:
- * no mount point is expected (or v is NULL). Asks the kernel, one call without disk or network, so
- * nothing is written beneath a mount point in the second between two looks. A writer asks before
- * and after it has written, and promises nothing unless the number is the same: a path that was
- * opened between unmounting and mounting led elsewhere. (Before Linux 6.8 a new mount may get the
- * number of an old one.)
+ * Is it there? True as well when no mount point is expected (or v is NULL). Asks the kernel, one
+ * call without disk or network, so nothing is written beneath a mount point in the second between
+ * two looks.
  */
-#define VOLUME_ANYWHERE UINT64_MAX
-uint64_t volume_mount(struct volume *v);
-/* Is it there? If not, a mailbox on it would look empty: logins are [SYS/TEMP]. */
 bool volume_mounted(struct volume *v);
 
 /*
- * The same questions, with the answers for all who open a mailbox or write to one.
+ * The same question, with the answers for all who open a mailbox or write to one. *ret_mount is a
+ * number for the file system mounted there now. A writer asks before and after it has written, and
+ * promises nothing unless the number is the same: a path that was opened between unmounting and
+ * mounting led elsewhere. (Before Linux 6.8 a new mount may get the number of an old one.)
  * `text`, of `cap` bytes, is for the operator and names the volume; it may be NULL, and PM_OK
  * leaves it alone.
  *   volume_find    before a mailbox is opened, listed or counted, and before a store is told to

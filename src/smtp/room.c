@@ -84,7 +84,7 @@ room_is_counted(const struct room *r)
 	return quota_wants_stat(&r->limits) || r->limits.domain_counted;
 }
 
-struct dreply
+static struct dreply
 room_full(const struct dsession *s, const char *text)
 {
 	return s->base.conf->quota_over == CONF_QUOTA_REFUSE ? (struct dreply){552, "5.2.2", text}

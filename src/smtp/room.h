@@ -27,7 +27,6 @@ bool room_is_counted(const struct room *r);
 /* PM_OK; PM_AGAIN: the turn ends, and it is called again; otherwise *ret is the reply to RCPT. */
 int32_t room_ask(struct dsession *s, const struct conf_section *storage, const struct pm_user *u,
 		 struct room *r, struct dreply *ret);
-struct dreply room_full(const struct dsession *s, const char *text);
 
 /* All for one dest, under its permit. room_take: before it is prepared, with the real size; PM_OK,
  * PM_QUOTA, PM_TEMP. room_filled: after the commit; is a warning due to one of its targets?
