@@ -1,54 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "admin/mailboxes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "account/chain.h"
 #include "answer/answers.h"
-#include "mailbox/volume.h"
 #include "upkeep/sweep.h"
 #include "upkeep/sweep_report.h"
 
-/* ---- volumes --------------------------------------------------------------------------------- */
-
-static void
-add_volume(const struct volume_status *s, void *ctx)
-{
-	const struct answer_volume a = {
-		.volume = s->name,
-		.state = volume_state_name(s->state),
-		.octets = s->total,
-		.available = s->available,
-		.reserve = s->reserve,
-		.reserve_file = s->reserve_file,
-		.refused = s->refused,
-		.path = s->path,
-		.mount = s->mount,
-		.inodes = s->inodes,
-		.inodes_free = s->inodes_free,
-		.released = s->released,
-		.detail = s->text,
-	};
-	json_t *o = json_object();
-
-	ANSWER_PUT(o, volume, &a);
-	json_array_append_new(ctx, o);
-}
-
-json_t *
-mailboxes_volumes(const json_t *request)
-{
-	struct answer_volumes a = {.volumes = json_array()};
-	struct conf *c = conf_current();
-	json_t *o = answers_new();
-
-	(void)request;
-	volume_each(c, add_volume, a.volumes);
-	conf_put(c);
-	ANSWER_PUT(o, volumes, &a);
-	return o;
-}
+#define TEXT_MAX 200
 
 /* ---- jobs ------------------------------------------------------------------------------------ */
 
@@ -200,43 +162,56 @@ mailboxes_job(const json_t *request)
 	return o;
 }
 
+/* Each takes a part of the request; false: `text` says what is wrong with it. */
 static bool
-take_user(const struct conf *c, const json_t *request, struct sweep_order *o)
+take_user(const struct conf *c, const json_t *request, struct sweep_order *o, char *text)
 {
 	const char *raw = json_string_value(json_object_get(request, "user"));
 
-	return !raw || chain_name(c, raw, strlen(raw), o->user);
+	if (!raw || chain_name(c, raw, strlen(raw), o->user))
+		return true;
+	snprintf(text, TEXT_MAX, "'%.64s' is not a possible user name", raw);
+	return false;
 }
 
 static bool
-take_domain(const json_t *request, struct sweep_order *o)
+take_domain(const json_t *request, struct sweep_order *o, char *text)
 {
 	const char *raw = json_string_value(json_object_get(request, "domain"));
 
 	if (!raw)
 		return true;
-	if (strlen(raw) >= sizeof(o->domain))
+	if (strlen(raw) >= sizeof(o->domain)) {
+		snprintf(text, TEXT_MAX, "domain '%.64s...' is longer than %zu octets", raw,
+			 sizeof(o->domain) - 1);
 		return false;
+	}
 	for (size_t i = 0; raw[i]; i++)
 		o->domain[i] = raw[i] >= 'A' && raw[i] <= 'Z' ? (char)(raw[i] - 'A' + 'a') : raw[i];
 	return true;
 }
 
 static bool
-take_uidls(const json_t *request, struct sweep_order *o)
+take_uidls(const json_t *request, struct sweep_order *o, char *text)
 {
 	const json_t *list = json_object_get(request, "uidls"), *x;
 	size_t i;
 
-	if (json_array_size(list) > SWEEP_UIDLS)
+	if (json_array_size(list) > SWEEP_UIDLS) {
+		snprintf(text, TEXT_MAX, "%zu unique-ids are named; %d at most in one order",
+			 json_array_size(list), SWEEP_UIDLS);
 		return false;
+	}
 	json_array_foreach(list, i, x)
 	{
-		const char *text = json_string_value(x);
+		const char *uidl = json_string_value(x);
 
-		if (!text || strlen(text) > PM_UIDL_MAX)
+		if (!uidl || strlen(uidl) > PM_UIDL_MAX) {
+			snprintf(text, TEXT_MAX, "'%.80s' is not a possible unique-id",
+				 uidl ? uidl : "");
 			return false;
-		memcpy(o->uidls[o->n_uidls++], text, strlen(text) + 1);
+		}
+		memcpy(o->uidls[o->n_uidls++], uidl, strlen(uidl) + 1);
 	}
 	return true;
 }
@@ -256,15 +231,13 @@ mailboxes_start(const json_t *request, enum sweep_kind kind)
 {
 	struct sweep_order *o = calloc(1, sizeof(*o));
 	struct conf *c = conf_current();
-	char text[200] = "no memory";
+	char text[TEXT_MAX] = "no memory";
 	uint64_t id = 0;
 
 	if (o)
 		o->kind = kind;
-	if (o &&
-	    (!take_user(c, request, o) || !take_domain(request, o) || !take_uidls(request, o))) {
-		memcpy(text, "not a possible user, domain or unique-id", 41);
-	} else if (o) {
+	if (o && take_user(c, request, o, text) && take_domain(request, o, text) &&
+	    take_uidls(request, o, text)) {
 		o->dry_run = json_is_true(json_object_get(request, "dry_run"));
 		o->unmarked = json_is_true(json_object_get(request, "unmarked"));
 		o->anew = json_is_true(json_object_get(request, "recount"));

@@ -15,6 +15,7 @@
 #include "admin/status.h"
 #include "admin/to_main.h"
 #include "admin/user.h"
+#include "admin/volumes.h"
 #include "answer/answers.h"
 #include "conf/conf.h"
 
@@ -97,7 +98,7 @@ static const struct admin_verb verbs[] = {
 	{"sessions", sessions_answer, false},   {"kick", sessions_kick, false},
 	{"modules", modules_answer, false},     {"user", user_answer, true},
 	{"auth-test", authtest_answer, true},   {"reload", verb_reload, true},
-	{"forget", verb_forget, false},         {"volumes", mailboxes_volumes, false},
+	{"forget", verb_forget, false},         {"volumes", volumes_answer, false},
 	{"quota", mailboxes_quota, true},       {"expire", mailboxes_expire, true},
 	{"undelete", mailboxes_undelete, true}, {"job", mailboxes_job, false},
 	{"drain", verb_drain, false},           {"log-reopen", verb_log_reopen, false},

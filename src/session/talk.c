@@ -216,12 +216,14 @@ talk_work(struct talk *k)
 static enum turn
 talk_produce(struct talk *k)
 {
-	enum turn m = TURN_ON;
+	/* with a permit, or a refusal, it runs at once: others wait for the permit */
+	if (k->task->verdict == VERDICT_NONE && !has_room(k->io)) {
+		enum turn m = stream_flush(k->io);
 
-	/* with a permit it runs at once: others wait for the permit */
-	if (k->task->verdict == VERDICT_NONE && !has_room(k->io))
-		m = stream_flush(k->io);
-	return m == TURN_END || !has_room(k->io) ? m : k->protocol->produce(k->task);
+		if (m == TURN_END || !has_room(k->io))
+			return m;
+	}
+	return k->protocol->produce(k->task);
 }
 
 static enum turn

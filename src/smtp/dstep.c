@@ -166,8 +166,9 @@ struct task *
 delivery_session_new(const struct listener *l, int fd, const struct peer *p)
 {
 	struct dsession *s = (struct dsession *)session_new(&delivery_protocol, l, fd, p);
-	uint32_t max;
 	struct task *t;
+	uint32_t max;
+	bool lmtp;
 
 	if (!s)
 		return NULL;
@@ -175,15 +176,15 @@ delivery_session_new(const struct listener *l, int fd, const struct peer *p)
 	s->connected = *p;
 	s->caller = session_caller(&s->base, &s->mail.arena);
 	max = s->base.conf->delivery.max_sessions;
-	if (max > 0 && atomic_load(&sessions) >= max) {
+	/* counted before it is judged: those from a proxy are born on several workers at once */
+	s->counted = true;
+	if (atomic_fetch_add(&sessions, 1) >= max && max > 0) {
 		session_free(&s->base);
 		return NULL;
 	}
+	lmtp = dsession_is_lmtp(s);
 	t = session_start(&s->base);
-	if (!t)
-		return NULL;
-	s->counted = true;
-	atomic_fetch_add(&sessions, 1);
-	stat_add(dsession_is_lmtp(s) ? STAT_LMTP_SESSIONS : STAT_SMTP_SESSIONS, 1);
+	if (t)
+		stat_add(lmtp ? STAT_LMTP_SESSIONS : STAT_SMTP_SESSIONS, 1);
 	return t;
 }

@@ -173,6 +173,10 @@ def undo(tap, server, user):
     tap.ok(count(server, user) == 3 and files(server, user) == 6, "undo: deleted mail is hidden, not gone")
     out, _ = ctl(server, "undelete", user, hidden[0]["uidl"] if hidden else "x")
     tap.ok(out.get("messages") == 1 and count(server, user) == 4, "undo: one is brought back", out)
+    wrong = [server.ctl("undelete", user, "x" * 71), server.ctl("undelete", "a\x01b", "--all"),
+             server.ctl("expire", "--domain", "d" * 300, "--dry-run")]
+    tap.ok(all(w.returncode and text in w.stderr for w, text in zip(
+        wrong, ("'" + "x" * 71 + "' is not a possible unique-id", "' is not a possible user name", "is longer than 255 octets"))), "undo: what cannot be asked for is named", [w.stderr for w in wrong])
     expired, _ = ctl(server, "expire", user)
     tap.ok(expired.get("messages") == 0 and count(server, user) == 4 and count(server, user) == 4,
            "undo: its age begins anew: neither restantectl expire nor the next QUITs let go of it again", expired)
