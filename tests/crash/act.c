@@ -136,6 +136,7 @@ commit(void *mbox, uint64_t n, char *list)
 		rc = host_mbox_commit(inst, mbox, c, &what, &done);
 	} while (rc == PM_AGAIN);
 	say("commit", rc, c);
+	printf("deleted %" PRIu64 "\n", done);
 	free(del);
 }
 

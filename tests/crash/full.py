@@ -67,6 +67,32 @@ def full_disk(tap, store, options, name):
            "%s: with space again there is service again, unique-ids as they were" % name, out.text)
 
 
+def strace(*faults):
+    """A full disk for the ledger, and these faults."""
+    calls = ("pwrite64:error=ENOSPC", *faults)
+    return ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + ",".join(c.split(":")[0] for c in calls),
+            *(word for c in calls for word in ("-e", "inject=" + c))]
+
+
+def no_record(tap, store):
+    """Without a record in the ledger nobody finishes a deletion: the answer is about what went, and the rest is listed."""
+    for fault, name, why in (("unlinkat:error=ENOENT", "renamed faster than they are looked for", "not found"),
+                             ("unlinkat:error=EIO", "that cannot be unlinked", "Input/output error"),
+                             ("unlinkat:error=EIO:when=1", "one of which cannot be unlinked", "Input/output error"), (None, "", "")):
+        before = store.fill()
+        doomed = [u for k, u in enumerate(before) if k in (1, 3)]
+        out = store.run("session", "ann", "1,3", wrap=strace(*filter(None, [fault])))
+        left = set(doomed) & set(store.look())
+        told = [line for line in out.text.splitlines() if "listed again" in line]
+        if not fault:
+            tap.ok(out.commit == "OK" and out.deleted == 2 and not left and not told, "full disk: files go without a record", out.text)
+            continue
+        tap.ok(out.commit == "PARTIAL" and left and out.deleted == len(doomed) - len(left),
+               "full disk, files %s: PARTIAL, and as many as went" % name, (left, out.text))
+        tap.ok(len(told) == 1 and why in told[0] and "stays deleted" not in out.text, "full disk, files %s: so does the log" % name,
+               out.text)
+
+
 def read_only(tap, store):
     path = mail(store, b"size=4m")
     before = store.fill()
@@ -101,7 +127,7 @@ def main():
     own_namespace()
     for kind, run in (("maildir", lambda s: full_disk(tap, s, b"size=1m", "full disk")),
                       ("maildir", lambda s: full_disk(tap, s, b"size=8m,nr_inodes=40", "no inodes")),
-                      ("maildir", lambda s: read_only(tap, s)),
+                      ("maildir", lambda s: no_record(tap, s)), ("maildir", lambda s: read_only(tap, s)),
                       ("mbox", lambda s: full_disk(tap, s, b"size=300k", "mbox, full disk")),
                       ("mbox", lambda s: full_state(tap, s)), ("mbox", lambda s: read_only(tap, s))):
         store = Store(tempfile.mkdtemp(prefix="rst-full.", dir="/tmp"), kind)

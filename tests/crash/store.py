@@ -18,16 +18,18 @@ def fnv(data):
 
 
 class Outcome:
-    """What act said: .rc its exit code, .open/.commit/.delivery codes or None, .messages {uidl: (octets, digest)}."""
+    """What act said: .rc its exit code, .open/.commit/.delivery codes or None, .deleted how many, .messages {uidl: (octets, digest)}."""
 
     def __init__(self, done):
         self.rc, self.text = done.returncode, done.stdout + done.stderr
-        self.open = self.commit = self.delivery = None
+        self.open = self.commit = self.delivery = self.deleted = None
         self.messages, self.errors, self.closed, self.ready = {}, [], False, False
         for line in done.stdout.splitlines():
             w = line.split()
             if w[0] in ("open", "commit", "delivery"):
                 setattr(self, w[0], w[1])
+            elif w[0] == "deleted":
+                self.deleted = int(w[1])
             elif w[0] == "message" and w[2] == "OK":
                 self.messages[w[3]] = (int(w[4]), w[5])
             elif w[0] == "message":

@@ -6,7 +6,8 @@
  * files that are left, and everybody else counts their messages as deleted.
  *
  * A full disk must allow deleting: if the group cannot be written even after the reserve was freed,
- * the files are unlinked without it, and the answer is PM_PARTIAL when that is interrupted.
+ * the files are unlinked without it. Then nobody finishes it later: a message whose file did not
+ * go, or was not found, is listed again, and the answer is PM_PARTIAL.
  */
 #include "commit.h"
 
@@ -231,6 +232,36 @@ count_size(struct mbox *m, const struct pm_commit *c)
 		size_add(m->fd, -octets, -n);
 }
 
+static void
+commit_unlink(struct mbox *m, struct item *it)
+{
+	int e = remove_item(m, it);
+
+	KILL_POINT("commit: a file is gone");
+	if (e == ENOENT)
+		m->commit_unseen = true;
+	else if (e)
+		m->commit_failed = e;
+	/* a file that was renamed faster than we looked goes later only if there is a record */
+	m->commit_done += e == 0 || (e == ENOENT && !m->commit_partial);
+}
+
+/* True if every file went that no later opener removes. */
+static bool
+all_went(const struct mbox *m)
+{
+	if (m->commit_failed)
+		sdk_log(m->inst->host, PM_LOG_WARNING,
+			"a deleted message could not be removed: %s; it %s",
+			strerrordesc_np(m->commit_failed),
+			m->commit_partial ? "is listed again" : "stays deleted");
+	else if (m->commit_partial && m->commit_unseen)
+		sdk_log(m->inst->host, PM_LOG_WARNING,
+			"the file of a deleted message was not found; if another program renamed "
+			"it, it is listed again");
+	return !m->commit_failed && !(m->commit_partial && m->commit_unseen);
+}
+
 /* The second half, in slices: PM_OK, PM_AGAIN, PM_PARTIAL. */
 static int32_t
 commit_files(struct mbox *m, const struct pm_commit *c)
@@ -244,14 +275,7 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 		if (commit_bit(c->del, m->commit_at) && c->keep_until_ms != 0) {
 			m->commit_done++;
 		} else if (commit_bit(c->del, m->commit_at)) {
-			int e = remove_item(m, it);
-
-			KILL_POINT("commit: a file is gone");
-			if (e == ENOENT)
-				m->commit_unseen = true;
-			else if (e)
-				m->commit_failed = e;
-			m->commit_done += e == 0 || e == ENOENT;
+			commit_unlink(m, it);
 		} else if (commit_bit(c->retrieved, m->commit_at)) {
 			mark_seen(m, it);
 		}
@@ -262,12 +286,8 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 	}
 	sync_dirs(m->inst, m->fd);
 	KILL_POINT("commit: before done");
-	if (m->commit_failed) {
-		sdk_log(m->inst->host, PM_LOG_WARNING,
-			"a deleted message could not be removed: %s; it stays deleted",
-			strerrordesc_np(m->commit_failed));
+	if (!all_went(m))
 		return PM_PARTIAL;
-	}
 	count_size(m, c);
 	if (!m->commit_partial && !m->commit_unseen && commit_removes(c)) {
 		ledger_put_done(&o, m->op);
