@@ -92,14 +92,6 @@ commit_bit(const uint8_t *map, uint64_t k)
 	return map && (map[k / 8] >> (k % 8) & 1);
 }
 
-/* Syncs the directories that files went from. Failures change nothing: the group names what is
- * deleted, and a crash before this is recovered. */
-static void
-sync_dirs(const struct inst *i, int fd)
-{
-	(void)dir_sync(i, fd);
-}
-
 /* Moves a retrieved message that is kept from new to cur, and flags it as seen. Failures change
  * nothing. */
 static void
@@ -284,7 +276,9 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 			return PM_AGAIN;
 		}
 	}
-	sync_dirs(m->inst, m->fd);
+	/* a failure changes nothing: the group names what is deleted, and a crash before this is
+	 * recovered */
+	(void)dir_sync(m->inst, m->fd);
 	KILL_POINT("commit: before done");
 	if (!all_went(m))
 		return PM_PARTIAL;

@@ -146,15 +146,15 @@ remove_item(struct mbox *m, struct item *it)
 /* Writes down that these messages are gone, so that a later file of such a name is not taken for
  * them. Without these lines nothing is wrong yet. */
 static void
-tell_gone(struct mbox *m, struct ledger_out *o, int64_t n, int64_t now)
+tell_gone(struct mbox *m, struct ledger_out *o, uint64_t n, int64_t now)
 {
 	int e;
 
-	ledger_put_commit(o, LEDGER_NO_OP, (uint64_t)n, now);
+	ledger_put_commit(o, LEDGER_NO_OP, n, now);
 	ledger_put_done(o, LEDGER_NO_OP);
 	e = o->failed ? ENOMEM : ledger_append(m->fd, LEDGER_FILE, o->text, o->n, false);
 	if (e == 0)
-		m->snap->ledger_lines += (size_t)n + 2;
+		m->snap->ledger_lines += o->lines;
 	else
 		sdk_log(m->inst->host, PM_LOG_WARNING,
 			"the ledger could not be told of messages that went: %s",
@@ -164,11 +164,12 @@ tell_gone(struct mbox *m, struct ledger_out *o, int64_t n, int64_t now)
 void
 remove_hidden(struct mbox *m)
 {
-	int64_t now = m->inst->host->wall_ms(m->inst->host->ctx), octets = 0, n = 0, told = 0;
+	int64_t now = m->inst->host->wall_ms(m->inst->host->ctx), octets = 0, n = 0;
 	struct snap *s = m->snap;
 	struct item *list = s->with_hidden ? s->items : s->hidden;
 	size_t count = s->with_hidden ? s->n : s->hidden_n, out = 0;
 	struct ledger_out o = {0};
+	uint64_t told = 0;
 	bool may = m->flags & PM_OPEN_EXCLUSIVE;
 
 	for (size_t k = 0; k < count; k++) {
