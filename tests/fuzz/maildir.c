@@ -5,6 +5,7 @@
  * ledger knows. The scanner's inner functions have no other callers than its own file, which is
  * therefore part of this one.
  */
+#include "../../backends/storage/maildir/dir.c"
 #include "../../backends/storage/maildir/match.c"
 #include "../../backends/storage/maildir/name.c"
 #include "../../backends/storage/maildir/scan.c"

@@ -208,11 +208,33 @@ mail_fresh(void **state)
 	return 0;
 }
 
+/* Of thousands of maildirs the log is to tell which one each line is about. */
+static int
+log_names_maildirs(void)
+{
+	char begin[300];
+	int unnamed = 0;
+
+	snprintf(begin, sizeof(begin), "maildir %s/mail/", rig_dir());
+	for (const char *line = rig_log; *line; line = strchr(line, '\n') + 1) {
+		if (!strchr(line, '\n'))
+			break; /* cut: the log of a test is full */
+		if (strncmp(line + strcspn(line, " ") + 1, begin, strlen(begin)) == 0)
+			continue;
+		print_error("a line that does not name its maildir: %.*s\n",
+			    (int)strcspn(line, "\n"), line);
+		unnamed = -1;
+	}
+	return unnamed;
+}
+
 int
 mail_tidy(void **state)
 {
+	int unnamed = log_names_maildirs();
+
 	mail_remove("..");
-	return tidy(state);
+	return tidy(state) != 0 ? -1 : unnamed;
 }
 
 /* ---- sessions -------------------------------------------------------------------------------- */

@@ -61,7 +61,7 @@ write_learnt(struct mbox *m)
 	}
 	rc = o.failed ? ENOMEM : ledger_append(m->fd, LEDGER_FILE, o.text, o.n, false);
 	if (rc != 0)
-		sdk_log(m->inst->host, PM_LOG_WARNING,
+		dir_log(m->inst, m->fd, PM_LOG_WARNING,
 			"sizes could not be kept in the ledger: %s; they are counted again",
 			strerrordesc_np(rc));
 	s->dirty = false;
@@ -193,7 +193,7 @@ commit_group(struct mbox *m, const struct pm_call *call, const struct pm_commit 
 	if (rc == 0)
 		return PM_OK;
 	if ((rc == ENOSPC || rc == EDQUOT) && commit_removes(c)) {
-		sdk_log(m->inst->host, PM_LOG_WARNING,
+		dir_log(m->inst, m->fd, PM_LOG_WARNING,
 			"the disk is full: deleting without a record in the ledger");
 		m->commit_partial = true;
 		return PM_OK;
@@ -243,12 +243,12 @@ static bool
 all_went(const struct mbox *m)
 {
 	if (m->commit_failed)
-		sdk_log(m->inst->host, PM_LOG_WARNING,
+		dir_log(m->inst, m->fd, PM_LOG_WARNING,
 			"a deleted message could not be removed: %s; it %s",
 			strerrordesc_np(m->commit_failed),
 			m->commit_partial ? "is listed again" : "stays deleted");
 	else if (m->commit_partial && m->commit_unseen)
-		sdk_log(m->inst->host, PM_LOG_WARNING,
+		dir_log(m->inst, m->fd, PM_LOG_WARNING,
 			"the file of a deleted message was not found; if another program renamed "
 			"it, it is listed again");
 	return !m->commit_failed && !(m->commit_partial && m->commit_unseen);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening, making and syncing the directories of a maildir, and the codes of their failures. */
+/* Opening, making and syncing the directories of a maildir, the codes of their failures, and lines
+ * of the log that name one. */
 #include "dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +22,22 @@ dir_code(int e)
 	return e == ENOSPC || e == EDQUOT  ? PM_NOSPACE
 	       : e == EACCES || e == EROFS ? PM_PERM
 					   : PM_TEMP;
+}
+
+void
+dir_log(const struct inst *i, int fd, int32_t level, const char *fmt, ...)
+{
+	char link[64], path[PM_PATH_MAX + 1], text[1024];
+	va_list ap;
+	ssize_t n;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = '\0';
+	sdk_log(i->host, level, "maildir %s: %s", path, text);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dir - opening, making and syncing the directories of a maildir. */
+/* dir - opening, making and syncing the directories of a maildir, and logging about one. */
 #ifndef MAILDIR_DIR_H
 #define MAILDIR_DIR_H
 
@@ -16,6 +16,9 @@ bool dir_fill(const struct inst *i, int fd);
 bool dir_move(int fd, const char *from, const char *to);
 /* Makes new and cur durable as they are. */
 bool dir_sync(const struct inst *i, int fd);
+/* Logs a text about this maildir, after its path. */
+void dir_log(const struct inst *i, int fd, int32_t level, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 /* PM_NOSPACE, PM_PERM or PM_TEMP. */
 int32_t dir_code(int e);
 

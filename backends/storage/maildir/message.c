@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "dir.h"
 #include "find.h"
 #include "maildir.h"
 #include "name.h"
@@ -175,16 +176,10 @@ set_unread(struct mbox *m, struct item *it)
 static void
 log_unread(struct mbox *m, const char *why)
 {
-	char link[64], dir[PM_PATH_MAX + 1];
-	ssize_t n;
-
 	if (!(m->flags & PM_OPEN_EXCLUSIVE) || m->named == NAMED_MAX)
 		return;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", m->fd);
-	n = readlink(link, dir, sizeof(dir) - 1);
-	dir[n > 0 ? n : 0] = '\0';
-	sdk_log(m->inst->host, PM_LOG_WARNING,
-		"maildir %s: %s; the message stays in the list, and nobody gets it%s", dir, why,
+	dir_log(m->inst, m->fd, PM_LOG_WARNING,
+		"%s; the message stays in the list, and nobody gets it%s", why,
 		++m->named == NAMED_MAX ? "; there may be more like it" : "");
 }
 

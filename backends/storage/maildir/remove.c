@@ -156,7 +156,7 @@ tell_gone(struct mbox *m, struct ledger_out *o, uint64_t n, int64_t now)
 	if (e == 0)
 		m->snap->ledger_lines += o->lines;
 	else
-		sdk_log(m->inst->host, PM_LOG_WARNING,
+		dir_log(m->inst, m->fd, PM_LOG_WARNING,
 			"the ledger could not be told of messages that went: %s",
 			strerrordesc_np(e));
 }
@@ -198,7 +198,7 @@ remove_hidden(struct mbox *m)
 		(void)dir_sync(m->inst, m->fd);
 		size_add(m->fd, -octets, -n);
 		s->settled = false; /* the snapshot no longer matches the directories */
-		sdk_log(m->inst->host, PM_LOG_DEBUG,
+		dir_log(m->inst, m->fd, PM_LOG_DEBUG,
 			"%lld messages whose undo time is over were removed", (long long)n);
 	}
 	if (told > 0)
@@ -274,10 +274,10 @@ remove_unfinished(struct inst *i, int fd, struct ledger *l)
 	ledger_out_free(&o);
 	sdk_count(i->host, seen > 0 ? "commits_stuck" : "commits_finished", 1);
 	if (seen > 0)
-		sdk_log(i->host, PM_LOG_WARNING,
+		dir_log(i, fd, PM_LOG_WARNING,
 			"deleted messages are still there and cannot be removed; they stay "
 			"deleted");
 	else if (gone > 0)
-		sdk_log(i->host, PM_LOG_NOTICE,
-			"finished an interrupted commit: %u messages removed", gone);
+		dir_log(i, fd, PM_LOG_NOTICE, "finished an interrupted commit: %u messages removed",
+			gone);
 }

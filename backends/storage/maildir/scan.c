@@ -24,6 +24,7 @@
 
 #include "compact.h"
 #include "conf.h"
+#include "dir.h"
 #include "held.h"
 #include "ledger_file.h"
 #include "maildir.h"
@@ -91,7 +92,7 @@ ino_of(struct scanner *sc, const struct dirent *d)
 }
 
 static void
-say_odd(struct inst *i, struct scanner *sc, const char *dir, const char *name)
+say_odd(struct inst *i, struct scanner *sc, int fd, const char *dir, const char *name)
 {
 	if (name[0] == '.' || sc->odd++ > 2)
 		return; /* three names are enough to find the rest */
@@ -106,7 +107,7 @@ say_odd(struct inst *i, struct scanner *sc, const char *dir, const char *name)
 					      (unsigned char)*p);
 	}
 	text[n] = '\0';
-	sdk_log(i->host, PM_LOG_WARNING,
+	dir_log(i, fd, PM_LOG_WARNING,
 		"%s/%s is not a message (a regular file with a plain name); it is not listed", dir,
 		text);
 }
@@ -123,8 +124,8 @@ read_dir(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd,
 		int dfd = openat(fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 		if (dfd == -1 && errno == ENOENT) {
-			sdk_log(i->host, PM_LOG_WARNING,
-				"a maildir has no %s/; it is taken as empty", dir);
+			dir_log(i, fd, PM_LOG_WARNING, "there is no %s/; it is taken as empty",
+				dir);
 			return PM_OK;
 		}
 		sc->dir = dfd != -1 ? fdopendir(dfd) : NULL;
@@ -141,7 +142,7 @@ read_dir(struct inst *i, const struct pm_call *call, struct scanner *sc, int fd,
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
 		if (!snap_takes(dirfd(sc->dir), d))
-			say_odd(i, sc, dir, d->d_name);
+			say_odd(i, sc, fd, dir, d->d_name);
 		else if (!snap_add(sc->snap, d->d_name, dir[0] == 'n', ino_of(sc, d)))
 			return PM_NOMEM;
 		if (++n % NAMES_PER_LOOK == 0 && maildir_now(i) >= until)
@@ -279,11 +280,11 @@ scan_begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, s
 	}
 	sdk_count(i->host, "ledger_damaged", bad);
 	if (bad > 0)
-		sdk_log(i->host, PM_LOG_WARNING,
+		dir_log(i, fd, PM_LOG_WARNING,
 			"%zu damaged lines of %s were passed over; check the disk", bad,
 			LEDGER_FILE);
 	if (ledger_torn(sc->ledger) > 0)
-		sdk_log(i->host, PM_LOG_WARNING,
+		dir_log(i, fd, PM_LOG_WARNING,
 			"%s: commits that are not whole, and count as never made: %zu; "
 			"check the disk",
 			LEDGER_FILE, ledger_torn(sc->ledger));

@@ -23,7 +23,7 @@
 
 #include <uthash.h>
 
-#include "conf.h"
+#include "dir.h"
 #include "find.h"
 #include "held.h"
 #include "ledger_file.h"
@@ -433,13 +433,12 @@ twins_keep(const struct source *src)
 	if (o->n == 0)
 		return;
 	e = ledger_append(src->fd, LEDGER_FILE, o->text, o->n, src->inst->fsync);
-
-	if (e != 0)
-		sdk_log(src->inst->host, PM_LOG_WARNING,
+	if (e != 0) {
+		dir_log(src->inst, src->fd, PM_LOG_WARNING,
 			"messages that share a name could not be written to the ledger: %s",
 			strerrordesc_np(e));
-	if (e != 0)
 		return;
+	}
 	s->ledger_lines += o->lines;
 	snap_stat(src->fd, &now); /* our own append is not a change to the cache */
 	s->ledger_ino = now.ledger_ino;
