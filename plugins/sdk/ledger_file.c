@@ -78,7 +78,9 @@ ledger_load_code(const struct pm_call *call, const char *name, int e)
 	if (e == ENOMEM)
 		return PM_NOMEM;
 	if (e == EBADMSG) {
-		sdk_error(call, "%s is not ours or of another version; move it away to begin anew",
+		sdk_error(call,
+			  "%s is not ours or of another version; restore it from a backup. Without "
+			  "it deleted mail may return and clients may fetch mail again",
 			  name);
 		return PM_CORRUPT;
 	}

@@ -247,8 +247,11 @@ ledgers_that_are_none_of_ours(void **state)
 		mail_put("restante-ledger", texts[k]);
 		assert_int_equal(open_code(i, PM_OPEN_READONLY), PM_CORRUPT);
 		assert_int_equal(open_code(i, PM_OPEN_EXCLUSIVE), PM_CORRUPT);
-		assert_string_equal(call->error, "restante-ledger is not ours or of another "
-						 "version; move it away to begin anew");
+		assert_string_equal(
+			call->error,
+			"restante-ledger is not ours or of another version; restore it "
+			"from a backup. Without it deleted mail may return and clients may "
+			"fetch mail again");
 		assert_int_equal(box_totals(i, &st), PM_CORRUPT);
 		assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "x\r\n", &res), PM_CORRUPT);
 		text = mail_text("restante-ledger", &n);
@@ -257,7 +260,7 @@ ledgers_that_are_none_of_ours(void **state)
 	}
 	assert_string_equal(mail_names("new"), "1.x ");
 	mail_remove("restante-ledger");
-	expect_list(i, "1.x:3 "); /* moved away */
+	expect_list(i, "1.x:3 ");
 	host_close(i);
 }
 

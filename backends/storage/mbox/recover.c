@@ -57,8 +57,9 @@ recover_conflict(struct inst *i, const struct pm_call *call, const struct locati
 		return PM_TEMP;
 	sdk_count(i->host, "conflicts", 1);
 	sdk_log(i->host, PM_LOG_ERROR,
-		"'%s' and its journal mbox/journal/%s do not fit: %s; look at both, nobody logs in "
-		"until the journal is removed",
+		"'%s' and its journal mbox/journal/%s do not fit: %s; some of its mail may be in "
+		"the journal alone: take from both what is to stay. Nobody logs in until the "
+		"journal is removed",
 		p->path, name, why);
 	return PM_PERM;
 }
