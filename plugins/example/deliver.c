@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "box.h"
-#include "conf.h"
 #include "ram.h"
 
 struct rcpt {

@@ -36,6 +36,7 @@
 #include "box.h"
 #include "conf.h"
 #include "deliver.h"
+#include "say.h"
 #include "seed.h"
 #include "store.h"
 

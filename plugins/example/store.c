@@ -13,6 +13,7 @@
 #include "box.h"
 #include "conf.h"
 #include "ram.h"
+#include "say.h"
 
 struct reading {
 	const struct ram_message *m; /* NULL: no message is open */

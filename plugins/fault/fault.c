@@ -37,6 +37,7 @@
 #include "auth.h"
 #include "conf.h"
 #include "deliver.h"
+#include "say.h"
 #include "store.h"
 
 #define LINE_MAX_BYTES 512

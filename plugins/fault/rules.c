@@ -6,8 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "fault.h"
+#include "say.h"
 
 #define BAD_CODE 4242
 #define HANG_SLICE_MS 50

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "conf.h"
+#include "say.h"
 
 struct sdk_pool {
 	const struct pm_host *host;

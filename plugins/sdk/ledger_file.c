@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "kill.h"
 #include "ledger_file.h"
+#include "say.h"
 
 /* ---- reading --------------------------------------------------------------------------------- */
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "say.h"
 
 static bool
 component_ok(struct pm_str s)

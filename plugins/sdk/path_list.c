@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "path.h"
+#include "say.h"
 
 #define SUM 16
 #define PARTS 5 /* u n d k, and one for %h */

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "say.h"
+
 /* ---- a host that keeps what it is told ------------------------------------------------------- */
 
 static char said[2048];

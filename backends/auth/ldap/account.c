@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "conf.h"
+#include "say.h"
 
 /* Attributes that tell the state of an account, in whatever kind of directory; others have none
  * of that name. */

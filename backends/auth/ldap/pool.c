@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "conf.h"
 #include "search.h"
 
 /* ---- pairs ----------------------------------------------------------------------------------- */

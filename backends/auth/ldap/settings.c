@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "say.h"
 #include "search.h"
 #include "tls.h"
 

@@ -26,8 +26,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "passwd.h"
+#include "say.h"
 
 #define FILE_MAX_BYTES (256u << 20)
 #define REST_MS 2000

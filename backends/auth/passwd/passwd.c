@@ -11,6 +11,7 @@
 #include "conf.h"
 #include "passwd.h"
 #include "path.h"
+#include "say.h"
 
 #define WHY 128
 

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "passwd.h"
+#include "say.h"
 
 #define LOOK_MS 1000
 #define DOMAINS_MAX 4096

@@ -12,6 +12,7 @@
 #include "query.h"
 #include "result.h"
 #include "row.h"
+#include "say.h"
 #include "sql.h"
 #include "write_behind.h"
 

@@ -12,6 +12,7 @@
 #include "driver.h"
 #include "query.h"
 #include "result.h"
+#include "say.h"
 #include "sql.h"
 
 #define REVIVE_MS 1000

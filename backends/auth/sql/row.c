@@ -10,6 +10,7 @@
 #include "conf.h"
 #include "query.h"
 #include "result.h"
+#include "say.h"
 #include "sql.h"
 
 #define ATTRS_MAX 3

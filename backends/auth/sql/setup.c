@@ -12,6 +12,7 @@
 #include "drivers.h"
 #include "password_make.h"
 #include "query.h"
+#include "say.h"
 #include "sql.h"
 #include "write_behind.h"
 

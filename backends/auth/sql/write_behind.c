@@ -15,6 +15,7 @@
 #include "pool.h"
 #include "query.h"
 #include "result.h"
+#include "say.h"
 #include "sql.h"
 
 #define STAMPS_MAX 4096

@@ -12,11 +12,11 @@
 
 #include "cache.h"
 #include "commit.h"
-#include "conf.h"
 #include "dir.h"
 #include "maildir.h"
 #include "message.h"
 #include "remove.h"
+#include "say.h"
 #include "scan.h"
 #include "snap.h"
 

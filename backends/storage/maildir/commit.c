@@ -20,13 +20,13 @@
 #include <unistd.h>
 
 #include "compact.h"
-#include "conf.h"
 #include "dir.h"
 #include "kill.h"
 #include "ledger_file.h"
 #include "maildir.h"
 #include "name.h"
 #include "remove.h"
+#include "say.h"
 #include "size.h"
 #include "snap.h"
 

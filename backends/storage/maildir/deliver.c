@@ -17,13 +17,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "dir.h"
 #include "import.h"
 #include "kill.h"
 #include "lines.h"
 #include "maildir.h"
 #include "octets.h"
+#include "say.h"
 #include "size.h"
 #include "snap.h"
 #include "totals.h"

@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "kill.h"
 #include "maildir.h"
 #include "path.h"
+#include "say.h"
 
 int32_t
 dir_code(int e)

@@ -9,12 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "find.h"
 #include "maildir.h"
 #include "name.h"
 #include "octets.h"
 #include "same.h"
+#include "say.h"
 #include "snap.h"
 
 void

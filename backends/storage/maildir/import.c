@@ -21,7 +21,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "dir.h"
 #include "find.h"
 #include "held.h"
@@ -29,6 +28,7 @@
 #include "maildir.h"
 #include "match.h"
 #include "name.h"
+#include "say.h"
 #include "snap.h"
 #include "twins.h"
 

@@ -14,13 +14,13 @@
 
 #include "box.h"
 #include "cache.h"
-#include "conf.h"
 #include "dir.h"
 #include "maildir.h"
 #include "match.h"
 #include "message.h"
 #include "path.h"
 #include "path_list.h"
+#include "say.h"
 #include "snap.h"
 #include "totals.h"
 

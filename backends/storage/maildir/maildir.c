@@ -19,6 +19,7 @@
 #include "list.h"
 #include "message.h"
 #include "path.h"
+#include "say.h"
 #include "totals.h"
 
 /* ---- life ------------------------------------------------------------------------------------ */

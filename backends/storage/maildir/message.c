@@ -17,12 +17,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "dir.h"
 #include "find.h"
 #include "maildir.h"
 #include "name.h"
 #include "octets.h"
+#include "say.h"
 #include "snap.h"
 
 #define COUNT_PIECE 65536

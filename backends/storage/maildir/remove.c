@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "dir.h"
 #include "find.h"
 #include "held.h"
@@ -22,6 +21,7 @@
 #include "match.h"
 #include "name.h"
 #include "same.h"
+#include "say.h"
 #include "size.h"
 #include "snap.h"
 #include "twins.h"

@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 #include "compact.h"
-#include "conf.h"
 #include "dir.h"
 #include "held.h"
 #include "ledger_file.h"
@@ -31,6 +30,7 @@
 #include "match.h"
 #include "name.h"
 #include "remove.h"
+#include "say.h"
 #include "snap.h"
 #include "twins.h"
 

@@ -28,7 +28,6 @@
 #include <unistd.h>
 
 #include "bytes.h"
-#include "conf.h"
 #include "journal.h"
 #include "kill.h"
 #include "ledger_file.h"
@@ -36,6 +35,7 @@
 #include "lock.h"
 #include "mbox.h"
 #include "parse.h"
+#include "say.h"
 
 #define MAGIC "rstmapp1"
 #define RECORD_MAX (1u << 20)

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "doomed.h"
 #include "journal.h"
 #include "location.h"

@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "doomed.h"
 #include "index.h"
 #include "journal.h"
@@ -22,6 +21,7 @@
 #include "lock.h"
 #include "mbox.h"
 #include "names.h"
+#include "say.h"
 #include "snap.h"
 #include "view.h"
 

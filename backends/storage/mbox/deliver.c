@@ -18,7 +18,6 @@
 
 #include "append.h"
 #include "bytes.h"
-#include "conf.h"
 #include "from_line.h"
 #include "import.h"
 #include "kill.h"
@@ -30,6 +29,7 @@
 #include "names.h"
 #include "parse.h"
 #include "recover.h"
+#include "say.h"
 #include "totals.h"
 
 #define RCPTS_MAX 1024

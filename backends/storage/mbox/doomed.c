@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "conf.h"
 #include "index.h"
 #include "lock.h"
 #include "mbox.h"
 #include "proof.h"
+#include "say.h"
 #include "snap.h"
 #include "view.h"
 

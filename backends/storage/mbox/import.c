@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf.h"
 #include "ledger_file.h"
 #include "location.h"
 #include "lock.h"

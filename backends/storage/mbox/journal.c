@@ -11,13 +11,13 @@
 #include <unistd.h>
 
 #include "bytes.h"
-#include "conf.h"
 #include "kill.h"
 #include "ledger_file.h"
 #include "location.h"
 #include "lock.h"
 #include "mbox.h"
 #include "names.h"
+#include "say.h"
 #include "snap.h"
 
 #define MAGIC "rstmjrn1"

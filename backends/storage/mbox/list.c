@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "box.h"
-#include "conf.h"
 #include "index.h"
 #include "location.h"
 #include "lock.h"
@@ -19,6 +18,7 @@
 #include "names.h"
 #include "path.h"
 #include "path_list.h"
+#include "say.h"
 #include "snap.h"
 #include "totals.h"
 

@@ -11,10 +11,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "lock.h"
 #include "mbox.h"
 #include "path.h"
+#include "say.h"
 
 #define NFS_MAGIC 0x6969
 

@@ -25,10 +25,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "location.h"
 #include "mbox.h"
 #include "path.h"
+#include "say.h"
 
 #define TOUCH_MS 30000 /* other programs break a dotlock that nobody touched for some minutes */
 #define TURN 0x4000000000000000u

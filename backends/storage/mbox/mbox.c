@@ -19,6 +19,7 @@
 #include "message.h"
 #include "path.h"
 #include "recover.h"
+#include "say.h"
 #include "totals.h"
 
 /* ---- options --------------------------------------------------------------------------------- */

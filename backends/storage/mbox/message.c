@@ -17,12 +17,12 @@
 #include <unistd.h>
 
 #include "bytes.h"
-#include "conf.h"
 #include "lock.h"
 #include "mbox.h"
 #include "octets.h"
 #include "parse.h"
 #include "proof.h"
+#include "say.h"
 #include "snap.h"
 #include "view.h"
 

@@ -17,12 +17,12 @@
 
 #include <uthash.h>
 
-#include "conf.h"
 #include "index.h"
 #include "ledger_file.h"
 #include "location.h"
 #include "mbox.h"
 #include "parse.h"
+#include "say.h"
 #include "snap.h"
 
 #define LEDGER_SLACK 4000

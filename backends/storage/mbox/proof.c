@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "conf.h"
 #include "mbox.h"
 #include "parse.h"
 #include "snap.h"

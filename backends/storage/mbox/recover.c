@@ -28,12 +28,12 @@
 #include <unistd.h>
 
 #include "append.h"
-#include "conf.h"
 #include "journal.h"
 #include "location.h"
 #include "lock.h"
 #include "mbox.h"
 #include "parse.h"
+#include "say.h"
 
 #define LOOK 700 /* a From_ line and the bytes that may precede it */
 

@@ -19,12 +19,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "index.h"
 #include "lock.h"
 #include "mbox.h"
 #include "parse.h"
 #include "proof.h"
+#include "say.h"
 #include "snap.h"
 
 static bool

@@ -8,13 +8,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "conf.h"
 #include "index.h"
 #include "location.h"
 #include "mbox.h"
 #include "names.h"
 #include "parse.h"
 #include "recover.h"
+#include "say.h"
 #include "scan.h"
 #include "snap.h"
 

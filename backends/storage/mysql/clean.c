@@ -17,11 +17,11 @@
 
 #include "box.h"
 #include "commit.h"
-#include "conf.h"
 #include "db.h"
 #include "ids.h"
 #include "lease.h"
 #include "process.h"
+#include "say.h"
 #include "store.h"
 
 #define GARBAGE_MAX 200 /* rows of mail_garbage in one transaction */

@@ -15,10 +15,10 @@
 #include <string.h>
 
 #include "box.h"
-#include "conf.h"
 #include "db.h"
 #include "ids.h"
 #include "process.h"
+#include "say.h"
 #include "store.h"
 
 #define LAST_MS 253402300799000 /* the last moment that DATETIME can hold */

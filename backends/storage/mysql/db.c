@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "conf.h"
+#include "say.h"
 
 #define REVIVE_MS 1000
 #define CLOSE_MS 100

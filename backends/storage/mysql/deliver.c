@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "box.h"
-#include "conf.h"
 #include "db.h"
 #include "ids.h"
 #include "store.h"

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "box.h"
-#include "conf.h"
 #include "db.h"
 #include "store.h"
 

@@ -31,6 +31,7 @@
 #include "process.h"
 #include "publish.h"
 #include "read.h"
+#include "say.h"
 #include "schema.h"
 #include "snap.h"
 #include "store.h"

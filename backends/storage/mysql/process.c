@@ -17,10 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf.h"
 #include "db.h"
 #include "ids.h"
 #include "lease.h"
+#include "say.h"
 #include "store.h"
 
 #define RENEWALS 9 /* in the time of a lease: each 10 s of 90 s */

@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "box.h"
-#include "conf.h"
 #include "db.h"
 #include "deliver.h"
 #include "ids.h"

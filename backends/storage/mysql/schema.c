@@ -12,6 +12,7 @@
 #include "box.h"
 #include "conf.h"
 #include "db.h"
+#include "say.h"
 #include "store.h"
 
 extern const char schema_text[]; /* made of schema.sql */

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "box.h"
-#include "conf.h"
 #include "db.h"
 #include "lease.h"
 #include "store.h"

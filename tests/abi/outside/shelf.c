@@ -18,8 +18,9 @@
 
 #include <restante/module.h>
 
-#include "conf.h"   /* the SDK: options, texts */
+#include "conf.h"   /* the SDK: options */
 #include "octets.h" /* the SDK: sizes on the wire */
+#include "say.h"    /* the SDK: log, reports, errors */
 
 #define GONE ".gone" /* names that are committed to be deleted */
 #define GONE_NEW ".gone.new"
