@@ -271,19 +271,14 @@ ram_setup(void *inst, const struct pm_call *call, struct pm_str what)
 
 /* ---- the descriptor -------------------------------------------------------------------------- */
 
-#define OPTION(k, t, f, u, d, text) \
-	{ \
-		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), \
-			SDK_STR(text) \
-	}
-
 static const struct pm_option options[] = {
-	OPTION("user", PM_OPT_STRING, PM_OPTF_LIST | PM_OPTF_SECRET, "", "",
-	       "an account, NAME:PASSWORD"),
-	OPTION("messages", PM_OPT_NUMBER, 0, "", "0", "made-up messages a new mailbox begins with"),
-	OPTION("load", PM_OPT_PATH, 0, "", "",
-	       "directory: each file below KEY/ is a message of mailbox KEY"),
-	OPTION("max_message", PM_OPT_NUMBER, 0, "bytes", "64m", "longest message that is taken"),
+	SDK_OPT("user", PM_OPT_STRING, PM_OPTF_LIST | PM_OPTF_SECRET, "", "",
+		"an account, NAME:PASSWORD"),
+	SDK_OPT("messages", PM_OPT_NUMBER, 0, "", "0",
+		"made-up messages a new mailbox begins with"),
+	SDK_OPT("load", PM_OPT_PATH, 0, "", "",
+		"directory: each file below KEY/ is a message of mailbox KEY"),
+	SDK_OPT("max_message", PM_OPT_NUMBER, 0, "bytes", "64m", "longest message that is taken"),
 };
 
 static const struct pm_life life = {

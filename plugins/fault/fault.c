@@ -220,16 +220,12 @@ fault_setup(void *inst, const struct pm_call *call, struct pm_str what)
 
 /* ---- the descriptor -------------------------------------------------------------------------- */
 
-#define OPTION(k, t, f, d, text) \
-	{ \
-		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(""), SDK_STR(d), \
-			SDK_STR(text) \
-	}
-
 static const struct pm_option options[] = {
-	OPTION("script", PM_OPT_PATH, 0, "", "file with one rule per line; # begins a comment"),
-	OPTION("rule", PM_OPT_STRING, PM_OPTF_LIST, "", "FUNCTION NTH EFFECT, as in the script"),
-	OPTION("release", PM_OPT_PATH, 0, "", "what hangs goes on when this file is there"),
+	SDK_OPT("script", PM_OPT_PATH, 0, "", "",
+		"file with one rule per line; # begins a comment"),
+	SDK_OPT("rule", PM_OPT_STRING, PM_OPTF_LIST, "", "",
+		"FUNCTION NTH EFFECT, as in the script"),
+	SDK_OPT("release", PM_OPT_PATH, 0, "", "", "what hangs goes on when this file is there"),
 };
 
 static const struct pm_life life = {

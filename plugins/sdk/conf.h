@@ -21,6 +21,14 @@ char *sdk_strdup(struct pm_str a); /* malloc'd, NUL-terminated; NULL: no memory 
 /* A copy in call->alloc memory, with a NUL after it; p = NULL: no memory. */
 struct pm_str sdk_call_dup(const struct pm_call *call, const char *p, size_t n);
 
+/* One line of a descriptor's table of options, in the order of struct pm_option; all texts are
+ * literals. */
+#define SDK_OPT(key, type, flags, unit, dflt, doc) \
+	{ \
+		sizeof(struct pm_option), (type), (flags), 0, SDK_STR(key), SDK_STR(unit), \
+			SDK_STR(dflt), SDK_STR(doc) \
+	}
+
 /* The i-th value of a key (i > 0 for lists), or NULL. */
 const struct pm_value *sdk_opt(const struct pm_open *open, const char *key, uint32_t i);
 struct pm_str sdk_opt_str(const struct pm_open *open, const char *key);

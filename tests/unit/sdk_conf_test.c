@@ -139,6 +139,24 @@ options_are_read_by_stride(void **state)
 }
 
 static void
+a_table_of_options(void **state)
+{
+	static const struct pm_option table[] = {
+		SDK_OPT("wait", PM_OPT_NUMBER, PM_OPTF_SECRET, "ms", "2s", "how long"),
+		SDK_OPT("file", PM_OPT_PATH, PM_OPTF_LIST | PM_OPTF_REQUIRED, "", "", "where"),
+	};
+
+	(void)state;
+	assert_int_equal(table[0].size, sizeof(struct pm_option));
+	assert_int_equal(table[0].type, PM_OPT_NUMBER);
+	assert_int_equal(table[0].flags, PM_OPTF_SECRET);
+	assert_true(sdk_str_is(table[0].key, "wait") && sdk_str_is(table[0].unit, "ms"));
+	assert_true(sdk_str_is(table[0].dflt, "2s") && sdk_str_is(table[0].doc, "how long"));
+	assert_int_equal(table[1].flags, PM_OPTF_LIST | PM_OPTF_REQUIRED);
+	assert_true(table[1].unit.n == 0 && table[1].dflt.n == 0);
+}
+
+static void
 texts_are_formatted_and_cut(void **state)
 {
 	struct pm_host host = {.size = sizeof(host), .log = host_log};
@@ -199,6 +217,7 @@ main(void)
 		cmocka_unit_test(strings),
 		cmocka_unit_test(copies_in_the_calls_memory),
 		cmocka_unit_test(options_are_read_by_stride),
+		cmocka_unit_test(a_table_of_options),
 		cmocka_unit_test(texts_are_formatted_and_cut),
 		cmocka_unit_test(time_left),
 	};

@@ -353,25 +353,20 @@ passwd_open(const struct pm_open *open, void **ret_inst)
 	return PM_OK;
 }
 
-#define OPTION(k, t, f, u, d, text) \
-	{ \
-		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), \
-			SDK_STR(text) \
-	}
-
 static const struct pm_option options[] = {
-	OPTION("file", PM_OPT_PATH, PM_OPTF_REQUIRED, "", "",
-	       "the passwd-file; with %d one per domain"),
-	OPTION("strip_domain", PM_OPT_BOOL, 0, "", "no",
-	       "look for ann when ann@example.org is not there"),
-	OPTION("unknown", PM_OPT_CHOICE, 0, "deny|next", "deny",
-	       "a user who is not in the file: refused, or the next section's"),
-	OPTION("allow_plain", PM_OPT_BOOL, 0, "", "no", "accept {PLAIN} passwords"),
-	OPTION("max_rounds", PM_OPT_NUMBER, 0, "", "5000000",
-	       "hashes that cost more rounds are refused"),
-	OPTION("max_log_cost", PM_OPT_NUMBER, 0, "", "16", "log2 cost of bcrypt, scrypt, yescrypt"),
-	OPTION("max_memory_kib", PM_OPT_NUMBER, 0, "", "1048576",
-	       "memory of argon2, yescrypt and scrypt hashes"),
+	SDK_OPT("file", PM_OPT_PATH, PM_OPTF_REQUIRED, "", "",
+		"the passwd-file; with %d one per domain"),
+	SDK_OPT("strip_domain", PM_OPT_BOOL, 0, "", "no",
+		"look for ann when ann@example.org is not there"),
+	SDK_OPT("unknown", PM_OPT_CHOICE, 0, "deny|next", "deny",
+		"a user who is not in the file: refused, or the next section's"),
+	SDK_OPT("allow_plain", PM_OPT_BOOL, 0, "", "no", "accept {PLAIN} passwords"),
+	SDK_OPT("max_rounds", PM_OPT_NUMBER, 0, "", "5000000",
+		"hashes that cost more rounds are refused"),
+	SDK_OPT("max_log_cost", PM_OPT_NUMBER, 0, "", "16",
+		"log2 cost of bcrypt, scrypt, yescrypt"),
+	SDK_OPT("max_memory_kib", PM_OPT_NUMBER, 0, "", "1048576",
+		"memory of argon2, yescrypt and scrypt hashes"),
 };
 
 static const struct pm_life life = {

@@ -18,67 +18,59 @@
 
 #define WHY 160
 
-#define OPTION(k, t, f, u, d, text) \
-	{ \
-		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), \
-			SDK_STR(text) \
-	}
-
 const struct pm_option setup_options[SQL_OPTIONS] = {
-	OPTION("driver", PM_OPT_CHOICE, PM_OPTF_REQUIRED, "mysql|pgsql|sqlite", "",
-	       "the database: mysql (MariaDB too), pgsql (PostgreSQL) or sqlite"),
-	OPTION("server", PM_OPT_STRING, PM_OPTF_LIST, "", "",
-	       "host, host:port, [IPv6]:port or the path of a socket (pgsql: its directory); "
-	       "several: the next one is asked "
-	       "when the first fails"),
-	OPTION("database", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
-	       "name of the database; sqlite: its file, an absolute path"),
-	OPTION("user", PM_OPT_STRING, 0, "", "", "the name restante logs in to the database with"),
-	OPTION("password", PM_OPT_STRING, PM_OPTF_SECRET, "", "", "the password that goes with it"),
-	OPTION("tls", PM_OPT_CHOICE, 0, "verify|off", "verify",
-	       "verify: encrypted, certificate and name of the server checked, never plain text; "
-	       "off: plain text, for a server "
-	       "on this machine; sockets need none"),
-	OPTION("tls_ca", PM_OPT_PATH, 0, "", "",
-	       "file of the authorities that may have signed the server's certificate"),
-	OPTION("connect_timeout", PM_OPT_NUMBER, 0, "ms", "2s",
-	       "how long one server may take to accept a connection"),
-	OPTION("query_timeout", PM_OPT_NUMBER, 0, "ms", "3s",
-	       "how long one statement may take; the section's deadline holds as well"),
-	OPTION("query_user", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
-	       "statement that gives the one row of an account, with the columns name, password "
-	       "and those of sql.md; "
-	       "parameters :user :local :domain :peer :service"),
-	OPTION("query_passwords", PM_OPT_STRING, 0, "", "",
-	       "statement that gives a user's app passwords, with the columns password, id, label, "
-	       "enabled, valid_until, may_pop3, "
-	       "may_delete"),
-	OPTION("query_targets", PM_OPT_STRING, 0, "", "",
-	       "statement that gives the addresses an alias stands for, in the column target, one "
-	       "a row or with commas"),
-	OPTION("query_domain", PM_OPT_STRING, 0, "", "",
-	       "statement that gives a row when :domain is ours"),
-	OPTION("update_password", PM_OPT_STRING, 0, "", "",
-	       "statement that replaces the hash :old of :user by :hash, after a login, when it is "
-	       "not of password_scheme"),
-	OPTION("update_login", PM_OPT_STRING, 0, "", "",
-	       "statement that notes a login of :user at :time (seconds since 1970) from :peer; "
-	       "run behind the login"),
-	OPTION("update_used", PM_OPT_STRING, 0, "", "",
-	       "statement that notes that app password :id of :user was used at :time"),
-	OPTION("password_scheme", PM_OPT_CHOICE, 0, "keep|sha512-crypt|yescrypt|bcrypt", "keep",
-	       "hashes of another scheme or cost are replaced at login by update_password; keep: "
-	       "never"),
-	OPTION("password_cost", PM_OPT_NUMBER, 0, "", "0",
-	       "rounds of sha512-crypt, 1 to 11 of yescrypt, 4 to 31 of bcrypt; 0: what libcrypt "
-	       "finds right"),
-	OPTION("unknown", PM_OPT_CHOICE, 0, "deny|next", "deny",
-	       "a user who is not there: refused, or the next section's"),
-	OPTION("allow_plain", PM_OPT_BOOL, 0, "", "no", "accept {PLAIN} passwords"),
-	OPTION("max_rounds", PM_OPT_NUMBER, 0, "", "5000000",
-	       "hashes that cost more rounds are refused"),
-	OPTION("max_log_cost", PM_OPT_NUMBER, 0, "", "16", "log2 cost of bcrypt, scrypt, yescrypt"),
-	OPTION("max_memory_kib", PM_OPT_NUMBER, 0, "", "1048576", "memory of argon2 hashes"),
+	SDK_OPT("driver", PM_OPT_CHOICE, PM_OPTF_REQUIRED, "mysql|pgsql|sqlite", "",
+		"the database: mysql (MariaDB too), pgsql (PostgreSQL) or sqlite"),
+	SDK_OPT("server", PM_OPT_STRING, PM_OPTF_LIST, "", "",
+		"host, host:port, [IPv6]:port or the path of a socket (pgsql: its directory); "
+		"several: the next one is asked when the first fails"),
+	SDK_OPT("database", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
+		"name of the database; sqlite: its file, an absolute path"),
+	SDK_OPT("user", PM_OPT_STRING, 0, "", "", "the name restante logs in to the database with"),
+	SDK_OPT("password", PM_OPT_STRING, PM_OPTF_SECRET, "", "",
+		"the password that goes with it"),
+	SDK_OPT("tls", PM_OPT_CHOICE, 0, "verify|off", "verify",
+		"verify: encrypted, certificate and name of the server checked, never plain text; "
+		"off: plain text, for a server on this machine; sockets need none"),
+	SDK_OPT("tls_ca", PM_OPT_PATH, 0, "", "",
+		"file of the authorities that may have signed the server's certificate"),
+	SDK_OPT("connect_timeout", PM_OPT_NUMBER, 0, "ms", "2s",
+		"how long one server may take to accept a connection"),
+	SDK_OPT("query_timeout", PM_OPT_NUMBER, 0, "ms", "3s",
+		"how long one statement may take; the section's deadline holds as well"),
+	SDK_OPT("query_user", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
+		"statement that gives the one row of an account, with the columns name, password "
+		"and those of sql.md; parameters :user :local :domain :peer :service"),
+	SDK_OPT("query_passwords", PM_OPT_STRING, 0, "", "",
+		"statement that gives a user's app passwords, with the columns password, id, "
+		"label, enabled, valid_until, may_pop3, may_delete"),
+	SDK_OPT("query_targets", PM_OPT_STRING, 0, "", "",
+		"statement that gives the addresses an alias stands for, in the column target, one "
+		"a row or with commas"),
+	SDK_OPT("query_domain", PM_OPT_STRING, 0, "", "",
+		"statement that gives a row when :domain is ours"),
+	SDK_OPT("update_password", PM_OPT_STRING, 0, "", "",
+		"statement that replaces the hash :old of :user by :hash, after a login, when it "
+		"is not of password_scheme"),
+	SDK_OPT("update_login", PM_OPT_STRING, 0, "", "",
+		"statement that notes a login of :user at :time (seconds since 1970) from :peer; "
+		"run behind the login"),
+	SDK_OPT("update_used", PM_OPT_STRING, 0, "", "",
+		"statement that notes that app password :id of :user was used at :time"),
+	SDK_OPT("password_scheme", PM_OPT_CHOICE, 0, "keep|sha512-crypt|yescrypt|bcrypt", "keep",
+		"hashes of another scheme or cost are replaced at login by update_password; keep: "
+		"never"),
+	SDK_OPT("password_cost", PM_OPT_NUMBER, 0, "", "0",
+		"rounds of sha512-crypt, 1 to 11 of yescrypt, 4 to 31 of bcrypt; 0: what libcrypt "
+		"finds right"),
+	SDK_OPT("unknown", PM_OPT_CHOICE, 0, "deny|next", "deny",
+		"a user who is not there: refused, or the next section's"),
+	SDK_OPT("allow_plain", PM_OPT_BOOL, 0, "", "no", "accept {PLAIN} passwords"),
+	SDK_OPT("max_rounds", PM_OPT_NUMBER, 0, "", "5000000",
+		"hashes that cost more rounds are refused"),
+	SDK_OPT("max_log_cost", PM_OPT_NUMBER, 0, "", "16",
+		"log2 cost of bcrypt, scrypt, yescrypt"),
+	SDK_OPT("max_memory_kib", PM_OPT_NUMBER, 0, "", "1048576", "memory of argon2 hashes"),
 };
 
 static const char *const query_options[Q_COUNT] = {

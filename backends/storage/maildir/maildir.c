@@ -126,23 +126,17 @@ static const struct pm_delivery delivery = {
 	.dlv_abort = deliver_abort,
 };
 
-#define OPTION(k, t, f, u, d, text) \
-	{ \
-		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), \
-			SDK_STR(text) \
-	}
-
 static const struct pm_option options[] = {
-	OPTION("path", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
-	       "the maildir of a user: %u name, %n local part, %d domain, %k mailbox key, %h home "
-	       "(first)"),
-	OPTION("mark_seen", PM_OPT_BOOL, 0, "", "yes",
-	       "retrieved messages that stay go from new to cur, seen"),
-	OPTION("fsync", PM_OPT_BOOL, 0, "", "yes",
-	       "no: a power cut may undo deletions and lose mail"),
-	OPTION("line_end", PM_OPT_CHOICE, 0, "lf|crlf", "lf", "how delivered mail is stored"),
-	OPTION("cache_messages", PM_OPT_NUMBER, 0, "", "1000000",
-	       "messages of unchanged mailboxes remembered in memory"),
+	SDK_OPT("path", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
+		"the maildir of a user: %u name, %n local part, %d domain, %k mailbox key, %h home "
+		"(first)"),
+	SDK_OPT("mark_seen", PM_OPT_BOOL, 0, "", "yes",
+		"retrieved messages that stay go from new to cur, seen"),
+	SDK_OPT("fsync", PM_OPT_BOOL, 0, "", "yes",
+		"no: a power cut may undo deletions and lose mail"),
+	SDK_OPT("line_end", PM_OPT_CHOICE, 0, "lf|crlf", "lf", "how delivered mail is stored"),
+	SDK_OPT("cache_messages", PM_OPT_NUMBER, 0, "", "1000000",
+		"messages of unchanged mailboxes remembered in memory"),
 };
 
 static const struct pm_life life = {

@@ -179,23 +179,17 @@ mbox_tick(void *inst, const struct pm_call *call)
 	return PM_OK;
 }
 
-#define OPTION(k, t, f, u, d, text) \
-	{ \
-		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), \
-			SDK_STR(text) \
-	}
-
 static const struct pm_option options[] = {
-	OPTION("path", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
-	       "the mailbox of a user, e.g. /var/mail/%n: %u name, %n local part, %d domain, %k "
-	       "mailbox key, %h home (first)"),
-	OPTION("format", PM_OPT_CHOICE, 0, "mboxrd|mboxo", "mboxrd",
-	       "how lines that look like From_ lines are quoted"),
-	OPTION("locks", PM_OPT_STRING, 0, "", "dotlock fcntl",
-	       "the MTA's locks, in its order: dotlock, fcntl, flock"),
-	OPTION("lock_wait", PM_OPT_NUMBER, 0, "ms", "2s", "longest wait for the MTA's locks"),
-	OPTION("fsync", PM_OPT_BOOL, 0, "", "yes",
-	       "no: a power cut may undo deletions and lose mail"),
+	SDK_OPT("path", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
+		"the mailbox of a user, e.g. /var/mail/%n: %u name, %n local part, %d domain, %k "
+		"mailbox key, %h home (first)"),
+	SDK_OPT("format", PM_OPT_CHOICE, 0, "mboxrd|mboxo", "mboxrd",
+		"how lines that look like From_ lines are quoted"),
+	SDK_OPT("locks", PM_OPT_STRING, 0, "", "dotlock fcntl",
+		"the MTA's locks, in its order: dotlock, fcntl, flock"),
+	SDK_OPT("lock_wait", PM_OPT_NUMBER, 0, "ms", "2s", "longest wait for the MTA's locks"),
+	SDK_OPT("fsync", PM_OPT_BOOL, 0, "", "yes",
+		"no: a power cut may undo deletions and lose mail"),
 };
 
 static const struct pm_storage storage = {

@@ -39,37 +39,31 @@
 #define TICK_MS 10000
 #define LEASE_MIN_S 30
 
-#define OPTION(k, t, f, u, d, text) \
-	{ \
-		sizeof(struct pm_option), t, f, 0, SDK_STR(k), SDK_STR(u), SDK_STR(d), \
-			SDK_STR(text) \
-	}
-
 static const struct pm_option options[] = {
-	OPTION("server", PM_OPT_STRING, PM_OPTF_REQUIRED | PM_OPTF_LIST, "", "",
-	       "host, host:port, [IPv6]:port or the path of a socket; several: the next one is "
-	       "asked when the first fails"),
-	OPTION("database", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
-	       "name of the database with the mail"),
-	OPTION("user", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
-	       "the name restante logs in to the database with"),
-	OPTION("password", PM_OPT_STRING, PM_OPTF_SECRET, "", "", "the password that goes with it"),
-	OPTION("tls", PM_OPT_CHOICE, 0, "verify|off", "verify",
-	       "verify: encrypted, certificate and name of the server checked, never plain text; "
-	       "off: plain text, for a server "
-	       "on this machine; sockets need none"),
-	OPTION("tls_ca", PM_OPT_PATH, 0, "", "",
-	       "file of the authorities that may have signed the server's certificate"),
-	OPTION("connect_timeout", PM_OPT_NUMBER, 0, "ms", "2s",
-	       "how long one server may take to accept a connection"),
-	OPTION("query_timeout", PM_OPT_NUMBER, 0, "ms", "5s",
-	       "how long one server may take for a piece of work before the next is asked; large "
-	       "deletions get more"),
-	OPTION("lease_time", PM_OPT_NUMBER, 0, "s", "90s",
-	       "how long a maildrop stays locked when this host vanishes; at least 30 s, well "
-	       "above the clocks' differences"),
-	OPTION("abandoned_time", PM_OPT_NUMBER, 0, "s", "1h",
-	       "when a delivery nobody goes on with is removed"),
+	SDK_OPT("server", PM_OPT_STRING, PM_OPTF_REQUIRED | PM_OPTF_LIST, "", "",
+		"host, host:port, [IPv6]:port or the path of a socket; several: the next one is "
+		"asked when the first fails"),
+	SDK_OPT("database", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
+		"name of the database with the mail"),
+	SDK_OPT("user", PM_OPT_STRING, PM_OPTF_REQUIRED, "", "",
+		"the name restante logs in to the database with"),
+	SDK_OPT("password", PM_OPT_STRING, PM_OPTF_SECRET, "", "",
+		"the password that goes with it"),
+	SDK_OPT("tls", PM_OPT_CHOICE, 0, "verify|off", "verify",
+		"verify: encrypted, certificate and name of the server checked, never plain text; "
+		"off: plain text, for a server on this machine; sockets need none"),
+	SDK_OPT("tls_ca", PM_OPT_PATH, 0, "", "",
+		"file of the authorities that may have signed the server's certificate"),
+	SDK_OPT("connect_timeout", PM_OPT_NUMBER, 0, "ms", "2s",
+		"how long one server may take to accept a connection"),
+	SDK_OPT("query_timeout", PM_OPT_NUMBER, 0, "ms", "5s",
+		"how long one server may take for a piece of work before the next is asked; large "
+		"deletions get more"),
+	SDK_OPT("lease_time", PM_OPT_NUMBER, 0, "s", "90s",
+		"how long a maildrop stays locked when this host vanishes; at least 30 s, well "
+		"above the clocks' differences"),
+	SDK_OPT("abandoned_time", PM_OPT_NUMBER, 0, "s", "1h",
+		"when a delivery nobody goes on with is removed"),
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
