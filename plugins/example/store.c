@@ -30,12 +30,6 @@ struct mbox {
 	struct ram_message *msgs[];
 };
 
-static bool
-store_bit(const uint8_t *map, uint64_t i)
-{
-	return map && (map[i / 8] >> (i % 8) & 1);
-}
-
 /* ---- opening and closing --------------------------------------------------------------------- */
 
 /* The session with the lock deletes hidden messages whose time has come. Under the mutex. */
@@ -225,11 +219,11 @@ store_apply(struct mbox *mb, const struct pm_commit *c)
 	for (uint64_t i = 0; i < mb->n; i++) {
 		struct ram_message *m = mb->msgs[i];
 
-		if (store_bit(c->retrieved, i) && m->first_retrieved_ms == 0)
+		if (sdk_bit(c->retrieved, i) && m->first_retrieved_ms == 0)
 			m->first_retrieved_ms = c->now_ms;
-		if (store_bit(c->restore, i))
+		if (sdk_bit(c->restore, i))
 			m->hidden_until_ms = m->first_retrieved_ms = 0;
-		if (!store_bit(c->del, i))
+		if (!sdk_bit(c->del, i))
 			continue;
 		if (c->keep_until_ms > 0)
 			m->hidden_until_ms = c->keep_until_ms;

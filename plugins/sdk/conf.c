@@ -72,6 +72,12 @@ sdk_opt_num(const struct pm_open *open, const char *key, int64_t dflt)
 	return v ? v->num : dflt;
 }
 
+bool
+sdk_bit(const uint8_t *map, uint64_t i)
+{
+	return map && (map[i / 8] >> (i % 8) & 1);
+}
+
 int64_t
 sdk_left_ms(const struct pm_host *host, const struct pm_call *call)
 {

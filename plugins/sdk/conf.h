@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conf - reading the options an instance was opened with, and small helpers around pm_str. Pure. */
+/* conf - reading what a module is handed: options, texts, maps of a commit, the time that is left.
+ * Pure. */
 #ifndef SDK_CONF_H
 #define SDK_CONF_H
 
@@ -33,6 +34,9 @@ struct pm_str sdk_call_dup(const struct pm_call *call, const char *p, size_t n);
 const struct pm_value *sdk_opt(const struct pm_open *open, const char *key, uint32_t i);
 struct pm_str sdk_opt_str(const struct pm_open *open, const char *key);
 int64_t sdk_opt_num(const struct pm_open *open, const char *key, int64_t dflt);
+
+/* Bit i of a map of pm_commit; a map that is NULL has none. */
+bool sdk_bit(const uint8_t *map, uint64_t i);
 
 /* Milliseconds left until the call's deadline, >= 0. */
 int64_t sdk_left_ms(const struct pm_host *host, const struct pm_call *call);

@@ -196,6 +196,18 @@ texts_are_formatted_and_cut(void **state)
 }
 
 static void
+bits_of_a_map(void **state)
+{
+	static const uint8_t map[] = {0x81, 0x02};
+
+	(void)state;
+	for (uint64_t i = 0; i < 16; i++) {
+		assert_int_equal(sdk_bit(map, i), i == 0 || i == 7 || i == 9);
+		assert_false(sdk_bit(NULL, i));
+	}
+}
+
+static void
 time_left(void **state)
 {
 	int64_t t = 1000;
@@ -219,6 +231,7 @@ main(void)
 		cmocka_unit_test(options_are_read_by_stride),
 		cmocka_unit_test(a_table_of_options),
 		cmocka_unit_test(texts_are_formatted_and_cut),
+		cmocka_unit_test(bits_of_a_map),
 		cmocka_unit_test(time_left),
 	};
 

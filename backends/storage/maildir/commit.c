@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "compact.h"
+#include "conf.h"
 #include "dir.h"
 #include "kill.h"
 #include "ledger_file.h"
@@ -86,12 +87,6 @@ commit_learnt(struct mbox *m)
 
 /* ---- deletions ------------------------------------------------------------------------------- */
 
-static bool
-commit_bit(const uint8_t *map, uint64_t k)
-{
-	return map && (map[k / 8] >> (k % 8) & 1);
-}
-
 /* Moves a retrieved message that is kept from new to cur, and flags it as seen. Failures change
  * nothing. */
 static void
@@ -133,8 +128,7 @@ put_records(struct mbox *m, const struct pm_commit *c, uint64_t k, struct ledger
 {
 	const struct snap *s = m->snap;
 	const struct item *it = &s->items[k];
-	bool del = commit_bit(c->del, k),
-	     back = !del && commit_bit(c->restore, k) && it->hidden_ms != 0;
+	bool del = sdk_bit(c->del, k), back = !del && sdk_bit(c->restore, k) && it->hidden_ms != 0;
 	char buf[IDENTITY_CAP];
 	size_t n;
 	const char *identity = name_identity(s, it, buf, &n);
@@ -146,7 +140,7 @@ put_records(struct mbox *m, const struct pm_commit *c, uint64_t k, struct ledger
 		ledger_put_hide(o, m->op, identity, n, back ? 0 : c->keep_until_ms);
 	else if (del)
 		ledger_put_delete(o, m->op, identity, n);
-	if (commit_bit(c->retrieved, k) && it->first_ms == 0)
+	if (sdk_bit(c->retrieved, k) && it->first_ms == 0)
 		ledger_put_mark(o, 'F', identity, n, c->now_ms);
 	return del || back;
 }
@@ -215,7 +209,7 @@ count_size(struct mbox *m, const struct pm_commit *c)
 	int64_t octets = 0, n = 0;
 
 	for (uint64_t k = 0; k < m->snap->n && commit_removes(c); k++) {
-		if (!commit_bit(c->del, k))
+		if (!sdk_bit(c->del, k))
 			continue;
 		octets += (int64_t)m->snap->items[k].stored;
 		n++;
@@ -264,11 +258,11 @@ commit_files(struct mbox *m, const struct pm_commit *c)
 	for (; m->commit_at < m->snap->n; m->commit_at++) {
 		struct item *it = &m->snap->items[m->commit_at];
 
-		if (commit_bit(c->del, m->commit_at) && c->keep_until_ms != 0) {
+		if (sdk_bit(c->del, m->commit_at) && c->keep_until_ms != 0) {
 			m->commit_done++;
-		} else if (commit_bit(c->del, m->commit_at)) {
+		} else if (sdk_bit(c->del, m->commit_at)) {
 			commit_unlink(m, it);
-		} else if (commit_bit(c->retrieved, m->commit_at)) {
+		} else if (sdk_bit(c->retrieved, m->commit_at)) {
 			mark_seen(m, it);
 		}
 		if ((m->commit_at & 63) == 63 && maildir_now(m->inst) >= until) {

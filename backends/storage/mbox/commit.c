@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf.h"
 #include "doomed.h"
 #include "index.h"
 #include "journal.h"
@@ -24,12 +25,6 @@
 #include "say.h"
 #include "snap.h"
 #include "view.h"
-
-static bool
-commit_bit(const uint8_t *map, uint64_t k)
-{
-	return map && (map[k / 8] >> (k % 8) & 1);
-}
 
 /* ---- marks ----------------------------------------------------------------------------------- */
 
@@ -54,7 +49,7 @@ put_retrieved(struct mbox *m, const struct pm_commit *c)
 	for (size_t k = 0; k < m->n; k++) {
 		struct item *it = view_item(m, k);
 
-		if (!commit_bit(c->retrieved, k) || it->gone || it->doomed || it->first_ms != 0)
+		if (!sdk_bit(c->retrieved, k) || it->gone || it->doomed || it->first_ms != 0)
 			continue;
 		it->first_ms = c->now_ms;
 		put_mark(&o, it, 'F', c->now_ms);
@@ -75,8 +70,8 @@ put_hidden(struct mbox *m, const struct pm_call *call, const struct pm_commit *c
 
 	for (size_t k = 0; k < m->n; k++) {
 		struct item *it = view_item(m, k);
-		bool hide = c->keep_until_ms != 0 && commit_bit(c->del, k),
-		     show = commit_bit(c->restore, k) && it->hidden_ms != 0;
+		bool hide = c->keep_until_ms != 0 && sdk_bit(c->del, k),
+		     show = sdk_bit(c->restore, k) && it->hidden_ms != 0;
 		char id[IDENTITY_CAP];
 
 		if (it->gone || (!hide && !show))
@@ -118,9 +113,9 @@ commit_doom(struct mbox *m, const struct pm_commit *c)
 	for (size_t k = 0; k < m->n; k++) {
 		struct item *it = view_item(m, k);
 
-		if (c->keep_until_ms == 0 && commit_bit(c->del, k) && !it->gone)
+		if (c->keep_until_ms == 0 && sdk_bit(c->del, k) && !it->gone)
 			it->doomed = true;
-		if (commit_bit(c->restore, k))
+		if (sdk_bit(c->restore, k))
 			it->doomed = false;
 	}
 	for (size_t k = 0; k < m->snap.n; k++)
@@ -163,7 +158,7 @@ wants_deletion(const struct mbox *m, const struct pm_commit *c)
 		if (m->snap.items[k].hidden_ms != 0 && m->snap.items[k].hidden_ms <= c->now_ms)
 			return true;
 	for (size_t k = 0; k < m->n && c->keep_until_ms == 0; k++)
-		if (commit_bit(c->del, k))
+		if (sdk_bit(c->del, k))
 			return true;
 	return false;
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "box.h"
+#include "conf.h"
 #include "db.h"
 #include "ids.h"
 #include "process.h"
@@ -61,12 +62,6 @@ struct job {
 	bool sent;              /* COMMIT was sent: its outcome may be unknown */
 };
 
-static bool
-commit_bit(const uint8_t *map, uint64_t k)
-{
-	return map && (map[k / 8] >> (k % 8) & 1);
-}
-
 /* Calls fn with batches of the messages of one map that are not in the other. */
 typedef int32_t on_batch(struct db *d, struct job *j, const uint64_t *pos, size_t n);
 
@@ -78,7 +73,7 @@ each_batch(struct db *d, struct job *j, const uint8_t *map, const uint8_t * not,
 	int32_t rc = PM_OK;
 
 	for (uint64_t k = 0; map && rc == PM_OK && k < j->m->n; k++) {
-		if (!commit_bit(map, k) || commit_bit(not, k))
+		if (!sdk_bit(map, k) || sdk_bit(not, k))
 			continue;
 		pos[n++] = j->m->msgs[k].pos;
 		if (n == BATCH) {
@@ -270,8 +265,7 @@ static bool
 nothing_to_do(const struct job *j)
 {
 	for (uint64_t k = 0; k < j->m->n; k++)
-		if (commit_bit(j->c.del, k) || commit_bit(j->c.retrieved, k) ||
-		    commit_bit(j->c.restore, k))
+		if (sdk_bit(j->c.del, k) || sdk_bit(j->c.retrieved, k) || sdk_bit(j->c.restore, k))
 			return false;
 	return true;
 }
@@ -291,7 +285,7 @@ commit_run(void *mbox, const struct pm_call *call, const struct pm_commit *commi
 		return PM_OK;
 	}
 	for (uint64_t k = 0; k < m->n; k++)
-		if (commit_bit(j.c.del, k)) {
+		if (sdk_bit(j.c.del, k)) {
 			j.n_del++;
 			j.octets += m->msgs[k].octets;
 		}

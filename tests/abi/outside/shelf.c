@@ -468,12 +468,6 @@ msg_close(void *msg, const struct pm_call *call)
 
 /* ---- commit ---------------------------------------------------------------------------------- */
 
-static bool
-is_marked(const struct pm_commit *c, size_t i)
-{
-	return c->del && (c->del[i / 8] >> (i % 8) & 1);
-}
-
 /* The names to delete, one per line; NULL: no memory. */
 static char *
 list_gone(const struct mbox *mb, const struct pm_commit *c, size_t *ret_n)
@@ -484,7 +478,7 @@ list_gone(const struct mbox *mb, const struct pm_commit *c, size_t *ret_n)
 	for (size_t i = 0; text && i < mb->n; i++) {
 		size_t len = strlen(mb->items[i].name);
 
-		if (!is_marked(c, i) || mb->items[i].deleted)
+		if (!sdk_bit(c->del, i) || mb->items[i].deleted)
 			continue;
 		memcpy(text + n, mb->items[i].name, len);
 		n += len;
@@ -534,8 +528,8 @@ mbox_commit(void *mbox, const struct pm_call *call, const struct pm_commit *c, u
 		rc = write_gone(mb->dir, text, n);
 	if (rc == PM_OK) {
 		for (size_t i = 0; i < mb->n; i++) {
-			mb->items[i].deleted |= is_marked(c, i);
-			done += is_marked(c, i);
+			mb->items[i].deleted |= sdk_bit(c->del, i);
+			done += sdk_bit(c->del, i);
 		}
 		if (n > 0 && finish_gone(mb->dir, text) != PM_OK) {
 			sdk_error(
