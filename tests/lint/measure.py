@@ -34,7 +34,7 @@ TABLE = [
     ("pairs of headers that clash", "backends", 0, 0),
     ("globals no other file uses", "src", 0, 0),
     ("globals no other file uses", "plugins", 0, 1),
-    ("globals no other file uses", "backends", 0, 3),
+    ("globals no other file uses", "backends", 0, 0),
     ("globals only tests use", "src", 0, 6),
     ("lines over 100 columns", "src", 0, 0),
     ("lines over 100 columns", "plugins", 0, 0),

@@ -18,6 +18,7 @@ static const char *const names[P_COUNT] = {
 #define OF_NAME (BIT(P_USER) | BIT(P_LOCAL) | BIT(P_DOMAIN))
 #define OF_CALL (OF_NAME | BIT(P_PEER) | BIT(P_SERVICE))
 
+/* Bits of the parameters a statement may use. */
 static const uint32_t allowed[Q_COUNT] = {
 	[Q_USER] = OF_CALL,
 	[Q_PASSWORDS] = OF_CALL,
@@ -27,12 +28,6 @@ static const uint32_t allowed[Q_COUNT] = {
 	[Q_SET_LOGIN] = OF_CALL | BIT(P_TIME),
 	[Q_SET_USED] = OF_CALL | BIT(P_TIME) | BIT(P_ID),
 };
-
-uint32_t
-query_params(enum sql_which which)
-{
-	return allowed[which];
-}
 
 /* The rewriting: from p..end to out. */
 struct scan {

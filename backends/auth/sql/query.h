@@ -50,9 +50,6 @@ struct sql_query {
 	uint8_t place[SQL_PLACES_MAX]; /* enum sql_param, one per placeholder, in order */
 };
 
-/* Bits of the parameters a statement may use. */
-uint32_t query_params(enum sql_which which);
-
 /* False: why (>= 160 bytes) gets the reason. *q is to be freed by query_free in any case. */
 bool query_parse(struct sql_query *q, enum sql_which which, enum sql_dialect d, struct pm_str text,
 		 char *why);

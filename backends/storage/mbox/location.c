@@ -111,7 +111,9 @@ location_open_file(int root, const char *rel, bool create)
 	return sdk_open_beneath(root, rel, O_RDWR | O_NONBLOCK | O_CREAT, 0600);
 }
 
-int32_t
+/* Opens the file, RDWR, or RDONLY on a read-only disk; makes it when `create`. PM_OK with -1: there
+ * is none. */
+static int32_t
 location_open(struct inst *i, const struct pm_call *call, const struct location *p, bool create,
 	      int *ret_fd)
 {

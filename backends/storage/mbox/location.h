@@ -27,10 +27,6 @@ int32_t location_make(struct inst *i, const struct pm_call *call, const struct p
 		      struct location *ret);
 /* The same for a known path. False: no memory. */
 bool location_of_path(const char *path, struct location *ret);
-/* Opens the file, RDWR, or RDONLY on a read-only disk; makes it when `create`. PM_OK with -1: there
- * is none. */
-int32_t location_open(struct inst *i, const struct pm_call *call, const struct location *p,
-		      bool create, int *ret_fd);
 /* Opens the file that has the name now, and takes the MTA's locks on it. *fd is -1, or the file as
  * it was before, which is closed when it is another one. PM_AGAIN: not yet. PM_OK with -1: there is
  * no file, and no lock. */

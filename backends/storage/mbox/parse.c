@@ -110,7 +110,8 @@ parse_is_from(const char *line, size_t n)
 	       has_word(line, n, "JanFebMarAprMayJunJulAugSepOctNovDec");
 }
 
-int64_t
+/* The date of a From_ line, n bytes. 0: none. */
+static int64_t
 parse_from_date(const char *line, size_t n)
 {
 	static const char *const forms[] = {"%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S %Z %Y",

@@ -85,8 +85,6 @@ bool parse_feed(struct mbox_parse *p, const char *buf, size_t n);
 bool parse_end(struct mbox_parse *p);
 void parse_free(struct mbox_parse *p);
 
-/* The date of a From_ line, n bytes. */
-int64_t parse_from_date(const char *line, size_t n);
 /* True if this line, without its end, is a From_ line. */
 bool parse_is_from(const char *line, size_t n);
 
