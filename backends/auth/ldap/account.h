@@ -7,7 +7,7 @@
 
 #include <restante/module.h>
 
-#include "inst.h"
+#include "ask.h"
 #include "state.h"
 
 struct ldap;

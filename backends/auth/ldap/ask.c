@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "inst.h"
+#include "ask.h"
 
 #include <stdarg.h>
 #include <stdio.h>

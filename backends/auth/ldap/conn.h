@@ -12,7 +12,7 @@
 
 #include <restante/module.h>
 
-#include "inst.h"
+#include "ask.h"
 #include "state.h"
 #include "wire.h"
 

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "inst.h"
+#include "ask.h"
 
 /* PM_OK: *ret_fd is connected, non-blocking, closed on exec. PM_DOWN, PM_TIMEOUT, PM_CANCELLED:
  * call->error says why. */

@@ -11,6 +11,7 @@
 
 #include <restante/module.h>
 
+#include "ask.h"
 #include "conf.h"
 #include "inst.h"
 #include "login.h"

@@ -3,7 +3,7 @@
 #ifndef LDAP_LOGIN_H
 #define LDAP_LOGIN_H
 
-#include "inst.h"
+#include "ask.h"
 
 int32_t login_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred,
 		     struct pm_user *ret);

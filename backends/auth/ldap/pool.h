@@ -9,9 +9,9 @@
 
 #include <stdbool.h>
 
+#include "ask.h"
 #include "conn.h"
 #include "connpool.h"
-#include "inst.h"
 
 /* Searches and binds of users never share a connection: a bind changes the identity that
  * everything after it is asked under. */

@@ -3,8 +3,8 @@
 #ifndef LDAP_SEARCH_H
 #define LDAP_SEARCH_H
 
+#include "ask.h"
 #include "conn.h"
-#include "inst.h"
 
 /*
  * Looks for the one entry. PM_OK: *ret, to be given to ldap_msgfree. PM_NOENT: none. PM_PERM:

@@ -11,7 +11,7 @@
 #include <ldap.h>
 #include <stdbool.h>
 
-#include "inst.h"
+#include "ask.h"
 
 struct wire {
 	int fd;

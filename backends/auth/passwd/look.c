@@ -18,6 +18,8 @@
  * Clocks differ, and are set: how long a file has been at rest is measured by our own one while
  * somebody looks. The time of day and the file's times count for the while that nobody looked.
  */
+#include "look.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -28,6 +30,7 @@
 
 #include "passwd.h"
 #include "say.h"
+#include "source.h"
 
 #define FILE_MAX_BYTES (256u << 20)
 #define REST_MS 2000

@@ -12,6 +12,7 @@
 #include "passwd.h"
 #include "path.h"
 #include "say.h"
+#include "source.h"
 
 #define WHY 128
 

@@ -3,6 +3,8 @@
  * The tables in force. Each file is looked at (look.c) at most once a second, outside the lock;
  * the table is swapped by reference.
  */
+#include "source.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
