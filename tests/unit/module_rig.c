@@ -11,6 +11,7 @@
 
 _Atomic int64_t skew_ms, step_ms;
 _Atomic unsigned logged;
+void (*clock_asked)(void);
 struct host_call *call;
 
 static struct rig_call rc;
@@ -20,6 +21,8 @@ static int64_t
 now_ms(void *ctx)
 {
 	skew_ms += step_ms;
+	if (clock_asked)
+		clock_asked();
 	return (stopped_ms ? stopped_ms : rig_host.now_ms(ctx)) + skew_ms;
 }
 
@@ -63,6 +66,7 @@ fresh(void **state)
 	rig_wall_ms = 0;
 	rig_log[0] = '\0';
 	step_ms = changed_ms = 0;
+	clock_asked = NULL;
 	call = rig_call(&rc);
 	return 0;
 }

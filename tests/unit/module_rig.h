@@ -14,6 +14,8 @@ extern _Atomic int64_t skew_ms, step_ms;
 void clock_stop(void);
 /* The time of day is that of this file's last change (ctime), and goes on with skew_ms. */
 void clock_at(const char *path);
+/* Called whenever the clock of deadlines is asked; NULL: nothing is. */
+extern void (*clock_asked)(void);
 
 /* Lines the module has logged, counted when they are. */
 extern _Atomic unsigned logged;

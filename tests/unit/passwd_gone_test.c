@@ -2,6 +2,7 @@
 /* The file of a domain is not there: was it taken away, or can it not be seen? */
 #include "passwd_rig.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -241,6 +242,38 @@ time_without_the_directory_does_not_count(void **state)
 	close_domains(i);
 }
 
+/* Another whole file, as rsync and tar leave it: its last change is older than itself. */
+static void
+put_there_whole(void)
+{
+	const struct timespec t[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+	char other[200];
+
+	snprintf(other, sizeof(other), "%s.new", path);
+	write_in_place(other, "ann:{PLAIN}a\n");
+	assert_int_equal(utimensat(AT_FDCWD, other, t, 0), 0);
+	assert_int_equal(rename(other, path), 0);
+}
+
+/* There was none, and now there is one, which changes whenever it is looked at. */
+static void
+a_file_that_is_there_is_not_missing_because_it_was(void **state)
+{
+	struct host_inst *i = open_domains();
+
+	(void)state;
+	assert_int_equal(unlink(path), 0);
+	expect_gone(i);
+	skew_ms += 1000;
+	clock_asked = put_there_whole;
+	expect_temp(i, "ann@org.test");
+	assert_int_equal(host_domain(i, call, domain), PM_TEMP);
+	clock_asked = NULL;
+	skew_ms += 1000;
+	expect_user(i, "ann@org.test", "a");
+	close_domains(i);
+}
+
 /* ---- files there can never be ---------------------------------------------------------------- */
 
 static void
@@ -274,6 +307,7 @@ main(void)
 		TEST(a_file_that_cannot_be_seen_keeps_its_accounts),
 		TEST(a_file_that_cannot_be_seen_at_the_start),
 		TEST(time_without_the_directory_does_not_count),
+		TEST(a_file_that_is_there_is_not_missing_because_it_was),
 		TEST(a_name_too_long_for_a_file_is_no_error),
 	};
 

@@ -99,6 +99,8 @@ source_look(struct inst *i, struct source *s)
 		s->table = t;
 		s->part = v == LOOK_PART;
 		s->absent = v == LOOK_GONE;
+	} else if (!s->table) {
+		s->absent = false; /* something is there, or may be */
 	}
 	s->reading = false;
 	pthread_mutex_unlock(&i->mutex);
