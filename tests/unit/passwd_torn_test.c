@@ -3,16 +3,49 @@
  * that there is none. */
 #include "passwd_rig.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FOUR "ann:{PLAIN}a\nben:{PLAIN}b\ncid:{PLAIN}c\ndora:{PLAIN}d\n"
 #define OTHER_FOUR "ann:{PLAIN}n\nben:{PLAIN}b\ncid:{PLAIN}c\ndora:{PLAIN}d\n"
 
 static char path[200];
+
+/* The next time the file, an hour old, is read somebody writes it anew meanwhile, and shorter. */
+static bool cut_next;
+
+static void
+cut(void)
+{
+	const time_t t = time(NULL) + 3600;
+	const struct timespec at[2] = {{.tv_sec = t}, {.tv_sec = t}};
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs("ann:{PLAIN}n\n", f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(utimensat(AT_FDCWD, path, at, 0), 0);
+}
+
+/* The module's, too. */
+__attribute__((visibility("default"))) ssize_t
+read(int fd, void *buf, size_t n)
+{
+	static ssize_t (*next)(int, void *, size_t);
+
+	if (!next)
+		next = (ssize_t(*)(int, void *, size_t))dlsym(RTLD_NEXT, "read");
+	if (cut_next) {
+		cut_next = false;
+		cut();
+	}
+	return next(fd, buf, n);
+}
 
 /* A second later, when the file is looked at again. */
 static void
@@ -303,6 +336,26 @@ nobody_is_taken_for_another_by_a_part(void **state)
 	host_close(i);
 }
 
+/* It is read again: neither the server nor a reload fails because of that moment. */
+static void
+a_file_that_is_cut_during_the_check(void **state)
+{
+	struct host_inst *i;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", file("passwd", FOUR));
+	clock_at(path);
+	skew_ms += 3600000;
+	cut_next = true;
+	i = clocked_open("passwd", "file", path, "allow_plain", "yes", NULL);
+	assert_false(cut_next);
+	if (!i)
+		fail_msg("%s", rig_errors);
+	skew_ms += 2000;
+	expect_user(i, "ann", "n");
+	host_close(i);
+}
+
 /* ---- files that cannot be read now ----------------------------------------------------------- */
 
 static void
@@ -355,6 +408,7 @@ main(void)
 		TEST(a_young_file_at_the_start),
 		TEST(an_empty_or_broken_file_at_the_start),
 		TEST(nobody_is_taken_for_another_by_a_part),
+		TEST(a_file_that_is_cut_during_the_check),
 		TEST(a_file_that_cannot_be_opened_is_opened_later),
 	};
 

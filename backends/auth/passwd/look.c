@@ -142,6 +142,8 @@ text_read(const char *path, bool part, struct text *ret)
 		ret->broken = true;
 	} else {
 		text = read_whole(fd, (size_t)ret->st.st_size, &n, ret);
+		if (!text)
+			(void)fstat(fd, &ret->st); /* cut just now, maybe */
 	}
 	while (text && part && n > 0 && text[n - 1] != '\n')
 		text[--n] = '\0'; /* half a hash, maybe */
@@ -164,7 +166,7 @@ look_once(const struct pm_host *host, const char *path, char *err, size_t errlen
 	struct text text;
 	struct table *t = text_read(path, false, &text);
 
-	for (int k = 0; k < CHECK_TRIES && text.broken && age_ms(host, &text.st) < REST_MS; k++) {
+	for (int k = 0; k < CHECK_TRIES && !t && age_ms(host, &text.st) < REST_MS; k++) {
 		(void)usleep(CHECK_AGAIN_US);
 		t = text_read(path, false, &text);
 	}

@@ -36,8 +36,8 @@ enum look_verdict {
 
 /* By the one that set s->reading, without the mutex. *ret is untouched without a table. */
 enum look_verdict look(struct inst *i, struct source *s, struct table **ret);
-/* One file as it is now, or, when it is broken and was written just now, within three seconds.
- * NULL: err says why. */
+/* One file as it is now, or, when it is broken, or cut meanwhile, and was written just now, within
+ * three seconds. NULL: err says why. */
 struct table *look_once(const struct pm_host *host, const char *path, char *err, size_t errlen);
 
 #endif
