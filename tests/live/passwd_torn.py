@@ -102,7 +102,7 @@ def broken_off(tap, srv, clients):
     path, whole = srv.path("passwd"), text(USERS, "whole")
     at = len(srv.log())
     with open(path, "w") as f:
-        f.write(whole[:len(whole) * 3 // 4 // 30 * 30 + 13])
+        f.write(whole[:whole.index("\n", len(whole) * 3 // 4) - 3])
     wait_until(lambda: "has no end: the file may have been cut off there" in srv.log()[at:], PATIENCE, "the log to say it")
     clients.more()
     tap.ok(not clients.bad, "a copy that broke off: nobody with an account was refused", clients.bad[:5])
