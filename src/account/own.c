@@ -75,18 +75,45 @@ own_complete(const struct conf_section *auth, const char *asked, struct arena *a
 
 /* ---- judging --------------------------------------------------------------------------------- */
 
+/* The section that is alone in that storage: its accounts' names are not checked, so those of an
+ * account that was put there prove nothing. NULL: all who are there are checked. */
+static const struct conf_section *
+own_unchecked(const struct conf *c, const struct conf_section *storage)
+{
+	const struct conf_section *alone = NULL;
+
+	for (size_t i = 0; i < c->n_auth && !c->undo; i++) {
+		const struct conf_section *s = &c->auth[i];
+
+		if (s->only_wrapped || chain_storage(c, s, NULL, 0) != storage)
+			continue;
+		if (alone)
+			return NULL;
+		alone = s;
+	}
+	return alone && !own_is_bare(alone) ? alone : NULL;
+}
+
 enum own
 own_judge(const struct conf *c, const struct conf_section *auth, const struct conf_section *storage,
 	  const char *asked, const struct pm_user *u, char *text, size_t cap)
 {
 	bool placed = u->section.n > 0 && storage != chain_storage(c, auth, NULL, 0);
 	const struct conf_section *other = storage ? own_sharer(c, auth, storage, placed) : NULL;
+	const struct conf_section *alone = placed && other ? own_unchecked(c, storage) : NULL;
 	char name[PM_NAME_MAX + 1];
 
 	if (!other || own_is_bare(auth) || u->name.n >= sizeof(name))
 		return OWN_YES;
 	memcpy(name, u->name.p, u->name.n);
 	name[u->name.n] = '\0';
+	if (alone) {
+		snprintf(text, cap,
+			 "its name is '%.64s', and its mail would be in storage section %.40s, "
+			 "where section %.40s calls its accounts as it likes; see name_domain",
+			 name, storage->name, alone->name);
+		return OWN_NO;
+	}
 	if (strcmp(name, asked) == 0)
 		return OWN_YES;
 	if (!chain_fits(auth, name)) {

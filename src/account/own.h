@@ -8,8 +8,9 @@
  * was asked does, by the chain; another one has to be one that its section is asked about, and if
  * other sections are asked about it as well, the chain, asked for that name, has to come to the
  * same section (find_confirm): then no other can have it. Where nobody shares, a section may call
- * its accounts as it likes. Keys of mailboxes are not looked at: whoever sets one has said which
- * mailbox it is. Pure.
+ * its accounts as it likes; so no account of another section is let in that was put there by
+ * name: nothing shows that its name is not one of theirs. Keys of mailboxes are not looked at:
+ * whoever sets one has said which mailbox it is. Pure.
  */
 #ifndef RST_ACCOUNT_OWN_H
 #define RST_ACCOUNT_OWN_H

@@ -86,6 +86,20 @@ def statements(tap, server):
     tap.ok(got == [PERM, PERM], "but not if their deleted mail meets in undo_storage", got)
 
 
+def placed(tap, server):
+    """The file puts its ann into the storage of the statements, which call ann@one.test ann. Alone there they may; so she may not."""
+    server.passwd({"ann": "file", "ben": "file"}, ann="storage=first")
+
+    def both(**more):
+        return (sql(server, "one", "first", domains="one.test", **more) + accounts(server, storage="second") +
+                maildirs(server, "%u.first", name="first") + maildirs(server, "%u.second", name="second"))
+    for more, wanted in (({}, ([0, PERM, 0], 451)), ({"name_domain": "none"}, ([0, 0, 0], 250))):
+        server.reconfigure(both(**more))
+        got = [login(server, n, p) for n, p in (("ann@one.test", "one"), ("ann", "file"), ("ben", "file"))], deliver(server, "ann")[0]
+        tap.ok(got == wanted, "an account in the storage of a section that is alone there, %s" % (more or "as it was"), got)
+    tap.ok(server.said("its mail would be in storage section first"), "the log gives the reason", server.log()[-900:])
+
+
 def files(tap, server):
     """The line `ben`, which is good for every domain."""
     server.passwd({"ben": "restante"})
@@ -140,7 +154,7 @@ def main():
         server.passwd({"eve": "x"})
         server.configure(accounts(server) + maildirs(server, "%u"))
         server.start()
-        for part in (statements, files, in_doubt, wrapped):
+        for part in (statements, placed, files, in_doubt, wrapped):
             part(tap, server)
         server.ends(tap)
     return tap.done()

@@ -135,6 +135,13 @@ whose_name_it_is(void **state)
 		{{"ce", {"m", "o"}, {0}}, 0, "ann@corp.test", "ann", "m", OWN_YES},
 		{{"ce", {"m", "o"}, {0}}, 0, "ann@corp.test", "ann", "o", OWN_NO},
 		{{"ce", {"m", "o"}, {0}}, 0, "ann@corp.test", "ann", "third", OWN_NO},
+		/* where another one is alone, and so calls its accounts as it likes */
+		{{"ca", {"m", "o"}, {0}}, 1, "ann", "ann", "m", OWN_NO},
+		{{"ce", {"m", "o"}, {0}}, 1, "ann@emea.test", "ann@emea.test", "m", OWN_NO},
+		{{"ca", {"m", "o"}, {0}}, 1, "ann", "ann", "third", OWN_YES},
+		{{"cea", {"m", "m", "o"}, {0}}, 2, "ann", "ann", "m", OWN_YES},
+		{{"ca", {"m", "o"}, {"none"}}, 1, "ann", "ann", "m", OWN_YES},
+		{{"ca", {"m", "o"}, {0, "none"}}, 1, "ann", "ann", "m", OWN_YES},
 		/* asked about the same names */
 		{{"aa", {"m", "m"}, {0}}, 1, "ann", "ann", "", OWN_YES},
 		{{"aa", {"m", "m"}, {0}}, 1, "ann", "Ann", "", OWN_ASK},
@@ -190,6 +197,9 @@ an_undo_storage_is_shared(void **state)
 	c.undo = &attic;
 	assert_int_equal(own_judge(&c, &auth[0], &storage[0], "ann@corp.test", &u, text, 256),
 			 OWN_NO);
+	u.section = (struct pm_str){"o", 1}; /* nobody is alone then: all names are checked */
+	assert_int_equal(own_judge(&c, &auth[0], &storage[1], "ann", &u, text, 256), OWN_YES);
+	u.section = (struct pm_str){0};
 	auth[1].only_wrapped = true; /* by auth[0], say: then it is alone */
 	assert_int_equal(own_judge(&c, &auth[0], &storage[0], "ann@corp.test", &u, text, 256),
 			 OWN_YES);
