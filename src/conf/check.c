@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf/check.h"
-#include "conf/domain.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 
+#include "conf/domain.h"
 #include "config.h"
 
 struct checker {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* dump - a configuration written as a file again: what is in force, defaults included. */
 #ifndef RST_CONF_DUMP_H
 #define RST_CONF_DUMP_H
 

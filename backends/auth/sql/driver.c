@@ -26,5 +26,3 @@ driver_failed(struct sql_fail *f, int32_t rc, const char *fmt, ...)
 			*p = ' ';
 	return rc;
 }
-
-/* ---- results --------------------------------------------------------------------------------- */
