@@ -118,9 +118,11 @@ own_judge(const struct conf *c, const struct conf_section *auth, const struct co
 		return OWN_YES;
 	if (!chain_fits(auth, name)) {
 		snprintf(text, cap,
-			 "its name is '%.80s', in no domain of section %.40s; section %.40s "
-			 "has mail in the same storage: whose mailbox is it? See name_domain",
-			 name, auth->name, other->name);
+			 "its name is '%.80s', in no domain of section %.40s; section %.40s has "
+			 "mail in the same %s: whose mailbox is it? See name_domain",
+			 name, auth->name, other->name,
+			 placed || chain_storage(c, other, NULL, 0) == storage ? "storage section"
+									       : "undo_storage");
 		return OWN_NO;
 	}
 	for (size_t i = 0; i < c->n_auth; i++)

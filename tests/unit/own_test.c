@@ -197,6 +197,7 @@ an_undo_storage_is_shared(void **state)
 	c.undo = &attic;
 	assert_int_equal(own_judge(&c, &auth[0], &storage[0], "ann@corp.test", &u, text, 256),
 			 OWN_NO);
+	assert_non_null(strstr(text, "section emea has mail in the same undo_storage"));
 	u.section = (struct pm_str){"o", 1}; /* nobody is alone then: all names are checked */
 	assert_int_equal(own_judge(&c, &auth[0], &storage[1], "ann", &u, text, 256), OWN_YES);
 	u.section = (struct pm_str){0};

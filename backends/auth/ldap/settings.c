@@ -368,7 +368,8 @@ holds_addresses(const char *attr)
 	       strcasecmp(attr, "userPrincipalName") == 0;
 }
 
-/* Other sections' accounts have mail in the same storage: two people, and one mailbox? */
+/* Other sections' accounts have mail in the same storage section, or in undo_storage; the host does
+ * not tell which: two people, and one mailbox? */
 static void
 check_names(struct reader *r)
 {
@@ -379,15 +380,14 @@ check_names(struct reader *r)
 	    !holds_addresses(s->attr[MAP_NAME]))
 		WRONG(r, "name_attribute",
 		      "'%s' gives names without a domain, and another section has mail in the same "
-		      "storage: two people of one name would have one mailbox; set name_domain in "
-		      "this section, to one of its domains",
+		      "storage section, or in undo_storage: two people of one name would have one "
+		      "mailbox; set name_domain in this section, to one of its domains",
 		      s->attr[MAP_NAME]);
 	for (size_t i = 0; r->open->flags & PM_OPENF_SHARED && i < 2; i++)
 		if (s->attr[places[i]])
 			sdk_log(r->open->host, PM_LOG_WARNING,
-				"%s: another section has mail in the same storage: nobody there "
-				"may "
-				"have the same %s",
+				"%s: another section has mail in the same storage section, or in "
+				"undo_storage: nobody there may have the same %s",
 				s->attr[places[i]], places[i] == MAP_KEY ? "key" : "home");
 }
 

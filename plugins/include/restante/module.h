@@ -184,8 +184,8 @@ struct pm_value {
 /* Mail is to come in for these users: check() reports settings with which lookup() would answer
  * PM_UNSUPPORTED. */
 #define PM_OPENF_LOOKUPS 2u
-/* Accounts of other sections have their mail in the same storage: check() warns of settings that
- * could give two accounts one key. */
+/* Accounts of other sections have their mail in the same storage section, or their deleted mail in
+ * the same undo_storage: check() warns of settings that could give two accounts one key. */
 #define PM_OPENF_SHARED 4u
 /* And an account whose pm_user.name has no domain is refused by the host: check() reports settings
  * with which it knows that names have none. */
