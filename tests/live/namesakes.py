@@ -60,10 +60,13 @@ def deliver(server, *names):
 
 
 def login(server, name, password):
-    """How many messages there are; else the answer."""
+    """How many messages there are; else the answer. The session has ended: the next one may be for the same mailbox."""
     with Pop(server.clear_port, source=stranger()) as c:
         answer = c.login(name, password)
-        return int(answer.split()[1]) if answer.startswith(OK) else answer[:15]
+        if not answer.startswith(OK):
+            return answer[:15]
+        c.say("QUIT")
+        return int(answer.split()[1])
 
 
 def statements(tap, server):
