@@ -3,21 +3,44 @@
 
 #include <string.h>
 
-/* Inside a line only a CR matters. Returns how many octets were copied. */
+/* Inside a line only a CR matters: copies up to it, and it. Returns how many octets that were. */
 static size_t
-copy_text(const char *in, size_t n, char *out)
+copy_text(struct unstuff *u, const char *in, size_t n, char *out)
 {
 	const char *cr = memchr(in, '\r', n);
-	size_t len = cr ? (size_t)(cr - in) : n;
+	size_t len = cr ? (size_t)(cr - in) + 1 : n;
 
+	if (cr)
+		u->at = UNSTUFF_CR;
 	memcpy(out, in, len);
 	return len;
 }
 
 static enum unstuff_at
-unstuff_after(char c, bool behind_cr)
+unstuff_after(char c, bool after_cr)
 {
-	return c == '\r' ? UNSTUFF_CR : c == '\n' && behind_cr ? UNSTUFF_BOL : UNSTUFF_TEXT;
+	return c == '\r' ? UNSTUFF_CR : c == '\n' && after_cr ? UNSTUFF_BOL : UNSTUFF_TEXT;
+}
+
+/* From the beginning of a line on. True: the octet belongs to a dot that is not text, and goes. */
+static bool
+unstuff_is_dot(struct unstuff *u, char c)
+{
+	switch (u->at) {
+	case UNSTUFF_BOL:
+		if (c == '.')
+			u->at = UNSTUFF_DOT;
+		return c == '.';
+	case UNSTUFF_DOT: /* that dot was stuffing, or the end begins */
+		if (c == '\r')
+			u->at = UNSTUFF_DOT_CR;
+		return c == '\r';
+	case UNSTUFF_DOT_CR:
+		u->ended = c == '\n';
+		return u->ended;
+	default:
+		return false;
+	}
 }
 
 size_t
@@ -26,48 +49,23 @@ unstuff_feed(struct unstuff *u, const char *in, size_t n, size_t *ret_used, char
 	size_t i = 0, o = 0;
 
 	while (i < n && !u->ended) {
-		char c = in[i];
-
-		switch (u->at) {
-		case UNSTUFF_TEXT: {
-			size_t len = copy_text(in + i, n - i, out + o);
+		if (u->at == UNSTUFF_TEXT) {
+			size_t len = copy_text(u, in + i, n - i, out + o);
 
 			i += len;
 			o += len;
-			if (i == n)
-				continue;
-			c = in[i];
-			break;
+			continue;
 		}
-		case UNSTUFF_BOL:
-			if (c == '.') {
-				u->at = UNSTUFF_DOT;
-				i++;
-				continue;
-			}
-			break;
-		case UNSTUFF_DOT: /* that dot was stuffing, or the end begins */
-			if (c == '\r') {
-				u->at = UNSTUFF_DOT_CR;
-				i++;
-				continue;
-			}
-			break;
-		case UNSTUFF_DOT_CR:
-			if (c == '\n') {
-				u->ended = true;
-				i++;
-				continue;
-			}
+		if (unstuff_is_dot(u, in[i])) {
+			i++;
+			continue;
+		}
+		if (u->at == UNSTUFF_DOT_CR) {
 			out[o++] = '\r'; /* it was text after all */
 			u->at = UNSTUFF_CR;
-			continue;
-		case UNSTUFF_CR:
-			break;
 		}
-		u->at = unstuff_after(c, u->at == UNSTUFF_CR);
-		out[o++] = c;
-		i++;
+		u->at = unstuff_after(in[i], u->at == UNSTUFF_CR);
+		out[o++] = in[i++];
 	}
 	*ret_used = i;
 	return o;
