@@ -130,6 +130,20 @@ badmail_store_unlock(struct badmail_store *st)
 	return ok;
 }
 
+/* Writes down the step that comes next: a death from here on is made good by it. */
+static bool
+badmail_store_announce(struct badmail_store *st, enum badmail_pending step, enum badmail_class cls,
+		       uint64_t id, uint64_t octets)
+{
+	struct badmail_state *s = &st->s;
+
+	s->pending = step;
+	s->pending_class = cls;
+	s->pending_id = id;
+	s->pending_octets = octets;
+	return write_state(st);
+}
+
 /* ---- taking out ------------------------------------------------------------------------------ */
 
 bool
@@ -146,13 +160,9 @@ badmail_store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t 
 	if (!badmail_place_there(json))
 		return false;
 	(void)badmail_place_stat(st->conf, cls, id, &octets, &when);
-	s->pending = why;
-	s->pending_class = cls;
-	s->pending_id = id;
-	s->pending_octets = octets;
 	/* if the page cannot be written now, it cannot be afterwards either, and all is counted
 	 * again */
-	(void)write_state(st);
+	(void)badmail_store_announce(st, why, cls, id, octets);
 	KILL_POINT("badmail: before it goes");
 	if (unlink(json) != 0) {
 		s->pending = PENDING_NONE;
@@ -244,14 +254,11 @@ badmail_store_make_room(struct badmail_store *st, uint64_t octets)
 	}
 }
 
-int32_t
-badmail_store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml,
-		     const char *json, uint64_t octets, uint64_t *ret_id, char *text)
+/* May it come in? PM_NOSPACE: `text`, of 200 bytes or NULL, has why. */
+static int32_t
+badmail_store_admit(struct badmail_store *st, enum badmail_class cls, uint64_t octets, char *text)
 {
-	char to_eml[BADMAIL_PATH_MAX], to_json[BADMAIL_PATH_MAX];
 	struct badmail_state *s = &st->s;
-	uint64_t id;
-	int32_t rc;
 
 	(void)badmail_store_expire(st, 100);
 	if (cls == BADMAIL_RETRY && badmail_store_retry_full(st->conf, s, octets)) {
@@ -263,42 +270,57 @@ badmail_store_insert(struct badmail_store *st, enum badmail_class cls, const cha
 				 s->cls[BADMAIL_RETRY].items);
 		return PM_NOSPACE;
 	}
-	if (!badmail_store_make_room(st, octets)) {
-		if (text)
-			snprintf(text, 200,
-				 "badmail: a message of %" PRIu64
-				 " octets does not fit into its bound",
-				 octets);
-		return PM_NOSPACE;
-	}
-	id = s->next_id++;
-	s->pending = PENDING_INSERT;
-	s->pending_class = cls;
-	s->pending_id = id;
-	s->pending_octets = octets;
-	if (!write_state(st))
-		return badmail_store_fail(text, "cannot write to", st->conf->path);
-	KILL_POINT("badmail: before it comes in");
+	if (badmail_store_make_room(st, octets))
+		return PM_OK;
+	if (text)
+		snprintf(text, 200,
+			 "badmail: a message of %" PRIu64 " octets does not fit into its bound",
+			 octets);
+	return PM_NOSPACE;
+}
+
+/* Moves the two files of the announced item to their places: both, or neither. */
+static int32_t
+badmail_store_move_in(const struct badmail_store *st, const char *eml, const char *json, char *text)
+{
+	char to_eml[BADMAIL_PATH_MAX], to_json[BADMAIL_PATH_MAX];
+	enum badmail_class cls = st->s.pending_class;
+	uint64_t id = st->s.pending_id;
+	int32_t rc;
+
 	badmail_place_item(st->conf, cls, id, ".eml", to_eml, sizeof(to_eml));
 	badmail_place_item(st->conf, cls, id, ".json", to_json, sizeof(to_json));
-	if (!badmail_place_make(st->conf, cls, id) || link(eml, to_eml) != 0) {
-		rc = badmail_store_fail(text, "cannot make", to_eml);
-		s->pending = PENDING_NONE;
-		return rc;
-	}
+	if (!badmail_place_make(st->conf, cls, id) || link(eml, to_eml) != 0)
+		return badmail_store_fail(text, "cannot make", to_eml);
 	KILL_POINT("badmail: its message is in");
-	if (rename(json, to_json) != 0) {
-		rc = badmail_store_fail(text, "cannot make", to_json);
-		(void)unlink(to_eml);
-		s->pending = PENDING_NONE;
+	if (rename(json, to_json) == 0)
+		return PM_OK;
+	rc = badmail_store_fail(text, "cannot make", to_json);
+	(void)unlink(to_eml);
+	return rc;
+}
+
+int32_t
+badmail_store_insert(struct badmail_store *st, enum badmail_class cls, const char *eml,
+		     const char *json, uint64_t octets, uint64_t *ret_id, char *text)
+{
+	struct badmail_state *s = &st->s;
+	int32_t rc = badmail_store_admit(st, cls, octets, text);
+
+	if (rc != PM_OK)
 		return rc;
-	}
+	if (!badmail_store_announce(st, PENDING_INSERT, cls, s->next_id++, octets))
+		return badmail_store_fail(text, "cannot write to", st->conf->path);
+	KILL_POINT("badmail: before it comes in");
+	rc = badmail_store_move_in(st, eml, json, text);
+	s->pending = PENDING_NONE;
+	if (rc != PM_OK)
+		return rc;
 	KILL_POINT("badmail: it is in");
 	badmail_store_add(s, cls, octets);
 	if (s->cls[cls].items == 1)
-		s->cls[cls].first = id;
-	s->pending = PENDING_NONE;
-	*ret_id = id;
+		s->cls[cls].first = s->pending_id;
+	*ret_id = s->pending_id;
 	return PM_OK;
 }
 
