@@ -429,58 +429,81 @@ bool_of(const char *text, bool *ret)
 	return i >= 0;
 }
 
-/* NULL node: a default, known to be right. */
+/* Each stores the value of a setting, or reports that it is none. NULL node: a default, known to be
+ * right. */
+static void
+set_text(const struct schema_row *row, char *at, const char *text, const struct conf_node *node,
+	 struct conf_errors *e)
+{
+	bool path = row->type == TYPE_PATH;
+
+	if (path ? text[0] != '/' : !*text)
+		conf_error(e, &node->where, "%s = %s: expected %s", node->key, text,
+			   path ? "an absolute file name" : "a text");
+	else
+		memcpy(at, &text, sizeof(text));
+}
+
+static void
+set_bool(char *at, const char *text, const struct conf_node *node, struct conf_errors *e)
+{
+	bool b;
+
+	if (!bool_of(text, &b))
+		conf_error(e, &node->where, "%s = %s: expected yes or no", node->key, text);
+	memcpy(at, &b, sizeof(b));
+}
+
+static void
+set_choice(const struct schema_row *row, char *at, const char *text, const struct conf_node *node,
+	   struct conf_errors *e)
+{
+	int i = choice_index(row->words, text);
+
+	if (i < 0)
+		conf_error(e, &node->where, "%s = %s: expected one of %s", node->key, text,
+			   row->words);
+	else
+		store_choice(row, at, i);
+}
+
+static void
+set_number(const struct schema_row *row, char *at, const char *text, const struct conf_node *node,
+	   struct conf_errors *e)
+{
+	int64_t v = -1;
+
+	if (row->type == TYPE_DAYS && row->words && strcasecmp(text, row->words) == 0)
+		v = CLIENT;
+	else if (!node && strcmp(text, "-1") == 0)
+		v = -1; /* only a default may be that */
+	else if (!parse_number(row, text, &v) && node)
+		return bad_number(row, node, e);
+	store_number(row, at, v);
+}
+
 static void
 set_value(const struct schema_row *row, void *base, struct arena *a, const char *text,
 	  const struct conf_node *node, struct conf_errors *e)
 {
 	char *at = (char *)base + row->offset;
-	int64_t v;
-	bool b;
-	int i;
 
 	switch (row->type) {
 	case TYPE_STRING:
 	case TYPE_PATH:
-		if (row->type == TYPE_PATH ? text[0] != '/' : !*text) {
-			conf_error(e, &node->where, "%s = %s: expected %s", node->key, text,
-				   row->type == TYPE_PATH ? "an absolute file name" : "a text");
-			return;
-		}
-		memcpy(at, &text, sizeof(text));
-		return;
+		set_text(row, at, text, node, e);
+		break;
 	case TYPE_BOOL:
-		if (!bool_of(text, &b))
-			conf_error(e, &node->where, "%s = %s: expected yes or no", node->key, text);
-		memcpy(at, &b, sizeof(b));
-		return;
+		set_bool(at, text, node, e);
+		break;
 	case TYPE_CHOICE:
-		i = choice_index(row->words, text);
-		if (i < 0)
-			conf_error(e, &node->where, "%s = %s: expected one of %s", node->key, text,
-				   row->words);
-		else
-			store_choice(row, at, i);
-		return;
+		set_choice(row, at, text, node, e);
+		break;
 	case TYPE_WORDS:
 		add_words(at, a, text, node, e);
-		return;
-	case TYPE_DAYS:
-		if (row->words && strcasecmp(text, row->words) == 0) {
-			store_number(row, at, CLIENT);
-			return;
-		}
-		/* fall through */
+		break;
 	default:
-		if (node && !parse_number(row, text, &v)) {
-			bad_number(row, node, e);
-			return;
-		}
-		if (!node && strcmp(text, "-1") == 0)
-			v = -1;
-		else if (!node)
-			(void)parse_number(row, text, &v); /* a default of the table above */
-		store_number(row, at, v);
+		set_number(row, at, text, node, e);
 	}
 }
 
