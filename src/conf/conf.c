@@ -17,7 +17,7 @@
 #include "base/arena.h"
 #include "conf/check.h"
 #include "conf/schema.h"
-#include "conf/tree.h"
+#include "conf/tree_file.h"
 #include "host/nearest.h"
 
 #define MEMORY_MAX (64u << 20)
@@ -418,7 +418,7 @@ conf_load(const char *file, struct conf_errors *e)
 		free(a);
 		return NULL;
 	}
-	ld.top = tree_read(a, file, e);
+	ld.top = tree_file_read(a, file, e);
 	if (!ld.top && e->count > before) {
 		conf_put(ld.c);
 		return NULL;

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf/tree.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/privs.h"
 #include "base/secret.h"
 
-#define FILE_MAX (4u << 20)
 #define DEPTH_MAX 8 /* of include, and of blocks in blocks: none is right, and each costs stack */
 #define VALUE_MAX 8192
-#define READ_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK)
 
 struct reader {
 	struct arena *a;
@@ -28,7 +21,7 @@ struct reader {
 	unsigned line;
 	unsigned depth;  /* of include */
 	unsigned blocks; /* open ones */
-	bool from_memory;
+	tree_open_fn *open;
 };
 
 static struct conf_where
@@ -43,68 +36,6 @@ tree_wrong(const struct reader *r, const char *at, const char *text)
 	struct conf_where w = tree_here(r, at);
 
 	conf_error(r->e, &w, "%s", text);
-}
-
-/* ---- files ----------------------------------------------------------------------------------- */
-
-/* The whole file, malloc'd; NULL: reported. fd is closed; -1: errno has why. */
-static char *
-read_whole(int fd, const char *file, struct conf_errors *e, const struct conf_where *w,
-	   size_t *ret_n)
-{
-	struct stat st;
-	char *text = NULL;
-	size_t n = 0;
-
-	if (fd == -1 || fstat(fd, &st) != 0) {
-		conf_error(e, w, "cannot read '%s': %s", file, strerrordesc_np(errno));
-		goto out;
-	}
-	if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
-		conf_error(e, w, "'%s' is not a regular file of at most 4 MiB", file);
-		goto out;
-	}
-	text = malloc((size_t)st.st_size + 1);
-	while (text && n < (size_t)st.st_size) {
-		ssize_t got = read(fd, text + n, (size_t)st.st_size - n);
-
-		if (got < 0) {
-			conf_error(e, w, "cannot read '%s': %s", file, strerrordesc_np(errno));
-			free(text);
-			text = NULL;
-			goto out;
-		}
-		if (got == 0)
-			break; /* it became shorter */
-		n += (size_t)got;
-	}
-	if (!text)
-		conf_error(e, w, "no memory to read '%s'", file);
-	*ret_n = n;
-out:
-	if (fd != -1)
-		(void)close(fd);
-	return text;
-}
-
-static char *
-read_file(const char *file, struct conf_errors *e, const struct conf_where *w, size_t *ret_n)
-{
-	return read_whole(open(file, READ_FLAGS), file, e, w, ret_n);
-}
-
-/* A password, perhaps in a directory that is not root's: whoever may put a link there must not
- * learn what root may read. */
-static char *
-read_secret(const char *file, struct conf_errors *e, const struct conf_where *w, size_t *ret_n)
-{
-	char err[PATH_MAX + 200];
-	int fd = privs_open(file, READ_FLAGS, err, sizeof(err));
-
-	if (fd != -1)
-		return read_whole(fd, file, e, w, ret_n);
-	conf_error(e, w, "cannot read %s", err);
-	return NULL;
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -150,65 +81,90 @@ put_env(const struct reader *r, const char **at, const char *end, char *to, size
 	return true;
 }
 
+/* Copies what a backslash in quotes stands for; moves *at past it. */
+static bool
+put_escaped(const struct reader *r, const char **at, const char *end, char *to, size_t *n)
+{
+	const char *p = *at;
+
+	if (p + 1 == end || !strchr("\"\\$", p[1])) {
+		tree_wrong(r, p,
+			   "in quotes there are \\\" \\\\ and \\$; write \\\\ for a backslash");
+		return false;
+	}
+	to[(*n)++] = p[1];
+	*at = p + 2;
+	return true;
+}
+
+/* The closing quote, or what ends a value without quotes: a comment, or the line. */
+static bool
+is_value_end(const char *p, const char *end, bool quoted)
+{
+	if (p == end)
+		return true;
+	return quoted ? *p == '"' : *p == '#' && (p[-1] == ' ' || p[-1] == '\t');
+}
+
+/* Copies a value, without its quotes, to `to`; returns where it ends; NULL: reported. */
+static const char *
+copy_value(const struct reader *r, const char *p, const char *end, bool quoted, char *to, size_t *n)
+{
+	bool good = true;
+
+	while (good && !is_value_end(p, end, quoted)) {
+		if (*n + 1 >= VALUE_MAX) {
+			tree_wrong(r, p, "the value is longer than 8,191 bytes");
+			good = false;
+		} else if (p[0] == '$' && p + 1 < end && p[1] == '{') {
+			good = put_env(r, &p, end, to, n);
+		} else if (quoted && *p == '\\') {
+			good = put_escaped(r, &p, end, to, n);
+		} else {
+			to[(*n)++] = *p++;
+		}
+	}
+	if (good && quoted && p == end) {
+		tree_wrong(r, p, "the quote is not closed");
+		good = false;
+	}
+	return good ? p : NULL;
+}
+
+/* Is there nothing but a comment after the closing quote? False: reported. */
+static bool
+ends_line(const struct reader *r, const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	if (p == end || *p == '#')
+		return true;
+	tree_wrong(r, p, "expected the end of the line behind the closing quote");
+	return false;
+}
+
 /* The value in p..end (a line's rest, trimmed); NULL: reported. */
 static const char *
 tree_value_of(const struct reader *r, const char *p, const char *end)
 {
+	bool quoted = p < end && *p == '"';
 	char buf[VALUE_MAX], *copy;
-	bool quoted = p < end && *p == '"', closed = false;
-	const char *start = p;
+	const char *stop;
 	size_t n = 0;
 
-	if (quoted)
-		p++;
-	while (p < end) {
-		if (n + 1 >= sizeof(buf) && !(quoted && *p == '"')) {
-			tree_wrong(r, p, "the value is longer than 8,191 bytes");
-			return NULL;
-		}
-		if (p[0] == '$' && p + 1 < end && p[1] == '{') {
-			if (!put_env(r, &p, end, buf, &n))
-				return NULL;
-		} else if (quoted && *p == '\\') {
-			if (p + 1 == end || !strchr("\"\\$", p[1])) {
-				tree_wrong(
-					r, p,
-					"in quotes there are \\\" \\\\ and \\$; write \\\\ for a "
-					"backslash");
-				return NULL;
-			}
-			buf[n++] = p[1];
-			p += 2;
-		} else if (quoted && *p == '"') {
-			closed = true;
-			p++;
-			break;
-		} else if (!quoted && *p == '#' && (p[-1] == ' ' || p[-1] == '\t')) {
-			break;
-		} else {
-			buf[n++] = *p++;
-		}
-	}
-	if (quoted && !closed) {
-		tree_wrong(r, p, "the quote is not closed");
+	stop = copy_value(r, p + quoted, end, quoted, buf, &n);
+	if (!stop || (quoted && !ends_line(r, stop + 1, end)))
 		return NULL;
-	}
-	while (quoted && p < end && (*p == ' ' || *p == '\t'))
-		p++;
-	if (quoted && p < end && *p != '#') {
-		tree_wrong(r, p, "expected the end of the line behind the closing quote");
-		return NULL;
-	}
 	while (!quoted && n > 0 && (buf[n - 1] == ' ' || buf[n - 1] == '\t'))
 		n--;
 	if (!quoted && n == 0) {
-		tree_wrong(r, start, "expected a value; write \"\" for an empty one");
+		tree_wrong(r, p, "expected a value; write \"\" for an empty one");
 		return NULL;
 	}
 	copy = arena_dup(r->a, buf, n);
 	secret_wipe(buf, n);
 	if (!copy)
-		tree_wrong(r, start, "no memory");
+		tree_wrong(r, p, "no memory");
 	return copy;
 }
 
@@ -220,11 +176,11 @@ path_of(const struct reader *r, const char *at, const char *name, char *ret_path
 	int n = snprintf(ret_path, PATH_MAX, "%.*s%s", slash ? (int)(slash - r->file + 1) : 0,
 			 r->file, name);
 
-	if (r->from_memory)
+	if (!r->open)
 		tree_wrong(r, at, "other files are not read from here");
 	else if (n >= PATH_MAX)
 		tree_wrong(r, at, "the file name is too long");
-	return !r->from_memory && n < PATH_MAX;
+	return r->open && n < PATH_MAX;
 }
 
 /* file:PATH as a whole value: the first line of that file. */
@@ -237,7 +193,7 @@ value_from_file(const struct reader *r, const char *at, const char *value)
 
 	if (strncmp(value, "file:", 5) != 0)
 		return value;
-	if (!path_of(r, at, value + 5, path) || !(text = read_secret(path, r->e, &w, &n)))
+	if (!path_of(r, at, value + 5, path) || !(text = r->open(path, TREE_SECRET, r->e, &w, &n)))
 		return NULL;
 	line = memchr(text, '\n', n) ? (size_t)((char *)memchr(text, '\n', n) - text) : n;
 	if (line > 0 && text[line - 1] == '\r')
@@ -316,7 +272,7 @@ read_included(struct reader *r, const char *at, const char *file, struct conf_no
 			   "include is nested more than 8 deep; does a file include itself?");
 		return tail;
 	}
-	text = read_file(file, r->e, &w, &n);
+	text = r->open(file, TREE_INCLUDED, r->e, &w, &n);
 	sub.file = text ? arena_dup(r->a, file, strlen(file)) : NULL;
 	if (sub.file) {
 		sub.p = sub.line_start = text;
@@ -456,7 +412,8 @@ read_block(struct reader *r, struct conf_node **tail, bool inner)
 }
 
 struct conf_node *
-tree_parse(struct arena *a, const char *file, const char *text, size_t n, struct conf_errors *e)
+tree_parse(struct arena *a, const char *file, const char *text, size_t n, tree_open_fn *open,
+	   struct conf_errors *e)
 {
 	struct reader r = {.a = a,
 			   .e = e,
@@ -464,28 +421,9 @@ tree_parse(struct arena *a, const char *file, const char *text, size_t n, struct
 			   .p = text,
 			   .end = text + n,
 			   .line_start = text,
-			   .from_memory = true};
+			   .open = open};
 	struct conf_node *first = NULL;
 
 	(void)read_block(&r, &first, false);
-	return first;
-}
-
-struct conf_node *
-tree_read(struct arena *a, const char *file, struct conf_errors *e)
-{
-	struct conf_where w = {file, 1, 1};
-	struct reader r = {.a = a, .e = e, .file = file};
-	struct conf_node *first = NULL;
-	size_t n = 0;
-	char *text = read_file(file, e, &w, &n);
-
-	if (!text)
-		return NULL;
-	r.p = r.line_start = text;
-	r.end = text + n;
-	(void)read_block(&r, &first, false);
-	secret_wipe(text, n);
-	free(text);
 	return first;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tree - the text of a configuration as settings and blocks, each with its place. Pure but for
- * reading files (include, file:).
+ * the names that match a pattern; other files (include, file:) are read by the caller.
  *
  *   key = value            # comment
  *   kind name {            blocks: one setting a line inside
@@ -28,11 +28,14 @@ struct conf_node {
 	bool used;                  /* set by the schema */
 };
 
-/* The top level of the file, errors reported and passed over. NULL: not even one setting. */
-struct conf_node *tree_read(struct arena *a, const char *file, struct conf_errors *e);
-/* The same from memory, for tests and fuzzing: `file` is only a name; include and file: are
- * refused. */
+/* How another file is read: malloc'd, the caller wipes and frees it; NULL: reported, at w. */
+enum tree_kind { TREE_INCLUDED, TREE_SECRET };
+typedef char *tree_open_fn(const char *file, enum tree_kind kind, struct conf_errors *e,
+			   const struct conf_where *w, size_t *ret_n);
+
+/* The top level of a text, errors reported and passed over. NULL: not even one setting. file: its
+ * name. open: for include and file:, which are refused without it. */
 struct conf_node *tree_parse(struct arena *a, const char *file, const char *text, size_t n,
-			     struct conf_errors *e);
+			     tree_open_fn *open, struct conf_errors *e);
 
 #endif

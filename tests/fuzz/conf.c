@@ -39,7 +39,7 @@ parse(struct arena *a, const char *p, size_t n, struct seen *s)
 	for (size_t i = 0; i < n; i++)
 		s->lines += p[i] == '\n';
 	s->reports = s->longest = 0;
-	first = tree_parse(a, "fuzz.conf", text, n, &e);
+	first = tree_parse(a, "fuzz.conf", text, n, NULL, &e);
 	MUST(e.count == s->reports);
 	free(text); /* the tree has its own copies */
 	return first;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Configurations of several files: include, file:, and files that are none. */
+#include "conf/tree_file.h"
 #include "tree_rig.h"
 
 #include <stdlib.h>
@@ -42,7 +43,7 @@ read_tree(const char *name)
 
 	arena_reset(&arena);
 	tree_text[0] = error_text[0] = '\0';
-	show(tree_read(&arena, path_of(name), &e));
+	show(tree_file_read(&arena, path_of(name), &e));
 	return e.count;
 }
 

@@ -13,7 +13,7 @@ parse(const char *text, size_t n)
 
 	arena_reset(&arena);
 	tree_text[0] = error_text[0] = '\0';
-	show(tree_parse(&arena, "t", text, n, &e));
+	show(tree_parse(&arena, "t", text, n, NULL, &e));
 	return e.count;
 }
 
@@ -291,7 +291,7 @@ no_memory_is_said(void **state)
 		assert_true(limit < 65536);
 		arena_init(&small, limit);
 		tree_text[0] = error_text[0] = '\0';
-		show(tree_parse(&small, "t", TEXT(text), &e));
+		show(tree_parse(&small, "t", TEXT(text), NULL, &e));
 		arena_reset(&small);
 		if (e.count == 0)
 			break;
