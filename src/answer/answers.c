@@ -15,16 +15,6 @@
 
 ANSWERS(ANSWER_DEFINE)
 
-#define ANSWER_ADDRESS(name, heading, table) &answers_##name,
-
-static const struct fields *const tables[] = {ANSWERS(ANSWER_ADDRESS)};
-
-const struct fields *
-answers_table(size_t i)
-{
-	return i < sizeof(tables) / sizeof(tables[0]) ? tables[i] : NULL;
-}
-
 json_t *
 answers_new(void)
 {

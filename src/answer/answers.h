@@ -392,7 +392,4 @@ json_t *answers_new(void);
 /* {"ok": false, "error": TEXT}; a new reference. */
 json_t *answers_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* All tables in the order above; NULL: there are no more. */
-const struct fields *answers_table(size_t i);
-
 #endif

@@ -97,16 +97,3 @@ fields_get(const json_t *o, const struct fields *f, void *ret_values)
 			  (char *)ret_values + i * FIELD_PLACE);
 	return json_object_get(o, f->list[0].key) != NULL;
 }
-
-const char *
-field_kind(const struct field *f, char buf[FIELD_KIND_MAX])
-{
-	static const char *const types[] = {"text",    "text",   "number", "number",
-					    "boolean", "object", "list"};
-	static const char *const units[] = {
-		"",         ", seconds", ", milliseconds",       ", microseconds",
-		", octets", ", octets",  ", seconds since 1970", ", milliseconds since 1970"};
-
-	snprintf(buf, FIELD_KIND_MAX, "%s%s", types[f->type], units[f->unit]);
-	return buf;
-}

@@ -59,8 +59,4 @@ void fields_put(json_t *o, const struct fields *f, const void *values);
  * o. True: the first field is there. */
 bool fields_get(const json_t *o, const struct fields *f, void *ret_values);
 
-/* "number, seconds": the type and the unit of a field, for manuals. The text is in buf. */
-#define FIELD_KIND_MAX 48
-const char *field_kind(const struct field *f, char buf[FIELD_KIND_MAX]);
-
 #endif

@@ -36,8 +36,6 @@ json_t *badmail_item_json(const struct badmail_item *item, uint64_t octets, int6
 			  int64_t next_ms);
 /* Reads and checks a sidecar. NULL: it is not there, or is none of ours, which is logged. */
 json_t *badmail_item_load(const struct conf_badmail *b, enum badmail_class cls, uint64_t id);
-/* The same from memory, without the log. Pure; the fuzz target. */
-json_t *badmail_item_parse(const char *text, size_t n);
 /* Writes a sidecar to a file of tmp/, durable, with the time of the next try as its mtime. 0 or
  * errno. */
 int badmail_item_write(const json_t *j, const char *path, int64_t next_ms);

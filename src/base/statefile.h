@@ -43,9 +43,6 @@ bool statefile_write(int fd, void *record, size_t n);
 /* Unlocks and closes. */
 void statefile_close(int fd);
 
-/* Is this text such a record? Pure; the fuzz target. */
-enum statefile_found statefile_judge(const void *text, size_t got, const char magic[8], size_t n);
-
 /* ---- who is at work -------------------------------------------------------------------------- */
 
 /* A process, distinct from later ones with the same number. */

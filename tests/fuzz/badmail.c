@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What Badmail and the counts read from a disk: a sidecar is an item with all that others rely on,
- * or none; a page is sound or not, and one flipped bit makes it damaged; an ID is one that would be
- * written so.
+ * Badmail's and the counts' files as they are read from a disk: a sidecar is an item with all that
+ * others rely on, or none; a page is sound or not, and one flipped bit makes it damaged; an ID is
+ * one that would be written so. The functions that judge a text have no other callers than their
+ * own files, which are therefore part of this one.
  */
+#include "../../src/badmail/badmail_item.c"
+#include "../../src/base/statefile.c"
+
 #include "badmail/badmail_id.h"
-#include "badmail/badmail_item.h"
-#include "base/statefile.h"
 #include "fuzz.h"
 
 #define RECORD 88
