@@ -24,6 +24,23 @@ lookup_judge(int32_t rc, const struct conf_section *s, const struct conf_section
 }
 
 enum lookup_verdict
+lookup_judge_login(int32_t rc)
+{
+	switch (rc) {
+	case PM_OK:
+		return LOOKUP_FOUND;
+	case PM_NEXT:
+		return LOOKUP_NEXT;
+	case PM_DENIED:
+	case PM_NOENT:
+	case PM_UNSUPPORTED: /* this mechanism */
+		return LOOKUP_UNKNOWN;
+	default:
+		return LOOKUP_CANNOT_TELL;
+	}
+}
+
+enum lookup_verdict
 lookup_end(const struct conf_section *blind)
 {
 	return blind ? LOOKUP_CANNOT_TELL : LOOKUP_UNKNOWN;

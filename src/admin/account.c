@@ -8,6 +8,7 @@
 #include "account/chain.h"
 #include "account/lookup.h"
 #include "account/own.h"
+#include "admin/walk.h"
 #include "answer/answers.h"
 #include "mailbox/registry.h"
 
@@ -127,7 +128,7 @@ add_mailbox(json_t *o, struct conf *c, const struct conf_section *s, const struc
 
 	a.open = registry_is_open(s->name, u->key.p, u->key.n, &holder);
 	if (q && question_keep(q, u)) {
-		if (!question_ask(q, QUESTION_STAT, c, s->backend, ACCOUNT_ASK_MS))
+		if (!question_ask(q, QUESTION_STAT, c, s->backend, QUESTION_MS))
 			a.mailbox = "the storage module did not answer within 5 s";
 		else
 			a.mailbox = q->rc == PM_OK ? NULL : mailbox_words(q);
@@ -142,37 +143,42 @@ add_mailbox(json_t *o, struct conf *c, const struct conf_section *s, const struc
 
 #define NAME_ROOM 1024 /* a name, its key, and what an arena needs */
 
-/* As find.c does, one section after the other. */
+/* As find.c does. */
+static int32_t
+account_judge_name(const struct walk *w, const struct conf_section *auth, const char *asked,
+		   char *text, size_t cap)
+{
+	bool found = w->verdict == LOOKUP_FOUND,
+	     its_own = found ? w->at == auth
+			     : !w->at && w->blind == auth && strcasecmp(asked, w->name) == 0;
+
+	if (its_own)
+		return PM_OK;
+	if (w->verdict == LOOKUP_CANNOT_TELL) {
+		snprintf(text, cap,
+			 "whether its name, '%.80s', is another account's cannot be told", w->name);
+		return PM_TEMP;
+	}
+	snprintf(text, cap, OWN_LEADS_ELSEWHERE, w->name, found ? OWN_OF_SECTION : OWN_NONE,
+		 found ? w->at->name : "");
+	return PM_PERM;
+}
+
 static int32_t
 account_ask_name(struct conf *c, const struct conf_section *auth, const char *asked,
 		 const struct pm_user *u, char *text, size_t cap)
 {
-	const struct conf_section *blind = NULL, *at = NULL;
-	enum lookup_verdict v = LOOKUP_NEXT;
 	char name[PM_NAME_MAX + 1];
+	struct walk w;
+	int32_t rc;
 
 	snprintf(name, sizeof(name), "%.*s", (int)u->name.n, u->name.p);
-	for (int i = chain_next(c, name, 0); i >= 0 && v == LOOKUP_NEXT;
-	     i = chain_next(c, name, i + 1)) {
-		struct question *q = question_new(name);
-
-		at = &c->auth[i];
-		v = q && question_ask(q, QUESTION_LOOKUP, c, at->backend, ACCOUNT_ASK_MS)
-			    ? lookup_judge(q->rc, at, &blind)
-			    : LOOKUP_CANNOT_TELL;
-		question_put(q);
-	}
-	if ((v == LOOKUP_FOUND && at == auth) ||
-	    (v == LOOKUP_NEXT && blind == auth && strcasecmp(asked, name) == 0))
-		return PM_OK;
-	if (v != LOOKUP_FOUND && (v == LOOKUP_CANNOT_TELL || blind)) {
-		snprintf(text, cap,
-			 "whether its name, '%.80s', is another account's cannot be told", name);
-		return PM_TEMP;
-	}
-	snprintf(text, cap, OWN_LEADS_ELSEWHERE, name,
-		 v == LOOKUP_FOUND ? OWN_OF_SECTION : OWN_NONE, v == LOOKUP_FOUND ? at->name : "");
-	return PM_PERM;
+	walk_begin(&w, c, name);
+	while (walk_next(&w))
+		;
+	rc = account_judge_name(&w, auth, asked, text, cap);
+	walk_end(&w);
+	return rc;
 }
 
 int32_t

@@ -8,8 +8,6 @@
 
 #include "admin/question.h"
 
-#define ACCOUNT_ASK_MS 5000 /* a lookup, or the mailbox's numbers */
-
 /* Adds the account that this section found for the name; fields the section left empty are
  * filled in. Asks the storage section, too. */
 void account_json(json_t *o, struct conf *c, const struct conf_section *auth, const char *name,

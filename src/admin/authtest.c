@@ -204,10 +204,8 @@ explain_cache(struct step *st, struct credcache *cache, const struct pm_cred *cr
 static bool
 is_undecided(struct test *t, const struct conf_section *s, int32_t rc)
 {
-	if (!t->secret)
-		return lookup_judge(rc, s, &t->blind) == LOOKUP_CANNOT_TELL;
-	return rc != PM_OK && rc != PM_DENIED && rc != PM_NOENT && rc != PM_NEXT &&
-	       rc != PM_UNSUPPORTED;
+	return (t->secret ? lookup_judge_login(rc) : lookup_judge(rc, s, &t->blind)) ==
+	       LOOKUP_CANNOT_TELL;
 }
 
 /* The section cannot be asked now; last known good may still open the door. */
@@ -282,7 +280,7 @@ authtest_judge(struct test *t, struct step *st, const struct conf_section *s,
 		decide_accepted(t, s, q);
 	else if (is_undecided(t, s, rc))
 		decide_failed(t, st, s, host_backend_failed(rc));
-	else if (t->secret && rc != PM_NEXT)
+	else if (t->secret && lookup_judge_login(rc) == LOOKUP_UNKNOWN)
 		authtest_decide(t, s->name, false, "-ERR [AUTH]",
 				q->error[0] ? q->error : answer_words(t, rc));
 }

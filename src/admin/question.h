@@ -41,6 +41,9 @@ struct question {
 struct question *question_new(const char *name);
 void question_put(struct question *q);
 
+/* Long enough for a lookup, or for the mailbox's numbers. */
+#define QUESTION_MS 5000
+
 enum question_call { QUESTION_VERIFY, QUESTION_LOOKUP, QUESTION_STAT };
 
 /* False: no answer within ms. */

@@ -5,56 +5,56 @@
 #include <string.h>
 
 #include "account/chain.h"
-#include "account/lookup.h"
 #include "admin/account.h"
+#include "admin/walk.h"
 #include "answer/answers.h"
 #include "conf/conf.h"
 
-static enum lookup_verdict
-user_ask_section(json_t *o, json_t *steps, struct conf *c, int i, const char *name,
-		 const struct conf_section **blind, char text[PM_ERROR_MAX])
+static json_t *
+step_json(const struct walk *w)
 {
-	struct conf_section *s = &c->auth[i];
-	struct answer_step a = {.section = s->name, .answer = "did not answer within 5 s"};
-	struct question *q = question_new(name);
-	enum lookup_verdict v = LOOKUP_CANNOT_TELL;
-	json_t *step = json_object();
+	struct answer_step a = {.section = w->at->name, .answer = "did not answer within 5 s"};
+	json_t *o = json_object();
 
-	if (q && question_ask(q, QUESTION_LOOKUP, c, s->backend, ACCOUNT_ASK_MS)) {
-		a.answer = account_words(q->rc);
-		a.detail = q->error;
-		v = lookup_judge(q->rc, s, blind);
+	if (w->q) {
+		a.answer = account_words(w->q->rc);
+		a.detail = w->q->error;
 	}
-	ANSWER_PUT(step, step, &a);
-	json_array_append_new(steps, step);
-	if (v == LOOKUP_FOUND) {
-		account_json(o, c, s, name, &q->user);
-		(void)account_own(c, s, name, &q->user, text, PM_ERROR_MAX);
-	}
-	question_put(q);
-	return v;
+	ANSWER_PUT(o, step, &a);
+	return o;
 }
 
-/* Section after section, as RCPT asks them. The result; NULL: the account was found, and is
- * good. */
+/* The end of the search in words; NULL: the account was found, and is good. */
 static const char *
-user_walk(json_t *o, json_t *steps, struct conf *c, const char *name, char text[PM_ERROR_MAX])
+user_result(const struct walk *w, json_t *o, char text[PM_ERROR_MAX])
 {
-	const struct conf_section *blind = NULL;
-	enum lookup_verdict v = LOOKUP_NEXT;
-
 	text[0] = '\0';
-	for (int i = chain_next(c, name, 0); i >= 0 && v == LOOKUP_NEXT;
-	     i = chain_next(c, name, i + 1))
-		v = user_ask_section(o, steps, c, i, name, &blind, text);
-	if (v == LOOKUP_FOUND)
+	if (w->verdict == LOOKUP_FOUND) {
+		account_json(o, w->conf, w->at, w->name, &w->q->user);
+		(void)account_own(w->conf, w->at, w->name, &w->q->user, text, PM_ERROR_MAX);
 		return *text ? text : NULL;
-	if (v != LOOKUP_NEXT)
+	}
+	if (w->at)
 		return "the last section asked cannot answer now, so nobody can tell whose name "
 		       "it is";
 	snprintf(text, PM_ERROR_MAX, "no section knows this name");
-	(void)lookup_end_code(blind, text, PM_ERROR_MAX);
+	(void)lookup_end_code(w->blind, text, PM_ERROR_MAX);
 	return text;
+}
+
+/* Section after section, as RCPT asks them. */
+static const char *
+user_walk(json_t *o, json_t *steps, struct conf *c, const char *name, char text[PM_ERROR_MAX])
+{
+	const char *result;
+	struct walk w;
+
+	walk_begin(&w, c, name);
+	while (walk_next(&w))
+		json_array_append_new(steps, step_json(&w));
+	result = user_result(&w, o, text);
+	walk_end(&w);
+	return result;
 }
 
 json_t *

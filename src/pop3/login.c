@@ -15,6 +15,7 @@
 #include "account/credcache.h"
 #include "account/find.h"
 #include "account/guard.h"
+#include "account/lookup.h"
 #include "account/own.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -277,16 +278,16 @@ login_judge(struct pop3 *s, int32_t rc, const struct pm_user *u, const char *err
 {
 	const struct conf_section *auth = &s->base.conf->auth[s->login->auth];
 
-	switch (rc) {
-	case PM_OK:
+	switch (lookup_judge_login(rc)) {
+	case LOOKUP_FOUND:
 		return login_accepted(s, u, auth);
-	case PM_NEXT:
+	case LOOKUP_NEXT:
 		return chain_go(s, s->login->auth + 1);
-	case PM_DENIED:
-	case PM_NOENT:
-		return login_denied(s, error[0] ? error : "wrong name or password");
-	case PM_UNSUPPORTED:
-		return login_denied(s, "the auth module cannot check this mechanism");
+	case LOOKUP_UNKNOWN:
+		return login_denied(s, rc == PM_UNSUPPORTED
+					       ? "the auth module cannot check this mechanism"
+				       : error[0] ? error
+						  : "wrong name or password");
 	default:
 		return login_failed_temp(s, rc, "accounts cannot be checked now", error);
 	}
@@ -368,7 +369,7 @@ login_verify(struct pop3 *s)
 	rc = caller_done(&s->caller, host_verify(b->inst, &call, &cred, &user));
 	credcache_learn(b->cache, epoch, &cred, rc, &user,
 			rc == PM_OK && !chain_lacks(&user, wall_ms()), call.error, mono_ms());
-	if (rc < 0 && rc != PM_NEXT && rc != PM_DENIED && rc != PM_NOENT && rc != PM_UNSUPPORTED)
+	if (rc < 0 && lookup_judge_login(rc) == LOOKUP_CANNOT_TELL)
 		pop3_log_call(s, b, "verify", rc, call.error);
 	if (s->base.task.backend_failed && last_known_good(s, b, rc, &m))
 		return m;

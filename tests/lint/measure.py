@@ -20,7 +20,7 @@ from links import Links, circles  # noqa: E402
 # here, and nobody raises one.
 TABLE = [
     ("folders over 4,000 lines", "src", 0, 0),
-    ("functions over 50 lines", "src", 0, 4),
+    ("functions over 50 lines", "src", 0, 0),
     ("functions over 50 lines", "plugins", 0, 0),
     ("functions over 50 lines", "backends", 0, 0),
     ("circles of more than two files", "src", 0, 0),
@@ -35,7 +35,7 @@ TABLE = [
     ("globals no other file uses", "src", 0, 0),
     ("globals no other file uses", "plugins", 0, 1),
     ("globals no other file uses", "backends", 0, 0),
-    ("globals only tests use", "src", 0, 6),
+    ("globals only tests use", "src", 0, 0),
     ("lines over 100 columns", "src", 0, 0),
     ("lines over 100 columns", "plugins", 0, 0),
     ("lines over 100 columns", "backends", 0, 0),
@@ -43,7 +43,7 @@ TABLE = [
     ("comments that open with What, Who, Whose", "src", 0, 0),
     ("comments that open with What, Who, Whose", "plugins", 0, 0),
     ("comments that open with What, Who, Whose", "backends", 0, 0),
-    ("comments that open with What, Who, Whose", "tests", 0, 94),
+    ("comments that open with What, Who, Whose", "tests", 0, 93),
     ("'behind' for 'after' in comments", "src", 0, 0),
     ("'behind' for 'after' in comments", "plugins", 0, 0),
     ("'behind' for 'after' in comments", "backends", 0, 1),

@@ -281,6 +281,24 @@ every_answer_to_a_lookup(void **state)
 }
 
 static void
+every_answer_to_a_login(void **state)
+{
+	static const int32_t refused[] = {PM_DENIED, PM_NOENT, PM_UNSUPPORTED};
+
+	(void)state;
+	for (int32_t rc = PM_EXISTS - 10; rc <= PM_AGAIN + 10; rc++) {
+		enum lookup_verdict want = rc == PM_OK     ? LOOKUP_FOUND
+					   : rc == PM_NEXT ? LOOKUP_NEXT
+							   : LOOKUP_CANNOT_TELL;
+
+		for (size_t i = 0; i < COUNT(refused); i++)
+			want = rc == refused[i] ? LOOKUP_UNKNOWN : want;
+		if (lookup_judge_login(rc) != want)
+			fail_msg("code %d", rc);
+	}
+}
+
+static void
 nobody_is_left(void **state)
 {
 	const struct conf_section dir = {.name = "dir"}, later = {.name = "later"};
@@ -355,6 +373,7 @@ main(void)
 		cmocka_unit_test(broken_sequences),
 		cmocka_unit_test(sections_by_domain),
 		cmocka_unit_test(every_answer_to_a_lookup),
+		cmocka_unit_test(every_answer_to_a_login),
 		cmocka_unit_test(nobody_is_left),
 		cmocka_unit_test(storage_of_a_user),
 	};
