@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """restante-conform on every module we ship, through the shim too - and the kit itself: each lie that the shim can
-tell has to be found by the check that is there for it. CHECK_TREE is the installed tree. TAP."""
+tell has to be found by the check that exists for it. CHECK_TREE is the installed tree. TAP."""
 
 import os
 import pathlib
@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 TREE = pathlib.Path(os.environ["CHECK_TREE"])
-# Where ThreadSanitizer looks only what several threads do is new: the rest runs under the other sanitizers, and with --all.
+# Under ThreadSanitizer only checks with several threads add anything: the rest runs under the other sanitizers, and with --all.
 THREADS = ["threads.*", "lock.threads", "close.threads"]
 ONLY_THREADS = "thread" in os.environ.get("SANITIZE", "") and os.environ.get("ALL") != "yes"
 KIT = TREE / "bin/restante-conform"
@@ -33,7 +33,7 @@ def point(ok, name, text=""):
 
 def kit(module, *settings, wrap=None, inner=(), account=None, memory=False, only=()):
     """The kit's exit code and output."""
-    args = [str(KIT), "--seconds", "300"]  # for what hangs: under a sanitizer, beside other tests, a check takes a minute
+    args = [str(KIT), "--seconds", "300"]  # for hangs: under a sanitizer, beside other tests, a check takes a minute
     if wrap:
         args += ["--wrap", str(MODULES / f"{wrap}.so")]
     for s in inner:
@@ -51,7 +51,7 @@ def kit(module, *settings, wrap=None, inner=(), account=None, memory=False, only
 
 
 def results(out):
-    """id -> 'ok', 'not ok', 'skip', in order; and the comments behind each."""
+    """id -> 'ok', 'not ok', 'skip', in order; and the comments after each."""
     found, notes, last = {}, {}, None
     for line in out.splitlines():
         m = re.match(r"(ok|not ok) \d+ - ([a-z.-]+): ", line)
@@ -85,7 +85,7 @@ LIES = [
     ("mbox_info 3 lie octets +1", "octets.open"),
     ("mbox_info * unreadable 3", "octets.readable"),
     ("msg_read 3 after error END", "octets.large"),
-    ("mbox_commit * error OK", None),  # not a rule: the shim itself refuses it
+    ("mbox_commit * error OK", None),  # not a rule of the contract: the shim itself refuses it
     ("mbox_commit 1 after error TEMP", "commit.exact"),
     ("mbox_commit * badcode", "commit.exact"),
     ("mbox_open 3 error TEMP", "snapshot.closed"),
@@ -99,7 +99,7 @@ LIES = [
     ("box_stat 5 error TEMP", "boxes.recount"),
     ("mbox_info 6 lie octets +1", "boxes.recount"),
     ("dlv_commit 1 again 2000", "delivery.slices"),
-    ("dlv_rcpt 3 error EXISTS", "import.restored"),  # who believes it lets go of the last copy
+    ("dlv_rcpt 3 error EXISTS", "import.restored"),  # a caller that believes it gives up the last copy
     ("dlv_rcpt 1 error EXISTS", "import.once"),
     ("dlv_rcpt 2 error EXISTS", "import.cut"),
     ("dlv_commit 1 after error EXISTS", "import.cut"),

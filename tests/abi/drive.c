@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * drive - uses a storage module through the loader as the server does, and prints TAP: what a first
- * own module must get right. The whole contract is checked by restante-conform.
+ * drive - uses a storage module through the loader as the server does, and prints TAP: the things
+ * a first module must get right. restante-conform checks the whole contract.
  *
  *   drive MODULE.so MAILBOX KEY=VALUE...     MAILBOX must hold at least two messages
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * layout - a library whose only interface is the contract: what libabigail records of it is the
- * layout of every struct of restante/module.h. See tests/abi/layout.sh.
+ * layout - a library whose only interface is the contract: from it libabigail records the layout
+ * of every struct of restante/module.h. See tests/abi/layout.sh.
  */
 #include <restante/module.h>
 

@@ -49,7 +49,7 @@ if [ "$(uname -m)" != x86_64 ]; then
 fi
 ok "the layout is the recorded one" compare "$dir/layout.abi" "$work/layout.so"
 
-# The comparison sees what it is there for: a field in the middle, another type, a field at the end.
+# The comparison must notice a field in the middle, another type, a field at the end.
 mutant() {
 	mkdir -p "$work/$1/restante"
 	sed -e "$2" -e '/^PM_ASSERT_SIZE(/d' "$top_srcdir/plugins/include/restante/module.h" \

@@ -62,7 +62,7 @@ printf 'Subject: three\n\n\r\n' >mail/ann/1700000003.c
 printf 'hidden\n' >mail/ann/.not-a-message
 ln -s /etc/passwd mail/ann/1700000004.link
 chmod 755 . shelf.so
-# what a session left behind that died after its commit point: .b is deleted for everybody
+# a session died after its commit point and left this behind: .b is deleted for everybody
 printf '1700000002.b\n' >mail/ann/.gone
 "$drive" "$work/shelf.so" ann "path=$work/mail" >tap 2>&1
 while IFS= read -r line; do

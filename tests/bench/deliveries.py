@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deliveries by LMTP on a unix socket, restanted beside dovecot-lmtpd: the same maildirs in turn, in one run, fsync on
 both sides. CPU of the server's whole process tree per message, deliveries a second, and both again when each
-mailbox holds thousands of messages already; ours also with a quota, which asks for the mailbox's total at each RCPT.
+mailbox already holds thousands of messages; ours also with a quota, which needs the mailbox's total at each RCPT.
 
 Usage: deliveries.py [--rounds N] [--messages N] [--full N] [--markdown FILE]"""
 import argparse

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rst-load - a POP3 load generator: N clients, each a thread with one session at a time, in a
- * closed loop. It verifies what it receives: counts, sizes announced against octets sent, stuffing,
- * and one checksum over all mail, so that two servers can be compared and a fast wrong answer is no
- * answer.
+ * closed loop. It verifies everything it receives: counts, sizes announced against octets sent,
+ * stuffing, and one checksum over all mail, so that two servers can be compared and a fast wrong
+ * answer is no answer.
  *
  * Modes   login  USER PASS QUIT
- *         poll   CAPA USER PASS STAT UIDL QUIT (pipelined as a client would: one command, one
- *                reply)
+ *         poll   CAPA USER PASS STAT UIDL QUIT (one command, one reply, as a client does it)
  *         fetch  USER PASS STAT LIST, RETR of every message, QUIT
  *         idle   logs in `count` sessions, prints "idle", holds them until standard input ends
  * Output  one line of JSON on standard output; exit 1 when anything was wrong.
@@ -348,7 +347,7 @@ client_main(void *arg)
 		c->latency_us[c->n_latency++ % 4096] = (uint64_t)(now_us() - t0);
 		atomic_fetch_add(good ? &done : &failed, 1);
 		if (!good && atomic_load(&failed) > 20)
-			break; /* it will not get better */
+			break; /* trying again will not help */
 	}
 	return NULL;
 }
@@ -390,7 +389,7 @@ report(struct client *clients, int64_t took_us)
 	return atomic_load(&failed) ? 1 : 0;
 }
 
-/* Sessions that only sit there: the memory of an idle client. */
+/* Sessions that only wait: the memory of an idle client. */
 static int
 hold_idle(void)
 {
@@ -408,7 +407,7 @@ hold_idle(void)
 				c->why);
 			return 1;
 		}
-		/* the SSL object is left as it is: only the server's memory counts */
+		/* the SSL object is kept: only the server's memory counts */
 		fds[i] = c->fd;
 	}
 	printf("idle\n");

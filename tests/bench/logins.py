@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a login costs, by where the accounts are: restanted beside a private Dovecot on the same server of accounts, in
-turn, in one run; both without and with their cache of credentials. Counted are the CPU time of the mail server's
-process tree and of the database's per login, and wall time beside. {PLAIN} passwords: a hash would cost the same
+"""The cost of a login, by where the accounts are: restanted beside a private Dovecot on the same server of accounts, in
+turn, in one run; both with and without their credential cache. Counted are the CPU time per login of the mail server's
+process tree and of the database's, and the wall time. {PLAIN} passwords: a hash would cost the same
 everywhere, and more than all the rest. Usage: logins.py --load RST_LOAD [--rounds N] [--quick] [--only NAME,...]
 """
 import argparse
@@ -20,13 +20,13 @@ from databases import Maria, Postgres, Sqlite  # noqa: E402
 import slapd  # noqa: E402
 from run import PASSWORD, Dovecot, cpu_seconds, load  # noqa: E402
 
-USERS = 1000  # so many that nobody comes while he is still there
+USERS = 1000  # enough that no user comes back while he is still logged in
 QUERY = "SELECT name, password FROM accounts WHERE name = :user"
 CACHE = "cache = 1h"
 
 
 class Accounts:
-    """Where accounts are kept. `section`: the lines of restante's auth section. `passdb`: Dovecot's, None: it has no
+    """A place where accounts are kept. `section`: the lines of restante's auth section. `passdb`: Dovecot's, None: it has no
     such thing here. `pids`: processes whose work belongs to a login."""
     pids = ()
 
@@ -83,7 +83,7 @@ class Lite(Sql):
 
 
 class Ldap(Accounts):
-    """Search, then bind; StartTLS, verified, on both sides. Not logging anything."""
+    """Search, then bind; StartTLS, verified, on both sides. Nothing is logged."""
     name = "ldap, OpenLDAP"
 
     def __init__(self, srv):
@@ -111,7 +111,7 @@ pass_attrs = uid=user
         self.ca.close()
 
 
-# A row for each; a class of your own is all that another kind of accounts needs.
+# One row each; for another kind of accounts, add a class.
 KINDS = [File, Mysql, Pgsql, Lite, Ldap]
 
 
@@ -152,12 +152,12 @@ def measure(args, kind):
     try:
         for u in range(USERS):
             srv.maildir("u%d" % u, [])
-        time.sleep(2.1)  # directory times younger than 2 s are trusted by nobody
+        time.sleep(2.1)  # no server trusts directory times younger than 2 s
         for _ in range(args.rounds):
             for what, start in variants(srv, accounts):
                 server = start()
                 try:
-                    load(args, server, "login", False, USERS, users=USERS)  # connections are made, caches are filled
+                    load(args, server, "login", False, USERS, users=USERS)  # make connections, fill caches
                     got.setdefault(what, []).append(measure_one(args, server, accounts, 300 if args.quick else 3000))
                 finally:
                     server.stop()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What an mbox costs: restanted beside a private Dovecot, each on its own copy of the same file, in turn, in one run. A
+"""The cost of an mbox: restanted beside a private Dovecot, each on its own copy of the same file, in turn, in one run. A
 mailbox of 1,000 messages and one of 1 GiB: the first login (a scan), polls of the unchanged file, a poll after a message
 was appended and one after the file was rewritten in place, fetching all, deleting the oldest message (the rewrite),
 fetching and deleting all. CPU is that of the server's process tree, wall time
@@ -109,14 +109,14 @@ def append(path):
 
 
 def rewrite(path):
-    """Another program writes what was there; it might have been something else of that size."""
+    """Another program rewrites the same bytes; they might have been others of the same size."""
     with open(path, "r+b") as f:
         first = f.readline()
         f.seek(0)
         f.write(first)
 
 
-# what happens to the file before, what is measured, how often
+# the change to the file first, the work that is measured, how often
 WORK = (("first login", nothing, poll, 1), ("poll", nothing, poll, POLLS), ("poll, one more", append, poll, 1),
         ("poll, rewritten", rewrite, poll, 1), ("fetch all", nothing, fetch, 1), ("delete the oldest", nothing, oldest, 1),
         ("drain", nothing, lambda port: fetch(port, True), 1))

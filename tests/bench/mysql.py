@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Measures the storage module mysql beside maildir: the same mail, in turn, in one run. For each kind of work: CPU and wall
-time per unit, CPU of the database beside it, and what the database was asked: statements (its counter Questions: one round
-trip each), and writes of its log, each flushed to disk. Usage: mysql.py --load RST_LOAD [--markdown FILE]
+time per unit, CPU of the database, and its statements (the counter Questions: one round trip each) and log writes, each
+flushed to disk. Usage: mysql.py --load RST_LOAD [--markdown FILE]
 """
 import argparse
 import os
@@ -24,7 +24,7 @@ from pop import Pop  # noqa: E402
 from server import Server, free_port  # noqa: E402
 
 ACT = os.path.join(os.environ.get("top_builddir", "."), "tests/crash/act")
-CLIENTS = 2  # never two on one mailbox, however they drift
+CLIENTS = 2  # never two on one mailbox, however far they drift apart
 COUNTERS = ("Questions", "Innodb_log_writes")
 TEXT = b"Subject: four KiB\r\n\r\n" + b"0123456789abcdef" * 4 * 62 + b"\r\n"
 

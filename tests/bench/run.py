@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures restanted beside a private, tuned Dovecot: the same maildirs, in turn, in one run.
 
-What is counted is CPU time of the server's whole process tree per unit (session, MiB), wall time beside
-it, and memory per idle connection. Every row is a ratio of medians over the rounds; a machine that
-drifts drifts for both. The load generator verifies what it receives, and the checksums of both servers
+Counted are the CPU time of the server's whole process tree per unit (session, MiB), the wall time,
+and the memory per idle connection. Every row is a ratio of medians over the rounds; a machine that
+drifts drifts for both. The load generator verifies everything it receives, and the checksums of both servers
 must be equal. Usage: run.py --load RST_LOAD [--rounds N] [--quick] [--markdown FILE]
 """
 import argparse
@@ -109,7 +109,7 @@ class Dovecot:
 
     @staticmethod
     def secret_file(srv, name, text):
-        """A file that its processes can read; its name."""
+        """Writes a file that its processes can read; returns its name."""
         path = srv.path("dovecot-" + "".join(c for c in name if c.isalnum()))
         with open(path, "w") as f:
             f.write(text)
@@ -248,7 +248,7 @@ def measure(args):
     srv = Server(args.tree)
     srv.passwd({"u%d" % u: PASSWORD for u in range(USERS)})
     make_mail(srv)
-    time.sleep(2.1)  # directory times younger than 2 s are trusted by nobody
+    time.sleep(2.1)  # no server trusts directory times younger than 2 s
     ours, theirs = Restante(srv), Dovecot(srv)
     n = 300 if args.quick else 3000
     rows = []

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * act - one delivery or one session on a storage module, through the loader, in a process of its
- * own that may be killed or have its system calls fail. What became of it is printed, a line each,
- * for the tests to judge.
+ * own that may be killed or have its system calls fail. It prints the outcome, a line for each
+ * step, and the tests judge it.
  *
  *   act MODULE.so [KEY=VALUE...] deliver USER[,USER...] FILE...
- *   act MODULE.so [KEY=VALUE...] import USER FILE...              the file's name becomes the
- * unique-id act MODULE.so [KEY=VALUE...] session USER [INDEX,INDEX...]    reads all, deletes these
- * (0-based)
+ *   act MODULE.so [KEY=VALUE...] import USER FILE...             file names become unique-ids
+ *   act MODULE.so [KEY=VALUE...] session USER [INDEX,INDEX...]   reads all, deletes these (from 0)
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -156,7 +155,7 @@ session(const char *name, char *list)
 	if (rc != PM_OK)
 		return;
 	read_all(mbox, n);
-	fflush(stdout); /* what was chosen is known, whatever happens now */
+	fflush(stdout); /* the choice is on record, whatever happens now */
 	if (list)
 		commit(mbox, n, list);
 	host_mbox_close(inst, mbox, small_call());

@@ -34,7 +34,7 @@ def insert(cls, n=1, octets=300, reason="unknown", sender="a@b.example"):
 
 
 def check(k):
-    """What is wrong after a death; empty: nothing."""
+    """The faults after a death; empty: none."""
     said, true = k.totals()[:4], k.true_totals()
     halves = k.items("retry")[1] + k.items("refused")[1]
     wrong = []
@@ -46,7 +46,7 @@ def check(k):
 
 
 def kill_points(tap, name, prepare, lines, verify):
-    """k = 1, 2, 3 ... until a run has no death."""
+    """k = 1, 2, 3 ... until a run survives."""
     deaths, wrong = 0, []
     for point in range(1, 200):
         k = keeper(10)
@@ -75,7 +75,7 @@ def there(k, idents):
 def at_kill_points(tap):
     kill_points(tap, "insertion", [insert("retry")], [insert("retry")],
                 lambda k, before, out: ["lost %s" % there(k, before + out)] if there(k, before + out) else [])
-    # ten are the bound: the eleventh takes the place of the oldest refused one, never of a waiting one
+    # the bound is ten: the eleventh takes the place of the oldest refused one, never of a waiting one
 
     def evicted(k, before, out):
         retry, refused = k.items("retry")[0], k.items("refused")[0]
@@ -93,7 +93,7 @@ def at_kill_points(tap):
 
 
 def at_random(tap, seconds):
-    """Four processes insert, one after another is killed; what each was told is there."""
+    """Four processes insert, and are killed one after another; every item they were promised is there."""
     rnd = random.Random(4711)
     k = keeper(400)
     kept, deaths = [], 0
@@ -124,7 +124,7 @@ def at_random(tap, seconds):
         tap.ok(not wrong and not lost and items <= 400,
                "%d deaths at random moments of four processes: totals are exact, none of %d accepted is lost, %d of 400 items"
                % (deaths, len(kept), items), "%s lost %s" % (wrong, lost[:5]))
-        # what they were receiving is swept by the next look of a server; here: nobody counts it
+        # a server sweeps half-received items when it next looks; here it is enough that nobody counts them
         tap.note("%d files were left in tmp/" % len(os.listdir(k.path("bad", "tmp"))))
     finally:
         shutil.rmtree(k.dir)
@@ -183,7 +183,7 @@ def pages(tap, k, bound, newest):
 
 
 def waiting(tap, k, bound):
-    """Accepted mail: half of the bound, then the door closes; nothing of it is dropped for whatever comes."""
+    """Accepted mail: up to half of the bound, then the door closes; none of it is ever dropped for newer mail."""
     half = bound // 2
     out = k.run([insert("retry", half + 5, 200, "store-down", "b@c.example"), "door 100", "totals"], timeout=3000)
     kept = [o for o in out if o.startswith("r")]
@@ -201,7 +201,7 @@ def waiting(tap, k, bound):
 
 
 def octets(tap):
-    """The same by octets; and what does not fit at all drops nothing."""
+    """The same by octets; and a message that can never fit drops nothing."""
     d = tempfile.mkdtemp(prefix="rst-badmail.", dir="/tmp")
     k = Keeper(d, "badmail {\n path = %s/bad\n max_octets = 1m\n}\n" % d)
     size, bound = 50000, 1 << 20
@@ -249,7 +249,7 @@ def age(tap):
 
 
 def restart(tap):
-    """Damaged totals, and those of another boot: counted anew. Halves go."""
+    """Damaged totals, and those of another boot, are counted anew. Half-written items are removed."""
     k = keeper(50)
     try:
         k.run([insert("refused", 7), insert("retry", 3), "begin 5000"], check=False)

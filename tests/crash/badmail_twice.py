@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A message was accepted for three, and the store of two of them failed behind the 250: it waits in Badmail. restanted dies at
-each kill point of its retry (builds with --enable-kill-points), the store's and Badmail's own, and starts again. Each of the two
-gets it once: also who had it when the server died, and who fetched and deleted it before it was tried again.
+"""A message was accepted for three recipients, and the store of two of them failed after the 250: it waits in Badmail. restanted
+dies at each kill point of its retry (builds with --enable-kill-points), the store's and Badmail's own, and starts again. Each of
+the two gets it once, even one who had it when the server died, or who fetched and deleted it before the next try.
 Without --all every other time each. Usage: badmail_twice.py [STORE...]"""
 import glob
 import json
@@ -26,7 +26,7 @@ HOUR = 3600
 
 
 class Bed:
-    """Users a0, b0, a1, b1, ...: message k is for ak and bk, who have their mail in `late`."""
+    """Users a0, b0, a1, b1, ...: message k is for ak and bk, whose mail is in `late`."""
 
     def __init__(self, kind):
         self.kind, self.server = kind, Server()
@@ -71,7 +71,7 @@ class Bed:
 
 
 def when(path, seconds):
-    """The item is due so many seconds from now."""
+    """Makes the item due this many seconds from now."""
     try:
         os.utime(path, (time.time() + seconds,) * 2)
     except FileNotFoundError:
@@ -88,7 +88,7 @@ def named(path, user):
 
 
 def begin(bed, n):
-    """n messages were accepted, and wait for more than a test's time."""
+    """n messages are accepted, and would wait for longer than the test takes."""
     bed.server.start()
     for k in range(n):
         bed.accept(k)
@@ -97,12 +97,12 @@ def begin(bed, n):
     sidecars = bed.sidecars()
     for path in sidecars.values():
         when(path, HOUR)
-    bed.rules("dlv_prepare 2 error TEMP")  # the other one, the first time: the sidecar is written anew
+    bed.rules("dlv_prepare 2 error TEMP")  # for the other one it is the first time: the sidecar is rewritten
     return sidecars
 
 
 def fetch(server, user, delete):
-    """How many messages there are."""
+    """The number of messages there."""
     with entered(server, user) as p:
         n = int(p.say("STAT").split()[1])
         for k in range(n if delete else 0):
@@ -112,7 +112,7 @@ def fetch(server, user, delete):
 
 
 def one_death(bed, k, path, point, delete):
-    """(died, somebody had it and waited for it still, problem)"""
+    """(died, somebody already had it while it was still queued for him, problem)"""
     server, users = bed.server, ("a%d" % k, "b%d" % k)
     os.environ["RESTANTE_KILL_POINT"] = point
     try:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions that delete are killed at random moments while mail is delivered - by us and, as Postfix does it, by a
 rename into new/ - and another reader moves messages from new to cur and changes their flags. After every round each
-message is accounted for by its content: accepted and not deleted = there, once, with the unique-id it always had;
-deleted by a commit that said OK = gone; of a killed session all or none of its deletions."""
+message is accounted for by its content: accepted and not deleted = there, once, with an unchanged unique-id;
+deleted by a commit that reported OK = gone; of a killed session, all of its deletions or none."""
 import os
 import random
 import re
@@ -20,12 +20,12 @@ from store import Store, fnv  # noqa: E402
 
 SEED = int(os.environ.get("SEED", "20261124"))
 ROUNDS = 400 if os.environ.get("ALL") == "yes" else 60
-MOST = 10 * ROUNDS  # on a machine where death comes too early or too late
+MOST = 10 * ROUNDS  # for a machine on which the kill comes too early or too late
 FLAGS = ("", "S", "RS", "F", "T")
 
 
 class Reader(threading.Thread):
-    """Another mail program: takes what is new, changes flags, as mutt and Dovecot do."""
+    """Another mail program: takes new messages over, changes flags, as mutt and Dovecot do."""
 
     def __init__(self, box, seed):
         super().__init__()
@@ -76,13 +76,13 @@ class Round:
         kill = self.rnd.random() < 0.7
         text = ""
         if kill and victims:
-            # what it has chosen is printed right before the commit: death comes during that
+            # its choice is printed right before the commit: the kill comes during that
             while "message" not in text:
                 piece = os.read(session.stdout.fileno(), 65536).decode()
                 if not piece:
                     break
                 text += piece
-            time.sleep(self.rnd.choice((0, self.rnd.random() * 0.003)))  # a quick machine has its answer in less
+            time.sleep(self.rnd.choice((0, self.rnd.random() * 0.003)))  # a fast machine answers sooner
             session.kill()
         self.foreign_delivery(self.mail[5])
         said, text = deliverer.communicate(timeout=60)[0], text + session.communicate(timeout=60)[0]
@@ -96,12 +96,12 @@ class Round:
         if not done and not kill:
             raise RuntimeError("a session ended early:\n" + text)
         accepted = {fnv(raw) for raw in self.mail}
-        # what a killed session had chosen is not known when it died before it printed: then nothing was committed
+        # a session that was killed before it printed its choice has committed nothing
         return accepted, doomed if done else set(), set() if done else doomed
 
 
 def enough(committed, killed):
-    """A test that saw none of either has shown nothing."""
+    """A run that saw no case of one kind has shown nothing."""
     return committed >= ROUNDS // 10 and killed >= ROUNDS // 20
 
 

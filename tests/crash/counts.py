@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The count of a domain in processes that are killed: its limit is never passed, a count that may be wrong says so, and is
-too high at most; without deaths it is exact, however many processes take and give back at once."""
+"""A domain's count in processes that are killed: its limit is never passed; a count that may be wrong says so, and can only
+be too high; if nobody dies it is exact, however many processes take and give back at once."""
 import os
 import shutil
 import subprocess
@@ -44,7 +44,7 @@ def limits(tap):
 
 
 def at_once(tap):
-    """Four processes, each a thousand times: nothing is left over; and a limit of one is one."""
+    """Four processes, a thousand times each: nothing is left over; and a limit of one means one."""
     k = keeper(10000)
     try:
         procs = [subprocess.Popen([PROGRAM, k.conf], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A maildir, and an mbox, on a disk that is full, out of inodes, or read-only: deleting works on a full one, nothing accepted is
-lost, nothing is torn, and service returns with the space. The disk is a small tmpfs of the test's own."""
+lost, nothing is torn, and service resumes as soon as there is space. The disk is a small tmpfs of the test's own."""
 import os
 import shutil
 import sys
@@ -38,7 +38,7 @@ def deliver_until_refused(store):
 
 
 def left_in_tmp(path):
-    tmp = os.path.join(path, "ann", "tmp")  # an mbox has none
+    tmp = os.path.join(path, "ann", "tmp")  # an mbox uses none
     return os.listdir(tmp) if os.path.isdir(tmp) else []
 
 

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * keep - Badmail, domain counts and volumes without a server, in a process of its own that may be
- * killed. Commands come from standard input, a line each; a line is printed for each, flushed at
- * once.
+ * killed. It reads commands from standard input, one a line, and answers each with a line that is
+ * flushed at once.
  *
  *   keep CONF
- *     insert retry|refused N OCTETS REASON SENDER RECIPIENT     "ID" or "! CODE text", N times (%u
- *     in SENDER: a number)
- *     begin OCTETS                 a message is written and left without commit
+ *     insert retry|refused N OCTETS REASON SENDER RECIPIENT
+ *                                  "ID" or "! CODE text", N times (%u in SENDER: a number)
+ *     begin OCTETS                 writes a message and leaves it without a commit
  *     remove ID                    "gone" or "missing"
  *     expire N                     how many
  *     totals                       retry items, octets, refused items, octets, dropped, expired,
- *     door
+ *                                  door
  *     door OCTETS                  "open" or "closed text"
  *     admin JSON                   the answer
- *     take DOMAIN OCTETS | keep | back | drop DOMAIN OCTETS MESSAGES | usage DOMAIN | set DOMAIN
- *     OCTETS MESSAGES
+ *     take DOMAIN OCTETS | keep | back | drop DOMAIN OCTETS MESSAGES | usage DOMAIN |
+ *     set DOMAIN OCTETS MESSAGES
  *     hold N                       N times: take 1, keep, drop 1, keep: nothing changes in the end
- *     volume NAME OCTETS           state and text;  release PATH   CODE
+ *     volume NAME OCTETS           state and text
+ *     release PATH                 CODE
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -36,7 +37,7 @@
 
 static struct conf *c;
 static struct quota_hold hold;
-static struct backend store; /* of no module: who counts is the core */
+static struct backend store; /* of no module: the core does the counting */
 
 static struct pm_str
 str(const char *s)
@@ -360,7 +361,7 @@ main(int argc, char **argv)
 
 	if (argc != 2 || !(c = conf_load(argv[1], &e)) || !local_open(c, true))
 		return 64;
-	conf_publish(conf_ref(c)); /* what it lacks to be a server's is not asked for here */
+	conf_publish(conf_ref(c)); /* the settings that only a server needs may be missing here */
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = '\0';
 		run_line(line);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program keep (keep.c), asked line by line; and what is on disk behind its back."""
+"""The program keep (keep.c), asked line by line; and a look at its files behind its back."""
 import os
 import subprocess
 
@@ -51,7 +51,7 @@ class Keeper:
         self.proc = None
 
     def items(self, cls):
-        """id -> size, of items that are whole; and names of halves."""
+        """id -> size, of complete items; and the names of incomplete ones."""
         whole, halves, found = {}, [], {}
         for base, _, names in os.walk(self.path("bad", cls)):
             for n in names:
@@ -67,7 +67,7 @@ class Keeper:
         return [int(x) for x in self.run(["totals"])[0].split()]
 
     def true_totals(self):
-        """What totals should say: [retry items, octets, refused items, octets]."""
+        """The totals to expect: [retry items, octets, refused items, octets]."""
         out = []
         for cls in ("retry", "refused"):
             whole, _ = self.items(cls)

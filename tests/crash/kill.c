@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the kill points of sdk/kill.h do, in builds with --enable-kill-points. */
+/* The kill points of sdk/kill.h, in builds with --enable-kill-points. */
 #include "kill.h"
 
 #include <stdatomic.h>

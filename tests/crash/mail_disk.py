@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Mail comes in while its disk is full, read-only, or not mounted, and while the database of a store is gone: the codes
-of doc/protocol.md, nothing accepted is lost, nothing refused is there, POP3 goes on, and service returns by itself.
+of doc/protocol.md, nothing accepted is lost, nothing refused is stored, POP3 goes on, and service resumes by itself.
 The disk is a small tmpfs of the test's own. Needs root or user namespaces."""
 import os
 import smtplib
@@ -21,7 +21,7 @@ SIZE = b"size=4m"
 
 
 class Disk:
-    """A store of files on a tmpfs; with a volume block or without."""
+    """A store of files on a tmpfs, with or without a volume block."""
 
     def __init__(self, store, volume):
         self.s = s = Server()

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""restanted is killed (-9) at seeded moments of a whole run: a real Postfix brings mail by LMTP and SMTP, restante-deliver
-by its socket, and POP3 clients fetch and delete. It is started again at once, or after restante-deliver has delivered
-without it; some restante-deliver are killed as well. Part of the mail is for nobody and kept (REFUSED); the store of
+"""restanted is killed (-9) at seeded moments of a long run: a real Postfix brings mail by LMTP and SMTP, restante-deliver
+by its socket, and POP3 clients fetch and delete. It is restarted at once, or after restante-deliver has delivered
+without it; some restante-deliver processes are killed as well. Some mail is for unknown users and kept (REFUSED); the store of
 every tenth user fails every third time, so that accepted mail waits in Badmail (RETRY).
 
-Nothing accepted is lost: each copy is fetched or was put into Badmail. One comes twice only where the reply to it was
-lost, as Postfix or restante-deliver say themselves; never more often than that. What waits in Badmail comes once, however
-often its retries are cut. Badmail's totals are what is on disk. A server that ends by itself is a failure.
+Nothing accepted is lost: each copy is fetched or was put into Badmail. A copy comes again only as often as the reply to it
+was lost, by Postfix's or restante-deliver's own account. Mail that waits in Badmail comes once, however often its retries
+are interrupted. Badmail's totals match the disk. A server that ends by itself is a failure.
 
 --all: 20,000 messages, 200 users, 50 clients and 100 kills on each store. Usage: mail_kill.py [STORE... [KILLS]]"""
 import collections
@@ -64,8 +64,8 @@ class KillRig(Rig):
         self.late = {"user%d" % i for i in range(0, users, 10)}
         super().__init__(store, users, SEED)
         self.box = BadBox(self.server.path("bad"))
-        self.kept = {}                          # seq -> recipient that there is not
-        self.killed = set()                     # seq: nobody answers for these
+        self.kept = {}                          # seq -> recipient that does not exist
+        self.killed = set()                     # seq: these may come or not
         self.retried = set()                    # (seq, user): it waited when the server died
 
     def passwords(self):
@@ -97,7 +97,7 @@ class KillRig(Rig):
         return self.kept[seq]
 
     def mail(self, postfix, seq):
-        """By Postfix: one in four goes on by SMTP, to one whose store fails among others; one in six is also for nobody."""
+        """By Postfix: one in four goes on by SMTP, also to somebody whose store fails; one in six goes to an unknown user as well."""
         to, raw = self.message(seq)
         tag = "+smtp" if seq % 4 == 1 else ""
         if tag:
@@ -115,7 +115,7 @@ class KillRig(Rig):
         self.pipe_until(seq, "%s@%s" % ((to or [self.nobody(seq)])[0], DOMAIN), raw)
 
     def deliver_killed(self, seq, rng, args, most_s):
-        """A restante-deliver that is killed itself; nobody answers for it, so its message may come or not."""
+        """A restante-deliver that is killed itself: its message may come or not."""
         to, raw = self.message(seq)
         with self.lock:
             self.sent[seq] = (to[:1], raw)
@@ -127,7 +127,7 @@ class KillRig(Rig):
             p.stdin.write(raw if whole else raw[:rng.randrange(len(raw))])
             p.stdin.flush()
             if whole:
-                p.stdin.close()  # it goes on to the end
+                p.stdin.close()  # it runs to its end
             time.sleep(rng.random() * most_s)
         except BrokenPipeError:
             pass
@@ -149,12 +149,12 @@ class KillRig(Rig):
     # ---- out ------------------------------------------------------------------------------------
 
     def out(self):
-        """How many messages came out somewhere."""
+        """The number of messages that came out somewhere."""
         with self.lock:
             return len({seq for seq, _ in self.copies})
 
     def missing(self):
-        """Copies that must be fetched and were not."""
+        """Copies that should have been fetched and were not."""
         return {x for x in super().missing() if x[0] not in self.killed}
 
     def numbered(self, item):
@@ -183,7 +183,7 @@ class KillRig(Rig):
 
 
 class Death:
-    """The server is killed over the whole run, and restante-deliver works in between."""
+    """Kills the server throughout the run; restante-deliver works in between."""
 
     def __init__(self, rig, total, kills):
         self.rig, self.total, self.kills = rig, total, kills
@@ -191,7 +191,7 @@ class Death:
         self.fed = self.done = self.direct = self.direct_killed = 0
         self.seqs = itertools.count(total)
         self.error, self.where = None, []
-        self.meant = threading.Event()  # it is we who end the server
+        self.meant = threading.Event()  # this time the test ends the server
         self.thread = threading.Thread(target=self.run)
         self.watcher = threading.Thread(target=self.watch)
 
@@ -207,15 +207,15 @@ class Death:
                 time.sleep(self.rng.uniform(0, 0.3))
                 self.where.append(self.progress())
                 self.kill()
-        except Exception as e:  # the test says so
+        except Exception as e:  # the test reports it
             self.give_up(e)
 
     def give_up(self, error):
         self.error = self.error or error
-        self.rig.stop.set()  # nobody waits for what will not come
+        self.rig.stop.set()  # do not wait for mail that will not come
 
     def watch(self):
-        """Until the run is over: nobody but us ends the server."""
+        """Until the run is over, only the test may end the server."""
         while not self.rig.stop.wait(0.2):
             proc = self.rig.server.proc
             ended = proc.poll() is not None
@@ -245,7 +245,7 @@ class Death:
             self.rig.pipe_until(seq, address, raw)
 
     def without_server(self):
-        """One message by a restante-deliver of its own; what it could not deliver now."""
+        """One message by a restante-deliver of its own; returns what it could not deliver yet."""
         rig, seq = self.rig, next(self.seqs)
         to, raw = rig.message(seq)
         to = [] if seq % 4 == 3 else to[:1]
@@ -265,7 +265,7 @@ class Death:
 
 
 def lost_replies(log):
-    """(queue id, user) -> how often Postfix did not get the reply."""
+    """(queue id, user) -> how often Postfix missed the reply."""
     return collections.Counter(re.findall(r"(\w+): to=<([^@+>]*)[^\n]*(?:may be sent more than once|"
                                           r"timed out while sending end of data)", log))
 
@@ -278,7 +278,7 @@ def unexplained(rig, lost, twice):
 
 
 def all_out(rig, postfix):
-    """Postfix is asked to try again now: what it put off waits for seconds."""
+    """Asks Postfix to try again now: deferred mail would wait for seconds."""
     end = time.monotonic() + PATIENCE
     while rig.missing() and not rig.wrong:
         if rig.stop.is_set():
@@ -308,7 +308,7 @@ def bring(rig, death, postfix, feeding, clients):
         wait_until(lambda: postfix.queued() == 0, 120, "Postfix to be done")
         wait_until(lambda: not rig.box.waiting(), 120, "what waits in Badmail to be delivered")
         wait_until(lambda: not rig.unkept(), 30, "what is refused to be in Badmail")
-        time.sleep(1)  # what comes twice comes now
+        time.sleep(1)  # copies that come twice come now
     finally:
         rig.end(out)
         death.thread.join()
@@ -331,7 +331,7 @@ def check_badmail(tap, rig, store):
     tap.ok(not rig.box.bad, "%s: each item has its sidecar" % store, rig.box.bad[:3])
     tap.ok(true["refused_items"] <= rig.items and said.get("dropped") == gone,
            "%s: refused mail stays within its bound, what was dropped is counted" % store, "%s, %d inserted" % (said, inserted))
-    waited = len(rig.box.items["retry"])  # but for those that were there for less than a look
+    waited = len(rig.box.items["retry"])  # except for items that came and went between two looks
     tap.ok(waited > 0 and true["retry_items"] == 0 and said.get("delivered", 0) >= waited,
            "%s: accepted mail waited, was delivered and counted" % store, said)
 

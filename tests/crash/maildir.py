@@ -3,10 +3,10 @@
 """The server dies at each kill point of a QUIT that deletes (builds with --enable-kill-points), and comes back.
 
 After every death: the deletions are all done or none is; all done if the client saw +OK; no message that was
-not deleted is lost; unique-ids are what they were. k = 1, 2, 3 ... until a run has no death.
+not deleted is lost; unique-ids do not change. k = 1, 2, 3 ... until a run survives.
 
-The same with a ledger that is full of messages that are gone, so that it is written anew after the QUIT: what is hidden
-(undo) stays hidden, and imports that were deleted stay known.
+The same with a ledger that is full of messages that are gone, so that it is rewritten after the QUIT: hidden messages
+(undo) stay hidden, and deleted imports stay known.
 """
 import os
 import re
@@ -23,7 +23,7 @@ from shapes import SHAPES  # noqa: E402
 NAMES = ["plain", "two-lines", "dot-lines", "crlf", "utf8", "tabs"]
 DELETE = (1, 3, 4)
 MOST = 60
-DEAD = 4200     # lines of a ledger that is written anew
+DEAD = 4200     # a ledger of this many lines is rewritten
 DAY = 86400000
 
 
@@ -73,7 +73,7 @@ class Pop:
 
 
 def deleting_session(port):
-    """What QUIT was answered, or None when the server died first."""
+    """The answer to QUIT, or None if the server died first."""
     p = None
     try:
         p = Pop(port)
@@ -106,7 +106,7 @@ def line(text):
 
 
 def fill_ledger(path, srv):
-    """Before the first login: a unique-id of its own, a message hidden until tomorrow, an import that was deleted."""
+    """Before the first login: a unique-id of its own, a message hidden until tomorrow, a deleted import."""
     names = sorted(os.listdir(os.path.join(path, "new")))
     now = int(time.time() * 1000)
     gone = "0" * 32
@@ -131,7 +131,7 @@ def ledger(path):
 
 
 def problem_of(path, before, after):
-    """Of a mailbox with such a ledger."""
+    """The faults of a mailbox with such a ledger."""
     text = ledger(path)
     if len(before) != len(NAMES) - 1 or before[1] != b"uid-of-its-own" or b"uid-of-its-own" not in after:
         return "a hidden message is listed, or a unique-id lost: %s, %s" % (before, after)

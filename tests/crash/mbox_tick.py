@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """restanted dies at each kill point of a QUIT that deletes from an mbox (builds with --enable-kill-points) and starts
-again. A journal that was left is carried out by the background work alone, before anybody logs in: then the file
+again. The background work alone carries out a journal that was left, before anybody logs in: then the file
 holds the messages that were kept, and no others. With --all also: a rewrite that takes minutes keeps its dotlock fresh."""
 import glob
 import os
@@ -16,7 +16,7 @@ from server import Server, Tap, mboxrd, wait_until  # noqa: E402
 from store import Store  # noqa: E402
 
 MESSAGES = [b"Subject: %d\n\n%s\n" % (k, b"y" * (100 * k)) for k in range(4)]
-MOST = 60  # kill points a run may have
+MOST = 60  # no run has more kill points
 
 
 def texts(path):
@@ -55,7 +55,7 @@ def one_death(k):
         rc = srv.stop()
         left = bool(journals(srv))
         if os.path.exists(box + ".lock"):
-            os.unlink(box + ".lock")  # its process may be one of this test's own
+            os.unlink(box + ".lock")  # its process may belong to this test
         srv.start()
         if left:
             wait_until(lambda: not journals(srv), 60, "the journal to be carried out")
@@ -81,7 +81,7 @@ def ticks(tap):
 
 
 def fresh(tap):
-    """Each piece of a rewrite takes a second; whoever waits for the dotlock sees that it is not stale."""
+    """Each piece of a rewrite takes a second; a program that waits for the dotlock can see that it is not stale."""
     store = Store(kind="mbox")
     try:
         path = os.path.join(store.dir, "mail", "ann")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""restante-deliver is killed (-9) at seeded moments, with a server and without one, and called again as a mail server
-does, until it exits 0. What exited 0 is there, whole; nothing is there in part; and what is there twice was killed
-once: its answer was lost.
+"""restante-deliver is killed (-9) at seeded moments, with and without a server, and called again, as a mail server does,
+until it exits 0. A message for which it exited 0 is there, whole; none is there in part; and one that is there twice was
+killed once: its answer was lost.
 
-On two stores, each way: 6 kills, with --all 60. SEED=n for another run."""
+On two stores, each way: 6 kills, with --all 60. SEED=n gives another run."""
 import hashlib
 import os
 import random
@@ -22,11 +22,11 @@ from server import Tap  # noqa: E402
 KILLS = 60 if os.environ.get("ALL") == "yes" else 6  # of each store, each way
 SEED = int(os.environ.get("SEED", "20261124"))
 STORES = ("maildir", "mbox")
-TRIES = 300  # of one message, when nothing is killed any more
+TRIES = 300  # of one message, once nothing is killed any more
 
 
 def make(rng, seq):
-    """Header, text, and at its end the sum of all before: a part of it is not one."""
+    """Header, text, and a checksum of both at the end: no part of it is a valid message."""
     raw = b"X-Seq: %d\r\nSubject: one\r\n\r\n" % seq
     raw += b"".join(b"%016x .line\r\n" % rng.getrandbits(60) for _ in range(rng.choice((3, 300, 3000, 20000))))
     return raw + b"sum %s\r\n" % hashlib.sha256(raw).hexdigest().encode()
@@ -41,7 +41,7 @@ class Killer:
         t0 = time.monotonic()
         p = subprocess.Popen([self.rig.server.bin("restante-deliver"), *self.args, "-a", "%s@%s" % (user, DOMAIN)],
                              stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        if kill:  # all along the way, from the first system call to the last, and a little behind it
+        if kill:  # at any point from the first system call to a little after the last
             timer = threading.Timer(self.rng.random() * self.took_s * 1.2, p.kill)
             timer.start()
         err = p.communicate(raw)[1]
@@ -69,7 +69,7 @@ class Killer:
 
 
 def messages(rig):
-    """Every message in every mailbox, as POP3 hands it out."""
+    """Every message in every mailbox, as POP3 sends it."""
     from pop import Pop
     for user in rig.users:
         with Pop(rig.server.clear_port) as p:

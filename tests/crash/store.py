@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private store that act works on: a session or a delivery is one process, whose end is told."""
+"""A private store that act works on: each session or delivery is one process, and the outcome is returned."""
 import os
 import shutil
 import subprocess
@@ -18,7 +18,8 @@ def fnv(data):
 
 
 class Outcome:
-    """What act said: .rc its exit code, .open/.commit/.delivery codes or None, .deleted how many, .messages {uidl: (octets, digest)}."""
+    """The output of act: .rc its exit code, .open/.commit/.delivery codes or None, .deleted how many, .messages {uidl: (octets,
+    digest)}."""
 
     def __init__(self, done):
         self.rc, self.text = done.returncode, done.stdout + done.stderr
@@ -47,7 +48,7 @@ class Store:
     def __init__(self, where=None, kind="maildir"):
         self.own = where is None
         self.kind = self.name = kind
-        self.at_end = False     # whether a sweep is for the end of a session alone
+        self.at_end = False     # whether a sweep covers only the end of a session
         self.dir = where or tempfile.mkdtemp(prefix="rst-crash.", dir="/tmp")
         for d in ("mail", "state"):
             os.makedirs(os.path.join(self.dir, d), exist_ok=True)
@@ -64,7 +65,7 @@ class Store:
         return Outcome(done)
 
     def remove(self, user):
-        """The mailbox, and whatever the store remembers of it."""
+        """The mailbox, and everything the store remembers about it."""
         path = os.path.join(self.dir, "mail", user)
         if self.kind == "maildir":
             shutil.rmtree(path, ignore_errors=True)
@@ -83,10 +84,10 @@ class Store:
         return path
 
     def fill(self, user="ann", messages=MESSAGES):
-        """The mailbox anew, with these messages; {uidl: (octets, digest)}."""
+        """A new mailbox with these messages; {uidl: (octets, digest)}."""
         self.remove(user)
         files = [self.file(raw, "imported-%d" % k) for k, raw in enumerate(messages)]
-        # half of them with unique-ids that no scan could make up again
+        # half of them with unique-ids that no scan could derive again
         half = len(files) // 2
         text = self.run("import", user, *files[:half]).text + self.run("deliver", user, *files[half:]).text
         if text.count("delivery OK") != len(messages):
@@ -108,7 +109,7 @@ class Store:
 
 
 def judge_session(before, doomed, out, after):
-    """What is wrong with the mailbox after a session that was to delete `doomed` of `before`; '' if nothing."""
+    """The fault in the mailbox after a session that was to delete `doomed` of `before`; '' if there is none."""
     kept = {u: m for u, m in before.items() if u not in doomed}
     if after not in (before, kept):
         lost = set(kept) - set(after)

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * storm - an mbox whose server dies at every kill point of a deletion or a delivery, with an
- * adversary who uses the time until somebody recovers it: twin    appends messages that equal
- * existing ones, before, between and after recoveries that crash as well reader  another program
- * that rewrites, grows or shortens the end of the file and a disk that, when the power goes too,
- * kept what it liked of what was not synced.
+ * adversary who uses the time until somebody recovers it:
+ *
+ *   twin    appends messages that equal existing ones, before, between and after recoveries that
+ *           crash as well
+ *   reader  another program that rewrites, grows or shortens the end of the file
+ *
+ * and with a disk that, when the power fails too, kept an arbitrary part of the unsynced data.
  *
  *   storm MODULE.so DIR sweep             every kill point, every adversary
  *   storm MODULE.so DIR random SEED N     N runs
  *
- * With the twin: each message is accounted for, in order, with its unique-id. With the reader: no
- * survivor may be missing from the mailbox and its journal together. A line for each problem; exit
- * code 1 if there was one.
+ * With the twin, each message is accounted for, in order, with its unique-id. With the reader, no
+ * survivor may be missing from the mailbox and its journal together. Prints a line for each
+ * problem; exit code 1 if there was one.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -57,7 +60,7 @@ struct seen {
 static const char *dir;
 static struct host_lib *lib;
 static struct host_spec spec;
-static struct host_inst *ours; /* of the one who looks */
+static struct host_inst *ours; /* of the process that looks */
 static uint64_t dice;
 static unsigned long problems, deaths, conflicts;
 
@@ -226,7 +229,7 @@ make_mailbox(bool twins)
 	return all;
 }
 
-/* ---- the one who dies ------------------------------------------------------------------------ */
+/* ---- the process that dies ------------------------------------------------------------------- */
 
 static int32_t
 enter(struct host_inst *inst, uint64_t *ret_n, void **ret_mbox)
@@ -286,8 +289,7 @@ deliver(struct host_inst *inst)
 	return rc == PM_OK ? res.rc : rc;
 }
 
-/* In a process that dies at its kill-th point: DIED, or 0: it said OK, or 1: it said another thing.
- */
+/* In a process that dies at its kill-th point: DIED; 0: it reported OK; 1: something else. */
 static int
 in_child(unsigned kill, enum op op, const uint8_t *del)
 {
@@ -318,7 +320,7 @@ in_child(unsigned kill, enum op op, const uint8_t *del)
 
 /* ---- what happens meanwhile ------------------------------------------------------------------ */
 
-/* The journal's phase and where its payload is to stand. False: there is none. */
+/* The journal's phase and where its payload belongs. False: there is no journal. */
 static bool
 journal_is(uint64_t *ret_phase, uint64_t *ret_start)
 {
@@ -334,7 +336,7 @@ journal_is(uint64_t *ret_phase, uint64_t *ret_start)
 	return true;
 }
 
-/* The power goes: of what was not synced, any blocks reached the disk. */
+/* The power fails: any of the unsynced blocks may have reached the disk. */
 static void
 power_cut(const struct text *before)
 {
@@ -347,7 +349,7 @@ power_cut(const struct text *before)
 
 	if (f)
 		must(fread(head, sizeof(head), 1, f) == 1 && fclose(f) == 0, path);
-	if (f && head[1] == 1) /* phase 1: nothing of the payload was promised */
+	if (f && head[1] == 1) /* phase 1: none of the payload was promised */
 		for (size_t at = head[5]; at + 16 <= before->n; at += 16)
 			if (roll(2))
 				memcpy(now.p + at, before->p + at, 16);
@@ -394,7 +396,7 @@ reader(void)
 {
 	struct text t = slurp(path_of("mail/ann"));
 	uint64_t phase, start;
-	unsigned deep = 8; /* the end of the last text is not missed */
+	unsigned deep = 8; /* nobody misses the end of the last text */
 
 	/* deeper only where a journal has what it destroys */
 	if (journal_is(&phase, &start) && t.n > start + deep)
@@ -454,9 +456,9 @@ uidls_unique(const struct seen *s)
 	return true;
 }
 
-/* Are these what is left of `before` without `del`, then the extras, with or without the fresh one
- * somewhere behind the old ones? Unique-ids of what stayed are what they were; of twins, one of
- * those their like had. */
+/* Are these the messages of `before` without `del`, then the extras, with or without the fresh one
+ * somewhere after the old ones? Messages that stayed keep their unique-ids; a twin may have that
+ * of any of its like. */
 static bool
 accounted(const struct seen *before, const struct seen *now, unsigned del, bool with_fresh,
 	  bool twins)
@@ -483,7 +485,7 @@ accounted(const struct seen *before, const struct seen *now, unsigned del, bool 
 	return x == n_extra && had_fresh;
 }
 
-/* Unique-ids that a committed deletion took are nobody's any more. */
+/* No message may have a unique-id that a committed deletion took. */
 static bool
 none_back(const struct seen *before, const struct seen *now, unsigned del)
 {
@@ -537,7 +539,7 @@ judge_reader(const struct seen *now, unsigned del)
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 
-/* Who comes next may die as well. */
+/* The processes that recover it may die as well. */
 static void
 recoveries(const struct plan *p)
 {

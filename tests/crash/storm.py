@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""An mbox whose server dies at every step of a deletion and of a delivery, with both adversaries beside it - an identical
+"""An mbox whose server dies at every step of a deletion and of a delivery, with both adversaries at work - an identical
 message appended, another reader rewriting the end - and the power cut too; then random runs of the same. The
-driver (storm.c) works on the module through the loader. SEED and RUNS may be given."""
+driver (storm.c) loads the module as the server does. SEED and RUNS may be given."""
 import os
 import re
 import shutil
@@ -35,7 +35,7 @@ def main():
         rc, out = storm(where, "sweep")
         m = re.search(r"^sweep: (\d+) deaths at up to (\d+) kill points, (\d+) conflicts, 0 problems$", out, re.M)
         tap.ok(rc == 0 and m, out.splitlines()[-1] if out else "the sweep says nothing", out[-3000:])
-        # a deletion has 12 points at least, a delivery 8; below that something was not reached
+        # a deletion has at least 12 points, a delivery 8; with fewer, something was not reached
         tap.ok(m and int(m.group(2)) >= 12 and int(m.group(1)) >= 300 and int(m.group(3)) > 0,
                "every step was one to die at, and conflicts were seen", out[-500:])
         rc, out = storm(where, "random", SEED, RUNS)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The n-th system call of a session or a delivery fails - full disk, I/O error, no descriptors - for n = 1, 2, 3
-until none is left to fail; then the process is killed there instead. After each: nothing lost, nothing deleted that
-was not said to be, no half message, and what was answered is true."""
+until none is left to fail; then the process is killed there instead. After each run: nothing is lost, nothing is deleted
+that was not reported as deleted, no message is partial, and every answer was true."""
 import os
 import socket
 import subprocess
@@ -23,9 +23,9 @@ ERRORS = {
 }
 NEW = b"Subject: the new one\r\n\r\nnew\r\n"
 MOST = 80
-SHARP = ("fdatasync",)  # each error of these, also in a short run
-DEAD = 1200             # lines of a ledger that is written anew
-END = 16                # calls of each kind at the end of a session, where it is
+SHARP = ("fdatasync",)  # of these calls, every error, even in a short run
+DEAD = 1200             # a ledger of this many lines is rewritten
+END = 16                # calls of each kind at the end of a session, where the rewriting happens
 
 
 def strace(call, what, n):
@@ -33,7 +33,7 @@ def strace(call, what, n):
 
 
 def mailbox_count(store, call, args):
-    """How often a run makes this call, before the module is ready and in all."""
+    """How often a run makes this call: before the module is ready, and in all."""
     log = os.path.join(store.dir, "strace")
     store.run(*args, wrap=["strace", "-f", "-qq", "-o", log, "-e", "trace=%s,write" % call])
     before, total, ready = 0, 0, False
@@ -50,7 +50,7 @@ def mailbox_count(store, call, args):
 
 
 def one(store, kind, call, what, n):
-    """Fills the mailbox, lets it happen, looks; ('' or the problem, the outcome)."""
+    """Fills the mailbox, runs one case and looks; ('' or the problem, the outcome)."""
     before = store.fill()
     if kind == "session":
         doomed = [u for k, u in enumerate(before) if k in (1, 3)]
@@ -76,7 +76,7 @@ def sweep(tap, store, kind, call, what):
 
 
 def first_delivery(tap, store):
-    """The first delivery to somebody is killed on the way to making his mailbox: the next one works."""
+    """A user's first delivery is killed while it makes the mailbox: the next one works."""
     calls = ("mkdirat", "fsync", "openat", "write", "renameat2")
     problems, killed, refused = [], 0, 0
     for call in calls:
@@ -101,8 +101,8 @@ def first_delivery(tap, store):
 
 
 def broken_lock(tap, store):
-    """A delivery that finds a dead process' dotlock is killed while it moves it away: the next one works, and what is left
-    is no mailbox in any list and goes with the next lock that is broken."""
+    """A delivery that finds a dead process's dotlock is killed while it moves it away: the next one works, and the file that
+    is left is no mailbox in any list, and is removed when the next lock is broken."""
     mail = os.path.join(store.dir, "mail")
 
     def others():
@@ -138,7 +138,7 @@ def broken_lock(tap, store):
 
 
 class Full(Store):
-    """A maildir whose ledger is written anew at the end of the next session; looked at twice, since that is one, too."""
+    """A maildir whose ledger is rewritten at the end of the next session; looked at twice, since a look is a session, too."""
 
     def __init__(self):
         super().__init__(kind="maildir")

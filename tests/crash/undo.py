@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""restanted dies while deleted mail goes to the undo storage, and while it comes back: at each kill point one after
-another; likewise while it comes back within its mailbox. Afterwards each message is where the operator can bring it back from, and
-comes back once, and the count of its domain is what the mailboxes hold, or says that it is doubtful.
+"""restanted dies while deleted mail is moved to the undo storage, and while it is brought back, at each kill point in turn;
+likewise while it is brought back within its mailbox. Afterwards the operator can bring each message back, it comes back
+once, and the domain's count matches the mailboxes, or says that it is doubtful.
 
 --all: also from an mbox, and to one."""
 import os
@@ -18,8 +18,8 @@ MOST = 80
 LETTERS = 2
 PAIRS = [("maildir", "maildir"), ("maildir", None), ("mbox", "maildir"), ("mbox", None), ("maildir", "mbox")]
 ANN, DOMAIN = "ann@here.example", "here.example"
-POINTS = {"going": 3, "coming back": 7}  # of the server, for each message
-POINTS_INSIDE = 5  # for all of them
+POINTS = {"going": 3, "coming back": 7}  # kill points of the server, for each message
+POINTS_INSIDE = 5  # and once for all of them
 
 
 class Rig:
@@ -41,7 +41,7 @@ class Rig:
                                self.server.attic(attic) if undo and attic else None, [ANN])
 
     def run(self, k, *words):
-        """Starts, to die at kill point k; True: it did."""
+        """Starts a server that is to die at kill point k; True: it did."""
         if k:
             os.environ["RESTANTE_KILL_POINT"] = k
         try:
@@ -52,7 +52,7 @@ class Rig:
         return self.server.stop() == 99
 
     def problem(self):
-        """What is not as it should be, after all was brought back."""
+        """The faults that remain after everything was brought back."""
         self.server.start()
         wrong = self.miscounted()
         if wrong:
@@ -70,7 +70,7 @@ class Rig:
         return self.miscounted()
 
     def miscounted(self):
-        """Is the domain's count another than what is there, and sure of it?"""
+        """Is the domain's count wrong, and not marked doubtful?"""
         counted = self.server.json("quota", "--domain", DOMAIN)
         there = len(self.server.look(ANN))
         if counted.get("domain_doubtful") is False and counted.get("domain_used_messages") != there:

@@ -90,7 +90,7 @@ def read_only(tap, d):
 
 def unmounted(tap, d):
     d.umount()
-    os.makedirs(os.path.join(d.disk, "mail"), exist_ok=True)  # a directory of the same name beneath, as admins have them
+    os.makedirs(os.path.join(d.disk, "mail"), exist_ok=True)  # a directory of the same name under the mount, as many sites have
     out = d.run(["volume v 0", INSERT, "door 1", "release " + os.path.join(d.disk, "mail")])
     left = [os.path.join(base, n) for base, dirs, names in os.walk(d.disk) for n in dirs + names]
     tap.ok(out[0].startswith("not mounted") and "nothing is mounted at" in out[0], "not mounted: said: " + out[0])

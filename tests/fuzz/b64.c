@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The input is encoded and decoded again, and is decoded as if it were base64: what is taken must
- * be the one text of its value, what is refused must be wrong for a model that knows nothing of
- * groups of four.
+ * The input is encoded and decoded again, and is decoded as if it were base64: accepted text must
+ * be the only encoding of its value, and refused text must be wrong for a model that knows nothing
+ * of groups of four.
  */
 #include <stdbool.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Badmail's and the counts' files as they are read from a disk: a sidecar is an item with all that
- * others rely on, or none; a page is sound or not, and one flipped bit makes it damaged; an ID is
- * one that would be written so. The functions that judge a text have no other callers than their
- * own files, which are therefore part of this one.
+ * The files that Badmail and the counts read from a disk: a sidecar is a complete item or none; a
+ * page is sound or not, and one flipped bit makes it damaged; an ID that is accepted would be
+ * written the same way. The functions that judge a text have no other callers than their own
+ * files, which are therefore part of this one.
  */
 #include "../../src/badmail/badmail_item.c"
 #include "../../src/base/statefile.c"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tree_parse: places lie inside the text, and what was understood, written out again in the safest
- * form, is understood again without an error. ${FUZZ} has a value, ${FUZZ_LONG} one that is nearly
- * too long.
+ * tree_parse: positions lie inside the text, and a parsed tree, written out again in the safest
+ * form, parses again without an error. ${FUZZ} has a value, ${FUZZ_LONG} one that is nearly too
+ * long.
  */
 #include "base/arena.h"
 #include "conf/tree.h"
@@ -108,7 +108,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	arena_init(&a, MEMORY_MAX);
 	write_tree(&once, parse(&a, (const char *)data, n, &s), &s, 0);
 	arena_reset(&a);
-	if (once.n > 0 && s.longest < VALUE_MAX) { /* in quotes there is room for one byte less */
+	if (once.n > 0 && s.longest < VALUE_MAX) { /* quotes leave room for one byte less */
 		write_tree(&twice, parse(&a, once.p, once.n, &s), &s, 0);
 		MUST(s.reports == 0);
 		MUST(fuzz_same(&once, &twice));

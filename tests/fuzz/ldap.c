@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names in filters and DNs, and what directories say of accounts. The input is a template, a
- * newline, a name; the name is taken for a server's text, too. What is filled in is one value that
+ * Names in filters and DNs, and the texts of directories about accounts. The input is a template,
+ * a newline, a name; the name is also used as a server's text. Filled in, it is one value that
  * reads back as the name, whatever it holds.
  */
 #include "../../backends/auth/ldap/filter.h"
@@ -20,7 +20,7 @@ value_of(const struct template_names *names, char letter)
 			       : &names->dn;
 }
 
-/* Reads one value back; where it ends. */
+/* Reads one value back; returns where it ends. */
 static const char *
 read_back(const char *out, const struct pm_str *v)
 {
@@ -54,7 +54,7 @@ check_filled(const char *t, const char *out, const struct template_names *names)
 	MUST(*out == '\0');
 }
 
-/* Inside of a filter, are the parentheses those of the template? */
+/* In a filter, are the parentheses those of the template? */
 static int
 depth_of(const char *filter)
 {

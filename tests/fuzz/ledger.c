@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A ledger of any bytes: it is read to a sound place; what is appended there is read again,
- * whatever stood before; and what a rewriting would write is the same ledger. First byte: if odd,
- * every line gets the crc it should have - a fuzzer does not guess them - computed here bit by bit.
+ * A ledger of any bytes: it is read up to a sound place; records appended there are read again,
+ * whatever comes before them; and a rewritten ledger is the same ledger. First byte: if odd, every
+ * line gets the crc it should have - a fuzzer does not guess them - computed here bit by bit.
  */
 #include <stdbool.h>
 
@@ -15,7 +15,7 @@
 #define NAME "fuzz.appended"
 #define UIDL "fuzz-uidl"
 #define OP "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"
-#define NAME_LIMIT 255 /* of a file name: longer ones are never written */
+#define NAME_LIMIT 255 /* of a file name: no longer one is ever written */
 
 static uint32_t
 model_crc(const char *p, size_t n)
@@ -30,7 +30,7 @@ model_crc(const char *p, size_t n)
 	return ~crc;
 }
 
-/* Each line of p with a crc of its own; a crc that stands there already is replaced. Returns
+/* Gives each line of p a crc, or replaces the one it has. Returns
  * where the last sound line ends: a line with nothing in it is none. */
 static size_t
 with_crcs(struct fuzz_text *t, const char *p, size_t n)
@@ -56,7 +56,7 @@ with_crcs(struct fuzz_text *t, const char *p, size_t n)
 	return sound;
 }
 
-/* NULL: a line was refused as if there were no memory. */
+/* NULL: a line was refused, as when there is no memory. */
 static struct ledger *
 read_all(const struct fuzz_text *t, size_t *ret_good)
 {
@@ -66,7 +66,7 @@ read_all(const struct fuzz_text *t, size_t *ret_good)
 
 	MUST(l != NULL);
 	ok = ledger_read(l, copy, t->n, ret_good);
-	free(copy); /* it keeps nothing of the text */
+	free(copy); /* it keeps no pointer into the text */
 	if (ok)
 		return l;
 	ledger_free(l);
@@ -167,7 +167,7 @@ check_ours(struct ledger *l, size_t lines)
 	MUST(ledger_unfinished(l, NULL) && strcmp(ledger_unfinished(l, NULL), OP) == 0);
 }
 
-/* As a store appends: behind the last sound byte, over whatever torn tail there was. */
+/* As a store appends: after the last sound byte, over any torn tail. */
 static void
 check_append(const struct fuzz_text *t, size_t good, size_t lines)
 {
@@ -216,7 +216,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		MUST(sound == 0 || good == sound);
 		MUST(good <= t.n && (good > 0 || lines == 0));
 		check_rewrite(l);
-		/* an input that knows our own names may say what it likes of them */
+		/* an input that happens to use our own names may contain anything about them */
 		if (good == 0 ||
 		    (!memmem(t.p, good, NAME, strlen(NAME)) && !memmem(t.p, good, OP, strlen(OP))))
 			check_append(&t, good, lines);

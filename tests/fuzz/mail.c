@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What follows DATA, or the octets of BDAT chunks, whole and cut: what comes out is the same and
- * that of a model which looks for CRLF.CRLF in the whole. First byte, lowest bit: BDAT (no dots).
+ * The octets that follow DATA, or those of BDAT chunks, whole and in pieces: the result is always
+ * the same, and that of a model which looks for CRLF.CRLF in the whole. First byte, lowest bit:
+ * BDAT (no dots).
  */
 #include <stdbool.h>
 
@@ -61,7 +62,7 @@ run(struct outcome *o, bool dots, enum fuzz_cut how, const uint8_t *data, size_t
 
 /* ---- the model ------------------------------------------------------------------------------- */
 
-/* Where the octets of a message end in data; n: they do not. */
+/* Where the message ends in data; n: it does not end. */
 static size_t
 model_end(const uint8_t *data, size_t n)
 {
@@ -81,7 +82,7 @@ model_text(struct fuzz_text *t, bool dots, const uint8_t *data, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		bool cr = i > 0 && data[i - 1] == '\r';
 
-		/* a dot without what follows is held back until it is known: it may be the end */
+		/* a dot is held back until the next octet is known: it may be the end */
 		if (dots && bol && data[i] == '.') {
 			bol = false;
 			continue;
@@ -103,14 +104,14 @@ check_model(const struct outcome *o, bool dots, const uint8_t *data, size_t n)
 
 	MUST(o->ended == (dots && end < n));
 	if (dots && !o->ended)
-		return; /* cut off: nothing of it is delivered */
+		return; /* cut off: none of it is delivered */
 	MUST(o->used == (o->ended ? end + 3 : n));
 	model_text(&t, dots, data, end);
 	MUST(fuzz_same(&t, &o->text));
 	fuzz_text_free(&t);
 }
 
-/* Nothing that goes to a store has a bare LF, and its last line is ended. */
+/* No message that goes to a store has a bare LF, or a last line without an end. */
 static void
 check_text(const struct outcome *o)
 {

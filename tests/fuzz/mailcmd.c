@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands of LMTP and SMTP, and the addresses in them. What is accepted holds no control
- * character, fits its buffer, and an address that is quoted again reads as itself: what we write
- * into replies and header lines is what was said.
+ * Commands of LMTP and SMTP, and the addresses in them. Accepted text holds no control character
+ * and fits its buffer, and an address that is quoted again reads as itself: our replies and header
+ * lines repeat it unchanged.
  */
 #include <stdbool.h>
 
@@ -30,7 +30,7 @@ check_address(const struct address *a)
 	snprintf(path, sizeof(path), "<%s>", quoted);
 	MUST(a->local_n > 0);
 	if (a->local_n == a->n && strchr(a->text, '@'))
-		return; /* an '@' inside a local part without a domain: read again it is one */
+		return; /* an '@' in a local part without a domain ends it when read again */
 	MUST(address_path(path, n + 2, &used, &again) == NULL);
 	MUST(used == n + 2 && again.n == a->n && memcmp(again.text, a->text, a->n) == 0 &&
 	     again.local_n == a->local_n);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * File names to a snapshot: the lines of the input are names, those that begin with '+' in new, the
- * others in cur; behind a line of '~' they are those of one more look, behind one of '=' what a
- * ledger knows. The scanner's inner functions have no other callers than its own file, which is
- * therefore part of this one.
+ * From file names to a snapshot: the lines of the input are names, those that begin with '+' in
+ * new, the others in cur; after a line of '~' they are the names of a second look, after one of '='
+ * the ledger's. No other file calls the scanner's inner functions, so its files are included here.
  */
 #include "../../backends/storage/maildir/dir.c"
 #include "../../backends/storage/maildir/match.c"
@@ -15,7 +14,7 @@
 
 #define HEADER "restante-ledger 1\n"
 #define NAME_LIMIT 255
-#define LOOKED_FOR 200 /* so many names are looked for one by one */
+#define LOOKED_FOR 200 /* this many names are looked up one by one */
 
 void
 remove_unfinished(struct inst *i, int fd, struct ledger *l)
@@ -142,7 +141,7 @@ check_item(const struct scanner *sc, const struct item *it)
 	MUST(strcmp(path + 4, name) == 0 && strncmp(path, it->in_new ? "new/" : "cur/", 4) == 0);
 }
 
-/* Joins; what was there before is there still, once, or was deleted. */
+/* Joins; every earlier message is still there, once, or was deleted. */
 static void
 check_join(struct scanner *sc)
 {
@@ -164,7 +163,7 @@ check_join(struct scanner *sc)
 	free(before);
 }
 
-/* What is appended of an item to the ledger finds it again. */
+/* The record that is appended to the ledger for an item finds it again. */
 static void
 check_ledger(const struct snap *s)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scanner of mboxes against a slow model that has the whole text before it: first byte bit 0:
- * mboxrd or as it is. However the text is cut, messages, sizes and hashes are the model's; quoting
- * and unquoting give back what went in; and a scan that begins at the last message finds what the
- * whole scan found there.
+ * The mbox scanner against a slow model that sees the whole text; bit 0 of the first byte: mboxrd
+ * or as it is. However the text is cut, messages, sizes and hashes are the model's; quoting and
+ * unquoting restore the text; and a scan that begins at the last message finds the same there as
+ * the whole scan.
  */
 #include "../../backends/storage/mbox/parse.c"
 
@@ -71,7 +71,7 @@ ended(struct line l)
 	return l.n > 0 && l.p[l.n - 1] == '\n';
 }
 
-/* Lines as the scanner has to see them; a line longer than it looks at is none of interest. */
+/* Lines as the scanner has to see them; lines longer than it looks at do not matter. */
 static size_t
 lines_of(const char *p, size_t n, struct line **ret)
 {
@@ -199,7 +199,7 @@ through(enum mbox_quoting how, const struct fuzz_text *in, struct fuzz_text *out
 	}
 }
 
-/* mboxrd gives back what it was given, unless it begins with a drawing; and no From_ line is left
+/* mboxrd restores the text, unless it begins with a drawing; and no From_ line is left
  * in it. */
 static void
 check_quoting(const uint8_t *p, size_t n)

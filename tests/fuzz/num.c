@@ -17,7 +17,8 @@ model(const uint8_t *p, size_t n, uint64_t max, uint64_t *ret)
 			return false;
 		v = v * 10 + (unsigned)(p[i] - '0');
 		if (v > UINT64_MAX)
-			v = (unsigned __int128)UINT64_MAX + 1; /* far too much stays too much */
+			v = (unsigned __int128)UINT64_MAX +
+			    1; /* a value far too large stays too large */
 	}
 	*ret = (uint64_t)v;
 	return n > 0 && v <= max;

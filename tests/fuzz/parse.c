@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * parse, behind the ring that collects lines, whole and cut: the outcomes must be the same, one for
- * each line, and those of a model. First byte, its two low bits: commands; SASL responses of 255
- * octets; of 1,024; AUTH is followed by a response as long as the ring takes, as in a session.
+ * The ring that collects lines, then parse; with the input whole and in pieces: the outcomes must
+ * be the same, one for each line, and those of a model. The two low bits of the first byte choose:
+ * commands; SASL responses of 255 octets; of 1,024; AUTH and a response as long as the ring takes,
+ * as in a session.
  */
 #include <stdbool.h>
 #include <strings.h>
@@ -170,7 +171,7 @@ run(struct feeder *f, unsigned mode, enum fuzz_cut how, const uint8_t *data, siz
 	stream_fini(&f->io);
 }
 
-/* Each line alone, in a new ring, is what the model says, and what it was among the others. */
+/* Each line alone, in a new ring, gives the model's outcome, and the same as among the others. */
 static void
 check_lines(unsigned mode, const uint8_t *data, size_t n, const struct fuzz_text *together)
 {

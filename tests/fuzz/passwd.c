@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A passwd-file in memory: who is found is who stands there, and every field lies inside the
+/* A passwd-file in memory: exactly the users in it are found, and every field lies inside the
  * file. */
 #include "../../backends/auth/passwd/table.h"
 
@@ -8,7 +8,7 @@
 #include "fuzz.h"
 
 #define ERR 256
-#define NAMES_MAX 256 /* so many names are compared each with each */
+#define NAMES_MAX 256 /* this many names are compared pair by pair */
 
 static void
 inside(const struct table *t, struct pm_str s)
@@ -51,7 +51,7 @@ check_entry(const struct table *t, size_t i)
 	free(name);
 }
 
-/* ---- the model: what must be taken, and what refused ----------------------------------------- */
+/* ---- the model: which lines must be taken, and which refused --------------------------------- */
 
 struct model {
 	size_t accounts, bad;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stored hash and a password, a line each: whatever stands there, the answer is one of the
- * contract's, comes soon, and never lets in who sends nothing. Costs are limited lower than a
- * table's would be.
+ * A stored hash and a password, a line each: whatever they hold, the answer is one the contract
+ * allows, comes soon, and never accepts an empty password. The limits on costs are lower than
+ * those for a real table.
  */
 #include <stdbool.h>
 
@@ -45,7 +45,7 @@ check(struct pm_str stored, struct pm_str password)
 	return rc;
 }
 
-/* A verifier that is handed out is whole. */
+/* A verifier that is handed out is complete. */
 static void
 check_secret(struct pm_str stored, uint32_t kind)
 {

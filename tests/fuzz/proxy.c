@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proxy_parse: any cut of a connection gives one verdict, at one place; what it tells of the header
- * is sane. */
+/* proxy_parse: however a connection is cut, there is one verdict, at one place, and the fields of
+ * the header are sane. */
 #include "net/proxy.h"
 #include "fuzz.h"
 
@@ -40,7 +40,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	r = parse(data, n, &h);
 	if (r == PROXY_DONE)
 		check_done(&h, n);
-	/* where it is decided nothing behind it matters, and before that everything is open */
+	/* after the deciding octet nothing matters, and before it nothing is decided */
 	for (decided = 0; decided < n && parse(data, decided, &again) == PROXY_MORE; decided++)
 		;
 	if (r == PROXY_MORE)

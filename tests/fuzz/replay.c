@@ -13,7 +13,7 @@
 
 #define INPUT_MAX (1u << 20)
 
-/* A regular file of directory fd, malloc'd to the byte; NULL: there is none to be read. */
+/* A regular file of directory fd, malloc'd to the byte; NULL: it is none, or cannot be read. */
 static uint8_t *
 read_input(int dir, const char *name, size_t *ret_n)
 {
@@ -41,7 +41,7 @@ read_input(int dir, const char *name, size_t *ret_n)
 	return bytes;
 }
 
-/* How many inputs were run; -1: one could not be read. */
+/* Returns how many inputs were run; -1: one could not be read. */
 static int
 replay(const char *path)
 {

@@ -10,7 +10,7 @@ for file in "$src"/*.c; do
 	[ "$name" = replay ] && continue
 	case " ${*:-$name} " in *" $name "*) ;; *) continue ;; esac
 	n=$((n + 1))
-	# the exit status counts: leaks are reported behind the last line of TAP
+	# the exit status counts: leaks are reported after the last line of TAP
 	if out=$("$build/$name" "$src/corpus/$name" 2>&1); then
 		echo "ok $n - $name: $(printf '%s\n' "$out" | grep -c '^# ') kept inputs"
 	else

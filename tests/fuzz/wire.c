@@ -15,7 +15,7 @@
 struct sent {
 	struct fuzz_text text;
 	uint64_t octets;
-	bool body; /* behind the header's blank line */
+	bool body; /* after the header's blank line */
 };
 
 static void
@@ -118,7 +118,7 @@ check_cuts(const uint8_t *p, size_t n, uint64_t body_lines)
 	fuzz_text_free(&want.text);
 }
 
-/* What LIST says is counted by modules, what RETR sends by the server: one number. */
+/* Modules count the octets for LIST, the server those that RETR sends: the numbers are equal. */
 static void
 check_octets(const uint8_t *p, size_t n)
 {

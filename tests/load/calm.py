@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Whatever hangs, the others are served: a module that never returns, 1,000 idle sessions and 50 readers that
-do not read, at once; users of another section log in and fetch meanwhile, and restantectl answers. No time is
-asserted but the patience of a patient mail program.
+do not read, all at once; users of another section log in and fetch meanwhile, and restantectl answers. The only
+time limit is that of a patient mail program.
 """
 import os
 import resource
@@ -100,7 +100,7 @@ def hang(port):
 def main():
     tap = Tap()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a shell's 1,024 are fewer than the connections
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a shell's limit of 1,024 is less than the connections
     srv = Server()
     users = {"idle%d" % i: "restante" for i in range(IDLE)}
     users.update({"slow%d" % i: "restante" for i in range(SLOW)})

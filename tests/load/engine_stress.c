@@ -4,17 +4,20 @@
  * change of `where` (work/stress.h). Built together with the engine's sources.
  *
  * Asserted: no session has two owners; nobody waits for ever (every client is answered or ended,
- * every session ends); every handle that was opened behind a gate is given back; nothing stays
- * counted.
+ * every session ends); every handle that was opened behind a gate is given back; every count ends
+ * at zero.
  *
- * Commands, one a line, N is any text:
- *   EN  echo           GN  echo, behind a gate that works, holding a "handle" from then on
- *   PN  400 KB, then N HN  echo, behind a gate whose module hangs: h, or - when refused
- *   DN  echo, and end the session by its deadline    QN  give back, echo, end
+ * Commands, one a line; N is any text:
+ *   EN  echo
+ *   GN  echo, behind a gate that works, holding a "handle" from then on
+ *   PN  400 KB, then N
+ *   HN  echo, behind a gate whose module hangs: h, or - when refused
+ *   DN  echo, and end the session by its deadline
+ *   QN  give back, echo, end
  *
  * usage: engine_stress [seconds [hang]]      exit 0: nothing wrong. With one of the mistakes of
- * mutants/ it must fail. A client that waits for `hang` seconds is lost: two minutes, as machines
- * are slow; a mutant is caught sooner with less.
+ * mutants/ it must fail. A client that waits for `hang` seconds counts as lost: two minutes, as
+ * machines are slow; with fewer a mutant is caught sooner.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -94,7 +97,7 @@ client_says(struct client *c, char kind)
 	return send(c->fd, line, (size_t)n, MSG_NOSIGNAL) == n;
 }
 
-/* One complete line of answer without its end, dots skipped. False: end, or it took too long. */
+/* One whole line of an answer without its end, dots skipped. False: end, or it took too long. */
 static bool
 client_line(struct client *c, char *line, size_t cap, bool *ret_hang)
 {
@@ -180,7 +183,7 @@ client_ends(struct client *c)
 			if (client_listens(c))
 				client_sees_the_end(c, "FIN");
 		}
-	} else if (r < 17) { /* the server's patience ends */
+	} else if (r < 17) { /* the server runs out of patience */
 		if (client_says(c, 'D') && client_listens(c))
 			client_sees_the_end(c, "deadline");
 	} else if (r < 18) {
@@ -235,8 +238,8 @@ client_main(void *arg)
 	return NULL;
 }
 
-/* Kicks, wakes, and tokens that are long out of date; for every other slot only: they would rescue
- * those that are lost. */
+/* Kicks, wakes, and tokens that are long out of date; only for every other slot, because they would
+ * rescue lost sessions. */
 static void *
 kicker_main(void *arg)
 {
@@ -258,7 +261,7 @@ kicker_main(void *arg)
 	return NULL;
 }
 
-/* ---- together -------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static bool
 server_start(void)
@@ -304,7 +307,7 @@ clients_run(unsigned seconds)
 		pthread_join(threads[i], NULL);
 }
 
-/* All clients are gone: so must be the sessions. */
+/* All clients are gone: all sessions must be, too. */
 static bool
 sessions_end(void)
 {

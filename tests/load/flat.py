@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A delivery costs what it costs, whatever the mailbox holds: with a quota to be asked at RCPT, the same mail goes to a
-mailbox that is empty, one of 4,000 messages and one of 20,000, and the server's system calls are counted by strace.
-The same when many deliver into one mailbox at one moment: nobody counts it because another has delivered. And the
-total the quota goes by is true: beside others who deliver, delete and rename in the same maildir."""
+"""The cost of a delivery does not depend on the size of the mailbox: with a quota that is checked at RCPT, the same mail
+goes to an empty mailbox, one of 4,000 messages and one of 20,000, and strace counts the server's system calls. The same
+when many deliver into one mailbox at once: one delivery makes no other count the mailbox again. And the total that the
+quota uses stays right while others deliver, delete and rename in the same maildir."""
 import os
 import signal
 import smtplib
@@ -36,7 +36,7 @@ def fill(server, user, n):
 
 
 def deliver(path, user, n, size=100):
-    """The codes of RCPT, of DATA where RCPT is well."""
+    """The codes of RCPT, or of DATA where RCPT succeeds."""
     codes = []
     with smtplib.LMTP(path, timeout=120) as c:
         c.ehlo("flat")
@@ -49,7 +49,7 @@ def deliver(path, user, n, size=100):
 
 
 def traced(pid, by):
-    """All its threads; one that ended meanwhile is asked for no more."""
+    """Attaches to all its threads; one that has ended meanwhile is left out."""
     for t in os.listdir("/proc/%d/task" % pid):
         try:
             with open("/proc/%d/task/%s/status" % (pid, t)) as f:
@@ -61,7 +61,7 @@ def traced(pid, by):
 
 
 def count_calls(server, name, work):
-    """System calls while work() runs, by name."""
+    """The system calls made while work() runs, by name."""
     out = server.path("strace-" + name)
     p = subprocess.Popen(["strace", "-f", "-c", "-o", out, "-e", "trace=" + CALLS, "-p", str(server.proc.pid)],
                          stderr=subprocess.DEVNULL)
@@ -81,7 +81,7 @@ def count_calls(server, name, work):
 
 
 def calls(server, path, user):
-    """System calls of MAILS deliveries, all and by name."""
+    """The system calls of MAILS deliveries, in all and by name."""
     def work():
         codes = deliver(path, user, MAILS)
         if set(codes) != {250}:
@@ -93,7 +93,7 @@ def calls(server, path, user):
 def flat(tap, server, path, store):
     seen = {}
     for user in HOLDS:
-        deliver(path, user + "@" + store, 2)  # the first one counts, and knows the sizes
+        deliver(path, user + "@" + store, 2)  # the first one counts the mailbox, and learns the sizes
         seen[user] = calls(server, path, user + "@" + store)
         tap.note("%s, %d messages: %.1f calls a mail; %s" % (store, HOLDS[user], seen[user][0] / MAILS, seen[user][1]))
     small = seen["none"][0]
@@ -108,7 +108,7 @@ def bytes_read(server):
 
 
 def crowd(tap, server, path, store):
-    """CROWD connections deliver into one mailbox. A count of it reads its directories (getdents64), or its index."""
+    """CROWD connections deliver into one mailbox. Counting it would read its directories (getdents64), or its index."""
     user, codes = "crowd@" + store, []
 
     def many():
@@ -128,7 +128,7 @@ def crowd(tap, server, path, store):
     tap.note("%s, the first mail: %d bytes read, %s" % (store, once, once_rows))
     tap.note("%s, %d at once, %d mails: %d bytes read, %s" % (store, CROWD, CROWD * MAILS, read, rows))
     tap.ok(codes == [250] * (CROWD * MAILS + 1), "%s: %d connections deliver into one mailbox" % (store, CROWD), codes)
-    # once more when the file system's clock has moved, once for whatever the machine did meanwhile
+    # once more after the file system's clock has moved, and once for anything the machine did meanwhile
     if store == "maildir":
         one = once_rows["getdents64"]
         tap.ok(one > 2 and rows.get("getdents64", 0) <= 3 * one, "maildir: and hardly any of them counts it", (once_rows, rows))
@@ -137,7 +137,7 @@ def crowd(tap, server, path, store):
 
 
 def truth(tap, server, path):
-    """The quota is twelve messages: what the server believes shows where it refuses."""
+    """The quota is twelve messages: the point at which the server refuses shows the total it believes."""
     box = server.path("maildir", "true")
     for d in ("tmp", "new", "cur"):
         os.makedirs(os.path.join(box, d))
@@ -148,7 +148,7 @@ def truth(tap, server, path):
             f.write(OLD)
 
     def tick():
-        """The clock of the file system has moved since the last delivery: two changes in one tick of it look like one."""
+        """Waits until the file system's clock has moved since the last delivery: two changes in one tick look like one."""
         at = os.stat(os.path.join(box, "new")).st_mtime
         wait_until(lambda: time.time() - at > 0.05, 10, "the clock")
 

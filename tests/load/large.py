@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A maildir of 100,000 messages is an ordinary mailbox (with ALL=yes one of 1,000,000): login, STAT, UIDL, LIST,
 RETR at both ends, deletions, and the same again - every number and unique-id checked, while users with small
-mailboxes come and go. Prints what it took; nothing here is judged by time."""
+mailboxes come and go. Prints the times; none of them is judged."""
 import os
 import sys
 import threading
@@ -19,7 +19,7 @@ poplib._MAXLINE = 1 << 20
 
 
 def make_mailbox(srv):
-    """Sizes differ, line ends too; one file in ten is in cur, a few names carry W=."""
+    """Messages of different sizes and line ends; one file in ten is in cur, a few names carry W=."""
     base = srv.maildir("big")
     for k in range(N):
         body = b"Subject: %d\n\n%s\n" % (k, b"x" * (k % 50))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A client that stops reading in the middle of a message - its filter thinks, its disk is slow - for longer than a
-minute, and then reads on: it gets the whole message. Only the idle timer ends a session, no timer of the kernel."""
+"""A client stops reading in the middle of a message for longer than a minute - its filter is busy, its disk slow - and
+then reads on: it gets the whole message. Only the idle timer ends a session, no timer of the kernel."""
 import os
 import socket
 import sys

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Slow senders hold no worker, no permit and no place in a store: with four workers and one permit, many clients stop in
-the midst of DATA and of BDAT; others deliver and fetch at once, nothing lies in tmp/ before a chunk is full, and then
-the slow ones end theirs and are answered. A message of many megabytes needs no memory to speak of."""
+the middle of DATA and of BDAT; others deliver and fetch without delay, nothing is in tmp/ before a chunk is full, and
+then the slow ones finish and are answered. A message of many megabytes needs no memory to speak of."""
 import os
 import smtplib
 import socket
@@ -24,7 +24,7 @@ def memory_kib(pid):
 
 
 class Slow:
-    """A client that stops behind `octets` of its message."""
+    """A client that stops after `octets` of its message."""
 
     def __init__(self, path, bdat, octets):
         self.sock = socket.socket(socket.AF_UNIX)
@@ -48,7 +48,7 @@ class Slow:
 
 
 def deaf(port):
-    """A client that takes no answer behind DATA: three thousand of them, more than the sockets hold."""
+    """A client that reads no answer after DATA: three thousand of them, more than the sockets hold."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.settimeout(120)

@@ -54,7 +54,7 @@ struct echo {
 	struct conn conn;
 	uint64_t peer_key;
 	_Atomic int owners;
-	bool handle;  /* held behind `good` */
+	bool handle;  /* held, from gate `good` */
 	bool leaving; /* the handle is being given back */
 	bool quit, eof;
 	bool parked;   /* since the last turn, or nearly */
@@ -70,7 +70,7 @@ static void
 out_add(struct echo *e, const char *p, size_t n)
 {
 	if (n > sizeof(e->out) - e->n_out)
-		abort(); /* the session's own arithmetic */
+		abort(); /* the session's own sums */
 	memcpy(e->out + e->n_out, p, n);
 	e->n_out += n;
 }
@@ -121,7 +121,7 @@ ask(struct echo *e, struct gate *g, enum call_class c)
 	return NEXT_AGAIN;
 }
 
-/* A handle goes home first, whatever happens. */
+/* A handle is given back first, whatever happens. */
 static enum next
 leave(struct echo *e)
 {
@@ -271,7 +271,7 @@ work(struct echo *e)
 		if (rc != 1 || e->quit)
 			return leave(e);
 		if (sent > TURN_BYTES)
-			return NEXT_AGAIN; /* behind the others */
+			return NEXT_AGAIN; /* after the others */
 		if (e->produce > 0) {
 			fill(e);
 		} else if (next_line(e)) {

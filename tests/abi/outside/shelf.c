@@ -491,7 +491,7 @@ list_gone(const struct mbox *mb, const struct pm_commit *c, size_t *ret_n)
 }
 
 /* Durable under its final name, or not there. The rename is the commit point: before it nothing is
- * deleted, behind it everything will be, even if the power fails in between. */
+ * deleted, after it everything will be, even if the power fails in between. */
 static int32_t
 write_gone(int dir, const char *text, size_t n)
 {
