@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A build tree and its tests: which there are, what they need built, and how one of them is run. The lists are make's own
+"""A build tree and its tests: which tests it has, what they need built, and how one of them is run. The lists are make's own
 (make check-list); a test goes through the same driver as under make check and leaves the same .log and .trs."""
 import os
 import subprocess
@@ -11,13 +11,13 @@ SHELLS = {".py": sys.executable, ".sh": "/bin/sh", ".t": "/bin/sh"}
 
 
 def make(*args):
-    """The command line; a make above this one has no say in it."""
+    """The command line; a make above this one does not affect it."""
     return ["env", "-u", "MAKEFLAGS", "-u", "MFLAGS", "-u", "MAKELEVEL", "make", "-s", "--no-print-directory", *args]
 
 
 class BuildTree:
     def __init__(self, path, settings=()):
-        """A tree that is configured; settings: of make, as "ALL=yes"."""
+        """A configured tree; settings: for make, such as "ALL=yes"."""
         self.path = os.path.abspath(path)
         self.name = os.path.basename(self.path)
         out = subprocess.run(make("-C", self.path, "check-list", *settings), check=True, capture_output=True, text=True).stdout
@@ -32,16 +32,16 @@ class BuildTree:
                 self.lists.setdefault(kind, []).append(rest)
 
     def tests(self, *suites):
-        """Of these suites together, each once."""
+        """The tests of all these suites, each once."""
         return list(dict.fromkeys(t for s in suites for t in self.lists.get(s, [])))
 
     def tools(self):
-        """Programs that tests start, and modules they load, besides the installed tree."""
+        """Programs that tests start, and modules that they load, besides the installed tree."""
         others = {*self.tests(*SUITES), *self.lists.get("fuzz", []), *self.lists.get("stress", [])}
         return [p for p in self.lists.get("program", []) if p not in others] + self.lists.get("module", [])
 
     def programs(self, tests):
-        """Those of these tests that are compiled, and the programs others of them run; the tools aside."""
+        """The compiled tests among these, and the programs that the others run; without the tools."""
         needs = [t for t in tests if not os.path.splitext(t)[1]]
         for script, kind in (("tests/fuzz/replay.t", "fuzz"), ("tests/load/engine_stress.t", "stress")):
             if script in tests:
@@ -53,7 +53,7 @@ class BuildTree:
         return make("-C", self.path, "-j%d" % jobs, *targets)
 
     def file(self, test):
-        """A script lies in the source; a program is, or will be, built."""
+        """A script is in the source tree; a program is, or will be, built."""
         script = os.path.join(TOP, test)
         return script if os.path.exists(script) else os.path.join(self.path, test)
 
@@ -75,7 +75,7 @@ class BuildTree:
 
 
 def counts(trs):
-    """(passed, failed) of a file of results; a test that left none has failed."""
+    """(passed, failed) from a file of results; a test that left none has failed."""
     try:
         with open(trs) as f:
             results = [line.split()[1] for line in f if line.startswith(":test-result: ")]

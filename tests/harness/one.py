@@ -5,7 +5,7 @@
     one.py BUILD NAME [ARGUMENT...]
 
 NAME is a test's path (tests/live/undo.py), its end (live/undo, undo), a unit (unit_gate, gate), a transcript (lmtp-quota) or
-a fuzz target (fuzz/parse). A name that several have lists them. Its log is shown when it fails.
+a fuzz target (fuzz/parse). If several tests match the name, they are listed. The log is shown when the test fails.
 """
 import os
 import subprocess
@@ -20,7 +20,7 @@ JOBS = os.cpu_count() or 1
 
 
 class One:
-    """test: as the lists have it; args: for the test; label: how it was found; programs: to be made for it."""
+    """test: its name in the lists; args: for the test; label: how it was found; programs: to be built for it."""
 
     def __init__(self, test, label, args=(), programs=None):
         self.test, self.label, self.args, self.programs = test, label, list(args), programs
@@ -38,7 +38,7 @@ def candidates(tree):
 
 
 def find(tree, name):
-    """Those it may mean: an exact name first, then a path that ends so."""
+    """The tests it may mean: an exact name first, then a path with this end."""
     name = os.path.splitext(name)[0] if name.endswith((".py", ".sh", ".t")) else name
     known = list(candidates(tree))
     for same in (lambda c: c.label in (name, "tests/" + name),
@@ -50,7 +50,7 @@ def find(tree, name):
 
 
 def build(tree, one):
-    """A unit needs itself and modules; a script the installed tree and the tools, and perhaps programs of its own; lint
+    """A unit needs itself and the modules; a script the installed tree, the tools, and perhaps programs of its own; lint
     reads sources, and measure.py objects."""
     if one.test.startswith("tests/lint/") and one.test.endswith(".sh"):
         return 0

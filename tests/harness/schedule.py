@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tasks beside each other: as many as keep the processors at work. Most tests wait more than they compute, some compute all
-the time. So the next one starts when those that run are not expected to fill the processors, by what each took in an earlier
-run, or when a processor has in fact been idle. Those that take longest start first."""
+"""Tasks in parallel: enough to keep the processors busy. Most tests wait more than they compute, some compute all the
+time. So the next task starts when the running ones are not expected to fill the processors, judging by earlier runs, or
+when a processor has in fact been idle. The longest tasks start first."""
 import ctypes
 import os
 import signal
@@ -9,17 +9,17 @@ import subprocess
 import time
 
 CPUS = sorted(os.sched_getaffinity(0))
-LEAST = len(CPUS) + 1  # run whatever else the machine does
+LEAST = len(CPUS) + 1  # always run, whatever else the machine does
 MOST = 6 * len(CPUS)
-LOOK_S = 0.4  # one more at a time, and time to see what it costs
+LOOK_S = 0.4  # between one more task and the next: time to see what it costs
 IDLE = 0.12  # of a processor
 PR_SET_CHILD_SUBREAPER = 36
-ROOM = 1500  # MB of memory that are free when more than those few run
+ROOM = 1500  # MB of memory that must be free before more than those few run
 
 
 class Task:
-    """name: unique. wall, cpu: the seconds it is expected to take. after: names of tasks that come first. done: called with
-    the task when it has ended; it may return more tasks. urgent: before all that are not."""
+    """name: unique. wall, cpu: the seconds it is expected to take. after: names of tasks that must end first. done: called with
+    the task when it has ended; it may return more tasks. urgent: starts before all that are not."""
 
     def __init__(self, name, argv, log, wall, cpu, env=None, cwd=None, after=(), done=None, urgent=False):
         self.name, self.argv, self.log, self.env, self.cwd = name, argv, log, env, cwd
@@ -44,7 +44,7 @@ class Task:
 
 
 class Idle:
-    """How much of our processors had nothing to do since the last look; 1 is one processor."""
+    """How much processor time was idle since the last call; 1 is one processor."""
 
     def __init__(self):
         self.before = self.read()
@@ -82,7 +82,7 @@ def children():
 
 
 def command(pid):
-    """The program a process runs; "": it has ended."""
+    """The program that a process runs; "": it has ended."""
     try:
         with open("/proc/%d/cmdline" % pid, errors="replace") as f:
             return f.read().replace("\0", " ").strip()
@@ -91,7 +91,7 @@ def command(pid):
 
 
 class Schedule:
-    """Processes that a task leaves behind become ours: they are ended, and waited for, with the last task."""
+    """Adopts processes that a task leaves behind: they are ended, and waited for, with the last task."""
 
     def __init__(self, tasks):
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -103,12 +103,12 @@ class Schedule:
         self.pending.sort(key=lambda t: (not t.urgent, -t.wall))
 
     def next(self):
-        """The first that may start."""
+        """The first task that may start."""
         open_ = {t.name for t in self.pending + self.running}
         return next((t for t in self.pending if not t.after & open_), None)
 
     def fill(self, look=False, idle=0):
-        """Up to the least number; at a look, one more."""
+        """Starts tasks up to the least number; at a look, one more."""
         expected = sum(min(len(CPUS), t.cpu / max(t.wall, 0.1)) for t in self.running)
         more = (idle > IDLE or look and expected < len(CPUS)) and len(self.running) < MOST and free_mb() > ROOM
         while len(self.running) < LEAST or more:
@@ -121,7 +121,7 @@ class Schedule:
             self.running.append(task)
 
     def run(self, each_look):
-        """Until all is done; each_look() is called between."""
+        """Runs until all is done; calls each_look() in between."""
         idle, last = Idle(), 0
         while self.pending or self.running:
             self.strays()
@@ -139,18 +139,18 @@ class Schedule:
             time.sleep(0.05)
 
     def strays(self):
-        """Those that are no task's first process and still run; those that have ended are waited for."""
+        """Running processes that are no task's first one; those that have ended are waited for."""
         alive = []
         for pid in set(children()) - {t.proc.pid for t in self.running if t.rc is None}:
             try:
                 if os.waitpid(pid, os.WNOHANG)[0] == 0:
                     alive.append(pid)
             except ChildProcessError:
-                pass  # a task that was waited for meanwhile
+                pass  # a task that has been waited for meanwhile
         return alive
 
     def tidy(self, patience=5):
-        """Ends what tasks left behind; what that was."""
+        """Ends the processes that tasks left behind; returns their commands."""
         left = [command(pid) for pid in self.strays()]
         for number in (signal.SIGTERM, signal.SIGKILL):
             end = time.monotonic() + patience
@@ -161,10 +161,10 @@ class Schedule:
         return left
 
     def stop(self, patience=20):
-        """Ends the tasks, by their process groups: as Ctrl-C does, so that a test ends its servers; then for good."""
+        """Ends the tasks by their process groups: first as Ctrl-C does, so that a test ends its servers; then for good."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             for task in [t for t in self.running if not t.ended()]:
-                os.killpg(task.proc.pid, number)  # not yet waited for, so the group is there
+                os.killpg(task.proc.pid, number)  # not yet waited for, so the group exists
             end = time.monotonic() + patience
             while time.monotonic() < end and not all([t.ended() for t in self.running]):
                 time.sleep(0.05)

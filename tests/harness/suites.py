@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The run of ./bootstrap test: builds, all tests of each, single checks, beside each other. A line of progress every 20
-seconds, failures as they happen, at the end the counts. The last line is "N passed, N failed".
+"""The run of ./bootstrap test: builds, all tests of each, and single checks, in parallel. It prints a line of progress every
+20 seconds, failures as they happen, and the counts at the end. The last line is "N passed, N failed".
 
     suites.py [--all] [WHAT...]
 
-WHAT: no more than this build (tsan), or these tests of it (asan:tests/live/sql_). Each result goes to build/logs/results,
-what each took to build/logs/times, as tests/harness/times has it: that tells the order, and the estimate.
+WHAT: only this build (tsan), or these tests of it (asan:tests/live/sql_). Each result goes to build/logs/results, and each
+test's time to build/logs/times, in the form of tests/harness/times, which gives the order and the estimate.
 """
 import os
 import signal
@@ -20,17 +20,17 @@ from schedule import CPUS, Schedule, Task  # noqa: E402
 
 LOGS = os.path.join(TOP, "build", "logs")
 PROGRESS_S = 20
-GUESS_S = 120  # so long the first guess of the speed counts as much as the run
+GUESS_S = 120  # up to here the first guess of the speed counts as much as the run
 UNKNOWN = (10, 3)  # seconds and processor seconds of a test that is not in the table
 
-# The builds and their suites: in every run, and with --all. No sanitizer goes twice over the same ground.
+# The builds and their suites: in every run, and with --all. No two sanitizers cover the same ground.
 SUITES = {"asan": (["check", "live", "kill"], ["check", "live", "outage"]), "tsan": (["threads"], ["threads", "check"]),
           "plain": (["load"], ["load"]), "clang": ([], []), "least": ([], [])}
-FILLERS = ("clang", "least")  # nothing is run in them that has to wait for them
+FILLERS = ("clang", "least")  # only built: no test waits for them
 
 
 class Times:
-    """Seconds each task took in an earlier run: they tell the order, and the estimate."""
+    """The seconds each task took in an earlier run: they give the order and the estimate."""
 
     def __init__(self, path=os.path.join(HERE, "times")):
         self.table = {}
@@ -65,15 +65,15 @@ class Run:
         self.passed, self.failed, self.said = {}, {}, []
         self.t0 = self.reported = time.monotonic()
         self.trees = {}
-        # tests of builds that are not there yet, for the estimate
+        # tests of builds that do not exist yet, for the estimate
         self.unseen = {k for k in self.times.table if k.partition(":")[0] in SUITES and self.wanted(k)}
         self.results = open(os.path.join(LOGS, "results"), "w")
         self.schedule = Schedule(self.first())
 
-    # ---- what there is to do ----------------------------------------------------------------------
+    # ---- the tasks --------------------------------------------------------------------------------
 
     def wanted(self, name):
-        """BUILD: or BUILD:TEST, by WHAT of the command line."""
+        """BUILD: or BUILD:TEST, selected by WHAT on the command line."""
         return not self.only or any(name.startswith(o + ":" if ":" not in o else o) or
                                     name.endswith(":") and o.startswith(name) for o in self.only)
 
@@ -95,7 +95,7 @@ class Run:
         return self.task(name, list(argv), done, **more)
 
     def first(self):
-        """The builds, one after another: the tests of the first run beside the second."""
+        """The builds, one after another: the tests of the first one run during the second."""
         boot, tasks, last = os.path.join(TOP, "bootstrap"), [], ()
         for build in SUITES:
             if self.wanted(build + ":"):
@@ -115,7 +115,7 @@ class Run:
         return more + (self.prepare(build, suites) if suites else [])
 
     def prepare(self, build, suites):
-        """The installed tree and what tests start; then those of the tests that are no programs, and the programs."""
+        """The installed tree and the programs that tests start; then the tests that are scripts, and those that are programs."""
         tree = self.trees[build] = BuildTree(os.path.join(TOP, "build", build), ["ALL=yes"] if self.everything else [])
         tests = [t for t in tree.tests(*suites) if self.wanted(build + ":" + t)]
         programs = tree.programs(tests)
@@ -143,7 +143,7 @@ class Run:
             os.unlink(tree.results(name))
         return self.task(tree.name + ":" + name, argv, done, env=env, cwd=tree.path, after=after)
 
-    # ---- what is reported -------------------------------------------------------------------------
+    # ---- reports ----------------------------------------------------------------------------------
 
     def count(self, what, passed, failed):
         self.passed[what] = self.passed.get(what, 0) + passed
@@ -156,8 +156,8 @@ class Run:
             print("    " + line, flush=True)
 
     def left(self):
-        """Seconds: by how much of what was expected has been done so far - at first, by what an idle machine does -, and not
-        less than what runs longest."""
+        """The seconds left: by the share of the expected time that is done - at first, by the speed of an idle machine - and no
+        less than the longest running task needs."""
         s, now = self.schedule, time.monotonic()
         done = sum(t.cpu for t in s.finished)
         left = sum(t.cpu for t in s.pending) + sum(self.times.of(k)[1] for k in self.unseen)

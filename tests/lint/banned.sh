@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Functions that have no place here: unbounded, not thread-safe, or forbidden to modules by R8 of
-# restante/module.h. Comments and texts are not looked at. TAP.
+# Functions that must not be used: unbounded, not thread-safe, or forbidden to modules by R8 of
+# restante/module.h. Comments and strings are skipped. TAP.
 cd "${top_srcdir:-$(dirname "$0")/../..}" || exit 99
 n=0
 bad=0
@@ -19,7 +19,7 @@ ok() {
 	fi
 }
 
-# code FILE...: "file:line:text" without comments, and with empty texts.
+# code FILE...: "file:line:text" without comments, and with empty strings.
 code() {
 	awk '
 	FNR == 1 { inside = 0 }
@@ -88,7 +88,7 @@ code $protocols src/session/talk.c | grep -E '(->|[.])how([^A-Za-z0-9_]|$)' | gr
 ok "how a session ended is a text for the log" "$work/out"
 }
 
-# The test itself: it must see a call, and not see what is none.
+# The test itself: it must see a call, and nothing that only looks like one.
 cat >"$work/yes.c" <<'C'
 	strcpy(a, b); /* found */
 C

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""C sources as the lint sees them: comments, code without them, functions, prototypes. The tree is formatted (format.sh), so a
+"""C sources as the lint sees them: comments, code without comments, functions, prototypes. The tree is formatted (format.sh), so a
 function's name, its { and its } stand at the beginning of a line."""
 import functools
 import glob
@@ -11,7 +11,7 @@ TOKEN = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])
 
 
 def files(*folders, ends=".[ch]"):
-    """Below these folders of the tree, by their path from the top."""
+    """The files below these folders of the tree, by their path from the top."""
     return sorted(os.path.relpath(p, TOP) for folder in folders
                   for p in glob.glob(os.path.join(TOP, folder, "**", "*" + ends), recursive=True))
 
@@ -24,7 +24,7 @@ def text(path):
 
 @functools.lru_cache(None)
 def code(path):
-    """Without comments and preprocessor lines, texts empty; as many lines as before."""
+    """The text without comments and preprocessor lines, strings empty; the number of lines stays."""
     def blank(m):
         return '""' if m.group(0)[0] in "\"'" else "\n" * m.group(0).count("\n")
     plain = TOKEN.sub(blank, text(path))
@@ -33,8 +33,7 @@ def code(path):
 
 @functools.lru_cache(None)
 def comments(path):
-    """(line, the comment's words in one line) for each; of scripts texts in three quotes, and lines with # that follow each
-    other."""
+    """(line, the comment's words in one line) for each; in scripts, strings in triple quotes, and runs of lines with #."""
     found = []
     if not path.endswith((".c", ".h")):
         for m in re.finditer(r'"""(.*?)"""|(?m:(?:^[ \t]*#(?!!)[^\n]*\n)+|[ \t]#[ ][^\n]*$)', text(path), re.S):
@@ -50,7 +49,7 @@ def comments(path):
 
 
 def functions(path):
-    """(name, line, how many lines) of each that is defined here."""
+    """(name, line, number of lines) of each function that is defined here."""
     found, lines = [], code(path).split("\n")
     for k, line in enumerate(lines):
         if line.rstrip() != "{":
@@ -64,7 +63,7 @@ def functions(path):
 
 
 def prototypes(path):
-    """(name, line) of the functions this header declares."""
+    """(name, line) of each function that this header declares."""
     found, depth, start, body = [], 0, 0, code(path)
     for m in re.finditer(r"[{};]", body):
         if m.group(0) == "{":

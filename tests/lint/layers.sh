@@ -119,7 +119,7 @@ ok "libraries are never unloaded" "$work/out"
 
 # ---- headers stand alone -------------------------------------------------------------------------
 
-# alone HEADER FLAG...: what the compiler says of it.
+# alone HEADER FLAG...: the compiler's messages about it.
 alone() {
 	header=$1
 	shift

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which file of the tree uses which: by the symbols and relocations of its object in a build (nm, readelf)."""
+"""Which file of the tree uses which other: by the symbols and relocations of its object in a build (nm, readelf)."""
 import glob
 import os
 import re
@@ -9,7 +9,7 @@ from csource import TOP, files
 
 
 def build_tree():
-    """The one this test runs in, or that of ./bootstrap test."""
+    """The build this test runs in, or that of ./bootstrap test."""
     for path in (os.environ.get("top_builddir"), os.path.join(TOP, "build", "asan")):
         if path and os.path.exists(os.path.join(path, "config.status")):
             return path
@@ -25,8 +25,8 @@ def built(tree, source):
 
 
 class Links:
-    """defines: source -> its global names; wants: source -> names it takes from elsewhere; calls: those it calls, where the
-    machine's relocations tell a call from an address; missing: not in this build."""
+    """defines: source -> its global names; wants: source -> names it takes from elsewhere; calls: those it calls, if the
+    machine's relocations tell a call from an address; missing: sources that are not in this build."""
 
     def __init__(self, *folders):
         tree, objects = build_tree(), {}
@@ -65,7 +65,7 @@ class Links:
         return calls
 
     def home(self, name, user):
-        """The file a name comes from: of several the one that is nearest."""
+        """The file a name comes from; of several, the nearest."""
         near = sorted(self.homes.get(name, []), key=lambda h: -len(os.path.commonprefix([h, user])))
         return near[0] if near else None
 
@@ -76,7 +76,7 @@ class Links:
 
 
 def circles(graph, most=2):
-    """Groups of more than `most` files of which each leads to each (Tarjan)."""
+    """Groups of more than `most` files in which each leads to every other (Tarjan)."""
     index, low, stack, found = {}, {}, [], []
 
     def visit(v):

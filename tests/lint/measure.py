@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of the house: each is measured, printed, and may not get worse. TAP; with -v what is counted is listed.
+"""Figures about the source tree: each is measured and printed, and may not get worse. TAP; -v lists every place that counts.
 
     make check-one T=measure           python3 tests/lint/measure.py -v circles
 """
@@ -16,8 +16,8 @@ import csource  # noqa: E402
 from csource import code, comments, files, functions, includes, prototypes, text  # noqa: E402
 from links import Links, circles  # noqa: E402
 
-# Measure, what of the tree, aim, bound. The bound is what it was when somebody last looked: whoever gets below it lowers it
-# here, and nobody raises one.
+# Measure, part of the tree, aim, bound. The bound is the figure when somebody last looked: lower it here when you get below
+# it; never raise one.
 TABLE = [
     ("folders over 4,000 lines", "src", 0, 0),
     ("functions over 50 lines", "src", 0, 0),
@@ -78,7 +78,7 @@ def links_of_the_tree():
     return Links("src", "plugins", "backends")
 
 
-# ---- what belongs together -----------------------------------------------------------------------
+# ---- files that belong together ------------------------------------------------------------------
 
 def rooms(area):
     """Parts of an area with circles of their own: src is one, each backend, each folder of plugins."""
@@ -96,7 +96,7 @@ def all_circles(area):
 
 
 def foreign_prototypes(area):
-    """By the names in sources: a function belongs to the header that is called as its file."""
+    """By the names in the sources: a function belongs in the header with the name of its file."""
     homes, found = {}, []
     for path in files(area, ends=".c"):
         for name, _, _ in functions(path):
@@ -114,7 +114,7 @@ def foreign_prototypes(area):
 # ---- headers together ----------------------------------------------------------------------------
 
 def search_path(room):
-    """As the makefiles give it."""
+    """The include path that the makefiles give."""
     if room.startswith(("src/", "plugins/host/", "plugins/conform/")):
         return ["src", "plugins", "plugins/include"]
     return ["plugins/include", "plugins/sdk", room]
@@ -170,7 +170,7 @@ def clashes(area):
 # ---- globals -------------------------------------------------------------------------------------
 
 def unused(area, by_tests):
-    """Names that no other file of the server, the plugins and the modules uses; by_tests: whether tests do."""
+    """Names that no other file of the server, the plugins and the modules uses; by_tests: whether tests use them."""
     links = links_of_the_tree()
     used = {(links.home(n, s), n) for s, names in links.wants.items() for n in names}
     tests = set(re.findall(r"\w+", "\n".join(code(p) for p in files("tests"))))
@@ -182,13 +182,13 @@ def unused(area, by_tests):
 # ---- English -------------------------------------------------------------------------------------
 
 AFTER = re.compile(r"\bbehind\b", re.I)
-# where the word is right: in space, of one who is late, of a thing that stays
+# where the word is right: of a place, of being late, of a thing that stays
 PLACE = re.compile(r"\b(left|leave|leaves|leaving|stays?|fall|falls|lags?)( \S+){0,4} behind\b|\bbehind( an?| the| its?| his| that| our)?"
                    r" (\w+ )?(prox\w+|haproxy|nat|gates?|back|names?|descriptors?|balancers?|listeners?|tls|scenes)\b", re.I)
 
 
 def all_comments(area):
-    """(path, line, words) of each comment, the licence aside; in tests of scripts, too."""
+    """(path, line, words) of each comment but the licence; in tests, those of scripts, too."""
     for end in (".[ch]", ".py", ".sh", ".t", ".inc") if area == "tests" else (".[ch]",):
         for path in files(area, ends=end):
             for line, words in comments(path):
@@ -196,7 +196,7 @@ def all_comments(area):
 
 
 def free_relatives(area):
-    """A question may begin so."""
+    """Comments that open with a free relative; a question may."""
     return ["%s:%d: %s" % (path, line, words[:70]) for path, line, words in all_comments(area)
             if re.match(r"(What|Who|Whose)\b(?![^.:;]*\?)", words)]
 
@@ -248,7 +248,7 @@ SEEN = [(folders, 1), (long_functions, 1), (long_lines, 1), (foreign_prototypes,
 
 
 def sees(work):
-    """The measures that do not see just that in a tree with one fault of each kind."""
+    """The measures that do not find exactly the faults of a tree with one of each kind."""
     for path, content in BAD.items():
         os.makedirs(os.path.join(work, "bad", os.path.dirname(path)), exist_ok=True)
         with open(os.path.join(work, "bad", path), "w") as f:

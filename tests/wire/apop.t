@@ -28,7 +28,7 @@ C: QUIT
 S: +OK bye
 !end
 !again
-# the stamp is in the greeting whatever the port
+# every port has the stamp in its greeting
 !port tls
 S~ \+OK restante ready <.*>
 C: APOP ann \m{tanstaaf}

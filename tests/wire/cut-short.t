@@ -1,8 +1,8 @@
 # mail: ann=lines-1m,plain
 # set: expire=0
 # fault storage: msg_read 2 error END
-# a message that ends before it has its octets is not ended by a dot, and not retrieved.
-# The next session reads it through before it promises anything
+# a message that ends short of its octets is not ended by a dot, and does not count as retrieved.
+# The next session reads it to its end before it promises anything
 S: +OK restante ready
 C: USER ann
 S~ \+OK.*

@@ -1,7 +1,7 @@
 # mail: ann=lines-1m,plain
 # fault storage: msg_read 3 error CORRUPT
 # fault storage: msg_read 6 error CORRUPT
-# TOP as RETR: broken off, then read through first: refused, and when it can be read again, served
+# TOP as RETR: broken off; then read to its end first: refused, and served when it can be read again
 S: +OK restante ready
 C: USER ann
 S~ \+OK.*

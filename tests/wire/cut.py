@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every transcript's client, cut off after each of its bytes, on the module `ram`: the server lives, gives every
-maildrop back, and deletes nothing as long as no QUIT was whole. Half of the cuts are an abrupt close, half close only
-the sending side and take what the server still says."""
+"""Every transcript's client, cut off after each of its bytes, on the module `ram`: the server lives, releases every
+maildrop, and deletes nothing unless a whole QUIT arrived. Half of the cuts are an abrupt close, half close only
+the sending side and read the rest of the server's replies."""
 import glob
 import os
 import shutil
@@ -21,9 +21,9 @@ WAIT = 60
 
 
 def connections(t):
-    """What the client sends in clear, connection by connection: without the TLS ones, and none beyond QUIT's last byte."""
+    """The client's bytes, connection by connection: only connections in clear, and nothing beyond QUIT's last byte."""
     if t.delivery is not None or any(line.startswith("!use ") or "\\m{" in line for _, line in t.lines):
-        return [] # mail that comes in is cut by cut_mail.py
+        return [] # cut_mail.py does this for incoming mail
     out, port, data, tls = [], "clear", b"", False
     for _, line in t.lines + [(0, "!again")]:
         if line.startswith("!port "):
@@ -73,7 +73,7 @@ def cut_at(s, port, data, cut, abrupt):
 
 
 def count(s, user, password):
-    """How many messages a whole session finds, as soon as the cut ones are over."""
+    """The number of messages that a whole session finds, as soon as the cut ones are over."""
     end = time.monotonic() + WAIT
     while True:
         c = Client(s, "clear", False)
@@ -93,7 +93,7 @@ def count(s, user, password):
 
 
 def cut(t, serve=server_for):
-    """(cuts made, what is wrong)"""
+    """(cuts made, faults)"""
     cuts = 0
     s = serve(t)
     try:

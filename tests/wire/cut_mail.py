@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Clients that hand over mail, cut off after each of their bytes, on the module `ram`: the server lives, a message is
-there exactly when its 250 was given, and what is there is whole. Odd cuts close only the sending side and hear the
-server out; even ones are abrupt, and what they left must be whole."""
+there exactly when its 250 was sent, and every message is whole. Odd cuts close only the sending side and read to the
+end; even ones are abrupt, and any message they leave must be whole."""
 import os
 import socket
 import sys
@@ -27,7 +27,7 @@ TALKS = {
 
 
 def talk(port, data, orderly):
-    """How many 250s for a message were heard."""
+    """The number of 250s received for messages."""
     heard = b""
     with socket.create_connection(("127.0.0.1", port), 30) as s:
         s.settimeout(30)

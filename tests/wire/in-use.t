@@ -1,6 +1,6 @@
 # mail: ann=plain
 # set: takeover=3600
-# RFC 2449 s8.1.2: the maildrop is exclusive; the lock is home before the answer to QUIT
+# RFC 2449 s8.1.2: the maildrop is exclusive; the lock is released before the answer to QUIT
 S: +OK restante ready
 C: USER ann
 S: +OK send PASS

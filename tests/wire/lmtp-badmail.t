@@ -2,7 +2,7 @@
 # domain: example.org
 # delivery: unknown_recipient=badmail max_errors=100
 # badmail: -
-# mail for nobody is kept where the site wants it, for domains of ours only
+# mail to unknown users is kept if the site wants it, in our own domains only
 !port lmtp
 S~ 220 .*
 C: LHLO me

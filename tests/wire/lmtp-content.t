@@ -1,6 +1,6 @@
 # users: ann=restante
 # delivery: max_header=1k max_received=3 max_errors=100
-# what content is refused by default: bare LF and CR, NUL; and what is not: long lines, 8-bit
+# content that is refused by default: bare LF and CR, NUL; and that is not: long lines, 8-bit
 !port lmtp
 S~ 220 .*
 C: LHLO me\r\nMAIL FROM:<a@x.org>\r\nRCPT TO:<ann>\r\nDATA
@@ -58,7 +58,7 @@ C* 2000 y
 C: \r\n.
 S~ 250 2\.0\.0 .*
 M~ ann \nSubject: x\n\n\xe4\xf6\n
-# a loop: delivered to ann before; but what stands on top of all Received lines is the client's own
+# a loop: delivered to ann before; but a line above all Received lines is the client's own
 C: MAIL FROM:<a@x.org>\r\nRCPT TO:<ann>\r\nDATA
 S~ 250 2.1.0.*
 S~ 250 2.1.5.*

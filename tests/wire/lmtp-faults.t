@@ -7,7 +7,7 @@
 # fault storage: dlv_write 3 error NOSPACE
 # fault storage: dlv_prepare 2 error TEMP
 # fault storage: dlv_commit 2 error UNKNOWN
-# whatever fails behind us is the operator's to mend: 4xx, and nothing is lost
+# a failure of a backend is for the operator to mend: 4xx, and nothing is lost
 !port lmtp
 S~ 220 .*
 C: LHLO me

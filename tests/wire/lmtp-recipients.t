@@ -3,7 +3,7 @@
 # alias: hostmaster@example.org=postmaster@other.example
 # delivery: postmaster=stand-in max_errors=100
 # set: default_domain=example.org
-# who is meant: case, tags (the whole first), quotes, UTF-8, postmaster; whose domain it is
+# which account is meant: case, tags (the whole name first), quotes, UTF-8, postmaster; our domains and others
 !port lmtp
 S~ 220 .*
 C: LHLO me

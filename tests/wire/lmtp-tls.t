@@ -1,7 +1,7 @@
 # users: ann=restante
 # delivery: max_errors=100
 # listener: xclient=192.0.2.7
-# STARTTLS forgets what was said in clear, also what was sent ahead; implicit TLS
+# STARTTLS forgets everything that was sent in clear, even if it was sent ahead; implicit TLS
 !port lmtp
 S~ 220 .*
 C: LHLO me

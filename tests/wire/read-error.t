@@ -1,6 +1,6 @@
 # mail: ann=lines-1m,plain
 # fault storage: msg_read 2+ error PERM
-# a message that cannot be read to its end is never ended by a dot, and nothing is deleted; the next session is refused it alone
+# a message that cannot be read to its end is never ended by a dot, and nothing is deleted; the next session is refused that message only
 S: +OK restante ready
 C: USER ann
 S~ \+OK.*

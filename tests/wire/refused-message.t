@@ -3,7 +3,7 @@
 # fault storage: msg_open 2 error CORRUPT
 # fault storage: msg_open 5 error DOWN
 # fault storage: msg_read 3+ error TEMP
-# a message that does not open, or whose first bytes do not come, is an -ERR for now, and is not deleted; unless it is the store that fails
+# a message that cannot be opened, or whose first bytes cannot be read, gives -ERR for now, and is not deleted; unless the store itself fails
 S: +OK restante ready
 C: USER ann
 S~ \+OK.*

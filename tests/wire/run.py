@@ -17,7 +17,7 @@ A transcript is a .t file of lines:
   !broken           it closed in the midst of a multi-line reply: no lone dot was sent
   !again            a new connection
   !wait SECONDS
-  !use NAME         from here on another client speaks, beside the others (the first is called 1)
+  !use NAME         from here on another client speaks; the others stay (the first is called 1)
   # delivery: max_size=1k        a setting of the delivery block; with it listeners lmtp, smtp, lmtps and the unix
                                 socket lmtp.sock are there, too ("# delivery: -": none needed)
   # listener: xclient=127.0.0.1  a setting of those listeners
@@ -177,7 +177,7 @@ def look(server, line):
 
 
 def gone(server, left):
-    """Until the server has ended all sessions but so many."""
+    """Waits until the server has no more than this many sessions."""
     wait_until(lambda: json.loads(server.ctl("--json", "status").stdout)["connections"] <= left, TIMEOUT, "sessions to end")
 
 
@@ -241,7 +241,7 @@ def play(server, lines, trickle):
                 ensure().broken()
             elif line == "!again":
                 drop()
-                if not quits:  # whoever only hangs up has the maildrop until the server has noticed
+                if not quits:  # a client that only hangs up has the maildrop until the server has noticed
                     gone(server, len(clients))
             elif line.startswith("!wait "):
                 time.sleep(float(line.split()[1]))
@@ -296,7 +296,7 @@ class Transcript:
 
 
 def mail_listeners(s, t):
-    """Where mail comes in, if the transcript wants it."""
+    """The listeners for mail, if the transcript wants them."""
     s.mail_ports = {}
     if t.delivery is None:
         return
@@ -334,7 +334,7 @@ def accounts(s, t):
 
 
 def ascii_store(s, t):
-    """Its module is the shim's second name; a link in a directory of modules finds it."""
+    """Its module has the shim's second name; a link in a directory of modules leads to it."""
     real, s.modules = s.modules, s.path("modules")
     os.mkdir(s.modules)
     for name in os.listdir(real):
@@ -346,7 +346,7 @@ def ascii_store(s, t):
 
 
 class Maildirs:
-    """Where the mail lies; another store has a class like it (fetch.py)."""
+    """Where the mail is kept; another store has a class like it (fetch.py)."""
 
     def put(self, srv, user, messages):
         srv.maildir(user, messages)

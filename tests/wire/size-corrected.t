@@ -1,7 +1,7 @@
 # mail: ann=plain,two-lines
 # fault storage: mbox_info 1 lie octets +7
 # fault storage: mbox_info 2 again 3
-# a size that was listed wrong is right when the message is announced, and from then on
+# a size that was wrong in the list is right when the message is announced, and from then on
 S: +OK restante ready
 C: USER ann
 S~ \+OK.*

@@ -1,7 +1,7 @@
 # mail: ann=plain,two-lines
 # fault storage: mbox_info * lie octets -3
 # fault storage: msg_read 4+ short 5
-# a store that lies about it in each session: the first one ends, the others have the message with the size it has
+# a store that lies about the size in each session: the first session ends, the others get the message with its true size
 S: +OK restante ready
 C: USER ann
 S~ \+OK.*

@@ -4,7 +4,7 @@
 # fault storage: mbox_info 5 again 3
 # fault storage: mbox_commit 1 again 3
 # fault storage: msg_read * short 1
-# long work in slices, reads of one byte: the client notices nothing
+# long work in slices, one-byte reads: the client notices nothing
 S: +OK restante ready
 C: USER ann
 S~ \+OK.*

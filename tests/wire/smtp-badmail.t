@@ -4,7 +4,7 @@
 # fault storage: dlv_prepare 1 error TEMP
 # fault storage: dlv_commit 1 error DOWN
 # fault storage: dlv_write 9 error NOSPACE
-# SMTP has one reply for all: what a store did not take is kept for another try, durable before the 250
+# SMTP has one reply for all: mail that a store did not take is kept for another try, durable before the 250
 !port smtp
 S~ 220 .*
 C: EHLO me

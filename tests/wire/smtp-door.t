@@ -2,7 +2,7 @@
 # delivery: max_errors=100
 # badmail: max_items=10 retry_first=3600 retry_max=3600
 # fault storage: dlv_prepare * error TEMP
-# what was accepted and waits has reached half of the bound: SMTP's door closes; LMTP needs none, it tells of each recipient
+# accepted mail that waits has reached half of the bound: SMTP's door closes; LMTP needs none, as it answers for each recipient
 !port smtp
 S~ 220 .*
 C: EHLO me

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""SMTP smuggling: whatever another server may take for the end of DATA, for us only CRLF.CRLF is. Behind each false end
-stands a whole second message; it must never become one. LMTP and SMTP, with bare CR and LF refused and accepted,
-in one piece and byte by byte. The true end is among them, as the proof that this test can see."""
+"""SMTP smuggling: whatever another server may take for the end of DATA, for us only CRLF.CRLF is. Each false end is
+followed by a whole second message, which must never become one. LMTP and SMTP, with bare CR and LF refused and accepted,
+in one piece and byte by byte. The true end is one of the cases, to show that this test can see the difference."""
 import os
 import sys
 
@@ -29,7 +29,7 @@ def replies(client, port, n):
 
 
 def one(server, port, end, trickle):
-    """How many replies came to what stands behind DATA."""
+    """The number of replies to the text after DATA."""
     c = Client(server, port, False)
     try:
         c.line()
@@ -82,7 +82,7 @@ def main():
     for accept in (False, True):
         for port in ("lmtp", "smtp"):
             for trickle in (False, True):
-                if ALL or trickle == (accept == (port == "lmtp")):  # each of the three both ways
+                if ALL or trickle == (accept == (port == "lmtp")):  # each of the three, both ways
                     play(tap, accept, port, trickle)
     return tap.done()
 

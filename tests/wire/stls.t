@@ -1,6 +1,6 @@
 # mail: ann=plain
 !port stls
-# RFC 2595: nothing in clear before STLS, CAPA tells, what was pipelined behind STLS is thrown away
+# RFC 2595: no login in clear before STLS, CAPA says so, and commands pipelined after STLS are thrown away
 S: +OK restante ready
 C: CAPA
 S. STLS

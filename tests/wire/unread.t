@@ -1,6 +1,6 @@
 # mail: ann=plain,two-lines,dot-lines
 # fault storage: mbox_info * unreadable 2
-# a message that the store cannot read keeps nobody from the others, and stays in the lists
+# a message that the store cannot read does not affect the others, and stays in the lists
 S: +OK restante ready
 C: USER ann
 S~ \+OK.*
