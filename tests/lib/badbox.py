@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Badmail directory, looked at from outside while servers fill it, empty it and are killed over it: which items were
-ever there, whether each is what it should be, and what is there now."""
+"""A Badmail directory, watched from outside while servers fill it, empty it and are killed over it: which items were
+ever there, whether each is as it should be, and which are there now."""
 import json
 import os
 import threading
 
-OVERHEAD = 1024  # what an item counts beside its message
+OVERHEAD = 1024  # octets that an item counts besides its message
 FIELDS = ("sender", "reason", "code", "source", "peer", "helo", "detail")
 
 
@@ -22,14 +22,14 @@ class BadBox:
     def __init__(self, path):
         self.path = path
         self.items = {"retry": {}, "refused": {}}  # id -> Item, as first seen
-        self.bad = []                              # sidecars and pairs that are none
+        self.bad = []                              # broken sidecars and pairs
         self.most = 0
         self.lock = threading.Lock()
         self.stop = threading.Event()
         self.thread = None
 
     def names(self, cls):
-        """id -> suffixes of what is on disk."""
+        """id -> the suffixes of its files on disk."""
         out = {}
         for base, _, files in os.walk(os.path.join(self.path, cls)):
             for name in files:
@@ -57,7 +57,7 @@ class BadBox:
         return Item(ident, sidecar, raw)
 
     def look(self):
-        """Learns what is new; an item is there when its sidecar is."""
+        """Learns about new items; an item is there when its sidecar is."""
         with self.lock:
             for cls, known in self.items.items():
                 found = self.names(cls)
@@ -68,12 +68,12 @@ class BadBox:
                             known[ident] = item
 
     def waiting(self):
-        """The items that wait just now, read anew: some of their recipients may have been served. Nobody may be at work."""
+        """The items that wait now, read again, since some recipients may have been served. No server may be at work."""
         items = [self._load("retry", i, f) for i, f in self.names("retry").items() if "json" in f]
         return [x for x in items if x]
 
     def on_disk(self):
-        """What restantectl badmail stats should say, and names of halves."""
+        """The figures that restantectl badmail stats should print, and the names of incomplete items."""
         out, halves = {}, []
         for cls in self.items:
             pairs = self.names(cls)

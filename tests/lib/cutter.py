@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A TCP proxy in front of a MySQL server that breaks connections at a chosen command: counted in commands (COM_...
-packets of the client), so that a run is the same each time whatever the machine's speed. Plain text connections."""
+packets of the client), so that each run is the same however fast the machine is. Connections in clear only."""
 import socket
 import threading
 
 
 class Cutter:
-    """arm(k, "before"): the k-th command from now on (1 = the next) does not reach the server; "after": it does, and is
-    answered, but the answer does not come back. Each of `times` connections in turn is broken at its k-th command.
-    text: count only commands that hold these bytes. block(): nobody gets through any more, until unblock()."""
+    """arm(k, "before"): the k-th command from now on (1 = the next) does not reach the server; "after": it does, and the
+    server answers, but the answer is lost. Each of `times` connections in turn is broken at its k-th command.
+    text: count only commands that contain these bytes. block(): nothing gets through until unblock()."""
 
     def __init__(self, server_port):
         self.server_port = server_port
@@ -88,7 +88,7 @@ class Cutter:
         return data
 
     def verdict(self, payload):
-        """What to do with this command: "", "before" or "after"."""
+        """How to break this command: "before", "after", or "" for not at all."""
         with self.lock:
             self.commands.append(payload[:200])
             if not self.left or self.text not in payload:
@@ -117,7 +117,7 @@ class Cutter:
                 state["mute"] = do == "after"
                 server.sendall(head + payload)
                 if do == "after":
-                    return  # the other direction cuts when the answer is there
+                    return  # the other direction cuts when the answer comes
         except OSError:
             pass
         self.drop(pair)

@@ -30,7 +30,7 @@ def program(name, *where):
 
 
 def authority(directory, name="ca"):
-    """A test authority and a certificate of its making for localhost and 127.0.0.1."""
+    """A test authority, and a certificate from it for localhost and 127.0.0.1."""
     def ssl(*args):
         subprocess.run(["openssl", *args], check=True, stderr=subprocess.DEVNULL, cwd=directory)
 
@@ -47,7 +47,7 @@ def authority(directory, name="ca"):
 
 
 def stopped(pid):
-    """All its threads; one that ended stands still too."""
+    """Whether all its threads stand still; one that has ended does, too."""
     try:
         for thread in os.listdir("/proc/%d/task" % pid):
             with open("/proc/%d/task/%s/stat" % (pid, thread)) as f:
@@ -59,7 +59,7 @@ def stopped(pid):
 
 
 class Database:
-    """What the tests want of each: settings(), sql(), and the ways to fail."""
+    """The interface to each kind of server: settings(), sql(), and the ways to fail."""
     driver = None
     account = None  # the system account a server drops to
 
@@ -89,8 +89,8 @@ class Database:
         return ca
 
     def first_data(self, server, make):
-        """The data a new server begins with: make() makes them in data/, once for all tests of a build; the others copy them.
-        server: its program, of another version they would be others."""
+        """The data a new server begins with: make() creates them in data/, once for all tests of a build; later servers copy them.
+        server: its program, since another version needs other data."""
         place = os.environ.get("top_builddir")
         if not place:
             return make()
@@ -111,13 +111,13 @@ class Database:
             self.sql(f.read())
 
     def processes(self):
-        """The server and what it forked."""
+        """The server and the processes it forked."""
         with open("/proc/%d/task/%d/children" % (self.proc.pid, self.proc.pid)) as f:
             return [self.proc.pid] + [int(c) for c in f.read().split()]
 
     def freeze(self):
-        """Until all of it stands still: a signal that was sent has not yet arrived. The first process forks no more
-        once it stopped, so the others are all there are."""
+        """Waits until all of it stands still: a signal takes a moment to arrive. The first process forks no more
+        once it has stopped, so there will be no others."""
         os.kill(self.proc.pid, signal.SIGSTOP)
         wait_until(lambda: stopped(self.proc.pid), 60, self.driver + " to stand still")
         for pid in self.processes()[1:]:
@@ -140,7 +140,7 @@ class Database:
             self.thaw()
             self.proc.send_signal(self.ending)
             try:
-                self.proc.wait(120)  # killed, MariaDB would lose what it said was committed
+                self.proc.wait(120)  # killed, MariaDB would lose commits it has confirmed
             except subprocess.TimeoutExpired:
                 self.proc.kill()
                 self.proc.wait()
@@ -252,7 +252,7 @@ class Maria(Database):
                         "--skip-column-names", "mail"], "SELECT 'done';")
 
     def hang_up(self):
-        """Ends the service's connections; how many."""
+        """Ends the service's connections; returns how many."""
         ids = self.sql("SELECT id FROM information_schema.processlist WHERE user = 'restante'")
         self.send_away(ids)
         return len(ids)
@@ -262,7 +262,7 @@ class Maria(Database):
             try:
                 self.sql("KILL CONNECTION " + row[0])
             except RuntimeError as e:
-                if "Unknown thread" not in str(e):  # it went by itself
+                if "Unknown thread" not in str(e):  # it ended by itself
                     raise
 
     def lock_waits(self):
@@ -270,14 +270,14 @@ class Maria(Database):
         return self.sql("SELECT trx_mysql_thread_id FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")
 
     def lock_table(self):
-        """A session that lets nobody read the accounts until it is closed."""
+        """A session that keeps everybody from reading the accounts until it is closed."""
         s = self.session()
         s.say("LOCK TABLES accounts WRITE;")
         s.said()
         return s
 
     def service_password(self, new, old):
-        """The password of the service account becomes another; who is connected is sent away."""
+        """Changes the password of the service account, and ends its connections."""
         self.sql("ALTER USER restante@'127.0.0.1' IDENTIFIED BY '%s'" % new, database="")
         self.hang_up()
 
@@ -345,14 +345,14 @@ class Postgres(Database):
         return [line.split("\t") for line in done.stdout.decode(errors="replace").splitlines()]
 
     def session(self):
-        """Who waits for it finds the deadlock: this one does not look for any."""
+        """Never finds a deadlock itself: whoever waits for this session does."""
         s = Session([program("psql"), "-X", "-q", "-A", "-t", "-h", self.path("run"), "-p", str(self.port), "-U", "restante", "-d",
                      "mail"], "SELECT 'done';", env=dict(os.environ, PGPASSWORD=PASSWORD))
         s.say("SET deadlock_timeout = '1h';")
         return s
 
     def hang_up(self):
-        """Ends the service's connections; how many."""
+        """Ends the service's connections; returns how many."""
         return len(self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'restante'"))
 
     def send_away(self, ids):
@@ -364,14 +364,14 @@ class Postgres(Database):
         return self.sql("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'restante'")
 
     def lock_table(self):
-        """A session that lets nobody read the accounts until it is closed."""
+        """A session that keeps everybody from reading the accounts until it is closed."""
         s = self.session()
         s.say("BEGIN; LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE;")
         s.said()
         return s
 
     def service_password(self, new, old):
-        """The password of the service account becomes another; who is connected is sent away."""
+        """Changes the password of the service account, and ends its connections."""
         self.sql("ALTER ROLE restante PASSWORD '%s'; SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                  "WHERE application_name = 'restante'" % new, password=old)
 
@@ -407,11 +407,11 @@ class Sqlite(Database):
 
 
 def queries(driver):
-    """The statements of the example configuration, so that the tests run what people copy."""
+    """The statements of the example configuration, so that the tests run the ones people copy."""
     found = {}
     with open(os.path.join(HERE, "..", "..", "conf", "examples", "sql-%s.conf" % driver)) as f:
         for line in f:
-            key, eq, value = line.strip().lstrip("#").partition(" = ")  # what is commented out has to work too
+            key, eq, value = line.strip().lstrip("#").partition(" = ")  # lines that are commented out have to work, too
             if eq and key.startswith(("query_", "update_")) and not key.endswith("_timeout"):
                 found[key] = value
     return found
@@ -468,7 +468,7 @@ class Ask:
         return fcntl.ioctl(self.proc.stdin, termios.FIONREAD, bytes(4)) == bytes(4)
 
     def close(self):
-        """The exit code, and what it and the sanitizers had to say."""
+        """The exit code, and the messages of the program and the sanitizers."""
         try:
             self.proc.stdin.close()
         except BrokenPipeError:
@@ -489,7 +489,7 @@ def arguments(settings):
 
 
 def tcp_that(answer, port=None):
-    """A port whose connections are handed to `answer`, or only accepted (None). Returns (port, close)."""
+    """Opens a port whose connections are handed to `answer`, or only accepted (None). Returns (port, close)."""
     import threading
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

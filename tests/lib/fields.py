@@ -22,19 +22,19 @@ def manual():
 
 
 def paths(heading):
-    """Verb and path of each object a heading is for; a path at its end is that of all its verbs."""
+    """Verb and path of each object that a heading is for; a path at its end applies to all its verbs."""
     parts = [part.partition(" .")[::2] for part in heading.split(", ")]
     return [(verb, path or parts[-1][1]) for verb, path in parts]
 
 
 def below(path, doc):
-    """The objects a path like `sessions[]` leads to."""
+    """The objects that a path like `sessions[]` leads to."""
     got = doc.get(path.strip("[]"))
     return [] if got is None else got if path.endswith("[]") else [got]
 
 
 def strange(verb, doc):
-    """What is in an answer of this verb and not in the manual, or of another type; also in the objects below it."""
+    """The fields in an answer of this verb that are not in the manual, or of another type; nested objects included."""
     man, known, wrong = manual(), {}, []
     for heading, fields in man.items():
         if any(not path and v in ("every verb", verb, verb.split()[0]) for v, path in paths(heading)):
@@ -49,7 +49,7 @@ def strange(verb, doc):
 
 
 class Seen:
-    """All answers of a test, compared with the manual as they come."""
+    """Compares every answer in a test with the manual as it comes."""
 
     def __init__(self):
         self.wrong, self.verbs = [], {}

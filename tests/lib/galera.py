@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private Galera cluster of MariaDB nodes for one test: nodes are killed, frozen and brought back one by one.
 
-Timeouts of the group are short (the defaults wait 5 and 15 s for a silent node). With two nodes the first one has
-the weight of two, so that it goes on alone."""
+The group's timeouts are short (by default it waits 5 and 15 s for a silent node). With two nodes the first one counts
+twice, so that it can go on alone."""
 import os
 import shutil
 import signal
@@ -17,7 +17,7 @@ from server import free_port, wait_until
 
 EVS = ("evs.keepalive_period=PT0.3S;evs.suspect_timeout=PT2S;evs.inactive_timeout=PT5S;evs.inactive_check_period=PT0.2S;"
        "evs.install_timeout=PT5S;")
-UP_S = 180  # a node may need a full copy, on a machine that does other things, too
+UP_S = 180  # a node may need a full copy, on a busy machine
 
 
 def provider():
@@ -79,7 +79,7 @@ class Node:
         return self.synced()
 
     def position(self):
-        """After a crash the position InnoDB knows lets the node ask for what it missed instead of everything."""
+        """After a crash the position that InnoDB knows lets the node ask only for the part it missed."""
         try:
             if not any(line.split() == ["seqno:", "-1"] for line in open(self.path("data", "grastate.dat"))):
                 return []
@@ -141,7 +141,7 @@ class Node:
 
 
 class Galera(MailStore):
-    """Of MailStore only what makes sections and tables; sql() asks the first node."""
+    """Uses only the part of MailStore that makes sections and tables; sql() asks the first node."""
 
     def __init__(self, nodes=3):  # deliberately not Maria's: there is no single server
         self.dir = tempfile.mkdtemp(prefix="rgal.", dir="/tmp")
@@ -182,7 +182,7 @@ class Galera(MailStore):
         return "storage %s {\n module = mysql\n%s\n}\n" % (name, "\n".join(lines))
 
     def whole(self):
-        """Waits until every node knows of all and has everything."""
+        """Waits until every node knows all others and has all data."""
         size = str(len(self.nodes))
         wait_until(lambda: all(n.synced() and n.status("wsrep_cluster_size") == size for n in self.nodes), UP_S,
                    "the cluster to be whole: %s" % [(n.number, n.status("wsrep_local_state_comment")) for n in self.nodes])
@@ -194,7 +194,7 @@ class Galera(MailStore):
 
 
 class Beside:
-    """A function in a thread whose exception is the test's."""
+    """Runs a function in a thread; its exception is raised in the test."""
 
     def __init__(self, fn, *args):
         self.error = None
@@ -202,7 +202,7 @@ class Beside:
         def run():
             try:
                 fn(*args)
-            except Exception as e:  # handed to whoever joins
+            except Exception as e:  # handed to the caller of join()
                 self.error = e
         self.thread = threading.Thread(target=run, daemon=True)
         self.thread.start()
@@ -216,7 +216,7 @@ class Beside:
 
 
 def catch_commit(node, seconds):
-    """Returns as soon as a connection of this node is seen in its COMMIT; False: none was."""
+    """Returns True as soon as a connection of this node is in COMMIT; False: none was seen."""
     end = time.monotonic() + seconds
     ask = ("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'restante' AND INFO LIKE 'COMMIT%'")
     text = ";".join([ask] * 200)

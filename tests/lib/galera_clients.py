@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients of a site of several hosts: they fetch and delete, deliverers speak LMTP, and a witness is told what they were told."""
+"""Clients of a site with several hosts: they fetch and delete, deliverers speak LMTP, and a witness records every answer."""
 import hashlib
 import random
 import re
@@ -19,7 +19,7 @@ def now():
 
 
 def body_of(ident):
-    """What message `ident` says: some are a few octets, some several chunks."""
+    """The text of message `ident`: a few octets, or several chunks."""
     seed = hashlib.sha256(ident.encode()).digest()
     lines = 1 + seed[0] % 40 if seed[1] % 16 else 4000
     return b"".join(b".%d %s\r\n" % (i, hashlib.sha256(seed + i.to_bytes(4, "big")).hexdigest().encode()) for i in range(lines))
@@ -30,13 +30,13 @@ class Lost(Exception):
 
 
 class Line:
-    """A connection, line by line; every way it can break is Lost."""
+    """A connection, line by line; however it breaks, it raises Lost."""
 
     def __init__(self, port):
         try:
             self.sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
             self.file = self.sock.makefile("rwb")
-            self.heard = now()  # so long at least we were inside
+            self.heard = now()  # the session was inside at least until now
         except OSError as e:
             raise Lost(str(e)) from e
 
@@ -103,8 +103,8 @@ def enter(site, user):
 
 
 def look(witness, line, s, rng):
-    """The snapshot; messages nobody has looked at are looked at, some are read whole. {number: unique-id} of those that
-    are known: as any client, this one deletes nothing it could not read, and the judge could not tell which it was."""
+    """The snapshot: looks at messages that nobody has looked at, reads some whole. {number: unique-id} of the known ones:
+    like any client, this one deletes nothing it could not read, and the judge could not tell which message it was."""
     rows = line.lines("UIDL")
     if rows is None:
         return {}
@@ -146,7 +146,7 @@ def leave(line, s):
 
 
 class Clients:
-    """Clients that come again and again, each time to another maildrop."""
+    """Clients that come again and again, each time for another maildrop."""
 
     def __init__(self, site, witness, users, n, deliverers, pause):
         self.site, self.witness, self.users, self.pause = site, witness, users, pause

@@ -17,7 +17,7 @@ mbox_lazy_writes = no
 
 
 class Dovecot:
-    """What its sessions share. owner: who they run as, when root starts them."""
+    """The files its sessions share. owner: the user they run as when root starts them."""
 
     def __init__(self, where, location, owner=None):
         self.dir, self.owner = where, owner
@@ -32,7 +32,7 @@ class Dovecot:
 
 
 class Imap:
-    """One session with INBOX selected; its end writes what is not written yet."""
+    """One session with INBOX selected; its end writes pending changes."""
 
     def __init__(self, server, user):
         as_owner = {"user": server.owner, "group": "nogroup", "extra_groups": []} if server.owner and os.geteuid() == 0 else {}
@@ -47,7 +47,7 @@ class Imap:
         self.say("SELECT INBOX")
 
     def say(self, command):
-        """One command; its lines without the last one. Anything but OK is an error."""
+        """One command; returns its lines but the last one. Anything but OK is an error."""
         self.tag += 1
         self.proc.stdin.write(b"a%d %s\r\n" % (self.tag, command.encode()))
         self.proc.stdin.flush()

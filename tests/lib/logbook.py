@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the server's log goes - standard error, a file, syslog - and its lines, found again there and parsed."""
+"""The places the server's log goes to - standard error, a file, syslog - and its lines, collected and parsed."""
 import json
 import os
 import re

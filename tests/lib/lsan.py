@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What LeakSanitizer is told to keep quiet about, and whether that can hide a leak of ours.
+"""The suppressions of LeakSanitizer, and whether they can hide a leak of ours.
 
-A suppression hides every block whose stack has a function of that name (LSan looks for the text anywhere in it). The stacks
-it has end inside libraries that keep no frame pointers, so who called cannot be read from them; but it is known who can: a
-binary that neither has such a function nor imports one is never the one that asked for the block."""
+A suppression hides every block whose stack has a function of that name (LSan looks for the text anywhere in it). Its
+stacks end inside libraries without frame pointers, so they do not show the caller; but it is known who can be one: a
+binary that neither has such a function nor imports one never asked for the block."""
 import os
 import subprocess
 
@@ -16,13 +16,13 @@ def options(suppressions=SUPPRESSIONS):
 
 
 def symbols(path, *which):
-    """Names in the symbol table of an ELF file; none in what is not one."""
+    """The names in the symbol table of an ELF file; of any other file, none."""
     done = subprocess.run(["nm", "--format=posix", *which, path], capture_output=True, text=True, errors="replace")
     return {line.split()[0].split("@")[0] for line in done.stdout.splitlines() if line.strip()}
 
 
 def concerned(path, function):
-    """The functions of this binary, its own and imported ones, whose blocks `leak:function` hides."""
+    """The functions of this binary, defined or imported, whose blocks `leak:function` hides."""
     return sorted(s for s in symbols(path) | symbols(path, "-D") if function in s)
 
 
@@ -31,6 +31,6 @@ def exports(path, function):
 
 
 def libraries(path):
-    """What a binary is linked with, and what that is linked with."""
+    """The libraries a binary is linked with, directly or not."""
     done = subprocess.run(["ldd", path], capture_output=True, text=True)
     return [w for line in done.stdout.splitlines() for w in line.split() if w.startswith("/")]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A restanted on the storage module mysql with POP3 and LMTP, before a private MariaDB, with a cutter between them."""
+"""A restanted on the storage module mysql with POP3 and LMTP, in front of a private MariaDB, with a cutter between them."""
 import socket
 
 from cutter import Cutter
@@ -50,8 +50,8 @@ class Lmtp:
 
 
 class Bed:
-    """MariaDB, the cutter before it, and restanted that knows only the cutter, or with `second` also the way around it;
-    settings are the storage section's. User m1 has a maildir."""
+    """MariaDB, the cutter in front of it, and a restanted that knows only the cutter, or with `second` also the way around it;
+    settings are those of the storage section. User m1 has a maildir."""
 
     def __init__(self, db=None, second=False, **settings):
         self.db = db or MailStore()
@@ -89,7 +89,7 @@ class Bed:
         lmtp.close()
 
     def rows(self, user):
-        """Messages of the mailbox, and what its counters say of it."""
+        """The messages in the mailbox, and the figures of its counters."""
         r = self.db.sql("SELECT (SELECT COUNT(*) FROM mail_message m WHERE m.mailbox = b.id), messages,"
                         " octets - (SELECT COALESCE(SUM(octets), 0) FROM mail_message m WHERE m.mailbox = b.id)"
                         " FROM mail_box b WHERE user_key = '%s'" % user)

@@ -25,7 +25,7 @@ LARGE = 300000
 
 
 def plain_shapes():
-    """What a mail server passes on as it is: lines that end, no lone CR, no NUL, a header."""
+    """A message that mail servers pass on unchanged: every line ends, no lone CR, no NUL, a header."""
     out = {}
     for name, raw in SHAPES.items():
         text = raw.replace(b"\r\n", b"\n")
@@ -59,7 +59,7 @@ class Rig:
         self.doubted = collections.Counter()  # seq: how often restante-deliver lost the reply
         self.copies = collections.defaultdict(dict)  # (seq, user) -> uidl -> how often it was fetched
         self.wrong = []
-        self.queue_ids = {}               # seq -> Postfix's name for it
+        self.queue_ids = {}               # seq -> Postfix's queue id
         self.deleted = 0
         self.stop = threading.Event()
 
@@ -110,7 +110,7 @@ class Rig:
         self.pipe_until(seq, "%s@%s" % (to[0], DOMAIN), raw)
 
     def pipe_until(self, seq, address, raw):
-        """Again and again until it says 0."""
+        """Again and again until it exits 0."""
         cmd = [self.server.bin("restante-deliver"), "-s", self.socket, "-a", address, "-f", "pipe@example.org"]
         while not self.stop.is_set():
             done = subprocess.run(cmd, input=raw, capture_output=True, timeout=120)
@@ -168,7 +168,7 @@ class Rig:
                 except (OSError, ValueError, IndexError):
                     n = 0
                 if n == 0:
-                    time.sleep(0.05 if len(self.users) < 50 else 0.25)  # many clients together are many logins
+                    time.sleep(0.05 if len(self.users) < 50 else 0.25)  # many clients at once mean many logins
 
     def clients(self, n):
         out = [threading.Thread(target=self.client, args=(self.users[i::n],)) for i in range(min(n, len(self.users)))]
@@ -216,7 +216,7 @@ def feeders(n, total, send):
                 return
             try:
                 send(seq)
-            except Exception as e:  # the test must end, and say it
+            except Exception as e:  # the test must end, and report it
                 errors.append(e)
     threads = [threading.Thread(target=work) for _ in range(n)]
     for t in threads:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private MariaDB for the storage module mysql, its tables made by restantectl as an administrator makes them."""
+"""A private MariaDB for the storage module mysql; restantectl makes its tables, as for an administrator."""
 import os
 import subprocess
 import tempfile
@@ -10,7 +10,7 @@ TREE = os.environ["CHECK_TREE"]
 
 
 class MailStore(Maria):
-    """settings() are those of a storage section; small packets, so that nothing depends on large ones."""
+    """settings() gives those of a storage section; packets are small, so that nothing depends on large ones."""
 
     def __init__(self, tls=True, **extra):
         extra.setdefault("max_allowed_packet", "16M")

@@ -15,12 +15,12 @@ def mount(source, target, kind, flags, options=None):
 
 
 def umount(target):
-    """Also while it is in use; whether it was mounted at all is not asked."""
+    """Unmounts it even while it is in use; it need not be mounted at all."""
     libc.umount2(target.encode(), MNT_DETACH)
 
 
 def own_namespace():
-    """Mounts nobody else sees, which end with the test; its servers inherit them, with the user they have."""
+    """Mounts that nobody else sees, and that end with the test; its servers inherit them, whatever user they run as."""
     uid, gid = os.geteuid(), os.getegid()
     if libc.unshare(CLONE_NEWNS | (CLONE_NEWUSER if uid else 0)) != 0:
         raise OSError(ctypes.get_errno(), "unshare: the test needs root, or user namespaces, for a disk of its own")
@@ -32,7 +32,7 @@ def own_namespace():
 
 
 def junk(path):
-    """Every last byte of the disk, and the file that holds it."""
+    """Fills the disk to its last byte; returns the file."""
     name = os.path.join(path, "junk")
     fd = os.open(name, os.O_WRONLY | os.O_CREAT)
     for size in (65536, 4096, 512, 1):

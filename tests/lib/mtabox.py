@@ -18,7 +18,7 @@ from network import in_machine_network
 from server import free_port, port_open, wait_until
 
 CACHE = os.path.join(os.environ.get("top_builddir", "/tmp"), "mta-packages")
-# what both want to run as, and who runs the agents
+# the users that both want to run as, and that run the agents
 USERS = (("Debian-exim", 30101), ("opensmtpd", 30102), ("opensmtpq", 30103), ("vmail", 30104))
 
 
@@ -38,7 +38,7 @@ def fetch(packages):
             done = subprocess.run(["apt-get", "-q", "download", *missing], cwd=CACHE, capture_output=True, text=True, timeout=600,
                                   preexec_fn=in_machine_network)
             missing = [p for p in packages if not have(p)]
-            if missing:  # no lists yet on a machine that is new
+            if missing:  # a new machine has no package lists yet
                 subprocess.run(["apt-get", "-q", "update"], capture_output=True, timeout=600,
                                preexec_fn=in_machine_network)
         if missing:
@@ -47,7 +47,7 @@ def fetch(packages):
 
 
 def blocks(path):
-    """The parts of an example file: "## pipe main.cf" and what follows."""
+    """The parts of an example file: "## pipe main.cf" and the lines that follow."""
     out, name = {}, None
     with open(path) as f:
         for line in f:
@@ -92,7 +92,7 @@ class Mta:
             if os.path.exists("/etc/" + name):
                 shutil.copy("/etc/" + name, self.path("etc", name))
         self.write("etc/hosts", "127.0.0.1 localhost mx.example.org\n")
-        self.write("etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")  # nobody answers there
+        self.write("etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")  # nothing listens there
         self.write("etc/mailname", "mx.example.org\n")
         with open(self.path("etc/passwd"), "a") as p, open(self.path("etc/group"), "a") as g:
             for name, number in USERS:
@@ -109,8 +109,8 @@ class Mta:
         script = "set -e\nmount --make-rprivate /\n"
         for own, where in (("etc", "/etc"), ("var", "/var"), ("run", "/run"), ("libexec", "/usr/libexec")):
             script += "mount --bind '%s' %s\n" % (self.path(own), where)
-        # a process namespace: with its first process all of them end. That is the shell, which dies with unshare; a
-        # set-user-id program, as Exim is, would be let off.
+        # a process namespace: when its first process ends, all end. That is the shell, which dies with unshare; a
+        # set-user-id program such as Exim would survive unshare's signal.
         with open(self.path("out"), "ab") as out:
             self.proc = subprocess.Popen(["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "sh", "-c",
                                           script + self.command() + " & wait"], stdin=subprocess.DEVNULL, stdout=out, stderr=out)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network of the test's own: a namespace with nothing but a loopback interface, entered when server.py is imported. What a
-test starts inherits it, so two tests can neither take each other's port nor reach each other's server, whatever either does
-wrong. Needs root or user namespaces; without them all tests share the machine's loopback, and free_port() keeps their ports
+"""A network of the test's own: a namespace with nothing but a loopback interface, entered when server.py is imported. Programs
+that a test starts inherit it, so two tests can neither take each other's port nor reach each other's server, whatever either
+does wrong. Needs root or user namespaces; without them all tests share the machine's loopback, and free_port() keeps their ports
 apart."""
 import ctypes
 import fcntl
@@ -11,7 +11,7 @@ import struct
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
-MARK = "RESTANTE_TEST_NETWORK"  # in the environment: which one it is, for the programs of a test that import this, too
+MARK = "RESTANTE_TEST_NETWORK"  # the environment names it, for programs of a test that import this as well
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -20,14 +20,14 @@ def _network(pid="self"):
 
 
 def _map_ids(uid, gid):
-    """In a user namespace of its own the test is who it was."""
+    """In a user namespace of its own the test keeps its user."""
     for name, text in (("setgroups", "deny"), ("uid_map", "%d %d 1" % (uid, uid)), ("gid_map", "%d %d 1" % (gid, gid))):
         with open("/proc/self/" + name, "w") as f:
             f.write(text)
 
 
 def own_network():
-    """True: nobody else is here."""
+    """True: no other test is in this network."""
     if os.environ.get(MARK) == _network():
         return True
     uid, gid = os.geteuid(), os.getegid()
@@ -42,7 +42,7 @@ def own_network():
 
 
 def in_machine_network():
-    """For preexec_fn of the few programs that want the world, such as apt-get: the network of whoever started the test."""
+    """For preexec_fn of the few programs that need the outside world, such as apt-get: the network the test was started in."""
     own, pid = os.environ.get(MARK), "self"
     while own and pid != "0":
         if _network(pid) != own:

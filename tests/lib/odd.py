@@ -10,8 +10,8 @@ import time
 
 class Odd:
     """mode
-         silent   takes connections and says nothing
-         close    closes each connection when the first bytes came
+         silent   accepts connections and sends nothing
+         close    closes each connection when the first bytes arrive
          garbage  answers with random bytes
          huge     answers with the head of a message of 2 GB
          drip     answers with a message that has no end, a byte at a time

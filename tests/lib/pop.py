@@ -7,14 +7,14 @@ import socket
 import ssl
 import threading
 
-PATIENCE = 120  # what hangs is found all the same; what is slow is not taken for it
+PATIENCE = 120  # long enough that slowness is not taken for a hang
 
 
 def _octets(text):
     return text if isinstance(text, bytes) else text.encode()
 
 
-# Each from another address: what the server makes those wait who guess is not what most tests are about.
+# Each from another address: most tests are not about the delays for clients that guess passwords.
 STRANGERS = ("127.2.%d.%d" % (i, j) for i in itertools.count() for j in range(1, 250))
 LOCK = threading.Lock()
 
@@ -63,7 +63,7 @@ class Pop:
         return self.say(b"PASS " + _octets(password))
 
     def plain(self, user, password):
-        """AUTH PLAIN with an initial response."""
+        """Logs in by AUTH PLAIN with an initial response."""
         raw = b"\0" + _octets(user) + b"\0" + _octets(password)
         return self.say(b"AUTH PLAIN " + base64.b64encode(raw))
 
@@ -80,7 +80,7 @@ class Pop:
 
 @contextlib.contextmanager
 def entered(srv, user):
-    """A session of this user, who gets in; it ends with QUIT."""
+    """A session of this user that must be let in; it ends with QUIT."""
     with Pop(srv.clear_port) as p:
         answer = p.login(user)
         if not answer.startswith(b"+OK"):

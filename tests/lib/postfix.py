@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private Postfix: its own configuration, queue, data and log in one directory, on one loopback port. Nothing of the
-machine's own Postfix is read but its compiled parts, nothing leaves the machine, and only our master is ended.
+"""A private Postfix: its own configuration, queue, data and log in one directory, on one loopback port. It uses only the
+programs of the machine's own Postfix, no mail leaves the machine, and only our master is ended.
 
     pf = Postfix({"mydestination": "example.test", "mail_spool_directory": box})
     pf = Postfix({"virtual_mailbox_domains": "example.test", "virtual_mailbox_maps": "static:all",
@@ -95,7 +95,7 @@ class Postfix:
         done = self._run("postfix", "start")
         if done.returncode != 0:
             raise RuntimeError("postfix did not start:\n" + done.stdout + done.stderr + self.log()[-2000:])
-        # a script stands between: the one to signal is the one that wrote its own number
+        # a script starts it: the process to signal is the one that wrote its pid
         pid_file = self.path("spool", "pid", "master.pid")
         wait_until(lambda: os.path.exists(pid_file) and open(pid_file).read().strip(), 60, "postfix's master")
         self.pid = int(open(pid_file).read())
@@ -103,14 +103,14 @@ class Postfix:
         return self
 
     def send(self, sender, recipients, raw):
-        """One message by SMTP; raises when it is refused. Lines of raw end as they like."""
+        """One message by SMTP; raises when it is refused. Any line ends will do in raw."""
         with smtplib.SMTP("127.0.0.1", self.port, timeout=60) as s:
             refused = s.sendmail(sender, recipients, raw)
         if refused:
             raise RuntimeError("postfix refused %s" % refused)
 
     def queued(self):
-        """Queue files that are not delivered."""
+        """Queue files that are not delivered yet."""
         n = 0
         for d in ("incoming", "active", "deferred", "maildrop"):
             for _, _, files in os.walk(self.path("spool", d)):

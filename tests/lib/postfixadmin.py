@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of PostfixAdmin 3.3 that hold accounts, as its own upgrade.php leaves them on MariaDB and on PostgreSQL:
+"""The tables of PostfixAdmin 3.3 that hold accounts, as its own upgrade.php makes them on MariaDB and on PostgreSQL:
 types, collations, defaults and keys."""
 
 STAMP_MY = "datetime NOT NULL DEFAULT '2000-01-01 00:00:00'"
@@ -56,7 +56,7 @@ def number(db):
 
 
 def fill(db, accounts, domains, hashed):
-    """Accounts u1@d1.example ..., each with the alias of itself that PostfixAdmin writes, and an alias i-...; for each
+    """Accounts u1@d1.example ..., each with the alias to itself that PostfixAdmin writes, and an alias i-...; for each
     domain dN.example an alias domain aN.example."""
     def cat(*parts):
         return "CONCAT(%s)" % ", ".join(parts) if db.driver == "mysql" else " || ".join(parts)

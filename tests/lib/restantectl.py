@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What restantectl prints, for people and for programs, and what is told by it."""
+"""Runs restantectl, and reads its output for people and for programs."""
 import json
 import os
 import subprocess
@@ -12,7 +12,7 @@ SEEN = Seen()
 
 
 class Out:
-    """What restantectl did, in bytes."""
+    """A finished restantectl, its output in bytes."""
 
     def __init__(self, srv, *args, at=None):
         cmd = [srv.bin("restantectl")] + (["-s", srv.path("run", "control")] if at is None else at)
@@ -27,7 +27,7 @@ class Out:
 
 
 def table(raw):
-    """The rows of a table as dicts; cells are cut where the header's titles begin."""
+    """The rows of a table as dicts; columns begin where the titles in the header begin."""
     lines = raw.decode().encode().split(b"\n")  # must be UTF-8
     head, at, titles = lines[0], [], []
     for word in head.replace(b"AVG us", b"AVG_us").replace(b"MAX ms", b"MAX_ms").replace(b"FOR ms", b"FOR_ms").split():
@@ -38,17 +38,17 @@ def table(raw):
 
 
 def pairs(raw):
-    """`key   value` lines as a dict; of a status all keys are different."""
+    """`key   value` lines as a dict; in a status all keys are different."""
     return dict(line.strip().split(None, 1) for line in raw.decode().splitlines() if len(line.split(None, 1)) == 2)
 
 
 def is_plain(raw):
-    """Nothing a terminal would obey, and no line that was not meant."""
+    """Nothing that a terminal would obey, and no line that should not be there."""
     return all(c >= 0x20 and c != 0x7f for c in raw.replace(b"\n", b""))
 
 
 def answer(tap, srv, fields, *args):
-    """The JSON answer of a verb that must succeed, with these fields at least."""
+    """The JSON answer of a verb that must succeed, with at least these fields."""
     p = Out(srv, "--json", *args)
     try:
         doc = json.loads(p.out)
@@ -75,10 +75,10 @@ def letters(srv, user):
 
 
 def ended(pop):
-    """The server closed without a word."""
+    """The server closed without an answer."""
     return pop.line() == b""
 
 
 def alone(srv):
-    """Whoever was there is gone: a connection that its client has closed is counted until the server has, too."""
+    """All clients are gone: a connection that its client has closed counts until the server has closed it, too."""
     wait_until(lambda: json.loads(Out(srv, "--json", "status").out)["connections"] == 0, PATIENCE, "the last ones to be gone")

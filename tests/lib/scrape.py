@@ -38,7 +38,7 @@ def request(where, method="GET", path="/metrics", body=None, headers=None):
 
 
 def samples(text):
-    """(name, labels) -> value; labels as a sorted tuple of pairs. Whatever is no sample and no comment raises."""
+    """(name, labels) -> value; labels as a sorted tuple of pairs. Raises at a line that is neither sample nor comment."""
     out = {}
     for line in text.splitlines():
         if line.startswith("# HELP ") or line.startswith("# TYPE "):
@@ -54,7 +54,7 @@ def samples(text):
 
 
 class Numbers:
-    """One look at all of them."""
+    """All samples of one moment."""
 
     def __init__(self, text):
         self.text = text
@@ -75,6 +75,6 @@ def look(where):
 
 
 def promtool(text):
-    """What the real thing says of this text; "" when it is content."""
+    """The complaints of the real promtool about this text; "" for none."""
     p = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60)
     return "" if p.returncode == 0 and not p.stdout and not p.stderr else "%d\n%s%s" % (p.returncode, p.stdout, p.stderr)

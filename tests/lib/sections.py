@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blocks of restante.conf as most tests want them."""
+"""Blocks of restante.conf that most tests use."""
 
 
 def block(kind, name="", **settings):
@@ -23,13 +23,13 @@ def maildirs(srv, box="%n", **more):
 
 
 def faulty(srv, name, file, rules, unknown=None, **settings):
-    """An auth section for NAME.test on a passwd-file, which fails as the rules say."""
+    """An auth section for NAME.test on a passwd-file that fails by these rules."""
     return (accounts(srv, name + "-file", file=srv.path(file), storage=None, unknown=unknown) +
             block("auth", name, module="fault", wrap=name + "-file", storage="mail", domains=name + ".test", rule=list(rules), **settings))
 
 
 def hurt(srv, *rules):
-    """Storage sections `hangs`, until there is a file release, and `breaks`, whose breaker opens and stays open."""
+    """Storage sections `hangs`, until a file named release exists, and `breaks`, whose breaker opens and stays open."""
     return (maildirs(srv, name="one") + maildirs(srv, name="two") +
             block("storage", "hangs", module="fault", wrap="one", rule="mbox_open * hang", release=srv.path("release"), scan_ms=1000,
                   permits=2) +

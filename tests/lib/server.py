@@ -9,7 +9,7 @@
         srv.ends(tap)
 
 An exception on the way shows the end of the log. The tree under test is an installed one (make check-tree). As root the
-server runs as `nobody`: a tree that not every user can traverse, or that others than root may change, is copied to a place of
+server runs as `nobody`: a tree that some users cannot traverse, or that others than root can change, is copied to a place of
 its own.
 """
 import json
@@ -36,12 +36,12 @@ own_network()
 SERVICE_USER = "nobody"
 
 
-_given = {}  # port: what says that it is ours; a port that was given is not free again, whether somebody listens or not
+_given = {}  # port: the socket that marks it as ours; a port that was given out is not free again, whether somebody listens or not
 
 
 def free_port():
     """A free loopback port below the ephemeral range, so that no outgoing connection takes it first. Another test beside this
-    one may look at the same moment, and nobody listens yet: a name of the port, which ends with this process, is taken first."""
+    one may look at the same moment, before anybody listens: so a name for the port, which ends with this process, comes first."""
     import random
     for _ in range(300):
         port = random.randrange(20000, 29000)
@@ -60,7 +60,7 @@ def free_port():
     raise RuntimeError("no free port")
 
 
-LEAST_S = 120  # no limit is shorter: it is there for what hangs, and machines are slow, or do other things
+LEAST_S = 120  # no limit is shorter: it is for hangs, and machines are slow, or busy
 
 
 def wait_until(check, seconds, what):
@@ -69,7 +69,7 @@ def wait_until(check, seconds, what):
         waited = time.monotonic() - begin
         if waited > max(seconds, LEAST_S):
             raise RuntimeError("timeout waiting for " + what)
-        time.sleep(min(max(waited / 30, 0.02), 0.1))  # a look is often a process; what takes long is in no hurry
+        time.sleep(min(max(waited / 30, 0.02), 0.1))  # a look often starts a process, and long waits are in no hurry
 
 
 def port_open(port):
@@ -115,7 +115,7 @@ class Tap:
 
 
 def may_serve(tree):
-    """Whether this tree will do for a server that root starts: everybody may read it, nobody but root may change it."""
+    """Whether a server that root starts may use this tree: everybody may read it, nobody but root may change it."""
     up = os.path.realpath(tree)
     places = [up]
     while up != "/":
@@ -172,7 +172,7 @@ class Server:
         return os.path.join(self.dir, *parts)
 
     def mkdir(self, *parts):
-        """A directory of the service user's, and those above it."""
+        """Makes a directory that belongs to the service user, and those above it."""
         os.makedirs(self.path(*parts), exist_ok=True)
         self.give(self.path(parts[0]))
         return self.path(*parts)
@@ -185,7 +185,7 @@ class Server:
         raise RuntimeError("%s is not installed in %s" % (name, self.tree))
 
     def give(self, path):
-        """Hands a file or a directory with all it holds to the service user."""
+        """Gives a file, or a directory and all it holds, to the service user."""
         if not self.root:
             return
         pw = pwd.getpwnam(SERVICE_USER)
@@ -234,8 +234,8 @@ class Server:
         return port
 
     def start(self, seconds=120):
-        """Until it reports that it serves, as it does to systemd. Nobody connects for that: listeners are open before
-        there are threads to accept, and each look of ours would be counted as a session later, when a test counts its own."""
+        """Waits until it reports that it serves, as it does to systemd. It must not connect for that: listeners are open
+        before there are threads to accept, and each try would be counted later as a session, when a test counts its own."""
         path = self.path("notify")
         if os.path.exists(path):
             os.unlink(path)
@@ -269,7 +269,7 @@ class Server:
             return ""
 
     def said(self, text, seconds=LEAST_S):
-        """Whether the log holds this, now or soon: its lines are written by a thread of their own."""
+        """Whether the log holds this, now or soon: a thread of its own writes the lines."""
         end = time.monotonic() + max(seconds, LEAST_S)
         while text not in self.log() and time.monotonic() < end:
             time.sleep(0.02)
@@ -280,7 +280,7 @@ class Server:
                               capture_output=True, text=True, timeout=timeout)
 
     def json(self, *args):
-        """What a verb of restantectl answers with --json; {"error": what it said} when that is no JSON."""
+        """The answer of a restantectl verb with --json; {"error": text} if it is no JSON."""
         done = self.ctl("--json", *args)
         try:
             return json.loads(done.stdout)
@@ -288,27 +288,27 @@ class Server:
             return {"error": done.stderr}
 
     def events(self, section):
-        """What the module of this section counted."""
+        """The counters of this section's module."""
         return next(m["counters"] for m in self.json("modules")["modules"] if m["section"] == section)
 
     def reconfigure(self, sections, **settings):
-        """Ends, and starts anew with another configuration."""
+        """Stops, and starts again with another configuration."""
         self.stop()
         self.configure(sections, **settings)
         return self.start()
 
     def release(self):
-        """Who hangs in a module `fault` with release = DIR/release may go on."""
+        """Lets calls go on that hang in a module `fault` with release = DIR/release."""
         open(self.path("release"), "w").close()
 
     def ends(self, tap, name="the server ended cleanly"):
-        """Point `name`: it ends, or has ended, with 0. With it goes what sanitizers say: that is in its log."""
+        """Test point `name`: it ends, or has ended, with 0. If not, its log is shown, which holds the sanitizers' reports."""
         self.release()
         rc = self.stop()
         return tap.ok(rc == 0, name, "%s\n%s" % (rc, self.log()[-6000:]))
 
     def stop(self, seconds=120):
-        """TERM and wait; the exit code (0 after a clean end). KILL only what will not end."""
+        """TERM and wait; the exit code (0 after a clean end). KILL only if it does not end."""
         if not self.proc:
             return None
         if self.proc.poll() is None:
@@ -329,14 +329,14 @@ class Server:
         return rc
 
     def write(self, name, text):
-        """A file of the service user's that nobody else reads; whoever reads it has all of it, the old one or this."""
+        """A file of the service user's that nobody else may read; a reader sees all of the old one or all of this one."""
         path = self.path(name)
         with open(path + ".new", "w", encoding="utf-8") as f:
             f.write(text)
         os.chmod(path + ".new", 0o600)
         self.give(path + ".new")
         then = time.time() - 5
-        os.utime(path + ".new", (then, then))  # clocks of file systems are coarse: what was renamed is seen to be
+        os.utime(path + ".new", (then, then))  # clocks of file systems are coarse: this makes the change visible
         os.rename(path + ".new", path)
         return path
 

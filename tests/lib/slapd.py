@@ -14,7 +14,7 @@ from server import free_port, port_open, wait_until
 BASE = "dc=test,dc=local"
 PEOPLE = "ou=people," + BASE
 GROUPS = "ou=groups," + BASE
-ODD = "cn=odd," + BASE  # binds as entries below it are answered as Slapd(odd=...) says
+ODD = "cn=odd," + BASE  # Slapd(odd=...) gives the answers to binds as entries below it
 SERVICE = "cn=pop3d,ou=services," + BASE
 SERVICE_PASSWORD = "service"
 STRING = "EQUALITY caseExactMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15"
@@ -153,7 +153,7 @@ class Authority:
             f.write("subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n" % alt)
         self.run("x509", "-req", "-in", req, "-CA", self.cert, "-CAkey", self.path("ca.key"), "-CAcreateserial",
                  "-days", "2", "-extfile", ext, "-out", cert)
-        os.chmod(key, 0o644)  # the server under test is another user; it is a test's key
+        os.chmod(key, 0o644)  # the server under test runs as another user; it is only a test's key
         return cert, key
 
     def close(self):
@@ -163,8 +163,9 @@ class Authority:
 class Slapd:
     def __init__(self, ldif, authority=None, certificate=None, client="never", odd=(), debug=256, size=64 << 20,
                  ciphers=None, others="none"):
-        """authority: whom clients come from, and servers unless certificate = (certificate, key) says otherwise.
-        others: what of an entry they may whom no rule names. ciphers: GnuTLS's words for what it speaks. odd: (RDN, result code, diagnostic text) of binds below ODD. debug: of the log, 256 is one line an operation."""
+        """authority: signs the certificates of clients, and the server's unless certificate = (certificate, key) is given.
+        others: the access that users whom no rule names have to an entry. ciphers: a GnuTLS priority string.
+        odd: (RDN, result code, diagnostic text) of binds below ODD. debug: the log's level; 256 is one line an operation."""
         self.debug = debug
         self.dir = tempfile.mkdtemp(prefix="rst-slapd.", dir="/tmp")
         os.chmod(self.dir, 0o711)
@@ -218,7 +219,7 @@ class Slapd:
     def start(self):
         uris = [self.uri, self.unix_uri] + ([self.tls_uri] if self.tls else [])
         log = open(os.path.join(self.dir, "log"), "ab")
-        # with -d it stays in the foreground
+        # -d keeps it in the foreground
         self.proc = subprocess.Popen([self.tool("slapd"), "-h", " ".join(uris), "-F", os.path.join(self.dir, "conf"),
                                       "-d", str(self.debug)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                      start_new_session=True)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client that stops reading in the midst of a reply, so that a test can change what is being sent."""
+"""A client that stops reading in the middle of a reply, so that a test can change the message that is being sent."""
 import socket
 
 from pop import PATIENCE
 
 
 class SlowPop:
-    """Its window is small: of a large message the server has read no more than what fits between them."""
+    """Its window is small: the server has read no more of a large message than fits between the two."""
 
     def __init__(self, port):
         self.sock = socket.socket()

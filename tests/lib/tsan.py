@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ThreadSanitizer has to say when nothing is suppressed, and whose frames it is about.
+"""ThreadSanitizer's reports when nothing is suppressed, and whose frames they are about.
 
-Client libraries are not built with the sanitizer, so it may complain about what they do between themselves. Our own
-frames are never among what is forgiven: a report passes only when each access, or each lock, of it stands in a
-client library. Programs of other builds report nothing, so the same test runs with both."""
+Client libraries are not built with the sanitizer, so it may complain about what they do among themselves. Our own
+frames are never forgiven: a report passes only if each access, or each lock, in it is in a client library.
+Programs of other builds report nothing, so the same test runs with both."""
 import glob
 import os
 import re
@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 
 SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tsan.supp")
-# Not what a report is about: where a thread, a block, a lock came from.
+# Stacks that a report is not about: where a thread, a block, a lock came from.
 ORIGIN = re.compile(r"  (Location is|Thread T\d+|Mutex M\d+ .*created at)")
 FRAME = re.compile(r"    #\d+ (.*)")
 MODULE = re.compile(r"\(([^()+]+)\+0x[0-9a-f]+\)")
@@ -20,7 +20,7 @@ RUNTIME = re.compile(r"lib(tsan|c|pthread)[.-]")
 
 
 def environment(directory, suppressions=None):
-    """For a program whose reports go to files in this directory."""
+    """The options for a program whose reports go to files in this directory."""
     kept = [o for o in os.environ.get("TSAN_OPTIONS", "").split() if not o.startswith("suppressions=")]
     kept += ["log_path=" + os.path.join(directory, "tsan"), "exitcode=0"]
     if suppressions:
@@ -37,7 +37,7 @@ def reports(directory):
 
 
 def subjects(report):
-    """The first frame of each stack the report is about that is not the sanitizer's or libc's; None: there is no such."""
+    """The first frame, in each stack that the report is about, that is not the sanitizer's or libc's; None: there is none."""
     found, stack, about = [], None, False
     for line in report.splitlines() + ["  "]:
         frame = FRAME.match(line)
@@ -56,7 +56,7 @@ def module_of(frame):
 
 
 def of_ours(report):
-    """The frames in it that nothing may hide: those outside of shared libraries of the system; all, when there is none."""
+    """The frames in it that nothing may hide: those outside the system's shared libraries; all of them if there are none."""
     found = subjects(report)
     ours = [f or "no frame but the runtime's" for f in found if not f or not re.match(r"lib.+\.so", module_of(f))]
     return ours or ([] if found else ["a report without a stack"])

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server whose deleted mail goes to an undo storage, and what of a user's mail is where."""
+"""A server whose deleted mail goes to an undo storage, and a way to see where a user's mail is."""
 from pop import entered
 from sections import accounts, block
 from server import Server, wait_until
 from shapes import SHAPES
 
-# What a store must give back as it was: dots, long lines, 8-bit, no end of the last line, From_ lines, large.
+# Messages that a store must return unchanged: dots, long lines, 8-bit, no end of the last line, From_ lines, large.
 NAMES = ["plain", "from-line-in-body", "many-headers", "trailing-blank-lines", "spaces-at-end"]
 EXTRA = [b"Subject: dots\r\n\r\n.\r\n..\r\n.two\r\nFrom me\r\n",
          b"Subject: eight\r\n\r\n\xc3\xa9\xff\x80 and a CR\rin it\r\n",
@@ -32,7 +32,7 @@ class UndoServer(Server):
         return block("storage", "attic", module=module, path=self.path("attic", "%u"), **more)
 
     def hidden(self, user):
-        """Messages that are hidden in the user's own store."""
+        """The messages that are hidden in the user's own store."""
         return self.json("quota", user).get("hidden_messages")
 
     def listed(self, user):
@@ -43,13 +43,13 @@ class UndoServer(Server):
         wait_until(lambda: self.hidden(user) == 0, 60, "hidden mail of %s to be moved" % user)
 
     def look(self, user):
-        """unique-id -> message, of all that a client sees."""
+        """unique-id -> message, for everything that a client sees."""
         with entered(self, user) as p:
             ids = [line.split()[1].decode() for line in p.lines("UIDL")]
             return {uidl: b"".join(p.lines("RETR %d" % (k + 1))) for k, uidl in enumerate(ids)}
 
     def delete(self, user, *uidls):
-        """Those, or all."""
+        """Deletes these, or all."""
         with entered(self, user) as p:
             for line in p.lines("UIDL"):
                 number, uidl = line.decode().split()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A witness of what clients were told, and a judge of whether the mail that is there afterwards agrees.
+"""A witness of every answer that clients got, and a judge of whether the mail that is there afterwards agrees.
 
 Times are time.monotonic(). A session saw a snapshot of its maildrop, marked some of it, and ended one of four ways:
   committed  QUIT was answered +OK             refused  QUIT was answered: not changed
@@ -38,7 +38,7 @@ def takers_of(sessions):
 
 
 def between(observers, entered, begin, takers):
-    """Those who came in after begin, and before any taker can have taken it; in the order of `entered`."""
+    """The sessions that came in after begin, and before any taker can have taken it; in the order of `entered`."""
     end = min((p.left for p in takers), default=float("inf"))
     for t in observers[bisect.bisect_left(entered, begin):]:
         if t.entered > end:
@@ -53,8 +53,8 @@ class Witness:
         self.deliveries = {}  # (id, user): (outcome, when the answer was there)
         self.ids = {}         # (user, unique-id): id
         self.outages = []     # (host, from, to): it was frozen or dead
-        self.faults = []      # what was wrong at once: a body that is another's, ...
-        self.refusals = {}    # what was said instead of a message: how often
+        self.faults = []      # faults seen at once: a body that is another message's, ...
+        self.refusals = {}    # reply instead of a message: how often
         self.fresh_s = 0      # younger mail may still be on its way from node to node
         self.late = 0         # how often it was
 
@@ -171,8 +171,8 @@ class Witness:
         return bad
 
     def _exclusive(self, user, mine, lease_s):
-        """Two sessions inside at once: only when the first one's host was away for longer than its lease, and then
-        the first one changes nothing."""
+        """Two sessions may be inside at once only if the first one's host was away for longer than its lease, and then
+        the first one must change nothing."""
         bad = []
         for i, s in enumerate(mine):
             for t in mine[i + 1:]:
