@@ -43,7 +43,7 @@ TABLE = [
     ("comments that open with What, Who, Whose", "src", 0, 0),
     ("comments that open with What, Who, Whose", "plugins", 0, 0),
     ("comments that open with What, Who, Whose", "backends", 0, 0),
-    ("comments that open with What, Who, Whose", "tests", 0, 93),
+    ("comments that open with What, Who, Whose", "tests", 0, 81),
     ("'behind' for 'after' in comments", "src", 0, 0),
     ("'behind' for 'after' in comments", "plugins", 0, 0),
     ("'behind' for 'after' in comments", "backends", 0, 1),

@@ -217,7 +217,7 @@ kick_all(void)
 		} \
 	} while (0)
 
-/* Time passes; the acceptor, which may be in the middle of a round, has seen it. */
+/* Lets time pass, and waits until the acceptor, perhaps in the middle of a round, has seen it. */
 static void
 jump(int64_t ms)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tables of fields: from a struct to JSON and back; restantectl(8) names each and no other. */
+/* The tables of fields: from a struct to JSON and back; restantectl(8) names exactly these. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Configurations that take the place of others: what stays, what is made anew, and what fails
- * without harm. */
+/* Configurations that replace others: instances that stay, that are opened anew, and failures that
+ * do no harm. */
 #include "bind_rig.h"
 
 static int32_t
@@ -21,7 +21,7 @@ verify(struct backend *b, const char *name, const char *password)
 	return rc;
 }
 
-/* ---- what stays ------------------------------------------------------------------------------ */
+/* ---- instances that stay --------------------------------------------------------------------- */
 
 #define BEFORE \
 	AUTH("a", "ram", "user = ann:secret\nstorage = s\n") \
@@ -38,7 +38,7 @@ unchanged_sections_keep_their_instance(void **state)
 		const char *gates;
 	} cases[] = {
 		{BEFORE, "nnnn", "auth:a 4, auth:out 1, storage:s 3, "},
-		/* another text of the same */
+		/* the same in other words */
 		{"# new\n" AUTH("a", "ram", "storage = s\n\nuser = ann:secret # as ever\n")
 			 AUTH("in", "serial", "") AUTH("out", "fault", "wrap = in\nstorage = s\n")
 				 STORE("s", "ram", "permits = 3\nmessages = 2\n"),
@@ -56,7 +56,7 @@ unchanged_sections_keep_their_instance(void **state)
 			 AUTH("out", "fault", "wrap = in\nstorage = s\n")
 				 STORE("s", "ram", "messages = 2\npermits = 3\ncall_ms = 99\n"),
 		 "nnny", "auth:a 4, auth:out 1, storage:s 3, "},
-		/* who wraps a changed one is changed */
+		/* a wrapper changes with the section it wraps */
 		{AUTH("a", "ram", "user = ann:secret\nstorage = s\n")
 			 AUTH("in", "serial", "fail = no\n")
 				 AUTH("out", "fault", "wrap = in\nstorage = s\n")
@@ -218,13 +218,13 @@ a_reload_that_fails_leaves_the_gates(void **state)
 		assert_int_equal(a->refs, 1);
 		assert_int_equal(s->refs, 1);
 	}
-	/* a gate that was made for nothing lets nobody in */
+	/* a gate that was made in vain lets nobody in */
 	assert_int_equal(strncmp(gates(), "auth:a 2, ", 10), 0);
 	assert_non_null(strstr(gates(), "storage:s 3, "));
 	gone(old);
 }
 
-/* Threads are not made or ended by a reload: the pool there is counts. */
+/* A reload neither starts nor ends threads: permits are counted by the existing pool. */
 static void
 the_pool_stays(void **state)
 {

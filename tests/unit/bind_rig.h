@@ -86,7 +86,7 @@ gates(void)
 	return text;
 }
 
-/* How many the serial module has open. */
+/* The number of instances that the serial module has open. */
 static unsigned
 serial_instances(const struct backend *b)
 {

@@ -151,7 +151,7 @@ static void
 all_errors_in_one_run(void **state)
 {
 	static const struct {
-		const char *sections, *parts[3]; /* of what is said */
+		const char *sections, *parts[3]; /* of the messages */
 	} cases[] = {
 		{AUTH("a", "nosuch", "storage = s\n") STORE("s", "serial", "")
 			 STORE("t", "ram", "mesages = 3\n"),
@@ -180,12 +180,12 @@ all_errors_in_one_run(void **state)
 	}
 }
 
-/* Mail for nobody is kept in domains of ours: which are they? */
+/* Mail to unknown users is kept in our own domains: which are they? */
 static void
 domains_have_to_be_known(void **state)
 {
 	static const struct {
-		/* file: behind the passwd-file's name */
+		/* file: appended to the passwd-file's name */
 		const char *protocol, *unknown, *settings, *file, *said;
 	} cases[] = {
 		{"smtp", "badmail", "module = ram\n", NULL,
@@ -242,7 +242,7 @@ checks_change_nothing(void **state)
 	gone(c);
 }
 
-/* What the instance was opened with. */
+/* The permits that the instance was opened with. */
 static unsigned
 serial_permits(const struct backend *b)
 {
@@ -273,7 +273,8 @@ wrappers_stand_before_their_own(void **state)
 	gone(c);
 }
 
-/* For restantectl: no gates, whatever the configuration; instances that know they live shortly. */
+/* For restantectl: no gates, whatever the configuration; instances know that they will not live
+ * long. */
 static void
 tools_have_no_gates(void **state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What comes back from a module is checked before the server believes it. */
+/* The results of a module are checked before the server believes them. */
 #include "host/call.h"
 
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 #include "host/answer.h"
 #include "rig.h"
 
-/* ---- a module that answers what it is told --------------------------------------------------- */
+/* ---- a module that gives the answers it is told to give -------------------------------------- */
 
 static int32_t answer;
 static void *handle;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names as strangers write them, who is asked about them, and where the mail of the accepted is. */
+/* Names as strangers write them, the sections that are asked about them, and the storage of those
+ * who are let in. */
 #include "account/chain.h"
 
 #include <setjmp.h>
@@ -76,7 +77,7 @@ names(void **state)
 	}
 }
 
-/* Both copies just as large as promised, so that one byte too many is seen. */
+/* Both copies are just as large as promised, so that one byte too many is noticed. */
 static bool
 name_of_length(const struct conf *c, size_t n, char fill, size_t *ret_n)
 {
@@ -177,7 +178,7 @@ broken_sequences(void **state)
 
 		assert_true(chain_name(&c, whole[i], len, name));
 		for (size_t cut = 1; cut < len; cut++) {
-			char *exact = malloc(cut); /* nothing is read behind the end */
+			char *exact = malloc(cut); /* nothing is read beyond the end */
 
 			assert_non_null(exact);
 			memcpy(exact, whole[i], cut);
@@ -209,7 +210,7 @@ broken_sequences(void **state)
 	}
 }
 
-/* ---- who is asked ---------------------------------------------------------------------------- */
+/* ---- the sections that are asked ------------------------------------------------------------- */
 
 static void
 sections_by_domain(void **state)
@@ -259,8 +260,8 @@ sections_by_domain(void **state)
 	assert_int_equal(chain_next(&none, "ann", 0), -1);
 }
 
-/* Each code of the ABI, and some that are none: who is found, who is asked next, and when nobody
- * may conclude anything. */
+/* Each code of the ABI, and some that are none: found, ask the next section, or no conclusion
+ * at all. */
 static void
 every_answer_to_a_lookup(void **state)
 {
@@ -337,7 +338,7 @@ storage_of_a_user(void **state)
 		{NULL, NULL, 0, 1}, /* the one that may be meant */
 		{"two", NULL, 0, 2},
 		{"two", "", 0, 2},
-		/* the directory's word comes first */
+		/* the directory's choice comes first */
 		{"two", TEXT("one"), 1},
 		{NULL, TEXT("two2"), 3},
 		{NULL, "two2", 3, 2}, /* not NUL-terminated */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clock_rig - mono_ms of a test, in place of the server's: the linker takes this one. Included by
+/* clock_rig - a mono_ms for tests, in place of the server's: the linker takes this one. Included by
  * one file of a program. */
 #ifndef TESTS_UNIT_CLOCK_RIG_H
 #define TESTS_UNIT_CLOCK_RIG_H

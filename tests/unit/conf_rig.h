@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conf_rig - texts as files, files as snapshots, and what was said about them. */
+/* conf_rig - texts as files, files as snapshots, and the messages about them. */
 #ifndef TESTS_UNIT_CONF_RIG_H
 #define TESTS_UNIT_CONF_RIG_H
 

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "conf/dump.h"
 
-/* Exactly these errors, one a line: each is the beginning of one that was said. */
+/* Exactly these errors, one a line: each is the beginning of one that was reported. */
 static void
 expect_errors(const char *text, const char *expected)
 {
@@ -179,7 +179,7 @@ all_errors_in_one_run(void **state)
 	assert_int_equal(errors.count, 1);
 }
 
-/* ---- what comes out -------------------------------------------------------------------------- */
+/* ---- the result ------------------------------------------------------------------------------ */
 
 static void
 defaults_and_fields(void **state)
@@ -217,7 +217,7 @@ defaults_and_fields(void **state)
 	assert_int_equal(c->auth[1].n_domains, 3);
 	assert_string_equal(c->auth[1].domains[1], "b.org");
 	assert_string_equal(c->auth[1].domains[2], "*.c.org");
-	/* the module's, in order; twice is its own affair */
+	/* the module's, in order; duplicates are its own affair */
 	assert_int_equal(c->auth[1].n_settings, 2);
 	assert_string_equal(c->auth[1].settings[0].key, "root");
 	assert_string_equal(c->auth[1].settings[1].value, "y");
@@ -273,7 +273,7 @@ a_dump_read_back_is_the_same(void **state)
 	}
 }
 
-/* Which of a module's settings are secret is not known here: none is shown. */
+/* Nobody knows here which of a module's settings are secret: none is shown. */
 static void
 a_dump_keeps_secrets(void **state)
 {

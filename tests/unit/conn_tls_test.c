@@ -172,7 +172,7 @@ ends_close(struct ends *e)
 		close(e->client);
 }
 
-/* A client, perhaps with a session of before; the handshake to its end. False: refused. */
+/* A client, perhaps with an earlier session; does the whole handshake. False: refused. */
 static bool
 ends_handshake(struct ends *e, struct tls *t, int max_version, SSL_SESSION *session)
 {
@@ -536,7 +536,7 @@ own_again(void)
 	slot_set_running(task.slot);
 }
 
-/* Parking would lose what no edge will announce: the task gets one more turn instead. */
+/* Parking would lose input that no edge will announce: the task gets one more turn instead. */
 static void
 arming_sees_what_was_left_behind(void **state)
 {
@@ -579,7 +579,7 @@ with_the_peer_gone_a_short_read_is_not_the_end(void **state)
 	ends_close(&e);
 }
 
-/* What came while the task was in the run queue made an edge that nobody took. */
+/* Input that arrived while the task was in the run queue made an edge that nobody took. */
 static void
 an_edge_may_have_been_spent_in_the_queue(void **state)
 {

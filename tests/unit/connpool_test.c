@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- a host, and servers that do as they are told -------------------------------------------- */
+/* ---- a host, and obedient servers ------------------------------------------------------------ */
 
 static int64_t now;
 static char said[4096];
@@ -36,7 +36,7 @@ log_line(void *ctx, int32_t level, struct pm_str text)
 	snprintf(said + strlen(said), sizeof(said) - strlen(said), "%.*s\n", (int)text.n, text.p);
 }
 
-/* "name+n " for each event; nothing for what is only announced. */
+/* "name+n " for each event; nothing for counters that are only announced. */
 static void
 count(void *ctx, struct pm_str name, int64_t n)
 {
@@ -259,7 +259,7 @@ a_connection_to_a_server_that_is_down_is_not_used(void **state)
 	assert_int_equal(dial(p, two, 0, 2000), PM_OK);
 	sdk_pool_give(p, two);
 	assert_true(sdk_pool_any_up(p));
-	sdk_pool_note(p, one->server, true, "a is frozen"); /* the one call has found out */
+	sdk_pool_note(p, one->server, true, "a is frozen"); /* that one call has found out */
 	two = sdk_pool_take(p);
 	assert_null(two->conn);
 	assert_int_equal(closed, 1);

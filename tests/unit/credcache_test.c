@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is remembered of logins, for whom, for how long, and what makes it forgotten. */
+/* The memory of logins: for which accounts, for how long, and the events that clear it. */
 #include "account/credcache.h"
 
 #include <setjmp.h>
@@ -119,8 +119,7 @@ same(struct pm_str s, const char *text)
 	return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
 }
 
-/* ---- what is known ----------------------------------------------------------------------------
- */
+/* ---- remembering ----------------------------------------------------------------------------- */
 
 static void
 an_accepted_pair_is_known_for_its_time(void **state)
@@ -165,7 +164,7 @@ a_user_may_want_less(void **state)
 	now += 1;
 	assert_int_equal(find("ann", "secret"), ASK);
 	assert_true(good("ann", "secret"));
-	u.cache_s = 3600; /* more than the site's is not to be had */
+	u.cache_s = 3600; /* no more than the site's limit */
 	learn_user("ann", "secret", &u);
 	now += MINUTE;
 	assert_int_equal(find("ann", "secret"), ASK);
@@ -293,8 +292,7 @@ no_cache_knows_nothing(void **state)
 	credcache_stale(NULL);
 }
 
-/* ---- what is forgotten ------------------------------------------------------------------------
- */
+/* ---- forgetting ------------------------------------------------------------------------------ */
 
 static void
 the_opposite_answer_wins(void **state)
@@ -462,8 +460,7 @@ forgotten_by_the_name_with_its_domain(void **state)
 	assert_int_equal(find("bob@example.net", "secret"), ASK);
 }
 
-/* ---- last known good --------------------------------------------------------------------------
- */
+/* ---- last known good ------------------------------------------------------------------------- */
 
 static void
 last_known_good_has_its_own_time(void **state)
@@ -493,8 +490,7 @@ off_is_off(void **state)
 	assert_false(good("ann", "secret"));
 }
 
-/* ---- bounds -----------------------------------------------------------------------------------
- */
+/* ---- bounds ---------------------------------------------------------------------------------- */
 
 static void
 guesses_push_out_guesses_only(void **state)
@@ -548,7 +544,7 @@ what_is_too_large_is_asked_each_time(void **state)
 	u.key = STR(big);
 	learn_user("ann", "secret", &u);
 	assert_int_equal(find("ann", "secret"),
-			 ASK); /* nor is the account of before the answer any more */
+			 ASK); /* nor is the earlier account the answer any more */
 	arena_reset(&arena);
 	arena_init(&arena, 8); /* a session without memory asks, it does not fail */
 	u.key = STR("k");
@@ -556,8 +552,7 @@ what_is_too_large_is_asked_each_time(void **state)
 	assert_int_equal(find("ann", "secret"), ASK);
 }
 
-/* ---- threads ----------------------------------------------------------------------------------
- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 static void *
 client(void *arg)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses, commands, replies and content of mail that comes in: tables of cases. */
+/* Addresses, commands, replies and content of incoming mail: tables of cases. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* name NULL: not an address; quoted NULL: as it was given. */
+/* name NULL: not an address; quoted NULL: same as the input. */
 static const struct {
 	const char *path, *name, *quoted;
 } addresses[] = {
@@ -121,8 +121,8 @@ reply_lines(void **state)
 	assert_true(n <= DREPLY_MAX && out[n - 2] == '\r' && out[n - 1] == '\n');
 }
 
-/* Whatever a store says there is an answer, and hardly any is permanent: the sender keeps its
- * mail. */
+/* There is a reply for every code a store can return, and hardly any is permanent: the sender keeps
+ * its mail. */
 static void
 outcomes(void **state)
 {

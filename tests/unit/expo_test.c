@@ -143,7 +143,7 @@ count(void *arg)
 	return NULL;
 }
 
-/* Also of threads that have ended; and a reader meanwhile never sees it go back. */
+/* Threads that have ended still count; and a reader never sees a counter go back. */
 static void
 counts_of_all_threads_add_up(void **state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The shim in front of the example module: each effect, and that an empty script is not felt. */
+/* The shim in front of the example module: each effect; and an empty script changes nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -338,7 +338,7 @@ messages_that_cannot_be_read(void **state)
 	host_mbox_close(outer, mbox, call);
 }
 
-/* A commit whose answer got lost: it was done, and asked again it gives its own answer. */
+/* A commit whose answer was lost: it was done, and asked again it repeats its answer. */
 static void
 a_lost_commit(void **state)
 {

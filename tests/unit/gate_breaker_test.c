@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When a backend counts as down, and what finds out that it is back. */
+/* When a backend counts as down, and which call finds out that it is back. */
 #include "gate_rig.h"
 
 /* Task i comes, fails, goes. */
@@ -48,7 +48,7 @@ failures_in_a_row_of_two_accounts_open_it(void **state)
 	}
 }
 
-/* A module may tick between any two users. */
+/* A module's tick may come between any two users. */
 static void
 a_tick_that_goes_well_proves_nothing(void **state)
 {
@@ -84,7 +84,7 @@ an_open_breaker_refuses_only_what_begins(void **state)
 	comes(11, VERDICT_GO);
 	assert_int_equal(enter(g, 14), GATE_WAIT);
 	leave(11, true);            /* the third */
-	comes(14, VERDICT_REFUSED); /* who waited to begin is told at once */
+	comes(14, VERDICT_REFUSED); /* tasks that waited to begin are told at once */
 	comes(12, VERDICT_GO);      /* but the probe goes in */
 	leave(12, true);
 	assert_int_equal(enter(g, 20), GATE_REFUSED);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gate_rig - one thread plays the pool: what the gate lets go is found in the run queue. */
+/* gate_rig - one thread plays the pool: tasks that the gate lets go are found in the run queue. */
 #ifndef TESTS_UNIT_GATE_RIG_H
 #define TESTS_UNIT_GATE_RIG_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who gets a permit, and when; see gate_breaker_test.c for the breaker. */
+/* Permits: which task gets one, and when; see gate_breaker_test.c for the breaker. */
 #include "gate_rig.h"
 
 static void
@@ -235,7 +235,7 @@ all_gates_together_leave_the_reserve_free(void **state)
 	comes(3, VERDICT_GO);
 	assert_int_equal(enter(a, 0), GATE_WAIT);
 	gate_init_global(100, 2);
-	gate_tick(now_ms, probe); /* the tick lets in, too */
+	gate_tick(now_ms, probe); /* the tick lets tasks in, too */
 	comes(0, VERDICT_GO);
 	for (unsigned i = 0; i < 4; i++)
 		leave(i, false);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What guessing costs: penalties, logins in flight, the grid; and that strangers cannot make it
+/* The price of guessing: penalties, logins in flight, the grid; and strangers cannot make the table
  * grow. */
 #include "account/guard.h"
 
@@ -20,7 +20,7 @@
 #define HOME 0x1234567890abcdefu /* an address */
 #define AWAY 0x1234567890abcdeeu
 #define HOUR_MS 3600000
-#define FLOOD (16 * 4096 * 2) /* twice what 16 shards keep */
+#define FLOOD (16 * 4096 * 2) /* twice the capacity of 16 shards */
 
 static int64_t now;
 
@@ -115,7 +115,7 @@ outcomes(void **state)
 	assert_int_equal(penalty("ben", HOME), 0);
 }
 
-/* Guessing from elsewhere must not lock her out, nor must her success help who guesses. */
+/* Guessing from elsewhere must not lock her out, nor must her success help the guesser. */
 static void
 penalties_are_of_a_name_and_an_address(void **state)
 {
@@ -176,7 +176,7 @@ failures_are_forgotten(void **state)
 	now += HOUR_MS;
 	login("ann", HOME, GUARD_DENIED);
 	assert_int_equal(penalty("ann", HOME), 0);
-	/* also when the failure of then comes only now */
+	/* even if a failure from then is reported only now */
 	login("ann", HOME, GUARD_DENIED);
 	assert_int_equal(penalty("ann", HOME), 1000);
 	now += 1000;
@@ -195,7 +195,7 @@ logins_in_flight(void **state)
 	for (int i = 0; i < GUARD_IN_FLIGHT_MAX; i++)
 		assert_int_equal(begin("ann", i % 2 ? HOME : AWAY), GUARD_GO);
 	assert_int_equal(begin("ann", HOME), GUARD_BUSY);
-	assert_int_equal(begin("ann", 77), GUARD_BUSY); /* by name, wherever from */
+	assert_int_equal(begin("ann", 77), GUARD_BUSY); /* by name, from any address */
 	assert_int_equal(begin("ben", HOME), GUARD_GO);
 	guard_end("ann", AWAY, GUARD_UNDECIDED, now);
 	assert_int_equal(begin("ann", HOME), GUARD_GO);
@@ -208,7 +208,7 @@ logins_in_flight(void **state)
 	assert_int_equal(begin("ann", HOME), GUARD_BUSY);
 }
 
-/* Neither who waits nor who is turned away is in flight, and being busy is no failure. */
+/* Logins that wait or are turned away are not in flight, and being busy is no failure. */
 static void
 only_the_let_in_count(void **state)
 {
@@ -247,7 +247,7 @@ a_flood_of_names_is_bounded(void **state)
 	login(name, AWAY, GUARD_DENIED);
 	assert_int_equal(penalty("oldest", HOME), 0);     /* gave way */
 	assert_int_equal(penalty(name, AWAY), 1000);      /* the newest did not */
-	assert_int_equal(begin("ann", HOME), GUARD_BUSY); /* nor who is in flight */
+	assert_int_equal(begin("ann", HOME), GUARD_BUSY); /* nor a login in flight */
 	for (int i = 0; i < GUARD_IN_FLIGHT_MAX; i++)
 		guard_end("ann", HOME, GUARD_UNDECIDED, now);
 	assert_int_equal(begin("ann", HOME), GUARD_GO);
@@ -309,7 +309,7 @@ threads(void **state)
 		assert_int_equal(pthread_join(thread[i], NULL), 0);
 	assert_in_range(most, 1, GUARD_IN_FLIGHT_MAX);
 	assert_true(let_in > 0);
-	for (int i = 0; i < GUARD_IN_FLIGHT_MAX; i++) /* all came home */
+	for (int i = 0; i < GUARD_IN_FLIGHT_MAX; i++) /* all came back */
 		assert_int_equal(begin("shared", HOME), GUARD_GO);
 	assert_int_equal(begin("shared", HOME), GUARD_BUSY);
 }

@@ -18,7 +18,7 @@ from server import Tap, wait_until  # noqa: E402
 
 
 def names(tap):
-    """By the lists of the build this runs in."""
+    """The names, by the lists of the build this runs in."""
     tree = BuildTree(os.environ["top_builddir"])
     for name, labels in (("tests/live/conf.py", ["tests/live/conf"]), ("live/conf", ["tests/live/conf"]), ("gate", ["unit_gate"]),
                          ("unit_gate", ["unit_gate"]), ("lmtp-quota", ["tests/wire/lmtp-quota"]), ("format", ["tests/lint/format"]),
@@ -29,7 +29,7 @@ def names(tap):
 
 
 def programs(tap):
-    """Where a run looks for its test, also before that is compiled."""
+    """Where a run looks for its test, even before the test is compiled."""
     tree = BuildTree(os.environ["top_builddir"])
     tap.ok(tree.file("unit_that_is_not_built") == os.path.join(tree.path, "unit_that_is_not_built"), "a program is looked for in the build")
     tap.ok(os.path.exists(tree.file("tests/unit/harness.py")), "a script is looked for in the sources")
@@ -70,7 +70,7 @@ def order(tap, work):
 
 
 def interrupt(tap, work):
-    """A test that tidies up when it is interrupted, and one that does not care."""
+    """A test that cleans up when it is interrupted, and one that does not."""
     tidy, kind, stubborn = (os.path.join(work, name) for name in ("tidy", "kind", "stubborn"))
     script = "import time\ntry:\n open(%r, 'w').close()\n time.sleep(600)\nfinally:\n open(%r, 'w').close()\n" % (kind, tidy)
     tasks = [Task("kind", [sys.executable, "-c", script], None, 1, 1),
@@ -86,7 +86,7 @@ def interrupt(tap, work):
 
 
 def left_behind(tap, work):
-    """A task that ends, and leaves a server: the last one tidies up; and a daemon that ends by itself is no zombie."""
+    """A task that ends and leaves a server: the last task cleans up; and a daemon that ends by itself does not stay a zombie."""
     pid, other = os.path.join(work, "left"), os.path.join(work, "gone")
     s = Schedule([Task("leaves", ["sh", "-c", "setsid sleep 600 & echo $! >%s; setsid true & echo $! >%s; sleep 0.5" % (pid, other)],
                        None, 1, 1)])

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is kept and how much of it: retention, quotas, pages on disk, volumes; the shared ones by
- * many threads. */
+/* Retention, quotas, pages on disk, volumes; those that are shared, by many threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,7 +59,7 @@ begin(void **state)
 		"volume v {\n path = %s\n reserve_percent = 0\n reserve_file = 0\n}\n",
 		dir, dir, dir);
 	assert_int_equal(fclose(f), 0);
-	c = conf_load(path, &e); /* what it lacks to be a server's is not asked for here */
+	c = conf_load(path, &e); /* the settings that only a server needs may be missing here */
 	assert_non_null(c);
 	c->volumes[0].vol = volume_get(&c->volumes[0]); /* as binding does */
 	assert_non_null(c->volumes[0].vol);
@@ -100,7 +99,7 @@ who_says_what_is_kept(void **state)
 	retention_of(c, &u, &r);
 	assert_int_equal(r.expire_days, 0);
 	assert_int_equal(r.undo_days, 0);
-	u.expire_days = 7; /* the directory's word is above the domain's */
+	u.expire_days = 7; /* the directory's value overrides the domain's */
 	u.undo_days = 3;
 	retention_of(c, &u, &r);
 	assert_int_equal(r.expire_days, 7);
@@ -302,7 +301,7 @@ in_threads(void *(*run)(void *))
 		pthread_join(t[i], NULL);
 }
 
-/* What a count of the mailboxes says is the domain's, unless it may be counted twice or not at
+/* A count of the mailboxes becomes the domain's, unless a message may be in it twice or not at
  * all. */
 static void
 counted_anew_beside_changes(void **state)
@@ -463,8 +462,7 @@ look_at_volume(void *arg)
 	return NULL;
 }
 
-/* A disk is looked at once a second: what is written meanwhile must not go into the reserve
- * unseen. */
+/* A disk is looked at once a second: writes in between must not go into the reserve unseen. */
 static void
 a_volume_counts_between_looks(void **state)
 {
@@ -475,7 +473,7 @@ a_volume_counts_between_looks(void **state)
 	(void)state;
 	volume_prepare(c);
 	assert_int_equal(volume_check(v, 1, NULL, 0), VOLUME_OK);
-	/* a copy is counted if it is there, or may be: by what its commit came to */
+	/* a copy is counted if it is there, or may be, according to the outcome of its commit */
 	for (int32_t rc = PM_EXISTS - 10; rc <= PM_AGAIN + 10; rc++) {
 		bool there = rc == PM_OK || rc == PM_UNKNOWN;
 
@@ -497,7 +495,7 @@ a_volume_by_many_threads(void **state)
 	atomic_store(&refused, 0);
 	in_threads(look_at_volume);
 	assert_int_equal(atomic_load(&refused), 0);
-	/* of nobody's volume nothing is known */
+	/* nothing is known about a store without a volume */
 	assert_int_equal(volume_check(NULL, UINT64_MAX, NULL, 0), VOLUME_OK);
 }
 
@@ -546,7 +544,7 @@ str(const char *s)
 	return (struct pm_str){s, strlen(s)};
 }
 
-/* What is to be moved now, as "name tries". */
+/* The mailbox to be moved now, as "name tries". */
 static const char *
 due(int64_t now_ms)
 {

@@ -92,7 +92,7 @@ unescape(const char *p, size_t n, char *to)
 	return m;
 }
 
-/* First, middle, last and only, twice in a row: what is filled in is the name, and one value. */
+/* First, middle, last and only, twice in a row: the filled-in text is the name, and one value. */
 static void
 every_byte_everywhere(void **state)
 {

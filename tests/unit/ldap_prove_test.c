@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The proofs that filters and DNs give of a name, and the questions where they give none. */
+/* The proof of a name that filters and DNs give, and the searches needed where they give none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A ledger's file, with two who write to it. */
+/* A ledger's file, with two writers. */
 #include "ledger_file.h"
 
 #include <errno.h>
@@ -51,7 +51,7 @@ append(int dir, const char *identity)
 	return e;
 }
 
-/* Interrupts who waits for the lock, writes the ledger anew, and lets it go. */
+/* Interrupts the thread that waits for the lock, rewrites the ledger, and releases the lock. */
 static void *
 replace(void *ctx)
 {

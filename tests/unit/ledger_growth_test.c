@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What reading a ledger costs, counted in comparisons of octets: it grows as its lines do. */
+/* The cost of reading a ledger, counted in comparisons of octets, is linear in its lines. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

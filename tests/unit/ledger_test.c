@@ -61,7 +61,7 @@ what_is_written_is_read(void **state)
 	ledger_out_free(&o);
 }
 
-/* Cut at every byte: what is read is a prefix of the records, never half of one. */
+/* Cut at every byte: a prefix of the records is read, never half of one. */
 static void
 a_torn_tail_is_ignored_at_every_byte(void **state)
 {
@@ -81,7 +81,7 @@ a_torn_tail_is_ignored_at_every_byte(void **state)
 	ledger_out_free(&o);
 }
 
-/* Of a line that was damaged nothing is believed; the others are true as before. */
+/* A damaged line is ignored; the others are still believed. */
 static void
 a_changed_byte_costs_its_line_only(void **state)
 {
@@ -164,8 +164,8 @@ a_unique_id_is_written_once(void **state)
 
 #define MEMBERS 3
 
-/* Three messages, and a group that deletes or hides them; *ret_at: where its lines are, one
- * behind another. */
+/* Three messages, and a group that deletes or hides them; *ret_at: where its lines are, one after
+ * the other. */
 static void
 write_group(struct ledger_out *o, bool hide, size_t ret_at[MEMBERS + 1])
 {
@@ -199,7 +199,7 @@ done_to(struct ledger *l)
 	return n;
 }
 
-/* Pages of one append reach the disk in any order, and a hole is read as zeroes: all of a group
+/* Pages of one append may reach the disk in any order, and a hole is read as zeroes: all of a group
  * happened, or none. */
 static void
 a_group_that_is_not_whole_did_not_happen(void **state)
@@ -230,8 +230,8 @@ a_group_that_is_not_whole_did_not_happen(void **state)
 	}
 }
 
-/* The record of a message, written by the same append, is lost: it goes with the others all the
- * same. */
+/* The record of a message, written by the same append, is lost: it is deleted with the others all
+ * the same. */
 static void
 a_member_that_nobody_wrote_down(void **state)
 {
@@ -302,8 +302,8 @@ lines_of_an_append_that_failed(void **state)
 	ledger_out_free(&o);
 }
 
-/* Members of messages that the ledger forgot count, too; and a rewritten ledger's deletions have
- * any number. */
+/* Group members whose messages the ledger has forgotten count, too; and a rewritten ledger may hold
+ * any number of deletions. */
 static void
 numbers_of_groups(void **state)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whom the loader trusts, what it refuses and with which words, and how settings become values. */
+/* The files that the loader trusts, those it refuses and in which words, and how settings become
+ * values. */
 #include "host/inst.h"
 
 #include <setjmp.h>
@@ -88,7 +89,7 @@ refuses_what_others_can_write(void **state)
 	}
 }
 
-/* A link is followed once, by name; what is judged and loaded is the file it leads to. */
+/* A link is followed once, by name; the file it leads to is checked, and that file is loaded. */
 static void
 judges_the_file_behind_a_link(void **state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log_rig - what was written, for the two programs that test logging. */
+/* log_rig - reads the lines that were written, for the two programs that test logging. */
 #ifndef TESTS_UNIT_LOG_RIG_H
 #define TESTS_UNIT_LOG_RIG_H
 
@@ -21,7 +21,7 @@
 #define TEXT(s) s, sizeof(s) - 1
 
 static char dir[] = "/tmp/rst-log.XXXXXX";
-static char text[8u << 20]; /* what a file or a pipe held */
+static char text[8u << 20]; /* the content of a file or a pipe */
 static size_t text_n;
 
 static const char *

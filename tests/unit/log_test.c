@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines that strangers help to write: harmless, one line each, and not more than are wanted. */
+/* Lines that strangers help to write: harmless, one line each, and no more than are wanted. */
 #include "clock_rig.h"
 #include "log_rig.h"
 

@@ -95,7 +95,7 @@ lines_as_json(void **state)
 	assert_int_equal(n, 256);
 }
 
-/* What is there stays; nobody else may read it all. */
+/* An existing log is continued; nobody else may read it. */
 static void
 files_are_continued(void **state)
 {
@@ -139,7 +139,7 @@ files_are_rotated(void **state)
 	assert_int_equal(count("said two\n"), 0);
 }
 
-/* The log never leads to another file, and a name that cannot be opened loses no line. */
+/* The log is never written through a link, and a name that cannot be opened loses no line. */
 static void
 a_link_is_not_followed(void **state)
 {
@@ -268,7 +268,8 @@ a_stuck_sink_delays_nobody(void **state)
 	assert_true(fd != -1);
 	start("fifo", false);
 	fill("info", LOG_LVL_INFO);
-	assert_false(log_one("notice", LOG_LVL_NOTICE)); /* there is room for what matters more */
+	assert_false(
+		log_one("notice", LOG_LVL_NOTICE)); /* there is room for lines that matter more */
 	assert_false(log_one("error", LOG_LVL_ERROR));
 	fill("debug", LOG_LVL_DEBUG);
 	fill("notice", LOG_LVL_NOTICE);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ledger is written anew whatever sessions do, and forgets nothing that somebody still
+/* The ledger is rewritten whatever sessions do, and forgets nothing that somebody still
  * needs. */
 #include "maildir_rig.h"
 
@@ -11,7 +11,7 @@
 
 #define DAY_MS INT64_C(86400000)
 #define DEAD 4200 /* enough of them, whatever the module lets stand */
-/* more than that it never lets stand, of a mailbox with a handful of messages */
+/* for a mailbox with a handful of messages the ledger never stays longer than this */
 #define BOUND 1100
 
 #define OPEN() MAIL_OPEN("cache_messages", "0", NULL)
@@ -104,7 +104,7 @@ quit(struct host_inst *i, const char *del)
 	assert_int_equal(box_quit(i, del, NULL, 1), PM_OK);
 }
 
-/* Of such names the ledger has more to remember, as long as they are there. */
+/* The ledger has to remember more about such names, as long as the files are there. */
 static void
 nor_by_names_that_are_shared(void **state)
 {
@@ -148,7 +148,7 @@ nor_by_files_with_new_looks(void **state)
 	host_close(i);
 }
 
-/* What is of use is not dead: a ledger full of it is not written again and again. */
+/* Lines in use are not dead: a ledger full of them is not rewritten again and again. */
 static void
 a_ledger_of_living_messages_stays(void **state)
 {
@@ -178,7 +178,7 @@ a_ledger_of_living_messages_stays(void **state)
 	host_close(i);
 }
 
-/* ---- what stays ------------------------------------------------------------------------------ */
+/* ---- lines that stay ------------------------------------------------------------------------- */
 
 static void
 append(struct ledger_out *o)
@@ -191,7 +191,7 @@ append(struct ledger_out *o)
 	ledger_out_free(o);
 }
 
-/* Lines of messages that are gone, after what is there. */
+/* Appends lines of messages that are gone. */
 static void
 add_dead(void)
 {
@@ -206,7 +206,7 @@ add_dead(void)
 	append(&o);
 }
 
-/* A session that deletes the last message, after which the ledger is written anew. */
+/* A session that deletes the last message, after which the ledger is rewritten. */
 static void
 compact(struct host_inst *i)
 {
@@ -281,8 +281,8 @@ numbers_of_shared_names_stay(void **state)
 	host_close(i);
 }
 
-/* All of a name or nothing: a number that is remembered alone would be given to another letter,
- * which nobody saw then. */
+/* All lines of a name or none: a number that is remembered alone would be given to another letter,
+ * which nobody had seen then. */
 static void
 numbers_of_a_name_stay_together(void **state)
 {
@@ -313,7 +313,7 @@ numbers_of_a_name_stay_together(void **state)
 	host_close(i);
 }
 
-/* Deleted, to come back with `undelete`. */
+/* Deleted, and can come back with `undelete`. */
 static void
 hidden_stays_hidden(void **state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Imports into a maildir: with their unique-id, once, whatever the last one was cut by. */
+/* Imports into a maildir: with their unique-id, once, however the last one was cut off. */
 #include "maildir_rig.h"
 
 #include <fcntl.h>
@@ -102,7 +102,7 @@ unique_ids_nobody_may_import(void **state)
 	host_close(i);
 }
 
-/* ---- what the last one was cut by ------------------------------------------------------------ */
+/* ---- after one that was cut off -------------------------------------------------------------- */
 
 static int32_t
 import(struct host_inst *i, const char *uidl, uint32_t flags)
@@ -176,7 +176,7 @@ renamed_is_still_here(void **state)
 	host_close(i);
 }
 
-/* A commit that was killed behind its group: the file is still there, and the message deleted. */
+/* A commit that was killed after its group: the file is still there, and the message deleted. */
 static void
 a_group_that_is_not_finished(void **state)
 {
@@ -233,7 +233,7 @@ hidden_is_here_until_its_time_is_over(void **state)
 	host_close(i);
 }
 
-/* A ledger that is written anew forgets the dead, but not what must not be imported again. */
+/* A rewritten ledger forgets the dead, but not messages that must not be imported again. */
 static void
 compaction_remembers_imports_for_thirty_days(void **state)
 {
@@ -264,7 +264,7 @@ compaction_remembers_imports_for_thirty_days(void **state)
 	ledger_put_commit(&o, LEDGER_NO_OP, 1, now - 29 * DAY_MS);
 	ledger_put_done(&o, LEDGER_NO_OP);
 	mail_ledger(&o);
-	for (int k = 0; k < 2; k++) { /* what was kept is kept by the next one, too */
+	for (int k = 0; k < 2; k++) { /* the next rewriting keeps them, too */
 		assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), "4.x:15 ");
 		l = mail_ledger_read();
 		assert_int_equal(ledger_count(l), 3);
@@ -279,7 +279,7 @@ compaction_remembers_imports_for_thirty_days(void **state)
 	host_close(i);
 }
 
-/* Two who bring the same take turns: the second one is told. */
+/* Two imports of the same message take turns: the second one is told. */
 static void
 one_at_a_time(void **state)
 {

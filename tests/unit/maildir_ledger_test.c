@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The maildir module and its ledger: what it keeps, what happens without it, half of it, or
- * another's. */
+/* The maildir module and its ledger: the records in it, and how the module does without it, with
+ * half of it, or with another's. */
 #include "maildir_rig.h"
 
 #include <stdio.h>
@@ -87,7 +87,7 @@ a_lost_ledger_is_made_anew(void **state)
 	host_close(i);
 }
 
-/* Deleted is deleted: the ledger remembers it also when the file comes back. */
+/* Deleted is deleted: the ledger remembers that even if the file comes back. */
 static void
 deleted_messages_do_not_return(void **state)
 {
@@ -104,7 +104,7 @@ deleted_messages_do_not_return(void **state)
 
 /* ---- damage ---------------------------------------------------------------------------------- */
 
-/* Cut at every byte of its last record: what is before it holds, and the next session mends it. */
+/* Cut at every byte of its last record: the records before hold, and the next session mends it. */
 static void
 a_torn_tail(void **state)
 {
@@ -175,7 +175,7 @@ tails_of_all_kinds(void **state)
 	}
 }
 
-/* A damaged record is passed over, and named in the log; what is behind it is still true. */
+/* A damaged record is skipped, and named in the log; the records after it still count. */
 static void
 a_wrong_checksum_in_the_middle(void **state)
 {
@@ -205,7 +205,8 @@ a_wrong_checksum_in_the_middle(void **state)
 	assert_non_null(strstr(
 		rig_log, "1 damaged lines of restante-ledger were passed over; check the disk"));
 	assert_int_equal(box_deliver(i, &r, PM_DLVF_IMPORT, "x\r\n", &res), PM_EXISTS);
-	assert_int_equal(box_quit(i, "1", "2", 5), PM_OK); /* and what is written now is read */
+	assert_int_equal(box_quit(i, "1", "2", 5),
+			 PM_OK); /* and records that are written now are read */
 	assert_string_equal(mail_names("cur"), "3.x:2,S ");
 	expect_list(i, "uid-one:3 uid-three:3 ");
 	host_close(i);
@@ -309,7 +310,7 @@ half_a_header(void **state)
 
 /* ---- groups ---------------------------------------------------------------------------------- */
 
-/* A session died behind its commit point: the next one finishes what it began. */
+/* A session died after its commit point: the next one finishes the commit. */
 static void
 an_unfinished_commit(void **state)
 {

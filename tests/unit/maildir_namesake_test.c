@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files whose base name is that of another message, of one that was deleted, hidden, imported:
- * nothing goes, and nothing is taken for something else, but what was listed under that name.
+ * Files with the base name of another message, or of one that was deleted, hidden or imported: only
+ * the message that was listed under that name is deleted, and none is taken for another.
  */
 #include "maildir_rig.h"
 
@@ -13,9 +13,9 @@
 
 #define OPEN() MAIL_OPEN("cache_messages", "0", NULL)
 
-/* ---- what was not listed --------------------------------------------------------------------- */
+/* ---- files that were not listed -------------------------------------------------------------- */
 
-/* Another file of the name comes during the session, and what was listed is renamed or goes. */
+/* Another file of the name comes during the session, and the listed one is renamed or goes. */
 static void
 what_comes_during_the_session_stays(void **state)
 {
@@ -71,7 +71,7 @@ a_name_of_a_deleted_message(void **state)
 	host_close(i);
 }
 
-/* What a session wrote that died then. */
+/* Appends the lines of a session that died then. */
 static void
 append(struct ledger_out *o)
 {
@@ -270,7 +270,7 @@ an_import_is_not_its_namesake(void **state)
 	}
 }
 
-/* ---- what is served -------------------------------------------------------------------------- */
+/* ---- files that are served ------------------------------------------------------------------- */
 
 /* Another file has its name: that is the message now, it is served, and goes when the client
  * says so. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the maildir module looks for a user's mail, and where nothing a user is called can make
- * it look. */
+/* Where the maildir module looks for a user's mail, and where no user name can make it look. */
 #include "maildir_rig.h"
 
 #include <stdio.h>
@@ -55,7 +54,7 @@ user_of(const struct recipient *w, struct pm_attr *attr)
 	return u;
 }
 
-/* Messages in the mailbox this user has by that template; or what is wrong, a code below 0. */
+/* The number of messages in this user's mailbox by that template; or a code below 0. */
 static int64_t
 count_at(const char *pattern, const struct recipient *w)
 {
@@ -80,7 +79,7 @@ static void
 templates_and_names(void **state)
 {
 	static const struct {
-		const char *template; /* behind the mail directory */
+		const char *template; /* appended to the mail directory */
 		struct recipient who;
 		bool there; /* ann's maildir with its one message; else one that is not there */
 	} cases[] = {
@@ -213,7 +212,7 @@ paths_have_an_end(void **state)
 	assert_non_null(strstr(call->error, "cannot open or make the maildir"));
 }
 
-/* ---- what is at the path --------------------------------------------------------------------- */
+/* ---- the file at the path -------------------------------------------------------------------- */
 
 static void
 link_to(const char *target, const char *rel)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files of messages that are not what was listed, or not what was opened; files that cannot be
- * read; sizes that names say. */
+/* Message files that differ from the list, or from the file that was opened; files that cannot be
+ * read; sizes in names. */
 #include "maildir_rig.h"
 
 #include <fcntl.h>
@@ -98,7 +98,7 @@ static const struct {
 	{replaced_and_linked, PM_TEMP, "1.x:9 "},
 };
 
-/* PM_END says that this was the message; what is remembered of another one is forgotten. */
+/* PM_END confirms that this was the message; anything remembered of another one is forgotten. */
 static void
 changed_while_it_is_read(void **state)
 {
@@ -134,7 +134,7 @@ changed_while_it_is_read(void **state)
 
 /* ---- before it is read ----------------------------------------------------------------------- */
 
-/* Opened, it has another size than it was listed with: it is told, served, and kept. */
+/* It has another size when opened than in the list: that size is reported, served, and kept. */
 static void
 changed_in_size_behind_the_ledger(void **state)
 {
@@ -193,8 +193,7 @@ other_octets_of_the_same_size(void **state)
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-/* Lists believe a name, and so does the next session's; who reads the message is told what is in
- * it. */
+/* Lists believe a name, the next session's, too; a reader of the message gets the true size. */
 static void
 what_names_say_is_proved(void **state)
 {
@@ -237,7 +236,7 @@ what_names_say_is_proved(void **state)
 	host_close(i);
 }
 
-/* maildirsize is told what goes, not what a name said. */
+/* maildirsize gets the true size of a deleted file, not the one in its name. */
 static void
 a_lying_name_and_maildirsize(void **state)
 {
@@ -256,7 +255,7 @@ a_lying_name_and_maildirsize(void **state)
 	host_close(i);
 }
 
-/* ---- what cannot be read --------------------------------------------------------------------- */
+/* ---- files that cannot be read --------------------------------------------------------------- */
 
 /* It fails for root, too: something else is in its place since it was listed. */
 static void
@@ -329,7 +328,7 @@ one_among_others(void **state)
 	host_close(i);
 }
 
-/* Within one session: what comes back is counted, what goes is said. */
+/* Within one session: a file that comes back is counted, one that goes is reported. */
 static void
 it_comes_and_goes(void **state)
 {
@@ -355,7 +354,7 @@ it_comes_and_goes(void **state)
 	box_info(i, mbox, 0, &m);
 	assert_int_equal(m.flags, PM_MSG_UNREADABLE);
 	assert_int_equal(m.octets, 6); /* the last that is known */
-	/* what was listed is gone; this is none of ours */
+	/* the listed file is gone; this one is not ours */
 	assert_int_equal(box_commit(i, mbox, n, "0", NULL, 1), PM_OK);
 	assert_true(mail_there("cur/1.x"));
 	host_mbox_close(i, mbox, call);
@@ -392,7 +391,7 @@ vanished_and_back(void **state)
 	}
 }
 
-/* Who only counts is not kept from it, and says nothing. */
+/* It does not keep a count of the mailbox from working, and the count logs nothing. */
 static void
 totals_with_one(void **state)
 {

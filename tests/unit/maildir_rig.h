@@ -28,14 +28,14 @@ const char *mail_path(const char *rel);
 void mail_put(const char *rel, const char *text);
 void mail_dir(const char *rel);
 void mail_move(const char *from, const char *to);
-void mail_remove(const char *rel); /* a tree; what is not there is fine */
+void mail_remove(const char *rel); /* removes a tree; it need not exist */
 bool mail_there(const char *rel);
 /* Nobody has changed new/ and cur/ for long; another date each time: the clock of directories is
  * coarse. */
 void mail_age(void);
 /* The whole file, and a NUL; malloc'd. */
 char *mail_text(const char *rel, size_t *ret_n);
-/* The names in a directory, in order, each with a blank behind it. */
+/* The names in a directory, in order, each followed by a space. */
 const char *mail_names(const char *dir);
 /* The text of each file in new and cur, in the order of their names: "one two ". */
 const char *mail_letters(void);
@@ -44,7 +44,7 @@ void mail_ledger(struct ledger_out *o);
 /* The ledger as it is, for ledger_free. */
 struct ledger *mail_ledger_read(void);
 
-/* path = MAIL/%u, and what is given besides: key, value, ..., NULL. */
+/* path = MAIL/%u, and further settings: key, value, ..., NULL. */
 #define MAIL_OPEN(...) clocked_open("maildir", "path", mail_path("../%u"), __VA_ARGS__)
 
 /* ann's mailbox, however many slices it takes; must succeed. */
@@ -53,9 +53,9 @@ void box_info(struct host_inst *i, void *mbox, uint64_t k, struct pm_msg *ret);
 int32_t box_read(struct host_inst *i, void *mbox, uint64_t k, char *buf, size_t cap);
 /* One session with nothing done: "uidl:octets " of each message. */
 const char *box_list_of(struct host_inst *i, uint32_t flags);
-/* The same with what is in them, letters without line ends: "uidl=letter ". */
+/* The same with their text, letters without line ends: "uidl=letter ". */
 const char *box_letters(struct host_inst *i, uint32_t flags);
-/* That is the list, whoever looks, again and again. */
+/* Checks that every session, again and again, gets this list. */
 void box_expect(struct host_inst *i, const char *list);
 /* Deletes and marks the messages named by digits, "0 2"; however many slices. */
 int32_t box_commit(struct host_inst *i, void *mbox, uint64_t n, const char *del,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sessions on maildirs that other readers change meanwhile; marks; what is remembered of
- * unchanged ones. */
+/* Sessions on maildirs that other readers change meanwhile; marks; the memory of unchanged
+ * ones. */
 #include "maildir_rig.h"
 
 #include <stdio.h>
@@ -183,9 +183,9 @@ without_fsync_all_the_same(void **state)
 	host_close(i);
 }
 
-/* ---- what is remembered ---------------------------------------------------------------------- */
+/* ---- the memory of unchanged ones ------------------------------------------------------------ */
 
-/* Directories that are read name what is odd in them: how often since the last time. */
+/* Reading a directory logs the odd files in it: how often that happened since the last call. */
 static unsigned
 looks(void)
 {
@@ -230,7 +230,7 @@ unchanged_mailboxes_are_not_read_again(void **state)
 			assert_int_equal(looks(), cases[k].again);
 		}
 		assert_string_equal(box_list_of(i, PM_OPEN_READONLY), "1.x:3 2.x:3 ");
-		assert_int_equal(looks(), 1); /* a reader has no lock on what is remembered */
+		assert_int_equal(looks(), 1); /* a reader has no lock on the memory */
 		host_close(i);
 		rig_wall_ms = 0;
 	}
@@ -273,8 +273,8 @@ totals_are_counted_once(void **state)
 	assert_int_equal(box_deliver(i, &r, 0, "bb\r\n", &res), PM_OK);
 	assert_string_equal(totals(i, &n), "3:10");
 	assert_int_equal(n, 0);
-	/* what others do is seen, whatever it is; and a delivery on top of it is not added to
-	 * what is wrong */
+	/* every change by others is noticed; and a delivery after one is not added to a
+	 * wrong total */
 	mail_put("new/2.x", "yy\n");
 	mail_age();
 	assert_string_equal(totals(i, &n), "4:14");
@@ -299,8 +299,8 @@ totals_are_counted_once(void **state)
 	host_close(i);
 }
 
-/* A large mailbox is counted in slices, and once: what is delivered between them is noted, here
- * behind the reading of new/ that cannot have seen it. */
+/* A large mailbox is counted in slices, and once: a delivery between them is noted, here one after
+ * new/ was read, which cannot have seen it. */
 static void
 totals_in_slices(void **state)
 {
@@ -336,8 +336,8 @@ totals_in_slices(void **state)
 	host_close(i);
 }
 
-/* What was counted while the directory's clock stood at now may be wrong: it is counted again
- * when it is past. */
+/* A count made in the same tick as the directory's last change may be wrong: it is repeated once
+ * the tick is over. */
 static void
 fresh_totals_are_counted_again(void **state)
 {

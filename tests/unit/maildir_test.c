@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The maildir module reads directories: what is a message, its order, its size, its name; slices
- * and locks. */
+/* The maildir module reads directories: the messages, their order, sizes and names; slices and
+ * locks. */
 #include "maildir_rig.h"
 
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- what is listed -------------------------------------------------------------------------- */
+/* ---- the list -------------------------------------------------------------------------------- */
 
 static void
 expect_list(struct host_inst *i, const char *list)
@@ -94,7 +94,7 @@ sizes_are_counted_as_on_the_wire(void **state)
 	host_close(i);
 }
 
-/* The file has 10 octets and 9 bytes: who reads it says so. */
+/* The file has 10 octets and 9 bytes: reading it corrects the size. */
 static void
 sizes_in_names(void **state)
 {
@@ -374,7 +374,7 @@ slices(void **state)
 	host_close(i);
 }
 
-/* Who has waited long enough gives a handle in the making back. */
+/* A client that has waited long enough gives back an unfinished handle. */
 static void
 an_open_that_is_given_up(void **state)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files of one base name in a maildir. The question that each of these tests asks: is every letter
- * listed, once, under one unique-id that stays its own - and does nothing go but what was listed
- * and deleted?
+ * Files with the same base name in a maildir. Each of these tests asks: is every letter listed,
+ * once, under one unique-id that stays its own - and are only letters deleted that were listed and
+ * marked?
  */
 #include "maildir_rig.h"
 
@@ -16,7 +16,7 @@
 
 /* ---- two letters ----------------------------------------------------------------------------- */
 
-/* Where two files of one base name are found; the first one is what earlier versions listed. */
+/* Places of two files with one base name; earlier versions listed the first one. */
 static const struct places {
 	const char *first, *second;
 } places[] = {
@@ -87,7 +87,7 @@ three_of_a_name(void **state)
 	host_close(i);
 }
 
-/* Places and flags change, and the two may change them with each other. */
+/* Places and flags change, and the two may swap them. */
 static void
 other_readers_rename_them(void **state)
 {
@@ -109,7 +109,7 @@ other_readers_rename_them(void **state)
 	host_close(i);
 }
 
-/* Other inodes, other dates: what is in them tells which is which. */
+/* Other inodes, other dates: their text tells which is which. */
 static void
 copied_to_another_disk(void **state)
 {
@@ -127,7 +127,7 @@ copied_to_another_disk(void **state)
 	host_close(i);
 }
 
-/* What a ledger of before says of the name stays true of the file it was said of. */
+/* A line about the name in an older ledger still belongs to the file it was written for. */
 static void
 a_ledger_that_knew_one(void **state)
 {
@@ -272,7 +272,7 @@ proven_again_when_it_goes(void **state)
 	}
 }
 
-/* ---- what it costs --------------------------------------------------------------------------- */
+/* ---- the cost -------------------------------------------------------------------------------- */
 
 static int watching;
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Imports into an mbox: once, whatever other programs and ledgers that were written anew leave
- * of them. */
+/* Imports into an mbox: once, whatever other programs and rewritten ledgers leave of them. */
 #include "maildir_rig.h"
 
 #include <dirent.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ledger of an mbox that is mostly about messages that are no more, written anew: what is
- * there keeps its unique-ids. */
+/* The ledger of an mbox that is mostly about messages that are gone is rewritten: the others keep
+ * their unique-ids. */
 #include "maildir_rig.h"
 
 #include <dirent.h>
@@ -17,7 +17,7 @@
 #define TWIN FROM "Subject: twin\n\nequal to the last octet\n\n"
 #define OTHER FROM "Subject: other\n\nx\n\n"
 #define LAST FROM "Subject: last\n\nxyz\n\n"
-#define GONE 4100 /* records: more than is let be */
+#define GONE 4100 /* records: more than are tolerated */
 #define UIDLS 300
 
 static int
@@ -111,7 +111,7 @@ ledger_dir(char name[300])
 	return fd;
 }
 
-/* Messages nobody will see again, so many that the ledger is written anew by the next session. */
+/* Messages nobody will see again, so many that the next session rewrites the ledger. */
 static void
 age_ledger(void)
 {
@@ -144,7 +144,7 @@ records(void)
 	return n;
 }
 
-/* "uidl uidl " of a session, after which the ledger is all that is known. */
+/* "uidl uidl " of a session, which leaves nothing but the ledger. */
 static const char *
 uidls(struct host_inst *i, uint32_t flags)
 {
@@ -240,7 +240,7 @@ twins_after_deleted_twins(void **state)
 	assert_string_equal(word(now, 1), word(before, 3));
 	for (unsigned k = 0; k < 4; k++)
 		assert_string_not_equal(word(now, 2), word(before, k));
-	age_ledger(); /* once more, of a ledger that was written anew */
+	age_ledger(); /* once more, with a rewritten ledger */
 	assert_string_equal(uidls(i, PM_OPEN_EXCLUSIVE), now);
 	assert_int_equal(records(), 5);
 	assert_string_equal(uidls(i, PM_OPEN_EXCLUSIVE), now);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Other programs rewrite an mbox in place: messages move, or are replaced by others, while the size
- * and the time of the last change stay, or mail is appended after. Whatever is remembered of it:
- * what is read is what was announced, unique-ids are their message's, and nothing is cut out but
- * what was to be.
+ * and the time of the last change stay the same, or mail is appended afterwards. Whatever the index
+ * remembers: the announced message is sent, unique-ids stay with their messages, and only deleted
+ * messages are cut out.
  */
 #include "maildir_rig.h"
 
@@ -146,7 +146,7 @@ look(struct host_inst *i, void *mbox, uint64_t n, struct seen *ret)
 	}
 }
 
-/* A session that reads all: the messages have to be these. */
+/* A session that reads all messages: they have to be these. */
 static struct seen
 session(struct host_inst *i, const char *const *messages)
 {
@@ -176,7 +176,7 @@ static const char *const before[] = {BEFORE_1, TWO, BEFORE_3, FOUR, NULL},
 			 *const after[] = {AFTER_1, TWO, AFTER_3, FOUR, NULL},
 			 *const grown[] = {AFTER_1, TWO, AFTER_3, FOUR, LATE, NULL};
 
-/* What happened, and what is there now. */
+/* A change to the file, and the messages that are there afterwards. */
 static const struct {
 	const char *text;
 	enum trace trace;
@@ -261,7 +261,7 @@ moved_before_they_are_deleted(void **state)
 	host_close(i);
 }
 
-/* However soon after: the clock that files are stamped by moves a few hundred times a second. */
+/* However soon after: the clock that stamps files moves a few hundred times a second. */
 static void
 moved_within_a_tick(void **state)
 {
@@ -304,7 +304,7 @@ moved_after_our_own_deletion(void **state)
 	host_close(i);
 }
 
-/* ---- messages that are others ---------------------------------------------------------------- */
+/* ---- messages that are replaced -------------------------------------------------------------- */
 
 #define UNO FROM "Subject: uno\nX-UID: 1\n\nprime\n\n"
 #define OWT FROM "Subject: owt\nX-UID: 2   \n\ndnoces\n\n"
@@ -340,7 +340,7 @@ replaced_by_others(void **state)
 	host_close(i);
 }
 
-/* A message of BIG octets of text, with `c` amidst. */
+/* A message of BIG octets of text, with `c` in the middle. */
 static char *
 big(char c)
 {
@@ -369,10 +369,10 @@ joined(const char *a, const char *b)
 	return text;
 }
 
-/* One letter amidst a large text, and mail after: no print tells. */
+/* One letter in the middle of a large text, and mail appended: no fingerprint shows it. */
 enum { READ, AMIDST, DELETED, WAYS };
 
-/* It has no end, whether it was another before it was read or became it meanwhile, and is not
+/* It is not sent to its end, whether it was changed before it was read or meanwhile, and is not
  * deleted. */
 static void
 is_found_out(struct host_inst *i, int way, const char *text)
@@ -504,7 +504,7 @@ index_lies(void)
 	free(text);
 }
 
-/* Nothing that it says decides what is cut out, or sent for a message. */
+/* It does not decide which bytes are cut out, or sent for a message. */
 static void
 a_lying_index_cuts_nothing(void **state)
 {
@@ -544,7 +544,7 @@ a_lying_index_cuts_nothing(void **state)
 	host_close(i);
 }
 
-/* As versions before wrote it, and of this file: one message, to the end. */
+/* As earlier versions wrote it, for this file: one message, to the end. */
 static void
 old_index(void)
 {

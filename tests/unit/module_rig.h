@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* module_rig - modules opened beside a clock that the test moves, and the words their tests have
- * in common. */
+/* module_rig - modules opened with a clock that the test moves, and helpers that their tests
+ * share. */
 #ifndef TESTS_UNIT_MODULE_RIG_H
 #define TESTS_UNIT_MODULE_RIG_H
 
@@ -24,7 +24,7 @@ extern _Atomic unsigned logged;
 extern struct host_call *call;
 int fresh(void **state);
 int tidy(void **state);
-/* Another call, the memory of the last one given back. */
+/* Another call; frees the memory of the last one. */
 void call_again(void);
 
 /* As rig_open, with that clock. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A test cannot meet another's server: on the same port of the same address each reaches its own, or nobody."""
+"""A test cannot meet another's server: on the same port of the same address each reaches its own, or none."""
 import os
 import socket
 import subprocess
@@ -11,7 +11,7 @@ sys.path.insert(0, LIB)
 from network import MARK, own_network  # noqa: E402
 from server import Tap, free_port, has_ipv6, port_open  # noqa: E402
 
-# another test: listens on the port given, says so, and stays until its input ends
+# another test: listens on the given port, reports that, and stays until its input ends
 OTHER = """import socket, sys
 sys.path.insert(0, %r)
 import server

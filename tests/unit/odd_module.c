@@ -138,7 +138,7 @@ static const struct pm_option good_options[] = {
 	OPTION("colour", PM_OPT_CHOICE, 0, "red|green|blue", "green"),
 	OPTION("also", PM_OPT_STRING, PM_OPTF_LIST, "", ""),
 	OPTION("pin", PM_OPT_NUMBER, PM_OPTF_SECRET, "", ""),
-	/* a default that is a part of a longer text: no NUL behind it (R9) */
+	/* a default that is a part of a longer text: no NUL after it (R9) */
 	{sizeof(struct pm_option),
 	 PM_OPT_STRING,
 	 0,

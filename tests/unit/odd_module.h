@@ -17,7 +17,7 @@ enum odd {
 	ODD_OPTION,
 	ODD_INIT,
 	ODD_LARGE,       /* fits: fields of a later minor are not looked at */
-	ODD_SHORT_TABLE, /* fits: the method behind the end is not there */
+	ODD_SHORT_TABLE, /* fits: a method beyond the end does not exist */
 	ODD_CHECK,
 	ODD_CHECK_MUTE,
 	ODD_OPEN,

@@ -20,7 +20,7 @@ static void
 fields_become_the_user(void **state)
 {
 	static const struct {
-		const char *rest; /* of the line, behind the hash */
+		const char *rest; /* of the line, after the hash */
 		const char *uid, *gid, *home, *section, *key;
 		uint32_t lacks, state;
 		uint64_t octets, msgs;
@@ -175,7 +175,7 @@ extremes_that_are_allowed(void **state)
 	host_close(i);
 }
 
-/* More than one growth of the table; every one is found, and nobody between them. */
+/* The table grows more than once; every account is found, and nobody in between. */
 static void
 many_accounts(void **state)
 {
@@ -201,7 +201,7 @@ many_accounts(void **state)
 	host_close(i);
 }
 
-/* ---- who is asked for ------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void
 unknown_users_and_domains(void **state)
@@ -284,7 +284,7 @@ one_file_per_domain(void **state)
 	host_close(i);
 }
 
-/* Whatever a client calls its domain, no file but the domains' own is looked at. */
+/* Whatever a client calls its domain, only the files of domains are read. */
 static void
 hostile_domains(void **state)
 {

@@ -136,7 +136,7 @@ a_file_that_comes_back_was_not_taken_away(void **state)
 	close_domains(i);
 }
 
-/* ---- not to be seen -------------------------------------------------------------------------- */
+/* ---- a file that cannot be seen -------------------------------------------------------------- */
 
 static void
 away_is_the_directory_of_all(void)
@@ -148,7 +148,8 @@ static void
 away_is_the_disk_it_is_on(void)
 {
 	assert_int_equal(unlink(there), 0);
-	assert_int_equal(symlink("/proc", there), 0); /* another file system, as where no disk is */
+	assert_int_equal(symlink("/proc", there),
+			 0); /* another file system, as when the disk is not mounted */
 }
 
 static void
@@ -274,7 +275,7 @@ a_file_that_is_there_is_not_missing_because_it_was(void **state)
 	close_domains(i);
 }
 
-/* ---- files there can never be ---------------------------------------------------------------- */
+/* ---- files that cannot exist ----------------------------------------------------------------- */
 
 static void
 a_name_too_long_for_a_file_is_no_error(void **state)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* passwd_rig - files of accounts, and who is in them. */
+/* passwd_rig - files of accounts, and checks of the users in them. */
 #ifndef TESTS_UNIT_PASSWD_RIG_H
 #define TESTS_UNIT_PASSWD_RIG_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The passwd module and what it checks passwords against: hashes crypt(3) makes here and now,
- * hashes of other programs (Python's hashlib, libargon2) of one password, hostile ones, and the
+ * The passwd module and the hashes it checks passwords against: those crypt(3) makes here and now,
+ * those of other programs (Python's hashlib, libargon2) for one password, hostile ones, and the
  * verifiers it hands out.
  */
 #include <setjmp.h>
@@ -61,7 +61,7 @@ expect_match(const char *hash)
 	host_close(i);
 }
 
-/* Cheap settings; what this libxcrypt cannot make it is not asked for. */
+/* Cheap settings; hashes that this libxcrypt cannot make are left out. */
 static void
 whatever_crypt_makes(void **state)
 {
@@ -161,9 +161,9 @@ hashes_of_other_programs(void **state)
 		expect_match(hashes[k]);
 }
 
-/* ---- what cannot be checked ------------------------------------------------------------------ */
+/* ---- hashes that cannot be checked ----------------------------------------------------------- */
 
-/* Refused whatever is typed, and the operator hears whose it is and why. */
+/* Refused whatever is typed, and the log tells the operator whose hash it is and why. */
 static void
 expect_refused(const char *hash, const char *why, struct host_inst *i)
 {

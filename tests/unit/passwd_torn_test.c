@@ -146,7 +146,7 @@ a_file_from_the_future_is_believed_in_time(void **state)
 	host_close(i);
 }
 
-/* Who looks after a while does not wait, nor log in with a password of an hour ago. */
+/* The first look after a while does not wait, and does not let in with an hour-old password. */
 static void
 a_file_that_was_written_while_nobody_looked_is_believed(void **state)
 {
@@ -271,7 +271,7 @@ a_file_put_there_whole_is_believed_at_once(void **state)
 
 /* ---- without --------------------------------------------------------------------------------- */
 
-/* Who is in it comes in, of the others nobody can tell. */
+/* The users in it are let in; about the others nobody can tell. */
 static void
 a_young_file_at_the_start(void **state)
 {

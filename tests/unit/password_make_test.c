@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hashes made here are checked by the SDK's other half, and known for what they are. */
+/* The SDK's other half checks the hashes made here, and recognizes their kind. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -121,7 +121,7 @@ hostile_costs_are_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++)
 		assert_int_equal(check(hostile[i], "restante", 8, &tight), PM_CORRUPT);
-	/* and what gensalt makes with its own defaults is within ours */
+	/* and gensalt's own defaults are within our limits */
 	assert_int_equal(
 		check("$y$j9T$saltsaltsaltsaltsalts1$0123456789012345678901234567890123456789012",
 		      "x", 1, NULL),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* restante-deliver's pure parts: stuffing, addresses as they are given, what replies mean; and the
- * message on a pipe. */
+/* restante-deliver's pure parts: stuffing, addresses, the meaning of replies; and the message on a
+ * pipe. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,7 +58,7 @@ line_ends_and_dots(void **state)
 			check_stuffed(stuffed[i].in, stuffed[i].wire, cut);
 }
 
-/* Whatever CRLF text goes out, the server's side makes the same of it, and finds its end. */
+/* Whatever CRLF text is sent, the server's side restores it, and finds its end. */
 static void
 unstuffing_gives_it_back(void **state)
 {

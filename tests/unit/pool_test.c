@@ -100,7 +100,7 @@ on_close(struct task *t)
 
 /* ---- the next move --------------------------------------------------------------------------- */
 
-/* Again and again: behind the others, for a permit, parked; then done. */
+/* Again and again: after the others, for a permit, parked; then done. */
 struct walker {
 	struct task task;
 	unsigned turns;
@@ -253,7 +253,7 @@ a_call_past_its_deadline_is_reported_once(void **state)
 	assert_int_equal(s.task_id, 4711);
 	assert_false(s.overdue);
 	assert_int_equal(watch_at(DEADLINE_MS + 1999).overdue, 0);
-	/* the machine was away: a late tick judges nobody */
+	/* the machine was suspended: after a late tick nobody is judged */
 	atomic_store(&now_ms, DEADLINE_MS + 5000);
 	pool_watch(DEADLINE_MS + 5000);
 	assert_int_equal(watch_at(DEADLINE_MS + 2000).overdue, 1);

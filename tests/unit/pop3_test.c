@@ -229,8 +229,8 @@ numbers_never_shift(void **state)
 	maildrop_fini(&m);
 }
 
-/* Found out while it is sent: the sum STAT gives goes with it, whether it is deleted meanwhile
- * or comes back. */
+/* Found out while it is sent: the sum in STAT follows, whether the message is deleted meanwhile or
+ * comes back. */
 static void
 another_size_than_listed(void **state)
 {

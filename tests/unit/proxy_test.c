@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PROXY protocol headers of both versions: what they say, where they end, what is none. */
+/* PROXY protocol headers of both versions: their fields, their ends, and bytes that are none. */
 #include "net/proxy.h"
 
 #include <setjmp.h>
@@ -86,7 +86,7 @@ static const struct {
 	 PROXY_BAD, 0, NULL},
 };
 
-/* Whole, and at every shorter length: MORE until it is decided, and nothing behind that place
+/* Whole, and at every shorter length: MORE until it is decided, and nothing after that point
  * matters. */
 static void
 each_header(void **state)
@@ -159,8 +159,7 @@ a_line_of_version_1_is_short(void **state)
 	assert_int_equal(proxy_parse(text, 107, &h, &why), PROXY_BAD);
 }
 
-/* ---- who is believed ---------------------------------------------------------------------------
- */
+/* ---- trusted addresses ----------------------------------------------------------------------- */
 
 static struct peer
 peer_of(const char *text)

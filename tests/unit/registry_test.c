@@ -195,11 +195,11 @@ who_may_take_over(void **state)
 		{HOME, TAKEOVER, TAKEOVER + 1, false, true, REGISTRY_WAIT},
 		{HOME, TAKEOVER, TAKEOVER - 1, false, true, REGISTRY_HELD},
 		{HOME, TAKEOVER, 0, false, true, REGISTRY_HELD},
-		/* spoke after the newcomer looked at the clock */
+		/* sent a command after the newcomer looked at the clock */
 		{HOME, TAKEOVER, -5, false, true, REGISTRY_HELD},
 		{AWAY, TAKEOVER, TAKEOVER, false, true, REGISTRY_HELD},
 		{AWAY, TAKEOVER, 100 * TAKEOVER, false, true, REGISTRY_HELD},
-		/* what she deleted is not undone */
+		/* her deletions are not undone */
 		{HOME, TAKEOVER, 100 * TAKEOVER, true, true, REGISTRY_HELD},
 		{HOME, TAKEOVER, TAKEOVER, false, false, REGISTRY_HELD},
 		{HOME, 0, 100 * TAKEOVER, false, true, REGISTRY_HELD}, /* switched off */
@@ -246,7 +246,7 @@ a_silent_holder_leaves(void **state)
 	slot_set_running(ben->task.slot);
 	assert_int_equal(note(ben), NOTE_WAKE);
 	assert_false(is_open());
-	/* kept for who waited */
+	/* kept for the one that waited */
 	assert_int_equal(claim(eve, HOME, START + TAKEOVER), REGISTRY_HELD);
 	assert_int_equal(claim(eve, AWAY, START + TAKEOVER), REGISTRY_HELD);
 	assert_int_equal(claim_last(ben, HOME, START + TAKEOVER + 10), REGISTRY_MINE);
@@ -261,7 +261,7 @@ a_silent_holder_leaves(void **state)
 	queue_worker_free(w);
 }
 
-/* The holder has the last word: it may have spoken since it was asked. */
+/* The holder has the last word: it may have sent a command since it was asked. */
 static void
 a_holder_that_speaks_stays(void **state)
 {
@@ -314,7 +314,7 @@ one_may_wait(void **state)
 	assert_int_equal(claim(eve, HOME, now), REGISTRY_MINE);
 }
 
-/* Who gives up after the holder has left leaves nothing behind. */
+/* A waiter that gives up after the holder has left leaves nothing behind. */
 static void
 a_waiter_gives_up(void **state)
 {
@@ -352,7 +352,7 @@ a_waiter_that_ended_is_not_woken(void **state)
 	assert_int_equal(claim(ben, HOME, START), REGISTRY_MINE);
 }
 
-/* The address that counts is the holder's of now, and nothing of the one before stays. */
+/* The address that counts is that of the present holder; nothing of an earlier one stays. */
 static void
 each_holder_begins_anew(void **state)
 {

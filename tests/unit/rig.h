@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rig - what the tests of modules share: copies of built modules where the loader trusts them, a
- * host, calls. */
+/* rig - the helpers that module tests share: copies of built modules where the loader trusts them,
+ * a host, calls. */
 #ifndef TESTS_UNIT_RIG_H
 #define TESTS_UNIT_RIG_H
 

@@ -10,7 +10,7 @@
 
 /* ---- settings -------------------------------------------------------------------------------- */
 
-/* `is` says what a dump says of it (NULL: as given). No bad value: all texts are right. */
+/* `is` is the value in a dump (NULL: as given). No bad value: all texts are right. */
 static const struct setting {
 	enum schema_block block;
 	const char *key, *good, *is, *bad, *error;
@@ -164,7 +164,7 @@ static const struct setting {
 	{BLOCK_BADMAIL, "permits", "4", NULL, "65", "expected a number from 1 to 64"},
 };
 
-/* What every file needs, but for the setting that stands in line 1 of its block. */
+/* The settings every file needs, except the one in line 1 of its block. */
 static const struct {
 	enum schema_block block;
 	const char *head, *key, *value;
@@ -213,7 +213,7 @@ make_text(char *text, size_t cap, const struct setting *s, const char *value)
 			n += (size_t)snprintf(text + n, cap - n, "%s = %s\n", s->key, value);
 		}
 		if (needed[i].block == s->block && strcmp(s->key, "path") == 0)
-			continue; /* a path stands instead of address and port */
+			continue; /* a path instead of address and port */
 		if (needed[i].key &&
 		    (needed[i].block != s->block || strcmp(needed[i].key, s->key) != 0))
 			n += (size_t)snprintf(text + n, cap - n, "%s = %s\n", needed[i].key,
@@ -296,7 +296,7 @@ each_setting_wrong(void **state)
 	}
 }
 
-/* The edges of each range are in it, and what is just behind them is not. */
+/* The edges of each range are in it, and the values just beyond them are not. */
 static void
 ranges(void **state)
 {

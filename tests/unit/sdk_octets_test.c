@@ -78,8 +78,8 @@ same_as_model(const char *p, size_t n, size_t piece)
 	assert_int_equal(o.bare_lf, m.bare_lf);
 }
 
-/* What an empty line with a stray CR in it means for the header is nobody's promise: only
- * without one. */
+/* Nobody promises how an empty line with a stray CR affects the header: compared only without
+ * one. */
 static void
 same_header(const char *p, size_t n, size_t piece)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * serial - a module that makes one call at a time, says what it was opened with, and can be told
- * not to open: caps() is its permits, its purpose above them, and how many instances there are
- * above that.
+ * serial - a module that makes one call at a time, reports how it was opened, and can be told not
+ * to open: caps() holds its permits, its purpose above them, and the number of instances above
+ * that.
  */
 #include <restante/module.h>
 

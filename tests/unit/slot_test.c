@@ -97,7 +97,7 @@ a_claim_while_gated_does_nothing(void **state)
 	assert_false(slot_claim(slot_get_token(s), &got));
 	slot_set_queued(s);
 	slot_set_running(s);
-	assert_true(slot_park(s)); /* nothing was remembered: the turn to come looked */
+	assert_true(slot_park(s)); /* nothing was remembered: the coming turn looks anyway */
 }
 
 static void
@@ -231,7 +231,7 @@ the_record_tells_who_and_where(void **state)
 
 static _Atomic bool over;
 
-/* Every word of the record says the same number. */
+/* Every word of the record holds the same number. */
 static void *
 reader(void *arg)
 {
@@ -276,7 +276,7 @@ a_reader_never_sees_half_a_record(void **state)
 		pthread_join(threads[i], NULL);
 }
 
-/* Claimers fight for one task; the winner has it alone. */
+/* Claimers compete for one task; the winner has it alone. */
 static struct task contested;
 static int owners; /* not atomic: the sanitizer sees two of them */
 

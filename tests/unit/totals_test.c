@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Remembered totals beside deliveries, counts and strangers. The mailbox is a counter of messages
- * with a version that says what it looks like; counting it goes message by message, in slices.
+ * Remembered totals during deliveries, counts and changes by strangers. The mailbox is a counter of
+ * messages with a version that changes with it; it is counted message by message, in slices.
  */
 #include "totals.h"
 
@@ -62,8 +62,7 @@ look(void *ctx)
 	return (struct sdk_look){.word = {box.version}, .at_rest = box.at_rest};
 }
 
-/* Messages are of 10 octets. Those that come while it goes on are seen or not: as readdir does it.
- */
+/* Messages have 10 octets. Those that come during a count are seen or not, as by readdir. */
 static int32_t
 slice(void *ctx, void **work, struct pm_stat *ret)
 {
@@ -189,7 +188,7 @@ counted_once(void **state)
 	assert_int_equal(ask(t).count, 6);
 	assert_int_equal(begun, 2);
 	stranger();
-	deliver(t); /* on top of what nobody counted: not believed */
+	deliver(t); /* added to a total that nobody counted: not believed */
 	assert_int_equal(ask(t).count, 8);
 	assert_int_equal(begun, 3);
 	skew_ms += 10 * 60 * 1000;
@@ -199,8 +198,7 @@ counted_once(void **state)
 	sdk_totals_free(t);
 }
 
-/* What was counted while the file system's clock stood still is counted again when it has moved,
- * once. */
+/* A count made within one tick of the file system's clock is repeated, once, after the tick. */
 static void
 counted_again_at_rest(void **state)
 {
@@ -247,7 +245,7 @@ a_delivery_that_failed_changes_nothing(void **state)
 
 static const struct sdk_count count_anew = {.look = look, .slice = slice, .saw = saw, .anew = true};
 
-/* Somebody wants it counted although nothing tells of a change: once, and that is remembered. */
+/* Somebody wants it counted although nothing shows a change: once, and that is remembered. */
 static void
 wanted_anew(void **state)
 {
@@ -284,7 +282,7 @@ counted_in_slices(void **state)
 	box.n = 3 * SLICE + 1;
 	assert_int_equal(sdk_totals_ask(t, &key, &count, &s), PM_AGAIN);
 	assert_int_equal(s.count, 0); /* untouched */
-	deliver(t);                   /* behind what was counted so far: seen later */
+	deliver(t);                   /* after the part counted so far: seen later */
 	assert_int_equal(ask(t).count, 3 * SLICE + 2);
 	assert_int_equal(begun, 1);
 	deliver(t);
@@ -294,7 +292,7 @@ counted_in_slices(void **state)
 	sdk_totals_free(t);
 }
 
-/* Others change it while it is counted: who asked is told, and the next one counts. */
+/* Others change it while it is counted: the caller is told, and the next one counts. */
 static void
 strangers_beside_a_count(void **state)
 {
@@ -336,7 +334,7 @@ a_count_that_fails(void **state)
 	sdk_totals_free(t);
 }
 
-/* Who asked went away between two slices. */
+/* The caller goes away between two slices. */
 static void
 a_count_left_alone(void **state)
 {
@@ -362,7 +360,7 @@ a_count_left_alone(void **state)
 	assert_int_equal(freed, begun);
 }
 
-/* A count that was under way is not of now. */
+/* A count that was already under way is out of date. */
 static void
 anew_beside_a_count(void **state)
 {
@@ -381,8 +379,7 @@ anew_beside_a_count(void **state)
 	sdk_totals_free(t);
 }
 
-/* What comes after a count has begun, and while it ends, is in it once: whether it saw it or not.
- */
+/* Messages that come after a count has begun, and while it ends, are in it once, seen or not. */
 static void
 deliveries_beside_a_count(void **state)
 {
@@ -475,7 +472,7 @@ asker(void *arg)
 	return NULL;
 }
 
-/* However they interleave, the mailbox is counted once, and what is remembered is true. */
+/* However they interleave, the mailbox is counted once, and the remembered total is right. */
 static void
 crowd(uint64_t holds)
 {
@@ -516,7 +513,7 @@ a_crowd_beside_a_count(void **state)
 	crowd(MOST);
 }
 
-/* A slice that hangs: who asks gets the permit back, and deliveries go on. */
+/* A slice hangs: callers get the permit back, and deliveries go on. */
 static void *
 one_ask(void *arg)
 {
@@ -546,7 +543,7 @@ a_slice_that_hangs(void **state)
 	sdk_totals_free(t);
 }
 
-/* What hangs is of before: who asked for it is told, the next one counts. */
+/* The count that hangs is out of date: its caller is told, the next one counts. */
 static void
 anew_beside_a_slice(void **state)
 {
@@ -570,7 +567,7 @@ anew_beside_a_slice(void **state)
 	sdk_totals_free(t);
 }
 
-/* More mailboxes than are remembered: the oldest are forgotten, but for one that is in use. */
+/* More mailboxes than can be remembered: the oldest are forgotten, except one that is in use. */
 static void
 many_mailboxes(void **state)
 {

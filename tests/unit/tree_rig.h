@@ -30,7 +30,7 @@ static void __attribute__((format(printf, 2, 3))) add(char *to, const char *fmt,
 	va_end(ap);
 }
 
-/* "line:column text", behind the last part of the name of a real file. */
+/* "line:column text", after the last part of a real file's name. */
 static void
 keep_error(void *ctx, const struct conf_where *w, const char *text)
 {
@@ -54,7 +54,7 @@ show(const struct conf_node *n)
 	}
 }
 
-/* Each error begins with a line of `expected`, and there is none besides. */
+/* Each error begins with a line of `expected`, and there are no others. */
 static void
 errors_begin(const char *text, const char *expected)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text of a configuration: what it means, what it must not say, and where the error is. */
+/* The text of a configuration: its meaning, its errors, and their places. */
 #include "tree_rig.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@ parse(const char *text, size_t n)
 	return e.count;
 }
 
-/* The texts of a table; the errors are what each line begins with. */
+/* The texts of a table; each line begins with the expected error. */
 struct text_case {
 	const char *text;
 	size_t n;
@@ -92,7 +92,7 @@ quotes(void **state)
 	check_texts(cases, COUNT(cases));
 }
 
-/* One error is no reason to hide the next: what follows is read. */
+/* One error does not hide the next: the rest is still read. */
 static void
 errors_have_their_place(void **state)
 {
@@ -140,7 +140,7 @@ environment(void **state)
 		{TEXT("a = $RST_A\n"), "a=$RST_A;", ""},
 		{TEXT("a = $\n"), "a=$;", ""},
 		{TEXT("a = \"${RST_NONE}\"\n"), "a=;", ""},
-		{TEXT("a = ${RST_ODD}\n"), "a=a # \"b\\ ${RST_A};", ""}, /* what it holds is text */
+		{TEXT("a = ${RST_ODD}\n"), "a=a # \"b\\ ${RST_A};", ""}, /* its content is text */
 		{TEXT("a = \"${RST_ODD}\"\n"), "a=a # \"b\\ ${RST_A};", ""},
 		{TEXT("a = x ${RST_UNSET}\nb = c\n"), "b=c;",
 		 "1:7 the environment has no variable RST_UNSET"},
@@ -244,7 +244,7 @@ static const char sample[] =
 	"a = \"b \\\" c\" # d\nauth x {\n\tp = ${RST_A} q\r\n\tin y {\n\t\tr = s\n\t}\n}\n"
 	"tls {}\ninclude z\nu = file:v\nw = x";
 
-/* Whatever one byte becomes, errors stand inside the text. */
+/* Whatever one byte is changed to, errors have a place inside the text. */
 static void
 any_byte_anywhere(void **state)
 {
@@ -276,7 +276,7 @@ any_byte_anywhere(void **state)
 	}
 }
 
-/* Without memory there is an error; never less than all without one. */
+/* Without memory there is an error; without an error the tree is complete. */
 static void
 no_memory_is_said(void **state)
 {

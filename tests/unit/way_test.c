@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What root does by a path's name while others may change what the name means: directories,
- * sockets, secrets. `vault` is root's alone; `theirs` belongs to the service user, who has planted
- * links to it.
+ * Root works on paths whose meaning others may change: directories, sockets, secrets. `vault` is
+ * root's alone; `theirs` belongs to the service user, who has planted links to it.
  */
 #include "base/way.h"
 
@@ -210,7 +209,7 @@ makes_nothing_behind_a_link_of_the_users(void **state)
 {
 	(void)state;
 	if (!root)
-		return; /* nothing is lent: the kernel refuses what is not ours */
+		return; /* no rights are lent: the kernel refuses files that are not ours */
 	REFUSED(!make_dir("theirs/way/state"), "cannot make directory");
 	assert_absent("vault/state");
 	link_new("theirs/dangling", "vault/new");
@@ -362,7 +361,7 @@ reads_with_the_rights_of_the_way(void **state)
 	REFUSED(privs_open(at("theirs/absent"), O_RDONLY, err, sizeof(err)) == -1,
 		"absent': No such file");
 	if (!root)
-		return; /* who has no rights lends none */
+		return; /* without rights there are none to lend */
 	REFUSED(privs_open(at("theirs/sly"), O_RDONLY, err, sizeof(err)) == -1,
 		"sly': Permission denied");
 	REFUSED(privs_open(at("theirs/way/secret"), O_RDONLY, err, sizeof(err)) == -1,
@@ -389,7 +388,7 @@ gets_its_rights_back(void **state)
 		assert_int_equal(getgroups(0, NULL), 0);
 	}
 	privs_back();
-	privs_back(); /* once more is no harm */
+	privs_back(); /* once more does no harm */
 	assert_int_equal(geteuid(), me);
 	m = getgroups(64, now);
 	assert_int_equal(n, m);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The judge of tests/lib/witness.py itself: it agrees with what is right, and finds each kind of wrong. TAP."""
+"""The judge of tests/lib/witness.py itself: it accepts correct runs, and finds each kind of fault. TAP."""
 import os
 import sys
 
