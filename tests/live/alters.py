@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shapes that a client itself alters or cannot take, with any server, and why.
+"""Shapes that a client itself alters or cannot handle, with any server, and why.
 
 Measured one shape at a time; each entry was also seen with another server. They are left out of that
 client's maildrop, so that one of them cannot hide a fault in the others.
@@ -32,7 +32,7 @@ ALTERS = {
     "mutt": {name: "ends a line at its first NUL" for name in ("nul", "nul-first", "all-bytes")},
 }
 
-# Transports a client does not have at all.
+# Transports that a client does not support at all.
 CANNOT = {
     ("getmail", "stls"): "getmail6 knows TLS from the first octet only",
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ask - one instance of an auth module, through the loader, asked by several threads. Requests are
- * lines on standard input, answers lines on standard output, in the order they are done:
+ * lines on standard input, answers lines on standard output, in the order they are done. Texts are
+ * in hex, and "-" is an empty one.
  *
  *   ask MODULE.so THREADS [KEY=VALUE...]
- *   > ID VERB MS NAME SECRET     verify lookup domain secret event probe tick; texts in hex, "-" is
- *   empty
- *   < user KEY SECTION QUOTA_OCTETS QUOTA_MSGS EXPIRE_DAYS VALID_UNTIL ATTR=VALUE...     texts in
- *   hex < ID CODE ELAPSED_MS STATE RIGHTS NAME CRED_ID LAST_LOGIN TARGETS ERROR...
+ *   > ID VERB MS NAME SECRET     verify lookup domain secret event probe tick
+ *   < user KEY SECTION QUOTA_OCTETS QUOTA_MSGS EXPIRE_DAYS VALID_UNTIL ATTR=VALUE...
+ *   < ID CODE ELAPSED_MS STATE RIGHTS NAME CRED_ID LAST_LOGIN TARGETS ERROR...
  *   < log LEVEL TEXT
  */
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""restantectl auth test: each case of a login in words, also while modules fail and hang; and no secret anywhere."""
+"""restantectl auth test: each outcome of a login in words, even while modules fail and hang; and no secret anywhere."""
 import json
 import os
 import subprocess
@@ -36,7 +36,7 @@ def shim(srv, name):
 
 
 class Test:
-    """One auth test, as JSON and as text."""
+    """Runs one auth test, as JSON and as text."""
 
     def __init__(self, srv, name, password=None, *more):
         args = [srv.bin("restantectl"), "-s", srv.path("run", "control")]
@@ -121,7 +121,7 @@ def failures(tap, srv):
 
 
 def hanging(tap, srv):
-    """The first call of each of these sections never comes back; the question is answered all the same."""
+    """The first call of each of these sections never returns; the question is answered all the same."""
     refused(tap, Test(srv, "ann@hung.test", RIGHT), "hung", "no answer within 2000 ms: 1 of 1 permits are in use",
             "-ERR [SYS/TEMP]", "a module that hangs")
     refused(tap, Test(srv, "ann@hung.test", RIGHT), "hung", "no permit within 300 ms, all 1 are in use",
@@ -168,7 +168,7 @@ def cached(tap, srv):
 
 
 def secrets(tap, srv):
-    """Passwords go by standard input only, and come out nowhere."""
+    """Passwords are read from standard input only, and are shown nowhere."""
     p = subprocess.run([srv.bin("restantectl"), "-s", srv.path("run", "control"), "auth", "test", "ann", RIGHT],
                        capture_output=True, timeout=30)
     tap.ok(p.returncode == 64, "a password as an argument is a usage error")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The disk of the mailboxes is not mounted, or full: everybody who goes to a mailbox or writes to it gives the same answer. Not mounted
-is a failure that passes, with the volume's words: never an empty mailbox, a count of nothing, or a full disk; full is full."""
+"""The disk of the mailboxes is not mounted, or full: everything that opens a mailbox or writes to it gives the same answer. Not
+mounted is a temporary failure, with the volume's words: never an empty mailbox, a count of zero, or a full disk; full is full."""
 import os
 import re
 import smtplib
@@ -52,7 +52,7 @@ def retried(server):
 
 
 def away(tap, server, disk):
-    """Every verb that goes to the mailbox, and who writes to it."""
+    """Every verb that opens the mailbox, and everything that writes to it."""
     before = counted(server)
     disk.unplug()
     there = beneath(server, disk.place, "box/%s/tmp" % ANN, "box/%s/new" % ANN, "box/%s/cur" % ANN)
@@ -98,7 +98,7 @@ class Slow:
 
 
 def under_way(tap, server, disk):
-    """It goes away after RCPT was answered; and after the store has begun."""
+    """The disk goes away after the reply to RCPT; and after the store has begun."""
     for what, begin, words in (("after RCPT", lambda: Slow(server), AWAY),
                                ("after the store has begun", lambda: Slow(server).end(400000), "unmounted meanwhile")):
         mark = len(server.log())

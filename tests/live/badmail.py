@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Badmail under a running server: what waits is brought to its mailbox when the store is back, once, byte for byte; a server
-that is killed in the midst of retries loses none; restantectl badmail as an operator uses it."""
+"""Badmail under a running server: waiting mail is delivered when the store is back, once, byte for byte; a server
+that is killed in the middle of retries loses none; restantectl badmail as an operator uses it."""
 import ctypes
 import json
 import os
@@ -61,7 +61,7 @@ def totals(server):
 
 
 def start(server):
-    """Its port listens before its control socket does."""
+    """Waits for the control socket: the port listens before it does."""
     server.start()
     wait_until(lambda: server.ctl("status").returncode == 0, 30, "the control socket")
 
@@ -92,7 +92,7 @@ def comes_back(tap, server):
 
 
 class Opened:
-    """What is opened in the directories of a class, by whomever: told by the kernel (inotify)."""
+    """Reports every file that any process opens in the directories of a class (inotify)."""
 
     def __init__(self, server, cls):
         self.fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -102,7 +102,7 @@ class Opened:
         self.names()
 
     def names(self):
-        """Since the last time: names of files, and "/" for each directory."""
+        """The names of files opened since the last call, and "/" for each directory."""
         out = []
         while True:
             try:
@@ -119,7 +119,7 @@ class Opened:
 
 
 def pages(tap, server):
-    """A page opens the sidecars it shows and nothing else; the server's own count of them is true."""
+    """A page opens the sidecars it shows and nothing else, and the server counts them right."""
     seen = Opened(server, "refused")
     out, _ = ctl(server, "list", "--class", "refused", "--limit", "10")
     names = seen.names()
@@ -138,13 +138,13 @@ def pages(tap, server):
 
 
 def by_age(tap, server):
-    """In the background, while nothing comes in: refused mail of last month goes, what waits stays."""
+    """In the background, while no mail comes in: last month's refused mail is removed, waiting mail stays."""
     put(server, ["insert refused 4 300 old a@old.example nobody", "insert retry 1 300 no-account a@old.example nobody"])
     old = {i["id"] for i in ctl(server, "list", "--reason", "old")[0]["items"]}
     waits = ctl(server, "list", "--class", "retry")[0]["items"][0]["id"]
     before = totals(server)
     last_month = time.time() - 31 * 86400
-    # the oldest are looked at first, so all before them are as old
+    # the oldest come first, so all before them are as old
     for cls in ("refused", "retry"):
         for base, _, names in os.walk(server.path("bad", cls)):
             for n in names:
@@ -197,7 +197,7 @@ def operator(tap, server):
 
 
 def killed(tap, server):
-    """The server dies again and again while it retries."""
+    """The server is killed again and again while it retries."""
     before = {u: len(mails(server, u)) for u in ("ann", "ben")}
     server.stop()
     put(server, ["insert retry %d 3000 store-down k%%u@far.example %s" % (EACH, u) for u in ("ann", "ben")])

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Who gets what waits in Badmail is asked when it is tried, as RCPT asks it: a recipient who has become an alias meanwhile is
-delivered to its targets, a tag leads to the account without it, and what RCPT refuses a retry does not do either."""
+"""Recipients of mail in Badmail are looked up at each try, as RCPT does it: if a name has become an alias meanwhile, its
+targets get the mail, a tag leads to the account without it, and a retry delivers to no name that RCPT would refuse."""
 import os
 import smtplib
 import sqlite3
@@ -119,7 +119,7 @@ def twins(tap, server, accounts):
 
 
 def waiting(tap, server, accounts):
-    """By itself: accepted mail whose account became an alias while its store was down."""
+    """Without an operator: accepted mail whose account became an alias while its store was down."""
     accounts.user("eve")
     os.rename(server.path("mail"), server.path("away"))
     put(server, ["insert retry 2 400 store-down s%u@far.example eve@here.example"])

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Mail that comes in and cannot be delivered, from the sender to the mailbox: what SMTP accepted and its store then failed to
-take waits in Badmail and is there when the store is back; mail to nobody is kept within the bound; what waits closes the door at
-half of it. With ALL=yes the bound is 100,000."""
+"""Incoming mail that cannot be delivered, from the sender to the mailbox: mail that SMTP accepted and its store then failed to
+take waits in Badmail and arrives when the store is back; mail to unknown users is kept within the bound; waiting mail closes
+the door at half of it. With ALL=yes the bound is 100,000."""
 import fcntl
 import json
 import os
@@ -28,7 +28,7 @@ BOUND = 100000 if ALL else 400
 
 
 def sections(server, retry):
-    """Accounts of one domain have a store of their own."""
+    """The accounts of one domain have a store of their own."""
     return (accounts(server, storage="both", domains="both.example") + accounts(server, "others", domains="here.example") +
             maildirs(server, name="both", path=server.path("other", "%n")) + maildirs(server) +
             block("delivery", unknown_recipient="badmail", postmaster="ann@here.example", max_recipients=1000, max_errors=100000) +
@@ -51,7 +51,7 @@ def smtp(server, rcpts, text, closed=False):
 
 
 def waits(tap, server):
-    """Two stores; one fails behind the dot."""
+    """Two stores; one fails after the dot."""
     os.chmod(server.path("other", "ben", "tmp"), 0o500)
     subprocess.check_call(["rm", "-rf", server.path("other", "ben", "new")])
     with open(server.path("other", "ben", "new"), "w") as f:
@@ -140,7 +140,7 @@ class Flood:
 
 
 class OnDisk:
-    """Files of a class, counted under the lock of the store: no item is half way in or out."""
+    """The files of a class, counted under the lock of the store: no item is half in or out."""
 
     def __init__(self, server, cls):
         self.dir, self.state, self.most, self.looks = server.path("bad", cls), server.path("bad", "state"), 0, 0
@@ -177,7 +177,7 @@ def nobody(tap, server):
     tap.ok(disk.most <= BOUND and left == BOUND and t["refused_items"] == BOUND and t["retry_items"] == 0 and t["dropped"] == total - BOUND,
            "a bound of %d: %d on disk at most in %d looks, %d dropped, all counted" % (BOUND, disk.most, disk.looks, t["dropped"]), (left, t))
     first = ctl(server, "list", "--class", "refused", "--limit", "1")[0]["items"][0]
-    # of those that had to go only what a connection held back while the others went on can have come later
+    # of the dropped ones, only mail that a connection held back while the others went on can have come later
     late = sum(n < total - BOUND for n in disk.senders())
     tap.ok(late <= flood.threads and first["code"] == "5.1.1", "the oldest are gone", (late, first))
     server.said("is at 80 percent of its bound")
@@ -186,7 +186,7 @@ def nobody(tap, server):
 
 
 def door(tap, server):
-    """A store that is away: SMTP accepts for it until half of the bound waits, then 451; nothing of that is dropped."""
+    """A store is away: SMTP accepts for it until half of the bound waits, then gives 451; none of that mail is dropped."""
     half = BOUND // 2
     before = totals(server)
     os.rename(server.path("other"), server.path("away"))

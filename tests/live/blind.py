@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""An auth section that cannot look names up stands before the one that has the user. Whoever walks the chain for a name goes on
-to that one; and where nobody knows the name, nobody says "no such user": that cannot be told. A section that denies says no more
-than that it is none of its users. Everything that looks names up is asked, with a section of each kind."""
+"""An auth section that cannot look names up comes before the one that has the user. A search along the chain goes on to that one;
+and if no section knows the name, the answer is never "no such user", because nobody can tell. A section that denies says only
+that the name is none of its users. Everything that looks names up is tried, with a section of each kind."""
 import os
 import smtplib
 import sys
@@ -55,7 +55,7 @@ def deliver(server, name):
 
 
 def is_ours(server, text):
-    """What is said of a name that nobody knows: that it cannot be told, or that there is none."""
+    """The answer for a name that no section knows: "cannot tell", or "no such user"."""
     return (BLIND in text) == server.blind and ("no auth section knows" in text or "no such account" in text) != server.blind
 
 
@@ -68,7 +68,7 @@ def mail_in(tap, server):
 
 
 def warning(tap, server):
-    """A warning mail is one of our own: drop looks its user up."""
+    """A warning mail is one of our own: its delivery looks the user up."""
     for _ in range(4):
         deliver(server, ANN)
     wait_until(lambda: len(mails(server, ANN)) == 5, 60, "the warning mail; " + server.log()[-600:])
@@ -101,7 +101,7 @@ def of_nobody(tap, server):
 
 
 def retries(tap, server):
-    """A retry looks up whom its item was kept for, then asks as RCPT does."""
+    """A retry first looks up the account its item was kept for, then asks as RCPT does."""
     session(server, ANN, "DELE 1", "DELE 2", "DELE 3")
     before = len(mails(server, ANN))
     put(server, ["insert retry 1 200 store-down sender%u@far.example " + ANN,

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The credential cache in front of auth sections: whose answers are remembered, for how long, and what an outage does.
+"""The credential cache in front of auth sections: whose answers are remembered, for how long, and during an outage.
 
-Every section is a passwd-file behind the fault shim, which counts the calls it gets and fails when its script says so.
+Every section is a passwd-file wrapped by the fault shim, which counts its calls and fails when its script says so.
 """
 import os
 import sys
@@ -102,7 +102,7 @@ def good(tap, srv):
     expect(tap, srv, "good", [("ann", "restante", IN), ("ann", "restante", IN), ("bob", "restante", TEMP),
                               ("ann", "wrong", TEMP)], "while it is down the last known good come in, nobody else")
     tap.ok(gate(srv, "good")["breaker"] == "open", "the breaker is open", gate(srv, "good"))
-    expect(tap, srv, "good", [("ann", "restante", IN), ("bob", "restante", TEMP)], "so they do behind an open breaker")
+    expect(tap, srv, "good", [("ann", "restante", IN), ("bob", "restante", TEMP)], "so they do while the breaker is open")
     tap.ok(counted(srv, "last_known_good_logins") == 2, "both are counted")
     wait_until(lambda: srv.log().count("auth=good cached=last-known-good") >= 2, 60, "the lines of both logins")
     tap.ok(srv.log().count("auth=good cached=last-known-good") == 2 and srv.log().count("section good cannot be asked") in (1, 2),
@@ -125,7 +125,7 @@ def slow(tap, srv):
 
 
 def hung(tap, srv):
-    """A call that does not come back at all holds its worker; the gate's watchdog sees to everybody else."""
+    """A call that never returns holds its worker; the gate's watchdog takes care of everybody else."""
     login(srv, "hung")
     with Pop(srv.clear_port) as lost:
         lost.say("USER bob@hung.test")
@@ -175,7 +175,7 @@ def kept(tap, srv):
 
 
 def changed(tap, srv, text):
-    """A section that a reload changes begins anew; what an outage left of it goes, too."""
+    """A section that a reload changes starts afresh, even after an outage."""
     tap.ok(login(srv, "good").startswith(IN), "known before the reload")
     with open(srv.path("restante.conf"), "w") as f:
         f.write(text.replace("verify 2+ error DOWN\n rule = probe", "verify 1+ error DOWN\n rule = probe"))

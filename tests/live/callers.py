@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Several callers of the control socket at once: who waits for a module that hangs, says nothing, or does not read its answer
-keeps nobody else waiting; all are answered; the server ends with callers still waiting."""
+"""Several callers of the control socket at once: one that waits for a module that hangs, sends nothing, or does not read its
+answer, keeps nobody else waiting; all are answered; the server can end while callers still wait."""
 import json
 import os
 import signal
@@ -20,7 +20,7 @@ CALLERS = 16
 
 
 def sections(srv):
-    """Accounts whose section hangs while there is no file release."""
+    """Accounts whose section hangs until a file named release exists."""
     return (accounts(srv, "inner", storage=None) + maildirs(srv) +
             block("auth", "hangs", module="fault", wrap="inner", rule=["verify * hang", "lookup * hang"], release=srv.path("release"),
                   permits=2, call_ms=30000, storage="mail"))
@@ -44,7 +44,7 @@ def calls(srv):
 
 
 def quick(srv):
-    """Verbs that ask nobody: all of them are answered."""
+    """Verbs that need no module: all of them are answered."""
     return all(srv.ctl(*v, timeout=60).returncode == 0 for v in (("status",), ("sessions",), ("modules",), ("volumes",),
                                                                 ("metrics",), ("forget", "ann"), ("log-reopen",)))
 
@@ -77,7 +77,7 @@ def answer(s):
 
 
 def silent(tap, srv):
-    """Some say nothing, some half a line, some do not read; the last place serves everybody else."""
+    """Some send nothing, some half a line, some do not read; the last place serves everybody else."""
     held = [connect(srv) for _ in range(CALLERS - 1)]
     for k, s in enumerate(held):
         if k % 3 == 1:
@@ -127,7 +127,7 @@ def reloads(tap, srv):
 
 
 def gone(tap, srv):
-    """Who waits and goes is no harm, nor is one who is killed while its answer is made."""
+    """A caller that hangs up while it waits does no harm, nor does one that is killed while its answer is made."""
     p = auth_test(srv)
     wait_until(lambda: len(calls(srv)) == 1, PATIENCE, "the call to hang")
     p.kill()
@@ -139,7 +139,7 @@ def gone(tap, srv):
 
 
 def ended(tap, srv):
-    """The server ends although somebody waits: a call under way is let come back."""
+    """The server ends although a caller waits: a call under way may return first."""
     waiting = [auth_test(srv), start(srv, "user", "ann")]
     wait_until(lambda: len(calls(srv)) == 2, PATIENCE, "two calls to hang")
     with Pop(srv.clear_port) as p:

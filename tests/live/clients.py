@@ -87,7 +87,7 @@ def fetchmail(a, transport, home):
 
 
 def _wire_ends(messages):
-    """Of clients that write each CRLF as LF and leave a CR of the line itself alone."""
+    """For clients that write each CRLF as LF and leave a CR in the line itself alone."""
     return [m.replace(b"\n", b"\r\n") for m in messages]
 
 
@@ -105,8 +105,8 @@ def mpop(a, transport, home):
     return _wire_ends(_collect(out))
 
 
-# getmail6 gets ready to hear of its child's end after it made the child: one that was quicker is waited for until the
-# time-out. So the child ends when its parent catches SIGCHLD (17) and sleeps.
+# getmail6 sets up its handler for SIGCHLD only after it has started the child: if the child is quicker, getmail6 waits
+# until its time-out. So the child ends when its parent catches SIGCHLD (17) and sleeps.
 AWAITED = """until grep -q '^SigCgt:.*[13579bdf]....$' /proc/$PPID/status && grep -q '^State:.S' /proc/$PPID/status; do
 	sleep 0.01
 done
@@ -186,14 +186,14 @@ def net_pop3(a, transport, home):
 
 
 def _read_ahead(home):
-    """Lets movemail take more than one octet at a time from a connection in clear: see readahead.c."""
+    """Lets movemail read more than one octet at a time from a connection in clear: see readahead.c."""
     lib = os.path.join(home, "readahead.so")
     _run([os.environ.get("CC", "cc"), "-O2", "-shared", "-fPIC", "-o", lib, os.path.join(HERE, "readahead.c")], home)
     return {"TERM": "dumb", "LD_PRELOAD": lib}
 
 
 def mailutils(a, transport, home):
-    """movemail into a maildir, messages in order. Unless told not to it takes STLS where it is offered."""
+    """movemail into a maildir, messages in order. It uses STLS where it is offered, unless told not to."""
     box = os.path.join(home, "box")
     scheme = "pops" if transport == "tls" else "pop"
     url = "%s://%s:%s@127.0.0.1:%d" % (scheme, a.user, a.password, a.ports[transport]) + (";notls" if transport == "plain" else "")

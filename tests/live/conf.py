@@ -143,7 +143,7 @@ def reload_and_ctl(tap, srv):
 
 
 def odd_mailboxes(tap, srv):
-    """FIFO, dangling link, garbage names, no permission: named in the log, the rest served."""
+    """FIFO, dangling link, garbage names, no permission: the log names them, the rest is served."""
     base = srv.maildir("ann", [b"Subject: good\n\nbody\n"])
     os.mkfifo(os.path.join(base, "new", "1700000001.fifo"))
     os.symlink("/nonexistent", os.path.join(base, "new", "1700000002.link"))

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Messages that are not what was announced when they are fetched: cut, grown, emptied, replaced, written over, damaged by an
-I/O error in the middle; between LIST and RETR, while they are sent, and by names that lie about sizes. What is found before
-the reply is corrected and served; what is found later ends the connection without the dot. A message that broke off is not
-retrieved: expire = 0 keeps it, and nobody is blocked by it - the next session serves it as it is, or refuses it alone. On
-maildirs and in mbox files; mysql_damage.py asks the tables."""
+"""Messages that differ from the list when they are fetched: cut, grown, emptied, replaced, written over, damaged by an
+I/O error in the middle; between LIST and RETR, while they are sent, and by names that lie about sizes. A difference found
+before the reply is corrected, and the message served; one found later ends the connection without the dot. A message that
+broke off does not count as retrieved: expire = 0 keeps it, and it blocks nobody - the next session serves it as it is, or
+refuses only that one. On maildirs and in mbox files; mysql_damage.py does it to tables."""
 import contextlib
 import os
 import signal
@@ -26,7 +26,7 @@ SMALL = b"Subject: small\n\nthe other one\n"
 HALF = len(LARGE) // 2
 
 
-# ---- what happens to a file ----
+# ---- changes to a file ----
 
 def cut(path):
     os.truncate(path, HALF // 4 * 3)
@@ -48,7 +48,7 @@ def write_over(path):
 
 
 def replace(path):
-    """Another file of this name."""
+    """Puts another file of this name there."""
     with open(path + ".new", "wb") as f:
         f.write(LARGE.replace(b"0", b"o"))
     os.chmod(path + ".new", 0o666)
@@ -59,7 +59,7 @@ KINDS = {"cut": cut, "emptied": empty, "grown": grow, "written over": write_over
 
 
 class BadSector:
-    """From now on reads of this file fail in the server, beyond its first few."""
+    """From now on the server's reads of this file fail, after the first few."""
 
     def __init__(self, srv, path, skip):
         self.log = srv.path("strace")
@@ -112,7 +112,7 @@ def ends(srv):
 
 
 def get_in(srv, user, client=Pop):
-    """A session of this user. One that went without QUIT may still be closing the mailbox."""
+    """A session of this user. An earlier one that ended without QUIT may still be closing the mailbox."""
     inside = []
 
     def tried():
@@ -133,7 +133,7 @@ def get_in(srv, user, client=Pop):
 
 @contextlib.contextmanager
 def peek(srv, user, client=Pop):
-    """A session that ends without QUIT: nothing is deleted, or marked. When this is over the server knows it, too."""
+    """A session that ends without QUIT: nothing is deleted or marked. It returns when the server has noticed the end."""
     with get_in(srv, user, client) as p:
         n = ends(srv)
         yield p
@@ -149,7 +149,7 @@ def quits(srv, user):
 
 
 def texts(p):
-    """All messages, as a client that takes one after another: LIST's size, RETR's, and the text; or the refusal."""
+    """All messages, as by a client that takes one after another: LIST's size, RETR's, and the text; or the refusal."""
     out = []
     for k in range(int(p.say("STAT").split()[1])):
         size = int(p.say("LIST %d" % (k + 1)).split()[2])
@@ -169,7 +169,7 @@ def texts(p):
 
 
 def right(found, *wanted):
-    """Sizes and texts are these messages'."""
+    """Whether sizes and texts are those of these messages."""
     return len(found) == len(wanted) and all(
         text == wire(raw) and size == len(text) and answer == b"+OK %d octets\r\n" % len(text)
         for (size, answer, text), raw in zip(found, wanted))
@@ -182,7 +182,7 @@ def brief(found):
 # ---- while it is sent ----
 
 def broken_off(tap, srv, command, name, user, what):
-    """RETR or TOP of a large message, to which something happens meanwhile; RETR and DELE of others follow at once."""
+    """RETR or TOP of a large message that is changed meanwhile; RETR and DELE of others follow at once."""
     Maildirs.put(srv, user, [LARGE, SMALL])
     path = Maildirs.path(srv, user)
     with peek(srv, user, SlowPop) as p:
@@ -240,7 +240,7 @@ BEFORE = b"Subject: x\n\nabcd efgh ijkl\n"
 
 
 def between(tap, srv, user, name, after):
-    """STAT, LIST; then its file changes; RETR says and sends what is there now."""
+    """STAT, LIST; then its file changes; RETR announces and sends the message as it is now."""
     Maildirs.put(srv, user, [SMALL, BEFORE, SMALL])
     path = Maildirs.path(srv, user, 1)
     with quits(srv, user) as p:
@@ -265,7 +265,7 @@ def between(tap, srv, user, name, after):
 
 
 def same_size(tap, srv, user):
-    """Other lines in a file of the same size: that is seen at the end, and known to the next session."""
+    """Other lines in a file of the same size: noticed at the end, and known to the next session."""
     after = BEFORE.replace(b" ", b"\n")
     Maildirs.put(srv, user, [BEFORE, SMALL])
     session(srv, user, "STAT")
@@ -308,7 +308,7 @@ def lying_names(tap, srv):
         with open(os.path.join(base, "new", "%d.M%06dP1.test,S=%d,W=%d" % (1700000000 + k, k, s, w)), "wb") as f:
             f.write(body)
     srv.give(srv.path("mail"))
-    session(srv, "listed", "STAT")  # the ledger has learnt what the names say
+    session(srv, "listed", "STAT")  # the ledger has learnt the sizes in the names
     with quits(srv, "listed") as p:
         found = [(octets, answer, text) for _, answer, text in texts(p)]
     tap.ok(right(found, *[body] * len(lies)), "lying names that an earlier session listed: each RETR says what it sends", brief(found))
@@ -317,7 +317,8 @@ def lying_names(tap, srv):
 # ---- mbox ----
 
 def another_box(tap, srv, user):
-    """A program puts a new file in its place: what was begun has no end, and nothing of the new file is mixed into it or deleted."""
+    """A program puts a new file in its place: the message that was begun stays incomplete, and no part of the new file is mixed
+    into it or deleted."""
     other = LARGE.replace(b"0123456789", b"9876543210")
     path = srv.mbox(user, [LARGE, SMALL])
     new = open(path, "rb").read().replace(LARGE, other)
@@ -342,13 +343,13 @@ def mbox(tap, srv):
         os.truncate(path, HALF)
 
     def headers(path):
-        """As mail readers do: a line more in each header, the rest moves."""
+        """As mail readers do: one more line in each header, and the rest moves."""
         data = open(path, "rb").read().replace(b"Subject: ", b"Status: RO\nSubject: ")
         with open(path, "r+b") as f:
             f.write(data)
 
     def other_text(path):
-        """In place, another text of the same size."""
+        """Another text of the same size, in place."""
         data = open(path, "rb").read().replace(b"0123456789", b"9876543210")
         with open(path, "r+b") as f:
             f.write(data)

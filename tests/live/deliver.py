@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """restante-deliver as mail servers and people call it: with the server's LMTP socket, and without a server. Each
-case is an exit code of sysexits.h, a text on standard error, and what is in the maildir afterwards."""
+case checks an exit code of sysexits.h, a text on standard error, and the maildir afterwards."""
 import os
 import re
 import resource
@@ -49,7 +49,7 @@ class Rig:
         return subprocess.run(cmd or self.cmd(*args), input=raw, capture_output=True, timeout=120, **more)
 
     def new(self):
-        """What came since the last call, by user."""
+        """The messages that came since the last call, by user."""
         out = {}
         for base, _, files in os.walk(self.server.path("mail")):
             if os.path.basename(base) not in ("new", "cur"):
@@ -63,7 +63,7 @@ class Rig:
         return out
 
     def left(self):
-        """Files in tmp/: what is half delivered."""
+        """The files in tmp/: mail that is half delivered."""
         return [n for base, _, files in os.walk(self.server.path("mail")) if os.path.basename(base) == "tmp" for n in files]
 
 
@@ -73,7 +73,7 @@ def sender_of(raw):
 
 
 def body(raw):
-    """What we did not add: from the first line that was sent."""
+    """The part that we did not add: from the first line that was sent."""
     at = raw.find(b"From: a@example.org")
     return raw[at:].replace(b"\r\n", b"\n")
 
@@ -83,7 +83,7 @@ class Cases:
         self.tap, self.rig, self.how = tap, rig, how
 
     def case(self, name, args, code, says=b"", gets=None, sender=None, raw=MAIL, want=None):
-        """gets: user -> how many messages; says: what standard error matches ("" = nothing is said)."""
+        """gets: user -> how many messages; says: a pattern for standard error ("" = it is empty)."""
         done = self.rig.run(*args, raw=raw)
         got = self.rig.new()
         good = done.returncode == code and not done.stdout
@@ -167,10 +167,10 @@ class Cases:
                     "%s: a large file is refused before it is read" % self.how, "%d %r at %d" % (done.returncode, done.stderr, at))
 
     def signalled(self, sig, name):
-        """In the midst of the message: nothing is delivered, and nothing is left half written."""
+        """In the middle of the message: nothing is delivered, and nothing is left half written."""
         rig = self.rig
         p = subprocess.Popen(rig.cmd("-a", "ann@" + DOMAIN), stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-        p.stdin.write(MAIL + b"more\r\n" * 30000)  # more than pipe and rings hold
+        p.stdin.write(MAIL + b"more\r\n" * 30000)  # more than the pipe and the rings hold
         p.stdin.flush()
         wait_until(rig.left, 60, "a file in tmp/")
         p.send_signal(sig)
@@ -180,7 +180,7 @@ class Cases:
         else:
             good = p.returncode == TEMPFAIL and err.startswith(b"4.3.0 ") and b"signal" in err
         if sig == signal.SIGKILL and self.how == "direct":
-            left = 1  # nobody is there to take it away but the store's own sweep, hours later
+            left = 1  # only the store's own sweep, hours later, will remove it
         else:
             wait_until(lambda: not rig.left(), 60, "tmp/ to be empty")
             left = 0
@@ -192,7 +192,7 @@ class Cases:
                     os.unlink(os.path.join(base, n))
 
     def memory(self):
-        """One of 2 MB and one of 40 MB need the same: max_size is set aside for that."""
+        """A message of 2 MB and one of 40 MB need the same memory: max_size is raised for that."""
         def peak(lines):
             p = subprocess.Popen(self.rig.cmd("-a", "ben@" + DOMAIN), stdin=subprocess.PIPE, stderr=subprocess.PIPE)
             feed = threading.Thread(target=self.feed, args=(p.stdin, lines))
@@ -234,7 +234,7 @@ def with_server(tap, rig):
     c.signalled(signal.SIGKILL, "SIGKILL")
     environment(tap, rig)
     strangers(tap, rig)
-    # the file is being changed: who serves still does
+    # the file is being changed: a server that runs goes on
     with open(rig.server.path("restante.conf"), "a") as f:
         f.write("no_such_setting = 1\n")
     c.case("a file with an error, a server that runs", ["-a", "ann@" + DOMAIN], OK, gets={"ann": 1})
@@ -256,7 +256,7 @@ def environment(tap, rig):
 
 
 def strangers(tap, rig):
-    """As another user: the socket is for all, the file is not; and who may not even have the socket."""
+    """As another user: the socket is for all, the file is not; and as one who may not even use the socket."""
     if os.geteuid() != 0:
         return
     c = Cases(tap, rig, "server, as daemon")
@@ -330,7 +330,7 @@ def backends(tap, rig):
 
 
 def odd_servers(tap, rig):
-    """What answers is no LMTP server, or goes away."""
+    """The peer is no LMTP server, or goes away."""
     path = rig.server.path("sock", "odd")
     for name, script, says in (("one that speaks POP3", b"+OK hello\r\n", rb"^4\.5\.0 .*no answer of an LMTP server"),
                                ("one that hangs up", b"", rb"^4\.4\.2 .*was lost"),
@@ -348,7 +348,7 @@ def odd_servers(tap, rig):
 
 
 def odd_server(s, script):
-    """Each line of the script answers one line, the first greets."""
+    """Each line of the script is the answer to one line; the first one is the greeting."""
     conn, _ = s.accept()
     f = conn.makefile("rb")
     with conn:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """restante-deliver without a server, where accounts and mail are in databases, and where disks are full, read-only or not
-mounted: exit codes, words, what is stored, and nothing else. A restanted that only serves POP3 shows what came.
+mounted: exit codes, words, the mail that is stored, and nothing else. A restanted that only serves POP3 shows the mail.
 
 With --all: every case of deliver.py on mysql, and accounts in PostgreSQL. Needs root or user namespaces."""
 import os
@@ -27,7 +27,7 @@ LIMITS = "delivery {\n max_size = 10m\n}\n"
 
 
 def accounts(db):
-    """The tables people copy, with our users and an alias."""
+    """The tables that people copy, with our users and an alias."""
     rows = ", ".join("('%s@%s', '{PLAIN}restante')" % (u.replace("'", "''"), DOMAIN) for u in USERS)
     db.sql("INSERT INTO domains (name) VALUES ('%s'); INSERT INTO accounts (name, password) VALUES %s;"
            "INSERT INTO aliases (name, target) VALUES ('two@%s', 'ann@%s'), ('two@%s', 'ben@%s');"
@@ -36,7 +36,7 @@ def accounts(db):
 
 def auth_sql(db):
     lines = ["module = sql", "storage = mail", "domains = " + DOMAIN]
-    own = Maria.settings(db) if isinstance(db, Maria) else db.settings()  # a MailStore's are those of its mail
+    own = Maria.settings(db) if isinstance(db, Maria) else db.settings()  # those of a MailStore are for its mail
     settings = dict(own, **queries(db.driver))
     lines += ['%s = "%s"' % (k, v.replace("\\", "\\\\").replace('"', '\\"')) for k, v in settings.items()]
     return "auth accounts {\n %s\n}\n" % "\n ".join(lines)
@@ -66,7 +66,7 @@ class Direct(Rig):
 
 
 class InTables(Direct):
-    """Mail is in MariaDB; `reader` fetches and deletes what came."""
+    """Mail is in MariaDB; `reader` fetches and deletes it."""
 
     def __init__(self, db, sections):
         super().__init__(sections)
@@ -97,7 +97,7 @@ class InTables(Direct):
 
 
 def killed(tap, rig, sig):
-    """In the midst of the message. What a SIGKILL leaves is nobody's message; the store's own sweep takes it, an hour later."""
+    """In the middle of the message. A SIGKILL leaves nothing that is served; the store's own sweep removes it, an hour later."""
     p = subprocess.Popen(rig.cmd(*ANN), stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     p.stdin.write(MAIL + b"more\r\n" * 30000)
     p.stdin.flush()
@@ -111,7 +111,7 @@ def killed(tap, rig, sig):
 
 
 def login(server):
-    """A session of ann's that is over when this returns; the answer to her password."""
+    """A session of ann's that is over when this returns; returns the answer to her password."""
     with Pop(server.clear_port) as p:
         reply = p.plain("ann@" + DOMAIN, "restante")
         p.say("QUIT")

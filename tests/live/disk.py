@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A running server on a disk that fills to its last byte, becomes read-only, goes away and comes back: what senders and
-readers are told, that nothing is lost, that deleting works, that service returns by itself."""
+"""A running server on a disk that fills to its last byte, becomes read-only, goes away and comes back: the replies that
+senders and readers get; nothing is lost, deleting works, and service resumes by itself."""
 import os
 import subprocess
 import sys
@@ -113,7 +113,7 @@ def tree(place):
 
 
 def beneath(server, place, *dirs):
-    """Directories an admin, or a server of old, left where the disk is mounted now: they could be written to."""
+    """Directories that an admin, or an old server, left where the disk is mounted now: they could be written to."""
     for d in dirs:
         os.makedirs(os.path.join(place, d), exist_ok=True)
     server.give(place)
@@ -121,7 +121,7 @@ def beneath(server, place, *dirs):
 
 
 def unplugged(tap, server, disk):
-    """umount -l again and again, and mail in the same moment: the last look at the disk says it is there."""
+    """umount -l again and again, with mail at the same moment: at the last look the disk was there."""
     before = mails(server, "ann")
     disk.unplug()
     there = beneath(server, disk.place, "box/ann/tmp", "box/ann/new", "box/ann/cur")
@@ -246,7 +246,7 @@ def state_and_badmail(tap):
             tap.ok(u.get("domain_used_messages") == 2, "mounted again: mail is taken, and the count goes on", u)
             o.unplug("bad")
             out = deliver(s, nobody)[nobody]
-            time.sleep(2.5)  # Badmail's own looks, one a second, would make something now
+            time.sleep(2.5)  # Badmail looks once a second, and would create its files now
             wait_until(lambda: s.ctl("badmail", "stats").returncode == 1, 60, "Badmail to see it")
             stats = s.ctl("badmail", "stats")
             tap.ok(out[0] == 451 and stats.returncode == 1 and "not mounted" in stats.stderr and o.untouched(o.bad),
@@ -268,7 +268,7 @@ def state_and_badmail(tap):
 
 
 def hangs(tap):
-    """One of two disks does not answer any more: statfs of it takes its time. The other one's mail goes on."""
+    """One of two disks stops answering: statfs on it takes long. Mail on the other one goes on."""
     with Server() as server:
         server.passwd({"ann": "restante", "ben": "restante"}, ben="storage=other")
         for name in ("a", "b"):

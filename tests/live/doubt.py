@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A store that cannot say what became of a commit, and a domain's count: whoever commits - LMTP, a retry, a warning, QUIT, undelete in
-the mailbox and from the undo storage -, the count is what the mailboxes hold, or it says that it is doubtful and is counted anew.
-It is never too low and sure of it."""
+"""A store that cannot tell the outcome of a commit, and a domain's count: whichever part commits - LMTP, a retry, a warning, QUIT,
+undelete in the mailbox and from the undo storage - the count matches the mailboxes, or it is marked doubtful and counted again.
+It is never too low without being doubtful."""
 import os
 import smtplib
 import sys
@@ -25,7 +25,7 @@ REFUSED = ("error TEMP", "it was not done")
 
 
 class CountServer(UndoServer):
-    """The store mail of USER in front of which the shim answers as the rules say."""
+    """USER's store mail, with the shim in front of it answering by these rules."""
 
     def prepare(self, rules, letters, attic=False, quota=0):
         self.lmtp = self.listen("lmtp")
@@ -45,7 +45,7 @@ class CountServer(UndoServer):
         return self
 
     def files(self):
-        """Messages and octets of the mailbox that a client would see."""
+        """The messages and octets that a client would see in the mailbox."""
         out = self.json("quota", USER, "--recount")
         return out.get("used_messages"), out.get("used_octets")
 
@@ -55,7 +55,7 @@ class CountServer(UndoServer):
 
 
 def judge(tap, server, what):
-    """It is right, or doubtful and right when it was counted anew; nothing is under way any more."""
+    """It is right, or doubtful and right once it has been counted again; nothing is under way any more."""
     counted, there = server.counted(), server.files()
     tap.ok(counted[:2] == there or counted[2], what, (counted, there, server.log()[-1200:]))
     server.json("quota", "--domain", DOMAIN, "--recount")
@@ -81,7 +81,7 @@ def quit_with(server, *commands):
         p.say("QUIT")
 
 
-# ---- who commits -----------------------------------------------------------------------------------
+# ---- the parts that commit -------------------------------------------------------------------------
 
 def by_lmtp(server):
     lmtp(server)
@@ -113,7 +113,7 @@ def from_attic(server):
     server.json("undelete", USER, "--all")
 
 
-COMMITS = (  # who, which call of its commit fails, how, and what the server is like
+COMMITS = (  # the part, the call of its commit that fails, how, and the kind of server
     (by_lmtp, "dlv_commit *", (DONE, NOT_DONE, REFUSED), {}),
     (by_retry, "dlv_commit *", (DONE, NOT_DONE, REFUSED), {}),
     (by_warning, "dlv_commit 2", (DONE, NOT_DONE, REFUSED), {"quota": 5}),

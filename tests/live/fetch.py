@@ -19,7 +19,7 @@ from shapes import SHAPES, wire  # noqa: E402
 from alters import ALTERS, CANNOT  # noqa: E402
 import clients  # noqa: E402
 
-EXACT = ("curl", "poplib", "mpop", "Net::POP3", "mutt")  # CRLF as it came, or as each LF of theirs stands for
+EXACT = ("curl", "poplib", "mpop", "Net::POP3", "mutt")  # CRLF as it came, or where the client wrote LF
 FLOOR = 60
 
 
@@ -37,7 +37,7 @@ def wanted(name, exact):
 
 
 def compare(client, names, got):
-    """How many of the messages are the same, and what is wrong with the first that is not."""
+    """How many of the messages are the same, and the difference in the first one that is not."""
     good, why = 0, ""
     for i, name in enumerate(names):
         have = got[i] if i < len(got) else None
@@ -52,7 +52,7 @@ def compare(client, names, got):
 
 
 class Maildirs:
-    """Where the corpus lies; other stores have a class like it, perhaps with `skip`: client -> shapes left out."""
+    """Where the corpus is kept; other stores have a class like it, perhaps with `skip`: client -> shapes left out."""
 
     def put(self, srv, user, messages):
         srv.maildir(user, messages)
@@ -92,7 +92,7 @@ def main(store, transports=clients.TRANSPORTS):
                     good, why = compare(c, plan[c], got)
                 except (clients.ClientFailed, OSError, RuntimeError, ValueError) as e:
                     good, why = 0, str(e)
-                except Exception as e:  # a client library's own exceptions; said, and counted as a failure
+                except Exception as e:  # a client library's own exceptions: reported, and counted as a failure
                     good, why = 0, "%s: %s" % (type(e).__name__, e)
                 shutil.rmtree(home, ignore_errors=True)
                 compared += good

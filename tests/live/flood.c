@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * flood PORT KIND COUNT UNIT [LINE...] - a TLS client that never pauses, and one that changes its
- * keys often.
+ * flood PORT KIND COUNT UNIT [LINE...] - a TLS client that never pauses, or one that often changes
+ * its keys.
  *
- * LINEs are said first, each is answered by one reply; those with a leading "clear:" before TLS
- * begins, and "send:" says one that has no reply. Then:
+ * LINEs are sent first, and each gets one reply; those with a leading "clear:" before TLS begins,
+ * and after "send:" no reply is expected. Then:
  *
  *   records      COUNT records of TLS 1.3, UNIT in each
  *   updates      COUNT key updates that ask for one in return
@@ -13,10 +13,10 @@
  *   fetch        the line UNIT, whose answer ends with a dot; a key update for every COUNT octets
  *                of it; then NOOP
  *
- * COUNT 0: without an end. What the server sends during a flood is thrown away. "flooding" is
- * printed when it begins; then how it ended: "cut" when the server has closed the connection,
- * "told" when standard input ended, "well" when rekey or fetch had all their answers. Exit 1:
- * something went wrong, which is said on standard error.
+ * COUNT 0: without end. Data from the server during a flood is thrown away. "flooding" is printed
+ * when it begins; then how it ended: "cut" when the server has closed the connection, "told" when
+ * standard input ended, "well" when rekey or fetch had all their answers. Exit 1: something went
+ * wrong; standard error has the reason.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -48,7 +48,7 @@ static struct {
 	uint64_t count, made, said; /* said: records of ours before the flood */
 	unsigned char out[BATCH * (UNIT_MAX + 64)];
 	size_t n_out, sent;
-	bool deaf; /* the server has said its last word */
+	bool deaf; /* the server has sent its last reply */
 } f;
 
 /* TLS 1.2 by hand: OpenSSL's client gives up after one refused renegotiation. */
@@ -249,7 +249,7 @@ make_batch(BIO *wire, void (*make)(void))
 		f.n_out = BIO_pending(wire) > 0 ? (size_t)BIO_read(wire, f.out, sizeof(f.out)) : 0;
 }
 
-/* False: the connection is gone. A server that only has nothing to say any more may still
+/* False: the connection is gone. A server that only has nothing more to send may still
  * listen. */
 static bool
 forget_replies(void)

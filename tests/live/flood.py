@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""TLS clients that send without a pause, four of them against four workers: others are served all the same, and who floods is
-kicked, late, and heard out no longer than anybody else. Key updates and renegotiations without end are cut off; who changes keys
-in honest work is not. Each before a login or without one: it costs nothing to try."""
+"""TLS clients that send without a pause, four of them against four workers: others are served all the same, and a flooder is
+kicked, if late, and listened to no longer than anybody else. Endless key updates and renegotiations are cut off; a client that
+changes keys in honest work is not. All of this before a login or without one: it costs nothing to try."""
 import os
 import socket
 import subprocess
@@ -17,7 +17,7 @@ from sections import plain  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
 WORKERS = 4
-LIMIT_S = int(os.environ.get("FLOOD_LIMIT_S", PATIENCE))  # for what never came before
+LIMIT_S = int(os.environ.get("FLOOD_LIMIT_S", PATIENCE))  # for things that must not happen
 LINE = "A line of text, as letters have them.\r\n"
 LHLO = ["clear:LHLO a", "clear:STARTTLS", "LHLO a"]
 MAIL = LHLO + ["MAIL FROM:<>", "RCPT TO:<ann>"]
@@ -61,7 +61,7 @@ def floods(srv):
 
 
 def answered(srv):
-    """Whether a newcomer has an answer. (The greeting comes from the acceptor, and proves nothing.)"""
+    """Whether a newcomer gets an answer. (The greeting comes from the acceptor, and proves nothing.)"""
     try:
         with socket.create_connection(("127.0.0.1", srv.clear_port), LIMIT_S) as s:
             s.sendall(b"CAPA\r\nQUIT\r\n")
@@ -96,7 +96,7 @@ def kicked(tap, srv):
 
 
 def said_more(srv, text, before):
-    """Whether the log comes to hold it more often than before."""
+    """Whether the log gets more of these lines than before."""
     try:
         wait_until(lambda: srv.log().count(text) > before, PATIENCE, text)
     except RuntimeError:
@@ -105,7 +105,7 @@ def said_more(srv, text, before):
 
 
 def closing(tap, srv):
-    """Its last reply was said, and it talks on."""
+    """The server has sent its last reply, and the client goes on sending."""
     bad = ["X"] * BAD_COMMANDS
     for name, port, lines in (("pop3s", srv.tls_port, bad), ("STLS", srv.clear_port, ["clear:STLS"] + bad),
                               ("LMTP", srv.lmtp, LHLO + ["QUIT"])):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Mail comes in over LMTP and there is no room: a user's quota, a domain's, the disk's reserve; the warning mail; deleting
-makes room again; maildirsize is kept for others."""
+makes room again; maildirsize is maintained for other programs."""
 import os
 import smtplib
 import sys
@@ -21,7 +21,7 @@ USERS = ["ann@few.example", "ben@small.example", "cat@club.example", "dan@club.e
 
 
 def deliver(server, *rcpts, size=300, announce=False):
-    """Replies, one per recipient: (code, text), of RCPT when that refuses, else of the end of DATA."""
+    """The replies, one per recipient: (code, text), to RCPT if it refuses, else to the end of DATA."""
     out = {}
     with smtplib.LMTP("127.0.0.1", server.lmtp) as c:
         c.ehlo("test")
@@ -86,7 +86,7 @@ def by_octets(tap, server):
     big = deliver(server, user, size=30000, announce=True)[user]
     tap.ok(big[0] == 452 and "4.2.2" in big[1], "announced by SIZE= and too large: refused at RCPT", big)
     big = deliver(server, user, size=30000)[user]
-    tap.ok(big[0] == 452 and "4.2.2" in big[1] and not mails(server, user), "not announced: refused behind DATA, nothing is stored", big)
+    tap.ok(big[0] == 452 and "4.2.2" in big[1] and not mails(server, user), "not announced: refused after DATA, nothing is stored", big)
     ok = deliver(server, user, size=10000)[user]
     tap.ok(ok[0] == 250 and len(mails(server, user)) == 1, "a smaller one is taken", ok)
     out = deliver(server, user, "eve@free.example", size=15000)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Mail in a Galera cluster: two restanted behind a real HAProxy (PROXY version 2), clients that fetch and delete,
-deliverers that speak LMTP, while nodes and hosts are killed and frozen. Whatever clients were told is compared with
-the rows that are there afterwards; tests/lib/witness.py says what must hold.
+deliverers that speak LMTP, while nodes and hosts are killed and frozen. Every answer to a client is compared with
+the rows that are there afterwards; tests/lib/witness.py has the rules.
 
   galera.py            two nodes, one of which is killed and frozen under load: the quick tier
   ALL=yes galera.py    three nodes, GALERA_ROUNDS (20) rounds of kill and stop on each, 50 clients, 10 deliverers
@@ -21,10 +21,10 @@ from haproxy import HAProxy  # noqa: E402
 from server import Server, Tap, free_port, wait_until  # noqa: E402
 from witness import Witness  # noqa: E402
 
-LEASE_S = 30  # the least that lease_time takes
+LEASE_S = 30  # the shortest lease_time allowed
 
 
-# ---- the two hosts and what stands before them -----------------------------------------------------
+# ---- the two hosts and the proxy in front of them --------------------------------------------------
 
 class Site:
     def __init__(self, cluster, users):
@@ -67,7 +67,7 @@ class Site:
         return codes == [0, 0]
 
 
-# ---- what happens to nodes and hosts -----------------------------------------------------------------
+# ---- nodes and hosts fail ----------------------------------------------------------------------------
 
 def disturb(cluster, node, how, rng):
     """One node is killed or frozen, when a COMMIT is under way there if one comes; then the cluster is whole again.
@@ -88,7 +88,7 @@ def disturb(cluster, node, how, rng):
 
 
 class Holder:
-    """A session that has marked everything, and says QUIT only when it is told."""
+    """A session that has marked everything, and sends QUIT only when told."""
 
     def __init__(self, site, witness, user, want):
         self.witness = witness
@@ -155,7 +155,7 @@ def kill_host(site, witness, name):
     srv.proc.kill()
     srv.proc.wait()
     srv.start(60)
-    # what it held is free at once, not only after the lease: its clients may see that late
+    # its maildrops are free at once, not only after the lease: its clients may notice late
     witness.outage(name, begin - LEASE_S, now() + 5)
     wait_until(site.both_up, 60, "HAProxy to see both hosts")
 

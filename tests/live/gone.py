@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Clients that are gone before they are answered: what they asked for is done all the same, what was held for them goes back,
-and nobody works for them any longer."""
+"""Clients that are gone before they are answered: their commands are carried out all the same, everything that was held for
+them is released, and no worker is busy with them any longer."""
 import os
 import socket
 import struct
@@ -19,7 +19,7 @@ NAME = "n" * 250
 
 
 def reset(sock):
-    """The peer's next send fails: the connection is gone at once, whatever was under way."""
+    """Makes the peer's next send fail: the connection is gone at once, whatever was under way."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
 
@@ -54,7 +54,7 @@ class Mail:
 
 
 def quits(tap, srv):
-    """DELE and QUIT in one segment, and nobody is there for the answers."""
+    """DELE and QUIT in one segment, and nobody reads the answers."""
     for name, port, ca in (("clear", srv.clear_port, None), ("TLS", srv.tls_port, srv.path("cert.pem"))):
         p = Pop(port, ca)
         p.login("ann")
@@ -68,7 +68,7 @@ def quits(tap, srv):
 
 
 def delivers(tap, srv):
-    """The last dot, and nobody is there for the replies."""
+    """The final dot, and nobody reads the replies."""
     m = Mail(srv.lmtp)
     codes = m.all_of("LHLO a", "MAIL FROM:<>", "RCPT TO:<bob>", "RCPT TO:<cid>", "DATA")
     m.file.close()
@@ -81,7 +81,7 @@ def delivers(tap, srv):
 
 
 def halfway(tap, srv):
-    """A session that ends for want of memory while a store holds half a message for it."""
+    """A session that ends for lack of memory while a store holds half a message for it."""
     m, names = Mail(srv.lmtp), 0
     while m.say("LHLO " + NAME):
         names += 1

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator does about mail that is kept: retention and undo at QUIT and by restantectl, EXPIRE in CAPA, quotas and
-their counts, volumes, each on a real server with maildirs; and what a configuration may not say."""
+"""An operator's means to govern stored mail: retention and undo at QUIT and by restantectl, EXPIRE in CAPA, quotas and
+their counts, volumes, each on a real server with maildirs; and configurations that are refused."""
 import json
 import os
 import signal
@@ -133,7 +133,7 @@ def expire_zero(tap, server):
 
 
 def ledger_older(server, user, days):
-    """As if all that was retrieved had been retrieved earlier: F lines with another time."""
+    """As if all retrieved mail had been retrieved earlier: F lines with another time."""
     name = os.path.join(box(server, user), "restante-ledger")
     lines = open(name, "rb").read().split(b"\n")
     out = []
@@ -203,7 +203,7 @@ def undo(tap, server, user):
 
 
 def expire_all(tap, server):
-    """Through all mailboxes, busy ones and those of nobody included; progress on standard error."""
+    """Through all mailboxes, including busy ones and those without an account; progress on standard error."""
     user = "ben@keep.example"
     ledger_older(server, user, 31)
     fill(server, "ghost@keep.example", MESSAGES[:1])
@@ -249,7 +249,7 @@ def domain_counts(tap, server):
 
 
 def after_a_crash(tap, server):
-    """A count that was left doubtful is counted anew by the next server."""
+    """The next server counts again if a count was left doubtful."""
     name = server.path("state", "quota", "counted.example")
     server.proc.send_signal(signal.SIGKILL)
     server.proc.wait()
@@ -286,7 +286,7 @@ def reserves(server, *names, remove=False):
 
 
 def a_volume_goes(tap):
-    """A reload takes the block away while a session of the older snapshot still delivers to it; another brings it back."""
+    """A reload removes the block while a session of the older snapshot still delivers to it; another brings it back."""
     def configure(server, *names):
         server.configure(accounts(server) + maildirs(server, volume="mail" if "mail" in names else None) +
                          "".join(block("volume", n, path=server.path(n), reserve_percent=0, reserve_file="64k") for n in names))
@@ -310,9 +310,9 @@ def a_volume_goes(tap):
                    (said, shown(server)))
             said = server.ctl("metrics").stdout
             tap.ok('volume="other"' in said and 'volume="mail"' not in said, "nor measured")
-            time.sleep(11)  # a disk that is looked at and has not answered for ten seconds is out of order
+            time.sleep(11)  # a disk that has not answered a look for ten seconds is out of order
             reserves(server, "mail", "other", remove=True)
-            for _ in range(2):  # the second look began behind both
+            for _ in range(2):  # the second look began after both
                 wait_until(lambda: reserves(server, "other", remove=True), 30, "a look at the volumes")
             tap.ok(not reserves(server, "mail"), "nor looked at: its reserve file is not made anew")
             refused = c.sendmail("sender@far.example", ["ann"], "Subject: x\r\n\r\nx\r\n")

@@ -28,7 +28,7 @@ class Mbox:
         return files(server, "mbox", "%d/%n")
 
     def older(self, server, days):
-        """All that was retrieved was so many days earlier: F lines of the ledgers with another time."""
+        """Moves every retrieval this many days back: F lines of the ledgers with another time."""
         base = server.path("state", "mbox", "ledger")
         for name in os.listdir(base):
             with open(os.path.join(base, name), "rb") as f:
@@ -42,7 +42,7 @@ class Mbox:
                     lines[k] = b"%08x %s" % (zlib.crc32(rest), rest)
             with open(os.path.join(base, name), "wb") as f:
                 f.write(b"\n".join(lines))
-        index = server.path("state", "mbox", "index")  # what it knows of unchanged files is made anew
+        index = server.path("state", "mbox", "index")  # its memory of unchanged files is rebuilt
         for name in os.listdir(index):
             os.unlink(os.path.join(index, name))
 

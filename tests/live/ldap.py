@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The module ldap against one slapd: the kit, search and bind, direct bind, users of the other section; and the
-examples, as they are shipped and with the names of a directory of ours."""
+examples, as they are shipped and with the names of our own directory."""
 import os
 import re
 import subprocess
@@ -40,7 +40,7 @@ STORE = "\nstorage mail {\n module = maildir\n path = %s/%%u\n}\n"
 
 
 def example(tap, srv, name, uri, ca, instead):
-    """Does it check, and do those come in who may?"""
+    """Does it pass the check, and are the right users let in?"""
     secret = srv.path("ldap-password")
     with open(os.path.join(os.environ["top_srcdir"], "conf", "examples", name)) as f:
         text = f.read()

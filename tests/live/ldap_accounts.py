@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The module ldap and what directories say of accounts: attributes become the user, groups let in or do not, and each
-state an account can be in has its own words in the log while the client hears [AUTH] and no more."""
+"""The module ldap and the accounts in directories: attributes become the user, groups let in or do not, and each state
+of an account has its own words in the log while the client gets [AUTH] and no more."""
 import re
 import subprocess
 import sys
@@ -20,7 +20,7 @@ AD_TEXT = "80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext erro
 CODES_OF_AD = {"525": "unknown user", "52e": "wrong password", "530": "account may not log in at this time or from here", "532": "password is expired",
             "533": "account is disabled", "701": "account is expired", "773": "password must be changed",
             "775": "account is locked", "abc": "wrong password"}
-# name, code, what the server says, what we say; None: that is a failure
+# name, code, the server's words, our words; None: that is a failure
 ODD = [(code, 49, AD_TEXT % code, words) for code, words in CODES_OF_AD.items()] + [
     ("48", 48, "", "account has no password"), ("53ds", 53, "Account inactivated. Contact system administrator.", "account is disabled"),
     ("19ds", 19, "Exceed password retry limit. Please try later.", "account is locked"), ("32", 32, "", "unknown user"),
@@ -135,7 +135,7 @@ def states(tap, srv, d):
 
 
 def explained(tap, srv, d):
-    """restantectl auth test says each of these in words, and a failure is one."""
+    """restantectl auth test has words for each of these, and shows a failure as one."""
     def test(name, password):
         done = subprocess.run([srv.bin("restantectl"), "-s", srv.path("run", "control"), "auth", "test", name + "@ldap.test",
                                "--password-stdin"], input=password + "\n", capture_output=True, text=True, timeout=60)

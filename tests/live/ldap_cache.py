@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The server's credential cache in front of a directory: by slapd's own log, what is remembered is not asked again and
-the rest is; it is bounded; and with last_known_good a frozen or dead directory still lets those in whom it knew."""
+"""The server's credential cache in front of a directory: slapd's own log shows that remembered logins are not asked again
+and the others are; it is bounded; and with last_known_good a known user still gets in while the directory is frozen or dead."""
 import re
 import sys
 
@@ -77,8 +77,8 @@ def last_known_good(tap, srv, d):
     d.thaw()
     apply(srv, d.uri, last_known_good="1s")
     expect(tap, srv, "for one second: it works", "ann@ldap.test", OK)
-    d.freeze()  # what waiting for it takes is longer than that second
-    expect(tap, srv, "for one second, and behind it", "ann@ldap.test", TEMP)
+    d.freeze()  # waiting for it takes longer than that second
+    expect(tap, srv, "for one second, and after it", "ann@ldap.test", TEMP)
     d.thaw()
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Direct bind without an account of the server's own: a name can be looked up only where the directory lets anybody read, and
-what nobody may see is not "no such user". Users log in; of others' mailboxes restantectl does what is asked; restanted -t says that
-mail cannot come in so; and the kit accepts such a section, because it says what it cannot do."""
+"""Direct bind without an account of the server's own: a name can be looked up only if the directory lets anybody read, and
+an entry that nobody may see is not "no such user". Users log in; restantectl still works on other sections' mailboxes;
+restanted -t reports that mail cannot come in this way; and the kit accepts such a section, because it declares its limits."""
 import subprocess
 import sys
 
@@ -21,7 +21,7 @@ def sections(srv, d, **more):
 
 
 def lookups(tap, d):
-    """What the module says of names without a password."""
+    """The module's answers about names without a password."""
     def said(name, **more):
         ask = Ask(MODULE, 1, ask_settings(d.uri, timeout="20s", **dict(DIRECT, **more)))
         try:
@@ -48,7 +48,7 @@ def logins(tap, srv):
 
 
 def mailboxes(tap, srv):
-    """Of the later section's user, whom the first section is asked about, too."""
+    """About the later section's user; the first section is asked about him, too."""
     srv.maildir("ben", [b"Subject: x\n\nx\n"])
     got = [srv.json(*a) for a in (("quota", "ben"), ("expire", "ben"), ("undelete", "ben", "--list"))]
     tap.ok(all(g.get("succeeded") for g in got), "quota, expire, undelete of a later section's user", got)
@@ -94,7 +94,7 @@ def configured(tap, srv, d):
 
 
 def open_directory(tap):
-    """Anybody may read: known names are found; and still nobody can tell of the others, because the module cannot know that."""
+    """Anybody may read: known names are found; about the others still nobody can tell, as the module cannot know that."""
     d = slapd.Slapd(slapd.tree(slapd.user("ann")), others="read").start()
     try:
         ask = Ask(MODULE, 1, ask_settings(d.uri, timeout="20s", **DIRECT))

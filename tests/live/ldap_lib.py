@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the module ldap share: a server with a section `dir` on slapd and one on a passwd-file."""
+"""Helpers for the tests of the module ldap: a server with a section `dir` on slapd and one on a passwd-file."""
 import concurrent.futures
 import itertools
 import os
@@ -18,7 +18,7 @@ import tsan  # noqa: E402
 
 os.environ["LSAN_OPTIONS"] = lsan.options()
 
-# Each login from another address: what the server makes those wait who guess is not what is tested here.
+# Each login from another address: the delays for clients that guess passwords are not tested here.
 ADDRESSES = ("127.1.%d.%d" % (i, j) for i in itertools.count() for j in range(1, 250))
 LOCK = threading.Lock()
 
@@ -52,7 +52,7 @@ storage mail {
 def chosen(more):
     """The settings of the module, with defaults for these tests; None takes a default out."""
     s = {"starttls": "no", "base": slapd.PEOPLE, "bind_dn": slapd.SERVICE, "bind_password": slapd.SERVICE_PASSWORD,
-         "connect_timeout": "3s", "timeout": "3s"}  # for what hangs; what is slow is not to be taken for it
+         "connect_timeout": "3s", "timeout": "3s"}  # for hangs; slowness must not be taken for one
     s.update(more)
     return {k: v for k, v in s.items() if v is not None}
 
@@ -77,7 +77,7 @@ def configure(srv, *servers, **more):
 
 
 def apply(srv, *servers, **more):
-    """The running server with other settings."""
+    """Reloads the running server with other settings."""
     configure(srv, *servers, **more)
     done = srv.ctl("reload")
     if done.returncode != 0:
@@ -90,7 +90,7 @@ def next_address():
 
 
 def login(srv, name, password="restante", timeout=120, address=None):
-    """The answer to PASS, and how many seconds it took."""
+    """The answer to PASS, and the seconds it took."""
     raw = name if isinstance(name, bytes) else name.encode()
     secret = password if isinstance(password, bytes) else password.encode()
     with socket.create_connection(("127.0.0.1", srv.clear_port), timeout, (address or next_address(), 0)) as s:
@@ -111,7 +111,7 @@ def login(srv, name, password="restante", timeout=120, address=None):
 
 
 def quick(tap, srv, what, name, wanted, limit_s=3):
-    """A login that does not wait for what is known not to answer: one of a few is done sooner, on any machine."""
+    """A login that does not wait for a server known not to answer: of a few tries one is quicker, on any machine."""
     took = []
     while len(took) < 5 and min(took, default=limit_s + 1) > limit_s:
         got, s = login(srv, name)
@@ -123,7 +123,7 @@ def quick(tap, srv, what, name, wanted, limit_s=3):
 
 
 def says(srv, since, text, seconds=60):
-    """Whether the log holds this behind its first `since` characters, now or soon."""
+    """Whether the log holds this after its first `since` characters, now or soon."""
     end = time.monotonic() + seconds
     while text not in srv.log()[since:]:
         if time.monotonic() > end:
@@ -142,7 +142,7 @@ def expect(tap, srv, what, name, wanted, password="restante", said=None, within=
 
 
 def returns(tap, srv, what):
-    """Logins work again, by themselves; how soon is told."""
+    """Logins work again, by themselves; reports how soon."""
     start = time.monotonic()
     while time.monotonic() < start + 120:
         if login(srv, "ann@ldap.test")[0].startswith(OK):
@@ -153,14 +153,14 @@ def returns(tap, srv, what):
 
 
 def ended(tap, srv):
-    """It ends as it should; what sanitizers say stands in its log."""
+    """It ends as it should; its log has the sanitizers' reports."""
     rc = srv.stop()
     tap.ok(rc == 0, "the server ended cleanly", "%s\n%s" % (rc, srv.log()[-6000:]))
     srv.close()
 
 
 def at_once(fn, calls):
-    """What fn gives for each of these arguments, all at the same time."""
+    """The results of fn for each of these arguments, all at the same time."""
     with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(lambda args: fn(*args), calls))
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Two people of one name in one directory: found by their addresses, or in subtrees of their domains, and named by an attribute that
-both have. Nobody gets a mailbox then that may be the other's; whoever is the only one is let in as ever, and costs no search more."""
+both have. Neither gets a mailbox that may be the other's; a user without a namesake is let in as ever, without an extra search."""
 import sys
 
 from ldap_lib import MODULE, Tap, ask_settings, slapd
@@ -88,7 +88,7 @@ def by_domain(tap, d):
 
 
 def what_it_costs(tap, d):
-    """Searches of one login: of the name, and of who else has it, where what was asked does not prove that nobody has."""
+    """The searches of one login: for the name, and for others who have it, unless the first search proves that nobody has."""
     for what, wanted, name, more in (
             ("as shipped", 1, "solo-sales@x", {}),
             ("the same named", 1, "solo-sales@x", {"name_attribute": "uid"}),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The module ldap when directories fail: frozen, killed, restarted, refusing, slow, talking nonsense. Its users get
-[SYS/TEMP] and never [AUTH], the others notice nothing, and service returns by itself within 5 s. With ALL=yes more kinds
+[SYS/TEMP] and never [AUTH], the others notice nothing, and service resumes by itself within 5 s. With ALL=yes more kinds
 of nonsense, and more logins at once."""
 import socket
 import sys
@@ -13,11 +13,11 @@ from odd import Odd
 from server import free_port
 
 USER_BIND = 'BIND dn="uid=ann,%s" method=128' % slapd.PEOPLE
-LONG = 100.0  # a limit for what must not hang, not a measure
+LONG = 100.0  # a limit for things that must not hang, not a measurement
 
 
 def down(tap, srv, what, said=None):
-    """Right or wrong password, known or not: [SYS/TEMP]; users of the other section are as quick as ever."""
+    """Right or wrong password, known user or not: [SYS/TEMP]; users of the other section log in as quickly as ever."""
     before = len(srv.log())
     who = [("right", "ann@ldap.test"), ("wrong", "ann@ldap.test", "wrong"), ("unknown", "x@ldap.test")]
     got = at_once(login, [(srv, *w[1:]) for w in who] + [(srv, u) for u in LOCAL])
@@ -98,7 +98,7 @@ def nonsense(tap, srv, a):
 
 
 def mixed_logins(tap, srv, a):
-    """Answers come late, some too late: each login gets its own, or none. On a slow machine all are too late for little time."""
+    """Answers come late, some too late: each login gets its own, or none. With little time, all are too late on a slow machine."""
     seen = {}
     for late_s in (0.25, 1, 4):
         wrong, seen = mixed(srv, a, late_s)
@@ -140,7 +140,7 @@ def mixed(srv, a, late_s, n=1000 if ALL else 200, width=40):
 
 
 def breaker(tap, srv, a):
-    """With the host's breaker too: it opens, and closes by itself."""
+    """The host's breaker, too: it opens, and closes by itself."""
     apply(srv, a.uri, call_ms="4s", timeout="4s", breaker_open_ms="8000", trip_after="3")
     a.freeze()
     got = at_once(login, [(srv, "u%d@ldap.test" % i) for i in range(4)])

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What reaches the directory, by slapd's own log. For names and passwords with every byte in every place: only the
-configured searches and binds, the name as one value. On 100,000 accounts: a search reads the entry it returns. No
-referral is followed, nothing is read beyond the limits, and there are no more connections than permits allow."""
+"""The requests that reach the directory, by slapd's own log. For names and passwords with every byte in every place: only
+the configured searches and binds, the name as one value. On 100,000 accounts: a search reads only the entry it returns.
+No referral is followed, nothing is read beyond the limits, and there are no more connections than permits allow."""
 import re
 import sys
 
@@ -21,7 +21,7 @@ CLASSICS = [b"*", b"ann*", b"*)(uid=*", b"ann)(|(uid=*", b"ann)(&", b"*)(objectC
 
 
 def names():
-    """Every byte at the beginning, in the middle, at the end, with and without a domain; and what others fell for."""
+    """Every byte at the beginning, in the middle, at the end, with and without a domain; and attacks that worked on others."""
     for b in range(256):
         for before, after in ((b"", b"nn"), (b"a", b"n"), (b"an", b""), (b"ann", DOMAIN), (b"ann@x", b"y")):
             yield before + bytes([b]) + after
@@ -29,7 +29,7 @@ def names():
 
 
 def ask_all(ask, wanted):
-    """Logins with these names, each with another byte in its password; how often which answer came."""
+    """Logins with these names, each with another byte in its password; how often each answer came."""
     codes = {}
     for first in range(0, len(wanted), 8):
         for k, name in enumerate(wanted[first:first + 8]):
@@ -41,12 +41,12 @@ def ask_all(ask, wanted):
 
 
 def value_of(text):
-    """RFC 4515 and RFC 4514 alike, as slapd writes them: the bytes behind the escapes."""
+    """The bytes that the escapes stand for, of RFC 4515 and of RFC 4514, as slapd writes them."""
     return re.sub(rb"\\([0-9A-Fa-f]{2}|.)", lambda m: bytes.fromhex(m[1].decode()) if len(m[1]) == 2 else m[1], text, flags=re.S)
 
 
 def operations(raw):
-    """(connection, what) of each operation but the results, in order."""
+    """(connection, text) of each operation but the results, in order."""
     return re.findall(rb'conn=(\d+) op=\d+ (BIND dn="(?:[^"\\]|\\.)*" m.*?|(?:SRCH (?!attr)|EXT |ADD |MOD |DEL |CMP |ABANDON |MODRDN ).*?)\n',
                       raw, re.S)
 
@@ -67,7 +67,7 @@ def search_line(filter_pattern, base=slapd.PEOPLE):
 VALUE = rb"((?:[^()\\*]|\\[0-9A-Fa-f]{2})*)"
 SERVICE_BIND = re.compile(rb'BIND dn="%s" (method=128|mech=SIMPLE.*)' % slapd.SERVICE.encode())
 NOBODY_BIND = re.compile(rb'BIND dn="cn=restante-nobody,cn=restante" method=128')
-ANN_BIND = re.compile(rb'BIND dn="uid=ann,%s" method=128' % slapd.PEOPLE.encode())  # whom " ANN" finds, too
+ANN_BIND = re.compile(rb'BIND dn="uid=ann,%s" method=128' % slapd.PEOPLE.encode())  # " ANN" finds this one, too
 
 
 def searched(tap, d, what, wanted, values, pattern, **settings):
@@ -100,7 +100,7 @@ def injection(tap, d):
     searched(tap, d, "%d", wanted, None, search_line(rb"\(&\(loginName=" + VALUE + rb"\)\(\??loginName=" + VALUE + rb"\)\)"),
              filter="(&(loginName=%d)(loginName=%u))")
     tap.ok(len(domains) > 256, "with domains of every kind")
-    # uid compares without case and spaces, and is text: what slapd makes of other bytes is its own affair
+    # uid compares without case and spaces, and is text: how slapd treats other bytes is its own affair
     searched(tap, d, "uid", wanted, None, search_line(rb"\(\??uid=" + VALUE + rb"\)"))
 
 
@@ -126,7 +126,7 @@ def direct(tap, d):
     other = [op for op in done if not pattern.fullmatch(op) and op != b'SRCH base="" scope=0 deref=0 filter="(objectClass=*)"']
     tap.ok(rc == 0 and not err and not other, "direct: nothing but binds with one value below the configured DN, and looks whether the server is there", (err, other[:5]))
     got = {value_of(m[1]) for m in map(pattern.fullmatch, done) if m}
-    text = {n for n in wanted if is_text(n)}  # a DN is text: for other bytes slapd says that it is none, before it logs
+    text = {n for n in wanted if is_text(n)}  # a DN is text: slapd refuses other bytes before it logs anything
     tap.ok(got == text, "direct: %d binds, the name as that value" % len(done), (list(got - text)[:5], list(text - got)[:5]))
     mark = len(raw_log(d))
     ask = Ask(MODULE, 8, ask_settings(d.uri, timeout="20s", base=None, bind_dn=None, bind_password=None, user_dn="%u@ad.test"))
@@ -139,7 +139,7 @@ def direct(tap, d):
 
 
 def passwords(tap, d):
-    """Each byte as part of a password is that byte."""
+    """Each byte in a password arrives as that byte."""
     ask = Ask(MODULE, 8, ask_settings(d.uri, timeout="20s"))
     good = bad = 0
     for b in range(1, 256):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The module ldap over TLS and unix sockets: StartTLS, ldaps, certificates of servers and of ours, EXTERNAL; wrong
-authorities and names, servers without TLS, handshakes that freeze or trickle. What is not safe is [SYS/TEMP], and no
-password has left the machine. With ALL=yes more of the same."""
+authorities and names, servers without TLS, handshakes that freeze or trickle. Anything unsafe is [SYS/TEMP], and no
+password has been sent. With ALL=yes more of the same."""
 import re
 import shutil
 import sys
@@ -54,7 +54,7 @@ def good(tap, srv, d, ca):
     serves(tap, srv, d, "StartTLS, direct bind", d.uri, starttls="yes", base=None, user_dn="uid=%n," + slapd.PEOPLE,
            **trusted)
     total, clear = simple_binds(d)
-    tap.ok(total > 40 and clear == 0, "%d binds with a password, all of them behind TLS" % total, clear)
+    tap.ok(total > 40 and clear == 0, "%d binds with a password, all of them over TLS" % total, clear)
     if not ALL:
         return
     conform(tap, srv, "StartTLS", ("ann", "restante"), "server=" + d.uri, "tls_ca=" + ca.cert, "base=" + slapd.PEOPLE,
@@ -62,7 +62,7 @@ def good(tap, srv, d, ca):
 
 
 def versions(tap, srv, d, ca, tree):
-    """A server of TLS 1.2 will do unless 1.3 is asked for, an older one never."""
+    """A server with TLS 1.2 is accepted unless 1.3 is required, an older one never."""
     for version, least, good in (("1.2", "1.2", True), ("1.2", "1.3", False), ("1.1", "1.2", False)):
         one = slapd.Slapd(tree, ca, ciphers="NORMAL:-VERS-ALL:+VERS-TLS" + version).start()
         what = "tls_min = %s, a server of %s" % (least, version)
@@ -124,9 +124,9 @@ def own_certificate(tap, srv, d, ca, other):
 
 
 def frozen(tap, srv, d, ca):
-    """SIGSTOP when the handshake's first bytes come, and when a part of its answer is out; an answer that is cut off,
+    """SIGSTOP when the handshake's first bytes come, and when a part of its answer has been sent; an answer that is cut off,
     and one in drops."""
-    flight = 1  # the piece with which slapd begins its part of the handshake; behind StartTLS two later
+    flight = 1  # the piece with which slapd begins its part of the handshake; after StartTLS, two pieces later
 
     def at_hello(data, answer, nth):
         if nth == flight - 1:
@@ -144,7 +144,7 @@ def frozen(tap, srv, d, ca):
     def drops(data, answer, nth):
         return [data[k:k + 1] for k in range(len(data))] if answer and nth >= flight else data
 
-    def behind(data, answer, nth):
+    def cut_later(data, answer, nth):
         if answer and nth > flight:
             once.append(nth)
             return data[:10] if len(once) == 1 else b""
@@ -152,7 +152,7 @@ def frozen(tap, srv, d, ca):
     once = []
     for name, hook in (("frozen at the ClientHello", at_hello), ("frozen in the middle", in_the_middle),
                        ("cut off", cut), ("in drops", drops),
-                       ("over, the first answer cut off", behind)):
+                       ("over, the first answer cut off", cut_later)):
         for scheme in ("ldaps", "ldap") if ALL or hook is in_the_middle else ("ldaps",):
             flight = 1 if scheme == "ldaps" else 3
             once.clear()

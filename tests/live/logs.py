@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The log, as standard error, a file and syslog get it, as text and as JSON: the same day of logins, refusals and
-ends is lived on each; one line for each, with its fields; never a password; a warning when deletions are dropped;
-files are opened again after a rotation, and syslog after its restart.
+"""The log on standard error, in a file and in syslog, as text and as JSON: the same day of logins, refusals and
+ends is played on each; one line for each event, with its fields; never a password; a warning when deletions are
+dropped; files are reopened after a rotation, and syslog after its restart.
 """
 import base64
 import json
@@ -122,7 +122,7 @@ class Day:
 
 
 def audit(tap, book, day, name):
-    """Each thing that happened is one line, and there are no others."""
+    """Each event is one line, and there are no others."""
     for event, fields in FIELDS.items():
         book.wait(event, day.count(event))
         got = book.events(event)
@@ -138,7 +138,7 @@ def audit(tap, book, day, name):
 
 
 def careless(srv):
-    """A password in all the places it can come to by mistake."""
+    """A password in all the places where it can end up by mistake."""
     with Pop(srv.clear_port) as p:
         p.say("USER " + GOOD)
         p.say(GOOD)
@@ -228,7 +228,7 @@ def many(tap, srv, sink, book, name):
 
 
 def forged(tap, srv, book, name):
-    """A name cannot be a second line or another's address."""
+    """A name cannot make a second line or pass for another address."""
     refused = book.events("login-refused")
     for user in ('x" address="6.6.6.6', "x address=6.6.6.6 ", "x\\n2026 login user=ann", '"}{"event":"login"'):
         with Pop(srv.clear_port) as p:
@@ -264,7 +264,7 @@ def ended_in(path, mark):
 
 
 def rotate(tap, srv, sink, ask, name):
-    """Renamed, lines go on into the renamed file; asked, into a new one; nothing is lost between."""
+    """After a rename lines still go to the renamed file; after a reopen, to a new one; none is lost in between."""
     old = sink.file + "." + name.split()[-1]
     os.rename(sink.file, old)
     mark = one_login(srv)
@@ -297,7 +297,7 @@ def rotation(tap, srv, sink, *_):
 
 
 def syslog_words(tap, srv, sink, *_):
-    """Facility mail, the level's severity, the tag with the pid; syslog has the time itself."""
+    """Facility mail, the level's severity, the tag with the pid; syslog adds the time itself."""
     odd = [d for d in sink.got if not re.match(r"<(19|2[0-3])>restanted\[%d\]: \S" % srv.proc.pid, d)]
     tap.ok(sink.got and not odd, "syslog: facility mail, severity, tag and pid", odd)
     for pri, event in (("<21>", "login"), ("<21>", "session-end"), ("<20>", "deletions-dropped")):
@@ -306,7 +306,7 @@ def syslog_words(tap, srv, sink, *_):
 
 
 def syslog_slow(tap, srv, sink, book, *_):
-    """It takes no lines for a moment, and many come: they wait."""
+    """It takes no lines for a moment, while many come: they wait."""
     before = len(book.events("session-end"))
     with sink.busy:
         for _ in range(20):
@@ -345,7 +345,7 @@ def configure(srv, block, **settings):
 
 
 def one_day(tap, kind, as_json, steps):
-    """`steps` come after the good sessions; refusals take whole seconds, so not every sink sees them."""
+    """`steps` come after the good sessions; refusals take whole seconds, so not every sink gets them."""
     name = "%s %s" % (kind.__name__.lower(), "json" if as_json else "text")
     with Server() as srv:
         prepare(srv)
@@ -368,7 +368,7 @@ def one_day(tap, kind, as_json, steps):
 
 
 def idle(tap):
-    """Nobody asks for an end; the time is up. Nothing is deleted, and the log warns."""
+    """The client does not quit; its time is up. Nothing is deleted, and the log warns."""
     with Server() as srv:
         prepare(srv)
         configure(srv, "", idle_timeout="5s")
@@ -385,7 +385,7 @@ def idle(tap):
 
 
 def no_file(tap):
-    """A log that cannot be written is said before anything is served."""
+    """A log that cannot be written is reported before anything is served."""
     with Server() as srv:
         prepare(srv)
         configure(srv, " to = file\n file = %s\n" % srv.path("absent", "restante.log"))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Postfix takes mail by SMTP and hands it to restanted by LMTP, while POP3 clients fetch and delete: every
 accepted message is fetched exactly once, byte for byte but for the trace headers on top. On every store.
-Then swaks and smtp-source speak to restanted themselves.
+Then swaks and smtp-source speak to restanted directly.
 
 --all: 20,000 messages to 200 users, 50 clients. Usage: mail.py [STORE...]"""
 import os
@@ -30,7 +30,7 @@ def run(tap, store):
             try:
                 join()
                 wait_until(lambda: not rig.missing() or rig.wrong, 3600 if ALL else 900, "all mail to come out")
-                postfix.wait_empty()  # it tidies up behind the answer
+                postfix.wait_empty()  # it cleans up after the answer
             except RuntimeError as e:
                 tap.ok(False, "%s: all messages come out" % store,
                        "%s; %d missing\n%s\n%s" % (e, len(rig.missing()), postfix.log()[-1500:], rig.server.log()[-1500:]))

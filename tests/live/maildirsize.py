@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Dovecot beside us on one maildir: its maildirsize is right after our deliveries, deletions, hiding and bringing back - what
-doveadm quota recalc counts anew is what stood there - and what Dovecot delivers and expunges is in our usage."""
+"""Dovecot and restanted on one maildir: its maildirsize is right after our deliveries, deletions, hiding and bringing back -
+doveadm quota recalc arrives at the same figures - and our usage includes the mail that Dovecot delivers and expunges."""
 import os
 import subprocess
 import sys
@@ -49,7 +49,7 @@ class Doveadm:
         return done.stdout.decode()
 
     def messages(self):
-        """What doveadm quota get says: messages."""
+        """The messages that doveadm quota get reports."""
         return int([line.split("\t")[2] for line in self("quota", "get").splitlines() if "\tMESSAGE\t" in line][0])
 
     def total(self):
@@ -57,7 +57,7 @@ class Doveadm:
         return sum(int(x.split()[0]) for x in lines[1:]), sum(int(x.split()[1]) for x in lines[1:])
 
     def agrees(self):
-        """The total as it is kept, and as Dovecot counts it anew."""
+        """The total as it is stored, and as Dovecot counts it again."""
         said, kept = self.messages(), self.total()
         self("quota", "recalc")
         return kept == self.total() and said == kept[1], (said, kept, self.total())

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Mboxes as a site has them: odd files are served as far as they are sound and stay as they are, locks of other
-programs, layouts, another reader's headers, twins, what is not read again, file systems that will not do."""
+"""Mboxes as sites have them: odd files are served as far as they are sound and are not changed, locks of other
+programs, layouts, another reader's headers, twins, parts that are not read again, unsuitable file systems."""
 import fcntl
 import os
 import re
@@ -24,7 +24,7 @@ GOOD_WIRE = b"Subject: good\r\n\r\nthe good one\r\n"
 SECTIONS = ("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n"
             "storage mail {\n module = mbox\n path = %s\n%s\n}\n")
 
-# file, messages as served, what the log must say
+# file, messages as served, words that the log must have
 ODD = {
     "nofrom": (b"no From_ line\n\nanywhere\n", [], "before the first From_ line are no message"),
     "junk": (b"junk\n\n" + GOOD, [GOOD_WIRE], "6 bytes before the first From_ line"),
@@ -86,7 +86,7 @@ def odd(tap, srv):
         tap.ok(read(srv.path("mail", name)) == data, "%s: and left as it is" % name)
         if not served:
             continue
-        # without its first message nothing else is gone
+        # without its first message everything else is still there
         _, ids, reply = session(srv, name, [1])
         got, after, _ = session(srv, name)
         cut = data.replace(data[data.index(b"From "):data.index(b"From a@", data.index(b"From ") + 5)], b"", 1) \
@@ -103,7 +103,7 @@ def odd(tap, srv):
 
 
 def huge(tap, srv):
-    """2 GiB and more: sparse, one message of zeroes between two others; its ends are right."""
+    """2 GiB and more: sparse, one message of zeroes between two others, which are right."""
     path = srv.path("mail", "huge")
     with open(path, "wb") as f:
         f.write(GOOD + FROM + b"Subject: big\n\n")
@@ -120,7 +120,7 @@ def huge(tap, srv):
         quit_reply = p.say("QUIT")
     tap.ok(reply.startswith(b"+OK") and [int(x.split()[1]) for x in listed] == [len(GOOD_WIRE), 14 + 2 + (2 << 30) + 5 + 2, len(GOOD_WIRE)],
            "2 GiB and more: sizes", (reply, listed))
-    tap.ok(b"".join(first) == GOOD_WIRE and b"".join(last) == GOOD_WIRE, "what stands behind 2 GiB is served", (first, last))
+    tap.ok(b"".join(first) == GOOD_WIRE and b"".join(last) == GOOD_WIRE, "messages beyond 2 GiB are served", (first, last))
     tap.ok(quit_reply.startswith(b"+OK") and os.path.getsize(path) == size - len(GOOD), "and deleted", quit_reply)
     os.unlink(path)
 
@@ -215,7 +215,7 @@ def locks(tap, srv):
 
 
 def permits(tap):
-    """Four permits, a long lock_wait: of three logins to mailboxes that others hold two wait, and one is told at once."""
+    """Four permits, a long lock_wait: of three logins to mailboxes that others hold, two wait, and one is refused at once."""
     srv = start("%n", " lock_wait = 300s", permits=4)
     held, replies = ("ann", "ben", "eve"), {}
     try:
@@ -254,7 +254,7 @@ def bytes_read(store, *args):
 
 
 def not_again(tap):
-    """An unchanged mailbox is not read, of one that grew its end, and of each message before enough to prove it."""
+    """An unchanged mailbox is not read; of one that has grown, only its end, and enough of each earlier message to prove it."""
     store = Store(kind="mbox")
     try:
         path = os.path.join(store.dir, "mail", "ann")
@@ -281,7 +281,7 @@ def not_again(tap):
 
 
 def on_nfs(tap):
-    """The kernel says that the file is on NFS: strace puts its number into the answer of fstatfs(2)."""
+    """The kernel reports that the file is on NFS: strace puts its number into the result of fstatfs(2)."""
     store = Store(kind="mbox")
     try:
         store.fill()

@@ -58,7 +58,7 @@ class Sender(threading.Thread):
 
 
 class Mutt(threading.Thread):
-    """The reader: all messages lose their N flag, those for it are deleted, and the mailbox is written."""
+    """The mail reader: all messages lose their N flag, those for it are deleted, and the mailbox is written."""
 
     def __init__(self, box, home):
         super().__init__()
@@ -99,7 +99,7 @@ class Sessions:
                 return
             reply = p.say("QUIT")
             if not listed:
-                time.sleep(0.05)  # nothing there: no session that counts
+                time.sleep(0.05)  # no mail: the session does not count
                 return
             if reply.startswith(b"+OK"):
                 self.whole += 1
@@ -113,7 +113,7 @@ class Sessions:
             p.close()
 
     def fetch(self, p, listed):
-        """The numbers that are to be deleted; None: a message broke off."""
+        """The numbers of the messages to delete; None: a message broke off."""
         doomed = []
         for line in listed:
             n, size = line.split()
@@ -134,7 +134,7 @@ class Sessions:
         return doomed
 
     def check(self, raw, listed, announced):
-        """It has the octets that are announced; others than were listed only with mutt's fields in its head."""
+        """It has the octets that were announced; they differ from the list only if mutt's fields are in its header."""
         m = ID.search(raw)
         marked = b"\r\nContent-Length: " in raw.split(b"\r\n\r\n")[0]
         if not m or not raw.endswith(b"\r\n\r\n" + body(int(m.group(2)))) or len(raw) != announced or \
@@ -146,7 +146,7 @@ class Sessions:
 
 
 def left(port):
-    """What is in the mailbox at the end: number -> how often."""
+    """The content of the mailbox at the end: number -> how often."""
     out = {}
     with Pop(port) as p:
         p.login(SERVICE_USER)
@@ -201,7 +201,7 @@ def main():
                 sessions.one()
             end = time.monotonic() + 300
             while (len(sessions.fetched) <= SESSIONS // 4 or reader.runs < 3) and time.monotonic() < end and not sessions.problems:
-                sessions.one()  # the three never run at the same pace: mail may come late, and mutt start slowly
+                sessions.one()  # the three never run at the same pace: mail may come late, and mutt may start slowly
         finally:
             sender.stop = reader.stop = True
             sender.join()

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A real Dovecot sets and clears keywords ($MDNSent, Junk, $label1: every IMAP client's) in the mbox of POP3 sessions. Where
-there is no room for one it takes the padding of other messages' X-UID, so that messages move and the size of the file
-stays. First the one case that is known to have served other bytes and cut neighbours; then rounds at random against a model
-that knows every byte: what is read is what was delivered, what is deleted is what was asked for, everybody else is there,
-whole, with the same unique-id. ROUNDS of each of eight mailboxes; more with ALL=yes."""
+"""A real Dovecot sets and clears keywords ($MDNSent, Junk, $label1, as every IMAP client does) in the mbox of POP3 sessions.
+If there is no room for one, it uses the padding of other messages' X-UID, so that messages move and the size of the file
+stays. First the one case that is known to have served wrong bytes and cut into neighbours; then random rounds against a
+model that knows every byte: messages are read as delivered, only the requested ones are deleted, all others are there,
+whole, with the same unique-id. ROUNDS for each of eight mailboxes; more with ALL=yes."""
 import fcntl
 import os
 import random
@@ -28,7 +28,7 @@ REWRITTEN = (b"status:", b"x-status:", b"x-keywords:", b"x-uid:", b"x-imapbase:"
 
 
 def message(number):
-    """(From_ line, text): none is like another, many are of equal size."""
+    """(From_ line, text): all different, many of equal size."""
     rnd = random.Random(number)
     text = b"From: s%d@x\nSubject: msg %05d\n\nthis is text %05d\n" % (number % 10, number, number)
     for _ in range(rnd.choice((0, 0, 0, 3, 40, 1500))):
@@ -43,7 +43,7 @@ def bare(text):
 
 
 class Box:
-    """A mailbox and all that has to be in it: number -> message."""
+    """A mailbox and everything that has to be in it: number -> message."""
 
     def __init__(self, srv, dovecot, name, first):
         self.srv, self.dovecot, self.name, self.next = srv, dovecot, name, first
@@ -82,7 +82,7 @@ class Box:
         self.problems.append("%s: %s" % (self.name, " ".join(str(w) for w in what)))
 
     def number(self, text):
-        """Which message this is; blamed if it is none of those that may be there, to the last byte."""
+        """The message that this is, to the last byte; a fault is noted if it is none of those that may be there."""
         at = text.find(b"Subject: msg ")
         number = int(text[at + 13:at + 18]) if at != -1 and text[at + 13:at + 18].isdigit() else None
         if number is None or number not in self.known or bare(text) != message(number)[1]:
@@ -91,7 +91,7 @@ class Box:
         return number
 
     def verify(self, when):
-        """The file holds the model's messages in their order, and not a byte that is none of theirs."""
+        """The file holds the model's messages in their order, and not a byte more."""
         data = self.bytes()
         parts = (b"\n" + data).split(b"\n\nFrom sender") if data else []
         numbers = []
@@ -170,7 +170,7 @@ class Box:
     # ---- IMAP ----
 
     def keywords(self, rnd):
-        """Another program's session; whether it moved messages and left the size."""
+        """Another program's session; returns whether it moved messages without changing the size."""
         before = self.bytes()
         with self.dovecot.session(self.name) as i:
             there = sorted(self.model)
@@ -227,7 +227,7 @@ class Box:
             self.blame(repr(e))
 
 
-# ---- the case that is known ----
+# ---- the known case ----
 
 def places(data):
     return [0] + [k + 2 for k in range(len(data)) if data.startswith(b"\n\nFrom sender", k)]

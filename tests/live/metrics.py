@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics are what the test did, to the last one: sessions, logins, cache, TLS, mail fetched, deleted, delivered, kept and
-dropped by Badmail, volumes, gates, breakers, overdue calls; the same text by HTTP and by restantectl; promtool finds nothing."""
+"""Metrics count exactly what the test did: sessions, logins, cache, TLS, mail fetched, deleted, delivered, kept and dropped
+by Badmail, volumes, gates, breakers, overdue calls; the same text by HTTP and by restantectl; promtool has no complaint."""
 import os
 import re
 import smtplib
@@ -47,14 +47,14 @@ def prepare(srv, text):
 
 
 class Changes:
-    """What a step changed, asked for until it is so: a session's end is counted a moment after the client sees it."""
+    """The counters a step changes, polled until they are right: a session's end is counted a moment after the client sees it."""
 
     def __init__(self, tap, srv):
         self.tap, self.web = tap, srv.web
         self.before = look(self.web)
 
     def show(self, what, rows):
-        """rows: (growth, name, labels). All of them, at the same time."""
+        """rows: (growth, name, labels). All of them must hold at the same time."""
         def wrong():
             now = look(self.web)
             return [(name, labels, now.get(name, **labels) - self.before.get(name, **labels), growth)
@@ -73,7 +73,7 @@ def pop(srv, user="ann", password="restante"):
 
 
 def nobody_yet(tap, srv):
-    """What counts from 0 must start there: the start of a server connects to none of its ports."""
+    """Counters must start at 0: starting a server connects to none of its ports."""
     n = look(srv.web)
     counted = {k: v for k, v in n.all.items() if v and k[0] in ("restante_sessions_total", "restante_connections_total",
                                                                  "restante_tls_handshakes_total")}
@@ -91,7 +91,7 @@ def fetching(tap, srv):
         now = look(srv.web)
         return now.get("restante_sessions", protocol="pop3", state="trans", where="parked") == 1 and \
             now.get("restante_sessions_logged_in") == 1
-    wait_until(parked, PATIENCE, "the session to be parked: it is so behind its answer")
+    wait_until(parked, PATIENCE, "the session to be parked, which happens after its answer")
     tap.ok(True, "one session is parked in the TRANSACTION state")
     busy, said = pop(srv)
     tap.ok(b"[IN-USE]" in said, "a second one finds the mailbox in use", said)
@@ -187,7 +187,7 @@ def delivering(tap, srv):
 
 
 def kept_sizes(srv):
-    """What each item counts, in the order of arrival: its message and 1024 octets."""
+    """The octets each item counts for, in the order of arrival: its message and 1024 more."""
     files = sorted(os.path.join(d, f) for d, _, names in os.walk(srv.path("state", "bad", "refused")) for f in names)
     return [os.path.getsize(f) + 1024 for f in files if f.endswith(".eml")]
 
@@ -214,7 +214,7 @@ def bounded(tap, srv):
 
 
 def waiting(tap, srv):
-    """What SMTP accepted and the store did not take waits; five of ten close the door."""
+    """Mail that SMTP accepted and the store did not take waits; five of ten close the door."""
     retry = {"class": "retry"}
     c = Changes(tap, srv)
     os.rename(srv.path("mail"), srv.path("away"))
@@ -261,7 +261,7 @@ def volumes(tap, srv):
 
 
 def events(tap, srv):
-    """Modules count themselves, from 0 on."""
+    """Modules have counters of their own, which start at 0."""
     ledger = srv.path("mail", "ben", "restante-ledger")
     c = Changes(tap, srv)
     tap.ok('restante_module_events_total{section="mail",counter="commits_finished"} 0\n' in look(srv.web).text,

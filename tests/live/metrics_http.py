@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The listener of metrics: what it answers and what it refuses; scrapers that are slow, stuck, many or mad delay nobody; the
-unix socket; what the configuration does not let pass."""
+"""The metrics listener: requests that it answers or refuses; scrapers that are slow, stuck, many or mad delay nobody; the
+unix socket; configurations that are refused."""
 import os
 import re
 import socket
@@ -22,7 +22,7 @@ GET = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def raw(port, text, seconds=PATIENCE):
-    """What comes back for these bytes, until the end; b"" also for a reset."""
+    """The answer to these bytes, until the end; b"" for a reset, too."""
     with socket.create_connection(("127.0.0.1", port), seconds) as s:
         try:
             s.sendall(text)
@@ -100,7 +100,7 @@ def stuck(tap, srv):
 
 
 def dripping(tap, srv):
-    """One octet now and then is never silent; a quarter of a minute is all there is."""
+    """One octet now and then is never silence; the whole request gets a quarter of a minute."""
     held = [socket.create_connection(("127.0.0.1", srv.web), PATIENCE) for _ in range(CONNECTIONS)]
     long = b"GET /metrics HTTP/1.1\r\nX: " + b"y" * 4000
     at = 0
@@ -147,7 +147,7 @@ def new_place(tap, srv):
 
 
 def dumped(tap, srv):
-    """What -T prints is a configuration again."""
+    """The output of -T is a valid configuration."""
     p = subprocess.run([srv.bin("restanted"), "-T", "-c", srv.path("restante.conf")], capture_output=True, text=True)
     tap.ok(re.search(r"(?m)^metrics \{$", p.stdout) and "mode = 0640" in p.stdout, "-T prints the block", p.stdout + p.stderr)
     with open(srv.path("dump.conf"), "w") as f:

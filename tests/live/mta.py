@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The lines of conf/examples/mta, with Postfix, Exim and OpenSMTPD themselves: each hands mail over by LMTP and by
-restante-deliver. Mail arrives as it was sent; who does not exist is a bounce that says why; what comes while the
+restante-deliver. Mail arrives as it was sent; an unknown user gives a bounce that says why; mail that comes while the
 server is down, or the mailbox full, waits in the queue and arrives later, once.
 
 Usage: mta.py [postfix|exim|opensmtpd [lmtp|pipe]]"""
@@ -127,7 +127,7 @@ class Run:
                 "that says why")
 
     def down(self):
-        """The server is away: what is sent meanwhile comes later, once."""
+        """The server is down: mail that is sent meanwhile arrives later, once."""
         before = len(self.m.log())
         self.rig.server.stop()
         self.send("ann", b"patient")
@@ -171,7 +171,7 @@ def one(mta, form):
 
 
 def main():
-    """All six beside each other: they mostly wait for the next try."""
+    """All six in parallel: they mostly wait for the next try."""
     if len(sys.argv) == 3:
         return one(*sys.argv[1:])
     tap = Tap()

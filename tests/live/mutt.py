@@ -2,7 +2,7 @@
 """Mutt as a client: its own <fetch-mail>, which sends RETR for one message after the other, into an MH folder.
 
 An MH folder numbers its files in the order of arrival and needs no From_ line, so nothing is quoted. Mutt
-draws on a terminal and is given one; what it drew is looked at only when something went wrong.
+draws on a terminal and is given one; its screen matters only when something went wrong.
 """
 import os
 import pty
@@ -17,9 +17,9 @@ TLS = {"plain": "ssl_starttls=no ssl_force_tls=no", "stls": "ssl_starttls=yes ss
 
 
 def _on_terminal(cmd, home, key, timeout):
-    """Runs a program on a terminal of its own until it ends: its exit status, and the last it drew.
+    """Runs a program on a terminal of its own until it ends: its exit status, and its last screen.
 
-    The key is typed whenever it falls silent: it waits there for as long as the program is busy.
+    The key is typed whenever the program falls silent, and waits there while it is busy.
     """
     ours, its = pty.openpty()
     env = dict(os.environ, HOME=home, LC_ALL="C.UTF-8", TERM="vt100")
@@ -44,7 +44,7 @@ def _on_terminal(cmd, home, key, timeout):
     except subprocess.TimeoutExpired:
         pass
     finally:
-        p.kill()  # does nothing to one that has ended
+        p.kill()  # does nothing to a program that has ended
         p.wait()
         os.close(ours)
     text = re.sub(rb"\x1b(\[[0-9;?]*[A-Za-z]|[()].|[=>78])|[\x0e\x0f]", b" ", drawn).decode(errors="replace")

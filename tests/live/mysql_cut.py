@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A real restanted on the storage module mysql, and a proxy before the MariaDB that breaks the connection at every
+"""A real restanted on the storage module mysql, and a proxy in front of MariaDB that breaks the connection at every
 single command of a login, a QUIT and a delivery, before it arrives and after it was answered; and at COMMIT, also with
-nobody to ask afterwards. What the client was told is compared with the rows. TAP."""
+no server to ask afterwards. The answers to the client are compared with the rows. TAP."""
 import os
 import sys
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of bodies that are missing or cut in the tables of the storage module mysql: the message is refused alone, before
-anything of it was sent where that can be seen, and the others are served. One whose rows go while it is sent is not ended by a
-dot and is not retrieved; the next session refuses it alone. TAP."""
+"""Rows of bodies that are missing or cut in the tables of the storage module mysql: only that message is refused, before
+any of it was sent if the damage can be seen then, and the others are served. A message whose rows go while it is sent is not
+ended by a dot and does not count as retrieved; the next session refuses only that one. TAP."""
 import os
 import sys
 
@@ -38,7 +38,7 @@ def fill(db, user, *messages):
 
 
 def send(port, user, *messages):
-    """With what a delivery puts before them."""
+    """The messages with the lines that a delivery puts before them."""
     lmtp = Lmtp(port)
     for m in messages:
         r = lmtp.send(user, text=m)
@@ -70,7 +70,7 @@ def damaged(tap, srv, db):
 
 
 def cut_bytes(tap, srv, db):
-    """A piece that is shorter than its row says: seen when it is read; from then on it is refused alone."""
+    """A piece is shorter than its row says: noticed when it is read; from then on only that message is refused."""
     fill(db, "bytes", SMALL, MIDDLE, SMALL)
     body = db.db.sql(NTH % "bytes")[0][0]
     db.db.sql("UPDATE mail_chunk SET data = LEFT(data, 100) WHERE body = %s AND seq = 2" % body)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """fetch.py on the storage module mysql: the same transports and corpus, delivered by the module itself, and with ALL=yes
-all clients: what they make of a message does not depend on the store."""
+all clients: the way they treat a message does not depend on the store."""
 import os
 import subprocess
 import sys

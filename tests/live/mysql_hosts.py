@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Two restanted on one MariaDB, each in a time zone of its own and none in UTC: a maildrop nobody has delivered to is
-locked on both, a lease is as long everywhere, and all dates are UTC in the tables and in what is done by them. TAP."""
+locked on both, a lease has the same length everywhere, and all dates in the tables are UTC and are used as such. TAP."""
 import datetime
 import os
 import sys
@@ -16,7 +16,7 @@ from server import Server, Tap, free_port, wait_until  # noqa: E402
 
 # POSIX names, that need no files of zones: 5.5 hours east, 8 west, 9 east
 DATABASE, FIRST, SECOND = "IST-5:30", "PST8", "JST-9"
-NEAR_S = 600  # half an hour is the least by which zones differ
+NEAR_S = 600  # zones differ by at least half an hour
 
 
 def utc(hours=0):
@@ -97,7 +97,7 @@ def dates(tap, db, one, two):
 
 
 def expiry(tap, db, one):
-    """Two days after it was first retrieved mail goes, and stays hidden for one: an hour too early nothing does."""
+    """Mail is removed two days after it was first retrieved, and stays hidden for one more: an hour too early, nothing happens."""
     box = db.sql("SELECT id FROM mail_box WHERE user_key = 'u2'")[0][0]
     pos = [r[0] for r in db.sql("SELECT pos FROM mail_message WHERE mailbox = %s ORDER BY pos" % box)]
     db.sql("UPDATE mail_message SET first_retrieved = %s WHERE mailbox = %s AND pos = %s;"

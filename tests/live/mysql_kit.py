@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""restante-conform on the storage module mysql and a real MariaDB, and what restantectl mysql-schema does. Three
-checks wait for the lease of a killed process, 30 s each: they run in a database of their own beside the others. TAP."""
+"""restante-conform on the storage module mysql and a real MariaDB, and the work of restantectl mysql-schema. Three
+checks wait for the lease of a killed process, 30 s each: they run in a database of their own, in parallel. TAP."""
 import os
 import re
 import subprocess
@@ -16,13 +16,13 @@ from server import Tap  # noqa: E402
 
 WAITING = ("commit.durable", "commit.hide-durable", "lock.dead-holder")
 CHECKS = 85  # that apply
-# Where ThreadSanitizer looks only what several threads do is new: the rest runs under the other sanitizers, and with --all.
+# Under ThreadSanitizer only checks with several threads add anything: the rest runs under the other sanitizers, and with --all.
 THREADS = ("threads.sessions", "threads.wandering", "lock.threads", "close.threads", "delivery.beside")
 ONLY_THREADS = "thread" in os.environ.get("SANITIZE", "") and os.environ.get("ALL") != "yes"
 
 
 def kit(settings, *only):
-    """Check -> whether it held, and what the kit said."""
+    """Check -> whether it held, and the kit's words."""
     args = [os.path.join(TREE, "bin/restante-conform"), "--seconds", "240"]
     for o in only:
         args += ["--only", o]

@@ -8,7 +8,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"  # what is freed is free
+os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"  # freed memory goes back to the system
 from mailbed import Bed, Lmtp  # noqa: E402
 from mailstore import MailStore  # noqa: E402
 from pop import Pop  # noqa: E402
@@ -46,7 +46,7 @@ def count(pop, command):
 
 def million(tap, bed):
     p = Pop(bed.srv.clear_port)
-    r = p.login("u2")  # what a first session brings with it
+    r = p.login("u2")  # allocations of a first session
     p.say("QUIT")
     before = rss(bed)
     p = Pop(bed.srv.clear_port)
@@ -84,7 +84,7 @@ def big(tap, bed):
     for got_line in iter(p.line if r.startswith(b"+OK") else bytes, b""):
         if got_line == b".\r\n":
             break
-        if got or got_line == b"Subject: large\r\n":  # behind the lines the server put before it
+        if got or got_line == b"Subject: large\r\n":  # after the lines the server put before it
             want = next(expected, b"")
             same = same and got_line == want
             got += len(got_line)

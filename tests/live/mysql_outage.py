@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A real restanted on the storage module mysql while its MariaDB is killed, frozen, restarted, or out of disk; and while
-restanted itself is killed, restarted and reloaded. What clients and senders were told is compared with the rows; and
+restanted itself is killed, restarted and reloaded. The replies to clients and senders are compared with the rows; and
 a mailbox of another store answers all the while. TAP."""
 import os
 import sys
@@ -40,7 +40,7 @@ def served(bed, user, n, seconds=PATIENCE):
 
 
 def killed(tap, bed):
-    """kill -9 under a session: what it says meanwhile is [SYS/TEMP], and afterwards it goes on."""
+    """kill -9 during a session: its replies meanwhile are [SYS/TEMP], and afterwards it goes on."""
     user = bed.user()
     bed.fill(user, 3)
     p, _ = login(bed, user)
@@ -92,7 +92,7 @@ def frozen(tap, bed):
 
 
 def frozen_in_commit(tap, bed):
-    """The server stands still at COMMIT, and goes on: whatever was said is true."""
+    """The server stands still at COMMIT, and goes on: every reply was true."""
     for k in range(3):
         user = bed.user()
         bed.fill(user, 4)
@@ -170,7 +170,7 @@ def two_hosts(tap, bed):
 
 
 class SmallDisk(MailStore):
-    """Its data directory is a tmpfs. MariaDB 10.11 ends itself when a large value finds no room on the disk."""
+    """Its data directory is a tmpfs. MariaDB 10.11 exits when there is no room for a large value on the disk."""
     name, accepts = "a full disk", 20
 
     def own(self, *paths):
@@ -209,7 +209,7 @@ def wait_for(seconds, check):
 
 
 def full(tap, db):
-    """Mail is put off; with room again all that was accepted is there, is deleted, and its space is used again."""
+    """Mail is deferred; once there is room, all accepted mail is there, is deleted, and its space is used again."""
     bed = Bed(db, query_timeout="3s")
     text = b"Subject: fills\r\n\r\n" + b"f" * 78 * 12000 + b"\r\n"
     try:

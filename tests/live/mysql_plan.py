@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the statements of the storage module mysql read: a database of many mailboxes (5,000 with 100,000 messages;
+"""The rows that the storage module mysql's statements read: a database of many mailboxes (5,000 with 100,000 messages;
 with ALL=yes 100,000 with 2 million), every kind of work on it, and the server's own log of rows examined, sent and
 changed for each statement it ran. None reads more than twice what it gives or changes, EXPLAIN shows a key for each, and
 the handler counters show no scan. TAP."""
@@ -20,7 +20,7 @@ from server import Tap  # noqa: E402
 ACT = os.path.join(os.environ["top_builddir"], "tests/crash/act")
 MODULE = os.path.join(TREE, "lib/restante/modules/mysql.so")
 BOXES, MESSAGES = (100000, 20) if os.environ.get("ALL") == "yes" else (5000, 20)
-# what a session, a delivery, a deletion, a removal and the tick do
+# the work of a session, a delivery, a deletion, a removal and the tick
 CHECKS = ("snapshot.*", "info.*", "uidl.stable", "commit.exact", "commit.many", "commit.marks", "commit.hide", "delivery.*", "import.*",
           "lock.busy", "lock.released", "boxes.stat", "boxes.delete", "life.tick", "life.probe", "read.*")
 
@@ -81,7 +81,7 @@ def rows_read(tap, log):
     for text, examined, sent, affected in statements(log):
         n += 1
         gives = max(sent, affected)
-        # what counts gives one row of all it reads: the pieces of a delivery, and a mailbox that is counted anew
+        # counts return one row for all they read: the pieces of a delivery, and a mailbox that is counted again
         if text.startswith("SELECT COUNT(*)"):
             gives = max(gives, examined)
         s = seen[shape(text)]
@@ -96,7 +96,7 @@ def rows_read(tap, log):
 
 
 def explained(tap, db, log):
-    """One of each kind: which key it goes by."""
+    """One statement of each kind: the key it uses."""
     kinds = {}
     for text, _, _, _ in statements(log):
         if re.match(r"SELECT|UPDATE|DELETE", text) and len(text) < 60000:

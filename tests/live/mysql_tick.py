@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The tick of the storage module mysql in a real restanted: hidden messages whose time has come, deliveries that were
-abandoned, bodies nobody names any more, imports of old; and what must stay. TAP."""
+abandoned, bodies that no message refers to any more, old imports; and rows that must stay. TAP."""
 import os
 import sys
 import time
@@ -34,7 +34,7 @@ def main():
         lmtp = Lmtp(bed.lmtp_port)
         tap.ok(all(r.startswith(b"250") for r in lmtp.send("u2", "u3", text=SHARED)), "one message to two")
         box = one(bed, "SELECT id FROM mail_box WHERE user_key = 'u1'")
-        # one hidden until yesterday, one until tomorrow; a delivery nobody went on with, and one that goes on
+        # one hidden until yesterday, one until tomorrow; a delivery that was abandoned, and one that goes on
         bed.db.sql("UPDATE mail_message SET hidden_until = UTC_TIMESTAMP(6) - INTERVAL 1 DAY WHERE mailbox = %d ORDER BY pos"
                    " LIMIT 1; UPDATE mail_message SET hidden_until = UTC_TIMESTAMP(6) + INTERVAL 1 DAY WHERE mailbox = %d"
                    " ORDER BY pos DESC LIMIT 1;"

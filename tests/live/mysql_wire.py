@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The transcripts of tests/wire on the storage module mysql: all that do not look into a maildir. ALL=yes: one byte per
+"""The transcripts of tests/wire on the storage module mysql: all those that do not look into a maildir. ALL=yes: one byte per
 segment, too, and the clients of some cut off after each of their bytes. TAP."""
 import glob
 import os

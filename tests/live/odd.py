@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A file system that is not what it should be: odd maildirs. The log names what is odd, the rest of the mail is served, nobody
+"""A file system that is not as it should be: odd maildirs. The log names the odd files, the rest of the mail is served, nobody
 else is disturbed, and nothing hangs.
 """
 import os
@@ -86,7 +86,7 @@ SERVED = {
 
 
 def fetch_all(pop):
-    """All messages of a session by number; None: one could not be had."""
+    """All messages of a session by number; None: one could not be fetched."""
     stat = pop.say("STAT")
     if not stat.startswith(b"+OK"):
         return None
@@ -142,7 +142,7 @@ def strange_names(tap, srv):
     calm(tap, srv, "strange names")
 
 
-# ---- maildirs that are none ----
+# ---- paths that are no maildirs ----
 
 def closed(srv, base):
     os.chmod(base, 0)
@@ -210,7 +210,7 @@ def remove(path):
 
 
 def no_maildirs(tap, srv):
-    """Refused, permanently, with the reason in the log; the operator's `user` knows it, too."""
+    """Refused, permanently, with the reason in the log; the operator's verb `user` shows it, too."""
     for name, (_, word) in REFUSED.items():
         at = len(srv.log())
         with Pop(srv.clear_port) as p:
@@ -226,7 +226,7 @@ def no_maildirs(tap, srv):
 
 
 def repaired(tap, srv):
-    """What was in the way is taken away: the mail is there, with no restart."""
+    """The obstacle is removed: the mail is there, without a restart."""
     for name in ("ledger-dir", "ledger-fifo", "ledger-mail"):
         os.rename(srv.path("mail", name, LEDGER), srv.path("mail", name, "away"))
     for name, d in (("closed", ""), ("closed-new", "new"), ("closed-cur", "cur")):
@@ -250,7 +250,7 @@ def read_only(tap, srv):
 
 
 def half_maildirs(tap, srv):
-    """new/, cur/ or tmp/ is missing: what is there is served, and what is deleted is gone."""
+    """new/, cur/ or tmp/ is missing: existing mail is served, and deleted mail is gone."""
     for name in ("without-new", "without-cur", "without-tmp", "without-any"):
         n = 0 if name == "without-any" else 2
         with Pop(srv.clear_port) as p:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Passwd-files that are not what they should be, at the start and later, one for all and one for each domain: the log names
-what is wrong, the accounts read before stay, nobody else is disturbed, and a file that was repaired is used.
+"""Passwd-files that are not as they should be, at the start and later, one for all and one for each domain: the log names
+the fault, accounts read before stay, nobody else is disturbed, and a repaired file is used.
 """
 import os
 import subprocess
@@ -94,7 +94,7 @@ def passwd_files(tap, srv):
 
 
 def changed(tap, srv):
-    """A good new version: a new password, an account less; open sessions stay."""
+    """A good new version: a new password, one account less; open sessions stay."""
     with Pop(srv.clear_port) as p:
         p.login("ann")
         srv.write("passwd", "ann:{PLAIN}another\n")
@@ -106,7 +106,7 @@ def changed(tap, srv):
 
 
 def not_started(tap):
-    """Without a readable passwd-file the server does not start, and says which and why."""
+    """Without a readable passwd-file the server does not start, and reports which one and why."""
     with Server() as srv:
         srv.configure(plain(srv))
         for name, text, word in (("missing", None, "No such file"), ("broken", "ann:{PLAIN}x\nGeheim\n", "line 2")):

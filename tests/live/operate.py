@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of restantectl that look at a server at work, and kick: the table for people, the JSON for programs, the exit codes
-of the manual, and what they do to the sessions of others (nothing). Those that steer it: steer.py."""
+"""The verbs of restantectl that look at a running server, and kick: the table for people, the JSON for programs, the exit codes
+of the manual; and they do not disturb other sessions. The verbs that steer the server: steer.py."""
 import json
 import os
 import socket
@@ -158,7 +158,7 @@ def modules_in_need(tap, srv):
 
 
 def modules(tap, srv):
-    """A call that hangs and a breaker that opened are what this verb is for."""
+    """This verb is for calls that hang and breakers that have opened."""
     rows = table(Out(srv, "modules").out)
     tap.ok([(r["KIND"], r["SECTION"], r["MODULE"]) for r in rows] ==
            [("auth", "accounts", "passwd"), ("auth", "more", "passwd"), ("storage", "mail", "maildir"),

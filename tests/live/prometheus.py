@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A real Prometheus scrapes a server and is asked for what the test did; the rules we ship are loaded, name only metrics there
-are, and one fires when its volume is below the reserve."""
+"""A real Prometheus scrapes a server and has figures for all the test did; the rules we ship are loaded, name only metrics
+that exist, and one fires when its volume is below the reserve."""
 import json
 import os
 import re
@@ -54,7 +54,7 @@ class Prometheus:
             return None
 
     def value(self, query):
-        """Of a query with one result; None: there is none (yet)."""
+        """The value of a query with one result; None: there is none (yet)."""
         data = self.get("query", query=query)
         result = data["result"] if data else []
         return float(result[0]["value"][1]) if len(result) == 1 else None

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The PROXY protocol: headers of both versions in any segments, who is believed, whose address counts; and a real
-HAProxy in front, with its health checks. Trusted are connections from 127.0.0.2, strangers come from 127.0.0.3.
+"""The PROXY protocol: headers of both versions in any segments, which peers are trusted, whose address counts; and a real
+HAProxy in front, with its health checks. Connections from 127.0.0.2 are trusted, strangers come from 127.0.0.3.
 """
 import json
 import os
@@ -91,7 +91,7 @@ def headers(tap, srv):
             with Proxied(srv.behind, pieces=[text[:cut], text[cut:]]) as pop:
                 said = pop.greeting + pop.file.read()
             good = good and said.startswith(GREETING + b"+OK") and said.endswith(b".\r\n+OK bye\r\n")
-    tap.ok(good, "cut anywhere, with commands behind it: the same answers", said)
+    tap.ok(good, "cut anywhere, with commands after it: the same answers", said)
 
 
 def encrypted(tap, srv):
@@ -109,7 +109,7 @@ def encrypted(tap, srv):
 
 
 def checks(tap, srv):
-    """Health checks speak for nobody, and often end by a reset; the log is not to fill with that."""
+    """Health checks speak for nobody, and often end with a reset; they must not fill the log."""
     was = len(srv.log())
     for first in (LOCAL, SIGNATURE + b"\x20\x11\0\x0c" + b"x" * 12, b"PROXY UNKNOWN\r\n", SIGNATURE + b"\x21\0\0\0"):
         with Proxied(srv.behind, first) as pop:
@@ -141,11 +141,11 @@ def refusals(tap, srv):
 
 
 def delivery(tap, srv):
-    """Whatever is spoken behind it."""
+    """Any protocol can follow the header."""
     with Proxied(srv.behind_lmtp, v2("192.0.2.80", 25)) as lmtp:
         rows = json.loads(srv.ctl("--json", "sessions").stdout)["sessions"]
         tap.ok(lmtp.greeting.startswith(b"220 ") and "192.0.2.80:25" in [r["peer"] for r in rows] and
-               lmtp.say("QUIT").startswith(b"221 "), "LMTP behind a header", (lmtp.greeting, rows))
+               lmtp.say("QUIT").startswith(b"221 "), "LMTP after a header", (lmtp.greeting, rows))
     with Proxied(srv.behind_lmtp, b"LHLO x\r\n") as lmtp:
         tap.ok(lmtp.greeting == b"", "and not without one")
 
@@ -166,7 +166,7 @@ def limits(tap, srv):
         for _ in range(2):
             pop.login("bob", "wrong")
         pop.say("USER bob")
-        start = time.monotonic()  # two seconds from its refusal on are what the third one costs
+        start = time.monotonic()  # the third one costs two seconds from its refusal on
         pop.say("PASS wrong")
     with Proxied(srv.behind, v2("192.0.2.60")) as pop:
         good = pop.login("bob").startswith(b"+OK")
@@ -196,7 +196,7 @@ def real(tap, srv):
     try:
         def checked():
             rows = proxy.servers()
-            # while a check is under way HAProxy puts a star before what the last one found
+            # while a check is under way HAProxy puts a star before the last result
             return len(rows) == 4 and all(r["status"] == "UP" and r["check_status"].lstrip("* ") in ("L7OK", "L4OK", "L6OK")
                                           for r in rows.values())
         wait_until(checked, PATIENCE, "HAProxy to be content: %s" % proxy.ask("show stat"))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Loaded into movemail: mailutils asks the kernel for each octet by itself, 50 million times for
- * one message, most of a minute for nothing. It gets the same octets, in the same order, out of
- * a buffer. For connections in clear only: GnuTLS waits by select(2), which does not see that. */
+ * Loaded into movemail: mailutils asks the kernel for every single octet, 50 million times for one
+ * message, which wastes most of a minute. Here it gets the same octets, in the same order, from a
+ * buffer. For connections in clear only: GnuTLS waits by select(2), which knows no such buffer. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""restantectl quota USER --recount and --domain D --recount on all stores: what a store remembers is wrong, because mail went
-behind its back; it is believed until somebody has it counted, and from then on quotas are decided by what is there."""
+"""restantectl quota USER --recount and --domain D --recount on all stores: the total a store remembers is wrong, because mail
+went behind its back; it is believed until somebody has it counted, and from then on quotas go by the mail that is there."""
 import os
 import sys
 import threading
@@ -19,24 +19,24 @@ from server import Server, Tap  # noqa: E402
 USER, ONE, OTHER, BUSY = "ann@few.example", "cat@club.example", "dan@club.example", "eve@free.example"
 LIMITS = block("domain", "few.example", quota_messages=3) + block("domain", "club.example", domain_messages=6) + \
     block("domain", "free.example", domain_messages=1000)
-OLD_NS = 1700000000123456789  # long ago, by a clock that tells parts of seconds: nothing happened since, as far as times tell
+OLD_NS = 1700000000123456789  # long ago, with fractions of a second: as far as times show, nothing has happened since
 
 
 class Maildir:
     name = "maildir"
     files = True
-    believes = True  # what it remembers of a mailbox, though mail went and no time or counter tells
+    believes = True  # the totals it remembers for a mailbox, though mail has gone and no time or counter shows it
 
     def section(self, server):
         return maildirs(server, "%d/%n")
 
     def settle(self, server, user):
-        """Nothing was changed lately: what is counted now may be remembered."""
+        """Nothing was changed lately: a count made now may be remembered."""
         for d in ("new", "cur"):
             os.utime(self.path(server, user, d), ns=(OLD_NS, OLD_NS))
 
     def lose(self, server, user):
-        """The last message goes, and no time tells of it."""
+        """The last message goes, and no time shows it."""
         name = sorted(os.listdir(self.path(server, user, "new")))[-1]
         os.unlink(self.path(server, user, "new", name))
         os.utime(self.path(server, user, "new"), ns=(OLD_NS, OLD_NS))
@@ -63,7 +63,7 @@ class Mbox(Maildir):
         os.utime(self.path(server, user), ns=(OLD_NS, OLD_NS))
 
     def lose(self, server, user):
-        """The last one becomes text of the one before it: neither size nor a time that can be set tells."""
+        """The last one becomes text of the one before it: neither the size nor any time that can be set shows it."""
         with open(self.path(server, user), "r+b") as f:
             f.seek(f.read().rindex(b"\n\nFrom ") + 2)
             f.write(b"f")
@@ -98,7 +98,7 @@ class Sql:
             "SELECT COUNT(*), SUM(m.octets), 0, 0 FROM mail_message m, mail_box b WHERE m.mailbox = b.id AND b." + where[6:])]
 
     def right(self, tap, server):
-        """Counters that are too low, of hidden mail too, and a domain that is of another mind."""
+        """Counters that are too low, for hidden mail too, and a domain whose count differs."""
         box, domain, there = self.counts("few.example")
         tap.ok(box == domain == there, "mailbox, domain and messages agree", (box, domain, there))
         self.db.sql("UPDATE mail_box SET messages = 0, octets = 1, hidden = 7, hidden_octets = 70 WHERE user_key = '%s';"
@@ -143,7 +143,7 @@ def used(server, user, *args):
 def remember(server, store, *users):
     for user in users:
         store.settle(server, user)
-        holds(server, user)  # what a session notes of its messages
+        holds(server, user)  # a session's notes about its messages
         for _ in range(2):
             used(server, user)
 
@@ -206,7 +206,7 @@ def beside_mail(tap, server, store):
     ctl(server, "quota", "--domain", "free.example", "--recount")
     told.append(ctl(server, "quota", "--domain", "free.example"))
     is_ = [(t.get("domain_doubtful"), t.get("domain_used_messages"), t.get("domain_used_octets")) for t in told]
-    # what the server counts in a file may have been counted beside mail to the end: then it says so
+    # in a file, mail may have come in until the very end of the count: then the answer says so
     tap.ok(is_[0] == (False, *there) or (is_[0][0] and store.files), "and known of the domain", (there, told))
     tap.ok(is_[1] == (False, *there), "and known of the domain when nothing moves", (there, told))
 

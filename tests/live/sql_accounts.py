@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The sql module on MariaDB, PostgreSQL and SQLite with the shipped schema and statements: the kit, accounts, app
-passwords, aliases, domains, new hashes, what is written behind; and PostfixAdmin's tables. TAP."""
+passwords, aliases, domains, new hashes, deferred writes; and PostfixAdmin's tables. TAP."""
 import os
 import subprocess
 import sys
@@ -61,7 +61,7 @@ def logins(tap, db, ask):
     says("grüße@example.org", "restante", "OK", "a name beyond ASCII", name="grüße@example.org".encode())
     says("ann@example.org", "wrong", "DENIED", "a wrong password")
     says("nobody@example.org", "restante", "DENIED", "an unknown user")
-    says("ann@example.org ", "restante", "DENIED", "a name with a blank behind it is another name")
+    says("ann@example.org ", "restante", "DENIED", "a name with a space after it is another name")
     says("Ann@example.org", "restante", "DENIED", "a name in another case is another name")
     says("änn@example.org", "restante", "DENIED", "a name with an accent is another name")
     says("off@example.org", "restante", "OK", "a disabled account says so, with the right password", state=1)
@@ -100,8 +100,8 @@ def delivery(tap, db, ask):
     tap.ok(codes == ["OK", "NOENT", "NOENT", "NOENT"], "%s: our domain, and others" % db.driver, codes)
 
 
-def behind(tap, db, settings, used):
-    """Nothing is written by a login; a tick writes all of it."""
+def deferred(tap, db, settings, used):
+    """A login writes nothing; a tick writes everything."""
     before = db.sql("SELECT password FROM accounts WHERE name = 'ann@example.org'")[0][0]
     ask = Ask(MODULE, 2, dict(settings, password_scheme="bcrypt", password_cost="4"))
     t0 = int(time.time())
@@ -130,7 +130,7 @@ def behind(tap, db, settings, used):
            "%s: which is then left alone" % db.driver)
     a = ask.ask("verify", "ann@example.org", "restante")
     tap.ok(a["last_login"] >= t0 * 1000, "%s: the last login comes back with the account" % db.driver, a)
-    # the password is changed between login and tick: the new hash of the old one must not undo that
+    # the password changes between login and tick: a new hash of the old one must not undo that
     db.sql("UPDATE accounts SET password = '{SHA}%s' WHERE name = 'keep@example.org'" % sha("first"))
     ask.ask("verify", "keep@example.org", "first")
     db.sql("UPDATE accounts SET password = '{SHA}%s' WHERE name = 'keep@example.org'" % sha("second"))
@@ -142,7 +142,7 @@ def behind(tap, db, settings, used):
 
 
 def mistakes(tap, db, settings):
-    """What an administrator gets wrong is an error with words, and never a refusal of the user."""
+    """An administrator's mistake is an error with words, and never a refusal of the user."""
     for change, word in (
             ({"query_user": "SELECT name, password, enabled AS enabld FROM accounts WHERE name = :user"}, "enabld"),
             ({"query_user": "SELECT password FROM accounts WHERE name = :user"}, "'name'"),
@@ -166,7 +166,7 @@ def mistakes(tap, db, settings):
 
 
 def with_postfixadmin(tap, db):
-    """Its tables, in a database of their own shape, with the example's statements."""
+    """PostfixAdmin's tables, in a database of their own, with the example's statements."""
     db.sql("DROP TABLE IF EXISTS app_passwords, aliases, accounts, domains")
     db.sql(postfixadmin.TABLES[db.driver])
     postfixadmin.fill(db, 3, 3, "{SHA}" + sha("restante"))
@@ -217,7 +217,7 @@ def main():
             delivery(tap, db, ask)
             rc, err = ask.close()
             tap.ok(rc == 0 and not err, "%s: ended cleanly" % db.driver, err)
-            behind(tap, db, settings, used)
+            deferred(tap, db, settings, used)
             mistakes(tap, db, settings)
             if make is not Sqlite:
                 with_postfixadmin(tap, db)

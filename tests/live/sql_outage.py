@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Databases that fail: refused, killed, frozen, slow, silent, of the wrong kind, without TLS, of a wrong authority, with
-a wrong service password. The module says DOWN, TIMEOUT or TEMP, never DENIED, and in time; it works again by itself;
-answers that come late reach nobody else. ALL=yes: every kind of broken server too. TAP."""
+a wrong service password. The module answers DOWN, TIMEOUT or TEMP, never DENIED, and in time; it recovers by itself;
+late answers reach nobody else. ALL=yes: every kind of broken server too. TAP."""
 import os
 import socket
 import sys
@@ -15,7 +15,7 @@ from databases import Ask, Maria, Postgres, Sqlite, queries, tcp_that  # noqa: E
 from sql_accounts import MODULE, sha  # noqa: E402
 
 SECONDS = 1000  # of a call here, ms
-# What is told from a call that hangs, on a machine that does much else: the libraries' own time-outs are longer.
+# Longer than any call that works, on a busy machine, and shorter than the libraries' own time-outs: beyond this a call hangs.
 LATE = 15000
 HANG = 120      # s; nothing takes so long
 FAILED = ("DOWN", "TIMEOUT", "TEMP")
@@ -46,7 +46,7 @@ def returns(tap, ask, db, what):
 
 
 def drive(tap, db, settings):
-    """One instance through all that can happen to a server."""
+    """One instance through all the faults of a server."""
     ask = Ask(MODULE, 4, settings)
     tap.ok(login(ask)["code"] == "OK" and login(ask, right=False)["code"] == "DENIED", "%s: serves" % db.driver)
     db.stop()
@@ -67,7 +67,7 @@ def drive(tap, db, settings):
     for k in range(4):
         ask.send("verify", "user%d@example.org" % k, "secret%d" % k, HANG * 1000)
     wait_until(ask.taken, HANG, "four logins on their way")
-    time.sleep(0.3)  # to where they wait for the server; earlier or later is as good
+    time.sleep(0.3)  # up to where they wait for the server; earlier or later is as good
     db.kill()
     for _ in range(4):
         fails(tap, db, ask.receive(), "killed in the middle of a login", ms=HANG * 1000)
@@ -102,7 +102,7 @@ def repeated(tap, db, settings):
     def another():
         now = db.lock_waits()
         if now == first:
-            db.send_away(first)  # InnoDB may be too busy to wake who waits for a lock, and MariaDB does not ask twice
+            db.send_away(first)  # InnoDB may be too busy to wake those that wait for a lock, and MariaDB does not ask twice
         return now and now != first
     wait_until(another, HANG, "another connection to wait for it")
     other.close()
@@ -112,7 +112,7 @@ def repeated(tap, db, settings):
 
 
 def deadlock(tap, db, settings):
-    """A stamp is the victim of a deadlock: it is written all the same."""
+    """A login stamp is the victim of a deadlock: it is written all the same."""
     ask = Ask(MODULE, 1, dict(settings, update_login="UPDATE accounts SET last_login = :time WHERE name = :user OR name = 'user9@example.org'"))
     login(ask, 1)
     other = db.session()
@@ -246,7 +246,7 @@ def fail_over(tap, db, settings):
 
 
 def writes(tap, db, settings):
-    """A deadlock and a replica: what is written behind is repeated, elsewhere if need be; nothing is lost while it waits."""
+    """A deadlock and a replica: deferred writes are repeated, elsewhere if need be; none is lost while it waits."""
     ask = Ask(MODULE, 2, settings)
     login(ask)
     db.kill()
@@ -274,7 +274,7 @@ def replica(tap, db, settings, copy):
 
 
 def read_only(db):
-    """Makes it what a replica is to a client."""
+    """Makes it look like a replica to clients."""
     if db.driver == "mysql":
         db.sql("SET GLOBAL read_only = 1", database="")
     else:
@@ -282,7 +282,7 @@ def read_only(db):
 
 
 def stripped(db):
-    """A man in the middle who says that the server knows no TLS, and reads along. Returns (port, close, what was said)."""
+    """A man in the middle who claims that the server knows no TLS, and reads along. Returns (port, close, bytes read)."""
     heard = []
 
     def serve(c):
@@ -339,7 +339,7 @@ class Tables:
         return self.db.sql("SELECT COALESCE(last_login, 0) FROM accounts WHERE name = 'user0@example.org'") != [["0"]]
 
     def locked(self):
-        """By somebody who writes: with a log (WAL) logins go on and stamps wait, without one logins wait, in vain here."""
+        """Locked by a writer: with a log (WAL) logins go on and stamps wait, without one logins wait, in vain here."""
         other = self.db.session()
         other.say("BEGIN EXCLUSIVE;")
         other.said()
@@ -403,7 +403,7 @@ def servers(tap, make, everything):
         slow(tap, db, settings)
         writes(tap, db, settings)
         if not everything and "thread" in os.environ.get("SANITIZE", ""):
-            return  # what threads do was seen; the rest is for other builds
+            return  # the parts with threads are done; the rest is for other builds
         repeated(tap, db, settings)
         deadlock(tap, db, settings)
         man_in_the_middle(tap, db, settings)

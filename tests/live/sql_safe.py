@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What reaches the database. By the servers' own query logs: for names and passwords with every byte in every place,
-only the configured statements, the name as one bound value, never a password. And by their own counters, on 100,000
-accounts: no statement reads more than twice the rows it returns. TAP."""
+"""The statements that reach the database. The servers' own query logs show, for names and passwords with every byte in every
+place, only the configured statements, the name as one bound value, never a password. And their own counters show, on 100,000
+accounts, that no statement reads more than twice the rows it returns. TAP."""
 import json
 import os
 import re
@@ -45,7 +45,7 @@ def password(k):
 
 
 def askable(name):
-    """As module.h and the module say: UTF-8 without control characters, 1 to 320 bytes."""
+    """A valid name, by module.h and the module: UTF-8 without control characters, 1 to 320 bytes."""
     try:
         text = name.decode()
     except UnicodeDecodeError:
@@ -54,7 +54,7 @@ def askable(name):
 
 
 def ask_all(ask, wanted):
-    """Logins, deliveries and domains by these names; how they were answered."""
+    """Logins, deliveries and domains by these names; returns the answers."""
     codes, pending = {}, 0
 
     def receive():
@@ -72,7 +72,7 @@ def ask_all(ask, wanted):
     return codes
 
 
-# Accounts that are there, with hostile names and hashes to match: what is written behind carries them.
+# Existing accounts with hostile names and hashes to match: deferred writes carry these.
 HOSTILE = ["o'neill@example.org", "a\\'; DROP TABLE accounts; -- @example.org", "\"q\"$1?:user@example.org", "`b`/*c*/@example.org"]
 
 
@@ -93,7 +93,7 @@ def maria_literal(value):
 
 
 def maria_seen(tap, db, statements, executions):
-    """executions: (which statement, the value of each parameter)."""
+    """executions: (the statement, the value of each parameter)."""
     log = maria_log(db)
     expected = sorted(re.sub(rb":([a-z]+)", lambda m: maria_literal(values[m.group(1).decode()]), statements[key].encode())
                       for key, values in executions)
@@ -137,7 +137,7 @@ def name_values(name):
 
 def into_hostile(tap, db, ask, statements):
     """Logins into accounts that are there, with hostile names, by an app password and by the account's own; a tick then
-    writes the login, the use and a new hash. What was executed for it."""
+    writes the login, the use and a new hash. Returns the statements executed for it."""
     found, names = [], [n.encode() for n in HOSTILE]
     for n in names:
         text = n.decode().replace("'", "''")
@@ -223,7 +223,7 @@ def many(db):
 
 
 def counted(db):
-    """Rows the server read so far: from tables and from indexes."""
+    """The rows the server has read so far, from tables and from indexes."""
     if db.driver == "mysql":
         return sum(int(v) for _, v in db.sql("SHOW GLOBAL STATUS LIKE 'Handler_read%'"))
     return int(db.sql("SELECT (SELECT COALESCE(sum(seq_tup_read), 0) FROM pg_stat_user_tables) + "
@@ -231,7 +231,7 @@ def counted(db):
 
 
 def settled(db):
-    """When no connection of the service is left its rows are counted."""
+    """Waits until the service has no connection left: then its rows are counted."""
     if db.driver == "pgsql":
         wait_until(lambda: db.sql("SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'restante'") == [["0"]], 60,
                    "connections to end")
@@ -248,7 +248,7 @@ def rounds(db, settings, verb, first):
     """Rows that were read for ROUNDS of it."""
     before = settled(db)
     ask = Ask(MODULE, 1, dict(db.settings(), **settings))
-    own = counted(db) - settled(db)  # negative: what asking costs
+    own = counted(db) - settled(db)  # negative: the cost of asking
     for k in range(ROUNDS):
         n = first + 37 * k
         name = {"domain": "d%d.example" % (n % 1000), "lookup": "i-u%d@d%d.example" % (n, n % 1000)}.get(verb, "u%d@d%d.example" % (n, n % 1000))
@@ -267,7 +267,7 @@ def filled(text):
 
 
 def reads(tap, db, name, statements, returns):
-    """Each statement alone: what the rest of a run reads is taken off."""
+    """Each statement alone: rows that the rest of a run reads are subtracted."""
     for key, text in statements.items():
         verb, rows = WORK[key][0], returns.get(key, WORK[key][1])
         chosen = {"query_user": statements["query_user"]}

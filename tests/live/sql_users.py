@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What users see of a database that fails: one server, some accounts in MariaDB or PostgreSQL and some in a passwd-file.
-The former are told [SYS/TEMP], never [AUTH]; the latter notice nothing; service returns by itself; nobody is let in by
-an answer that was another's. ALL=yes: all ways to fail. TAP."""
+"""A failing database as users see it: one server, some accounts in MariaDB or PostgreSQL and some in a passwd-file.
+The former get [SYS/TEMP], never [AUTH]; the latter notice nothing; service resumes by itself; nobody is let in by
+an answer meant for another. ALL=yes: all ways to fail. TAP."""
 import concurrent.futures
 import os
 import subprocess
@@ -64,7 +64,7 @@ class Breakage:
         self.tap.ok(good, "%s, %s" % (self.db.driver, what), why)
 
     def through(self, name, breaks, repairs, words, waits=False):
-        """waits: who asks gets no answer for a while; the others are done meanwhile."""
+        """waits: users of the database get no answer for a while; the others are served meanwhile."""
         counted = self.srv.events("accounts")
         broken = breaks()
         order = []
@@ -88,7 +88,7 @@ class Breakage:
         self.ok(self.srv.events("accounts")["server_failures"] > counted["server_failures"], "%s: it was counted" % name)
 
     def explained(self, k, password):
-        """restantectl auth test: its exit code and words."""
+        """restantectl auth test: its exit code and output."""
         done = subprocess.run([self.srv.bin("restantectl"), "-s", self.srv.path("run", "control"), "auth", "test", account(k),
                                "--password-stdin"], input=password + "\n", capture_output=True, text=True, timeout=HANG)
         return done.returncode, done.stdout + done.stderr
@@ -114,7 +114,7 @@ class Breakage:
         self.ok("[AUTH]" in reply, "%s: and a wrong password is wrong again" % name, reply)
 
     def served_by(self, answer):
-        """Something else where the database was."""
+        """Something else at the database's address."""
         self.db.stop()
         return tcp_that(answer, self.db.port)[1]
 
@@ -211,7 +211,7 @@ def one_database(tap, make, everything):
     db = make()
     try:
         fill(db, USERS)
-        srv = start(db, call_ms="8s")  # the others are done in that time on any machine
+        srv = start(db, call_ms="8s")  # the others are served within that time on any machine
         try:
             Breakage(tap, db, srv).all(everything)
             log = srv.log()

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""restanted starts as root while a process of its service user swaps whatever is made in that user's directories for links to
-what is root's: nothing of root's is given away or opened. And directories in which others may do that are refused, in words
-that say what to do. Needs root."""
+"""restanted starts as root while a process of its service user swaps everything that is made in that user's directories for
+links to root's files: none of those is given away or opened. And directories in which others could do that are refused, in
+words that tell the remedy. Needs root."""
 import os
 import pwd
 import shutil
@@ -21,7 +21,7 @@ STARTS = 40
 
 
 class Attacker:
-    """A process of the service user's that sees a fresh socket or directory at once, and puts a link in its place."""
+    """A process of the service user's that notices a fresh socket or directory at once, and puts a link in its place."""
 
     def __init__(self, srv, sockets, directories):
         self.sockets = [(p, srv.path("vault", "file")) for p in sockets]
@@ -55,7 +55,7 @@ class Attacker:
         os.write(told, letter)
 
     def end(self):
-        """What it swapped: (sockets, directories)."""
+        """The numbers of (sockets, directories) it has swapped."""
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         with os.fdopen(self.told, "rb") as f:
@@ -79,7 +79,7 @@ def configure(srv, sections):
 
 
 def try_start(srv):
-    """A start that ends by itself: (exit code, words)."""
+    """A start that ends by itself: (exit code, output)."""
     p = subprocess.run([srv.bin("restanted"), "-c", srv.path("restante.conf")], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                        timeout=120)
     return p.returncode, p.stderr
@@ -103,7 +103,7 @@ def is_roots(path, mode):
 
 
 def swapped(tap, srv):
-    """The module that is not there ends each start, after the sockets were made and root's rights given up."""
+    """A missing module ends each start, after the sockets were made and root's rights given up."""
     configure(srv, accounts(srv) + block("storage", "mail", module="no-such-module"))
     attacks = (("sockets", [srv.path("home", n) for n in ("lmtp", "given", "metrics")], []),
                ("directories", [], [srv.path("home", n) for n in ("run", "state")]))
@@ -149,7 +149,7 @@ def refused(tap, srv):
 
 
 def served(tap, srv):
-    """With nobody in the way all is as the configuration says: once made anew, once with what the last run left."""
+    """With no attacker, everything is as configured: once from scratch, once with the files of the last run."""
     configure(srv, plain(srv))
     pw, daemon = pwd.getpwnam(SERVICE_USER), pwd.getpwnam("daemon")
     want = {"lmtp": (pw.pw_uid, pw.pw_gid, 0o666), "given": (daemon.pw_uid, daemon.pw_gid, 0o666),

@@ -44,7 +44,7 @@ def counted(srv, word):
 
 
 def in_force(srv, box):
-    """How many letters a new session of `reader` sees: the configuration's path tells."""
+    """Whether a new session of `reader` sees this many letters, which shows the path it was configured with."""
     with Pop(srv.clear_port) as p:
         p.login("reader")
         stat_ = p.say("STAT").split()
@@ -148,7 +148,7 @@ def wrong(tap, srv):
 
 
 def raw_socket(tap, srv):
-    """Whoever talks to the socket by hand gets JSON or nothing; the next one is served."""
+    """A client that talks to the socket by hand gets JSON or nothing; the next one is served."""
     mode = os.stat(srv.path("run", "control"))
     tap.ok(stat.S_IMODE(mode.st_mode) == 0o600 and
            (not srv.root or mode.st_uid == pwd.getpwnam(SERVICE_USER).pw_uid), "the socket is the service user's alone")
@@ -170,13 +170,13 @@ def raw_socket(tap, srv):
 
 
 def log_reopen(tap, srv):
-    """With the log on standard error there is nothing to open, and no harm done (files: logs.py)."""
+    """With the log on standard error there is nothing to reopen, and no harm is done (files: logs.py)."""
     answer(tap, srv, {"ok"}, "log-reopen")
     tap.ok(Out(srv, "log-reopen").out == b"ok\n", "log-reopen, for people")
 
 
 def drain(tap, srv):
-    """Sessions come to their QUIT; nobody new is let in; then the server ends with 0."""
+    """Sessions may reach their QUIT; nobody new is let in; then the server ends with 0."""
     before = letters(srv, "ann")
     with Pop(srv.clear_port) as ann, Pop(srv.clear_port) as nobody:
         ann.login("ann")
@@ -198,7 +198,7 @@ def drain(tap, srv):
 
 
 def cut_short(tap, srv):
-    """A second SIGTERM does not wait for the sessions; what they marked stays."""
+    """A second SIGTERM does not wait for the sessions; messages they marked stay."""
     before = letters(srv, "ben")
     srv.start()
     with Pop(srv.clear_port) as ben:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The lists of what ThreadSanitizer and LeakSanitizer keep quiet about: client libraries only, each with its reason. And the
-checks that find what a suppression hides (tests/lib/tsan.py, lsan.py), on programs with a race and a leak of their own. TAP."""
+"""The suppressions of ThreadSanitizer and LeakSanitizer: client libraries only, each with its reason. And the checks that
+find anything of ours that they hide (tests/lib/tsan.py, lsan.py), on programs with a race and a leak of their own. TAP."""
 import glob
 import os
 import re
@@ -30,7 +30,7 @@ int main(void) {
     return 0;
 }
 """
-# The same race as somebody else's: inside a shared library of its own.
+# The same race as if it were somebody else's: in a shared library of its own.
 CALLER = """
 int race_of_a_library(void);
 int main(void) { return race_of_a_library(); }
@@ -51,7 +51,7 @@ int main(void) {
 
 
 def entries(path, shared=False):
-    """(line, whether a reason stands above it); shared: one reason may be that of several lines."""
+    """(line, whether there is a reason above it); shared: several lines may have one reason."""
     reason = False
     with open(path) as f:
         for line in f.read().splitlines():
@@ -65,7 +65,7 @@ def entries(path, shared=False):
 
 
 def binaries():
-    """Everything that we install and the loader would run."""
+    """Every installed file that is a program or a library."""
     tree = os.environ["CHECK_TREE"]
     found = glob.glob(tree + "/lib/**/*.so", recursive=True) + glob.glob(tree + "/*bin/*")
     return [p for p in found if os.path.isfile(p)]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Independent clients for each extension we announce: swaks for STARTTLS, XCLIENT and PIPELINING, curl for SIZE, and
-Exim, which sends by BDAT wherever CHUNKING is offered. Judged by their transcripts and by what is in the maildir."""
+Exim, which sends by BDAT wherever CHUNKING is offered. Judged by their transcripts and by the mail in the maildir."""
 import os
 import re
 import subprocess
@@ -67,7 +67,7 @@ class Cases:
         self.tap, self.rig = tap, rig
 
     def run(self, name, cmd, says, gets, holds=b"", good=True):
-        """says: patterns of the transcript, in this order; gets: how many messages; holds: what each matches."""
+        """says: patterns of the transcript, in this order; gets: the number of messages; holds: a pattern for each."""
         done = subprocess.run(cmd, capture_output=True, text=True, errors="replace", timeout=120, stdin=subprocess.DEVNULL)
         text, at = done.stdout + done.stderr, 0
         for pattern in says:
@@ -110,8 +110,8 @@ class Cases:
                                                               r"<-  250 2\.1\.0", r"<-  250 2\.1\.5", r"<-  250 2\.1\.5", r"<-  354 "], 2)
         self.swaks("one recipient of two is unknown", "lmtp", ["--pipeline", "--to", "%s,nobody@%s" % (ANN, DOMAIN)],
                    [r"<\*\* 550 5\.1\.1 <nobody@example\.test>", r"<-  250 2\.0\.0 <ann@"], 1)
-        self.swaks("QUIT behind RCPT", "lmtp", ["--quit-after", "RCPT"], [r"-> QUIT", r"<-  221 2\.0\.0"], 0)
-        self.swaks("it hangs up behind DATA", "lmtp", ["--drop-after", "DATA"], [r"<-  354 "], 0)
+        self.swaks("QUIT after RCPT", "lmtp", ["--quit-after", "RCPT"], [r"-> QUIT", r"<-  221 2\.0\.0"], 0)
+        self.swaks("it hangs up after DATA", "lmtp", ["--drop-after", "DATA"], [r"<-  354 "], 0)
         self.tap.ok(not self.rig.half(), "swaks: and nothing is left of that", self.rig.half())
 
     def size(self):
@@ -125,7 +125,7 @@ class Cases:
                                              "clerk@example.org", "--mail-rcpt", ANN, "-T", path], says, gets, good=good)
         with open(path, "w") as f:
             f.write("Subject: size\n\n" + ("x" * 70 + "\n") * 5000)
-        self.swaks("too large, unannounced: refused behind the message", "smtp", ["--data", "@" + path, "--suppress-data"],
+        self.swaks("too large, unannounced: refused after the message", "smtp", ["--data", "@" + path, "--suppress-data"],
                    [r"250[- ]SIZE 204800", r"<\*\* 552 5\.3\.4"], 0, good=False)
 
     def chunking(self):
@@ -146,7 +146,7 @@ class Cases:
             self.tap.ok(len(got) == 2 and all(raw.endswith(text.replace(b"\r\n", b"\n").split(b"\n\n", 1)[1]) for raw in got),
                         "Exim: a message by BDAT, two recipients", "%d\n%s" % (len(got), m.log()[-2000:]))
             bdat = re.compile(r"=> \S+.* K C=\"250 2\.0\.0|[-=]> .* K ")
-            wait_until(lambda: bdat.search(m.log()) or len(got) != 2, 60, "Exim's line: it comes behind the answer")
+            wait_until(lambda: bdat.search(m.log()) or len(got) != 2, 60, "Exim's line, which comes after the answer")
             self.tap.ok(bdat.search(m.log()), "Exim: it was CHUNKING", m.log()[-2000:])
 
 

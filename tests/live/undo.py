@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """undo_storage: deleted mail goes to a store of its own, on a disk of its own, and comes back from there with its
-unique-ids, byte for byte; its disk is away, full, its time is over; with every store on either side."""
+unique-ids, byte for byte; the disk is away, or full; the time is over; with every store on either side."""
 import os
 import sys
 import zlib
@@ -81,7 +81,7 @@ def to_other_stores(tap, db):
 # ---- its disk ------------------------------------------------------------------------------------
 
 class Disk:
-    """A small disk for the undo storage, and the place where it is looked for."""
+    """A small disk for the undo storage, and the place where the server looks for it."""
 
     def __init__(self, server):
         self.real, self.place = server.path("disk"), server.path("attic")
@@ -139,7 +139,7 @@ def disk_full(tap, server, disk):
 
 
 def logged_in(tap, server):
-    """Somebody is at work in the maildrop: it is not taken from him, and nothing waits for him."""
+    """A client is at work in the maildrop: it is not taken away, and nothing waits for the client."""
     ids = sorted(server.look("ann"))
     server.delete("ann", *ids[:2])
     with Pop(server.clear_port) as p:
@@ -155,7 +155,7 @@ def logged_in(tap, server):
 
 
 def older(server, uidl):
-    """The time until when this one is kept was eight days ago."""
+    """Moves the time until which this one is kept eight days back."""
     ledger = server.path("attic", "box", "ann", "restante-ledger")
     with open(ledger, "rb") as f:
         lines = f.read().split(b"\n")
@@ -169,7 +169,7 @@ def older(server, uidl):
 
 
 def over(tap, server):
-    """Their time is over: the dates the undo storage keeps are made older."""
+    """Their time is over: makes the dates in the undo storage older."""
     ids = sorted(server.look("ann"))
     server.delete("ann", *ids[:3])
     server.moved("ann")
@@ -210,10 +210,10 @@ def its_disk(tap):
         umount(disk.real)
 
 
-# ---- who is not to notice ------------------------------------------------------------------------
+# ---- clients that must not notice ----------------------------------------------------------------
 
 def it_hangs(tap):
-    """The undo storage hangs while it is looked at: the maildrop is not locked meanwhile, and all goes on afterwards."""
+    """The undo storage hangs while it is looked at: the maildrop is not locked meanwhile, and everything goes on afterwards."""
     with UndoServer() as server:
         undo = (block("storage", "shelf", module="maildir", path=server.path("attic", "%u")) +
                 block("storage", "attic", module="fault", wrap="shelf", rule="mbox_open * hang", release=server.path("release"),
@@ -235,7 +235,7 @@ def it_hangs(tap):
 
 
 def it_ends(tap):
-    """The server is told to end while mail is on its way: it does, and nothing is lost or twice."""
+    """The server is told to end while mail is on its way: it does, and no message is lost or doubled."""
     with UndoServer() as server:
         server.write_conf(store(server, "maildir"), server.attic(), ["ann"])
         server.maildir("ann", letters(900))

@@ -26,7 +26,7 @@ def by_lmtp(server, user, n):
 
 
 def retrieved_stays(tap, server, what):
-    """Three messages are retrieved and left; both clean-ups come by."""
+    """Three messages are retrieved and left; both clean-ups run."""
     before = server.look("ann")
     server.stop()
     server.start()
@@ -39,7 +39,7 @@ def retrieved_stays(tap, server, what):
 
 
 def said_so(tap, server, what):
-    """... and what is deleted is neither lost nor deleted for good: it can be brought back from where it was."""
+    """... and deleted mail is neither lost nor gone for good: it can be brought back from where it was."""
     before = server.look("ann")
     tap.ok(server.said("undo_storage = attic: its mail is in the same place as that of storage section mail"),
            "%s: the log names the sections" % what, server.log()[-1500:])
@@ -85,7 +85,7 @@ def rows(tap, db):
 
 
 def nobody_can_tell(tap):
-    """A store that does not say where its mail lies: what the messages themselves say is enough."""
+    """A store that does not tell where its mail is: the marks on the messages themselves are enough."""
     what = "a store that does not say where its mail is"
     with UndoServer() as server:
         undo = (block("storage", "shelf", module="maildir", path=server.path("mail", "%u")) +
@@ -104,7 +104,7 @@ def nobody_can_tell(tap):
         server.ends(tap, "%s: the server ends cleanly" % what)
 
 
-# ---- moved before there was a mark ---------------------------------------------------------------
+# ---- moved before messages were marked -----------------------------------------------------------
 
 def forget_marks(server, days):
     """As if restante 0.1.0 had moved them, so that their time was over `days` ago."""

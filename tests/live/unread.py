@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Messages that cannot be read, among others: those are served, and the unreadable one stays in LIST and UIDL, so that no
-client forgets its unique-id; RETR, TOP and DELE of it are -ERR [SYS/TEMP], the log names its file once a session, and when it
-can be read again it is served. On maildirs, whatever was known of the size before."""
+"""Messages that cannot be read, among others: the others are served, and the unreadable one stays in LIST and UIDL, so that no
+client forgets its unique-id; RETR, TOP and DELE of it give -ERR [SYS/TEMP], the log names its file once a session, and when
+it can be read again it is served. On maildirs, whether or not its size was known before."""
 import os
 import sys
 
@@ -19,7 +19,7 @@ MANY = 40  # messages that cannot be read, of one mailbox
 
 
 def path_of(srv, user, k):
-    """The file of message k, wherever its name went."""
+    """The file of message k, wherever it was moved."""
     for d in ("new", "cur"):
         for name in os.listdir(srv.path("mail", user, d)):
             if ".M%06dP" % k in name:
@@ -28,7 +28,7 @@ def path_of(srv, user, k):
 
 
 def lock_away(srv, path):
-    """The server may not read it."""
+    """Makes it unreadable for the server."""
     os.chmod(path, 0)
     if srv.root:
         os.chown(path, 0, 0)
@@ -40,7 +40,7 @@ def give_back(srv, path):
 
 
 def text(lines):
-    """A reply's lines without dot-stuffing; None stays."""
+    """A reply's lines without dot-stuffing; None stays None."""
     return None if lines is None else b"".join(x[1:] if x.startswith(b".") else x for x in lines)
 
 
@@ -49,7 +49,7 @@ def numbers(lines):
 
 
 def others_served(p, bad):
-    """What is wrong with the others: they have the size LIST says, and their text."""
+    """The faults of the others, which must have the size in LIST, and their text."""
     wrong = []
     sizes = numbers(p.lines("LIST"))
     for k, letter in enumerate(LETTERS):
@@ -108,7 +108,7 @@ def known(tap, srv, user):
 
 
 def quota(tap, srv):
-    """Who only counts it: usage, and so deliveries with a quota."""
+    """Counting still works: usage, and so deliveries with a quota."""
     srv.maildir("quota", LETTERS)
     lock_away(srv, path_of(srv, "quota", 2))
     u = srv.json("quota", "quota")
@@ -116,7 +116,7 @@ def quota(tap, srv):
 
 
 def many(tap, srv):
-    """All unreadable: some are named, the log is not flooded, and the next session says it again."""
+    """All unreadable: the log names some, is not flooded, and the next session reports it again."""
     srv.maildir("many", [b"Subject: %d\n\n%d\n" % (k, k) for k in range(MANY)])
     for k in range(MANY):
         lock_away(srv, path_of(srv, "many", k))

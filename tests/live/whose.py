@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Which names lead to which account. A name from outside - a recipient's, an alias' target - is tried whole, then without its tag, and
-for postmaster somebody stands in; by RCPT and by a retry alike. An account's own name is that account and no other: a warning about one
-mailbox never goes to another one, and a retry's first try takes the account its mail was kept for. Nobody of ours stands in for the
-postmaster of a domain that is not."""
+"""Which names lead to which account. A name from outside - a recipient's, an alias's target - is tried whole, then without its tag,
+and postmaster has a stand-in; at RCPT and at a retry alike. An account's own name is that account and no other: a warning about
+one mailbox never goes to another one, and a retry first tries the account its mail was kept for. None of our users stands in for
+the postmaster of a domain that is not ours."""
 import os
 import smtplib
 import sqlite3
@@ -17,7 +17,7 @@ from sections import block, maildirs  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
 AT = "@here.example"
-# login name: account. What a statement makes of a name need not be a name that can be asked for.
+# login name: account. The name that a statement returns need not be one that can be looked up.
 ACCOUNTS = {"ann": "ann", "ben": "ben", "cat": "cat", "cat+own": "cat+own", "odd": "ben+list", "chief": "postmaster"}
 ALIASES = {"tagged": "ben+any", "hostmaster": "postmaster", "both": "ben+any postmaster", "abroad": "postmaster@far.example",
            "astray": "ben postmaster@far.example", "twice": "postmaster postmaster@also.example"}
@@ -52,7 +52,7 @@ def sections(server):
 
 
 def boxes(server):
-    """account: how many messages."""
+    """account: the number of messages."""
     out = {}
     for box in os.listdir(server.path("mail")):
         n = sum(len(os.listdir(server.path("mail", box, d))) for d in ("new", "cur"))
@@ -81,7 +81,7 @@ def lmtp(server, name):
 
 
 def retry(server, name):
-    """Its item stays when nobody has that name."""
+    """Its item stays if no account has that name."""
     put(server, ["insert retry 1 200 store-down sender%u@far.example " + name + AT])
     badmail(server, "retry", "--all")
     left = badmail(server, "list")[0].get("items", [])

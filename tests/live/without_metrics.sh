@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# without_metrics.sh BUILD: a build without libmicrohttpd says, where a configuration wants metrics served, that it cannot
+# without_metrics.sh BUILD: a build without libmicrohttpd reports, if a configuration wants metrics served, that it cannot
 # and what to do; and it is not linked with the library.
 set -eu
 build=$1
