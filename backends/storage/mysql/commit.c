@@ -198,7 +198,7 @@ what_became(struct db *d, struct job *j)
 	int32_t rc = PM_OK;
 
 	for (int k = 0; k < 2 && rc == PM_OK;
-	     k++) { /* a node that may be behind must not decide that it is not there */
+	     k++) { /* a node that may lag behind must not decide that it is not there */
 		if (k > 0)
 			rc = process_write(d, m->inst);
 		if (rc == PM_OK)
