@@ -284,16 +284,6 @@ host_msg_read(struct host_inst *i, void *msg, struct host_call *c, void *buf, si
 	return rc;
 }
 
-int32_t
-host_msg_fd(struct host_inst *i, void *msg, struct host_call *c, int32_t *ret_fd, uint64_t *ret_off,
-	    uint64_t *ret_len)
-{
-	if (!i->desc->storage->msg_fd)
-		return PM_UNSUPPORTED;
-	thread_enter(i);
-	return answer_final(c, i->desc->storage->msg_fd(msg, &c->pm, ret_fd, ret_off, ret_len));
-}
-
 void
 host_msg_close(struct host_inst *i, void *msg, struct host_call *c)
 {

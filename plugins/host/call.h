@@ -58,8 +58,6 @@ int32_t host_msg_open(struct host_inst *i, void *mbox, struct host_call *c, uint
 		      void **ret_msg);
 int32_t host_msg_read(struct host_inst *i, void *msg, struct host_call *c, void *buf, size_t cap,
 		      size_t *ret_got);
-int32_t host_msg_fd(struct host_inst *i, void *msg, struct host_call *c, int32_t *ret_fd,
-		    uint64_t *ret_off, uint64_t *ret_len);
 void host_msg_close(struct host_inst *i, void *msg, struct host_call *c);
 int32_t host_mbox_commit(struct host_inst *i, void *mbox, struct host_call *c,
 			 const struct pm_commit *commit, uint64_t *ret_done);

@@ -35,7 +35,7 @@ def write_slowly(path, raw, pieces):
 
 
 class Clients:
-    """Who asks for accounts all the time; bad: answers nobody with an account should get."""
+    """Clients that ask for accounts all the time; bad: answers that nobody with an account should get."""
 
     def __init__(self, srv, users):
         self.srv, self.users, self.over = srv, users, threading.Event()
@@ -132,7 +132,7 @@ def revoked(tap, srv):
 
 
 def answers(srv, user):
-    """What POP3 and LMTP say of this user."""
+    """How POP3 and LMTP answer for this user."""
     with Pop(srv.clear_port) as p:
         said = p.login(user)
         p.say("QUIT")
