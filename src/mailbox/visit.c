@@ -24,7 +24,7 @@ visit_done(struct visit *v, struct caller *c, const struct host_call *call, int3
 {
 	if (caller_done(c, rc) == PM_AGAIN)
 		return caller_ask(c, v->store, CALL_CONTINUE);
-	if (rc != PM_OK)
+	if (rc != PM_OK && *call->error) /* not at each message's PM_END */
 		snprintf(v->text, sizeof(v->text), "%s", call->error);
 	return rc;
 }
