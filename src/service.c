@@ -165,7 +165,7 @@ start_threads(const struct conf *c)
 		return EX_OSERR;
 	}
 	to_main_init(service_reload);
-	verbs_add("badmail", badmail_admin);
+	badmail_admin_begin(verbs_add);
 	metrics_begin();
 	metrics_add_source(badmail_metrics);
 	if (!admin_start(c->run_dir, service.metrics_fd))

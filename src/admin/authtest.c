@@ -11,6 +11,7 @@
 #include "account/lookup.h"
 #include "admin/account.h"
 #include "answer/answers.h"
+#include "answer/requests.h"
 #include "base/b64.h"
 #include "base/clock.h"
 #include "base/secret.h"
@@ -393,13 +394,13 @@ take_secret(struct test *t, const json_t *j)
 json_t *
 authtest_answer(const json_t *request)
 {
-	const char *raw = json_string_value(json_object_get(request, "name"));
-	const char *peer = json_string_value(json_object_get(request, "peer"));
+	const char *raw = REQUEST_TEXT(request, name);
+	const char *peer = REQUEST_TEXT(request, peer);
 	struct test t = {.c = conf_current()};
 	json_t *answer;
 
 	snprintf(t.peer, sizeof(t.peer), "%s", peer ? peer : "");
-	if (!take_secret(&t, json_object_get(request, "password_base64")))
+	if (!take_secret(&t, REQUEST_GET(request, password_base64)))
 		answer = answers_error("the password is too long");
 	else if (!raw || !t.c || !chain_name(t.c, raw, strlen(raw), t.name))
 		answer = answers_error("'%.64s' is not a possible user name", raw ? raw : "");

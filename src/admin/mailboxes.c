@@ -7,6 +7,7 @@
 
 #include "account/chain.h"
 #include "answer/answers.h"
+#include "answer/requests.h"
 #include "upkeep/sweep.h"
 #include "upkeep/sweep_report.h"
 
@@ -143,8 +144,7 @@ mailboxes_job(const json_t *request)
 	struct sweep_report *r = malloc(sizeof(*r));
 	json_t *o;
 
-	if (!r ||
-	    !sweep_report_get((uint64_t)json_integer_value(json_object_get(request, "job")), r)) {
+	if (!r || !sweep_report_get((uint64_t)json_integer_value(REQUEST_GET(request, job)), r)) {
 		free(r);
 		return answers_error("there is no such job (any more)");
 	}
@@ -166,7 +166,7 @@ mailboxes_job(const json_t *request)
 static bool
 take_user(const struct conf *c, const json_t *request, struct sweep_order *o, char *text)
 {
-	const char *raw = json_string_value(json_object_get(request, "user"));
+	const char *raw = REQUEST_TEXT(request, user);
 
 	if (!raw || chain_name(c, raw, strlen(raw), o->user))
 		return true;
@@ -177,7 +177,7 @@ take_user(const struct conf *c, const json_t *request, struct sweep_order *o, ch
 static bool
 take_domain(const json_t *request, struct sweep_order *o, char *text)
 {
-	const char *raw = json_string_value(json_object_get(request, "domain"));
+	const char *raw = REQUEST_TEXT(request, domain);
 
 	if (!raw)
 		return true;
@@ -194,7 +194,7 @@ take_domain(const json_t *request, struct sweep_order *o, char *text)
 static bool
 take_uidls(const json_t *request, struct sweep_order *o, char *text)
 {
-	const json_t *list = json_object_get(request, "uidls"), *x;
+	const json_t *list = REQUEST_GET(request, uidls), *x;
 	size_t i;
 
 	if (json_array_size(list) > SWEEP_UIDLS) {
@@ -238,9 +238,9 @@ mailboxes_start(const json_t *request, enum sweep_kind kind)
 		o->kind = kind;
 	if (o && take_user(c, request, o, text) && take_domain(request, o, text) &&
 	    take_uidls(request, o, text)) {
-		o->dry_run = json_is_true(json_object_get(request, "dry_run"));
-		o->unmarked = json_is_true(json_object_get(request, "unmarked"));
-		o->anew = json_is_true(json_object_get(request, "recount"));
+		o->dry_run = REQUEST_YES(request, dry_run);
+		o->unmarked = REQUEST_YES(request, unmarked);
+		o->anew = REQUEST_YES(request, recount);
 		id = sweep_start(c, o, text);
 	}
 	conf_put(c);
@@ -251,8 +251,7 @@ mailboxes_start(const json_t *request, enum sweep_kind kind)
 json_t *
 mailboxes_expire(const json_t *request)
 {
-	if (json_is_true(json_object_get(request, "unmarked")) &&
-	    !json_is_string(json_object_get(request, "user")))
+	if (REQUEST_YES(request, unmarked) && !json_is_string(REQUEST_GET(request, user)))
 		return answers_error(
 			"--unmarked needs a user: of each it is looked whether the undo "
 			"storage is another place");
@@ -262,7 +261,7 @@ mailboxes_expire(const json_t *request)
 json_t *
 mailboxes_undelete(const json_t *request)
 {
-	if (!json_is_string(json_object_get(request, "user")))
+	if (!json_is_string(REQUEST_GET(request, user)))
 		return answers_error("undelete needs a user");
 	return mailboxes_start(request, SWEEP_UNDELETE);
 }
@@ -312,11 +311,11 @@ domain_usage(const char *domain, const json_t *request)
 json_t *
 mailboxes_quota(const json_t *request)
 {
-	const char *domain = json_string_value(json_object_get(request, "domain"));
+	const char *domain = REQUEST_TEXT(request, domain);
 
-	if (!domain && !json_is_string(json_object_get(request, "user")))
+	if (!domain && !json_is_string(REQUEST_GET(request, user)))
 		return answers_error("quota needs a user or a domain");
-	if (domain && !json_is_true(json_object_get(request, "recount")))
+	if (domain && !REQUEST_YES(request, recount))
 		return domain_usage(domain, request);
 	return mailboxes_start(request, domain ? SWEEP_RECOUNT : SWEEP_USAGE);
 }

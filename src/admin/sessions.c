@@ -4,14 +4,15 @@
 #include <string.h>
 
 #include "answer/answers.h"
+#include "answer/requests.h"
 #include "base/clock.h"
 #include "work/slot.h"
 
 static bool
 is_wanted(const json_t *request, const struct slot_record *r)
 {
-	const char *user = json_string_value(json_object_get(request, "user"));
-	const json_t *id = json_object_get(request, "id");
+	const char *user = REQUEST_TEXT(request, user);
+	const json_t *id = REQUEST_GET(request, id);
 
 	if (strcmp(r->kind, "errand") == 0)
 		return false;
@@ -79,8 +80,8 @@ sessions_kick(const json_t *request)
 	json_t *o;
 	char where;
 
-	if (!json_is_integer(json_object_get(request, "id")) &&
-	    !json_is_string(json_object_get(request, "user")))
+	if (!json_is_integer(REQUEST_GET(request, id)) &&
+	    !json_is_string(REQUEST_GET(request, user)))
 		return answers_error("kick needs a session's id or a user");
 	for (size_t i = 0; i < slot_count(); i++)
 		if (slot_read(i, &r, &token, &where) && is_wanted(request, &r))

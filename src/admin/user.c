@@ -8,6 +8,7 @@
 #include "admin/account.h"
 #include "admin/walk.h"
 #include "answer/answers.h"
+#include "answer/requests.h"
 #include "conf/conf.h"
 
 static json_t *
@@ -60,7 +61,7 @@ user_walk(json_t *o, json_t *steps, struct conf *c, const char *name, char text[
 json_t *
 user_answer(const json_t *request)
 {
-	const char *raw = json_string_value(json_object_get(request, "name"));
+	const char *raw = REQUEST_TEXT(request, name);
 	struct conf *c = conf_current();
 	char name[PM_NAME_MAX + 1], text[PM_ERROR_MAX];
 	struct answer_user a = {.name = name};

@@ -17,6 +17,7 @@
 #include "admin/user.h"
 #include "admin/volumes.h"
 #include "answer/answers.h"
+#include "answer/requests.h"
 #include "conf/conf.h"
 
 /* ---- verbs of a few lines -------------------------------------------------------------------- */
@@ -41,7 +42,7 @@ verb_metrics(const json_t *request)
 static json_t *
 verb_forget(const json_t *request)
 {
-	const char *raw = json_string_value(json_object_get(request, "name"));
+	const char *raw = REQUEST_TEXT(request, name);
 	struct conf *c = conf_current();
 	char name[PM_NAME_MAX + 1] = "";
 	bool known = c && (!raw || chain_name(c, raw, strlen(raw), name));
@@ -88,20 +89,28 @@ verb_log_reopen(const json_t *request)
 /* ---- the table ------------------------------------------------------------------------------- */
 
 struct admin_verb {
-	const char *name;
+	const struct request *request;
 	json_t *(*run)(const json_t *request);
 	bool slow; /* asks a module, the disk or main */
 };
 
 static const struct admin_verb verbs[] = {
-	{"status", status_answer, false},       {"metrics", verb_metrics, false},
-	{"sessions", sessions_answer, false},   {"kick", sessions_kick, false},
-	{"modules", modules_answer, false},     {"user", user_answer, true},
-	{"auth-test", authtest_answer, true},   {"reload", verb_reload, true},
-	{"forget", verb_forget, false},         {"volumes", volumes_answer, false},
-	{"quota", mailboxes_quota, true},       {"expire", mailboxes_expire, true},
-	{"undelete", mailboxes_undelete, true}, {"job", mailboxes_job, false},
-	{"drain", verb_drain, false},           {"log-reopen", verb_log_reopen, false},
+	{&request_status, status_answer, false},
+	{&request_metrics, verb_metrics, false},
+	{&request_sessions, sessions_answer, false},
+	{&request_kick, sessions_kick, false},
+	{&request_modules, modules_answer, false},
+	{&request_user, user_answer, true},
+	{&request_auth_test, authtest_answer, true},
+	{&request_reload, verb_reload, true},
+	{&request_forget, verb_forget, false},
+	{&request_volumes, volumes_answer, false},
+	{&request_quota, mailboxes_quota, true},
+	{&request_expire, mailboxes_expire, true},
+	{&request_undelete, mailboxes_undelete, true},
+	{&request_job, mailboxes_job, false},
+	{&request_drain, verb_drain, false},
+	{&request_log_reopen, verb_log_reopen, false},
 };
 
 #define ADDED_MAX 8
@@ -110,22 +119,22 @@ static struct admin_verb added[ADDED_MAX];
 static size_t n_added;
 
 void
-verbs_add(const char *name, json_t *(*run)(const json_t *request))
+verbs_add(const struct request *r, json_t *(*run)(const json_t *request))
 {
 	if (n_added < ADDED_MAX)
-		added[n_added++] = (struct admin_verb){name, run, true};
+		added[n_added++] = (struct admin_verb){r, run, true};
 }
 
 static const struct admin_verb *
 find_verb(const json_t *request)
 {
-	const char *name = json_string_value(json_object_get(request, "verb"));
+	const struct request *r = requests_find(request);
 
-	for (size_t i = 0; name && i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (strcmp(verbs[i].name, name) == 0)
+	for (size_t i = 0; r && i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (verbs[i].request == r)
 			return &verbs[i];
-	for (size_t i = 0; name && i < n_added; i++)
-		if (strcmp(added[i].name, name) == 0)
+	for (size_t i = 0; r && i < n_added; i++)
+		if (added[i].request == r)
 			return &added[i];
 	return NULL;
 }
@@ -141,8 +150,14 @@ verbs_is_slow(const json_t *request)
 json_t *
 verbs_answer(const json_t *request)
 {
+	const char *verb = REQUEST_TEXT(request, verb), *action = REQUEST_TEXT(request, action);
 	const struct admin_verb *v = find_verb(request);
-	const char *name = json_string_value(json_object_get(request, "verb"));
+	char text[REQUESTS_TEXT_MAX];
 
-	return v ? v->run(request) : answers_error("unknown verb '%.40s'", name ? name : "");
+	if (!v)
+		return answers_error("unknown verb '%.40s%s%.40s'", verb ? verb : "",
+				     action ? " " : "", action ? action : "");
+	if (!requests_check(v->request, request, text))
+		return answers_error("%s", text);
+	return v->run(request);
 }

@@ -6,9 +6,11 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+struct request;
+
 /* Main, before admin_start: one more verb, answered by a folder above this one; it may take its
  * time (any thread). */
-void verbs_add(const char *name, json_t *(*run)(const json_t *request));
+void verbs_add(const struct request *r, json_t *(*run)(const json_t *request));
 
 /* The answer to a request; a new reference. Any thread. */
 json_t *verbs_answer(const json_t *request);

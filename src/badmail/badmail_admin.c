@@ -4,16 +4,11 @@
  * many that were ("read"), and where to go on ("next", absent at the end); restantectl asks again
  * until it has enough. So nothing here takes long, however many items there are.
  *
- *   {"verb": "badmail", "action": "list" | "stats" | "retry" | "purge" | "show",
- *    "limit": N,  "after": ID,                     a page, or
- *    "ids": [ID, ...],                             these items
- *    "class": "retry" | "refused",                 filters: the whole text
- *    "reason": TEXT,  "code": TEXT,  "source": TEXT,
- *    "sender_domain": TEXT,  "sender": TEXT,  "recipient": TEXT,
- *    "before_ms": UTC,  "since_ms": UTC}
+ * A page begins at `after`, and has at most `limit` items; or the request names items by `ids`.
+ * Filters ask for the whole text of a field.
  *
- * The fields of the answers are in answer/answers.h; the groups of stats are those of the page, to
- * be added up.
+ * The keys are in answer/requests.h, the fields of the answers in answer/answers.h; the groups of
+ * stats are those of the page, to be added up.
  */
 #include "badmail/badmail_admin.h"
 
@@ -25,6 +20,7 @@
 #include <unistd.h>
 
 #include "answer/badmail_sums.h"
+#include "answer/requests.h"
 #include "badmail/badmail_item.h"
 #include "badmail/badmail_place.h"
 #include "badmail/badmail_retry.h"
@@ -47,12 +43,6 @@ struct page {
 	bool both;     /* no class was asked for: REFUSED follows RETRY */
 };
 
-static const char *
-badmail_admin_wish(const struct page *p, const char *key)
-{
-	return json_string_value(json_object_get(p->request, key));
-}
-
 /* ---- filters --------------------------------------------------------------------------------- */
 
 static bool
@@ -66,28 +56,37 @@ has_recipient(const json_t *j, const char *who)
 	return false;
 }
 
+/* Has the item the text that was asked for, if one was? */
+static bool
+has_text(const struct page *p, const json_t *j, const struct request_key *k)
+{
+	const char *wanted = json_string_value(json_object_get(p->request, k->name));
+
+	return !wanted || strcmp(wanted, badmail_item_text(j, k->name)) == 0;
+}
+
 static bool
 badmail_admin_fits(const struct page *p, const json_t *j)
 {
-	static const char *const keys[] = {"reason", "code", "source"};
+	static const struct request_key *const keys[] = {&request_key_reason, &request_key_code,
+							 &request_key_source};
 	json_int_t when = json_integer_value(json_object_get(j, "time_ms"));
-	const json_t *before = json_object_get(p->request, "before_ms"),
-		     *since = json_object_get(p->request, "since_ms");
+	const json_t *before = REQUEST_GET(p->request, before_ms),
+		     *since = REQUEST_GET(p->request, since_ms);
 	char domain[256];
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (badmail_admin_wish(p, keys[i]) &&
-		    strcmp(badmail_admin_wish(p, keys[i]), badmail_item_text(j, keys[i])) != 0)
+		if (!has_text(p, j, keys[i]))
 			return false;
 	badmail_item_sender_domain(j, domain, sizeof(domain));
-	if (badmail_admin_wish(p, "sender_domain") &&
-	    strcasecmp(badmail_admin_wish(p, "sender_domain"), domain) != 0)
+	if (REQUEST_TEXT(p->request, sender_domain) &&
+	    strcasecmp(REQUEST_TEXT(p->request, sender_domain), domain) != 0)
 		return false;
-	if (badmail_admin_wish(p, "sender") &&
-	    strcasecmp(badmail_admin_wish(p, "sender"), badmail_item_text(j, "sender")) != 0)
+	if (REQUEST_TEXT(p->request, sender) &&
+	    strcasecmp(REQUEST_TEXT(p->request, sender), badmail_item_text(j, "sender")) != 0)
 		return false;
-	if (badmail_admin_wish(p, "recipient") &&
-	    !has_recipient(j, badmail_admin_wish(p, "recipient")))
+	if (REQUEST_TEXT(p->request, recipient) &&
+	    !has_recipient(j, REQUEST_TEXT(p->request, recipient)))
 		return false;
 	return (!before || when < json_integer_value(before)) &&
 	       (!since || when >= json_integer_value(since));
@@ -102,15 +101,19 @@ page_begin(struct page *p, struct conf *c, const json_t *request, char *text)
 	struct badmail_store st;
 
 	*p = (struct page){.c = c, .request = request};
-	cls = badmail_admin_wish(p, "class");
+	cls = REQUEST_TEXT(p->request, class);
 	p->both = !cls;
-	p->cls = cls && strcmp(cls, "refused") == 0 ? BADMAIL_REFUSED : BADMAIL_RETRY;
-	if (badmail_admin_wish(p, "after") &&
-	    !badmail_id_parse(badmail_admin_wish(p, "after"), &p->cls, &p->id)) {
-		snprintf(text, 200, "'%.40s' is no item's ID", badmail_admin_wish(p, "after"));
+	if (cls && strcmp(cls, "retry") != 0 && strcmp(cls, "refused") != 0) {
+		snprintf(text, 200, "'%.40s' is no class: retry or refused", cls);
 		return false;
 	}
-	p->id += badmail_admin_wish(p, "after") != NULL;
+	p->cls = cls && strcmp(cls, "refused") == 0 ? BADMAIL_REFUSED : BADMAIL_RETRY;
+	if (REQUEST_TEXT(p->request, after) &&
+	    !badmail_id_parse(REQUEST_TEXT(p->request, after), &p->cls, &p->id)) {
+		snprintf(text, 200, "'%.40s' is no item's ID", REQUEST_TEXT(p->request, after));
+		return false;
+	}
+	p->id += REQUEST_TEXT(p->request, after) != NULL;
 	if (badmail_store_lock(c, &st, text) != PM_OK)
 		return false;
 	(void)badmail_store_unlock(&st);
@@ -162,11 +165,11 @@ page_end(struct page *p, json_t *o)
 }
 
 static unsigned
-limit_of(const struct page *p, unsigned most)
+limit_of(const struct page *p)
 {
-	json_int_t n = json_integer_value(json_object_get(p->request, "limit"));
+	json_int_t n = json_integer_value(REQUEST_GET(p->request, limit));
 
-	return n > 0 && n < most ? (unsigned)n : most;
+	return n > 0 && n < LIMIT_MAX ? (unsigned)n : LIMIT_MAX;
 }
 
 static json_t *
@@ -186,7 +189,7 @@ static json_t *
 do_list(struct page *p)
 {
 	struct answer_badmail_list a = {.items = json_array()};
-	unsigned n = 0, limit = limit_of(p, LIMIT_MAX);
+	unsigned n = 0, limit = limit_of(p);
 	json_t *o = answers_new(), *j;
 	uint64_t id;
 
@@ -247,8 +250,6 @@ do_stats(struct page *p)
 	json_t *o = answers_new(), *sums = json_object(), *j;
 	uint64_t id;
 
-	if (json_is_true(json_object_get(p->request, "totals_only")))
-		p->end = true;
 	while (!p->end && (j = page_next(p, &id)) != NULL) {
 		badmail_admin_sum(sums, j);
 		json_decref(j);
@@ -265,7 +266,7 @@ static bool
 badmail_admin_named(const struct page *p, size_t *at, enum badmail_class *cls, uint64_t *id,
 		    bool *ret_bad)
 {
-	const json_t *ids = json_object_get(p->request, "ids");
+	const json_t *ids = REQUEST_GET(p->request, ids);
 	const char *text = json_string_value(json_array_get(ids, *at));
 
 	if (*at >= json_array_size(ids))
@@ -283,7 +284,7 @@ badmail_admin_next_target(struct page *p, size_t *at, enum badmail_class *cls, u
 	json_t *j;
 
 	*ret_bad = false;
-	if (json_is_array(json_object_get(p->request, "ids"))) {
+	if (json_is_array(REQUEST_GET(p->request, ids))) {
 		if (badmail_admin_named(p, at, cls, id, ret_bad))
 			return true;
 		p->end = true;
@@ -298,7 +299,7 @@ badmail_admin_next_target(struct page *p, size_t *at, enum badmail_class *cls, u
 static json_t *
 do_retry(struct page *p)
 {
-	unsigned n = 0, started = 0, done = 0, failed = 0, limit = limit_of(p, RETRY_AT_ONCE);
+	unsigned n = 0, started = 0, done = 0, failed = 0;
 	struct badmail_watch *w = badmail_watch_new();
 	struct answer_badmail_retry a;
 	enum badmail_class cls;
@@ -309,7 +310,7 @@ do_retry(struct page *p)
 
 	if (!w)
 		return answers_error("no memory");
-	while (n < limit && badmail_admin_next_target(p, &at, &cls, &id, &bad)) {
+	while (n < RETRY_AT_ONCE && badmail_admin_next_target(p, &at, &cls, &id, &bad)) {
 		n++;
 		started += !bad && badmail_retry_start(p->c, cls, id, w);
 	}
@@ -378,7 +379,7 @@ head_text(const char *path)
 static json_t *
 do_show(struct page *p)
 {
-	const char *text = json_string_value(json_array_get(json_object_get(p->request, "ids"), 0));
+	const char *text = json_string_value(json_array_get(REQUEST_GET(p->request, ids), 0));
 	char path[BADMAIL_PATH_MAX];
 	struct answer_badmail_show a;
 	enum badmail_class cls;
@@ -403,18 +404,23 @@ do_show(struct page *p)
 	return page_end(p, o);
 }
 
-json_t *
-badmail_admin(const json_t *request)
+/* ---- the actions ----------------------------------------------------------------------------- */
+
+static const struct {
+	const struct request *request;
+	json_t *(*run)(struct page *p);
+} actions[] = {{&request_badmail_list, do_list},
+	       {&request_badmail_stats, do_stats},
+	       {&request_badmail_retry, do_retry},
+	       {&request_badmail_purge, do_purge},
+	       {&request_badmail_show, do_show}};
+
+#define N_ACTIONS (sizeof(actions) / sizeof(actions[0]))
+
+static json_t *
+badmail_admin_answer(const json_t *request)
 {
-	static const struct {
-		const char *name;
-		json_t *(*run)(struct page *p);
-	} actions[] = {{"list", do_list},
-		       {"stats", do_stats},
-		       {"retry", do_retry},
-		       {"purge", do_purge},
-		       {"show", do_show}};
-	const char *action = json_string_value(json_object_get(request, "action"));
+	const struct request *r = requests_find(request);
 	struct conf *c = conf_current();
 	json_t *answer = NULL;
 	char text[200];
@@ -424,9 +430,16 @@ badmail_admin(const json_t *request)
 		answer = answers_error("there is no badmail block in the configuration");
 	else if (!page_begin(&p, c, request, text))
 		answer = answers_error("%s", text);
-	for (size_t i = 0; !answer && action && i < sizeof(actions) / sizeof(actions[0]); i++)
-		if (strcmp(actions[i].name, action) == 0)
+	for (size_t i = 0; !answer && i < N_ACTIONS; i++)
+		if (actions[i].request == r)
 			answer = actions[i].run(&p);
 	conf_put(c);
-	return answer ? answer : answers_error("badmail: list, show, retry, purge or stats");
+	return answer;
+}
+
+void
+badmail_admin_begin(badmail_admin_add *add)
+{
+	for (size_t i = 0; i < N_ACTIONS; i++)
+		add(actions[i].request, badmail_admin_answer);
 }

@@ -5,8 +5,12 @@
 
 #include <jansson.h>
 
-/* One page of one verb; request and answer are described in badmail_admin.c. Reads only what the
- * page needs and reports how many sidecars that were ("read"). Admin thread. */
-json_t *badmail_admin(const json_t *request);
+struct request;
+
+/* Main: hands each of its requests to `add`, with the function that answers it: one page of one
+ * verb, any thread. It reads only what the page needs and reports how many sidecars that were
+ * ("read"). */
+typedef void badmail_admin_add(const struct request *r, json_t *(*answer)(const json_t *request));
+void badmail_admin_begin(badmail_admin_add *add);
 
 #endif

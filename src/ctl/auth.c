@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer/requests.h"
 #include "base/b64.h"
 #include "base/secret.h"
 
@@ -52,7 +53,7 @@ add_password(json_t *request)
 
 	if (good) {
 		text[b64_encode(raw, n, text)] = '\0';
-		json_object_set_new(request, "password_base64", json_string(text));
+		REQUEST_PUT(request, password_base64, json_string(text));
 	}
 	secret_wipe(raw, sizeof(raw));
 	secret_wipe(text, sizeof(text));
@@ -60,7 +61,7 @@ add_password(json_t *request)
 }
 
 json_t *
-auth_request(const struct ctl *c)
+auth_question(const struct ctl *c, const struct request *asks)
 {
 	const char *peer = options_get(c, "peer");
 	json_t *request;
@@ -70,9 +71,11 @@ auth_request(const struct ctl *c)
 		return NULL;
 	}
 	json_set_alloc_funcs(malloc, auth_wiping_free);
-	request = json_pack("{s:s, s:s}", "verb", "auth-test", "name", c->argv[1]);
+	request = requests_new(asks);
+	if (request)
+		REQUEST_PUT(request, name, json_string(c->argv[1]));
 	if (request && peer)
-		json_object_set_new(request, "peer", json_string(peer));
+		REQUEST_PUT(request, peer, json_string(peer));
 	if (request && options_get(c, "password-stdin") && !add_password(request)) {
 		json_decref(request);
 		return NULL;

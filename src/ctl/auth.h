@@ -9,6 +9,8 @@
 #include "ctl/options.h"
 
 /* A new reference; NULL: the reason was printed. */
-json_t *auth_request(const struct ctl *c);
+struct request;
+
+json_t *auth_question(const struct ctl *c, const struct request *asks);
 
 #endif

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "answer/answers.h"
+#include "answer/requests.h"
 #include "base/num.h"
 #include "ctl/badmail_stats.h"
 #include "ctl/pages.h"
@@ -49,8 +50,9 @@ static bool
 add_times(const struct ctl *c, json_t *r)
 {
 	static const struct {
-		const char *opt, *key;
-	} times[] = {{"since", "since_ms"}, {"before", "before_ms"}};
+		const char *opt;
+		const struct request_key *key;
+	} times[] = {{"since", &request_key_since_ms}, {"before", &request_key_before_ms}};
 
 	for (size_t i = 0; i < 2; i++) {
 		const char *s = options_get(c, times[i].opt);
@@ -65,25 +67,26 @@ add_times(const struct ctl *c, json_t *r)
 				times[i].opt, s);
 			return false;
 		}
-		json_object_set_new(r, times[i].key, json_integer(ms));
+		json_object_set_new(r, times[i].key->name, json_integer(ms));
 	}
 	return true;
 }
 
 /* NULL: the reason was printed. */
 static json_t *
-badmail_verb_question(const struct ctl *c, const char *action)
+badmail_verb_question(const struct ctl *c, const struct request *asks)
 {
 	static const struct {
-		const char *opt, *key;
-	} filters[] = {{"class", "class"},
-		       {"reason", "reason"},
-		       {"code", "code"},
-		       {"sender", "sender"},
-		       {"sender-domain", "sender_domain"},
-		       {"recipient", "recipient"},
-		       {"source", "source"}};
-	json_t *r = json_pack("{s:s, s:s}", "verb", "badmail", "action", action), *ids;
+		const char *opt;
+		const struct request_key *key;
+	} filters[] = {{"class", &request_key_class},
+		       {"reason", &request_key_reason},
+		       {"code", &request_key_code},
+		       {"sender", &request_key_sender},
+		       {"sender-domain", &request_key_sender_domain},
+		       {"recipient", &request_key_recipient},
+		       {"source", &request_key_source}};
+	json_t *r = requests_new(asks), *ids;
 	const char *cls = options_get(c, "class");
 
 	if (cls && strcmp(cls, "retry") != 0 && strcmp(cls, "refused") != 0) {
@@ -93,7 +96,7 @@ badmail_verb_question(const struct ctl *c, const char *action)
 	}
 	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++)
 		if (options_get(c, filters[i].opt))
-			json_object_set_new(r, filters[i].key,
+			json_object_set_new(r, filters[i].key->name,
 					    json_string(options_get(c, filters[i].opt)));
 	if (!add_times(c, r)) {
 		json_decref(r);
@@ -103,7 +106,7 @@ badmail_verb_question(const struct ctl *c, const char *action)
 		ids = json_array();
 		for (int i = 1; i < c->argc; i++)
 			json_array_append_new(ids, json_string(c->argv[i]));
-		json_object_set_new(r, "ids", ids);
+		REQUEST_PUT(r, ids, ids);
 	}
 	return r;
 }
@@ -197,14 +200,14 @@ name_some(json_t *q, json_t *ids, size_t *at)
 
 	for (size_t k = 0; k < RETRY_AT_ONCE && *at < json_array_size(ids); k++)
 		json_array_append(some, json_array_get(ids, (*at)++));
-	json_object_set_new(q, "ids", some);
+	REQUEST_PUT(q, ids, some);
 }
 
 static int
 run_retry(const struct ctl *c, json_t *q)
 {
 	struct answer_badmail_retry sum = {0}, r;
-	json_t *a, *o, *ids = json_incref(json_object_get(q, "ids"));
+	json_t *a, *o, *ids = json_incref(REQUEST_GET(q, ids));
 	struct pages pages;
 	size_t at = 0;
 	int rc;
@@ -252,8 +255,8 @@ run_purge(const struct ctl *c, json_t *q)
 		return EX_USAGE;
 	}
 	/* accepted mail goes only when it is named, or its class is */
-	if (!json_object_get(q, "ids") && !json_object_get(q, "class"))
-		json_object_set_new(q, "class", json_string("refused"));
+	if (!REQUEST_GET(q, ids) && !REQUEST_GET(q, class))
+		REQUEST_PUT(q, class, json_string("refused"));
 	pages_begin(&pages, c, q, NULL);
 	do {
 		a = pages_next(&pages);
@@ -290,7 +293,7 @@ run_show(const struct ctl *c, json_t *q)
 {
 	struct pages pages;
 
-	if (!json_object_get(q, "ids")) {
+	if (!REQUEST_GET(q, ids)) {
 		fprintf(stderr,
 			"restantectl: show needs an item's ID; see restantectl badmail list\n");
 		return EX_USAGE;
@@ -303,28 +306,28 @@ int
 badmail_verb(const struct ctl *c)
 {
 	static const struct {
-		const char *name;
+		const struct request *asks;
 		int (*run)(const struct ctl *c, json_t *q);
-	} actions[] = {{"list", run_list},
-		       {"stats", badmail_stats},
-		       {"retry", run_retry},
-		       {"purge", run_purge},
-		       {"show", run_show}};
+	} actions[] = {{&request_badmail_list, run_list},
+		       {&request_badmail_stats, badmail_stats},
+		       {&request_badmail_retry, run_retry},
+		       {&request_badmail_purge, run_purge},
+		       {&request_badmail_show, run_show}};
 	json_t *q;
 	int rc;
 
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
-		if (strcmp(actions[i].name, c->argv[0]) != 0)
+		if (strcmp(actions[i].asks->action, c->argv[0]) != 0)
 			continue;
 		/* purge --limit 10 would purge all */
 		if (i > 0 && (options_get(c, "limit") || options_get(c, "after"))) {
 			fprintf(stderr,
 				"restantectl: badmail %s: --limit and --after are list's; name the "
 				"items, or filter\n",
-				actions[i].name);
+				actions[i].asks->action);
 			return EX_USAGE;
 		}
-		q = badmail_verb_question(c, c->argv[0]);
+		q = badmail_verb_question(c, actions[i].asks);
 		if (!q)
 			return EX_USAGE;
 		rc = actions[i].run(c, q);

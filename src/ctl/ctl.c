@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "answer/answers.h"
+#include "answer/requests.h"
 #include "base/num.h"
 #include "ctl/auth.h"
 #include "ctl/badmail_verb.h"
@@ -20,25 +21,27 @@
 struct ctl_verb {
 	const char *name, *args, *doc;
 	int min_args, max_args;
-	int (*run)(const struct ctl *c);         /* NULL: the server is asked, once */
-	json_t *(*request)(const struct ctl *c); /* for that; NULL: a usage error, printed */
-	void (*view)(const json_t *answer);      /* the answer, for people; NULL: "ok" */
+	int (*run)(const struct ctl *c); /* NULL: the server is asked, once */
+	const struct request *asks;      /* for that */
+	/* NULL: a usage error, printed */
+	json_t *(*question)(const struct ctl *c, const struct request *asks);
+	void (*view)(const json_t *answer); /* the answer, for people; NULL: "ok" */
 };
 
 /* ---- questions of one request ---------------------------------------------------------------- */
 
 static json_t *
-request_plain(const struct ctl *c)
+question_plain(const struct ctl *c, const struct request *asks)
 {
-	json_t *request = json_pack("{s:s}", "verb", c->verb);
+	json_t *request = requests_new(asks);
 
 	if (options_get(c, "user"))
-		json_object_set_new(request, "user", json_string(options_get(c, "user")));
+		REQUEST_PUT(request, user, json_string(options_get(c, "user")));
 	return request;
 }
 
 static json_t *
-request_kick(const struct ctl *c)
+question_kick(const struct ctl *c, const struct request *asks)
 {
 	uint64_t id = 0;
 	json_t *request;
@@ -53,20 +56,20 @@ request_kick(const struct ctl *c)
 		fprintf(stderr, "restantectl: kick needs a session id or --user NAME\n");
 		return NULL;
 	}
-	request = request_plain(c);
+	request = question_plain(c, asks);
 	if (c->argc > 0)
-		json_object_set_new(request, "id", json_integer((json_int_t)id));
+		REQUEST_PUT(request, id, json_integer((json_int_t)id));
 	return request;
 }
 
 /* The name of a user, or none. */
 static json_t *
-request_name(const struct ctl *c)
+question_name(const struct ctl *c, const struct request *asks)
 {
-	json_t *request = json_pack("{s:s}", "verb", c->verb);
+	json_t *request = requests_new(asks);
 
 	if (c->argc > 0)
-		json_object_set_new(request, "name", json_string(c->argv[0]));
+		REQUEST_PUT(request, name, json_string(c->argv[0]));
 	return request;
 }
 
@@ -78,7 +81,7 @@ static int
 run_modules(const struct ctl *c)
 {
 	if (c->argc == 0)
-		return ask(c, request_plain(c), view_modules);
+		return ask(c, question_plain(c, &request_modules), view_modules);
 	if (strcmp(c->argv[0], "doc") != 0 || c->argc != 2) {
 		fprintf(stderr, "restantectl: modules takes nothing, or doc MODULE\n");
 		return EX_USAGE;
@@ -106,43 +109,48 @@ run_mysql_schema(const struct ctl *c)
 static int run_help(const struct ctl *c);
 
 static const struct ctl_verb verbs[] = {
-	{"status", "", "how the server is", 0, 0, NULL, request_plain, view_status},
-	{"metrics", "", "the server's numbers, as text for Prometheus", 0, 0, NULL, request_plain,
-	 view_metrics},
-	{"sessions", "[--user NAME]", "who is connected", 0, 0, NULL, request_plain, view_sessions},
+	{"status", "", "how the server is", 0, 0, NULL, &request_status, question_plain,
+	 view_status},
+	{"metrics", "", "the server's numbers, as text for Prometheus", 0, 0, NULL,
+	 &request_metrics, question_plain, view_metrics},
+	{"sessions", "[--user NAME]", "who is connected", 0, 0, NULL, &request_sessions,
+	 question_plain, view_sessions},
 	{"kick", "ID | --user NAME", "end sessions; nothing of theirs is deleted", 0, 1, NULL,
-	 request_kick, NULL},
+	 &request_kick, question_kick, NULL},
 	{"modules", "[doc MODULE]", "sections, gates, breakers, calls; or a module's settings", 0,
-	 2, run_modules, NULL, NULL},
+	 2, run_modules, NULL, NULL, NULL},
 	{"user", "NAME", "the account in each auth section, and its mailbox", 1, 1, NULL,
-	 request_name, view_user},
+	 &request_user, question_name, view_user},
 	{"auth", "test NAME [--password-stdin]",
-	 "walk the auth chain as a login would, explain each step", 2, 2, NULL, auth_request,
-	 view_auth},
+	 "walk the auth chain as a login would, explain each step", 2, 2, NULL, &request_auth_test,
+	 auth_question, view_auth},
 	{"forget", "[NAME]",
 	 "forget cached logins of a user, or of all; the sections are asked again", 0, 1, NULL,
-	 request_name, NULL},
+	 &request_forget, question_name, NULL},
 	{"reload", "", "read the configuration again: all of it or nothing", 0, 0, NULL,
-	 request_plain, NULL},
-	{"drain", "", "end the server; sessions may come to their QUIT", 0, 0, NULL, request_plain,
-	 NULL},
+	 &request_reload, question_plain, NULL},
+	{"drain", "", "end the server; sessions may come to their QUIT", 0, 0, NULL, &request_drain,
+	 question_plain, NULL},
 	{"check-conf", "[FILE]", "check a configuration and its modules, print all errors", 0, 1,
-	 offline_check_conf, NULL, NULL},
+	 offline_check_conf, NULL, NULL, NULL},
 	{"mysql-schema", "[SECTION] [WORD]",
 	 "upgrade (or make), check or recount the tables of a mysql store", 0, 2, run_mysql_schema,
-	 NULL, NULL},
-	{"volumes", "", "disks: mounted, room, reserve", 0, 0, NULL, request_plain, view_volumes},
+	 NULL, NULL, NULL},
+	{"volumes", "", "disks: mounted, room, reserve", 0, 0, NULL, &request_volumes,
+	 question_plain, view_volumes},
 	{"quota", "USER | --domain D [--recount]",
-	 "usage and limits; --recount: count what is there", 0, 1, mailbox_verbs_quota, NULL, NULL},
-	{"expire", "USER [--unmarked] | --domain D | --all [--dry-run]",
-	 "delete mail whose days (expire = N) are over", 0, 1, mailbox_verbs_expire, NULL, NULL},
-	{"undelete", "USER --list | --all | UIDL...", "bring deleted mail back while undo lasts", 1,
-	 201, mailbox_verbs_undelete, NULL, NULL},
-	{"badmail", "list|show|retry|purge|stats [ID...] [FILTER...]",
-	 "mail that could not be delivered", 1, 201, badmail_verb, NULL, NULL},
-	{"log-reopen", "", "open the log file again after a rotation", 0, 0, NULL, request_plain,
+	 "usage and limits; --recount: count what is there", 0, 1, mailbox_verbs_quota, NULL, NULL,
 	 NULL},
-	{"help", "", "this", 0, 1, run_help, NULL, NULL},
+	{"expire", "USER [--unmarked] | --domain D | --all [--dry-run]",
+	 "delete mail whose days (expire = N) are over", 0, 1, mailbox_verbs_expire, NULL, NULL,
+	 NULL},
+	{"undelete", "USER --list | --all | UIDL...", "bring deleted mail back while undo lasts", 1,
+	 201, mailbox_verbs_undelete, NULL, NULL, NULL},
+	{"badmail", "list|show|retry|purge|stats [ID...] [FILTER...]",
+	 "mail that could not be delivered", 1, 201, badmail_verb, NULL, NULL, NULL},
+	{"log-reopen", "", "open the log file again after a rotation", 0, 0, NULL,
+	 &request_log_reopen, question_plain, NULL},
+	{"help", "", "this", 0, 1, run_help, NULL, NULL, NULL},
 };
 
 static void
@@ -209,7 +217,7 @@ run_verb(const struct ctl *c, const struct ctl_verb *v)
 	}
 	if (v->run)
 		return v->run(c);
-	request = v->request(c);
+	request = v->question(c, v->asks);
 	return request ? ask(c, request, v->view) : EX_USAGE;
 }
 

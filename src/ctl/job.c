@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "answer/answers.h"
+#include "answer/requests.h"
 #include "ctl/show.h"
 #include "ctl/talk.h"
 
@@ -27,10 +28,11 @@ static json_t *
 job_watch(const struct ctl *c, uint64_t job, bool progress, int *ret_rc)
 {
 	for (unsigned looks = 0;; looks++) {
-		json_t *request = json_pack("{s:s, s:I}", "verb", "job", "job", (json_int_t)job),
-		       *answer = talk_ask_ok(c, request, ret_rc);
+		json_t *request = requests_new(&request_job), *answer;
 		struct answer_job j;
 
+		REQUEST_PUT(request, job, json_integer((json_int_t)job));
+		answer = talk_ask_ok(c, request, ret_rc);
 		json_decref(request);
 		if (!answer)
 			return NULL;

@@ -8,24 +8,25 @@
 #include <sysexits.h>
 
 #include "answer/answers.h"
+#include "answer/requests.h"
 #include "ctl/job.h"
 #include "ctl/show.h"
 
 #define TITLE 24 /* columns */
 
 static json_t *
-request_of(const struct ctl *c)
+question_of(const struct ctl *c, const struct request *asks)
 {
-	json_t *r = json_pack("{s:s}", "verb", c->verb);
+	json_t *r = requests_new(asks);
 
 	if (c->argc > 0)
-		json_object_set_new(r, "user", json_string(c->argv[0]));
+		REQUEST_PUT(r, user, json_string(c->argv[0]));
 	if (options_get(c, "domain"))
-		json_object_set_new(r, "domain", json_string(options_get(c, "domain")));
+		REQUEST_PUT(r, domain, json_string(options_get(c, "domain")));
 	if (options_get(c, "dry-run"))
-		json_object_set_new(r, "dry_run", json_true());
+		REQUEST_PUT(r, dry_run, json_true());
 	if (options_get(c, "unmarked"))
-		json_object_set_new(r, "unmarked", json_true());
+		REQUEST_PUT(r, unmarked, json_true());
 	return r;
 }
 
@@ -60,7 +61,7 @@ mailbox_verbs_expire(const struct ctl *c)
 		fprintf(stderr, "restantectl: expire needs a user, --domain NAME or --all\n");
 		return EX_USAGE;
 	}
-	return job_run(c, request_of(c), true, view_expire);
+	return job_run(c, question_of(c, &request_expire), true, view_expire);
 }
 
 /* ---- undelete -------------------------------------------------------------------------------- */
@@ -90,13 +91,13 @@ mailbox_verbs_undelete(const struct ctl *c)
 			"restantectl: undelete needs unique-ids, --all, or --list to see them\n");
 		return EX_USAGE;
 	}
-	request = request_of(c);
+	request = question_of(c, &request_undelete);
 	uidls = json_array();
 	for (int i = 1; i < c->argc; i++)
 		json_array_append_new(uidls, json_string(c->argv[i]));
-	json_object_set_new(request, "uidls", uidls);
+	REQUEST_PUT(request, uidls, uidls);
 	if (options_get(c, "list"))
-		json_object_set_new(request, "dry_run", json_true());
+		REQUEST_PUT(request, dry_run, json_true());
 	return job_run(c, request, false, view_undelete);
 }
 
@@ -164,8 +165,8 @@ mailbox_verbs_quota(const struct ctl *c)
 		fprintf(stderr, "restantectl: quota needs a user or --domain NAME\n");
 		return EX_USAGE;
 	}
-	request = request_of(c);
+	request = question_of(c, &request_quota);
 	if (recount)
-		json_object_set_new(request, "recount", json_true());
+		REQUEST_PUT(request, recount, json_true());
 	return job_run(c, request, recount && c->argc == 0, view_quota);
 }

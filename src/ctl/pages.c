@@ -2,6 +2,7 @@
 #include "ctl/pages.h"
 
 #include "answer/answers.h"
+#include "answer/requests.h"
 #include "ctl/show.h"
 #include "ctl/talk.h"
 
@@ -10,13 +11,13 @@ pages_begin(struct pages *p, const struct ctl *c, json_t *question, const char *
 {
 	*p = (struct pages){.c = c, .question = question};
 	if (after)
-		json_object_set_new(question, "after", json_string(after));
+		REQUEST_PUT(question, after, json_string(after));
 }
 
 void
 pages_limit(struct pages *p, uint64_t n)
 {
-	json_object_set_new(p->question, "limit", json_integer((json_int_t)n));
+	REQUEST_PUT(p->question, limit, json_integer((json_int_t)n));
 }
 
 json_t *
@@ -31,16 +32,16 @@ pages_next(struct pages *p)
 	p->read += page.read;
 	p->end = !*page.next;
 	if (p->end)
-		json_object_del(p->question, "after");
+		REQUEST_DEL(p->question, after);
 	else
-		json_object_set_new(p->question, "after", json_string(page.next));
+		REQUEST_PUT(p->question, after, json_string(page.next));
 	return answer;
 }
 
 const char *
 pages_after(const struct pages *p)
 {
-	return json_string_value(json_object_get(p->question, "after"));
+	return REQUEST_TEXT(p->question, after);
 }
 
 int

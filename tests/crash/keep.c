@@ -187,12 +187,23 @@ do_door(char *const arg[])
 	printf(" %s\n", text);
 }
 
+static json_t *(*ask_badmail)(const json_t *request);
+
+/* As the control socket's table of verbs: all of Badmail's requests have one function. */
+static void
+keep_verb(const struct request *r, json_t *(*answer)(const json_t *request))
+{
+	(void)r;
+	ask_badmail = answer;
+}
+
 static void
 do_admin(char *const arg[])
 {
-	json_t *request = json_loads(arg[0], 0, NULL),
-	       *answer = request ? badmail_admin(request) : NULL;
+	json_t *request = json_loads(arg[0], 0, NULL), *answer;
 
+	badmail_admin_begin(keep_verb);
+	answer = request ? ask_badmail(request) : NULL;
 	if (answer)
 		json_dumpf(answer, stdout, JSON_COMPACT | JSON_SORT_KEYS);
 	printf("\n");

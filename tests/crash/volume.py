@@ -71,7 +71,7 @@ def full(tap, d):
     tap.ok(out[0].startswith("! NOSPACE") and out[1].startswith("closed"), "full: Badmail takes nothing, the door is closed", out)
     out = d.run(["release " + os.path.join(d.disk, "mail", "ann"), "release " + os.path.join(d.disk, "mail", "ann")])
     tap.ok(out == ["OK", "NOENT"] and d.reserve() == 0, "the reserve file is given back once", out)
-    out = d.run(['admin {"action": "purge", "class": "refused"}', "totals"])
+    out = d.run(['admin {"verb": "badmail", "action": "purge", "class": "refused"}', "totals"])
     tap.ok('"purged":1' in out[0] and out[1].startswith("0 0 0 0"), "full: deleting works, and is counted", out)
     tap.ok(d.reserve() == 0, "full: the reserve file is not made again")
     os.unlink(filler)
