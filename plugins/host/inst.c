@@ -297,6 +297,8 @@ open_fill(struct pm_open *o, struct pm_report *r, struct values *vs)
 		.options = vs->v,
 		.inner = spec->inner ? spec->inner->desc : NULL,
 		.inner_inst = spec->inner ? spec->inner->inst : NULL,
+		.name_domain = {spec->name_domain ? spec->name_domain : "",
+				spec->name_domain ? strlen(spec->name_domain) : 0},
 	};
 }
 

@@ -23,6 +23,7 @@ struct host_spec {
 	const char *section;
 	uint32_t permits, purpose, flags;
 	const char *state_dir, *run_dir;
+	const char *name_domain; /* NULL: none is appended */
 	const struct host_setting *settings;
 	size_t n_settings;
 	struct host_inst *inner;    /* wrapped instance; NULL: none */

@@ -227,12 +227,13 @@ cache_limits_of(const struct conf_section *s)
 
 /* Everything that makes an instance what it is, digested: settings may be secrets. */
 static bool
-fingerprint_of(const struct plan *p, const struct gate_limits *l, const struct backend *inner,
-	       char ret[65])
+fingerprint_of(const struct binder *b, const struct plan *p, const struct gate_limits *l,
+	       const struct backend *inner, char ret[65])
 {
 	unsigned char sum[EVP_MAX_MD_SIZE];
 	const struct conf_section *s = p->section;
 	const struct credcache_limits k = cache_limits_of(s);
+	const char *appended = plan_name_domain(b, p); /* to a wrapped one's, too */
 	char *text = NULL;
 	size_t n = 0;
 	FILE *f = open_memstream(&text, &n);
@@ -250,6 +251,7 @@ fingerprint_of(const struct plan *p, const struct gate_limits *l, const struct b
 		fprintf(f, "%s=%s\n", s->settings[i].key, s->settings[i].value);
 	fprintf(f, "volume=%s\n", s->volume ? s->volume : "");
 	fprintf(f, "name_domain=%s\n", s->name_domain ? s->name_domain : ""); /* the cache's */
+	fprintf(f, "appended=%s\n", appended ? appended : "");
 	if (fclose(f) == 0)
 		ok = EVP_Digest(text, n, sum, NULL, EVP_sha256(), NULL) == 1;
 	for (size_t i = 0; ok && i < 32; i++)
@@ -338,7 +340,7 @@ section_open(struct binder *b, struct plan *p, struct conf *old)
 	struct gate_limits limits = limits_of(p);
 	char fingerprint[65], gate[GATE_NAME_MAX];
 
-	if (!fingerprint_of(p, &limits, inner, fingerprint))
+	if (!fingerprint_of(b, p, &limits, inner, fingerprint))
 		return false;
 	s->backend = backend_ref(find_old(old, p, fingerprint, !b->tool && !s->only_wrapped));
 	if (s->backend)

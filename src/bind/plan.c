@@ -170,6 +170,16 @@ plan_outermost(const struct binder *b, const struct conf_section *s)
 	return s;
 }
 
+const char *
+plan_name_domain(const struct binder *b, const struct plan *p)
+{
+	const struct conf_section *s = plan_outermost(b, p->section);
+
+	return s->kind == CONF_AUTH && s->name_domain && strcmp(s->name_domain, CONF_NAME_BARE) != 0
+		       ? s->name_domain
+		       : NULL;
+}
+
 /* May names that its module gives be those of another section's accounts (account/own.h)? */
 static uint32_t
 names_flags(const struct binder *b, const struct plan *p)
@@ -204,6 +214,7 @@ plan_spec(struct binder *b, const struct plan *p, struct host_setting *settings,
 			 (wants_lookups(b, p) ? PM_OPENF_LOOKUPS : 0) | names_flags(b, p),
 		.state_dir = b->c->state_dir,
 		.run_dir = b->c->run_dir,
+		.name_domain = plan_name_domain(b, p),
 		.settings = settings,
 		.n_settings = s->n_settings,
 		.host = services_host(s->name),

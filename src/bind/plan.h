@@ -50,6 +50,8 @@ void plan_permits(struct binder *b);
  * the domain is ours: so it must be known. With LMTP the MTA in front knows. A wrapper is
  * believed: the section it wraps is not asked. */
 bool plan_wants_domains(const struct binder *b, const struct plan *p);
+/* The domain that is appended to names that its module gives without a domain; NULL: nothing. */
+const char *plan_name_domain(const struct binder *b, const struct plan *p);
 /* The description of a section for the loader. settings: room for n_settings, alive as long as
  * *ret, like *at. */
 void plan_spec(struct binder *b, const struct plan *p, struct host_setting *settings, struct at *at,

@@ -210,6 +210,10 @@ main(int argc, char **argv)
 		if (!eq)
 			return 64;
 		*eq = '\0';
+		if (strcmp(argv[k], "name_domain") == 0) { /* the host's own */
+			spec.name_domain = eq + 1;
+			continue;
+		}
 		settings[spec.n_settings++] =
 			(struct host_setting){.key = argv[k], .value = eq + 1};
 	}

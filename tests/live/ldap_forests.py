@@ -28,6 +28,11 @@ def forest(domain, *more):
     return slapd.tree(alice, bob, eve, *more)
 
 
+def spelt(domain):
+    """The second one's name is the first one's, completed."""
+    return [slapd.user(uid, SECRET[domain], mail="pat.%s@%s" % (n, domain)) for uid, n in (("pat", "one"), ("pat@" + domain, "two"))]
+
+
 def section(name, directory, box="mail", **more):
     return block("auth", name, module="ldap", server=directory.uri, storage=box, **chosen({"call_ms": "15s", **more}))
 
@@ -207,6 +212,27 @@ def one_person(tap, srv, corp, emea):
     corp.modify("dn: uid=alice,%s\nchangetype: modify\nreplace: userPassword\nuserPassword: %s\n" % (slapd.PEOPLE, SECRET[CORP]))
 
 
+def two_spellings(tap, srv, corp, emea):
+    """pat is completed to the name that another entry of the same directory has in full. The section that is asked has name_domain,
+    be it a wrapper; a reload tells the module."""
+    pat, other = ("pat.one@" + CORP, SECRET[CORP]), ("pat.two@" + CORP, SECRET[CORP])
+    mail = {"filter": "(mail=%u)", "name_attribute": "uid"}
+    fresh(srv)
+    for what, wanted, sections in (
+            ("nothing is appended", [[], []], section("corp", corp, **mail)),
+            ("name_domain", [[], PERM], section("corp", corp, name_domain=CORP, **mail)),
+            ("a wrapper without it", [[], []], section("corp", corp, None, **mail) + block("auth", "w", module="fault", wrap="corp", storage="mail")),
+            ("a wrapper with it", [[], PERM], section("corp", corp, None, **mail) +
+             block("auth", "w", module="fault", wrap="corp", storage="mail", name_domain=CORP))):
+        served(srv, sections + maildir(srv))
+        got = [g[:15] for g in (subjects(srv, *pat), subjects(srv, *other))]
+        tap.ok(got == wanted, "pat and pat@corp.test: " + what, got)
+        codes = deliver(srv, what, pat[0], other[0])
+        tap.ok(codes == [250, 250 if wanted[1] == [] else 451], "their mail: " + what, codes)
+        fresh(srv)
+    tap.ok(srv.said("as is, with name_domain, the 'pat' of uid=pat,"), "the log names both", srv.log()[-900:])
+
+
 def bare_names_stay(tap, srv, corp, emea):
     """A site that had bare names, and grows a second section, may keep them."""
     fresh(srv)
@@ -226,9 +252,9 @@ def main():
     srv = Server()
     srv.mkdir("mail")
     srv.lmtp = srv.listen("lmtp")
-    corp, emea = slapd.Slapd(forest(CORP)).start(), slapd.Slapd(forest(EMEA)).start()
+    corp, emea = slapd.Slapd(forest(CORP, *spelt(CORP))).start(), slapd.Slapd(forest(EMEA)).start()
     try:
-        for part in (refused_at_once, each_his_own, values_lie, in_one_chain, one_person, bare_names_stay):
+        for part in (refused_at_once, each_his_own, values_lie, in_one_chain, one_person, two_spellings, bare_names_stay):
             part(tap, srv, corp, emea)
     finally:
         corp.close()

@@ -21,6 +21,10 @@ def directory():
         entries.append(slapd.user("twin", ou, dn="uid=twin," + below(ou), mail=["twin@" + ou, "t.%s@both" % ou]))
         entries.append(slapd.user("keyed", ou, dn="uid=keyed," + below(ou), mail="keyed@" + ou, mailKey="box-" + ou))
         entries.append(slapd.user("solo-" + ou, ou, dn="uid=solo-%s,%s" % (ou, below(ou)), mail="solo@" + ou))
+    for uid, mail in (("pat", "p.bare"), ("pat@corp.test", "p.whole"), ("lee@corp.test", "l.whole"), ("pat@other.test", "p.other")):
+        entries.append(slapd.user(uid, "sales", dn="uid=%s,%s" % (uid, below("sales")), mail=mail + "@sales"))
+    entries.append(slapd.entry("cn=kim," + below("sales"), ["inetOrgPerson"], cn="kim", sn="kim", uid=["kim@corp.test", "kim"],
+                               mail="k.both@sales", userPassword=slapd.ssha("sales")))
     entries.append(slapd.user("half", "sales", dn="uid=half," + below("sales"), mail="half@sales"))
     entries.append(slapd.entry("cn=half," + below("tech"), ["applicationProcess", "extensibleObject"], cn="half", uid="half"))
     return slapd.tree(*entries)
@@ -87,6 +91,23 @@ def by_domain(tap, d):
             s.lets_in("twin@tech", "tech", "twin@tech")
 
 
+def by_completion(tap, d):
+    """The host appends name_domain to pat. So pat@corp.test, another entry, gives way, by whatever name: nobody gets both."""
+    for what, more in (("found by address", ADDRESS), ("found by either", {"filter": "(|(uid=%u)(mail=%u))", "name_attribute": "uid"}),
+                       ("in its place", {"user_dn": "uid=%u," + below("sales"), "base": None, "name_attribute": "uid"})):
+        address = "mail" in str(more)
+        with Section(tap, d, what + ", name_domain", name_domain="Corp.Test", **more) as s:
+            s.lets_in("p.bare@sales" if address else "pat", "sales", "pat")
+            s.lets_in("l.whole@sales" if address else "lee@corp.test", "sales", "lee@corp.test")
+            s.lets_in("p.other@sales" if address else "pat@other.test", "sales", "pat@other.test")
+            for name in ["p.whole@sales"] * address + ["pat@corp.test"] * (not address or "uid=%u" in more["filter"]):
+                s.refuses(name, "sales", "uid is 'pat@corp.test', as is, with name_domain, the 'pat' of uid=pat,ou=sales")
+        with Section(tap, d, what + ", names as they are", **more) as s:
+            s.lets_in("p.whole@sales" if address else "pat@corp.test", "sales", "pat@corp.test")
+    with Section(tap, d, "both values are hers", name_domain="corp.test", **ADDRESS) as s:
+        s.lets_in("k.both@sales", "sales", "kim@corp.test")
+
+
 def what_it_costs(tap, d):
     """The searches of one login: for the name, and for others who have it, unless the first search proves that nobody has."""
     for what, wanted, name, more in (
@@ -94,7 +115,9 @@ def what_it_costs(tap, d):
             ("the same named", 1, "solo-sales@x", {"name_attribute": "uid"}),
             ("a login's own name beside addresses", 1, "solo-sales@x", {"filter": "(&(objectClass=inetOrgPerson)(|(uid=%n)(mail=%u)))"}),
             ("direct", 1, "solo-sales@x", {"user_dn": "uid=%n," + below("sales"), "base": None}),
-            ("found by address", 2, "solo@sales", ADDRESS)):
+            ("found by address", 2, "solo@sales", ADDRESS),
+            ("a name that is completed", 1, "solo-sales@x", {"name_attribute": "uid", "name_domain": "corp.test"}),
+            ("a name that has the domain, and gives way", 2, "lee@corp.test", {"filter": "(uid=%u)", "name_domain": "corp.test"})):
         with Section(tap, d, what, **more) as s:
             s.ask.ask("verify", name, "sales")
             before = searches(d)
@@ -107,7 +130,7 @@ def main():
     tap = Tap()
     d = slapd.Slapd(directory()).start()
     try:
-        for part in (by_address, by_alias, by_domain, what_it_costs):
+        for part in (by_address, by_alias, by_domain, by_completion, what_it_costs):
             part(tap, d)
     finally:
         d.close()

@@ -82,23 +82,101 @@ name_is_proven(const struct settings *s, const struct visit *v, struct pm_str va
 	return false;
 }
 
-/* The filter and the base to look for others with. */
+/* The filter and the base to look for others with. ret: NULL: how many are there? Else the one. */
 static int32_t
-ask_namesakes(struct conn *c, const struct ask *a, const struct template_names *names, bool within)
+ask_namesakes(struct conn *c, const struct ask *a, const struct template_names *names, bool within,
+	      struct ldapmsg **ret)
 {
 	const struct settings *s = &a->inst->set;
 	const char *below = s->base ? s->base : s->user_dn, *root = prove_root(below, within);
 	char *t = prove_namesakes(s->base ? s->filter : NULL, s->attr[MAP_NAME], within);
+	int scope = root == s->base ? s->scope : LDAP_SCOPE_SUBTREE;
 	int32_t rc = PM_NOMEM;
 	char *filter = t ? template_fill(t, TEMPLATE_FILTER, names, &rc) : NULL;
 	char *base = filter ? template_fill(root, TEMPLATE_DN, names, &rc) : NULL;
 
-	if (base)
-		rc = search_count(c, a, base, root == s->base ? s->scope : LDAP_SCOPE_SUBTREE,
-				  filter);
+	if (base && ret)
+		rc = search_one(c, a, base, scope, filter, false, ret);
+	else if (base)
+		rc = search_count(c, a, base, scope, filter);
 	free(base);
 	free(filter);
 	free(t);
+	return rc;
+}
+
+/* May another entry have the same value? */
+static int32_t
+check_value(struct conn *c, const struct ask *a, const struct visit *v, struct pm_str value)
+{
+	const struct settings *s = &a->inst->set;
+	const struct account *acc = v->acc;
+	struct template_names names = {.user = value, .local = value, .domain = v->names.domain};
+	bool within = s->name_letter == 'n';
+	int32_t rc;
+
+	if (name_is_proven(s, v, value, within))
+		return PM_OK;
+	if (!within && !*prove_root(s->base ? s->base : s->user_dn, within) &&
+	    !memchr(value.p, '@', value.n)) {
+		ask_error(a,
+			  "%s: %s is '%.*s', and each domain has a directory of its own: whose "
+			  "mailbox is it? Leave name_attribute out",
+			  acc->dn, s->attr[MAP_NAME], (int)value.n, value.p);
+		return PM_PERM;
+	}
+	rc = ask_namesakes(c, a, &names, within, NULL);
+	if (rc == PM_PERM)
+		ask_error(a, "%s: %s is '%.*s', and another entry's, too: whose mailbox is it?",
+			  acc->dn, s->attr[MAP_NAME], (int)value.n, value.p);
+	return rc == PM_NOENT ? PM_OK : rc;
+}
+
+/* Octets of a value before the domain that the host appends to others; 0: it has not got it. */
+static size_t
+value_before_domain(const struct settings *s, struct pm_str value)
+{
+	size_t n = s->name_domain ? strlen(s->name_domain) : 0;
+
+	if (n == 0 || value.n < n + 2 || value.p[value.n - n - 1] != '@' ||
+	    strncasecmp(value.p + value.n - n, s->name_domain, n) != 0)
+		return 0;
+	return value.n - n - 1;
+}
+
+/*
+ * May another entry have this value without the domain, which the host appends? It is this one that
+ * gives way, so that no login by a name without a domain, as nearly all are, costs a search more.
+ */
+static int32_t
+check_completed(struct conn *c, const struct ask *a, const struct visit *v, struct pm_str value)
+{
+	const struct settings *s = &a->inst->set;
+	struct pm_str bare = {value.p, value_before_domain(s, value)};
+	struct template_names names = {.user = bare, .local = bare, .domain = v->names.domain};
+	struct ldapmsg *entry = NULL;
+	char *dn = NULL;
+	int32_t rc;
+
+	/* with a directory for each domain nobody has a name without one (check_value) */
+	if (bare.n == 0 || s->name_letter == 'n' ||
+	    !*prove_root(s->base ? s->base : s->user_dn, false))
+		return PM_OK;
+	rc = ask_namesakes(c, a, &names, false, &entry);
+	if (rc == PM_OK)
+		dn = ldap_get_dn(c->ld, entry);
+	ldap_msgfree(entry);
+	if (rc == PM_NOENT || (dn && strcasecmp(dn, v->acc->dn) == 0)) {
+		ldap_memfree(dn); /* it has both values */
+		return PM_OK;
+	}
+	if (rc == PM_OK || rc == PM_PERM) {
+		ask_error(a, "%s: %s is '%.*s', as is, with name_domain, the '%.*s' of %s",
+			  v->acc->dn, s->attr[MAP_NAME], (int)value.n, value.p, (int)bare.n, bare.p,
+			  dn ? dn : "others");
+		rc = PM_PERM;
+	}
+	ldap_memfree(dn);
 	return rc;
 }
 
@@ -109,28 +187,13 @@ ask_namesakes(struct conn *c, const struct ask *a, const struct template_names *
 static int32_t
 check_alone(struct conn *c, const struct ask *a, const struct visit *v)
 {
-	const struct settings *s = &a->inst->set;
-	const struct account *acc = v->acc;
-	struct pm_str value = {acc->name, acc->value_n};
-	struct template_names names = {.user = value, .local = value, .domain = v->names.domain};
-	bool within = s->name_letter == 'n';
+	struct pm_str value = {v->acc->name, v->acc->value_n};
 	int32_t rc;
 
-	if (acc->value_n == 0 || acc->key || name_is_proven(s, v, value, within))
+	if (value.n == 0 || v->acc->key)
 		return PM_OK;
-	if (!within && !*prove_root(s->base ? s->base : s->user_dn, within) &&
-	    !memchr(value.p, '@', value.n)) {
-		ask_error(a,
-			  "%s: %s is '%.*s', and each domain has a directory of its own: whose "
-			  "mailbox is it? Leave name_attribute out",
-			  acc->dn, s->attr[MAP_NAME], (int)value.n, value.p);
-		return PM_PERM;
-	}
-	rc = ask_namesakes(c, a, &names, within);
-	if (rc == PM_PERM)
-		ask_error(a, "%s: %s is '%.*s', and another entry's, too: whose mailbox is it?",
-			  acc->dn, s->attr[MAP_NAME], (int)value.n, value.p);
-	return rc == PM_NOENT ? PM_OK : rc;
+	rc = check_value(c, a, v, value);
+	return rc == PM_OK ? check_completed(c, a, v, value) : rc;
 }
 
 /* ---- one server, step by step ---------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include "settings.h"
 
 #include <ldap.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -360,6 +361,19 @@ take_attributes(struct reader *r)
 	}
 }
 
+static void
+take_name_domain(struct reader *r)
+{
+	const struct pm_open *o = r->open;
+
+	if (o->size < offsetof(struct pm_open, name_domain) + sizeof(o->name_domain) ||
+	    o->name_domain.n == 0)
+		return; /* of a host that does not tell, or appends nothing */
+	r->s->name_domain = sdk_strdup(o->name_domain);
+	if (!r->s->name_domain)
+		r->rc = PM_NOMEM;
+}
+
 /* Values with an @, by what the attribute is for (RFC 4524; Active Directory). */
 static bool
 holds_addresses(const char *attr)
@@ -420,6 +434,7 @@ settings_read(struct settings *s, const struct pm_open *open)
 	take_groups(&r);
 	take_attributes(&r);
 	take_limits(&r);
+	take_name_domain(&r);
 	check_lookups(&r);
 	check_names(&r);
 	check_tls_files(&r);
@@ -442,6 +457,7 @@ settings_free(struct settings *s)
 	free(s->tls_cert);
 	free(s->tls_key);
 	free(s->user_dn);
+	free(s->name_domain);
 	free(s->base);
 	free(s->filter);
 	free(s->group_filter);

@@ -53,6 +53,7 @@ struct settings {
 	char *attr[MAP_N]; /* NULL: not wanted */
 	/* what the name attribute stands for: 'u', 'n', or 0: the whole name as it is */
 	char name_letter;
+	char *name_domain; /* what the host appends to a value without an @; NULL: nothing */
 	char *groups[REQUIRED_GROUPS_MAX];
 	size_t n_groups;
 	char *group_filter;

@@ -209,6 +209,8 @@ struct pm_open {
 	const struct pm_value *options;
 	const struct pm_module *inner; /* wrap = NAME: the wrapped module, or NULL ... */
 	void *inner_inst;              /* ... and its open instance; one permit covers both */
+	/* auth: the host appends it to a pm_user.name without an @, after an @; empty: nothing */
+	struct pm_str name_domain;
 };
 
 /* ---- calls ----------------------------------------------------------------------------------- */
@@ -690,7 +692,7 @@ const struct pm_module *pm_module_v1(uint32_t host_minor, uint32_t index);
 #endif
 PM_ASSERT_SIZE(pm_host, 64, 36);
 PM_ASSERT_SIZE(pm_report, 24, 16);
-PM_ASSERT_SIZE(pm_open, 112, 68);
+PM_ASSERT_SIZE(pm_open, 128, 76);
 PM_ASSERT_SIZE(pm_call, 72, 56);
 PM_ASSERT_SIZE(pm_cred, 176, 96);
 PM_ASSERT_SIZE(pm_secret, 80, 48);
