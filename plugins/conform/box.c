@@ -13,7 +13,6 @@
 #include "kit.h"
 
 #define USERS 100
-#define AGAIN_MAX 1000000 /* slices: beyond that there is no progress */
 
 struct pm_str
 kit_str(const char *s)

@@ -8,6 +8,8 @@
 
 #include "inst.h"
 
+#define AGAIN_MAX 1000000 /* slices: beyond that there is no progress */
+
 struct box {
 	struct inst *in;
 	void *h;

@@ -233,14 +233,17 @@ page_through(struct inst *in, size_t n)
 
 	EXPECT(page, "no memory");
 	while (got == n) {
-		memset(page, 0, n * sizeof(*page));
-		for (size_t k = 0; k < n; k++)
-			page[k].size = sizeof(*page);
-		got = 0;
-		expect_rc(
-			"box_list",
-			in->m->storage->box_list(in->i, kit_pm(), at, n, sizeof(*page), page, &got),
-			PM_OK);
+		int32_t rc = PM_AGAIN;
+
+		for (unsigned i = 0; rc == PM_AGAIN && i < AGAIN_MAX; i++) {
+			memset(page, 0, n * sizeof(*page));
+			for (size_t k = 0; k < n; k++)
+				page[k].size = sizeof(*page);
+			got = 0;
+			rc = in->m->storage->box_list(in->i, kit_pm(), at, n, sizeof(*page), page,
+						      &got);
+		}
+		expect_rc("box_list", rc, PM_OK);
 		EXPECT(got <= n, "box_list gave %zu of at most %zu", got, n);
 		for (size_t k = 0; k < got; k++) {
 			EXPECT(page[k].key_len <= PM_KEY_MAX && page[k].cursor_len <= PM_CURSOR_MAX,

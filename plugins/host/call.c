@@ -328,7 +328,7 @@ host_box_list(struct host_inst *i, struct host_call *c, struct pm_str cursor, si
 		ret[k].size = sizeof(ret[k]);
 	}
 	*ret_got = 0;
-	rc = answer_final(c, i->desc->storage->box_list(i->inst, &c->pm, cursor, n, sizeof(*ret),
+	rc = answer_known(c, i->desc->storage->box_list(i->inst, &c->pm, cursor, n, sizeof(*ret),
 							ret, ret_got));
 	if (rc != PM_OK)
 		return rc;

@@ -1,152 +1,169 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "path_list.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "path.h"
+#include "path_walk.h"
 #include "say.h"
 
-#define SUM 16
-#define PARTS 5 /* u n d k, and one for %h */
+#define MOST 4 /* walks kept for the page or the slice that follows */
+#define LEFT_MS (10 * 60 * 1000)
 
-static const char letters[] = "undkh";
-
-/* The values of the template's letters on the way down; strings of the directory entries that were
- * passed. */
-struct names {
-	struct pm_str of[PARTS];
+struct kept {
+	struct walk *walk;
+	int64_t left_ms; /* when its last caller left */
 };
 
-struct found {
-	unsigned char sum[SUM];
-	char *key;
-	size_t key_n;
+struct sdk_lists {
+	const struct pm_host *host;
+	size_t window;
+	pthread_mutex_t mutex;
+	/* below: under mutex */
+	uint64_t begun;         /* walks, so far */
+	struct kept kept[MOST]; /* a walk that a caller has is not among them */
 };
 
-struct walk {
+/* The list as one call sees it. */
+struct page {
+	const char *pattern;
 	sdk_is_box is_box;
-	const unsigned char *after; /* the page begins after this cursor; NULL: from the start */
-	struct found *page;         /* the smallest keys, in order */
-	size_t n, got;
-	bool no_memory;
+	const struct pm_call *call;
+	const unsigned char *after; /* NULL: from the start */
+	size_t n;
 };
 
-/* ---- one entry ------------------------------------------------------------------------------- */
-
-static size_t
-letter_of(char c)
+struct sdk_lists *
+sdk_lists_new(const struct pm_host *host, size_t window)
 {
-	return (size_t)(strchr(letters, c) - letters);
-}
+	struct sdk_lists *l = calloc(1, sizeof(*l));
 
-/* Fits `name` to one component of a template, `pattern` up to `end`, and notes the values of the
- * letters. The first letter of two takes as little as it can. */
-static bool
-path_list_fits(const char *pattern, const char *end, const char *name, size_t n, struct names *ret)
-{
-	if (pattern == end)
-		return n == 0;
-	if (*pattern != '%')
-		return n > 0 && *name == *pattern &&
-		       path_list_fits(pattern + 1, end, name + 1, n - 1, ret);
-	for (size_t k = 1; k <= n; k++) {
-		if (!path_list_fits(pattern + 2, end, name + k, n - k, ret))
-			continue;
-		ret->of[letter_of(pattern[1])] = (struct pm_str){name, k};
-		return true;
-	}
-	return false;
-}
-
-/* Makes the key; malloc'd. NULL: it is not the name of a user, or no memory. */
-static char *
-path_list_key_of(const struct names *w, size_t *ret_n)
-{
-	struct pm_str u = w->of[0], n = w->of[1], d = w->of[2], k = w->of[3];
-	struct pm_str first = k.n   ? k
-			      : u.n ? u
-				    : n,
-		      domain = k.n || u.n ? (struct pm_str){NULL, 0} : d;
-	char *key;
-
-	*ret_n = first.n + (domain.n ? domain.n + 1 : 0);
-	if (first.n == 0 || *ret_n > PM_KEY_MAX || !(key = malloc(*ret_n)))
+	if (!l)
 		return NULL;
-	memcpy(key, first.p, first.n);
-	if (domain.n > 0) {
-		key[first.n] = '@';
-		memcpy(key + first.n + 1, domain.p, domain.n);
-	}
-	return key;
+	l->host = host;
+	l->window = window;
+	pthread_mutex_init(&l->mutex, NULL);
+	return l;
 }
 
-/* Puts a key into the page, if it belongs there. */
-static void
-path_list_take(struct walk *w, const struct names *names)
+void
+sdk_lists_free(struct sdk_lists *l)
 {
-	struct found f;
-	unsigned char sum[EVP_MAX_MD_SIZE];
-	size_t at = w->got;
-
-	f.key = path_list_key_of(names, &f.key_n);
-	if (!f.key || EVP_Digest(f.key, f.key_n, sum, NULL, EVP_sha256(), NULL) != 1) {
-		free(f.key);
-		w->no_memory = w->no_memory || errno == ENOMEM;
+	if (!l)
 		return;
-	}
-	memcpy(f.sum, sum, SUM);
-	while (at > 0 && memcmp(w->page[at - 1].sum, f.sum, SUM) > 0)
-		at--;
-	if (at == w->n || (w->after && memcmp(f.sum, w->after, SUM) <= 0)) {
-		free(f.key);
-		return;
-	}
-	if (w->got == w->n)
-		free(w->page[--w->got].key);
-	memmove(w->page + at + 1, w->page + at, (w->got - at) * sizeof(f));
-	w->page[at] = f;
-	w->got++;
+	for (size_t k = 0; k < MOST; k++)
+		walk_free(l->kept[k].walk);
+	pthread_mutex_destroy(&l->mutex);
+	free(l);
 }
 
-/* ---- the tree -------------------------------------------------------------------------------- */
+/* ---- walks between calls --------------------------------------------------------------------- */
 
-/* Walks the directory `fd`, and closes it: entries that fit the template's next component. */
-static void
-walk_down(struct walk *w, int fd, const char *pattern, const struct names *names)
+/* True if the caller can go on with this walk. A new list begins with a walk of its own: an old one
+ * does not have the mailboxes that came since. */
+static bool
+lists_serves(const struct walk *w, const struct page *p)
 {
-	const char *slash = strchr(pattern, '/'), *end = slash ? slash : pattern + strlen(pattern);
-	DIR *d = fdopendir(fd);
-	struct dirent *e;
+	const struct found *f;
+	size_t n;
 
-	if (!d) {
-		(void)close(fd);
-		return;
-	}
-	while ((e = readdir(d)) != NULL && !w->no_memory) {
-		struct names mine = *names;
-		int sub;
+	return walk_is_done(w) ? p->after && walk_has(w, p->after, p->n, &f, &n)
+			       : walk_is_after(w, p->after);
+}
 
-		if (e->d_name[0] == '.' ||
-		    !path_list_fits(pattern, end, e->d_name, strlen(e->d_name), &mine))
-			continue;
-		if (!slash) {
-			if (w->is_box(fd, e->d_name))
-				path_list_take(w, &mine);
-			continue;
+/* Takes the walk that serves this page out of those kept; NULL: none does. Of two it is the one
+ * that was begun last: the other may lack mailboxes that the caller's list has to have. */
+static struct walk *
+lists_take(struct sdk_lists *l, const struct page *p)
+{
+	int64_t now = l->host->now_ms(l->host->ctx);
+	struct kept *best = NULL;
+	struct walk *got = NULL;
+
+	pthread_mutex_lock(&l->mutex);
+	for (size_t k = 0; k < MOST; k++) {
+		struct kept *at = &l->kept[k];
+
+		if (at->walk && now - at->left_ms >= LEFT_MS) {
+			walk_free(at->walk);
+			at->walk = NULL;
 		}
-		sub = openat(fd, e->d_name,
-			     O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-		if (sub != -1)
-			walk_down(w, sub, slash + 1, &mine);
+		if (at->walk && lists_serves(at->walk, p) &&
+		    (!best || walk_number(at->walk) > walk_number(best->walk)))
+			best = at;
 	}
-	closedir(d);
+	if (best) {
+		got = best->walk;
+		best->walk = NULL;
+	}
+	pthread_mutex_unlock(&l->mutex);
+	return got;
+}
+
+/* The place for one more walk: a free one, or of the finished walks that was left longest ago,
+ * since each of them gave a page. NULL: all are half done, and would be begun again for ever by
+ * callers that drive each other out; the newest gives way. */
+static struct kept *
+lists_room(struct sdk_lists *l)
+{
+	struct kept *best = NULL;
+
+	for (size_t k = 0; k < MOST; k++) {
+		struct kept *at = &l->kept[k];
+
+		if (!at->walk)
+			return at;
+		if (walk_is_done(at->walk) && (!best || at->left_ms < best->left_ms))
+			best = at;
+	}
+	return best;
+}
+
+static void
+lists_keep(struct sdk_lists *l, struct walk *w)
+{
+	struct walk *out = w;
+	struct kept *at;
+
+	pthread_mutex_lock(&l->mutex);
+	at = lists_room(l);
+	if (at) {
+		out = at->walk;
+		*at = (struct kept){w, l->host->now_ms(l->host->ctx)};
+	}
+	pthread_mutex_unlock(&l->mutex);
+	walk_free(out);
+}
+
+/* A walk that begins at the page. */
+static int32_t
+lists_begin(struct sdk_lists *l, const struct page *p, struct walk **ret)
+{
+	char *prefix = sdk_path_prefix(p->pattern);
+	int root = prefix ? open(prefix, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	uint64_t number;
+	int32_t rc = PM_DOWN;
+
+	pthread_mutex_lock(&l->mutex);
+	number = ++l->begun;
+	pthread_mutex_unlock(&l->mutex);
+	if (!prefix) {
+		rc = PM_NOMEM;
+	} else if (root == -1) {
+		sdk_error(p->call, "'%s': %s", prefix, strerrordesc_np(errno));
+	} else {
+		*ret = walk_new(root, p->pattern + strlen(prefix), p->after,
+				p->n > l->window ? p->n : l->window, number);
+		rc = *ret ? PM_OK : PM_NOMEM;
+	}
+	free(prefix);
+	return rc;
 }
 
 /* ---- pages ----------------------------------------------------------------------------------- */
@@ -166,57 +183,56 @@ cursor_sum(struct pm_str cursor, unsigned char sum[SUM])
 }
 
 static void
-path_list_hand_out(const struct found *f, char *at)
+page_put(const struct found *f, char *at)
 {
 	struct pm_box b = {0};
 
 	memcpy(&b.size, at, sizeof(b.size)); /* R1 */
-	memcpy(b.key, f->key, f->key_n);
-	b.key_len = (uint32_t)f->key_n;
+	memcpy(b.key, f->key, f->n);
+	b.key_len = (uint32_t)f->n;
 	for (int k = 0; k < SUM; k++)
 		snprintf(b.cursor + 2 * k, 3, "%02x", f->sum[k]);
 	b.cursor_len = 2 * SUM;
 	memcpy(at, &b, b.size < sizeof(b) ? b.size : sizeof(b));
 }
 
-int32_t
-sdk_path_list(const char *pattern, sdk_is_box is_box, const struct pm_call *call,
-	      struct pm_str cursor, size_t n, size_t stride, struct pm_box *ret, size_t *ret_got)
+/* The walk is kept until the last page was handed out, or it failed. */
+static int32_t
+page_fill(struct sdk_lists *l, const struct page *p, char *ret, size_t stride, size_t *ret_got)
 {
-	struct walk w = {.is_box = is_box, .n = n};
+	const struct found *f = NULL;
+	size_t n = 0;
+	struct walk *w = lists_take(l, p);
+	int32_t rc = w ? PM_OK : lists_begin(l, p, &w);
+
+	if (rc == PM_OK && !walk_is_done(w))
+		rc = walk_slice(w, l->host, p->call, p->is_box);
+	if (rc == PM_OK)
+		(void)walk_has(w, p->after, p->n, &f, &n);
+	for (size_t k = 0; k < n && k < p->n; k++)
+		page_put(&f[k], ret + k * stride);
+	if (rc == PM_OK)
+		*ret_got = n < p->n ? n : p->n;
+	if (rc == PM_AGAIN || (rc == PM_OK && n >= p->n))
+		lists_keep(l, w);
+	else
+		walk_free(w);
+	return rc;
+}
+
+int32_t
+sdk_path_list(struct sdk_lists *l, const char *pattern, sdk_is_box is_box,
+	      const struct pm_call *call, struct pm_str cursor, size_t n, size_t stride,
+	      struct pm_box *ret, size_t *ret_got)
+{
 	unsigned char after[SUM];
-	char *prefix = sdk_path_prefix(pattern);
-	int root = prefix ? open(prefix, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	int32_t rc = PM_OK;
+	struct page p = {pattern, is_box, call, cursor.n > 0 ? after : NULL, n};
 
 	if (strstr(pattern, "%h")) {
 		sdk_error(call, "path = %s: mailboxes in homes cannot be listed", pattern);
-		rc = PM_UNSUPPORTED;
-	} else if (cursor.n > 0 && !cursor_sum(cursor, after)) {
-		rc = PM_INVALID;
-	} else if (root == -1) {
-		sdk_error(call, "'%s': %s", prefix ? prefix : pattern, strerrordesc_np(errno));
-		rc = PM_DOWN;
-	} else if (!(w.page = calloc(n + 1, sizeof(*w.page)))) {
-		rc = PM_NOMEM;
+		return PM_UNSUPPORTED;
 	}
-	if (rc == PM_OK) {
-		w.after = cursor.n > 0 ? after : NULL;
-		errno = 0;
-		walk_down(&w, root, pattern + strlen(prefix), &(struct names){0});
-		root = -1;
-		rc = w.no_memory ? PM_NOMEM : PM_OK;
-	}
-	for (size_t k = 0; k < w.got; k++) {
-		if (rc == PM_OK)
-			path_list_hand_out(&w.page[k], (char *)ret + k * stride);
-		free(w.page[k].key);
-	}
-	if (rc == PM_OK)
-		*ret_got = w.got;
-	free(w.page);
-	free(prefix);
-	if (root != -1)
-		(void)close(root);
-	return rc;
+	if (cursor.n > 0 && !cursor_sum(cursor, after))
+		return PM_INVALID;
+	return page_fill(l, &p, (char *)ret, stride, ret_got);
 }

@@ -173,16 +173,22 @@ list_place(void *inst, const struct pm_call *call, const struct pm_user *user,
 
 /* ---- list ------------------------------------------------------------------------------------ */
 
-static bool
+static int
 list_is_box(int fd, const char *name)
 {
 	char path[300];
 	struct stat st;
 
 	if (snprintf(path, sizeof(path), "%s/cur", name) >= (int)sizeof(path))
-		return false;
-	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
-	       fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+		return 0;
+	for (const char *at = name;; at = path) {
+		if (fstatat(fd, at, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			return -1;
+		if (!S_ISDIR(st.st_mode))
+			return 0;
+		if (at == path)
+			return 1;
+	}
 }
 
 int32_t
@@ -191,7 +197,8 @@ list_boxes(void *inst, const struct pm_call *call, struct pm_str cursor, size_t 
 {
 	const struct inst *i = inst;
 
-	return sdk_path_list(i->pattern, list_is_box, call, cursor, n, stride, ret, ret_got);
+	return sdk_path_list(i->lists, i->pattern, list_is_box, call, cursor, n, stride, ret,
+			     ret_got);
 }
 
 /* ---- removal --------------------------------------------------------------------------------- */

@@ -19,6 +19,7 @@
 #include "list.h"
 #include "message.h"
 #include "path.h"
+#include "path_list.h"
 #include "say.h"
 #include "totals.h"
 
@@ -37,6 +38,7 @@ maildir_close(void *inst)
 
 	cache_free(i->cache);
 	sdk_totals_free(i->totals);
+	sdk_lists_free(i->lists);
 	free(i->section);
 	free(i->pattern);
 	free(i->prefix);
@@ -63,12 +65,13 @@ maildir_open(const struct pm_open *open, void **ret_inst)
 	i->cache_messages = (uint64_t)sdk_opt_num(open, "cache_messages", 1000000);
 	i->cache = cache_new(i->cache_messages);
 	i->totals = sdk_totals_new(i->host, list_count_free);
+	i->lists = sdk_lists_new(i->host, SDK_LIST_WINDOW);
 	if (gethostname(i->hostname, sizeof(i->hostname) - 1) != 0)
 		snprintf(i->hostname, sizeof(i->hostname), "localhost");
 	for (char *p = i->hostname; *p; p++)
 		if (*p == '/' || *p == ':' || *p == ',' || (unsigned char)*p <= 0x20)
 			*p = '_'; /* as qmail does in names of files */
-	if (!i->section || !i->pattern || !i->prefix || !i->cache || !i->totals) {
+	if (!i->section || !i->pattern || !i->prefix || !i->cache || !i->totals || !i->lists) {
 		maildir_close(i);
 		return PM_NOMEM;
 	}

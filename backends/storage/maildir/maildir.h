@@ -41,6 +41,7 @@
 struct cache;
 struct msg;
 struct scanner;
+struct sdk_lists;
 struct sdk_totals;
 struct snap;
 
@@ -53,6 +54,7 @@ struct inst {
 	uint64_t cache_messages;
 	struct cache *cache;
 	struct sdk_totals *totals;
+	struct sdk_lists *lists;
 	char hostname[64];
 	_Atomic uint64_t sequence; /* of delivered files */
 };

@@ -114,15 +114,17 @@ list_place(void *inst, const struct pm_call *call, const struct pm_user *user,
 
 /* ---- list ------------------------------------------------------------------------------------ */
 
-static bool
+static int
 list_is_box(int fd, const char *name)
 {
 	size_t n = strlen(name);
 	struct stat st;
 
-	/* a dotlock is not a mailbox */
-	return !(n > 5 && strcmp(name + n - 5, ".lock") == 0) &&
-	       fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+	if (n > 5 && strcmp(name + n - 5, ".lock") == 0)
+		return 0; /* a dotlock */
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return -1;
+	return S_ISREG(st.st_mode);
 }
 
 int32_t
@@ -131,7 +133,8 @@ list_boxes(void *inst, const struct pm_call *call, struct pm_str cursor, size_t 
 {
 	const struct inst *i = inst;
 
-	return sdk_path_list(i->pattern, list_is_box, call, cursor, n, stride, ret, ret_got);
+	return sdk_path_list(i->lists, i->pattern, list_is_box, call, cursor, n, stride, ret,
+			     ret_got);
 }
 
 /* ---- removal --------------------------------------------------------------------------------- */

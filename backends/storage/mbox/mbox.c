@@ -18,6 +18,7 @@
 #include "list.h"
 #include "message.h"
 #include "path.h"
+#include "path_list.h"
 #include "recover.h"
 #include "say.h"
 #include "totals.h"
@@ -80,6 +81,7 @@ close_inst(void *inst)
 		if (fds[k] != -1)
 			(void)close(fds[k]);
 	sdk_totals_free(i->totals);
+	sdk_lists_free(i->lists);
 	free(i->section);
 	free(i->pattern);
 	free(i->prefix);
@@ -133,6 +135,7 @@ open_inst(const struct pm_open *open, void **ret_inst)
 	i->host = open->host;
 	sdk_counters(i->host, counters);
 	i->totals = sdk_totals_new(i->host, list_count_free);
+	i->lists = sdk_lists_new(i->host, SDK_LIST_WINDOW);
 	i->section = sdk_strdup(open->section);
 	i->pattern = sdk_strdup(sdk_opt_str(open, "path"));
 	i->prefix = i->pattern ? sdk_path_prefix(i->pattern) : NULL;
@@ -143,7 +146,7 @@ open_inst(const struct pm_open *open, void **ret_inst)
 	if (gethostname(i->hostname, sizeof(i->hostname) - 1) != 0)
 		snprintf(i->hostname, sizeof(i->hostname), "localhost");
 	(void)read_order(sdk_opt_str(open, "locks"), i); /* check() accepted it */
-	if (!i->section || !i->pattern || !i->prefix || !i->totals) {
+	if (!i->section || !i->pattern || !i->prefix || !i->totals || !i->lists) {
 		close_inst(i);
 		return PM_NOMEM;
 	}

@@ -44,6 +44,7 @@
 #define PIECE 65536
 
 struct journal;
+struct sdk_lists;
 struct sdk_totals;
 
 enum mta_lock { MTA_DOTLOCK, MTA_FCNTL, MTA_FLOCK, MTA_LOCKS };
@@ -57,6 +58,7 @@ struct inst {
 	int64_t lock_wait_ms;
 	bool rd, fsync;
 	struct sdk_totals *totals;
+	struct sdk_lists *lists;
 	char hostname[65]; /* in dotlocks */
 	/* calls that may wait for other programs' locks at once: half of the permits */
 	unsigned wait_most;

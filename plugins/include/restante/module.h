@@ -562,7 +562,9 @@ struct pm_storage {
 	/* B H. Cannot fail. Without commit nothing is deleted. Releases the lock. */
 	void (*mbox_close)(void *mbox, const struct pm_call *call);
 	/* opt, B M. Up to n mailboxes after `cursor` (empty: from the start), in a stable order;
-	 * *ret_got < n: the last ones. */
+	 * *ret_got < n: the last ones. PM_AGAIN (R7): there is no handle, the module knows by the
+	 * cursor how far it is; a caller may never come back. A list that may lack mailboxes is a
+	 * failure. */
 	int32_t (*box_list)(void *inst, const struct pm_call *call, struct pm_str cursor, size_t n,
 			    size_t stride, struct pm_box *ret, size_t *ret_got);
 	/* opt, B M. PM_OK, PM_NOENT. PM_AGAIN (R7): there is no handle, the module knows by the
