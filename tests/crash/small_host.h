@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* small_host - what the programs that drive a store need of a host: a log on standard output,
- * calls, digests. */
+/* small_host - the parts of a host that the programs that drive a store need: a log on standard
+ * output, calls, digests. */
 #ifndef CRASH_SMALL_HOST_H
 #define CRASH_SMALL_HOST_H
 

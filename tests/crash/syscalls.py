@@ -198,7 +198,7 @@ def main():
     store = Full()
     try:
         runs = attack(tap, store, ("session",))
-        tap.ok(runs >= 60 and store.anew >= 30, "a full ledger: %d failures were tried, it was written anew %d times" %
+        tap.ok(runs >= 60 and store.anew >= 30, "a full ledger: %d failures were tried, it was rewritten %d times" %
                (runs, store.anew))
     finally:
         store.close()

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz - what the targets share: a check that ends the run, texts that grow, places to cut at. */
+/* fuzz - helpers for the targets: a check that ends the run, texts that grow, places to cut at. */
 #ifndef FUZZ_H
 #define FUZZ_H
 

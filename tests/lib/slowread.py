@@ -50,7 +50,7 @@ class SlowPop:
         return answer
 
     def rest(self):
-        """The rest of a multi-line reply, and whether it ended with the dot; what came after the dot stays in buf."""
+        """The rest of a multi-line reply, and whether it ended with the dot; anything after the dot stays in buf."""
         parts, tail = [self.buf], self.buf[-4:]
         while b"\n.\r\n" not in tail:
             self.buf = b""

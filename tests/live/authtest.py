@@ -84,7 +84,7 @@ def plain(tap, srv):
     tap.ok(t.rc == 0 and t.step("accounts")["answer"].startswith("not its user") and t.doc["user"] == "moe",
            "the next section's user", t)
     t = Test(srv, "nobody", RIGHT)
-    tap.ok(t.rc == 1 and "no section knows this name" in t.doc["result"], "a user of nobody", t)
+    tap.ok(t.rc == 1 and "no section knows this name" in t.doc["result"], "a user no section knows", t)
     t = Test(srv, "ann")
     tap.ok(t.rc == 0 and "no password was given" in t.doc["result"] and t.step("accounts")["answer"] == "has this user",
            "without a password: looked up", t)

@@ -181,7 +181,7 @@ def operator(tap, server):
     tap.ok((out.get("asked"), out.get("delivered")) == (5, 5) and len(mails(server, "ben")) == 5,
            "retry: refused mail goes to its mailbox when there is one", said.stdout + said.stderr)
     out, said = ctl(server, "retry", ctl(server, "list", "--recipient", "nobody")[0]["items"][0]["id"])
-    tap.ok(out.get("failed") == 1 and said.returncode == 1, "retry: nobody is still nobody", said.stdout)
+    tap.ok(out.get("failed") == 1 and said.returncode == 1, "retry: an unknown user is still unknown", said.stdout)
     for args, code, text in ((("purge",), 64, "--all"), (("purge", "--all", "--limit", "1"), 64, "are list's"),
                              (("list", "--since", "soon"), 64, "an age like"), (("list", "--class", "x"), 64, "retry or"),
                              (("show", "zzz"), 1, "ID"), (("what",), 64, "list, show")):
@@ -190,10 +190,10 @@ def operator(tap, server):
     put(server, ["insert retry 1 500 no-account a@b.example nobody"])
     out, _ = ctl(server, "purge", "--all")
     left, _ = ctl(server, "list")
-    tap.ok(out.get("purged") == 62 and [i["class"] for i in left["items"]] == ["retry"], "purge --all takes the refused ones; what waits stays",
+    tap.ok(out.get("purged") == 62 and [i["class"] for i in left["items"]] == ["retry"], "purge --all takes the refused ones; waiting mail stays",
            (out, left))
     out, _ = ctl(server, "purge", left["items"][0]["id"])
-    tap.ok(out.get("purged") == 1 and ctl(server, "list")[0]["items"] == [], "purge ID takes what is named")
+    tap.ok(out.get("purged") == 1 and ctl(server, "list")[0]["items"] == [], "purge ID takes the item it names")
 
 
 def killed(tap, server):

@@ -76,7 +76,7 @@ def refused(tap, server, accounts):
            item["recipients"] == ["list@here.example", "dora+tag@here.example"], "two of three recipients are nobody, and kept", (said, item))
     out, _ = retry(server, "list@here.example")
     why = ctl(server, "show", item["id"])[0]["item"]["last_error"]
-    tap.ok(out.get("failed") == 1 and "no such account" in why, "retry: they are nobody still: " + why, out)
+    tap.ok(out.get("failed") == 1 and "no such account" in why, "retry: they still do not exist: " + why, out)
 
     accounts.alias("list", "ben@here.example", "loop@here.example")
     accounts.alias("loop", "list@here.example")

@@ -200,7 +200,7 @@ def door(tap, server):
     tap.ok(t["refused_items"] == BOUND - half and t["dropped"] - before["dropped"] == half, "refused mail made room for it, all counted", t)
     server.said("80 percent of what may wait")
     warned = server.log().count("80 percent of what may wait")
-    tap.ok(warned == 1, "one warning at 80 percent of what may wait", warned)
+    tap.ok(warned == 1, "one warning at 80 percent of the mail that may wait", warned)
     flood = Flood(server.lmtp, b"LHLO", BOUND // 10, "more%d@spam.example", "nobody@here.example")
     answers = flood.run()
     t = totals(server)

@@ -64,7 +64,7 @@ def mail_in(tap, server):
     tap.ok([c for c, _ in got] == [250] * 3, "RCPT: the later section's user, with a tag too, and postmaster", got)
     got = [rcpt(server, n) for n in (EVE, NOBODY, "nobody+tag@here.example")]
     want = (451, "4.3.5") if server.blind else (550, "5.1.1")
-    tap.ok(all(c == want[0] and t.startswith(want[1]) for c, t in got), "RCPT: whom no later section knows: %d %s" % want, got)
+    tap.ok(all(c == want[0] and t.startswith(want[1]) for c, t in got), "RCPT: a name that no later section knows: %d %s" % want, got)
 
 
 def warning(tap, server):

@@ -121,7 +121,7 @@ def slow(tap, srv):
         wait_until(lambda: gate(srv, "slow")["in_use"] == 1, 10, "the only permit to be taken")
         expect(tap, srv, "slow", [("ann", "restante", IN)], "and who waits for a permit in vain")
         open(srv.path("release-slow"), "w").close()
-        tap.ok(hog.line().startswith(TEMP), "the one who is not known is told to come again")
+        tap.ok(hog.line().startswith(TEMP), "a user who is not in the cache is told to come again")
 
 
 def hung(tap, srv):

@@ -88,8 +88,8 @@ def silent(tap, srv):
     full = [connect(srv) for _ in range(3)]
     last = connect(srv)
     last.sendall(b'{"verb": "status"}\n')
-    tap.ok(json.loads(answer(last))["ok"] is True, "all places taken: who waits in line is served when they have run out of time")
-    tap.ok([answer(s) for k, s in enumerate(held) if k % 3 != 2] == [b""] * 10, "who said nothing was sent away")
+    tap.ok(json.loads(answer(last))["ok"] is True, "all places taken: a caller in line is served when they have run out of time")
+    tap.ok([answer(s) for k, s in enumerate(held) if k % 3 != 2] == [b""] * 10, "callers that sent nothing were closed")
     for s in held + full + [last]:
         s.close()
 
@@ -150,7 +150,7 @@ def ended(tap, srv):
     tap.ok(srv.proc.wait(PATIENCE) == 0, "the server ends with 0 although callers wait", srv.log()[-1000:])
     for p in waiting:
         p.communicate(timeout=60)
-    tap.ok(all(p.returncode is not None for p in waiting), "and they are told one way or the other")
+    tap.ok(all(p.returncode is not None for p in waiting), "and they get an answer either way")
 
 
 def main():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real POP3 clients from Debian's packages, each fetching a whole maildrop.
 
-Every function takes an Account and returns the messages in maildrop order, as bytes. What a client
-itself changes is in ALTERS, by name, with the reason; it is the client's doing with any server.
+Every function takes an Account and returns the messages in maildrop order, as bytes. Changes
+that a client itself makes are in ALTERS, by name, with the reason; it makes them with any server.
 Transports: "plain" (clear text), "stls", "tls" (implicit).
 """
 import email.utils  # noqa: F401  (poplib's own dependency, named so that a bare python3 fails early)

@@ -195,7 +195,7 @@ def broken_off(tap, srv, command, name, user, what):
     tap.ok(stat.startswith(b"+OK 2") and answer.startswith(b"+OK") and not dot and not tail,
            "%s, %s meanwhile: no dot, and nothing after it" % (command, name), (answer, dot, tail[:200]))
     there = Maildirs.path(srv, user, 0) and Maildirs.path(srv, user, 1)
-    tap.ok(there is not None, "%s, %s meanwhile: expire = 0 keeps it, and what came after it" % (command, name))
+    tap.ok(there is not None, "%s, %s meanwhile: expire = 0 keeps it, and the messages after it" % (command, name))
     if there is None:
         return
     now = open(Maildirs.path(srv, user), "rb").read()
@@ -297,7 +297,7 @@ def lying_names(tap, srv):
             pass
         found = [(octets, answer, text) for _, answer, text in texts(p)]
         listed = [int(x.split()[1]) for x in p.lines("LIST")]
-    tap.ok(first == b"+OK %d octets\r\n" % octets and right(found, *[body] * len(lies)), "lying names: each RETR says what it sends", brief(found))
+    tap.ok(first == b"+OK %d octets\r\n" % octets and right(found, *[body] * len(lies)), "lying names: each RETR announces what it sends", brief(found))
     tap.ok(listed == [octets] * len(lies), "lying names: LIST knows it then", listed)
     with quits(srv, "names") as p:
         listed = [int(x.split()[1]) for x in p.lines("LIST")]
@@ -311,7 +311,7 @@ def lying_names(tap, srv):
     session(srv, "listed", "STAT")  # the ledger has learnt the sizes in the names
     with quits(srv, "listed") as p:
         found = [(octets, answer, text) for _, answer, text in texts(p)]
-    tap.ok(right(found, *[body] * len(lies)), "lying names that an earlier session listed: each RETR says what it sends", brief(found))
+    tap.ok(right(found, *[body] * len(lies)), "lying names that an earlier session listed: each RETR announces what it sends", brief(found))
 
 
 # ---- mbox ----

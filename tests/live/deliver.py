@@ -131,7 +131,7 @@ class Cases:
         self.case("no line end at the end", ann, OK, gets=one, raw=unix[:-1], want=unix)
         self.case("CR at the very end", ann, OK, gets=one, raw=MAIL[:-1], want=MAIL)
         self.case("a dot alone", ann, OK, gets=one, raw=unix + b".\n.\nmore\n")
-        self.case("a lone CR is what the server says of it", ann, DATAERR, rb"^5\.6\.0 .*CR without LF", raw=MAIL + b"a\rb\r\n")
+        self.case("a lone CR: the server's own refusal", ann, DATAERR, rb"^5\.6\.0 .*CR without LF", raw=MAIL + b"a\rb\r\n")
         self.case("NUL likewise", ann, DATAERR, rb"^5\.6\.0 .*octet of value 0", raw=MAIL + b"a\0b\r\n")
         self.case("8-bit", ann, OK, gets=one, raw=MAIL + "Grüße\r\n".encode())
         self.case("only a body", ann, OK, gets=one, raw=b"\nFrom: a@example.org\n")

@@ -240,7 +240,7 @@ def volumes(tap):
         c.case("mounted again", ANN, OK, gets={"ann": 1})
         c.case("mounted again, Badmail", nobody, OK)
         kept = [n for _, _, files in os.walk(os.path.join(disk.place, "box", "bad", "refused")) for n in files]
-        tap.ok(sorted(os.path.splitext(n)[1] for n in kept) == [".eml", ".json"], "a volume: who is unknown is kept in Badmail", kept)
+        tap.ok(sorted(os.path.splitext(n)[1] for n in kept) == [".eml", ".json"], "a volume: mail to unknown users is kept in Badmail", kept)
         disk.read_only(True)
         c.case("read-only", ANN, TEMPFAIL, rb"^4\.3\.1 ")
         disk.read_only(False)

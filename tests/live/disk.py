@@ -87,7 +87,7 @@ def full(tap, server, disk, how):
     disk.clear()
     becomes(server, "ok")
     out = deliver(server, "ann")["ann"]
-    tap.ok(out[0] == 250 and mails(server, "ann")[:3] == before[3:], how + ": space again: mail is taken, what was there is there", out)
+    tap.ok(out[0] == 250 and mails(server, "ann")[:3] == before[3:], how + ": space again: mail is taken, earlier mail is still there", out)
     wait_until(lambda: state(server).get("reserve_file") == 256 * 1024, 30, "the reserve file again")
 
 

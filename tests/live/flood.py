@@ -147,7 +147,7 @@ def late(tap, srv):
         if port == srv.lmtp:
             continue  # nobody logs in there
         before = srv.log().count("login timeout")
-        tap.ok(Flood(port, "records", unit, lines).end() == "cut", "%s: who does not log in in time is late" % name)
+        tap.ok(Flood(port, "records", unit, lines).end() == "cut", "%s: a client that does not log in in time is late" % name)
         gone(srv)
         tap.ok(said_more(srv, "login timeout", before), "%s: and the log says why" % name)
 

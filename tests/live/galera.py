@@ -142,10 +142,10 @@ def freeze_host(tap, site, witness, name, user, node, rng):
         srv.proc.send_signal(signal.SIGCONT)
     witness.outage(name, begin, now())
     stale = holder.end()
-    tap.ok(stale != "committed" or not holder.s.marked, "%s: what a frozen host held was taken over; its client deletes nothing"
+    tap.ok(stale != "committed" or not holder.s.marked, "%s: a frozen host's maildrop was taken over; its client deletes nothing"
            % user, stale)
     fresh = taken[0].end()
-    tap.ok(fresh in ("committed", "unknown"), "%s: who has it now may" % user, fresh)
+    tap.ok(fresh in ("committed", "unknown"), "%s: the new holder can" % user, fresh)
     wait_until(site.both_up, 60, "HAProxy to see both hosts")
 
 
@@ -199,7 +199,7 @@ def judge(tap, site, witness, users, clients):
     tables = [rows_of(n, users) for n in cluster.nodes]
     tap.ok(all(t == tables[0] for t in tables), "all nodes have the same mail")
     got = {u: fetch_rows(site, witness, u) for u in users}
-    tap.ok(got == tables[0], "which is what POP3 shows", [u for u in users if got[u] != tables[0][u]])
+    tap.ok(got == tables[0], "POP3 shows the same", [u for u in users if got[u] != tables[0][u]])
     counted = cluster.sql("SELECT b.user_key, b.messages, COUNT(m.pos) AS n FROM mail_box b LEFT JOIN mail_message m"
                           " ON m.mailbox = b.id AND m.hidden_until IS NULL GROUP BY b.id HAVING b.messages <> n")
     tap.ok(counted == [], "the counters are right", counted)

@@ -62,9 +62,9 @@ def quits(tap, srv):
         p.file.close()
         p.sock.sendall(b"DELE 1\r\nQUIT\r\n")
         reset(p.sock)
-        tap.ok(gone(srv), "%s: who is gone after QUIT has no session" % name, sessions(srv))
+        tap.ok(gone(srv), "%s: a client that is gone after QUIT has no session" % name, sessions(srv))
         answer = session(srv, "ann", "STAT")[0].split() if gone(srv) else []
-        tap.ok(answer[1:2] == [b"%d" % (before - 1)], "%s: and what it deleted is deleted" % name, (before, answer))
+        tap.ok(answer[1:2] == [b"%d" % (before - 1)], "%s: and its deletions are done" % name, (before, answer))
 
 
 def delivers(tap, srv):
@@ -74,7 +74,7 @@ def delivers(tap, srv):
     m.file.close()
     m.sock.sendall(LETTER + b".\r\n")
     reset(m.sock)
-    tap.ok(codes[-1] == b"354" and gone(srv), "who is gone after the last dot has no session", (codes, sessions(srv)))
+    tap.ok(codes[-1] == b"354" and gone(srv), "a client that is gone after the last dot has no session", (codes, sessions(srv)))
     got = [session(srv, user, "STAT")[0].split()[1] for user in ("bob", "cid")]
     tap.ok(got == [b"1", b"1"], "each recipient has the message once", got)
     tap.ok(srv.said("messages=1 accepted=2"), "and the log counts it", srv.log()[-1000:])

@@ -110,7 +110,7 @@ def say_expire(tap, server):
     cat = capa(p)
     p.say("QUIT")
     tap.ok("EXPIRE 0 USER" in before, "CAPA before login: the most restrictive of all, USER", before)
-    tap.ok("EXPIRE 30" in ben and "EXPIRE NEVER" in cat, "CAPA after login: what holds for this user", (ben, cat))
+    tap.ok("EXPIRE 30" in ben and "EXPIRE NEVER" in cat, "CAPA after login: the values for this user", (ben, cat))
 
 
 def expire_zero(tap, server):
@@ -127,7 +127,7 @@ def expire_zero(tap, server):
     b.p.lines("RETR 3")
     b.p.lines("TOP 4 0")
     tap.ok(b.count() == 6 and b.quit().startswith(b"+OK"), "expire = 0: nothing is deleted before QUIT")
-    tap.ok(count(server, user) == 4 and files(server, user) == 4, "expire = 0: QUIT deletes what was retrieved whole, not what TOP saw")
+    tap.ok(count(server, user) == 4 and files(server, user) == 4, "expire = 0: QUIT deletes messages retrieved whole, not those seen by TOP")
     out, _ = ctl(server, "expire", user)
     tap.ok(out.get("messages") == 0 and count(server, user) == 4, "expire = 0: restantectl expire deletes nothing", out)
 
@@ -166,7 +166,7 @@ def expire_days(tap, server):
 def undo(tap, server, user):
     out, _ = ctl(server, "undelete", user, "--list")
     hidden = out.get("hidden", [])
-    tap.ok(len(hidden) == 2 and all(h["first_retrieved_ms"] > 0 for h in hidden), "undo: what expired can be brought back", out)
+    tap.ok(len(hidden) == 2 and all(h["first_retrieved_ms"] > 0 for h in hidden), "undo: expired mail can be brought back", out)
     b = Box(server, user)
     b.p.say("DELE 4")
     b.quit()
@@ -215,9 +215,9 @@ def expire_all(tap, server):
            "expire --all: progress is shown, who was passed over is told", said.stdout + said.stderr)
     tap.ok(out.get("busy") == 1 and out.get("without_account") == 1 and out.get("mailboxes", 0) >= 5,
            "expire --all: one busy, one without an account", out)
-    tap.ok(files(server, "ghost@keep.example") == 1, "expire --all: mail of nobody is left alone")
+    tap.ok(files(server, "ghost@keep.example") == 1, "expire --all: mail without an account is left alone")
     said = server.ctl("expire")
-    tap.ok(said.returncode == 64 and "--all" in said.stderr, "expire: not without saying of whom")
+    tap.ok(said.returncode == 64 and "--all" in said.stderr, "expire: not without naming a user")
 
 
 def domain_counts(tap, server):
@@ -265,7 +265,7 @@ def after_a_crash(tap, server):
         out.update(ctl(server, "quota", "--domain", "counted.example")[0])
         return out.get("domain_used_messages") == 7 and not out.get("domain_doubtful")
     wait_until(right, 60, "the damaged count to be made anew: %r" % out)
-    tap.ok(True, "a damaged count is made anew by the next server, by itself")
+    tap.ok(True, "the next server rebuilds a damaged count by itself")
 
 
 def volumes(tap, server):
@@ -314,7 +314,7 @@ def a_volume_goes(tap):
             reserves(server, "mail", "other", remove=True)
             for _ in range(2):  # the second look began after both
                 wait_until(lambda: reserves(server, "other", remove=True), 30, "a look at the volumes")
-            tap.ok(not reserves(server, "mail"), "nor looked at: its reserve file is not made anew")
+            tap.ok(not reserves(server, "mail"), "nor looked at: its reserve file is not made again")
             refused = c.sendmail("sender@far.example", ["ann"], "Subject: x\r\n\r\nx\r\n")
             tap.ok(not refused and files_of(server.path("mail", "ann")) == 1, "a session that began with it delivers", refused)
         configure(server, "mail", "other")

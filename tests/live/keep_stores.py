@@ -120,7 +120,7 @@ def expire_zero(tap, server):
     retrieve(server, ZERO, 1, 3, leave=True)
     left = count(server, ZERO)
     retrieve(server, ZERO, 1, 3)
-    tap.ok((left, count(server, ZERO)) == (4, 2), "expire = 0: what was retrieved goes with QUIT, and not without", left)
+    tap.ok((left, count(server, ZERO)) == (4, 2), "expire = 0: retrieved mail goes with QUIT, and not without", left)
 
 
 def expire_days(tap, server, store):

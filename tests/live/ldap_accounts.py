@@ -81,7 +81,7 @@ def attributes(tap, d):
         tap.ok(got["code"] == "PERM" and words in got["error"], "%s: no guess whose mail it is" % words, got)
     got = ask.ask("verify", "oddquota@ldap.test", "restante")
     tap.ok(got["code"] == "OK" and got["quota_octets"] == 0 and got["expire_days"] == -1, "odd values are none", got)
-    tap.ok(ask.ask("lookup", "nobody@ldap.test")["code"] == "NOENT", "a lookup of nobody")
+    tap.ok(ask.ask("lookup", "nobody@ldap.test")["code"] == "NOENT", "a lookup of an unknown user")
     rc, err = ask.close()
     tap.ok(rc == 0 and not err and any("mailQuota is no size" in x for x in ask.logs) and
            any("mailRight holds an unknown right" in x for x in ask.logs), "and the log says so", (rc, err, ask.logs))

@@ -82,7 +82,7 @@ def searched(tap, d, what, wanted, values, pattern, **settings):
     done = [op for _, op in operations(raw)]
     found = [m for m in map(pattern.fullmatch, done) if m]
     other = [op for op in done if not any(p.fullmatch(op) for p in (pattern, SERVICE_BIND, NOBODY_BIND, ANN_BIND))]
-    tap.ok(not other, "%s: nothing but the configured search, binds of the service and of nobody" % what, other[:5])
+    tap.ok(not other, "%s: nothing but the configured search, binds of the service and anonymous ones" % what, other[:5])
     if values is not None:
         got = sorted(value_of(m[1]) for m in found)
         tap.ok(got == sorted(values), "%s: %d searches, the name as one value of each" % (what, len(found)),
@@ -200,7 +200,7 @@ def referrals(tap, d, frozen):
         tap.ok(got["code"] == "TEMP" and "referrals are not followed" in got["error"], what + " behind a referral: a failure that says "
                "what to do", got)
         ask.close()
-    tap.ok(frozen.connections == 0, "nobody went where it led", frozen.connections)
+    tap.ok(frozen.connections == 0, "nobody followed it", frozen.connections)
 
 
 def limits(tap, d):

@@ -43,7 +43,7 @@ def run(tap, store):
         tap.note("%s: %d messages, %d copies for %d users; fetched %d, deleted %d, duplicates %d, wrong %d" % (
             store, total, copies, users, sum(sum(v.values()) for v in rig.copies.values()), rig.deleted,
             len(rig.duplicates()), len(rig.wrong)))
-        tap.ok(not rig.wrong, "%s: every message is what was sent" % store, rig.wrong[:3])
+        tap.ok(not rig.wrong, "%s: every message is as it was sent" % store, rig.wrong[:3])
         tap.ok(not twice and not rig.missing() and left == 0 and rig.deleted == copies,
                "%s: %d copies of %d messages, each fetched exactly once" % (store, copies, total),
                "twice %r, missing %r, in Postfix's queue %d, deleted %d" % (list(twice)[:5], list(rig.missing())[:5], left, rig.deleted))

@@ -165,7 +165,7 @@ def while_reading(tap, srv):
         p.say("DELE 2")
         tap.ok(p.say("QUIT").startswith(b"+OK"), "deleted where it is now")
     got, after, _ = session(srv, "busy")
-    tap.ok(got == [b"Subject: c\r\n\r\n3\r\n", GOOD_WIRE] and after[0] == ids[2], "and what was appended is there", (got, after, ids))
+    tap.ok(got == [b"Subject: c\r\n\r\n3\r\n", GOOD_WIRE] and after[0] == ids[2], "and the appended message is there", (got, after, ids))
     # a new file in its place, as some programs do it
     with Pop(srv.clear_port) as p:
         p.login("busy")
@@ -271,7 +271,7 @@ def not_again(tap):
         with open(path, "ab") as f:
             f.write(mboxrd(b"Subject: late\n\nx\n", b"a@b"))
         grown, _ = bytes_read(store, "stat", "ann")
-        tap.ok(wanted < grown < 3 * wanted + 200 * proof, "grown: its end is read, and what proves the others (%d of %d bytes)" % (
+        tap.ok(wanted < grown < 3 * wanted + 200 * proof, "grown: its end is read, and enough to prove the others (%d of %d bytes)" % (
             grown, size), grown)
         out = store.run("session", "ann", "3")
         after, _ = bytes_read(store, "stat", "ann")

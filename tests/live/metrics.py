@@ -172,7 +172,7 @@ def lmtp(srv, rcpts, body=LETTER):
 
 def delivering(tap, srv):
     c = Changes(tap, srv)
-    tap.ok(lmtp(srv, ["ann", "ben", "x@[127.0.0.1]"]) == [250, 250], "a message is delivered to two, a third is nobody of ours")
+    tap.ok(lmtp(srv, ["ann", "ben", "x@[127.0.0.1]"]) == [250, 250], "a message is delivered to two, the third is not one of our users")
     os.rename(srv.path("mail"), srv.path("away"))
     tap.ok(lmtp(srv, ["ann"]) == [451], "and deferred when the store fails")
     os.rename(srv.path("away"), srv.path("mail"))

@@ -155,7 +155,7 @@ def dumped(tap, srv):
             "file": "file = " + srv.path("passwd"), "path": srv.path("mail", "%n").join(("path = ", "")),
             "allow_plain": "allow_plain = yes"}[m.group(1)], p.stdout))
     p = subprocess.run([srv.bin("restanted"), "-t", "-c", srv.path("dump.conf")], capture_output=True, text=True)
-    tap.ok(p.returncode == 0, "and what it prints is a configuration again", p.stderr)
+    tap.ok(p.returncode == 0, "and its output is a valid configuration", p.stderr)
 
 
 def refused(tap, srv):

@@ -72,7 +72,7 @@ def commit_points(tap, bed):
            "COMMIT is done, its answer lost, nobody to ask: never +OK, and said in the log", (r, rows))
     tap.ok(bed.srv.said("UNKNOWN") or b"unknown" in r, "its outcome is called unknown", (r, bed.srv.log()[-1500:]))
     r, rows, cuts, user = quit_at(bed, 1, "before", text=b"COMMIT", then_block=True)
-    tap.ok(r.startswith(b"-ERR") and rows == (4, 4, 0), "COMMIT did not arrive, nobody to ask: an error, nothing deleted",
+    tap.ok(r.startswith(b"-ERR") and rows == (4, 4, 0), "COMMIT did not arrive, no server to ask: an error, nothing deleted",
            (r, rows))
 
 

@@ -153,7 +153,7 @@ def two_hosts(tap, bed):
         bed.fill(user, 2)
         p, _ = login(other, user)
         q, r = login(bed, user)
-        tap.ok(b"[IN-USE]" in r, "what another host's session holds is in use here", r)
+        tap.ok(b"[IN-USE]" in r, "a maildrop that another host's session holds is in use here", r)
         q.close()
         other.srv.proc.kill()
         other.srv.proc.wait()

@@ -57,7 +57,7 @@ def main():
                         one(bed, "SELECT COUNT(*) FROM mail_garbage") == 0)
         rows = bed.db.sql("SELECT body FROM mail_incoming")
         tap.ok(done and rows == [["78"]], "the abandoned delivery is removed, the other is not", rows)
-        tap.ok(one(bed, "SELECT COUNT(*) FROM mail_chunk WHERE body = 78") == 1, "nor what it has written")
+        tap.ok(one(bed, "SELECT COUNT(*) FROM mail_chunk WHERE body = 78") == 1, "nor the rows it has written")
         done = wait_for(lambda: one(bed, "SELECT COUNT(*) FROM mail_import WHERE uidl LIKE 'old%'") == 0)
         tap.ok(done and bed.db.sql("SELECT uidl FROM mail_import") == [["new"]], "imports are forgotten after 30 days",
                one(bed, "SELECT COUNT(*) FROM mail_import"))

@@ -219,7 +219,7 @@ def no_maildirs(tap, srv):
         tap.ok(reply.startswith(b"-ERR [SYS/PERM]") and alive != b"", "%s: [SYS/PERM]" % name, reply)
         in_log(srv, "user=%s " % name, at)
         line = [text for text in srv.log()[at:].splitlines() if "module-call" in text and "user=%s " % name in text]
-        tap.ok(len(line) == 1 and word in line[0], "%s: the log says whose, what and why" % name, srv.log()[at:])
+        tap.ok(len(line) == 1 and word in line[0], "%s: the log reports whose file, which and why" % name, srv.log()[at:])
         said = srv.ctl("user", name)
         tap.ok(said.returncode == 0 and word in said.stdout, "%s: restantectl user says it, too" % name, said)
     calm(tap, srv, "no maildirs")

@@ -35,9 +35,9 @@ def spoilt(tap, srv, name, word, change):
     tap.ok(all(logins) and may(srv, "ann"), "passwd-file %s: the old accounts stay" % name, logins)
     line = said()[0]
     tap.ok(srv.events("accounts")["file_errors"] > counted, "passwd-file %s: it is counted" % name)
-    tap.ok("error" in line and "accounts read before stay" in line, "passwd-file %s: the log says which and why" % name,
+    tap.ok("error" in line and "accounts read before stay" in line, "passwd-file %s: the log reports which and why" % name,
            line)
-    tap.ok("Geheim" not in srv.log(), "passwd-file %s: and not what is in it" % name)
+    tap.ok("Geheim" not in srv.log(), "passwd-file %s: and none of its content" % name)
 
 
 def repair(tap, srv, name):

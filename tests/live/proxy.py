@@ -132,7 +132,7 @@ def refusals(tap, srv):
                        (SIGNATURE + b"\x21\x11\xff\xff", "longer than 4096"), (v2("192.0.2.7", tlvs=b"\3\0\4abcd"), "CRC32c")):
         with Proxied(srv.behind, first) as pop:
             tap.ok(pop.greeting == b"", "no header, no session: " + why)
-    tap.ok(srv.said("no PROXY header: it begins like no PROXY header; is send-proxy"), "the first one is told in words")
+    tap.ok(srv.said("no PROXY header: it begins like no PROXY header; is send-proxy"), "the first one gets an answer in words")
     with Proxied(srv.clear_port, source="127.0.0.2") as pop:
         tap.ok(pop.greeting == GREETING and not pop.say("PROXY TCP4 192.0.2.7 192.0.2.1 1 2").startswith(b"+OK"),
                "elsewhere it is a bad command")
@@ -174,7 +174,7 @@ def limits(tap, srv):
     tap.ok(good and time.monotonic() - start >= 1.9, "a penalty follows the client")
     wait_until(lambda: json.loads(srv.ctl("--json", "status").stdout)["connections"] == 0, PATIENCE, "the end of all")
     with Proxied(srv.behind, v2("192.0.2.50")) as pop:
-        tap.ok(pop.greeting == GREETING, "who has left is not counted any more")
+        tap.ok(pop.greeting == GREETING, "clients that have left are not counted any more")
 
 
 def real(tap, srv):
@@ -238,7 +238,7 @@ def leaving(tap, srv):
                for _ in range(3)]
     wait_until(lambda: json.loads(srv.ctl("--json", "status").stdout)["connections"] >= 3, PATIENCE, "the guests")
     rows = json.loads(srv.ctl("--json", "sessions").stdout)["sessions"]
-    tap.ok([r["state"] for r in rows] == ["proxy"] * 3, "who waits for a header is in the list", rows)
+    tap.ok([r["state"] for r in rows] == ["proxy"] * 3, "connections that wait for a header are in the list", rows)
     start = time.monotonic()
     tap.ok(srv.stop() == 0 and time.monotonic() - start < 80, "nobody without a header keeps the server from ending",
            srv.log()[-2000:])

@@ -124,7 +124,7 @@ class Sql:
         for name in ("few.example", "club.example"):
             box, domain, there = self.counts(name)
             tap.ok(box == domain == there, name + ": all agree", (box, domain, there))
-        tap.ok(self.db.sql("SELECT COUNT(*) FROM mail_domain WHERE domain = 'no.example'") == [["0"]], "of nobody there are no rows")
+        tap.ok(self.db.sql("SELECT COUNT(*) FROM mail_domain WHERE domain = 'no.example'") == [["0"]], "an unknown domain has no rows")
 
     def close(self):
         self.db.close()
@@ -162,7 +162,7 @@ def of_a_user(tap, server, store):
         tap.ok(taken == [250] * 3 and was[0] == 3 and known[0] == 2, "one of three is gone, and that is seen", (taken, was, known))
     counted = used(server, USER, "--recount")
     after, there = used(server, USER), holds(server, USER)
-    tap.ok(counted == after == there and there[0] == 2, "--recount: what is there; and it is remembered", (counted, after, there))
+    tap.ok(counted == after == there and there[0] == 2, "--recount: the mail that is there; and it is remembered", (counted, after, there))
     out = [deliver(server, USER)[USER][0] for _ in range(2)]
     tap.ok(out == [250, 452], "there is room for one", out)
 

@@ -52,7 +52,7 @@ def drive(tap, db, settings):
     db.stop()
     db.start()
     a = login(ask)
-    tap.ok(a["code"] == "OK", "%s: restarted while nobody asked: nothing is noticed" % db.driver, a)
+    tap.ok(a["code"] == "OK", "%s: restarted while idle: nobody notices" % db.driver, a)
     db.kill()
     for right in (True, False):
         fails(tap, db, login(ask, right=right, ms=SECONDS), "killed, %s password" % ("right" if right else "wrong"))
@@ -74,7 +74,7 @@ def drive(tap, db, settings):
     db.start()
     returns(tap, ask, db, "killed again")
     a = ask.ask("probe", ms=HANG * 1000)
-    tap.ok(a["code"] == "OK", "%s: the probe says so too" % db.driver, a)
+    tap.ok(a["code"] == "OK", "%s: the probe agrees" % db.driver, a)
     ended(tap, db, ask)
 
 

@@ -99,7 +99,7 @@ class Breakage:
         reply, count = login(self.srv, account(2), "app")
         self.ok(reply.startswith("+OK") and count == 2, "an app password", reply)
         rc, said = self.explained(2, "app")
-        self.ok(rc == 0 and "the old phone" in said, "whose label is shown", said)
+        self.ok(rc == 0 and "the old phone" in said, "and its label is shown", said)
         rc, said = self.explained(2, "nonsense")
         self.ok(rc != 0 and "the old phone" not in said, "a wrong one has none", said)
 

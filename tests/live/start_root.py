@@ -116,7 +116,7 @@ def swapped(tap, srv):
             kept = kept and is_roots(srv.path("vault", "file"), 0o600) and is_roots(srv.path("vault"), 0o755)
         count = attacker.end()
         tap.ok(sum(count) >= STARTS // 4, "%s: the attacker was quick enough to swap some" % what, count)
-        tap.ok(kept, "%s: what the links lead to stays root's" % what, os.stat(srv.path("vault")))
+        tap.ok(kept, "%s: the targets of the links stay root's" % what, os.stat(srv.path("vault")))
         tap.ok(codes == {78}, "%s: and each start ended with words" % what, codes)
         tap.ok(os.listdir(srv.path("vault")) == ["file"], "%s: nothing was made there" % what)
         clean(srv)

@@ -31,7 +31,7 @@ def modules_doc(tap, srv):
         p = Out(srv, "modules", "doc", name, at=conf)
         tap.ok(p.rc == 0 and p.said(kind, *settings), "modules doc %s: its settings" % os.path.basename(name), p)
     p = Out(srv, "modules", "doc", "nosuchmodule", at=conf)
-    tap.ok(p.rc == 1 and p.said("nosuchmodule.so"), "modules doc of what is not there", p)
+    tap.ok(p.rc == 1 and p.said("nosuchmodule.so"), "modules doc of a module that does not exist", p)
 
 
 def write(path, text):
@@ -182,14 +182,14 @@ def drain(tap, srv):
         ann.login("ann")
         ann.say("DELE 1")
         answer(tap, srv, {"ok"}, "drain")
-        tap.ok(ended(nobody), "who is not logged in goes at once")
+        tap.ok(ended(nobody), "a client that is not logged in is closed at once")
 
         def closed():
             with socket.socket() as s:
                 return s.connect_ex(("127.0.0.1", srv.clear_port)) != 0
         wait_until(closed, PATIENCE, "the listeners to close")
         tap.ok(ann.say("NOOP").startswith(b"+OK"), "the open session goes on")
-        tap.ok([s["user"] for s in sessions(srv)] == ["ann"], "sessions shows who is waited for")
+        tap.ok([s["user"] for s in sessions(srv)] == ["ann"], "sessions shows the one it waits for")
         tap.ok(Out(srv, "drain").rc == 0, "a second drain changes nothing")
         tap.ok(ann.say("QUIT").startswith(b"+OK"), "and comes to its QUIT")
     tap.ok(srv.proc.wait(PATIENCE) == 0, "the server ends with 0")

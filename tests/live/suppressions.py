@@ -97,10 +97,10 @@ def leaks_hidden(tap):
         return done.returncode != 0 and "in lose_it" in done.stderr, done.stderr
     tap.ok(leaks(lsan.SUPPRESSIONS)[0], "our list hides no leak of another function", leaks(lsan.SUPPRESSIONS)[1])
     tap.ok(not leaks(quiet)[0], "a suppression hides a leak", leaks(quiet)[1])
-    tap.ok(lsan.concerned(program, "lose_it") == ["lose_it"], "whose function is found all the same", lsan.concerned(program, "lose_it"))
+    tap.ok(lsan.concerned(program, "lose_it") == ["lose_it"], "its own function is found all the same", lsan.concerned(program, "lose_it"))
     compiled(work, "liblosing.so", "#include <stdlib.h>\nvoid *lose_it(void) { return malloc(77); }", "-shared", "-fPIC", sanitizer="address")
     caller = compiled(work, "leak_caller", LEAKY.replace("{ return malloc(77); }", ";"), "-L" + work, "-llosing", sanitizer="address")
-    tap.ok(lsan.concerned(caller, "lose_it") == ["lose_it"], "and who calls it in a library is, too", lsan.concerned(caller, "lose_it"))
+    tap.ok(lsan.concerned(caller, "lose_it") == ["lose_it"], "and so is a caller of it in a library", lsan.concerned(caller, "lose_it"))
     shutil.rmtree(work)
 
 

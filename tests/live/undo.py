@@ -112,7 +112,7 @@ def disk_away(tap, server, disk):
            not listed.get("succeeded") and "not mounted" in listed.get("detail", ""),
            "its disk is away: QUIT works, deleted mail stays hidden where it was, and undelete says what it could not see", listed)
     back = server.json("undelete", "ann", ids[0])
-    tap.ok(back.get("messages") == 1 and sorted(server.look("ann")) == [ids[0]] + ids[4:], "what is there comes back all the same", back)
+    tap.ok(back.get("messages") == 1 and sorted(server.look("ann")) == [ids[0]] + ids[4:], "the mail that is there comes back all the same", back)
     tap.ok(os.listdir(disk.place) == [], "nothing is written beneath the mount point", os.listdir(disk.place))
     disk.plug()
     server.moved("ann")

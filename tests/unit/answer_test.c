@@ -55,7 +55,7 @@ a_struct_comes_back_as_it_was(void **state)
 }
 
 static void
-what_is_missing_or_of_another_type_is_nothing(void **state)
+a_missing_field_or_one_of_another_type_is_nothing(void **state)
 {
 	static const char text[] = "{\"user\": 1, \"pop3\": \"yes\", \"quota_octets\": \"9\"}";
 	struct answer_account a;
@@ -225,7 +225,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_struct_comes_back_as_it_was),
-		cmocka_unit_test(what_is_missing_or_of_another_type_is_nothing),
+		cmocka_unit_test(a_missing_field_or_one_of_another_type_is_nothing),
 		cmocka_unit_test(a_text_that_is_not_utf8_is_not_left_out),
 		cmocka_unit_test(an_error_is_refused_in_words),
 		cmocka_unit_test(the_manual_names_each_field_with_its_type_and_unit),

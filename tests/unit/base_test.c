@@ -171,7 +171,7 @@ hash_depends_on_every_byte(void **state)
 }
 
 static void
-log_lines_escape_what_comes_from_outside(void **state)
+log_lines_escape_text_from_outside(void **state)
 {
 	struct log_line l;
 	char text[LOG_LINE_MAX];
@@ -221,7 +221,7 @@ main(void)
 		cmocka_unit_test(ring_finds_and_peeks_over_its_edge),
 		cmocka_unit_test(arena_has_a_limit_and_zeroes),
 		cmocka_unit_test(hash_depends_on_every_byte),
-		cmocka_unit_test(log_lines_escape_what_comes_from_outside),
+		cmocka_unit_test(log_lines_escape_text_from_outside),
 		cmocka_unit_test(a_line_too_long_is_cut_and_still_json),
 	};
 

@@ -51,7 +51,7 @@ permits_are_shared_out(void **state)
 
 /* Burning more than all processors but one helps nobody. */
 static void
-who_burns_gets_a_share_of_the_processors(void **state)
+hashing_gets_a_share_of_the_processors(void **state)
 {
 	const char *path = rig_file("passwd", "ann:x\n", 6);
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN), burn = cpus > 2 ? cpus - 1 : 1;
@@ -343,7 +343,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(permits_are_shared_out), TEST(who_burns_gets_a_share_of_the_processors),
+		TEST(permits_are_shared_out), TEST(hashing_gets_a_share_of_the_processors),
 		TEST(permits_that_cannot_be), TEST(limits_are_the_sections_own),
 		TEST(all_errors_in_one_run),  TEST(domains_have_to_be_known),
 		TEST(checks_change_nothing),  TEST(wrappers_stand_before_their_own),

@@ -415,7 +415,7 @@ a_recount_is_asked_for_once(void **state)
 }
 
 static void
-what_is_missing_is_unsupported(void **state)
+a_missing_method_is_unsupported(void **state)
 {
 	struct pm_user user;
 	struct pm_cred cred;
@@ -623,7 +623,7 @@ main(void)
 		TEST(unknown_codes_are_temp),
 		TEST(again_and_end_only_where_they_belong),
 		TEST(a_recount_is_asked_for_once),
-		TEST(what_is_missing_is_unsupported),
+		TEST(a_missing_method_is_unsupported),
 		TEST(users_over_the_limits_are_corrupt),
 		TEST(secrets_are_of_the_kind_asked_for),
 		TEST(unique_ids_and_sizes_are_looked_at),

@@ -40,7 +40,7 @@ expect_errors(const char *text, const char *expected)
 #define PLAIN TOP LISTEN AUTH("a", "") STORE("s", "")
 
 static void
-what_does_not_fit_together(void **state)
+blocks_that_do_not_fit_together(void **state)
 {
 	static const struct {
 		const char *text, *errors;
@@ -367,7 +367,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_does_not_fit_together),
+		cmocka_unit_test(blocks_that_do_not_fit_together),
 		cmocka_unit_test(all_errors_in_one_run),
 		cmocka_unit_test(defaults_and_fields),
 		cmocka_unit_test(a_dump_read_back_is_the_same),

@@ -215,7 +215,7 @@ client_reads(struct ends *e, const char *text)
 /* ---- plain ----------------------------------------------------------------------------------- */
 
 static void
-plain_reads_and_writes_say_what_happened(void **state)
+plain_reads_and_writes_report_the_outcome(void **state)
 {
 	struct ends e;
 	char buf[8];
@@ -356,7 +356,7 @@ an_end_without_close_notify_is_an_end(void **state)
 }
 
 static void
-what_is_not_tls_fails_once_and_for_all(void **state)
+a_client_without_tls_fails_once_and_for_all(void **state)
 {
 	struct tls *t = server_new(NULL);
 	struct ends e;
@@ -446,7 +446,7 @@ a_ticket_is_good_in_another_context_until_its_key_is_gone(void **state)
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static void
-errors_name_the_file_and_what_was_expected(void **state)
+errors_name_the_file_and_the_expected_content(void **state)
 {
 	const struct {
 		struct tls_options o;
@@ -538,7 +538,7 @@ own_again(void)
 
 /* Parking would lose input that no edge will announce: the task gets one more turn instead. */
 static void
-arming_sees_what_was_left_behind(void **state)
+arming_sees_input_that_was_left(void **state)
 {
 	struct tls *t = server_new(NULL);
 	struct ends e;
@@ -603,17 +603,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plain_reads_and_writes_say_what_happened),
+		cmocka_unit_test(plain_reads_and_writes_report_the_outcome),
 		cmocka_unit_test(a_full_socket_wants_to_write),
 		cmocka_unit_test(bytes_travel_both_ways_in_both_versions),
 		cmocka_unit_test(a_call_looks_at_the_socket_a_few_times_only),
 		cmocka_unit_test(an_end_without_close_notify_is_an_end),
-		cmocka_unit_test(what_is_not_tls_fails_once_and_for_all),
+		cmocka_unit_test(a_client_without_tls_fails_once_and_for_all),
 		cmocka_unit_test(the_lowest_version_is_kept),
 		cmocka_unit_test(a_ticket_is_good_in_another_context_until_its_key_is_gone),
-		cmocka_unit_test(errors_name_the_file_and_what_was_expected),
+		cmocka_unit_test(errors_name_the_file_and_the_expected_content),
 		cmocka_unit_test(the_end_of_the_certificate_is_known),
-		cmocka_unit_test_setup_teardown(arming_sees_what_was_left_behind, engine_start,
+		cmocka_unit_test_setup_teardown(arming_sees_input_that_was_left, engine_start,
 						engine_stop),
 		cmocka_unit_test_setup_teardown(with_the_peer_gone_a_short_read_is_not_the_end,
 						engine_start, engine_stop),

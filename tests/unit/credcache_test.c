@@ -208,7 +208,7 @@ the_whole_account_comes_back(void **state)
 }
 
 static void
-refusals_are_the_clients_who_got_them(void **state)
+a_refusal_counts_for_the_client_that_got_it(void **state)
 {
 	struct pm_cred other = cred_of("ann", "wrong");
 	int32_t rc;
@@ -329,7 +329,7 @@ a_new_password_replaces_the_old_one(void **state)
 }
 
 static void
-who_may_not_enter_is_purged(void **state)
+a_user_who_may_not_enter_is_purged(void **state)
 {
 	struct pm_user u = user_of("ann@example.org");
 
@@ -344,7 +344,7 @@ who_may_not_enter_is_purged(void **state)
 }
 
 static void
-who_is_gone_is_purged(void **state)
+a_user_who_is_gone_is_purged(void **state)
 {
 	(void)state;
 	learn("ann", "secret", PM_OK);
@@ -383,7 +383,7 @@ holds(size_t accepted, size_t refused)
 }
 
 static void
-what_it_holds_is_known(void **state)
+its_usage_is_known(void **state)
 {
 	char text[40];
 
@@ -531,7 +531,7 @@ in_a_full_set_the_oldest_goes(void **state)
 }
 
 static void
-what_is_too_large_is_asked_each_time(void **state)
+a_large_login_is_asked_each_time(void **state)
 {
 	static char big[100000];
 	struct pm_user u = user_of("ann");
@@ -614,25 +614,25 @@ main(void)
 		TEST(a_use_does_not_prolong_it),
 		TEST(a_user_may_want_less),
 		TEST(the_whole_account_comes_back),
-		TEST(refusals_are_the_clients_who_got_them),
+		TEST(a_refusal_counts_for_the_client_that_got_it),
 		TEST(strangers_are_unknown_with_any_password),
 		TEST(failures_teach_nothing),
 		TEST(only_plain_passwords_are_kept),
 		TEST(no_cache_knows_nothing),
 		TEST(the_opposite_answer_wins),
 		TEST(a_new_password_replaces_the_old_one),
-		TEST(who_may_not_enter_is_purged),
-		TEST(who_is_gone_is_purged),
+		TEST(a_user_who_may_not_enter_is_purged),
+		TEST(a_user_who_is_gone_is_purged),
 		TEST(a_name_or_all_can_be_forgotten),
 		TEST(forgotten_by_the_name_with_its_domain),
-		TEST(what_it_holds_is_known),
+		TEST(its_usage_is_known),
 		TEST(an_answer_from_before_is_not_kept),
 		TEST(a_reload_asks_everybody_again),
 		TEST(last_known_good_has_its_own_time),
 		TEST(off_is_off),
 		TEST(guesses_push_out_guesses_only),
 		TEST(in_a_full_set_the_oldest_goes),
-		TEST(what_is_too_large_is_asked_each_time),
+		TEST(a_large_login_is_asked_each_time),
 		TEST(many_threads_share_it),
 	};
 

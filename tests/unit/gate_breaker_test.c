@@ -67,7 +67,7 @@ a_tick_that_goes_well_proves_nothing(void **state)
 }
 
 static void
-an_open_breaker_refuses_only_what_begins(void **state)
+an_open_breaker_refuses_only_new_tasks(void **state)
 {
 	struct gate *g = gate_get("a", &usual);
 
@@ -201,7 +201,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(failures_in_a_row_of_two_accounts_open_it),
 		TEST(a_tick_that_goes_well_proves_nothing),
-		TEST(an_open_breaker_refuses_only_what_begins),
+		TEST(an_open_breaker_refuses_only_new_tasks),
 		TEST(after_its_time_one_probe_decides),
 		TEST(a_probe_that_never_answers_is_sent_again),
 		TEST(without_a_prober_the_next_call_is_the_probe),

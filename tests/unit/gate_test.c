@@ -11,7 +11,7 @@ nobody_comes(void)
 /* ---- permits and lines ----------------------------------------------------------------------- */
 
 static void
-permits_are_the_limit_and_go_on_to_who_waits(void **state)
+permits_are_the_limit_and_pass_to_waiting_tasks(void **state)
 {
 	struct gate *g = gate_get("a", &usual);
 
@@ -38,7 +38,7 @@ permits_are_the_limit_and_go_on_to_who_waits(void **state)
 }
 
 static void
-what_is_given_back_goes_before_what_goes_on_before_what_begins(void **state)
+giving_back_goes_before_going_on_before_beginning(void **state)
 {
 	struct gate_limits l = usual;
 	struct gate *g;
@@ -246,8 +246,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(permits_are_the_limit_and_go_on_to_who_waits),
-		TEST(what_is_given_back_goes_before_what_goes_on_before_what_begins),
+		TEST(permits_are_the_limit_and_pass_to_waiting_tasks),
+		TEST(giving_back_goes_before_going_on_before_beginning),
 		TEST(the_line_to_begin_is_bounded_the_others_are_not),
 		TEST(an_address_has_a_quarter_of_the_places),
 		TEST(waiting_ends_with_its_time),

@@ -90,7 +90,7 @@ user(const char *name)
 /* ---- retention ------------------------------------------------------------------------------- */
 
 static void
-who_says_what_is_kept(void **state)
+the_user_goes_before_the_domain(void **state)
 {
 	struct pm_user u = user("x@zero.example");
 	struct retention r;
@@ -135,7 +135,7 @@ when_it_is_over(void **state)
 }
 
 static void
-who_may_not_delete_expires_nothing(void **state)
+a_user_who_may_not_delete_expires_nothing(void **state)
 {
 	struct pm_user u = user("x@zero.example");
 	struct retention r;
@@ -156,7 +156,7 @@ who_may_not_delete_expires_nothing(void **state)
 }
 
 static void
-what_a_store_cannot_keep_is_taken_back(void **state)
+limits_that_a_store_cannot_keep_are_taken_back(void **state)
 {
 	struct retention r = {30, 7};
 
@@ -559,7 +559,7 @@ due(int64_t now_ms)
 }
 
 static void
-who_waits_to_be_moved(void **state)
+mailboxes_that_wait_to_be_moved(void **state)
 {
 	struct conf_section attic = {.name = "attic"};
 	struct conf with = {.undo = &attic}, without = {0};
@@ -591,7 +591,7 @@ who_waits_to_be_moved(void **state)
 }
 
 static void
-who_does_not_fit_does_not_wait(void **state)
+a_name_that_does_not_fit_does_not_wait(void **state)
 {
 	struct conf_section attic = {.name = "attic"};
 	struct conf with = {.undo = &attic};
@@ -612,7 +612,7 @@ who_does_not_fit_does_not_wait(void **state)
 }
 
 static void
-whose_mailbox_it_is_there(void **state)
+a_users_mailbox_in_the_undo_storage(void **state)
 {
 	struct pm_user u = {.size = sizeof(u),
 			    .name = str("ann@zero.example"),
@@ -639,10 +639,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(who_says_what_is_kept),
+		cmocka_unit_test(the_user_goes_before_the_domain),
 		cmocka_unit_test(when_it_is_over),
-		cmocka_unit_test(who_may_not_delete_expires_nothing),
-		cmocka_unit_test(what_a_store_cannot_keep_is_taken_back),
+		cmocka_unit_test(a_user_who_may_not_delete_expires_nothing),
+		cmocka_unit_test(limits_that_a_store_cannot_keep_are_taken_back),
 		cmocka_unit_test(limits_come_from_user_domain_site),
 		cmocka_unit_test(full_is_full),
 		cmocka_unit_test(a_warning_comes_once),
@@ -653,9 +653,9 @@ main(void)
 		cmocka_unit_test(a_volume_counts_between_looks),
 		cmocka_unit_test(a_volume_by_many_threads),
 		cmocka_unit_test(pages_tell_damage),
-		cmocka_unit_test(who_waits_to_be_moved),
-		cmocka_unit_test(who_does_not_fit_does_not_wait),
-		cmocka_unit_test(whose_mailbox_it_is_there),
+		cmocka_unit_test(mailboxes_that_wait_to_be_moved),
+		cmocka_unit_test(a_name_that_does_not_fit_does_not_wait),
+		cmocka_unit_test(a_users_mailbox_in_the_undo_storage),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

@@ -57,7 +57,7 @@ parts_of_a_name(void **state)
 }
 
 static void
-what_must_be_escaped(void **state)
+bytes_that_must_be_escaped(void **state)
 {
 	(void)state;
 	expect("(uid=%u)", TEMPLATE_FILTER, "*)(uid=*", "(uid=\\2a\\29\\28uid\\3d\\2a)");
@@ -183,7 +183,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parts_of_a_name),
-		cmocka_unit_test(what_must_be_escaped),
+		cmocka_unit_test(bytes_that_must_be_escaped),
 		cmocka_unit_test(every_byte_everywhere),
 		cmocka_unit_test(templates_that_are_refused),
 		cmocka_unit_test(looking_at_templates),

@@ -29,7 +29,7 @@ write_sample(struct ledger_out *o)
 }
 
 static void
-what_is_written_is_read(void **state)
+written_records_are_read(void **state)
 {
 	struct ledger_out o = {0};
 	struct ledger *l = ledger_new();
@@ -112,7 +112,7 @@ a_changed_byte_costs_its_line_only(void **state)
 }
 
 static void
-what_is_not_ours_is_told(void **state)
+foreign_files_are_reported(void **state)
 {
 	static const struct {
 		const char *text;
@@ -375,10 +375,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_written_is_read),
+		cmocka_unit_test(written_records_are_read),
 		cmocka_unit_test(a_torn_tail_is_ignored_at_every_byte),
 		cmocka_unit_test(a_changed_byte_costs_its_line_only),
-		cmocka_unit_test(what_is_not_ours_is_told),
+		cmocka_unit_test(foreign_files_are_reported),
 		cmocka_unit_test(a_unique_id_is_written_once),
 		cmocka_unit_test(a_group_that_is_not_whole_did_not_happen),
 		cmocka_unit_test(a_member_that_nobody_wrote_down),

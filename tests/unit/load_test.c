@@ -50,7 +50,7 @@ expect_refused(const char *module, const char *part)
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static void
-refuses_what_is_no_module(void **state)
+refuses_files_that_are_no_modules(void **state)
 {
 	char path[300];
 
@@ -68,7 +68,7 @@ refuses_what_is_no_module(void **state)
 }
 
 static void
-refuses_what_others_can_write(void **state)
+refuses_files_that_others_can_write(void **state)
 {
 	char path[300];
 
@@ -112,7 +112,7 @@ judges_the_file_behind_a_link(void **state)
 /* ---- descriptors ----------------------------------------------------------------------------- */
 
 static void
-refuses_what_does_not_fit(void **state)
+refuses_descriptors_that_do_not_fit(void **state)
 {
 	static const struct {
 		enum odd odd;
@@ -168,7 +168,7 @@ takes_other_sizes(void **state)
 }
 
 static void
-a_method_behind_the_end_is_not_there(void **state)
+a_method_beyond_the_end_does_not_exist(void **state)
 {
 	struct host_lib *lib;
 	char path[300], other[300];
@@ -390,12 +390,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(refuses_what_is_no_module),
-		cmocka_unit_test(refuses_what_others_can_write),
+		cmocka_unit_test(refuses_files_that_are_no_modules),
+		cmocka_unit_test(refuses_files_that_others_can_write),
 		cmocka_unit_test(judges_the_file_behind_a_link),
-		cmocka_unit_test(refuses_what_does_not_fit),
+		cmocka_unit_test(refuses_descriptors_that_do_not_fit),
 		cmocka_unit_test(takes_other_sizes),
-		cmocka_unit_test(a_method_behind_the_end_is_not_there),
+		cmocka_unit_test(a_method_beyond_the_end_does_not_exist),
 		cmocka_unit_test(settings_become_values),
 		cmocka_unit_test(all_errors_of_a_section_are_reported),
 		cmocka_unit_test(a_module_refuses_its_settings),

@@ -29,7 +29,7 @@ expect_list(struct host_inst *i, const char *list)
 /* ---- kept ------------------------------------------------------------------------------------ */
 
 static void
-what_the_ledger_says_counts(void **state)
+the_ledgers_records_count(void **state)
 {
 	struct host_inst *i = MAIL_OPEN("cache_messages", "0", NULL);
 	struct ledger_out o = {0};
@@ -422,7 +422,7 @@ put_dead(struct ledger_out *o)
 }
 
 static void
-compaction_keeps_what_lives(void **state)
+compaction_keeps_living_messages(void **state)
 {
 	struct host_inst *i = MAIL_OPEN("cache_messages", "0", NULL);
 	struct ledger_out o = {0};
@@ -509,7 +509,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		MAIL(what_the_ledger_says_counts),
+		MAIL(the_ledgers_records_count),
 		MAIL(learnt_sizes_are_kept),
 		MAIL(a_lost_ledger_is_made_anew),
 		MAIL(deleted_messages_do_not_return),
@@ -522,7 +522,7 @@ main(void)
 		MAIL(an_unfinished_commit),
 		MAIL(a_commit_that_is_not_whole),
 		MAIL(a_commit_without_a_record),
-		MAIL(compaction_keeps_what_lives),
+		MAIL(compaction_keeps_living_messages),
 		MAIL(compaction_beside_an_import),
 	};
 

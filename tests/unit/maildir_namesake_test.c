@@ -17,7 +17,7 @@
 
 /* Another file of the name comes during the session, and the listed one is renamed or goes. */
 static void
-what_comes_during_the_session_stays(void **state)
+a_file_that_comes_during_the_session_stays(void **state)
 {
 	static const struct {
 		const char *moved; /* NULL: another reader removed it */
@@ -217,7 +217,7 @@ a_name_of_a_hidden_message(void **state)
 }
 
 static void
-another_reader_removed_what_is_hidden(void **state)
+another_reader_removed_a_hidden_message(void **state)
 {
 	struct host_inst *i = OPEN();
 	int64_t now = rig_host.wall_ms(rig_host.ctx);
@@ -275,7 +275,7 @@ an_import_is_not_its_namesake(void **state)
 /* Another file has its name: that is the message now, it is served, and goes when the client
  * says so. */
 static void
-what_was_served_goes(void **state)
+the_served_message_goes(void **state)
 {
 	struct host_inst *i = MAIL_OPEN(NULL);
 	char buf[20];
@@ -357,16 +357,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		MAIL(what_comes_during_the_session_stays),
+		MAIL(a_file_that_comes_during_the_session_stays),
 		MAIL(a_name_of_a_deleted_message),
 		MAIL(an_interrupted_commit),
 		MAIL(an_interrupted_commit_of_the_second),
 		MAIL(marking_replaces_nothing),
 		MAIL(one_of_two_is_hidden),
 		MAIL(a_name_of_a_hidden_message),
-		MAIL(another_reader_removed_what_is_hidden),
+		MAIL(another_reader_removed_a_hidden_message),
 		MAIL(an_import_is_not_its_namesake),
-		MAIL(what_was_served_goes),
+		MAIL(the_served_message_goes),
 		MAIL(its_namesake_is_not_served),
 		MAIL(a_namesake_of_what_a_name_says),
 	};

@@ -136,7 +136,7 @@ changed_while_it_is_read(void **state)
 
 /* It has another size when opened than in the list: that size is reported, served, and kept. */
 static void
-changed_in_size_behind_the_ledger(void **state)
+changed_in_size_since_the_ledger(void **state)
 {
 	static const char *const limits[] = {"0", "1000000"};
 	char buf[20];
@@ -195,7 +195,7 @@ other_octets_of_the_same_size(void **state)
 
 /* Lists believe a name, the next session's, too; a reader of the message gets the true size. */
 static void
-what_names_say_is_proved(void **state)
+sizes_in_names_are_proved(void **state)
 {
 	struct host_inst *i = MAIL_OPEN("cache_messages", "0", NULL);
 	struct ledger *l;
@@ -414,9 +414,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MAIL(changed_while_it_is_read),
-		MAIL(changed_in_size_behind_the_ledger),
+		MAIL(changed_in_size_since_the_ledger),
 		MAIL(other_octets_of_the_same_size),
-		MAIL(what_names_say_is_proved),
+		MAIL(sizes_in_names_are_proved),
 		MAIL(a_lying_name_and_maildirsize),
 		MAIL(one_among_others),
 		MAIL(it_comes_and_goes),

@@ -158,7 +158,7 @@ lines_with(const char *text)
 }
 
 static void
-what_is_no_message(void **state)
+files_that_are_no_messages(void **state)
 {
 	struct host_inst *i = MAIL_OPEN(NULL);
 
@@ -406,7 +406,7 @@ main(void)
 		MAIL(sizes_are_counted_as_on_the_wire),
 		MAIL(sizes_in_names),
 		MAIL(names_that_cannot_be_unique_ids),
-		MAIL(what_is_no_message),
+		MAIL(files_that_are_no_messages),
 		MAIL(twins_are_one_message),
 		MAIL(totals_from_outside),
 		MAIL(questions_that_make_no_sense),

@@ -182,7 +182,7 @@ word(const char *list, unsigned k)
 }
 
 static void
-what_is_there_keeps_its_unique_ids(void **state)
+remaining_messages_keep_their_unique_ids(void **state)
 {
 	struct host_inst *i = open_box();
 	const char *before, *now;
@@ -294,7 +294,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOX(what_is_there_keeps_its_unique_ids),
+		BOX(remaining_messages_keep_their_unique_ids),
 		BOX(twins_after_deleted_twins),
 		BOX(hidden_ones_can_still_be_restored),
 	};

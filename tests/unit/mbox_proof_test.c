@@ -286,7 +286,7 @@ moved_within_a_tick(void **state)
 	host_close(i);
 }
 
-/* Our own deletion is a change like any other: what another program does in the same tick shows. */
+/* Our own deletion is a change like any other: one by another program in the same tick shows. */
 static void
 moved_after_our_own_deletion(void **state)
 {

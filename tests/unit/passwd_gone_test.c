@@ -40,7 +40,7 @@ static void
 close_domains(struct host_inst *i)
 {
 	host_close(i);
-	(void)unlink(path); /* what there is of it */
+	(void)unlink(path); /* the part that exists */
 	(void)rmdir(dir);
 	(void)unlink(dir);
 	assert_int_equal(unlink(there), 0);

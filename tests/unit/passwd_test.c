@@ -284,7 +284,7 @@ costs_above_the_defaults(void **state)
 
 /* Honest hashes under a miser's limits. */
 static void
-costs_above_what_is_set(void **state)
+costs_above_the_limits(void **state)
 {
 	static const struct {
 		const char *key, *value, *hash, *why;
@@ -476,7 +476,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(whatever_crypt_makes),          TEST(hashes_of_other_programs),
 		TEST(hashes_that_are_none),          TEST(costs_above_the_defaults),
-		TEST(costs_above_what_is_set),       TEST(locked_accounts),
+		TEST(costs_above_the_limits),        TEST(locked_accounts),
 		TEST(passwords_nobody_has),          TEST(apop_needs_plain_text),
 		TEST(secrets_of_the_kind_asked_for),
 	};

@@ -71,7 +71,7 @@ every_scheme_takes_the_right_password_only(void **state)
 }
 
 static void
-what_is_not_a_hash_lets_nobody_in(void **state)
+text_that_is_no_hash_lets_nobody_in(void **state)
 {
 	static const struct {
 		const char *stored;
@@ -141,7 +141,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_scheme_takes_the_right_password_only),
-		cmocka_unit_test(what_is_not_a_hash_lets_nobody_in),
+		cmocka_unit_test(text_that_is_no_hash_lets_nobody_in),
 		cmocka_unit_test(hostile_costs_are_refused),
 		cmocka_unit_test(plain_text_only_where_it_is_allowed),
 	};

@@ -253,7 +253,7 @@ another_size_than_listed(void **state)
 }
 
 static void
-what_cannot_be_read_is_marked(void **state)
+an_unreadable_message_is_marked(void **state)
 {
 	struct maildrop m;
 
@@ -346,7 +346,7 @@ main(void)
 		cmocka_unit_test(responses_have_a_limit_of_their_own),
 		cmocka_unit_test(numbers_never_shift),
 		cmocka_unit_test(another_size_than_listed),
-		cmocka_unit_test(what_cannot_be_read_is_marked),
+		cmocka_unit_test(an_unreadable_message_is_marked),
 		cmocka_unit_test(suspects_are_remembered_within_bounds),
 		cmocka_unit_test(a_failed_backend_is_never_a_wrong_password),
 		cmocka_unit_test(replies_have_a_limit),

@@ -124,7 +124,7 @@ each_header(void **state)
 }
 
 static void
-what_tlvs_tell(void **state)
+tlvs_tell_the_name_and_tls(void **state)
 {
 	static const char text[] = SIG "\x21\x11\0\x2b" V4 "\2\0\x0fpop.example.org"
 				       "\x20\0\x0a\1\0\0\0\0\x21\0\2v3";
@@ -229,7 +229,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_header),
-		cmocka_unit_test(what_tlvs_tell),
+		cmocka_unit_test(tlvs_tell_the_name_and_tls),
 		cmocka_unit_test(a_line_of_version_1_is_short),
 		cmocka_unit_test(networks),
 	};

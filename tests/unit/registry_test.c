@@ -183,7 +183,7 @@ keys_beyond_the_limit(void **state)
 /* ---- taking over ----------------------------------------------------------------------------- */
 
 static void
-who_may_take_over(void **state)
+clients_that_may_take_over(void **state)
 {
 	static const struct {
 		uint64_t peer;
@@ -429,7 +429,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(one_session_holds_a_maildrop, setup, teardown),
 		cmocka_unit_test_setup_teardown(maildrops_are_told_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(keys_beyond_the_limit, setup, teardown),
-		cmocka_unit_test_setup_teardown(who_may_take_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(clients_that_may_take_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_silent_holder_leaves, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_holder_that_speaks_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_may_wait, setup, teardown),

@@ -189,7 +189,7 @@ only_a_parked_task_is_claimed_by_its_deadline(void **state)
 }
 
 static void
-the_record_tells_who_and_where(void **state)
+the_record_shows_user_and_place(void **state)
 {
 	struct slot_record r = {.id = 42, .user = "ann"}, seen;
 	struct task t = {0}, *got;
@@ -330,7 +330,7 @@ main(void)
 		TEST(notes_are_taken_once_but_the_peers_end_stays),
 		TEST(wake_queues_a_parked_task),
 		TEST(only_a_parked_task_is_claimed_by_its_deadline),
-		TEST(the_record_tells_who_and_where),
+		TEST(the_record_shows_user_and_place),
 		TEST(a_reader_never_sees_half_a_record),
 		TEST(a_task_has_one_owner),
 	};

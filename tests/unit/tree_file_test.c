@@ -63,7 +63,7 @@ files_are_included(void **state)
 	write_file("sub/with space", "in = 1\n");
 	assert_int_equal(read_tree("inc.conf"), 0);
 	assert_string_equal(tree_text, "one=1;a=1;b=1;b=1;c2=1;auth x{in=1;}last=1;");
-	/* absolute, and what an error of another file looks like */
+	/* absolute, and the form of an error in another file */
 	assert_int_equal(setenv("RST_DIR", dir, 1), 0);
 	write_file(
 		"abs.conf",

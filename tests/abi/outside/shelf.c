@@ -356,7 +356,7 @@ count_octets(const struct mbox *mb, struct item *it, const struct pm_call *call)
 	int32_t rc = open_item(mb, it, call, &fd);
 
 	if (rc == PM_GONE) {
-		it->octets = 0; /* who asks for it is told so; its size is nobody's any more */
+		it->octets = 0; /* a request for it fails; its size no longer counts */
 		return PM_OK;
 	}
 	if (rc != PM_OK)
