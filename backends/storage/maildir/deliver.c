@@ -2,9 +2,13 @@
 /*
  * Delivery. The message is written to tmp/ of the first recipient's maildir, fsynced at prepare,
  * and linked into tmp/ of the others, or copied when they have head lines of their own or are on
- * another file system. At commit it is renamed into new/ of each, and each new/ is fsynced. Nothing
- * is ever overwritten. An imported unique-id is in the ledger before its message is visible
- * (import.c). Many recipients are done in slices.
+ * another file system (draft.c). At commit it is renamed into new/ of each, and each new/ is
+ * fsynced. Nothing is ever overwritten. An imported unique-id is in the ledger before its message
+ * is visible (import.c). Many recipients are done in slices.
+ *
+ * However many there are, only the first one's maildir stays open: a message may have a thousand
+ * recipients, and the process has not so many descriptors. The others are opened again for each
+ * step. A file that failed does not stay.
  */
 #include "deliver.h"
 
@@ -18,29 +22,28 @@
 #include <unistd.h>
 
 #include "dir.h"
+#include "draft.h"
 #include "import.h"
 #include "kill.h"
-#include "lines.h"
-#include "maildir.h"
-#include "octets.h"
+#include "path.h"
 #include "say.h"
 #include "size.h"
 #include "snap.h"
 #include "totals.h"
 
 #define RCPTS_MAX 1024
-#define PIECE 16384
 
 struct rcpt {
-	int fd;         /* its maildir */
-	char tmp[160];  /* name in its tmp/ */
-	char name[220]; /* name in its new/ */
+	char *path;                   /* its maildir */
+	char tmp[DRAFT_NAME_MAX + 1]; /* name in its tmp/ */
+	char name[220];               /* name in its new/ */
 	char *head;
 	size_t head_n;
 	char uidl[PM_UIDL_MAX + 1];
 	int64_t received_ms, first_ms;
 	struct sdk_octets octets; /* as it will be stored */
-	bool prepared, visible;
+	bool prepared;            /* its file was in its tmp/ */
+	bool visible;
 	int32_t rc;
 };
 
@@ -48,80 +51,94 @@ struct dlv {
 	struct inst *inst;
 	struct rcpt *rcpts;
 	size_t n;
-	int fd; /* the first recipient's file in tmp/ */
-	struct sdk_lines lines;
-	bool failed;
-	struct sdk_octets octets; /* of what was written, without heads */
+	struct draft draft;
+	bool failed, finished; /* the draft */
 	uint32_t flags;
-	char first[160]; /* the name the others link from: the file written, while it is needed */
-	size_t left;     /* recipients that are not prepared yet; the last one is first */
-	size_t at;       /* the next recipient to commit */
+	size_t left; /* recipients that are not prepared yet; the last one is first */
+	size_t at;   /* the next recipient to commit */
 };
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- recipients ------------------------------------------------------------------------------ */
 
-static bool
-deliver_write_all(int fd, const char *p, size_t n)
+static void
+rcpt_free(struct rcpt *r)
 {
-	while (n > 0) {
-		ssize_t w = write(fd, p, n);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return false;
-		p += w;
-		n -= (size_t)w;
-	}
-	return true;
-}
-
-static bool
-deliver_put(struct dlv *d, int fd, const char *in, size_t n)
-{
-	char out[PIECE + 1];
-
-	while (n > 0) {
-		size_t k = n < PIECE ? n : PIECE;
-		size_t o = sdk_lines_feed(&d->lines, in, k, out);
-
-		if (!deliver_write_all(fd, out, o))
-			return false;
-		sdk_octets_feed(&d->octets, out, o);
-		in += k;
-		n -= k;
-	}
-	return true;
+	free(r->path);
+	free(r->head);
 }
 
 static void
-deliver_name(struct dlv *d, struct rcpt *r)
+rcpt_name(struct inst *i, struct rcpt *r)
 {
-	int64_t ms = r->received_ms ? r->received_ms : d->inst->host->wall_ms(d->inst->host->ctx);
+	int64_t ms = r->received_ms ? r->received_ms : i->host->wall_ms(i->host->ctx);
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	snprintf(r->tmp, sizeof(r->tmp), "%lld.M%06ldP%dQ%llu.%s", (long long)ms / 1000,
 		 ts.tv_nsec / 1000, (int)getpid(),
-		 (unsigned long long)atomic_fetch_add(&d->inst->sequence, 1), d->inst->hostname);
+		 (unsigned long long)atomic_fetch_add(&i->sequence, 1), i->hostname);
 }
 
-static int
-deliver_open_tmp(const struct dlv *d, struct rcpt *r)
+/* Opens its maildir, which is not made anew if it was removed meanwhile. */
+static int32_t
+rcpt_enter(const struct dlv *d, const struct pm_call *call, const struct rcpt *r, int *ret_dir)
 {
-	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-	char path[200];
-	int fd;
+	int32_t rc;
 
-	snprintf(path, sizeof(path), "tmp/%s", r->tmp);
-	fd = openat(r->fd, path, flags, 0600);
-	/* the process that made the maildir was killed before it made tmp/ */
-	if (fd == -1 && errno == ENOENT && dir_fill(d->inst, r->fd))
-		fd = openat(r->fd, path, flags, 0600);
-	return fd;
+	*ret_dir = d->draft.dir;
+	if (r == d->rcpts)
+		return PM_OK;
+	rc = dir_open_path(d->inst, call, r->path, false, ret_dir);
+	if (rc != PM_OK || *ret_dir != -1)
+		return rc;
+	sdk_error(call, "'%s' was removed while the message was delivered", r->path);
+	return PM_TEMP;
 }
 
-/* ---- methods --------------------------------------------------------------------------------- */
+static void
+rcpt_leave(const struct dlv *d, const struct rcpt *r, int dir)
+{
+	if (r != d->rcpts)
+		(void)close(dir);
+}
+
+static bool
+rcpt_makes_sense(const struct pm_rcpt *rcpt)
+{
+	if (rcpt->uidl.n > PM_UIDL_MAX)
+		return false;
+	for (size_t k = 0; k < rcpt->uidl.n; k++)
+		if (rcpt->uidl.p[k] < 0x21 || rcpt->uidl.p[k] > 0x7e)
+			return false;
+	return true;
+}
+
+/* Takes what the host says of a recipient, whose maildir is open; its memory is freed by
+ * rcpt_free(). */
+static int32_t
+rcpt_fill(const struct dlv *d, const struct pm_call *call, const struct pm_rcpt *rcpt, int dir,
+	  struct rcpt *r)
+{
+	struct import im = {.uidl = r->uidl, .restore = d->flags & PM_DLVF_RESTORE};
+	int32_t rc = PM_OK;
+
+	if (rcpt->uidl.n > 0) {
+		memcpy(r->uidl, rcpt->uidl.p, rcpt->uidl.n);
+		rc = import_look(d->inst, call, dir, &im);
+	}
+	if (rc == PM_OK && rcpt->head.n > 0) {
+		r->head = malloc(rcpt->head.n);
+		if (!r->head)
+			return PM_NOMEM;
+		memcpy(r->head, rcpt->head.p, r->head_n = rcpt->head.n);
+	}
+	r->received_ms = rcpt->received_ms;
+	r->first_ms = rcpt->first_retrieved_ms;
+	rcpt_name(d->inst, r);
+	return rc;
+}
+
+/* ---- begin, recipients, message -------------------------------------------------------------- */
 
 int32_t
 deliver_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32_t flags,
@@ -134,10 +151,8 @@ deliver_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32
 	if (!d)
 		return PM_NOMEM;
 	d->inst = inst;
-	d->fd = -1;
 	d->flags = flags;
-	d->lines.crlf = d->inst->crlf;
-	sdk_octets_init(&d->octets);
+	draft_init(&d->draft, inst);
 	*ret_dlv = d;
 	return PM_OK;
 }
@@ -145,137 +160,108 @@ deliver_begin(void *inst, const struct pm_call *call, uint64_t size_hint, uint32
 int32_t
 deliver_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 {
+	char path[PM_PATH_MAX + 1];
 	struct dlv *d = dlv;
 	struct rcpt *more, *r;
 	int32_t rc;
+	int dir;
 
-	if (d->fd != -1 || d->n >= RCPTS_MAX || rcpt->uidl.n > PM_UIDL_MAX)
+	if (d->draft.fd != -1 || d->n >= RCPTS_MAX || !rcpt_makes_sense(rcpt))
 		return PM_INVALID;
-	for (size_t k = 0; k < rcpt->uidl.n; k++)
-		if (rcpt->uidl.p[k] < 0x21 || rcpt->uidl.p[k] > 0x7e)
-			return PM_INVALID;
 	more = realloc(d->rcpts, (d->n + 1) * sizeof(*more));
 	if (!more)
 		return PM_NOMEM;
 	d->rcpts = more;
 	r = &more[d->n];
 	memset(r, 0, sizeof(*r));
-	rc = dir_open(d->inst, call, rcpt->user, true, &r->fd);
-	if (rc == PM_OK && r->fd == -1)
+	rc = sdk_path_make(d->inst->pattern, call, rcpt->user, path, sizeof(path));
+	if (rc == PM_OK)
+		rc = dir_open_path(d->inst, call, path, true, &dir);
+	if (rc == PM_OK && dir == -1)
 		rc = PM_TEMP;
 	if (rc != PM_OK)
 		return rc;
-	if (rcpt->uidl.n > 0) {
-		memcpy(r->uidl, rcpt->uidl.p, rcpt->uidl.n);
-		rc = import_look(
-			d->inst, call, r->fd,
-			&(struct import){.uidl = r->uidl, .restore = d->flags & PM_DLVF_RESTORE});
-	}
-	if (rc == PM_OK && rcpt->head.n > 0) {
-		r->head = malloc(rcpt->head.n);
-		if (r->head)
-			memcpy(r->head, rcpt->head.p, r->head_n = rcpt->head.n);
-		else
-			rc = PM_NOMEM;
-	}
-	if (rc != PM_OK) {
-		(void)close(r->fd);
-		return rc;
-	}
-	r->received_ms = rcpt->received_ms;
-	r->first_ms = rcpt->first_retrieved_ms;
-	deliver_name(d, r);
-	d->n++;
-	return PM_OK;
+	rc = rcpt_fill(d, call, rcpt, dir, r);
+	if (rc == PM_OK && !(r->path = strdup(path)))
+		rc = PM_NOMEM;
+	if (rc == PM_OK && d->n == 0)
+		d->draft.dir = dir;
+	else
+		(void)close(dir);
+	if (rc == PM_OK)
+		d->n++;
+	else
+		rcpt_free(r);
+	return rc;
+}
+
+/* Makes the file in tmp/. 0 or an errno. */
+static int
+start_draft(struct dlv *d)
+{
+	const struct rcpt *r = &d->rcpts[0];
+	char name[DRAFT_NAME_MAX + 1];
+
+	/* with a head the first one needs a copy, too; the plain file serves the others */
+	snprintf(name, sizeof(name), "%.*s%s", DRAFT_NAME_MAX - 2, r->tmp,
+		 r->head_n > 0 ? "-d" : "");
+	return draft_make(&d->draft, name);
 }
 
 int32_t
 deliver_write(void *dlv, const struct pm_call *call, const void *buf, size_t n)
 {
 	struct dlv *d = dlv;
+	int e = 0;
 
-	if (d->n == 0 || d->failed)
+	if (d->n == 0 || d->failed || d->finished)
 		return PM_INVALID;
-	if (d->fd == -1)
-		d->fd = deliver_open_tmp(d, &d->rcpts[0]);
-	if (d->fd == -1 || !deliver_put(d, d->fd, buf, n)) {
-		int e = errno;
-
-		d->failed = true;
-		sdk_error(call, "writing to tmp/: %s", strerrordesc_np(e));
-		return dir_code(e);
-	}
-	return PM_OK;
+	if (d->draft.fd == -1)
+		e = start_draft(d);
+	if (e == 0)
+		e = draft_put(&d->draft, buf, n);
+	if (e == 0)
+		return PM_OK;
+	d->failed = true;
+	sdk_error(call, "writing to tmp/: %s", strerrordesc_np(e));
+	return dir_code(e);
 }
 
-/* Writes the message with this recipient's head to a file of its own. */
-static bool
-copy_message(struct dlv *d, struct rcpt *r, int fd, struct sdk_octets *ret_octets)
-{
-	struct dlv head = {.inst = d->inst, .lines.crlf = d->inst->crlf};
-	char buf[PIECE];
-	off_t at = 0;
-	ssize_t got;
+/* ---- prepare --------------------------------------------------------------------------------- */
 
-	sdk_octets_init(&head.octets);
-	if (!deliver_put(&head, fd, r->head, r->head_n))
-		return false;
-	while ((got = pread(d->fd, buf, sizeof(buf), at)) > 0) {
-		if (!deliver_write_all(fd, buf, (size_t)got))
-			return false;
-		sdk_octets_feed(&head.octets, buf, (size_t)got);
-		at += got;
-	}
-	*ret_octets = head.octets;
-	return got == 0;
-}
-
-static void
-set_name(struct rcpt *r, const struct sdk_octets *o)
+/* Makes one recipient's file in its own tmp/, durable. 0 or an errno. */
+static int
+make_file(struct dlv *d, struct rcpt *r, int dir)
 {
-	r->octets = *o;
+	const struct pm_str head = {r->head, r->head_n};
+	int e = 0;
+
+	r->octets = d->draft.octets;
+	if (r->head_n > 0)
+		e = draft_copy(&d->draft, dir, r->tmp, head, &r->octets);
+	else if (r != d->rcpts && draft_link(&d->draft, dir, r->tmp) != 0)
+		/* another file system, or too many links */
+		e = draft_copy(&d->draft, dir, r->tmp, head, &r->octets);
 	snprintf(r->name, sizeof(r->name), "%s,S=%llu,W=%llu", r->tmp,
-		 (unsigned long long)o->stored, (unsigned long long)sdk_octets_total(o));
+		 (unsigned long long)r->octets.stored,
+		 (unsigned long long)sdk_octets_total(&r->octets));
+	return e;
 }
 
-static bool
-sync_file(struct dlv *d, int fd)
+static int32_t
+prepare_one(struct dlv *d, const struct pm_call *call, struct rcpt *r)
 {
-	return !d->inst->fsync || fsync(fd) == 0;
-}
+	int dir, e;
+	int32_t rc = rcpt_enter(d, call, r, &dir);
 
-/* Makes one recipient's file in its own tmp/, durable. The first one uses the file written, unless
- * it has a head. */
-static bool
-deliver_prepare_one(struct dlv *d, size_t k)
-{
-	struct rcpt *r = &d->rcpts[k];
-	struct sdk_octets octets = d->octets;
-	char from[200], to[200];
-	bool ok = true;
-	int fd;
-
-	if (r->head_n == 0) {
-		snprintf(from, sizeof(from), "tmp/%s", d->rcpts[0].tmp);
-		snprintf(to, sizeof(to), "tmp/%s", r->tmp);
-		ok = k == 0 || linkat(d->rcpts[0].fd, from, r->fd, to, 0) == 0;
-		if (ok) {
-			set_name(r, &octets);
-			return true;
-		}
-		/* another file system, or too many links: a copy */
-	}
-	if (k == 0) {
-		/* the first has a head: its copy takes another name, and the plain file serves the
-		 * others */
-		snprintf(r->tmp + strlen(r->tmp), sizeof(r->tmp) - strlen(r->tmp), "-h");
-	}
-	fd = deliver_open_tmp(d, r);
-	ok = fd != -1 && copy_message(d, r, fd, &octets) && sync_file(d, fd);
-	if (fd != -1 && close(fd) != 0)
-		ok = false;
-	set_name(r, &octets);
-	return ok;
+	if (rc != PM_OK)
+		return rc;
+	e = make_file(d, r, dir);
+	rcpt_leave(d, r, dir);
+	if (e == 0)
+		return PM_OK;
+	sdk_error(call, "copying to tmp/ of '%s': %s", r->path, strerrordesc_np(e));
+	return dir_code(e);
 }
 
 static void
@@ -300,30 +286,30 @@ deliver_set_results(struct dlv *d, struct pm_result *ret, size_t stride)
 	}
 }
 
-/* Completes the file written, and makes it durable. */
 static int32_t
-finish_file(struct dlv *d, const struct pm_call *call)
+finish_draft(struct dlv *d, const struct pm_call *call)
 {
-	char last;
+	int e = d->draft.fd == -1 ? start_draft(d) : 0; /* an empty message */
 
-	/* an empty message */
-	if (d->fd == -1 && (d->fd = deliver_open_tmp(d, &d->rcpts[0])) == -1) {
-		sdk_error(call, "cannot write to tmp/: %s", strerrordesc_np(errno));
-		return dir_code(errno);
-	}
-	if (sdk_lines_end(&d->lines, &last) > 0) {
-		if (!deliver_write_all(d->fd, &last, 1))
-			return dir_code(errno);
-		sdk_octets_feed(&d->octets, &last, 1);
-	}
-	KILL_POINT("delivery: before fsync");
-	if (!sync_file(d, d->fd)) {
-		sdk_error(call, "fsync of tmp/%s: %s", d->rcpts[0].tmp, strerrordesc_np(errno));
-		return dir_code(errno);
-	}
-	snprintf(d->first, sizeof(d->first), "%s", d->rcpts[0].tmp);
+	if (e == 0)
+		e = draft_finish(&d->draft);
+	d->finished = e == 0;
 	d->left = d->n;
-	return PM_OK;
+	if (e == 0)
+		return PM_OK;
+	d->failed = true;
+	sdk_error(call, "completing tmp/%s: %s", d->draft.name, strerrordesc_np(e));
+	return dir_code(e);
+}
+
+/* Every recipient has a file now, or gets none. */
+static void
+let_go_of_draft(struct dlv *d)
+{
+	draft_close(&d->draft);
+	if (d->rcpts[0].head_n > 0)
+		draft_remove(d->draft.dir, d->draft.name);
+	d->draft.name[0] = '\0'; /* the first one's file, or gone */
 }
 
 int32_t
@@ -335,44 +321,40 @@ deliver_prepare(void *dlv, const struct pm_call *call, struct pm_result *ret, si
 
 	if (d->n == 0 || d->failed)
 		return PM_INVALID;
-	if (d->first[0] == '\0')
-		rc = finish_file(d, call);
+	if (!d->finished)
+		rc = finish_draft(d, call);
 	if (rc != PM_OK)
 		return rc;
-	/* the others first, since a first recipient with a head renames the file they link from */
 	while (d->left > 0) {
-		size_t k = --d->left;
+		struct rcpt *r = &d->rcpts[--d->left];
 
-		d->rcpts[k].prepared = deliver_prepare_one(d, k);
-		d->rcpts[k].rc = d->rcpts[k].prepared ? PM_OK : dir_code(errno);
+		r->rc = prepare_one(d, call, r);
+		r->prepared = r->rc == PM_OK;
 		if (d->left > 0 && maildir_now(d->inst) >= until)
 			return PM_AGAIN;
 	}
-	if (strcmp(d->first, d->rcpts[0].tmp) != 0) {
-		char path[200];
-
-		snprintf(path, sizeof(path), "tmp/%s", d->first);
-		(void)unlinkat(d->rcpts[0].fd, path, 0); /* every recipient has a file now */
-	}
+	let_go_of_draft(d);
 	deliver_set_results(d, ret, stride);
 	return PM_OK;
 }
 
+/* ---- commit ---------------------------------------------------------------------------------- */
+
 /* Makes the message visible, and adds it to a remembered total. 0 or an errno. */
 static int
-deliver_show(struct inst *i, const struct rcpt *r, const char *from, const char *to)
+deliver_show(struct inst *i, int dir, const struct rcpt *r, const char *from, const char *to)
 {
-	struct sdk_box box = snap_box(r->fd);
+	struct sdk_box box = snap_box(dir);
 	struct sdk_total *held =
 		sdk_totals_used(i->totals) ? sdk_totals_hold(i->totals, &box, r->name) : NULL;
 	struct sdk_look before, after;
 	int rc;
 
 	if (!held)
-		return dir_move(r->fd, from, to) ? 0 : errno;
-	before = snap_look(i, r->fd);
-	rc = dir_move(r->fd, from, to) ? 0 : errno;
-	after = snap_look(i, r->fd);
+		return dir_move(dir, from, to) ? 0 : errno;
+	before = snap_look(i, dir);
+	rc = dir_move(dir, from, to) ? 0 : errno;
+	after = snap_look(i, dir);
 	sdk_totals_release(i->totals, held, rc == 0 ? &before : NULL, &after,
 			   sdk_octets_total(&r->octets));
 	return rc;
@@ -380,33 +362,33 @@ deliver_show(struct inst *i, const struct rcpt *r, const char *from, const char 
 
 /* Moves the message out of tmp/, and makes that durable. */
 static int32_t
-come_out(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
+come_out(struct dlv *d, const struct pm_call *call, int dir, const struct rcpt *r)
 {
-	char from[200], to[260];
+	char from[DRAFT_NAME_MAX + 5], to[260];
 	int dfd, rc;
 
 	snprintf(from, sizeof(from), "tmp/%s", r->tmp);
 	snprintf(to, sizeof(to), "new/%s", r->name);
 	KILL_POINT("delivery: before it is visible");
-	rc = deliver_show(d->inst, r, from, to);
-	if (rc == ENOENT && dir_fill(d->inst, r->fd)) /* somebody removed new/ */
-		rc = deliver_show(d->inst, r, from, to);
+	rc = deliver_show(d->inst, dir, r, from, to);
+	if (rc == ENOENT && dir_fill(d->inst, dir)) /* somebody removed new/ */
+		rc = deliver_show(d->inst, dir, r, from, to);
 	if (rc != 0) {
 		sdk_error(call, "renaming %s to new/: %s", from, strerrordesc_np(rc));
 		return dir_code(rc);
 	}
 	KILL_POINT("delivery: after");
-	dfd = openat(r->fd, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	dfd = openat(dir, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (dfd == -1 || (d->inst->fsync && fsync(dfd) != 0))
 		rc = errno;
 	if (dfd != -1)
 		(void)close(dfd);
-	size_add(r->fd, (int64_t)r->octets.stored, 1);
+	size_add(dir, (int64_t)r->octets.stored, 1);
 	return rc ? PM_UNKNOWN : PM_OK;
 }
 
 static int32_t
-deliver_publish(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
+publish(struct dlv *d, const struct pm_call *call, int dir, const struct rcpt *r)
 {
 	struct import im = {.uidl = r->uidl,
 			    .restore = d->flags & PM_DLVF_RESTORE,
@@ -414,32 +396,40 @@ deliver_publish(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
 			    .octets = sdk_octets_total(&r->octets),
 			    .stored = r->octets.stored,
 			    .first_ms = r->first_ms};
-	char path[200];
 	int lock = -1;
-	int32_t rc = r->uidl[0] ? import_begin(d->inst, call, r->fd, &im, &lock) : PM_OK;
+	int32_t rc = r->uidl[0] ? import_begin(d->inst, call, dir, &im, &lock) : PM_OK;
 
 	if (rc == PM_AGAIN)
 		return rc;
 	if (rc == PM_OK) {
-		rc = come_out(d, call, r);
+		rc = come_out(d, call, dir, r);
 		if (lock != -1)
 			(void)close(lock);
 	}
-	snprintf(path, sizeof(path), "tmp/%s", r->tmp);
 	if (rc != PM_OK && rc != PM_UNKNOWN)
-		(void)unlinkat(r->fd, path, 0); /* nobody will use it again */
+		draft_remove(dir, r->tmp); /* nobody will use it again */
+	return rc;
+}
+
+static int32_t
+commit_one(struct dlv *d, const struct pm_call *call, const struct rcpt *r)
+{
+	int dir;
+	int32_t rc = r->prepared ? rcpt_enter(d, call, r, &dir) : r->rc;
+
+	if (!r->prepared || rc != PM_OK)
+		return rc;
+	rc = publish(d, call, dir, r);
+	rcpt_leave(d, r, dir);
 	return rc;
 }
 
 static void
 deliver_free(struct dlv *d)
 {
-	for (size_t k = 0; k < d->n; k++) {
-		(void)close(d->rcpts[k].fd);
-		free(d->rcpts[k].head);
-	}
-	if (d->fd != -1)
-		(void)close(d->fd);
+	draft_drop(&d->draft);
+	for (size_t k = 0; k < d->n; k++)
+		rcpt_free(&d->rcpts[k]);
 	free(d->rcpts);
 	free(d);
 }
@@ -452,7 +442,7 @@ deliver_commit(void *dlv, const struct pm_call *call, struct pm_result *ret, siz
 
 	while (d->at < d->n) {
 		struct rcpt *r = &d->rcpts[d->at];
-		int32_t rc = r->prepared ? deliver_publish(d, call, r) : r->rc;
+		int32_t rc = commit_one(d, call, r);
 
 		if (rc == PM_AGAIN)
 			return rc;
@@ -471,12 +461,15 @@ void
 deliver_abort(void *dlv, const struct pm_call *call)
 {
 	struct dlv *d = dlv;
-	char path[200];
+	int dir;
 
-	(void)call;
 	for (size_t k = 0; k < d->n; k++) {
-		snprintf(path, sizeof(path), "tmp/%s", d->rcpts[k].tmp);
-		(void)unlinkat(d->rcpts[k].fd, path, 0); /* it may not exist */
+		struct rcpt *r = &d->rcpts[k];
+
+		if (!r->prepared || rcpt_enter(d, call, r, &dir) != PM_OK)
+			continue;
+		draft_remove(dir, r->tmp);
+		rcpt_leave(d, r, dir);
 	}
 	deliver_free(d);
 }

@@ -106,17 +106,13 @@ dir_make(const struct inst *i, int root, const char *rel)
 }
 
 int32_t
-dir_open(struct inst *i, const struct pm_call *call, const struct pm_user *user, bool create,
-	 int *ret_fd)
+dir_open_path(struct inst *i, const struct pm_call *call, const char *path, bool create,
+	      int *ret_fd)
 {
-	char path[PM_PATH_MAX + 1];
 	const char *rel, *base;
 	int root, fd, e;
-	int32_t rc = sdk_path_make(i->pattern, call, user, path, sizeof(path));
 
 	*ret_fd = -1;
-	if (rc != PM_OK)
-		return rc;
 	rel = sdk_path_below(path, i->prefix, &base);
 	root = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root == -1) {
@@ -142,6 +138,17 @@ dir_open(struct inst *i, const struct pm_call *call, const struct pm_user *user,
 	}
 	*ret_fd = fd;
 	return PM_OK;
+}
+
+int32_t
+dir_open(struct inst *i, const struct pm_call *call, const struct pm_user *user, bool create,
+	 int *ret_fd)
+{
+	char path[PM_PATH_MAX + 1];
+	int32_t rc = sdk_path_make(i->pattern, call, user, path, sizeof(path));
+
+	*ret_fd = -1;
+	return rc == PM_OK ? dir_open_path(i, call, path, create, ret_fd) : rc;
 }
 
 /* ---- changing -------------------------------------------------------------------------------- */

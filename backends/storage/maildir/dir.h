@@ -9,6 +9,9 @@
  * no such path may exist, or no permission. PM_NOSPACE: no room to make it. */
 int32_t dir_open(struct inst *i, const struct pm_call *call, const struct pm_user *user,
 		 bool create, int *ret_fd);
+/* The same by the path that sdk_path_make() made of the user. */
+int32_t dir_open_path(struct inst *i, const struct pm_call *call, const char *path, bool create,
+		      int *ret_fd);
 /* Makes those of cur, new and tmp that are missing in an open maildir, tmp last: where tmp exists,
  * all do. False: errno. */
 bool dir_fill(const struct inst *i, int fd);

@@ -19,6 +19,7 @@
  * remove.c    unlinking files, recovery
  * compact.c   rewriting the ledger
  * deliver.c   delivery
+ * draft.c     a message that is being delivered, in tmp/
  * import.c    deliveries that bring their unique-id
  * list.c      totals, list, removal
  */
