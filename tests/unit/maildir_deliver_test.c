@@ -4,11 +4,15 @@
 #include "maildir_rig.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MOST 100
@@ -273,6 +277,101 @@ a_recipient_that_went_meanwhile(void **state)
 	}
 }
 
+/* ---- what others left ------------------------------------------------------------------------ */
+
+#define HOUR_MS INT64_C(3600000)
+
+/* A session of ann's, this many hours from now, and an hour after the last one. */
+static void
+session_in(struct host_inst *i, int hours)
+{
+	uint64_t n;
+
+	skew_ms += HOUR_MS;
+	rig_wall_ms = 0;
+	rig_wall_ms = rig_host.wall_ms(NULL) + hours * HOUR_MS;
+	host_mbox_close(i, box_enter(i, PM_OPEN_EXCLUSIVE, &n), call);
+	rig_wall_ms = 0;
+}
+
+/* A process that was killed leaves its file in tmp/, and nobody knows any more whose it is: after
+ * 36 hours it is nobody's. */
+static void
+old_files_of_tmp_go(void **state)
+{
+	struct host_inst *i = MAIL_OPEN(NULL);
+	struct timespec later[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
+
+	(void)state;
+	mail_put("tmp/1.killed", "half a mess");
+	mail_put("tmp/2.still-written", "half a mess");
+	mail_put("tmp/.nfs0001", "in use");
+	mail_dir("tmp/dir");
+	assert_int_equal(symlink("1.killed", mail_path("tmp/3.link")), 0);
+	mail_put("new/4.x", "x\n");
+	mail_put("cur/5.x:2,S", "x\n");
+	later[1] = (struct timespec){.tv_sec = time(NULL) + 2 * 3600};
+	assert_int_equal(utimensat(AT_FDCWD, mail_path("tmp/2.still-written"), later, 0), 0);
+	session_in(i, 35);
+	assert_string_equal(mail_names("tmp"), ".nfs0001 1.killed 2.still-written 3.link dir ");
+	assert_string_equal(rig_log, "");
+	session_in(i, 37);
+	assert_string_equal(mail_names("tmp"), ".nfs0001 2.still-written 3.link dir ");
+	assert_non_null(strstr(rig_log, "1 file that a delivery left in tmp/ more than 36 hours "
+					"ago was removed"));
+	session_in(i, 39);
+	assert_string_equal(mail_names("tmp"), ".nfs0001 3.link dir ");
+	assert_string_equal(mail_names("new"), "4.x ");
+	assert_string_equal(mail_names("cur"), "5.x:2,S ");
+	host_close(i);
+}
+
+/* An import that has the lock on tmp/ is about to move its file to new/. Without the lock of the
+ * session nothing is swept, either: somebody only looks. */
+static void
+who_may_still_need_it_keeps_it(void **state)
+{
+	struct host_inst *i = MAIL_OPEN(NULL);
+	int tmp = open(mail_path("tmp"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint64_t n;
+
+	(void)state;
+	mail_put("tmp/1.x", "x\n");
+	mail_put("new/2.x", "x\n");
+	assert_int_equal(flock(tmp, LOCK_EX), 0);
+	session_in(i, 48);
+	assert_true(mail_there("tmp/1.x"));
+	assert_int_equal(close(tmp), 0);
+	rig_wall_ms = rig_host.wall_ms(NULL) + 48 * HOUR_MS;
+	host_mbox_close(i, box_enter(i, PM_OPEN_READONLY, &n), call);
+	rig_wall_ms = 0;
+	assert_true(mail_there("tmp/1.x"));
+	session_in(i, 48);
+	assert_false(mail_there("tmp/1.x"));
+	host_close(i);
+}
+
+/* However many there are, a session takes some, and the next ones take the rest. */
+static void
+old_files_go_in_slices(void **state)
+{
+	struct host_inst *i = MAIL_OPEN("cache_messages", "0", NULL);
+	const int many = 1200;
+	int sessions = 0;
+
+	(void)state;
+	for (int k = 0; k < many; k++) {
+		char name[40];
+
+		snprintf(name, sizeof(name), "tmp/%d.x", k);
+		mail_put(name, "x\n");
+	}
+	for (; *mail_names("tmp") && sessions < 20; sessions++)
+		session_in(i, 48);
+	assert_in_range(sessions, 2, 4);
+	host_close(i);
+}
+
 int
 main(void)
 {
@@ -281,6 +380,9 @@ main(void)
 		MAIL(an_abort_leaves_nothing),
 		MAIL(a_recipient_that_went_meanwhile),
 		MAIL(many_recipients_hold_few_descriptors),
+		MAIL(old_files_of_tmp_go),
+		MAIL(who_may_still_need_it_keeps_it),
+		MAIL(old_files_go_in_slices),
 	};
 
 	(void)signal(SIGXFSZ, SIG_IGN);

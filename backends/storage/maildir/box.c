@@ -19,6 +19,7 @@
 #include "say.h"
 #include "scan.h"
 #include "snap.h"
+#include "sweep.h"
 
 /* ---- open, close ----------------------------------------------------------------------------- */
 
@@ -135,6 +136,7 @@ box_close(void *mbox, const struct pm_call *call)
 
 	(void)call;
 	if (m->snap && m->fd != -1 && (m->flags & PM_OPEN_EXCLUSIVE)) {
+		sweep_tmp(m);
 		commit_learnt(m);
 		forget_guesses(m);
 		if (!m->committed && !m->snap->with_hidden) {

@@ -20,6 +20,7 @@
  * compact.c   rewriting the ledger
  * deliver.c   delivery
  * draft.c     a message that is being delivered, in tmp/
+ * sweep.c     files that deliveries left in tmp/
  * import.c    deliveries that bring their unique-id
  * list.c      totals, list, removal
  */

@@ -53,6 +53,7 @@ struct snap {
 	off_t ledger_size;
 	size_t ledger_lines;
 	size_t ledger_useful; /* about how many lines a rewrite would keep */
+	int64_t swept_ms;     /* when tmp/ was last looked at; 0: never */
 	bool settled;         /* both directories were older than SETTLE_MS */
 	bool dirty;           /* some item is */
 };
