@@ -6,7 +6,8 @@
  *
  *   act MODULE.so [KEY=VALUE...] deliver USER[,USER...] FILE...
  *   act MODULE.so [KEY=VALUE...] import USER FILE...             file names become unique-ids
- *   act MODULE.so [KEY=VALUE...] session USER [INDEX,INDEX...]   reads all, deletes these (from 0)
+ *   act MODULE.so [KEY=VALUE...] session USER [INDEX,INDEX... [hide]]
+ *                                  reads all, deletes these (from 0), or hides them for a day
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -112,7 +113,7 @@ read_all(void *mbox, uint64_t n)
 }
 
 static void
-commit(void *mbox, uint64_t n, char *list)
+commit(void *mbox, uint64_t n, char *list, bool hide)
 {
 	uint8_t *del = calloc(1, n / 8 + 1);
 	struct pm_commit what = {
@@ -123,6 +124,8 @@ commit(void *mbox, uint64_t n, char *list)
 
 	if (!del)
 		exit(2);
+	if (hide)
+		what.keep_until_ms = what.now_ms + 86400000;
 	for (char *i = strtok(list, ","); i; i = strtok(NULL, ",")) {
 		unsigned long k = strtoul(i, NULL, 10);
 
@@ -140,7 +143,7 @@ commit(void *mbox, uint64_t n, char *list)
 }
 
 static void
-session(const char *name, char *list)
+session(const char *name, char *list, bool hide)
 {
 	struct pm_user u = small_user(name);
 	struct host_call *c;
@@ -157,7 +160,7 @@ session(const char *name, char *list)
 	read_all(mbox, n);
 	fflush(stdout); /* the choice is on record, whatever happens now */
 	if (list)
-		commit(mbox, n, list);
+		commit(mbox, n, list, hide);
 	host_mbox_close(inst, mbox, small_call());
 	printf("closed %" PRIu64 "\n", n);
 }
@@ -226,7 +229,8 @@ main(int argc, char **argv)
 			deliver(users, argv[k], strcmp(argv[at], "import") == 0);
 		}
 	else
-		session(argv[at + 1], at + 2 < argc ? argv[at + 2] : NULL);
+		session(argv[at + 1], at + 2 < argc ? argv[at + 2] : NULL,
+			at + 3 < argc && strcmp(argv[at + 3], "hide") == 0);
 	host_close(inst);
 	host_thread_exit();
 	return 0;

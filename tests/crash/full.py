@@ -93,6 +93,17 @@ def no_record(tap, store):
                out.text)
 
 
+def no_room_to_hide(tap, store):
+    """With undo a deletion is nothing but a record: without room for it, everything stays as it is."""
+    before = store.fill()
+    out = store.run("session", "ann", "1,3", "hide", wrap=strace())
+    tap.ok(out.commit == "NOSPACE" and "with undo" in out.text and "reserve" in out.text and store.look() == before,
+           "%s: a full disk, and undo: NOSPACE, nothing is changed" % store.kind, out.text)
+    out = store.run("session", "ann", "1,3", "hide")
+    tap.ok(out.commit == "OK" and store.look() == {u: m for k, (u, m) in enumerate(before.items()) if k not in (1, 3)},
+           "%s: with space again they are hidden" % store.kind, out.text)
+
+
 def read_only(tap, store):
     path = mail(store, b"size=4m")
     before = store.fill()
@@ -127,7 +138,8 @@ def main():
     own_namespace()
     for kind, run in (("maildir", lambda s: full_disk(tap, s, b"size=1m", "full disk")),
                       ("maildir", lambda s: full_disk(tap, s, b"size=8m,nr_inodes=40", "no inodes")),
-                      ("maildir", lambda s: no_record(tap, s)), ("maildir", lambda s: read_only(tap, s)),
+                      ("maildir", lambda s: no_record(tap, s)), ("maildir", lambda s: no_room_to_hide(tap, s)),
+                      ("maildir", lambda s: read_only(tap, s)),
                       ("mbox", lambda s: full_disk(tap, s, b"size=300k", "mbox, full disk")),
                       ("mbox", lambda s: full_state(tap, s)), ("mbox", lambda s: read_only(tap, s))):
         store = Store(tempfile.mkdtemp(prefix="rst-full.", dir="/tmp"), kind)

@@ -159,6 +159,27 @@ put_group(struct mbox *m, const struct pm_commit *c, struct ledger_out *o, uint6
 	return !o->failed;
 }
 
+/* The answer if there is no group. The append was taken back, or is torn and never happened; after
+ * a failed sync nobody knows. */
+static int32_t
+group_failed(const struct pm_call *call, int e, uint64_t members)
+{
+	if (members == 0) {
+		sdk_error(call, "marks could not be written: %s", strerrordesc_np(e));
+		return PM_TEMP;
+	}
+	if (e == ENOSPC || e == EDQUOT) {
+		sdk_error(
+			call,
+			"the ledger could not be written: %s; with undo a deletion needs room for "
+			"its record: free some, and give the volume a reserve_file",
+			strerrordesc_np(e));
+		return PM_NOSPACE;
+	}
+	sdk_error(call, "the ledger could not be written: %s", strerrordesc_np(e));
+	return e == EIO ? PM_UNKNOWN : PM_TEMP;
+}
+
 /* The first half, up to the commit point. */
 static int32_t
 commit_group(struct mbox *m, const struct pm_call *call, const struct pm_commit *c)
@@ -192,14 +213,7 @@ commit_group(struct mbox *m, const struct pm_call *call, const struct pm_commit 
 		m->commit_partial = true;
 		return PM_OK;
 	}
-	if (n == 0) {
-		sdk_error(call, "marks could not be written: %s", strerrordesc_np(rc));
-		return PM_TEMP;
-	}
-	sdk_error(call, "the ledger could not be written: %s", strerrordesc_np(rc));
-	/* the append was taken back, or is torn and never happened; after a failed sync nobody
-	 * knows */
-	return rc == EIO ? PM_UNKNOWN : PM_TEMP;
+	return group_failed(call, rc, n);
 }
 
 /* Hidden mail is still on the disk, so maildirsize counts it until it goes. */
