@@ -308,105 +308,6 @@ half_a_header(void **state)
 	}
 }
 
-/* ---- groups ---------------------------------------------------------------------------------- */
-
-/* A session died after its commit point: the next one finishes the commit. */
-static void
-an_unfinished_commit(void **state)
-{
-	struct host_inst *i = MAIL_OPEN("cache_messages", "0", NULL);
-	struct ledger_out o = {0};
-	struct ledger *l;
-
-	(void)state;
-	mail_put("new/1.x", "x\n");
-	mail_put("cur/2.x:2,S", "y\n");
-	mail_put("new/3.x", "z\n");
-	ledger_put_header(&o);
-	known(&o, "1.x", "1.x", 3, 2);
-	known(&o, "2.x", "2.x", 3, 2);
-	known(&o, "3.x", "3.x", 3, 2);
-	ledger_put_delete(&o, OP, "1.x", 3);
-	ledger_put_delete(&o, OP, "2.x", 3);
-	ledger_put_commit(&o, OP, 2, 1);
-	/* without its commit: it never happened */
-	ledger_put_delete(&o, "fedcba9876543210fedcba9876543210", "3.x", 3);
-	mail_ledger(&o);
-	/* counted as deleted, and left alone */
-	assert_string_equal(box_list_of(i, PM_OPEN_READONLY), "3.x:3 ");
-	assert_string_equal(mail_names("new"), "1.x 3.x ");
-	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), "3.x:3 ");
-	assert_string_equal(mail_names("new"), "3.x ");
-	assert_string_equal(mail_names("cur"), "");
-	assert_non_null(strstr(rig_log, "finished an interrupted commit: 2 messages removed"));
-	l = mail_ledger_read();
-	assert_null(ledger_unfinished(l, NULL));
-	ledger_free(l);
-	host_close(i);
-}
-
-/* The disk kept the end of it, and has a hole before that: all of a QUIT happened, or none. */
-static void
-a_commit_that_is_not_whole(void **state)
-{
-	struct host_inst *i = MAIL_OPEN("cache_messages", "0", NULL);
-	struct ledger_out o = {0};
-	size_t from, to;
-
-	(void)state;
-	mail_put("new/1.x", "x\n");
-	mail_put("cur/2.x:2,S", "y\n");
-	mail_put("new/3.x", "z\n");
-	ledger_put_header(&o);
-	known(&o, "1.x", "1.x", 3, 2);
-	known(&o, "2.x", "2.x", 3, 2);
-	known(&o, "3.x", "3.x", 3, 2);
-	from = o.n;
-	ledger_put_delete(&o, OP, "1.x", 3);
-	to = o.n;
-	ledger_put_delete(&o, OP, "2.x", 3);
-	ledger_put_delete(&o, OP, "3.x", 3);
-	ledger_put_commit(&o, OP, 3, 1);
-	memset(o.text + from, 0, to - from);
-	mail_ledger(&o);
-	assert_string_equal(box_list_of(i, PM_OPEN_READONLY), "1.x:3 2.x:3 3.x:3 ");
-	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), "1.x:3 2.x:3 3.x:3 ");
-	assert_string_equal(mail_names("new"), "1.x 3.x ");
-	assert_string_equal(mail_names("cur"), "2.x:2,S ");
-	assert_non_null(
-		strstr(rig_log,
-		       "restante-ledger: commits that are not whole, and count as never made: 1;"));
-	assert_int_equal(box_quit(i, "0 1 2", NULL, 1), PM_OK);
-	expect_list(i, "");
-	assert_string_equal(mail_names("new"), "");
-	host_close(i);
-}
-
-/* The hole is where a message was written down that the same commit deletes: nobody knows it,
- * and it goes. */
-static void
-a_commit_without_a_record(void **state)
-{
-	struct host_inst *i = MAIL_OPEN("cache_messages", "0", NULL);
-	struct ledger_out o = {0};
-
-	(void)state;
-	mail_put("new/1.x", "x\n");
-	mail_put("cur/2.x:2,S", "y\n");
-	mail_put("new/3.x", "z\n");
-	ledger_put_header(&o);
-	known(&o, "2.x", "2.x", 3, 2);
-	ledger_put_delete(&o, OP, "1.x", 3);
-	ledger_put_delete(&o, OP, "2.x", 3);
-	ledger_put_commit(&o, OP, 2, 1);
-	mail_ledger(&o);
-	assert_string_equal(box_list_of(i, PM_OPEN_READONLY), "3.x:3 ");
-	expect_list(i, "3.x:3 ");
-	assert_string_equal(mail_names("new"), "3.x ");
-	assert_string_equal(mail_names("cur"), "");
-	host_close(i);
-}
-
 /* ---- written anew ---------------------------------------------------------------------------- */
 
 /* Messages that are gone, more than the module lets stand before it writes the ledger anew. */
@@ -519,9 +420,6 @@ main(void)
 		MAIL(ledgers_that_are_none_of_ours),
 		MAIL(ledgers_that_are_no_files),
 		MAIL(half_a_header),
-		MAIL(an_unfinished_commit),
-		MAIL(a_commit_that_is_not_whole),
-		MAIL(a_commit_without_a_record),
 		MAIL(compaction_keeps_living_messages),
 		MAIL(compaction_beside_an_import),
 	};

@@ -147,7 +147,7 @@ keep_useful(struct ledger *l, struct ledger_out *o, void *ctx)
 	mark_listed(m->snap, m->snap->hidden, m->snap->hidden_n, l);
 	ledger_each(l, mark_remembered, &x);
 	snap_stat(m->fd, &before);
-	if (!find_names(m->fd, mark_name, l))
+	if (find_names(m->fd, mark_name, l) != PM_OK)
 		return false;
 	snap_stat(m->fd, &after);
 	if (!snap_same_dirs(&before, &after))

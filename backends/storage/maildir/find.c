@@ -108,38 +108,83 @@ find_again(int fd, struct snap *s, struct item *it)
 
 /* ---- many of them ---------------------------------------------------------------------------- */
 
-static bool
-add_files(int fd, const char *dir, bool (*wanted)(const char *name, void *ctx), void *ctx,
-	  struct snap *s)
+#define NAMES_PER_LOOK 512 /* directory entries between two looks at the clock */
+
+/* Mail moves from tmp to new to cur; cur is read twice because another reader may rename a file
+ * past readdir. */
+static const char *const order[] = {"tmp", "new", "cur", "cur"};
+enum { FROM_TMP = 0, FROM_NEW = 1, PAST_CUR = 4 };
+
+void
+find_begin(struct find *f, int fd, struct snap *s)
 {
-	DIR *d = find_open_dir(fd, dir);
-	bool ok = true;
+	*f = (struct find){.fd = fd, .s = s, .at = FROM_NEW};
+}
+
+void
+find_end(struct find *f)
+{
+	if (f->dir)
+		closedir(f->dir);
+	f->dir = NULL;
+}
+
+/* Reads one directory on. PM_AGAIN; PM_OK: to its end. */
+static int32_t
+find_in_dir(struct find *f, find_wanted wanted, void *ctx)
+{
 	struct dirent *e;
 
-	if (!d)
-		return errno == ENOENT;
-	while (ok && (errno = 0, e = readdir(d)) != NULL)
-		if (wanted(e->d_name, ctx) && snap_takes(dirfd(d), e) &&
-		    !snap_add(s, e->d_name, dir[0] == 'n', 0)) {
-			ok = false;
-			errno = ENOMEM;
-		}
-	ok = ok && errno == 0;
-	closedir(d);
-	return ok;
+	if (!f->dir)
+		f->dir = find_open_dir(f->fd, order[f->at]);
+	if (!f->dir)
+		return errno == ENOENT ? PM_OK : PM_TEMP;
+	while (errno = 0, (e = readdir(f->dir)) != NULL) {
+		if (wanted(e->d_name, ctx) && snap_takes(dirfd(f->dir), e) &&
+		    !snap_add(f->s, e->d_name, f->at == FROM_NEW, 0))
+			return PM_NOMEM;
+		if (++f->names % NAMES_PER_LOOK == 0 && f->inst &&
+		    maildir_now(f->inst) >= f->until_ms)
+			return PM_AGAIN;
+	}
+	return errno == 0 ? PM_OK : PM_TEMP;
 }
 
-bool
-find_files(int fd, bool (*wanted)(const char *name, void *ctx), void *ctx, struct snap *s)
+int32_t
+find_some(struct find *f, find_wanted wanted, void *ctx)
 {
-	/* mail moves from new to cur; cur is read twice because another reader may rename a file
-	 * past readdir */
-	return add_files(fd, "new", wanted, ctx, s) && add_files(fd, "cur", wanted, ctx, s) &&
-	       add_files(fd, "cur", wanted, ctx, s);
+	while (f->at < PAST_CUR) {
+		int32_t rc = find_in_dir(f, wanted, ctx);
+
+		if (rc != PM_OK)
+			return rc;
+		find_end(f);
+		f->at++;
+	}
+	return PM_OK;
 }
 
-bool
-find_names(int fd, bool (*fn)(const char *name, void *ctx), void *ctx)
+int32_t
+find_files(int fd, find_wanted wanted, void *ctx, struct snap *s)
 {
-	return add_files(fd, "tmp", fn, ctx, NULL) && find_files(fd, fn, ctx, NULL);
+	struct find f;
+	int32_t rc;
+
+	find_begin(&f, fd, s);
+	rc = find_some(&f, wanted, ctx);
+	find_end(&f);
+	return rc;
+}
+
+int32_t
+find_names(int fd, find_wanted fn, void *ctx)
+{
+	struct find f;
+	int32_t rc;
+
+	find_begin(&f, fd, NULL);
+	f.at = FROM_TMP;
+	rc = find_some(&f, fn, ctx);
+	find_end(&f);
+	return rc;
 }

@@ -67,11 +67,10 @@ is_here(struct looking *look, struct ledger_message *m)
 	bool here = false;
 	size_t at = 0;
 
-	if (!s)
+	look->rc = s ? find_files(look->fd, of_name, m, s) : PM_NOMEM;
+	if (look->rc == PM_OK && !match_sort(s))
 		look->rc = PM_NOMEM;
-	else if (!find_files(look->fd, of_name, m, s) || !match_sort(s))
-		look->rc = errno == ENOMEM ? PM_NOMEM : PM_TEMP;
-	else
+	if (look->rc == PM_OK)
 		do
 			look->rc = twins_run(&src, look->l, &at);
 		/* replaced while it was looked at */

@@ -16,7 +16,8 @@
  * box.c       open, info, close
  * message.c   counting and reading files
  * commit.c    deletions and marks
- * remove.c    unlinking files, recovery
+ * remove.c    unlinking files
+ * recover.c   finishing the commits of earlier sessions
  * compact.c   rewriting the ledger
  * deliver.c   delivery
  * draft.c     a message that is being delivered, in tmp/

@@ -15,18 +15,13 @@
 
 #include "dir.h"
 #include "find.h"
-#include "held.h"
 #include "ledger_file.h"
 #include "maildir.h"
-#include "match.h"
 #include "name.h"
 #include "same.h"
 #include "say.h"
 #include "size.h"
 #include "snap.h"
-#include "twins.h"
-
-#define RECOVER_LOOKS 4
 
 /* ---- one message ----------------------------------------------------------------------------- */
 
@@ -204,80 +199,4 @@ remove_hidden(struct mbox *m)
 	if (told > 0)
 		tell_gone(m, &o, told, now);
 	ledger_out_free(&o);
-}
-
-/* ---- recovery -------------------------------------------------------------------------------- */
-
-/* True if a message of this name, or one of the numbered ones, has to go. */
-static bool
-to_go(const char *name, void *ctx)
-{
-	const struct ledger_message *lm;
-
-	for (unsigned k = 1; (lm = name_known(ctx, name, k)) != NULL || k == 1; k++)
-		if (lm && lm->deleted && lm->unfinished)
-			return true;
-	return false;
-}
-
-/* Unlinks files that committed groups deleted and that are still there. False: the directories
- * could not be read. */
-static bool
-look_for_deleted(struct inst *i, int fd, struct ledger *l, unsigned *ret_seen, unsigned *ret_gone)
-{
-	struct snap *s = calloc(1, sizeof(*s));
-	struct twins twins = {0};
-	const struct source src = {i, NULL, fd, s, &twins, INT64_MAX};
-	size_t at = 0;
-	bool ok = s && find_files(fd, to_go, l, s) && match_sort(s) &&
-		  twins_run(&src, l, &at) == PM_OK;
-
-	for (size_t k = 0; ok && k < s->n; k++) {
-		struct item *it = &s->items[k];
-		char path[300], buf[IDENTITY_CAP];
-		size_t n;
-		const char *identity = name_identity(s, it, buf, &n);
-		const struct ledger_message *lm =
-			it->number > 0 ? ledger_find(l, identity, n) : NULL;
-
-		name_path(s, it, path, sizeof(path));
-		if (!lm || !lm->deleted || !lm->unfinished || !same_as_known(fd, path, lm))
-			continue;
-		++*ret_seen;
-		*ret_gone += unlinkat(fd, path, 0) == 0;
-	}
-	held_free(&twins);
-	snap_free(s);
-	return ok;
-}
-
-void
-remove_unfinished(struct inst *i, int fd, struct ledger *l)
-{
-	struct ledger_out o = {0};
-	unsigned gone = 0, seen = 1;
-	const char *op = NULL;
-
-	/* until a look finds nothing, since another reader may rename files meanwhile */
-	for (int look = 0; look < RECOVER_LOOKS && seen > 0; look++) {
-		seen = 0;
-		if (!look_for_deleted(i, fd, l, &seen, &gone))
-			seen++; /* a file may still be there */
-	}
-	/* the group names what is deleted, and a crash before this is recovered */
-	(void)dir_sync(i, fd);
-	while (seen == 0 && (op = ledger_unfinished(l, op)) != NULL)
-		ledger_put_done(&o, op);
-	if (seen == 0 && !o.failed)
-		/* without this record the next opener looks again */
-		(void)ledger_append(fd, LEDGER_FILE, o.text, o.n, false);
-	ledger_out_free(&o);
-	sdk_count(i->host, seen > 0 ? "commits_stuck" : "commits_finished", 1);
-	if (seen > 0)
-		dir_log(i, fd, PM_LOG_WARNING,
-			"deleted messages are still there and cannot be removed; they stay "
-			"deleted");
-	else if (gone > 0)
-		dir_log(i, fd, PM_LOG_NOTICE, "finished an interrupted commit: %u messages removed",
-			gone);
 }

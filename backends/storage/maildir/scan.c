@@ -29,7 +29,7 @@
 #include "maildir.h"
 #include "match.h"
 #include "name.h"
-#include "remove.h"
+#include "recover.h"
 #include "say.h"
 #include "snap.h"
 #include "twins.h"
@@ -43,6 +43,8 @@ struct scanner {
 	enum phase phase;
 	struct snap *snap;
 	struct ledger *ledger;
+	struct recovery *recovery; /* while commits are finished */
+	bool recovered;
 	struct twins twins; /* files that share a name, as they were read */
 	DIR *dir;
 	unsigned tries;
@@ -62,6 +64,7 @@ scan_free(struct scanner *sc)
 		return;
 	if (sc->dir)
 		closedir(sc->dir);
+	recover_free(sc->recovery);
 	ledger_free(sc->ledger);
 	held_free(&sc->twins);
 	snap_free(sc->snap);
@@ -261,33 +264,48 @@ scan_finish(struct inst *i, struct scanner *sc, int fd, uint32_t flags, struct s
 	return PM_OK;
 }
 
-static int32_t
-scan_begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct scanner *sc)
+/* Logs what is wrong with the ledger. */
+static void
+say_damage(struct inst *i, int fd, const struct ledger *l, size_t bad)
 {
-	size_t good, bad;
-
-	for (int look = 0;; look++) {
-		/* before the ledger is read, so that a change in between is seen as one by the
-		 * cache */
-		snap_stat(fd, sc->snap);
-		sc->ledger = ledger_load(fd, LEDGER_FILE, &good, &bad);
-		if (!sc->ledger)
-			return ledger_load_code(call, LEDGER_FILE, errno);
-		if (look > 0 || !exclusive || !ledger_unfinished(sc->ledger, NULL))
-			break;
-		remove_unfinished(i, fd, sc->ledger);
-		ledger_free(sc->ledger);
-	}
 	sdk_count(i->host, "ledger_damaged", bad);
 	if (bad > 0)
 		dir_log(i, fd, PM_LOG_WARNING,
 			"%zu damaged lines of %s were passed over; check the disk", bad,
 			LEDGER_FILE);
-	if (ledger_torn(sc->ledger) > 0)
+	if (ledger_torn(l) > 0)
 		dir_log(i, fd, PM_LOG_WARNING,
 			"%s: commits that are not whole, and count as never made: %zu; "
 			"check the disk",
-			LEDGER_FILE, ledger_torn(sc->ledger));
+			LEDGER_FILE, ledger_torn(l));
+}
+
+/* Reads the ledger, and finishes its commits. */
+static int32_t
+scan_begin(struct inst *i, const struct pm_call *call, int fd, bool exclusive, struct scanner *sc)
+{
+	size_t good, bad = 0;
+	int32_t rc;
+
+	while (!sc->ledger || sc->recovery) {
+		if (!sc->ledger) {
+			/* before the ledger is read, so that a change in between is seen as one by
+			 * the cache */
+			snap_stat(fd, sc->snap);
+			sc->ledger = ledger_load(fd, LEDGER_FILE, &good, &bad);
+		}
+		if (!sc->ledger)
+			return ledger_load_code(call, LEDGER_FILE, errno);
+		if (sc->recovered || !exclusive || !ledger_unfinished(sc->ledger, NULL))
+			break;
+		rc = recover_run(i, fd, sc->ledger, &sc->recovery);
+		if (rc != PM_OK)
+			return rc;
+		sc->recovered = true;
+		ledger_free(sc->ledger);
+		sc->ledger = NULL;
+	}
+	say_damage(i, fd, sc->ledger, bad);
 	sc->snap->ledger_lines = ledger_lines(sc->ledger);
 	sc->phase = PHASE_NEW;
 	return PM_OK;
