@@ -10,7 +10,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from cut_short import TEMP, brief, peek, quits, right, texts  # noqa: E402
+from databases import Ask  # noqa: E402
 from mailbed import Lmtp  # noqa: E402
+from mailstore import TREE  # noqa: E402
 from mysql_fetch import Tables  # noqa: E402
 from sections import accounts, block  # noqa: E402
 from server import Server, Tap  # noqa: E402
@@ -113,12 +115,54 @@ def whole(tap, srv, db, port):
     tap.ok(good and left == [["0"]], "undamaged: served, and gone after QUIT", (brief(found), left))
 
 
+def hide(db, user, ago):
+    """Its messages are hidden, and their time was over so many minutes ago."""
+    box = db.db.sql("SELECT id FROM mail_box WHERE user_key = '%s'" % user)[0][0]
+    db.db.sql("UPDATE mail_message SET hidden_until = UTC_TIMESTAMP(6) - INTERVAL %d MINUTE WHERE mailbox = %s;"
+              "UPDATE mail_box SET hidden = messages, hidden_octets = octets, messages = 0, octets = 0 WHERE id = %s"
+              % (ago, box, box))
+    return box
+
+
+def expiry(tap, srv, db):
+    """The tick removes hidden mail whose time is over, whatever is wrong with other mailboxes: one is in use, with more messages
+    than a page of the list has; the row of one is missing; rows of the garbage of one are there already."""
+    for user in ("busy", "orphan", "again", "good"):
+        fill(db, user, SMALL, SMALL)
+    busy = db.db.sql("SELECT id FROM mail_box WHERE user_key = 'busy'")[0][0]
+    db.db.sql("INSERT INTO mail_message (mailbox, pos, body, octets, received, uidl) SELECT %s, seq, 0, 0, UTC_TIMESTAMP(6),"
+              " CONCAT('x', seq) FROM seq_1_to_1200" % busy)
+    hide(db, "busy", 50)
+    orphan = hide(db, "orphan", 40)
+    db.db.sql("DELETE FROM mail_box WHERE id = %s; DELETE FROM mail_lease WHERE mailbox = %s" % (orphan, orphan))
+    again = hide(db, "again", 30)
+    db.db.sql("INSERT INTO mail_garbage (body, mailbox, pos) SELECT body, mailbox, pos FROM mail_message WHERE mailbox = %s" % again)
+    good = hide(db, "good", 20)
+    ask = Ask(os.path.join(TREE, "lib/restante/modules/mysql.so"), 1, db.db.settings())
+    try:
+        with peek(srv, "busy"):
+            a = ask.ask("tick")
+            left = dict(db.db.sql("SELECT mailbox, COUNT(*) FROM mail_message WHERE mailbox IN (%s) GROUP BY 1"
+                                  % ", ".join((busy, orphan, again, good))))
+            tap.ok(a["code"] == "OK" and left == {busy: "1202"}, "hidden mail is removed beside a mailbox that is in use, one without a row, one"
+                   " whose garbage was restored", (a["code"], a["error"], left))
+        a = ask.ask("tick")
+        left = db.db.sql("SELECT COUNT(*) FROM mail_message WHERE hidden_until IS NOT NULL") + \
+            db.db.sql("SELECT COUNT(*) FROM mail_garbage") + \
+            db.db.sql("SELECT SUM(hidden), SUM(hidden_octets) FROM mail_box WHERE id IN (%s, %s, %s)" % (busy, again, good)) + \
+            db.db.sql("SELECT COUNT(*) FROM mail_lease WHERE mailbox = %s" % orphan)
+        tap.ok(a["code"] == "OK" and left == [["0"], ["0"], ["0", "0"], ["0"]], "and of that one when its session has ended; bodies and counters follow",
+               (a["code"], a["error"], left))
+    finally:
+        ask.close()
+
+
 def main():
     tap = Tap()
     db = Tables()
     try:
         with Server() as srv:
-            users = ["u%d" % k for k in range(len(DAMAGE))] + ["bytes", "m0", "m1", "whole"]
+            users = ["u%d" % k for k in range(len(DAMAGE))] + ["bytes", "m0", "m1", "whole", "busy"]
             srv.passwd({u: "restante" for u in users})
             port = srv.listen("lmtp")
             srv.configure(accounts(srv) + db.section(srv) + block("delivery", postmaster="u0", max_size="64m"), expire=0)
@@ -127,6 +171,7 @@ def main():
             cut_bytes(tap, srv, db)
             meanwhile(tap, srv, db)
             whole(tap, srv, db, port)
+            expiry(tap, srv, db)
             srv.ends(tap)
     finally:
         db.close()

@@ -27,10 +27,13 @@
 #define GARBAGE_MAX 200 /* rows of mail_garbage in one transaction */
 #define CHUNKS_MAX 256  /* pieces in one transaction: 16 MiB */
 #define IMPORT_DAYS 30  /* as PM_DLVF_IMPORT promises */
+#define EXPIRED " AND hidden_until < UTC_TIMESTAMP(6)"
 
+/* expired: mailbox, pos, octets, hidden until; garbage: body, mailbox, pos, whether a message names
+ * the body. */
 struct row {
-	uint64_t a, b, c; /* expired: mailbox, pos, octets; garbage: body, mailbox, pos */
-	bool used;        /* garbage: a message names the body */
+	uint64_t a, b, c, d;
+	bool done; /* expired, the first row of a mailbox: its rows of this page are gone */
 };
 
 struct cleaning {
@@ -39,7 +42,9 @@ struct cleaning {
 	struct lease lease; /* of mailbox 0 */
 	struct row rows[BATCH];
 	size_t n;
-	bool more; /* something was done, so there may be more */
+	int64_t until_ms;    /* of this slice */
+	bool more;           /* something was done, so there may be more */
+	struct db_fail fail; /* the first of those that were passed over */
 };
 
 /* Reads the rows of a statement whose columns are three or four numbers, or one. */
@@ -53,10 +58,37 @@ clean_list(struct db *d, struct cleaning *c, enum db_stmt which, const struct db
 	c->n = 0;
 	while (rc == PM_OK && (rc = db_next(d, which)) == PM_OK)
 		if (c->n < BATCH)
-			c->rows[c->n++] = (struct row){(uint64_t)cols[0].u, (uint64_t)cols[1].u,
-						       (uint64_t)cols[2].u, cols[3].u != 0};
+			c->rows[c->n++] =
+				(struct row){(uint64_t)cols[0].u, (uint64_t)cols[1].u,
+					     (uint64_t)cols[2].u, (uint64_t)cols[3].u, false};
 	db_end(d, which);
 	return rc == PM_END ? PM_OK : rc;
+}
+
+static bool
+clean_late(const struct cleaning *c)
+{
+	const struct pm_host *host = c->i->host;
+
+	return host->now_ms(host->ctx) >= c->until_ms;
+}
+
+/* Passes over a failure that is of some rows only, so that the rest is done; it is reported at the
+ * end. One that would meet the rest as well ends the work. */
+static int32_t
+clean_pass(struct db *d, struct cleaning *c, int32_t rc, uint64_t mailbox)
+{
+	if (rc == PM_OK || d->fail.lost || d->fail.again || d->fail.readonly || rc == PM_NOSPACE ||
+	    rc == PM_NOMEM || rc == PM_BUSY)
+		return rc;
+	if (c->fail.rc == PM_OK) {
+		c->fail = d->fail;
+		if (mailbox != 0)
+			snprintf(c->fail.text, sizeof(c->fail.text), "mailbox %llu: %.150s",
+				 (unsigned long long)mailbox, d->fail.text);
+	}
+	memset(&d->fail, 0, sizeof(d->fail));
+	return PM_OK;
 }
 
 /* Takes the background's lease, once in a slice. PM_BUSY: another server is cleaning. */
@@ -68,65 +100,134 @@ clean_alone(struct db *d, struct cleaning *c)
 
 /* ---- hidden messages ------------------------------------------------------------------------- */
 
-/* Removes the hidden messages of the first row's mailbox, which is locked as by a session. A
- * message that was restored meanwhile stays. */
+/* The rows of this mailbox in the page. */
+static size_t
+expire_pick(const struct cleaning *c, uint64_t mailbox, uint64_t *pos, uint64_t *ret_octets)
+{
+	size_t n = 0;
+
+	*ret_octets = 0;
+	for (size_t k = 0; k < c->n; k++)
+		if (c->rows[k].a == mailbox) {
+			pos[n++] = c->rows[k].b;
+			*ret_octets += c->rows[k].c;
+		}
+	return n;
+}
+
+/* Removes the hidden messages of a mailbox, which is locked as by a session. A message that was
+ * restored meanwhile stays. */
 static int32_t
 expire_rows(struct db *d, struct cleaning *c, const struct box_row *box, const struct lease *l)
 {
 	struct db_arg fence[] = {DB_U(box->id), DB_S(l->owner, ID), DB_U(l->fence)};
-	uint64_t pos[BATCH], octets = 0, gone = 0;
-	size_t n = 0;
+	uint64_t pos[BATCH], octets, gone = 0;
+	size_t n = expire_pick(c, box->id, pos, &octets);
 	int32_t rc = db_begin(d);
 
-	for (size_t k = 0; k < c->n; k++)
-		if (c->rows[k].a == box->id) {
-			pos[n++] = c->rows[k].b;
-			octets += c->rows[k].c;
-		}
 	if (rc == PM_OK)
 		rc = db_exec(d, ST_LEASE_FENCE, fence, 3);
 	if (rc == PM_OK && d->affected != 1)
 		/* another server took over: left for the next round */
-		return db_rollback(d, PM_OK);
+		return db_rollback(d, PM_BUSY);
 	if (rc == PM_OK)
-		rc = commit_bury(d, " AND hidden_until < UTC_TIMESTAMP(6)", box->id, pos, n, &gone);
+		rc = commit_bury(d, EXPIRED, box->id, pos, n, &gone);
 	if (rc == PM_OK)
 		rc = gone == n ? box_hidden(d, box, -(int64_t)n, -(int64_t)octets)
 			       : box_recount(d, box);
-	if (rc != PM_OK)
-		return db_rollback(d, rc);
-	c->more = true;
-	return db_commit(d);
+	return rc == PM_OK ? db_commit(d) : db_rollback(d, rc);
 }
 
+/* Removes hidden messages whose mailbox has no row: some tables were restored without the others.
+ * Nobody can have them open, and nothing counts them. */
 static int32_t
-clean_expire(struct db *d, struct cleaning *c)
+expire_orphans(struct db *d, const struct cleaning *c, uint64_t mailbox)
 {
-	struct db_arg args[] = {DB_U(BATCH)};
-	struct lease l;
-	struct box_row box = {.id = 0};
-	struct db_col cols[3] = {[2] = {.p = box.domain, .cap = sizeof(box.domain)}};
-	int32_t rc = clean_list(d, c, ST_EXPIRED, args, 1, 3);
+	uint64_t pos[BATCH], octets, gone;
+	size_t n = expire_pick(c, mailbox, pos, &octets);
+	int32_t rc = db_begin(d);
 
-	if (rc != PM_OK || c->n == 0)
-		return rc;
-	rc = clean_alone(d, c);
+	if (rc == PM_OK)
+		rc = commit_bury(d, EXPIRED, mailbox, pos, n, &gone);
+	return rc == PM_OK ? db_commit(d) : db_rollback(d, rc);
+}
+
+/* Expires what the page has of one mailbox. PM_BUSY: a session has it, so it is left until that
+ * ends. */
+static int32_t
+expire_box(struct db *d, struct cleaning *c, uint64_t mailbox)
+{
+	struct lease l;
+	struct box_row box = {.id = mailbox};
+	struct db_arg id = DB_U(mailbox);
+	struct db_col cols[3] = {[2] = {.p = box.domain, .cap = sizeof(box.domain)}};
+	int32_t rc = db_row_sure(d, ST_BOX_LOCK, &id, 1, cols, 3);
+
+	box.domain_n = cols[2].n;
+	if (rc == PM_END)
+		return expire_orphans(d, c, mailbox);
 	if (rc != PM_OK)
 		return rc;
-	box.id = c->rows[0].a;
-	lease_init(&l, box.id);
+	lease_init(&l, mailbox);
 	rc = lease_take(d, c->i, &l);
-	if (rc == PM_BUSY)
-		return PM_OK; /* a session has it: left until it ends */
-	args[0] = DB_U(box.id);
-	if (rc == PM_OK)
-		rc = db_row(d, ST_BOX_LOCK, args, 1, cols, 3);
-	box.domain_n = cols[2].n;
 	if (rc == PM_OK)
 		rc = expire_rows(d, c, &box, &l);
 	if (l.asked && (d->fail.lost || lease_drop(d, l.mailbox, l.owner, l.fence) != PM_OK))
 		process_owe(c->i->process, &l);
-	return rc == PM_END ? PM_OK : rc;
+	return rc;
+}
+
+/* The first row of a mailbox in the page. */
+static size_t
+expire_first(const struct cleaning *c, uint64_t mailbox)
+{
+	size_t k = 0;
+
+	while (k < c->n && c->rows[k].a != mailbox)
+		k++;
+	return k;
+}
+
+/* The next mailbox of the page that was not tried yet; n when there is none. */
+static size_t
+expire_next(const struct cleaning *c, size_t k)
+{
+	while (k < c->n && expire_first(c, c->rows[k].a) != k)
+		k++;
+	return k;
+}
+
+/* Works on a page of hidden messages whose time is over. The place in the list is noted before each
+ * mailbox, so that one that is in use, cannot be removed or takes too long holds up none of the
+ * others. It is the instance's, since a slice may end long before the list. */
+static int32_t
+clean_expire(struct db *d, struct cleaning *c)
+{
+	struct expiry_place *at = &c->i->expired;
+	struct db_arg args[] = {DB_U(at->hidden_us), DB_U(at->hidden_us), DB_U(at->mailbox),
+				DB_U(BATCH)};
+	int32_t rc = clean_list(d, c, ST_EXPIRED, args, 4, 4), last;
+	struct row end;
+
+	if (rc != PM_OK || c->n == 0) {
+		*at = rc == PM_OK ? (struct expiry_place){0} : *at;
+		return rc;
+	}
+	end = c->rows[c->n - 1];
+	rc = clean_alone(d, c);
+	for (size_t k = expire_next(c, 0); rc == PM_OK && k < c->n; k = expire_next(c, k + 1)) {
+		*at = (struct expiry_place){c->rows[k].d, c->rows[k].a};
+		last = expire_box(d, c, c->rows[k].a);
+		rc = last == PM_BUSY ? PM_OK : clean_pass(d, c, last, c->rows[k].a);
+		c->rows[k].done = last == PM_OK;
+		c->more = true;
+		if (clean_late(c))
+			return rc;
+	}
+	if (rc == PM_OK)
+		/* of the last mailbox there may be more with the same time */
+		*at = (struct expiry_place){end.d, end.a - c->rows[expire_first(c, end.a)].done};
+	return rc;
 }
 
 /* ---- abandoned deliveries -------------------------------------------------------------------- */
@@ -178,7 +279,7 @@ collect_unused(struct db *d, const struct cleaning *c)
 	int32_t rc;
 
 	for (size_t k = 0; k < c->n; k++)
-		if (!c->rows[k].used && (n == 0 || bodies[n - 1] != c->rows[k].a))
+		if (!c->rows[k].d && (n == 0 || bodies[n - 1] != c->rows[k].a))
 			bodies[n++] = c->rows[k].a;
 	if (n == 0)
 		return PM_OK;
@@ -199,7 +300,7 @@ collect_used(struct db *d, const struct cleaning *c)
 	for (size_t k = 0; rc == PM_OK && k < c->n; k++) {
 		struct db_arg args[] = {DB_U(c->rows[k].a), DB_U(c->rows[k].b), DB_U(c->rows[k].c)};
 
-		if (c->rows[k].used)
+		if (c->rows[k].d)
 			rc = db_exec(d, ST_GARBAGE_DELETE, args, 3);
 	}
 	return rc;
@@ -248,13 +349,13 @@ forget_imports(struct db *d, struct cleaning *c)
 static int32_t
 clean_once(struct db *d, struct cleaning *c)
 {
-	int32_t rc = clean_expire(d, c);
+	int32_t rc = clean_pass(d, c, clean_expire(d, c), 0);
 
 	if (rc == PM_OK)
-		rc = clean_reap(d, c);
+		rc = clean_pass(d, c, clean_reap(d, c), 0);
 	if (rc == PM_OK)
-		rc = clean_collect(d, c);
-	return rc == PM_OK ? forget_imports(d, c) : rc;
+		rc = clean_pass(d, c, clean_collect(d, c), 0);
+	return rc == PM_OK ? clean_pass(d, c, forget_imports(d, c), 0) : rc;
 }
 
 static int32_t
@@ -262,21 +363,25 @@ clean_work(struct db *d, void *arg)
 {
 	struct cleaning *c = arg;
 	const struct pm_host *host = c->i->host;
-	int64_t until = host->now_ms(host->ctx) + SLICE_MS;
 	int32_t rc = process_pay(d, c->i->process, 0);
 
+	c->until_ms = host->now_ms(host->ctx) + SLICE_MS;
 	if (rc == PM_OK && !c->lease.asked)
 		rc = db_exec(d, ST_SERVERS_OLD, NULL, 0);
 	do {
 		c->more = false;
 		if (rc == PM_OK)
 			rc = clean_once(d, c);
-	} while (rc == PM_OK && c->more && host->now_ms(host->ctx) < until);
+	} while (rc == PM_OK && c->more && !clean_late(c));
 	if (rc == PM_BUSY)
 		return PM_OK;
 	if (c->lease.asked && !d->fail.lost &&
 	    lease_drop(d, 0, c->lease.owner, c->lease.fence) == PM_OK)
-		c->lease.asked = false;
+		c->lease.asked = c->lease.held = false;
+	if (rc == PM_OK && c->fail.rc != PM_OK) {
+		d->fail = c->fail;
+		return c->fail.rc;
+	}
 	return rc == PM_OK && c->more ? PM_AGAIN : rc;
 }
 

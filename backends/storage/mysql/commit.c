@@ -40,10 +40,16 @@ int32_t
 commit_bury(struct db *d, const char *and, uint64_t mailbox, const uint64_t *pos, size_t n,
 	    uint64_t *ret_n)
 {
-	int32_t rc = on_rows(d,
-			     "INSERT INTO mail_garbage (body, mailbox, pos) SELECT body, mailbox, "
-			     "pos FROM mail_message",
-			     and, mailbox, pos, n);
+	char tail[120];
+	int32_t rc;
+
+	/* a backup of some tables may have brought rows of mail_garbage back */
+	snprintf(tail, sizeof(tail),
+		 "%s ON DUPLICATE KEY UPDATE mail_garbage.pos = mail_garbage.pos", and);
+	rc = on_rows(d,
+		     "INSERT INTO mail_garbage (body, mailbox, pos) SELECT body, mailbox, pos FROM "
+		     "mail_message",
+		     tail, mailbox, pos, n);
 
 	if (rc == PM_OK)
 		rc = on_rows(d, "DELETE FROM mail_message", and, mailbox, pos, n);

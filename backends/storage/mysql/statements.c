@@ -6,6 +6,7 @@
 
 #define MS_OF(column) "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', " column ") DIV 1000"
 #define TIME_OF "'1970-01-01' + INTERVAL ? * 1000 MICROSECOND"
+#define US_OF "TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND"
 /* a lease whose holder's server is gone, or has not renewed its row in time */
 #define LEASE_FREE \
 	"(owner IS NULL OR NOT EXISTS (SELECT 1 FROM mail_server s WHERE s.id = mail_lease.server" \
@@ -125,13 +126,18 @@ const char *const db_texts[ST_COUNT] = {
 			   "first_retrieved, flags, uidl, meta,"
 			   " head) VALUES (?, ?, ?, ?, " TIME_OF ", " TIME_OF ", ?, ?, ?, ?)",
 	[ST_MESSAGE_TAKE_BACK] = "DELETE FROM mail_message WHERE mailbox = ? AND pos = ?",
-	[ST_BOX_BURY] = "INSERT INTO mail_garbage (body, mailbox, pos) SELECT body, mailbox, pos "
-			"FROM mail_message"
-			" WHERE mailbox = ?",
+	[ST_BOX_BURY] =
+		"INSERT INTO mail_garbage (body, mailbox, pos) SELECT body, mailbox, pos "
+		"FROM mail_message"
+		" WHERE mailbox = ? ON DUPLICATE KEY UPDATE mail_garbage.pos = mail_garbage.pos",
 	[ST_BOX_EMPTY] = "DELETE FROM mail_message WHERE mailbox = ?",
-	[ST_EXPIRED] = "SELECT mailbox, pos, octets FROM mail_message WHERE hidden_until < "
-		       "UTC_TIMESTAMP(6)"
-		       " ORDER BY hidden_until LIMIT ?",
+	/* hidden_until, mailbox, pos is the order of the key */
+	[ST_EXPIRED] =
+		"SELECT mailbox, pos, octets, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', "
+		"hidden_until)"
+		" FROM mail_message WHERE hidden_until < UTC_TIMESTAMP(6)"
+		" AND (hidden_until > " US_OF " OR (hidden_until = " US_OF " AND mailbox > ?))"
+		" ORDER BY hidden_until, mailbox, pos LIMIT ?",
 
 	[ST_INCOMING_ADD] =
 		"INSERT INTO mail_incoming (body, touched) VALUES (?, UTC_TIMESTAMP(6))",
@@ -146,7 +152,9 @@ const char *const db_texts[ST_COUNT] = {
 	[ST_CHUNK_AGAIN] = "INSERT INTO mail_chunk (body, seq, size, data) VALUES (?, ?, ?, ?)"
 			   " ON DUPLICATE KEY UPDATE size = VALUES(size), data = VALUES(data)",
 	[ST_CHUNK_COUNT] = "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM mail_chunk WHERE body = ?",
-	[ST_GARBAGE_ADD] = "INSERT INTO mail_garbage (body, mailbox, pos) VALUES (?, 0, 0)",
+	/* a backup of some tables may have brought the row back */
+	[ST_GARBAGE_ADD] = "INSERT INTO mail_garbage (body, mailbox, pos) VALUES (?, 0, 0)"
+			   " ON DUPLICATE KEY UPDATE pos = 0",
 	[ST_GARBAGE_LIST] = "SELECT g.body, g.mailbox, g.pos, EXISTS (SELECT 1 FROM mail_message m "
 			    "WHERE m.body = g.body)"
 			    " FROM mail_garbage g ORDER BY g.body, g.mailbox, g.pos LIMIT ?",

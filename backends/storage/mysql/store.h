@@ -42,6 +42,12 @@
 struct process;
 struct reading;
 
+/* Where the tick's list of hidden messages goes on: after the messages of this mailbox that are
+ * hidden until then. */
+struct expiry_place {
+	uint64_t hidden_us, mailbox; /* microseconds since 1970 */
+};
+
 /* One instance. */
 struct inst {
 	const struct pm_host *host;
@@ -50,7 +56,8 @@ struct inst {
 	int64_t lease_ms;
 	uint64_t abandoned_s;
 	char *database, *user, *password, *tls_ca;
-	bool any_schema; /* for setup: the tables may be missing */
+	struct expiry_place expired; /* the tick's */
+	bool any_schema;             /* for setup: the tables may be missing */
 };
 
 struct entry {
