@@ -4,18 +4,23 @@
 locked on both, a lease has the same length everywhere, and all dates in the tables are UTC and are used as such. TAP."""
 import datetime
 import os
+import subprocess
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from databases import arguments  # noqa: E402
 from mailbed import Lmtp  # noqa: E402
-from mailstore import MailStore  # noqa: E402
+from mailstore import TREE, MailStore  # noqa: E402
 from pop import Pop  # noqa: E402
 from server import Server, Tap, free_port, wait_until  # noqa: E402
 
 # POSIX names, that need no files of zones: 5.5 hours east, 8 west, 9 east
 DATABASE, FIRST, SECOND = "IST-5:30", "PST8", "JST-9"
+ACT = os.path.join(os.environ["top_builddir"], "tests/crash/act")
+YEAR_2040_MS = 2208988800000
 NEAR_S = 600  # zones differ by at least half an hour
 
 
@@ -96,6 +101,28 @@ def dates(tap, db, one, two):
            "first_retrieved: UTC, of those two", rows)
 
 
+def late(tap, db, one):
+    """Mail of 2040, whose place in the order is a number past 2^63, in a mailbox that has some of today."""
+    deliver(one, "u3", 1)
+    with tempfile.NamedTemporaryFile(dir="/tmp") as f:
+        f.write(b"Subject: late\r\n\r\nin 2040\r\n")
+        f.flush()
+        out = subprocess.run([ACT, os.path.join(TREE, "lib/restante/modules/mysql.so"), *arguments(db.settings()), "deliver", "u3",
+                              f.name, f.name], env=dict(os.environ, SMALL_WALL_MS=str(YEAR_2040_MS)), capture_output=True, text=True)
+    tap.ok(out.stdout.count("delivery OK") == 2, "mail comes in 2040", out.stdout + out.stderr)
+    p, r = enter(one, "u3")
+    texts = [b"".join(p.lines("RETR %d" % k)) for k in (1, 2, 3)]
+    ids = p.lines("UIDL")
+    tap.ok(r.startswith(b"+OK 3 ") and [b"in 2040" in t for t in texts] == [False, True, True] and len(set(ids)) == 3,
+           "it is listed last, and can be read", (r, ids))
+    p.say("DELE 2")
+    r = p.say("QUIT")
+    rows = db.sql("SELECT m.received, m.first_retrieved IS NOT NULL, m.hidden_until IS NOT NULL"
+                  " FROM mail_message m JOIN mail_box b ON b.id = m.mailbox WHERE b.user_key = 'u3' ORDER BY m.pos")
+    tap.ok(r.startswith(b"+OK") and [(x[0][:4], x[1], x[2]) for x in rows][1:] == [("2040", "1", "1"), ("2040", "1", "0")],
+           "one of it is deleted, which hides it for a day, the other marked", (r, rows))
+
+
 def expiry(tap, db, one):
     """Mail is removed two days after it was first retrieved, and stays hidden for one more: an hour too early, nothing happens."""
     box = db.sql("SELECT id FROM mail_box WHERE user_key = 'u2'")[0][0]
@@ -132,6 +159,7 @@ def main():
             hosts.append(host(db, zone, expire="2", undo="1"))
         unborn(tap, db, *hosts)
         dates(tap, db, *hosts)
+        late(tap, db, hosts[0])
         expiry(tap, db, hosts[0])
         log = hosts[0].log()
         codes = [s.stop() for s in hosts]

@@ -94,7 +94,7 @@ static int32_t
 domain_add(struct db *d, const struct box_row *box, int64_t messages, int64_t octets)
 {
 	struct db_arg args[] = {DB_S(box->domain, box->domain_n), DB_U(box->id & 15),
-				DB_U(messages), DB_U(octets)};
+				DB_I(messages), DB_I(octets)};
 
 	return box->domain_n == 0 || (messages == 0 && octets == 0)
 		       ? PM_OK
@@ -140,7 +140,7 @@ box_subtract(struct db *d, const struct box_row *box, uint64_t messages, uint64_
 int32_t
 box_hidden(struct db *d, const struct box_row *box, int64_t messages, int64_t octets)
 {
-	struct db_arg args[] = {DB_U(messages), DB_U(octets), DB_U(box->id)};
+	struct db_arg args[] = {DB_I(messages), DB_I(octets), DB_U(box->id)};
 
 	return db_exec(d, ST_BOX_HIDDEN, args, 3);
 }
@@ -231,7 +231,7 @@ stat_row(struct db *d, void *arg)
 {
 	struct asking *a = arg;
 	struct db_arg key = DB_S(a->key.p, a->key.n);
-	struct db_col cols[5] = {{.p = NULL}};
+	struct db_col cols[5] = {[4] = {.is_signed = true}};
 	int32_t rc = db_row(d, ST_BOX_STAT, &key, 1, cols, 5);
 
 	if (rc != PM_OK)
@@ -287,7 +287,7 @@ static int32_t
 place_row(struct db *d, void *arg)
 {
 	struct placing *p = arg;
-	struct db_col cols[2] = {[1] = {.p = p->name, .cap = sizeof(p->name)}};
+	struct db_col cols[2] = {{.is_signed = true}, {.p = p->name, .cap = sizeof(p->name)}};
 	int32_t rc = db_row(d, ST_PLACE, NULL, 0, cols, 2);
 
 	p->made = cols[0].u;

@@ -120,6 +120,23 @@ db_forget(struct db *d, enum db_stmt which, int32_t rc)
 	return rc;
 }
 
+static MYSQL_BIND
+db_bind(const struct db_arg *a)
+{
+	MYSQL_BIND b = {.buffer_type = MYSQL_TYPE_NULL};
+
+	if (a->kind == DB_BYTES) {
+		b.buffer_type = MYSQL_TYPE_BLOB;
+		b.buffer = (void *)(uintptr_t)a->p;
+		b.buffer_length = a->n;
+	} else if (a->kind != DB_NULL) {
+		b.buffer_type = MYSQL_TYPE_LONGLONG;
+		b.buffer = (void *)(uintptr_t)&a->u;
+		b.is_unsigned = a->kind == DB_NUMBER;
+	}
+	return b;
+}
+
 static int32_t
 db_execute(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args)
 {
@@ -132,17 +149,8 @@ db_execute(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n
 	if (mysql_stmt_param_count(s) != n_args || n_args > sizeof(binds) / sizeof(binds[0]))
 		return db_say(d, PM_INVALID, "statement %d has %lu parameters", (int)which,
 			      mysql_stmt_param_count(s));
-	memset(binds, 0, sizeof(binds));
-	for (size_t k = 0; k < n_args; k++) {
-		const struct db_arg *a = &args[k];
-
-		binds[k].buffer_type = a->kind == DB_NUMBER  ? MYSQL_TYPE_LONGLONG
-				       : a->kind == DB_BYTES ? MYSQL_TYPE_BLOB
-							     : MYSQL_TYPE_NULL;
-		binds[k].buffer =
-			a->kind == DB_NUMBER ? (void *)(uintptr_t)&a->u : (void *)(uintptr_t)a->p;
-		binds[k].buffer_length = a->n;
-	}
+	for (size_t k = 0; k < n_args; k++)
+		binds[k] = db_bind(&args[k]);
 	if ((n_args > 0 && mysql_stmt_bind_param(s, binds) != 0) || mysql_stmt_execute(s) != 0)
 		return db_forget(d, which, db_stmt_failed(d, s));
 	d->affected = mysql_stmt_affected_rows(s);
@@ -170,6 +178,7 @@ db_select(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_
 		binds[k].buffer_type = cols[k].p ? MYSQL_TYPE_BLOB : MYSQL_TYPE_LONGLONG;
 		binds[k].buffer = cols[k].p ? cols[k].p : &cols[k].u;
 		binds[k].buffer_length = cols[k].p ? cols[k].cap : sizeof(cols[k].u);
+		binds[k].is_unsigned = !cols[k].is_signed;
 		binds[k].length = &d->lengths[k];
 		binds[k].is_null = &d->nulls[k];
 		binds[k].error = &d->errors[k];

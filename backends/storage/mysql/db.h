@@ -94,13 +94,16 @@ enum db_stmt {
 };
 extern const char *const db_texts[ST_COUNT];
 
+/* Numbers of columns are unsigned, and pos and body pass 2^63 in September 2039; DB_I is for
+ * differences. */
 struct db_arg {
-	enum { DB_NUMBER, DB_BYTES, DB_NULL } kind;
+	enum { DB_NUMBER, DB_DIFFERENCE, DB_BYTES, DB_NULL } kind;
 	int64_t u;
 	const void *p;
 	size_t n;
 };
 #define DB_U(v) ((struct db_arg){.kind = DB_NUMBER, .u = (int64_t)(v)})
+#define DB_I(v) ((struct db_arg){.kind = DB_DIFFERENCE, .u = (v)})
 #define DB_S(ptr, len) ((struct db_arg){.kind = DB_BYTES, .p = (ptr), .n = (len)})
 #define DB_NIL ((struct db_arg){.kind = DB_NULL})
 
@@ -110,6 +113,7 @@ struct db_col {
 	void *p;
 	size_t cap, n;
 	int64_t u;
+	bool is_signed; /* a number that may be negative: a date */
 	bool null;
 };
 

@@ -155,7 +155,7 @@ deliver_rcpt(void *dlv, const struct pm_call *call, const struct pm_rcpt *rcpt)
 
 	if (d->bytes > 0 || d->n > 0 || key.n == 0 || key.n > PM_KEY_MAX ||
 	    rcpt->meta.n > sizeof(l.r->meta) || !deliver_uidl_ok(rcpt->uidl) ||
-	    rcpt->order > INT64_MAX)
+	    rcpt->order > ORDER_MAX)
 		return PM_INVALID;
 	if (rcpt->head.n > HEAD_MAX / 2)
 		return PM_TOOBIG;

@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <sys/random.h>
 
+#define WALL_MAX ((1ll << 42) - 2)
+
 void
 ids_random(void *p, size_t n)
 {
@@ -20,6 +22,16 @@ ids_random(void *p, size_t n)
 	}
 }
 
+/* 42 bits, which last until the year 2109; a clock that is out of their range is taken for the
+ * nearest end of it. */
+static uint64_t
+wall_bits(const struct pm_host *host)
+{
+	int64_t ms = host->wall_ms(host->ctx);
+
+	return ms < 0 ? 0 : ms > WALL_MAX ? WALL_MAX : (uint64_t)ms;
+}
+
 uint64_t
 ids_arrival(const struct pm_host *host)
 {
@@ -29,7 +41,7 @@ ids_arrival(const struct pm_host *host)
 
 	ids_random(&r, sizeof(r));
 	do {
-		at = (uint64_t)host->wall_ms(host->ctx) << 22 | (r & 0x1fffff);
+		at = wall_bits(host) << 22 | (r & 0x1fffff);
 		if (at <= before)
 			at = before + 1;
 	} while (!atomic_compare_exchange_weak(&last, &before, at));

@@ -8,7 +8,8 @@
 
 #include <restante/module.h>
 
-#define ID 16 /* bytes of owners, servers, operations */
+#define ID 16                               /* bytes of owners, servers, operations */
+#define ORDER_MAX (UINT64_MAX - (1u << 22)) /* the rest is for tries of the next one */
 
 void ids_random(void *p, size_t n);
 /* An order of arrival that nothing else in this process has. */

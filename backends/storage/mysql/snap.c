@@ -63,6 +63,7 @@ static void
 record_cols(struct db_col *cols, struct pm_msg *row)
 {
 	cols[1] = (struct db_col){.p = row->uidl, .cap = PM_UIDL_MAX};
+	cols[2].is_signed = cols[3].is_signed = true;
 	cols[6] = (struct db_col){.p = row->meta, .cap = sizeof(row->meta)};
 	memset(row, 0, sizeof(*row));
 }
