@@ -52,9 +52,12 @@ struct pm_user
 small_user(const char *name)
 {
 	struct pm_user u;
+	const char *at = strchr(name, '@');
 
 	host_user_init(&u);
 	u.name = u.key = (struct pm_str){name, strlen(name)};
+	if (at)
+		u.domain = (struct pm_str){at + 1, strlen(at + 1)};
 	return u;
 }
 

@@ -68,7 +68,8 @@ def schema(tap, db):
     done = db.schema_tool()
     tap.ok(done.returncode == 0 and "up to date" in done.stdout, "a second time there is nothing to do", done.stdout)
     db.sql("DROP TABLE mail_domain, mail_import; DELETE FROM mail_version WHERE version > 1;"
-           "INSERT INTO mail_box (id, user_key, domain, messages, octets) VALUES (7000, 'ann', 'example.org', 2, 30);"
+           "INSERT INTO mail_box (id, user_key, domain, messages, octets) VALUES (7000, 'ann', 'Example.ORG', 2, 30),"
+           " (7001, 'bob', '\u00c9XAMPLE.org', 0, 0);"
            "INSERT INTO mail_message (mailbox, pos, body, octets, received, uidl) VALUES"
            " (7000, 1, 0, 10, UTC_TIMESTAMP(6), 'a'), (7000, 2, 0, 20, UTC_TIMESTAMP(6), 'b')")
     done = db.schema_tool("check")
@@ -80,7 +81,16 @@ def schema(tap, db):
     rows = db.sql("SELECT COUNT(*) FROM mail_message WHERE mailbox = 7000")
     tap.ok(rows == [["2"]], "the mail is still there", rows)
     rows = db.sql("SELECT COUNT(*) FROM mail_import") + db.sql("SELECT MAX(version) FROM mail_version")
-    tap.ok(rows == [["0"], ["3"]], "and imports can be remembered: step 3", rows)
+    tap.ok(rows == [["0"], ["4"]], "and imports can be remembered: step 3", rows)
+    db.sql("UPDATE mail_box SET domain = 'Example.ORG' WHERE id = 7000; DELETE FROM mail_version WHERE version > 3; DELETE FROM mail_domain;"
+           "INSERT INTO mail_domain VALUES ('Example.ORG', 8, 2, 30), ('example.org', 7, 1, 5), ('example.org', 8, 1, 1);"
+           "INSERT INTO mail_box (id, user_key, domain, messages, octets) VALUES (7015, 'carol', 'example.org', 1, 5)")
+    done = db.schema_tool()
+    rows = db.sql("SELECT domain, slot, messages, octets FROM mail_domain WHERE slot < 9 ORDER BY 2") + \
+        db.sql("SELECT domain FROM mail_box WHERE id < 7015 ORDER BY id")
+    tap.ok(done.returncode == 0 and rows == [["example.org", "7", "1", "5"], ["example.org", "8", "2", "30"], ["example.org"],
+                                             ["\u00c9xample.org"]], "domains are joined in lower case, A to Z: step 4", rows)
+    db.sql("DELETE FROM mail_box WHERE id IN (7001, 7015); DELETE FROM mail_domain WHERE slot = 7")
     db.sql("UPDATE mail_box SET messages = 99, octets = 1 WHERE id = 7000;"
            "UPDATE mail_domain SET octets = 12345 WHERE domain = 'example.org'")
     done = db.schema_tool("recount")

@@ -8,6 +8,7 @@
 
 #include "conf.h"
 #include "db.h"
+#include "domain.h"
 #include "ids.h"
 #include "lease.h"
 #include "store.h"
@@ -64,8 +65,9 @@ box_open(struct db *d, struct pm_str key, struct box_row *ret, struct lease *l)
 int32_t
 box_make(struct db *d, struct pm_str key, struct pm_str domain, struct box_row *ret)
 {
-	size_t domain_n = domain.n < DOMAIN_MAX ? domain.n : DOMAIN_MAX;
-	struct db_arg args[] = {DB_S(key.p, key.n), DB_S(domain.p ? domain.p : "", domain_n)};
+	char name[DOMAIN_MAX];
+	size_t domain_n = domain_key(domain, name);
+	struct db_arg args[] = {DB_S(key.p, key.n), DB_S(name, domain_n)};
 	int32_t rc = box_find(d, key, ret);
 
 	if (rc != PM_OK || ret->id != 0)
@@ -83,7 +85,7 @@ box_make(struct db *d, struct pm_str key, struct pm_str domain, struct box_row *
 	}
 	*ret = (struct box_row){.id = d->insert_id, .domain_n = domain_n};
 	if (domain_n > 0)
-		memcpy(ret->domain, domain.p, domain_n);
+		memcpy(ret->domain, name, domain_n);
 	args[0] = DB_U(ret->id);
 	return db_exec(d, ST_LEASE_MAKE, args, 1);
 }

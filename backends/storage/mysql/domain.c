@@ -16,6 +16,19 @@ struct asking {
 	struct pm_stat stat;
 };
 
+size_t
+domain_key(struct pm_str domain, char to[DOMAIN_MAX])
+{
+	size_t n = domain.n < DOMAIN_MAX ? domain.n : DOMAIN_MAX;
+
+	for (size_t k = 0; k < n; k++) {
+		char c = domain.p[k];
+
+		to[k] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	}
+	return n;
+}
+
 static int32_t
 domain_look(struct db *d, void *arg)
 {
@@ -81,7 +94,9 @@ int32_t
 domain_stat(void *inst, const struct pm_call *call, struct pm_str domain, struct pm_stat *ret_stat)
 {
 	struct inst *i = inst;
-	struct asking a = {.domain = domain, .stat = {.size = ret_stat->size}};
+	char key[DOMAIN_MAX];
+	struct asking a = {.domain = {key, domain_key(domain, key)},
+			   .stat = {.size = ret_stat->size}};
 	bool anew = (call->flags & PM_CALLF_RECOUNT) != 0;
 	int32_t rc = PM_INVALID;
 

@@ -118,3 +118,18 @@ CREATE TABLE IF NOT EXISTS mail_import (
 ) ENGINE=InnoDB;
 
 INSERT INTO mail_version VALUES (3, UTC_TIMESTAMP(6));
+
+-- step 4
+
+-- Names of domains are kept in lower case, A to Z only, as the questions about them are asked.
+UPDATE mail_box SET domain =
+	REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(
+	REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(domain,
+	'A', 'a'), 'B', 'b'), 'C', 'c'), 'D', 'd'), 'E', 'e'), 'F', 'f'), 'G', 'g'), 'H', 'h'), 'I', 'i'),
+	'J', 'j'), 'K', 'k'), 'L', 'l'), 'M', 'm'), 'N', 'n'), 'O', 'o'), 'P', 'p'), 'Q', 'q'), 'R', 'r'),
+	'S', 's'), 'T', 't'), 'U', 'u'), 'V', 'v'), 'W', 'w'), 'X', 'x'), 'Y', 'y'), 'Z', 'z');
+INSERT INTO mail_domain (domain, slot, messages, octets)
+	SELECT domain, id & 15, SUM(messages), SUM(octets) FROM mail_box WHERE domain <> '' GROUP BY domain, id & 15
+	ON DUPLICATE KEY UPDATE messages = VALUES(messages), octets = VALUES(octets);
+DELETE FROM mail_domain WHERE domain NOT IN (SELECT domain FROM mail_box);
+INSERT INTO mail_version VALUES (4, UTC_TIMESTAMP(6));

@@ -34,7 +34,7 @@
 
 #define CHUNK 65536u      /* bytes of a body's row */
 #define BATCH 500u        /* rows per statement; MariaDB makes a subquery of an IN list of 1,000 */
-#define SCHEMA_VERSION 3u /* steps of schema.c */
+#define SCHEMA_VERSION 4u /* steps of schema.c */
 #define SLICE_MS 150      /* R7, with room for one more statement */
 #define DATABASE_MAX 256u /* 64 characters */
 #define FLAG_UTF8 1u      /* mail_message.flags */
