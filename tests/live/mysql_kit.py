@@ -11,8 +11,9 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from mailstore import TREE, MailStore  # noqa: E402
-from databases import PASSWORD, arguments  # noqa: E402
+from databases import PASSWORD, Ask, arguments  # noqa: E402
 from server import Tap  # noqa: E402
+from splitter import Splitter  # noqa: E402
 
 WAITING = ("commit.durable", "commit.hide-durable", "lock.dead-holder")
 CHECKS = 85  # that apply
@@ -127,6 +128,40 @@ def plain_server(tap):
     db.close()
 
 
+def told(settings, *changes):
+    """One connection, asked once, and again after each change."""
+    ask = Ask(os.path.join(TREE, "lib/restante/modules/mysql.so"), 1, settings)
+    answers = [ask.ask("tick")]
+    for change in changes:
+        change()
+        answers.append(ask.ask("tick"))
+    ask.close()
+    return [(a["code"], a["error"]) for a in answers]
+
+
+def refused(tap, db):
+    """A proxy that sends reads another way, from the start or from some time on, and a server that takes no writes."""
+    proxy = Splitter(db.port, splits=False)
+    settings = db.settings(tls=False, server="127.0.0.1:%d" % proxy.port)
+    a = told(settings, lambda: setattr(proxy, "splits", True), lambda: setattr(proxy, "splits", False))
+    tap.ok([x[0] for x in a] == ["OK", "DOWN", "OK"] and "read/write splitter; name the server that takes writes" in a[1][1],
+           "a splitter is refused as soon as it splits, with what to do", a)
+    proxy.splits = True
+    a = told(settings)
+    tap.ok(a[0][0] == "DOWN" and "read/write splitter" in a[0][1], "a splitter is refused from the start", a)
+    proxy.close()
+    frozen = db.session()
+    frozen.say("START TRANSACTION; SELECT * FROM mail_version FOR UPDATE;")
+    frozen.said()
+    a = told(db.settings())
+    frozen.close()
+    tap.ok(a[0][0] == "OK", "the look waits for no lock: a host that is frozen in it keeps nobody waiting", a)
+    db.sql("SET GLOBAL read_only = 1")
+    a = told(db.settings(), lambda: db.sql("SET GLOBAL read_only = 0"))
+    tap.ok([x[0] for x in a] == ["DOWN", "OK"] and "takes no writes (read_only)" in a[0][1], "a server that takes no writes is"
+           " refused until it does", a)
+
+
 def main():
     tap = Tap()
     db = MailStore()
@@ -135,6 +170,7 @@ def main():
             threads(tap, db)
             return tap.done()
         schema(tap, db)
+        refused(tap, db)
         conformance(tap, db)
     finally:
         db.close()

@@ -18,6 +18,7 @@
 #include "box.h"
 #include "commit.h"
 #include "db.h"
+#include "greet.h"
 #include "ids.h"
 #include "lease.h"
 #include "process.h"
@@ -366,6 +367,9 @@ clean_work(struct db *d, void *arg)
 	int32_t rc = process_pay(d, c->i->process, 0);
 
 	c->until_ms = host->now_ms(host->ctx) + SLICE_MS;
+	/* the servers that a proxy knew when the connection was made need not be those of today */
+	if (rc == PM_OK && !c->lease.asked)
+		rc = greet_look(d);
 	if (rc == PM_OK && !c->lease.asked)
 		rc = db_exec(d, ST_SERVERS_OLD, NULL, 0);
 	do {

@@ -123,22 +123,19 @@ db_forget(struct db *d, enum db_stmt which, int32_t rc)
 static MYSQL_BIND
 db_bind(const struct db_arg *a)
 {
-	MYSQL_BIND b = {.buffer_type = MYSQL_TYPE_NULL};
+	bool bytes = a->kind == DB_BYTES;
+	MYSQL_BIND b = {.buffer_type = bytes                ? MYSQL_TYPE_BLOB
+				       : a->kind == DB_NULL ? MYSQL_TYPE_NULL
+							    : MYSQL_TYPE_LONGLONG,
+			.buffer = (void *)(uintptr_t)(bytes ? a->p : &a->u),
+			.buffer_length = a->n,
+			.is_unsigned = a->kind == DB_NUMBER};
 
-	if (a->kind == DB_BYTES) {
-		b.buffer_type = MYSQL_TYPE_BLOB;
-		b.buffer = (void *)(uintptr_t)a->p;
-		b.buffer_length = a->n;
-	} else if (a->kind != DB_NULL) {
-		b.buffer_type = MYSQL_TYPE_LONGLONG;
-		b.buffer = (void *)(uintptr_t)&a->u;
-		b.is_unsigned = a->kind == DB_NUMBER;
-	}
 	return b;
 }
 
-static int32_t
-db_execute(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args)
+int32_t
+db_exec(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args)
 {
 	MYSQL_BIND binds[16];
 	MYSQL_STMT *s;
@@ -159,17 +156,11 @@ db_execute(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n
 }
 
 int32_t
-db_exec(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args)
-{
-	return db_execute(d, which, args, n_args);
-}
-
-int32_t
 db_select(struct db *d, enum db_stmt which, const struct db_arg *args, size_t n_args,
 	  struct db_col *cols, size_t n_cols)
 {
 	MYSQL_BIND binds[DB_COLS_MAX];
-	int32_t rc = db_execute(d, which, args, n_args);
+	int32_t rc = db_exec(d, which, args, n_args);
 
 	if (rc != PM_OK)
 		return rc;
@@ -328,10 +319,8 @@ db_close(void *conn)
 {
 	struct db *d = conn;
 
-	(void)sdk_my_begin(d->conn,
-			   db_now_ms(d->pool) +
-				   /* a dead connection has no socket, and does not block */
-				   CLOSE_MS);
+	/* a dead connection has no socket, and does not block */
+	(void)sdk_my_begin(d->conn, db_now_ms(d->pool) + CLOSE_MS);
 	for (int k = 0; k < ST_COUNT; k++)
 		if (d->stmts[k])
 			mysql_stmt_close(d->stmts[k]);

@@ -27,6 +27,8 @@
 enum db_stmt {
 	/* schema and processes */
 	ST_VERSION,
+	ST_END,
+	ST_END_LOCKED,
 	ST_PLACE,
 	ST_SERVER_SEEN,
 	ST_SERVER_GONE,

@@ -5,6 +5,7 @@
  *   schema.sql   the tables, and the purpose of each; schema.c makes and upgrades them
  *   db.c         statements, and work that may be repeated on another connection or server;
  *                statements.c: their texts
+ *   greet.c      a new connection's settings, and the servers that are refused; fit.c judges them
  *   process.c    this process's row, which all its leases name
  *   lease.c      the exclusive maildrop
  *   snap.c       opening and looking; read.c: messages
@@ -16,7 +17,6 @@
  * earlier attempt; no connection is held between calls.
  */
 #include <mysql.h>
-#include <mysqld_error.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +28,7 @@
 #include "db.h"
 #include "deliver.h"
 #include "domain.h"
+#include "greet.h"
 #include "process.h"
 #include "publish.h"
 #include "read.h"
@@ -68,34 +69,6 @@ static const struct pm_option options[] = {
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
 /* ---- connections ----------------------------------------------------------------------------- */
-
-/* Times are UTC whatever the server's zone; values that do not fit are errors; a deletion reads no
- * more locks than rows; a lock that does not come within 5 s is a conflict. */
-static const char hello[] =
-	"SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
-	" autocommit = 1, innodb_lock_wait_timeout = 5";
-static const char isolation[] = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
-
-/* On a cluster a node may not have applied yet the commits of another: reads wait for them, and
- * fail when that takes too long. This is set whatever state the node reports just now; a server
- * that is not in a cluster does not know the variable, or ignores it. */
-static int32_t
-mysql_greet(struct db *d)
-{
-	const struct inst *i = d->pool->ctx;
-	static const char sync[] = "SET SESSION wsrep_sync_wait = 1";
-	int32_t rc = db_text(d, hello, sizeof(hello) - 1);
-
-	if (rc == PM_OK)
-		rc = db_text(d, isolation, sizeof(isolation) - 1);
-	if (rc == PM_OK)
-		rc = db_text(d, sync, sizeof(sync) - 1);
-	if (rc != PM_OK && d->fail.code == ER_UNKNOWN_SYSTEM_VARIABLE) {
-		memset(&d->fail, 0, sizeof(d->fail));
-		rc = PM_OK;
-	}
-	return rc == PM_OK && !i->any_schema ? schema_check(d) : rc;
-}
 
 static int32_t
 mysql_before(struct db *d)
@@ -172,7 +145,7 @@ open_pool(struct inst *i, const struct pm_open *open)
 	struct db_pool *p = &i->pool;
 
 	p->host = open->host;
-	p->greet = mysql_greet;
+	p->greet = greet;
 	p->before = mysql_before;
 	p->settle = mysql_settle;
 	p->ctx = i;

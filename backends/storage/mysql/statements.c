@@ -12,8 +12,18 @@
 	"(owner IS NULL OR NOT EXISTS (SELECT 1 FROM mail_server s WHERE s.id = mail_lease.server" \
 	" AND s.until >= UTC_TIMESTAMP(6)))"
 
+/* Which connection and server a statement came to. Of a table of ours, since a proxy may answer by
+ * itself; of a row that is not there, so that it locks nothing and a host that is frozen in between
+ * keeps nobody waiting. */
+#define END_OF \
+	"SELECT CONNECTION_ID(), CONCAT(@@server_id, ' ', @@hostname, ' ', @@port)," \
+	" CONCAT(@@read_only) NOT IN ('0', 'OFF') OR COUNT(*) > 0 FROM mail_version WHERE " \
+	"version = 0"
+
 const char *const db_texts[ST_COUNT] = {
 	[ST_VERSION] = "SELECT MAX(version) FROM mail_version",
+	[ST_END] = END_OF,
+	[ST_END_LOCKED] = END_OF " FOR UPDATE",
 	/* the same on all nodes and replicas, different for two databases */
 	[ST_PLACE] = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', made), DATABASE() FROM "
 		     "mail_version"

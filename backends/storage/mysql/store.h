@@ -6,6 +6,7 @@
  * db.c          connections, and statements on them
  * statements.c  texts of the statements
  * schema.c      the version of the tables, and upgrades
+ * greet.c       a new connection; which servers are refused, and fit.c: why
  * ids.c         random bytes, and an order of arrival
  * process.c     this process's row, shared by the instances of one section, and the leases it owes
  * lease.c       the exclusive maildrop, held or wanted
