@@ -157,6 +157,41 @@ sdk_path_place(const char *pattern, const struct pm_call *call, const struct pm_
 
 /* ---- templates ------------------------------------------------------------------------------- */
 
+/* ann of each domain in one place? */
+static bool
+names_need_domains(struct pm_str path)
+{
+	for (size_t k = 0; k + 1 < path.n; k++)
+		if (path.p[k] == '%' && path.p[k + 1] != 'n')
+			return false; /* %k and %h: what the administrator wrote */
+	return true;
+}
+
+static size_t
+path_check_domains(const struct pm_open *open, const char *key, struct pm_str path)
+{
+	static const char one[] = "ann@a.example and ann@b.example would have one mailbox";
+
+	if (!(open->flags & (PM_OPENF_MANY_DOMAINS | PM_OPENF_ANY_DOMAIN)) ||
+	    !names_need_domains(path))
+		return 0;
+	if (open->flags & PM_OPENF_MANY_DOMAINS) {
+		sdk_report(
+			open, key,
+			"%.*s: accounts of several domains have their mail here, and %s: use "
+			"%%u or %%d, or, if ann is one person in all of them, name_domain = none "
+			"in the auth section",
+			(int)path.n, path.p, one);
+		return 1;
+	}
+	if (open->purpose == PM_PURPOSE_SERVER)
+		sdk_log(open->host, PM_LOG_WARNING,
+			"%s = %.*s: %s, and the second is refused; set domains = ... in the auth "
+			"section, or name_domain = none if its names need no domain",
+			key, (int)path.n, path.p, one);
+	return 0;
+}
+
 int32_t
 sdk_path_check(const struct pm_open *open, const char *key)
 {
@@ -192,6 +227,7 @@ sdk_path_check(const struct pm_open *open, const char *key)
 			before++;
 		}
 	}
+	before += path_check_domains(open, key, path);
 	return before ? PM_INVALID : PM_OK;
 }
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "account/chain.h"
+#include "account/owners.h"
+#include "module/backend.h"
 
 /* Deleted mail of all sections is together in the undo storage, by the accounts' names. */
 static bool
@@ -94,9 +96,11 @@ own_unchecked(const struct conf *c, const struct conf_section *storage)
 	return alone && !own_is_bare(alone) ? alone : NULL;
 }
 
-enum own
-own_judge(const struct conf *c, const struct conf_section *auth, const struct conf_section *storage,
-	  const char *asked, const struct pm_user *u, char *text, size_t cap)
+/* Does its name lead back to its section? */
+static enum own
+own_leads_back(const struct conf *c, const struct conf_section *auth,
+	       const struct conf_section *storage, const char *asked, const struct pm_user *u,
+	       char *text, size_t cap)
 {
 	bool placed = u->section.n > 0 && storage != chain_storage(c, auth, NULL, 0);
 	const struct conf_section *other = storage ? own_sharer(c, auth, storage, placed) : NULL;
@@ -130,4 +134,21 @@ own_judge(const struct conf *c, const struct conf_section *auth, const struct co
 		    own_shares(c, &c->auth[i], storage, placed))
 			return OWN_ASK;
 	return OWN_YES;
+}
+
+enum own
+own_judge(const struct conf *c, const struct conf_section *auth, const struct conf_section *storage,
+	  const char *asked, const struct pm_user *u, char *text, size_t cap)
+{
+	enum own judged = own_leads_back(c, auth, storage, asked, u, text, cap);
+	char other[81];
+
+	if (judged == OWN_NO || !storage || !storage->backend ||
+	    owners_claim(storage->backend->owners, auth->name, u, other, sizeof(other)))
+		return judged;
+	snprintf(text, cap,
+		 "storage section %.40s would give it the mailbox of '%s', which came first: the "
+		 "path there needs the domain, %%u or %%d",
+		 storage->name, other);
+	return OWN_NO;
 }

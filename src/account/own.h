@@ -10,7 +10,8 @@
  * same section (find_confirm): then no other can have it. Where nobody shares, a section may call
  * its accounts as it likes; so no account of another section is let in that was put there by
  * name: nothing shows that its name is not one of theirs. Keys of mailboxes are not looked at:
- * whoever sets one has said which mailbox it is. Pure.
+ * whoever sets one has said which mailbox it is. Where the storage section knows accounts by their
+ * local part only, the mailbox must not be another's (owners.h). Pure, but for that.
  */
 #ifndef RST_ACCOUNT_OWN_H
 #define RST_ACCOUNT_OWN_H

@@ -18,6 +18,7 @@
 
 #include "account/caches.h"
 #include "account/credcache.h"
+#include "account/owners.h"
 #include "base/secret.h"
 #include "bind/local.h"
 #include "bind/plan.h"
@@ -353,7 +354,11 @@ section_open(struct binder *b, struct plan *p, struct conf *old)
 		return true;
 	snprintf(gate, sizeof(gate), "%s:%s", s->kind == CONF_AUTH ? "auth" : "storage", s->name);
 	s->backend->gate = gate_get(gate, NULL);
-	return s->backend->gate && cache_open(s->backend, s);
+	if (!s->backend->gate)
+		return false;
+	if (s->kind == CONF_AUTH)
+		return cache_open(s->backend, s);
+	return !plan_knows_local_parts(b, p) || owners_add(s->backend);
 }
 
 static bool
@@ -393,10 +398,12 @@ gates_resize(struct conf *c, struct conf *old)
 
 /* A reload is also how an administrator says that accounts have changed. */
 static void
-caches_stale(const struct conf *c)
+accounts_stale(const struct conf *c)
 {
 	for (size_t i = 0; i < c->n_auth; i++)
 		credcache_stale(c->auth[i].backend->cache);
+	for (size_t i = 0; i < c->n_storage; i++)
+		owners_forget(c->storage[i].backend->owners);
 }
 
 /* conf.release: any thread. */
@@ -444,7 +451,7 @@ bind_open(struct conf *c, struct conf *old, bool tool, struct conf_errors *e)
 		ok = (c->tls = tls_open(c, e)) != NULL;
 	if (ok && !tool) {
 		gates_resize(c, old);
-		caches_stale(c);
+		accounts_stale(c);
 	}
 	if (!ok && e->count == 0) {
 		const struct conf_where w = {c->file, 1, 1};

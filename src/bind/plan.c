@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "account/chain.h"
@@ -195,6 +196,68 @@ names_flags(const struct binder *b, const struct plan *p)
 						   : PM_OPENF_SHARED;
 }
 
+/* The domains that names of accounts in one storage section may have. */
+struct names {
+	const char *domain; /* the one seen first */
+	bool many, any;
+};
+
+static void
+names_add(struct names *n, const char *domain)
+{
+	if (strchr(domain, '*') || (n->domain && strcasecmp(n->domain, domain) != 0))
+		n->many = true;
+	n->domain = domain;
+}
+
+/* name_domain is the operator's word for the names of a section; only if it is a domain, others may
+ * have another one. */
+static void
+names_add_section(struct names *n, const struct conf_section *s)
+{
+	if (s->name_domain && strcmp(s->name_domain, CONF_NAME_BARE) == 0)
+		return;
+	if (s->name_domain)
+		names_add(n, s->name_domain);
+	for (size_t i = 0; i < s->n_domains && !s->name_domain; i++)
+		names_add(n, s->domains[i]);
+	n->any |= s->n_domains == 0 || (s->name_domain && s->n_domains > 1);
+}
+
+/* Deleted mail of all sections is together. */
+static uint32_t
+domains_flags(const struct binder *b, const struct plan *p)
+{
+	const struct conf_section *s = plan_outermost(b, p->section);
+	struct names n = {0};
+
+	if (s->kind == CONF_AUTH)
+		return s->n_domains == 0 && !s->name_domain ? PM_OPENF_ANY_DOMAIN : 0;
+	for (size_t i = 0; i < b->c->n_auth; i++) {
+		const struct conf_section *auth = &b->c->auth[i];
+
+		if (!auth->only_wrapped && (s->for_undo || chain_storage(b->c, auth, NULL, 0) == s))
+			names_add_section(&n, auth);
+	}
+	return n.many ? PM_OPENF_MANY_DOMAINS : n.any ? PM_OPENF_ANY_DOMAIN : 0;
+}
+
+/* By the template that the SDK's stores have for a user's path. Asking where two made-up users would
+ * be (box_place) may hang with their disk, and this is the main thread. */
+bool
+plan_knows_local_parts(struct binder *b, const struct plan *p)
+{
+	const char *path = NULL;
+
+	while (p->section->wrap && (p = plan_find(b, p->section->kind, p->section->wrap)))
+		;
+	for (size_t i = 0; p && i < p->section->n_settings; i++)
+		if (strcmp(p->section->settings[i].key, "path") == 0)
+			path = p->section->settings[i].value;
+	return path && strstr(path, "%n") && !strstr(path, "%u") && !strstr(path, "%d") &&
+	       !strstr(path, "%k") && !strstr(path, "%h");
+}
+
 void
 plan_spec(struct binder *b, const struct plan *p, struct host_setting *settings, struct at *at,
 	  struct host_spec *ret)
@@ -211,7 +274,8 @@ plan_spec(struct binder *b, const struct plan *p, struct host_setting *settings,
 		.permits = p->permits,
 		.purpose = b->tool ? PM_PURPOSE_TOOL : PM_PURPOSE_SERVER,
 		.flags = (plan_wants_domains(b, p) ? PM_OPENF_DOMAINS : 0) |
-			 (wants_lookups(b, p) ? PM_OPENF_LOOKUPS : 0) | names_flags(b, p),
+			 (wants_lookups(b, p) ? PM_OPENF_LOOKUPS : 0) | names_flags(b, p) |
+			 domains_flags(b, p),
 		.state_dir = b->c->state_dir,
 		.run_dir = b->c->run_dir,
 		.name_domain = plan_name_domain(b, p),

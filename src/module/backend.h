@@ -14,7 +14,9 @@
 #include "host/call.h"
 #include "work/gate.h"
 
-struct credcache; /* account/credcache.h; this room only carries the pointer */
+/* account/credcache.h, account/owners.h: this room only carries the pointers */
+struct credcache;
+struct owners;
 
 struct backend {
 	_Atomic uint32_t refs;
@@ -33,6 +35,7 @@ struct backend {
 	/* storage: the disk its mail is on; NULL: not told. Never freed */
 	struct volume *vol;
 	struct credcache *cache;     /* auth; NULL: none is wanted */
+	struct owners *owners;       /* storage; NULL: each name has a mailbox of its own */
 	_Atomic int64_t tick_due_ms; /* errand_tick's; 0: at once */
 	_Atomic bool ticking;        /* one tick at a time */
 	struct backend *next_unused; /* backend_reap's list */

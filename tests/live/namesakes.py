@@ -5,6 +5,7 @@ also while the section that could tell is out of order. (tests/live/ldap_forests
 import os
 import smtplib
 import sqlite3
+import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -141,6 +142,51 @@ def in_doubt(tap, server):
     tap.ok(got == 3, "whose name it is gets in", got)
 
 
+def checked(server, sections, **settings):
+    server.configure(sections, **settings)
+    done = subprocess.run([server.bin("restanted"), "-t", "-c", server.path("restante.conf")], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+SHARE = "would have one mailbox"
+ANY = "ann@any.other.domain"
+
+
+def one_place(tap, server):
+    """path = .../%n: people of two domains, and one mailbox. The check tells what it knows; who comes second is refused."""
+    server.passwd({"ann@one.test": "one", "ann@two.test": "two", "ben@two.test": "two"})
+    for what, box, more, refused, words in (
+            ("two domains", "%n", {"domains": ["one.test", "two.test"]}, True, SHARE),
+            ("a pattern of domains", "%n", {"domains": "*.test"}, True, SHARE),
+            ("any domain", "%n", {}, False, SHARE),
+            ("one domain", "%n", {"domains": "one.test"}, False, None),
+            ("names that need no domain", "%n", {"name_domain": "none"}, False, None),
+            ("the operator's word against two", "%n", {"domains": ["one.test", "two.test"], "name_domain": "none"}, False, None),
+            ("a path with the domain", "%d/%n", {"domains": ["one.test", "two.test"]}, False, None),
+            ("a path with the name", "%u", {}, False, None),
+            ("one account in any domain", "%u", {"strip_domain": "yes"}, False, ANY),
+            ("one account in two domains", "%u", {"strip_domain": "yes", "domains": ["one.test", "two.test"]}, False, None)):
+        rc, text = checked(server, accounts(server, **more) + maildirs(server, box))
+        tap.ok((rc != 0) == refused and (SHARE in text) == (words == SHARE) and (ANY in text) == (words == ANY), "-t: %s" % what, (rc, text))
+    both = accounts(server, domains="one.test") + accounts(server, "more", domains="two.test")
+    rc, text = checked(server, both + maildirs(server))
+    tap.ok(rc != 0 and SHARE in text, "-t: a domain each, of two sections", (rc, text))
+    rc, text = checked(server, both + maildirs(server, "%u") + maildirs(server, "attic/%n", name="attic"), undo_storage="attic", undo=1)
+    tap.ok(rc != 0 and SHARE in text, "-t: where their deleted mail is together", (rc, text))
+    server.reconfigure(accounts(server) + maildirs(server))
+    got = deliver(server, "ann@one.test", "ann@two.test", "ben@two.test"), [login(server, "ann@%s.test" % t, t) for t in ("one", "two")]
+    tap.ok(got == ([250, 451, 250], [1, PERM]), "who comes second gets neither the mailbox nor a bounce", got)
+    tap.ok(server.said("would give it the mailbox of 'ann@one.test', which came first"), "the log names both", server.log()[-900:])
+    server.reconfigure(accounts(server) + block("storage", "in", module="maildir", path=server.path("mail", "%n")) +
+                       block("storage", "mail", module="fault", wrap="in"))
+    got = login(server, "ann@two.test", "two"), login(server, "ann@one.test", "one")
+    tap.ok(got == (1, PERM), "after a reload it is whoever comes first then, with a wrapper, too", got)
+    server.passwd({"ann": "one"})
+    server.reconfigure(accounts(server, strip_domain="yes") + maildirs(server))
+    got = deliver(server, "ann@one.test", "ann@two.test"), [login(server, n, "one") for n in ("ann", "ann@two.test")]
+    tap.ok(got == ([250, 250], [3, 3]), "one line of a file is one account, by all its names", got)
+
+
 def wrapped(tap, server):
     """name_domain is the section's that is asked."""
     more = sql(server, "two", domains="two.test", name_domain="two.test") + maildirs(server, "%u")
@@ -158,7 +204,7 @@ def main():
         server.passwd({"eve": "x"})
         server.configure(accounts(server) + maildirs(server, "%u"))
         server.start()
-        for part in (statements, placed, files, in_doubt, wrapped):
+        for part in (statements, placed, files, in_doubt, wrapped, one_place):
             part(tap, server)
         server.ends(tap)
     return tap.done()

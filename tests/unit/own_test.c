@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The name an account goes by: completed, and whether two sections could give it to two people. */
 #include "account/own.h"
+#include "account/owners.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -209,6 +210,52 @@ an_undo_storage_is_shared(void **state)
 	assert_int_equal(own_judge(&c, &auth[0], NULL, "ann@corp.test", &u, text, 256), OWN_YES);
 }
 
+/* ---- mailboxes by local part ----------------------------------------------------------------- */
+
+static enum own
+owner_of(struct conf *c, const struct conf_section *auth, const char *name, const char *entry,
+	 char *text)
+{
+	struct pm_attr attr = {{"entry", 5}, {entry, entry ? strlen(entry) : 0}};
+	struct pm_user u = {.name = {name, strlen(name)}, .attr = &attr, .n_attr = entry ? 1 : 0};
+
+	return own_judge(c, auth, &c->storage[0], name, &u, text, 256);
+}
+
+static void
+who_comes_first_has_the_mailbox(void **state)
+{
+	struct backend b = {0};
+	struct conf_section storage[] = {{.name = "m", .backend = &b}}, auth[3];
+	const struct site site = {"ce", {"m", "m"}, {0}};
+	struct conf c = {.auth = auth, .storage = storage, .n_storage = 1};
+	char text[256] = "", name[40];
+
+	(void)state;
+	c.n_auth = site_fill(&site, auth);
+	assert_int_equal(owner_of(&c, auth, "ann@corp.test", NULL, text), OWN_YES);
+	assert_int_equal(owner_of(&c, &auth[1], "ann@emea.test", NULL, text), OWN_YES);
+	assert_true(owners_add(&b));
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 300; i++) {
+			snprintf(name, sizeof(name), "ann%d@corp.test", i);
+			assert_int_equal(owner_of(&c, auth, name, NULL, text), OWN_YES);
+			snprintf(name, sizeof(name), "ann%d@emea.test", i);
+			assert_int_equal(owner_of(&c, &auth[1], name, NULL, text), OWN_NO);
+		}
+		assert_non_null(strstr(text, "mailbox of 'ann299@corp.test', which came first"));
+	}
+	owners_forget(b.owners);
+	assert_int_equal(owner_of(&c, &auth[1], "ann0@emea.test", NULL, text), OWN_YES);
+	assert_int_equal(owner_of(&c, auth, "ann0@corp.test", NULL, text), OWN_NO);
+	assert_int_equal(owner_of(&c, auth, "ann0@corp.test", "ann0", text), OWN_NO);
+	/* one entry by many names; of another section it is another one */
+	assert_int_equal(owner_of(&c, auth, "ben@corp.test", "ben", text), OWN_YES);
+	assert_int_equal(owner_of(&c, auth, "ben@a.corp.test", "ben", text), OWN_YES);
+	assert_int_equal(owner_of(&c, &auth[1], "ben@emea.test", "ben", text), OWN_NO);
+	b.closing(&b);
+}
+
 int
 main(void)
 {
@@ -217,6 +264,7 @@ main(void)
 		cmocka_unit_test(a_name_has_a_limit),
 		cmocka_unit_test(whose_name_it_is),
 		cmocka_unit_test(an_undo_storage_is_shared),
+		cmocka_unit_test(who_comes_first_has_the_mailbox),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,10 +73,12 @@ put_extra(const struct pm_call *call, struct pm_user *u, struct pm_str key, stru
 }
 
 static int32_t
-passwd_fill_user(const struct pm_call *call, const struct entry *e, struct pm_str asked,
-		 struct pm_user *u)
+passwd_fill_user(const struct inst *i, const struct pm_call *call, const struct entry *e,
+		 struct pm_str asked, struct pm_user *u)
 {
-	struct pm_attr *attr = call->alloc(call, 3 * sizeof(*attr));
+	struct pm_attr *attr = call->alloc(call, 4 * sizeof(*attr));
+	/* ann of a file per domain is another one in each */
+	struct pm_str entry = i->strip_domain && !i->per_domain ? e->name : (struct pm_str){0};
 	struct pm_str rest = e->extra, key, value;
 	struct pm_user mine = *u;
 
@@ -86,7 +88,8 @@ passwd_fill_user(const struct pm_call *call, const struct entry *e, struct pm_st
 	mine.attr = attr;
 	if (!mine.name.p || !put_attr(call, attr, &mine.n_attr, "home", e->home) ||
 	    !put_attr(call, attr, &mine.n_attr, "uid", e->uid) ||
-	    !put_attr(call, attr, &mine.n_attr, "gid", e->gid))
+	    !put_attr(call, attr, &mine.n_attr, "gid", e->gid) ||
+	    !put_attr(call, attr, &mine.n_attr, "entry", entry))
 		return PM_NOMEM;
 	while (table_extra(&rest, &key, &value))
 		if (!put_extra(call, &mine, key, value))
@@ -190,7 +193,7 @@ passwd_verify(void *inst, const struct pm_call *call, const struct pm_cred *cred
 	} else {
 		rc = check_secret(i, call, e, cred);
 		if (rc == PM_OK)
-			rc = passwd_fill_user(call, e, cred->authcid, ret);
+			rc = passwd_fill_user(i, call, e, cred->authcid, ret);
 	}
 	table_put(t);
 	return passwd_answer(i, call, state, rc);
@@ -211,7 +214,7 @@ passwd_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cred
 		return PM_NOENT;
 	t = source_table(i, domain.p, domain.n, &state);
 	e = passwd_find(i, t, state, cred->authcid);
-	rc = e ? passwd_fill_user(call, e, cred->authcid, ret) : PM_NOENT;
+	rc = e ? passwd_fill_user(i, call, e, cred->authcid, ret) : PM_NOENT;
 	table_put(t);
 	return passwd_answer(i, call, state, rc);
 }
@@ -236,7 +239,7 @@ passwd_secret(void *inst, const struct pm_call *call, const struct pm_cred *cred
 	e = passwd_find(i, t, state, cred->authcid);
 	rc = e ? sdk_password_secret(call, e->hash, &secret) : PM_NOENT;
 	if (rc == PM_OK)
-		rc = passwd_fill_user(call, e, cred->authcid, ret);
+		rc = passwd_fill_user(i, call, e, cred->authcid, ret);
 	if (rc == PM_OK)
 		*ret_secret = secret;
 	table_put(t);
@@ -281,6 +284,14 @@ passwd_check(const struct pm_open *open)
 
 	if (!path)
 		return PM_NOMEM;
+	if (sdk_opt_num(open, "strip_domain", 0) && !strstr(path, "%d") &&
+	    open->flags & PM_OPENF_ANY_DOMAIN && open->purpose == PM_PURPOSE_SERVER)
+		sdk_log(open->host, PM_LOG_WARNING,
+			"strip_domain: ann of '%s' is ann@example.org, and ann@any.other.domain as "
+			"well: mail for either is taken, and where mailboxes are found by the name "
+			"(%%u, %%d, a database) into one for each, which nobody may read; set "
+			"domains = ... in this section",
+			path);
 	if (strstr(path, "%d")) {
 		free(path);
 		return PM_OK; /* files of domains may come and go */

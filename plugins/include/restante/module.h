@@ -190,6 +190,12 @@ struct pm_value {
 /* And an account whose pm_user.name has no domain is refused by the host: check() reports settings
  * with which it knows that names have none. */
 #define PM_OPENF_WHOLE_NAMES 8u
+/* Storage: accounts of several domains have their mail here: check() reports settings with which
+ * accounts that differ by their domain only have one mailbox. */
+#define PM_OPENF_MANY_DOMAINS 16u
+/* Nothing says which domains names have here: check() warns of such settings; of an auth section it
+ * warns of those with which one account has a name in every domain. */
+#define PM_OPENF_ANY_DOMAIN 32u
 
 /* The settings and surroundings of an instance. Valid during check() and open() only, except `host`
  * and everything it points to, which live until close() returned; a module copies anything else
@@ -283,7 +289,8 @@ struct pm_secret {
 	struct pm_str plain;
 };
 
-/* Passed on from auth to storage and log: home, uid, gid, group, ... */
+/* Passed on from auth to storage and log: home, uid, gid, group, ... For the host: "entry", one and
+ * the same for all the names that lead to one account of the section. */
 struct pm_attr {
 	struct pm_str key;
 	struct pm_str value;
