@@ -400,8 +400,11 @@ gates_resize(struct conf *c, struct conf *old)
 static void
 accounts_stale(const struct conf *c)
 {
-	for (size_t i = 0; i < c->n_auth; i++)
+	for (size_t i = 0; i < c->n_auth; i++) {
 		credcache_stale(c->auth[i].backend->cache);
+		atomic_store(&c->auth[i].backend->reloaded, true);
+		atomic_store(&c->auth[i].backend->tick_due_ms, 0);
+	}
 	for (size_t i = 0; i < c->n_storage; i++)
 		owners_forget(c->storage[i].backend->owners);
 }

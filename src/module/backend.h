@@ -38,6 +38,7 @@ struct backend {
 	struct owners *owners;       /* storage; NULL: each name has a mailbox of its own */
 	_Atomic int64_t tick_due_ms; /* errand_tick's; 0: at once */
 	_Atomic bool ticking;        /* one tick at a time */
+	_Atomic bool reloaded;       /* its next tick is to be told */
 	struct backend *next_unused; /* backend_reap's list */
 	/* NULL, or called once before the instance is closed: owners of anything that belongs to it
 	 * release it */

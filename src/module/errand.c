@@ -98,7 +98,11 @@ errand_tick_run(struct errand *e)
 {
 	int32_t rc = errand_enter(e, CALL_GIVE_BACK);
 
-	return rc == PM_OK ? caller_done(&e->caller, host_tick(e->backend->inst, &e->call)) : rc;
+	if (rc != PM_OK)
+		return rc;
+	if (atomic_exchange(&e->backend->reloaded, false))
+		e->call.pm.flags |= PM_CALLF_RELOADED;
+	return caller_done(&e->caller, host_tick(e->backend->inst, &e->call));
 }
 
 static void

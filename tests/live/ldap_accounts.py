@@ -16,10 +16,10 @@ ATTRIBUTES = {"key_attribute": "mailKey", "section_attribute": "mailSection", "q
               "quota_messages_attribute": "mailCount", "expire_attribute": "mailExpire", "rights_attribute": "mailRight",
               "group_attribute": "memberOf", "home_attribute": "homeDirectory"}
 AD_TEXT = "80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, data %s, v3839"
-# Active Directory's words for code 49, and ours
+# Active Directory's words for code 49, and ours; None: it says neither yes nor no
 CODES_OF_AD = {"525": "unknown user", "52e": "wrong password", "530": "account may not log in at this time or from here", "532": "password is expired",
             "533": "account is disabled", "701": "account is expired", "773": "password must be changed",
-            "775": "account is locked", "abc": "wrong password"}
+            "775": "account is locked", "51f": None, "568": None, "abc": None}
 # name, code, the server's words, our words; None: that is a failure
 ODD = [(code, 49, AD_TEXT % code, words) for code, words in CODES_OF_AD.items()] + [
     ("48", 48, "", "account has no password"), ("53ds", 53, "Account inactivated. Contact system administrator.", "account is disabled"),

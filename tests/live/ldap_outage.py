@@ -13,6 +13,7 @@ from odd import Odd
 from server import free_port
 
 USER_BIND = 'BIND dn="uid=ann,%s" method=128' % slapd.PEOPLE
+STRICT = "cn=strict,ou=policies," + slapd.BASE
 LONG = 100.0  # a limit for things that must not hang, not a measurement
 
 
@@ -87,6 +88,47 @@ def refusals(tap, srv, a):
     down(tap, srv, "a name that is not found", "the name is not found")
 
 
+def service_locked(tap, srv, a):
+    """The directory locks an account after five wrong passwords, for good. A wrong bind_password does not come to that, however long
+    it is there and however many ask; a reload, and nothing else, makes the server try again at once."""
+    def binds():
+        return a.log().count('BIND dn="%s" method=128' % slapd.SERVICE)
+    a.modify("dn: %s\nchangetype: modify\nadd: pwdPolicySubentry\npwdPolicySubentry: %s\n" % (slapd.SERVICE, STRICT))
+    before, since = binds(), len(srv.log())
+    apply(srv, a.uri, bind_password="not-" + slapd.SERVICE_PASSWORD)
+    got = at_once(login, [(srv, "ann@ldap.test")] * 8)
+    end = time.monotonic() + 4  # two ticks, which ask servers that are down; tries in that time, not how long it is, are counted
+    while time.monotonic() < end:
+        got += at_once(login, [(srv, "ann@ldap.test")] * 2)
+    tap.ok(all(answer.startswith(TEMP) for answer, _ in got), "wrong service password: [SYS/TEMP]", got)
+    tap.ok(binds() == before + 1, "the directory was asked once in %d logins and two ticks" % len(got), binds() - before)
+    tap.ok(says(srv, since, "so that the directory does not lock that account"), "the log tells when it is asked again", srv.log()[since:])
+    set_password(a, "changed")
+    apply(srv, a.uri, bind_password="changed")
+    returns(tap, srv, "with the right one service returns")
+    set_password(a, "other")
+    a.stop()
+    a.start()  # connections are made anew
+    expect(tap, srv, "changed in the directory only", "ann@ldap.test", TEMP)
+    set_password(a, "changed")
+    done = srv.ctl("reload")
+    tap.ok(done.returncode == 0, "a reload that changes nothing", done.stderr)
+    returns(tap, srv, "has it tried again")
+    since = len(srv.log())
+    a.modify("dn: %s\nchangetype: modify\nreplace: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n" % slapd.SERVICE)
+    a.stop()
+    a.start()
+    expect(tap, srv, "the service's account is locked", "ann@ldap.test", TEMP)
+    tap.ok(says(srv, since, "the service bind is refused: Invalid credentials (49): account is locked"), "the log says that it is",
+           srv.log()[since:])
+    a.modify("dn: %s\nchangetype: modify\ndelete: pwdAccountLockedTime\n" % slapd.SERVICE)
+    set_password(a, slapd.SERVICE_PASSWORD)
+
+
+def set_password(a, password):
+    a.modify("dn: %s\nchangetype: modify\nreplace: userPassword\nuserPassword: %s\n" % (slapd.SERVICE, slapd.ssha(password)))
+
+
 def nonsense(tap, srv, a):
     for mode in ("silent", "close", "garbage", "huge", "drip") if ALL else ("garbage", "drip"):
         odd = Odd(mode)
@@ -154,12 +196,14 @@ def breaker(tap, srv, a):
 def main():
     tap = Tap()
     srv = Server()
-    tree = slapd.tree(slapd.user("ann"), *(slapd.user("u%d" % i, "pw-%d" % i) for i in range(20)))
+    policy = slapd.entry(STRICT, ["person", "pwdPolicy"], cn="strict", sn="strict", pwdAttribute="userPassword", pwdLockout="TRUE",
+                         pwdMaxFailure=5, pwdLockoutDuration=0)
+    tree = slapd.tree(policy, slapd.user("ann"), *(slapd.user("u%d" % i, "pw-%d" % i) for i in range(20)))
     a, b = slapd.Slapd(tree).start(), slapd.Slapd(tree).start()
     try:
         configure(srv, a.uri)
         srv.start()
-        for part in (one_server, two_servers, refusals, nonsense, mixed_logins, breaker):
+        for part in (one_server, two_servers, refusals, service_locked, nonsense, mixed_logins, breaker):
             start = time.monotonic()
             part(tap, srv, *((a, b) if part is two_servers else (a,)))
             tap.note("%s: %.1f s" % (part.__name__, time.monotonic() - start))

@@ -36,8 +36,15 @@ active_directory(void **state)
 	assert_int_equal(ad("701"), STATE_EXPIRED);
 	assert_int_equal(ad("773"), STATE_MUST_CHANGE);
 	assert_int_equal(ad("775"), STATE_LOCKED);
-	assert_int_equal(ad("999"), STATE_WRONG);
-	assert_int_equal(ad("7750"), STATE_WRONG);
+	/* no logon servers; too many groups; who knows: none of them is a wrong password */
+	assert_int_equal(ad("51f"), STATE_UNCLEAR);
+	assert_int_equal(ad("568"), STATE_UNCLEAR);
+	assert_int_equal(ad("999"), STATE_UNCLEAR);
+	assert_int_equal(ad("7750"), STATE_UNCLEAR);
+	assert_int_equal(ad("0"), STATE_UNCLEAR);
+	assert_int_equal(ad(""), STATE_WRONG);
+	assert_int_equal(ad("base"), STATE_WRONG);
+	assert_int_equal(state_of_ad("invalid data 51f"), STATE_WRONG); /* another directory */
 	assert_int_equal(state_of_ad(""), STATE_WRONG);
 	assert_int_equal(state_of_ad("data "), STATE_WRONG);
 	assert_int_equal(state_of_ad("no data at all, data 775"), STATE_LOCKED);
@@ -56,7 +63,7 @@ other_texts(void **state)
 	assert_int_equal(state_of_account_control(514), STATE_DISABLED);
 	assert_int_equal(state_of_account_control(512 | 16), STATE_LOCKED);
 	assert_int_equal(state_of_account_control(512 | 0x800000), STATE_PASSWORD_EXPIRED);
-	for (int s = STATE_OK; s <= STATE_NOT_NOW; s++)
+	for (int s = STATE_OK; s <= STATE_UNCLEAR; s++)
 		assert_true(strlen(state_text((enum state)s)) > 5);
 }
 

@@ -260,37 +260,6 @@ conn_usable(const struct conn *c)
 
 /* ---- binds ----------------------------------------------------------------------------------- */
 
-int32_t
-conn_bind_service(struct conn *c, const struct ask *a)
-{
-	const struct settings *s = &a->inst->set;
-	struct berval password = {0, (char[]){""}};
-	struct answer r;
-	int msgid = 0, err;
-	int32_t rc;
-
-	if (!s->bind_external && !s->bind_dn)
-		return PM_OK;
-	if (s->bind_external) {
-		err = ldap_sasl_bind(c->ld, NULL, "EXTERNAL", &password, NULL, NULL, &msgid);
-	} else {
-		password = (struct berval){strlen(s->bind_password), s->bind_password};
-		err = ldap_sasl_bind(c->ld, s->bind_dn, LDAP_SASL_SIMPLE, &password, NULL, NULL,
-				     &msgid);
-	}
-	rc = answer_get(c, a, "service bind", err, msgid, &r);
-	if (rc == PM_OK && r.code != LDAP_SUCCESS) {
-		(void)conn_refused(c, a,
-				   s->bind_external ? "the EXTERNAL bind is refused"
-						    : "the service bind is refused",
-				   r.code, r.text);
-		conn_close(c);
-		rc = PM_DOWN; /* whatever it is: nobody can be checked with this server */
-	}
-	answer_free(&r);
-	return rc;
-}
-
 /* The password policy's word (draft-behera-ldap-password-policy), or the Netscape family's. */
 static enum state
 state_of_controls(LDAP *ld, LDAPControl **controls, bool success)
@@ -327,6 +296,8 @@ conn_judge(const struct conn *c, const struct ask *a, const struct answer *r, en
 	case LDAP_INVALID_CREDENTIALS:
 		if (said == STATE_OK)
 			said = state_of_ad(text);
+		if (said == STATE_UNCLEAR)
+			return conn_refused(c, a, "bind of a user", r->code, text);
 		break;
 	case LDAP_NO_SUCH_OBJECT:
 	case LDAP_INVALID_DN_SYNTAX: /* the template was checked: it is the name */
@@ -347,6 +318,63 @@ conn_judge(const struct conn *c, const struct ask *a, const struct answer *r, en
 	}
 	*ret = said;
 	return PM_OK;
+}
+
+/* Is it the name or the password that is refused? Then *ret has what is known of the account. */
+static bool
+service_is_refused(const struct conn *c, const struct answer *r, enum state *ret)
+{
+	const char *text = r->text ? r->text : "";
+
+	*ret = state_of_controls(c->ld, r->controls, false);
+	if (*ret == STATE_OK && r->code == LDAP_INVALID_CREDENTIALS)
+		*ret = state_of_ad(text);
+	if (*ret == STATE_OK)
+		*ret = state_of_text(text);
+	if (*ret == STATE_UNCLEAR)
+		return false;
+	return r->code == LDAP_INVALID_CREDENTIALS || r->code == LDAP_INAPPROPRIATE_AUTH ||
+	       *ret != STATE_OK;
+}
+
+int32_t
+conn_bind_service(struct conn *c, const struct ask *a, bool *ret_refused)
+{
+	const struct settings *s = &a->inst->set;
+	LDAPControl policy = {.ldctl_oid = (char[]){LDAP_CONTROL_PASSWORDPOLICYREQUEST}};
+	LDAPControl *controls[] = {&policy, NULL};
+	struct berval password = {0, (char[]){""}};
+	struct answer r;
+	enum state state;
+	int msgid = 0, err;
+	int32_t rc;
+
+	*ret_refused = false;
+	if (s->bind_external) {
+		err = ldap_sasl_bind(c->ld, NULL, "EXTERNAL", &password, NULL, NULL, &msgid);
+	} else {
+		password = (struct berval){strlen(s->bind_password), s->bind_password};
+		err = ldap_sasl_bind(c->ld, s->bind_dn, LDAP_SASL_SIMPLE, &password, controls, NULL,
+				     &msgid);
+	}
+	rc = answer_get(c, a, "service bind", err, msgid, &r);
+	if (rc == PM_OK && r.code != LDAP_SUCCESS) {
+		*ret_refused = service_is_refused(c, &r, &state);
+		if (*ret_refused && state != STATE_WRONG && state != STATE_OK)
+			ask_error(a, "%s: the service bind is refused: %s (%d): %s%s%s",
+				  c->server->uri, ldap_err2string(r.code), r.code,
+				  state_text(state), r.text && *r.text ? ": " : "",
+				  r.text ? r.text : "");
+		else
+			(void)conn_refused(c, a,
+					   s->bind_external ? "the EXTERNAL bind is refused"
+							    : "the service bind is refused",
+					   r.code, r.text);
+		conn_close(c);
+		rc = PM_DOWN; /* whatever it is: nobody can be checked with this server */
+	}
+	answer_free(&r);
+	return rc;
 }
 
 int32_t

@@ -36,8 +36,9 @@ void conn_close(struct conn *c);
 /* Is it open, and has the other side neither closed it nor said anything? No I/O that waits. */
 bool conn_usable(const struct conn *c);
 
-/* Binds as the service: bind_dn, EXTERNAL, or not at all. A refusal is PM_DOWN. */
-int32_t conn_bind_service(struct conn *c, const struct ask *a);
+/* Binds as the service: bind_dn or EXTERNAL. A refusal is PM_DOWN; *ret_refused: of the name or the
+ * password, so that the same try can only do harm. */
+int32_t conn_bind_service(struct conn *c, const struct ask *a, bool *ret_refused);
 
 /*
  * Binds as a user. PM_OK with *ret_state: what the directory says of the account, STATE_OK: let in.

@@ -7,6 +7,7 @@
 
 #include "settings.h"
 
+struct hold;
 struct sdk_pool;
 struct tls;
 
@@ -15,6 +16,7 @@ struct inst {
 	struct settings set;
 	struct sdk_pool *pool; /* of pairs, pool.h */
 	struct tls *tls;
+	struct hold *hold; /* servers that refuse the service */
 };
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "ask.h"
 #include "conf.h"
+#include "hold.h"
 #include "inst.h"
 #include "login.h"
 #include "pool.h"
@@ -53,6 +54,9 @@ ldap_module_close(void *inst)
 	struct inst *i = inst;
 
 	sdk_pool_free(i->pool);
+	if (i->hold)
+		hold_fini(i->hold);
+	free(i->hold);
 	tls_free(i->tls);
 	settings_free(&i->set);
 	free(i);
@@ -71,7 +75,10 @@ ldap_module_open(const struct pm_open *open, void **ret_inst)
 	if (rc == PM_OK) {
 		i->pool = pool_new(i, open->permits);
 		i->tls = tls_new();
-		if (!i->pool || !i->tls)
+		i->hold = calloc(1, sizeof(*i->hold));
+		if (i->hold)
+			hold_init(i->hold);
+		if (!i->pool || !i->tls || !i->hold)
 			rc = PM_NOMEM;
 	}
 	if (rc == PM_OK)
@@ -119,6 +126,8 @@ ldap_module_tick(void *inst, const struct pm_call *call)
 	struct ask all = {.inst = i, .call = call, .until_ms = call->deadline_ms, .why = why};
 	struct ask a = ask_within(&all, i->set.connect_ms < 1000 ? i->set.connect_ms : 1000);
 
+	if (call->flags & PM_CALLF_RELOADED)
+		hold_clear(i->hold);
 	pool_tend(&a);
 	/* PM_OK would tell the breaker that all is well */
 	return sdk_pool_any_up(i->pool) ? PM_OK : PM_DOWN;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "hold.h"
+#include "say.h"
 #include "search.h"
 
 /* ---- pairs ----------------------------------------------------------------------------------- */
@@ -18,18 +20,69 @@ pair_free(void *conn)
 	free(pair);
 }
 
+static int64_t
+pool_now_ms(const struct inst *i)
+{
+	return i->host->now_ms(i->host->ctx);
+}
+
+/* After the end of a try: how long until the next one? */
+static int32_t
+pool_tried(const struct pair *pair, const struct ask *a, int32_t rc, bool refused)
+{
+	const struct settings *s = &a->inst->set;
+	char why[PM_ERROR_MAX + 1];
+	int64_t ms = hold_end(a->inst->hold, (size_t)(pair->server - s->servers), s->n_servers,
+			      rc == PM_OK ? HOLD_GOOD
+			      : refused   ? HOLD_REFUSED
+					  : HOLD_FAILED,
+			      pool_now_ms(a->inst));
+
+	if (!refused)
+		return rc;
+	snprintf(why, sizeof(why), "%s", a->why);
+	sdk_log(a->inst->host, PM_LOG_ERROR,
+		"%s; so that the directory does not lock that account the next try is in %d "
+		"minutes, or at a reload",
+		why, (int)(ms / 60000));
+	return rc;
+}
+
+/* Connected, and bound as the service. */
+static int32_t
+pool_connect_service(struct pair *pair, struct conn *c, const struct ask *a)
+{
+	const struct settings *s = &a->inst->set;
+	bool refused = false;
+	int64_t wait_ms;
+	int32_t rc;
+
+	if (!hold_begin(a->inst->hold, (size_t)(pair->server - s->servers), pool_now_ms(a->inst),
+			a->until_ms, &wait_ms)) {
+		ask_error(a,
+			  "%s: it refused bind_dn and bind_password; they are tried again in %d "
+			  "s, or at a reload",
+			  pair->server->uri, (int)(wait_ms / 1000) + 1);
+		return PM_DOWN;
+	}
+	rc = conn_open(c, a, pair->server);
+	if (rc == PM_OK)
+		rc = conn_bind_service(c, a, &refused);
+	return pool_tried(pair, a, rc, refused);
+}
+
 static int32_t
 pool_ready(struct pair *pair, struct conn *c, const struct ask *a, bool service)
 {
 	struct ask mine = ask_within(a, a->inst->set.connect_ms);
-	int32_t rc;
 
 	if (c->ld && !conn_usable(c))
 		conn_close(c);
 	if (c->ld)
 		return PM_OK;
-	rc = conn_open(c, &mine, pair->server);
-	return rc == PM_OK && service ? conn_bind_service(c, &mine) : rc;
+	if (service && (a->inst->set.bind_dn || a->inst->set.bind_external))
+		return pool_connect_service(pair, c, &mine);
+	return conn_open(c, &mine, pair->server);
 }
 
 int32_t

@@ -18,6 +18,7 @@ state_text(enum state s)
 		[STATE_PASSWORD_EXPIRED] = "password is expired",
 		[STATE_MUST_CHANGE] = "password must be changed",
 		[STATE_NOT_NOW] = "account may not log in at this time or from here",
+		[STATE_UNCLEAR] = "a reason that is not known here",
 	};
 
 	return texts[s];
@@ -36,6 +37,7 @@ state_of_ad(const char *diagnostic)
 		{"775", STATE_LOCKED},
 	};
 	const char *data = strstr(diagnostic, "data ");
+	bool ad = strstr(diagnostic, "AcceptSecurityContext") != NULL;
 
 	for (; data; data = strstr(data, "data ")) {
 		size_t n;
@@ -45,6 +47,8 @@ state_of_ad(const char *diagnostic)
 		for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 			if (n == 3 && strncasecmp(data, codes[i].code, 3) == 0)
 				return codes[i].state;
+		if (ad && n > 0 && strspn(data, "0123456789abcdefABCDEF") == n)
+			return STATE_UNCLEAR;
 	}
 	return STATE_WRONG;
 }

@@ -22,13 +22,14 @@ enum state {
 	STATE_PASSWORD_EXPIRED,
 	STATE_MUST_CHANGE,
 	STATE_NOT_NOW, /* or not from here */
+	STATE_UNCLEAR, /* it says why, and we do not know that word: neither yes nor no */
 };
 
 /* A few words for the log. */
 const char *state_text(enum state s);
 
 /* Active Directory's sub-code in the diagnostic text of code 49: "... AcceptSecurityContext
- * error, data 52e, v4563". */
+ * error, data 52e, v4563". A code of its own that is not known: STATE_UNCLEAR. */
 enum state state_of_ad(const char *diagnostic);
 
 /* Texts that other servers send with codes 19 and 53. STATE_OK: none of them. */

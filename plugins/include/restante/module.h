@@ -222,6 +222,9 @@ struct pm_open {
 /* ---- calls ----------------------------------------------------------------------------------- */
 
 #define PM_CALLF_RECOUNT 1u /* box_stat, domain_stat: count anew, whatever is remembered */
+/* tick: the first one after a reload that kept this instance: whatever waits for a while may be
+ * tried again now, an administrator says. */
+#define PM_CALLF_RELOADED 2u
 
 /*
  * Handed to every call that may block. Borrowed until the call returns (R4).
