@@ -109,6 +109,19 @@ find_nobody_again(struct find *f)
 
 /* ---- it is known ----------------------------------------------------------------------------- */
 
+bool
+find_keeps_copy(const struct find *f)
+{
+	const struct pm_user *u = &f->user;
+	char name[PM_NAME_MAX + 1];
+
+	for (size_t i = 0; i < u->n_targets && u->n_targets > 1; i++)
+		if (chain_name(f->conf, u->targets[i].p, u->targets[i].n, name) &&
+		    strcmp(name, f->who.name) == 0)
+			return true;
+	return false;
+}
+
 static int32_t
 find_account(struct find *f, struct caller *c)
 {
@@ -119,7 +132,7 @@ find_account(struct find *f, struct caller *c)
 	if (f->again) /* no other section can have it */
 		return f->auth == f->first.auth ? find_confirmed(f)
 						: find_not_own(f, f->auth->name);
-	if (u->n_targets > 0)
+	if (u->n_targets > 0 && !((f->target || !f->outside) && find_keeps_copy(f)))
 		return find_failed(f, PM_MOVED, "the name is an alias");
 	rc = own_complete(f->auth, f->who.name, c->arena, u);
 	if (rc != PM_OK)

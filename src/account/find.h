@@ -31,6 +31,7 @@ struct find {
 	const char *service; /* for the module: "lmtp", "deliver", "ctl"; static */
 	const char *peer;    /* on whose behalf, an address; "": nobody's; borrowed */
 	bool outside;        /* a name from outside */
+	bool target;         /* the caller's, after find_begin: of an alias (find_keeps_copy) */
 	struct recipient
 		who; /* .whole is what is looked for, .name what was found, or asked last */
 	/* result */
@@ -66,5 +67,9 @@ void find_confirm(struct find *f, struct conf *c, const char *service, const cha
  * goes by a name that may be another account's. All else: it cannot be told, now (PM_TEMP, PM_DOWN
  * ...), or because who.blind, a section that was asked, cannot look names up. */
 int32_t find_step(struct find *f, struct caller *c);
+
+/* After PM_MOVED: is the alias one among its own targets? Then it is a mailbox that keeps a copy of the
+ * mail it sends on, and as a `target`, or by its account's own name, it is that mailbox. */
+bool find_keeps_copy(const struct find *f);
 
 #endif

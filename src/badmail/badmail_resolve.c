@@ -2,7 +2,7 @@
 /*
  * Whose mail is it by now? The name an item was kept for may have become an alias, or be known only
  * without its tag: it is a name from outside, as at RCPT (find.h). An alias is good only if all its
- * targets are mailboxes of ours.
+ * targets are mailboxes of ours, or it is a mailbox itself, which keeps a copy.
  */
 #include "badmail/badmail_resolve.h"
 
@@ -34,6 +34,8 @@ badmail_resolve_next_target(struct badmail_resolve *r, struct errand *e)
 	char whole[PM_NAME_MAX + 1];
 	const char *t = json_string_value(json_array_get(r->targets, r->at));
 
+	if (!t && json_array_size(r->names) == 0)
+		return badmail_resolve_fail(r, PM_NOENT, "the alias leads to no mailbox");
 	if (!t)
 		return PM_OK; /* that was the last one */
 	r->at++;
@@ -41,6 +43,7 @@ badmail_resolve_next_target(struct badmail_resolve *r, struct errand *e)
 		return badmail_resolve_fail(r, PM_INVALID,
 					    "the alias leads to an impossible address");
 	badmail_resolve_begin(r, e->conf, whole);
+	r->find.target = true;
 	return badmail_resolve_step(r, e);
 }
 
@@ -49,11 +52,14 @@ badmail_resolve_alias(struct badmail_resolve *r, struct errand *e)
 {
 	const struct pm_user *u = &r->find.user;
 
+	if (r->targets && r->keeps)
+		return badmail_resolve_next_target(r, e);
 	if (r->targets)
 		return badmail_resolve_fail(r, PM_PERM,
 					    "the alias leads to another alias, or to itself");
 	if (u->n_targets > RECIPIENT_TARGETS_MAX)
 		return badmail_resolve_fail(r, PM_PERM, "the alias has too many targets");
+	r->keeps = find_keeps_copy(&r->find);
 	r->targets = json_array();
 	r->addresses = json_array();
 	r->names = json_array();
@@ -85,8 +91,10 @@ badmail_resolve_mailbox(struct badmail_resolve *r, struct errand *e)
 
 /* Nobody knows the name. */
 static int32_t
-badmail_resolve_unknown(struct badmail_resolve *r)
+badmail_resolve_unknown(struct badmail_resolve *r, struct errand *e)
 {
+	if (r->targets && r->keeps)
+		return badmail_resolve_next_target(r, e);
 	if (r->targets && !r->find.domain_ours)
 		return badmail_resolve_fail(r, PM_NOENT, "the alias leads elsewhere");
 	return badmail_resolve_fail(r, PM_NOENT,
@@ -109,7 +117,7 @@ badmail_resolve_step(struct badmail_resolve *r, struct errand *e)
 		rc = badmail_resolve_alias(r, e);
 		break;
 	case PM_NOENT:
-		return badmail_resolve_unknown(r);
+		return badmail_resolve_unknown(r, e);
 	default:
 		return badmail_resolve_fail(r, rc, r->find.text);
 	}

@@ -19,6 +19,7 @@ struct badmail_resolve {
 	struct find find;            /* of the name, or of the alias' next target */
 	json_t *targets;             /* the alias'; NULL: it is none */
 	size_t at;                   /* which of them */
+	bool keeps;                  /* the alias is a mailbox, too */
 	json_t *addresses;           /* result, for an alias: the addresses for Delivered-To */
 	json_t *names;               /* ... and the accounts; else find.who.name is the account */
 	char text[PM_ERROR_MAX + 1]; /* why not */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Finds out who a recipient is (account/find.h). An alias is expanded one level: a target that is
- * an alias again is a circle or a mistake, and a target elsewhere would make us a relay. A section
- * that cannot answer ends the search with 451: going on could give one user's mail to another.
+ * an alias again is a circle or a mistake, and a target elsewhere would make us a relay. But one
+ * that names itself among its targets is a mailbox that keeps a copy: that gets the mail, and what
+ * cannot be done about its other targets is left to the MTA in front, which knows them, too. A
+ * section that cannot answer ends the search with 451: going on could give one user's mail to
+ * another.
  */
 #include "smtp/rcpt.h"
 
@@ -157,8 +160,11 @@ rcpt_next_target(struct dsession *s)
 	char whole[PM_NAME_MAX + 1];
 	const struct pm_str *t;
 
-	if (l->at == l->n_targets)
+	if (l->at == l->n_targets && l->rcpt->n_targets > 0)
 		return rcpt_over(s, 250, "2.1.5", "recipient ok");
+	if (l->at == l->n_targets)
+		return rcpt_over(s, 550, "5.1.1",
+				 "the alias leads to no mailbox that does exist here");
 	t = &l->targets[l->at++];
 	if (!chain_name(s->base.conf, t->p, t->n, whole)) {
 		log_msg(LOG_LVL_ERROR, "alias", "'%s': target '%.*s' is not a possible address",
@@ -167,9 +173,23 @@ rcpt_next_target(struct dsession *s)
 			s, 451, "4.3.5",
 			"the alias leads to an impossible address; the postmaster can see which");
 	}
-	if (strcmp(whole, l->alias) == 0)
-		return rcpt_over(s, 550, "5.4.6", "the alias leads to itself");
-	return ask_whole(s, whole);
+	(void)ask_whole(s, whole);
+	l->find.target = true;
+	return TURN_ON;
+}
+
+/* One target of a mailbox that keeps a copy. */
+static enum turn
+rcpt_pass_over(struct dsession *s, const char *why)
+{
+	struct lookup *l = s->lookup;
+
+	log_msg(LOG_LVL_INFO, "alias",
+		"'%s' keeps a copy and sends its mail on to '%s', which %s: passed over, the MTA "
+		"in "
+		"front sees to it",
+		l->alias, l->find.who.whole, why);
+	return rcpt_next_target(s);
 }
 
 static enum turn
@@ -178,6 +198,10 @@ rcpt_alias(struct dsession *s)
 	struct lookup *l = s->lookup;
 	const struct pm_user *u = &l->find.user;
 
+	if (l->targets && l->keeps)
+		return rcpt_pass_over(s, "is an alias again");
+	if (l->targets && strcmp(l->find.who.name, l->alias) == 0)
+		return rcpt_over(s, 550, "5.4.6", "the alias leads to itself");
 	if (l->targets) {
 		log_msg(LOG_LVL_WARNING, "alias",
 			"'%s': its target '%s' is an alias again; one level is followed", l->alias,
@@ -193,6 +217,7 @@ rcpt_alias(struct dsession *s)
 	memcpy(l->alias, l->find.who.name, sizeof(l->alias));
 	l->targets = u->targets;
 	l->n_targets = u->n_targets;
+	l->keeps = find_keeps_copy(&l->find);
 	return rcpt_next_target(s);
 }
 
@@ -236,6 +261,8 @@ rcpt_unknown(struct dsession *s)
 	struct lookup *l = s->lookup;
 	bool domain_ours = l->find.domain_ours;
 
+	if (l->targets && l->keeps)
+		return rcpt_pass_over(s, domain_ours ? "does not exist" : "is elsewhere");
 	if (l->targets && !domain_ours)
 		return rcpt_over(s, 550, "5.7.1",
 				 "the alias leads elsewhere; this server does not relay");

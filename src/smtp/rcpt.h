@@ -15,6 +15,7 @@ struct lookup {
 	struct rcpt *rcpt;            /* set while an alias is expanded */
 	const struct pm_str *targets; /* of the alias */
 	size_t n_targets, at;
+	bool keeps; /* the alias is a mailbox, too */
 	/* a mailbox that was found, DWORK_ROOM */
 	struct target found;
 	const struct conf_section *storage;

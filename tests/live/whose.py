@@ -18,13 +18,20 @@ from server import Server, Tap, wait_until  # noqa: E402
 
 AT = "@here.example"
 # login name: account. The name that a statement returns need not be one that can be looked up.
-ACCOUNTS = {"ann": "ann", "ben": "ben", "cat": "cat", "cat+own": "cat+own", "odd": "ben+list", "chief": "postmaster"}
+ACCOUNTS = {"ann": "ann", "ben": "ben", "cat": "cat", "cat+own": "cat+own", "odd": "ben+list", "chief": "postmaster",
+            "kim": "kim", "lea": "lea", "uwe": "uwe"}
 ALIASES = {"tagged": "ben+any", "hostmaster": "postmaster", "both": "ben+any postmaster", "abroad": "postmaster@far.example",
-           "astray": "ben postmaster@far.example", "twice": "postmaster postmaster@also.example"}
+           "astray": "ben postmaster@far.example", "twice": "postmaster postmaster@also.example",
+           # mailboxes that keep a copy; names without a mailbox that are among their own targets
+           "kim": "kim me@far.example", "lea": "lea kim ben+any", "uwe": "gone uwe both me@far.example", "mia": "mia ben", "noa": "noa",
+           "list": "lea me@far.example"}
 STANDS_IN = "ann"
 NAMES = {"ben": "ben", "ben+any": "ben", "cat+any": "cat", "cat+own": "cat+own", "postmaster": STANDS_IN, "PostMaster+x": None,
          "tagged": "ben", "hostmaster": STANDS_IN, "both": "ben " + STANDS_IN, "nobody+any": None,
-         "abroad": None, "astray": None, "twice": STANDS_IN}
+         "abroad": None, "astray": None, "twice": STANDS_IN,
+         "kim": "kim", "KIM": "kim", "lea": "ben kim lea", "uwe": "uwe", "mia": "ben", "noa": None, "list": None}
+
+KEPT_FOR = {"lea": "lea"}  # a retry is for the account its mail was kept for; her other targets have had theirs
 
 
 def prepare(server):
@@ -96,6 +103,8 @@ def from_outside(tap, server):
             before = boxes(server)
             taken = way(server, name)
             got = grown(before, boxes(server))
+            if name in KEPT_FOR and way is retry:
+                wanted = KEPT_FOR[name]
             want = {k: 1 for k in (wanted or "").split()}
             tap.ok(got == want and taken == bool(want), "%s, %s: %s" % (way.__name__, name, wanted or "nobody"),
                    (taken, got, server.log()[-900:]))

@@ -1,6 +1,6 @@
 # users: ann@example.org=restante ben@example.org=restante
 # domain: example.org
-# alias: all@example.org=ann@example.org,ben@example.org,ann+tag@example.org self@example.org=ann@example.org,self@example.org
+# alias: all@example.org=ann@example.org,ben@example.org,ann+tag@example.org self@example.org=self@example.org
 # alias: one@example.org=two@example.org two@example.org=one@example.org out@example.org=ann@example.org,x@elsewhere.example
 # alias: gone@example.org=nobody@example.org postmaster@example.org=ben@example.org
 # delivery: max_errors=100

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf.h"
 #include "password_make.h"
@@ -274,13 +275,33 @@ put_targets(const struct pm_call *call, const struct sql_result *r, struct pm_us
 				return PM_NOMEM;
 		}
 	}
-	/* a name that only points to itself is a mailbox: PostfixAdmin writes such a line for each
-	 */
-	if (n == 1 && u->name.n == list[0].n && memcmp(u->name.p, list[0].p, list[0].n) == 0)
-		n = 0;
 	u->targets = n > 0 ? list : NULL;
 	u->n_targets = n;
 	return PM_OK;
+}
+
+/* Its own name among the targets is the mailbox, which keeps a copy; PostfixAdmin writes such a line
+ * for each, where it is the only one. Without a mailbox it leads nowhere. */
+static void
+drop_itself(struct pm_user *u, struct pm_str asked, bool mailbox)
+{
+	struct pm_str *list = (struct pm_str *)(uintptr_t)u->targets, self = {NULL, 0};
+	uint32_t n = 0;
+
+	for (uint32_t k = 0; k < u->n_targets; k++) {
+		struct pm_str t = list[k];
+
+		if ((t.n == asked.n && strncasecmp(t.p, asked.p, t.n) == 0) ||
+		    (t.n == u->name.n && memcmp(t.p, u->name.p, t.n) == 0))
+			self = t;
+		else
+			list[n++] = t;
+	}
+	if (self.n > 0 && mailbox && n > 0)
+		list[n++] = self; /* there is room: it was taken out */
+	u->n_targets = n;
+	if (n == 0)
+		u->targets = NULL;
 }
 
 /* The account of a name; *ret_r keeps the row. PM_NOENT: there is none. */
@@ -301,7 +322,7 @@ account_find(struct inst *i, const struct pm_call *call, const struct pm_cred *c
 }
 
 static int32_t
-find_targets(struct inst *i, const struct pm_call *call, const struct pm_str *args,
+find_targets(struct inst *i, const struct pm_call *call, const struct pm_str *args, bool mailbox,
 	     struct pm_user *u)
 {
 	struct sql_result r = {0};
@@ -309,6 +330,8 @@ find_targets(struct inst *i, const struct pm_call *call, const struct pm_str *ar
 
 	if (rc == PM_OK)
 		rc = put_targets(call, &r, u);
+	if (rc == PM_OK)
+		drop_itself(u, args[P_USER], mailbox);
 	result_free(&r);
 	return rc;
 }
@@ -324,7 +347,7 @@ account_lookup(void *inst, const struct pm_call *call, const struct pm_cred *cre
 	int32_t rc = account_find(i, call, cred, args, &u, &r), more;
 
 	if ((rc == PM_OK || rc == PM_NOENT) && args[P_USER].n > 0 && pool_has(i, Q_TARGETS)) {
-		more = find_targets(i, call, args, &u);
+		more = find_targets(i, call, args, rc == PM_OK, &u);
 		if (more != PM_OK)
 			rc = more;
 		/* an alias, which nobody logs in with */

@@ -343,8 +343,10 @@ struct pm_user {
 	struct pm_str domain;
 	struct pm_str cred_id; /* app password */
 	struct pm_str cred_label;
-	struct pm_str sasl_error;     /* OAuth's error document (R5) */
-	const struct pm_str *targets; /* alias: deliver there instead */
+	struct pm_str sasl_error; /* OAuth's error document (R5) */
+	/* alias: deliver there instead. With its own name among several it is a mailbox, too, which
+	 * keeps a copy; a name without a mailbox is never its own target */
+	const struct pm_str *targets;
 	const struct pm_attr *attr;
 };
 
