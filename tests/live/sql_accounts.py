@@ -185,9 +185,12 @@ def with_postfixadmin(tap, db):
             ("i-u1@d1.example", "OK", ["u1@d1.example", "y@example.net"], "an alias with commas"),
             ("u1@a1.example", "OK", ["u1@d1.example"], "a mailbox by its alias domain"),
             ("i-u1@a1.example", "OK", ["u1@d1.example", "y@example.net"], "an alias by its alias domain"),
-            ("x@d1.example", "NOENT", [], "nobody")):
+            ("x@d1.example", "NOENT", [], "nobody"), ("\u65e5\u672c@d1.example", "NOENT", [], "a name that latin1 has no letters for"),
+            ("u1@\u65e5\u672c.example", "NOENT", [], "such a domain"), ("j\u00fcrgen@d1.example", "NOENT", [], "letters it has")):
         a = ask.ask("lookup", name)
         tap.ok(a["code"] == code and a["targets"] == targets, what + means, a)
+    got = [ask.ask("verify", n + "@d1.example", "restante")["code"] for n in ("\u65e5\u672c", "x")] + [ask.ask("domain", "\u65e5\u672c.example")["code"]]
+    tap.ok(got == ["DENIED", "DENIED", "NOENT"], what + "to the client such a name is like any that is unknown", got)
     db.sql("UPDATE mailbox SET active = %(no)s WHERE username = 'u2@d2.example'; UPDATE domain SET backupmx = %(yes)s "
            "WHERE domain = 'd2.example'; UPDATE alias_domain SET active = %(no)s WHERE alias_domain = 'a1.example'"
            % ({"no": "0", "yes": "1"} if db.driver == "mysql" else {"no": "FALSE", "yes": "TRUE"}))
@@ -200,6 +203,25 @@ def with_postfixadmin(tap, db):
     tap.ok(row.startswith("{SHA512-CRYPT}$6$rounds=1000$"), what + "a new hash", row)
     rc, err = ask.close()
     tap.ok(rc == 0 and not err, what + "ended cleanly", err)
+
+
+def foreign_letters(tap, db, settings):
+    """A statement that can compare no name is the administrator's mistake; only a name that the database has no letters for is nobody's."""
+    if db.driver == "mysql":
+        mixed = ("SELECT name, password FROM accounts WHERE CONVERT(name USING utf8mb4) COLLATE utf8mb4_bin = "
+                 "CONVERT(:user USING utf8mb4) COLLATE utf8mb4_general_ci")
+        ask = Ask(MODULE, 1, dict(settings, query_user=mixed))
+        got = [ask.ask(*q) for q in (("verify", "ann@example.org", "restante"), ("lookup", "ann@example.org"), ("lookup", "\u65e5\u672c@example.org"))]
+        tap.ok(all(a["code"] == "TEMP" and "collations" in a["error"] for a in got), "mysql: a statement of two collations is a failure", got)
+    else:
+        db.sql("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+        ask = Ask(MODULE, 1, dict(settings, database="latin", query_targets="SELECT 'a' AS target WHERE :user = ''", query_domain="SELECT 1 WHERE :domain = 'a'",
+                                  query_user="SELECT 'ann' AS name, '{SHA}%s' AS password WHERE :user = 'ann'" % sha("restante")))
+        got = [ask.ask("verify", n, "restante")["code"] for n in ("ann", "j\u00fcrgen", "\u65e5\u672c")]
+        got += [ask.ask(verb, "\u65e5\u672c")["code"] for verb in ("lookup", "domain")]
+        tap.ok(got == ["OK", "DENIED", "DENIED", "NOENT", "NOENT"], "pgsql in LATIN1: a name beyond it is nobody's", got)
+    rc, err = ask.close()
+    tap.ok(rc == 0 and not err, "%s: ended cleanly" % db.driver, err)
 
 
 def main():
@@ -220,6 +242,7 @@ def main():
             deferred(tap, db, settings, used)
             mistakes(tap, db, settings)
             if make is not Sqlite:
+                foreign_letters(tap, db, {k: v for k, v in settings.items() if not k.startswith(("update_", "query_passwords"))})
                 with_postfixadmin(tap, db)
         finally:
             db.close()

@@ -152,6 +152,16 @@ account_upgrade(struct inst *i, const struct pm_user *u, struct pm_str hash, str
 	explicit_bzero(made, sizeof(made));
 }
 
+/* A name that the database cannot compare has no row. */
+static int32_t
+account_ask(struct inst *i, const struct pm_call *call, enum sql_which which,
+	    const struct pm_str *args, struct sql_result *r)
+{
+	int32_t rc = pool_run(i, call, which, args, r);
+
+	return rc == PM_NOENT ? PM_OK : rc;
+}
+
 /* ---- methods --------------------------------------------------------------------------------- */
 
 static int32_t
@@ -206,14 +216,14 @@ account_verify(void *inst, const struct pm_call *call, const struct pm_cred *cre
 	if (!account_askable(cred->authcid))
 		return account_unknown(i, cred);
 	account_args(args, cred);
-	rc = pool_run(i, call, Q_USER, args, &r);
+	rc = account_ask(i, call, Q_USER, args, &r);
 	if (rc == PM_OK && r.n_rows > 0) {
 		rc = row_user(i, call, &r, &u);
 		query_name(args, u.name);
 	}
 	/* for strangers too: they must not be told by the time it takes */
 	if (rc == PM_OK && has_apps)
-		rc = pool_run(i, call, Q_PASSWORDS, args, &apps);
+		rc = account_ask(i, call, Q_PASSWORDS, args, &apps);
 	if (rc == PM_OK && r.n_rows == 0)
 		rc = account_unknown(i, cred);
 	else if (rc == PM_OK)
@@ -315,7 +325,7 @@ account_find(struct inst *i, const struct pm_call *call, const struct pm_cred *c
 	if (!account_askable(cred->authcid))
 		return PM_NOENT;
 	account_args(args, cred);
-	rc = pool_run(i, call, Q_USER, args, ret_r);
+	rc = account_ask(i, call, Q_USER, args, ret_r);
 	if (rc != PM_OK)
 		return rc;
 	return ret_r->n_rows == 0 ? PM_NOENT : row_user(i, call, ret_r, u);
@@ -326,7 +336,7 @@ find_targets(struct inst *i, const struct pm_call *call, const struct pm_str *ar
 	     struct pm_user *u)
 {
 	struct sql_result r = {0};
-	int32_t rc = pool_run(i, call, Q_TARGETS, args, &r);
+	int32_t rc = account_ask(i, call, Q_TARGETS, args, &r);
 
 	if (rc == PM_OK)
 		rc = put_targets(call, &r, u);
@@ -399,7 +409,7 @@ account_domain(void *inst, const struct pm_call *call, struct pm_str name)
 	if (!account_askable(name))
 		return PM_NOENT;
 	args[P_DOMAIN] = name;
-	rc = pool_run(i, call, Q_DOMAIN, args, &r);
+	rc = account_ask(i, call, Q_DOMAIN, args, &r);
 	if (rc == PM_OK && r.n_rows == 0)
 		rc = PM_NOENT;
 	result_free(&r);

@@ -35,7 +35,9 @@ struct sql_fail {
 	bool lost; /* the connection is useless now */
 	/* the same statement may well succeed now: a deadlock, a statement that was forgotten */
 	bool again;
-	bool readonly;            /* this server takes no writes */
+	bool readonly; /* this server takes no writes */
+	/* a value has letters that the database cannot compare with its own */
+	bool foreign;
 	char text[SQL_FAIL_TEXT]; /* for the operator; no secret, no control characters */
 };
 /* Notes the text, returns rc. Control characters of servers' messages become spaces. */

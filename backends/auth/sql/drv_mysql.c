@@ -15,6 +15,7 @@
 
 #define CLOSE_MS 100
 #define COLUMNS_MAX 64
+#define CANNOT_CONVERT_STRING 3988 /* MySQL 8's; MariaDB's headers have no name for it */
 
 struct sql_conn {
 	struct sdk_my *link;
@@ -49,6 +50,13 @@ drv_mysql_failed(struct sql_conn *c, unsigned code, const char *text, struct sql
 	case ER_OPTION_PREVENTS_STATEMENT: /* read_only */
 	case ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION:
 		f->readonly = true;
+		break;
+	case ER_CANT_AGGREGATE_2COLLATIONS:
+	case ER_CANT_AGGREGATE_3COLLATIONS:
+	case ER_CANT_AGGREGATE_NCOLLATIONS:
+	case ER_TRUNCATED_WRONG_VALUE_FOR_FIELD:
+	case CANNOT_CONVERT_STRING:
+		f->foreign = true;
 		break;
 	default:
 		break;
@@ -130,6 +138,7 @@ drv_mysql_prepare(struct sql_conn *c, const struct sql_query *q, MYSQL_STMT **re
 	mysql_stmt_attr_set(s, STMT_ATTR_UPDATE_MAX_LENGTH, &yes);
 	if (mysql_stmt_prepare(s, q->text, strlen(q->text)) != 0) {
 		rc = drv_mysql_stmt_failed(c, s, f);
+		f->foreign = false; /* no value is known yet: it is the statement */
 		mysql_stmt_close(s);
 		return rc;
 	}

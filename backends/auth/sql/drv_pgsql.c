@@ -81,6 +81,7 @@ drv_pgsql_refused(struct sql_conn *c, const PGresult *res, struct sql_fail *f)
 	/* deadlock, serialisation, lock not available, unknown or outdated prepared statement */
 	f->again = one_of(state, "40001 40P01 55P03 26000 0A000");
 	f->readonly = one_of(state, "25006");
+	f->foreign = one_of(state, "22P05 22021"); /* in a database that is not in UTF-8 */
 	if (strncmp(state, "08", 2) == 0 || one_of(state, "57P01 57P02 57P03 57P05 53300")) {
 		f->lost = true;
 		return driver_failed(f, PM_DOWN, "%s: %s", state, text);

@@ -114,6 +114,19 @@ run_on(struct inst *i, struct sdk_place *at, const struct sql_query *q, const st
 	return rc;
 }
 
+/* A name in such letters is nobody's here. If it has none, the statement is at fault. */
+static bool
+names_nobody(const struct sql_query *q, const struct pm_str *args)
+{
+	if (q->which > Q_DOMAIN)
+		return false; /* it writes */
+	for (size_t k = 0; k < q->n_places; k++)
+		for (size_t n = 0; n < args[q->place[k]].n; n++)
+			if ((unsigned char)args[q->place[k]].p[n] >= 0x80)
+				return true;
+	return false;
+}
+
 int32_t
 pool_run(struct inst *i, const struct pm_call *call, enum sql_which which,
 	 const struct pm_str *args, struct sql_result *r)
@@ -134,8 +147,13 @@ pool_run(struct inst *i, const struct pm_call *call, enum sql_which which,
 		return PM_TEMP;
 	}
 	rc = run_on(i, at, q, args, call->deadline_ms, r, &f);
-	if (rc != PM_OK)
+	if (rc == PM_TEMP && f.foreign && names_nobody(q, args)) {
+		sdk_log(i->host, PM_LOG_DEBUG, "%s: %s: taken for nobody's name", q->option,
+			f.text);
+		rc = PM_NOENT;
+	} else if (rc != PM_OK) {
 		sdk_error(call, "%s: %s", q->option, f.text);
+	}
 	sdk_pool_give(i->pool, at);
 	return rc;
 }
