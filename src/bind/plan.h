@@ -52,7 +52,7 @@ void plan_permits(struct binder *b);
 bool plan_wants_domains(const struct binder *b, const struct plan *p);
 /* The domain that is appended to names that its module gives without a domain; NULL: nothing. */
 const char *plan_name_domain(const struct binder *b, const struct plan *p);
-/* Has ann of each domain the same mailbox in this storage section? */
+/* True if ann of each domain has the same mailbox in this storage section. */
 bool plan_knows_local_parts(struct binder *b, const struct plan *p);
 /* The description of a section for the loader. settings: room for n_settings, alive as long as
  * *ret, like *at. */

@@ -25,6 +25,9 @@ def directory():
         entries.append(slapd.user(uid, "sales", dn="uid=%s,%s" % (uid, below("sales")), mail=mail + "@sales"))
     entries.append(slapd.entry("cn=kim," + below("sales"), ["inetOrgPerson"], cn="kim", sn="kim", uid=["kim@corp.test", "kim"],
                                mail="k.both@sales", userPassword=slapd.ssha("sales")))
+    entries.append(slapd.user("many", dn="cn=many," + slapd.PEOPLE, mail=["many@one", "many@two"]))
+    for key, more in (("uuid", {}), ("guid", {"objectGUID": bytes(range(16))}), ("both", {"mailKey": "box"})):
+        entries.append(slapd.user(key, dn="cn=%s,%s" % (key, slapd.PEOPLE), mail=[key + "@one", key + "@two"], **more))
     entries.append(slapd.user("half", "sales", dn="uid=half," + below("sales"), mail="half@sales"))
     entries.append(slapd.entry("cn=half," + below("tech"), ["applicationProcess", "extensibleObject"], cn="half", uid="half"))
     return slapd.tree(*entries)
@@ -79,6 +82,26 @@ def by_alias(tap, d):
         s.lets_in("solo@tech", "tech", "solo-tech@tech")
 
 
+def one_entry_many_names(tap, d):
+    """Each value would be an account: nobody is let in by any of them, unless a key says that it is one mailbox."""
+    why = "attribute mail has several values"
+    for what, more in (("by address", {"filter": "(mail=%u)"}), ("named by address", {"filter": "(|(uid=%u)(mail=%u))", "name_attribute": "mail"}),
+                       ("a key the entry has not", {"filter": "(mail=%u)", "key_attribute": "mailKey"})):
+        with Section(tap, d, what, **more) as s:
+            for name in ("many@one", "many@two"):
+                for got in s.ask.ask("verify", name, "restante"), s.ask.ask("lookup", name):
+                    tap.ok(got["code"] == "PERM" and "cn=many" in got["error"] and why in got["error"] and "entryUUID" in got["error"],
+                           "%s: %s is not let in, and why" % (what, name), got)
+            s.lets_in("solo@sales", "sales", "solo@sales")
+    for attribute, who, wanted in (("entryUUID", "uuid", None), ("objectGUID", "guid", b"03020100-0504-0706-0809-0a0b0c0d0e0f"), ("mailKey", "both", b"box")):
+        with Section(tap, d, "key_attribute = " + attribute, filter="(mail=%u)", key_attribute=attribute) as s:
+            keys = {s.ask.ask(verb, who + at, "restante")["key"] for verb in ("verify", "lookup") for at in ("@one", "@two")}
+            key = keys.pop()
+            tap.ok(not keys and (key == wanted or (wanted is None and len(key) == 36)), "%s: both names lead to one mailbox" % attribute, (key, keys))
+    with Section(tap, d, "named by login", filter="(|(uid=%u)(mail=%u))") as s:
+        s.lets_in("many@two", "restante", "many")
+
+
 def by_domain(tap, d):
     trees = {"search": {"base": "ou=%d," + slapd.PEOPLE}, "direct": {"user_dn": "uid=%n,ou=%d," + slapd.PEOPLE, "base": None}}
     for how, more in trees.items():
@@ -130,7 +153,7 @@ def main():
     tap = Tap()
     d = slapd.Slapd(directory()).start()
     try:
-        for part in (by_address, by_alias, by_domain, by_completion, what_it_costs):
+        for part in (by_address, by_alias, one_entry_many_names, by_domain, by_completion, what_it_costs):
             part(tap, d)
     finally:
         d.close()

@@ -2,6 +2,7 @@
 #include "account.h"
 
 #include <ldap.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -108,6 +109,41 @@ account_exact(const struct reading *r, const char *attr, size_t max, char **ret)
 	return rc;
 }
 
+/* Active Directory's 16 octets, as its tools write them (MS-DTYP 2.3.4). False: it is none. */
+static bool
+guid_of(const char *attr, struct pm_str v, char ret[37])
+{
+	static const uint8_t order[] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+	char *p = ret;
+
+	if (strcasecmp(attr, "objectGUID") != 0 || v.n != sizeof(order))
+		return false;
+	for (size_t i = 0; i < sizeof(order); i++) {
+		p += sprintf(p, "%02x", (unsigned char)v.p[order[i]]);
+		if (i == 3 || i == 5 || i == 7 || i == 9)
+			*p++ = '-';
+	}
+	*p = '\0';
+	return true;
+}
+
+static int32_t
+account_key(const struct reading *r, const char *attr)
+{
+	struct berval **v;
+	int n = account_values(r, attr, &v);
+	bool guid = false;
+	char text[37];
+
+	if (n == 1)
+		guid = guid_of(attr, str_of(v[0]), text);
+	ldap_value_free_len(v);
+	if (!guid)
+		return account_exact(r, attr, PM_KEY_MAX, &r->acc->key);
+	r->acc->key = strdup(text);
+	return r->acc->key ? PM_OK : PM_NOMEM;
+}
+
 static void
 size_of(const struct reading *r, const char *attr, uint64_t *ret)
 {
@@ -181,6 +217,9 @@ account_name_of(struct pm_str value, struct pm_str domain)
 /*
  * A directory takes "Ann", " ann" and full-width letters for the same user (RFC 4518), and the
  * mailbox is found by the name: so it is the directory's spelling that counts, never the client's.
+ * Of several values the one that was asked for is the name, if there is a key to find the mailbox
+ * by. Without one each would be an account with a mailbox of its own, of one person; and no order of
+ * values says which is meant: it would not be the same tomorrow.
  */
 static int32_t
 canonical_name(const struct reading *r, const struct template_names *names)
@@ -198,6 +237,11 @@ canonical_name(const struct reading *r, const struct template_names *names)
 	if (n == 0)
 		rc = account_unusable(r, s->attr[MAP_NAME],
 				      "is not there: who is this? See name_attribute");
+	if (n > 1 && !r->acc->key)
+		rc = account_unusable(r, s->attr[MAP_NAME],
+				      "has several values, each of them a mailbox: set "
+				      "key_attribute (entryUUID, objectGUID) and %k in path, or "
+				      "name_attribute to one with a single value");
 	for (size_t i = 0; rc == PM_OK && i < v[best]->bv_len; i++)
 		if ((unsigned char)v[best]->bv_val[i] < 0x20 || v[best]->bv_val[i] == 0x7f)
 			rc = account_unusable(r, s->attr[MAP_NAME], "holds a control character");
@@ -240,10 +284,10 @@ read_entry(const struct reading *r, const struct template_names *names)
 	char *const *attr = r->a->inst->set.attr;
 	struct account *acc = r->acc;
 	int64_t days;
-	int32_t rc = canonical_name(r, names);
+	int32_t rc = attr[MAP_KEY] ? account_key(r, attr[MAP_KEY]) : PM_OK;
 
-	if (rc == PM_OK && attr[MAP_KEY])
-		rc = account_exact(r, attr[MAP_KEY], PM_KEY_MAX, &acc->key);
+	if (rc == PM_OK)
+		rc = canonical_name(r, names);
 	if (rc == PM_OK && attr[MAP_SECTION])
 		rc = account_exact(r, attr[MAP_SECTION], 64, &acc->section);
 	if (rc == PM_OK && attr[MAP_GROUP])
