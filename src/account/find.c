@@ -44,7 +44,7 @@ find_enter(struct find *f, struct caller *c, const char *method, struct host_cal
 	int32_t rc = caller_enter(c, b, CALL_BEGIN, method, b->limits.call_ms, call);
 
 	f->method = method;
-	return rc == PM_OK || rc == PM_AGAIN ? rc : find_failed(f, rc, "no permit in time");
+	return rc == PM_OK || rc == PM_AGAIN ? rc : find_failed(f, rc, call->error);
 }
 
 /* ---- the name it goes by --------------------------------------------------------------------- */

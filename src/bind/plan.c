@@ -12,6 +12,7 @@
 #include "bind/services.h"
 
 #define ERR_MAX 1024
+#define BURN_AND_BLOCK 4
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
@@ -41,16 +42,21 @@ plan_find(struct binder *b, enum conf_kind kind, const char *name)
 	return NULL;
 }
 
-/* The most a section without a number gets, by the flags of its module. */
+/*
+ * The most a section without a number gets, by the flags of its module. Who computes hashes gets all
+ * processors but one; but at least two, so that a lookup, which costs nothing, does not stand in
+ * line after each hash, and four if they wait for a database as well, which takes no processor.
+ */
 static uint32_t
 permits_cap(uint32_t flags, uint32_t workers)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	uint32_t most = cpus > 3 ? (uint32_t)cpus - 1 : 2;
 
 	if (flags & PM_F_SERIAL)
 		return 1;
 	if (flags & PM_F_MAY_BURN)
-		return cpus > 2 ? (uint32_t)cpus - 1 : 1;
+		return flags & PM_F_MAY_BLOCK && most < BURN_AND_BLOCK ? BURN_AND_BLOCK : most;
 	return workers / 4 > 1 ? workers / 4 : 1;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "module/caller.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "host/answer.h"
@@ -68,6 +70,23 @@ caller_permit(struct caller *c, struct backend *b, enum call_class cls)
 					      : PM_TEMP;
 }
 
+static void
+caller_say_why(const struct caller *c, const struct backend *b, int32_t rc, char *text, size_t cap)
+{
+	if (rc != PM_TEMP)
+		text[0] = '\0';
+	else if (c->task->verdict == VERDICT_TIMEOUT)
+		snprintf(text, cap,
+			 "section %s: waited too long for one of its %u permits (permits, wait_ms "
+			 "= %llds)",
+			 b->section, b->limits.permits, (long long)b->limits.wait_ms / 1000);
+	else
+		snprintf(text, cap,
+			 "section %s: its line is full (queue_max = %u), or it failed and is not "
+			 "asked for a moment",
+			 b->section, b->limits.queue_max);
+}
+
 int32_t
 caller_enter(struct caller *c, struct backend *b, enum call_class cls, const char *method,
 	     int64_t ms, struct host_call *call)
@@ -75,7 +94,7 @@ caller_enter(struct caller *c, struct backend *b, enum call_class cls, const cha
 	int32_t rc = caller_permit(c, b, cls);
 	int64_t now_ms;
 
-	call->error[0] = '\0';
+	caller_say_why(c, b, rc, call->error, sizeof(call->error));
 	if (rc != PM_OK)
 		return rc;
 	now_ms = mono_ms();

@@ -57,7 +57,8 @@ int32_t caller_ask(struct caller *c, struct backend *b, enum call_class cls);
 int32_t caller_permit(struct caller *c, struct backend *b, enum call_class cls);
 
 /* caller_permit, then the call begins: *call is filled, its deadline ms from now, and the watchdog
- * knows of it. Not PM_OK: call->error is empty. */
+ * knows of it. Not PM_OK: call->error says why there was no permit; of PM_AGAIN and
+ * PM_CANCELLED nothing. */
 int32_t caller_enter(struct caller *c, struct backend *b, enum call_class cls, const char *method,
 		     int64_t ms, struct host_call *call);
 

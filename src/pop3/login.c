@@ -363,7 +363,7 @@ login_verify(struct pop3 *s)
 	if (rc != PM_OK) {
 		if (rc != PM_CANCELLED && last_known_good(s, b, PM_TEMP, &m))
 			return m;
-		return login_failed_temp(s, rc, "accounts cannot be checked now", b->section);
+		return login_failed_temp(s, rc, "accounts cannot be checked now", call.error);
 	}
 	login_cred_fill(s, &cred);
 	rc = caller_done(&s->caller, host_verify(b->inst, &call, &cred, &user));

@@ -126,6 +126,9 @@ def hanging(tap, srv):
             "-ERR [SYS/TEMP]", "a module that hangs")
     refused(tap, Test(srv, "ann@hung.test", RIGHT), "hung", "no permit within 300 ms, all 1 are in use",
             "-ERR [SYS/TEMP]", "no permit, because another call hangs")
+    with Pop(srv.clear_port) as pop:
+        answer = pop.login("ann@hung.test", RIGHT)
+    tap.ok(b"[SYS/TEMP]" in answer and srv.said("section hung: waited too long for one of its 1 permits"), "and the log of a login says so", answer)
     with Pop(srv.clear_port) as hog:
         hog.file.write(b"USER ann@full.test\r\nPASS %s\r\n" % RIGHT.encode())
         hog.file.flush()
@@ -205,7 +208,7 @@ def main():
                    off="disabled", meek="nopop3 nodelete", lost="storage=nowhere", rich="quota_octets=5m")
         srv.write("more", "moe:{PLAIN}%s\n" % RIGHT)
         srv.configure("".join(shim(srv, n) for n in SHIMS) + accounts(srv, unknown="next") +
-                      accounts(srv, "more", file=srv.path("more"), unknown="next") + maildirs(srv), workers=64)
+                      accounts(srv, "more", file=srv.path("more"), unknown="next") + maildirs(srv, "%u"), workers=64)
         srv.start()
         for step in (plain, failures, hanging, cached, secrets, offline):
             step(tap, srv)
