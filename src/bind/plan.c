@@ -238,7 +238,8 @@ domains_flags(const struct binder *b, const struct plan *p)
 	struct names n = {0};
 
 	if (s->kind == CONF_AUTH)
-		return s->n_domains == 0 && !s->name_domain ? PM_OPENF_ANY_DOMAIN : 0;
+		return (s->n_domains == 0 && !s->name_domain ? PM_OPENF_ANY_DOMAIN : 0) |
+		       (b->c->name_case == CONF_CASE_LOWER ? PM_OPENF_LOWER_NAMES : 0);
 	for (size_t i = 0; i < b->c->n_auth; i++) {
 		const struct conf_section *auth = &b->c->auth[i];
 

@@ -97,6 +97,8 @@ model_file(struct model *m, const char *p, size_t n)
 {
 	const char *end = p + n, *stop;
 
+	if (n >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
+		p += 3;
 	for (; p < end; p = stop < end ? stop + 1 : end) {
 		size_t len;
 

@@ -104,6 +104,66 @@ files_that_are_in_order(void **state)
 	}
 }
 
+/* Whatever is written there, names are as the server asks for them; who cannot be reached is told of. */
+static void
+names_are_the_servers(void **state)
+{
+	static const struct {
+		const char *text;
+		bool lower;
+		const char *users, *nobody; /* with blanks between; the password is the name */
+		const char *warning;
+	} cases[] = {
+		{"\xef\xbb\xbf"
+		 "ann:{PLAIN}ann\nben:{PLAIN}ben\n",
+		 true, "ann ben", "", NULL},
+		{"\xef\xbb\xbf#\nann:{PLAIN}ann\n", false, "ann", "", NULL},
+		{"Ann@B.Test:{PLAIN}ann@b.test\n", true, "ann@b.test", "Ann@B.Test", NULL},
+		{"Ann@B.Test:{PLAIN}Ann@b.test\nC:{PLAIN}C\n", false, "Ann@b.test C",
+		 "ann@b.test c", NULL},
+		{"ann:{PLAIN}ann\nANN:{PLAIN}no\nAnn:{PLAIN}no\n", true, "ann", "",
+		 "line 2: the name differs"},
+		{"#\nANN:{PLAIN}ann\nAnn:{PLAIN}ann\nben:{PLAIN}ben\n", true, "ben", "ann Ann ANN",
+		 "2 such lines"},
+		{"ann@B.c:{PLAIN}x\nann@b.c:{PLAIN}ann@b.c\n", false, "ann@b.c", "",
+		 "line 1: the name differs"},
+		{"a\xff:{PLAIN}x\nann:{PLAIN}ann\n", true, "ann", "",
+		 "line 1: the name is not UTF-8"},
+		{"ann:{PLAIN}ann\nann\t:{PLAIN}x\n", true, "ann", "",
+		 "line 2: the name is not UTF-8 or holds a tab"},
+		{"ann:{PLAIN}ann\n ben:{PLAIN}x\nd :{PLAIN}x\n", true, "ann", "ben d",
+		 "line 2: the name has a blank"},
+		{"ann:{PLAIN}ann\n@b.c:{PLAIN}x\n", true, "ann", "",
+		 "line 2: the name begins with @"},
+		{"J\xc3\x9cRG:{PLAIN}j\xc3\x9crg\n", true, "j\xc3\x9crg", "",
+		 NULL}, /* ASCII, as the server */
+	};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(cases); k++) {
+		char names[100], *at = names, *one;
+		struct host_inst *i;
+
+		rig_log[0] = '\0';
+		rig_flags = cases[k].lower ? PM_OPENF_LOWER_NAMES : 0;
+		i = clocked_open("passwd", "file", file("passwd", cases[k].text), "allow_plain",
+				 "yes", NULL);
+		assert_non_null(i);
+		for (snprintf(names, sizeof(names), "%s", cases[k].users);
+		     (one = strsep(&at, " "));)
+			expect_user(i, one, one);
+		at = names;
+		for (snprintf(names, sizeof(names), "%s", cases[k].nobody);
+		     (one = strsep(&at, " "));)
+			if (*one)
+				expect_none(i, one, PM_DENIED);
+		if (cases[k].warning ? !strstr(rig_log, cases[k].warning) : *rig_log)
+			fail_msg("case %zu: %s", k, rig_log);
+		host_close(i);
+	}
+	rig_flags = 0;
+}
+
 static void
 files_that_are_not(void **state)
 {
@@ -332,10 +392,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(fields_become_the_user), TEST(files_that_are_in_order),
-		TEST(files_that_are_not),     TEST(extremes_that_are_allowed),
-		TEST(many_accounts),          TEST(unknown_users_and_domains),
-		TEST(one_file_per_domain),    TEST(hostile_domains),
+		TEST(fields_become_the_user),    TEST(files_that_are_in_order),
+		TEST(names_are_the_servers),     TEST(files_that_are_not),
+		TEST(extremes_that_are_allowed), TEST(many_accounts),
+		TEST(unknown_users_and_domains), TEST(one_file_per_domain),
+		TEST(hostile_domains),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

@@ -13,6 +13,7 @@
 #include "host/toolhost.h"
 
 char rig_log[4096], rig_errors[8192];
+uint32_t rig_flags;
 int64_t rig_wall_ms;
 
 static char dir[64], made[32][200];
@@ -129,6 +130,7 @@ rig_spec(struct host_spec *spec, const struct host_setting *settings, size_t n)
 		.section = "test",
 		.permits = 4,
 		.purpose = PM_PURPOSE_TOOL,
+		.flags = rig_flags,
 		.state_dir = dir,
 		.run_dir = dir,
 		.settings = settings,

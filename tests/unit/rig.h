@@ -25,6 +25,8 @@ extern int64_t rig_wall_ms; /* 0: the real one */
 
 /* Errors of a section, one per line. */
 extern char rig_errors[8192];
+/* PM_OPENF_... for what is opened from now on. */
+extern uint32_t rig_flags;
 void rig_spec(struct host_spec *spec, const struct host_setting *settings, size_t n);
 /* Opens `name` from the directory with "key", "value", ..., NULL. NULL: see rig_errors. */
 struct host_inst *rig_open(const char *name, struct host_inst *inner, ...);

@@ -28,6 +28,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "names.h"
 #include "passwd.h"
 #include "say.h"
 #include "source.h"
@@ -127,7 +128,7 @@ ends_well(const char *p, size_t n, struct text *ret)
 
 /* With `part` it need not be whole: a line without an end is left out. NULL: ret says why. */
 static struct table *
-text_read(const char *path, bool part, struct text *ret)
+text_read(const char *path, bool part, bool lower, struct text *ret)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct table *t = NULL;
@@ -151,6 +152,8 @@ text_read(const char *path, bool part, struct text *ret)
 		t = table_parse(text, n, ret->err); /* takes it over */
 		ret->broken = !t && errno != ENOMEM;
 		text = NULL;
+		if (t)
+			names_settle(t, lower);
 	}
 	if (text)
 		explicit_bzero(text, n);
@@ -161,18 +164,26 @@ text_read(const char *path, bool part, struct text *ret)
 }
 
 struct table *
-look_once(const struct pm_host *host, const char *path, char *err, size_t errlen)
+look_once(const struct pm_host *host, const char *path, bool lower, char *err, size_t errlen)
 {
 	struct text text;
-	struct table *t = text_read(path, false, &text);
+	struct table *t = text_read(path, false, lower, &text);
 
 	for (int k = 0; k < CHECK_TRIES && !t && age_ms(host, &text.st) < REST_MS; k++) {
 		(void)usleep(CHECK_AGAIN_US);
-		t = text_read(path, false, &text);
+		t = text_read(path, false, lower, &text);
 	}
 	if (!t)
 		snprintf(err, errlen, "%s", text.err);
 	return t;
+}
+
+void
+look_say_odd(const struct pm_host *host, const char *path, const struct table *t)
+{
+	if (t && t->odd.n > 0)
+		sdk_log(host, PM_LOG_WARNING, "'%s': line %u: %s; %zu such lines in all", path,
+			t->odd.line, t->odd.why, t->odd.n);
 }
 
 /* ---- judging --------------------------------------------------------------------------------- */
@@ -253,7 +264,7 @@ look_young(struct inst *i, struct source *s, struct table **ret)
 				s->path);
 		return LOOK_KEEP;
 	}
-	*ret = text_read(s->path, true, &text);
+	*ret = text_read(s->path, true, i->lower, &text);
 	return LOOK_PART;
 }
 
@@ -284,7 +295,7 @@ look_read(struct inst *i, struct source *s, struct table **ret)
 
 	if ((l->said & SAID_SHRUNK) && rest_ms(i, l) < SECOND_LOOK_MS)
 		return LOOK_KEEP;
-	t = text_read(s->path, false, &text);
+	t = text_read(s->path, false, i->lower, &text);
 	if (!t && !text.broken)
 		return not_said(l, SAID_UNREAD) ? look_fail(i, s, text.err) : LOOK_KEEP;
 	if (stat(s->path, &after) != 0 || !same_file(&after, &l->st) ||

@@ -38,6 +38,9 @@ enum look_verdict {
 enum look_verdict look(struct inst *i, struct source *s, struct table **ret);
 /* One file as it is now, or, when it is broken, or cut meanwhile, and was written just now, within
  * three seconds. NULL: err says why. */
-struct table *look_once(const struct pm_host *host, const char *path, char *err, size_t errlen);
+struct table *look_once(const struct pm_host *host, const char *path, bool lower, char *err,
+			size_t errlen);
+/* Warns of names that nobody can use. t may be NULL. */
+void look_say_odd(const struct pm_host *host, const char *path, const struct table *t);
 
 #endif

@@ -296,7 +296,7 @@ passwd_check(const struct pm_open *open)
 		free(path);
 		return PM_OK; /* files of domains may come and go */
 	}
-	t = look_once(open->host, path, err, sizeof(err));
+	t = look_once(open->host, path, open->flags & PM_OPENF_LOWER_NAMES, err, sizeof(err));
 	if (open->flags & PM_OPENF_DOMAINS)
 		sdk_report(open, "file",
 			   "'%s' does not say which domains are ours: with SMTP and "
@@ -306,8 +306,9 @@ passwd_check(const struct pm_open *open)
 			   path);
 	if (!t)
 		sdk_report(open, "file", "'%s': %s", path, err);
-	else if (t->n == 0)
+	else if (t->n == 0 && t->odd.n == 0)
 		sdk_log(open->host, PM_LOG_WARNING, "'%s' holds no accounts", path);
+	look_say_odd(open->host, path, t);
 	free(path);
 	table_put(t);
 	return t && !(open->flags & PM_OPENF_DOMAINS) ? PM_OK : PM_INVALID;
@@ -352,6 +353,7 @@ passwd_open(const struct pm_open *open, void **ret_inst)
 		passwd_close(i);
 		return PM_NOMEM;
 	}
+	i->lower = open->flags & PM_OPENF_LOWER_NAMES;
 	i->per_domain = strstr(i->file, "%d") != NULL;
 	i->strip_domain = sdk_opt_num(open, "strip_domain", 0) != 0;
 	i->deny_unknown = sdk_opt_num(open, "unknown", 0) == 0;

@@ -17,6 +17,7 @@ struct inst {
 	const struct pm_host *host;
 	char *file, *root; /* root: the directory before any %d */
 	bool per_domain, strip_domain, deny_unknown;
+	bool lower; /* the server asks for names in lower case */
 	struct sdk_password_limits limits;
 	pthread_mutex_t mutex;
 	pthread_cond_t read;    /* a first reading is over */

@@ -93,6 +93,8 @@ source_look(struct inst *i, struct source *s)
 	enum look_verdict v = look(i, s, &t);
 	size_t n = t ? t->n : 0;
 
+	if (v == LOOK_WHOLE && (known || i->per_domain)) /* else passwd_check has said it */
+		look_say_odd(i->host, s->path, t);
 	pthread_mutex_lock(&i->mutex);
 	if (v != LOOK_KEEP) {
 		old = s->table;

@@ -27,6 +27,19 @@ table_compare(const void *a, const void *b)
 	return compare_names(((const struct entry *)a)->name, ((const struct entry *)b)->name);
 }
 
+void
+table_sort(struct table *t)
+{
+	if (t->n > 0)
+		qsort(t->entries, t->n, sizeof(*t->entries), table_compare);
+}
+
+bool
+table_same(const struct entry *a, const struct entry *b)
+{
+	return table_compare(a, b) == 0;
+}
+
 /* Up to the next ':' of p..end. */
 static struct pm_str
 table_field(const char **p, const char *end)
@@ -156,11 +169,14 @@ find_usual(struct table *t)
 static const char *
 parse_lines(struct table *t, unsigned *ret_line)
 {
-	const char *end = t->text + t->text_n, *why = NULL;
+	static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8: some editors write one */
+	const char *end = t->text + t->text_n, *why = NULL, *p = t->text;
 	size_t cap = 0;
 
 	*ret_line = 0;
-	for (const char *p = t->text; p < end && !why;) {
+	if (t->text_n >= 3 && memcmp(p, mark, 3) == 0)
+		p += 3;
+	while (p < end && !why) {
 		const char *lf = memchr(p, '\n', (size_t)(end - p)), *stop = lf ? lf : end;
 		struct entry e = {0};
 
@@ -182,7 +198,7 @@ static const struct entry *
 find_twin(const struct table *t)
 {
 	for (size_t i = 1; i < t->n; i++)
-		if (compare_names(t->entries[i - 1].name, t->entries[i].name) == 0)
+		if (table_same(&t->entries[i - 1], &t->entries[i]))
 			return &t->entries[i];
 	return NULL;
 }
@@ -206,8 +222,7 @@ table_parse(char *text, size_t n, char *err)
 	t->text = text;
 	t->text_n = n;
 	why = parse_lines(t, &line);
-	if (!why && t->n > 0)
-		qsort(t->entries, t->n, sizeof(*t->entries), table_compare);
+	table_sort(t);
 	if (!why)
 		twin = find_twin(t);
 	if (why || twin) {

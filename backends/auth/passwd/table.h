@@ -4,8 +4,8 @@
  *
  *   user:{SCHEME}hash:uid:gid:gecos:home:shell:extra fields
  *
- * Empty lines and lines that begin with # are passed over. Everything after the hash may be
- * missing.
+ * Empty lines, lines that begin with #, and a byte order mark in front of the first are passed over.
+ * Everything after the hash may be missing.
  */
 #ifndef PASSWD_TABLE_H
 #define PASSWD_TABLE_H
@@ -19,6 +19,7 @@
 /* One account; all strings point into the table's text. */
 struct entry {
 	struct pm_str name, hash, uid, gid, home, extra;
+	bool folded; /* names.c: it had capital letters */
 };
 
 struct table {
@@ -28,6 +29,12 @@ struct table {
 	struct entry *entries; /* sorted by name */
 	size_t n;
 	struct pm_str usual; /* a hash of the scheme most used, for unknown users */
+	/* names.c: names that nobody can use, or nobody will */
+	struct {
+		size_t n;
+		unsigned line; /* of the first */
+		const char *why;
+	} odd;
 };
 
 /* Parses n bytes (taken over, malloc'd). NULL: err (>= 256 bytes) says which line and what was
@@ -35,6 +42,8 @@ struct table {
 struct table *table_parse(char *text, size_t n, char *err);
 struct table *table_ref(struct table *t);
 void table_put(struct table *t);
+void table_sort(struct table *t);
+bool table_same(const struct entry *a, const struct entry *b); /* by name */
 const struct entry *table_find(const struct table *t, const char *name, size_t n);
 
 /* The next field "key" or "key=value" of an extra list; false at the end. */

@@ -196,6 +196,8 @@ struct pm_value {
 /* Nothing says which domains names have here: check() warns of such settings; of an auth section it
  * warns of those with which one account has a name in every domain. */
 #define PM_OPENF_ANY_DOMAIN 32u
+/* Auth: names are asked for in lower case (ASCII), not only their domains. */
+#define PM_OPENF_LOWER_NAMES 64u
 
 /* The settings and surroundings of an instance. Valid during check() and open() only, except `host`
  * and everything it points to, which live until close() returned; a module copies anything else
