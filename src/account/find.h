@@ -68,8 +68,8 @@ void find_confirm(struct find *f, struct conf *c, const char *service, const cha
  * ...), or because who.blind, a section that was asked, cannot look names up. */
 int32_t find_step(struct find *f, struct caller *c);
 
-/* After PM_MOVED: is the alias one among its own targets? Then it is a mailbox that keeps a copy of the
- * mail it sends on, and as a `target`, or by its account's own name, it is that mailbox. */
+/* After PM_MOVED: is the alias one among its own targets? Then it is a mailbox that keeps a copy of
+ * the mail it sends on, and as a `target`, or by its account's own name, it is that mailbox. */
 bool find_keeps_copy(const struct find *f);
 
 #endif

@@ -43,9 +43,10 @@ plan_find(struct binder *b, enum conf_kind kind, const char *name)
 }
 
 /*
- * The most a section without a number gets, by the flags of its module. Who computes hashes gets all
- * processors but one; but at least two, so that a lookup, which costs nothing, does not stand in
- * line after each hash, and four if they wait for a database as well, which takes no processor.
+ * The most a section without a number gets, by the flags of its module. One that computes hashes
+ * gets all processors but one; but at least two, so that a lookup, which costs nothing, does not
+ * stand in line after each hash, and four if it waits for a database as well, which takes no
+ * processor.
  */
 static uint32_t
 permits_cap(uint32_t flags, uint32_t workers)
@@ -249,8 +250,8 @@ domains_flags(const struct binder *b, const struct plan *p)
 	return n.many ? PM_OPENF_MANY_DOMAINS : n.any ? PM_OPENF_ANY_DOMAIN : 0;
 }
 
-/* By the template that the SDK's stores have for a user's path. Asking where two made-up users would
- * be (box_place) may hang with their disk, and this is the main thread. */
+/* By the template that the SDK's stores have for a user's path. Asking where two made-up users
+ * would be (box_place) may hang with their disk, and this is the main thread. */
 bool
 plan_knows_local_parts(struct binder *b, const struct plan *p)
 {

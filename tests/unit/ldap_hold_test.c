@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A directory that refuses the service is left alone for longer and longer, and one thread tries. */
+/* A directory that refuses the service is left alone for longer and longer; one thread tries. */
 #include "../../backends/auth/ldap/hold.h"
 
 #include <setjmp.h>

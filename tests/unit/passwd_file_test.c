@@ -104,7 +104,7 @@ files_that_are_in_order(void **state)
 	}
 }
 
-/* Whatever is written there, names are as the server asks for them; who cannot be reached is told of. */
+/* Whatever is written there, names are as the server asks for them; those it never can are told. */
 static void
 names_are_the_servers(void **state)
 {

@@ -218,8 +218,8 @@ account_name_of(struct pm_str value, struct pm_str domain)
  * A directory takes "Ann", " ann" and full-width letters for the same user (RFC 4518), and the
  * mailbox is found by the name: so it is the directory's spelling that counts, never the client's.
  * Of several values the one that was asked for is the name, if there is a key to find the mailbox
- * by. Without one each would be an account with a mailbox of its own, of one person; and no order of
- * values says which is meant: it would not be the same tomorrow.
+ * by. Without a key each would be an account with a mailbox of its own, of one person; and no order
+ * of values says which is meant: it would not be the same tomorrow.
  */
 static int32_t
 canonical_name(const struct reading *r, const struct template_names *names)

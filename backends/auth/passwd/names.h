@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * names - the names of a file as the server asks for them: domains in lower case, and all of it with
- * name_case = lower. A name that differs from another one in that only gives way to the one that is
- * written so; of several of which none is, nobody is meant. Names nobody can ask for are noted. Pure.
+ * names - the names of a file as the server asks for them: domains in lower case, and whole names
+ * with name_case = lower. Of names that differ in nothing else the one written so counts; if
+ * none is, nobody is meant. Names that cannot be asked for are noted. Pure.
  */
 #ifndef PASSWD_NAMES_H
 #define PASSWD_NAMES_H

@@ -4,8 +4,8 @@
  *
  *   user:{SCHEME}hash:uid:gid:gecos:home:shell:extra fields
  *
- * Empty lines, lines that begin with #, and a byte order mark in front of the first are passed over.
- * Everything after the hash may be missing.
+ * Empty lines, lines that begin with #, and a byte order mark in front of the first are passed
+ * over. Everything after the hash may be missing.
  */
 #ifndef PASSWD_TABLE_H
 #define PASSWD_TABLE_H

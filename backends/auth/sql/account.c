@@ -290,8 +290,8 @@ put_targets(const struct pm_call *call, const struct sql_result *r, struct pm_us
 	return PM_OK;
 }
 
-/* Its own name among the targets is the mailbox, which keeps a copy; PostfixAdmin writes such a line
- * for each, where it is the only one. Without a mailbox it leads nowhere. */
+/* Its own name among the targets is the mailbox, which keeps a copy; PostfixAdmin writes such a
+ * line for each, where it is the only one. Without a mailbox it leads nowhere. */
 static void
 drop_itself(struct pm_user *u, struct pm_str asked, bool mailbox)
 {
