@@ -14,6 +14,7 @@
  *   retry/aa/bb/    ID.eml as written, ID.json the sidecar: an item is there when its sidecar is.
  *   refused/aa/bb/  the same. IDs count up, aa and bb are taken from them: a directory holds at
  *                   most 512 files, and the order of IDs is the order of arrival.
+ *   lost/           halves of items that a count found: kept for the operator, not counted
  *   state           totals of both classes, changed under an OFD lock; names the step under way,
  *                   so that the next caller cleans up after a process that died.
  *

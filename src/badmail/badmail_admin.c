@@ -12,6 +12,7 @@
  */
 #include "badmail/badmail_admin.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -127,11 +128,12 @@ page_next(struct page *p, uint64_t *ret_id)
 {
 	while (p->read < READ_MAX) {
 		uint64_t first = p->s.cls[p->cls].first;
+		bool unsure; /* a look at what can be seen */
 		json_t *j;
 
 		if (p->s.cls[p->cls].items == 0 ||
 		    !badmail_place_next(&p->c->badmail, p->cls, p->id > first ? p->id : first,
-					p->s.next_id, ret_id)) {
+					p->s.next_id, ret_id, &unsure)) {
 			if (!p->both || p->cls == BADMAIL_REFUSED) {
 				p->end = true;
 				return NULL;
@@ -390,6 +392,8 @@ do_show(struct page *p)
 	if (!text || !badmail_id_parse(text, &cls, &id))
 		return answers_error("show needs an item's ID: see restantectl badmail list");
 	j = badmail_item_load(&p->c->badmail, cls, id);
+	if (!j && errno != ENOENT)
+		return answers_error("its sidecar cannot be read: see the log");
 	if (!j)
 		return answers_error("there is no such item (any more)");
 	p->read++;

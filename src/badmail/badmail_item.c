@@ -127,30 +127,53 @@ badmail_item_parse(const char *text, size_t n)
 	return j;
 }
 
+/* errno: EBADMSG, it is none of ours; else it cannot be read. */
+static json_t *
+item_read(int fd)
+{
+	struct stat st;
+	json_t *j = NULL;
+	ssize_t got;
+	char *text;
+	int e;
+
+	if (fstat(fd, &st) != 0)
+		return NULL;
+	errno = EBADMSG;
+	if (!S_ISREG(st.st_mode) || st.st_size >= SIDECAR_MAX)
+		return NULL;
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return NULL;
+	got = read(fd, text, (size_t)st.st_size);
+	e = got < 0 ? errno : EBADMSG;
+	if (got == st.st_size)
+		j = badmail_item_parse(text, (size_t)got);
+	free(text);
+	errno = e;
+	return j;
+}
+
 json_t *
 badmail_item_load(const struct conf_badmail *b, enum badmail_class cls, uint64_t id)
 {
-	char path[BADMAIL_PATH_MAX], *text;
-	json_t *j = NULL;
-	struct stat st;
-	ssize_t got;
-	int fd;
+	char path[BADMAIL_PATH_MAX];
+	json_t *j;
+	int fd, e;
 
 	badmail_place_item(b, cls, id, ".json", path, sizeof(path));
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd == -1)
-		return NULL;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < SIDECAR_MAX &&
-	    (text = malloc((size_t)st.st_size + 1)) != NULL) {
-		got = read(fd, text, (size_t)st.st_size);
-		if (got == st.st_size)
-			j = badmail_item_parse(text, (size_t)got);
-		free(text);
-	}
-	(void)close(fd);
-	if (!j)
+	j = fd != -1 ? item_read(fd) : NULL;
+	e = errno;
+	if (fd != -1)
+		(void)close(fd);
+	if (!j && e == EBADMSG)
 		log_msg(LOG_LVL_WARNING, "badmail",
 			"%s is no sidecar; look at it, and at the message beside it", path);
+	else if (!j && e != ENOENT)
+		log_msg(LOG_LVL_WARNING, "badmail", "%s cannot be read, and its message waits: %s",
+			path, strerrordesc_np(e));
+	errno = e;
 	return j;
 }
 

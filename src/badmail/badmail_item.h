@@ -34,7 +34,8 @@ struct badmail_item {
 /* The sidecar of a new item; NULL: no memory. */
 json_t *badmail_item_json(const struct badmail_item *item, uint64_t octets, int64_t now_ms,
 			  int64_t next_ms);
-/* Reads and checks a sidecar. NULL: it is not there, or is none of ours, which is logged. */
+/* Reads and checks a sidecar. NULL, errno: ENOENT, it is not there; EBADMSG, it is none of ours;
+ * else it cannot be read now. The latter two are logged. */
 json_t *badmail_item_load(const struct conf_badmail *b, enum badmail_class cls, uint64_t id);
 /* Writes a sidecar to a file of tmp/, durable, with the time of the next try as its mtime. 0 or
  * errno. */

@@ -39,9 +39,10 @@ start_due(struct conf *c, uint64_t first, uint64_t end)
 	char path[BADMAIL_PATH_MAX];
 	uint64_t id = look.cursor > first ? look.cursor : first;
 	struct stat st;
+	bool unsure;
 
 	for (unsigned n = 0; n < LOOK_ITEMS; n++, id++) {
-		if (!badmail_place_next(&c->badmail, BADMAIL_RETRY, id, end, &id)) {
+		if (!badmail_place_next(&c->badmail, BADMAIL_RETRY, id, end, &id, &unsure)) {
 			look.cursor = 0; /* from the start, next time */
 			return;
 		}

@@ -54,49 +54,75 @@ badmail_place_tmp(const struct conf_badmail *b, const char *suffix, char *buf, s
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
-bool
-badmail_place_there(const char *path)
+static enum badmail_there
+place_there(int rc)
 {
-	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return rc == 0 ? BADMAIL_THERE : errno == ENOENT ? BADMAIL_ABSENT : BADMAIL_UNSURE;
+}
+
+enum badmail_there
+badmail_place_look(const char *path)
+{
+	return place_there(faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW));
+}
+
+/* Is there an item? Else *ret_id is the next one that may be: a gap is as large as the directory
+ * that is not there, or that cannot be looked at. */
+static enum badmail_there
+place_at(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t *ret_id)
+{
+	char path[BADMAIL_PATH_MAX];
+	enum badmail_there item, dir;
+
+	badmail_place_item(b, cls, id, ".json", path, sizeof(path));
+	item = badmail_place_look(path);
+	*ret_id = id;
+	if (item == BADMAIL_THERE)
+		return item;
+	branch_path(b, cls, id, path, sizeof(path));
+	dir = badmail_place_look(path);
+	if (dir == BADMAIL_THERE) {
+		bucket_path(b, cls, id, path, sizeof(path));
+		dir = badmail_place_look(path);
+		*ret_id = dir == BADMAIL_THERE ? id + 1 : (id | BUCKET) + 1;
+	} else {
+		*ret_id = (id | BRANCH) + 1;
+	}
+	return dir == BADMAIL_UNSURE ? dir : item;
 }
 
 bool
 badmail_place_next(const struct conf_badmail *b, enum badmail_class cls, uint64_t id, uint64_t end,
-		   uint64_t *ret_id)
+		   uint64_t *ret_id, bool *ret_unsure)
 {
-	char path[BADMAIL_PATH_MAX];
-
+	*ret_unsure = false;
 	while (id < end) {
-		badmail_place_item(b, cls, id, ".json", path, sizeof(path));
-		if (badmail_place_there(path)) {
+		enum badmail_there there = place_at(b, cls, id, &id);
+
+		if (there == BADMAIL_THERE) {
 			*ret_id = id;
 			return true;
 		}
-		/* a gap: how large is it? */
-		branch_path(b, cls, id, path, sizeof(path));
-		if (!badmail_place_there(path)) {
-			id = (id | BRANCH) + 1;
-			continue;
-		}
-		bucket_path(b, cls, id, path, sizeof(path));
-		id = badmail_place_there(path) ? id + 1 : (id | BUCKET) + 1;
+		*ret_unsure = *ret_unsure || there == BADMAIL_UNSURE;
 	}
 	return false;
 }
 
-bool
+enum badmail_there
 badmail_place_stat(const struct conf_badmail *b, enum badmail_class cls, uint64_t id,
 		   uint64_t *octets, int64_t *time_ms)
 {
 	char path[BADMAIL_PATH_MAX];
+	enum badmail_there there;
 	struct stat st;
 
 	badmail_place_item(b, cls, id, ".eml", path, sizeof(path));
-	if (lstat(path, &st) != 0)
-		return false;
+	there = place_there(lstat(path, &st));
+	if (there != BADMAIL_THERE)
+		return there;
 	*octets = (uint64_t)st.st_size + BADMAIL_OVERHEAD;
 	*time_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
-	return true;
+	return there;
 }
 
 /* ---- directories ----------------------------------------------------------------------------- */

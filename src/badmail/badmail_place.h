@@ -29,17 +29,25 @@ void badmail_place_tmp(const struct conf_badmail *b, const char *suffix, char *b
 /* Removes files of tmp/ whose process has ended. */
 void badmail_place_sweep_tmp(const struct conf_badmail *b);
 
-bool badmail_place_there(const char *path);
+/* Mail that cannot be looked at now was promised all the same: only ENOENT is "not there". */
+enum badmail_there {
+	BADMAIL_ABSENT,
+	BADMAIL_THERE,
+	BADMAIL_UNSURE /* errno: EIO, ESTALE, EACCES ... */
+};
+
+enum badmail_there badmail_place_look(const char *path);
 /* A directory's names, durable. */
 bool badmail_place_sync(const char *path);
 
-/* The first item at or after `id`, before `end`. False: none. Looks at names, not into files. No
- * lock is needed for a look. */
+/* The first item at or after `id`, before `end`. False: none. *ret_unsure: something on the way
+ * could not be looked at, and was passed over. Looks at names, not into files. No lock is needed
+ * for a look. */
 bool badmail_place_next(const struct conf_badmail *b, enum badmail_class cls, uint64_t id,
-			uint64_t end, uint64_t *ret_id);
-/* Octets an item counts, and when its message was written; false: it is not there. */
-bool badmail_place_stat(const struct conf_badmail *b, enum badmail_class cls, uint64_t id,
-			uint64_t *octets, int64_t *time_ms);
+			uint64_t end, uint64_t *ret_id, bool *ret_unsure);
+/* Octets an item counts, and when its message was written, if it is there. */
+enum badmail_there badmail_place_stat(const struct conf_badmail *b, enum badmail_class cls,
+				      uint64_t id, uint64_t *octets, int64_t *time_ms);
 
 /* The directories of the store. False: errno has why. */
 bool badmail_place_make_all(const struct conf_badmail *b);

@@ -8,6 +8,7 @@
  */
 #include "badmail/badmail_retry.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <openssl/evp.h>
@@ -186,6 +187,20 @@ next_recipient(struct retry *r, struct errand *e)
 	return to_save(r, e);
 }
 
+/* An item whose sidecar cannot be read is not gone: it is due again, but not each second. */
+static int32_t
+put_off(const struct retry *r, const struct conf_badmail *b)
+{
+	int64_t next = wall_ms() + b->retry_max_ms;
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+				    {.tv_sec = next / 1000, .tv_nsec = next % 1000 * 1000000}};
+	char path[BADMAIL_PATH_MAX];
+
+	badmail_place_item(b, r->cls, r->id, ".json", path, sizeof(path));
+	(void)utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
+	return PM_TEMP;
+}
+
 static int32_t
 badmail_retry_load(struct retry *r, struct errand *e)
 {
@@ -196,6 +211,8 @@ badmail_retry_load(struct retry *r, struct errand *e)
 	r->j = badmail_item_load(&e->conf->badmail, r->cls, r->id);
 	if (r->j)
 		return next_recipient(r, e);
+	if (errno != ENOENT)
+		return put_off(r, &e->conf->badmail);
 	r->gone = true;
 	return PM_GONE; /* purged meanwhile */
 }
@@ -294,11 +311,10 @@ badmail_retry_rewrite(struct badmail_store *st, struct retry *r)
 	badmail_place_item(st->conf, r->cls, r->id, ".json", path, sizeof(path));
 	e = badmail_item_write(r->j, tmp, next);
 	KILL_POINT("badmail: before the sidecar is replaced");
-	if (e == 0 && faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    rename(tmp, path) == 0)
+	if (e == 0 && badmail_place_look(path) != BADMAIL_ABSENT && rename(tmp, path) == 0)
 		return true;
 	if (e == 0)
-		(void)unlink(tmp); /* it was purged meanwhile */
+		(void)unlink(tmp); /* it was purged meanwhile, or cannot be replaced now */
 	return false;
 }
 
@@ -321,11 +337,9 @@ badmail_retry_save(struct retry *r, struct errand *e)
 			"item %s was tried, and that cannot be written down: %s", id, text);
 		return rc;
 	}
-	if (all)
-		/* false: it was purged meanwhile */
-		(void)badmail_store_remove(&st, r->cls, r->id, PENDING_DELIVER);
-	else
-		/* an old sidecar: tried again sooner, delivered to some once more */
+	/* false: it was purged meanwhile, or cannot be removed now and stays, without recipients */
+	if (!all || !badmail_store_remove(&st, r->cls, r->id, PENDING_DELIVER))
+		/* false: an old sidecar: tried again sooner, delivered to some once more */
 		(void)badmail_retry_rewrite(&st, r);
 	badmail_store_warn(&st);
 	(void)badmail_store_unlock(&st);

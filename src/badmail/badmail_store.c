@@ -70,24 +70,27 @@ badmail_store_subtract(struct badmail_state *s, enum badmail_class cls, uint64_t
 }
 
 /* Ends the step of a process that died under the lock. */
-static void
-finish_pending(struct badmail_store *st)
+static int32_t
+finish_pending(struct badmail_store *st, char *text)
 {
 	struct badmail_state *s = &st->s;
 	enum badmail_class cls = (enum badmail_class)(s->pending_class & 1);
 	char json[BADMAIL_PATH_MAX], eml[BADMAIL_PATH_MAX];
-	bool is;
+	enum badmail_there there;
 
 	badmail_place_item(st->conf, cls, s->pending_id, ".json", json, sizeof(json));
 	badmail_place_item(st->conf, cls, s->pending_id, ".eml", eml, sizeof(eml));
-	is = badmail_place_there(json);
-	if (!is)
-		(void)unlink(eml); /* half an item is no item */
-	if (s->pending == PENDING_INSERT && is)
+	there = badmail_place_look(json);
+	if (there == BADMAIL_UNSURE) /* it stays pending */
+		return badmail_store_fail(text, "cannot look at", json);
+	if (there == BADMAIL_ABSENT)
+		(void)unlink(eml); /* it was not promised yet, or not any more */
+	if (s->pending == PENDING_INSERT && there == BADMAIL_THERE)
 		badmail_store_add(s, cls, s->pending_octets);
-	else if (s->pending != PENDING_INSERT && !is)
+	else if (s->pending != PENDING_INSERT && there == BADMAIL_ABSENT)
 		badmail_store_subtract(s, cls, s->pending_octets);
 	s->pending = PENDING_NONE;
+	return PM_OK;
 }
 
 static bool
@@ -96,11 +99,26 @@ write_state(struct badmail_store *st)
 	return statefile_write(st->fd, &st->s, sizeof(st->s));
 }
 
+/* The totals, after a death or a crash. Without a look at all items no totals are right, and
+ * nothing is promised by wrong ones. */
+static int32_t
+make_good(struct badmail_store *st, enum statefile_found found, char *text)
+{
+	char path[BADMAIL_PATH_MAX];
+
+	if (found == STATEFILE_SOUND && st->s.boot == statefile_boot())
+		return st->s.pending == PENDING_NONE ? PM_OK : finish_pending(st, text);
+	return badmail_count(st->conf, &st->s, path)
+		       ? PM_OK
+		       : badmail_store_fail(text, "cannot count", path);
+}
+
 int32_t
 badmail_store_lock(const struct conf *c, struct badmail_store *st, char *text)
 {
 	char path[BADMAIL_PATH_MAX];
 	enum statefile_found found = STATEFILE_SOUND;
+	int32_t rc;
 
 	st->conf = &c->badmail;
 	snprintf(path, sizeof(path), "%s/state", c->badmail.path);
@@ -108,16 +126,15 @@ badmail_store_lock(const struct conf *c, struct badmail_store *st, char *text)
 		errno = ENODEV; /* nothing is made beneath its mount point */
 		return badmail_store_fail(text, "its volume is not mounted:", path);
 	}
-	st->fd = badmail_place_there(path) ? -1 : badmail_place_make_all(&c->badmail) ? -1 : -2;
-	if (st->fd == -1)
+	st->fd = -1;
+	if (badmail_place_look(path) != BADMAIL_ABSENT || badmail_place_make_all(&c->badmail))
 		st->fd = statefile_open(path, BADMAIL_STATE_MAGIC, &st->s, sizeof(st->s), &found);
 	if (st->fd < 0)
 		return badmail_store_fail(text, "cannot use", path);
-	if (found != STATEFILE_SOUND || st->s.boot != statefile_boot())
-		badmail_count(st->conf, &st->s);
-	else if (st->s.pending != PENDING_NONE)
-		finish_pending(st);
-	return PM_OK;
+	rc = make_good(st, found, text);
+	if (rc != PM_OK)
+		statefile_close(st->fd); /* as it was: the next caller looks again */
+	return rc;
 }
 
 bool
@@ -157,9 +174,10 @@ badmail_store_remove(struct badmail_store *st, enum badmail_class cls, uint64_t 
 
 	badmail_place_item(st->conf, cls, id, ".json", json, sizeof(json));
 	badmail_place_item(st->conf, cls, id, ".eml", eml, sizeof(eml));
-	if (!badmail_place_there(json))
+	if (badmail_place_look(json) != BADMAIL_THERE)
 		return false;
-	(void)badmail_place_stat(st->conf, cls, id, &octets, &when);
+	if (badmail_place_stat(st->conf, cls, id, &octets, &when) == BADMAIL_UNSURE)
+		s->boot = 0; /* its octets are not known: the next caller counts */
 	/* if the page cannot be written now, it cannot be afterwards either, and all is counted
 	 * again */
 	(void)badmail_store_announce(st, why, cls, id, octets);
@@ -183,15 +201,18 @@ static bool
 badmail_store_oldest(struct badmail_store *st, enum badmail_class cls, uint64_t *ret_id)
 {
 	struct badmail_state *s = &st->s;
+	bool unsure, found;
 
 	if (s->cls[cls].items == 0)
 		return false;
-	if (!badmail_place_next(st->conf, cls, s->cls[cls].first, s->next_id, ret_id)) {
+	found = badmail_place_next(st->conf, cls, s->cls[cls].first, s->next_id, ret_id, &unsure);
+	if (unsure)
+		return found; /* there may be an older one, to be found when it can be looked at */
+	if (found)
+		s->cls[cls].first = *ret_id;
+	else
 		s->boot = 0; /* the totals are wrong: the next caller counts */
-		return false;
-	}
-	s->cls[cls].first = *ret_id;
-	return true;
+	return found;
 }
 
 int64_t
@@ -201,7 +222,7 @@ badmail_store_oldest_ms(struct badmail_store *st, enum badmail_class cls)
 	int64_t ms = 0;
 
 	return badmail_store_oldest(st, cls, &id) &&
-			       badmail_place_stat(st->conf, cls, id, &octets, &ms)
+			       badmail_place_stat(st->conf, cls, id, &octets, &ms) == BADMAIL_THERE
 		       ? ms
 		       : 0;
 }
@@ -214,8 +235,8 @@ badmail_store_expire(struct badmail_store *st, unsigned max)
 	unsigned n = 0;
 
 	while (n < max && badmail_store_oldest(st, BADMAIL_REFUSED, &id) &&
-	       badmail_place_stat(st->conf, BADMAIL_REFUSED, id, &octets, &when) && when < before &&
-	       badmail_store_remove(st, BADMAIL_REFUSED, id, PENDING_EXPIRE))
+	       badmail_place_stat(st->conf, BADMAIL_REFUSED, id, &octets, &when) == BADMAIL_THERE &&
+	       when < before && badmail_store_remove(st, BADMAIL_REFUSED, id, PENDING_EXPIRE))
 		n++;
 	return n;
 }

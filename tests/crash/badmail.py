@@ -249,7 +249,7 @@ def age(tap):
 
 
 def restart(tap):
-    """Damaged totals, and those of another boot, are counted anew. Half-written items are removed."""
+    """Damaged totals, and those of another boot, are counted anew. Half-written items are set aside."""
     k = keeper(50)
     try:
         k.run([insert("refused", 7), insert("retry", 3), "begin 5000"], check=False)
@@ -261,7 +261,9 @@ def restart(tap):
         os.unlink(os.path.join(bucket, "%016x.json" % 3))
         t = k.totals()
         tap.ok(t[:4] == k.true_totals() and t[0] == 3 and t[2] == 5 and not check(k),
-               "damaged totals: all is counted anew, halves are removed", t)
+               "damaged totals: all is counted anew, halves are no items", t)
+        lost = sorted(os.listdir(k.path("bad", "lost")))
+        tap.ok(lost == ["refused-%016x.json" % 2, "refused-%016x.eml" % 3], "the halves are kept in lost/", lost)
         ids = k.run([insert("refused")])
         tap.ok(int(ids[0][1:], 16) == 10, "and no ID is given twice", ids)
     finally:

@@ -221,6 +221,29 @@ def killed(tap, server):
            "%d kills amid retries of %d messages: none lost, %d came twice" % (deaths, 2 * EACH, twice), missing)
 
 
+def damaged(tap, server):
+    """A sidecar that cannot be read: its mail waits, is not tried every second, and comes when it can be read."""
+    before = len(mails(server, "ann"))
+    server.stop()
+    ident = put(server, ["insert retry 1 700 store-down d@far.example ann"])[0]
+    path = server.path("bad", "retry", "%04x" % (int(ident[1:], 16) >> 16), "%02x" % (int(ident[1:], 16) >> 8 & 255),
+                       "%016x.json" % int(ident[1:], 16))
+    with open(path, "r+") as f:
+        text = f.read()
+        f.seek(0)
+        f.truncate()
+    os.utime(path, (0, 0))
+    start(server)
+    wait_until(lambda: os.path.getmtime(path) > 0, 30, "the item to be put off")
+    said = ctl(server, "show", ident)[1]
+    tap.ok(totals(server).get("retry_items") == 1 and "cannot be read" in said.stderr, "a sidecar that cannot be read: its mail waits, put off",
+           said.stderr)
+    with open(path, "w") as f:
+        f.write(text)
+    wait_until(lambda: settled(server), 30, "the mail to be delivered")
+    tap.ok(len(mails(server, "ann")) == before + 1, "it is delivered when it can be read")
+
+
 def main():
     tap = Tap()
     with Server() as server:
@@ -232,7 +255,7 @@ def main():
         server.configure(plain(server) + block("badmail", path=server.mkdir("bad"), retry_first=1, retry_max=2, max_items=1000))
         os.chmod(server.path("restante.conf"), 0o644)
         server.start()
-        for step in (comes_back, operator, by_age, killed):
+        for step in (comes_back, operator, by_age, killed, damaged):
             step(tap, server)
         server.ends(tap, "the server ends cleanly")
     SEEN.show(tap, *("badmail " + action for action in ("list", "show", "stats", "retry", "purge")))
