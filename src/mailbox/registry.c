@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An entry is a maildrop that a session holds or waits for. Its fields are changed under the
- * shard's mutex; the holder keeps a pointer and touches `last_ms` and `pending` through it. Waking
- * happens after unlock: a wake may take the queue's lock, and no thread holds two.
+ * An entry is a maildrop that a session or the background holds, or a session waits for. Its fields
+ * are changed under the shard's mutex; the holder keeps a pointer and touches `last_ms` and
+ * `pending` through it. Waking happens after unlock: a wake may take the queue's lock, and no
+ * thread holds two.
  */
 #include "mailbox/registry.h"
 
@@ -25,10 +26,12 @@ struct registry_entry {
 	UT_hash_handle hh;
 	struct shard *shard;
 	slot_token holder; /* 0: released, kept for the waiter */
+	bool background;   /* the holder is no session, and gives way */
 	slot_token waiter; /* 0: none */
 	uint64_t peer_key; /* of the holder */
 	_Atomic int64_t last_ms;
 	_Atomic bool pending; /* deletions not committed */
+	_Atomic bool wanted;  /* a session waits for the background to give way */
 	size_t n;
 	char key[];
 };
@@ -102,6 +105,20 @@ may_take_over(struct registry_entry *e, uint64_t peer_key, int64_t takeover_ms, 
 	       now_ms - atomic_load(&e->last_ms) >= takeover_ms;
 }
 
+/* The maildrop is the claimant's; under the shard's mutex. */
+static void
+entry_take(struct registry_entry *e, slot_token me, uint64_t peer_key, int64_t now_ms,
+	   bool background)
+{
+	e->holder = me;
+	e->waiter = 0;
+	e->peer_key = peer_key;
+	e->background = background;
+	atomic_store(&e->last_ms, now_ms);
+	atomic_store(&e->pending, false);
+	atomic_store(&e->wanted, false);
+}
+
 enum registry_answer
 registry_claim(const char *section, const char *key, size_t key_n, slot_token me, uint64_t peer_key,
 	       int64_t takeover_ms, int64_t now_ms, bool may_wait, struct registry_entry **ret)
@@ -120,14 +137,16 @@ registry_claim(const char *section, const char *key, size_t key_n, slot_token me
 	if (!e) {
 		answer = REGISTRY_NOMEM;
 	} else if (e->holder == 0 && (e->waiter == 0 || e->waiter == me)) {
-		e->holder = me;
-		e->waiter = 0;
-		e->peer_key = peer_key;
-		atomic_store(&e->last_ms, now_ms);
-		atomic_store(&e->pending, false);
+		entry_take(e, me, peer_key, now_ms, false);
 		*ret = e;
 		answer = REGISTRY_MINE;
-	} else if (e->holder != 0 && may_wait && (e->waiter == 0 || e->waiter == me) &&
+	} else if (e->holder != 0 && e->background && may_wait &&
+		   (e->waiter == 0 || e->waiter == me)) {
+		e->waiter = me;
+		atomic_store(&e->wanted, true);
+		answer = REGISTRY_SOON;
+	} else if (e->holder != 0 && !e->background && may_wait &&
+		   (e->waiter == 0 || e->waiter == me) &&
 		   may_take_over(e, peer_key, takeover_ms, now_ms)) {
 		e->waiter = me;
 		ask = e->holder;
@@ -138,6 +157,35 @@ registry_claim(const char *section, const char *key, size_t key_n, slot_token me
 		/* gone already: it will wake us by its release */
 		(void)slot_wake(ask, NOTE_TAKEOVER);
 	return answer;
+}
+
+enum registry_answer
+registry_claim_background(const char *section, const char *key, size_t key_n, slot_token me,
+			  struct registry_entry **ret)
+{
+	char buf[KEY_MAX];
+	size_t n = registry_key_make(buf, section, key, key_n);
+	struct shard *s = registry_shard_of(buf, n);
+	enum registry_answer answer = REGISTRY_HELD;
+	struct registry_entry *e;
+
+	pthread_mutex_lock(&s->mutex);
+	HASH_FIND(hh, s->entries, buf, n, e);
+	if (!e) { /* else somebody holds it, or it is kept for somebody who waits */
+		e = entry_new(s, buf, n);
+		answer = e ? REGISTRY_MINE : REGISTRY_NOMEM;
+		if (e)
+			entry_take(e, me, 0, 0, true);
+		*ret = e;
+	}
+	pthread_mutex_unlock(&s->mutex);
+	return answer;
+}
+
+bool
+registry_is_wanted(const struct registry_entry *e)
+{
+	return e && atomic_load_explicit(&e->wanted, memory_order_relaxed);
 }
 
 void
@@ -194,6 +242,7 @@ registry_cancel(const char *section, const char *key, size_t key_n, slot_token m
 	HASH_FIND(hh, s->entries, buf, n, e);
 	if (e && e->waiter == me) {
 		e->waiter = 0;
+		atomic_store(&e->wanted, false);
 		if (e->holder == 0) {
 			HASH_DEL(s->entries, e);
 			free(e);
@@ -213,7 +262,7 @@ registry_is_open(const char *section, const char *key, size_t key_n, slot_token 
 
 	pthread_mutex_lock(&s->mutex);
 	HASH_FIND(hh, s->entries, buf, n, e);
-	open = e && e->holder != 0;
+	open = e && e->holder != 0 && !e->background;
 	if (open && ret_holder)
 		*ret_holder = e->holder;
 	pthread_mutex_unlock(&s->mutex);

@@ -29,6 +29,41 @@ visit_done(struct visit *v, struct caller *c, const struct host_call *call, int3
 	return rc;
 }
 
+/* ---- known to the server --------------------------------------------------------------------- */
+
+/* The background's visit with a lock is entered in the registry: a session that comes now waits for
+ * it. This is done under the permit, so that nobody waits for a visit that waits for its turn. */
+static int32_t
+visit_claim(struct visit *v, const struct caller *c, const struct pm_user *u, uint32_t flags)
+{
+	enum registry_answer answer;
+
+	if (!v->background || !(flags & PM_OPEN_EXCLUSIVE) || v->claim)
+		return PM_OK;
+	answer = registry_claim_background(v->store->section, u->key.p, u->key.n,
+					   slot_get_token(c->task->slot), &v->claim);
+	if (answer == REGISTRY_MINE)
+		return PM_OK;
+	snprintf(v->text, sizeof(v->text), "%s",
+		 answer == REGISTRY_HELD ? "it is open in a session" : "no memory");
+	return answer == REGISTRY_HELD ? PM_BUSY : PM_NOMEM;
+}
+
+static void
+visit_unclaim(struct visit *v)
+{
+	registry_release(v->claim);
+	v->claim = NULL;
+}
+
+bool
+visit_wanted(const struct visit *v)
+{
+	return registry_is_wanted(v->claim);
+}
+
+/* ---- open, and its records ------------------------------------------------------------------- */
+
 int32_t
 visit_open(struct visit *v, struct caller *c, const struct pm_user *u, uint32_t flags)
 {
@@ -41,11 +76,15 @@ visit_open(struct visit *v, struct caller *c, const struct pm_user *u, uint32_t 
 	if (rc != PM_OK)
 		return rc;
 	rc = held ? PM_OK : volume_find(b->vol, NULL, v->text, sizeof(v->text));
+	if (rc == PM_OK)
+		rc = visit_claim(v, c, u, flags);
 	if (rc != PM_OK)
 		return rc;
 	rc = host_mbox_open(b->inst, &call, u, flags, &v->count, &v->mbox);
 	if (rc != PM_OK && rc != PM_AGAIN)
 		v->mbox = NULL; /* a failure ends a handle that was not ready yet */
+	if (!v->mbox)
+		visit_unclaim(v);
 	c->holds += v->mbox && !held;
 	c->holds -= !v->mbox && held;
 	v->at = 0;
@@ -181,6 +220,7 @@ visit_close(struct visit *v, struct caller *c)
 	host_mbox_close(b->inst, v->mbox, &call);
 	v->mbox = NULL;
 	v->committing = false;
+	visit_unclaim(v);
 	c->holds--;
 	return PM_OK;
 }

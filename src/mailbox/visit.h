@@ -26,25 +26,33 @@
 
 #include "conf/conf.h"
 #include "mailbox/quota_domain.h"
+#include "mailbox/registry.h"
 #include "module/backend.h"
 #include "module/caller.h"
 
 #define VISIT_SLICE 128 /* records at a time: 24 KiB of stack */
 
 struct visit {
-	struct backend *store; /* borrowed; set before visit_open, the rest zeroed */
+	/* set before visit_open, the rest zeroed */
+	struct backend *store; /* borrowed */
+	/* not a session: if it locks the mailbox it is claimed in the registry, and ends when
+	 * somebody who logs in waits for it */
+	bool background;
 	/* private */
 	void *mbox;
 	void *msg;      /* the message that is being read */
 	uint64_t count; /* messages, once it is open */
 	uint64_t at;    /* the next record of visit_info */
 	uint8_t op_id[16];
-	bool committing; /* the store is committing: nothing may stop it */
+	struct registry_entry *claim; /* background */
+	bool committing;              /* the store is committing: nothing may stop it */
 	char text[PM_ERROR_MAX + 1];
 };
 
-/* flags: PM_OPEN_... */
+/* flags: PM_OPEN_... PM_BUSY: another session has it, or, for the background, a session waits. */
 int32_t visit_open(struct visit *v, struct caller *c, const struct pm_user *u, uint32_t flags);
+/* The background's visit: a session waits for the mailbox. Asked after each slice. */
+bool visit_wanted(const struct visit *v);
 /* n records from `first` on; n is at most PM_SLICE_MAX. */
 int32_t visit_info(struct visit *v, struct caller *c, uint64_t first, size_t n, uint32_t want,
 		   struct pm_msg *ret);

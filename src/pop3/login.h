@@ -19,7 +19,8 @@ struct login {
 	struct find *find; /* WORK_CONFIRM; NULL: nothing has to be asked */
 	int64_t started_ms;
 	bool counted; /* guard_begin returned GO */
-	bool waited;  /* it has waited for the registry once, and may not again */
+	/* who has the maildrop: it waits for that, or has waited, and may not again; NULL */
+	const char *waits_for;
 };
 
 /* Starts the check and takes over `secret` (malloc'd). The reply is sent when it is decided. */

@@ -11,6 +11,7 @@
 #include "pop3/login.h"
 
 #define CLAIM_WAIT_MS 5000 /* for a session that was asked to leave */
+#define SOON_WAIT_MS 2000  /* for the background to give way */
 
 static _Atomic uint64_t tables_bytes; /* of all sessions */
 
@@ -23,11 +24,21 @@ in_use(struct pop3 *s, const char *by)
 	return login_over(s);
 }
 
+/* Parks until the maildrop is released: this wait, and no other. */
+static enum turn
+wait_for_claim(struct pop3 *s, int64_t now_ms, int64_t ms, const char *holder)
+{
+	if (!s->login->waits_for)
+		s->base.talk.resume_ms = now_ms + ms;
+	s->login->waits_for = holder;
+	return TURN_TIMER;
+}
+
 static enum turn
 open_claim(struct pop3 *s)
 {
 	int64_t now_ms = mono_ms();
-	bool may_wait = !s->login->waited || now_ms < s->base.talk.resume_ms;
+	bool may_wait = !s->login->waits_for || now_ms < s->base.talk.resume_ms;
 
 	switch (registry_claim(s->storage->section, s->user.key.p, s->user.key.n,
 			       slot_get_token(s->base.task.slot), s->base.peer->key,
@@ -36,14 +47,15 @@ open_claim(struct pop3 *s)
 		s->work = WORK_OPEN;
 		return TURN_ON;
 	case REGISTRY_WAIT:
-		if (!s->login->waited)
-			s->base.talk.resume_ms = now_ms + CLAIM_WAIT_MS;
-		s->login->waited = true;
-		return TURN_TIMER;
+		return wait_for_claim(s, now_ms, CLAIM_WAIT_MS, "another session of this server");
+	case REGISTRY_SOON:
+		return wait_for_claim(s, now_ms, SOON_WAIT_MS,
+				      "work of this server that does not give way");
 	case REGISTRY_HELD:
 		registry_cancel(s->storage->section, s->user.key.p, s->user.key.n,
 				slot_get_token(s->base.task.slot));
-		return in_use(s, "another session of this server");
+		return in_use(s, s->login->waits_for ? s->login->waits_for
+						     : "another session of this server");
 	default:
 		return login_failed_temp(s, PM_NOMEM, "out of memory", NULL);
 	}

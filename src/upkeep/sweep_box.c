@@ -104,8 +104,8 @@ sweep_box_visit(struct sweep *s, struct errand *e)
 	free(b->map);
 	b->map = NULL;
 	b->chosen = b->chosen_octets = 0;
-	b->whole = false;
-	b->visit = (struct visit){.store = b->storage};
+	b->whole = b->gave_way = false;
+	b->visit = (struct visit){.store = b->storage, .background = true};
 	s->phase = SWEEP_OPEN;
 	/* a permit of its own, so that others have their turn between two mailboxes */
 	return caller_ask(&e->caller, b->storage, CALL_BEGIN);
@@ -119,6 +119,14 @@ visit_failed(struct sweep *s, struct errand *e, int32_t rc)
 	return sweep_end_box(s, rc);
 }
 
+/* Between two slices: the server ends, or somebody who logs in waits for this mailbox. */
+static bool
+sweep_should_leave(struct sweep *s, struct errand *e)
+{
+	s->box.gave_way = s->box.gave_way || visit_wanted(&s->box.visit);
+	return s->box.gave_way || caller_should_end(&e->caller);
+}
+
 int32_t
 sweep_box_open(struct sweep *s, struct errand *e)
 {
@@ -127,7 +135,7 @@ sweep_box_open(struct sweep *s, struct errand *e)
 	int32_t rc =
 		visit_open(&b->visit, &e->caller, b->in_undo ? &b->undo_user : &b->user, flags);
 
-	if (rc == PM_AGAIN && !caller_should_end(&e->caller))
+	if (rc == PM_AGAIN && !sweep_should_leave(s, e))
 		return rc;
 	if (rc != PM_OK && b->visit.mbox) /* given up while it was being opened */
 		return sweep_go(s, SWEEP_CLOSE);
@@ -237,7 +245,7 @@ sweep_box_info(struct sweep *s, struct errand *e)
 			(s->order.kind == SWEEP_UNDELETE ? PM_WANT_UIDL : 0);
 	int32_t rc = visit_next(&b->visit, &e->caller, want, info, &n);
 
-	if (rc == PM_AGAIN && !caller_should_end(&e->caller))
+	if (rc == PM_AGAIN && !sweep_should_leave(s, e))
 		return rc;
 	if (rc != PM_OK)
 		return sweep_go(s, SWEEP_CLOSE);
@@ -248,10 +256,10 @@ sweep_box_info(struct sweep *s, struct errand *e)
 		b->chosen++;
 		b->chosen_octets += info[i].octets;
 	}
+	if (sweep_should_leave(s, e))
+		return sweep_go(s, SWEEP_CLOSE);
 	if (b->visit.at == b->visit.count)
 		return info_over(s, e);
-	if (caller_should_end(&e->caller))
-		return sweep_go(s, SWEEP_CLOSE);
 	return caller_ask(&e->caller, b->storage, CALL_CONTINUE); /* others have their turn */
 }
 
@@ -305,5 +313,8 @@ sweep_box_close(struct sweep *s, struct errand *e)
 	pthread_mutex_unlock(s->mutex);
 	if (b->whole)
 		return sweep_undo_next(s);
-	return visit_failed(s, e, caller_should_end(&e->caller) ? PM_CANCELLED : PM_TEMP);
+	return visit_failed(s, e,
+			    caller_should_end(&e->caller) ? PM_CANCELLED
+			    : b->gave_way                 ? PM_BUSY
+							  : PM_TEMP);
 }

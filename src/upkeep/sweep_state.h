@@ -54,9 +54,10 @@ struct sweep_box {
 	struct quota_hold hold;
 	int32_t rc; /* SWEEP_NEXT: the mailbox's result */
 	struct visit visit;
-	bool whole;   /* all of it was looked at */
-	bool asked;   /* box_stat was begun */
-	uint8_t *map; /* to delete, or to restore */
+	bool whole;    /* all of it was looked at */
+	bool gave_way; /* ... not, since its user logs in */
+	bool asked;    /* box_stat was begun */
+	uint8_t *map;  /* to delete, or to restore */
 	uint64_t chosen, chosen_octets;
 	int64_t now_ms;
 	/* the undo storage */

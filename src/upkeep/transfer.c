@@ -91,12 +91,14 @@ open_side(struct transfer *m, struct caller *c, struct transfer_side *s, uint32_
 {
 	int32_t rc;
 
+	s->visit.background = true;
 	flags |= s->visit.store->can_hide ? PM_OPEN_HIDDEN : 0;
 	rc = visit_open(&s->visit, c, s->user, flags);
-	if (rc == PM_AGAIN && !caller_should_end(c))
+	if (rc == PM_AGAIN && !caller_should_end(c) && !visit_wanted(&s->visit))
 		return rc;
 	if (rc == PM_AGAIN)
-		return transfer_fail(m, PM_CANCELLED, "opening a mailbox", "");
+		return transfer_fail(m, caller_should_end(c) ? PM_CANCELLED : PM_BUSY,
+				     "opening a mailbox", "");
 	return rc == PM_OK ? transfer_go(m, next) : fail_visit(m, &s->visit, rc);
 }
 
@@ -119,6 +121,8 @@ transfer_look(struct transfer *m, struct caller *c, struct transfer_side *s, uin
 		return rc;
 	if (rc == PM_OK && caller_should_end(c))
 		rc = PM_CANCELLED;
+	else if (rc == PM_OK && visit_wanted(&s->visit))
+		rc = PM_BUSY; /* the copies stay */
 	return rc == PM_OK ? rc : (fail_visit(m, &s->visit, rc), rc);
 }
 

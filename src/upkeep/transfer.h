@@ -8,7 +8,7 @@
  * still to go. So a message is always in one of them at least; if the process is killed it may be
  * in both, and the next transfer of the same messages ends that. The maildrop is locked last, no
  * longer than the look or the deletion takes, and while no other store is asked. If its user is
- * logged in by then, the transfer does not wait: PM_BUSY, the copies stay.
+ * logged in by then, or logs in during the look, the transfer gives way: PM_BUSY, the copies stay.
  *
  * A transfer is a part of an errand's context; transfer_step is entered from the errand's run until
  * it is done. One owner. It holds TRANSFER_BATCH records and one buffer in memory, however large

@@ -372,6 +372,60 @@ each_holder_begins_anew(void **state)
 	assert_int_equal(claim(ben, AWAY, START + 8 + 2 * TAKEOVER), REGISTRY_HELD);
 }
 
+/* ---- the background -------------------------------------------------------------------------- */
+
+static enum registry_answer
+claim_background(struct client *c)
+{
+	return registry_claim_background("s", "drop", 4, c->token, &c->claim);
+}
+
+/* Whatever the address and however long it has been at work. */
+static void
+the_background_gives_way(void **state)
+{
+	(void)state;
+	assert_false(registry_is_wanted(NULL));
+	assert_int_equal(claim_background(ann), REGISTRY_MINE);
+	assert_false(is_open()); /* in no session */
+	assert_false(registry_is_wanted(ann->claim));
+	assert_int_equal(claim(ben, AWAY, START), REGISTRY_SOON);
+	assert_int_equal(claim(ben, AWAY, START), REGISTRY_SOON);
+	assert_true(registry_is_wanted(ann->claim));
+	assert_int_equal(claim(eve, AWAY, START), REGISTRY_HELD); /* ben comes first */
+	assert_int_equal(claim_background(eve), REGISTRY_HELD);
+	registry_release(ann->claim);
+	assert_int_equal(note(ben), NOTE_WAKE);
+	assert_int_equal(claim_background(ann), REGISTRY_HELD); /* kept for ben */
+	assert_int_equal(claim(ben, AWAY, START), REGISTRY_MINE);
+	assert_true(is_open());
+	assert_false(registry_is_wanted(ben->claim));
+	assert_int_equal(claim_background(ann), REGISTRY_HELD);
+	assert_int_equal(note(ben), 0); /* a session is not asked to leave */
+	registry_release(ben->claim);
+	assert_int_equal(claim_background(ann), REGISTRY_MINE);
+	assert_false(registry_is_wanted(ann->claim));
+	registry_release(ann->claim);
+}
+
+static void
+a_session_gives_up_waiting_for_the_background(void **state)
+{
+	(void)state;
+	assert_int_equal(claim_background(ann), REGISTRY_MINE);
+	assert_int_equal(claim(ben, HOME, START), REGISTRY_SOON);
+	assert_int_equal(claim_last(ben, HOME, START + 2000), REGISTRY_HELD);
+	cancel(ben);
+	assert_false(registry_is_wanted(ann->claim));
+	assert_int_equal(claim_last(eve, HOME, START), REGISTRY_HELD);
+	assert_int_equal(claim(eve, HOME, START), REGISTRY_SOON);
+	registry_release(ann->claim);
+	cancel(eve);
+	assert_int_equal(claim_background(ben), REGISTRY_MINE);
+	registry_release(ben->claim);
+	assert_int_equal(note(ben), 0);
+}
+
 /* ---- threads --------------------------------------------------------------------------------- */
 
 static _Atomic int holders[3], two_at_once, held;
@@ -386,9 +440,10 @@ many_claims(void *arg)
 		char key = (char)('a' + k);
 		enum registry_answer answer;
 
-		answer = registry_claim("s", &key, 1, c->token, HOME, 1, (int64_t)i + 1000000, true,
-					&c->claim);
-		if (answer == REGISTRY_WAIT && i % 2)
+		answer = i % 5 == 0 ? registry_claim_background("s", &key, 1, c->token, &c->claim)
+				    : registry_claim("s", &key, 1, c->token, HOME, 1,
+						     (int64_t)i + 1000000, true, &c->claim);
+		if ((answer == REGISTRY_WAIT || answer == REGISTRY_SOON) && i % 2)
 			answer = registry_claim("s", &key, 1, c->token, HOME, 1, i, false,
 						&c->claim);
 		if (answer != REGISTRY_MINE) {
@@ -400,6 +455,7 @@ many_claims(void *arg)
 		atomic_fetch_add(&held, 1);
 		registry_touch(c->claim, 0, i % 3 == 0);
 		(void)registry_should_yield(c->claim, 1, 5);
+		(void)registry_is_wanted(c->claim);
 		atomic_fetch_sub(&holders[k], 1);
 		registry_release(c->claim);
 	}
@@ -436,6 +492,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_waiter_gives_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_waiter_that_ended_is_not_woken, setup, teardown),
 		cmocka_unit_test_setup_teardown(each_holder_begins_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_background_gives_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_session_gives_up_waiting_for_the_background,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(threads, setup, teardown),
 	};
 
