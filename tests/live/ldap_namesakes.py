@@ -128,7 +128,7 @@ def by_completion(tap, d):
         with Section(tap, d, what + ", names as they are", **more) as s:
             s.lets_in("p.whole@sales" if address else "pat@corp.test", "sales", "pat@corp.test")
     with Section(tap, d, "both values are hers", name_domain="corp.test", **ADDRESS) as s:
-        s.lets_in("k.both@sales", "sales", "kim@corp.test")
+        s.refuses("k.both@sales", "sales", "cn=kim,ou=sales,ou=people,dc=test,dc=local: attribute uid has several values")
 
 
 def what_it_costs(tap, d):

@@ -119,7 +119,7 @@ guid_of(const char *attr, struct pm_str v, char ret[37])
 	if (strcasecmp(attr, "objectGUID") != 0 || v.n != sizeof(order))
 		return false;
 	for (size_t i = 0; i < sizeof(order); i++) {
-		p += sprintf(p, "%02x", (unsigned char)v.p[order[i]]);
+		p += snprintf(p, 3, "%02x", (unsigned char)v.p[order[i]]);
 		if (i == 3 || i == 5 || i == 7 || i == 9)
 			*p++ = '-';
 	}
