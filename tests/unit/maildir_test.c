@@ -299,6 +299,76 @@ one_session_and_any_number_of_readers(void **state)
 	host_close(i);
 }
 
+/* Somebody who has this file's lock, as another host would. */
+static int
+lock_of(const char *file)
+{
+	int fd = open(mail_path(file), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	return fd;
+}
+
+static void
+expect_busy(struct host_inst *i, bool busy)
+{
+	struct pm_user u = user_named("ann");
+	void *mbox = NULL;
+	uint64_t n;
+	int32_t r = host_mbox_open(i, call, &u, PM_OPEN_EXCLUSIVE, &n, &mbox);
+
+	assert_int_equal(r, busy ? PM_BUSY : PM_OK);
+	if (!busy)
+		host_mbox_close(i, mbox, call);
+}
+
+/* lock = file: the file is one more lock, beside that of the directory. */
+static void
+a_file_as_a_lock(void **state)
+{
+	struct host_inst *i = MAIL_OPEN("lock", "file", NULL), *plain = MAIL_OPEN(NULL);
+	struct pm_user u = user_named("ann");
+	struct pm_rcpt r = {.size = sizeof(r), .user = &u, .uidl = {"uid", 3}};
+	struct pm_result res = {.size = sizeof(res)};
+	void *mbox, *dlv;
+	uint64_t n;
+	int fd;
+
+	(void)state;
+	mail_put("new/1.x", "x\n");
+	assert_string_equal(box_list_of(plain, PM_OPEN_EXCLUSIVE), "1.x:3 ");
+	assert_false(mail_there("restante-lock"));
+	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
+	expect_busy(i, true);
+	expect_busy(plain, true);
+	host_mbox_close(i, mbox, call);
+	mbox = box_enter(plain, PM_OPEN_EXCLUSIVE, &n);
+	expect_busy(i, true);
+	host_mbox_close(plain, mbox, call);
+	fd = lock_of("restante-lock");
+	expect_busy(i, true);
+	expect_busy(plain, false);
+	assert_string_equal(box_list_of(i, PM_OPEN_READONLY), "1.x:3 ");
+	assert_int_equal(host_box_delete(i, call, &u), PM_BUSY);
+	(void)close(fd);
+	expect_busy(i, false);
+	fd = lock_of("restante-lock-import");
+	expect_busy(i, false);
+	assert_int_equal(host_dlv_begin(i, call, 0, PM_DLVF_IMPORT, &dlv), PM_OK);
+	assert_int_equal(host_dlv_rcpt(i, dlv, call, &r), PM_OK);
+	assert_int_equal(host_dlv_write(i, dlv, call, "y\r\n", 3), PM_OK);
+	assert_int_equal(host_dlv_prepare(i, dlv, call, &res), PM_OK);
+	assert_int_equal(host_dlv_commit(i, dlv, call, &res), PM_AGAIN);
+	(void)close(fd);
+	assert_int_equal(host_dlv_commit(i, dlv, call, &res), PM_OK);
+	assert_int_equal(res.rc, PM_OK);
+	assert_int_equal(host_box_delete(i, call, &u), PM_OK);
+	assert_false(mail_there(""));
+	host_close(plain);
+	host_close(i);
+}
+
 static void
 a_snapshot_stays_as_it_is(void **state)
 {
@@ -411,6 +481,7 @@ main(void)
 		MAIL(totals_from_outside),
 		MAIL(questions_that_make_no_sense),
 		MAIL(one_session_and_any_number_of_readers),
+		MAIL(a_file_as_a_lock),
 		MAIL(a_snapshot_stays_as_it_is),
 		MAIL(slices),
 		MAIL(an_open_that_is_given_up),

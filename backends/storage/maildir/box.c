@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One mailbox of one session: open, info, close. The session's lock is flock(2) on the maildir
- * itself. It excludes other sessions of this process, too, ends with the process, and needs neither
- * a file nor space. Files of a maildir are immutable, so nothing else is locked. */
+/* One mailbox of one session: open, info, close. Files of a maildir are immutable, so nothing but
+ * the maildir is locked (lock.c). */
 #include "box.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "cache.h"
 #include "commit.h"
 #include "dir.h"
+#include "lock.h"
 #include "maildir.h"
 #include "message.h"
 #include "remove.h"
@@ -28,8 +27,10 @@ box_free(struct mbox *m)
 {
 	scan_free(m->scanner);
 	snap_free(m->snap);
+	if (m->lock != -1)
+		(void)close(m->lock);
 	if (m->fd != -1)
-		(void)close(m->fd); /* releases the lock */
+		(void)close(m->fd); /* both release the lock */
 	free(m);
 }
 
@@ -44,11 +45,15 @@ set_empty(struct mbox *m)
 static int32_t
 lock_box(struct mbox *m, const struct pm_call *call)
 {
-	if (!(m->flags & PM_OPEN_EXCLUSIVE) || flock(m->fd, LOCK_EX | LOCK_NB) == 0)
+	int e;
+
+	if (!(m->flags & PM_OPEN_EXCLUSIVE))
 		return PM_OK;
-	if (errno == EWOULDBLOCK)
-		return PM_BUSY;
-	sdk_error(call, "cannot lock the maildir: %s", strerrordesc_np(errno));
+	lock_tell_remote(m->inst, m->fd);
+	e = lock_session(m->inst, m->fd, &m->lock);
+	if (e == 0 || e == EWOULDBLOCK)
+		return e == 0 ? PM_OK : PM_BUSY;
+	sdk_error(call, "cannot lock the maildir: %s", strerrordesc_np(e));
 	return PM_TEMP;
 }
 
@@ -65,7 +70,7 @@ box_open_first(struct inst *i, const struct pm_call *call, const struct pm_user 
 		return PM_NOMEM;
 	m->inst = i;
 	m->flags = flags;
-	m->fd = -1;
+	m->fd = m->lock = -1;
 	rc = dir_open(i, call, user, false, &m->fd);
 	if (rc == PM_OK && m->fd == -1)
 		rc = set_empty(m) ? PM_OK : PM_NOMEM;

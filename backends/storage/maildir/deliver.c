@@ -396,15 +396,14 @@ publish(struct dlv *d, const struct pm_call *call, int dir, const struct rcpt *r
 			    .octets = sdk_octets_total(&r->octets),
 			    .stored = r->octets.stored,
 			    .first_ms = r->first_ms};
-	int lock = -1;
+	struct lock lock = {-1, -1};
 	int32_t rc = r->uidl[0] ? import_begin(d->inst, call, dir, &im, &lock) : PM_OK;
 
 	if (rc == PM_AGAIN)
 		return rc;
 	if (rc == PM_OK) {
 		rc = come_out(d, call, dir, r);
-		if (lock != -1)
-			(void)close(lock);
+		lock_release(&lock);
 	}
 	if (rc != PM_OK && rc != PM_UNKNOWN)
 		draft_remove(dir, r->tmp); /* nobody will use it again */

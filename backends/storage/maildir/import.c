@@ -7,7 +7,7 @@
  * import was interrupted, and comes again under another name with the same unique-id; a record
  * without a file means nothing.
  *
- * Imports into one mailbox take turns, by a lock on tmp/: between the look and the rename nobody
+ * Imports into one mailbox take turns, by a lock (lock.c): between the look and the rename nobody
  * else makes the same import.
  */
 #include "import.h"
@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +24,7 @@
 #include "find.h"
 #include "held.h"
 #include "ledger_file.h"
+#include "lock.h"
 #include "maildir.h"
 #include "match.h"
 #include "name.h"
@@ -149,20 +149,15 @@ import_look(struct inst *i, const struct pm_call *call, int fd, const struct imp
 	return rc;
 }
 
-/* Takes the lock on tmp/. PM_AGAIN: another import has it. */
+/* Takes the lock. PM_AGAIN: another import has it. */
 static int32_t
-import_take_turn(const struct inst *i, const struct pm_call *call, int fd, int *ret_lock)
+import_take_turn(const struct inst *i, const struct pm_call *call, int fd, struct lock *ret_lock)
 {
 	const struct timespec pause = {.tv_nsec = TURN_MS * 1000000};
-	int lock = openat(fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), e = 0;
+	int e = lock_imports(i, fd, ret_lock);
 
-	if (lock != -1 && flock(lock, LOCK_EX | LOCK_NB) == 0) {
-		*ret_lock = lock;
+	if (e == 0)
 		return PM_OK;
-	}
-	e = errno;
-	if (lock != -1)
-		(void)close(lock);
 	if (e == EWOULDBLOCK && maildir_now(i) < call->deadline_ms) {
 		(void)nanosleep(&pause, NULL);
 		return PM_AGAIN;
@@ -190,7 +185,7 @@ write_down(const struct inst *i, const struct pm_call *call, int fd, const struc
 
 int32_t
 import_begin(struct inst *i, const struct pm_call *call, int fd, const struct import *im,
-	     int *ret_lock)
+	     struct lock *ret_lock)
 {
 	size_t good, bad;
 	struct ledger *l;
@@ -211,6 +206,6 @@ import_begin(struct inst *i, const struct pm_call *call, int fd, const struct im
 	if (rc == PM_OK)
 		rc = write_down(i, call, fd, im);
 	if (rc != PM_OK)
-		(void)close(*ret_lock);
+		lock_release(ret_lock);
 	return rc;
 }

@@ -3,6 +3,7 @@
 #ifndef MAILDIR_IMPORT_H
 #define MAILDIR_IMPORT_H
 
+#include "lock.h"
 #include "maildir.h"
 
 struct import {
@@ -16,8 +17,8 @@ struct import {
 /* Asked before anything is written. PM_EXISTS; PM_OK: not known to be here; or a failure. */
 int32_t import_look(struct inst *i, const struct pm_call *call, int fd, const struct import *im);
 /* Called just before the message becomes visible. PM_OK: it is in the ledger, and nobody makes the
- * same import until *ret_lock is closed. PM_EXISTS; PM_AGAIN: another import has the lock. */
+ * same import until *ret_lock is released. PM_EXISTS; PM_AGAIN: another import has the lock. */
 int32_t import_begin(struct inst *i, const struct pm_call *call, int fd, const struct import *im,
-		     int *ret_lock);
+		     struct lock *ret_lock);
 
 #endif

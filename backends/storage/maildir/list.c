@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "box.h"
 #include "cache.h"
 #include "dir.h"
+#include "lock.h"
 #include "maildir.h"
 #include "match.h"
 #include "message.h"
@@ -234,6 +234,7 @@ remove_dirs(const struct inst *i, const struct pm_call *call, const struct pm_us
 
 	(void)unlinkat(fd, "maildirsize", 0); /* they may not be there */
 	(void)unlinkat(fd, LEDGER_FILE, 0);
+	lock_remove(fd);
 	(void)unlinkat(fd, "tmp", AT_REMOVEDIR);
 	(void)unlinkat(fd, "new", AT_REMOVEDIR);
 	(void)unlinkat(fd, "cur", AT_REMOVEDIR);
@@ -260,14 +261,14 @@ list_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
 	static const char *const dirs[] = {"new", "cur", "tmp"};
 	struct inst *i = inst;
 	int32_t rc;
-	int fd, e = 0;
+	int fd, lock, e = 0;
 
 	rc = dir_open(i, call, user, false, &fd);
 	if (rc != PM_OK)
 		return rc;
 	if (fd == -1)
 		return PM_NOENT;
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+	if (lock_session(i, fd, &lock) != 0) {
 		(void)close(fd);
 		return PM_BUSY;
 	}
@@ -278,6 +279,8 @@ list_delete(void *inst, const struct pm_call *call, const struct pm_user *user)
 	}
 	if (e == 0)
 		remove_dirs(i, call, user, fd);
+	if (lock != -1)
+		(void)close(lock);
 	(void)close(fd);
 	if (e == 0)
 		return PM_OK;

@@ -61,6 +61,7 @@ maildir_open(const struct pm_open *open, void **ret_inst)
 	i->prefix = i->pattern ? sdk_path_prefix(i->pattern) : NULL;
 	i->mark_seen = sdk_opt_num(open, "mark_seen", 1) != 0;
 	i->fsync = sdk_opt_num(open, "fsync", 1) != 0;
+	i->lock_file = sdk_opt_num(open, "lock", 0) != 0;
 	i->crlf = sdk_opt_num(open, "line_end", 0) != 0;
 	i->cache_messages = (uint64_t)sdk_opt_num(open, "cache_messages", 1000000);
 	i->cache = cache_new(i->cache_messages);
@@ -137,6 +138,8 @@ static const struct pm_option options[] = {
 		"retrieved messages that stay go from new to cur, seen"),
 	SDK_OPT("fsync", PM_OPT_BOOL, 0, "", "yes",
 		"no: a power cut may undo deletions and lose mail"),
+	SDK_OPT("lock", PM_OPT_CHOICE, 0, "directory|file", "directory",
+		"file: a session also locks a file, which NFS and others carry to other hosts"),
 	SDK_OPT("line_end", PM_OPT_CHOICE, 0, "lf|crlf", "lf", "how delivered mail is stored"),
 	SDK_OPT("cache_messages", PM_OPT_NUMBER, 0, "", "1000000",
 		"messages of unchanged mailboxes remembered in memory"),

@@ -23,6 +23,7 @@
  * draft.c     a message that is being delivered, in tmp/
  * sweep.c     files that deliveries left in tmp/
  * import.c    deliveries that bring their unique-id
+ * lock.c      the locks of sessions and imports
  * list.c      totals, list, removal
  */
 #ifndef MAILDIR_H
@@ -54,6 +55,8 @@ struct inst {
 	char *pattern; /* the path option */
 	char *prefix;  /* the part of the pattern before the first '%', up to a slash; it exists */
 	bool mark_seen, fsync, crlf;
+	bool lock_file;           /* lock = file */
+	_Atomic bool told_remote; /* that a mailbox is on a remote file system */
 	uint64_t cache_messages;
 	struct cache *cache;
 	struct sdk_totals *totals;
@@ -66,6 +69,7 @@ struct inst {
 struct mbox {
 	struct inst *inst;
 	int fd;         /* the maildir, which the session's lock is on; -1: there is none yet */
+	int lock;       /* the file of lock = file; -1: none */
 	uint32_t flags; /* PM_OPEN_... */
 	struct snap *snap;
 	struct scanner *scanner; /* while opening */

@@ -2,7 +2,7 @@
 /*
  * A delivery whose process is killed, ours or another program's, leaves its file in tmp/. By the
  * convention of maildirs such a file is nobody's after 36 hours. It is not removed while an import
- * has the lock on tmp/, since that one is about to move its file.
+ * has its lock, since that one is about to move its file.
  *
  * Both dates of a file count, the later one: the date of its content may have been copied from
  * elsewhere. When it was last read says nothing, since backups read, too. A clock that is set ahead
@@ -14,11 +14,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "dir.h"
+#include "lock.h"
 #include "snap.h"
 
 #define OLD_MS (36 * INT64_C(3600000))
@@ -48,23 +48,24 @@ is_left(int dfd, const char *name, int64_t now)
 
 /* Removes what is left, and returns how many files that were. */
 static unsigned
-sweep_dir(const struct inst *i, DIR *d)
+sweep_dir(const struct mbox *m, DIR *d)
 {
+	const struct inst *i = m->inst;
 	int64_t now = i->host->wall_ms(i->host->ctx), until = maildir_now(i) + SLICE_MS;
 	unsigned gone = 0, looks = 0;
+	struct lock lock = {-1, -1};
 	struct dirent *x;
-	bool locked = false;
 
 	while (gone < SWEEP_MAX && (x = readdir(d)) != NULL) {
 		if (++looks % 64 == 0 && maildir_now(i) >= until)
 			break;
 		if (!is_left(dirfd(d), x->d_name, now))
 			continue;
-		if (!locked && flock(dirfd(d), LOCK_EX | LOCK_NB) != 0)
+		if (lock.dir == -1 && lock_imports(i, m->fd, &lock) != 0)
 			break;
-		locked = true; /* until the directory is closed */
 		gone += unlinkat(dirfd(d), x->d_name, 0) == 0;
 	}
+	lock_release(&lock);
 	return gone;
 }
 
@@ -73,7 +74,7 @@ sweep_look(struct mbox *m)
 {
 	int dfd = openat(m->fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	DIR *d = dfd != -1 ? fdopendir(dfd) : NULL;
-	unsigned gone = d ? sweep_dir(m->inst, d) : 0;
+	unsigned gone = d ? sweep_dir(m, d) : 0;
 
 	if (d)
 		closedir(d);
