@@ -100,6 +100,25 @@ def first_delivery(tap, store):
     tap.ok(killed > 5 and not problems, "%s: a first delivery killed %d times" % (store.kind, killed), "\n".join(problems[:3]))
 
 
+def known_import(tap, store):
+    """An import of what another program put there, while the disk fails: whoever cannot look does not deliver it again."""
+    problems, runs = [], 0
+    for call, error in (("openat", "EIO"), ("getdents64", "EIO"), ("openat", "EMFILE")):
+        store.fill(messages=MESSAGES[:1])
+        with open(os.path.join(store.dir, "mail", "ann", "cur", "9.there:2,S"), "wb") as f:
+            f.write(NEW)
+        args = ("import", "ann", store.file(NEW, "9.there"))
+        first, last = mailbox_count(store, call, args)
+        for n in range(first + 1, last + 1):
+            out = store.run(*args, wrap=strace(call, "error=" + error, n))
+            runs += 1
+            files = sum(len(os.listdir(os.path.join(store.dir, "mail", "ann", d))) for d in ("new", "cur"))
+            if out.delivery == "OK" or files != 2:
+                problems.append("%s number %d, %s: %d files, %s" % (call, n, error, files, out.text[-600:]))
+    tap.ok(runs > 12 and not problems, "%s: an import of what is there fails, or knows it, %d times" % (store.kind, runs),
+           "\n".join(problems[:3]) or runs)
+
+
 def broken_lock(tap, store):
     """A delivery that finds a dead process's dotlock is killed while it moves it away: the next one works, and the file that
     is left is no mailbox in any list, and is removed when the next lock is broken."""
@@ -191,6 +210,8 @@ def main():
             first_delivery(tap, store)
             if kind == "mbox":
                 broken_lock(tap, store)
+            else:
+                known_import(tap, store)
             runs = attack(tap, store)
             tap.ok(runs >= 60, "%s: %d failures were tried" % (kind, runs))
         finally:

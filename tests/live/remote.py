@@ -31,6 +31,23 @@ def told_once(tap, srv):
            "each section says once where its mailboxes are, and what to do", "\n".join(lines))
 
 
+def sick_file(tap, srv):
+    """The directory has its name, and no type, as on NFS; all else fails."""
+    with open(srv.path("raw", "eve", "new", "1700000009.M1P1-sick.test"), "wb") as f:
+        f.write(LETTERS[0])
+    with entered(srv, "eve") as p:
+        stat, sick, others = p.say("STAT"), p.say("RETR 4"), [p.lines("RETR %d" % k) for k in (1, 2, 3)]
+    tap.ok(stat.startswith(b"+OK 4 ") and sick.startswith(b"-ERR [SYS/TEMP]") and all(others),
+           "a file that cannot even be looked at is listed, and cannot be fetched now; the others are served", (stat, sick, others))
+
+
+def sick_maildir(tap, srv, other):
+    os.mkdir(srv.path("raw", "fay-sick"))
+    out = other.run("session", "fay-sick"), other.run("deliver", "fay-sick", other.file(b"Subject: x\r\n\r\nx\r\n"))
+    tap.ok(out[0].open == "TEMP" and out[1].delivery == "TEMP",
+           "a maildir of which the file server says that its handle is stale is not there for now", "\n".join(o.text for o in out))
+
+
 def two_hosts(tap, srv, other):
     with entered(srv, "ann"):
         out = other.run("session", "ann")
@@ -52,8 +69,8 @@ def main():
     tap = Tap()
     own_namespace()
     with Server() as srv:
-        srv.passwd({u: "restante" for u in PLAIN + LOCKED}, **{u: "storage=locked" for u in LOCKED})
-        for user in PLAIN + LOCKED:
+        srv.passwd({u: "restante" for u in PLAIN + LOCKED + ("eve",)}, **{u: "storage=locked" for u in LOCKED})
+        for user in PLAIN + LOCKED + ("eve",):
             srv.maildir(user, LETTERS)
         os.rename(srv.path("mail"), srv.path("raw"))
         other = Store(srv.mkdir("other"))
@@ -63,6 +80,8 @@ def main():
             srv.start()
             told_once(tap, srv)
             two_hosts(tap, srv, other)
+            sick_file(tap, srv)
+            sick_maildir(tap, srv, other)
             srv.ends(tap)
         finally:
             disk.close()

@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define OP "0123456789abcdef0123456789abcdef"
 #define DAY_MS INT64_C(86400000)
@@ -337,6 +339,50 @@ its_namesake_is_not_served(void **state)
 	host_close(i);
 }
 
+/* One more descriptor than there are, and no other, from now on; the limit of before. */
+static struct rlimit
+one_descriptor(void)
+{
+	int next = dup(0);
+	struct rlimit before, l;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	(void)close(next);
+	l = before;
+	l.rlim_cur = (rlim_t)next + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &l), 0);
+	return before;
+}
+
+/* The listed file was renamed, and another one has its place. If nobody can look for it, since
+ * there are no descriptors, it is not gone, and the other one is not served for it. */
+static void
+a_look_that_fails_proves_nothing(void **state)
+{
+	struct host_inst *i = OPEN();
+	struct rlimit before;
+	char buf[20];
+	uint64_t n;
+	void *mbox;
+	int32_t r;
+
+	(void)state;
+	mail_put("cur/1.x", "ours");
+	assert_string_equal(box_letters(i, PM_OPEN_EXCLUSIVE), "1.x=ours ");
+	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
+	mail_move("cur/1.x", "cur/1.x:2,S");
+	mail_put("cur/1.x", "another");
+	before = one_descriptor();
+	r = box_read(i, mbox, 0, buf, sizeof(buf));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_string_equal(buf, "");
+	assert_int_equal(r, PM_NOMEM);
+	assert_int_equal(box_read(i, mbox, 0, buf, sizeof(buf)), PM_OK);
+	assert_string_equal(buf, "ours");
+	host_mbox_close(i, mbox, call);
+	host_close(i);
+}
+
 /* Nobody counted it; it keeps its unique-id all the same when another letter of its name comes. */
 static void
 a_namesake_of_what_a_name_says(void **state)
@@ -368,6 +414,7 @@ main(void)
 		MAIL(an_import_is_not_its_namesake),
 		MAIL(the_served_message_goes),
 		MAIL(its_namesake_is_not_served),
+		MAIL(a_look_that_fails_proves_nothing),
 		MAIL(a_namesake_of_what_a_name_says),
 	};
 

@@ -105,6 +105,24 @@ dir_make(const struct inst *i, int root, const char *rel)
 	return fd;
 }
 
+/* PM_PERM only for what somebody has to change: paths and permissions. A file server that is away
+ * has many names for it. */
+static int32_t
+open_code(int e)
+{
+	switch (e) {
+	case EPERM:
+	case ELOOP:
+	case EXDEV:
+	case ENOTDIR:
+	case EINVAL:
+	case ENAMETOOLONG:
+		return PM_PERM;
+	default:
+		return dir_code(e);
+	}
+}
+
 int32_t
 dir_open_path(struct inst *i, const struct pm_call *call, const char *path, bool create,
 	      int *ret_fd)
@@ -132,9 +150,7 @@ dir_open_path(struct inst *i, const struct pm_call *call, const char *path, bool
 	if (fd == -1) {
 		sdk_error(call, "cannot open or make the maildir '%s': %s", path,
 			  strerrordesc_np(e));
-		if (e == ENOSPC || e == EDQUOT) /* it could not be made */
-			return PM_NOSPACE;
-		return e == EMFILE || e == ENFILE || e == ENOMEM || e == EIO ? PM_TEMP : PM_PERM;
+		return open_code(e);
 	}
 	*ret_fd = fd;
 	return PM_OK;

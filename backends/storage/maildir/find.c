@@ -30,34 +30,41 @@ find_open_dir(int fd, const char *dir)
 	return d;
 }
 
-static bool
+/* Whether a directory has a file of this unique-id that the ledger does not know. 0; ENOENT: it has
+ * none; another errno: nobody can tell. */
+static int
 unseen_in(int fd, const char *dir, struct ledger *l, const char *uidl, size_t n)
 {
 	DIR *d = find_open_dir(fd, dir);
 	struct dirent *e;
 	bool found = false;
+	int failed = d ? 0 : errno;
 
-	while (d && !found && (e = readdir(d)) != NULL) {
+	while (d && !found && (errno = 0, e = readdir(d)) != NULL) {
 		size_t base_n = e->d_name[0] != '.' ? name_base_length(e->d_name) : 0;
 
 		found = base_n > 0 && match_own_uidl(e->d_name, base_n, uidl, n) &&
 			!ledger_find(l, e->d_name, base_n);
 	}
+	if (d && !found)
+		failed = errno;
 	if (d)
 		closedir(d);
-	return found;
+	return found ? 0 : failed ? failed : ENOENT;
 }
 
-bool
+int
 find_unseen(int fd, struct ledger *l, const char *uidl, size_t n)
 {
 	/* in this order, since mail moves from new to cur, never back */
-	return unseen_in(fd, "new", l, uidl, n) || unseen_in(fd, "cur", l, uidl, n);
+	int e = unseen_in(fd, "new", l, uidl, n);
+
+	return e == ENOENT ? unseen_in(fd, "cur", l, uidl, n) : e;
 }
 
 /* Looks for a file in one directory by base name and, unless it is 0, inode. *ret_name gets the
- * whole name. */
-static bool
+ * whole name. 0; ENOENT: it is not there; another errno: nobody can tell. */
+static int
 find_in(int fd, const char *dir, const char *base, size_t n, uint64_t ino, char *ret_name,
 	size_t cap)
 {
@@ -65,45 +72,51 @@ find_in(int fd, const char *dir, const char *base, size_t n, uint64_t ino, char 
 	struct dirent *e;
 	struct stat st;
 	bool found = false;
+	int failed = 0;
 
 	if (!d)
-		return false;
-	while (!found && (e = readdir(d)) != NULL) {
+		return errno;
+	while (!found && (errno = 0, e = readdir(d)) != NULL) {
 		if (name_base_length(e->d_name) != n || memcmp(e->d_name, base, n) != 0)
 			continue;
-		found = ino == 0 || (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-				     st.st_ino == ino);
+		if (ino == 0 || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			found = ino == 0 || st.st_ino == ino;
+		else if (errno != ENOENT)
+			failed = errno;
 		if (found)
 			snprintf(ret_name, cap, "%s", e->d_name);
 	}
+	if (!found && !e && errno != 0)
+		failed = errno;
 	closedir(d);
-	return found;
+	return found ? 0 : failed ? failed : ENOENT;
 }
 
-bool
+int
 find_again(int fd, struct snap *s, struct item *it)
 {
 	char base[256], name[256];
 	uint32_t at;
-	bool in_new = false, found = false;
+	bool in_new = false;
+	int e = ENOENT;
 
 	snprintf(base, sizeof(base), "%.*s", (int)it->base_n, s->names + it->name);
 	/* cur is read again: the file may have come there, or been renamed past readdir, meanwhile
 	 */
-	for (int look = 0; look < 4 && !found; look++) {
+	for (int look = 0; look < 4 && e == ENOENT; look++) {
 		in_new = look % 2 == 1;
-		found = find_in(fd, in_new ? "new" : "cur", base, it->base_n, it->ino, name,
-				sizeof(name));
+		e = find_in(fd, in_new ? "new" : "cur", base, it->base_n, it->ino, name,
+			    sizeof(name));
 	}
-	if (!found)
-		return false;
-	if (!snap_add_name(s, name, strlen(name), &at))
-		return false;
+	if (e == 0 && !snap_add_name(s, name, strlen(name), &at))
+		e = ENOMEM;
+	if (e)
+		return e;
 	if (it->uidl == it->name)
 		it->uidl = at; /* the same base name */
 	it->name = at;
 	it->in_new = in_new;
-	return true;
+	return 0;
 }
 
 /* ---- many of them ---------------------------------------------------------------------------- */

@@ -31,10 +31,11 @@ int32_t find_files(int fd, find_wanted wanted, void *ctx, struct snap *s);
 /* Calls fn, which returns false, with each name in tmp, new and cur: at least once, even if the
  * file moves on meanwhile. */
 int32_t find_names(int fd, find_wanted fn, void *ctx);
-/* Finds the file of an item again, after ENOENT, by base name and inode. False: it is gone. */
-bool find_again(int fd, struct snap *s, struct item *it);
-/* True if there is a file with this unique-id that the ledger does not know. Reads both
- * directories. */
-bool find_unseen(int fd, struct ledger *l, const char *uidl, size_t n);
+/* Finds the file of an item again, after ENOENT, by base name and inode. 0; ENOENT: it is gone;
+ * another errno: nobody can tell. */
+int find_again(int fd, struct snap *s, struct item *it);
+/* 0: there is a file with this unique-id that the ledger does not know; ENOENT: there is none;
+ * another errno: nobody can tell. Reads both directories. */
+int find_unseen(int fd, struct ledger *l, const char *uidl, size_t n);
 
 #endif

@@ -47,7 +47,7 @@ open_item(const struct source *src, struct item *it)
 	for (int tries = 0; tries < RELOCATE_TRIES && fd == -1; tries++) {
 		name_path(src->s, it, path, sizeof(path));
 		fd = openat(src->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-		if (fd == -1 && (errno != ENOENT || !find_again(src->fd, src->s, it)))
+		if (fd == -1 && (errno != ENOENT || (errno = find_again(src->fd, src->s, it)) != 0))
 			break;
 	}
 	return fd;

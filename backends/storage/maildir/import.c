@@ -128,8 +128,17 @@ import_known(struct inst *i, const struct pm_call *call, const struct import *im
 	}
 	if (!look.here && look.gone && !im->restore)
 		return PM_EXISTS;
-	if (!look.here && !(all && find_unseen(fd, l, im->uidl, look.n)))
-		return PM_OK;
+	if (!look.here) {
+		int e = all ? find_unseen(fd, l, im->uidl, look.n) : ENOENT;
+
+		if (e == ENOENT)
+			return PM_OK;
+		if (e != 0) {
+			sdk_error(call, "cannot tell whether the message is here: %s",
+				  strerrordesc_np(e));
+			return PM_TEMP;
+		}
+	}
 	/* the process that put it there may have been killed before it made that durable, and after
 	 * this answer the last other copy may go */
 	return dir_sync(i, fd) ? PM_EXISTS : PM_TEMP;

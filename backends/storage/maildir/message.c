@@ -76,17 +76,18 @@ shares_name(const struct snap *s, const struct item *it)
 static int
 open_there(struct mbox *m, struct item *it, const char *path, struct stat *ret_st)
 {
-	int fd = openat(m->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = openat(m->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), e;
 
 	if (fd == -1 || fstat(fd, ret_st) != 0 || !S_ISREG(ret_st->st_mode) || it->ino == 0 ||
 	    it->ino == ret_st->st_ino)
 		return fd;
 	/* another file: ours may have been renamed; if it is nowhere, this file replaced it, unless
 	 * it belongs to another message */
-	if (!find_again(m->fd, m->snap, it) && !shares_name(m->snap, it))
+	e = find_again(m->fd, m->snap, it);
+	if (e == ENOENT && !shares_name(m->snap, it))
 		return fd;
 	(void)close(fd);
-	errno = ENOENT;
+	errno = e ? e : ENOENT;
 	return -1;
 }
 
@@ -102,7 +103,7 @@ item_open(struct mbox *m, struct item *it, struct stat *ret_st, char why[WHY_MAX
 		name_path(m->snap, it, path, sizeof(path));
 		fd = open_there(m, it, path, ret_st);
 		e = errno;
-		if (fd == -1 && (e != ENOENT || !find_again(m->fd, m->snap, it)))
+		if (fd == -1 && (e != ENOENT || (e = find_again(m->fd, m->snap, it)) != 0))
 			break;
 	}
 	if (fd == -1) {
@@ -310,10 +311,10 @@ message_replaced(const struct msg *g, const struct stat *now)
 	if (fstatat(m->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == now->st_ino &&
 	    st.st_dev == now->st_dev)
 		return false;
-	if (now->st_nlink > 0 && find_again(m->fd, m->snap, it))
+	if (now->st_nlink > 0 && find_again(m->fd, m->snap, it) == 0)
 		return false; /* renamed by another reader */
 	any.ino = 0;
-	return !shares_name(m->snap, it) && find_again(m->fd, m->snap, &any);
+	return !shares_name(m->snap, it) && find_again(m->fd, m->snap, &any) == 0;
 }
 
 /* True if this was the message that was opened. */

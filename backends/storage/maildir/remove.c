@@ -31,6 +31,7 @@ static int
 remove_one(struct mbox *m, struct item *it)
 {
 	char path[300];
+	int e;
 
 	for (int tries = 0; tries < RELOCATE_TRIES; tries++) {
 		struct stat st;
@@ -48,8 +49,9 @@ remove_one(struct mbox *m, struct item *it)
 			if (errno != ENOENT)
 				return errno;
 		}
-		if (!find_again(m->fd, m->snap, it))
-			break;
+		e = find_again(m->fd, m->snap, it);
+		if (e)
+			return e;
 	}
 	return ENOENT;
 }
@@ -109,7 +111,7 @@ hold_listed(struct mbox *m, struct item *it, int *ret_fd, struct stat *ret)
 
 	name_path(m->snap, it, path, sizeof(path));
 	if (faccessat(m->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
-	    find_again(m->fd, m->snap, it))
+	    find_again(m->fd, m->snap, it) == 0)
 		name_path(m->snap, it, path, sizeof(path));
 	*ret_fd = openat(m->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	return (*ret_fd != -1 ? fstat(*ret_fd, ret)

@@ -3,6 +3,7 @@
 #include "snap.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,7 +100,9 @@ snap_takes(int dirfd_, const struct dirent *d)
 		return true;
 	if (d->d_type != DT_UNKNOWN)
 		return false;
-	return fstatat(dirfd_, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+	if (fstatat(dirfd_, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return S_ISREG(st.st_mode);
+	return errno != ENOENT; /* a file that cannot be looked at is not gone */
 }
 
 /* ---- the directories it was taken from ------------------------------------------------------- */

@@ -155,6 +155,7 @@ static int
 stat_item(struct run *r, struct item *it, struct stat *ret)
 {
 	char path[300];
+	int e;
 
 	for (int tries = 0; tries < RELOCATE_TRIES; tries++) {
 		name_path(r->src.s, it, path, sizeof(path));
@@ -162,8 +163,9 @@ stat_item(struct run *r, struct item *it, struct stat *ret)
 			return S_ISREG(ret->st_mode) ? 0 : ENOENT;
 		if (errno != ENOENT)
 			return errno;
-		if (!find_again(r->src.fd, r->src.s, it))
-			break;
+		e = find_again(r->src.fd, r->src.s, it);
+		if (e)
+			return e;
 	}
 	return ENOENT;
 }
