@@ -119,6 +119,29 @@ def known_import(tap, store):
            "\n".join(problems[:3]) or runs)
 
 
+def two_recipients(tap, store):
+    """A delivery to two, whose maildirs are opened again for each step: each has the whole message or none, both if it said so, and
+    what failed leaves nothing in tmp/."""
+    problems, runs = [], 0
+    for call, error in (("openat2", "EMFILE"), ("write", "ENOSPC"), ("fsync", "EIO"), ("linkat", "EMLINK"), ("renameat2", "EIO")):
+        args = ("deliver", "ann,ben", store.file(NEW))
+        store.run(*args)
+        first, last = mailbox_count(store, call, args)
+        for n in range(first + 1, last + 1):
+            for user in ("ann", "ben"):
+                store.remove(user)
+                store.run("deliver", user, store.file(MESSAGES[0], "first"))
+            out = store.run(*args, wrap=strace(call, "error=" + error, n))
+            runs += 1
+            tmp = [name for user in ("ann", "ben") for name in os.listdir(os.path.join(store.dir, "mail", user, "tmp"))]
+            got = [sorted(store.look(user).values()) for user in ("ann", "ben")]
+            old, new = (len(MESSAGES[0]), fnv(MESSAGES[0])), (len(NEW), fnv(NEW))
+            if any(g not in ([old], sorted([old, new])) for g in got) or out.delivery == "OK" and got != [sorted([old, new])] * 2 or \
+                    tmp and call != "openat2":
+                problems.append("%s number %d, %s: %s, tmp: %s\n%s" % (call, n, error, got, tmp, out.text[-600:]))
+    tap.ok(runs >= 10 and not problems, "%s: a delivery to two fails %d times" % (store.kind, runs), "\n".join(problems[:3]) or runs)
+
+
 def broken_lock(tap, store):
     """A delivery that finds a dead process's dotlock is killed while it moves it away: the next one works, and the file that
     is left is no mailbox in any list, and is removed when the next lock is broken."""
@@ -212,6 +235,7 @@ def main():
                 broken_lock(tap, store)
             else:
                 known_import(tap, store)
+                two_recipients(tap, store)
             runs = attack(tap, store)
             tap.ok(runs >= 60, "%s: %d failures were tried" % (kind, runs))
         finally:
