@@ -52,7 +52,9 @@ quoted_local(struct reader *r, struct address *a)
 	}
 	if (!address_take(r, '"'))
 		return "the quotation mark is not closed";
-	return a->n > 0 ? NULL : "the local part is empty";
+	if (a->n == 0)
+		a->odd = "the local part is empty";
+	return NULL;
 }
 
 static const char *
@@ -76,6 +78,17 @@ is_domain_octet(unsigned char c)
 	       c >= 0x80 || c == '-' || c == '.' || c == '_';
 }
 
+/* NULL: a host may have this name, as far as it is looked at. */
+static const char *
+odd_domain(const char *p, size_t n)
+{
+	return *p == '.' || *p == '-'
+		       ? "the domain is empty, or begins with a character no domain begins with"
+	       : memmem(p, n, "..", 2)  ? "the domain has an empty label"
+	       : n > ADDRESS_DOMAIN_MAX ? "the domain is longer than 255 octets"
+					: NULL;
+}
+
 static const char *
 address_domain(struct reader *r, struct address *a)
 {
@@ -95,13 +108,13 @@ address_domain(struct reader *r, struct address *a)
 	while (r->p < r->end && is_domain_octet((unsigned char)*r->p))
 		if (!address_put(a, *r->p++))
 			return "the address is too long";
-	if (a->n == from || a->text[from] == '.' || a->text[from] == '-')
+	if (a->n == from)
 		return "the domain is empty, or begins with a character no domain begins with";
-	if (memmem(a->text + from, a->n - from, "..", 2))
-		return "the domain has an empty label";
 	if (a->text[a->n - 1] == '.' && a->n - from > 1)
 		a->n--; /* fully qualified: the same domain */
-	return a->n - from <= ADDRESS_DOMAIN_MAX ? NULL : "the domain is longer than 255 octets";
+	if (!a->odd)
+		a->odd = odd_domain(a->text + from, a->n - from);
+	return NULL;
 }
 
 /* "@a,@b:" */
@@ -127,8 +140,6 @@ address_mailbox(struct reader *r, struct address *a)
 	if (wrong)
 		return wrong;
 	a->local_n = a->n;
-	if (a->local_n > ADDRESS_LOCAL_MAX)
-		return "the local part is longer than 64 octets";
 	if (address_take(r, '@')) {
 		if (!address_put(a, '@'))
 			return "the address is too long";
@@ -168,7 +179,7 @@ address_quote(const char *name, size_t n, char *ret)
 {
 	const char *at = memrchr(name, '@', n);
 	size_t local = at ? (size_t)(at - name) : n, o = 0;
-	bool plain = true;
+	bool plain = local > 0 || n == 0;
 
 	for (size_t i = 0; i < local; i++)
 		plain = plain && (is_atext((unsigned char)name[i]) || name[i] == '.');

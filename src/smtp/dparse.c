@@ -113,6 +113,10 @@ dparse_path(const char *p, size_t n, bool from, struct dpath *ret, const char **
 	while (p < end && *p == ' ') /* a frequent mistake, and harmless */
 		p++;
 	*ret_why = address_path(p, (size_t)(end - p), &used, &ret->address);
+	/* A sender may be odd: the server before us has taken the mail, and a refusal were a bounce
+	 * about something that its recipient cannot mend. */
+	if (!*ret_why && !from)
+		*ret_why = ret->address.odd;
 	if (*ret_why)
 		return DPATH_ADDRESS;
 	p += used;

@@ -24,11 +24,11 @@ check_address(const struct address *a)
 	MUST(n <= ADDRESS_QUOTED_MAX && quoted[n] == '\0');
 	if (a->null)
 		return;
-	MUST(a->local_n <= ADDRESS_LOCAL_MAX);
+	MUST(a->local_n <= a->n);
 	for (size_t i = 0; i < n; i++)
 		MUST((unsigned char)quoted[i] >= 0x20 && quoted[i] != 0x7f);
 	snprintf(path, sizeof(path), "<%s>", quoted);
-	MUST(a->local_n > 0);
+	MUST(a->local_n > 0 || a->odd);
 	if (a->local_n == a->n && strchr(a->text, '@'))
 		return; /* an '@' in a local part without a domain ends it when read again */
 	MUST(address_path(path, n + 2, &used, &again) == NULL);
@@ -46,7 +46,7 @@ check_path(const struct dcommand *c, bool from)
 	switch (dparse_path(args, c->n, from, &p, &why)) {
 	case DPATH_OK:
 		check_address(&p.address);
-		MUST(from || (p.size == UINT64_MAX && !p.utf8));
+		MUST(from || (p.size == UINT64_MAX && !p.utf8 && !p.address.odd));
 		break;
 	case DPATH_SYNTAX:
 	case DPATH_ADDRESS:

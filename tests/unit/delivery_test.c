@@ -39,9 +39,10 @@ static const struct {
 	{"<ann example.org>", NULL, NULL},
 	{"<@example.org>", NULL, NULL},
 	{"<ann@>", NULL, NULL},
-	{"<ann@-example.org>", NULL, NULL},
-	{"<ann@example..org>", NULL, NULL},
-	{"<\"\"@example.org>", NULL, NULL},
+	{"<ann@-example.org>", "ann@-example.org", NULL},
+	{"<ann@example..org>", "ann@example..org", NULL},
+	{"<\"\"@example.org>", "@example.org", NULL},
+	{"<\"\">", "", ""},
 	{"<\"ann@example.org>", NULL, NULL},
 	{"<\"a\nb\"@example.org>", NULL, NULL},
 	{"<ann@[192.0.2.1>", NULL, NULL},
@@ -76,26 +77,49 @@ paths(void **state)
 	}
 }
 
+/* The whole counts, wherever its '@' is. */
 static void
 lengths(void **state)
 {
-	char path[700];
-	struct address a;
-	size_t used;
+	(void)state;
+	for (size_t n = 1; n <= ADDRESS_MAX + 3; n++) {
+		for (size_t local = 1; local <= n; local++) {
+			char path[ADDRESS_MAX + 6] = "<";
+			struct address a;
+			size_t used;
+
+			memset(path + 1, 'd', n);
+			if (local < n - 1)
+				path[1 + local] = '@';
+			path[1 + n] = '>';
+			assert_int_equal(address_path(path, n + 2, &used, &a) == NULL,
+					 n <= ADDRESS_MAX);
+			if (n <= ADDRESS_MAX)
+				assert_int_equal(a.odd != NULL,
+						 local < n - 1 &&
+							 n - local - 1 > ADDRESS_DOMAIN_MAX);
+		}
+	}
+}
+
+/* An odd address may be a sender's, and never a recipient's. */
+static void
+odd_senders(void **state)
+{
+	static const char *const odd[] = {"ann@-example.org", "ann@.example.org",
+					  "ann@example..org", "\"\"@example.org"};
 
 	(void)state;
-	for (int local = 63; local <= 66; local++) {
-		snprintf(path, sizeof(path), "<%.*s@example.org>", local,
-			 "0123456789012345678901234567890123456789012345678901234567890123456789");
-		assert_int_equal(address_path(path, strlen(path), &used, &a) == NULL,
-				 local <= ADDRESS_LOCAL_MAX);
-	}
-	for (size_t domain = 250; domain <= 260; domain++) {
-		memset(path, 'd', sizeof(path));
-		memcpy(path, "<a@", 3);
-		path[3 + domain] = '>';
-		assert_int_equal(address_path(path, 4 + domain, &used, &a) == NULL,
-				 domain <= ADDRESS_DOMAIN_MAX);
+	for (size_t i = 0; i < COUNT(odd); i++) {
+		char text[80];
+		const char *why;
+		struct dpath p;
+
+		snprintf(text, sizeof(text), "FROM:<%s>", odd[i]);
+		assert_int_equal(dparse_path(text, strlen(text), true, &p, &why), DPATH_OK);
+		snprintf(text, sizeof(text), "TO:<%s>", odd[i]);
+		assert_int_equal(dparse_path(text, strlen(text), false, &p, &why), DPATH_ADDRESS);
+		assert_non_null(why);
 	}
 }
 
@@ -186,8 +210,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths),       cmocka_unit_test(lengths),
-		cmocka_unit_test(reply_lines), cmocka_unit_test(outcomes),
-		cmocka_unit_test(scans),
+		cmocka_unit_test(odd_senders), cmocka_unit_test(reply_lines),
+		cmocka_unit_test(outcomes),    cmocka_unit_test(scans),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

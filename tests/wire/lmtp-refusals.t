@@ -49,12 +49,12 @@ C: MAIL FROM:<"a@example.org>
 S: 501 5.1.7 the quotation mark is not closed
 C: MAIL FROM:<a@>
 S: 501 5.1.7 the domain is empty, or begins with a character no domain begins with
-C: MAIL FROM:<a@example..org>
-S: 501 5.1.7 the domain has an empty label
 C: MAIL FROM:<@example.org>
 S: 501 5.1.7 the source route has no end
-C: MAIL FROM:<01234567890123456789012345678901234567890123456789012345678901234@example.org>
-S: 501 5.1.7 the local part is longer than 64 octets
+C* 1 MAIL FROM:<
+C* 31 0123456789
+C: @example.org>
+S: 501 5.1.7 the address is too long
 C: MAIL FROM:<a@example.org>X
 S: 501 5.1.7 something stands behind the address
 C: MAIL FROM:<a@example.org> SIZE=many
@@ -98,6 +98,10 @@ C: RCPT TO:<"ann@example.org>
 S: 501 5.1.3 the quotation mark is not closed
 C: RCPT TO:<ann@-example.org>
 S: 501 5.1.3 the domain is empty, or begins with a character no domain begins with
+C: RCPT TO:<ann@example..org>
+S: 501 5.1.3 the domain has an empty label
+C: RCPT TO:<"">
+S: 501 5.1.3 the local part is empty
 C: RCPT TO:<ann@example.org>,<ben@example.org>
 S: 501 5.1.3 something stands behind the address
 C: RCPT TO:<>
