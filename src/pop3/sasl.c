@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "account/chain.h"
 #include "base/b64.h"
 #include "base/secret.h"
 #include "pop3/login.h"
@@ -60,6 +61,18 @@ sasl_challenge(struct pop3 *s, const char *text)
 	return TURN_ON;
 }
 
+/* RFC 4616 section 2: does the client name itself? In any spelling: the account counts. */
+static bool
+acts_for_itself(const struct pop3 *s)
+{
+	const struct sasl *x = s->sasl;
+	char as[PM_NAME_MAX + 1], who[PM_NAME_MAX + 1];
+
+	return x->authzid_n == 0 ||
+	       (chain_name(s->base.conf, x->authzid, x->authzid_n, as) &&
+		chain_name(s->base.conf, x->name, x->name_n, who) && strcmp(as, who) == 0);
+}
+
 /* The exchange has a name and a secret: the rest is a login like any other. */
 static enum turn
 to_login(struct pop3 *s)
@@ -71,7 +84,7 @@ to_login(struct pop3 *s)
 	enum turn m;
 
 	/* acting for another user needs a right that no module grants yet */
-	if (x->authzid_n > 0 && (x->authzid_n != name_n || memcmp(x->authzid, name, name_n) != 0))
+	if (!acts_for_itself(s))
 		return sasl_refuse(s, CODE_AUTH, "logging in on behalf of others is not possible");
 	x->secret = x->name = NULL;
 	sasl_drop(s);
