@@ -53,8 +53,6 @@ parse_split(struct command *c)
 			return;
 		s = space + 1;
 		n -= len + 1;
-		if (n == 0)
-			c->too_many = true; /* a trailing space */
 	}
 }
 
@@ -82,8 +80,9 @@ command_of(const char *line, size_t n, size_t octets, struct command *ret)
 		ret->arg[0].p = ret->rest.p;
 		ret->arg[0].n = ret->rest.n;
 	} else {
-		if (space && ret->rest.n == 0)
-			ret->too_many = true;
+		/* some clients send one after every command ("LIST "), with or without arguments */
+		while (ret->rest.n > 0 && ret->rest.p[ret->rest.n - 1] == ' ')
+			ret->rest.n--;
 		parse_split(ret);
 	}
 	return PARSE_COMMAND;

@@ -50,12 +50,12 @@ struct command {
 		const char *p;
 		size_t n;
 	} arg[2];
-	/* more arguments than arg[] holds, or a trailing/double space */
+	/* more arguments than arg[] holds, or two spaces between them */
 	bool too_many;
 	struct {
 		const char *p;
 		size_t n;
-	} rest; /* everything after the verb and one space, as sent */
+	} rest; /* everything after the verb and one space; PASS and USER: with spaces at its end */
 };
 
 /* A line of n octets, its LF included; a CR before the LF is dropped. Verbs may be in any case. */

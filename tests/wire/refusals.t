@@ -56,7 +56,7 @@ C: TOP 1 1 1
 S: -ERR TOP needs a message and a number of lines
 C: DELE
 S: -ERR DELE needs a message number
-C: LIST 1 
+C: LIST 1 1
 S: -ERR LIST takes one message number or none
 C: STAT 1
 S: -ERR STAT takes no argument
