@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pipe/pipein.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -61,7 +62,7 @@ pipein_address(const char *p, size_t n, struct address *ret)
 	return *p == '"' ? wrong ? wrong : "there is more after its end" : bare_address(p, n, ret);
 }
 
-/* ---- the line "From " ------------------------------------------------------------------------ */
+/* ---- the lines "From " ----------------------------------------------------------------------- */
 
 /* Length of the sender in "sender Mon Jan  1 ...": up to a blank that is not in quotes. */
 static size_t
@@ -75,20 +76,61 @@ sender_length(const char *p, size_t n)
 	return i;
 }
 
-static void
-take_from_line(struct pipein *p)
+/* Is there a time of day in it, "12:08"? */
+static bool
+has_time(const char *p, size_t n)
 {
-	const char *line = p->buf + FROM_OCTETS, *lf = memchr(p->buf, '\n', p->n);
+	for (size_t i = 2; i + 2 < n; i++)
+		if (p[i] == ':' && isdigit((unsigned char)p[i - 2]) &&
+		    isdigit((unsigned char)p[i - 1]) && isdigit((unsigned char)p[i + 1]) &&
+		    isdigit((unsigned char)p[i + 2]))
+			return true;
+	return false;
+}
 
-	/* "From : ann@example.org" is a header field of old (RFC 5322 section 4.5) */
-	if (!lf || lf - p->buf > FROM_LINE_MAX || line[strspn(line, " ")] == ':')
-		return;
+/* Octets of ">" before what may be "From ". */
+static size_t
+quotes_at(const struct pipein *p)
+{
+	size_t n = 0;
+
+	while (p->at + n < p->n && p->buf[p->at + n] == '>')
+		n++;
+	return n;
+}
+
+static void
+keep_sender(struct pipein *p, const char *sender, size_t n)
+{
+	if (p->has_from)
+		return; /* the first is the server's that calls us; the others are its past */
 	p->has_from = true;
-	if (pipein_address(line, sender_length(line, (size_t)(lf - line)), &p->from) != NULL) {
+	if (pipein_address(sender, sender_length(sender, n), &p->from) != NULL) {
 		memset(&p->from, 0, sizeof(p->from));
 		p->from.null = true;
 	}
+}
+
+/* Takes a line "From ..." away. The first needs no date, as some servers write none; one after it,
+ * or one with ">" (RFC 976), might be text, and does. False: there is none. */
+static bool
+take_from_line(struct pipein *p)
+{
+	size_t quotes = quotes_at(p), left = p->n - p->at;
+	const char *at = p->buf + p->at, *line = at + quotes + FROM_OCTETS, *lf;
+
+	if (p->at > PIPEIN_OCTETS / 2 || left < quotes + FROM_OCTETS ||
+	    memcmp(at + quotes, FROM, FROM_OCTETS) != 0)
+		return false;
+	lf = memchr(at, '\n', left);
+	/* "From : ann@example.org" is a header field of old (RFC 5322 section 4.5) */
+	if (!lf || lf - at > FROM_LINE_MAX || line[strspn(line, " ")] == ':')
+		return false;
+	if ((quotes > 0 || p->has_from) && !has_time(line, (size_t)(lf - line)))
+		return false;
+	keep_sender(p, line, (size_t)(lf - line));
 	p->at = (size_t)(lf + 1 - p->buf);
+	return true;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -115,11 +157,11 @@ pipein_fill(struct pipein *p)
 static bool
 pipein_undecided(const struct pipein *p)
 {
-	size_t n = p->n < FROM_OCTETS ? p->n : FROM_OCTETS;
+	size_t quotes = quotes_at(p), left = p->n - p->at, n = left - quotes;
 
-	if (p->ended || memcmp(p->buf, FROM, n) != 0)
+	if (p->ended || memcmp(p->buf + p->at + quotes, FROM, n < FROM_OCTETS ? n : FROM_OCTETS))
 		return false;
-	return p->n <= FROM_LINE_MAX && !memchr(p->buf, '\n', p->n);
+	return left <= FROM_LINE_MAX && !memchr(p->buf + p->at, '\n', left);
 }
 
 bool
@@ -129,15 +171,10 @@ pipein_open(struct pipein *p, int fd)
 	p->ended = p->has_from = false;
 	p->at = p->n = 0;
 	do
-		if (!pipein_fill(p))
-			return false;
-	while (pipein_undecided(p));
-	if (p->n > FROM_OCTETS && memcmp(p->buf, FROM, FROM_OCTETS) == 0)
-		take_from_line(p);
-	if (p->at == p->n && !p->ended) { /* is there anything after it? */
-		p->at = p->n = 0;
-		return pipein_fill(p);
-	}
+		while (pipein_undecided(p))
+			if (!pipein_fill(p))
+				return false;
+	while (take_from_line(p));
 	return true;
 }
 

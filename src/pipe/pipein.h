@@ -2,7 +2,7 @@
 /*
  * pipein - the message on standard input, piece by piece. A first line "From sender date", as mbox
  * has it and some mail servers write it, is no part of the message: it is taken away, and its
- * sender kept.
+ * sender kept. So are the lines ">From sender date remote from host" of RFC 976 below it.
  */
 #ifndef RST_PIPE_PIPEIN_H
 #define RST_PIPE_PIPEIN_H

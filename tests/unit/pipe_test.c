@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -171,42 +172,73 @@ addresses_as_given(void **state)
 	}
 }
 
+static const struct {
+	const char *in, *sender, *rest; /* sender NULL: there is no such line */
+} from_lines[] = {
+	{"From a@b.org  Tue Nov 24 12:00:00 2026\nS: x\n", "a@b.org", "S: x\n"},
+	{"From MAILER-DAEMON Tue\r\nS: x\n", "", "S: x\n"},
+	{"From \"a b\"@b.org Tue\nS: x\n", "a b@b.org", "S: x\n"},
+	{"From  \nS: x\n", "", "S: x\n"},
+	{"From: a@b.org\n", NULL, "From: a@b.org\n"},
+	{"From : a@b.org\n", NULL, "From : a@b.org\n"},
+	{"From a", NULL, "From a"},
+	{"Fro", NULL, "Fro"},
+	{"S: x\nFrom a@b.org Tue\n", NULL, "S: x\nFrom a@b.org Tue\n"},
+	/* RFC 976: one for each host it came through; the first names the sender */
+	{"From a@b.org Tue Nov 24 12:00:00 2026\n>From t@y Fri Jul  8 12:08 2022 remote from h\nS: x\n",
+	 "a@b.org", "S: x\n"},
+	{">From t@y Fri Jul  8 12:08:30 2022 remote from h\r\n>>From u@z Fri Jul  8 12:08:30 2022\r\n\r\n",
+	 "t@y", "\r\n"},
+	{"From a Tue 12:00\nFrom b Tue 12:00\nS: x\n", "a", "S: x\n"},
+	{">From here on it is text\n", NULL, ">From here on it is text\n"},
+	{"From a Tue\n>From here on it is text\n", "a", ">From here on it is text\n"},
+	{"From a Tue\nFrom here on it is text\n", "a", "From here on it is text\n"},
+	{"From a Tue\n>From b Tue 12:00", "a", ">From b Tue 12:00"},
+	{"From a Tue\n>From : b 12:00\n", "a", ">From : b 12:00\n"},
+	{"From a Tue\n>>>", "a", ">>>"},
+	{"From a Tue\n", "a", ""},
+};
+
+/* Reads a message that comes in pieces of `step` octets, and looks at what is left of it. */
 static void
-the_line_from(void **state)
+read_from_lines(size_t step)
 {
-	static const struct {
-		const char *in, *sender, *rest; /* sender NULL: there is no such line */
-	} rows[] = {
-		{"From a@b.org  Tue Nov 24 12:00:00 2026\nS: x\n", "a@b.org", "S: x\n"},
-		{"From MAILER-DAEMON Tue\r\nS: x\n", "", "S: x\n"},
-		{"From \"a b\"@b.org Tue\nS: x\n", "a b@b.org", "S: x\n"},
-		{"From  \nS: x\n", "", "S: x\n"},
-		{"From: a@b.org\n", NULL, "From: a@b.org\n"},
-		{"From : a@b.org\n", NULL, "From : a@b.org\n"},
-		{"From a", NULL, "From a"},
-		{"Fro", NULL, "Fro"},
-		{"S: x\nFrom a@b.org Tue\n", NULL, "S: x\nFrom a@b.org Tue\n"},
-	};
 	static struct pipein p;
 
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const char *piece;
+	for (size_t i = 0; i < sizeof(from_lines) / sizeof(from_lines[0]); i++) {
+		const char *in = from_lines[i].in, *piece;
+		size_t len = strlen(in), rest_n = 0;
+		char rest[200];
 		int fd[2];
 
-		assert_int_equal(pipe(fd), 0);
-		assert_int_equal(write(fd[1], rows[i].in, strlen(rows[i].in)), strlen(rows[i].in));
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
+		for (size_t at = 0; at < len; at += step) {
+			size_t n = len - at < step ? len - at : step;
+
+			assert_int_equal(send(fd[1], in + at, n, 0), n);
+		}
 		close(fd[1]);
 		assert_true(pipein_open(&p, fd[0]));
-		assert_int_equal(p.has_from, rows[i].sender != NULL);
-		if (rows[i].sender)
-			assert_string_equal(p.from.text, rows[i].sender);
-		assert_int_equal(pipein_next(&p, &piece), strlen(rows[i].rest));
-		assert_memory_equal(piece, rows[i].rest, strlen(rows[i].rest));
-		assert_int_equal(pipein_next(&p, &piece), 0);
+		assert_int_equal(p.has_from, from_lines[i].sender != NULL);
+		if (from_lines[i].sender)
+			assert_string_equal(p.from.text, from_lines[i].sender);
+		for (ssize_t n; (n = pipein_next(&p, &piece)) != 0; rest_n += (size_t)n) {
+			assert_true(n > 0);
+			memcpy(rest + rest_n, piece, (size_t)n);
+		}
+		rest[rest_n] = '\0';
+		assert_string_equal(rest, from_lines[i].rest);
 		assert_true(pipein_empty(&p));
 		close(fd[0]);
 	}
+}
+
+static void
+the_line_from(void **state)
+{
+	(void)state;
+	read_from_lines(1000);
+	read_from_lines(1);
 }
 
 int
