@@ -12,8 +12,9 @@ static const struct {
 	const char *enhanced;
 	int exit_code;
 } meanings[] = {
-	{"5.1.2", EX_NOHOST}, {"5.1.", EX_NOUSER},   {"5.2.", EX_UNAVAILABLE},
-	{"5.6.", EX_DATAERR}, {"5.5.", EX_PROTOCOL}, {"5.7.", EX_NOPERM},
+	{"5.1.7", EX_DATAERR}, {"5.1.8", EX_DATAERR}, /* of the sender */
+	{"5.1.2", EX_NOHOST},  {"5.1.", EX_NOUSER},   {"5.2.", EX_UNAVAILABLE},
+	{"5.6.", EX_DATAERR},  {"5.5.", EX_PROTOCOL}, {"5.7.", EX_NOPERM},
 };
 
 int

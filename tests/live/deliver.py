@@ -144,6 +144,7 @@ class Cases:
         self.case("an impossible recipient", ["-a", "x" * 400], NOUSER, rb"^5\.1\.3 .*too long")
         self.case("a control character in it", ["-a", "ann\n@" + DOMAIN], NOUSER, rb"^5\.1\.3 .*control")
         self.case("an impossible sender", ["-a", ann, "-f", "a\nRCPT TO:<ben>"], DATAERR, rb"^5\.1\.7 ")
+        self.case("a sender the server refuses", ["-a", ann, "-f", "a@b c"], DATAERR, rb"^5\.1\.7 ")
         self.case("one of two is unknown: nobody gets it", ["-a", ann, "-a", "nobody@" + DOMAIN], NOUSER,
                   rb"^5\.1\.1 <nobody@[^\n]*\n5\.3\.0 [^\n]*nothing was delivered")
         self.case("larger than max_size, from a pipe", ["-a", ann], UNAVAILABLE, rb"^5\.3\.4 .*larger", raw=MAIL + b"y" * 70 + b"\r\n" +

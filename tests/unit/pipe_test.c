@@ -99,6 +99,8 @@ replies_mean(void **state)
 		{"550 5.1.1 <x> no", EX_NOUSER},
 		{"550 5.1.2 <x> no", EX_NOHOST},
 		{"553 5.1.3 <x> no", EX_NOUSER},
+		{"501 5.1.7 the sender", EX_DATAERR},
+		{"550 5.1.8 the sender's domain", EX_DATAERR},
 		{"550 5.2.1 <x> no", EX_UNAVAILABLE},
 		{"552 5.2.2 <x> full", EX_UNAVAILABLE},
 		{"552 5.3.4 large", EX_UNAVAILABLE},
