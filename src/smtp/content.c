@@ -31,32 +31,34 @@ tell_delivered_to(struct content *c, size_t from)
 		c->delivered_to(c->ctx, c->field + from, to - from);
 }
 
-/* A header line is whole (or as much of it as counts). */
+/* A header field is whole, folded lines included (or as much of it as counts). */
 static void
-header_line(struct content *c)
+field_over(struct content *c)
 {
-	bool folded = c->field_n > 0 && (c->field[0] == ' ' || c->field[0] == '\t');
 	size_t at;
 
-	if (c->field_n == 0 || (!folded && !memchr(c->field, ':', c->field_n)))
-		c->body =
-			/* the empty line, or a line that is no field: the body begins without
-			 * one */
-			true;
+	if (c->field_n == 0)
+		return;
+	if (c->field[0] == ' ' || c->field[0] == '\t')
+		; /* folded, and there is nothing above it */
+	else if (!memchr(c->field, ':', c->field_n))
+		c->body = true; /* no field: the body begins without an empty line */
 	else if (field_is(c, "Received", &at))
 		c->received++;
 	else if (field_is(c, "Delivered-To", &at))
 		tell_delivered_to(c, at);
+	c->field_n = 0;
 }
 
 static void
 line_over(struct content *c)
 {
-	if (!c->body) {
+	if (!c->body)
 		c->header_octets += c->line_octets + 2;
-		header_line(c);
+	if (!c->body && c->line_octets == 0) {
+		field_over(c);
+		c->body = true;
 	}
-	c->field_n = 0;
 	c->line_octets = 0;
 }
 
@@ -67,6 +69,8 @@ text_octet(struct content *c, unsigned char x)
 		c->seen |= CONTENT_EIGHT_BIT;
 	if (x == 0)
 		c->seen |= CONTENT_NUL;
+	if (c->line_octets == 0 && x != ' ' && x != '\t')
+		field_over(c);
 	if (++c->line_octets > CONTENT_LINE_MAX)
 		c->seen |= CONTENT_LONG_LINE;
 	if (!c->body && c->field_n < CONTENT_FIELD_MAX)
@@ -133,11 +137,12 @@ content_end(struct content *c, char *out)
 
 	if (c->cr)
 		bare_cr(c);
-	if (c->line_octets == 0)
-		return 0;
-	out[o++] = '\r';
-	out[o++] = '\n';
-	line_over(c);
-	c->octets += o;
+	if (c->line_octets > 0) {
+		out[o++] = '\r';
+		out[o++] = '\n';
+		line_over(c);
+		c->octets += o;
+	}
+	field_over(c);
 	return o;
 }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define CONTENT_LINE_MAX 998  /* RFC 5322 section 2.1.1, without its CRLF */
-#define CONTENT_FIELD_MAX 512 /* octets of a header line that are looked at */
+#define CONTENT_FIELD_MAX 512 /* octets of a header field that are looked at */
 
 /* Bits of `seen`. */
 #define CONTENT_BARE_LF 1u

@@ -87,22 +87,52 @@ intake_check(struct dsession *s)
 		check_seen(s);
 }
 
+/* An address of a Delivered-To field. */
+struct past {
+	const char *p; /* as it stands */
+	size_t n;
+	struct address plain; /* without quotes; n == 0: it is no address */
+};
+
+static bool
+is_past(const struct past *w, const char *name)
+{
+	size_t n = strlen(name);
+
+	return (n == w->n && strncasecmp(name, w->p, n) == 0) ||
+	       (n > 0 && n == w->plain.n && strncasecmp(name, w->plain.text, n) == 0);
+}
+
+static void
+past_read(struct past *w, const char *p, size_t n)
+{
+	char path[CONTENT_FIELD_MAX + 3];
+	size_t used;
+
+	w->p = p;
+	w->n = n;
+	snprintf(path, sizeof(path), "<%.*s>", (int)n, p);
+	if (address_path(path, strlen(path), &used, &w->plain) != NULL)
+		w->plain.n = 0;
+}
+
 /* For content.h: this message has been delivered to p before. */
 static void
 delivered_to(void *ctx, const char *p, size_t n)
 {
 	struct dsession *s = ctx;
 	struct envelope *e = &s->mail;
+	struct past past;
 
+	past_read(&past, p, n);
 	for (size_t i = 0; i < e->n_rcpts; i++) {
 		struct rcpt *r = &e->rcpts[i];
-		bool hit = strlen(r->lookup) == n && strncasecmp(r->lookup, p, n) == 0;
+		bool hit = is_past(&past, r->lookup);
 
 		for (size_t k = 0; k < r->n_targets && !hit; k++) {
 			const struct target *t = &e->targets[r->targets[k]];
 
-			hit = (strlen(t->address) == n && strncasecmp(t->address, p, n) == 0) ||
-			      (strlen(t->account) == n && strncasecmp(t->account, p, n) == 0);
+			hit = is_past(&past, t->address) || is_past(&past, t->account);
 		}
 		r->loops = r->loops || hit;
 		/* the header is larger than a chunk: the stores have its beginning, and cannot
@@ -208,8 +238,12 @@ intake_take(struct dsession *s, const char *in, size_t n)
 	}
 	if (is_whole(s) && !e->ended) {
 		e->ended = true;
-		if (e->refused.code == 0)
+		if (e->refused.code == 0) {
 			e->chunk_n += content_end(&e->content, e->chunk + e->chunk_n);
+			intake_check(s); /* its last line is a field, perhaps */
+		}
+		if (e->refused.code != 0)
+			e->chunk_n = 0;
 	}
 	return used;
 }

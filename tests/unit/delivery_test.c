@@ -205,13 +205,57 @@ scans(void **state)
 	}
 }
 
+/* The field counts, folded or not; and the octets come in any pieces. */
+static const struct {
+	const char *in, *loops;
+	uint32_t received;
+} fields[] = {
+	{"Received: x\r\nDelivered-To: ann@a\r\n\r\n", "ann@a\n", 1},
+	{"Received: x\r\nDelivered-To:\r\n ann@a\r\n\r\n", "ann@a\n", 1},
+	{"Received: x\r\nDelivered-To:\r\n\t<ann@a>\r\nDelivered-To: \r\n  \r\n ben@a\r\n\r\n",
+	 "ann@a\nben@a\n", 1},
+	{"Received:\r\n x\r\n y\r\nDelivered-To: ann@a", "ann@a\n", 1},
+	{"Received: x\r\nDelivered-To: ann@a\r\nno field\r\nDelivered-To: ben@a\r\n", "ann@a\n", 1},
+	{"Delivered-To: ann@a\r\nReceived: x\r\nX: y\r\n Delivered-To: ben@a\r\n\r\n", "", 1},
+	{" Received: x\r\nReceived: y\r\nReceived: z", "", 2},
+	{"Received: x\r\n\r\nDelivered-To: ann@a\r\n", "", 1},
+};
+
+static void
+keep_loop(void *ctx, const char *p, size_t n)
+{
+	strncat(ctx, p, n);
+	strcat(ctx, "\n");
+}
+
+static void
+folded_fields(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(fields); i++) {
+		for (size_t step = 1; step < 100; step += 98) {
+			char loops[100] = "", out[200];
+			struct content c = {.delivered_to = keep_loop, .ctx = loops};
+			size_t len = strlen(fields[i].in);
+
+			for (size_t at = 0; at < len; at += step)
+				(void)content_feed(&c, fields[i].in + at,
+						   len - at < step ? len - at : step, out);
+			(void)content_end(&c, out);
+			assert_string_equal(loops, fields[i].loops);
+			assert_int_equal(c.received, fields[i].received);
+		}
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(paths),       cmocka_unit_test(lengths),
-		cmocka_unit_test(odd_senders), cmocka_unit_test(reply_lines),
-		cmocka_unit_test(outcomes),    cmocka_unit_test(scans),
+		cmocka_unit_test(paths),         cmocka_unit_test(lengths),
+		cmocka_unit_test(odd_senders),   cmocka_unit_test(reply_lines),
+		cmocka_unit_test(outcomes),      cmocka_unit_test(scans),
+		cmocka_unit_test(folded_fields),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

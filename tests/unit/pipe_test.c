@@ -187,9 +187,12 @@ static const struct {
 	{"Fro", NULL, "Fro"},
 	{"S: x\nFrom a@b.org Tue\n", NULL, "S: x\nFrom a@b.org Tue\n"},
 	/* RFC 976: one for each host it came through; the first names the sender */
-	{"From a@b.org Tue Nov 24 12:00:00 2026\n>From t@y Fri Jul  8 12:08 2022 remote from h\nS: x\n",
+	{"From a@b.org Tue Nov 24 12:00:00 2026\n"
+	 ">From t@y Fri Jul  8 12:08 2022 remote from h\n"
+	 "S: x\n",
 	 "a@b.org", "S: x\n"},
-	{">From t@y Fri Jul  8 12:08:30 2022 remote from h\r\n>>From u@z Fri Jul  8 12:08:30 2022\r\n\r\n",
+	{">From t@y Fri Jul  8 12:08:30 2022 remote from h\r\n"
+	 ">>From u@z Fri Jul  8 12:08:30 2022\r\n\r\n",
 	 "t@y", "\r\n"},
 	{"From a Tue 12:00\nFrom b Tue 12:00\nS: x\n", "a", "S: x\n"},
 	{">From here on it is text\n", NULL, ">From here on it is text\n"},

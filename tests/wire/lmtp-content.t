@@ -69,6 +69,24 @@ C: MAIL FROM:<a@x.org>\r\nRCPT TO:<ann>\r\nDATA
 S~ 250 2.1.0.*
 S~ 250 2.1.5.*
 S~ 354.*
+C: Received: x\r\nDelivered-To:\r\n <ann>\r\n\r\n.
+S: 554 5.4.6 <ann> the message was delivered here before: it goes round in circles
+C: MAIL FROM:<a@x.org>\r\nRCPT TO:<ann>\r\nDATA
+S~ 250 2.1.0.*
+S~ 250 2.1.5.*
+S~ 354.*
+C: Received: x\r\nDelivered-To: "a\\nn"\r\n.
+S: 554 5.4.6 <ann> the message was delivered here before: it goes round in circles
+C: MAIL FROM:<a@x.org>\r\nRCPT TO:<ann>\r\nDATA
+S~ 250 2.1.0.*
+S~ 250 2.1.5.*
+S~ 354.*
+C: Received: 1\r\nReceived: 2\r\nReceived: 3\r\nReceived: 4\r\n.
+S: 554 5.4.6 <ann> the message has come through too many servers: it goes round in circles
+C: MAIL FROM:<a@x.org>\r\nRCPT TO:<ann>\r\nDATA
+S~ 250 2.1.0.*
+S~ 250 2.1.5.*
+S~ 354.*
 C: Delivered-To: ann\r\nReceived: x\r\nDelivered-To: <ben>\r\n\r\nDelivered-To: ann\r\n.
 S~ 250 2\.0\.0 .*
 C: QUIT
