@@ -42,7 +42,20 @@ log_set_sink(log_sink_fn *sink)
 
 /* ---- building -------------------------------------------------------------------------------- */
 
-/* Length of the valid UTF-8 sequence at p, 0 if there is none. */
+/* Does it begin a new line (U+2028, U+2029), or change the order in which what follows is shown? A
+ * name with such a mark could make a line of the log look like another. p: three octets of UTF-8,
+ * or two. */
+static bool
+moves_text(const unsigned char *p, size_t len)
+{
+	unsigned u = len == 2 ? (p[0] & 31u) << 6 | (p[1] & 63u)
+			      : (p[0] & 15u) << 12 | (p[1] & 63u) << 6 | (p[2] & 63u);
+
+	return u == 0x61c || u == 0x200e || u == 0x200f || (u >= 0x2028 && u <= 0x202e) ||
+	       (u >= 0x2066 && u <= 0x2069);
+}
+
+/* Length of the valid UTF-8 sequence at p, 0 if there is none, or none that may be shown. */
 static size_t
 utf8_length(const unsigned char *p, size_t n)
 {
@@ -62,6 +75,8 @@ utf8_length(const unsigned char *p, size_t n)
 		return 0;
 	if (p[0] == 0xc2 && p[1] < 0xa0)
 		return 0; /* C1: a terminal may obey it */
+	if ((len == 2 || len == 3) && moves_text(p, len))
+		return 0;
 	return len;
 }
 

@@ -52,6 +52,44 @@ escapes(void **state)
 	}
 }
 
+/* Marks that begin a line, or turn the order of what follows, in a value and in a text. */
+static void
+marks_that_move_text(void **state)
+{
+	static const uint32_t marks[] = {0x61c,  0x200e, 0x200f, 0x2028, 0x2029,
+					 0x202a, 0x202e, 0x2066, 0x2069},
+			      fine[] = {0x61b,  0x61d,  0x200d, 0x2010,
+					0x2027, 0x202f, 0x2065, 0x206a};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(marks) + COUNT(fine); i++) {
+		uint32_t u = i < COUNT(marks) ? marks[i] : fine[i - COUNT(marks)];
+		char in[4] = {0}, line[LOG_LINE_MAX];
+		struct log_line l;
+		bool kept;
+
+		if (u < 0x800) {
+			in[0] = (char)(0xc0 | u >> 6);
+			in[1] = (char)(0x80 | (u & 63));
+		} else {
+			in[0] = (char)(0xe0 | u >> 12);
+			in[1] = (char)(0x80 | (u >> 6 & 63));
+			in[2] = (char)(0x80 | (u & 63));
+		}
+		log_begin(&l, LOG_LVL_DEBUG, "e");
+		log_cstr(&l, "user", in);
+		(void)log_render_text(&l, 0, line, sizeof(line));
+		kept = strstr(line, in) != NULL;
+		assert_int_equal(kept, i >= COUNT(marks));
+		log_begin(&l, LOG_LVL_DEBUG, "e");
+		log_textf(&l, "user %s", in);
+		(void)log_render_json(&l, 0, line, sizeof(line));
+		kept = strstr(line, in) != NULL;
+		assert_int_equal(kept, i >= COUNT(marks));
+		assert_true(is_json(line));
+	}
+}
+
 /* One line stays one line, and JSON stays JSON, whatever the value is. */
 static void
 any_bytes_in_a_line(void **state)
@@ -263,6 +301,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(escapes),
+		cmocka_unit_test(marks_that_move_text),
 		cmocka_unit_test(any_bytes_in_a_line),
 		cmocka_unit_test(fields_cannot_be_forged),
 		cmocka_unit_test(lines_are_cut),
