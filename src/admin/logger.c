@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +24,8 @@
 #define SYSLOG_MAIL (2 << 3)             /* facility mail, RFC 3164 section 4.1.1 */
 #define SYSLOG_PATH "/dev/log"
 #define SYSLOG_PATIENCE_MS 10000 /* its queue is short, ten lines as a rule */
+#define STOP_LOOK_MS 100
+#define STOP_PATIENCE_MS 3000 /* at the end, for a pipe that takes nothing */
 
 static struct {
 	pthread_t thread;
@@ -30,7 +34,7 @@ static struct {
 	bool json;
 	char *file;
 	int fd;     /* the log thread's */
-	bool stuck; /* the log thread's: syslog took nothing for as long as we wait */
+	bool stuck; /* the log thread's: the sink took nothing for as long as we wait */
 	pthread_mutex_t mutex;
 	pthread_cond_t more;
 	/* below: under mutex */
@@ -108,13 +112,58 @@ open_syslog(void)
 	return fd;
 }
 
+static bool
+logger_ends(void)
+{
+	bool stop;
+
+	pthread_mutex_lock(&lg.mutex);
+	stop = lg.stop;
+	pthread_mutex_unlock(&lg.mutex);
+	return stop;
+}
+
+/* Waits until a pipe or terminal takes something, for as long as it needs: the lines to come wait
+ * in the ring. Only the end does not wait for somebody who never reads: false, then. */
+static bool
+wait_for_room(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	int64_t until_ms = 0;
+
+	while (poll(&p, 1, STOP_LOOK_MS) == 0) {
+		if (!logger_ends())
+			continue;
+		if (until_ms == 0)
+			until_ms = mono_ms() + STOP_PATIENCE_MS;
+		else if (lg.stuck || mono_ms() >= until_ms) {
+			lg.stuck = true;
+			return false;
+		}
+	}
+	lg.stuck = false;
+	return true;
+}
+
+/* Octets to write at once: to a pipe that has room, so many do not block, and lines stay whole. */
+static size_t
+piece_of(const char *p, size_t n)
+{
+	const char *lf = n > PIPE_BUF ? memrchr(p, '\n', PIPE_BUF) : NULL;
+
+	return n <= PIPE_BUF ? n : lf ? (size_t)(lf + 1 - p) : PIPE_BUF;
+}
+
 static void
 write_all(int fd, const char *p, size_t n)
 {
-	while (n > 0) {
-		ssize_t w = write(fd, p, n);
+	struct stat st;
+	bool file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 
-		if (w < 0 && errno == EINTR)
+	while (n > 0 && (file || wait_for_room(fd))) {
+		ssize_t w = write(fd, p, file ? n : piece_of(p, n));
+
+		if (w < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (w <= 0)
 			return; /* a full disk: the line is lost, the server is not */

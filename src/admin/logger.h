@@ -16,8 +16,9 @@
 bool logger_start(const struct conf *c);
 /* The log file is opened again under its name (after a rotation). Any thread. */
 void logger_reopen(void);
-/* Writes the lines that are there, ends the thread; lines go to standard error again. Fine when
- * not started. */
+/* Writes the lines that are there, ends the thread; lines go to standard error again. A pipe that
+ * nobody reads keeps it for a few seconds, and loses what it has no room for. Fine when not
+ * started. */
 void logger_stop(void);
 /* Lines dropped since the start. */
 unsigned long long logger_dropped(void);

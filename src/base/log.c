@@ -6,6 +6,7 @@
  */
 #include "base/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 
 #define VALUE_MAX 400 /* escaped bytes of one value */
 #define RATE_MS 60000
+#define STDERR_WAIT_MS 1000
 
 static _Atomic int max_level = LOG_LVL_INFO;
 static _Atomic(log_sink_fn *) the_sink;
@@ -208,9 +210,11 @@ sink_stderr(const struct log_line *l, int64_t at_ms)
 {
 	char text[LOG_LINE_MAX + 128];
 	size_t n = log_render_text(l, at_ms, text, sizeof(text) - 1);
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
 
 	text[n++] = '\n';
-	if (write(STDERR_FILENO, text, n) < 0)
+	/* a pipe that nobody reads must not keep the process from its end: the line is lost */
+	if (poll(&p, 1, STDERR_WAIT_MS) != 0 && write(STDERR_FILENO, text, n) < 0)
 		return; /* nowhere left to say it */
 }
 

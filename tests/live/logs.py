@@ -5,6 +5,7 @@ ends is played on each; one line for each event, with its fields; never a passwo
 dropped; files are reopened after a rotation, and syslog after its restart.
 """
 import base64
+import contextlib
 import json
 import os
 import re
@@ -395,6 +396,35 @@ def no_file(tap):
                "a log file that cannot be made: not started, and the reason is said", p)
 
 
+def nobody_reads(tap):
+    """Standard error is a pipe that is full, and nobody reads it: mail is served, and SIGTERM ends the server."""
+    with Server() as srv:
+        prepare(srv)
+        configure(srv, "")
+        r, w = os.pipe()
+        proc = subprocess.Popen([srv.bin("restanted"), "-c", srv.path("restante.conf")], stdin=subprocess.DEVNULL,
+                                stdout=w, stderr=w, start_new_session=True)
+        try:
+            wait_until(lambda: srv.ctl("status").returncode == 0, PATIENCE, "restanted to serve")
+            full = os.open("/proc/self/fd/%d" % w, os.O_WRONLY | os.O_NONBLOCK)  # O_NONBLOCK for us alone
+            with contextlib.suppress(BlockingIOError):
+                while os.write(full, b"x" * 4096):
+                    pass
+            p = Pop(srv.clear_port)
+            tap.ok(p.login("ann", GOOD).startswith(b"+OK") and p.say("QUIT").startswith(b"+OK"),
+                   "standard error is full: mail is served")
+            proc.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                proc.wait(PATIENCE)
+            tap.ok(proc.returncode == 0, "and SIGTERM ends the server", proc.returncode)
+        finally:
+            if proc.poll() is None:
+                proc.kill()
+                proc.wait()
+            for fd in (r, w, full):
+                os.close(fd)
+
+
 def main():
     tap = Tap()
     one_day(tap, Stderr, False, [many, full, whole])
@@ -408,6 +438,7 @@ def main():
         tap.ok(True, "syslog # SKIP no right to a /dev/log of our own")
     idle(tap)
     no_file(tap)
+    nobody_reads(tap)
     return tap.done()
 
 

@@ -230,12 +230,14 @@ drain(void *arg)
 	return NULL;
 }
 
-/* Every line that was not dropped, once and in order; and all that were, counted. */
-static void
-check_drained(unsigned long long dropped)
+/* Whole lines, from the first on, each once. Returns how many; *ret_counted: lines reported as
+ * dropped. */
+static unsigned
+check_order(unsigned long long *ret_counted)
 {
 	unsigned next = 0;
-	unsigned long long counted = 0;
+
+	*ret_counted = 0;
 
 	for (char *p = text, *lf; (lf = strchr(p, '\n')) != NULL; p = lf + 1) {
 		const char *field, *lost;
@@ -244,13 +246,22 @@ check_drained(unsigned long long dropped)
 		lost = strstr(p, " warning log dropped=");
 		field = strstr(p, " n=");
 		if (lost) {
-			counted += strtoull(lost + strlen(" warning log dropped="), NULL, 10);
+			*ret_counted += strtoull(lost + strlen(" warning log dropped="), NULL, 10);
 			continue;
 		}
 		assert_non_null(field);
 		assert_int_equal(strtoul(field + 3, NULL, 10), next++);
 	}
-	assert_int_equal(next, number);
+	return next;
+}
+
+/* Every line that was not dropped; and all that were, counted. */
+static void
+check_drained(unsigned long long dropped)
+{
+	unsigned long long counted;
+
+	assert_int_equal(check_order(&counted), number);
 	assert_true(counted == dropped);
 }
 
@@ -286,6 +297,31 @@ a_stuck_sink_delays_nobody(void **state)
 	check_drained(logger_dropped() - before);
 }
 
+/* Nobody ever reads: the end waits for a while, and then comes. */
+static void
+a_stuck_sink_does_not_keep_the_end(void **state)
+{
+	int was = dup(STDERR_FILENO), fd[2];
+	unsigned long long counted;
+	struct conf c = {.log_sink = CONF_LOG_STDERR, .log_level = LOG_LVL_INFO};
+
+	(void)state;
+	assert_int_equal(pipe(fd), 0);
+	assert_int_equal(dup2(fd[1], STDERR_FILENO), STDERR_FILENO);
+	assert_true(logger_start(&c));
+	number = 0;
+	taken = 0;
+	fill("info", LOG_LVL_INFO);
+	logger_stop();
+	log_msg(LOG_LVL_ERROR, "late", "this has no room either");
+	stderr_back(was);
+	assert_int_equal(close(fd[1]), 0);
+	read_all(fd[0]); /* whole lines, from the first on */
+	assert_int_equal(close(fd[0]), 0);
+	assert_true(text_n > 0 && text[text_n - 1] == '\n');
+	assert_true(check_order(&counted) > 0);
+}
+
 int
 main(void)
 {
@@ -297,6 +333,7 @@ main(void)
 		cmocka_unit_test(a_link_is_not_followed),
 		cmocka_unit_test(standard_error),
 		cmocka_unit_test(a_stuck_sink_delays_nobody),
+		cmocka_unit_test(a_stuck_sink_does_not_keep_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
