@@ -23,10 +23,9 @@
 #include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "net/peer.h"
 #include "net/pollset.h"
 #include "net/tls.h"
 
@@ -252,29 +251,16 @@ conn_tls(struct conn *c, struct tls *t)
 	return true;
 }
 
-/* Logs why a handshake failed, in one line; clients cause that, so it is not an error of ours. */
-static void
-conn_report_failed(const struct conn *c, int saved_errno)
+static const char *
+handshake_fault(int saved_errno)
 {
-	struct sockaddr_storage sa = {0};
-	socklen_t len = sizeof(sa);
 	unsigned long e = ERR_peek_last_error();
 	const char *reason = e ? ERR_reason_error_string(e) : NULL;
-	struct log_line l;
-	struct peer p;
 
-	if (!log_wanted(LOG_LVL_INFO))
-		return;
-	log_begin(&l, LOG_LVL_INFO, "tls");
-	if (getpeername(c->fd, (struct sockaddr *)&sa, &len) == 0) {
-		peer_from(&p, &sa);
-		log_cstr(&l, "peer", p.text);
-	}
 	if (!reason)
 		reason = saved_errno ? strerrordesc_np(saved_errno)
 				     : "the client closed the connection";
-	log_textf(&l, "handshake failed: %s", reason ? reason : "unknown reason");
-	log_end(&l);
+	return reason ? reason : "unknown reason";
 }
 
 int
@@ -294,20 +280,20 @@ conn_handshake(struct conn *c)
 	rc = ssl_outcome(c, rc);
 	if (rc == CONN_WANT_READ || rc == CONN_WANT_WRITE)
 		return rc;
-	conn_report_failed(c, saved_errno);
+	c->fault = handshake_fault(saved_errno);
 	return CONN_FAIL;
 }
 
 bool
 conn_is_tls13(const struct conn *c)
 {
-	return c->ssl && SSL_version(c->ssl) >= TLS1_3_VERSION;
+	return c->shaken && SSL_version(c->ssl) >= TLS1_3_VERSION;
 }
 
 const char *
 conn_tls_version(const struct conn *c)
 {
-	return c->ssl ? SSL_get_version(c->ssl) : NULL;
+	return c->shaken ? SSL_get_version(c->ssl) : NULL;
 }
 
 /* ---- both ------------------------------------------------------------------------------------ */
@@ -394,6 +380,7 @@ conn_close(struct conn *c)
 {
 	SSL_free(c->ssl);
 	c->ssl = NULL;
+	c->shaken = false;
 	if (c->fd != -1)
 		(void)close(c->fd); /* nothing was promised */
 	c->fd = -1;

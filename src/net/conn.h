@@ -32,6 +32,7 @@ struct conn {
 	const struct slot *slot; /* since it was armed */
 	uint32_t read_at;        /* the task's `pops` when it was read last */
 	bool shaken;             /* the TLS handshake is over */
+	const char *fault;       /* why it failed, in words; NULL: it did not */
 	/* OpenSSL wanted to read on within this call, and was stopped */
 	bool cut;
 	uint8_t fills;        /* how often it has read from the socket in this call */
@@ -62,11 +63,11 @@ int conn_release(struct conn *c);
 
 /* Starts TLS as server; nothing is read yet. False: no memory. */
 bool conn_tls(struct conn *c, struct tls *t);
-/* 1 done, CONN_WANT_..., CONN_FAIL (the reason is logged at info, once). */
+/* 1 done, CONN_WANT_..., CONN_FAIL (c->fault is the reason). */
 int conn_handshake(struct conn *c);
-/* False: TLS 1.2, or plain. */
+/* False: TLS 1.2, plain, or still in the handshake. */
 bool conn_is_tls13(const struct conn *c);
-/* "TLSv1.3", or NULL when plain. */
+/* "TLSv1.3"; NULL: plain, or no version was agreed on. */
 const char *conn_tls_version(const struct conn *c);
 
 /*

@@ -98,7 +98,7 @@ pop3_log_end(struct pop3 *s)
 		/* a port scanner must not fill the disk */
 		log_begin(&l, LOG_LVL_INFO, "connection-end");
 		session_log(&s->base, &l);
-		log_cstr(&l, "how", s->base.io.how);
+		session_log_how(&s->base, &l);
 		log_end(&l);
 		return;
 	}
@@ -114,7 +114,7 @@ pop3_log_end(struct pop3 *s)
 	log_audit(&l, "session-end");
 	log_str(&l, "user", s->user.name.p, s->user.name.n);
 	session_log(&s->base, &l);
-	log_cstr(&l, "how", s->base.io.how ? s->base.io.how : "?");
+	session_log_how(&s->base, &l);
 	log_num(&l, "retrieved", s->retrieved);
 	log_num(&l, "octets", s->retrieved_octets);
 	log_num(&l, "deleted", s->deleted);

@@ -101,3 +101,10 @@ session_log(const struct session *s, struct log_line *l)
 	log_cstr(l, "tls", version ? version : s->peer->tls ? "proxy" : "none");
 	log_cstr(l, "listener", s->listener->name);
 }
+
+void
+session_log_how(const struct session *s, struct log_line *l)
+{
+	log_cstr(l, "how", s->io.how ? s->io.how : "?");
+	log_cstr(l, "reason", s->io.conn.fault);
+}

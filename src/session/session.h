@@ -44,5 +44,7 @@ struct caller session_caller(struct session *s, struct arena *a);
 
 /* Adds the fields that all of its log lines have. */
 void session_log(const struct session *s, struct log_line *l);
+/* Adds how it ended, and the reason if TLS could not begin. */
+void session_log_how(const struct session *s, struct log_line *l);
 
 #endif

@@ -104,7 +104,7 @@ dsession_log_end(struct dsession *s)
 
 	log_begin(&l, LOG_LVL_INFO, "delivery-end");
 	session_log(&s->base, &l);
-	log_cstr(&l, "how", s->base.io.how);
+	session_log_how(&s->base, &l);
 	log_num(&l, "messages", s->n_mails);
 	log_num(&l, "accepted", s->accepted);
 	log_num(&l, "refused", s->refused);

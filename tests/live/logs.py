@@ -179,6 +179,27 @@ def careless_tls(srv):
             pass
 
 
+def one_line(tap, srv, sink, book, *_):
+    """A handshake that fails is one line, with the reason, and with no version of TLS: none was agreed on."""
+    for port, first in ((srv.tls_port, b""), (srv.port, b"STLS\r\n")):
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as s:
+            if first:
+                s.recv(4096), s.sendall(first), s.recv(4096)
+            where = "peer=127.0.0.1:%d" % s.getsockname()[1]
+            s.sendall(b"USER ann\r\n")
+            with contextlib.suppress(OSError):
+                while s.recv(4096):
+                    pass
+        wait_until(lambda: any(where in line for line in sink.lines()), PATIENCE, "a line of " + where)
+        with Pop(srv.clear_port) as p:  # it is in the log after everything that concerns the one before
+            after = peer(p)
+            p.say("QUIT")
+        wait_until(lambda: any(after in line for line in sink.lines()), PATIENCE, "a line of " + after)
+        got = [line for line in sink.lines() if where in line]
+        tap.ok(len(got) == 1 and " connection-end " in got[0] and " tls=none " in got[0] and
+               ' how="TLS handshake failed" reason="' in got[0], "a handshake that fails is one line", got)
+
+
 def by_sasl(srv):
     """Good logins by AUTH; the number of them."""
     with Pop(srv.clear_port) as p:
@@ -427,7 +448,7 @@ def nobody_reads(tap):
 
 def main():
     tap = Tap()
-    one_day(tap, Stderr, False, [many, full, whole])
+    one_day(tap, Stderr, False, [many, full, one_line, whole])
     one_day(tap, Stderr, True, [many, whole])
     one_day(tap, File, True, [many, full, whole])
     one_day(tap, File, False, [many, whole, rotation])

@@ -366,7 +366,10 @@ a_client_without_tls_fails_once_and_for_all(void **state)
 	assert_true(conn_tls(&e.server, t));
 	assert_int_equal(conn_handshake(&e.server), CONN_WANT_READ);
 	assert_int_equal(send(e.client, "USER ann\r\nPASS x\r\n", 18, 0), 18);
+	assert_null(conn_tls_version(&e.server));
 	assert_int_equal(conn_handshake(&e.server), CONN_FAIL);
+	assert_null(conn_tls_version(&e.server));
+	assert_non_null(e.server.fault);
 	conn_shutdown(&e.server);
 	ends_close(&e);
 	tls_free(t);
