@@ -1,7 +1,7 @@
 # users: ann@example.org=restante
 # delivery: max_errors=100
 # set: default_domain=example.org
-# senders and recipients with a tag are longer than 64 octets; an odd sender is no reason to refuse mail
+# senders and recipients with a tag are longer than 64 octets; an odd sender, or name in LHLO, is no reason to refuse mail
 !port lmtp
 S~ 220 .*
 C: LHLO me
@@ -46,6 +46,55 @@ C: DATA\r\n\r\n.
 S: 354 go on; end with CRLF.CRLF
 S~ 250 2\.0\.0 <ann> delivered, id .*
 M~ ann ^Return-Path: <""@x.test>\n
+# a name that would make Received unreadable stands in it with question marks
+C: LHLO a(b;"c\\d,e
+S- *
+C: MAIL FROM:<a@x.test>\r\nRCPT TO:<ann>\r\nDATA\r\n\r\n.
+S~ 250 2.1.0.*
+S~ 250 2.1.5.*
+S~ 354.*
+S~ 250 2\.0\.0 <ann> delivered, id .*
+M~ ann \nReceived: from a\?b\?\?c\?d\?e \(\[127\.0\.0\.1\]\)\n
+C: LHLO https://app.example.net
+S- *
+C: MAIL FROM:<a@x.test>\r\nRCPT TO:<ann>\r\nDATA\r\n\r\n.
+S~ 250 2.1.0.*
+S~ 250 2.1.5.*
+S~ 354.*
+S~ 250 2\.0\.0 <ann> delivered, id .*
+M~ ann \nReceived: from https\?//app\.example\.net \(\[127\.0\.0\.1\]\)\n
+C: LHLO [192.0.2.1]
+S- *
+C: MAIL FROM:<a@x.test>\r\nRCPT TO:<ann>\r\nDATA\r\n\r\n.
+S~ 250 2.1.0.*
+S~ 250 2.1.5.*
+S~ 354.*
+S~ 250 2\.0\.0 <ann> delivered, id .*
+M~ ann \nReceived: from \[192\.0\.2\.1\] \(\[127\.0\.0\.1\]\)\n
+C: LHLO [IPv6:2001:db8::1]
+S- *
+C: MAIL FROM:<a@x.test>\r\nRCPT TO:<ann>\r\nDATA\r\n\r\n.
+S~ 250 2.1.0.*
+S~ 250 2.1.5.*
+S~ 354.*
+S~ 250 2\.0\.0 <ann> delivered, id .*
+M~ ann \nReceived: from \[IPv6:2001:db8::1\] \(\[127\.0\.0\.1\]\)\n
+C: LHLO [x(]
+S- *
+C: MAIL FROM:<a@x.test>\r\nRCPT TO:<ann>\r\nDATA\r\n\r\n.
+S~ 250 2.1.0.*
+S~ 250 2.1.5.*
+S~ 354.*
+S~ 250 2\.0\.0 <ann> delivered, id .*
+M~ ann \nReceived: from \?x\?\? \(\[127\.0\.0\.1\]\)\n
+C: LHLO foo_bar-1.x
+S- *
+C: MAIL FROM:<a@x.test>\r\nRCPT TO:<ann>\r\nDATA\r\n\r\n.
+S~ 250 2.1.0.*
+S~ 250 2.1.5.*
+S~ 354.*
+S~ 250 2\.0\.0 <ann> delivered, id .*
+M~ ann \nReceived: from foo_bar-1\.x \(\[127\.0\.0\.1\]\)\n
 C: QUIT
 S~ 221 .*
 !end
