@@ -183,13 +183,20 @@ path_of(const struct reader *r, const char *at, const char *name, char *ret_path
 	return r->open && n < PATH_MAX;
 }
 
+/* Octets of the byte order mark that some editors put first. */
+static size_t
+mark_length(const char *text, size_t n)
+{
+	return n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 /* file:PATH as a whole value: the first line of that file. */
 static const char *
 value_from_file(const struct reader *r, const char *at, const char *value)
 {
 	struct conf_where w = tree_here(r, at);
 	char path[PATH_MAX], *text, *copy;
-	size_t n = 0, line;
+	size_t n = 0, from, line;
 
 	if (strncmp(value, "file:", 5) != 0)
 		return value;
@@ -198,7 +205,8 @@ value_from_file(const struct reader *r, const char *at, const char *value)
 	line = memchr(text, '\n', n) ? (size_t)((char *)memchr(text, '\n', n) - text) : n;
 	if (line > 0 && text[line - 1] == '\r')
 		line--;
-	copy = memchr(text, '\0', line) ? NULL : arena_dup(r->a, text, line);
+	from = mark_length(text, line);
+	copy = memchr(text, '\0', line) ? NULL : arena_dup(r->a, text + from, line - from);
 	if (!copy)
 		conf_error(r->e, &w,
 			   "the first line of '%s' holds a NUL byte, or there is no memory", path);
@@ -275,7 +283,8 @@ read_included(struct reader *r, const char *at, const char *file, struct conf_no
 	text = r->open(file, TREE_INCLUDED, r->e, &w, &n);
 	sub.file = text ? arena_dup(r->a, file, strlen(file)) : NULL;
 	if (sub.file) {
-		sub.p = sub.line_start = text;
+		sub.line_start = text;
+		sub.p = text + mark_length(text, n);
 		sub.end = text + n;
 		sub.line = 0;
 		sub.depth++;
@@ -418,7 +427,7 @@ tree_parse(struct arena *a, const char *file, const char *text, size_t n, tree_o
 	struct reader r = {.a = a,
 			   .e = e,
 			   .file = file,
-			   .p = text,
+			   .p = text + mark_length(text, n),
 			   .end = text + n,
 			   .line_start = text,
 			   .open = open};

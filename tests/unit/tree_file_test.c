@@ -56,7 +56,8 @@ files_are_included(void **state)
 	write_file("inc.conf",
 		   "one = 1\ninclude sub/a.conf\ninclude sub/[bc]*.conf # in order\n"
 		   "include sub/none*.conf\nauth x {\n\tinclude \"sub/with space\"\n}\nlast = 1\n");
-	write_file("sub/a.conf", "a = 1\r\ninclude b.conf");
+	write_file("sub/a.conf", "\xef\xbb\xbf"
+				 "a = 1\r\ninclude b.conf");
 	write_file("sub/b.conf", "b = 1");
 	write_file("sub/c.conf", "");
 	write_file("sub/c2.conf", "c2 = 1\n");
@@ -131,6 +132,7 @@ values_from_files(void **state)
 	} cases[] = {
 		{"p", TEXT("secret\n"), "secret"},
 		{"p", TEXT("secret"), "secret"},
+		{"p", TEXT("\xef\xbb\xbfsecret\n"), "secret"},
 		{"p", TEXT("secret\r\nmore\n"), "secret"},
 		{"p", TEXT(" # \"${RST_A}\\ \n"), " # \"${RST_A}\\ "}, /* as it is */
 		{"p", TEXT("\nsecret\n"), ""},

@@ -99,9 +99,18 @@ errors_have_their_place(void **state)
 	static const struct text_case cases[] = {
 		{TEXT("= b\nc = d\n"), "c=d;", "1:1 expected a setting's name"},
 		{TEXT("a = b\n  \"c\" = d\n"), "a=b;", "2:3 expected a setting's name"},
+		/* a byte order mark is read over where a file begins, and only there */
 		{TEXT("\xef\xbb\xbf"
 		      "a = b\n"),
+		 "a=b;", ""},
+		{TEXT("\xef\xbb\xbf\xef\xbb\xbf"
+		      "a = b\n"),
 		 "", "1:1 expected a setting's name"},
+		{TEXT("a = b\n\xef\xbb\xbf"
+		      "c = d\n"),
+		 "a=b;", "2:1 expected a setting's name"},
+		{TEXT("\xef\xbb\xbf"), "", ""},
+		{TEXT("\xef\xbb"), "", "1:1 expected a setting's name"},
 		{TEXT("a =\n"), "", "1:4 expected a value"},
 		{TEXT("a = \t# b\n"), "", "1:6 expected a value"},
 		{TEXT("a\n"), "", "1:2 expected 'key = value'"},
