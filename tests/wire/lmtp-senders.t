@@ -95,6 +95,13 @@ S~ 250 2.1.5.*
 S~ 354.*
 S~ 250 2\.0\.0 <ann> delivered, id .*
 M~ ann \nReceived: from foo_bar-1\.x \(\[127\.0\.0\.1\]\)\n
+# a Return-Path of the message stays, below ours
+C: MAIL FROM:<a@x.test>\r\nRCPT TO:<ann>\r\nDATA\r\nReturn-Path: <old@x.test>\r\nSubject: x\r\n\r\n.
+S~ 250 2.1.0.*
+S~ 250 2.1.5.*
+S~ 354.*
+S~ 250 2\.0\.0 <ann> delivered, id .*
+M~ ann ^Return-Path: <a@x.test>\nDelivered-To: .*\nReceived: .*\nReturn-Path: <old@x.test>\nSubject: x\n
 C: QUIT
 S~ 221 .*
 !end
