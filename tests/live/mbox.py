@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import shutil
+import smtplib
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, os.path.join(HERE, "..", "crash"))
 from pop import PATIENCE, Pop  # noqa: E402
-from server import Server, Tap, mboxrd, wait_until  # noqa: E402
+from server import Server, Tap, free_port, mboxrd, wait_until  # noqa: E402
 from store import Store, fnv  # noqa: E402
 
 FROM = b"From a@example.org Mon Jan  1 00:00:00 2024\n"
@@ -341,6 +342,29 @@ def example(tap):
         srv.close()
 
 
+def delivered(tap):
+    """By LMTP: the From_ line has the envelope's sender, for one recipient as for several."""
+    srv, port = Server(), free_port()
+    try:
+        os.makedirs(srv.path("mail"))
+        srv.give(srv.path("mail"))
+        srv.passwd({"ann": "restante", "ben": "restante"})
+        srv.extra_listeners = "listener lmtp {\n protocol = lmtp\n address = 127.0.0.1\n port = %d\n}\ndelivery {\n}\n" % port
+        srv.configure(SECTIONS % (srv.path("passwd"), srv.path("mail") + "/%n", ""))
+        srv.start()
+        with smtplib.LMTP("127.0.0.1", port, "me") as c:
+            for sender, to in (("one@x.test", ["ann"]), ("two@x.test", ["ann", "ben"]), ("", ["ann"])):
+                c.sendmail(sender, to, b"Return-Path: <old@x.test>\r\nSubject: x\r\n\r\nx\r\n")
+                for _ in to[1:]:  # smtplib reads one
+                    c.getreply()
+        got = [[line.split()[1] for line in read(srv.path("mail", u)).splitlines() if line.startswith(b"From ")]
+               for u in ("ann", "ben")]
+        tap.ok(got == [[b"one@x.test", b"two@x.test", b"MAILER-DAEMON"], [b"two@x.test"]],
+               "LMTP: the From_ line has the envelope's sender", got)
+    finally:
+        srv.close()
+
+
 def main():
     tap = Tap()
     srv = start("%n")
@@ -358,6 +382,7 @@ def main():
     on_nfs(tap)
     layouts(tap)
     example(tap)
+    delivered(tap)
     return tap.done()
 
 

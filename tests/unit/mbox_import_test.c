@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Imports into an mbox: once, whatever other programs and rewritten ledgers leave of them. */
+/* Imports into an mbox: once, whatever other programs and rewritten ledgers leave of them; and the
+ * From_ line that a delivery gets. */
 #include "maildir_rig.h"
 
 #include <dirent.h>
@@ -126,6 +127,42 @@ deleted_is_known_and_restored(void **state)
 	host_close(i);
 }
 
+/* The From_ line names the sender of the first line, if that is Return-Path: the host puts it
+ * there for a single recipient. Later lines are the message's own. */
+static void
+from_line_has_the_sender(void **state)
+{
+	static const struct {
+		const char *text, *sender;
+	} rows[] = {
+		{"Return-Path: <s@x.test>\r\nDelivered-To: ann\r\nSubject: a\r\n\r\n", "s@x.test"},
+		{"Return-Path: <\"a b\"@x.test>\r\n\r\n", "\"a_b\"@x.test"},
+		{"Return-Path: <>\r\nReturn-Path: <old@x.test>\r\n\r\n", "MAILER-DAEMON"},
+		{"Subject: a\r\nReturn-Path: <s@x.test>\r\n\r\n", "MAILER-DAEMON"},
+		{"Return-Path: <s@x.test>", "s@x.test"},
+		{"\r\n", "MAILER-DAEMON"},
+		{"", "MAILER-DAEMON"},
+	};
+	struct host_inst *i = open_box();
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+		char wanted[100], got[100];
+		FILE *f;
+
+		empty_it();
+		deliver(i, rows[k].text);
+		f = fopen(mail_path("ann"), "r");
+		assert_non_null(f);
+		assert_non_null(fgets(got, sizeof(got), f));
+		assert_int_equal(fclose(f), 0);
+		snprintf(wanted, sizeof(wanted), "From %s Thu Jan  1 00:00:05 1970\n",
+			 rows[k].sender);
+		assert_string_equal(got, wanted);
+	}
+	host_close(i);
+}
+
 /* Another program deleted it: nobody can tell that from an append that was taken back. */
 static void
 gone_is_not_deleted(void **state)
@@ -224,6 +261,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOX(deleted_is_known_and_restored),
+		BOX(from_line_has_the_sender),
 		BOX(gone_is_not_deleted),
 		BOX(mail_that_nobody_has_seen),
 		BOX(a_ledger_written_anew_remembers_imports),

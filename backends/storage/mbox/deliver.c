@@ -443,6 +443,8 @@ deliver_one(struct dlv *d, const struct pm_call *call, struct rcpt *r)
 	if (rc == PM_AGAIN)
 		return rc;
 	if (rc == PM_OK) {
+		if (r->head_n == 0)
+			from_line_sender_in(d->fd, r->sender);
 		e = d->held.readonly ? EROFS : deliver_append(d, r, &torn);
 		if (e != 0)
 			sdk_error(call, "'%s': %s", r->place.path, strerrordesc_np(e));

@@ -43,6 +43,16 @@ from_line_sender(struct pm_str head, char *sender)
 		snprintf(sender, SENDER_MAX + 1, "MAILER-DAEMON");
 }
 
+void
+from_line_sender_in(int fd, char *sender)
+{
+	char buf[1024];
+	ssize_t got = pread(fd, buf, sizeof(buf), 0);
+	const char *lf = got > 0 ? memchr(buf, '\n', (size_t)got) : NULL;
+
+	from_line_sender((struct pm_str){buf, lf ? (size_t)(lf + 1 - buf) : 0}, sender);
+}
+
 char *
 from_line_make(const char *before, const char *sender, int64_t received_ms, const char *head,
 	       size_t head_n, size_t *ret_n)

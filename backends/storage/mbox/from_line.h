@@ -14,6 +14,10 @@
  * which is a head line if the host put one there, or MAILER-DAEMON for a null sender or without
  * Return-Path. */
 void from_line_sender(struct pm_str head, char *sender);
+/* The same, of a message without head lines (fd, as stored): the host puts a single recipient's
+ * Return-Path first in the message itself. Only the first line is looked at: those below may be
+ * anybody's. */
+void from_line_sender_in(int fd, char *sender);
 /* Makes `before`, the From_ line and the head lines; malloc'd. NULL: no memory. */
 char *from_line_make(const char *before, const char *sender, int64_t received_ms, const char *head,
 		     size_t head_n, size_t *ret_n);
