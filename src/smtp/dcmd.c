@@ -215,9 +215,13 @@ a_path(struct dcmd *d, bool from)
 	}
 }
 
+/* RFC 6531 section 3.4: of SMTP, whose client gets the refusal. A server that hands mail on by LMTP
+ * has taken it so, and could only bounce it. */
 static enum check
-needs_utf8(struct dcmd *d)
+needs_utf8(const struct dsession *s, struct dcmd *d)
 {
+	if (dsession_is_lmtp(s))
+		return CHECK_OK;
 	return not_well(d, CHECK_FAULT, 553, "5.6.7",
 			"an internationalized address needs SMTPUTF8");
 }
@@ -242,8 +246,7 @@ a_sender(struct dsession *s, struct dcmd *d)
 {
 	enum check is = a_path(d, true);
 
-	(void)s;
-	return is == CHECK_OK && d->path.address.utf8 && !d->path.utf8 ? needs_utf8(d) : is;
+	return is == CHECK_OK && d->path.address.utf8 && !d->path.utf8 ? needs_utf8(s, d) : is;
 }
 
 static enum check
@@ -282,7 +285,7 @@ dcmd_mail(struct dsession *s, const struct dcmd *d)
 	if (!e->sender)
 		return dsession_say(s, 452, "4.3.0", "out of memory, try again later");
 	e->begun = true;
-	e->utf8 = p->utf8;
+	e->utf8 = p->utf8 || p->address.utf8;
 	e->eight_bit = p->eight_bit;
 	e->size = p->size;
 	secret_random(e->op_id, sizeof(e->op_id));
@@ -312,7 +315,7 @@ a_recipient(struct dsession *s, struct dcmd *d)
 		return is;
 	if (d->path.address.null)
 		return not_well(d, CHECK_FAULT, 501, "5.1.3", "a recipient is needed");
-	return d->path.address.utf8 && !s->mail.utf8 ? needs_utf8(d) : CHECK_OK;
+	return d->path.address.utf8 && !s->mail.utf8 ? needs_utf8(s, d) : CHECK_OK;
 }
 
 static enum check

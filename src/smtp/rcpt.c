@@ -133,7 +133,7 @@ rcpt_mailbox(struct dsession *s)
 		return rcpt_over(s, 451, "4.3.5",
 				 "this mailbox is configured wrongly; the postmaster can see why");
 	}
-	if (s->mail.utf8 && !storage->backend->can_utf8)
+	if ((s->mail.utf8 || l->utf8) && !storage->backend->can_utf8)
 		return rcpt_over(s, 550, "5.6.7",
 				 "this mailbox's store takes no internationalized mail (SMTPUTF8)");
 	address = arena_dup(a, quoted,
@@ -318,6 +318,7 @@ rcpt_start(struct dsession *s, const struct address *a)
 	if (!s->lookup)
 		return dsession_say(s, 452, "4.3.0", "out of memory, try again later");
 	(void)address_quote(a->text, a->n, s->lookup->given);
+	s->lookup->utf8 = a->utf8;
 	if (a->literal)
 		return rcpt_over(s, 550, "5.1.2", "mail for address literals is not taken here");
 	if (!chain_name(s->base.conf, a->text, a->n, whole))

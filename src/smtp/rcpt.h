@@ -9,6 +9,7 @@
 /* RCPT in progress. */
 struct lookup {
 	char given[ADDRESS_QUOTED_MAX + 1]; /* quoted, for replies */
+	bool utf8;                          /* it is not only ASCII */
 	/* the search for it, or for the current target of an alias */
 	struct find find;
 	size_t n_targets_before;      /* to take back what was added */

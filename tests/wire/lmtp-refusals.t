@@ -65,8 +65,8 @@ C: MAIL FROM:<a@example.org> RET=HDRS
 S: 555 5.5.4 this parameter is not offered here
 C: MAIL FROM:<a@example.org> SIZE=2049
 S: 552 5.3.4 the message is larger than this server takes
-C: MAIL FROM:<\xc3\xa4@example.org>
-S: 553 5.6.7 an internationalized address needs SMTPUTF8
+C: MAIL FROM:<\xc3@example.org>
+S: 501 5.1.7 it is not UTF-8
 C: MAIL FROM:<\xc3@example.org> SMTPUTF8
 S: 501 5.1.7 it is not UTF-8
 C: NO\0OP
@@ -109,7 +109,7 @@ S: 501 5.1.3 a recipient is needed
 C: RCPT TO:<ann> NOTIFY=NEVER
 S: 555 5.5.4 this parameter is not offered here
 C: RCPT TO:<\xc3\xa4nn>
-S: 553 5.6.7 an internationalized address needs SMTPUTF8
+S: 550 5.1.1 <\xc3\xa4nn> there is no such mailbox here
 C: RCPT TO:<ann@[192.0.2.1]>
 S: 550 5.1.2 <ann@[192.0.2.1]> mail for address literals is not taken here
 C: RCPT TO:<ann>

@@ -9,8 +9,12 @@ C: MAIL FROM:<a@example.org>
 S: 503 5.5.1 EHLO or HELO first
 C: EHLO client.example.org
 S- SMTPUTF8
+C: MAIL FROM:<\xc3\xa4@example.org>
+S: 553 5.6.7 an internationalized address needs SMTPUTF8
 C: MAIL FROM:<clerk@example.org>
 S: 250 2.1.0 sender ok
+C: RCPT TO:<\xc3\xa4nn>
+S: 553 5.6.7 an internationalized address needs SMTPUTF8
 C: RCPT TO:<ann>
 S: 250 2.1.5 <ann> recipient ok
 C: RCPT TO:<ann>
