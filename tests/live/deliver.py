@@ -110,6 +110,9 @@ class Cases:
                   gets={"john doe": 1}, sender=b'"a b"@example.org')
         self.case("the same, as accounts have it", ["-a", "john doe@" + DOMAIN, "-f", "a b@example.org"], OK,
                   gets={"john doe": 1}, sender=b'"a b"@example.org')
+        self.case("a long sender", ["-a", ann, "-f", "x" * 200 + "@example.org"], OK, gets=one, sender=b"x" * 200 + b"@example.org")
+        self.case("a sender whose domain is none", ["-a", ann, "-f", "s@x..test"], OK, gets=one, sender=b"s@x..test")
+        self.case("a recipient whose domain is none", ["-a", "ann@x..test"], NOUSER, rb"^5\.1\.3 .*empty label")
         self.case("an apostrophe", ["-a", "o'hara@" + DOMAIN], OK, gets={"o'hara": 1})
         line = b"From c@example.org  Tue Nov 24 12:00:00 2026\n"
         self.case("a line From is dropped, and names the sender", ["-a", ann], OK, gets=one, sender=b"c@example.org",

@@ -29,6 +29,15 @@ S~ 354.*
 C: Subject: x\r\n\r\n.
 S~ 250 2\.0\.0 .*
 M~ ann Received: from far\.away \(\[IPv6:2001:db8::1\]\)\n
+# a name as the client gave it to the listed host
+C: XCLIENT ADDR=192.0.2.1 HELO=my+20h+C3+BCge(box
+S~ 220 .* LMTP restante
+C: MAIL FROM:<a@x.org>\r\nRCPT TO:<ann>\r\nDATA\r\n\r\n.
+S~ 250 2.1.0.*
+S~ 250 2.1.5.*
+S~ 354.*
+S~ 250 2\.0\.0 .*
+M~ ann Received: from my\?h\?\?ge\?box \(\[192.0.2.1\]\)\n
 C: QUIT
 S~ 221 .*
 !end
