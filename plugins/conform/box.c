@@ -162,7 +162,7 @@ box_read(struct box *b, uint64_t index, size_t cap)
 
 		buf[cap] = '\x5a';
 		rc = s->msg_read(msg, kit_pm(), buf, cap, &got);
-		EXPECT(buf[cap] == '\x5a', "msg_read wrote behind the buffer");
+		EXPECT(buf[cap] == '\x5a', "msg_read wrote after the buffer");
 		if (rc == PM_END)
 			break;
 		expect_rc("msg_read", rc, PM_OK);

@@ -253,7 +253,7 @@ larger_structs(void)
 	in->m->storage->mbox_close(h, &call.c);
 	for (size_t k = 0; k < 64; k++)
 		EXPECT(!call.more[k] && !user.more[k] && !commit.more[k],
-		       "it wrote behind a record it was lent");
+		       "it wrote after a record it was lent");
 	kit_close(in);
 }
 

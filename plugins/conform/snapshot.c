@@ -229,7 +229,7 @@ snapshot_stride(void)
 		EXPECT(m.octets == plain[k].octets && memcmp(m.uidl, plain[k].uidl, 72) == 0,
 		       "record %zu is not at base + %zu * stride", k, k);
 		for (size_t i = SIZE; i < STEP; i++)
-			EXPECT(raw[k * STEP + i] == 0x77, "it wrote behind record %zu", k);
+			EXPECT(raw[k * STEP + i] == 0x77, "it wrote after record %zu", k);
 	}
 	box_close(&b);
 	kit_close(in);

@@ -139,7 +139,7 @@ ends_line(const struct reader *r, const char *p, const char *end)
 		p++;
 	if (p == end || *p == '#')
 		return true;
-	tree_wrong(r, p, "expected the end of the line behind the closing quote");
+	tree_wrong(r, p, "expected the end of the line after the closing quote");
 	return false;
 }
 
@@ -332,7 +332,7 @@ read_block_head(struct reader *r, struct conf_node *node, const char *p, const c
 		rest = skip_space(rest + 1, end);
 	if (rest < end && *rest != '#')
 		tree_wrong(r, rest,
-			   "expected the end of the line behind the brace: one setting a line");
+			   "expected the end of the line after the brace: one setting a line");
 	node->value = arena_dup(r->a, word, (size_t)(stop - word));
 	if (!node->value) {
 		tree_wrong(r, word, "no memory");
@@ -404,7 +404,7 @@ read_block(struct reader *r, struct conf_node **tail, bool inner)
 			const char *rest = skip_space(p + 1, end);
 
 			if (rest < end && *rest != '#')
-				tree_wrong(r, rest, "expected the end of the line behind '}'");
+				tree_wrong(r, rest, "expected the end of the line after '}'");
 			if (inner)
 				return tail;
 			tree_wrong(r, p, "'}' closes nothing here");

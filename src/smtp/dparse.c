@@ -121,7 +121,7 @@ dparse_path(const char *p, size_t n, bool from, struct dpath *ret, const char **
 		return DPATH_ADDRESS;
 	p += used;
 	if (p < end && *p != ' ') {
-		*ret_why = "something stands behind the address";
+		*ret_why = "something stands after the address";
 		return DPATH_ADDRESS;
 	}
 	while (p < end && r == DPATH_OK) {

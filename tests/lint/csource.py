@@ -48,6 +48,13 @@ def comments(path):
     return found
 
 
+@functools.lru_cache(None)
+def strings(path):
+    """(line, text) of each string of a C source but the names of its headers."""
+    return [(text(path).count("\n", 0, m.start()) + 1, m.group(0)[1:-1]) for m in TOKEN.finditer(text(path))
+            if m.group(0)[0] == '"' and not text(path)[:m.start()].endswith("#include ")]
+
+
 def functions(path):
     """(name, line, number of lines) of each function that is defined here."""
     found, lines = [], code(path).split("\n")

@@ -128,7 +128,7 @@ auth keys {
 """
 COMPLAINTS = ["it names no host", "expected ldap://host", "there is no such file", "tls_cert and tls_key are given together",
               "bind_dn and bind_password are given together", "is no DN", "every user would be the same", "require_group",
-              "a '(' has no ')'", "is no name of an attribute", "expected 50 ms to 60 s", "behind a '='",
+              "a '(' has no ')'", "is no name of an attribute", "expected 50 ms to 60 s", "after a '='",
               "holds no certificate", "in tls_key the key of tls_cert"]
 
 

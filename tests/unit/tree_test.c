@@ -84,7 +84,7 @@ quotes(void **state)
 		{TEXT("a = \"b\\"), "", "1:7 in quotes there are"},
 		{TEXT("a = \"b\\n\"\n"), "", "1:7 in quotes there are"},
 		{TEXT("a = \"b\" c\n"), "",
-		 "1:9 expected the end of the line behind the closing quote"},
+		 "1:9 expected the end of the line after the closing quote"},
 		{TEXT("a = \"b\"\"c\"\n"), "", "1:8 expected the end of the line"},
 	};
 
@@ -118,10 +118,10 @@ errors_have_their_place(void **state)
 		{TEXT("a b c {\nd = e\n"), "d=e;", "1:3 expected 'key = value'"},
 		{TEXT("a: b\n"), "", "1:2 expected 'key = value'"},
 		{TEXT("}\na = b\n"), "a=b;", "1:1 '}' closes nothing here"},
-		{TEXT("a {\n} b\n"), "a {}", "2:3 expected the end of the line behind '}'"},
+		{TEXT("a {\n} b\n"), "a {}", "2:3 expected the end of the line after '}'"},
 		{TEXT("a { b = c\n}\n"), "a {}",
-		 "1:5 expected the end of the line behind the brace"},
-		{TEXT("a {} b\n"), "a {}", "1:6 expected the end of the line behind the brace"},
+		 "1:5 expected the end of the line after the brace"},
+		{TEXT("a {} b\n"), "a {}", "1:6 expected the end of the line after the brace"},
 		{TEXT("x = y\n a {\nb = c\n"), "x=y;a {b=c;}", "2:1 this block is not closed"},
 		{TEXT("a {\nb {\n}\n"), "a {b {}}", "1:1 this block is not closed"},
 		{TEXT("a = b\0c\nd = e\n"), "d=e;", "1:1 the line holds a NUL byte"},

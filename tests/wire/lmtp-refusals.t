@@ -56,7 +56,7 @@ C* 31 0123456789
 C: @example.org>
 S: 501 5.1.7 the address is too long
 C: MAIL FROM:<a@example.org>X
-S: 501 5.1.7 something stands behind the address
+S: 501 5.1.7 something stands after the address
 C: MAIL FROM:<a@example.org> SIZE=many
 S: 501 5.5.4 SIZE needs a number
 C: MAIL FROM:<a@example.org> BODY=BINARYMIME
@@ -103,7 +103,7 @@ S: 501 5.1.3 the domain has an empty label
 C: RCPT TO:<"">
 S: 501 5.1.3 the local part is empty
 C: RCPT TO:<ann@example.org>,<ben@example.org>
-S: 501 5.1.3 something stands behind the address
+S: 501 5.1.3 something stands after the address
 C: RCPT TO:<>
 S: 501 5.1.3 a recipient is needed
 C: RCPT TO:<ann> NOTIFY=NEVER

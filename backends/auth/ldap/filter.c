@@ -60,9 +60,9 @@ filter_fault(const char *t)
 		else if (*t == '=')
 			value = true;
 		else if (*t == '%' && t[1] && *++t != '%' && !value)
-			return "what is filled in has to be a value, behind a '='";
+			return "what is filled in has to be a value, after a '='";
 		if (depth == 0 && t[1])
-			return "there is something behind its last ')'";
+			return "there is something after its last ')'";
 	}
 	return depth == 0 ? NULL : "a '(' has no ')'";
 }
@@ -81,7 +81,7 @@ dn_fault(const char *t)
 		else if (*t == '\\' && t[1])
 			t++;
 		else if (*t == '%' && t[1] && *++t != '%' && !value)
-			return "what is filled in has to be a value, behind a '='";
+			return "what is filled in has to be a value, after a '='";
 	}
 	return NULL;
 }

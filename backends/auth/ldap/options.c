@@ -34,7 +34,7 @@ const struct pm_option settings_options[] = {
 	STRING("key_attribute", "", "the mailbox key; empty or not there: the name"),
 	STRING("section_attribute", "",
 	       "the storage section; empty or not there: that of the auth section"),
-	STRING("quota_attribute", "", "quota in bytes, or with k m g t behind the number"),
+	STRING("quota_attribute", "", "quota in bytes, or with k m g t after the number"),
 	STRING("quota_messages_attribute", "", "quota in messages"),
 	STRING("expire_attribute", "", "days after which mail may be removed"),
 	STRING("rights_attribute", "",

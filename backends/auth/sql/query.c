@@ -178,9 +178,8 @@ one_piece(struct scan *s)
 	if (c == ';') {
 		for (const char *p = s->p + 1; p < s->end; p++)
 			if (!isspace((unsigned char)*p)) {
-				snprintf(
-					s->why, WHY,
-					"more than one statement: something stands behind the ';'");
+				snprintf(s->why, WHY,
+					 "more than one statement: something stands after the ';'");
 				return false;
 			}
 		s->p = s->end;

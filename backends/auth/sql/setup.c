@@ -54,7 +54,7 @@ const struct pm_option setup_options[SQL_OPTIONS] = {
 		"is not of password_scheme"),
 	SDK_OPT("update_login", PM_OPT_STRING, 0, "", "",
 		"statement that notes a login of :user at :time (seconds since 1970) from :peer; "
-		"run behind the login"),
+		"run after the login"),
 	SDK_OPT("update_used", PM_OPT_STRING, 0, "", "",
 		"statement that notes that app password :id of :user was used at :time"),
 	SDK_OPT("password_scheme", PM_OPT_CHOICE, 0, "keep|sha512-crypt|yescrypt|bcrypt", "keep",
