@@ -28,7 +28,6 @@
 #define GARBAGE_MAX 200 /* rows of mail_garbage in one transaction */
 #define CHUNKS_MAX 256  /* pieces in one transaction: 16 MiB */
 #define IMPORT_DAYS 30  /* as PM_DLVF_IMPORT promises */
-#define EXPIRED " AND hidden_until < UTC_TIMESTAMP(6)"
 
 /* expired: mailbox, pos, octets, hidden until; garbage: body, mailbox, pos, whether a message names
  * the body. */
@@ -101,6 +100,30 @@ clean_alone(struct db *d, struct cleaning *c)
 
 /* ---- hidden messages ------------------------------------------------------------------------- */
 
+/* This host's clock. The database's may be ahead, and what is removed by it is gone: whatever waits
+ * for its time does so by both. */
+static uint64_t
+clean_now_us(const struct cleaning *c)
+{
+	int64_t ms = c->i->host->wall_ms(c->i->host->ctx);
+
+	return ms < 0 ? 0 : (uint64_t)ms * 1000;
+}
+
+/* Removes these messages, unless they are hidden for longer now. */
+static int32_t
+clean_bury(struct db *d, const struct cleaning *c, uint64_t mailbox, const uint64_t *pos, size_t n,
+	   uint64_t *ret_n)
+{
+	char and[160];
+
+	snprintf(and, sizeof(and),
+		 " AND hidden_until < LEAST(UTC_TIMESTAMP(6), TIMESTAMP'1970-01-01 00:00:00' +"
+		 " INTERVAL %llu MICROSECOND)",
+		 (unsigned long long)clean_now_us(c));
+	return commit_bury(d, and, mailbox, pos, n, ret_n);
+}
+
 /* The rows of this mailbox in the page. */
 static size_t
 expire_pick(const struct cleaning *c, uint64_t mailbox, uint64_t *pos, uint64_t *ret_octets)
@@ -132,7 +155,7 @@ expire_rows(struct db *d, struct cleaning *c, const struct box_row *box, const s
 		/* another server took over: left for the next round */
 		return db_rollback(d, PM_BUSY);
 	if (rc == PM_OK)
-		rc = commit_bury(d, EXPIRED, box->id, pos, n, &gone);
+		rc = clean_bury(d, c, box->id, pos, n, &gone);
 	if (rc == PM_OK)
 		rc = gone == n ? box_hidden(d, box, -(int64_t)n, -(int64_t)octets)
 			       : box_recount(d, box);
@@ -149,7 +172,7 @@ expire_orphans(struct db *d, const struct cleaning *c, uint64_t mailbox)
 	int32_t rc = db_begin(d);
 
 	if (rc == PM_OK)
-		rc = commit_bury(d, EXPIRED, mailbox, pos, n, &gone);
+		rc = clean_bury(d, c, mailbox, pos, n, &gone);
 	return rc == PM_OK ? db_commit(d) : db_rollback(d, rc);
 }
 
@@ -205,9 +228,9 @@ static int32_t
 clean_expire(struct db *d, struct cleaning *c)
 {
 	struct expiry_place *at = &c->i->expired;
-	struct db_arg args[] = {DB_U(at->hidden_us), DB_U(at->hidden_us), DB_U(at->mailbox),
-				DB_U(BATCH)};
-	int32_t rc = clean_list(d, c, ST_EXPIRED, args, 4, 4), last;
+	struct db_arg args[] = {DB_U(clean_now_us(c)), DB_U(at->hidden_us), DB_U(at->hidden_us),
+				DB_U(at->mailbox), DB_U(BATCH)};
+	int32_t rc = clean_list(d, c, ST_EXPIRED, args, 5, 4), last;
 	struct row end;
 
 	if (rc != PM_OK || c->n == 0) {
@@ -333,14 +356,14 @@ clean_collect(struct db *d, struct cleaning *c)
 static int32_t
 forget_imports(struct db *d, struct cleaning *c)
 {
-	struct db_arg args[] = {DB_U(IMPORT_DAYS), DB_U(BATCH)};
-	int32_t rc = clean_list(d, c, ST_IMPORT_OLD, args, 1, 1);
+	struct db_arg args[] = {DB_U(clean_now_us(c)), DB_U(IMPORT_DAYS), DB_U(BATCH)};
+	int32_t rc = clean_list(d, c, ST_IMPORT_OLD, args, 2, 1);
 
 	if (rc != PM_OK || c->n == 0)
 		return rc;
 	rc = clean_alone(d, c);
 	if (rc == PM_OK)
-		rc = db_exec(d, ST_IMPORT_FORGET, args, 2);
+		rc = db_exec(d, ST_IMPORT_FORGET, args, 3);
 	c->more = c->more || rc == PM_OK;
 	return rc;
 }

@@ -40,7 +40,7 @@ int32_t
 commit_bury(struct db *d, const char *and, uint64_t mailbox, const uint64_t *pos, size_t n,
 	    uint64_t *ret_n)
 {
-	char tail[120];
+	char tail[240];
 	int32_t rc;
 
 	/* a backup of some tables may have brought rows of mail_garbage back */

@@ -7,6 +7,8 @@
 #define MS_OF(column) "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', " column ") DIV 1000"
 #define TIME_OF "'1970-01-01' + INTERVAL ? * 1000 MICROSECOND"
 #define US_OF "TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND"
+/* the earlier of the server's clock and ours: one that is ahead deletes nothing before its time */
+#define SURE_NOW "LEAST(UTC_TIMESTAMP(6), " US_OF ")"
 /* a lease whose holder's server is gone, or has not renewed its row in time */
 #define LEASE_FREE \
 	"(owner IS NULL OR NOT EXISTS (SELECT 1 FROM mail_server s WHERE s.id = mail_lease.server" \
@@ -128,10 +130,10 @@ const char *const db_texts[ST_COUNT] = {
 		"INSERT INTO mail_import (mailbox, uidl, made) VALUES (?, ?, UTC_TIMESTAMP(6))"
 		" ON DUPLICATE KEY UPDATE made = VALUES(made)",
 	[ST_IMPORT_TAKE_BACK] = "DELETE FROM mail_import WHERE mailbox = ? AND uidl = ?",
-	[ST_IMPORT_OLD] = "SELECT mailbox FROM mail_import WHERE made < UTC_TIMESTAMP(6) - "
-			  "INTERVAL ? DAY LIMIT 1",
-	[ST_IMPORT_FORGET] = "DELETE FROM mail_import WHERE made < UTC_TIMESTAMP(6) - INTERVAL ? "
-			     "DAY ORDER BY made LIMIT ?",
+	[ST_IMPORT_OLD] = "SELECT mailbox FROM mail_import WHERE made < " SURE_NOW
+			  " - INTERVAL ? DAY LIMIT 1",
+	[ST_IMPORT_FORGET] = "DELETE FROM mail_import WHERE made < " SURE_NOW
+			     " - INTERVAL ? DAY ORDER BY made LIMIT ?",
 	[ST_MESSAGE_ADD] = "INSERT INTO mail_message (mailbox, pos, body, octets, received, "
 			   "first_retrieved, flags, uidl, meta,"
 			   " head) VALUES (?, ?, ?, ?, " TIME_OF ", " TIME_OF ", ?, ?, ?, ?)",
@@ -145,8 +147,8 @@ const char *const db_texts[ST_COUNT] = {
 	[ST_EXPIRED] =
 		"SELECT mailbox, pos, octets, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', "
 		"hidden_until)"
-		" FROM mail_message WHERE hidden_until < UTC_TIMESTAMP(6)"
-		" AND (hidden_until > " US_OF " OR (hidden_until = " US_OF " AND mailbox > ?))"
+		" FROM mail_message WHERE hidden_until < " SURE_NOW " AND (hidden_until > " US_OF
+		" OR (hidden_until = " US_OF " AND mailbox > ?))"
 		" ORDER BY hidden_until, mailbox, pos LIMIT ?",
 
 	[ST_INCOMING_ADD] =
