@@ -10,7 +10,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from cut_short import TEMP, brief, peek, quits, right, texts  # noqa: E402
+from cut_short import TEMP, brief, get_in, peek, quits, right, texts  # noqa: E402
 from databases import Ask  # noqa: E402
 from mailbed import Lmtp  # noqa: E402
 from mailstore import TREE  # noqa: E402
@@ -165,6 +165,14 @@ def expiry(tap, srv, db):
             "SELECT COUNT(*) FROM mail_lease WHERE mailbox = %s" % (busy, again, good, orphan)), [["0"], ["0"], ["0", "0"], ["0"]])
         tap.ok(done, "and of that one when its session has ended; bodies and counters follow", why)
         clock(tap, db, ask, good)
+        fill(db, "busy", SMALL)
+        db.db.sql("INSERT IGNORE INTO mail_garbage (body, mailbox, pos) SELECT body, mailbox, pos FROM mail_message"
+                  " WHERE mailbox = %s" % busy)
+        with get_in(srv, "busy") as p:
+            p.say("DELE 1")
+            r = p.say("QUIT")
+        tap.ok(r.startswith(b"+OK") and db.db.sql("SELECT COUNT(*) FROM mail_message WHERE mailbox = %s" % busy) == [["0"]],
+               "a message whose garbage was restored can be deleted", r)
     finally:
         ask.close()
 
