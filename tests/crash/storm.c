@@ -6,15 +6,16 @@
  *   twin    appends messages that equal existing ones, before, between and after recoveries that
  *           crash as well
  *   reader  another program that rewrites, grows or shortens the end of the file
+ *   mover   Dovecot: the padding of one message's X-UID goes to another's, and the size stays
  *
  * and with a disk that, when the power fails too, kept an arbitrary part of the unsynced data.
  *
  *   storm MODULE.so DIR sweep             every kill point, every adversary
  *   storm MODULE.so DIR random SEED N     N runs
  *
- * With the twin, each message is accounted for, in order, with its unique-id. With the reader, no
- * survivor may be missing from the mailbox and its journal together. Prints a line for each
- * problem; exit code 1 if there was one.
+ * With the twin, each message is accounted for, in order, with its unique-id. With the reader and
+ * the mover, no survivor may be missing from the mailbox and its journal together. Prints a line
+ * for each problem; exit code 1 if there was one.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -36,7 +37,7 @@
 #define DIED 99
 
 enum op { OP_DELETE, OP_DELIVER, OPS };
-enum adversary { NOBODY, TWIN, READER, ADVERSARIES };
+enum adversary { NOBODY, TWIN, READER, MOVER, ADVERSARIES };
 
 struct plan {
 	enum op op;
@@ -189,8 +190,8 @@ make_text(bool stored, unsigned k, size_t body)
 
 	must(arena_n + body + 400 < TEXT, "room");
 	t.n = (size_t)(stored ? sprintf(t.p,
-					"From a@example.org Mon Jan  1 00:00:0%u 2024\nSubject: "
-					"number %u\n\nbody %u ",
+					"From a@example.org Mon Jan  1 00:00:0%u 2024\nX-UID: 1   "
+					"     \nSubject: number %u\n\nbody %u ",
 					k % 10, k, k)
 			      : sprintf(t.p, "Subject: fresh\r\n\r\nFrom nobody\r\n>From %u ", k));
 	for (size_t i = 0; i < body; i++)
@@ -420,6 +421,50 @@ reader(void)
 	free(t.p);
 }
 
+/* The places in a text where a line ends that begins with X-UID. */
+static size_t
+paddings(const struct text *t, size_t *ret, size_t cap)
+{
+	static const char name[] = "\nX-UID: ";
+	const char *p = t->p, *end = t->p + t->n;
+	size_t n = 0;
+
+	while (n < cap && p < end && (p = memmem(p, (size_t)(end - p), name, 8)) != NULL) {
+		p += 8;
+		p = memchr(p, '\n', (size_t)(end - p));
+		if (!p)
+			break;
+		ret[n++] = (size_t)(p - t->p);
+	}
+	return n;
+}
+
+/* Some blanks go from one X-UID to another; what is between them moves, and nothing else. */
+static void
+mover(void)
+{
+	struct text t = slurp(path_of("mail/ann"));
+	size_t at[2 * MESSAGES], n = paddings(&t, at, 2 * MESSAGES), blanks = 0, from, to;
+
+	if (n > 1) {
+		from = at[roll((unsigned)n)];
+		do
+			to = at[roll((unsigned)n)];
+		while (to == from);
+		while (t.p[from - 1 - blanks] == ' ' && blanks < 5)
+			blanks++;
+		if (from < to)
+			memmove(t.p + from - blanks, t.p + from, to - from);
+		else
+			memmove(t.p + to + blanks, t.p + to, from - blanks - to);
+		memset(t.p + (from < to ? to - blanks : to), ' ', blanks);
+	}
+	spit(path_of("mail/ann"), &t);
+	free(t.p);
+	if (roll(4) == 0)
+		append(path_of("mail/ann"), message[0].p, message[0].n);
+}
+
 /* ---- what is left ---------------------------------------------------------------------------- */
 
 static void
@@ -510,7 +555,7 @@ judge_twin(const struct plan *p, const struct seen *before, const struct seen *n
 }
 
 static bool
-judge_reader(const struct seen *now, unsigned del)
+judge_reader(const struct seen *now, unsigned del, size_t slack)
 {
 	struct text all = slurp(path_of("mail/ann"));
 	char path[1200];
@@ -528,7 +573,7 @@ judge_reader(const struct seen *now, unsigned del)
 	}
 	for (size_t k = 0; k < n_messages; k++) {
 		const char *body = memmem(message[k].p, message[k].n, "\nbody", 5);
-		size_t n = message[k].n - (size_t)(body - message[k].p) - 10;
+		size_t n = message[k].n - (size_t)(body - message[k].p) - slack;
 
 		if (!(del >> k & 1))
 			good = good && memmem(all.p, all.n, body, n) != NULL;
@@ -574,11 +619,13 @@ run(const struct plan *p, uint64_t seed)
 			twin();
 		if (p->adversary == READER)
 			reader();
+		if (p->adversary == MOVER)
+			mover();
 	}
 	recoveries(p);
 	look(&now);
-	good = how != 1 && (how == DIED && p->adversary == READER
-				    ? judge_reader(&now, del[0])
+	good = how != 1 && (how == DIED && p->adversary >= READER
+				    ? judge_reader(&now, del[0], p->adversary == READER ? 10 : 1)
 				    : judge_twin(p, &before, &now, del[0], how == 0));
 	if (!good && problems++ < 20)
 		printf("# seed %" PRIu64 ": op %d, kill point %u, adversary %d, power %d, twins "
@@ -600,10 +647,11 @@ sweep(void)
 		struct plan p = {.op = v % OPS,
 				 .adversary = v / OPS % ADVERSARIES,
 				 .power = v / OPS / ADVERSARIES % 2,
-				 .twins = v / OPS / ADVERSARIES / 2 &&
-					  v / OPS % ADVERSARIES != READER};
+				 .twins = v / OPS / ADVERSARIES / 2};
 		unsigned died = 1;
 
+		if (p.twins && p.adversary >= READER)
+			continue; /* whose messages have to differ */
 		for (p.kill = 1; died > 0 && p.kill < KILLS; p.kill++) {
 			died = 0;
 			for (uint64_t seed = 1; seed <= 3; seed++)
@@ -628,7 +676,7 @@ random_runs(uint64_t seed, unsigned long n)
 				  .kill = roll(28),
 				  .power = roll(2),
 				  .twins = roll(2)};
-		p.twins = p.twins && p.adversary != READER;
+		p.twins = p.twins && p.adversary < READER;
 		(void)run(&p, seed + k);
 	}
 	printf("random: %lu runs, %lu deaths, %lu conflicts, %lu problems\n", n, deaths, conflicts,

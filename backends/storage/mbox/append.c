@@ -29,6 +29,7 @@
 
 #include "bytes.h"
 #include "journal.h"
+#include "journal_plan.h"
 #include "kill.h"
 #include "ledger_file.h"
 #include "location.h"
@@ -307,31 +308,22 @@ later_mail(const struct left *l, int fd, uint64_t at, uint64_t *ret)
 	return false;
 }
 
-/* Cuts [from, to) out of the mailbox, or off its end. 0 or an errno. */
+/* Cuts [from, to) off the end of the mailbox, or makes the journal that cuts it out. 0 or an errno.
+ */
 static int
 take_out(struct inst *i, const struct location *p, int fd, uint64_t from, uint64_t to,
-	 uint64_t size)
+	 uint64_t size, struct journal **ret_cut)
 {
-	struct journal *j;
-	int e = 0;
-
 	if (to == size)
 		return ftruncate(fd, (off_t)from) != 0 || (i->fsync && fsync(fd) != 0) ? errno : 0;
-	j = journal_cut(i, p, fd, from, to);
-	if (!j)
-		return ENOMEM;
-	while (e == 0 && j->step != STEP_DONE) {
-		e = journal_step(j);
-		e = e == EAGAIN ? 0 : e;
-	}
-	journal_free(j);
-	return e;
+	*ret_cut = journal_cut(i, p, fd, from, to);
+	return *ret_cut ? 0 : errno;
 }
 
 /* 0 or an errno; *ret_what: a text about the outcome. */
 static int
 append_settle(struct inst *i, const struct location *p, int fd, struct left *l,
-	      const struct stat *st, const char **ret_what)
+	      const struct stat *st, const char **ret_what, struct journal **ret_cut)
 {
 	uint64_t size = (uint64_t)st->st_size, old = l->head.old, same, ours, mail;
 	struct append a = {
@@ -358,39 +350,60 @@ append_settle(struct inst *i, const struct location *p, int fd, struct left *l,
 	}
 	*ret_what = "was taken back";
 	if (old + ours == size)
-		return take_out(i, p, fd, old, size, size);
+		return take_out(i, p, fd, old, size, size, ret_cut);
 	if (later_mail(l, fd, old + ours, &mail))
-		return mail > old ? take_out(i, p, fd, old, mail, size) : 0;
+		return mail > old ? take_out(i, p, fd, old, mail, size, ret_cut) : 0;
 	*ret_what = "cannot be told from other mail and was left as it is; look at the end of the "
 		    "mailbox";
 	return 0;
 }
 
-int32_t
-append_recover(struct inst *i, const struct pm_call *call, const struct location *p, int fd)
+/* Decides about a record. *ret_what: NULL if there is none. 0 or an errno. */
+static int
+append_judge(struct inst *i, const struct location *p, int fd, const char **ret_what,
+	     struct journal **ret_cut)
 {
 	struct left l = {.fd = -1};
-	const char *what = "had not begun";
 	char name[KEY_N + 8];
 	struct stat st;
 	int rfd, e = 0;
 
+	*ret_what = NULL;
 	record_name(p, name);
 	rfd = openat(i->journal_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (rfd == -1)
-		return errno == ENOENT ? PM_OK : PM_TEMP;
+		return errno == ENOENT ? 0 : errno;
+	*ret_what = "had not begun";
 	if (fstat(fd, &st) != 0)
 		e = errno;
 	else if (append_load(rfd, &l)) {
 		l.fd = append_open_incoming(i, &l);
-		e = append_settle(i, p, fd, &l, &st, &what);
+		e = append_settle(i, p, fd, &l, &st, ret_what, ret_cut);
 	}
-	if (e == 0)
-		e = drop_record(i, p);
 	(void)close(rfd);
 	if (l.fd != -1)
 		(void)close(l.fd);
 	free(l.text);
+	return e;
+}
+
+int32_t
+append_recover(struct inst *i, const struct pm_call *call, const struct location *p, int fd,
+	       struct held *held, struct journal **cut)
+{
+	const char *what = "was taken back";
+	int e = *cut ? 0 : append_judge(i, p, fd, &what, cut);
+
+	if (e == 0 && !what)
+		return PM_OK;
+	if (e == 0 && *cut) {
+		(*cut)->held = held;
+		e = journal_slice(*cut);
+	}
+	if (e == EAGAIN)
+		return PM_AGAIN;
+	if (e == 0)
+		e = drop_record(i, p);
 	if (e != 0) {
 		sdk_error(call, "'%s': finishing an interrupted delivery: %s", p->path,
 			  strerrordesc_np(e));

@@ -17,9 +17,10 @@ struct append {
  * do it. */
 int append_message(struct inst *i, const struct location *p, int fd, const struct append *a,
 		   struct held *h, bool *ret_torn);
-/* Finishes or takes back an append that a crash interrupted. PM_OK: nothing is left. */
-int32_t append_recover(struct inst *i, const struct pm_call *call, const struct location *p,
-		       int fd);
+/* Finishes or takes back an append that a crash interrupted. PM_OK: nothing is left; PM_AGAIN: *cut
+ * is the journal that runs. */
+int32_t append_recover(struct inst *i, const struct pm_call *call, const struct location *p, int fd,
+		       struct held *held, struct journal **cut);
 /* Gives the path of the mailbox of a record in journal/ (PM_PATH_MAX + 1 bytes). False: it is not a
  * record, or torn. */
 bool append_path(struct inst *i, const char *name, char *path);

@@ -26,6 +26,7 @@ box_free(struct mbox *m)
 {
 	journal_free(m->journal);
 	doomed_abandon(m);
+	recover_drop(&m->recovery);
 	lock_release(&m->held, m->fd);
 	scan_reset(m);
 	snap_free(&m->old);
@@ -89,7 +90,7 @@ box_go_on(struct mbox *m, const struct pm_call *call)
 	if (m->stage == STAGE_LOCK) {
 		rc = location_lock(m->inst, call, &m->place, false, &m->fd, &m->held);
 		if (rc == PM_OK && m->fd != -1)
-			rc = recover_box(m->inst, call, &m->place, m->fd);
+			rc = recover_box(m->inst, call, &m->place, m->fd, &m->held, &m->recovery);
 		if (rc == PM_OK)
 			m->stage = m->fd == -1 ? STAGE_DONE : STAGE_SCAN;
 	}

@@ -17,6 +17,7 @@
 #include "doomed.h"
 #include "index.h"
 #include "journal.h"
+#include "journal_plan.h"
 #include "ledger_file.h"
 #include "location.h"
 #include "lock.h"

@@ -65,7 +65,8 @@ struct dlv {
 	struct maker maker;
 	size_t at; /* while committing: the next recipient */
 	struct held held;
-	int box; /* its mailbox; -1 */
+	struct recovery *recovery; /* under way; NULL */
+	int box;                   /* its mailbox; -1 */
 };
 
 /* ---- making ---------------------------------------------------------------------------------- */
@@ -437,7 +438,7 @@ deliver_one(struct dlv *d, const struct pm_call *call, struct rcpt *r)
 	/* an operation that a crash interrupted is finished first, since it knows the file as it
 	 * was */
 	if (rc == PM_OK && !r->import.look)
-		rc = recover_box(d->inst, call, &r->place, d->box);
+		rc = recover_box(d->inst, call, &r->place, d->box, &d->held, &d->recovery);
 	if (rc == PM_OK && r->uidl[0])
 		rc = import_check(d->inst, call, &r->place, d->box, &d->held, &r->import);
 	if (rc == PM_AGAIN)
@@ -484,6 +485,7 @@ deliver_abort(void *dlv, const struct pm_call *call)
 	struct dlv *d = dlv;
 
 	(void)call;
+	recover_drop(&d->recovery);
 	lock_release(&d->held, d->box);
 	if (d->box != -1)
 		(void)close(d->box);

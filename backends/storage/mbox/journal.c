@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,171 +10,20 @@
 #include <unistd.h>
 
 #include "bytes.h"
+#include "journal_plan.h"
 #include "kill.h"
 #include "ledger_file.h"
 #include "location.h"
 #include "lock.h"
 #include "mbox.h"
-#include "names.h"
 #include "say.h"
-#include "snap.h"
-
-#define MAGIC "rstmjrn1"
-#define LIST_MAX (256u << 20)
 
 /* ---- making one ------------------------------------------------------------------------------ */
-
-static uint64_t
-head_sum(const struct journal_head *h, const char *path, const char *list)
-{
-	uint64_t s = bytes_sum(&h->ino, sizeof(*h) - offsetof(struct journal_head, ino), BYTES_SUM);
-
-	return bytes_sum(list, h->list_n, bytes_sum(path, h->path_n, s));
-}
-
-static uint64_t
-payload_at(const struct journal_head *h)
-{
-	return sizeof(*h) + h->path_n + h->list_n;
-}
 
 static void
 fresh_name(const struct journal *j, char name[KEY_N + 8])
 {
 	snprintf(name, KEY_N + 8, "%s.new", j->place->key);
-}
-
-/* The nonce covers the bytes that truncation drops first; no text has such bytes. */
-static void
-set_nonce(struct journal_head *h)
-{
-	uint64_t drop = h->old - h->start - h->payload;
-
-	h->nonce_n = drop < NONCE ? (uint32_t)drop : NONCE;
-	if (RAND_bytes(h->nonce, NONCE) != 1)
-		memset(h->nonce, 0xa5, NONCE); /* no text has these either */
-	for (int k = 0; k < NONCE; k++)
-		h->nonce[k] |= 0x80;
-}
-
-/* Completes head and checksum, once spans and list are known. */
-static void
-journal_seal(struct journal *j)
-{
-	j->head.list_n = (uint32_t)j->list.n;
-	set_nonce(&j->head);
-	j->head.sum = head_sum(&j->head, j->place->path, j->list.text);
-}
-
-static struct journal *
-journal_begin(struct inst *i, const struct location *p, int fd, size_t spans)
-{
-	struct journal *j = calloc(1, sizeof(*j));
-	struct stat st;
-
-	if (!j)
-		return NULL;
-	j->inst = i;
-	j->place = p;
-	j->fd = fd;
-	j->jfd = -1;
-	j->fresh = true;
-	j->spans = calloc(spans, sizeof(*j->spans));
-	if (!j->spans || fstat(fd, &st) != 0) {
-		journal_free(j);
-		return NULL;
-	}
-	memcpy(j->head.magic, MAGIC, 8);
-	j->head.phase = 1;
-	j->head.ino = st.st_ino;
-	j->head.old = (uint64_t)st.st_size;
-	j->head.path_n = (uint32_t)strlen(p->path);
-	return j;
-}
-
-static void
-add_span(struct journal *j, uint64_t from, uint64_t to)
-{
-	if (to <= from)
-		return;
-	j->spans[j->n_spans++] = (struct span){from, to};
-	j->head.payload += to - from;
-}
-
-/* Makes the spans to keep: everything but the doomed messages, whatever is between them. The
- * snapshot is in the file's order. */
-static void
-make_spans(struct journal *j, const struct snap *s)
-{
-	uint64_t at = 0;
-	bool begun = false;
-
-	for (size_t k = 0; k < s->n; k++) {
-		const struct item *it = &s->items[k];
-
-		if (!it->doomed)
-			continue;
-		if (begun)
-			add_span(j, at, it->from);
-		else
-			j->head.start = it->from;
-		begun = true;
-		at = it->next;
-	}
-	add_span(j, at, j->head.old);
-}
-
-static void
-put_list(struct journal *j, const struct snap *s, const char *op_hex, int64_t now_ms)
-{
-	char id[IDENTITY_CAP];
-	uint64_t n = 0;
-
-	for (size_t k = 0; k < s->n; k++) {
-		const struct item *it = &s->items[k];
-		size_t id_n;
-
-		if (!it->doomed)
-			continue;
-		id_n = names_identity(it->hash, it->twin, id);
-		ledger_put_message(&j->list, id, id_n, it->uidl, it->uidl_n, it->octets, it->stored,
-				   it->first_ms, 0);
-		ledger_put_delete(&j->list, op_hex, id, id_n);
-		n++;
-	}
-	ledger_put_commit(&j->list, op_hex, n, now_ms);
-	ledger_put_done(&j->list, op_hex);
-}
-
-struct journal *
-journal_new(struct mbox *m, const char *op_hex)
-{
-	struct journal *j = journal_begin(m->inst, &m->place, m->fd, m->snap.n + 2);
-
-	if (!j)
-		return NULL;
-	j->held = &m->held;
-	make_spans(j, &m->snap);
-	put_list(j, &m->snap, op_hex, m->inst->host->wall_ms(m->inst->host->ctx));
-	if (j->list.failed || j->list.n > LIST_MAX) {
-		journal_free(j);
-		return NULL;
-	}
-	journal_seal(j);
-	return j;
-}
-
-struct journal *
-journal_cut(struct inst *i, const struct location *p, int fd, uint64_t from, uint64_t to)
-{
-	struct journal *j = journal_begin(i, p, fd, 1);
-
-	if (!j)
-		return NULL;
-	j->head.start = from;
-	add_span(j, to, j->head.old);
-	journal_seal(j);
-	return j;
 }
 
 void
@@ -192,6 +40,8 @@ journal_free(struct journal *j)
 	}
 	if (j->jfd != -1)
 		(void)close(j->jfd);
+	if (j->from_fd != -1)
+		(void)close(j->from_fd);
 	ledger_out_free(&j->list);
 	free(j->spans);
 	free(j);
@@ -238,7 +88,7 @@ journal_collect(struct journal *j)
 		uint64_t left = s->to - s->from;
 		size_t n = left < PIECE ? (size_t)left : PIECE;
 
-		e = bytes_copy(j->fd, s->from, j->jfd, payload_at(&j->head) + j->at, n);
+		e = bytes_copy(s->fd, s->from, j->jfd, journal_payload_at(&j->head) + j->at, n);
 		s->from += n;
 		j->at += n;
 		j->span += s->from == s->to;
@@ -287,7 +137,7 @@ put_payload(struct journal *j)
 	while (e == 0 && j->at < h->payload) {
 		size_t n = h->payload - j->at < PIECE ? (size_t)(h->payload - j->at) : PIECE;
 
-		e = bytes_copy(j->jfd, payload_at(h) + j->at, j->fd, h->start + j->at, n);
+		e = bytes_copy(j->jfd, journal_payload_at(h) + j->at, j->fd, h->start + j->at, n);
 		j->at += n;
 		KILL_POINT("payload: a piece");
 		if (e == 0 && j->at < h->payload && mbox_now(j->inst) >= end)
@@ -367,7 +217,7 @@ cut(struct journal *j)
 	return 0;
 }
 
-int
+static int
 journal_step(struct journal *j)
 {
 	int e = 0;
@@ -396,6 +246,20 @@ journal_step(struct journal *j)
 	return e;
 }
 
+int
+journal_slice(struct journal *j)
+{
+	int64_t end = mbox_now(j->inst) + SLICE_MS;
+	int e = 0;
+
+	while (e == 0 && j->step != STEP_DONE) {
+		e = journal_step(j);
+		if (e == 0 && j->step != STEP_DONE && mbox_now(j->inst) >= end)
+			return EAGAIN;
+	}
+	return e;
+}
+
 int32_t
 journal_run(struct journal *j, const struct pm_call *call, enum journal_step end, bool *ret_point)
 {
@@ -417,64 +281,4 @@ journal_run(struct journal *j, const struct pm_call *call, enum journal_step end
 			return PM_AGAIN;
 	}
 	return PM_OK;
-}
-
-/* ---- for recovery ---------------------------------------------------------------------------- */
-
-bool
-journal_load(struct journal *j, char *path)
-{
-	struct stat st;
-	size_t n;
-
-	if (fstat(j->jfd, &st) != 0 ||
-	    pread(j->jfd, &j->head, sizeof(j->head), 0) != sizeof(j->head) ||
-	    memcmp(j->head.magic, MAGIC, 8) != 0 || j->head.path_n > PM_PATH_MAX ||
-	    j->head.list_n > LIST_MAX || j->head.nonce_n > NONCE || j->head.phase < 1 ||
-	    j->head.phase > 2)
-		return false;
-	n = j->head.list_n;
-	j->list.text = malloc(n + 1);
-	j->list.n = j->list.cap = n;
-	if (!j->list.text ||
-	    pread(j->jfd, path, j->head.path_n, sizeof(j->head)) != (ssize_t)j->head.path_n ||
-	    pread(j->jfd, j->list.text, n, (off_t)(sizeof(j->head) + j->head.path_n)) != (ssize_t)n)
-		return false;
-	path[j->head.path_n] = '\0';
-	return head_sum(&j->head, path, j->list.text) == j->head.sum &&
-	       (uint64_t)st.st_size >= payload_at(&j->head) + j->head.payload &&
-	       j->head.start + j->head.payload <= j->head.old;
-}
-
-/* Copies n bytes, however many. */
-static int
-copy_all(int from, uint64_t from_at, int to, uint64_t to_at, uint64_t n)
-{
-	int e = 0;
-
-	for (uint64_t at = 0; e == 0 && at < n; at += PIECE)
-		e = bytes_copy(from, from_at + at, to, to_at + at,
-			       n - at < PIECE ? (size_t)(n - at) : PIECE);
-	return e;
-}
-
-int
-journal_join(struct journal *j, uint64_t from, uint64_t to)
-{
-	struct journal_head old = j->head;
-	int ofd = j->jfd, e;
-
-	j->head.phase = 1;
-	j->head.old = to;
-	j->head.payload += to - from;
-	set_nonce(&j->head);
-	j->head.sum = head_sum(&j->head, j->place->path, j->list.text);
-	e = journal_make(j);
-	if (e == 0)
-		e = copy_all(ofd, payload_at(&old), j->jfd, payload_at(&j->head), old.payload);
-	if (e == 0)
-		e = copy_all(j->fd, from, j->jfd, payload_at(&j->head) + old.payload, to - from);
-	(void)close(ofd);
-	j->step = STEP_NAME;
-	return e;
 }

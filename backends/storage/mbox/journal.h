@@ -18,6 +18,7 @@
 #ifndef MBOX_JOURNAL_H
 #define MBOX_JOURNAL_H
 
+#include "edge.h"
 #include "ledger.h"
 #include "ledger_write.h"
 #include "mbox.h"
@@ -32,9 +33,12 @@ struct journal_head {
 	uint64_t ino, old, start, payload;
 	uint32_t nonce_n, path_n, list_n, pad;
 	unsigned char nonce[NONCE];
+	struct edge before, after; /* what ends at start, and at old */
 };
 
+/* Bytes to keep, of the mailbox or of another journal. */
 struct span {
+	int fd;
 	uint64_t from, to;
 };
 
@@ -46,6 +50,7 @@ struct journal {
 	struct held *held; /* the dotlock is kept fresh meanwhile; NULL: no need */
 	int fd;            /* the mailbox */
 	int jfd;           /* the journal */
+	int from_fd;       /* the journal that it replaces; -1: none */
 	enum journal_step step;
 	struct journal_head head;
 	struct ledger_out list; /* lines for the ledger, once it is done */
@@ -57,26 +62,11 @@ struct journal {
 	bool unknown; /* it was named, and taking it back may not be durable */
 };
 
-/* Begins the deletion of the snapshot's doomed messages; no change to the file yet. NULL: no
- * memory. */
-struct journal *journal_new(struct mbox *m, const char *op_hex);
-/* The same for one piece of the file that belongs to no message. NULL: no memory. */
-struct journal *journal_cut(struct inst *i, const struct location *p, int fd, uint64_t from,
-			    uint64_t to);
-/* Runs one step or a slice of it: 0, EAGAIN or an errno. */
-int journal_step(struct journal *j);
+/* Runs to its end, in slices: 0, EAGAIN or an errno. */
+int journal_slice(struct journal *j);
 /* Runs in slices, up to the step `end`. *ret_point: the commit point was passed. */
 int32_t journal_run(struct journal *j, const struct pm_call *call, enum journal_step end,
 		    bool *ret_point);
 void journal_free(struct journal *j);
-
-/* ---- for recovery ---------------------------------------------------------------------------- */
-
-/* Reads head, path (PM_PATH_MAX + 1 bytes) and list of j->jfd. False: not a whole journal of ours.
- */
-bool journal_load(struct journal *j, char *path);
-/* Adds bytes [from, to) of the mailbox to the payload, and begins again from step 1. 0 or an errno.
- */
-int journal_join(struct journal *j, uint64_t from, uint64_t to);
 
 #endif

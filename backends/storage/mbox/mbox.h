@@ -17,7 +17,9 @@
  * message.c    reading, beside other programs
  * commit.c     QUIT
  * doomed.c     proving, before messages are cut out, that they are unchanged
+ * journal_plan.c  which bytes a deletion keeps, and what tells that it still fits
  * journal.c    in-place deletion that survives a crash
+ * edge.c       what stands around the text that a journal replaces
  * append.c     appending that survives a crash
  * recover.c    finishing what a crash interrupted
  * deliver.c    delivery
@@ -45,6 +47,7 @@
 
 struct journal;
 struct sdk_lists;
+struct recovery;
 struct sdk_totals;
 
 enum mta_lock { MTA_DOTLOCK, MTA_FCNTL, MTA_FLOCK, MTA_LOCKS };
@@ -92,6 +95,7 @@ struct mbox {
 	int fd;      /* the file; -1: there is none */
 	int session; /* the session lock's descriptor; -1 */
 	struct held held;
+	struct recovery *recovery; /* under way; NULL */
 	struct snap snap;
 	struct view *views;
 	size_t n;

@@ -107,6 +107,7 @@ view_adopt(struct mbox *m)
 void
 view_abandon(struct mbox *m)
 {
+	recover_drop(&m->recovery);
 	if (!m->refreshing)
 		return;
 	scan_reset(m);
@@ -121,7 +122,7 @@ view_refresh(struct mbox *m, const struct pm_call *call)
 	int32_t rc = location_lock(m->inst, call, &m->place, false, &m->fd, &m->held);
 
 	if (rc == PM_OK && m->fd != -1 && !m->refreshing) {
-		rc = recover_box(m->inst, call, &m->place, m->fd);
+		rc = recover_box(m->inst, call, &m->place, m->fd, &m->held, &m->recovery);
 		if (rc == PM_OK && view_unchanged(m))
 			return PM_OK;
 	}
