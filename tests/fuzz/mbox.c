@@ -5,6 +5,7 @@
  * unquoting restore the text; and a scan that begins at the last message finds the same there as
  * the whole scan.
  */
+#include "../../backends/storage/mbox/from_kind.c"
 #include "../../backends/storage/mbox/parse.c"
 
 #include "fuzz.h"
@@ -89,11 +90,16 @@ lines_of(const char *p, size_t n, struct line **ret)
 }
 
 static bool
-begins(const struct line *l, size_t k)
+begins(const struct line *l, size_t k, size_t lines)
 {
 	bool blank = k == 0 || (ended(l[k - 1]) && bare(l[k - 1]) == 0);
+	enum from_kind kind = FROM_NOT;
 
-	return blank && ended(l[k]) && l[k].n <= MBOX_HEAD && parse_is_from(l[k].p, bare(l[k]));
+	if (blank && ended(l[k]) && l[k].n <= MBOX_HEAD)
+		kind = from_kind(l[k].p, bare(l[k]));
+	return kind == FROM_LINE ||
+	       (kind == FROM_MAYBE && k + 1 < lines &&
+		from_field(l[k + 1].p, l[k + 1].n < MBOX_HEAD ? l[k + 1].n : MBOX_HEAD));
 }
 
 static size_t
@@ -159,7 +165,7 @@ check_model(const struct finds *f, const char *p, size_t n, enum mbox_quoting ho
 	uint64_t junk = 0;
 
 	for (size_t k = 0; k < lines; k++) {
-		if (begins(l, k)) {
+		if (begins(l, k, lines)) {
 			if (from < lines && found < FOUND_MAX)
 				check_one(&f->of[found++], l, from, k, p, how);
 			from = k;

@@ -22,12 +22,15 @@ from store import Store, fnv  # noqa: E402
 FROM = b"From a@example.org Mon Jan  1 00:00:00 2024\n"
 GOOD = FROM + b"Subject: good\n\nthe good one\n\n"
 GOOD_WIRE = b"Subject: good\r\n\r\nthe good one\r\n"
+BARE = b"Subject: bare\n\nx\n\n"
+BARE_WIRE = b"Subject: bare\r\n\r\nx\r\n"
+SENTENCES = (b"From now on:\nall is well\n\nFrom Monday to Friday, from Jan to Mar, we are open: Mon to Fri 9:00\nand closed\n\n"
+             b"From -\nhere on\n\nFrom a@x.test\nhttp://x.test/\n")
 SECTIONS = ("auth accounts {\n module = passwd\n file = %s\n allow_plain = yes\n storage = mail\n}\n"
             "storage mail {\n module = mbox\n path = %s\n%s\n}\n")
 
 # file, messages as served, words that the log must have
 ODD = {
-    "nofrom": (b"no From_ line\n\nanywhere\n", [], "before the first From_ line are no message"),
     "junk": (b"junk\n\n" + GOOD, [GOOD_WIRE], "6 bytes before the first From_ line"),
     "cut": (GOOD + FROM + b"Subject: cut\n\nthe end is mis", [GOOD_WIRE, b"Subject: cut\r\n\r\nthe end is mis\r\n"],
             "may be cut off"),
@@ -39,6 +42,26 @@ ODD = {
     "fromless": (FROM + b"\nFrom here on it is text.\n\nFrom me, too\n\n" + GOOD,
                  [b"\r\nFrom here on it is text.\r\n\r\nFrom me, too\r\n", GOOD_WIRE], None),
     "empty": (b"", [], None),
+    "blanks": (b"\n\n", [], None),
+    # From_ lines as programs write them
+    "nosender": (GOOD + GOOD.replace(b"a@example.org", b""), [GOOD_WIRE] * 2, None),
+    "german": (GOOD.replace(b"Mon Jan  1", b"Do Mai  7") * 2, [GOOD_WIRE] * 2, None),
+    "french": (GOOD.replace(b"Mon Jan  1", "jeu. f\u00e9vr.  7".encode()) * 2, [GOOD_WIRE] * 2, None),
+    "bare": (b"From \n" + BARE + b"From -\n" + BARE + b"From a@x.test\r\n" + BARE, [BARE_WIRE] * 3, None),
+    "long": (GOOD.replace(b"a@", b"a" * 900 + b"@") * 2, [GOOD_WIRE] * 2, None),
+    # and text that looks like some
+    "sentence": (FROM + b"\n" + SENTENCES + b"\n" + GOOD, [b"\r\n" + SENTENCES.replace(b"\n", b"\r\n"), GOOD_WIRE], None),
+    "unseparated": (GOOD[:-1] + GOOD, [GOOD_WIRE + FROM.replace(b"\n", b"\r\n") + GOOD_WIRE], "1 From_ lines with no empty line"),
+}
+# what is left of some without their first message, where that does not begin with "From a@"
+REST = {"nosender": GOOD.replace(b"a@example.org", b""), "bare": b"From -\n" + BARE + b"From a@x.test\r\n" + BARE,
+        "long": GOOD.replace(b"a@", b"a" * 900 + b"@"), "sentence": GOOD}
+# no mbox: nothing in it is a message
+NONE = {
+    "nofrom": b"no From_ line\n\nanywhere\n",
+    "sentences": b"From now on it is text.\n\nFrom me, too\n",
+    "zeroes": b"\0" * 600,
+    "late": b"\n\nSubject: x\n\nno From_ line\n",
 }
 
 
@@ -89,11 +112,23 @@ def odd(tap, srv):
             continue
         # without its first message everything else is still there
         _, ids, reply = session(srv, name, [1])
-        got, after, _ = session(srv, name)
-        cut = data.replace(data[data.index(b"From "):data.index(b"From a@", data.index(b"From ") + 5)], b"", 1) \
-            if len(served) > 1 else data[:data.index(b"From ")]
+        got, after, now = session(srv, name)
+        if name in REST:
+            cut = REST[name]
+        elif len(served) > 1:
+            cut = data.replace(data[data.index(b"From "):data.index(b"From a@", data.index(b"From ") + 5)], b"", 1)
+        else:
+            cut = data[:data.index(b"From ")]
+        if cut.strip() and len(served) == 1:  # what is left is no mbox any more
+            tap.ok(now.startswith(b"-ERR [SYS/PERM]"), "%s: and then nothing but text is left: refused" % name, now)
+            got, after = [], []
         tap.ok(reply.startswith(b"+OK") and got == served[1:] and after == ids[1:] and read(srv.path("mail", name)) == cut,
                "%s: a deletion takes that message and nothing else" % name, (reply, got, read(srv.path("mail", name))))
+    for name, data in NONE.items():
+        write(srv, name, data)
+        reply = session(srv, name)[2]
+        tap.ok(reply.startswith(b"-ERR [SYS/PERM]") and srv.said("mail/%s' holds %d bytes and no From_ line" % (name, len(data))) and
+               read(srv.path("mail", name)) == data, "%s: refused rather than shown as empty, and left as it is" % name, reply)
     for name, make in (("dir", os.mkdir), ("fifo", os.mkfifo), ("link", lambda p: os.symlink("/etc/passwd", p))):
         make(srv.path("mail", name))
         srv.give(srv.path("mail", name)) if name != "link" else None
@@ -299,7 +334,7 @@ def start(layout, more="", permits=None):
     srv = Server()
     os.makedirs(srv.path("mail"))
     srv.give(srv.path("mail"))
-    users = list(ODD) + ["dir", "fifo", "link", "nobodys", "huge", "reader", "busy", "ann", "ben", "eve", "fay", "gil",
+    users = list(ODD) + list(NONE) + ["dir", "fifo", "link", "nobodys", "huge", "reader", "busy", "ann", "ben", "eve", "fay", "gil",
                          "ann@one.example", "ann@two.example"]
     srv.passwd({u: "restante" for u in users})
     more += "\n permits = %d" % permits if permits else ""

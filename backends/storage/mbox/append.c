@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "bytes.h"
+#include "from_kind.h"
 #include "journal.h"
 #include "journal_plan.h"
 #include "kill.h"
@@ -41,8 +42,8 @@
 #define MAGIC "rstmapp1"
 #define RECORD_MAX (1u << 20)
 #define NAME_CAP 64
-#define STALE_S (36 * 3600) /* a delivery that was given up */
-#define LOOK 700            /* no From_ line is longer */
+#define STALE_S (36 * 3600)    /* a delivery that was given up */
+#define LOOK (MBOX_HEAD + 100) /* a From_ line and a part of the next one */
 
 /* The file of a record: head, path, name in incoming/, lead, list. */
 struct record {
@@ -300,7 +301,7 @@ later_mail(const struct left *l, int fd, uint64_t at, uint64_t *ret)
 		const char *lf = k < (uint64_t)got ? memchr(buf + k, '\n', (size_t)got - k) : NULL;
 
 		if (lf && from + (uint64_t)(lf - buf) >= at &&
-		    parse_is_from(buf + k, (size_t)(lf - buf) - k)) {
+		    from_begins(buf + k, (size_t)got - k)) {
 			*ret = from + k;
 			return true;
 		}

@@ -179,7 +179,11 @@ begin_journal(struct mbox *m, const struct pm_call *call, const struct pm_commit
 	doomed_abandon(m);
 	m->proven = false;
 	m->journal = journal_new(m, m->op);
-	return m->journal ? PM_OK : PM_NOMEM;
+	if (m->journal || errno == ENOMEM)
+		return m->journal ? PM_OK : PM_NOMEM;
+	sdk_error(call, "reading '%s': %s; nothing was deleted", m->place.path,
+		  strerrordesc_np(errno));
+	return PM_TEMP;
 }
 
 /* Deletes. PM_OK, PM_AGAIN, or the code of the failure. */

@@ -16,7 +16,7 @@
 #include "parse.h"
 #include "snap.h"
 
-#define MAGIC "rstmbox3" /* an index with another magic is ignored, and replaced */
+#define MAGIC "rstmbox4" /* an index with another magic is ignored, and replaced */
 #define TICKS 12         /* ms */
 
 struct index_head {
@@ -220,10 +220,12 @@ read_items(FILE *f, const struct index_head *h, struct snap *s)
 }
 
 /* Bytes that are not a message have no print, so a mailbox with such bytes is read again when it
- * has changed. */
+ * has changed; and one with nothing else is read each time, since it may be no mbox at all. */
 static enum index_is
 index_compare(const struct index_head *h, const struct stat *now)
 {
+	if (h->n == 0 && h->junk > 0)
+		return INDEX_USELESS;
 	if (h->size == (uint64_t)now->st_size)
 		return h->mtime_s == (uint64_t)now->st_mtim.tv_sec &&
 				       h->mtime_ns == (uint64_t)now->st_mtim.tv_nsec &&

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "parse.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+
+#include "from_kind.h"
 
 #define GT_MAX 100 /* with more '>'s than this it is a drawing */
 
@@ -86,29 +89,6 @@ parse_quote_end(struct mbox_quote *q, char *out)
 }
 
 /* ---- lines ----------------------------------------------------------------------------------- */
-
-/* True for a word of three letters from a list, between a blank and a blank or comma. */
-static bool
-has_word(const char *p, size_t n, const char *words)
-{
-	for (size_t i = 0; i + 5 <= n; i++) {
-		if (p[i] != ' ' || (p[i + 4] != ' ' && p[i + 4] != ','))
-			continue;
-		for (const char *w = words; *w; w += 3)
-			if (memcmp(p + i + 1, w, 3) == 0)
-				return true;
-	}
-	return false;
-}
-
-/* The date decides: not every program quoted lines of a letter that begin with "From ". */
-bool
-parse_is_from(const char *line, size_t n)
-{
-	return n > 5 && memcmp(line, from_word, 5) == 0 && line[5] != ' ' &&
-	       has_word(line, n, "MonTueWedThuFriSatSun") &&
-	       has_word(line, n, "JanFebMarAprMayJunJulAugSepOctNovDec");
-}
 
 /* The date of a From_ line, n bytes. 0: none. */
 static int64_t
@@ -238,21 +218,26 @@ parse_finish(struct mbox_parse *p, uint64_t end)
 		p->failed = true;
 }
 
+/* Begins a message with this From_ line, at `at`. */
 static void
-parse_begin(struct mbox_parse *p)
+parse_begin(struct mbox_parse *p, const char *line, size_t n, uint64_t at)
 {
+	size_t bare = without_end(line, n);
+
+	/* an empty line before it separates */
+	p->junk += p->inside ? 0 : p->blank_n;
+	parse_finish(p, p->blank_n > 0 ? p->blank_at : at);
+	p->blank_n = 0;
 	p->inside = p->in_header = true;
 	p->unhashed = false;
 	p->said = UINT64_MAX;
-	p->crlf = p->crlf || (p->head_n > 1 && p->head[p->head_n - 2] == '\r');
+	p->crlf = p->crlf || (n > 1 && line[n - 2] == '\r');
 	p->found = (struct mbox_found){
-		.from = p->line_at,
-		.body = p->line_at + p->head_n,
-		.received_ms = parse_from_date(p->head, without_end(p->head, p->head_n))};
+		.from = at, .body = at + n, .received_ms = parse_from_date(line, bare)};
 	p->quote = (struct mbox_quote){.how = p->how};
 	sdk_octets_init(&p->octets);
 	if (EVP_DigestInit_ex(p->md, EVP_sha256(), NULL) != 1 ||
-	    EVP_DigestUpdate(p->md, p->head, without_end(p->head, p->head_n)) != 1)
+	    EVP_DigestUpdate(p->md, line, bare) != 1)
 		p->failed = true;
 }
 
@@ -274,31 +259,58 @@ look_at_header(struct mbox_parse *p)
 		p->said = said_length(p->head, p->head_n);
 }
 
+/* Decides about a line that may be a From_ line, by the line that follows. */
+static void
+parse_settle(struct mbox_parse *p)
+{
+	if (p->maybe_n == 0)
+		return;
+	if (from_field(p->head, p->head_n)) {
+		parse_begin(p, p->maybe, p->maybe_n, p->maybe_at);
+	} else {
+		blank_was_content(p);
+		parse_content(p, p->maybe, p->maybe_n);
+		p->text = p->text || !p->inside;
+	}
+	p->maybe_n = 0;
+}
+
+/* Takes an empty line: the end of a header, or what separates messages. */
+static void
+parse_blank(struct mbox_parse *p)
+{
+	blank_was_content(p);
+	if (p->in_header)
+		p->text_at = p->at;
+	p->in_header = p->unhashed = false;
+	memcpy(p->blank, p->head, p->head_n);
+	p->blank_n = p->head_n;
+	p->blank_at = p->line_at;
+}
+
 /* Decides about a line: its head is complete, or as long as it is looked at. */
 static void
 parse_decide(struct mbox_parse *p)
 {
 	bool whole = p->head_n > 0 && p->head[p->head_n - 1] == '\n';
 	size_t n = without_end(p->head, p->head_n);
+	enum from_kind kind = whole ? from_kind(p->head, n) : FROM_NOT;
 
-	if (p->may_begin && whole && parse_is_from(p->head, n)) {
-		p->junk += p->inside ? 0 : p->blank_n;
-		parse_finish(p, p->blank_n > 0 ? p->blank_at : p->line_at);
-		p->blank_n = 0;
-		parse_begin(p);
+	parse_settle(p);
+	if (p->may_begin && kind == FROM_LINE) {
+		parse_begin(p, p->head, p->head_n, p->line_at);
+	} else if (p->may_begin && kind == FROM_MAYBE) {
+		memcpy(p->maybe, p->head, p->head_n);
+		p->maybe_n = p->head_n;
+		p->maybe_at = p->line_at;
+	} else if (whole && n == 0) {
+		parse_blank(p);
 	} else {
 		blank_was_content(p);
-		if (whole && n == 0) {
-			if (p->in_header)
-				p->text_at = p->at;
-			p->in_header = p->unhashed = false;
-			memcpy(p->blank, p->head, p->head_n);
-			p->blank_n = p->head_n;
-			p->blank_at = p->line_at;
-		} else {
-			look_at_header(p);
-			parse_content(p, p->head, p->head_n);
-		}
+		look_at_header(p);
+		parse_content(p, p->head, p->head_n);
+		p->text = p->text || !p->inside;
+		p->unseparated += kind == FROM_LINE && p->inside;
 	}
 	p->may_begin = whole && n == 0;
 	p->mid = !whole;
@@ -310,11 +322,11 @@ bool
 parse_init(struct mbox_parse *p, uint64_t at)
 {
 	p->at = p->line_at = at;
-	p->head_n = p->blank_n = 0;
+	p->head_n = p->blank_n = p->maybe_n = 0;
 	p->mid = p->inside = p->failed = p->in_header = p->unhashed = false;
 	p->may_begin = true;
-	p->junk = p->nuls = p->lies = 0;
-	p->crlf = p->cut = false;
+	p->junk = p->nuls = p->lies = p->unseparated = 0;
+	p->crlf = p->cut = p->text = false;
 	p->md = EVP_MD_CTX_new();
 	return p->md != NULL;
 }
@@ -353,10 +365,12 @@ bool
 parse_end(struct mbox_parse *p)
 {
 	p->cut = p->mid || p->head_n > 0;
+	parse_settle(p);
 	if (!p->mid && p->head_n > 0) {
 		blank_was_content(p);
 		look_at_header(p);
 		parse_content(p, p->head, p->head_n);
+		p->text = p->text || !p->inside;
 	}
 	p->junk += p->inside ? 0 : p->blank_n;
 	parse_finish(p, p->blank_n > 0 ? p->blank_at : p->at);

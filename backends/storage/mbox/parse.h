@@ -3,8 +3,8 @@
  * parse - the text of an mbox (RFC 4155): where messages begin and end, their properties, and From_
  * quoting in both directions. Pure; resumable at any byte.
  *
- * A message begins with a From_ line ("From ", somebody, a date as asctime(3) writes it) at the
- * start of the file or after an empty line. The empty line before the next From_ line, or before
+ * A message begins with a From_ line (from_kind.h) at the start of the file or after an empty
+ * line. The empty line before the next From_ line, or before
  * the end, is a separator, not a part of the message. Bytes before the first From_ line belong to
  * no message.
  */
@@ -19,7 +19,7 @@
 #include "octets.h"
 
 #define MBOX_HASH 20
-#define MBOX_HEAD 600 /* bytes of a line that decide its kind */
+#define MBOX_HEAD 1100 /* bytes of a line that decide its kind */
 
 /* ---- quoting --------------------------------------------------------------------------------- */
 
@@ -63,6 +63,10 @@ struct mbox_parse {
 	size_t head_n;
 	char blank[2];
 	size_t blank_n; /* an empty line that may be a separator */
+	/* a line that is a From_ line if a header field follows */
+	char maybe[MBOX_HEAD];
+	size_t maybe_n;
+	uint64_t maybe_at;
 	bool mid;       /* inside a line whose head is decided */
 	bool may_begin; /* this line is the first, or follows an empty one */
 	bool inside, in_header, unhashed, failed;
@@ -71,10 +75,11 @@ struct mbox_parse {
 	struct sdk_octets octets;
 	EVP_MD_CTX *md;
 	uint64_t said, text_at; /* Content-Length and where the text begins; UINT64_MAX: none */
-	/* oddities: bytes before the first message; NUL bytes; messages whose Content-Length is
-	 * wrong; From_ lines that end in CRLF; the last line has no end */
-	uint64_t junk, nuls, lies;
-	bool crlf, cut;
+	/* oddities: bytes before the first message (some of them more than empty lines); NUL bytes;
+	 * messages whose Content-Length is wrong; From_ lines with no empty line before; From_
+	 * lines that end in CRLF; the last line has no end */
+	uint64_t junk, nuls, lies, unseparated;
+	bool text, crlf, cut;
 };
 
 /* at: the offset in the file where feeding begins: 0, or a message's From_ line. False: no memory.
@@ -84,8 +89,5 @@ bool parse_feed(struct mbox_parse *p, const char *buf, size_t n);
 /* Takes the end of the file, which ends the last message. */
 bool parse_end(struct mbox_parse *p);
 void parse_free(struct mbox_parse *p);
-
-/* True if this line, without its end, is a From_ line. */
-bool parse_is_from(const char *line, size_t n);
 
 #endif

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "from_kind.h"
 #include "mbox.h"
 #include "parse.h"
 #include "snap.h"
@@ -93,22 +94,19 @@ proof_begins(int fd, const struct item *it)
 	    line[n - 1] != '\n')
 		return false;
 	n -= n > 1 && line[n - 2] == '\r' ? 2 : 1;
-	return !memchr(line, '\n', n) && parse_is_from(line, n);
+	return !memchr(line, '\n', n) && from_kind(line, n) != FROM_NOT;
 }
 
 /* True if mail begins at `at`, or the file ends there. */
 static bool
 mail_or_end(int fd, uint64_t at, uint64_t size)
 {
-	char line[MBOX_HEAD], *lf;
+	char line[MBOX_HEAD + 100];
 	size_t n = size - at < sizeof(line) ? (size_t)(size - at) : sizeof(line);
 
 	if (at >= size)
 		return at == size;
-	if (bytes_read(fd, line, n, at) != 0 || !(lf = memchr(line, '\n', n)))
-		return false;
-	n = (size_t)(lf - line);
-	return parse_is_from(line, n - (n > 0 && lf[-1] == '\r'));
+	return bytes_read(fd, line, n, at) == 0 && from_begins(line, n);
 }
 
 bool

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "append.h"
+#include "from_kind.h"
 #include "journal.h"
 #include "journal_plan.h"
 #include "location.h"
@@ -36,8 +37,8 @@
 #include "parse.h"
 #include "say.h"
 
-#define LOOK 700       /* a From_ line and the bytes that may precede it */
-#define NONCE_SEARCH 8 /* fewer bytes of a nonce may be those of a text */
+#define LOOK (MBOX_HEAD + 200) /* a From_ line, and what may stand before and after it */
+#define NONCE_SEARCH 8         /* fewer bytes of a nonce may be those of a text */
 
 /* Work on one mailbox, in slices, under the MTA's locks. */
 struct recovery {
@@ -138,12 +139,10 @@ mail_at(int fd, uint64_t at)
 	char buf[LOOK];
 	ssize_t got = pread(fd, buf, sizeof(buf), (off_t)at);
 	size_t k = 0, n = got > 0 ? (size_t)got : 0;
-	const char *lf;
 
 	while (k < n && (buf[k] == '\n' || buf[k] == '\r'))
 		k++;
-	lf = memchr(buf + k, '\n', n - k);
-	return k == n || (lf && parse_is_from(buf + k, (size_t)(lf - buf) - k));
+	return k == n || from_begins(buf + k, n - k);
 }
 
 /* True if the text of the journal may go to its place: the message before it ends where it did, and

@@ -206,6 +206,9 @@ name_oddities(const struct mbox *m)
 	ODD(p->nuls > 0, "; %llu NUL bytes", (unsigned long long)p->nuls);
 	ODD(p->lies > 0, "; %llu messages with a Content-Length that is not theirs",
 	    (unsigned long long)p->lies);
+	ODD(p->unseparated > 0,
+	    "; %llu From_ lines with no empty line before them begin no message",
+	    (unsigned long long)p->unseparated);
 	ODD(p->crlf, "; From_ lines end in CRLF");
 	ODD(p->cut, "; the last line has no end, its message may be cut off");
 #undef ODD
@@ -216,7 +219,7 @@ name_oddities(const struct mbox *m)
 }
 
 static int32_t
-scan_end(struct mbox *m)
+scan_end(struct mbox *m, const struct pm_call *call)
 {
 	bool ok = parse_end(&m->parse);
 
@@ -229,6 +232,13 @@ scan_end(struct mbox *m)
 		int32_t rc = read_anew(m);
 
 		return rc == PM_OK ? PM_AGAIN : rc;
+	}
+	if (m->snap.n == 0 && m->parse.text) {
+		sdk_error(call,
+			  "'%s' holds %llu bytes and no From_ line: it is no mbox, or a damaged "
+			  "one; it is left as it is",
+			  m->place.path, (unsigned long long)m->parse.junk);
+		return PM_PERM;
 	}
 	m->snap.junk = m->parse.junk;
 	if (m->snap.n > 0)
@@ -253,6 +263,6 @@ scan_run(struct mbox *m, const struct pm_call *call)
 	if (rc == PM_OK)
 		rc = read_on(m, call);
 	if (rc == PM_OK)
-		rc = scan_end(m);
+		rc = scan_end(m, call);
 	return rc;
 }
