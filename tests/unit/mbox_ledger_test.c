@@ -288,6 +288,127 @@ hidden_ones_can_still_be_restored(void **state)
 	host_close(i);
 }
 
+/* How many messages are listed when the ledger's file ends after n bytes of this text. */
+static uint64_t
+listed_after(struct host_inst *i, const char *text, size_t n)
+{
+	char name[300];
+	int dir = ledger_dir(name), fd = openat(dir, name, O_WRONLY | O_TRUNC);
+	uint64_t count;
+
+	assert_true(fd != -1);
+	assert_int_equal(write(fd, text, n), n);
+	(void)close(fd);
+	(void)close(dir);
+	forget();
+	host_mbox_close(i, box_enter(i, PM_OPEN_READONLY, &count), call);
+	return count;
+}
+
+/* The ledger's text; malloc'd. */
+static char *
+ledger_text(size_t *ret_n)
+{
+	char name[300], *text = calloc(1, 20000);
+	int dir = ledger_dir(name), fd = openat(dir, name, O_RDONLY);
+	ssize_t n = read(fd, text, 19999);
+
+	assert_true(n > 0);
+	(void)close(fd);
+	(void)close(dir);
+	*ret_n = (size_t)n;
+	return text;
+}
+
+/* A commit of which the disk kept a part only, wherever that ends. */
+static void
+torn_anywhere(struct host_inst *i, const struct pm_commit *c, uint64_t before, uint64_t after)
+{
+	size_t old_n, n;
+	char *text = ledger_text(&old_n);
+	uint64_t count, done, seen;
+	void *mbox = box_enter(i, PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN, &count);
+
+	free(text);
+	call->pm.op_id[0]++;
+	assert_int_equal(count, c->n);
+	while (host_mbox_commit(i, mbox, call, c, &done) == PM_AGAIN)
+		;
+	host_mbox_close(i, mbox, call);
+	text = ledger_text(&n);
+	for (size_t k = old_n; k < n; k += 5) {
+		seen = listed_after(i, text, k);
+		if (seen != before && seen != after)
+			fail_msg("%zu of %zu bytes: %lu messages, neither %lu nor %lu", k - old_n,
+				 n - old_n, (unsigned long)seen, (unsigned long)before,
+				 (unsigned long)after);
+	}
+	assert_int_equal(listed_after(i, text, n), after);
+	free(text);
+}
+
+/* Hiding and restoring happen for all messages of a QUIT, or for none. */
+static void
+undo_is_all_or_nothing(void **state)
+{
+	struct host_inst *i = open_box();
+	const uint8_t some[1] = {0x1d};
+	struct pm_commit hide = {.size = sizeof(hide),
+				 .n = 5,
+				 .del = some,
+				 .now_ms = 1,
+				 .keep_until_ms = rig_host.wall_ms(rig_host.ctx) + 86400000},
+			 back = {.size = sizeof(back), .n = 5, .restore = some, .now_ms = 2};
+
+	(void)state;
+	mail_put("ann", TWIN OTHER TWIN LAST TWIN);
+	(void)uidls(i, PM_OPEN_EXCLUSIVE);
+	torn_anywhere(i, &hide, 5, 1);
+	torn_anywhere(i, &back, 1, 5);
+	host_close(i);
+}
+
+/* One QUIT hides some and deletes others, whose time is over: two groups of one operation. */
+static void
+undo_beside_deletions(void **state)
+{
+	struct host_inst *i = open_box();
+	const uint8_t first[1] = {1}, second[1] = {2};
+	int64_t now = rig_host.wall_ms(rig_host.ctx);
+	struct pm_commit c = {.size = sizeof(c),
+			      .n = 3,
+			      .del = first,
+			      .now_ms = now - 10000,
+			      .keep_until_ms = now - 5000};
+	uint64_t n, done;
+	void *mbox;
+
+	(void)state;
+	mail_put("ann", OTHER TWIN LAST);
+	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
+	while (host_mbox_commit(i, mbox, call, &c, &done) == PM_AGAIN)
+		;
+	host_mbox_close(i, mbox, call);
+	forget();
+	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n); /* the first is over, and hidden */
+	assert_int_equal(n, 2);
+	c = (struct pm_commit){.size = sizeof(c),
+			       .n = 2,
+			       .del = second,
+			       .now_ms = now,
+			       .keep_until_ms = now + 86400000};
+	call->pm.op_id[0]++;
+	while (host_mbox_commit(i, mbox, call, &c, &done) == PM_AGAIN)
+		;
+	host_mbox_close(i, mbox, call);
+	forget();
+	host_mbox_close(i, box_enter(i, PM_OPEN_READONLY | PM_OPEN_HIDDEN, &n), call);
+	assert_int_equal(n, 2);
+	host_mbox_close(i, box_enter(i, PM_OPEN_READONLY, &n), call);
+	assert_int_equal(n, 1);
+	host_close(i);
+}
+
 #define BOX(f) cmocka_unit_test_setup_teardown(f, mail_fresh, clean)
 
 int
@@ -297,6 +418,8 @@ main(void)
 		BOX(remaining_messages_keep_their_unique_ids),
 		BOX(twins_after_deleted_twins),
 		BOX(hidden_ones_can_still_be_restored),
+		BOX(undo_is_all_or_nothing),
+		BOX(undo_beside_deletions),
 	};
 
 	return cmocka_run_group_tests(tests, begin, mail_end);

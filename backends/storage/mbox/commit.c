@@ -62,33 +62,59 @@ put_retrieved(struct mbox *m, const struct pm_commit *c)
 	ledger_out_free(&o);
 }
 
-/* Hides instead of deleting, and unhides, in one append; its end is the commit point. */
+/* Puts the records of one message that is hidden or restored. True: it is a member of the group. */
+static bool
+put_member(struct mbox *m, const struct pm_commit *c, size_t k, const char *op,
+	   struct ledger_out *o)
+{
+	struct item *it = view_item(m, k);
+	bool hide = c->keep_until_ms != 0 && sdk_bit(c->del, k),
+	     show = sdk_bit(c->restore, k) && it->hidden_ms != 0;
+	char id[IDENTITY_CAP];
+	size_t n;
+
+	if (it->gone || (!hide && !show))
+		return false;
+	n = names_identity(it->hash, it->twin, id);
+	it->hidden_ms = hide ? c->keep_until_ms : 0;
+	if (show)
+		it->first_ms = 0;
+	if (it->dirty)
+		ledger_put_message(o, id, n, it->uidl, it->uidl_n, it->octets, it->stored,
+				   it->first_ms, 0);
+	it->dirty = false;
+	ledger_put_hide(o, op, id, n, it->hidden_ms);
+	return true;
+}
+
+/* The deletions of the same QUIT are a group of their own, in the journal's list. */
+static void
+hide_op(const struct mbox *m, char op[33])
+{
+	memcpy(op, m->op, 33);
+	op[0] = op[0] == 'f' ? '0' : 'f';
+}
+
+/* Hides instead of deleting, and unhides: all of it, or nothing. The commit point is the end of the
+ * group, of which no part counts alone. */
 static int32_t
 put_hidden(struct mbox *m, const struct pm_call *call, const struct pm_commit *c)
 {
 	struct ledger_out o = {0};
+	uint64_t n = 0;
+	char op[33];
 	int e = 0;
 
-	for (size_t k = 0; k < m->n; k++) {
-		struct item *it = view_item(m, k);
-		bool hide = c->keep_until_ms != 0 && sdk_bit(c->del, k),
-		     show = sdk_bit(c->restore, k) && it->hidden_ms != 0;
-		char id[IDENTITY_CAP];
-
-		if (it->gone || (!hide && !show))
-			continue;
-		it->hidden_ms = hide ? c->keep_until_ms : 0;
-		if (show)
-			it->first_ms = 0;
-		if (it->dirty)
-			ledger_put_message(&o, id, names_identity(it->hash, it->twin, id), it->uidl,
-					   it->uidl_n, it->octets, it->stored, it->first_ms, 0);
-		it->dirty = false;
-		put_mark(&o, it, 'H', it->hidden_ms);
+	hide_op(m, op);
+	for (size_t k = 0; k < m->n; k++)
+		n += put_member(m, c, k, op, &o);
+	if (n > 0) {
+		ledger_put_commit(&o, op, n, c->now_ms);
+		ledger_put_done(&o, op);
 	}
 	if (o.failed)
 		e = ENOMEM;
-	else if (o.n > 0)
+	else if (n > 0)
 		e = ledger_append(m->inst->ledger_dir, m->place.key, o.text, o.n, m->inst->fsync);
 	ledger_out_free(&o);
 	if (e == 0)
