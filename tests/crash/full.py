@@ -131,6 +131,17 @@ def full_state(tap, store):
     kept = {u: m for k, (u, m) in enumerate(before.items()) if k not in (0, 2)}
     out = store.run("session", "ann", "0,2")
     tap.ok(out.commit == "OK" and store.look() == kept, "with space again there is service again", out.text)
+    before = store.fill()
+    reserves = [os.path.join(store.dir, part, "reserve") for part in ("state", "mail")]
+    for r in reserves:
+        with open(r, "wb") as f:
+            f.write(b"x" * 100000)
+    filler = junk(path)
+    out = store.run("session", "ann", "0,2")
+    freed = [not os.path.exists(r) for r in reserves]
+    os.unlink(filler)
+    tap.ok(out.commit == "OK" and freed == [True, False] and len(store.look()) == len(before) - 2,
+           "a full disk gives up its own reserve, not that of the mailboxes", (freed, out.text[-600:]))
 
 
 def main():

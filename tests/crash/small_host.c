@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/toolhost.h"
 
@@ -28,7 +29,25 @@ wall(void *ctx)
 	return ms ? strtoll(ms, NULL, 10) : toolhost_wall_ms(ctx);
 }
 
-const struct pm_host small_services = TOOLHOST(toolhost_now_ms, wall, log_line, toolhost_count);
+/* The volume of a path is the directory itself, if it holds a file named reserve. */
+static int32_t
+reserve_release(void *ctx, struct pm_str path)
+{
+	char file[PM_PATH_MAX + 16];
+
+	(void)ctx;
+	snprintf(file, sizeof(file), "%.*s/reserve", (int)path.n, path.p);
+	return unlink(file) == 0 ? PM_OK : PM_NOENT;
+}
+
+const struct pm_host small_services = {.size = sizeof(struct pm_host),
+				       .abi_minor = PM_ABI_MINOR,
+				       .now_ms = toolhost_now_ms,
+				       .wall_ms = wall,
+				       .log = log_line,
+				       .count = toolhost_count,
+				       .invalidate = toolhost_invalidate,
+				       .reserve_release = reserve_release};
 
 void
 small_error(void *ctx, const char *file, unsigned line, const char *text)

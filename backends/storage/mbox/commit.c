@@ -62,6 +62,13 @@ put_retrieved(struct mbox *m, const struct pm_commit *c)
 	ledger_out_free(&o);
 }
 
+/* Frees the reserve of the full disk that `path` is on. True: there is room again. */
+static bool
+got_room(const struct inst *i, const char *path)
+{
+	return i->host->reserve_release(i->host->ctx, (struct pm_str){path, strlen(path)}) == PM_OK;
+}
+
 /* Puts the records of one message that is hidden or restored. True: it is a member of the group. */
 static bool
 put_member(struct mbox *m, const struct pm_commit *c, size_t k, const char *op,
@@ -115,6 +122,8 @@ put_hidden(struct mbox *m, const struct pm_call *call, const struct pm_commit *c
 	if (o.failed)
 		e = ENOMEM;
 	else if (n > 0)
+		e = ledger_append(m->inst->ledger_dir, m->place.key, o.text, o.n, m->inst->fsync);
+	if ((e == ENOSPC || e == EDQUOT) && got_room(m->inst, m->inst->state_path))
 		e = ledger_append(m->inst->ledger_dir, m->place.key, o.text, o.n, m->inst->fsync);
 	ledger_out_free(&o);
 	if (e == 0)
@@ -216,10 +225,11 @@ begin_journal(struct mbox *m, const struct pm_call *call, const struct pm_commit
 static int32_t
 commit_delete(struct mbox *m, const struct pm_call *call, const struct pm_commit *c)
 {
-	const struct pm_host *h = m->inst->host;
 	bool point = false;
 	int32_t rc = m->journal ? PM_OK : begin_journal(m, call, c);
 
+	if (rc == PM_NOSPACE && got_room(m->inst, m->inst->prefix))
+		return PM_AGAIN; /* for a dotlock */
 	if (rc != PM_OK || !m->journal)
 		return rc;
 	rc = journal_run(m->journal, call, STEP_NAME, &point);
@@ -230,9 +240,7 @@ commit_delete(struct mbox *m, const struct pm_call *call, const struct pm_commit
 	if (rc == PM_OK)
 		rc = journal_run(m->journal, call, STEP_DONE, &point);
 	m->committed = m->committed || point;
-	if (rc == PM_NOSPACE &&
-	    h->reserve_release(h->ctx, (struct pm_str){m->inst->prefix, strlen(m->inst->prefix)}) ==
-		    PM_OK) {
+	if (rc == PM_NOSPACE && got_room(m->inst, m->inst->state_path)) {
 		journal_free(m->journal);
 		m->journal = NULL;
 		return PM_AGAIN; /* again from the beginning, now with the space of the reserve */

@@ -85,6 +85,7 @@ close_inst(void *inst)
 	free(i->section);
 	free(i->pattern);
 	free(i->prefix);
+	free(i->state_path);
 	free(i);
 }
 
@@ -97,12 +98,10 @@ mbox_open_dir(int at, const char *name)
 }
 
 static bool
-open_state(const struct pm_open *open, struct inst *i)
+open_state(struct inst *i)
 {
-	char *path = sdk_strdup(open->state_dir);
-	int base = path ? openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int base = openat(AT_FDCWD, i->state_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	free(path);
 	if (base == -1)
 		return false;
 	i->state = mbox_open_dir(base, "mbox");
@@ -139,6 +138,7 @@ open_inst(const struct pm_open *open, void **ret_inst)
 	i->section = sdk_strdup(open->section);
 	i->pattern = sdk_strdup(sdk_opt_str(open, "path"));
 	i->prefix = i->pattern ? sdk_path_prefix(i->pattern) : NULL;
+	i->state_path = sdk_strdup(open->state_dir);
 	i->lock_wait_ms = sdk_opt_num(open, "lock_wait", 2000);
 	i->rd = sdk_opt_num(open, "format", 0) == 0;
 	i->fsync = sdk_opt_num(open, "fsync", 1) != 0;
@@ -146,11 +146,11 @@ open_inst(const struct pm_open *open, void **ret_inst)
 	if (gethostname(i->hostname, sizeof(i->hostname) - 1) != 0)
 		snprintf(i->hostname, sizeof(i->hostname), "localhost");
 	(void)read_order(sdk_opt_str(open, "locks"), i); /* check() accepted it */
-	if (!i->section || !i->pattern || !i->prefix || !i->totals || !i->lists) {
+	if (!i->section || !i->pattern || !i->prefix || !i->state_path || !i->totals || !i->lists) {
 		close_inst(i);
 		return PM_NOMEM;
 	}
-	if (!open_state(open, i)) {
+	if (!open_state(i)) {
 		sdk_report(open, "", "cannot make mbox/ in the state directory '%.*s': %s",
 			   (int)open->state_dir.n, open->state_dir.p, strerrordesc_np(errno));
 		close_inst(i);

@@ -57,6 +57,7 @@ struct inst {
 	const struct pm_host *host;
 	char *section;
 	char *pattern, *prefix;
+	char *state_path;               /* the directory that the state is in */
 	enum mta_lock order[MTA_LOCKS]; /* as configured */
 	unsigned n_order;
 	int64_t lock_wait_ms;
