@@ -125,6 +125,7 @@ check_one(const struct mbox_found *f, const struct line *l, size_t from, size_t 
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	struct fuzz_text text = {0};
 	bool header = true, skip = false;
+	unsigned marks = 0;
 	uint64_t octets = 0, after_header = f->end;
 
 	MUST(md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
@@ -142,6 +143,8 @@ check_one(const struct mbox_found *f, const struct line *l, size_t from, size_t 
 			header = skip = false;
 		} else if (header && l[k].p[0] != ' ' && l[k].p[0] != '\t')
 			skip = is_rewritten(l[k].p, l[k].n < MBOX_HEAD ? l[k].n : MBOX_HEAD);
+		if (header)
+			marks |= internal_mark(l[k].p, l[k].n < MBOX_HEAD ? l[k].n : MBOX_HEAD);
 		if (!skip)
 			MUST(EVP_DigestUpdate(md, p, n) == 1);
 		fuzz_put(&text, p, n);
@@ -152,6 +155,7 @@ check_one(const struct mbox_found *f, const struct line *l, size_t from, size_t 
 		octets += 1 + (text.p[k] == '\n' && (k == 0 || text.p[k - 1] != '\r'));
 	if (text.n > 0 && text.p[text.n - 1] != '\n')
 		octets += 2;
+	MUST(f->internal == (marks == MARKS));
 	MUST(f->stored == text.n && f->octets == octets && f->text == after_header);
 	EVP_MD_CTX_free(md);
 	fuzz_text_free(&text);

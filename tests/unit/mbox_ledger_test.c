@@ -17,6 +17,12 @@
 #define TWIN FROM "Subject: twin\n\nequal to the last octet\n\n"
 #define OTHER FROM "Subject: other\n\nx\n\n"
 #define LAST FROM "Subject: last\n\nxyz\n\n"
+#define INTERNAL \
+	"From MAILER-DAEMON Sat Nov 11 11:11:11 2023\nDate: 11 Nov 2023 11:11:11 +0000\n" \
+	"From: Mail System Internal Data <MAILER-DAEMON@x.test>\n" \
+	"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\n" \
+	"Message-ID: <1@x.test>\nX-IMAP: 1399360089 0000000002\nStatus: RO\n\n" \
+	"This text is part of the internal format of your mail folder.\n\n"
 #define GONE 4100 /* records: more than are tolerated */
 #define UIDLS 300
 
@@ -288,6 +294,130 @@ hidden_ones_can_still_be_restored(void **state)
 	host_close(i);
 }
 
+/* The ledger's text; malloc'd. */
+static char *
+ledger_text(size_t *ret_n)
+{
+	char name[300], *text = calloc(1, 20000);
+	int dir = ledger_dir(name), fd = openat(dir, name, O_RDONLY);
+	ssize_t n = read(fd, text, 19999);
+
+	assert_true(n > 0);
+	(void)close(fd);
+	(void)close(dir);
+	*ret_n = (size_t)n;
+	return text;
+}
+
+static void
+box_holds(const char *text)
+{
+	size_t n;
+	char *now = mail_text("ann", &n);
+
+	assert_string_equal(now ? now : "", text);
+	free(now);
+}
+
+/* A session that deletes all it sees: this many. */
+static void
+empty_box(struct host_inst *i, uint64_t want)
+{
+	static const char *const all[] = {NULL, "0", "0 1", "0 1 2"};
+	uint64_t n;
+	void *mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
+
+	assert_int_equal(n, want);
+	call->pm.op_id[0]++;
+	assert_int_equal(box_commit(i, mbox, n, all[n], NULL, 1), PM_OK);
+	host_mbox_close(i, mbox, call);
+}
+
+/* Other programs' data about the mailbox: it is no mail, and stays first. */
+static void
+internal_data_is_kept_and_not_shown(void **state)
+{
+	struct host_inst *i = open_box();
+	struct pm_stat s = {.size = sizeof(s)};
+	const char *before;
+
+	(void)state;
+	mail_put("ann", OTHER LAST);
+	before = uidls(i, PM_OPEN_EXCLUSIVE);
+	mail_put("ann", INTERNAL OTHER LAST);
+	assert_string_equal(uidls(i, PM_OPEN_EXCLUSIVE), before);
+	assert_string_equal(uidls(i, PM_OPEN_READONLY | PM_OPEN_HIDDEN), before);
+	assert_int_equal(box_totals(i, &s), PM_OK);
+	assert_int_equal(s.count, 2);
+	assert_int_equal(s.octets, strlen("Subject: other\r\n\r\nx\r\n"
+					  "Subject: last\r\n\r\nxyz\r\n"));
+	age_ledger();
+	assert_string_equal(uidls(i, PM_OPEN_EXCLUSIVE), before);
+	assert_int_equal(records(), 2);
+	append(TWIN);
+	empty_box(i, 3);
+	box_holds(INTERNAL);
+	empty_box(i, 0);
+	append(OTHER);
+	empty_box(i, 1);
+	box_holds(INTERNAL);
+	assert_int_equal(box_totals(i, &s), PM_OK);
+	assert_int_equal(s.count, 0);
+	host_close(i);
+}
+
+/* One that an earlier build listed and hid, whose time is over. */
+static void
+internal_data_outlives_its_marks(void **state)
+{
+	struct host_inst *i = open_box();
+	struct ledger_out o = {0};
+	char name[300], *text;
+	size_t n;
+	int fd;
+
+	(void)state;
+	mail_put("ann", OTHER INTERNAL); /* not the first: a message */
+	(void)uidls(i, PM_OPEN_EXCLUSIVE);
+	fd = ledger_dir(name);
+	text = ledger_text(&n);
+	ledger_put_mark(&o, 'H', strchr(strchr(strstr(text, " M "), '\n'), 'M') + 2, 42, 1);
+	assert_int_equal(ledger_append(fd, name, o.text, o.n, false), 0);
+	ledger_out_free(&o);
+	(void)close(fd);
+	free(text);
+	mail_put("ann", INTERNAL OTHER);
+	empty_box(i, 1);
+	box_holds(INTERNAL);
+	host_close(i);
+}
+
+/* A letter about it, or a header that others write, is mail. */
+static void
+only_the_first_with_both_marks(void **state)
+{
+	static const char subject[] = "DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA";
+	struct host_inst *i = open_box();
+	char text[2000];
+
+	(void)state;
+	mail_put("ann", OTHER INTERNAL LAST);
+	empty_box(i, 3);
+	box_holds("");
+	snprintf(text, sizeof(text), "%sSubject: %s\n\nwhat is that?\n\n%sX-IMAP: 1 2\n\nx\n\n",
+		 FROM, subject, FROM);
+	mail_put("ann", text);
+	empty_box(i, 2);
+	snprintf(text, sizeof(text), "%sSubject: Re: %s\nX-IMAP: 1 2\n\nx\n\n", FROM, subject);
+	mail_put("ann", text);
+	empty_box(i, 1);
+	snprintf(text, sizeof(text), "%sX-IMAP: 1 2\n\nSubject: %s\n\n", FROM, subject);
+	mail_put("ann", text);
+	empty_box(i, 1);
+	box_holds("");
+	host_close(i);
+}
+
 /* How many messages are listed when the ledger's file ends after n bytes of this text. */
 static uint64_t
 listed_after(struct host_inst *i, const char *text, size_t n)
@@ -303,21 +433,6 @@ listed_after(struct host_inst *i, const char *text, size_t n)
 	forget();
 	host_mbox_close(i, box_enter(i, PM_OPEN_READONLY, &count), call);
 	return count;
-}
-
-/* The ledger's text; malloc'd. */
-static char *
-ledger_text(size_t *ret_n)
-{
-	char name[300], *text = calloc(1, 20000);
-	int dir = ledger_dir(name), fd = openat(dir, name, O_RDONLY);
-	ssize_t n = read(fd, text, 19999);
-
-	assert_true(n > 0);
-	(void)close(fd);
-	(void)close(dir);
-	*ret_n = (size_t)n;
-	return text;
 }
 
 /* A commit of which the disk kept a part only, wherever that ends. */
@@ -418,6 +533,9 @@ main(void)
 		BOX(remaining_messages_keep_their_unique_ids),
 		BOX(twins_after_deleted_twins),
 		BOX(hidden_ones_can_still_be_restored),
+		BOX(internal_data_is_kept_and_not_shown),
+		BOX(internal_data_outlives_its_marks),
+		BOX(only_the_first_with_both_marks),
 		BOX(undo_is_all_or_nothing),
 		BOX(undo_beside_deletions),
 	};

@@ -74,6 +74,8 @@ make_views(struct mbox *m)
 	for (size_t k = 0; k < m->snap.n; k++) {
 		const struct item *it = &m->snap.items[k];
 
+		if (it->internal)
+			continue;
 		if (it->hidden_ms != 0 && (it->hidden_ms <= now || !(m->flags & PM_OPEN_HIDDEN)))
 			continue;
 		m->views[m->n++] = (struct view){.item = k, .octets = it->octets};

@@ -31,7 +31,7 @@ struct index_item {
 	unsigned char hash[MBOX_HASH], print[MBOX_PRINT];
 	uint32_t twin;
 	char uidl[PM_UIDL_MAX];
-	uint8_t uidl_n, dirty, printed;
+	uint8_t uidl_n, dirty, printed, internal;
 };
 
 /* FNV-1a: a guard against torn and half written files, not against people. */
@@ -68,6 +68,7 @@ index_packed(const struct item *it)
 	x.uidl_n = it->uidl_n;
 	x.dirty = it->dirty;
 	x.printed = it->printed;
+	x.internal = it->internal;
 	return x;
 }
 
@@ -87,7 +88,8 @@ index_unpacked(const struct index_item *x)
 			  .twin = x->twin,
 			  .uidl_n = x->uidl_n <= PM_UIDL_MAX ? x->uidl_n : 0,
 			  .dirty = x->dirty != 0,
-			  .printed = x->printed != 0};
+			  .printed = x->printed != 0,
+			  .internal = x->internal != 0};
 
 	memcpy(it.hash, x->hash, MBOX_HASH);
 	memcpy(it.print, x->print, MBOX_PRINT);

@@ -67,6 +67,8 @@ list_count_slice(void *ctx, void **work, struct pm_stat *ret)
 		const struct item *it = &m->snap.items[k];
 		bool hidden = it->hidden_ms != 0;
 
+		if (it->internal)
+			continue;
 		*(hidden ? &ret->hidden : &ret->count) += 1;
 		*(hidden ? &ret->hidden_octets : &ret->octets) += it->octets;
 	}

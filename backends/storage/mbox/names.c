@@ -116,6 +116,8 @@ name_all(struct snap *s, struct ledger *l)
 	for (size_t k = 0; k < s->n && ok; k++) {
 		struct item *it = &s->items[k];
 
+		if (it->internal)
+			continue; /* it has no unique-id, and no marks */
 		HASH_FIND(hh, table, it->hash, MBOX_HASH, t);
 		if (!t && (t = calloc(1, sizeof(*t))) != NULL) {
 			memcpy(t->hash, it->hash, MBOX_HASH);
@@ -233,6 +235,8 @@ names_keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
 		const struct item *it = &m->snap.items[k];
 		char id[IDENTITY_CAP];
 
+		if (it->internal)
+			continue;
 		keep_deleted(l, o, it);
 		ledger_put_message(o, id, names_identity(it->hash, it->twin, id), it->uidl,
 				   it->uidl_n, it->octets, it->stored, it->first_ms, it->hidden_ms);

@@ -130,6 +130,30 @@ is_rewritten(const char *line, size_t n)
 	return false;
 }
 
+enum { MARK_IMAP = 1, MARK_SUBJECT = 2, MARKS = 3 };
+
+/* The mark of an internal message in a header line: UIDVALIDITY and the next UID, or a warning. */
+static unsigned
+internal_mark(const char *line, size_t n)
+{
+	static const char imap[] = "X-IMAP:", subject[] = "Subject:",
+			  text[] = "DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA";
+	size_t at = sizeof(subject) - 1;
+
+	if (n >= sizeof(imap) && strncasecmp(line, imap, sizeof(imap) - 1) == 0)
+		return MARK_IMAP;
+	if (n <= at || strncasecmp(line, subject, at) != 0)
+		return 0;
+	while (at < n && line[at] == ' ')
+		at++;
+	if (n - at < sizeof(text) || memcmp(line + at, text, sizeof(text) - 1) != 0)
+		return 0;
+	for (at += sizeof(text) - 1; at < n; at++)
+		if (!memchr(" \t\r\n", line[at], 4))
+			return 0;
+	return MARK_SUBJECT;
+}
+
 /* The length that Content-Length gives. Nothing depends on it; it is only logged when it is wrong.
  */
 static uint64_t
@@ -214,6 +238,7 @@ parse_finish(struct mbox_parse *p, uint64_t end)
 	p->found.octets = sdk_octets_total(&p->octets);
 	p->found.stored = p->octets.stored;
 	memcpy(p->found.hash, sum, MBOX_HASH);
+	p->found.internal = p->marks == MARKS;
 	if (!p->message(p->ctx, &p->found))
 		p->failed = true;
 }
@@ -230,6 +255,7 @@ parse_begin(struct mbox_parse *p, const char *line, size_t n, uint64_t at)
 	p->blank_n = 0;
 	p->inside = p->in_header = true;
 	p->unhashed = false;
+	p->marks = 0;
 	p->said = UINT64_MAX;
 	p->crlf = p->crlf || (n > 1 && line[n - 2] == '\r');
 	p->found = (struct mbox_found){
@@ -249,12 +275,14 @@ blank_was_content(struct mbox_parse *p)
 	p->blank_n = 0;
 }
 
-/* Looks whether this is a header line that readers rewrite. */
+/* Looks whether this is a header line that readers rewrite, or that tells an internal message. */
 static void
 look_at_header(struct mbox_parse *p)
 {
 	if (p->in_header && p->head[0] != ' ' && p->head[0] != '\t')
 		p->unhashed = is_rewritten(p->head, p->head_n);
+	if (p->in_header)
+		p->marks |= internal_mark(p->head, p->head_n);
 	if (p->in_header && p->unhashed && p->said == UINT64_MAX)
 		p->said = said_length(p->head, p->head_n);
 }

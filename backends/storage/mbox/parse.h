@@ -50,6 +50,8 @@ struct mbox_found {
 	/* the date of the From_ line, in UTC as RFC 4155 defines; 0: not understood */
 	int64_t received_ms;
 	unsigned char hash[MBOX_HASH]; /* of From_ line, headers that no reader rewrites, body */
+	/* it looks like the message in which c-client and Dovecot keep data about the mailbox */
+	bool internal;
 };
 
 struct mbox_parse {
@@ -70,6 +72,7 @@ struct mbox_parse {
 	bool mid;       /* inside a line whose head is decided */
 	bool may_begin; /* this line is the first, or follows an empty one */
 	bool inside, in_header, unhashed, failed;
+	unsigned marks; /* of an internal message */
 	struct mbox_found found;
 	struct mbox_quote quote;
 	struct sdk_octets octets;

@@ -44,7 +44,8 @@ scan_add(struct snap *s, const struct mbox_found *f)
 			    .next = f->end,
 			    .octets = f->octets,
 			    .stored = f->stored,
-			    .received_ms = f->received_ms};
+			    .received_ms = f->received_ms,
+			    .internal = f->internal && s->n == 1};
 	memcpy(it->hash, f->hash, MBOX_HASH);
 	return true;
 }

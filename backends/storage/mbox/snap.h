@@ -25,8 +25,9 @@ struct item {
 	unsigned char print[MBOX_PRINT]; /* proof.c */
 	/* another program removed it; its place is after the last one that is there */
 	bool gone;
-	bool doomed; /* the commit that runs deletes it */
-	bool dirty;  /* the ledger has not got it like this */
+	bool internal; /* the first message, other programs' data: it stays, and nobody sees it */
+	bool doomed;   /* the commit that runs deletes it */
+	bool dirty;    /* the ledger has not got it like this */
 	/* the file grew, so it is known by its print, and hashed when it is read */
 	bool printed;
 	uint8_t uidl_n;
