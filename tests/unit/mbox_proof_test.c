@@ -649,6 +649,42 @@ the_proof_keeps_the_locks(void **state)
 	host_close(i);
 }
 
+/* Another program takes us for dead and makes a lock of its own, maybe in an inode of the same
+ * number: it stays. */
+static void
+a_lock_of_another_is_not_removed(void **state)
+{
+	static const char theirs[] = "1:elsewhere\n";
+	char *text = big('a'), *box = joined(text, FOUR), *now;
+	struct host_inst *i = open_box();
+	const uint8_t first[1] = {1};
+	struct pm_commit c = {.size = sizeof(c), .n = 2, .del = first, .now_ms = 1};
+	uint64_t n, done;
+	size_t len;
+	void *mbox;
+	int32_t rc;
+
+	(void)state;
+	mail_put("ann", box);
+	mbox = box_enter(i, PM_OPEN_EXCLUSIVE, &n);
+	step_ms = 200; /* each look at the clock ends a slice */
+	call->pm.op_id[0]++;
+	assert_int_equal(host_mbox_commit(i, mbox, call, &c, &done), PM_AGAIN);
+	assert_int_equal(unlink(mail_path("ann.lock")), 0);
+	mail_put("ann.lock", theirs);
+	while ((rc = host_mbox_commit(i, mbox, call, &c, &done)) == PM_AGAIN)
+		;
+	step_ms = 0;
+	assert_int_equal(rc, PM_OK);
+	host_mbox_close(i, mbox, call);
+	now = mail_text("ann.lock", &len);
+	assert_string_equal(now, theirs);
+	free(now);
+	free(text);
+	free(box);
+	host_close(i);
+}
+
 #define BOX(f) cmocka_unit_test_setup_teardown(f, mail_fresh, clean)
 
 int
@@ -665,6 +701,7 @@ main(void)
 		BOX(a_lying_index_cuts_nothing),
 		BOX(an_index_of_another_version_is_made_anew),
 		BOX(the_proof_keeps_the_locks),
+		BOX(a_lock_of_another_is_not_removed),
 	};
 
 	return cmocka_run_group_tests(tests, begin, mail_end);

@@ -5,35 +5,26 @@
  * descriptor of its own, so that two sessions of this process exclude each other, too. The MTA's
  * locks (dotlock, fcntl, flock, as the site's programs use them) are held only while the file is
  * scanned or changed: mail keeps coming in while a user reads.
- *
- * A dotlock holds "pid:host", as Dovecot's do. A lock whose process is gone from this machine is
- * broken at once, any other one when nobody has touched it for ten minutes. Ours appear with that
- * text in them: a process killed between making and writing one would otherwise lock the mailbox
- * for those ten minutes.
  */
 #include "lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "dotlock.h"
 #include "location.h"
 #include "mbox.h"
-#include "path.h"
 #include "say.h"
 
-#define TOUCH_MS 30000 /* other programs break a dotlock that nobody touched for some minutes */
 #define TURN 0x4000000000000000u
-#define TURN_MS 3   /* our own turns are short */
-#define STALE_S 600 /* we do so, too */
+#define TURN_MS 3 /* our own turns are short */
 
 /* ---- the session's --------------------------------------------------------------------------- */
 
@@ -74,174 +65,6 @@ lock_session(struct inst *i, const struct pm_call *call, const struct location *
 	return PM_TEMP;
 }
 
-/* ---- the MTA's: dotlocks --------------------------------------------------------------------- */
-
-/* kill(2) sees processes of other users as well, whatever /proc shows. */
-static bool
-process_gone(long pid)
-{
-	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-
-	if (fd != -1)
-		(void)close(fd);
-	return fd == -1 && errno == ESRCH;
-}
-
-/* True if a process of this machine made it and is gone. */
-static bool
-owner_gone(const struct inst *i, int dir, const char *name)
-{
-	char text[128] = "", *host;
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	ssize_t n = fd != -1 ? read(fd, text, sizeof(text) - 1) : -1;
-	long pid;
-
-	if (fd != -1)
-		(void)close(fd);
-	if (n <= 0)
-		return false;
-	text[strcspn(text, "\n")] = '\0';
-	pid = strtol(text, &host, 10);
-	return pid > 0 && *host == ':' && strcmp(host + 1, i->hostname) == 0 && process_gone(pid);
-}
-
-/*
- * Moves a stale lock away; a new one that took its place meanwhile is put back. We have our turn,
- * so no other session of ours is here, and the name is the same each time. A process killed in
- * between leaves a file that is not a mailbox in any list (path.h: no leading dot), and goes with
- * the next stale lock.
- */
-static void
-break_dotlock(struct inst *i, const struct location *p, const struct held *h)
-{
-	char away[sizeof(h->name) + 8];
-	struct stat st, moved;
-
-	if (fstatat(h->dir, h->name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-	    (time(NULL) - st.st_mtime <= STALE_S && !owner_gone(i, h->dir, h->name)))
-		return;
-	snprintf(away, sizeof(away), ".%s.old", h->name);
-	if (renameat(h->dir, h->name, h->dir, away) != 0)
-		return;
-	if (fstatat(h->dir, away, &moved, AT_SYMLINK_NOFOLLOW) == 0 && moved.st_ino != st.st_ino) {
-		(void)renameat2(h->dir, away, h->dir, h->name,
-				RENAME_NOREPLACE); /* otherwise a third process has it */
-		return;
-	}
-	(void)unlinkat(h->dir, away, 0);
-	sdk_count(i->host, "dotlocks_broken", 1);
-	sdk_log(i->host, PM_LOG_WARNING,
-		"'%s.lock' was %lld s old and its owner is gone: it was removed", p->path,
-		(long long)(time(NULL) - st.st_mtime));
-}
-
-/* Opens the directory of the lock, and makes its name. 0 or an errno. */
-static int
-lock_open_dir(struct inst *i, const struct location *p, struct held *h)
-{
-	const char *root, *rel = sdk_path_below(p->path, i->prefix, &root),
-			  *slash = strrchr(rel, '/');
-	char dir[PM_PATH_MAX + 1] = ".";
-	int base, e;
-
-	if (snprintf(h->name, sizeof(h->name), "%s.lock", slash ? slash + 1 : rel) >=
-	    (int)sizeof(h->name))
-		return ENAMETOOLONG;
-	if (slash)
-		snprintf(dir, sizeof(dir), "%.*s", (int)(slash - rel), rel);
-	base = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	h->dir = base != -1 ? sdk_open_beneath(base, dir, O_RDONLY | O_DIRECTORY, 0) : -1;
-	e = errno;
-	if (base != -1)
-		(void)close(base);
-	return h->dir == -1 ? e : 0;
-}
-
-static void
-write_owner(struct inst *i, int fd)
-{
-	char text[96];
-	int n = snprintf(text, sizeof(text), "%d:%s\n", (int)getpid(), i->hostname);
-
-	if (write(fd, text, (size_t)n) != n)
-		errno = 0; /* an empty file locks as well, which helps on a full disk */
-}
-
-/* Opens a file that gets its name after it is written. -1: there is a lock (EEXIST), or this is not
- * possible here, without O_TMPFILE or /proc. */
-static int
-name_written(struct inst *i, struct held *h)
-{
-	int fd = openat(h->dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644), e;
-	char self[32];
-
-	if (fd == -1)
-		return -1;
-	write_owner(i, fd);
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	if (linkat(AT_FDCWD, self, h->dir, h->name, AT_SYMLINK_FOLLOW) == 0)
-		return fd;
-	e = errno;
-	(void)close(fd);
-	errno = e;
-	return -1;
-}
-
-static int
-make_dotlock(struct inst *i, struct held *h)
-{
-	struct stat st;
-	int fd;
-
-	if (fstatat(h->dir, h->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		errno = EEXIST;
-		return -1;
-	}
-	fd = name_written(i, h);
-	if (fd != -1 || errno == EEXIST)
-		return fd;
-	fd = openat(h->dir, h->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd != -1)
-		write_owner(i, fd);
-	return fd;
-}
-
-/* 0; EAGAIN: somebody has it; or another errno. */
-static int
-take_dotlock(struct inst *i, const struct location *p, struct held *h)
-{
-	struct stat st;
-	int fd, e = lock_open_dir(i, p, h);
-
-	if (e != 0)
-		return e;
-	fd = make_dotlock(i, h);
-	e = errno;
-	if (fd == -1) {
-		if (e == EEXIST)
-			break_dotlock(i, p, h); /* the next try may get it */
-		(void)close(h->dir);
-		return e == EEXIST ? EAGAIN : e;
-	}
-	h->ino = fstat(fd, &st) == 0 ? st.st_ino : 0;
-	(void)close(fd);
-	h->dot = true;
-	h->touched_ms = mbox_now(i);
-	return 0;
-}
-
-/* Removes the dotlock only if it is ours: somebody may have taken us for dead. */
-static void
-drop_dotlock(struct held *h)
-{
-	struct stat st;
-
-	if (fstatat(h->dir, h->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == h->ino)
-		(void)unlinkat(h->dir, h->name, 0);
-	(void)close(h->dir);
-	h->dot = false;
-}
-
 /* ---- the MTA's: all of them ------------------------------------------------------------------ */
 
 static int
@@ -251,7 +74,7 @@ lock_take(struct inst *i, enum mta_lock kind, const struct location *p, int fd, 
 
 	switch (kind) {
 	case MTA_DOTLOCK:
-		return take_dotlock(i, p, h);
+		return dotlock_take(i, p, h);
 	case MTA_FCNTL:
 		/* an OFD lock conflicts with everybody's classic locks, and is not dropped when
 		 * another descriptor is closed */
@@ -277,7 +100,7 @@ lock_drop(struct held *h, int fd)
 	if (h->fcntl)
 		(void)fcntl(fd, F_OFD_SETLK, &fl);
 	if (h->dot)
-		drop_dotlock(h);
+		dotlock_drop(h);
 	if (h->turn)
 		(void)close(h->turn_fd);
 	h->flock = h->fcntl = h->all = h->readonly = h->turn = false;
@@ -411,11 +234,8 @@ lock_mta(struct inst *i, const struct pm_call *call, const struct location *p, i
 void
 lock_keep(struct inst *i, struct held *h)
 {
-	if (!h || !h->dot || mbox_now(i) - h->touched_ms < TOUCH_MS)
-		return;
-	h->touched_ms = mbox_now(i);
-	(void)utimensat(h->dir, h->name, NULL,
-			AT_SYMLINK_NOFOLLOW); /* once more in half a minute */
+	if (h && h->dot)
+		dotlock_keep(i, h);
 }
 
 void

@@ -21,7 +21,8 @@ struct held {
 	bool readonly;  /* the disk is read-only: nobody can write, and there are no locks */
 	int dir;        /* of the dotlock */
 	char name[300]; /* its name */
-	ino_t ino;
+	int dot_fd;     /* of its file, so that no other file gets its number */
+	const struct location *dot_place;
 	int64_t touched_ms;
 	int64_t asked_ms;   /* when we first tried; 0: not yet */
 	struct inst *waits; /* the instance whose `waiting` counts us; NULL: none */

@@ -5,6 +5,7 @@
  * mbox.c       options, state, the descriptor
  * location.c   where a mailbox is, and opening it
  * lock.c       the session's lock and the MTA's
+ * dotlock.c    the lock that is a file beside the mailbox
  * from_kind.c  whether a line is a From_ line (pure)
  * parse.c      the text: messages, quoting (pure)
  * bytes.c      copying, summing, writing bytes of a file
