@@ -340,6 +340,26 @@ def not_again(tap):
         store.close()
 
 
+def synced(tap):
+    """The names of a new mailbox and of its directories are durable before its first message counts, also when somebody
+    else, or one who was killed, made them."""
+    store = Store(kind="mbox")
+    try:
+        mail, log = os.path.join(store.dir, "mail"), os.path.join(store.dir, "strace")
+        want = {mail, mail + "/ann", mail + "/ann/in"}
+        raw = store.file(b"Subject: x\r\n\r\nx\r\n")
+        for how in ("new", "made, and empty", "in use"):
+            subprocess.run(["strace", "-f", "-qq", "-y", "-o", log, "-e", "trace=fsync", store.act, store.module,
+                            "path=%s/%%u/in/box" % mail, "deliver", "ann", raw], check=True, env=store.env, capture_output=True)
+            with open(log, errors="replace") as f:
+                done = set(re.findall(r"fsync\(\d+<([^>]*)>\) += 0", f.read())) & want
+            tap.ok(done == (set() if how == "in use" else want), "a mailbox that is %s: %d directories synced" % (how, len(done)), done)
+            if how == "new":
+                open(mail + "/ann/in/box", "w").close()
+    finally:
+        store.close()
+
+
 def on_nfs(tap):
     """The kernel reports that the file is on NFS: strace puts its number into the result of fstatfs(2)."""
     store = Store(kind="mbox")
@@ -438,6 +458,7 @@ def main():
     tap.ok(rc == 0, "the server ended cleanly", rc)
     permits(tap)
     not_again(tap)
+    synced(tap)
     on_nfs(tap)
     layouts(tap)
     example(tap)

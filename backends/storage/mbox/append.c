@@ -158,6 +158,9 @@ append_message(struct inst *i, const struct location *p, int fd, const struct ap
 	*ret_torn = false;
 	if (fstat(fd, &st) != 0)
 		return errno;
+	/* an empty file may be new, and its name that of one who was killed before it was synced */
+	if (st.st_size == 0 && i->fsync && (e = location_sync(i, p)) != 0)
+		return e;
 	KILL_POINT("append: before the record");
 	e = put_record(i, p, a, &st);
 	if (e != 0)

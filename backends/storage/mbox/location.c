@@ -76,6 +76,38 @@ location_make_dirs(int root, const char *rel)
 	}
 }
 
+/* fsync of the first n bytes of a path below root; of root itself for 0. */
+static int
+sync_dir(int root, const char *rel, size_t n)
+{
+	char part[PM_PATH_MAX + 1];
+	int fd, e;
+
+	snprintf(part, sizeof(part), "%.*s", n > 0 ? (int)n : 1, n > 0 ? rel : ".");
+	fd = sdk_open_beneath(root, part, O_RDONLY | O_DIRECTORY, 0);
+	if (fd == -1) /* we made none that we cannot read */
+		return errno == EACCES ? 0 : errno;
+	/* some file systems have nothing to sync there */
+	e = fsync(fd) != 0 && errno != EINVAL ? errno : 0;
+	(void)close(fd);
+	return e;
+}
+
+int
+location_sync(const struct inst *i, const struct location *p)
+{
+	const char *base, *rel = sdk_path_below(p->path, i->prefix, &base);
+	int root = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC), e = root == -1 ? errno : 0;
+
+	if (e == 0)
+		e = sync_dir(root, rel, 0);
+	for (const char *slash = strchr(rel, '/'); e == 0 && slash; slash = strchr(slash + 1, '/'))
+		e = sync_dir(root, rel, (size_t)(slash - rel));
+	if (root != -1)
+		(void)close(root);
+	return e;
+}
+
 static int32_t
 check_file(const struct pm_call *call, const struct location *p, int fd)
 {

@@ -32,6 +32,8 @@ bool location_of_path(const char *path, struct location *ret);
  * no file, and no lock. */
 int32_t location_lock(struct inst *i, const struct pm_call *call, const struct location *p,
 		      bool create, int *fd, struct held *h);
+/* Makes the names on the way to a mailbox durable. 0 or an errno. */
+int location_sync(const struct inst *i, const struct location *p);
 /* For totals. */
 struct sdk_box location_box(const struct location *p);
 /* PM_OK, PM_NOSPACE, PM_PERM or PM_TEMP. */
