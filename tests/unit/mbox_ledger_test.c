@@ -253,6 +253,44 @@ twins_after_deleted_twins(void **state)
 	host_close(i);
 }
 
+#define CROWD 400
+
+/* Of many twins the first half is deleted: each of their numbers is kept once. */
+static void
+a_crowd_of_twins(void **state)
+{
+	struct host_inst *i = open_box();
+	char *text = calloc(CROWD, sizeof(TWIN)), del[5 * CROWD] = "", name[300];
+	size_t at = 0, good, bad, lines;
+	struct ledger *l;
+	uint64_t n;
+	int fd;
+
+	(void)state;
+	for (int k = 0; k < CROWD; k++)
+		strcat(text, TWIN);
+	for (int k = 0; k < CROWD / 2; k++)
+		at += (size_t)snprintf(del + at, sizeof(del) - at, "%s%d", k > 0 ? " " : "", k);
+	mail_put("ann", text);
+	assert_int_equal(box_quit(i, del, NULL, 1), PM_OK);
+	age_ledger();
+	age_ledger(); /* for so many messages more is let be */
+	forget();
+	host_mbox_close(i, box_enter(i, PM_OPEN_EXCLUSIVE, &n), call);
+	assert_int_equal(n, CROWD / 2);
+	fd = ledger_dir(name);
+	l = ledger_load(fd, name, &good, &bad);
+	assert_non_null(l);
+	lines = ledger_lines(l);
+	assert_int_equal(ledger_count(l), CROWD);
+	if (lines > 4 * CROWD)
+		fail_msg("%zu lines for %d messages", lines, CROWD);
+	ledger_free(l);
+	(void)close(fd);
+	free(text);
+	host_close(i);
+}
+
 /* Hidden ones are there. */
 static void
 hidden_ones_can_still_be_restored(void **state)
@@ -532,6 +570,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		BOX(remaining_messages_keep_their_unique_ids),
 		BOX(twins_after_deleted_twins),
+		BOX(a_crowd_of_twins),
 		BOX(hidden_ones_can_still_be_restored),
 		BOX(internal_data_is_kept_and_not_shown),
 		BOX(internal_data_outlives_its_marks),

@@ -107,10 +107,35 @@ names_set_uidl(struct item *it, const struct ledger_message *known)
 	it->dirty = true;
 }
 
+/* Finds the entry of a hash, or adds one. NULL: no memory. */
+static struct twins *
+twins_of(struct twins **table, const unsigned char *hash)
+{
+	struct twins *t;
+
+	HASH_FIND(hh, *table, hash, MBOX_HASH, t);
+	if (t || (t = calloc(1, sizeof(*t))) == NULL)
+		return t;
+	memcpy(t->hash, hash, MBOX_HASH);
+	HASH_ADD(hh, *table, hash, MBOX_HASH, t);
+	return t;
+}
+
+static void
+twins_free(struct twins *table)
+{
+	struct twins *t, *next;
+
+	HASH_ITER (hh, table, t, next) {
+		HASH_DEL(table, t);
+		free(t);
+	}
+}
+
 static bool
 name_all(struct snap *s, struct ledger *l)
 {
-	struct twins *table = NULL, *t, *next;
+	struct twins *table = NULL, *t;
 	bool ok = true;
 
 	for (size_t k = 0; k < s->n && ok; k++) {
@@ -118,21 +143,14 @@ name_all(struct snap *s, struct ledger *l)
 
 		if (it->internal)
 			continue; /* it has no unique-id, and no marks */
-		HASH_FIND(hh, table, it->hash, MBOX_HASH, t);
-		if (!t && (t = calloc(1, sizeof(*t))) != NULL) {
-			memcpy(t->hash, it->hash, MBOX_HASH);
-			HASH_ADD(hh, table, hash, MBOX_HASH, t);
-		}
+		t = twins_of(&table, it->hash);
 		ok = t != NULL;
 		if (ok) {
 			names_set_uidl(it, next_twin(l, it, t->last));
 			t->last = it->twin;
 		}
 	}
-	HASH_ITER (hh, table, t, next) {
-		HASH_DEL(table, t);
-		free(t);
-	}
+	twins_free(table);
 	return ok;
 }
 
@@ -176,14 +194,14 @@ same_ledger(struct ledger_is a, struct ledger_is b)
 	       a.mtime_ns == b.mtime_ns;
 }
 
-/* Keeps the numbers of this hash that were given and deleted: twins that are here must not get
- * them. */
+/* Keeps the numbers that were given to twins of this one, and deleted: those that are here must not
+ * get them. The numbers of a hash rise through the file, so `seen` are done. */
 static void
-keep_deleted(struct ledger *l, struct ledger_out *o, const struct item *it)
+keep_deleted(struct ledger *l, struct ledger_out *o, const struct item *it, uint32_t seen)
 {
 	char id[IDENTITY_CAP];
 
-	for (uint32_t twin = 1; twin < it->twin; twin++) {
+	for (uint32_t twin = seen + 1; twin < it->twin; twin++) {
 		size_t n = names_identity(it->hash, twin, id);
 		const struct ledger_message *m = ledger_find(l, id, n);
 
@@ -229,21 +247,29 @@ names_keep_alive(struct ledger *l, struct ledger_out *o, void *ctx)
 {
 	const struct mbox *m = ctx;
 	struct memory x = {.now = m->inst->host->wall_ms(m->inst->host->ctx), .o = o};
+	struct twins *table = NULL, *t;
+	bool ok = true;
 
 	ledger_each(l, names_remember, &x);
-	for (size_t k = 0; k < m->snap.n; k++) {
+	for (size_t k = 0; k < m->snap.n && ok; k++) {
 		const struct item *it = &m->snap.items[k];
 		char id[IDENTITY_CAP];
 
 		if (it->internal)
 			continue;
-		keep_deleted(l, o, it);
+		t = twins_of(&table, it->hash);
+		ok = t != NULL;
+		if (!ok)
+			break;
+		keep_deleted(l, o, it, t->last);
+		t->last = it->twin;
 		ledger_put_message(o, id, names_identity(it->hash, it->twin, id), it->uidl,
 				   it->uidl_n, it->octets, it->stored, it->first_ms, it->hidden_ms);
 	}
 	ledger_put_commit(o, LEDGER_NO_OP, 0, 0);
 	ledger_put_done(o, LEDGER_NO_OP);
-	return true;
+	twins_free(table);
+	return ok;
 }
 
 /* Rewrites the ledger if most of it is of no use. Imports append to it under the MTA's locks, under
