@@ -399,6 +399,21 @@ def layouts(tap):
         srv.close()
 
 
+def settings_change(tap, srv):
+    """The state hangs on path and format: another one is said aloud, once."""
+    def text(path, format):
+        return SECTIONS % (srv.path("passwd"), path, " format = " + format)
+    write(srv, "ann", GOOD)
+    old, other = srv.path("mail") + "/%n", srv.path("mail") + "/%u"
+    word = "what is remembered of the mailboxes belongs to the old ones"
+    for path, format, new in ((old, "mboxrd", False), (other, "mboxrd", True), (other, "mboxrd", False), (other, "mboxo", True),
+                              (old, "mboxrd", True)):
+        before = srv.log().count(word)
+        srv.reconfigure(text(path, format))
+        tap.ok(session(srv, "ann")[0] == [GOOD_WIRE] and srv.log().count(word) - before == new,
+               "%s, %s: %s" % (path[-2:], format, "named in the log" if new else "nothing new"), srv.log()[-600:])
+
+
 def example(tap):
     """conf/examples/mbox.conf, with the paths of this machine."""
     top = os.environ.get("top_srcdir", os.path.join(HERE, "..", ".."))
@@ -451,6 +466,7 @@ def main():
         odd(tap, srv)
         other_readers(tap, srv)
         locks(tap, srv)
+        settings_change(tap, srv)
         if os.environ.get("ALL") == "yes":
             huge(tap, srv)
     finally:

@@ -17,6 +17,7 @@
 #include "deliver.h"
 #include "list.h"
 #include "message.h"
+#include "origin.h"
 #include "path.h"
 #include "path_list.h"
 #include "recover.h"
@@ -156,6 +157,8 @@ open_inst(const struct pm_open *open, void **ret_inst)
 		close_inst(i);
 		return PM_PERM;
 	}
+	if (open->purpose == PM_PURPOSE_SERVER)
+		origin_look(i);
 	*ret_inst = i;
 	return PM_OK;
 }

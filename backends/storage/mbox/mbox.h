@@ -3,6 +3,7 @@
  * mbox - shared by the files of this module.
  *
  * mbox.c       options, state, the descriptor
+ * origin.c     the settings that the state goes by
  * location.c   where a mailbox is, and opening it
  * lock.c       the session's lock and the MTA's
  * dotlock.c    the lock that is a file beside the mailbox
