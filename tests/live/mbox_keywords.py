@@ -19,7 +19,7 @@ from imap import Dovecot  # noqa: E402
 from pop import Pop  # noqa: E402
 from server import SERVICE_USER, Server, Tap  # noqa: E402
 
-ROUNDS = int(os.environ.get("ROUNDS", "60" if os.environ.get("ALL") == "yes" else "5"))
+ROUNDS = int(os.environ.get("ROUNDS", "1250" if os.environ.get("ALL") == "yes" else "25"))
 SEED = int(os.environ.get("SEED", "20261129"))
 BOXES = 8
 KEYWORDS = ("Junk", "NonJunk", "$label1", "$MDNSent", "$label2", "$Forwarded", "$label5")
