@@ -2,7 +2,7 @@
 """A site as an earlier version left it (tests/compat): where its files are, its configuration, and what a server that is started
 on it tells of every mailbox. make.py records that from the old server, versions.py from ours.
 
-Unique-ids and marks of mboxes are found by the path of the mailbox: so the files are always at /mnt, in a mount namespace."""
+Unique-ids and marks of mboxes are found by the path of the mailbox: so the files are always below /var/mail, in a mount namespace."""
 import glob
 import hashlib
 import json
@@ -16,7 +16,7 @@ from pop import Pop
 from sections import accounts, block
 from server import Server, wait_until
 
-PLACE = "/mnt"  # hier(7) has it everywhere
+PLACE = "/var/mail"  # it is there on each Debian, and no clone of this is
 KEPT, GONE = "undo.test", "gone.test"  # domains: deleted mail is hidden for 100 years; it goes at once, and is counted
 YEARS = 36500
 PARTS = ("mail", "box", "attic", "bad", "state")
@@ -65,7 +65,7 @@ def index_at_home(raw, paths):
 
 
 class OldSite(Server):
-    """Its state directory is /mnt/state, its mail below /mnt; owned by the service user."""
+    """State and mail are below /var/mail, owned by the service user."""
 
     def __init__(self, tree=None, keep=False):
         super().__init__(tree, keep)
