@@ -396,14 +396,25 @@ gates_resize(struct conf *c, struct conf *old)
 	}
 }
 
+/* Its next tick is told, and comes at once. A new instance has nothing that could wait. */
+static void
+tell_if_kept(struct backend *be, const struct conf *old)
+{
+	for (size_t i = 0; old && i < old->n_auth; i++) {
+		if (old->auth[i].backend != be)
+			continue;
+		atomic_store(&be->reloaded, true);
+		atomic_store(&be->tick_due_ms, 0);
+	}
+}
+
 /* A reload is also how an administrator says that accounts have changed. */
 static void
-accounts_stale(const struct conf *c)
+accounts_stale(const struct conf *c, const struct conf *old)
 {
 	for (size_t i = 0; i < c->n_auth; i++) {
 		credcache_stale(c->auth[i].backend->cache);
-		atomic_store(&c->auth[i].backend->reloaded, true);
-		atomic_store(&c->auth[i].backend->tick_due_ms, 0);
+		tell_if_kept(c->auth[i].backend, old);
 	}
 	for (size_t i = 0; i < c->n_storage; i++)
 		owners_forget(c->storage[i].backend->owners);
@@ -454,7 +465,7 @@ bind_open(struct conf *c, struct conf *old, bool tool, struct conf_errors *e)
 		ok = (c->tls = tls_open(c, e)) != NULL;
 	if (ok && !tool) {
 		gates_resize(c, old);
-		accounts_stale(c);
+		accounts_stale(c, old);
 	}
 	if (!ok && e->count == 0) {
 		const struct conf_where w = {c->file, 1, 1};

@@ -231,25 +231,6 @@ names_add_section(struct names *n, const struct conf_section *s)
 	n->any |= s->n_domains == 0 || (s->name_domain && s->n_domains > 1);
 }
 
-/* Deleted mail of all sections is together. */
-static uint32_t
-domains_flags(const struct binder *b, const struct plan *p)
-{
-	const struct conf_section *s = plan_outermost(b, p->section);
-	struct names n = {0};
-
-	if (s->kind == CONF_AUTH)
-		return (s->n_domains == 0 && !s->name_domain ? PM_OPENF_ANY_DOMAIN : 0) |
-		       (b->c->name_case == CONF_CASE_LOWER ? PM_OPENF_LOWER_NAMES : 0);
-	for (size_t i = 0; i < b->c->n_auth; i++) {
-		const struct conf_section *auth = &b->c->auth[i];
-
-		if (!auth->only_wrapped && (s->for_undo || chain_storage(b->c, auth, NULL, 0) == s))
-			names_add_section(&n, auth);
-	}
-	return n.many ? PM_OPENF_MANY_DOMAINS : n.any ? PM_OPENF_ANY_DOMAIN : 0;
-}
-
 /* By the template that the SDK's stores have for a user's path. Asking where two made-up users
  * would be (box_place) may hang with their disk, and this is the main thread. */
 bool
@@ -264,6 +245,41 @@ plan_knows_local_parts(struct binder *b, const struct plan *p)
 			path = p->section->settings[i].value;
 	return path && strstr(path, "%n") && !strstr(path, "%u") && !strstr(path, "%d") &&
 	       !strstr(path, "%k") && !strstr(path, "%h");
+}
+
+/* May an account have names, and mailboxes, in several domains? Not where the store looks at the
+ * local part only. */
+static uint32_t
+domains_flags_auth(struct binder *b, const struct conf_section *s)
+{
+	const struct conf_section *storage = chain_storage(b->c, s, NULL, 0);
+	const struct plan *p = storage ? plan_find(b, CONF_STORAGE, storage->name) : NULL;
+	uint32_t flags = b->c->name_case == CONF_CASE_LOWER ? PM_OPENF_LOWER_NAMES : 0;
+
+	if (s->n_domains == 0 && !s->name_domain)
+		flags |= PM_OPENF_ANY_DOMAIN;
+	if ((s->n_domains > 1 || (s->n_domains == 1 && strchr(s->domains[0], '*'))) &&
+	    !(p && plan_knows_local_parts(b, p)))
+		flags |= PM_OPENF_MANY_DOMAINS;
+	return flags;
+}
+
+/* Deleted mail of all sections is together. */
+static uint32_t
+domains_flags(struct binder *b, const struct plan *p)
+{
+	const struct conf_section *s = plan_outermost(b, p->section);
+	struct names n = {0};
+
+	if (s->kind == CONF_AUTH)
+		return domains_flags_auth(b, s);
+	for (size_t i = 0; i < b->c->n_auth; i++) {
+		const struct conf_section *auth = &b->c->auth[i];
+
+		if (!auth->only_wrapped && (s->for_undo || chain_storage(b->c, auth, NULL, 0) == s))
+			names_add_section(&n, auth);
+	}
+	return n.many ? PM_OPENF_MANY_DOMAINS : n.any ? PM_OPENF_ANY_DOMAIN : 0;
 }
 
 void

@@ -123,6 +123,23 @@ def refused_at_once(tap, srv, corp, emea):
     tap.ok(rc == 0 and "nobody there may have the same key" in text, "keys in a shared storage bring a warning", (rc, text))
 
 
+def one_in_many_domains(tap, srv, corp, emea):
+    """(uid=%n) finds alice for each domain that is asked for: one person, and a mailbox in each."""
+    by_login, one = {"filter": "(uid=%n)"}, "two mailboxes of one person"
+    for what, more, box, warned, refused in (
+            ("any domain", by_login, "%u", True, False), ("two domains", dict(by_login, domains=[CORP, EMEA]), "%u", True, False),
+            ("one domain", dict(by_login, domains=CORP), "%u", False, False), ("a base for each", dict(by_login, base="ou=%d," + slapd.BASE), "%u", False, False),
+            ("named by login", dict(by_login, domains=[CORP, EMEA], name_attribute="uid", name_domain=CORP), "%u", False, False),
+            ("a key", dict(by_login, key_attribute="entryUUID"), "%k", False, False),
+            ("two domains, one mailbox", dict(by_login, domains=[CORP, EMEA], name_domain="none"), "%n", False, False)):
+        rc, text = checked(srv, section("corp", corp, **more) + maildirs(srv, box))
+        tap.ok((rc != 0) == refused and (one in text) == warned, "restanted -t, a filter by local part: %s" % what, (rc, text))
+    fresh(srv)
+    served(srv, section("corp", corp, domains=[CORP, EMEA], name_domain="none", **by_login) + maildirs(srv, "%n"))
+    got = deliver(srv, "to both", "alice@" + CORP, "alice@" + EMEA), boxes(srv)
+    tap.ok(got == ([250, 250], {"alice": 2}), "and one mailbox, where the operator says that names need no domain", got)
+
+
 def each_his_own(tap, srv, corp, emea):
     fresh(srv)
     served(srv, section("corp", corp, domains=CORP, name_attribute="uid", name_domain=CORP) +
@@ -254,7 +271,8 @@ def main():
     srv.lmtp = srv.listen("lmtp")
     corp, emea = slapd.Slapd(forest(CORP, *spelt(CORP))).start(), slapd.Slapd(forest(EMEA)).start()
     try:
-        for part in (refused_at_once, each_his_own, values_lie, in_one_chain, one_person, two_spellings, bare_names_stay):
+        for part in (refused_at_once, one_in_many_domains, each_his_own, values_lie, in_one_chain, one_person, two_spellings,
+                     bare_names_stay):
             part(tap, srv, corp, emea)
     finally:
         corp.close()

@@ -305,7 +305,7 @@ def reloads(tap, srv):
         f.write(good)
     c.show("reloads", [(1, "restante_reloads_total", {"result": "ok"}), (1, "restante_reloads_total", {"result": "failed"})])
     with open(conf, "w") as f:
-        f.write(re.sub(r"volume gone \{[^}]*\}", "auth late {\nmodule = passwd\nfile = %s\nstorage = mail\ndomains = late.example\n}" %
+        f.write(re.sub(r"volume gone \{[^}]*\}", "auth late {\nmodule = passwd\nfile = %s\nstorage = mail\ndomains = here.example\n}" %
                        srv.path("passwd"), good))
     tap.ok(srv.ctl("reload").returncode == 0 and "late" in values(srv) and "gone" not in values(srv),
            "a section that was added is there, a volume that was removed is gone", values(srv))

@@ -149,7 +149,7 @@ def checked(server, sections, **settings):
 
 
 SHARE = "would have one mailbox"
-ANY = "ann@any.other.domain"
+ANY, EACH = "ann@any.other.domain", "ann@each other of its domains"
 
 
 def one_place(tap, server):
@@ -165,9 +165,11 @@ def one_place(tap, server):
             ("a path with the domain", "%d/%n", {"domains": ["one.test", "two.test"]}, False, None),
             ("a path with the name", "%u", {}, False, None),
             ("one account in any domain", "%u", {"strip_domain": "yes"}, False, ANY),
-            ("one account in two domains", "%u", {"strip_domain": "yes", "domains": ["one.test", "two.test"]}, False, None)):
+            ("one account in two domains", "%u", {"strip_domain": "yes", "domains": ["one.test", "two.test"]}, False, EACH),
+            ("one account and mailbox in two domains", "%n", {"strip_domain": "yes", "domains": "*.test", "name_domain": "none"}, False, None),
+            ("one account in one domain", "%u", {"strip_domain": "yes", "domains": "one.test"}, False, None)):
         rc, text = checked(server, accounts(server, **more) + maildirs(server, box))
-        tap.ok((rc != 0) == refused and (SHARE in text) == (words == SHARE) and (ANY in text) == (words == ANY), "-t: %s" % what, (rc, text))
+        tap.ok((rc != 0) == refused and all((w in text) == (w == words) for w in (SHARE, ANY, EACH)), "-t: %s" % what, (rc, text))
     both = accounts(server, domains="one.test") + accounts(server, "more", domains="two.test")
     rc, text = checked(server, both + maildirs(server))
     tap.ok(rc != 0 and SHARE in text, "-t: a domain each, of two sections", (rc, text))

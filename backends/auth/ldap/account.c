@@ -250,6 +250,7 @@ canonical_name(const struct reading *r, const struct template_names *names)
 	if (rc == PM_OK) {
 		r->acc->name = account_name_of(str_of(v[best]), domain);
 		r->acc->value_n = v[best]->bv_len;
+		r->acc->by_domain = domain.n > 0;
 		rc = r->acc->name ? PM_OK : PM_NOMEM;
 	}
 	ldap_value_free_len(v);
@@ -405,6 +406,7 @@ int32_t
 account_user(const struct account *acc, const struct pm_call *call, struct pm_user *ret)
 {
 	struct pm_attr *attr = call->alloc(call, (acc->n_passed + 1) * sizeof(*attr));
+	size_t n = acc->n_passed;
 	struct pm_user mine = *ret;
 
 	if (!attr || !account_give(call, acc->name, &mine.name) ||
@@ -416,8 +418,11 @@ account_user(const struct account *acc, const struct pm_call *call, struct pm_us
 		if (!account_give(call, acc->passed[i], &attr[i].value))
 			return PM_NOMEM;
 	}
+	attr[n].key = sdk_str("entry");
+	if (!account_give(call, acc->by_domain ? acc->dn : NULL, &attr[n].value))
+		return PM_NOMEM;
 	mine.attr = attr;
-	mine.n_attr = (uint32_t)acc->n_passed;
+	mine.n_attr = (uint32_t)(acc->by_domain ? n + 1 : n);
 	mine.state = user_state(acc->state);
 	mine.rights = acc->rights;
 	mine.expire_days = acc->expire_days;

@@ -3,6 +3,7 @@
 #ifndef LDAP_ACCOUNT_H
 #define LDAP_ACCOUNT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <restante/module.h>
@@ -20,6 +21,7 @@ struct account {
 	char *dn; /* of the entry */
 	char *name, *key, *section;
 	size_t value_n;   /* of the name: so much is the attribute's value; 0: there was no entry */
+	bool by_domain;   /* it has such a name in each domain that is asked for */
 	enum state state; /* by its attributes */
 	uint32_t rights;
 	int32_t expire_days;

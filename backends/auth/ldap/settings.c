@@ -382,6 +382,26 @@ holds_addresses(const char *attr)
 	       strcasecmp(attr, "userPrincipalName") == 0;
 }
 
+/* One person in each domain that is asked for: nothing that finds the entry has the domain. */
+static void
+check_domains(struct reader *r)
+{
+	const struct settings *s = r->s;
+	const char *templates[] = {s->base, s->filter, s->user_dn};
+
+	if (!(r->open->flags & (PM_OPENF_ANY_DOMAIN | PM_OPENF_MANY_DOMAINS)) ||
+	    s->name_letter != 'n' || s->attr[MAP_KEY] || r->open->purpose != PM_PURPOSE_SERVER)
+		return;
+	for (size_t i = 0; i < sizeof(templates) / sizeof(templates[0]); i++)
+		if (templates[i] && (strstr(templates[i], "%d") || strstr(templates[i], "%u")))
+			return;
+	sdk_log(r->open->host, PM_LOG_WARNING,
+		"filter: %%n finds ann for ann@a.example and for ann@b.example, and names her so: "
+		"mail "
+		"for either is taken, into two mailboxes of one person; set domains = ... to one "
+		"domain, or name_attribute and name_domain");
+}
+
 /* Other sections' accounts have mail in the same storage section, or in undo_storage; the host does
  * not tell which: two people, and one mailbox? */
 static void
@@ -437,6 +457,7 @@ settings_read(struct settings *s, const struct pm_open *open)
 	take_name_domain(&r);
 	check_lookups(&r);
 	check_names(&r);
+	check_domains(&r);
 	check_tls_files(&r);
 	return r.rc;
 }

@@ -275,6 +275,24 @@ passwd_caps(void *inst, uint64_t *ret_kinds)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+/* One account, and a name of it in each domain? */
+static void
+passwd_check_domains(const struct pm_open *open, const char *path)
+{
+	bool any = open->flags & PM_OPENF_ANY_DOMAIN;
+
+	if (!sdk_opt_num(open, "strip_domain", 0) || strstr(path, "%d") ||
+	    !(any || open->flags & PM_OPENF_MANY_DOMAINS) || open->purpose != PM_PURPOSE_SERVER)
+		return;
+	sdk_log(open->host, PM_LOG_WARNING,
+		"strip_domain: ann of '%s' is ann@example.org, and ann@%s as well: mail for either "
+		"is "
+		"taken, and where mailboxes are found by the name (%%u, %%d, a database) into one "
+		"for "
+		"each, which nobody may read; set domains = ... to one domain",
+		path, any ? "any.other.domain" : "each other of its domains");
+}
+
 static int32_t
 passwd_check(const struct pm_open *open)
 {
@@ -284,14 +302,7 @@ passwd_check(const struct pm_open *open)
 
 	if (!path)
 		return PM_NOMEM;
-	if (sdk_opt_num(open, "strip_domain", 0) && !strstr(path, "%d") &&
-	    open->flags & PM_OPENF_ANY_DOMAIN && open->purpose == PM_PURPOSE_SERVER)
-		sdk_log(open->host, PM_LOG_WARNING,
-			"strip_domain: ann of '%s' is ann@example.org, and ann@any.other.domain as "
-			"well: mail for either is taken, and where mailboxes are found by the name "
-			"(%%u, %%d, a database) into one for each, which nobody may read; set "
-			"domains = ... in this section",
-			path);
+	passwd_check_domains(open, path);
 	if (strstr(path, "%d")) {
 		free(path);
 		return PM_OK; /* files of domains may come and go */

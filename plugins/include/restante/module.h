@@ -190,11 +190,11 @@ struct pm_value {
 /* And an account whose pm_user.name has no domain is refused by the host: check() reports settings
  * with which it knows that names have none. */
 #define PM_OPENF_WHOLE_NAMES 8u
-/* Storage: accounts of several domains have their mail here: check() reports settings with which
- * accounts that differ by their domain only have one mailbox. */
+/* Names have several domains. Storage: check() reports settings with which accounts that differ in
+ * that only share a mailbox. Auth: it warns of those with which one account has several names. */
 #define PM_OPENF_MANY_DOMAINS 16u
-/* Nothing says which domains names have here: check() warns of such settings; of an auth section it
- * warns of those with which one account has a name in every domain. */
+/* Nothing says which domains names have here: check() warns of such settings, in a storage section,
+ * too. */
 #define PM_OPENF_ANY_DOMAIN 32u
 /* Auth: names are asked for in lower case (ASCII), not only their domains. */
 #define PM_OPENF_LOWER_NAMES 64u
