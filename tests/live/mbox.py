@@ -360,6 +360,25 @@ def synced(tap):
         store.close()
 
 
+def no_mbox(tap):
+    """Mail is delivered and counted where no session is let in; then the mailbox has messages."""
+    store = Store(kind="mbox")
+    try:
+        path, raw = os.path.join(store.dir, "mail", "ann"), b"Subject: x\r\n\r\nx\r\n"
+        with open(path, "wb") as f:
+            f.write(b"no From_ line\n")
+        out = store.run("session", "ann")
+        tap.ok(out.open == "PERM", "text alone: no session", out.text)
+        codes = [store.run("stat", "ann").open, store.run("deliver", "ann", store.file(raw, "a")).delivery]
+        tap.ok(codes == ["OK", "OK"] and [m[1] for m in store.look().values()] == [fnv(raw)], "but totals, and mail", codes)
+        with open(path, "wb") as f:
+            f.write(b"no From_ line\n")
+        code = store.run("import", "ann", store.file(b"Subject: y\r\n\r\ny\r\n", "b")).delivery
+        tap.ok(code == "OK" and set(store.look()) == {"b"} and read(path).startswith(b"no From_ line\n"), "and an import", code)
+    finally:
+        store.close()
+
+
 def on_nfs(tap):
     """The kernel reports that the file is on NFS: strace puts its number into the result of fstatfs(2)."""
     store = Store(kind="mbox")
@@ -475,6 +494,7 @@ def main():
     permits(tap)
     not_again(tap)
     synced(tap)
+    no_mbox(tap)
     on_nfs(tap)
     layouts(tap)
     example(tap)

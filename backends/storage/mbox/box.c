@@ -15,6 +15,7 @@
 #include "mbox.h"
 #include "names.h"
 #include "recover.h"
+#include "say.h"
 #include "scan.h"
 #include "snap.h"
 #include "view.h"
@@ -83,6 +84,20 @@ make_views(struct mbox *m)
 	return PM_OK;
 }
 
+/* A session on a file that holds text and no message would call it empty. Totals do, so that mail
+ * is delivered there. */
+static int32_t
+box_refuse(const struct mbox *m, const struct pm_call *call)
+{
+	if (m->snap.n > 0 || !m->snap.text || m->flags & BOX_OPEN_COUNT)
+		return PM_OK;
+	sdk_error(call,
+		  "'%s' holds %llu bytes and no From_ line: it is no mbox, or a damaged one; it is "
+		  "left as it is",
+		  m->place.path, (unsigned long long)m->snap.junk);
+	return PM_PERM;
+}
+
 /* Takes the locks, recovers, scans: in slices. */
 static int32_t
 box_go_on(struct mbox *m, const struct pm_call *call)
@@ -100,6 +115,8 @@ box_go_on(struct mbox *m, const struct pm_call *call)
 		rc = scan_run(m, call);
 		if (rc == PM_OK)
 			rc = names_give(m, call);
+		if (rc == PM_OK)
+			rc = box_refuse(m, call);
 		if (rc != PM_OK)
 			return rc;
 		lock_release(&m->held, m->fd);

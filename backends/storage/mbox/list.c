@@ -54,7 +54,8 @@ list_count_slice(void *ctx, void **work, struct pm_stat *ret)
 	struct mbox *m;
 	int32_t rc;
 
-	while ((rc = box_open(a->inst, a->call, a->user, PM_OPEN_READONLY, &n, work)) == PM_AGAIN)
+	while ((rc = box_open(a->inst, a->call, a->user, PM_OPEN_READONLY | BOX_OPEN_COUNT, &n,
+			      work)) == PM_AGAIN)
 		;
 	if (rc != PM_OK) {
 		*work = NULL;

@@ -220,7 +220,7 @@ name_oddities(const struct mbox *m)
 }
 
 static int32_t
-scan_end(struct mbox *m, const struct pm_call *call)
+scan_end(struct mbox *m)
 {
 	bool ok = parse_end(&m->parse);
 
@@ -234,14 +234,8 @@ scan_end(struct mbox *m, const struct pm_call *call)
 
 		return rc == PM_OK ? PM_AGAIN : rc;
 	}
-	if (m->snap.n == 0 && m->parse.text) {
-		sdk_error(call,
-			  "'%s' holds %llu bytes and no From_ line: it is no mbox, or a damaged "
-			  "one; it is left as it is",
-			  m->place.path, (unsigned long long)m->parse.junk);
-		return PM_PERM;
-	}
 	m->snap.junk = m->parse.junk;
+	m->snap.text = m->parse.text;
 	if (m->snap.n > 0)
 		m->snap.items[m->snap.n - 1].next = (uint64_t)m->snap.st.st_size;
 	name_oddities(m);
@@ -264,6 +258,6 @@ scan_run(struct mbox *m, const struct pm_call *call)
 	if (rc == PM_OK)
 		rc = read_on(m, call);
 	if (rc == PM_OK)
-		rc = scan_end(m, call);
+		rc = scan_end(m);
 	return rc;
 }

@@ -39,8 +39,9 @@ struct snap {
 	struct item *items;
 	size_t n, cap;
 	struct stat st; /* of the file it was taken from */
-	uint64_t junk;
-	bool named; /* by the ledger as it was: */
+	uint64_t junk;  /* bytes before the first message */
+	bool text;      /* and they are not only empty lines */
+	bool named;     /* by the ledger as it was: */
 	struct ledger_is {
 		uint64_t ino, size, mtime_s, mtime_ns;
 	} ledger;
