@@ -2,7 +2,7 @@
 # domain: example.org
 # alias: all@example.org=ann@example.org,ben@example.org,ann+tag@example.org self@example.org=self@example.org
 # alias: one@example.org=two@example.org two@example.org=one@example.org out@example.org=ann@example.org,x@elsewhere.example
-# alias: gone@example.org=nobody@example.org postmaster@example.org=ben@example.org
+# alias: gone@example.org=nobody@example.org postmaster@example.org=ben@example.org ben@example.org=ben@example.org,x@elsewhere.example
 # delivery: max_errors=100
 # aliases: one level, no circles, no relaying
 !port lmtp
@@ -12,7 +12,7 @@ S- *
 C: MAIL FROM:<a@x.org>
 S~ 250 2.1.0.*
 C: RCPT TO:<self@example.org>
-S: 550 5.4.6 <self@example.org> the alias leads to itself
+S: 550 5.1.1 <self@example.org> there is no such mailbox here
 C: RCPT TO:<one@example.org>
 S: 550 5.4.6 <one@example.org> the alias leads to another alias, perhaps in a circle
 C: RCPT TO:<out@example.org>
