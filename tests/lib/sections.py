@@ -38,5 +38,5 @@ def hurt(srv, *rules):
 
 
 def plain(srv):
-    """Accounts of a passwd-file, and their maildirs."""
-    return accounts(srv) + maildirs(srv)
+    """Accounts of a passwd-file, and their maildirs, which are found by names without a domain."""
+    return accounts(srv, name_domain="none") + maildirs(srv)
