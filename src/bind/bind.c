@@ -253,6 +253,8 @@ fingerprint_of(const struct binder *b, const struct plan *p, const struct gate_l
 	fprintf(f, "volume=%s\n", s->volume ? s->volume : "");
 	fprintf(f, "name_domain=%s\n", s->name_domain ? s->name_domain : ""); /* the cache's */
 	fprintf(f, "appended=%s\n", appended ? appended : "");
+	if (s->kind == CONF_AUTH)
+		fprintf(f, "name_case=%d\n", (int)b->c->name_case); /* PM_OPENF_LOWER_NAMES */
 	if (fclose(f) == 0)
 		ok = EVP_Digest(text, n, sum, NULL, EVP_sha256(), NULL) == 1;
 	for (size_t i = 0; ok && i < 32; i++)

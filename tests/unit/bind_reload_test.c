@@ -98,6 +98,20 @@ unchanged_sections_keep_their_instance(void **state)
 	}
 }
 
+/* A section that is asked for names is told in which case they come; a store is not. */
+static void
+names_in_another_case(void **state)
+{
+	struct conf *old = bound(W16 "\nname_case = keep", USUAL, NULL),
+		    *c = bound(W16, USUAL, old);
+
+	(void)state;
+	assert_ptr_not_equal(c->auth[0].backend, old->auth[0].backend);
+	assert_ptr_equal(c->storage[0].backend, old->storage[0].backend);
+	gone(old);
+	gone(c);
+}
+
 /* The order of sections is the chain's, not the instances'. */
 static void
 sections_may_change_places(void **state)
@@ -254,6 +268,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(unchanged_sections_keep_their_instance),
+		TEST(names_in_another_case),
 		TEST(sections_may_change_places),
 		TEST(an_old_instance_serves_its_own_sessions),
 		TEST(a_removed_section_keeps_one_permit),
