@@ -57,13 +57,32 @@ lock_box(struct mbox *m, const struct pm_call *call)
 	return PM_TEMP;
 }
 
+/* For sessions, and for looks whether there is anything to do (PM_OPEN_OVER). Snapshots in the
+ * cache keep hidden messages apart: they serve such a look if there are none. */
+static void
+take_cached(struct mbox *m)
+{
+	struct cache *c = m->inst->cache;
+	struct snap now;
+
+	if (!(m->flags & PM_OPEN_OVER) &&
+	    (m->flags & (PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN)) != PM_OPEN_EXCLUSIVE)
+		return;
+	snap_stat(m->fd, &now);
+	m->snap = cache_take(c, &now);
+	if (m->snap && m->flags & PM_OPEN_HIDDEN && m->snap->hidden_n > 0) {
+		cache_give(c, m->snap);
+		m->snap = NULL;
+	}
+	m->cached = m->snap != NULL;
+}
+
 /* The first call of an open: path, lock, cache. */
 static int32_t
 box_open_first(struct inst *i, const struct pm_call *call, const struct pm_user *user,
 	       uint32_t flags, struct mbox **ret)
 {
 	struct mbox *m = calloc(1, sizeof(*m));
-	struct snap now;
 	int32_t rc;
 
 	if (!m)
@@ -76,11 +95,8 @@ box_open_first(struct inst *i, const struct pm_call *call, const struct pm_user 
 		rc = set_empty(m) ? PM_OK : PM_NOMEM;
 	else if (rc == PM_OK)
 		rc = lock_box(m, call);
-	if (rc == PM_OK && !m->snap &&
-	    (flags & (PM_OPEN_EXCLUSIVE | PM_OPEN_HIDDEN)) == PM_OPEN_EXCLUSIVE) {
-		snap_stat(m->fd, &now);
-		m->snap = cache_take(i->cache, &now);
-	}
+	if (rc == PM_OK && !m->snap)
+		take_cached(m);
 	if (rc != PM_OK) {
 		box_free(m);
 		return rc;
@@ -148,6 +164,10 @@ box_close(void *mbox, const struct pm_call *call)
 			cache_give(m->inst->cache, m->snap);
 			m->snap = NULL;
 		}
+	} else if (m->cached) { /* a look neither puts mailboxes in nor takes them out */
+		forget_guesses(m);
+		cache_give(m->inst->cache, m->snap);
+		m->snap = NULL;
 	}
 	box_free(m);
 }
@@ -199,8 +219,8 @@ box_fill_info(const struct mbox *m, const struct item *it, uint32_t want, struct
 		r->uidl_len = it->uidl_n;
 		memcpy(r->uidl, m->snap->names + it->uidl, it->uidl_n);
 	}
-	if (want & PM_WANT_META)
-		r->flags |= it->hidden_ms != 0 ? PM_MSG_HIDDEN : 0;
+	if (want & PM_WANT_META && it->hidden_ms != 0)
+		r->flags |= PM_MSG_HIDDEN | (it->hidden_ms <= m->opened_ms ? PM_MSG_OVER : 0);
 	if (want & PM_WANT_DATES) {
 		r->received_ms = (int64_t)it->arrival * 1000;
 		r->first_retrieved_ms = it->first_ms;

@@ -72,6 +72,8 @@ struct mbox {
 	int lock;       /* the file of lock = file; -1: none */
 	uint32_t flags; /* PM_OPEN_... */
 	struct snap *snap;
+	bool cached;             /* it came out of the cache */
+	int64_t opened_ms;       /* UTC: hidden messages whose time was over by then are over */
 	struct scanner *scanner; /* while opening */
 	struct msg *msg;         /* the open message */
 	bool guesses;            /* the size of some item is a guess */

@@ -168,7 +168,9 @@ remove_hidden(struct mbox *m)
 	struct ledger_out o = {0};
 	uint64_t told = 0;
 	bool may = m->flags & PM_OPEN_EXCLUSIVE;
+	bool shown = !s->with_hidden || (!may && (m->flags & PM_OPEN_OVER));
 
+	m->opened_ms = now;
 	for (size_t k = 0; k < count; k++) {
 		struct item *it = &list[k];
 		bool over = it->hidden_ms != 0 && it->hidden_ms <= now;
@@ -185,7 +187,7 @@ remove_hidden(struct mbox *m)
 		if (e == 0 || e == ENOENT) {
 			octets += (int64_t)it->stored;
 			n++;
-		} else if (!over || !s->with_hidden) {
+		} else if (!over || shown) {
 			/* the next opener tries again; until then nobody sees the message */
 			list[out++] = *it;
 		}

@@ -360,6 +360,9 @@ struct pm_user {
 #define PM_OPEN_EXCLUSIVE 1u /* session-long lock and snapshot; BUSY at once */
 #define PM_OPEN_READONLY 2u  /* no lock; a snapshot all the same */
 #define PM_OPEN_HIDDEN 4u    /* hidden messages too */
+/* with READONLY and HIDDEN: also those whose time is over, if an EXCLUSIVE open would remove them
+ * now; they have PM_MSG_OVER. A store that removes them by itself lists none. */
+#define PM_OPEN_OVER 8u
 
 #define PM_WANT_OCTETS 1u /* octets, stored_bytes */
 #define PM_WANT_UIDL 2u   /* uidl, uidl_len */
@@ -371,6 +374,7 @@ struct pm_user {
 #define PM_MSG_HIDDEN 4u
 /* with OCTETS: cannot be read now; octets and stored_bytes are a guess */
 #define PM_MSG_UNREADABLE 8u
+#define PM_MSG_OVER 16u /* with META, of PM_OPEN_OVER: hidden, and its time is over */
 
 /* One message of a snapshot. */
 struct pm_msg {
