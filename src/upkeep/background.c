@@ -11,13 +11,13 @@
 #include "mailbox/quota_domain.h"
 #include "mailbox/volume.h"
 #include "upkeep/sweep.h"
+#include "upkeep/sweep_list.h"
 #include "upkeep/sweep_report.h"
 #include "upkeep/undo.h"
 
 /* between two counts that nobody ordered; of one domain twice as long each time */
 #define RECOUNT_GAP_MS 60000
 #define RECOUNT_GAP_MOST_MS 3600000
-#define CARRIES_MAX 2 /* at once */
 #define TIDY_MS (INT64_C(6) * 3600 * 1000)
 #define TIDY_FIRST_MS 10000
 #define ASK_AGAIN_MS 60000
@@ -133,7 +133,9 @@ carry_next(struct conf *c, int64_t now_ms)
 	static struct sweep_order order; /* the acceptor's */
 	char error[200];
 
-	if (atomic_load(&carrying) >= CARRIES_MAX || !undo_due(now_ms, order.user, &order.tries))
+	/* several at once, as a sweep has several lanes */
+	if (atomic_load(&carrying) >= sweep_lanes(c->undo->backend->limits.permits) ||
+	    !undo_due(now_ms, order.user, &order.tries))
 		return false;
 	order.kind = SWEEP_CARRY;
 	order.over = carry_over;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sweep - work on many mailboxes in the background, one after another: expiry, recounting a domain;
- * and the same on one mailbox for the operator: restoring deleted mail, reporting usage. A sweep is
- * one errand that goes from gate to gate like a session: list, look the account up, open (the
- * maildrop's lock, like any session), look, commit, close. A mailbox whose user is logged in is
- * passed over and counted. It ends with the server; work already done stays done.
+ * sweep - work on many mailboxes in the background, some of them side by side: expiry, recounting a
+ * domain; and the same on one mailbox for the operator: restoring deleted mail, reporting usage. A
+ * sweep is a few errands that go from gate to gate like sessions: list, look the account up, open,
+ * look, and, if there is something to do, open again with the maildrop's lock, commit, close. A
+ * mailbox with something to do whose user is logged in is passed over and counted; one whose user
+ * logs in meanwhile is given back, and visited once more at the end. It ends with the server; work
+ * already done stays done.
  *
  * Threads: any; sweep_look copies.
  */
@@ -56,5 +58,9 @@ struct sweep_order {
 /* Starts a sweep. 0: the reason is in ret_error (200 bytes): too many are running, or the domain is
  * being counted already. */
 uint64_t sweep_start(struct conf *c, const struct sweep_order *order, char *ret_error);
+
+struct sweep; /* sweep_state.h */
+/* For sweep_list.c: another lane of the same sweep, which lists. False: no slot or memory. */
+bool sweep_lane_start(struct sweep *s);
 
 #endif

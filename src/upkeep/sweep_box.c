@@ -20,6 +20,15 @@ sweep_box_free(struct sweep_box *b)
 	memset(b, 0, sizeof(*b));
 }
 
+/* A recount has to do with a store that does not count domains itself. */
+static void
+note_ours(struct sweep *s)
+{
+	pthread_mutex_lock(s->mutex);
+	s->round->ours = true;
+	pthread_mutex_unlock(s->mutex);
+}
+
 int32_t
 sweep_box_begin(struct sweep *s, struct errand *e)
 {
@@ -31,7 +40,8 @@ sweep_box_begin(struct sweep *s, struct errand *e)
 	/* logins report it */
 	(void)retention_fit(&b->retention, b->storage->can_mark, b->storage->can_hide);
 	b->now_ms = wall_ms();
-	s->ours = s->ours || !b->storage->counts;
+	if (!b->storage->counts)
+		note_ours(s);
 	if (s->order.kind == SWEEP_UNDELETE && !b->storage->can_hide)
 		return sweep_end_box(s, PM_UNSUPPORTED);
 	if (s->order.kind == SWEEP_EXPIRE && !retention_wants_dates(&b->retention, &b->user) &&
@@ -55,7 +65,7 @@ ask_stat(struct sweep *s, struct errand *e, struct pm_stat *st)
 	struct backend *store = b->storage;
 	/* a domain that is counted once more because mail came meanwhile was counted from scratch a
 	 * moment ago */
-	bool anew = s->order.anew && s->recounts_begun == 0 && !b->asked;
+	bool anew = s->order.anew && s->round->recounts_begun == 0 && !b->asked;
 	int32_t rc = caller_enter(&e->caller, store, b->asked ? CALL_CONTINUE : CALL_BEGIN,
 				  "box_stat", store->limits.scan_ms, &e->call);
 
@@ -96,19 +106,43 @@ sweep_box_stat(struct sweep *s, struct errand *e)
 
 /* ---- a session ------------------------------------------------------------------------------- */
 
-int32_t
-sweep_box_visit(struct sweep *s, struct errand *e)
+/* In most mailboxes there is nothing to do: they are looked at without a lock, and locked only if
+ * there is. What comes back is chosen under the lock at once. */
+static bool
+looks_first(const struct sweep *s)
+{
+	return s->order.dry_run || s->order.kind == SWEEP_EXPIRE || s->order.kind == SWEEP_TIDY;
+}
+
+/* A visit of its own begins. */
+static int32_t
+begin_visit(struct sweep *s, struct errand *e, bool look)
 {
 	struct sweep_box *b = &s->box;
 
 	free(b->map);
 	b->map = NULL;
-	b->chosen = b->chosen_octets = 0;
-	b->whole = b->gave_way = false;
+	b->chosen = b->chosen_octets = b->unmarked = 0;
+	b->look = look;
+	b->whole = b->gave_way = b->hidden = b->over = false;
 	b->visit = (struct visit){.store = b->storage, .background = true};
 	s->phase = SWEEP_OPEN;
 	/* a permit of its own, so that others have their turn between two mailboxes */
 	return caller_ask(&e->caller, b->storage, CALL_BEGIN);
+}
+
+int32_t
+sweep_box_visit(struct sweep *s, struct errand *e)
+{
+	return begin_visit(s, e, looks_first(s));
+}
+
+static uint32_t
+open_flags(const struct sweep_box *b)
+{
+	if (!b->look)
+		return PM_OPEN_EXCLUSIVE | (b->storage->can_hide ? PM_OPEN_HIDDEN : 0);
+	return PM_OPEN_READONLY | (b->storage->can_hide ? PM_OPEN_HIDDEN | PM_OPEN_OVER : 0);
 }
 
 /* Its failure is the mailbox's, for the report. */
@@ -131,9 +165,8 @@ int32_t
 sweep_box_open(struct sweep *s, struct errand *e)
 {
 	struct sweep_box *b = &s->box;
-	uint32_t flags = PM_OPEN_EXCLUSIVE | (b->storage->can_hide ? PM_OPEN_HIDDEN : 0);
-	int32_t rc =
-		visit_open(&b->visit, &e->caller, b->in_undo ? &b->undo_user : &b->user, flags);
+	int32_t rc = visit_open(&b->visit, &e->caller, b->in_undo ? &b->undo_user : &b->user,
+				open_flags(b));
 
 	if (rc == PM_AGAIN && !sweep_should_leave(s, e))
 		return rc;
@@ -182,6 +215,10 @@ is_chosen(struct sweep *s, const struct pm_msg *m)
 {
 	bool hidden = (m->flags & PM_MSG_HIDDEN) != 0;
 
+	if (m->flags & PM_MSG_OVER) {
+		s->box.over = true; /* whoever opens the mailbox with a lock removes it */
+		return false;
+	}
 	s->box.hidden = s->box.hidden || hidden;
 	if (s->box.in_undo && s->order.kind != SWEEP_UNDELETE)
 		return sweep_undo_due(s, m);
@@ -226,7 +263,7 @@ info_over(struct sweep *s, struct errand *e)
 	struct sweep_box *b = &s->box;
 
 	b->whole = true;
-	if (b->chosen == 0 || s->order.dry_run || (b->in_undo && s->order.kind == SWEEP_UNDELETE))
+	if (b->look || b->chosen == 0 || (b->in_undo && s->order.kind == SWEEP_UNDELETE))
 		return sweep_go(s, SWEEP_CLOSE);
 	if (count_begin(s, e) == PM_OK)
 		return sweep_go(s, SWEEP_COMMIT);
@@ -241,7 +278,9 @@ sweep_box_info(struct sweep *s, struct errand *e)
 	struct pm_msg info[VISIT_SLICE];
 	uint64_t first = b->visit.at;
 	size_t n;
-	uint32_t want = PM_WANT_DATES | PM_WANT_META | PM_WANT_OCTETS |
+	/* to know a size a message may have to be read */
+	uint32_t want = PM_WANT_DATES | PM_WANT_META |
+			(b->look && !s->order.dry_run ? 0 : PM_WANT_OCTETS) |
 			(s->order.kind == SWEEP_UNDELETE ? PM_WANT_UIDL : 0);
 	int32_t rc = visit_next(&b->visit, &e->caller, want, info, &n);
 
@@ -305,7 +344,10 @@ sweep_box_close(struct sweep *s, struct errand *e)
 
 	if (visit_close(&b->visit, &e->caller) == PM_AGAIN)
 		return PM_AGAIN;
+	if (b->look && b->whole && !s->order.dry_run && (b->chosen > 0 || b->over))
+		return begin_visit(s, e, false);
 	pthread_mutex_lock(s->mutex);
+	s->report->unmarked += b->unmarked;
 	if (b->whole && sweep_counts(s)) {
 		s->report->messages += b->chosen;
 		s->report->octets += b->chosen_octets;

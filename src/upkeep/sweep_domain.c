@@ -16,16 +16,16 @@ sweep_domain_mark(struct sweep *s)
 {
 	struct quota_usage u = {0};
 
-	if (s->order.kind != SWEEP_RECOUNT || s->marked)
+	if (s->order.kind != SWEEP_RECOUNT || s->round->marked)
 		return true;
 	/* never counted: there are no changes */
 	(void)quota_domain_get(s->conf, s->order.domain, &u);
-	if (u.under_way > 0 && s->settle_waits++ < SETTLES) {
+	if (u.under_way > 0 && s->round->settle_waits++ < SETTLES) {
 		(void)usleep(SETTLE_US);
 		return false;
 	}
-	s->changes = u.changes;
-	s->marked = true;
+	s->round->changes = u.changes;
+	s->round->marked = true;
 	return true;
 }
 
@@ -40,12 +40,12 @@ sweep_domain_set(struct sweep *s)
 	pthread_mutex_unlock(s->mutex);
 	if (rc != PM_OK)
 		return rc;
-	if (!s->ours && quota_domain_get(s->conf, s->order.domain, &u) == PM_NOENT)
+	if (!s->round->ours && quota_domain_get(s->conf, s->order.domain, &u) == PM_NOENT)
 		/* its stores count themselves: a count of ours would not be kept up to date */
 		return PM_OK;
 	/* PM_AGAIN: mail came or went meanwhile, or is about to */
-	return quota_domain_set(s->conf, s->order.domain, s->changes,
-				++s->recounts_begun == COUNTS_MAX, s->report->octets,
+	return quota_domain_set(s->conf, s->order.domain, s->round->changes,
+				++s->round->recounts_begun == COUNTS_MAX, s->report->octets,
 				s->report->messages);
 }
 

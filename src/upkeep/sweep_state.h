@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sweep_state - a sweep under way. Its steps are in sweep.c (from mailbox to mailbox), sweep_box.c
- * (the work on one), sweep_domain.c (a domain as a whole), sweep_undo.c (the undo storage) and
- * sweep_place.c (is that a place of its own?).
+ * sweep_state - a sweep under way. Its steps are in sweep_list.c (from mailbox to mailbox),
+ * sweep_box.c (the work on one), sweep_domain.c (a domain as a whole), sweep_undo.c (the undo
+ * storage) and sweep_place.c (is that a place of its own?).
+ *
+ * A sweep over all mailboxes has several lanes, each an errand with a mailbox at hand; the round is
+ * what they share.
  *
  * A step goes on as far as it gets. PM_AGAIN: it waits, and is entered again. PM_OK: `phase` is the
  * next step, set by sweep_go, sweep_end_box or sweep_end.
  *
- * Threads: the errand's owner; the report is under its mutex.
+ * Threads: the errand's owner; report and round are under the mutex.
  */
 #ifndef RST_UPKEEP_SWEEP_STATE_H
 #define RST_UPKEEP_SWEEP_STATE_H
@@ -54,11 +57,14 @@ struct sweep_box {
 	struct quota_hold hold;
 	int32_t rc; /* SWEEP_NEXT: the mailbox's result */
 	struct visit visit;
+	bool look;     /* it is a look without a lock */
+	bool over;     /* there is hidden mail whose time is over */
 	bool whole;    /* all of it was looked at */
 	bool gave_way; /* ... not, since its user logs in */
 	bool asked;    /* box_stat was begun */
 	uint8_t *map;  /* to delete, or to restore */
 	uint64_t chosen, chosen_octets;
+	uint64_t unmarked; /* in the undo storage: kept, as sweep_undo_due says */
 	int64_t now_ms;
 	/* the undo storage */
 	bool hidden;  /* there is hidden mail */
@@ -73,23 +79,44 @@ struct sweep_box {
 	int32_t (*then)(struct sweep *s, struct errand *e);
 };
 
-struct sweep {
-	struct conf *conf; /* the errand's */
-	struct sweep_order order;
-	enum sweep_phase phase;
-	int32_t rc;     /* SWEEP_OVER */
-	size_t section; /* of conf->storage */
-	struct pm_box *page;
-	size_t page_n, page_at;
-	bool last_page;
+#define SWEEP_PAGE 64 /* mailboxes listed at a time: a lane's work */
+
+struct sweep_later; /* a mailbox that gave way (sweep_list.c) */
+
+/* Shared by the lanes, under the mutex. The lane that lists is alone with the place in the list,
+ * the last lane with everything. */
+struct sweep_round {
+	int64_t until_ms; /* constant */
+	unsigned lanes;
+	int32_t rc;     /* of the first lane that failed: the others end, too */
+	bool listing;   /* a lane takes the next page */
+	bool list_over; /* there are no more pages */
+	size_t section; /* of conf->storage: the place in the list */
 	char cursor[PM_CURSOR_MAX + 1];
 	size_t cursor_n;
-	struct sweep_box box;
+	struct sweep_later *later;
+	size_t n_later; /* ever */
+	/* RECOUNT */
 	unsigned recounts_begun;
 	unsigned settle_waits;
 	uint64_t changes;
 	bool marked;
 	bool ours; /* a mailbox was counted whose store does not count domains */
+};
+
+/* A lane. */
+struct sweep {
+	struct conf *conf; /* the errand's */
+	struct sweep_order order;
+	struct sweep_round *round;
+	enum sweep_phase phase;
+	int32_t rc;     /* SWEEP_OVER */
+	bool left;      /* SWEEP_OVER: other lanes go on without this one */
+	size_t section; /* of conf->storage: of the page, or the one that is asked */
+	struct pm_box *page;
+	size_t page_n, page_at;
+	bool is_later; /* the mailboxes that gave way have their turn */
+	struct sweep_box box;
 	pthread_mutex_t *mutex;
 	struct sweep_report *report; /* under mutex */
 };

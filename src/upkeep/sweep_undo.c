@@ -103,6 +103,7 @@ sweep_undo_transfer(struct sweep *s, struct errand *e)
 		s->report->octets += back ? m->copied_octets : m->octets;
 		pthread_mutex_unlock(s->mutex);
 	}
+	s->box.gave_way = rc == PM_BUSY;
 	if (rc != PM_OK)
 		snprintf(e->call.error, sizeof(e->call.error), "%.60s: %.180s", s->conf->undo->name,
 			 m->text);
@@ -173,9 +174,7 @@ sweep_undo_due(struct sweep *s, const struct pm_msg *m)
 	bool marked = m->first_retrieved_ms >= UNDO_MARK_MS;
 
 	if (!marked && !s->order.unmarked) {
-		pthread_mutex_lock(s->mutex);
-		s->report->unmarked++;
-		pthread_mutex_unlock(s->mutex);
+		s->box.unmarked++;
 		return false;
 	}
 	return m->first_retrieved_ms > 0 &&

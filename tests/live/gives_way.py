@@ -98,7 +98,8 @@ def expired(tap, server):
     seen = meets(server, "ann", box, "NOOP")
     done = order.result()
     tap.ok(seen[0] == b"+OK 900 messages\r\n", "expire: a login in the middle of it is let in", (seen, done))
-    tap.ok(done.get("succeeded"), "expire: the order is carried out", done)
+    tap.ok(done.get("succeeded") and done.get("busy") == 0 and done.get("messages") == 3,
+           "expire: it comes back to the mailbox when its session is over", done)
 
 
 def hangs(tap, server):

@@ -205,16 +205,21 @@ def undo(tap, server, user):
 def expire_all(tap, server):
     """Through all mailboxes, including busy ones and those without an account; progress on standard error."""
     user = "ben@keep.example"
+    b = Box(server, user)
+    b.p.lines("RETR 1")
+    b.quit()
     ledger_older(server, user, 31)
     fill(server, "ghost@keep.example", MESSAGES[:1])
-    held = Box(server, "cat@client.example")
+    free = Box(server, "cat@client.example")  # nothing is to be done there
+    held = Box(server, user)
     said = server.ctl("expire", "--all", timeout=60)
     out, _ = ctl(server, "expire", "--all")
     held.quit()
+    free.quit()
     tap.ok(said.returncode == 0 and "mailboxes" in said.stderr and "passed over" in said.stdout and "no account" in said.stdout,
            "expire --all: progress is shown, who was passed over is told", said.stdout + said.stderr)
     tap.ok(out.get("busy") == 1 and out.get("without_account") == 1 and out.get("mailboxes", 0) >= 5,
-           "expire --all: one busy, one without an account", out)
+           "expire --all: one busy in which something is over, one without an account", out)
     tap.ok(files(server, "ghost@keep.example") == 1, "expire --all: mail without an account is left alone")
     said = server.ctl("expire")
     tap.ok(said.returncode == 64 and "--all" in said.stderr, "expire: not without naming a user")
