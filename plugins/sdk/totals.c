@@ -8,7 +8,6 @@
 
 #include <uthash.h>
 
-#define MOST 16384 /* mailboxes */
 #define BELIEVED_MS (10 * 60 * 1000)
 #define TICK_MS 20     /* for a file system that keeps parts of seconds */
 #define SECOND_MS 2000 /* for one that does not */
@@ -36,7 +35,7 @@ struct counting {
 };
 
 struct sdk_total {
-	UT_hash_handle hh; /* by box; oldest first */
+	UT_hash_handle hh; /* by box; the least recently used one first */
 	struct sdk_box box;
 	unsigned users; /* under the table's mutex; the entry is kept while there are any */
 	pthread_mutex_t mutex;
@@ -55,6 +54,7 @@ struct sdk_total {
 struct sdk_totals {
 	const struct pm_host *host;
 	void (*work_free)(void *work);
+	size_t most;
 	pthread_mutex_t mutex;
 	/* below: under mutex */
 	struct sdk_total *all;
@@ -77,8 +77,15 @@ sdk_totals_new(const struct pm_host *host, void (*work_free)(void *work))
 		return NULL;
 	t->host = host;
 	t->work_free = work_free;
+	t->most = SDK_TOTALS_MOST;
 	pthread_mutex_init(&t->mutex, NULL);
 	return t;
+}
+
+void
+sdk_totals_bound(struct sdk_totals *t, size_t most)
+{
+	t->most = most > 0 ? most : 1;
 }
 
 /* Ends a count, whatever its outcome. */
@@ -141,8 +148,8 @@ sdk_totals_tidy(struct sdk_totals *t)
 	pthread_mutex_unlock(&t->mutex);
 }
 
-/* Makes a new entry, in the place of the oldest that nobody uses; under the table's mutex. NULL: no
- * memory. */
+/* Makes a new entry, in the place of the least recently used one that nobody uses now; under the
+ * table's mutex. NULL: no memory. */
 static struct sdk_total *
 totals_make(struct sdk_totals *t, const struct sdk_box *box)
 {
@@ -158,7 +165,7 @@ totals_make(struct sdk_totals *t, const struct sdk_box *box)
 	pthread_cond_init(&e->moved, &clock);
 	pthread_condattr_destroy(&clock);
 	HASH_ITER (hh, t->all, old, next) {
-		if (HASH_COUNT(t->all) < MOST)
+		if (HASH_COUNT(t->all) < t->most)
 			break;
 		if (old->users == 0)
 			totals_forget(t, old);
@@ -175,8 +182,12 @@ totals_enter(struct sdk_totals *t, const struct sdk_box *box, bool may_make)
 
 	pthread_mutex_lock(&t->mutex);
 	HASH_FIND(hh, t->all, box, sizeof(*box), e);
-	if (!e && may_make)
+	if (e) { /* it is the most recently used one now */
+		HASH_DEL(t->all, e);
+		HASH_ADD(hh, t->all, box, sizeof(e->box), e);
+	} else if (may_make) {
 		e = totals_make(t, box);
+	}
 	if (e)
 		e->users++;
 	pthread_mutex_unlock(&t->mutex);

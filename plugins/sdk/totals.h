@@ -57,6 +57,11 @@ struct sdk_totals;
 struct sdk_total; /* of one mailbox */
 
 struct sdk_totals *sdk_totals_new(const struct pm_host *host, void (*work_free)(void *work));
+/* Before the first question: the most mailboxes that are remembered; without it SDK_TOTALS_MOST. Of
+ * more of them those that were not asked for and got no mail for the longest time are forgotten,
+ * and counted when they are asked for again. */
+#define SDK_TOTALS_MOST 16384
+void sdk_totals_bound(struct sdk_totals *t, size_t most);
 void sdk_totals_free(struct sdk_totals *t);
 /* True if anything is remembered at all. Without quotas nobody asks, and a delivery need not look.
  */

@@ -198,6 +198,45 @@ counted_once(void **state)
 	sdk_totals_free(t);
 }
 
+static void
+ask_box(struct sdk_totals *t, uint64_t k)
+{
+	const struct sdk_box at = {{7, k}};
+	struct pm_stat s = {.size = sizeof(s)};
+	int32_t rc;
+
+	while ((rc = sdk_totals_ask(t, &at, &count, &s)) == PM_AGAIN)
+		;
+	assert_int_equal(rc, PM_OK);
+}
+
+/* Of more mailboxes than it may remember the least recently used ones are counted again, not those
+ * that came first. */
+static void
+the_busy_ones_are_remembered(void **state)
+{
+	struct sdk_totals *t = sdk_totals_new(&host, work_free);
+
+	(void)state;
+	sdk_totals_bound(t, 4);
+	for (uint64_t k = 0; k < 4; k++)
+		ask_box(t, k);
+	assert_int_equal(begun, 4);
+	for (uint64_t k = 4; k < 100; k++) {
+		ask_box(t, 0); /* asked for all the time */
+		assert_int_equal(begun, k);
+		ask_box(t, k); /* once */
+		assert_int_equal(begun, k + 1);
+	}
+	ask_box(t, 99);
+	ask_box(t, 98);
+	ask_box(t, 97);
+	assert_int_equal(begun, 100);
+	ask_box(t, 96);
+	assert_int_equal(begun, 101);
+	sdk_totals_free(t);
+}
+
 /* A count made within one tick of the file system's clock is repeated, once, after the tick. */
 static void
 counted_again_at_rest(void **state)
@@ -597,6 +636,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(counted_once),
 		TEST(counted_again_at_rest),
+		TEST(the_busy_ones_are_remembered),
 		TEST(a_delivery_that_failed_changes_nothing),
 		TEST(wanted_anew),
 		TEST(counted_in_slices),

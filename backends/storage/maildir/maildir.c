@@ -67,6 +67,9 @@ maildir_open(const struct pm_open *open, void **ret_inst)
 	i->cache = cache_new(i->cache_messages);
 	i->totals = sdk_totals_new(i->host, list_count_free);
 	i->lists = sdk_lists_new(i->host, SDK_LIST_WINDOW);
+	if (i->totals)
+		sdk_totals_bound(i->totals,
+				 (size_t)sdk_opt_num(open, "cache_totals", SDK_TOTALS_MOST));
 	if (gethostname(i->hostname, sizeof(i->hostname) - 1) != 0)
 		snprintf(i->hostname, sizeof(i->hostname), "localhost");
 	for (char *p = i->hostname; *p; p++)
@@ -143,6 +146,9 @@ static const struct pm_option options[] = {
 	SDK_OPT("line_end", PM_OPT_CHOICE, 0, "lf|crlf", "lf", "how delivered mail is stored"),
 	SDK_OPT("cache_messages", PM_OPT_NUMBER, 0, "", "1000000",
 		"messages of unchanged mailboxes remembered in memory"),
+	SDK_OPT("cache_totals", PM_OPT_NUMBER, 0, "", "16384",
+		"mailboxes whose totals are remembered in memory, for quotas; the least recently "
+		"used ones are forgotten, and counted anew"),
 };
 
 static const struct pm_life life = {

@@ -136,6 +136,9 @@ open_inst(const struct pm_open *open, void **ret_inst)
 	sdk_counters(i->host, counters);
 	i->totals = sdk_totals_new(i->host, list_count_free);
 	i->lists = sdk_lists_new(i->host, SDK_LIST_WINDOW);
+	if (i->totals)
+		sdk_totals_bound(i->totals,
+				 (size_t)sdk_opt_num(open, "cache_totals", SDK_TOTALS_MOST));
 	i->section = sdk_strdup(open->section);
 	i->pattern = sdk_strdup(sdk_opt_str(open, "path"));
 	i->prefix = i->pattern ? sdk_path_prefix(i->pattern) : NULL;
@@ -196,6 +199,9 @@ static const struct pm_option options[] = {
 	SDK_OPT("lock_wait", PM_OPT_NUMBER, 0, "ms", "2s", "longest wait for the MTA's locks"),
 	SDK_OPT("fsync", PM_OPT_BOOL, 0, "", "yes",
 		"no: a power cut may undo deletions and lose mail"),
+	SDK_OPT("cache_totals", PM_OPT_NUMBER, 0, "", "16384",
+		"mailboxes whose totals are remembered in memory, for quotas; the least recently "
+		"used ones are forgotten, and counted anew"),
 };
 
 static const struct pm_storage storage = {
