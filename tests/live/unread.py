@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from pop import entered, session  # noqa: E402
 from sections import plain  # noqa: E402
-from server import Server, Tap  # noqa: E402
+from server import Server, Tap, wait_until  # noqa: E402
 from shapes import wire  # noqa: E402
 
 TEMP = b"-ERR [SYS/TEMP]"
@@ -61,6 +61,11 @@ def others_served(p, bad):
     return wrong
 
 
+def ends(srv, user):
+    """Sessions of this user that ended, by the log; what they logged stands before that."""
+    return sum(" session-end user=%s " % user in line for line in srv.log().splitlines())
+
+
 def refused(p, bad):
     """RETR, TOP and DELE of it, and STAT and LIST afterwards."""
     answers = [p.say(c % (bad + 1)) for c in ("RETR %d", "TOP %d 0", "DELE %d", "RETR %d")]
@@ -72,7 +77,7 @@ def one(tap, srv, user, first, what, size, known):
     """A session with message 3 unreadable; `first` is its first command."""
     path = path_of(srv, user, 2)
     lock_away(srv, path)
-    before = srv.log().count(os.path.basename(path).split(":")[0])
+    before, ended = srv.log().count(os.path.basename(path).split(":")[0]), ends(srv, user)
     with entered(srv, user) as p:
         p.say(first) if first in ("STAT", "TOP 3 0", "RETR 3") else p.lines(first)
         stat, sizes, ids = p.say("STAT").split(), numbers(p.lines("LIST") or [b"1 0"]), p.lines("UIDL") or []
@@ -85,7 +90,7 @@ def one(tap, srv, user, first, what, size, known):
         tap.ok(good, "%s: RETR, TOP and DELE of it are %s" % (what, TEMP.decode()), why)
         one_size = p.say("LIST 3").split()
         tap.ok(one_size[:1] == [b"+OK"] and int(one_size[2]) == size, "%s: LIST 3 says the same" % what, one_size)
-    srv.said("session-end")
+    wait_until(lambda: ends(srv, user) > ended, 60, "the end of the session")
     times = srv.log().count(os.path.basename(path).split(":")[0]) - before
     tap.ok(os.path.exists(path) and times == 1, "%s: its file is still there, and the log named it once" % what,
            "%d times\n%s" % (times, srv.log()[-2500:]))
@@ -121,9 +126,9 @@ def many(tap, srv):
     for k in range(MANY):
         lock_away(srv, path_of(srv, "many", k))
     for turn in (1, 2):
-        before = srv.log().count("/mail/many:")
+        before, ended = srv.log().count("/mail/many:"), ends(srv, "many")
         stat, = session(srv, "many", "STAT")
-        srv.said("session-end")
+        wait_until(lambda: ends(srv, "many") > ended, 60, "the end of the session")
         n = srv.log().count("/mail/many:") - before
         tap.ok(stat.startswith(b"+OK %d " % MANY) and 0 < n < MANY, "%d that cannot be read, session %d: %d lines in the log" % (MANY, turn, n), stat)
 
