@@ -220,13 +220,13 @@ service_start(const char *conf_file)
 	queue_init();
 	guard_init();
 	registry_init();
-	rc = EX_CONFIG;
-	if (!bind_open(c, NULL, false, &e))
-		goto out;
-	if (!logger_start(c)) {
+	if (!logger_start(c)) { /* modules have warnings, which belong into the log */
 		rc = EX_OSERR;
 		goto out;
 	}
+	rc = EX_CONFIG;
+	if (!bind_open(c, NULL, false, &e))
+		goto out;
 	volume_prepare(c);
 	background_begin(c);
 	conf_publish(conf_ref(c));
@@ -234,6 +234,8 @@ service_start(const char *conf_file)
 	if (rc == 0)
 		log_serving(c);
 out:
+	if (rc != 0)
+		logger_stop();
 	if (e.count > 0)
 		fprintf(stderr, "restanted: not started: %zu error%s\n", e.count,
 			e.count == 1 ? "" : "s");

@@ -406,6 +406,24 @@ def idle(tap):
         tap.ok(len(os.listdir(srv.path("mail", "ben", "new"))) == 2, "idle timeout: nothing was deleted")
 
 
+def at_the_start(tap):
+    """A module's warning is in the log that is configured, and nowhere else; errors are on standard error."""
+    with Server() as srv:
+        prepare(srv)
+        sink = File(srv)
+        configure(srv, sink.block + " json = yes\n")
+        sink.start(srv)
+        got = [e for e in map(json.loads, sink.lines()) if e["event"] == "module"]
+        tap.ok(len(got) == 1 and "would have one mailbox" in got[0]["text"] and srv.log() == "",
+               "a module's warning at the start is in the log file", (got, srv.log()))
+        srv.stop()
+        os.rename(srv.path("passwd"), srv.path("elsewhere"))
+        p = subprocess.run([srv.bin("restanted"), "-c", srv.path("restante.conf")], capture_output=True, text=True,
+                           timeout=60)
+        tap.ok(p.returncode not in (0, None) and srv.path("passwd") in p.stderr and "not started" in p.stderr,
+               "an error is on standard error", p)
+
+
 def no_file(tap):
     """A log that cannot be written is reported before anything is served."""
     with Server() as srv:
@@ -459,6 +477,7 @@ def main():
         tap.ok(True, "syslog # SKIP no right to a /dev/log of our own")
     idle(tap)
     no_file(tap)
+    at_the_start(tap)
     nobody_reads(tap)
     return tap.done()
 
