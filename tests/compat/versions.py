@@ -26,6 +26,7 @@ def host(*messages):
 TWINS = "files of one name that differ are each a message"
 TORN = "a deletion that lacks lines in the ledger was never made"
 LYING = TORN + "; a size that a name only pretends is corrected at RETR"
+PSEUDO = "a mailbox's internal data, which c-client and Dovecot keep as its first message, are none"
 MEANT = {
     ("0.1", "m-same@undo.test", "messages"): (host(
         (0, "", 85, "4a0c854842e3683c"), (1, "", 85, "4c2fb8b66562a212"), (1, ",2", 85, "855d569d179aa380"),
@@ -39,6 +40,11 @@ MEANT = {
     ("0.1", "m-odd@undo.test", "marks"): (host(
         (0, "", 85, 1700000000000), (1, "", 85, 0), (3, "", 85, 0), (4, "", 85, 0), (5, "", 85, 0)) +
         [["1790000090.M1P1.host", 88, 0], ["1790000091.M1P1.host", 18, 0]], TORN),
+    ("0.1", "b-pseudo@undo.test", "messages"): (
+        [["a3548d94232cdefbd5938831745389c7bb1a8b17", 85, "4c2fb8b66562a212"],
+         ["edecf2eab70bcab105c0bb2c24a9dca39c316179", 85, "a720e1e7c8eb36ca"]], PSEUDO),
+    ("0.1", "b-pseudo@undo.test", "marks"): (
+        [["a3548d94232cdefbd5938831745389c7bb1a8b17", 85, 0], ["edecf2eab70bcab105c0bb2c24a9dca39c316179", 85, 0]], PSEUDO),
 }
 
 

@@ -190,6 +190,12 @@ def rounds(tap, server, kind, user):
     holds(told == (4, 4, [99], 4), "expire hides what was retrieved 40 days ago, no more", told)
 
 
+def told(tap, server, kind):
+    warnings, starts = (server.log().count(words) for words in ("/mail/ann: it is on FUSE:", "started restanted"))
+    tap.ok(warnings == (starts if kind == "FUSE" else 0), "%s: the log %s that locks may not hold between hosts" % (
+        kind, "warns once a start" if kind == "FUSE" else "does not warn"), "%d warnings" % warnings)
+
+
 def main():
     tap = Tap()
     own_namespace()
@@ -201,6 +207,8 @@ def main():
         with on(disk) as server:
             for user in USERS:
                 rounds(tap, server, disk.kind, user)
+                if user == "ann":
+                    told(tap, server, disk.kind)
             server.ends(tap, "%s: the server ends cleanly" % disk.kind)
     return tap.done()
 
