@@ -33,6 +33,7 @@
 #include "net/acceptor.h"
 #include "net/tls.h"
 #include "upkeep/background.h"
+#include "upkeep/clock_watch.h"
 #include "work/pool.h"
 #include "work/queue.h"
 #include "work/slot.h"
@@ -146,6 +147,8 @@ tick(int64_t now_ms)
 	if (c)
 		volume_tick(c, now_ms);
 	if (c)
+		clock_watch_tick(c, now_ms);
+	if (c)
 		background_tick(c, now_ms);
 	badmail_look_tick(now_ms);
 	conf_put(c);
@@ -228,6 +231,7 @@ service_start(const char *conf_file)
 	if (!bind_open(c, NULL, false, &e))
 		goto out;
 	volume_prepare(c);
+	clock_watch_begin(c);
 	background_begin(c);
 	conf_publish(conf_ref(c));
 	rc = start_threads(c);

@@ -8,6 +8,7 @@
 #include "account/chain.h"
 #include "answer/answers.h"
 #include "answer/requests.h"
+#include "base/clock_note.h"
 #include "upkeep/sweep.h"
 #include "upkeep/sweep_report.h"
 
@@ -251,6 +252,10 @@ mailboxes_start(const json_t *request, enum sweep_kind kind)
 json_t *
 mailboxes_expire(const json_t *request)
 {
+	if (clock_expire_ms() == 0)
+		return answers_error(
+			"the wall clock is in doubt, and nothing is deleted because of "
+			"its age: see restantectl clock");
 	if (REQUEST_YES(request, unmarked) && !json_is_string(REQUEST_GET(request, user)))
 		return answers_error(
 			"--unmarked needs a user: of each it is looked whether the undo "

@@ -8,6 +8,7 @@
 #include "admin/metrics_gates.h"
 #include "admin/metrics_process.h"
 #include "base/clock.h"
+#include "base/clock_note.h"
 #include "base/stats.h"
 #include "config.h"
 #include "mailbox/volume.h"
@@ -278,6 +279,18 @@ put_volumes(struct expo *e, const struct conf *c)
 	free(v.list);
 }
 
+static void
+put_clock(struct expo *e)
+{
+	struct clock_state s;
+
+	clock_note_state(&s);
+	metrics_gauge(e, "restante_clock_doubtful",
+		      "1: the wall clock is not where it was expected, and nothing is deleted "
+		      "because of its age.",
+		      s.doubtful);
+}
+
 /* ---- all ------------------------------------------------------------------------------------- */
 
 static void
@@ -312,6 +325,7 @@ metrics_text(size_t *ret_n)
 	put_engine(&e);
 	put_door(&e);
 	put_counters(&e);
+	put_clock(&e);
 	if (c) {
 		metrics_gates(&e, c);
 		put_volumes(&e, c);

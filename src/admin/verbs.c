@@ -7,6 +7,7 @@
 #include "account/caches.h"
 #include "account/chain.h"
 #include "admin/authtest.h"
+#include "admin/clock.h"
 #include "admin/logger.h"
 #include "admin/mailboxes.h"
 #include "admin/metrics.h"
@@ -95,21 +96,14 @@ struct admin_verb {
 };
 
 static const struct admin_verb verbs[] = {
-	{&request_status, status_answer, false},
-	{&request_metrics, verb_metrics, false},
-	{&request_sessions, sessions_answer, false},
-	{&request_kick, sessions_kick, false},
-	{&request_modules, modules_answer, false},
-	{&request_user, user_answer, true},
-	{&request_auth_test, authtest_answer, true},
-	{&request_reload, verb_reload, true},
-	{&request_forget, verb_forget, false},
-	{&request_volumes, volumes_answer, false},
-	{&request_quota, mailboxes_quota, true},
-	{&request_expire, mailboxes_expire, true},
-	{&request_undelete, mailboxes_undelete, true},
-	{&request_job, mailboxes_job, false},
-	{&request_drain, verb_drain, false},
+	{&request_status, status_answer, false},       {&request_metrics, verb_metrics, false},
+	{&request_sessions, sessions_answer, false},   {&request_kick, sessions_kick, false},
+	{&request_modules, modules_answer, false},     {&request_user, user_answer, true},
+	{&request_auth_test, authtest_answer, true},   {&request_reload, verb_reload, true},
+	{&request_forget, verb_forget, false},         {&request_volumes, volumes_answer, false},
+	{&request_quota, mailboxes_quota, true},       {&request_expire, mailboxes_expire, true},
+	{&request_undelete, mailboxes_undelete, true}, {&request_job, mailboxes_job, false},
+	{&request_clock, clock_answer, true},          {&request_drain, verb_drain, false},
 	{&request_log_reopen, verb_log_reopen, false},
 };
 

@@ -189,6 +189,14 @@
 	F(released, NUMBER, NONE, "") \
 	F(detail, NOTE, NONE, "detail")
 
+/* ---- clock ----------------------------------------------------------------------------------- */
+
+#define ANSWER_CLOCK(F) \
+	F(believed, YESNO, NONE, "believed") \
+	F(wall, NUMBER, DATE, "wall clock") \
+	F(expected, NUMBER, DATE, "expected") \
+	F(steady_s, NUMBER, S, "steady for")
+
 /* ---- expire, undelete, quota: jobs ----------------------------------------------------------- */
 
 /* The request started a job; `job` asks for its report until it is done. */
@@ -346,6 +354,7 @@
 	A(content, "user, auth test", ANSWER_CONTENT) \
 	A(volumes, "volumes", ANSWER_VOLUMES) \
 	A(volume, "volumes .volumes[]", ANSWER_VOLUME) \
+	A(clock, "clock", ANSWER_CLOCK) \
 	A(started, "expire, undelete, quota", ANSWER_STARTED) \
 	A(job, "expire, undelete, quota", ANSWER_JOB) \
 	A(expire, "expire", ANSWER_EXPIRE) \

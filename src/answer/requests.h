@@ -49,6 +49,7 @@
 	K(ids, LIST) \
 	K(limit, NUMBER) \
 	K(after, TEXT) \
+	K(accept, YESNO) \
 	REQUEST_FILTERS(K)
 
 struct request_key {
@@ -74,6 +75,7 @@ REQUEST_KEYS(REQUEST_KEY_DECLARE)
 	R(reload, "reload", NULL, ) \
 	R(drain, "drain", NULL, ) \
 	R(volumes, "volumes", NULL, ) \
+	R(clock, "clock", NULL, TAKES(accept)) \
 	R(quota, "quota", NULL, TAKES(user) TAKES(domain) TAKES(recount)) \
 	R(expire, "expire", NULL, TAKES(user) TAKES(domain) TAKES(dry_run) TAKES(unmarked)) \
 	R(undelete, "undelete", NULL, TAKES(user) TAKES(uidls) TAKES(dry_run)) \

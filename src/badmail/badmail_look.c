@@ -32,6 +32,15 @@ static struct {
 	int64_t swept_ms;
 } look;
 
+/* No try is further away than retry_max: a later one was noted by a clock that was wrong. */
+static bool
+is_due(int64_t due_ms, int64_t now_ms, const struct conf_badmail *b)
+{
+	int64_t most = b->retry_max_ms > b->retry_first_ms ? b->retry_max_ms : b->retry_first_ms;
+
+	return due_ms <= now_ms || due_ms > now_ms + most;
+}
+
 static void
 start_due(struct conf *c, uint64_t first, uint64_t end)
 {
@@ -47,7 +56,8 @@ start_due(struct conf *c, uint64_t first, uint64_t end)
 			return;
 		}
 		badmail_place_item(&c->badmail, BADMAIL_RETRY, id, ".json", path, sizeof(path));
-		if (lstat(path, &st) != 0 || (int64_t)st.st_mtim.tv_sec * 1000 > now ||
+		if (lstat(path, &st) != 0 ||
+		    !is_due((int64_t)st.st_mtim.tv_sec * 1000, now, &c->badmail) ||
 		    badmail_busy_has(BADMAIL_RETRY, id))
 			continue;
 		if (!badmail_retry_start(c, BADMAIL_RETRY, id, NULL))

@@ -19,7 +19,7 @@
 #include "badmail/badmail_count.h"
 #include "badmail/badmail_place.h"
 #include "badmail/badmail_seen.h"
-#include "base/clock.h"
+#include "base/clock_note.h"
 #include "base/kill.h"
 #include "base/log.h"
 #include "mailbox/volume.h"
@@ -230,7 +230,7 @@ badmail_store_oldest_ms(struct badmail_store *st, enum badmail_class cls)
 unsigned
 badmail_store_expire(struct badmail_store *st, unsigned max)
 {
-	int64_t before = wall_ms() - st->conf->max_age_ms, when;
+	int64_t before = clock_expire_ms() - st->conf->max_age_ms, when; /* in doubt: in 1969 */
 	uint64_t id, octets;
 	unsigned n = 0;
 

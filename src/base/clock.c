@@ -19,6 +19,12 @@ mono_ms(void)
 }
 
 int64_t
+boot_ms(void)
+{
+	return read_ms(CLOCK_BOOTTIME);
+}
+
+int64_t
 wall_ms(void)
 {
 	return read_ms(CLOCK_REALTIME);

@@ -73,6 +73,21 @@ question_name(const struct ctl *c, const struct request *asks)
 	return request;
 }
 
+static json_t *
+question_clock(const struct ctl *c, const struct request *asks)
+{
+	json_t *request;
+
+	if (c->argc > 0 && strcmp(c->argv[0], "accept") != 0) {
+		fprintf(stderr, "restantectl: clock takes nothing, or accept\n");
+		return NULL;
+	}
+	request = requests_new(asks);
+	if (c->argc > 0)
+		REQUEST_PUT(request, accept, json_true());
+	return request;
+}
+
 /* ---- verbs of their own ---------------------------------------------------------------------- */
 
 static int ask(const struct ctl *c, json_t *request, void (*view)(const json_t *answer));
@@ -138,6 +153,8 @@ static const struct ctl_verb verbs[] = {
 	 NULL, NULL, NULL},
 	{"volumes", "", "disks: mounted, room, reserve", 0, 0, NULL, &request_volumes,
 	 question_plain, view_volumes},
+	{"clock", "[accept]", "is the wall clock believed; accept: it is right", 0, 1, NULL,
+	 &request_clock, question_clock, view_clock},
 	{"quota", "USER | --domain D [--recount]",
 	 "usage and limits; --recount: count what is there", 0, 1, mailbox_verbs_quota, NULL, NULL,
 	 NULL},

@@ -160,3 +160,11 @@ view_volumes(const json_t *answer)
 	else
 		show_rows(a.volumes, parts, NULL);
 }
+
+/* ---- clock ----------------------------------------------------------------------------------- */
+
+void
+view_clock(const json_t *answer)
+{
+	show_fields(answer, &answers_clock);
+}

@@ -12,5 +12,6 @@ void view_modules(const json_t *answer);
 void view_user(const json_t *answer);
 void view_auth(const json_t *answer);
 void view_volumes(const json_t *answer);
+void view_clock(const json_t *answer);
 
 #endif

@@ -69,10 +69,13 @@ retention_on_retrieval(const struct retention *r, const struct pm_user *u)
 }
 
 bool
-retention_due(const struct retention *r, int64_t first_retrieved_ms, int64_t now_ms)
+retention_due(const struct retention *r, int64_t first_retrieved_ms, int64_t received_ms,
+	      int64_t now_ms)
 {
-	return r->expire_days > 0 && first_retrieved_ms > 0 &&
-	       now_ms - first_retrieved_ms >= r->expire_days * DAY_MS;
+	int64_t first = first_retrieved_ms > received_ms ? first_retrieved_ms : received_ms;
+
+	return r->expire_days > 0 && first_retrieved_ms > 0 && now_ms > 0 &&
+	       now_ms - first >= r->expire_days * DAY_MS;
 }
 
 int64_t

@@ -38,8 +38,11 @@ void retention_of(const struct conf *c, const struct pm_user *u, struct retentio
 bool retention_wants_dates(const struct retention *r, const struct pm_user *u);
 /* expire = 0: are the messages that this session retrieved to be deleted? */
 bool retention_on_retrieval(const struct retention *r, const struct pm_user *u);
-/* Is a message first retrieved then (0: never) due now? Both UTC. Only for expire = N, N > 0. */
-bool retention_due(const struct retention *r, int64_t first_retrieved_ms, int64_t now_ms);
+/* Is a message first retrieved then (0: never) due now? A date before its arrival was written by a
+ * clock that was wrong: the arrival counts. UTC; now_ms 0: nothing is due (base/clock_note.h). Only
+ * for expire = N, N > 0. */
+bool retention_due(const struct retention *r, int64_t first_retrieved_ms, int64_t received_ms,
+		   int64_t now_ms);
 /* pm_commit.keep_until_ms of a deletion now; 0: at once. */
 int64_t retention_keep_until(const struct retention *r, bool can_hide, int64_t now_ms);
 

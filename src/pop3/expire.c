@@ -6,7 +6,7 @@
  */
 #include "pop3/expire.h"
 
-#include "base/clock.h"
+#include "base/clock_note.h"
 #include "base/log.h"
 #include "pop3/update.h"
 
@@ -54,11 +54,12 @@ look_at_dates(struct pop3 *s)
 	struct pm_msg info[VISIT_SLICE];
 	uint64_t left = s->drop.count - s->next_idx;
 	size_t n = left < VISIT_SLICE ? (size_t)left : VISIT_SLICE;
-	int64_t now = wall_ms();
+	int64_t now = clock_expire_ms();
 	int32_t rc = visit_info(&s->visit, &s->caller, s->next_idx, n, PM_WANT_DATES, info);
 
 	for (size_t i = 0; rc == PM_OK && i < n; i++)
-		if (retention_due(&s->retention, info[i].first_retrieved_ms, now) &&
+		if (retention_due(&s->retention, info[i].first_retrieved_ms, info[i].received_ms,
+				  now) &&
 		    !maildrop_unread(&s->drop, s->next_idx + i))
 			maildrop_delete(&s->drop, s->next_idx + i);
 	if (rc == PM_OK)

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/clock_note.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "pop3/expire.h"
@@ -71,7 +71,7 @@ commit_begin(struct pop3 *s)
 	rc = caller_enter(&s->caller, b, CALL_GIVE_BACK, "mbox_commit", b->limits.commit_ms, &call);
 	if (rc != PM_OK)
 		return rc;
-	s->commit_ms = wall_ms();
+	s->commit_ms = clock_mark_ms();
 	expire_count_begin(s);
 	return PM_OK;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/clock_note.h"
 #include "base/kill.h"
 #include "base/secret.h"
 #include "mailbox/volume.h"
@@ -39,7 +39,8 @@ sweep_box_begin(struct sweep *s, struct errand *e)
 	retention_of(s->conf, &b->user, &b->retention);
 	/* logins report it */
 	(void)retention_fit(&b->retention, b->storage->can_mark, b->storage->can_hide);
-	b->now_ms = wall_ms();
+	b->now_ms = clock_mark_ms();
+	b->expire_ms = clock_expire_ms();
 	if (!b->storage->counts)
 		note_ours(s);
 	if (s->order.kind == SWEEP_UNDELETE && !b->storage->can_hide)
@@ -224,7 +225,8 @@ is_chosen(struct sweep *s, const struct pm_msg *m)
 		return sweep_undo_due(s, m);
 	if (s->order.kind == SWEEP_EXPIRE)
 		return !hidden && retention_wants_dates(&s->box.retention, &s->box.user) &&
-		       retention_due(&s->box.retention, m->first_retrieved_ms, s->box.now_ms);
+		       retention_due(&s->box.retention, m->first_retrieved_ms, m->received_ms,
+				     s->box.expire_ms);
 	if ((!hidden && !s->box.in_undo) || !sweep_box_wants(s, m))
 		return false;
 	note_found(s, m);

@@ -65,7 +65,8 @@ struct sweep_box {
 	uint8_t *map;  /* to delete, or to restore */
 	uint64_t chosen, chosen_octets;
 	uint64_t unmarked; /* in the undo storage: kept, as sweep_undo_due says */
-	int64_t now_ms;
+	int64_t now_ms;    /* for what is written down */
+	int64_t expire_ms; /* what was due by then goes; 0: nothing */
 	/* the undo storage */
 	bool hidden;  /* there is hidden mail */
 	bool in_undo; /* storage and mailbox are the undo storage's now; home: its own */

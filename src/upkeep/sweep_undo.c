@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/clock_note.h"
 #include "base/stats.h"
 #include "upkeep/sweep_box.h"
 #include "upkeep/sweep_place.h"
@@ -46,7 +46,7 @@ move_out(struct sweep *s, struct errand *e)
 						.user = &b->undo_user};
 	b->transfer.wants = wants_hidden;
 	b->transfer.first_retrieved_ms =
-		UNDO_MARK_MS + retention_keep_until(&b->retention, true, wall_ms());
+		UNDO_MARK_MS + retention_keep_until(&b->retention, true, clock_mark_ms());
 	return sweep_undo_start(s);
 }
 
@@ -162,7 +162,8 @@ sweep_undo_box(struct sweep *s, struct errand *e)
 	b->user.name = (struct pm_str){b->name, strlen(b->name)};
 	undo_user(&b->user, &b->undo_user);
 	b->storage = s->conf->undo->backend;
-	b->now_ms = wall_ms();
+	b->now_ms = clock_mark_ms();
+	b->expire_ms = clock_expire_ms();
 	return open_undo(s, e);
 }
 
@@ -178,5 +179,5 @@ sweep_undo_due(struct sweep *s, const struct pm_msg *m)
 		return false;
 	}
 	return m->first_retrieved_ms > 0 &&
-	       m->first_retrieved_ms - (marked ? UNDO_MARK_MS : 0) <= s->box.now_ms;
+	       m->first_retrieved_ms - (marked ? UNDO_MARK_MS : 0) <= s->box.expire_ms;
 }

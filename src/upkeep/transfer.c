@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/clock_note.h"
 #include "base/kill.h"
 #include "base/secret.h"
 #include "host/answer.h"
@@ -465,7 +466,7 @@ see_from(struct transfer *m, struct caller *c)
 	}
 	if (v->at < v->count)
 		return transfer_rest(c, &m->from);
-	m->delete_ms = wall_ms();
+	m->delete_ms = clock_mark_ms();
 	return m->chosen > 0 ? transfer_go(m, TRANSFER_DELETE) : clean_then(m, TRANSFER_DONE);
 }
 

@@ -28,6 +28,7 @@
 #include "badmail/badmail.h"
 #include "badmail/badmail_admin.h"
 #include "badmail/badmail_store.h"
+#include "base/clock_note.h"
 #include "bind/local.h"
 #include "conf/conf.h"
 #include "host/answer.h"
@@ -152,6 +153,7 @@ do_expire(char *const arg[])
 	struct badmail_store st;
 	unsigned n = 0;
 
+	clock_note_look(c->state_dir); /* as a server does */
 	if (badmail_store_lock(c, &st, NULL) == PM_OK) {
 		n = badmail_store_expire(&st, (unsigned)strtoul(arg[0], NULL, 10));
 		badmail_store_unlock(&st);

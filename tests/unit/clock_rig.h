@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clock_rig - a mono_ms for tests, in place of the server's: the linker takes this one. Included by
- * one file of a program. */
+/* clock_rig - clocks for tests, in place of the server's: the linker takes these. Included by one
+ * file of a program. */
 #ifndef TESTS_UNIT_CLOCK_RIG_H
 #define TESTS_UNIT_CLOCK_RIG_H
 
@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 
-static _Atomic(int64_t (*)(void)) clock_of_test;
+static _Atomic(int64_t (*)(void)) clock_of_test, wall_of_test, boot_of_test;
 
 static int64_t
 clock_real(clockid_t id)
@@ -30,9 +30,19 @@ mono_ms(void)
 }
 
 int64_t
+boot_ms(void)
+{
+	int64_t (*fn)(void) = atomic_load(&boot_of_test);
+
+	return fn ? fn() : clock_real(CLOCK_BOOTTIME);
+}
+
+int64_t
 wall_ms(void)
 {
-	return clock_real(CLOCK_REALTIME);
+	int64_t (*fn)(void) = atomic_load(&wall_of_test);
+
+	return fn ? fn() : clock_real(CLOCK_REALTIME);
 }
 
 /* Another clock for mono_ms; NULL: the real one. */

@@ -124,11 +124,16 @@ when_it_is_over(void **state)
 	const int64_t now = 1000 * DAY;
 
 	(void)state;
-	assert_true(retention_due(&month, now - 30 * DAY, now));
-	assert_false(retention_due(&month, now - 30 * DAY + 1, now));
-	assert_false(retention_due(&month, 0, now)); /* never retrieved */
-	assert_false(retention_due(&zero, 1, now));  /* only by the QUIT of its retrieval */
-	assert_false(retention_due(&client, 1, now));
+	assert_true(retention_due(&month, now - 30 * DAY, 1, now));
+	assert_false(retention_due(&month, now - 30 * DAY + 1, 1, now));
+	assert_false(retention_due(&month, 0, 1, now)); /* never retrieved */
+	assert_false(retention_due(&zero, 1, 1, now));  /* only by the QUIT of its retrieval */
+	assert_false(retention_due(&client, 1, 1, now));
+	/* retrieved in 1970, it says, and it came yesterday */
+	assert_false(retention_due(&month, 1, now - DAY, now));
+	assert_true(retention_due(&month, 1, now - 30 * DAY, now));
+	assert_false(retention_due(&month, now + DAY, 1, now));
+	assert_false(retention_due(&month, 1, 1, 0)); /* the clock is in doubt */
 	assert_int_equal(retention_keep_until(&(struct retention){0, 7}, true, now), now + 7 * DAY);
 	assert_int_equal(retention_keep_until(&(struct retention){0, 7}, false, now), 0);
 	assert_int_equal(retention_keep_until(&zero, true, now), 0);
