@@ -24,6 +24,7 @@ int32_t toolhost_reserve_release(void *ctx, struct pm_str path);
 		.size = sizeof(struct pm_host), .abi_minor = PM_ABI_MINOR, .now_ms = (now_fn), \
 		.wall_ms = (wall_fn), .log = (log_fn), .count = (count_fn), \
 		.invalidate = toolhost_invalidate, .reserve_release = toolhost_reserve_release, \
+		.expire_ms = (wall_fn), \
 	}
 
 #endif

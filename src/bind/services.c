@@ -8,6 +8,7 @@
 
 #include "account/caches.h"
 #include "base/clock.h"
+#include "base/clock_note.h"
 #include "base/log.h"
 #include "mailbox/volume.h"
 #include "module/backend.h"
@@ -43,6 +44,13 @@ svc_wall(void *ctx)
 {
 	(void)ctx;
 	return wall_ms();
+}
+
+static int64_t
+svc_expire(void *ctx)
+{
+	(void)ctx;
+	return clock_expire_ms();
 }
 
 static void
@@ -124,6 +132,7 @@ service_new(const char *section)
 		.count = svc_count,
 		.invalidate = svc_invalidate,
 		.reserve_release = svc_reserve_release,
+		.expire_ms = svc_expire,
 	};
 	s->next = services;
 	services = s;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "dir.h"
+#include "expire.h"
 #include "find.h"
 #include "ledger_file.h"
 #include "maildir.h"
@@ -161,7 +162,7 @@ tell_gone(struct mbox *m, struct ledger_out *o, uint64_t n, int64_t now)
 void
 remove_hidden(struct mbox *m)
 {
-	int64_t now = m->inst->host->wall_ms(m->inst->host->ctx), octets = 0, n = 0;
+	int64_t now = sdk_expire_ms(m->inst->host), octets = 0, n = 0;
 	struct snap *s = m->snap;
 	struct item *list = s->with_hidden ? s->items : s->hidden;
 	size_t count = s->with_hidden ? s->n : s->hidden_n, out = 0;

@@ -24,6 +24,7 @@
 #include <uthash.h>
 
 #include "dir.h"
+#include "expire.h"
 #include "find.h"
 #include "held.h"
 #include "ledger_file.h"
@@ -134,8 +135,7 @@ static bool
 is_over(const struct run *r, const struct ledger_message *m)
 {
 	return m->deleted ||
-	       (m->hidden_until_ms != 0 &&
-		m->hidden_until_ms <= r->src.inst->host->wall_ms(r->src.inst->host->ctx));
+	       (m->hidden_until_ms != 0 && m->hidden_until_ms <= sdk_expire_ms(r->src.inst->host));
 }
 
 /* ---- the files of a run ---------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "doomed.h"
+#include "expire.h"
 #include "journal.h"
 #include "location.h"
 #include "lock.h"
@@ -67,7 +68,7 @@ box_open_first(struct inst *i, const struct pm_call *call, const struct pm_user 
 static int32_t
 make_views(struct mbox *m)
 {
-	int64_t now = m->inst->host->wall_ms(m->inst->host->ctx);
+	int64_t now = sdk_expire_ms(m->inst->host);
 
 	m->views = calloc(m->snap.n + 1, sizeof(*m->views));
 	if (!m->views)

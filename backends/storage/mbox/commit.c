@@ -15,6 +15,7 @@
 
 #include "conf.h"
 #include "doomed.h"
+#include "expire.h"
 #include "index.h"
 #include "journal.h"
 #include "journal_plan.h"
@@ -135,16 +136,24 @@ put_hidden(struct mbox *m, const struct pm_call *call, const struct pm_commit *c
 
 /* ---- deletions ------------------------------------------------------------------------------- */
 
+/* Until when hidden messages go with this commit; 0: none does. */
+static int64_t
+commit_over(const struct mbox *m, const struct pm_commit *c)
+{
+	return sdk_expire_ms(m->inst->host) > 0 ? c->now_ms : 0;
+}
+
 /* Marks the messages to be deleted; returns how many. */
 static size_t
 commit_doom(struct mbox *m, const struct pm_commit *c)
 {
+	int64_t over = commit_over(m, c);
 	size_t n = 0;
 
 	for (size_t k = 0; k < m->snap.n; k++) {
 		struct item *it = &m->snap.items[k];
 
-		it->doomed = it->hidden_ms != 0 && it->hidden_ms <= c->now_ms;
+		it->doomed = it->hidden_ms != 0 && it->hidden_ms <= over;
 	}
 	for (size_t k = 0; k < m->n; k++) {
 		struct item *it = view_item(m, k);
@@ -190,8 +199,10 @@ commit_shift(struct mbox *m)
 static bool
 wants_deletion(const struct mbox *m, const struct pm_commit *c)
 {
+	int64_t over = commit_over(m, c);
+
 	for (size_t k = 0; k < m->snap.n; k++)
-		if (m->snap.items[k].hidden_ms != 0 && m->snap.items[k].hidden_ms <= c->now_ms)
+		if (m->snap.items[k].hidden_ms != 0 && m->snap.items[k].hidden_ms <= over)
 			return true;
 	for (size_t k = 0; k < m->n && c->keep_until_ms == 0; k++)
 		if (sdk_bit(c->del, k))

@@ -133,6 +133,9 @@ struct pm_host {
 	/* The disk under `path` is full: free the volume's reserve file. PM_OK at most once per
 	 * filling. */
 	int32_t (*reserve_release)(void *ctx, struct pm_str path);
+	/* UTC: what was to be kept until then may be deleted. 0: nothing may be deleted because of
+	 * its age now, since the host's clock is in doubt. NULL: wall_ms is all there is. */
+	int64_t (*expire_ms)(void *ctx);
 };
 
 /* Where check() and open() put errors of the configuration. `key` may be empty. */
@@ -710,7 +713,7 @@ const struct pm_module *pm_module_v1(uint32_t host_minor, uint32_t index);
 #define PM_ASSERT_SIZE(t, lp64, ilp32) \
 	_Static_assert(sizeof(struct t) == PM_ASSERT_SIZE_(lp64, ilp32), #t)
 #endif
-PM_ASSERT_SIZE(pm_host, 64, 36);
+PM_ASSERT_SIZE(pm_host, 72, 40);
 PM_ASSERT_SIZE(pm_report, 24, 16);
 PM_ASSERT_SIZE(pm_open, 128, 76);
 PM_ASSERT_SIZE(pm_call, 72, 56);
