@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/failing.h"
 #include "conf/conf.h"
 #include "host/call.h"
 #include "work/gate.h"
@@ -39,6 +40,7 @@ struct backend {
 	_Atomic int64_t tick_due_ms; /* errand_tick's; 0: at once */
 	_Atomic bool ticking;        /* one tick at a time */
 	_Atomic bool reloaded;       /* its next tick is to be told */
+	struct failing tick_fails;   /* the tick's that is under way */
 	struct backend *next_unused; /* backend_reap's list */
 	/* NULL, or called once before the instance is closed: owners of anything that belongs to it
 	 * release it */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "module/errand.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/failing.h"
 #include "base/log.h"
 #include "host/answer.h"
 #include "work/pool.h"
@@ -105,12 +107,36 @@ errand_tick_run(struct errand *e)
 	return caller_done(&e->caller, host_tick(e->backend->inst, &e->call));
 }
 
+/* A server that is down for a night is a line, not one every two seconds. */
+static void
+errand_tick_tell(struct errand *e, int32_t rc)
+{
+	const char *section = e->backend->section;
+	uint64_t n;
+
+	switch (failing_turn(&e->backend->tick_fails, rc == PM_OK, mono_ms(), &n)) {
+	case FAILING_BEGINS:
+		log_msg(LOG_LVL_WARNING, "tick", "section %s: %s %s", section, host_code_name(rc),
+			e->call.error);
+		break;
+	case FAILING_STILL:
+		log_msg(LOG_LVL_WARNING, "tick",
+			"section %s still fails, %" PRIu64 " times in a row: %s %s", section, n,
+			host_code_name(rc), e->call.error);
+		break;
+	case FAILING_OVER:
+		log_msg(LOG_LVL_NOTICE, "tick",
+			"section %s works again, after %" PRIu64 " failures", section, n);
+		break;
+	default:
+		break;
+	}
+}
+
 static void
 errand_tick_finish(struct errand *e, int32_t rc)
 {
-	if (rc != PM_OK)
-		log_msg(LOG_LVL_WARNING, "tick", "section %s: %s %s", e->backend->section,
-			host_code_name(rc), e->call.error);
+	errand_tick_tell(e, rc);
 	atomic_store(&e->backend->tick_due_ms, mono_ms() + e->backend->inst->desc->life->tick_ms);
 	atomic_store(&e->backend->ticking, false);
 }

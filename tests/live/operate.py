@@ -275,6 +275,8 @@ def in_need(tap):
         for step in (user, modules):
             alone(srv)
             step(tap, srv)
+        lines = [line for line in srv.log().splitlines() if " tick " in line and "section breaks" in line]
+        tap.ok(len(lines) == 1, "a tick that fails ten times a second is one line in the log", lines)
         srv.ends(tap)
 
 

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/b64.h"
+#include "base/failing.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "base/ring.h"
@@ -210,6 +211,41 @@ a_line_too_long_is_cut_and_still_json(void **state)
 	assert_int_equal(text[n - 2], '"');
 }
 
+/* Work that is tried every two seconds, and fails for a day. */
+static void
+what_fails_for_long_is_told_now_and_then(void **state)
+{
+	unsigned begins = 0, still = 0;
+	struct failing f = {0};
+	int64_t now = 1000;
+	uint64_t n;
+
+	(void)state;
+	for (; now < 86400000; now += 2000) {
+		enum failing_line l = failing_turn(&f, false, now, &n);
+
+		begins += l == FAILING_BEGINS;
+		still += l == FAILING_STILL;
+	}
+	assert_true(begins == 1 && still == 23);
+	assert_int_equal(failing_turn(&f, true, now, &n), FAILING_OVER);
+	assert_int_equal(n, 43200);
+	assert_int_equal(failing_turn(&f, true, now, &n), FAILING_QUIET);
+}
+
+static void
+what_comes_and_goes_is_told_once_a_minute(void **state)
+{
+	struct failing f = {0};
+	unsigned lines = 0;
+	uint64_t n;
+
+	(void)state;
+	for (int64_t now = 1000; now < 3600000; now += 1000)
+		lines += failing_turn(&f, now % 2000 == 0, now, &n) != FAILING_QUIET;
+	assert_true(lines > 100 && lines <= 2 * 60); /* it fails, and it works again */
+}
+
 int
 main(void)
 {
@@ -222,6 +258,8 @@ main(void)
 		cmocka_unit_test(arena_has_a_limit_and_zeroes),
 		cmocka_unit_test(hash_depends_on_every_byte),
 		cmocka_unit_test(log_lines_escape_text_from_outside),
+		cmocka_unit_test(what_fails_for_long_is_told_now_and_then),
+		cmocka_unit_test(what_comes_and_goes_is_told_once_a_minute),
 		cmocka_unit_test(a_line_too_long_is_cut_and_still_json),
 	};
 
