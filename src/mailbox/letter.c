@@ -41,16 +41,13 @@ letter_begin(struct letter *l)
 
 /* ---- the account ----------------------------------------------------------------------------- */
 
-/* storage: where this user's mailbox is. */
 static int32_t
-letter_keep_user(struct letter *l, const struct pm_user *u, const struct backend *storage)
+letter_keep_user(struct letter *l, const struct pm_user *u)
 {
 	struct pm_user full = *u;
 	size_t n;
 
 	quota_fill(l->conf, &full);
-	if (l->no_quota && storage->counts) /* a store that counts refuses by itself */
-		full.quota_octets = full.quota_msgs = full.domain_octets = full.domain_msgs = 0;
 	n = user_bytes(&full);
 	l->user_mem = n < SIZE_MAX ? malloc(n) : NULL;
 	if (!l->user_mem)
@@ -77,7 +74,7 @@ letter_lookup(struct letter *l, struct caller *c)
 	if (!storage)
 		return letter_done(l, PM_PERM,
 				   "the account names a storage section that is not there");
-	rc = letter_keep_user(l, u, storage->backend);
+	rc = letter_keep_user(l, u);
 	arena_reset(c->arena);
 	if (rc != PM_OK)
 		return letter_done(l, rc, "out of memory");
@@ -116,9 +113,6 @@ letter_check_quota(struct letter *l, struct caller *c, struct host_call *call)
 	int32_t rc;
 
 	quota_limits(l->post.store, &l->user, &l->limits);
-	if (l->no_quota)
-		return quota_domain_take_anyway(l->conf, &l->limits, l->octets, 1, &l->hold,
-						l->text);
 	rc = letter_usage(l, c, call, &st);
 	if (rc == PM_OK)
 		rc = quota_check(&l->limits, &st, l->octets, l->text);

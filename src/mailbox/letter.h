@@ -49,8 +49,7 @@ struct letter {
 	/* if an earlier attempt delivered it, return PM_OK; as far as the store can tell
 	 * (PM_F_CAN_IMPORT) */
 	bool once;
-	bool no_quota; /* a warning about a full mailbox must fit in */
-	bool utf8;     /* it arrived by SMTPUTF8 */
+	bool utf8; /* it arrived by SMTPUTF8 */
 	/* result, when letter_step returns anything but PM_AGAIN */
 	/* PM_OK; PM_NOENT: no such account; PM_MOVED: it is an alias; PM_QUOTA ... */
 	int32_t rc;

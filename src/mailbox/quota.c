@@ -137,7 +137,8 @@ warned_path(const struct conf *c, const struct pm_user *u, char *path, size_t ca
 static bool
 quota_nearly(uint64_t used, uint64_t limit, uint32_t percent)
 {
-	return limit > 0 && used >= limit / 100 * percent + limit % 100 * percent / 100;
+	/* rounded up: 80 percent of 3 messages is not 2 */
+	return limit > 0 && used >= limit / 100 * percent + (limit % 100 * percent + 99) / 100;
 }
 
 bool

@@ -126,7 +126,6 @@ warn_send(struct conf *c, struct backend *storage, const struct pm_user *u,
 	if (!w)
 		return;
 	w->letter.conf = c;
-	w->letter.no_quota = true;
 	snprintf(w->head, sizeof(w->head), "Return-Path: <>\r\n");
 	w->letter.head = w->head;
 	w->letter.head_n = strlen(w->head);

@@ -13,11 +13,12 @@ from sections import accounts, block, maildirs  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
 LIMITS = (block("domain", "few.example", quota_messages=5) +
+          block("domain", "single.example", quota_messages=1) +
           block("domain", "small.example", quota_octets=20000) +
           block("domain", "club.example", domain_messages=6, domain_octets="1m") +
           block("domain", "heavy.example", domain_octets=20000))
 USERS = ["ann@few.example", "ben@small.example", "cat@club.example", "dan@club.example", "eve@free.example", "fay@heavy.example",
-         "gus@heavy.example"]
+         "gus@heavy.example", "one@single.example"]
 
 
 def deliver(server, *rcpts, size=300, announce=False):
@@ -79,6 +80,14 @@ def by_messages(tap, server):
     deliver(server, user)
     wait_until(lambda: len(mails(server, user)) == 5, 30, "the second warning")
     tap.ok(True, "usage fell and rises again: a second warning")
+
+
+def warned_within(tap, server):
+    """The warning is mail like any other: where nothing more fits it is not sent."""
+    user = "one@single.example"
+    got = deliver(server, user)[user]
+    tap.ok(got[0] == 250 and server.said("user '%s' could not be warned" % user, 30) and len(mails(server, user)) == 1,
+           "one message is the quota: no warning goes beyond it", (got, len(mails(server, user))))
 
 
 def by_octets(tap, server):
@@ -169,7 +178,7 @@ def main():
         server.lmtp = server.listen("lmtp")
         server.configure(sections(server))
         server.start()
-        for step in (by_messages, by_octets, by_domain, by_domain_octets, maildirsize, reserve):
+        for step in (by_messages, warned_within, by_octets, by_domain, by_domain_octets, maildirsize, reserve):
             step(tap, server)
         server.ends(tap, "the server ends cleanly")
     return tap.done()

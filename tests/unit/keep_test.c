@@ -261,6 +261,29 @@ a_warning_comes_once(void **state)
 	assert_false(quota_after(c, &(struct quota_limits){0}, &u, &low, 2000));
 }
 
+/* 80 percent of a small limit: the first number that is as much. */
+static void
+a_warning_is_not_early(void **state)
+{
+	(void)state;
+	for (uint64_t limit = 1; limit <= 250; limit++) {
+		struct quota_limits l = {.msgs = limit};
+		uint64_t first = 0;
+
+		for (uint64_t n = 0; n < limit && first == 0; n++) {
+			struct pm_user u = user("early@x.example");
+
+			if (quota_after(c, &l, &u, &(struct pm_stat){.count = n}, 1))
+				first = n + 1;
+		}
+		if (first * 100 < limit * 80 || (first - 1) * 100 >= limit * 80)
+			fail_msg("of %u messages at the %uth", (unsigned)limit, (unsigned)first);
+		/* it is emptied */
+		(void)quota_after(c, &l, &(struct pm_user){.name = {"early@x.example", 15}},
+				  &(struct pm_stat){0}, 0);
+	}
+}
+
 /* ---- many threads ---------------------------------------------------------------------------- */
 
 static _Atomic unsigned taken, refused;
@@ -651,6 +674,7 @@ main(void)
 		cmocka_unit_test(limits_come_from_user_domain_site),
 		cmocka_unit_test(full_is_full),
 		cmocka_unit_test(a_warning_comes_once),
+		cmocka_unit_test(a_warning_is_not_early),
 		cmocka_unit_test(counted_anew_beside_changes),
 		cmocka_unit_test(a_count_by_many_threads),
 		cmocka_unit_test(badmail_by_many_threads),
