@@ -197,6 +197,7 @@ struct conf {
 	size_t n_volumes;
 	const char *undo_storage;  /* upkeep/undo.h; NULL: deleted mail stays hidden where it is */
 	struct conf_section *undo; /* that section */
+	uint32_t undo_waiting;     /* accounts */
 	const char *state_volume;
 	struct volume *state_vol; /* set by bind */
 	/* set by bind: a gate without a module, for looking at the disks */

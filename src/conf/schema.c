@@ -106,6 +106,9 @@ const struct schema_row schema_rows[] = {
 	    "days deleted mail can be brought back"),
 	TOP("undo_storage", TYPE_STRING, undo_storage, 0, 0, NULL, NULL,
 	    "storage section such mail is moved to; none: it stays in its own"),
+	TOP("undo_waiting", TYPE_U32, undo_waiting, 1, 1000000, NULL, "10000",
+	    "accounts that wait for their deleted mail to be moved; beyond, all mailboxes are "
+	    "walked"),
 	TOP("quota_octets", TYPE_BYTES, site.quota_octets, 0, INT64_MAX, NULL, "0",
 	    "of a user; 0: no limit"),
 	TOP("quota_messages", TYPE_I64, site.quota_msgs, 0, INT64_MAX, NULL, "0",

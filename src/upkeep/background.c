@@ -21,6 +21,8 @@
 #define TIDY_MS (INT64_C(6) * 3600 * 1000)
 #define TIDY_FIRST_MS 10000
 #define ASK_AGAIN_MS 60000
+#define WALK_GAP_MS 5000 /* or as long as the last walk took */
+#define WALK_AGAIN_MS 600000
 
 static _Atomic int64_t recount_due_ms;
 static _Atomic unsigned carrying;
@@ -29,6 +31,8 @@ static _Atomic uint64_t unmarked; /* of the last round */
  * same */
 static _Atomic uint64_t asked, unfit;
 static _Atomic int64_t ask_ms; /* when next */
+static _Atomic bool walking;
+static _Atomic int64_t walk_began_ms, walk_ms; /* the last one; when next, at the earliest */
 
 /* ---- doubtful domains ------------------------------------------------------------------------ */
 
@@ -147,6 +151,47 @@ carry_next(struct conf *c, int64_t now_ms)
 	return false;
 }
 
+/* More accounts waited than undo_waiting: a walk over all mailboxes finds what they have hidden. */
+static void
+walk_over(struct conf *c, const struct sweep_order *o, const struct sweep_report *r)
+{
+	bool all = r->rc == PM_OK && r->busy == 0 && r->failed == 0;
+	int64_t now = mono_ms(), gap = now - atomic_load(&walk_began_ms);
+
+	gap = !all ? WALK_AGAIN_MS : gap > WALK_GAP_MS ? gap : WALK_GAP_MS;
+	(void)c;
+	(void)o;
+	if (!all)
+		undo_miss();
+	atomic_store(&walk_ms, now + gap);
+	atomic_store(&walking, false);
+	log_msg(all ? LOG_LVL_INFO : LOG_LVL_WARNING, "undo",
+		"a walk over all mailboxes moved %llu deleted messages to the undo storage%s%s%s",
+		(unsigned long long)r->messages, all ? "" : ", and comes again in ten minutes",
+		r->error[0] ? ": " : "", r->error);
+}
+
+static void
+walk(struct conf *c, int64_t now_ms)
+{
+	static const struct sweep_order order = {.kind = SWEEP_CARRY, .over = walk_over};
+	char error[200];
+
+	if (now_ms < atomic_load(&walk_ms) || atomic_load(&walking) || !undo_missed())
+		return;
+	log_msg(LOG_LVL_NOTICE, "undo",
+		"more than undo_waiting = %u accounts had deleted mail to be moved: all mailboxes "
+		"are walked for it",
+		c->undo_waiting);
+	atomic_store(&walking, true);
+	atomic_store(&walk_began_ms, now_ms);
+	if (sweep_start(c, &order, error) != 0)
+		return;
+	undo_miss();
+	atomic_store(&walk_ms, now_ms + WALK_GAP_MS);
+	atomic_store(&walking, false);
+}
+
 /* ---- what is over there is deleted ----------------------------------------------------------- */
 
 uint64_t
@@ -199,5 +244,6 @@ background_tick(struct conf *c, int64_t now_ms)
 		return;
 	while (carry_next(c, now_ms))
 		;
+	walk(c, now_ms);
 	tidy(c, now_ms);
 }

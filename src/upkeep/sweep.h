@@ -29,7 +29,7 @@ enum sweep_kind {
 	/* one user: usage and limits; or a domain, of stores that count domains themselves */
 	SWEEP_USAGE,
 	/* the background's (upkeep/undo.h), without a report: */
-	SWEEP_CARRY,  /* one user: hidden mail goes to the undo storage */
+	SWEEP_CARRY,  /* one user, or all: hidden mail goes to the undo storage */
 	SWEEP_TIDY,   /* all: mail whose time is over is deleted there */
 	SWEEP_PLACES, /* is the undo storage a place of its own? */
 };

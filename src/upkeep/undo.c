@@ -2,14 +2,15 @@
 #include "upkeep/undo.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "account/chain.h"
 #include "base/clock.h"
 
-#define PLACES 1024
+#define PLACES_FIRST 64
 #define AGAIN_MS 60000
-#define TRIES_MAX 10 /* in seventeen hours */
+#define DOUBLINGS 6 /* at most an hour between two tries */
 
 static struct {
 	pthread_mutex_t mutex;
@@ -18,8 +19,10 @@ static struct {
 		char name[PM_NAME_MAX + 1];
 		int64_t due_ms;
 		unsigned tries;
-	} list[PLACES]; /* in no order */
-	unsigned n;
+	} * list; /* in no order */
+	unsigned n, cap;
+	unsigned most; /* undo_waiting, as it was asked for last */
+	bool missed;   /* one found no place */
 } undo = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- the configuration ----------------------------------------------------------------------- */
@@ -77,6 +80,24 @@ undo_user(const struct pm_user *u, struct pm_user *ret)
 
 /* ---- who waits ------------------------------------------------------------------------------- */
 
+/* Under the mutex. NULL: the list is full, or there is no memory. */
+static struct waiting *
+undo_place(void)
+{
+	if (undo.n >= undo.most)
+		return NULL;
+	if (undo.n == undo.cap) {
+		unsigned cap = undo.cap > 0 ? 2 * undo.cap : PLACES_FIRST;
+		struct waiting *list = realloc(undo.list, cap * sizeof(*list));
+
+		if (!list)
+			return NULL;
+		undo.list = list;
+		undo.cap = cap;
+	}
+	return &undo.list[undo.n++];
+}
+
 static void
 undo_put(const char *name, size_t n, int64_t due_ms, unsigned tries)
 {
@@ -88,12 +109,12 @@ undo_put(const char *name, size_t n, int64_t due_ms, unsigned tries)
 	for (unsigned i = 0; i < undo.n && !w; i++)
 		if (strncmp(undo.list[i].name, name, n) == 0 && undo.list[i].name[n] == '\0')
 			w = &undo.list[i];
-	if (!w && undo.n < PLACES) {
-		w = &undo.list[undo.n++];
+	if (!w && (w = undo_place()) != NULL) {
 		memcpy(w->name, name, n);
 		w->name[n] = '\0';
 		w->due_ms = INT64_MAX;
 	}
+	undo.missed = undo.missed || !w;
 	if (w && due_ms < w->due_ms) { /* one that waited for another try has it sooner */
 		w->due_ms = due_ms;
 		w->tries = tries;
@@ -104,15 +125,20 @@ undo_put(const char *name, size_t n, int64_t due_ms, unsigned tries)
 void
 undo_hidden(const struct conf *c, struct pm_str name)
 {
-	if (c->undo)
-		undo_put(name.p, name.n, mono_ms() + UNDO_DELAY_MS, 0);
+	if (!c->undo)
+		return;
+	pthread_mutex_lock(&undo.mutex);
+	undo.most = c->undo_waiting;
+	pthread_mutex_unlock(&undo.mutex);
+	undo_put(name.p, name.n, mono_ms() + UNDO_DELAY_MS, 0);
 }
 
 void
 undo_again(const char *name, unsigned tries, int64_t now_ms)
 {
-	if (tries < TRIES_MAX)
-		undo_put(name, strlen(name), now_ms + ((int64_t)AGAIN_MS << tries), tries);
+	unsigned doublings = tries < DOUBLINGS ? tries : DOUBLINGS;
+
+	undo_put(name, strlen(name), now_ms + ((int64_t)AGAIN_MS << doublings), tries);
 }
 
 bool
@@ -131,4 +157,24 @@ undo_due(int64_t now_ms, char ret_name[PM_NAME_MAX + 1], unsigned *ret_tries)
 	}
 	pthread_mutex_unlock(&undo.mutex);
 	return found;
+}
+
+void
+undo_miss(void)
+{
+	pthread_mutex_lock(&undo.mutex);
+	undo.missed = true;
+	pthread_mutex_unlock(&undo.mutex);
+}
+
+bool
+undo_missed(void)
+{
+	bool missed;
+
+	pthread_mutex_lock(&undo.mutex);
+	missed = undo.missed;
+	undo.missed = false;
+	pthread_mutex_unlock(&undo.mutex);
+	return missed;
 }

@@ -41,13 +41,16 @@ void undo_check(const struct conf *c, uint32_t flags, struct conf_errors *e);
 /* The account in the undo storage: a mailbox named after it, without quotas. Borrows from u. */
 void undo_user(const struct pm_user *u, struct pm_user *ret);
 
-/* This account has hidden mail: it is to be moved soon. Without undo_storage nothing happens. When
- * too many accounts wait, its mail stays where it is until its next deletion, or restantectl
- * expire. */
+/* This account has hidden mail: it is to be moved soon. Without undo_storage nothing happens. An
+ * account that finds no place among the undo_waiting ones is missed. */
 void undo_hidden(const struct conf *c, struct pm_str name);
-/* A move of this account failed `tries` times: later again, for some hours. */
+/* A move of this account failed `tries` times: later again, at last every hour. */
 void undo_again(const char *name, unsigned tries, int64_t now_ms);
 /* Takes an account off the list whose mail is to be moved now; false: none. */
 bool undo_due(int64_t now_ms, char ret_name[PM_NAME_MAX + 1], unsigned *ret_tries);
+/* True: since the last question an account was missed, so all mailboxes are to be walked. */
+bool undo_missed(void);
+/* A walk did not come to all of them. */
+void undo_miss(void);
 
 #endif

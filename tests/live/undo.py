@@ -234,6 +234,23 @@ def it_hangs(tap):
         server.ends(tap, "it hangs: the server ends cleanly")
 
 
+def many_wait(tap):
+    """More accounts wait than undo_waiting: nobody's mail stays behind."""
+    with UndoServer() as server:
+        users = ["u%d" % k for k in range(6)]
+        server.write_conf("undo_waiting = 1\n" + store(server, "maildir"), server.attic(), users)
+        for user in users:
+            server.maildir(user, letters(2))
+        server.start()
+        for user in users:
+            server.delete(user)
+        for user in users:
+            server.moved(user)
+        tap.ok([len(server.listed(user)) for user in users] == [2] * 6 and server.said("all mailboxes are walked"),
+               "more accounts wait than undo_waiting: all is moved", server.log()[-1500:])
+        server.ends(tap, "many wait: the server ends cleanly")
+
+
 def it_ends(tap):
     """The server is told to end while mail is on its way: it does, and no message is lost or doubled."""
     with UndoServer() as server:
@@ -280,6 +297,7 @@ def main():
     finally:
         db.close()
     it_hangs(tap)
+    many_wait(tap)
     it_ends(tap)
     its_disk(tap)
     mistakes(tap)

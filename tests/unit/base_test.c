@@ -213,7 +213,7 @@ a_line_too_long_is_cut_and_still_json(void **state)
 
 /* Work that is tried every two seconds, and fails for a day. */
 static void
-what_fails_for_long_is_told_now_and_then(void **state)
+a_failure_that_lasts_is_told_now_and_then(void **state)
 {
 	unsigned begins = 0, still = 0;
 	struct failing f = {0};
@@ -234,7 +234,7 @@ what_fails_for_long_is_told_now_and_then(void **state)
 }
 
 static void
-what_comes_and_goes_is_told_once_a_minute(void **state)
+one_that_comes_and_goes_is_told_once_a_minute(void **state)
 {
 	struct failing f = {0};
 	unsigned lines = 0;
@@ -258,8 +258,8 @@ main(void)
 		cmocka_unit_test(arena_has_a_limit_and_zeroes),
 		cmocka_unit_test(hash_depends_on_every_byte),
 		cmocka_unit_test(log_lines_escape_text_from_outside),
-		cmocka_unit_test(what_fails_for_long_is_told_now_and_then),
-		cmocka_unit_test(what_comes_and_goes_is_told_once_a_minute),
+		cmocka_unit_test(a_failure_that_lasts_is_told_now_and_then),
+		cmocka_unit_test(one_that_comes_and_goes_is_told_once_a_minute),
 		cmocka_unit_test(a_line_too_long_is_cut_and_still_json),
 	};
 

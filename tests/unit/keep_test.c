@@ -590,7 +590,7 @@ static void
 mailboxes_that_wait_to_be_moved(void **state)
 {
 	struct conf_section attic = {.name = "attic"};
-	struct conf with = {.undo = &attic}, without = {0};
+	struct conf with = {.undo = &attic, .undo_waiting = 10}, without = {0};
 	int64_t now = mono_ms();
 
 	(void)state;
@@ -604,25 +604,26 @@ mailboxes_that_wait_to_be_moved(void **state)
 	assert_string_equal(due(now + UNDO_DELAY_MS + 1000), "ann 0");
 	assert_string_equal(due(now + UNDO_DELAY_MS + 1000), "ann@x 0");
 	assert_string_equal(due(INT64_MAX), "-");
-	/* later and later, until it is given up */
+	/* later and later, at last every hour */
 	undo_again("ann", 1, now);
 	assert_string_equal(due(now + 119999), "-");
 	assert_string_equal(due(now + 120000), "ann 1");
-	undo_again("ann", 9, now);
-	assert_string_equal(due(now + (INT64_C(60000) << 9) - 1), "-");
+	undo_again("ann", 900, now);
+	assert_string_equal(due(now + (INT64_C(60000) << 6) - 1), "-");
 	/* but at once when there is more of it */
 	undo_hidden(&with, str("ann"));
 	assert_string_equal(due(now + UNDO_DELAY_MS + 1000), "ann 0");
 	assert_string_equal(due(INT64_MAX), "-");
-	undo_again("ann", 10, now);
-	assert_string_equal(due(INT64_MAX), "-");
+	undo_again("ann", 1000, now);
+	assert_string_equal(due(now + (INT64_C(60000) << 6)), "ann 1000");
+	assert_false(undo_missed());
 }
 
 static void
-a_name_that_does_not_fit_does_not_wait(void **state)
+a_name_that_does_not_fit_is_missed(void **state)
 {
 	struct conf_section attic = {.name = "attic"};
-	struct conf with = {.undo = &attic};
+	struct conf with = {.undo = &attic, .undo_waiting = 3000};
 	char name[PM_NAME_MAX + 2];
 	unsigned n = 0;
 
@@ -630,13 +631,18 @@ a_name_that_does_not_fit_does_not_wait(void **state)
 	memset(name, 'x', sizeof(name));
 	undo_hidden(&with, (struct pm_str){name, PM_NAME_MAX + 1});
 	assert_string_equal(due(INT64_MAX), "-");
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < 3000; i++) {
 		snprintf(name, sizeof(name), "user%d", i);
 		undo_hidden(&with, str(name));
 	}
+	undo_hidden(&with, str("user7")); /* it has a place */
+	assert_false(undo_missed());
+	undo_hidden(&with, str("one more"));
+	assert_true(undo_missed());
+	assert_false(undo_missed()); /* it was told */
 	while (strcmp(due(INT64_MAX), "-") != 0)
 		n++;
-	assert_in_range(n, 1000, 4999);
+	assert_int_equal(n, 3000);
 }
 
 static void
@@ -683,7 +689,7 @@ main(void)
 		cmocka_unit_test(a_volume_by_many_threads),
 		cmocka_unit_test(pages_tell_damage),
 		cmocka_unit_test(mailboxes_that_wait_to_be_moved),
-		cmocka_unit_test(a_name_that_does_not_fit_does_not_wait),
+		cmocka_unit_test(a_name_that_does_not_fit_is_missed),
 		cmocka_unit_test(a_users_mailbox_in_the_undo_storage),
 	};
 

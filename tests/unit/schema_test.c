@@ -44,6 +44,7 @@ static const struct setting {
 	{BLOCK_TOP, "undo", "7", NULL, "client", "expected a number from 0 to 36500 days"},
 	{BLOCK_TOP, "undo_storage", "attic\nstorage attic {\nmodule = m\n}", "attic", "\"\"",
 	 "expected a text"},
+	{BLOCK_TOP, "undo_waiting", "7", NULL, "0", "expected a number from 1 to 1000000"},
 	{BLOCK_TOP, "quota_octets", "1g", "1073741824", "-1",
 	 "expected a number from 0 to 9223372036854775807 bytes"},
 	{BLOCK_TOP, "quota_messages", "1000", NULL, "many",
