@@ -86,6 +86,8 @@ open_tmp(struct badmail *b, char *text, int32_t *ret_rc)
 			return -1;
 		(void)badmail_store_unlock(
 			&st); /* if the disk is full, the next write reports it */
+		/* its first name was of a directory that was not there */
+		badmail_place_tmp(&b->conf->badmail, ".eml", b->path, sizeof(b->path));
 		b->fd = open(b->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	}
 	if (b->fd == -1)

@@ -48,7 +48,9 @@ badmail_place_tmp(const struct conf_badmail *b, const char *suffix, char *buf, s
 	static _Atomic uint64_t serials;
 	struct statefile_owner me = statefile_self();
 
-	snprintf(buf, cap, "%s/tmp/%d.%" PRIu64 ".%" PRIu64 "%s", b->path, (int)me.pid, me.started,
+	(void)statefile_join(
+		b->path); /* false: before there is a directory, or it cannot be used */
+	snprintf(buf, cap, "%s/tmp/%d.%" PRIu64 ".%" PRIu64 "%s", b->path, (int)me.pid, me.mark,
 		 atomic_fetch_add(&serials, 1), suffix);
 }
 
@@ -204,8 +206,8 @@ badmail_place_sweep_tmp(const struct conf_badmail *b)
 		o.pid = (int32_t)strtol(e->d_name, &end, 10);
 		if (o.pid <= 0 || *end != '.')
 			continue;
-		o.started = strtoull(end + 1, NULL, 10);
-		if (!statefile_alive(&o))
+		o.mark = strtoull(end + 1, NULL, 10);
+		if (!statefile_alive(b->path, &o))
 			(void)unlinkat(dirfd(d), e->d_name, 0);
 	}
 	if (d)

@@ -106,7 +106,7 @@ make_good(struct badmail_store *st, enum statefile_found found, char *text)
 {
 	char path[BADMAIL_PATH_MAX];
 
-	if (found == STATEFILE_SOUND && st->s.boot == statefile_boot())
+	if (found == STATEFILE_SOUND && statefile_same_boot(st->s.boot, statefile_boot()))
 		return st->s.pending == PENDING_NONE ? PM_OK : finish_pending(st, text);
 	return badmail_count(st->conf, &st->s, path)
 		       ? PM_OK

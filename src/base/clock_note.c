@@ -56,7 +56,7 @@ clock_fits(const struct clock_look *then, const struct clock_look *now)
 {
 	int64_t passed = now->wall_ms - then->wall_ms;
 
-	if (then->boot == now->boot) {
+	if (statefile_same_boot(then->boot, now->boot)) {
 		int64_t off = passed - (now->boot_ms - then->boot_ms);
 
 		return off >= -CLOCK_STEP_MS && off <= CLOCK_STEP_MS;

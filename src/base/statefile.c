@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/statefile.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/clock.h"
+#include "base/secret.h"
+
+#define ALIVE_PATH_MAX 4400
+#define BOOT_APART (UINT64_C(60) << 1)
 
 static uint64_t
 statefile_digest(const void *p, size_t n)
@@ -131,36 +140,26 @@ statefile_close(int fd)
 
 /* ---- who is at work -------------------------------------------------------------------------- */
 
-/* Field 22 of /proc/PID/stat: the start time; 0: there is no such process. */
-static uint64_t
-started_of(int pid)
-{
-	char path[40], text[1024], *p;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd == -1)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	(void)close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	p = strrchr(text, ')'); /* the name may hold anything */
-	if (p && (p[1] == ' ') && (p[2] == 'Z' || p[2] == 'X'))
-		return 0; /* ended, not yet waited for */
-	for (int field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	return p ? strtoull(p + 1, NULL, 10) : 0;
-}
+#define JOINED_MAX 8
 
 static struct {
 	pthread_once_t once;
 	struct statefile_owner self;
 	uint64_t boot;
-} me = {.once = PTHREAD_ONCE_INIT};
+	pthread_mutex_t mutex;
+	/* below: under mutex */
+	char *joined[JOINED_MAX]; /* directories */
+} me = {.once = PTHREAD_ONCE_INIT, .mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* Without /proc/sys (ProcSubset=pid): when this boot was, by the wall clock. An even number, and
+ * those of a boot may differ by what the clock was set by. */
+static uint64_t
+boot_by_clock(void)
+{
+	int64_t began = (wall_ms() - boot_ms()) / 1000;
+
+	return began > 0 ? (uint64_t)began << 1 : 2;
+}
 
 static void
 find_self(void)
@@ -172,8 +171,8 @@ find_self(void)
 	if (fd != -1)
 		(void)close(fd);
 	me.self.pid = getpid();
-	me.self.started = started_of(me.self.pid);
-	me.boot = statefile_digest(text, n > 0 ? (size_t)n : 0) | 1;
+	secret_random(&me.self.mark, sizeof(me.self.mark));
+	me.boot = n > 0 ? statefile_digest(text, (size_t)n) | 1 : boot_by_clock();
 }
 
 struct statefile_owner
@@ -188,13 +187,126 @@ statefile_is_self(const struct statefile_owner *o)
 {
 	struct statefile_owner self = statefile_self();
 
-	return o->pid == self.pid && o->started == self.started;
+	return o->pid == self.pid && o->mark == self.mark;
+}
+
+/* The file that a process keeps locked as long as it lives. */
+static void
+alive_path(const char *dir, const struct statefile_owner *o, char *path, size_t cap)
+{
+	snprintf(path, cap, "%s/alive/%d.%" PRIu64, dir, (int)o->pid, o->mark);
+}
+
+static int
+alive_lock(int fd)
+{
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int rc;
+
+	do
+		rc = fcntl(fd, F_OFD_SETLK, &fl);
+	while (rc != 0 && errno == EINTR);
+	return rc;
+}
+
+/* Its file can be locked by us: the process has ended. What cannot be looked at lives. */
+static bool
+alive_at(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	bool alive;
+
+	if (fd == -1)
+		return errno != ENOENT;
+	alive = alive_lock(fd) != 0;
+	if (!alive)
+		(void)unlink(path);
+	(void)close(fd);
+	return alive;
+}
+
+/* Files of processes that ended. */
+static void
+alive_sweep(const char *dir)
+{
+	char path[ALIVE_PATH_MAX];
+	const struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/alive", dir);
+	d = opendir(path);
+	while (d && (e = readdir(d)) != NULL) {
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/alive/%s", dir, e->d_name);
+		(void)alive_at(path);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* Made and locked; the descriptor stays open to the end. One that was swept between the two steps
+ * is made again. */
+static bool
+alive_make(const char *path)
+{
+	for (int tries = 0; tries < 5; tries++) {
+		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		struct stat st;
+
+		if (fd == -1)
+			return false;
+		if (alive_lock(fd) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0)
+			return true;
+		(void)close(fd);
+	}
+	errno = EAGAIN;
+	return false;
+}
+
+static bool
+alive_join(const char *dir)
+{
+	struct statefile_owner self = statefile_self();
+	char path[ALIVE_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/alive", dir);
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return false;
+	alive_sweep(dir);
+	alive_path(dir, &self, path, sizeof(path));
+	return alive_make(path);
 }
 
 bool
-statefile_alive(const struct statefile_owner *o)
+statefile_join(const char *dir)
 {
-	return statefile_is_self(o) || (o->pid > 0 && started_of(o->pid) == o->started);
+	int i = 0;
+	bool ok = true;
+
+	pthread_mutex_lock(&me.mutex);
+	while (i < JOINED_MAX && me.joined[i] && strcmp(me.joined[i], dir) != 0)
+		i++;
+	if (i == JOINED_MAX) {
+		errno = ENOSPC;
+		ok = false;
+	} else if (!me.joined[i]) {
+		ok = alive_join(dir);
+		me.joined[i] = ok ? strdup(dir) : NULL;
+	}
+	pthread_mutex_unlock(&me.mutex);
+	return ok;
+}
+
+bool
+statefile_alive(const char *dir, const struct statefile_owner *o)
+{
+	char path[ALIVE_PATH_MAX];
+
+	if (statefile_is_self(o))
+		return true;
+	alive_path(dir, o, path, sizeof(path));
+	return o->pid > 0 && alive_at(path);
 }
 
 uint64_t
@@ -202,4 +314,12 @@ statefile_boot(void)
 {
 	pthread_once(&me.once, find_self);
 	return me.boot;
+}
+
+bool
+statefile_same_boot(uint64_t a, uint64_t b)
+{
+	uint64_t apart = a > b ? a - b : b - a;
+
+	return a == b || (a != 0 && b != 0 && a % 2 == 0 && b % 2 == 0 && apart <= BOOT_APART);
 }

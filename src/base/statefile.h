@@ -45,19 +45,26 @@ void statefile_close(int fd);
 
 /* ---- who is at work -------------------------------------------------------------------------- */
 
-/* A process, distinct from later ones with the same number. */
+/* A process, distinct from later ones with the same number. It is told to be alive by a file in
+ * alive/ of a directory, which it keeps locked: /proc may hide other users' processes. */
 struct statefile_owner {
 	int32_t pid;
 	int32_t pad;
-	uint64_t started; /* in ticks since boot */
+	uint64_t mark; /* random */
 };
 
 struct statefile_owner statefile_self(void);
 bool statefile_is_self(const struct statefile_owner *o);
-/* False: it has ended. */
-bool statefile_alive(const struct statefile_owner *o);
+/* From now on others see that this process is alive, by this directory. Before statefile_self is
+ * written down in it. Any number of times. False: errno. */
+bool statefile_join(const char *dir);
+/* False: it has ended. One whose file cannot be looked at lives. */
+bool statefile_alive(const char *dir, const struct statefile_owner *o);
 /* A number of this boot of the machine: if it has changed, a crash may have torn the record. Never
  * 0. */
 uint64_t statefile_boot(void);
+/* Do both stand for one boot? Where the kernel's own number cannot be read they are near each
+ * other. */
+bool statefile_same_boot(uint64_t a, uint64_t b);
 
 #endif

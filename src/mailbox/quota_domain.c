@@ -75,13 +75,13 @@ quota_domain_doubtful(char ret_domain[256])
 /* Accounts for slots of dead processes, and for a write that a crash of the machine may have
  * undone. */
 static void
-quota_domain_judge(struct quota_record *r, enum statefile_found found)
+quota_domain_judge(const struct conf *c, struct quota_record *r, enum statefile_found found)
 {
-	if (found != STATEFILE_SOUND || r->boot != statefile_boot())
+	if (found != STATEFILE_SOUND || !statefile_same_boot(r->boot, statefile_boot()))
 		r->doubtful = 1;
 	r->boot = statefile_boot();
 	for (size_t i = 0; i < QUOTA_SLOTS; i++) {
-		if (r->slots[i].owner.pid == 0 || statefile_alive(&r->slots[i].owner))
+		if (r->slots[i].owner.pid == 0 || statefile_alive(c->state_dir, &r->slots[i].owner))
 			continue;
 		memset(&r->slots[i], 0, sizeof(r->slots[i]));
 		r->doubtful = 1;
@@ -129,7 +129,7 @@ record_open(const struct conf *c, const char *domain, struct quota_record *r)
 				strerrordesc_np(errno));
 		return -1;
 	}
-	quota_domain_judge(r, found);
+	quota_domain_judge(c, r, found);
 	if (r->doubtful)
 		doubt_note(domain);
 	return fd;
@@ -147,8 +147,10 @@ quota_domain_record_write(int fd, struct quota_record *r)
 }
 
 static int32_t
-quota_domain_slot_take(struct quota_record *r, const struct quota_hold *h)
+quota_domain_slot_take(const struct conf *c, struct quota_record *r, const struct quota_hold *h)
 {
+	if (!statefile_join(c->state_dir))
+		return -1;
 	for (int32_t i = 0; i < QUOTA_SLOTS; i++) {
 		if (r->slots[i].owner.pid != 0)
 			continue;
@@ -214,7 +216,7 @@ take(const struct conf *c, const struct quota_limits *l, bool limited, uint64_t 
 	*h = (struct quota_hold){.octets = octets, .msgs = msgs, .sign = 1};
 	r.octets += octets;
 	r.msgs += msgs;
-	h->slot = quota_domain_slot_take(&r, h);
+	h->slot = quota_domain_slot_take(c, &r, h);
 	KILL_POINT("quota: before it is taken");
 	if (!quota_domain_record_write(fd, &r)) {
 		if (ret_text)
@@ -255,7 +257,7 @@ quota_domain_drop(const struct conf *c, const struct quota_limits *l, uint64_t o
 		.octets = octets == QUOTA_UNKNOWN ? 0 : octets, .msgs = msgs, .sign = -1};
 	if (octets == QUOTA_UNKNOWN)
 		r.doubtful = 1;
-	h->slot = quota_domain_slot_take(&r, h);
+	h->slot = quota_domain_slot_take(c, &r, h);
 	if (quota_domain_record_write(fd, &r))
 		memcpy(h->domain, l->domain, sizeof(h->domain));
 	KILL_POINT("quota: deletion announced");
@@ -326,7 +328,7 @@ quota_domain_get(const struct conf *c, const char *domain, struct quota_usage *r
 		return PM_NOENT;
 	if (statefile_look(path, QUOTA_MAGIC, &r, sizeof(r), &found) != 0)
 		return errno == ENOENT ? PM_NOENT : PM_TEMP;
-	quota_domain_judge(&r, found);
+	quota_domain_judge(c, &r, found);
 	*ret = (struct quota_usage){
 		.octets = r.octets, .msgs = r.msgs, .changes = r.changes, .doubtful = r.doubtful};
 	ret->under_way = under_way(&r);

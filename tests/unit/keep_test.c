@@ -8,11 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "badmail/badmail.h"
@@ -558,10 +560,57 @@ pages_tell_damage(void **state)
 	assert_int_equal(found, STATEFILE_DAMAGED);
 	assert_int_equal(statefile_look("/nowhere/page", "unittest", &p, sizeof(p), &found), -1);
 	assert_int_equal(errno, ENOENT);
-	assert_true(statefile_alive(
-		&(struct statefile_owner){statefile_self().pid, 0, statefile_self().started}));
-	assert_false(statefile_alive(
-		&(struct statefile_owner){statefile_self().pid, 0, statefile_self().started + 1}));
+}
+
+static int
+mkdir_and_hold(char *path, int tell)
+{
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	char *slash = strrchr(path, '/');
+	int fd;
+
+	*slash = '\0';
+	(void)mkdir(path, 0700);
+	*slash = '/';
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	if (fd == -1 || fcntl(fd, F_OFD_SETLK, &fl) != 0 || write(tell, "x", 1) != 1)
+		return 1;
+	return pause();
+}
+
+/* A process is alive as long as it holds the lock on its file: no look into /proc. */
+static void
+a_process_lives_while_it_holds_its_lock(void **state)
+{
+	struct statefile_owner self = statefile_self(), other = self, child = {0};
+	char path[200];
+	int tell[2];
+	pid_t pid;
+
+	(void)state;
+	other.mark++;
+	assert_false(statefile_alive(dir, &other));
+	assert_int_equal(pipe(tell), 0);
+	pid = fork();
+	if (pid == 0) { /* with a mark of its own: that of another process */
+		snprintf(path, sizeof(path), "%s/alive/%d.7", dir, (int)getpid());
+		_exit(mkdir_and_hold(path, tell[1]));
+	}
+	assert_int_equal(read(tell[0], path, 1), 1);
+	child = (struct statefile_owner){.pid = pid, .mark = 7};
+	assert_true(statefile_join(dir)); /* and it sweeps only the dead */
+	assert_true(statefile_alive(dir, &self));
+	assert_true(statefile_alive(dir, &child));
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_false(statefile_alive(dir, &child));
+	snprintf(path, sizeof(path), "%s/alive/%d.7", dir, (int)pid);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_true(statefile_alive("/dev/null", &child)); /* cannot look */
+	assert_true(statefile_same_boot(statefile_boot(), statefile_boot()));
+	assert_true(statefile_same_boot(2000000, 2000100)); /* by the clock */
+	assert_false(statefile_same_boot(2000000, 3000000));
+	assert_false(statefile_same_boot(2000001, 2000003));
 }
 
 /* ---- undo ------------------------------------------------------------------------------------ */
@@ -688,6 +737,7 @@ main(void)
 		cmocka_unit_test(a_volume_counts_between_looks),
 		cmocka_unit_test(a_volume_by_many_threads),
 		cmocka_unit_test(pages_tell_damage),
+		cmocka_unit_test(a_process_lives_while_it_holds_its_lock),
 		cmocka_unit_test(mailboxes_that_wait_to_be_moved),
 		cmocka_unit_test(a_name_that_does_not_fit_is_missed),
 		cmocka_unit_test(a_users_mailbox_in_the_undo_storage),
