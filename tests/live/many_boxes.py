@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
@@ -29,18 +30,34 @@ def tree(root):
     return {os.path.join(d, n): os.stat(os.path.join(d, n)).st_ctime_ns for d, dirs, files in os.walk(root) for n in dirs + files}
 
 
-def retrieve(server, user):
+def retrieve(server, user, *more):
     with Pop(server.clear_port) as p:
         p.login(user)
         p.lines("RETR 1")
+        for command in more:
+            p.say(command)
         p.say("QUIT")
+
+
+def hidden_longer(box):
+    """As if deleted mail had been hidden eight days earlier."""
+    name = os.path.join(box, "restante-ledger")
+    with open(name, "rb") as f:
+        lines = f.read().split(b"\n")
+    for k, line in enumerate(lines):
+        words = line.split(b" ")
+        if words[1:2] in ([b"H"], [b"G"]) and len(words[-1]) == 13:
+            words[-1] = b"%d" % (int(words[-1]) - 8 * 86400 * 1000)
+            lines[k] = b"%08x " % zlib.crc32(b" ".join(words[1:])) + b" ".join(words[1:])
+    with open(name, "wb") as f:
+        f.write(b"\n".join(lines))
 
 
 def prepare(server):
     server.mkdir("mail")
     server.passwd({u: "restante" for u in USERS})
     server.configure(accounts(server) + maildirs(server, name="real") +
-                     block("storage", "mail", module="fault", wrap="real", rule=["mbox_open 5 hang"], release=server.path("release"),
+                     block("storage", "mail", module="fault", wrap="real", rule=["mbox_open 7 hang"], release=server.path("release"),
                            permits=8, scan_ms=600000), expire=1, undo=7)
     for u in USERS:
         server.maildir(u, [LETTER] if u < USERS[40] else [])
@@ -55,6 +72,9 @@ def main():
             retrieve(server, u)
         for u in USERS[1:3]:
             older(server.path("mail", u))
+        retrieve(server, USERS[3], "DELE 1")  # its time is over; that of the next one is not
+        hidden_longer(server.path("mail", USERS[3]))
+        retrieve(server, USERS[4], "DELE 1")
         locks = [os.open(server.path("mail", u), os.O_RDONLY) for u in USERS[10:10 + HELD]]
         for fd in locks:
             fcntl.flock(fd, fcntl.LOCK_EX)
@@ -77,7 +97,9 @@ def main():
                "what is over goes; mailboxes that another program has locked are no obstacle where nothing is over", out)
         after = tree(server.path("mail"))
         changed = {os.path.relpath(k, server.path("mail")).split("/")[0] for k in set(before) | set(after) if before.get(k) != after.get(k)}
-        tap.ok(changed == set(USERS[1:3]), "nothing else is written to", sorted(changed))
+        tap.ok(changed == set(USERS[1:4]), "nothing else is written to", sorted(changed))
+        left = [len(os.listdir(server.path("mail", u, "new"))) + len(os.listdir(server.path("mail", u, "cur"))) for u in USERS[:6]]
+        tap.ok(left == [1, 1, 1, 0, 1, 1], "deleted mail goes when its time is over, and stays hidden before", left)
         server.ends(tap)
     return tap.done()
 
