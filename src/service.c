@@ -9,7 +9,6 @@
 
 #include "account/guard.h"
 #include "admin/admin.h"
-#include "admin/logger.h"
 #include "admin/metrics.h"
 #include "admin/metrics_process.h"
 #include "admin/to_main.h"
@@ -26,6 +25,7 @@
 #include "conf/dump.h"
 #include "host/thread.h"
 #include "listen.h"
+#include "log/logger.h"
 #include "mailbox/registry.h"
 #include "mailbox/volume.h"
 #include "module/backend.h"
@@ -223,12 +223,9 @@ service_start(const char *conf_file)
 	queue_init();
 	guard_init();
 	registry_init();
-	if (!logger_start(c)) { /* modules have warnings, which belong into the log */
-		rc = EX_OSERR;
-		goto out;
-	}
-	rc = EX_CONFIG;
-	if (!bind_open(c, NULL, false, &e))
+	/* before the modules: their warnings belong into the log */
+	rc = logger_start(c) ? EX_CONFIG : EX_OSERR;
+	if (rc == EX_OSERR || !bind_open(c, NULL, false, &e))
 		goto out;
 	volume_prepare(c);
 	clock_watch_begin(c);

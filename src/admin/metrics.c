@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/logger.h"
 #include "admin/metrics_gates.h"
 #include "admin/metrics_process.h"
 #include "base/clock.h"
 #include "base/clock_note.h"
 #include "base/stats.h"
 #include "config.h"
+#include "log/logger.h"
 #include "mailbox/volume.h"
 #include "net/door.h"
 #include "net/tls.h"

@@ -4,13 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admin/logger.h"
 #include "admin/metrics_process.h"
 #include "answer/answers.h"
 #include "base/clock.h"
 #include "base/stats.h"
 #include "conf/conf.h"
 #include "config.h"
+#include "log/logger.h"
 #include "net/door.h"
 #include "net/tls.h"
 #include "work/pool.h"

@@ -8,7 +8,6 @@
 #include "account/chain.h"
 #include "admin/authtest.h"
 #include "admin/clock.h"
-#include "admin/logger.h"
 #include "admin/mailboxes.h"
 #include "admin/metrics.h"
 #include "admin/modules.h"
@@ -20,6 +19,7 @@
 #include "answer/answers.h"
 #include "answer/requests.h"
 #include "conf/conf.h"
+#include "log/logger.h"
 
 /* ---- verbs of a few lines -------------------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
  * log - one line for a person, with fields for a program.
  *
  * A line is an event word, fields, and perhaps a text. It is put into a bounded ring and written by
- * the log thread (admin/logger.c); before that thread runs, and in the tools, it goes to standard
+ * the log thread (log/logger.c); before that thread runs, and in the tools, it goes to standard
  * error at once. A full ring drops debug and info text first, since audit lines (log_audit) have
  * room of their own; dropped lines are counted, and the count is logged.
  *

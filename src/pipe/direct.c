@@ -8,12 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "admin/logger.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/privs.h"
 #include "bind/bind.h"
 #include "host/thread.h"
+#include "log/logger.h"
 #include "mailbox/registry.h"
 #include "mailbox/volume.h"
 #include "module/backend.h"

@@ -49,6 +49,7 @@ layer answer
 layer work base
 layer net base work
 layer conf base host
+layer log base conf
 layer module base work conf host restante
 layer account base conf module host restante
 layer mailbox base work conf module account host restante
@@ -58,8 +59,8 @@ layer session base work net conf module restante
 layer pop3 base work net conf module account mailbox upkeep session host restante
 layer smtp base work net conf module account mailbox badmail session host restante
 layer bind base work net conf module account mailbox upkeep host restante
-layer admin answer base work net conf module account mailbox upkeep bind host restante
-layer pipe base work net conf module account mailbox smtp bind admin host restante
+layer admin answer base work net conf log module account mailbox upkeep bind host restante
+layer pipe base work net conf log module account mailbox smtp bind admin host restante
 layer ctl answer base net conf bind host restante
 for dir in src/*/; do
 	n_rooms=$((${n_rooms:-0} + 1))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log thread: all lines in order, a slow sink that makes nothing grow, and files that are
  * rotated. */
-#include "admin/logger.h"
+#include "log/logger.h"
 
 #include "log_rig.h"
 

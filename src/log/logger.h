@@ -4,8 +4,8 @@
  * syslog. A slow sink delays nobody; lines that do not fit are dropped - debug and info first,
  * audit lines last - and counted, and the count is logged. Main starts and stops it.
  */
-#ifndef RST_ADMIN_LOGGER_H
-#define RST_ADMIN_LOGGER_H
+#ifndef RST_LOG_LOGGER_H
+#define RST_LOG_LOGGER_H
 
 #include <stdbool.h>
 

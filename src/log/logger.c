@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "admin/logger.h"
+#include "log/logger.h"
 
 #include <errno.h>
 #include <fcntl.h>
