@@ -46,7 +46,7 @@ class Bed:
         else:
             real = store(s, self.kind) + store(s, self.kind, name="frail")
         return (accounts(s) + real + block("storage", "late", module="fault", wrap="frail", script=s.path("late.rules")) +
-                block("delivery", postmaster="good") + block("badmail", path=s.mkdir("bad"), retry_first=1, retry_max=2))
+                block("delivery", postmaster="good") + block("badmail", path=s.mkdir("bad"), retry_first=1, retry_max="2h"))
 
     def rules(self, text):
         self.server.write("late.rules", text + "\n")
