@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from logbook import Book, File, Stderr, Syslog, can_syslog, parse_text, read_lines  # noqa: E402
 from pop import PATIENCE, Pop  # noqa: E402
-from sections import plain  # noqa: E402
+from sections import accounts, maildirs, plain  # noqa: E402
 from server import Server, Tap, wait_until  # noqa: E402
 
 GOOD, WRONG = "Rotkraut-71-Kloss", "Brautkleid-17-Rost"
@@ -411,7 +411,7 @@ def at_the_start(tap):
     with Server() as srv:
         prepare(srv)
         sink = File(srv)
-        configure(srv, sink.block + " json = yes\n")
+        srv.configure("log {\n%s json = yes\n}\n" % sink.block + accounts(srv) + maildirs(srv))
         sink.start(srv)
         got = [e for e in map(json.loads, sink.lines()) if e["event"] == "module"]
         tap.ok(len(got) == 1 and "would have one mailbox" in got[0]["text"] and srv.log() == "",

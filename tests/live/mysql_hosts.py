@@ -158,9 +158,10 @@ def expiry(tap, db, one):
     """Mail is removed two days after it was first retrieved, and stays hidden for one more: an hour too early, nothing happens."""
     box = db.sql("SELECT id FROM mail_box WHERE user_key = 'u2'")[0][0]
     pos = [r[0] for r in db.sql("SELECT pos FROM mail_message WHERE mailbox = %s ORDER BY pos" % box)]
-    db.sql("UPDATE mail_message SET first_retrieved = %s WHERE mailbox = %s AND pos = %s;"
+    db.sql("UPDATE mail_message SET received = %s WHERE mailbox = %s;"
+           "UPDATE mail_message SET first_retrieved = %s WHERE mailbox = %s AND pos = %s;"
            "UPDATE mail_message SET first_retrieved = %s WHERE mailbox = %s AND pos = %s"
-           % (text(utc(-47)), box, pos[0], text(utc(-49)), box, pos[1]))
+           % (text(utc(-72)), box, text(utc(-47)), box, pos[0], text(utc(-49)), box, pos[1]))
     p, r = enter(one, "u2")
     tap.ok(r.startswith(b"+OK 4 ") and p.say("QUIT").startswith(b"+OK"), "a session", r)
     rows = db.sql("SELECT hidden_until FROM mail_message WHERE mailbox = %s ORDER BY pos" % box)

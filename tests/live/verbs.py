@@ -24,7 +24,7 @@ ITEM = "r0000000000000001"
 FILTERS = ("--class retry --reason full --code 4.2.2 --sender a@b.test --sender-domain b.test --recipient ann --source lmtp "
            "--since 7d --before 1h")
 # All of restantectl: each line is one command; `drain` comes last.
-COMMANDS = ("status", "metrics", "sessions --user ann", "kick 999999", "kick --user nobody", "modules", "user ann",
+COMMANDS = ("status", "metrics", "clock", "clock accept", "sessions --user ann", "kick 999999", "kick --user nobody", "modules", "user ann",
             "auth test ann --password-stdin --peer 127.0.0.1", "forget ann", "reload", "volumes", "quota ann",
             "quota --domain b.test --recount", "expire ann --unmarked", "expire --domain b.test --dry-run",
             "undelete ann --list", "undelete ann some-uidl", "badmail list --limit 1 --after %s %s" % (ITEM, FILTERS),
