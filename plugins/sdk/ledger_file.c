@@ -86,7 +86,9 @@ ledger_load_code(const struct pm_call *call, const char *name, int e)
 	}
 	/* the mailbox is never opened without it: unique-ids would change */
 	sdk_error(call, "cannot read %s: %s", name, strerrordesc_np(e));
-	return e == EACCES || e == ELOOP ? PM_PERM : PM_TEMP;
+	/* a right that is missing can be given, and then all is as it was; a link is somebody's
+	 * mistake, or worse */
+	return e == ELOOP ? PM_PERM : PM_TEMP;
 }
 
 /* ---- appending ------------------------------------------------------------------------------- */
