@@ -11,21 +11,6 @@
 
 #define OP "0123456789abcdef0123456789abcdef"
 
-static void
-known(struct ledger_out *o, const char *identity, const char *uidl, uint64_t octets,
-      uint64_t stored)
-{
-	ledger_put_message(o, identity, strlen(identity), uidl, strlen(uidl), octets, stored, 0, 0);
-}
-
-static void
-expect_list(struct host_inst *i, const char *list)
-{
-	assert_string_equal(box_list_of(i, PM_OPEN_READONLY), list);
-	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), list);
-	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), list);
-}
-
 /* ---- kept ------------------------------------------------------------------------------------ */
 
 static void
@@ -39,11 +24,11 @@ the_ledgers_records_count(void **state)
 	mail_put("cur/2.x,S=2,W=3:2,S", "y\n");
 	mail_put("cur/3.x:2,", "z\n");
 	ledger_put_header(&o);
-	known(&o, "1.x", "uid-one", 1234, 2);
-	known(&o, "2.x", "uid-two", 77, 2);
-	known(&o, "2.x", "uid-two", 78, 2); /* the later one */
-	known(&o, "3.x", "uid-three", LEDGER_UNKNOWN, 0);
-	known(&o, "4.x", "uid-four", 5, 5); /* gone */
+	mail_known(&o, "1.x", "uid-one", 1234, 2);
+	mail_known(&o, "2.x", "uid-two", 77, 2);
+	mail_known(&o, "2.x", "uid-two", 78, 2); /* the later one */
+	mail_known(&o, "3.x", "uid-three", LEDGER_UNKNOWN, 0);
+	mail_known(&o, "4.x", "uid-four", 5, 5); /* gone */
 	mail_ledger(&o);
 	expect_list(i, "uid-one:1234 uid-two:78 uid-three:3 ");
 	host_close(i);
@@ -115,9 +100,9 @@ a_torn_tail(void **state)
 	mail_put("new/1.x", "x\n");
 	mail_put("new/2.x", "y\n");
 	ledger_put_header(&o);
-	known(&o, "1.x", "uid-one", 3, 2);
+	mail_known(&o, "1.x", "uid-one", 3, 2);
 	from = o.n;
-	known(&o, "2.x", "uid-two", 3, 2);
+	mail_known(&o, "2.x", "uid-two", 3, 2);
 	for (size_t cut = from; cut <= o.n; cut += cut + 1 == o.n ? 1 : 3) {
 		struct host_inst *i = MAIL_OPEN("cache_messages", "0", NULL);
 		struct ledger_out part = {0};
@@ -163,7 +148,7 @@ tails_of_all_kinds(void **state)
 		struct ledger *l;
 
 		ledger_put_header(&o);
-		known(&o, "1.x", "uid-one", 3, 2);
+		mail_known(&o, "1.x", "uid-one", 3, 2);
 		memcpy(o.text + o.n, tails[k].p, tails[k].n); /* there is room for 4,096 */
 		o.n += tails[k].n;
 		mail_ledger(&o);
@@ -192,11 +177,11 @@ a_wrong_checksum_in_the_middle(void **state)
 	mail_put("new/3.x", "z\n");
 	mail_put("new/4.x", "z\n");
 	ledger_put_header(&o);
-	known(&o, "1.x", "uid-one", 3, 2);
+	mail_known(&o, "1.x", "uid-one", 3, 2);
 	at = o.n;
-	known(&o, "2.x", "uid-two", 3, 2);
-	known(&o, "3.x", "uid-three", 3, 2);
-	known(&o, "4.x", "uid-four", 3, 2);
+	mail_known(&o, "2.x", "uid-two", 3, 2);
+	mail_known(&o, "3.x", "uid-three", 3, 2);
+	mail_known(&o, "4.x", "uid-four", 3, 2);
 	ledger_put_delete(&o, OP, "4.x", 3);
 	ledger_put_commit(&o, OP, 1, 1);
 	o.text[at + 15] ^= 1;
@@ -318,7 +303,7 @@ put_dead(struct ledger_out *o)
 		char name[20];
 
 		snprintf(name, sizeof(name), "0.dead%d", k);
-		known(o, name, name, 10, 10);
+		mail_known(o, name, name, 10, 10);
 	}
 }
 
@@ -338,9 +323,9 @@ compaction_keeps_living_messages(void **state)
 	mail_put("cur/3.x", "z\n");
 	mail_put("cur/4.x", "not known yet\n");
 	ledger_put_header(&o);
-	known(&o, "1.x", "uid-one", 3, 2);
-	known(&o, "2.x", "uid-two", LEDGER_UNKNOWN, 0);
-	known(&o, "3.x", "uid-three", 3, 2);
+	mail_known(&o, "1.x", "uid-one", 3, 2);
+	mail_known(&o, "2.x", "uid-two", LEDGER_UNKNOWN, 0);
+	mail_known(&o, "3.x", "uid-three", 3, 2);
 	ledger_put_mark(&o, 'F', "2.x", 3, 4711);
 	put_dead(&o);
 	mail_ledger(&o);

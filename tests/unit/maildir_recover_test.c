@@ -9,21 +9,6 @@
 
 #define OP "0123456789abcdef0123456789abcdef"
 
-static void
-known(struct ledger_out *o, const char *identity, const char *uidl, uint64_t octets,
-      uint64_t stored)
-{
-	ledger_put_message(o, identity, strlen(identity), uidl, strlen(uidl), octets, stored, 0, 0);
-}
-
-static void
-expect_list(struct host_inst *i, const char *list)
-{
-	assert_string_equal(box_list_of(i, PM_OPEN_READONLY), list);
-	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), list);
-	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), list);
-}
-
 /* A session died after its commit point: the next one finishes the commit. */
 static void
 an_unfinished_commit(void **state)
@@ -37,9 +22,9 @@ an_unfinished_commit(void **state)
 	mail_put("cur/2.x:2,S", "y\n");
 	mail_put("new/3.x", "z\n");
 	ledger_put_header(&o);
-	known(&o, "1.x", "1.x", 3, 2);
-	known(&o, "2.x", "2.x", 3, 2);
-	known(&o, "3.x", "3.x", 3, 2);
+	mail_known(&o, "1.x", "1.x", 3, 2);
+	mail_known(&o, "2.x", "2.x", 3, 2);
+	mail_known(&o, "3.x", "3.x", 3, 2);
 	ledger_put_delete(&o, OP, "1.x", 3);
 	ledger_put_delete(&o, OP, "2.x", 3);
 	ledger_put_commit(&o, OP, 2, 1);
@@ -94,7 +79,7 @@ a_large_commit_is_finished_in_slices(void **state)
 
 		snprintf(path, sizeof(path), "cur/%d.x", 1000 + k);
 		mail_put(path, "x\n");
-		known(&o, name, name, 3, 2);
+		mail_known(&o, name, name, 3, 2);
 		ledger_put_delete(&o, OP, name, strlen(name));
 	}
 	ledger_put_commit(&o, OP, MANY, 1);
@@ -133,9 +118,9 @@ a_commit_that_is_not_whole(void **state)
 	mail_put("cur/2.x:2,S", "y\n");
 	mail_put("new/3.x", "z\n");
 	ledger_put_header(&o);
-	known(&o, "1.x", "1.x", 3, 2);
-	known(&o, "2.x", "2.x", 3, 2);
-	known(&o, "3.x", "3.x", 3, 2);
+	mail_known(&o, "1.x", "1.x", 3, 2);
+	mail_known(&o, "2.x", "2.x", 3, 2);
+	mail_known(&o, "3.x", "3.x", 3, 2);
 	from = o.n;
 	ledger_put_delete(&o, OP, "1.x", 3);
 	to = o.n;
@@ -170,7 +155,7 @@ a_commit_without_a_record(void **state)
 	mail_put("cur/2.x:2,S", "y\n");
 	mail_put("new/3.x", "z\n");
 	ledger_put_header(&o);
-	known(&o, "2.x", "2.x", 3, 2);
+	mail_known(&o, "2.x", "2.x", 3, 2);
 	ledger_put_delete(&o, OP, "1.x", 3);
 	ledger_put_delete(&o, OP, "2.x", 3);
 	ledger_put_commit(&o, OP, 2, 1);

@@ -161,6 +161,13 @@ mail_ledger(struct ledger_out *o)
 	ledger_out_free(o);
 }
 
+void
+mail_known(struct ledger_out *o, const char *identity, const char *uidl, uint64_t octets,
+	   uint64_t stored)
+{
+	ledger_put_message(o, identity, strlen(identity), uidl, strlen(uidl), octets, stored, 0, 0);
+}
+
 struct ledger *
 mail_ledger_read(void)
 {
@@ -425,4 +432,15 @@ box_deliver(struct host_inst *i, const struct pm_rcpt *r, uint32_t flags, const 
 	assert_int_equal(host_dlv_prepare(i, dlv, call, ret), PM_OK);
 	assert_int_equal(host_dlv_commit(i, dlv, call, ret), PM_OK);
 	return ret->rc;
+}
+
+void
+expect_list(struct host_inst *i, const char *list)
+{
+	const char *is = box_list_of(i, PM_OPEN_READONLY);
+
+	if (strcmp(is, list) != 0)
+		fail_msg("'%s' instead of '%s'", is, list);
+	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), list);
+	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), list); /* from the ledger */
 }

@@ -41,6 +41,9 @@ const char *mail_names(const char *dir);
 const char *mail_letters(void);
 /* The ledger becomes these records, which are freed. */
 void mail_ledger(struct ledger_out *o);
+/* One more message that was never retrieved. */
+void mail_known(struct ledger_out *o, const char *identity, const char *uidl, uint64_t octets,
+		uint64_t stored);
 /* The ledger as it is, for ledger_free. */
 struct ledger *mail_ledger_read(void);
 
@@ -53,6 +56,8 @@ void box_info(struct host_inst *i, void *mbox, uint64_t k, struct pm_msg *ret);
 int32_t box_read(struct host_inst *i, void *mbox, uint64_t k, char *buf, size_t cap);
 /* One session with nothing done: "uidl:octets " of each message. */
 const char *box_list_of(struct host_inst *i, uint32_t flags);
+/* Without and with the lock, and what the first one with it remembers, the list is this. */
+void expect_list(struct host_inst *i, const char *list);
 /* The same with their text, letters without line ends: "uidl=letter ". */
 const char *box_letters(struct host_inst *i, uint32_t flags);
 /* Checks that every session, again and again, gets this list. */

@@ -14,17 +14,6 @@
 /* ---- the list -------------------------------------------------------------------------------- */
 
 static void
-expect_list(struct host_inst *i, const char *list)
-{
-	const char *is = box_list_of(i, PM_OPEN_READONLY);
-
-	if (strcmp(is, list) != 0)
-		fail_msg("'%s' instead of '%s'", is, list);
-	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), list);
-	assert_string_equal(box_list_of(i, PM_OPEN_EXCLUSIVE), list); /* from the ledger */
-}
-
-static void
 in_order_of_arrival(void **state)
 {
 	static const char *const files[] = {"new/200.b",  "cur/100.c:2,S",  "new/100.a",

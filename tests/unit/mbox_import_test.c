@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Imports into an mbox: once, whatever other programs and rewritten ledgers leave of them; and the
  * From_ line that a delivery gets. */
-#include "maildir_rig.h"
+#include "mbox_rig.h"
 
 #include <dirent.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,47 +12,6 @@
 #include "ledger_file.h"
 
 #define DAY_MS INT64_C(86400000)
-
-static int
-begin(void **state)
-{
-	static const char *const modules[] = {"mbox", NULL};
-
-	(void)state;
-	(void)rig_begin(modules);
-	return 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
-static int
-clean(void **state)
-{
-	char path[300];
-
-	snprintf(path, sizeof(path), "%s/mbox", rig_dir());
-	/* each test has a state of its own */
-	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	return mail_tidy(state);
-}
-
-/* ann's mailbox is the file ann. */
-static struct host_inst *
-open_box(void)
-{
-	struct host_inst *i = clocked_open("mbox", "path", mail_path("%u"), NULL);
-
-	if (!i)
-		fail_msg("%s", rig_errors);
-	return i;
-}
 
 static int32_t
 import(struct host_inst *i, const char *uidl, uint32_t flags, const char *text)
@@ -107,7 +65,7 @@ ledger_dir(char name[300])
 static void
 deleted_is_known_and_restored(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 
 	(void)state;
 	assert_int_equal(import(i, "uid", 0, "a\r\n"), PM_OK);
@@ -143,7 +101,7 @@ from_line_has_the_sender(void **state)
 		{"\r\n", "MAILER-DAEMON"},
 		{"", "MAILER-DAEMON"},
 	};
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 
 	(void)state;
 	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
@@ -168,7 +126,7 @@ static void
 gone_is_not_deleted(void **state)
 {
 	static const uint32_t flags[] = {0, PM_DLVF_RESTORE};
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	char name[300];
 	size_t good, bad;
 	struct ledger *l;
@@ -199,7 +157,7 @@ gone_is_not_deleted(void **state)
 static void
 mail_that_nobody_has_seen(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	char uidl[80], list[100];
 
 	(void)state;
@@ -218,7 +176,7 @@ mail_that_nobody_has_seen(void **state)
 static void
 a_ledger_written_anew_remembers_imports(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	struct ledger_out o = {0};
 	int64_t now = rig_host.wall_ms(rig_host.ctx);
 	char name[300], id[60];
@@ -254,7 +212,7 @@ a_ledger_written_anew_remembers_imports(void **state)
 	host_close(i);
 }
 
-#define BOX(f) cmocka_unit_test_setup_teardown(f, mail_fresh, clean)
+#define BOX(f) cmocka_unit_test_setup_teardown(f, mail_fresh, mbox_clean)
 
 int
 main(void)
@@ -267,5 +225,5 @@ main(void)
 		BOX(a_ledger_written_anew_remembers_imports),
 	};
 
-	return cmocka_run_group_tests(tests, begin, mail_end);
+	return cmocka_run_group_tests(tests, mbox_begin, mail_end);
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Journals that a crash left in the state directory, written here by hand as earlier builds wrote
  * them: what the next session makes of them. tests/crash/storm.c has those of this build. */
-#include "maildir_rig.h"
+#include "mbox_rig.h"
 
 #include <dirent.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,43 +25,10 @@ struct head {
 };
 
 static int
-begin(void **state)
-{
-	static const char *const modules[] = {"mbox", NULL};
-
-	(void)state;
-	(void)rig_begin(modules);
-	return 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
-static int
 clean(void **state)
 {
-	char path[300];
-
-	snprintf(path, sizeof(path), "%s/mbox", rig_dir());
-	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	rig_log[0] = '\0'; /* its lines are about no maildir */
-	return mail_tidy(state);
-}
-
-static struct host_inst *
-open_box(void)
-{
-	struct host_inst *i = clocked_open("mbox", "path", mail_path("%u"), NULL);
-
-	if (!i)
-		fail_msg("%s", rig_errors);
-	return i;
+	return mbox_clean(state);
 }
 
 /* The path in mbox/journal of a journal of ann's: its name is that of her index. */
@@ -143,7 +109,7 @@ holds(const char *text)
 static struct host_inst *
 begun(const char *text)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 
 	mail_put("ann", text);
 	(void)box_list_of(i, PM_OPEN_EXCLUSIVE);
@@ -227,5 +193,5 @@ main(void)
 		BOX(a_large_journal_is_carried_out_in_slices),
 	};
 
-	return cmocka_run_group_tests(tests, begin, mail_end);
+	return cmocka_run_group_tests(tests, mbox_begin, mail_end);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ledger of an mbox that is mostly about messages that are gone is rewritten: the others keep
  * their unique-ids. */
-#include "maildir_rig.h"
+#include "mbox_rig.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -27,30 +27,11 @@
 #define UIDLS 300
 
 static int
-begin(void **state)
-{
-	static const char *const modules[] = {"mbox", NULL};
-
-	(void)state;
-	(void)rig_begin(modules);
-	return 0;
-}
-
-static int
 remove_file(const char *path, const struct stat *st, int type, struct FTW *at)
 {
 	(void)st;
 	(void)at;
 	return type == FTW_F ? remove(path) : 0;
-}
-
-static int
-remove_any(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
 }
 
 /* The index: a cache. */
@@ -61,28 +42,6 @@ forget(void)
 
 	snprintf(path, sizeof(path), "%s/mbox/index", rig_dir());
 	(void)nftw(path, remove_file, 16, FTW_PHYS);
-}
-
-static int
-clean(void **state)
-{
-	char path[300];
-
-	snprintf(path, sizeof(path), "%s/mbox", rig_dir());
-	/* each test has a state of its own */
-	(void)nftw(path, remove_any, 16, FTW_DEPTH | FTW_PHYS);
-	return mail_tidy(state);
-}
-
-/* ann's mailbox is the file ann. */
-static struct host_inst *
-open_box(void)
-{
-	struct host_inst *i = clocked_open("mbox", "path", mail_path("%u"), NULL);
-
-	if (!i)
-		fail_msg("%s", rig_errors);
-	return i;
 }
 
 /* Another program appends. */
@@ -190,7 +149,7 @@ word(const char *list, unsigned k)
 static void
 remaining_messages_keep_their_unique_ids(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	const char *before, *now;
 	struct pm_msg m;
 	uint64_t n;
@@ -224,7 +183,7 @@ remaining_messages_keep_their_unique_ids(void **state)
 static void
 twins_after_deleted_twins(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	const char *before, *now;
 
 	(void)state;
@@ -259,7 +218,7 @@ twins_after_deleted_twins(void **state)
 static void
 a_crowd_of_twins(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	char *text = calloc(CROWD, sizeof(TWIN)), del[5 * CROWD] = "", name[300];
 	size_t at = 0, good, bad, lines;
 	struct ledger *l;
@@ -295,7 +254,7 @@ a_crowd_of_twins(void **state)
 static void
 hidden_ones_can_still_be_restored(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	const uint8_t second[1] = {2};
 	struct pm_commit hide = {.size = sizeof(hide),
 				 .n = 3,
@@ -375,7 +334,7 @@ empty_box(struct host_inst *i, uint64_t want)
 static void
 internal_data_is_kept_and_not_shown(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	struct pm_stat s = {.size = sizeof(s)};
 	const char *before;
 
@@ -408,7 +367,7 @@ internal_data_is_kept_and_not_shown(void **state)
 static void
 internal_data_outlives_its_marks(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	struct ledger_out o = {0};
 	char name[300], *text;
 	size_t n;
@@ -435,7 +394,7 @@ static void
 only_the_first_with_both_marks(void **state)
 {
 	static const char subject[] = "DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA";
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	char text[2000];
 
 	(void)state;
@@ -504,7 +463,7 @@ torn_anywhere(struct host_inst *i, const struct pm_commit *c, uint64_t before, u
 static void
 undo_is_all_or_nothing(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	const uint8_t some[1] = {0x1d};
 	struct pm_commit hide = {.size = sizeof(hide),
 				 .n = 5,
@@ -525,7 +484,7 @@ undo_is_all_or_nothing(void **state)
 static void
 undo_beside_deletions(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	const uint8_t first[1] = {1}, second[1] = {2};
 	int64_t now = rig_host.wall_ms(rig_host.ctx);
 	struct pm_commit c = {.size = sizeof(c),
@@ -562,7 +521,7 @@ undo_beside_deletions(void **state)
 	host_close(i);
 }
 
-#define BOX(f) cmocka_unit_test_setup_teardown(f, mail_fresh, clean)
+#define BOX(f) cmocka_unit_test_setup_teardown(f, mail_fresh, mbox_clean)
 
 int
 main(void)
@@ -579,5 +538,5 @@ main(void)
 		BOX(undo_beside_deletions),
 	};
 
-	return cmocka_run_group_tests(tests, begin, mail_end);
+	return cmocka_run_group_tests(tests, mbox_begin, mail_end);
 }

@@ -5,11 +5,10 @@
  * remembers: the announced message is sent, unique-ids stay with their messages, and only deleted
  * messages are cut out.
  */
-#include "maildir_rig.h"
+#include "mbox_rig.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,47 +28,6 @@
 #define AFTER AFTER_1 TWO AFTER_3 FOUR
 #define MESSAGES 8
 #define BIG 200000 /* octets, some pieces */
-
-static int
-begin(void **state)
-{
-	static const char *const modules[] = {"mbox", NULL};
-
-	(void)state;
-	(void)rig_begin(modules);
-	return 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
-static int
-clean(void **state)
-{
-	char path[300];
-
-	snprintf(path, sizeof(path), "%s/mbox", rig_dir());
-	/* each test has a state of its own */
-	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	return mail_tidy(state);
-}
-
-/* ann's mailbox is the file ann. */
-static struct host_inst *
-open_box(void)
-{
-	struct host_inst *i = clocked_open("mbox", "path", mail_path("%u"), NULL);
-
-	if (!i)
-		fail_msg("%s", rig_errors);
-	return i;
-}
 
 /* ---- other programs -------------------------------------------------------------------------- */
 
@@ -193,7 +151,7 @@ static const struct {
 static void
 moved_between_two_sessions(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 
 	(void)state;
 	for (size_t c = 0; c < COUNT(changes); c++) {
@@ -219,7 +177,7 @@ moved_between_two_sessions(void **state)
 static void
 moved_while_they_are_read(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	uint64_t n;
 
 	(void)state;
@@ -242,7 +200,7 @@ moved_while_they_are_read(void **state)
 static void
 moved_before_they_are_deleted(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	uint64_t n;
 
 	(void)state;
@@ -265,7 +223,7 @@ moved_before_they_are_deleted(void **state)
 static void
 moved_within_a_tick(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 
 	(void)state;
 	mail_put("ann", BEFORE);
@@ -291,7 +249,7 @@ static void
 moved_after_our_own_deletion(void **state)
 {
 	static const char *const left[] = {AFTER_1, AFTER_3, FOUR, NULL};
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 
 	(void)state;
 	for (int k = 0; k < 50; k++) {
@@ -322,7 +280,7 @@ replaced_by_others(void **state)
 		{UNO OWT BEFORE_3 FOUR, TIME_PUT_BACK, {UNO, OWT, BEFORE_3, FOUR, NULL}},
 		{UNO OWT BEFORE_3 FOUR LATE, TIME_MOVES, {UNO, OWT, BEFORE_3, FOUR, LATE, NULL}},
 	};
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 
 	(void)state;
 	for (size_t c = 0; c < COUNT(news); c++) {
@@ -411,7 +369,7 @@ replaced_by_one_that_looks_alike(void **state)
 	     *new_box = joined(new, FOUR LATE);
 	const char *const old_messages[] = {old, FOUR, NULL}, *const new_messages[] = {new, FOUR,
 										       LATE, NULL};
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 
 	(void)state;
 	for (int way = 0; way < WAYS; way++) {
@@ -509,7 +467,7 @@ static void
 a_lying_index_cuts_nothing(void **state)
 {
 	static const char *const dels[] = {"0", "1", "2", "0 1 2 3", "1 2"};
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	uint64_t n;
 
 	(void)state;
@@ -587,7 +545,7 @@ old_index(void)
 static void
 an_index_of_another_version_is_made_anew(void **state)
 {
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	struct seen was, now;
 
 	(void)state;
@@ -618,7 +576,7 @@ static void
 the_proof_keeps_the_locks(void **state)
 {
 	char *text = big('a'), *box = joined(text, FOUR);
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	const uint8_t first[1] = {1};
 	struct pm_commit c = {.size = sizeof(c), .n = 2, .del = first, .now_ms = 1};
 	unsigned slices = 0;
@@ -656,7 +614,7 @@ a_lock_of_another_is_not_removed(void **state)
 {
 	static const char theirs[] = "1:elsewhere\n";
 	char *text = big('a'), *box = joined(text, FOUR), *now;
-	struct host_inst *i = open_box();
+	struct host_inst *i = mbox_open();
 	const uint8_t first[1] = {1};
 	struct pm_commit c = {.size = sizeof(c), .n = 2, .del = first, .now_ms = 1};
 	uint64_t n, done;
@@ -685,7 +643,7 @@ a_lock_of_another_is_not_removed(void **state)
 	host_close(i);
 }
 
-#define BOX(f) cmocka_unit_test_setup_teardown(f, mail_fresh, clean)
+#define BOX(f) cmocka_unit_test_setup_teardown(f, mail_fresh, mbox_clean)
 
 int
 main(void)
@@ -704,5 +662,5 @@ main(void)
 		BOX(a_lock_of_another_is_not_removed),
 	};
 
-	return cmocka_run_group_tests(tests, begin, mail_end);
+	return cmocka_run_group_tests(tests, mbox_begin, mail_end);
 }
