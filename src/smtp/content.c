@@ -62,19 +62,29 @@ line_over(struct content *c)
 	c->line_octets = 0;
 }
 
+/* Octets of one line, at least one, without CR and LF, or a bare CR. */
 static void
-text_octet(struct content *c, unsigned char x)
+text_run(struct content *c, const char *p, size_t n)
 {
-	if (x & 0x80)
+	unsigned char all = 0;
+
+	for (size_t i = 0; i < n; i++)
+		all |= (unsigned char)p[i];
+	if (all & 0x80)
 		c->seen |= CONTENT_EIGHT_BIT;
-	if (x == 0)
+	if (memchr(p, '\0', n))
 		c->seen |= CONTENT_NUL;
-	if (c->line_octets == 0 && x != ' ' && x != '\t')
+	if (c->line_octets == 0 && *p != ' ' && *p != '\t')
 		field_over(c);
-	if (++c->line_octets > CONTENT_LINE_MAX)
+	c->line_octets += n;
+	if (c->line_octets > CONTENT_LINE_MAX)
 		c->seen |= CONTENT_LONG_LINE;
-	if (!c->body && c->field_n < CONTENT_FIELD_MAX)
-		c->field[c->field_n++] = (char)x;
+	if (!c->body) {
+		size_t room = CONTENT_FIELD_MAX - c->field_n, part = n < room ? n : room;
+
+		memcpy(c->field + c->field_n, p, part);
+		c->field_n += part;
+	}
 }
 
 /* A CR without an LF after it. */
@@ -82,19 +92,38 @@ static void
 bare_cr(struct content *c)
 {
 	c->seen |= CONTENT_BARE_CR;
-	text_octet(c, '\r');
+	text_run(c, "\r", 1);
 	c->cr = false;
+}
+
+/* Octets before the next CR or LF. */
+static size_t
+run_length(const char *p, size_t n)
+{
+	size_t k = 0;
+
+	while (k < n && p[k] != '\n' && p[k] != '\r')
+		k++;
+	return k;
 }
 
 static size_t
 content_take(struct content *c, const char *in, size_t n, char *out)
 {
-	size_t o = 0;
+	size_t o = 0, run;
 
-	for (size_t i = 0; i < n; i++) {
-		char x = in[i];
-
-		if (x == '\n') {
+	for (size_t i = 0; i<n; i += run> 0 ? run : 1) {
+		run = run_length(in + i, n - i);
+		if (c->cr && in[i] != '\n')
+			bare_cr(c);
+		if (run > 0) {
+			text_run(c, in + i, run);
+			memcpy(out + o, in + i, run);
+			o += run;
+		} else if (in[i] == '\r') {
+			c->cr = true;
+			out[o++] = '\r';
+		} else {
 			if (!c->cr) {
 				c->seen |= CONTENT_BARE_LF;
 				out[o++] = '\r';
@@ -102,15 +131,7 @@ content_take(struct content *c, const char *in, size_t n, char *out)
 			out[o++] = '\n';
 			c->cr = false;
 			line_over(c);
-			continue;
 		}
-		if (c->cr)
-			bare_cr(c);
-		if (x == '\r')
-			c->cr = true;
-		else
-			text_octet(c, (unsigned char)x);
-		out[o++] = x;
 	}
 	return o;
 }
